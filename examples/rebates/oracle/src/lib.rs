@@ -1,0 +1,1 @@
+//! A seeded generator of shop events and the rebates they earn.

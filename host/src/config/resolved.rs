@@ -1,0 +1,203 @@
+//! Ready-to-use pipeline settings: every default applied, every rule compiled, every value checked.
+//!
+//! `model.rs` is the text a person wrote; this is what the host runs. Nothing here refers to a
+//! position in a file, and nothing here can be invalid.
+
+use super::template::{KeyRule, SubjectFilter, Template};
+use crate::plugin::limits::Limits;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One pipeline, checked.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    /// Unique within a host; part of message ids, of the durable's default name, of metrics.
+    pub name: String,
+    /// The file it came from; relative plugin paths start at its folder.
+    pub file: PathBuf,
+    pub nats: Nats,
+    pub source: Source,
+    pub key: Option<KeyRule>,
+    /// Where the event time comes from; the JetStream timestamp when `None`.
+    pub event_time: Option<EventTime>,
+    pub order: Order,
+    /// Lanes: OS threads that each walk the whole corridor. 1 unless `order: none`.
+    pub lanes: usize,
+    /// The most that goes into one plugin call.
+    pub batch: Bounds,
+    /// The most that a lane holds between pull and settlement.
+    pub in_flight: Bounds,
+    pub retry: Retry,
+    /// In the order of the chain; may be empty (a pipeline that moves messages).
+    pub operators: Vec<Operator>,
+    pub sink: Sink,
+    /// `None` when the file says `dead-letter: off`: rejected messages are then termed, and counted.
+    pub dead_letter: Option<DeadLetter>,
+    /// How long a soft shutdown may take before it becomes a hard one.
+    pub drain: Duration,
+}
+
+/// How to reach NATS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nats {
+    /// One or more `nats://` or `tls://` addresses.
+    pub servers: Vec<String>,
+    pub auth: Auth,
+    pub tls: Tls,
+    /// Prefix of the connection's inboxes, for accounts that limit what may be subscribed to.
+    pub inbox_prefix: String,
+}
+
+/// Credentials, at most one kind.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Auth {
+    #[default]
+    None,
+    /// A `.creds` file with a JWT and a seed.
+    CredentialsFile(PathBuf),
+    /// An nkey seed.
+    NkeySeed(String),
+    UserPassword {
+        user: String,
+        password: String,
+    },
+    Token(String),
+}
+
+/// TLS of the connection.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Tls {
+    /// Refuse a server that does not offer TLS.
+    pub required: bool,
+    /// Handshake before the server's INFO.
+    pub first: bool,
+    /// Roots of trust besides the system's.
+    pub ca: Option<PathBuf>,
+    /// The client's certificate and its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+/// What is pulled, and with which consumer.
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub stream: String,
+    /// Filters of the consumer; empty for the whole stream.
+    pub subjects: Vec<SubjectFilter>,
+    /// Name of the durable consumer, shared by every host that runs the pipeline.
+    pub consumer: String,
+    pub start: Start,
+    /// How long JetStream waits for an ack before it delivers again. The host sends in-progress
+    /// every third of it.
+    pub ack_wait: Duration,
+    pub max_ack_pending: i64,
+    /// Create the stream when it is missing.
+    pub create: Option<StreamSettings>,
+}
+
+/// Where a new durable consumer begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    All,
+    New,
+    Sequence(u64),
+    /// RFC 3339.
+    Time(String),
+}
+
+/// A stream to create: what `--create` or `create:` asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamSettings {
+    pub subjects: Vec<String>,
+    pub storage: Storage,
+    pub replicas: usize,
+    pub max_age: Option<Duration>,
+    pub max_bytes: Option<i64>,
+    pub duplicate_window: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    File,
+    Memory,
+}
+
+/// A source of event time other than the JetStream timestamp. Values are RFC 3339 text, or a number
+/// of seconds, milliseconds, microseconds or nanoseconds since the Unix epoch, told apart by size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventTime {
+    Header(String),
+    JsonPointer(String),
+}
+
+/// Which messages wait for which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// None waits for another. Fastest.
+    None,
+    /// Messages of one key are processed, published and settled in sequence; a key that fails holds
+    /// back only itself.
+    Key,
+    /// All messages are.
+    Stream,
+}
+
+/// A bound by count and by bytes; whichever is met first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    pub messages: usize,
+    pub bytes: usize,
+}
+
+/// What happens to a message whose outcome is `retry`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Deliveries after which `retry` becomes a dead letter.
+    pub max_attempts: u32,
+    /// Delay before the second delivery; doubles from there, with jitter.
+    pub initial: Duration,
+    /// The delay never exceeds this.
+    pub max: Duration,
+}
+
+/// One use of a plugin.
+#[derive(Clone, Debug)]
+pub struct Operator {
+    pub name: String,
+    /// The component's file, absolute.
+    pub plugin: PathBuf,
+    /// The `config:` value, handed to `configure` as JSON text.
+    pub config: serde_json::Value,
+    /// Source subjects that this operator sees; empty for all. Others pass it by.
+    pub subjects: Vec<SubjectFilter>,
+    pub headers: HeaderSelection,
+    pub limits: Limits,
+}
+
+/// Which headers cross the border.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum HeaderSelection {
+    #[default]
+    None,
+    All,
+    Named(Vec<String>),
+}
+
+/// Where outputs go.
+#[derive(Clone, Debug)]
+pub struct Sink {
+    /// Rendered against each output, its missing fields taken from the input.
+    pub subject: Template,
+    /// The stream that is expected to capture them; found by subject when `None`.
+    pub stream: Option<String>,
+    /// Create the stream when it is missing.
+    pub create: Option<StreamSettings>,
+}
+
+/// Where dead letters go.
+#[derive(Clone, Debug)]
+pub struct DeadLetter {
+    /// A literal subject.
+    pub subject: String,
+    pub stream: Option<String>,
+    pub create: Option<StreamSettings>,
+}

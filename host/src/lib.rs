@@ -1,0 +1,11 @@
+//! weir runs WebAssembly components as stream processors on NATS JetStream.
+//!
+//! # The life of a message
+//!
+//! A lane pulls a batch of deliveries from a durable consumer, decodes each into a
+//! [`pipeline::message::Message`], routes it to the operators that see its subject, calls their
+//! plugins with the whole batch, publishes what they return, awaits the publish acks, and only then
+//! acks the input.
+
+pub mod pipeline;
+pub mod plugin;

@@ -1,0 +1,3 @@
+//! The corridor.
+
+pub mod message;

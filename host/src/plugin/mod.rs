@@ -1,0 +1,3 @@
+//! Everything that knows wasmtime.
+
+pub mod limits;
