@@ -1,0 +1,236 @@
+//! How an error reaches a person: printed once, from the outside in, with what to do about it.
+//!
+//! Errors travel as [`anyhow::Error`]: each layer adds `cannot <do what> <which thing>`, and where
+//! there is something the reader can do, a hint. Nothing but this file formats them; everything else
+//! hands them up. It does not log: a warning of a running host goes through `tracing`.
+//!
+//! ```text
+//! error: cannot load plugin `rebates.wasm`
+//!   cause: it is a core module without a component-type section
+//!
+//! hint: build it with `weir plugin build`
+//! ```
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io::Write;
+
+#[cfg(test)]
+mod tests;
+
+/// The command did what it was asked to.
+pub const DONE: u8 = 0;
+/// The run failed: a server is gone, a test differs, a disk is full.
+pub const FAILED: u8 = 1;
+/// The command line or the configuration is wrong; the same call fails again until it is changed.
+pub const USAGE: u8 = 2;
+
+/// What [`hint`] and [`usage`] attach. It shows as the error it carries, so that it adds no line to
+/// the chain and its position among contexts does not matter.
+struct Marked {
+    error: anyhow::Error,
+    hint: Option<String>,
+    usage: bool,
+}
+
+impl fmt::Display for Marked {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.error)
+    }
+}
+
+impl fmt::Debug for Marked {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.error, formatter)
+    }
+}
+
+impl StdError for Marked {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.error.source()
+    }
+}
+
+/// Attaches an action: an imperative with the exact command or key, lower case, no full stop.
+#[must_use]
+pub fn hint(error: impl Into<anyhow::Error>, hint: impl Into<String>) -> anyhow::Error {
+    anyhow::Error::new(Marked {
+        error: error.into(),
+        hint: Some(hint.into()),
+        usage: false,
+    })
+}
+
+/// Marks an error as one of usage or configuration: exit code 2 in place of 1.
+#[must_use]
+pub fn usage(error: impl Into<anyhow::Error>) -> anyhow::Error {
+    anyhow::Error::new(Marked {
+        error: error.into(),
+        hint: None,
+        usage: true,
+    })
+}
+
+/// [`hint`] and [`usage`] on results.
+pub trait ResultExt<T> {
+    /// Attaches an action to the error, made only when there is one.
+    fn hint<H: Into<String>>(self, action: impl FnOnce() -> H) -> anyhow::Result<T>;
+    /// Marks the error as one of usage or configuration.
+    fn usage(self) -> anyhow::Result<T>;
+}
+
+impl<T, E: Into<anyhow::Error>> ResultExt<T> for Result<T, E> {
+    fn hint<H: Into<String>>(self, action: impl FnOnce() -> H) -> anyhow::Result<T> {
+        self.map_err(|error| hint(error, action()))
+    }
+
+    fn usage(self) -> anyhow::Result<T> {
+        self.map_err(usage)
+    }
+}
+
+/// The first error of type `T` in the chain, marks looked through. [`anyhow::Error::downcast_ref`]
+/// stops at a mark.
+#[must_use]
+pub fn find<T: StdError + Send + Sync + 'static>(error: &anyhow::Error) -> Option<&T> {
+    if let Some(found) = error.downcast_ref::<T>() {
+        return Some(found);
+    }
+    error
+        .chain()
+        .find_map(|cause| match cause.downcast_ref::<T>() {
+            Some(found) => Some(found),
+            None => cause
+                .downcast_ref::<Marked>()
+                .and_then(|mark| find(&mark.error)),
+        })
+}
+
+/// Every mark in the chain, from the outside in.
+fn marks(error: &anyhow::Error) -> Vec<&Marked> {
+    let mut found = Vec::new();
+    for cause in error.chain() {
+        let mut next = cause.downcast_ref::<Marked>();
+        while let Some(mark) = next {
+            found.push(mark);
+            // A mark directly around a mark is hidden by `source`, which skips what it carries.
+            next = mark.error.downcast_ref::<Marked>();
+        }
+    }
+    found
+}
+
+/// The exit code for an error: [`USAGE`] when any layer marked it so, else [`FAILED`].
+#[must_use]
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    if marks(error).iter().any(|mark| mark.usage) {
+        USAGE
+    } else {
+        FAILED
+    }
+}
+
+/// The messages of the chain from the outside in, each once.
+///
+/// Libraries differ on whether a `Display` includes its source. Where it does, the repetition is
+/// cut from the outer message, or the inner one is left out when it stands in the middle.
+#[must_use]
+pub fn chain(error: &anyhow::Error) -> Vec<String> {
+    let mut messages: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let text = cause.to_string().trim().to_owned();
+        if text.is_empty() || messages.iter().any(|earlier| *earlier == text) {
+            continue;
+        }
+        match messages.last_mut() {
+            Some(outer) => {
+                let stem = outer
+                    .strip_suffix(&text)
+                    .map(|stem| stem.trim_end_matches([':', ' ', '\n']).to_owned());
+                match stem {
+                    Some(stem) if !stem.is_empty() => *outer = stem,
+                    _ if outer.contains(&text) => continue,
+                    _ => {}
+                }
+            }
+            None => {}
+        }
+        messages.push(text);
+    }
+    messages
+}
+
+/// The hints of the chain, each once, from the outside in.
+#[must_use]
+pub fn hints(error: &anyhow::Error) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for mark in marks(error) {
+        if let Some(hint) = &mark.hint
+            && !found.contains(hint)
+        {
+            found.push(hint.clone());
+        }
+    }
+    found
+}
+
+/// The error as text for a terminal, with a final newline.
+#[must_use]
+pub fn text(error: &anyhow::Error) -> String {
+    let mut out = String::new();
+    for (position, message) in chain(error).iter().enumerate() {
+        let label = if position == 0 {
+            "error: "
+        } else {
+            "  cause: "
+        };
+        out.push_str(label);
+        out.push_str(&message.replace('\n', &format!("\n{}", " ".repeat(label.len()))));
+        out.push('\n');
+    }
+    for (position, hint) in hints(error).iter().enumerate() {
+        if position == 0 {
+            out.push('\n');
+        }
+        out.push_str("hint: ");
+        out.push_str(&hint.replace('\n', "\n      "));
+        out.push('\n');
+    }
+    out
+}
+
+/// The error for a machine: `{"error", "causes", "hints", "exit-code"}`.
+#[must_use]
+pub fn json(error: &anyhow::Error) -> serde_json::Value {
+    let mut messages = chain(error).into_iter();
+    serde_json::json!({
+        "error": messages.next().unwrap_or_default(),
+        "causes": messages.collect::<Vec<_>>(),
+        "hints": hints(error),
+        "exit-code": exit_code(error),
+    })
+}
+
+/// Whether the reader of our output went away (`weir dlq ls | head`), which is not a failure.
+#[must_use]
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    find::<std::io::Error>(error)
+        .is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// Prints the error on stderr, as text or as one line of JSON, and returns the exit code. A broken
+/// pipe prints nothing and is [`DONE`].
+#[must_use]
+pub fn print(error: &anyhow::Error, as_json: bool) -> u8 {
+    if is_broken_pipe(error) {
+        return DONE;
+    }
+    let text = if as_json {
+        format!("{}\n", json(error))
+    } else {
+        text(error)
+    };
+    // Nobody is left to be told when stderr is closed.
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    exit_code(error)
+}
