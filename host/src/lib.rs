@@ -9,3 +9,5 @@
 
 pub mod pipeline;
 pub mod plugin;
+pub mod report;
+pub mod telemetry;

@@ -1,0 +1,391 @@
+//! The numbers of a host, and the handles that the corridor counts with.
+//!
+//! A pipeline and each of its operators take their handles once, at start; a count on the hot path
+//! is then one atomic addition, without a lookup or a lock. The names are in
+//! [`names`](super::names); this file owns the registry and nothing else reads or writes it.
+
+use super::names::{Kind, PREFIX, Unit};
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::{self, Registry};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use super::names::Name;
+pub use prometheus_client::metrics::counter::Counter;
+pub use prometheus_client::metrics::gauge::Gauge;
+pub use prometheus_client::metrics::histogram::Histogram;
+
+#[cfg(test)]
+mod tests;
+
+/// The contract that this host speaks, as the build information says it.
+const CONTRACT: &str = "weir:plugin@0.1.0";
+
+/// Names that one operator's plugin may use: enough for any dashboard, few enough that a plugin
+/// which names a metric after a user cannot fill the memory of whoever scrapes it.
+pub const PLUGIN_NAMES: usize = 64;
+
+/// The longest name of a plugin's metric.
+pub const PLUGIN_NAME_BYTES: usize = 64;
+
+/// A gauge of the plugin's own, which may be fractional.
+pub type FloatGauge = Gauge<f64, AtomicU64>;
+
+type Labels = Vec<(&'static str, String)>;
+type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
+
+/// All metrics of a process.
+pub struct Metrics {
+    registry: Registry,
+    counters: BTreeMap<Name, Family<Labels, Counter>>,
+    gauges: BTreeMap<Name, Family<Labels, Gauge>>,
+    float_gauges: Family<Labels, FloatGauge>,
+    histograms: BTreeMap<Name, Histograms>,
+    pipelines: Mutex<BTreeMap<String, Arc<PipelineMetrics>>>,
+    operators: Mutex<BTreeMap<(String, String), Arc<OperatorMetrics>>>,
+}
+
+/// Buckets for times of seconds: 50 µs to 100 s, three to a decade.
+fn durations() -> Histogram {
+    Histogram::new([
+        0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5,
+        1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0,
+    ])
+}
+
+/// Buckets for numbers of unknown meaning: powers of ten, from a thousandth to a thousand million.
+fn magnitudes() -> Histogram {
+    Histogram::new((-3..=9).map(|exponent| 10_f64.powi(exponent)))
+}
+
+impl Metrics {
+    /// Registers every name of the table.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        let mut metrics = Self {
+            registry: Registry::with_prefix(PREFIX),
+            counters: BTreeMap::new(),
+            gauges: BTreeMap::new(),
+            float_gauges: Family::default(),
+            histograms: BTreeMap::new(),
+            pipelines: Mutex::default(),
+            operators: Mutex::default(),
+        };
+        for &name in Name::ALL {
+            metrics.register(name);
+        }
+        metrics
+            .gauge(
+                Name::BuildInformation,
+                &[env!("CARGO_PKG_VERSION"), CONTRACT],
+            )
+            .set(1);
+        Arc::new(metrics)
+    }
+
+    fn register(&mut self, name: Name) {
+        match name.spec().kind {
+            Kind::Counter => {
+                let family = add(&mut self.registry, name, Family::default());
+                self.counters.insert(name, family);
+            }
+            Kind::Gauge if name == Name::PluginGauge => {
+                self.float_gauges = add(&mut self.registry, name, Family::default());
+            }
+            Kind::Gauge => {
+                let family = add(&mut self.registry, name, Family::default());
+                self.gauges.insert(name, family);
+            }
+            Kind::Histogram => {
+                let make = if name == Name::PluginHistogram {
+                    magnitudes
+                } else {
+                    durations
+                };
+                let family = Histograms::new_with_constructor(make);
+                self.histograms
+                    .insert(name, add(&mut self.registry, name, family));
+            }
+        }
+    }
+
+    /// The handles of a pipeline; the same ones for the same name.
+    #[must_use]
+    pub fn pipeline(&self, name: &str) -> Arc<PipelineMetrics> {
+        let mut pipelines = self
+            .pipelines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let entry = pipelines.entry(name.to_owned());
+        Arc::clone(entry.or_insert_with(|| Arc::new(PipelineMetrics::new(self, &[name]))))
+    }
+
+    /// The handles of an operator; the same ones for the same names.
+    #[must_use]
+    pub fn operator(&self, pipeline: &str, operator: &str) -> Arc<OperatorMetrics> {
+        let mut operators = self
+            .operators
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let entry = operators.entry((pipeline.to_owned(), operator.to_owned()));
+        Arc::clone(
+            entry.or_insert_with(|| Arc::new(OperatorMetrics::new(self, &[pipeline, operator]))),
+        )
+    }
+
+    /// Everything, in the OpenMetrics text format (`application/openmetrics-text; version=1.0.0`).
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut page = String::new();
+        // Writing to a string does not fail.
+        let _ = text::encode(&mut page, &self.registry);
+        page
+    }
+
+    /// A counter of the table. A name of another kind gives a counter that nobody sees.
+    fn counter(&self, name: Name, values: &[&str]) -> Counter {
+        let family = self.counters.get(&name);
+        family.map_or_else(Counter::default, |family| {
+            family.get_or_create_owned(&labels(name, values))
+        })
+    }
+
+    /// A gauge of the table; as with [`Metrics::counter`].
+    fn gauge(&self, name: Name, values: &[&str]) -> Gauge {
+        let family = self.gauges.get(&name);
+        family.map_or_else(Gauge::default, |family| {
+            family.get_or_create_owned(&labels(name, values))
+        })
+    }
+
+    /// A histogram of the table; as with [`Metrics::counter`].
+    fn histogram(&self, name: Name, values: &[&str]) -> Histogram {
+        let family = self.histograms.get(&name);
+        family.map_or_else(durations, |family| {
+            family.get_or_create_owned(&labels(name, values))
+        })
+    }
+}
+
+/// Registers one row of the table and hands the metric back.
+fn add<M: registry::Metric + Clone>(registry: &mut Registry, name: Name, metric: M) -> M {
+    let spec = name.spec();
+    let unit = match spec.unit {
+        Unit::None => None,
+        Unit::Bytes => Some(registry::Unit::Bytes),
+        Unit::Seconds => Some(registry::Unit::Seconds),
+    };
+    match unit {
+        Some(unit) => registry.register_with_unit(spec.stem, spec.help, unit, metric.clone()),
+        None => registry.register(spec.stem, spec.help, metric.clone()),
+    }
+    metric
+}
+
+fn labels(name: Name, values: &[&str]) -> Labels {
+    let values = values.iter().map(|&value| value.to_owned());
+    name.spec().labels.iter().copied().zip(values).collect()
+}
+
+/// A struct of handles, each made from its row of the table, and its constructor.
+macro_rules! handles {
+    ($(#[$outer:meta])* $type:ident {
+        $($field:ident: $kind:ident = $make:ident($name:ident),)*
+    } $($own:ident: $own_type:ty = $own_value:expr;)*) => {
+        $(#[$outer])*
+        pub struct $type {
+            $(#[doc = concat!("See [`Name::", stringify!($name), "`].")] pub $field: $kind,)*
+            $($own: $own_type,)*
+        }
+
+        impl $type {
+            fn new(metrics: &Metrics, labels: &[&str]) -> Self {
+                Self {
+                    $($field: metrics.$make(Name::$name, labels),)*
+                    $($own: ($own_value)(metrics, labels),)*
+                }
+            }
+        }
+    };
+}
+
+handles! {
+    /// What the corridor counts for one pipeline, over all its lanes.
+    PipelineMetrics {
+        received: Counter = counter(Received),
+        received_bytes: Counter = counter(ReceivedBytes),
+        redelivered: Counter = counter(Redelivered),
+        batches: Counter = counter(Batches),
+        published: Counter = counter(Published),
+        published_bytes: Counter = counter(PublishedBytes),
+        publish_duplicates: Counter = counter(PublishDuplicates),
+        publish_failures: Counter = counter(PublishFailures),
+        acked: Counter = counter(Acked),
+        dropped: Counter = counter(Dropped),
+        retried: Counter = counter(Retried),
+        retried_infrastructure: Counter = counter(RetriedInfrastructure),
+        parked: Counter = counter(Parked),
+        dead: Counter = counter(Dead),
+        termed: Counter = counter(Termed),
+        in_progress_sent: Counter = counter(InProgressSent),
+        unsettled_dropped: Counter = counter(UnsettledDropped),
+        in_flight: Gauge = gauge(InFlight),
+        in_flight_bytes: Gauge = gauge(InFlightBytes),
+        lag: Gauge = gauge(Lag),
+        ack_pending: Gauge = gauge(AckPending),
+        missed_heartbeats: Counter = counter(MissedHeartbeats),
+        pull_errors: Counter = counter(PullErrors),
+        reconnects: Counter = counter(Reconnects),
+        latency: Histogram = histogram(Latency),
+    }
+}
+
+handles! {
+    /// What one use of a plugin counts, over all its lanes.
+    OperatorMetrics {
+        calls: Counter = counter(Calls),
+        messages: Counter = counter(Messages),
+        call_seconds: Histogram = histogram(CallSeconds),
+        traps: Counter = counter(Traps),
+        deadlines: Counter = counter(Deadlines),
+        memory_refusals: Counter = counter(MemoryRefusals),
+        output_refusals: Counter = counter(OutputRefusals),
+        wrong_lengths: Counter = counter(WrongLengths),
+        bisections: Counter = counter(Bisections),
+        instances_created: Counter = counter(InstancesCreated),
+        instances: Gauge = gauge(Instances),
+        memory_bytes: Gauge = gauge(MemoryBytes),
+        log_entries: Counter = counter(LogEntries),
+        log_suppressed: Counter = counter(LogSuppressed),
+        metrics_refused: Counter = counter(MetricsRefused),
+    }
+    plugin: PluginMetrics = PluginMetrics::new;
+}
+
+impl OperatorMetrics {
+    /// Counts an instance thrown away: `trap`, `deadline`, `calls`, `memory`, ...
+    pub fn instance_discarded(&self, reason: &'static str) {
+        self.plugin.discarded(reason).inc();
+    }
+
+    /// Adds to a counter of the plugin's. A name that breaks the rules of the contract is counted
+    /// in `metrics_refused` and otherwise ignored, as in the two functions below.
+    pub fn plugin_add(&self, name: &str, value: u64) {
+        match self.plugin.counter(name) {
+            Some(counter) => drop(counter.inc_by(value)),
+            None => drop(self.metrics_refused.inc()),
+        }
+    }
+
+    /// Sets a gauge of the plugin's.
+    pub fn plugin_set(&self, name: &str, value: f64) {
+        match self.plugin.gauge(name) {
+            Some(gauge) => drop(gauge.set(value)),
+            None => drop(self.metrics_refused.inc()),
+        }
+    }
+
+    /// Records an observation in a histogram of the plugin's.
+    pub fn plugin_observe(&self, name: &str, value: f64) {
+        match self.plugin.histogram(name) {
+            Some(histogram) => histogram.observe(value),
+            None => drop(self.metrics_refused.inc()),
+        }
+    }
+}
+
+/// A metric of the plugin's own. The first use of a name settles its type.
+#[derive(Clone)]
+enum Own {
+    Counter(Counter),
+    Gauge(FloatGauge),
+    Histogram(Histogram),
+}
+
+/// Names that a plugin chose while running, at most [`PLUGIN_NAMES`] of them.
+struct PluginMetrics {
+    /// The pipeline's and the operator's name.
+    labels: Vec<String>,
+    discarded: Family<Labels, Counter>,
+    counters: Family<Labels, Counter>,
+    gauges: Family<Labels, FloatGauge>,
+    histograms: Histograms,
+    /// Shared by the lanes of an operator; held for a lookup only.
+    own: Mutex<HashMap<String, Own>>,
+}
+
+impl PluginMetrics {
+    fn new(metrics: &Metrics, labels: &[&str]) -> Self {
+        let counters = |name| metrics.counters.get(&name).cloned().unwrap_or_default();
+        let histograms = metrics.histograms.get(&Name::PluginHistogram).cloned();
+        Self {
+            labels: labels.iter().map(|&label| label.to_owned()).collect(),
+            discarded: counters(Name::InstancesDiscarded),
+            counters: counters(Name::PluginCounter),
+            gauges: metrics.float_gauges.clone(),
+            histograms: histograms.unwrap_or_else(|| Histograms::new_with_constructor(magnitudes)),
+            own: Mutex::default(),
+        }
+    }
+
+    fn discarded(&self, reason: &str) -> Counter {
+        self.discarded
+            .get_or_create_owned(&self.labels(Name::InstancesDiscarded, reason))
+    }
+
+    /// The labels of the operator, and one more.
+    fn labels(&self, family: Name, last: &str) -> Labels {
+        let mut values: Vec<&str> = self.labels.iter().map(String::as_str).collect();
+        values.push(last);
+        labels(family, &values)
+    }
+
+    fn counter(&self, name: &str) -> Option<Counter> {
+        let make = |labels: &Labels| Own::Counter(self.counters.get_or_create_owned(labels));
+        match self.find(name, Name::PluginCounter, make)? {
+            Own::Counter(counter) => Some(counter),
+            _ => None,
+        }
+    }
+
+    fn gauge(&self, name: &str) -> Option<FloatGauge> {
+        let make = |labels: &Labels| Own::Gauge(self.gauges.get_or_create_owned(labels));
+        match self.find(name, Name::PluginGauge, make)? {
+            Own::Gauge(gauge) => Some(gauge),
+            _ => None,
+        }
+    }
+
+    fn histogram(&self, name: &str) -> Option<Histogram> {
+        let make = |labels: &Labels| Own::Histogram(self.histograms.get_or_create_owned(labels));
+        match self.find(name, Name::PluginHistogram, make)? {
+            Own::Histogram(histogram) => Some(histogram),
+            _ => None,
+        }
+    }
+
+    /// The metric under `name`, made when the name is legal and there is room for one more.
+    fn find(&self, name: &str, family: Name, make: impl FnOnce(&Labels) -> Own) -> Option<Own> {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = own.get(name) {
+            return Some(found.clone());
+        }
+        if own.len() >= PLUGIN_NAMES || !is_legal(name) {
+            return None;
+        }
+        let metric = make(&self.labels(family, name));
+        own.insert(name.to_owned(), metric.clone());
+        Some(metric)
+    }
+}
+
+/// The contract's rule for names: `[a-z][a-z0-9_]{0,63}`.
+fn is_legal(name: &str) -> bool {
+    name.len() <= PLUGIN_NAME_BYTES
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+}
