@@ -1,0 +1,33 @@
+//! What [`export!`](crate::export) expands to calls: the two exports of the contract, over an
+//! [`Operator`]. Not for use by hand.
+
+use crate::{Message, Operator, Outcome};
+use std::cell::RefCell;
+
+/// `configurable.configure`: reads the configuration and puts the operator into its slot.
+pub fn configure<O: Operator>(slot: &RefCell<Option<O>>, config: &str) -> Result<(), String> {
+    report_panics();
+    *slot.borrow_mut() = Some(O::configure(crate::config::read(config)?)?);
+    Ok(())
+}
+
+/// `handler.process`.
+///
+/// # Panics
+/// If the host did not call `configure` before, which the contract forbids.
+pub fn process<O: Operator>(slot: &RefCell<Option<O>>, batch: &[Message]) -> Vec<Outcome> {
+    let mut slot = slot.borrow_mut();
+    let Some(operator) = slot.as_mut() else {
+        panic!("the host called `process` before `configure`");
+    };
+    operator.process_batch(batch)
+}
+
+/// Sees to it that a panic's message is not lost.
+///
+/// On `wasm32-wasip2` the standard hook writes it to stderr, which the host logs and puts into the
+/// dead letter. On `wasm32-unknown-unknown` there is no stderr, so it goes through the log import.
+fn report_panics() {
+    #[cfg(all(target_family = "wasm", not(target_os = "wasi")))]
+    std::panic::set_hook(Box::new(|panic| crate::error!("{panic}")));
+}

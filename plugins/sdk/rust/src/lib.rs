@@ -1,0 +1,165 @@
+//! Write weir plugins in Rust: a struct, how it is configured, and one function per message.
+//!
+//! ```
+//! use weir_sdk::{Error, Message, Operator, Output, Outputs};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Config {
+//!     rate: f64,
+//! }
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Order {
+//!     total: f64,
+//! }
+//!
+//! struct Rebates(Config);
+//!
+//! impl Operator for Rebates {
+//!     type Config = Config;
+//!
+//!     fn configure(config: Config) -> Result<Self, String> {
+//!         if !(0.0..=1.0).contains(&config.rate) {
+//!             return Err(format!("`rate` must be between 0 and 1, not {}", config.rate));
+//!         }
+//!         Ok(Self(config))
+//!     }
+//!
+//!     fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
+//!         let order: Order = message.json()?; // not an order: a dead letter that says why
+//!         if order.total == 0.0 {
+//!             return Ok(Outputs::none()); // dropped, on purpose
+//!         }
+//!         Ok(Output::json(&(order.total * self.0.rate))?.into())
+//!     }
+//! }
+//!
+//! weir_sdk::export!(Rebates);
+//! ```
+//!
+//! What the function returns is what becomes of the message:
+//!
+//! | returned | effect |
+//! |---|---|
+//! | `Ok(Outputs::pass())` | published as it came; no bytes are moved |
+//! | `Ok(Output::json(&value)?.into())` | one new message; what it does not set is taken over |
+//! | `Ok(values.into_iter().collect())` | many messages |
+//! | `Ok(Outputs::none())` | dropped, on purpose |
+//! | `Err(Error::reject("why"))`, or `?` on any error | dead letter, with the reason |
+//! | `Err(Error::retry("why"))` | delivered again later, with the pipeline's backoff |
+//! | a panic | dead letter for this message alone; the others of its batch go through |
+//!
+//! The SDK loops over the batch, reads the configuration and maps errors. It keeps no state and
+//! does no input or output of its own. Build with `weir plugin build`, or with
+//! `cargo build --release --target wasm32-wasip2`.
+
+#![warn(missing_docs)]
+
+/// What `wit-bindgen` makes of the contract in `wit/`. For what the SDK has no word for.
+#[expect(
+    missing_docs,
+    reason = "generated; the contract in `wit/` is its documentation"
+)]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "operator",
+        pub_export_macro: true,
+        export_macro_name: "export_component",
+        default_bindings_module: "weir_sdk::bindings",
+        additional_derives: [PartialEq, Eq],
+    });
+}
+
+pub mod config;
+mod error;
+#[doc(hidden)]
+pub mod glue;
+pub mod log;
+mod message;
+pub mod metrics;
+mod output;
+pub mod testing;
+
+pub use bindings::weir::plugin::types::{Header, Message, Outcome, Output, Retry};
+pub use error::{Error, OrFail};
+pub use output::Outputs;
+pub use serde_json;
+
+/// A map, filter, enrichment or route.
+pub trait Operator: Sized + 'static {
+    /// The operator's `config:` in the pipeline file. A struct that derives `Deserialize`, with
+    /// `#[serde(deny_unknown_fields)]` to catch typing errors; or [`serde_json::Value`] to look at
+    /// it yourself; or `()` for a plugin that takes none.
+    type Config: serde::de::DeserializeOwned;
+
+    /// Called once on every new instance. A refusal is printed by `weir check` and keeps the
+    /// pipeline from starting, so this is the place to compile expressions and check ranges.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration, in words for its author: name the field.
+    fn configure(config: Self::Config) -> Result<Self, String>;
+
+    /// Called for each message.
+    ///
+    /// The same message may come more than once (see [`Message::attempt`]), and the instance may
+    /// be replaced between any two calls: what `self` holds is a cache, not state.
+    ///
+    /// # Errors
+    /// [`Error::retry`] for a passing fault, [`Error::reject`] for what will never work. Any
+    /// `std::error::Error` becomes a rejection through `?`.
+    fn process(&mut self, message: &Message) -> Result<Outputs, Error>;
+
+    /// Called for each batch; calls [`process`](Self::process) for each message unless you have
+    /// something better to do with many at once. Must return one outcome per message, in order.
+    fn process_batch(&mut self, batch: &[Message]) -> Vec<Outcome> {
+        batch
+            .iter()
+            .map(|message| self.process(message).into())
+            .collect()
+    }
+}
+
+/// Makes an [`Operator`] the plugin that this crate is. Once per crate, with
+/// `crate-type = ["cdylib"]` in its `Cargo.toml`.
+#[macro_export]
+macro_rules! export {
+    ($operator:ty) => {
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            use $crate::bindings::exports::weir::plugin::{configurable, handler};
+
+            // A component instance is one thread, entered by one call at a time.
+            ::std::thread_local! {
+                static OPERATOR: ::std::cell::RefCell<::std::option::Option<$operator>> =
+                    const { ::std::cell::RefCell::new(::std::option::Option::None) };
+            }
+
+            struct Component;
+
+            impl configurable::Guest for Component {
+                fn configure(
+                    config: ::std::string::String,
+                ) -> ::std::result::Result<(), ::std::string::String> {
+                    OPERATOR.with(|operator| $crate::glue::configure(operator, &config))
+                }
+            }
+
+            impl handler::Guest for Component {
+                fn process(
+                    batch: ::std::vec::Vec<$crate::Message>,
+                ) -> ::std::vec::Vec<$crate::Outcome> {
+                    OPERATOR.with(|operator| $crate::glue::process(operator, &batch))
+                }
+            }
+
+    $crate::bindings::export_component!(Component with_types_in $crate::bindings);
+        };
+
+        // In a native build, for tests, there is no host to export to; the type is used all the same.
+        #[cfg(not(target_family = "wasm"))]
+        const _: () = {
+            let _ = $crate::glue::configure::<$operator>;
+        };
+    };
+}

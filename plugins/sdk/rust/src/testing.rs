@@ -1,0 +1,27 @@
+//! For `cargo test` on your own machine, where there is neither WebAssembly nor a host.
+
+use crate::Operator;
+use serde::Serialize;
+
+/// The operator as the host would configure it, from what stands under `config:`.
+///
+/// ```
+/// # use weir_sdk::{Error, Message, Operator, Outputs, testing};
+/// # struct Pass;
+/// # impl Operator for Pass {
+/// #     type Config = ();
+/// #     fn configure((): ()) -> Result<Self, String> { Ok(Self) }
+/// #     fn process(&mut self, _: &Message) -> Result<Outputs, Error> { Ok(Outputs::pass()) }
+/// # }
+/// let mut operator: Pass = testing::configured(&())?;
+/// let outputs = operator.process(&Message::new("orders.berlin", r#"{"total": 12}"#));
+/// assert_eq!(outputs, Ok(Outputs::pass()));
+/// # Ok::<(), String>(())
+/// ```
+///
+/// # Errors
+/// The reason with which the plugin refuses this configuration.
+pub fn configured<O: Operator>(config: &impl Serialize) -> Result<O, String> {
+    let text = serde_json::to_string(config).map_err(|error| error.to_string())?;
+    O::configure(crate::config::read(&text)?)
+}
