@@ -1,0 +1,208 @@
+//! Does what the payload says, for the tests of isolation and of the dead letters.
+//!
+//! The payload is `VERB` or `VERB:ARGUMENT`; whatever is no verb of the table in [`obey`] is passed
+//! on as it came. `short` and `long` anywhere in a batch spoil the length of the whole answer.
+//!
+//! Configuration: `refuse: REASON` makes `configure` fail, `trap: true` makes it trap, and `mark: X`
+//! adds the header `Mark: X` to everything that is passed on.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+use weir_sdk::{Error, Message, Operator, OrFail, Outcome, Output, Outputs, info, metrics};
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+struct Config {
+    refuse: Option<String>,
+    trap: bool,
+    mark: Option<String>,
+}
+
+struct Misbehave {
+    mark: Option<String>,
+    leaked: Vec<Vec<u8>>,
+    calls: u64,
+}
+
+impl Operator for Misbehave {
+    type Config = Config;
+
+    fn configure(config: Config) -> Result<Self, String> {
+        if config.trap {
+            trap();
+        }
+        match config.refuse {
+            Some(reason) => Err(reason),
+            None => Ok(Self {
+                mark: config.mark,
+                leaked: Vec::new(),
+                calls: 0,
+            }),
+        }
+    }
+
+    fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
+        let text = std::str::from_utf8(&message.payload).unwrap_or_default();
+        let (verb, argument) = text.split_once(':').unwrap_or((text, ""));
+        self.obey(verb, argument, message)
+    }
+
+    fn process_batch(&mut self, batch: &[Message]) -> Vec<Outcome> {
+        self.calls += 1;
+        let mut outcomes: Vec<Outcome> = batch
+            .iter()
+            .map(|message| self.process(message).into())
+            .collect();
+        if batch.iter().any(|message| message.payload == b"short") {
+            outcomes.pop();
+        }
+        if batch.iter().any(|message| message.payload == b"long") {
+            outcomes.push(Outcome::Emit(Vec::new()));
+        }
+        outcomes
+    }
+}
+
+impl Misbehave {
+    fn obey(&mut self, verb: &str, argument: &str, message: &Message) -> Result<Outputs, Error> {
+        let number = || {
+            argument
+                .parse::<u64>()
+                .or_reject(format_args!("`{argument}` is no number"))
+        };
+        Ok(match verb {
+            // Faults of the whole call.
+            "trap" => trap(),
+            "panic" => panic!("panicked because the payload said so"),
+            "spin" => spin(),
+            "sleep" => sleep(argument.parse().unwrap_or(3_600_000)),
+            "alloc" => allocate(),
+            "overflow" => overflow(1).into(),
+            "exit" => std::process::exit(3),
+            // Answers over the limits.
+            "flood" => Output::new(vec![b'x'; argument.parse().unwrap_or(32 << 20)]).into(),
+            "flood-count" => vec![Output::pass(); argument.parse().unwrap_or(1_000_000)].into(),
+            // Slow, but alive.
+            "slow" => {
+                busy(Duration::from_millis(number()?));
+                self.pass()
+            }
+            // Noise.
+            "stdout" => {
+                (0..number()?).for_each(|line| println!("line {line} of stdout"));
+                self.pass()
+            }
+            "stderr" => {
+                (0..number()?).for_each(|line| eprintln!("line {line} of stderr"));
+                self.pass()
+            }
+            "log" => {
+                (0..number()?).for_each(|entry| info!("entry {entry} of the log"));
+                self.pass()
+            }
+            "metrics" => {
+                (0..number()?).for_each(|index| metrics::add(&format!("counter_{index}"), 1));
+                self.pass()
+            }
+            "bad-metric" => {
+                metrics::add(argument, 1);
+                self.pass()
+            }
+            // Memory that stays.
+            "leak" => {
+                self.leaked.push(vec![1; usize::try_from(number()?)?]);
+                self.pass()
+            }
+            // Outcomes other than emitting.
+            "retry" => return Err(Error::retry("the payload said so")),
+            "retry-until" if u64::from(message.attempt) < number()? => {
+                return Err(Error::retry(format!(
+                    "attempt {} is too early",
+                    message.attempt
+                )));
+            }
+            "retry-after" => {
+                let after = Duration::from_millis(number()?);
+                return Err(Error::retry_after(after, "the payload said so"));
+            }
+            "reject" => return Err(Error::reject("the payload said so")),
+            "drop" => Outputs::none(),
+            "emit" => (0..number()?)
+                .map(|index| Output::new(format!("{index}")))
+                .collect(),
+            // Outputs that the host must refuse, or check.
+            "header-newline" => Output::pass().header("Bad", "one\r\nTwo: three").into(),
+            "header-name" => Output::pass().header("Bad: name\r\n", "value").into(),
+            "nats-header" => Output::pass().header("Nats-Msg-Id", "mine").into(),
+            "bad-subject" => Output::pass().subject("no good.*.subject.>").into(),
+            "subject" => Output::pass().subject(argument).into(),
+            "key" => Output::pass().key(argument).into(),
+            // What the instance remembers: how many calls it has served.
+            "calls" => Output::new(self.calls.to_string()).into(),
+            "time" => Output::new(format!("{:?}", std::time::SystemTime::now())).into(),
+            "environment" => {
+                Output::new(format!("{:?}", std::env::vars().collect::<Vec<_>>())).into()
+            }
+            "read" => match std::fs::read(argument) {
+                Ok(bytes) => Output::new(bytes).into(),
+                Err(error) => return Err(Error::reject(format!("cannot read: {error}"))),
+            },
+            _ => self.pass(),
+        })
+    }
+
+    /// As it came, but for the mark that the configuration asks for.
+    fn pass(&self) -> Outputs {
+        match &self.mark {
+            Some(mark) => Output::pass().header("Mark", mark).into(),
+            None => Outputs::pass(),
+        }
+    }
+}
+
+fn trap() -> ! {
+    #[cfg(target_family = "wasm")]
+    core::arch::wasm32::unreachable();
+    #[cfg(not(target_family = "wasm"))]
+    std::process::abort()
+}
+
+fn spin() -> ! {
+    let mut turns = 0_u64;
+    loop {
+        turns = black_box(turns.wrapping_add(1));
+    }
+}
+
+/// Blocks in the host, which no epoch interrupts.
+fn sleep(milliseconds: u64) -> Outputs {
+    std::thread::sleep(Duration::from_millis(milliseconds));
+    Outputs::pass()
+}
+
+/// Asks for memory, a mebibyte at a time, until there is none; then the allocator aborts.
+fn allocate() -> ! {
+    let mut hoard = Vec::new();
+    loop {
+        hoard.push(black_box(vec![1_u8; 1 << 20]));
+    }
+}
+
+/// Runs out of stack.
+#[expect(unconditional_recursion, reason = "that is what it is for")]
+fn overflow(depth: u64) -> Output {
+    let frame = black_box([depth; 64]);
+    let output = overflow(frame[0] + 1);
+    black_box(output)
+}
+
+/// Computes for this long by the guest's own clock.
+fn busy(time: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < time {
+        black_box((0..1000_u64).fold(0, |sum, next| black_box(sum ^ next)));
+    }
+}
+
+weir_sdk::export!(Misbehave);
