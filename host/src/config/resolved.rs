@@ -3,8 +3,10 @@
 //! `model.rs` is the text a person wrote; this is what the host runs. Nothing here refers to a
 //! position in a file, and nothing here can be invalid.
 
+pub use super::event_time::EventTime;
 use super::template::{KeyRule, SubjectFilter, Template};
 use crate::plugin::limits::Limits;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -48,8 +50,8 @@ pub struct Nats {
     pub inbox_prefix: String,
 }
 
-/// Credentials, at most one kind.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+/// Credentials, at most one kind. `Debug` names the kind and keeps the secret.
+#[derive(Clone, PartialEq, Eq, Default)]
 pub enum Auth {
     #[default]
     None,
@@ -62,6 +64,24 @@ pub enum Auth {
         password: String,
     },
     Token(String),
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => formatter.write_str("None"),
+            Self::CredentialsFile(path) => formatter
+                .debug_tuple("CredentialsFile")
+                .field(path)
+                .finish(),
+            Self::NkeySeed(_) => formatter.write_str("NkeySeed(..)"),
+            Self::UserPassword { user, .. } => formatter
+                .debug_struct("UserPassword")
+                .field("user", user)
+                .finish_non_exhaustive(),
+            Self::Token(_) => formatter.write_str("Token(..)"),
+        }
+    }
 }
 
 /// TLS of the connection.
@@ -119,14 +139,6 @@ pub struct StreamSettings {
 pub enum Storage {
     File,
     Memory,
-}
-
-/// A source of event time other than the JetStream timestamp. Values are RFC 3339 text, or a number
-/// of seconds, milliseconds, microseconds or nanoseconds since the Unix epoch, told apart by size.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EventTime {
-    Header(String),
-    JsonPointer(String),
 }
 
 /// Which messages wait for which.

@@ -1,0 +1,321 @@
+//! Text with placeholders: the sink's subject, and the rule that makes a message's key.
+//!
+//! Compiled when the configuration is read, rendered for each message. A placeholder is
+//! `{subject}`, `{subject[1]}` (a token of the subject, counted from 0), `{header:Name}`, `{key}` (in
+//! a sink) or `{payload:/json/pointer}` (in a key). Everything else is literal; there is no
+//! escape, because neither subjects nor keys want braces.
+
+use super::pointer::Pointer;
+pub use super::subject::{MAX_SUBJECT_BYTES, SubjectFilter, check_subject};
+use crate::pipeline::message::Message;
+use bytestring::ByteString;
+use std::borrow::Cow;
+
+/// The subject that each result is published on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    text: ByteString,
+    parts: Box<[Part]>,
+}
+
+/// What the key of a message is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRule {
+    text: Box<str>,
+    parts: Box<[Part]>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Literal(Box<str>),
+    Subject,
+    SubjectToken(usize),
+    Key,
+    Header(Box<str>),
+    Payload(Pointer),
+}
+
+impl Template {
+    /// Reads a subject template.
+    ///
+    /// # Errors
+    ///
+    /// Says in one sentence what is wrong: an unknown or unclosed placeholder, or literal text
+    /// that no subject may contain.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let parts = parse_parts(text)?;
+        if parts.iter().any(|part| matches!(part, Part::Payload(_))) {
+            return Err(
+                "a subject takes no `{payload:...}`; put it into `key` and write `{key}`"
+                    .to_owned(),
+            );
+        }
+        // Every placeholder yields at least one character, so one letter stands for all of them.
+        let sample: String = parts
+            .iter()
+            .map(|part| {
+                if let Part::Literal(literal) = part {
+                    literal
+                } else {
+                    "x"
+                }
+            })
+            .collect();
+        check_subject(&sample)?;
+        Ok(Self {
+            text: text.into(),
+            parts,
+        })
+    }
+
+    /// The template as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The subject for one message; no copy when the template is literal or `{subject}`.
+    ///
+    /// # Errors
+    ///
+    /// Says in one sentence what the message lacks, or why what it has makes no subject. That will
+    /// not change by trying again: such a message is a dead letter.
+    pub fn render(&self, message: &Message) -> Result<ByteString, String> {
+        let subject = match &*self.parts {
+            [Part::Literal(_)] => return Ok(self.text.clone()),
+            [Part::Subject] => message.subject.clone(),
+            parts => {
+                let mut subject = String::with_capacity(64);
+                for part in parts {
+                    subject.push_str(&part.value(message)?);
+                }
+                subject.into()
+            }
+        };
+        check_subject(&subject)
+            .map_err(|why| format!("`{}` cannot be rendered: {why}", self.text))?;
+        Ok(subject)
+    }
+
+    /// Whether a rendered subject could pass `filter`, whatever the messages hold. Errs on the side
+    /// of yes behind a placeholder that may span several tokens.
+    #[must_use]
+    pub fn overlaps(&self, filter: &SubjectFilter) -> bool {
+        self.reach().is_none_or(|reach| reach.overlaps(filter))
+    }
+
+    /// The narrowest filter that every rendered subject passes. `None` when it would be `>`: the
+    /// template begins with a placeholder.
+    #[must_use]
+    pub fn reach(&self) -> Option<SubjectFilter> {
+        // Placeholders become wildcards; `\u{1}` and `\u{2}` cannot occur in a checked literal.
+        let marked: String = self
+            .parts
+            .iter()
+            .map(|part| match part {
+                Part::Literal(literal) => literal,
+                Part::SubjectToken(_) => "\u{1}",
+                _ => "\u{2}",
+            })
+            .collect();
+        let mut tokens = Vec::new();
+        for token in marked.split('.') {
+            if token.contains('\u{2}') {
+                tokens.push(">");
+                break;
+            }
+            tokens.push(if token.contains('\u{1}') { "*" } else { token });
+        }
+        let reach = tokens.join(".");
+        (reach != ">")
+            .then(|| SubjectFilter::parse(&reach).ok())
+            .flatten()
+    }
+
+    /// Whether the message's own subject begins the template.
+    #[must_use]
+    pub fn begins_with_subject(&self) -> bool {
+        matches!(self.parts.first(), Some(Part::Subject))
+    }
+
+    /// The names of the headers it reads.
+    pub fn headers(&self) -> impl Iterator<Item = &str> {
+        header_names(&self.parts)
+    }
+}
+
+impl KeyRule {
+    /// Reads a key rule: the same placeholders as a template, with `{payload:/pointer}` in place
+    /// of `{key}`.
+    ///
+    /// # Errors
+    ///
+    /// Says in one sentence what is wrong. A rule without any placeholder is refused: it would give
+    /// all messages one key.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let parts = parse_parts(text)?;
+        if parts.contains(&Part::Key) {
+            return Err("a key cannot be made of `{key}`".to_owned());
+        }
+        if parts.iter().all(|part| matches!(part, Part::Literal(_))) {
+            return Err("a key without a placeholder is the same for every message".to_owned());
+        }
+        Ok(Self {
+            text: text.into(),
+            parts,
+        })
+    }
+
+    /// The rule as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The key of one message; `None` when it lacks a part of it. Any text may be a key.
+    #[must_use]
+    pub fn extract(&self, message: &Message) -> Option<ByteString> {
+        if let [Part::Subject] = &*self.parts {
+            return Some(message.subject.clone());
+        }
+        let mut key = String::new();
+        for part in &self.parts {
+            key.push_str(&part.value(message).ok()?);
+        }
+        Some(key.into())
+    }
+
+    /// The highest subject token it reads, counted from 0.
+    #[must_use]
+    pub fn highest_token(&self) -> Option<usize> {
+        self.parts
+            .iter()
+            .filter_map(|part| {
+                if let Part::SubjectToken(n) = part {
+                    Some(*n)
+                } else {
+                    None
+                }
+            })
+            .max()
+    }
+
+    /// The names of the headers it reads.
+    pub fn headers(&self) -> impl Iterator<Item = &str> {
+        header_names(&self.parts)
+    }
+}
+
+fn header_names(parts: &[Part]) -> impl Iterator<Item = &str> {
+    parts.iter().filter_map(|part| {
+        if let Part::Header(name) = part {
+            Some(&**name)
+        } else {
+            None
+        }
+    })
+}
+
+impl Part {
+    /// What stands for this part in one message; empty values count as missing.
+    fn value<'m>(&'m self, message: &'m Message) -> Result<Cow<'m, str>, String> {
+        let found = match self {
+            Self::Literal(literal) => return Ok(Cow::Borrowed(literal)),
+            Self::Subject => Some(Cow::Borrowed(&*message.subject)),
+            Self::SubjectToken(n) => message.subject.split('.').nth(*n).map(Cow::Borrowed),
+            Self::Key => message.key.as_deref().map(Cow::Borrowed),
+            Self::Header(name) => message.headers.get(name).map(Cow::Borrowed),
+            Self::Payload(pointer) => pointer.find(&message.payload).map(Cow::Owned),
+        };
+        found
+            .filter(|value| !value.is_empty())
+            .ok_or_else(|| match self {
+                Self::SubjectToken(n) => {
+                    format!("the subject `{}` has no token {n}", message.subject)
+                }
+                Self::Key => "the message has no key".to_owned(),
+                Self::Header(name) => format!("the message has no header `{name}`"),
+                Self::Payload(pointer) => {
+                    format!(
+                        "the payload has no text or number at `{}`",
+                        pointer.as_str()
+                    )
+                }
+                Self::Literal(_) | Self::Subject => "the message has no subject".to_owned(),
+            })
+    }
+}
+
+fn parse_parts(text: &str) -> Result<Box<[Part]>, String> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some((literal, after)) = rest.split_once('{') {
+        push_literal(&mut parts, literal)?;
+        let Some((placeholder, after)) = after.split_once('}') else {
+            return Err(format!("the placeholder `{{{after}` is not closed"));
+        };
+        parts.push(parse_placeholder(placeholder)?);
+        rest = after;
+    }
+    push_literal(&mut parts, rest)?;
+    Ok(parts.into())
+}
+
+fn push_literal(parts: &mut Vec<Part>, literal: &str) -> Result<(), String> {
+    if literal.contains('}') {
+        return Err("`}` closes nothing".to_owned());
+    }
+    if !literal.is_empty() {
+        parts.push(Part::Literal(literal.into()));
+    }
+    Ok(())
+}
+
+fn parse_placeholder(text: &str) -> Result<Part, String> {
+    if let Some(name) = text.strip_prefix("header:") {
+        return check_header_name(name).map(|()| Part::Header(name.into()));
+    }
+    if let Some(pointer) = text.strip_prefix("payload:") {
+        return Pointer::parse(pointer).map(Part::Payload);
+    }
+    if let Some(index) = text
+        .strip_prefix("subject[")
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
+        return index
+            .parse()
+            .map(Part::SubjectToken)
+            .map_err(|_| format!("`{index}` is not a token's number; the first token is 0"));
+    }
+    match text {
+        "subject" => Ok(Part::Subject),
+        "key" => Ok(Part::Key),
+        other => Err(format!(
+            "unknown placeholder `{{{other}}}`; there are {{subject}}, {{subject[N]}}, {{key}}, \
+             {{header:Name}} and {{payload:/pointer}}"
+        )),
+    }
+}
+
+/// Whether `name` can name a header line.
+///
+/// # Errors
+///
+/// Says in one sentence why not.
+pub fn check_header_name(name: &str) -> Result<(), String> {
+    if name.is_empty() {
+        return Err("a header's name cannot be empty".to_owned());
+    }
+    match name.chars().find(|c| !c.is_ascii_graphic() || *c == ':') {
+        None => Ok(()),
+        Some(found) => Err(format!("a header's name cannot contain {found:?}")),
+    }
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+mod tests;
