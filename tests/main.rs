@@ -1,8 +1,14 @@
-//! Promises: a table of contents. Each file opens with what it promises.
+//! Promises, one file each. A file opens with its promise; a test's name is a sentence of it.
+//!
+//! Everything runs against the real thing: a `nats-server` on a free port, the `weir` binary, real
+//! components. Waits are on conditions, never for a time; the harness holds the only clock.
+
 #![expect(
     unreachable_pub,
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test says what it expects by failing, and nothing outside uses the harness"
 )]
 

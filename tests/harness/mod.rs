@@ -1,3 +1,59 @@
-//! What the promises are tested with: real servers, the real binary, real components.
+//! What the promises are tested with: real servers, the real binary, real components, and waiting.
+
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "a helper may serve promises that are not in this build"
+)]
 
 pub mod guests;
+pub mod nats;
+pub mod wait;
+pub mod weir;
+
+pub use guests::repository;
+pub use nats::{Client, NatsServer, Stored};
+pub use wait::{wait_for, wait_until};
+pub use weir::{Finished, Weir};
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Sends a signal (`TERM`, `KILL`, `STOP`, ...) to one process. Through the shell's own `kill`,
+/// which is there where the program of that name is not.
+pub fn signal(pid: u32, name: &str) {
+    let status = Command::new("sh")
+        .args(["-c", &format!("kill -{name} {pid}")])
+        .status()
+        .expect("cannot run `sh`");
+    assert!(status.success(), "cannot send SIG{name} to process {pid}");
+}
+
+/// The last part of a log, for messages of failed tests.
+pub fn tail(path: &Path) -> String {
+    let text = std::fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
+}
+
+/// A directory for what the tests compile, kept between runs.
+pub fn cache() -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cache")
+}
+
+#[test]
+fn a_server_keeps_its_port_and_its_messages_over_a_kill() {
+    let mut server = NatsServer::start();
+    server.client().create_stream("ORDERS", &["orders.>"]);
+    server.client().publish("orders.a", "1");
+    let port = server.port();
+    server.kill9();
+    server.start_again();
+    assert_eq!(server.port(), port);
+    let orders = (0..3000).map(|number| (format!("orders.{number}"), number.to_string()));
+    server.client().publish_all(orders);
+    let messages = server.client().messages("ORDERS");
+    assert_eq!(messages.len(), 3001);
+    assert_eq!(messages[0].subject, "orders.a");
+}
