@@ -1,1 +1,66 @@
-fn main() {}
+//! `cargo xtask`: everything a person or a continuous integration machine does, in one word.
+//!
+//! Reads the words of the command line and calls the file of that name. This crate depends on
+//! nothing but `anyhow`, so that it compiles in seconds on a machine that has only cargo; it
+//! never links the `weir` package, it runs it.
+
+mod ci;
+mod deny;
+mod layout;
+mod process;
+mod readme;
+mod setup;
+mod test;
+mod ui;
+mod version;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+const USAGE: &str = "\
+usage: cargo xtask <task> [arguments]
+
+  setup            find or install nats-server and a Rust toolchain for WebAssembly
+  test [ARGS...]   set up, then run every test; ARGS go to `cargo test`, a name filters
+  ci               what the continuous integration runs: format, lints, licences, README, tests
+  readme           run the README's commands and compare what they print
+";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let mut words = words.iter().map(String::as_str);
+    let task = words.next();
+    let rest: Vec<&str> = words.collect();
+    let done = match task {
+        Some("setup") => without_arguments(&rest).and_then(|()| setup::run().map(drop)),
+        Some("test") => test::run(&rest),
+        Some("ci") => without_arguments(&rest).and_then(|()| ci::run()),
+        Some("readme") => without_arguments(&rest).and_then(|()| readme::run()),
+        Some("help" | "--help" | "-h") => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        other => {
+            if let Some(word) = other {
+                eprintln!("error: no task is called `{word}`\n");
+            }
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            ui::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn without_arguments(rest: &[&str]) -> Result<()> {
+    match rest.first() {
+        None => Ok(()),
+        Some(word) => anyhow::bail!("this task takes no arguments, and got `{word}`"),
+    }
+}

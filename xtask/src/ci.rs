@@ -1,0 +1,72 @@
+//! `cargo xtask ci`: everything that must hold before a change is taken in.
+//!
+//! Every check runs although an earlier one failed, so that one run shows all there is to mend;
+//! the tests come last, so that a good run ends with the test runner's own lines. What cannot be
+//! checked on this machine is named, counted and never counted as passed.
+
+use anyhow::{Result, bail};
+
+use crate::layout;
+use crate::process;
+use crate::setup::{self, Tools, Wasm};
+use crate::ui::{Skipped, Steps};
+use crate::{deny, readme, test};
+
+/// Runs the steps in order.
+///
+/// # Errors
+/// When any step failed; the message names each.
+pub(crate) fn run() -> Result<()> {
+    let mut steps = Steps::new("ci");
+    let mut skipped = Skipped::default();
+    let tools = steps.step("setup", setup::run)?;
+    steps.check("format", || format(&tools));
+    steps.check("clippy", || clippy(&tools));
+    steps.check("documentation", || documentation(&tools));
+    steps.check("dependencies", || deny::check(&tools, &mut skipped));
+    steps.check("README commands", || readme::check(&tools, &mut skipped));
+    steps.print_times();
+    skipped.print("ci");
+    steps.check("tests", || test::run_all(&tools));
+    match steps.failed() {
+        [] => Ok(()),
+        failed => bail!("failed steps: {}", failed.join(", ")),
+    }
+}
+
+fn format(tools: &Tools) -> Result<()> {
+    for workspace in layout::workspaces()? {
+        let mut cargo = tools.cargo()?;
+        cargo
+            .current_dir(&workspace.folder)
+            .args(["fmt", "--all", "--check"]);
+        process::run(&mut cargo)?;
+    }
+    Ok(())
+}
+
+/// The host for this machine with its tests; the guests for the target they are shipped for.
+fn clippy(tools: &Tools) -> Result<()> {
+    for workspace in layout::workspaces()? {
+        let mut cargo = match workspace.is_host() {
+            true => tools.cargo()?,
+            false => tools.guest_cargo(&workspace)?,
+        };
+        cargo.args(["clippy", "--workspace", "--quiet"]);
+        match workspace.is_host() {
+            true => cargo.arg("--all-targets"),
+            // Debian's toolchain has no clippy: there the guests are linted for this machine.
+            false if tools.wasm == Wasm::DebianBuildStd => &mut cargo,
+            false => cargo.args(["--target", tools.wasm.target()]),
+        };
+        process::run(cargo.args(["--", "--deny", "warnings"]))?;
+    }
+    Ok(())
+}
+
+/// Links in doc comments that lead nowhere are errors.
+fn documentation(tools: &Tools) -> Result<()> {
+    let mut cargo = tools.cargo()?;
+    cargo.env("RUSTDOCFLAGS", "--deny warnings");
+    process::run(cargo.args(["doc", "--workspace", "--no-deps", "--quiet"]))
+}

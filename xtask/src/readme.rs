@@ -1,0 +1,209 @@
+//! `cargo xtask readme`: the commands of the README are run, and what they print must be what
+//! the README shows.
+//!
+//! A fenced block marked `console` holds commands after `$ ` and below each the lines it
+//! prints, standard error among them. Two things stand for what changes from run to run: a line
+//! `...` for any lines, and `[..]` within a line for any text.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::layout;
+use crate::process;
+use crate::setup::{self, Tools};
+use crate::ui::{Skipped, say};
+
+/// Commands that are not run from here, because `cargo xtask ci` runs the same thing itself.
+const RUN_ELSEWHERE: [&str; 2] = ["cargo xtask test", "cargo xtask ci"];
+
+/// One command of the README and what is shown below it.
+#[derive(Debug, PartialEq, Eq)]
+struct Example {
+    /// Counted from 1, for messages.
+    line: usize,
+    command: String,
+    shown: Vec<String>,
+}
+
+/// Sets up and runs the README's commands.
+pub(crate) fn run() -> Result<()> {
+    let tools = setup::run()?;
+    let mut skipped = Skipped::default();
+    check(&tools, &mut skipped)?;
+    skipped.print("readme");
+    Ok(())
+}
+
+/// Runs every command, in the root of the repository and with the built `weir` on PATH.
+///
+/// # Errors
+/// When a command fails or prints something else than the README shows; each is named.
+pub(crate) fn check(tools: &Tools, skipped: &mut Skipped) -> Result<()> {
+    let file = layout::root().join("README.md");
+    let text = std::fs::read_to_string(&file).context("cannot read `README.md`")?;
+    process::run(tools.cargo()?.args(["build", "--workspace", "--quiet"]))?;
+    let mut wrong = 0;
+    for example in examples(&text)? {
+        let Example { line, command, .. } = &example;
+        if RUN_ELSEWHERE.contains(&command.as_str()) {
+            skipped.add(format!(
+                "README.md:{line}: `{command}`, which is a step of its own"
+            ));
+            continue;
+        }
+        say("readme", format_args!("README.md:{line}: {command}"));
+        if let Err(error) = try_example(tools, &example) {
+            eprintln!("error: README.md:{line}: {error:#}");
+            wrong += 1;
+        }
+    }
+    match wrong {
+        0 => Ok(()),
+        _ => bail!("{wrong} commands of the README do not do what it shows"),
+    }
+}
+
+fn try_example(tools: &Tools, example: &Example) -> Result<()> {
+    let mut shell = tools.command("bash")?;
+    with_weir_on_path(&mut shell)?;
+    // One stream, so that lines are in the order in which a terminal would have shown them.
+    let script = format!("exec 2>&1\n{}", example.command);
+    let output = shell
+        .args(["-c", &script])
+        .stdin(Stdio::null())
+        .output()
+        .context("cannot start `bash`")?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        bail!(
+            "`{}` ended with {}, after printing\n{printed}",
+            example.command,
+            output.status
+        );
+    }
+    let printed_lines: Vec<&str> = printed.lines().map(str::trim_end).collect();
+    let shown: Vec<&str> = example.shown.iter().map(String::as_str).collect();
+    if !matches(&shown, &printed_lines) {
+        bail!(
+            "`{}` printed\n{printed}\nwhere the README shows\n{}",
+            example.command,
+            shown.join("\n")
+        );
+    }
+    Ok(())
+}
+
+fn with_weir_on_path(shell: &mut Command) -> Result<()> {
+    let built = layout::root().join("target/debug");
+    let path = setup::path_with_tools()?;
+    let folders = std::iter::once(built).chain(std::env::split_paths(&path));
+    shell.env(
+        "PATH",
+        std::env::join_paths(folders).context("cannot extend PATH")?,
+    );
+    Ok(())
+}
+
+/// The commands of the `console` blocks of a Markdown text.
+fn examples(text: &str) -> Result<Vec<Example>> {
+    let mut found: Vec<Example> = Vec::new();
+    let mut inside = false;
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim_end();
+        match line {
+            "```console" => inside = true,
+            _ if !inside => {}
+            "```" => inside = false,
+            _ => match (line.strip_prefix("$ "), found.last_mut()) {
+                (Some(command), _) => {
+                    let command = command.to_owned();
+                    found.push(Example {
+                        line: index + 1,
+                        command,
+                        shown: Vec::new(),
+                    });
+                }
+                (None, Some(last)) => last.shown.push(line.to_owned()),
+                (None, None) => bail!("README.md:{}: output without a command", index + 1),
+            },
+        }
+    }
+    // A blank line before the closing fence or the next command is layout, not output.
+    for example in &mut found {
+        while example.shown.last().is_some_and(String::is_empty) {
+            example.shown.pop();
+        }
+    }
+    Ok(found)
+}
+
+/// Whether the printed lines are the shown ones, where `...` stands for any number of lines.
+fn matches(shown: &[&str], printed: &[&str]) -> bool {
+    match shown.split_first() {
+        None => printed.iter().all(|line| line.is_empty()),
+        Some((&"...", rest)) => (0..=printed.len()).any(|from| {
+            printed
+                .get(from..)
+                .is_some_and(|printed| matches(rest, printed))
+        }),
+        Some((first, rest)) => printed
+            .split_first()
+            .is_some_and(|(line, printed)| line_matches(first, line) && matches(rest, printed)),
+    }
+}
+
+/// Whether one line is the shown one, where `[..]` stands for any text.
+fn line_matches(shown: &str, printed: &str) -> bool {
+    match shown.split_once("[..]") {
+        None => shown == printed,
+        Some((before, after)) => printed.strip_prefix(before).is_some_and(|rest| {
+            rest.char_indices()
+                .map(|(at, _)| at)
+                .chain([rest.len()])
+                .any(|at| rest.get(at..).is_some_and(|rest| line_matches(after, rest)))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "# weir\n\n```yaml\n$ not a command\n```\n\n```console\n$ weir check a.yaml\nfine\n\n$ true\n```\n$ nor this\n";
+
+    #[test]
+    fn commands_are_taken_from_console_blocks_with_what_they_print() {
+        let found = examples(TEXT).unwrap_or_default();
+        let commands: Vec<_> = found
+            .iter()
+            .map(|one| (one.line, one.command.as_str(), one.shown.len()))
+            .collect();
+        assert_eq!(commands, [(8, "weir check a.yaml", 1), (11, "true", 0)]);
+    }
+
+    #[test]
+    fn output_without_a_command_is_refused() {
+        assert!(examples("```console\nfine\n```\n").is_err());
+    }
+
+    #[test]
+    fn wildcards_stand_for_lines_and_for_parts_of_a_line() {
+        assert!(matches(&["a", "...", "z"], &["a", "z"]));
+        assert!(matches(&["a", "...", "z"], &["a", "b", "c", "z"]));
+        assert!(matches(
+            &["rate [..]/s, [..] dead"],
+            &["rate 41000/s, 12 dead"]
+        ));
+        assert!(matches(&["x"], &["x", ""]));
+    }
+
+    #[test]
+    fn other_output_does_not_match() {
+        assert!(!matches(&["a"], &["b"]));
+        assert!(!matches(&["a"], &["a", "b"]));
+        assert!(!matches(&["a", "b"], &["a"]));
+        assert!(!matches(&["...", "z"], &["a", "b"]));
+        assert!(!matches(&["rate [..]/s"], &["rate 41000/min"]));
+    }
+}

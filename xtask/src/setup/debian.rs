@@ -1,0 +1,251 @@
+//! Packages of Debian: one unpacked from the unstable suite without touching the system, or
+//! some installed for good where nothing else helps.
+//!
+//! Unpacking uses apt with folders of its own in a temporary directory: the machine's package
+//! lists, its sources and its installed packages stay as they are.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::apt_sources::{self, Source};
+use crate::process;
+use crate::ui::say;
+
+/// Downloads `package` from Debian unstable through the machine's own mirror, unpacks it into a
+/// temporary folder and hands that folder to `take`; the folder is gone afterwards.
+///
+/// # Errors
+/// When this is not Debian, no mirror answers, or `take` fails.
+pub(super) fn unpack_from_unstable(
+    package: &str,
+    take: impl FnOnce(&Path) -> Result<()>,
+) -> Result<()> {
+    let codename = codename()?;
+    let mirrors = mirrors(&codename)?;
+    let folder = Temporary::new()?;
+    let mut refused = Vec::new();
+    for mirror in &mirrors {
+        let uri = &mirror.uri;
+        say(
+            "setup",
+            format_args!("{package}: unpacking Debian's unstable package from {uri}"),
+        );
+        match unpack(package, mirror, &folder.path) {
+            Ok(unpacked) => return take(&unpacked),
+            Err(error) => refused.push(format!("{error:#}")),
+        }
+    }
+    bail!("no mirror had the package: {}", refused.join("; "))
+}
+
+fn unpack(package: &str, mirror: &Source, folder: &Path) -> Result<PathBuf> {
+    let apt = Apt::new(folder, mirror)?;
+    apt.run(&["update"])?;
+    apt.run(&["download", package])?;
+    let file = the_package(folder, package)?;
+    let unpacked = folder.join("unpacked");
+    process::run(Command::new("dpkg-deb").arg("-x").arg(&file).arg(&unpacked))?;
+    Ok(unpacked)
+}
+
+/// The `.deb` that the download left in `folder`.
+fn the_package(folder: &Path, package: &str) -> Result<PathBuf> {
+    let start = format!("{package}_");
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("cannot list `{}`", folder.display()))?;
+    entries
+        .flatten()
+        .find(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name.starts_with(&start) && name.ends_with(".deb")
+        })
+        .map(|entry| entry.path())
+        .with_context(|| format!("apt downloaded no file of the package `{package}`"))
+}
+
+/// apt-get with lists, caches and sources of its own.
+struct Apt {
+    folder: PathBuf,
+    options: Vec<String>,
+}
+
+impl Apt {
+    /// Writes the sources and creates the folders inside `folder`.
+    fn new(folder: &Path, mirror: &Source) -> Result<Apt> {
+        let make = |name: &str| -> Result<String> {
+            let path = folder.join(name);
+            std::fs::create_dir_all(&path)
+                .with_context(|| format!("cannot create `{}`", path.display()))?;
+            Ok(path.display().to_string())
+        };
+        let sources = make("sources")?;
+        std::fs::write(
+            folder.join("sources/unstable.sources"),
+            mirror.for_unstable(),
+        )
+        .context("cannot write the sources for apt")?;
+        make("lists/partial")?;
+        make("cache/archives/partial")?;
+        let option = |name: &str, value: &str| format!("{name}={value}");
+        let options = vec![
+            option("Dir::State", &make("state")?),
+            option("Dir::State::Lists", &make("lists")?),
+            option("Dir::Cache", &make("cache")?),
+            option("Dir::Etc::SourceList", "/dev/null"),
+            option("Dir::Etc::SourceParts", &sources),
+            option("Acquire::Languages", "none"),
+            // The folder belongs to whoever runs this; apt's own user may not write there.
+            option(
+                "APT::Sandbox::User",
+                &std::env::var("USER").unwrap_or_else(|_| "root".into()),
+            ),
+        ];
+        Ok(Apt {
+            folder: folder.to_owned(),
+            options,
+        })
+    }
+
+    fn run(&self, words: &[&str]) -> Result<()> {
+        let mut command = Command::new("apt-get");
+        command
+            .arg("--quiet")
+            .current_dir(&self.folder)
+            .env("DEBIAN_FRONTEND", "noninteractive");
+        for option in &self.options {
+            command.args(["-o", option]);
+        }
+        say("setup", format_args!("apt-get {}", words.join(" ")));
+        process::output(command.args(words)).map(drop)
+    }
+}
+
+/// Installs packages of the machine's own release, which needs to be root.
+///
+/// # Errors
+/// When this is not Debian, or not root and `sudo` asks for a password; the message has the
+/// command to run.
+pub(super) fn install(packages: &[&str]) -> Result<()> {
+    codename()?;
+    let command = format!(
+        "apt-get install --no-install-recommends {}",
+        packages.join(" ")
+    );
+    let apt = |words: &[&str]| -> Result<()> {
+        let mut command = if is_root()? {
+            Command::new("apt-get")
+        } else {
+            let mut sudo = Command::new("sudo");
+            sudo.args(["--non-interactive", "apt-get"]);
+            sudo
+        };
+        process::run(command.args(words).env("DEBIAN_FRONTEND", "noninteractive"))
+    };
+    let words = ["install", "--yes", "--quiet", "--no-install-recommends"];
+    apt(&["update", "--quiet"])
+        .and_then(|()| apt(&[&words, packages].concat()))
+        .with_context(|| format!("cannot install the packages (as root: `{command}`)"))
+}
+
+fn is_root() -> Result<bool> {
+    Ok(process::output(Command::new("id").arg("-u"))?.trim() == "0")
+}
+
+/// The code name of the Debian release this machine runs.
+///
+/// # Errors
+/// When it runs something else.
+fn codename() -> Result<String> {
+    let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    debian_codename(&text).context("this machine does not run Debian")
+}
+
+/// From `/etc/os-release`: Debian's own systems only, for a derivative's mirror has no `sid`.
+fn debian_codename(os_release: &str) -> Option<String> {
+    let value = |name: &str| {
+        let line = os_release
+            .lines()
+            .find_map(|line| line.strip_prefix(name))?;
+        Some(line.trim().trim_matches('"').to_owned())
+    };
+    value("ID=").filter(|id| id == "debian")?;
+    // Unstable itself has no code name there.
+    Some(value("VERSION_CODENAME=").unwrap_or_else(|| "sid".to_owned()))
+}
+
+/// The mirrors of Debian's main archive in the machine's apt sources, in their order.
+fn mirrors(codename: &str) -> Result<Vec<Source>> {
+    let mut found = Vec::new();
+    let main = PathBuf::from("/etc/apt/sources.list");
+    let more = std::fs::read_dir("/etc/apt/sources.list.d");
+    let mut more: Vec<_> = more
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    more.sort();
+    for file in std::iter::once(main).chain(more) {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        match file.extension().and_then(|extension| extension.to_str()) {
+            Some("list") => found.extend(apt_sources::one_line(&text)),
+            Some("sources") => found.extend(apt_sources::deb822(&text)),
+            _ => {}
+        }
+    }
+    found.retain(|source| source.is_main_archive(codename));
+    if found.is_empty() {
+        bail!("the apt sources of this machine name no mirror of Debian's main archive");
+    }
+    Ok(found)
+}
+
+/// A folder that is removed when it goes out of scope.
+struct Temporary {
+    path: PathBuf,
+}
+
+impl Temporary {
+    fn new() -> Result<Temporary> {
+        let path = std::env::temp_dir().join(format!("weir-setup-{}", std::process::id()));
+        std::fs::create_dir_all(&path)
+            .with_context(|| format!("cannot create `{}`", path.display()))?;
+        Ok(Temporary { path })
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Nothing depends on it: a folder left behind in /tmp is the system's to clean.
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_debian_itself_is_debian() {
+        let debian = "PRETTY_NAME=\"Debian GNU/Linux 12\"\nID=debian\nVERSION_CODENAME=bookworm\n";
+        let ubuntu = "ID=ubuntu\nID_LIKE=debian\nVERSION_CODENAME=noble\n";
+        let quoted = "ID=\"debian\"\nVERSION_CODENAME=\"trixie\"\n";
+        assert_eq!(debian_codename(debian).as_deref(), Some("bookworm"));
+        assert_eq!(debian_codename(quoted).as_deref(), Some("trixie"));
+        assert_eq!(debian_codename("ID=debian\n").as_deref(), Some("sid"));
+        assert_eq!(debian_codename(ubuntu), None);
+        assert_eq!(debian_codename(""), None);
+    }
+
+    #[test]
+    fn a_temporary_folder_is_removed_when_it_is_dropped() {
+        let path = Temporary::new().map(|folder| {
+            assert!(folder.path.is_dir());
+            folder.path.clone()
+        });
+        assert!(path.is_ok_and(|path| !path.exists()));
+    }
+}
