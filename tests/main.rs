@@ -14,4 +14,5 @@
 
 mod harness;
 
+mod isolation;
 mod plugins;

@@ -1,3 +1,233 @@
 //! Everything that knows wasmtime.
+//!
+//! A [`Runtime`] loads files into [`Plugin`]s; a [`Worker`] is one lane's warm instance of one, and
+//! answers batches with outcomes or with a [`Fault`]. Nothing outside of this module imports
+//! wasmtime, and nothing inside knows NATS.
 
+mod bindings;
+mod cache;
+mod capability;
+mod component;
+mod contract;
+mod convert;
+mod engine;
+mod error;
+mod fault;
+mod inspect;
+mod instance;
 pub mod limits;
+mod stdio;
+mod worker;
+
+pub use fault::{Fault, FaultKind};
+pub use inspect::{Inspection, inspect};
+pub use worker::Worker;
+
+use crate::config::resolved::HeaderSelection;
+use crate::telemetry::metrics::OperatorMetrics;
+use anyhow::{Context, Result};
+use bindings::exports::weir::plugin::{configurable, handler};
+use error::foreign;
+use instance::State;
+use limits::Limits;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use wasmtime::Engine;
+use wasmtime::component::{Component, InstancePre, Linker};
+
+/// What a [`Runtime`] is made with.
+#[derive(Clone, Debug)]
+pub struct RuntimeOptions {
+    /// Where compiled components are kept; `None` compiles at every load. A directory that others
+    /// may enter is not used.
+    pub cache_dir: Option<PathBuf>,
+    /// Instances that may be alive at once where they come from a pool: lanes times operators, over
+    /// all pipelines. Each reserves 4 GiB of address space, none of which is memory.
+    pub max_instances: u32,
+}
+
+impl Default for RuntimeOptions {
+    /// The user's cache directory, and 1,000 instances.
+    fn default() -> Self {
+        let path = |name: &str| {
+            env::var_os(name)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+        };
+        let caches = path("XDG_CACHE_HOME").or_else(|| Some(path("HOME")?.join(".cache")));
+        Self {
+            cache_dir: caches.map(|caches| caches.join("weir").join("compiled")),
+            max_instances: 1000,
+        }
+    }
+}
+
+/// The engine, the grants and the cache: one per process. Cheap to clone.
+#[derive(Clone)]
+pub struct Runtime(Arc<Shared>);
+
+struct Shared {
+    engine: Engine,
+    linker: Linker<State>,
+    cache: Option<cache::Cache>,
+}
+
+impl Runtime {
+    /// Starts the engine and its ticker. A cache directory that cannot be used is a warning.
+    ///
+    /// # Errors
+    ///
+    /// When wasmtime does not support this machine.
+    pub fn new(options: RuntimeOptions) -> Result<Self> {
+        let engine = engine::start(options.max_instances).context("cannot start wasmtime")?;
+        let linker = capability::linker(&engine).context("cannot link the host's imports")?;
+        let cache = options.cache_dir.and_then(|folder| {
+            cache::Cache::open(&folder)
+                .inspect_err(|error| tracing::warn!("compiling without a cache: {error:#}"))
+                .ok()
+        });
+        Ok(Self(Arc::new(Shared {
+            engine,
+            linker,
+            cache,
+        })))
+    }
+
+    /// Reads, compiles and checks a plugin. Takes from a millisecond (cached) to seconds.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, is no WebAssembly, or is no plugin that this host runs.
+    pub fn load(&self, path: &Path) -> Result<Arc<Plugin>> {
+        let origin = path.display().to_string();
+        let bytes = fs::read(path).with_context(|| format!("cannot read plugin `{origin}`"))?;
+        self.load_bytes(&bytes, &origin)
+    }
+
+    /// As [`Runtime::load`], with the bytes of a file; `origin` names it in errors and logs.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runtime::load`].
+    pub fn load_bytes(&self, bytes: &[u8], origin: &str) -> Result<Arc<Plugin>> {
+        let plugin = self.load_component(bytes, origin);
+        plugin.with_context(|| format!("cannot load plugin `{origin}`"))
+    }
+
+    fn load_component(&self, bytes: &[u8], origin: &str) -> Result<Arc<Plugin>> {
+        let linker = &self.0.linker;
+        let form = component::form(bytes)?;
+        let digest = blake3::hash(bytes).to_hex().to_string();
+        let (component, from_cache) = self.compile(bytes, form, &digest)?;
+        let (imports, exports) = inspect::interfaces(&component);
+        let contract = contract::check(&imports, &exports)?;
+        let pre = linker
+            .instantiate_pre(&component)
+            .map_err(foreign)
+            .context("an import is not what the contract says")?;
+        let configurable = configurable::GuestIndices::new(&pre).map_err(foreign)?;
+        let handler = handler::GuestIndices::new(&pre).map_err(foreign)?;
+        Ok(Arc::new(Plugin {
+            origin: origin.to_owned(),
+            digest,
+            size: bytes.len() as u64,
+            contract,
+            imports,
+            from_cache,
+            pre,
+            configurable,
+            handler,
+        }))
+    }
+
+    /// From the cache, or compiled and put there; whether it was there.
+    fn compile(
+        &self,
+        bytes: &[u8],
+        form: component::Form,
+        digest: &str,
+    ) -> Result<(Component, bool)> {
+        let Shared { engine, cache, .. } = &*self.0;
+        let key = cache::key(engine, digest);
+        if let Some(found) = cache.as_ref().and_then(|cache| cache.get(engine, &key)) {
+            return Ok((found, true));
+        }
+        let component = match form {
+            component::Form::Component => Component::from_binary(engine, bytes),
+            component::Form::Module => Component::from_binary(engine, &component::encode(bytes)?),
+        };
+        let component = component
+            .map_err(|error| component::truncated_if_short(foreign(error)))
+            .context("cannot compile it")?;
+        if let Some(cache) = cache {
+            if let Err(error) = cache.put(&key, &component) {
+                tracing::warn!("the compiled plugin is not cached: {error:#}");
+            }
+        }
+        Ok((component, false))
+    }
+}
+
+/// A component that this host runs, compiled and linked. Instances of it are made by [`Worker`]s.
+pub struct Plugin {
+    origin: String,
+    digest: String,
+    size: u64,
+    contract: &'static str,
+    imports: Vec<String>,
+    from_cache: bool,
+    pre: InstancePre<State>,
+    configurable: configurable::GuestIndices,
+    handler: handler::GuestIndices,
+}
+
+impl Plugin {
+    /// blake3 of the bytes as they were given, in hex.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The world that it was built for, with its version.
+    #[must_use]
+    pub fn contract(&self) -> &str {
+        self.contract
+    }
+
+    /// Where it came from.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Bytes of the file.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Interfaces that it imports, in the component's order.
+    #[must_use]
+    pub fn imports(&self) -> &[String] {
+        &self.imports
+    }
+
+    /// Whether it was not compiled now.
+    #[must_use]
+    pub fn from_cache(&self) -> bool {
+        self.from_cache
+    }
+}
+
+/// One operator: what its instances on every lane share.
+pub struct OperatorSettings {
+    pub pipeline: String,
+    pub operator: String,
+    /// JSON text, as `configure` gets it.
+    pub config: String,
+    pub headers: HeaderSelection,
+    pub limits: Limits,
+    pub metrics: Arc<OperatorMetrics>,
+}

@@ -1,0 +1,152 @@
+//! Compiled components on disk, so that a host starts in milliseconds.
+//!
+//! An entry is native code that runs with the host's rights, so it is only read from a directory
+//! that belongs to the host's user and that no one else may enter. Its name carries the digest of
+//! its contents: what has been damaged is found out, deleted and compiled again.
+
+use super::error::foreign;
+use anyhow::{Context, Result, ensure};
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// How entries end. The first part of a name is the key, the second the digest of the contents.
+const EXTENSION: &str = "cwasm";
+
+/// Permissions of the directory: everything for the owner, nothing for others.
+const PRIVATE: u32 = 0o700;
+
+/// An open cache directory.
+pub(super) struct Cache {
+    folder: PathBuf,
+}
+
+impl Cache {
+    /// Makes the directory, or checks the one that is there.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made, belongs to somebody else, or others may enter it.
+    pub(super) fn open(folder: &Path) -> Result<Self> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(PRIVATE)
+            .create(folder)
+            .with_context(|| format!("cannot create `{}`", folder.display()))?;
+        let found = fs::symlink_metadata(folder)?;
+        ensure!(found.is_dir(), "`{}` is not a directory", folder.display());
+        ensure!(
+            found.mode() & 0o777 == PRIVATE,
+            "`{}` has mode {:o}, not 700: others could have put native code there",
+            folder.display(),
+            found.mode() & 0o777
+        );
+        // A file that we make belongs to us; the directory must belong to the same user.
+        let ours = tempfile::tempfile_in(folder)
+            .and_then(|file| file.metadata())
+            .with_context(|| format!("cannot write to `{}`", folder.display()))?;
+        ensure!(
+            ours.uid() == found.uid(),
+            "`{}` belongs to another user",
+            folder.display()
+        );
+        Ok(Self {
+            folder: folder.to_owned(),
+        })
+    }
+
+    /// The component under `key`, if there is an intact entry. Anything else is deleted.
+    pub(super) fn get(&self, engine: &Engine, key: &str) -> Option<Component> {
+        for (path, digest) in self.entries(key) {
+            match read(engine, &path, &digest) {
+                Ok(component) => return Some(component),
+                Err(error) => {
+                    tracing::warn!(
+                        entry = %path.display(),
+                        "compiling again, the cached artifact is unusable: {error:#}"
+                    );
+                    let _ = fs::remove_file(&path);
+                }
+            }
+        }
+        None
+    }
+
+    /// Keeps a component. The entry appears whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub(super) fn put(&self, key: &str, component: &Component) -> Result<()> {
+        let artifact = component.serialize().map_err(foreign)?;
+        let digest = blake3::hash(&artifact);
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        file.write_all(&artifact)?;
+        let path = self.folder.join(format!("{key}-{digest}.{EXTENSION}"));
+        file.persist(&path)
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
+        Ok(())
+    }
+
+    /// Entries under `key`, with the digest that each claims.
+    fn entries(&self, key: &str) -> Vec<(PathBuf, String)> {
+        let Ok(folder) = fs::read_dir(&self.folder) else {
+            return Vec::new();
+        };
+        let entries = folder.filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let stem = path.file_name()?.to_str()?.strip_suffix(EXTENSION)?;
+            let digest = stem
+                .strip_suffix('.')?
+                .strip_prefix(key)?
+                .strip_prefix('-')?;
+            let digest = digest.to_owned();
+            Some((path, digest))
+        });
+        entries.collect()
+    }
+}
+
+/// The name of an artifact: what was compiled, and everything that compiling it depended on.
+pub(super) fn key(engine: &Engine, digest: &str) -> String {
+    let mut hasher = Blake3(blake3::Hasher::new());
+    digest.hash(&mut hasher);
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    hasher.0.finalize().to_hex().to_string()
+}
+
+/// Loads an entry whose contents are what its name says.
+#[expect(
+    unsafe_code,
+    reason = "`deserialize_file` runs what it is given: the file lies in a directory that only this \
+              user may enter, and its digest has just been compared with its name"
+)]
+fn read(engine: &Engine, path: &Path, digest: &str) -> Result<Component> {
+    let found = fs::symlink_metadata(path)?;
+    ensure!(found.is_file(), "it is not a regular file");
+    let actual = blake3::hash(&fs::read(path)?).to_hex();
+    ensure!(*actual == *digest, "its contents do not match its name");
+    // SAFETY: see the reason above; wasmtime itself compares its version and settings.
+    unsafe { Component::deserialize_file(engine, path) }.map_err(foreign)
+}
+
+/// blake3 as a [`Hasher`], for what can only be hashed through [`Hash`].
+struct Blake3(blake3::Hasher);
+
+impl Hasher for Blake3 {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        let digest = self.0.finalize();
+        digest
+            .as_bytes()
+            .first_chunk()
+            .map_or(0, |head| u64::from_le_bytes(*head))
+    }
+}

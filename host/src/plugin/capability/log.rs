@@ -1,0 +1,156 @@
+//! `weir:plugin/log`, and the rate limit that a plugin's log, stdout and stderr share.
+
+use crate::plugin::OperatorSettings;
+use crate::plugin::bindings::weir::plugin::log::{Host, Level};
+use crate::plugin::instance::State;
+use crate::telemetry::metrics::OperatorMetrics;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Entries that a silent operator may write at once: a stack trace, or a line for each message of a
+/// batch while somebody is looking.
+const BURST: u32 = 256;
+
+/// Time in which the right to one entry comes back: 50 a second, which a person cannot read and a
+/// log collector does not notice.
+const REFILL: Duration = Duration::from_millis(20);
+
+/// The contract's bound of one entry.
+const ENTRY: usize = 8 << 10;
+
+/// Where the entries of one lane's operator go. Lives as long as the lane: a fresh instance does
+/// not get a fresh allowance.
+pub(in crate::plugin) struct Journal {
+    pipeline: String,
+    operator: String,
+    metrics: Arc<OperatorMetrics>,
+    bucket: Mutex<Bucket>,
+}
+
+/// A token bucket.
+struct Bucket {
+    tokens: u32,
+    /// When the last token came back.
+    filled: Instant,
+    /// Entries refused since the last one that was written.
+    suppressed: u64,
+}
+
+impl Journal {
+    pub(in crate::plugin) fn new(settings: &OperatorSettings) -> Self {
+        Self {
+            pipeline: settings.pipeline.clone(),
+            operator: settings.operator.clone(),
+            metrics: Arc::clone(&settings.metrics),
+            bucket: Mutex::new(Bucket {
+                tokens: BURST,
+                filled: Instant::now(),
+                suppressed: 0,
+            }),
+        }
+    }
+
+    /// Writes one entry, unless its level is off or the rate limit refuses it. The text is made only
+    /// when it is written.
+    pub(in crate::plugin) fn write<T: AsRef<str>>(
+        &self,
+        level: tracing::Level,
+        text: impl FnOnce() -> T,
+    ) {
+        if !enabled(level) {
+            return;
+        }
+        let taken = {
+            let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+            bucket.take(Instant::now())
+        };
+        let Some(suppressed) = taken else {
+            self.metrics.log_suppressed.inc();
+            return;
+        };
+        if suppressed > 0 {
+            self.entry(
+                tracing::Level::WARN,
+                &format!("{suppressed} entries of this plugin were suppressed: it writes too many"),
+            );
+        }
+        self.metrics.log_entries.inc();
+        self.entry(level, cut(text().as_ref()));
+    }
+
+    fn entry(&self, level: tracing::Level, text: &str) {
+        let (pipeline, operator) = (&*self.pipeline, &*self.operator);
+        macro_rules! event {
+            ($($level:ident)*) => {
+                match level {
+                    $(tracing::Level::$level => tracing::event!(
+                        target: "weir::plugin", tracing::Level::$level, pipeline, operator, "{text}"
+                    ),)*
+                }
+            };
+        }
+        event!(TRACE DEBUG INFO WARN ERROR);
+    }
+}
+
+impl Bucket {
+    /// Takes one token: the number of entries refused before this one, or `None` when this one is
+    /// refused too.
+    fn take(&mut self, now: Instant) -> Option<u64> {
+        let returned = now.duration_since(self.filled).as_nanos() / REFILL.as_nanos();
+        if returned > 0 {
+            let returned = u32::try_from(returned).unwrap_or(u32::MAX);
+            self.tokens = self.tokens.saturating_add(returned).min(BURST);
+            self.filled = now;
+        }
+        match self.tokens.checked_sub(1) {
+            Some(left) => {
+                self.tokens = left;
+                Some(std::mem::take(&mut self.suppressed))
+            }
+            None => {
+                self.suppressed += 1;
+                None
+            }
+        }
+    }
+}
+
+/// Whether plugins' entries of this level go anywhere.
+fn enabled(level: tracing::Level) -> bool {
+    macro_rules! enabled {
+        ($($level:ident)*) => {
+            match level {
+                $(tracing::Level::$level => {
+                    tracing::enabled!(target: "weir::plugin", tracing::Level::$level)
+                })*
+            }
+        };
+    }
+    enabled!(TRACE DEBUG INFO WARN ERROR)
+}
+
+/// At most [`ENTRY`] bytes of `text`, ending between characters.
+fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(ENTRY)).unwrap_or(text)
+}
+
+fn convert(level: Level) -> tracing::Level {
+    match level {
+        Level::Trace => tracing::Level::TRACE,
+        Level::Debug => tracing::Level::DEBUG,
+        Level::Info => tracing::Level::INFO,
+        Level::Warn => tracing::Level::WARN,
+        Level::Error => tracing::Level::ERROR,
+    }
+}
+
+impl Host for State {
+    fn log(&mut self, level: Level, message: String) {
+        self.journal.write(convert(level), || message);
+    }
+
+    fn enabled(&mut self, level: Level) -> bool {
+        enabled(convert(level))
+    }
+}

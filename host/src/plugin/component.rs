@@ -1,0 +1,102 @@
+//! Bytes to a component: what they are, and a core module's encoding.
+//!
+//! Nothing is compiled here.
+
+use crate::report;
+use anyhow::{Context, Result, anyhow};
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+};
+use wit_component::ComponentEncoder;
+
+/// What a file begins with: `\0asm`, then the version and the layer.
+const MAGIC: &[u8] = b"\0asm";
+const MODULE: &[u8] = &[1, 0, 0, 0];
+const COMPONENT: &[u8] = &[0x0d, 0, 1, 0];
+
+/// What a `.wasm` file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Component,
+    /// To be encoded by [`encode`] before anything else.
+    Module,
+}
+
+/// Looks at the first eight bytes.
+///
+/// # Errors
+///
+/// When they are no WebAssembly that this host knows.
+pub(super) fn form(bytes: &[u8]) -> Result<Form> {
+    let Some((magic, rest)) = bytes.split_at_checked(MAGIC.len()) else {
+        let error = match bytes.len() {
+            0 => anyhow!("it is empty"),
+            length => anyhow!("it has {length} bytes, too few for WebAssembly"),
+        };
+        return Err(report::hint(
+            error,
+            "build it again with `weir plugin build`",
+        ));
+    };
+    if magic != MAGIC {
+        let text = bytes.trim_ascii_start();
+        let error = if text.starts_with(b"(module") || text.starts_with(b"(component") {
+            anyhow!("it is WebAssembly text, not binary")
+        } else {
+            anyhow!("it is not WebAssembly: it does not begin with `\\0asm`")
+        };
+        let action = "give the `.wasm` file that `weir plugin build` prints";
+        return Err(report::hint(error, action));
+    }
+    match rest.get(..MODULE.len()) {
+        Some(MODULE) => Ok(Form::Module),
+        Some(COMPONENT) => Ok(Form::Component),
+        Some(_) => {
+            let error = anyhow!("it is of a version of WebAssembly that this host does not know");
+            Err(report::hint(error, "build it for `wasm32-wasip2`"))
+        }
+        None => Err(truncated(anyhow!("it ends after {} bytes", bytes.len()))),
+    }
+}
+
+/// Encodes a core module that carries the contract in a `component-type` section, as `cargo build
+/// --target wasm32-unknown-unknown` with the SDK makes it.
+///
+/// # Errors
+///
+/// When it has no such section, imports what has no counterpart, or is damaged.
+pub(super) fn encode(module: &[u8]) -> Result<Vec<u8>> {
+    let (stripped, _) = wit_component::metadata::decode(module)
+        .map_err(truncated_if_short)
+        .context("cannot read its sections")?;
+    if stripped.is_none() {
+        let error = anyhow!("it is a core module without a component-type section");
+        return Err(report::hint(error, "build it with `weir plugin build`"));
+    }
+    ComponentEncoder::default()
+        .module(module)
+        .and_then(|encoder| {
+            encoder.adapter(
+                WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME,
+                WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+            )
+        })
+        .and_then(|mut encoder| encoder.encode())
+        .context("cannot make a component of the core module")
+}
+
+/// Adds a hint where an error of wasmparser says that bytes are missing.
+pub(super) fn truncated_if_short(error: anyhow::Error) -> anyhow::Error {
+    let short = error
+        .chain()
+        .any(|cause| cause.to_string().contains("unexpected end"));
+    if short { truncated(error) } else { error }
+}
+
+fn truncated(error: anyhow::Error) -> anyhow::Error {
+    let error = error.context("it is truncated");
+    report::hint(
+        error,
+        "copy the file again, or build it again with `weir plugin build`",
+    )
+}

@@ -1,0 +1,97 @@
+//! wasmtime's configuration, and the clock that ends calls.
+//!
+//! One engine serves a process. It allocates instances from a pool where the machine grants the
+//! address space, and one by one where it does not. It does not know plugins or pipelines.
+
+use super::error::foreign;
+use anyhow::{Context, Result};
+use std::thread;
+use std::time::Duration;
+use wasmtime::{
+    Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig,
+    WasmBacktraceDetails,
+};
+
+/// The length of an epoch: a deadline is met up to two of these late. A shorter one wakes an idle
+/// host more often for a precision that no deadline of a batch needs.
+pub(super) const TICK: Duration = Duration::from_millis(10);
+
+/// Linear memory that a vacated slot of the pool keeps resident, so that its next instance takes no
+/// page faults. Rust guests touch less than this.
+const KEEP_RESIDENT: usize = 2 << 20;
+
+/// Core instances, and tables, per component that the pool makes room for: a component encoded from
+/// a preview 1 module has the module, the adapter and two shims.
+const PARTS: u32 = 4;
+
+/// Elements of one table. wasmtime's default of 20,000 is below what interpreters compiled to wasm
+/// need; a table of this size reserves, and does not use, 800 KiB.
+const TABLE_ELEMENTS: usize = 100_000;
+
+/// Builds the engine and starts its ticker. `max_instances` bounds the pool.
+///
+/// # Errors
+///
+/// When wasmtime does not support this machine, or a thread cannot be started.
+pub(super) fn start(max_instances: u32) -> Result<Engine> {
+    let engine = match Engine::new(&pooling(max_instances)) {
+        Ok(engine) => engine,
+        Err(error) => {
+            tracing::debug!(%error, "no address space for a pool of instances");
+            Engine::new(&common()).map_err(foreign)?
+        }
+    };
+    let weak = engine.weak();
+    thread::Builder::new()
+        .name("weir-epochs".into())
+        .spawn(move || tick(&weak))
+        .context("cannot start the thread that keeps deadlines")?;
+    Ok(engine)
+}
+
+/// Advances the epoch until the engine is gone. On a thread of its own: a guest that spins can hold
+/// up every timer of the runtime it was called on.
+fn tick(engine: &EngineWeak) {
+    loop {
+        thread::sleep(TICK);
+        match engine.upgrade() {
+            Some(engine) => engine.increment_epoch(),
+            None => return,
+        }
+    }
+}
+
+/// Ticks after which a call that began now is ended: never before `deadline` has passed.
+pub(super) fn ticks(deadline: Duration) -> u64 {
+    let whole = deadline.as_nanos().div_ceil(TICK.as_nanos());
+    u64::try_from(whole)
+        .unwrap_or(u64::MAX / 2)
+        .saturating_add(1)
+}
+
+fn common() -> Config {
+    let mut config = Config::new();
+    config.epoch_interruption(true);
+    // Tasks and streams of WASI 0.3 are not part of the contract, and cost half a microsecond a call.
+    config.concurrency_support(false);
+    config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
+    config
+}
+
+fn pooling(max_instances: u32) -> Config {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(max_instances)
+        .total_memories(max_instances)
+        .total_stacks(max_instances)
+        .total_core_instances(max_instances.saturating_mul(PARTS))
+        .total_tables(max_instances.saturating_mul(PARTS))
+        .table_elements(TABLE_ELEMENTS);
+    // Without the scan, what is kept resident is cleared byte by byte at each reuse.
+    if PoolingAllocationConfig::is_pagemap_scan_available() {
+        pool.pagemap_scan(Enabled::Yes)
+            .linear_memory_keep_resident(KEEP_RESIDENT);
+    }
+    let mut config = common();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    config
+}

@@ -1,0 +1,312 @@
+//! One instance: its store, its limits, one call, and what to report when it ends badly.
+//!
+//! An instance that has faulted is never called again; the worker drops it. It does not decide when
+//! to be replaced either.
+
+use super::bindings::exports::weir::plugin::handler;
+use super::capability::log::Journal;
+use super::fault::{Fault, FaultKind, explain, late};
+use super::limits::Limits;
+use super::stdio::{Stdio, Tail, Which};
+use super::{OperatorSettings, Plugin, engine};
+use crate::pipeline::message::{Message, Outcome};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use wasmtime::component::ResourceTable;
+use wasmtime::{ResourceLimiter, Store};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+/// How long an instance may take to start: instantiation and `configure`. Longer than a call's
+/// deadline, since interpreters read their standard library here and rules are compiled.
+const START: Duration = Duration::from_secs(10);
+
+/// How much later than its epochs a call's timer ends it. The timer is for guests that sleep in an
+/// import, which epochs do not reach; for all others the epoch is first, and knows their stack.
+const SLACK: Duration = Duration::from_millis(50);
+
+/// Hostcall fuel per outcome on top of `output-bytes`: the host's own records of a batch's outcomes,
+/// of which a plugin has no choice, are not output.
+const OUTCOME: usize = 256;
+
+/// The most random bytes that one WASI call may ask for.
+const RANDOM: u64 = 1 << 20;
+
+/// How the message of a start begins that the plugin itself refused.
+pub(super) const REFUSED: &str = "configure refused: ";
+
+/// What the store holds for an instance: the host's side of its imports.
+pub(super) struct State {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    memory: Memory,
+    pub(super) settings: Arc<OperatorSettings>,
+    pub(super) journal: Arc<Journal>,
+    /// `settings.config`, once an import has asked for it.
+    pub(super) config: Option<serde_json::Value>,
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+/// Linear memories and tables of one instance, together.
+struct Memory {
+    limit: usize,
+    used: usize,
+    refused: Option<Excess>,
+}
+
+/// A growth that was refused, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Excess {
+    used: usize,
+    more: usize,
+    limit: usize,
+}
+
+impl fmt::Display for Excess {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = |bytes: usize| bytesize::ByteSize(bytes as u64);
+        write!(
+            formatter,
+            "trapped after it was refused {} of memory on top of {}: `memory` allows {}",
+            size(self.more),
+            size(self.used),
+            size(self.limit)
+        )
+    }
+}
+
+impl Memory {
+    fn grow(&mut self, more: usize) -> bool {
+        let granted = self.used.saturating_add(more) <= self.limit;
+        if granted {
+            self.used += more;
+        } else {
+            self.refused = Some(Excess {
+                used: self.used,
+                more,
+                limit: self.limit,
+            });
+        }
+        granted
+    }
+}
+
+impl ResourceLimiter for Memory {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(self.grow(desired.saturating_sub(current)))
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(self.grow(
+            desired
+                .saturating_sub(current)
+                .saturating_mul(size_of::<usize>()),
+        ))
+    }
+}
+
+/// A started and configured instance.
+pub(super) struct Instance {
+    store: Store<State>,
+    handler: handler::Guest,
+    stderr: Tail,
+    /// Calls served.
+    pub(super) calls: u64,
+    /// Memory when it had been configured.
+    pub(super) memory_at_start: usize,
+    /// What of `memory_bytes` the operator's gauge knows.
+    reported: i64,
+}
+
+impl Instance {
+    /// Instantiates and configures.
+    pub(super) async fn start(
+        plugin: &Plugin,
+        settings: &Arc<OperatorSettings>,
+        journal: &Arc<Journal>,
+    ) -> Result<Self, Fault> {
+        let limits = &settings.limits;
+        let stderr = Tail::default();
+        let mut store = store(plugin, settings, journal, &stderr);
+        let began = Instant::now();
+        let allowed = limits.deadline.max(START);
+        arm(&mut store, allowed, limits.output_bytes);
+        let started = tokio::time::timeout(allowed + SLACK, async {
+            let instance = plugin.pre.instantiate_async(&mut store).await?;
+            let configurable = plugin.configurable.load(&mut store, &instance)?;
+            let handler = plugin.handler.load(&mut store, &instance)?;
+            let refusal = configurable.call_configure(&mut store, &settings.config);
+            Ok((handler, refusal.await?))
+        });
+        let problem = match started.await {
+            Ok(Ok((handler, Ok(())))) => {
+                let metrics = &settings.metrics;
+                metrics.instances_created.inc();
+                metrics.instances.inc();
+                let mut instance = Self {
+                    memory_at_start: store.data().memory.used,
+                    store,
+                    handler,
+                    stderr,
+                    calls: 0,
+                    reported: 0,
+                };
+                instance.report_memory();
+                return Ok(instance);
+            }
+            Ok(Ok((_, Err(reason)))) => (format!("{REFUSED}{reason}"), Vec::new()),
+            Ok(Err(error)) => {
+                let limits = Limits {
+                    deadline: allowed,
+                    ..*limits
+                };
+                let (_, message, backtrace) = explain(&error, store.data().memory.refused, &limits);
+                (message, backtrace)
+            }
+            Err(_) => (late(allowed), Vec::new()),
+        };
+        let (message, backtrace) = problem;
+        Err(Fault {
+            kind: FaultKind::Start,
+            message,
+            backtrace,
+            stderr: stderr.text(),
+            memory_bytes: store.data().memory.used as u64,
+            elapsed: began.elapsed(),
+            first_call: true,
+        })
+    }
+
+    /// Calls `process` once. After a fault, drop the instance.
+    pub(super) async fn call(&mut self, batch: &[Message]) -> Result<Vec<Outcome>, Fault> {
+        let settings = Arc::clone(&self.store.data().settings);
+        let limits = &settings.limits;
+        self.stderr.clear();
+        self.store.data_mut().memory.refused = None;
+        let records = batch.len().saturating_mul(OUTCOME);
+        let fuel = limits.output_bytes.saturating_add(records);
+        arm(&mut self.store, limits.deadline, fuel);
+        let began = Instant::now();
+        let lines = super::convert::lines(batch, &settings.headers);
+        let messages = super::convert::lower(batch, &lines);
+        let answer = tokio::time::timeout(
+            limits.deadline + SLACK,
+            self.handler.call_process(&mut self.store, &messages),
+        )
+        .await;
+        let elapsed = began.elapsed();
+        settings.metrics.call_seconds.observe(elapsed.as_secs_f64());
+        let (kind, message, backtrace) = match answer {
+            Ok(Ok(outcomes)) if outcomes.len() == batch.len() => {
+                self.calls += 1;
+                self.report_memory();
+                return Ok(super::convert::lift(outcomes));
+            }
+            Ok(Ok(outcomes)) => {
+                let (expected, got) = (batch.len(), outcomes.len());
+                let message = format!("returned {got} outcomes for {expected} messages");
+                (FaultKind::Length { expected, got }, message, Vec::new())
+            }
+            Ok(Err(error)) => explain(&error, self.store.data().memory.refused, limits),
+            Err(_) => (FaultKind::Deadline, late(limits.deadline), Vec::new()),
+        };
+        Err(Fault {
+            kind,
+            message,
+            backtrace,
+            stderr: self.stderr.text(),
+            memory_bytes: self.memory_bytes() as u64,
+            elapsed,
+            first_call: self.calls == 0,
+        })
+    }
+
+    /// Linear memory and tables, in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.store.data().memory.used
+    }
+
+    /// The gauge is the sum over the operator's instances, so each adds what it has grown by.
+    fn report_memory(&mut self) {
+        let used = i64::try_from(self.memory_bytes()).unwrap_or(i64::MAX);
+        let grown = used - self.reported;
+        if grown != 0 {
+            self.store
+                .data()
+                .settings
+                .metrics
+                .memory_bytes
+                .inc_by(grown);
+            self.reported = used;
+        }
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        let metrics = &self.store.data().settings.metrics;
+        metrics.instances.dec();
+        metrics.memory_bytes.dec_by(self.reported);
+    }
+}
+
+/// A store with every limit in it, and an empty WASI context.
+fn store(
+    plugin: &Plugin,
+    settings: &Arc<OperatorSettings>,
+    journal: &Arc<Journal>,
+    stderr: &Tail,
+) -> Store<State> {
+    let limits = &settings.limits;
+    let stream = |which| Stdio::new(which, Arc::clone(journal), stderr.clone());
+    let wasi = WasiCtxBuilder::new()
+        .stdout(stream(Which::Stdout))
+        .stderr(stream(Which::Stderr))
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .max_random_size(RANDOM)
+        .build();
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(limits.handles);
+    let state = State {
+        wasi,
+        table,
+        memory: Memory {
+            limit: limits.memory_bytes,
+            used: 0,
+            refused: None,
+        },
+        settings: Arc::clone(settings),
+        journal: Arc::clone(journal),
+        config: None,
+    };
+    let mut store = Store::new(plugin.pre.engine(), state);
+    store.limiter(|state| &mut state.memory);
+    store.set_max_component_handles(limits.handles);
+    store
+}
+
+/// Sets what one entry into the guest may use.
+fn arm(store: &mut Store<State>, deadline: Duration, output_bytes: usize) {
+    store.set_epoch_deadline(engine::ticks(deadline));
+    store.set_hostcall_fuel(output_bytes);
+}

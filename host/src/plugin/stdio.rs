@@ -1,0 +1,164 @@
+//! A guest's stdout and stderr: lines for the log, and the last of stderr for the fault report.
+//!
+//! Writing never blocks and never fails: what the log's rate limit refuses is counted and gone.
+
+use super::capability::log::Journal;
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::io::AsyncWrite;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+/// What is kept of stderr for the dead letter: enough for a panic message with its location.
+const TAIL: usize = 4 << 10;
+
+/// A line longer than this is cut into several: a guest that never ends its line must not grow the
+/// host.
+const LINE: usize = 8 << 10;
+
+/// What a guest may write between two questions whether it may.
+const PERMIT: usize = 64 << 10;
+
+/// The last bytes of an instance's stderr.
+#[derive(Clone, Default)]
+pub(super) struct Tail(Arc<Mutex<VecDeque<u8>>>);
+
+impl Tail {
+    /// As text; bytes that are not UTF-8 are replaced.
+    pub(super) fn text(&self) -> String {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(kept.make_contiguous()).into_owned()
+    }
+
+    /// Forgets what earlier calls wrote.
+    pub(super) fn clear(&self) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
+    fn extend(&self, bytes: &[u8]) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = bytes
+            .get(bytes.len().saturating_sub(TAIL)..)
+            .unwrap_or(bytes);
+        let surplus = (kept.len() + bytes.len()).saturating_sub(TAIL);
+        kept.drain(..surplus);
+        kept.extend(bytes);
+    }
+}
+
+/// Which of the two streams.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    Stdout,
+    Stderr,
+}
+
+/// One stream of one instance, for the instance's WASI context.
+#[derive(Clone)]
+pub(super) struct Stdio {
+    which: Which,
+    journal: Arc<Journal>,
+    /// Kept for stderr only.
+    tail: Tail,
+    /// The line begun and not ended.
+    line: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Stdio {
+    pub(super) fn new(which: Which, journal: Arc<Journal>, tail: Tail) -> Self {
+        Self {
+            which,
+            journal,
+            tail,
+            line: Arc::default(),
+        }
+    }
+
+    fn take(&self, mut bytes: &[u8]) {
+        if self.which == Which::Stderr {
+            self.tail.extend(bytes);
+        }
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        while !bytes.is_empty() {
+            let room = LINE.saturating_sub(line.len()).min(bytes.len());
+            let (head, rest) = bytes.split_at(room);
+            if let Some(end) = head.iter().position(|&byte| byte == b'\n') {
+                let (head, rest) = bytes.split_at(end);
+                line.extend_from_slice(head);
+                self.emit(&line);
+                line.clear();
+                bytes = rest.get(1..).unwrap_or_default();
+            } else {
+                line.extend_from_slice(head);
+                if line.len() >= LINE {
+                    self.emit(&line);
+                    line.clear();
+                }
+                bytes = rest;
+            }
+        }
+    }
+
+    fn emit(&self, line: &[u8]) {
+        let level = match self.which {
+            Which::Stdout => tracing::Level::INFO,
+            Which::Stderr => tracing::Level::WARN,
+        };
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if !line.is_empty() {
+            self.journal.write(level, || String::from_utf8_lossy(line));
+        }
+    }
+}
+
+impl Drop for Stdio {
+    /// The last line of an instance may have no end.
+    fn drop(&mut self) {
+        if Arc::strong_count(&self.line) == 1 {
+            let line =
+                std::mem::take(&mut *self.line.lock().unwrap_or_else(PoisonError::into_inner));
+            self.emit(&line);
+        }
+    }
+}
+
+impl IsTerminal for Stdio {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Stdio {
+    /// Asked for by WASI 0.3 only, which the engine does not have.
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(tokio::io::sink())
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Stdio {
+    async fn ready(&mut self) {}
+}
+
+impl OutputStream for Stdio {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.take(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(PERMIT)
+    }
+}

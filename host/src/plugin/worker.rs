@@ -1,0 +1,139 @@
+//! A lane's warm instance of one operator, and when it is replaced.
+//!
+//! An instance is thrown away after any fault, and between calls when it has served
+//! `recycle-calls` or its memory has grown above `recycle-memory`. The next call makes a fresh one.
+
+use super::capability::log::Journal;
+use super::fault::{Fault, FaultKind};
+use super::instance::Instance;
+use super::{OperatorSettings, Plugin, Runtime};
+use crate::pipeline::message::{Message, Outcome};
+use crate::report;
+use anyhow::{Result, anyhow};
+use std::sync::Arc;
+
+/// One operator on one lane. Must be used inside a tokio runtime with timers; the runtime's thread
+/// runs the guest, and is held by it up to the deadline.
+pub struct Worker {
+    /// Keeps the epoch ticker going.
+    _runtime: Runtime,
+    plugin: Arc<Plugin>,
+    settings: Arc<OperatorSettings>,
+    journal: Arc<Journal>,
+    /// `None` before the first call and after a fault. Taken out while a call runs, so that a call
+    /// which is dropped half-way takes its instance with it.
+    instance: Option<Instance>,
+}
+
+impl Worker {
+    /// A worker without an instance yet.
+    #[must_use]
+    pub fn new(runtime: &Runtime, plugin: Arc<Plugin>, settings: Arc<OperatorSettings>) -> Self {
+        Self {
+            _runtime: runtime.clone(),
+            journal: Arc::new(Journal::new(&settings)),
+            plugin,
+            settings,
+            instance: None,
+        }
+    }
+
+    /// Makes an instance now and runs its `configure`, if there is none.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be instantiated, or `configure` refuses (in the plugin's words), traps or
+    /// takes too long.
+    pub async fn warm(&mut self) -> Result<()> {
+        if self.instance.is_none() {
+            let started = Instance::start(&self.plugin, &self.settings, &self.journal).await;
+            self.instance = Some(started.map_err(|fault| self.explain(&fault))?);
+        }
+        Ok(())
+    }
+
+    /// Calls the plugin with a batch: one outcome per message, in order. An empty batch makes no
+    /// call.
+    ///
+    /// # Errors
+    ///
+    /// When the plugin gave no usable answer. The instance is gone then; calling again makes a new
+    /// one.
+    pub async fn process(&mut self, batch: &[Message]) -> Result<Vec<Outcome>, Fault> {
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut instance = match self.instance.take() {
+            Some(instance) => instance,
+            None => {
+                let started = Instance::start(&self.plugin, &self.settings, &self.journal).await;
+                started.inspect_err(|fault| self.count(fault))?
+            }
+        };
+        self.settings.metrics.calls.inc();
+        self.settings.metrics.messages.inc_by(batch.len() as u64);
+        let outcomes = instance.call(batch).await;
+        match &outcomes {
+            Ok(_) => self.keep(instance),
+            Err(fault) => self.count(fault),
+        }
+        outcomes
+    }
+
+    /// What this worker runs.
+    #[must_use]
+    pub fn plugin(&self) -> &Arc<Plugin> {
+        &self.plugin
+    }
+
+    /// How it runs it.
+    #[must_use]
+    pub fn settings(&self) -> &OperatorSettings {
+        &self.settings
+    }
+
+    /// Puts the instance back, unless it is due for replacement. An instance that needs more memory
+    /// than `recycle-memory` from its start is not replaced for that alone.
+    fn keep(&mut self, instance: Instance) {
+        let limits = &self.settings.limits;
+        let memory = instance.memory_bytes();
+        let reason = if instance.calls >= limits.recycle_calls {
+            "calls"
+        } else if memory > limits.recycle_bytes && memory > instance.memory_at_start {
+            "growth"
+        } else {
+            self.instance = Some(instance);
+            return;
+        };
+        self.settings.metrics.instance_discarded(reason);
+    }
+
+    fn count(&self, fault: &Fault) {
+        let metrics = &self.settings.metrics;
+        match fault.kind {
+            FaultKind::Trap | FaultKind::Start => &metrics.traps,
+            FaultKind::Deadline => &metrics.deadlines,
+            FaultKind::Memory => &metrics.memory_refusals,
+            FaultKind::Output => &metrics.output_refusals,
+            FaultKind::Length { .. } => &metrics.wrong_lengths,
+        }
+        .inc();
+        metrics.instance_discarded(fault.kind.as_str());
+    }
+
+    fn explain(&self, fault: &Fault) -> anyhow::Error {
+        let (plugin, operator) = (self.plugin.origin(), &self.settings.operator);
+        let mut error = anyhow!("{fault}");
+        let stderr = fault.stderr.trim();
+        if !stderr.is_empty() {
+            error = anyhow!("{stderr}").context(error);
+        }
+        let error = error.context(format!(
+            "cannot start plugin `{plugin}` of operator `{operator}`"
+        ));
+        if fault.message.starts_with(super::instance::REFUSED) {
+            return report::hint(error, format!("correct `config:` of operator `{operator}`"));
+        }
+        error
+    }
+}
