@@ -8,6 +8,7 @@
 //! acks the input.
 
 pub mod config;
+pub mod jsonl;
 pub mod pipeline;
 pub mod plugin;
 pub mod report;
