@@ -9,7 +9,9 @@
 
 pub mod config;
 pub mod jsonl;
+pub mod nats;
 pub mod pipeline;
 pub mod plugin;
 pub mod report;
+pub mod shutdown;
 pub mod telemetry;

@@ -1,3 +1,57 @@
-//! The corridor.
+//! The corridor. START HERE.
+//!
+//! A [`Lane`] walks each batch through six stations by itself, on one thread, with plain calls:
+//!
+//! 1. `source.rs` pulls deliveries from the durable consumer;
+//! 2. `message.rs`: a delivery becomes a message, with its key and event time;
+//! 3. `route.rs` says which operators see it;
+//! 4. `operator.rs` calls their plugins with the batch;
+//! 5. `sink.rs` publishes what they returned;
+//! 6. `settle.rs` acks, naks or terms the inputs, once that is safe.
+//!
+//! What is in hand between 1 and 6 stands in `in_flight.rs`, which also holds the rules of order.
+//! `lane.rs` has the lane's parts and the decisions between the stations; `host.rs` starts lanes,
+//! keeps their deliveries alive and stops them.
 
+pub mod dead_letter;
+pub mod delivery;
+pub mod held;
+pub mod host;
+pub mod in_flight;
+pub mod lane;
 pub mod message;
+pub mod operator;
+pub mod parcel;
+pub mod retry;
+pub mod route;
+pub mod settle;
+pub mod sink;
+pub mod source;
+pub mod start;
+pub mod station;
+
+use anyhow::Result;
+use lane::Lane;
+use station::Station;
+
+impl Lane {
+    /// Walks batches through the corridor until the host stops or the source is gone.
+    ///
+    /// # Errors
+    /// When the consumer is gone, or may not be pulled from.
+    pub async fn run(mut self) -> Result<()> {
+        while let Some(deliveries) = self.pull().await? {
+            self.reached(Station::Pulled, deliveries.len()).await;
+            self.decode(deliveries);
+            while let Some((tasks, batch)) = self.route() {
+                let verdicts = self.call(batch).await;
+                self.reached(Station::Called, tasks.len()).await;
+                self.decide(tasks, verdicts).await;
+                self.publish().await;
+            }
+            self.settle().await;
+        }
+        self.leave().await;
+        Ok(())
+    }
+}

@@ -1,0 +1,218 @@
+//! The connection to NATS: credentials, TLS, and what the server says outside of any request.
+//!
+//! async-nats reports two things only through its event callback: that the connection was lost and
+//! found again, and that a publish or subscription was not permitted (the request itself merely
+//! times out). [`Health`] keeps both where the corridor can ask for them.
+
+pub mod service;
+pub mod streams;
+
+use crate::config::resolved::{Auth, Nats};
+use crate::report::ResultExt;
+use anyhow::{Context, Result, anyhow};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerError};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// The oldest server that has what at-least-once pipelines use: consumers with several filters
+/// (2.10), and pinned consumers for ordered pipelines (2.11).
+pub const OLDEST_SERVER: (u64, u64, u64) = (2, 11, 0);
+
+/// Messages a subscription may hold before the client drops further ones. Far above what is ever
+/// asked for (`in-flight` plus one pull), so that none is dropped.
+const SUBSCRIPTION_CAPACITY: usize = 256 * 1024;
+
+/// Violations remembered; one for each subject that is not permitted is enough.
+const VIOLATIONS: usize = 64;
+
+/// A connected client with what its events said.
+#[derive(Clone)]
+pub struct Connection {
+    pub client: Client,
+    pub health: Arc<Health>,
+}
+
+/// What became of a connection since it was opened. Shared with the client's event callback.
+#[derive(Default)]
+pub struct Health {
+    connected: AtomicBool,
+    reconnects: AtomicU64,
+    violations: Mutex<VecDeque<String>>,
+    /// Woken at every event, for whoever must act on one at once.
+    pub changed: Notify,
+}
+
+impl Health {
+    /// Whether the connection is up now.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
+    }
+
+    /// How often the connection was found again after it was lost.
+    #[must_use]
+    pub fn reconnects(&self) -> u64 {
+        self.reconnects.load(Ordering::Relaxed)
+    }
+
+    /// The server's words on a refused publish or subscription to `subject`, if there were any.
+    #[must_use]
+    pub fn violation(&self, subject: &str) -> Option<String> {
+        let quoted = format!("\"{subject}\"");
+        let violations = self
+            .violations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        violations
+            .iter()
+            .find(|text| text.contains(&quoted))
+            .cloned()
+    }
+
+    fn on_event(&self, event: Event) {
+        match event {
+            Event::Connected => {
+                self.connected.store(true, Ordering::Relaxed);
+                tracing::info!("connected to nats");
+            }
+            Event::Disconnected => {
+                self.connected.store(false, Ordering::Relaxed);
+                self.reconnects.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!("the connection to nats was lost; reconnecting");
+            }
+            Event::ServerError(ServerError::Other(text)) if is_violation(&text) => {
+                let mut violations = self
+                    .violations
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                if !violations.contains(&text) {
+                    tracing::error!("nats refused: {text}");
+                    violations.truncate(VIOLATIONS - 1);
+                    violations.push_front(text);
+                }
+            }
+            Event::LameDuckMode => tracing::warn!("the nats server is about to shut down"),
+            other => tracing::warn!("nats: {other}"),
+        }
+        self.changed.notify_waiters();
+    }
+}
+
+fn is_violation(text: &str) -> bool {
+    text.to_ascii_lowercase().contains("permissions violation")
+}
+
+/// Connects, and refuses a server that is too old.
+///
+/// `purpose` names the connection in the server's own lists, as `weir/<purpose>`.
+///
+/// # Errors
+/// Names the servers and the cause: nobody answers, credentials are refused, TLS fails, too old.
+pub async fn connect(settings: &Nats, purpose: &str) -> Result<Connection> {
+    let servers = settings.servers.join(", ");
+    let health = Arc::new(Health::default());
+    let on_event = Arc::clone(&health);
+    let options = options(settings).await?;
+    let client = options
+        .name(format!("weir/{purpose}"))
+        .custom_inbox_prefix(&settings.inbox_prefix)
+        .subscription_capacity(SUBSCRIPTION_CAPACITY)
+        .connection_timeout(Duration::from_secs(5))
+        .ping_interval(Duration::from_secs(20))
+        .event_callback(move |event| {
+            let health = Arc::clone(&on_event);
+            async move { health.on_event(event) }
+        })
+        .connect(&settings.servers)
+        .await
+        .map_err(|error| explain(&error))
+        .with_context(|| format!("cannot connect to nats at `{servers}`"))?;
+    health.connected.store(true, Ordering::Relaxed);
+    refuse_old(&client.server_info().version)
+        .with_context(|| format!("cannot use the nats server at `{servers}`"))?;
+    Ok(Connection { client, health })
+}
+
+async fn options(settings: &Nats) -> Result<ConnectOptions> {
+    let mut options = ConnectOptions::new();
+    options = match settings.auth.clone() {
+        Auth::None => options,
+        Auth::CredentialsFile(file) => options
+            .credentials_file(&file)
+            .await
+            .with_context(|| format!("cannot read the credentials file `{}`", file.display()))?,
+        Auth::NkeySeed(seed) => options.nkey(seed),
+        Auth::UserPassword { user, password } => options.user_and_password(user, password),
+        Auth::Token(token) => options.token(token),
+    };
+    if let Some(ca) = &settings.tls.ca {
+        options = options.add_root_certificates(ca.clone());
+    }
+    if let Some((certificate, key)) = &settings.tls.identity {
+        options = options.add_client_certificate(certificate.clone(), key.clone());
+    }
+    if settings.tls.first {
+        options = options.tls_first();
+    }
+    Ok(options.require_tls(settings.tls.required))
+}
+
+/// async-nats prints a source in `Display` and returns it from `source()` as well; the kind and the
+/// innermost source are all there is to say.
+fn explain(error: &async_nats::ConnectError) -> anyhow::Error {
+    use std::error::Error;
+    let mut innermost: Option<&dyn Error> = error.source();
+    while let Some(next) = innermost.and_then(Error::source) {
+        innermost = Some(next);
+    }
+    let kind = error.kind();
+    let text = match innermost {
+        Some(source) if kind != ConnectErrorKind::AuthorizationViolation => source.to_string(),
+        _ => kind.to_string(),
+    };
+    let hint = match kind {
+        ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
+            "check `nats.user`, `nats.password`, `nats.token`, `nats.nkey` or `nats.credentials`"
+        }
+        ConnectErrorKind::Tls => {
+            "check `nats.tls`; `tls.ca` names the authority that signed the server's certificate"
+        }
+        ConnectErrorKind::Dns | ConnectErrorKind::ServerParse => "check `nats.url`",
+        _ => "start a server with `nats-server -js`, or set `nats.url`",
+    };
+    crate::report::hint(anyhow!("{text}"), hint)
+}
+
+fn refuse_old(version: &str) -> Result<()> {
+    let (major, minor, patch) = OLDEST_SERVER;
+    let numbers: Vec<u64> = version
+        .split(['.', '-'])
+        .map_while(|part| part.parse().ok())
+        .take(3)
+        .collect();
+    if numbers.as_slice() >= [major, minor, patch].as_slice() {
+        return Ok(());
+    }
+    Err(anyhow!(
+        "it is version {version}; weir needs {major}.{minor}.{patch} or later"
+    ))
+    .hint(|| "update nats-server: older ones accept what they do not know and ignore it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refuse_old;
+
+    #[test]
+    fn servers_before_2_11_are_refused_whatever_their_suffix() {
+        assert!(refuse_old("2.15.1").is_ok());
+        assert!(refuse_old("2.11.0").is_ok());
+        assert!(refuse_old("3.0.0-beta.1").is_ok());
+        assert!(refuse_old("2.9.10").is_err());
+        assert!(refuse_old("2.10.29-RC.1").is_err());
+        assert!(refuse_old("").is_err());
+    }
+}

@@ -1,0 +1,405 @@
+//! Streams and consumers: checked at start, created when asked for, and read back.
+//!
+//! An old server accepts a configuration it does not know and ignores it, so what was asked for is
+//! compared with what the server says it has.
+
+use super::Connection;
+use crate::config::resolved::{Order, Pipeline, Source, Start, Storage, StreamSettings};
+use crate::report::ResultExt;
+use anyhow::{Context as _, Result, anyhow};
+use async_nats::jetstream::consumer::{self, AckPolicy, DeliverPolicy, PriorityPolicy, pull};
+use async_nats::jetstream::context::{Context, CreateStreamErrorKind, GetStreamErrorKind};
+use async_nats::jetstream::{self, ErrorCode, stream};
+use std::time::Duration;
+
+/// Name of the priority group of ordered pipelines: the server serves one member at a time.
+pub const GROUP: &str = "weir";
+
+/// How long a request to the JetStream API may take. Elections take 4 to 9 s (measured), so less
+/// would call a healthy cluster broken.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A JetStream context over a connection.
+#[must_use]
+pub fn jetstream(connection: &Connection) -> Context {
+    let mut context = jetstream::new(connection.client.clone());
+    context.set_timeout(TIMEOUT);
+    context
+}
+
+/// What a pipeline's lanes need to know of its source.
+#[derive(Clone, Debug)]
+pub struct Ensured {
+    pub stream: String,
+    pub consumer: String,
+    /// Tells a stream from one of the same name that was deleted: when it was created, in
+    /// milliseconds since the Unix epoch, base 36. Part of message ids, because sequences begin
+    /// again at 1.
+    pub incarnation: String,
+}
+
+/// Checks that everything the pipeline names is there, and creates what it may.
+///
+/// # Errors
+/// A missing stream without `create`, a denied request, a server without JetStream.
+pub async fn ensure(connection: &Connection, pipeline: &Pipeline, create: bool) -> Result<Ensured> {
+    let context = jetstream(connection);
+    let source = ensure_source(connection, &context, &pipeline.source, create).await?;
+    let created = source.cached_info().created;
+    // A template that begins with a placeholder may go anywhere, so there is nothing to look up.
+    if let Some(reach) = pipeline.sink.subject.reach() {
+        let sink = &pipeline.sink;
+        let (stream, settings) = (sink.stream.as_deref(), sink.create.as_ref());
+        ensure_target(
+            connection,
+            &context,
+            reach.as_str(),
+            stream,
+            settings,
+            create,
+            "sink",
+        )
+        .await?;
+    }
+    if let Some(dead) = &pipeline.dead_letter {
+        ensure_target(
+            connection,
+            &context,
+            &dead.subject,
+            dead.stream.as_deref(),
+            dead.create.as_ref(),
+            create,
+            "dead-letter",
+        )
+        .await?;
+    }
+    ensure_consumer(connection, &source, pipeline).await?;
+    let milliseconds =
+        u64::try_from(created.unix_timestamp_nanos() / 1_000_000).unwrap_or_default();
+    Ok(Ensured {
+        stream: pipeline.source.stream.clone(),
+        consumer: pipeline.source.consumer.clone(),
+        incarnation: base36(milliseconds),
+    })
+}
+
+async fn ensure_source(
+    connection: &Connection,
+    context: &Context,
+    source: &Source,
+    create: bool,
+) -> Result<stream::Stream> {
+    let name = &source.stream;
+    let error = match context.get_stream(name).await {
+        Ok(stream) => return Ok(stream),
+        Err(error) => error,
+    };
+    let missing = matches!(error.kind(), GetStreamErrorKind::JetStream(error)
+        if error.error_code() == ErrorCode::STREAM_NOT_FOUND);
+    if !missing {
+        let api = format!("$JS.API.STREAM.INFO.{name}");
+        return Err(denied_or(connection, &api, &error.kind().to_string()))
+            .with_context(|| format!("cannot read stream `{name}`"));
+    }
+    let settings = source.create.clone().or_else(|| {
+        (create && !source.subjects.is_empty())
+            .then(|| default_stream(source.subjects.iter().map(ToString::to_string).collect()))
+    });
+    let Some(settings) = settings else {
+        let hint = if create {
+            "name `source.subjects`: a stream cannot be created without them".to_owned()
+        } else {
+            format!(
+                "create it with `nats stream add {name}`, pass `--create`, or set `source.create`"
+            )
+        };
+        return Err(anyhow!("there is no stream `{name}`")).hint(|| hint);
+    };
+    create_stream(connection, context, name, &settings).await
+}
+
+/// Finds the stream that captures `subject`; creates one when it may.
+async fn ensure_target(
+    connection: &Connection,
+    context: &Context,
+    subject: &str,
+    name: Option<&str>,
+    settings: Option<&StreamSettings>,
+    create: bool,
+    role: &str,
+) -> Result<()> {
+    match find_by_subject(context, subject).await {
+        Ok(Some(_)) => return Ok(()),
+        Ok(None) => {}
+        Err(error) => {
+            // Finding a stream by its subject is a permission of its own, which a host that only
+            // moves messages may well lack. A publish that nobody captures is retried and counted.
+            if let Some(refused) = connection.health.violation("$JS.API.STREAM.NAMES") {
+                tracing::warn!(
+                    "cannot tell which stream captures {role} subject `{subject}`: {refused}"
+                );
+                return Ok(());
+            }
+            return Err(error).with_context(|| format!("cannot look up the stream of `{subject}`"));
+        }
+    }
+    if settings.is_none() && !create {
+        return Err(anyhow!("no stream captures the {role} subject `{subject}`")).hint(|| {
+            format!("pass `--create`, set `{role}.create: true`, or add the subject to a stream")
+        });
+    }
+    let settings = settings
+        .cloned()
+        .unwrap_or_else(|| default_stream(vec![subject.to_owned()]));
+    let name = name.map_or_else(|| stream_name(subject), ToOwned::to_owned);
+    create_stream(connection, context, &name, &settings).await?;
+    Ok(())
+}
+
+/// The stream that captures `subject`, if there is one.
+///
+/// # Errors
+/// When no server says, or it may not be asked.
+pub async fn find_by_subject(context: &Context, subject: &str) -> Result<Option<String>> {
+    #[derive(serde::Deserialize)]
+    struct Names {
+        #[serde(default)]
+        streams: Option<Vec<String>>,
+    }
+    let request = serde_json::json!({ "subject": subject });
+    let answer: jetstream::response::Response<Names> = context
+        .request("STREAM.NAMES", &request)
+        .await
+        .map_err(|error| anyhow!("{}", error.kind()))?;
+    match answer {
+        jetstream::response::Response::Ok(names) => {
+            Ok(names.streams.unwrap_or_default().into_iter().next())
+        }
+        jetstream::response::Response::Err { error } => Err(anyhow!("{error}")),
+    }
+}
+
+async fn create_stream(
+    connection: &Connection,
+    context: &Context,
+    name: &str,
+    settings: &StreamSettings,
+) -> Result<stream::Stream> {
+    let created = context
+        .create_stream(stream::Config {
+            name: name.to_owned(),
+            subjects: settings.subjects.clone(),
+            storage: match settings.storage {
+                Storage::File => stream::StorageType::File,
+                Storage::Memory => stream::StorageType::Memory,
+            },
+            num_replicas: settings.replicas,
+            max_age: settings.max_age.unwrap_or_default(),
+            max_bytes: settings.max_bytes.unwrap_or(-1),
+            duplicate_window: settings.duplicate_window,
+            allow_direct: true,
+            ..Default::default()
+        })
+        .await;
+    match created {
+        Ok(stream) => {
+            tracing::info!(stream = name, subjects = ?settings.subjects, "created the stream");
+            Ok(stream)
+        }
+        // Two hosts, or two pipelines of this one, may create it at the same time.
+        Err(error)
+            if matches!(error.kind(), CreateStreamErrorKind::JetStream(error)
+            if error.error_code() == ErrorCode::STREAM_NAME_EXIST) =>
+        {
+            context
+                .get_stream(name)
+                .await
+                .map_err(|error| anyhow!("{}", error.kind()))
+                .with_context(|| format!("cannot read stream `{name}`"))
+        }
+        Err(error) => {
+            let api = format!("$JS.API.STREAM.CREATE.{name}");
+            Err(denied_or(connection, &api, &error.kind().to_string())).with_context(|| {
+                format!("cannot create stream `{name}` for {:?}", settings.subjects)
+            })
+        }
+    }
+}
+
+/// Makes the durable consumer, or adopts the one that is there if its settings allow it.
+async fn ensure_consumer(
+    connection: &Connection,
+    stream: &stream::Stream,
+    pipeline: &Pipeline,
+) -> Result<()> {
+    let name = &pipeline.source.consumer;
+    let what = || {
+        format!(
+            "cannot use consumer `{name}` of stream `{}`",
+            pipeline.source.stream
+        )
+    };
+    let wanted = consumer_config(pipeline);
+    let mut asked = wanted.clone();
+    if let Ok(existing) = stream.consumer_info(name).await {
+        // Where to begin is settled once: the durable's own position counts from then on.
+        asked.deliver_policy = existing.config.deliver_policy;
+    }
+    let made = stream.create_consumer(asked).await;
+    let made = match made {
+        Ok(made) => made,
+        Err(error) => {
+            let api = format!("$JS.API.CONSUMER.CREATE.{}.{name}", pipeline.source.stream);
+            return Err(denied_or(connection, &api, &error.to_string())).with_context(what);
+        }
+    };
+    let got = &made.cached_info().config;
+    if got.ack_policy != AckPolicy::Explicit {
+        return Err(anyhow!(
+            "its ack policy is {:?}, weir needs explicit acks",
+            got.ack_policy
+        ))
+        .with_context(what)
+        .hint(|| "name another `source.consumer`, or delete this one");
+    }
+    if pipeline.order != Order::None && got.priority_policy != PriorityPolicy::PinnedClient {
+        return Err(anyhow!(
+            "the server did not take its priority policy, which `order:` needs"
+        ))
+        .with_context(what)
+        .hint(|| "update nats-server to 2.11 or later, or delete the consumer");
+    }
+    Ok(())
+}
+
+fn consumer_config(pipeline: &Pipeline) -> pull::Config {
+    let source = &pipeline.source;
+    let ordered = pipeline.order != Order::None;
+    let deliver_policy = match &source.start {
+        Start::All => DeliverPolicy::All,
+        Start::New => DeliverPolicy::New,
+        Start::Sequence(start_sequence) => DeliverPolicy::ByStartSequence {
+            start_sequence: *start_sequence,
+        },
+        // The configuration has checked that it parses.
+        Start::Time(text) => async_nats::datetime::parse_rfc3339(text)
+            .map_or(DeliverPolicy::All, |start_time| {
+                DeliverPolicy::ByStartTime { start_time }
+            }),
+    };
+    pull::Config {
+        durable_name: Some(source.consumer.clone()),
+        description: Some(format!("weir pipeline {}", pipeline.name)),
+        deliver_policy,
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: source.ack_wait,
+        // The host counts attempts: a delivery that a crash or an outage used up must not condemn
+        // a message.
+        max_deliver: -1,
+        filter_subjects: source.subjects.iter().map(ToString::to_string).collect(),
+        max_ack_pending: source.max_ack_pending,
+        priority_policy: if ordered {
+            PriorityPolicy::PinnedClient
+        } else {
+            PriorityPolicy::None
+        },
+        priority_groups: if ordered {
+            vec![GROUP.to_owned()]
+        } else {
+            Vec::new()
+        },
+        priority_timeout: if ordered {
+            source.ack_wait
+        } else {
+            Duration::ZERO
+        },
+        ..Default::default()
+    }
+}
+
+/// The consumer as it is now, for lag and takeovers.
+///
+/// # Errors
+/// `Ok(None)` when the server says that there is no such consumer; an error when it does not say.
+pub async fn consumer_info(context: &Context, ensured: &Ensured) -> Result<Option<consumer::Info>> {
+    let subject = format!("CONSUMER.INFO.{}.{}", ensured.stream, ensured.consumer);
+    let answer: jetstream::response::Response<consumer::Info> = context
+        .request(subject, &())
+        .await
+        .map_err(|error| anyhow!("{}", error.kind()))?;
+    match answer {
+        jetstream::response::Response::Ok(info) => Ok(Some(info)),
+        jetstream::response::Response::Err { error }
+            if [ErrorCode::CONSUMER_NOT_FOUND, ErrorCode::STREAM_NOT_FOUND]
+                .contains(&error.error_code()) =>
+        {
+            Ok(None)
+        }
+        jetstream::response::Response::Err { error } => Err(anyhow!("{error}")),
+    }
+}
+
+fn default_stream(subjects: Vec<String>) -> StreamSettings {
+    StreamSettings {
+        subjects,
+        storage: Storage::File,
+        replicas: 1,
+        max_age: None,
+        max_bytes: None,
+        duplicate_window: Duration::from_secs(120),
+    }
+}
+
+/// `rebates.*` becomes `REBATES`, `weir.dead.rebates` becomes `WEIR_DEAD_REBATES`.
+fn stream_name(subject: &str) -> String {
+    let literal: Vec<_> = subject
+        .split('.')
+        .take_while(|token| !matches!(*token, "*" | ">"))
+        .collect();
+    let name = if literal.is_empty() {
+        "WEIR_OUTPUT".to_owned()
+    } else {
+        literal.join("_")
+    };
+    name.to_ascii_uppercase()
+}
+
+fn denied_or(connection: &Connection, subject: &str, otherwise: &str) -> anyhow::Error {
+    match connection.health.violation(subject) {
+        Some(refused) => crate::report::hint(
+            anyhow!("the server refused: {refused}"),
+            format!("allow this user to publish to `{subject}`"),
+        ),
+        None => anyhow!("{otherwise}"),
+    }
+}
+
+fn base36(mut number: u64) -> String {
+    let mut digits = Vec::new();
+    loop {
+        digits.push(char::from_digit((number % 36) as u32, 36).unwrap_or('0'));
+        number /= 36;
+        if number == 0 {
+            return digits.iter().rev().collect();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{base36, stream_name};
+
+    #[test]
+    fn a_created_stream_is_named_after_the_literal_part_of_its_subject() {
+        assert_eq!(stream_name("rebates.*"), "REBATES");
+        assert_eq!(stream_name("weir.dead.rebates"), "WEIR_DEAD_REBATES");
+        assert_eq!(stream_name(">"), "WEIR_OUTPUT");
+    }
+
+    #[test]
+    fn incarnations_are_base_36() {
+        assert_eq!(base36(0), "0");
+        assert_eq!(base36(35), "z");
+        assert_eq!(base36(36), "10");
+    }
+}

@@ -1,0 +1,155 @@
+//! The capsule: a message that is never going to work, with all that is known of its end.
+//!
+//! Pure. The payload is that of the source message, byte for byte, so that a replay needs nothing
+//! else; what is known of its end is in `Weir-*` headers. A capsule that is too large for one
+//! message, because its payload alone nearly was, goes out in parts.
+
+use super::message::Message;
+use super::operator::Condemned;
+use super::parcel::{Letter, MESSAGE_ID, Parcel, is_server_header};
+use bytestring::ByteString;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Prefix of the headers that a capsule adds; those of the input with it are replaced.
+pub const PREFIX: &str = "Weir-";
+/// `<part>/<parts>`, from 1, on each part of a capsule that is in parts.
+pub const PART: &str = "Weir-Part";
+/// Most bytes of one header of the capsule: the end of a traceback, not a whole log.
+const LONGEST: usize = 2048;
+
+/// Makes dead letters for one pipeline.
+#[derive(Clone, Debug)]
+pub struct Mortuary {
+    pub pipeline: String,
+    pub stream: String,
+    /// `<pipeline>/dead/<stream>@<incarnation>/`
+    pub id_prefix: String,
+    /// `None` when dead letters are off.
+    pub subject: Option<String>,
+    pub max_payload: usize,
+}
+
+impl Mortuary {
+    /// The parcel for a condemned source message.
+    #[must_use]
+    pub fn wrap(&self, source: &Message, condemned: &Condemned) -> Parcel {
+        let reason = format!("{}: {}", condemned.kind.as_str(), condemned.reason);
+        let Some(subject) = &self.subject else {
+            return Parcel::DeadLetter(Vec::new(), reason);
+        };
+        let headers = self.headers(source, condemned);
+        let whole = Letter {
+            subject: ByteString::from(subject.as_str()),
+            headers: with_id(&headers, &format!("{}{}", self.id_prefix, source.sequence)),
+            payload: source.payload.clone(),
+        };
+        let letters = if whole.size() <= self.max_payload {
+            vec![whole]
+        } else {
+            self.parts(source, &headers, &whole)
+        };
+        Parcel::DeadLetter(letters, reason)
+    }
+
+    fn parts(
+        &self,
+        source: &Message,
+        headers: &[(ByteString, ByteString)],
+        whole: &Letter,
+    ) -> Vec<Letter> {
+        // The part's own headers fit in what its longer message id and `Weir-Part` take.
+        const PART_HEADERS: usize = 128;
+        let overhead = whole.size() - whole.payload.len() + PART_HEADERS;
+        let most = self.max_payload.saturating_sub(overhead).max(1);
+        let count = source.payload.len().div_ceil(most);
+        let part = |index: usize| {
+            let start = index * most;
+            let end = source.payload.len().min(start + most);
+            let mut headers = with_id(
+                headers,
+                &format!("{}{}/{index}", self.id_prefix, source.sequence),
+            );
+            headers.push(line(PART, &format!("{}/{count}", index + 1)));
+            let payload = source.payload.slice(start..end);
+            Letter {
+                subject: whole.subject.clone(),
+                headers,
+                payload,
+            }
+        };
+        (0..count).map(part).collect()
+    }
+
+    fn headers(&self, source: &Message, condemned: &Condemned) -> Vec<(ByteString, ByteString)> {
+        let ours = |name: &str| {
+            name.get(..PREFIX.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+        };
+        let kept = source
+            .headers
+            .iter()
+            .filter(|(name, _)| !is_server_header(name) && !ours(name));
+        let mut headers: Vec<_> = kept.cloned().collect();
+        let mut add = |name: &str, value: &str| {
+            if !value.is_empty() {
+                headers.push(line(&format!("{PREFIX}{name}"), value));
+            }
+        };
+        add("Reason", &condemned.reason);
+        add("Kind", condemned.kind.as_str());
+        add("Pipeline", &self.pipeline);
+        add(
+            "Operator",
+            condemned.operator.as_deref().unwrap_or_default(),
+        );
+        add("Stream", &self.stream);
+        add("Sequence", &source.sequence.to_string());
+        add("Subject", &source.subject);
+        add("Attempt", &source.attempt.to_string());
+        add("Digest", &condemned.digest);
+        add("Config-Hash", &condemned.config_hash);
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let now = jiff::Timestamp::from_second(now.as_secs().try_into().unwrap_or_default());
+        add("Time", &now.map(|now| now.to_string()).unwrap_or_default());
+        if let Some(fault) = &condemned.fault {
+            add("Backtrace", &fault.backtrace.join(" | "));
+            add("Stderr", tail(&fault.stderr));
+            add("Memory-Bytes", &fault.memory_bytes.to_string());
+            add("Elapsed-Us", &fault.elapsed.as_micros().to_string());
+        }
+        headers
+    }
+}
+
+fn with_id(headers: &[(ByteString, ByteString)], id: &str) -> Vec<(ByteString, ByteString)> {
+    let mut headers = headers.to_vec();
+    headers.push(line(MESSAGE_ID, id));
+    headers
+}
+
+/// One header line: a header has no line breaks, so those of a text become ` | `.
+fn line(name: &str, value: &str) -> (ByteString, ByteString) {
+    let mut text = String::with_capacity(value.len().min(LONGEST));
+    for character in value.trim_end().chars() {
+        if text.len() >= LONGEST {
+            break;
+        }
+        match character {
+            '\n' => text.push_str(" | "),
+            control if control.is_control() => text.push(' '),
+            other => text.push(other),
+        }
+    }
+    (ByteString::from(name), ByteString::from(text))
+}
+
+/// The last [`LONGEST`] bytes: a traceback says the most at its end.
+fn tail(text: &str) -> &str {
+    let mut start = text.len().saturating_sub(LONGEST);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    text.get(start..).unwrap_or_default()
+}

@@ -1,0 +1,44 @@
+//! Which deliveries a lane holds, for the thread that keeps them alive.
+//!
+//! A lane may be busy in a plugin for longer than ack-wait; slow is not dead. So the supervisor
+//! sends in-progress for it, from a thread and over a connection of its own.
+
+use async_nats::Subject;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Deliveries in hand, by stream sequence. Shared by one lane and the supervisor.
+#[derive(Default)]
+pub struct Held(Mutex<HashMap<u64, (Subject, Instant)>>);
+
+impl Held {
+    /// Takes deliveries in; they count as seen by the server just now.
+    pub fn insert(&self, deliveries: impl Iterator<Item = (u64, Subject)>) {
+        let now = Instant::now();
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.extend(deliveries.map(|(sequence, reply)| (sequence, (reply, now))));
+    }
+
+    /// Lets one go, because it is settled.
+    pub fn remove(&self, sequence: u64) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&sequence);
+    }
+
+    /// Where in-progress must go now: what the server has not heard of for `age`.
+    pub fn due(&self, age: Duration) -> Vec<Subject> {
+        let now = Instant::now();
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = held
+            .values_mut()
+            .filter(|(_, seen)| now.duration_since(*seen) >= age);
+        due.map(|(reply, seen)| {
+            *seen = now;
+            reply.clone()
+        })
+        .collect()
+    }
+}

@@ -1,0 +1,317 @@
+//! What a lane holds between pull and settlement, and which of it may be worked on next.
+//!
+//! Pure and synchronous; it knows nothing of NATS but the [`Ticket`]s it keeps. The rules of
+//! `order: key` and `order: stream` live here and nowhere else:
+//!
+//! - tasks of one group are called in sequence: a task waits while one before it waits for a retry;
+//! - tasks of one group are published in sequence: one is published when all before it are settled.
+//!   Several may be in one plugin call all the same, because a call publishes nothing.
+//!
+//! Under `order: none` every task is a group of its own and no group is kept.
+
+use super::delivery::Ticket;
+use super::message::Message;
+use super::sink::Failure;
+use crate::config::resolved::{Bounds, Order};
+use bytestring::ByteString;
+use slab::Slab;
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
+
+/// Names a task for as long as it is held.
+pub type TaskId = usize;
+
+/// One message in hand, until it is settled.
+pub struct Task<P> {
+    pub ticket: Ticket,
+    pub message: Message,
+    /// When the lane took it from the source.
+    pub since: Instant,
+    /// Times that this lane has called plugins with it or tried to publish it, beyond the first.
+    pub retries: u32,
+    pub state: State<P>,
+    group: Option<ByteString>,
+}
+
+/// Where a task stands.
+pub enum State<P> {
+    /// To be called.
+    Fresh,
+    /// Out in a plugin call.
+    Called,
+    /// To be called again, not before this.
+    Waiting(Instant),
+    /// To be published.
+    Ready(P),
+    /// Published; this many publish acks are still to come, and the first that was a failure.
+    Publishing(P, usize, Option<Failure>),
+}
+
+/// The tasks of one lane. `P` is what a task publishes.
+pub struct InFlight<P> {
+    tasks: Slab<Task<P>>,
+    groups: HashMap<ByteString, VecDeque<TaskId>>,
+    order: Order,
+    bounds: Bounds,
+    bytes: usize,
+    /// Tasks that may have become callable, oldest first.
+    callable: VecDeque<TaskId>,
+    /// Tasks that may have become publishable, oldest first.
+    publishable: VecDeque<TaskId>,
+    /// Tasks whose time comes later.
+    sleeping: Vec<(Instant, TaskId)>,
+}
+
+impl<P> InFlight<P> {
+    pub fn new(order: Order, bounds: Bounds) -> Self {
+        Self {
+            tasks: Slab::new(),
+            groups: HashMap::new(),
+            order,
+            bounds,
+            bytes: 0,
+            callable: VecDeque::new(),
+            publishable: VecDeque::new(),
+            sleeping: Vec::new(),
+        }
+    }
+
+    /// What could be held besides what is held.
+    pub fn room(&self) -> Bounds {
+        Bounds {
+            messages: self.bounds.messages.saturating_sub(self.tasks.len()),
+            bytes: self.bounds.bytes.saturating_sub(self.bytes),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    pub fn get_mut(&mut self, id: TaskId) -> Option<&mut Task<P>> {
+        self.tasks.get_mut(id)
+    }
+
+    /// Takes a delivery in hand.
+    pub fn admit(&mut self, message: Message, ticket: Ticket) {
+        let group = match self.order {
+            Order::None => None,
+            Order::Key => message.key.clone(),
+            Order::Stream => Some(ByteString::new()),
+        };
+        self.bytes += message.payload.len();
+        let task = Task {
+            ticket,
+            message,
+            since: Instant::now(),
+            retries: 0,
+            state: State::Fresh,
+            group: group.clone(),
+        };
+        let id = self.tasks.insert(task);
+        if let Some(group) = group {
+            self.groups.entry(group).or_default().push_back(id);
+        }
+        self.callable.push_back(id);
+    }
+
+    /// The next tasks to call plugins with, at most `bounds` (but at least one, if there is one),
+    /// in the order of their delivery. They count as called from now on.
+    pub fn next_batch(&mut self, bounds: Bounds) -> Vec<TaskId> {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        while batch.len() < bounds.messages {
+            let Some(&id) = self.callable.front() else {
+                break;
+            };
+            if !self.may_call(id) {
+                self.callable.pop_front();
+                continue;
+            }
+            let size = self
+                .tasks
+                .get(id)
+                .map_or(0, |task| task.message.payload.len());
+            if !batch.is_empty() && bytes + size > bounds.bytes {
+                break;
+            }
+            self.callable.pop_front();
+            bytes += size;
+            if let Some(task) = self.tasks.get_mut(id) {
+                task.state = State::Called;
+            }
+            batch.push(id);
+        }
+        batch
+    }
+
+    /// Whether a task is fresh and nothing before it in its group has yet to be called.
+    ///
+    /// Along a group the states never go back: called, ready or publishing, then perhaps one that
+    /// waits, then fresh ones. So the neighbour before it answers for all.
+    fn may_call(&self, id: TaskId) -> bool {
+        let Some(task) = self.tasks.get(id) else {
+            return false;
+        };
+        if !matches!(task.state, State::Fresh) {
+            return false;
+        }
+        let Some(queue) = task.group.as_ref().and_then(|group| self.groups.get(group)) else {
+            return true;
+        };
+        let place = queue
+            .iter()
+            .position(|other| *other == id)
+            .unwrap_or_default();
+        let before = place
+            .checked_sub(1)
+            .and_then(|before| self.tasks.get(*queue.get(before)?));
+        !matches!(
+            before.map(|task| &task.state),
+            Some(State::Fresh | State::Waiting(_))
+        )
+    }
+
+    /// Whether a task is still out in the call that returned a verdict on it, and not waiting for
+    /// one of its group to be called again first.
+    pub fn is_called(&self, id: TaskId) -> bool {
+        matches!(
+            self.tasks.get(id).map(|task| &task.state),
+            Some(State::Called)
+        )
+    }
+
+    /// A task has something to publish.
+    pub fn ready(&mut self, id: TaskId, parcel: P) {
+        if let Some(task) = self.tasks.get_mut(id) {
+            task.state = State::Ready(parcel);
+            self.publishable.push_back(id);
+        }
+    }
+
+    /// A task is to be called again, from `at` on. What its group has called after it starts over.
+    pub fn wait(&mut self, id: TaskId, at: Instant) {
+        let Some(task) = self.tasks.get_mut(id) else {
+            return;
+        };
+        task.state = State::Waiting(at);
+        task.retries += 1;
+        let group = task.group.clone();
+        let after = group
+            .as_ref()
+            .and_then(|group| self.groups.get(group))
+            .into_iter()
+            .flatten();
+        for other in after.skip_while(|other| **other != id).skip(1) {
+            if let Some(task) = self.tasks.get_mut(*other)
+                && !matches!(task.state, State::Publishing(..))
+            {
+                task.state = State::Fresh;
+            }
+        }
+        self.sleeping.push((at, id));
+    }
+
+    /// The next task whose outputs may be published now, if any.
+    pub fn next_publishable(&mut self) -> Option<TaskId> {
+        while let Some(id) = self.publishable.pop_front() {
+            let Some(task) = self.tasks.get(id) else {
+                continue;
+            };
+            if matches!(task.state, State::Ready(_)) && self.is_head(id, task.group.as_ref()) {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    fn is_head(&self, id: TaskId, group: Option<&ByteString>) -> bool {
+        let queue = group.and_then(|group| self.groups.get(group));
+        queue.is_none_or(|queue| queue.front() == Some(&id))
+    }
+
+    /// Hands a task back for settlement. The next of its group may go on.
+    pub fn finish(&mut self, id: TaskId) -> Option<Task<P>> {
+        let task = self.tasks.try_remove(id)?;
+        self.bytes -= task.message.payload.len();
+        if let Some(group) = &task.group
+            && let Some(queue) = self.groups.get_mut(group)
+        {
+            if queue.front() == Some(&id) {
+                queue.pop_front();
+            } else {
+                queue.retain(|other| *other != id);
+            }
+            match queue.front() {
+                Some(next) => self.publishable.push_back(*next),
+                None => {
+                    self.groups.remove(group);
+                }
+            }
+        }
+        Some(task)
+    }
+
+    /// The earliest time at which a task that waits may go on.
+    pub fn next_wake(&self) -> Option<Instant> {
+        self.sleeping.iter().map(|(at, _)| *at).min()
+    }
+
+    /// Lets go on what has waited long enough.
+    pub fn wake(&mut self, now: Instant) {
+        let mut woken = Vec::new();
+        self.sleeping.retain(|(at, id)| {
+            let due = *at <= now;
+            if due {
+                woken.push(*id);
+            }
+            !due
+        });
+        for id in woken {
+            if let Some(task) = self.tasks.get_mut(id)
+                && matches!(task.state, State::Waiting(at) if at <= now)
+            {
+                task.state = State::Fresh;
+                self.recall(id);
+            }
+        }
+    }
+
+    /// Queues a task, and what of its group stands behind it, for a call: in sequence.
+    fn recall(&mut self, id: TaskId) {
+        let group = self.tasks.get(id).and_then(|task| task.group.as_ref());
+        match group.and_then(|group| self.groups.get(group)) {
+            Some(queue) => self
+                .callable
+                .extend(queue.iter().skip_while(|other| **other != id)),
+            None => self.callable.push_back(id),
+        }
+    }
+
+    /// Tasks that wait for a retry, and those behind them, for a lane that is about to stop.
+    pub fn waiting(&self) -> Vec<TaskId> {
+        let waits = |id: TaskId, task: &Task<P>| match task.state {
+            State::Waiting(_) => true,
+            State::Fresh => !self.may_call(id),
+            _ => false,
+        };
+        self.tasks
+            .iter()
+            .filter(|(id, task)| waits(*id, task))
+            .map(|(id, _)| id)
+            .collect()
+    }
+
+    /// All tasks, for a lane that stops now.
+    pub fn all(&self) -> Vec<TaskId> {
+        self.tasks.iter().map(|(id, _)| id).collect()
+    }
+}

@@ -1,0 +1,428 @@
+//! A lane: one OS thread, one runtime, one connection, one warm instance per operator.
+//!
+//! The parts of a lane, and what it decides between the stations of the corridor (`mod.rs`). It owns
+//! everything it touches; it shares only counters, and [`Held`] with the supervisor.
+
+use super::dead_letter::Mortuary;
+use super::held::Held;
+use super::in_flight::{InFlight, State, Task, TaskId};
+use super::message::Message;
+use super::operator::{Chain, Condemned, Kind, Retry, Verdict};
+use super::parcel::{Parcel, Wrapper};
+use super::retry::backoff;
+use super::route::{Route, Stops};
+use super::settle::Settle;
+use super::sink::{Confirmation, Failure, Settled, Sink};
+use super::source::{Delivery, Ended, Source};
+use super::station::{Halt, Station};
+use crate::config::resolved::{self, Bounds, Order};
+use crate::shutdown::{Stage, Stages};
+use crate::telemetry::metrics::PipelineMetrics;
+use anyhow::{Result, anyhow};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Everything one lane works with.
+pub struct Lane {
+    pub(super) settings: Arc<resolved::Pipeline>,
+    pub(super) source: Source,
+    pub(super) route: Route,
+    pub(super) chain: Chain,
+    pub(super) wrapper: Wrapper,
+    pub(super) mortuary: Mortuary,
+    pub(super) sink: Sink,
+    pub(super) settle: Settle,
+    pub(super) in_flight: InFlight<Parcel>,
+    pub(super) confirmed: Vec<Confirmation>,
+    pub(super) held: Arc<Held>,
+    pub(super) stages: Stages,
+    pub(super) metrics: Arc<PipelineMetrics>,
+    pub(super) pace: Pace,
+    pub(super) halt: Halt,
+    pub(super) drained: bool,
+}
+
+/// How fast messages go through the plugins, so that no more is fetched than can be worked on well
+/// within ack-wait.
+pub(super) struct Pace {
+    /// What may be in hand at the present speed.
+    most: usize,
+    /// The time in which all of it must be done.
+    within: Duration,
+    seconds_per_message: f64,
+}
+
+impl Pace {
+    pub(super) fn new(ack_wait: Duration, first: usize) -> Self {
+        Self {
+            most: first,
+            within: ack_wait / 4,
+            seconds_per_message: 0.0,
+        }
+    }
+
+    fn observe(&mut self, messages: usize, took: Duration) {
+        let latest = took.as_secs_f64() / messages.max(1) as f64;
+        // A slower batch counts at once, faster ones bit by bit.
+        let weight = if latest > self.seconds_per_message {
+            0.5
+        } else {
+            0.1
+        };
+        self.seconds_per_message += (latest - self.seconds_per_message) * weight;
+        let fitting = self.within.as_secs_f64() / self.seconds_per_message.max(1e-9);
+        self.most = (fitting as usize).max(1);
+    }
+}
+
+impl Lane {
+    /// Station 1. Waits for deliveries, for confirmations, or for a retry to come due; returns the
+    /// deliveries, perhaps none. `None` when the lane has stopped and holds nothing any more.
+    pub(super) async fn pull(&mut self) -> Result<Option<Vec<Delivery>>> {
+        let stage = *self.stages.borrow_and_update();
+        if stage >= Stage::Soft {
+            self.source.drain().await;
+            if self.drained {
+                self.hand_back(self.in_flight.waiting()).await;
+            }
+            if stage == Stage::Hard || (self.drained && self.in_flight.is_empty()) {
+                return Ok(None);
+            }
+        }
+        let room = self.room();
+        let may_pull = !self.drained && (room.messages > 0 || stage >= Stage::Soft);
+        let most = self.settings.batch.messages;
+        let wake = self
+            .in_flight
+            .next_wake()
+            .map(tokio::time::Instant::from_std);
+        let later = wake.unwrap_or_else(|| tokio::time::Instant::now() + Duration::from_secs(3600));
+        tokio::select! {
+            biased;
+            changed = self.stages.changed() => if changed.is_err() {
+                return Err(anyhow!("the host that started this lane is gone"));
+            },
+            confirmed = self.sink.confirmed(), if self.sink.is_waiting() => self.confirmed = confirmed,
+            pulled = self.source.pull(room, most), if may_pull => match pulled {
+                Ok(deliveries) => return Ok(Some(deliveries)),
+                Err(Ended::Drained) => self.drained = true,
+                Err(Ended::Gone(why)) => {
+                    let source = &self.settings.source;
+                    return Err(anyhow!("{why}")
+                        .context(format!("cannot pull from consumer `{}` of stream `{}`", source.consumer, source.stream)));
+                }
+            },
+            () = tokio::time::sleep_until(later) => {}
+        }
+        self.in_flight.wake(Instant::now());
+        Ok(Some(Vec::new()))
+    }
+
+    /// What may be fetched besides what is in hand.
+    fn room(&self) -> Bounds {
+        let room = self.in_flight.room();
+        let paced = self.pace.most.saturating_sub(self.in_flight.len());
+        Bounds {
+            messages: room.messages.min(paced),
+            ..room
+        }
+    }
+
+    /// Station 2. Takes deliveries in hand, with their keys and event times.
+    pub(super) fn decode(&mut self, deliveries: Vec<Delivery>) {
+        let replies = deliveries.iter().filter_map(|delivery| {
+            Some((
+                delivery.ticket.facts.sequence,
+                delivery.ticket.reply()?.clone(),
+            ))
+        });
+        self.held.insert(replies);
+        for Delivery {
+            mut message,
+            ticket,
+        } in deliveries
+        {
+            self.metrics.in_flight.inc();
+            self.metrics
+                .in_flight_bytes
+                .inc_by(gauge(message.payload.len()));
+            message.key = self
+                .settings
+                .key
+                .as_ref()
+                .and_then(|rule| rule.extract(&message));
+            if let Some(rule) = &self.settings.event_time
+                && let Some(time) = rule.extract(&message.headers, &message.payload)
+            {
+                message.event_time = time;
+            }
+            self.in_flight.admit(message, ticket);
+        }
+    }
+
+    /// Station 3. The next tasks to work on, with the operators that see each. `None` when there
+    /// are none for now.
+    pub(super) fn route(&mut self) -> Option<(Vec<TaskId>, Vec<(Message, Stops)>)> {
+        let tasks = self.in_flight.next_batch(self.settings.batch);
+        let routed = tasks.iter().filter_map(|id| {
+            let task = self.in_flight.get_mut(*id)?;
+            let mut message = task.message.clone();
+            message.attempt = message.attempt.saturating_add(task.retries);
+            let stops = self.route.stops(&message.subject);
+            Some((message, stops))
+        });
+        let batch: Vec<_> = routed.collect();
+        (!tasks.is_empty()).then_some((tasks, batch))
+    }
+
+    /// Station 4.
+    pub(super) async fn call(&mut self, batch: Vec<(Message, Stops)>) -> Vec<Verdict> {
+        let (messages, began) = (batch.len(), Instant::now());
+        let verdicts = self.chain.run(batch).await;
+        self.metrics.batches.inc();
+        self.pace.observe(messages, began.elapsed());
+        verdicts
+    }
+
+    /// Between 4 and 5: what each verdict means for its message.
+    pub(super) async fn decide(&mut self, tasks: Vec<TaskId>, verdicts: Vec<Verdict>) {
+        for (id, verdict) in tasks.into_iter().zip(verdicts) {
+            if !self.in_flight.is_called(id) {
+                // One before it in its group is to be called again, and then this one as well.
+                self.metrics.parked.inc();
+                continue;
+            }
+            match verdict {
+                Verdict::Publish(results) => self.wrap(id, results),
+                Verdict::Dead(condemned) => self.condemn(id, &condemned),
+                Verdict::Retry(retry) => self.try_again(id, retry).await,
+            }
+        }
+    }
+
+    fn wrap(&mut self, id: TaskId, results: Vec<Message>) {
+        let Some(task) = self.in_flight.get_mut(id) else {
+            return;
+        };
+        let dropped = results.is_empty();
+        match self.wrapper.wrap(&task.message, results) {
+            Ok(parcel) => {
+                if dropped {
+                    self.metrics.dropped.inc();
+                }
+                self.in_flight.ready(id, parcel);
+            }
+            Err(reason) => self.condemn(id, &Condemned::by_sink(reason)),
+        }
+    }
+
+    fn condemn(&mut self, id: TaskId, condemned: &Condemned) {
+        let Some(task) = self.in_flight.get_mut(id) else {
+            return;
+        };
+        tracing::warn!(
+            pipeline = self.settings.name,
+            operator = condemned.operator.as_deref().unwrap_or("sink"),
+            sequence = task.message.sequence,
+            kind = condemned.kind.as_str(),
+            "dead letter: {}",
+            condemned.reason,
+        );
+        let parcel = self.mortuary.wrap(&task.message, condemned);
+        self.in_flight.ready(id, parcel);
+    }
+
+    async fn try_again(&mut self, id: TaskId, retry: Retry) {
+        let Some(task) = self.in_flight.get_mut(id) else {
+            return;
+        };
+        let attempt = task.message.attempt.saturating_add(task.retries);
+        if retry.counts && attempt >= self.settings.retry.max_attempts {
+            let reason = format!("gave up after {attempt} attempts: {}", retry.reason);
+            let condemned = self.chain.condemned(&retry.operator, Kind::Retries, reason);
+            self.condemn(id, &condemned);
+            return;
+        }
+        tracing::debug!(
+            sequence = task.message.sequence,
+            attempt,
+            "retry: {}",
+            retry.reason
+        );
+        let counter = if retry.counts {
+            &self.metrics.retried
+        } else {
+            &self.metrics.retried_infrastructure
+        };
+        counter.inc();
+        let delay = retry
+            .after
+            .unwrap_or_else(|| backoff(&self.settings.retry, attempt));
+        self.put_off(id, delay).await;
+    }
+
+    /// In order, a message that is to be tried again stays in hand; otherwise it goes back.
+    async fn put_off(&mut self, id: TaskId, delay: Duration) {
+        if self.settings.order == Order::None {
+            self.give_back(id, delay).await;
+        } else {
+            self.in_flight.wait(id, Instant::now() + delay);
+        }
+    }
+
+    /// Station 5. Publishes what may be published now.
+    pub(super) async fn publish(&mut self) {
+        let mut published = 0;
+        while let Some(id) = self.in_flight.next_publishable() {
+            let Some(task) = self.in_flight.get_mut(id) else {
+                continue;
+            };
+            let State::Ready(parcel) = std::mem::replace(&mut task.state, State::Called) else {
+                continue;
+            };
+            for letter in parcel.letters() {
+                self.sink.publish(id, letter).await;
+            }
+            let nothing = Settled::nothing_to_store(parcel.letters());
+            task.state = State::Publishing(parcel.without_letters(), parcel.letters().len(), None);
+            published += 1;
+            if let Some(proof) = nothing {
+                self.finish(id, proof).await;
+            }
+        }
+        self.reached(Station::Published, published).await;
+    }
+
+    /// Station 6. Settles what has been confirmed, and publishes what waited for that.
+    pub(super) async fn settle(&mut self) {
+        let confirmed = std::mem::take(&mut self.confirmed);
+        self.reached(Station::Confirmed, confirmed.len()).await;
+        let any = !confirmed.is_empty();
+        for Confirmation { task: id, result } in confirmed {
+            let Some(task) = self.in_flight.get_mut(id) else {
+                continue;
+            };
+            let State::Publishing(_, left, failure) = &mut task.state else {
+                continue;
+            };
+            *left -= 1;
+            let last = *left == 0;
+            match result {
+                Ok(proof) if last && failure.is_none() => self.finish(id, proof).await,
+                Ok(_) => {}
+                Err(error) => {
+                    failure.get_or_insert(error);
+                }
+            }
+            if last && let Some(failure) = self.take_failure(id) {
+                self.not_published(id, failure).await;
+            }
+        }
+        if any {
+            self.publish().await;
+        }
+    }
+
+    fn take_failure(&mut self, id: TaskId) -> Option<Failure> {
+        match &mut self.in_flight.get_mut(id)?.state {
+            State::Publishing(_, 0, failure) => failure.take(),
+            _ => None,
+        }
+    }
+
+    async fn not_published(&mut self, id: TaskId, failure: Failure) {
+        let Some(task) = self.in_flight.get_mut(id) else {
+            return;
+        };
+        let attempt = task.message.attempt.saturating_add(task.retries);
+        let is_result = matches!(task.state, State::Publishing(Parcel::Results(_), ..));
+        let reason = match failure {
+            Failure::Refused(reason) if is_result => {
+                self.condemn(id, &Condemned::by_sink(reason));
+                return self.publish().await;
+            }
+            Failure::NoStream { subject, reason } if is_result => {
+                // The same answer comes from a server that has just started. Only one that knows
+                // its streams and has none for the subject may end a message.
+                let exhausted = attempt >= self.settings.retry.max_attempts;
+                if exhausted && self.sink.nobody_captures(&subject).await {
+                    self.condemn(id, &Condemned::by_sink(reason));
+                    return self.publish().await;
+                }
+                reason
+            }
+            Failure::Refused(reason)
+            | Failure::Unavailable(reason)
+            | Failure::NoStream { reason, .. } => reason,
+        };
+        tracing::warn!(
+            pipeline = self.settings.name,
+            attempt,
+            "{reason}; trying again"
+        );
+        self.metrics.retried_infrastructure.inc();
+        self.put_off(id, backoff(&self.settings.retry, attempt))
+            .await;
+    }
+
+    async fn finish(&mut self, id: TaskId, proof: Settled) {
+        let Some(task) = self.let_go(id) else { return };
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        let stored = Duration::from_nanos(task.ticket.facts.stored);
+        self.metrics
+            .latency
+            .observe(now.saturating_sub(stored).as_secs_f64());
+        match task.state {
+            State::Publishing(Parcel::DeadLetter(_, reason), ..) => {
+                if self.settings.dead_letter.is_some() {
+                    self.metrics.dead.inc();
+                }
+                self.settle.term(task.ticket, &reason, proof).await;
+            }
+            _ => self.settle.ack(task.ticket, proof).await,
+        }
+        self.reached(Station::Settled, 1).await;
+    }
+
+    async fn give_back(&mut self, id: TaskId, delay: Duration) {
+        if let Some(task) = self.let_go(id) {
+            self.settle.nak(task.ticket, delay).await;
+        }
+    }
+
+    fn let_go(&mut self, id: TaskId) -> Option<Task<Parcel>> {
+        let task = self.in_flight.finish(id)?;
+        self.held.remove(task.ticket.facts.sequence);
+        self.metrics.in_flight.dec();
+        self.metrics
+            .in_flight_bytes
+            .dec_by(gauge(task.message.payload.len()));
+        Some(task)
+    }
+
+    async fn hand_back(&mut self, tasks: Vec<TaskId>) {
+        for id in tasks {
+            self.give_back(id, self.settings.retry.initial).await;
+        }
+    }
+
+    /// Hands back what is still in hand, and waits until every answer is on its way.
+    pub(super) async fn leave(&mut self) {
+        self.hand_back(self.in_flight.all()).await;
+        self.settle.flush().await;
+    }
+
+    /// A fault test may want the host to stand still here, with everything written so far.
+    pub(super) async fn reached(&mut self, station: Station, messages: usize) {
+        if self.halt.passed(station, messages) {
+            self.settle.flush().await;
+            self.halt.stand_still(station);
+        }
+    }
+}
+
+fn gauge(size: usize) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,69 @@
+//! Station 3: which operators see a message, compiled at start.
+//!
+//! Pure. An operator with `subjects:` sees the messages whose source subject one of its filters
+//! matches; others pass it by.
+
+use crate::config::resolved::Operator;
+use crate::config::template::SubjectFilter;
+
+/// The operators of a chain that see a message, as a set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stops(u64);
+
+/// Operators that one chain can have: the bits of [`Stops`].
+pub const MOST_OPERATORS: usize = u64::BITS as usize;
+
+impl Stops {
+    /// Whether the operator at `index` of the chain sees the message.
+    #[must_use]
+    pub fn includes(self, index: usize) -> bool {
+        index < MOST_OPERATORS && self.0 & (1 << index) != 0
+    }
+}
+
+/// Source subject to operators.
+#[derive(Clone, Debug)]
+pub struct Route {
+    filters: Vec<Vec<SubjectFilter>>,
+    /// What every message visits, known without looking at its subject.
+    always: Stops,
+    /// Whether there is anything to look at.
+    conditional: bool,
+}
+
+impl Route {
+    /// Compiles the `subjects:` of a chain.
+    #[must_use]
+    pub fn compile(operators: &[Operator]) -> Self {
+        let filters: Vec<_> = operators
+            .iter()
+            .map(|operator| operator.subjects.clone())
+            .collect();
+        let open = filters
+            .iter()
+            .enumerate()
+            .filter(|(_, filters)| filters.is_empty());
+        let always = Stops(open.fold(0, |set, (index, _)| set | 1 << index));
+        Self {
+            conditional: filters.iter().any(|filters| !filters.is_empty()),
+            filters,
+            always,
+        }
+    }
+
+    /// The operators that see a message published on `subject`.
+    #[must_use]
+    pub fn stops(&self, subject: &str) -> Stops {
+        if !self.conditional {
+            return self.always;
+        }
+        let matching =
+            |filters: &Vec<SubjectFilter>| filters.iter().any(|filter| filter.matches(subject));
+        let seen = self
+            .filters
+            .iter()
+            .enumerate()
+            .filter(|(_, filters)| matching(filters));
+        Stops(seen.fold(self.always.0, |set, (index, _)| set | 1 << index))
+    }
+}

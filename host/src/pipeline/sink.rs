@@ -1,0 +1,300 @@
+//! Station 5: publish letters, and await what the server says of each.
+//!
+//! Publishes over the core client and takes the publish acks on one inbox, told apart by a number
+//! in the reply subject. So a window of publishes costs no future each, and nothing can wait for a
+//! permit that only its own acknowledgement would free (which `PublishAckFuture` does).
+//!
+//! A publish that is not acknowledged is neither stored nor lost as far as the host knows. It is
+//! reported as a failure; the message id makes the repeat harmless within the duplicate window.
+
+use super::in_flight::TaskId;
+use super::parcel::Letter;
+use crate::nats::Connection;
+use crate::telemetry::metrics::PipelineMetrics;
+use anyhow::{Context, Result, anyhow};
+use async_nats::{HeaderMap, HeaderName, HeaderValue, Message, Subject, Subscriber};
+use futures_util::{FutureExt, StreamExt};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a publish ack may take. Elections take 4 to 9 s (measured); a repeat before one has
+/// ended would only be ambiguous again.
+const ACK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Publishes that may await their acks at once, over which `publish` waits. One message that
+/// becomes a million results is bounded by this.
+const WINDOW: usize = 4096;
+/// JetStream's code for a message over the stream's `max_msg_size`.
+const MESSAGE_TOO_LARGE: u64 = 10054;
+/// JetStream's answer to a publish that no stream captures, over the core protocol.
+const NO_RESPONDERS: u16 = 503;
+
+/// Proof that everything that had to be stored for an input is stored.
+pub struct Settled(());
+
+impl Settled {
+    /// Nothing had to be stored.
+    pub fn nothing_to_store(letters: &[Letter]) -> Option<Self> {
+        letters.is_empty().then_some(Self(()))
+    }
+}
+
+/// Why a letter is not known to be stored.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// Not now: no answer, no permission, a full stream. Says nothing about the message.
+    Unavailable(String),
+    /// No stream captures the subject, or no jetstream server is there to say so.
+    NoStream { subject: String, reason: String },
+    /// The stream will never take this message.
+    Refused(String),
+}
+
+/// What the server said of one letter.
+pub struct Confirmation {
+    pub task: TaskId,
+    pub result: Result<Settled, Failure>,
+}
+
+/// The publishing end of one lane.
+pub struct Sink {
+    connection: Connection,
+    acks: Subscriber,
+    inbox: String,
+    number: u64,
+    /// In the order of publishing, so that the first is the oldest.
+    waiting: BTreeMap<u64, Waiting>,
+    /// Taken from the inbox while `publish` waited for room.
+    early: Vec<Confirmation>,
+    metrics: Arc<PipelineMetrics>,
+}
+
+struct Waiting {
+    task: TaskId,
+    subject: Subject,
+    bytes: u64,
+    since: Instant,
+}
+
+impl Sink {
+    /// Subscribes to the inbox of acks.
+    ///
+    /// # Errors
+    /// When the connection is closed.
+    pub async fn open(connection: Connection, metrics: Arc<PipelineMetrics>) -> Result<Self> {
+        let inbox = connection.client.new_inbox();
+        let acks = connection
+            .client
+            .subscribe(format!("{inbox}.*"))
+            .await
+            .map_err(|error| anyhow!("{error}"))
+            .context("cannot subscribe to the inbox of publish acks")?;
+        Ok(Self {
+            connection,
+            acks,
+            inbox,
+            number: 0,
+            waiting: BTreeMap::new(),
+            early: Vec::new(),
+            metrics,
+        })
+    }
+
+    /// Whether acks are still to come.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty() || !self.early.is_empty()
+    }
+
+    /// Publishes one letter on behalf of a task. Waits while the window is full.
+    pub async fn publish(&mut self, task: TaskId, letter: &Letter) {
+        while self.waiting.len() >= WINDOW {
+            let confirmed = self.next_acks().await;
+            self.early.extend(confirmed);
+        }
+        self.number += 1;
+        let reply = format!("{}.{}", self.inbox, self.number);
+        let subject = Subject::from(&*letter.subject);
+        let sent = self
+            .connection
+            .client
+            .publish_with_reply_and_headers(
+                subject.clone(),
+                reply,
+                header_map(letter),
+                letter.payload.clone(),
+            )
+            .await;
+        match sent {
+            Ok(()) => {
+                let bytes = letter.payload.len() as u64;
+                self.waiting.insert(
+                    self.number,
+                    Waiting {
+                        task,
+                        subject,
+                        bytes,
+                        since: Instant::now(),
+                    },
+                );
+            }
+            Err(error) => {
+                self.metrics.publish_failures.inc();
+                let result = Err(Failure::Unavailable(error.kind().to_string()));
+                self.early.push(Confirmation { task, result });
+            }
+        }
+    }
+
+    /// Whether a server that knows its streams says that none captures `subject`.
+    pub async fn nobody_captures(&self, subject: &str) -> bool {
+        let context = crate::nats::streams::jetstream(&self.connection);
+        matches!(
+            crate::nats::streams::find_by_subject(&context, subject).await,
+            Ok(None)
+        )
+    }
+
+    /// Waits for at least one publish to be confirmed or to fail. Safe to drop while it waits.
+    pub async fn confirmed(&mut self) -> Vec<Confirmation> {
+        if !self.early.is_empty() {
+            return std::mem::take(&mut self.early);
+        }
+        self.next_acks().await
+    }
+
+    async fn next_acks(&mut self) -> Vec<Confirmation> {
+        loop {
+            let Some(oldest) = self.waiting.values().next().map(|waiting| waiting.since) else {
+                return std::future::pending().await;
+            };
+            let deadline = tokio::time::Instant::from_std(oldest + ACK_TIMEOUT);
+            let changed = self.connection.health.changed.notified();
+            tokio::select! {
+                biased;
+                ack = self.acks.next() => {
+                    let mut confirmed: Vec<_> = ack.into_iter().filter_map(|ack| self.take(&ack)).collect();
+                    while let Some(Some(ack)) = self.acks.next().now_or_never() {
+                        confirmed.extend(self.take(&ack));
+                    }
+                    if !confirmed.is_empty() {
+                        return confirmed;
+                    }
+                }
+                () = tokio::time::sleep_until(deadline) => return self.give_up(|waiting| {
+                    (waiting.since.elapsed() >= ACK_TIMEOUT)
+                        .then(|| format!("no publish ack within {} s", ACK_TIMEOUT.as_secs()))
+                }),
+                () = changed => {
+                    let health = Arc::clone(&self.connection.health);
+                    let refused = self.give_up(|waiting| health.violation(&waiting.subject));
+                    if !refused.is_empty() {
+                        return refused;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Fails the publishes for which `why` has a reason.
+    fn give_up(&mut self, why: impl Fn(&Waiting) -> Option<String>) -> Vec<Confirmation> {
+        let failed: Vec<_> = self
+            .waiting
+            .iter()
+            .filter_map(|(number, waiting)| Some((*number, why(waiting)?)))
+            .collect();
+        let failed = failed.into_iter().filter_map(|(number, reason)| {
+            let waiting = self.waiting.remove(&number)?;
+            self.metrics.publish_failures.inc();
+            let reason = format!("cannot publish to `{}`: {reason}", waiting.subject);
+            Some(Confirmation {
+                task: waiting.task,
+                result: Err(Failure::Unavailable(reason)),
+            })
+        });
+        failed.collect()
+    }
+
+    fn take(&mut self, ack: &Message) -> Option<Confirmation> {
+        let number = ack.subject.rsplit('.').next()?.parse().ok()?;
+        let waiting = self.waiting.remove(&number)?;
+        let result = judge(ack, &waiting.subject);
+        match &result {
+            Ok(duplicate) => {
+                self.metrics.published.inc();
+                self.metrics.published_bytes.inc_by(waiting.bytes);
+                if *duplicate {
+                    self.metrics.publish_duplicates.inc();
+                }
+            }
+            Err(_) => {
+                self.metrics.publish_failures.inc();
+            }
+        }
+        Some(Confirmation {
+            task: waiting.task,
+            result: result.map(|_| Settled(())),
+        })
+    }
+}
+
+/// Whether the letter was stored, and whether it had been before.
+fn judge(ack: &Message, subject: &str) -> Result<bool, Failure> {
+    #[derive(serde::Deserialize)]
+    struct Ack {
+        seq: Option<u64>,
+        #[serde(default)]
+        duplicate: bool,
+        error: Option<ApiError>,
+    }
+    #[derive(serde::Deserialize)]
+    struct ApiError {
+        #[serde(default)]
+        err_code: u64,
+        #[serde(default)]
+        description: String,
+    }
+    if ack
+        .status
+        .is_some_and(|status| status.as_u16() == NO_RESPONDERS)
+    {
+        let reason = format!("no stream captures `{subject}`");
+        return Err(Failure::NoStream {
+            subject: subject.to_owned(),
+            reason,
+        });
+    }
+    match serde_json::from_slice::<Ack>(&ack.payload) {
+        Ok(Ack {
+            error: Some(error), ..
+        }) if error.err_code == MESSAGE_TOO_LARGE => Err(Failure::Refused(format!(
+            "the stream of `{subject}` refuses it: {}",
+            error.description
+        ))),
+        Ok(Ack {
+            error: Some(error), ..
+        }) => Err(Failure::Unavailable(format!(
+            "the stream of `{subject}` did not store it: {}",
+            error.description
+        ))),
+        Ok(Ack {
+            seq: Some(_),
+            duplicate,
+            ..
+        }) => Ok(duplicate),
+        _ => Err(Failure::Unavailable(format!(
+            "what answers on `{subject}` is not jetstream"
+        ))),
+    }
+}
+
+fn header_map(letter: &Letter) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for (name, value) in &letter.headers {
+        // Both were checked when the letter was made.
+        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse::<HeaderValue>()) {
+            map.append(name, value);
+        }
+    }
+    map
+}

@@ -1,0 +1,371 @@
+//! Station 1: pull deliveries from the durable consumer.
+//!
+//! Pulls over the core client, on one inbox for the life of the lane, so that a batch costs one
+//! publish and no subscription. Deliveries come on that inbox under their own subject, statuses
+//! under the inbox of the request they end, which is how the two are told apart.
+//!
+//! Backpressure: nothing is asked for without room to work on it, by count and by bytes.
+
+use super::delivery::Ticket;
+use super::message::{Headers, Message};
+use crate::config::resolved::{Bounds, Order};
+use crate::nats::Connection;
+use crate::nats::streams::{Ensured, GROUP};
+use crate::telemetry::metrics::PipelineMetrics;
+use anyhow::{Context, Result, anyhow};
+use async_nats::Subscriber;
+use bytestring::ByteString;
+use futures_util::{FutureExt, StreamExt};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a pull waits at the server for messages before it is asked again.
+const EXPIRES: Duration = Duration::from_secs(10);
+/// How often the server says that it is still there while a pull waits.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+/// Silence after which a pull is taken for lost: two heartbeats and some.
+const SILENCE: Duration = Duration::from_millis(4500);
+/// Pulls under way at once: one being filled while the next already waits.
+const PULLS: usize = 2;
+/// Added to the largest payload for subject, reply and headers in the server's count of bytes.
+const OVERHEAD: usize = 64 * 1024;
+
+/// One delivery: what to work on, and what is owed for it.
+pub struct Delivery {
+    pub message: Message,
+    pub ticket: Ticket,
+}
+
+/// The pulling end of one lane.
+pub struct Source {
+    connection: Connection,
+    subscription: Subscriber,
+    /// The lane's inbox; requests reply to `<inbox>.<number>`.
+    inbox: String,
+    request: String,
+    pulls: VecDeque<Pull>,
+    number: u64,
+    heard: Instant,
+    /// The least a request asks for in bytes: less than one message would never be answered.
+    least_bytes: usize,
+    /// Ordered pipelines: the group, and the pin the server gave to this lane.
+    pinned: bool,
+    pin: Option<String>,
+    metrics: Arc<PipelineMetrics>,
+    reconnects: u64,
+    draining: bool,
+    /// What the next pull returns, because the last one had deliveries to hand out first.
+    ended: Option<Ended>,
+    /// Not before this, after the server refused a pull.
+    pause: Option<Instant>,
+}
+
+/// One request under way and what of it has not been answered.
+struct Pull {
+    subject: String,
+    messages: usize,
+    bytes: usize,
+}
+
+/// Why a pull brought nothing.
+#[derive(Debug)]
+pub enum Ended {
+    /// Every delivery that was under way has been handed out after `drain`.
+    Drained,
+    /// Nothing will ever come: the consumer is gone, or pulling from it is not permitted.
+    Gone(String),
+}
+
+impl Source {
+    /// Subscribes; asks for nothing yet.
+    ///
+    /// # Errors
+    /// When the connection is closed.
+    pub async fn open(
+        connection: Connection,
+        ensured: &Ensured,
+        order: Order,
+        metrics: Arc<PipelineMetrics>,
+    ) -> Result<Self> {
+        let inbox = connection.client.new_inbox();
+        let subscription = connection
+            .client
+            .subscribe(format!("{inbox}.*"))
+            .await
+            .map_err(|error| anyhow!("{error}"))
+            .context("cannot subscribe to the inbox of pulls")?;
+        let least_bytes = connection.client.max_payload() + OVERHEAD;
+        Ok(Self {
+            request: format!(
+                "$JS.API.CONSUMER.MSG.NEXT.{}.{}",
+                ensured.stream, ensured.consumer
+            ),
+            reconnects: connection.health.reconnects(),
+            connection,
+            subscription,
+            inbox,
+            pulls: VecDeque::new(),
+            number: 0,
+            heard: Instant::now(),
+            least_bytes,
+            pinned: order != Order::None,
+            pin: None,
+            metrics,
+            draining: false,
+            ended: None,
+            pause: None,
+        })
+    }
+
+    /// Waits for at least one delivery, then takes those that have already arrived, up to `most`.
+    ///
+    /// Safe to drop while it waits. `room` is what the lane could hold besides what it holds now.
+    ///
+    /// # Errors
+    /// [`Ended`] when nothing will come any more.
+    pub async fn pull(&mut self, room: Bounds, most: usize) -> Result<Vec<Delivery>, Ended> {
+        loop {
+            if let Some(ended) = self.ended.take() {
+                return Err(ended);
+            }
+            self.ask(room).await;
+            let mut deliveries = Vec::new();
+            let mut next =
+                match tokio::time::timeout(self.patience(), self.subscription.next()).await {
+                    Ok(message) => Some(message),
+                    Err(_) => {
+                        self.ended = self.on_silence().err();
+                        None
+                    }
+                };
+            while let Some(arrived) = next {
+                let taken = arrived.ok_or(Ended::Drained);
+                if let Err(ended) = taken.and_then(|message| self.take(message, &mut deliveries)) {
+                    self.ended = Some(ended);
+                    break;
+                }
+                let more = deliveries.len() < most;
+                next = more
+                    .then(|| self.subscription.next().now_or_never())
+                    .flatten();
+            }
+            if !deliveries.is_empty() {
+                return Ok(deliveries);
+            }
+        }
+    }
+
+    /// Asks for no more. What the server has already sent is still handed out by `pull`, which ends
+    /// with [`Ended::Drained`].
+    pub async fn drain(&mut self) {
+        if !std::mem::replace(&mut self.draining, true) && self.subscription.drain().await.is_err()
+        {
+            tracing::debug!("the connection closed before the pulls were drained");
+        }
+    }
+
+    /// Messages asked for that have not come yet.
+    #[must_use]
+    pub fn expected(&self) -> usize {
+        self.pulls.iter().map(|pull| pull.messages).sum()
+    }
+
+    /// The pin of an ordered pipeline, once the server has given it to this lane.
+    #[must_use]
+    pub fn pin(&self) -> Option<&str> {
+        self.pin.as_deref()
+    }
+
+    async fn ask(&mut self, room: Bounds) {
+        self.forget_after_reconnect();
+        let paused = self.pause.is_some_and(|until| Instant::now() < until);
+        if self.draining || paused || self.pulls.len() >= PULLS {
+            return;
+        }
+        let messages = room.messages.saturating_sub(self.expected());
+        let asked_bytes: usize = self.pulls.iter().map(|pull| pull.bytes).sum();
+        let bytes = room.bytes.saturating_sub(asked_bytes);
+        // A second pull for a handful would cost as much as one for many.
+        let worthwhile = self.pulls.is_empty() || messages * 2 >= room.messages;
+        if messages == 0 || bytes < self.least_bytes || !worthwhile {
+            return;
+        }
+        self.number += 1;
+        let subject = format!("{}.{}", self.inbox, self.number);
+        let mut request = serde_json::json!({
+            "batch": messages,
+            "max_bytes": bytes,
+            "expires": u64::try_from(EXPIRES.as_nanos()).unwrap_or(u64::MAX),
+            "idle_heartbeat": u64::try_from(HEARTBEAT.as_nanos()).unwrap_or(u64::MAX),
+        });
+        if self.pinned {
+            request["group"] = GROUP.into();
+            if let Some(pin) = &self.pin {
+                request["id"] = pin.as_str().into();
+            }
+        }
+        let sent = self
+            .connection
+            .client
+            .publish_with_reply(
+                self.request.clone(),
+                subject.clone(),
+                request.to_string().into(),
+            )
+            .await;
+        match sent {
+            Ok(()) => self.pulls.push_back(Pull {
+                subject,
+                messages,
+                bytes,
+            }),
+            Err(error) => {
+                self.metrics.pull_errors.inc();
+                tracing::debug!("cannot ask for messages: {error}");
+                self.pause = Some(Instant::now() + HEARTBEAT);
+            }
+        }
+        if self.pulls.len() == 1 {
+            self.heard = Instant::now();
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        let now = Instant::now();
+        match self.pause {
+            Some(until) if self.pulls.is_empty() => until.saturating_duration_since(now),
+            _ if self.pulls.is_empty() => HEARTBEAT,
+            _ => (self.heard + SILENCE).saturating_duration_since(now),
+        }
+    }
+
+    fn on_silence(&mut self) -> Result<(), Ended> {
+        if !self.pulls.is_empty() && self.heard.elapsed() >= SILENCE {
+            if let Some(refused) = self.connection.health.violation(&self.request) {
+                return Err(Ended::Gone(refused));
+            }
+            self.metrics.missed_heartbeats.inc();
+            self.pulls.clear();
+        }
+        Ok(())
+    }
+
+    /// The server forgets pulls with the connection they came on.
+    fn forget_after_reconnect(&mut self) {
+        let reconnects = self.connection.health.reconnects();
+        if reconnects != self.reconnects && self.connection.health.is_connected() {
+            self.reconnects = reconnects;
+            self.metrics.reconnects.inc();
+            self.pulls.clear();
+        }
+    }
+
+    fn take(
+        &mut self,
+        message: async_nats::Message,
+        into: &mut Vec<Delivery>,
+    ) -> Result<(), Ended> {
+        self.heard = Instant::now();
+        if let Some(status) = message.status {
+            return self.on_status(status.as_u16(), &message);
+        }
+        if let Some(pull) = self.pulls.front_mut() {
+            pull.messages = pull.messages.saturating_sub(1);
+            pull.bytes = pull.bytes.saturating_sub(message.length);
+            if pull.messages == 0 {
+                self.pulls.pop_front();
+            }
+        }
+        let Some(ticket) = message
+            .reply
+            .and_then(|reply| Ticket::claim(reply, &self.metrics))
+        else {
+            return Ok(());
+        };
+        if self.pinned
+            && let Some(pin) = header(message.headers.as_ref(), "Nats-Pin-Id")
+        {
+            self.pin = Some(pin.to_owned());
+        }
+        self.metrics.received.inc();
+        self.metrics.received_bytes.inc_by(message.length as u64);
+        if ticket.facts.attempt > 1 {
+            self.metrics.redelivered.inc();
+        }
+        let decoded = Message {
+            subject: ByteString::from(message.subject.as_str()),
+            payload: message.payload,
+            headers: message.headers.as_ref().map(headers).unwrap_or_default(),
+            key: None,
+            event_time: ticket.facts.stored,
+            sequence: ticket.facts.sequence,
+            attempt: ticket.facts.attempt,
+        };
+        into.push(Delivery {
+            message: decoded,
+            ticket,
+        });
+        Ok(())
+    }
+
+    /// Statuses of pull consumers (architecture decision records 13 and 42 of NATS).
+    fn on_status(&mut self, status: u16, message: &async_nats::Message) -> Result<(), Ended> {
+        const HEARTBEAT: u16 = 100;
+        const NO_MESSAGES: u16 = 404;
+        const TIMEOUT: u16 = 408;
+        const CONFLICT: u16 = 409;
+        const WRONG_PIN: u16 = 423;
+        const NO_RESPONDERS: u16 = 503;
+        if status == HEARTBEAT {
+            return Ok(());
+        }
+        self.pulls
+            .retain(|pull| pull.subject != message.subject.as_str());
+        let text = message.description.as_deref().unwrap_or_default();
+        match status {
+            NO_MESSAGES | TIMEOUT => {}
+            WRONG_PIN => self.pin = None,
+            CONFLICT if text.contains("Consumer Deleted") => {
+                return Err(Ended::Gone(text.to_owned()));
+            }
+            CONFLICT if text.contains("Exceeds MaxBytes") => {
+                // Either the pull is nearly full, or a message is larger than the server would
+                // take today; asking for more is right in both cases.
+                if self.pulls.is_empty() {
+                    self.least_bytes = (self.least_bytes * 2).min(1 << 30);
+                }
+            }
+            CONFLICT if text.contains("Batch Completed") => {}
+            _ => {
+                self.metrics.pull_errors.inc();
+                self.pause = Some(Instant::now() + Duration::from_millis(250));
+                if status == NO_RESPONDERS {
+                    tracing::debug!("no jetstream server answers pulls; asking again");
+                } else {
+                    tracing::warn!(status, "the server ended a pull: {text}");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn header<'a>(headers: Option<&'a async_nats::HeaderMap>, name: &str) -> Option<&'a str> {
+    headers?.get(name).map(async_nats::HeaderValue::as_str)
+}
+
+/// In the order of their names: the client keeps none between different ones.
+fn headers(map: &async_nats::HeaderMap) -> Headers {
+    let mut lines: Vec<(ByteString, ByteString)> = map
+        .iter()
+        .flat_map(|(name, values)| {
+            let name = ByteString::from(AsRef::<str>::as_ref(name));
+            values
+                .iter()
+                .map(move |value| (name.clone(), ByteString::from(value.as_str())))
+        })
+        .collect();
+    lines.sort_by(|(left, _), (right, _)| left.cmp(right));
+    lines.into_iter().collect()
+}

@@ -1,0 +1,138 @@
+//! What a pipeline is made of before it touches a server: its plugins, and the parts of its lanes.
+
+use super::dead_letter::Mortuary;
+use super::held::Held;
+use super::in_flight::InFlight;
+use super::lane::{Lane, Pace};
+use super::operator::Chain;
+use super::parcel::Wrapper;
+use super::route::Route;
+use super::settle::Settle;
+use super::sink::Sink;
+use super::source::Source;
+use super::station::Halt;
+use crate::config::resolved;
+use crate::nats::{self, streams::Ensured};
+use crate::plugin::{OperatorSettings, Plugin, Runtime, Worker};
+use crate::shutdown::Stages;
+use crate::telemetry::metrics::{Metrics, PipelineMetrics};
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// The plugins of a pipeline, compiled, each with its operator's settings.
+pub struct Loaded(Vec<(Arc<Plugin>, Arc<OperatorSettings>)>);
+
+/// Loads the plugins of a pipeline, in the order of its chain.
+///
+/// # Errors
+/// The first that cannot be loaded, with its operator.
+pub fn load(settings: &resolved::Pipeline, runtime: &Runtime, metrics: &Metrics) -> Result<Loaded> {
+    let mut loaded = Vec::new();
+    for operator in &settings.operators {
+        let plugin = runtime.load(&operator.plugin).with_context(|| {
+            format!(
+                "cannot load operator `{}` of pipeline `{}`",
+                operator.name, settings.name
+            )
+        })?;
+        let settings = OperatorSettings {
+            pipeline: settings.name.clone(),
+            operator: operator.name.clone(),
+            config: operator.config.to_string(),
+            headers: operator.headers.clone(),
+            limits: operator.limits,
+            metrics: metrics.operator(&settings.name, &operator.name),
+        };
+        loaded.push((plugin, Arc::new(settings)));
+    }
+    Ok(Loaded(loaded))
+}
+
+impl Loaded {
+    /// One worker per operator, without instances yet.
+    #[must_use]
+    pub fn workers(&self, runtime: &Runtime) -> Vec<Worker> {
+        let worker = |(plugin, settings): &(Arc<Plugin>, Arc<OperatorSettings>)| {
+            Worker::new(runtime, Arc::clone(plugin), Arc::clone(settings))
+        };
+        self.0.iter().map(worker).collect()
+    }
+
+    /// What runs, for `weir status`.
+    #[must_use]
+    pub fn status(&self) -> Vec<Value> {
+        let show = |(plugin, settings): &(Arc<Plugin>, Arc<OperatorSettings>)| {
+            json!({
+                "name": settings.operator,
+                "plugin": plugin.origin(),
+                "digest": plugin.digest(),
+                "contract": plugin.contract(),
+                "calls": settings.metrics.calls.get(),
+            })
+        };
+        self.0.iter().map(show).collect()
+    }
+}
+
+impl Lane {
+    /// Connects, subscribes and warms the plugins; pulls nothing yet.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or a plugin refuses.
+    pub(super) async fn open(
+        settings: &Arc<resolved::Pipeline>,
+        ensured: &Ensured,
+        mut chain: Chain,
+        held: Arc<Held>,
+        stages: Stages,
+        metrics: &Arc<PipelineMetrics>,
+    ) -> Result<Self> {
+        let connection = nats::connect(&settings.nats, &settings.name).await?;
+        chain.warm().await?;
+        let max_payload = connection.client.max_payload();
+        let name = &settings.name;
+        let place = format!("{}@{}/", ensured.stream, ensured.incarnation);
+        let last = chain.last_operator().unwrap_or("weir").to_owned();
+        let template = settings.sink.subject.clone();
+        let mortuary = Mortuary {
+            pipeline: name.clone(),
+            stream: ensured.stream.clone(),
+            id_prefix: format!("{name}/dead/{place}"),
+            subject: settings
+                .dead_letter
+                .as_ref()
+                .map(|dead| dead.subject.clone()),
+            max_payload,
+        };
+        Ok(Self {
+            source: Source::open(
+                connection.clone(),
+                ensured,
+                settings.order,
+                Arc::clone(metrics),
+            )
+            .await?,
+            route: Route::compile(&settings.operators),
+            chain,
+            wrapper: Wrapper::new(
+                format!("{name}/{last}/{place}"),
+                template,
+                &settings.source.subjects,
+                max_payload,
+            ),
+            mortuary,
+            settle: Settle::new(connection.client.clone(), Arc::clone(metrics)),
+            sink: Sink::open(connection, Arc::clone(metrics)).await?,
+            in_flight: InFlight::new(settings.order, settings.in_flight),
+            confirmed: Vec::new(),
+            held,
+            stages,
+            metrics: Arc::clone(metrics),
+            pace: Pace::new(settings.source.ack_wait, settings.batch.messages),
+            halt: Halt::from_environment(),
+            drained: false,
+            settings: Arc::clone(settings),
+        })
+    }
+}
