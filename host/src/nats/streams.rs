@@ -3,17 +3,13 @@
 //! An old server accepts a configuration it does not know and ignores it, so what was asked for is
 //! compared with what the server says it has.
 
-use super::Connection;
-use crate::config::resolved::{Order, Pipeline, Source, Start, Storage, StreamSettings};
+use super::{Connection, consumers};
+use crate::config::resolved::{Pipeline, Source, Storage, StreamSettings};
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
-use async_nats::jetstream::consumer::{self, AckPolicy, DeliverPolicy, PriorityPolicy, pull};
 use async_nats::jetstream::context::{Context, CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::{self, ErrorCode, stream};
 use std::time::Duration;
-
-/// Name of the priority group of ordered pipelines: the server serves one member at a time.
-pub const GROUP: &str = "weir";
 
 /// How long a request to the JetStream API may take. Elections take 4 to 9 s (measured), so less
 /// would call a healthy cluster broken.
@@ -73,7 +69,7 @@ pub async fn ensure(connection: &Connection, pipeline: &Pipeline, create: bool) 
         )
         .await?;
     }
-    ensure_consumer(connection, &source, pipeline).await?;
+    consumers::ensure(connection, &source, pipeline).await?;
     let milliseconds =
         u64::try_from(created.unix_timestamp_nanos() / 1_000_000).unwrap_or_default();
     Ok(Ensured {
@@ -226,119 +222,6 @@ async fn create_stream(
     }
 }
 
-/// Makes the durable consumer, or adopts the one that is there if its settings allow it.
-async fn ensure_consumer(
-    connection: &Connection,
-    stream: &stream::Stream,
-    pipeline: &Pipeline,
-) -> Result<()> {
-    let name = &pipeline.source.consumer;
-    let what = || {
-        format!(
-            "cannot use consumer `{name}` of stream `{}`",
-            pipeline.source.stream
-        )
-    };
-    let wanted = consumer_config(pipeline);
-    let mut asked = wanted.clone();
-    if let Ok(existing) = stream.consumer_info(name).await {
-        // Where to begin is settled once: the durable's own position counts from then on.
-        asked.deliver_policy = existing.config.deliver_policy;
-    }
-    let made = stream.create_consumer(asked).await;
-    let made = match made {
-        Ok(made) => made,
-        Err(error) => {
-            let api = format!("$JS.API.CONSUMER.CREATE.{}.{name}", pipeline.source.stream);
-            return Err(denied_or(connection, &api, &error.to_string())).with_context(what);
-        }
-    };
-    let got = &made.cached_info().config;
-    if got.ack_policy != AckPolicy::Explicit {
-        return Err(anyhow!(
-            "its ack policy is {:?}, weir needs explicit acks",
-            got.ack_policy
-        ))
-        .with_context(what)
-        .hint(|| "name another `source.consumer`, or delete this one");
-    }
-    if pipeline.order != Order::None && got.priority_policy != PriorityPolicy::PinnedClient {
-        return Err(anyhow!(
-            "the server did not take its priority policy, which `order:` needs"
-        ))
-        .with_context(what)
-        .hint(|| "update nats-server to 2.11 or later, or delete the consumer");
-    }
-    Ok(())
-}
-
-fn consumer_config(pipeline: &Pipeline) -> pull::Config {
-    let source = &pipeline.source;
-    let ordered = pipeline.order != Order::None;
-    let deliver_policy = match &source.start {
-        Start::All => DeliverPolicy::All,
-        Start::New => DeliverPolicy::New,
-        Start::Sequence(start_sequence) => DeliverPolicy::ByStartSequence {
-            start_sequence: *start_sequence,
-        },
-        // The configuration has checked that it parses.
-        Start::Time(text) => async_nats::datetime::parse_rfc3339(text)
-            .map_or(DeliverPolicy::All, |start_time| {
-                DeliverPolicy::ByStartTime { start_time }
-            }),
-    };
-    pull::Config {
-        durable_name: Some(source.consumer.clone()),
-        description: Some(format!("weir pipeline {}", pipeline.name)),
-        deliver_policy,
-        ack_policy: AckPolicy::Explicit,
-        ack_wait: source.ack_wait,
-        // The host counts attempts: a delivery that a crash or an outage used up must not condemn
-        // a message.
-        max_deliver: -1,
-        filter_subjects: source.subjects.iter().map(ToString::to_string).collect(),
-        max_ack_pending: source.max_ack_pending,
-        priority_policy: if ordered {
-            PriorityPolicy::PinnedClient
-        } else {
-            PriorityPolicy::None
-        },
-        priority_groups: if ordered {
-            vec![GROUP.to_owned()]
-        } else {
-            Vec::new()
-        },
-        priority_timeout: if ordered {
-            source.ack_wait
-        } else {
-            Duration::ZERO
-        },
-        ..Default::default()
-    }
-}
-
-/// The consumer as it is now, for lag and takeovers.
-///
-/// # Errors
-/// `Ok(None)` when the server says that there is no such consumer; an error when it does not say.
-pub async fn consumer_info(context: &Context, ensured: &Ensured) -> Result<Option<consumer::Info>> {
-    let subject = format!("CONSUMER.INFO.{}.{}", ensured.stream, ensured.consumer);
-    let answer: jetstream::response::Response<consumer::Info> = context
-        .request(subject, &())
-        .await
-        .map_err(|error| anyhow!("{}", error.kind()))?;
-    match answer {
-        jetstream::response::Response::Ok(info) => Ok(Some(info)),
-        jetstream::response::Response::Err { error }
-            if [ErrorCode::CONSUMER_NOT_FOUND, ErrorCode::STREAM_NOT_FOUND]
-                .contains(&error.error_code()) =>
-        {
-            Ok(None)
-        }
-        jetstream::response::Response::Err { error } => Err(anyhow!("{error}")),
-    }
-}
-
 fn default_stream(subjects: Vec<String>) -> StreamSettings {
     StreamSettings {
         subjects,
@@ -364,7 +247,7 @@ fn stream_name(subject: &str) -> String {
     name.to_ascii_uppercase()
 }
 
-fn denied_or(connection: &Connection, subject: &str, otherwise: &str) -> anyhow::Error {
+pub(super) fn denied_or(connection: &Connection, subject: &str, otherwise: &str) -> anyhow::Error {
     match connection.health.violation(subject) {
         Some(refused) => crate::report::hint(
             anyhow!("the server refused: {refused}"),

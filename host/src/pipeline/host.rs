@@ -11,7 +11,7 @@ use super::settle;
 use super::start::{self, Loaded};
 use crate::config::resolved;
 use crate::nats::streams::{self, Ensured};
-use crate::nats::{self, Connection, service};
+use crate::nats::{self, Connection, consumers, service};
 use crate::plugin::Runtime;
 use crate::shutdown::{Shutdown, Stage};
 use crate::telemetry::metrics::{Metrics, PipelineMetrics};
@@ -306,7 +306,7 @@ impl Host {
             tick.tick().await;
             for (pipeline, post) in self.pipelines.iter().zip(posts) {
                 let context = streams::jetstream(&post.connection);
-                if let Ok(Some(info)) = streams::consumer_info(&context, &post.ensured).await {
+                if let Ok(Some(info)) = consumers::info(&context, &post.ensured).await {
                     pipeline
                         .metrics
                         .lag

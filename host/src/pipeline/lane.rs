@@ -5,17 +5,16 @@
 
 use super::dead_letter::Mortuary;
 use super::held::Held;
-use super::in_flight::{InFlight, State, Task, TaskId};
+use super::in_flight::{InFlight, Task, TaskId};
 use super::message::Message;
-use super::operator::{Chain, Condemned, Kind, Retry, Verdict};
+use super::operator::{Chain, Verdict};
 use super::parcel::{Parcel, Wrapper};
-use super::retry::backoff;
 use super::route::{Route, Stops};
 use super::settle::Settle;
-use super::sink::{Confirmation, Failure, Settled, Sink};
+use super::sink::{Confirmation, Sink};
 use super::source::{Delivery, Ended, Source};
 use super::station::{Halt, Station};
-use crate::config::resolved::{self, Bounds, Order};
+use crate::config::resolved::{self, Bounds};
 use crate::shutdown::{Stage, Stages};
 use crate::telemetry::metrics::PipelineMetrics;
 use anyhow::{Result, anyhow};
@@ -184,215 +183,13 @@ impl Lane {
         verdicts
     }
 
-    /// Between 4 and 5: what each verdict means for its message.
-    pub(super) async fn decide(&mut self, tasks: Vec<TaskId>, verdicts: Vec<Verdict>) {
-        for (id, verdict) in tasks.into_iter().zip(verdicts) {
-            if !self.in_flight.is_called(id) {
-                // One before it in its group is to be called again, and then this one as well.
-                self.metrics.parked.inc();
-                continue;
-            }
-            match verdict {
-                Verdict::Publish(results) => self.wrap(id, results),
-                Verdict::Dead(condemned) => self.condemn(id, &condemned),
-                Verdict::Retry(retry) => self.try_again(id, retry).await,
-            }
-        }
-    }
-
-    fn wrap(&mut self, id: TaskId, results: Vec<Message>) {
-        let Some(task) = self.in_flight.get_mut(id) else {
-            return;
-        };
-        let dropped = results.is_empty();
-        match self.wrapper.wrap(&task.message, results) {
-            Ok(parcel) => {
-                if dropped {
-                    self.metrics.dropped.inc();
-                }
-                self.in_flight.ready(id, parcel);
-            }
-            Err(reason) => self.condemn(id, &Condemned::by_sink(reason)),
-        }
-    }
-
-    fn condemn(&mut self, id: TaskId, condemned: &Condemned) {
-        let Some(task) = self.in_flight.get_mut(id) else {
-            return;
-        };
-        tracing::warn!(
-            pipeline = self.settings.name,
-            operator = condemned.operator.as_deref().unwrap_or("sink"),
-            sequence = task.message.sequence,
-            kind = condemned.kind.as_str(),
-            "dead letter: {}",
-            condemned.reason,
-        );
-        let parcel = self.mortuary.wrap(&task.message, condemned);
-        self.in_flight.ready(id, parcel);
-    }
-
-    async fn try_again(&mut self, id: TaskId, retry: Retry) {
-        let Some(task) = self.in_flight.get_mut(id) else {
-            return;
-        };
-        let attempt = task.message.attempt.saturating_add(task.retries);
-        if retry.counts && attempt >= self.settings.retry.max_attempts {
-            let reason = format!("gave up after {attempt} attempts: {}", retry.reason);
-            let condemned = self.chain.condemned(&retry.operator, Kind::Retries, reason);
-            self.condemn(id, &condemned);
-            return;
-        }
-        tracing::debug!(
-            sequence = task.message.sequence,
-            attempt,
-            "retry: {}",
-            retry.reason
-        );
-        let counter = if retry.counts {
-            &self.metrics.retried
-        } else {
-            &self.metrics.retried_infrastructure
-        };
-        counter.inc();
-        let delay = retry
-            .after
-            .unwrap_or_else(|| backoff(&self.settings.retry, attempt));
-        self.put_off(id, delay).await;
-    }
-
-    /// In order, a message that is to be tried again stays in hand; otherwise it goes back.
-    async fn put_off(&mut self, id: TaskId, delay: Duration) {
-        if self.settings.order == Order::None {
-            self.give_back(id, delay).await;
-        } else {
-            self.in_flight.wait(id, Instant::now() + delay);
-        }
-    }
-
-    /// Station 5. Publishes what may be published now.
-    pub(super) async fn publish(&mut self) {
-        let mut published = 0;
-        while let Some(id) = self.in_flight.next_publishable() {
-            let Some(task) = self.in_flight.get_mut(id) else {
-                continue;
-            };
-            let State::Ready(parcel) = std::mem::replace(&mut task.state, State::Called) else {
-                continue;
-            };
-            for letter in parcel.letters() {
-                self.sink.publish(id, letter).await;
-            }
-            let nothing = Settled::nothing_to_store(parcel.letters());
-            task.state = State::Publishing(parcel.without_letters(), parcel.letters().len(), None);
-            published += 1;
-            if let Some(proof) = nothing {
-                self.finish(id, proof).await;
-            }
-        }
-        self.reached(Station::Published, published).await;
-    }
-
-    /// Station 6. Settles what has been confirmed, and publishes what waited for that.
-    pub(super) async fn settle(&mut self) {
-        let confirmed = std::mem::take(&mut self.confirmed);
-        self.reached(Station::Confirmed, confirmed.len()).await;
-        let any = !confirmed.is_empty();
-        for Confirmation { task: id, result } in confirmed {
-            let Some(task) = self.in_flight.get_mut(id) else {
-                continue;
-            };
-            let State::Publishing(_, left, failure) = &mut task.state else {
-                continue;
-            };
-            *left -= 1;
-            let last = *left == 0;
-            match result {
-                Ok(proof) if last && failure.is_none() => self.finish(id, proof).await,
-                Ok(_) => {}
-                Err(error) => {
-                    failure.get_or_insert(error);
-                }
-            }
-            if last && let Some(failure) = self.take_failure(id) {
-                self.not_published(id, failure).await;
-            }
-        }
-        if any {
-            self.publish().await;
-        }
-    }
-
-    fn take_failure(&mut self, id: TaskId) -> Option<Failure> {
-        match &mut self.in_flight.get_mut(id)?.state {
-            State::Publishing(_, 0, failure) => failure.take(),
-            _ => None,
-        }
-    }
-
-    async fn not_published(&mut self, id: TaskId, failure: Failure) {
-        let Some(task) = self.in_flight.get_mut(id) else {
-            return;
-        };
-        let attempt = task.message.attempt.saturating_add(task.retries);
-        let is_result = matches!(task.state, State::Publishing(Parcel::Results(_), ..));
-        let reason = match failure {
-            Failure::Refused(reason) if is_result => {
-                self.condemn(id, &Condemned::by_sink(reason));
-                return self.publish().await;
-            }
-            Failure::NoStream { subject, reason } if is_result => {
-                // The same answer comes from a server that has just started. Only one that knows
-                // its streams and has none for the subject may end a message.
-                let exhausted = attempt >= self.settings.retry.max_attempts;
-                if exhausted && self.sink.nobody_captures(&subject).await {
-                    self.condemn(id, &Condemned::by_sink(reason));
-                    return self.publish().await;
-                }
-                reason
-            }
-            Failure::Refused(reason)
-            | Failure::Unavailable(reason)
-            | Failure::NoStream { reason, .. } => reason,
-        };
-        tracing::warn!(
-            pipeline = self.settings.name,
-            attempt,
-            "{reason}; trying again"
-        );
-        self.metrics.retried_infrastructure.inc();
-        self.put_off(id, backoff(&self.settings.retry, attempt))
-            .await;
-    }
-
-    async fn finish(&mut self, id: TaskId, proof: Settled) {
-        let Some(task) = self.let_go(id) else { return };
-        let now = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
-        let stored = Duration::from_nanos(task.ticket.facts.stored);
-        self.metrics
-            .latency
-            .observe(now.saturating_sub(stored).as_secs_f64());
-        match task.state {
-            State::Publishing(Parcel::DeadLetter(_, reason), ..) => {
-                if self.settings.dead_letter.is_some() {
-                    self.metrics.dead.inc();
-                }
-                self.settle.term(task.ticket, &reason, proof).await;
-            }
-            _ => self.settle.ack(task.ticket, proof).await,
-        }
-        self.reached(Station::Settled, 1).await;
-    }
-
-    async fn give_back(&mut self, id: TaskId, delay: Duration) {
+    pub(super) async fn give_back(&mut self, id: TaskId, delay: Duration) {
         if let Some(task) = self.let_go(id) {
             self.settle.nak(task.ticket, delay).await;
         }
     }
 
-    fn let_go(&mut self, id: TaskId) -> Option<Task<Parcel>> {
+    pub(super) fn let_go(&mut self, id: TaskId) -> Option<Task<Parcel>> {
         let task = self.in_flight.finish(id)?;
         self.held.remove(task.ticket.facts.sequence);
         self.metrics.in_flight.dec();

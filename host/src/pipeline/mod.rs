@@ -10,10 +10,11 @@
 //! 6. `settle.rs` acks, naks or terms the inputs, once that is safe.
 //!
 //! What is in hand between 1 and 6 stands in `in_flight.rs`, which also holds the rules of order.
-//! `lane.rs` has the lane's parts and the decisions between the stations; `host.rs` starts lanes,
-//! keeps their deliveries alive and stops them.
+//! `lane.rs` has the lane's parts, `decide.rs` what it decides; `host.rs` starts lanes, keeps their
+//! deliveries alive and stops them.
 
 pub mod dead_letter;
+mod decide;
 pub mod delivery;
 pub mod held;
 pub mod host;
