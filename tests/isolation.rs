@@ -1,110 +1,316 @@
 //! Whatever a plugin does, only the call that did it fails: the host goes on, the instance is thrown
 //! away, and the fault says what happened, where, and with what resources.
 
-use crate::harness::{cache, guests};
-use bytes::Bytes;
-use std::sync::{Arc, OnceLock};
-use weir::config::resolved::HeaderSelection;
-use weir::pipeline::message::{Headers, Message, Outcome};
+use crate::harness::lane::{Lane, message, plugin};
+use std::sync::Arc;
+use std::time::Duration;
+use weir::pipeline::message::{Outcome, Output};
+use weir::plugin::FaultKind;
 use weir::plugin::limits::Limits;
-use weir::plugin::{Fault, FaultKind, OperatorSettings, Plugin, Runtime, RuntimeOptions, Worker};
-use weir::telemetry::metrics::Metrics;
 
-/// One engine for all tests of this file, as in a host.
-fn runtime() -> &'static Runtime {
-    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    RUNTIME.get_or_init(|| {
-        let cache_dir = Some(cache().join("compiled"));
-        let options = RuntimeOptions {
-            cache_dir,
-            ..RuntimeOptions::default()
-        };
-        Runtime::new(options).unwrap()
-    })
-}
-
-fn misbehave() -> Arc<Plugin> {
-    static PLUGIN: OnceLock<Arc<Plugin>> = OnceLock::new();
-    let load = || runtime().load(&guests::guest("misbehave")).unwrap();
-    Arc::clone(PLUGIN.get_or_init(load))
-}
-
-/// A worker with a tokio runtime of its own, as a lane has.
-struct Lane {
-    tokio: tokio::runtime::Runtime,
-    worker: Worker,
-}
-
-impl Lane {
-    fn new(limits: Limits) -> Self {
-        Self::configured(limits, "null", HeaderSelection::None)
-    }
-
-    fn configured(limits: Limits, config: &str, headers: HeaderSelection) -> Self {
-        let settings = OperatorSettings {
-            pipeline: "p".into(),
-            operator: "o".into(),
-            config: config.into(),
-            headers,
-            limits,
-            metrics: Metrics::new().operator("p", "o"),
-        };
-        let tokio = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let worker = Worker::new(runtime(), misbehave(), Arc::new(settings));
-        Self { tokio, worker }
-    }
-
-    fn call(&mut self, payloads: &[&str]) -> Result<Vec<Outcome>, Fault> {
-        let batch: Vec<Message> = payloads.iter().map(|payload| message(payload)).collect();
-        self.tokio.block_on(self.worker.process(&batch))
-    }
-
-    fn fault(&mut self, payloads: &[&str]) -> Fault {
-        self.call(payloads).unwrap_err()
-    }
-
-    /// Which call of its instance this one is, as the instance counts.
-    fn calls_served(&mut self) -> String {
-        let outcomes = self.call(&["calls"]).unwrap();
-        let Outcome::Emit(outputs) = &outcomes[0] else {
-            panic!("{outcomes:?}")
-        };
-        String::from_utf8(outputs[0].payload.clone().unwrap().to_vec()).unwrap()
-    }
-}
-
-fn message(payload: &str) -> Message {
-    Message {
-        subject: "orders.a".into(),
-        payload: Bytes::copy_from_slice(payload.as_bytes()),
-        headers: Headers::default(),
-        key: None,
-        event_time: 1_700_000_000_000_000_000,
-        sequence: 1,
-        attempt: 1,
+/// Limits with a deadline that a guest which never answers reaches soon.
+fn hasty() -> Limits {
+    Limits {
+        deadline: Duration::from_millis(500),
+        ..Limits::default()
     }
 }
 
 #[test]
 fn a_trap_is_reported_with_its_stack_and_the_next_call_has_a_fresh_instance() {
-    let mut lane = Lane::new(Limits::default());
-    assert_eq!(lane.calls_served(), "1");
-    assert_eq!(lane.calls_served(), "2");
+    let mut lane = Lane::misbehaving(Limits::default());
+    assert_eq!(lane.output("calls"), "1");
+    assert_eq!(lane.output("calls"), "2");
     let fault = lane.fault(&["fine", "trap"]);
     assert_eq!(fault.kind, FaultKind::Trap, "{fault:?}");
     assert!(!fault.first_call);
-    assert!(fault.message.contains("unreachable"), "{}", fault.message);
+    assert_eq!(
+        fault.message,
+        "trapped: wasm `unreachable` instruction executed"
+    );
+    let stack = &fault.backtrace;
     assert!(
-        fault
-            .backtrace
-            .iter()
-            .any(|frame| frame.ends_with("process_batch")),
-        "{:#?}",
-        fault.backtrace
+        stack.iter().any(|frame| frame.ends_with("process_batch")),
+        "{stack:#?}"
     );
     assert!(fault.memory_bytes > 0);
-    assert_eq!(lane.calls_served(), "1");
+    assert_eq!(lane.output("calls"), "1");
+    assert!(lane.fault(&["trap"]).backtrace.len() > 1);
+    assert_eq!(lane.metrics.traps.get(), 2);
+    assert_eq!(lane.metrics.instances_created.get(), 2);
+    assert_eq!(lane.metrics.instances.get(), 0);
+    assert_eq!(lane.metrics.memory_bytes.get(), 0);
+}
+
+#[test]
+fn a_panic_is_reported_with_its_message() {
+    let fault = Lane::misbehaving(Limits::default()).fault(&["stderr:2", "panic"]);
+    assert_eq!(fault.kind, FaultKind::Trap);
+    assert!(fault.first_call);
+    assert!(
+        fault.stderr.contains("line 1 of stderr\n"),
+        "{}",
+        fault.stderr
+    );
+    assert!(
+        fault.stderr.contains("because the payload said so"),
+        "{}",
+        fault.stderr
+    );
+}
+
+#[test]
+fn of_stderr_the_last_4_kib_of_the_faulty_call_are_kept() {
+    let mut lane = Lane::misbehaving(Limits::default());
+    lane.call(&["stderr:1"]).unwrap();
+    assert!(!lane.fault(&["trap"]).stderr.contains("line 0"));
+    let fault = lane.fault(&["stderr:1000", "trap"]);
+    assert_eq!(fault.stderr.len(), 4096);
+    assert!(fault.stderr.ends_with("line 999 of stderr\n"));
+}
+
+#[test]
+fn an_exit_and_a_stack_that_overflows_are_traps() {
+    let mut lane = Lane::misbehaving(Limits::default());
+    let fault = lane.fault(&["exit"]);
+    assert_eq!(fault.kind, FaultKind::Trap, "{fault:?}");
+    let fault = lane.fault(&["overflow"]);
+    assert_eq!(fault.kind, FaultKind::Trap, "{fault:?}");
+    assert_eq!(lane.output("calls"), "1");
+}
+
+#[test]
+fn an_endless_loop_is_ended_at_the_deadline() {
+    let mut lane = Lane::misbehaving(hasty());
+    let fault = lane.fault(&["spin"]);
+    assert_eq!(fault.kind, FaultKind::Deadline, "{fault:?}");
+    assert_eq!(fault.message, "gave no answer within 500ms");
+    assert!(fault.elapsed >= Duration::from_millis(500));
+    assert!(!fault.backtrace.is_empty());
+    assert_eq!(lane.output("calls"), "1");
+    assert_eq!(lane.metrics.deadlines.get(), 1);
+}
+
+#[test]
+fn a_guest_that_sleeps_in_the_host_is_ended_at_the_deadline() {
+    let mut lane = Lane::misbehaving(hasty());
+    let fault = lane.fault(&["sleep"]);
+    assert_eq!(fault.kind, FaultKind::Deadline, "{fault:?}");
+    assert_eq!(fault.message, "gave no answer within 500ms");
+    assert_eq!(lane.output("calls"), "1");
+}
+
+#[test]
+fn a_guest_that_is_slow_but_answers_within_the_deadline_is_left_alone() {
+    let mut lane = Lane::misbehaving(Limits {
+        deadline: Duration::from_secs(60),
+        ..Limits::default()
+    });
+    let outcomes = lane.call(&["slow:100", "sleep:100"]).unwrap();
+    assert_eq!(outcomes.len(), 2);
+    assert_eq!(lane.output("calls"), "2");
+}
+
+#[test]
+fn a_guest_that_is_refused_memory_fails_alone() {
+    let mut bomb = Lane::misbehaving(Limits {
+        memory_bytes: 8 << 20,
+        ..Limits::default()
+    });
+    let mut neighbour = Lane::misbehaving(Limits::default());
+    assert_eq!(neighbour.output("calls"), "1");
+    let fault = bomb.fault(&["alloc"]);
+    assert_eq!(fault.kind, FaultKind::Memory, "{fault:?}");
+    assert!(
+        fault.message.ends_with("`memory` allows 8.0 MiB"),
+        "{}",
+        fault.message
+    );
+    assert!(fault.memory_bytes <= 8 << 20);
+    assert_eq!(bomb.metrics.memory_refusals.get(), 1);
+    assert_eq!(bomb.output("calls"), "1");
+    assert_eq!(neighbour.output("calls"), "2");
+}
+
+#[test]
+fn a_flood_of_output_is_refused_and_output_below_the_limit_is_not() {
+    let limits = Limits {
+        output_bytes: 1 << 20,
+        ..Limits::default()
+    };
+    let mut lane = Lane::misbehaving(limits);
+    let flood = format!("flood:{}", (1 << 20) + 1000);
+    let fault = lane.fault(&[&flood]);
+    assert_eq!(fault.kind, FaultKind::Output, "{fault:?}");
+    assert_eq!(
+        fault.message,
+        "handed back more than `output-bytes` allows, 1.0 MiB"
+    );
+    assert_eq!(lane.fault(&["flood-count:100000"]).kind, FaultKind::Output);
+    assert_eq!(lane.output("flood:1000000").len(), 1_000_000);
+    let batch = vec!["fine"; 1000];
+    assert_eq!(lane.call(&batch).unwrap().len(), 1000);
+    assert_eq!(lane.metrics.output_refusals.get(), 2);
+}
+
+#[test]
+fn a_wrong_number_of_outcomes_is_a_fault_that_names_both_numbers() {
+    let mut lane = Lane::misbehaving(Limits::default());
+    for (batch, got) in [(["a", "short"], 1), (["long", "b"], 3)] {
+        let fault = lane.fault(&batch);
+        assert_eq!(
+            fault.kind,
+            FaultKind::Length { expected: 2, got },
+            "{fault:?}"
+        );
+        assert_eq!(
+            fault.message,
+            format!("returned {got} outcomes for 2 messages")
+        );
+    }
+    assert_eq!(lane.metrics.wrong_lengths.get(), 2);
+    assert_eq!(lane.output("calls"), "1");
+}
+
+#[test]
+fn an_instance_is_replaced_after_its_calls() {
+    let mut lane = Lane::misbehaving(Limits {
+        recycle_calls: 3,
+        ..Limits::default()
+    });
+    let served: Vec<String> = (0..5).map(|_| lane.output("calls")).collect();
+    assert_eq!(served, ["1", "2", "3", "1", "2"]);
+    assert_eq!(lane.metrics.instances.get(), 1);
+}
+
+#[test]
+fn an_instance_is_replaced_when_its_memory_has_grown() {
+    let mut lane = Lane::misbehaving(Limits {
+        recycle_bytes: 4 << 20,
+        ..Limits::default()
+    });
+    lane.call(&["leak:1000000"]).unwrap();
+    assert_eq!(lane.output("calls"), "2");
+    lane.call(&["leak:5000000"]).unwrap();
+    assert_eq!(lane.metrics.instances.get(), 0);
+    assert_eq!(lane.output("calls"), "1");
+    assert!(lane.metrics.memory_bytes.get() < 4 << 20);
+}
+
+#[test]
+fn a_call_that_is_given_up_takes_its_instance_with_it() {
+    let mut lane = Lane::misbehaving(Limits::default());
+    assert_eq!(lane.output("calls"), "1");
+    let batch = [message("sleep")];
+    lane.tokio.block_on(async {
+        tokio::select! {
+            biased;
+            answer = lane.worker.process(&batch) => panic!("{answer:?}"),
+            () = tokio::task::yield_now() => {}
+        }
+    });
+    assert_eq!(lane.metrics.instances.get(), 0);
+    assert_eq!(lane.output("calls"), "1");
+}
+
+#[test]
+fn a_guest_sees_no_environment_no_files_and_no_network() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let connect = format!("connect:{}", listener.local_addr().unwrap());
+    let mut lane = Lane::misbehaving(Limits::default());
+    assert_eq!(lane.output("environment"), "[]");
+    let outcomes = lane
+        .call(&["read:/etc/hostname", "read:.", &connect])
+        .unwrap();
+    for outcome in outcomes {
+        assert!(matches!(outcome, Outcome::Reject(_)), "{outcome:?}");
+    }
+}
+
+#[test]
+fn configure_may_refuse_and_may_not_take_the_host_with_it() {
+    let lane = |config| Lane::new(plugin("misbehave"), Limits::default(), config);
+    let mut refusing = lane(r#"{"refuse": "no rate"}"#);
+    let error = refusing.tokio.block_on(refusing.worker.warm()).unwrap_err();
+    let error = format!("{error:#}");
+    assert!(
+        error.contains("of operator `price`: configure refused: no rate"),
+        "{error}"
+    );
+    let fault = refusing.fault(&["fine"]);
+    assert_eq!(fault.kind, FaultKind::Start);
+    let mut trapping = lane(r#"{"trap": true}"#);
+    assert_eq!(trapping.fault(&["fine"]).kind, FaultKind::Start);
+    let error = trapping.tokio.block_on(trapping.worker.warm()).unwrap_err();
+    assert!(format!("{error:#}").contains("unreachable"), "{error:#}");
+}
+
+#[test]
+fn a_field_that_is_none_moves_nothing() {
+    let outcomes = Lane::misbehaving(Limits::default())
+        .call(&["as it came", "drop"])
+        .unwrap();
+    let pass = Outcome::Emit(vec![Output::default()]);
+    assert_eq!(outcomes, [pass, Outcome::Emit(Vec::new())]);
+}
+
+#[test]
+fn names_of_metrics_that_break_the_rules_are_counted_and_nothing_else() {
+    let mut lane = Lane::misbehaving(Limits::default());
+    lane.call(&["bad-metric:Not A Name", "metrics:3"]).unwrap();
+    assert_eq!(lane.metrics.metrics_refused.get(), 1);
+    lane.call(&["metrics:100"]).unwrap();
+    assert_eq!(lane.metrics.metrics_refused.get(), 1 + 100 - 64);
+}
+
+/// What plugins wrote to the log while `work` ran.
+fn logged(work: impl FnOnce()) -> String {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let writer = Arc::new(file.reopen().unwrap());
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(writer);
+    tracing::subscriber::with_default(subscriber.finish(), work);
+    std::fs::read_to_string(file.path()).unwrap()
+}
+
+#[test]
+fn output_of_a_guest_goes_to_the_log_line_by_line_with_its_operator() {
+    let mut lane = Lane::misbehaving(Limits::default());
+    let log = logged(|| drop(lane.call(&["stdout:2", "stderr:1", "log:1"]).unwrap()));
+    let lines: Vec<&str> = log.lines().collect();
+    assert_eq!(lines.len(), 4, "{log}");
+    for (line, (level, text)) in lines.iter().zip([
+        ("INFO", "line 0 of stdout"),
+        ("INFO", "line 1 of stdout"),
+        ("WARN", "line 0 of stderr"),
+        ("INFO", "entry 0 of the log"),
+    ]) {
+        assert!(line.contains(level), "{line}");
+        assert!(line.contains(&format!("weir::plugin: {text}")), "{line}");
+        assert!(
+            line.contains(r#"pipeline="shop" operator="price""#),
+            "{line}"
+        );
+    }
+    assert_eq!(lane.metrics.log_entries.get(), 4);
+}
+
+#[test]
+fn a_flood_of_lines_is_cut_off_and_counted() {
+    let mut lane = Lane::misbehaving(Limits::default());
+    let log = logged(|| {
+        drop(
+            lane.call(&["stdout:5000", "stderr:5000", "log:5000"])
+                .unwrap(),
+        )
+    });
+    let (written, suppressed) = (
+        lane.metrics.log_entries.get(),
+        lane.metrics.log_suppressed.get(),
+    );
+    assert_eq!(written + suppressed, 15_000);
+    assert!(written < 2000, "{written} of 15000 entries were written");
+    assert!(log.contains("line 255 of stdout"));
+    assert!(!log.contains("line 4999 of stdout"));
 }

@@ -7,6 +7,7 @@
 )]
 
 pub mod guests;
+pub mod lane;
 pub mod nats;
 pub mod wait;
 pub mod weir;

@@ -148,6 +148,10 @@ impl Misbehave {
                 Ok(bytes) => Output::new(bytes).into(),
                 Err(error) => return Err(Error::reject(format!("cannot read: {error}"))),
             },
+            "connect" => match std::net::TcpStream::connect(argument) {
+                Ok(_) => Output::new("connected").into(),
+                Err(error) => return Err(Error::reject(format!("cannot connect: {error}"))),
+            },
             _ => self.pass(),
         })
     }

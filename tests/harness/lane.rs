@@ -1,0 +1,97 @@
+//! One operator on one lane without a pipeline around it: a worker and the tokio runtime it needs.
+
+use super::{cache, guests};
+use bytes::Bytes;
+use std::sync::{Arc, OnceLock};
+use weir::config::resolved::HeaderSelection;
+use weir::pipeline::message::{Headers, Message, Outcome};
+use weir::plugin::limits::Limits;
+use weir::plugin::{Fault, OperatorSettings, Plugin, Runtime, RuntimeOptions, Worker};
+use weir::telemetry::metrics::{Metrics, OperatorMetrics};
+
+/// One engine for all tests, as in a host; what it compiles is kept between runs.
+pub fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        let options = RuntimeOptions {
+            cache_dir: Some(cache().join("compiled")),
+            ..RuntimeOptions::default()
+        };
+        Runtime::new(options).unwrap()
+    })
+}
+
+/// A guest of `tests/guests/`, loaded.
+pub fn plugin(name: &str) -> Arc<Plugin> {
+    runtime().load(&guests::guest(name)).unwrap()
+}
+
+/// A worker, and what drives it.
+pub struct Lane {
+    pub tokio: tokio::runtime::Runtime,
+    pub worker: Worker,
+    pub metrics: Arc<OperatorMetrics>,
+}
+
+impl Lane {
+    /// The misbehaving guest, without configuration.
+    pub fn misbehaving(limits: Limits) -> Self {
+        Self::new(plugin("misbehave"), limits, "null")
+    }
+
+    pub fn new(plugin: Arc<Plugin>, limits: Limits, config: &str) -> Self {
+        let metrics = Metrics::new().operator("shop", "price");
+        let settings = OperatorSettings {
+            pipeline: "shop".into(),
+            operator: "price".into(),
+            config: config.into(),
+            headers: HeaderSelection::All,
+            limits,
+            metrics: Arc::clone(&metrics),
+        };
+        let tokio = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let worker = Worker::new(runtime(), plugin, Arc::new(settings));
+        Self {
+            tokio,
+            worker,
+            metrics,
+        }
+    }
+
+    /// Calls with a batch of messages that have these payloads.
+    pub fn call(&mut self, payloads: &[&str]) -> Result<Vec<Outcome>, Fault> {
+        let batch: Vec<Message> = payloads.iter().map(|payload| message(payload)).collect();
+        self.tokio.block_on(self.worker.process(&batch))
+    }
+
+    /// A call that must fail.
+    pub fn fault(&mut self, payloads: &[&str]) -> Fault {
+        self.call(payloads).unwrap_err()
+    }
+
+    /// The payload of the only output for a message with this payload.
+    pub fn output(&mut self, payload: &str) -> String {
+        let outcomes = self.call(&[payload]).unwrap();
+        let [Outcome::Emit(outputs)] = &*outcomes else {
+            panic!("{outcomes:?}")
+        };
+        assert_eq!(outputs.len(), 1);
+        String::from_utf8(outputs[0].payload.clone().unwrap().to_vec()).unwrap()
+    }
+}
+
+/// A message on `orders.a` with this payload.
+pub fn message(payload: &str) -> Message {
+    Message {
+        subject: "orders.a".into(),
+        payload: Bytes::copy_from_slice(payload.as_bytes()),
+        headers: Headers::default(),
+        key: None,
+        event_time: 1_700_000_000_000_000_000,
+        sequence: 1,
+        attempt: 1,
+    }
+}
