@@ -13,6 +13,10 @@ use std::time::Duration;
 /// Name of the priority group of ordered pipelines: the server serves one member at a time.
 pub const GROUP: &str = "weir";
 
+/// How long the member that is served may go without pulling before another takes its place. A
+/// pull waits 10 s at the server; three of them are silence.
+const PIN_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Makes the durable consumer, or adopts the one that is there if its settings allow it.
 pub async fn ensure(
     connection: &Connection,
@@ -96,7 +100,7 @@ fn consumer_config(pipeline: &Pipeline) -> pull::Config {
             Vec::new()
         },
         priority_timeout: if ordered {
-            source.ack_wait
+            source.ack_wait.max(PIN_TIMEOUT)
         } else {
             Duration::ZERO
         },
@@ -123,5 +127,15 @@ pub async fn info(context: &Context, ensured: &Ensured) -> Result<Option<consume
             Ok(None)
         }
         jetstream::response::Response::Err { error } => Err(anyhow!("{error}")),
+    }
+}
+
+/// Gives up the pin of an ordered consumer, so that another host need not wait until it times out.
+pub async fn unpin(context: &Context, ensured: &Ensured) {
+    let subject = format!("CONSUMER.UNPIN.{}.{}", ensured.stream, ensured.consumer);
+    let request = serde_json::json!({ "group": GROUP });
+    let answer: Result<serde_json::Value, _> = context.request(subject, &request).await;
+    if let Err(error) = answer {
+        tracing::debug!("cannot give up the pin, it will time out: {}", error.kind());
     }
 }

@@ -7,7 +7,8 @@ use super::{Connection, consumers};
 use crate::config::resolved::{Pipeline, Source, Storage, StreamSettings};
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
-use async_nats::jetstream::context::{Context, CreateStreamErrorKind, GetStreamErrorKind};
+pub use async_nats::jetstream::context::Context;
+use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::{self, ErrorCode, stream};
 use std::time::Duration;
 

@@ -14,7 +14,10 @@ use super::settle::Settle;
 use super::sink::{Confirmation, Sink};
 use super::source::{Delivery, Ended, Source};
 use super::station::{Halt, Station};
-use crate::config::resolved::{self, Bounds};
+use super::takeover::Takeover;
+use crate::config::resolved::{self, Bounds, Order};
+use crate::nats::consumers;
+use crate::nats::streams::{Context, Ensured};
 use crate::shutdown::{Stage, Stages};
 use crate::telemetry::metrics::PipelineMetrics;
 use anyhow::{Result, anyhow};
@@ -33,6 +36,10 @@ pub struct Lane {
     pub(super) settle: Settle,
     pub(super) in_flight: InFlight<Parcel>,
     pub(super) confirmed: Vec<Confirmation>,
+    /// For ordered pipelines: whose turn it is.
+    pub(super) takeover: Takeover,
+    pub(super) jetstream: Context,
+    pub(super) ensured: Ensured,
     pub(super) held: Arc<Held>,
     pub(super) stages: Stages,
     pub(super) metrics: Arc<PipelineMetrics>,
@@ -82,6 +89,8 @@ impl Lane {
         if stage >= Stage::Soft {
             self.source.drain().await;
             if self.drained {
+                let resting = self.takeover.give_up();
+                self.decode(resting);
                 self.hand_back(self.in_flight.waiting()).await;
             }
             if stage == Stage::Hard || (self.drained && self.in_flight.is_empty()) {
@@ -89,11 +98,16 @@ impl Lane {
             }
         }
         let room = self.room();
-        let may_pull = !self.drained && (room.messages > 0 || stage >= Stage::Soft);
+        // What was asked for while there was room is taken in hand even when there is none left:
+        // unread, nobody would keep it alive.
+        let coming = self.source.expected() > 0 || stage >= Stage::Soft;
+        let may_pull = !self.drained && (room.messages > 0 || coming);
         let most = self.settings.batch.messages;
-        let wake = self
-            .in_flight
-            .next_wake()
+        let wakes = [self.in_flight.next_wake(), self.takeover.wake()];
+        let wake = wakes
+            .into_iter()
+            .flatten()
+            .min()
             .map(tokio::time::Instant::from_std);
         let later = wake.unwrap_or_else(|| tokio::time::Instant::now() + Duration::from_secs(3600));
         tokio::select! {
@@ -103,7 +117,10 @@ impl Lane {
             },
             confirmed = self.sink.confirmed(), if self.sink.is_waiting() => self.confirmed = confirmed,
             pulled = self.source.pull(room, most), if may_pull => match pulled {
-                Ok(deliveries) => return Ok(Some(deliveries)),
+                Ok(deliveries) => {
+                    self.hold(&deliveries);
+                    return Ok(Some(self.in_turn(deliveries).await));
+                }
                 Err(Ended::Drained) => self.drained = true,
                 Err(Ended::Gone(why)) => {
                     let source = &self.settings.source;
@@ -114,21 +131,10 @@ impl Lane {
             () = tokio::time::sleep_until(later) => {}
         }
         self.in_flight.wake(Instant::now());
-        Ok(Some(Vec::new()))
+        Ok(Some(self.takeover.pass(Vec::new())))
     }
 
-    /// What may be fetched besides what is in hand.
-    fn room(&self) -> Bounds {
-        let room = self.in_flight.room();
-        let paced = self.pace.most.saturating_sub(self.in_flight.len());
-        Bounds {
-            messages: room.messages.min(paced),
-            ..room
-        }
-    }
-
-    /// Station 2. Takes deliveries in hand, with their keys and event times.
-    pub(super) fn decode(&mut self, deliveries: Vec<Delivery>) {
+    fn hold(&self, deliveries: &[Delivery]) {
         let replies = deliveries.iter().filter_map(|delivery| {
             Some((
                 delivery.ticket.facts.sequence,
@@ -136,6 +142,39 @@ impl Lane {
             ))
         });
         self.held.insert(replies);
+    }
+
+    /// Under `order: key` and `order: stream`, what another lane left unsettled comes first.
+    async fn in_turn(&mut self, deliveries: Vec<Delivery>) -> Vec<Delivery> {
+        if self.takeover.is_new(self.source.pin()) {
+            let own = self.in_flight.len() + self.takeover.resting() + deliveries.len();
+            let others = match consumers::info(&self.jetstream, &self.ensured).await {
+                Ok(Some(info)) => info.num_ack_pending.saturating_sub(own),
+                Ok(None) => 0,
+                // Not to know is no reason to break the order.
+                Err(error) => {
+                    tracing::warn!("cannot tell what another host left unsettled: {error:#}");
+                    1
+                }
+            };
+            self.takeover
+                .begin(self.source.pin(), others, self.settings.source.ack_wait);
+        }
+        self.takeover.pass(deliveries)
+    }
+
+    /// What may be fetched besides what is in hand.
+    fn room(&self) -> Bounds {
+        let room = self.in_flight.room();
+        let paced = self.pace.most.saturating_sub(self.in_flight.len());
+        Bounds {
+            messages: self.takeover.room(room.messages.min(paced)),
+            ..room
+        }
+    }
+
+    /// Station 2. Takes deliveries in hand, with their keys and event times.
+    pub(super) fn decode(&mut self, deliveries: Vec<Delivery>) {
         for Delivery {
             mut message,
             ticket,
@@ -209,6 +248,9 @@ impl Lane {
     pub(super) async fn leave(&mut self) {
         self.hand_back(self.in_flight.all()).await;
         self.settle.flush().await;
+        if self.settings.order != Order::None {
+            consumers::unpin(&self.jetstream, &self.ensured).await;
+        }
     }
 
     /// A fault test may want the host to stand still here, with everything written so far.

@@ -30,6 +30,7 @@ pub mod sink;
 pub mod source;
 pub mod start;
 pub mod station;
+pub mod takeover;
 
 use anyhow::Result;
 use lane::Lane;

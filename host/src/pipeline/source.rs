@@ -181,14 +181,22 @@ impl Source {
     async fn ask(&mut self, room: Bounds) {
         self.forget_after_reconnect();
         let paused = self.pause.is_some_and(|until| Instant::now() < until);
-        if self.draining || paused || self.pulls.len() >= PULLS {
+        // Until an ordered lane has its pin, one message shows it, and none is under way unseen.
+        let unpinned = self.pinned && self.pin.is_none();
+        let most_pulls = if unpinned { 1 } else { PULLS };
+        if self.draining || paused || self.pulls.len() >= most_pulls {
             return;
         }
-        let messages = room.messages.saturating_sub(self.expected());
+        let wanted = if unpinned {
+            room.messages.min(1)
+        } else {
+            room.messages
+        };
+        let messages = wanted.saturating_sub(self.expected());
         let asked_bytes: usize = self.pulls.iter().map(|pull| pull.bytes).sum();
         let bytes = room.bytes.saturating_sub(asked_bytes);
         // A second pull for a handful would cost as much as one for many.
-        let worthwhile = self.pulls.is_empty() || messages * 2 >= room.messages;
+        let worthwhile = self.pulls.is_empty() || messages * 2 >= wanted;
         if messages == 0 || bytes < self.least_bytes || !worthwhile {
             return;
         }

@@ -11,6 +11,7 @@ use super::settle::Settle;
 use super::sink::Sink;
 use super::source::Source;
 use super::station::Halt;
+use super::takeover::Takeover;
 use crate::config::resolved;
 use crate::nats::{self, streams::Ensured};
 use crate::plugin::{OperatorSettings, Plugin, Runtime, Worker};
@@ -123,9 +124,12 @@ impl Lane {
             ),
             mortuary,
             settle: Settle::new(connection.client.clone(), Arc::clone(metrics)),
-            sink: Sink::open(connection, Arc::clone(metrics)).await?,
+            sink: Sink::open(connection.clone(), Arc::clone(metrics)).await?,
             in_flight: InFlight::new(settings.order, settings.in_flight),
             confirmed: Vec::new(),
+            takeover: Takeover::default(),
+            jetstream: crate::nats::streams::jetstream(&connection),
+            ensured: ensured.clone(),
             held,
             stages,
             metrics: Arc::clone(metrics),
