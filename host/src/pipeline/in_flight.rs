@@ -315,3 +315,11 @@ impl<P> InFlight<P> {
         self.tasks.iter().map(|(id, _)| id).collect()
     }
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+mod tests;
