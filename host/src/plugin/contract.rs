@@ -88,7 +88,8 @@ pub(super) fn check(imports: &[String], exports: &[String]) -> Result<&'static s
     Ok(OPERATOR)
 }
 
-fn is_granted(import: &str) -> bool {
+/// Whether the host links this import.
+pub(super) fn is_granted(import: &str) -> bool {
     let Some(name) = Name::parse(import) else {
         return false;
     };

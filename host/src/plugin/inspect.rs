@@ -18,6 +18,8 @@ pub struct Inspection {
     pub imports: Vec<String>,
     /// As `imports`.
     pub exports: Vec<String>,
+    /// Imports that nobody can grant in this version of the host.
+    pub ungranted: Vec<String>,
     /// The world this host would run it as; or why it would not.
     pub contract: Result<&'static str, String>,
     /// Its world and the interfaces it uses, as WIT.
@@ -61,12 +63,18 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection> {
         .print(resolve, package, &others)
         .context("cannot print its interfaces")?;
     let contract = contract::check(&imports, &exports).map_err(|error| format!("{error:#}"));
+    let ungranted = imports
+        .iter()
+        .filter(|import| !contract::is_granted(import))
+        .cloned()
+        .collect();
     Ok(Inspection {
         digest: blake3::hash(bytes).to_hex().to_string(),
         size: bytes.len() as u64,
         core_module: form == component::Form::Module,
         imports,
         exports,
+        ungranted,
         contract,
         wit: printer.output.to_string(),
     })

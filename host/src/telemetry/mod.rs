@@ -1,4 +1,5 @@
-//! What a running host tells about itself: numbers here, entries in `logs`.
+//! What a running host tells about itself.
 
+pub mod logs;
 pub mod metrics;
 pub mod names;

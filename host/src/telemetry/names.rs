@@ -19,6 +19,18 @@ pub enum Kind {
     Histogram,
 }
 
+impl Kind {
+    /// As `/metrics` calls it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
 /// What a metric counts in, where that is not "things". Part of the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
@@ -196,11 +208,7 @@ pub fn reference() -> String {
     );
     for name in Name::ALL {
         let spec = name.spec();
-        let kind = match spec.kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
-        };
+        let kind = spec.kind.as_str();
         let labels = spec
             .labels
             .iter()

@@ -1,0 +1,167 @@
+//! The command line: one file a verb, and here what they share.
+//!
+//! A verb gets its own arguments and a [`Console`], and returns an exit code or an error. It prints
+//! results on stdout and nothing else there; errors and logs go to stderr. Exit codes are fixed:
+//! 0 done, 1 the run failed, 2 wrong usage or configuration.
+
+mod completions;
+mod metrics;
+mod plugin;
+
+use crate::report;
+use crate::telemetry::logs;
+use anyhow::Context;
+use clap::{CommandFactory, Parser, Subcommand};
+use serde::Serialize;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// What `--version` prints behind the name.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\ncontract weir:plugin@0.1.0",
+    "\nwasmtime ",
+    env!("WEIR_WASMTIME_VERSION"),
+);
+
+/// Runs WebAssembly components as stream processors on NATS JetStream.
+#[derive(Parser)]
+#[command(
+    name = "weir",
+    version = env!("CARGO_PKG_VERSION"),
+    long_version = VERSION,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    after_help = "Exit codes: 0 done, 1 the run failed, 2 wrong usage or configuration."
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Options that every verb understands.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Global options")]
+struct Global {
+    /// Print results and errors as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+
+    /// How log entries look on stderr.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        env = "WEIR_LOG_FORMAT"
+    )]
+    log_format: logs::Format,
+
+    /// The least severe entries to log: error, warn, info, debug, trace, or directives such as
+    /// `info,weir::pipeline=debug`.
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        default_value = "info",
+        env = "WEIR_LOG"
+    )]
+    log_level: String,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Build, test and look into plugins.
+    #[command(subcommand)]
+    Plugin(plugin::Verb),
+    /// Print the reference page of all metrics, in Markdown.
+    Metrics(metrics::Arguments),
+    /// Print a completion script for a shell.
+    Completions(completions::Arguments),
+}
+
+/// Parses, runs, reports.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refused(&error),
+    };
+    let console = Console {
+        json: cli.global.json,
+    };
+    let done = logs::start(cli.global.log_format, &cli.global.log_level)
+        .and_then(|()| cli.verb.run(&console));
+    ExitCode::from(done.unwrap_or_else(|error| report::print(&error, console.json)))
+}
+
+impl Verb {
+    fn run(self, console: &Console) -> anyhow::Result<u8> {
+        match self {
+            Self::Plugin(verb) => verb.run(console),
+            Self::Metrics(arguments) => metrics::run(&arguments, console),
+            Self::Completions(arguments) => completions::run(&arguments, console),
+        }
+    }
+}
+
+/// Help and version are answers, everything else is wrong usage. Arguments that cannot be parsed
+/// say nothing about `--json`, so that is looked for by itself.
+fn refused(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && std::env::args().any(|argument| argument == "--json") {
+        let text = error.render().to_string();
+        let text = text.trim().trim_start_matches("error: ").to_owned();
+        let error = report::usage(anyhow::anyhow!(text));
+        return ExitCode::from(report::print(&error, true));
+    }
+    // Nobody is left to be told when the terminal is gone.
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() {
+        report::USAGE
+    } else {
+        report::DONE
+    })
+}
+
+/// Where results go.
+pub struct Console {
+    /// Whether a machine reads them.
+    pub json: bool,
+}
+
+impl Console {
+    /// Prints text on stdout as it is, with a line break at its end.
+    ///
+    /// # Errors
+    ///
+    /// When stdout cannot be written.
+    pub fn print(&self, text: &str) -> anyhow::Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        let end = if text.is_empty() || text.ends_with('\n') {
+            ""
+        } else {
+            "\n"
+        };
+        stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.write_all(end.as_bytes()))
+            .and_then(|()| stdout.flush())
+            .context("cannot write to stdout")
+    }
+
+    /// Prints a value on stdout as one line of JSON.
+    ///
+    /// # Errors
+    ///
+    /// As [`Console::print`].
+    pub fn value(&self, value: &impl Serialize) -> anyhow::Result<()> {
+        self.print(&serde_json::to_string(value).context("cannot print as JSON")?)
+    }
+}
+
+/// The whole command line, for completions.
+fn command() -> clap::Command {
+    Cli::command()
+}

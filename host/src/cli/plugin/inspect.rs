@@ -1,0 +1,93 @@
+//! `weir plugin inspect FILE`: what a `.wasm` file is and what it needs, without running it.
+
+use crate::cli::Console;
+use crate::plugin::{self, Inspection};
+use crate::report;
+use anyhow::Context;
+use bytesize::ByteSize;
+use serde_json::json;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+pub(in crate::cli) struct Arguments {
+    /// A component, or a core module with a component-type section.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Print the component's world and interfaces as WIT, and nothing else.
+    #[arg(long, conflicts_with = "json")]
+    wit: bool,
+}
+
+pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<u8> {
+    let name = arguments.file.display();
+    let bytes = std::fs::read(&arguments.file)
+        .with_context(|| format!("cannot read `{name}`"))
+        .map_err(report::usage)?;
+    let found = plugin::inspect(&bytes).with_context(|| format!("cannot inspect `{name}`"))?;
+    if console.json {
+        console.value(&json(&found))?;
+    } else if arguments.wit {
+        console.print(&found.wit)?;
+    } else {
+        console.print(&text(&found))?;
+    }
+    Ok(report::DONE)
+}
+
+fn json(found: &Inspection) -> serde_json::Value {
+    json!({
+        "contract": found.contract.as_ref().ok(),
+        "refused": found.contract.as_ref().err(),
+        "digest": found.digest,
+        "size": found.size,
+        "core-module": found.core_module,
+        "imports": found.imports,
+        "exports": found.exports,
+        "grants-needed": found.ungranted,
+    })
+}
+
+fn text(found: &Inspection) -> String {
+    let mut out = String::new();
+    let mut row = |name: &str, values: &[String]| {
+        for (position, value) in values.iter().enumerate() {
+            let name = if position == 0 { name } else { "" };
+            // Writing to a string does not fail.
+            let _ = writeln!(out, "{name:<10}{value}");
+        }
+    };
+    let contract = match &found.contract {
+        Ok(contract) => (*contract).to_owned(),
+        Err(reason) => format!("none that this host runs: {reason}"),
+    };
+    let form = if found.core_module {
+        "core module, made a component on load"
+    } else {
+        "component"
+    };
+    row("contract", &[contract]);
+    row("form", &[form.to_owned()]);
+    row(
+        "size",
+        &[format!(
+            "{} ({} bytes)",
+            ByteSize(found.size).display().iec(),
+            found.size
+        )],
+    );
+    row("digest", &[format!("blake3:{}", found.digest)]);
+    row("exports", &or_none(&found.exports));
+    row("imports", &or_none(&found.imports));
+    row("grants", &or_none(&found.ungranted));
+    out
+}
+
+fn or_none(names: &[String]) -> Vec<String> {
+    if names.is_empty() {
+        vec!["none".to_owned()]
+    } else {
+        names.to_vec()
+    }
+}

@@ -1,0 +1,96 @@
+//! Log entries of the host and of its plugins, on stderr; stdout belongs to results.
+//!
+//! `pretty` is for people: one line an entry, colours on a terminal only. `json` is for machines:
+//! one object a line. Entries of plugins come through the same door with the names of their pipeline
+//! and operator; what a plugin may log in a second is bounded where it logs.
+
+use crate::report;
+use anyhow::{Context, anyhow};
+use std::fmt;
+use std::io::IsTerminal;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
+
+/// How entries look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A line for people.
+    #[default]
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Entries of libraries that say more than a person who runs pipelines wants to know.
+const QUIET: [&str; 3] = ["async_nats=warn", "wasmtime=warn", "hyper=warn"];
+
+/// Starts logging for the process. `level` is `error`, `warn`, `info`, `debug` or `trace`, or
+/// directives such as `info,weir::pipeline=debug`.
+///
+/// # Errors
+///
+/// When `level` cannot be read, or when logging was started before.
+pub fn start(format: Format, level: &str) -> anyhow::Result<()> {
+    let filter = filter(level)?;
+    let terminal = std::io::stderr().is_terminal();
+    let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_timer(Clock)
+        .with_ansi(colour);
+    match format {
+        Format::Pretty => subscriber.with_target(false).try_init(),
+        Format::Json => subscriber
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .try_init(),
+    }
+    .map_err(|error| anyhow!("{error}"))
+    .context("cannot start logging")
+}
+
+/// The quiet libraries first, so that what was asked for wins.
+fn filter(level: &str) -> anyhow::Result<EnvFilter> {
+    let directives = format!("{},{level}", QUIET.join(","));
+    EnvFilter::try_new(directives).map_err(|error| {
+        let error = anyhow!("{error}").context(format!("cannot read log level `{level}`"));
+        let action = "give `error`, `warn`, `info`, `debug` or `trace`, or directives such as \
+                      `info,weir::pipeline=debug`";
+        report::hint(report::usage(error), action)
+    })
+}
+
+/// The time of an entry: RFC 3339 in UTC, to the millisecond.
+struct Clock;
+
+impl FormatTime for Clock {
+    fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        write!(writer, "{:.3}", jiff::Timestamp::now())
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_and_directives_are_both_understood() {
+        assert!(filter("debug").is_ok());
+        let both = filter("info,weir::pipeline=debug,async_nats=trace").unwrap();
+        assert!(both.to_string().contains("async_nats=trace"), "{both}");
+        assert!(!both.to_string().contains("async_nats=warn"), "{both}");
+    }
+
+    #[test]
+    fn a_level_that_is_none_is_refused_with_those_that_are() {
+        let error = filter("weir=loud").unwrap_err();
+        assert_eq!(report::exit_code(&error), report::USAGE);
+        assert!(report::text(&error).starts_with("error: cannot read log level `weir=loud`\n"));
+        assert_eq!(report::hints(&error).len(), 1);
+    }
+}
