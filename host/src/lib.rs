@@ -7,6 +7,7 @@
 //! plugins with the whole batch, publishes what they return, awaits the publish acks, and only then
 //! acks the input.
 
+pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod jsonl;

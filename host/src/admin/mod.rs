@@ -1,0 +1,105 @@
+//! The pages of a running host, over HTTP: health and metrics for machines, status for people.
+//!
+//! Two servers, so that a scraper can be let in without being shown what runs. Both listen on
+//! loopback unless told otherwise, neither changes anything, and neither asks for credentials: an
+//! address that others can reach is a decision of whoever gives it.
+
+mod api;
+mod health;
+
+pub use api::api;
+pub use health::health;
+
+use crate::report;
+use crate::telemetry::metrics::Metrics;
+use anyhow::{Context, anyhow};
+use axum::Router;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// What the pages show. The functions are called for each request and must not wait.
+pub struct AdminState {
+    pub metrics: Arc<Metrics>,
+    /// The host's status as JSON.
+    pub status: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
+    /// Whether the host does its work; else why not, in one line.
+    pub ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+}
+
+/// Where a server listens, as the command line says it: `ADDRESS:PORT` or `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// No server.
+    Off,
+    /// This address; port 0 takes a free one.
+    At(SocketAddr),
+}
+
+impl std::str::FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            _ => text.parse().map(Self::At).map_err(|_| {
+                "give an IP address with a port, `127.0.0.1:9464` say, or `off`".to_owned()
+            }),
+        }
+    }
+}
+
+/// A server at work. Ends when dropped.
+pub struct Server {
+    /// The address it listens on.
+    pub address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Starts a server for `pages`. Where no address was asked for, `usual_port` on loopback is tried,
+/// and a free port taken if another host of this machine has it. `None` when it is off.
+///
+/// Must be called inside a tokio runtime, on which the server then runs.
+///
+/// # Errors
+///
+/// When the address that was asked for cannot be listened on.
+pub async fn serve(
+    listen: Option<Listen>,
+    usual_port: u16,
+    pages: Router,
+) -> anyhow::Result<Option<Server>> {
+    let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let listener = match listen {
+        Some(Listen::Off) => return Ok(None),
+        Some(Listen::At(address)) => TcpListener::bind(address).await.map_err(|error| {
+            let error = anyhow!(error).context(format!("cannot listen on `{address}`"));
+            report::hint(
+                error,
+                "choose another address, port 0 for a free one, or `off`",
+            )
+        })?,
+        None => match TcpListener::bind(loopback(usual_port)).await {
+            Ok(listener) => listener,
+            Err(_) => TcpListener::bind(loopback(0))
+                .await
+                .context("cannot listen on loopback")?,
+        },
+    };
+    let address = listener
+        .local_addr()
+        .context("cannot tell the address of a server")?;
+    let task = tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, pages).await {
+            tracing::error!("the server at {address} ended: {error}");
+        }
+    });
+    Ok(Some(Server { address, task }))
+}
