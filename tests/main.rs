@@ -14,5 +14,6 @@
 
 mod harness;
 
+mod cli;
 mod isolation;
 mod plugins;

@@ -6,12 +6,14 @@
     reason = "a helper may serve promises that are not in this build"
 )]
 
+pub mod bless;
 pub mod guests;
 pub mod lane;
 pub mod nats;
 pub mod wait;
 pub mod weir;
 
+pub use bless::assert_file_holds;
 pub use guests::repository;
 pub use nats::{Client, NatsServer, Stored};
 pub use wait::{wait_for, wait_until};

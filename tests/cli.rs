@@ -1,0 +1,152 @@
+//! The command line tells a stranger what it wants and a machine what happened.
+//!
+//! Exit codes are 0 done, 1 the run failed, 2 wrong usage or configuration; results go to stdout,
+//! errors to stderr; `--json` makes both readable for a machine.
+
+use crate::harness::guests::guest;
+use crate::harness::{Finished, Weir, assert_file_holds, repository};
+
+/// Runs to the end with an expected exit code.
+#[track_caller]
+fn weir(code: i32, arguments: &[&str]) -> Finished {
+    let finished = Weir::run(arguments);
+    assert_eq!(finished.code, Some(code), "{arguments:?}: {finished:#?}");
+    finished
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn help_names_every_verb_and_the_exit_codes() {
+    let help = weir(0, &["--help"]).stdout;
+    for verb in ["plugin", "metrics", "completions"] {
+        let line = help
+            .lines()
+            .find(|line| line.trim_start().starts_with(verb));
+        assert!(line.is_some(), "{verb} in {help}");
+        assert!(weir(0, &[verb, "--help"]).stdout.contains("Usage: weir"));
+    }
+    assert!(help.contains("0 done, 1 the run failed, 2 wrong usage"));
+}
+
+#[test]
+fn the_version_names_the_contract_and_wasmtime() {
+    assert_eq!(weir(0, &["-V"]).stdout, "weir 0.1.0\n");
+    let version = weir(0, &["--version"]).stdout;
+    assert!(
+        version.starts_with("weir 0.1.0\ncontract weir:plugin@0.1.0\nwasmtime 48."),
+        "{version}"
+    );
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_says_what_was_meant() {
+    let finished = weir(2, &["plugim"]);
+    assert!(finished.stderr.contains("'plugin'"), "{}", finished.stderr);
+    assert_eq!(finished.stdout, "");
+    assert!(weir(2, &[]).stderr.contains("Usage: weir"));
+    weir(2, &["plugin", "inspect"]);
+}
+
+#[test]
+fn with_json_an_error_is_one_line_of_json() {
+    let finished = weir(2, &["plugin", "inspect", "/nonexistent.wasm", "--json"]);
+    assert_eq!(finished.stderr.lines().count(), 1);
+    let error = json(&finished.stderr);
+    assert_eq!(error["error"], "cannot read `/nonexistent.wasm`");
+    assert_eq!(error["exit-code"], 2);
+    let error = json(&weir(2, &["plugim", "--json"]).stderr);
+    assert!(
+        error["error"]
+            .as_str()
+            .unwrap()
+            .starts_with("unrecognized subcommand 'plugim'")
+    );
+}
+
+#[test]
+fn an_error_is_printed_with_its_cause_on_a_line_of_its_own() {
+    let finished = weir(2, &["plugin", "inspect", "/nonexistent.wasm"]);
+    assert_eq!(
+        finished.stderr,
+        "error: cannot read `/nonexistent.wasm`\n  cause: No such file or directory (os error 2)\n"
+    );
+}
+
+#[test]
+fn a_log_level_that_is_none_is_wrong_usage() {
+    let finished = weir(2, &["metrics", "--log-level", "weir=loud"]);
+    assert!(
+        finished
+            .stderr
+            .starts_with("error: cannot read log level `weir=loud`\n")
+    );
+    assert!(
+        finished
+            .stderr
+            .contains("\n\nhint: give `error`, `warn`, `info`")
+    );
+}
+
+#[test]
+fn every_shell_gets_completions() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = weir(0, &["completions", shell]).stdout;
+        assert!(script.contains("inspect"), "{shell}: {script}");
+    }
+}
+
+#[test]
+fn a_plugin_is_described_by_its_contract_imports_size_and_digest() {
+    let file = guest("echo");
+    let file = file.to_str().unwrap();
+    let text = weir(0, &["plugin", "inspect", file]).stdout;
+    assert!(
+        text.starts_with("contract  weir:plugin/operator@0.1.0\n"),
+        "{text}"
+    );
+    assert!(text.contains("\ngrants    none\n"), "{text}");
+    let bytes = std::fs::read(file).unwrap();
+    let digest = blake3::hash(&bytes).to_hex().to_string();
+    assert!(
+        text.contains(&format!("digest    blake3:{digest}\n")),
+        "{text}"
+    );
+    let described = json(&weir(0, &["plugin", "inspect", file, "--json"]).stdout);
+    assert_eq!(described["digest"], digest);
+    assert_eq!(described["size"], bytes.len());
+    assert_eq!(described["contract"], "weir:plugin/operator@0.1.0");
+    assert!(
+        weir(0, &["plugin", "inspect", file, "--wit"])
+            .stdout
+            .contains("export weir:plugin/handler")
+    );
+}
+
+#[test]
+fn a_file_that_is_no_plugin_is_refused_in_words() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("empty.wasm");
+    std::fs::write(&file, "").unwrap();
+    let finished = weir(1, &["plugin", "inspect", file.to_str().unwrap()]);
+    assert!(
+        finished.stderr.starts_with("error: cannot inspect `"),
+        "{}",
+        finished.stderr
+    );
+    assert!(
+        finished.stderr.contains("\n  cause: "),
+        "{}",
+        finished.stderr
+    );
+}
+
+#[test]
+fn the_reference_page_of_the_metrics_is_the_one_that_is_printed() {
+    let page = weir(0, &["metrics"]).stdout;
+    assert_file_holds(&repository().join("docs/metrics.md"), &page);
+    let rows = json(&weir(0, &["metrics", "--json"]).stdout);
+    assert!(page.contains(rows[0]["name"].as_str().unwrap()));
+}
