@@ -1,0 +1,143 @@
+use super::*;
+use serde::Deserialize;
+use std::cell::RefCell;
+use std::time::Duration;
+
+/// Does what the payload's first word says.
+#[derive(Debug)]
+struct Obedient(Config);
+
+#[derive(Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+struct Config {
+    suffix: String,
+}
+
+impl Operator for Obedient {
+    type Config = Config;
+
+    fn configure(config: Config) -> Result<Self, String> {
+        if config.suffix == "bad" {
+            Err("`suffix` is bad".into())
+        } else {
+            Ok(Self(config))
+        }
+    }
+
+    fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
+        match message.text()? {
+            "pass" => Ok(Outputs::pass()),
+            "drop" => Ok(Outputs::none()),
+            "retry" => Err(Error::retry_after(Duration::from_millis(5), "later")),
+            text => {
+                let number: i32 = text.parse()?;
+                Ok(Output::new(format!("{number}{}", self.0.suffix)).into())
+            }
+        }
+    }
+}
+
+fn outcomes(config: &str, payloads: &[&[u8]]) -> Result<Vec<Outcome>, String> {
+    let slot = RefCell::new(None::<Obedient>);
+    glue::configure(&slot, config)?;
+    let batch: Vec<_> = payloads
+        .iter()
+        .map(|payload| Message::new("a.b", *payload))
+        .collect();
+    Ok(glue::process(&slot, &batch))
+}
+
+#[test]
+fn each_message_has_its_outcome_in_the_order_of_the_batch() {
+    let outcomes = outcomes("null", &[b"pass", b"drop", b"retry", b"7", b"x", b"\xff"]).unwrap();
+    let after = Retry {
+        after_ms: Some(5),
+        reason: "later".into(),
+    };
+    assert_eq!(
+        outcomes,
+        [
+            Outcome::Emit(vec![Output::pass()]),
+            Outcome::Emit(vec![]),
+            Outcome::Retry(after),
+            Outcome::Emit(vec![Output::new("7")]),
+            Outcome::Reject("invalid digit found in string".into()),
+            Outcome::Reject(
+                "cannot read the payload as text: invalid utf-8 sequence of 1 bytes from index 0"
+                    .into()
+            ),
+        ]
+    );
+}
+
+#[test]
+fn the_configuration_is_typed_and_null_means_its_defaults() {
+    assert_eq!(config::read::<Config>("null"), Ok(Config::default()));
+    assert_eq!(
+        config::read::<Config>(r#"{"suffix":"!"}"#),
+        Ok(Config { suffix: "!".into() })
+    );
+    assert_eq!(config::read::<()>("null"), Ok(()));
+    assert_eq!(
+        config::read::<Config>(r#"{"sufix":"!"}"#),
+        Err("unknown field `sufix`, expected `suffix`".into())
+    );
+    assert_eq!(
+        outcomes(r#"{"suffix":"bad"}"#, &[]),
+        Err("`suffix` is bad".into())
+    );
+}
+
+#[test]
+fn a_payload_that_does_not_fit_is_rejected_with_the_place() {
+    let error = Message::new("a", "{\"suffix\":\n1}")
+        .json::<Config>()
+        .unwrap_err();
+    assert_eq!(
+        error,
+        Error::reject(
+            "cannot read the payload as JSON: \
+             invalid type: integer `1`, expected a string at line 2 column 1"
+        )
+    );
+}
+
+#[test]
+fn an_error_keeps_its_causes() {
+    #[derive(Debug)]
+    struct Outer(std::num::ParseIntError);
+    impl std::fmt::Display for Outer {
+        fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            formatter.write_str("no amount")
+        }
+    }
+    impl std::error::Error for Outer {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    let error: Error = Outer("x".parse::<i32>().unwrap_err()).into();
+    assert_eq!(
+        error,
+        Error::reject("no amount: invalid digit found in string")
+    );
+    assert_eq!(
+        "x".parse::<i32>().or_retry("wait"),
+        Err(Error::retry("wait: invalid digit found in string"))
+    );
+}
+
+#[test]
+fn an_output_takes_over_what_it_does_not_set() {
+    let message = Message::new("a.b", "x").with_header("Trace", "1");
+    assert_eq!(message.header("trace"), Some("1"));
+    assert_eq!(message.token(1), Some("b"));
+    let output = Output::json(&[1, 2])
+        .unwrap()
+        .subject("c")
+        .headers_of(&message)
+        .header("More", "2");
+    assert_eq!(output.payload.as_deref(), Some(b"[1,2]".as_slice()));
+    assert_eq!(output.headers.map(|headers| headers.len()), Some(2));
+    assert_eq!(output.key, None);
+}
