@@ -1,0 +1,77 @@
+//! Keeps the messages for which an expression is true, and drops the others.
+//!
+//! The expression is written in [CEL](https://cel.dev): no loops without end, no side effects, the
+//! same one that Kubernetes and Envoy use. This file is the plugin; `expression.rs` is what it does
+//! with CEL. Nothing of a kept message is copied.
+
+mod expression;
+mod json;
+mod matches;
+mod names;
+#[cfg(test)]
+mod tests;
+
+use expression::Expression;
+use weir_sdk::{Error, Message, Operator, Outputs, metrics};
+
+/// What stands under `config:`.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Config {
+    /// The expression.
+    when: String,
+    /// What becomes of a message for which it is neither true nor false: a field that is not
+    /// there, a payload that is not JSON.
+    #[serde(default)]
+    on_error: OnError,
+}
+
+#[derive(Clone, Copy, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum OnError {
+    /// Make it a dead letter, because nobody said that it may be lost.
+    #[default]
+    Reject,
+    /// Drop it like one for which the expression is false.
+    Drop,
+    /// Keep it like one for which the expression is true.
+    Keep,
+}
+
+struct Filter {
+    when: Expression,
+    on_error: OnError,
+}
+
+impl Operator for Filter {
+    type Config = Config;
+
+    fn configure(config: Config) -> Result<Self, String> {
+        let when = Expression::compile(&config.when).map_err(|error| format!("`when`: {error}"))?;
+        Ok(Self {
+            when,
+            on_error: config.on_error,
+        })
+    }
+
+    fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
+        let keep = match self.when.is_true_for(message) {
+            Ok(keep) => keep,
+            Err(error) => {
+                metrics::add("undecided", 1);
+                match self.on_error {
+                    OnError::Reject => return Err(Error::reject(error)),
+                    OnError::Drop => false,
+                    OnError::Keep => true,
+                }
+            }
+        };
+        Ok(if keep {
+            Outputs::pass()
+        } else {
+            Outputs::none()
+        })
+    }
+}
+
+weir_sdk::export!(Filter);
