@@ -1,0 +1,82 @@
+//! Changes JSON payloads with a [jq](https://jqlang.org/manual/) program.
+//!
+//! Each value that the program yields becomes a message: none drops the message, several split it.
+//! The program sees the payload as its input and the rest of the message as variables. jq itself is
+//! [jaq](https://gedenkt.at/jaq/manual/), in `program.rs`; `json.rs` writes what it yields.
+
+mod json;
+mod program;
+#[cfg(test)]
+mod tests;
+
+use program::Program;
+use weir_sdk::{Error, Message, Operator, Output, Outputs, metrics};
+
+/// What stands under `config:`.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Config {
+    /// The program.
+    query: String,
+    /// Write a value that is a string without quotes and escapes, as `jq -r` does.
+    #[serde(default)]
+    raw: bool,
+    /// What becomes of a message whose payload is not JSON, or on which the program fails.
+    #[serde(default)]
+    on_error: OnError,
+}
+
+#[derive(Clone, Copy, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum OnError {
+    /// Make it a dead letter, because nobody said that it may be lost.
+    #[default]
+    Reject,
+    /// Drop it.
+    Drop,
+    /// Pass it on as it came.
+    Pass,
+}
+
+struct Jq {
+    program: Program,
+    raw: bool,
+    on_error: OnError,
+}
+
+impl Operator for Jq {
+    type Config = Config;
+
+    fn configure(config: Config) -> Result<Self, String> {
+        let program =
+            Program::compile(&config.query).map_err(|error| format!("`query`: {error}"))?;
+        Ok(Self {
+            program,
+            raw: config.raw,
+            on_error: config.on_error,
+        })
+    }
+
+    fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
+        self.run(message).or_else(|error| {
+            metrics::add("failed", 1);
+            match self.on_error {
+                OnError::Reject => Err(Error::reject(error)),
+                OnError::Drop => Ok(Outputs::none()),
+                OnError::Pass => Ok(Outputs::pass()),
+            }
+        })
+    }
+}
+
+impl Jq {
+    /// All of the program's values, or none: what it yielded before it failed is not used.
+    fn run(&self, message: &Message) -> Result<Outputs, String> {
+        let values = self.program.run(message)?;
+        values
+            .map(|value| Ok(Output::new(json::write(&value?, self.raw)?)))
+            .collect()
+    }
+}
+
+weir_sdk::export!(Jq);
