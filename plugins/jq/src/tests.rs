@@ -110,6 +110,9 @@ fn a_mistake_in_the_program_is_found_before_any_message() {
         refusal(".a\n| $nope"),
         "`query`: line 2, column 3: unknown variable `$nope`"
     );
-    assert_eq!(refusal("{a: "), "`query`: line 1, column 5: expected closing brace");
+    assert_eq!(
+        refusal("{a: "),
+        "`query`: line 1, column 5: expected closing brace"
+    );
     assert_eq!(refusal(".a |"), "`query`: line 1, column 5: expected term");
 }

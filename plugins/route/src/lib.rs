@@ -1,0 +1,119 @@
+//! Gives each message a subject by what is in it.
+//!
+//! Either one template for all, or a table: the value that `by` finds chooses the template. What
+//! has no route becomes a dead letter unless `otherwise` says what to do with it. The payload is
+//! read only where a template asks for a field of it, and never copied.
+
+mod template;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use template::{Source, Template};
+use weir_sdk::{Error, Message, Operator, Output, Outputs, metrics};
+
+/// What stands under `config:`: `subject`, or `by` and `routes`.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Config {
+    /// The template of every message's subject.
+    subject: Option<String>,
+    /// Where the value stands that chooses: what a template has between braces.
+    by: Option<String>,
+    /// From a value to the template of the subject.
+    routes: Option<BTreeMap<String, String>>,
+    /// What becomes of a message without a route, or whose values make no subject.
+    #[serde(default)]
+    otherwise: Otherwise<String>,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Otherwise<T> {
+    /// Make it a dead letter, because nobody said that it may be lost.
+    #[default]
+    Reject,
+    /// Drop it.
+    Drop,
+    /// Pass it on with the subject that it has.
+    Keep,
+    /// Send it to this subject.
+    Subject(T),
+}
+
+struct Route {
+    rule: Rule,
+    otherwise: Otherwise<Template>,
+}
+
+enum Rule {
+    Always(Template),
+    By(Source, BTreeMap<String, Template>),
+}
+
+impl Operator for Route {
+    type Config = Config;
+
+    fn configure(config: Config) -> Result<Self, String> {
+        let parse = |name: &str, text: &str| {
+            Template::parse(text).map_err(|error| format!("`{name}`: {error}"))
+        };
+        let rule = match (config.subject, config.by, config.routes) {
+            (Some(subject), None, None) => Rule::Always(parse("subject", &subject)?),
+            (None, Some(by), Some(routes)) => {
+                let by = Source::parse(by.trim_start_matches('{').trim_end_matches('}'))
+                    .map_err(|error| format!("`by`: {error}"))?;
+                let routes = routes.into_iter().map(|(value, subject)| {
+                    let template = parse(&format!("routes.{value}"), &subject)?;
+                    Ok((value, template))
+                });
+                Rule::By(by, routes.collect::<Result<_, String>>()?)
+            }
+            _ => return Err("give either `subject`, or `by` and `routes`".into()),
+        };
+        let otherwise = match config.otherwise {
+            Otherwise::Reject => Otherwise::Reject,
+            Otherwise::Drop => Otherwise::Drop,
+            Otherwise::Keep => Otherwise::Keep,
+            Otherwise::Subject(subject) => {
+                Otherwise::Subject(parse("otherwise.subject", &subject)?)
+            }
+        };
+        Ok(Self { rule, otherwise })
+    }
+
+    fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
+        let mut fields = template::Fields::of(message);
+        let reason = match self.rule.subject(&mut fields) {
+            Ok(subject) => return Ok(Output::pass().subject(subject).into()),
+            Err(reason) => reason,
+        };
+        metrics::add("otherwise", 1);
+        match &self.otherwise {
+            Otherwise::Reject => Err(Error::reject(reason)),
+            Otherwise::Drop => Ok(Outputs::none()),
+            Otherwise::Keep => Ok(Outputs::pass()),
+            Otherwise::Subject(template) => {
+                let subject = template.render(&mut fields).map_err(Error::Reject)?;
+                Ok(Output::pass().subject(subject).into())
+            }
+        }
+    }
+}
+
+impl Rule {
+    fn subject(&self, fields: &mut template::Fields<'_>) -> Result<String, String> {
+        match self {
+            Self::Always(template) => template.render(fields),
+            Self::By(by, routes) => {
+                let value = by.value(fields)?;
+                let template = routes
+                    .get(value.as_ref())
+                    .ok_or_else(|| format!("there is no route for {by} = `{value}`"))?;
+                template.render(fields)
+            }
+        }
+    }
+}
+
+weir_sdk::export!(Route);

@@ -1,0 +1,125 @@
+//! Lets through the messages whose payload fits a [JSON Schema](https://json-schema.org).
+//!
+//! The others become dead letters that say which field is wrong and how. The schema stands in the
+//! pipeline file; references to other documents are refused, because a plugin has no network.
+//! Nothing of a message that fits is copied.
+
+#[cfg(test)]
+mod tests;
+
+use jsonschema::Validator;
+use serde_json::Value;
+use weir_sdk::{Error, Message, Operator, Outputs, metrics};
+
+/// Mistakes named in one reason; more do not help, and dead letters carry the reason as a header.
+const NAMED_MISTAKES: usize = 5;
+/// Characters of one mistake; the offending value is part of it.
+const MISTAKE_LENGTH: usize = 200;
+
+/// What stands under `config:`.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Config {
+    /// The schema: draft 2020-12 unless its `$schema` says otherwise.
+    schema: Value,
+    /// Check `format: email` and the like too, which the standard leaves open.
+    #[serde(default = "yes")]
+    formats: bool,
+    /// What becomes of a message that does not fit.
+    #[serde(default)]
+    on_invalid: OnInvalid,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Clone, Copy, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum OnInvalid {
+    /// Make it a dead letter, because nobody said that it may be lost.
+    #[default]
+    Reject,
+    /// Drop it.
+    Drop,
+}
+
+struct Validate {
+    validator: Validator,
+    on_invalid: OnInvalid,
+}
+
+impl Operator for Validate {
+    type Config = Config;
+
+    fn configure(config: Config) -> Result<Self, String> {
+        let validator = jsonschema::options()
+            .should_validate_formats(config.formats)
+            .should_ignore_unknown_formats(!config.formats)
+            .with_retriever(NoNetwork)
+            .build(&config.schema)
+            .map_err(|error| match error.instance_path().as_str() {
+                "" => format!("`schema`: {error}"),
+                path => format!("`schema` at {path}: {error}"),
+            })?;
+        Ok(Self {
+            validator,
+            on_invalid: config.on_invalid,
+        })
+    }
+
+    fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
+        let Err(reason) = self.check(&message.payload) else {
+            return Ok(Outputs::pass());
+        };
+        metrics::add("invalid", 1);
+        match self.on_invalid {
+            OnInvalid::Reject => Err(Error::reject(reason)),
+            OnInvalid::Drop => Ok(Outputs::none()),
+        }
+    }
+}
+
+/// Refuses references to other documents.
+struct NoNetwork;
+
+impl jsonschema::Retrieve for NoNetwork {
+    fn retrieve(
+        &self,
+        _: &jsonschema::Uri<String>,
+    ) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
+        Err("a plugin has no network: copy it into the schema, under `$defs`".into())
+    }
+}
+
+impl Validate {
+    fn check(&self, payload: &[u8]) -> Result<(), String> {
+        let payload = serde_json::from_slice(payload)
+            .map_err(|error| format!("the payload is not JSON: {error}"))?;
+        if self.validator.is_valid(&payload) {
+            return Ok(()); // several times as fast as looking for the mistakes
+        }
+        let mut mistakes = self.validator.iter_errors(&payload);
+        let mut reason = Vec::new();
+        for mistake in mistakes.by_ref().take(NAMED_MISTAKES) {
+            let path = mistake.instance_path().as_str();
+            let separator = if path.is_empty() { "" } else { ": " };
+            reason.push(shortened(format!("{path}{separator}{mistake}")));
+        }
+        match mistakes.count() {
+            0 => {}
+            more => reason.push(format!("and {more} more")),
+        }
+        Err(reason.join("; "))
+    }
+}
+
+fn shortened(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(MISTAKE_LENGTH) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+weir_sdk::export!(Validate);
