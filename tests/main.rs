@@ -15,5 +15,6 @@
 mod harness;
 
 mod cli;
+mod examples;
 mod isolation;
 mod plugins;

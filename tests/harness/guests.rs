@@ -21,6 +21,28 @@ pub fn plugin(name: &str) -> PathBuf {
     component(BUILT.get_or_init(|| build("plugins")), name)
 }
 
+/// The plugin of an example, by the name that the folder and the crate share. A workspace each.
+pub fn example(name: &str) -> PathBuf {
+    component(&build(&format!("examples/{name}/plugin")), name)
+}
+
+/// Runs the unit tests of a plugin, natively.
+pub fn unit_tests(folder: &Path) {
+    let target = repository().join("target/guests");
+    let mut cargo = cargo(folder);
+    // `--release` because what the macros are made of was compiled so for WebAssembly already.
+    cargo
+        .args(["test", "--release", "--target-dir"])
+        .arg(&target);
+    let output = cargo.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+}
+
 /// The root of the repository.
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
