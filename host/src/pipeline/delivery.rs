@@ -8,6 +8,9 @@ use crate::telemetry::metrics::PipelineMetrics;
 use async_nats::Subject;
 use std::sync::Arc;
 
+/// Where the server awaits what becomes of a delivery.
+pub type ReplyTo = Subject;
+
 /// The right and the duty to settle one delivery.
 #[must_use = "a ticket that is not redeemed is delivered again after ack-wait"]
 pub struct Ticket {

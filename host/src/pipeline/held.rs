@@ -3,18 +3,18 @@
 //! A lane may be busy in a plugin for longer than ack-wait; slow is not dead. So the supervisor
 //! sends in-progress for it, from a thread and over a connection of its own.
 
-use async_nats::Subject;
+use super::delivery::ReplyTo;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Deliveries in hand, by stream sequence. Shared by one lane and the supervisor.
 #[derive(Default)]
-pub struct Held(Mutex<HashMap<u64, (Subject, Instant)>>);
+pub struct Held(Mutex<HashMap<u64, (ReplyTo, Instant)>>);
 
 impl Held {
     /// Takes deliveries in; they count as seen by the server just now.
-    pub fn insert(&self, deliveries: impl Iterator<Item = (u64, Subject)>) {
+    pub fn insert(&self, deliveries: impl Iterator<Item = (u64, ReplyTo)>) {
         let now = Instant::now();
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         held.extend(deliveries.map(|(sequence, reply)| (sequence, (reply, now))));
@@ -29,7 +29,7 @@ impl Held {
     }
 
     /// Where in-progress must go now: what the server has not heard of for `age`.
-    pub fn due(&self, age: Duration) -> Vec<Subject> {
+    pub fn due(&self, age: Duration) -> Vec<ReplyTo> {
         let now = Instant::now();
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let due = held
