@@ -16,5 +16,6 @@ mod harness;
 
 mod cli;
 mod examples;
+mod house_rules;
 mod isolation;
 mod plugins;
