@@ -79,7 +79,7 @@ impl Misbehave {
             "sleep" => sleep(argument.parse().unwrap_or(3_600_000)),
             "alloc" => allocate(),
             "overflow" => overflow(1).into(),
-            "exit" => std::process::exit(3),
+            "exit" => exit(),
             // Answers over the limits.
             "flood" => Output::new(vec![b'x'; argument.parse().unwrap_or(32 << 20)]).into(),
             "flood-count" => vec![Output::pass(); argument.parse().unwrap_or(1_000_000)].into(),
@@ -191,6 +191,15 @@ fn allocate() -> ! {
     loop {
         hoard.push(black_box(vec![1_u8; 1 << 20]));
     }
+}
+
+/// Ends the process it takes itself for.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a guest that does this is what the test is about"
+)]
+fn exit() -> ! {
+    std::process::exit(3)
 }
 
 /// Runs out of stack.
