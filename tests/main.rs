@@ -15,6 +15,7 @@
 mod harness;
 
 mod cli;
+mod contract;
 mod examples;
 mod house_rules;
 mod isolation;

@@ -48,15 +48,54 @@ pub(super) fn form(bytes: &[u8]) -> Result<Form> {
         let action = "give the `.wasm` file that `weir plugin build` prints";
         return Err(report::hint(error, action));
     }
-    match rest.get(..MODULE.len()) {
-        Some(MODULE) => Ok(Form::Module),
-        Some(COMPONENT) => Ok(Form::Component),
+    let form = match rest.get(..MODULE.len()) {
+        Some(MODULE) => Form::Module,
+        Some(COMPONENT) => Form::Component,
         Some(_) => {
             let error = anyhow!("it is of a version of WebAssembly that this host does not know");
-            Err(report::hint(error, "build it for `wasm32-wasip2`"))
+            return Err(report::hint(error, "build it for `wasm32-wasip2`"));
         }
-        None => Err(truncated(anyhow!("it ends after {} bytes", bytes.len()))),
+        None => return Err(truncated(bytes.len())),
+    };
+    if ends_in_a_section(bytes) {
+        return Err(truncated(bytes.len()));
     }
+    Ok(form)
+}
+
+/// Whether the last section announces more bytes than there are. Sections are an identifier, a
+/// length in LEB128, and so many bytes, in modules and components alike.
+fn ends_in_a_section(bytes: &[u8]) -> bool {
+    let mut rest = bytes.get(MAGIC.len() + MODULE.len()..).unwrap_or_default();
+    while let Some((_, after)) = rest.split_first() {
+        let Some((length, contents)) = leb128(after) else {
+            return true;
+        };
+        let Some(next) = contents.get(length..) else {
+            return true;
+        };
+        rest = next;
+    }
+    false
+}
+
+/// An unsigned number of at most 32 bits, and what follows it.
+fn leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let mut value = 0;
+    for (position, byte) in bytes.iter().take(5).enumerate() {
+        value |= usize::from(byte & 0x7f) << (7 * position);
+        if byte & 0x80 == 0 {
+            return Some((value, bytes.get(position + 1..)?));
+        }
+    }
+    None
+}
+
+fn truncated(length: usize) -> anyhow::Error {
+    report::hint(
+        anyhow!("it is truncated: it ends within a section, after {length} bytes"),
+        "copy the file again, or build it again with `weir plugin build`",
+    )
 }
 
 /// Encodes a core module that carries the contract in a `component-type` section, as `cargo build
@@ -66,9 +105,8 @@ pub(super) fn form(bytes: &[u8]) -> Result<Form> {
 ///
 /// When it has no such section, imports what has no counterpart, or is damaged.
 pub(super) fn encode(module: &[u8]) -> Result<Vec<u8>> {
-    let (stripped, _) = wit_component::metadata::decode(module)
-        .map_err(truncated_if_short)
-        .context("cannot read its sections")?;
+    let (stripped, _) =
+        wit_component::metadata::decode(module).context("cannot read its sections")?;
     if stripped.is_none() {
         let error = anyhow!("it is a core module without a component-type section");
         return Err(report::hint(error, "build it with `weir plugin build`"));
@@ -83,20 +121,4 @@ pub(super) fn encode(module: &[u8]) -> Result<Vec<u8>> {
         })
         .and_then(|mut encoder| encoder.encode())
         .context("cannot make a component of the core module")
-}
-
-/// Adds a hint where an error of wasmparser says that bytes are missing.
-pub(super) fn truncated_if_short(error: anyhow::Error) -> anyhow::Error {
-    let short = error
-        .chain()
-        .any(|cause| cause.to_string().contains("unexpected end"));
-    if short { truncated(error) } else { error }
-}
-
-fn truncated(error: anyhow::Error) -> anyhow::Error {
-    let error = error.context("it is truncated");
-    report::hint(
-        error,
-        "copy the file again, or build it again with `weir plugin build`",
-    )
 }

@@ -38,7 +38,6 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection> {
         component::Form::Module => Some(component::encode(bytes)?),
     };
     let decoded = wit_component::decode(encoded.as_deref().unwrap_or(bytes))
-        .map_err(component::truncated_if_short)
         .context("cannot read the component's interfaces")?;
     let (resolve, world) = match &decoded {
         DecodedWasm::Component(resolve, world) => (resolve, resolve.worlds.get(*world)),

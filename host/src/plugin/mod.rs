@@ -24,6 +24,7 @@ pub use inspect::{Inspection, inspect};
 pub use worker::Worker;
 
 use crate::config::resolved::HeaderSelection;
+use crate::report::ResultExt;
 use crate::telemetry::metrics::OperatorMetrics;
 use anyhow::{Context, Result};
 use bindings::exports::weir::plugin::{configurable, handler};
@@ -113,7 +114,9 @@ impl Runtime {
     /// As [`Runtime::load`].
     pub fn load_bytes(&self, bytes: &[u8], origin: &str) -> Result<Arc<Plugin>> {
         let plugin = self.load_component(bytes, origin);
-        plugin.with_context(|| format!("cannot load plugin `{origin}`"))
+        plugin
+            .with_context(|| format!("cannot load plugin `{origin}`"))
+            .usage()
     }
 
     fn load_component(&self, bytes: &[u8], origin: &str) -> Result<Arc<Plugin>> {
@@ -158,9 +161,7 @@ impl Runtime {
             component::Form::Component => Component::from_binary(engine, bytes),
             component::Form::Module => Component::from_binary(engine, &component::encode(bytes)?),
         };
-        let component = component
-            .map_err(|error| component::truncated_if_short(foreign(error)))
-            .context("cannot compile it")?;
+        let component = component.map_err(foreign).context("cannot compile it")?;
         if let Some(cache) = cache {
             if let Err(error) = cache.put(&key, &component) {
                 tracing::warn!("the compiled plugin is not cached: {error:#}");
