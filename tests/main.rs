@@ -14,6 +14,7 @@
 
 mod harness;
 
+mod cache;
 mod cli;
 mod contract;
 mod examples;

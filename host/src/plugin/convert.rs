@@ -85,3 +85,12 @@ fn output(output: types::Output) -> Output {
         key: output.key.map(ByteString::from),
     }
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test says what it expects by failing"
+)]
+mod tests;

@@ -57,6 +57,45 @@ pub(super) enum Which {
     Stderr,
 }
 
+/// The line that a stream has begun and not ended.
+#[derive(Default)]
+struct Line(Vec<u8>);
+
+impl Line {
+    /// Takes bytes as they come, and hands out each line that they end, without its end. Empty lines
+    /// are left out.
+    fn take(&mut self, mut bytes: &[u8], mut emit: impl FnMut(&[u8])) {
+        while !bytes.is_empty() {
+            let room = LINE.saturating_sub(self.0.len()).min(bytes.len());
+            let (head, rest) = bytes.split_at(room);
+            match head.iter().position(|&byte| byte == b'\n') {
+                Some(end) => {
+                    let (head, rest) = bytes.split_at(end);
+                    self.0.extend_from_slice(head);
+                    self.end(&mut emit);
+                    bytes = rest.get(1..).unwrap_or_default();
+                }
+                None => {
+                    self.0.extend_from_slice(head);
+                    if self.0.len() >= LINE {
+                        self.end(&mut emit);
+                    }
+                    bytes = rest;
+                }
+            }
+        }
+    }
+
+    /// Hands out what there is.
+    fn end(&mut self, emit: impl FnOnce(&[u8])) {
+        let line = self.0.strip_suffix(b"\r").unwrap_or(&self.0);
+        if !line.is_empty() {
+            emit(line);
+        }
+        self.0.clear();
+    }
+}
+
 /// One stream of one instance, for the instance's WASI context.
 #[derive(Clone)]
 pub(super) struct Stdio {
@@ -64,8 +103,7 @@ pub(super) struct Stdio {
     journal: Arc<Journal>,
     /// Kept for stderr only.
     tail: Tail,
-    /// The line begun and not ended.
-    line: Arc<Mutex<Vec<u8>>>,
+    line: Arc<Mutex<Line>>,
 }
 
 impl Stdio {
@@ -78,29 +116,12 @@ impl Stdio {
         }
     }
 
-    fn take(&self, mut bytes: &[u8]) {
+    fn take(&self, bytes: &[u8]) {
         if self.which == Which::Stderr {
             self.tail.extend(bytes);
         }
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        while !bytes.is_empty() {
-            let room = LINE.saturating_sub(line.len()).min(bytes.len());
-            let (head, rest) = bytes.split_at(room);
-            if let Some(end) = head.iter().position(|&byte| byte == b'\n') {
-                let (head, rest) = bytes.split_at(end);
-                line.extend_from_slice(head);
-                self.emit(&line);
-                line.clear();
-                bytes = rest.get(1..).unwrap_or_default();
-            } else {
-                line.extend_from_slice(head);
-                if line.len() >= LINE {
-                    self.emit(&line);
-                    line.clear();
-                }
-                bytes = rest;
-            }
-        }
+        line.take(bytes, |line| self.emit(line));
     }
 
     fn emit(&self, line: &[u8]) {
@@ -108,10 +129,7 @@ impl Stdio {
             Which::Stdout => tracing::Level::INFO,
             Which::Stderr => tracing::Level::WARN,
         };
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if !line.is_empty() {
-            self.journal.write(level, || String::from_utf8_lossy(line));
-        }
+        self.journal.write(level, || String::from_utf8_lossy(line));
     }
 }
 
@@ -119,9 +137,8 @@ impl Drop for Stdio {
     /// The last line of an instance may have no end.
     fn drop(&mut self) {
         if Arc::strong_count(&self.line) == 1 {
-            let line =
-                std::mem::take(&mut *self.line.lock().unwrap_or_else(PoisonError::into_inner));
-            self.emit(&line);
+            let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+            line.end(|line| self.emit(line));
         }
     }
 }
@@ -162,3 +179,6 @@ impl OutputStream for Stdio {
         Ok(PERMIT)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -154,3 +154,10 @@ impl Host for State {
         enabled(convert(level))
     }
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a test says what it expects by failing"
+)]
+mod tests;
