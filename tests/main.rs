@@ -16,6 +16,7 @@ mod harness;
 
 mod cache;
 mod cli;
+mod config;
 mod contract;
 mod examples;
 mod house_rules;

@@ -1,12 +1,42 @@
 //! The configuration room: from the YAML that a person wrote to settings that cannot be invalid.
 //!
-//! Pure and synchronous: it reads files and an environment handed to it, and knows neither NATS
-//! nor wasmtime.
+//! Pure and synchronous: it reads the files it is given and an environment that is handed to it, and
+//! knows neither NATS nor wasmtime. A file passes through it in this order:
+//!
+//! | file | from | to |
+//! |---|---|---|
+//! | `load` | paths | the steps below, for each file and document |
+//! | `tree` | YAML text | a tree in which every value has a place; `interpolate` replaces `${NAME}` |
+//! | `shape` | the tree | findings against the JSON Schema of `model`, and what is sound |
+//! | `model` | what is sound | the text of a person, typed, with defaults |
+//! | `resolve` | the model | [`resolved::Pipeline`], every value compiled and checked |
+//! | `lint` | resolved sections | findings about values that do not go together |
+//!
+//! No step stops at its first finding, so that a person sees all of them at once.
 
+mod at;
 mod event_time;
+mod findings;
+mod interpolate;
+mod lint;
+mod load;
+pub mod model;
 mod pointer;
+mod reference;
+mod resolve;
 pub mod resolved;
+mod schema;
+mod shape;
 mod subject;
+mod suggest;
+mod syntax;
 pub mod template;
+mod tree;
+pub mod units;
 
+pub use findings::{Finding, Findings, Place};
+pub use interpolate::Environment;
+pub use load::{load, load_unbuilt};
 pub use pointer::Pointer;
+pub use reference::reference;
+pub use schema::schema;

@@ -203,6 +203,8 @@ pub struct Sink {
     pub stream: Option<String>,
     /// Create the stream when it is missing.
     pub create: Option<StreamSettings>,
+    /// Results may land on subjects that the pipeline reads itself.
+    pub allow_own_source: bool,
 }
 
 /// Where dead letters go.
@@ -210,6 +212,8 @@ pub struct Sink {
 pub struct DeadLetter {
     /// A literal subject.
     pub subject: String,
+    /// The stream that is expected to capture them; found by subject when `None`.
     pub stream: Option<String>,
+    /// Create the stream when it is missing.
     pub create: Option<StreamSettings>,
 }

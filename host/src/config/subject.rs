@@ -125,7 +125,7 @@ impl fmt::Display for SubjectFilter {
 pub fn check_subject(subject: &str) -> Result<(), String> {
     check_tokens(subject)?;
     if subject.split('.').any(|token| matches!(token, "*" | ">")) {
-        return Err("a message is published on one subject, not on a wildcard".to_owned());
+        return Err("a wildcard stands for many subjects, and one is needed".to_owned());
     }
     let first = subject.split('.').next().unwrap_or_default();
     if SERVER_TOKENS.contains(&first) {

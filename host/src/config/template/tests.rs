@@ -94,7 +94,7 @@ fn a_malformed_template_is_refused() {
         ("a..{key}", "a subject cannot have an empty token"),
         (
             "a.>",
-            "a message is published on one subject, not on a wildcard",
+            "a wildcard stands for many subjects, and one is needed",
         ),
         ("$JS.API.x", "subjects under `$JS` belong to the server"),
         (

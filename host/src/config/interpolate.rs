@@ -1,0 +1,155 @@
+//! `${NAME}` and `${NAME:-default}` in scalars, from the environment.
+//!
+//! `$${` is a literal `${`; a `$` that no brace follows means nothing. There is no nesting: a
+//! default is taken as it stands. The environment is handed in, so that a test needs no process.
+
+use std::borrow::Cow;
+
+/// What a variable holds, if it is set.
+pub type Environment<'e> = dyn Fn(&str) -> Option<String> + 'e;
+
+/// Replaces every reference in `text`. Borrowed when there is none.
+///
+/// # Errors
+///
+/// All that is wrong with the references, each as a message and a hint.
+pub(super) fn interpolate<'t>(
+    text: &'t str,
+    environment: &Environment<'_>,
+) -> Result<Cow<'t, str>, Vec<(String, String)>> {
+    if !text.contains("${") {
+        return Ok(Cow::Borrowed(text));
+    }
+    let mut done = String::with_capacity(text.len());
+    let mut wrong = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        if let Some(before) = before.strip_suffix('$') {
+            done.push_str(before);
+            done.push_str("${");
+            rest = after;
+            continue;
+        }
+        done.push_str(before);
+        let Some((reference, after)) = after.split_once('}') else {
+            wrong.push((
+                format!("the reference `${{{}` is not closed", first_line(after)),
+                "close it with `}`, or write `$${` for a literal `${`".to_owned(),
+            ));
+            return Err(wrong);
+        };
+        match resolve(reference, environment) {
+            Ok(value) => done.push_str(&value),
+            Err(finding) => wrong.push(finding),
+        }
+        rest = after;
+    }
+    done.push_str(rest);
+    if wrong.is_empty() {
+        Ok(Cow::Owned(done))
+    } else {
+        Err(wrong)
+    }
+}
+
+fn resolve(reference: &str, environment: &Environment<'_>) -> Result<String, (String, String)> {
+    let (name, default) = match reference.split_once(":-") {
+        Some((name, default)) => (name, Some(default)),
+        None => (reference, None),
+    };
+    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !is_name {
+        return Err((
+            format!(
+                "`${{{}}}` does not name an environment variable",
+                first_line(reference)
+            ),
+            "write `${NAME}` or `${NAME:-default}`, or `$${` for a literal `${`".to_owned(),
+        ));
+    }
+    // As in a shell, `:-` also stands in for a variable that is set to nothing.
+    match (environment(name), default) {
+        (Some(value), None) => Ok(value),
+        (Some(value), Some(_)) if !value.is_empty() => Ok(value),
+        (_, Some(default)) => Ok(default.to_owned()),
+        (None, None) => Err((
+            format!("the environment variable `{name}` is not set"),
+            format!("set it, or give a default: `${{{name}:-...}}`"),
+        )),
+    }
+}
+
+/// Enough of a text to recognise it by.
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn environment(name: &str) -> Option<String> {
+        match name {
+            "SHOP" => Some("seven".to_owned()),
+            "EMPTY" => Some(String::new()),
+            "TRICK" => Some("${SHOP}".to_owned()),
+            _ => None,
+        }
+    }
+
+    fn done(text: &str) -> Result<String, Vec<String>> {
+        interpolate(text, &environment)
+            .map(Cow::into_owned)
+            .map_err(|wrong| wrong.into_iter().map(|(message, _)| message).collect())
+    }
+
+    fn ok(text: &str) -> Result<String, Vec<String>> {
+        Ok(text.to_owned())
+    }
+
+    #[test]
+    fn references_are_replaced_by_what_the_environment_holds() {
+        assert_eq!(done("orders.${SHOP}.${SHOP}"), ok("orders.seven.seven"));
+        assert_eq!(done("${GONE:-two words}"), ok("two words"));
+        assert_eq!(done("${SHOP:-other}"), ok("seven"));
+        assert_eq!(done("[${EMPTY}]"), ok("[]"));
+        assert_eq!(done("${EMPTY:-x}"), ok("x"));
+        assert_eq!(done("${GONE:-}"), ok(""));
+    }
+
+    #[test]
+    fn an_escape_stays_and_a_value_is_not_read_again() {
+        assert_eq!(done("a $${SHOP} b"), ok("a ${SHOP} b"));
+        assert_eq!(done("$SHOP $ {SHOP} $$"), ok("$SHOP $ {SHOP} $$"));
+        assert_eq!(done("${TRICK}"), ok("${SHOP}"));
+    }
+
+    #[test]
+    fn every_wrong_reference_is_found() {
+        assert_eq!(
+            done("${GONE} ${not a name} ${LOST} ${"),
+            Err(vec![
+                "the environment variable `GONE` is not set".to_owned(),
+                "`${not a name}` does not name an environment variable".to_owned(),
+                "the environment variable `LOST` is not set".to_owned(),
+                "the reference `${` is not closed".to_owned(),
+            ])
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn text_without_references_is_unchanged(text in "[^{]*") {
+            prop_assert_eq!(done(&text), Ok(text));
+        }
+
+        #[test]
+        fn escaping_every_reference_gives_the_text_back(text in "[a-z$ ]{0,4}(\\$\\{[A-Z]{1,3}\\}[a-z ]{0,3}){0,3}") {
+            let escaped = text.replace("${", "$${");
+            prop_assume!(!text.contains("$${"));
+            prop_assert_eq!(done(&escaped), Ok(text));
+        }
+    }
+}

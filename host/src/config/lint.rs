@@ -1,0 +1,244 @@
+//! Rules that look at several values at once.
+//!
+//! Each catches a configuration that is well formed and cannot work, or that works until the day it
+//! loses or repeats messages. What a single value must be is settled in `resolve/`; what only a
+//! server knows is checked when the host starts.
+
+use super::at::At;
+use super::model;
+use super::resolve::Context;
+use super::resolved::{Bounds, DeadLetter, Sink, Source, StreamSettings};
+use super::subject::SubjectFilter;
+use super::template::KeyRule;
+
+/// An order is kept by one lane, and keyed order needs keys.
+pub(super) fn ordering(model: &model::Pipeline, at: &At<'_>, context: &mut Context<'_>) {
+    let (order, lanes, key) = (at.field("order"), at.field("lanes"), at.field("key"));
+    let word = match model.order {
+        model::Order::None => return,
+        model::Order::Key => "key",
+        model::Order::Stream => "stream",
+    };
+    if model.lanes > 1 {
+        context.findings.add_hint(
+            lanes.place(),
+            format!(
+                "`order: {word}` is kept by one lane, and there are {}",
+                model.lanes
+            ),
+            "remove `lanes`, or write `order: none`",
+        );
+    }
+    if model.order == model::Order::Key && !key.is_given() {
+        context.findings.add_hint(
+            order.place(),
+            "`order: key` needs a rule that says what the key is",
+            "add `key: \"{subject[1]}\"`, for example",
+        );
+    }
+}
+
+/// A full batch fits into what may be in flight, or no batch would ever be full.
+pub(super) fn bounds(
+    batch: Option<Bounds>,
+    in_flight: Option<Bounds>,
+    at: &At<'_>,
+    context: &mut Context<'_>,
+) {
+    let (Some(batch), Some(in_flight)) = (batch, in_flight) else {
+        return;
+    };
+    for (field, fits) in [
+        ("max-messages", batch.messages <= in_flight.messages),
+        ("max-bytes", batch.bytes <= in_flight.bytes),
+    ] {
+        if !fits {
+            let room = at.field("in-flight").field(field);
+            let at = if room.is_given() {
+                room
+            } else {
+                at.field("batch").field(field)
+            };
+            let message = format!("`in-flight.{field}` must not be less than `batch.{field}`");
+            context.findings.add(at.place(), message);
+        }
+    }
+}
+
+/// A key that is a subject's token is there in some message at least.
+pub(super) fn key(key: Option<&KeyRule>, source: &Source, at: &At<'_>, context: &mut Context<'_>) {
+    let Some(token) = key.and_then(KeyRule::highest_token) else {
+        return;
+    };
+    let longest: Option<Vec<usize>> = known_subjects(source)
+        .iter()
+        .map(SubjectFilter::max_tokens)
+        .collect();
+    let Some(longest) = longest.and_then(|counts| counts.into_iter().max()) else {
+        return;
+    };
+    if token >= longest {
+        context.findings.add_hint(
+            at.field("key").place(),
+            format!("`key`: no subject of the source has a token {token}"),
+            format!("tokens count from 0; the last one is {}", longest - 1),
+        );
+    }
+}
+
+/// An operator's own filter lets something through.
+pub(super) fn operators(
+    models: &[model::Operator],
+    source: &Source,
+    at: &At<'_>,
+    context: &mut Context<'_>,
+) {
+    let known = known_subjects(source);
+    if known.is_empty() {
+        return;
+    }
+    let at = at.field("operators");
+    for (index, model) in models.iter().enumerate() {
+        for (number, text) in model.subjects.iter().enumerate() {
+            let Ok(filter) = SubjectFilter::parse(text) else {
+                continue;
+            };
+            if !known.iter().any(|known| known.overlaps(&filter)) {
+                let at = at.item(index).field("subjects").item(number);
+                let message = format!("`{}`: the source has no subject `{filter}`", at.path());
+                context.findings.add(at.place(), message);
+            }
+        }
+    }
+}
+
+/// Nothing that the pipeline publishes comes back to it.
+pub(super) fn loops(
+    sink: Option<&Sink>,
+    dead_letter: Option<&DeadLetter>,
+    source: &Source,
+    at: &At<'_>,
+    context: &mut Context<'_>,
+) {
+    let known = known_subjects(source);
+    if let Some(sink) = sink.filter(|sink| !sink.allow_own_source) {
+        // Of a stream whose subjects are not known this much is: the message came from it.
+        let blind = known.is_empty() && sink.subject.begins_with_subject();
+        let meets = known.iter().find(|filter| sink.subject.overlaps(filter));
+        let at = at.field("sink").field("subject");
+        let hint = "give results a subject of their own, such as `results.{subject}`";
+        let reads = match meets {
+            Some(filter) => format!("the pipeline reads `{filter}`"),
+            None if blind => format!("the pipeline reads all of `{}`", source.stream),
+            None => String::new(),
+        };
+        if !reads.is_empty() {
+            let message = if at.is_given() {
+                format!("`sink.subject`: results would come back, {reads}")
+            } else {
+                format!(
+                    "without `sink.subject` results keep their subject and would come back, {reads}"
+                )
+            };
+            context.findings.add_hint(at.place(), message, hint);
+        }
+    }
+    if let Some(dead) = dead_letter
+        && let Some(filter) = known.iter().find(|filter| filter.matches(&dead.subject))
+    {
+        let at = at.field("dead-letter").field("subject");
+        context.findings.add_hint(
+            at.place(),
+            format!(
+                "dead letters on `{}` would come back, the pipeline reads `{filter}`",
+                dead.subject
+            ),
+            "give dead letters a subject of their own, such as `dead.NAME`",
+        );
+    }
+}
+
+/// Streams that are to be created can stand side by side.
+pub(super) fn streams(
+    source: &Source,
+    sink: Option<&Sink>,
+    dead_letter: Option<&DeadLetter>,
+    at: &At<'_>,
+    context: &mut Context<'_>,
+) {
+    let source_stream = Some(source.stream.as_str());
+    let sink_stream = sink.and_then(|sink| sink.stream.as_deref());
+    let dead_stream = dead_letter.and_then(|dead| dead.stream.as_deref());
+    let created = [
+        ("source", source_stream, source.create.as_ref()),
+        (
+            "sink",
+            sink_stream,
+            sink.and_then(|sink| sink.create.as_ref()),
+        ),
+        (
+            "dead-letter",
+            dead_stream,
+            dead_letter.and_then(|dead| dead.create.as_ref()),
+        ),
+    ];
+    let mut before: Vec<(&str, Option<&str>, &StreamSettings)> = Vec::new();
+    for (section, stream, settings) in created {
+        let Some(settings) = settings else { continue };
+        let create = at.field(section).field("create");
+        for (other_section, other_stream, other) in &before {
+            let message = match (stream, other_stream) {
+                (Some(stream), Some(other_stream)) if stream == *other_stream => {
+                    if *other == settings {
+                        continue;
+                    }
+                    format!(
+                        "`{section}.create` and `{other_section}.create` differ and mean one \
+                         stream, `{stream}`"
+                    )
+                }
+                _ => match shared_subject(settings, other) {
+                    None => continue,
+                    Some((mine, theirs)) if mine == theirs => format!(
+                        "`{section}.create` and `{other_section}.create` would both capture `{mine}`"
+                    ),
+                    Some((mine, theirs)) => format!(
+                        "`{section}.create` would capture `{mine}`, and `{other_section}.create` \
+                         `{theirs}`"
+                    ),
+                },
+            };
+            let hint = "two streams cannot capture one subject; name one stream in both sections, \
+                        with the same settings, or subjects that do not overlap";
+            context.findings.add_hint(create.key_place(), message, hint);
+        }
+        before.push((section, stream, settings));
+    }
+}
+
+fn shared_subject<'s>(
+    left: &'s StreamSettings,
+    right: &'s StreamSettings,
+) -> Option<(&'s str, &'s str)> {
+    let pairs = left.subjects.iter().flat_map(|mine| {
+        right
+            .subjects
+            .iter()
+            .map(move |theirs| (mine.as_str(), theirs.as_str()))
+    });
+    pairs.into_iter().find(|(mine, theirs)| {
+        let filters = (SubjectFilter::parse(mine), SubjectFilter::parse(theirs));
+        matches!(filters, (Ok(mine), Ok(theirs)) if mine.overlaps(&theirs))
+    })
+}
+
+/// What is known of the subjects that the pipeline reads; empty when only the server knows.
+fn known_subjects(source: &Source) -> Vec<SubjectFilter> {
+    if !source.subjects.is_empty() {
+        return source.subjects.clone();
+    }
+    let created = source.create.iter().flat_map(|settings| &settings.subjects);
+    created
+        .filter_map(|text| SubjectFilter::parse(text).ok())
+        .collect()
+}

@@ -1,0 +1,67 @@
+//! The `nats:` section.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How to reach NATS. At most one kind of credentials: a file, an nkey, a user with a password, or a
+/// token.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Nats {
+    /// Addresses of servers of one cluster, `nats://` or `tls://`.
+    #[schemars(example = ["nats://a.example:4222", "nats://b.example:4222"])]
+    pub servers: Vec<String>,
+    /// One address, in place of `servers`.
+    #[schemars(example = &"nats://127.0.0.1:4222")]
+    pub url: Option<String>,
+    /// A `.creds` file with a JWT and its seed. A relative path starts at the folder of the file that
+    /// names it.
+    pub credentials: Option<String>,
+    /// A file with an nkey seed, or the seed itself, best as `${NAME}`.
+    pub nkey: Option<String>,
+    /// A user's name; needs `password`.
+    pub user: Option<String>,
+    /// Best written `${NAME}`, which takes it from the environment.
+    #[schemars(example = &"${NATS_PASSWORD}")]
+    pub password: Option<String>,
+    /// Best written `${NAME}`, which takes it from the environment.
+    #[schemars(example = &"${NATS_TOKEN}")]
+    pub token: Option<String>,
+    /// Encryption of the connection.
+    pub tls: Tls,
+    /// Where replies to this connection go, for accounts that limit what may be subscribed to.
+    pub inbox_prefix: String,
+}
+
+impl Default for Nats {
+    fn default() -> Self {
+        Self {
+            servers: vec!["nats://127.0.0.1:4222".to_owned()],
+            url: None,
+            credentials: None,
+            nkey: None,
+            user: None,
+            password: None,
+            token: None,
+            tls: Tls::default(),
+            inbox_prefix: "_INBOX".to_owned(),
+        }
+    }
+}
+
+/// Encryption of the connection. Relative paths start at the folder of the file that
+/// names them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Tls {
+    /// Refuse a server that does not offer TLS.
+    pub required: bool,
+    /// Begin with the TLS handshake, for servers with `handshake_first`.
+    pub first: bool,
+    /// A PEM file with roots of trust besides the system's.
+    pub ca: Option<String>,
+    /// A PEM file with the client's certificate; needs `key`.
+    pub cert: Option<String>,
+    /// A PEM file with the certificate's private key; needs `cert`.
+    pub key: Option<String>,
+}

@@ -1,0 +1,139 @@
+//! The `source:` section, and the settings of streams to create.
+
+use crate::config::units::{DurationText, SizeText};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What is read, and with which consumer.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[schemars(extend("required" = ["stream"]))]
+pub struct Source {
+    /// The name of the stream.
+    #[schemars(example = &"ORDERS")]
+    pub stream: Option<String>,
+    /// Subjects of the stream to read; `*` stands for one token, a final `>` for one or more. All
+    /// when empty. They must not overlap.
+    #[schemars(example = ["orders.>"])]
+    pub subjects: Vec<String>,
+    /// The name of the durable consumer, shared by every host that runs the pipeline. `weir-` and the
+    /// pipeline's name unless given.
+    pub consumer: Option<String>,
+    /// Where a consumer begins that does not exist yet: `all`, `new`, `{sequence: N}` or
+    /// `{time: "2026-01-31T00:00:00Z"}`.
+    pub start: Start,
+    /// How long JetStream waits for an ack before it delivers a message again. The host says that it
+    /// is still at work every third of it, so that slow is not dead.
+    pub ack_wait: DurationText,
+    /// The most messages that all hosts of the pipeline together may hold, those that wait for a
+    /// retry included.
+    #[schemars(range(min = 1))]
+    pub max_ack_pending: i64,
+    /// Create the stream when it is missing: `true`, or its settings.
+    pub create: Create,
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self {
+            stream: None,
+            subjects: Vec::new(),
+            consumer: None,
+            start: Start::Word(StartWord::All),
+            ack_wait: "30s".into(),
+            max_ack_pending: 16384,
+            create: Create::default(),
+        }
+    }
+}
+
+/// Where a new durable consumer begins.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Start {
+    /// One word.
+    Word(StartWord),
+    /// One place in the stream.
+    At(StartAt),
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum StartWord {
+    /// With the oldest message of the stream.
+    All,
+    /// With what comes after the consumer was created.
+    New,
+}
+
+/// One place in the stream: a sequence or a time.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct StartAt {
+    /// The sequence of the first message.
+    #[schemars(range(min = 1))]
+    pub sequence: Option<u64>,
+    /// RFC 3339; the first message that was stored then or later.
+    #[schemars(example = &"2026-01-31T00:00:00Z")]
+    pub time: Option<String>,
+}
+
+/// Whether to create a stream that is missing, and how.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Create {
+    /// With every default, or not at all.
+    Flag(bool),
+    /// With these settings.
+    Settings(StreamSettings),
+}
+
+impl Default for Create {
+    fn default() -> Self {
+        Self::Flag(false)
+    }
+}
+
+/// How a missing stream is created. A stream that exists is left as it is.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct StreamSettings {
+    /// What the stream captures. Derived from the section it stands in unless given.
+    pub subjects: Vec<String>,
+    /// On disk or in memory.
+    pub storage: Storage,
+    /// Servers that hold a copy.
+    #[schemars(range(min = 1, max = 5))]
+    pub replicas: usize,
+    /// Messages older than this are removed. Kept for ever unless given.
+    #[schemars(example = &"7d")]
+    pub max_age: Option<DurationText>,
+    /// The oldest messages are removed above this size. Without a bound unless given.
+    #[schemars(example = &"10GiB")]
+    pub max_bytes: Option<SizeText>,
+    /// How long the server remembers message ids. A repeat within it is dropped.
+    pub duplicate_window: DurationText,
+}
+
+impl Default for StreamSettings {
+    fn default() -> Self {
+        Self {
+            subjects: Vec::new(),
+            storage: Storage::File,
+            replicas: 1,
+            max_age: None,
+            max_bytes: None,
+            duplicate_window: "2m".into(),
+        }
+    }
+}
+
+/// Where a stream keeps its messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Storage {
+    /// On disk.
+    File,
+    /// In memory; gone with the server.
+    Memory,
+}

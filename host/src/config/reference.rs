@@ -1,0 +1,218 @@
+//! The reference page, made from the schema and so from the doc comments of `model.rs`.
+
+use super::schema::{branches, fields, has_type, shared, words};
+use serde_json::{Map, Value};
+use std::fmt::Write;
+
+const OPENING: &str = "\
+# Configuration
+
+<!-- Generated from host/src/config/model.rs by `weir config reference`. Do not edit; after a change \
+there, run `BLESS=1 cargo test config`. -->
+
+A pipeline is a YAML document. A file may hold several, separated by `---`, and `weir run` takes
+several files. Everything but `name` and `source.stream` has a default; `sink.subject` needs a value
+wherever results would otherwise be read again by the pipeline itself.
+
+```yaml
+name: rebates
+source:
+  stream: ORDERS
+  subjects: [\"orders.>\"]
+operators:
+  - name: price
+    plugin: rebates.wasm
+    config: { rate: 0.05 }
+sink:
+  subject: rebates.{subject[1]}
+dead-letter:
+  subject: dead.rebates
+```
+
+`weir check FILE...` prints all findings at once, each as `file:line:column`. `weir config schema`
+prints a JSON Schema; editors with the YAML language server take it from a first line
+`# yaml-language-server: $schema=pipeline.schema.json`.
+
+## Values
+
+- **duration**: `500ms`, `30s`, `1m 30s`, `2h`, `7d`.
+- **size**: `64MiB`, `500KB`, or a number of bytes.
+- **subject**: tokens separated by dots; in filters `*` stands for one token and a final `>` for one
+  or more.
+- **paths** that are relative start at the folder of the file that names them.
+- `${NAME}` in a value is replaced by the environment variable, `${NAME:-default}` by the default
+  where the variable is not set or empty. `$${` stands for a literal `${`. A value without quotes
+  is read as a number or a truth value after the replacement.
+- A key that is not in the tables below is refused.
+";
+
+/// The page `docs/configuration.md`.
+#[must_use]
+pub fn reference() -> String {
+    let mut page = OPENING.to_owned();
+    section(&mut page, "Pipeline", "", shared());
+    page
+}
+
+/// One table, and then those of the sections within.
+fn section(page: &mut String, title: &str, path: &str, schema: &Value) {
+    let Some(fields) = fields(schema) else { return };
+    let _ = writeln!(page, "\n## {title}\n");
+    if let Some(text) = description(schema) {
+        let _ = writeln!(page, "{text}\n");
+    }
+    if path.ends_with("create") && path != CREATE {
+        let _ = writeln!(
+            page,
+            "The settings are those of [`{CREATE}`](#{}).",
+            anchor(CREATE)
+        );
+        return;
+    }
+    let _ = writeln!(page, "| key | value | default | |\n|---|---|---|---|");
+    for (name, field) in fields {
+        let _ = writeln!(
+            page,
+            "| `{name}` | {} | {} | {} |",
+            cell(&kind(field)),
+            cell(&default(schema, name, field)),
+            cell(&explanation(path, name, field)),
+        );
+    }
+    for (name, field) in fields {
+        let inner = join(path, name);
+        section(page, &format!("`{inner}`"), &inner, field);
+        for item in branches(field)
+            .into_iter()
+            .filter_map(|branch| branch.get("items"))
+        {
+            section(page, &format!("`{inner}[]`"), &format!("{inner}[]"), item);
+        }
+    }
+}
+
+/// Where the settings of streams are explained; the other sections refer to it.
+const CREATE: &str = "source.create";
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
+}
+
+/// The anchor that renderers derive from a heading that is a code span.
+fn anchor(heading: &str) -> String {
+    heading
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
+        .collect()
+}
+
+/// What may be written, in words.
+fn kind(schema: &Value) -> String {
+    let mut kinds: Vec<String> = Vec::new();
+    for branch in branches(schema) {
+        let allowed = words(branch);
+        let kind = match branch.get("x-kind").and_then(Value::as_str) {
+            Some(kind) => kind.to_owned(),
+            None if !allowed.is_empty() => {
+                kinds.extend(allowed.iter().map(|word| format!("`{word}`")));
+                continue;
+            }
+            None if has_type(branch, "object") => "section".to_owned(),
+            None if has_type(branch, "array") => match branch.get("items") {
+                Some(item) if has_type(item, "object") => "list of sections".to_owned(),
+                _ => "list of texts".to_owned(),
+            },
+            None if has_type(branch, "integer") => "number".to_owned(),
+            None if has_type(branch, "boolean") => "`true`, `false`".to_owned(),
+            None if has_type(branch, "string") => "text".to_owned(),
+            None => "anything".to_owned(),
+        };
+        kinds.push(kind);
+    }
+    kinds.join(", ")
+}
+
+fn default(parent: &Value, name: &str, schema: &Value) -> String {
+    let required = branches(parent)
+        .into_iter()
+        .filter_map(|branch| branch.get("required")?.as_array())
+        .flatten()
+        .any(|required| required == name);
+    if required {
+        return "**required**".to_owned();
+    }
+    match schema.get("default") {
+        Some(Value::String(text)) => format!("`{text}`"),
+        Some(Value::Array(items)) if items.is_empty() => String::new(),
+        Some(value) => format!("`{value}`"),
+        None => String::new(),
+    }
+}
+
+/// The description, what each word means, and an example.
+fn explanation(path: &str, name: &str, schema: &Value) -> String {
+    let mut text = description(schema).unwrap_or_default().to_owned();
+    if is_section(schema) {
+        // Its own heading says the rest.
+        let first = text
+            .split_inclusive(". ")
+            .next()
+            .unwrap_or_default()
+            .trim_end()
+            .to_owned();
+        let inner = join(path, name);
+        let list = branches(schema)
+            .iter()
+            .any(|branch| has_type(branch, "array"));
+        let inner = if list { format!("{inner}[]") } else { inner };
+        return format!("{first} See [`{inner}`](#{}).", anchor(&inner))
+            .trim()
+            .to_owned();
+    }
+    for branch in branches(schema) {
+        if let ([word], Some(meaning)) = (words(branch).as_slice(), branch.get("description")) {
+            let meaning = meaning.as_str().unwrap_or_default();
+            let _ = write!(text, " `{word}`: {meaning}");
+        }
+    }
+    let examples = schema
+        .get("examples")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    let examples: Vec<String> = examples
+        .map(|example| match example {
+            Value::String(text) => format!("`{text}`"),
+            value => format!("`{value}`"),
+        })
+        .collect();
+    if !examples.is_empty() {
+        let _ = write!(text, " Example: {}.", examples.join(", "));
+    }
+    text.trim().to_owned()
+}
+
+fn is_section(schema: &Value) -> bool {
+    let is_object =
+        |schema: &Value| fields(schema).is_some_and(|fields: &Map<_, _>| !fields.is_empty());
+    is_object(schema)
+        || branches(schema)
+            .into_iter()
+            .filter_map(|branch| branch.get("items"))
+            .any(is_object)
+}
+
+fn description(schema: &Value) -> Option<&str> {
+    schema.get("description")?.as_str()
+}
+
+/// Text as it may stand in a table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+        .replace("\n\n", "<br>")
+        .replace('\n', " ")
+}

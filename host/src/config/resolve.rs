@@ -1,0 +1,198 @@
+//! From the model to settings that cannot be invalid, section by section.
+//!
+//! Every function reports what is wrong with its section and goes on; it returns `None` when
+//! something was. The rules that look at several sections at once stand in `lint.rs` and run on
+//! whatever could be resolved.
+
+mod connection;
+mod operators;
+mod outputs;
+mod source;
+mod streams;
+mod values;
+
+pub(super) use values::Context;
+
+use super::at::At;
+use super::event_time::EventTime;
+use super::lint;
+use super::model;
+use super::pointer::Pointer;
+use super::resolved::{Bounds, Order, Pipeline, Retry};
+use super::template::{KeyRule, check_header_name};
+
+/// What a pipeline claims for itself; no two of one process may claim the same.
+#[derive(Debug)]
+pub(super) struct Claims {
+    pub(super) name: Option<String>,
+    /// Servers, stream and durable consumer.
+    pub(super) consumer: Option<(Vec<String>, String, String)>,
+}
+
+/// One pipeline, and what it claims even if something else is wrong with it.
+pub(super) fn pipeline(
+    model: &model::Pipeline,
+    at: &At<'_>,
+    context: &mut Context<'_>,
+) -> (Option<Pipeline>, Claims) {
+    let name = context.identifier(model.name.as_deref(), &at.field("name"));
+    let nats = connection::nats(&model.nats, &at.field("nats"), context);
+    let source = source::source(&model.source, name.as_deref(), &at.field("source"), context);
+    let key = key(model, at, context);
+    let event_time = event_time(model, &at.field("event-time"), context);
+    let batch = bounds(
+        model.batch.max_messages,
+        &model.batch.max_bytes,
+        &at.field("batch"),
+        context,
+    );
+    let in_flight = bounds(
+        model.in_flight.max_messages,
+        &model.in_flight.max_bytes,
+        &at.field("in-flight"),
+        context,
+    );
+    let retry = retry(&model.retry, &at.field("retry"), context);
+    let operators = operators::operators(&model.operators, &at.field("operators"), context);
+    let sink = outputs::sink(&model.sink, &at.field("sink"), context);
+    let dead_letter = outputs::dead_letter(
+        &model.dead_letter,
+        name.as_deref(),
+        &at.field("dead-letter"),
+        context,
+    );
+    let drain = context.duration(&model.drain, &at.field("drain"));
+    let order = match model.order {
+        model::Order::None => Order::None,
+        model::Order::Key => Order::Key,
+        model::Order::Stream => Order::Stream,
+    };
+
+    lint::ordering(model, at, context);
+    lint::bounds(batch, in_flight, at, context);
+    if let Some(source) = &source {
+        lint::key(key.as_ref().and_then(Option::as_ref), source, at, context);
+        lint::operators(&model.operators, source, at, context);
+        let dead_letter = dead_letter.as_ref().and_then(Option::as_ref);
+        lint::loops(sink.as_ref(), dead_letter, source, at, context);
+        lint::streams(source, sink.as_ref(), dead_letter, at, context);
+    }
+
+    let claims = Claims {
+        name: name.clone(),
+        consumer: nats.as_ref().zip(source.as_ref()).map(|(nats, source)| {
+            let mut servers = nats.servers.clone();
+            servers.sort();
+            (servers, source.stream.clone(), source.consumer.clone())
+        }),
+    };
+    let file = context.file().to_owned();
+    let pipeline = (|| {
+        Some(Pipeline {
+            name: name?,
+            file,
+            nats: nats?,
+            source: source?,
+            key: key?,
+            event_time: event_time?,
+            order,
+            lanes: model.lanes,
+            batch: batch?,
+            in_flight: in_flight?,
+            retry: retry?,
+            operators: operators?,
+            sink: sink?,
+            dead_letter: dead_letter?,
+            drain: drain?,
+        })
+    })();
+    (pipeline, claims)
+}
+
+fn key(model: &model::Pipeline, at: &At<'_>, context: &mut Context<'_>) -> Option<Option<KeyRule>> {
+    let Some(text) = &model.key else {
+        return Some(None);
+    };
+    context
+        .parsed(KeyRule::parse(text), &at.field("key"))
+        .map(Some)
+}
+
+fn event_time(
+    model: &model::Pipeline,
+    at: &At<'_>,
+    context: &mut Context<'_>,
+) -> Option<Option<EventTime>> {
+    let Some(model) = &model.event_time else {
+        return Some(None);
+    };
+    let (header, payload) = (at.field("header"), at.field("payload"));
+    match (&model.header, &model.payload) {
+        (Some(name), None) => context
+            .parsed(check_header_name(name), &header)
+            .map(|()| Some(EventTime::Header(name.clone()))),
+        (None, Some(pointer)) => context
+            .parsed(Pointer::parse(pointer), &payload)
+            .map(|pointer| Some(EventTime::JsonPointer(pointer))),
+        _ => {
+            // Where one of them is of the wrong type, that has been said.
+            if header.is_given() == payload.is_given() {
+                context.findings.add_hint(
+                    at.key_place(),
+                    "`event-time` takes either `header` or `payload`",
+                    "write `event-time: {header: NAME}` or `event-time: {payload: /POINTER}`",
+                );
+            }
+            None
+        }
+    }
+}
+
+fn bounds(
+    messages: usize,
+    bytes: &super::units::SizeText,
+    at: &At<'_>,
+    context: &mut Context<'_>,
+) -> Option<Bounds> {
+    let at = at.field("max-bytes");
+    let bytes = context.size(bytes, &at)?;
+    if bytes == 0 {
+        context
+            .findings
+            .add(at.place(), format!("`{}` must be more than 0", at.path()));
+        return None;
+    }
+    Some(Bounds { messages, bytes })
+}
+
+fn retry(model: &model::Retry, at: &At<'_>, context: &mut Context<'_>) -> Option<Retry> {
+    let (initial_at, max_at) = (at.field("initial"), at.field("max"));
+    let initial = context.duration(&model.initial, &initial_at);
+    let max = context.duration(&model.max, &max_at);
+    let (initial, max) = (initial?, max?);
+    if initial.is_zero() {
+        context.findings.add_hint(
+            initial_at.place(),
+            "`retry.initial` must be more than 0",
+            "a retry without a delay spends all attempts at once",
+        );
+        return None;
+    }
+    if initial > max {
+        let at = if max_at.is_given() {
+            max_at
+        } else {
+            initial_at
+        };
+        context.findings.add(
+            at.place(),
+            "`retry.initial` must not be longer than `retry.max`",
+        );
+        return None;
+    }
+    Some(Retry {
+        max_attempts: model.max_attempts,
+        initial,
+        max,
+    })
+}

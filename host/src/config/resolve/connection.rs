@@ -1,0 +1,294 @@
+//! The `nats:` section. No finding quotes a secret.
+
+use super::values::Context;
+use crate::config::at::At;
+use crate::config::model;
+use crate::config::resolved::{Auth, Nats, Tls};
+use crate::config::subject::check_subject;
+
+const RELATIVE: &str = "a relative path starts at the folder of this file";
+
+pub(super) fn nats(model: &model::Nats, at: &At<'_>, context: &mut Context<'_>) -> Option<Nats> {
+    let servers = servers(model, at, context);
+    let auth = auth(model, at, context);
+    let tls = tls(&model.tls, &at.field("tls"), context);
+    let inbox_prefix = context.parsed(
+        check_subject(&model.inbox_prefix),
+        &at.field("inbox-prefix"),
+    );
+    let (servers, auth) = embedded(servers?, auth?, at, context)?;
+    inbox_prefix?;
+    Some(Nats {
+        servers,
+        auth,
+        tls: tls?,
+        inbox_prefix: model.inbox_prefix.clone(),
+    })
+}
+
+/// Takes credentials out of addresses, so that servers can be shown and logged.
+fn embedded(
+    servers: Vec<String>,
+    mut auth: Auth,
+    at: &At<'_>,
+    context: &mut Context<'_>,
+) -> Option<(Vec<String>, Auth)> {
+    let mut plain = Vec::with_capacity(servers.len());
+    for (index, server) in servers.into_iter().enumerate() {
+        let Some((credentials, address)) = split_credentials(&server) else {
+            plain.push(server);
+            continue;
+        };
+        if auth != Auth::None && auth != credentials {
+            let field = at.field("url");
+            let at = if field.is_given() {
+                field
+            } else {
+                at.field("servers").item(index)
+            };
+            context.findings.add_hint(
+                at.place(),
+                format!("`{}` carries credentials, and there are others", at.path()),
+                "keep one kind, the same for every server",
+            );
+            return None;
+        }
+        auth = credentials;
+        plain.push(address);
+    }
+    Some((plain, auth))
+}
+
+/// `nats://user:password@host` or `nats://token@host` as credentials and address.
+fn split_credentials(server: &str) -> Option<(Auth, String)> {
+    let (scheme, rest) = server.split_once("://")?;
+    let (credentials, host) = rest.rsplit_once('@')?;
+    let auth = match credentials.split_once(':') {
+        Some((user, password)) => Auth::UserPassword {
+            user: percent_decoded(user),
+            password: percent_decoded(password),
+        },
+        None => Auth::Token(percent_decoded(credentials)),
+    };
+    Some((auth, format!("{scheme}://{host}")))
+}
+
+/// Text with `%40` and the like replaced, as addresses write what would end a part of them.
+fn percent_decoded(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let code = part
+            .get(..2)
+            .and_then(|code| u8::from_str_radix(code, 16).ok());
+        match (code, part.get(2..)) {
+            (Some(byte), Some(rest)) => {
+                bytes.push(byte);
+                bytes.extend_from_slice(rest.as_bytes());
+            }
+            _ => {
+                bytes.push(b'%');
+                bytes.extend_from_slice(part.as_bytes());
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}
+
+fn servers(model: &model::Nats, at: &At<'_>, context: &mut Context<'_>) -> Option<Vec<String>> {
+    let (url_at, servers_at) = (at.field("url"), at.field("servers"));
+    if url_at.is_given() && servers_at.is_given() {
+        let place = url_at.key_place().max(servers_at.key_place());
+        context.findings.add_hint(
+            place,
+            "`nats` takes either `url` or `servers`",
+            "keep `servers`",
+        );
+        return None;
+    }
+    if let Some(url) = &model.url {
+        return context
+            .parsed(check_address(url), &url_at)
+            .map(|()| vec![url.clone()]);
+    }
+    if model.servers.is_empty() {
+        context
+            .findings
+            .add(servers_at.place(), "`nats.servers` names no server");
+        return None;
+    }
+    let mut sound = true;
+    for (index, server) in model.servers.iter().enumerate() {
+        let at = servers_at.item(index);
+        sound &= at.is_text(server) && context.parsed(check_address(server), &at).is_some();
+    }
+    sound.then(|| model.servers.clone())
+}
+
+/// `nats://host:port`, `tls://user:password@host` and the like. Never quotes what precedes an `@`.
+fn check_address(text: &str) -> Result<(), String> {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Err("an address begins with `nats://` or `tls://`".to_owned());
+    };
+    if !matches!(scheme, "nats" | "tls") {
+        return Err(format!(
+            "`{scheme}://` is not spoken here; use `nats://` or `tls://`"
+        ));
+    }
+    let host = rest
+        .rsplit_once('@')
+        .map_or(rest, |(_, host)| host)
+        .trim_end_matches('/');
+    let (host, port) = match host.rsplit_once(':') {
+        // The colons of an IPv6 address stand in brackets.
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (host, None),
+    };
+    if host.is_empty() {
+        return Err("the address names no host".to_owned());
+    }
+    if host.contains(|c: char| c.is_whitespace() || matches!(c, '/' | ',' | '?' | '#')) {
+        return Err(format!("`{host}` is not a host"));
+    }
+    match port {
+        Some(port) if !port.parse::<u16>().is_ok_and(|port| port > 0) => {
+            Err(format!("`{port}` is not a port"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn auth(model: &model::Nats, at: &At<'_>, context: &mut Context<'_>) -> Option<Auth> {
+    let given: Vec<_> = ["credentials", "nkey", "user", "token"]
+        .into_iter()
+        .filter(|kind| at.field(kind).is_given())
+        .collect();
+    if let [first, .., last] = given.as_slice() {
+        let place = at.field(last).key_place().max(at.field(first).key_place());
+        let kinds: Vec<_> = given.iter().map(|kind| format!("`{kind}`")).collect();
+        context.findings.add_hint(
+            place,
+            format!(
+                "`nats` takes one kind of credentials, not {}",
+                kinds.join(" and ")
+            ),
+            "keep one of them",
+        );
+        return None;
+    }
+    let (user, password) = (at.field("user"), at.field("password"));
+    if user.is_given() != password.is_given() {
+        let (there, missing) = if user.is_given() {
+            (user, "password")
+        } else {
+            (password, "user")
+        };
+        let message = format!("`{}` needs `nats.{missing}`", there.path());
+        context.findings.add(there.key_place(), message);
+        return None;
+    }
+    if let Some(file) = &model.credentials {
+        return context
+            .existing_file(file, RELATIVE, &at.field("credentials"))
+            .map(Auth::CredentialsFile);
+    }
+    if let Some(nkey) = &model.nkey {
+        return seed(nkey, &at.field("nkey"), context).map(Auth::NkeySeed);
+    }
+    match (&model.user, &model.password, &model.token) {
+        (Some(user), Some(password), _) => Some(Auth::UserPassword {
+            user: user.clone(),
+            password: password.clone(),
+        }),
+        (_, _, Some(token)) => Some(Auth::Token(token.clone())),
+        // Given and of the wrong type, which has been said.
+        _ if !given.is_empty() => None,
+        _ => Some(Auth::None),
+    }
+}
+
+/// A seed as it stands, or the seed in a file, which may hold comments besides it.
+fn seed(text: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<String> {
+    if is_seed(text) {
+        return Some(text.to_owned());
+    }
+    let Ok(content) = std::fs::read_to_string(context.path(text)) else {
+        context.findings.add_hint(
+            at.place(),
+            "`nats.nkey` is neither a seed nor a file that can be read",
+            "a seed begins with `SU` and has 58 characters; a relative path starts at the folder of this file",
+        );
+        return None;
+    };
+    let found = content.lines().map(str::trim).find(|line| is_seed(line));
+    if found.is_none() {
+        context.findings.add_hint(
+            at.place(),
+            format!("`nats.nkey`: there is no user's seed in `{text}`"),
+            "a seed begins with `SU` and has 58 characters",
+        );
+    }
+    found.map(ToOwned::to_owned)
+}
+
+/// The outward form of a user's nkey seed. Whether it is a valid one, the connection finds out.
+fn is_seed(text: &str) -> bool {
+    text.len() == 58
+        && text.starts_with("SU")
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || (b'2'..=b'7').contains(&b))
+}
+
+fn tls(model: &model::Tls, at: &At<'_>, context: &mut Context<'_>) -> Option<Tls> {
+    let mut file = |text: &Option<String>, name: &str| match text {
+        None => Some(None),
+        Some(text) => context
+            .existing_file(text, RELATIVE, &at.field(name))
+            .map(Some),
+    };
+    let (ca, cert, key) = (
+        file(&model.ca, "ca"),
+        file(&model.cert, "cert"),
+        file(&model.key, "key"),
+    );
+    let (cert_at, key_at) = (at.field("cert"), at.field("key"));
+    if cert_at.is_given() != key_at.is_given() {
+        let (there, missing) = if cert_at.is_given() {
+            (cert_at, "key")
+        } else {
+            (key_at, "cert")
+        };
+        let message = format!("`{}` needs `nats.tls.{missing}`", there.path());
+        context.findings.add(there.key_place(), message);
+        return None;
+    }
+    Some(Tls {
+        required: model.required,
+        first: model.first,
+        ca: ca?,
+        identity: cert?.zip(key?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_in_an_address_are_taken_out_of_it() {
+        let auth = Auth::UserPassword {
+            user: "a".to_owned(),
+            password: "p@s:s/100%".to_owned(),
+        };
+        assert_eq!(
+            split_credentials("nats://a:p%40s:s/100%@host:4222"),
+            Some((auth, "nats://host:4222".to_owned()))
+        );
+        assert_eq!(
+            split_credentials("tls://secret@[::1]"),
+            Some((Auth::Token("secret".to_owned()), "tls://[::1]".to_owned()))
+        );
+        assert_eq!(split_credentials("nats://host:4222"), None);
+    }
+}

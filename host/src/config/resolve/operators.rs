@@ -1,0 +1,164 @@
+//! The `operators:` list.
+
+use super::values::{Context, absolute};
+use crate::config::at::At;
+use crate::config::model::{self, HeadersWord};
+use crate::config::resolved::{HeaderSelection, Operator};
+use crate::config::template::check_header_name;
+use crate::plugin::limits::Limits;
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+/// The least memory of an instance. The stacks and the statics of a guest take up to 1 MiB before it
+/// has allocated anything.
+const LEAST_MEMORY: usize = 1 << 20;
+
+/// The most: what a 32-bit guest can address.
+const MOST_MEMORY: usize = 4 << 30;
+
+pub(super) fn operators(
+    models: &[model::Operator],
+    at: &At<'_>,
+    context: &mut Context<'_>,
+) -> Option<Vec<Operator>> {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut operators = Vec::with_capacity(models.len());
+    for (index, model) in models.iter().enumerate() {
+        let at = at.item(index);
+        let name = context.identifier(model.name.as_deref(), &at.field("name"));
+        let first = name
+            .as_ref()
+            .and_then(|name| seen.insert(name.clone(), index));
+        if let (Some(first), Some(name)) = (first, &name) {
+            let message =
+                format!("two operators are called `{name}`, the other is `operators[{first}]`");
+            context.findings.add(at.field("name").place(), message);
+        }
+        operators.push(operator(model, name, &at, context));
+    }
+    operators.into_iter().collect()
+}
+
+fn operator(
+    model: &model::Operator,
+    name: Option<String>,
+    at: &At<'_>,
+    context: &mut Context<'_>,
+) -> Option<Operator> {
+    let plugin = model
+        .plugin
+        .as_deref()
+        .and_then(|reference| plugin(reference, &at.field("plugin"), context));
+    let subjects = context.filters(&model.subjects, &at.field("subjects"));
+    let headers = headers(&model.headers, &at.field("headers"), context);
+    let limits = limits(&model.limits, &at.field("limits"), context);
+    Some(Operator {
+        name: name?,
+        plugin: plugin?,
+        // A plugin that takes settings by name is configured by none of them, too.
+        config: match &model.config {
+            serde_json::Value::Null => serde_json::Value::Object(serde_json::Map::new()),
+            config => config.clone(),
+        },
+        subjects: subjects?,
+        headers: headers?,
+        limits: limits?,
+    })
+}
+
+fn plugin(reference: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<PathBuf> {
+    if let Some((scheme, _)) = reference.split_once("://") {
+        let hint = "give the path of a `.wasm` file";
+        let message = match scheme {
+            "nats" => {
+                "plugins from an object store bucket (`nats://`) are not supported yet".to_owned()
+            }
+            "oci" => "plugins from a registry (`oci://`) are not supported yet".to_owned(),
+            other => format!("plugins cannot be loaded from `{other}://`"),
+        };
+        context
+            .findings
+            .add_hint(at.place(), format!("`{}`: {message}", at.path()), hint);
+        return None;
+    }
+    if reference.is_empty() {
+        return context.parsed(Err("a plugin's path cannot be empty".to_owned()), at);
+    }
+    if context.plugins_exist {
+        context.existing_file(
+            reference,
+            "build it with `weir plugin build`, or correct the path",
+            at,
+        )
+    } else {
+        absolute(&context.path(reference))
+    }
+}
+
+fn headers(
+    model: &model::Headers,
+    at: &At<'_>,
+    context: &mut Context<'_>,
+) -> Option<HeaderSelection> {
+    let names = match model {
+        model::Headers::Word(HeadersWord::None) => return Some(HeaderSelection::None),
+        model::Headers::Word(HeadersWord::All) => return Some(HeaderSelection::All),
+        model::Headers::Names(names) => names,
+    };
+    let mut sound = true;
+    for (index, name) in names.iter().enumerate() {
+        let at = at.item(index);
+        sound &= at.is_text(name) && context.parsed(check_header_name(name), &at).is_some();
+    }
+    sound.then(|| match names.as_slice() {
+        [] => HeaderSelection::None,
+        names => HeaderSelection::Named(names.to_vec()),
+    })
+}
+
+fn limits(model: &model::Limits, at: &At<'_>, context: &mut Context<'_>) -> Option<Limits> {
+    let memory_at = at.field("memory");
+    let memory = context.size(&model.memory, &memory_at).and_then(|memory| {
+        let range = if memory < LEAST_MEMORY {
+            Err("no guest starts in less than 1MiB".to_owned())
+        } else if memory > MOST_MEMORY {
+            Err("a guest cannot address more than 4GiB".to_owned())
+        } else {
+            Ok(memory)
+        };
+        context.parsed(range, &memory_at)
+    });
+    let deadline = context.positive_duration(&model.deadline, &at.field("deadline"));
+    let output_at = at.field("output");
+    let output = context.size(&model.output, &output_at).and_then(|output| {
+        let range = if output == 0 {
+            Err("no result fits into 0 bytes".to_owned())
+        } else {
+            Ok(output)
+        };
+        context.parsed(range, &output_at)
+    });
+    let recycle_at = at.field("recycle-memory");
+    let recycle = match &model.recycle_memory {
+        Some(text) => context.size(text, &recycle_at),
+        None => memory.map(|memory| memory / 4 * 3),
+    };
+    let (memory, recycle) = (memory?, recycle?);
+    if recycle > memory {
+        let message = format!(
+            "`{}` must not be more than `{}`",
+            recycle_at.path(),
+            memory_at.path()
+        );
+        context.findings.add(recycle_at.place(), message);
+        return None;
+    }
+    Some(Limits {
+        memory_bytes: memory,
+        deadline: deadline?,
+        output_bytes: output?,
+        handles: model.handles,
+        recycle_calls: model.recycle_calls,
+        recycle_bytes: recycle,
+    })
+}

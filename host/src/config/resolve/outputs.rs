@@ -1,0 +1,80 @@
+//! The `sink:` and `dead-letter:` sections.
+
+use super::streams::{Wanted, create};
+use super::values::Context;
+use crate::config::at::At;
+use crate::config::model;
+use crate::config::resolved::{DeadLetter, Sink};
+use crate::config::subject::SubjectFilter;
+use crate::config::template::{Template, check_subject};
+
+pub(super) fn sink(model: &model::Sink, at: &At<'_>, context: &mut Context<'_>) -> Option<Sink> {
+    let subject = context.parsed(Template::parse(&model.subject), &at.field("subject"));
+    let stream = stream(model.stream.as_deref(), at, context);
+    let create = subject.as_ref().and_then(|subject| {
+        let reach = subject.reach();
+        let wanted = Wanted {
+            subjects: reach.as_slice(),
+            partly: true,
+        };
+        create(&model.create, wanted, &at.field("create"), context)
+    });
+    Some(Sink {
+        subject: subject?,
+        stream: stream?,
+        create: create?,
+        allow_own_source: model.allow_own_source,
+    })
+}
+
+/// `Some(None)` when dead letters are off.
+pub(super) fn dead_letter(
+    model: &model::DeadLetter,
+    pipeline: Option<&str>,
+    at: &At<'_>,
+    context: &mut Context<'_>,
+) -> Option<Option<DeadLetter>> {
+    let model = match model {
+        model::DeadLetter::Word(model::Off::Off) => return Some(None),
+        model::DeadLetter::Settings(model) => model,
+    };
+    let subject = match &model.subject {
+        Some(subject) => literal(subject, &at.field("subject"), context),
+        None => pipeline.map(|pipeline| format!("weir.dead.{pipeline}")),
+    };
+    let stream = stream(model.stream.as_deref(), at, context);
+    let create = subject.as_deref().and_then(|subject| {
+        let filter = SubjectFilter::parse(subject).ok();
+        let wanted = Wanted {
+            subjects: filter.as_slice(),
+            partly: false,
+        };
+        create(&model.create, wanted, &at.field("create"), context)
+    });
+    Some(Some(DeadLetter {
+        subject: subject?,
+        stream: stream?,
+        create: create?,
+    }))
+}
+
+fn stream(model: Option<&str>, at: &At<'_>, context: &mut Context<'_>) -> Option<Option<String>> {
+    match model {
+        None => Some(None),
+        Some(stream) => context.server_name(stream, &at.field("stream")).map(Some),
+    }
+}
+
+fn literal(text: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<String> {
+    if text.contains(['{', '}']) {
+        context.findings.add_hint(
+            at.place(),
+            format!("`{}` takes no placeholders", at.path()),
+            "the message's own subject travels in the header `Weir-Subject`",
+        );
+        return None;
+    }
+    context
+        .parsed(check_subject(text), at)
+        .map(|()| text.to_owned())
+}

@@ -1,0 +1,91 @@
+//! The `source:` section.
+
+use super::streams::{Wanted, create};
+use super::values::Context;
+use crate::config::at::At;
+use crate::config::model;
+use crate::config::resolved::{Source, Start};
+use std::time::Duration;
+
+/// The shortest ack-wait. The host sends in-progress every third of it; below this, one pause of the
+/// machine or of the server's disk makes work look dead and be repeated.
+const SHORTEST_ACK_WAIT: Duration = Duration::from_secs(2);
+
+pub(super) fn source(
+    model: &model::Source,
+    pipeline: Option<&str>,
+    at: &At<'_>,
+    context: &mut Context<'_>,
+) -> Option<Source> {
+    let stream = model
+        .stream
+        .as_deref()
+        .and_then(|stream| context.server_name(stream, &at.field("stream")));
+    let subjects = context.filters(&model.subjects, &at.field("subjects"));
+    let consumer = match &model.consumer {
+        Some(consumer) => context.server_name(consumer, &at.field("consumer")),
+        None => pipeline.map(|pipeline| format!("weir-{pipeline}")),
+    };
+    let start = start(&model.start, &at.field("start"), context);
+    let ack_wait = ack_wait(model, &at.field("ack-wait"), context);
+    // Without sound subjects nothing can be said about what is to be created.
+    let create = subjects.as_ref().and_then(|subjects| {
+        let wanted = Wanted {
+            subjects,
+            partly: false,
+        };
+        create(&model.create, wanted, &at.field("create"), context)
+    });
+    Some(Source {
+        stream: stream?,
+        subjects: subjects?,
+        consumer: consumer?,
+        start: start?,
+        ack_wait: ack_wait?,
+        max_ack_pending: model.max_ack_pending,
+        create: create?,
+    })
+}
+
+fn ack_wait(model: &model::Source, at: &At<'_>, context: &mut Context<'_>) -> Option<Duration> {
+    let ack_wait = context.duration(&model.ack_wait, at)?;
+    if ack_wait <= SHORTEST_ACK_WAIT {
+        context.findings.add_hint(
+            at.place(),
+            "`source.ack-wait` must be longer than 2s",
+            "a message whose ack-wait runs out is delivered again while it is still worked on",
+        );
+        return None;
+    }
+    Some(ack_wait)
+}
+
+fn start(model: &model::Start, at: &At<'_>, context: &mut Context<'_>) -> Option<Start> {
+    let place = match model {
+        model::Start::Word(model::StartWord::All) => return Some(Start::All),
+        model::Start::Word(model::StartWord::New) => return Some(Start::New),
+        model::Start::At(place) => place,
+    };
+    match (place.sequence, &place.time) {
+        (Some(sequence), None) => Some(Start::Sequence(sequence)),
+        (None, Some(time)) => {
+            let parsed: Result<jiff::Timestamp, _> = time.parse();
+            let parsed = parsed.map_err(|_| {
+                format!("`{time}` is not a time; write it as in `2026-01-31T00:00:00Z`")
+            });
+            context
+                .parsed(parsed, &at.field("time"))
+                .map(|time| Start::Time(time.to_string()))
+        }
+        _ => {
+            if at.field("sequence").is_given() == at.field("time").is_given() {
+                context.findings.add_hint(
+                    at.key_place(),
+                    "`source.start` takes either `sequence` or `time`",
+                    "write `all`, `new`, `{sequence: N}` or `{time: \"2026-01-31T00:00:00Z\"}`",
+                );
+            }
+            None
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The settings of streams to create.
+
+use super::values::Context;
+use crate::config::at::At;
+use crate::config::model;
+use crate::config::resolved::{Storage, StreamSettings};
+use crate::config::subject::SubjectFilter;
+use std::time::Duration;
+
+/// The shortest duplicate window that the server accepts.
+const SHORTEST_WINDOW: Duration = Duration::from_millis(100);
+
+/// What the section around `create:` says about the stream.
+pub(super) struct Wanted<'w> {
+    /// What it must capture; empty when that is not known.
+    pub(super) subjects: &'w [SubjectFilter],
+    /// Whether one subject that is captured in part is enough.
+    pub(super) partly: bool,
+}
+
+/// `Some(None)` when nothing is to be created.
+pub(super) fn create(
+    model: &model::Create,
+    wanted: Wanted<'_>,
+    at: &At<'_>,
+    context: &mut Context<'_>,
+) -> Option<Option<StreamSettings>> {
+    let defaults = model::StreamSettings::default();
+    let settings = match model {
+        model::Create::Flag(false) => return Some(None),
+        model::Create::Flag(true) => &defaults,
+        model::Create::Settings(settings) => settings,
+    };
+    let subjects = subjects(&settings.subjects, &wanted, at, context);
+    let max_age_at = at.field("max-age");
+    let max_age = optional(settings.max_age.as_ref(), |text| {
+        context.positive_duration(text, &max_age_at)
+    });
+    let max_bytes_at = at.field("max-bytes");
+    let max_bytes = optional(settings.max_bytes.as_ref(), |text| {
+        let size = context.size(text, &max_bytes_at)?;
+        let size = i64::try_from(size).map_err(|_| "that is too large".to_owned());
+        let size = size.and_then(|size| {
+            if size == 0 {
+                Err("a stream needs room".to_owned())
+            } else {
+                Ok(size)
+            }
+        });
+        context.parsed(size, &max_bytes_at)
+    });
+    let duplicate_window =
+        duplicate_window(&settings.duplicate_window, max_age.flatten(), at, context);
+    Some(Some(StreamSettings {
+        subjects: subjects?.iter().map(ToString::to_string).collect(),
+        storage: match settings.storage {
+            model::Storage::File => Storage::File,
+            model::Storage::Memory => Storage::Memory,
+        },
+        replicas: settings.replicas,
+        max_age: max_age?,
+        max_bytes: max_bytes?,
+        duplicate_window: duplicate_window?,
+    }))
+}
+
+fn subjects(
+    texts: &[String],
+    wanted: &Wanted<'_>,
+    at: &At<'_>,
+    context: &mut Context<'_>,
+) -> Option<Vec<SubjectFilter>> {
+    if texts.is_empty() {
+        if wanted.subjects.is_empty() {
+            context.findings.add_hint(
+                at.key_place(),
+                format!("`{}` does not know the subjects of the stream", at.path()),
+                "name them: `create: {subjects: [...]}`",
+            );
+            return None;
+        }
+        return Some(wanted.subjects.to_vec());
+    }
+    let at = at.field("subjects");
+    let filters = context.filters(texts, &at)?;
+    for subject in wanted.subjects {
+        let captured = filters.iter().any(|filter| {
+            if wanted.partly {
+                filter.overlaps(subject)
+            } else {
+                filter.covers(subject)
+            }
+        });
+        if !captured {
+            let message = format!("`{}` do not capture `{subject}`", at.path());
+            context.findings.add(at.place(), message);
+            return None;
+        }
+    }
+    Some(filters)
+}
+
+fn duplicate_window(
+    text: &crate::config::units::DurationText,
+    max_age: Option<Duration>,
+    at: &At<'_>,
+    context: &mut Context<'_>,
+) -> Option<Duration> {
+    let window_at = at.field("duplicate-window");
+    let window = context.duration(text, &window_at)?;
+    match max_age {
+        // The server refuses the one and shortens the other only where it was not set.
+        Some(max_age) if window > max_age && window_at.is_given() => {
+            let message = format!(
+                "`{}` must not be longer than `{}`",
+                window_at.path(),
+                at.field("max-age").path()
+            );
+            context.findings.add(window_at.place(), message);
+            None
+        }
+        Some(max_age) if window > max_age => Some(max_age),
+        _ if window < SHORTEST_WINDOW => {
+            let message = format!("`{}` must be at least 100ms", window_at.path());
+            context.findings.add(window_at.place(), message);
+            None
+        }
+        _ => Some(window),
+    }
+}
+
+/// A value that may be missing, told apart from one that is wrong.
+fn optional<T, U>(value: Option<T>, read: impl FnOnce(T) -> Option<U>) -> Option<Option<U>> {
+    match value {
+        None => Some(None),
+        Some(value) => read(value).map(Some),
+    }
+}

@@ -1,0 +1,163 @@
+//! Single values: names, durations, sizes, subjects, files.
+
+use crate::config::at::At;
+use crate::config::findings::Collector;
+use crate::config::subject::SubjectFilter;
+use crate::config::units::{DurationText, SizeText};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Longest name of a pipeline or operator. Names are part of message ids, consumer names and metric
+/// labels, several to each.
+const MAX_NAME: usize = 64;
+
+/// What the resolution of one file needs besides the model.
+pub(in crate::config) struct Context<'c> {
+    pub(in crate::config) findings: &'c mut Collector,
+    /// Whether a plugin's file must exist already. Not where it is yet to be built.
+    pub(in crate::config) plugins_exist: bool,
+}
+
+impl Context<'_> {
+    /// The file that is being read.
+    pub(super) fn file(&self) -> &Path {
+        self.findings.file()
+    }
+
+    /// A path as the file means it: relative ones start at its folder.
+    pub(super) fn path(&self, text: &str) -> PathBuf {
+        self.file().parent().unwrap_or(Path::new("")).join(text)
+    }
+
+    /// Reports a refusal at the value.
+    pub(super) fn parsed<T>(&mut self, result: Result<T, String>, at: &At<'_>) -> Option<T> {
+        result
+            .map_err(|why| {
+                self.findings
+                    .add(at.place(), format!("`{}`: {why}", at.path()))
+            })
+            .ok()
+    }
+
+    pub(super) fn duration(&mut self, text: &DurationText, at: &At<'_>) -> Option<Duration> {
+        self.parsed(text.parse(), at)
+    }
+
+    /// A duration that makes sense only above zero.
+    pub(super) fn positive_duration(
+        &mut self,
+        text: &DurationText,
+        at: &At<'_>,
+    ) -> Option<Duration> {
+        let duration = self.duration(text, at)?;
+        if duration.is_zero() {
+            self.findings
+                .add(at.place(), format!("`{}` must be more than 0", at.path()));
+            return None;
+        }
+        Some(duration)
+    }
+
+    /// A size that this machine can address.
+    pub(super) fn size(&mut self, text: &SizeText, at: &At<'_>) -> Option<usize> {
+        let size = text.parse().and_then(|size| {
+            usize::try_from(size)
+                .map_err(|_| "that is more than this machine can address".to_owned())
+        });
+        self.parsed(size, at)
+    }
+
+    /// The name of a pipeline or operator.
+    pub(super) fn identifier(&mut self, text: Option<&str>, at: &At<'_>) -> Option<String> {
+        let text = text?;
+        let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        let why = match text.chars().find(|c| !fine(*c)) {
+            Some(found) => format!("a name cannot contain {found:?}"),
+            None if text.is_empty() => "a name cannot be empty".to_owned(),
+            None if text.len() > MAX_NAME => {
+                format!(
+                    "a name has at most {MAX_NAME} characters, this one has {}",
+                    text.len()
+                )
+            }
+            None => return Some(text.to_owned()),
+        };
+        self.findings.add_hint(
+            at.place(),
+            format!("`{}`: {why}", at.path()),
+            "use letters, digits, `-` and `_`",
+        );
+        None
+    }
+
+    /// The name of a stream or consumer, as the server allows it.
+    pub(super) fn server_name(&mut self, text: &str, at: &At<'_>) -> Option<String> {
+        let refused = |c: char| {
+            c.is_whitespace() || c.is_control() || matches!(c, '.' | '*' | '>' | '/' | '\\')
+        };
+        let why = match text.chars().find(|c| refused(*c)) {
+            Some(found) => format!("a name on the server cannot contain {found:?}"),
+            None if text.is_empty() => "a name on the server cannot be empty".to_owned(),
+            None if text.len() > 255 => "a name on the server has at most 255 bytes".to_owned(),
+            None => return Some(text.to_owned()),
+        };
+        self.findings
+            .add(at.place(), format!("`{}`: {why}", at.path()));
+        None
+    }
+
+    /// A list of subject filters that do not overlap, which the server would refuse.
+    pub(super) fn filters(&mut self, texts: &[String], at: &At<'_>) -> Option<Vec<SubjectFilter>> {
+        let mut filters: Vec<SubjectFilter> = Vec::with_capacity(texts.len());
+        let mut sound = true;
+        for (index, text) in texts.iter().enumerate() {
+            let at = at.item(index);
+            if !at.is_text(text) {
+                sound = false;
+                continue;
+            }
+            match self.parsed(SubjectFilter::parse(text), &at) {
+                Some(filter) => {
+                    if let Some(other) = filters.iter().find(|other| other.overlaps(&filter)) {
+                        let message = format!("`{}`: `{filter}` overlaps `{other}`", at.path());
+                        self.findings.add(at.place(), message);
+                        sound = false;
+                    }
+                    filters.push(filter);
+                }
+                None => sound = false,
+            }
+        }
+        sound.then_some(filters)
+    }
+
+    /// A file that must be there, and not be a folder.
+    /// The hint says where it was looked for, and `otherwise`.
+    pub(super) fn existing_file(
+        &mut self,
+        text: &str,
+        otherwise: &str,
+        at: &At<'_>,
+    ) -> Option<PathBuf> {
+        let path = self.path(text);
+        let why = match std::fs::metadata(&path) {
+            Ok(found) if found.is_file() => return absolute(&path),
+            Ok(_) => "is not a file".to_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                "does not exist".to_owned()
+            }
+            Err(error) => format!("cannot be read: {}", error.kind()),
+        };
+        self.findings.add_hint(
+            at.place(),
+            format!("`{}`: `{text}` {why}", at.path()),
+            format!("looked for `{}`; {otherwise}", path.display()),
+        );
+        None
+    }
+}
+
+/// The path without regard to the working directory. `None` only where there is none.
+pub(super) fn absolute(path: &Path) -> Option<PathBuf> {
+    std::path::absolute(path).ok()
+}

@@ -1,0 +1,102 @@
+//! The JSON Schema of a pipeline file: for editors, for `shape.rs`, and for the reference page.
+//!
+//! Generated from `model.rs`, so that what an editor offers, what `weir check` accepts and what
+//! the page says cannot differ.
+
+use super::model::Pipeline;
+use schemars::Schema;
+use schemars::generate::SchemaSettings;
+use schemars::transform::transform_subschemas;
+use serde_json::{Map, Value};
+use std::sync::OnceLock;
+
+/// The schema of one document of a pipeline file, draft 2020-12.
+#[must_use]
+pub fn schema() -> Value {
+    shared().clone()
+}
+
+/// The schema, made once.
+pub(super) fn shared() -> &'static Value {
+    static SCHEMA: OnceLock<Value> = OnceLock::new();
+    SCHEMA.get_or_init(|| {
+        let settings = SchemaSettings::draft2020_12()
+            .with(|settings| settings.inline_subschemas = true)
+            .with_transform(simplify);
+        let mut schema = settings.into_generator().into_root_schema_for::<Pipeline>();
+        schema.insert("title".to_owned(), "weir pipeline".into());
+        schema.to_value()
+    })
+}
+
+/// Takes out what only serde means: a missing value is written by leaving the key out, never as
+/// null, and the default of a section is that of its fields.
+fn simplify(schema: &mut Schema) {
+    transform_subschemas(&mut simplify, schema);
+    let Some(map) = schema.as_object_mut() else {
+        return;
+    };
+    if matches!(map.get("default"), Some(Value::Null | Value::Object(_))) {
+        map.remove("default");
+    }
+    if let Some(Value::Array(types)) = map.get_mut("type") {
+        types.retain(|kind| kind != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            map.insert("type".to_owned(), only);
+        }
+    }
+    if let Some(Value::Array(branches)) = map.get_mut("anyOf") {
+        branches.retain(|branch| branch.get("type").is_none_or(|kind| kind != "null"));
+        if let [Value::Object(only)] = branches.as_slice() {
+            let only = only.clone();
+            map.remove("anyOf");
+            // The description of the field, where it has one, is closer to the matter.
+            for (name, value) in only {
+                map.entry(name).or_insert(value);
+            }
+        }
+    }
+}
+
+/// The ways in which a value may be written: the branches of `anyOf` and `oneOf`, or the schema
+/// itself.
+pub(super) fn branches(schema: &Value) -> Vec<&Value> {
+    for name in ["anyOf", "oneOf"] {
+        if let Some(Value::Array(parts)) = schema.get(name) {
+            return parts.iter().flat_map(branches).collect();
+        }
+    }
+    vec![schema]
+}
+
+/// Whether a schema names the type, alone or among others.
+pub(super) fn has_type(schema: &Value, kind: &str) -> bool {
+    match schema.get("type") {
+        Some(Value::String(only)) => only == kind,
+        Some(Value::Array(several)) => several.iter().any(|one| one == kind),
+        _ => false,
+    }
+}
+
+/// The words that a schema allows, if it is a choice of words.
+pub(super) fn words(schema: &Value) -> Vec<&str> {
+    let listed = schema
+        .get("enum")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    schema
+        .get("const")
+        .into_iter()
+        .chain(listed)
+        .filter_map(Value::as_str)
+        .collect()
+}
+
+/// The fields of the object that a schema allows, if it allows one.
+pub(super) fn fields(schema: &Value) -> Option<&Map<String, Value>> {
+    branches(schema)
+        .into_iter()
+        .find_map(|branch| branch.get("properties")?.as_object())
+}

@@ -1,0 +1,336 @@
+//! A tree against the schema: unknown and missing fields, wrong types, numbers out of range.
+//!
+//! Goes on after each finding, and hands out what is sound as JSON, so that the model can be read
+//! from it and the rules of `resolve/` find what they can find in the same run.
+
+use super::findings::{Collector, Place};
+use super::schema::{branches, fields, has_type, shared, words};
+use super::suggest::suggest;
+use super::tree::{Entry, Kind, Node, Scalar};
+use serde_json::{Map, Value};
+
+/// Checks one document. What is wrong is left out of the result.
+pub(super) fn check(document: &Node, findings: &mut Collector) -> Value {
+    Shape { findings }
+        .value(document, shared(), "", document.place)
+        .unwrap_or_else(|| Value::Object(Map::new()))
+}
+
+struct Shape<'f> {
+    findings: &'f mut Collector,
+}
+
+impl Shape<'_> {
+    /// `key` is where the value's key stands.
+    fn value(&mut self, node: &Node, schema: &Value, path: &str, key: Place) -> Option<Value> {
+        let branches = branches(schema);
+        if is_free(schema) {
+            return to_json(node);
+        }
+        match &node.kind {
+            Kind::Broken => None,
+            _ if node.is_null() => {
+                let message = format!("`{path}` has no value");
+                self.findings
+                    .add_hint(key, message, "give it one, or remove the key");
+                None
+            }
+            Kind::Map(entries) => match branches.iter().find(|branch| has_type(branch, "object")) {
+                Some(branch) => Some(self.map(entries, branch, path, key)),
+                None => self.wrong(node, &branches, path),
+            },
+            Kind::List(items) => match branches.iter().find(|branch| has_type(branch, "array")) {
+                Some(branch) => {
+                    let schema = branch.get("items").unwrap_or(&Value::Bool(true));
+                    let items = items.iter().enumerate().filter_map(|(index, item)| {
+                        self.value(item, schema, &format!("{path}[{index}]"), item.place)
+                            // Keeps the positions of the others.
+                            .or_else(|| Some(empty(schema)))
+                    });
+                    Some(Value::Array(items.collect()))
+                }
+                None => self.wrong(node, &branches, path),
+            },
+            Kind::Scalar(scalar) => {
+                match branches
+                    .iter()
+                    .find_map(|branch| read_scalar(scalar, branch))
+                {
+                    Some(value) => self.in_range(value, node, &branches, path),
+                    None => self.wrong(node, &branches, path),
+                }
+            }
+        }
+    }
+
+    fn map(&mut self, entries: &[Entry], schema: &Value, path: &str, key: Place) -> Value {
+        let empty = Map::new();
+        let known = fields(schema).unwrap_or(&empty);
+        let mut sound = Map::new();
+        for entry in entries {
+            match known.get(&entry.key) {
+                Some(schema) => {
+                    let path = join(path, &entry.key);
+                    if let Some(value) = self.value(&entry.value, schema, &path, entry.key_place) {
+                        sound.insert(entry.key.clone(), value);
+                    }
+                }
+                None => {
+                    let message = match path {
+                        "" => format!("unknown field `{}`", entry.key),
+                        path => format!("unknown field `{}` in `{path}`", entry.key),
+                    };
+                    let hint = suggest(&entry.key, known, shared());
+                    self.findings.add_hint(entry.key_place, message, hint);
+                }
+            }
+        }
+        let required = schema
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        for name in required.filter_map(Value::as_str) {
+            if !entries.iter().any(|entry| entry.key == name) {
+                self.findings
+                    .add(key, format!("`{}` is missing", join(path, name)));
+            }
+        }
+        Value::Object(sound)
+    }
+
+    fn in_range(
+        &mut self,
+        value: Value,
+        node: &Node,
+        branches: &[&Value],
+        path: &str,
+    ) -> Option<Value> {
+        let Some(number) = value.as_number().and_then(serde_json::Number::as_i128) else {
+            return Some(value);
+        };
+        let bound = |name| {
+            branches
+                .iter()
+                .find_map(|branch| branch.get(name)?.as_number()?.as_i128())
+        };
+        let (least, most) = (bound("minimum"), bound("maximum"));
+        let fits = match branches
+            .iter()
+            .find_map(|branch| branch.get("format")?.as_str())
+        {
+            Some("uint32") => u32::try_from(number).is_ok(),
+            Some("int64") => i64::try_from(number).is_ok(),
+            _ => true,
+        };
+        let wanted = match (least, most) {
+            (Some(least), _) if number < least => format!("at least {least}"),
+            (_, Some(most)) if number > most => format!("at most {most}"),
+            _ if !fits => "smaller".to_owned(),
+            _ => return Some(value),
+        };
+        self.findings.add(
+            node.place,
+            format!("`{path}` must be {wanted}, not {number}"),
+        );
+        None
+    }
+
+    fn wrong(&mut self, node: &Node, branches: &[&Value], path: &str) -> Option<Value> {
+        let wanted = describe(branches);
+        let found = match &node.kind {
+            Kind::Map(_) => "a mapping".to_owned(),
+            Kind::List(_) => "a list".to_owned(),
+            Kind::Scalar(scalar)
+                if words(branches.first()?).is_empty() && scalar.text.len() > 40 =>
+            {
+                "text".to_owned()
+            }
+            Kind::Scalar(scalar) => format!("`{}`", scalar.text),
+            Kind::Broken => return None,
+        };
+        let message = match path {
+            "" => format!("a pipeline must be {wanted}, not {found}"),
+            path => format!("`{path}` must be {wanted}, not {found}"),
+        };
+        let texts = |schema: &&&Value| {
+            schema
+                .get("items")
+                .is_some_and(|item| has_type(item, "string"))
+        };
+        match &node.kind {
+            Kind::Scalar(scalar) if branches.iter().find(texts).is_some() => {
+                let hint = format!("write a list: `[\"{}\"]`", scalar.text);
+                self.findings.add_hint(node.place, message, hint);
+            }
+            Kind::Scalar(scalar)
+                if branches.iter().any(|branch| has_type(branch, "string"))
+                    && branches.iter().all(|branch| words(branch).is_empty()) =>
+            {
+                let hint = format!("quote it: `\"{}\"`", scalar.text);
+                self.findings.add_hint(node.place, message, hint);
+            }
+            _ => self.findings.add(node.place, message),
+        }
+        None
+    }
+}
+
+/// Whether a schema allows anything at all: a plugin's own configuration.
+fn is_free(schema: &Value) -> bool {
+    let names = ["type", "anyOf", "oneOf", "enum", "const"];
+    !names.iter().any(|name| schema.get(name).is_some())
+}
+
+/// What stands in for an item that was wrong.
+fn empty(schema: &Value) -> Value {
+    if has_type(schema, "object") {
+        Value::Object(Map::new())
+    } else {
+        Value::String(String::new())
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
+}
+
+/// A scalar as one branch of a schema wants it.
+fn read_scalar(scalar: &Scalar, schema: &Value) -> Option<Value> {
+    let allowed = words(schema);
+    if !allowed.is_empty() {
+        return allowed
+            .contains(&scalar.text.as_str())
+            .then(|| scalar.text.clone().into());
+    }
+    if has_type(schema, "string") {
+        // A number is taken as text, a truth value is rather a slip.
+        let is_text = !scalar.plain || scalar.interpolated || to_bool(&scalar.text).is_none();
+        return is_text.then(|| scalar.text.clone().into());
+    }
+    if has_type(schema, "integer") && scalar.plain {
+        let text = scalar.text.trim_start_matches('+');
+        return text
+            .parse::<u64>()
+            .map(Value::from)
+            .or_else(|_| text.parse::<i64>().map(Value::from))
+            .ok();
+    }
+    if has_type(schema, "boolean") && scalar.plain {
+        return to_bool(&scalar.text).map(Value::from);
+    }
+    None
+}
+
+fn to_bool(text: &str) -> Option<bool> {
+    match text {
+        "true" | "True" | "TRUE" => Some(true),
+        "false" | "False" | "FALSE" => Some(false),
+        _ => None,
+    }
+}
+
+/// What a value may be, in words.
+fn describe(branches: &[&Value]) -> String {
+    let mut wanted: Vec<String> = Vec::new();
+    for branch in branches {
+        let allowed = words(branch);
+        match branch.get("x-kind").and_then(Value::as_str) {
+            Some("duration") => wanted.push("a duration such as `30s`".to_owned()),
+            Some("size") => wanted.push("a size such as `64MiB`".to_owned()),
+            _ if !allowed.is_empty() => wanted.extend(allowed.iter().map(|w| format!("`{w}`"))),
+            _ if has_type(branch, "object") => wanted.push("a mapping".to_owned()),
+            _ if has_type(branch, "array") => wanted.push("a list".to_owned()),
+            _ if has_type(branch, "integer") => wanted.push("a whole number".to_owned()),
+            _ if has_type(branch, "boolean") => wanted.push("`true` or `false`".to_owned()),
+            _ => wanted.push("text".to_owned()),
+        }
+    }
+    let last = wanted.pop().unwrap_or_default();
+    if wanted.is_empty() {
+        last
+    } else {
+        format!("{} or {last}", wanted.join(", "))
+    }
+}
+
+/// A value without a schema, by the rules of YAML 1.2: plain scalars are null, truth values, numbers
+/// or text. `None` when part of it is broken.
+fn to_json(node: &Node) -> Option<Value> {
+    match &node.kind {
+        Kind::Broken => None,
+        Kind::List(items) => items
+            .iter()
+            .map(to_json)
+            .collect::<Option<_>>()
+            .map(Value::Array),
+        Kind::Map(entries) => entries
+            .iter()
+            .map(|entry| Some((entry.key.clone(), to_json(&entry.value)?)))
+            .collect::<Option<_>>()
+            .map(Value::Object),
+        _ if node.is_null() => Some(Value::Null),
+        Kind::Scalar(Scalar {
+            text, plain: false, ..
+        }) => Some(text.clone().into()),
+        Kind::Scalar(Scalar { text, .. }) => Some(plain_scalar(text)),
+    }
+}
+
+fn plain_scalar(text: &str) -> Value {
+    if let Some(truth) = to_bool(text) {
+        return truth.into();
+    }
+    let digits = text.trim_start_matches(['+', '-']);
+    // `nan` and `infinity` are numbers to Rust and words to everybody else, JSON included.
+    if digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+        let positive = text.strip_prefix('+').unwrap_or(text);
+        if let Ok(number) = positive.parse::<u64>() {
+            return number.into();
+        }
+        if let Ok(number) = positive.parse::<i64>() {
+            return number.into();
+        }
+        let hexadecimal = digits
+            .strip_prefix("0x")
+            .map(|rest| u64::from_str_radix(rest, 16));
+        if let (Some(Ok(number)), true) = (hexadecimal, digits.len() == text.len()) {
+            return number.into();
+        }
+        if let Ok(number) = positive.parse::<f64>() {
+            return number.into();
+        }
+    }
+    text.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_scalars_are_read_by_the_rules_of_yaml_1_2() {
+        for (text, expected) in [
+            ("5", Value::from(5)),
+            ("-5", Value::from(-5)),
+            ("+5", Value::from(5)),
+            ("0x1F", Value::from(31)),
+            ("0.05", Value::from(0.05)),
+            ("1e3", Value::from(1000.0)),
+            (".5", Value::from(0.5)),
+            ("18446744073709551615", Value::from(u64::MAX)),
+            ("true", Value::from(true)),
+            ("yes", Value::from("yes")),
+            ("off", Value::from("off")),
+            ("infinity", Value::from("infinity")),
+            ("1.2.3", Value::from("1.2.3")),
+            ("2026-01-31", Value::from("2026-01-31")),
+        ] {
+            assert_eq!(plain_scalar(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What a person probably meant by a field that does not exist.
+
+use super::schema::{branches, fields};
+use serde_json::{Map, Value};
+
+/// Similarity above which a name in the same place is surely meant, and above which it may be.
+const SURELY: f64 = 0.8;
+const MAYBE: f64 = 0.6;
+
+/// A hint for the unknown field `name`: the nearest of the `known` ones, or one of another
+/// section of `schema`, or all there are.
+pub(super) fn suggest(name: &str, known: &Map<String, Value>, schema: &Value) -> String {
+    let name = kebab(name);
+    let nearest = known
+        .keys()
+        .map(|candidate| {
+            (
+                strsim::normalized_damerau_levenshtein(&name, candidate),
+                candidate,
+            )
+        })
+        .max_by(|(left, _), (right, _)| left.total_cmp(right));
+    if let Some((similarity, candidate)) = nearest
+        && similarity >= SURELY
+    {
+        return format!("did you mean `{candidate}`?");
+    }
+    let mut elsewhere = Vec::new();
+    find_elsewhere(&name, schema, "", &mut elsewhere);
+    if let Some((last, others)) = elsewhere.split_last() {
+        let others: String = others.iter().map(|path| format!("`{path}`, ")).collect();
+        let others = others
+            .strip_suffix(", ")
+            .map(|others| format!("{others} or "));
+        return format!("did you mean {}`{last}`?", others.unwrap_or_default());
+    }
+    match nearest {
+        Some((similarity, candidate)) if similarity >= MAYBE => {
+            format!("did you mean `{candidate}`?")
+        }
+        _ => {
+            let names: Vec<_> = known.keys().map(|name| format!("`{name}`")).collect();
+            format!("there are {}", names.join(", "))
+        }
+    }
+}
+
+/// `maxMessages` and `max_messages` as `max-messages`.
+fn kebab(name: &str) -> String {
+    let mut kebab = String::with_capacity(name.len() + 4);
+    let mut after_lower = false;
+    for c in name.chars() {
+        if c.is_uppercase() && after_lower {
+            kebab.push('-');
+        }
+        after_lower = c.is_lowercase();
+        match c {
+            '_' | ' ' => kebab.push('-'),
+            c => kebab.extend(c.to_lowercase()),
+        }
+    }
+    kebab
+}
+
+/// The fields of other sections that are surely meant, except those of streams to create, whose
+/// names would turn up three times.
+fn find_elsewhere(name: &str, schema: &Value, path: &str, found: &mut Vec<String>) {
+    let Some(fields) = fields(schema) else { return };
+    for (field, schema) in fields.iter().filter(|(field, _)| *field != "create") {
+        let inner = match path {
+            "" => field.clone(),
+            path => format!("{path}.{field}"),
+        };
+        if !path.is_empty() && strsim::normalized_damerau_levenshtein(name, field) >= SURELY {
+            found.push(inner.clone());
+        }
+        find_elsewhere(name, schema, &inner, found);
+        for item in branches(schema)
+            .into_iter()
+            .filter_map(|branch| branch.get("items"))
+        {
+            find_elsewhere(name, item, &format!("{inner}[]"), found);
+        }
+    }
+}

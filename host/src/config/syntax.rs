@@ -1,0 +1,46 @@
+//! Errors of YAML itself, as findings.
+
+use super::findings::{Collector, Place};
+use super::tree::place;
+use serde_saphyr::granit_parser::{ErrorKind, ScanError};
+
+/// Tabs in indentation are the usual reason, and parsers report them far from where they stand: if
+/// there are any from the error's document on, each is a finding in place of the parser's.
+pub(super) fn report(text: &str, error: &ScanError, findings: &mut Collector) {
+    let place = place(*error.marker());
+    let first = text
+        .lines()
+        .take(place.line)
+        .enumerate()
+        .filter(|(index, line)| index + 1 < place.line && line.starts_with("---"))
+        .last()
+        .map_or(0, |(index, _)| index);
+    let mut tabs = 0;
+    for (index, line) in text.lines().enumerate().skip(first) {
+        if index > first && line.starts_with("---") {
+            break;
+        }
+        let indentation = line.chars().take_while(|c| c.is_whitespace());
+        if let Some(column) = indentation.clone().position(|c| c == '\t')
+            && indentation.count() < line.chars().count()
+        {
+            tabs += 1;
+            findings.add_hint(
+                Place {
+                    line: index + 1,
+                    column: column + 1,
+                },
+                "a tab cannot indent YAML",
+                "use spaces",
+            );
+        }
+    }
+    if tabs == 0 {
+        let message = error.info();
+        let message = message.trim_end_matches('.');
+        match error.kind() {
+            ErrorKind::TabNotAllowed => findings.add_hint(place, message, "use spaces"),
+            _ => findings.add(place, format!("the YAML cannot be read: {message}")),
+        }
+    }
+}

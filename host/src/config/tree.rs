@@ -1,0 +1,355 @@
+//! YAML text to a tree in which every key and value knows its place.
+//!
+//! Built on the events of serde-saphyr's parser, because serde stops at its first error and a
+//! person wants all of them. The tree knows no schema; `shape.rs` compares it with one. References to the
+//! environment are already replaced in it.
+
+use super::findings::{Collector, Place};
+use super::interpolate::{Environment, interpolate};
+use super::syntax;
+use serde_saphyr::granit_parser::{Event, Marker, Parser, ScalarStyle, Span, options};
+use std::collections::HashMap;
+
+/// Most bytes that the values of one file may take, aliases counted as often as they are used: a
+/// bound against files that expand without end.
+const MAX_WEIGHT: usize = 16 << 20;
+
+/// What one value takes besides its text.
+const NODE_WEIGHT: usize = 64;
+
+/// How deep values may nest, those behind aliases included: all that read the tree recurse. The
+/// parser's own limit is about the same and does not know aliases.
+const MAX_DEPTH: usize = 256;
+
+/// A value and its place.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) place: Place,
+    pub(super) kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Kind {
+    Scalar(Scalar),
+    List(Vec<Node>),
+    Map(Vec<Entry>),
+    /// Something is wrong with it that has been reported; nothing more is to be said.
+    Broken,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Scalar {
+    pub(super) text: String,
+    /// Written without quotes, so that `5` is a number and `true` a truth value.
+    pub(super) plain: bool,
+    /// Held a reference to the environment: its text is then never taken for null.
+    pub(super) interpolated: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) key_place: Place,
+    pub(super) value: Node,
+}
+
+impl Node {
+    /// The entry under `key`, if this is a map that has it.
+    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+        match &self.kind {
+            Kind::Map(entries) => entries.iter().find(|entry| entry.key == key),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing is written here: an empty value, `~` or `null`.
+    pub(super) fn is_null(&self) -> bool {
+        matches!(&self.kind, Kind::Scalar(Scalar { text, plain: true, interpolated: false })
+            if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+    }
+}
+
+/// The documents of a file that are not empty, in order. A document with a syntax error yields the
+/// finding and no tree; those after it are still read.
+pub(super) fn parse(
+    text: &str,
+    environment: &Environment<'_>,
+    findings: &mut Collector,
+) -> Vec<Node> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let options = options! { emit_comments: false, emit_unresolved_aliases: true };
+    let mut parser = Parser::new_from_str_with_options(text, options);
+    let mut builder = Builder::new(environment, findings);
+    let mut documents = Vec::new();
+    loop {
+        match parser.next() {
+            None => return documents,
+            Some(Ok((event, span))) => {
+                if let Some(document) = builder.event(event, span) {
+                    documents.push(document);
+                }
+                if builder.weight > MAX_WEIGHT {
+                    builder
+                        .findings
+                        .add(Place::START, "the file expands to more than 16MiB");
+                    return documents;
+                }
+            }
+            Some(Err(error)) => {
+                syntax::report(text, &error, builder.findings);
+                builder.abandon();
+                if !parser.proceed_next_document().unwrap_or(false) {
+                    return documents;
+                }
+            }
+        }
+    }
+}
+
+/// Makes a tree of events. A document is handed out when it ends.
+struct Builder<'b, 'e> {
+    environment: &'b Environment<'e>,
+    findings: &'b mut Collector,
+    /// The collections that are open, outermost first.
+    open: Vec<Open>,
+    anchors: HashMap<usize, Node>,
+    weight: usize,
+    document: Option<Node>,
+}
+
+struct Open {
+    place: Place,
+    anchor: usize,
+    items: Items,
+}
+
+enum Items {
+    List(Vec<Node>),
+    Map(Vec<Entry>, Option<Node>),
+}
+
+impl<'b, 'e> Builder<'b, 'e> {
+    fn new(environment: &'b Environment<'e>, findings: &'b mut Collector) -> Self {
+        Self {
+            environment,
+            findings,
+            open: Vec::new(),
+            anchors: HashMap::new(),
+            weight: 0,
+            document: None,
+        }
+    }
+
+    fn abandon(&mut self) {
+        self.open.clear();
+        self.anchors.clear();
+        self.document = None;
+    }
+
+    fn event(&mut self, event: Event<'_>, span: Span) -> Option<Node> {
+        let place = Place {
+            line: span.start.line(),
+            column: span.start.col() + 1,
+        };
+        match event {
+            Event::DocumentEnd => {
+                let document = self.document.take();
+                self.abandon();
+                return document.filter(|document| !document.is_null());
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                let is_text_tag = tag
+                    .as_ref()
+                    .is_some_and(|tag| tag.core_suffix() == Some("str"));
+                if tag.is_some() && !is_text_tag {
+                    self.refuse_tag(span);
+                }
+                let plain = style == ScalarStyle::Plain && !is_text_tag;
+                let kind = self.scalar(&text, plain, place);
+                self.finish(Node { place, kind }, anchor);
+            }
+            Event::SequenceStart(_, anchor, tag) => {
+                if tag.is_some() {
+                    self.refuse_tag(span);
+                }
+                self.open.push(Open {
+                    place,
+                    anchor,
+                    items: Items::List(Vec::new()),
+                });
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                if tag.is_some() {
+                    self.refuse_tag(span);
+                }
+                self.open.push(Open {
+                    place,
+                    anchor,
+                    items: Items::Map(Vec::new(), None),
+                });
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                if let Some(Open {
+                    place,
+                    anchor,
+                    items,
+                }) = self.open.pop()
+                {
+                    let kind = match items {
+                        Items::List(items) => Kind::List(items),
+                        Items::Map(entries, _) => Kind::Map(entries),
+                    };
+                    self.finish(Node { place, kind }, anchor);
+                }
+            }
+            Event::Alias(anchor) => {
+                let kind = self.alias(anchor, place);
+                self.finish(Node { place, kind }, 0);
+            }
+            Event::UnresolvedAlias(name) => {
+                self.findings.add_hint(
+                    place,
+                    format!("no anchor `&{name}` stands before the alias `*{name}`"),
+                    format!("quote it, if text is meant: `\"*{name}\"`"),
+                );
+                self.finish(
+                    Node {
+                        place,
+                        kind: Kind::Broken,
+                    },
+                    0,
+                );
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// Puts a finished value where it belongs.
+    fn finish(&mut self, node: Node, anchor: usize) {
+        self.weight += own_weight(&node);
+        if anchor != 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        match self.open.last_mut().map(|open| &mut open.items) {
+            None => self.document = Some(node),
+            Some(Items::List(items)) => items.push(node),
+            Some(Items::Map(_, key @ None)) => *key = Some(node),
+            Some(Items::Map(entries, key)) => {
+                let Some(Node {
+                    place: key_place,
+                    kind,
+                }) = key.take()
+                else {
+                    return;
+                };
+                let Kind::Scalar(Scalar { text: key, .. }) = kind else {
+                    if !matches!(kind, Kind::Broken) {
+                        self.findings.add(key_place, "a key must be plain text");
+                    }
+                    return;
+                };
+                match entries.iter().find(|entry| entry.key == key) {
+                    Some(first) => self.findings.add(
+                        key_place,
+                        format!(
+                            "duplicate key `{key}`, first given on line {}",
+                            first.key_place.line
+                        ),
+                    ),
+                    None => entries.push(Entry {
+                        key,
+                        key_place,
+                        value: node,
+                    }),
+                }
+            }
+        }
+    }
+
+    /// What an alias stands for.
+    fn alias(&mut self, anchor: usize, place: Place) -> Kind {
+        let Some(node) = self.anchors.get(&anchor) else {
+            self.findings
+                .add(place, "an alias cannot stand inside its own anchor");
+            return Kind::Broken;
+        };
+        let (weight, depth) = measure(node);
+        self.weight += weight;
+        if self.weight > MAX_WEIGHT || self.open.len() + depth > MAX_DEPTH {
+            self.findings.add(place, "the alias expands to too much");
+            return Kind::Broken;
+        }
+        node.kind.clone()
+    }
+
+    /// A scalar with its references replaced; keys are taken as they stand.
+    fn scalar(&mut self, text: &str, plain: bool, place: Place) -> Kind {
+        let is_key = matches!(
+            self.open.last(),
+            Some(Open {
+                items: Items::Map(_, None),
+                ..
+            })
+        );
+        if is_key {
+            return Kind::Scalar(Scalar {
+                text: text.to_owned(),
+                plain,
+                interpolated: false,
+            });
+        }
+        match interpolate(text, self.environment) {
+            Ok(done) => Kind::Scalar(Scalar {
+                plain,
+                interpolated: done != text,
+                text: done.into_owned(),
+            }),
+            Err(wrong) => {
+                for (message, hint) in wrong {
+                    self.findings.add_hint(place, message, hint);
+                }
+                Kind::Broken
+            }
+        }
+    }
+
+    fn refuse_tag(&mut self, span: Span) {
+        let place = place(span.tag_start().unwrap_or(span.start));
+        self.findings.add_hint(
+            place,
+            "a tag means nothing here",
+            "remove it, or quote the value if a text that begins with `!` is meant",
+        );
+    }
+}
+
+pub(super) fn place(marker: Marker) -> Place {
+    Place {
+        line: marker.line().max(1),
+        column: marker.col() + 1,
+    }
+}
+
+fn own_weight(node: &Node) -> usize {
+    match &node.kind {
+        Kind::Scalar(scalar) => NODE_WEIGHT + scalar.text.len(),
+        _ => NODE_WEIGHT,
+    }
+}
+
+/// The weight and the depth of a value with all that is in it.
+fn measure(node: &Node) -> (usize, usize) {
+    let inner: Vec<(usize, usize)> = match &node.kind {
+        Kind::List(items) => items.iter().map(measure).collect(),
+        Kind::Map(entries) => entries.iter().map(|entry| measure(&entry.value)).collect(),
+        _ => Vec::new(),
+    };
+    let weight: usize = inner.iter().map(|(weight, _)| weight).sum();
+    let depth = inner
+        .iter()
+        .map(|(_, depth)| *depth)
+        .max()
+        .unwrap_or_default();
+    (own_weight(node) + weight, 1 + depth)
+}

@@ -1,0 +1,145 @@
+//! Durations and sizes as text: `30s`, `1m 30s`, `64MiB`.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// A duration as a person writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DurationText(String);
+
+/// A size in bytes as a person writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SizeText(String);
+
+impl From<&str> for DurationText {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<&str> for SizeText {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl DurationText {
+    /// The duration; a day has 24 hours.
+    ///
+    /// # Errors
+    ///
+    /// Says in one sentence what is wrong with the text.
+    pub fn parse(&self) -> Result<Duration, String> {
+        let refusal = || {
+            format!(
+                "`{}` is not a duration; write `30s`, `500ms` or `2h`",
+                self.0
+            )
+        };
+        let span: jiff::Span = self.0.parse().map_err(|_| refusal())?;
+        let day = jiff::SpanRelativeTo::days_are_24_hours();
+        let duration = span.to_duration(day).map_err(|_| refusal())?;
+        Duration::try_from(duration).map_err(|_| format!("`{}` is negative", self.0))
+    }
+}
+
+impl SizeText {
+    /// The size in bytes.
+    ///
+    /// # Errors
+    ///
+    /// Says in one sentence what is wrong with the text.
+    pub fn parse(&self) -> Result<u64, String> {
+        let size: Result<bytesize::ByteSize, _> = self.0.parse();
+        size.map(|size| size.as_u64()).map_err(|_| {
+            format!(
+                "`{}` is not a size; write `64MiB`, `500KB` or `1024`",
+                self.0
+            )
+        })
+    }
+}
+
+// Patterns are for editors and looser than the parsers: what passes here and fails there is found by
+// `weir check`. A reference to the environment passes as well.
+
+impl JsonSchema for DurationText {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": r"^\s*[0-9]|\$\{|^P",
+            "x-kind": "duration",
+        })
+    }
+}
+
+impl JsonSchema for SizeText {
+    fn schema_name() -> Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["string", "integer"],
+            "pattern": r"^\s*[0-9]|\$\{",
+            "minimum": 0,
+            "x-kind": "size",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        for (text, expected) in [
+            ("30s", Duration::from_secs(30)),
+            ("500ms", Duration::from_millis(500)),
+            ("1m 30s", Duration::from_secs(90)),
+            ("1m30s", Duration::from_secs(90)),
+            ("2h", Duration::from_secs(7200)),
+            ("7d", Duration::from_secs(7 * 86400)),
+            ("2 weeks", Duration::from_secs(14 * 86400)),
+            ("0s", Duration::ZERO),
+            ("PT1M", Duration::from_secs(60)),
+        ] {
+            assert_eq!(DurationText::from(text).parse(), Ok(expected), "{text}");
+        }
+        for text in ["", "soon", "30", "1 month", "1y", "-5s", "5x", "${A}"] {
+            assert!(DurationText::from(text).parse().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        for (text, expected) in [
+            ("64MiB", 64 << 20),
+            ("1.5 GiB", 3 << 29),
+            ("500KB", 500_000),
+            ("1024", 1024),
+        ] {
+            assert_eq!(SizeText::from(text).parse(), Ok(expected), "{text}");
+        }
+        for text in ["", "big", "-1", "1MiBs", "64 potatoes"] {
+            assert!(SizeText::from(text).parse().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! A configuration that cannot work is refused before anything runs, with everything that is wrong
+//! with it at once, each at its line and column.
+//!
+//! `ui/config/NAME.yaml` is a bad file and `NAME.expected` what is said about it; a folder `NAME/` is a
+//! process with several files. `BLESS=1` rewrites what is expected, and the generated pages.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use weir::config::{self, Findings};
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
+}
+
+fn inputs() -> PathBuf {
+    repository().join("tests/ui/config")
+}
+
+/// The environment of every file here.
+fn environment(name: &str) -> Option<String> {
+    match name {
+        "SHOP" => Some("seven".to_owned()),
+        "LANES" => Some("2".to_owned()),
+        "SECRET" => Some("true".to_owned()),
+        _ => None,
+    }
+}
+
+/// The entries of a folder with this extension (`None`: folders), sorted.
+fn entries(folder: &Path, extension: Option<&str>) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().and_then(|e| e.to_str()) == extension)
+        .filter(|path| path.is_dir() == extension.is_none())
+        .collect();
+    found.sort();
+    found
+}
+
+/// What is found, with paths that start at the folder of the inputs.
+fn show(findings: &Findings) -> String {
+    format!("{findings}\n").replace(&format!("{}/", inputs().display()), "")
+}
+
+/// Compares a text with a file, or rewrites the file under `BLESS=1`.
+fn compare(file: &Path, actual: &str, differing: &mut Vec<String>) {
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(file, actual).unwrap();
+        return;
+    }
+    let expected = std::fs::read_to_string(file).unwrap_or_default();
+    if actual != expected {
+        let diff = similar::TextDiff::from_lines(expected.as_str(), actual);
+        let diff = diff.unified_diff().header("expected", "actual").to_string();
+        differing.push(format!("{}:\n{diff}", file.display()));
+    }
+}
+
+fn assert_same(differing: &[String]) {
+    assert!(
+        differing.is_empty(),
+        "{}\nrewrite with BLESS=1 if this is what it should be",
+        differing.join("\n")
+    );
+}
+
+#[test]
+fn every_bad_file_is_refused_with_its_exact_findings() {
+    let mut cases: Vec<(PathBuf, Vec<PathBuf>)> = entries(&inputs(), Some("yaml"))
+        .into_iter()
+        .map(|file| (file.with_extension("expected"), vec![file]))
+        .collect();
+    for folder in entries(&inputs(), None) {
+        if !folder.ends_with("valid") {
+            cases.push((
+                folder.with_extension("expected"),
+                entries(&folder, Some("yaml")),
+            ));
+        }
+    }
+    assert!(cases.len() > 30, "only {} files were found", cases.len());
+    let mut differing = Vec::new();
+    for (expected, files) in &cases {
+        match config::load(files, &environment) {
+            Ok(_) => differing.push(format!("{files:?}: nothing was found")),
+            Err(findings) => compare(expected, &show(&findings), &mut differing),
+        }
+    }
+    let known: BTreeSet<&Path> = cases
+        .iter()
+        .map(|(expected, _)| expected.as_path())
+        .collect();
+    for expected in entries(&inputs(), Some("expected")) {
+        if !known.contains(expected.as_path()) {
+            differing.push(format!("{}: no input stands beside it", expected.display()));
+        }
+    }
+    assert_same(&differing);
+}
+
+#[test]
+fn every_good_file_is_accepted() {
+    let files = entries(&inputs().join("valid"), Some("yaml"));
+    assert!(files.len() > 3, "only {} files were found", files.len());
+    for file in files {
+        if let Err(findings) = config::load(&[file], &environment) {
+            panic!("{}", show(&findings));
+        }
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_finding() {
+    let gone = inputs().join("gone.yaml");
+    let files = [
+        gone,
+        inputs().join("valid"),
+        inputs().join("valid/rebates.yaml"),
+    ];
+    let findings = config::load(&files, &environment).unwrap_err();
+    let lines: Vec<String> = show(&findings).lines().map(ToOwned::to_owned).collect();
+    assert_eq!(
+        lines,
+        [
+            "gone.yaml:1:1: error: cannot read the file: entity not found",
+            "  hint: check the path",
+            "valid:1:1: error: cannot read the file: is a directory",
+            "  hint: name the files in it",
+        ]
+    );
+}
+
+#[test]
+fn findings_are_a_list_for_machines() {
+    let findings = config::load(&[inputs().join("order.yaml")], &environment).unwrap_err();
+    let json = serde_json::to_value(&findings).unwrap();
+    let first = json.get(0).unwrap();
+    assert_eq!(first.get("line").unwrap(), 4);
+    assert_eq!(first.get("column").unwrap(), 8);
+    assert_eq!(
+        first.get("message").unwrap(),
+        "`order: key` needs a rule that says what the key is"
+    );
+    assert_eq!(
+        first.get("hint").unwrap(),
+        "add `key: \"{subject[1]}\"`, for example"
+    );
+    assert!(
+        first
+            .get("file")
+            .unwrap()
+            .as_str()
+            .unwrap()
+            .ends_with("order.yaml")
+    );
+    assert_eq!(json.as_array().unwrap().len(), findings.len());
+}
+
+#[test]
+fn a_plugin_that_is_yet_to_be_built_may_be_missing() {
+    let file = inputs().join("unbuilt/pipeline.yaml");
+    assert!(config::load(std::slice::from_ref(&file), &environment).is_err());
+    let pipelines = config::load_unbuilt(&[file], &environment).unwrap();
+    let plugin = &pipelines.first().unwrap().operators.first().unwrap().plugin;
+    assert_eq!(plugin, &inputs().join("unbuilt/target/later.wasm"));
+}
+
+#[test]
+fn what_is_left_out_has_the_defaults_of_the_reference() {
+    let file = inputs().join("valid/rebates.yaml");
+    let pipelines = config::load(&[file], &environment).unwrap();
+    let pipeline = pipelines.first().unwrap();
+    let settings = format!("{pipeline:#?}\n").replace(&format!("{}/", inputs().display()), "");
+    let mut differing = Vec::new();
+    compare(
+        &inputs().join("valid/rebates.resolved"),
+        &settings,
+        &mut differing,
+    );
+    assert_same(&differing);
+}
+
+#[test]
+fn the_reference_page_says_what_the_model_says() {
+    let mut differing = Vec::new();
+    compare(
+        &repository().join("docs/configuration.md"),
+        &config::reference(),
+        &mut differing,
+    );
+    assert_same(&differing);
+}
+
+/// Every field of the schema with its description, `source.create.subjects` say; sections in lists
+/// have `[]`.
+fn described(schema: &serde_json::Value, path: &str, found: &mut Vec<(String, bool)>) {
+    for branches in ["anyOf", "oneOf"] {
+        for branch in schema
+            .get(branches)
+            .and_then(|b| b.as_array())
+            .into_iter()
+            .flatten()
+        {
+            described(branch, path, found);
+        }
+    }
+    if let Some(items) = schema.get("items") {
+        described(items, &format!("{path}[]"), found);
+    }
+    let Some(fields) = schema
+        .get("properties")
+        .and_then(|fields| fields.as_object())
+    else {
+        return;
+    };
+    assert_eq!(
+        schema.get("additionalProperties"),
+        Some(&false.into()),
+        "{path} is open"
+    );
+    for (name, field) in fields {
+        let path = format!("{path}.{name}");
+        described(field, &path, found);
+        found.push((path, field.get("description").is_some()));
+    }
+}
+
+/// The paths of a document in the same form. What is under `config:` belongs to the plugin.
+fn written(document: &serde_json::Value, path: &str, found: &mut BTreeSet<String>) {
+    match document {
+        serde_json::Value::Object(fields) => {
+            for (name, field) in fields {
+                let path = format!("{path}.{name}");
+                if name != "config" {
+                    written(field, &path, found);
+                }
+                found.insert(path);
+            }
+        }
+        serde_json::Value::Array(items) => {
+            items
+                .iter()
+                .for_each(|item| written(item, &format!("{path}[]"), found));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn the_schema_knows_and_describes_every_key_that_is_accepted() {
+    let mut known = Vec::new();
+    described(&config::schema(), "", &mut known);
+    assert!(known.len() > 70, "only {} fields", known.len());
+    for (path, described) in &known {
+        assert!(described, "{path} has no description");
+    }
+    let known: BTreeSet<&str> = known.iter().map(|(path, _)| path.as_str()).collect();
+    let mut used = BTreeSet::new();
+    for file in entries(&inputs().join("valid"), Some("yaml")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let documents: Vec<serde_json::Value> = serde_saphyr::from_multiple(&text).unwrap();
+        documents
+            .iter()
+            .for_each(|document| written(document, "", &mut used));
+    }
+    let unknown: Vec<_> = used
+        .iter()
+        .filter(|path| !known.contains(path.as_str()))
+        .collect();
+    assert!(
+        unknown.is_empty(),
+        "accepted, and not in the schema: {unknown:?}"
+    );
+    let unused: Vec<_> = known
+        .iter()
+        .filter(|path| !used.contains(**path) && !path.contains(".create."))
+        .collect();
+    assert!(
+        unused.is_empty(),
+        "in the schema, and in no good file: {unused:?}"
+    );
+}
