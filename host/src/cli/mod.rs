@@ -7,6 +7,7 @@
 mod completions;
 mod metrics;
 mod plugin;
+pub mod project;
 
 use crate::report;
 use crate::telemetry::logs;
