@@ -70,7 +70,7 @@ impl Operator {
 }
 
 /// The lines that one message leads to, as they stand in `expected.jsonl`.
-fn lines(input: &Message, outcome: Outcome) -> Vec<Line> {
+fn lines(operator: &str, input: &Message, outcome: Outcome) -> Vec<Line> {
     match outcome {
         Outcome::Emit(outputs) => outputs
             .into_iter()
@@ -82,8 +82,8 @@ fn lines(input: &Message, outcome: Outcome) -> Vec<Line> {
             .collect(),
         Outcome::Reject(reason) => vec![Line::Dead(Dead {
             reject: reason,
-            operator: None,
-            kind: None,
+            operator: Some(operator.into()),
+            kind: Some("reject".into()),
             sequence: Some(input.sequence),
         })],
         Outcome::Retry { reason, .. } => panic!("message {}: retry: {reason}", input.sequence),
@@ -119,11 +119,13 @@ fn the_input_becomes_what_is_expected(example: &str) {
         .zip(input)
         .map(|(number, record)| record.into_message(number, 0))
         .collect();
-    let outcomes = Operator::of(example).process(&input);
+    let mut operator = Operator::of(example);
+    let outcomes = operator.process(&input);
+    let name = &operator.worker.settings().operator;
     let output = input
         .iter()
         .zip(outcomes)
-        .flat_map(|(input, outcome)| lines(input, outcome));
+        .flat_map(|(input, outcome)| lines(name, input, outcome));
     let output: Vec<String> = output.map(|line| line.to_string()).collect();
     let path = folder(example).join("expected.jsonl");
     if std::env::var_os("BLESS").is_some() {

@@ -58,7 +58,8 @@ pub fn parse(line: &str) -> Result<Line> {
         (None, None, Some(base64)) => STANDARD
             .decode(base64)
             .context("cannot decode the field `base64`")?,
-        _ => bail!("a message has exactly one of `payload`, `text` and `base64`"),
+        (None, None, None) => Vec::new(),
+        _ => bail!("a message has only one of `payload`, `text` and `base64`"),
     };
     let original = raw
         .headers
@@ -75,7 +76,8 @@ pub fn parse(line: &str) -> Result<Line> {
     }))
 }
 
-/// Reads all lines; empty ones are passed over.
+/// Reads all lines. Those that are no JSON object are passed over: the log of `weir pipe` may stand
+/// between its dead letters.
 ///
 /// # Errors
 /// The items carry the number of the line that could not be read.
@@ -85,7 +87,7 @@ pub fn read(input: impl BufRead) -> impl Iterator<Item = Result<Line>> {
         .enumerate()
         .map(|(index, line)| (index + 1, line));
     numbered.filter_map(|(number, line)| match line {
-        Ok(line) if line.trim().is_empty() => None,
+        Ok(line) if !line.starts_with('{') => None,
         Ok(line) => Some(parse(&line).with_context(|| format!("cannot use line {number}"))),
         Err(error) => Some(Err(error).with_context(|| format!("cannot read line {number}"))),
     })

@@ -35,7 +35,8 @@ enum Command {
         /// The messages on `rebates.>` as JSON lines
         #[arg(long, value_name = "FILE")]
         outputs: PathBuf,
-        /// The dead letters as JSON lines; not needed when FILE of --outputs holds them as well
+        /// The dead letters as JSON lines, such as the stderr of `weir pipe`; not needed when FILE of
+        /// --outputs holds them as well
         #[arg(long, value_name = "FILE")]
         dead: Option<PathBuf>,
         /// Print the report as JSON, with every difference
