@@ -11,6 +11,7 @@
 //! hint: build it with `weir plugin build`
 //! ```
 
+use crate::config::Findings;
 use std::error::Error as StdError;
 use std::fmt;
 use std::io::Write;
@@ -174,9 +175,21 @@ pub fn hints(error: &anyhow::Error) -> Vec<String> {
     found
 }
 
-/// The error as text for a terminal, with a final newline.
+/// The findings in a configuration, as the message of an error.
+fn problems(findings: &Findings) -> String {
+    match findings.len() {
+        1 => "there is a problem in the configuration".to_owned(),
+        count => format!("there are {count} problems in the configuration"),
+    }
+}
+
+/// The error as text for a terminal, with a final newline. Findings in a configuration have places
+/// of their own and stand before their count.
 #[must_use]
 pub fn text(error: &anyhow::Error) -> String {
+    if let Some(findings) = find::<Findings>(error) {
+        return format!("{findings}\n\nerror: {}\n", problems(findings));
+    }
     let mut out = String::new();
     for (position, message) in chain(error).iter().enumerate() {
         let label = if position == 0 {
@@ -199,9 +212,17 @@ pub fn text(error: &anyhow::Error) -> String {
     out
 }
 
-/// The error for a machine: `{"error", "causes", "hints", "exit-code"}`.
+/// The error for a machine: `{"error", "causes", "hints", "exit-code"}`; findings in a configuration
+/// are under `findings`.
 #[must_use]
 pub fn json(error: &anyhow::Error) -> serde_json::Value {
+    if let Some(findings) = find::<Findings>(error) {
+        return serde_json::json!({
+            "error": problems(findings),
+            "findings": findings,
+            "exit-code": exit_code(error),
+        });
+    }
     let mut messages = chain(error).into_iter();
     serde_json::json!({
         "error": messages.next().unwrap_or_default(),

@@ -4,18 +4,27 @@
 //! results on stdout and nothing else there; errors and logs go to stderr. Exit codes are fixed:
 //! 0 done, 1 the run failed, 2 wrong usage or configuration.
 
+mod check;
 mod completions;
+mod config;
+mod files;
 mod metrics;
+mod offline;
+mod pipe;
 mod plugin;
 pub mod project;
+mod run;
+mod status;
 
 use crate::report;
 use crate::telemetry::logs;
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
+use indicatif::ProgressBar;
 use serde::Serialize;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// What `--version` prints behind the name.
 const VERSION: &str = concat!(
@@ -74,9 +83,20 @@ struct Global {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Run pipelines until told to stop.
+    Run(run::Arguments),
+    /// Look for mistakes in pipeline files and plugins, without any traffic.
+    Check(check::Arguments),
+    /// Run a pipeline from stdin to stdout, as lines of JSON, without a broker.
+    Pipe(pipe::Arguments),
+    /// Show the hosts that run, their pipelines, lag and plugins.
+    Status(status::Arguments),
     /// Build, test and look into plugins.
     #[command(subcommand)]
     Plugin(plugin::Verb),
+    /// Print the JSON Schema or the reference page of pipeline files.
+    #[command(subcommand)]
+    Config(config::Verb),
     /// Print the reference page of all metrics, in Markdown.
     Metrics(metrics::Arguments),
     /// Print a completion script for a shell.
@@ -101,6 +121,11 @@ pub fn main() -> ExitCode {
 impl Verb {
     fn run(self, console: &Console) -> anyhow::Result<u8> {
         match self {
+            Self::Run(arguments) => run::run(&arguments, console),
+            Self::Check(arguments) => check::run(&arguments, console),
+            Self::Pipe(arguments) => pipe::run(&arguments, console),
+            Self::Status(arguments) => status::run(&arguments, console),
+            Self::Config(verb) => verb.run(console),
             Self::Plugin(verb) => verb.run(console),
             Self::Metrics(arguments) => metrics::run(&arguments, console),
             Self::Completions(arguments) => completions::run(&arguments, console),
@@ -152,6 +177,17 @@ impl Console {
             .context("cannot write to stdout")
     }
 
+    /// Shows that something takes long, on a terminal and to people only. Gone when dropped.
+    pub fn progress(&self, what: &str) -> Progress {
+        let bar = if self.json || !std::io::stderr().is_terminal() {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::new_spinner().with_message(what.to_owned())
+        };
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Progress(bar)
+    }
+
     /// Prints a value on stdout as one line of JSON.
     ///
     /// # Errors
@@ -159,6 +195,15 @@ impl Console {
     /// As [`Console::print`].
     pub fn value(&self, value: &impl Serialize) -> anyhow::Result<()> {
         self.print(&serde_json::to_string(value).context("cannot print as JSON")?)
+    }
+}
+
+/// A line on a terminal that says what is going on.
+pub struct Progress(ProgressBar);
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
     }
 }
 

@@ -1,6 +1,8 @@
 //! `weir plugin ...`: what an author of plugins needs.
 
+mod difference;
 mod inspect;
+mod test;
 
 use super::Console;
 use clap::Subcommand;
@@ -9,12 +11,15 @@ use clap::Subcommand;
 pub(super) enum Verb {
     /// Show a plugin's contract, imports, size and digest.
     Inspect(inspect::Arguments),
+    /// Run a plugin or a pipeline over recorded messages and compare what becomes of them.
+    Test(test::Arguments),
 }
 
 impl Verb {
     pub(super) fn run(self, console: &Console) -> anyhow::Result<u8> {
         match self {
             Self::Inspect(arguments) => inspect::run(&arguments, console),
+            Self::Test(arguments) => test::run(&arguments, console),
         }
     }
 }

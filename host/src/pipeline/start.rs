@@ -30,24 +30,33 @@ pub struct Loaded(Vec<(Arc<Plugin>, Arc<OperatorSettings>)>);
 /// The first that cannot be loaded, with its operator.
 pub fn load(settings: &resolved::Pipeline, runtime: &Runtime, metrics: &Metrics) -> Result<Loaded> {
     let mut loaded = Vec::new();
-    for operator in &settings.operators {
-        let plugin = runtime.load(&operator.plugin).with_context(|| {
+    for use_of in &settings.operators {
+        let plugin = runtime.load(&use_of.plugin).with_context(|| {
             format!(
                 "cannot load operator `{}` of pipeline `{}`",
-                operator.name, settings.name
+                use_of.name, settings.name
             )
         })?;
-        let settings = OperatorSettings {
-            pipeline: settings.name.clone(),
-            operator: operator.name.clone(),
-            config: operator.config.to_string(),
-            headers: operator.headers.clone(),
-            limits: operator.limits,
-            metrics: metrics.operator(&settings.name, &operator.name),
-        };
-        loaded.push((plugin, Arc::new(settings)));
+        loaded.push((plugin, Arc::new(operator(settings, use_of, metrics))));
     }
     Ok(Loaded(loaded))
+}
+
+/// What the instances of one operator are started with.
+#[must_use]
+pub fn operator(
+    pipeline: &resolved::Pipeline,
+    operator: &resolved::Operator,
+    metrics: &Metrics,
+) -> OperatorSettings {
+    OperatorSettings {
+        pipeline: pipeline.name.clone(),
+        operator: operator.name.clone(),
+        config: operator.config.to_string(),
+        headers: operator.headers.clone(),
+        limits: operator.limits,
+        metrics: metrics.operator(&pipeline.name, &operator.name),
+    }
 }
 
 impl Loaded {

@@ -1,0 +1,250 @@
+//! A pipeline without a broker: the chain, the routes and the sink's subject, from lines to lines.
+//!
+//! What `weir pipe` and `weir plugin test` share. The messages walk through the same code as in
+//! `weir run`; what is missing is JetStream, so nothing is delivered a second time: a retry is
+//! reported and that was it.
+
+use crate::config::resolved::{self, Bounds, EventTime, HeaderSelection};
+use crate::config::template::KeyRule;
+use crate::jsonl::{Dead, Line, Record, Retry};
+use crate::pipeline::message::Message;
+use crate::pipeline::operator::{Chain, Condemned, Verdict};
+use crate::pipeline::parcel::{Letter, MESSAGE_ID, Parcel, Wrapper};
+use crate::pipeline::route::Route;
+use crate::pipeline::start;
+use crate::plugin::limits::Limits;
+use crate::plugin::{OperatorSettings, Runtime, Worker};
+use crate::telemetry::metrics::Metrics;
+use anyhow::{Context, Result, anyhow};
+use std::path::Path;
+use std::sync::Arc;
+
+/// What one plugin call takes where no pipeline says it.
+const CALL: Bounds = Bounds {
+    messages: 256,
+    bytes: 1 << 20,
+};
+
+/// A chain of plugins that is fed by hand.
+pub(super) struct Offline {
+    chain: Chain,
+    route: Route,
+    /// `None` for a lone plugin: its outputs are shown as it made them.
+    sink: Option<Wrapper>,
+    key: Option<KeyRule>,
+    event_time: Option<EventTime>,
+    /// The most that is worth handing over at once.
+    pub(super) batch: Bounds,
+    /// Of the last message; the next one without a sequence of its own gets the one after it.
+    sequence: u64,
+    tokio: tokio::runtime::Runtime,
+}
+
+impl Offline {
+    /// The plugins of a pipeline, loaded, configured and ready.
+    ///
+    /// # Errors
+    ///
+    /// When a plugin cannot be loaded or refuses its configuration.
+    pub(super) fn of_pipeline(settings: &resolved::Pipeline, runtime: &Runtime) -> Result<Self> {
+        let loaded = start::load(settings, runtime, &Metrics::new())?;
+        let chain = Chain::new(loaded.workers(runtime), settings.batch);
+        // No server limits what may be published here, and no stream feeds it back.
+        let sink = Wrapper::new(
+            String::new(),
+            settings.sink.subject.clone(),
+            &[],
+            usize::MAX,
+        );
+        Self {
+            chain,
+            route: Route::compile(&settings.operators),
+            sink: Some(sink),
+            key: settings.key.clone(),
+            event_time: settings.event_time.clone(),
+            batch: settings.batch,
+            sequence: 0,
+            tokio: tokio()?,
+        }
+        .warmed()
+    }
+
+    /// A lone plugin with the usual limits, which gets all headers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Offline::of_pipeline`].
+    pub(super) fn of_plugin(file: &Path, config: &str, runtime: &Runtime) -> Result<Self> {
+        let plugin = runtime.load(file)?;
+        let name = file.file_stem().unwrap_or_default().to_string_lossy();
+        let operator = resolved::Operator {
+            name: name.clone().into_owned(),
+            plugin: file.to_owned(),
+            config: serde_json::Value::Null,
+            subjects: Vec::new(),
+            headers: HeaderSelection::All,
+            limits: Limits::default(),
+        };
+        let settings = OperatorSettings {
+            pipeline: name.clone().into_owned(),
+            operator: name.clone().into_owned(),
+            config: config.to_owned(),
+            headers: HeaderSelection::All,
+            limits: Limits::default(),
+            metrics: Metrics::new().operator(&name, &name),
+        };
+        let worker = Worker::new(runtime, plugin, Arc::new(settings));
+        Self {
+            chain: Chain::new(vec![worker], CALL),
+            route: Route::compile(&[operator]),
+            sink: None,
+            key: None,
+            event_time: None,
+            batch: CALL,
+            sequence: 0,
+            tokio: tokio()?,
+        }
+        .warmed()
+    }
+
+    fn warmed(mut self) -> Result<Self> {
+        self.tokio.block_on(self.chain.warm())?;
+        Ok(self)
+    }
+
+    /// Runs messages through the chain: for each one the lines that became of it, in order. Event
+    /// times that neither the line nor the pipeline tells are `now`.
+    pub(super) fn run(&mut self, records: Vec<Record>, now: u64) -> Vec<Vec<Line>> {
+        let messages: Vec<Message> = records
+            .into_iter()
+            .map(|record| self.message(record, now))
+            .collect();
+        let routed = messages
+            .iter()
+            .map(|message| (message.clone(), self.route.stops(&message.subject)));
+        let verdicts = self.tokio.block_on(self.chain.run(routed.collect()));
+        messages
+            .iter()
+            .zip(verdicts)
+            .map(|(message, verdict)| self.lines(message, verdict))
+            .collect()
+    }
+
+    fn message(&mut self, record: Record, now: u64) -> Message {
+        let told = record.event_time;
+        let mut message = record.into_message(self.sequence + 1, now);
+        self.sequence = message.sequence;
+        if message.key.is_none() {
+            message.key = self.key.as_ref().and_then(|rule| rule.extract(&message));
+        }
+        if let (None, Some(rule)) = (told, &self.event_time)
+            && let Some(time) = rule.extract(&message.headers, &message.payload)
+        {
+            message.event_time = time;
+        }
+        message
+    }
+
+    fn lines(&self, input: &Message, verdict: Verdict) -> Vec<Line> {
+        let outputs = match verdict {
+            Verdict::Publish(outputs) => outputs,
+            Verdict::Dead(condemned) => return vec![dead(input, &condemned)],
+            Verdict::Retry(retry) => {
+                return vec![Line::Retry(Retry {
+                    retry: retry.reason,
+                    operator: Some(retry.operator),
+                    after_ms: retry
+                        .after
+                        .and_then(|after| after.as_millis().try_into().ok()),
+                    sequence: Some(input.sequence),
+                })];
+            }
+        };
+        let Some(sink) = &self.sink else {
+            let outputs = outputs.iter().map(Record::from);
+            return outputs
+                .map(|record| {
+                    Line::Message(Record {
+                        event_time: None,
+                        ..record
+                    })
+                })
+                .collect();
+        };
+        let keys: Vec<_> = outputs.iter().map(|output| output.key.clone()).collect();
+        match sink.wrap(input, outputs) {
+            Ok(Parcel::Results(letters)) => letters
+                .into_iter()
+                .zip(keys)
+                .map(|(letter, key)| {
+                    let Letter {
+                        subject,
+                        headers,
+                        payload,
+                    } = letter;
+                    // The id names a place in a stream, and there is none.
+                    let headers = headers.into_iter().filter(|(name, _)| name != MESSAGE_ID);
+                    Line::Message(Record {
+                        subject,
+                        payload,
+                        headers: headers.collect(),
+                        key,
+                        event_time: None,
+                        sequence: Some(input.sequence),
+                    })
+                })
+                .collect(),
+            Ok(Parcel::DeadLetter(..)) => Vec::new(),
+            Err(reason) => vec![dead(input, &Condemned::by_sink(reason))],
+        }
+    }
+}
+
+fn dead(input: &Message, condemned: &Condemned) -> Line {
+    Line::Dead(Dead {
+        reject: condemned.reason.clone(),
+        operator: condemned.operator.clone(),
+        kind: Some(condemned.kind.as_str().to_owned()),
+        sequence: Some(input.sequence),
+    })
+}
+
+fn tokio() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")
+}
+
+/// The one pipeline that a verb works with: the only one of the file, or the one that was named.
+///
+/// # Errors
+///
+/// When there are several and none was named, or none of that name.
+pub(super) fn choose(
+    pipelines: Vec<resolved::Pipeline>,
+    name: Option<&str>,
+) -> Result<resolved::Pipeline> {
+    use crate::report::{hint, usage};
+    let names = pipelines
+        .iter()
+        .map(|pipeline| format!("`{}`", pipeline.name));
+    let names = names.collect::<Vec<_>>().join(", ");
+    let mut chosen = pipelines
+        .into_iter()
+        .filter(|pipeline| name.is_none_or(|name| name == pipeline.name));
+    match (chosen.next(), chosen.next()) {
+        (Some(pipeline), None) => Ok(pipeline),
+        (None, _) => {
+            let error = anyhow!("no pipeline is called `{}`", name.unwrap_or_default());
+            Err(hint(usage(error), format!("choose one of {names}")))
+        }
+        _ => {
+            let error = anyhow!("the file holds several pipelines");
+            Err(hint(
+                usage(error),
+                format!("add `--pipeline` with one of {names}"),
+            ))
+        }
+    }
+}

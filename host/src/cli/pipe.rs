@@ -1,0 +1,151 @@
+//! `weir pipe FILE`: a pipeline from stdin to stdout, as lines of JSON, without a broker.
+
+use super::offline::{self, Offline};
+use super::{Console, files};
+use crate::config::resolved::Bounds;
+use crate::jsonl::{self, Dead, Line, Record};
+use crate::plugin::Runtime;
+use crate::report;
+use anyhow::{Context, Result};
+use std::io::{BufRead, Write};
+use std::path::PathBuf;
+use std::sync::mpsc;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Each line of stdin is a message: {\"subject\": \"orders.a\", \"payload\": {...}}; `text` or `base64` in \
+place of `payload` for what is not JSON, and `headers`, `key`, `event-time`, `sequence` if you like. \
+Results go to stdout in the same form, dead letters and retries to stderr as \
+{\"reject\": ...} and {\"retry\": ...}.
+
+Exit codes: 0 every message became results or was dropped on purpose, 1 there were dead letters, \
+retries or lines that cannot be read, 2 wrong usage or configuration.")]
+pub(super) struct Arguments {
+    /// The pipeline's file. Its source, sink stream and dead-letter stream are not used.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Which pipeline, where the file holds several.
+    #[arg(long, value_name = "NAME")]
+    pipeline: Option<String>,
+}
+
+/// Lines read ahead of the plugins: a batch is being filled while one is worked on.
+const READ_AHEAD: usize = 256;
+
+type Numbered = std::io::Result<(usize, Vec<u8>)>;
+
+pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
+    let pipelines = files::load(std::slice::from_ref(&arguments.file))?;
+    let pipeline = offline::choose(pipelines, arguments.pipeline.as_deref())?;
+    let runtime = files::runtime(1)?;
+    let mut chain = start(&pipeline, &runtime, console)?;
+    let lines = read_ahead()?;
+    let mut unusable = 0;
+    while let Some(batch) = next_batch(&lines, chain.batch)? {
+        let (mut good, mut out, mut bad) = (Vec::new(), String::new(), String::new());
+        for (number, line) in batch {
+            match parse(number, &line) {
+                Ok(record) => good.push(record),
+                Err(dead) => push(&mut bad, &Line::Dead(dead), &mut unusable),
+            }
+        }
+        let now = jiff::Timestamp::now().as_nanosecond();
+        for line in chain
+            .run(good, now.try_into().unwrap_or_default())
+            .into_iter()
+            .flatten()
+        {
+            match line {
+                Line::Message(record) => {
+                    out.push_str(&record.to_string());
+                    out.push('\n');
+                }
+                line => push(&mut bad, &line, &mut unusable),
+            }
+        }
+        console.print(&out)?;
+        let written = std::io::stderr().lock().write_all(bad.as_bytes());
+        written.context("cannot write to stderr")?;
+    }
+    Ok(if unusable == 0 {
+        report::DONE
+    } else {
+        report::FAILED
+    })
+}
+
+fn start(
+    pipeline: &crate::config::resolved::Pipeline,
+    runtime: &Runtime,
+    console: &Console,
+) -> Result<Offline> {
+    let _progress = console.progress("compiling the plugins");
+    Offline::of_pipeline(pipeline, runtime)
+}
+
+fn push(text: &mut String, line: &Line, count: &mut usize) {
+    text.push_str(&line.to_string());
+    text.push('\n');
+    *count += 1;
+}
+
+fn parse(number: usize, line: &[u8]) -> Result<Record, Dead> {
+    let record = match std::str::from_utf8(line) {
+        Ok(text) => jsonl::parse_message(text, number).map_err(|problem| problem.to_string()),
+        Err(_) => Err(format!("line {number}: it is not UTF-8 text")),
+    };
+    record.map_err(|reject| Dead {
+        reject,
+        operator: None,
+        kind: Some("line".to_owned()),
+        sequence: None,
+    })
+}
+
+/// Reads stdin on a thread of its own, since a read cannot be interrupted and the plugins are not to
+/// wait for a batch to be full.
+fn read_ahead() -> Result<mpsc::Receiver<Numbered>> {
+    let (sender, receiver) = mpsc::sync_channel(READ_AHEAD);
+    let read = move || {
+        let mut stdin = std::io::stdin().lock();
+        for number in 1.. {
+            let mut line = Vec::new();
+            let next = match stdin.read_until(b'\n', &mut line) {
+                Ok(0) => break,
+                Ok(_) if line.trim_ascii().is_empty() => continue,
+                Ok(_) => Ok((number, line)),
+                Err(error) => Err(error),
+            };
+            let ended = next.is_err();
+            if sender.send(next).is_err() || ended {
+                break;
+            }
+        }
+    };
+    std::thread::Builder::new()
+        .name("stdin".to_owned())
+        .spawn(read)
+        .context("cannot start a thread")?;
+    Ok(receiver)
+}
+
+/// What has been read, at least one line of it and at most one batch. `None` at the end.
+fn next_batch(
+    lines: &mpsc::Receiver<Numbered>,
+    bounds: Bounds,
+) -> Result<Option<Vec<(usize, Vec<u8>)>>> {
+    let Ok(first) = lines.recv() else {
+        return Ok(None);
+    };
+    let first = first.context("cannot read stdin")?;
+    let mut bytes = first.1.len();
+    let mut batch = vec![first];
+    while batch.len() < bounds.messages && bytes < bounds.bytes {
+        let Ok(next) = lines.try_recv() else { break };
+        let next = next.context("cannot read stdin")?;
+        bytes += next.1.len();
+        batch.push(next);
+    }
+    Ok(Some(batch))
+}

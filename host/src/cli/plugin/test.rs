@@ -1,0 +1,223 @@
+//! `weir plugin test PATH`: what a plugin or a pipeline makes of `input.jsonl`, against
+//! `expected.jsonl`, without a broker.
+
+use super::difference;
+use crate::cli::offline::{self, Offline};
+use crate::cli::{Console, files};
+use crate::jsonl::{self, Line, Problem, Record};
+use crate::plugin::Runtime;
+use crate::report::{self, ResultExt};
+use anyhow::{Context, Result, anyhow};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+PATH is a folder with a `pipeline.yaml`, a pipeline file, or a component. `expected.jsonl` holds a line \
+for each result, dead letter and retry, in the order of the messages. A field that it uses on no line \
+of a kind (a result's `key`, a dead letter's `operator`, ...) is not compared. Messages without an \
+`event-time` happen at 0.
+
+Exit codes: 0 as expected, 1 different, 2 wrong usage or configuration.")]
+pub(in crate::cli) struct Arguments {
+    /// What to test.
+    #[arg(value_name = "PATH", default_value = ".")]
+    path: PathBuf,
+
+    /// The messages. [default: input.jsonl beside the pipeline file, or here for a component]
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+
+    /// What is to become of them. [default: expected.jsonl beside the input]
+    #[arg(long, value_name = "FILE")]
+    expected: Option<PathBuf>,
+
+    /// The configuration of a lone component, as JSON.
+    #[arg(long, value_name = "JSON")]
+    config: Option<String>,
+
+    /// Which pipeline, where the file holds several.
+    #[arg(long, value_name = "NAME")]
+    pipeline: Option<String>,
+
+    /// Write what became of the messages to `expected.jsonl` in place of comparing it.
+    #[arg(long)]
+    bless: bool,
+}
+
+pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
+    let subject = Subject::find(&arguments.path)?;
+    let input = arguments
+        .input
+        .clone()
+        .unwrap_or_else(|| subject.folder().join("input.jsonl"));
+    let beside = || input.with_file_name("expected.jsonl");
+    let expected_file = arguments.expected.clone().unwrap_or_else(beside);
+    let records = read(&input, jsonl::parse_message)?;
+    let expected = match arguments.bless {
+        true => Vec::new(),
+        false => read(&expected_file, jsonl::parse)
+            .hint(|| "create the file with `--bless`, and read what it then holds")?,
+    };
+    let runtime = files::runtime(1)?;
+    let chain = {
+        let _progress = console.progress("compiling the plugins");
+        subject.start(arguments, &runtime)?
+    };
+    let messages = records.len();
+    let got = run_all(chain, records);
+    if arguments.bless {
+        let text: String = got.iter().map(|line| format!("{line}\n")).collect();
+        std::fs::write(&expected_file, text)
+            .with_context(|| format!("cannot write `{}`", expected_file.display()))?;
+        console.print(&format!(
+            "wrote {} lines to {}",
+            got.len(),
+            expected_file.display()
+        ))?;
+        return Ok(report::DONE);
+    }
+    let found = difference::compare(&expected, &got);
+    if console.json {
+        console.value(&json!({
+            "passed": found.is_empty(),
+            "messages": messages,
+            "lines": got.len(),
+            "differences": found.pairs(),
+        }))?;
+    } else if found.is_empty() {
+        console.print(&format!("ok: {messages} messages, {}", counts(&got)))?;
+    } else {
+        console.print(&found.text(&expected_file.display().to_string()))?;
+    }
+    Ok(if found.is_empty() {
+        report::DONE
+    } else {
+        report::FAILED
+    })
+}
+
+/// What is tested.
+enum Subject {
+    Pipeline(PathBuf),
+    Component(PathBuf),
+}
+
+impl Subject {
+    fn find(path: &Path) -> Result<Self> {
+        if path.is_dir() {
+            let names = ["pipeline.yaml", "pipeline.yml"];
+            let file = names
+                .iter()
+                .map(|name| path.join(name))
+                .find(|file| file.is_file());
+            return file.map(Self::Pipeline).ok_or_else(|| {
+                let error = anyhow!("there is no `pipeline.yaml` in `{}`", path.display());
+                report::hint(
+                    report::usage(error),
+                    "name a pipeline file or a `.wasm` file",
+                )
+            });
+        }
+        let wasm = path
+            .extension()
+            .is_some_and(|extension| extension == "wasm");
+        Ok(if wasm {
+            Self::Component(path.to_owned())
+        } else {
+            Self::Pipeline(path.to_owned())
+        })
+    }
+
+    /// Where the data is expected.
+    fn folder(&self) -> &Path {
+        match self {
+            Self::Pipeline(file) => file.parent().unwrap_or(Path::new("")),
+            Self::Component(_) => Path::new(""),
+        }
+    }
+
+    fn start(&self, arguments: &Arguments, runtime: &Runtime) -> Result<Offline> {
+        let refuse =
+            |option: &str, other: &str| Err(report::usage(anyhow!("`{option}` is for {other}")));
+        match self {
+            Self::Pipeline(_) if arguments.config.is_some() => {
+                refuse("--config", "a lone component; a pipeline has its own")
+            }
+            Self::Component(_) if arguments.pipeline.is_some() => {
+                refuse("--pipeline", "a pipeline file")
+            }
+            Self::Pipeline(file) => {
+                let pipelines = files::load(std::slice::from_ref(file))?;
+                let pipeline = offline::choose(pipelines, arguments.pipeline.as_deref())?;
+                Offline::of_pipeline(&pipeline, runtime)
+            }
+            Self::Component(file) => {
+                let config = arguments.config.as_deref().unwrap_or("null");
+                serde_json::from_str::<serde_json::Value>(config)
+                    .context("`--config` is not JSON")
+                    .usage()?;
+                Offline::of_plugin(file, config, runtime)
+            }
+        }
+    }
+}
+
+/// Reads a file of lines; all that cannot be read are one error.
+fn read<T>(file: &Path, parse: impl Fn(&str, usize) -> Result<T, Problem>) -> Result<Vec<T>> {
+    let name = file.display();
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read `{name}`"))
+        .usage()?;
+    let (mut read, mut problems) = (Vec::new(), Vec::new());
+    for (number, line) in jsonl::lines(&text) {
+        match parse(line, number) {
+            Ok(value) => read.push(value),
+            Err(problem) => problems.push(problem.to_string()),
+        }
+    }
+    if problems.is_empty() {
+        return Ok(read);
+    }
+    Err(report::usage(anyhow!(problems.join("\n"))))
+        .with_context(|| format!("cannot read `{name}`"))
+}
+
+fn run_all(mut chain: Offline, records: Vec<Record>) -> Vec<Line> {
+    let mut got = Vec::new();
+    let mut records = records.into_iter().peekable();
+    while records.peek().is_some() {
+        let batch = records.by_ref().take(chain.batch.messages).collect();
+        got.extend(chain.run(batch, 0).into_iter().flatten());
+    }
+    got
+}
+
+/// `3 results, 1 dead letter`.
+fn counts(lines: &[Line]) -> String {
+    let count = |is: fn(&Line) -> bool| lines.iter().filter(|line| is(line)).count();
+    let kinds = [
+        (
+            count(|line| matches!(line, Line::Message(_))),
+            "result",
+            "results",
+        ),
+        (
+            count(|line| matches!(line, Line::Dead(_))),
+            "dead letter",
+            "dead letters",
+        ),
+        (
+            count(|line| matches!(line, Line::Retry(_))),
+            "retry",
+            "retries",
+        ),
+    ];
+    let named = kinds
+        .iter()
+        .enumerate()
+        .filter(|(position, (count, ..))| *position == 0 || *count > 0);
+    let named = named
+        .map(|(_, (count, one, many))| format!("{count} {}", if *count == 1 { one } else { many }));
+    named.collect::<Vec<_>>().join(", ")
+}

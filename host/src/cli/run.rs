@@ -1,0 +1,86 @@
+//! `weir run FILE...`: the host.
+
+use super::{Console, files};
+use crate::admin::{self, AdminState, Listen};
+use crate::config::resolved;
+use crate::pipeline::host::{Host, Options};
+use crate::report;
+use crate::shutdown::Shutdown;
+use crate::telemetry::metrics::Metrics;
+use anyhow::{Context, Result};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Registered for nobody else's exporter; the port after it follows.
+const METRICS_PORT: u16 = 9464;
+const ADMIN_PORT: u16 = 9465;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+SIGTERM and Ctrl-C stop softly: nothing more is taken, what is in hand is finished. A second one, or \
+the pipeline's `drain` time, stops at once. Nothing is lost either way.")]
+pub(super) struct Arguments {
+    /// Pipeline files; all their pipelines run in this process.
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+
+    /// Create missing streams, as if every pipeline said `create: true`.
+    #[arg(long)]
+    create: bool,
+
+    /// Where to serve /metrics, /live and /ready: ADDRESS:PORT, or `off`. [default: 127.0.0.1:9464,
+    /// or a free port where that is taken]
+    #[arg(long, value_name = "ADDRESS")]
+    metrics_listen: Option<Listen>,
+
+    /// Where to serve /status: ADDRESS:PORT, or `off`. [default: 127.0.0.1:9465, or a free port
+    /// where that is taken]
+    #[arg(long, value_name = "ADDRESS")]
+    admin_listen: Option<Listen>,
+}
+
+pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
+    let pipelines = files::load(&arguments.files)?;
+    let instances = |pipeline: &resolved::Pipeline| pipeline.lanes * pipeline.operators.len();
+    let options = Options {
+        create: arguments.create,
+        // One more chain for each pipeline is warmed for trial before its lanes start.
+        runtime: files::runtime(pipelines.iter().map(|each| instances(each) * 2).sum())?,
+        metrics: Metrics::new(),
+        shutdown: Shutdown::default(),
+    };
+    let (metrics, shutdown) = (Arc::clone(&options.metrics), options.shutdown.clone());
+    let host = {
+        let _progress = console.progress("compiling the plugins");
+        Host::new(pipelines, options)?
+    };
+    let state = state(&host, metrics);
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?
+        .block_on(async {
+            shutdown.on_signals(host.drain())?;
+            let pages = admin::health(Arc::clone(&state));
+            let metrics = admin::serve(arguments.metrics_listen, METRICS_PORT, pages).await?;
+            let admin = admin::serve(arguments.admin_listen, ADMIN_PORT, admin::api(state)).await?;
+            if let Some(server) = &metrics {
+                tracing::info!("metrics at http://{}/metrics", server.address);
+            }
+            if let Some(server) = &admin {
+                tracing::info!("status at http://{}/status", server.address);
+            }
+            host.run().await
+        })?;
+    tracing::info!("stopped");
+    Ok(report::DONE)
+}
+
+fn state(host: &Arc<Host>, metrics: Arc<Metrics>) -> Arc<AdminState> {
+    let (for_status, for_ready) = (Arc::clone(host), Arc::clone(host));
+    Arc::new(AdminState {
+        metrics,
+        status: Arc::new(move || for_status.status()),
+        ready: Arc::new(move || for_ready.ready()),
+    })
+}

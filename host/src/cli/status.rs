@@ -1,0 +1,157 @@
+//! `weir status`: every host that answers on NATS, found through its service discovery.
+
+use super::{Console, files};
+use crate::config::resolved::{Auth, Nats, Tls};
+use crate::nats::{self, service};
+use crate::report;
+use anyhow::{Context, Result, anyhow};
+use serde_json::Value;
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Needs permission to publish to $SRV.STATS.weir and to subscribe to its own inbox. Exit code 1 when no \
+host answers.")]
+pub(super) struct Arguments {
+    /// A pipeline file whose `nats:` section says how to connect.
+    #[arg(value_name = "FILE", conflicts_with_all = ["nats", "credentials"])]
+    file: Option<PathBuf>,
+
+    /// The server to ask; several are separated by commas.
+    #[arg(
+        long,
+        value_name = "URL",
+        value_delimiter = ',',
+        env = "NATS_URL",
+        default_value = "nats://127.0.0.1:4222"
+    )]
+    nats: Vec<String>,
+
+    /// A credentials file.
+    #[arg(long, value_name = "FILE")]
+    credentials: Option<PathBuf>,
+
+    /// How long to wait for answers, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = seconds)]
+    wait: f64,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("give a number of seconds from 0 to 3600".to_owned()),
+    }
+}
+
+pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
+    let settings = settings(arguments)?;
+    let wait = Duration::from_secs_f64(arguments.wait);
+    let hosts = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?
+        .block_on(async {
+            let connection = nats::connect(&settings, "status").await?;
+            let _progress = console.progress("waiting for hosts to answer");
+            service::discover(&connection, wait)
+                .await
+                .context("cannot ask for hosts")
+        })?;
+    if console.json {
+        console.value(&hosts)?;
+        return Ok(if hosts.is_empty() {
+            report::FAILED
+        } else {
+            report::DONE
+        });
+    }
+    if hosts.is_empty() {
+        let error = anyhow!("no host answers at `{}`", settings.servers.join(", "));
+        let action = "start one with `weir run`; a host must be permitted to subscribe to `$SRV.>`";
+        return Err(report::hint(error, action));
+    }
+    console.print(&text(&hosts))?;
+    Ok(report::DONE)
+}
+
+fn settings(arguments: &Arguments) -> Result<Nats> {
+    if let Some(file) = &arguments.file {
+        let mut pipelines = files::load(std::slice::from_ref(file))?.into_iter();
+        let first = pipelines.next().context("the file holds no pipeline")?;
+        return Ok(first.nats);
+    }
+    Ok(Nats {
+        servers: arguments.nats.clone(),
+        auth: match &arguments.credentials {
+            Some(file) => Auth::CredentialsFile(file.clone()),
+            None => Auth::None,
+        },
+        tls: Tls::default(),
+        inbox_prefix: "_INBOX".to_owned(),
+    })
+}
+
+/// A block for each host: itself, its pipelines, their operators.
+fn text(hosts: &[Value]) -> String {
+    let mut out = String::new();
+    for host in hosts {
+        let ready = if host["ready"] == true {
+            "ready"
+        } else {
+            "not ready"
+        };
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            out,
+            "host {}, weir {}, process {}, up {} s, {ready}",
+            word(&host["service_id"]),
+            word(&host["version"]),
+            word(&host["pid"]),
+            word(&host["uptime_seconds"]),
+        );
+        for pipeline in list(&host["pipelines"]) {
+            let _ = writeln!(
+                out,
+                "  pipeline {}: {} -> {}, {} lanes",
+                word(&pipeline["name"]),
+                word(&pipeline["source"]["stream"]),
+                word(&pipeline["sink"]),
+                word(&pipeline["lanes"]),
+            );
+            let numbers = ["lag", "ack_pending", "in_flight", "received", "published"];
+            let more = ["dropped", "retried", "dead"];
+            let shown = numbers
+                .iter()
+                .chain(&more)
+                .map(|&name| format!("{} {}", name.replace('_', " "), word(&pipeline[name])));
+            let _ = writeln!(out, "    {}", shown.collect::<Vec<_>>().join(", "));
+            for operator in list(&pipeline["operators"]) {
+                let digest = word(&operator["digest"]);
+                let _ = writeln!(
+                    out,
+                    "    operator {}: {} {}, {}",
+                    word(&operator["name"]),
+                    word(&operator["plugin"]),
+                    digest.get(..12).unwrap_or(&digest),
+                    word(&operator["contract"]),
+                );
+            }
+        }
+    }
+    out
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// A scalar as text; a host of another version may not tell all of them.
+fn word(value: &Value) -> String {
+    match value {
+        Value::Null => "?".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
