@@ -1,7 +1,9 @@
 //! `weir plugin ...`: what an author of plugins needs.
 
+mod build;
 mod difference;
 mod inspect;
+mod new;
 mod test;
 
 use super::Console;
@@ -9,6 +11,10 @@ use clap::Subcommand;
 
 #[derive(Subcommand)]
 pub(super) enum Verb {
+    /// Make a folder with a plugin that compiles as it is.
+    New(new::Arguments),
+    /// Build a plugin from its source.
+    Build(build::Arguments),
     /// Show a plugin's contract, imports, size and digest.
     Inspect(inspect::Arguments),
     /// Run a plugin or a pipeline over recorded messages and compare what becomes of them.
@@ -18,6 +24,8 @@ pub(super) enum Verb {
 impl Verb {
     pub(super) fn run(self, console: &Console) -> anyhow::Result<u8> {
         match self {
+            Self::New(arguments) => new::run(&arguments, console),
+            Self::Build(arguments) => build::run(&arguments, console),
             Self::Inspect(arguments) => inspect::run(&arguments, console),
             Self::Test(arguments) => test::run(&arguments, console),
         }

@@ -1,6 +1,7 @@
 //! `weir plugin test PATH`: what a plugin or a pipeline makes of `input.jsonl`, against
 //! `expected.jsonl`, without a broker.
 
+use super::build::build_of_pipeline;
 use super::difference;
 use crate::cli::offline::{self, Offline};
 use crate::cli::{Console, files};
@@ -40,6 +41,11 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "NAME")]
     pipeline: Option<String>,
 
+    /// Take the components as they are. Otherwise a folder's plugin, in itself or in `plugin/`, is
+    /// built first.
+    #[arg(long)]
+    no_build: bool,
+
     /// Write what became of the messages to `expected.jsonl` in place of comparing it.
     #[arg(long)]
     bless: bool,
@@ -59,6 +65,9 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
         false => read(&expected_file, jsonl::parse)
             .hint(|| "create the file with `--bless`, and read what it then holds")?,
     };
+    if arguments.path.is_dir() && !arguments.no_build {
+        build_of_pipeline(&arguments.path)?;
+    }
     let runtime = files::runtime(1)?;
     let chain = {
         let _progress = console.progress("compiling the plugins");

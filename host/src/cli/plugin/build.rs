@@ -1,0 +1,74 @@
+//! `weir plugin build [FOLDER]`: a plugin's source to the `.wasm` file that its pipeline names.
+
+use crate::cli::Console;
+use crate::cli::project::{self, Built};
+use crate::report;
+use anyhow::Result;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Runs `cargo build --release` for WebAssembly and prints the path of the component.")]
+pub(in crate::cli) struct Arguments {
+    /// Where the plugin's Cargo.toml is.
+    #[arg(value_name = "FOLDER", default_value = ".")]
+    folder: PathBuf,
+
+    /// Where to put the component. [default: CRATE.wasm beside the `pipeline.yaml` in FOLDER or in
+    /// the folder above it; in FOLDER where there is none]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
+    let built = project::build_plugin(&arguments.folder)?;
+    let beside = || destination(&arguments.folder, &built);
+    let file = arguments.output.clone().unwrap_or_else(beside);
+    project::place(&built, &file)?;
+    if console.json {
+        console.value(&json!({"crate": built.name, "component": file, "fresh": built.fresh}))?;
+    } else {
+        console.print(&file.display().to_string())?;
+    }
+    Ok(report::DONE)
+}
+
+/// Builds what a folder with a pipeline has the source of, in itself or in its `plugin/`, and puts
+/// the component where the pipeline finds it. Does nothing where there is no source.
+///
+/// # Errors
+///
+/// When it does not compile, or the component cannot be written.
+pub(in crate::cli) fn build_of_pipeline(folder: &Path) -> Result<()> {
+    let places = [folder.to_owned(), folder.join("plugin")];
+    for source in places
+        .iter()
+        .filter(|place| place.join("Cargo.toml").is_file())
+    {
+        let built = project::build_plugin(source)?;
+        project::place(&built, &destination(source, &built))?;
+    }
+    Ok(())
+}
+
+fn destination(folder: &Path, built: &Built) -> PathBuf {
+    let above = folder.join("..");
+    let has_pipeline = |place: &Path| {
+        ["pipeline.yaml", "pipeline.yml"]
+            .iter()
+            .any(|name| place.join(name).is_file())
+    };
+    let place = match (has_pipeline(folder), folder.parent()) {
+        (false, Some(parent)) if !parent.as_os_str().is_empty() && has_pipeline(parent) => parent,
+        (false, _) if has_pipeline(&above) => &above,
+        _ => folder,
+    };
+    let file = format!("{}.wasm", built.name.replace('-', "_"));
+    // `./a.wasm` reads worse than `a.wasm`.
+    if place == Path::new(".") {
+        PathBuf::from(file)
+    } else {
+        place.join(file)
+    }
+}

@@ -1,0 +1,45 @@
+//! `weir plugin new NAME`: a folder with a plugin that compiles as it is.
+
+use crate::cli::{Console, project};
+use crate::report;
+use anyhow::Result;
+use serde_json::json;
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+pub(in crate::cli) struct Arguments {
+    /// The plugin's name: lower-case letters, digits and `-`.
+    name: String,
+
+    /// The language to write it in.
+    #[arg(long, value_enum, default_value_t)]
+    lang: Language,
+
+    /// Where to make it. [default: a folder of its name]
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum Language {
+    #[default]
+    Rust,
+}
+
+pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
+    let Language::Rust = arguments.lang;
+    let folder = arguments
+        .folder
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(&arguments.name));
+    project::create(&folder, &arguments.name)?;
+    let shown = folder.display();
+    if console.json {
+        console.value(&json!({"name": arguments.name, "folder": folder}))?;
+    } else {
+        console.print(&format!(
+            "made {shown}\n\n  cd {shown}\n  weir plugin test    builds it and runs input.jsonl through it\n"
+        ))?;
+    }
+    Ok(report::DONE)
+}
