@@ -4,6 +4,7 @@
 //! `ui/config/NAME.yaml` is a bad file and `NAME.expected` what is said about it; a folder `NAME/` is a
 //! process with several files. `BLESS=1` rewrites what is expected, and the generated pages.
 
+use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use weir::config::{self, Findings};
@@ -283,4 +284,58 @@ fn the_schema_knows_and_describes_every_key_that_is_accepted() {
         unused.is_empty(),
         "in the schema, and in no good file: {unused:?}"
     );
+}
+
+#[test]
+fn the_pipelines_of_the_examples_have_no_findings() {
+    for example in entries(&repository().join("examples"), None) {
+        let file = example.join("pipeline.yaml");
+        if let Err(findings) = config::load_unbuilt(&[file], &environment) {
+            panic!("{findings}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_expands_without_end_is_refused() {
+    // Nine levels of ten aliases each: a billion values from half a kilobyte.
+    let mut text = "name: a\nl0: &l0 [x]\n".to_owned();
+    for level in 1..10 {
+        let aliases = vec![format!("*l{}", level - 1); 10].join(", ");
+        text.push_str(&format!("l{level}: &l{level} [{aliases}]\n"));
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    let findings = config::load(&[file.path().to_owned()], &environment).unwrap_err();
+    assert!(findings.to_string().contains("expands to"), "{findings}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Findings are the only way to fail, and every finding stands within the file.
+    #[test]
+    fn a_damaged_file_is_read_or_refused_and_never_breaks_the_reader(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), 0usize..4, "[\\PC\n\t:{}\\[\\]&*!|>'\"#%-]{0,3}"), 1..6),
+    ) {
+        let good = std::fs::read_to_string(inputs().join("valid/everything.yaml")).unwrap();
+        let mut text: Vec<char> = good.chars().collect();
+        for (position, removed, inserted) in edits {
+            let start = position.index(text.len());
+            let end = (start + removed).min(text.len());
+            text.splice(start..end, inserted.chars());
+        }
+        let text: String = text.into_iter().collect();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pipeline.yaml");
+        std::fs::write(&file, &text).unwrap();
+        if let Err(findings) = config::load_unbuilt(&[file], &environment) {
+            prop_assert!(!findings.is_empty());
+            for finding in &findings {
+                let lines = text.lines().count().max(1);
+                prop_assert!(finding.place.line >= 1 && finding.place.line <= lines + 1, "{}", finding);
+                prop_assert!(finding.place.column >= 1, "{}", finding);
+            }
+        }
+    }
 }

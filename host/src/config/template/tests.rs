@@ -1,6 +1,7 @@
 use super::*;
 use crate::pipeline::message::Headers;
 use bytes::Bytes;
+use proptest::prelude::*;
 
 fn message() -> Message {
     Message {
@@ -165,4 +166,35 @@ fn a_key_rule_that_tells_no_messages_apart_is_refused() {
             .highest_token(),
         Some(3)
     );
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_template_renders_is_a_legal_subject_within_its_reach(
+        parts in prop::collection::vec(
+            prop::sample::select(vec![
+                "out", "a-b", ".", ".", "{subject}", "{subject[0]}", "{subject[1]}", "{key}",
+                "{header:Region}",
+            ]),
+            1..7,
+        ),
+        subject in "[a-z]{1,3}(\\.[a-z$]{1,3}){0,3}",
+        key in prop::option::of("[a-z.*> $é]{0,6}"),
+        region in "[a-z.]{0,5}",
+    ) {
+        let Ok(template) = Template::parse(&parts.concat()) else { return Ok(()) };
+        let mut message = message();
+        message.subject = subject.into();
+        message.key = key.map(Into::into);
+        message.headers = Headers::from_iter([("Region".into(), region.into())]);
+        let Ok(rendered) = template.render(&message) else { return Ok(()) };
+        prop_assert!(check_subject(&rendered).is_ok(), "{}", rendered);
+        if let Some(reach) = template.reach() {
+            prop_assert!(reach.matches(&rendered), "{} is outside {}", rendered, reach);
+        }
+        // A star inside a token is a character to the server, and a likely slip in a filter.
+        if let Ok(itself) = SubjectFilter::parse(&rendered) {
+            prop_assert!(template.overlaps(&itself));
+        }
+    }
 }
