@@ -154,6 +154,19 @@ fn a_flood_of_output_is_refused_and_output_below_the_limit_is_not() {
 }
 
 #[test]
+fn a_guest_that_holds_more_handles_than_allowed_is_trapped() {
+    let limited = |handles| {
+        Lane::misbehaving(Limits {
+            handles,
+            ..Limits::default()
+        })
+    };
+    let fault = limited(0).fault(&["stdout:1"]);
+    assert_eq!(fault.kind, FaultKind::Trap, "{fault:?}");
+    assert!(limited(16).call(&["stdout:1"]).is_ok());
+}
+
+#[test]
 fn a_wrong_number_of_outcomes_is_a_fault_that_names_both_numbers() {
     let mut lane = Lane::misbehaving(Limits::default());
     for (batch, got) in [(["a", "short"], 1), (["long", "b"], 3)] {
@@ -243,6 +256,15 @@ fn configure_may_refuse_and_may_not_take_the_host_with_it() {
     assert_eq!(trapping.fault(&["fine"]).kind, FaultKind::Start);
     let error = trapping.tokio.block_on(trapping.worker.warm()).unwrap_err();
     assert!(format!("{error:#}").contains("unreachable"), "{error:#}");
+}
+
+#[test]
+fn a_guest_may_look_up_its_configuration_and_its_name() {
+    let config = r#"{"mark": "from the file", "refuse": null}"#;
+    let mut lane = Lane::new(plugin("misbehave"), Limits::default(), config);
+    assert_eq!(lane.output("config:/mark"), "from the file");
+    assert_eq!(lane.output("config:/nothing"), "none");
+    assert_eq!(lane.output("name"), "shop/price");
 }
 
 #[test]

@@ -162,10 +162,10 @@ impl Runtime {
             component::Form::Module => Component::from_binary(engine, &component::encode(bytes)?),
         };
         let component = component.map_err(foreign).context("cannot compile it")?;
-        if let Some(cache) = cache {
-            if let Err(error) = cache.put(&key, &component) {
-                tracing::warn!("the compiled plugin is not cached: {error:#}");
-            }
+        if let Some(cache) = cache
+            && let Err(error) = cache.put(&key, &component)
+        {
+            tracing::warn!("the compiled plugin is not cached: {error:#}");
         }
         Ok((component, false))
     }

@@ -156,8 +156,4 @@ impl Host for State {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::indexing_slicing,
-    reason = "a test says what it expects by failing"
-)]
 mod tests;

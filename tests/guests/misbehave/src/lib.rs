@@ -8,7 +8,7 @@
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
-use weir_sdk::{Error, Message, Operator, OrFail, Outcome, Output, Outputs, info, metrics};
+use weir_sdk::{Error, Message, Operator, OrFail, Outcome, Output, Outputs, config, info, metrics};
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -140,6 +140,14 @@ impl Misbehave {
             "key" => Output::pass().key(argument).into(),
             // What the instance remembers: how many calls it has served.
             "calls" => Output::new(self.calls.to_string()).into(),
+            // What the host says about the operator.
+            "config" => match config::get::<String>(argument) {
+                Some(value) => Output::new(value).into(),
+                None => Output::new("none").into(),
+            },
+            "name" => {
+                Output::new(format!("{}/{}", config::pipeline(), config::operator())).into()
+            }
             "time" => Output::new(format!("{:?}", std::time::SystemTime::now())).into(),
             "environment" => {
                 Output::new(format!("{:?}", std::env::vars().collect::<Vec<_>>())).into()
