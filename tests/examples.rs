@@ -8,10 +8,8 @@ use rebates_oracle::{Check, generate};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use weir::config::resolved::HeaderSelection;
 use weir::jsonl::{self, Dead, Line, Record};
 use weir::pipeline::message::{Headers, Message, Outcome};
-use weir::plugin::limits::Limits;
 use weir::plugin::{OperatorSettings, Runtime, RuntimeOptions, Worker};
 use weir::telemetry::metrics::Metrics;
 
@@ -36,17 +34,21 @@ struct Operator {
 
 impl Operator {
     fn of(name: &str) -> Self {
-        let text = std::fs::read_to_string(folder(name).join("pipeline.yaml")).unwrap();
-        let pipeline: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
-        let operator = &pipeline["operators"][0];
-        let operator_name = operator["name"].as_str().unwrap();
+        let file = folder(name).join("pipeline.yaml");
+        let pipelines = weir::config::load_unbuilt(&[file], &|_| None).unwrap();
+        let [pipeline] = pipelines.as_slice() else {
+            panic!("{} pipelines", pipelines.len())
+        };
+        let [operator] = pipeline.operators.as_slice() else {
+            panic!("not one operator")
+        };
         let settings = OperatorSettings {
-            pipeline: name.into(),
-            operator: operator_name.into(),
-            config: operator["config"].to_string(),
-            headers: HeaderSelection::None,
-            limits: Limits::default(),
-            metrics: Metrics::new().operator(name, operator_name),
+            pipeline: pipeline.name.clone(),
+            operator: operator.name.clone(),
+            config: operator.config.to_string(),
+            headers: operator.headers.clone(),
+            limits: operator.limits,
+            metrics: Metrics::new().operator(&pipeline.name, &operator.name),
         };
         let options = RuntimeOptions {
             cache_dir: Some(cache().join("compiled")),
