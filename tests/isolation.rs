@@ -1,6 +1,8 @@
 //! Whatever a plugin does, only the call that did it fails: the host goes on, the instance is thrown
 //! away, and the fault says what happened, where, and with what resources.
 
+use crate::harness::cache;
+use crate::harness::guests::guest;
 use crate::harness::lane::{Lane, message, plugin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -335,4 +337,25 @@ fn a_flood_of_lines_is_cut_off_and_counted() {
     assert!(written < 2000, "{written} of 15000 entries were written");
     assert!(log.contains("line 255 of stdout"));
     assert!(!log.contains("line 4999 of stdout"));
+}
+
+#[test]
+fn a_host_with_little_address_space_runs_plugins_without_a_pool() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipeline = format!(
+        "name: shop\nsource: {{ stream: ORDERS }}\n\
+         operators: [{{ name: price, plugin: {:?} }}]\nsink: {{ subject: done.it }}\n",
+        guest("misbehave")
+    );
+    std::fs::write(directory.path().join("pipeline.yaml"), pipeline).unwrap();
+    let line = r#"{"subject": "orders.a", "text": "flood:3"}"#;
+    let command = format!(
+        "ulimit -v 4000000 && echo '{line}' | {} pipe pipeline.yaml",
+        env!("CARGO_BIN_EXE_weir")
+    );
+    let mut shell = std::process::Command::new("sh");
+    let shell = shell.args(["-c", &command]).env("XDG_CACHE_HOME", cache());
+    let output = shell.current_dir(directory.path()).output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains(r#""text":"xxx""#), "{output:?}");
 }

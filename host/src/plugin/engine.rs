@@ -28,6 +28,10 @@ const PARTS: u32 = 4;
 /// need; a table of this size reserves, and does not use, 800 KiB.
 const TABLE_ELEMENTS: usize = 100_000;
 
+/// Address space that a linear memory reserves where there is too little for a pool: room for the
+/// default `memory` limit to grow without moving.
+const SCARCE: u64 = 64 << 20;
+
 /// Builds the engine and starts its ticker. `max_instances` bounds the pool.
 ///
 /// # Errors
@@ -38,7 +42,7 @@ pub(super) fn start(max_instances: u32) -> Result<Engine> {
         Ok(engine) => engine,
         Err(error) => {
             tracing::debug!(%error, "no address space for a pool of instances");
-            Engine::new(&common()).map_err(foreign)?
+            Engine::new(&scarce()).map_err(foreign)?
         }
     };
     let weak = engine.weak();
@@ -75,6 +79,16 @@ fn common() -> Config {
     // Tasks and streams of WASI 0.3 are not part of the contract, and cost half a microsecond a call.
     config.concurrency_support(false);
     config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
+    config
+}
+
+/// For machines that limit a process's address space (`ulimit -v`): instances are made one by one,
+/// and reserve little, at the price of a bounds check at each access.
+fn scarce() -> Config {
+    let mut config = common();
+    config
+        .memory_reservation(SCARCE)
+        .memory_reservation_for_growth(SCARCE);
     config
 }
 
