@@ -1,14 +1,15 @@
 //! Every folder under `examples/` is complete and does what its files say: its plugin turns
-//! `input.jsonl` into `expected.jsonl`. After a change that is meant, `BLESS=1` writes
-//! `expected.jsonl` anew.
+//! `input.jsonl` into `expected.jsonl` (after a change that is meant, `weir plugin test --bless`
+//! writes that anew), and the rebates are right to the cent.
 
 use crate::harness::guests::{example, repository};
-use crate::harness::{cache, guests};
+use crate::harness::{NatsServer, Weir, cache, guests, wait_until};
 use rebates_oracle::{Check, generate};
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::Arc;
-use weir::jsonl::{self, Dead, Line, Record};
 use weir::pipeline::message::{Headers, Message, Outcome};
 use weir::plugin::{OperatorSettings, Runtime, RuntimeOptions, Worker};
 use weir::telemetry::metrics::Metrics;
@@ -71,31 +72,6 @@ impl Operator {
     }
 }
 
-/// The lines that one message leads to, as they stand in `expected.jsonl`.
-fn lines(operator: &str, input: &Message, outcome: Outcome) -> Vec<Line> {
-    match outcome {
-        Outcome::Emit(outputs) => outputs
-            .into_iter()
-            .map(|output| {
-                let mut record = Record::from(&output.onto(input));
-                record.event_time = None;
-                Line::Message(record)
-            })
-            .collect(),
-        Outcome::Reject(reason) => vec![Line::Dead(Dead {
-            reject: reason,
-            operator: Some(operator.into()),
-            kind: Some("reject".into()),
-            sequence: Some(input.sequence),
-        })],
-        Outcome::Retry { reason, .. } => panic!("message {}: retry: {reason}", input.sequence),
-    }
-}
-
-fn read(path: &Path) -> String {
-    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
 #[test]
 fn every_example_is_complete_and_has_a_test() {
     let entries = std::fs::read_dir(repository().join("examples")).unwrap();
@@ -114,31 +90,28 @@ fn every_example_is_complete_and_has_a_test() {
     }
 }
 
-/// Compares what the plugin makes of `input.jsonl` with `expected.jsonl`, line by line.
+/// Copies an example to where `weir` is run, its component built and beside the pipeline.
+fn install(name: &str, directory: &Path) -> PathBuf {
+    let copy = directory.join(name);
+    std::fs::create_dir(&copy).unwrap();
+    for part in PARTS.iter().filter(|part| **part != "plugin") {
+        std::fs::copy(folder(name).join(part), copy.join(part)).unwrap();
+    }
+    std::fs::copy(example(name), copy.join(name).with_extension("wasm")).unwrap();
+    copy
+}
+
 fn the_input_becomes_what_is_expected(example: &str) {
-    let input = jsonl::parse_messages(&read(&folder(example).join("input.jsonl"))).unwrap();
-    let input: Vec<Message> = (1..)
-        .zip(input)
-        .map(|(number, record)| record.into_message(number, 0))
-        .collect();
-    let mut operator = Operator::of(example);
-    let outcomes = operator.process(&input);
-    let name = &operator.worker.settings().operator;
-    let output = input
-        .iter()
-        .zip(outcomes)
-        .flat_map(|(input, outcome)| lines(name, input, outcome));
-    let output: Vec<String> = output.map(|line| line.to_string()).collect();
-    let path = folder(example).join("expected.jsonl");
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(&path, output.join("\n") + "\n").unwrap();
-    }
-    let expected = read(&path);
-    let expected: Vec<&str> = expected.lines().collect();
-    for (number, (expected, output)) in (1..).zip(expected.iter().zip(&output)) {
-        assert_eq!(output, expected, "line {number} of {}", path.display());
-    }
-    assert_eq!(output.len(), expected.len(), "lines in {}", path.display());
+    let directory = tempfile::tempdir().unwrap();
+    let folder = install(example, directory.path());
+    let arguments: [&OsStr; 4] = [
+        "plugin".as_ref(),
+        "test".as_ref(),
+        folder.as_ref(),
+        "--no-build".as_ref(),
+    ];
+    let tested = Weir::run_in(directory.path(), &arguments);
+    assert_eq!(tested.code, Some(0), "{}\n{}", tested.stdout, tested.stderr);
 }
 
 #[test]
@@ -193,6 +166,90 @@ fn the_plugin_and_the_oracle_agree_to_the_cent() {
         (0, 0),
         "{report}"
     );
+}
+
+/// Both examples in one host, on a server of their own: every rebate is right to the cent, every
+/// malformed event is a dead letter, and the server's report of each becomes an alert.
+#[test]
+fn a_hundred_thousand_events_through_a_server_earn_what_the_oracle_says() {
+    const SEED: u64 = 42;
+    const COUNT: u64 = 100_000;
+    let server = NatsServer::start();
+    let client = server.client();
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["rebates", "advisories"] {
+        install(name, directory.path());
+    }
+    let arguments = [
+        "run",
+        "rebates/pipeline.yaml",
+        "advisories/pipeline.yaml",
+        "--metrics-listen=off",
+        "--admin-listen=off",
+    ];
+    let url = server.url();
+    let mut weir = Weir::start_with(
+        directory.path(),
+        &arguments,
+        &[("NATS_URL", &url)],
+        Stdio::null(),
+    );
+    wait_until("the host has created the streams and consumers", || {
+        assert!(weir.is_running());
+        client.consumer("ORDERS", "weir-rebates").is_some()
+            && client.consumer("ADVISORIES", "weir-advisories").is_some()
+    });
+
+    let events = generate(SEED, COUNT).map(|event| (event.subject, event.payload));
+    client.publish_all(events);
+    let settled = |stream, consumer| {
+        let info = client.consumer(stream, consumer).unwrap();
+        info.num_pending == 0 && info.num_ack_pending == 0
+    };
+    wait_until("all orders are settled", || {
+        settled("ORDERS", "weir-rebates")
+    });
+
+    let mut check = Check::new(SEED, COUNT);
+    for message in client.messages("REBATES") {
+        check.output(&message.subject, &message.payload);
+    }
+    let mut dead = BTreeSet::new();
+    for letter in client.messages("DEAD_REBATES") {
+        assert_eq!(letter.header("Weir-Kind"), Some("reject"));
+        dead.insert(
+            letter
+                .header("Weir-Sequence")
+                .unwrap()
+                .parse::<u64>()
+                .unwrap(),
+        );
+        check.dead(
+            letter.header("Weir-Subject").unwrap().to_owned(),
+            letter.payload.to_vec(),
+        );
+    }
+    let report = check.finish();
+    assert!(report.agree, "{report}");
+    // Nothing failed, so nothing was delivered twice.
+    assert_eq!(
+        (report.found.repeated_outputs, report.found.repeated_dead),
+        (0, 0),
+        "{report}"
+    );
+
+    let terminated = || {
+        let alerts = client.messages("ALERTS").into_iter();
+        let alerts = alerts.filter(|alert| alert.subject == "alerts.warning.terminated");
+        let alerts = alerts.map(|alert| alert.json());
+        alerts
+            .filter(|alert| alert["consumer"] == "weir-rebates")
+            .map(|alert| alert["sequence"].as_u64().unwrap())
+            .collect::<BTreeSet<u64>>()
+    };
+    wait_until("every dead letter is an alert", || terminated() == dead);
+    weir.terminate();
+    assert_eq!(weir.finish().code, Some(0));
 }
 
 /// The unit tests of a plugin run natively, without a host: `cargo test` in its folder.
