@@ -3,8 +3,22 @@
 //! Exit codes are 0 done, 1 the run failed, 2 wrong usage or configuration; results go to stdout,
 //! errors to stderr; `--json` makes both readable for a machine.
 
+mod check;
+mod pipe;
+
 use crate::harness::guests::guest;
 use crate::harness::{Finished, Weir, assert_file_holds, repository};
+
+/// A pipeline of one operator that needs no server to be looked at.
+const PIPELINE: &str = "\
+name: demo
+source: { stream: ORDERS, subjects: [\"orders.>\"] }
+operators:
+  - name: work
+    plugin: plugin.wasm
+    headers: all
+sink: { subject: \"out.{subject[1]}\" }
+";
 
 /// Runs to the end with an expected exit code.
 #[track_caller]
@@ -18,10 +32,21 @@ fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
+const VERBS: [&str; 8] = [
+    "run",
+    "check",
+    "pipe",
+    "status",
+    "plugin",
+    "config",
+    "metrics",
+    "completions",
+];
+
 #[test]
 fn help_names_every_verb_and_the_exit_codes() {
     let help = weir(0, &["--help"]).stdout;
-    for verb in ["plugin", "metrics", "completions"] {
+    for verb in VERBS {
         let line = help
             .lines()
             .find(|line| line.trim_start().starts_with(verb));

@@ -14,6 +14,7 @@
 
 mod harness;
 
+mod admin;
 mod cache;
 mod cli;
 mod config;

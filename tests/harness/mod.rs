@@ -7,6 +7,7 @@
 )]
 
 pub mod bless;
+pub mod folder;
 pub mod guests;
 pub mod lane;
 pub mod nats;
@@ -14,6 +15,7 @@ pub mod wait;
 pub mod weir;
 
 pub use bless::assert_file_holds;
+pub use folder::{pipeline_folder, put};
 pub use guests::repository;
 pub use nats::{Client, NatsServer, Stored};
 pub use wait::{wait_for, wait_until};

@@ -114,11 +114,11 @@ fn text(hosts: &[Value]) -> String {
         for pipeline in list(&host["pipelines"]) {
             let _ = writeln!(
                 out,
-                "  pipeline {}: {} -> {}, {} lanes",
+                "  pipeline {}: {} -> {}, {}",
                 word(&pipeline["name"]),
                 word(&pipeline["source"]["stream"]),
                 word(&pipeline["sink"]),
-                word(&pipeline["lanes"]),
+                lanes(&pipeline["lanes"]),
             );
             let numbers = ["lag", "ack_pending", "in_flight", "received", "published"];
             let more = ["dropped", "retried", "dead"];
@@ -153,5 +153,12 @@ fn word(value: &Value) -> String {
         Value::Null => "?".to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
+    }
+}
+
+fn lanes(value: &Value) -> String {
+    match value.as_u64() {
+        Some(1) => "1 lane".to_owned(),
+        _ => format!("{} lanes", word(value)),
     }
 }

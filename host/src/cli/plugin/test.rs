@@ -95,7 +95,8 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
             "differences": found.pairs(),
         }))?;
     } else if found.is_empty() {
-        console.print(&format!("ok: {messages} messages, {}", counts(&got)))?;
+        let messages = count(messages, "message", "messages");
+        console.print(&format!("ok: {messages}, {}", counts(&got)))?;
     } else {
         console.print(&found.text(&expected_file.display().to_string()))?;
     }
@@ -141,7 +142,11 @@ impl Subject {
     /// Where the data is expected.
     fn folder(&self) -> &Path {
         match self {
-            Self::Pipeline(file) => file.parent().unwrap_or(Path::new("")),
+            // `./input.jsonl` reads worse than `input.jsonl`.
+            Self::Pipeline(file) => match file.parent() {
+                Some(folder) if folder != Path::new(".") => folder,
+                _ => Path::new(""),
+            },
             Self::Component(_) => Path::new(""),
         }
     }
@@ -204,29 +209,20 @@ fn run_all(mut chain: Offline, records: Vec<Record>) -> Vec<Line> {
 
 /// `3 results, 1 dead letter`.
 fn counts(lines: &[Line]) -> String {
-    let count = |is: fn(&Line) -> bool| lines.iter().filter(|line| is(line)).count();
-    let kinds = [
-        (
-            count(|line| matches!(line, Line::Message(_))),
-            "result",
-            "results",
-        ),
-        (
-            count(|line| matches!(line, Line::Dead(_))),
-            "dead letter",
-            "dead letters",
-        ),
-        (
-            count(|line| matches!(line, Line::Retry(_))),
-            "retry",
-            "retries",
-        ),
-    ];
-    let named = kinds
-        .iter()
-        .enumerate()
-        .filter(|(position, (count, ..))| *position == 0 || *count > 0);
-    let named = named
-        .map(|(_, (count, one, many))| format!("{count} {}", if *count == 1 { one } else { many }));
-    named.collect::<Vec<_>>().join(", ")
+    let of = |is: fn(&Line) -> bool| lines.iter().filter(|line| is(line)).count();
+    let results = of(|line| matches!(line, Line::Message(_)));
+    let dead = of(|line| matches!(line, Line::Dead(_)));
+    let retries = of(|line| matches!(line, Line::Retry(_)));
+    let mut text = count(results, "result", "results");
+    if dead > 0 {
+        text = format!("{text}, {}", count(dead, "dead letter", "dead letters"));
+    }
+    if retries > 0 {
+        text = format!("{text}, {}", count(retries, "retry", "retries"));
+    }
+    text
+}
+
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }

@@ -1,0 +1,84 @@
+//! `weir check` finds everything that can be known before traffic, at once.
+
+use super::{PIPELINE, json};
+use crate::harness::{Weir, pipeline_folder, put};
+
+#[test]
+fn a_sound_pipeline_passes_and_its_plugins_are_named() {
+    let folder = pipeline_folder("echo", PIPELINE);
+    let finished = Weir::run_in(folder.path(), &["check", "pipeline.yaml"]);
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+    let stdout = finished.stdout;
+    let digest = blake3::hash(&std::fs::read(folder.path().join("plugin.wasm")).unwrap());
+    assert!(
+        stdout.starts_with("pipeline.yaml: pipeline `demo`\n"),
+        "{stdout}"
+    );
+    let line = format!(
+        "  `work`: ok, weir:plugin/operator@0.1.0, {}",
+        &digest.to_hex()[..12]
+    );
+    assert!(stdout.contains(&line), "{stdout}");
+}
+
+#[test]
+fn mistakes_in_a_file_and_in_a_plugin_of_another_are_reported_at_once() {
+    let folder = pipeline_folder("echo", PIPELINE);
+    put(
+        folder.path(),
+        "plugin.wasm",
+        "\0asm\x0d\0\x01\0 and then nothing",
+    );
+    put(
+        folder.path(),
+        "other.yaml",
+        "name: other\nsuorce: { stream: A }\nsink: { subject: b }\n",
+    );
+    let files = ["check", "other.yaml", "pipeline.yaml"];
+    let finished = Weir::run_in(folder.path(), &files);
+    assert_eq!(finished.code, Some(2), "{finished:#?}");
+    let stderr = finished.stderr;
+    assert!(stderr.contains("other.yaml:2:1: error: "), "{stderr}");
+    assert!(stderr.contains("`source`"), "{stderr}");
+    assert!(stderr.contains("error: cannot load plugin `"), "{stderr}");
+    let finished = Weir::run_in(folder.path(), &[&files[..], &["--json"]].concat());
+    assert_eq!(finished.code, Some(2), "{finished:#?}");
+    let report = json(&finished.stdout);
+    assert_eq!(report["sound"], false);
+    assert_eq!(report["findings"][0]["line"], 2);
+    let problem = &report["pipelines"][0]["operators"][0]["problem"];
+    assert!(
+        problem["error"]
+            .as_str()
+            .unwrap()
+            .starts_with("cannot load plugin `")
+    );
+}
+
+#[test]
+fn a_plugin_that_refuses_its_configuration_is_quoted() {
+    let pipeline = PIPELINE.replace(
+        "plugin: plugin.wasm",
+        "plugin: plugin.wasm\n    config: { no: such }",
+    );
+    let folder = pipeline_folder("echo", &pipeline);
+    let finished = Weir::run_in(folder.path(), &["check", "pipeline.yaml"]);
+    assert_eq!(finished.code, Some(2), "{finished:#?}");
+    assert!(
+        finished.stdout.contains("  `work`: refused\n"),
+        "{finished:#?}"
+    );
+    let stderr = finished.stderr;
+    assert!(stderr.contains("of operator `work`\n  cause: "), "{stderr}");
+    assert!(
+        stderr.ends_with("\nhint: correct `config:` of operator `work`\n"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn the_schema_is_json_and_the_reference_is_markdown() {
+    let schema = json(&Weir::run(&["config", "schema"]).stdout);
+    assert!(schema["properties"]["source"].is_object(), "{schema:#}");
+    assert!(Weir::run(&["config", "reference"]).stdout.starts_with("# "));
+}

@@ -1,0 +1,182 @@
+//! `weir pipe` and `weir plugin test` run a pipeline on lines of JSON, without a broker.
+
+use super::{PIPELINE, json};
+use crate::harness::{Finished, Weir, pipeline_folder, put};
+use std::process::Stdio;
+
+fn pipe(guest: &str, input: &str) -> Finished {
+    let folder = pipeline_folder(guest, PIPELINE);
+    Weir::run_with_input(folder.path(), &["pipe", "pipeline.yaml"], input)
+}
+
+#[test]
+fn messages_come_out_as_they_would_be_published() {
+    let finished = pipe(
+        "echo",
+        concat!(
+            r#"{"subject":"orders.a","payload":{"total": 1.50}}"#,
+            "\n\n",
+            r#"{"subject":"orders.b","headers":{"Id":["1","2"]},"key":"k","text":"not JSON"}"#,
+            "\n",
+        ),
+    );
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+    assert_eq!(
+        finished.stdout,
+        concat!(
+            r#"{"sequence":1,"subject":"out.a","payload":{"total":1.50}}"#,
+            "\n",
+            r#"{"sequence":2,"subject":"out.b","key":"k","headers":{"Id":["1","2"]},"text":"not JSON"}"#,
+            "\n",
+        )
+    );
+}
+
+#[test]
+fn dead_letters_retries_and_bad_lines_go_to_stderr_and_the_rest_goes_on() {
+    let finished = pipe(
+        "misbehave",
+        concat!(
+            r#"{"subject":"orders.a","text":"trap"}"#,
+            "\n",
+            r#"{"subject":"orders.a","text":"retry-after:5"}"#,
+            "\nno message\n",
+            r#"{"subject":"orders","text":"drop"}"#,
+            "\n",
+            r#"{"subject":"orders","text":"no token for the sink"}"#,
+            "\n",
+            r#"{"subject":"orders.a","text":"reject"}"#,
+            "\n",
+            r#"{"subject":"orders.a","text":"good"}"#,
+            "\n",
+        ),
+    );
+    assert_eq!(finished.code, Some(1), "{finished:#?}");
+    assert_eq!(
+        finished.stdout,
+        "{\"sequence\":6,\"subject\":\"out.a\",\"text\":\"good\"}\n"
+    );
+    let lines: Vec<_> = finished
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .map(json)
+        .collect();
+    let find = |field: &str, value: serde_json::Value| {
+        let found = lines.iter().find(|line| line[field] == value);
+        found
+            .unwrap_or_else(|| panic!("{field} {value}: {finished:#?}"))
+            .clone()
+    };
+    assert_eq!(find("sequence", 1.into())["kind"], "trap");
+    assert_eq!(find("sequence", 1.into())["operator"], "work");
+    assert_eq!(find("sequence", 2.into())["retry"], "the payload said so");
+    assert_eq!(find("sequence", 2.into())["after-ms"], 5);
+    assert_eq!(
+        find("kind", "line".into())["reject"],
+        "line 3: a JSON object is expected"
+    );
+    assert_eq!(find("sequence", 4.into())["kind"], "sink");
+    assert_eq!(find("sequence", 5.into())["reject"], "the payload said so");
+    assert_eq!(lines.len(), 5, "{finished:#?}");
+}
+
+#[test]
+fn a_line_is_answered_before_the_next_one_is_there() {
+    let folder = pipeline_folder("echo", PIPELINE);
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let arguments = ["pipe", "pipeline.yaml"];
+    let mut weir = Weir::start_with(folder.path(), &arguments, &[], Stdio::from(reader));
+    for number in 1..4 {
+        let line = format!("{{\"subject\":\"orders.{number}\"}}\n");
+        std::io::Write::write_all(&mut writer, line.as_bytes()).unwrap();
+        weir.wait_until_output(&format!("\"out.{number}\""));
+    }
+    drop(writer);
+    assert_eq!(weir.finish().code, Some(0));
+}
+
+#[test]
+fn a_test_passes_when_everything_became_what_was_expected() {
+    let folder = pipeline_folder("misbehave", PIPELINE);
+    put(
+        folder.path(),
+        "input.jsonl",
+        "{\"subject\":\"orders.a\",\"text\":\"good\"}\n{\"subject\":\"orders.a\",\"text\":\"reject\"}\n",
+    );
+    let test = |arguments: &[&str]| {
+        Weir::run_in(folder.path(), &[&["plugin", "test"], arguments].concat())
+    };
+    let missing = test(&[]);
+    assert_eq!(missing.code, Some(2), "{missing:#?}");
+    assert!(
+        missing
+            .stderr
+            .contains("hint: create the file with `--bless`"),
+        "{missing:#?}"
+    );
+    assert_eq!(
+        test(&["--bless"]).stdout,
+        "wrote 2 lines to expected.jsonl\n"
+    );
+    let passed = test(&[]);
+    assert_eq!(passed.code, Some(0), "{passed:#?}");
+    assert_eq!(passed.stdout, "ok: 2 messages, 1 result, 1 dead letter\n");
+
+    put(
+        folder.path(),
+        "expected.jsonl",
+        "{\"subject\":\"out.a\",\"text\":\"better\"}\n{\"reject\":\"the payload said so\"}\n",
+    );
+    let failed = test(&["--json"]);
+    assert_eq!(failed.code, Some(1), "{failed:#?}");
+    let differences = &json(&failed.stdout)["differences"];
+    assert_eq!(differences[0]["got"]["text"], "good");
+    assert!(differences[1].is_null(), "{differences}");
+    let failed = test(&[]).stdout;
+    assert!(
+        failed.contains("    text: expected \"better\", got \"good\"\n"),
+        "{failed}"
+    );
+    assert!(
+        failed.ends_with("different: 1 changed, 0 missing, 0 unexpected\n"),
+        "{failed}"
+    );
+}
+
+#[test]
+fn a_lone_component_can_be_tested_without_a_pipeline() {
+    let folder = pipeline_folder("echo", PIPELINE);
+    put(
+        folder.path(),
+        "in.jsonl",
+        "{\"subject\":\"orders.a\",\"payload\":1,\"headers\":{\"A\":\"b\"}}\n",
+    );
+    put(
+        folder.path(),
+        "out.jsonl",
+        "{\"subject\":\"orders.a\",\"payload\":1,\"headers\":{\"A\":\"b\"}}\n",
+    );
+    let arguments = [
+        "plugin",
+        "test",
+        "plugin.wasm",
+        "--input",
+        "in.jsonl",
+        "--expected",
+        "out.jsonl",
+    ];
+    let finished = Weir::run_in(folder.path(), &arguments);
+    assert_eq!(
+        finished.stdout, "ok: 1 message, 1 result\n",
+        "{finished:#?}"
+    );
+    put(folder.path(), "in.jsonl", "{}\n[]\n");
+    let finished = Weir::run_in(folder.path(), &arguments);
+    assert_eq!(finished.code, Some(2));
+    assert_eq!(
+        finished.stderr,
+        "error: cannot read `in.jsonl`\n  cause: line 1: `subject` is missing\n         \
+         line 2: a JSON object is expected\n"
+    );
+}
