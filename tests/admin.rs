@@ -57,7 +57,11 @@ fn what_happened_to_each_message_is_counted() {
     });
     assert_eq!(pipeline("received_total"), 7.0);
     assert_eq!(pipeline("redelivered_total"), 1.0);
-    assert_eq!(pipeline("published_total"), 5.0);
+    assert_eq!(
+        pipeline("published_total"),
+        7.0,
+        "five results and two dead letters"
+    );
     assert_eq!(pipeline("dropped_total"), 1.0);
     assert_eq!(pipeline("retried_total"), 1.0);
     assert_eq!(pipeline("dead_total"), 2.0);

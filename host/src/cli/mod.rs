@@ -70,15 +70,9 @@ struct Global {
     log_format: logs::Format,
 
     /// The least severe entries to log: error, warn, info, debug, trace, or directives such as
-    /// `info,weir::pipeline=debug`.
-    #[arg(
-        long,
-        global = true,
-        value_name = "LEVEL",
-        default_value = "info",
-        env = "WEIR_LOG"
-    )]
-    log_level: String,
+    /// `info,weir::pipeline=debug`. [default: info for `run`, warn and what plugins say elsewhere]
+    #[arg(long, global = true, value_name = "LEVEL", env = "WEIR_LOG")]
+    log_level: Option<String>,
 }
 
 #[derive(Subcommand)]
@@ -113,12 +107,22 @@ pub fn main() -> ExitCode {
     let console = Console {
         json: cli.global.json,
     };
-    let done = logs::start(cli.global.log_format, &cli.global.log_level)
-        .and_then(|()| cli.verb.run(&console));
+    let level = cli.global.log_level.as_deref();
+    let level = level.unwrap_or_else(|| cli.verb.log_level());
+    let done = logs::start(cli.global.log_format, level).and_then(|()| cli.verb.run(&console));
     ExitCode::from(done.unwrap_or_else(|error| report::print(&error, console.json)))
 }
 
 impl Verb {
+    /// What is logged unless asked otherwise: a host tells what it does, an answer on a terminal is
+    /// not to be lost between connections made. Plugins are heard either way.
+    fn log_level(&self) -> &'static str {
+        match self {
+            Self::Run(_) => "info",
+            _ => "warn,weir::plugin=info",
+        }
+    }
+
     fn run(self, console: &Console) -> anyhow::Result<u8> {
         match self {
             Self::Run(arguments) => run::run(&arguments, console),

@@ -132,7 +132,8 @@ impl Worker {
             "cannot start plugin `{plugin}` of operator `{operator}`"
         ));
         if fault.message.starts_with(super::instance::REFUSED) {
-            return report::hint(error, format!("correct `config:` of operator `{operator}`"));
+            let action = format!("correct `config:` of operator `{operator}`");
+            return report::usage(report::hint(error, action));
         }
         error
     }

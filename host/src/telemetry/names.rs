@@ -94,13 +94,13 @@ names! {
     Batches "batches" Counter None PIPELINE
         "Batches that went through the corridor"
     Published "published" Counter None PIPELINE
-        "Results that JetStream acknowledged, repeats included"
+        "Results and dead letters that JetStream acknowledged, repeats included"
     PublishedBytes "published" Counter Bytes PIPELINE
-        "Payload bytes of acknowledged results"
+        "Payload bytes of acknowledged results and dead letters"
     PublishDuplicates "publish_duplicates" Counter None PIPELINE
-        "Results that the server recognised as repeats by their message id and did not store again"
+        "Results and dead letters that the server recognised as repeats by their message id and did not store again"
     PublishFailures "publish_failures" Counter None PIPELINE
-        "Results that were not acknowledged in time or were refused; their inputs are retried"
+        "Results and dead letters that were not acknowledged in time or were refused; their inputs are retried"
     Acked "acked" Counter None PIPELINE
         "Inputs settled by an ack: published or dropped"
     Dropped "dropped" Counter None PIPELINE

@@ -55,11 +55,7 @@ fn operator(
     Some(Operator {
         name: name?,
         plugin: plugin?,
-        // A plugin that takes settings by name is configured by none of them, too.
-        config: match &model.config {
-            serde_json::Value::Null => serde_json::Value::Object(serde_json::Map::new()),
-            config => config.clone(),
-        },
+        config: model.config.clone(),
         subjects: subjects?,
         headers: headers?,
         limits: limits?,
