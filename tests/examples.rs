@@ -3,16 +3,12 @@
 //! writes that anew), and the rebates are right to the cent.
 
 use crate::harness::guests::{example, repository};
-use crate::harness::{NatsServer, Weir, cache, guests, wait_until};
-use rebates_oracle::{Check, generate};
+use crate::harness::{NatsServer, Weir, guests, wait_until};
+use rebates_oracle::{Check, generate, jsonl};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
-use weir::pipeline::message::{Headers, Message, Outcome};
-use weir::plugin::{OperatorSettings, Runtime, RuntimeOptions, Worker};
-use weir::telemetry::metrics::Metrics;
 
 /// What every example consists of.
 const PARTS: [&str; 5] = [
@@ -27,57 +23,11 @@ fn folder(example: &str) -> PathBuf {
     repository().join("examples").join(example)
 }
 
-/// The only operator of an example, with its plugin, on a lane of its own.
-struct Operator {
-    tokio: tokio::runtime::Runtime,
-    worker: Worker,
-}
-
-impl Operator {
-    fn of(name: &str) -> Self {
-        let file = folder(name).join("pipeline.yaml");
-        let pipelines = weir::config::load_unbuilt(&[file], &|_| None).unwrap();
-        let [pipeline] = pipelines.as_slice() else {
-            panic!("{} pipelines", pipelines.len())
-        };
-        let [operator] = pipeline.operators.as_slice() else {
-            panic!("not one operator")
-        };
-        let settings = OperatorSettings {
-            pipeline: pipeline.name.clone(),
-            operator: operator.name.clone(),
-            config: operator.config.to_string(),
-            headers: operator.headers.clone(),
-            limits: operator.limits,
-            metrics: Metrics::new().operator(&pipeline.name, &operator.name),
-        };
-        let options = RuntimeOptions {
-            cache_dir: Some(cache().join("compiled")),
-            ..RuntimeOptions::default()
-        };
-        let runtime = Runtime::new(options).unwrap();
-        let plugin = runtime.load(&example(name)).unwrap();
-        let tokio = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        Self {
-            tokio,
-            worker: Worker::new(&runtime, plugin, Arc::new(settings)),
-        }
-    }
-
-    fn process(&mut self, batch: &[Message]) -> Vec<Outcome> {
-        self.tokio.block_on(self.worker.process(batch)).unwrap()
-    }
-}
-
 #[test]
 fn every_example_is_complete_and_has_a_test() {
     let entries = std::fs::read_dir(repository().join("examples")).unwrap();
-    let found: BTreeSet<String> = entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let found = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let found: BTreeSet<String> = found.collect();
     assert_eq!(
         found,
         BTreeSet::from(["advisories".into(), "rebates".into()])
@@ -124,40 +74,46 @@ fn the_input_of_advisories_becomes_what_is_expected() {
     the_input_becomes_what_is_expected("advisories");
 }
 
-/// The plugin sees one message at a time and the oracle sees what happened; they share no code.
 #[test]
-fn the_plugin_and_the_oracle_agree_to_the_cent() {
+fn no_example_has_anything_that_weir_check_finds() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["rebates", "advisories"] {
+        install(name, directory.path());
+    }
+    let files = ["check", "rebates/pipeline.yaml", "advisories/pipeline.yaml"];
+    let checked = Weir::run_in(directory.path(), &files);
+    assert_eq!(
+        checked.code,
+        Some(0),
+        "{}\n{}",
+        checked.stdout,
+        checked.stderr
+    );
+}
+
+/// What the README of rebates says to do, on more events than it could show.
+#[test]
+fn what_weir_pipe_makes_of_generated_events_agrees_with_the_oracle_to_the_cent() {
     const SEED: u64 = 20_261_121;
-    const COUNT: u64 = 100_000;
-    let mut operator = Operator::of("rebates");
+    const COUNT: u64 = 30_000;
+    let directory = tempfile::tempdir().unwrap();
+    install("rebates", directory.path());
+    let mut events = Vec::new();
+    for event in generate(SEED, COUNT) {
+        jsonl::write(&mut events, &event.subject, &event.payload).unwrap();
+    }
+    let piped = Weir::run_with_input(
+        directory.path(),
+        &["pipe", "rebates/pipeline.yaml"],
+        &events,
+    );
+    assert_eq!(piped.code, Some(1), "there are dead letters");
     let mut check = Check::new(SEED, COUNT);
-    let mut events = generate(SEED, COUNT).zip(1..).peekable();
-    while events.peek().is_some() {
-        let batch: Vec<Message> = events
-            .by_ref()
-            .take(256)
-            .map(|(event, sequence)| Message {
-                subject: event.subject.into(),
-                payload: event.payload.into(),
-                headers: Headers::default(),
-                key: None,
-                event_time: 0,
-                sequence,
-                attempt: 1,
-            })
-            .collect();
-        for (input, outcome) in batch.iter().zip(operator.process(&batch)) {
-            match outcome {
-                Outcome::Emit(outputs) => {
-                    for output in outputs {
-                        let output = output.onto(input);
-                        check.output(&output.subject, &output.payload);
-                    }
-                }
-                Outcome::Reject(_) => check.dead_sequence(input.sequence),
-                Outcome::Retry { reason, .. } => panic!("message {}: {reason}", input.sequence),
-            }
-        }
+    for line in jsonl::read(piped.stdout.as_bytes()) {
+        check.output_line(line.unwrap());
+    }
+    for line in jsonl::read(piped.stderr.as_bytes()) {
+        check.dead_line(line.unwrap());
     }
     let report = check.finish();
     assert!(report.agree, "{report}");
