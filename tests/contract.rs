@@ -120,6 +120,22 @@ fn a_component_that_ends_too_early_is_refused_as_truncated() {
 }
 
 #[test]
+fn a_component_that_is_damaged_is_refused() {
+    let mut bytes = std::fs::read(guest("echo")).unwrap();
+    let middle = bytes.len() / 4;
+    bytes[middle..middle + 64].fill(0xff);
+    let report = refusal(&bytes);
+    assert!(
+        report.starts_with("  cause: cannot compile it\n  cause: "),
+        "{report}"
+    );
+    assert!(
+        report.ends_with("\nhint: build it again with `weir plugin build`\n"),
+        "{report}"
+    );
+}
+
+#[test]
 fn a_core_module_runs_when_it_carries_the_contract() {
     let bytes = module("operator", "");
     let plugin = runtime().load_bytes(&bytes, "module.wasm").unwrap();

@@ -13,7 +13,7 @@ pub struct Fault {
     pub message: String,
     /// Functions on the guest's stack, innermost first, demangled; with file and line where the
     /// component has debug information. Empty where nothing was running.
-    pub backtrace: Vec<String>,
+    pub backtrace: Box<[String]>,
     /// The last 4 KiB that this call wrote to stderr: a panic's message, usually.
     pub stderr: String,
     /// Linear memory and tables of the instance when it ended.

@@ -187,7 +187,7 @@ impl Instance {
         Err(Fault {
             kind: FaultKind::Start,
             message,
-            backtrace,
+            backtrace: backtrace.into(),
             stderr: stderr.text(),
             memory_bytes: store.data().memory.used as u64,
             elapsed: began.elapsed(),
@@ -231,7 +231,7 @@ impl Instance {
         Err(Fault {
             kind,
             message,
-            backtrace,
+            backtrace: backtrace.into(),
             stderr: self.stderr.text(),
             memory_bytes: self.memory_bytes() as u64,
             elapsed,

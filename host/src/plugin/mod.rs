@@ -161,7 +161,10 @@ impl Runtime {
             component::Form::Component => Component::from_binary(engine, bytes),
             component::Form::Module => Component::from_binary(engine, &component::encode(bytes)?),
         };
-        let component = component.map_err(foreign).context("cannot compile it")?;
+        let component = component
+            .map_err(foreign)
+            .context("cannot compile it")
+            .hint(|| "build it again with `weir plugin build`")?;
         if let Some(cache) = cache
             && let Err(error) = cache.put(&key, &component)
         {
