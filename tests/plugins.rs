@@ -1,13 +1,17 @@
-//! What is promised to authors of plugins, and of the standard ones.
+//! What is promised to authors of plugins, and of the standard ones: each does what its example
+//! says, in the real runtime; a new one compiles as it is, and its test passes.
 
-use crate::harness::guests::{guest, repository};
+use crate::harness::guests::{guest, plugin, repository, target, unit_tests};
+use crate::harness::weir::Weir;
+use std::path::Path;
+use weir::cli::project::{build_all, create};
 
 /// `weir plugin new` copies the SDK with its WIT; a drift would make components for another contract.
 #[test]
 fn the_sdk_carries_the_published_contract() {
     let published = repository().join("wit/deps/weir-plugin@0.1.0");
     let carried = repository().join("plugins/sdk/rust/wit");
-    let names = |folder: &std::path::Path| {
+    let names = |folder: &Path| {
         let entries = std::fs::read_dir(folder).unwrap();
         let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
@@ -34,4 +38,75 @@ fn the_guests_of_the_tests_build_from_source() {
             .starts_with(b"\0asm")
     );
     assert!(std::fs::read(guest("echo")).unwrap().starts_with(b"\0asm"));
+}
+
+/// Runs the example of a standard plugin: its folder, with the component that was built from it.
+fn the_example_of(name: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["pipeline.yaml", "input.jsonl", "expected.jsonl"] {
+        std::fs::copy(
+            repository().join("plugins").join(name).join(file),
+            folder.path().join(file),
+        )
+        .unwrap();
+    }
+    std::fs::copy(plugin(name), folder.path().join(format!("{name}.wasm"))).unwrap();
+    let mut arguments = vec!["plugin", "test", "."];
+    let bless = std::env::var_os("BLESS").is_some();
+    arguments.extend(bless.then_some("--bless"));
+    let finished = Weir::run_in(folder.path(), &arguments);
+    assert_eq!(
+        finished.code,
+        Some(0),
+        "{}{}",
+        finished.stdout,
+        finished.stderr
+    );
+    if bless {
+        let blessed = repository()
+            .join("plugins")
+            .join(name)
+            .join("expected.jsonl");
+        std::fs::copy(folder.path().join("expected.jsonl"), blessed).unwrap();
+    }
+}
+
+#[test]
+fn filter_keeps_the_messages_for_which_the_expression_is_true() {
+    the_example_of("filter");
+}
+
+#[test]
+fn jq_makes_a_message_of_each_value_that_the_program_yields() {
+    the_example_of("jq");
+}
+
+#[test]
+fn route_gives_each_message_a_subject_by_what_is_in_it() {
+    the_example_of("route");
+}
+
+#[test]
+fn validate_lets_through_what_fits_the_schema_and_says_what_does_not() {
+    the_example_of("validate");
+}
+
+#[test]
+fn a_new_plugin_compiles_as_it_is_and_its_tests_pass() {
+    // Always the same folder, so that the SDK in it is compiled once.
+    let plugin = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hot-rooms");
+    let _ = std::fs::remove_dir_all(&plugin);
+    create(&plugin, "hot-rooms").unwrap();
+    let built = build_all(&plugin, &target()).unwrap_or_else(|error| panic!("{error:?}"));
+    assert_eq!(built.len(), 1, "{built:?}");
+    std::fs::copy(&built[0].path, plugin.join("hot_rooms.wasm")).unwrap();
+    let finished = Weir::run_in(&plugin, &["plugin", "test"]);
+    assert_eq!(
+        finished.code,
+        Some(0),
+        "{}{}",
+        finished.stdout,
+        finished.stderr
+    );
+    unit_tests(&plugin);
 }
