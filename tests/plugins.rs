@@ -4,7 +4,7 @@
 use crate::harness::guests::{guest, plugin, repository, target, unit_tests};
 use crate::harness::weir::Weir;
 use std::path::Path;
-use weir::cli::project::{build_all, create};
+use std::process::Stdio;
 
 /// `weir plugin new` copies the SDK with its WIT; a drift would make components for another contract.
 #[test]
@@ -91,16 +91,20 @@ fn validate_lets_through_what_fits_the_schema_and_says_what_does_not() {
     the_example_of("validate");
 }
 
+/// `weir plugin new`, and then what its README says first.
 #[test]
 fn a_new_plugin_compiles_as_it_is_and_its_tests_pass() {
     // Always the same folder, so that the SDK in it is compiled once.
-    let plugin = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hot-rooms");
-    let _ = std::fs::remove_dir_all(&plugin);
-    create(&plugin, "hot-rooms").unwrap();
-    let built = build_all(&plugin, &target()).unwrap_or_else(|error| panic!("{error:?}"));
-    assert_eq!(built.len(), 1, "{built:?}");
-    std::fs::copy(&built[0].path, plugin.join("hot_rooms.wasm")).unwrap();
-    let finished = Weir::run_in(&plugin, &["plugin", "test"]);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("new");
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let finished = Weir::run_in(&folder, &["plugin", "new", "hot-rooms"]);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let plugin = folder.join("hot-rooms");
+    let target = target();
+    let environment = [("CARGO_TARGET_DIR", target.to_str().unwrap())];
+    let test = Weir::start_with(&plugin, &["plugin", "test"], &environment, Stdio::null());
+    let finished = test.finish();
     assert_eq!(
         finished.code,
         Some(0),

@@ -1,15 +1,18 @@
 //! A CEL expression over a message.
 //!
-//! What an expression can name is in [`VARIABLES`]; only what it does name is computed, so that an
-//! expression over the subject never reads the payload. Names are checked when it is compiled: a
-//! typing error is an error of the configuration, not of every message.
+//! What an expression can name is in [`VARIABLES`]; each is computed when it is looked at, so that an
+//! expression over the subject never reads the payload, and one that the subject has decided does not
+//! ask whether the payload is JSON. Names are checked when it is compiled: a typing error is an error
+//! of the configuration, not of every message.
 
 use crate::json::Json;
 use crate::matches;
 use crate::names::{Names, is_function};
+use cel::common::value::{CowVal, Val};
+use cel::context::VariableResolver;
 use cel::{Context, Env, ExecutionError, Program, Value};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use weir_sdk::Message;
 
 /// What an expression can name.
@@ -27,8 +30,6 @@ const VARIABLES: [&str; 8] = [
 pub struct Expression {
     env: Arc<Env>,
     program: Program,
-    /// Those of [`VARIABLES`] that the program names.
-    variables: Vec<&'static str>,
 }
 
 impl Expression {
@@ -51,31 +52,65 @@ impl Expression {
         for pattern in names.patterns {
             matches::check(pattern)?;
         }
-        let variables = VARIABLES
-            .into_iter()
-            .filter(|name| names.variables.contains(name))
-            .collect();
-        Ok(Self {
-            env,
-            program,
-            variables,
-        })
+        Ok(Self { env, program })
     }
 
     /// Whether it is true for this message; the error says why that cannot be told.
     pub fn is_true_for(&self, message: &Message) -> Result<bool, String> {
+        let variables = Variables::of(message);
         let mut context = Context::with_env(Arc::clone(&self.env));
-        for &name in &self.variables {
-            context.add_variable_from_value(name, variable(name, message)?);
-        }
+        context.set_variable_resolver(&variables);
         match self.program.execute(&context) {
             Ok(Value::Bool(answer)) => Ok(answer),
             Ok(other) => Err(format!(
                 "the expression is neither true nor false: {other:?}"
             )),
-            Err(ExecutionError::NoSuchKey(name)) => Err(format!("there is no field `{name}`")),
-            Err(error) => Err(format!("cannot evaluate the expression: {error}")),
+            Err(error) => Err(match (variables.error(), error) {
+                (Some(reason), _) => reason.to_owned(),
+                (None, ExecutionError::NoSuchKey(name)) => format!("there is no field `{name}`"),
+                (None, error) => format!("cannot evaluate the expression: {error}"),
+            }),
         }
+    }
+}
+
+/// The values of [`VARIABLES`] for one message, in their order; filled in as they are asked for.
+struct Variables<'m> {
+    message: &'m Message,
+    values: [OnceLock<Result<Box<dyn Val>, String>>; VARIABLES.len()],
+}
+
+impl<'m> Variables<'m> {
+    fn of(message: &'m Message) -> Self {
+        Self {
+            message,
+            values: Default::default(),
+        }
+    }
+
+    /// Why one that was asked for has no value.
+    fn error(&self) -> Option<&str> {
+        let asked = self.values.iter().filter_map(OnceLock::get);
+        asked
+            .filter_map(|value| value.as_ref().err())
+            .map(String::as_str)
+            .next()
+    }
+}
+
+impl VariableResolver for Variables<'_> {
+    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
+        let index = VARIABLES.iter().position(|variable| *variable == name)?;
+        let value = self.values[index].get_or_init(|| {
+            let value = variable(name, self.message)?;
+            value
+                .try_into()
+                .map_err(|error: ExecutionError| error.to_string())
+        });
+        value
+            .as_ref()
+            .ok()
+            .map(|value| CowVal::Borrowed(value.as_ref()))
     }
 }
 

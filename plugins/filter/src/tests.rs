@@ -48,6 +48,14 @@ fn an_expression_sees_the_whole_message() {
 fn what_is_not_named_is_not_read() {
     let message = Message::new("a.b", b"\xff not JSON".as_slice());
     assert_eq!(outcome(r#"subject == "a.b""#, &message), Ok(true));
+    assert_eq!(
+        outcome(r#"subject == "x" && payload.x == 1"#, &message),
+        Ok(false)
+    );
+    assert_eq!(
+        outcome(r#"subject == "a.b" || payload.x == 1"#, &message),
+        Ok(true)
+    );
     let error = outcome("payload.x == 1", &message).unwrap_err();
     assert!(error.starts_with("the payload is not JSON: "), "{error}");
     let error = outcome(r#"text == "x""#, &message).unwrap_err();
