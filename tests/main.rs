@@ -19,6 +19,7 @@ mod cache;
 mod cli;
 mod config;
 mod contract;
+mod delivery;
 mod examples;
 mod house_rules;
 mod isolation;

@@ -5,13 +5,17 @@
 //! times out). [`Health`] keeps both where the corridor can ask for them.
 
 pub mod consumers;
+pub mod dead_letters;
+pub mod feed;
 pub mod service;
 pub mod streams;
 
 use crate::config::resolved::{Auth, Nats};
+use crate::pipeline::message::Headers;
 use crate::report::ResultExt;
 use anyhow::{Context, Result, anyhow};
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerError};
+use bytestring::ByteString;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -185,6 +189,22 @@ fn explain(error: &async_nats::ConnectError) -> anyhow::Error {
         _ => "start a server with `nats-server -js`, or set `nats.url`",
     };
     crate::report::hint(anyhow!("{text}"), hint)
+}
+
+/// Header lines in the order of their names: the client keeps none between different ones.
+#[must_use]
+pub fn headers(map: &async_nats::HeaderMap) -> Headers {
+    let mut lines: Vec<(ByteString, ByteString)> = map
+        .iter()
+        .flat_map(|(name, values)| {
+            let name = ByteString::from(AsRef::<str>::as_ref(name));
+            values
+                .iter()
+                .map(move |value| (name.clone(), ByteString::from(value.as_str())))
+        })
+        .collect();
+    lines.sort_by(|(left, _), (right, _)| left.cmp(right));
+    lines.into_iter().collect()
 }
 
 fn refuse_old(version: &str) -> Result<()> {

@@ -11,6 +11,7 @@ pub mod folder;
 pub mod guests;
 pub mod lane;
 pub mod nats;
+pub mod scene;
 pub mod wait;
 pub mod weir;
 
@@ -18,6 +19,7 @@ pub use bless::assert_file_holds;
 pub use folder::{pipeline_folder, put};
 pub use guests::repository;
 pub use nats::{Client, NatsServer, Stored};
+pub use scene::{Scene, series};
 pub use wait::{wait_for, wait_until};
 pub use weir::{Finished, Weir};
 

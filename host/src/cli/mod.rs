@@ -7,6 +7,8 @@
 mod check;
 mod completions;
 mod config;
+mod dev;
+mod dlq;
 mod files;
 mod metrics;
 mod offline;
@@ -83,6 +85,11 @@ enum Verb {
     Check(check::Arguments),
     /// Run a pipeline from stdin to stdout, as lines of JSON, without a broker.
     Pipe(pipe::Arguments),
+    /// Bring a folder with a pipeline to life: build, serve, feed, show; again at every change.
+    Dev(dev::Arguments),
+    /// List, show, replay and purge dead letters.
+    #[command(subcommand)]
+    Dlq(dlq::Verb),
     /// Show the hosts that run, their pipelines, lag and plugins.
     Status(status::Arguments),
     /// Build, test and look into plugins.
@@ -128,6 +135,8 @@ impl Verb {
             Self::Run(arguments) => run::run(&arguments, console),
             Self::Check(arguments) => check::run(&arguments, console),
             Self::Pipe(arguments) => pipe::run(&arguments, console),
+            Self::Dev(arguments) => dev::run(&arguments, console),
+            Self::Dlq(verb) => verb.run(console),
             Self::Status(arguments) => status::run(&arguments, console),
             Self::Config(verb) => verb.run(console),
             Self::Plugin(verb) => verb.run(console),

@@ -18,7 +18,7 @@ use crate::telemetry::metrics::{Metrics, PipelineMetrics};
 use anyhow::{Context, Result, anyhow};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -40,6 +40,7 @@ pub struct Host {
     pipelines: Vec<Running>,
     started: Instant,
     fault: Mutex<Option<String>>,
+    posts: OnceLock<Vec<Post>>,
 }
 
 /// One pipeline and what is known of it.
@@ -80,6 +81,7 @@ impl Host {
             pipelines: running,
             started: Instant::now(),
             fault: Mutex::default(),
+            posts: OnceLock::new(),
         }))
     }
 
@@ -93,7 +95,8 @@ impl Host {
             trial.warm().await.with_context(|| pipeline.what("start"))?;
         }
         let posts = self.take_posts().await?;
-        let _discoverable = self.announce(&posts).await;
+        let posts = self.posts.get_or_init(|| posts);
+        let _discoverable = self.announce(posts).await;
         let (ended, mut ends) = mpsc::channel(64);
         let mut lanes = 0;
         for (index, post) in posts.iter().enumerate() {
@@ -107,8 +110,8 @@ impl Host {
             }
         }
         drop(ended);
-        let keeping = self.keep_alive(&posts);
-        let watching = self.watch_lag(&posts);
+        let keeping = self.keep_alive(posts);
+        let watching = self.watch_lag(posts);
         let mut first = Ok(());
         let finishing = async {
             while lanes > 0 {
@@ -162,6 +165,30 @@ impl Host {
             Some(pipeline) => Err(format!("pipeline `{}` is starting", pipeline.settings.name)),
             None => Ok(()),
         }
+    }
+
+    /// Whether every message of every source is settled, as the server says now.
+    pub async fn is_through(&self) -> bool {
+        let Some(posts) = self.posts.get() else {
+            return false;
+        };
+        for post in posts {
+            let context = streams::jetstream(&post.connection);
+            match consumers::info(&context, &post.ensured).await {
+                Ok(Some(info)) if info.num_pending == 0 && info.num_ack_pending == 0 => {}
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// Messages for which a plugin emitted nothing, on purpose, in all pipelines.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.pipelines
+            .iter()
+            .map(|pipeline| pipeline.metrics.dropped.get())
+            .sum()
     }
 
     /// What the host does, for `weir status` and `/status`.

@@ -182,3 +182,12 @@ pub fn is_server_header(name: &str) -> bool {
     name.get(..SERVER_PREFIX.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(SERVER_PREFIX))
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may fail by panicking"
+)]
+mod tests;

@@ -7,11 +7,11 @@
 //! Backpressure: nothing is asked for without room to work on it, by count and by bytes.
 
 use super::delivery::Ticket;
-use super::message::{Headers, Message};
+use super::message::Message;
 use crate::config::resolved::{Bounds, Order};
-use crate::nats::Connection;
 use crate::nats::consumers::GROUP;
 use crate::nats::streams::Ensured;
+use crate::nats::{self, Connection};
 use crate::telemetry::metrics::PipelineMetrics;
 use anyhow::{Context, Result, anyhow};
 use async_nats::Subscriber;
@@ -305,7 +305,11 @@ impl Source {
         let decoded = Message {
             subject: ByteString::from(message.subject.as_str()),
             payload: message.payload,
-            headers: message.headers.as_ref().map(headers).unwrap_or_default(),
+            headers: message
+                .headers
+                .as_ref()
+                .map(nats::headers)
+                .unwrap_or_default(),
             key: None,
             event_time: ticket.facts.stored,
             sequence: ticket.facts.sequence,
@@ -362,19 +366,4 @@ impl Source {
 
 fn header<'a>(headers: Option<&'a async_nats::HeaderMap>, name: &str) -> Option<&'a str> {
     headers?.get(name).map(async_nats::HeaderValue::as_str)
-}
-
-/// In the order of their names: the client keeps none between different ones.
-fn headers(map: &async_nats::HeaderMap) -> Headers {
-    let mut lines: Vec<(ByteString, ByteString)> = map
-        .iter()
-        .flat_map(|(name, values)| {
-            let name = ByteString::from(AsRef::<str>::as_ref(name));
-            values
-                .iter()
-                .map(move |value| (name.clone(), ByteString::from(value.as_str())))
-        })
-        .collect();
-    lines.sort_by(|(left, _), (right, _)| left.cmp(right));
-    lines.into_iter().collect()
 }

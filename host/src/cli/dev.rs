@@ -1,0 +1,115 @@
+//! `weir dev`: a folder with a pipeline, brought to life.
+//!
+//! Builds the plugins, starts a private `nats-server`, creates the streams, runs the pipeline, feeds
+//! `input.jsonl` and shows what goes in and out; then again at every change of a source or of the
+//! configuration.
+
+mod projects;
+mod round;
+mod server;
+mod show;
+mod watch;
+
+use super::Console;
+use crate::plugin::{Runtime, RuntimeOptions};
+use crate::report::{self, ResultExt};
+use crate::shutdown::{Shutdown, Stage, reached};
+use anyhow::{Context, Result, anyhow};
+use projects::Projects;
+use round::{Round, Verdict};
+use std::path::PathBuf;
+use std::time::Duration;
+use watch::Watch;
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// Folder with `pipeline.yaml`; plugins with source in it, or one level below, are built
+    #[arg(default_value = ".", value_name = "DIR")]
+    folder: PathBuf,
+
+    /// Use this server instead of starting a private one
+    #[arg(long, value_name = "URL")]
+    nats: Option<String>,
+
+    /// The `nats-server` to start [default: the one on PATH]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "WEIR_NATS_SERVER",
+        conflicts_with = "nats"
+    )]
+    nats_server: Option<PathBuf>,
+
+    /// Messages to feed, as JSON lines [default: `input.jsonl` in DIR, if it is there]
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+
+    /// Write every result here, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    outputs: Option<PathBuf>,
+
+    /// Write every dead letter here, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    dead: Option<PathBuf>,
+
+    /// Messages to show of each kind, before they are only counted
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    show: usize,
+
+    /// Stop when the input is through, instead of waiting for changes
+    #[arg(long)]
+    once: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
+    let file = arguments.folder.join("pipeline.yaml");
+    if !file.is_file() {
+        return Err(anyhow!("there is no `{}`", file.display()))
+            .context("cannot run this folder")
+            .hint(|| "name a folder with a pipeline.yaml, or make one with `weir plugin new NAME`")
+            .usage();
+    }
+    let projects = Projects::find(&arguments.folder)?;
+    let tokio = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    tokio.block_on(async {
+        let signals = Shutdown::default();
+        signals.on_signals(Duration::from_secs(10))?;
+        let mut watch = Watch::start(&arguments.folder, !projects.is_empty())?;
+        let (_server, url) =
+            server::find_or_start(arguments.nats.as_deref(), arguments.nats_server.as_deref())
+                .await?;
+        let runtime = Runtime::new(RuntimeOptions::default())?;
+        loop {
+            let round = Round {
+                arguments,
+                console,
+                file: &file,
+                url: &url,
+                runtime: &runtime,
+            };
+            let ended = match projects.build() {
+                Ok(()) => round.run(&signals, &mut watch).await,
+                Err(error) => Err(error),
+            };
+            let mut stages = signals.listen();
+            match ended {
+                Ok(Verdict::Stopped) => return Ok(report::DONE),
+                Ok(Verdict::Changed) => {}
+                // A mistake while editing is no reason to go; the next save may mend it.
+                Err(error) if arguments.once => return Err(error),
+                Err(error) => {
+                    let _code = report::print(&error, console.json);
+                    eprintln!("waiting for a change");
+                    tokio::select! {
+                        () = watch.changed() => {}
+                        () = reached(&mut stages, Stage::Soft) => return Ok(report::FAILED),
+                    }
+                }
+            }
+            eprintln!("changed; starting again");
+        }
+    })
+}

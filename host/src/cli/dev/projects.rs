@@ -1,0 +1,50 @@
+//! The plugins of a folder that have their source in it.
+
+use crate::cli::project::{build_plugin, place};
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+
+/// Folders with a plugin's source, and where their components go: beside the pipeline.
+pub(super) struct Projects {
+    beside: PathBuf,
+    folders: Vec<PathBuf>,
+}
+
+impl Projects {
+    /// Looks in `folder` itself and one level below.
+    pub(super) fn find(folder: &Path) -> Result<Self> {
+        let mut candidates = vec![folder.to_owned()];
+        let entries = std::fs::read_dir(folder)
+            .with_context(|| format!("cannot read the folder `{}`", folder.display()))?;
+        candidates.extend(
+            entries
+                .flatten()
+                .map(|entry| entry.path())
+                .filter(|path| path.is_dir()),
+        );
+        candidates.retain(|path| is_plugin(&path.join("Cargo.toml")));
+        candidates.sort();
+        Ok(Self {
+            beside: folder.to_owned(),
+            folders: candidates,
+        })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.folders.is_empty()
+    }
+
+    /// Builds all and puts each component beside the pipeline, as `<crate>.wasm`.
+    pub(super) fn build(&self) -> Result<()> {
+        for folder in &self.folders {
+            let built = build_plugin(folder)?;
+            place(&built, &self.beside.join(format!("{}.wasm", built.name)))?;
+        }
+        Ok(())
+    }
+}
+
+/// A crate that makes a component, as against the vendored SDK or a tool beside it.
+fn is_plugin(manifest: &Path) -> bool {
+    std::fs::read_to_string(manifest).is_ok_and(|text| text.contains("\"cdylib\""))
+}

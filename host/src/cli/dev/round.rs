@@ -1,0 +1,236 @@
+//! One round of `weir dev`: from a configuration to a summary, and on until something changes.
+
+use super::Arguments;
+use super::show::{Kind, Show};
+use super::watch::Watch;
+use crate::cli::{Console, files};
+use crate::config::resolved::Pipeline;
+use crate::jsonl::{self, Record};
+use crate::nats::feed::{Feed, Tap};
+use crate::nats::{self, Connection};
+use crate::pipeline::host::{Host, Options};
+use crate::plugin::Runtime;
+use crate::report::ResultExt;
+use crate::shutdown::{Shutdown, Stage, reached};
+use crate::telemetry::metrics::Metrics;
+use anyhow::{Context, Result, anyhow};
+use futures_util::StreamExt;
+use futures_util::stream::SelectAll;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::{BufRead, BufReader, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Between two looks at whether the host is ready, or done.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Why a round ended.
+pub(super) enum Verdict {
+    Changed,
+    Stopped,
+}
+
+/// What a round works with.
+pub(super) struct Round<'r> {
+    pub(super) arguments: &'r Arguments,
+    pub(super) console: &'r Console,
+    pub(super) file: &'r Path,
+    pub(super) url: &'r str,
+    pub(super) runtime: &'r Runtime,
+}
+
+/// Messages that come out, with what they are and the pipeline they come from.
+type Taps = SelectAll<Pin<Box<dyn futures_util::Stream<Item = (Kind, usize, Record)>>>>;
+
+impl Round<'_> {
+    /// Runs the pipelines, feeds the input, waits for a change or a signal, and stops softly.
+    pub(super) async fn run(&self, signals: &Shutdown, watch: &mut Watch) -> Result<Verdict> {
+        let mut pipelines = files::load(&[self.file.to_owned()])?;
+        for pipeline in &mut pipelines {
+            pipeline.nats.servers = vec![self.url.to_owned()];
+        }
+        let settings = pipelines
+            .first()
+            .context("the file has no pipeline")?
+            .nats
+            .clone();
+        let connection = nats::connect(&settings, "dev").await?;
+        let taps = tap(&connection, &pipelines).await?;
+        let streams = pipelines
+            .iter()
+            .map(|pipeline| pipeline.source.stream.clone())
+            .collect();
+        let shutdown = Shutdown::default();
+        let options = Options {
+            create: true,
+            runtime: self.runtime.clone(),
+            metrics: Metrics::new(),
+            shutdown: shutdown.clone(),
+        };
+        let host = Host::new(pipelines, options)?;
+        let running = Arc::clone(&host);
+        let mut running = tokio::spawn(async move { running.run().await });
+        let mut stages = signals.listen();
+        let verdict = tokio::select! {
+            ended = &mut running => {
+                return ended.map_err(|error| anyhow!("{error}"))?.map(|()| Verdict::Stopped);
+            }
+            through = self.feed(&connection, &host, taps, streams) => match through {
+                Err(error) => Err(error),
+                Ok(()) if self.arguments.once => Ok(Verdict::Stopped),
+                Ok(()) => {
+                    eprintln!("waiting for a change; Ctrl-C ends");
+                    tokio::select! {
+                        ended = &mut running => {
+                            return ended.map_err(|error| anyhow!("{error}"))?.map(|()| Verdict::Stopped);
+                        }
+                        () = watch.changed() => Ok(Verdict::Changed),
+                        () = reached(&mut stages, Stage::Soft) => Ok(Verdict::Stopped),
+                    }
+                }
+            },
+            () = reached(&mut stages, Stage::Soft) => Ok(Verdict::Stopped),
+        };
+        let stopping = shutdown.stop(host.drain());
+        tokio::select! {
+            ended = &mut running => ended.map_err(|error| anyhow!("{error}"))??,
+            () = stopping => running.await.map_err(|error| anyhow!("{error}"))??,
+        }
+        verdict
+    }
+
+    /// Publishes the input and shows what comes of it, until all of it is settled.
+    async fn feed(
+        &self,
+        connection: &Connection,
+        host: &Arc<Host>,
+        mut taps: Taps,
+        streams: Vec<String>,
+    ) -> Result<()> {
+        while host.ready().is_err() {
+            tokio::time::sleep(LOOK).await;
+        }
+        let arguments = self.arguments;
+        let mut show = Show::new(
+            self.console,
+            arguments.show,
+            arguments.outputs.as_deref(),
+            arguments.dead.as_deref(),
+        )?;
+        let place = |stream: &str| streams.iter().position(|name| name == stream);
+        let mut feed = Feed::new(connection);
+        if let Some(input) = self.input() {
+            let progress = progress(&input);
+            for record in records(&input)? {
+                let record = record?;
+                show.message(Kind::In, &record)?;
+                progress.inc(1);
+                if let Some(stored) = feed.publish(&record).await?
+                    && let Some(stream) = place(&stored.stream)
+                {
+                    show.published(stream, stored.sequence, stored.published);
+                }
+                while let Some(Some(heard)) = futures_util::FutureExt::now_or_never(taps.next()) {
+                    hear(&mut show, heard)?;
+                }
+            }
+            while let Some(stored) = feed.confirmed().await? {
+                if let Some(stream) = place(&stored.stream) {
+                    show.published(stream, stored.sequence, stored.published);
+                }
+            }
+            progress.finish_and_clear();
+        }
+        loop {
+            let heard = tokio::time::timeout(LOOK, taps.next()).await;
+            match heard {
+                Ok(Some(heard)) => hear(&mut show, heard)?,
+                Ok(None) => return Err(anyhow!("the connection to the server is closed")),
+                // Nothing has come for a while, and nothing more will.
+                Err(_) if host.is_through().await => break,
+                Err(_) => {}
+            }
+        }
+        show.summary(host.dropped())?;
+        Ok(())
+    }
+
+    fn input(&self) -> Option<PathBuf> {
+        let usual = self.arguments.folder.join("input.jsonl");
+        self.arguments
+            .input
+            .clone()
+            .or_else(|| usual.is_file().then_some(usual))
+    }
+}
+
+fn hear(show: &mut Show<'_>, (kind, pipeline, record): (Kind, usize, Record)) -> Result<()> {
+    if let Some(sequence) = record.sequence {
+        show.came(pipeline, sequence);
+    }
+    show.message(kind, &record)
+}
+
+async fn tap(connection: &Connection, pipelines: &[Pipeline]) -> Result<Taps> {
+    let mut taps = Taps::new();
+    for (index, pipeline) in pipelines.iter().enumerate() {
+        let sink = pipeline
+            .sink
+            .subject
+            .reach()
+            .map(|reach| reach.as_str().to_owned());
+        let dead = pipeline
+            .dead_letter
+            .as_ref()
+            .map(|dead| dead.subject.clone());
+        if sink.is_none() {
+            eprintln!(
+                "the results of pipeline `{}` may go anywhere and are not shown",
+                pipeline.name
+            );
+        }
+        for (kind, filter) in [(Kind::Out, sink), (Kind::Dead, dead)] {
+            let Some(filter) = filter else { continue };
+            let tap = Tap::open(connection, &filter).await?;
+            let heard = futures_util::stream::unfold(tap, move |mut tap| async move {
+                let record = tap.next().await?;
+                Some(((kind, index, record), tap))
+            });
+            taps.push(Box::pin(heard));
+        }
+    }
+    Ok(taps)
+}
+
+fn records(input: &Path) -> Result<impl Iterator<Item = Result<Record>>> {
+    let name = input.display().to_string();
+    let file = std::fs::File::open(input)
+        .with_context(|| format!("cannot read `{name}`"))
+        .usage()?;
+    let lines = (1..).zip(BufReader::new(file).lines());
+    Ok(lines
+        .filter(|(_, line)| !line.as_ref().is_ok_and(|line| line.trim().is_empty()))
+        .map(move |(number, line)| {
+            let what = || format!("cannot feed `{name}`");
+            jsonl::parse_message(&line.with_context(what)?, number)
+                .with_context(what)
+                .usage()
+        }))
+}
+
+/// A bar on a terminal, nothing elsewhere.
+fn progress(input: &Path) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let lines = std::fs::read(input).map_or(0, |bytes| {
+        bytes.iter().filter(|byte| **byte == b'\n').count()
+    });
+    let bar = ProgressBar::new(lines as u64).with_message("feeding");
+    match ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}

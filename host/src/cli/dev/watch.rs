@@ -1,0 +1,96 @@
+//! Notices when something in a folder changes that a rebuild or a restart would show.
+
+use anyhow::{Context, Result};
+use notify_debouncer_full::notify::{EventKind, RecommendedWatcher, RecursiveMode};
+use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, new_debouncer};
+use std::path::Path;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Editors write a file in several steps; one change is what ends with this much silence.
+const SETTLE: Duration = Duration::from_millis(150);
+
+/// Watches a folder until it is dropped.
+pub(super) struct Watch {
+    _debouncer: Debouncer<RecommendedWatcher, RecommendedCache>,
+    changes: mpsc::Receiver<()>,
+}
+
+impl Watch {
+    /// Watches `folder` with everything below it, but for what builds and the pipeline write.
+    /// Components are built here if there are sources; else they count as sources themselves.
+    pub(super) fn start(folder: &Path, builds: bool) -> Result<Self> {
+        let (sender, changes) = mpsc::channel(1);
+        let root = folder.to_owned();
+        let on_change = move |result: DebounceEventResult| {
+            let Ok(events) = result else { return };
+            let changed = events
+                .iter()
+                .filter(|event| !matches!(event.kind, EventKind::Access(_)))
+                .flat_map(|event| &event.paths)
+                .any(|path| counts(path.strip_prefix(&root).unwrap_or(path), builds));
+            if changed {
+                // One change that nobody has looked at yet is as good as two.
+                let _ = sender.try_send(());
+            }
+        };
+        let what = || format!("cannot watch `{}` for changes", folder.display());
+        let mut debouncer = new_debouncer(SETTLE, None, on_change).with_context(what)?;
+        debouncer
+            .watch(folder, RecursiveMode::Recursive)
+            .with_context(what)?;
+        Ok(Self {
+            _debouncer: debouncer,
+            changes,
+        })
+    }
+
+    /// Waits for a change since the last call.
+    pub(super) async fn changed(&mut self) {
+        if self.changes.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+fn counts(path: &Path, builds: bool) -> bool {
+    let hidden = |name: &str| name.starts_with('.') || name == "target" || name.ends_with('~');
+    let in_hidden = path
+        .components()
+        .any(|part| hidden(&part.as_os_str().to_string_lossy()));
+    let extension = path.extension().unwrap_or_default().to_string_lossy();
+    let kind = match &*extension {
+        "wasm" => !builds,
+        "rs" | "toml" | "wit" | "yaml" | "yml" | "jsonl" | "json" => true,
+        _ => false,
+    };
+    kind && !in_hidden && path.file_name().is_none_or(|name| name != "expected.jsonl")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counts;
+    use std::path::Path;
+
+    #[test]
+    fn sources_and_configuration_count_and_what_builds_write_does_not() {
+        for path in [
+            "pipeline.yaml",
+            "plugin/src/lib.rs",
+            "input.jsonl",
+            "plugin/Cargo.toml",
+        ] {
+            assert!(counts(Path::new(path), true), "{path}");
+        }
+        for path in [
+            "plugin/target/x.rs",
+            ".git/a.toml",
+            "a.wasm",
+            "src/.lib.rs.swp",
+            "README.md",
+        ] {
+            assert!(!counts(Path::new(path), true), "{path}");
+        }
+        assert!(counts(Path::new("a.wasm"), false));
+    }
+}

@@ -1,0 +1,219 @@
+//! `weir dlq ...`: look at dead letters, send them back, throw them away.
+
+use super::{Console, files};
+use crate::config::resolved::Pipeline;
+use crate::nats::dead_letters::{DeadLetter, DeadLetters};
+use crate::nats::{self, Connection};
+use crate::report::{self, ResultExt};
+use anyhow::{Context, Result, anyhow};
+use base64::Engine;
+use clap::Subcommand;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+#[derive(Subcommand)]
+pub(super) enum Verb {
+    /// List dead letters, oldest first.
+    Ls(Selection),
+    /// Show dead letters whole.
+    Show(Selection),
+    /// Publish dead letters where they came from, and remove them once that is acknowledged.
+    Replay(Selection),
+    /// Remove dead letters.
+    Purge(Selection),
+}
+
+/// Which letters of which pipeline.
+#[derive(clap::Args)]
+pub(super) struct Selection {
+    /// The pipeline file.
+    file: PathBuf,
+
+    /// The pipeline, where the file has several.
+    #[arg(long, value_name = "NAME")]
+    pipeline: Option<String>,
+
+    /// Sequences of dead letters, as `ls` shows them.
+    #[arg(value_name = "SEQUENCE")]
+    sequences: Vec<u64>,
+
+    /// Only this kind: reject, trap, deadline, memory, output, length, retries or sink.
+    #[arg(long)]
+    kind: Option<String>,
+
+    /// Take all (of the kind). `replay` and `purge` want this or sequences.
+    #[arg(long, conflicts_with = "sequences")]
+    all: bool,
+}
+
+impl Verb {
+    pub(super) fn run(self, console: &Console) -> Result<u8> {
+        let (Self::Ls(selection)
+        | Self::Show(selection)
+        | Self::Replay(selection)
+        | Self::Purge(selection)) = &self;
+        let changes = matches!(self, Self::Replay(_) | Self::Purge(_));
+        if changes && selection.sequences.is_empty() && !selection.all {
+            return Err(anyhow!("this changes dead letters, and none are named"))
+                .hint(|| "name sequences from `weir dlq ls`, or pass `--all`")
+                .usage();
+        }
+        let pipeline = selection.pipeline()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot start a runtime")?;
+        runtime.block_on(self.work(selection, &pipeline, console))
+    }
+
+    async fn work(
+        &self,
+        selection: &Selection,
+        pipeline: &Pipeline,
+        console: &Console,
+    ) -> Result<u8> {
+        let dead = pipeline.dead_letter.as_ref();
+        let dead = dead
+            .ok_or_else(|| anyhow!("pipeline `{}` has `dead-letter: off`", pipeline.name))
+            .usage()?;
+        let connection: Connection = nats::connect(&pipeline.nats, "dlq").await?;
+        let letters = DeadLetters::open(&connection, &dead.subject).await?;
+        // A replay can become a dead letter again at once; what comes after this is left alone.
+        let (mut next, last) = (0, letters.last_sequence());
+        let mut count = 0;
+        while let Some(letter) = letters.next(next).await? {
+            next = letter.sequences.last().map_or(next, |sequence| *sequence) + 1;
+            if letter.sequence() > last {
+                break;
+            }
+            if !selection.includes(&letter) {
+                continue;
+            }
+            count += 1;
+            match self {
+                Self::Ls(_) if console.json => console.value(&summary(&letter))?,
+                Self::Ls(_) => console.print(&line(&letter))?,
+                Self::Show(_) if console.json => console.value(&whole(&letter))?,
+                Self::Show(_) => console.print(&page(&letter))?,
+                Self::Replay(_) => {
+                    letters.replay(&letter).await?;
+                    letters.remove(&letter).await?;
+                }
+                Self::Purge(_) => letters.remove(&letter).await?,
+            }
+        }
+        self.close(selection, count, console)
+    }
+
+    /// What was done; an error if named letters are not there.
+    fn close(&self, selection: &Selection, count: usize, console: &Console) -> Result<u8> {
+        if count < selection.sequences.len() {
+            return Err(anyhow!(
+                "{} of {} dead letters are not there",
+                selection.sequences.len() - count,
+                selection.sequences.len()
+            ))
+            .hint(|| format!("list them with `weir dlq ls {}`", selection.file.display()));
+        }
+        let done = match self {
+            Self::Replay(_) => "replayed",
+            Self::Purge(_) => "purged",
+            _ if count == 0 && !console.json => {
+                console.print("no dead letters")?;
+                return Ok(report::DONE);
+            }
+            _ => return Ok(report::DONE),
+        };
+        if console.json {
+            console.value(&json!({ done: count }))?;
+        } else {
+            console.print(&format!("{done} {count}"))?;
+        }
+        Ok(report::DONE)
+    }
+}
+
+impl Selection {
+    fn pipeline(&self) -> Result<Pipeline> {
+        let mut all = files::load(std::slice::from_ref(&self.file))?;
+        if let Some(name) = &self.pipeline {
+            all.retain(|pipeline| pipeline.name == *name);
+        }
+        let names: Vec<_> = all.iter().map(|pipeline| pipeline.name.clone()).collect();
+        match <[Pipeline; 1]>::try_from(all) {
+            Ok([pipeline]) => Ok(pipeline),
+            Err(_) if names.is_empty() => {
+                Err(anyhow!("`{}` has no such pipeline", self.file.display())).usage()
+            }
+            Err(_) => Err(anyhow!("`{}` has several pipelines", self.file.display()))
+                .hint(|| format!("pass `--pipeline` with one of {}", names.join(", ")))
+                .usage(),
+        }
+    }
+
+    fn includes(&self, letter: &DeadLetter) -> bool {
+        let named = self.sequences.is_empty() || self.sequences.contains(&letter.sequence());
+        named
+            && self
+                .kind
+                .as_deref()
+                .is_none_or(|kind| letter.fact("Kind") == kind)
+    }
+}
+
+fn line(letter: &DeadLetter) -> String {
+    format!(
+        "{:>6}  {}  {:<8}  {}  {}",
+        letter.sequence(),
+        letter.time,
+        letter.fact("Kind"),
+        letter.fact("Subject"),
+        letter.fact("Reason"),
+    )
+}
+
+fn page(letter: &DeadLetter) -> String {
+    use std::fmt::Write;
+    let mut page = format!("dead letter {}\n", letter.sequence());
+    for (name, value) in &letter.facts {
+        // Writing to a string cannot fail.
+        let _ = writeln!(page, "  {name}: {value}");
+    }
+    for (name, value) in headers(letter) {
+        let _ = writeln!(page, "  header {name}: {value}");
+    }
+    let _ = writeln!(page, "  payload, {} bytes:", letter.payload.len());
+    let _ = writeln!(page, "{}", letter.payload.escape_ascii());
+    page
+}
+
+fn summary(letter: &DeadLetter) -> Value {
+    let facts = letter
+        .facts
+        .iter()
+        .map(|(name, value)| (name.to_lowercase(), json!(value)));
+    let mut summary: serde_json::Map<String, Value> = facts.collect();
+    summary.insert("dead_letter".into(), letter.sequence().into());
+    Value::Object(summary)
+}
+
+fn whole(letter: &DeadLetter) -> Value {
+    let mut whole = summary(letter);
+    let payload = base64::engine::general_purpose::STANDARD.encode(&letter.payload);
+    if let Some(fields) = whole.as_object_mut() {
+        fields.insert(
+            "headers".into(),
+            headers(letter).map(|(n, v)| json!([n, v])).collect(),
+        );
+        fields.insert("payload_base64".into(), payload.into());
+    }
+    whole
+}
+
+fn headers(letter: &DeadLetter) -> impl Iterator<Item = (String, String)> {
+    letter.headers.iter().flat_map(|(name, values)| {
+        values
+            .iter()
+            .map(move |value| (name.to_string(), value.to_string()))
+    })
+}

@@ -1,0 +1,108 @@
+//! A server with three streams, and a pipeline between them whose plugin does what payloads say.
+
+use super::guests::guest;
+use super::{NatsServer, Stored, Weir, wait_for, wait_until};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use tempfile::TempDir;
+
+/// `IN` over `in.>`, `OUT` over `out.>`, `DEAD` over `dead.>`, and a folder for pipeline files.
+pub struct Scene {
+    pub nats: NatsServer,
+    pub folder: TempDir,
+}
+
+impl Scene {
+    /// A server with the streams, and nothing that runs.
+    pub fn new() -> Self {
+        let scene = Self::bare();
+        let client = scene.nats.client();
+        client.create_stream("IN", &["in.>"]);
+        client.create_stream("OUT", &["out.>"]);
+        client.create_stream("DEAD", &["dead.>"]);
+        scene
+    }
+
+    /// A server without streams.
+    pub fn bare() -> Self {
+        let folder = tempfile::tempdir().expect("cannot create a folder");
+        Self {
+            nats: NatsServer::start(),
+            folder,
+        }
+    }
+
+    /// Writes `p.yaml`: from `IN` through the misbehaving plugin to `out.<rest of the subject>`,
+    /// with a retry every 10 ms, and whatever `more` adds at the top level.
+    pub fn pipeline(&self, more: &str) -> PathBuf {
+        let plugin = guest("misbehave");
+        self.file(
+            "p.yaml",
+            &format!(
+                "name: p\nnats: {{ url: \"{}\" }}\nsource: {{ stream: IN, consumer: p, ack-wait: 5s }}\n\
+                 operators:\n  - name: op\n    plugin: {}\nsink: {{ subject: \"out.{{subject}}\" }}\n\
+                 dead-letter: {{ subject: dead.p }}\nretry: {{ initial: 10ms, max: 50ms }}\n{more}",
+                self.nats.url(),
+                plugin.display(),
+            ),
+        )
+    }
+
+    /// Writes any file into the folder.
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).expect("cannot write a file");
+        path
+    }
+
+    /// Starts `weir run` and waits until its pipelines run.
+    pub fn run(&self, file: &Path) -> Weir {
+        let mut weir = self.start(file, &[]);
+        weir.wait_until_output("running");
+        weir
+    }
+
+    /// Starts `weir run`.
+    pub fn start(&self, file: &Path, environment: &[(&str, &str)]) -> Weir {
+        let file = file.to_str().expect("a path of the tests is text");
+        let arguments = [
+            "run",
+            file,
+            "--metrics-listen",
+            "127.0.0.1:0",
+            "--admin-listen",
+            "off",
+        ];
+        Weir::start_with(self.folder.path(), &arguments, environment, Stdio::null())
+    }
+
+    /// Waits until everything in `IN` is settled.
+    #[track_caller]
+    pub fn wait_until_settled(&self) {
+        wait_for("every message of IN is settled", || {
+            let info = self
+                .nats
+                .client()
+                .consumer("IN", "p")
+                .ok_or("no consumer")?;
+            match (info.num_pending, info.num_ack_pending) {
+                (0, 0) => Ok(()),
+                (pending, unacked) => Err(format!("{pending} not delivered, {unacked} not acked")),
+            }
+        });
+    }
+
+    /// Waits until a stream holds this many messages.
+    #[track_caller]
+    pub fn wait_for_messages(&self, stream: &str, count: u64) -> Vec<Stored> {
+        wait_until(&format!("{stream} holds {count} messages"), || {
+            self.nats.client().count(stream) >= count
+        });
+        self.nats.client().messages(stream)
+    }
+}
+
+/// The series of a metric of the scene's pipeline.
+pub fn series(name: &str) -> String {
+    format!("weir_{name}{{pipeline=\"p\"}}")
+}
