@@ -154,6 +154,7 @@ pub fn inherited_lints(file: &File) -> Vec<String> {
     let guest = [
         "plugins",
         "tests/guests",
+        "benches/guests",
         "examples/rebates/plugin",
         "examples/advisories/plugin",
     ];

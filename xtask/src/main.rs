@@ -4,7 +4,9 @@
 //! nothing but `anyhow`, so that it compiles in seconds on a machine that has only cargo; it
 //! never links the `weir` package, it runs it.
 
+mod bench;
 mod ci;
+mod demo;
 mod deny;
 mod layout;
 mod process;
@@ -22,7 +24,9 @@ const USAGE: &str = "\
 usage: cargo xtask <task> [arguments]
 
   setup            find or install nats-server and a Rust toolchain for WebAssembly
+  demo [COUNT]     set up, then run the rebates example over 100,000 events and check every cent
   test [ARGS...]   set up, then run every test; ARGS go to `cargo test`, a name filters
+  bench [--quick]  set up, then measure weir beside a native loop with the same promises
   ci               what the continuous integration runs: format, lints, licences, README, tests
   readme           run the README's commands and compare what they print
 ";
@@ -34,6 +38,8 @@ fn main() -> ExitCode {
     let rest: Vec<&str> = words.collect();
     let done = match task {
         Some("setup") => without_arguments(&rest).and_then(|()| setup::run().map(drop)),
+        Some("demo") => demo::run(&rest),
+        Some("bench") => bench::run(&rest),
         Some("test") => test::run(&rest),
         Some("ci") => without_arguments(&rest).and_then(|()| ci::run()),
         Some("readme") => without_arguments(&rest).and_then(|()| readme::run()),

@@ -11,8 +11,8 @@ use crate::process;
 use crate::setup::{self, Tools};
 use crate::ui::{Skipped, say};
 
-/// Misbehaving guests for the host's tests: they are the tests' material and have none.
-const GUESTS_WITHOUT_TESTS: &str = "tests/guests";
+/// Guests that are material for the tests and the benches, and have no tests of their own.
+const GUESTS_WITHOUT_TESTS: [&str; 2] = ["benches/guests", "tests/guests"];
 
 /// Sets up and runs the tests; `arguments` go to `cargo test`.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
@@ -42,7 +42,7 @@ pub(crate) fn run_all(tools: &Tools) -> Result<()> {
 }
 
 fn has_unit_tests(workspace: &Workspace) -> bool {
-    !workspace.is_host() && workspace.name != GUESTS_WITHOUT_TESTS
+    !workspace.is_host() && !GUESTS_WITHOUT_TESTS.contains(&workspace.name.as_str())
 }
 
 /// Whether there are options for cargo (`--package weir`), which make sense in the host's
