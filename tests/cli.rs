@@ -4,6 +4,7 @@
 //! errors to stderr; `--json` makes both readable for a machine.
 
 mod check;
+mod dlq;
 mod pipe;
 
 use crate::harness::guests::guest;
@@ -32,12 +33,13 @@ fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-const VERBS: [&str; 8] = [
+const VERBS: [&str; 9] = [
     "run",
     "check",
     "pipe",
     "status",
     "plugin",
+    "dlq",
     "config",
     "metrics",
     "completions",

@@ -1,0 +1,143 @@
+//! `weir dlq` shows what failed and why, and loses nothing when it sends it again.
+
+use super::json;
+use crate::harness::{Finished, NatsServer, Weir, pipeline_folder, wait_until};
+use std::path::Path;
+use tempfile::TempDir;
+
+/// Runs a pipeline over these payloads until `dead` messages are in the dead letters' stream.
+fn scene(payloads: &[&str], dead: u64) -> (NatsServer, TempDir) {
+    let server = NatsServer::start();
+    let client = server.client();
+    client.create_stream("ORDERS", &["orders.>"]);
+    client.create_stream("OUT", &["out.>"]);
+    client.create_stream("DEAD", &["dead.>"]);
+    for payload in payloads {
+        client.publish_with_headers("orders.a", &[("Shop", "7")], (*payload).to_owned());
+    }
+    let pipeline = format!(
+        "name: demo
+nats: {{ url: \"{}\" }}
+source: {{ stream: ORDERS }}
+operators:
+  - {{ name: work, plugin: plugin.wasm }}
+sink: {{ subject: \"out.{{subject[1]}}\" }}
+dead-letter: {{ subject: dead.demo }}
+",
+        server.url()
+    );
+    let folder = pipeline_folder("misbehave", &pipeline);
+    let off = ["--metrics-listen", "off", "--admin-listen", "off"];
+    let weir = Weir::start(
+        folder.path(),
+        &[&["run", "pipeline.yaml"], &off[..]].concat(),
+    );
+    wait_until("the dead letters are there", || {
+        client.count("DEAD") == dead
+    });
+    weir.terminate();
+    assert_eq!(weir.finish().code, Some(0));
+    (server, folder)
+}
+
+#[track_caller]
+fn dlq(folder: &Path, code: i32, verb: &str, more: &[&str]) -> Finished {
+    let finished = Weir::run_in(folder, &[&["dlq", verb, "pipeline.yaml"], more].concat());
+    assert_eq!(finished.code, Some(code), "{finished:#?}");
+    finished
+}
+
+#[test]
+fn dead_letters_are_listed_shown_and_purged() {
+    let (_server, folder) = scene(&["reject", "good", "trap", "reject"], 3);
+    let folder = folder.path();
+    let list = dlq(folder, 0, "ls", &[]).stdout;
+    let lines: Vec<&str> = list.lines().collect();
+    assert_eq!(lines.len(), 4, "{list}");
+    assert!(lines[0].starts_with("NUMBER  TIME"), "{list}");
+    assert!(
+        lines[1].starts_with('1') && lines[1].ends_with("orders.a  the payload said so"),
+        "{list}"
+    );
+    assert!(lines[2].contains("  trap    work"), "{list}");
+    assert!(
+        dlq(folder, 0, "ls", &["--limit", "2"])
+            .stdout
+            .ends_with("\nand 1 more\n")
+    );
+    let row = json(
+        dlq(folder, 0, "ls", &["--json"])
+            .stdout
+            .lines()
+            .nth(1)
+            .unwrap(),
+    );
+    assert_eq!((&row["number"], &row["size"]), (&2.into(), &4.into()));
+    assert_eq!(row["facts"]["Sequence"], "3");
+
+    let shown = dlq(folder, 0, "show", &["2"]).stdout;
+    let message =
+        r#"message       {"sequence":3,"subject":"orders.a","headers":{"Shop":"7"},"text":"trap"}"#;
+    assert!(
+        shown.starts_with("dead letter 2\n") && shown.contains(message),
+        "{shown}"
+    );
+    let shown = json(&dlq(folder, 0, "show", &["2", "--json"]).stdout);
+    assert_eq!(shown["message"]["text"], "trap");
+    let nothing = dlq(folder, 1, "show", &["9"]);
+    assert_eq!(
+        nothing.stderr,
+        "error: there is no dead letter 9\n\nhint: list them with `weir dlq ls`\n"
+    );
+    dlq(folder, 2, "purge", &[]);
+
+    assert_eq!(
+        dlq(folder, 0, "purge", &["2"]).stdout,
+        "purged 1 dead letter\n"
+    );
+    assert_eq!(
+        dlq(folder, 0, "purge", &["--all"]).stdout,
+        "purged 2 dead letters\n"
+    );
+    assert_eq!(dlq(folder, 0, "ls", &[]).stdout, "no dead letters\n");
+}
+
+#[test]
+fn a_replayed_message_is_as_it_was_and_its_dead_letter_is_gone() {
+    // So large that its dead letter had to be stored in two parts.
+    let large = format!("reject:{}", "x".repeat((1 << 20) - 200));
+    let (server, folder) = scene(&["reject", &large], 3);
+    let replayed = dlq(folder.path(), 0, "replay", &["--all", "--json"]).stdout;
+    assert_eq!(json(&replayed)["replayed"], 2);
+    assert_eq!(server.client().count("DEAD"), 0);
+    let messages = server.client().messages("ORDERS");
+    let replays = &messages[2..];
+    assert_eq!(replays.len(), 2);
+    for (replay, original) in replays.iter().zip(&messages) {
+        assert_eq!(replay.subject, original.subject);
+        assert!(replay.payload == original.payload, "the payload differs");
+        assert_eq!(replay.header("Shop"), Some("7"));
+        assert_eq!(replay.header("Weir-Reason"), None);
+    }
+}
+
+#[test]
+fn a_message_that_nobody_takes_back_keeps_its_dead_letter() {
+    let (server, folder) = scene(&["reject"], 1);
+    let client = server.client();
+    client
+        .run(client.jetstream.delete_stream("ORDERS"))
+        .unwrap();
+    let refused = dlq(folder.path(), 1, "replay", &["1"]);
+    assert!(
+        refused.stderr.contains("cannot replay dead letter 1\n"),
+        "{refused:#?}"
+    );
+    assert!(
+        refused
+            .stderr
+            .ends_with("\nhint: see that a stream captures `orders.a`\n"),
+        "{refused:#?}"
+    );
+    assert_eq!(client.count("DEAD"), 1);
+}
