@@ -33,13 +33,14 @@ fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-const VERBS: [&str; 9] = [
+const VERBS: [&str; 10] = [
     "run",
     "check",
     "pipe",
     "status",
     "plugin",
     "dlq",
+    "dev",
     "config",
     "metrics",
     "completions",

@@ -140,21 +140,18 @@ pub fn chain(error: &anyhow::Error) -> Vec<String> {
     let mut messages: Vec<String> = Vec::new();
     for cause in error.chain() {
         let text = cause.to_string().trim().to_owned();
-        if text.is_empty() || messages.iter().any(|earlier| *earlier == text) {
+        if text.is_empty() || messages.contains(&text) {
             continue;
         }
-        match messages.last_mut() {
-            Some(outer) => {
-                let stem = outer
-                    .strip_suffix(&text)
-                    .map(|stem| stem.trim_end_matches([':', ' ', '\n']).to_owned());
-                match stem {
-                    Some(stem) if !stem.is_empty() => *outer = stem,
-                    _ if outer.contains(&text) => continue,
-                    _ => {}
-                }
+        if let Some(outer) = messages.last_mut() {
+            let stem = outer
+                .strip_suffix(&text)
+                .map(|stem| stem.trim_end_matches([':', ' ', '\n']).to_owned());
+            match stem {
+                Some(stem) if !stem.is_empty() => *outer = stem,
+                _ if outer.contains(&text) => continue,
+                _ => {}
             }
-            None => {}
         }
         messages.push(text);
     }

@@ -2,11 +2,11 @@
 
 use super::{Console, files};
 use crate::config::resolved::Pipeline;
+use crate::jsonl::Record;
 use crate::nats::dead_letters::{DeadLetter, DeadLetters};
 use crate::nats::{self, Connection};
 use crate::report::{self, ResultExt};
 use anyhow::{Context, Result, anyhow};
-use base64::Engine;
 use clap::Subcommand;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -197,15 +197,22 @@ fn summary(letter: &DeadLetter) -> Value {
     Value::Object(summary)
 }
 
+/// The message is as `weir pipe` and `weir plugin test` read it.
 fn whole(letter: &DeadLetter) -> Value {
     let mut whole = summary(letter);
-    let payload = base64::engine::general_purpose::STANDARD.encode(&letter.payload);
+    let record = Record {
+        subject: letter.fact("Subject").into(),
+        payload: letter.payload.clone(),
+        headers: headers(letter)
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect(),
+        key: None,
+        event_time: None,
+        sequence: letter.fact("Sequence").parse().ok(),
+    };
+    let message = serde_json::from_str(&record.to_string()).unwrap_or_default();
     if let Some(fields) = whole.as_object_mut() {
-        fields.insert(
-            "headers".into(),
-            headers(letter).map(|(n, v)| json!([n, v])).collect(),
-        );
-        fields.insert("payload_base64".into(), payload.into());
+        fields.insert("message".into(), message);
     }
     whole
 }

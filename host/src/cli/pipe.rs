@@ -33,7 +33,9 @@ pub(super) struct Arguments {
 /// Lines read ahead of the plugins: a batch is being filled while one is worked on.
 const READ_AHEAD: usize = 256;
 
-type Numbered = std::io::Result<(usize, Vec<u8>)>;
+/// A line with its number, from 1.
+type Numbered = (usize, Vec<u8>);
+type Lines = mpsc::Receiver<std::io::Result<Numbered>>;
 
 pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
     let pipelines = files::load(std::slice::from_ref(&arguments.file))?;
@@ -105,7 +107,7 @@ fn parse(number: usize, line: &[u8]) -> Result<Record, Dead> {
 
 /// Reads stdin on a thread of its own, since a read cannot be interrupted and the plugins are not to
 /// wait for a batch to be full.
-fn read_ahead() -> Result<mpsc::Receiver<Numbered>> {
+fn read_ahead() -> Result<Lines> {
     let (sender, receiver) = mpsc::sync_channel(READ_AHEAD);
     let read = move || {
         let mut stdin = std::io::stdin().lock();
@@ -131,10 +133,7 @@ fn read_ahead() -> Result<mpsc::Receiver<Numbered>> {
 }
 
 /// What has been read, at least one line of it and at most one batch. `None` at the end.
-fn next_batch(
-    lines: &mpsc::Receiver<Numbered>,
-    bounds: Bounds,
-) -> Result<Option<Vec<(usize, Vec<u8>)>>> {
+fn next_batch(lines: &Lines, bounds: Bounds) -> Result<Option<Vec<Numbered>>> {
     let Ok(first) = lines.recv() else {
         return Ok(None);
     };

@@ -116,7 +116,9 @@ fn text(hosts: &[Value]) -> String {
                 out,
                 "  pipeline {}: {} -> {}, {}",
                 word(&pipeline["name"]),
-                word(&pipeline["source"]["stream"]),
+                pipeline
+                    .pointer("/source/stream")
+                    .map_or_else(|| "?".to_owned(), word),
                 word(&pipeline["sink"]),
                 lanes(&pipeline["lanes"]),
             );

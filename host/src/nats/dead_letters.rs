@@ -126,16 +126,16 @@ impl DeadLetters {
         if subject.is_empty() {
             return Err(anyhow!("it does not say where it came from")).with_context(what);
         }
-        // A replay that is interrupted and repeated must not deliver twice.
-        let id = format!(
-            "replay/{}/{}",
-            self.stream.cached_info().config.name,
-            letter.sequence()
-        );
-        let message = PublishMessage::build()
+        let mut message = PublishMessage::build()
             .headers(letter.headers.clone())
-            .payload(letter.payload.clone())
-            .message_id(id);
+            .payload(letter.payload.clone());
+        if letter.sequences.len() == 1 {
+            // A replay that is interrupted and repeated must not deliver twice. The time tells the
+            // letter from one in a stream of the same name that was deleted. A message whose dead
+            // letter is in parts has no room for an id.
+            let (name, sequence) = (&self.stream.cached_info().config.name, letter.sequence());
+            message = message.message_id(format!("replay/{name}/{sequence}/{}", letter.time));
+        }
         let sent = self.context.send_publish(subject.clone(), message).await;
         let acked = match sent {
             Ok(ack) => ack.await,
@@ -145,6 +145,7 @@ impl DeadLetters {
             .map(|_| ())
             .map_err(|error| anyhow!("{}", error.kind()))
             .with_context(what)
+            .hint(|| format!("see that a stream captures `{subject}`"))
     }
 
     /// Removes a letter from the stream.
