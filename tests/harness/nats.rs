@@ -6,7 +6,6 @@ use async_nats::jetstream::{self, consumer, stream};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use std::collections::VecDeque;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -26,7 +25,7 @@ pub fn program() -> PathBuf {
         return path.into();
     }
     let mut places: Vec<PathBuf> =
-        std::env::split_paths(&std::env::var_os("PATH").unwrap_or_else(OsString::new)).collect();
+        std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
     places.push(repository().join("target/tools/bin"));
     places
         .iter()

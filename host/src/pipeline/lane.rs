@@ -81,6 +81,9 @@ impl Pace {
     }
 }
 
+/// Messages, each with the operators that see it.
+type Routed = Vec<(Message, Stops)>;
+
 impl Lane {
     /// Station 1. Waits for deliveries, for confirmations, or for a retry to come due; returns the
     /// deliveries, perhaps none. `None` when the lane has stopped and holds nothing any more.
@@ -200,7 +203,7 @@ impl Lane {
 
     /// Station 3. The next tasks to work on, with the operators that see each. `None` when there
     /// are none for now.
-    pub(super) fn route(&mut self) -> Option<(Vec<TaskId>, Vec<(Message, Stops)>)> {
+    pub(super) fn route(&mut self) -> Option<(Vec<TaskId>, Routed)> {
         let tasks = self.in_flight.next_batch(self.settings.batch);
         let routed = tasks.iter().filter_map(|id| {
             let task = self.in_flight.get_mut(*id)?;
@@ -214,7 +217,7 @@ impl Lane {
     }
 
     /// Station 4.
-    pub(super) async fn call(&mut self, batch: Vec<(Message, Stops)>) -> Vec<Verdict> {
+    pub(super) async fn call(&mut self, batch: Routed) -> Vec<Verdict> {
         let (messages, began) = (batch.len(), Instant::now());
         let verdicts = self.chain.run(batch).await;
         self.metrics.batches.inc();

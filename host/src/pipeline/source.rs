@@ -208,10 +208,12 @@ impl Source {
             "expires": u64::try_from(EXPIRES.as_nanos()).unwrap_or(u64::MAX),
             "idle_heartbeat": u64::try_from(HEARTBEAT.as_nanos()).unwrap_or(u64::MAX),
         });
-        if self.pinned {
-            request["group"] = GROUP.into();
+        if self.pinned
+            && let Some(fields) = request.as_object_mut()
+        {
+            fields.insert("group".to_owned(), GROUP.into());
             if let Some(pin) = &self.pin {
-                request["id"] = pin.as_str().into();
+                fields.insert("id".to_owned(), pin.as_str().into());
             }
         }
         let sent = self
