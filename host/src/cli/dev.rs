@@ -4,7 +4,7 @@
 //! `input.jsonl` and shows what goes in and out; then again at every change of a source or of the
 //! configuration.
 
-mod projects;
+pub(super) mod projects;
 mod round;
 mod server;
 mod show;

@@ -5,14 +5,14 @@ use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
 /// Folders with a plugin's source, and where their components go: beside the pipeline.
-pub(super) struct Projects {
+pub(in crate::cli) struct Projects {
     beside: PathBuf,
     folders: Vec<PathBuf>,
 }
 
 impl Projects {
     /// Looks in `folder` itself and one level below.
-    pub(super) fn find(folder: &Path) -> Result<Self> {
+    pub(in crate::cli) fn find(folder: &Path) -> Result<Self> {
         let mut candidates = vec![folder.to_owned()];
         let entries = std::fs::read_dir(folder)
             .with_context(|| format!("cannot read the folder `{}`", folder.display()))?;
@@ -30,12 +30,12 @@ impl Projects {
         })
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::cli) fn is_empty(&self) -> bool {
         self.folders.is_empty()
     }
 
     /// Builds all and puts each component beside the pipeline, as `<crate>.wasm`.
-    pub(super) fn build(&self) -> Result<()> {
+    pub(in crate::cli) fn build(&self) -> Result<()> {
         for folder in &self.folders {
             let built = build_plugin(folder)?;
             place(&built, &self.beside.join(format!("{}.wasm", built.name)))?;

@@ -34,24 +34,6 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
     Ok(report::DONE)
 }
 
-/// Builds what a folder with a pipeline has the source of, in itself or in its `plugin/`, and puts
-/// the component where the pipeline finds it. Does nothing where there is no source.
-///
-/// # Errors
-///
-/// When it does not compile, or the component cannot be written.
-pub(in crate::cli) fn build_of_pipeline(folder: &Path) -> Result<()> {
-    let places = [folder.to_owned(), folder.join("plugin")];
-    for source in places
-        .iter()
-        .filter(|place| place.join("Cargo.toml").is_file())
-    {
-        let built = project::build_plugin(source)?;
-        project::place(&built, &destination(source, &built))?;
-    }
-    Ok(())
-}
-
 fn destination(folder: &Path, built: &Built) -> PathBuf {
     let above = folder.join("..");
     let has_pipeline = |place: &Path| {

@@ -1,8 +1,8 @@
 //! `weir plugin test PATH`: what a plugin or a pipeline makes of `input.jsonl`, against
 //! `expected.jsonl`, without a broker.
 
-use super::build::build_of_pipeline;
 use super::difference;
+use crate::cli::dev::projects::Projects;
 use crate::cli::offline::{self, Offline};
 use crate::cli::{Console, files};
 use crate::jsonl::{self, Line, Problem, Record};
@@ -41,8 +41,8 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "NAME")]
     pipeline: Option<String>,
 
-    /// Take the components as they are. Otherwise a folder's plugin, in itself or in `plugin/`, is
-    /// built first.
+    /// Take the components as they are. Otherwise the plugins whose source is in a folder, or one
+    /// level below, are built first.
     #[arg(long)]
     no_build: bool,
 
@@ -66,7 +66,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
             .hint(|| "create the file with `--bless`, and read what it then holds")?,
     };
     if arguments.path.is_dir() && !arguments.no_build {
-        build_of_pipeline(&arguments.path)?;
+        Projects::find(&arguments.path)?.build()?;
     }
     let runtime = files::runtime(1)?;
     let chain = {
