@@ -208,6 +208,36 @@ fn a_hundred_thousand_events_through_a_server_earn_what_the_oracle_says() {
     assert_eq!(weir.finish().code, Some(0));
 }
 
+/// As the README of advisories says: one `weir dev` watches the server that another one works on.
+#[test]
+fn weir_dev_shows_the_alerts_while_the_rebates_example_makes_them_happen() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["rebates", "advisories"] {
+        install(name, directory.path());
+    }
+    let mut watching = Weir::start(directory.path(), &["dev", "advisories"]);
+    watching.wait_until_output("waiting for a change");
+    let log = watching.stderr();
+    let (_, address) = log.split_once("private nats-server at ").unwrap();
+    let url = address.lines().next().unwrap();
+    let fed = Weir::run_in(
+        directory.path(),
+        &["dev", "--once", "--nats", url, "rebates"],
+    );
+    assert_eq!(fed.code, Some(0), "{}\n{}", fed.stdout, fed.stderr);
+    assert!(
+        fed.stdout
+            .contains("40 in, 14 out, 7 dropped, 19 dead letters"),
+        "{}",
+        fed.stdout
+    );
+    // The truncated event of `input.jsonl`.
+    let alert = "consumer `weir-rebates` of stream `ORDERS` will never process message 20";
+    watching.wait_until_output(alert);
+    watching.interrupt();
+    assert_eq!(watching.finish().code, Some(0));
+}
+
 /// The unit tests of a plugin run natively, without a host: `cargo test` in its folder.
 #[test]
 fn the_unit_tests_of_the_plugins_pass() {

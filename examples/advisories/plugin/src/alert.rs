@@ -43,11 +43,11 @@ pub const KINDS: [&str; 11] = [
 /// What is published.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Alert<'a> {
+    /// One line for people. First, because that is what survives where lines are cut.
+    pub text: String,
     pub severity: Severity,
     /// One of [`KINDS`].
     pub kind: &'static str,
-    /// One line for people.
-    pub text: String,
     /// When it happened, in RFC 3339.
     pub at: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
