@@ -115,7 +115,8 @@ fn consumer_config(pipeline: &Pipeline) -> pull::Config {
 pub async fn info(context: &Context, ensured: &Ensured) -> Result<Option<consumer::Info>> {
     let subject = format!("CONSUMER.INFO.{}.{}", ensured.stream, ensured.consumer);
     let answer: jetstream::response::Response<consumer::Info> = context
-        .request(subject, &())
+        // Nothing but an empty object will do: the server refuses `null`.
+        .request(subject, &serde_json::json!({}))
         .await
         .map_err(|error| anyhow!("{}", error.kind()))?;
     match answer {
