@@ -31,13 +31,9 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "URL")]
     nats: Option<String>,
 
-    /// The `nats-server` to start [default: the one on PATH]
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "WEIR_NATS_SERVER",
-        conflicts_with = "nats"
-    )]
+    /// The `nats-server` to start, unless `--nats` is given [default: the one on PATH]
+    // No conflict with `--nats`: the variable may be set for good.
+    #[arg(long, value_name = "FILE", env = "WEIR_NATS_SERVER")]
     nats_server: Option<PathBuf>,
 
     /// Messages to feed, as JSON lines [default: `input.jsonl` in DIR, if it is there]

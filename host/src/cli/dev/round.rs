@@ -57,7 +57,7 @@ impl Round<'_> {
             .nats
             .clone();
         let connection = nats::connect(&settings, "dev").await?;
-        let taps = tap(&connection, &pipelines).await?;
+        let mut taps = tap(&connection, &pipelines).await?;
         let streams = pipelines
             .iter()
             .map(|pipeline| pipeline.source.stream.clone())
@@ -77,7 +77,7 @@ impl Round<'_> {
             ended = &mut running => {
                 return ended.map_err(|error| anyhow!("{error}"))?.map(|()| Verdict::Stopped);
             }
-            through = self.feed(&connection, &host, taps, streams) => match through {
+            through = self.feed(&connection, &host, &mut taps, streams) => match through {
                 Err(error) => Err(error),
                 Ok(()) if self.arguments.once => Ok(Verdict::Stopped),
                 Ok(()) => {
@@ -86,6 +86,7 @@ impl Round<'_> {
                         ended = &mut running => {
                             return ended.map_err(|error| anyhow!("{error}"))?.map(|()| Verdict::Stopped);
                         }
+                        failed = self.keep_showing(&mut taps) => Err(failed),
                         () = watch.changed() => Ok(Verdict::Changed),
                         () = reached(&mut stages, Stage::Soft) => Ok(Verdict::Stopped),
                     }
@@ -106,7 +107,7 @@ impl Round<'_> {
         &self,
         connection: &Connection,
         host: &Arc<Host>,
-        mut taps: Taps,
+        taps: &mut Taps,
         streams: Vec<String>,
     ) -> Result<()> {
         while host.ready().is_err() {
@@ -155,6 +156,21 @@ impl Round<'_> {
         }
         show.summary(host.dropped())?;
         Ok(())
+    }
+
+    /// Shows what others make the pipelines publish, once the input is through. Ends with the reason
+    /// why it cannot go on.
+    async fn keep_showing(&self, taps: &mut Taps) -> anyhow::Error {
+        let mut show = match Show::new(self.console, self.arguments.show, None, None) {
+            Ok(show) => show,
+            Err(error) => return error,
+        };
+        while let Some(heard) = taps.next().await {
+            if let Err(error) = hear(&mut show, heard) {
+                return error;
+            }
+        }
+        anyhow!("the connection to the server is closed")
     }
 
     fn input(&self) -> Option<PathBuf> {
