@@ -15,12 +15,19 @@
 mod harness;
 
 mod admin;
+mod backpressure;
+mod bad_input;
 mod cache;
 mod cli;
 mod config;
 mod contract;
+mod dead_letter;
 mod delivery;
 mod examples;
 mod house_rules;
 mod isolation;
+mod ordering;
 mod plugins;
+mod redelivery;
+mod routing;
+mod shutdown;

@@ -333,15 +333,16 @@ impl Host {
             tick.tick().await;
             for (pipeline, post) in self.pipelines.iter().zip(posts) {
                 let context = streams::jetstream(&post.connection);
-                if let Ok(Some(info)) = consumers::info(&context, &post.ensured).await {
-                    pipeline
-                        .metrics
-                        .lag
-                        .set(i64::try_from(info.num_pending).unwrap_or(i64::MAX));
-                    pipeline
-                        .metrics
-                        .ack_pending
-                        .set(i64::try_from(info.num_ack_pending).unwrap_or(i64::MAX));
+                match consumers::info(&context, &post.ensured).await {
+                    Ok(Some(info)) => {
+                        pipeline.metrics.lag.set(gauge(info.num_pending));
+                        pipeline
+                            .metrics
+                            .ack_pending
+                            .set(gauge(info.num_ack_pending as u64));
+                    }
+                    Ok(None) => {}
+                    Err(error) => tracing::warn!("cannot tell the lag: {error:#}"),
                 }
             }
         }
@@ -380,4 +381,8 @@ impl Running {
             "operators": self.loaded.status(),
         })
     }
+}
+
+fn gauge(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

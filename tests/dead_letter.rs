@@ -1,0 +1,157 @@
+//! A message that is never going to work is published as a dead letter with all that is known of its
+//! end, and only then termed; the rest of its batch goes through.
+
+use crate::harness::{Scene, Stored, Weir, series};
+use bytes::Bytes;
+
+fn kinds(dead: &[Stored]) -> Vec<(String, String)> {
+    let pair = |letter: &Stored| {
+        (
+            letter.text(),
+            letter.header("Weir-Kind").unwrap().to_owned(),
+        )
+    };
+    let mut pairs: Vec<_> = dead.iter().map(pair).collect();
+    pairs.sort();
+    pairs
+}
+
+#[test]
+fn whatever_is_wrong_with_one_message_the_others_of_its_batch_go_through() {
+    let scene = Scene::new();
+    let client = scene.nats.client();
+    let bad = [
+        ("alloc", "memory"),
+        ("bad-subject", "sink"),
+        ("flood", "output"),
+        ("header-newline", "sink"),
+        ("nats-header", "sink"),
+        ("panic", "trap"),
+        ("reject:no", "reject"),
+        ("short", "length"),
+        ("spin", "deadline"),
+        ("trap", "trap"),
+    ];
+    for (number, (payload, _)) in bad.iter().enumerate() {
+        for good in 0..10 {
+            client.publish("in.a", format!("good {number}/{good}"));
+        }
+        client.publish("in.a", *payload);
+    }
+    let weir = scene.run(&scene.pipeline(""));
+    let dead = scene.wait_for_messages("DEAD", bad.len() as u64);
+    scene.wait_until_settled();
+    let expected: Vec<_> = bad
+        .iter()
+        .map(|(text, kind)| ((*text).into(), (*kind).into()))
+        .collect();
+    assert_eq!(kinds(&dead), expected);
+    assert_eq!(client.count("OUT"), 100);
+    assert_eq!(weir.metric(&series("dead_total")), bad.len() as f64);
+    assert_eq!(weir.metric(&series("termed_total")), bad.len() as f64);
+}
+
+#[test]
+fn a_dead_letter_carries_the_bytes_the_origin_and_the_backtrace() {
+    let scene = Scene::new();
+    let headers = [
+        ("Trace", "t-1"),
+        (
+            "traceparent",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        ),
+    ];
+    let sequence = scene
+        .nats
+        .client()
+        .publish_with_headers("in.shop.paid", &headers, "panic");
+    let _weir = scene.run(&scene.pipeline(""));
+    let dead = &scene.wait_for_messages("DEAD", 1)[0];
+    assert_eq!(dead.subject, "dead.p");
+    assert_eq!(dead.text(), "panic");
+    assert_eq!(dead.header("Trace"), Some("t-1"));
+    assert_eq!(dead.header("Weir-Pipeline"), Some("p"));
+    assert_eq!(dead.header("Weir-Operator"), Some("op"));
+    assert_eq!(dead.header("Weir-Stream"), Some("IN"));
+    assert_eq!(
+        dead.header("Weir-Sequence"),
+        Some(sequence.to_string().as_str())
+    );
+    assert_eq!(dead.header("Weir-Subject"), Some("in.shop.paid"));
+    assert_eq!(dead.header("Weir-Attempt"), Some("1"));
+    assert_eq!(dead.header("Weir-Digest").unwrap().len(), 64);
+    assert_eq!(dead.header("Weir-Config-Hash").unwrap().len(), 64);
+    assert!(!dead.header("Weir-Backtrace").unwrap().is_empty());
+    assert!(
+        dead.header("Weir-Memory-Bytes")
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+            > 0
+    );
+    assert!(dead.header("Weir-Elapsed-Us").is_some());
+}
+
+#[test]
+fn a_payload_as_large_as_the_server_takes_becomes_a_dead_letter_whole_and_can_be_replayed() {
+    let scene = Scene::new();
+    let client = scene.nats.client();
+    // `retry` forever would do as well; the plugin rejects what begins so.
+    let mut payload = b"reject:".to_vec();
+    payload.resize((1 << 20) - 64, b'x');
+    client.publish("in.a", Bytes::from(payload.clone()));
+    let file = scene.pipeline("");
+    let weir = scene.run(&file);
+    let parts = scene.wait_for_messages("DEAD", 2);
+    scene.wait_until_settled();
+    let joined: Vec<u8> = parts
+        .iter()
+        .flat_map(|part| part.payload.to_vec())
+        .collect();
+    assert!(joined == payload, "the parts are not the payload");
+    weir.terminate();
+    assert_eq!(weir.finish().code, Some(0));
+
+    let file = file.to_str().unwrap();
+    let listed = Weir::run(&["dlq", "ls", file, "--json"]);
+    assert_eq!(listed.stdout.lines().count(), 1, "{}", listed.stdout);
+    let replayed = Weir::run(&["dlq", "replay", file, "--all"]);
+    assert_eq!(
+        (replayed.code, replayed.stdout.trim()),
+        (Some(0), "replayed 1"),
+        "{}",
+        replayed.stderr
+    );
+    assert_eq!(client.count("DEAD"), 0);
+    assert_eq!(client.messages("IN").last().unwrap().payload, payload);
+}
+
+#[test]
+fn dead_letters_can_be_listed_shown_replayed_and_purged() {
+    let scene = Scene::new();
+    let client = scene.nats.client();
+    for number in 0..3 {
+        client.publish("in.a", format!("reject:{number}"));
+    }
+    client.publish("in.b", "trap");
+    let file = scene.pipeline("");
+    let weir = scene.run(&file);
+    scene.wait_for_messages("DEAD", 4);
+    weir.terminate();
+    assert_eq!(weir.finish().code, Some(0));
+
+    let file = file.to_str().unwrap();
+    let listed = Weir::run(&["dlq", "ls", file]);
+    assert_eq!(listed.stdout.lines().count(), 4);
+    let shown = Weir::run(&["dlq", "show", file, "--kind", "trap"]);
+    assert!(shown.stdout.contains("Subject: in.b"), "{}", shown.stdout);
+    let refused = Weir::run(&["dlq", "purge", file]);
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.stderr.contains("hint: "), "{}", refused.stderr);
+    let replayed = Weir::run(&["dlq", "replay", file, "--kind", "trap", "--all"]);
+    assert_eq!(replayed.stdout.trim(), "replayed 1", "{}", replayed.stderr);
+    assert_eq!(client.messages("IN").last().unwrap().subject, "in.b");
+    let purged = Weir::run(&["dlq", "purge", file, "--all", "--json"]);
+    assert_eq!(purged.stdout.trim(), r#"{"purged":3}"#);
+    assert_eq!(client.count("DEAD"), 0);
+}

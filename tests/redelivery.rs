@@ -1,0 +1,83 @@
+//! A message that fails for now is delivered again, later and later, and gives up after its attempts;
+//! slow is not dead, and an outage condemns nothing.
+
+use crate::harness::{Scene, series, wait_until};
+
+#[test]
+fn a_retry_is_delivered_again_with_its_attempt_until_it_succeeds() {
+    let scene = Scene::new();
+    scene.nats.client().publish("in.a", "retry-until:3");
+    let weir = scene.run(&scene.pipeline(""));
+    scene.wait_for_messages("OUT", 1);
+    scene.wait_until_settled();
+    assert_eq!(weir.metric(&series("retried_total")), 2.0);
+    assert_eq!(weir.metric(&series("dead_total")), 0.0);
+}
+
+#[test]
+fn a_message_that_is_retried_too_often_becomes_a_dead_letter_that_says_so() {
+    let scene = Scene::new();
+    scene.nats.client().publish("in.a", "retry");
+    let file = scene.pipeline("");
+    let text = std::fs::read_to_string(&file)
+        .unwrap()
+        .replace("initial: 10ms", "max-attempts: 3, initial: 10ms");
+    std::fs::write(&file, text).unwrap();
+    let weir = scene.run(&file);
+    let dead = scene.wait_for_messages("DEAD", 1);
+    scene.wait_until_settled();
+    assert_eq!(dead[0].header("Weir-Kind"), Some("retries"));
+    assert!(
+        dead[0]
+            .header("Weir-Reason")
+            .unwrap()
+            .starts_with("gave up after 3 attempts")
+    );
+    assert_eq!(dead[0].text(), "retry");
+    assert_eq!(weir.metric(&series("retried_total")), 2.0);
+    assert_eq!(scene.nats.client().count("OUT"), 0);
+}
+
+#[test]
+fn a_message_that_takes_longer_than_ack_wait_is_kept_alive_and_not_delivered_twice() {
+    let scene = Scene::new();
+    let client = scene.nats.client();
+    // Each takes 400 ms, all of them four times ack-wait.
+    for _ in 0..30 {
+        client.publish("in.a", "slow:400");
+    }
+    let file = scene.pipeline("in-flight: { max-messages: 64 }\nbatch: { max-messages: 64 }\n");
+    let text = std::fs::read_to_string(&file)
+        .unwrap()
+        .replace("ack-wait: 5s", "ack-wait: 3s");
+    std::fs::write(&file, text).unwrap();
+    let weir = scene.run(&file);
+    scene.wait_for_messages("OUT", 30);
+    scene.wait_until_settled();
+    assert!(weir.metric(&series("in_progress_sent_total")) > 0.0);
+    assert_eq!(weir.metric(&series("redelivered_total")), 0.0);
+    assert_eq!(weir.metric(&series("dead_total")), 0.0);
+    assert_eq!(client.count("OUT"), 30);
+}
+
+#[test]
+fn an_output_that_no_stream_captures_is_tried_again_and_arrives_once_one_does() {
+    let scene = Scene::bare();
+    let client = scene.nats.client();
+    client.create_stream("IN", &["in.>"]);
+    client.create_stream("DEAD", &["dead.>"]);
+    client.create_stream("OUT", &["out.>"]);
+    client.publish("in.a", "1");
+    let file = scene.pipeline("");
+    // The stream is there when the host checks, and gone when the message comes.
+    let weir = scene.run(&file);
+    scene.wait_for_messages("OUT", 1);
+    client.run(client.jetstream.delete_stream("OUT")).unwrap();
+    client.publish("in.a", "2");
+    wait_until("the publish has failed", || {
+        weir.metric(&series("publish_failures_total")) >= 1.0
+    });
+    client.create_stream("OUT", &["out.>"]);
+    assert_eq!(scene.wait_for_messages("OUT", 1)[0].text(), "2");
+    scene.wait_until_settled();
+}
