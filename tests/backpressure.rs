@@ -1,7 +1,7 @@
 //! Nothing is pulled without room to work on it, by count and by bytes, and batches form by
 //! themselves within their bounds.
 
-use crate::harness::{Scene, series, wait_until};
+use crate::harness::{Scene, operator_series, series, wait_until};
 use bytes::Bytes;
 
 #[test]
@@ -36,6 +36,6 @@ fn large_messages_are_bounded_by_their_bytes() {
     scene.wait_until_settled();
     assert!(out.iter().all(|message| message.payload == payload));
     // 32 MiB in calls of at most 2 MiB.
-    assert!(weir.metric("weir_calls_total{pipeline=\"p\",operator=\"op\"}") >= 16.0);
+    assert!(weir.metric(&operator_series("calls_total", "op")) >= 16.0);
     assert_eq!(weir.metric(&series("dead_total")), 0.0);
 }

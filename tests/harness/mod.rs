@@ -19,7 +19,7 @@ pub use bless::assert_file_holds;
 pub use folder::{pipeline_folder, put};
 pub use guests::repository;
 pub use nats::{Client, NatsServer, Stored};
-pub use scene::{Scene, series};
+pub use scene::{Scene, operator_series, series};
 pub use wait::{wait_for, wait_until};
 pub use weir::{Finished, Weir};
 

@@ -106,3 +106,8 @@ impl Scene {
 pub fn series(name: &str) -> String {
     format!("weir_{name}{{pipeline=\"p\"}}")
 }
+
+/// The series of a metric of one of its operators.
+pub fn operator_series(name: &str, operator: &str) -> String {
+    format!("weir_{name}{{pipeline=\"p\",operator=\"{operator}\"}}")
+}

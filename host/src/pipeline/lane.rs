@@ -150,7 +150,13 @@ impl Lane {
     /// Under `order: key` and `order: stream`, what another lane left unsettled comes first.
     async fn in_turn(&mut self, deliveries: Vec<Delivery>) -> Vec<Delivery> {
         if self.takeover.is_new(self.source.pin()) {
-            let own = self.in_flight.len() + self.takeover.resting() + deliveries.len();
+            // Those of the deliveries that have come again are among the outstanding ones, and are
+            // counted off as they pass.
+            let fresh = deliveries
+                .iter()
+                .filter(|delivery| delivery.message.attempt == 1)
+                .count();
+            let own = self.in_flight.len() + self.takeover.resting() + fresh;
             let others = match consumers::info(&self.jetstream, &self.ensured).await {
                 Ok(Some(info)) => info.num_ack_pending.saturating_sub(own),
                 Ok(None) => 0,
