@@ -174,7 +174,11 @@ impl Lane {
 
     /// What may be fetched besides what is in hand.
     fn room(&self) -> Bounds {
-        let room = self.in_flight.room();
+        let mut room = self.in_flight.room();
+        if self.in_flight.is_empty() {
+            // One message is always taken, however large.
+            room.bytes = room.bytes.max(self.source.least_bytes());
+        }
         let paced = self.pace.most.saturating_sub(self.in_flight.len());
         Bounds {
             messages: self.takeover.room(room.messages.min(paced)),

@@ -67,6 +67,8 @@ struct Pull {
     subject: String,
     messages: usize,
     bytes: usize,
+    /// Whether it has brought a message.
+    answered: bool,
 }
 
 /// Why a pull brought nothing.
@@ -166,6 +168,12 @@ impl Source {
         }
     }
 
+    /// The least room in bytes with which anything is asked for.
+    #[must_use]
+    pub fn least_bytes(&self) -> usize {
+        self.least_bytes
+    }
+
     /// Messages asked for that have not come yet.
     #[must_use]
     pub fn expected(&self) -> usize {
@@ -230,6 +238,7 @@ impl Source {
                 subject,
                 messages,
                 bytes,
+                answered: false,
             }),
             Err(error) => {
                 self.metrics.pull_errors.inc();
@@ -282,6 +291,7 @@ impl Source {
             return self.on_status(status.as_u16(), &message);
         }
         if let Some(pull) = self.pulls.front_mut() {
+            pull.answered = true;
             pull.messages = pull.messages.saturating_sub(1);
             pull.bytes = pull.bytes.saturating_sub(message.length);
             if pull.messages == 0 {
@@ -335,8 +345,9 @@ impl Source {
         if status == HEARTBEAT {
             return Ok(());
         }
-        self.pulls
-            .retain(|pull| pull.subject != message.subject.as_str());
+        let ours = |pull: &Pull| pull.subject == message.subject.as_str();
+        let ended = self.pulls.iter().position(ours);
+        let ended = ended.and_then(|place| self.pulls.remove(place));
         let text = message.description.as_deref().unwrap_or_default();
         match status {
             NO_MESSAGES | TIMEOUT => {}
@@ -345,9 +356,9 @@ impl Source {
                 return Err(Ended::Gone(text.to_owned()));
             }
             CONFLICT if text.contains("Exceeds MaxBytes") => {
-                // Either the pull is nearly full, or a message is larger than the server would
-                // take today; asking for more is right in both cases.
-                if self.pulls.is_empty() {
+                // A pull that has brought something is full. One that has brought nothing met a
+                // message larger than the server would take today, and must ask for more.
+                if ended.is_some_and(|pull| !pull.answered) {
                     self.least_bytes = (self.least_bytes * 2).min(1 << 30);
                 }
             }
