@@ -145,9 +145,7 @@ impl Misbehave {
                 Some(value) => Output::new(value).into(),
                 None => Output::new("none").into(),
             },
-            "name" => {
-                Output::new(format!("{}/{}", config::pipeline(), config::operator())).into()
-            }
+            "name" => Output::new(format!("{}/{}", config::pipeline(), config::operator())).into(),
             "time" => Output::new(format!("{:?}", std::time::SystemTime::now())).into(),
             "environment" => {
                 Output::new(format!("{:?}", std::env::vars().collect::<Vec<_>>())).into()
