@@ -6,7 +6,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::layout;
+use crate::layout::{self, Workspace};
 use crate::process;
 use crate::setup::{self, Tools, Wasm};
 use crate::ui::{Skipped, Steps};
@@ -35,22 +35,19 @@ pub(crate) fn run() -> Result<()> {
 }
 
 fn format(tools: &Tools) -> Result<()> {
-    for workspace in layout::workspaces()? {
+    in_every_workspace(|workspace| {
         let mut cargo = tools.cargo()?;
-        cargo
-            .current_dir(&workspace.folder)
-            .args(["fmt", "--all", "--check"]);
-        process::run(&mut cargo)?;
-    }
-    Ok(())
+        let check = ["fmt", "--all", "--check"];
+        process::run(cargo.current_dir(&workspace.folder).args(check))
+    })
 }
 
 /// The host for this machine with its tests; the guests for the target they are shipped for.
 fn clippy(tools: &Tools) -> Result<()> {
-    for workspace in layout::workspaces()? {
+    in_every_workspace(|workspace| {
         let mut cargo = match workspace.is_host() {
             true => tools.cargo()?,
-            false => tools.guest_cargo(&workspace)?,
+            false => tools.guest_cargo(workspace)?,
         };
         cargo.args(["clippy", "--workspace", "--quiet"]);
         match workspace.is_host() {
@@ -59,9 +56,22 @@ fn clippy(tools: &Tools) -> Result<()> {
             false if tools.wasm == Wasm::DebianBuildStd => &mut cargo,
             false => cargo.args(["--target", tools.wasm.target()]),
         };
-        process::run(cargo.args(["--", "--deny", "warnings"]))?;
+        process::run(cargo.args(["--", "--deny", "warnings"]))
+    })
+}
+
+/// Does the same in every workspace although one fails, and names those that did.
+fn in_every_workspace(work: impl Fn(&Workspace) -> Result<()>) -> Result<()> {
+    let mut failed = Vec::new();
+    for workspace in layout::workspaces()? {
+        if work(&workspace).is_err() {
+            failed.push(format!("`{}`", workspace.name));
+        }
     }
-    Ok(())
+    match failed.is_empty() {
+        true => Ok(()),
+        false => bail!("in the workspaces {}", failed.join(", ")),
+    }
 }
 
 /// Links in doc comments that lead nowhere are errors.
