@@ -159,3 +159,29 @@ fn a_consumer_that_is_deleted_stops_the_host_with_an_error() {
         ended.stderr
     );
 }
+
+#[test]
+fn a_subject_that_may_not_be_published_to_is_named_and_its_messages_are_kept() {
+    let mut scene = Scene::bare();
+    scene.nats = NatsServer::start_with(
+        "authorization { users = [ { user: all, password: a }, \
+         { user: host, password: h, permissions: { publish: { deny: [\"out.>\"] } } } ] }\n\
+         no_auth_user: all",
+    );
+    let client = scene.nats.client();
+    client.create_stream("IN", &["in.>"]);
+    client.create_stream("OUT", &["out.>"]);
+    client.create_stream("DEAD", &["dead.>"]);
+    let file = scene.pipeline("");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let credentials = format!("url: \"{}\", user: host, password: h", scene.nats.url());
+    let text = text.replace(&format!("url: \"{}\"", scene.nats.url()), &credentials);
+    std::fs::write(&file, text).unwrap();
+    let mut weir = scene.run(&file);
+    client.publish("in.a", "x");
+    weir.wait_until_output("cannot publish to `out.in.a`: Permissions Violation for Publish");
+    assert!(weir.is_running());
+    assert_eq!(client.count("DEAD"), 0);
+    let info = client.consumer("IN", "p").unwrap();
+    assert_eq!(info.num_ack_pending, 1, "the message was let go");
+}

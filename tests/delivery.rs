@@ -128,3 +128,35 @@ fn a_pipeline_goes_on_by_itself_when_the_server_restarts() {
         weir.metric(&series("reconnects_total")) >= 1.0
     });
 }
+
+#[test]
+fn a_trace_goes_from_the_input_to_its_results() {
+    let scene = Scene::new();
+    let trace = (
+        "traceparent",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    );
+    scene
+        .nats
+        .client()
+        .publish_with_headers("in.a", &[trace, ("Nats-Msg-Id", "mine")], "x");
+    let _weir = scene.run(&scene.pipeline(""));
+    let out = &scene.wait_for_messages("OUT", 1)[0];
+    assert_eq!(out.header("traceparent"), Some(trace.1));
+    assert!(out.header("Nats-Msg-Id").unwrap().starts_with("p/op/IN@"));
+}
+
+#[test]
+fn the_lag_of_a_consumer_is_shown() {
+    let scene = Scene::new();
+    scene
+        .nats
+        .client()
+        .publish_all((0..50).map(|_| ("in.a", "slow:500")));
+    let weir =
+        scene.run(&scene.pipeline("in-flight: { max-messages: 2 }\nbatch: { max-messages: 1 }\n"));
+    wait_until("the lag is seen", || weir.metric(&series("lag")) > 0.0);
+    wait_until("acks are pending", || {
+        weir.metric(&series("ack_pending")) > 0.0
+    });
+}

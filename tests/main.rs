@@ -23,6 +23,7 @@ mod config;
 mod contract;
 mod dead_letter;
 mod delivery;
+mod dev;
 mod examples;
 mod house_rules;
 mod isolation;

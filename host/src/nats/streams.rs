@@ -29,6 +29,8 @@ pub fn jetstream(connection: &Connection) -> Context {
 pub struct Ensured {
     pub stream: String,
     pub consumer: String,
+    /// What the stream captures: all that its messages can be on.
+    pub subjects: Vec<String>,
     /// Tells a stream from one of the same name that was deleted: when it was created, in
     /// milliseconds since the Unix epoch, base 36. Part of message ids, because sequences begin
     /// again at 1.
@@ -76,6 +78,7 @@ pub async fn ensure(connection: &Connection, pipeline: &Pipeline, create: bool) 
     Ok(Ensured {
         stream: pipeline.source.stream.clone(),
         consumer: pipeline.source.consumer.clone(),
+        subjects: source.cached_info().config.subjects.clone(),
         incarnation: base36(milliseconds),
     })
 }
@@ -208,11 +211,26 @@ async fn create_stream(
             if matches!(error.kind(), CreateStreamErrorKind::JetStream(error)
             if error.error_code() == ErrorCode::STREAM_NAME_EXIST) =>
         {
-            context
-                .get_stream(name)
-                .await
+            let there = context.get_stream(name).await;
+            let there = there
                 .map_err(|error| anyhow!("{}", error.kind()))
-                .with_context(|| format!("cannot read stream `{name}`"))
+                .with_context(|| format!("cannot read stream `{name}`"))?;
+            let captured = &there.cached_info().config.subjects;
+            let missing = settings
+                .subjects
+                .iter()
+                .find(|subject| !captured.contains(subject));
+            match missing {
+                None => Ok(there),
+                Some(subject) => Err(anyhow!(
+                    "stream `{name}` is there and does not capture `{subject}`"
+                ))
+                .hint(|| {
+                    format!(
+                        "add the subject to stream `{name}`, or name another stream in the pipeline"
+                    )
+                }),
+            }
         }
         Err(error) => {
             let api = format!("$JS.API.STREAM.CREATE.{name}");

@@ -13,6 +13,7 @@ use super::source::Source;
 use super::station::Halt;
 use super::takeover::Takeover;
 use crate::config::resolved;
+use crate::config::template::SubjectFilter;
 use crate::nats::{self, streams::Ensured};
 use crate::plugin::{OperatorSettings, Plugin, Runtime, Worker};
 use crate::shutdown::Stages;
@@ -128,7 +129,7 @@ impl Lane {
             wrapper: Wrapper::new(
                 format!("{name}/{last}/{place}"),
                 template,
-                &settings.source.subjects,
+                &own_source(settings, ensured),
                 max_payload,
             ),
             mortuary,
@@ -148,4 +149,19 @@ impl Lane {
             settings: Arc::clone(settings),
         })
     }
+}
+
+/// What results must not land on: all that the pipeline reads, unless it may feed itself.
+fn own_source(settings: &resolved::Pipeline, ensured: &Ensured) -> Vec<SubjectFilter> {
+    if settings.sink.allow_own_source {
+        return Vec::new();
+    }
+    if settings.source.subjects.is_empty() {
+        // What a server has as a stream's subjects are filters.
+        let captured = ensured.subjects.iter();
+        return captured
+            .filter_map(|subject| SubjectFilter::parse(subject).ok())
+            .collect();
+    }
+    settings.source.subjects.clone()
 }

@@ -52,7 +52,7 @@ impl Source {
     }
 }
 
-/// The sources of a file of lines: `deb [signed-by=/a.gpg] http://deb.debian.org/debian sid main`.
+/// The sources of a file of lines: `deb [signed-by=/a.gpg] http://mirror.example/debian sid main`.
 pub(super) fn one_line(text: &str) -> Vec<Source> {
     text.lines().filter_map(one_source_line).collect()
 }
@@ -144,9 +144,9 @@ mod tests {
     #[test]
     fn a_line_is_read_with_its_options() {
         let text = "# a comment\n\
-            deb-src http://deb.debian.org/debian bookworm main\n\
+            deb-src http://mirror.example/debian bookworm main\n\
             deb [arch=amd64 signed-by=/usr/share/keyrings/debian.gpg] http://mirror.example/debian bookworm main contrib # ours\n\
-            deb http://deb.debian.org/debian-security bookworm-security main\n\
+            deb http://mirror.example/debian-security bookworm-security main\n\
             deb [ trusted=yes ] file:/srv/debian trixie main\n";
         let sources = one_line(text);
         assert_eq!(sources.len(), 3);

@@ -1,0 +1,51 @@
+//! `weir dev` brings a folder to life by one command, and again at every change of it; a mistake
+//! while editing is shown, and mended by the next save.
+
+use crate::harness::guests::guest;
+use crate::harness::{Weir, wait_until};
+use std::path::Path;
+
+/// A folder with a component that is there already; `mark` is its configuration.
+fn write_pipeline(folder: &Path, mark: &str) {
+    let text = format!(
+        "name: p\nsource: {{ stream: IN, subjects: [\"in.>\"] }}\noperators:\n\
+         \x20 - {{ name: op, plugin: plugin.wasm, config: {{ mark: {mark} }} }}\n\
+         sink: {{ subject: \"out.{{subject}}\" }}\n"
+    );
+    std::fs::write(folder.join("pipeline.yaml"), text).unwrap();
+}
+
+#[test]
+fn a_change_of_the_configuration_starts_the_pipeline_again_and_a_mistake_waits_to_be_mended() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::copy(guest("misbehave"), path.join("plugin.wasm")).unwrap();
+    std::fs::write(path.join("input.jsonl"), "{\"subject\": \"in.a\", \"text\": \"hello\"}\n").unwrap();
+    write_pipeline(path, "first");
+    let results = path.join("results.txt");
+    let arguments = ["dev", path.to_str().unwrap(), "--outputs", results.to_str().unwrap()];
+    let mut weir = Weir::start(path, &arguments);
+    weir.wait_until_output("1 in, 1 out, 0 dropped, 0 dead letters");
+    assert!(weir.stdout().contains("out  out.in.a"), "{}", weir.stdout());
+    assert!(std::fs::read_to_string(&results).unwrap().contains("first"));
+
+    std::fs::write(path.join("pipeline.yaml"), "name: p\nsorce: {}\n").unwrap();
+    weir.wait_until_output("did you mean `source`");
+    assert!(weir.is_running());
+
+    write_pipeline(path, "second");
+    wait_until("the new configuration is at work", || {
+        std::fs::read_to_string(&results).is_ok_and(|text| text.contains("second"))
+    });
+    weir.interrupt();
+    assert_eq!(weir.finish().code, Some(0));
+}
+
+#[test]
+fn a_folder_without_a_pipeline_is_refused_with_the_way_to_make_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = Weir::run(&["dev", folder.path().to_str().unwrap()]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("pipeline.yaml"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("hint: "), "{}", ended.stderr);
+}
