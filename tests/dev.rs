@@ -20,10 +20,19 @@ fn a_change_of_the_configuration_starts_the_pipeline_again_and_a_mistake_waits_t
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     std::fs::copy(guest("misbehave"), path.join("plugin.wasm")).unwrap();
-    std::fs::write(path.join("input.jsonl"), "{\"subject\": \"in.a\", \"text\": \"hello\"}\n").unwrap();
+    std::fs::write(
+        path.join("input.jsonl"),
+        "{\"subject\": \"in.a\", \"text\": \"hello\"}\n",
+    )
+    .unwrap();
     write_pipeline(path, "first");
     let results = path.join("results.txt");
-    let arguments = ["dev", path.to_str().unwrap(), "--outputs", results.to_str().unwrap()];
+    let arguments = [
+        "dev",
+        path.to_str().unwrap(),
+        "--outputs",
+        results.to_str().unwrap(),
+    ];
     let mut weir = Weir::start(path, &arguments);
     weir.wait_until_output("1 in, 1 out, 0 dropped, 0 dead letters");
     assert!(weir.stdout().contains("out  out.in.a"), "{}", weir.stdout());
