@@ -108,9 +108,6 @@ impl Wrapper {
     pub fn wrap(&self, source: &Message, results: Vec<Message>) -> Result<Parcel, String> {
         let letters = results.into_iter().enumerate().map(|(index, result)| {
             let subject = self.template.render(&result)?;
-            if subject.starts_with('$') {
-                return Err(format!("subject `{subject}` belongs to the server"));
-            }
             if self
                 .own_source
                 .iter()

@@ -97,10 +97,7 @@ fn what_cannot_be_a_header_a_subject_or_a_message_is_refused_in_words() {
     let refused = wrapper("{subject}", &[])
         .wrap(&source, vec![elsewhere])
         .unwrap_err();
-    assert_eq!(
-        refused,
-        "subject `$JS.API.STREAM.DELETE.S` belongs to the server"
-    );
+    assert!(refused.ends_with("subjects under `$JS` belong to the server"));
 }
 
 #[test]
