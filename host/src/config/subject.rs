@@ -49,6 +49,14 @@ impl SubjectFilter {
     }
 
     /// Whether a literal subject passes the filter.
+    ///
+    /// ```
+    /// use weir::config::template::SubjectFilter;
+    ///
+    /// let paid = SubjectFilter::parse("orders.*.paid").unwrap();
+    /// assert!(paid.matches("orders.lisbon.paid"));
+    /// assert!(!paid.matches("orders.lisbon.paid.again"));
+    /// ```
     #[must_use]
     pub fn matches(&self, subject: &str) -> bool {
         let mut subject = subject.split('.');
