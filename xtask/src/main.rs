@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     let task = words.next();
     let rest: Vec<&str> = words.collect();
     let done = match task {
-        Some("setup") => without_arguments(&rest).and_then(|()| setup::run().map(drop)),
+        Some("setup") => without_arguments(&rest).and_then(|()| setup::run_for_tests().map(drop)),
         Some("demo") => demo::run(&rest),
         Some("bench") => bench::run(&rest),
         Some("test") => test::run(&rest),

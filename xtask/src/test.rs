@@ -14,6 +14,43 @@ use crate::ui::{Skipped, say};
 /// Guests that are material for the tests and the benches, and have no tests of their own.
 const GUESTS_WITHOUT_TESTS: [&str; 2] = ["benches/guests", "tests/guests"];
 
+/// The test that needs a server which is too old.
+const NEEDS_OLD_SERVER: &str = "a_server_that_is_too_old_is_refused_with_the_way_out";
+
+/// Part of the names of the tests that need the program `script`, which gives them a terminal.
+const NEEDS_TERMINAL: &str = "on_a_terminal";
+
+/// Tests that this machine cannot run, to be left out by parts of their names.
+pub(crate) struct LeftOut(Vec<&'static str>);
+
+impl LeftOut {
+    /// Looks for what single tests need besides the tools, and names in `skipped` those that must
+    /// do without.
+    pub(crate) fn find(skipped: &mut Skipped) -> LeftOut {
+        let mut left_out = Vec::new();
+        if let Err(error) = setup::old_nats_server() {
+            skipped.add(format!("the test `{NEEDS_OLD_SERVER}`: {error:#}"));
+            left_out.push(NEEDS_OLD_SERVER);
+        }
+        if process::find("script").is_none() {
+            let reason = "there is no program `script` on PATH";
+            skipped.add(format!("the tests `...{NEEDS_TERMINAL}...`: {reason}"));
+            left_out.push(NEEDS_TERMINAL);
+        }
+        LeftOut(left_out)
+    }
+
+    /// The words for the test runner, behind the `--` that `arguments` may have already.
+    fn words(&self, arguments: &[&str]) -> Vec<&'static str> {
+        let dashes = match self.0.is_empty() || arguments.contains(&"--") {
+            true => None,
+            false => Some("--"),
+        };
+        let skips = self.0.iter().flat_map(|name| ["--skip", name]);
+        dashes.into_iter().chain(skips).collect()
+    }
+}
+
 /// Sets up and runs the tests; `arguments` go to `cargo test`.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     let tools = setup::run()?;
@@ -28,17 +65,18 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
             Vec::new()
         }
     };
+    let left_out = LeftOut::find(&mut skipped);
     skipped.print("test");
-    everything(&tools, &guests, arguments)
+    everything(&tools, &guests, arguments, &left_out)
 }
 
 /// Runs the tests of all workspaces, for `cargo xtask ci`, which has set up already.
-pub(crate) fn run_all(tools: &Tools) -> Result<()> {
+pub(crate) fn run_all(tools: &Tools, left_out: &LeftOut) -> Result<()> {
     let guests: Vec<_> = layout::workspaces()?
         .into_iter()
         .filter(has_unit_tests)
         .collect();
-    everything(tools, &guests, &[])
+    everything(tools, &guests, &[], left_out)
 }
 
 fn has_unit_tests(workspace: &Workspace) -> bool {
@@ -56,7 +94,12 @@ fn has_options(arguments: &[&str]) -> bool {
 }
 
 /// Runs each workspace's tests although an earlier one failed, and fails if any did.
-fn everything(tools: &Tools, guests: &[Workspace], arguments: &[&str]) -> Result<()> {
+fn everything(
+    tools: &Tools,
+    guests: &[Workspace],
+    arguments: &[&str],
+    left_out: &LeftOut,
+) -> Result<()> {
     let mut failed = Vec::new();
     for guest in guests {
         say(
@@ -73,7 +116,8 @@ fn everything(tools: &Tools, guests: &[Workspace], arguments: &[&str]) -> Result
     let mut cargo = tools.cargo()?;
     cargo
         .args(["test", "--workspace", "--no-fail-fast"])
-        .args(arguments);
+        .args(arguments)
+        .args(left_out.words(arguments));
     failed.extend(
         process::run(&mut cargo)
             .err()
@@ -96,5 +140,23 @@ mod tests {
         assert!(!has_options(&["delivery", "--", "--nocapture"]));
         assert!(has_options(&["-p", "weir"]));
         assert!(has_options(&["--lib", "--", "--nocapture"]));
+    }
+
+    #[test]
+    fn what_is_left_out_stands_behind_the_dashes_of_the_arguments() {
+        let left_out = LeftOut(vec!["a_test"]);
+        assert_eq!(left_out.words(&["name"]), ["--", "--skip", "a_test"]);
+        assert_eq!(left_out.words(&["--", "--nocapture"]), ["--skip", "a_test"]);
+        assert!(LeftOut(Vec::new()).words(&["name"]).is_empty());
+    }
+
+    #[test]
+    fn a_test_that_may_be_left_out_is_there() {
+        let tests = layout::root().join("tests");
+        let files = ["connection.rs", "cli/progress.rs"].map(|name| tests.join(name));
+        let text = files.map(|file| std::fs::read_to_string(file).unwrap_or_default());
+        let text = text.concat();
+        assert!(text.contains(&format!("fn {NEEDS_OLD_SERVER}()")));
+        assert!(text.contains(NEEDS_TERMINAL));
     }
 }

@@ -36,10 +36,10 @@ impl Source {
             && self.components.iter().any(|component| component == "main")
     }
 
-    /// The same mirror as a deb822 file for the unstable suite.
-    pub(super) fn for_unstable(&self) -> String {
+    /// The same mirror as a deb822 file for one suite.
+    pub(super) fn for_suite(&self, suite: &str) -> String {
         let mut text = format!(
-            "Types: deb\nURIs: {}\nSuites: sid\nComponents: main\n",
+            "Types: deb\nURIs: {}\nSuites: {suite}\nComponents: main\n",
             self.uri
         );
         if let Some(signed_by) = &self.signed_by {
@@ -197,7 +197,7 @@ mod tests {
         assert!(sources[0].is_main_archive("bookworm") && !sources[2].is_main_archive("bookworm"));
         assert!(
             sources[0]
-                .for_unstable()
+                .for_suite("sid")
                 .contains("Signed-By: \n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n mQINBF\n")
         );
     }
@@ -218,7 +218,7 @@ mod tests {
     fn the_mirror_is_kept_and_the_suite_changed() {
         let sources = one_line("deb [signed-by=/k.gpg] http://m.example/debian bookworm main");
         assert_eq!(
-            sources[0].for_unstable(),
+            sources[0].for_suite("sid"),
             "Types: deb\nURIs: http://m.example/debian\nSuites: sid\nComponents: main\n\
              Signed-By: /k.gpg\n"
         );

@@ -1,5 +1,5 @@
-//! Packages of Debian: one unpacked from the unstable suite without touching the system, or
-//! some installed for good where nothing else helps.
+//! Packages of Debian: one unpacked from a suite without touching the system, or some installed
+//! for good where nothing else helps.
 //!
 //! Unpacking uses apt with folders of its own in a temporary directory: the machine's package
 //! lists, its sources and its installed packages stay as they are.
@@ -13,13 +13,14 @@ use super::apt_sources::{self, Source};
 use crate::process;
 use crate::ui::say;
 
-/// Downloads `package` from Debian unstable through the machine's own mirror, unpacks it into a
+/// Downloads `package` from a suite of Debian through the machine's own mirror, unpacks it into a
 /// temporary folder and hands that folder to `take`; the folder is gone afterwards.
 ///
 /// # Errors
 /// When this is not Debian, no mirror answers, or `take` fails.
-pub(super) fn unpack_from_unstable(
+pub(super) fn unpack(
     package: &str,
+    suite: &str,
     take: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<()> {
     let codename = codename()?;
@@ -30,9 +31,9 @@ pub(super) fn unpack_from_unstable(
         let uri = &mirror.uri;
         say(
             "setup",
-            format_args!("{package}: unpacking Debian's unstable package from {uri}"),
+            format_args!("{package}: unpacking the package of Debian's suite {suite} from {uri}"),
         );
-        match unpack(package, mirror, &folder.path) {
+        match unpack_into(&folder.path, package, suite, mirror) {
             Ok(unpacked) => return take(&unpacked),
             Err(error) => refused.push(format!("{error:#}")),
         }
@@ -40,8 +41,8 @@ pub(super) fn unpack_from_unstable(
     bail!("no mirror had the package: {}", refused.join("; "))
 }
 
-fn unpack(package: &str, mirror: &Source, folder: &Path) -> Result<PathBuf> {
-    let apt = Apt::new(folder, mirror)?;
+fn unpack_into(folder: &Path, package: &str, suite: &str, mirror: &Source) -> Result<PathBuf> {
+    let apt = Apt::new(folder, suite, mirror)?;
     apt.run(&["update"])?;
     apt.run(&["download", package])?;
     let file = the_package(folder, package)?;
@@ -74,7 +75,7 @@ struct Apt {
 
 impl Apt {
     /// Writes the sources and creates the folders inside `folder`.
-    fn new(folder: &Path, mirror: &Source) -> Result<Apt> {
+    fn new(folder: &Path, suite: &str, mirror: &Source) -> Result<Apt> {
         let make = |name: &str| -> Result<String> {
             let path = folder.join(name);
             std::fs::create_dir_all(&path)
@@ -82,11 +83,9 @@ impl Apt {
             Ok(path.display().to_string())
         };
         let sources = make("sources")?;
-        std::fs::write(
-            folder.join("sources/unstable.sources"),
-            mirror.for_unstable(),
-        )
-        .context("cannot write the sources for apt")?;
+        let text = mirror.for_suite(suite);
+        std::fs::write(folder.join("sources/the.sources"), text)
+            .context("cannot write the sources for apt")?;
         make("lists/partial")?;
         make("cache/archives/partial")?;
         let option = |name: &str, value: &str| format!("{name}={value}");

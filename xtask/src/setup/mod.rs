@@ -8,6 +8,7 @@
 mod apt_sources;
 mod debian;
 mod nats;
+mod old_nats;
 mod wasm;
 
 use std::ffi::OsString;
@@ -17,6 +18,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::layout::{self, Workspace};
+use crate::ui::say;
 
 pub(crate) use wasm::Wasm;
 
@@ -37,6 +39,26 @@ pub(crate) fn run() -> Result<Tools> {
     let nats_server = nats::find_or_install()?;
     let wasm = wasm::find_or_install()?;
     Ok(Tools { nats_server, wasm })
+}
+
+/// As [`run`], with what only the tests need; what cannot be had is said here, and skipped there.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_for_tests() -> Result<Tools> {
+    let tools = run()?;
+    if let Err(error) = old_nats_server() {
+        say("setup", format_args!("old nats-server: {error:#}"));
+    }
+    Ok(tools)
+}
+
+/// A server that is too old, in `target/tools/old`, where the test looks for it.
+///
+/// # Errors
+/// When neither Debian nor Go has one.
+pub(crate) fn old_nats_server() -> Result<PathBuf> {
+    old_nats::find_or_install()
 }
 
 impl Tools {

@@ -73,11 +73,14 @@ fn found() -> Result<PathBuf> {
     }
 }
 
-/// Runs `server --version` and checks what it says.
-fn new_enough(server: &Path) -> Result<Version> {
+/// Runs `server --version` and reads what it says.
+pub(super) fn version(server: &Path) -> Result<Version> {
     let text = process::output(Command::new(server).arg("--version"))?;
-    let version = said_version(&text)
-        .with_context(|| format!("`{}` does not say its version", server.display()))?;
+    said_version(&text).with_context(|| format!("`{}` does not say its version", server.display()))
+}
+
+fn new_enough(server: &Path) -> Result<Version> {
+    let version = version(server)?;
     if version < LEAST {
         bail!("`{}` is {version}, older than {LEAST}", server.display());
     }
@@ -102,17 +105,7 @@ fn built_with_go() -> Result<PathBuf> {
             bin.display()
         ),
     );
-    let module = format!("github.com/nats-io/nats-server/v2@{PINNED}");
-    // Without cgo, so that a machine without a C compiler can build it too.
-    process::run(
-        Command::new(go)
-            .args(["install", &module])
-            .current_dir(layout::root())
-            .env("GOBIN", &bin)
-            .env("CGO_ENABLED", "0")
-            .env_remove("GOFLAGS"),
-    )
-    .context("cannot build it with Go")?;
+    go_install(&go, PINNED, &bin)?;
     installed(bin.join("nats-server"), "built with Go")
 }
 
@@ -120,19 +113,39 @@ fn unpacked_from_debian() -> Result<PathBuf> {
     let bin = layout::tools_bin();
     create(&bin)?;
     let server = bin.join("nats-server");
-    debian::unpack_from_unstable("nats-server", |unpacked| {
+    take_from_debian("sid", &server)?;
+    installed(server, "unpacked from Debian unstable")
+}
+
+/// Builds one version of the server into the folder `bin`.
+pub(super) fn go_install(go: &Path, version: &str, bin: &Path) -> Result<()> {
+    let module = format!("github.com/nats-io/nats-server/v2@{version}");
+    // Without cgo, so that a machine without a C compiler can build it too.
+    process::run(
+        Command::new(go)
+            .args(["install", &module])
+            .current_dir(layout::root())
+            .env("GOBIN", bin)
+            .env("CGO_ENABLED", "0")
+            .env_remove("GOFLAGS"),
+    )
+    .context("cannot build it with Go")
+}
+
+/// Copies the program of a Debian suite's package to `server`.
+pub(super) fn take_from_debian(suite: &str, server: &Path) -> Result<()> {
+    debian::unpack("nats-server", suite, |unpacked| {
         let places = ["usr/bin/nats-server", "usr/sbin/nats-server"];
         let program = places
             .iter()
             .map(|place| unpacked.join(place))
             .find(|file| file.is_file());
         let program = program.context("the package has no program `nats-server`")?;
-        std::fs::copy(&program, &server)
+        std::fs::copy(&program, server)
             .with_context(|| format!("cannot copy the program to `{}`", server.display()))?;
         Ok(())
     })
-    .context("cannot take it from Debian")?;
-    installed(server, "unpacked from Debian unstable")
+    .context("cannot take it from Debian")
 }
 
 /// Checks a server that has just been installed, so that a bad one is named at once.
@@ -145,7 +158,7 @@ fn installed(server: PathBuf, how: &str) -> Result<PathBuf> {
     Ok(server)
 }
 
-fn create(folder: &Path) -> Result<()> {
+pub(super) fn create(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("cannot create `{}`", folder.display()))
 }
 
