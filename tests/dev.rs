@@ -2,8 +2,9 @@
 //! while editing is shown, and mended by the next save.
 
 use crate::harness::guests::guest;
-use crate::harness::{Weir, wait_until};
+use crate::harness::{Weir, signal, wait_until};
 use std::path::Path;
+use std::process::Stdio;
 
 /// A folder with a component that is there already; `mark` is its configuration.
 fn write_pipeline(folder: &Path, mark: &str) {
@@ -48,6 +49,68 @@ fn a_change_of_the_configuration_starts_the_pipeline_again_and_a_mistake_waits_t
     });
     weir.interrupt();
     assert_eq!(weir.finish().code, Some(0));
+}
+
+/// The process of the server whose store is below this folder, once it listens.
+fn server_below(folder: &Path) -> Option<u32> {
+    let stores = std::fs::read_dir(folder).unwrap().flatten();
+    let files = stores.filter_map(|store| std::fs::read_dir(store.path()).ok());
+    let names = files.flat_map(|files| files.flatten().map(|file| file.file_name()));
+    names
+        .filter_map(|name| {
+            let name = name.to_str()?.strip_prefix("nats-server_")?;
+            name.strip_suffix(".ports")?.parse().ok()
+        })
+        .next()
+}
+
+fn is_process(pid: u32) -> bool {
+    Path::new(&format!("/proc/{pid}")).exists()
+}
+
+#[test]
+fn the_private_server_and_its_store_go_with_weir_however_it_ends() {
+    for end in ["INT", "KILL"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        std::fs::copy(guest("misbehave"), path.join("plugin.wasm")).unwrap();
+        write_pipeline(path, "any");
+        let temporary = tempfile::tempdir().unwrap();
+        let mut weir = Weir::start_with(
+            path,
+            &["dev", path.to_str().unwrap()],
+            &[("TMPDIR", temporary.path().to_str().unwrap())],
+            Stdio::null(),
+        );
+        weir.wait_until_output("waiting for a change");
+        let server = server_below(temporary.path()).unwrap();
+        assert!(is_process(server));
+        signal(weir.pid(), end);
+        weir.finish();
+        wait_until("the server has ended", || !is_process(server));
+        wait_until("its store is removed", || {
+            std::fs::read_dir(temporary.path())
+                .unwrap()
+                .next()
+                .is_none()
+        });
+    }
+}
+
+#[test]
+fn a_server_that_cannot_be_started_is_named_with_what_it_said() {
+    let folder = tempfile::tempdir().unwrap();
+    write_pipeline(folder.path(), "any");
+    let ended = Weir::run(&[
+        "dev",
+        folder.path().to_str().unwrap(),
+        "--nats-server",
+        "/nonexistent/nats-server",
+    ]);
+    assert_eq!(ended.code, Some(1));
+    let cause = "cannot start a private nats-server with `/nonexistent/nats-server`";
+    assert!(ended.stderr.contains(cause), "{}", ended.stderr);
+    assert!(ended.stderr.contains("hint: "), "{}", ended.stderr);
 }
 
 #[test]

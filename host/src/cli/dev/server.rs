@@ -1,20 +1,48 @@
-//! A private `nats-server` with JetStream, for as long as `weir dev` runs.
+//! A private `nats-server` with JetStream, for as long as `weir dev` runs, and not longer: a shell
+//! stands between the two and ends the server when weir is gone, in whatever way it went.
 
 use crate::report::ResultExt;
 use anyhow::{Context, Result, anyhow};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
 
 /// How long a server on an empty store may take to listen. It takes a tenth of a second.
 const START: Duration = Duration::from_secs(20);
 
+/// Runs `$2...` until it ends or standard input does, which is a pipe that nobody but weir holds:
+/// the kernel closes it even for a weir that was killed. Then the store `$1` goes as well, since
+/// nobody else is left to remove it. A server that ends by itself leaves its log to be read. From
+/// the moment the guard has seen the end, it is not to be stopped; before, the shell stops it, so
+/// that it never kills a process that was given the number of the server.
+const GUARD: &str = "\
+store=$1; shift
+exec 3<&0
+\"$@\" 3<&- </dev/null &
+server=$!
+(read -r _ <&3; trap '' TERM; kill -KILL $server) &
+guard=$!
+wait $server; status=$?
+kill $guard; wait $guard && rm -rf \"$store\"
+exit $status
+";
+
 /// A server that this process started. Killed, and its store removed, when dropped.
 pub(super) struct Server {
-    _child: Child,
-    _store: TempDir,
+    guard: Child,
+    /// Held open for as long as the server is to run.
+    pipe: Option<ChildStdin>,
+    store: TempDir,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.pipe.take());
+        // It kills the server at once; the store is removed after the last write to it.
+        let _ = self.guard.wait();
+    }
 }
 
 /// The server that was named, or one of our own; with its address.
@@ -34,7 +62,13 @@ pub(super) async fn find_or_start(
 
 fn find(program: Option<&Path>) -> Result<PathBuf> {
     if let Some(program) = program {
-        return Ok(program.to_owned());
+        // A bare name is looked for on PATH when it is started.
+        if program.components().count() == 1 || program.is_file() {
+            return Ok(program.to_owned());
+        }
+        return Err(anyhow!("there is no such file"))
+            .with_context(|| cannot_start(program))
+            .hint(|| "name a nats-server with `--nats-server`, or use a running one with `--nats URL`");
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join("nats-server"));
@@ -46,19 +80,25 @@ fn find(program: Option<&Path>) -> Result<PathBuf> {
         .hint(|| "install nats-server 2.12.1 or later, name it with `--nats-server`, or use a running one with `--nats URL`")
 }
 
+fn cannot_start(program: &Path) -> String {
+    let program = program.display();
+    format!("cannot start a private nats-server with `{program}`")
+}
+
 async fn start(program: &Path) -> Result<(Server, String)> {
-    let what = || {
-        format!(
-            "cannot start a private nats-server with `{}`",
-            program.display()
-        )
-    };
+    let what = || cannot_start(program);
     let store = tempfile::Builder::new()
         .prefix("weir-dev-")
         .tempdir()
         .with_context(what)?;
     let log = store.path().join("log");
-    let mut child = Command::new(program)
+    // What it says before it opens its log, and what the shell says.
+    let before = store.path().join("before");
+    let stderr = std::fs::File::create(&before).with_context(what)?;
+    let mut guard = Command::new("sh")
+        .args(["-c", GUARD, "sh"])
+        .arg(store.path())
+        .arg(program)
         .args(["-a", "127.0.0.1", "-p", "-1", "-js", "-sd"])
         .arg(store.path())
         .arg("--ports_file_dir")
@@ -67,20 +107,25 @@ async fn start(program: &Path) -> Result<(Server, String)> {
         .arg(&log)
         // Ctrl-C is for us: the server must outlive the last ack.
         .process_group(0)
-        .kill_on_drop(true)
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(stderr)
         .spawn()
+        .context("cannot start `sh`")
         .with_context(what)?;
-    let pid = child.id().unwrap_or_default();
+    let mut server = Server {
+        pipe: guard.stdin.take(),
+        guard,
+        store,
+    };
     let listening = async {
         loop {
-            if let Some(url) = read_ports(store.path(), pid) {
+            if let Some(url) = read_ports(server.store.path()) {
                 return Ok(url);
             }
-            if let Some(status) = child.try_wait().with_context(what)? {
-                let said = std::fs::read_to_string(&log).unwrap_or_default();
+            if let Some(status) = server.guard.try_wait().with_context(what)? {
+                let said = [&before, &log].map(|file| std::fs::read_to_string(file));
+                let said: String = said.into_iter().flatten().collect();
                 return Err(anyhow!("it ended with {status}: {}", said.trim())).with_context(what);
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -90,20 +135,14 @@ async fn start(program: &Path) -> Result<(Server, String)> {
         .await
         .map_err(|_| anyhow!("it does not listen after {} s", START.as_secs()))
         .with_context(what)??;
-    Ok((
-        Server {
-            _child: child,
-            _store: store,
-        },
-        url,
-    ))
+    Ok((server, url))
 }
 
 /// The address from the file that the server writes once it listens.
-fn read_ports(folder: &Path, pid: u32) -> Option<String> {
+fn read_ports(folder: &Path) -> Option<String> {
     let mut entries = std::fs::read_dir(folder).ok()?.flatten();
-    let ours = |name: &str| name.ends_with(".ports") && name.contains(&pid.to_string());
-    let ports = entries.find(|entry| ours(&entry.file_name().to_string_lossy()))?;
+    let is_it = |name: &str| name.starts_with("nats-server_") && name.ends_with(".ports");
+    let ports = entries.find(|entry| is_it(&entry.file_name().to_string_lossy()))?;
     let ports: serde_json::Value =
         serde_json::from_slice(&std::fs::read(ports.path()).ok()?).ok()?;
     Some(ports.get("nats")?.get(0)?.as_str()?.to_owned())
