@@ -6,6 +6,8 @@
 mod check;
 mod dlq;
 mod pipe;
+mod progress;
+mod status;
 
 use crate::harness::guests::guest;
 use crate::harness::{Finished, Weir, assert_file_holds, repository};

@@ -38,10 +38,34 @@ impl Weir {
         environment: &[(&str, &str)],
         stdin: Stdio,
     ) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        command.args(arguments).stdin(stdin);
+        Self::spawn(command, directory, environment)
+    }
+
+    /// Starts `weir` on a terminal, which is its stdin, stdout and stderr; stdout has all of it.
+    /// Needs the program `script`.
+    pub fn start_on_terminal(
+        directory: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let program = env!("CARGO_BIN_EXE_weir");
+        let words = std::iter::once(&program).chain(arguments);
+        let words: Vec<String> = words.map(|word| format!("'{word}'")).collect();
+        let mut command = Command::new("script");
+        command
+            .args(["-q", "-e", "-c", &words.join(" "), "/dev/null"])
+            .env("TERM", "xterm")
+            .env("SHELL", "/bin/sh")
+            .stdin(Stdio::null());
+        Self::spawn(command, directory, environment)
+    }
+
+    fn spawn(mut command: Command, directory: &Path, environment: &[(&str, &str)]) -> Self {
         let output = tempfile::tempdir().expect("cannot create a directory for the output");
         let file = |name| File::create(output.path().join(name)).expect("cannot create a file");
-        let child = Command::new(env!("CARGO_BIN_EXE_weir"))
-            .args(arguments)
+        let child = command
             .current_dir(directory)
             .env_remove("RUST_LOG")
             .env_remove("WEIR_LOG")
@@ -49,11 +73,10 @@ impl Weir {
             .env("XDG_CACHE_HOME", cache())
             .env("WEIR_NATS_SERVER", super::nats::program())
             .envs(environment.iter().copied())
-            .stdin(stdin)
             .stdout(file("stdout"))
             .stderr(file("stderr"))
             .spawn()
-            .expect("cannot start `weir`");
+            .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         Self { child, output }
     }
 

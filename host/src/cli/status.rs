@@ -48,7 +48,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
     let settings = settings(arguments)?;
     let wait = Duration::from_secs_f64(arguments.wait);
-    let hosts = tokio::runtime::Builder::new_current_thread()
+    let mut hosts = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start a runtime")?
@@ -59,6 +59,8 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
                 .await
                 .context("cannot ask for hosts")
         })?;
+    // In the order of their names and not of their answers, so that two calls can be compared.
+    hosts.sort_by_cached_key(|host| word(&host["service_id"]));
     if console.json {
         console.value(&hosts)?;
         return Ok(if hosts.is_empty() {

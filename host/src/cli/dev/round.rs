@@ -123,10 +123,10 @@ impl Round<'_> {
         let place = |stream: &str| streams.iter().position(|name| name == stream);
         let mut feed = Feed::new(connection);
         if let Some(input) = self.input() {
-            let progress = progress(&input);
+            let progress = progress(&input, self.console);
             for record in records(&input)? {
                 let record = record?;
-                show.message(Kind::In, &record)?;
+                progress.suspend(|| show.message(Kind::In, &record))?;
                 progress.inc(1);
                 if let Some(stored) = feed.publish(&record).await?
                     && let Some(stream) = place(&stored.stream)
@@ -134,7 +134,7 @@ impl Round<'_> {
                     show.published(stream, stored.sequence, stored.published);
                 }
                 while let Some(Some(heard)) = futures_util::FutureExt::now_or_never(taps.next()) {
-                    hear(&mut show, heard)?;
+                    progress.suspend(|| hear(&mut show, heard))?;
                 }
             }
             while let Some(stored) = feed.confirmed().await? {
@@ -236,9 +236,9 @@ fn records(input: &Path) -> Result<impl Iterator<Item = Result<Record>>> {
         }))
 }
 
-/// A bar on a terminal, nothing elsewhere.
-fn progress(input: &Path) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
+/// A bar for people on a terminal, nothing elsewhere.
+fn progress(input: &Path, console: &Console) -> ProgressBar {
+    if console.json || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let lines = std::fs::read(input).map_or(0, |bytes| {

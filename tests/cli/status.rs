@@ -1,0 +1,113 @@
+//! `weir status` shows every host that runs, each with its own pipelines.
+
+use super::json;
+use crate::harness::{Finished, Scene, Weir, wait_for};
+use serde_json::Value;
+use std::path::Path;
+
+/// Starts a host with these pipelines.
+fn host(scene: &Scene, files: &[&Path]) -> Weir {
+    let files = files.iter().map(|file| file.to_str().unwrap());
+    let more = ["--metrics-listen", "off", "--admin-listen", "off"];
+    let arguments: Vec<&str> = std::iter::once("run").chain(files).chain(more).collect();
+    let mut weir = Weir::start(scene.folder.path(), &arguments);
+    weir.wait_until_output("running");
+    weir
+}
+
+/// The status once so many hosts answer, as text and as JSON.
+fn status(scene: &Scene, hosts: usize) -> (String, Vec<Value>) {
+    let url = scene.nats.url();
+    let ask = |more: &[&str]| -> Finished {
+        let ask = ["status", "--nats", &url, "--wait", "1"];
+        Weir::run(&[&ask[..], more].concat())
+    };
+    let found = wait_for("every host answers", || {
+        let Value::Array(found) = json(&ask(&["--json"]).stdout) else {
+            panic!("not a list")
+        };
+        match found.len() {
+            count if count == hosts => Ok(found),
+            _ => Err(format!("{found:?}")),
+        }
+    });
+    let text = wait_for("every host answers", || {
+        let text = ask(&[]).stdout;
+        match text.matches("host ").count() {
+            count if count == hosts => Ok(text),
+            _ => Err(text),
+        }
+    });
+    (text, found)
+}
+
+/// The names of a host's pipelines.
+fn pipelines(host: &Value) -> Vec<&str> {
+    let pipelines = host["pipelines"].as_array().unwrap();
+    pipelines
+        .iter()
+        .map(|pipeline| pipeline["name"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn every_host_of_a_pipeline_is_shown_with_what_it_did_itself() {
+    let scene = Scene::new();
+    let file = scene.pipeline("");
+    let (first, second) = (host(&scene, &[&file]), host(&scene, &[&file]));
+    for number in 0..40 {
+        scene.nats.client().publish("in.a", format!("{number}"));
+    }
+    scene.wait_for_messages("OUT", 40);
+    scene.wait_until_settled();
+    let (text, found) = status(&scene, 2);
+    let mut pids: Vec<u64> = found
+        .iter()
+        .map(|host| host["pid"].as_u64().unwrap())
+        .collect();
+    pids.sort_unstable();
+    let mut expected = [first.pid(), second.pid()].map(u64::from);
+    expected.sort_unstable();
+    assert_eq!(pids, expected);
+    assert!(found.iter().all(|host| pipelines(host) == ["p"]));
+    let published = found.iter().map(|host| &host["pipelines"][0]["published"]);
+    let published: u64 = published.map(|count| count.as_u64().unwrap()).sum();
+    assert_eq!(published, 40, "{found:#?}");
+    for pid in pids {
+        assert!(text.contains(&format!(", process {pid}, up ")), "{text}");
+    }
+    assert_eq!(
+        text.matches("  pipeline p: IN -> out.{subject}, 1 lane")
+            .count(),
+        2,
+        "{text}"
+    );
+}
+
+#[test]
+fn a_host_that_ended_is_not_shown_and_a_host_of_two_pipelines_shows_both() {
+    let scene = Scene::new();
+    scene.nats.client().create_stream("MORE", &["more.>"]);
+    let one = scene.pipeline("");
+    let text = std::fs::read_to_string(&one).unwrap();
+    let text = text.replace("name: p\n", "name: q\n");
+    let text = text.replace("stream: IN, consumer: p", "stream: MORE, consumer: q");
+    let other = scene.file("q.yaml", &text.replace("dead.p", "dead.q"));
+    let both = host(&scene, &[&one, &other]);
+    let single = host(&scene, &[&other]);
+    let (text, found) = status(&scene, 2);
+    let of = |pid: u32| {
+        let found = found.iter().find(|host| host["pid"] == pid);
+        pipelines(found.unwrap())
+    };
+    assert_eq!(of(both.pid()), ["p", "q"]);
+    assert_eq!(of(single.pid()), ["q"]);
+    assert_eq!(text.matches("  pipeline p: IN -> ").count(), 1, "{text}");
+    assert_eq!(text.matches("  pipeline q: MORE -> ").count(), 2, "{text}");
+
+    both.terminate();
+    assert_eq!(both.finish().code, Some(0));
+    let (text, found) = status(&scene, 1);
+    assert_eq!(found[0]["pid"], single.pid());
+    assert!(!text.contains("pipeline p"), "{text}");
+}
