@@ -20,6 +20,7 @@ mod bad_input;
 mod cache;
 mod cli;
 mod config;
+mod connection;
 mod contract;
 mod dead_letter;
 mod delivery;

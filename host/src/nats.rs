@@ -6,6 +6,7 @@
 
 pub mod consumers;
 pub mod dead_letters;
+mod explain;
 pub mod feed;
 pub mod service;
 pub mod streams;
@@ -14,7 +15,7 @@ use crate::config::resolved::{Auth, Nats};
 use crate::pipeline::message::Headers;
 use crate::report::ResultExt;
 use anyhow::{Context, Result, anyhow};
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerError};
+use async_nats::{Client, ConnectOptions, Event, ServerError};
 use bytestring::ByteString;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -120,7 +121,9 @@ pub async fn connect(settings: &Nats, purpose: &str) -> Result<Connection> {
     let servers = settings.servers.join(", ");
     let health = Arc::new(Health::default());
     let on_event = Arc::clone(&health);
-    let options = options(settings).await?;
+    let options = options(settings)
+        .await
+        .with_context(|| format!("cannot connect to nats at `{servers}`"))?;
     let client = options
         .name(format!("weir/{purpose}"))
         .custom_inbox_prefix(&settings.inbox_prefix)
@@ -133,7 +136,7 @@ pub async fn connect(settings: &Nats, purpose: &str) -> Result<Connection> {
         })
         .connect(&settings.servers)
         .await
-        .map_err(|error| explain(&error))
+        .map_err(|error| explain::connect(&error, &settings.tls))
         .with_context(|| format!("cannot connect to nats at `{servers}`"))?;
     health.connected.store(true, Ordering::Relaxed);
     refuse_old(&client.server_info().version)
@@ -148,7 +151,8 @@ async fn options(settings: &Nats) -> Result<ConnectOptions> {
         Auth::CredentialsFile(file) => options
             .credentials_file(&file)
             .await
-            .with_context(|| format!("cannot read the credentials file `{}`", file.display()))?,
+            .with_context(|| format!("cannot read the credentials file `{}`", file.display()))
+            .hint(|| "give a file with a user's JWT and seed, as `nsc generate creds` prints it")?,
         Auth::NkeySeed(seed) => options.nkey(seed),
         Auth::UserPassword { user, password } => options.user_and_password(user, password),
         Auth::Token(token) => options.token(token),
@@ -163,32 +167,6 @@ async fn options(settings: &Nats) -> Result<ConnectOptions> {
         options = options.tls_first();
     }
     Ok(options.require_tls(settings.tls.required))
-}
-
-/// async-nats prints a source in `Display` and returns it from `source()` as well; the kind and the
-/// innermost source are all there is to say.
-fn explain(error: &async_nats::ConnectError) -> anyhow::Error {
-    use std::error::Error;
-    let mut innermost: Option<&dyn Error> = error.source();
-    while let Some(next) = innermost.and_then(Error::source) {
-        innermost = Some(next);
-    }
-    let kind = error.kind();
-    let text = match innermost {
-        Some(source) if kind != ConnectErrorKind::AuthorizationViolation => source.to_string(),
-        _ => kind.to_string(),
-    };
-    let hint = match kind {
-        ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
-            "check `nats.user`, `nats.password`, `nats.token`, `nats.nkey` or `nats.credentials`"
-        }
-        ConnectErrorKind::Tls => {
-            "check `nats.tls`; `tls.ca` names the authority that signed the server's certificate"
-        }
-        ConnectErrorKind::Dns | ConnectErrorKind::ServerParse => "check `nats.url`",
-        _ => "start a server with `nats-server -js`, or set `nats.url`",
-    };
-    crate::report::hint(anyhow!("{text}"), hint)
 }
 
 /// Header lines in the order of their names: the client keeps none between different ones.

@@ -7,8 +7,10 @@
 )]
 
 pub mod bless;
+pub mod certificates;
 pub mod folder;
 pub mod guests;
+pub mod identity;
 pub mod lane;
 pub mod nats;
 pub mod scene;

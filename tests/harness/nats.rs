@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 /// One server. Killed, by its own process id, when dropped.
 pub struct NatsServer {
+    program: PathBuf,
     directory: TempDir,
     child: Option<Child>,
     port: u16,
@@ -34,6 +35,16 @@ pub fn program() -> PathBuf {
         .expect("no `nats-server`: run `cargo xtask setup`, or set WEIR_NATS_SERVER to its path")
 }
 
+/// A server that is older than the host accepts, where `cargo xtask setup` puts it.
+fn old_program() -> PathBuf {
+    let place = repository().join("target/tools/old/nats-server");
+    assert!(
+        place.is_file(),
+        "no old `nats-server`: run `cargo xtask setup`, or leave this test out with `--skip`"
+    );
+    place
+}
+
 impl NatsServer {
     /// A server with defaults: no authorization, JetStream on.
     pub fn start() -> Self {
@@ -43,10 +54,20 @@ impl NatsServer {
     /// A server with text for its configuration file: authorization, permissions, TLS. Address, port
     /// and store directory are set by the harness. Certificates are named by absolute paths.
     pub fn start_with(configuration: &str) -> Self {
+        Self::start_program(program(), configuration)
+    }
+
+    /// A server that the host must refuse.
+    pub fn start_old() -> Self {
+        Self::start_program(old_program(), "")
+    }
+
+    fn start_program(program: PathBuf, configuration: &str) -> Self {
         let directory = tempfile::tempdir().expect("cannot create a directory for the server");
         std::fs::write(directory.path().join("server.conf"), configuration)
             .expect("cannot write the server's configuration");
         let mut server = Self {
+            program,
             directory,
             child: None,
             port: 0,
@@ -63,7 +84,7 @@ impl NatsServer {
             0 => "-1".to_owned(),
             port => port.to_string(),
         };
-        let child = Command::new(program())
+        let child = Command::new(&self.program)
             .args(["-a", "127.0.0.1", "-p", &port, "-js"])
             .args([Path::new("-sd"), &directory.join("store")])
             .args([Path::new("--ports_file_dir"), directory])
@@ -103,6 +124,12 @@ impl NatsServer {
     pub fn client(&self) -> &Client {
         self.client
             .get_or_init(|| Client::connect(&self.url(), async_nats::ConnectOptions::new()))
+    }
+
+    /// As [`NatsServer::client`], for a server that demands something. The first call decides.
+    pub fn client_with(&self, options: async_nats::ConnectOptions) -> &Client {
+        self.client
+            .get_or_init(|| Client::connect(&self.url(), options))
     }
 
     /// Stops the server as an administrator would, and waits for its end.

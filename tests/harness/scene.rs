@@ -16,33 +16,45 @@ impl Scene {
     /// A server with the streams, and nothing that runs.
     pub fn new() -> Self {
         let scene = Self::bare();
-        let client = scene.nats.client();
-        client.create_stream("IN", &["in.>"]);
-        client.create_stream("OUT", &["out.>"]);
-        client.create_stream("DEAD", &["dead.>"]);
+        scene.create_streams();
         scene
     }
 
     /// A server without streams.
     pub fn bare() -> Self {
+        Self::on(NatsServer::start())
+    }
+
+    /// A server that was started by the test, as it is.
+    pub fn on(nats: NatsServer) -> Self {
         let folder = tempfile::tempdir().expect("cannot create a folder");
-        Self {
-            nats: NatsServer::start(),
-            folder,
-        }
+        Self { nats, folder }
+    }
+
+    /// Creates the three streams.
+    pub fn create_streams(&self) {
+        let client = self.nats.client();
+        client.create_stream("IN", &["in.>"]);
+        client.create_stream("OUT", &["out.>"]);
+        client.create_stream("DEAD", &["dead.>"]);
     }
 
     /// Writes `p.yaml`: from `IN` through the misbehaving plugin to `out.<rest of the subject>`,
     /// with a retry every 10 ms, and whatever `more` adds at the top level.
     pub fn pipeline(&self, more: &str) -> PathBuf {
+        let url = format!("url: \"{}\"", self.nats.url());
+        self.pipeline_over(&url, more)
+    }
+
+    /// As [`Scene::pipeline`], with fields for the `nats:` section.
+    pub fn pipeline_over(&self, nats: &str, more: &str) -> PathBuf {
         let plugin = guest("misbehave");
         self.file(
             "p.yaml",
             &format!(
-                "name: p\nnats: {{ url: \"{}\" }}\nsource: {{ stream: IN, consumer: p, ack-wait: 5s }}\n\
+                "name: p\nnats: {{ {nats} }}\nsource: {{ stream: IN, consumer: p, ack-wait: 5s }}\n\
                  operators:\n  - name: op\n    plugin: {}\nsink: {{ subject: \"out.{{subject}}\" }}\n\
                  dead-letter: {{ subject: dead.p }}\nretry: {{ initial: 10ms, max: 50ms }}\n{more}",
-                self.nats.url(),
                 plugin.display(),
             ),
         )

@@ -91,7 +91,7 @@ pub struct Tls {
     pub required: bool,
     /// Handshake before the server's INFO.
     pub first: bool,
-    /// Roots of trust besides the system's.
+    /// The authorities to trust, in place of the system's.
     pub ca: Option<PathBuf>,
     /// The client's certificate and its key.
     pub identity: Option<(PathBuf, PathBuf)>,

@@ -23,7 +23,13 @@ pub enum Format {
 }
 
 /// Entries of libraries that say more than a person who runs pipelines wants to know.
-const QUIET: [&str; 3] = ["async_nats=warn", "wasmtime=warn", "hyper=warn"];
+/// What async-nats's connector says it returns as an error or an event as well.
+const QUIET: [&str; 4] = [
+    "async_nats=warn",
+    "async_nats::connector=off",
+    "wasmtime=warn",
+    "hyper=warn",
+];
 
 /// Starts logging for the process. `level` is `error`, `warn`, `info`, `debug` or `trace`, or
 /// directives such as `info,weir::pipeline=debug`.

@@ -58,7 +58,7 @@ pub struct Tls {
     pub required: bool,
     /// Begin with the TLS handshake, for servers with `handshake_first`.
     pub first: bool,
-    /// A PEM file with roots of trust besides the system's.
+    /// A PEM file with the authorities to trust, in place of the system's.
     pub ca: Option<String>,
     /// A PEM file with the client's certificate; needs `key`.
     pub cert: Option<String>,
