@@ -29,6 +29,7 @@ mod examples;
 mod house_rules;
 mod isolation;
 mod ordering;
+mod parking;
 mod plugins;
 mod redelivery;
 mod routing;

@@ -8,6 +8,7 @@ pub mod consumers;
 pub mod dead_letters;
 mod explain;
 pub mod feed;
+pub mod parking;
 pub mod service;
 pub mod streams;
 
@@ -185,14 +186,19 @@ pub fn headers(map: &async_nats::HeaderMap) -> Headers {
     lines.into_iter().collect()
 }
 
-fn refuse_old(version: &str) -> Result<()> {
-    let (major, minor, patch) = OLDEST_SERVER;
+/// Whether a server's version is this one or a later one, whatever its suffix.
+fn is_at_least(version: &str, (major, minor, patch): (u64, u64, u64)) -> bool {
     let numbers: Vec<u64> = version
         .split(['.', '-'])
         .map_while(|part| part.parse().ok())
         .take(3)
         .collect();
-    if numbers.as_slice() >= [major, minor, patch].as_slice() {
+    numbers.as_slice() >= [major, minor, patch].as_slice()
+}
+
+fn refuse_old(version: &str) -> Result<()> {
+    let (major, minor, patch) = OLDEST_SERVER;
+    if is_at_least(version, OLDEST_SERVER) {
         return Ok(());
     }
     Err(anyhow!(

@@ -172,7 +172,8 @@ impl Offline {
                 .collect();
         };
         let keys: Vec<_> = outputs.iter().map(|output| output.key.clone()).collect();
-        match sink.wrap(input, outputs) {
+        // The id names a place in a stream, and there is none.
+        match sink.wrap(input, "", outputs) {
             Ok(Parcel::Results(letters)) => letters
                 .into_iter()
                 .zip(keys)
@@ -182,7 +183,6 @@ impl Offline {
                         headers,
                         payload,
                     } = letter;
-                    // The id names a place in a stream, and there is none.
                     let headers = headers.into_iter().filter(|(name, _)| name != MESSAGE_ID);
                     Line::Message(Record {
                         subject,
@@ -194,7 +194,7 @@ impl Offline {
                     })
                 })
                 .collect(),
-            Ok(Parcel::DeadLetter(..)) => Vec::new(),
+            Ok(Parcel::DeadLetter(..) | Parcel::Parked(..)) => Vec::new(),
             Err(reason) => vec![dead(input, &Condemned::by_sink(reason))],
         }
     }

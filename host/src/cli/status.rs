@@ -125,7 +125,7 @@ fn text(hosts: &[Value]) -> String {
                 lanes(&pipeline["lanes"]),
             );
             let numbers = ["lag", "ack_pending", "in_flight", "received", "published"];
-            let more = ["dropped", "retried", "dead"];
+            let more = ["dropped", "retried", "parked", "dead"];
             let shown = numbers
                 .iter()
                 .chain(&more)

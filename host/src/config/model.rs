@@ -158,6 +158,10 @@ pub struct Retry {
     pub initial: DurationText,
     /// The longest delay.
     pub max: DurationText,
+    /// A message that must wait longer than this for its next attempt is parked: it waits in a stream
+    /// of its own, `WEIR_PARKED_` and the pipeline's name, and not within `source.max-ack-pending`.
+    /// `source.ack-wait` unless given. Needs `order: none` and nats-server 2.12.
+    pub park_after: Option<DurationText>,
 }
 
 impl Default for Retry {
@@ -166,6 +170,7 @@ impl Default for Retry {
             max_attempts: 5,
             initial: "1s".into(),
             max: "1m".into(),
+            park_after: None,
         }
     }
 }

@@ -20,6 +20,7 @@ use super::model;
 use super::pointer::Pointer;
 use super::resolved::{Bounds, Order, Pipeline, Retry};
 use super::template::{KeyRule, check_header_name};
+use std::time::Duration;
 
 /// What a pipeline claims for itself; no two of one process may claim the same.
 #[derive(Debug)]
@@ -52,7 +53,8 @@ pub(super) fn pipeline(
         &at.field("in-flight"),
         context,
     );
-    let retry = retry(&model.retry, &at.field("retry"), context);
+    let ack_wait = source.as_ref().map(|source| source.ack_wait);
+    let retry = retry(&model.retry, ack_wait, &at.field("retry"), context);
     let operators = operators::operators(&model.operators, &at.field("operators"), context);
     let sink = outputs::sink(&model.sink, &at.field("sink"), context);
     let dead_letter = outputs::dead_letter(
@@ -165,10 +167,20 @@ fn bounds(
     Some(Bounds { messages, bytes })
 }
 
-fn retry(model: &model::Retry, at: &At<'_>, context: &mut Context<'_>) -> Option<Retry> {
+fn retry(
+    model: &model::Retry,
+    ack_wait: Option<Duration>,
+    at: &At<'_>,
+    context: &mut Context<'_>,
+) -> Option<Retry> {
     let (initial_at, max_at) = (at.field("initial"), at.field("max"));
     let initial = context.duration(&model.initial, &initial_at);
     let max = context.duration(&model.max, &max_at);
+    // Where the ack-wait is wrong, there is no pipeline anyway.
+    let park_after = match &model.park_after {
+        None => ack_wait,
+        Some(text) => context.positive_duration(text, &at.field("park-after")),
+    };
     let (initial, max) = (initial?, max?);
     if initial.is_zero() {
         context.findings.add_hint(
@@ -194,5 +206,6 @@ fn retry(model: &model::Retry, at: &At<'_>, context: &mut Context<'_>) -> Option
         max_attempts: model.max_attempts,
         initial,
         max,
+        park_after: park_after?,
     })
 }

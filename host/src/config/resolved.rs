@@ -169,6 +169,8 @@ pub struct Retry {
     pub initial: Duration,
     /// The delay never exceeds this.
     pub max: Duration,
+    /// A longer delay is spent in the parking stream, where there is one.
+    pub park_after: Duration,
 }
 
 /// One use of a plugin.

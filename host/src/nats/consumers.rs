@@ -1,7 +1,7 @@
 //! Durable consumers: made or adopted at start, read back, and looked at for lag.
 
 use super::Connection;
-use super::streams::{Ensured, denied_or};
+use super::streams::{Durable, denied_or};
 use crate::config::resolved::{Order, Pipeline, Start};
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
@@ -112,8 +112,8 @@ fn consumer_config(pipeline: &Pipeline) -> pull::Config {
 ///
 /// # Errors
 /// `Ok(None)` when the server says that there is no such consumer; an error when it does not say.
-pub async fn info(context: &Context, ensured: &Ensured) -> Result<Option<consumer::Info>> {
-    let subject = format!("CONSUMER.INFO.{}.{}", ensured.stream, ensured.consumer);
+pub async fn info(context: &Context, durable: &Durable) -> Result<Option<consumer::Info>> {
+    let subject = format!("CONSUMER.INFO.{}.{}", durable.stream, durable.consumer);
     let answer: jetstream::response::Response<consumer::Info> = context
         // Nothing but an empty object will do: the server refuses `null`.
         .request(subject, &serde_json::json!({}))
@@ -132,8 +132,8 @@ pub async fn info(context: &Context, ensured: &Ensured) -> Result<Option<consume
 }
 
 /// Gives up the pin of an ordered consumer, so that another host need not wait until it times out.
-pub async fn unpin(context: &Context, ensured: &Ensured) {
-    let subject = format!("CONSUMER.UNPIN.{}.{}", ensured.stream, ensured.consumer);
+pub async fn unpin(context: &Context, durable: &Durable) {
+    let subject = format!("CONSUMER.UNPIN.{}.{}", durable.stream, durable.consumer);
     let request = serde_json::json!({ "group": GROUP });
     let answer: Result<serde_json::Value, _> = context.request(subject, &request).await;
     if let Err(error) = answer {

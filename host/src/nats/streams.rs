@@ -3,8 +3,8 @@
 //! An old server accepts a configuration it does not know and ignores it, so what was asked for is
 //! compared with what the server says it has.
 
-use super::{Connection, consumers};
-use crate::config::resolved::{Pipeline, Source, Storage, StreamSettings};
+use super::{Connection, consumers, parking};
+use crate::config::resolved::{Order, Pipeline, Source, Storage, StreamSettings};
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
 pub use async_nats::jetstream::context::Context;
@@ -24,11 +24,19 @@ pub fn jetstream(connection: &Connection) -> Context {
     context
 }
 
+/// A durable consumer that is there.
+#[derive(Clone, Debug)]
+pub struct Durable {
+    pub stream: String,
+    pub consumer: String,
+}
+
 /// What a pipeline's lanes need to know of its source.
 #[derive(Clone, Debug)]
 pub struct Ensured {
-    pub stream: String,
-    pub consumer: String,
+    pub source: Durable,
+    /// What brings back retries that were far off, or why nothing does.
+    pub parking: Result<Durable, String>,
     /// What the stream captures: all that its messages can be on.
     pub subjects: Vec<String>,
     /// Tells a stream from one of the same name that was deleted: when it was created, in
@@ -73,14 +81,42 @@ pub async fn ensure(connection: &Connection, pipeline: &Pipeline, create: bool) 
         .await?;
     }
     consumers::ensure(connection, &source, pipeline).await?;
+    let config = &source.cached_info().config;
+    let parking = parking::ensure(
+        connection,
+        &context,
+        config,
+        pipeline,
+        may_create(pipeline, create),
+    )
+    .await;
+    if let (Err(why), Order::None) = (&parking, pipeline.order) {
+        let pipeline = &pipeline.name;
+        tracing::info!(
+            pipeline,
+            "long retries count against max-ack-pending while they wait: {why}"
+        );
+    }
     let milliseconds =
         u64::try_from(created.unix_timestamp_nanos() / 1_000_000).unwrap_or_default();
     Ok(Ensured {
-        stream: pipeline.source.stream.clone(),
-        consumer: pipeline.source.consumer.clone(),
+        source: Durable {
+            stream: pipeline.source.stream.clone(),
+            consumer: pipeline.source.consumer.clone(),
+        },
+        parking,
         subjects: source.cached_info().config.subjects.clone(),
         incarnation: base36(milliseconds),
     })
+}
+
+/// Whether the host may make a stream that the pipeline file does not name.
+fn may_create(pipeline: &Pipeline, create: bool) -> bool {
+    let dead_letter = pipeline.dead_letter.as_ref();
+    create
+        || pipeline.source.create.is_some()
+        || pipeline.sink.create.is_some()
+        || dead_letter.is_some_and(|dead| dead.create.is_some())
 }
 
 async fn ensure_source(
@@ -253,7 +289,7 @@ fn default_stream(subjects: Vec<String>) -> StreamSettings {
 }
 
 /// `rebates.*` becomes `REBATES`, `weir.dead.rebates` becomes `WEIR_DEAD_REBATES`.
-fn stream_name(subject: &str) -> String {
+pub(super) fn stream_name(subject: &str) -> String {
     let literal: Vec<_> = subject
         .split('.')
         .take_while(|token| !matches!(*token, "*" | ">"))

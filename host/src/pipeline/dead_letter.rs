@@ -21,32 +21,31 @@ const LONGEST: usize = 2048;
 #[derive(Clone, Debug)]
 pub struct Mortuary {
     pub pipeline: String,
-    pub stream: String,
-    /// `<pipeline>/dead/<stream>@<incarnation>/`
-    pub id_prefix: String,
     /// `None` when dead letters are off.
     pub subject: Option<String>,
     pub max_payload: usize,
 }
 
 impl Mortuary {
-    /// The parcel for a condemned source message.
+    /// The parcel for a condemned source message, which came from `place`, `<stream>@<incarnation>`.
     #[must_use]
-    pub fn wrap(&self, source: &Message, condemned: &Condemned) -> Parcel {
+    pub fn wrap(&self, source: &Message, place: &str, condemned: &Condemned) -> Parcel {
+        let id = format!("{}/dead/{place}/{}", self.pipeline, source.sequence);
         let reason = format!("{}: {}", condemned.kind.as_str(), condemned.reason);
         let Some(subject) = &self.subject else {
             return Parcel::DeadLetter(Vec::new(), reason);
         };
-        let headers = self.headers(source, condemned);
+        let stream = place.rsplit_once('@').map_or(place, |(stream, _)| stream);
+        let headers = self.headers(source, stream, condemned);
         let whole = Letter {
             subject: ByteString::from(subject.as_str()),
-            headers: with_id(&headers, &format!("{}{}", self.id_prefix, source.sequence)),
+            headers: with_id(&headers, &id),
             payload: source.payload.clone(),
         };
         let letters = if whole.size() <= self.max_payload {
             vec![whole]
         } else {
-            self.parts(source, &headers, &whole)
+            self.parts(source, &id, &headers, &whole)
         };
         Parcel::DeadLetter(letters, reason)
     }
@@ -54,6 +53,7 @@ impl Mortuary {
     fn parts(
         &self,
         source: &Message,
+        id: &str,
         headers: &[(ByteString, ByteString)],
         whole: &Letter,
     ) -> Vec<Letter> {
@@ -65,10 +65,7 @@ impl Mortuary {
         let part = |index: usize| {
             let start = index * most;
             let end = source.payload.len().min(start + most);
-            let mut headers = with_id(
-                headers,
-                &format!("{}{}/{index}", self.id_prefix, source.sequence),
-            );
+            let mut headers = with_id(headers, &format!("{id}/{index}"));
             headers.push(line(PART, &format!("{}/{count}", index + 1)));
             let payload = source.payload.slice(start..end);
             Letter {
@@ -80,7 +77,12 @@ impl Mortuary {
         (0..count).map(part).collect()
     }
 
-    fn headers(&self, source: &Message, condemned: &Condemned) -> Vec<(ByteString, ByteString)> {
+    fn headers(
+        &self,
+        source: &Message,
+        stream: &str,
+        condemned: &Condemned,
+    ) -> Vec<(ByteString, ByteString)> {
         let ours = |name: &str| {
             name.get(..PREFIX.len())
                 .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
@@ -102,7 +104,7 @@ impl Mortuary {
             "Operator",
             condemned.operator.as_deref().unwrap_or_default(),
         );
-        add("Stream", &self.stream);
+        add("Stream", stream);
         add("Sequence", &source.sequence.to_string());
         add("Subject", &source.subject);
         add("Attempt", &source.attempt.to_string());

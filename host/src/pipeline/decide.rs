@@ -8,6 +8,7 @@ use super::lane::Lane;
 use super::message::Message;
 use super::operator::{Condemned, Kind, Retry, Verdict};
 use super::parcel::Parcel;
+use super::parking::Parking;
 use super::retry::backoff;
 use super::sink::{Confirmation, Failure, Settled};
 use super::station::Station;
@@ -20,7 +21,7 @@ impl Lane {
         for (id, verdict) in tasks.into_iter().zip(verdicts) {
             if !self.in_flight.is_called(id) {
                 // One before it in its group is to be called again, and then this one as well.
-                self.metrics.parked.inc();
+                self.metrics.held_back.inc();
                 continue;
             }
             match verdict {
@@ -36,7 +37,11 @@ impl Lane {
             return;
         };
         let dropped = results.is_empty();
-        match self.wrapper.wrap(&task.message, results) {
+        let place = task
+            .origin
+            .as_ref()
+            .map_or(&self.place, |origin| &origin.place);
+        match self.wrapper.wrap(&task.message, place, results) {
             Ok(parcel) => {
                 if dropped {
                     self.metrics.dropped.inc();
@@ -59,7 +64,11 @@ impl Lane {
             "dead letter: {}",
             condemned.reason,
         );
-        let parcel = self.mortuary.wrap(&task.message, condemned);
+        let place = task
+            .origin
+            .as_ref()
+            .map_or(&self.place, |origin| &origin.place);
+        let parcel = self.mortuary.wrap(&task.message, place, condemned);
         self.in_flight.ready(id, parcel);
     }
 
@@ -89,7 +98,28 @@ impl Lane {
         let delay = retry
             .after
             .unwrap_or_else(|| backoff(&self.settings.retry, attempt));
-        self.put_off(id, delay).await;
+        // Only what a plugin puts off is parked: an outage would else copy the whole source.
+        let far_off = retry.counts && delay > self.settings.retry.park_after;
+        if !(far_off && self.park(id, attempt, delay)) {
+            self.put_off(id, delay).await;
+        }
+    }
+
+    /// Makes a message ready for the parking stream. False where it cannot go there.
+    fn park(&mut self, id: TaskId, attempt: u32, delay: Duration) -> bool {
+        let (Some(parking), true) = (&self.parking, self.intake.returns()) else {
+            return false;
+        };
+        let Some(task) = self.in_flight.get(id) else {
+            return false;
+        };
+        let origin = self.origin(task);
+        let letter = parking.letter(&task.message, &origin, attempt, delay, self.max_payload);
+        let (Some(letter), Some(due)) = (letter, Instant::now().checked_add(delay)) else {
+            return false;
+        };
+        self.in_flight.ready(id, Parcel::Parked(vec![letter], due));
+        true
     }
 
     /// In order, a message that is to be tried again stays in hand; otherwise it goes back.
@@ -166,6 +196,9 @@ impl Lane {
             return;
         };
         let attempt = task.message.attempt.saturating_add(task.retries);
+        if let State::Publishing(Parcel::Parked(_, due), ..) = task.state {
+            return self.not_parked(id, due, failure).await;
+        }
         let is_result = matches!(task.state, State::Publishing(Parcel::Results(_), ..));
         let reason = match failure {
             Failure::Refused(reason) if is_result => {
@@ -196,12 +229,38 @@ impl Lane {
             .await;
     }
 
+    /// The server did not take a message for the parking stream: it goes back to where it came from,
+    /// for as long as it would have been parked.
+    async fn not_parked(&mut self, id: TaskId, due: Instant, failure: Failure) {
+        let (Failure::Refused(reason)
+        | Failure::Unavailable(reason)
+        | Failure::NoStream { reason, .. }) = failure;
+        if self.parking.as_mut().is_some_and(Parking::rest) {
+            tracing::warn!(
+                pipeline = self.settings.name,
+                "cannot park retries, they count against max-ack-pending for now: {reason}"
+            );
+        }
+        let left = due.saturating_duration_since(Instant::now());
+        self.give_back(id, left.max(self.settings.retry.initial))
+            .await;
+    }
+
     async fn finish(&mut self, id: TaskId, proof: Settled) {
+        if let Some(State::Publishing(Parcel::Parked(..), ..)) =
+            self.in_flight.get(id).map(|task| &task.state)
+        {
+            self.reached(Station::Parked, 1).await;
+            if let Some(task) = self.let_go(id) {
+                self.settle.parked(task.ticket, proof).await;
+            }
+            return self.reached(Station::Settled, 1).await;
+        }
         let Some(task) = self.let_go(id) else { return };
         let now = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or_default();
-        let stored = Duration::from_nanos(task.ticket.facts.stored);
+        let stored = Duration::from_nanos(self.origin(&task).stored);
         self.metrics
             .latency
             .observe(now.saturating_sub(stored).as_secs_f64());

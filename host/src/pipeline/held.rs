@@ -8,24 +8,28 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Deliveries in hand, by stream sequence. Shared by one lane and the supervisor.
+/// Names a delivery: whether it came from the parking stream, and its sequence in the stream that it
+/// came from.
+pub type Key = (bool, u64);
+
+/// Deliveries in hand. Shared by one lane and the supervisor.
 #[derive(Default)]
-pub struct Held(Mutex<HashMap<u64, (ReplyTo, Instant)>>);
+pub struct Held(Mutex<HashMap<Key, (ReplyTo, Instant)>>);
 
 impl Held {
     /// Takes deliveries in; they count as seen by the server just now.
-    pub fn insert(&self, deliveries: impl Iterator<Item = (u64, ReplyTo)>) {
+    pub fn insert(&self, deliveries: impl Iterator<Item = (Key, ReplyTo)>) {
         let now = Instant::now();
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.extend(deliveries.map(|(sequence, reply)| (sequence, (reply, now))));
+        held.extend(deliveries.map(|(key, reply)| (key, (reply, now))));
     }
 
     /// Lets one go, because it is settled.
-    pub fn remove(&self, sequence: u64) {
+    pub fn remove(&self, key: Key) {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .remove(&sequence);
+            .remove(&key);
     }
 
     /// Where in-progress must go now: what the server has not heard of for `age`.

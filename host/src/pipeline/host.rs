@@ -4,17 +4,16 @@
 //! thread belongs to its plugins while they work. A lane that cannot go on stops the host, softly:
 //! a pipeline that silently does not run is worse than a restart.
 
-use super::held::Held;
 use super::lane::Lane;
-use super::operator::Chain;
+use super::running::{Post, Running};
 use super::settle;
-use super::start::{self, Loaded};
+use super::start;
 use crate::config::resolved;
 use crate::nats::streams::{self, Ensured};
-use crate::nats::{self, Connection, consumers, service};
+use crate::nats::{self, service};
 use crate::plugin::Runtime;
 use crate::shutdown::{Shutdown, Stage};
-use crate::telemetry::metrics::{Metrics, PipelineMetrics};
+use crate::telemetry::metrics::Metrics;
 use anyhow::{Context, Result, anyhow};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -41,22 +40,6 @@ pub struct Host {
     started: Instant,
     fault: Mutex<Option<String>>,
     posts: OnceLock<Vec<Post>>,
-}
-
-/// One pipeline and what is known of it.
-struct Running {
-    settings: Arc<resolved::Pipeline>,
-    loaded: Loaded,
-    metrics: Arc<PipelineMetrics>,
-    held: Vec<Arc<Held>>,
-    /// Lanes that have opened their consumers and warmed their plugins.
-    ready: AtomicUsize,
-}
-
-/// A pipeline's place at its server.
-struct Post {
-    connection: Connection,
-    ensured: Ensured,
 }
 
 impl Host {
@@ -167,16 +150,14 @@ impl Host {
         }
     }
 
-    /// Whether every message of every source is settled, as the server says now.
+    /// Whether every message of every source is settled and none is parked, as the server says now.
     pub async fn is_through(&self) -> bool {
         let Some(posts) = self.posts.get() else {
             return false;
         };
         for post in posts {
-            let context = streams::jetstream(&post.connection);
-            match consumers::info(&context, &post.ensured).await {
-                Ok(Some(info)) if info.num_pending == 0 && info.num_ack_pending == 0 => {}
-                _ => return false,
+            if !post.is_through().await {
+                return false;
             }
         }
         true
@@ -194,11 +175,15 @@ impl Host {
     /// What the host does, for `weir status` and `/status`.
     #[must_use]
     pub fn status(&self) -> Value {
+        let posts = self.posts.get();
+        let post = |index: usize| posts.and_then(|posts| posts.get(index));
+        let pipelines = self.pipelines.iter().enumerate();
+        let pipelines = pipelines.map(|(index, pipeline)| pipeline.status(post(index)));
         json!({
             "pid": std::process::id(),
             "uptime_seconds": self.started.elapsed().as_secs(),
             "ready": self.ready().is_ok(),
-            "pipelines": self.pipelines.iter().map(Running::status).collect::<Vec<_>>(),
+            "pipelines": pipelines.collect::<Vec<_>>(),
         })
     }
 
@@ -332,57 +317,10 @@ impl Host {
         loop {
             tick.tick().await;
             for (pipeline, post) in self.pipelines.iter().zip(posts) {
-                let context = streams::jetstream(&post.connection);
-                match consumers::info(&context, &post.ensured).await {
-                    Ok(Some(info)) => {
-                        pipeline.metrics.lag.set(gauge(info.num_pending));
-                        pipeline
-                            .metrics
-                            .ack_pending
-                            .set(gauge(info.num_ack_pending as u64));
-                    }
-                    Ok(None) => {}
-                    Err(error) => tracing::warn!("cannot tell the lag: {error:#}"),
+                if let Err(error) = post.observe(&pipeline.metrics).await {
+                    tracing::warn!("cannot tell the lag: {error:#}");
                 }
             }
         }
     }
-}
-
-impl Running {
-    fn chain(&self, runtime: &Runtime) -> Chain {
-        Chain::new(self.loaded.workers(runtime), self.settings.batch)
-    }
-
-    fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Relaxed) >= self.settings.lanes
-    }
-
-    fn what(&self, action: &str) -> String {
-        format!("cannot {action} pipeline `{}`", self.settings.name)
-    }
-
-    fn status(&self) -> Value {
-        let (settings, metrics) = (&self.settings, &self.metrics);
-        json!({
-            "name": settings.name,
-            "ready": self.is_ready(),
-            "lanes": settings.lanes,
-            "source": { "stream": settings.source.stream, "consumer": settings.source.consumer },
-            "sink": settings.sink.subject.as_str(),
-            "lag": metrics.lag.get(),
-            "ack_pending": metrics.ack_pending.get(),
-            "in_flight": metrics.in_flight.get(),
-            "received": metrics.received.get(),
-            "published": metrics.published.get(),
-            "dropped": metrics.dropped.get(),
-            "retried": metrics.retried.get() + metrics.retried_infrastructure.get(),
-            "dead": metrics.dead.get(),
-            "operators": self.loaded.status(),
-        })
-    }
-}
-
-fn gauge(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }

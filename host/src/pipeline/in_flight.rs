@@ -10,13 +10,20 @@
 //! Under `order: none` every task is a group of its own and no group is kept.
 
 use super::delivery::Ticket;
+use super::intake::Room;
 use super::message::Message;
+use super::parking::Origin;
 use super::sink::Failure;
 use crate::config::resolved::{Bounds, Order};
 use bytestring::ByteString;
 use slab::Slab;
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
+
+const NOTHING: Bounds = Bounds {
+    messages: 0,
+    bytes: 0,
+};
 
 /// Names a task for as long as it is held.
 pub type TaskId = usize;
@@ -25,6 +32,8 @@ pub type TaskId = usize;
 pub struct Task<P> {
     pub ticket: Ticket,
     pub message: Message,
+    /// Where the message came from, if it was parked since.
+    pub origin: Option<Box<Origin>>,
     /// When the lane took it from the source.
     pub since: Instant,
     /// Times that this lane has called plugins with it or tried to publish it, beyond the first.
@@ -54,6 +63,10 @@ pub struct InFlight<P> {
     order: Order,
     bounds: Bounds,
     bytes: usize,
+    /// Of the bounds, what is kept for tasks that were parked; none without a parking stream.
+    share: Bounds,
+    /// What of that is taken.
+    returned: Bounds,
     /// Tasks that may have become callable, oldest first.
     callable: VecDeque<TaskId>,
     /// Tasks that may have become publishable, oldest first.
@@ -70,17 +83,41 @@ impl<P> InFlight<P> {
             order,
             bounds,
             bytes: 0,
+            share: NOTHING,
+            returned: NOTHING,
             callable: VecDeque::new(),
             publishable: VecDeque::new(),
             sleeping: Vec::new(),
         }
     }
 
+    /// Keeps a share of the bounds for tasks that were parked: an eighth, but not many, since they
+    /// are few beside what is new.
+    pub fn share_with_parked(&mut self, least_bytes: usize) {
+        const MOST_SHARED: usize = 64;
+        self.share = Bounds {
+            messages: (self.bounds.messages / 8).clamp(1, MOST_SHARED),
+            bytes: (self.bounds.bytes / 8).max(least_bytes),
+        };
+    }
+
     /// What could be held besides what is held.
-    pub fn room(&self) -> Bounds {
-        Bounds {
-            messages: self.bounds.messages.saturating_sub(self.tasks.len()),
-            bytes: self.bounds.bytes.saturating_sub(self.bytes),
+    pub fn room(&self) -> Room {
+        let (all, share, returned) = (self.bounds, self.share, self.returned);
+        let left = |all: usize, share: usize, held: usize, returned: usize| {
+            all.saturating_sub(share)
+                .saturating_sub(held.saturating_sub(returned))
+        };
+        let held = self.tasks.len();
+        Room {
+            source: Bounds {
+                messages: left(all.messages, share.messages, held, returned.messages),
+                bytes: left(all.bytes, share.bytes, self.bytes, returned.bytes),
+            },
+            parking: Bounds {
+                messages: share.messages.saturating_sub(returned.messages),
+                bytes: share.bytes.saturating_sub(returned.bytes),
+            },
         }
     }
 
@@ -96,21 +133,30 @@ impl<P> InFlight<P> {
         self.tasks.is_empty()
     }
 
+    pub fn get(&self, id: TaskId) -> Option<&Task<P>> {
+        self.tasks.get(id)
+    }
+
     pub fn get_mut(&mut self, id: TaskId) -> Option<&mut Task<P>> {
         self.tasks.get_mut(id)
     }
 
     /// Takes a delivery in hand.
-    pub fn admit(&mut self, message: Message, ticket: Ticket) {
+    pub fn admit(&mut self, message: Message, ticket: Ticket, origin: Option<Box<Origin>>) {
         let group = match self.order {
             Order::None => None,
             Order::Key => message.key.clone(),
             Order::Stream => Some(ByteString::new()),
         };
         self.bytes += message.payload.len();
+        if origin.is_some() {
+            self.returned.messages += 1;
+            self.returned.bytes += message.payload.len();
+        }
         let task = Task {
             ticket,
             message,
+            origin,
             since: Instant::now(),
             retries: 0,
             state: State::Fresh,
@@ -242,6 +288,10 @@ impl<P> InFlight<P> {
     pub fn finish(&mut self, id: TaskId) -> Option<Task<P>> {
         let task = self.tasks.try_remove(id)?;
         self.bytes -= task.message.payload.len();
+        if task.origin.is_some() {
+            self.returned.messages -= 1;
+            self.returned.bytes -= task.message.payload.len();
+        }
         if let Some(group) = &task.group
             && let Some(queue) = self.groups.get_mut(group)
         {

@@ -6,34 +6,42 @@
 use super::dead_letter::Mortuary;
 use super::held::Held;
 use super::in_flight::{InFlight, Task, TaskId};
+use super::intake::{Intake, Room};
 use super::message::Message;
 use super::operator::{Chain, Verdict};
 use super::parcel::{Parcel, Wrapper};
+use super::parking::{Origin, Parking};
 use super::route::{Route, Stops};
 use super::settle::Settle;
 use super::sink::{Confirmation, Sink};
-use super::source::{Delivery, Ended, Source};
+use super::source::{Delivery, Ended};
 use super::station::{Halt, Station};
 use super::takeover::Takeover;
-use crate::config::resolved::{self, Bounds, Order};
+use crate::config::resolved::{self, Order};
 use crate::nats::consumers;
 use crate::nats::streams::{Context, Ensured};
 use crate::shutdown::{Stage, Stages};
 use crate::telemetry::metrics::PipelineMetrics;
 use anyhow::{Result, anyhow};
+use bytestring::ByteString;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Everything one lane works with.
 pub struct Lane {
     pub(super) settings: Arc<resolved::Pipeline>,
-    pub(super) source: Source,
+    pub(super) intake: Intake,
     pub(super) route: Route,
     pub(super) chain: Chain,
     pub(super) wrapper: Wrapper,
     pub(super) mortuary: Mortuary,
     pub(super) sink: Sink,
     pub(super) settle: Settle,
+    /// `None` where the server has no parking stream for the pipeline.
+    pub(super) parking: Option<Parking>,
+    /// `<stream>@<incarnation>` of the source.
+    pub(super) place: ByteString,
+    pub(super) max_payload: usize,
     pub(super) in_flight: InFlight<Parcel>,
     pub(super) confirmed: Vec<Confirmation>,
     /// For ordered pipelines: whose turn it is.
@@ -90,7 +98,7 @@ impl Lane {
     pub(super) async fn pull(&mut self) -> Result<Option<Vec<Delivery>>> {
         let stage = *self.stages.borrow_and_update();
         if stage >= Stage::Soft {
-            self.source.drain().await;
+            self.intake.drain().await;
             if self.drained {
                 let resting = self.takeover.give_up();
                 self.decode(resting);
@@ -101,10 +109,6 @@ impl Lane {
             }
         }
         let room = self.room();
-        // What was asked for while there was room is taken in hand even when there is none left:
-        // unread, nobody would keep it alive.
-        let coming = self.source.expected() > 0 || stage >= Stage::Soft;
-        let may_pull = !self.drained && (room.messages > 0 || coming);
         let most = self.settings.batch.messages;
         let wakes = [self.in_flight.next_wake(), self.takeover.wake()];
         let wake = wakes
@@ -119,13 +123,13 @@ impl Lane {
                 return Err(anyhow!("the host that started this lane is gone"));
             },
             confirmed = self.sink.confirmed(), if self.sink.is_waiting() => self.confirmed = confirmed,
-            pulled = self.source.pull(room, most), if may_pull => match pulled {
+            pulled = self.intake.pull(room, most), if !self.drained => match pulled {
                 Ok(deliveries) => {
                     self.hold(&deliveries);
                     return Ok(Some(self.in_turn(deliveries).await));
                 }
                 Err(Ended::Drained) => self.drained = true,
-                Err(Ended::Gone(why)) => {
+                Err(Ended::Gone(why) | Ended::Refused(why)) => {
                     let source = &self.settings.source;
                     return Err(anyhow!("{why}")
                         .context(format!("cannot pull from consumer `{}` of stream `{}`", source.consumer, source.stream)));
@@ -140,7 +144,7 @@ impl Lane {
     fn hold(&self, deliveries: &[Delivery]) {
         let replies = deliveries.iter().filter_map(|delivery| {
             Some((
-                delivery.ticket.facts.sequence,
+                (delivery.origin.is_some(), delivery.ticket.facts.sequence),
                 delivery.ticket.reply()?.clone(),
             ))
         });
@@ -149,7 +153,7 @@ impl Lane {
 
     /// Under `order: key` and `order: stream`, what another lane left unsettled comes first.
     async fn in_turn(&mut self, deliveries: Vec<Delivery>) -> Vec<Delivery> {
-        if self.takeover.is_new(self.source.pin()) {
+        if self.takeover.is_new(self.intake.pin()) {
             // Those of the deliveries that have come again are among the outstanding ones, and are
             // counted off as they pass.
             let fresh = deliveries
@@ -157,7 +161,7 @@ impl Lane {
                 .filter(|delivery| delivery.message.attempt == 1)
                 .count();
             let own = self.in_flight.len() + self.takeover.resting() + fresh;
-            let others = match consumers::info(&self.jetstream, &self.ensured).await {
+            let others = match consumers::info(&self.jetstream, &self.ensured.source).await {
                 Ok(Some(info)) => info.num_ack_pending.saturating_sub(own),
                 Ok(None) => 0,
                 // Not to know is no reason to break the order.
@@ -167,23 +171,27 @@ impl Lane {
                 }
             };
             self.takeover
-                .begin(self.source.pin(), others, self.settings.source.ack_wait);
+                .begin(self.intake.pin(), others, self.settings.source.ack_wait);
         }
         self.takeover.pass(deliveries)
     }
 
     /// What may be fetched besides what is in hand.
-    fn room(&self) -> Bounds {
-        let mut room = self.in_flight.room();
+    fn room(&self) -> Room {
+        let Room {
+            mut source,
+            mut parking,
+        } = self.in_flight.room();
         if self.in_flight.is_empty() {
             // One message is always taken, however large.
-            room.bytes = room.bytes.max(self.source.least_bytes());
+            let least = self.intake.least_bytes();
+            source.bytes = source.bytes.max(least);
+            parking.bytes = parking.bytes.max(least);
         }
         let paced = self.pace.most.saturating_sub(self.in_flight.len());
-        Bounds {
-            messages: self.takeover.room(room.messages.min(paced)),
-            ..room
-        }
+        source.messages = self.takeover.room(source.messages.min(paced));
+        parking.messages = parking.messages.min(paced);
+        Room { source, parking }
     }
 
     /// Station 2. Takes deliveries in hand, with their keys and event times.
@@ -191,6 +199,7 @@ impl Lane {
         for Delivery {
             mut message,
             ticket,
+            origin,
         } in deliveries
         {
             self.metrics.in_flight.inc();
@@ -207,7 +216,7 @@ impl Lane {
             {
                 message.event_time = time;
             }
-            self.in_flight.admit(message, ticket);
+            self.in_flight.admit(message, ticket, origin);
         }
     }
 
@@ -243,12 +252,24 @@ impl Lane {
 
     pub(super) fn let_go(&mut self, id: TaskId) -> Option<Task<Parcel>> {
         let task = self.in_flight.finish(id)?;
-        self.held.remove(task.ticket.facts.sequence);
+        self.held
+            .remove((task.origin.is_some(), task.ticket.facts.sequence));
         self.metrics.in_flight.dec();
         self.metrics
             .in_flight_bytes
             .dec_by(gauge(task.message.payload.len()));
         Some(task)
+    }
+
+    /// Where the message of a task first came from.
+    pub(super) fn origin(&self, task: &Task<Parcel>) -> Origin {
+        match &task.origin {
+            Some(origin) => (**origin).clone(),
+            None => Origin {
+                place: self.place.clone(),
+                stored: task.ticket.facts.stored,
+            },
+        }
     }
 
     async fn hand_back(&mut self, tasks: Vec<TaskId>) {
@@ -262,7 +283,7 @@ impl Lane {
         self.hand_back(self.in_flight.all()).await;
         self.settle.flush().await;
         if self.settings.order != Order::None {
-            consumers::unpin(&self.jetstream, &self.ensured).await;
+            consumers::unpin(&self.jetstream, &self.ensured.source).await;
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! A [`Lane`] walks each batch through six stations by itself, on one thread, with plain calls:
 //!
-//! 1. `source.rs` pulls deliveries from the durable consumer;
+//! 1. `source.rs` pulls deliveries from the durable consumer (`intake.rs`: and from a second one, of
+//!    retries that were parked, `parking.rs`);
 //! 2. `message.rs`: a delivery becomes a message, with its key and event time;
 //! 3. `route.rs` says which operators see it;
 //! 4. `operator.rs` calls their plugins with the batch;
@@ -19,12 +20,15 @@ pub mod delivery;
 pub mod held;
 pub mod host;
 pub mod in_flight;
+pub mod intake;
 pub mod lane;
 pub mod message;
 pub mod operator;
 pub mod parcel;
+pub mod parking;
 pub mod retry;
 pub mod route;
+mod running;
 pub mod settle;
 pub mod sink;
 pub mod source;
@@ -44,6 +48,10 @@ impl Lane {
     pub async fn run(mut self) -> Result<()> {
         while let Some(deliveries) = self.pull().await? {
             self.reached(Station::Pulled, deliveries.len()).await;
+            let returned = deliveries
+                .iter()
+                .filter(|delivery| delivery.origin.is_some());
+            self.reached(Station::Returned, returned.count()).await;
             self.decode(deliveries);
             while let Some((tasks, batch)) = self.route() {
                 let verdicts = self.call(batch).await;

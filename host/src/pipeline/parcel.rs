@@ -8,6 +8,7 @@ use super::message::{Headers, Message};
 use crate::config::template::{SubjectFilter, Template};
 use bytes::Bytes;
 use bytestring::ByteString;
+use std::time::Instant;
 
 /// Headers that carry a trace (W3C Trace Context), kept from input to outputs whatever a plugin
 /// does to the others.
@@ -47,6 +48,9 @@ pub enum Parcel {
     /// A dead letter, in parts if it is too large for one message; none if dead letters are off.
     /// The input is termed, with the reason.
     DeadLetter(Vec<Letter>, String),
+    /// The input itself, for the parking stream. The input is acked; if the server does not take it,
+    /// it is delivered again, not before the time at which it would have come back.
+    Parked(Vec<Letter>, Instant),
 }
 
 impl Parcel {
@@ -54,7 +58,9 @@ impl Parcel {
     #[must_use]
     pub fn letters(&self) -> &[Letter] {
         match self {
-            Parcel::Results(letters) | Parcel::DeadLetter(letters, _) => letters,
+            Parcel::Results(letters)
+            | Parcel::DeadLetter(letters, _)
+            | Parcel::Parked(letters, _) => letters,
         }
     }
 
@@ -64,6 +70,7 @@ impl Parcel {
         match self {
             Parcel::Results(_) => Parcel::Results(Vec::new()),
             Parcel::DeadLetter(_, reason) => Parcel::DeadLetter(Vec::new(), reason.clone()),
+            Parcel::Parked(_, due) => Parcel::Parked(Vec::new(), *due),
         }
     }
 }
@@ -71,7 +78,7 @@ impl Parcel {
 /// Turns results into letters.
 #[derive(Clone, Debug)]
 pub struct Wrapper {
-    /// `<pipeline>/<operator>/<stream>@<incarnation>/`
+    /// `<pipeline>/<operator>/`
     id_prefix: String,
     template: Template,
     /// Filters that results must not match; empty if the template alone rules it out.
@@ -101,11 +108,16 @@ impl Wrapper {
         }
     }
 
-    /// The letters for the results of `source`.
+    /// The letters for the results of `source`, which came from `place`, `<stream>@<incarnation>`.
     ///
     /// # Errors
     /// Why one of them cannot be published, for the dead letter.
-    pub fn wrap(&self, source: &Message, results: Vec<Message>) -> Result<Parcel, String> {
+    pub fn wrap(
+        &self,
+        source: &Message,
+        place: &str,
+        results: Vec<Message>,
+    ) -> Result<Parcel, String> {
         let letters = results.into_iter().enumerate().map(|(index, result)| {
             let subject = self.template.render(&result)?;
             if self
@@ -120,7 +132,10 @@ impl Wrapper {
             let mut headers = check_headers(source, &result.headers)?;
             headers.push((
                 ByteString::from_static(MESSAGE_ID),
-                ByteString::from(format!("{}{}/{index}", self.id_prefix, source.sequence)),
+                ByteString::from(format!(
+                    "{}{place}/{}/{index}",
+                    self.id_prefix, source.sequence
+                )),
             ));
             let letter = Letter {
                 subject,

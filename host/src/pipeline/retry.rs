@@ -27,6 +27,7 @@ mod tests {
             max_attempts: 5,
             initial,
             max,
+            park_after: max,
         };
         for (attempt, nominal) in [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (u32::MAX, 60)] {
             let nominal = Duration::from_secs(nominal);

@@ -3,10 +3,11 @@
 //! # The order invariant
 //!
 //! **Publish, await the publish ack, then ack the input. For a dead letter: publish it, await its
-//! ack, then term the input.** So a crash anywhere repeats work and never loses it. The functions
+//! ack, then term the input. For a retry that is parked: publish it to the parking stream, await its
+//! ack, then ack the input.** So a crash anywhere repeats work and never loses it. The functions
 //! here take a [`Settled`], which only a sink that has seen every publish ack hands out.
 //!
-//! Every way out of the host is counted in one place each: acked, termed, retried; what is dropped
+//! Every way out of the host is counted in one place each: acked, termed, retried, parked; what is dropped
 //! without any of them is counted by the ticket itself.
 
 use super::delivery::Ticket;
@@ -31,6 +32,12 @@ impl Settle {
     /// The outputs are stored (or there were none): the input is done.
     pub async fn ack(&self, ticket: Ticket, _proof: Settled) {
         self.metrics.acked.inc();
+        self.answer(ticket, Bytes::from_static(b"+ACK")).await;
+    }
+
+    /// The message is stored in the parking stream: it comes back from there.
+    pub async fn parked(&self, ticket: Ticket, _proof: Settled) {
+        self.metrics.parked.inc();
         self.answer(ticket, Bytes::from_static(b"+ACK")).await;
     }
 

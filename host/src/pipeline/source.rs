@@ -8,9 +8,10 @@
 
 use super::delivery::Ticket;
 use super::message::Message;
+use super::parking::Origin;
 use crate::config::resolved::{Bounds, Order};
 use crate::nats::consumers::GROUP;
-use crate::nats::streams::Ensured;
+use crate::nats::streams::Durable;
 use crate::nats::{self, Connection};
 use crate::telemetry::metrics::PipelineMetrics;
 use anyhow::{Context, Result, anyhow};
@@ -36,6 +37,8 @@ const OVERHEAD: usize = 64 * 1024;
 pub struct Delivery {
     pub message: Message,
     pub ticket: Ticket,
+    /// Where the message came from, if it was parked since.
+    pub origin: Option<Box<Origin>>,
 }
 
 /// The pulling end of one lane.
@@ -76,8 +79,10 @@ struct Pull {
 pub enum Ended {
     /// Every delivery that was under way has been handed out after `drain`.
     Drained,
-    /// Nothing will ever come: the consumer is gone, or pulling from it is not permitted.
+    /// Nothing will ever come: the consumer is gone.
     Gone(String),
+    /// Nothing will ever come: pulling is not permitted.
+    Refused(String),
 }
 
 impl Source {
@@ -87,7 +92,7 @@ impl Source {
     /// When the connection is closed.
     pub async fn open(
         connection: Connection,
-        ensured: &Ensured,
+        durable: &Durable,
         order: Order,
         metrics: Arc<PipelineMetrics>,
     ) -> Result<Self> {
@@ -102,7 +107,7 @@ impl Source {
         Ok(Self {
             request: format!(
                 "$JS.API.CONSUMER.MSG.NEXT.{}.{}",
-                ensured.stream, ensured.consumer
+                durable.stream, durable.consumer
             ),
             reconnects: connection.health.reconnects(),
             connection,
@@ -263,7 +268,7 @@ impl Source {
     fn on_silence(&mut self) -> Result<(), Ended> {
         if !self.pulls.is_empty() && self.heard.elapsed() >= SILENCE {
             if let Some(refused) = self.connection.health.violation(&self.request) {
-                return Err(Ended::Gone(refused));
+                return Err(Ended::Refused(refused));
             }
             self.metrics.missed_heartbeats.inc();
             self.pulls.clear();
@@ -330,6 +335,7 @@ impl Source {
         into.push(Delivery {
             message: decoded,
             ticket,
+            origin: None,
         });
         Ok(())
     }

@@ -3,13 +3,14 @@
 use super::dead_letter::Mortuary;
 use super::held::Held;
 use super::in_flight::InFlight;
+use super::intake::Intake;
 use super::lane::{Lane, Pace};
 use super::operator::Chain;
 use super::parcel::Wrapper;
+use super::parking::{Parking, Subjects};
 use super::route::Route;
 use super::settle::Settle;
 use super::sink::Sink;
-use super::source::Source;
 use super::station::Halt;
 use super::takeover::Takeover;
 use crate::config::resolved;
@@ -19,6 +20,7 @@ use crate::plugin::{OperatorSettings, Plugin, Runtime, Worker};
 use crate::shutdown::Stages;
 use crate::telemetry::metrics::{Metrics, PipelineMetrics};
 use anyhow::{Context, Result};
+use bytestring::ByteString;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -103,31 +105,29 @@ impl Lane {
         chain.warm().await?;
         let max_payload = connection.client.max_payload();
         let name = &settings.name;
-        let place = format!("{}@{}/", ensured.stream, ensured.incarnation);
+        let place = format!("{}@{}", ensured.source.stream, ensured.incarnation);
         let last = chain.last_operator().unwrap_or("weir").to_owned();
         let template = settings.sink.subject.clone();
         let mortuary = Mortuary {
             pipeline: name.clone(),
-            stream: ensured.stream.clone(),
-            id_prefix: format!("{name}/dead/{place}"),
             subject: settings
                 .dead_letter
                 .as_ref()
                 .map(|dead| dead.subject.clone()),
             max_payload,
         };
+        let intake = Intake::open(&connection, ensured, settings.order, metrics).await?;
+        let mut in_flight = InFlight::new(settings.order, settings.in_flight);
+        let parking = ensured.parking.as_ref().ok();
+        if parking.is_some() {
+            in_flight.share_with_parked(intake.least_bytes());
+        }
         Ok(Self {
-            source: Source::open(
-                connection.clone(),
-                ensured,
-                settings.order,
-                Arc::clone(metrics),
-            )
-            .await?,
+            intake,
             route: Route::compile(&settings.operators),
             chain,
             wrapper: Wrapper::new(
-                format!("{name}/{last}/{place}"),
+                format!("{name}/{last}/"),
                 template,
                 &own_source(settings, ensured),
                 max_payload,
@@ -135,7 +135,10 @@ impl Lane {
             mortuary,
             settle: Settle::new(connection.client.clone(), Arc::clone(metrics)),
             sink: Sink::open(connection.clone(), Arc::clone(metrics)).await?,
-            in_flight: InFlight::new(settings.order, settings.in_flight),
+            parking: parking.map(|parking| Parking::new(name, &parking.stream)),
+            place: ByteString::from(place),
+            max_payload,
+            in_flight,
             confirmed: Vec::new(),
             takeover: Takeover::default(),
             jetstream: crate::nats::streams::jetstream(&connection),
@@ -151,8 +154,15 @@ impl Lane {
     }
 }
 
-/// What results must not land on: all that the pipeline reads, unless it may feed itself.
+/// What results must not land on: what is parked, and all that the pipeline reads unless it may feed
+/// itself.
 fn own_source(settings: &resolved::Pipeline, ensured: &Ensured) -> Vec<SubjectFilter> {
+    let mut own = read_subjects(settings, ensured);
+    own.extend(SubjectFilter::parse(&Subjects::of(&settings.name).all));
+    own
+}
+
+fn read_subjects(settings: &resolved::Pipeline, ensured: &Ensured) -> Vec<SubjectFilter> {
     if settings.sink.allow_own_source {
         return Vec::new();
     }

@@ -11,12 +11,16 @@ use std::str::FromStr;
 pub enum Station {
     /// Taken from the source, nothing done yet.
     Pulled,
+    /// Taken from the parking stream, nothing done yet.
+    Returned,
     /// Plugins have answered, nothing is published.
     Called,
     /// Published, acks not awaited.
     Published,
     /// Publish acks are in, inputs not settled.
     Confirmed,
+    /// Stored in the parking stream, inputs not settled.
+    Parked,
     /// Inputs settled, perhaps not yet written to the socket.
     Settled,
 }
@@ -26,9 +30,11 @@ impl FromStr for Station {
     fn from_str(name: &str) -> Result<Self, ()> {
         Ok(match name {
             "pulled" => Self::Pulled,
+            "returned" => Self::Returned,
             "called" => Self::Called,
             "published" => Self::Published,
             "confirmed" => Self::Confirmed,
+            "parked" => Self::Parked,
             "settled" => Self::Settled,
             _ => return Err(()),
         })

@@ -94,13 +94,13 @@ names! {
     Batches "batches" Counter None PIPELINE
         "Batches that went through the corridor"
     Published "published" Counter None PIPELINE
-        "Results and dead letters that JetStream acknowledged, repeats included"
+        "Results, dead letters and parked inputs that JetStream acknowledged, repeats included"
     PublishedBytes "published" Counter Bytes PIPELINE
-        "Payload bytes of acknowledged results and dead letters"
+        "Payload bytes of acknowledged results, dead letters and parked inputs"
     PublishDuplicates "publish_duplicates" Counter None PIPELINE
         "Results and dead letters that the server recognised as repeats by their message id and did not store again"
     PublishFailures "publish_failures" Counter None PIPELINE
-        "Results and dead letters that were not acknowledged in time or were refused; their inputs are retried"
+        "Results, dead letters and parked inputs that were not acknowledged in time or were refused; their inputs are retried"
     Acked "acked" Counter None PIPELINE
         "Inputs settled by an ack: published or dropped"
     Dropped "dropped" Counter None PIPELINE
@@ -110,6 +110,12 @@ names! {
     RetriedInfrastructure "retried_infrastructure" Counter None PIPELINE
         "Inputs to be delivered again because publishing or the connection failed"
     Parked "parked" Counter None PIPELINE
+        "Inputs to be delivered again after so long that they wait in the parking stream instead of the consumer"
+    Returned "returned" Counter None PIPELINE
+        "Parked inputs that came back when they were due"
+    ParkedPending "parked_pending" Gauge None PIPELINE
+        "Messages in the parking stream: not due yet, or not settled"
+    HeldBack "held_back" Counter None PIPELINE
         "Inputs held back because an earlier one of their key or stream is being retried"
     Dead "dead" Counter None PIPELINE
         "Dead letters that JetStream acknowledged"

@@ -26,7 +26,7 @@ pub struct Source {
     /// is still at work every third of it, so that slow is not dead.
     pub ack_wait: DurationText,
     /// The most messages that all hosts of the pipeline together may hold, those that wait for a
-    /// retry included.
+    /// retry and are not parked included.
     #[schemars(range(min = 1))]
     pub max_ack_pending: i64,
     /// Create the stream when it is missing: `true`, or its settings.

@@ -16,6 +16,20 @@ fn metrics() -> Arc<PipelineMetrics> {
 }
 
 fn admit(hand: &mut InFlight<u64>, metrics: &Arc<PipelineMetrics>, sequence: u64, key: &str) {
+    let (message, ticket) = delivery(metrics, sequence, key);
+    hand.admit(message, ticket, None);
+}
+
+fn admit_parked(hand: &mut InFlight<u64>, metrics: &Arc<PipelineMetrics>, sequence: u64) {
+    let (message, ticket) = delivery(metrics, sequence, "k");
+    let origin = Origin {
+        place: "S@1".into(),
+        stored: 1,
+    };
+    hand.admit(message, ticket, Some(Box::new(origin)));
+}
+
+fn delivery(metrics: &Arc<PipelineMetrics>, sequence: u64, key: &str) -> (Message, Ticket) {
     let reply = format!("$JS.ACK.S.C.1.{sequence}.{sequence}.1.0");
     let ticket = Ticket::claim(reply.as_str().into(), metrics).unwrap();
     let message = Message {
@@ -27,7 +41,7 @@ fn admit(hand: &mut InFlight<u64>, metrics: &Arc<PipelineMetrics>, sequence: u64
         sequence,
         attempt: 1,
     };
-    hand.admit(message, ticket);
+    (message, ticket)
 }
 
 fn sequences(hand: &mut InFlight<u64>, ids: &[TaskId]) -> Vec<u64> {
@@ -61,6 +75,32 @@ fn a_batch_is_bounded_by_count_and_by_bytes_but_has_at_least_one_message() {
 }
 
 #[test]
+fn a_share_is_kept_for_what_was_parked_and_neither_takes_the_room_of_the_other() {
+    let metrics = metrics();
+    let bounds = Bounds {
+        messages: 16,
+        bytes: 80,
+    };
+    let mut hand = InFlight::new(Order::None, bounds);
+    hand.share_with_parked(4);
+    let room = |hand: &InFlight<u64>| {
+        let Room { source, parking } = hand.room();
+        let counts = (source.messages, parking.messages);
+        (counts, (source.bytes, parking.bytes))
+    };
+    assert_eq!(room(&hand), ((14, 2), (70, 10)));
+    admit(&mut hand, &metrics, 1, "k");
+    assert_eq!(room(&hand), ((13, 2), (66, 10)));
+    admit_parked(&mut hand, &metrics, 1);
+    admit_parked(&mut hand, &metrics, 2);
+    assert_eq!(room(&hand), ((13, 0), (66, 2)));
+    for id in hand.next_batch(MANY) {
+        hand.finish(id);
+    }
+    assert_eq!(room(&hand), ((14, 2), (70, 10)));
+}
+
+#[test]
 fn room_is_what_is_left_of_both_bounds() {
     let metrics = metrics();
     let mut hand = InFlight::new(
@@ -72,7 +112,7 @@ fn room_is_what_is_left_of_both_bounds() {
     );
     admit(&mut hand, &metrics, 1, "k");
     assert_eq!(
-        hand.room(),
+        hand.room().source,
         Bounds {
             messages: 2,
             bytes: 6
@@ -81,7 +121,7 @@ fn room_is_what_is_left_of_both_bounds() {
     let batch = hand.next_batch(MANY);
     hand.finish(batch[0]);
     assert_eq!(
-        hand.room(),
+        hand.room().source,
         Bounds {
             messages: 3,
             bytes: 10

@@ -23,7 +23,7 @@ fn wrapper(template: &str, source: &[&str]) -> Wrapper {
         .map(|filter| SubjectFilter::parse(filter).unwrap())
         .collect();
     Wrapper::new(
-        "p/op/S@1/".into(),
+        "p/op/".into(),
         Template::parse(template).unwrap(),
         &source,
         LIMIT,
@@ -32,7 +32,7 @@ fn wrapper(template: &str, source: &[&str]) -> Wrapper {
 
 fn refusal(source: &Message, result: Message) -> String {
     wrapper("out.{key}", &[])
-        .wrap(source, vec![result])
+        .wrap(source, "S@1", vec![result])
         .unwrap_err()
 }
 
@@ -40,7 +40,7 @@ fn refusal(source: &Message, result: Message) -> String {
 fn results_get_subjects_from_the_template_and_ids_from_the_input() {
     let source = message(b"x", &[]);
     let parcel = wrapper("out.{key}", &[])
-        .wrap(&source, vec![source.clone(); 2])
+        .wrap(&source, "S@1", vec![source.clone(); 2])
         .unwrap();
     let ids: Vec<_> = parcel
         .letters()
@@ -55,7 +55,7 @@ fn results_get_subjects_from_the_template_and_ids_from_the_input() {
 fn headers_of_the_server_are_not_taken_over_and_not_accepted() {
     let source = message(b"x", &[("Nats-Rollup", "all"), ("A", "1")]);
     let parcel = wrapper("out", &[])
-        .wrap(&source, vec![source.clone()])
+        .wrap(&source, "S@1", vec![source.clone()])
         .unwrap();
     let names: Vec<_> = parcel.letters()[0]
         .headers
@@ -74,7 +74,9 @@ fn headers_of_the_server_are_not_taken_over_and_not_accepted() {
 fn a_trace_is_carried_when_the_plugin_replaces_the_headers() {
     let source = message(b"x", &[("traceparent", "00-1-2-01"), ("B", "2")]);
     let result = message(b"x", &[("A", "1")]);
-    let parcel = wrapper("out", &[]).wrap(&source, vec![result]).unwrap();
+    let parcel = wrapper("out", &[])
+        .wrap(&source, "S@1", vec![result])
+        .unwrap();
     let headers = &parcel.letters()[0].headers;
     assert!(headers.contains(&("traceparent".into(), "00-1-2-01".into())));
     assert!(!headers.iter().any(|(name, _)| name == "B"));
@@ -95,7 +97,7 @@ fn what_cannot_be_a_header_a_subject_or_a_message_is_refused_in_words() {
     let mut elsewhere = message(b"x", &[]);
     elsewhere.subject = "$JS.API.STREAM.DELETE.S".into();
     let refused = wrapper("{subject}", &[])
-        .wrap(&source, vec![elsewhere])
+        .wrap(&source, "S@1", vec![elsewhere])
         .unwrap_err();
     assert!(refused.ends_with("subjects under `$JS` belong to the server"));
 }
@@ -103,7 +105,7 @@ fn what_cannot_be_a_header_a_subject_or_a_message_is_refused_in_words() {
 #[test]
 fn a_result_that_would_feed_its_own_source_is_refused() {
     let source = message(b"x", &[]);
-    let refused = wrapper("{subject}", &["orders.>"]).wrap(&source, vec![source.clone()]);
+    let refused = wrapper("{subject}", &["orders.>"]).wrap(&source, "S@1", vec![source.clone()]);
     assert_eq!(
         refused.unwrap_err(),
         "subject `orders.a.paid` would feed the pipeline's own source"
@@ -113,8 +115,6 @@ fn a_result_that_would_feed_its_own_source_is_refused() {
 fn mortuary(max_payload: usize) -> Mortuary {
     Mortuary {
         pipeline: "p".into(),
-        stream: "S".into(),
-        id_prefix: "p/dead/S@1/".into(),
         subject: Some("dead.p".into()),
         max_payload,
     }
@@ -137,7 +137,7 @@ fn a_dead_letter_keeps_payload_and_headers_and_says_what_happened() {
         b"\xff\x00",
         &[("A", "1"), ("Weir-Kind", "old"), ("Nats-TTL", "1s")],
     );
-    let parcel = mortuary(LIMIT).wrap(&source, &condemned("no\nway"));
+    let parcel = mortuary(LIMIT).wrap(&source, "S@1", &condemned("no\nway"));
     let Parcel::DeadLetter(letters, reason) = parcel else {
         panic!("not a dead letter")
     };
@@ -169,7 +169,7 @@ fn a_dead_letter_keeps_payload_and_headers_and_says_what_happened() {
 #[test]
 fn a_dead_letter_that_is_too_large_goes_out_in_parts_that_fit() {
     let payload: Vec<u8> = (0..5000_u32).map(|index| (index % 251) as u8).collect();
-    let parcel = mortuary(1500).wrap(&message(&payload, &[]), &condemned("too much"));
+    let parcel = mortuary(1500).wrap(&message(&payload, &[]), "S@1", &condemned("too much"));
     let letters = parcel.letters();
     assert!(letters.len() > 3);
     assert!(letters.iter().all(|letter| letter.size() <= 1500));

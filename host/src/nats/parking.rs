@@ -1,0 +1,175 @@
+//! The stream in which long retries wait: made or adopted at start, and looked at for what waits.
+//!
+//! It needs message schedules (nats-server 2.12, architecture decision record 51 of NATS), and work
+//! queue retention, so that what came back and was acked is gone. Where it cannot be had, the
+//! pipeline runs without it: a long retry then waits at the source's consumer.
+
+use super::streams::{Context, Durable, stream_name};
+use super::{Connection, is_at_least};
+use crate::config::resolved::{Order, Pipeline};
+use crate::pipeline::parking::Subjects;
+use async_nats::jetstream::consumer::{AckPolicy, pull};
+use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::jetstream::{ErrorCode, stream};
+
+/// The first server with message schedules.
+const OLDEST_SERVER: (u64, u64, u64) = (2, 12, 0);
+/// The durable consumer that brings back what is due. There is one to a parking stream.
+const CONSUMER: &str = "weir";
+
+/// Makes the parking stream of a pipeline, or adopts the one that is there.
+///
+/// # Errors
+/// Why there is none, in words for the log and the status. The pipeline can run all the same.
+pub(super) async fn ensure(
+    connection: &Connection,
+    context: &Context,
+    source: &stream::Config,
+    pipeline: &Pipeline,
+    create: bool,
+) -> Result<Durable, String> {
+    let subjects = Subjects::of(&pipeline.name);
+    let name = stream_name(subjects.due.strip_suffix(".due").unwrap_or_default());
+    if pipeline.order != Order::None {
+        let left = find(connection, context, &name).await.ok().flatten();
+        let left = left.map_or(0, |stream| stream.cached_info().state.messages);
+        if left > 0 {
+            let pipeline = &pipeline.name;
+            tracing::warn!(
+                pipeline,
+                stream = name,
+                left,
+                "parked retries come back only under `order: none`"
+            );
+        }
+        return Err("a pipeline that keeps an order holds retries in the host".to_owned());
+    }
+    if pipeline.in_flight.messages < 2 {
+        return Err("`in-flight.max-messages` leaves no room for what comes back".to_owned());
+    }
+    let version = connection.client.server_info().version;
+    if !is_at_least(&version, OLDEST_SERVER) {
+        return Err(format!(
+            "nats-server {version} has no message schedules, 2.12 has"
+        ));
+    }
+    let stream = match find(connection, context, &name).await? {
+        Some(stream) => stream,
+        None if create => make(connection, context, &name, &subjects, source).await?,
+        None => {
+            return Err(format!(
+                "there is no stream `{name}`; pass `--create` to have it made"
+            ));
+        }
+    };
+    let got = &stream.cached_info().config;
+    if !got.allow_message_schedules {
+        return Err(format!("stream `{name}` does not allow message schedules"));
+    }
+    if !got.subjects.contains(&subjects.all) {
+        return Err(format!(
+            "stream `{name}` does not capture `{}`",
+            subjects.all
+        ));
+    }
+    let consumer = stream.create_consumer(pull::Config {
+        durable_name: Some(CONSUMER.to_owned()),
+        description: Some(format!("weir pipeline {}, long retries", pipeline.name)),
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: pipeline.source.ack_wait,
+        max_deliver: -1,
+        filter_subject: subjects.due,
+        max_ack_pending: pipeline.source.max_ack_pending,
+        ..Default::default()
+    });
+    let api = format!("$JS.API.CONSUMER.CREATE.{name}.{CONSUMER}");
+    unless_refused(connection, &api, consumer)
+        .await?
+        .map_err(|error| format!("cannot use consumer `{CONSUMER}` of stream `{name}`: {error}"))?;
+    Ok(Durable {
+        stream: name,
+        consumer: CONSUMER.to_owned(),
+    })
+}
+
+/// Messages in the parking stream: those that wait and those that are due and not settled.
+///
+/// # Errors
+/// When the server does not say.
+pub async fn pending(context: &Context, parking: &Durable) -> anyhow::Result<u64> {
+    let stream = context.get_stream(&parking.stream).await;
+    let stream = stream.map_err(|error| anyhow::anyhow!("{}", error.kind()))?;
+    Ok(stream.cached_info().state.messages)
+}
+
+async fn find(
+    connection: &Connection,
+    context: &Context,
+    name: &str,
+) -> Result<Option<stream::Stream>, String> {
+    let api = format!("$JS.API.STREAM.INFO.{name}");
+    match unless_refused(connection, &api, context.get_stream(name)).await? {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error) => match error.kind() {
+            GetStreamErrorKind::JetStream(error)
+                if error.error_code() == ErrorCode::STREAM_NOT_FOUND =>
+            {
+                Ok(None)
+            }
+            kind => Err(format!("cannot read stream `{name}`: {kind}")),
+        },
+    }
+}
+
+/// As safe as the source: with its storage and its replicas.
+async fn make(
+    connection: &Connection,
+    context: &Context,
+    name: &str,
+    subjects: &Subjects,
+    source: &stream::Config,
+) -> Result<stream::Stream, String> {
+    let config = stream::Config {
+        name: name.to_owned(),
+        subjects: vec![subjects.all.clone()],
+        description: Some("weir: messages that wait for their next attempt".to_owned()),
+        retention: stream::RetentionPolicy::WorkQueue,
+        storage: source.storage,
+        num_replicas: source.num_replicas,
+        allow_message_schedules: true,
+        allow_direct: true,
+        ..Default::default()
+    };
+    let api = format!("$JS.API.STREAM.CREATE.{name}");
+    match unless_refused(connection, &api, context.create_stream(config)).await? {
+        Ok(stream) => {
+            tracing::info!(stream = name, "created the stream for long retries");
+            Ok(stream)
+        }
+        // Another host may have been quicker.
+        Err(error) => find(connection, context, name)
+            .await?
+            .ok_or_else(|| format!("cannot create stream `{name}`: {}", error.kind())),
+    }
+}
+
+/// The result of a request, unless the server says that this user may not send it: nobody answers
+/// then, and waiting for the request to time out would delay the start.
+async fn unless_refused<T>(
+    connection: &Connection,
+    api: &str,
+    request: impl IntoFuture<Output = T>,
+) -> Result<T, String> {
+    let mut request = std::pin::pin!(request.into_future());
+    loop {
+        let changed = connection.health.changed.notified();
+        if let Some(refused) = connection.health.violation(api) {
+            return Err(refused);
+        }
+        tokio::select! {
+            biased;
+            answer = &mut request => return Ok(answer),
+            () = changed => {}
+        }
+    }
+}

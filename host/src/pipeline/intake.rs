@@ -1,0 +1,173 @@
+//! Both consumers that a lane pulls from: that of its source, and that of its parked retries.
+//!
+//! Each has room of its own, so that neither can keep the other from being pulled: a full source
+//! would else take whatever room a message that came back needs. Owns the two ends; knows nothing of
+//! what becomes of a delivery.
+
+use super::parking::original;
+use super::source::{Delivery, Ended, Source};
+use crate::config::resolved::{Bounds, Order};
+use crate::nats::Connection;
+use crate::nats::streams::Ensured;
+use crate::telemetry::metrics::PipelineMetrics;
+use anyhow::Result;
+use std::sync::Arc;
+
+/// What a lane could hold besides what it holds, by where it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    pub source: Bounds,
+    pub parking: Bounds,
+}
+
+/// The pulling ends of one lane.
+pub struct Intake {
+    source: End,
+    parking: Option<(End, String)>,
+    draining: bool,
+    metrics: Arc<PipelineMetrics>,
+}
+
+struct End {
+    source: Source,
+    drained: bool,
+}
+
+impl End {
+    fn new(source: Source) -> Self {
+        Self {
+            source,
+            drained: false,
+        }
+    }
+
+    /// Pulls if there is room, or if something is still to come: what was asked for while there was
+    /// room is taken in hand even when there is none left, because unread nobody would keep it alive.
+    async fn pull(
+        &mut self,
+        room: Bounds,
+        most: usize,
+        draining: bool,
+    ) -> Result<Vec<Delivery>, Ended> {
+        let coming = self.source.expected() > 0 || draining;
+        if self.drained || !(room.messages > 0 || coming) {
+            return std::future::pending().await;
+        }
+        self.source.pull(room, most).await
+    }
+}
+
+impl Intake {
+    /// Subscribes; asks for nothing yet.
+    ///
+    /// # Errors
+    /// When the connection is closed.
+    pub async fn open(
+        connection: &Connection,
+        ensured: &Ensured,
+        order: Order,
+        metrics: &Arc<PipelineMetrics>,
+    ) -> Result<Self> {
+        let open = async |durable, order| {
+            let source = Source::open(connection.clone(), durable, order, Arc::clone(metrics));
+            anyhow::Ok(End::new(source.await?))
+        };
+        let parking = match &ensured.parking {
+            Ok(durable) => Some((open(durable, Order::None).await?, durable.stream.clone())),
+            Err(_) => None,
+        };
+        Ok(Self {
+            source: open(&ensured.source, order).await?,
+            parking,
+            draining: false,
+            metrics: Arc::clone(metrics),
+        })
+    }
+
+    /// Waits for at least one delivery of either, then takes those that have already arrived, up to
+    /// `most`. Safe to drop while it waits.
+    ///
+    /// # Errors
+    /// [`Ended`] when nothing will come any more.
+    pub async fn pull(&mut self, room: Room, most: usize) -> Result<Vec<Delivery>, Ended> {
+        loop {
+            let from_parking = async {
+                match &mut self.parking {
+                    Some((end, _)) => end.pull(room.parking, most, self.draining).await,
+                    None => std::future::pending().await,
+                }
+            };
+            // In turns by chance: neither is always asked first.
+            tokio::select! {
+                pulled = self.source.pull(room.source, most, self.draining) => match pulled {
+                    Err(Ended::Drained) => self.source.drained = true,
+                    pulled => return pulled,
+                },
+                pulled = from_parking => match pulled {
+                    Ok(deliveries) => return Ok(self.originals(deliveries)),
+                    Err(Ended::Drained) => {
+                        if let Some((end, _)) = &mut self.parking {
+                            end.drained = true;
+                        }
+                    }
+                    Err(Ended::Refused(why)) => {
+                        // The source may well go on; what is parked stays where it is.
+                        tracing::error!("parked retries cannot be brought back: {why}");
+                        self.parking = None;
+                    }
+                    Err(ended) => return Err(ended),
+                },
+            }
+            let parking_drained = self.parking.as_ref().is_none_or(|(end, _)| end.drained);
+            if self.source.drained && parking_drained {
+                return Err(Ended::Drained);
+            }
+        }
+    }
+
+    fn originals(&self, deliveries: Vec<Delivery>) -> Vec<Delivery> {
+        let stream = self.parking.as_ref().map_or("", |(_, stream)| stream);
+        let restore = |delivery: Delivery| {
+            if delivery.ticket.facts.attempt == 1 {
+                self.metrics.returned.inc();
+            }
+            let (message, origin) = original(delivery.message, stream);
+            Delivery {
+                message,
+                origin: Some(Box::new(origin)),
+                ..delivery
+            }
+        };
+        deliveries.into_iter().map(restore).collect()
+    }
+
+    /// Asks for no more. What the servers have already sent is still handed out by `pull`, which
+    /// ends with [`Ended::Drained`].
+    pub async fn drain(&mut self) {
+        self.draining = true;
+        self.source.source.drain().await;
+        if let Some((end, _)) = &mut self.parking {
+            end.source.drain().await;
+        }
+    }
+
+    /// Whether what is parked can come back to this lane.
+    #[must_use]
+    pub fn returns(&self) -> bool {
+        self.parking.is_some()
+    }
+
+    /// The least room in bytes with which anything is asked for.
+    #[must_use]
+    pub fn least_bytes(&self) -> usize {
+        let parking = self.parking.as_ref();
+        let parking = parking.map_or(0, |(end, _)| end.source.least_bytes());
+        self.source.source.least_bytes().max(parking)
+    }
+
+    /// The pin of an ordered pipeline, once the server has given it to this lane.
+    #[must_use]
+    pub fn pin(&self) -> Option<&str> {
+        self.source.source.pin()
+    }
+}
