@@ -56,14 +56,16 @@ impl Lane {
         let Some(task) = self.in_flight.get_mut(id) else {
             return;
         };
-        tracing::warn!(
-            pipeline = self.settings.name,
-            operator = condemned.operator.as_deref().unwrap_or("sink"),
-            sequence = task.message.sequence,
-            kind = condemned.kind.as_str(),
-            "dead letter: {}",
-            condemned.reason,
-        );
+        if self.deaths.admits(Instant::now()) {
+            tracing::warn!(
+                pipeline = self.settings.name,
+                operator = condemned.operator.as_deref().unwrap_or("sink"),
+                sequence = task.message.sequence,
+                kind = condemned.kind.as_str(),
+                "dead letter: {}",
+                condemned.reason,
+            );
+        }
         let place = task
             .origin
             .as_ref()

@@ -54,6 +54,7 @@ impl Host {
             running.push(Running {
                 metrics: options.metrics.pipeline(&settings.name),
                 held: (0..settings.lanes).map(|_| Arc::default()).collect(),
+                deaths: Arc::default(),
                 ready: AtomicUsize::new(0),
                 settings: Arc::new(settings),
                 loaded,
@@ -120,6 +121,7 @@ impl Host {
             () = keeping => {}
             () = watching => {}
         }
+        self.pipelines.iter().for_each(Running::count_hidden_deaths);
         first
     }
 
@@ -269,16 +271,9 @@ impl Host {
             let stages = self.options.shutdown.listen();
             let held = pipeline.held.get(lane).cloned().unwrap_or_default();
             let chain = pipeline.chain(&self.options.runtime);
-            let lane = Lane::open(
-                &pipeline.settings,
-                ensured,
-                chain,
-                held,
-                stages,
-                &pipeline.metrics,
-            )
-            .await
-            .with_context(|| pipeline.what("start a lane of"))?;
+            let lane = Lane::open(ensured, chain, held, stages, pipeline)
+                .await
+                .with_context(|| pipeline.what("start a lane of"))?;
             if pipeline.ready.fetch_add(1, Ordering::Relaxed) + 1 == pipeline.settings.lanes {
                 tracing::info!(pipeline = pipeline.settings.name, "running");
             }
@@ -317,6 +312,7 @@ impl Host {
         loop {
             tick.tick().await;
             for (pipeline, post) in self.pipelines.iter().zip(posts) {
+                pipeline.count_hidden_deaths();
                 if let Err(error) = post.observe(&pipeline.metrics).await {
                     tracing::warn!("cannot tell the lag: {error:#}");
                 }

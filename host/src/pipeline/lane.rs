@@ -22,6 +22,7 @@ use crate::nats::consumers;
 use crate::nats::streams::{Context, Ensured};
 use crate::shutdown::{Stage, Stages};
 use crate::telemetry::metrics::PipelineMetrics;
+use crate::telemetry::sampled::Sampled;
 use anyhow::{Result, anyhow};
 use bytestring::ByteString;
 use std::sync::Arc;
@@ -49,6 +50,7 @@ pub struct Lane {
     pub(super) jetstream: Context,
     pub(super) ensured: Ensured,
     pub(super) held: Arc<Held>,
+    pub(super) deaths: Arc<Sampled>,
     pub(super) stages: Stages,
     pub(super) metrics: Arc<PipelineMetrics>,
     pub(super) pace: Pace,

@@ -11,6 +11,7 @@ use crate::nats::streams::{self, Ensured};
 use crate::nats::{Connection, consumers, parking};
 use crate::plugin::Runtime;
 use crate::telemetry::metrics::PipelineMetrics;
+use crate::telemetry::sampled::Sampled;
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub(super) struct Running {
     pub(super) loaded: Loaded,
     pub(super) metrics: Arc<PipelineMetrics>,
     pub(super) held: Vec<Arc<Held>>,
+    /// Which dead letters have a line in the log.
+    pub(super) deaths: Arc<Sampled>,
     /// Lanes that have opened their consumers and warmed their plugins.
     pub(super) ready: AtomicUsize,
 }
@@ -77,6 +80,14 @@ impl Running {
 
     pub(super) fn what(&self, action: &str) -> String {
         format!("cannot {action} pipeline `{}`", self.settings.name)
+    }
+
+    /// Says how many dead letters have had no line in the log since this was last called.
+    pub(super) fn count_hidden_deaths(&self) {
+        if let Some(hidden) = self.deaths.hidden() {
+            let pipeline = &self.settings.name;
+            tracing::warn!(pipeline, "{hidden} more dead letters are not shown here");
+        }
     }
 
     /// For `weir status`. There is no post before the host has found the streams.

@@ -9,6 +9,7 @@ use super::operator::Chain;
 use super::parcel::Wrapper;
 use super::parking::{Parking, Subjects};
 use super::route::Route;
+use super::running::Running;
 use super::settle::Settle;
 use super::sink::Sink;
 use super::station::Halt;
@@ -18,7 +19,7 @@ use crate::config::template::SubjectFilter;
 use crate::nats::{self, streams::Ensured};
 use crate::plugin::{OperatorSettings, Plugin, Runtime, Worker};
 use crate::shutdown::Stages;
-use crate::telemetry::metrics::{Metrics, PipelineMetrics};
+use crate::telemetry::metrics::Metrics;
 use anyhow::{Context, Result};
 use bytestring::ByteString;
 use serde_json::{Value, json};
@@ -94,13 +95,13 @@ impl Lane {
     /// # Errors
     /// When the server cannot be reached or a plugin refuses.
     pub(super) async fn open(
-        settings: &Arc<resolved::Pipeline>,
         ensured: &Ensured,
         mut chain: Chain,
         held: Arc<Held>,
         stages: Stages,
-        metrics: &Arc<PipelineMetrics>,
+        pipeline: &Running,
     ) -> Result<Self> {
+        let (settings, metrics) = (&pipeline.settings, &pipeline.metrics);
         let connection = nats::connect(&settings.nats, &settings.name).await?;
         chain.warm().await?;
         let max_payload = connection.client.max_payload();
@@ -144,6 +145,7 @@ impl Lane {
             jetstream: crate::nats::streams::jetstream(&connection),
             ensured: ensured.clone(),
             held,
+            deaths: Arc::clone(&pipeline.deaths),
             stages,
             metrics: Arc::clone(metrics),
             pace: Pace::new(settings.source.ack_wait, settings.batch.messages),
