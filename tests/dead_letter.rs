@@ -127,6 +127,71 @@ fn a_payload_as_large_as_the_server_takes_becomes_a_dead_letter_whole_and_can_be
 }
 
 #[test]
+fn parts_of_dead_letters_that_lie_between_each_other_are_told_apart() {
+    let scene = Scene::new();
+    let client = scene.nats.client();
+    let payloads = [b'x', b'y'].map(|filler| {
+        let mut payload = b"reject:".to_vec();
+        payload.resize((1 << 20) - 64, filler);
+        Bytes::from(payload)
+    });
+    for payload in &payloads {
+        client.publish("in.a", payload.clone());
+    }
+    let file = scene.pipeline("");
+    let weir = scene.run(&file);
+    let parts = scene.wait_for_messages("DEAD", 4);
+    scene.wait_until_settled();
+    weir.terminate();
+    assert_eq!(weir.finish().code, Some(0));
+    // As two lanes may store them, and one part twice.
+    client.purge("DEAD");
+    for index in [0, 2, 0, 3, 1] {
+        let part = &parts[index];
+        let lines = part.headers.iter().filter_map(|(name, values)| {
+            let name = AsRef::<str>::as_ref(name);
+            (name != "Nats-Msg-Id").then_some((name, values.first()?.as_str()))
+        });
+        let lines: Vec<_> = lines.collect();
+        client.publish_with_headers(&part.subject, &lines, part.payload.clone());
+    }
+
+    let file = file.to_str().unwrap();
+    let listed = Weir::run(&["dlq", "ls", file, "--json"]);
+    assert_eq!(listed.stdout.lines().count(), 2, "{}", listed.stdout);
+    let replayed = Weir::run(&["dlq", "replay", file, "--all"]);
+    assert_eq!(replayed.stdout.trim(), "replayed 2", "{}", replayed.stderr);
+    assert_eq!(client.count("DEAD"), 0);
+    let input = client.messages("IN");
+    let [.., second, first] = &*input else {
+        panic!("nothing was replayed")
+    };
+    assert!(second.payload == payloads[1] && first.payload == payloads[0]);
+}
+
+#[test]
+fn of_a_flood_of_dead_letters_a_few_are_shown_and_the_others_are_counted() {
+    const FLOOD: usize = 3000;
+    let scene = Scene::new();
+    let client = scene.nats.client();
+    client.publish_all((0..FLOOD).map(|number| ("in.a", format!("reject:{number}"))));
+    let weir = scene.run(&scene.pipeline(""));
+    scene.wait_for_messages("DEAD", FLOOD as u64);
+    scene.wait_until_settled();
+    weir.terminate();
+    let log = weir.finish().stderr;
+    let shown = log.matches("dead letter: ").count();
+    let hidden = |line: &str| {
+        let (before, _) = line.split_once(" more dead letters are not shown here")?;
+        before.rsplit(' ').next()?.parse::<usize>().ok()
+    };
+    let hidden: usize = log.lines().filter_map(hidden).sum();
+    assert!(shown >= 10, "{log}");
+    assert!(hidden > 0, "{log}");
+    assert_eq!(shown + hidden, FLOOD);
+}
+
+#[test]
 fn dead_letters_can_be_listed_shown_replayed_and_purged() {
     let scene = Scene::new();
     let client = scene.nats.client();

@@ -325,6 +325,15 @@ impl Client {
             .map_or(0, |info| info.state.messages)
     }
 
+    /// Removes every message of a stream.
+    pub fn purge(&self, stream: &str) {
+        self.run(async {
+            let stream = self.jetstream.get_stream(stream).await.expect("no stream");
+            stream.purge().await
+        })
+        .expect("cannot purge the stream");
+    }
+
     /// A stream's configuration and state.
     pub fn stream_info(&self, stream: &str) -> Option<stream::Info> {
         self.run(async {

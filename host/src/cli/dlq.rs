@@ -77,15 +77,10 @@ impl Verb {
             .ok_or_else(|| anyhow!("pipeline `{}` has `dead-letter: off`", pipeline.name))
             .usage()?;
         let connection: Connection = nats::connect(&pipeline.nats, "dlq").await?;
-        let letters = DeadLetters::open(&connection, &dead.subject).await?;
-        // A replay can become a dead letter again at once; what comes after this is left alone.
-        let (mut next, last) = (0, letters.last_sequence());
+        let mut letters = DeadLetters::open(&connection, &dead.subject).await?;
         let mut count = 0;
-        while let Some(letter) = letters.next(next).await? {
-            next = letter.sequences.last().map_or(next, |sequence| *sequence) + 1;
-            if letter.sequence() > last {
-                break;
-            }
+        // A replay can become a dead letter again at once; what comes after now is left alone.
+        while let Some(letter) = letters.next().await? {
             if !selection.includes(&letter) {
                 continue;
             }

@@ -1,22 +1,59 @@
 //! Dead letters as they lie in their stream: read, replayed, removed.
 //!
 //! What they are made of is settled in `pipeline/dead_letter.rs`; this reads it back. A capsule that
-//! went out in parts is one letter here.
+//! went out in parts is one letter here, wherever its parts lie: lanes publish at the same time.
 
 use super::{Connection, streams};
-use crate::pipeline::dead_letter::{PART, PREFIX};
+use crate::pipeline::dead_letter::{LETTER, PART, PREFIX};
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
 use async_nats::HeaderMap;
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 use bytes::{Bytes, BytesMut};
+use std::collections::{BTreeMap, VecDeque};
 
-/// The dead letters of one pipeline.
+/// The dead letters of one pipeline, read once from the first to what was the last when it was opened.
 pub struct DeadLetters {
     context: streams::Context,
     stream: Stream,
     subject: String,
+    /// The sequence to go on at.
+    next: u64,
+    /// Letters of which parts have been read and others not, oldest first.
+    partial: VecDeque<Partial>,
+}
+
+/// A letter in parts, until all of them are read.
+struct Partial {
+    /// `Weir-Letter`.
+    identity: String,
+    /// How many there are.
+    parts: usize,
+    /// Of the first that was read.
+    letter: DeadLetter,
+    /// Payloads by number of the part, from 1.
+    payloads: BTreeMap<usize, Bytes>,
+}
+
+impl Partial {
+    fn is_whole(&self) -> bool {
+        self.payloads.len() == self.parts
+    }
+
+    /// The letter, with the parts that were found.
+    fn joined(self) -> DeadLetter {
+        let whole = self.is_whole();
+        let mut payload = BytesMut::new();
+        for part in self.payloads.values() {
+            payload.extend_from_slice(part);
+        }
+        DeadLetter {
+            whole,
+            payload: payload.freeze(),
+            ..self.letter
+        }
+    }
 }
 
 /// One message that a pipeline gave up.
@@ -24,6 +61,8 @@ pub struct DeadLetters {
 pub struct DeadLetter {
     /// Sequences in the dead letters' stream: one, or one for each part.
     pub sequences: Vec<u64>,
+    /// Whether all its parts were there.
+    pub whole: bool,
     /// RFC 3339, when it was given up.
     pub time: String,
     /// Of the capsule, without `Weir-`; `Reason`, `Kind`, `Operator` and so on.
@@ -72,40 +111,69 @@ impl DeadLetters {
             context,
             stream,
             subject: subject.to_owned(),
+            next: 0,
+            partial: VecDeque::new(),
         })
     }
 
-    /// The last sequence of the stream when it was opened.
-    #[must_use]
-    pub fn last_sequence(&self) -> u64 {
-        self.stream.cached_info().state.last_sequence
-    }
-
-    /// The first letter at or behind `sequence`, if there is one.
+    /// The next letter; one in parts comes when its last part has been read. Letters of which parts
+    /// are missing come at the end. What is stored after this was opened is left alone.
     ///
     /// # Errors
     /// When the server does not answer.
-    pub async fn next(&self, sequence: u64) -> Result<Option<DeadLetter>> {
-        let Some(first) = self.raw(sequence).await? else {
-            return Ok(None);
-        };
-        let mut letter = read(first);
-        let mut payload = BytesMut::from(&*letter.payload);
-        while parts(&letter).is_some_and(|(_, parts)| letter.sequences.len() < parts) {
-            let last = letter.sequences.last().copied().unwrap_or_default();
-            let Some(part) = self.raw(last + 1).await?.map(read) else {
+    pub async fn next(&mut self) -> Result<Option<DeadLetter>> {
+        let last = self.stream.cached_info().state.last_sequence;
+        while self.next <= last {
+            let Some(message) = self.raw(self.next).await? else {
                 break;
             };
-            let same = |name| part.fact(name) == letter.fact(name);
-            if !same("Stream") || !same("Sequence") {
-                // Its other parts are gone, or another letter came between; show what there is.
+            self.next = message.sequence + 1;
+            if message.sequence > last {
                 break;
             }
-            payload.extend_from_slice(&part.payload);
-            letter.sequences.extend(part.sequences);
+            let letter = read(message);
+            let whole = match part(&letter) {
+                Some(place) => self.add(letter, place),
+                None => Some(letter),
+            };
+            if whole.is_some() {
+                return Ok(whole);
+            }
         }
-        letter.payload = payload.freeze();
-        Ok(Some(letter))
+        self.next = last + 1;
+        Ok(self.partial.pop_front().map(Partial::joined))
+    }
+
+    /// Puts a part to the others; gives out the letter when that was the last one.
+    fn add(&mut self, letter: DeadLetter, (part, parts): (usize, usize)) -> Option<DeadLetter> {
+        let identity = letter.fact(LETTER.strip_prefix(PREFIX)?).to_owned();
+        let known = self
+            .partial
+            .iter()
+            .position(|other| other.identity == identity && other.parts == parts);
+        let place = match known {
+            Some(place) => place,
+            None => {
+                self.partial.push_back(Partial {
+                    identity,
+                    parts,
+                    letter: DeadLetter {
+                        sequences: Vec::new(),
+                        ..letter.clone()
+                    },
+                    payloads: BTreeMap::new(),
+                });
+                self.partial.len() - 1
+            }
+        };
+        let partial = self.partial.get_mut(place)?;
+        // One that was stored twice is one part, and both are removed with the letter.
+        partial.letter.sequences.extend(letter.sequences);
+        partial.payloads.entry(part).or_insert(letter.payload);
+        if !partial.is_whole() {
+            return None;
+        }
+        self.partial.remove(place).map(Partial::joined)
     }
 
     /// Publishes the original message where it came from and awaits the publish ack.
@@ -120,7 +188,7 @@ impl DeadLetters {
                 letter.sequence()
             )
         };
-        if parts(letter).is_some_and(|(_, parts)| letter.sequences.len() != parts) {
+        if !letter.whole {
             return Err(anyhow!("parts of it are missing")).with_context(what);
         }
         if subject.is_empty() {
@@ -129,7 +197,7 @@ impl DeadLetters {
         let mut message = PublishMessage::build()
             .headers(letter.headers.clone())
             .payload(letter.payload.clone());
-        if letter.sequences.len() == 1 {
+        if part(letter).is_none() {
             // A replay that is interrupted and repeated must not deliver twice. The time tells the
             // letter from one in a stream of the same name that was deleted. A message whose dead
             // letter is in parts has no room for an id.
@@ -174,7 +242,7 @@ impl DeadLetters {
 }
 
 /// `<part>/<parts>` of a capsule that went out in parts.
-fn parts(letter: &DeadLetter) -> Option<(usize, usize)> {
+fn part(letter: &DeadLetter) -> Option<(usize, usize)> {
     let (part, parts) = letter.fact(PART.strip_prefix(PREFIX)?).split_once('/')?;
     Some((part.parse().ok()?, parts.parse().ok()?))
 }
@@ -196,6 +264,7 @@ fn read(message: StreamMessage) -> DeadLetter {
     let stored = jiff::Timestamp::from_nanosecond(message.time.unix_timestamp_nanos());
     DeadLetter {
         sequences: vec![message.sequence],
+        whole: true,
         time: stored.map(|time| time.to_string()).unwrap_or_default(),
         facts,
         headers,

@@ -14,6 +14,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub const PREFIX: &str = "Weir-";
 /// `<part>/<parts>`, from 1, on each part of a capsule that is in parts.
 pub const PART: &str = "Weir-Part";
+/// Says which capsule a part belongs to: parts of several may lie between each other.
+pub const LETTER: &str = "Weir-Letter";
 /// Most bytes of one header of the capsule: the end of a traceback, not a whole log.
 const LONGEST: usize = 2048;
 
@@ -45,7 +47,7 @@ impl Mortuary {
         let letters = if whole.size() <= self.max_payload {
             vec![whole]
         } else {
-            self.parts(source, &id, &headers, &whole)
+            self.parts(source, place, &headers, &whole)
         };
         Parcel::DeadLetter(letters, reason)
     }
@@ -53,20 +55,32 @@ impl Mortuary {
     fn parts(
         &self,
         source: &Message,
-        id: &str,
+        place: &str,
         headers: &[(ByteString, ByteString)],
         whole: &Letter,
     ) -> Vec<Letter> {
-        // The part's own headers fit in what its longer message id and `Weir-Part` take.
-        const PART_HEADERS: usize = 128;
-        let overhead = whole.size() - whole.payload.len() + PART_HEADERS;
+        // A part's longer message id, `Weir-Part` and `Weir-Letter`, beside the place that both name.
+        const PART_HEADERS: usize = 192;
+        // A step of the size of a part, so that it is seldom another when the input is repeated and
+        // its capsule has, for example, a digit more.
+        const STEP: usize = 8 * 1024;
+        let overhead = whole.size() - whole.payload.len() + PART_HEADERS + place.len();
         let most = self.max_payload.saturating_sub(overhead).max(1);
+        let most = if most > 8 * STEP {
+            most - most % STEP
+        } else {
+            most
+        };
         let count = source.payload.len().div_ceil(most);
+        // The size is part of the identity: parts of other sizes do not make up the payload.
+        let letter = format!("{place}/{}/{most}", source.sequence);
+        let id = format!("{}/dead/{letter}", self.pipeline);
         let part = |index: usize| {
             let start = index * most;
             let end = source.payload.len().min(start + most);
             let mut headers = with_id(headers, &format!("{id}/{index}"));
             headers.push(line(PART, &format!("{}/{count}", index + 1)));
+            headers.push(line(LETTER, &letter));
             let payload = source.payload.slice(start..end);
             Letter {
                 subject: whole.subject.clone(),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::pipeline::dead_letter::{Mortuary, PART};
+use crate::pipeline::dead_letter::{LETTER, Mortuary, PART};
 use crate::pipeline::operator::{Condemned, Kind};
 
 const LIMIT: usize = 1000;
@@ -178,6 +178,16 @@ fn a_dead_letter_that_is_too_large_goes_out_in_parts_that_fit() {
         .flat_map(|letter| letter.payload.to_vec())
         .collect();
     assert_eq!(joined, payload);
+    let identity = |letter: &Letter| {
+        let mut lines = letter.headers.iter();
+        lines.find(|(name, _)| name == LETTER).unwrap().1.clone()
+    };
+    let identities = letters.iter().map(identity);
+    assert!(identities.clone().all(|each| each.starts_with("S@1/17/")));
+    assert_eq!(
+        identities.collect::<std::collections::BTreeSet<_>>().len(),
+        1
+    );
     let last = format!("{0}/{0}", letters.len());
     assert!(
         letters[letters.len() - 1]
