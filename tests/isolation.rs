@@ -261,6 +261,23 @@ fn configure_may_refuse_and_may_not_take_the_host_with_it() {
 }
 
 #[test]
+fn a_configure_that_never_returns_is_ended_and_says_so() {
+    let config = r#"{"spin": true}"#;
+    let mut lane = Lane::new(plugin("misbehave"), hasty(), config);
+    let fault = lane.fault(&["fine"]);
+    assert_eq!(fault.kind, FaultKind::Start, "{fault:?}");
+    // A start has longer than a call.
+    assert!(
+        fault.message.contains("gave no answer within 10s"),
+        "{fault:?}"
+    );
+    assert!(fault.elapsed >= Duration::from_secs(10));
+    assert_eq!(lane.metrics.instances.get(), 0);
+    let mut neighbour = Lane::misbehaving(Limits::default());
+    assert_eq!(neighbour.output("calls"), "1");
+}
+
+#[test]
 fn a_guest_may_look_up_its_configuration_and_its_name() {
     let config = r#"{"mark": "from the file", "refuse": null}"#;
     let mut lane = Lane::new(plugin("misbehave"), Limits::default(), config);

@@ -3,7 +3,8 @@
 //! The payload is `VERB` or `VERB:ARGUMENT`; whatever is no verb of the table in [`obey`] is passed
 //! on as it came. `short` and `long` anywhere in a batch spoil the length of the whole answer.
 //!
-//! Configuration: `refuse: REASON` makes `configure` fail, `trap: true` makes it trap, and `mark: X`
+//! Configuration: `refuse: REASON` makes `configure` fail, `trap: true` makes it trap,
+//! `spin: true` makes it never return, and `mark: X`
 //! adds the header `Mark: X` to everything that is passed on.
 
 use std::hint::black_box;
@@ -16,6 +17,7 @@ use weir_sdk::{Error, Message, Operator, OrFail, Outcome, Output, Outputs, confi
 struct Config {
     refuse: Option<String>,
     trap: bool,
+    spin: bool,
     mark: Option<String>,
 }
 
@@ -31,6 +33,9 @@ impl Operator for Misbehave {
     fn configure(config: Config) -> Result<Self, String> {
         if config.trap {
             trap();
+        }
+        if config.spin {
+            spin();
         }
         match config.refuse {
             Some(reason) => Err(reason),
