@@ -233,10 +233,12 @@ fn a_component_that_is_no_plugin_is_refused() {
 #[test]
 fn an_import_that_nobody_granted_is_refused_at_load() {
     let cases = [
+        ("wasi:http/outgoing-handler@0.2.0", "add `grants: { http: ["),
         (
-            "wasi:http/outgoing-handler@0.2.0",
-            "a plugin has no network",
+            "wasi:http/incoming-handler@0.2.0",
+            "a plugin serves no requests",
         ),
+        ("wasi:http/client@0.3.0", "build it for WASI 0.2"),
         ("wasi:keyvalue/store@0.2.0-draft", "a plugin may import"),
         ("wasi:clocks/system-clock@0.3.0", "build it for WASI 0.2"),
         ("weir:plugin/http@0.1.0", "a plugin may import"),
@@ -248,6 +250,17 @@ fn an_import_that_nobody_granted_is_refused_at_load() {
         let cause = format!("  cause: it imports `{import}`, which is not granted\n\nhint: {hint}");
         assert!(report.starts_with(&cause), "{report}");
     }
+}
+
+#[test]
+fn a_component_of_javascript_is_told_how_to_do_without_http() {
+    let mut bytes = named(&["wasi:http/types@0.2.0"], &OPERATOR);
+    let section = b"\x0aproducers\x01\x0cprocessed-by\x01\x0eComponentizeJS\x060.19.3";
+    bytes.extend([0, u8::try_from(section.len()).unwrap()]);
+    bytes.extend(section);
+    let report = refusal(&bytes);
+    let hint = ", or, if it makes no requests, build it with `-d http -d fetch-event`\n";
+    assert!(report.ends_with(hint), "{report}");
 }
 
 #[test]

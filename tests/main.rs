@@ -26,6 +26,7 @@ mod dead_letter;
 mod delivery;
 mod dev;
 mod examples;
+mod grants;
 mod house_rules;
 mod isolation;
 mod ordering;

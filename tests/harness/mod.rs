@@ -15,6 +15,7 @@ pub mod lane;
 pub mod nats;
 pub mod scene;
 pub mod wait;
+pub mod web;
 pub mod weir;
 
 pub use bless::assert_file_holds;

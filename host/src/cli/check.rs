@@ -84,7 +84,7 @@ fn check(
     metrics: &Metrics,
 ) -> Result<Arc<Plugin>> {
     let settings = start::operator(pipeline, operator, metrics);
-    let plugin = runtime.load(&operator.plugin)?;
+    let plugin = start::plugin(pipeline, operator, runtime)?;
     let mut worker = Worker::new(runtime, Arc::clone(&plugin), Arc::new(settings));
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -83,6 +83,7 @@ impl Offline {
             config: serde_json::Value::Null,
             subjects: Vec::new(),
             headers: HeaderSelection::All,
+            grants: resolved::Grants::default(),
             limits: Limits::default(),
         };
         let settings = OperatorSettings {

@@ -21,6 +21,7 @@ mod interpolate;
 mod lint;
 mod load;
 pub mod model;
+pub mod origin;
 mod pointer;
 mod reference;
 mod resolve;

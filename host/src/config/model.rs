@@ -197,8 +197,26 @@ pub struct Operator {
     pub subjects: Vec<String>,
     /// Which headers the plugin sees: `none`, `all`, or a list of names.
     pub headers: Headers,
+    /// What the plugin may reach outside of its instance. Nothing unless given.
+    pub grants: Grants,
     /// What one instance of the plugin may use.
     pub limits: Limits,
+}
+
+/// What a plugin may reach outside of its instance. A plugin that imports what is not granted is
+/// refused.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Grants {
+    /// Servers that the plugin may send HTTP requests to: scheme, host and port, as in
+    /// `https://api.example.com`. `*` may stand for the first label of a name. A name that leads to
+    /// a private address is refused; an address that is written out is meant.
+    #[schemars(example = ["https://api.example.com", "https://*.example.org"])]
+    pub http: Vec<String>,
+    /// As `http`, for names that may lead to private and loopback addresses: services of one's own
+    /// network.
+    #[schemars(example = ["http://prices.shop.svc:8080"])]
+    pub http_private: Vec<String>,
 }
 
 /// Which headers cross the border to a plugin.
@@ -234,6 +252,11 @@ pub struct Limits {
     pub deadline: DurationText,
     /// Bytes that one call may hand back.
     pub output: SizeText,
+    /// Bytes of the body of one HTTP response.
+    pub http_response: SizeText,
+    /// HTTP requests that an instance may have open at once.
+    #[schemars(range(min = 1, max = 1000))]
+    pub http_requests: usize,
     /// Component-model handles that an instance may hold.
     #[schemars(range(min = 16, max = 1000000))]
     pub handles: usize,
@@ -251,6 +274,8 @@ impl Default for Limits {
             memory: "64MiB".into(),
             deadline: "1s".into(),
             output: "16MiB".into(),
+            http_response: "4MiB".into(),
+            http_requests: 8,
             handles: 256,
             recycle_calls: 100_000,
             recycle_memory: None,

@@ -4,6 +4,7 @@
 //! position in a file, and nothing here can be invalid.
 
 pub use super::event_time::EventTime;
+use super::origin::Origin;
 use super::template::{KeyRule, SubjectFilter, Template};
 use crate::plugin::limits::Limits;
 use std::fmt;
@@ -184,7 +185,15 @@ pub struct Operator {
     /// Source subjects that this operator sees; empty for all. Others pass it by.
     pub subjects: Vec<SubjectFilter>,
     pub headers: HeaderSelection,
+    pub grants: Grants,
     pub limits: Limits,
+}
+
+/// What a plugin may reach outside of its instance.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Grants {
+    /// Servers it may send HTTP requests to; empty when it may send none.
+    pub http: Vec<Origin>,
 }
 
 /// Which headers cross the border.

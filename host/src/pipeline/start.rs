@@ -35,7 +35,7 @@ pub struct Loaded(Vec<(Arc<Plugin>, Arc<OperatorSettings>)>);
 pub fn load(settings: &resolved::Pipeline, runtime: &Runtime, metrics: &Metrics) -> Result<Loaded> {
     let mut loaded = Vec::new();
     for use_of in &settings.operators {
-        let plugin = runtime.load(&use_of.plugin).with_context(|| {
+        let plugin = plugin(settings, use_of, runtime).with_context(|| {
             format!(
                 "cannot load operator `{}` of pipeline `{}`",
                 use_of.name, settings.name
@@ -44,6 +44,19 @@ pub fn load(settings: &resolved::Pipeline, runtime: &Runtime, metrics: &Metrics)
         loaded.push((plugin, Arc::new(operator(settings, use_of, metrics))));
     }
     Ok(Loaded(loaded))
+}
+
+/// The plugin of one operator, with what the operator grants it.
+///
+/// # Errors
+/// When it cannot be loaded, or needs what is not granted.
+pub fn plugin(
+    pipeline: &resolved::Pipeline,
+    operator: &resolved::Operator,
+    runtime: &Runtime,
+) -> Result<Arc<Plugin>> {
+    let ca = pipeline.nats.tls.ca.as_deref();
+    runtime.load_with(&operator.plugin, &operator.grants, ca)
 }
 
 /// What the instances of one operator are started with.

@@ -98,6 +98,14 @@ fn truncated(length: usize) -> anyhow::Error {
     )
 }
 
+/// Whether the component was built from JavaScript: ComponentizeJS signs in the section of producers.
+pub(super) fn is_javascript(bytes: &[u8]) -> bool {
+    const SIGNATURE: &[u8] = b"ComponentizeJS";
+    bytes
+        .windows(SIGNATURE.len())
+        .any(|window| window == SIGNATURE)
+}
+
 /// Encodes a core module that carries the contract in a `component-type` section, as `cargo build
 /// --target wasm32-unknown-unknown` with the SDK makes it.
 ///

@@ -18,6 +18,17 @@ const GRANTED: [&str; 4] = ["config", "log", "metrics", "types"];
 /// Packages of WASI 0.2 that are linked, with nothing behind files, sockets and the environment.
 const WASI: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
 
+/// Interfaces of `wasi:http` that the grant `http` links.
+const HTTP: [&str; 2] = ["outgoing-handler", "types"];
+
+/// What the operator grants, and what decides the words of a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Granted {
+    pub(super) http: bool,
+    /// Whether it was built from JavaScript, whose toolchain imports `wasi:http` unasked.
+    pub(super) javascript: bool,
+}
+
 /// `namespace:package/interface@version`, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Name<'a> {
@@ -45,8 +56,12 @@ impl<'a> Name<'a> {
 /// # Errors
 ///
 /// When it is no plugin, one of another version or of a world that this host does not run, or when
-/// it imports what nobody may grant. Each with a hint.
-pub(super) fn check(imports: &[String], exports: &[String]) -> Result<&'static str> {
+/// it imports what nobody may grant, or what is not granted here. Each with a hint.
+pub(super) fn check(
+    imports: &[String],
+    exports: &[String],
+    granted: Granted,
+) -> Result<&'static str> {
     let exported: Vec<Name<'_>> = exports
         .iter()
         .filter_map(|name| Name::parse(name))
@@ -81,15 +96,25 @@ pub(super) fn check(imports: &[String], exports: &[String]) -> Result<&'static s
         }
     }
     for import in imports {
-        if !is_granted(import) {
-            return Err(not_granted(import));
+        let linked = is_linked(import) || granted.http && needs_http(import);
+        if !linked {
+            return Err(not_granted(import, granted.javascript));
         }
     }
     Ok(OPERATOR)
 }
 
-/// Whether the host links this import.
-pub(super) fn is_granted(import: &str) -> bool {
+/// Whether this import is what `grants: { http: [...] }` links.
+pub(super) fn needs_http(import: &str) -> bool {
+    Name::parse(import).is_some_and(|name| {
+        name.package == "wasi:http"
+            && HTTP.contains(&name.interface)
+            && name.version.starts_with("0.2.")
+    })
+}
+
+/// Whether the host links this import for every plugin.
+pub(super) fn is_linked(import: &str) -> bool {
     let Some(name) = Name::parse(import) else {
         return false;
     };
@@ -99,6 +124,10 @@ pub(super) fn is_granted(import: &str) -> bool {
         _ => false,
     }
 }
+
+/// What to add where `http` is missing.
+const GRANT_HTTP: &str = "add `grants: { http: [\"https://api.example.com\"] }` to the operator, \
+                          with the servers that it may reach";
 
 fn rebuild() -> String {
     format!("build it for the world `{OPERATOR}`, with `weir plugin build`")
@@ -130,13 +159,20 @@ fn no_plugin(exports: &[String]) -> anyhow::Error {
     report::hint(error, rebuild())
 }
 
-fn not_granted(import: &str) -> anyhow::Error {
+fn not_granted(import: &str, javascript: bool) -> anyhow::Error {
+    let error = anyhow!("it imports `{import}`, which is not granted");
+    if needs_http(import) {
+        let mut action = GRANT_HTTP.to_owned();
+        if javascript {
+            action += ", or, if it makes no requests, build it with `-d http -d fetch-event`";
+        }
+        return report::hint(error, action);
+    }
     let name = Name::parse(import);
     let package = name.map_or("", |name| name.package);
     let action = match (package, name) {
-        ("wasi:http", _) => {
-            "a plugin has no network: take the HTTP client out of it, or do the request outside of \
-             the pipeline"
+        ("wasi:http", Some(name)) if name.interface == "incoming-handler" => {
+            "a plugin serves no requests: build it for the world `weir:plugin/operator@0.1.0` alone"
         }
         (package, Some(name))
             if package.starts_with("wasi:") && name.version.starts_with("0.3") =>
@@ -148,6 +184,5 @@ fn not_granted(import: &str) -> anyhow::Error {
              clocks, random numbers and stdio; take out the library that needs more"
         }
     };
-    let error = anyhow!("it imports `{import}`, which is not granted");
     report::hint(error, action)
 }

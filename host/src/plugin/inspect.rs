@@ -18,6 +18,8 @@ pub struct Inspection {
     pub imports: Vec<String>,
     /// As `imports`.
     pub exports: Vec<String>,
+    /// Grants that an operator must give for it: keys of `grants:`.
+    pub grants: Vec<&'static str>,
     /// Imports that nobody can grant in this version of the host.
     pub ungranted: Vec<String>,
     /// The world this host would run it as; or why it would not.
@@ -61,10 +63,17 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection> {
     printer
         .print(resolve, package, &others)
         .context("cannot print its interfaces")?;
-    let contract = contract::check(&imports, &exports).map_err(|error| format!("{error:#}"));
+    let http = imports.iter().any(|import| contract::needs_http(import));
+    // What it needs is told beside; here is asked whether it runs where that is granted.
+    let granted = contract::Granted {
+        http: true,
+        javascript: component::is_javascript(bytes),
+    };
+    let contract =
+        contract::check(&imports, &exports, granted).map_err(|error| format!("{error:#}"));
     let ungranted = imports
         .iter()
-        .filter(|import| !contract::is_granted(import))
+        .filter(|import| !contract::is_linked(import) && !contract::needs_http(import))
         .cloned()
         .collect();
     Ok(Inspection {
@@ -73,6 +82,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection> {
         core_module: form == component::Form::Module,
         imports,
         exports,
+        grants: if http { vec!["http"] } else { Vec::new() },
         ungranted,
         contract,
         wit: printer.output.to_string(),

@@ -4,6 +4,7 @@
 //! to be replaced either.
 
 use super::bindings::exports::weir::plugin::handler;
+use super::capability::http::Http;
 use super::capability::log::Journal;
 use super::fault::{Fault, FaultKind, explain, late};
 use super::limits::Limits;
@@ -38,12 +39,14 @@ pub(super) const REFUSED: &str = "configure refused: ";
 /// What the store holds for an instance: the host's side of its imports.
 pub(super) struct State {
     wasi: WasiCtx,
-    table: ResourceTable,
+    pub(super) table: ResourceTable,
     memory: Memory,
     pub(super) settings: Arc<OperatorSettings>,
     pub(super) journal: Arc<Journal>,
     /// `settings.config`, once an import has asked for it.
     pub(super) config: Option<serde_json::Value>,
+    /// Where `http` is granted.
+    pub(super) http: Option<Http>,
 }
 
 impl WasiView for State {
@@ -298,6 +301,7 @@ fn store(
         settings: Arc::clone(settings),
         journal: Arc::clone(journal),
         config: None,
+        http: plugin.door.as_ref().map(|door| Http::new(door, limits)),
     };
     let mut store = Store::new(plugin.pre.engine(), state);
     store.limiter(|state| &mut state.memory);

@@ -14,6 +14,12 @@ pub struct Limits {
     pub deadline: Duration,
     /// Bytes that one call may hand back. 16 MiB: a batch of the default size doubled, twice.
     pub output_bytes: usize,
+    /// Bytes of the body of one HTTP response. 4 MiB: a page of an API with room to spare, and all
+    /// open requests together stay below half of `memory_bytes`.
+    pub http_response_bytes: usize,
+    /// HTTP requests that an instance may have open at once. 8: enough to hide the time of a
+    /// server's answer, few enough not to be an attack on it.
+    pub http_requests: usize,
     /// Component-model handles an instance may hold. 256: a guest of this contract needs the
     /// handles of stdio and clocks, ten or so; a leak shows early.
     pub handles: usize,
@@ -31,6 +37,8 @@ impl Default for Limits {
             memory_bytes: 64 << 20,
             deadline: Duration::from_secs(1),
             output_bytes: 16 << 20,
+            http_response_bytes: 4 << 20,
+            http_requests: 8,
             handles: 256,
             recycle_calls: 100_000,
             recycle_bytes: 48 << 20,

@@ -23,11 +23,13 @@ pub use fault::{Fault, FaultKind};
 pub use inspect::{Inspection, inspect};
 pub use worker::Worker;
 
-use crate::config::resolved::HeaderSelection;
+use crate::config::resolved::{Grants, HeaderSelection};
 use crate::report::ResultExt;
 use crate::telemetry::metrics::OperatorMetrics;
 use anyhow::{Context, Result};
 use bindings::exports::weir::plugin::{configurable, handler};
+use capability::http::Door;
+use contract::Granted;
 use error::foreign;
 use instance::State;
 use limits::Limits;
@@ -72,6 +74,8 @@ pub struct Runtime(Arc<Shared>);
 struct Shared {
     engine: Engine,
     linker: Linker<State>,
+    /// For operators that grant `http`.
+    linker_with_http: Linker<State>,
     cache: Option<cache::Cache>,
 }
 
@@ -84,6 +88,8 @@ impl Runtime {
     pub fn new(options: RuntimeOptions) -> Result<Self> {
         let engine = engine::start(options.max_instances).context("cannot start wasmtime")?;
         let linker = capability::linker(&engine).context("cannot link the host's imports")?;
+        let linker_with_http =
+            capability::linker_with_http(&linker).context("cannot link the host's imports")?;
         let cache = options.cache_dir.and_then(|folder| {
             cache::Cache::open(&folder)
                 .inspect_err(|error| tracing::warn!("compiling without a cache: {error:#}"))
@@ -92,19 +98,36 @@ impl Runtime {
         Ok(Self(Arc::new(Shared {
             engine,
             linker,
+            linker_with_http,
             cache,
         })))
     }
 
-    /// Reads, compiles and checks a plugin. Takes from a millisecond (cached) to seconds.
+    /// Reads, compiles and checks a plugin that is granted nothing. Takes from a millisecond (cached)
+    /// to seconds.
     ///
     /// # Errors
     ///
     /// When the file cannot be read, is no WebAssembly, or is no plugin that this host runs.
     pub fn load(&self, path: &Path) -> Result<Arc<Plugin>> {
+        self.load_with(path, &Grants::default(), None)
+    }
+
+    /// As [`Runtime::load`], for an operator with grants. `ca` is a file of roots of trust besides
+    /// the system's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runtime::load`], and when `ca` is needed and cannot be read.
+    pub fn load_with(
+        &self,
+        path: &Path,
+        grants: &Grants,
+        ca: Option<&Path>,
+    ) -> Result<Arc<Plugin>> {
         let origin = path.display().to_string();
         let bytes = fs::read(path).with_context(|| format!("cannot read plugin `{origin}`"))?;
-        self.load_bytes(&bytes, &origin)
+        self.load_granted(&bytes, &origin, grants, ca)
     }
 
     /// As [`Runtime::load`], with the bytes of a file; `origin` names it in errors and logs.
@@ -113,19 +136,45 @@ impl Runtime {
     ///
     /// As [`Runtime::load`].
     pub fn load_bytes(&self, bytes: &[u8], origin: &str) -> Result<Arc<Plugin>> {
-        let plugin = self.load_component(bytes, origin);
+        self.load_granted(bytes, origin, &Grants::default(), None)
+    }
+
+    fn load_granted(
+        &self,
+        bytes: &[u8],
+        origin: &str,
+        grants: &Grants,
+        ca: Option<&Path>,
+    ) -> Result<Arc<Plugin>> {
+        let plugin = self.load_component(bytes, origin, grants, ca);
         plugin
             .with_context(|| format!("cannot load plugin `{origin}`"))
             .usage()
     }
 
-    fn load_component(&self, bytes: &[u8], origin: &str) -> Result<Arc<Plugin>> {
-        let linker = &self.0.linker;
+    fn load_component(
+        &self,
+        bytes: &[u8],
+        origin: &str,
+        grants: &Grants,
+        ca: Option<&Path>,
+    ) -> Result<Arc<Plugin>> {
+        let http = !grants.http.is_empty();
+        let linker = if http {
+            &self.0.linker_with_http
+        } else {
+            &self.0.linker
+        };
         let form = component::form(bytes)?;
         let digest = blake3::hash(bytes).to_hex().to_string();
         let (component, from_cache) = self.compile(bytes, form, &digest)?;
         let (imports, exports) = inspect::interfaces(&component);
-        let contract = contract::check(&imports, &exports)?;
+        let granted = Granted {
+            http,
+            javascript: component::is_javascript(bytes),
+        };
+        let contract = contract::check(&imports, &exports, granted)?;
+        let door = http.then(|| Door::new(&grants.http, ca)).transpose()?;
         let pre = linker
             .instantiate_pre(&component)
             .map_err(foreign)
@@ -139,6 +188,7 @@ impl Runtime {
             contract,
             imports,
             from_cache,
+            door: door.map(Arc::new),
             pre,
             configurable,
             handler,
@@ -182,6 +232,8 @@ pub struct Plugin {
     contract: &'static str,
     imports: Vec<String>,
     from_cache: bool,
+    /// Where the operator grants `http`.
+    door: Option<Arc<Door>>,
     pre: InstancePre<State>,
     configurable: configurable::GuestIndices,
     handler: handler::GuestIndices,

@@ -263,6 +263,9 @@ handles! {
         log_entries: Counter = counter(LogEntries),
         log_suppressed: Counter = counter(LogSuppressed),
         metrics_refused: Counter = counter(MetricsRefused),
+        http_requests: Counter = counter(HttpRequests),
+        http_denied: Counter = counter(HttpDenied),
+        http_failed: Counter = counter(HttpFailed),
     }
     plugin: PluginMetrics = PluginMetrics::new;
 }

@@ -174,6 +174,12 @@ names! {
         "Entries and lines above the rate limit, which are not in the log"
     MetricsRefused "metrics_refused" Counter None OPERATOR
         "Metric calls of the plugin refused for their name or for being the 65th name"
+    HttpRequests "http_requests" Counter None OPERATOR
+        "HTTP requests that the plugin wanted to send"
+    HttpDenied "http_denied" Counter None OPERATOR
+        "HTTP requests denied: to a server that is not granted, or to an address that its name must not lead to"
+    HttpFailed "http_failed" Counter None OPERATOR
+        "HTTP requests that ended without a response, or without all of its body"
     PluginCounter "plugin_counter" Counter None PLUGIN
         "Counters of the plugin, by the name it gave"
     PluginGauge "plugin_gauge" Gauge None PLUGIN

@@ -45,7 +45,8 @@ fn json(found: &Inspection) -> serde_json::Value {
         "core-module": found.core_module,
         "imports": found.imports,
         "exports": found.exports,
-        "grants-needed": found.ungranted,
+        "grants-needed": found.grants,
+        "ungranted": found.ungranted,
     })
 }
 
@@ -80,8 +81,21 @@ fn text(found: &Inspection) -> String {
     row("digest", &[format!("blake3:{}", found.digest)]);
     row("exports", &or_none(&found.exports));
     row("imports", &or_none(&found.imports));
-    row("grants", &or_none(&found.ungranted));
+    let grants = found.grants.iter().map(|grant| needed(grant));
+    let impossible = found
+        .ungranted
+        .iter()
+        .map(|import| format!("impossible: {import}"));
+    row(
+        "grants",
+        &or_none(&grants.chain(impossible).collect::<Vec<_>>()),
+    );
     out
+}
+
+/// The grant with the line that gives it.
+fn needed(grant: &str) -> String {
+    format!("{grant}, as in `grants: {{ {grant}: [\"https://api.example.com\"] }}`")
 }
 
 fn or_none(names: &[String]) -> Vec<String> {

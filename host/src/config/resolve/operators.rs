@@ -3,7 +3,8 @@
 use super::values::{Context, absolute};
 use crate::config::at::At;
 use crate::config::model::{self, HeadersWord};
-use crate::config::resolved::{HeaderSelection, Operator};
+use crate::config::origin::Origin;
+use crate::config::resolved::{Grants, HeaderSelection, Operator};
 use crate::config::template::check_header_name;
 use crate::plugin::limits::Limits;
 use std::collections::HashMap;
@@ -51,6 +52,7 @@ fn operator(
         .and_then(|reference| plugin(reference, &at.field("plugin"), context));
     let subjects = context.filters(&model.subjects, &at.field("subjects"));
     let headers = headers(&model.headers, &at.field("headers"), context);
+    let grants = grants(&model.grants, &at.field("grants"), context);
     let limits = limits(&model.limits, &at.field("limits"), context);
     Some(Operator {
         name: name?,
@@ -58,6 +60,7 @@ fn operator(
         config: model.config.clone(),
         subjects: subjects?,
         headers: headers?,
+        grants: grants?,
         limits: limits?,
     })
 }
@@ -112,6 +115,26 @@ fn headers(
     })
 }
 
+fn grants(model: &model::Grants, at: &At<'_>, context: &mut Context<'_>) -> Option<Grants> {
+    let lists = [
+        (&model.http, at.field("http"), false),
+        (&model.http_private, at.field("http-private"), true),
+    ];
+    let mut sound = true;
+    let mut http = Vec::new();
+    for (entries, at, private) in lists {
+        for (index, entry) in entries.iter().enumerate() {
+            let at = at.item(index);
+            let origin = at
+                .is_text(entry)
+                .then(|| context.parsed(Origin::parse(entry, private), &at));
+            sound &= origin.as_ref().is_some_and(Option::is_some);
+            http.extend(origin.flatten());
+        }
+    }
+    sound.then_some(Grants { http })
+}
+
 fn limits(model: &model::Limits, at: &At<'_>, context: &mut Context<'_>) -> Option<Limits> {
     let memory_at = at.field("memory");
     let memory = context.size(&model.memory, &memory_at).and_then(|memory| {
@@ -134,6 +157,7 @@ fn limits(model: &model::Limits, at: &At<'_>, context: &mut Context<'_>) -> Opti
         };
         context.parsed(range, &output_at)
     });
+    let response = context.size(&model.http_response, &at.field("http-response"));
     let recycle_at = at.field("recycle-memory");
     let recycle = match &model.recycle_memory {
         Some(text) => context.size(text, &recycle_at),
@@ -153,6 +177,8 @@ fn limits(model: &model::Limits, at: &At<'_>, context: &mut Context<'_>) -> Opti
         memory_bytes: memory,
         deadline: deadline?,
         output_bytes: output?,
+        http_response_bytes: response?,
+        http_requests: model.http_requests,
         handles: model.handles,
         recycle_calls: model.recycle_calls,
         recycle_bytes: recycle,

@@ -1,10 +1,11 @@
 //! What a plugin may import, one file each.
 //!
-//! Everything here is granted to every plugin, because none of it reaches beyond the host process:
-//! `log`, `metrics`, `config`, and WASI 0.2 with an empty context (no files, no sockets, no
-//! environment, no arguments). Nothing else is linked.
+//! Every plugin gets what does not reach beyond the host process: `log`, `metrics`, `config`, and
+//! WASI 0.2 with an empty context (no files, no sockets, no environment, no arguments). `http` is
+//! linked for operators that grant it. Nothing else is.
 
 pub(super) mod config;
+pub(super) mod http;
 pub(super) mod log;
 pub(super) mod metrics;
 
@@ -15,7 +16,7 @@ use anyhow::Result;
 use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
 
-/// A linker with all grants in it.
+/// A linker with what every plugin gets.
 ///
 /// # Errors
 ///
@@ -31,5 +32,16 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<State>> {
             plugin::config::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)
         });
     linked.map_err(foreign)?;
+    Ok(linker)
+}
+
+/// The same with requests over HTTP.
+///
+/// # Errors
+///
+/// As [`linker`].
+pub(super) fn linker_with_http(linker: &Linker<State>) -> Result<Linker<State>> {
+    let mut linker = linker.clone();
+    http::add_to_linker(&mut linker)?;
     Ok(linker)
 }

@@ -1,0 +1,159 @@
+//! `wasi:http/outgoing-handler`: requests to the servers that the operator's `grants.http` names.
+//!
+//! Every request of a plugin comes through [`Door::admit`], the one that follows a redirect too: the
+//! host follows none. A name that is granted is resolved here, its addresses are judged, and the
+//! connection is made to one that was (`client.rs`). It opens a connection for each request and keeps
+//! none, and it does not retry: whether a request may be repeated only the plugin knows.
+//!
+//! The resources of `wasi:http/types` are implemented here rather than by wasmtime-wasi-http, and
+//! only the client's half of them: see `docs/adr/0010-grants-for-outgoing-http.md`.
+
+mod address;
+pub(in crate::plugin) mod body;
+mod client;
+pub(in crate::plugin) mod fields;
+pub(in crate::plugin) mod request;
+pub(in crate::plugin) mod response;
+
+use crate::config::origin::{Host, Origin, Scheme};
+use crate::plugin::bindings::http::types::ErrorCode;
+use crate::plugin::bindings::http::{self, outgoing_handler, types};
+use crate::plugin::error::foreign;
+use crate::plugin::instance::State;
+use crate::plugin::limits::Limits;
+use address::Reach;
+use anyhow::Context;
+use client::{Errand, Ledger};
+use request::{OutgoingRequest, RequestOptions, Target};
+use response::{FutureIncomingResponse, Reply};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsConnector;
+use wasmtime::component::{HasSelf, Linker, Resource};
+use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
+
+/// What an operator's plugin may reach. One per loaded plugin, shared by its instances.
+pub(in crate::plugin) struct Door {
+    origins: Vec<Origin>,
+    /// Where a server is granted that speaks it.
+    tls: Option<TlsConnector>,
+}
+
+/// An instance's part of it.
+pub(in crate::plugin) struct Http {
+    door: Arc<Door>,
+    /// A permit for each request that may be open.
+    open: Arc<Semaphore>,
+}
+
+impl Door {
+    /// Reads the roots of trust where they are needed: the system's, and those in `ca`.
+    ///
+    /// # Errors
+    ///
+    /// When there are none, or `ca` cannot be read.
+    pub(in crate::plugin) fn new(origins: &[Origin], ca: Option<&Path>) -> anyhow::Result<Self> {
+        let secure = origins.iter().any(|origin| origin.scheme == Scheme::Https);
+        let tls = secure
+            .then(|| client::tls(ca))
+            .transpose()
+            .context("cannot use TLS for `grants.http`")?;
+        Ok(Self {
+            origins: origins.to_vec(),
+            tls,
+        })
+    }
+
+    /// How far a request to this place may reach; `None` when it is not granted.
+    fn admit(&self, target: &Target) -> Option<Reach> {
+        let mut granting = self
+            .origins
+            .iter()
+            .filter(|origin| origin.grants(target.scheme, &target.host, target.port))
+            .peekable();
+        granting.peek()?;
+        Some(match target.host {
+            Host::Address(_) => Reach::Anywhere,
+            _ if granting.any(|origin| origin.private) => Reach::Private,
+            _ => Reach::Public,
+        })
+    }
+}
+
+impl Http {
+    pub(in crate::plugin) fn new(door: &Arc<Door>, limits: &Limits) -> Self {
+        Self {
+            door: Arc::clone(door),
+            open: Arc::new(Semaphore::new(limits.http_requests)),
+        }
+    }
+
+    /// Sends a request, if it is granted.
+    fn send(
+        &self,
+        request: OutgoingRequest,
+        options: RequestOptions,
+        ledger: &Ledger,
+    ) -> Result<AbortOnDropJoinHandle<Reply>, ErrorCode> {
+        let target = request.target()?;
+        let Some(reach) = self.door.admit(&target) else {
+            ledger.denied(&target, "it is not in `grants.http`");
+            return Err(ErrorCode::HttpRequestDenied);
+        };
+        let permit = Arc::clone(&self.open).try_acquire_owned();
+        let errand = Errand {
+            times: options.times(ledger.limits().deadline),
+            most: ledger.limits().http_response_bytes as u64,
+            tls: self.door.tls.clone(),
+            permit: permit.map_err(|_| ErrorCode::ConnectionLimitReached)?,
+            ledger: ledger.clone(),
+            reach,
+        };
+        let message = request.into_message(&target)?;
+        Ok(spawn(errand.run(target, message)))
+    }
+}
+
+/// Links what the grant stands for.
+///
+/// # Errors
+///
+/// When it is linked already, which would be a fault of the host.
+pub(super) fn add_to_linker(linker: &mut Linker<State>) -> anyhow::Result<()> {
+    let options = http::LinkOptions::default();
+    outgoing_handler::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+        .and_then(|()| {
+            types::add_to_linker::<_, HasSelf<State>>(linker, &(&options).into(), |state| state)
+        })
+        .map_err(foreign)
+}
+
+impl outgoing_handler::Host for State {
+    fn handle(
+        &mut self,
+        request: Resource<OutgoingRequest>,
+        options: Option<Resource<RequestOptions>>,
+    ) -> wasmtime::Result<Result<Resource<FutureIncomingResponse>, ErrorCode>> {
+        let request = self.table.delete(request)?;
+        let options = match options {
+            Some(options) => self.table.delete(options)?,
+            None => RequestOptions::default(),
+        };
+        let Some(http) = &self.http else {
+            wasmtime::bail!("`http` is not granted");
+        };
+        let ledger = Ledger::new(&self.settings, &self.journal);
+        ledger.asked();
+        match http.send(request, options, &ledger) {
+            Ok(task) => {
+                let future = FutureIncomingResponse::new(task);
+                Ok(Ok(self.table.push(future)?))
+            }
+            Err(error) => {
+                ledger.failed(&error);
+                Ok(Err(error))
+            }
+        }
+    }
+}
