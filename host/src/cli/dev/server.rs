@@ -124,7 +124,7 @@ async fn start(program: &Path) -> Result<(Server, String)> {
                 return Ok(url);
             }
             if let Some(status) = server.guard.try_wait().with_context(what)? {
-                let said = [&before, &log].map(|file| std::fs::read_to_string(file));
+                let said = [&before, &log].map(std::fs::read_to_string);
                 let said: String = said.into_iter().flatten().collect();
                 return Err(anyhow!("it ended with {status}: {}", said.trim())).with_context(what);
             }
