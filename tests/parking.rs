@@ -158,6 +158,22 @@ fn every_parked_input_is_accounted_for_when_the_host_is_killed_at_each_station()
     assert_eq!(out.len(), MESSAGES);
 }
 
+#[test]
+fn a_parking_stream_that_is_deleted_stops_the_host_with_an_error_that_names_it() {
+    let scene = Scene::new();
+    let client = scene.nats.client();
+    let weir = scene.run(&parking(&scene, "initial: 10ms, max: 50ms"));
+    wait_until("a pull waits", || {
+        let consumer = client.consumer(PARKING, "weir");
+        consumer.is_some_and(|info| info.num_waiting > 0)
+    });
+    client.run(client.jetstream.delete_stream(PARKING)).unwrap();
+    let ended = weir.finish();
+    assert_eq!(ended.code, Some(1));
+    let said = "cannot pull from consumer `weir` of stream `WEIR_PARKED_P`";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+}
+
 /// A server on which the user `host` may not publish to `denied`, and the pipeline of that user.
 fn without(denied: &str) -> (Scene, PathBuf) {
     let mut scene = Scene::bare();

@@ -8,9 +8,9 @@ use super::parking::original;
 use super::source::{Delivery, Ended, Source};
 use crate::config::resolved::{Bounds, Order};
 use crate::nats::Connection;
-use crate::nats::streams::Ensured;
+use crate::nats::streams::{Durable, Ensured};
 use crate::telemetry::metrics::PipelineMetrics;
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use std::sync::Arc;
 
 /// What a lane could hold besides what it holds, by where it comes from.
@@ -23,24 +23,18 @@ pub struct Room {
 /// The pulling ends of one lane.
 pub struct Intake {
     source: End,
-    parking: Option<(End, String)>,
+    parking: Option<End>,
     draining: bool,
     metrics: Arc<PipelineMetrics>,
 }
 
 struct End {
     source: Source,
+    durable: Durable,
     drained: bool,
 }
 
 impl End {
-    fn new(source: Source) -> Self {
-        Self {
-            source,
-            drained: false,
-        }
-    }
-
     /// Pulls if there is room, or if something is still to come: what was asked for while there was
     /// room is taken in hand even when there is none left, because unread nobody would keep it alive.
     async fn pull(
@@ -54,6 +48,13 @@ impl End {
             return std::future::pending().await;
         }
         self.source.pull(room, most).await
+    }
+
+    fn lost(&self, why: &str) -> anyhow::Error {
+        let Durable { stream, consumer } = &self.durable;
+        anyhow!("{why}").context(format!(
+            "cannot pull from consumer `{consumer}` of stream `{stream}`"
+        ))
     }
 }
 
@@ -70,10 +71,14 @@ impl Intake {
     ) -> Result<Self> {
         let open = async |durable, order| {
             let source = Source::open(connection.clone(), durable, order, Arc::clone(metrics));
-            anyhow::Ok(End::new(source.await?))
+            anyhow::Ok(End {
+                source: source.await?,
+                durable: durable.clone(),
+                drained: false,
+            })
         };
         let parking = match &ensured.parking {
-            Ok(durable) => Some((open(durable, Order::None).await?, durable.stream.clone())),
+            Ok(durable) => Some(open(durable, Order::None).await?),
             Err(_) => None,
         };
         Ok(Self {
@@ -85,28 +90,30 @@ impl Intake {
     }
 
     /// Waits for at least one delivery of either, then takes those that have already arrived, up to
-    /// `most`. Safe to drop while it waits.
+    /// `most`. `None` when all that was under way has been handed out after `drain`. Safe to drop
+    /// while it waits.
     ///
     /// # Errors
-    /// [`Ended`] when nothing will come any more.
-    pub async fn pull(&mut self, room: Room, most: usize) -> Result<Vec<Delivery>, Ended> {
+    /// When a consumer is gone, or the source's may not be pulled from.
+    pub async fn pull(&mut self, room: Room, most: usize) -> Result<Option<Vec<Delivery>>> {
         loop {
             let from_parking = async {
                 match &mut self.parking {
-                    Some((end, _)) => end.pull(room.parking, most, self.draining).await,
+                    Some(end) => end.pull(room.parking, most, self.draining).await,
                     None => std::future::pending().await,
                 }
             };
             // In turns by chance: neither is always asked first.
             tokio::select! {
                 pulled = self.source.pull(room.source, most, self.draining) => match pulled {
+                    Ok(deliveries) => return Ok(Some(deliveries)),
                     Err(Ended::Drained) => self.source.drained = true,
-                    pulled => return pulled,
+                    Err(Ended::Gone(why) | Ended::Refused(why)) => return Err(self.source.lost(&why)),
                 },
                 pulled = from_parking => match pulled {
-                    Ok(deliveries) => return Ok(self.originals(deliveries)),
+                    Ok(deliveries) => return Ok(Some(self.originals(deliveries))),
                     Err(Ended::Drained) => {
-                        if let Some((end, _)) = &mut self.parking {
+                        if let Some(end) = &mut self.parking {
                             end.drained = true;
                         }
                     }
@@ -115,18 +122,24 @@ impl Intake {
                         tracing::error!("parked retries cannot be brought back: {why}");
                         self.parking = None;
                     }
-                    Err(ended) => return Err(ended),
+                    Err(Ended::Gone(why)) => {
+                        let lost = self.parking.as_ref().map(|end| end.lost(&why));
+                        return Err(lost.unwrap_or_else(|| anyhow!("{why}")));
+                    }
                 },
             }
-            let parking_drained = self.parking.as_ref().is_none_or(|(end, _)| end.drained);
+            let parking_drained = self.parking.as_ref().is_none_or(|end| end.drained);
             if self.source.drained && parking_drained {
-                return Err(Ended::Drained);
+                return Ok(None);
             }
         }
     }
 
     fn originals(&self, deliveries: Vec<Delivery>) -> Vec<Delivery> {
-        let stream = self.parking.as_ref().map_or("", |(_, stream)| stream);
+        let stream = self
+            .parking
+            .as_ref()
+            .map_or("", |end| end.durable.stream.as_str());
         let restore = |delivery: Delivery| {
             if delivery.ticket.facts.attempt == 1 {
                 self.metrics.returned.inc();
@@ -142,11 +155,11 @@ impl Intake {
     }
 
     /// Asks for no more. What the servers have already sent is still handed out by `pull`, which
-    /// ends with [`Ended::Drained`].
+    /// ends with `None`.
     pub async fn drain(&mut self) {
         self.draining = true;
         self.source.source.drain().await;
-        if let Some((end, _)) = &mut self.parking {
+        if let Some(end) = &mut self.parking {
             end.source.drain().await;
         }
     }
@@ -161,7 +174,7 @@ impl Intake {
     #[must_use]
     pub fn least_bytes(&self) -> usize {
         let parking = self.parking.as_ref();
-        let parking = parking.map_or(0, |(end, _)| end.source.least_bytes());
+        let parking = parking.map_or(0, |end| end.source.least_bytes());
         self.source.source.least_bytes().max(parking)
     }
 

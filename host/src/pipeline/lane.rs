@@ -14,7 +14,7 @@ use super::parking::{Origin, Parking};
 use super::route::{Route, Stops};
 use super::settle::Settle;
 use super::sink::{Confirmation, Sink};
-use super::source::{Delivery, Ended};
+use super::source::Delivery;
 use super::station::{Halt, Station};
 use super::takeover::Takeover;
 use crate::config::resolved::{self, Order};
@@ -125,17 +125,12 @@ impl Lane {
                 return Err(anyhow!("the host that started this lane is gone"));
             },
             confirmed = self.sink.confirmed(), if self.sink.is_waiting() => self.confirmed = confirmed,
-            pulled = self.intake.pull(room, most), if !self.drained => match pulled {
-                Ok(deliveries) => {
+            pulled = self.intake.pull(room, most), if !self.drained => match pulled? {
+                Some(deliveries) => {
                     self.hold(&deliveries);
                     return Ok(Some(self.in_turn(deliveries).await));
                 }
-                Err(Ended::Drained) => self.drained = true,
-                Err(Ended::Gone(why) | Ended::Refused(why)) => {
-                    let source = &self.settings.source;
-                    return Err(anyhow!("{why}")
-                        .context(format!("cannot pull from consumer `{}` of stream `{}`", source.consumer, source.stream)));
-                }
+                None => self.drained = true,
             },
             () = tokio::time::sleep_until(later) => {}
         }
