@@ -4,6 +4,8 @@
 //! pipeline file; references to other documents are refused, because a plugin has no network.
 //! Nothing of a message that fits is copied.
 
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+mod random;
 #[cfg(test)]
 mod tests;
 

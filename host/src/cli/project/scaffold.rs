@@ -18,10 +18,7 @@ const TEMPLATE: [(&str, &str); 8] = [
     ("expected.jsonl", include_str!("rust/expected.jsonl")),
     ("README.md", include_str!("rust/README.md")),
     (".gitignore", include_str!("rust/gitignore")),
-    (
-        ".cargo/config.toml",
-        include_str!("../../../../plugins/.cargo/config.toml"),
-    ),
+    (".cargo/config.toml", include_str!("rust/config.toml")),
 ];
 
 macro_rules! sdk {
