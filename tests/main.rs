@@ -22,6 +22,7 @@ mod cli;
 mod config;
 mod connection;
 mod contract;
+mod core_module;
 mod dead_letter;
 mod delivery;
 mod dev;

@@ -4,8 +4,9 @@
 //! keeps concurrent processes apart, and a second build of the same sources does nothing. All share
 //! `target/guests`, so that their dependencies are compiled once.
 
+use super::Weir;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use weir::cli::project::{Built, build_all};
 
@@ -13,6 +14,27 @@ use weir::cli::project::{Built, build_all};
 pub fn guest(name: &str) -> PathBuf {
     static BUILT: OnceLock<Vec<Built>> = OnceLock::new();
     find(BUILT.get_or_init(|| build("tests/guests")), name)
+}
+
+/// The same guest compiled to a core module, for `wasm32-unknown-unknown`: with Debian's toolchain
+/// where that is the machine's own, else with the active one.
+pub fn core_module(name: &str) -> PathBuf {
+    const DEBIAN: &str = "debian-build-std";
+    let folder = repository().join("tests/guests").join(name);
+    let output = target().join(format!("{name}.core.wasm"));
+    let (folder, file) = (folder.to_str(), output.to_str());
+    let arguments = ["plugin", "build", folder.unwrap(), "-o", file.unwrap()];
+    let own = std::env::var("WEIR_WASM_TOOLCHAIN").ok();
+    let own = own.filter(|own| own == DEBIAN);
+    let toolchain = own.unwrap_or_else(|| "wasm32-unknown-unknown".to_owned());
+    let shared = target();
+    let environment = [
+        ("WEIR_WASM_TOOLCHAIN", &*toolchain),
+        ("CARGO_TARGET_DIR", shared.to_str().unwrap()),
+    ];
+    let build = Weir::start_with(&repository(), &arguments, &environment, Stdio::null()).finish();
+    assert_eq!(build.code, Some(0), "{}", build.stderr);
+    output
 }
 
 /// A standard plugin of `plugins/`, by its folder's name.

@@ -14,7 +14,7 @@ pub struct Fault {
     /// Functions on the guest's stack, innermost first, demangled; with file and line where the
     /// component has debug information. Empty where nothing was running.
     pub backtrace: Box<[String]>,
-    /// The last 4 KiB that this call wrote to stderr: a panic's message, usually.
+    /// The last 4 KiB that this call wrote to stderr or logged as errors: a panic's message, usually.
     pub stderr: String,
     /// Linear memory and tables of the instance when it ended.
     pub memory_bytes: u64,

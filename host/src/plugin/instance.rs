@@ -43,6 +43,7 @@ pub(super) struct State {
     memory: Memory,
     pub(super) settings: Arc<OperatorSettings>,
     pub(super) journal: Arc<Journal>,
+    pub(super) last_words: Tail,
     /// `settings.config`, once an import has asked for it.
     pub(super) config: Option<serde_json::Value>,
     /// Where `http` is granted.
@@ -300,6 +301,7 @@ fn store(
         },
         settings: Arc::clone(settings),
         journal: Arc::clone(journal),
+        last_words: stderr.clone(),
         config: None,
         http: plugin.door.as_ref().map(|door| Http::new(door, limits)),
     };

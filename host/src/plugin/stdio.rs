@@ -1,4 +1,4 @@
-//! A guest's stdout and stderr: lines for the log, and the last of stderr for the fault report.
+//! A guest's stdout and stderr: lines for the log, and its last words for the fault report.
 //!
 //! Writing never blocks and never fails: what the log's rate limit refuses is counted and gone.
 
@@ -20,7 +20,8 @@ const LINE: usize = 8 << 10;
 /// What a guest may write between two questions whether it may.
 const PERMIT: usize = 64 << 10;
 
-/// The last bytes of an instance's stderr.
+/// The last bytes that an instance wrote to stderr or logged as errors: where there is no stderr,
+/// on `wasm32-unknown-unknown`, panics are logged.
 #[derive(Clone, Default)]
 pub(super) struct Tail(Arc<Mutex<VecDeque<u8>>>);
 
@@ -39,7 +40,7 @@ impl Tail {
             .clear();
     }
 
-    fn extend(&self, bytes: &[u8]) {
+    pub(super) fn extend(&self, bytes: &[u8]) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = bytes
             .get(bytes.len().saturating_sub(TAIL)..)

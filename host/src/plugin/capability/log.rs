@@ -147,6 +147,10 @@ fn convert(level: Level) -> tracing::Level {
 
 impl Host for State {
     fn log(&mut self, level: Level, message: String) {
+        if level == Level::Error {
+            self.last_words.extend(cut(&message).as_bytes());
+            self.last_words.extend(b"\n");
+        }
         self.journal.write(convert(level), || message);
     }
 

@@ -1,0 +1,63 @@
+//! A plugin that was compiled to a core module, for `wasm32-unknown-unknown`, is a plugin like any
+//! other: the host makes a component of it as it loads it.
+
+use crate::harness::guests::core_module;
+use crate::harness::{Scene, Weir, put};
+
+#[test]
+fn a_core_module_runs_as_a_plugin_and_its_panics_are_not_lost() {
+    let module = core_module("misbehave");
+    let bytes = std::fs::read(&module).unwrap();
+    assert_eq!(&bytes[..8], b"\0asm\x01\0\0\0", "it is no core module");
+    let file = module.to_str().unwrap();
+    let described = Weir::run(&["plugin", "inspect", file]).stdout;
+    let form = "form      core module, made a component on load";
+    assert!(described.contains(form), "{described}");
+    assert!(described.contains("grants    none"), "{described}");
+
+    let scene = Scene::new();
+    let pipeline = std::fs::read_to_string(scene.pipeline("")).unwrap();
+    let (before, after) = pipeline.split_once("plugin: ").unwrap();
+    let (_, after) = after.split_once('\n').unwrap();
+    let pipeline = scene.file("core.yaml", &format!("{before}plugin: {file}\n{after}"));
+    let weir = scene.run(&pipeline);
+    let client = scene.nats.client();
+    client.publish("in.a", "as it came");
+    client.publish("in.b", "panic");
+    let out = scene.wait_for_messages("OUT", 1);
+    assert_eq!(out[0].text(), "as it came");
+    let dead = scene.wait_for_messages("DEAD", 1);
+    assert_eq!(dead[0].header("Weir-Kind"), Some("trap"));
+    let words = dead[0].header("Weir-Stderr").unwrap_or_default();
+    assert!(
+        words.contains("panicked because the payload said so"),
+        "{words}"
+    );
+    scene.wait_until_settled();
+    drop(weir);
+}
+
+#[test]
+fn a_core_module_is_tested_without_a_broker_like_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let module = core_module("echo");
+    std::fs::copy(module, folder.path().join("plugin.wasm")).unwrap();
+    let line = "{\"subject\":\"in.a\",\"text\":\"x\"}\n";
+    put(folder.path(), "input.jsonl", line);
+    put(
+        folder.path(),
+        "pipeline.yaml",
+        "name: p\nsource: { stream: IN, subjects: [\"in.>\"] }\n\
+         operators:\n  - { name: op, plugin: plugin.wasm }\nsink: { subject: \"out.{subject}\" }\n",
+    );
+    let piped = Weir::run_with_input(folder.path(), &["pipe", "pipeline.yaml"], line);
+    assert_eq!(piped.code, Some(0), "{piped:#?}");
+    assert!(
+        piped.stdout.contains("\"subject\":\"out.in.a\""),
+        "{piped:#?}"
+    );
+    let bless = ["plugin", "test", ".", "--no-build", "--bless"];
+    assert_eq!(Weir::run_in(folder.path(), &bless).code, Some(0));
+    let test = Weir::run_in(folder.path(), &["plugin", "test", ".", "--no-build"]);
+    assert_eq!(test.stdout, "ok: 1 message, 1 result\n");
+}
