@@ -17,6 +17,9 @@ const GUESTS_WITHOUT_TESTS: [&str; 2] = ["benches/guests", "tests/guests"];
 /// The test that needs a server which is too old.
 const NEEDS_OLD_SERVER: &str = "a_server_that_is_too_old_is_refused_with_the_way_out";
 
+/// The tests that need a toolchain for `wasm32-unknown-unknown`.
+const NEEDS_CORE_MODULES: &str = "core_module::";
+
 /// Part of the names of the tests that need the program `script`, which gives them a terminal.
 const NEEDS_TERMINAL: &str = "on_a_terminal";
 
@@ -26,11 +29,15 @@ pub(crate) struct LeftOut(Vec<&'static str>);
 impl LeftOut {
     /// Looks for what single tests need besides the tools, and names in `skipped` those that must
     /// do without.
-    pub(crate) fn find(skipped: &mut Skipped) -> LeftOut {
+    pub(crate) fn find(tools: &Tools, skipped: &mut Skipped) -> LeftOut {
         let mut left_out = Vec::new();
         if let Err(error) = setup::old_nats_server() {
             skipped.add(format!("the test `{NEEDS_OLD_SERVER}`: {error:#}"));
             left_out.push(NEEDS_OLD_SERVER);
+        }
+        if let Err(error) = tools.core_modules() {
+            skipped.add(format!("the tests in `{NEEDS_CORE_MODULES}`: {error:#}"));
+            left_out.push(NEEDS_CORE_MODULES);
         }
         if process::find("script").is_none() {
             let reason = "there is no program `script` on PATH";
@@ -65,7 +72,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
             Vec::new()
         }
     };
-    let left_out = LeftOut::find(&mut skipped);
+    let left_out = LeftOut::find(&tools, &mut skipped);
     skipped.print("test");
     everything(&tools, &guests, arguments, &left_out)
 }
@@ -153,6 +160,7 @@ mod tests {
     #[test]
     fn a_test_that_may_be_left_out_is_there() {
         let tests = layout::root().join("tests");
+        assert!(tests.join("core_module.rs").is_file());
         let files = ["connection.rs", "cli/progress.rs"].map(|name| tests.join(name));
         let text = files.map(|file| std::fs::read_to_string(file).unwrap_or_default());
         let text = text.concat();

@@ -50,6 +50,9 @@ pub(crate) fn run_for_tests() -> Result<Tools> {
     if let Err(error) = old_nats_server() {
         say("setup", format_args!("old nats-server: {error:#}"));
     }
+    if let Err(error) = tools.core_modules() {
+        say("setup", format_args!("core modules: {error:#}"));
+    }
     Ok(tools)
 }
 
@@ -62,6 +65,14 @@ pub(crate) fn old_nats_server() -> Result<PathBuf> {
 }
 
 impl Tools {
+    /// Sees to it that plugins can be compiled to core modules, which single tests need.
+    ///
+    /// # Errors
+    /// When there is no target for it, and rustup cannot add one.
+    pub(crate) fn core_modules(&self) -> Result<()> {
+        wasm::core_modules(self.wasm)
+    }
+
     /// A command that will find the tools: `target/tools/bin` is first on its PATH,
     /// `WEIR_NATS_SERVER` names the server and `WEIR_WASM_TOOLCHAIN` the way of compiling
     /// plugins. It starts in the root of the repository.

@@ -58,7 +58,8 @@ pub(super) fn find_or_install() -> Result<Wasm> {
         return Ok(wasm);
     }
     let mut tried = Vec::new();
-    let ways: [fn() -> Result<()>; 2] = [add_with_rustup, install_debians];
+    let add_wasip2 = || add_with_rustup(Wasm::Wasip2.target());
+    let ways: [fn() -> Result<()>; 2] = [add_wasip2, install_debians];
     for way in ways {
         let done = way()
             .and_then(|()| found().context("the toolchain still has no target for WebAssembly"));
@@ -71,6 +72,17 @@ pub(super) fn find_or_install() -> Result<Wasm> {
         }
     }
     bail!(no_way(&tried))
+}
+
+/// Sees to it that core modules can be compiled, for the tests that load them: with the machine's
+/// own `wasm`, or with a second target of the active toolchain.
+pub(super) fn core_modules(wasm: Wasm) -> Result<()> {
+    let target = Wasm::Unknown.target();
+    if wasm != Wasm::Wasip2 || has_standard_library(target) {
+        say("setup", format_args!("{target} found, for the tests"));
+        return Ok(());
+    }
+    add_with_rustup(target)
 }
 
 fn no_way(tried: &[String]) -> String {
@@ -122,11 +134,10 @@ fn has_debians() -> bool {
         })
 }
 
-fn add_with_rustup() -> Result<()> {
+fn add_with_rustup(target: &str) -> Result<()> {
     let Some(rustup) = process::find("rustup") else {
         bail!("rustup is not on PATH, so it cannot add a target");
     };
-    let target = Wasm::Wasip2.target();
     say(
         "setup",
         format_args!("adding the target {target} to the active toolchain with rustup"),
