@@ -73,6 +73,9 @@ pub struct Dead {
     /// `reject`, `trap`, `deadline`, ... as in the header `Weir-Kind`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// Where the plugin's code was, line by line, if it said so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub traceback: Vec<String>,
     /// Of the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<u64>,

@@ -206,6 +206,7 @@ fn dead(input: &Message, condemned: &Condemned) -> Line {
         reject: condemned.reason.clone(),
         operator: condemned.operator.clone(),
         kind: Some(condemned.kind.as_str().to_owned()),
+        traceback: condemned.traceback.clone(),
         sequence: Some(input.sequence),
     })
 }

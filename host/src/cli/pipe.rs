@@ -101,6 +101,7 @@ fn parse(number: usize, line: &[u8]) -> Result<Record, Dead> {
         reject,
         operator: None,
         kind: Some("line".to_owned()),
+        traceback: Vec::new(),
         sequence: None,
     })
 }

@@ -129,6 +129,7 @@ impl Mortuary {
             .unwrap_or_default();
         let now = jiff::Timestamp::from_second(now.as_secs().try_into().unwrap_or_default());
         add("Time", &now.map(|now| now.to_string()).unwrap_or_default());
+        add("Backtrace", &condemned.traceback.join(" | "));
         if let Some(fault) = &condemned.fault {
             add("Backtrace", &fault.backtrace.join(" | "));
             add("Stderr", tail(&fault.stderr));

@@ -46,7 +46,11 @@ pub struct Condemned {
     /// `None` when the sink refused what the chain returned.
     pub operator: Option<String>,
     pub kind: Kind,
+    /// One line, unless it is the sink's.
     pub reason: String,
+    /// The lines below the first of a plugin's rejection: SDKs put the traceback of an exception
+    /// there, innermost call as the language has it.
+    pub traceback: Vec<String>,
     /// blake3 of the component, and of the operator's `config:`.
     pub digest: String,
     pub config_hash: String,
@@ -63,6 +67,7 @@ impl Condemned {
             operator: None,
             kind: Kind::Sink,
             reason,
+            traceback: Vec::new(),
             digest,
             config_hash,
             fault: None,
@@ -324,15 +329,27 @@ impl Link {
     }
 
     fn condemned(&self, kind: Kind, reason: String, fault: Option<Fault>) -> Condemned {
+        let (reason, traceback) = match kind {
+            Kind::Reject => apart(&reason),
+            _ => (reason, Vec::new()),
+        };
         Condemned {
             operator: Some(self.worker.settings().operator.clone()),
             kind,
             reason,
+            traceback,
             digest: self.worker.plugin().digest().to_owned(),
             config_hash: self.config_hash.clone(),
             fault,
         }
     }
+}
+
+/// The reason of a rejection, and the traceback below it.
+fn apart(reason: &str) -> (String, Vec<String>) {
+    let mut lines = reason.trim().lines().map(str::trim_end);
+    let first = lines.next().unwrap_or_default().to_owned();
+    (first, lines.map(str::to_owned).collect())
 }
 
 /// Those that the operator sees, and those that pass it by; both in order.

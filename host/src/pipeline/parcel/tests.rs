@@ -125,6 +125,7 @@ fn condemned(reason: &str) -> Condemned {
         operator: Some("op".into()),
         kind: Kind::Reject,
         reason: reason.into(),
+        traceback: vec!["in total".into(), "  in price".into()],
         digest: "d1g".into(),
         config_hash: "c0n".into(),
         fault: None,
@@ -160,6 +161,7 @@ fn a_dead_letter_keeps_payload_and_headers_and_says_what_happened() {
     assert_eq!(header("Nats-TTL"), "");
     assert_eq!(header("Weir-Kind"), "reject");
     assert_eq!(header("Weir-Reason"), "no | way");
+    assert_eq!(header("Weir-Backtrace"), "in total |   in price");
     assert_eq!(header("Weir-Sequence"), "17");
     assert_eq!(header("Weir-Attempt"), "2");
     assert_eq!(header("Weir-Subject"), "orders.a.paid");
