@@ -1,4 +1,5 @@
-//! Bytes to a component: what they are, and a core module's encoding.
+//! Bytes to a component: what they are, and a core module's encoding, with the contract put into
+//! it where its language's tool leaves it out.
 //!
 //! Nothing is compiled here.
 
@@ -129,4 +130,52 @@ pub(super) fn encode(module: &[u8]) -> Result<Vec<u8>> {
         })
         .and_then(|mut encoder| encoder.encode())
         .context("cannot make a component of the core module")
+}
+
+/// The contract's WIT, file by file: a package in a folder, as tools that read WIT want it.
+pub const CONTRACT: [(&str, &str); 2] = [
+    (
+        "operator.wit",
+        include_str!("../../../wit/deps/weir-plugin@0.1.0/operator.wit"),
+    ),
+    (
+        "types.wit",
+        include_str!("../../../wit/deps/weir-plugin@0.1.0/types.wit"),
+    ),
+];
+
+/// Makes a component of what a language's tool made: one as it is, a core module encoded. A core
+/// module without a component-type section, as Go, Zig and C compilers make it, is taken to be
+/// written for the contract.
+///
+/// # Errors
+///
+/// When the bytes are no WebAssembly, or the module lacks exports of the contract.
+pub fn componentize(bytes: &[u8]) -> Result<Vec<u8>> {
+    match form(bytes)? {
+        Form::Component => Ok(bytes.to_vec()),
+        Form::Module => {
+            let (stripped, _) =
+                wit_component::metadata::decode(bytes).context("cannot read its sections")?;
+            if stripped.is_some() {
+                return encode(bytes);
+            }
+            let mut module = bytes.to_vec();
+            embed_contract(&mut module).context("cannot add the contract to it")?;
+            encode(&module)
+        }
+    }
+}
+
+fn embed_contract(module: &mut Vec<u8>) -> Result<()> {
+    let mut resolve = wit_parser::Resolve::default();
+    let mut sources = wit_parser::SourceMap::default();
+    for (name, text) in CONTRACT {
+        sources.push(std::path::Path::new(name), text);
+    }
+    let group = sources.parse().map_err(|(_, error)| anyhow!("{error:#}"))?;
+    let package = resolve.push_group(group)?;
+    let world = resolve.select_world(&[package], Some("operator"))?;
+    let encoding = wit_component::StringEncoding::UTF8;
+    wit_component::embed_component_metadata(module, &resolve, world, encoding)
 }

@@ -19,6 +19,7 @@ pub mod limits;
 mod stdio;
 mod worker;
 
+pub use component::{CONTRACT, componentize};
 pub use fault::{Fault, FaultKind};
 pub use inspect::{Inspection, inspect};
 pub use worker::Worker;
