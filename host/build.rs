@@ -5,6 +5,8 @@ use std::path::Path;
 
 fn main() {
     let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
+    // `weir plugin new` embeds the SDKs: compile anew when a file of one comes or goes.
+    println!("cargo::rerun-if-changed=../plugins/sdk");
     println!("cargo::rerun-if-changed={}", lock.display());
     let text = std::fs::read_to_string(lock).unwrap_or_default();
     let version = text

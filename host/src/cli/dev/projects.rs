@@ -1,6 +1,6 @@
 //! The plugins of a folder that have their source in it.
 
-use crate::cli::project::{build_plugin, place};
+use crate::cli::project::{MANIFEST, build_plugin, place};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ impl Projects {
                 .map(|entry| entry.path())
                 .filter(|path| path.is_dir()),
         );
-        candidates.retain(|path| is_plugin(&path.join("Cargo.toml")));
+        candidates.retain(|path| is_plugin(path));
         candidates.sort();
         Ok(Self {
             beside: folder.to_owned(),
@@ -34,17 +34,25 @@ impl Projects {
         self.folders.is_empty()
     }
 
-    /// Builds all and puts each component beside the pipeline, as `<crate>.wasm`.
+    /// Builds all and puts each component beside the pipeline, as `<name>.wasm` with underscores.
     pub(in crate::cli) fn build(&self) -> Result<()> {
         for folder in &self.folders {
             let built = build_plugin(folder)?;
-            place(&built, &self.beside.join(format!("{}.wasm", built.name)))?;
+            place(
+                &built,
+                &self
+                    .beside
+                    .join(format!("{}.wasm", built.name.replace('-', "_"))),
+            )?;
         }
         Ok(())
     }
 }
 
-/// A crate that makes a component, as against the vendored SDK or a tool beside it.
-fn is_plugin(manifest: &Path) -> bool {
-    std::fs::read_to_string(manifest).is_ok_and(|text| text.contains("\"cdylib\""))
+/// A folder with a `plugin.yaml`, or a crate that makes a component, as against the vendored SDK or
+/// a tool beside it.
+fn is_plugin(folder: &Path) -> bool {
+    let is_component = |text: String| text.contains("\"cdylib\"");
+    folder.join(MANIFEST).is_file()
+        || std::fs::read_to_string(folder.join("Cargo.toml")).is_ok_and(is_component)
 }

@@ -1,5 +1,6 @@
 //! Notices when something in a folder changes that a rebuild or a restart would show.
 
+use crate::cli::project::is_source;
 use anyhow::{Context, Result};
 use notify_debouncer_full::notify::{EventKind, RecommendedWatcher, RecursiveMode};
 use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, new_debouncer};
@@ -53,18 +54,18 @@ impl Watch {
     }
 }
 
+/// Whether a change of this file shows: a source's, the pipeline's or the input's.
 fn counts(path: &Path, builds: bool) -> bool {
-    let hidden = |name: &str| name.starts_with('.') || name == "target" || name.ends_with('~');
-    let in_hidden = path
-        .components()
-        .any(|part| hidden(&part.as_os_str().to_string_lossy()));
     let extension = path.extension().unwrap_or_default().to_string_lossy();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let folders = path.parent().unwrap_or(Path::new(""));
+    let in_source = folders.iter().all(|folder| is_source(Path::new(folder)));
     let kind = match &*extension {
         "wasm" => !builds,
-        "rs" | "toml" | "wit" | "yaml" | "yml" | "jsonl" | "json" => true,
-        _ => false,
+        "yaml" | "yml" | "jsonl" => name != "expected.jsonl" && !name.starts_with('.'),
+        _ => is_source(path),
     };
-    kind && !in_hidden && path.file_name().is_none_or(|name| name != "expected.jsonl")
+    kind && in_source
 }
 
 #[cfg(test)]
@@ -79,12 +80,17 @@ mod tests {
             "plugin/src/lib.rs",
             "input.jsonl",
             "plugin/Cargo.toml",
+            "plugin.py",
+            "sdk/weir.h",
         ] {
             assert!(counts(Path::new(path), true), "{path}");
         }
         for path in [
             "plugin/target/x.rs",
             ".git/a.toml",
+            ".weir/module.wasm",
+            "node_modules/a/b.js",
+            "expected.jsonl",
             "a.wasm",
             "src/.lib.rs.swp",
             "README.md",

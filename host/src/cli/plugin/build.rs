@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Runs `cargo build --release` for WebAssembly and prints the path of the component.")]
+Runs the language's own tool (cargo for a folder with a Cargo.toml; what `plugin.yaml` names in any \
+other) and prints the path of the component. Nothing is installed: what is missing is said.")]
 pub(in crate::cli) struct Arguments {
-    /// Where the plugin's Cargo.toml is.
+    /// Where the plugin's Cargo.toml or plugin.yaml is.
     #[arg(value_name = "FOLDER", default_value = ".")]
     folder: PathBuf,
 
-    /// Where to put the component. [default: CRATE.wasm beside the `pipeline.yaml` in FOLDER or in
+    /// Where to put the component. [default: NAME.wasm beside the `pipeline.yaml` in FOLDER or in
     /// the folder above it; in FOLDER where there is none]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -27,7 +28,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
     let file = arguments.output.clone().unwrap_or_else(beside);
     project::place(&built, &file)?;
     if console.json {
-        console.value(&json!({"crate": built.name, "component": file, "fresh": built.fresh}))?;
+        console.value(&json!({"name": built.name, "component": file, "fresh": built.fresh}))?;
     } else {
         console.print(&file.display().to_string())?;
     }

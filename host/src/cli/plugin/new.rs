@@ -1,6 +1,7 @@
 //! `weir plugin new NAME`: a folder with a plugin that compiles as it is.
 
-use crate::cli::{Console, project};
+use crate::cli::Console;
+use crate::cli::project::{self, Language};
 use crate::report;
 use anyhow::Result;
 use serde_json::json;
@@ -20,22 +21,17 @@ pub(in crate::cli) struct Arguments {
     folder: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
-enum Language {
-    #[default]
-    Rust,
-}
-
 pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
-    let Language::Rust = arguments.lang;
     let folder = arguments
         .folder
         .clone()
         .unwrap_or_else(|| PathBuf::from(&arguments.name));
-    project::create(&folder, &arguments.name)?;
+    project::create(&folder, &arguments.name, arguments.lang)?;
     let shown = folder.display();
     if console.json {
-        console.value(&json!({"name": arguments.name, "folder": folder}))?;
+        console.value(
+            &json!({"name": arguments.name, "language": arguments.lang.name(), "folder": folder}),
+        )?;
     } else {
         console.print(&format!(
             "made {shown}\n\n  cd {shown}\n  weir plugin test    builds it and runs input.jsonl through it\n"

@@ -1,56 +1,54 @@
-//! `weir plugin new`: a folder with a plugin that compiles as it is, its pipeline, its input and
-//! what is expected of it.
+//! `weir plugin new`: a folder with a plugin that builds as it is, its pipeline, its input and what
+//! is expected of it.
 //!
-//! The SDK is copied beside it, under `sdk/`, so that the folder needs nothing but Rust and stays
-//! as it is when weir moves on. Everything is embedded in the binary.
+//! The language's SDK is copied beside it, under `sdk/`, so that the folder needs nothing but the
+//! language's own tools and stays as it is when weir moves on. Everything is embedded in the binary:
+//! `plugins/sdk/<language>` is the SDK, but for the folders `template` and `conformance` in it, and
+//! what `template` holds is laid over what all languages share, `plugins/sdk/template`.
+//!
+//! In every file `{{name}}` stands for the plugin's name and `{{crate}}` for the same with
+//! underscores. A file called `x.in` becomes `x`, and `gitignore` becomes `.gitignore`.
 
+use super::language::Language;
 use crate::report;
 use anyhow::{Context, Result, anyhow};
-use std::path::Path;
+use include_dir::{Dir, File, include_dir};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-/// The template: paths in the new folder, and what stands in them. `NAME` and `CRATE` are replaced
-/// by the plugin's name and by the same with underscores.
-const TEMPLATE: [(&str, &str); 8] = [
-    ("Cargo.toml", include_str!("rust/Cargo.toml.in")),
-    ("src/lib.rs", include_str!("rust/lib.rs.in")),
-    ("pipeline.yaml", include_str!("rust/pipeline.yaml")),
-    ("input.jsonl", include_str!("rust/input.jsonl")),
-    ("expected.jsonl", include_str!("rust/expected.jsonl")),
-    ("README.md", include_str!("rust/README.md")),
-    (".gitignore", include_str!("rust/gitignore")),
-    (".cargo/config.toml", include_str!("rust/config.toml")),
-];
+static SHARED: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/template");
+static RUST: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/rust");
+static GO: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/go");
+static PYTHON: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/python");
+static JS: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/js");
+static TS: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/ts");
+static C: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/c");
+static CPP: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/cpp");
+static ZIG: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/zig");
 
-macro_rules! sdk {
-    ($($path:literal),* $(,)?) => {
-        [$(($path, include_str!(concat!("../../../../plugins/sdk/rust/", $path)))),*]
-    };
+/// Folders in a language's SDK that are not part of it.
+const ASIDE: [&str; 2] = ["conformance", "template"];
+
+/// The language's own folder, and those of other languages that its SDK stands on.
+fn folders(language: Language) -> (&'static Dir<'static>, Option<&'static Dir<'static>>) {
+    match language {
+        Language::Rust => (&RUST, None),
+        Language::Go => (&GO, None),
+        Language::Python => (&PYTHON, None),
+        Language::Js => (&JS, None),
+        Language::Ts => (&TS, Some(&JS)),
+        Language::C => (&C, None),
+        Language::Cpp => (&CPP, Some(&C)),
+        Language::Zig => (&ZIG, None),
+    }
 }
 
-/// The SDK, as it is in the repository.
-const SDK: [(&str, &str); 14] = sdk![
-    "Cargo.toml",
-    "src/bindings.rs",
-    "src/config.rs",
-    "src/error.rs",
-    "src/glue.rs",
-    "src/lib.rs",
-    "src/log.rs",
-    "src/message.rs",
-    "src/metrics.rs",
-    "src/output.rs",
-    "src/testing.rs",
-    "src/tests.rs",
-    "wit/operator.wit",
-    "wit/types.wit",
-];
-
-/// Makes the folder `folder` for a plugin named `name`.
+/// Makes the folder `folder` for a plugin in `language` named `name`.
 ///
 /// # Errors
-/// The name is no name for a crate, or the folder exists and is not empty (both exit code 2), or it
-/// cannot be written.
-pub fn create(folder: &Path, name: &str) -> Result<()> {
+/// The name is no name for a plugin, or the folder exists and is not empty (both exit code 2), or
+/// it cannot be written.
+pub fn create(folder: &Path, name: &str, language: Language) -> Result<()> {
     check(name)?;
     let shown = folder.display();
     if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
@@ -60,22 +58,55 @@ pub fn create(folder: &Path, name: &str) -> Result<()> {
             "give another name or folder",
         )));
     }
-    let sdk = SDK
-        .iter()
-        .map(|&(path, text)| (format!("sdk/{path}"), text));
-    let files = TEMPLATE
-        .iter()
-        .map(|&(path, text)| (path.to_owned(), text))
-        .chain(sdk);
-    for (path, text) in files {
+    for (path, contents) in files(language) {
         let path = folder.join(path);
+        let contents = match std::str::from_utf8(contents) {
+            Ok(text) => fill(text, name).into_bytes(),
+            Err(_) => contents.to_vec(),
+        };
         let write = || {
             std::fs::create_dir_all(path.parent().unwrap_or(folder))?;
-            std::fs::write(&path, fill(text, name))
+            std::fs::write(&path, contents)
         };
         write().with_context(|| format!("cannot write `{}`", path.display()))?;
     }
     Ok(())
+}
+
+/// Every file of a new plugin, by its path.
+fn files(language: Language) -> BTreeMap<PathBuf, &'static [u8]> {
+    let (own, base) = folders(language);
+    let mut found = BTreeMap::new();
+    for sdk in base.into_iter().chain([own]) {
+        let is_part = |file: &&File| !ASIDE.iter().any(|aside| file.path().starts_with(aside));
+        for file in all(sdk).into_iter().filter(is_part) {
+            found.insert(Path::new("sdk").join(file.path()), file.contents());
+        }
+    }
+    let template = own.get_dir("template");
+    for (folder, root) in [(Some(&SHARED), ""), (template, "template")] {
+        for file in folder.map(all).unwrap_or_default() {
+            let path = file.path().strip_prefix(root).unwrap_or(file.path());
+            found.insert(renamed(path), file.contents());
+        }
+    }
+    found
+}
+
+/// The files of a folder and of all folders in it.
+fn all(folder: &'static Dir<'static>) -> Vec<&'static File<'static>> {
+    let below = folder.dirs().flat_map(all);
+    folder.files().chain(below).collect()
+}
+
+fn renamed(path: &Path) -> PathBuf {
+    match path.extension() {
+        Some(extension) if extension == "in" => path.with_extension(""),
+        _ if path.file_name().is_some_and(|name| name == "gitignore") => {
+            path.with_file_name(".gitignore")
+        }
+        _ => path.to_owned(),
+    }
 }
 
 fn fill(text: &str, name: &str) -> String {
@@ -83,8 +114,8 @@ fn fill(text: &str, name: &str) -> String {
         .replace("{{crate}}", &name.replace('-', "_"))
 }
 
-/// A crate's name that is also an operator's.
-fn check(name: &str) -> Result<()> {
+/// A name for a plugin: a crate's in Rust, and an operator's.
+pub(super) fn check(name: &str) -> Result<()> {
     let starts_right = name.starts_with(|first: char| first.is_ascii_lowercase());
     let is_part = |part: char| part.is_ascii_lowercase() || part.is_ascii_digit() || part == '-';
     if starts_right && name.len() <= 64 && name.chars().all(is_part) && name != "weir-sdk" {
@@ -99,41 +130,39 @@ fn check(name: &str) -> Result<()> {
 #[expect(clippy::unwrap_used, reason = "a test says what it expects by failing")]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     #[test]
-    fn the_whole_sdk_is_embedded() {
-        let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/sdk/rust");
-        let mut there = BTreeSet::from(["Cargo.toml".to_owned()]);
-        for folder in ["src", "wit"] {
-            for entry in std::fs::read_dir(sdk.join(folder)).unwrap() {
-                let name = entry.unwrap().file_name().into_string().unwrap();
-                there.insert(format!("{folder}/{name}"));
+    fn a_new_plugin_of_every_language_has_its_name_in_every_place_and_its_sdk_beside_it() {
+        for language in Language::ALL {
+            let folder = tempfile::tempdir().unwrap();
+            let plugin = folder.path().join("hot-rooms");
+            create(&plugin, "hot-rooms", language).unwrap();
+            for (path, _) in files(language) {
+                let text = String::from_utf8(std::fs::read(plugin.join(&path)).unwrap()).unwrap();
+                let shown = path.display();
+                assert!(
+                    !text.contains("{{name}}") && !text.contains("{{crate}}"),
+                    "{shown}"
+                );
             }
+            let manifest = match language {
+                Language::Rust => "Cargo.toml",
+                _ => super::super::MANIFEST,
+            };
+            let manifest = std::fs::read_to_string(plugin.join(manifest)).unwrap();
+            assert!(manifest.contains("hot-rooms"), "{language}");
+            assert!(plugin.join("sdk").is_dir(), "{language}");
+            assert!(plugin.join(".gitignore").is_file(), "{language}");
+            assert!(!plugin.join("sdk/template").exists(), "{language}");
+            let error = create(&plugin, "hot-rooms", language).unwrap_err();
+            assert_eq!(report::exit_code(&error), report::USAGE);
         }
-        let embedded: BTreeSet<_> = SDK.iter().map(|(path, _)| (*path).to_owned()).collect();
-        assert_eq!(embedded, there);
-    }
-
-    #[test]
-    fn a_new_plugin_has_its_name_in_every_place() {
-        let folder = tempfile::tempdir().unwrap();
-        let plugin = folder.path().join("hot-rooms");
-        create(&plugin, "hot-rooms").unwrap();
-        for (path, _) in TEMPLATE {
-            let text = std::fs::read_to_string(plugin.join(path)).unwrap();
-            assert!(!text.contains("{{"), "{path}");
-        }
-        let manifest = std::fs::read_to_string(plugin.join("Cargo.toml")).unwrap();
-        assert!(manifest.contains("name = \"hot-rooms\""));
-        let error = create(&plugin, "hot-rooms").unwrap_err();
-        assert_eq!(report::exit_code(&error), report::USAGE);
     }
 
     #[test]
     fn a_name_that_is_no_crate_is_refused() {
         for name in ["", "Upper", "1st", "a b", "../up", "weir-sdk", "umlaut-ä"] {
-            let error = create(Path::new("/nonexistent"), name).unwrap_err();
+            let error = create(Path::new("/nonexistent"), name, Language::Rust).unwrap_err();
             assert_eq!(report::exit_code(&error), report::USAGE, "{name}");
         }
     }

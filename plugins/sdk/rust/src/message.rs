@@ -18,8 +18,9 @@ impl Message {
     /// # Errors
     /// A rejection if it is not UTF-8, for use with `?`.
     pub fn text(&self) -> Result<&str, Error> {
-        str::from_utf8(&self.payload)
-            .map_err(|cause| Error::reject(format!("cannot read the payload as text: {cause}")))
+        str::from_utf8(&self.payload).map_err(|cause| {
+            Error::reject(format!("cannot read the payload as UTF-8 text: {cause}"))
+        })
     }
 
     /// The first value of a header; names are compared without regard to case. Only the headers

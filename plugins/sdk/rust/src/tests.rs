@@ -63,7 +63,7 @@ fn each_message_has_its_outcome_in_the_order_of_the_batch() {
             Outcome::Emit(vec![Output::new("7")]),
             Outcome::Reject("invalid digit found in string".into()),
             Outcome::Reject(
-                "cannot read the payload as text: invalid utf-8 sequence of 1 bytes from index 0"
+                "cannot read the payload as UTF-8 text: invalid utf-8 sequence of 1 bytes from index 0"
                     .into()
             ),
         ]

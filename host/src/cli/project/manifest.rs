@@ -1,0 +1,140 @@
+//! `plugin.yaml`: what `weir plugin build` must know of a plugin that is not written in Rust.
+//!
+//! A Rust plugin needs none: its `Cargo.toml` says it all.
+
+use super::language::Language;
+use crate::report::{self, ResultExt};
+use anyhow::{Context, Result, anyhow};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// The file's name.
+pub const FILE: &str = "plugin.yaml";
+
+/// What stands in the file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Manifest {
+    /// The plugin's name: the component is called after it, with underscores.
+    name: String,
+    language: Language,
+    /// The source that the language's tool begins with, relative to the folder. Each language has
+    /// a default: `plugin.` and its extension, or the folder itself for Go.
+    #[serde(default)]
+    main: Option<PathBuf>,
+    /// More arguments for the language's compiler.
+    #[serde(default)]
+    flags: Vec<String>,
+}
+
+/// A plugin's source folder, and how it is to be built.
+#[derive(Debug)]
+pub(super) struct Project {
+    /// Where `plugin.yaml` is, absolute.
+    pub(super) folder: PathBuf,
+    /// The plugin's name.
+    pub(super) name: String,
+    pub(super) language: Language,
+    /// The source to begin with, relative to the folder, if it is not the usual one.
+    pub(super) main: Option<PathBuf>,
+    /// More arguments for the language's compiler.
+    pub(super) flags: Vec<String>,
+}
+
+impl Project {
+    /// Reads the `plugin.yaml` in `folder`; `None` where there is none.
+    ///
+    /// # Errors
+    /// The file cannot be read, or something in it is wrong (exit code 2).
+    pub(super) fn find(folder: &Path) -> Result<Option<Self>> {
+        let path = folder.join(FILE);
+        let shown = path.display();
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("cannot read `{shown}`")),
+        };
+        let manifest: Manifest = serde_saphyr::from_str(&text)
+            .map_err(|error| anyhow!("{error}"))
+            .with_context(|| format!("cannot read `{shown}`"))
+            .hint(|| "it holds `name:` and `language:`, and where needed `main:` and `flags:`")
+            .usage()?;
+        super::scaffold::check(&manifest.name).with_context(|| format!("cannot use `{shown}`"))?;
+        if manifest.language == Language::Rust {
+            let error = anyhow!("cannot use `{shown}`: a plugin in Rust has a Cargo.toml instead");
+            return Err(report::usage(report::hint(error, "delete the file")));
+        }
+        let folder = folder
+            .canonicalize()
+            .with_context(|| format!("cannot find `{}`", folder.display()))?;
+        Ok(Some(Self {
+            folder,
+            name: manifest.name,
+            language: manifest.language,
+            main: manifest.main,
+            flags: manifest.flags,
+        }))
+    }
+
+    /// Where the build keeps what it makes: `.weir` in the folder. Deleting it builds anew.
+    #[must_use]
+    pub(super) fn work(&self) -> PathBuf {
+        self.folder.join(".weir")
+    }
+
+    /// The component's name without `.wasm`: the plugin's, with underscores.
+    #[must_use]
+    pub(super) fn stem(&self) -> String {
+        self.name.replace('-', "_")
+    }
+
+    /// The source to begin with, relative to the folder.
+    #[must_use]
+    pub(super) fn main_or(&self, usual: &str) -> PathBuf {
+        self.main.clone().unwrap_or_else(|| PathBuf::from(usual))
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test says what it expects by failing")]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Option<Project>> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE), text).unwrap();
+        Project::find(folder.path())
+    }
+
+    #[test]
+    fn a_manifest_names_the_plugin_and_its_language() {
+        let project = read("name: hot-rooms\nlanguage: zig\nflags: [-Dx]\n")
+            .unwrap()
+            .unwrap();
+        assert_eq!(project.stem(), "hot_rooms");
+        assert_eq!(project.language, Language::Zig);
+        assert_eq!(project.main_or("plugin.zig"), Path::new("plugin.zig"));
+        assert_eq!(project.flags, ["-Dx"]);
+    }
+
+    #[test]
+    fn a_folder_without_a_manifest_is_no_project() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Project::find(folder.path()).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_manifest_is_said() {
+        for (text, says) in [
+            ("name: a\nlanguage: cobol\n", "cobol"),
+            ("name: a\nlanguage: c\ncolour: red\n", "colour"),
+            ("language: c\n", "name"),
+            ("name: A\nlanguage: c\n", "`A`"),
+            ("name: a\nlanguage: rust\n", "Cargo.toml"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert_eq!(report::exit_code(&error), report::USAGE, "{text}");
+            assert!(format!("{error:#}").contains(says), "{error:#}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! How each language becomes a component: one file per tool.
+//!
+//! A recipe finds the language's tool, says how to get it where it is missing, runs it in the
+//! project's folder with its results in `.weir`, and returns the bytes. It installs nothing.
+
+mod go;
+mod javascript;
+mod native;
+mod python;
+
+use super::language::Language;
+use super::manifest::Project;
+use crate::plugin;
+use anyhow::{Context, Result, bail};
+use std::path::PathBuf;
+
+/// Builds `project` and returns the component.
+///
+/// # Errors
+/// The tool is missing, or failed; or what it made is no plugin.
+pub(super) fn component(project: &Project) -> Result<Vec<u8>> {
+    let built = match project.language {
+        Language::Rust => bail!("a plugin in Rust is built by cargo"),
+        Language::Go => go::build(project)?,
+        Language::Python => python::build(project)?,
+        Language::Js | Language::Ts => javascript::build(project)?,
+        Language::C | Language::Cpp | Language::Zig => native::build(project)?,
+    };
+    let bytes =
+        std::fs::read(&built).with_context(|| format!("cannot read `{}`", built.display()))?;
+    plugin::componentize(&bytes).context("cannot make a component of what was built")
+}
+
+/// The contract as `.weir/wit`, for tools that read WIT.
+///
+/// # Errors
+/// The files cannot be written.
+fn write_wit(project: &Project) -> Result<PathBuf> {
+    let folder = project.work().join("wit");
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make `{}`", folder.display()))?;
+    for (name, text) in plugin::CONTRACT {
+        let file = folder.join(name);
+        std::fs::write(&file, text)
+            .with_context(|| format!("cannot write `{}`", file.display()))?;
+    }
+    Ok(folder)
+}

@@ -1,0 +1,53 @@
+//! JavaScript and TypeScript: componentize-js, which puts the source into a component around a
+//! JavaScript engine, called from the SDK's `build.mjs` in the project's own Node.js packages.
+
+use super::super::command;
+use super::super::language::Language;
+use super::super::manifest::Project;
+use crate::report;
+use anyhow::{Result, anyhow};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// What the build needs of the project's packages. npm puts a package there or in a parent folder.
+const PACKAGES: [&str; 2] = ["@bytecodealliance/componentize-js", "esbuild"];
+
+/// What TypeScript needs besides.
+const TYPES: &str = "typescript";
+
+pub(super) fn build(project: &Project) -> Result<PathBuf> {
+    if !project.flags.is_empty() {
+        let error = anyhow!(
+            "`flags` in plugin.yaml means nothing in {}",
+            project.language
+        );
+        let action = "delete it; TypeScript is set up by tsconfig.json";
+        return Err(report::usage(report::hint(error, action)));
+    }
+    let is_typed = project.language == Language::Ts;
+    for package in PACKAGES.into_iter().chain(is_typed.then_some(TYPES)) {
+        if !is_installed(project, package) {
+            let error = anyhow!("the package `{package}` is not installed in the project");
+            return Err(report::hint(error, "run `npm install` in its folder"));
+        }
+    }
+    let wit = super::write_wit(project)?;
+    let component = project.work().join("built.wasm");
+    let usual = if is_typed { "plugin.ts" } else { "plugin.js" };
+    let mut node = Command::new("node");
+    node.current_dir(&project.folder)
+        .arg("sdk/build.mjs")
+        .arg(project.main_or(usual))
+        .arg(wit)
+        .arg(&component);
+    command::run(
+        node,
+        "install Node.js 20 or later, with npm, from https://nodejs.org",
+    )?;
+    Ok(component)
+}
+
+fn is_installed(project: &Project, package: &str) -> bool {
+    let mut folders = project.folder.ancestors();
+    folders.any(|folder| folder.join("node_modules").join(package).is_dir())
+}

@@ -1,0 +1,195 @@
+//! C, C++ and Zig, with the one toolchain that has a C library for WASI in it: Zig. C and C++ can be
+//! built by clang as well, where Debian's `wasi-libc` is there.
+//!
+//! All files beside the plugin's own and those of the SDK are compiled together: a plugin is small,
+//! and Zig keeps what has not changed in a cache of its own.
+
+use super::super::command;
+use super::super::language::Language;
+use super::super::manifest::Project;
+use crate::report;
+use anyhow::{Context, Result, anyhow};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The version that the SDKs were tried with, which is also what the hint installs.
+const ZIG: &str = "get Zig 0.17: `pip install ziglang==0.17.0`, or https://ziglang.org/download";
+
+/// Stack in bytes. Zig's own default is 16 MiB, for each instance.
+const STACK: &str = "262144";
+
+/// What C++ is compiled with. WASI has no exceptions, and what would overrun an array ends the
+/// instance instead.
+const CPP: [&str; 4] = [
+    "-std=c++23",
+    "-fno-exceptions",
+    "-U_LIBCPP_HARDENING_MODE",
+    "-D_LIBCPP_HARDENING_MODE=_LIBCPP_HARDENING_MODE_FAST",
+];
+
+pub(super) fn build(project: &Project) -> Result<PathBuf> {
+    let module = project.work().join("module.wasm");
+    let command = match project.language {
+        Language::Zig => zig(project, &module)?,
+        Language::Cpp => cpp(project, &module)?,
+        _ => c(project, &module)?,
+    };
+    command::run(command, ZIG)?;
+    Ok(module)
+}
+
+/// A compiler that knows WASI.
+enum Compiler {
+    /// The arguments before its own: none, or those that make Python start it.
+    Zig(PathBuf, Vec<String>),
+    /// Its libraries are where Debian puts them.
+    Clang(PathBuf),
+}
+
+impl Compiler {
+    /// Compiles or links C or, with `cpp`, C++ in the project's folder, to be given more arguments.
+    fn command(&self, project: &Project, cpp: bool) -> Command {
+        let mut command = match self {
+            Self::Zig(program, before) => {
+                let mut command = Command::new(program);
+                command.args(before).arg(if cpp { "c++" } else { "cc" });
+                command.args(["-target", "wasm32-wasi"]);
+                command
+            }
+            Self::Clang(program) => {
+                let mut command = Command::new(program);
+                command.args(["--target=wasm32-wasi", "--sysroot=/usr"]);
+                if cpp {
+                    command.arg("--driver-mode=g++");
+                }
+                command
+            }
+        };
+        command.current_dir(&project.folder);
+        command.args(["-O2", "-Wall", "-Wextra", "-msimd128", "-I."]);
+        command.args(match cpp {
+            true => CPP.as_slice(),
+            false => &["-std=c17"],
+        });
+        command
+    }
+}
+
+fn c(project: &Project, module: &Path) -> Result<Command> {
+    let mut command = find(project).ok_or_else(missing)?.command(project, false);
+    command.args(own_sources(project, &["c"])?);
+    command.args(sources(&project.folder.join("sdk"), &["c"])?);
+    link(&mut command, project, module);
+    Ok(command)
+}
+
+/// The SDK under C++ is C, and a compiler takes one standard at a time: it is compiled first.
+fn cpp(project: &Project, module: &Path) -> Result<Command> {
+    let compiler = find(project).ok_or_else(missing)?;
+    let own = own_sources(project, &["cc", "cpp"])?;
+    let objects = project.work().join("objects");
+    std::fs::create_dir_all(&objects)
+        .with_context(|| format!("cannot make `{}`", objects.display()))?;
+    let mut command = compiler.command(project, true);
+    command.args(own);
+    for source in sources(&project.folder.join("sdk"), &["c"])? {
+        let object = objects.join(source.with_extension("o").file_name().unwrap_or_default());
+        let mut one = compiler.command(project, false);
+        one.arg("-c").arg(source).arg("-o").arg(&object);
+        command::run(one, ZIG)?;
+        command.arg(object);
+    }
+    link(&mut command, project, module);
+    Ok(command)
+}
+
+fn link(command: &mut Command, project: &Project, module: &Path) {
+    command.args(["-mexec-model=reactor", "-s"]);
+    command.arg(format!("-Wl,-z,stack-size={STACK}"));
+    command.args(&project.flags).arg("-o").arg(module);
+}
+
+fn zig(project: &Project, module: &Path) -> Result<Command> {
+    let Some(Compiler::Zig(program, before)) = find(project) else {
+        return Err(missing());
+    };
+    let mut command = Command::new(program);
+    command.current_dir(&project.folder).args(before);
+    command.args([
+        "build-exe",
+        "-fno-entry",
+        "-rdynamic",
+        "-mexec-model=reactor",
+    ]);
+    command.args(["--stack", STACK]);
+    // Each module is told anew how it is compiled. Safe: what must not happen ends the instance,
+    // with words, and not the data of the next message.
+    let flags = ["-target", "wasm32-wasi", "-mcpu=baseline+simd128"];
+    let flags = flags.iter().chain(&["-OReleaseSafe", "-fstrip"]);
+    let main = project.main_or("plugin.zig");
+    command.args(flags.clone()).args(&project.flags);
+    command.args(["--dep", "weir"]);
+    command.arg(format!("-Mroot={}", main.display()));
+    command.args(flags).arg("-Mweir=sdk/weir.zig");
+    command.arg(format!("-femit-bin={}", module.display()));
+    Ok(command)
+}
+
+/// The project's own, then what is on PATH.
+fn find(project: &Project) -> Option<Compiler> {
+    let own = project.folder.join(".venv/bin/python");
+    if command::is_executable(&own) && has_ziglang(&own) {
+        return Some(through(own));
+    }
+    if let Some(zig) = command::find("zig") {
+        return Some(Compiler::Zig(zig, Vec::new()));
+    }
+    if let Some(python) = command::find("python3").filter(|python| has_ziglang(python)) {
+        return Some(through(python));
+    }
+    // Where Debian's package puts the C library.
+    let libc = Path::new("/usr/lib/wasm32-wasi/libc.a").is_file();
+    let clangs = ["clang-22", "clang-21", "clang-20", "clang-19", "clang"];
+    let clang = clangs.iter().find_map(|name| command::find(name));
+    clang.filter(|_| libc).map(Compiler::Clang)
+}
+
+fn through(python: PathBuf) -> Compiler {
+    Compiler::Zig(python, vec!["-m".to_owned(), "ziglang".to_owned()])
+}
+
+fn has_ziglang(python: &Path) -> bool {
+    let found = Command::new(python).args(["-c", "import ziglang"]).output();
+    found.is_ok_and(|output| output.status.success())
+}
+
+fn missing() -> anyhow::Error {
+    report::hint(anyhow!("there is no `zig` on PATH"), ZIG)
+}
+
+/// The plugin's own files: those beside `plugin.yaml`.
+fn own_sources(project: &Project, extensions: &[&str]) -> Result<Vec<PathBuf>> {
+    let found = sources(&project.folder, extensions)?;
+    if found.is_empty() {
+        let shown = project.folder.display();
+        let error = anyhow!("there is no source in `{shown}`");
+        let action = format!("write `plugin.{}` there", extensions.last().unwrap_or(&"c"));
+        return Err(report::hint(error, action));
+    }
+    Ok(found)
+}
+
+/// The files directly in `folder` with one of these extensions, relative to the project's folder.
+fn sources(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
+    let what = || format!("cannot list `{}`", folder.display());
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(what)? {
+        let path = entry.with_context(what)?.path();
+        let extension = path.extension().unwrap_or_default().to_string_lossy();
+        if extensions.contains(&&*extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}

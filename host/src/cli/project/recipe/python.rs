@@ -1,0 +1,120 @@
+//! Python: componentize-py, which runs the plugin's imports and keeps the interpreter as it is then.
+
+mod leak;
+
+use super::super::command;
+use super::super::manifest::Project;
+use crate::report::{self, ResultExt};
+use anyhow::{Context, Result, anyhow};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const TOOL: &str = "componentize-py";
+
+const INSTALL: &str = "run `python3 -m venv .venv && .venv/bin/pip install componentize-py==0.25.1` \
+                       in the plugin's folder, or have it on PATH";
+
+/// The module that componentize-py is told of: it has the two exports, and imports the plugin.
+const ENTRY: &str = "weir_entry";
+
+pub(super) fn build(project: &Project) -> Result<PathBuf> {
+    let tool = tool(project)?;
+    let mut version = Command::new(&tool);
+    version.arg("--version");
+    let version = command::run(version, INSTALL)?;
+    let wit = super::write_wit(project)?;
+    let main = project.folder.join(project.main_or("plugin.py"));
+    let module = module(&main)?;
+    let source = format!(
+        "# Written by `weir plugin build`.\nimport {module}\n\
+         from weir import _component\n\
+         from weir._component import Configurable, Handler\n\n_component.start({module})\n"
+    );
+    let entry = folder(project, "python")?;
+    std::fs::write(entry.join(format!("{ENTRY}.py")), source)
+        .context("cannot write the entry module")?;
+    let component = project.work().join("python.wasm");
+    let mut python = Command::new(tool);
+    python.current_dir(&project.folder).arg("--quiet");
+    python
+        .arg("--wit-path")
+        .arg(wit)
+        .args(["--world", "operator"]);
+    python.args(["componentize", ENTRY]);
+    for path in [
+        main.parent().unwrap_or(&project.folder),
+        &project.folder.join("sdk"),
+        &entry,
+    ] {
+        python.arg("--python-path").arg(path);
+    }
+    python.args(&project.flags).arg("--output").arg(&component);
+    python.env("VIRTUAL_ENV", environment(project)?);
+    command::run(python, INSTALL)?;
+    if version.trim() == leak::LEAKING {
+        mend(&component).context("cannot mend what componentize-py has built")?;
+    }
+    Ok(component)
+}
+
+fn mend(component: &Path) -> Result<()> {
+    let mended = leak::mended(&std::fs::read(component)?)?;
+    Ok(std::fs::write(component, mended)?)
+}
+
+/// componentize-py of the project's own `.venv`, or the one on PATH.
+fn tool(project: &Project) -> Result<PathBuf> {
+    let own = project.folder.join(".venv/bin").join(TOOL);
+    let found = match command::is_executable(&own) {
+        true => Some(own),
+        false => command::find(TOOL),
+    };
+    found
+        .with_context(|| format!("there is no `{TOOL}`"))
+        .hint(|| INSTALL)
+}
+
+/// Where packages come from: the project's own `.venv`, or the environment that is active. Where
+/// there is neither an empty one, or componentize-py would take those of the whole machine.
+fn environment(project: &Project) -> Result<PathBuf> {
+    let own = project.folder.join(".venv");
+    if own.is_dir() {
+        return Ok(own);
+    }
+    match std::env::var_os("VIRTUAL_ENV").filter(|path| !path.is_empty()) {
+        Some(active) => Ok(active.into()),
+        None => {
+            folder(project, "no-venv/lib/site-packages")?;
+            Ok(project.work().join("no-venv"))
+        }
+    }
+}
+
+/// The name under which Python imports the plugin's file.
+fn module(main: &Path) -> Result<String> {
+    let shown = main.display();
+    if !main.is_file() {
+        let error = anyhow!("there is no `{shown}`");
+        return Err(report::hint(
+            error,
+            "name the plugin's file as `main:` in plugin.yaml",
+        ));
+    }
+    let stem = main.file_stem().unwrap_or_default().to_string_lossy();
+    let begins = stem.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    let is_part = |part: char| part.is_ascii_alphanumeric() || part == '_';
+    if begins && stem.chars().all(is_part) && stem != "weir" {
+        return Ok(stem.into_owned());
+    }
+    let error = anyhow!("Python cannot import a file called `{shown}`");
+    Err(report::hint(
+        error,
+        "use letters, digits and `_`, and another name than `weir.py`",
+    ))
+}
+
+fn folder(project: &Project, name: &str) -> Result<PathBuf> {
+    let path = project.work().join(name);
+    std::fs::create_dir_all(&path).with_context(|| format!("cannot make `{}`", path.display()))?;
+    Ok(path)
+}
