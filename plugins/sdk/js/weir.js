@@ -1,0 +1,66 @@
+/**
+ * Write weir plugins in JavaScript and TypeScript: a module that exports one function per message,
+ * `process`, and where it takes a configuration, `configure`.
+ *
+ * ```js
+ * import { Output, Reject } from "./sdk/weir.js";
+ *
+ * let rate;
+ *
+ * export function configure(config) {
+ *   if (!(config?.rate >= 0 && config.rate <= 1)) throw new Reject("`rate` must be between 0 and 1");
+ *   rate = config.rate;
+ * }
+ *
+ * export function process(message) {
+ *   const order = message.json(); // not JSON: a dead letter that says why
+ *   if (order.total === 0) return null; // dropped, on purpose
+ *   return Output.json(order.total * rate);
+ * }
+ * ```
+ *
+ * What `process` returns or throws is what becomes of the message:
+ *
+ * | returned or thrown | effect |
+ * |---|---|
+ * | `return Output.pass()` | published as it came; no bytes are moved |
+ * | `return Output.json(value)` | one new message; what it does not set is taken over |
+ * | `return [one, two, three]` | many messages |
+ * | `return null` or `return []` | dropped, on purpose; a forgotten `return` is an error instead |
+ * | `throw new Reject("why")` | dead letter, with the reason |
+ * | `throw new Retry("why")` | delivered again later, with the pipeline's backoff |
+ * | `throw new Retry("why", { afterMs: 1500 })` | delivered again, not before this long |
+ * | any other exception | dead letter for this message alone, with the stack |
+ *
+ * `process` may be `async`. The same message may come more than once (see {@link Message.attempt}),
+ * and the instance may be replaced between any two calls: what the module holds is a cache, not
+ * state. The module itself runs once, when the plugin is built, and every instance begins with what
+ * it left: what differs from instance to instance, such as the time, belongs into `configure`.
+ *
+ * Integers past 2^53 are a `BigInt`, in a message's fields and in JSON, both ways.
+ *
+ * @module
+ */
+
+export { Reject, Retry } from "./errors.js";
+export { config, log, metrics } from "./host.js";
+export { Message } from "./message.js";
+export { Output } from "./output.js";
+
+/**
+ * One line of headers.
+ *
+ * @typedef {{ name: string, value: string }} Header
+ */
+
+/**
+ * The `process` of a plugin, for TypeScript: `export const process: Process = (message) => ...`.
+ *
+ * @typedef {(message: import("./message.js").Message) => Result | Promise<Result>} Process
+ */
+
+/**
+ * What `process` returns: none, one or many outputs.
+ *
+ * @typedef {import("./output.js").Output | import("./output.js").Output[] | null} Result
+ */
