@@ -30,6 +30,7 @@ mod examples;
 mod grants;
 mod house_rules;
 mod isolation;
+mod languages;
 mod ordering;
 mod parking;
 mod plugins;

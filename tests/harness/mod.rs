@@ -12,6 +12,7 @@ pub mod folder;
 pub mod guests;
 pub mod identity;
 pub mod lane;
+pub mod languages;
 pub mod nats;
 pub mod scene;
 pub mod wait;

@@ -1,0 +1,156 @@
+//! A plugin can be written in any of eight languages, and whichever it is, it is the same plugin:
+//! each passes one suite of cases, built from source by its own tools.
+
+mod chain;
+mod run;
+mod suite;
+
+use crate::harness::languages;
+use run::{Subject, limits};
+use weir::cli::project::Language;
+use weir::plugin::{Runtime, RuntimeOptions};
+
+/// Memory of an instance in the suite: more than the heaviest language runtime takes.
+const MEMORY: usize = 192 << 20;
+
+/// Above this much an instance in JavaScript is replaced, as its template's pipeline says. Its garbage
+/// collector is in no hurry: without that it settles at twice as much, after some 100,000 messages.
+const JAVASCRIPT_RECYCLES: usize = 48 << 20;
+
+/// How far the second half may go beyond the first: what one call more can add before it is seen.
+const ONE_CALL: i64 = 1 << 20;
+
+/// Messages after which memory must have stopped to grow.
+const MESSAGES: usize = 100_000;
+
+fn subject(language: Language) -> Subject {
+    let component = languages::conformance(language);
+    let runtime = Runtime::new(RuntimeOptions {
+        cache_dir: Some(crate::harness::cache().join("languages")),
+        ..RuntimeOptions::default()
+    });
+    let runtime = runtime.unwrap();
+    let plugin = runtime.load(&component).unwrap();
+    let mut limits = limits(MEMORY);
+    if matches!(language, Language::Js | Language::Ts) {
+        limits.recycle_bytes = JAVASCRIPT_RECYCLES;
+    }
+    Subject {
+        runtime,
+        plugin,
+        limits,
+    }
+}
+
+fn tokio() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+fn conforms(language: Language) {
+    let subject = subject(language);
+    let cases = suite::cases();
+    assert!(cases.len() > 25, "the suite is not whole");
+    let tokio = tokio();
+    let mut failed = Vec::new();
+    for case in &cases {
+        if let Err(error) = tokio.block_on(subject.passes(case)) {
+            failed.push(format!("{}: {error}", case.name));
+        }
+    }
+    assert!(
+        failed.is_empty(),
+        "{} of {} cases failed:\n\n{}",
+        failed.len(),
+        cases.len(),
+        failed.join("\n\n")
+    );
+    if let Err(error) = tokio.block_on(stays_flat(&subject)) {
+        panic!("{error}");
+    }
+}
+
+/// Memory over many messages: what the second half needs, the first half needed too. An instance
+/// that leaks and is replaced for it in time counts as flat, because that is what its host sees.
+async fn stays_flat(subject: &Subject) -> Result<(), String> {
+    const BATCH: usize = 250;
+    let mut counted = subject.worker("null");
+    let call = suite::soak(BATCH);
+    let messages = call.messages();
+    let mut highest = [0_i64; 2];
+    let calls = MESSAGES / BATCH;
+    for number in 0..calls {
+        let outcomes = counted.worker.process(&messages).await;
+        let outcomes =
+            outcomes.map_err(|fault| format!("call {number}: {fault} {}", fault.stderr))?;
+        if outcomes.len() != messages.len() {
+            return Err(format!("call {number}: {} outcomes", outcomes.len()));
+        }
+        let memory = counted.operator.memory_bytes.get();
+        let half = &mut highest[number * 2 / calls];
+        *half = (*half).max(memory);
+    }
+    let [first, second] = highest;
+    let replaced = subject.limits.recycle_bytes == JAVASCRIPT_RECYCLES;
+    let slack = if replaced { first / 8 } else { ONE_CALL };
+    if first == 0 || second > first + slack {
+        return Err(format!("memory grew from {first} to {second} bytes"));
+    }
+    Ok(())
+}
+
+fn passes_its_own_test_as_it_is(language: Language) {
+    let folder = languages::scaffold(language, "hot-rooms");
+    let finished = languages::weir(&folder, &["plugin", "test", "."]);
+    assert_eq!(
+        finished.code,
+        Some(0),
+        "{}{}",
+        finished.stdout,
+        finished.stderr
+    );
+    assert!(
+        finished.stdout.starts_with("ok: 4 messages"),
+        "{}",
+        finished.stdout
+    );
+    // Nothing has changed, so nothing is built again.
+    let again = languages::weir(&folder, &["plugin", "build", ".", "--json"]);
+    assert!(
+        again.stdout.contains("\"fresh\":true"),
+        "{}{}",
+        again.stdout,
+        again.stderr
+    );
+}
+
+/// Each language's promises, under its name: `cargo xtask test` leaves a language out by it where its
+/// tools cannot be had.
+macro_rules! language {
+    ($name:ident, $language:ident) => {
+        mod $name {
+            use weir::cli::project::Language;
+
+            #[test]
+            fn a_plugin_passes_every_case_and_stays_flat() {
+                super::conforms(Language::$language);
+            }
+
+            #[test]
+            fn a_new_plugin_builds_and_passes_its_test_as_it_is() {
+                super::passes_its_own_test_as_it_is(Language::$language);
+            }
+        }
+    };
+}
+
+language!(rust, Rust);
+language!(go, Go);
+language!(python, Python);
+language!(js, Js);
+language!(ts, Ts);
+language!(c, C);
+language!(cpp, Cpp);
+language!(zig, Zig);
