@@ -20,7 +20,11 @@ use crate::{deny, readme, test};
 pub(crate) fn run() -> Result<()> {
     let mut steps = Steps::new("ci");
     let mut skipped = Skipped::default();
-    let tools = steps.step("setup", setup::run)?;
+    let mut tools = steps.step("setup", setup::run)?;
+    steps.step("languages", || {
+        tools.find_languages();
+        Ok(())
+    })?;
     steps.check("format", || format(&tools));
     steps.check("clippy", || clippy(&tools));
     steps.check("documentation", || documentation(&tools));

@@ -24,9 +24,12 @@ const USAGE: &str = "\
 usage: cargo xtask <task> [arguments]
 
   setup            find or install nats-server and a Rust toolchain for WebAssembly
+  setup --languages  that, and the tools of all languages that plugins are written in
   demo [COUNT]     set up, then run the rebates example over 100,000 events and check every cent
   test [ARGS...]   set up, then run every test; ARGS go to `cargo test`, a name filters
   bench [--quick]  set up, then measure weir beside a native loop with the same promises
+  bench --languages [--quick]
+                   set up, then measure what the same plugin costs in each language
   ci               what the continuous integration runs: format, lints, licences, README, tests
   readme           run the README's commands and compare what they print
 ";
@@ -37,7 +40,7 @@ fn main() -> ExitCode {
     let task = words.next();
     let rest: Vec<&str> = words.collect();
     let done = match task {
-        Some("setup") => without_arguments(&rest).and_then(|()| setup::run_for_tests().map(drop)),
+        Some("setup") => set_up(&rest),
         Some("demo") => demo::run(&rest),
         Some("bench") => bench::run(&rest),
         Some("test") => test::run(&rest),
@@ -62,6 +65,22 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn set_up(arguments: &[&str]) -> Result<()> {
+    let languages = match arguments {
+        [] => false,
+        ["--languages"] => true,
+        other => anyhow::bail!("this task takes `--languages` or nothing, and got {other:?}"),
+    };
+    let mut tools = setup::run_for_tests()?;
+    if languages {
+        tools.find_languages();
+        let mut skipped = ui::Skipped::default();
+        tools.languages.tell(&mut skipped);
+        skipped.print("setup");
+    }
+    Ok(())
 }
 
 fn without_arguments(rest: &[&str]) -> Result<()> {

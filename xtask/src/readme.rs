@@ -1,11 +1,13 @@
-//! `cargo xtask readme`: the commands of the README are run, and what they print must be what
-//! the README shows.
+//! `cargo xtask readme`: the commands of the README and of the languages' quickstarts are run, and
+//! what they print must be what the page shows.
 //!
-//! A fenced block marked `console` holds commands after `$ ` and below each the lines it
+//! The README's start in the root of the repository, a quickstart's in a new folder, and `cd` holds
+//! to the end of the page. A fenced block marked `console` holds commands after `$ ` and below each the lines it
 //! prints, standard error among them. Two things stand for what changes from run to run: a line
 //! `...` for any lines, and `[..]` within a line for any text. Measurements and ports are shown as
 //! they once were and may differ; every other word and number must be the same.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -18,7 +20,17 @@ use crate::ui::{Skipped, say};
 /// Commands that are not run from here, because `cargo xtask ci` runs the same thing itself.
 const RUN_ELSEWHERE: [&str; 2] = ["cargo xtask test", "cargo xtask ci"];
 
-/// One command of the README and what is shown below it.
+/// A page whose commands are run.
+struct Page {
+    /// Relative to the root of the repository.
+    name: String,
+    /// Where its commands start.
+    folder: PathBuf,
+    /// The language it is about, for the quickstarts.
+    language: Option<String>,
+}
+
+/// One command of a page and what is shown below it.
 #[derive(Debug, PartialEq, Eq)]
 struct Example {
     /// Counted from 1, for messages.
@@ -27,52 +39,106 @@ struct Example {
     shown: Vec<String>,
 }
 
-/// Sets up and runs the README's commands.
+/// Sets up and runs the pages' commands.
 pub(crate) fn run() -> Result<()> {
-    let tools = setup::run()?;
+    let mut tools = setup::run()?;
+    tools.find_languages();
     let mut skipped = Skipped::default();
     check(&tools, &mut skipped)?;
     skipped.print("readme");
     Ok(())
 }
 
-/// Runs every command, in the root of the repository and with the built `weir` on PATH.
+/// Runs every command of every page, with the built `weir` on PATH.
 ///
 /// # Errors
-/// When a command fails or prints something else than the README shows; each is named.
+/// When a command fails or prints something else than its page shows; each is named.
 pub(crate) fn check(tools: &Tools, skipped: &mut Skipped) -> Result<()> {
-    let file = layout::root().join("README.md");
-    let text = std::fs::read_to_string(&file).context("cannot read `README.md`")?;
     process::run(tools.cargo()?.args(["build", "--workspace", "--quiet"]))?;
     // The README makes a plugin here, which must not be there from an earlier run.
     let _ = std::fs::remove_dir_all(layout::root().join("target/shout"));
     let mut wrong = 0;
-    for example in examples(&text)? {
-        let Example { line, command, .. } = &example;
-        if RUN_ELSEWHERE.contains(&command.as_str()) {
-            skipped.add(format!(
-                "README.md:{line}: `{command}`, which is a step of its own"
-            ));
+    for page in pages()? {
+        let name = &page.name;
+        let language = page.language.as_deref();
+        if let Some(reason) = language.and_then(|language| tools.languages.missing(language)) {
+            skipped.add(format!("{name}: {reason}"));
             continue;
         }
-        say("readme", format_args!("README.md:{line}: {command}"));
-        if let Err(error) = try_example(tools, &example) {
-            eprintln!("error: README.md:{line}: {error:#}");
-            wrong += 1;
-        }
+        wrong += check_page(tools, page, skipped)?;
     }
     match wrong {
         0 => Ok(()),
-        _ => bail!("{wrong} commands of the README do not do what it shows"),
+        _ => bail!("{wrong} commands do not do what their page shows"),
     }
 }
 
-fn try_example(tools: &Tools, example: &Example) -> Result<()> {
+/// The README, and a page for each language, whose commands start in a folder of its own.
+fn pages() -> Result<Vec<Page>> {
+    let mut pages = vec![Page {
+        name: "README.md".to_owned(),
+        folder: layout::root(),
+        language: None,
+    }];
+    let folder = layout::root().join("docs/languages");
+    let entries = std::fs::read_dir(&folder)
+        .with_context(|| format!("cannot list `{}`", folder.display()))?;
+    let mut languages: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter_map(|name| name.strip_suffix(".md").map(str::to_owned))
+        .collect();
+    languages.sort();
+    for language in languages {
+        let folder = layout::root().join("target/quickstarts").join(&language);
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot create `{}`", folder.display()))?;
+        pages.push(Page {
+            name: format!("docs/languages/{language}.md"),
+            folder,
+            language: Some(language),
+        });
+    }
+    Ok(pages)
+}
+
+/// Runs the commands of one page; how many do not do what it shows.
+fn check_page(tools: &Tools, mut page: Page, skipped: &mut Skipped) -> Result<usize> {
+    let name = page.name.clone();
+    let text = std::fs::read_to_string(layout::root().join(&name))
+        .with_context(|| format!("cannot read `{name}`"))?;
+    let mut wrong = 0;
+    for example in examples(&text).with_context(|| format!("cannot read `{name}`"))? {
+        let Example { line, command, .. } = &example;
+        if RUN_ELSEWHERE.contains(&command.as_str()) {
+            skipped.add(format!(
+                "{name}:{line}: `{command}`, which is a step of its own"
+            ));
+            continue;
+        }
+        say("readme", format_args!("{name}:{line}: {command}"));
+        if let Err(error) = try_example(tools, &mut page.folder, &example) {
+            eprintln!("error: {name}:{line}: {error:#}");
+            wrong += 1;
+        }
+    }
+    Ok(wrong)
+}
+
+/// Runs one command in `folder`, and leaves the folder there that it changed to.
+fn try_example(tools: &Tools, folder: &mut PathBuf, example: &Example) -> Result<()> {
     let mut shell = tools.command("bash")?;
     with_weir_on_path(&mut shell)?;
+    let place = layout::root().join("target/quickstarts.pwd");
     // One stream, so that lines are in the order in which a terminal would have shown them.
-    let script = format!("exec 2>&1\n{}", example.command);
+    let script = format!(
+        "exec 2>&1\n{}\nstatus=$?; pwd > '{}'; exit $status",
+        example.command,
+        place.display()
+    );
     let output = shell
+        .current_dir(&*folder)
         .args(["-c", &script])
         .stdin(Stdio::null())
         .output()
@@ -85,11 +151,14 @@ fn try_example(tools: &Tools, example: &Example) -> Result<()> {
             output.status
         );
     }
+    if let Ok(changed) = std::fs::read_to_string(&place) {
+        *folder = PathBuf::from(changed.trim_end());
+    }
     let printed_lines: Vec<&str> = printed.lines().map(str::trim_end).collect();
     let shown: Vec<&str> = example.shown.iter().map(String::as_str).collect();
     if !matches(&shown, &printed_lines) {
         bail!(
-            "`{}` printed\n{printed}\nwhere the README shows\n{}",
+            "`{}` printed\n{printed}\nwhere the page shows\n{}",
             example.command,
             shown.join("\n")
         );
@@ -128,7 +197,7 @@ fn examples(text: &str) -> Result<Vec<Example>> {
                     });
                 }
                 (None, Some(last)) => last.shown.push(line.to_owned()),
-                (None, None) => bail!("README.md:{}: output without a command", index + 1),
+                (None, None) => bail!("line {}: output without a command", index + 1),
             },
         }
     }

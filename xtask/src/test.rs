@@ -23,8 +23,12 @@ const NEEDS_CORE_MODULES: &str = "core_module::";
 /// Part of the names of the tests that need the program `script`, which gives them a terminal.
 const NEEDS_TERMINAL: &str = "on_a_terminal";
 
+/// The tests of one language, as `languages::go::`, and those of a chain of several.
+const LANGUAGES: &str = "languages::";
+const NEEDS_SEVERAL_LANGUAGES: &str = "languages::chain::";
+
 /// Tests that this machine cannot run, to be left out by parts of their names.
-pub(crate) struct LeftOut(Vec<&'static str>);
+pub(crate) struct LeftOut(Vec<String>);
 
 impl LeftOut {
     /// Looks for what single tests need besides the tools, and names in `skipped` those that must
@@ -33,34 +37,43 @@ impl LeftOut {
         let mut left_out = Vec::new();
         if let Err(error) = setup::old_nats_server() {
             skipped.add(format!("the test `{NEEDS_OLD_SERVER}`: {error:#}"));
-            left_out.push(NEEDS_OLD_SERVER);
+            left_out.push(NEEDS_OLD_SERVER.to_owned());
         }
         if let Err(error) = tools.core_modules() {
             skipped.add(format!("the tests in `{NEEDS_CORE_MODULES}`: {error:#}"));
-            left_out.push(NEEDS_CORE_MODULES);
+            left_out.push(NEEDS_CORE_MODULES.to_owned());
         }
         if process::find("script").is_none() {
             let reason = "there is no program `script` on PATH";
             skipped.add(format!("the tests `...{NEEDS_TERMINAL}...`: {reason}"));
-            left_out.push(NEEDS_TERMINAL);
+            left_out.push(NEEDS_TERMINAL.to_owned());
+        }
+        for (name, reason) in tools.languages.all_missing() {
+            skipped.add(format!("the tests of the language {name}: {reason}"));
+            left_out.push(format!("{LANGUAGES}{name}::"));
+        }
+        if tools.languages.all_missing().next().is_some() {
+            skipped.add("the chain of five languages: it needs all of them".to_owned());
+            left_out.push(NEEDS_SEVERAL_LANGUAGES.to_owned());
         }
         LeftOut(left_out)
     }
 
     /// The words for the test runner, behind the `--` that `arguments` may have already.
-    fn words(&self, arguments: &[&str]) -> Vec<&'static str> {
+    fn words<'a>(&'a self, arguments: &[&str]) -> Vec<&'a str> {
         let dashes = match self.0.is_empty() || arguments.contains(&"--") {
             true => None,
             false => Some("--"),
         };
-        let skips = self.0.iter().flat_map(|name| ["--skip", name]);
+        let skips = self.0.iter().flat_map(|name| ["--skip", name.as_str()]);
         dashes.into_iter().chain(skips).collect()
     }
 }
 
 /// Sets up and runs the tests; `arguments` go to `cargo test`.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
-    let tools = setup::run()?;
+    let mut tools = setup::run()?;
+    tools.find_languages();
     let mut skipped = Skipped::default();
     let guests = layout::workspaces()?.into_iter().filter(has_unit_tests);
     let guests: Vec<Workspace> = match has_options(arguments) {
@@ -151,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_is_left_out_stands_behind_the_dashes_of_the_arguments() {
-        let left_out = LeftOut(vec!["a_test"]);
+        let left_out = LeftOut(vec!["a_test".to_owned()]);
         assert_eq!(left_out.words(&["name"]), ["--", "--skip", "a_test"]);
         assert_eq!(left_out.words(&["--", "--nocapture"]), ["--skip", "a_test"]);
         assert!(LeftOut(Vec::new()).words(&["name"]).is_empty());
@@ -166,5 +179,12 @@ mod tests {
         let text = text.concat();
         assert!(text.contains(&format!("fn {NEEDS_OLD_SERVER}()")));
         assert!(text.contains(NEEDS_TERMINAL));
+        let languages = std::fs::read_to_string(tests.join("languages.rs")).unwrap_or_default();
+        for name in ["go", "python", "js", "ts", "c", "cpp", "zig", "chain"] {
+            assert!(
+                languages.contains(&format!("language!({name}, ")) || name == "chain",
+                "{name}"
+            );
+        }
     }
 }

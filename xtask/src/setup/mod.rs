@@ -7,6 +7,7 @@
 
 mod apt_sources;
 mod debian;
+mod languages;
 mod nats;
 mod old_nats;
 mod wasm;
@@ -20,6 +21,7 @@ use anyhow::{Context, Result};
 use crate::layout::{self, Workspace};
 use crate::ui::say;
 
+pub(crate) use languages::Languages;
 pub(crate) use wasm::Wasm;
 
 /// What the set-up found or installed.
@@ -28,6 +30,9 @@ pub(crate) struct Tools {
     pub(crate) nats_server: PathBuf,
     /// How Rust is compiled to WebAssembly on this machine.
     pub(crate) wasm: Wasm,
+    /// Which of the other languages cannot be had; nothing is known before
+    /// [`Tools::find_languages`].
+    pub(crate) languages: Languages,
 }
 
 /// Finds or installs everything, one line a step.
@@ -38,7 +43,11 @@ pub(crate) struct Tools {
 pub(crate) fn run() -> Result<Tools> {
     let nats_server = nats::find_or_install()?;
     let wasm = wasm::find_or_install()?;
-    Ok(Tools { nats_server, wasm })
+    Ok(Tools {
+        nats_server,
+        wasm,
+        languages: Languages::default(),
+    })
 }
 
 /// As [`run`], with what only the tests need; what cannot be had is said here, and skipped there.
@@ -65,6 +74,12 @@ pub(crate) fn old_nats_server() -> Result<PathBuf> {
 }
 
 impl Tools {
+    /// Finds or installs the tools of every language that plugins are written in. One that cannot
+    /// be had is told and remembered, and its tests count as skipped.
+    pub(crate) fn find_languages(&mut self) {
+        self.languages = languages::find_or_install();
+    }
+
     /// Sees to it that plugins can be compiled to core modules, which single tests need.
     ///
     /// # Errors
