@@ -126,3 +126,22 @@ fn a_message_that_nobody_takes_back_keeps_its_dead_letter() {
     );
     assert_eq!(client.count("DEAD"), 1);
 }
+
+/// Pipelines may share a subject for their dead letters, and anybody may publish there.
+#[test]
+fn what_is_no_dead_letter_of_the_pipeline_is_neither_listed_nor_purged() {
+    let (server, folder) = scene(&["reject", "reject"], 2);
+    let client = server.client();
+    client.publish("dead.demo", "not a dead letter");
+    client.publish_with_headers("dead.demo", &[("Weir-Pipeline", "other")], "of another");
+    wait_until("four messages are there", || client.count("DEAD") == 4);
+    let folder = folder.path();
+    assert_eq!(dlq(folder, 0, "ls", &[]).stdout.lines().count(), 2);
+    assert_eq!(
+        dlq(folder, 0, "purge", &["--all"]).stdout.trim(),
+        "purged 2"
+    );
+    let left = client.messages("DEAD");
+    let payloads: Vec<_> = left.iter().map(|message| message.text()).collect();
+    assert_eq!(payloads, ["not a dead letter", "of another"]);
+}

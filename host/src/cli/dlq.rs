@@ -81,7 +81,9 @@ impl Verb {
         let mut count = 0;
         // A replay can become a dead letter again at once; what comes after now is left alone.
         while let Some(letter) = letters.next().await? {
-            if !selection.includes(&letter) {
+            // Others may share the subject: other pipelines, and whoever publishes there.
+            let is_ours = letter.fact("Pipeline") == pipeline.name;
+            if !is_ours || !selection.includes(&letter) {
                 continue;
             }
             count += 1;
