@@ -22,7 +22,11 @@ impl Watch {
     /// Components are built here if there are sources; else they count as sources themselves.
     pub(super) fn start(folder: &Path, builds: bool) -> Result<Self> {
         let (sender, changes) = mpsc::channel(1);
-        let root = folder.to_owned();
+        // Events come with whole paths, and a folder above this one may have any name.
+        let root = folder
+            .canonicalize()
+            .with_context(|| format!("cannot find `{}`", folder.display()))?;
+        let watched = root.clone();
         let on_change = move |result: DebounceEventResult| {
             let Ok(events) = result else { return };
             let changed = events
@@ -38,7 +42,7 @@ impl Watch {
         let what = || format!("cannot watch `{}` for changes", folder.display());
         let mut debouncer = new_debouncer(SETTLE, None, on_change).with_context(what)?;
         debouncer
-            .watch(folder, RecursiveMode::Recursive)
+            .watch(&watched, RecursiveMode::Recursive)
             .with_context(what)?;
         Ok(Self {
             _debouncer: debouncer,
