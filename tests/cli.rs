@@ -107,6 +107,10 @@ fn an_error_is_printed_with_its_cause_on_a_line_of_its_own() {
 
 #[test]
 fn a_log_level_that_is_none_is_wrong_usage() {
+    for level in ["nonsense", "", "info,verbose"] {
+        let finished = weir(2, &["metrics", "--log-level", level]);
+        assert!(finished.stderr.contains("cannot read log level"), "{level}");
+    }
     let finished = weir(2, &["metrics", "--log-level", "weir=loud"]);
     assert!(
         finished

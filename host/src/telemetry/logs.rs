@@ -61,13 +61,29 @@ pub fn start(format: Format, level: &str) -> anyhow::Result<()> {
 
 /// The quiet libraries first, so that what was asked for wins.
 fn filter(level: &str) -> anyhow::Result<EnvFilter> {
-    let directives = format!("{},{level}", QUIET.join(","));
-    EnvFilter::try_new(directives).map_err(|error| {
-        let error = anyhow!("{error}").context(format!("cannot read log level `{level}`"));
+    let refused = |cause: anyhow::Error| {
+        let error = cause.context(format!("cannot read log level `{level}`"));
         let action = "give `error`, `warn`, `info`, `debug` or `trace`, or directives such as \
                       `info,weir::pipeline=debug`";
         report::hint(report::usage(error), action)
-    })
+    };
+    // A word that is no level would be taken for the name of a module, and silence all others.
+    if let Some(word) = level.split(',').find(|word| !ends_in_a_level(word)) {
+        return Err(refused(anyhow!("`{word}` is no level")));
+    }
+    let directives = format!("{},{level}", QUIET.join(","));
+    EnvFilter::try_new(directives).map_err(|error| refused(anyhow!("{error}")))
+}
+
+/// `debug`, or `weir::pipeline=debug`.
+fn ends_in_a_level(directive: &str) -> bool {
+    let level = directive
+        .rsplit_once('=')
+        .map_or(directive, |(_, level)| level);
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    levels
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(level.trim()))
 }
 
 /// The time of an entry: RFC 3339 in UTC, to the millisecond.
