@@ -16,7 +16,7 @@ const UNREAD: [&str; 5] = ["jsonl", "log", "md", "pyc", "wasm"];
 /// Files that are the pipeline's, not the plugin's.
 const PIPELINE: [&str; 2] = ["pipeline.yaml", "pipeline.yml"];
 
-/// blake3 over weir's version and the paths and contents of all sources, in hex.
+/// blake3 over this build of weir and the paths and contents of all sources, in hex.
 ///
 /// # Errors
 /// A source cannot be read.
@@ -25,7 +25,7 @@ pub(super) fn digest(project: &Project) -> Result<String> {
     collect(&project.folder, &mut files)?;
     files.sort();
     let mut hasher = blake3::Hasher::new();
-    hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
+    hasher.update(this_weir().as_bytes());
     for file in files {
         let name = file.strip_prefix(&project.folder).unwrap_or(&file);
         let contents =
@@ -36,6 +36,13 @@ pub(super) fn digest(project: &Project) -> Result<String> {
         }
     }
     Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// Tells this build of weir from others: the recipes are part of it, and make what they make.
+fn this_weir() -> String {
+    let program = std::env::current_exe().and_then(std::fs::metadata);
+    let built = program.and_then(|program| Ok((program.len(), program.modified()?)));
+    format!("{} {:?}", env!("CARGO_PKG_VERSION"), built.ok())
 }
 
 /// The digest of the sources that the component in `.weir` was made of.
