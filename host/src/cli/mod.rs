@@ -197,6 +197,8 @@ impl Console {
         } else {
             ProgressBar::new_spinner().with_message(what.to_owned())
         };
+        // Drawn here and now: what ends before the ticking thread has begun was shown all the same.
+        bar.tick();
         bar.enable_steady_tick(Duration::from_millis(100));
         Progress(bar)
     }
