@@ -1,7 +1,7 @@
 //! What is wrong outside of weir is said in words, with what to do about it; bad input is a dead
 //! letter and loses nothing.
 
-use crate::harness::{Finished, NatsServer, Scene, Weir, wait_until};
+use crate::harness::{Finished, NatsServer, Scene, Weir};
 use bytes::Bytes;
 
 fn run(scene: &Scene, file: &std::path::Path) -> Finished {
@@ -134,30 +134,6 @@ fn payloads_of_every_kind_come_through_byte_for_byte() {
         .all(|(message, payload)| message.payload == payload);
     assert!(same, "a payload was changed");
     scene.wait_until_settled();
-}
-
-#[test]
-fn a_consumer_that_is_deleted_stops_the_host_with_an_error() {
-    let scene = Scene::new();
-    let client = scene.nats.client();
-    let weir = scene.run(&scene.pipeline(""));
-    wait_until("a pull waits", || {
-        client
-            .consumer("IN", "p")
-            .is_some_and(|info| info.num_waiting > 0)
-    });
-    client
-        .run(client.jetstream.delete_consumer_from_stream("p", "IN"))
-        .unwrap();
-    let ended = weir.finish();
-    assert_eq!(ended.code, Some(1));
-    assert!(
-        ended
-            .stderr
-            .contains("cannot pull from consumer `p` of stream `IN`"),
-        "{}",
-        ended.stderr
-    );
 }
 
 #[test]

@@ -34,6 +34,7 @@ mod languages;
 mod ordering;
 mod parking;
 mod plugins;
+mod recovery;
 mod redelivery;
 mod routing;
 mod shutdown;

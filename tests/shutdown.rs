@@ -46,3 +46,32 @@ fn a_hard_stop_hands_back_what_is_in_hand() {
     scene.wait_for_messages("OUT", 20);
     scene.wait_until_settled();
 }
+
+#[test]
+fn a_stop_without_a_connection_waits_for_nothing_and_loses_nothing() {
+    let mut scene = Scene::new();
+    // So long that waiting for it would be seen as a hang.
+    let file = scene.pipeline("drain: 1h\norder: stream\n");
+    let mut weir = scene.run(&file);
+    let messages = (0..500).map(|number| ("in.a", format!("slow:{}", number % 20)));
+    scene.nats.client().publish_all(messages);
+    wait_until("something has come through", || {
+        scene.nats.client().count("OUT") > 0
+    });
+    scene.nats.stop();
+    weir.wait_until_output("the connection to nats was lost");
+    weir.terminate();
+    let ended = weir.finish();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(
+        ended
+            .stderr
+            .contains("stopped without a connection to nats"),
+        "{}",
+        ended.stderr
+    );
+    scene.nats.start_again();
+    let _weir = scene.run(&file);
+    scene.wait_for_messages("OUT", 500);
+    scene.wait_until_settled();
+}

@@ -15,6 +15,7 @@ pub mod streams;
 use crate::config::resolved::{Auth, Nats};
 use crate::pipeline::message::Headers;
 use crate::report::ResultExt;
+use crate::telemetry::metrics::Counter;
 use anyhow::{Context, Result, anyhow};
 use async_nats::{Client, ConnectOptions, Event, ServerError};
 use bytestring::ByteString;
@@ -46,7 +47,11 @@ pub struct Connection {
 #[derive(Default)]
 pub struct Health {
     connected: AtomicBool,
+    /// Whether it was up before and is not any more.
+    lost: AtomicBool,
     reconnects: AtomicU64,
+    /// The same, for whoever counts them over several connections.
+    counter: Counter,
     violations: Mutex<VecDeque<String>>,
     /// Woken at every event, for whoever must act on one at once.
     pub changed: Notify,
@@ -63,6 +68,17 @@ impl Health {
     #[must_use]
     pub fn reconnects(&self) -> u64 {
         self.reconnects.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the connection is not up.
+    pub async fn down(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if !self.is_connected() {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// The server's words on a refused publish or subscription to `subject`, if there were any.
@@ -82,12 +98,16 @@ impl Health {
     fn on_event(&self, event: Event) {
         match event {
             Event::Connected => {
+                if self.lost.swap(false, Ordering::Relaxed) {
+                    self.reconnects.fetch_add(1, Ordering::Relaxed);
+                    self.counter.inc();
+                }
                 self.connected.store(true, Ordering::Relaxed);
                 tracing::info!("connected to nats");
             }
             Event::Disconnected => {
+                self.lost.store(true, Ordering::Relaxed);
                 self.connected.store(false, Ordering::Relaxed);
-                self.reconnects.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!("the connection to nats was lost; reconnecting");
             }
             Event::ServerError(ServerError::Other(text)) if is_violation(&text) => {
@@ -102,6 +122,8 @@ impl Health {
                 }
             }
             Event::LameDuckMode => tracing::warn!("the nats server is about to shut down"),
+            // One for each attempt to reconnect, of which there may be many.
+            other if !self.is_connected() => tracing::debug!("nats: {other}"),
             other => tracing::warn!("nats: {other}"),
         }
         self.changed.notify_waiters();
@@ -119,8 +141,23 @@ fn is_violation(text: &str) -> bool {
 /// # Errors
 /// Names the servers and the cause: nobody answers, credentials are refused, TLS fails, too old.
 pub async fn connect(settings: &Nats, purpose: &str) -> Result<Connection> {
+    connect_counted(settings, purpose, Counter::default()).await
+}
+
+/// As [`connect`]; counts how often the connection is found again after it was lost.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_counted(
+    settings: &Nats,
+    purpose: &str,
+    reconnects: Counter,
+) -> Result<Connection> {
     let servers = settings.servers.join(", ");
-    let health = Arc::new(Health::default());
+    let health = Arc::new(Health {
+        counter: reconnects,
+        ..Health::default()
+    });
     let on_event = Arc::clone(&health);
     let options = options(settings)
         .await
@@ -168,6 +205,30 @@ async fn options(settings: &Nats) -> Result<ConnectOptions> {
         options = options.tls_first();
     }
     Ok(options.require_tls(settings.tls.required))
+}
+
+/// The result of a request, unless the server says that this user may not send it: nobody answers
+/// then, and waiting for the request to time out would take long.
+///
+/// # Errors
+/// The server's words.
+async fn unless_refused<T>(
+    connection: &Connection,
+    api: &str,
+    request: impl IntoFuture<Output = T>,
+) -> Result<T, String> {
+    let mut request = std::pin::pin!(request.into_future());
+    loop {
+        let changed = connection.health.changed.notified();
+        if let Some(refused) = connection.health.violation(api) {
+            return Err(refused);
+        }
+        tokio::select! {
+            biased;
+            answer = &mut request => return Ok(answer),
+            () = changed => {}
+        }
+    }
 }
 
 /// Header lines in the order of their names: the client keeps none between different ones.

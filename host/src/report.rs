@@ -158,6 +158,12 @@ pub fn chain(error: &anyhow::Error) -> Vec<String> {
     messages
 }
 
+/// The chain in one line, for logs and for the status of a host.
+#[must_use]
+pub fn line(error: &anyhow::Error) -> String {
+    chain(error).join(": ")
+}
+
 /// The hints of the chain, each once, from the outside in.
 #[must_use]
 pub fn hints(error: &anyhow::Error) -> Vec<String> {

@@ -154,6 +154,12 @@ impl NatsServer {
         self.launch();
     }
 
+    /// Starts a stopped server again, on the same port and without anything it had stored.
+    pub fn start_empty(&mut self) {
+        std::fs::remove_dir_all(self.directory.path().join("store")).expect("cannot empty it");
+        self.start_again();
+    }
+
     /// Stops the server and starts it again.
     pub fn restart(&mut self) {
         self.stop();

@@ -22,10 +22,7 @@ pub fn health(state: Arc<AdminState>) -> Router {
 }
 
 async fn metrics(State(state): State<Arc<AdminState>>) -> impl IntoResponse {
-    (
-        [(header::CONTENT_TYPE, OPENMETRICS)],
-        state.metrics.encode(),
-    )
+    ([(header::CONTENT_TYPE, OPENMETRICS)], (state.metrics)())
 }
 
 async fn ready(State(state): State<Arc<AdminState>>) -> (StatusCode, String) {

@@ -11,7 +11,6 @@ pub use api::api;
 pub use health::health;
 
 use crate::report;
-use crate::telemetry::metrics::Metrics;
 use anyhow::{Context, anyhow};
 use axum::Router;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,10 +20,11 @@ use tokio::task::JoinHandle;
 
 /// What the pages show. The functions are called for each request and must not wait.
 pub struct AdminState {
-    pub metrics: Arc<Metrics>,
+    /// The text of `/metrics`.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// The host's status as JSON.
     pub status: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
-    /// Whether the host does its work; else why not, in one line.
+    /// Whether the host does its work; else why not, in a line for each pipeline.
     pub ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
 }
 

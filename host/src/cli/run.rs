@@ -49,12 +49,12 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
         metrics: Metrics::new(),
         shutdown: Shutdown::default(),
     };
-    let (metrics, shutdown) = (Arc::clone(&options.metrics), options.shutdown.clone());
+    let shutdown = options.shutdown.clone();
     let host = {
         let _progress = console.progress("compiling the plugins");
         Host::new(pipelines, options)?
     };
-    let state = state(&host, metrics);
+    let state = state(&host);
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -76,10 +76,10 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
     Ok(report::DONE)
 }
 
-fn state(host: &Arc<Host>, metrics: Arc<Metrics>) -> Arc<AdminState> {
-    let (for_status, for_ready) = (Arc::clone(host), Arc::clone(host));
+fn state(host: &Arc<Host>) -> Arc<AdminState> {
+    let [for_metrics, for_status, for_ready] = [(); 3].map(|()| Arc::clone(host));
     Arc::new(AdminState {
-        metrics,
+        metrics: Arc::new(move || for_metrics.metrics()),
         status: Arc::new(move || for_status.status()),
         ready: Arc::new(move || for_ready.ready()),
     })

@@ -131,6 +131,16 @@ fn text(hosts: &[Value]) -> String {
                 .chain(&more)
                 .map(|&name| format!("{} {}", name.replace('_', " "), word(&pipeline[name])));
             let _ = writeln!(out, "    {}", shown.collect::<Vec<_>>().join(", "));
+            for (label, value) in [("problem", "/problem/error"), ("hint", "/problem/hint")] {
+                if let Some(text) = pipeline.pointer(value).and_then(Value::as_str)
+                    && !text.is_empty()
+                {
+                    let _ = writeln!(out, "    {label}: {text}");
+                }
+            }
+            if pipeline["connected"] == false {
+                let _ = writeln!(out, "    problem: not connected to nats; reconnecting");
+            }
             for operator in list(&pipeline["operators"]) {
                 let digest = word(&operator["digest"]);
                 let _ = writeln!(

@@ -1,13 +1,13 @@
 //! Durable consumers: made or adopted at start, read back, and looked at for lag.
 
-use super::Connection;
-use super::streams::{Durable, denied_or};
-use crate::config::resolved::{Order, Pipeline, Start};
+use super::streams::{Durable, Ensured, denied_or, jetstream};
+use super::{Connection, unless_refused};
+use crate::config::resolved::{Order, Pipeline, Source, Start};
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
 use async_nats::jetstream::consumer::{self, AckPolicy, DeliverPolicy, PriorityPolicy, pull};
 use async_nats::jetstream::context::Context;
-use async_nats::jetstream::{self, ErrorCode, stream};
+use async_nats::jetstream::{ErrorCode, response::Response, stream};
 use std::time::Duration;
 
 /// Name of the priority group of ordered pipelines: the server serves one member at a time.
@@ -17,12 +17,37 @@ pub const GROUP: &str = "weir";
 /// pull waits 10 s at the server; three of them are silence.
 const PIN_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Where a consumer that has to be made begins. Under a host that runs, one that was deleted must
+/// skip nothing of what has come since: a new stream is read from its beginning, and `start: new`
+/// means after the last message that is known to be settled.
+pub(super) fn start(source: &Source, incarnation: &str, last: Option<&Ensured>) -> DeliverPolicy {
+    match (&source.start, last) {
+        (Start::New | Start::Sequence(_), Some(last)) if last.incarnation != incarnation => {
+            DeliverPolicy::All
+        }
+        (Start::New, Some(last)) => DeliverPolicy::ByStartSequence {
+            start_sequence: last.source.settled + 1,
+        },
+        (Start::New, None) => DeliverPolicy::New,
+        (Start::All, _) => DeliverPolicy::All,
+        (Start::Sequence(start_sequence), _) => DeliverPolicy::ByStartSequence {
+            start_sequence: *start_sequence,
+        },
+        // The configuration has checked that it parses.
+        (Start::Time(text), _) => async_nats::datetime::parse_rfc3339(text)
+            .map_or(DeliverPolicy::All, |start_time| {
+                DeliverPolicy::ByStartTime { start_time }
+            }),
+    }
+}
+
 /// Makes the durable consumer, or adopts the one that is there if its settings allow it.
 pub async fn ensure(
     connection: &Connection,
     stream: &stream::Stream,
     pipeline: &Pipeline,
-) -> Result<()> {
+    start: DeliverPolicy,
+) -> Result<Durable> {
     let name = &pipeline.source.consumer;
     let what = || {
         format!(
@@ -30,8 +55,7 @@ pub async fn ensure(
             pipeline.source.stream
         )
     };
-    let wanted = consumer_config(pipeline);
-    let mut asked = wanted.clone();
+    let mut asked = consumer_config(pipeline, start);
     if let Ok(existing) = stream.consumer_info(name).await {
         // Where to begin is settled once: the durable's own position counts from then on.
         asked.deliver_policy = existing.config.deliver_policy;
@@ -60,24 +84,22 @@ pub async fn ensure(
         .with_context(what)
         .hint(|| "update nats-server to 2.11 or later, or delete the consumer");
     }
-    Ok(())
+    Ok(durable(made.cached_info()))
 }
 
-fn consumer_config(pipeline: &Pipeline) -> pull::Config {
+/// A consumer as the server has just described it.
+pub(super) fn durable(info: &consumer::Info) -> Durable {
+    Durable {
+        stream: info.stream_name.clone(),
+        consumer: info.name.clone(),
+        created: info.created.unix_timestamp_nanos(),
+        settled: info.ack_floor.stream_sequence,
+    }
+}
+
+fn consumer_config(pipeline: &Pipeline, deliver_policy: DeliverPolicy) -> pull::Config {
     let source = &pipeline.source;
     let ordered = pipeline.order != Order::None;
-    let deliver_policy = match &source.start {
-        Start::All => DeliverPolicy::All,
-        Start::New => DeliverPolicy::New,
-        Start::Sequence(start_sequence) => DeliverPolicy::ByStartSequence {
-            start_sequence: *start_sequence,
-        },
-        // The configuration has checked that it parses.
-        Start::Time(text) => async_nats::datetime::parse_rfc3339(text)
-            .map_or(DeliverPolicy::All, |start_time| {
-                DeliverPolicy::ByStartTime { start_time }
-            }),
-    };
     pull::Config {
         durable_name: Some(source.consumer.clone()),
         description: Some(format!("weir pipeline {}", pipeline.name)),
@@ -114,20 +136,37 @@ fn consumer_config(pipeline: &Pipeline) -> pull::Config {
 /// `Ok(None)` when the server says that there is no such consumer; an error when it does not say.
 pub async fn info(context: &Context, durable: &Durable) -> Result<Option<consumer::Info>> {
     let subject = format!("CONSUMER.INFO.{}.{}", durable.stream, durable.consumer);
-    let answer: jetstream::response::Response<consumer::Info> = context
+    let answer: Response<consumer::Info> = context
         // Nothing but an empty object will do: the server refuses `null`.
         .request(subject, &serde_json::json!({}))
         .await
         .map_err(|error| anyhow!("{}", error.kind()))?;
     match answer {
-        jetstream::response::Response::Ok(info) => Ok(Some(info)),
-        jetstream::response::Response::Err { error }
+        Response::Ok(info) => Ok(Some(info)),
+        Response::Err { error }
             if [ErrorCode::CONSUMER_NOT_FOUND, ErrorCode::STREAM_NOT_FOUND]
                 .contains(&error.error_code()) =>
         {
             Ok(None)
         }
-        jetstream::response::Response::Err { error } => Err(anyhow!("{error}")),
+        Response::Err { error } => Err(anyhow!("{error}")),
+    }
+}
+
+/// Whether the consumer is the one that was there before, and not gone or another of its name. Who may
+/// not ask is told that it is.
+///
+/// # Errors
+/// When the server does not say.
+pub async fn is_the_same(connection: &Connection, durable: &Durable) -> Result<bool> {
+    let api = format!(
+        "$JS.API.CONSUMER.INFO.{}.{}",
+        durable.stream, durable.consumer
+    );
+    let context = jetstream(connection);
+    match unless_refused(connection, &api, info(&context, durable)).await {
+        Ok(found) => Ok(found?.is_some_and(|info| self::durable(&info).created == durable.created)),
+        Err(_refused) => Ok(true),
     }
 }
 

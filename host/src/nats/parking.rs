@@ -5,7 +5,7 @@
 //! pipeline runs without it: a long retry then waits at the source's consumer.
 
 use super::streams::{Context, Durable, stream_name};
-use super::{Connection, is_at_least};
+use super::{Connection, consumers, is_at_least, unless_refused};
 use crate::config::resolved::{Order, Pipeline};
 use crate::pipeline::parking::Subjects;
 use async_nats::jetstream::consumer::{AckPolicy, pull};
@@ -83,13 +83,10 @@ pub(super) async fn ensure(
         ..Default::default()
     });
     let api = format!("$JS.API.CONSUMER.CREATE.{name}.{CONSUMER}");
-    unless_refused(connection, &api, consumer)
+    let made = unless_refused(connection, &api, consumer)
         .await?
         .map_err(|error| format!("cannot use consumer `{CONSUMER}` of stream `{name}`: {error}"))?;
-    Ok(Durable {
-        stream: name,
-        consumer: CONSUMER.to_owned(),
-    })
+    Ok(consumers::durable(made.cached_info()))
 }
 
 /// Messages in the parking stream: those that wait and those that are due and not settled.
@@ -150,26 +147,5 @@ async fn make(
         Err(error) => find(connection, context, name)
             .await?
             .ok_or_else(|| format!("cannot create stream `{name}`: {}", error.kind())),
-    }
-}
-
-/// The result of a request, unless the server says that this user may not send it: nobody answers
-/// then, and waiting for the request to time out would delay the start.
-async fn unless_refused<T>(
-    connection: &Connection,
-    api: &str,
-    request: impl IntoFuture<Output = T>,
-) -> Result<T, String> {
-    let mut request = std::pin::pin!(request.into_future());
-    loop {
-        let changed = connection.health.changed.notified();
-        if let Some(refused) = connection.health.violation(api) {
-            return Err(refused);
-        }
-        tokio::select! {
-            biased;
-            answer = &mut request => return Ok(answer),
-            () = changed => {}
-        }
     }
 }

@@ -29,6 +29,11 @@ pub fn jetstream(connection: &Connection) -> Context {
 pub struct Durable {
     pub stream: String,
     pub consumer: String,
+    /// Tells it from one of the same name that was deleted: when it was created, in nanoseconds
+    /// since the Unix epoch.
+    pub created: i128,
+    /// The sequence up to which every message was settled when it was read.
+    pub settled: u64,
 }
 
 /// What a pipeline's lanes need to know of its source.
@@ -45,14 +50,21 @@ pub struct Ensured {
     pub incarnation: String,
 }
 
-/// Checks that everything the pipeline names is there, and creates what it may.
+/// Checks that everything the pipeline names is there, and creates what it may. `last` is where the
+/// pipeline stood, if this host has run it before.
 ///
 /// # Errors
 /// A missing stream without `create`, a denied request, a server without JetStream.
-pub async fn ensure(connection: &Connection, pipeline: &Pipeline, create: bool) -> Result<Ensured> {
+pub async fn ensure(
+    connection: &Connection,
+    pipeline: &Pipeline,
+    create: bool,
+    last: Option<&Ensured>,
+) -> Result<Ensured> {
     let context = jetstream(connection);
     let source = ensure_source(connection, &context, &pipeline.source, create).await?;
-    let created = source.cached_info().created;
+    let created = source.cached_info().created.unix_timestamp_nanos() / 1_000_000;
+    let incarnation = base36(u64::try_from(created).unwrap_or_default());
     // A template that begins with a placeholder may go anywhere, so there is nothing to look up.
     if let Some(reach) = pipeline.sink.subject.reach() {
         let sink = &pipeline.sink;
@@ -80,7 +92,8 @@ pub async fn ensure(connection: &Connection, pipeline: &Pipeline, create: bool) 
         )
         .await?;
     }
-    consumers::ensure(connection, &source, pipeline).await?;
+    let start = consumers::start(&pipeline.source, &incarnation, last);
+    let durable = consumers::ensure(connection, &source, pipeline, start).await?;
     let config = &source.cached_info().config;
     let parking = parking::ensure(
         connection,
@@ -97,16 +110,11 @@ pub async fn ensure(connection: &Connection, pipeline: &Pipeline, create: bool) 
             "long retries count against max-ack-pending while they wait: {why}"
         );
     }
-    let milliseconds =
-        u64::try_from(created.unix_timestamp_nanos() / 1_000_000).unwrap_or_default();
     Ok(Ensured {
-        source: Durable {
-            stream: pipeline.source.stream.clone(),
-            consumer: pipeline.source.consumer.clone(),
-        },
+        source: durable,
         parking,
         subjects: source.cached_info().config.subjects.clone(),
-        incarnation: base36(milliseconds),
+        incarnation,
     })
 }
 

@@ -32,6 +32,14 @@ impl Held {
             .remove(&key);
     }
 
+    /// Lets all of them go.
+    pub fn clear(&self) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
     /// Where in-progress must go now: what the server has not heard of for `age`.
     pub fn due(&self, age: Duration) -> Vec<ReplyTo> {
         let now = Instant::now();

@@ -1,25 +1,23 @@
-//! The host: starts the lanes of its pipelines, keeps what they hold alive, and stops them.
+//! The host: starts its pipelines, keeps what their lanes hold alive, and stops them.
 //!
 //! Runs on the main thread's runtime with a connection of its own per server, because a lane's
-//! thread belongs to its plugins while they work. A lane that cannot go on stops the host, softly:
-//! a pipeline that silently does not run is worse than a restart.
+//! thread belongs to its plugins while they work. Each pipeline is supervised by itself
+//! (`supervise.rs`); the host ends when the last of them has ended.
 
-use super::lane::Lane;
 use super::running::{Post, Running};
 use super::settle;
 use super::start;
+use super::supervise::Supervisor;
 use crate::config::resolved;
-use crate::nats::streams::{self, Ensured};
-use crate::nats::{self, service};
+use crate::nats::{self, service, streams};
 use crate::plugin::Runtime;
-use crate::shutdown::{Shutdown, Stage};
+use crate::shutdown::{Shutdown, Stage, reached};
 use crate::telemetry::metrics::Metrics;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
 
 /// How often lag and pending acks are read from the server.
 const LAG_INTERVAL: Duration = Duration::from_secs(2);
@@ -36,10 +34,8 @@ pub struct Options {
 /// Pipelines in one process.
 pub struct Host {
     options: Options,
-    pipelines: Vec<Running>,
+    pipelines: Vec<Arc<Running>>,
     started: Instant,
-    fault: Mutex<Option<String>>,
-    posts: OnceLock<Vec<Post>>,
 }
 
 impl Host {
@@ -51,78 +47,54 @@ impl Host {
         let mut running = Vec::new();
         for settings in pipelines {
             let loaded = start::load(&settings, &options.runtime, &options.metrics)?;
-            running.push(Running {
-                metrics: options.metrics.pipeline(&settings.name),
-                held: (0..settings.lanes).map(|_| Arc::default()).collect(),
-                deaths: Arc::default(),
-                ready: AtomicUsize::new(0),
-                settings: Arc::new(settings),
-                loaded,
-            });
+            let metrics = options.metrics.pipeline(&settings.name);
+            running.push(Arc::new(Running::new(settings, loaded, metrics)));
         }
         Ok(Arc::new(Self {
             options,
             pipelines: running,
             started: Instant::now(),
-            fault: Mutex::default(),
-            posts: OnceLock::new(),
         }))
     }
 
-    /// Runs until the shutdown is asked for, or a lane cannot go on.
+    /// Runs until the shutdown is asked for, or no pipeline can go on.
     ///
     /// # Errors
-    /// A missing stream, a refused plugin, a server that cannot be reached; later, the first lane's.
+    /// A missing stream, a refused plugin, a server that cannot be reached; later, why the first
+    /// pipeline has failed for good.
     pub async fn run(self: &Arc<Self>) -> Result<()> {
         for pipeline in &self.pipelines {
             let mut trial = pipeline.chain(&self.options.runtime);
             trial.warm().await.with_context(|| pipeline.what("start"))?;
         }
-        let posts = self.take_posts().await?;
-        let posts = self.posts.get_or_init(|| posts);
-        let _discoverable = self.announce(posts).await;
-        let (ended, mut ends) = mpsc::channel(64);
-        let mut lanes = 0;
-        for (index, post) in posts.iter().enumerate() {
-            for lane in 0..self
-                .pipelines
-                .get(index)
-                .map_or(0, |pipeline| pipeline.settings.lanes)
-            {
-                self.start_lane(index, lane, post.ensured.clone(), ended.clone())?;
-                lanes += 1;
-            }
-        }
-        drop(ended);
-        let keeping = self.keep_alive(posts);
-        let watching = self.watch_lag(posts);
-        let mut first = Ok(());
-        let finishing = async {
-            while lanes > 0 {
-                let Some(result) = ends.recv().await else {
-                    break;
-                };
-                lanes -= 1;
-                if let Err(error) = result {
-                    self.fault
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .get_or_insert(format!("{error:#}"));
-                    if first.is_ok() {
-                        first = Err(error);
-                    }
-                    let (shutdown, drain) = (self.options.shutdown.clone(), self.drain());
-                    tokio::spawn(async move { shutdown.stop(drain).await });
-                }
-            }
+        let mut stages = self.options.shutdown.listen();
+        let posts = tokio::select! {
+            posts = self.take_posts() => posts?,
+            () = reached(&mut stages, Stage::Soft) => return Ok(()),
         };
-        tokio::select! {
-            () = finishing => {}
-            () = keeping => {}
-            () = watching => {}
-        }
-        self.pipelines.iter().for_each(Running::count_hidden_deaths);
-        first
+        let _discoverable = self.announce(&posts).await;
+        let supervised = self
+            .pipelines
+            .iter()
+            .zip(posts)
+            .map(async |(pipeline, post)| {
+                let supervisor = Supervisor {
+                    pipeline: Arc::clone(pipeline),
+                    runtime: self.options.runtime.clone(),
+                    create: self.options.create,
+                    shutdown: self.options.shutdown.clone(),
+                };
+                supervisor.run(post).await
+            });
+        let ended = tokio::select! {
+            ended = join_all(supervised) => ended,
+            () = self.keep_alive() => Vec::new(),
+            _ = join_all(self.pipelines.iter().map(watch_lag)) => Vec::new(),
+        };
+        self.pipelines
+            .iter()
+            .for_each(|pipeline| pipeline.count_hidden());
+        ended.into_iter().collect()
     }
 
     /// The longest time that any of its pipelines allows for a soft stop.
@@ -135,31 +107,36 @@ impl Host {
             .unwrap_or_default()
     }
 
-    /// Whether every lane is at work.
+    /// Whether every lane is at work, and connected.
     ///
     /// # Errors
-    /// Which pipeline is not, in words.
+    /// Which pipelines are not, and why: a line for each.
     pub fn ready(&self) -> Result<(), String> {
-        if let Some(fault) = &*self.fault.lock().unwrap_or_else(PoisonError::into_inner) {
-            return Err(fault.clone());
-        }
         if *self.options.shutdown.listen().borrow() != Stage::Running {
             return Err("stopping".to_owned());
         }
-        match self.pipelines.iter().find(|pipeline| !pipeline.is_ready()) {
-            Some(pipeline) => Err(format!("pipeline `{}` is starting", pipeline.settings.name)),
-            None => Ok(()),
+        let ready = self.pipelines.iter().map(|pipeline| pipeline.ready());
+        let not: Vec<String> = ready.filter_map(Result::err).collect();
+        if not.is_empty() {
+            Ok(())
+        } else {
+            Err(not.join("\n"))
         }
+    }
+
+    /// All metrics as they are now, as `/metrics` shows them.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        self.pipelines.iter().for_each(|pipeline| pipeline.show());
+        self.options.metrics.encode()
     }
 
     /// Whether every message of every source is settled and none is parked, as the server says now.
     pub async fn is_through(&self) -> bool {
-        let Some(posts) = self.posts.get() else {
-            return false;
-        };
-        for post in posts {
-            if !post.is_through().await {
-                return false;
+        for pipeline in &self.pipelines {
+            match pipeline.post() {
+                Some(post) if post.is_through().await => {}
+                _ => return false,
             }
         }
         true
@@ -177,10 +154,7 @@ impl Host {
     /// What the host does, for `weir status` and `/status`.
     #[must_use]
     pub fn status(&self) -> Value {
-        let posts = self.posts.get();
-        let post = |index: usize| posts.and_then(|posts| posts.get(index));
-        let pipelines = self.pipelines.iter().enumerate();
-        let pipelines = pipelines.map(|(index, pipeline)| pipeline.status(post(index)));
+        let pipelines = self.pipelines.iter().map(|pipeline| pipeline.status());
         json!({
             "pid": std::process::id(),
             "uptime_seconds": self.started.elapsed().as_secs(),
@@ -189,8 +163,8 @@ impl Host {
         })
     }
 
-    async fn take_posts(&self) -> Result<Vec<Post>> {
-        let mut posts: Vec<Post> = Vec::new();
+    async fn take_posts(&self) -> Result<Vec<Arc<Post>>> {
+        let mut posts: Vec<Arc<Post>> = Vec::new();
         for (index, pipeline) in self.pipelines.iter().enumerate() {
             let settings = &pipeline.settings;
             let same = self
@@ -202,18 +176,15 @@ impl Host {
                 Some(post) => post.connection.clone(),
                 None => nats::connect(&settings.nats, "supervisor").await?,
             };
-            let ensured = streams::ensure(&connection, settings, self.options.create)
+            let ensured = streams::ensure(&connection, settings, self.options.create, None)
                 .await
                 .with_context(|| pipeline.what("start"))?;
-            posts.push(Post {
-                connection,
-                ensured,
-            });
+            posts.push(Arc::new(Post::new(connection, ensured)));
         }
         Ok(posts)
     }
 
-    async fn announce(self: &Arc<Self>, posts: &[Post]) -> Vec<service::Discoverable> {
+    async fn announce(self: &Arc<Self>, posts: &[Arc<Post>]) -> Vec<service::Discoverable> {
         let mut announced: Vec<service::Discoverable> = Vec::new();
         for (index, post) in posts.iter().enumerate() {
             let nats = |index: usize| {
@@ -233,58 +204,8 @@ impl Host {
         announced
     }
 
-    fn start_lane(
-        self: &Arc<Self>,
-        pipeline: usize,
-        lane: usize,
-        ensured: Ensured,
-        ended: mpsc::Sender<Result<()>>,
-    ) -> Result<()> {
-        let host = Arc::clone(self);
-        let name = self
-            .pipelines
-            .get(pipeline)
-            .map_or("", |pipeline| &pipeline.settings.name);
-        std::thread::Builder::new()
-            .name(format!("{name}/{lane}"))
-            .spawn(move || {
-                let work = std::panic::AssertUnwindSafe(|| host.lane(pipeline, lane, &ensured));
-                let result = std::panic::catch_unwind(work)
-                    .unwrap_or_else(|_| Err(anyhow!("a lane panicked; this is a fault of weir")));
-                // The receiver is gone only when the host has given up on its lanes.
-                let _ = ended.blocking_send(result);
-            })
-            .with_context(|| format!("cannot start a thread for a lane of pipeline `{name}`"))?;
-        Ok(())
-    }
-
-    /// A lane's whole life, on its own thread.
-    fn lane(&self, pipeline: usize, lane: usize, ensured: &Ensured) -> Result<()> {
-        let Some(pipeline) = self.pipelines.get(pipeline) else {
-            return Ok(());
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("cannot start the runtime of a lane")?;
-        runtime.block_on(async {
-            let stages = self.options.shutdown.listen();
-            let held = pipeline.held.get(lane).cloned().unwrap_or_default();
-            let chain = pipeline.chain(&self.options.runtime);
-            let lane = Lane::open(ensured, chain, held, stages, pipeline)
-                .await
-                .with_context(|| pipeline.what("start a lane of"))?;
-            if pipeline.ready.fetch_add(1, Ordering::Relaxed) + 1 == pipeline.settings.lanes {
-                tracing::info!(pipeline = pipeline.settings.name, "running");
-            }
-            lane.run()
-                .await
-                .with_context(|| pipeline.what("go on with"))
-        })
-    }
-
     /// Sends in-progress for what lanes hold, before ack-wait runs out.
-    async fn keep_alive(&self, posts: &[Post]) {
+    async fn keep_alive(&self) {
         let shortest = self
             .pipelines
             .iter()
@@ -293,7 +214,10 @@ impl Host {
         let mut tick = tokio::time::interval(shortest.unwrap_or(Duration::from_secs(30)) / 6);
         loop {
             tick.tick().await;
-            for (pipeline, post) in self.pipelines.iter().zip(posts) {
+            for pipeline in &self.pipelines {
+                let Some(post) = pipeline.post() else {
+                    continue;
+                };
                 let age = pipeline.settings.source.ack_wait / 3;
                 for reply in pipeline.held.iter().flat_map(|held| held.due(age)) {
                     if settle::in_progress(&post.connection.client, reply)
@@ -306,17 +230,26 @@ impl Host {
             }
         }
     }
+}
 
-    async fn watch_lag(&self, posts: &[Post]) {
-        let mut tick = tokio::time::interval(LAG_INTERVAL);
-        loop {
-            tick.tick().await;
-            for (pipeline, post) in self.pipelines.iter().zip(posts) {
-                pipeline.count_hidden_deaths();
-                if let Err(error) = post.observe(&pipeline.metrics).await {
-                    tracing::warn!("cannot tell the lag: {error:#}");
-                }
+/// Reads what the server knows of a pipeline, again and again, and says once when it does not say.
+async fn watch_lag(pipeline: &Arc<Running>) {
+    let mut tick = tokio::time::interval(LAG_INTERVAL);
+    let mut told = false;
+    loop {
+        tick.tick().await;
+        pipeline.count_hidden();
+        // What it has lost says so by itself.
+        let Some(post) = pipeline.post().filter(|_| pipeline.ready().is_ok()) else {
+            continue;
+        };
+        match post.observe(&pipeline.metrics).await {
+            Ok(()) => told = false,
+            Err(error) if !std::mem::replace(&mut told, true) => {
+                let pipeline = &pipeline.settings.name;
+                tracing::warn!(pipeline, "cannot tell the lag: {error:#}");
             }
+            Err(_) => {}
         }
     }
 }

@@ -5,13 +5,17 @@
 //! what becomes of a delivery.
 
 use super::parking::original;
-use super::source::{Delivery, Ended, Source};
+use super::source::{Delivery, Ended, NotPermitted, Source};
 use crate::config::resolved::{Bounds, Order};
-use crate::nats::Connection;
 use crate::nats::streams::{Durable, Ensured};
+use crate::nats::{Connection, consumers};
 use crate::telemetry::metrics::PipelineMetrics;
 use anyhow::{Result, anyhow};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long to wait before asking again whether a consumer is still there.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a lane could hold besides what it holds, by where it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +33,7 @@ pub struct Intake {
 }
 
 struct End {
+    connection: Connection,
     source: Source,
     durable: Durable,
     drained: bool,
@@ -47,14 +52,51 @@ impl End {
         if self.drained || !(room.messages > 0 || coming) {
             return std::future::pending().await;
         }
-        self.source.pull(room, most).await
+        loop {
+            if self.source.is_doubtful() {
+                self.make_sure().await?;
+            }
+            let deliveries = self.source.pull(room, most).await?;
+            if !deliveries.is_empty() {
+                return Ok(deliveries);
+            }
+        }
     }
 
-    fn lost(&self, why: &str) -> anyhow::Error {
-        let Durable { stream, consumer } = &self.durable;
-        anyhow!("{why}").context(format!(
+    /// The sequences of another stream begin again, so results would have the message ids of those
+    /// before, and the server would take them for repeats.
+    async fn make_sure(&mut self) -> Result<(), Ended> {
+        match consumers::is_the_same(&self.connection, &self.durable).await {
+            Ok(true) => self.source.trust(),
+            Ok(false) => return Err(Ended::Gone("Consumer Deleted".to_owned())),
+            Err(error) => {
+                tracing::debug!("cannot tell whether the consumer is still there: {error:#}");
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn lost(&self, why: anyhow::Error) -> anyhow::Error {
+        let Durable {
+            stream, consumer, ..
+        } = &self.durable;
+        why.context(format!(
             "cannot pull from consumer `{consumer}` of stream `{stream}`"
         ))
+    }
+
+    fn refused(&self, why: &str) -> anyhow::Error {
+        let Durable {
+            stream, consumer, ..
+        } = &self.durable;
+        let why = crate::report::hint(
+            NotPermitted(why.to_owned()),
+            format!(
+                "allow this user to publish to `$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}`"
+            ),
+        );
+        self.lost(why)
     }
 }
 
@@ -72,6 +114,7 @@ impl Intake {
         let open = async |durable, order| {
             let source = Source::open(connection.clone(), durable, order, Arc::clone(metrics));
             anyhow::Ok(End {
+                connection: connection.clone(),
                 source: source.await?,
                 durable: durable.clone(),
                 drained: false,
@@ -108,7 +151,8 @@ impl Intake {
                 pulled = self.source.pull(room.source, most, self.draining) => match pulled {
                     Ok(deliveries) => return Ok(Some(deliveries)),
                     Err(Ended::Drained) => self.source.drained = true,
-                    Err(Ended::Gone(why) | Ended::Refused(why)) => return Err(self.source.lost(&why)),
+                    Err(Ended::Gone(why)) => return Err(self.source.lost(anyhow!(why))),
+                    Err(Ended::Refused(why)) => return Err(self.source.refused(&why)),
                 },
                 pulled = from_parking => match pulled {
                     Ok(deliveries) => return Ok(Some(self.originals(deliveries))),
@@ -123,8 +167,11 @@ impl Intake {
                         self.parking = None;
                     }
                     Err(Ended::Gone(why)) => {
-                        let lost = self.parking.as_ref().map(|end| end.lost(&why));
-                        return Err(lost.unwrap_or_else(|| anyhow!("{why}")));
+                        let why = anyhow!(why);
+                        return Err(match &self.parking {
+                            Some(end) => end.lost(why),
+                            None => why,
+                        });
                     }
                 },
             }

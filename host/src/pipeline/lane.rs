@@ -18,15 +18,18 @@ use super::source::Delivery;
 use super::station::{Halt, Station};
 use super::takeover::Takeover;
 use crate::config::resolved::{self, Order};
-use crate::nats::consumers;
 use crate::nats::streams::{Context, Ensured};
-use crate::shutdown::{Stage, Stages};
+use crate::nats::{Health, consumers};
+use crate::shutdown::{Stage, Stages, reached};
 use crate::telemetry::metrics::PipelineMetrics;
 use crate::telemetry::sampled::Sampled;
 use anyhow::{Result, anyhow};
 use bytestring::ByteString;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// How long a lane that leaves waits for the server to hear its last words.
+const PARTING: Duration = Duration::from_secs(2);
 
 /// Everything one lane works with.
 pub struct Lane {
@@ -48,6 +51,7 @@ pub struct Lane {
     /// For ordered pipelines: whose turn it is.
     pub(super) takeover: Takeover,
     pub(super) jetstream: Context,
+    pub(super) health: Arc<Health>,
     pub(super) ensured: Ensured,
     pub(super) held: Arc<Held>,
     pub(super) deaths: Arc<Sampled>,
@@ -95,6 +99,27 @@ impl Pace {
 type Routed = Vec<(Message, Stops)>;
 
 impl Lane {
+    /// How it is with the lane's connection.
+    pub(super) fn health(&self) -> &Arc<Health> {
+        &self.health
+    }
+
+    /// Waits for a hard stop; or for a soft one while the connection is down, because then nothing
+    /// that is in hand can be settled.
+    pub(super) fn must_leave_at_once(&self) -> impl Future<Output = ()> + use<> {
+        let (mut soft, mut hard) = (self.stages.clone(), self.stages.clone());
+        let health = Arc::clone(&self.health);
+        async move {
+            tokio::select! {
+                () = reached(&mut hard, Stage::Hard) => {}
+                () = async {
+                    reached(&mut soft, Stage::Soft).await;
+                    health.down().await;
+                } => {}
+            }
+        }
+    }
+
     /// Station 1. Waits for deliveries, for confirmations, or for a retry to come due; returns the
     /// deliveries, perhaps none. `None` when the lane has stopped and holds nothing any more.
     pub(super) async fn pull(&mut self) -> Result<Option<Vec<Delivery>>> {
@@ -106,7 +131,7 @@ impl Lane {
                 self.decode(resting);
                 self.hand_back(self.in_flight.waiting()).await;
             }
-            if stage == Stage::Hard || (self.drained && self.in_flight.is_empty()) {
+            if self.drained && self.in_flight.is_empty() {
                 return Ok(None);
             }
         }
@@ -275,19 +300,36 @@ impl Lane {
         }
     }
 
-    /// Hands back what is still in hand, and waits until every answer is on its way.
+    /// Hands back what is still in hand, and waits until every answer is on its way. Without a
+    /// connection the server delivers it again by itself, after ack-wait.
     pub(super) async fn leave(&mut self) {
+        if !self.health.is_connected() {
+            let pipeline = &self.settings.name;
+            let left = self.in_flight.len();
+            tracing::warn!(
+                pipeline,
+                left,
+                "stopped without a connection to nats; what was in hand is delivered again"
+            );
+            for id in self.in_flight.all() {
+                drop(self.let_go(id));
+            }
+            return;
+        }
         self.hand_back(self.in_flight.all()).await;
-        self.settle.flush().await;
+        self.settle.flush(PARTING).await;
         if self.settings.order != Order::None {
-            consumers::unpin(&self.jetstream, &self.ensured.source).await;
+            let unpinned = consumers::unpin(&self.jetstream, &self.ensured.source);
+            if tokio::time::timeout(PARTING, unpinned).await.is_err() {
+                tracing::debug!("the server does not answer; the pin will time out");
+            }
         }
     }
 
     /// A fault test may want the host to stand still here, with everything written so far.
     pub(super) async fn reached(&mut self, station: Station, messages: usize) {
         if self.halt.passed(station, messages) {
-            self.settle.flush().await;
+            self.settle.flush(PARTING).await;
             self.halt.stand_still(station);
         }
     }

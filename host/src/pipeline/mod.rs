@@ -11,8 +11,8 @@
 //! 6. `settle.rs` acks, naks or terms the inputs, once that is safe.
 //!
 //! What is in hand between 1 and 6 stands in `in_flight.rs`, which also holds the rules of order.
-//! `lane.rs` has the lane's parts, `decide.rs` what it decides; `host.rs` starts lanes, keeps their
-//! deliveries alive and stops them.
+//! `lane.rs` has the lane's parts, `decide.rs` what it decides; `supervise.rs` starts the lanes of a
+//! pipeline, `host.rs` keeps their deliveries alive and stops them.
 
 pub mod dead_letter;
 mod decide;
@@ -34,6 +34,7 @@ pub mod sink;
 pub mod source;
 pub mod start;
 pub mod station;
+mod supervise;
 pub mod takeover;
 
 use anyhow::Result;
@@ -46,6 +47,17 @@ impl Lane {
     /// # Errors
     /// When the consumer is gone, or may not be pulled from.
     pub async fn run(mut self) -> Result<()> {
+        let at_once = self.must_leave_at_once();
+        let ended = tokio::select! {
+            biased;
+            () = at_once => Ok(()),
+            ended = self.walk() => ended,
+        };
+        self.leave().await;
+        ended
+    }
+
+    async fn walk(&mut self) -> Result<()> {
         while let Some(deliveries) = self.pull().await? {
             self.reached(Station::Pulled, deliveries.len()).await;
             let returned = deliveries
@@ -61,7 +73,6 @@ impl Lane {
             }
             self.settle().await;
         }
-        self.leave().await;
         Ok(())
     }
 }

@@ -1,41 +1,101 @@
 //! One pipeline of a host: its settings, plugins and numbers, and its place at the server.
 //!
 //! What the host looks at while lanes work: for `weir status`, for readiness, for the lag. Starts
-//! and stops nothing.
+//! and stops nothing, which is up to `supervise.rs`.
 
 use super::held::Held;
 use super::operator::Chain;
 use super::start::Loaded;
 use crate::config::resolved;
 use crate::nats::streams::{self, Ensured};
-use crate::nats::{Connection, consumers, parking};
+use crate::nats::{Connection, Health, consumers, parking};
 use crate::plugin::Runtime;
+use crate::report;
 use crate::telemetry::metrics::PipelineMetrics;
 use crate::telemetry::sampled::Sampled;
 use anyhow::Result;
 use serde_json::{Value, json};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One pipeline and what is known of it.
 pub(super) struct Running {
     pub(super) settings: Arc<resolved::Pipeline>,
     pub(super) loaded: Loaded,
     pub(super) metrics: Arc<PipelineMetrics>,
+    /// One for each lane.
     pub(super) held: Vec<Arc<Held>>,
     /// Which dead letters have a line in the log.
     pub(super) deaths: Arc<Sampled>,
-    /// Lanes that have opened their consumers and warmed their plugins.
-    pub(super) ready: AtomicUsize,
+    /// Never held while anything waits.
+    now: Mutex<Now>,
+}
+
+/// How it is with a pipeline at the moment.
+#[derive(Default)]
+struct Now {
+    phase: Phase,
+    /// `None` until the host has found the streams.
+    post: Option<Arc<Post>>,
+    /// The connections of the lanes that have opened their consumers and warmed their plugins.
+    lanes: Vec<Arc<Health>>,
+}
+
+/// What a pipeline does.
+#[derive(Clone, Default)]
+pub(super) enum Phase {
+    #[default]
+    Starting,
+    /// All lanes are at work.
+    Running,
+    /// It could not go on, and is started again by and by.
+    Waiting(Problem),
+    /// It could not go on, and is not started again.
+    Failed(Problem),
+    /// It was told to.
+    Stopped,
+}
+
+/// Why a pipeline does not run.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Problem {
+    pub(super) what: String,
+    pub(super) hint: String,
+}
+
+impl Problem {
+    pub(super) fn new(error: &anyhow::Error) -> Self {
+        Self {
+            what: report::line(error),
+            hint: report::hints(error).join("; "),
+        }
+    }
 }
 
 /// A pipeline's place at its server.
 pub(super) struct Post {
     pub(super) connection: Connection,
     pub(super) ensured: Ensured,
+    /// The sequence of the source up to which every message is settled, as the server last said.
+    settled: AtomicU64,
 }
 
 impl Post {
+    pub(super) fn new(connection: Connection, ensured: Ensured) -> Self {
+        Self {
+            connection,
+            settled: AtomicU64::new(ensured.source.settled),
+            ensured,
+        }
+    }
+
+    /// What the pipeline knows of its source, with what was settled since.
+    pub(super) fn last(&self) -> Ensured {
+        let mut last = self.ensured.clone();
+        last.source.settled = self.settled.load(Ordering::Relaxed);
+        last
+    }
+
     /// Whether every message of the source is settled and none is parked, as the server says now.
     pub(super) async fn is_through(&self) -> bool {
         let context = streams::jetstream(&self.connection);
@@ -60,6 +120,8 @@ impl Post {
         if let Some(info) = consumers::info(&context, &self.ensured.source).await? {
             metrics.lag.set(gauge(info.num_pending));
             metrics.ack_pending.set(gauge(info.num_ack_pending as u64));
+            let settled = info.ack_floor.stream_sequence;
+            self.settled.fetch_max(settled, Ordering::Relaxed);
         }
         if let Ok(place) = &self.ensured.parking {
             let pending = parking::pending(&context, place).await?;
@@ -70,12 +132,105 @@ impl Post {
 }
 
 impl Running {
+    pub(super) fn new(
+        settings: resolved::Pipeline,
+        loaded: Loaded,
+        metrics: Arc<PipelineMetrics>,
+    ) -> Self {
+        Self {
+            metrics,
+            held: (0..settings.lanes).map(|_| Arc::default()).collect(),
+            deaths: Arc::default(),
+            now: Mutex::default(),
+            settings: Arc::new(settings),
+            loaded,
+        }
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn chain(&self, runtime: &Runtime) -> Chain {
         Chain::new(self.loaded.workers(runtime), self.settings.batch)
     }
 
-    pub(super) fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Relaxed) >= self.settings.lanes
+    /// Its place at the server; `None` before the host has found the streams.
+    pub(super) fn post(&self) -> Option<Arc<Post>> {
+        self.now().post.clone()
+    }
+
+    /// Before its lanes are started, the first time or again: none of them is left from before.
+    pub(super) fn begin(&self, post: &Arc<Post>) {
+        self.held.iter().for_each(|held| held.clear());
+        self.metrics.in_flight.set(0);
+        self.metrics.in_flight_bytes.set(0);
+        *self.now() = Now {
+            phase: Phase::Starting,
+            post: Some(Arc::clone(post)),
+            lanes: Vec::new(),
+        };
+    }
+
+    /// A lane is at work. The last one makes the pipeline run.
+    pub(super) fn lane_began(&self, health: &Arc<Health>) {
+        let mut now = self.now();
+        now.lanes.push(Arc::clone(health));
+        if now.lanes.len() == self.settings.lanes {
+            now.phase = Phase::Running;
+            tracing::info!(pipeline = self.settings.name, "running");
+        }
+    }
+
+    /// None of its lanes is at work any more.
+    pub(super) fn end(&self, phase: Phase) {
+        let mut now = self.now();
+        now.phase = phase;
+        now.lanes.clear();
+    }
+
+    /// Why it does not run, if it was at work and could not go on.
+    pub(super) fn problem(&self) -> Option<Problem> {
+        match &self.now().phase {
+            Phase::Waiting(problem) | Phase::Failed(problem) => Some(problem.clone()),
+            _ => None,
+        }
+    }
+
+    /// Whether every connection that it has is up.
+    pub(super) fn is_connected(&self) -> bool {
+        let now = self.now();
+        let post = now.post.iter().map(|post| &post.connection.health);
+        now.post.is_some() && now.lanes.iter().chain(post).all(|each| each.is_connected())
+    }
+
+    /// Whether all lanes are at work and connected.
+    ///
+    /// # Errors
+    /// Why not, in a line.
+    pub(super) fn ready(&self) -> Result<(), String> {
+        let name = &self.settings.name;
+        let phase = self.now().phase.clone();
+        match phase {
+            Phase::Starting => Err(format!("pipeline `{name}` is starting")),
+            Phase::Stopped => Err(format!("pipeline `{name}` has stopped")),
+            Phase::Waiting(Problem { what, hint }) | Phase::Failed(Problem { what, hint }) => {
+                let hint = (!hint.is_empty()).then(|| format!("; hint: {hint}"));
+                Err(format!("{what}{}", hint.unwrap_or_default()))
+            }
+            Phase::Running if !self.is_connected() => Err(format!(
+                "pipeline `{name}` has lost its connection to nats at `{}`, and is reconnecting",
+                self.settings.nats.servers.join(", ")
+            )),
+            Phase::Running => Ok(()),
+        }
+    }
+
+    /// Sets the gauges that say how it is now.
+    pub(super) fn show(&self) {
+        let running = matches!(self.now().phase, Phase::Running);
+        self.metrics.running.set(running.into());
+        self.metrics.connected.set(self.is_connected().into());
     }
 
     pub(super) fn what(&self, action: &str) -> String {
@@ -83,24 +238,31 @@ impl Running {
     }
 
     /// Says how many dead letters have had no line in the log since this was last called.
-    pub(super) fn count_hidden_deaths(&self) {
+    pub(super) fn count_hidden(&self) {
         if let Some(hidden) = self.deaths.hidden() {
             let pipeline = &self.settings.name;
             tracing::warn!(pipeline, "{hidden} more dead letters are not shown here");
         }
     }
 
-    /// For `weir status`. There is no post before the host has found the streams.
-    pub(super) fn status(&self, post: Option<&Post>) -> Value {
+    /// For `weir status`.
+    pub(super) fn status(&self) -> Value {
         let (settings, metrics) = (&self.settings, &self.metrics);
-        let parking = match post.map(|post| &post.ensured.parking) {
+        let post = self.post();
+        let parking = match post.as_ref().map(|post| &post.ensured.parking) {
             Some(Ok(place)) => json!({ "stream": place.stream }),
             Some(Err(why)) => json!({ "off": why }),
             None => Value::Null,
         };
+        let problem = self
+            .problem()
+            .map(|Problem { what, hint }| json!({ "error": what, "hint": hint }));
         json!({
             "name": settings.name,
-            "ready": self.is_ready(),
+            "ready": self.ready().is_ok(),
+            "connected": self.is_connected(),
+            "problem": problem,
+            "restarts": metrics.restarts.get(),
             "lanes": settings.lanes,
             "source": { "stream": settings.source.stream, "consumer": settings.source.consumer },
             "sink": settings.sink.subject.as_str(),

@@ -60,10 +60,11 @@ impl Settle {
         self.answer(ticket, body.into()).await;
     }
 
-    /// Waits until every answer so far is written to the socket and the server has read it.
-    pub async fn flush(&self) {
+    /// Waits until every answer so far is written to the socket and the server has read it, but no
+    /// longer than this.
+    pub async fn flush(&self, longest: Duration) {
         // A closed or lost connection: what was not written is delivered again after ack-wait.
-        if tokio::time::timeout(Duration::from_secs(2), self.client.flush())
+        if tokio::time::timeout(longest, self.client.flush())
             .await
             .is_err()
         {

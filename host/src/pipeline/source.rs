@@ -6,6 +6,10 @@
 //!
 //! Backpressure: nothing is asked for without room to work on it, by count and by bytes.
 
+mod status;
+
+pub use status::{Ended, NotPermitted};
+
 use super::delivery::Ticket;
 use super::message::Message;
 use super::parking::Origin;
@@ -58,6 +62,8 @@ pub struct Source {
     pin: Option<String>,
     metrics: Arc<PipelineMetrics>,
     reconnects: u64,
+    /// Whether the consumer may be gone, or another: after a reconnect, and when nobody answers.
+    doubtful: bool,
     draining: bool,
     /// What the next pull returns, because the last one had deliveries to hand out first.
     ended: Option<Ended>,
@@ -72,17 +78,6 @@ struct Pull {
     bytes: usize,
     /// Whether it has brought a message.
     answered: bool,
-}
-
-/// Why a pull brought nothing.
-#[derive(Debug)]
-pub enum Ended {
-    /// Every delivery that was under way has been handed out after `drain`.
-    Drained,
-    /// Nothing will ever come: the consumer is gone.
-    Gone(String),
-    /// Nothing will ever come: pulling is not permitted.
-    Refused(String),
 }
 
 impl Source {
@@ -120,6 +115,7 @@ impl Source {
             pinned: order != Order::None,
             pin: None,
             metrics,
+            doubtful: false,
             draining: false,
             ended: None,
             pause: None,
@@ -129,6 +125,7 @@ impl Source {
     /// Waits for at least one delivery, then takes those that have already arrived, up to `most`.
     ///
     /// Safe to drop while it waits. `room` is what the lane could hold besides what it holds now.
+    /// Returns nothing when the consumer [is doubtful](Self::is_doubtful), and asks for no more.
     ///
     /// # Errors
     /// [`Ended`] when nothing will come any more.
@@ -136,6 +133,10 @@ impl Source {
         loop {
             if let Some(ended) = self.ended.take() {
                 return Err(ended);
+            }
+            self.forget_after_reconnect();
+            if self.is_doubtful() {
+                return Ok(Vec::new());
             }
             self.ask(room).await;
             let mut deliveries = Vec::new();
@@ -173,6 +174,17 @@ impl Source {
         }
     }
 
+    /// Whether to make sure that the consumer is still there and the same.
+    #[must_use]
+    pub fn is_doubtful(&self) -> bool {
+        self.doubtful && !self.draining
+    }
+
+    /// It is.
+    pub fn trust(&mut self) {
+        self.doubtful = false;
+    }
+
     /// The least room in bytes with which anything is asked for.
     #[must_use]
     pub fn least_bytes(&self) -> usize {
@@ -192,7 +204,6 @@ impl Source {
     }
 
     async fn ask(&mut self, room: Bounds) {
-        self.forget_after_reconnect();
         let paused = self.pause.is_some_and(|until| Instant::now() < until);
         // Until an ordered lane has its pin, one message shows it, and none is under way unseen.
         let unpinned = self.pinned && self.pin.is_none();
@@ -281,8 +292,8 @@ impl Source {
         let reconnects = self.connection.health.reconnects();
         if reconnects != self.reconnects && self.connection.health.is_connected() {
             self.reconnects = reconnects;
-            self.metrics.reconnects.inc();
             self.pulls.clear();
+            self.doubtful = true;
         }
     }
 
@@ -337,48 +348,6 @@ impl Source {
             ticket,
             origin: None,
         });
-        Ok(())
-    }
-
-    /// Statuses of pull consumers (architecture decision records 13 and 42 of NATS).
-    fn on_status(&mut self, status: u16, message: &async_nats::Message) -> Result<(), Ended> {
-        const HEARTBEAT: u16 = 100;
-        const NO_MESSAGES: u16 = 404;
-        const TIMEOUT: u16 = 408;
-        const CONFLICT: u16 = 409;
-        const WRONG_PIN: u16 = 423;
-        const NO_RESPONDERS: u16 = 503;
-        if status == HEARTBEAT {
-            return Ok(());
-        }
-        let ours = |pull: &Pull| pull.subject == message.subject.as_str();
-        let ended = self.pulls.iter().position(ours);
-        let ended = ended.and_then(|place| self.pulls.remove(place));
-        let text = message.description.as_deref().unwrap_or_default();
-        match status {
-            NO_MESSAGES | TIMEOUT => {}
-            WRONG_PIN => self.pin = None,
-            CONFLICT if text.contains("Consumer Deleted") => {
-                return Err(Ended::Gone(text.to_owned()));
-            }
-            CONFLICT if text.contains("Exceeds MaxBytes") => {
-                // A pull that has brought something is full. One that has brought nothing met a
-                // message larger than the server would take today, and must ask for more.
-                if ended.is_some_and(|pull| !pull.answered) {
-                    self.least_bytes = (self.least_bytes * 2).min(1 << 30);
-                }
-            }
-            CONFLICT if text.contains("Batch Completed") => {}
-            _ => {
-                self.metrics.pull_errors.inc();
-                self.pause = Some(Instant::now() + Duration::from_millis(250));
-                if status == NO_RESPONDERS {
-                    tracing::debug!("no jetstream server answers pulls; asking again");
-                } else {
-                    tracing::warn!(status, "the server ended a pull: {text}");
-                }
-            }
-        }
         Ok(())
     }
 }

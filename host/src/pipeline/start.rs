@@ -115,7 +115,8 @@ impl Lane {
         pipeline: &Running,
     ) -> Result<Self> {
         let (settings, metrics) = (&pipeline.settings, &pipeline.metrics);
-        let connection = nats::connect(&settings.nats, &settings.name).await?;
+        let counter = metrics.reconnects.clone();
+        let connection = nats::connect_counted(&settings.nats, &settings.name, counter).await?;
         chain.warm().await?;
         let max_payload = connection.client.max_payload();
         let name = &settings.name;
@@ -156,6 +157,7 @@ impl Lane {
             confirmed: Vec::new(),
             takeover: Takeover::default(),
             jetstream: crate::nats::streams::jetstream(&connection),
+            health: Arc::clone(&connection.health),
             ensured: ensured.clone(),
             held,
             deaths: Arc::clone(&pipeline.deaths),

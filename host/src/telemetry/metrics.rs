@@ -214,6 +214,10 @@ macro_rules! handles {
 handles! {
     /// What the corridor counts for one pipeline, over all its lanes.
     PipelineMetrics {
+        running: Gauge = gauge(Running),
+        connected: Gauge = gauge(Connected),
+        restarts: Counter = counter(Restarts),
+        reconnects: Counter = counter(Reconnects),
         received: Counter = counter(Received),
         received_bytes: Counter = counter(ReceivedBytes),
         redelivered: Counter = counter(Redelivered),
@@ -240,7 +244,6 @@ handles! {
         ack_pending: Gauge = gauge(AckPending),
         missed_heartbeats: Counter = counter(MissedHeartbeats),
         pull_errors: Counter = counter(PullErrors),
-        reconnects: Counter = counter(Reconnects),
         latency: Histogram = histogram(Latency),
     }
 }

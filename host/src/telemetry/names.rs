@@ -85,6 +85,15 @@ names! {
     BuildInformation "build_info" Gauge None BUILD
         "Always 1; the labels say what is running"
 
+    Running "running" Gauge None PIPELINE
+        "1 while all lanes of the pipeline are at work; 0 while it starts, waits to be started again, or has failed"
+    Connected "connected" Gauge None PIPELINE
+        "1 while every connection of the pipeline to NATS is up, 0 while one is lost"
+    Restarts "restarts" Counter None PIPELINE
+        "Times the pipeline was started again because what it reads was gone"
+    Reconnects "reconnects" Counter None PIPELINE
+        "Times a connection of a lane to NATS was lost and came back"
+
     Received "received" Counter None PIPELINE
         "Messages taken from the source, redeliveries included"
     ReceivedBytes "received" Counter Bytes PIPELINE
@@ -137,8 +146,6 @@ names! {
         "Times the server fell silent during a pull"
     PullErrors "pull_errors" Counter None PIPELINE
         "Pulls that ended in an error and were repeated"
-    Reconnects "reconnects" Counter None PIPELINE
-        "Times a connection to NATS was lost and came back"
     Latency "latency" Histogram Seconds PIPELINE
         "From the time JetStream stored an input to its settlement"
 

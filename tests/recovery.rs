@@ -1,0 +1,213 @@
+//! A pipeline whose stream, consumer or parking stream is deleted says so, comes back by itself when
+//! it can, and takes no other pipeline with it; an outage is seen from outside while it lasts.
+
+use crate::harness::weir::get;
+use crate::harness::{Client, NatsServer, Scene, Weir, series, wait_for, wait_until};
+use std::path::PathBuf;
+
+/// A pipeline `q` beside `p`: from `OTHER` to `out.<subject>`.
+fn other_pipeline(scene: &Scene) -> PathBuf {
+    scene.nats.client().create_stream("OTHER", &["other.>"]);
+    let text = std::fs::read_to_string(scene.pipeline("")).unwrap();
+    let text = text
+        .replace("name: p\n", "name: q\n")
+        .replace("stream: IN, consumer: p", "stream: OTHER, consumer: q")
+        .replace("dead.p", "dead.q");
+    scene.file("q.yaml", &text)
+}
+
+/// `weir run` with the metrics and the status on free ports.
+fn run(scene: &Scene, files: &[&str]) -> Weir {
+    let ports = "--metrics-listen 127.0.0.1:0 --admin-listen 127.0.0.1:0";
+    let arguments: Vec<&str> = ["run"]
+        .into_iter()
+        .chain(files.iter().copied())
+        .chain(ports.split(' '))
+        .collect();
+    let weir = Weir::start(scene.folder.path(), &arguments);
+    wait_until_ready(&weir);
+    weir
+}
+
+#[track_caller]
+fn wait_until_ready(weir: &Weir) {
+    let address = weir.address_of("metrics");
+    wait_for("the host is ready", || match get(&address, "/ready") {
+        (200, _) => Ok(()),
+        (_, why) => Err(why),
+    });
+}
+
+/// Waits until `/ready` is refused with this in its reason.
+#[track_caller]
+fn wait_until_not_ready(weir: &Weir, reason: &str) -> String {
+    let address = weir.address_of("metrics");
+    wait_for(&format!("/ready says {reason:?}"), || {
+        match get(&address, "/ready") {
+            (503, why) if why.contains(reason) => Ok(why),
+            (status, why) => Err(format!("{status}: {why}")),
+        }
+    })
+}
+
+fn of_q(name: &str) -> String {
+    series(name).replace("\"p\"", "\"q\"")
+}
+
+fn subjects(client: &Client, stream: &str) -> Vec<String> {
+    let messages = client.messages(stream);
+    messages
+        .into_iter()
+        .map(|message| message.subject)
+        .collect()
+}
+
+#[test]
+fn a_deleted_stream_stops_its_own_pipeline_and_no_other_until_it_is_there_again() {
+    let scene = Scene::new();
+    let client = scene.nats.client();
+    other_pipeline(&scene);
+    scene.pipeline("");
+    let mut weir = run(&scene, &["p.yaml", "q.yaml"]);
+    client.publish("in.first", "x");
+    scene.wait_for_messages("OUT", 1);
+    scene.wait_until_settled();
+
+    client.run(client.jetstream.delete_stream("IN")).unwrap();
+    let why = wait_until_not_ready(&weir, "there is no stream `IN`");
+    assert!(
+        why.contains("hint: create it with `nats stream add IN`"),
+        "{why}"
+    );
+    assert_eq!(weir.metric(&series("running")), 0.0);
+    assert_eq!(weir.metric(&of_q("running")), 1.0);
+    let (_, status) = get(&weir.address_of("status"), "/status");
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    let problem = status["pipelines"][0]["problem"]["error"].as_str().unwrap();
+    assert!(
+        problem.starts_with("cannot start again pipeline `p`"),
+        "{problem}"
+    );
+    assert_eq!(status["pipelines"][1]["problem"], serde_json::Value::Null);
+    let text = Weir::run(&["status", "--nats", &scene.nats.url()]).stdout;
+    assert!(
+        text.contains("\n    problem: cannot start again pipeline `p`"),
+        "{text}"
+    );
+    client.publish("other.a", "x");
+    wait_until("the other pipeline goes on", || {
+        subjects(client, "OUT").contains(&"out.other.a".to_owned())
+    });
+
+    // Its sequences begin again at 1: the message id of the first result must not be the one from
+    // before, or the server would take it for a repeat.
+    client.create_stream("IN", &["in.>"]);
+    client.publish("in.again", "x");
+    wait_until("the pipeline is back", || {
+        subjects(client, "OUT").contains(&"out.in.again".to_owned())
+    });
+    wait_until_ready(&weir);
+    assert_eq!(weir.metric(&series("restarts_total")), 1.0);
+    assert_eq!(weir.metric(&of_q("restarts_total")), 0.0);
+    let said = weir.stderr();
+    assert_eq!(said.matches("there is no stream `IN`").count(), 1, "{said}");
+    assert!(weir.is_running());
+}
+
+#[test]
+fn a_deleted_consumer_is_made_again_and_skips_nothing_though_it_starts_with_what_is_new() {
+    let scene = Scene::new();
+    let client = scene.nats.client();
+    client.publish("in.old", "x");
+    let file = scene.pipeline("");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let text = text.replace("consumer: p,", "consumer: p, start: new,");
+    scene.file("p.yaml", &text);
+    let weir = run(&scene, &["p.yaml"]);
+    client.publish("in.a", "x");
+    scene.wait_for_messages("OUT", 1);
+    scene.wait_until_settled();
+    client
+        .run(client.jetstream.delete_consumer_from_stream("p", "IN"))
+        .unwrap();
+    // Perhaps before the consumer is there again.
+    client.publish("in.b", "x");
+    wait_until("the message comes through", || {
+        subjects(client, "OUT").contains(&"out.in.b".to_owned())
+    });
+    wait_until_ready(&weir);
+    assert!(!subjects(client, "OUT").contains(&"out.in.old".to_owned()));
+    assert!(
+        weir.stderr()
+            .contains("cannot pull from consumer `p` of stream `IN`")
+    );
+}
+
+#[test]
+fn a_server_that_comes_back_without_its_streams_is_gone_on_with_once_they_are_there() {
+    let mut scene = Scene::new();
+    let file = scene.pipeline("");
+    let weir = run(&scene, &[file.to_str().unwrap()]);
+    scene.nats.client().publish("in.a", "x");
+    scene.wait_for_messages("OUT", 1);
+    scene.nats.stop();
+    scene.nats.start_empty();
+    wait_until_not_ready(&weir, "there is no stream `IN`");
+    scene.create_streams();
+    scene.nats.client().publish("in.b", "x");
+    scene.wait_for_messages("OUT", 1);
+    wait_until_ready(&weir);
+}
+
+#[test]
+fn a_pipeline_that_may_not_pull_fails_alone_and_the_host_ends_with_its_error() {
+    let mut scene = Scene::bare();
+    scene.nats = NatsServer::start_with(
+        "authorization { users = [ { user: all, password: a }, { user: host, password: h, \
+         permissions: { publish: { deny: [\"$JS.API.CONSUMER.MSG.NEXT.IN.p\"] } } } ] }\n\
+         no_auth_user: all",
+    );
+    scene.create_streams();
+    let client = scene.nats.client();
+    other_pipeline(&scene);
+    let url = format!("url: \"{}\", user: host, password: h", scene.nats.url());
+    scene.pipeline_over(&url, "");
+    let weir = run(&scene, &["p.yaml", "q.yaml"]);
+    let why = wait_until_not_ready(&weir, "Permissions Violation");
+    let hint = "hint: allow this user to publish to `$JS.API.CONSUMER.MSG.NEXT.IN.p`";
+    assert!(why.contains(hint), "{why}");
+    client.publish("other.a", "x");
+    scene.wait_for_messages("OUT", 1);
+    weir.terminate();
+    let ended = weir.finish();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(
+        ended
+            .stderr
+            .contains("\nerror: cannot go on with pipeline `p`"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn an_outage_is_seen_while_it_lasts_and_counted_once() {
+    let mut scene = Scene::new();
+    let file = scene.pipeline("");
+    let weir = run(&scene, &["--create", file.to_str().unwrap()]);
+    assert_eq!(weir.metric(&series("connected")), 1.0);
+    scene.nats.stop();
+    wait_until_not_ready(
+        &weir,
+        "pipeline `p` has lost its connection to nats at `nats://",
+    );
+    assert_eq!(weir.metric(&series("connected")), 0.0);
+    assert_eq!(weir.metric(&series("running")), 1.0);
+    scene.nats.start_again();
+    wait_until_ready(&weir);
+    assert_eq!(weir.metric(&series("connected")), 1.0);
+    scene.nats.client().publish("in.a", "x");
+    scene.wait_for_messages("OUT", 1);
+    assert_eq!(weir.metric(&series("reconnects_total")), 1.0);
+    assert_eq!(weir.metric(&series("restarts_total")), 0.0);
+}
