@@ -1,6 +1,7 @@
 //! A plugin can be written in any of eight languages, and whichever it is, it is the same plugin:
 //! each passes one suite of cases, built from source by its own tools.
 
+mod author;
 mod chain;
 mod run;
 mod suite;
@@ -101,36 +102,12 @@ async fn stays_flat(subject: &Subject) -> Result<(), String> {
     Ok(())
 }
 
-fn passes_its_own_test_as_it_is(language: Language) {
-    let folder = languages::scaffold(language, "hot-rooms");
-    let finished = languages::weir(&folder, &["plugin", "test", "."]);
-    assert_eq!(
-        finished.code,
-        Some(0),
-        "{}{}",
-        finished.stdout,
-        finished.stderr
-    );
-    assert!(
-        finished.stdout.starts_with("ok: 4 messages"),
-        "{}",
-        finished.stdout
-    );
-    // Nothing has changed, so nothing is built again.
-    let again = languages::weir(&folder, &["plugin", "build", ".", "--json"]);
-    assert!(
-        again.stdout.contains("\"fresh\":true"),
-        "{}{}",
-        again.stdout,
-        again.stderr
-    );
-}
-
 /// Each language's promises, under its name: `cargo xtask test` leaves a language out by it where its
-/// tools cannot be had.
+/// tools cannot be had. What its page promises beyond that is in its module `own`.
 macro_rules! language {
-    ($name:ident, $language:ident) => {
+    ($name:ident, $language:ident $(, $own:item)?) => {
         mod $name {
+            $($own)?
             use weir::cli::project::Language;
 
             #[test]
@@ -139,8 +116,18 @@ macro_rules! language {
             }
 
             #[test]
-            fn a_new_plugin_builds_and_passes_its_test_as_it_is() {
-                super::passes_its_own_test_as_it_is(Language::$language);
+            fn a_new_plugin_builds_and_passes_its_tests_as_it_is() {
+                super::author::passes_its_own_tests_as_it_is(Language::$language);
+            }
+
+            #[test]
+            fn weir_dev_builds_a_plugin_anew_when_its_source_changes() {
+                super::author::is_built_anew_when_its_source_changes(Language::$language);
+            }
+
+            #[test]
+            fn a_plugin_stands_in_a_chain_with_the_standard_plugins() {
+                super::author::stands_in_a_chain_with_the_standard_plugins(Language::$language);
             }
         }
     };
@@ -148,8 +135,8 @@ macro_rules! language {
 
 language!(rust, Rust);
 language!(go, Go);
-language!(python, Python);
-language!(js, Js);
+language!(python, Python, mod own;);
+language!(js, Js, mod own;);
 language!(ts, Ts);
 language!(c, C);
 language!(cpp, Cpp);

@@ -4,6 +4,8 @@
 
 use super::guests::{repository, target};
 use super::{Finished, cache};
+use std::fs::File;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use weir::cli::project::Language;
@@ -38,9 +40,24 @@ pub fn weir(folder: &Path, arguments: &[&str]) -> Finished {
     }
 }
 
+/// A plugin's folder. Whoever holds it has it alone: tests that use the same wait for each other.
+pub struct Project {
+    folder: PathBuf,
+    /// Locked until it is closed.
+    _alone: File,
+}
+
+impl Deref for Project {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.folder
+    }
+}
+
 /// A new plugin's folder, as `weir plugin new` makes it, with what its language's package manager
 /// would install put in place. Kept between runs, so that what has not changed is not built again.
-pub fn scaffold(language: Language, name: &str) -> PathBuf {
+pub fn scaffold(language: Language, name: &str) -> Project {
     let fresh = tempfile::tempdir().unwrap();
     let made = fresh.path().join(name);
     let folder = made.to_str().unwrap();
@@ -55,13 +72,16 @@ pub fn scaffold(language: Language, name: &str) -> PathBuf {
     ];
     let finished = weir(fresh.path(), &arguments);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    let kept = repository()
-        .join("target/languages")
-        .join(format!("{language}-{name}"));
+    let all = repository().join("target/languages");
+    std::fs::create_dir_all(&all).unwrap();
+    let alone = File::create(all.join(format!("{language}-{name}.lock"))).unwrap();
+    alone.lock().unwrap();
+    let kept = all.join(format!("{language}-{name}"));
     for entry in std::fs::read_dir(&kept).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if [".weir", "target", "node_modules", ".venv"].contains(&&*name) {
+        let built = name.ends_with(".wasm");
+        if built || [".weir", "target", "node_modules", ".venv"].contains(&&*name) {
             continue;
         }
         match entry.file_type().unwrap().is_dir() {
@@ -75,7 +95,10 @@ pub fn scaffold(language: Language, name: &str) -> PathBuf {
     if matches!(language, Language::Js | Language::Ts) && packages.is_dir() && !place.exists() {
         std::os::unix::fs::symlink(packages, place).unwrap();
     }
-    kept
+    Project {
+        folder: kept,
+        _alone: alone,
+    }
 }
 
 /// Builds the plugin in `folder`, whose name is `name`.
@@ -92,7 +115,7 @@ pub fn conformance(language: Language) -> PathBuf {
     let sources = repository().join("plugins/sdk").join(language.name());
     let main = match language {
         Language::Rust => folder.join("src"),
-        _ => folder.clone(),
+        _ => folder.to_path_buf(),
     };
     copy(&sources.join("conformance"), &main);
     build(&folder, name)

@@ -37,10 +37,7 @@ impl Lane {
             return;
         };
         let dropped = results.is_empty();
-        let place = task
-            .origin
-            .as_ref()
-            .map_or(&self.place, |origin| &origin.place);
+        let place = task.place(&self.place);
         match self.wrapper.wrap(&task.message, place, results) {
             Ok(parcel) => {
                 if dropped {
@@ -66,10 +63,7 @@ impl Lane {
                 condemned.reason,
             );
         }
-        let place = task
-            .origin
-            .as_ref()
-            .map_or(&self.place, |origin| &origin.place);
+        let place = task.place(&self.place);
         let parcel = self.mortuary.wrap(&task.message, place, condemned);
         self.in_flight.ready(id, parcel);
     }
@@ -262,7 +256,7 @@ impl Lane {
         let now = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or_default();
-        let stored = Duration::from_nanos(self.origin(&task).stored);
+        let stored = Duration::from_nanos(task.stored());
         self.metrics
             .latency
             .observe(now.saturating_sub(stored).as_secs_f64());

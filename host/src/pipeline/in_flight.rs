@@ -42,6 +42,19 @@ pub struct Task<P> {
     group: Option<ByteString>,
 }
 
+impl<P> Task<P> {
+    /// The stream that the message is from: `usual`, unless it was parked since.
+    pub fn place<'a>(&'a self, usual: &'a ByteString) -> &'a ByteString {
+        self.origin.as_ref().map_or(usual, |origin| &origin.place)
+    }
+
+    /// When that stream stored the message, in nanoseconds since 1970.
+    pub fn stored(&self) -> u64 {
+        let origin = self.origin.as_ref();
+        origin.map_or(self.ticket.facts.stored, |origin| origin.stored)
+    }
+}
+
 /// Where a task stands.
 pub enum State<P> {
     /// To be called.

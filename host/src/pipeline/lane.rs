@@ -285,12 +285,9 @@ impl Lane {
 
     /// Where the message of a task first came from.
     pub(super) fn origin(&self, task: &Task<Parcel>) -> Origin {
-        match &task.origin {
-            Some(origin) => (**origin).clone(),
-            None => Origin {
-                place: self.place.clone(),
-                stored: task.ticket.facts.stored,
-            },
+        Origin {
+            place: task.place(&self.place).clone(),
+            stored: task.stored(),
         }
     }
 

@@ -18,6 +18,9 @@ use crate::version::Version;
 /// Makes components of Python sources; 72 MB, Python itself among it.
 const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
 
+/// Checks the types of plugins in Python, for the tests; 40 MB.
+const MYPY: &str = "mypy==2.4.1";
+
 /// The Zig toolchain, which compiles C and C++ too; 438 MB unpacked.
 const ZIGLANG: &str = "ziglang==0.17.0";
 
@@ -77,7 +80,10 @@ pub(super) fn find_or_install() -> Languages {
             .and_then(|folder| installed(folder, requirement, program, inside))
     };
     let componentize = package(COMPONENTIZE_PY, "componentize-py", "bin/componentize-py");
-    languages.need(&["python"], componentize);
+    languages.need(
+        &["python"],
+        componentize.and(package(MYPY, "mypy", "bin/mypy")),
+    );
     let zig = package(ZIGLANG, "zig", "lib/python3*/site-packages/ziglang/zig");
     languages.need(&["c", "cpp", "zig"], zig);
     languages.need(&["js", "ts"], node());

@@ -1,5 +1,4 @@
-//! C, C++ and Zig, with the one toolchain that has a C library for WASI in it: Zig. C and C++ can be
-//! built by clang as well, where Debian's `wasi-libc` is there.
+//! C, C++ and Zig, with the one toolchain that has a C library for WASI in it: Zig.
 //!
 //! All files beside the plugin's own and those of the SDK are compiled together: a plugin is small,
 //! and Zig keeps what has not changed in a cache of its own.
@@ -7,7 +6,7 @@
 use super::super::command;
 use super::super::language::Language;
 use super::super::manifest::Project;
-use crate::report;
+use crate::report::{self, ResultExt};
 use anyhow::{Context, Result, anyhow};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -38,34 +37,26 @@ pub(super) fn build(project: &Project) -> Result<PathBuf> {
     Ok(module)
 }
 
-/// A compiler that knows WASI.
-enum Compiler {
-    /// The arguments before its own: none, or those that make Python start it.
-    Zig(PathBuf, Vec<String>),
-    /// Its libraries are where Debian puts them.
-    Clang(PathBuf),
+/// How Zig is started.
+struct Compiler {
+    program: PathBuf,
+    /// What stands before its own arguments: nothing, or what makes Python start it.
+    before: &'static [&'static str],
 }
 
 impl Compiler {
-    /// Compiles or links C or, with `cpp`, C++ in the project's folder, to be given more arguments.
+    /// Zig in the project's folder, to be given its arguments.
+    fn zig(&self, project: &Project) -> Command {
+        let mut command = Command::new(&self.program);
+        command.current_dir(&project.folder).args(self.before);
+        command
+    }
+
+    /// Compiles or links C or, with `cpp`, C++, to be given more arguments.
     fn command(&self, project: &Project, cpp: bool) -> Command {
-        let mut command = match self {
-            Self::Zig(program, before) => {
-                let mut command = Command::new(program);
-                command.args(before).arg(if cpp { "c++" } else { "cc" });
-                command.args(["-target", "wasm32-wasi"]);
-                command
-            }
-            Self::Clang(program) => {
-                let mut command = Command::new(program);
-                command.args(["--target=wasm32-wasi", "--sysroot=/usr"]);
-                if cpp {
-                    command.arg("--driver-mode=g++");
-                }
-                command
-            }
-        };
-        command.current_dir(&project.folder);
+        let mut command = self.zig(project);
+        command.arg(if cpp { "c++" } else { "cc" });
+        command.args(["-target", "wasm32-wasi"]);
         command.args(["-O2", "-Wall", "-Wextra", "-msimd128", "-I."]);
         command.args(match cpp {
             true => CPP.as_slice(),
@@ -76,7 +67,7 @@ impl Compiler {
 }
 
 fn c(project: &Project, module: &Path) -> Result<Command> {
-    let mut command = find(project).ok_or_else(missing)?.command(project, false);
+    let mut command = find(project)?.command(project, false);
     command.args(own_sources(project, &["c"])?);
     command.args(sources(&project.folder.join("sdk"), &["c"])?);
     link(&mut command, project, module);
@@ -85,7 +76,7 @@ fn c(project: &Project, module: &Path) -> Result<Command> {
 
 /// The SDK under C++ is C, and a compiler takes one standard at a time: it is compiled first.
 fn cpp(project: &Project, module: &Path) -> Result<Command> {
-    let compiler = find(project).ok_or_else(missing)?;
+    let compiler = find(project)?;
     let own = own_sources(project, &["cc", "cpp"])?;
     let objects = project.work().join("objects");
     std::fs::create_dir_all(&objects)
@@ -110,11 +101,7 @@ fn link(command: &mut Command, project: &Project, module: &Path) {
 }
 
 fn zig(project: &Project, module: &Path) -> Result<Command> {
-    let Some(Compiler::Zig(program, before)) = find(project) else {
-        return Err(missing());
-    };
-    let mut command = Command::new(program);
-    command.current_dir(&project.folder).args(before);
+    let mut command = find(project)?.zig(project);
     command.args([
         "build-exe",
         "-fno-entry",
@@ -136,35 +123,31 @@ fn zig(project: &Project, module: &Path) -> Result<Command> {
 }
 
 /// The project's own, then what is on PATH.
-fn find(project: &Project) -> Option<Compiler> {
+fn find(project: &Project) -> Result<Compiler> {
+    let through = |program| Compiler {
+        program,
+        before: &["-m", "ziglang"],
+    };
     let own = project.folder.join(".venv/bin/python");
     if command::is_executable(&own) && has_ziglang(&own) {
-        return Some(through(own));
+        return Ok(through(own));
     }
-    if let Some(zig) = command::find("zig") {
-        return Some(Compiler::Zig(zig, Vec::new()));
+    if let Some(program) = command::find("zig") {
+        return Ok(Compiler {
+            program,
+            before: &[],
+        });
     }
-    if let Some(python) = command::find("python3").filter(|python| has_ziglang(python)) {
-        return Some(through(python));
-    }
-    // Where Debian's package puts the C library.
-    let libc = Path::new("/usr/lib/wasm32-wasi/libc.a").is_file();
-    let clangs = ["clang-22", "clang-21", "clang-20", "clang-19", "clang"];
-    let clang = clangs.iter().find_map(|name| command::find(name));
-    clang.filter(|_| libc).map(Compiler::Clang)
-}
-
-fn through(python: PathBuf) -> Compiler {
-    Compiler::Zig(python, vec!["-m".to_owned(), "ziglang".to_owned()])
+    command::find("python3")
+        .filter(|python| has_ziglang(python))
+        .map(through)
+        .context("there is no `zig` on PATH")
+        .hint(|| ZIG)
 }
 
 fn has_ziglang(python: &Path) -> bool {
     let found = Command::new(python).args(["-c", "import ziglang"]).output();
     found.is_ok_and(|output| output.status.success())
-}
-
-fn missing() -> anyhow::Error {
-    report::hint(anyhow!("there is no `zig` on PATH"), ZIG)
 }
 
 /// The plugin's own files: those beside `plugin.yaml`.
