@@ -203,11 +203,11 @@ impl Intake {
 
     /// Asks for no more. What the servers have already sent is still handed out by `pull`, which
     /// ends with `None`.
-    pub async fn drain(&mut self) {
+    pub fn drain(&mut self) {
         self.draining = true;
-        self.source.source.drain().await;
+        self.source.source.drain();
         if let Some(end) = &mut self.parking {
-            end.source.drain().await;
+            end.source.drain();
         }
     }
 

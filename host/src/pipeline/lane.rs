@@ -125,7 +125,7 @@ impl Lane {
     pub(super) async fn pull(&mut self) -> Result<Option<Vec<Delivery>>> {
         let stage = *self.stages.borrow_and_update();
         if stage >= Stage::Soft {
-            self.intake.drain().await;
+            self.intake.drain();
             if self.drained {
                 let resting = self.takeover.give_up();
                 self.decode(resting);

@@ -32,6 +32,10 @@ const EXPIRES: Duration = Duration::from_secs(10);
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// Silence after which a pull is taken for lost: two heartbeats and some.
 const SILENCE: Duration = Duration::from_millis(4500);
+/// Silence after which nothing is taken to be on its way, when nothing more is asked for.
+const QUIET: Duration = Duration::from_millis(100);
+/// How long deliveries are waited for then, however they trickle.
+const LONGEST_DRAIN: Duration = Duration::from_secs(1);
 /// Pulls under way at once: one being filled while the next already waits.
 const PULLS: usize = 2;
 /// Added to the largest payload for subject, reply and headers in the server's count of bytes.
@@ -64,7 +68,9 @@ pub struct Source {
     reconnects: u64,
     /// Whether the consumer may be gone, or another: after a reconnect, and when nobody answers.
     doubtful: bool,
-    draining: bool,
+    /// Since when nothing more is asked for, and whether the server has been told.
+    draining: Option<Instant>,
+    unsubscribed: bool,
     /// What the next pull returns, because the last one had deliveries to hand out first.
     ended: Option<Ended>,
     /// Not before this, after the server refused a pull.
@@ -116,7 +122,8 @@ impl Source {
             pin: None,
             metrics,
             doubtful: false,
-            draining: false,
+            draining: None,
+            unsubscribed: false,
             ended: None,
             pause: None,
         })
@@ -139,6 +146,7 @@ impl Source {
                 return Ok(Vec::new());
             }
             self.ask(room).await;
+            self.unsubscribe().await;
             let mut deliveries = Vec::new();
             let mut next =
                 match tokio::time::timeout(self.patience(), self.subscription.next()).await {
@@ -167,17 +175,29 @@ impl Source {
 
     /// Asks for no more. What the server has already sent is still handed out by `pull`, which ends
     /// with [`Ended::Drained`].
-    pub async fn drain(&mut self) {
-        if !std::mem::replace(&mut self.draining, true) && self.subscription.drain().await.is_err()
-        {
-            tracing::debug!("the connection closed before the pulls were drained");
+    pub fn drain(&mut self) {
+        self.draining.get_or_insert_with(Instant::now);
+    }
+
+    /// Unsubscribes once no more deliveries come: those that the server has on their way would else
+    /// go nowhere, and come again only after ack-wait.
+    async fn unsubscribe(&mut self) {
+        let Some(since) = self.draining.filter(|_| !self.unsubscribed) else {
+            return;
+        };
+        let quiet = self.expected() == 0 || self.heard.elapsed() >= QUIET;
+        if quiet || since.elapsed() >= LONGEST_DRAIN {
+            self.unsubscribed = true;
+            if self.subscription.drain().await.is_err() {
+                tracing::debug!("the connection closed before the pulls were drained");
+            }
         }
     }
 
     /// Whether to make sure that the consumer is still there and the same.
     #[must_use]
     pub fn is_doubtful(&self) -> bool {
-        self.doubtful && !self.draining
+        self.doubtful && self.draining.is_none()
     }
 
     /// It is.
@@ -208,7 +228,7 @@ impl Source {
         // Until an ordered lane has its pin, one message shows it, and none is under way unseen.
         let unpinned = self.pinned && self.pin.is_none();
         let most_pulls = if unpinned { 1 } else { PULLS };
-        if self.draining || paused || self.pulls.len() >= most_pulls {
+        if self.draining.is_some() || paused || self.pulls.len() >= most_pulls {
             return;
         }
         let wanted = if unpinned {
@@ -269,6 +289,9 @@ impl Source {
 
     fn patience(&self) -> Duration {
         let now = Instant::now();
+        if self.draining.is_some() && !self.unsubscribed {
+            return (self.heard + QUIET).saturating_duration_since(now);
+        }
         match self.pause {
             Some(until) if self.pulls.is_empty() => until.saturating_duration_since(now),
             _ if self.pulls.is_empty() => HEARTBEAT,
