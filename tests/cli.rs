@@ -10,7 +10,7 @@ mod progress;
 mod status;
 
 use crate::harness::guests::guest;
-use crate::harness::{Finished, Weir, assert_file_holds, repository};
+use crate::harness::{Finished, Weir, assert_file_holds, put, repository};
 
 /// A pipeline of one operator that needs no server to be looked at.
 const PIPELINE: &str = "\
@@ -88,11 +88,19 @@ fn with_json_an_error_is_one_line_of_json() {
     assert_eq!(error["error"], "cannot read `/nonexistent.wasm`");
     assert_eq!(error["exit-code"], 2);
     let error = json(&weir(2, &["plugim", "--json"]).stderr);
+    assert_eq!(error["error"], "unrecognized subcommand 'plugim'");
+    assert_eq!(error["hints"][0], "a similar subcommand exists: 'plugin'");
+    let error = json(&weir(2, &["plugin", "inspect", "--json"]).stderr);
+    let missing = "the following required arguments were not provided: <FILE>";
+    assert_eq!(error["error"], missing);
+    let error = json(&weir(2, &["dlq", "ls", "a.yaml", "--kind", "bad", "--json"]).stderr);
+    let text = error["error"].as_str().unwrap();
+    assert!(text.contains("[possible values: reject, trap,"), "{text}");
+    let error = json(&weir(2, &["plugin", "--json"]).stderr);
+    let text = error["error"].as_str().unwrap();
     assert!(
-        error["error"]
-            .as_str()
-            .unwrap()
-            .starts_with("unrecognized subcommand 'plugim'")
+        text.starts_with("'weir plugin' requires a subcommand"),
+        "{text}"
     );
 }
 
@@ -101,8 +109,38 @@ fn an_error_is_printed_with_its_cause_on_a_line_of_its_own() {
     let finished = weir(2, &["plugin", "inspect", "/nonexistent.wasm"]);
     assert_eq!(
         finished.stderr,
-        "error: cannot read `/nonexistent.wasm`\n  cause: No such file or directory (os error 2)\n"
+        "error: cannot read `/nonexistent.wasm`\n  cause: there is no such file\n\n\
+         hint: check the path, or build it with `weir plugin build`\n"
     );
+}
+
+#[test]
+fn what_is_named_and_not_there_is_said_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().to_str().unwrap();
+    let gone = format!("{place}/gone");
+    let hint = |arguments: &[&str]| {
+        let stderr = weir(2, arguments).stderr;
+        let (_, hint) = stderr
+            .split_once("hint: ")
+            .unwrap_or_else(|| panic!("{stderr}"));
+        hint.trim().to_owned()
+    };
+    assert!(hint(&["plugin", "build", &gone]).starts_with("name the folder"));
+    assert!(hint(&["plugin", "inspect", place]).starts_with("name the `.wasm` file"));
+    let missing = format!("{gone}.yaml");
+    assert!(hint(&["run", &missing]).starts_with("check the path"));
+    put(folder.path(), "input.jsonl", "");
+    put(folder.path(), "expected.jsonl", "");
+    let component = format!("{gone}.wasm");
+    let test = [
+        "plugin",
+        "test",
+        &component,
+        "--input",
+        &format!("{place}/input.jsonl"),
+    ];
+    assert!(hint(&test).starts_with("check the path"));
 }
 
 #[test]

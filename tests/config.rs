@@ -127,9 +127,9 @@ fn a_file_that_cannot_be_read_is_a_finding() {
     assert_eq!(
         lines,
         [
-            "gone.yaml:1:1: error: cannot read the file: entity not found",
-            "  hint: check the path",
-            "valid:1:1: error: cannot read the file: is a directory",
+            "gone.yaml: error: there is no such file",
+            "  hint: check the path; `weir plugin new` makes a folder with a pipeline file",
+            "valid: error: it is a folder",
             "  hint: name the files in it",
         ]
     );

@@ -81,3 +81,24 @@ fn an_output_that_no_stream_captures_is_tried_again_and_arrives_once_one_does() 
     assert_eq!(scene.wait_for_messages("OUT", 1)[0].text(), "2");
     scene.wait_until_settled();
 }
+
+#[test]
+fn what_fails_for_one_message_after_the_other_is_said_once_with_what_to_do() {
+    let scene = Scene::new();
+    let client = scene.nats.client();
+    let mut weir = scene.run(&scene.pipeline(""));
+    client.run(client.jetstream.delete_stream("OUT")).unwrap();
+    client.publish_all((0..40).map(|number| ("in.a", number.to_string())));
+    // As many attempts for each as a message has, as long as no stream captures its results.
+    scene.wait_for_messages("DEAD", 40);
+    weir.wait_until_output("more failures to publish are not shown here");
+    let log = weir.stderr();
+    let hint = "make a stream that captures `out.in.a`, or start weir with `--create`";
+    assert!(log.contains(hint), "{log}");
+    let failures = weir.metric(&series("publish_failures_total"));
+    let said = log.matches("; trying again").count();
+    assert!(
+        failures >= 160.0 && said < 40,
+        "{said} of {failures} in {log}"
+    );
+}

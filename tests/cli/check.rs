@@ -45,10 +45,13 @@ fn mistakes_in_a_file_and_in_a_plugin_of_another_are_reported_at_once() {
     assert_eq!(finished.code, Some(2), "{finished:#?}");
     let report = json(&finished.stdout);
     assert_eq!(report["sound"], false);
-    assert_eq!(
-        report["findings"].as_array().unwrap().last().unwrap()["line"],
-        2
-    );
+    let findings = report["findings"].as_array().unwrap();
+    let of_other = |finding: &&serde_json::Value| finding["file"] == "other.yaml";
+    assert_eq!(findings.iter().rfind(of_other).unwrap()["line"], 2);
+    let last = findings.last().unwrap();
+    assert_eq!(last["file"], "pipeline.yaml");
+    let text = last["message"].as_str().unwrap();
+    assert!(text.starts_with("cannot load plugin `"), "{text}");
     let problem = &report["pipelines"][0]["operators"][0]["problem"];
     assert!(
         problem["error"]
@@ -72,11 +75,74 @@ fn a_plugin_that_refuses_its_configuration_is_quoted() {
         "{finished:#?}"
     );
     let stderr = finished.stderr;
-    assert!(stderr.contains("of operator `work`\n  cause: "), "{stderr}");
+    let line = PIPELINE
+        .lines()
+        .position(|line| line.contains("plugin: plugin.wasm"))
+        .unwrap()
+        + 2;
     assert!(
-        stderr.ends_with("\nhint: correct `config:` of operator `work`\n"),
+        stderr.starts_with(&format!(
+            "pipeline.yaml:{line}:13: error: cannot start plugin `"
+        )),
         "{stderr}"
     );
+    assert!(
+        stderr.contains("of operator `work`: configure refused: "),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("\n  hint: correct `config:` of operator `work`\n"),
+        "{stderr}"
+    );
+    let end = "\n\nerror: there is a problem in the configuration\n";
+    assert!(stderr.ends_with(end), "{stderr}");
+}
+
+#[test]
+fn what_is_wrong_with_a_file_and_with_its_plugins_is_said_at_once_in_the_order_of_the_lines() {
+    let pipeline = PIPELINE
+        .replace("sink:", "lanes: many\nsink:")
+        .replace(
+            "  - name: work\n",
+            "  - { name: text, plugin: text.wasm }\n  - { name: gone, plugin: gone.wasm }\n  \
+             - { name: folder, plugin: folder }\n  - name: work\n",
+        )
+        .replace(
+            "plugin: plugin.wasm",
+            "plugin: plugin.wasm\n    config: { no: such }",
+        );
+    let folder = pipeline_folder("echo", &pipeline);
+    put(folder.path(), "text.wasm", "I am a text, and no plugin");
+    std::fs::create_dir(folder.path().join("folder")).unwrap();
+    let finished = Weir::run_in(folder.path(), &["check", "pipeline.yaml"]);
+    assert_eq!(finished.code, Some(2), "{finished:#?}");
+    let stderr = finished.stderr;
+    let findings: Vec<&str> = stderr
+        .lines()
+        .filter(|line| line.starts_with("pipeline.yaml:"))
+        .collect();
+    let expected = [
+        ("text.wasm", "it is not WebAssembly"),
+        ("gone.wasm", "does not exist"),
+        ("plugin: folder }", "`folder` is a folder"),
+        ("config: {", "configure refused"),
+        ("lanes:", "many"),
+    ];
+    assert_eq!(findings.len(), expected.len(), "{stderr}");
+    for (finding, (line, text)) in findings.iter().zip(expected) {
+        let number = pipeline
+            .lines()
+            .position(|each| each.contains(line))
+            .unwrap()
+            + 1;
+        let place = format!("pipeline.yaml:{number}:");
+        assert!(
+            finding.starts_with(&place) && finding.contains(text),
+            "{line}: {stderr}"
+        );
+    }
+    let end = "\n\nerror: there are 5 problems in the configuration\n";
+    assert!(stderr.ends_with(end), "{stderr}");
 }
 
 #[test]

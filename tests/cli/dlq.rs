@@ -51,14 +51,15 @@ fn dlq(folder: &Path, code: i32, verb: &str, more: &[&str]) -> Finished {
 fn dead_letters_are_listed_shown_and_purged() {
     let (_server, folder) = scene(&["reject", "good", "trap", "reject"], 3);
     let folder = folder.path();
-    let list = dlq(folder, 0, "ls", &[]).stdout;
+    let list = dlq(folder, 0, "list", &[]).stdout;
     let lines: Vec<&str> = list.lines().map(str::trim).collect();
     assert_eq!(lines.len(), 3, "{list}");
     assert!(
         lines[0].starts_with('1') && lines[0].ends_with("orders.a  the payload said so"),
         "{list}"
     );
-    assert!(lines[1].contains("  trap  "), "{list}");
+    assert!(lines[1].contains("  demo  trap  "), "{list}");
+    dlq(folder, 2, "ls", &["--kind", "tarp"]);
     let traps = dlq(folder, 0, "ls", &["--kind", "trap", "--json"]).stdout;
     assert_eq!(json(&traps)["dead_letter"], 2);
     assert_eq!(json(&traps)["sequence"], "3");
@@ -83,6 +84,15 @@ fn dead_letters_are_listed_shown_and_purged() {
     assert_eq!(dlq(folder, 0, "purge", &["2"]).stdout, "purged 1\n");
     assert_eq!(dlq(folder, 0, "purge", &["--all"]).stdout, "purged 2\n");
     assert_eq!(dlq(folder, 0, "ls", &[]).stdout, "no dead letters\n");
+}
+
+#[test]
+fn a_payload_is_shown_as_it_can_be_read_and_gives_a_terminal_no_orders() {
+    let payloads = ["reject: {\"name\":\"Zoë\"}", "reject: \u{1b}[31mred"];
+    let (_server, folder) = scene(&payloads, 2);
+    let shown = dlq(folder.path(), 0, "show", &[]).stdout;
+    assert!(shown.contains("\nreject: {\"name\":\"Zoë\"}\n"), "{shown}");
+    assert!(shown.contains("\nreject: \\u{1b}[31mred\n"), "{shown}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `weir check FILE...`: everything that can be known before traffic, and no traffic.
 
 use super::{Console, files};
-use crate::config::{self, Findings, resolved};
+use crate::config::{Draft, Finding, Findings, Loader, Place, Placed};
 use crate::pipeline::start;
 use crate::plugin::{Plugin, Runtime, Worker};
 use crate::report;
@@ -23,91 +23,96 @@ pub(super) struct Arguments {
 }
 
 /// What became of one operator.
-struct Checked<'p> {
-    pipeline: &'p resolved::Pipeline,
-    operator: &'p resolved::Operator,
-    result: Result<Arc<Plugin>>,
+struct Checked<'d> {
+    draft: &'d Draft,
+    placed: &'d Placed,
+    result: Result<Arc<Plugin>, Refused>,
+}
+
+/// Why its plugin cannot be used, and where the file says what is wrong.
+struct Refused {
+    error: anyhow::Error,
+    place: Place,
 }
 
 pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
-    let (pipelines, findings) = load(&arguments.files);
+    let (drafts, mut findings) = Loader::new(&files::environment).survey(&arguments.files);
     let runtime = files::runtime(1)?;
     let metrics = Metrics::new();
     let mut checked = Vec::new();
-    for pipeline in &pipelines {
-        for operator in &pipeline.operators {
-            let _progress = console.progress(&format!("checking `{}`", operator.name));
-            let result = check(pipeline, operator, &runtime, &metrics);
+    for draft in &drafts {
+        for placed in &draft.operators {
+            let _progress = console.progress(&format!("checking `{}`", placed.operator.name));
+            let result = check(draft, placed, &runtime, &metrics);
             checked.push(Checked {
-                pipeline,
-                operator,
+                draft,
+                placed,
                 result,
             });
         }
     }
-    let sound = findings.is_none() && checked.iter().all(|checked| checked.result.is_ok());
+    let refused = checked.iter().filter_map(finding).collect();
+    findings.add(refused, &arguments.files);
     if console.json {
-        console.value(&json(&pipelines, findings.as_ref(), &checked, sound))?;
+        console.value(&json(&drafts, &findings, &checked))?;
     } else {
-        console.print(&text(&pipelines, &checked))?;
-        for error in checked
-            .iter()
-            .filter_map(|checked| checked.result.as_ref().err())
-        {
-            let _ = report::print(error, false);
-        }
-        if let Some(findings) = findings {
+        console.print(&text(&drafts, &checked))?;
+        if !findings.is_empty() {
             return Err(report::usage(findings));
         }
     }
-    Ok(if sound { report::DONE } else { report::USAGE })
-}
-
-/// All pipelines; or what is wrong, and the pipelines of the files in which nothing is, so that
-/// their plugins are looked at all the same.
-fn load(files: &[PathBuf]) -> (Vec<resolved::Pipeline>, Option<Findings>) {
-    match config::load(files, &files::environment) {
-        Ok(pipelines) => (pipelines, None),
-        Err(findings) => {
-            let alone = |file| config::load(std::slice::from_ref(file), &files::environment);
-            let sound = files.iter().filter_map(|file| alone(file).ok());
-            (sound.flatten().collect(), Some(findings))
-        }
-    }
+    Ok(if findings.is_empty() {
+        report::DONE
+    } else {
+        report::USAGE
+    })
 }
 
 /// Loads an operator's plugin and starts one instance of it.
 fn check(
-    pipeline: &resolved::Pipeline,
-    operator: &resolved::Operator,
+    draft: &Draft,
+    placed: &Placed,
     runtime: &Runtime,
     metrics: &Metrics,
-) -> Result<Arc<Plugin>> {
-    let settings = start::operator(pipeline, operator, metrics);
-    let plugin = start::plugin(pipeline, operator, runtime)?;
+) -> Result<Arc<Plugin>, Refused> {
+    let operator = &placed.operator;
+    let at = |place| move |error| Refused { error, place };
+    let plugin =
+        start::plugin(operator, draft.ca.as_deref(), runtime).map_err(at(placed.plugin))?;
+    let name = draft.name.as_deref().unwrap_or_default();
+    let settings = start::operator(name, operator, metrics);
     let mut worker = Worker::new(runtime, Arc::clone(&plugin), Arc::new(settings));
-    tokio::runtime::Builder::new_current_thread()
+    let started = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("cannot start a runtime")?
-        .block_on(worker.warm())?;
-    Ok(plugin)
+        .context("cannot start a runtime")
+        .and_then(|tokio| tokio.block_on(worker.warm()));
+    match started {
+        Ok(()) => Ok(plugin),
+        // What it refuses is its configuration; anything else is its own fault.
+        Err(error) if report::exit_code(&error) == report::USAGE => Err(at(placed.config)(error)),
+        Err(error) => Err(at(placed.plugin)(error)),
+    }
 }
 
-fn text(pipelines: &[resolved::Pipeline], checked: &[Checked<'_>]) -> String {
+fn finding(checked: &Checked<'_>) -> Option<Finding> {
+    let Refused { error, place } = checked.result.as_ref().err()?;
+    Some(Finding {
+        file: checked.draft.file.clone(),
+        place: *place,
+        message: report::line(error),
+        hint: Some(report::hints(error).join("; ")).filter(|hint| !hint.is_empty()),
+    })
+}
+
+fn text(drafts: &[Draft], checked: &[Checked<'_>]) -> String {
     let mut out = String::new();
-    for pipeline in pipelines {
+    for draft in drafts.iter().filter(is_shown) {
+        let (file, name) = (draft.file.display(), draft.name.as_deref().unwrap_or("?"));
         // Writing to a string does not fail.
-        let _ = writeln!(
-            out,
-            "{}: pipeline `{}`",
-            pipeline.file.display(),
-            pipeline.name
-        );
-        for Checked {
-            operator, result, ..
-        } in of(pipeline, checked)
-        {
+        let _ = writeln!(out, "{file}: pipeline `{name}`");
+        for Checked { placed, result, .. } in of(draft, checked) {
+            let operator = &placed.operator;
             let name = &operator.name;
             let _ = match result {
                 Ok(plugin) => {
@@ -125,45 +130,45 @@ fn text(pipelines: &[resolved::Pipeline], checked: &[Checked<'_>]) -> String {
     out
 }
 
+/// Of a pipeline with mistakes there may be nothing to show.
+fn is_shown(draft: &&Draft) -> bool {
+    draft.pipeline.is_some() || !draft.operators.is_empty()
+}
+
 /// Enough of a digest to tell two apart by eye.
 fn short(digest: &str) -> &str {
     digest.get(..12).unwrap_or(digest)
 }
 
-fn of<'c, 'p>(
-    pipeline: &'c resolved::Pipeline,
-    checked: &'c [Checked<'p>],
-) -> impl Iterator<Item = &'c Checked<'p>> {
-    let mine = move |checked: &&Checked<'p>| std::ptr::eq(checked.pipeline, pipeline);
+fn of<'c, 'd>(
+    draft: &'c Draft,
+    checked: &'c [Checked<'d>],
+) -> impl Iterator<Item = &'c Checked<'d>> {
+    let mine = move |checked: &&Checked<'d>| std::ptr::eq(checked.draft, draft);
     checked.iter().filter(mine)
 }
 
-fn json(
-    pipelines: &[resolved::Pipeline],
-    findings: Option<&Findings>,
-    checked: &[Checked<'_>],
-    sound: bool,
-) -> Value {
-    let operator = |checked: &Checked<'_>| {
-        let plugin = checked.result.as_ref().ok();
+fn json(drafts: &[Draft], findings: &Findings, checked: &[Checked<'_>]) -> Value {
+    let operator = |Checked { placed, result, .. }: &Checked<'_>| {
+        let plugin = result.as_ref().ok();
         json!({
-            "name": checked.operator.name,
-            "plugin": checked.operator.plugin,
+            "name": placed.operator.name,
+            "plugin": placed.operator.plugin,
             "contract": plugin.map(|plugin| plugin.contract()),
             "digest": plugin.map(|plugin| plugin.digest()),
-            "problem": checked.result.as_ref().err().map(report::json),
+            "problem": result.as_ref().err().map(|refused| report::json(&refused.error)),
         })
     };
-    let pipelines = pipelines.iter().map(|pipeline| {
+    let pipelines = drafts.iter().filter(is_shown).map(|draft| {
         json!({
-            "name": pipeline.name,
-            "file": pipeline.file,
-            "operators": of(pipeline, checked).map(operator).collect::<Vec<_>>(),
+            "name": draft.name,
+            "file": draft.file,
+            "operators": of(draft, checked).map(operator).collect::<Vec<_>>(),
         })
     });
     json!({
-        "sound": sound,
+        "sound": findings.is_empty(),
         "pipelines": pipelines.collect::<Vec<_>>(),
-        "findings": findings.map_or_else(|| json!([]), |findings| json!(findings)),
+        "findings": findings,
     })
 }

@@ -5,15 +5,18 @@ use crate::config::resolved::Pipeline;
 use crate::jsonl::Record;
 use crate::nats::dead_letters::{DeadLetter, DeadLetters};
 use crate::nats::{self, Connection};
+use crate::pipeline::operator::Kind;
 use crate::report::{self, ResultExt};
 use anyhow::{Context, Result, anyhow};
 use clap::Subcommand;
+use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
 #[derive(Subcommand)]
 pub(super) enum Verb {
     /// List dead letters, oldest first.
+    #[command(visible_alias = "list")]
     Ls(Selection),
     /// Show dead letters whole.
     Show(Selection),
@@ -29,6 +32,9 @@ pub(super) struct Selection {
     /// The pipeline file.
     file: PathBuf,
 
+    #[command(flatten)]
+    servers: files::Servers,
+
     /// The pipeline, where the file has several.
     #[arg(long, value_name = "NAME")]
     pipeline: Option<String>,
@@ -37,8 +43,8 @@ pub(super) struct Selection {
     #[arg(value_name = "SEQUENCE")]
     sequences: Vec<u64>,
 
-    /// Only this kind: reject, trap, deadline, memory, output, length, retries or sink.
-    #[arg(long)]
+    /// Only this kind.
+    #[arg(long, value_parser = PossibleValuesParser::new(Kind::ALL.map(Kind::as_str)))]
     kind: Option<String>,
 
     /// Take all (of the kind). `replay` and `purge` want this or sequences.
@@ -132,7 +138,7 @@ impl Verb {
 
 impl Selection {
     fn pipeline(&self) -> Result<Pipeline> {
-        let mut all = files::load(std::slice::from_ref(&self.file))?;
+        let mut all = self.servers.load(std::slice::from_ref(&self.file))?;
         if let Some(name) = &self.pipeline {
             all.retain(|pipeline| pipeline.name == *name);
         }
@@ -160,9 +166,10 @@ impl Selection {
 
 fn line(letter: &DeadLetter) -> String {
     format!(
-        "{:>6}  {}  {:<8}  {}  {}",
+        "{:>6}  {}  {}  {:<8}  {}  {}",
         letter.sequence(),
         letter.time,
+        letter.fact("Pipeline"),
         letter.fact("Kind"),
         letter.fact("Subject"),
         letter.fact("Reason"),
@@ -180,8 +187,24 @@ fn page(letter: &DeadLetter) -> String {
         let _ = writeln!(page, "  header {name}: {value}");
     }
     let _ = writeln!(page, "  payload, {} bytes:", letter.payload.len());
-    let _ = writeln!(page, "{}", letter.payload.escape_ascii());
+    let _ = writeln!(page, "{}", readable(&letter.payload));
     page
+}
+
+/// Text as it is, but for what a terminal would obey; anything else escaped.
+fn readable(payload: &[u8]) -> String {
+    let Ok(text) = std::str::from_utf8(payload) else {
+        return payload.escape_ascii().to_string();
+    };
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() && !matches!(character, '\n' | '\t') {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
 }
 
 fn summary(letter: &DeadLetter) -> Value {

@@ -1,10 +1,11 @@
 //! Pipeline files and the plugin runtime, as the verbs get them.
 
-use crate::config::{self, resolved};
+use crate::config::{self, Loader, resolved};
 use crate::plugin::{Runtime, RuntimeOptions};
 use crate::report;
-use anyhow::Result;
-use std::path::PathBuf;
+use anyhow::{Context, Result, anyhow};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 /// Reads pipeline files with the process's environment.
 ///
@@ -15,9 +16,71 @@ pub(super) fn load(files: &[PathBuf]) -> Result<Vec<resolved::Pipeline>> {
     config::load(files, &environment).map_err(report::usage)
 }
 
+/// Where NATS is, for verbs that connect.
+#[derive(clap::Args)]
+pub(super) struct Servers {
+    /// The servers to connect to, in place of those in the file; several are separated by commas.
+    /// Without it those of the file count, then those of the environment variable NATS_URL, then
+    /// nats://127.0.0.1:4222.
+    #[arg(
+        long = "nats",
+        value_name = "URL",
+        value_delimiter = ',',
+        value_parser = config::address
+    )]
+    given: Vec<String>,
+}
+
+impl Servers {
+    /// As [`load`], with the servers that were given.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`].
+    pub(super) fn load(&self, files: &[PathBuf]) -> Result<Vec<resolved::Pipeline>> {
+        let loader = Loader::new(&environment).at(&self.given);
+        loader.load(files).map_err(report::usage)
+    }
+
+    /// Those that were given, or else those of the environment, where there is no file.
+    ///
+    /// # Errors
+    ///
+    /// When the environment holds something else than addresses.
+    pub(super) fn or_environment(&self) -> Result<Vec<String>> {
+        if !self.given.is_empty() {
+            return Ok(self.given.clone());
+        }
+        let text = environment("NATS_URL").filter(|text| !text.trim().is_empty());
+        let text = text.unwrap_or_else(|| "nats://127.0.0.1:4222".to_owned());
+        let servers: Result<_, String> = text.split(',').map(config::address).collect();
+        servers
+            .map_err(anyhow::Error::msg)
+            .context("cannot read the environment variable `NATS_URL`")
+            .map_err(report::usage)
+    }
+}
+
 /// What `${NAME}` in a file stands for.
 pub(super) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// Why a component that was named on the command line cannot be read.
+pub(super) fn unreadable(file: &Path, error: &std::io::Error) -> anyhow::Error {
+    let (what, action) = match error.kind() {
+        ErrorKind::NotFound => (
+            "there is no such file".to_owned(),
+            "check the path, or build it with `weir plugin build`",
+        ),
+        ErrorKind::IsADirectory => (
+            "it is a folder".to_owned(),
+            "name the `.wasm` file that `weir plugin build` prints",
+        ),
+        kind => (kind.to_string(), "check its permissions"),
+    };
+    let error = anyhow!(what).context(format!("cannot read `{}`", file.display()));
+    report::usage(report::hint(error, action))
 }
 
 /// A runtime that keeps compiled plugins in the user's cache directory.

@@ -150,10 +150,7 @@ impl Verb {
 /// say nothing about `--json`, so that is looked for by itself.
 fn refused(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && std::env::args().any(|argument| argument == "--json") {
-        let text = error.render().to_string();
-        let text = text.trim().trim_start_matches("error: ").to_owned();
-        let error = report::usage(anyhow::anyhow!(text));
-        return ExitCode::from(report::print(&error, true));
+        return ExitCode::from(report::print(&wrong_usage(error), true));
     }
     // Nobody is left to be told when the terminal is gone.
     let _ = error.print();
@@ -162,6 +159,23 @@ fn refused(error: &clap::Error) -> ExitCode {
     } else {
         report::DONE
     })
+}
+
+/// What clap says, without the label, the usage and the way to the help, which are for terminals: the
+/// first paragraph, and a tip as the hint.
+fn wrong_usage(error: &clap::Error) -> anyhow::Error {
+    let rendered = error.render().to_string();
+    let mut paragraphs = rendered.trim().split("\n\n");
+    let first = paragraphs.next().unwrap_or_default();
+    let lines: Vec<&str> = first.lines().map(str::trim).collect();
+    let text = lines.join(" ");
+    let text = text.strip_prefix("error: ").unwrap_or(&text).to_owned();
+    let error = report::usage(anyhow::anyhow!(text));
+    let mut rest = paragraphs.flat_map(str::lines);
+    match rest.find_map(|line| line.trim().strip_prefix("tip: ")) {
+        Some(tip) => report::hint(error, tip),
+        None => error,
+    }
 }
 
 /// Where results go.

@@ -24,6 +24,9 @@ pub(super) struct Arguments {
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 
+    #[command(flatten)]
+    servers: files::Servers,
+
     /// Create missing streams, as if every pipeline said `create: true`.
     #[arg(long)]
     create: bool,
@@ -40,7 +43,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
-    let pipelines = files::load(&arguments.files)?;
+    let pipelines = arguments.servers.load(&arguments.files)?;
     let instances = |pipeline: &resolved::Pipeline| pipeline.lanes * pipeline.operators.len();
     let options = Options {
         create: arguments.create,

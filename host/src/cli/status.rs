@@ -12,22 +12,16 @@ use std::time::Duration;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Needs permission to publish to $SRV.STATS.weir and to subscribe to its own inbox. Exit code 1 when no \
+The numbers have the names of the metrics, without `weir_` and `_total`. Needs permission to publish to \
+$SRV.STATS.weir and to subscribe to its own inbox. Exit code 1 when no \
 host answers.")]
 pub(super) struct Arguments {
     /// A pipeline file whose `nats:` section says how to connect.
-    #[arg(value_name = "FILE", conflicts_with_all = ["nats", "credentials"])]
+    #[arg(value_name = "FILE", conflicts_with = "credentials")]
     file: Option<PathBuf>,
 
-    /// The server to ask; several are separated by commas.
-    #[arg(
-        long,
-        value_name = "URL",
-        value_delimiter = ',',
-        env = "NATS_URL",
-        default_value = "nats://127.0.0.1:4222"
-    )]
-    nats: Vec<String>,
+    #[command(flatten)]
+    servers: files::Servers,
 
     /// A credentials file.
     #[arg(long, value_name = "FILE")]
@@ -80,12 +74,13 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
 
 fn settings(arguments: &Arguments) -> Result<Nats> {
     if let Some(file) = &arguments.file {
-        let mut pipelines = files::load(std::slice::from_ref(file))?.into_iter();
+        let pipelines = arguments.servers.load(std::slice::from_ref(file))?;
+        let mut pipelines = pipelines.into_iter();
         let first = pipelines.next().context("the file holds no pipeline")?;
         return Ok(first.nats);
     }
     Ok(Nats {
-        servers: arguments.nats.clone(),
+        servers: arguments.servers.or_environment()?,
         auth: match &arguments.credentials {
             Some(file) => Auth::CredentialsFile(file.clone()),
             None => Auth::None,
@@ -125,7 +120,13 @@ fn text(hosts: &[Value]) -> String {
                 lanes(&pipeline["lanes"]),
             );
             let numbers = ["lag", "ack_pending", "in_flight", "received", "published"];
-            let more = ["dropped", "retried", "parked", "dead"];
+            let more = [
+                "dropped",
+                "retried",
+                "retried_infrastructure",
+                "parked_pending",
+                "dead",
+            ];
             let shown = numbers
                 .iter()
                 .chain(&more)

@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// A position in a file; both count from 1, columns in characters.
+/// A position in a file; both count from 1, columns in characters. 0 and 0 are the file as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Place {
     pub line: usize,
@@ -16,8 +16,10 @@ pub struct Place {
 }
 
 impl Place {
-    /// Where a finding about a whole file stands.
+    /// Where a finding about all that is in a file stands.
     pub const START: Self = Self { line: 1, column: 1 };
+    /// Where a finding stands that is not about what is in the file.
+    pub const FILE: Self = Self { line: 0, column: 0 };
 }
 
 /// One thing that is wrong.
@@ -38,12 +40,11 @@ pub struct Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Place { line, column } = self.place;
-        write!(
-            formatter,
-            "{}:{line}:{column}: error: {}",
-            self.file.display(),
-            self.message
-        )?;
+        write!(formatter, "{}:", self.file.display())?;
+        if self.place != Place::FILE {
+            write!(formatter, "{line}:{column}:")?;
+        }
+        write!(formatter, " error: {}", self.message)?;
         match &self.hint {
             Some(hint) => write!(formatter, "\n  hint: {hint}"),
             None => Ok(()),
@@ -73,6 +74,14 @@ impl Findings {
     /// The findings, in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Finding> {
         self.0.iter()
+    }
+
+    /// Puts more findings to those of their files. `files` is the order of the files.
+    pub fn add(&mut self, more: Vec<Finding>, files: &[PathBuf]) {
+        self.0.extend(more);
+        let position = |finding: &Finding| files.iter().position(|file| *file == finding.file);
+        self.0
+            .sort_by_key(|finding| (position(finding), finding.place));
     }
 
     /// Takes over what was found in one file, and sorts it by place.

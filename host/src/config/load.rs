@@ -7,7 +7,7 @@ use super::at::At;
 use super::findings::{Collector, Findings, Place};
 use super::interpolate::Environment;
 use super::resolve::{self, Claims, Context};
-use super::resolved::Pipeline;
+use super::resolved::{Operator, Pipeline};
 use super::{model, shape, tree};
 use std::collections::HashMap;
 use std::io::Read;
@@ -24,11 +24,7 @@ const MAX_FILE: u64 = 4 << 20;
 ///
 /// Everything that is wrong with any of the files, at once.
 pub fn load(paths: &[PathBuf], environment: &Environment<'_>) -> Result<Vec<Pipeline>, Findings> {
-    Loader {
-        environment,
-        plugins_exist: true,
-    }
-    .load(paths)
+    Loader::new(environment).load(paths)
 }
 
 /// As [`load`], for plugins that are yet to be built: their files may be missing.
@@ -41,15 +37,42 @@ pub fn load_unbuilt(
     environment: &Environment<'_>,
 ) -> Result<Vec<Pipeline>, Findings> {
     Loader {
-        environment,
         plugins_exist: false,
+        ..Loader::new(environment)
     }
     .load(paths)
 }
 
-struct Loader<'l> {
+/// How files are read.
+pub struct Loader<'l> {
     environment: &'l Environment<'l>,
     plugins_exist: bool,
+    /// In place of those that the files name, unless empty.
+    servers: &'l [String],
+}
+
+/// A pipeline as far as it could be read, for who looks for more mistakes than the first ones.
+#[derive(Debug)]
+pub struct Draft {
+    pub file: PathBuf,
+    /// Unless it is missing or wrong.
+    pub name: Option<String>,
+    /// The authorities to trust.
+    pub ca: Option<PathBuf>,
+    /// Those of which nothing is wrong, in order.
+    pub operators: Vec<Placed>,
+    /// Unless something is wrong.
+    pub pipeline: Option<Pipeline>,
+}
+
+/// An operator, and where findings about its plugin stand.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    pub operator: Operator,
+    /// Of the value of `plugin:`.
+    pub plugin: Place,
+    /// Of the value of `config:`, if there is one; else of `plugin:`.
+    pub config: Place,
 }
 
 /// What pipelines have claimed so far, and where.
@@ -59,23 +82,51 @@ struct Claimed {
     consumers: HashMap<(Vec<String>, String, String), String>,
 }
 
-impl Loader<'_> {
-    fn load(&self, paths: &[PathBuf]) -> Result<Vec<Pipeline>, Findings> {
+impl<'l> Loader<'l> {
+    #[must_use]
+    pub fn new(environment: &'l Environment<'l>) -> Self {
+        Self {
+            environment,
+            plugins_exist: true,
+            servers: &[],
+        }
+    }
+
+    /// Uses these servers, whatever the files say. Each is an [`address`](super::address).
+    #[must_use]
+    pub fn at(self, servers: &'l [String]) -> Self {
+        Self { servers, ..self }
+    }
+
+    /// See [`load`](self::load()).
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with any of the files, at once.
+    pub fn load(&self, paths: &[PathBuf]) -> Result<Vec<Pipeline>, Findings> {
+        let (drafts, findings) = self.survey(paths);
+        if findings.is_empty() {
+            let pipelines = drafts.into_iter().filter_map(|draft| draft.pipeline);
+            Ok(pipelines.collect())
+        } else {
+            Err(findings)
+        }
+    }
+
+    /// All that can be read of the files, and everything that is wrong with them.
+    #[must_use]
+    pub fn survey(&self, paths: &[PathBuf]) -> (Vec<Draft>, Findings) {
         let mut findings = Findings::default();
-        let mut pipelines = Vec::new();
+        let mut drafts = Vec::new();
         let mut claimed = Claimed::default();
         for path in paths {
             let mut of_file = Collector::new(path);
             if let Some(text) = read(path, &mut of_file) {
-                self.file(&text, &mut of_file, &mut claimed, &mut pipelines);
+                self.file(&text, &mut of_file, &mut claimed, &mut drafts);
             }
             findings.append(of_file.into_findings());
         }
-        if findings.is_empty() {
-            Ok(pipelines)
-        } else {
-            Err(findings)
-        }
+        (drafts, findings)
     }
 
     fn file(
@@ -83,7 +134,7 @@ impl Loader<'_> {
         text: &str,
         findings: &mut Collector,
         claimed: &mut Claimed,
-        pipelines: &mut Vec<Pipeline>,
+        drafts: &mut Vec<Draft>,
     ) {
         let documents = tree::parse(text, self.environment, findings);
         if documents.is_empty() && findings.is_empty() {
@@ -110,10 +161,12 @@ impl Loader<'_> {
             let mut context = Context {
                 findings,
                 plugins_exist: self.plugins_exist,
+                environment: self.environment,
+                servers: self.servers,
             };
-            let (pipeline, claims) = resolve::pipeline(&model, &at, &mut context);
+            let (draft, claims) = resolve::pipeline(&model, &at, &mut context);
             claimed.check(claims, &at, findings);
-            pipelines.extend(pipeline);
+            drafts.push(draft);
         }
     }
 }
@@ -165,13 +218,20 @@ fn read(path: &Path, findings: &mut Collector) -> Option<String> {
         }
         Ok(_) => {}
         Err(error) => {
-            let hint = match error.kind() {
-                std::io::ErrorKind::NotFound => "check the path",
-                std::io::ErrorKind::IsADirectory => "name the files in it",
-                _ => "check its permissions",
+            let (message, hint) = match error.kind() {
+                std::io::ErrorKind::NotFound => (
+                    "there is no such file".to_owned(),
+                    "check the path; `weir plugin new` makes a folder with a pipeline file",
+                ),
+                std::io::ErrorKind::IsADirectory => {
+                    ("it is a folder".to_owned(), "name the files in it")
+                }
+                kind => (
+                    format!("cannot read the file: {kind}"),
+                    "check its permissions",
+                ),
             };
-            let message = format!("cannot read the file: {}", error.kind());
-            findings.add_hint(Place::START, message, hint);
+            findings.add_hint(Place::FILE, message, hint);
             return None;
         }
     }

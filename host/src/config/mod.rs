@@ -37,7 +37,8 @@ pub mod units;
 
 pub use findings::{Finding, Findings, Place};
 pub use interpolate::Environment;
-pub use load::{load, load_unbuilt};
+pub use load::{Draft, Loader, Placed, load, load_unbuilt};
 pub use pointer::Pointer;
 pub use reference::reference;
+pub use resolve::address;
 pub use schema::schema;

@@ -29,14 +29,17 @@ dead-letter:
   subject: dead.rebates
 ```
 
-`weir check FILE...` prints all findings at once, each as `file:line:column`. `weir config schema`
+`weir check FILE...` prints all findings at once, those about plugins included, each as
+`file:line:column`. `weir config schema`
 prints a JSON Schema; editors with the YAML language server take it from a first line
 `# yaml-language-server: $schema=pipeline.schema.json`.
 
 ## Values
 
-- **duration**: `500ms`, `30s`, `1m 30s`, `2h`, `7d`.
-- **size**: `64MiB`, `500KB`, or a number of bytes.
+- **duration**: numbers with units: `ns`, `us`, `ms`, `s`, `m` (minutes), `h`, `d` (24 hours), `w`;
+  `500ms`, `1m 30s`, `7d`.
+- **size**: a number of bytes, or one with a unit: `KB`, `MB`, `GB`, `TB` (powers of 1000), `KiB`, `MiB`,
+  `GiB`, `TiB` (powers of 1024).
 - **subject**: tokens separated by dots; in filters `*` stands for one token and a final `>` for one
   or more.
 - **paths** that are relative start at the folder of the file that names them.

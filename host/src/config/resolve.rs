@@ -11,11 +11,13 @@ mod source;
 mod streams;
 mod values;
 
+pub use connection::address;
 pub(super) use values::Context;
 
 use super::at::At;
 use super::event_time::EventTime;
 use super::lint;
+use super::load::{Draft, Placed};
 use super::model;
 use super::pointer::Pointer;
 use super::resolved::{Bounds, Order, Pipeline, Retry};
@@ -35,7 +37,7 @@ pub(super) fn pipeline(
     model: &model::Pipeline,
     at: &At<'_>,
     context: &mut Context<'_>,
-) -> (Option<Pipeline>, Claims) {
+) -> (Draft, Claims) {
     let name = context.identifier(model.name.as_deref(), &at.field("name"));
     let nats = connection::nats(&model.nats, &at.field("nats"), context);
     let source = source::source(&model.source, name.as_deref(), &at.field("source"), context);
@@ -55,7 +57,7 @@ pub(super) fn pipeline(
     );
     let ack_wait = source.as_ref().map(|source| source.ack_wait);
     let retry = retry(&model.retry, ack_wait, &at.field("retry"), context);
-    let operators = operators::operators(&model.operators, &at.field("operators"), context);
+    let placed = operators::operators(&model.operators, &at.field("operators"), context);
     let sink = outputs::sink(&model.sink, &at.field("sink"), context);
     let dead_letter = outputs::dead_letter(
         &model.dead_letter,
@@ -88,11 +90,14 @@ pub(super) fn pipeline(
             (servers, source.stream.clone(), source.consumer.clone())
         }),
     };
-    let file = context.file().to_owned();
+    let ca = nats.as_ref().and_then(|nats| nats.tls.ca.clone());
+    let (file, name_of_draft) = (context.file().to_owned(), name.clone());
+    let operator = |placed: &Option<Placed>| Some(placed.as_ref()?.operator.clone());
+    let operators: Option<Vec<_>> = placed.iter().map(operator).collect();
     let pipeline = (|| {
         Some(Pipeline {
             name: name?,
-            file,
+            file: file.clone(),
             nats: nats?,
             source: source?,
             key: key?,
@@ -108,7 +113,14 @@ pub(super) fn pipeline(
             drain: drain?,
         })
     })();
-    (pipeline, claims)
+    let draft = Draft {
+        file,
+        name: name_of_draft,
+        ca,
+        operators: placed.into_iter().flatten().collect(),
+        pipeline,
+    };
+    (draft, claims)
 }
 
 fn key(model: &model::Pipeline, at: &At<'_>, context: &mut Context<'_>) -> Option<Option<KeyRule>> {

@@ -43,7 +43,7 @@ impl Template {
     /// Says in one sentence what is wrong: an unknown or unclosed placeholder, or literal text
     /// that no subject may contain.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let parts = parse_parts(text)?;
+        let parts = parse_parts(text, "{subject}, {subject[N]}, {key} and {header:Name}")?;
         if parts.iter().any(|part| matches!(part, Part::Payload(_))) {
             return Err(
                 "a subject takes no `{payload:...}`; put it into `key` and write `{key}`"
@@ -153,7 +153,10 @@ impl KeyRule {
     /// Says in one sentence what is wrong. A rule without any placeholder is refused: it would give
     /// all messages one key.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let parts = parse_parts(text)?;
+        let parts = parse_parts(
+            text,
+            "{subject}, {subject[N]}, {header:Name} and {payload:/pointer}",
+        )?;
         if parts.contains(&Part::Key) {
             return Err("a key cannot be made of `{key}`".to_owned());
         }
@@ -246,7 +249,8 @@ impl Part {
     }
 }
 
-fn parse_parts(text: &str) -> Result<Box<[Part]>, String> {
+/// `known` names the placeholders that there are.
+fn parse_parts(text: &str, known: &str) -> Result<Box<[Part]>, String> {
     let mut parts = Vec::new();
     let mut rest = text;
     while let Some((literal, after)) = rest.split_once('{') {
@@ -254,7 +258,7 @@ fn parse_parts(text: &str) -> Result<Box<[Part]>, String> {
         let Some((placeholder, after)) = after.split_once('}') else {
             return Err(format!("the placeholder `{{{after}` is not closed"));
         };
-        parts.push(parse_placeholder(placeholder)?);
+        parts.push(parse_placeholder(placeholder, known)?);
         rest = after;
     }
     push_literal(&mut parts, rest)?;
@@ -271,7 +275,7 @@ fn push_literal(parts: &mut Vec<Part>, literal: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn parse_placeholder(text: &str) -> Result<Part, String> {
+fn parse_placeholder(text: &str, known: &str) -> Result<Part, String> {
     if let Some(name) = text.strip_prefix("header:") {
         return check_header_name(name).map(|()| Part::Header(name.into()));
     }
@@ -291,8 +295,7 @@ fn parse_placeholder(text: &str) -> Result<Part, String> {
         "subject" => Ok(Part::Subject),
         "key" => Ok(Part::Key),
         other => Err(format!(
-            "unknown placeholder `{{{other}}}`; there are {{subject}}, {{subject[N]}}, {{key}}, \
-             {{header:Name}} and {{payload:/pointer}}"
+            "unknown placeholder `{{{other}}}`; there are {known}"
         )),
     }
 }

@@ -111,12 +111,16 @@ fn plain(error: &ConnectError, tls: &Tls) -> (String, &'static str) {
             "check `nats.user`, `nats.password`, `nats.token`, `nats.nkey` or `nats.credentials`"
         }
         ConnectErrorKind::Tls => "check `nats.tls`: `ca`, `cert` and `key` name PEM files",
-        ConnectErrorKind::Dns | ConnectErrorKind::ServerParse => "check `nats.url`",
+        ConnectErrorKind::Dns | ConnectErrorKind::ServerParse => {
+            "check the address: `--nats`, `nats.url` or the environment variable NATS_URL"
+        }
         // It is there and waits for something else than it gets.
         ConnectErrorKind::TimedOut | ConnectErrorKind::Io if !tls.first && !was_refused(error) => {
-            "check that `nats.url` is a nats server; set `nats.tls.first` if it begins with TLS (`handshake_first`)"
+            "check that a nats server listens at this address; set `nats.tls.first` if it begins with TLS (`handshake_first`)"
         }
-        _ => "start a server with `nats-server -js`, or set `nats.url`",
+        _ => {
+            "start a server with `nats-server -js`, or name another with `--nats URL` or `nats.url`"
+        }
     };
     (text, hint)
 }

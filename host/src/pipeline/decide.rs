@@ -195,6 +195,7 @@ impl Lane {
         if let State::Publishing(Parcel::Parked(_, due), ..) = task.state {
             return self.not_parked(id, due, failure).await;
         }
+        let hint = failure.hint();
         let is_result = matches!(task.state, State::Publishing(Parcel::Results(_), ..));
         let reason = match failure {
             Failure::Refused(reason) if is_result => {
@@ -215,11 +216,10 @@ impl Lane {
             | Failure::Unavailable(reason)
             | Failure::NoStream { reason, .. } => reason,
         };
-        tracing::warn!(
-            pipeline = self.settings.name,
-            attempt,
-            "{reason}; trying again"
-        );
+        if self.failures.admits(Instant::now()) {
+            let pipeline = &self.settings.name;
+            tracing::warn!(pipeline, attempt, hint, "{reason}; trying again");
+        }
         self.metrics.retried_infrastructure.inc();
         self.put_off(id, backoff(&self.settings.retry, attempt))
             .await;

@@ -55,6 +55,7 @@ pub struct Lane {
     pub(super) ensured: Ensured,
     pub(super) held: Arc<Held>,
     pub(super) deaths: Arc<Sampled>,
+    pub(super) failures: Arc<Sampled>,
     pub(super) stages: Stages,
     pub(super) metrics: Arc<PipelineMetrics>,
     pub(super) pace: Pace,

@@ -89,6 +89,18 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Reject,
+        Self::Trap,
+        Self::Deadline,
+        Self::Memory,
+        Self::Output,
+        Self::Length,
+        Self::Retries,
+        Self::Sink,
+    ];
+
     /// As it stands in headers, JSON and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {

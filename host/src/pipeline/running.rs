@@ -12,7 +12,7 @@ use crate::nats::{Connection, Health, consumers, parking};
 use crate::plugin::Runtime;
 use crate::report;
 use crate::telemetry::metrics::PipelineMetrics;
-use crate::telemetry::sampled::Sampled;
+use crate::telemetry::sampled::{self, Sampled};
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,6 +27,8 @@ pub(super) struct Running {
     pub(super) held: Vec<Arc<Held>>,
     /// Which dead letters have a line in the log.
     pub(super) deaths: Arc<Sampled>,
+    /// Which failures to publish have one.
+    pub(super) failures: Arc<Sampled>,
     /// Never held while anything waits.
     now: Mutex<Now>,
 }
@@ -140,7 +142,8 @@ impl Running {
         Self {
             metrics,
             held: (0..settings.lanes).map(|_| Arc::default()).collect(),
-            deaths: Arc::default(),
+            deaths: Arc::new(Sampled::new(sampled::DEAD_LETTERS)),
+            failures: Arc::new(Sampled::new(sampled::FAILURES)),
             now: Mutex::default(),
             settings: Arc::new(settings),
             loaded,
@@ -237,11 +240,17 @@ impl Running {
         format!("cannot {action} pipeline `{}`", self.settings.name)
     }
 
-    /// Says how many dead letters have had no line in the log since this was last called.
+    /// Says how many dead letters and failures have had no line in the log since this was last
+    /// called.
     pub(super) fn count_hidden(&self) {
-        if let Some(hidden) = self.deaths.hidden() {
-            let pipeline = &self.settings.name;
-            tracing::warn!(pipeline, "{hidden} more dead letters are not shown here");
+        let pipeline = &self.settings.name;
+        for (sampled, what) in [
+            (&self.deaths, "dead letters"),
+            (&self.failures, "failures to publish"),
+        ] {
+            if let Some(hidden) = sampled.hidden() {
+                tracing::warn!(pipeline, "{hidden} more {what} are not shown here");
+            }
         }
     }
 
@@ -272,8 +281,9 @@ impl Running {
             "received": metrics.received.get(),
             "published": metrics.published.get(),
             "dropped": metrics.dropped.get(),
-            "retried": metrics.retried.get() + metrics.retried_infrastructure.get(),
-            "parked": metrics.parked_pending.get(),
+            "retried": metrics.retried.get(),
+            "retried_infrastructure": metrics.retried_infrastructure.get(),
+            "parked_pending": metrics.parked_pending.get(),
             "parking": parking,
             "dead": metrics.dead.get(),
             "operators": self.loaded.status(),

@@ -50,6 +50,22 @@ pub enum Failure {
     Refused(String),
 }
 
+impl Failure {
+    /// What to do about it, where there is something.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoStream { subject, .. } => Some(format!(
+                "make a stream that captures `{subject}`, or start weir with `--create`"
+            )),
+            Self::Unavailable(reason) if reason.contains("Permissions Violation") => {
+                Some("allow this user to publish there".to_owned())
+            }
+            Self::Unavailable(_) | Self::Refused(_) => None,
+        }
+    }
+}
+
 /// What the server said of one letter.
 pub struct Confirmation {
     pub task: TaskId,

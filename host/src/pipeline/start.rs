@@ -23,6 +23,7 @@ use crate::telemetry::metrics::Metrics;
 use anyhow::{Context, Result};
 use bytestring::ByteString;
 use serde_json::{Value, json};
+use std::path::Path;
 use std::sync::Arc;
 
 /// The plugins of a pipeline, compiled, each with its operator's settings.
@@ -35,44 +36,44 @@ pub struct Loaded(Vec<(Arc<Plugin>, Arc<OperatorSettings>)>);
 pub fn load(settings: &resolved::Pipeline, runtime: &Runtime, metrics: &Metrics) -> Result<Loaded> {
     let mut loaded = Vec::new();
     for use_of in &settings.operators {
-        let plugin = plugin(settings, use_of, runtime).with_context(|| {
+        let ca = settings.nats.tls.ca.as_deref();
+        let plugin = plugin(use_of, ca, runtime).with_context(|| {
             format!(
                 "cannot load operator `{}` of pipeline `{}`",
                 use_of.name, settings.name
             )
         })?;
-        loaded.push((plugin, Arc::new(operator(settings, use_of, metrics))));
+        loaded.push((plugin, Arc::new(operator(&settings.name, use_of, metrics))));
     }
     Ok(Loaded(loaded))
 }
 
-/// The plugin of one operator, with what the operator grants it.
+/// The plugin of one operator, with what the operator grants it; `ca` are the authorities to trust.
 ///
 /// # Errors
 /// When it cannot be loaded, or needs what is not granted.
 pub fn plugin(
-    pipeline: &resolved::Pipeline,
     operator: &resolved::Operator,
+    ca: Option<&Path>,
     runtime: &Runtime,
 ) -> Result<Arc<Plugin>> {
-    let ca = pipeline.nats.tls.ca.as_deref();
     runtime.load_with(&operator.plugin, &operator.grants, ca)
 }
 
 /// What the instances of one operator are started with.
 #[must_use]
 pub fn operator(
-    pipeline: &resolved::Pipeline,
+    pipeline: &str,
     operator: &resolved::Operator,
     metrics: &Metrics,
 ) -> OperatorSettings {
     OperatorSettings {
-        pipeline: pipeline.name.clone(),
+        pipeline: pipeline.to_owned(),
         operator: operator.name.clone(),
         config: operator.config.to_string(),
         headers: operator.headers.clone(),
         limits: operator.limits,
-        metrics: metrics.operator(&pipeline.name, &operator.name),
+        metrics: metrics.operator(pipeline, &operator.name),
     }
 }
 
@@ -161,6 +162,7 @@ impl Lane {
             ensured: ensured.clone(),
             held,
             deaths: Arc::clone(&pipeline.deaths),
+            failures: Arc::clone(&pipeline.failures),
             stages,
             metrics: Arc::clone(metrics),
             pace: Pace::new(settings.source.ack_wait, settings.batch.messages),

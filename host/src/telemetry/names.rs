@@ -90,7 +90,7 @@ names! {
     Connected "connected" Gauge None PIPELINE
         "1 while every connection of the pipeline to NATS is up, 0 while one is lost"
     Restarts "restarts" Counter None PIPELINE
-        "Times the pipeline was started again because what it reads was gone"
+        "Times the pipeline was started again because it could not go on"
     Reconnects "reconnects" Counter None PIPELINE
         "Times a connection of a lane to NATS was lost and came back"
 

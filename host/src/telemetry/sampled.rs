@@ -6,13 +6,17 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Lines in a second. Enough to see what is wrong, too few to fill a disk.
-const MOST: u32 = 10;
-const WINDOW: Duration = Duration::from_secs(1);
+/// Enough to see what is wrong, too few to fill a disk.
+pub const DEAD_LETTERS: (u32, Duration) = (10, Duration::from_secs(1));
+/// One says it: what fails for one message fails for the next.
+pub const FAILURES: (u32, Duration) = (1, Duration::from_secs(10));
 
 /// Shared by the lanes of a pipeline; held for a moment only.
-#[derive(Default)]
-pub struct Sampled(Mutex<State>);
+pub struct Sampled {
+    /// So many lines in such a time.
+    most: (u32, Duration),
+    state: Mutex<State>,
+}
 
 #[derive(Default)]
 struct State {
@@ -22,14 +26,24 @@ struct State {
 }
 
 impl Sampled {
+    /// Shows at most so many lines in such a time.
+    #[must_use]
+    pub fn new(most: (u32, Duration)) -> Self {
+        Self {
+            most,
+            state: Mutex::default(),
+        }
+    }
+
     /// Whether to write a line now; counts it if not.
     pub fn admits(&self, now: Instant) -> bool {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (most, window) = self.most;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (_, shown) = match &mut state.window {
-            Some(window) if now.saturating_duration_since(window.0) < WINDOW => window,
-            window => window.insert((now, 0)),
+            Some(begun) if now.saturating_duration_since(begun.0) < window => begun,
+            begun => begun.insert((now, 0)),
         };
-        if *shown < MOST {
+        if *shown < most {
             *shown += 1;
             return true;
         }
@@ -39,7 +53,7 @@ impl Sampled {
 
     /// How many lines were not written since this was last asked, if any.
     pub fn hidden(&self) -> Option<u64> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         Some(std::mem::take(&mut state.hidden)).filter(|hidden| *hidden > 0)
     }
 }
@@ -50,13 +64,14 @@ mod tests {
 
     #[test]
     fn of_a_flood_ten_lines_a_second_are_shown_and_the_others_counted_once() {
-        let (lines, start) = (Sampled::default(), Instant::now());
+        let (lines, start) = (Sampled::new(DEAD_LETTERS), Instant::now());
+        let window = DEAD_LETTERS.1;
         let shown = |at: Instant| (0..100).filter(|_| lines.admits(at)).count();
         assert_eq!(shown(start), 10);
-        assert_eq!(shown(start + WINDOW / 2), 0);
+        assert_eq!(shown(start + window / 2), 0);
         assert_eq!(lines.hidden(), Some(190));
         assert_eq!(lines.hidden(), None);
-        assert_eq!(shown(start + WINDOW), 10);
+        assert_eq!(shown(start + window), 10);
         assert_eq!(lines.hidden(), Some(90));
     }
 }

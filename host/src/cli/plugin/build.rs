@@ -3,7 +3,7 @@
 use crate::cli::Console;
 use crate::cli::project::{self, Built};
 use crate::report;
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,16 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
+    if !arguments.folder.is_dir() {
+        let what = if arguments.folder.exists() {
+            "is no folder"
+        } else {
+            "does not exist"
+        };
+        let error = anyhow!("`{}` {what}", arguments.folder.display());
+        let hint = "name the folder with the plugin's Cargo.toml or plugin.yaml";
+        return Err(report::usage(report::hint(error, hint)));
+    }
     let built = project::build_plugin(&arguments.folder)?;
     let beside = || destination(&arguments.folder, &built);
     let file = arguments.output.clone().unwrap_or_else(beside);

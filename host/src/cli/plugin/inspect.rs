@@ -23,8 +23,7 @@ pub(in crate::cli) struct Arguments {
 pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<u8> {
     let name = arguments.file.display();
     let bytes = std::fs::read(&arguments.file)
-        .with_context(|| format!("cannot read `{name}`"))
-        .map_err(report::usage)?;
+        .map_err(|error| crate::cli::files::unreadable(&arguments.file, &error))?;
     let found = plugin::inspect(&bytes).with_context(|| format!("cannot inspect `{name}`"))?;
     if console.json {
         console.value(&json(&found))?;

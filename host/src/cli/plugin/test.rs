@@ -167,6 +167,7 @@ impl Subject {
                 Offline::of_pipeline(&pipeline, runtime)
             }
             Self::Component(file) => {
+                std::fs::metadata(file).map_err(|error| files::unreadable(file, &error))?;
                 let config = arguments.config.as_deref().unwrap_or("null");
                 serde_json::from_str::<serde_json::Value>(config)
                     .context("`--config` is not JSON")

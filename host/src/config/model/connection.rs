@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Nats {
-    /// Addresses of servers of one cluster, `nats://` or `tls://`.
+    /// Addresses of servers of one cluster, `nats://` or `tls://`. `--nats` on the command line wins over
+    /// them; where the file names none, those of the environment variable `NATS_URL` are used.
     #[schemars(example = ["nats://a.example:4222", "nats://b.example:4222"])]
     pub servers: Vec<String>,
     /// One address, in place of `servers`.

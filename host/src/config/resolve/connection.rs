@@ -6,6 +6,9 @@ use crate::config::model;
 use crate::config::resolved::{Auth, Nats, Tls};
 use crate::config::subject::check_subject;
 
+/// What every tool of NATS takes the address of the server from.
+const VARIABLE: &str = "NATS_URL";
+
 const RELATIVE: &str = "a relative path starts at the folder of this file";
 
 pub(super) fn nats(model: &model::Nats, at: &At<'_>, context: &mut Context<'_>) -> Option<Nats> {
@@ -16,7 +19,9 @@ pub(super) fn nats(model: &model::Nats, at: &At<'_>, context: &mut Context<'_>) 
         check_subject(&model.inbox_prefix),
         &at.field("inbox-prefix"),
     );
-    let (servers, auth) = embedded(servers?, auth?, at, context)?;
+    let from_file = at.field("url").is_given() || at.field("servers").is_given();
+    let from_file = from_file && context.servers.is_empty();
+    let (servers, auth) = embedded(servers?, auth?, from_file, at, context)?;
     inbox_prefix?;
     Some(Nats {
         servers,
@@ -26,10 +31,12 @@ pub(super) fn nats(model: &model::Nats, at: &At<'_>, context: &mut Context<'_>) 
     })
 }
 
-/// Takes credentials out of addresses, so that servers can be shown and logged.
+/// Takes credentials out of addresses, so that servers can be shown and logged. Those of the command
+/// line and of the environment win over what the file says.
 fn embedded(
     servers: Vec<String>,
     mut auth: Auth,
+    from_file: bool,
     at: &At<'_>,
     context: &mut Context<'_>,
 ) -> Option<(Vec<String>, Auth)> {
@@ -39,7 +46,7 @@ fn embedded(
             plain.push(server);
             continue;
         };
-        if auth != Auth::None && auth != credentials {
+        if from_file && auth != Auth::None && auth != credentials {
             let field = at.field("url");
             let at = if field.is_given() {
                 field
@@ -95,7 +102,32 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
+/// The command line wins over the file, and the file over the environment.
 fn servers(model: &model::Nats, at: &At<'_>, context: &mut Context<'_>) -> Option<Vec<String>> {
+    let of_file = servers_of_file(model, at, context);
+    if !context.servers.is_empty() {
+        return of_file.map(|_| context.servers.to_vec());
+    }
+    if at.field("url").is_given() || at.field("servers").is_given() {
+        return of_file;
+    }
+    let Some(text) = (context.environment)(VARIABLE).filter(|text| !text.trim().is_empty()) else {
+        return of_file;
+    };
+    let servers: Result<Vec<String>, String> = text.split(',').map(address).collect();
+    let refuse = |why| {
+        let message = format!("the environment variable `{VARIABLE}`: {why}");
+        let hint = "correct it, or set `nats.url`";
+        context.findings.add_hint(at.key_place(), message, hint);
+    };
+    servers.map_err(refuse).ok()
+}
+
+fn servers_of_file(
+    model: &model::Nats,
+    at: &At<'_>,
+    context: &mut Context<'_>,
+) -> Option<Vec<String>> {
     let (url_at, servers_at) = (at.field("url"), at.field("servers"));
     if url_at.is_given() && servers_at.is_given() {
         let place = url_at.key_place().max(servers_at.key_place());
@@ -123,6 +155,21 @@ fn servers(model: &model::Nats, at: &At<'_>, context: &mut Context<'_>) -> Optio
         sound &= at.is_text(server) && context.parsed(check_address(server), &at).is_some();
     }
     sound.then(|| model.servers.clone())
+}
+
+/// An address as the command line and the environment give it: `nats://` may be left out.
+///
+/// # Errors
+///
+/// Says in one sentence what is wrong with it.
+pub fn address(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let whole = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("nats://{text}")
+    };
+    check_address(&whole).map(|()| whole)
 }
 
 /// `nats://host:port`, `tls://user:password@host` and the like. Never quotes what precedes an `@`.

@@ -2,6 +2,7 @@
 
 use super::values::{Context, absolute};
 use crate::config::at::At;
+use crate::config::load::Placed;
 use crate::config::model::{self, HeadersWord};
 use crate::config::origin::Origin;
 use crate::config::resolved::{Grants, HeaderSelection, Operator};
@@ -21,7 +22,7 @@ pub(super) fn operators(
     models: &[model::Operator],
     at: &At<'_>,
     context: &mut Context<'_>,
-) -> Option<Vec<Operator>> {
+) -> Vec<Option<Placed>> {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut operators = Vec::with_capacity(models.len());
     for (index, model) in models.iter().enumerate() {
@@ -35,9 +36,20 @@ pub(super) fn operators(
                 format!("two operators are called `{name}`, the other is `operators[{first}]`");
             context.findings.add(at.field("name").place(), message);
         }
-        operators.push(operator(model, name, &at, context));
+        let (plugin_at, config_at) = (at.field("plugin"), at.field("config"));
+        let config_at = if config_at.is_given() {
+            &config_at
+        } else {
+            &plugin_at
+        };
+        let placed = |operator| Placed {
+            operator,
+            plugin: plugin_at.place(),
+            config: config_at.place(),
+        };
+        operators.push(operator(model, name, &at, context).map(placed));
     }
-    operators.into_iter().collect()
+    operators
 }
 
 fn operator(
@@ -82,6 +94,14 @@ fn plugin(reference: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<Pat
     }
     if reference.is_empty() {
         return context.parsed(Err("a plugin's path cannot be empty".to_owned()), at);
+    }
+    if context.plugins_exist && context.path(reference).is_dir() {
+        context.findings.add_hint(
+            at.place(),
+            format!("`{}`: `{reference}` is a folder", at.path()),
+            format!("name the `.wasm` file that `weir plugin build {reference}` prints"),
+        );
+        return None;
     }
     if context.plugins_exist {
         context.existing_file(

@@ -2,6 +2,7 @@
 
 use crate::config::at::At;
 use crate::config::findings::Collector;
+use crate::config::interpolate::Environment;
 use crate::config::subject::SubjectFilter;
 use crate::config::units::{DurationText, SizeText};
 use std::path::{Path, PathBuf};
@@ -16,6 +17,9 @@ pub(in crate::config) struct Context<'c> {
     pub(in crate::config) findings: &'c mut Collector,
     /// Whether a plugin's file must exist already. Not where it is yet to be built.
     pub(in crate::config) plugins_exist: bool,
+    pub(in crate::config) environment: &'c Environment<'c>,
+    /// In place of those of the file, unless empty.
+    pub(in crate::config) servers: &'c [String],
 }
 
 impl Context<'_> {
