@@ -3,10 +3,11 @@
 
 use crate::harness::certificates::{Authority, Certified};
 use crate::harness::identity::Operator;
-use crate::harness::{NatsServer, Scene, Weir};
+use crate::harness::{NatsServer, Scene, Weir, repository, series};
 use async_nats::ConnectOptions;
 use nkeys::KeyPair;
 use std::path::Path;
+use std::process::Stdio;
 
 /// The `tls` block of a server with this certificate.
 fn tls(server: &Certified, more: &str) -> String {
@@ -217,5 +218,115 @@ fn a_server_that_is_too_old_is_refused_with_the_way_out() {
         let end = "weir needs 2.11.0 or later\n\nhint: update nats-server: older ones accept \
                    what they do not know and ignore it\n";
         assert!(ended.stderr.ends_with(end), "{}", ended.stderr);
+    }
+}
+
+/// The command line wins over the file, the file over the environment, and that over the default.
+#[test]
+fn the_server_is_that_of_the_command_line_of_the_file_or_of_the_environment() {
+    let scene = Scene::new();
+    let (ours, nobody) = (scene.nats.url(), "nats://127.0.0.1:1");
+    let bare = ours.trim_start_matches("nats://");
+    let connects = |file: &str, more: &[&str], environment: &str| {
+        let file = scene.pipeline_over(file, "");
+        let fixed = ["run", file.to_str().unwrap(), "--metrics-listen", "off"];
+        let arguments = [&fixed[..], &["--admin-listen", "off"], more].concat();
+        let environment = [("NATS_URL", environment)];
+        let folder = scene.folder.path();
+        let mut weir = Weir::start_with(folder, &arguments, &environment, Stdio::null());
+        weir.wait_until_output("running");
+    };
+    connects(&format!("url: \"{nobody}\""), &["--nats", &ours], nobody);
+    connects(&format!("url: \"{ours}\""), &[], nobody);
+    connects("", &[], bare);
+    let file = scene.pipeline_over("", "");
+    let ask = ["status", file.to_str().unwrap(), "--nats", nobody];
+    let asked = Weir::start_with(
+        scene.folder.path(),
+        &ask,
+        &[("NATS_URL", &*ours)],
+        Stdio::null(),
+    );
+    let asked = asked.finish();
+    let cause = format!("cannot connect to nats at `{nobody}`");
+    assert!(asked.stderr.contains(&cause), "{}", asked.stderr);
+    let check = ["check", file.to_str().unwrap()];
+    let wrong = [("NATS_URL", "http://here")];
+    let checked = Weir::start_with(scene.folder.path(), &check, &wrong, Stdio::null()).finish();
+    assert_eq!(checked.code, Some(2), "{}", checked.stderr);
+    let said = "the environment variable `NATS_URL`: `http://` is not spoken here";
+    assert!(checked.stderr.contains(said), "{}", checked.stderr);
+}
+
+/// The block of the page, for the names that the scene's pipeline has.
+fn permissions_of_the_page() -> String {
+    let page = std::fs::read_to_string(repository().join("docs/operators.md")).unwrap();
+    let mut blocks = page.split("```");
+    let block = blocks.find_map(|block| block.strip_prefix("text\npermissions:"));
+    let names = [
+        ("WEIR_PARKED_REBATES", "WEIR_PARKED_P"),
+        ("weir.parked.rebates", "weir.parked.p"),
+        ("weir-rebates", "p"),
+        ("ORDERS", "IN"),
+        ("dead.rebates", "dead.p"),
+        ("rebates.>", "out.>"),
+    ];
+    let renamed = names
+        .iter()
+        .fold(block.unwrap().to_owned(), |block, (from, to)| {
+            assert!(block.contains(from), "{from}");
+            block.replace(from, to)
+        });
+    format!("permissions:{renamed}")
+}
+
+#[test]
+fn the_permissions_that_the_page_for_operators_names_are_enough() {
+    let permissions = permissions_of_the_page();
+    let scene = Scene::on(NatsServer::start_with(&format!(
+        "authorization {{ users = [ {{ user: all, password: a }}, \
+         {{ user: host, password: h, {permissions} }} ] }}\nno_auth_user: all"
+    )));
+    scene.create_streams();
+    let client = scene.nats.client();
+    let mut stored = 0;
+    for order in ["none", "stream"] {
+        let url = format!("url: \"{}\", user: host, password: h", scene.nats.url());
+        let file = scene.pipeline_over(&url, &format!("order: {order}\n"));
+        let text = std::fs::read_to_string(&file).unwrap();
+        let retry = "retry: { initial: 300ms, max: 300ms, park-after: 100ms }";
+        let text = text.replace("retry: { initial: 10ms, max: 50ms }", retry);
+        std::fs::write(&file, text).unwrap();
+        let arguments = [
+            "run",
+            "p.yaml",
+            "--create",
+            "--metrics-listen",
+            "127.0.0.1:0",
+        ];
+        let mut weir = Weir::start(scene.folder.path(), &arguments);
+        weir.wait_until_output("running");
+        for payload in ["x", "retry-until:2", "reject"] {
+            client.publish("in.a", payload);
+        }
+        stored += 2;
+        scene.wait_for_messages("OUT", stored);
+        scene.wait_for_messages("DEAD", stored / 2);
+        scene.wait_until_settled();
+        let found = Weir::run(&["status", "--nats", &scene.nats.url()]);
+        assert!(found.stdout.contains("pipeline p: IN"), "{found:#?}");
+        if order == "none" {
+            assert!(
+                weir.metric(&series("parked_total")) > 0.0,
+                "nothing was parked"
+            );
+        }
+        weir.terminate();
+        let ended = weir.finish();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("nats refused"), "{}", ended.stderr);
+        client
+            .run(client.jetstream.delete_consumer_from_stream("p", "IN"))
+            .unwrap();
     }
 }
