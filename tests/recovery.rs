@@ -196,18 +196,29 @@ fn an_outage_is_seen_while_it_lasts_and_counted_once() {
     let file = scene.pipeline("");
     let weir = run(&scene, &["--create", file.to_str().unwrap()]);
     assert_eq!(weir.metric(&series("connected")), 1.0);
-    scene.nats.stop();
+    scene.nats.kill9();
     wait_until_not_ready(
         &weir,
         "pipeline `p` has lost its connection to nats at `nats://",
     );
     assert_eq!(weir.metric(&series("connected")), 0.0);
     assert_eq!(weir.metric(&series("running")), 1.0);
+    wait_until("the host misses what its pulls should bring", || {
+        weir.metric(&series("missed_heartbeats_total")) > 0.0
+    });
     scene.nats.start_again();
     wait_until_ready(&weir);
     assert_eq!(weir.metric(&series("connected")), 1.0);
     scene.nats.client().publish("in.a", "x");
     scene.wait_for_messages("OUT", 1);
+    let waiting = wait_for("a pull waits", || {
+        let waiting = scene.nats.client().consumer("IN", "p").unwrap().num_waiting;
+        (waiting > 0).then_some(waiting).ok_or(String::new())
+    });
+    assert!(
+        waiting <= 2,
+        "{waiting} pulls: those of the outage were sent as well"
+    );
     assert_eq!(weir.metric(&series("reconnects_total")), 1.0);
     assert_eq!(weir.metric(&series("restarts_total")), 0.0);
 }

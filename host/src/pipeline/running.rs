@@ -72,6 +72,11 @@ impl Problem {
             hint: report::hints(error).join("; "),
         }
     }
+
+    /// What to do about it, if there is something.
+    pub(super) fn hint(&self) -> Option<&str> {
+        Some(self.hint.as_str()).filter(|hint| !hint.is_empty())
+    }
 }
 
 /// A pipeline's place at its server.
@@ -217,10 +222,10 @@ impl Running {
         match phase {
             Phase::Starting => Err(format!("pipeline `{name}` is starting")),
             Phase::Stopped => Err(format!("pipeline `{name}` has stopped")),
-            Phase::Waiting(Problem { what, hint }) | Phase::Failed(Problem { what, hint }) => {
-                let hint = (!hint.is_empty()).then(|| format!("; hint: {hint}"));
-                Err(format!("{what}{}", hint.unwrap_or_default()))
-            }
+            Phase::Waiting(problem) | Phase::Failed(problem) => Err(match problem.hint() {
+                Some(hint) => format!("{}; hint: {hint}", problem.what),
+                None => problem.what,
+            }),
             Phase::Running if !self.is_connected() => Err(format!(
                 "pipeline `{name}` has lost its connection to nats at `{}`, and is reconnecting",
                 self.settings.nats.servers.join(", ")
@@ -265,7 +270,7 @@ impl Running {
         };
         let problem = self
             .problem()
-            .map(|Problem { what, hint }| json!({ "error": what, "hint": hint }));
+            .map(|problem| json!({ "error": problem.what, "hint": problem.hint() }));
         json!({
             "name": settings.name,
             "ready": self.ready().is_ok(),

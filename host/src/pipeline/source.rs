@@ -225,6 +225,8 @@ impl Source {
 
     async fn ask(&mut self, room: Bounds) {
         let paused = self.pause.is_some_and(|until| Instant::now() < until);
+        // The client would keep requests until it is connected again, and the server then answer all.
+        let paused = paused || !self.connection.health.is_connected();
         // Until an ordered lane has its pin, one message shows it, and none is under way unseen.
         let unpinned = self.pinned && self.pin.is_none();
         let most_pulls = if unpinned { 1 } else { PULLS };
@@ -291,6 +293,9 @@ impl Source {
         let now = Instant::now();
         if self.draining.is_some() && !self.unsubscribed {
             return (self.heard + QUIET).saturating_duration_since(now);
+        }
+        if !self.connection.health.is_connected() {
+            return QUIET;
         }
         match self.pause {
             Some(until) if self.pulls.is_empty() => until.saturating_duration_since(now),

@@ -155,7 +155,7 @@ impl Supervisor {
     fn wait(&self, error: &anyhow::Error) {
         let (problem, before) = (Problem::new(error), self.pipeline.problem());
         if before.as_ref() != Some(&problem) {
-            let (pipeline, hint) = (&self.pipeline.settings.name, &problem.hint);
+            let (pipeline, hint) = (&self.pipeline.settings.name, problem.hint());
             tracing::error!(pipeline, hint, "{}; trying again", problem.what);
         }
         self.pipeline.end(Phase::Waiting(problem));
@@ -163,7 +163,7 @@ impl Supervisor {
 
     fn fail(&self, error: &anyhow::Error) {
         let problem = Problem::new(error);
-        let (pipeline, hint) = (&self.pipeline.settings.name, &problem.hint);
+        let (pipeline, hint) = (&self.pipeline.settings.name, problem.hint());
         tracing::error!(pipeline, hint, "{}", problem.what);
         self.pipeline.end(Phase::Failed(problem));
     }

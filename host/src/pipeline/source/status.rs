@@ -66,6 +66,9 @@ impl Source {
                 if status == NO_RESPONDERS {
                     self.doubtful = true;
                     tracing::debug!("no jetstream server answers pulls; asking again");
+                } else if status == CONFLICT && text.contains("Server Shutdown") {
+                    // What comes of it is said when the connection is lost.
+                    tracing::debug!("the server ended a pull: {text}");
                 } else {
                     tracing::warn!(status, "the server ended a pull: {text}");
                 }
