@@ -138,7 +138,7 @@ impl Verb {
 
 impl Selection {
     fn pipeline(&self) -> Result<Pipeline> {
-        let mut all = self.servers.load(std::slice::from_ref(&self.file))?;
+        let mut all = self.servers.load_unbuilt(&self.file)?;
         if let Some(name) = &self.pipeline {
             all.retain(|pipeline| pipeline.name == *name);
         }

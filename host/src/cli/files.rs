@@ -42,6 +42,16 @@ impl Servers {
         loader.load(files).map_err(report::usage)
     }
 
+    /// As [`Servers::load`], for what has no use for plugins: their files may be missing.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`].
+    pub(super) fn load_unbuilt(&self, file: &Path) -> Result<Vec<resolved::Pipeline>> {
+        let loader = Loader::new(&environment).at(&self.given).unbuilt();
+        loader.load(&[file.to_owned()]).map_err(report::usage)
+    }
+
     /// Those that were given, or else those of the environment, where there is no file.
     ///
     /// # Errors

@@ -74,7 +74,7 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
 
 fn settings(arguments: &Arguments) -> Result<Nats> {
     if let Some(file) = &arguments.file {
-        let pipelines = arguments.servers.load(std::slice::from_ref(file))?;
+        let pipelines = arguments.servers.load_unbuilt(file)?;
         let mut pipelines = pipelines.into_iter();
         let first = pipelines.next().context("the file holds no pipeline")?;
         return Ok(first.nats);

@@ -36,11 +36,7 @@ pub fn load_unbuilt(
     paths: &[PathBuf],
     environment: &Environment<'_>,
 ) -> Result<Vec<Pipeline>, Findings> {
-    Loader {
-        plugins_exist: false,
-        ..Loader::new(environment)
-    }
-    .load(paths)
+    Loader::new(environment).unbuilt().load(paths)
 }
 
 /// How files are read.
@@ -96,6 +92,15 @@ impl<'l> Loader<'l> {
     #[must_use]
     pub fn at(self, servers: &'l [String]) -> Self {
         Self { servers, ..self }
+    }
+
+    /// Lets the files of plugins be missing.
+    #[must_use]
+    pub fn unbuilt(self) -> Self {
+        Self {
+            plugins_exist: false,
+            ..self
+        }
     }
 
     /// See [`load`](self::load()).
