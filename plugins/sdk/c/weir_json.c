@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "weir_memory.h"
+#include "weir_number.h"
 
 /* Arrays and objects within each other; more is somebody's joke, and would end the stack. */
 enum { DEEPEST = 128 };
@@ -22,6 +23,10 @@ typedef struct {
     const char *wrong;
     int depth;
 } reader;
+
+const double weir_tens[WEIR_TENS] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                     1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                     1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
 static bool value(reader *in, weir_json *out);
 
@@ -160,6 +165,32 @@ static void digits(reader *in) {
     while (in->at < in->end && *in->at >= '0' && *in->at <= '9') in->at++;
 }
 
+/*
+ * The double that a number without an exponent stands for, where one rounding is enough: its digits
+ * make an integer that a double holds, and so does the power of ten that divides it (W. D. Clinger,
+ * "How to read floating point numbers accurately", 1990). That is nearly every number that people
+ * write, and a tenth of the time of `strtod`.
+ */
+static bool short_double(const char *at, const char *end, double *out) {
+    bool negative = *at == '-';
+    uint64_t digits = 0;
+    const char *point = NULL;
+    for (at += negative; at < end; at++) {
+        if (*at == '.') {
+            point = at + 1;
+            continue;
+        }
+        if (*at == 'e' || *at == 'E') return false;
+        digits = digits * 10 + (uint64_t)(*at - '0');
+        if (digits > WEIR_EXACT) return false;
+    }
+    size_t decimals = point ? (size_t)(end - point) : 0;
+    if (decimals >= WEIR_TENS) return false;
+    double value = (double)digits / weir_tens[decimals];
+    *out = negative ? -value : value;
+    return true;
+}
+
 static bool number(reader *in, weir_json *out) {
     const char *start = in->at;
     if (*in->at == '-') in->at++;
@@ -181,6 +212,10 @@ static bool number(reader *in, weir_json *out) {
         digits(in);
         whole = false;
         if (in->at == exponent) return fail(in, "expected a digit");
+    }
+    if (!whole && short_double(start, in->at, &out->number)) {
+        out->type = WEIR_JSON_DOUBLE;
+        return true;
     }
     /* The functions of C want a zero at the end. */
     size_t size = (size_t)(in->at - start);

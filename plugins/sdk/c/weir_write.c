@@ -7,6 +7,7 @@
 
 #include "weir_json.h"
 #include "weir_memory.h"
+#include "weir_number.h"
 
 weir_writer weir_write_json(void) {
     weir_writer json = {NULL, 0, 0, false};
@@ -86,18 +87,51 @@ void weir_write_bool(weir_writer *json, bool value) {
     put_string(json, value ? "true" : "false");
 }
 
-void weir_write_int(weir_writer *json, int64_t value) {
+static void put_digits(weir_writer *json, uint64_t value) {
     char text[24];
-    snprintf(text, sizeof text, "%lld", (long long)value);
+    char *at = text + sizeof text;
+    do *--at = (char)('0' + value % 10);
+    while (value /= 10);
+    put(json, at, (size_t)(text + sizeof text - at));
+}
+
+void weir_write_int(weir_writer *json, int64_t value) {
     begin_value(json);
-    put_string(json, text);
+    uint64_t size = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    if (value < 0) put(json, "-", 1);
+    put_digits(json, size);
 }
 
 void weir_write_uint(weir_writer *json, uint64_t value) {
-    char text[24];
-    snprintf(text, sizeof text, "%llu", (unsigned long long)value);
     begin_value(json);
-    put_string(json, text);
+    put_digits(json, value);
+}
+
+/*
+ * The fewest decimals, if they and all that is before them are an integer that a double holds: then one
+ * division reads it again as it was. False where printing must be asked.
+ */
+static bool write_short_double(weir_writer *json, double value) {
+    double size = fabs(value);
+    if (size >= 1e15 || (size < 1e-5 && size > 0)) return false;
+    for (int decimals = 1; decimals <= 15; decimals++) {
+        double scaled = nearbyint(size * weir_tens[decimals]);
+        if (scaled > (double)WEIR_EXACT) return false;
+        if (scaled / weir_tens[decimals] != size) continue;
+        char text[32];
+        char *at = text + sizeof text;
+        uint64_t digits = (uint64_t)scaled;
+        for (int place = 0; place <= decimals || digits; place++) {
+            if (place == decimals) *--at = '.';
+            *--at = (char)('0' + digits % 10);
+            digits /= 10;
+        }
+        if (signbit(value)) *--at = '-';
+        begin_value(json);
+        put(json, at, (size_t)(text + sizeof text - at));
+        return true;
+    }
+    return false;
 }
 
 void weir_write_double(weir_writer *json, double value) {
@@ -105,6 +139,7 @@ void weir_write_double(weir_writer *json, double value) {
         weir_write_null(json);
         return;
     }
+    if (write_short_double(json, value)) return;
     char text[32];
     for (int digits = 15; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, value);
