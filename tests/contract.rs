@@ -5,6 +5,7 @@ use crate::harness::guests::guest;
 use crate::harness::lane::{Lane, runtime};
 use crate::harness::repository;
 use weir::pipeline::message::{Outcome, Output};
+use weir::plugin::Terms;
 use weir::plugin::inspect;
 use weir::plugin::limits::Limits;
 use weir::report;
@@ -13,7 +14,7 @@ use wit_parser::Resolve;
 
 /// The report of a load that must fail, without its first line.
 fn refusal(bytes: &[u8]) -> String {
-    let Err(error) = runtime().load_bytes(bytes, "x.wasm") else {
+    let Err(error) = runtime().load_bytes(bytes, "x.wasm", Terms::default()) else {
         panic!("it was loaded")
     };
     assert_eq!(report::exit_code(&error), report::USAGE);
@@ -138,7 +139,9 @@ fn a_component_that_is_damaged_is_refused() {
 #[test]
 fn a_core_module_runs_when_it_carries_the_contract() {
     let bytes = module("operator", "");
-    let plugin = runtime().load_bytes(&bytes, "module.wasm").unwrap();
+    let plugin = runtime()
+        .load_bytes(&bytes, "module.wasm", Terms::default())
+        .unwrap();
     assert_eq!(plugin.contract(), "weir:plugin/operator@0.1.0");
     assert_eq!(plugin.size(), bytes.len() as u64);
     assert_eq!(plugin.digest(), blake3::hash(&bytes).to_hex().as_str());
@@ -155,7 +158,11 @@ fn a_core_module_for_wasi_preview_1_is_adapted() {
         (func (export "_initialize")
             (if (call $random (i32.const 64) (i32.const 8)) (then unreachable)))"#;
     let plugin = runtime()
-        .load_bytes(&module("operator", clock), "preview1.wasm")
+        .load_bytes(
+            &module("operator", clock),
+            "preview1.wasm",
+            Terms::default(),
+        )
         .unwrap();
     let mut lane = Lane::new(plugin, Limits::default(), "null");
     assert_eq!(lane.call(&["a"]).unwrap(), [Outcome::Emit(Vec::new())]);

@@ -11,8 +11,8 @@ use std::time::Duration;
 use weir::config::origin::Origin;
 use weir::config::resolved::Grants;
 use weir::pipeline::message::Outcome;
-use weir::plugin::FaultKind;
 use weir::plugin::limits::Limits;
+use weir::plugin::{FaultKind, Terms};
 
 /// An operator with these entries in `http` and in `http-private`.
 fn lane_with(http: &[&str], private: &[&str], limits: Limits, ca: Option<&Path>) -> Lane {
@@ -22,7 +22,12 @@ fn lane_with(http: &[&str], private: &[&str], limits: Limits, ca: Option<&Path>)
     let grants = Grants {
         http: http.chain(private).collect(),
     };
-    let plugin = runtime().load_with(&guest("fetch"), &grants, ca).unwrap();
+    let terms = Terms {
+        grants: Some(&grants),
+        ca,
+        trusted: false,
+    };
+    let plugin = runtime().load_with(&guest("fetch"), terms).unwrap();
     Lane::new(plugin, limits, "null")
 }
 

@@ -175,6 +175,7 @@ async fn isolated(
         headers: HeaderSelection::All,
         grants: weir::config::resolved::Grants::default(),
         limits: Limits::default(),
+        trusted: false,
     };
     let route = Route::compile(&[stops]);
     let batch = messages.into_iter().map(|message| {

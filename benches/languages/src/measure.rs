@@ -12,7 +12,7 @@ use std::time::Duration;
 use weir::config::resolved::HeaderSelection;
 use weir::pipeline::message::{Headers, Message, Outcome};
 use weir::plugin::limits::Limits;
-use weir::plugin::{OperatorSettings, Plugin, Runtime, RuntimeOptions, Worker};
+use weir::plugin::{OperatorSettings, Plugin, Runtime, RuntimeOptions, Terms, Worker};
 use weir::telemetry::metrics::{Metrics, OperatorMetrics};
 
 /// Messages in a call, as many as a pipeline's batch holds unless it says otherwise.
@@ -65,11 +65,11 @@ pub(crate) fn measure(path: &Path, messages: usize) -> Result<Cost> {
         })
     };
     let before = process_time()?;
-    open()?.load_bytes(&bytes, "bench")?;
+    open()?.load_bytes(&bytes, "bench", Terms::default())?;
     let compile_seconds = process_time()? - before;
     let runtime = open()?;
     let before = thread_time()?;
-    let plugin = runtime.load_bytes(&bytes, "bench")?;
+    let plugin = runtime.load_bytes(&bytes, "bench", Terms::default())?;
     let load = thread_time()? - before;
     if !plugin.from_cache() {
         bail!("the compiled component is not in the cache");

@@ -85,6 +85,7 @@ impl Offline {
             headers: HeaderSelection::All,
             grants: resolved::Grants::default(),
             limits: Limits::default(),
+            trusted: false,
         };
         let settings = OperatorSettings {
             pipeline: name.clone().into_owned(),

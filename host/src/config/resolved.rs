@@ -187,6 +187,8 @@ pub struct Operator {
     pub headers: HeaderSelection,
     pub grants: Grants,
     pub limits: Limits,
+    /// Runs without the checks that end a call at its deadline while it computes.
+    pub trusted: bool,
 }
 
 /// What a plugin may reach outside of its instance.

@@ -17,7 +17,7 @@ use super::takeover::Takeover;
 use crate::config::resolved;
 use crate::config::template::SubjectFilter;
 use crate::nats::{self, streams::Ensured};
-use crate::plugin::{OperatorSettings, Plugin, Runtime, Worker};
+use crate::plugin::{OperatorSettings, Plugin, Runtime, Terms, Worker};
 use crate::shutdown::Stages;
 use crate::telemetry::metrics::Metrics;
 use anyhow::{Context, Result};
@@ -57,7 +57,12 @@ pub fn plugin(
     ca: Option<&Path>,
     runtime: &Runtime,
 ) -> Result<Arc<Plugin>> {
-    runtime.load_with(&operator.plugin, &operator.grants, ca)
+    let terms = Terms {
+        grants: Some(&operator.grants),
+        ca,
+        trusted: operator.trusted,
+    };
+    runtime.load_with(&operator.plugin, terms)
 }
 
 /// What the instances of one operator are started with.
@@ -96,6 +101,7 @@ impl Loaded {
                 "plugin": plugin.origin(),
                 "digest": plugin.digest(),
                 "contract": plugin.contract(),
+                "trusted": plugin.is_trusted(),
                 "calls": settings.metrics.calls.get(),
             })
         };

@@ -1,6 +1,6 @@
 //! wasmtime's configuration, and the clock that ends calls.
 //!
-//! One engine serves a process. It allocates instances from a pool where the machine grants the
+//! One engine serves a process, and another one the operators that are trusted. It allocates instances from a pool where the machine grants the
 //! address space, and one by one where it does not. It does not know plugins or pipelines.
 
 use super::error::foreign;
@@ -32,25 +32,33 @@ const TABLE_ELEMENTS: usize = 100_000;
 /// default `memory` limit to grow without moving.
 const SCARCE: u64 = 64 << 20;
 
-/// Builds the engine and starts its ticker. `max_instances` bounds the pool.
+/// Builds an engine. `max_instances` bounds its pool. The code of one that is not `timed` does not
+/// look at the clock, and nothing ends it while it computes.
 ///
 /// # Errors
 ///
 /// When wasmtime does not support this machine, or a thread cannot be started.
-pub(super) fn start(max_instances: u32) -> Result<Engine> {
-    let engine = match Engine::new(&pooling(max_instances)) {
+pub(super) fn start(max_instances: u32, timed: bool) -> Result<Engine> {
+    let engine = match Engine::new(&pooling(max_instances, timed)) {
         Ok(engine) => engine,
         Err(error) => {
             tracing::debug!(%error, "no address space for a pool of instances");
-            Engine::new(&scarce()).map_err(foreign)?
+            Engine::new(&scarce(timed)).map_err(foreign)?
         }
     };
+    if timed {
+        start_ticking(&engine)?;
+    }
+    Ok(engine)
+}
+
+fn start_ticking(engine: &Engine) -> Result<()> {
     let weak = engine.weak();
     thread::Builder::new()
         .name("weir-epochs".into())
         .spawn(move || tick(&weak))
         .context("cannot start the thread that keeps deadlines")?;
-    Ok(engine)
+    Ok(())
 }
 
 /// Advances the epoch until the engine is gone. On a thread of its own: a guest that spins can hold
@@ -73,9 +81,9 @@ pub(super) fn ticks(deadline: Duration) -> u64 {
         .saturating_add(1)
 }
 
-fn common() -> Config {
+fn common(timed: bool) -> Config {
     let mut config = Config::new();
-    config.epoch_interruption(true);
+    config.epoch_interruption(timed);
     // Tasks and streams of WASI 0.3 are not part of the contract, and cost half a microsecond a call.
     config.concurrency_support(false);
     config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
@@ -84,15 +92,15 @@ fn common() -> Config {
 
 /// For machines that limit a process's address space (`ulimit -v`): instances are made one by one,
 /// and reserve little, at the price of a bounds check at each access.
-fn scarce() -> Config {
-    let mut config = common();
+fn scarce(timed: bool) -> Config {
+    let mut config = common(timed);
     config
         .memory_reservation(SCARCE)
         .memory_reservation_for_growth(SCARCE);
     config
 }
 
-fn pooling(max_instances: u32) -> Config {
+fn pooling(max_instances: u32, timed: bool) -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(max_instances)
         .total_memories(max_instances)
@@ -105,7 +113,7 @@ fn pooling(max_instances: u32) -> Config {
         pool.pagemap_scan(Enabled::Yes)
             .linear_memory_keep_resident(KEEP_RESIDENT);
     }
-    let mut config = common();
+    let mut config = common(timed);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
 }

@@ -13,6 +13,7 @@ mod convert;
 mod engine;
 mod error;
 mod fault;
+mod ground;
 mod inspect;
 mod instance;
 pub mod limits;
@@ -32,6 +33,7 @@ use bindings::exports::weir::plugin::{configurable, handler};
 use capability::http::Door;
 use contract::Granted;
 use error::foreign;
+use ground::Grounds;
 use instance::State;
 use limits::Limits;
 use std::env;
@@ -39,7 +41,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wasmtime::Engine;
-use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::component::{Component, InstancePre};
 
 /// What a [`Runtime`] is made with.
 #[derive(Clone, Debug)]
@@ -68,15 +70,23 @@ impl Default for RuntimeOptions {
     }
 }
 
-/// The engine, the grants and the cache: one per process. Cheap to clone.
+/// On which terms an operator runs its plugin.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms<'a> {
+    /// What it may reach; nothing where there is none.
+    pub grants: Option<&'a Grants>,
+    /// A file of roots of trust besides the system's, for what it reaches.
+    pub ca: Option<&'a Path>,
+    /// Whether it runs without the checks that end a call at its deadline while it computes.
+    pub trusted: bool,
+}
+
+/// The engines, the grants and the cache: one per process. Cheap to clone.
 #[derive(Clone)]
 pub struct Runtime(Arc<Shared>);
 
 struct Shared {
-    engine: Engine,
-    linker: Linker<State>,
-    /// For operators that grant `http`.
-    linker_with_http: Linker<State>,
+    grounds: Grounds,
     cache: Option<cache::Cache>,
 }
 
@@ -87,21 +97,13 @@ impl Runtime {
     ///
     /// When wasmtime does not support this machine.
     pub fn new(options: RuntimeOptions) -> Result<Self> {
-        let engine = engine::start(options.max_instances).context("cannot start wasmtime")?;
-        let linker = capability::linker(&engine).context("cannot link the host's imports")?;
-        let linker_with_http =
-            capability::linker_with_http(&linker).context("cannot link the host's imports")?;
+        let grounds = Grounds::new(options.max_instances)?;
         let cache = options.cache_dir.and_then(|folder| {
             cache::Cache::open(&folder)
                 .inspect_err(|error| tracing::warn!("compiling without a cache: {error:#}"))
                 .ok()
         });
-        Ok(Self(Arc::new(Shared {
-            engine,
-            linker,
-            linker_with_http,
-            cache,
-        })))
+        Ok(Self(Arc::new(Shared { grounds, cache })))
     }
 
     /// Reads, compiles and checks a plugin that is granted nothing. Takes from a millisecond (cached)
@@ -111,71 +113,49 @@ impl Runtime {
     ///
     /// When the file cannot be read, is no WebAssembly, or is no plugin that this host runs.
     pub fn load(&self, path: &Path) -> Result<Arc<Plugin>> {
-        self.load_with(path, &Grants::default(), None)
+        self.load_with(path, Terms::default())
     }
 
-    /// As [`Runtime::load`], for an operator with grants. `ca` is a file of roots of trust besides
-    /// the system's.
+    /// As [`Runtime::load`], on the terms of an operator.
     ///
     /// # Errors
     ///
-    /// As [`Runtime::load`], and when `ca` is needed and cannot be read.
-    pub fn load_with(
-        &self,
-        path: &Path,
-        grants: &Grants,
-        ca: Option<&Path>,
-    ) -> Result<Arc<Plugin>> {
+    /// As [`Runtime::load`], and when the roots of trust are needed and cannot be read.
+    pub fn load_with(&self, path: &Path, terms: Terms<'_>) -> Result<Arc<Plugin>> {
         let origin = path.display().to_string();
         let bytes = fs::read(path).with_context(|| format!("cannot read plugin `{origin}`"))?;
-        self.load_granted(&bytes, &origin, grants, ca)
+        self.load_bytes(&bytes, &origin, terms)
     }
 
-    /// As [`Runtime::load`], with the bytes of a file; `origin` names it in errors and logs.
+    /// As [`Runtime::load_with`], with the bytes of a file; `origin` names it in errors and logs.
     ///
     /// # Errors
     ///
-    /// As [`Runtime::load`].
-    pub fn load_bytes(&self, bytes: &[u8], origin: &str) -> Result<Arc<Plugin>> {
-        self.load_granted(bytes, origin, &Grants::default(), None)
-    }
-
-    fn load_granted(
-        &self,
-        bytes: &[u8],
-        origin: &str,
-        grants: &Grants,
-        ca: Option<&Path>,
-    ) -> Result<Arc<Plugin>> {
-        let plugin = self.load_component(bytes, origin, grants, ca);
-        plugin
+    /// As [`Runtime::load_with`].
+    pub fn load_bytes(&self, bytes: &[u8], origin: &str, terms: Terms<'_>) -> Result<Arc<Plugin>> {
+        self.load_component(bytes, origin, terms)
             .with_context(|| format!("cannot load plugin `{origin}`"))
             .usage()
     }
 
-    fn load_component(
-        &self,
-        bytes: &[u8],
-        origin: &str,
-        grants: &Grants,
-        ca: Option<&Path>,
-    ) -> Result<Arc<Plugin>> {
-        let http = !grants.http.is_empty();
-        let linker = if http {
-            &self.0.linker_with_http
-        } else {
-            &self.0.linker
+    fn load_component(&self, bytes: &[u8], origin: &str, terms: Terms<'_>) -> Result<Arc<Plugin>> {
+        let hosts = terms.grants.map_or(&[][..], |grants| &grants.http);
+        let http = !hosts.is_empty();
+        let ground = self.0.grounds.of(terms.trusted)?;
+        let linker = match http {
+            true => &ground.linker_with_http,
+            false => &ground.linker,
         };
         let form = component::form(bytes)?;
         let digest = blake3::hash(bytes).to_hex().to_string();
-        let (component, from_cache) = self.compile(bytes, form, &digest)?;
+        let (component, from_cache) = self.compile(&ground.engine, bytes, form, &digest)?;
         let (imports, exports) = inspect::interfaces(&component);
         let granted = Granted {
             http,
             javascript: component::is_javascript(bytes),
         };
         let contract = contract::check(&imports, &exports, granted)?;
-        let door = http.then(|| Door::new(&grants.http, ca)).transpose()?;
+        let door = http.then(|| Door::new(hosts, terms.ca)).transpose()?;
         let pre = linker
             .instantiate_pre(&component)
             .map_err(foreign)
@@ -189,6 +169,7 @@ impl Runtime {
             contract,
             imports,
             from_cache,
+            trusted: terms.trusted,
             door: door.map(Arc::new),
             pre,
             configurable,
@@ -199,11 +180,12 @@ impl Runtime {
     /// From the cache, or compiled and put there; whether it was there.
     fn compile(
         &self,
+        engine: &Engine,
         bytes: &[u8],
         form: component::Form,
         digest: &str,
     ) -> Result<(Component, bool)> {
-        let Shared { engine, cache, .. } = &*self.0;
+        let cache = &self.0.cache;
         let key = cache::key(engine, digest);
         if let Some(found) = cache.as_ref().and_then(|cache| cache.get(engine, &key)) {
             return Ok((found, true));
@@ -233,6 +215,7 @@ pub struct Plugin {
     contract: &'static str,
     imports: Vec<String>,
     from_cache: bool,
+    trusted: bool,
     /// Where the operator grants `http`.
     door: Option<Arc<Door>>,
     pre: InstancePre<State>,
@@ -275,6 +258,12 @@ impl Plugin {
     #[must_use]
     pub fn from_cache(&self) -> bool {
         self.from_cache
+    }
+
+    /// Whether it runs without deadlines.
+    #[must_use]
+    pub fn is_trusted(&self) -> bool {
+        self.trusted
     }
 }
 

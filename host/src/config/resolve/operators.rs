@@ -74,6 +74,7 @@ fn operator(
         headers: headers?,
         grants: grants?,
         limits: limits?,
+        trusted: model.trusted,
     })
 }
 
