@@ -1,0 +1,108 @@
+//! A lane's way with a batch, without its connection: stations 2 to 4, the letters of station 5, and
+//! the settling of station 6, up to where they would be written.
+
+use super::scene::{self, BATCH, Work};
+use async_nats::Subject;
+use std::sync::Arc;
+use tokio::runtime::Runtime as Tokio;
+use weir::config::resolved::{Bounds, Grants, HeaderSelection, Operator, Order};
+use weir::config::template::Template;
+use weir::pipeline::delivery::Ticket;
+use weir::pipeline::in_flight::InFlight;
+use weir::pipeline::message::Message;
+use weir::pipeline::operator::{Chain, Verdict};
+use weir::pipeline::parcel::{Parcel, Wrapper};
+use weir::pipeline::route::Route;
+use weir::plugin::limits::Limits;
+use weir::telemetry::metrics::{Metrics, PipelineMetrics};
+
+const BOUNDS: Bounds = Bounds {
+    messages: 256,
+    bytes: 1 << 20,
+};
+
+/// The parts of a lane that the walk needs, and what it will be given.
+pub struct Corridor {
+    tokio: Tokio,
+    chain: Chain,
+    route: Route,
+    wrapper: Wrapper,
+    in_flight: InFlight<Parcel>,
+    metrics: Arc<PipelineMetrics>,
+    deliveries: Vec<(Message, Subject)>,
+}
+
+impl Corridor {
+    pub fn new(work: Work) -> Self {
+        let (tokio, worker) = scene::warm(work);
+        let template = Template::parse("bench.out").unwrap();
+        let mut corridor = Self {
+            tokio,
+            chain: Chain::new(vec![worker], BOUNDS),
+            route: Route::compile(&[operator()]),
+            wrapper: Wrapper::new("bench/work/".into(), template, &[], 1 << 20),
+            in_flight: InFlight::new(Order::None, BOUNDS),
+            metrics: Metrics::new().pipeline("bench"),
+            deliveries: deliveries(work),
+        };
+        corridor.walk();
+        corridor.deliveries = deliveries(work);
+        corridor
+    }
+
+    /// Takes the deliveries from one end to the other; how many letters there were to publish.
+    pub fn walk(&mut self) -> usize {
+        for (message, reply) in self.deliveries.drain(..) {
+            let ticket = Ticket::claim(reply, &self.metrics).unwrap();
+            self.in_flight.admit(message, ticket, None);
+        }
+        let tasks = self.in_flight.next_batch(BOUNDS);
+        let routed = tasks.iter().map(|id| {
+            let message = self.in_flight.get(*id).unwrap().message.clone();
+            let stops = self.route.stops(&message.subject);
+            (message, stops)
+        });
+        let batch = routed.collect();
+        let verdicts = self.tokio.block_on(self.chain.run(batch));
+        for (id, verdict) in tasks.iter().zip(verdicts) {
+            let Verdict::Publish(results) = verdict else {
+                panic!("{verdict:?}");
+            };
+            let message = &self.in_flight.get(*id).unwrap().message;
+            let parcel = self.wrapper.wrap(message, "BENCH@1", results).unwrap();
+            self.in_flight.ready(*id, parcel);
+        }
+        let mut letters = 0;
+        while let Some(id) = self.in_flight.next_publishable() {
+            let task = self.in_flight.finish(id).unwrap();
+            if let weir::pipeline::in_flight::State::Ready(parcel) = &task.state {
+                letters += parcel.letters().len();
+            }
+            // Leaves the ticket unredeemed, as nothing is connected; that is counted as well.
+            drop(task);
+        }
+        letters
+    }
+}
+
+/// The one operator, which sees every message.
+fn operator() -> Operator {
+    Operator {
+        name: "work".into(),
+        plugin: "work.wasm".into(),
+        config: serde_json::Value::Null,
+        subjects: Vec::new(),
+        headers: HeaderSelection::None,
+        grants: Grants::default(),
+        limits: Limits::default(),
+        trusted: false,
+    }
+}
+
+fn deliveries(work: Work) -> Vec<(Message, Subject)> {
+    let delivery = |number| {
+        let reply = format!("$JS.ACK.BENCH.weir.1.{number}.{number}.1700000000000000000.0");
+        (scene::message(work, number), Subject::from(reply))
+    };
+    (1..=BATCH).map(delivery).collect()
+}
