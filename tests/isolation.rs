@@ -6,7 +6,7 @@ use crate::harness::guests::guest;
 use crate::harness::lane::{Lane, message, plugin, runtime};
 use std::sync::Arc;
 use std::time::Duration;
-use weir::pipeline::message::{Outcome, Output};
+use weir::pipeline::message::{Few, Outcome, Output};
 use weir::plugin::limits::Limits;
 use weir::plugin::{FaultKind, Terms};
 
@@ -320,8 +320,8 @@ fn a_field_that_is_none_moves_nothing() {
     let outcomes = Lane::misbehaving(Limits::default())
         .call(&["as it came", "drop"])
         .unwrap();
-    let pass = Outcome::Emit(vec![Output::default()]);
-    assert_eq!(outcomes, [pass, Outcome::Emit(Vec::new())]);
+    let pass = Outcome::Emit(Few::from([Output::default()]));
+    assert_eq!(outcomes, [pass, Outcome::Emit(Few::new())]);
 }
 
 #[test]

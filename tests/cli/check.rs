@@ -2,6 +2,7 @@
 
 use super::{PIPELINE, json};
 use crate::harness::{Weir, pipeline_folder, put};
+use std::process::Stdio;
 
 #[test]
 fn a_sound_pipeline_passes_and_its_plugins_are_named() {
@@ -150,4 +151,27 @@ fn the_schema_is_json_and_the_reference_is_markdown() {
     let schema = json(&Weir::run(&["config", "schema"]).stdout);
     assert!(schema["properties"]["source"].is_object(), "{schema:#}");
     assert!(Weir::run(&["config", "reference"]).stdout.starts_with("# "));
+}
+
+#[test]
+fn a_trusted_operator_is_refused_on_a_host_that_trusts_none() {
+    let trusting = PIPELINE.replace("    headers: all", "    trusted: true");
+    let folder = pipeline_folder("echo", &trusting);
+    let check = |more: &[&str], environment: &[(&str, &str)]| {
+        let arguments = [&["check", "pipeline.yaml"], more].concat();
+        Weir::start_with(folder.path(), &arguments, environment, Stdio::null()).finish()
+    };
+    assert_eq!(check(&[], &[]).code, Some(0));
+    assert_eq!(check(&[], &[("WEIR_FORBID_TRUSTED", "no")]).code, Some(0));
+    for finished in [
+        check(&["--forbid-trusted"], &[]),
+        check(&[], &[("WEIR_FORBID_TRUSTED", "1")]),
+    ] {
+        assert_eq!(finished.code, Some(2), "{finished:#?}");
+        let said = finished.stderr;
+        let finding =
+            "pipeline.yaml:6:14: error: `operators[0].trusted`: this host trusts no plugin";
+        assert!(said.contains(finding), "{said}");
+        assert!(said.contains("hint: delete it"), "{said}");
+    }
 }

@@ -85,13 +85,14 @@ fn every_host_of_a_pipeline_is_shown_with_what_it_did_itself() {
 }
 
 #[test]
-fn a_host_that_ended_is_not_shown_and_a_host_of_two_pipelines_shows_both() {
+fn a_host_that_ended_is_not_shown_and_of_two_pipelines_both_and_who_is_trusted() {
     let scene = Scene::new();
     scene.nats.client().create_stream("MORE", &["more.>"]);
     let one = scene.pipeline("");
     let text = std::fs::read_to_string(&one).unwrap();
     let text = text.replace("name: p\n", "name: q\n");
     let text = text.replace("stream: IN, consumer: p", "stream: MORE, consumer: q");
+    let text = text.replace("    plugin: ", "    trusted: true\n    plugin: ");
     let other = scene.file("q.yaml", &text.replace("dead.p", "dead.q"));
     let both = host(&scene, &[&one, &other]);
     let single = host(&scene, &[&other]);
@@ -104,6 +105,8 @@ fn a_host_that_ended_is_not_shown_and_a_host_of_two_pipelines_shows_both() {
     assert_eq!(of(single.pid()), ["q"]);
     assert_eq!(text.matches("  pipeline p: IN -> ").count(), 1, "{text}");
     assert_eq!(text.matches("  pipeline q: MORE -> ").count(), 2, "{text}");
+    assert_eq!(text.matches("operator op: ").count(), 3, "{text}");
+    assert_eq!(text.matches(", trusted\n").count(), 2, "{text}");
 
     both.terminate();
     assert_eq!(both.finish().code, Some(0));

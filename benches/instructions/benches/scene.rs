@@ -11,11 +11,11 @@ use weir::plugin::{OperatorSettings, Runtime, RuntimeOptions, Worker};
 use weir::telemetry::metrics::Metrics;
 
 /// Messages in a batch.
-pub const BATCH: u64 = 64;
+pub(crate) const BATCH: u64 = 64;
 
 /// What the plugin does, and with which messages.
 #[derive(Clone, Copy)]
-pub enum Work {
+pub(crate) enum Work {
     /// 128 bytes, passed on as they came.
     Identity,
     /// The same, and the plugin sees eight headers.
@@ -25,14 +25,14 @@ pub enum Work {
 }
 
 /// One warm instance and its batch.
-pub struct Border {
+pub(crate) struct Border {
     tokio: Tokio,
     worker: Worker,
     batch: Vec<Message>,
 }
 
 impl Border {
-    pub fn new(work: Work) -> Self {
+    pub(crate) fn new(work: Work) -> Self {
         let (tokio, worker) = warm(work);
         let batch = (1..=BATCH).map(|number| message(work, number)).collect();
         let mut border = Self {
@@ -46,14 +46,14 @@ impl Border {
     }
 
     /// Calls the plugin with the batch; how many outcomes it gave.
-    pub fn call(&mut self) -> usize {
+    pub(crate) fn call(&mut self) -> usize {
         let answered = self.worker.process(&self.batch);
         self.tokio.block_on(answered).unwrap().len()
     }
 }
 
 /// A worker that has been configured.
-pub fn warm(work: Work) -> (Tokio, Worker) {
+pub(crate) fn warm(work: Work) -> (Tokio, Worker) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let options = RuntimeOptions {
         cache_dir: Some(root.join("target/bench/instructions")),
@@ -98,10 +98,15 @@ fn component(root: &Path, work: Work) -> PathBuf {
 }
 
 /// The message with this number; its sequence.
-pub fn message(work: Work, number: u64) -> Message {
+pub(crate) fn message(work: Work, number: u64) -> Message {
     let headers = match work {
         Work::Headers => (0..8)
-            .map(|line| (format!("Name-{line}").into(), format!("value {line}").into()))
+            .map(|line| {
+                (
+                    format!("Name-{line}").into(),
+                    format!("value {line}").into(),
+                )
+            })
             .collect(),
         Work::Identity | Work::Json => Headers::default(),
     };
@@ -125,7 +130,9 @@ fn payload(work: Work, number: u64) -> Bytes {
                 serde_json::json!({"item": item, "quantity": 1 + index, "unit-cents": 99 + number})
             };
             let lines: Vec<_> = (0..4).map(line).collect();
-            let order = serde_json::json!({"order": number, "lines": lines});
+            let order = serde_json::json!({
+                "id": number, "user": "ann", "currency": "EUR", "lines": lines,
+            });
             order.to_string().into()
         }
     }

@@ -1,7 +1,7 @@
 //! `weir check FILE...`: everything that can be known before traffic, and no traffic.
 
 use super::{Console, files};
-use crate::config::{Draft, Finding, Findings, Loader, Place, Placed};
+use crate::config::{Draft, Finding, Findings, Place, Placed};
 use crate::pipeline::start;
 use crate::plugin::{Plugin, Runtime, Worker};
 use crate::report;
@@ -20,6 +20,9 @@ pub(super) struct Arguments {
     /// Pipeline files that would run in one process.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    trust: files::Trust,
 }
 
 /// What became of one operator.
@@ -36,7 +39,7 @@ struct Refused {
 }
 
 pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
-    let (drafts, mut findings) = Loader::new(&files::environment).survey(&arguments.files);
+    let (drafts, mut findings) = arguments.trust.loader().survey(&arguments.files);
     let runtime = files::runtime(1)?;
     let metrics = Metrics::new();
     let mut checked = Vec::new();

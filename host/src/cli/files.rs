@@ -38,7 +38,20 @@ impl Servers {
     ///
     /// As [`load`].
     pub(super) fn load(&self, files: &[PathBuf]) -> Result<Vec<resolved::Pipeline>> {
-        let loader = Loader::new(&environment).at(&self.given);
+        self.load_with(files, &Trust::default())
+    }
+
+    /// As [`Servers::load`], for a host that may trust no plugin.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`].
+    pub(super) fn load_with(
+        &self,
+        files: &[PathBuf],
+        trust: &Trust,
+    ) -> Result<Vec<resolved::Pipeline>> {
+        let loader = trust.loader().at(&self.given);
         loader.load(files).map_err(report::usage)
     }
 
@@ -68,6 +81,21 @@ impl Servers {
             .map_err(anyhow::Error::msg)
             .context("cannot read the environment variable `NATS_URL`")
             .map_err(report::usage)
+    }
+}
+
+/// Whom the host trusts.
+#[derive(clap::Args, Default)]
+pub(super) struct Trust {
+    /// Refuse operators with `trusted: true`: every call of a plugin ends at its deadline.
+    #[arg(long, env = "WEIR_FORBID_TRUSTED", value_parser = clap::builder::FalseyValueParser::new())]
+    forbid_trusted: bool,
+}
+
+impl Trust {
+    /// Reads files with the process's environment.
+    pub(super) fn loader(&self) -> Loader<'static> {
+        Loader::new(&environment).forbid_trusted(self.forbid_trusted)
     }
 }
 

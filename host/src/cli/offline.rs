@@ -9,7 +9,7 @@ use crate::config::template::KeyRule;
 use crate::jsonl::{Dead, Line, Record, Retry};
 use crate::pipeline::message::Message;
 use crate::pipeline::operator::{Chain, Condemned, Verdict};
-use crate::pipeline::parcel::{Letter, MESSAGE_ID, Parcel, Wrapper};
+use crate::pipeline::parcel::{Letter, Parcel, Wrapper};
 use crate::pipeline::route::Route;
 use crate::pipeline::start;
 use crate::plugin::limits::Limits;
@@ -184,12 +184,12 @@ impl Offline {
                         subject,
                         headers,
                         payload,
+                        ..
                     } = letter;
-                    let headers = headers.into_iter().filter(|(name, _)| name != MESSAGE_ID);
                     Line::Message(Record {
                         subject,
                         payload,
-                        headers: headers.collect(),
+                        headers: headers.into_iter().collect(),
                         key,
                         event_time: None,
                         sequence: Some(input.sequence),

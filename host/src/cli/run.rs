@@ -27,6 +27,9 @@ pub(super) struct Arguments {
     #[command(flatten)]
     servers: files::Servers,
 
+    #[command(flatten)]
+    trust: files::Trust,
+
     /// Create missing streams, as if every pipeline said `create: true`.
     #[arg(long)]
     create: bool,
@@ -43,7 +46,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
-    let pipelines = arguments.servers.load(&arguments.files)?;
+    let pipelines = arguments
+        .servers
+        .load_with(&arguments.files, &arguments.trust)?;
     let instances = |pipeline: &resolved::Pipeline| pipeline.lanes * pipeline.operators.len();
     let options = Options {
         create: arguments.create,

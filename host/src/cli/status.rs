@@ -144,9 +144,13 @@ fn text(hosts: &[Value]) -> String {
             }
             for operator in list(&pipeline["operators"]) {
                 let digest = word(&operator["digest"]);
+                let trusted = match operator["trusted"] == true {
+                    true => ", trusted",
+                    false => "",
+                };
                 let _ = writeln!(
                     out,
-                    "    operator {}: {} {}, {}",
+                    "    operator {}: {} {}, {}{trusted}",
                     word(&operator["name"]),
                     word(&operator["plugin"]),
                     digest.get(..12).unwrap_or(&digest),

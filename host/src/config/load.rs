@@ -45,6 +45,7 @@ pub struct Loader<'l> {
     plugins_exist: bool,
     /// In place of those that the files name, unless empty.
     servers: &'l [String],
+    forbids_trusted: bool,
 }
 
 /// A pipeline as far as it could be read, for who looks for more mistakes than the first ones.
@@ -85,6 +86,7 @@ impl<'l> Loader<'l> {
             environment,
             plugins_exist: true,
             servers: &[],
+            forbids_trusted: false,
         }
     }
 
@@ -99,6 +101,15 @@ impl<'l> Loader<'l> {
     pub fn unbuilt(self) -> Self {
         Self {
             plugins_exist: false,
+            ..self
+        }
+    }
+
+    /// Where `forbidden`, an operator with `trusted: true` is a mistake.
+    #[must_use]
+    pub fn forbid_trusted(self, forbidden: bool) -> Self {
+        Self {
+            forbids_trusted: forbidden,
             ..self
         }
     }
@@ -168,6 +179,7 @@ impl<'l> Loader<'l> {
                 plugins_exist: self.plugins_exist,
                 environment: self.environment,
                 servers: self.servers,
+                forbids_trusted: self.forbids_trusted,
             };
             let (draft, claims) = resolve::pipeline(&model, &at, &mut context);
             claimed.check(claims, &at, findings);

@@ -4,9 +4,9 @@
 //! else; what is known of its end is in `Weir-*` headers. A capsule that is too large for one
 //! message, because its payload alone nearly was, goes out in parts.
 
-use super::message::Message;
+use super::message::{Few, Message};
 use super::operator::Condemned;
-use super::parcel::{Letter, MESSAGE_ID, Parcel, is_server_header};
+use super::parcel::{Letter, Parcel, is_server_header};
 use bytestring::ByteString;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -35,30 +35,24 @@ impl Mortuary {
         let id = format!("{}/dead/{place}/{}", self.pipeline, source.sequence);
         let reason = format!("{}: {}", condemned.kind.as_str(), condemned.reason);
         let Some(subject) = &self.subject else {
-            return Parcel::DeadLetter(Vec::new(), reason);
+            return Parcel::DeadLetter(Few::new(), reason);
         };
         let stream = place.rsplit_once('@').map_or(place, |(stream, _)| stream);
-        let headers = self.headers(source, stream, condemned);
         let whole = Letter {
             subject: ByteString::from(subject.as_str()),
-            headers: with_id(&headers, &id),
+            id: Some(id),
+            headers: self.headers(source, stream, condemned),
             payload: source.payload.clone(),
         };
         let letters = if whole.size() <= self.max_payload {
-            vec![whole]
+            Few::from([whole])
         } else {
-            self.parts(source, place, &headers, &whole)
+            self.parts(source, place, &whole)
         };
         Parcel::DeadLetter(letters, reason)
     }
 
-    fn parts(
-        &self,
-        source: &Message,
-        place: &str,
-        headers: &[(ByteString, ByteString)],
-        whole: &Letter,
-    ) -> Vec<Letter> {
+    fn parts(&self, source: &Message, place: &str, whole: &Letter) -> Few<Letter> {
         // A part's longer message id, `Weir-Part` and `Weir-Letter`, beside the place that both name.
         const PART_HEADERS: usize = 192;
         // A step of the size of a part, so that it is seldom another when the input is repeated and
@@ -78,12 +72,13 @@ impl Mortuary {
         let part = |index: usize| {
             let start = index * most;
             let end = source.payload.len().min(start + most);
-            let mut headers = with_id(headers, &format!("{id}/{index}"));
+            let mut headers = whole.headers.clone();
             headers.push(line(PART, &format!("{}/{count}", index + 1)));
             headers.push(line(LETTER, &letter));
             let payload = source.payload.slice(start..end);
             Letter {
                 subject: whole.subject.clone(),
+                id: Some(format!("{id}/{index}")),
                 headers,
                 payload,
             }
@@ -138,12 +133,6 @@ impl Mortuary {
         }
         headers
     }
-}
-
-fn with_id(headers: &[(ByteString, ByteString)], id: &str) -> Vec<(ByteString, ByteString)> {
-    let mut headers = headers.to_vec();
-    headers.push(line(MESSAGE_ID, id));
-    headers
 }
 
 /// One header line: a header has no line breaks, so those of a text become ` | `.

@@ -5,7 +5,7 @@
 
 use super::in_flight::{State, TaskId};
 use super::lane::Lane;
-use super::message::Message;
+use super::message::{Few, Message};
 use super::operator::{Condemned, Kind, Retry, Verdict};
 use super::parcel::Parcel;
 use super::parking::Parking;
@@ -32,7 +32,7 @@ impl Lane {
         }
     }
 
-    fn wrap(&mut self, id: TaskId, results: Vec<Message>) {
+    fn wrap(&mut self, id: TaskId, results: Few<Message>) {
         let Some(task) = self.in_flight.get_mut(id) else {
             return;
         };
@@ -114,7 +114,8 @@ impl Lane {
         let (Some(letter), Some(due)) = (letter, Instant::now().checked_add(delay)) else {
             return false;
         };
-        self.in_flight.ready(id, Parcel::Parked(vec![letter], due));
+        self.in_flight
+            .ready(id, Parcel::Parked(Few::from([letter]), due));
         true
     }
 
@@ -134,14 +135,15 @@ impl Lane {
             let Some(task) = self.in_flight.get_mut(id) else {
                 continue;
             };
-            let State::Ready(parcel) = std::mem::replace(&mut task.state, State::Called) else {
+            let State::Ready(mut parcel) = std::mem::replace(&mut task.state, State::Called) else {
                 continue;
             };
-            for letter in parcel.letters() {
+            let letters = parcel.take_letters();
+            let nothing = Settled::nothing_to_store(&letters);
+            task.state = State::Publishing(parcel, letters.len(), None);
+            for letter in letters {
                 self.sink.publish(id, letter).await;
             }
-            let nothing = Settled::nothing_to_store(parcel.letters());
-            task.state = State::Publishing(parcel.without_letters(), parcel.letters().len(), None);
             published += 1;
             if let Some(proof) = nothing {
                 self.finish(id, proof).await;

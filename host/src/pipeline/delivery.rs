@@ -73,10 +73,16 @@ impl Facts {
     /// since nats-server 2.2 with domains, `$JS.ACK.<domain>.<account>.` and the same, with a random
     /// token behind it (architecture decision record 15 of NATS).
     fn parse(reply: &str) -> Option<Self> {
-        let tokens = reply.strip_prefix("$JS.ACK.")?.split('.').count();
-        let skipped = if tokens == 7 { 2 } else { 4 };
-        let mut numbers = reply.split('.').skip(2 + skipped);
-        let mut number = || numbers.next()?.parse::<u64>().ok();
+        let rest = reply.strip_prefix("$JS.ACK.")?.as_bytes();
+        let dots = rest.iter().filter(|byte| **byte == b'.').count();
+        let skipped = if dots == 6 { 2 } else { 4 };
+        let mut numbers = rest.split(|byte| *byte == b'.').skip(skipped);
+        let mut number = || {
+            std::str::from_utf8(numbers.next()?)
+                .ok()?
+                .parse::<u64>()
+                .ok()
+        };
         let attempt = u32::try_from(number()?).ok()?;
         let sequence = number()?;
         let _consumer_sequence = number()?;

@@ -4,7 +4,7 @@
 //! sends in-progress for it, from a thread and over a connection of its own.
 
 use super::delivery::ReplyTo;
-use std::collections::HashMap;
+use fnv::FnvHashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ pub type Key = (bool, u64);
 
 /// Deliveries in hand. Shared by one lane and the supervisor.
 #[derive(Default)]
-pub struct Held(Mutex<HashMap<Key, (ReplyTo, Instant)>>);
+pub struct Held(Mutex<FnvHashMap<Key, (ReplyTo, Instant)>>);
 
 impl Held {
     /// Takes deliveries in; they count as seen by the server just now.

@@ -34,8 +34,6 @@ pub struct Task<P> {
     pub message: Message,
     /// Where the message came from, if it was parked since.
     pub origin: Option<Box<Origin>>,
-    /// When the lane took it from the source.
-    pub since: Instant,
     /// Times that this lane has called plugins with it or tried to publish it, beyond the first.
     pub retries: u32,
     pub state: State<P>,
@@ -170,7 +168,6 @@ impl<P> InFlight<P> {
             ticket,
             message,
             origin,
-            since: Instant::now(),
             retries: 0,
             state: State::Fresh,
             group: group.clone(),

@@ -6,7 +6,11 @@
 
 use bytes::Bytes;
 use bytestring::ByteString;
+use smallvec::SmallVec;
 use std::sync::Arc;
+
+/// As many as there are, and nearly always one, which is not allocated for.
+pub type Few<T> = SmallVec<[T; 1]>;
 
 /// Header lines in their order; a name may occur more than once.
 ///
@@ -94,7 +98,7 @@ impl Output {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Zero (a drop, on purpose), one or many outputs.
-    Emit(Vec<Output>),
+    Emit(Few<Output>),
     /// A passing fault: deliver it again.
     Retry {
         /// Not before this long from now; `None` leaves it to the pipeline's backoff.

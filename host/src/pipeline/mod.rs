@@ -36,6 +36,7 @@ pub mod start;
 pub mod station;
 mod supervise;
 pub mod takeover;
+pub mod window;
 
 use anyhow::Result;
 use lane::Lane;

@@ -10,7 +10,7 @@
 //!
 //! Knows no broker: `weir pipe` and `weir plugin test` run the same chain.
 
-use super::message::{Message, Outcome, Output};
+use super::message::{Few, Message, Outcome, Output};
 use super::route::Stops;
 use crate::config::resolved::Bounds;
 use crate::plugin::{Fault, FaultKind, Worker};
@@ -21,7 +21,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub enum Verdict {
     /// Publish these, perhaps none; their subjects are those before the sink's template.
-    Publish(Vec<Message>),
+    Publish(Few<Message>),
     /// Deliver it again.
     Retry(Retry),
     /// Dead letter.
@@ -200,7 +200,7 @@ impl Chain {
             let sees = |owner: usize| stops.get(owner).is_some_and(|stops| stops.includes(index));
             items = link.apply(items, &sees, &mut ends, self.bounds).await;
         }
-        let mut outputs: Vec<Vec<Message>> = stops.iter().map(|_| Vec::new()).collect();
+        let mut outputs: Vec<Few<Message>> = stops.iter().map(|_| Few::new()).collect();
         for item in items {
             if let Some(outputs) = outputs.get_mut(item.owner) {
                 outputs.push(item.message);

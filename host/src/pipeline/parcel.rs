@@ -4,7 +4,7 @@
 //! server's largest payload, and that a pipeline does not feed itself. A rule that is broken makes
 //! the source message a dead letter, with the reason in words.
 
-use super::message::{Headers, Message};
+use super::message::{Few, Headers, Message};
 use crate::config::template::{SubjectFilter, Template};
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -24,6 +24,9 @@ const HEADER_FRAME: usize = 12;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Letter {
     pub subject: ByteString,
+    /// By which the server drops repeats: the header [`MESSAGE_ID`].
+    pub id: Option<String>,
+    /// All others.
     pub headers: Vec<(ByteString, ByteString)>,
     pub payload: Bytes,
 }
@@ -36,7 +39,9 @@ impl Letter {
             .headers
             .iter()
             .map(|(name, value)| name.len() + value.len() + 4);
-        self.payload.len() + HEADER_FRAME + lines.sum::<usize>()
+        let id = self.id.as_ref();
+        let id = id.map_or(0, |id| MESSAGE_ID.len() + id.len() + 4);
+        self.payload.len() + HEADER_FRAME + id + lines.sum::<usize>()
     }
 }
 
@@ -44,13 +49,13 @@ impl Letter {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Parcel {
     /// Results; none if the plugins dropped it. The input is acked.
-    Results(Vec<Letter>),
+    Results(Few<Letter>),
     /// A dead letter, in parts if it is too large for one message; none if dead letters are off.
     /// The input is termed, with the reason.
-    DeadLetter(Vec<Letter>, String),
+    DeadLetter(Few<Letter>, String),
     /// The input itself, for the parking stream. The input is acked; if the server does not take it,
     /// it is delivered again, not before the time at which it would have come back.
-    Parked(Vec<Letter>, Instant),
+    Parked(Few<Letter>, Instant),
 }
 
 impl Parcel {
@@ -64,13 +69,12 @@ impl Parcel {
         }
     }
 
-    /// What its acks mean, once the letters are on their way.
-    #[must_use]
-    pub fn without_letters(&self) -> Self {
+    /// The letters, to be sent. What remains says what their acks mean.
+    pub fn take_letters(&mut self) -> Few<Letter> {
         match self {
-            Parcel::Results(_) => Parcel::Results(Vec::new()),
-            Parcel::DeadLetter(_, reason) => Parcel::DeadLetter(Vec::new(), reason.clone()),
-            Parcel::Parked(_, due) => Parcel::Parked(Vec::new(), *due),
+            Parcel::Results(letters)
+            | Parcel::DeadLetter(letters, _)
+            | Parcel::Parked(letters, _) => std::mem::take(letters),
         }
     }
 }
@@ -116,7 +120,7 @@ impl Wrapper {
         &self,
         source: &Message,
         place: &str,
-        results: Vec<Message>,
+        results: Few<Message>,
     ) -> Result<Parcel, String> {
         let letters = results.into_iter().enumerate().map(|(index, result)| {
             let subject = self.template.render(&result)?;
@@ -129,17 +133,11 @@ impl Wrapper {
                     "subject `{subject}` would feed the pipeline's own source"
                 ));
             }
-            let mut headers = check_headers(source, &result.headers)?;
-            headers.push((
-                ByteString::from_static(MESSAGE_ID),
-                ByteString::from(format!(
-                    "{}{place}/{}/{index}",
-                    self.id_prefix, source.sequence
-                )),
-            ));
+            let (prefix, sequence) = (&self.id_prefix, source.sequence);
             let letter = Letter {
                 subject,
-                headers,
+                id: Some(format!("{prefix}{place}/{sequence}/{index}")),
+                headers: check_headers(source, &result.headers)?,
                 payload: result.payload,
             };
             let (size, limit) = (letter.size(), self.max_payload);
@@ -160,7 +158,7 @@ fn check_headers(
     source: &Message,
     headers: &Headers,
 ) -> Result<Vec<(ByteString, ByteString)>, String> {
-    let mut lines = Vec::with_capacity(headers.iter().len() + 1);
+    let mut lines = Vec::with_capacity(headers.iter().len());
     for line in headers.iter() {
         let (name, value) = line;
         if is_server_header(name) {

@@ -119,6 +119,7 @@ impl Parking {
         }
         let letter = Letter {
             subject: self.subjects.waiting(&origin.place, message.sequence),
+            id: None,
             headers,
             payload: message.payload.clone(),
         };

@@ -8,13 +8,16 @@
 //! reported as a failure; the message id makes the repeat harmless within the duplicate window.
 
 use super::in_flight::TaskId;
-use super::parcel::Letter;
+use super::parcel::{Letter, MESSAGE_ID};
+use super::window::Window;
 use crate::nats::Connection;
 use crate::telemetry::metrics::PipelineMetrics;
 use anyhow::{Context, Result, anyhow};
 use async_nats::{HeaderMap, HeaderName, HeaderValue, Message, Subject, Subscriber};
+use bytes::{Bytes, BytesMut};
+use bytestring::ByteString;
 use futures_util::{FutureExt, StreamExt};
-use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,6 +27,10 @@ const ACK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Publishes that may await their acks at once, over which `publish` waits. One message that
 /// becomes a million results is bounded by this.
 const WINDOW: usize = 4096;
+/// Bytes of the block that reply subjects are cut from, and the most that one takes: an inbox with its
+/// prefix, and a number.
+const REPLIES: usize = 16 * 1024;
+const LONGEST_REPLY: usize = 512;
 /// JetStream's code for a message over the stream's `max_msg_size`.
 const MESSAGE_TOO_LARGE: u64 = 10054;
 /// JetStream's answer to a publish that no stream captures, over the core protocol.
@@ -77,9 +84,9 @@ pub struct Sink {
     connection: Connection,
     acks: Subscriber,
     inbox: String,
-    number: u64,
-    /// In the order of publishing, so that the first is the oldest.
-    waiting: BTreeMap<u64, Waiting>,
+    /// Reply subjects are written here, many to an allocation.
+    replies: BytesMut,
+    waiting: Window<Waiting>,
     /// Taken from the inbox while `publish` waited for room.
     early: Vec<Confirmation>,
     metrics: Arc<PipelineMetrics>,
@@ -109,8 +116,8 @@ impl Sink {
             connection,
             acks,
             inbox,
-            number: 0,
-            waiting: BTreeMap::new(),
+            replies: BytesMut::new(),
+            waiting: Window::new(WINDOW),
             early: Vec::new(),
             metrics,
         })
@@ -123,43 +130,41 @@ impl Sink {
     }
 
     /// Publishes one letter on behalf of a task. Waits while the window is full.
-    pub async fn publish(&mut self, task: TaskId, letter: &Letter) {
-        while self.waiting.len() >= WINDOW {
+    pub async fn publish(&mut self, task: TaskId, letter: Letter) {
+        while self.waiting.is_full() {
             let confirmed = self.next_acks().await;
             self.early.extend(confirmed);
         }
-        self.number += 1;
-        let reply = format!("{}.{}", self.inbox, self.number);
-        let subject = Subject::from(&*letter.subject);
-        let sent = self
-            .connection
-            .client
-            .publish_with_reply_and_headers(
-                subject.clone(),
-                reply,
-                header_map(letter),
-                letter.payload.clone(),
-            )
+        let (headers, bytes) = (header_map(letter.id, &letter.headers), letter.payload.len());
+        let subject = subject(letter.subject.into_bytes());
+        let reply = self.reply();
+        let client = &self.connection.client;
+        let sent = client
+            .publish_with_reply_and_headers(subject.clone(), reply, headers, letter.payload)
             .await;
         match sent {
-            Ok(()) => {
-                let bytes = letter.payload.len() as u64;
-                self.waiting.insert(
-                    self.number,
-                    Waiting {
-                        task,
-                        subject,
-                        bytes,
-                        since: Instant::now(),
-                    },
-                );
-            }
+            Ok(()) => self.waiting.push(Waiting {
+                task,
+                subject,
+                bytes: bytes as u64,
+                since: Instant::now(),
+            }),
             Err(error) => {
                 self.metrics.publish_failures.inc();
                 let result = Err(Failure::Unavailable(error.kind().to_string()));
                 self.early.push(Confirmation { task, result });
             }
         }
+    }
+
+    /// Where the server answers the next publish.
+    fn reply(&mut self) -> Subject {
+        if self.replies.capacity() < LONGEST_REPLY {
+            self.replies.reserve(REPLIES);
+        }
+        // Writing to a buffer does not fail.
+        let _ = write!(self.replies, "{}.{}", self.inbox, self.waiting.next());
+        subject(self.replies.split().freeze())
     }
 
     /// Whether a server that knows its streams says that none captures `subject`.
@@ -181,7 +186,7 @@ impl Sink {
 
     async fn next_acks(&mut self) -> Vec<Confirmation> {
         loop {
-            let Some(oldest) = self.waiting.values().next().map(|waiting| waiting.since) else {
+            let Some(oldest) = self.waiting.oldest().map(|waiting| waiting.since) else {
                 return std::future::pending().await;
             };
             let deadline = tokio::time::Instant::from_std(oldest + ACK_TIMEOUT);
@@ -217,10 +222,10 @@ impl Sink {
         let failed: Vec<_> = self
             .waiting
             .iter()
-            .filter_map(|(number, waiting)| Some((*number, why(waiting)?)))
+            .filter_map(|(number, waiting)| Some((number, why(waiting)?)))
             .collect();
         let failed = failed.into_iter().filter_map(|(number, reason)| {
-            let waiting = self.waiting.remove(&number)?;
+            let waiting = self.waiting.remove(number)?;
             self.metrics.publish_failures.inc();
             let reason = format!("cannot publish to `{}`: {reason}", waiting.subject);
             Some(Confirmation {
@@ -232,8 +237,8 @@ impl Sink {
     }
 
     fn take(&mut self, ack: &Message) -> Option<Confirmation> {
-        let number = ack.subject.rsplit('.').next()?.parse().ok()?;
-        let waiting = self.waiting.remove(&number)?;
+        let number = ack.subject.get(self.inbox.len() + 1..)?.parse().ok()?;
+        let waiting = self.waiting.remove(number)?;
         let result = judge(ack, &waiting.subject);
         match &result {
             Ok(duplicate) => {
@@ -304,13 +309,21 @@ fn judge(ack: &Message, subject: &str) -> Result<bool, Failure> {
     }
 }
 
-fn header_map(letter: &Letter) -> HeaderMap {
+/// The bytes are text: they come from one.
+fn subject(text: Bytes) -> Subject {
+    Subject::from_utf8(text).unwrap_or_else(|_| Subject::from_static(""))
+}
+
+fn header_map(id: Option<String>, lines: &[(ByteString, ByteString)]) -> HeaderMap {
     let mut map = HeaderMap::new();
-    for (name, value) in &letter.headers {
+    for (name, value) in lines {
         // Both were checked when the letter was made.
         if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse::<HeaderValue>()) {
             map.append(name, value);
         }
+    }
+    if let Some(id) = id {
+        map.insert(HeaderName::from_static(MESSAGE_ID), HeaderValue::from(id));
     }
     map
 }

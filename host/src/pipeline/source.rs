@@ -59,6 +59,8 @@ pub struct Source {
     pulls: VecDeque<Pull>,
     number: u64,
     heard: Instant,
+    /// Of the message before.
+    subject: ByteString,
     /// The least a request asks for in bytes: less than one message would never be answered.
     least_bytes: usize,
     /// Ordered pipelines: the group, and the pin the server gave to this lane.
@@ -117,6 +119,7 @@ impl Source {
             pulls: VecDeque::new(),
             number: 0,
             heard: Instant::now(),
+            subject: ByteString::new(),
             least_bytes,
             pinned: order != Order::None,
             pin: None,
@@ -150,7 +153,10 @@ impl Source {
             let mut deliveries = Vec::new();
             let mut next =
                 match tokio::time::timeout(self.patience(), self.subscription.next()).await {
-                    Ok(message) => Some(message),
+                    Ok(message) => {
+                        self.heard = Instant::now();
+                        Some(message)
+                    }
                     Err(_) => {
                         self.ended = self.on_silence().err();
                         None
@@ -330,7 +336,6 @@ impl Source {
         message: async_nats::Message,
         into: &mut Vec<Delivery>,
     ) -> Result<(), Ended> {
-        self.heard = Instant::now();
         if let Some(status) = message.status {
             return self.on_status(status.as_u16(), &message);
         }
@@ -359,7 +364,7 @@ impl Source {
             self.metrics.redelivered.inc();
         }
         let decoded = Message {
-            subject: ByteString::from(message.subject.as_str()),
+            subject: self.subject(&message.subject),
             payload: message.payload,
             headers: message
                 .headers
@@ -377,6 +382,16 @@ impl Source {
             origin: None,
         });
         Ok(())
+    }
+}
+
+impl Source {
+    /// A subject as text of the host's; many messages in a row have the same.
+    fn subject(&mut self, subject: &str) -> ByteString {
+        if *self.subject != *subject {
+            self.subject = ByteString::from(subject);
+        }
+        self.subject.clone()
     }
 }
 

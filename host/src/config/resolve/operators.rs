@@ -66,6 +66,7 @@ fn operator(
     let headers = headers(&model.headers, &at.field("headers"), context);
     let grants = grants(&model.grants, &at.field("grants"), context);
     let limits = limits(&model.limits, &at.field("limits"), context);
+    let trusted = trusted(model.trusted, &at.field("trusted"), context);
     Some(Operator {
         name: name?,
         plugin: plugin?,
@@ -74,8 +75,18 @@ fn operator(
         headers: headers?,
         grants: grants?,
         limits: limits?,
-        trusted: model.trusted,
+        trusted: trusted?,
     })
+}
+
+fn trusted(wanted: bool, at: &At<'_>, context: &mut Context<'_>) -> Option<bool> {
+    if wanted && context.forbids_trusted {
+        let message = format!("`{}`: this host trusts no plugin", at.path());
+        let hint = "delete it, or run without `--forbid-trusted` and WEIR_FORBID_TRUSTED";
+        context.findings.add_hint(at.place(), message, hint);
+        return None;
+    }
+    Some(wanted)
 }
 
 fn plugin(reference: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<PathBuf> {

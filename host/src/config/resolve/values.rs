@@ -17,6 +17,8 @@ pub(in crate::config) struct Context<'c> {
     pub(in crate::config) findings: &'c mut Collector,
     /// Whether a plugin's file must exist already. Not where it is yet to be built.
     pub(in crate::config) plugins_exist: bool,
+    /// Whether `trusted: true` is refused.
+    pub(in crate::config) forbids_trusted: bool,
     pub(in crate::config) environment: &'c Environment<'c>,
     /// In place of those of the file, unless empty.
     pub(in crate::config) servers: &'c [String],

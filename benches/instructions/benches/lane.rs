@@ -22,7 +22,7 @@ const BOUNDS: Bounds = Bounds {
 };
 
 /// The parts of a lane that the walk needs, and what it will be given.
-pub struct Corridor {
+pub(crate) struct Lane {
     tokio: Tokio,
     chain: Chain,
     route: Route,
@@ -32,11 +32,11 @@ pub struct Corridor {
     deliveries: Vec<(Message, Subject)>,
 }
 
-impl Corridor {
-    pub fn new(work: Work) -> Self {
+impl Lane {
+    pub(crate) fn new(work: Work) -> Self {
         let (tokio, worker) = scene::warm(work);
         let template = Template::parse("bench.out").unwrap();
-        let mut corridor = Self {
+        let mut lane = Self {
             tokio,
             chain: Chain::new(vec![worker], BOUNDS),
             route: Route::compile(&[operator()]),
@@ -45,13 +45,13 @@ impl Corridor {
             metrics: Metrics::new().pipeline("bench"),
             deliveries: deliveries(work),
         };
-        corridor.walk();
-        corridor.deliveries = deliveries(work);
-        corridor
+        lane.walk();
+        lane.deliveries = deliveries(work);
+        lane
     }
 
     /// Takes the deliveries from one end to the other; how many letters there were to publish.
-    pub fn walk(&mut self) -> usize {
+    pub(crate) fn walk(&mut self) -> usize {
         for (message, reply) in self.deliveries.drain(..) {
             let ticket = Ticket::claim(reply, &self.metrics).unwrap();
             self.in_flight.admit(message, ticket, None);
