@@ -37,20 +37,7 @@ impl Servers {
     /// # Errors
     ///
     /// As [`load`].
-    pub(super) fn load(&self, files: &[PathBuf]) -> Result<Vec<resolved::Pipeline>> {
-        self.load_with(files, &Trust::default())
-    }
-
-    /// As [`Servers::load`], for a host that may trust no plugin.
-    ///
-    /// # Errors
-    ///
-    /// As [`load`].
-    pub(super) fn load_with(
-        &self,
-        files: &[PathBuf],
-        trust: &Trust,
-    ) -> Result<Vec<resolved::Pipeline>> {
+    pub(super) fn load(&self, files: &[PathBuf], trust: &Trust) -> Result<Vec<resolved::Pipeline>> {
         let loader = trust.loader().at(&self.given);
         loader.load(files).map_err(report::usage)
     }

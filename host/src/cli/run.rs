@@ -46,9 +46,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
-    let pipelines = arguments
-        .servers
-        .load_with(&arguments.files, &arguments.trust)?;
+    let pipelines = arguments.servers.load(&arguments.files, &arguments.trust)?;
     let instances = |pipeline: &resolved::Pipeline| pipeline.lanes * pipeline.operators.len();
     let options = Options {
         create: arguments.create,
