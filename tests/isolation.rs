@@ -3,12 +3,12 @@
 
 use crate::harness::cache;
 use crate::harness::guests::guest;
-use crate::harness::lane::{Lane, message, plugin, runtime};
+use crate::harness::lane::{Lane, message, plugin};
 use std::sync::Arc;
 use std::time::Duration;
 use weir::pipeline::message::{Few, Outcome, Output};
+use weir::plugin::FaultKind;
 use weir::plugin::limits::Limits;
-use weir::plugin::{FaultKind, Terms};
 
 /// Limits with a deadline that a guest which never answers reaches soon.
 fn hasty() -> Limits {
@@ -111,35 +111,6 @@ fn a_guest_that_is_slow_but_answers_within_the_deadline_is_left_alone() {
     let outcomes = lane.call(&["slow:100", "sleep:100"]).unwrap();
     assert_eq!(outcomes.len(), 2);
     assert_eq!(lane.output("calls"), "2");
-}
-
-#[test]
-fn a_trusted_plugin_computes_beyond_its_deadline_and_keeps_every_other_limit() {
-    let limits = Limits {
-        deadline: Duration::from_millis(10),
-        memory_bytes: 8 << 20,
-        ..Limits::default()
-    };
-    let mut checked = Lane::misbehaving(limits);
-    let fault = checked.fault(&["slow:300"]);
-    assert_eq!(fault.kind, FaultKind::Deadline, "{fault:?}");
-
-    let terms = Terms {
-        trusted: true,
-        ..Terms::default()
-    };
-    let plugin = runtime().load_with(&guest("misbehave"), terms).unwrap();
-    assert!(plugin.is_trusted());
-    let mut trusted = Lane::new(plugin, limits, "null");
-    assert_eq!(trusted.call(&["slow:300"]).unwrap().len(), 1);
-    for (words, kind) in [
-        ("sleep", FaultKind::Deadline),
-        ("alloc", FaultKind::Memory),
-        ("trap", FaultKind::Trap),
-    ] {
-        let fault = trusted.fault(&[words]);
-        assert_eq!(fault.kind, kind, "{fault:?}");
-    }
 }
 
 #[test]

@@ -38,3 +38,4 @@ mod recovery;
 mod redelivery;
 mod routing;
 mod shutdown;
+mod trusted;

@@ -1,24 +1,31 @@
 //! `cargo xtask bench [--quick]`: set up, build with optimisation, and measure weir beside a native
 //! loop with the same promises on the same server; with `--languages`, what the same plugin costs in
-//! each language.
+//! each language; with `--instructions`, what `instructions.rs` says.
 //!
 //! The measuring is `benches/native` and `benches/languages`; their heads say how. `--quick` takes the development build and
 //! fewer messages: for a look while working, not for figures to quote.
 
 use anyhow::{Context, Result, bail};
 
+use crate::instructions;
 use crate::layout;
 use crate::process;
 use crate::setup::{self, Wasm};
 use crate::ui::say;
 
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
+    if arguments == ["--instructions"] {
+        return instructions::run();
+    }
     let (mut quick, mut languages) = (false, false);
     for argument in arguments {
         match *argument {
             "--quick" => quick = true,
             "--languages" => languages = true,
-            word => bail!("the bench takes `--quick` and `--languages`, and got `{word}`"),
+            word => bail!(
+                "the bench takes `--quick` and `--languages`, or `--instructions` alone, and got \
+                 `{word}`"
+            ),
         }
     }
     match languages {
@@ -102,11 +109,7 @@ fn compare(quick: bool) -> Result<()> {
 
     let root = layout::root();
     let target = tools.wasm.target();
-    let mut guests = tools.cargo()?;
-    guests
-        .current_dir(root.join("benches/guests"))
-        .env("CARGO_TARGET_DIR", root.join("target/guests"));
-    process::run(guests.args(["build", "--release", "--quiet", "--target", target]))?;
+    instructions::build_plugins(&tools)?;
 
     let out = root.join("target/bench");
     std::fs::create_dir_all(&out).with_context(|| format!("cannot create `{}`", out.display()))?;

@@ -11,7 +11,7 @@ use crate::process;
 use crate::setup::{self, Tools, Wasm};
 use crate::test::LeftOut;
 use crate::ui::{Skipped, Steps};
-use crate::{deny, readme, test};
+use crate::{deny, instructions, readme, test};
 
 /// Runs the steps in order.
 ///
@@ -30,6 +30,7 @@ pub(crate) fn run() -> Result<()> {
     steps.check("documentation", || documentation(&tools));
     steps.check("dependencies", || deny::check(&tools, &mut skipped));
     steps.check("README commands", || readme::check(&tools, &mut skipped));
+    steps.check("instructions", || instructions::check(&tools, &mut skipped));
     let left_out = LeftOut::find(&tools, &mut skipped);
     steps.print_times();
     skipped.print("ci");

@@ -8,6 +8,7 @@ mod bench;
 mod ci;
 mod demo;
 mod deny;
+mod instructions;
 mod layout;
 mod process;
 mod readme;
@@ -30,6 +31,8 @@ usage: cargo xtask <task> [arguments]
   bench [--quick]  set up, then measure weir beside a native loop with the same promises
   bench --languages [--quick]
                    set up, then measure what the same plugin costs in each language
+  bench --instructions
+                   set up, then count the instructions of a message, and hold them to their limits
   ci               what the continuous integration runs: format, lints, licences, README, tests
   readme           run the README's commands and compare what they print
 ";

@@ -35,9 +35,9 @@ fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
 
 // A call with 64 messages: lowering, the guest, lifting.
 #[library_benchmark(setup = Border::new)]
-#[bench::identity(args = (Work::Identity), config = at_most(1))]
-#[bench::identity_with_8_headers(args = (Work::Headers), config = at_most(1))]
-#[bench::json(args = (Work::Json), config = at_most(1))]
+#[bench::identity(args = (Work::Identity), config = at_most(648_000))]
+#[bench::identity_with_8_headers(args = (Work::Headers), config = at_most(3_277_000))]
+#[bench::json(args = (Work::Json), config = at_most(2_644_000))]
 fn border(mut border: Border) -> Border {
     black_box(border.call());
     border
@@ -45,8 +45,8 @@ fn border(mut border: Border) -> Border {
 
 // What a lane does with 64 deliveries besides reading and writing its connection.
 #[library_benchmark(setup = Lane::new)]
-#[bench::identity(args = (Work::Identity), config = at_most(1))]
-#[bench::json(args = (Work::Json), config = at_most(1))]
+#[bench::identity(args = (Work::Identity), config = at_most(1_210_000))]
+#[bench::json(args = (Work::Json), config = at_most(3_199_000))]
 fn corridor(mut lane: Lane) -> Lane {
     black_box(lane.walk());
     lane
