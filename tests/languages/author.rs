@@ -28,10 +28,13 @@ pub fn passes_its_own_tests_as_it_is(language: Language) {
     let said = format!("{}{}", finished.stdout, finished.stderr);
     assert_eq!(finished.code, Some(0), "{said}");
     assert!(finished.stdout.starts_with("ok: 4 messages"), "{said}");
-    // Nothing has changed, so nothing is built again.
-    let again = languages::weir(&folder, &["plugin", "build", ".", "--json"]);
-    let said = format!("{}{}", again.stdout, again.stderr);
-    assert!(again.stdout.contains("\"fresh\":true"), "{said}");
+    // Nothing has changed, so nothing is built again. In Rust that is for cargo to say, and other tests
+    // build in the same target folder.
+    if language != Language::Rust {
+        let again = languages::weir(&folder, &["plugin", "build", ".", "--json"]);
+        let said = format!("{}{}", again.stdout, again.stderr);
+        assert!(again.stdout.contains("\"fresh\":true"), "{said}");
+    }
     own_tests(language, &folder);
 }
 
