@@ -125,6 +125,12 @@ fn compare(quick: bool) -> Result<()> {
         .arg(&out)
         .args(["--profile", profile])
         .args(measure);
+    if !quick {
+        let pages = root.join("docs/performance");
+        std::fs::create_dir_all(&pages)
+            .with_context(|| format!("cannot create `{}`", pages.display()))?;
+        bench.arg("--pages").arg(pages);
+    }
     process::run(&mut bench)?;
     say(
         "bench",

@@ -33,7 +33,7 @@ usage: cargo xtask <task> [arguments]
                    set up, then measure what the same plugin costs in each language
   bench --instructions
                    set up, then count the instructions of a message, and hold them to their limits
-  ci               what the continuous integration runs: format, lints, licences, README, tests
+  ci               what the continuous integration runs: format, lints, licences, README, instructions, tests
   readme           run the README's commands and compare what they print
 ";
 

@@ -11,28 +11,54 @@ use tokio::process::{Child, Command};
 
 use crate::Compare;
 use crate::feed;
+use crate::latency;
 use crate::native::Work;
-use crate::report::{self, METHOD, Pair, Run, Section, Setting};
+use crate::report::{Figures, METHOD, Pair, Run, Section, Setting};
 use crate::server::{Server, cpu_seconds};
 
 const OUT: &str = "BENCH_OUT";
-const OUT_SUBJECT: &str = "bench.out";
+pub(crate) const OUT_SUBJECT: &str = "bench.out";
 /// A run that takes longer is stuck, not slow.
 const LIMIT: Duration = Duration::from_secs(180);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
+pub(crate) enum Side {
     Weir,
     Native,
 }
 
-struct Bench<'a> {
-    compare: &'a Compare,
-    server: Server,
-    context: jetstream::Context,
+/// One comparison.
+#[derive(Clone, Copy)]
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) work: Work,
+    /// Whether weir's operator is marked so.
+    pub(crate) trusted: bool,
 }
 
-/// Measures every kind of work, prints the table and writes `bench.json`.
+/// Those of the same work stand next to each other: they read the same stream.
+const CASES: [Case; 4] = [
+    case("identity, 128 B", Work::Identity, false),
+    case("identity, 1 KiB", Work::Large, false),
+    case("JSON, 300 B", Work::Json, false),
+    case("JSON, 300 B, trusted", Work::Json, true),
+];
+
+const fn case(name: &'static str, work: Work, trusted: bool) -> Case {
+    Case {
+        name,
+        work,
+        trusted,
+    }
+}
+
+pub(crate) struct Bench<'a> {
+    pub(crate) compare: &'a Compare,
+    pub(crate) server: Server,
+    pub(crate) context: jetstream::Context,
+}
+
+/// Measures every case, prints the table and writes `bench.json`.
 pub(crate) async fn run(compare: &Compare) -> Result<()> {
     let server = Server::start(&compare.nats_server, &compare.out.join("server")).await?;
     let client = async_nats::connect(&server.url)
@@ -44,38 +70,46 @@ pub(crate) async fn run(compare: &Compare) -> Result<()> {
         server,
         context,
     };
-    let mut sections = Vec::new();
-    for work in [Work::Identity, Work::Json] {
-        eprintln!("bench: filling a stream with {} messages", compare.messages);
-        feed::fill(&bench.context, work, compare.messages).await?;
-        sections.push(bench.section(work).await?);
+    let (mut sections, mut filled) = (Vec::new(), None);
+    for (index, case) in CASES.into_iter().enumerate() {
+        if filled != Some(case.work) {
+            eprintln!("bench: filling a stream with {} messages", compare.messages);
+            feed::fill(&bench.context, case.work, compare.messages).await?;
+            filled = Some(case.work);
+        }
+        sections.push(bench.section(case, index).await?);
     }
-    let setting = setting(compare)?;
-    report::print(&setting, &sections);
-    report::write(&compare.out.join("bench.json"), &setting, &sections)
+    let latencies = latency::measure(&bench).await?;
+    let figures = Figures {
+        setting: setting(compare)?,
+        sections,
+        latencies,
+    };
+    print!("{figures}");
+    figures.write(&compare.out.join("bench.json"), compare.pages.as_deref())
 }
 
 impl Bench<'_> {
-    async fn section(&self, work: Work) -> Result<Section> {
-        let name = format!("{work:?}").to_lowercase();
+    async fn section(&self, case: Case, index: usize) -> Result<Section> {
         let mut pairs = Vec::new();
         for number in 0..self.compare.pairs {
             // Who comes second finds warm caches; so they take turns.
             let pair = if number % 2 == 0 {
-                let weir = self.once(Side::Weir, work, number).await?;
+                let weir = self.once(Side::Weir, case, index, number).await?;
                 Pair {
                     weir,
-                    native: self.once(Side::Native, work, number).await?,
+                    native: self.once(Side::Native, case, index, number).await?,
                 }
             } else {
-                let native = self.once(Side::Native, work, number).await?;
+                let native = self.once(Side::Native, case, index, number).await?;
                 Pair {
-                    weir: self.once(Side::Weir, work, number).await?,
+                    weir: self.once(Side::Weir, case, index, number).await?,
                     native,
                 }
             };
             eprintln!(
-                "bench: {name} {}/{}: weir {:.0}/s, native {:.0}/s",
+                "bench: {} {}/{}: weir {:.0}/s, native {:.0}/s",
+                case.name,
                 number + 1,
                 self.compare.pairs,
                 pair.weir.rate,
@@ -83,30 +117,16 @@ impl Bench<'_> {
             );
             pairs.push(pair);
         }
-        Ok(Section::new(name, pairs))
+        Ok(Section::new(case.name.to_owned(), pairs))
     }
 
     /// One run of one side, from a full stream to the last input settled.
-    async fn once(&self, side: Side, work: Work, number: usize) -> Result<Run> {
-        let name = format!("bench-{work:?}-{side:?}-{number}").to_lowercase();
-        // A fresh stream has forgotten the message ids of the run before.
-        drop(self.context.delete_stream(OUT).await);
-        let config = stream::Config {
-            name: OUT.to_owned(),
-            subjects: vec![OUT_SUBJECT.to_owned()],
-            ..Default::default()
-        };
-        self.context
-            .create_stream(config)
-            .await
-            .context("cannot create the stream to fill")?;
-        self.consumer(work, &name).await?;
-
+    async fn once(&self, side: Side, case: Case, index: usize, number: usize) -> Result<Run> {
+        let name = format!("bench-{index}-{side:?}-{number}").to_lowercase();
+        let work = case.work;
+        self.prepare(work, &name).await?;
         let server_before = cpu_seconds(self.server.pid)?;
-        let mut child = match side {
-            Side::Weir => self.weir(work, &name)?,
-            Side::Native => self.native(work, &name)?,
-        };
+        let mut child = self.side(side, case, &name, self.compare.messages)?;
         let pid = child.id().context("a side ended at once")?;
         let (end, cpu) = self.settled(work, &name, &mut child, pid).await?;
         let server_after = cpu_seconds(self.server.pid)?;
@@ -131,6 +151,30 @@ impl Bench<'_> {
             cpu: cpu * 1e6 / count,
             server_cpu: (server_after - server_before) * 1e6 / count,
         })
+    }
+
+    /// An empty stream for the outputs, and a consumer.
+    pub(crate) async fn prepare(&self, work: Work, name: &str) -> Result<()> {
+        // A fresh stream has forgotten the message ids of the run before.
+        drop(self.context.delete_stream(OUT).await);
+        let config = stream::Config {
+            name: OUT.to_owned(),
+            subjects: vec![OUT_SUBJECT.to_owned()],
+            ..Default::default()
+        };
+        self.context
+            .create_stream(config)
+            .await
+            .context("cannot create the stream to fill")?;
+        self.consumer(work, name).await
+    }
+
+    /// Starts a side, to settle so many messages.
+    pub(crate) fn side(&self, side: Side, case: Case, name: &str, messages: u64) -> Result<Child> {
+        match side {
+            Side::Weir => self.weir(case, name),
+            Side::Native => self.native(case.work, name, messages),
+        }
     }
 
     /// The durable consumer, the same for both sides.
@@ -188,20 +232,24 @@ impl Bench<'_> {
         }
     }
 
-    fn weir(&self, work: Work, name: &str) -> Result<Child> {
-        let plugin = format!("{work:?}.wasm").to_lowercase();
+    fn weir(&self, case: Case, name: &str) -> Result<Child> {
+        let plugin = match case.work {
+            Work::Json => "json.wasm",
+            Work::Identity | Work::Large | Work::Paced => "identity.wasm",
+        };
         let plugin = self.compare.plugins.join(plugin);
         let pipeline = format!(
             "name: {name}\n\
              nats:\n  servers: [\"{}\"]\n\
              source:\n  stream: {}\n  subjects: [\"{}\"]\n  consumer: {name}\n\
-             operators:\n  - name: work\n    plugin: {}\n\
+             operators:\n  - name: work\n    plugin: {}\n    trusted: {}\n\
              sink:\n  subject: {OUT_SUBJECT}\n  stream: {OUT}\n\
              dead-letter: off\n",
             self.server.url,
-            feed::stream_name(work),
-            feed::subject(work),
+            feed::stream_name(case.work),
+            feed::subject(case.work),
             plugin.display(),
+            case.trusted,
         );
         let file = self.compare.out.join(format!("{name}.yaml"));
         std::fs::write(&file, pipeline).context("cannot write a pipeline")?;
@@ -213,7 +261,7 @@ impl Bench<'_> {
         self.start(command, name)
     }
 
-    fn native(&self, work: Work, name: &str) -> Result<Child> {
+    fn native(&self, work: Work, name: &str, messages: u64) -> Result<Child> {
         let this = std::env::current_exe().context("cannot find this program")?;
         let mut command = Command::new(this);
         command.args([
@@ -225,7 +273,7 @@ impl Bench<'_> {
         ]);
         command.args(["--consumer", name, "--name", name, "--to", OUT_SUBJECT]);
         command.args(["--work", &format!("{work:?}").to_lowercase()]);
-        command.args(["--messages", &self.compare.messages.to_string()]);
+        command.args(["--messages", &messages.to_string()]);
         self.start(command, name)
     }
 
@@ -246,7 +294,7 @@ impl Bench<'_> {
 }
 
 /// Asks a side to stop, and waits until it has.
-async fn stop(mut child: Child) -> Result<()> {
+pub(crate) async fn stop(mut child: Child) -> Result<()> {
     if let (None, Some(pid)) = (
         child.try_wait().context("cannot look at a side")?,
         child.id(),
@@ -281,7 +329,7 @@ fn setting(compare: &Compare) -> Result<Setting> {
         profile: compare.profile.clone(),
         messages: compare.messages,
         pairs: compare.pairs,
-        method: METHOD,
+        method: METHOD.to_owned(),
     })
 }
 

@@ -9,10 +9,12 @@ use crate::native::Work;
 /// Publishes that may be unacknowledged at once while a stream is filled.
 const WINDOW: u64 = 2000;
 
-/// The stream that is read, by kind of work: identity moves 128 bytes, JSON an order of about 300.
+/// The stream that is read, by kind of work.
 pub(crate) fn stream_name(work: Work) -> &'static str {
     match work {
         Work::Identity => "BENCH_IDENTITY",
+        Work::Large => "BENCH_LARGE",
+        Work::Paced => "BENCH_PACED",
         Work::Json => "BENCH_JSON",
     }
 }
@@ -21,21 +23,26 @@ pub(crate) fn stream_name(work: Work) -> &'static str {
 pub(crate) fn subject(work: Work) -> &'static str {
     match work {
         Work::Identity => "bench.identity",
+        Work::Large => "bench.large",
+        Work::Paced => "bench.paced",
         Work::Json => "bench.json",
     }
 }
 
-/// Creates the stream and fills it.
-pub(crate) async fn fill(context: &jetstream::Context, work: Work, messages: u64) -> Result<()> {
+/// Creates the stream, without messages.
+pub(crate) async fn create(context: &jetstream::Context, work: Work) -> Result<()> {
     let config = stream::Config {
         name: stream_name(work).to_owned(),
         subjects: vec![subject(work).to_owned()],
         ..Default::default()
     };
-    context
-        .create_stream(config)
-        .await
-        .context("cannot create the stream to read")?;
+    let made = context.create_stream(config).await;
+    made.map(drop).context("cannot create the stream to read")
+}
+
+/// Creates the stream and fills it.
+pub(crate) async fn fill(context: &jetstream::Context, work: Work, messages: u64) -> Result<()> {
+    create(context, work).await?;
     for number in 0..messages {
         let future = context.publish(subject(work), payload(work, number)).await;
         let future = future.context("cannot fill the stream")?;
@@ -50,7 +57,8 @@ pub(crate) async fn fill(context: &jetstream::Context, work: Work, messages: u64
 /// The message with this number.
 pub(crate) fn payload(work: Work, number: u64) -> Bytes {
     match work {
-        Work::Identity => format!("{number:0128}").into(),
+        Work::Identity | Work::Paced => format!("{number:0128}").into(),
+        Work::Large => format!("{number:01024}").into(),
         Work::Json => {
             let line = |index: u64| {
                 let item = (number * 7 + index) % 5000;
@@ -88,7 +96,8 @@ mod tests {
     }
 
     #[test]
-    fn what_identity_moves_has_128_bytes() {
+    fn what_is_passed_on_has_128_bytes_or_1_kib() {
         assert_eq!(payload(Work::Identity, 99_999).len(), 128);
+        assert_eq!(payload(Work::Large, 99_999).len(), 1024);
     }
 }

@@ -8,6 +8,7 @@
 
 mod drive;
 mod feed;
+mod latency;
 mod native;
 #[path = "../../guests/json/src/order.rs"]
 mod order;
@@ -50,6 +51,9 @@ struct Compare {
     /// Where `bench.json` and the servers' files go
     #[arg(long)]
     out: PathBuf,
+    /// The folder of the pages that quote the figures, to write them anew
+    #[arg(long)]
+    pages: Option<PathBuf>,
     /// Messages in each run
     #[arg(long, default_value_t = 100_000)]
     messages: u64,

@@ -45,8 +45,14 @@ pub(crate) struct Options {
 /// What is done with each message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Work {
+    /// 128 bytes, passed on as they came.
     Identity,
+    /// The same with 1 KiB.
+    Large,
+    /// An order of about 300 bytes, to which its total is added.
     Json,
+    /// 128 bytes that say when they were sent, a few at a time.
+    Paced,
 }
 
 struct Loop<'a> {
@@ -149,7 +155,7 @@ impl Loop<'_> {
         let reply = message.reply.context("a delivery has no reply subject")?;
         let sequence = sequence(&reply)?;
         let payload = match self.options.work {
-            Work::Identity => message.payload,
+            Work::Identity | Work::Large | Work::Paced => message.payload,
             Work::Json => order::with_total(&message.payload)
                 .context("cannot parse an order")?
                 .into(),

@@ -1,7 +1,7 @@
 //! What plugins stand on: an engine, and the host's imports linked for it.
 //!
 //! There are two grounds in a process. On the usual one the code of plugins looks at the clock, which
-//! costs up to 40 % of a parser's speed (`docs/performance.md`) and ends a call at its deadline. The
+//! costs up to 40 % of a parser's speed (`docs/performance/README.md`) and ends a call at its deadline. The
 //! other is for operators marked `trusted`, and is made when the first of them is loaded.
 
 use super::instance::State;
