@@ -9,6 +9,7 @@ use async_nats::{HeaderMap, HeaderName, HeaderValue, Subscriber};
 use bytestring::ByteString;
 use futures_util::StreamExt;
 use std::collections::VecDeque;
+use std::time::Duration;
 use std::time::Instant;
 
 /// Publishes that may await their acks at once. Far below what the client allows, over which
@@ -137,5 +138,23 @@ impl Tap {
             key: None,
             event_time: None,
         })
+    }
+}
+
+/// Waits until everything has come that the server had sent to this connection before now, for as long
+/// as a second: it keeps the order of what it sends, so a message to oneself is behind all of it.
+pub async fn catch_up(connection: &Connection) {
+    let client = &connection.client;
+    let inbox = client.new_inbox();
+    let echo = async {
+        let mut echo = client.subscribe(inbox.clone()).await.ok()?;
+        client.publish(inbox, "".into()).await.ok()?;
+        echo.next().await
+    };
+    if tokio::time::timeout(Duration::from_secs(1), echo)
+        .await
+        .is_err()
+    {
+        tracing::debug!("the server does not send to oneself what one publishes");
     }
 }

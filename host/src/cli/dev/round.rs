@@ -6,7 +6,7 @@ use super::watch::Watch;
 use crate::cli::{Console, files};
 use crate::config::resolved::Pipeline;
 use crate::jsonl::{self, Record};
-use crate::nats::feed::{Feed, Tap};
+use crate::nats::feed::{Feed, Tap, catch_up};
 use crate::nats::{self, Connection};
 use crate::pipeline::host::{Host, Options};
 use crate::plugin::Runtime;
@@ -149,10 +149,14 @@ impl Round<'_> {
             match heard {
                 Ok(Some(heard)) => hear(&mut show, heard)?,
                 Ok(None) => return Err(anyhow!("the connection to the server is closed")),
-                // Nothing has come for a while, and nothing more will.
+                // Nothing has come for a while, and what is published is on its way.
                 Err(_) if host.is_through().await => break,
                 Err(_) => {}
             }
+        }
+        catch_up(connection).await;
+        while let Some(Some(heard)) = futures_util::FutureExt::now_or_never(taps.next()) {
+            hear(&mut show, heard)?;
         }
         show.summary(host.dropped())?;
         Ok(())
