@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use weir::pipeline::message::{Few, Outcome, Output};
 use weir::plugin::FaultKind;
-use weir::plugin::limits::Limits;
+use weir::plugin::limits::{Isolation, Limits};
 
 /// Limits with a deadline that a guest which never answers reaches soon.
 fn hasty() -> Limits {
@@ -196,6 +196,18 @@ fn an_instance_is_replaced_after_its_calls() {
     let served: Vec<String> = (0..5).map(|_| lane.output("calls")).collect();
     assert_eq!(served, ["1", "2", "3", "1", "2"]);
     assert_eq!(lane.metrics.instances.get(), 1);
+}
+
+#[test]
+fn under_isolation_by_message_no_instance_serves_twice() {
+    let mut lane = Lane::misbehaving(Limits {
+        isolation: Isolation::Message,
+        ..Limits::default()
+    });
+    assert_eq!(lane.worker.most(), 1);
+    assert_eq!(lane.output("calls"), "1");
+    assert_eq!(lane.output("calls"), "1");
+    assert_eq!(lane.metrics.instances.get(), 0);
 }
 
 #[test]

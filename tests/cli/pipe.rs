@@ -82,6 +82,31 @@ fn dead_letters_retries_and_bad_lines_go_to_stderr_and_the_rest_goes_on() {
 }
 
 #[test]
+fn under_isolation_by_message_each_has_a_fresh_configured_instance_to_itself() {
+    let isolated = PIPELINE.replace(
+        "  - name: work\n",
+        "  - name: work\n    isolation: message\n    config: {mark: m}\n",
+    );
+    assert_ne!(isolated, PIPELINE);
+    let folder = pipeline_folder("misbehave", &isolated);
+    let input: String = ["calls", "trap", "calls", "marked"]
+        .map(|text| format!("{{\"subject\":\"orders.a\",\"text\":\"{text}\"}}\n"))
+        .concat();
+    let finished = Weir::run_with_input(folder.path(), &["pipe", "pipeline.yaml"], &input);
+    let out: Vec<_> = finished.stdout.lines().map(json).collect();
+    assert_eq!(out.len(), 3, "{finished:#?}");
+    assert_eq!(
+        (&out[0]["payload"], &out[1]["payload"]),
+        (&json("1"), &json("1"))
+    );
+    assert_eq!(out[2]["headers"]["Mark"], "m");
+    assert!(
+        finished.stderr.contains("\"kind\":\"trap\""),
+        "{finished:#?}"
+    );
+}
+
+#[test]
 fn a_line_is_answered_before_the_next_one_is_there() {
     let folder = pipeline_folder("echo", PIPELINE);
     let (reader, mut writer) = std::io::pipe().unwrap();

@@ -201,10 +201,22 @@ pub struct Operator {
     pub grants: Grants,
     /// What one instance of the plugin may use.
     pub limits: Limits,
+    /// What messages share: `lane`, an instance that serves one after the other; or `message`, each a
+    /// call and a fresh, configured instance of its own.
+    pub isolation: Isolation,
     /// The plugin's author is trusted to return from every call: it runs without the checks that end
     /// a call at its deadline, and up to 40 % faster. A call that never returns then holds its lane
     /// until the host is stopped. The other limits remain.
     pub trusted: bool,
+}
+
+/// What the messages of an operator share.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Isolation {
+    #[default]
+    Lane,
+    Message,
 }
 
 /// What a plugin may reach outside of its instance. A plugin that imports what is not granted is

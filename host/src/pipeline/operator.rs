@@ -270,11 +270,12 @@ impl Link {
 
     /// Calls the plugin with everything, in calls of at most `bounds`.
     async fn call(&mut self, messages: &[Message], bounds: Bounds) -> Vec<Result<Outcome, Fault>> {
+        let most = bounds.messages.min(self.worker.most());
         let mut outcomes = Vec::with_capacity(messages.len());
         let mut rest = messages;
         while !rest.is_empty() {
             let mut bytes = 0;
-            let fitting = rest.iter().take(bounds.messages).take_while(|message| {
+            let fitting = rest.iter().take(most).take_while(|message| {
                 bytes += message.payload.len();
                 bytes <= bounds.bytes
             });

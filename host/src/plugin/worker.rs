@@ -1,11 +1,13 @@
 //! A lane's warm instance of one operator, and when it is replaced.
 //!
 //! An instance is thrown away after any fault, and between calls when it has served
-//! `recycle-calls` or its memory has grown above `recycle-memory`. The next call makes a fresh one.
+//! `recycle-calls` or its memory has grown above `recycle-memory`; under `isolation: message` after
+//! every call. The next call makes a fresh one.
 
 use super::capability::log::Journal;
 use super::fault::{Fault, FaultKind};
 use super::instance::Instance;
+use super::limits::Isolation;
 use super::{OperatorSettings, Plugin, Runtime};
 use crate::pipeline::message::{Message, Outcome};
 use crate::report;
@@ -80,6 +82,15 @@ impl Worker {
         outcomes
     }
 
+    /// The most messages that a call may have.
+    #[must_use]
+    pub fn most(&self) -> usize {
+        match self.settings.limits.isolation {
+            Isolation::Lane => usize::MAX,
+            Isolation::Message => 1,
+        }
+    }
+
     /// What this worker runs.
     #[must_use]
     pub fn plugin(&self) -> &Arc<Plugin> {
@@ -97,7 +108,9 @@ impl Worker {
     fn keep(&mut self, instance: Instance) {
         let limits = &self.settings.limits;
         let memory = instance.memory_bytes();
-        let reason = if instance.calls >= limits.recycle_calls {
+        let reason = if limits.isolation == Isolation::Message {
+            "isolation"
+        } else if instance.calls >= limits.recycle_calls {
             "calls"
         } else if memory > limits.recycle_bytes && memory > instance.memory_at_start {
             "growth"

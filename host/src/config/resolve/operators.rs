@@ -7,7 +7,7 @@ use crate::config::model::{self, HeadersWord};
 use crate::config::origin::Origin;
 use crate::config::resolved::{Grants, HeaderSelection, Operator};
 use crate::config::template::check_header_name;
-use crate::plugin::limits::Limits;
+use crate::plugin::limits::{Isolation, Limits};
 use std::collections::HashMap;
 use std::path::PathBuf;
 
@@ -65,7 +65,10 @@ fn operator(
     let subjects = context.filters(&model.subjects, &at.field("subjects"));
     let headers = headers(&model.headers, &at.field("headers"), context);
     let grants = grants(&model.grants, &at.field("grants"), context);
-    let limits = limits(&model.limits, &at.field("limits"), context);
+    let limits = limits(&model.limits, &at.field("limits"), context).map(|limits| Limits {
+        isolation: isolation(model.isolation),
+        ..limits
+    });
     let trusted = trusted(model.trusted, &at.field("trusted"), context);
     Some(Operator {
         name: name?,
@@ -77,6 +80,13 @@ fn operator(
         limits: limits?,
         trusted: trusted?,
     })
+}
+
+fn isolation(model: model::Isolation) -> Isolation {
+    match model {
+        model::Isolation::Lane => Isolation::Lane,
+        model::Isolation::Message => Isolation::Message,
+    }
 }
 
 fn trusted(wanted: bool, at: &At<'_>, context: &mut Context<'_>) -> Option<bool> {
@@ -206,6 +216,7 @@ fn limits(model: &model::Limits, at: &At<'_>, context: &mut Context<'_>) -> Opti
         return None;
     }
     Some(Limits {
+        isolation: Isolation::default(),
         memory_bytes: memory,
         deadline: deadline?,
         output_bytes: output?,
