@@ -1,74 +1,105 @@
-//! `cargo xtask bench [--quick]`: set up, build with optimisation, and measure weir beside a native
-//! loop with the same promises on the same server; with `--languages`, what the same plugin costs in
-//! each language; with `--instructions`, what `instructions.rs` says.
+//! `cargo xtask bench`: set up, build with optimisation, and measure weir, most of it beside a native
+//! loop or function that does the same; `--only` chooses sections, `--soak` is the one that takes
+//! long, `--languages` is what the same plugin costs in each language, `--instructions` what
+//! `instructions.rs` says.
 //!
-//! The measuring is `benches/native` and `benches/languages`; their heads say how. `--quick` takes the development build and
-//! fewer messages: for a look while working, not for figures to quote.
+//! The measuring is `benches/native` (processes and a server) and `benches/runtime` (calls in one
+//! process); their heads say how. `--quick` takes the development build and fewer messages: for a
+//! look while working, not for figures to quote.
 
 use anyhow::{Context, Result, bail};
 
 use crate::instructions;
 use crate::layout;
 use crate::process;
-use crate::setup::{self, Wasm};
+use crate::setup::{self, Tools, Wasm};
 use crate::ui::say;
+
+/// What is measured together, by its name on the command line.
+struct Section {
+    name: &'static str,
+    /// What `weir-bench` measures of it, and what `weir-runtime-bench` does.
+    broker: &'static [&'static str],
+    runtime: &'static [&'static str],
+}
+
+const SECTIONS: [Section; 6] = [
+    section("throughput", &["throughput"], &[]),
+    section("delay", &["delay"], &[]),
+    section("border", &[], &["border"]),
+    section("safety", &[], &["safety"]),
+    section("start", &["start"], &["instances"]),
+    section("scale", &["pipelines", "hosts"], &["chain", "plugins"]),
+];
+
+const SOAK: Section = section("soak", &["soak"], &["soak"]);
+
+const fn section(
+    name: &'static str,
+    broker: &'static [&'static str],
+    runtime: &'static [&'static str],
+) -> Section {
+    Section {
+        name,
+        broker,
+        runtime,
+    }
+}
 
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     if arguments == ["--instructions"] {
         return instructions::run();
     }
-    let (mut quick, mut languages) = (false, false);
-    for argument in arguments {
-        match *argument {
+    let (mut quick, mut languages, mut soak, mut only) = (false, false, false, None);
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        match *word {
             "--quick" => quick = true,
             "--languages" => languages = true,
+            "--soak" => soak = true,
+            "--only" => only = Some(*words.next().context("`--only` takes names of sections")?),
             word => bail!(
-                "the bench takes `--quick` and `--languages`, or `--instructions` alone, and got \
-                 `{word}`"
+                "the bench takes `--quick`, and `--only SECTION,...`, `--soak` or `--languages`; or \
+                 `--instructions` alone; it got `{word}`"
             ),
         }
     }
-    match languages {
-        true => measure_languages(quick),
-        false => compare(quick),
+    match (languages, soak, only) {
+        (false, false, only) => measure(quick, &chosen(only)?),
+        (false, true, None) => measure(quick, &[&SOAK]),
+        (true, false, None) => measure_languages(quick),
+        _ => bail!("`--only`, `--soak` and `--languages` do not go together"),
     }
 }
 
-/// The binaries' profile, and its folder in `target`.
-fn profile(quick: bool) -> (&'static str, &'static str) {
-    match quick {
-        true => ("dev", "debug"),
-        false => ("release", "release"),
-    }
+/// The sections with these names, or all.
+fn chosen(only: Option<&str>) -> Result<Vec<&'static Section>> {
+    let Some(names) = only else {
+        return Ok(SECTIONS.iter().collect());
+    };
+    let find = |name: &str| {
+        let found = SECTIONS.iter().find(|section| section.name == name);
+        let all: Vec<_> = SECTIONS.iter().map(|section| section.name).collect();
+        found.with_context(|| format!("no section is called `{name}`: {}", all.join(", ")))
+    };
+    names.split(',').map(find).collect()
 }
 
-/// What the same plugin costs in each language: `benches/languages`. Without `--quick` the table in
+/// What the same plugin costs in each language: `benches/runtime`. Without `--quick` the table in
 /// `docs/languages` is written anew.
 fn measure_languages(quick: bool) -> Result<()> {
     let mut tools = setup::run()?;
     tools.find_languages();
-    let (profile, folder) = profile(quick);
-    say("bench", format_args!("building weir, {profile} profile"));
-    let packages = ["--package", "weir", "--package", "weir-language-bench"];
-    let mut cargo = tools.cargo()?;
-    process::run(
-        cargo
-            .args(["build", "--quiet", "--profile", profile])
-            .args(packages),
-    )?;
-
+    let (profile, folder) = build(&tools, quick)?;
     let root = layout::root();
     let built = root.join("target").join(folder);
     let out = root.join("target/bench/languages");
     std::fs::create_dir_all(&out).with_context(|| format!("cannot create `{}`", out.display()))?;
     let docs = root.join("docs/languages");
-    let mut bench = tools.command(built.join("weir-language-bench"))?;
-    bench.arg("--weir").arg(built.join("weir"));
+    let mut bench = tools.command(built.join("weir-runtime-bench"))?;
+    bench.arg("languages").arg("--weir").arg(built.join("weir"));
     bench.arg("--out").arg(&out).args(["--profile", profile]);
-    let packages = root.join("target/tools/node/node_modules");
-    if packages.is_dir() {
-        bench.arg("--node-modules").arg(packages);
-    }
+    node_modules(&mut bench);
     let json = match quick {
         true => {
             bench.args(["--messages", "20000"]);
@@ -87,54 +118,113 @@ fn measure_languages(quick: bool) -> Result<()> {
     Ok(())
 }
 
-fn compare(quick: bool) -> Result<()> {
-    let tools = setup::run()?;
+/// Measures sections. Without `--quick` their figures and the pages in `docs/performance` are written
+/// anew, each section by itself.
+fn measure(quick: bool, sections: &[&Section]) -> Result<()> {
+    let mut tools = setup::run()?;
     if tools.wasm == Wasm::DebianBuildStd {
         bail!("the bench needs a toolchain with wasm32-wasip2 or wasm32-unknown-unknown");
     }
-    let (profile, folder) = profile(quick);
-    let measure = match quick {
-        true => ["--messages", "20000", "--pairs", "3"],
-        false => ["--messages", "100000", "--pairs", "5"],
+    let of = |part: fn(&Section) -> &'static [&'static str]| -> Vec<&str> {
+        let parts = sections.iter().flat_map(|section| part(section));
+        parts.copied().collect()
+    };
+    let broker = of(|section| section.broker);
+    let runtime = of(|section| section.runtime);
+    if runtime.contains(&"soak") {
+        tools.find_languages();
+    }
+    let (profile, folder) = build(&tools, quick)?;
+    build_plugins(&tools)?;
+
+    let root = layout::root();
+    let (out, pages) = (root.join("target/bench"), root.join("docs/performance"));
+    let figures = match quick {
+        true => out.join("figures"),
+        false => pages.join("figures"),
+    };
+    std::fs::create_dir_all(&out).with_context(|| format!("cannot create `{}`", out.display()))?;
+    let built = root.join("target").join(folder);
+    let plugins = root.join("target/guests").join(tools.wasm.target());
+    for (program, parts) in [("weir-bench", broker), ("weir-runtime-bench", runtime)] {
+        if parts.is_empty() {
+            continue;
+        }
+        let mut bench = tools.command(built.join(program))?;
+        bench.arg("measure").arg("--weir").arg(built.join("weir"));
+        bench.arg("--plugins").arg(plugins.join("release"));
+        bench.arg("--figures").arg(&figures).arg("--out").arg(&out);
+        match program {
+            "weir-bench" => bench.arg("--nats-server").arg(&tools.nats_server),
+            _ => node_modules(&mut bench),
+        };
+        if quick {
+            bench.arg("--quick");
+        }
+        process::run(bench.args(["--profile", profile]).args(parts))?;
+    }
+    if !quick {
+        let mut bench = tools.command(built.join("weir-bench"))?;
+        bench.arg("pages").arg("--figures").arg(&figures);
+        process::run(bench.arg("--to").arg(pages))?;
+    }
+    say(
+        "bench",
+        format_args!("every run is in {}", figures.display()),
+    );
+    Ok(())
+}
+
+/// Compiles weir and the benches, the whole workspace, so that no dependency is compiled again with
+/// other features; the profile, and its folder in `target`.
+fn build(tools: &Tools, quick: bool) -> Result<(&'static str, &'static str)> {
+    let (profile, folder) = match quick {
+        true => ("dev", "debug"),
+        false => ("release", "release"),
     };
     say(
         "bench",
-        format_args!("building weir and the native loop, {profile} profile"),
+        format_args!("building weir and the benches, {profile} profile"),
     );
-    process::run(
-        tools
-            .cargo()?
-            .args(["build", "--workspace", "--quiet", "--profile", profile]),
-    )?;
+    let mut cargo = tools.cargo()?;
+    process::run(cargo.args(["build", "--workspace", "--quiet", "--profile", profile]))?;
+    Ok((profile, folder))
+}
 
+/// Compiles the plugins of the benches, and the standard plugin that they use.
+fn build_plugins(tools: &Tools) -> Result<()> {
+    instructions::build_plugins(tools)?;
     let root = layout::root();
-    let target = tools.wasm.target();
-    instructions::build_plugins(&tools)?;
+    let mut cargo = tools.cargo()?;
+    cargo
+        .current_dir(root.join("plugins"))
+        .env("CARGO_TARGET_DIR", root.join("target/guests"))
+        .args(["build", "--release", "--quiet", "--package", "filter"]);
+    process::run(cargo.args(["--target", tools.wasm.target()]))
+}
 
-    let out = root.join("target/bench");
-    std::fs::create_dir_all(&out).with_context(|| format!("cannot create `{}`", out.display()))?;
-    let built = root.join("target").join(folder);
-    let mut bench = tools.command(built.join("weir-bench"))?;
-    bench.arg("compare").arg("--weir").arg(built.join("weir"));
-    bench.arg("--nats-server").arg(&tools.nats_server);
-    bench
-        .arg("--plugins")
-        .arg(root.join("target/guests").join(target).join("release"));
-    bench
-        .arg("--out")
-        .arg(&out)
-        .args(["--profile", profile])
-        .args(measure);
-    if !quick {
-        let pages = root.join("docs/performance");
-        std::fs::create_dir_all(&pages)
-            .with_context(|| format!("cannot create `{}`", pages.display()))?;
-        bench.arg("--pages").arg(pages);
+/// The npm packages for JavaScript and TypeScript, where they are.
+fn node_modules(bench: &mut std::process::Command) -> &mut std::process::Command {
+    let packages = layout::root().join("target/tools/node/node_modules");
+    match packages.is_dir() {
+        true => bench.arg("--node-modules").arg(packages),
+        false => bench,
     }
-    process::run(&mut bench)?;
-    say(
-        "bench",
-        format_args!("every run is in {}", out.join("bench.json").display()),
-    );
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(only: Option<&str>) -> Option<Vec<&'static str>> {
+        let sections = chosen(only).ok()?;
+        Some(sections.iter().map(|section| section.name).collect())
+    }
+
+    #[test]
+    fn sections_are_chosen_by_name_and_are_all_unless_chosen() {
+        assert_eq!(names(None).map(|all| all.len()), Some(SECTIONS.len()));
+        assert_eq!(names(Some("scale,delay")), Some(vec!["scale", "delay"]));
+        assert_eq!(names(Some("speed")), None);
+    }
 }

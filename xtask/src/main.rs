@@ -28,7 +28,11 @@ usage: cargo xtask <task> [arguments]
   setup --languages  that, and the tools of all languages that plugins are written in
   demo [COUNT]     set up, then run the rebates example over 100,000 events and check every cent
   test [ARGS...]   set up, then run every test; ARGS go to `cargo test`, a name filters
-  bench [--quick]  set up, then measure weir beside a native loop with the same promises
+  bench [--quick] [--only SECTION,...]
+                   set up, then measure weir beside a native loop with the same promises; sections
+                   are throughput, delay, border, safety, start and scale
+  bench --soak [--quick]
+                   set up, then see whether memory is flat over ten million messages; takes hours
   bench --languages [--quick]
                    set up, then measure what the same plugin costs in each language
   bench --instructions

@@ -6,20 +6,25 @@
 //! drift by half; so runs come in pairs, one of each side, and what counts is the ratio within a
 //! pair. `cargo xtask bench` builds and starts it.
 
-mod drive;
+mod bench;
+mod case;
+mod delay;
 mod feed;
-mod latency;
+mod hosts;
 mod native;
-#[path = "../../guests/json/src/order.rs"]
-mod order;
-mod report;
+mod pipelines;
 mod server;
+mod soak;
+mod start;
+mod throughput;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
+
+use bench::Bench;
 
 #[derive(Parser)]
 #[command(about = "Measures weir against a native loop with the same promises")]
@@ -30,43 +35,82 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run pairs of weir and the native loop, print the table and write the JSON
-    Compare(Compare),
-    /// The native loop; `compare` starts it as a process of its own
+    /// Measure sections, print their tables and write their files
+    Measure(Measure),
+    /// Put the pages together from the files of the sections
+    Pages(Pages),
+    /// The native loop; `measure` starts it as a process of its own
     Native(native::Options),
 }
 
-/// What is compared, and how often.
+/// What is measured, and where everything is.
 #[derive(clap::Args)]
-struct Compare {
+struct Measure {
     /// The `weir` to measure
     #[arg(long)]
     weir: PathBuf,
     /// The `nats-server` to measure on
     #[arg(long)]
     nats_server: PathBuf,
-    /// The folder of `identity.wasm` and `json.wasm`
+    /// The folder of the plugins
     #[arg(long)]
     plugins: PathBuf,
-    /// Where `bench.json` and the servers' files go
+    /// Where the server's files and the logs go
     #[arg(long)]
     out: PathBuf,
-    /// The folder of the pages that quote the figures, to write them anew
+    /// Where the figures go, a file for each section
     #[arg(long)]
-    pages: Option<PathBuf>,
-    /// Messages in each run
-    #[arg(long, default_value_t = 100_000)]
-    messages: u64,
-    /// Pairs of runs for each kind of work
-    #[arg(long, default_value_t = 5)]
-    pairs: usize,
+    figures: PathBuf,
     /// What the binaries were compiled with, for the record
     #[arg(long)]
     profile: String,
+    /// Fewer messages and one pair of runs: to see that it works
+    #[arg(long)]
+    quick: bool,
+    #[arg(required = true)]
+    sections: Vec<Chosen>,
+}
+
+/// What can be measured by itself.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Chosen {
+    Throughput,
+    Delay,
+    Start,
+    Pipelines,
+    Hosts,
+    Soak,
+}
+
+#[derive(clap::Args)]
+struct Pages {
+    /// The folder of the sections' files
+    #[arg(long)]
+    figures: PathBuf,
+    /// Where the pages go
+    #[arg(long)]
+    to: PathBuf,
+}
+
+impl Measure {
+    /// Messages in each run.
+    fn messages(&self) -> u64 {
+        if self.quick { 20_000 } else { 100_000 }
+    }
+
+    /// Runs of each side, of so many that there should be.
+    fn pairs(&self, count: usize) -> usize {
+        if self.quick { 1 } else { count }
+    }
 }
 
 fn main() -> ExitCode {
-    match start(Arguments::parse().command) {
+    let done = match Arguments::parse().command {
+        Command::Measure(arguments) => measure(&arguments),
+        Command::Pages(arguments) => pages(&arguments),
+        Command::Native(options) => native::run(options),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -75,14 +119,27 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(command: Command) -> Result<()> {
-    // One thread, like a lane.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start a runtime")?;
-    match command {
-        Command::Compare(compare) => runtime.block_on(drive::run(&compare)),
-        Command::Native(options) => runtime.block_on(native::run(&options)),
+fn pages(arguments: &Pages) -> Result<()> {
+    for page in [weir_figures::FIGURES, weir_figures::SOAK] {
+        page.write(&arguments.figures, &arguments.to)?;
     }
+    Ok(())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn measure(arguments: &Measure) -> Result<()> {
+    std::fs::create_dir_all(&arguments.out).context("cannot create the folder of the logs")?;
+    for section in &arguments.sections {
+        // Each has a server of its own, which knows nothing of the one before.
+        let bench = Bench::start(arguments).await?;
+        match section {
+            Chosen::Throughput => throughput::measure(&bench).await,
+            Chosen::Delay => delay::measure(&bench).await,
+            Chosen::Start => start::measure(&bench).await,
+            Chosen::Pipelines => pipelines::measure(&bench).await,
+            Chosen::Hosts => hosts::measure(&bench).await,
+            Chosen::Soak => soak::measure(&bench).await,
+        }?;
+    }
+    Ok(())
 }

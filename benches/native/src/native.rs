@@ -5,15 +5,20 @@
 //! fastest design that was measured with explicit acks, so that the comparison is not with a
 //! straw man.
 
-use std::collections::HashMap;
+#[path = "../../guests/long-orders/src/long.rs"]
+pub(crate) mod long;
+#[path = "../../guests/json/src/order.rs"]
+pub(crate) mod order;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use anyhow::{Context, Result, bail};
 use async_nats::{Client, HeaderMap, Message, Subject, Subscriber};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use serde::Deserialize;
-
-use crate::order;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
 /// Outputs that may wait for their publish ack at once; weir's default.
 const WINDOW: usize = 1024;
@@ -21,7 +26,7 @@ const WINDOW: usize = 1024;
 const BATCH: usize = 256;
 
 /// What the loop reads, does and writes.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct Options {
     #[arg(long)]
     pub(crate) server: String,
@@ -37,22 +42,23 @@ pub(crate) struct Options {
     /// Part of every message id
     #[arg(long)]
     pub(crate) name: String,
-    /// Messages to settle before the loop ends
+    /// Loops, each a thread with a connection
     #[arg(long)]
-    pub(crate) messages: u64,
+    pub(crate) lanes: usize,
+    /// Ack the inputs in the order of the stream
+    #[arg(long)]
+    pub(crate) ordered: bool,
 }
 
 /// What is done with each message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Work {
-    /// 128 bytes, passed on as they came.
-    Identity,
-    /// The same with 1 KiB.
-    Large,
-    /// An order of about 300 bytes, to which its total is added.
+    /// Passed on as it came.
+    Pass,
+    /// The total is added to an order.
     Json,
-    /// 128 bytes that say when they were sent, a few at a time.
-    Paced,
+    /// An order is passed on or dropped.
+    Filter,
 }
 
 struct Loop<'a> {
@@ -65,11 +71,40 @@ struct Loop<'a> {
     asked: usize,
     /// Replies of inputs whose outputs wait for their ack, by the token in the ack's subject.
     waiting: HashMap<u64, Subject>,
-    settled: u64,
+    /// Where inputs are acked in order: those published, and of them those stored but not acked.
+    published: VecDeque<u64>,
+    stored: BTreeMap<u64, Subject>,
 }
 
-/// Pulls, works, publishes, awaits, acks, until `messages` are settled.
-pub(crate) async fn run(options: &Options) -> Result<()> {
+/// Runs the loops until it is asked to stop, or one fails.
+pub(crate) fn run(options: Options) -> Result<()> {
+    let runtime = || {
+        // One thread, like a lane.
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder
+            .enable_all()
+            .build()
+            .context("cannot start a runtime")
+    };
+    let (failed, mut failures) = mpsc::channel(1);
+    for _ in 0..options.lanes {
+        let (options, failed, runtime) = (options.clone(), failed.clone(), runtime()?);
+        std::thread::spawn(move || {
+            let done = runtime.block_on(walk(&options));
+            drop(failed.try_send(done));
+        });
+    }
+    runtime()?.block_on(async {
+        let mut stop = signal(SignalKind::terminate()).context("cannot wait for signals")?;
+        tokio::select! {
+            _ = stop.recv() => Ok(()),
+            failure = failures.recv() => failure.unwrap_or(Ok(())),
+        }
+    })
+}
+
+/// Pulls, works, publishes, awaits, acks, for ever.
+async fn walk(options: &Options) -> Result<()> {
     let connect = async_nats::ConnectOptions::new().subscription_capacity(65_536);
     let client = connect
         .connect(&options.server)
@@ -84,21 +119,20 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
         .subscribe(format!("{inbox}.a.*"))
         .await
         .context("cannot subscribe")?;
-    let (asked, waiting, settled) = (0, HashMap::with_capacity(WINDOW), 0);
     let mut this = Loop {
         options,
         client,
         inbox,
         pulls,
         acks,
-        asked,
-        waiting,
-        settled,
+        asked: 0,
+        waiting: HashMap::with_capacity(WINDOW),
+        published: VecDeque::new(),
+        stored: BTreeMap::new(),
     };
-    while this.settled < options.messages {
+    loop {
         this.step().await?;
     }
-    this.client.flush().await.context("cannot flush")
 }
 
 impl Loop<'_> {
@@ -155,10 +189,16 @@ impl Loop<'_> {
         let reply = message.reply.context("a delivery has no reply subject")?;
         let sequence = sequence(&reply)?;
         let payload = match self.options.work {
-            Work::Identity | Work::Large | Work::Paced => message.payload,
+            Work::Pass => message.payload,
             Work::Json => order::with_total(&message.payload)
                 .context("cannot parse an order")?
                 .into(),
+            Work::Filter => {
+                if !long::is_long(&message.payload).context("cannot parse an order")? {
+                    return self.ack(reply).await;
+                }
+                message.payload
+            }
         };
         let mut headers = HeaderMap::new();
         let Options {
@@ -169,6 +209,9 @@ impl Loop<'_> {
             format!("{name}/native/{stream}/{sequence}/0").as_str(),
         );
         self.waiting.insert(sequence, reply);
+        if self.options.ordered {
+            self.published.push_back(sequence);
+        }
         let ack = format!("{}.a.{sequence}", self.inbox);
         self.client
             .publish_with_reply_and_headers(to.clone(), ack, headers, payload)
@@ -190,14 +233,35 @@ impl Loop<'_> {
                 .rsplit('.')
                 .next()
                 .and_then(|token| token.parse().ok());
-            let reply = token.and_then(|token: u64| self.waiting.remove(&token));
+            let token: u64 = token.context("an ack has no token")?;
+            let reply = self.waiting.remove(&token);
             let reply = reply.context("an ack belongs to no output")?;
-            let settle = self.client.publish(reply, Bytes::from_static(b"+ACK"));
-            settle.await.context("cannot ack")?;
-            self.settled += 1;
+            if self.options.ordered {
+                self.stored.insert(token, reply);
+                self.ack_in_order().await?;
+            } else {
+                self.ack(reply).await?;
+            }
             next = self.acks.next().now_or_never().flatten();
         }
         Ok(())
+    }
+
+    /// Acks the inputs before the first whose output is not stored yet.
+    async fn ack_in_order(&mut self) -> Result<()> {
+        while let Some(sequence) = self.published.front() {
+            let Some(reply) = self.stored.remove(sequence) else {
+                break;
+            };
+            self.published.pop_front();
+            self.ack(reply).await?;
+        }
+        Ok(())
+    }
+
+    async fn ack(&self, reply: Subject) -> Result<()> {
+        let settle = self.client.publish(reply, Bytes::from_static(b"+ACK"));
+        settle.await.context("cannot ack")
     }
 }
 

@@ -1,6 +1,5 @@
 //! A new plugin in each language, built twice: from nothing, and after a change.
 
-use crate::Arguments;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,6 +8,16 @@ use weir::cli::project::Language;
 
 /// What the plugins are called.
 const NAME: &str = "hot-rooms";
+
+/// What makes and builds plugins, and where.
+#[derive(Clone, Copy)]
+pub(crate) struct Tools<'a> {
+    pub(crate) weir: &'a Path,
+    /// The folder of the plugins' folders.
+    pub(crate) out: &'a Path,
+    /// The folder of npm packages for JavaScript and TypeScript.
+    pub(crate) node_modules: Option<&'a Path>,
+}
 
 /// What a build left and how long it took, by the clock.
 pub(crate) struct Build {
@@ -28,29 +37,45 @@ pub(crate) fn skipped(language: Language) -> Option<String> {
     })
 }
 
-/// Makes the plugin anew and builds it.
-pub(crate) fn build(arguments: &Arguments, language: Language) -> Result<Build> {
-    let folder = arguments.out.join(language.name());
+/// Makes the plugin anew and builds it, twice.
+pub(crate) fn build(tools: &Tools<'_>, language: Language) -> Result<Build> {
+    let folder = make(tools, language)?;
+    let first = timed(tools, &folder)?;
+    change(&folder, language)?;
+    let again = timed(tools, &folder)?;
+    Ok(Build {
+        component: component(&folder),
+        first,
+        again,
+    })
+}
+
+/// Makes the plugin anew and builds it once; the component.
+pub(crate) fn build_once(tools: &Tools<'_>, language: Language) -> Result<PathBuf> {
+    let folder = make(tools, language)?;
+    timed(tools, &folder)?;
+    Ok(component(&folder))
+}
+
+fn component(folder: &Path) -> PathBuf {
+    folder.join(format!("{}.wasm", NAME.replace('-', "_")))
+}
+
+fn make(tools: &Tools<'_>, language: Language) -> Result<PathBuf> {
+    let folder = tools.out.join(language.name());
     let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&arguments.out)
-        .with_context(|| format!("cannot create `{}`", arguments.out.display()))?;
-    let mut new = Command::new(&arguments.weir);
+    std::fs::create_dir_all(tools.out)
+        .with_context(|| format!("cannot create `{}`", tools.out.display()))?;
+    let mut new = Command::new(tools.weir);
     new.args(["plugin", "new", NAME, "--lang", language.name(), "--folder"]);
     finish(new.arg(&folder))?;
-    if let Some(packages) = &arguments.node_modules
+    if let Some(packages) = tools.node_modules
         && matches!(language, Language::Js | Language::Ts)
     {
         std::os::unix::fs::symlink(packages, folder.join("node_modules"))
             .context("cannot link the npm packages")?;
     }
-    let first = timed(arguments, &folder)?;
-    change(&folder, language)?;
-    let again = timed(arguments, &folder)?;
-    Ok(Build {
-        component: folder.join(format!("{}.wasm", NAME.replace('-', "_"))),
-        first,
-        again,
-    })
+    Ok(folder)
 }
 
 /// An empty line at the end of the source changes it, in every language.
@@ -72,8 +97,8 @@ fn change(folder: &Path, language: Language) -> Result<()> {
     std::fs::write(&file, source + "\n").with_context(|| format!("cannot write `{shown}`"))
 }
 
-fn timed(arguments: &Arguments, folder: &Path) -> Result<Duration> {
-    let mut build = Command::new(&arguments.weir);
+fn timed(tools: &Tools<'_>, folder: &Path) -> Result<Duration> {
+    let mut build = Command::new(tools.weir);
     build
         .current_dir(folder)
         .args(["plugin", "build", "."])

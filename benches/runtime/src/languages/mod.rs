@@ -1,22 +1,19 @@
-//! `weir-language-bench`: what the same plugin costs in each language.
+//! What the same plugin costs in each language.
 //!
 //! Makes a new plugin in every language, builds it with the language's own tool, and calls it in
 //! weir's runtime, without a broker: the differences between languages, not the rate of a pipeline,
-//! which `weir-bench` measures. `cargo xtask bench --languages` builds and starts it.
+//! which `weir-bench` measures.
 
 mod measure;
-mod project;
+pub(crate) mod project;
 mod table;
 
 use anyhow::{Context, Result, bail};
-use clap::Parser;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use weir::cli::project::Language;
 
-#[derive(Parser)]
-#[command(about = "Measures what the same plugin costs in each language")]
-struct Arguments {
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
     /// The `weir` that makes and builds the plugins
     #[arg(long)]
     weir: PathBuf,
@@ -46,17 +43,18 @@ struct Arguments {
     component: Option<PathBuf>,
 }
 
-fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+impl Arguments {
+    fn tools(&self) -> project::Tools<'_> {
+        project::Tools {
+            weir: &self.weir,
+            out: &self.out,
+            node_modules: self.node_modules.as_deref(),
         }
     }
 }
 
-fn run(arguments: &Arguments) -> Result<()> {
+/// Measures every language, or those that were chosen.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if let Some(component) = &arguments.component {
         let cost = measure::measure(component, arguments.messages)?;
         println!("{}", serde_json::to_string_pretty(&cost)?);
@@ -74,7 +72,7 @@ fn run(arguments: &Arguments) -> Result<()> {
             continue;
         }
         eprintln!("bench     {language}");
-        let measured = project::build(arguments, language).and_then(|build| {
+        let measured = project::build(&arguments.tools(), language).and_then(|build| {
             let cost = measure::measure(&build.component, arguments.messages)?;
             report.add(language, &build, cost);
             Ok(())

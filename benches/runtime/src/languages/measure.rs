@@ -3,6 +3,8 @@
 //!
 //! Times are those of the processor, not of the clock: other work on the machine does not count.
 
+use crate::clock::{process_time, thread_time};
+use crate::scene::closed_folder;
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use serde::Serialize;
@@ -57,7 +59,8 @@ pub(crate) struct Cost {
 /// Measures the component at `path` over `messages` messages.
 pub(crate) fn measure(path: &Path, messages: usize) -> Result<Cost> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    let cache = tempfile_free_cache(path)?;
+    let cache = path.with_extension("compiled");
+    closed_folder(&cache)?;
     let open = || {
         Runtime::new(RuntimeOptions {
             cache_dir: Some(cache.clone()),
@@ -68,9 +71,9 @@ pub(crate) fn measure(path: &Path, messages: usize) -> Result<Cost> {
     open()?.load_bytes(&bytes, "bench", Terms::default())?;
     let compile_seconds = process_time()? - before;
     let runtime = open()?;
-    let before = thread_time()?;
+    let before = thread_time();
     let plugin = runtime.load_bytes(&bytes, "bench", Terms::default())?;
-    let load = thread_time()? - before;
+    let load = thread_time() - before;
     if !plugin.from_cache() {
         bail!("the compiled component is not in the cache");
     }
@@ -91,19 +94,6 @@ pub(crate) fn measure(path: &Path, messages: usize) -> Result<Cost> {
         memory_halves: calls.memory_halves,
         instances: calls.instances,
     })
-}
-
-/// An empty folder beside the component.
-fn tempfile_free_cache(component: &Path) -> Result<std::path::PathBuf> {
-    let cache = component.with_extension("compiled");
-    let _ = std::fs::remove_dir_all(&cache);
-    std::fs::create_dir_all(&cache)
-        .with_context(|| format!("cannot create `{}`", cache.display()))?;
-    use std::os::unix::fs::PermissionsExt;
-    // The runtime trusts no folder that others may enter.
-    std::fs::set_permissions(&cache, std::fs::Permissions::from_mode(0o700))
-        .context("cannot close the cache to others")?;
-    Ok(cache)
 }
 
 struct Subject {
@@ -143,11 +133,11 @@ impl Subject {
     async fn start(&self) -> Result<f64> {
         // The first touches pages of the compiled code that the others find in memory.
         self.worker().0.warm().await?;
-        let before = thread_time()?;
+        let before = thread_time();
         for _ in 0..STARTS {
             self.worker().0.warm().await?;
         }
-        Ok((thread_time()? - before).as_secs_f64() * 1e6 / f64::from(STARTS))
+        Ok((thread_time() - before).as_secs_f64() * 1e6 / f64::from(STARTS))
     }
 
     async fn call(&self, messages: usize) -> Result<Calls> {
@@ -159,10 +149,10 @@ impl Subject {
         let round = ((total - WARM_UP) / ROUNDS).max(1);
         let mut halves = [0, 0];
         let mut times = Vec::new();
-        let mut before = thread_time()?;
+        let mut before = thread_time();
         for number in 0..total {
             if number == WARM_UP {
-                before = thread_time()?;
+                before = thread_time();
             }
             let outcomes = worker.process(&batch).await;
             let outcomes = outcomes.map_err(|fault| anyhow!("{fault}: {}", fault.stderr))?;
@@ -174,7 +164,7 @@ impl Subject {
                 *most = (*most).max(metrics.memory_bytes.get());
             }
             if number > WARM_UP && (number - WARM_UP).is_multiple_of(round) {
-                let now = thread_time()?;
+                let now = thread_time();
                 let messages = u32::try_from(round * BATCH).unwrap_or(u32::MAX);
                 times.push((now - before).as_secs_f64() * 1e6 / f64::from(messages));
                 before = now;
@@ -233,28 +223,4 @@ fn check(outcomes: &[Outcome]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Processor time of this thread.
-fn thread_time() -> Result<Duration> {
-    let file = "/proc/thread-self/schedstat";
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{file}`"))?;
-    let first = text.split(' ').next().unwrap_or_default();
-    let nanoseconds = first
-        .parse()
-        .with_context(|| format!("cannot understand `{file}`"))?;
-    Ok(Duration::from_nanos(nanoseconds))
-}
-
-/// Processor time of this process, all threads together, in seconds.
-fn process_time() -> Result<f64> {
-    /// Of `/proc`, on every Linux.
-    const TICKS_A_SECOND: f64 = 100.0;
-    let stat =
-        std::fs::read_to_string("/proc/self/stat").context("cannot read `/proc/self/stat`")?;
-    // The second field is a name in brackets, which may hold anything.
-    let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks = rest.split_whitespace().skip(11).take(2);
-    let ticks: f64 = ticks.filter_map(|field| field.parse::<f64>().ok()).sum();
-    Ok(ticks / TICKS_A_SECOND)
 }

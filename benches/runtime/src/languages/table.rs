@@ -1,7 +1,7 @@
 //! The record of a run, as a table for people and as JSON.
 
-use crate::measure::Cost;
-use crate::project::Build;
+use super::measure::Cost;
+use super::project::Build;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use std::fmt::Write;

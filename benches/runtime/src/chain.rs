@@ -1,0 +1,78 @@
+//! What an operator more costs in a chain: one to eight that pass every message on.
+
+use crate::Measure;
+use crate::race::{Runner, Times, race};
+use crate::scene::{BATCH, Scene, Use, messages};
+use anyhow::{Context, Result};
+use weir::config::resolved::Bounds;
+use weir::pipeline::message::Message;
+use weir::pipeline::operator::Chain;
+use weir::pipeline::route::{Route, Stops};
+use weir_figures::{Table, micros};
+
+const LENGTHS: [usize; 5] = [0, 1, 2, 4, 8];
+
+/// As many as one call of a plugin gets unless a pipeline says otherwise.
+const BOUNDS: Bounds = Bounds {
+    messages: 256,
+    bytes: 4 << 20,
+};
+
+const METHOD: &str = "Processor time for each message, without a broker: batches of 64 messages of 128 bytes \
+    walk the fourth station of a lane, through so many operators with the identity plugin, each with an \
+    instance of its own; medians of 21 rounds in which the lengths take turns. No operator is what the \
+    walk itself costs.";
+
+/// A chain of workers, and a batch that visits all of them.
+pub(crate) fn runner(scene: &Scene, uses: &[(&str, Use)], batch: Vec<Message>) -> Result<Runner> {
+    let workers: Result<Vec<_>> = uses
+        .iter()
+        .map(|(file, how)| scene.worker(file, how))
+        .collect();
+    let batch = batch.into_iter().map(|message| (message, every_stop()));
+    let chain = Chain::new(workers?, BOUNDS);
+    Ok(Runner::Chain(Box::new(chain), batch.collect()))
+}
+
+/// All operators of the longest chain; those behind the end of a chain are not asked for.
+fn every_stop() -> Stops {
+    let operator = |number: usize| weir::config::resolved::Operator {
+        name: format!("work-{number}"),
+        plugin: "work.wasm".into(),
+        config: serde_json::Value::Null,
+        subjects: Vec::new(),
+        headers: weir::config::resolved::HeaderSelection::None,
+        grants: weir::config::resolved::Grants::default(),
+        limits: weir::plugin::limits::Limits::default(),
+        trusted: false,
+    };
+    let operators: Vec<_> = (0..8).map(operator).collect();
+    Route::compile(&operators).stops("bench.in")
+}
+
+/// Measures every length.
+pub(crate) fn measure(measure: &Measure) -> Result<()> {
+    let scene = Scene::new(measure)?;
+    let mut runners = Vec::new();
+    for length in LENGTHS {
+        let uses = vec![("identity.wasm", Use::default()); length];
+        let runner = runner(&scene, &uses, messages(BATCH, 128, 0))?;
+        runners.push((length.to_string(), runner));
+    }
+    let times = race(measure.quick, runners)?;
+    let title = "Operators in a chain";
+    measure.write("chain", title, METHOD, vec![table(&times)?], &[], &times)
+}
+
+fn table(times: &[Times]) -> Result<Table> {
+    let mut table = Table::new(&["operators", "a message", "for each operator"]);
+    let none = times.first().context("nothing was measured")?.median;
+    for (length, times) in LENGTHS.into_iter().zip(times) {
+        let each = match length {
+            0 => "-".to_owned(),
+            _ => micros((times.median - none) / length as f64),
+        };
+        table.row([times.what.clone(), micros(times.median), each]);
+    }
+    Ok(table)
+}
