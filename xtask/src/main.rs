@@ -32,7 +32,8 @@ usage: cargo xtask <task> [arguments]
                    set up, then measure weir beside a native loop with the same promises; sections
                    are throughput, delay, border, safety, start and scale
   bench --soak [--quick]
-                   set up, then see whether memory is flat over ten million messages; takes hours
+                   set up, then see whether memory is flat over ten million messages, which
+                   takes most of an hour
   bench --languages [--quick]
                    set up, then measure what the same plugin costs in each language
   bench --instructions

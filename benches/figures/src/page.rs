@@ -39,7 +39,7 @@ pub const FIGURES: Page = Page {
     ],
 };
 
-/// What takes hours.
+/// What takes most of an hour.
 pub const SOAK: Page = Page {
     file: "soak.md",
     title: "Memory over ten million messages",

@@ -136,7 +136,8 @@ impl<'a> Bench<'a> {
             Side::Weir => {
                 let server = &self.server.url;
                 let pipeline = case.pipeline(name, server, &self.measure.plugins);
-                let file = self.measure.out.join(format!("{name}.yaml"));
+                // One for each: nobody may find it half written.
+                let file = self.measure.out.join(format!("{log}.yaml"));
                 std::fs::write(&file, pipeline).context("cannot write a pipeline")?;
                 self.spawn(self.weir(&file), &log)
             }

@@ -3,7 +3,7 @@
 use crate::Measure;
 use crate::clock::thread_time;
 use crate::languages::project::{self, Tools};
-use crate::load::answer;
+use crate::load::{self, answer};
 use crate::scene::{BATCH, runtime};
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,8 @@ const MESSAGES: usize = 10_000_000;
 /// Parts that are judged, and looks at the memory in each.
 const PARTS: usize = 10;
 const LOOKS: usize = 10;
+/// Of the operator.
+const CONFIG: &str = r#"{"limit":30}"#;
 /// Batches that differ from each other; they come again and again.
 const BATCHES: usize = 100;
 
@@ -70,22 +72,28 @@ pub(crate) fn measure(measure: &Measure) -> Result<()> {
             notes.push(format!("{language} was left out: {reason}."));
             continue;
         }
-        eprintln!("bench: building {language}");
-        let component = project::build_once(&tools, language)?;
-        eprintln!("bench: calling {language}");
-        let cache = measure.out.join("compiled");
-        match ask(&component, &cache, messages) {
+        eprintln!("bench: {language}");
+        let calls = project::build_once(&tools, language)
+            .and_then(|component| ask(&component, &measure.out.join("compiled"), messages));
+        match calls {
             Ok(calls) => rows.push((language.name(), calls)),
             Err(error) => notes.push(format!("{language} failed: {error:#}.")),
         }
+        // After each of them: the whole takes long, and the next may be interrupted.
+        let notes: Vec<&str> = notes.iter().map(String::as_str).collect();
+        let title = "Each language, without a broker";
+        let table = table(&rows);
+        measure.write("soak-languages", title, METHOD, vec![table], &notes, &rows)?;
     }
-    let notes: Vec<&str> = notes.iter().map(String::as_str).collect();
-    let title = "Each language, without a broker";
-    let table = table(&rows);
-    measure.write("soak-languages", title, METHOD, vec![table], &notes, &rows)
+    Ok(())
 }
 
 fn ask(component: &Path, cache: &Path, messages: usize) -> Result<Calls> {
+    // Compiled in another process, because what the compiler held would hide what a plugin does.
+    load::ask(
+        &load::Arguments::new(component.to_owned(), CONFIG, cache),
+        false,
+    )?;
     let this = std::env::current_exe().context("cannot find this program")?;
     let mut command = Command::new(this);
     command.arg("calls").arg("--component").arg(component);
@@ -126,7 +134,7 @@ pub(crate) fn call(arguments: &Arguments) -> Result<()> {
     let settings = OperatorSettings {
         pipeline: "bench".into(),
         operator: "soak".into(),
-        config: r#"{"limit":30}"#.into(),
+        config: CONFIG.into(),
         headers: HeaderSelection::None,
         limits: Limits {
             // Other work on the machine must not end a call.
