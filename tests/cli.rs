@@ -3,6 +3,7 @@
 //! Exit codes are 0 done, 1 the run failed, 2 wrong usage or configuration; results go to stdout,
 //! errors to stderr; `--json` makes both readable for a machine.
 
+mod bench;
 mod check;
 mod dlq;
 mod pipe;
@@ -35,7 +36,7 @@ fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-const VERBS: [&str; 10] = [
+const VERBS: [&str; 11] = [
     "run",
     "check",
     "pipe",
@@ -43,6 +44,7 @@ const VERBS: [&str; 10] = [
     "plugin",
     "dlq",
     "dev",
+    "bench",
     "config",
     "metrics",
     "completions",

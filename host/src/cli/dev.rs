@@ -6,11 +6,10 @@
 
 pub(super) mod projects;
 mod round;
-mod server;
 mod show;
 mod watch;
 
-use super::Console;
+use super::{Console, server};
 use crate::plugin::{Runtime, RuntimeOptions};
 use crate::report::{self, ResultExt};
 use crate::shutdown::{Shutdown, Stage, reached};
@@ -57,6 +56,20 @@ pub(super) struct Arguments {
     once: bool,
 }
 
+impl Arguments {
+    /// The server that was named, or one of our own; with its address.
+    async fn server(&self) -> Result<(Option<server::Server>, String)> {
+        if let Some(url) = &self.nats {
+            return Ok((None, url.clone()));
+        }
+        let program = server::find(self.nats_server.as_deref())
+            .hint(|| "or use a running server with `--nats URL`")?;
+        let server = server::start(&program).await?;
+        let url = server.url.clone();
+        Ok((Some(server), url))
+    }
+}
+
 pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
     let file = arguments.folder.join("pipeline.yaml");
     if !file.is_file() {
@@ -74,9 +87,7 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
         let signals = Shutdown::default();
         signals.on_signals(Duration::from_secs(10))?;
         let mut watch = Watch::start(&arguments.folder, !projects.is_empty())?;
-        let (_server, url) =
-            server::find_or_start(arguments.nats.as_deref(), arguments.nats_server.as_deref())
-                .await?;
+        let (_server, url) = arguments.server().await?;
         let runtime = Runtime::new(RuntimeOptions::default())?;
         loop {
             let round = Round {

@@ -1,8 +1,9 @@
 //! Pipeline files and the plugin runtime, as the verbs get them.
 
 use crate::config::{self, Loader, resolved};
+use crate::jsonl::{self, Problem};
 use crate::plugin::{Runtime, RuntimeOptions};
-use crate::report;
+use crate::report::{self, ResultExt};
 use anyhow::{Context, Result, anyhow};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -106,6 +107,33 @@ pub(super) fn unreadable(file: &Path, error: &std::io::Error) -> anyhow::Error {
     };
     let error = anyhow!(what).context(format!("cannot read `{}`", file.display()));
     report::usage(report::hint(error, action))
+}
+
+/// Reads a file of lines.
+///
+/// # Errors
+///
+/// All lines that cannot be read, with their numbers, as one error of usage.
+pub(super) fn read_lines<T>(
+    file: &Path,
+    parse: impl Fn(&str, usize) -> Result<T, Problem>,
+) -> Result<Vec<T>> {
+    let name = file.display();
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read `{name}`"))
+        .usage()?;
+    let (mut read, mut problems) = (Vec::new(), Vec::new());
+    for (number, line) in jsonl::lines(&text) {
+        match parse(line, number) {
+            Ok(value) => read.push(value),
+            Err(problem) => problems.push(problem.to_string()),
+        }
+    }
+    if problems.is_empty() {
+        return Ok(read);
+    }
+    Err(report::usage(anyhow!(problems.join("\n"))))
+        .with_context(|| format!("cannot read `{name}`"))
 }
 
 /// A runtime that keeps compiled plugins in the user's cache directory.

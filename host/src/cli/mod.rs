@@ -4,6 +4,7 @@
 //! results on stdout and nothing else there; errors and logs go to stderr. Exit codes are fixed:
 //! 0 done, 1 the run failed, 2 wrong usage or configuration.
 
+mod bench;
 mod check;
 mod completions;
 mod config;
@@ -16,13 +17,14 @@ mod pipe;
 mod plugin;
 pub mod project;
 mod run;
+mod server;
 mod status;
 
 use crate::report;
 use crate::telemetry::logs;
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -87,6 +89,8 @@ enum Verb {
     Pipe(pipe::Arguments),
     /// Bring a folder with a pipeline to life: build, serve, feed, show; again at every change.
     Dev(dev::Arguments),
+    /// Measure a pipeline with messages of your own: rate, delay, processor time, what bounds it.
+    Bench(bench::Arguments),
     /// List, show, replay and purge dead letters.
     #[command(subcommand)]
     Dlq(dlq::Verb),
@@ -126,6 +130,8 @@ impl Verb {
     fn log_level(&self) -> &'static str {
         match self {
             Self::Run(_) => "info",
+            // What plugins say a thousand times over is no part of the answer.
+            Self::Bench(_) => "warn,weir::plugin=error",
             _ => "warn,weir::plugin=info",
         }
     }
@@ -136,6 +142,7 @@ impl Verb {
             Self::Check(arguments) => check::run(&arguments, console),
             Self::Pipe(arguments) => pipe::run(&arguments, console),
             Self::Dev(arguments) => dev::run(&arguments, console),
+            Self::Bench(arguments) => bench::run(&arguments, console),
             Self::Dlq(verb) => verb.run(console),
             Self::Status(arguments) => status::run(&arguments, console),
             Self::Config(verb) => verb.run(console),
@@ -215,6 +222,18 @@ impl Console {
         bar.tick();
         bar.enable_steady_tick(Duration::from_millis(100));
         Progress(bar)
+    }
+
+    /// A bar that fills up to `length`, on a terminal and to people only.
+    pub fn bar(&self, what: &str, length: u64) -> ProgressBar {
+        if self.json || !std::io::stderr().is_terminal() {
+            return ProgressBar::hidden();
+        }
+        let bar = ProgressBar::new(length).with_message(what.to_owned());
+        match ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}") {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar,
+        }
     }
 
     /// Prints a value on stdout as one line of JSON.

@@ -1,6 +1,6 @@
 //! A pipeline without a broker: the chain, the routes and the sink's subject, from lines to lines.
 //!
-//! What `weir pipe` and `weir plugin test` share. The messages walk through the same code as in
+//! What `weir pipe`, `weir plugin test` and `weir bench` share. The messages walk through the same code as in
 //! `weir run`; what is missing is JetStream, so nothing is delivered a second time: a retry is
 //! reported and that was it.
 
@@ -10,7 +10,7 @@ use crate::jsonl::{Dead, Line, Record, Retry};
 use crate::pipeline::message::Message;
 use crate::pipeline::operator::{Chain, Condemned, Verdict};
 use crate::pipeline::parcel::{Letter, Parcel, Wrapper};
-use crate::pipeline::route::Route;
+use crate::pipeline::route::{Route, Stops};
 use crate::pipeline::start;
 use crate::plugin::limits::Limits;
 use crate::plugin::{OperatorSettings, Runtime, Worker};
@@ -37,6 +37,7 @@ pub(super) struct Offline {
     pub(super) batch: Bounds,
     /// Of the last message; the next one without a sequence of its own gets the one after it.
     sequence: u64,
+    metrics: Arc<Metrics>,
     tokio: tokio::runtime::Runtime,
 }
 
@@ -47,7 +48,8 @@ impl Offline {
     ///
     /// When a plugin cannot be loaded or refuses its configuration.
     pub(super) fn of_pipeline(settings: &resolved::Pipeline, runtime: &Runtime) -> Result<Self> {
-        let loaded = start::load(settings, runtime, &Metrics::new())?;
+        let metrics = Metrics::new();
+        let loaded = start::load(settings, runtime, &metrics)?;
         let chain = Chain::new(loaded.workers(runtime), settings.batch);
         // No server limits what may be published here, and no stream feeds it back.
         let sink = Wrapper::new(
@@ -64,6 +66,7 @@ impl Offline {
             event_time: settings.event_time.clone(),
             batch: settings.batch,
             sequence: 0,
+            metrics,
             tokio: tokio()?,
         }
         .warmed()
@@ -87,13 +90,14 @@ impl Offline {
             limits: Limits::default(),
             trusted: false,
         };
+        let metrics = Metrics::new();
         let settings = OperatorSettings {
             pipeline: name.clone().into_owned(),
             operator: name.clone().into_owned(),
             config: config.to_owned(),
             headers: HeaderSelection::All,
             limits: Limits::default(),
-            metrics: Metrics::new().operator(&name, &name),
+            metrics: metrics.operator(&name, &name),
         };
         let worker = Worker::new(runtime, plugin, Arc::new(settings));
         Self {
@@ -104,6 +108,7 @@ impl Offline {
             event_time: None,
             batch: CALL,
             sequence: 0,
+            metrics,
             tokio: tokio()?,
         }
         .warmed()
@@ -117,19 +122,39 @@ impl Offline {
     /// Runs messages through the chain: for each one the lines that became of it, in order. Event
     /// times that neither the line nor the pipeline tells are `now`.
     pub(super) fn run(&mut self, records: Vec<Record>, now: u64) -> Vec<Vec<Line>> {
-        let messages: Vec<Message> = records
-            .into_iter()
-            .map(|record| self.message(record, now))
-            .collect();
-        let routed = messages
-            .iter()
-            .map(|message| (message.clone(), self.route.stops(&message.subject)));
-        let verdicts = self.tokio.block_on(self.chain.run(routed.collect()));
+        let routed = self.route(records, now);
+        let messages: Vec<Message> = routed.iter().map(|(message, _)| message.clone()).collect();
+        let verdicts = self.call(routed);
         messages
             .iter()
             .zip(verdicts)
             .map(|(message, verdict)| self.lines(message, verdict))
             .collect()
+    }
+
+    /// Messages with the operators that see each, for [`Offline::call`]; `now` as in
+    /// [`Offline::run`].
+    pub(super) fn route(
+        &mut self,
+        records: impl IntoIterator<Item = Record>,
+        now: u64,
+    ) -> Vec<(Message, Stops)> {
+        let routed = records.into_iter().map(|record| {
+            let message = self.message(record, now);
+            let stops = self.route.stops(&message.subject);
+            (message, stops)
+        });
+        routed.collect()
+    }
+
+    /// Calls the plugins with a batch. One verdict for each message, in order.
+    pub(super) fn call(&mut self, batch: Vec<(Message, Stops)>) -> Vec<Verdict> {
+        self.tokio.block_on(self.chain.run(batch))
+    }
+
+    /// What the plugins' metrics say, as on `/metrics`.
+    pub(super) fn metrics(&self) -> String {
+        self.metrics.encode()
     }
 
     fn message(&mut self, record: Record, now: u64) -> Message {

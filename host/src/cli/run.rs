@@ -1,6 +1,6 @@
 //! `weir run FILE...`: the host.
 
-use super::{Console, files};
+use super::{Console, bench, files};
 use crate::admin::{self, AdminState, Listen};
 use crate::config::resolved;
 use crate::pipeline::host::{Host, Options};
@@ -43,10 +43,17 @@ pub(super) struct Arguments {
     /// where that is taken]
     #[arg(long, value_name = "ADDRESS")]
     admin_listen: Option<Listen>,
+
+    /// Run this pipeline alone on the private server of `weir bench`, until stdin ends.
+    #[arg(long, hide = true, value_name = "PIPELINE")]
+    bench: Option<String>,
 }
 
 pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
-    let pipelines = arguments.servers.load(&arguments.files, &arguments.trust)?;
+    let mut pipelines = arguments.servers.load(&arguments.files, &arguments.trust)?;
+    if let Some(name) = &arguments.bench {
+        pipelines = vec![bench::alone(pipelines, name)?];
+    }
     let instances = |pipeline: &resolved::Pipeline| pipeline.lanes * pipeline.operators.len();
     let options = Options {
         create: arguments.create,
@@ -67,6 +74,9 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
         .context("cannot start a runtime")?
         .block_on(async {
             shutdown.on_signals(host.drain())?;
+            if arguments.bench.is_some() {
+                bench::stop_with_stdin(&shutdown)?;
+            }
             let pages = admin::health(Arc::clone(&state));
             let metrics = admin::serve(arguments.metrics_listen, METRICS_PORT, pages).await?;
             let admin = admin::serve(arguments.admin_listen, ADMIN_PORT, admin::api(state)).await?;

@@ -285,7 +285,9 @@ async fn create_stream(
     }
 }
 
-fn default_stream(subjects: Vec<String>) -> StreamSettings {
+/// What a stream is like that nobody has said more of.
+#[must_use]
+pub fn default_stream(subjects: Vec<String>) -> StreamSettings {
     StreamSettings {
         subjects,
         storage: Storage::File,

@@ -16,8 +16,7 @@ use crate::telemetry::metrics::Metrics;
 use anyhow::{Context, Result, anyhow};
 use futures_util::StreamExt;
 use futures_util::stream::SelectAll;
-use indicatif::{ProgressBar, ProgressStyle};
-use std::io::{BufRead, BufReader, IsTerminal};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -123,7 +122,10 @@ impl Round<'_> {
         let place = |stream: &str| streams.iter().position(|name| name == stream);
         let mut feed = Feed::new(connection);
         if let Some(input) = self.input() {
-            let progress = progress(&input, self.console);
+            let lines = std::fs::read(&input).map_or(0, |bytes| {
+                bytes.iter().filter(|byte| **byte == b'\n').count()
+            });
+            let progress = self.console.bar("feeding", lines as u64);
             for record in records(&input)? {
                 let record = record?;
                 progress.suspend(|| show.message(Kind::In, &record))?;
@@ -238,19 +240,4 @@ fn records(input: &Path) -> Result<impl Iterator<Item = Result<Record>>> {
                 .with_context(what)
                 .usage()
         }))
-}
-
-/// A bar for people on a terminal, nothing elsewhere.
-fn progress(input: &Path, console: &Console) -> ProgressBar {
-    if console.json || !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let lines = std::fs::read(input).map_or(0, |bytes| {
-        bytes.iter().filter(|byte| **byte == b'\n').count()
-    });
-    let bar = ProgressBar::new(lines as u64).with_message("feeding");
-    match ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }

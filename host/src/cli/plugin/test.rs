@@ -5,7 +5,7 @@ use super::difference;
 use crate::cli::dev::projects::Projects;
 use crate::cli::offline::{self, Offline};
 use crate::cli::{Console, files};
-use crate::jsonl::{self, Line, Problem, Record};
+use crate::jsonl::{self, Line, Record};
 use crate::plugin::Runtime;
 use crate::report::{self, ResultExt};
 use anyhow::{Context, Result, anyhow};
@@ -59,10 +59,10 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
         .unwrap_or_else(|| subject.folder().join("input.jsonl"));
     let beside = || input.with_file_name("expected.jsonl");
     let expected_file = arguments.expected.clone().unwrap_or_else(beside);
-    let records = read(&input, jsonl::parse_message)?;
+    let records = files::read_lines(&input, jsonl::parse_message)?;
     let expected = match arguments.bless {
         true => Vec::new(),
-        false => read(&expected_file, jsonl::parse)
+        false => files::read_lines(&expected_file, jsonl::parse)
             .hint(|| "create the file with `--bless`, and read what it then holds")?,
     };
     if arguments.path.is_dir() && !arguments.no_build {
@@ -176,26 +176,6 @@ impl Subject {
             }
         }
     }
-}
-
-/// Reads a file of lines; all that cannot be read are one error.
-fn read<T>(file: &Path, parse: impl Fn(&str, usize) -> Result<T, Problem>) -> Result<Vec<T>> {
-    let name = file.display();
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("cannot read `{name}`"))
-        .usage()?;
-    let (mut read, mut problems) = (Vec::new(), Vec::new());
-    for (number, line) in jsonl::lines(&text) {
-        match parse(line, number) {
-            Ok(value) => read.push(value),
-            Err(problem) => problems.push(problem.to_string()),
-        }
-    }
-    if problems.is_empty() {
-        return Ok(read);
-    }
-    Err(report::usage(anyhow!(problems.join("\n"))))
-        .with_context(|| format!("cannot read `{name}`"))
 }
 
 fn run_all(mut chain: Offline, records: Vec<Record>) -> Vec<Line> {

@@ -1,5 +1,6 @@
-//! A private `nats-server` with JetStream, for as long as `weir dev` runs, and not longer: a shell
-//! stands between the two and ends the server when weir is gone, in whatever way it went.
+//! A private `nats-server` with JetStream, for as long as `weir dev` or `weir bench` runs, and not
+//! longer: a shell stands between the two and ends the server when weir is gone, in whatever way it
+//! went.
 
 use crate::report::ResultExt;
 use anyhow::{Context, Result, anyhow};
@@ -35,6 +36,16 @@ pub(super) struct Server {
     /// Held open for as long as the server is to run.
     pipe: Option<ChildStdin>,
     store: TempDir,
+    /// Of the server itself, not of the shell.
+    pub(super) pid: u32,
+    pub(super) url: String,
+}
+
+impl Server {
+    /// A folder for other files that are to go when the server goes.
+    pub(super) fn folder(&self) -> &Path {
+        self.store.path()
+    }
 }
 
 impl Drop for Server {
@@ -45,22 +56,12 @@ impl Drop for Server {
     }
 }
 
-/// The server that was named, or one of our own; with its address.
-pub(super) async fn find_or_start(
-    url: Option<&str>,
-    program: Option<&Path>,
-) -> Result<(Option<Server>, String)> {
-    match url {
-        Some(url) => Ok((None, url.to_owned())),
-        None => {
-            let (server, url) = start(&find(program)?).await?;
-            eprintln!("started a private nats-server at {url}");
-            Ok((Some(server), url))
-        }
-    }
-}
-
-fn find(program: Option<&Path>) -> Result<PathBuf> {
+/// The program to start: the one that was named, or the one on PATH.
+///
+/// # Errors
+///
+/// When there is none.
+pub(super) fn find(program: Option<&Path>) -> Result<PathBuf> {
     if let Some(program) = program {
         // A bare name is looked for on PATH when it is started.
         if program.components().count() == 1 || program.is_file() {
@@ -68,7 +69,7 @@ fn find(program: Option<&Path>) -> Result<PathBuf> {
         }
         return Err(anyhow!("there is no such file"))
             .with_context(|| cannot_start(program))
-            .hint(|| "name a nats-server with `--nats-server`, or use a running one with `--nats URL`");
+            .hint(|| "name a nats-server of 2.12.1 or later with `--nats-server`");
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join("nats-server"));
@@ -77,7 +78,7 @@ fn find(program: Option<&Path>) -> Result<PathBuf> {
         .find(|candidate| candidate.is_file())
         .ok_or_else(|| anyhow!("there is no `nats-server` on PATH"))
         .context("cannot start a private nats-server")
-        .hint(|| "install nats-server 2.12.1 or later, name it with `--nats-server`, or use a running one with `--nats URL`")
+        .hint(|| "install nats-server 2.12.1 or later, or name it with `--nats-server`")
 }
 
 fn cannot_start(program: &Path) -> String {
@@ -85,10 +86,15 @@ fn cannot_start(program: &Path) -> String {
     format!("cannot start a private nats-server with `{program}`")
 }
 
-async fn start(program: &Path) -> Result<(Server, String)> {
+/// Starts a server, and waits until it listens.
+///
+/// # Errors
+///
+/// What it said when it ended, or that it does not listen.
+pub(super) async fn start(program: &Path) -> Result<Server> {
     let what = || cannot_start(program);
     let store = tempfile::Builder::new()
-        .prefix("weir-dev-")
+        .prefix("weir-nats-")
         .tempdir()
         .with_context(what)?;
     let log = store.path().join("log");
@@ -117,11 +123,13 @@ async fn start(program: &Path) -> Result<(Server, String)> {
         pipe: guard.stdin.take(),
         guard,
         store,
+        pid: 0,
+        url: String::new(),
     };
     let listening = async {
         loop {
-            if let Some(url) = read_ports(server.store.path()) {
-                return Ok(url);
+            if let Some(found) = read_ports(server.store.path()) {
+                return Ok(found);
             }
             if let Some(status) = server.guard.try_wait().with_context(what)? {
                 let said = [&before, &log].map(std::fs::read_to_string);
@@ -131,19 +139,25 @@ async fn start(program: &Path) -> Result<(Server, String)> {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    let url = tokio::time::timeout(START, listening)
+    let found = tokio::time::timeout(START, listening)
         .await
         .map_err(|_| anyhow!("it does not listen after {} s", START.as_secs()))
         .with_context(what)??;
-    Ok((server, url))
+    (server.pid, server.url) = found;
+    eprintln!("started a private nats-server at {}", server.url);
+    Ok(server)
 }
 
-/// The address from the file that the server writes once it listens.
-fn read_ports(folder: &Path) -> Option<String> {
-    let mut entries = std::fs::read_dir(folder).ok()?.flatten();
-    let is_it = |name: &str| name.starts_with("nats-server_") && name.ends_with(".ports");
-    let ports = entries.find(|entry| is_it(&entry.file_name().to_string_lossy()))?;
-    let ports: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(ports.path()).ok()?).ok()?;
-    Some(ports.get("nats")?.get(0)?.as_str()?.to_owned())
+/// Process and address from the file that the server writes once it listens; the process is part of
+/// the file's name.
+fn read_ports(folder: &Path) -> Option<(u32, String)> {
+    let entries = std::fs::read_dir(folder).ok()?.flatten();
+    let (pid, path) = entries.into_iter().find_map(|entry| {
+        let name = entry.file_name();
+        let rest = name.to_str()?.strip_prefix("nats-server_")?;
+        let pid = rest.strip_suffix(".ports")?.parse().ok()?;
+        Some((pid, entry.path()))
+    })?;
+    let ports: serde_json::Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    Some((pid, ports.get("nats")?.get(0)?.as_str()?.to_owned()))
 }

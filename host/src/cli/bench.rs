@@ -1,0 +1,211 @@
+//! `weir bench FILE`: a pipeline of your own over messages of your own, measured.
+//!
+//! Everything happens on a private `nats-server`: the servers that the file names are never asked. The
+//! plugins are measured alone, then `weir run` is, as a process of its own and over a full stream, a
+//! few times; then the delay at a low rate. What is measured is what would run: the same binary, the
+//! same file, the same stations.
+
+mod bound;
+mod child;
+mod delay;
+mod drain;
+mod input;
+mod plugins;
+mod private;
+mod report;
+mod table;
+mod usage;
+
+use super::{Console, files, offline, server};
+use crate::config::resolved::Pipeline;
+use crate::nats::feed::Feed;
+use crate::nats::streams::{self, Ensured};
+use crate::nats::{self, Connection};
+use crate::report::DONE;
+use crate::shutdown::{Shutdown, Stage, reached};
+use anyhow::{Context, Result, anyhow};
+use input::Input;
+pub(super) use private::{alone, stop_with_stdin};
+use report::Report;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Everything happens on a private nats-server; the servers that the file names are not touched. Plugins \
+run as they are, so one with a grant for HTTP does call out. Linux only.")]
+pub(super) struct Arguments {
+    /// The pipeline's file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Which pipeline, where the file holds several
+    #[arg(long, value_name = "NAME")]
+    pipeline: Option<String>,
+
+    /// Messages, as JSON lines; repeated round and round [default: `input.jsonl` beside FILE]
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+
+    /// Messages in each run
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    messages: u64,
+
+    /// Runs, of which the median counts
+    #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
+    runs: u64,
+
+    /// Messages a second while the delay is measured
+    #[arg(long, value_name = "RATE", default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    rate: u64,
+
+    /// How long the delay is measured; 0 leaves it out
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=3600))]
+    seconds: u64,
+
+    /// Give up when a run takes longer than this
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
+    limit: u64,
+
+    /// The `nats-server` to start [default: the one on PATH]
+    #[arg(long, value_name = "FILE", env = "WEIR_NATS_SERVER")]
+    nats_server: Option<PathBuf>,
+
+    #[command(flatten)]
+    trust: files::Trust,
+}
+
+impl Arguments {
+    fn limit(&self) -> Duration {
+        Duration::from_secs(self.limit)
+    }
+}
+
+/// Where it is measured: the private server, and what runs on it.
+struct Range<'a> {
+    arguments: &'a Arguments,
+    console: &'a Console,
+    input: &'a Input,
+    /// As it runs on the private server.
+    pipeline: Pipeline,
+    connection: Connection,
+    server: server::Server,
+}
+
+pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
+    usage::is_known()?;
+    let files = std::slice::from_ref(&arguments.file);
+    let pipelines = arguments.trust.loader().load(files);
+    let pipelines = pipelines.map_err(crate::report::usage)?;
+    let pipeline = offline::choose(pipelines, arguments.pipeline.as_deref())?;
+    let file = input::place(arguments.input.as_deref(), &arguments.file);
+    let input = Arc::new(Input::read(&file, &pipeline)?);
+    let program = server::find(arguments.nats_server.as_deref())?;
+    warn_of_grants(&pipeline);
+    let tokio = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?;
+    let report = tokio.block_on(async {
+        let signals = Shutdown::default();
+        // There is nothing to be finished: what was started is ended on the way out.
+        signals.on_signals(Duration::from_secs(3600))?;
+        let mut stages = signals.listen();
+        tokio::select! {
+            report = measure(arguments, console, pipeline, &input, &program) => report,
+            () = reached(&mut stages, Stage::Soft) => Err(anyhow!("stopped before the end")),
+        }
+    })?;
+    if console.json {
+        console.value(&report)?;
+    } else {
+        console.print(&report.to_string())?;
+    }
+    Ok(DONE)
+}
+
+/// Requests to others are no dry run.
+fn warn_of_grants(pipeline: &Pipeline) {
+    let calling = pipeline.operators.iter();
+    let calling = calling.filter(|operator| !operator.grants.http.is_empty());
+    let names: Vec<String> = calling
+        .map(|operator| format!("`{}`", operator.name))
+        .collect();
+    if !names.is_empty() {
+        let names = names.join(", ");
+        eprintln!("the HTTP requests of {names} are sent for real, once and more for each message");
+    }
+}
+
+async fn measure(
+    arguments: &Arguments,
+    console: &Console,
+    mut pipeline: Pipeline,
+    input: &Arc<Input>,
+    program: &std::path::Path,
+) -> Result<Report> {
+    let plugins = {
+        let _progress = console.progress("measuring the plugins alone");
+        plugins::measure(&pipeline, input).await?
+    };
+    private::make_private(&mut pipeline);
+    private::create_streams(&mut pipeline, &input.subjects(), &plugins.subjects)?;
+    let server = server::start(program).await?;
+    pipeline.nats.servers = vec![server.url.clone()];
+    let range = Range {
+        connection: nats::connect(&pipeline.nats, "bench").await?,
+        arguments,
+        console,
+        input,
+        pipeline,
+        server,
+    };
+    let mut runs = Vec::new();
+    for number in 1..=arguments.runs {
+        let ensured = range.prepare(arguments.messages).await?;
+        let what = format!("run {number}/{}", arguments.runs);
+        let bar = console.bar(&what, arguments.messages);
+        runs.push(drain::run(&range, &ensured, &bar).await?);
+        bar.finish_and_clear();
+    }
+    let mut delay = None;
+    if arguments.seconds > 0 {
+        let ensured = range.prepare(0).await?;
+        let bar = console.bar("delay", arguments.rate * (arguments.seconds + 1));
+        delay = Some(delay::run(&range, &ensured, &bar).await?);
+        bar.finish_and_clear();
+    }
+    Report::new(&range, plugins, runs, delay)
+}
+
+impl Range<'_> {
+    /// A fresh consumer and fresh streams, which have forgotten the message ids of the run before; and
+    /// so many messages in the source.
+    async fn prepare(&self, messages: u64) -> Result<Ensured> {
+        let source = &self.pipeline.source.stream;
+        let is_full = nats::bench::clear(&self.connection, source, messages).await?;
+        let ensured = streams::ensure(&self.connection, &self.pipeline, true, None).await?;
+        if !is_full {
+            self.fill(messages).await?;
+        }
+        Ok(ensured)
+    }
+
+    async fn fill(&self, messages: u64) -> Result<()> {
+        let bar = self.console.bar("filling", messages);
+        let mut feed = Feed::new(&self.connection);
+        for number in 0..messages {
+            let record = self.input.get(number).context("there is no message")?;
+            feed.publish(record).await?;
+            if number % 256 == 0 {
+                bar.set_position(number);
+                // The signals have a turn.
+                tokio::task::yield_now().await;
+            }
+        }
+        while feed.confirmed().await?.is_some() {}
+        bar.finish_and_clear();
+        Ok(())
+    }
+}
