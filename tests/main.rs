@@ -28,6 +28,7 @@ mod delivery;
 mod dev;
 mod examples;
 mod grants;
+mod hot_swap;
 mod house_rules;
 mod isolation;
 mod languages;

@@ -10,6 +10,7 @@ pub mod dead_letters;
 mod explain;
 pub mod feed;
 pub mod parking;
+pub mod receipts;
 pub mod service;
 pub mod streams;
 

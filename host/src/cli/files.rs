@@ -1,5 +1,6 @@
 //! Pipeline files and the plugin runtime, as the verbs get them.
 
+use crate::config::resolved::{Auth, Nats, Tls};
 use crate::config::{self, Loader, resolved};
 use crate::jsonl::{self, Problem};
 use crate::plugin::{Runtime, RuntimeOptions};
@@ -53,12 +54,35 @@ impl Servers {
         loader.load(&[file.to_owned()]).map_err(report::usage)
     }
 
+    /// How to connect: as the `nats:` section of a file says, or without one as was given, with these
+    /// credentials.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`], and [`Servers::or_environment`].
+    pub(super) fn reach(&self, file: Option<&Path>, credentials: Option<&Path>) -> Result<Nats> {
+        if let Some(file) = file {
+            let mut pipelines = self.load_unbuilt(file)?.into_iter();
+            let first = pipelines.next().context("the file holds no pipeline")?;
+            return Ok(first.nats);
+        }
+        Ok(Nats {
+            servers: self.or_environment()?,
+            auth: match credentials {
+                Some(file) => Auth::CredentialsFile(file.to_owned()),
+                None => Auth::None,
+            },
+            tls: Tls::default(),
+            inbox_prefix: "_INBOX".to_owned(),
+        })
+    }
+
     /// Those that were given, or else those of the environment, where there is no file.
     ///
     /// # Errors
     ///
     /// When the environment holds something else than addresses.
-    pub(super) fn or_environment(&self) -> Result<Vec<String>> {
+    fn or_environment(&self) -> Result<Vec<String>> {
         if !self.given.is_empty() {
             return Ok(self.given.clone());
         }

@@ -2,6 +2,7 @@
 
 mod build;
 mod difference;
+mod history;
 mod inspect;
 mod new;
 mod test;
@@ -19,6 +20,8 @@ pub(super) enum Verb {
     Inspect(inspect::Arguments),
     /// Run a plugin or a pipeline over recorded messages and compare what becomes of them.
     Test(test::Arguments),
+    /// List the receipts of swaps: what ran on each lane up to which message, and what after it.
+    History(history::Arguments),
 }
 
 impl Verb {
@@ -28,6 +31,7 @@ impl Verb {
             Self::Build(arguments) => build::run(&arguments, console),
             Self::Inspect(arguments) => inspect::run(&arguments, console),
             Self::Test(arguments) => test::run(&arguments, console),
+            Self::History(arguments) => history::run(&arguments, console),
         }
     }
 }

@@ -34,6 +34,10 @@ pub(super) struct Arguments {
     #[arg(long)]
     create: bool,
 
+    /// Keep the plugins as they are, even when their files change.
+    #[arg(long)]
+    no_watch: bool,
+
     /// Where to serve /metrics, /live and /ready: ADDRESS:PORT, or `off`. [default: 127.0.0.1:9464,
     /// or a free port where that is taken]
     #[arg(long, value_name = "ADDRESS")]
@@ -57,8 +61,9 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
     let instances = |pipeline: &resolved::Pipeline| pipeline.lanes * pipeline.operators.len();
     let options = Options {
         create: arguments.create,
-        // One more chain for each pipeline is warmed for trial before its lanes start.
-        runtime: files::runtime(pipelines.iter().map(|each| instances(each) * 2).sum())?,
+        watch: !arguments.no_watch,
+        // Besides those at work: new versions that are about to take over, and chains for trial.
+        runtime: files::runtime(pipelines.iter().map(|each| instances(each) * 4).sum())?,
         metrics: Metrics::new(),
         shutdown: Shutdown::default(),
     };

@@ -1,7 +1,6 @@
 //! `weir status`: every host that answers on NATS, found through its service discovery.
 
 use super::{Console, files};
-use crate::config::resolved::{Auth, Nats, Tls};
 use crate::nats::{self, service};
 use crate::report;
 use anyhow::{Context, Result, anyhow};
@@ -40,7 +39,10 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
-    let settings = settings(arguments)?;
+    let (file, credentials) = (&arguments.file, &arguments.credentials);
+    let settings = arguments
+        .servers
+        .reach(file.as_deref(), credentials.as_deref())?;
     let wait = Duration::from_secs_f64(arguments.wait);
     let mut hosts = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -70,24 +72,6 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
     }
     console.print(&text(&hosts))?;
     Ok(report::DONE)
-}
-
-fn settings(arguments: &Arguments) -> Result<Nats> {
-    if let Some(file) = &arguments.file {
-        let pipelines = arguments.servers.load_unbuilt(file)?;
-        let mut pipelines = pipelines.into_iter();
-        let first = pipelines.next().context("the file holds no pipeline")?;
-        return Ok(first.nats);
-    }
-    Ok(Nats {
-        servers: arguments.servers.or_environment()?,
-        auth: match &arguments.credentials {
-            Some(file) => Auth::CredentialsFile(file.clone()),
-            None => Auth::None,
-        },
-        tls: Tls::default(),
-        inbox_prefix: "_INBOX".to_owned(),
-    })
 }
 
 /// A block for each host: itself, its pipelines, their operators.
@@ -156,6 +140,12 @@ fn text(hosts: &[Value]) -> String {
                     digest.get(..12).unwrap_or(&digest),
                     word(&operator["contract"]),
                 );
+                if let Some(why) = operator.pointer("/refused/error").and_then(Value::as_str) {
+                    let digest = operator.pointer("/refused/digest").map(word);
+                    let digest = digest.unwrap_or_default();
+                    let short = digest.get(..12).unwrap_or(&digest);
+                    let _ = writeln!(out, "      refused {short}: {why}");
+                }
             }
         }
     }

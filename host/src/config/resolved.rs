@@ -198,6 +198,14 @@ pub struct Grants {
     pub http: Vec<Origin>,
 }
 
+impl Grants {
+    /// Whether a call may have effects outside of the host.
+    #[must_use]
+    pub fn reaches_out(&self) -> bool {
+        !self.http.is_empty()
+    }
+}
+
 /// Which headers cross the border.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub enum HeaderSelection {

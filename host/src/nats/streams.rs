@@ -44,6 +44,8 @@ pub struct Ensured {
     pub parking: Result<Durable, String>,
     /// What the stream captures: all that its messages can be on.
     pub subjects: Vec<String>,
+    /// Copies that the server keeps of the source.
+    pub replicas: usize,
     /// Tells a stream from one of the same name that was deleted: when it was created, in
     /// milliseconds since the Unix epoch, base 36. Part of message ids, because sequences begin
     /// again at 1.
@@ -113,7 +115,8 @@ pub async fn ensure(
     Ok(Ensured {
         source: durable,
         parking,
-        subjects: source.cached_info().config.subjects.clone(),
+        subjects: config.subjects.clone(),
+        replicas: config.num_replicas,
         incarnation,
     })
 }

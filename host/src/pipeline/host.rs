@@ -4,6 +4,8 @@
 //! thread belongs to its plugins while they work. Each pipeline is supervised by itself
 //! (`supervise.rs`); the host ends when the last of them has ended.
 
+use super::deploy::Deployer;
+use super::deploy::watch::Watch;
 use super::running::{Post, Running};
 use super::settle;
 use super::start;
@@ -18,6 +20,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
 
 /// How often lag and pending acks are read from the server.
 const LAG_INTERVAL: Duration = Duration::from_secs(2);
@@ -26,6 +29,8 @@ const LAG_INTERVAL: Duration = Duration::from_secs(2);
 pub struct Options {
     /// Create missing streams, as if every pipeline said so.
     pub create: bool,
+    /// Take a new version of a plugin when its file changes.
+    pub watch: bool,
     pub runtime: Runtime,
     pub metrics: Arc<Metrics>,
     pub shutdown: Shutdown,
@@ -88,6 +93,7 @@ impl Host {
             });
         let ended = tokio::select! {
             ended = join_all(supervised) => ended,
+            () = self.deploy() => Vec::new(),
             () = self.keep_alive() => Vec::new(),
             _ = join_all(self.pipelines.iter().map(watch_lag)) => Vec::new(),
         };
@@ -202,6 +208,30 @@ impl Host {
             }
         }
         announced
+    }
+
+    /// Lets new versions of plugins take over. Never ends.
+    async fn deploy(&self) {
+        let mut deployers = Vec::new();
+        let mut takers = Vec::new();
+        for pipeline in &self.pipelines {
+            let (candidates, arriving) = mpsc::channel(1);
+            let deployer = Deployer {
+                pipeline: Arc::clone(pipeline),
+                runtime: self.options.runtime.clone(),
+            };
+            deployers.push(deployer.run(arriving));
+            takers.push((Arc::clone(pipeline), candidates));
+        }
+        let watching = async {
+            if self.options.watch {
+                match Watch::start(self.pipelines.iter()) {
+                    Ok(watch) => watch.run(takers).await,
+                    Err(error) => tracing::warn!("new versions of plugins are not seen: {error:#}"),
+                }
+            }
+        };
+        tokio::join!(watching, join_all(deployers));
     }
 
     /// Sends in-progress for what lanes hold, before ack-wait runs out.

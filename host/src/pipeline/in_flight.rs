@@ -136,6 +136,13 @@ impl<P> InFlight<P> {
         self.tasks.len()
     }
 
+    /// Whether something that plugins have returned is not stored yet.
+    pub fn is_publishing(&self) -> bool {
+        let unstored =
+            |task: &Task<P>| matches!(task.state, State::Ready(_) | State::Publishing(..));
+        self.tasks.iter().any(|(_, task)| unstored(task))
+    }
+
     pub fn bytes(&self) -> usize {
         self.bytes
     }

@@ -16,6 +16,7 @@ use super::settle::Settle;
 use super::sink::{Confirmation, Sink};
 use super::source::Delivery;
 use super::station::{Halt, Station};
+use super::swap::{Changeover, Sampler};
 use super::takeover::Takeover;
 use crate::config::resolved::{self, Order};
 use crate::nats::streams::{Context, Ensured};
@@ -59,6 +60,8 @@ pub struct Lane {
     pub(super) stages: Stages,
     pub(super) metrics: Arc<PipelineMetrics>,
     pub(super) pace: Pace,
+    pub(super) changeover: Changeover,
+    pub(super) sampler: Sampler,
     pub(super) halt: Halt,
     pub(super) drained: bool,
 }
@@ -97,7 +100,7 @@ impl Pace {
 }
 
 /// Messages, each with the operators that see it.
-type Routed = Vec<(Message, Stops)>;
+pub(super) type Routed = Vec<(Message, Stops)>;
 
 impl Lane {
     /// How it is with the lane's connection.
@@ -136,6 +139,9 @@ impl Lane {
                 return Ok(None);
             }
         }
+        if self.change_over() {
+            return Ok(Some(self.takeover.pass(Vec::new())));
+        }
         let room = self.room();
         let most = self.settings.batch.messages;
         let wakes = [self.in_flight.next_wake(), self.takeover.wake()];
@@ -150,6 +156,7 @@ impl Lane {
             changed = self.stages.changed() => if changed.is_err() {
                 return Err(anyhow!("the host that started this lane is gone"));
             },
+            () = self.changeover.arrives() => {}
             confirmed = self.sink.confirmed(), if self.sink.is_waiting() => self.confirmed = confirmed,
             pulled = self.intake.pull(room, most), if !self.drained => match pulled? {
                 Some(deliveries) => {
@@ -244,8 +251,11 @@ impl Lane {
     }
 
     /// Station 3. The next tasks to work on, with the operators that see each. `None` when there
-    /// are none for now.
+    /// are none for now, and before a swap.
     pub(super) fn route(&mut self) -> Option<(Vec<TaskId>, Routed)> {
+        if self.changeover.is_pending() {
+            return None;
+        }
         let tasks = self.in_flight.next_batch(self.settings.batch);
         let routed = tasks.iter().filter_map(|id| {
             let task = self.in_flight.get_mut(*id)?;
@@ -261,6 +271,8 @@ impl Lane {
     /// Station 4.
     pub(super) async fn call(&mut self, batch: Routed) -> Vec<Verdict> {
         let (messages, began) = (batch.len(), Instant::now());
+        self.changeover.observe(&batch);
+        self.sampler.keep(&batch, began);
         let verdicts = self.chain.run(batch).await;
         self.metrics.batches.inc();
         self.pace.observe(messages, began.elapsed());

@@ -11,12 +11,14 @@
 //! 6. `settle.rs` acks, naks or terms the inputs, once that is safe.
 //!
 //! What is in hand between 1 and 6 stands in `in_flight.rs`, which also holds the rules of order.
+//! `swap.rs` lets a new version of a plugin take over between two batches.
 //! `lane.rs` has the lane's parts, `decide.rs` what it decides; `supervise.rs` starts the lanes of a
 //! pipeline, `host.rs` keeps their deliveries alive and stops them.
 
 pub mod dead_letter;
 mod decide;
 pub mod delivery;
+mod deploy;
 pub mod held;
 pub mod host;
 pub mod in_flight;
@@ -35,7 +37,9 @@ pub mod source;
 pub mod start;
 pub mod station;
 mod supervise;
+pub mod swap;
 pub mod takeover;
+mod versions;
 pub mod window;
 
 use anyhow::Result;

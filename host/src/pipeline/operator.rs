@@ -117,6 +117,9 @@ impl Kind {
     }
 }
 
+/// Characters of a digest that results carry: 64 bits tell all plugins apart that there will be.
+const SHORT_DIGEST: usize = 16;
+
 /// The operators of one lane, each with its warm instance.
 pub struct Chain {
     links: Vec<Link>,
@@ -172,6 +175,22 @@ impl Chain {
         self.links
             .last()
             .map(|link| link.worker.settings().operator.as_str())
+    }
+
+    /// Puts a worker in the place of another; the one before is dropped.
+    pub fn replace(&mut self, operator: usize, worker: Worker) {
+        if let Some(link) = self.links.get_mut(operator) {
+            link.worker = worker;
+        }
+    }
+
+    /// The beginnings of the plugins' digests, in the order of the chain.
+    #[must_use]
+    pub fn digests(&self) -> Vec<&str> {
+        let digests = self.links.iter().map(|link| link.worker.plugin().digest());
+        digests
+            .map(|digest| digest.get(..SHORT_DIGEST).unwrap_or(digest))
+            .collect()
     }
 
     /// Condemns a message on behalf of one of the operators.

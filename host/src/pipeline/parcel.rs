@@ -17,8 +17,14 @@ const TRACE: [&str; 2] = ["traceparent", "tracestate"];
 const SERVER_PREFIX: &str = "nats-";
 /// The header by which the server drops repeats.
 pub const MESSAGE_ID: &str = "Nats-Msg-Id";
+/// The header that says which plugins a result comes from: the beginnings of their digests, in the
+/// order of the chain, with commas between them. The input is in the message id.
+pub const DIGEST: &str = "Weir-Digest";
 /// `NATS/1.0` with its line ends, and the empty line behind the headers.
 const HEADER_FRAME: usize = 12;
+
+/// Headers by name and value.
+type Lines = Vec<(ByteString, ByteString)>;
 
 /// One message to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +94,8 @@ pub struct Wrapper {
     /// Filters that results must not match; empty if the template alone rules it out.
     own_source: Vec<SubjectFilter>,
     max_payload: usize,
+    /// The value of [`DIGEST`].
+    digests: ByteString,
 }
 
 impl Wrapper {
@@ -109,7 +117,13 @@ impl Wrapper {
             template,
             own_source,
             max_payload,
+            digests: ByteString::new(),
         }
+    }
+
+    /// From now on results are those of plugins with these digests, in the order of the chain.
+    pub fn mark(&mut self, digests: &[&str]) {
+        self.digests = digests.join(",").into();
     }
 
     /// The letters for the results of `source`, which came from `place`, `<stream>@<incarnation>`.
@@ -137,7 +151,7 @@ impl Wrapper {
             let letter = Letter {
                 subject,
                 id: Some(format!("{prefix}{place}/{sequence}/{index}")),
-                headers: check_headers(source, &result.headers)?,
+                headers: self.headers(source, &result.headers)?,
                 payload: result.payload,
             };
             let (size, limit) = (letter.size(), self.max_payload);
@@ -150,15 +164,23 @@ impl Wrapper {
         });
         Ok(Parcel::Results(letters.collect::<Result<_, _>>()?))
     }
+
+    /// The headers of a result, with the plugins that it comes from.
+    fn headers(&self, source: &Message, headers: &Headers) -> Result<Lines, String> {
+        let mut lines = check_headers(source, headers)?;
+        if !self.digests.is_empty() {
+            lines.retain(|(name, _)| !name.eq_ignore_ascii_case(DIGEST));
+            lines.push((ByteString::from_static(DIGEST), self.digests.clone()));
+        }
+        Ok(lines)
+    }
 }
 
 /// The headers of a result as they may leave the host. Those of the server are not taken over from
 /// the input, and one that a plugin made up is refused.
-fn check_headers(
-    source: &Message,
-    headers: &Headers,
-) -> Result<Vec<(ByteString, ByteString)>, String> {
-    let mut lines = Vec::with_capacity(headers.iter().len());
+fn check_headers(source: &Message, headers: &Headers) -> Result<Lines, String> {
+    // One more for the digests.
+    let mut lines = Vec::with_capacity(headers.iter().len() + 1);
     for line in headers.iter() {
         let (name, value) = line;
         if is_server_header(name) {

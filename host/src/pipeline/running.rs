@@ -6,6 +6,7 @@
 use super::held::Held;
 use super::operator::Chain;
 use super::start::Loaded;
+use super::versions::Versions;
 use crate::config::resolved;
 use crate::nats::streams::{self, Ensured};
 use crate::nats::{Connection, Health, consumers, parking};
@@ -21,7 +22,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// One pipeline and what is known of it.
 pub(super) struct Running {
     pub(super) settings: Arc<resolved::Pipeline>,
-    pub(super) loaded: Loaded,
+    /// Of its plugins.
+    pub(super) versions: Versions,
     pub(super) metrics: Arc<PipelineMetrics>,
     /// One for each lane.
     pub(super) held: Vec<Arc<Held>>,
@@ -151,7 +153,7 @@ impl Running {
             failures: Arc::new(Sampled::new(sampled::FAILURES)),
             now: Mutex::default(),
             settings: Arc::new(settings),
-            loaded,
+            versions: Versions::new(loaded),
         }
     }
 
@@ -160,7 +162,7 @@ impl Running {
     }
 
     pub(super) fn chain(&self, runtime: &Runtime) -> Chain {
-        Chain::new(self.loaded.workers(runtime), self.settings.batch)
+        Chain::new(self.versions.loaded().workers(runtime), self.settings.batch)
     }
 
     /// Its place at the server; `None` before the host has found the streams.
@@ -173,11 +175,10 @@ impl Running {
         self.held.iter().for_each(|held| held.clear());
         self.metrics.in_flight.set(0);
         self.metrics.in_flight_bytes.set(0);
-        *self.now() = Now {
-            phase: Phase::Starting,
-            post: Some(Arc::clone(post)),
-            lanes: Vec::new(),
-        };
+        let mut now = self.now();
+        now.phase = Phase::Starting;
+        now.post = Some(Arc::clone(post));
+        now.lanes.clear();
     }
 
     /// A lane is at work. The last one makes the pipeline run.
@@ -291,7 +292,7 @@ impl Running {
             "parked_pending": metrics.parked_pending.get(),
             "parking": parking,
             "dead": metrics.dead.get(),
-            "operators": self.loaded.status(),
+            "operators": self.versions.status(),
         })
     }
 }

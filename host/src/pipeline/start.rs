@@ -13,6 +13,7 @@ use super::running::Running;
 use super::settle::Settle;
 use super::sink::Sink;
 use super::station::Halt;
+use super::swap::{Changeover, Sampler};
 use super::takeover::Takeover;
 use crate::config::resolved;
 use crate::config::template::SubjectFilter;
@@ -27,6 +28,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The plugins of a pipeline, compiled, each with its operator's settings.
+#[derive(Clone)]
 pub struct Loaded(Vec<(Arc<Plugin>, Arc<OperatorSettings>)>);
 
 /// Loads the plugins of a pipeline, in the order of its chain.
@@ -83,11 +85,44 @@ pub fn operator(
 }
 
 impl Loaded {
+    /// The operator at `index` of the chain: its plugin, and how it is run.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<&(Arc<Plugin>, Arc<OperatorSettings>)> {
+        self.0.get(index)
+    }
+
+    /// Operators of the chain.
+    #[must_use]
+    pub fn operators(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Puts a plugin in the place of another.
+    pub fn replace(&mut self, index: usize, plugin: Arc<Plugin>) {
+        if let Some((place, _)) = self.0.get_mut(index) {
+            *place = plugin;
+        }
+    }
+
     /// One worker per operator, without instances yet.
     #[must_use]
     pub fn workers(&self, runtime: &Runtime) -> Vec<Worker> {
         let worker = |(plugin, settings): &(Arc<Plugin>, Arc<OperatorSettings>)| {
             Worker::new(runtime, Arc::clone(plugin), Arc::clone(settings))
+        };
+        self.0.iter().map(worker).collect()
+    }
+
+    /// As [`Loaded::workers`], but nothing that they do shows in the metrics.
+    #[must_use]
+    pub fn apart(&self, runtime: &Runtime) -> Vec<Worker> {
+        let metrics = Metrics::new();
+        let worker = |(plugin, settings): &(Arc<Plugin>, Arc<OperatorSettings>)| {
+            let apart = OperatorSettings {
+                metrics: metrics.operator(&settings.pipeline, &settings.operator),
+                ..settings.as_ref().clone()
+            };
+            Worker::new(runtime, Arc::clone(plugin), Arc::new(apart))
         };
         self.0.iter().map(worker).collect()
     }
@@ -103,6 +138,7 @@ impl Loaded {
                 "contract": plugin.contract(),
                 "trusted": plugin.is_trusted(),
                 "calls": settings.metrics.calls.get(),
+                "swaps": settings.metrics.swaps.get(),
             })
         };
         self.0.iter().map(show).collect()
@@ -117,6 +153,7 @@ impl Lane {
     pub(super) async fn open(
         ensured: &Ensured,
         mut chain: Chain,
+        changeover: Changeover,
         held: Arc<Held>,
         stages: Stages,
         pipeline: &Running,
@@ -144,16 +181,19 @@ impl Lane {
         if parking.is_some() {
             in_flight.share_with_parked(intake.least_bytes());
         }
+        let own_source = own_source(settings, ensured);
+        let mut wrapper = Wrapper::new(
+            format!("{name}/{last}/"),
+            template,
+            &own_source,
+            max_payload,
+        );
+        wrapper.mark(&chain.digests());
         Ok(Self {
             intake,
             route: Route::compile(&settings.operators),
             chain,
-            wrapper: Wrapper::new(
-                format!("{name}/{last}/"),
-                template,
-                &own_source(settings, ensured),
-                max_payload,
-            ),
+            wrapper,
             mortuary,
             settle: Settle::new(connection.client.clone(), Arc::clone(metrics)),
             sink: Sink::open(connection.clone(), Arc::clone(metrics)).await?,
@@ -172,6 +212,8 @@ impl Lane {
             stages,
             metrics: Arc::clone(metrics),
             pace: Pace::new(settings.source.ack_wait, settings.batch.messages),
+            changeover,
+            sampler: Sampler::new(Arc::clone(&pipeline.versions.samples)),
             halt: Halt::from_environment(),
             drained: false,
             settings: Arc::clone(settings),

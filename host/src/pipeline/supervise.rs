@@ -183,8 +183,10 @@ fn run_lane(
         .context("cannot start the runtime of a lane")?;
     tokio.block_on(async {
         let held = pipeline.held.get(lane).cloned().unwrap_or_default();
+        // First the seat: a swap from now on reaches the lane, one before is in the chain.
+        let changeover = pipeline.versions.seat(lane);
         let chain = pipeline.chain(runtime);
-        let lane = Lane::open(&post.ensured, chain, held, stages, pipeline)
+        let lane = Lane::open(&post.ensured, chain, changeover, held, stages, pipeline)
             .await
             .with_context(|| pipeline.what("start a lane of"))?;
         pipeline.lane_began(lane.health());

@@ -268,6 +268,7 @@ impl Plugin {
 }
 
 /// One operator: what its instances on every lane share.
+#[derive(Clone)]
 pub struct OperatorSettings {
     pub pipeline: String,
     pub operator: String,

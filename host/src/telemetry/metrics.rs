@@ -5,10 +5,11 @@
 //! [`names`](super::names); this file owns the registry and nothing else reads or writes it.
 
 use super::names::{Kind, PREFIX, Unit};
+use own::PluginMetrics;
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::{self, Registry};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,6 +17,8 @@ pub use super::names::Name;
 pub use prometheus_client::metrics::counter::Counter;
 pub use prometheus_client::metrics::gauge::Gauge;
 pub use prometheus_client::metrics::histogram::Histogram;
+
+mod own;
 
 #[cfg(test)]
 mod tests;
@@ -263,6 +266,9 @@ handles! {
         instances_created: Counter = counter(InstancesCreated),
         instances: Gauge = gauge(Instances),
         memory_bytes: Gauge = gauge(MemoryBytes),
+        swaps: Counter = counter(Swaps),
+        swaps_refused: Counter = counter(SwapsRefused),
+        receipts_failed: Counter = counter(ReceiptsFailed),
         log_entries: Counter = counter(LogEntries),
         log_suppressed: Counter = counter(LogSuppressed),
         metrics_refused: Counter = counter(MetricsRefused),
@@ -303,98 +309,4 @@ impl OperatorMetrics {
             None => drop(self.metrics_refused.inc()),
         }
     }
-}
-
-/// A metric of the plugin's own. The first use of a name settles its type.
-#[derive(Clone)]
-enum Own {
-    Counter(Counter),
-    Gauge(FloatGauge),
-    Histogram(Histogram),
-}
-
-/// Names that a plugin chose while running, at most [`PLUGIN_NAMES`] of them.
-struct PluginMetrics {
-    /// The pipeline's and the operator's name.
-    labels: Vec<String>,
-    discarded: Family<Labels, Counter>,
-    counters: Family<Labels, Counter>,
-    gauges: Family<Labels, FloatGauge>,
-    histograms: Histograms,
-    /// Shared by the lanes of an operator; held for a lookup only.
-    own: Mutex<HashMap<String, Own>>,
-}
-
-impl PluginMetrics {
-    fn new(metrics: &Metrics, labels: &[&str]) -> Self {
-        let counters = |name| metrics.counters.get(&name).cloned().unwrap_or_default();
-        let histograms = metrics.histograms.get(&Name::PluginHistogram).cloned();
-        Self {
-            labels: labels.iter().map(|&label| label.to_owned()).collect(),
-            discarded: counters(Name::InstancesDiscarded),
-            counters: counters(Name::PluginCounter),
-            gauges: metrics.float_gauges.clone(),
-            histograms: histograms.unwrap_or_else(|| Histograms::new_with_constructor(magnitudes)),
-            own: Mutex::default(),
-        }
-    }
-
-    fn discarded(&self, reason: &str) -> Counter {
-        self.discarded
-            .get_or_create_owned(&self.labels(Name::InstancesDiscarded, reason))
-    }
-
-    /// The labels of the operator, and one more.
-    fn labels(&self, family: Name, last: &str) -> Labels {
-        let mut values: Vec<&str> = self.labels.iter().map(String::as_str).collect();
-        values.push(last);
-        labels(family, &values)
-    }
-
-    fn counter(&self, name: &str) -> Option<Counter> {
-        let make = |labels: &Labels| Own::Counter(self.counters.get_or_create_owned(labels));
-        match self.find(name, Name::PluginCounter, make)? {
-            Own::Counter(counter) => Some(counter),
-            _ => None,
-        }
-    }
-
-    fn gauge(&self, name: &str) -> Option<FloatGauge> {
-        let make = |labels: &Labels| Own::Gauge(self.gauges.get_or_create_owned(labels));
-        match self.find(name, Name::PluginGauge, make)? {
-            Own::Gauge(gauge) => Some(gauge),
-            _ => None,
-        }
-    }
-
-    fn histogram(&self, name: &str) -> Option<Histogram> {
-        let make = |labels: &Labels| Own::Histogram(self.histograms.get_or_create_owned(labels));
-        match self.find(name, Name::PluginHistogram, make)? {
-            Own::Histogram(histogram) => Some(histogram),
-            _ => None,
-        }
-    }
-
-    /// The metric under `name`, made when the name is legal and there is room for one more.
-    fn find(&self, name: &str, family: Name, make: impl FnOnce(&Labels) -> Own) -> Option<Own> {
-        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = own.get(name) {
-            return Some(found.clone());
-        }
-        if own.len() >= PLUGIN_NAMES || !is_legal(name) {
-            return None;
-        }
-        let metric = make(&self.labels(family, name));
-        own.insert(name.to_owned(), metric.clone());
-        Some(metric)
-    }
-}
-
-/// The contract's rule for names: `[a-z][a-z0-9_]{0,63}`.
-fn is_legal(name: &str) -> bool {
-    name.len() <= PLUGIN_NAME_BYTES
-        && name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }

@@ -175,6 +175,12 @@ names! {
         "Live instances"
     MemoryBytes "memory" Gauge Bytes OPERATOR
         "Linear memory of the live instances"
+    Swaps "swaps" Counter None OPERATOR
+        "Times that a lane went on with a new version of the plugin"
+    SwapsRefused "swaps_refused" Counter None OPERATOR
+        "New versions of the plugin that were not taken; the old one went on"
+    ReceiptsFailed "receipts_failed" Counter None OPERATOR
+        "Receipts of swaps that could not be completed"
     LogEntries "log_entries" Counter None OPERATOR
         "Entries and lines that the plugin logged"
     LogSuppressed "log_suppressed" Counter None OPERATOR

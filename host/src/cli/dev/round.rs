@@ -64,6 +64,7 @@ impl Round<'_> {
         let shutdown = Shutdown::default();
         let options = Options {
             create: true,
+            watch: false,
             runtime: self.runtime.clone(),
             metrics: Metrics::new(),
             shutdown: shutdown.clone(),

@@ -1,0 +1,109 @@
+//! `weir plugin history`: the receipts of swaps.
+
+use crate::cli::{Console, files};
+use crate::nats;
+use crate::nats::receipts::{Receipt, Receipts, Version};
+use crate::report;
+use anyhow::{Context, Result};
+use std::fmt::Write;
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+A line for each lane that has taken a new version: the digest of the version before, with the sequence \
+of the last message that it was called with, then the new one with its first. `-` where there was no \
+message yet. Receipts are kept for 90 days.")]
+pub(in crate::cli) struct Arguments {
+    /// Only this pipeline, or this operator of it.
+    #[arg(value_name = "PIPELINE[/OPERATOR]")]
+    of: Option<String>,
+
+    /// A pipeline file whose `nats:` section says how to connect.
+    #[arg(long, value_name = "FILE", conflicts_with = "credentials")]
+    file: Option<PathBuf>,
+
+    #[command(flatten)]
+    servers: files::Servers,
+
+    /// A credentials file.
+    #[arg(long, value_name = "FILE")]
+    credentials: Option<PathBuf>,
+}
+
+pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
+    let (file, credentials) = (&arguments.file, &arguments.credentials);
+    let settings = arguments
+        .servers
+        .reach(file.as_deref(), credentials.as_deref())?;
+    let of = arguments.of.as_deref().unwrap_or_default();
+    let (pipeline, operator) = of.split_once('/').unwrap_or((of, ""));
+    let given = |name: &'static str, text: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        match text.chars().all(plain) {
+            true => Ok((!text.is_empty()).then(|| text.to_owned())),
+            false => Err(report::usage(anyhow::anyhow!(
+                "`{text}` is no name of a {name}"
+            ))),
+        }
+    };
+    let (pipeline, operator) = (given("pipeline", pipeline)?, given("operator", operator)?);
+    let receipts = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?
+        .block_on(async {
+            let connection = nats::connect(&settings, "history").await?;
+            match Receipts::find(&connection).await? {
+                Some(receipts) => {
+                    receipts
+                        .list(pipeline.as_deref(), operator.as_deref())
+                        .await
+                }
+                None => Ok(Vec::new()),
+            }
+        })?;
+    if console.json {
+        console.value(&receipts)?;
+    } else if receipts.is_empty() {
+        eprintln!("no swaps");
+    } else {
+        console.print(&text(&receipts))?;
+    }
+    Ok(report::DONE)
+}
+
+fn text(receipts: &[Receipt]) -> String {
+    let mut out = String::new();
+    for receipt in receipts {
+        let Receipt {
+            pipeline,
+            operator,
+            host,
+            lane,
+            old,
+            new,
+            began,
+            taken,
+            ..
+        } = receipt;
+        let began = began.get(..19).unwrap_or(began);
+        let open = if taken.is_none() { ", not taken" } else { "" };
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            out,
+            "{began}Z  {pipeline}/{operator}  {host} lane {lane}: {} -> {}{open}",
+            at(old),
+            at(new),
+        );
+    }
+    out
+}
+
+/// The beginning of a digest, and the message at the border.
+fn at(version: &Version) -> String {
+    let digest = version.digest.get(..12).unwrap_or(&version.digest);
+    match version.sequence {
+        Some(sequence) => format!("{digest}@{sequence}"),
+        None => format!("{digest}@-"),
+    }
+}

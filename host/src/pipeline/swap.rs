@@ -1,0 +1,172 @@
+//! The lane's side of a swap: takes a new instance of one operator between two batches.
+//!
+//! Everything that could fail or take long has been done elsewhere (`crate::deploy`): what arrives
+//! here is instantiated, configured and tried. The lane finishes what the old version has returned,
+//! then goes on with the new one; so what it publishes changes version once. It says with which
+//! message the one ended and the other began.
+
+use super::lane::{Lane, Routed};
+use super::message::Message;
+use crate::plugin::Worker;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// How often what a pipeline works on is kept as a sample.
+const SAMPLING: Duration = Duration::from_secs(1);
+/// Messages of a sample.
+const SAMPLE: usize = 16;
+
+/// What takes the place of one operator's instance on one lane.
+pub struct Swap {
+    /// Index in the chain.
+    pub operator: usize,
+    /// Warm.
+    pub worker: Worker,
+    /// With room for both reports of each lane.
+    pub reports: mpsc::Sender<Report>,
+}
+
+/// What a lane says of a swap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// It has the new version. The old one was last called with this message of the source.
+    Taken { lane: usize, last: Option<u64> },
+    /// The new version is about to be called for the first time, with this message.
+    First { lane: usize, sequence: u64 },
+}
+
+/// Swaps on their way through a lane.
+pub(super) struct Changeover {
+    lane: usize,
+    swaps: mpsc::Receiver<Swap>,
+    pending: Option<Swap>,
+    /// For each operator the message that it was last called with.
+    last: Vec<Option<u64>>,
+    /// Operators whose new version has not been called yet.
+    fresh: Vec<(usize, mpsc::Sender<Report>)>,
+}
+
+impl Changeover {
+    pub(super) fn new(lane: usize, operators: usize, swaps: mpsc::Receiver<Swap>) -> Self {
+        Self {
+            lane,
+            swaps,
+            pending: None,
+            last: vec![None; operators],
+            fresh: Vec::new(),
+        }
+    }
+
+    /// Waits for a swap. Safe to drop while it waits.
+    pub(super) async fn arrives(&mut self) {
+        // One at a time; without senders there will be none.
+        match self.pending {
+            None => match self.swaps.recv().await {
+                Some(swap) => self.pending = Some(swap),
+                None => std::future::pending().await,
+            },
+            Some(_) => std::future::pending().await,
+        }
+    }
+
+    /// Whether plugins must not be called before a swap is done.
+    pub(super) fn is_pending(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// A batch is about to be handed to the chain.
+    pub(super) fn observe(&mut self, batch: &Routed) {
+        let seen_by = |operator: usize| {
+            let seen = batch
+                .iter()
+                .filter(move |(_, stops)| stops.includes(operator));
+            seen.map(|(message, _)| message.sequence)
+        };
+        let lane = self.lane;
+        self.fresh.retain(|(operator, reports)| {
+            let Some(sequence) = seen_by(*operator).next() else {
+                return true;
+            };
+            // There is room; and nobody may listen any more.
+            let _ = reports.try_send(Report::First { lane, sequence });
+            false
+        });
+        for (operator, last) in self.last.iter_mut().enumerate() {
+            *last = seen_by(operator).next_back().or(*last);
+        }
+    }
+}
+
+impl Lane {
+    /// Takes a pending swap, unless something that the old version has returned is still to be
+    /// published. Whether it did.
+    pub(super) fn change_over(&mut self) -> bool {
+        if self.changeover.pending.is_none() || self.in_flight.is_publishing() {
+            return false;
+        }
+        let Some(swap) = self.changeover.pending.take() else {
+            return false;
+        };
+        let Swap {
+            operator,
+            worker,
+            reports,
+        } = swap;
+        self.chain.replace(operator, worker);
+        self.wrapper.mark(&self.chain.digests());
+        let changeover = &mut self.changeover;
+        let last = changeover.last.get(operator).copied().flatten();
+        let lane = changeover.lane;
+        let _ = reports.try_send(Report::Taken { lane, last });
+        changeover.fresh.push((operator, reports));
+        true
+    }
+}
+
+/// Messages that a pipeline has worked on lately, to try a new version with.
+#[derive(Default)]
+pub struct Samples(Mutex<Vec<Message>>);
+
+/// What one lane adds to them.
+pub(super) struct Sampler {
+    samples: Arc<Samples>,
+    next: Instant,
+}
+
+impl Samples {
+    /// As they are now; none before the first batch.
+    #[must_use]
+    pub fn latest(&self) -> Vec<Message> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl Sampler {
+    pub(super) fn new(samples: Arc<Samples>) -> Self {
+        Self {
+            samples,
+            next: Instant::now(),
+        }
+    }
+
+    /// Keeps the beginning of a batch, now and then.
+    pub(super) fn keep(&mut self, batch: &Routed, now: Instant) {
+        if now < self.next {
+            return;
+        }
+        self.next = now + SAMPLING;
+        let latest = batch
+            .iter()
+            .take(SAMPLE)
+            .map(|(message, _)| message.clone());
+        *self
+            .samples
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = latest.collect();
+    }
+}

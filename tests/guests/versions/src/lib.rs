@@ -1,0 +1,36 @@
+//! Puts its version before every payload. The tests write the version into the compiled component.
+//!
+//! A version that begins with `refuse` refuses its configuration, one that begins with `trap` traps
+//! on its first message.
+
+use std::hint::black_box;
+use weir_sdk::{Error, Message, Operator, Output, Outputs};
+
+/// What the tests look for, and 16 characters for the version.
+static VERSION: &[u8; 34] = b"version-of-this-:first___________.";
+
+struct Versions(String);
+
+impl Operator for Versions {
+    type Config = ();
+
+    fn configure((): ()) -> Result<Self, String> {
+        let text = String::from_utf8_lossy(black_box(VERSION)).into_owned();
+        let version = text.split_once(':').map_or("", |(_, version)| version);
+        let version = version.trim_end_matches(['_', '.']).to_owned();
+        match version.starts_with("refuse") {
+            true => Err("this version refuses".to_owned()),
+            false => Ok(Self(version)),
+        }
+    }
+
+    fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
+        if self.0.starts_with("trap") {
+            panic!("this version traps");
+        }
+        let payload = [self.0.as_bytes(), b" ", &message.payload].concat();
+        Ok(Output::new(payload).into())
+    }
+}
+
+weir_sdk::export!(Versions);
