@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::Serialize;
 use tokio::process::{Child, Command};
-use weir_figures::{Table, median, micros};
+use weir_figures::{Table, median};
 
 use crate::bench::{Bench, LIMIT, LOOK, now, stop};
 use crate::case::{Case, IDENTITY, OUT_SUBJECT, Side};
@@ -108,7 +108,7 @@ fn table(all: &[Starts]) -> Table {
 
 fn millis(value: f64) -> String {
     match value {
-        small if small < 10.0 => micros(value * 1e3),
+        small if small < 9.95 => format!("{value:.1} ms"),
         _ => format!("{value:.0} ms"),
     }
 }
