@@ -113,15 +113,17 @@ pub(super) fn sentence(bound: Bound, load: &Load) -> String {
             } else {
                 "the host"
             };
-            let others = if taken < MACHINE_FULL * load.cores {
-                ", so other programs must have the rest"
+            let (others, help) = if taken < MACHINE_FULL * load.cores {
+                (
+                    ", so other programs must have the rest",
+                    "fewer of those, or more cores,",
+                )
             } else {
-                ""
+                ("", "more cores, or the server on another machine,")
             };
             format!(
                 "the machine: a lane waits for a core {} of the time, and {taken:.1} of {:.0} cores are \
-                 taken by all parts of this{others}; {most} takes the most; more cores, or the server on \
-                 another machine, would help",
+                 taken by all parts of this{others}; {most} takes the most; {help} would help",
                 percent(load.lane_queued),
                 load.cores,
             )

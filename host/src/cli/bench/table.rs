@@ -96,11 +96,19 @@ impl Report {
             "processor  {:8.2} µs a message in the server",
             cpu.server
         )?;
-        writeln!(
-            out,
-            "           {:8.2} µs in the host, without its plugins",
-            cpu.host
-        )?;
+        if cpu.host > 0.0 {
+            writeln!(
+                out,
+                "           {:8.2} µs in the host, without its plugins",
+                cpu.host
+            )?;
+        } else {
+            // Two measurements of large numbers, whose difference is lost in them.
+            writeln!(
+                out,
+                "                  - in the host: too little beside the plugins to be told"
+            )?;
+        }
         let border = "in the plugins, the border included";
         writeln!(out, "           {:8.2} µs {border}", cpu.plugins)?;
         if self.plugins.operators.len() > 1 {
