@@ -23,12 +23,13 @@ struct Section {
     runtime: &'static [&'static str],
 }
 
-const SECTIONS: [Section; 6] = [
+const SECTIONS: [Section; 7] = [
     section("throughput", &["throughput"], &[]),
     section("delay", &["delay"], &[]),
     section("border", &[], &["border"]),
     section("safety", &[], &["safety"]),
     section("start", &["start"], &["instances"]),
+    section("swap", &["swap"], &[]),
     section("scale", &["pipelines", "hosts"], &["chain", "plugins"]),
 ];
 

@@ -32,6 +32,7 @@ pub const FIGURES: Page = Page {
         "safety",
         "start",
         "instances",
+        "swap",
         "pipelines",
         "hosts",
         "chain",

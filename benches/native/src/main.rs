@@ -16,6 +16,7 @@ mod pipelines;
 mod server;
 mod soak;
 mod start;
+mod swap;
 mod throughput;
 
 use std::path::PathBuf;
@@ -77,6 +78,7 @@ enum Chosen {
     Throughput,
     Delay,
     Start,
+    Swap,
     Pipelines,
     Hosts,
     Soak,
@@ -136,6 +138,7 @@ async fn measure(arguments: &Measure) -> Result<()> {
             Chosen::Throughput => throughput::measure(&bench).await,
             Chosen::Delay => delay::measure(&bench).await,
             Chosen::Start => start::measure(&bench).await,
+            Chosen::Swap => swap::measure(&bench).await,
             Chosen::Pipelines => pipelines::measure(&bench).await,
             Chosen::Hosts => hosts::measure(&bench).await,
             Chosen::Soak => soak::measure(&bench).await,
