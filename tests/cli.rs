@@ -9,6 +9,7 @@ mod dlq;
 mod pipe;
 mod progress;
 mod status;
+mod trace;
 
 use crate::harness::guests::guest;
 use crate::harness::{Finished, Weir, assert_file_holds, put, repository};

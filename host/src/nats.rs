@@ -13,6 +13,7 @@ pub mod parking;
 pub mod receipts;
 pub mod service;
 pub mod streams;
+pub mod trace;
 
 use crate::config::resolved::{Auth, Nats};
 use crate::pipeline::message::Headers;

@@ -96,6 +96,33 @@ impl Servers {
     }
 }
 
+/// How to connect, for verbs that take names and no file.
+#[derive(clap::Args)]
+pub(super) struct Reach {
+    /// A pipeline file whose `nats:` section says how to connect.
+    #[arg(long, value_name = "FILE", conflicts_with = "credentials")]
+    file: Option<PathBuf>,
+
+    #[command(flatten)]
+    servers: Servers,
+
+    /// A credentials file.
+    #[arg(long, value_name = "FILE")]
+    credentials: Option<PathBuf>,
+}
+
+impl Reach {
+    /// As [`Servers::reach`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Servers::reach`].
+    pub(super) fn settings(&self) -> Result<Nats> {
+        let (file, credentials) = (self.file.as_deref(), self.credentials.as_deref());
+        self.servers.reach(file, credentials)
+    }
+}
+
 /// Whom the host trusts.
 #[derive(clap::Args, Default)]
 pub(super) struct Trust {

@@ -19,6 +19,7 @@ pub mod project;
 mod run;
 mod server;
 mod status;
+mod trace;
 
 use crate::report;
 use crate::telemetry::logs;
@@ -96,6 +97,8 @@ enum Verb {
     Dlq(dlq::Verb),
     /// Show the hosts that run, their pipelines, lag and plugins.
     Status(status::Arguments),
+    /// Walk from a result back to the messages that it was made of.
+    Trace(trace::Arguments),
     /// Build, test and look into plugins.
     #[command(subcommand)]
     Plugin(plugin::Verb),
@@ -145,6 +148,7 @@ impl Verb {
             Self::Bench(arguments) => bench::run(&arguments, console),
             Self::Dlq(verb) => verb.run(console),
             Self::Status(arguments) => status::run(&arguments, console),
+            Self::Trace(arguments) => trace::run(&arguments, console),
             Self::Config(verb) => verb.run(console),
             Self::Plugin(verb) => verb.run(console),
             Self::Metrics(arguments) => metrics::run(&arguments, console),

@@ -325,7 +325,7 @@ pub(super) fn denied_or(connection: &Connection, subject: &str, otherwise: &str)
     }
 }
 
-fn base36(mut number: u64) -> String {
+pub(super) fn base36(mut number: u64) -> String {
     let mut digits = Vec::new();
     loop {
         digits.push(char::from_digit((number % 36) as u32, 36).unwrap_or('0'));

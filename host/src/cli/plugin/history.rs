@@ -6,7 +6,6 @@ use crate::nats::receipts::{Receipt, Receipts, Version};
 use crate::report;
 use anyhow::{Context, Result};
 use std::fmt::Write;
-use std::path::PathBuf;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -18,23 +17,12 @@ pub(in crate::cli) struct Arguments {
     #[arg(value_name = "PIPELINE[/OPERATOR]")]
     of: Option<String>,
 
-    /// A pipeline file whose `nats:` section says how to connect.
-    #[arg(long, value_name = "FILE", conflicts_with = "credentials")]
-    file: Option<PathBuf>,
-
     #[command(flatten)]
-    servers: files::Servers,
-
-    /// A credentials file.
-    #[arg(long, value_name = "FILE")]
-    credentials: Option<PathBuf>,
+    reach: files::Reach,
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
-    let (file, credentials) = (&arguments.file, &arguments.credentials);
-    let settings = arguments
-        .servers
-        .reach(file.as_deref(), credentials.as_deref())?;
+    let settings = arguments.reach.settings()?;
     let of = arguments.of.as_deref().unwrap_or_default();
     let (pipeline, operator) = of.split_once('/').unwrap_or((of, ""));
     let given = |name: &'static str, text: &str| {

@@ -1,0 +1,69 @@
+//! `weir trace`: from a result back to what it was made of, through all pipelines.
+
+use super::{Console, files};
+use crate::nats::trace::{Step, walk};
+use crate::{nats, report};
+use anyhow::{Context, Result};
+use std::fmt::Write;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+A line for each message, the result first: its stream and sequence, its subject, when it was stored, and \
+what made it, with the beginnings of the plugins' digests. The last one was not made by weir, or is not \
+there any more. Needs permission for $JS.API.STREAM.NAMES, and for STREAM.INFO and STREAM.MSG.GET of the \
+streams.")]
+pub(super) struct Arguments {
+    /// The subject of the result.
+    #[arg(value_name = "SUBJECT")]
+    subject: String,
+
+    /// Its sequence in its stream.
+    #[arg(value_name = "SEQUENCE")]
+    sequence: u64,
+
+    #[command(flatten)]
+    reach: files::Reach,
+}
+
+pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
+    let settings = arguments.reach.settings()?;
+    let steps = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?
+        .block_on(async {
+            let connection = nats::connect(&settings, "trace").await?;
+            walk(&connection, &arguments.subject, arguments.sequence).await
+        })?;
+    if console.json {
+        console.value(&steps)?;
+    } else {
+        console.print(&text(&steps))?;
+    }
+    Ok(report::DONE)
+}
+
+fn text(steps: &[Step]) -> String {
+    let mut out = String::new();
+    for step in steps {
+        let Step {
+            stream, sequence, ..
+        } = step;
+        let subject = step.subject.as_deref().unwrap_or("?");
+        let stored = step.stored.as_deref().unwrap_or_default();
+        let stored = stored.get(..19).unwrap_or(stored);
+        // Writing to a string does not fail.
+        let _ = match (&step.gone, &step.made) {
+            (Some(why), _) => writeln!(out, "{stream} {sequence}  {why}"),
+            (None, None) => writeln!(out, "{stream} {sequence}  {subject}  {stored}Z"),
+            (None, Some(made)) => writeln!(
+                out,
+                "{stream} {sequence}  {subject}  {stored}Z  made by {}/{} {}",
+                made.pipeline,
+                made.operator,
+                made.plugins.join(","),
+            ),
+        };
+    }
+    out
+}

@@ -1,0 +1,186 @@
+//! From a result back to what it was made of.
+//!
+//! A result's message id says which message of which stream it comes from, and which pipeline and
+//! operator made it; `Weir-Digest` says which versions of the plugins. The input may be a result
+//! itself.
+
+use super::Connection;
+use super::streams::{base36, find_by_subject, jetstream};
+use crate::pipeline::parcel::{DIGEST, MESSAGE_ID};
+use crate::report::ResultExt;
+use anyhow::{Context, Result, anyhow};
+use async_nats::jetstream::context::Context as JetStream;
+use async_nats::jetstream::stream::RawMessageErrorKind;
+use serde::Serialize;
+
+/// Steps after which a walk ends: pipelines that feed each other in a circle have no beginning.
+const LONGEST: usize = 100;
+
+/// One message on the way back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Step {
+    pub stream: String,
+    pub sequence: u64,
+    /// `None` where the message is not there any more, as are the fields below.
+    pub subject: Option<String>,
+    /// When the stream stored it, RFC 3339.
+    pub stored: Option<String>,
+    /// What made it; `None` for a message that weir did not publish.
+    pub made: Option<Made>,
+    /// Why the message is not there any more.
+    pub gone: Option<String>,
+}
+
+/// What made a result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Made {
+    pub pipeline: String,
+    /// The last of the chain; `dead` for a dead letter.
+    pub operator: String,
+    /// Which of the results of its input it is, from 0; a dead letter is the only one.
+    pub index: u64,
+    /// The beginnings of the plugins' digests, in the order of the chain.
+    pub plugins: Vec<String>,
+    #[serde(skip)]
+    from: Place,
+}
+
+/// A message of a stream that was created at a certain time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    stream: String,
+    /// In milliseconds since 1970, base 36.
+    incarnation: String,
+    sequence: u64,
+}
+
+impl Made {
+    /// From `<pipeline>/<operator>/<stream>@<incarnation>/<sequence>/<index>`.
+    fn parse(id: &str, digests: &str) -> Option<Self> {
+        let mut parts = id.split('/');
+        let (pipeline, operator) = (parts.next()?, parts.next()?);
+        let (stream, incarnation) = parts.next()?.rsplit_once('@')?;
+        let sequence = parts.next()?.parse().ok()?;
+        // Dead letters have none, or that of a part.
+        let index = match operator {
+            "dead" => 0,
+            _ => parts.next()?.parse().ok()?,
+        };
+        let plugins = digests.split(',').filter(|digest| !digest.is_empty());
+        Some(Self {
+            pipeline: pipeline.to_owned(),
+            operator: operator.to_owned(),
+            index,
+            plugins: plugins.map(ToOwned::to_owned).collect(),
+            from: Place {
+                stream: stream.to_owned(),
+                incarnation: incarnation.to_owned(),
+                sequence,
+            },
+        })
+    }
+}
+
+/// Walks from the message with this sequence, of the stream that captures `subject`, back to one that
+/// weir did not make. The first step is the message itself.
+///
+/// # Errors
+/// When the stream or its message is not there, or the server does not say.
+pub async fn walk(connection: &Connection, subject: &str, sequence: u64) -> Result<Vec<Step>> {
+    let context = jetstream(connection);
+    let stream = find_by_subject(&context, subject)
+        .await
+        .with_context(|| format!("cannot find the stream of `{subject}`"))?
+        .ok_or_else(|| anyhow!("no stream captures `{subject}`"))
+        .hint(|| "name the subject of a result, as in `weir trace rebates.u1 42`")?;
+    let first = step(&context, &stream, None, sequence).await?;
+    if let Some(why) = &first.gone {
+        return Err(anyhow!("{why}"))
+            .with_context(|| format!("cannot read message {sequence} of stream `{stream}`"));
+    }
+    let mut steps = vec![first];
+    while let Some(Place {
+        stream,
+        incarnation,
+        sequence,
+    }) = steps
+        .last()
+        .and_then(|step| step.made.as_ref())
+        .map(|made| made.from.clone())
+        && steps.len() < LONGEST
+    {
+        steps.push(step(&context, &stream, Some(&incarnation), sequence).await?);
+    }
+    Ok(steps)
+}
+
+async fn step(
+    context: &JetStream,
+    stream: &str,
+    incarnation: Option<&str>,
+    sequence: u64,
+) -> Result<Step> {
+    let gone = |why: String| Step {
+        stream: stream.to_owned(),
+        sequence,
+        subject: None,
+        stored: None,
+        made: None,
+        gone: Some(why),
+    };
+    let what = || format!("cannot read message {sequence} of stream `{stream}`");
+    let found = match context.get_stream(stream).await {
+        Ok(found) => found,
+        Err(error) if error.to_string().contains("not found") => {
+            return Ok(gone("the stream is not there any more".to_owned()));
+        }
+        Err(error) => return Err(anyhow!("{error}")).with_context(what),
+    };
+    let created = found.cached_info().created.unix_timestamp_nanos() / 1_000_000;
+    let created = base36(u64::try_from(created).unwrap_or_default());
+    if incarnation.is_some_and(|incarnation| incarnation != created) {
+        return Ok(gone(
+            "the stream is another of the same name: it was deleted and made anew".to_owned(),
+        ));
+    }
+    let message = match found.get_raw_message(sequence).await {
+        Ok(message) => message,
+        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {
+            return Ok(gone("the stream does not hold it any more".to_owned()));
+        }
+        Err(error) => return Err(anyhow!("{error}")).with_context(what),
+    };
+    let header = |name: &str| message.headers.get(name).map_or("", |value| value.as_str());
+    let stored = jiff::Timestamp::from_nanosecond(message.time.unix_timestamp_nanos());
+    Ok(Step {
+        stream: stream.to_owned(),
+        sequence,
+        subject: Some(message.subject.to_string()),
+        stored: stored.ok().map(|time| time.to_string()),
+        made: Made::parse(header(MESSAGE_ID), header(DIGEST)),
+        gone: None,
+    })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_id_of_weir_tells_where_a_result_comes_from_and_no_other_does() {
+        let made = Made::parse("rebates/price/ORDERS@k3x/42/1", "aa,bb").unwrap();
+        assert_eq!((made.pipeline.as_str(), made.index), ("rebates", 1));
+        assert_eq!(made.plugins, ["aa", "bb"]);
+        assert_eq!(made.from.stream, "ORDERS");
+        assert_eq!(
+            (made.from.incarnation.as_str(), made.from.sequence),
+            ("k3x", 42)
+        );
+        let dead = Made::parse("rebates/dead/ORDERS@k3x/42", "").unwrap();
+        assert_eq!((dead.operator.as_str(), dead.index), ("dead", 0));
+        for foreign in ["", "42", "a/b/c/d", "a/b/ORDERS/42/0", "a/b/ORDERS@k/x/0"] {
+            assert_eq!(Made::parse(foreign, ""), None, "{foreign}");
+        }
+    }
+}
