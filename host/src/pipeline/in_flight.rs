@@ -9,6 +9,8 @@
 //!
 //! Under `order: none` every task is a group of its own and no group is kept.
 
+mod groups;
+
 use super::delivery::Ticket;
 use super::intake::Room;
 use super::message::Message;
@@ -16,8 +18,9 @@ use super::parking::Origin;
 use super::sink::Failure;
 use crate::config::resolved::{Bounds, Order};
 use bytestring::ByteString;
+use groups::{Groups, Place};
 use slab::Slab;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Instant;
 
 const NOTHING: Bounds = Bounds {
@@ -37,7 +40,8 @@ pub struct Task<P> {
     /// Times that this lane has called plugins with it or tried to publish it, beyond the first.
     pub retries: u32,
     pub state: State<P>,
-    group: Option<ByteString>,
+    /// In its group, if it must keep a sequence.
+    place: Option<Place>,
 }
 
 impl<P> Task<P> {
@@ -70,7 +74,7 @@ pub enum State<P> {
 /// The tasks of one lane. `P` is what a task publishes.
 pub struct InFlight<P> {
     tasks: Slab<Task<P>>,
-    groups: HashMap<ByteString, VecDeque<TaskId>>,
+    groups: Groups,
     order: Order,
     bounds: Bounds,
     bytes: usize,
@@ -90,7 +94,7 @@ impl<P> InFlight<P> {
     pub fn new(order: Order, bounds: Bounds) -> Self {
         Self {
             tasks: Slab::new(),
-            groups: HashMap::new(),
+            groups: Groups::default(),
             order,
             bounds,
             bytes: 0,
@@ -177,11 +181,11 @@ impl<P> InFlight<P> {
             origin,
             retries: 0,
             state: State::Fresh,
-            group: group.clone(),
+            place: None,
         };
         let id = self.tasks.insert(task);
-        if let Some(group) = group {
-            self.groups.entry(group).or_default().push_back(id);
+        if let (Some(group), Some(task)) = (group, self.tasks.get_mut(id)) {
+            task.place = Some(self.groups.join(group, id));
         }
         self.callable.push_back(id);
     }
@@ -227,16 +231,8 @@ impl<P> InFlight<P> {
         if !matches!(task.state, State::Fresh) {
             return false;
         }
-        let Some(queue) = task.group.as_ref().and_then(|group| self.groups.get(group)) else {
-            return true;
-        };
-        let place = queue
-            .iter()
-            .position(|other| *other == id)
-            .unwrap_or_default();
-        let before = place
-            .checked_sub(1)
-            .and_then(|before| self.tasks.get(*queue.get(before)?));
+        let before = task.place.and_then(|place| self.groups.before(place));
+        let before = before.and_then(|before| self.tasks.get(before));
         !matches!(
             before.map(|task| &task.state),
             Some(State::Fresh | State::Waiting(_))
@@ -267,14 +263,12 @@ impl<P> InFlight<P> {
         };
         task.state = State::Waiting(at);
         task.retries += 1;
-        let group = task.group.clone();
-        let after = group
-            .as_ref()
-            .and_then(|group| self.groups.get(group))
+        let place = task.place;
+        let after = place
             .into_iter()
-            .flatten();
-        for other in after.skip_while(|other| **other != id).skip(1) {
-            if let Some(task) = self.tasks.get_mut(*other)
+            .flat_map(|place| self.groups.from(place).skip(1));
+        for other in after {
+            if let Some(task) = self.tasks.get_mut(other)
                 && !matches!(task.state, State::Publishing(..))
             {
                 task.state = State::Fresh;
@@ -289,16 +283,15 @@ impl<P> InFlight<P> {
             let Some(task) = self.tasks.get(id) else {
                 continue;
             };
-            if matches!(task.state, State::Ready(_)) && self.is_head(id, task.group.as_ref()) {
+            if matches!(task.state, State::Ready(_)) && self.is_head(task) {
                 return Some(id);
             }
         }
         None
     }
 
-    fn is_head(&self, id: TaskId, group: Option<&ByteString>) -> bool {
-        let queue = group.and_then(|group| self.groups.get(group));
-        queue.is_none_or(|queue| queue.front() == Some(&id))
+    fn is_head(&self, task: &Task<P>) -> bool {
+        task.place.is_none_or(|place| self.groups.is_head(place))
     }
 
     /// Hands a task back for settlement. The next of its group may go on.
@@ -309,21 +302,8 @@ impl<P> InFlight<P> {
             self.returned.messages -= 1;
             self.returned.bytes -= task.message.payload.len();
         }
-        if let Some(group) = &task.group
-            && let Some(queue) = self.groups.get_mut(group)
-        {
-            if queue.front() == Some(&id) {
-                queue.pop_front();
-            } else {
-                queue.retain(|other| *other != id);
-            }
-            match queue.front() {
-                Some(next) => self.publishable.push_back(*next),
-                None => {
-                    self.groups.remove(group);
-                }
-            }
-        }
+        let next = task.place.and_then(|place| self.groups.leave(place));
+        self.publishable.extend(next);
         Some(task)
     }
 
@@ -354,11 +334,8 @@ impl<P> InFlight<P> {
 
     /// Queues a task, and what of its group stands behind it, for a call: in sequence.
     fn recall(&mut self, id: TaskId) {
-        let group = self.tasks.get(id).and_then(|task| task.group.as_ref());
-        match group.and_then(|group| self.groups.get(group)) {
-            Some(queue) => self
-                .callable
-                .extend(queue.iter().skip_while(|other| **other != id)),
+        match self.tasks.get(id).and_then(|task| task.place) {
+            Some(place) => self.callable.extend(self.groups.from(place)),
             None => self.callable.push_back(id),
         }
     }
