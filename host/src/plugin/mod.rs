@@ -36,10 +36,11 @@ use error::foreign;
 use ground::Grounds;
 use instance::State;
 use limits::Limits;
+use std::collections::HashMap;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
 
@@ -88,6 +89,8 @@ pub struct Runtime(Arc<Shared>);
 struct Shared {
     grounds: Grounds,
     cache: Option<cache::Cache>,
+    /// What is in use, by its key in the cache: one that many operators run is in memory once.
+    in_use: Mutex<HashMap<String, Weak<Component>>>,
 }
 
 impl Runtime {
@@ -103,7 +106,12 @@ impl Runtime {
                 .inspect_err(|error| tracing::warn!("compiling without a cache: {error:#}"))
                 .ok()
         });
-        Ok(Self(Arc::new(Shared { grounds, cache })))
+        let in_use = Mutex::default();
+        Ok(Self(Arc::new(Shared {
+            grounds,
+            cache,
+            in_use,
+        })))
     }
 
     /// Reads, compiles and checks a plugin that is granted nothing. Takes from a millisecond (cached)
@@ -171,23 +179,43 @@ impl Runtime {
             from_cache,
             trusted: terms.trusted,
             door: door.map(Arc::new),
+            _component: component,
             pre,
             configurable,
             handler,
         }))
     }
 
-    /// From the cache, or compiled and put there; whether it was there.
+    /// In use already, from the cache, or compiled and put there; whether it was there.
     fn compile(
         &self,
         engine: &Engine,
         bytes: &[u8],
         form: component::Form,
         digest: &str,
+    ) -> Result<(Arc<Component>, bool)> {
+        let key = cache::key(engine, digest);
+        let in_use = || self.0.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = in_use().get(&key).and_then(Weak::upgrade) {
+            return Ok((found, true));
+        }
+        let (component, from_cache) = self.compile_anew(engine, bytes, form, &key)?;
+        let component = Arc::new(component);
+        let mut in_use = in_use();
+        in_use.retain(|_, component| component.strong_count() > 0);
+        in_use.insert(key, Arc::downgrade(&component));
+        Ok((component, from_cache))
+    }
+
+    fn compile_anew(
+        &self,
+        engine: &Engine,
+        bytes: &[u8],
+        form: component::Form,
+        key: &str,
     ) -> Result<(Component, bool)> {
         let cache = &self.0.cache;
-        let key = cache::key(engine, digest);
-        if let Some(found) = cache.as_ref().and_then(|cache| cache.get(engine, &key)) {
+        if let Some(found) = cache.as_ref().and_then(|cache| cache.get(engine, key)) {
             return Ok((found, true));
         }
         let component = match form {
@@ -199,7 +227,7 @@ impl Runtime {
             .context("cannot compile it")
             .hint(|| "build it again with `weir plugin build`")?;
         if let Some(cache) = cache
-            && let Err(error) = cache.put(&key, &component)
+            && let Err(error) = cache.put(key, &component)
         {
             tracing::warn!("the compiled plugin is not cached: {error:#}");
         }
@@ -218,6 +246,8 @@ pub struct Plugin {
     trusted: bool,
     /// Where the operator grants `http`.
     door: Option<Arc<Door>>,
+    /// Kept so that others that load it share it.
+    _component: Arc<Component>,
     pre: InstancePre<State>,
     configurable: configurable::GuestIndices,
     handler: handler::GuestIndices,
