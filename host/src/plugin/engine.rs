@@ -1,20 +1,14 @@
-//! wasmtime's configuration, and the clock that ends calls.
+//! wasmtime's configuration.
 //!
 //! One engine serves a process, and another one the operators that are trusted. It allocates instances from a pool where the machine grants the
 //! address space, and one by one where it does not. It does not know plugins or pipelines.
 
 use super::error::foreign;
-use anyhow::{Context, Result};
-use std::thread;
-use std::time::Duration;
+use anyhow::Result;
 use wasmtime::{
-    Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig,
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
     WasmBacktraceDetails,
 };
-
-/// The length of an epoch: a deadline is met up to two of these late. A shorter one wakes an idle
-/// host more often for a precision that no deadline of a batch needs.
-pub(super) const TICK: Duration = Duration::from_millis(10);
 
 /// Linear memory that a vacated slot of the pool keeps resident, so that its next instance takes no
 /// page faults. Rust guests touch less than this.
@@ -37,48 +31,15 @@ const SCARCE: u64 = 64 << 20;
 ///
 /// # Errors
 ///
-/// When wasmtime does not support this machine, or a thread cannot be started.
+/// When wasmtime does not support this machine.
 pub(super) fn start(max_instances: u32, timed: bool) -> Result<Engine> {
-    let engine = match Engine::new(&pooling(max_instances, timed)) {
-        Ok(engine) => engine,
+    match Engine::new(&pooling(max_instances, timed)) {
+        Ok(engine) => Ok(engine),
         Err(error) => {
             tracing::debug!(%error, "no address space for a pool of instances");
-            Engine::new(&scarce(timed)).map_err(foreign)?
-        }
-    };
-    if timed {
-        start_ticking(&engine)?;
-    }
-    Ok(engine)
-}
-
-fn start_ticking(engine: &Engine) -> Result<()> {
-    let weak = engine.weak();
-    thread::Builder::new()
-        .name("weir-epochs".into())
-        .spawn(move || tick(&weak))
-        .context("cannot start the thread that keeps deadlines")?;
-    Ok(())
-}
-
-/// Advances the epoch until the engine is gone. On a thread of its own: a guest that spins can hold
-/// up every timer of the runtime it was called on.
-fn tick(engine: &EngineWeak) {
-    loop {
-        thread::sleep(TICK);
-        match engine.upgrade() {
-            Some(engine) => engine.increment_epoch(),
-            None => return,
+            Engine::new(&scarce(timed)).map_err(foreign)
         }
     }
-}
-
-/// Ticks after which a call that began now is ended: never before `deadline` has passed.
-pub(super) fn ticks(deadline: Duration) -> u64 {
-    let whole = deadline.as_nanos().div_ceil(TICK.as_nanos());
-    u64::try_from(whole)
-        .unwrap_or(u64::MAX / 2)
-        .saturating_add(1)
 }
 
 fn common(timed: bool) -> Config {

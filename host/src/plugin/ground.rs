@@ -4,6 +4,7 @@
 //! costs up to 40 % of a parser's speed (`docs/performance/README.md`) and ends a call at its deadline. The
 //! other is for operators marked `trusted`, and is made when the first of them is loaded.
 
+use super::clock::Clock;
 use super::instance::State;
 use super::{capability, engine};
 use anyhow::{Context, Result};
@@ -14,6 +15,8 @@ use wasmtime::component::Linker;
 /// One engine with its linkers.
 pub(super) struct Ground {
     pub(super) engine: Engine,
+    /// Where calls end at their deadlines.
+    pub(super) clock: Option<Arc<Clock>>,
     pub(super) linker: Linker<State>,
     /// For operators that grant `http`.
     pub(super) linker_with_http: Linker<State>,
@@ -22,11 +25,16 @@ pub(super) struct Ground {
 impl Ground {
     fn new(max_instances: u32, timed: bool) -> Result<Self> {
         let engine = engine::start(max_instances, timed).context("cannot start wasmtime")?;
+        let clock = match timed {
+            true => Some(Arc::new(Clock::start(&engine)?)),
+            false => None,
+        };
         let linker = capability::linker(&engine).context("cannot link the host's imports")?;
         let linker_with_http =
             capability::linker_with_http(&linker).context("cannot link the host's imports")?;
         Ok(Self {
             engine,
+            clock,
             linker,
             linker_with_http,
         })

@@ -6,10 +6,11 @@
 use super::bindings::exports::weir::plugin::handler;
 use super::capability::http::Http;
 use super::capability::log::Journal;
+use super::clock::Clock;
 use super::fault::{Fault, FaultKind, explain, late};
 use super::limits::Limits;
 use super::stdio::{Stdio, Tail, Which};
-use super::{OperatorSettings, Plugin, engine};
+use super::{OperatorSettings, Plugin, clock};
 use crate::pipeline::message::{Message, Outcome};
 use std::fmt;
 use std::sync::Arc;
@@ -130,6 +131,7 @@ impl ResourceLimiter for Memory {
 /// A started and configured instance.
 pub(super) struct Instance {
     store: Store<State>,
+    clock: Option<Arc<Clock>>,
     handler: handler::Guest,
     stderr: Tail,
     /// Calls served.
@@ -152,6 +154,7 @@ impl Instance {
         let mut store = store(plugin, settings, journal, &stderr);
         let began = Instant::now();
         let allowed = limits.deadline.max(START);
+        let _ticking = plugin.clock.as_ref().map(|clock| clock.call());
         arm(&mut store, allowed, limits.output_bytes);
         let started = tokio::time::timeout(allowed + SLACK, async {
             let instance = plugin.pre.instantiate_async(&mut store).await?;
@@ -168,6 +171,7 @@ impl Instance {
                 let mut instance = Self {
                     memory_at_start: store.data().memory.used,
                     store,
+                    clock: plugin.clock.clone(),
                     handler,
                     stderr,
                     calls: 0,
@@ -208,6 +212,7 @@ impl Instance {
         let records = batch.len().saturating_mul(OUTCOME);
         let fuel = limits.output_bytes.saturating_add(records);
         arm(&mut self.store, limits.deadline, fuel);
+        let ticking = self.clock.as_ref().map(|clock| clock.call());
         let began = Instant::now();
         let lines = super::convert::lines(batch, &settings.headers);
         let messages = super::convert::lower(batch, &lines);
@@ -216,6 +221,7 @@ impl Instance {
             self.handler.call_process(&mut self.store, &messages),
         )
         .await;
+        drop(ticking);
         let elapsed = began.elapsed();
         settings.metrics.call_seconds.observe(elapsed.as_secs_f64());
         let (kind, message, backtrace) = match answer {
@@ -313,6 +319,6 @@ fn store(
 
 /// Sets what one entry into the guest may use.
 fn arm(store: &mut Store<State>, deadline: Duration, output_bytes: usize) {
-    store.set_epoch_deadline(engine::ticks(deadline));
+    store.set_epoch_deadline(clock::ticks(deadline));
     store.set_hostcall_fuel(output_bytes);
 }

@@ -7,6 +7,7 @@
 mod bindings;
 mod cache;
 mod capability;
+mod clock;
 mod component;
 mod contract;
 mod convert;
@@ -31,6 +32,7 @@ use crate::telemetry::metrics::OperatorMetrics;
 use anyhow::{Context, Result};
 use bindings::exports::weir::plugin::{configurable, handler};
 use capability::http::Door;
+use clock::Clock;
 use contract::Granted;
 use error::foreign;
 use ground::Grounds;
@@ -180,6 +182,7 @@ impl Runtime {
             trusted: terms.trusted,
             door: door.map(Arc::new),
             _component: component,
+            clock: ground.clock.clone(),
             pre,
             configurable,
             handler,
@@ -248,6 +251,8 @@ pub struct Plugin {
     door: Option<Arc<Door>>,
     /// Kept so that others that load it share it.
     _component: Arc<Component>,
+    /// What ends its calls, unless it is trusted.
+    clock: Option<Arc<Clock>>,
     pre: InstancePre<State>,
     configurable: configurable::GuestIndices,
     handler: handler::GuestIndices,

@@ -1,0 +1,139 @@
+//! The clock that ends calls at their deadlines: it advances an engine's epoch while there are calls.
+//!
+//! It ticks on a thread of its own, because a guest that spins can hold up every timer of the runtime
+//! that it was called on. A second after the last call it rests, so that an idle host does not wake a
+//! hundred times a second for nothing.
+
+use anyhow::{Context, Result};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, Thread};
+use std::time::Duration;
+use wasmtime::{Engine, EngineWeak};
+
+/// The length of an epoch: a deadline is met up to two of these late. A shorter one wakes a host
+/// more often for a precision that no deadline of a batch needs.
+pub(super) const TICK: Duration = Duration::from_millis(10);
+
+/// Ticks without a call after which the clock rests.
+const IDLE: u32 = 100;
+
+/// How often a clock that rests looks whether its engine is still there.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The clock of one engine.
+pub(super) struct Clock {
+    state: Arc<State>,
+    thread: Thread,
+}
+
+#[derive(Default)]
+struct State {
+    /// Calls under way.
+    calls: AtomicUsize,
+    resting: AtomicBool,
+}
+
+/// A call under way, until it is dropped.
+pub(super) struct Call<'a>(&'a State);
+
+impl Clock {
+    /// Starts the clock of an engine; it ends with the engine.
+    ///
+    /// # Errors
+    ///
+    /// When a thread cannot be started.
+    pub(super) fn start(engine: &Engine) -> Result<Self> {
+        let (weak, state) = (engine.weak(), Arc::<State>::default());
+        let ticking = Arc::clone(&state);
+        let thread = thread::Builder::new()
+            .name("weir-epochs".into())
+            .spawn(move || ticking.tick(&weak))
+            .context("cannot start the thread that keeps deadlines")?;
+        Ok(Self {
+            state,
+            thread: thread.thread().clone(),
+        })
+    }
+
+    /// The clock ticks from now on until the call is dropped.
+    pub(super) fn call(&self) -> Call<'_> {
+        // Before the look: either this sees that the clock rests, or the clock sees the call.
+        self.state.calls.fetch_add(1, Ordering::SeqCst);
+        if self.state.resting.load(Ordering::SeqCst) {
+            self.thread.unpark();
+        }
+        Call(&self.state)
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.0.calls.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl State {
+    /// Advances the epoch until the engine is gone.
+    fn tick(&self, engine: &EngineWeak) {
+        let mut idle = 0;
+        loop {
+            thread::sleep(TICK);
+            match engine.upgrade() {
+                Some(engine) => engine.increment_epoch(),
+                None => return,
+            }
+            let called = self.calls.load(Ordering::Relaxed) > 0;
+            idle = if called { 0 } else { idle + 1 };
+            if idle >= IDLE {
+                self.rest(engine);
+                idle = 0;
+            }
+        }
+    }
+
+    /// Waits for a call, or for the end of the engine.
+    fn rest(&self, engine: &EngineWeak) {
+        self.resting.store(true, Ordering::SeqCst);
+        while self.calls.load(Ordering::SeqCst) == 0 && engine.upgrade().is_some() {
+            thread::park_timeout(LOOK);
+        }
+        self.resting.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Ticks after which a call that began now is ended: never before `deadline` has passed.
+pub(super) fn ticks(deadline: Duration) -> u64 {
+    let whole = deadline.as_nanos().div_ceil(TICK.as_nanos());
+    u64::try_from(whole)
+        .unwrap_or(u64::MAX / 2)
+        .saturating_add(1)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use super::*;
+    use wasmtime::{Config, Instance, Module, Store};
+
+    #[test]
+    fn a_clock_rests_without_calls_and_still_ends_the_next_one() {
+        let mut config = Config::new();
+        config.epoch_interruption(true);
+        let engine = Engine::new(&config).unwrap();
+        let clock = Clock::start(&engine).unwrap();
+        while !clock.state.resting.load(Ordering::SeqCst) {
+            thread::yield_now();
+        }
+        let endless = wat::parse_str(r#"(module (func (export "spin") (loop (br 0))))"#);
+        let endless = Module::new(&engine, endless.unwrap());
+        let mut store = Store::new(&engine, ());
+        store.set_epoch_deadline(2);
+        let instance = Instance::new(&mut store, &endless.unwrap(), &[]).unwrap();
+        let spin = instance.get_typed_func::<(), ()>(&mut store, "spin");
+        let call = clock.call();
+        assert!(spin.unwrap().call(&mut store, ()).is_err());
+        drop(call);
+        assert_eq!(clock.state.calls.load(Ordering::SeqCst), 0);
+    }
+}
