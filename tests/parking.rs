@@ -72,7 +72,7 @@ fn a_parked_message_comes_back_as_what_it_was_and_its_result_has_the_id_of_the_o
     assert_eq!(parked.text(), "retry-until:3");
     assert_eq!(parked.header("Trace"), Some("one"));
     assert_eq!(parked.header("Weir-Kept-A"), Some("two"));
-    let own = ["Trace", "Weir-Kept-A", "Nats-Msg-Id"];
+    let own = ["Trace", "Weir-Kept-A", "Nats-Msg-Id", "Weir-Digest"];
     let names = parked.headers.iter().map(|(name, _)| name.to_string());
     assert_eq!(names.collect::<BTreeSet<_>>(), own.map(String::from).into());
     let place = direct

@@ -2,7 +2,7 @@
 //! as part of a page for people.
 //!
 //! Each section is measured by itself and is a file of its own, with every run in it, so that one can
-//! be measured again without the others. [`page`] puts the page together from the files that are
+//! be measured again without the others. [`Page`] puts the page together from the files that are
 //! there. Nothing here measures.
 
 mod memory;

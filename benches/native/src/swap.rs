@@ -175,7 +175,7 @@ impl Plugin {
     /// Puts one of the versions in the place of the other, whole.
     fn replace(&self, number: usize) -> Result<()> {
         let [even, odd] = &self.versions;
-        let bytes = if number % 2 == 0 { even } else { odd };
+        let bytes = if number.is_multiple_of(2) { even } else { odd };
         let beside = self.file.with_extension("new");
         std::fs::write(&beside, bytes)
             .and_then(|()| std::fs::rename(&beside, &self.file))
