@@ -98,45 +98,53 @@ impl Deployer {
         old: &str,
     ) -> Result<usize> {
         let (operator, origin) = (candidate.operator, candidate.origin.clone());
-        let seats = self.pipeline.versions.seats();
-        let (pipeline, runtime, count) = (
-            Arc::clone(&self.pipeline),
-            self.runtime.clone(),
-            seats.len(),
-        );
+        let versions = &self.pipeline.versions;
+        let count = self.pipeline.settings.lanes;
+        let (pipeline, runtime) = (Arc::clone(&self.pipeline), self.runtime.clone());
         let preparing = tokio::task::spawn_blocking(move || {
             prepare::prepare(&candidate, &pipeline, &runtime, count)
         });
         let Prepared { plugin, workers } = preparing
             .await
             .context("the preparation of a plugin panicked; this is a fault of weir")??;
+        let digest = plugin.digest().to_owned();
         let receipt = |lane: usize| Receipt {
             pipeline: settings.pipeline.clone(),
             operator: settings.operator.clone(),
             host: host(),
             lane,
             old: version(old),
-            new: version(plugin.digest()),
+            new: version(&digest),
             origin: origin.clone(),
             began: jiff::Timestamp::now().to_string(),
             taken: None,
         };
         let receipts = match self.pipeline.post() {
-            Some(post) if !seats.is_empty() => {
-                Some(Receipts::open(&post.connection, post.ensured.replicas).await?)
-            }
-            _ => None,
+            Some(post) => Some(Receipts::open(&post.connection, post.ensured.replicas).await?),
+            None => None,
         };
         let (reports, heard) = mpsc::channel(2 * count.max(1));
+        // In this order: a lane that starts meanwhile has its seat before this looks at the seats, or
+        // has the new version from its beginning.
+        let before = versions.loaded();
+        versions.adopt(operator, plugin);
+        let seats = versions.seats();
         let mut swaps = Vec::new();
         for (seat, worker) in seats.into_iter().zip(workers) {
             let written = match &receipts {
-                Some(receipts) => Some(receipts.begin(receipt(seat.lane), number()).await?),
+                Some(receipts) => match receipts.begin(receipt(seat.lane), number()).await {
+                    Ok(written) => Some(written),
+                    Err(error) => {
+                        if let Some((plugin, _)) = before.get(operator) {
+                            versions.adopt(operator, Arc::clone(plugin));
+                        }
+                        return Err(error);
+                    }
+                },
                 None => None,
             };
             swaps.push((seat, worker, written));
         }
-        self.pipeline.versions.adopt(operator, plugin);
         let mut written = Vec::new();
         let mut lanes = Vec::new();
         for (seat, worker, receipt) in swaps {
