@@ -41,6 +41,7 @@ impl Mortuary {
         let whole = Letter {
             subject: ByteString::from(subject.as_str()),
             id: Some(id),
+            digest: None,
             headers: self.headers(source, stream, condemned),
             payload: source.payload.clone(),
         };
@@ -79,6 +80,7 @@ impl Mortuary {
             Letter {
                 subject: whole.subject.clone(),
                 id: Some(format!("{id}/{index}")),
+                digest: None,
                 headers,
                 payload,
             }

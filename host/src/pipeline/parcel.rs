@@ -32,6 +32,8 @@ pub struct Letter {
     pub subject: ByteString,
     /// By which the server drops repeats: the header [`MESSAGE_ID`].
     pub id: Option<String>,
+    /// The plugins that it comes from: the header [`DIGEST`]. Shared by all letters of a chain.
+    pub digest: Option<ByteString>,
     /// All others.
     pub headers: Vec<(ByteString, ByteString)>,
     pub payload: Bytes,
@@ -47,7 +49,9 @@ impl Letter {
             .map(|(name, value)| name.len() + value.len() + 4);
         let id = self.id.as_ref();
         let id = id.map_or(0, |id| MESSAGE_ID.len() + id.len() + 4);
-        self.payload.len() + HEADER_FRAME + id + lines.sum::<usize>()
+        let digest = self.digest.as_ref();
+        let digest = digest.map_or(0, |digest| DIGEST.len() + digest.len() + 4);
+        self.payload.len() + HEADER_FRAME + id + digest + lines.sum::<usize>()
     }
 }
 
@@ -94,8 +98,7 @@ pub struct Wrapper {
     /// Filters that results must not match; empty if the template alone rules it out.
     own_source: Vec<SubjectFilter>,
     max_payload: usize,
-    /// The value of [`DIGEST`].
-    digests: ByteString,
+    digest: Option<ByteString>,
 }
 
 impl Wrapper {
@@ -117,13 +120,13 @@ impl Wrapper {
             template,
             own_source,
             max_payload,
-            digests: ByteString::new(),
+            digest: None,
         }
     }
 
     /// From now on results are those of plugins with these digests, in the order of the chain.
     pub fn mark(&mut self, digests: &[&str]) {
-        self.digests = digests.join(",").into();
+        self.digest = Some(digests.join(",").into());
     }
 
     /// The letters for the results of `source`, which came from `place`, `<stream>@<incarnation>`.
@@ -151,7 +154,8 @@ impl Wrapper {
             let letter = Letter {
                 subject,
                 id: Some(format!("{prefix}{place}/{sequence}/{index}")),
-                headers: self.headers(source, &result.headers)?,
+                digest: self.digest.clone(),
+                headers: check_headers(source, &result.headers)?,
                 payload: result.payload,
             };
             let (size, limit) = (letter.size(), self.max_payload);
@@ -164,29 +168,21 @@ impl Wrapper {
         });
         Ok(Parcel::Results(letters.collect::<Result<_, _>>()?))
     }
-
-    /// The headers of a result, with the plugins that it comes from.
-    fn headers(&self, source: &Message, headers: &Headers) -> Result<Lines, String> {
-        let mut lines = check_headers(source, headers)?;
-        if !self.digests.is_empty() {
-            lines.retain(|(name, _)| !name.eq_ignore_ascii_case(DIGEST));
-            lines.push((ByteString::from_static(DIGEST), self.digests.clone()));
-        }
-        Ok(lines)
-    }
 }
 
 /// The headers of a result as they may leave the host. Those of the server are not taken over from
-/// the input, and one that a plugin made up is refused.
+/// the input, and one that a plugin made up is refused. The line [`DIGEST`] is the host's to write.
 fn check_headers(source: &Message, headers: &Headers) -> Result<Lines, String> {
-    // One more for the digests.
-    let mut lines = Vec::with_capacity(headers.iter().len() + 1);
+    let mut lines = Vec::with_capacity(headers.iter().len());
     for line in headers.iter() {
         let (name, value) = line;
         if is_server_header(name) {
             if !source.headers.iter().any(|taken| taken == line) {
                 return Err(format!("header `{name}` belongs to the server"));
             }
+            continue;
+        }
+        if name.eq_ignore_ascii_case(DIGEST) {
             continue;
         }
         let printable = |byte: u8| (33..=126).contains(&byte) && byte != b':';

@@ -120,6 +120,7 @@ impl Parking {
         let letter = Letter {
             subject: self.subjects.waiting(&origin.place, message.sequence),
             id: None,
+            digest: None,
             headers,
             payload: message.payload.clone(),
         };

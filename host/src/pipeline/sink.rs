@@ -8,7 +8,7 @@
 //! reported as a failure; the message id makes the repeat harmless within the duplicate window.
 
 use super::in_flight::TaskId;
-use super::parcel::{Letter, MESSAGE_ID};
+use super::parcel::{DIGEST, Letter, MESSAGE_ID};
 use super::window::Window;
 use crate::nats::Connection;
 use crate::telemetry::metrics::PipelineMetrics;
@@ -135,7 +135,10 @@ impl Sink {
             let confirmed = self.next_acks().await;
             self.early.extend(confirmed);
         }
-        let (headers, bytes) = (header_map(letter.id, &letter.headers), letter.payload.len());
+        let (headers, bytes) = (
+            header_map(letter.id, letter.digest, &letter.headers),
+            letter.payload.len(),
+        );
         let subject = subject(letter.subject.into_bytes());
         let reply = self.reply();
         let client = &self.connection.client;
@@ -314,7 +317,11 @@ fn subject(text: Bytes) -> Subject {
     Subject::from_utf8(text).unwrap_or_else(|_| Subject::from_static(""))
 }
 
-fn header_map(id: Option<String>, lines: &[(ByteString, ByteString)]) -> HeaderMap {
+fn header_map(
+    id: Option<String>,
+    digest: Option<ByteString>,
+    lines: &[(ByteString, ByteString)],
+) -> HeaderMap {
     let mut map = HeaderMap::new();
     for (name, value) in lines {
         // Both were checked when the letter was made.
@@ -324,6 +331,10 @@ fn header_map(id: Option<String>, lines: &[(ByteString, ByteString)]) -> HeaderM
     }
     if let Some(id) = id {
         map.insert(HeaderName::from_static(MESSAGE_ID), HeaderValue::from(id));
+    }
+    if let Some(digest) = digest {
+        let value = HeaderValue::from(&*digest);
+        map.insert(HeaderName::from_static(DIGEST), value);
     }
     map
 }
