@@ -2,7 +2,7 @@
 //! what cannot take over leaves the old version running, and receipts say with which message the one
 //! ended and the other began.
 
-use crate::harness::guests::guest;
+use crate::harness::guests::{guest, versions as version};
 use crate::harness::{Client, Scene, Stored, Weir, operator_series, series, wait_until};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -11,16 +11,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Results that may be outstanding while messages are fed.
 const AHEAD: u64 = 300;
-
-/// The guest of this version: at most 16 characters.
-fn version(name: &str) -> Vec<u8> {
-    let mut bytes = std::fs::read(guest("versions")).unwrap();
-    let mark = b"version-of-this-:";
-    let at = bytes.windows(mark.len()).position(|part| part == mark);
-    let at = at.expect("the guest holds its version") + mark.len();
-    bytes[at..at + 16].copy_from_slice(format!("{name:_<16}").as_bytes());
-    bytes
-}
 
 /// blake3 as results carry it.
 fn short(bytes: &[u8]) -> String {

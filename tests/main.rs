@@ -37,6 +37,7 @@ mod parking;
 mod plugins;
 mod recovery;
 mod redelivery;
+mod registry;
 mod routing;
 mod shutdown;
 mod trusted;

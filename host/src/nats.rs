@@ -11,6 +11,7 @@ mod explain;
 pub mod feed;
 pub mod parking;
 pub mod receipts;
+pub mod registry;
 pub mod service;
 pub mod streams;
 pub mod trace;

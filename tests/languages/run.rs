@@ -169,7 +169,7 @@ async fn isolated(
     let mut chain = Chain::new(vec![worker], bounds);
     let stops = weir::config::resolved::Operator {
         name: "suite".into(),
-        plugin: "suite.wasm".into(),
+        plugin: weir::config::component::Reference::File("suite.wasm".into()),
         config: serde_json::Value::Null,
         subjects: Vec::new(),
         headers: HeaderSelection::All,

@@ -81,7 +81,7 @@ fn check(
     let operator = &placed.operator;
     let at = |place| move |error| Refused { error, place };
     let plugin =
-        start::plugin(operator, draft.ca.as_deref(), runtime).map_err(at(placed.plugin))?;
+        start::plugin(operator, draft.nats.as_ref(), runtime).map_err(at(placed.plugin))?;
     let name = draft.name.as_deref().unwrap_or_default();
     let settings = start::operator(name, operator, metrics);
     let mut worker = Worker::new(runtime, Arc::clone(&plugin), Arc::new(settings));
@@ -119,7 +119,7 @@ fn text(drafts: &[Draft], checked: &[Checked<'_>]) -> String {
             let name = &operator.name;
             let _ = match result {
                 Ok(plugin) => {
-                    let (file, digest) = (operator.plugin.display(), short(plugin.digest()));
+                    let (file, digest) = (&operator.plugin, short(plugin.digest()));
                     writeln!(
                         out,
                         "  `{name}`: ok, {}, {digest}, {file}",
@@ -156,7 +156,7 @@ fn json(drafts: &[Draft], findings: &Findings, checked: &[Checked<'_>]) -> Value
         let plugin = result.as_ref().ok();
         json!({
             "name": placed.operator.name,
-            "plugin": placed.operator.plugin,
+            "plugin": placed.operator.plugin.to_string(),
             "contract": plugin.map(|plugin| plugin.contract()),
             "digest": plugin.map(|plugin| plugin.digest()),
             "problem": result.as_ref().err().map(|refused| report::json(&refused.error)),

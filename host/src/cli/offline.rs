@@ -4,6 +4,7 @@
 //! `weir run`; what is missing is JetStream, so nothing is delivered a second time: a retry is
 //! reported and that was it.
 
+use crate::config::component::Reference;
 use crate::config::resolved::{self, Bounds, EventTime, HeaderSelection};
 use crate::config::template::KeyRule;
 use crate::jsonl::{Dead, Line, Record, Retry};
@@ -82,7 +83,7 @@ impl Offline {
         let name = file.file_stem().unwrap_or_default().to_string_lossy();
         let operator = resolved::Operator {
             name: name.clone().into_owned(),
-            plugin: file.to_owned(),
+            plugin: Reference::File(file.to_owned()),
             config: serde_json::Value::Null,
             subjects: Vec::new(),
             headers: HeaderSelection::All,

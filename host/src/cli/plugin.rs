@@ -5,6 +5,7 @@ mod difference;
 mod history;
 mod inspect;
 mod new;
+mod registry;
 mod test;
 
 use super::Console;
@@ -20,6 +21,14 @@ pub(super) enum Verb {
     Inspect(inspect::Arguments),
     /// Run a plugin or a pipeline over recorded messages and compare what becomes of them.
     Test(test::Arguments),
+    /// Put a component into a bucket of JetStream, under a version that nothing overwrites.
+    Push(registry::Push),
+    /// Take a component out of a bucket.
+    Pull(registry::Pull),
+    /// List the plugins of a bucket, their versions and tags.
+    List(registry::List),
+    /// Let a tag name a version; hosts that follow the tag take it.
+    Tag(registry::Tag),
     /// List the receipts of swaps: what ran on each lane up to which message, and what after it.
     History(history::Arguments),
 }
@@ -31,6 +40,10 @@ impl Verb {
             Self::Build(arguments) => build::run(&arguments, console),
             Self::Inspect(arguments) => inspect::run(&arguments, console),
             Self::Test(arguments) => test::run(&arguments, console),
+            Self::Push(push) => push.run(console),
+            Self::Pull(pull) => pull.run(console),
+            Self::List(list) => list.run(console),
+            Self::Tag(tag) => tag.run(console),
             Self::History(arguments) => history::run(&arguments, console),
         }
     }

@@ -7,7 +7,7 @@ use super::at::At;
 use super::findings::{Collector, Findings, Place};
 use super::interpolate::Environment;
 use super::resolve::{self, Claims, Context};
-use super::resolved::{Operator, Pipeline};
+use super::resolved::{Nats, Operator, Pipeline};
 use super::{model, shape, tree};
 use std::collections::HashMap;
 use std::io::Read;
@@ -54,8 +54,8 @@ pub struct Draft {
     pub file: PathBuf,
     /// Unless it is missing or wrong.
     pub name: Option<String>,
-    /// The authorities to trust.
-    pub ca: Option<PathBuf>,
+    /// How to reach NATS, unless something is wrong with it.
+    pub nats: Option<Nats>,
     /// Those of which nothing is wrong, in order.
     pub operators: Vec<Placed>,
     /// Unless something is wrong.

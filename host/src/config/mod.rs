@@ -15,6 +15,7 @@
 //! No step stops at its first finding, so that a person sees all of them at once.
 
 mod at;
+pub mod component;
 mod event_time;
 mod findings;
 mod interpolate;

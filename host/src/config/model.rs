@@ -184,8 +184,9 @@ pub struct Operator {
     /// and dead letters.
     #[schemars(example = &"price")]
     pub name: Option<String>,
-    /// The file of the component. A relative path starts at the folder of the file that
-    /// names it.
+    /// The file of the component; a relative path starts at the folder of the file that names it. Or
+    /// `nats://BUCKET/NAME@VERSION` for one that was pushed with `weir plugin push`; a host follows a
+    /// tag in place of the version.
     #[schemars(example = &"rebates.wasm")]
     pub plugin: Option<String>,
     /// Handed to the plugin's `configure` as JSON; `{}` unless given. What may stand here is up to the plugin; `weir

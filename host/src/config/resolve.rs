@@ -90,8 +90,8 @@ pub(super) fn pipeline(
             (servers, source.stream.clone(), source.consumer.clone())
         }),
     };
-    let ca = nats.as_ref().and_then(|nats| nats.tls.ca.clone());
     let (file, name_of_draft) = (context.file().to_owned(), name.clone());
+    let nats_of_draft = nats.clone();
     let operator = |placed: &Option<Placed>| Some(placed.as_ref()?.operator.clone());
     let operators: Option<Vec<_>> = placed.iter().map(operator).collect();
     let pipeline = (|| {
@@ -116,7 +116,7 @@ pub(super) fn pipeline(
     let draft = Draft {
         file,
         name: name_of_draft,
-        ca,
+        nats: nats_of_draft,
         operators: placed.into_iter().flatten().collect(),
         pipeline,
     };

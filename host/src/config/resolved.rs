@@ -3,6 +3,7 @@
 //! `model.rs` is the text a person wrote; this is what the host runs. Nothing here refers to a
 //! position in a file, and nothing here can be invalid.
 
+use super::component::Reference;
 pub use super::event_time::EventTime;
 use super::origin::Origin;
 use super::template::{KeyRule, SubjectFilter, Template};
@@ -178,8 +179,8 @@ pub struct Retry {
 #[derive(Clone, Debug)]
 pub struct Operator {
     pub name: String,
-    /// The component's file, absolute.
-    pub plugin: PathBuf,
+    /// Where the component comes from.
+    pub plugin: Reference,
     /// The `config:` value, handed to `configure` as JSON text.
     pub config: serde_json::Value,
     /// Source subjects that this operator sees; empty for all. Others pass it by.

@@ -4,8 +4,8 @@
 //! thread belongs to its plugins while they work. Each pipeline is supervised by itself
 //! (`supervise.rs`); the host ends when the last of them has ended.
 
-use super::deploy::Deployer;
 use super::deploy::watch::Watch;
+use super::deploy::{Deployer, follow};
 use super::running::{Post, Running};
 use super::settle;
 use super::start;
@@ -29,7 +29,7 @@ const LAG_INTERVAL: Duration = Duration::from_secs(2);
 pub struct Options {
     /// Create missing streams, as if every pipeline said so.
     pub create: bool,
-    /// Take a new version of a plugin when its file changes.
+    /// Take a new version of a plugin when its file changes, or the tag that it is followed by.
     pub watch: bool,
     pub runtime: Runtime,
     pub metrics: Arc<Metrics>,
@@ -214,6 +214,7 @@ impl Host {
     async fn deploy(&self) {
         let mut deployers = Vec::new();
         let mut takers = Vec::new();
+        let mut followers = Vec::new();
         for pipeline in &self.pipelines {
             let (candidates, arriving) = mpsc::channel(1);
             let deployer = Deployer {
@@ -221,6 +222,9 @@ impl Host {
                 runtime: self.options.runtime.clone(),
             };
             deployers.push(deployer.run(arriving));
+            if self.options.watch {
+                followers.extend(follow::all(pipeline, &candidates));
+            }
             takers.push((Arc::clone(pipeline), candidates));
         }
         let watching = async {
@@ -231,7 +235,7 @@ impl Host {
                 }
             }
         };
-        tokio::join!(watching, join_all(deployers));
+        tokio::join!(watching, join_all(followers), join_all(deployers));
     }
 
     /// Sends in-progress for what lanes hold, before ack-wait runs out.

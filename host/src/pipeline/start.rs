@@ -15,8 +15,10 @@ use super::sink::Sink;
 use super::station::Halt;
 use super::swap::{Changeover, Sampler};
 use super::takeover::Takeover;
+use crate::config::component::Reference;
 use crate::config::resolved;
 use crate::config::template::SubjectFilter;
+use crate::nats::registry::fetch_now;
 use crate::nats::{self, streams::Ensured};
 use crate::plugin::{OperatorSettings, Plugin, Runtime, Terms, Worker};
 use crate::shutdown::Stages;
@@ -24,7 +26,6 @@ use crate::telemetry::metrics::Metrics;
 use anyhow::{Context, Result};
 use bytestring::ByteString;
 use serde_json::{Value, json};
-use std::path::Path;
 use std::sync::Arc;
 
 /// The plugins of a pipeline, compiled, each with its operator's settings.
@@ -38,8 +39,7 @@ pub struct Loaded(Vec<(Arc<Plugin>, Arc<OperatorSettings>)>);
 pub fn load(settings: &resolved::Pipeline, runtime: &Runtime, metrics: &Metrics) -> Result<Loaded> {
     let mut loaded = Vec::new();
     for use_of in &settings.operators {
-        let ca = settings.nats.tls.ca.as_deref();
-        let plugin = plugin(use_of, ca, runtime).with_context(|| {
+        let plugin = plugin(use_of, Some(&settings.nats), runtime).with_context(|| {
             format!(
                 "cannot load operator `{}` of pipeline `{}`",
                 use_of.name, settings.name
@@ -50,21 +50,37 @@ pub fn load(settings: &resolved::Pipeline, runtime: &Runtime, metrics: &Metrics)
     Ok(Loaded(loaded))
 }
 
-/// The plugin of one operator, with what the operator grants it; `ca` are the authorities to trust.
+/// The plugin of one operator, with what the operator grants it; `nats` is where buckets are, and whose
+/// authorities are trusted.
 ///
 /// # Errors
 /// When it cannot be loaded, or needs what is not granted.
 pub fn plugin(
     operator: &resolved::Operator,
-    ca: Option<&Path>,
+    nats: Option<&resolved::Nats>,
     runtime: &Runtime,
 ) -> Result<Arc<Plugin>> {
-    let terms = Terms {
+    let terms = terms(operator, nats);
+    match &operator.plugin {
+        Reference::File(file) => runtime.load_with(file, terms),
+        Reference::Bucket(place) => {
+            let nats = nats.context("nothing sound says where its bucket is")?;
+            let bytes = fetch_now(nats, place)?;
+            runtime.load_bytes(&bytes, &place.to_string(), terms)
+        }
+    }
+}
+
+/// On which terms an operator runs its plugin.
+pub(super) fn terms<'a>(
+    operator: &'a resolved::Operator,
+    nats: Option<&'a resolved::Nats>,
+) -> Terms<'a> {
+    Terms {
         grants: Some(&operator.grants),
-        ca,
+        ca: nats.and_then(|nats| nats.tls.ca.as_deref()),
         trusted: operator.trusted,
-    };
-    runtime.load_with(&operator.plugin, terms)
+    }
 }
 
 /// What the instances of one operator are started with.

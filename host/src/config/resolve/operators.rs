@@ -2,6 +2,7 @@
 
 use super::values::{Context, absolute};
 use crate::config::at::At;
+use crate::config::component::{InBucket, Reference, SCHEME};
 use crate::config::load::Placed;
 use crate::config::model::{self, HeadersWord};
 use crate::config::origin::Origin;
@@ -99,13 +100,15 @@ fn trusted(wanted: bool, at: &At<'_>, context: &mut Context<'_>) -> Option<bool>
     Some(wanted)
 }
 
-fn plugin(reference: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<PathBuf> {
+fn plugin(reference: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<Reference> {
     if let Some((scheme, _)) = reference.split_once("://") {
-        let hint = "give the path of a `.wasm` file";
+        if reference.starts_with(SCHEME) {
+            return context
+                .parsed(InBucket::parse(reference), at)
+                .map(Reference::Bucket);
+        }
+        let hint = "give the path of a `.wasm` file, or nats://BUCKET/NAME@VERSION";
         let message = match scheme {
-            "nats" => {
-                "plugins from an object store bucket (`nats://`) are not supported yet".to_owned()
-            }
             "oci" => "plugins from a registry (`oci://`) are not supported yet".to_owned(),
             other => format!("plugins cannot be loaded from `{other}://`"),
         };
@@ -114,6 +117,10 @@ fn plugin(reference: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<Pat
             .add_hint(at.place(), format!("`{}`: {message}", at.path()), hint);
         return None;
     }
+    file(reference, at, context).map(Reference::File)
+}
+
+fn file(reference: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<PathBuf> {
     if reference.is_empty() {
         return context.parsed(Err("a plugin's path cannot be empty".to_owned()), at);
     }

@@ -1,6 +1,7 @@
 //! How a new version of a plugin takes the place of the one that runs. START HERE.
 //!
 //! 1. `watch.rs` sees that a plugin's file has changed, and reads it when its write is complete;
+//!    `follow.rs` sees that a tag names another version, and fetches that;
 //! 2. `prepare.rs` compiles it, asks whether it fits, configures an instance for each lane and tries
 //!    it with messages that the pipeline has lately worked on: all of it off the corridor;
 //! 3. a receipt is begun for each lane (`nats/receipts.rs`);
@@ -11,6 +12,7 @@
 //! What fails before the lanes are told leaves the old version running, and says why in the log, in
 //! `weir status` and in a metric.
 
+pub(super) mod follow;
 mod prepare;
 pub(super) mod watch;
 

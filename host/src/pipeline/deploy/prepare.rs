@@ -6,8 +6,8 @@ use super::Candidate;
 use crate::pipeline::operator::{Chain, Verdict};
 use crate::pipeline::route::Route;
 use crate::pipeline::running::Running;
-use crate::pipeline::start::Loaded;
-use crate::plugin::{Plugin, Runtime, Terms, Worker};
+use crate::pipeline::start::{Loaded, terms};
+use crate::plugin::{Plugin, Runtime, Worker};
 use crate::report::ResultExt;
 use anyhow::{Context, Result, anyhow};
 use std::sync::Arc;
@@ -38,11 +38,7 @@ pub(super) fn prepare(
             operator.name, settings.name
         )
     };
-    let terms = Terms {
-        grants: Some(&operator.grants),
-        ca: settings.nats.tls.ca.as_deref(),
-        trusted: operator.trusted,
-    };
+    let terms = terms(operator, Some(&settings.nats));
     let plugin = runtime
         .load_bytes(&candidate.bytes, &candidate.origin, terms)
         .with_context(what)?;

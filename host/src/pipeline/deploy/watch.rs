@@ -82,12 +82,14 @@ impl Watch {
     ) {
         let mut watched: Vec<Watched> = Vec::new();
         for (pipeline, candidates) in pipelines {
-            let files = pipeline.settings.operators.iter().enumerate();
-            watched.extend(files.map(|(operator, settings)| Watched {
-                file: settings.plugin.clone(),
-                operator,
-                candidates: candidates.clone(),
-                seen: None,
+            let operators = pipeline.settings.operators.iter().enumerate();
+            watched.extend(operators.filter_map(|(operator, settings)| {
+                Some(Watched {
+                    file: settings.plugin.file()?.clone(),
+                    operator,
+                    candidates: candidates.clone(),
+                    seen: None,
+                })
             }));
         }
         loop {
@@ -143,7 +145,7 @@ fn state(file: &Path) -> Option<State> {
 }
 
 fn folders<'a>(pipelines: impl Iterator<Item = &'a Arc<Running>>) -> BTreeSet<PathBuf> {
-    let files = pipelines.flat_map(|pipeline| &pipeline.settings.operators);
-    let folders = files.filter_map(|operator| operator.plugin.parent());
+    let operators = pipelines.flat_map(|pipeline| &pipeline.settings.operators);
+    let folders = operators.filter_map(|operator| operator.plugin.file()?.parent());
     folders.map(Path::to_path_buf).collect()
 }

@@ -1,0 +1,134 @@
+//! Where a component comes from: a file, or a bucket of plugins.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// As `plugin:` names it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Reference {
+    /// Absolute.
+    File(PathBuf),
+    Bucket(InBucket),
+}
+
+/// `nats://BUCKET/NAME@VERSION`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct InBucket {
+    pub bucket: String,
+    pub name: String,
+    /// A version, or a tag that names one.
+    pub version: String,
+}
+
+impl Reference {
+    /// The file, if it is one.
+    #[must_use]
+    pub fn file(&self) -> Option<&PathBuf> {
+        match self {
+            Self::File(file) => Some(file),
+            Self::Bucket(_) => None,
+        }
+    }
+}
+
+impl InBucket {
+    /// Reads a reference with its scheme.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let form = || format!("`{text}` is not of the form nats://BUCKET/NAME@VERSION");
+        let rest = text.strip_prefix(SCHEME).ok_or_else(form)?;
+        let (bucket, rest) = rest.split_once('/').ok_or_else(form)?;
+        let (name, version) = rest.split_once('@').ok_or_else(form)?;
+        check("bucket", bucket, "-_")?;
+        check("plugin", name, "-_")?;
+        check_version(version)?;
+        Ok(Self {
+            bucket: bucket.to_owned(),
+            name: name.to_owned(),
+            version: version.to_owned(),
+        })
+    }
+}
+
+/// How references to buckets begin.
+pub const SCHEME: &str = "nats://";
+
+/// The characters of a version or a tag: those that a key of a bucket may have, but for `/`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_version(text: &str) -> Result<(), String> {
+    check("version", text, "-_.=")?;
+    match text.starts_with('.') || text.ends_with('.') || text.contains("..") {
+        true => Err(format!(
+            "`{text}` is no version: a dot stands between others"
+        )),
+        false => Ok(()),
+    }
+}
+
+/// The characters of a name of a bucket or a plugin.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_name(what: &str, text: &str) -> Result<(), String> {
+    check(what, text, "-_")
+}
+
+fn check(what: &str, text: &str, more: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
+    match !text.is_empty() && text.len() <= 64 && text.chars().all(plain) {
+        true => Ok(()),
+        false => Err(format!(
+            "`{text}` is no name of a {what}: letters, digits and `{more}`, at most 64"
+        )),
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(file) => file.display().fmt(formatter),
+            Self::Bucket(place) => place.fmt(formatter),
+        }
+    }
+}
+
+impl fmt::Display for InBucket {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            bucket,
+            name,
+            version,
+        } = self;
+        write!(formatter, "{SCHEME}{bucket}/{name}@{version}")
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_to_a_bucket_is_read_whole_or_not_at_all() {
+        let found = InBucket::parse("nats://plugins/rebates@1.2.0-rc1").unwrap();
+        assert_eq!(found.to_string(), "nats://plugins/rebates@1.2.0-rc1");
+        assert_eq!((&*found.bucket, &*found.name), ("plugins", "rebates"));
+        for wrong in [
+            "nats://plugins",
+            "nats://plugins/rebates",
+            "nats:///rebates@1",
+            "nats://plugins/@1",
+            "nats://plugins/rebates@",
+            "nats://plugins/rebates@a/b",
+            "nats://plugins/rebates@1..2",
+            "nats://plug.ins/rebates@1",
+            "plugins/rebates@1",
+        ] {
+            assert!(InBucket::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! Plugins in JetStream: `weir plugin push` puts them there, hosts take them from there.
+//!
+//! A bucket is two: an object store that holds components under their digests, and a key-value store
+//! of the same name that holds what they are called. `<name>/versions/<version>` is written once and
+//! never again; `<name>/tags/<tag>` names a version, and may name another tomorrow. So a version is
+//! always the same bytes, and a host that follows a tag sees it move.
+
+use super::Connection;
+use super::streams::jetstream;
+use crate::config::component::InBucket;
+use crate::config::resolved::Nats;
+use crate::report::ResultExt;
+use anyhow::{Context as _, Result, anyhow, bail};
+use async_nats::jetstream::kv::{self, CreateErrorKind, Operation, Store};
+use async_nats::jetstream::object_store::{self, InfoErrorKind, ObjectStore};
+use futures_util::StreamExt;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tokio::io::AsyncReadExt;
+
+/// What a version is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// blake3 of the component, in hex.
+    pub digest: String,
+    /// Bytes of the component.
+    pub size: u64,
+    /// The world that it was built for.
+    pub contract: String,
+    /// When it was pushed, RFC 3339.
+    pub pushed: String,
+}
+
+/// A plugin of a bucket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    pub versions: BTreeMap<String, Version>,
+    /// Tags, each with the version that it names.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// What a push found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    New,
+    /// The same bytes had been pushed under the same version before.
+    AlreadyThere,
+}
+
+/// A bucket of plugins.
+#[derive(Clone)]
+pub struct Registry {
+    bucket: String,
+    objects: ObjectStore,
+    names: Store,
+}
+
+impl Registry {
+    /// Finds a bucket.
+    ///
+    /// # Errors
+    /// When it is not there, or the server does not say.
+    pub async fn open(connection: &Connection, bucket: &str) -> Result<Self> {
+        let context = jetstream(connection);
+        let what = || format!("cannot open the bucket of plugins `{bucket}`");
+        let hint = || format!("make it with `weir plugin push FILE nats://{bucket}/NAME@VERSION`");
+        let names = context.get_key_value(bucket).await;
+        let names = names
+            .map_err(|error| anyhow!("{error}"))
+            .with_context(what)
+            .hint(hint)?;
+        let objects = context.get_object_store(bucket).await;
+        let objects = objects
+            .map_err(|error| anyhow!("{error}"))
+            .with_context(what)
+            .hint(hint)?;
+        Ok(Self {
+            bucket: bucket.to_owned(),
+            objects,
+            names,
+        })
+    }
+
+    /// Finds a bucket, or makes it with this many replicas.
+    ///
+    /// # Errors
+    /// When it is not there and may not be made.
+    pub async fn open_or_make(
+        connection: &Connection,
+        bucket: &str,
+        replicas: usize,
+    ) -> Result<Self> {
+        if let Ok(found) = Self::open(connection, bucket).await {
+            return Ok(found);
+        }
+        let context = jetstream(connection);
+        let what = || format!("cannot make the bucket of plugins `{bucket}`");
+        let description = "plugins of weir".to_owned();
+        let names = context.create_key_value(kv::Config {
+            bucket: bucket.to_owned(),
+            description: description.clone(),
+            history: 1,
+            num_replicas: replicas,
+            ..Default::default()
+        });
+        names
+            .await
+            .map_err(|error| anyhow!("{error}"))
+            .with_context(what)?;
+        let objects = context.create_object_store(object_store::Config {
+            bucket: bucket.to_owned(),
+            description: Some(description),
+            num_replicas: replicas,
+            ..Default::default()
+        });
+        objects
+            .await
+            .map_err(|error| anyhow!("{error}"))
+            .with_context(what)?;
+        Self::open(connection, bucket).await
+    }
+
+    /// Stores a component, then gives it the version. A push that ends between the two leaves an
+    /// object that no version names, and can be repeated.
+    ///
+    /// # Errors
+    /// When the version is there already and is other bytes, or a tag has its name.
+    pub async fn push(
+        &self,
+        name: &str,
+        version: &str,
+        bytes: &[u8],
+        contract: &str,
+    ) -> Result<Pushed> {
+        let what = || format!("cannot push `{name}@{version}` to bucket `{}`", self.bucket);
+        if self
+            .tagged(name, version)
+            .await
+            .with_context(what)?
+            .is_some()
+        {
+            return Err(anyhow!("`{version}` is a tag"))
+                .with_context(what)
+                .hint(|| "choose another version");
+        }
+        let digest = blake3::hash(bytes).to_hex().to_string();
+        if !self.holds(&digest).await.with_context(what)? {
+            let mut reader = bytes;
+            let put = self.objects.put(digest.as_str(), &mut reader).await;
+            put.map_err(|error| anyhow!("{error}")).with_context(what)?;
+        }
+        let entry = Version {
+            digest,
+            size: bytes.len() as u64,
+            contract: contract.to_owned(),
+            pushed: jiff::Timestamp::now().to_string(),
+        };
+        let value = serde_json::to_vec(&entry).with_context(what)?;
+        match self
+            .names
+            .create(versions(name, version), value.into())
+            .await
+        {
+            Ok(_) => Ok(Pushed::New),
+            Err(error) if error.kind() == CreateErrorKind::AlreadyExists => {
+                let there = self.version(name, version).await.with_context(what)?;
+                match there {
+                    Some(there) if there.digest == entry.digest => Ok(Pushed::AlreadyThere),
+                    _ => Err(anyhow!(
+                        "this version is there already, and is another component"
+                    ))
+                    .with_context(what)
+                    .hint(|| "a version is never overwritten: choose the next one"),
+                }
+            }
+            Err(error) => Err(anyhow!("{error}")).with_context(what),
+        }
+    }
+
+    /// Lets a tag name a version.
+    ///
+    /// # Errors
+    /// When there is no such version, or a version has the tag's name.
+    pub async fn tag(&self, name: &str, version: &str, tag: &str) -> Result<()> {
+        let what = || format!("cannot tag `{name}@{version}` as `{tag}`");
+        if self
+            .version(name, version)
+            .await
+            .with_context(what)?
+            .is_none()
+        {
+            return Err(anyhow!(
+                "there is no such version in bucket `{}`",
+                self.bucket
+            ))
+            .with_context(what)
+            .hint(|| format!("see `weir plugin list nats://{}`", self.bucket));
+        }
+        if self.version(name, tag).await.with_context(what)?.is_some() {
+            return Err(anyhow!("`{tag}` is a version"))
+                .with_context(what)
+                .hint(|| "choose another tag");
+        }
+        let put = self.names.put(tags(name, tag), version.to_owned().into());
+        put.await
+            .map(drop)
+            .map_err(|error| anyhow!("{error}"))
+            .with_context(what)
+    }
+
+    /// The version that a version or a tag names.
+    ///
+    /// # Errors
+    /// When neither is there.
+    pub async fn resolve(&self, name: &str, reference: &str) -> Result<(String, Version)> {
+        let what = || {
+            format!(
+                "cannot find `{name}@{reference}` in bucket `{}`",
+                self.bucket
+            )
+        };
+        if let Some(version) = self.version(name, reference).await.with_context(what)? {
+            return Ok((reference.to_owned(), version));
+        }
+        if let Some(version) = self.tagged(name, reference).await.with_context(what)?
+            && let Some(found) = self.version(name, &version).await.with_context(what)?
+        {
+            return Ok((version, found));
+        }
+        Err(anyhow!("there is neither such a version nor such a tag"))
+            .with_context(what)
+            .hint(|| format!("see `weir plugin list nats://{}`", self.bucket))
+    }
+
+    /// The bytes of a version.
+    ///
+    /// # Errors
+    /// When they are not there, or are not what the digest says.
+    pub async fn fetch(&self, version: &Version) -> Result<Vec<u8>> {
+        let digest = &version.digest;
+        let what = || {
+            format!(
+                "cannot fetch component `{digest}` of bucket `{}`",
+                self.bucket
+            )
+        };
+        let object = self.objects.get(digest.as_str()).await;
+        let mut object = object
+            .map_err(|error| anyhow!("{error}"))
+            .with_context(what)?;
+        let mut bytes = Vec::new();
+        object.read_to_end(&mut bytes).await.with_context(what)?;
+        if blake3::hash(&bytes).to_hex().as_str() != digest {
+            bail!(anyhow!("its bytes are not those that were pushed").context(what()));
+        }
+        Ok(bytes)
+    }
+
+    /// All plugins of the bucket.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn list(&self) -> Result<BTreeMap<String, Listed>> {
+        let what = || format!("cannot read bucket `{}`", self.bucket);
+        let mut all: BTreeMap<String, Listed> = BTreeMap::new();
+        let keys = self.names.keys().await;
+        let mut keys = keys
+            .map_err(|error| anyhow!("{error}"))
+            .with_context(what)?;
+        while let Some(key) = keys.next().await {
+            let key = key.map_err(|error| anyhow!("{error}")).with_context(what)?;
+            let mut parts = key.splitn(3, '/');
+            let (Some(name), Some(kind), Some(called)) = (parts.next(), parts.next(), parts.next())
+            else {
+                continue;
+            };
+            let listed = all.entry(name.to_owned()).or_default();
+            match kind {
+                "versions" => {
+                    if let Some(version) = self.version(name, called).await.with_context(what)? {
+                        listed.versions.insert(called.to_owned(), version);
+                    }
+                }
+                "tags" => {
+                    if let Some(version) = self.tagged(name, called).await.with_context(what)? {
+                        listed.tags.insert(called.to_owned(), version);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(all)
+    }
+
+    /// Whether a reference is to a version, and so to the same bytes for ever.
+    ///
+    /// # Errors
+    /// When the server does not say.
+    pub async fn is_version(&self, name: &str, reference: &str) -> Result<bool> {
+        Ok(self.version(name, reference).await?.is_some())
+    }
+
+    /// What is written to a tag, what it is now first.
+    ///
+    /// # Errors
+    /// When it cannot be watched.
+    pub async fn watch(&self, name: &str, tag: &str) -> Result<kv::Watch> {
+        let watch = self.names.watch_with_history(tags(name, tag)).await;
+        watch
+            .map_err(|error| anyhow!("{error}"))
+            .with_context(|| format!("cannot follow `{name}@{tag}` of bucket `{}`", self.bucket))
+    }
+
+    async fn holds(&self, digest: &str) -> Result<bool> {
+        match self.objects.info(digest).await {
+            Ok(info) => Ok(!info.deleted),
+            Err(error) if error.kind() == InfoErrorKind::NotFound => Ok(false),
+            Err(error) => Err(anyhow!("{error}")),
+        }
+    }
+
+    async fn version(&self, name: &str, version: &str) -> Result<Option<Version>> {
+        let Some(value) = self.value(versions(name, version)).await? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&value).context("what the bucket says of it is not weir's")
+    }
+
+    async fn tagged(&self, name: &str, tag: &str) -> Result<Option<String>> {
+        let value = self.value(tags(name, tag)).await?;
+        Ok(value.map(|value| String::from_utf8_lossy(&value).into_owned()))
+    }
+
+    async fn value(&self, key: String) -> Result<Option<bytes::Bytes>> {
+        let entry = self.names.entry(key).await;
+        let entry = entry.map_err(|error| anyhow!("{error}"))?;
+        let put = entry.filter(|entry| entry.operation == Operation::Put);
+        Ok(put.map(|entry| entry.value))
+    }
+}
+
+fn versions(name: &str, version: &str) -> String {
+    format!("{name}/versions/{version}")
+}
+
+fn tags(name: &str, tag: &str) -> String {
+    format!("{name}/tags/{tag}")
+}
+
+/// The bytes that a reference names now. For who has no connection yet: makes one, on a thread of its
+/// own, and waits for the end.
+///
+/// # Errors
+/// When the server cannot be reached, or there is no such plugin.
+pub fn fetch_now(settings: &Nats, place: &InBucket) -> Result<Vec<u8>> {
+    let fetch = async || {
+        let connection = super::connect(settings, "plugins").await?;
+        let registry = Registry::open(&connection, &place.bucket).await?;
+        let (_, found) = registry.resolve(&place.name, &place.version).await?;
+        registry.fetch(&found).await
+    };
+    let alone = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot start a runtime")?
+            .block_on(fetch())
+    };
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(alone);
+        thread.join().unwrap_or_else(|_| {
+            Err(anyhow!(
+                "fetching a plugin panicked; this is a fault of weir"
+            ))
+        })
+    })
+}

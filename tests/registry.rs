@@ -1,0 +1,204 @@
+//! Plugins in a bucket of JetStream: a version is always the same bytes, and hosts that follow a tag
+//! take what it names.
+
+use crate::harness::guests::{guest, versions};
+use crate::harness::{Finished, Scene, Weir, operator_series, wait_until};
+use serde_json::Value;
+
+/// A server, and files to push.
+struct Site {
+    scene: Scene,
+}
+
+impl Site {
+    fn new() -> Self {
+        let scene = Scene::new();
+        for name in ["v1", "v2"] {
+            std::fs::write(scene.folder.path().join(name), versions(name)).unwrap();
+        }
+        Self { scene }
+    }
+
+    fn plugin(&self, arguments: &[&str]) -> Finished {
+        let url = self.scene.nats.url();
+        let all = [&["plugin"], arguments, &["--nats", &url]].concat();
+        Weir::run_in(self.scene.folder.path(), &all)
+    }
+
+    #[track_caller]
+    fn done(&self, arguments: &[&str]) -> String {
+        let finished = self.plugin(arguments);
+        assert_eq!(finished.code, Some(0), "{finished:#?}");
+        finished.stdout
+    }
+
+    fn list(&self) -> Value {
+        serde_json::from_str(&self.done(&["list", "nats://plugins", "--json"])).unwrap()
+    }
+
+    /// The scene's pipeline with its plugin from the bucket.
+    fn run(&self, reference: &str) -> Weir {
+        let usual = guest("misbehave").display().to_string();
+        let text = std::fs::read_to_string(self.scene.pipeline("")).unwrap();
+        let file = self.scene.file("p.yaml", &text.replace(&usual, reference));
+        self.scene.run(&file)
+    }
+
+    /// What becomes of the next message.
+    fn result(&self, number: u64) -> String {
+        self.scene.nats.client().publish("in.a", number.to_string());
+        let results = self.scene.wait_for_messages("OUT", number);
+        results[number as usize - 1].text()
+    }
+}
+
+#[test]
+fn a_version_is_pushed_listed_pulled_and_never_overwritten() {
+    let site = Site::new();
+    let pushed = site.done(&[
+        "push",
+        "v1",
+        "nats://plugins/versions@1.0.0",
+        "--tag",
+        "stable",
+    ]);
+    let digest = blake3::hash(&versions("v1")).to_hex().to_string();
+    assert_eq!(pushed, format!("nats://plugins/versions@1.0.0 {digest}\n"));
+    let again = site.done(&["push", "v1", "nats://plugins/versions@1.0.0"]);
+    assert!(again.contains("which was there already"), "{again}");
+
+    let other = site.plugin(&["push", "v2", "nats://plugins/versions@1.0.0"]);
+    assert_eq!(other.code, Some(1), "{other:#?}");
+    assert!(other.stderr.contains("is another component"), "{other:#?}");
+    assert!(
+        other
+            .stderr
+            .contains("hint: a version is never overwritten"),
+        "{other:#?}"
+    );
+
+    let listed = &site.list()["versions"];
+    assert_eq!(listed["versions"]["1.0.0"]["digest"], digest);
+    assert_eq!(
+        listed["versions"]["1.0.0"]["contract"],
+        "weir:plugin/operator@0.1.0"
+    );
+    assert_eq!(listed["versions"]["1.0.0"]["size"], versions("v1").len());
+    assert_eq!(listed["tags"]["stable"], "1.0.0");
+    let text = site.done(&["list", "plugins"]);
+    assert!(
+        text.starts_with(&format!("versions@1.0.0  {}  ", &digest[..12])),
+        "{text}"
+    );
+    assert!(text.trim_end().ends_with("[stable]"), "{text}");
+
+    site.done(&[
+        "pull",
+        "nats://plugins/versions@stable",
+        "-o",
+        "pulled.wasm",
+    ]);
+    let pulled = std::fs::read(site.scene.folder.path().join("pulled.wasm")).unwrap();
+    assert_eq!(pulled, versions("v1"));
+}
+
+#[test]
+fn versions_and_tags_do_not_take_each_others_names_and_what_is_missing_is_said() {
+    let site = Site::new();
+    site.done(&["push", "v1", "nats://plugins/versions@1", "--tag", "stable"]);
+    for (arguments, words) in [
+        (
+            ["push", "v2", "nats://plugins/versions@stable"],
+            "`stable` is a tag",
+        ),
+        (
+            ["tag", "nats://plugins/versions@1", "1"],
+            "`1` is a version",
+        ),
+        (
+            ["tag", "nats://plugins/versions@2", "next"],
+            "there is no such version",
+        ),
+        (
+            ["push", "missing", "nats://plugins/versions@3"],
+            "there is no such file",
+        ),
+        (
+            ["push", "p.txt", "nats://plugins/versions@3"],
+            "cannot push `p.txt`",
+        ),
+    ] {
+        std::fs::write(site.scene.folder.path().join("p.txt"), "no component").unwrap();
+        let refused = site.plugin(&arguments);
+        assert!(refused.code > Some(0), "{refused:#?}");
+        assert!(refused.stderr.contains(words), "{words}: {refused:#?}");
+    }
+    let missing = site.plugin(&["pull", "nats://plugins/versions@9"]);
+    assert!(
+        missing
+            .stderr
+            .contains("hint: see `weir plugin list nats://plugins`"),
+        "{missing:#?}"
+    );
+    let nowhere = site.plugin(&["list", "nats://nowhere"]);
+    assert!(
+        nowhere
+            .stderr
+            .contains("hint: make it with `weir plugin push"),
+        "{nowhere:#?}"
+    );
+    let wrong = site.plugin(&["pull", "nats://plugins"]);
+    assert_eq!(wrong.code, Some(2), "{wrong:#?}");
+    assert_eq!(
+        site.list()["versions"]["versions"]
+            .as_object()
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn a_host_runs_a_plugin_from_a_bucket_and_takes_what_its_tag_names_next() {
+    let site = Site::new();
+    site.done(&["push", "v1", "nats://plugins/versions@1", "--tag", "live"]);
+    let following = site.run("nats://plugins/versions@live");
+    assert_eq!(site.result(1), "v1 1");
+
+    site.done(&["push", "v2", "nats://plugins/versions@2"]);
+    assert_eq!(site.result(2), "v1 2");
+    site.done(&["tag", "nats://plugins/versions@2", "live"]);
+    let swaps = operator_series("swaps_total", "op");
+    wait_until("the host has taken it", || following.metric(&swaps) == 1.0);
+    assert_eq!(site.result(3), "v2 3");
+    let history = site.done(&["history", "p", "--json"]);
+    let history: Value = serde_json::from_str(&history).unwrap();
+    assert_eq!(history[0]["origin"], "nats://plugins/versions@live (2)");
+    assert_eq!(history[0]["new"]["sequence"], 3);
+
+    site.done(&["tag", "nats://plugins/versions@1", "live"]);
+    wait_until("the host has gone back", || following.metric(&swaps) == 2.0);
+    assert_eq!(site.result(4), "v1 4");
+}
+
+#[test]
+fn a_pipeline_whose_plugin_is_in_no_bucket_is_refused_before_it_runs() {
+    let site = Site::new();
+    site.done(&["push", "v1", "nats://plugins/versions@1"]);
+    let usual = guest("misbehave").display().to_string();
+    let text = std::fs::read_to_string(site.scene.pipeline("")).unwrap();
+    for (reference, code) in [
+        ("nats://plugins/versions@1", 0),
+        ("nats://plugins/versions@2", 2),
+    ] {
+        let file = site.scene.file("p.yaml", &text.replace(&usual, reference));
+        let checked = Weir::run(&["check", file.to_str().unwrap()]);
+        assert_eq!(checked.code, Some(code), "{checked:#?}");
+        assert!(checked.stdout.contains("`op`: "), "{checked:#?}");
+        assert_eq!(
+            checked.stdout.contains(reference),
+            code == 0,
+            "{checked:#?}"
+        );
+    }
+}
