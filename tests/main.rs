@@ -38,6 +38,7 @@ mod plugins;
 mod recovery;
 mod redelivery;
 mod registry;
+mod rollout;
 mod routing;
 mod shutdown;
 mod trusted;

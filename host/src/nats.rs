@@ -5,8 +5,10 @@
 //! times out). [`Health`] keeps both where the corridor can ask for them.
 
 pub mod bench;
+pub mod components;
 pub mod consumers;
 pub mod dead_letters;
+pub mod deployments;
 mod explain;
 pub mod feed;
 pub mod parking;

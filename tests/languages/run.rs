@@ -176,6 +176,7 @@ async fn isolated(
         grants: weir::config::resolved::Grants::default(),
         limits: Limits::default(),
         trusted: false,
+        rollout: weir::config::resolved::Rollout::default(),
     };
     let route = Route::compile(&[stops]);
     let batch = messages.into_iter().map(|message| {

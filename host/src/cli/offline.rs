@@ -90,6 +90,7 @@ impl Offline {
             grants: resolved::Grants::default(),
             limits: Limits::default(),
             trusted: false,
+            rollout: resolved::Rollout::default(),
         };
         let metrics = Metrics::new();
         let settings = OperatorSettings {

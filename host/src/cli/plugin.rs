@@ -1,11 +1,14 @@
 //! `weir plugin ...`: what an author of plugins needs.
 
 mod build;
+mod deploy;
 mod difference;
+mod fleet;
 mod history;
 mod inspect;
 mod new;
 mod registry;
+mod rollback;
 mod test;
 
 use super::Console;
@@ -29,6 +32,12 @@ pub(super) enum Verb {
     List(registry::List),
     /// Let a tag name a version; hosts that follow the tag take it.
     Tag(registry::Tag),
+    /// Let all hosts of a pipeline run another version: at once, or as a canary first.
+    Deploy(deploy::Arguments),
+    /// Let a canary take over.
+    Promote(rollback::Promote),
+    /// Go back: end a canary, or run what ran before a swap.
+    Rollback(rollback::Rollback),
     /// List the receipts of swaps: what ran on each lane up to which message, and what after it.
     History(history::Arguments),
 }
@@ -44,6 +53,9 @@ impl Verb {
             Self::Pull(pull) => pull.run(console),
             Self::List(list) => list.run(console),
             Self::Tag(tag) => tag.run(console),
+            Self::Deploy(arguments) => deploy::run(&arguments, console),
+            Self::Promote(promote) => promote.run(console),
+            Self::Rollback(rollback) => rollback.run(console),
             Self::History(arguments) => history::run(&arguments, console),
         }
     }

@@ -140,6 +140,21 @@ fn text(hosts: &[Value]) -> String {
                     digest.get(..12).unwrap_or(&digest),
                     word(&operator["contract"]),
                 );
+                if let Some(canary) = operator.get("canary") {
+                    let digest = word(&canary["digest"]);
+                    let _ = writeln!(
+                        out,
+                        "      canary {}: {} % of the keys, {} messages, {} failed",
+                        digest.get(..12).unwrap_or(&digest),
+                        word(&canary["percent"]),
+                        canary
+                            .pointer("/counts/messages")
+                            .map_or_else(|| "?".to_owned(), word),
+                        canary
+                            .pointer("/counts/errors")
+                            .map_or_else(|| "?".to_owned(), word),
+                    );
+                }
                 if let Some(why) = operator.pointer("/refused/error").and_then(Value::as_str) {
                     let digest = operator.pointer("/refused/digest").map(word);
                     let digest = digest.unwrap_or_default();

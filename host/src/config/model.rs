@@ -6,9 +6,11 @@
 //! the reference page.
 
 mod connection;
+mod rollout;
 mod streams;
 
 pub use connection::{Nats, Tls};
+pub use rollout::Rollout;
 pub use streams::{Create, Source, Start, StartAt, StartWord, Storage, StreamSettings};
 
 use super::units::{DurationText, SizeText};
@@ -209,6 +211,8 @@ pub struct Operator {
     /// a call at its deadline, and up to 40 % faster. A call that never returns then holds its lane
     /// until the host is stopped. The other limits remain.
     pub trusted: bool,
+    /// How new versions of the plugin are judged.
+    pub rollout: Rollout,
 }
 
 /// What the messages of an operator share.

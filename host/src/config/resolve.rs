@@ -7,6 +7,7 @@
 mod connection;
 mod operators;
 mod outputs;
+mod rollout;
 mod source;
 mod streams;
 mod values;

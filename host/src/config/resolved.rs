@@ -190,6 +190,22 @@ pub struct Operator {
     pub limits: Limits,
     /// Runs without the checks that end a call at its deadline while it computes.
     pub trusted: bool,
+    pub rollout: Rollout,
+}
+
+/// How a new version of a plugin is judged by the one before. The default watches none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rollout {
+    /// After it has taken over; zero takes none back.
+    pub probation: Duration,
+    /// Before a canary takes over; zero for never.
+    pub canary: Duration,
+    /// That it must have seen before it is judged.
+    pub min_messages: u64,
+    /// Percent of its messages that may fail, beyond those that failed before.
+    pub max_errors: f64,
+    /// Percent of the time that a message took before.
+    pub max_call_time: f64,
 }
 
 /// What a plugin may reach outside of its instance.

@@ -241,6 +241,7 @@ fn describe(branches: &[&Value]) -> String {
         let allowed = words(branch);
         match branch.get("x-kind").and_then(Value::as_str) {
             Some("duration") => wanted.push("a duration such as `30s`".to_owned()),
+            Some("percent") => wanted.push("a share such as `10%`".to_owned()),
             Some("size") => wanted.push("a size such as `64MiB`".to_owned()),
             _ if !allowed.is_empty() => wanted.extend(allowed.iter().map(|w| format!("`{w}`"))),
             _ if has_type(branch, "object") => wanted.push("a mapping".to_owned()),

@@ -1,4 +1,4 @@
-//! Durations and sizes as text: `30s`, `1m 30s`, `64MiB`.
+//! Durations, sizes and shares as text: `30s`, `1m 30s`, `64MiB`, `10%`.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,11 @@ pub struct DurationText(String);
 #[serde(transparent)]
 pub struct SizeText(String);
 
+/// A share in percent as a person writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PercentText(String);
+
 impl From<&str> for DurationText {
     fn from(text: &str) -> Self {
         Self(text.to_owned())
@@ -22,6 +27,12 @@ impl From<&str> for DurationText {
 }
 
 impl From<&str> for SizeText {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<&str> for PercentText {
     fn from(text: &str) -> Self {
         Self(text.to_owned())
     }
@@ -61,6 +72,24 @@ impl SizeText {
                 self.0
             )
         })
+    }
+}
+
+impl PercentText {
+    /// Percent, 0 or more.
+    ///
+    /// # Errors
+    ///
+    /// Says in one sentence what is wrong with the text.
+    pub fn parse(&self) -> Result<f64, String> {
+        let number = self.0.trim().strip_suffix('%').map(str::trim_end);
+        match number.map(str::parse::<f64>) {
+            Some(Ok(percent)) if percent >= 0.0 && percent.is_finite() => Ok(percent),
+            _ => Err(format!(
+                "`{}` is not a share; write `10%` or `0.5%`",
+                self.0
+            )),
+        }
     }
 }
 
@@ -104,6 +133,24 @@ impl JsonSchema for SizeText {
     }
 }
 
+impl JsonSchema for PercentText {
+    fn schema_name() -> Cow<'static, str> {
+        "Percent".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": r"^\s*[0-9.]+\s*%|\$\{",
+            "x-kind": "percent",
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,6 +172,16 @@ mod tests {
         }
         for text in ["", "soon", "30", "1 month", "1y", "-5s", "5x", "${A}"] {
             assert!(DurationText::from(text).parse().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn shares_are_read_with_their_percent_sign() {
+        for (text, expected) in [("10%", 10.0), ("0.5 %", 0.5), ("0%", 0.0), ("300%", 300.0)] {
+            assert_eq!(PercentText::from(text).parse(), Ok(expected), "{text}");
+        }
+        for text in ["", "%", "10", "-1%", "ten%", "inf%", "NaN%", "1%%"] {
+            assert!(PercentText::from(text).parse().is_err(), "{text}");
         }
     }
 

@@ -32,11 +32,17 @@ pub struct Version {
 /// One swap of one lane.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
+    /// Names it to `weir plugin rollback`; empty until it is read.
+    #[serde(default)]
+    pub id: String,
     pub pipeline: String,
     pub operator: String,
     /// Name and process id of the host.
     pub host: String,
     pub lane: usize,
+    /// `swapped`, `rolled back`, `canary 10 %` and so on.
+    #[serde(default)]
+    pub what: String,
     pub old: Version,
     pub new: Version,
     /// Where the new version came from.
@@ -175,9 +181,10 @@ impl Receipts {
                 .map_err(|error| anyhow!("{error}"))
                 .with_context(what)?;
             if entry.operation == Operation::Put
-                && let Ok(receipt) = serde_json::from_slice(&entry.value)
+                && let Ok(receipt) = serde_json::from_slice::<Receipt>(&entry.value)
             {
-                receipts.push(receipt);
+                let id = id(&entry.key);
+                receipts.push(Receipt { id, ..receipt });
             }
             if entry.delta == 0 {
                 break;
@@ -188,5 +195,13 @@ impl Receipts {
     }
 }
 
+/// Short, and another for each key.
+fn id(key: &str) -> String {
+    let hash = blake3::hash(key.as_bytes()).to_hex();
+    hash.get(..ID).unwrap_or_default().to_owned()
+}
+
+/// Characters of an id: 40 bits tell the receipts of an operator apart.
+const ID: usize = 10;
 /// Silence after which no receipt matches.
 const QUIET: Duration = Duration::from_secs(2);

@@ -75,7 +75,10 @@ impl Lane {
         let attempt = task.message.attempt.saturating_add(task.retries);
         if retry.counts && attempt >= self.settings.retry.max_attempts {
             let reason = format!("gave up after {attempt} attempts: {}", retry.reason);
-            let condemned = self.chain.condemned(&retry.operator, Kind::Retries, reason);
+            let source = &task.message;
+            let condemned = self
+                .chain
+                .condemned(source, &retry.operator, Kind::Retries, reason);
             self.condemn(id, &condemned);
             return;
         }

@@ -5,7 +5,7 @@
 //! (`supervise.rs`); the host ends when the last of them has ended.
 
 use super::deploy::watch::Watch;
-use super::deploy::{Deployer, follow};
+use super::deploy::{Deployer, Order, follow, wanted};
 use super::running::{Post, Running};
 use super::settle;
 use super::start;
@@ -77,6 +77,11 @@ impl Host {
             posts = self.take_posts() => posts?,
             () = reached(&mut stages, Stage::Soft) => return Ok(()),
         };
+        for (pipeline, post) in self.pipelines.iter().zip(&posts) {
+            wanted::standing(pipeline, &self.options.runtime, post)
+                .await
+                .with_context(|| pipeline.what("start"))?;
+        }
         let _discoverable = self.announce(&posts).await;
         let supervised = self
             .pipelines
@@ -215,18 +220,24 @@ impl Host {
         let mut deployers = Vec::new();
         let mut takers = Vec::new();
         let mut followers = Vec::new();
+        let mut servers: Vec<(&resolved::Nats, Vec<_>)> = Vec::new();
         for pipeline in &self.pipelines {
-            let (candidates, arriving) = mpsc::channel(1);
-            let deployer = Deployer {
-                pipeline: Arc::clone(pipeline),
-                runtime: self.options.runtime.clone(),
-            };
-            deployers.push(deployer.run(arriving));
+            let (orders, arriving) = mpsc::channel::<Order>(1);
+            let runtime = self.options.runtime.clone();
+            deployers.push(Deployer::new(Arc::clone(pipeline), runtime).run(arriving));
             if self.options.watch {
-                followers.extend(follow::all(pipeline, &candidates));
+                followers.extend(follow::all(pipeline, &orders));
             }
-            takers.push((Arc::clone(pipeline), candidates));
+            let nats = &pipeline.settings.nats;
+            let taker = (Arc::clone(pipeline), orders);
+            match servers.iter_mut().find(|(server, _)| *server == nats) {
+                Some((_, pipelines)) => pipelines.push(taker.clone()),
+                None => servers.push((nats, vec![taker.clone()])),
+            }
+            takers.push(taker);
         }
+        let servers = servers.into_iter();
+        let wanted = servers.map(|(_, pipelines)| wanted::watch(pipelines));
         let watching = async {
             if self.options.watch {
                 match Watch::start(self.pipelines.iter()) {
@@ -235,7 +246,12 @@ impl Host {
                 }
             }
         };
-        tokio::join!(watching, join_all(followers), join_all(deployers));
+        tokio::join!(
+            watching,
+            join_all(wanted),
+            join_all(followers),
+            join_all(deployers)
+        );
     }
 
     /// Sends in-progress for what lanes hold, before ack-wait runs out.

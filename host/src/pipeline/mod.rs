@@ -15,6 +15,7 @@
 //! `lane.rs` has the lane's parts, `decide.rs` what it decides; `supervise.rs` starts the lanes of a
 //! pipeline, `host.rs` keeps their deliveries alive and stops them.
 
+pub mod canary;
 pub mod dead_letter;
 mod decide;
 pub mod delivery;
@@ -39,6 +40,7 @@ pub mod station;
 mod supervise;
 pub mod swap;
 pub mod takeover;
+pub mod tally;
 mod versions;
 pub mod window;
 

@@ -10,11 +10,16 @@
 //!
 //! Knows no broker: `weir pipe` and `weir plugin test` run the same chain.
 
-use super::message::{Few, Message, Outcome, Output};
+mod link;
+
+use super::canary::Share;
+use super::message::{Few, Message};
 use super::route::Stops;
 use crate::config::resolved::Bounds;
-use crate::plugin::{Fault, FaultKind, Worker};
-use anyhow::{Context, Result};
+use crate::plugin::{Fault, Worker};
+use anyhow::Result;
+use bytestring::ByteString;
+use link::{Item, Link};
 use std::time::Duration;
 
 /// What becomes of one source message.
@@ -117,39 +122,48 @@ impl Kind {
     }
 }
 
-/// Characters of a digest that results carry: 64 bits tell all plugins apart that there will be.
-const SHORT_DIGEST: usize = 16;
-
 /// The operators of one lane, each with its warm instance.
 pub struct Chain {
     links: Vec<Link>,
     bounds: Bounds,
 }
 
-struct Link {
-    worker: Worker,
-    config_hash: String,
+/// What an operator is to run from now on.
+pub enum Change {
+    /// This in the place of what it runs. Ends a canary.
+    Replace(Box<Worker>),
+    /// This for a share of what it sees, beside what it runs.
+    Canary(Box<Worker>, Share),
+    /// What it runs, without the canary.
+    Abandon,
 }
 
-/// A message on its way through the chain, and the place of its source message in the batch.
-struct Item {
-    owner: usize,
-    message: Message,
+/// Which plugins results come from: the beginnings of their digests in the order of the chain, with
+/// commas between them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    pub digests: ByteString,
+    /// The same for what a canary has seen.
+    pub canary: Option<(Share, ByteString)>,
+}
+
+impl Marks {
+    /// Those of the results of a message of the source.
+    #[must_use]
+    pub fn of(&self, source: &Message) -> ByteString {
+        match &self.canary {
+            Some((share, digests)) if share.picks(source) => digests.clone(),
+            _ => self.digests.clone(),
+        }
+    }
 }
 
 impl Chain {
     /// A chain of workers in the order of the pipeline; `bounds` is the most of one plugin call.
     #[must_use]
     pub fn new(workers: Vec<Worker>, bounds: Bounds) -> Self {
-        let links = workers.into_iter().map(|worker| {
-            let config_hash = blake3::hash(worker.settings().config.as_bytes()).to_hex();
-            Link {
-                config_hash: config_hash.to_string(),
-                worker,
-            }
-        });
         Self {
-            links: links.collect(),
+            links: workers.into_iter().map(Link::new).collect(),
             bounds,
         }
     }
@@ -160,11 +174,7 @@ impl Chain {
     /// What the first plugin that refuses said.
     pub async fn warm(&mut self) -> Result<()> {
         for link in &mut self.links {
-            let operator = link.worker.settings().operator.clone();
-            link.worker
-                .warm()
-                .await
-                .with_context(|| format!("cannot start operator `{operator}`"))?;
+            link.warm().await?;
         }
         Ok(())
     }
@@ -172,37 +182,43 @@ impl Chain {
     /// Name of the last operator; the one that message ids carry.
     #[must_use]
     pub fn last_operator(&self) -> Option<&str> {
-        self.links
-            .last()
-            .map(|link| link.worker.settings().operator.as_str())
+        self.links.last().map(Link::operator)
     }
 
-    /// Puts a worker in the place of another; the one before is dropped.
-    pub fn replace(&mut self, operator: usize, worker: Worker) {
+    /// Lets an operator take another version, all or a share of what it sees.
+    pub fn change(&mut self, operator: usize, change: Change) {
         if let Some(link) = self.links.get_mut(operator) {
-            link.worker = worker;
+            link.change(change);
         }
     }
 
-    /// The beginnings of the plugins' digests, in the order of the chain.
+    /// Which versions results come from.
     #[must_use]
-    pub fn digests(&self) -> Vec<&str> {
-        let digests = self.links.iter().map(|link| link.worker.plugin().digest());
-        digests
-            .map(|digest| digest.get(..SHORT_DIGEST).unwrap_or(digest))
-            .collect()
+    pub fn marks(&self) -> Marks {
+        let joined = |canary: bool| {
+            let digests: Vec<&str> = self.links.iter().map(|link| link.digest(canary)).collect();
+            digests.join(",").into()
+        };
+        let share = self.links.iter().find_map(Link::share);
+        Marks {
+            digests: joined(false),
+            canary: share.map(|share| (share, joined(true))),
+        }
     }
 
-    /// Condemns a message on behalf of one of the operators.
+    /// Condemns a message of the source on behalf of one of the operators.
     #[must_use]
-    pub fn condemned(&self, operator: &str, kind: Kind, reason: String) -> Condemned {
-        let link = self
-            .links
-            .iter()
-            .find(|link| link.worker.settings().operator == operator);
+    pub fn condemned(
+        &self,
+        source: &Message,
+        operator: &str,
+        kind: Kind,
+        reason: String,
+    ) -> Condemned {
+        let link = self.links.iter().find(|link| link.operator() == operator);
         link.map_or_else(
             || Condemned::by_sink(reason.clone()),
-            |link| link.condemned(kind, reason.clone(), None),
+            |link| link.condemned(source, kind, reason.clone()),
         )
     }
 
@@ -210,14 +226,21 @@ impl Chain {
     pub async fn run(&mut self, batch: Vec<(Message, Stops)>) -> Vec<Verdict> {
         let stops: Vec<Stops> = batch.iter().map(|(_, stops)| *stops).collect();
         let mut ends: Vec<Option<Verdict>> = stops.iter().map(|_| None).collect();
+        let picked: Vec<Vec<bool>> = self
+            .links
+            .iter()
+            .map(|link| link.picks(batch.iter().map(|(message, _)| message)))
+            .collect();
         let mut items: Vec<Item> = batch
             .into_iter()
             .enumerate()
             .map(|(owner, (message, _))| Item { owner, message })
             .collect();
-        for (index, link) in self.links.iter_mut().enumerate() {
+        for ((index, link), picked) in self.links.iter_mut().enumerate().zip(&picked) {
             let sees = |owner: usize| stops.get(owner).is_some_and(|stops| stops.includes(index));
-            items = link.apply(items, &sees, &mut ends, self.bounds).await;
+            items = link
+                .apply(items, &sees, picked, &mut ends, self.bounds)
+                .await;
         }
         let mut outputs: Vec<Few<Message>> = stops.iter().map(|_| Few::new()).collect();
         for item in items {
@@ -230,167 +253,4 @@ impl Chain {
             .map(|(end, outputs)| end.unwrap_or(Verdict::Publish(outputs)))
             .collect()
     }
-}
-
-impl Link {
-    /// Replaces the items that this operator sees with what it emits for them.
-    async fn apply(
-        &mut self,
-        items: Vec<Item>,
-        sees: &impl Fn(usize) -> bool,
-        ends: &mut [Option<Verdict>],
-        bounds: Bounds,
-    ) -> Vec<Item> {
-        let mut inputs = Vec::with_capacity(items.len());
-        let mut places = Vec::with_capacity(items.len());
-        for item in items {
-            let seen = sees(item.owner);
-            places.push((item.owner, seen));
-            inputs.push(item.message);
-        }
-        let skipped = places.iter().any(|(_, seen)| !seen);
-        let (called, mut passing) = if skipped {
-            part(inputs, &places)
-        } else {
-            (inputs, Vec::new())
-        };
-        let outcomes = self.call(&called, bounds).await;
-
-        let mut results = called.iter().zip(outcomes);
-        let mut passing = passing.drain(..);
-        let mut out = Vec::with_capacity(places.len());
-        for (owner, seen) in places {
-            if !seen {
-                out.extend(passing.next().map(|message| Item { owner, message }));
-                continue;
-            }
-            let Some((input, judged)) = results.next() else {
-                continue;
-            };
-            let end = match judged {
-                Ok(Outcome::Emit(outputs)) => {
-                    let messages = outputs.into_iter().map(|output: Output| output.onto(input));
-                    out.extend(messages.map(|message| Item { owner, message }));
-                    continue;
-                }
-                Ok(Outcome::Retry { after, reason }) => {
-                    Verdict::Retry(self.retry(reason, after, true))
-                }
-                Ok(Outcome::Reject(reason)) => self.condemn(Kind::Reject, reason, None),
-                Err(fault) => self.fault(fault),
-            };
-            if let Some(place) = ends.get_mut(owner) {
-                place.get_or_insert(end);
-            }
-        }
-        out.retain(|item| ends.get(item.owner).is_some_and(Option::is_none));
-        out
-    }
-
-    /// Calls the plugin with everything, in calls of at most `bounds`.
-    async fn call(&mut self, messages: &[Message], bounds: Bounds) -> Vec<Result<Outcome, Fault>> {
-        let most = bounds.messages.min(self.worker.most());
-        let mut outcomes = Vec::with_capacity(messages.len());
-        let mut rest = messages;
-        while !rest.is_empty() {
-            let mut bytes = 0;
-            let fitting = rest.iter().take(most).take_while(|message| {
-                bytes += message.payload.len();
-                bytes <= bounds.bytes
-            });
-            let (now, later) = rest.split_at(fitting.count().max(1));
-            self.isolate(now, &mut outcomes).await;
-            rest = later;
-        }
-        outcomes
-    }
-
-    /// Calls with a batch; on a fault with its halves, until what is at fault stands alone.
-    async fn isolate(&mut self, batch: &[Message], outcomes: &mut Vec<Result<Outcome, Fault>>) {
-        let mut work = vec![batch];
-        while let Some(part) = work.pop() {
-            let fault = match self.worker.process(part).await {
-                Ok(answers) => {
-                    outcomes.extend(answers.into_iter().map(Ok));
-                    continue;
-                }
-                Err(fault) => fault,
-            };
-            let alone = part.len() == 1;
-            let wrong_length = matches!(fault.kind, FaultKind::Length { .. });
-            // An instance that had served others may fail for what they left in it.
-            if alone && !fault.first_call && !wrong_length {
-                work.push(part);
-            } else if alone || matches!(fault.kind, FaultKind::Start) {
-                outcomes.extend(part.iter().map(|_| Err(fault.clone())));
-            } else {
-                self.worker.settings().metrics.bisections.inc();
-                let size = if wrong_length {
-                    1
-                } else {
-                    part.len().div_ceil(2)
-                };
-                work.extend(part.chunks(size).rev());
-            }
-        }
-    }
-
-    fn fault(&self, fault: Fault) -> Verdict {
-        let kind = match fault.kind {
-            FaultKind::Trap => Kind::Trap,
-            FaultKind::Deadline => Kind::Deadline,
-            FaultKind::Memory => Kind::Memory,
-            FaultKind::Output => Kind::Output,
-            FaultKind::Length { .. } => Kind::Length,
-            FaultKind::Start => return Verdict::Retry(self.retry(fault.message, None, false)),
-        };
-        self.condemn(kind, fault.message.clone(), Some(fault))
-    }
-
-    fn retry(&self, reason: String, after: Option<Duration>, counts: bool) -> Retry {
-        Retry {
-            operator: self.worker.settings().operator.clone(),
-            reason,
-            after,
-            counts,
-        }
-    }
-
-    fn condemn(&self, kind: Kind, reason: String, fault: Option<Fault>) -> Verdict {
-        Verdict::Dead(Box::new(self.condemned(kind, reason, fault)))
-    }
-
-    fn condemned(&self, kind: Kind, reason: String, fault: Option<Fault>) -> Condemned {
-        let (reason, traceback) = match kind {
-            Kind::Reject => apart(&reason),
-            _ => (reason, Vec::new()),
-        };
-        Condemned {
-            operator: Some(self.worker.settings().operator.clone()),
-            kind,
-            reason,
-            traceback,
-            digest: self.worker.plugin().digest().to_owned(),
-            config_hash: self.config_hash.clone(),
-            fault,
-        }
-    }
-}
-
-/// The reason of a rejection, and the traceback below it.
-fn apart(reason: &str) -> (String, Vec<String>) {
-    let mut lines = reason.trim().lines().map(str::trim_end);
-    let first = lines.next().unwrap_or_default().to_owned();
-    (first, lines.map(str::to_owned).collect())
-}
-
-/// Those that the operator sees, and those that pass it by; both in order.
-fn part(inputs: Vec<Message>, places: &[(usize, bool)]) -> (Vec<Message>, Vec<Message>) {
-    let (seen, passing): (Vec<_>, Vec<_>) = inputs
-        .into_iter()
-        .zip(places)
-        .partition(|(_, (_, seen))| *seen);
-    let messages =
-        |pairs: Vec<(Message, _)>| pairs.into_iter().map(|(message, _)| message).collect();
-    (messages(seen), messages(passing))
 }

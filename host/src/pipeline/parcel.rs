@@ -5,6 +5,7 @@
 //! the source message a dead letter, with the reason in words.
 
 use super::message::{Few, Headers, Message};
+use super::operator::Marks;
 use crate::config::template::{SubjectFilter, Template};
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -98,7 +99,8 @@ pub struct Wrapper {
     /// Filters that results must not match; empty if the template alone rules it out.
     own_source: Vec<SubjectFilter>,
     max_payload: usize,
-    digest: Option<ByteString>,
+    /// The values of [`DIGEST`]; `None` where there is no host.
+    marks: Option<Marks>,
 }
 
 impl Wrapper {
@@ -120,13 +122,13 @@ impl Wrapper {
             template,
             own_source,
             max_payload,
-            digest: None,
+            marks: None,
         }
     }
 
-    /// From now on results are those of plugins with these digests, in the order of the chain.
-    pub fn mark(&mut self, digests: &[&str]) {
-        self.digest = Some(digests.join(",").into());
+    /// From now on results are those of these plugins.
+    pub fn mark(&mut self, marks: Marks) {
+        self.marks = Some(marks);
     }
 
     /// The letters for the results of `source`, which came from `place`, `<stream>@<incarnation>`.
@@ -139,6 +141,7 @@ impl Wrapper {
         place: &str,
         results: Few<Message>,
     ) -> Result<Parcel, String> {
+        let digest = self.marks.as_ref().map(|marks| marks.of(source));
         let letters = results.into_iter().enumerate().map(|(index, result)| {
             let subject = self.template.render(&result)?;
             if self
@@ -154,7 +157,7 @@ impl Wrapper {
             let letter = Letter {
                 subject,
                 id: Some(format!("{prefix}{place}/{sequence}/{index}")),
-                digest: self.digest.clone(),
+                digest: digest.clone(),
                 headers: check_headers(source, &result.headers)?,
                 payload: result.payload,
             };

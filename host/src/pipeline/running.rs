@@ -162,7 +162,7 @@ impl Running {
     }
 
     pub(super) fn chain(&self, runtime: &Runtime) -> Chain {
-        Chain::new(self.versions.loaded().workers(runtime), self.settings.batch)
+        self.versions.current().chain(runtime, self.settings.batch)
     }
 
     /// Its place at the server; `None` before the host has found the streams.
@@ -279,6 +279,7 @@ impl Running {
             "problem": problem,
             "restarts": metrics.restarts.get(),
             "lanes": settings.lanes,
+            "replicas": post.as_ref().map(|post| post.ensured.replicas),
             "source": { "stream": settings.source.stream, "consumer": settings.source.consumer },
             "sink": settings.sink.subject.as_str(),
             "lag": metrics.lag.get(),

@@ -15,6 +15,7 @@ use super::sink::Sink;
 use super::station::Halt;
 use super::swap::{Changeover, Sampler};
 use super::takeover::Takeover;
+use super::tally::Tally;
 use crate::config::component::Reference;
 use crate::config::resolved;
 use crate::config::template::SubjectFilter;
@@ -28,9 +29,53 @@ use bytestring::ByteString;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// The plugins of a pipeline, compiled, each with its operator's settings.
+/// The plugins of a pipeline, in the order of its chain.
 #[derive(Clone)]
-pub struct Loaded(Vec<(Arc<Plugin>, Arc<OperatorSettings>)>);
+pub struct Loaded(Vec<Edition>);
+
+/// One version of a plugin as one operator runs it.
+#[derive(Clone)]
+pub struct Edition {
+    /// Compiled.
+    pub plugin: Arc<Plugin>,
+    pub settings: Arc<OperatorSettings>,
+    /// How messages ended under this version.
+    pub tally: Arc<Tally>,
+}
+
+impl Edition {
+    /// A version that has done nothing yet.
+    #[must_use]
+    pub fn new(plugin: Arc<Plugin>, settings: Arc<OperatorSettings>) -> Self {
+        Self {
+            plugin,
+            settings,
+            tally: Arc::default(),
+        }
+    }
+
+    /// A worker that runs it, without an instance yet.
+    #[must_use]
+    pub fn worker(&self, runtime: &Runtime) -> Worker {
+        let worker = Worker::new(
+            runtime,
+            Arc::clone(&self.plugin),
+            Arc::clone(&self.settings),
+        );
+        worker.counted_by(Arc::clone(&self.tally))
+    }
+
+    /// The same version with numbers of its own, so that what it does shows nowhere.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        let settings = &self.settings;
+        let apart = OperatorSettings {
+            metrics: Metrics::new().operator(&settings.pipeline, &settings.operator),
+            ..settings.as_ref().clone()
+        };
+        Self::new(Arc::clone(&self.plugin), Arc::new(apart))
+    }
+}
 
 /// Loads the plugins of a pipeline, in the order of its chain.
 ///
@@ -45,7 +90,8 @@ pub fn load(settings: &resolved::Pipeline, runtime: &Runtime, metrics: &Metrics)
                 use_of.name, settings.name
             )
         })?;
-        loaded.push((plugin, Arc::new(operator(&settings.name, use_of, metrics))));
+        let operator = Arc::new(operator(&settings.name, use_of, metrics));
+        loaded.push(Edition::new(plugin, operator));
     }
     Ok(Loaded(loaded))
 }
@@ -101,9 +147,9 @@ pub fn operator(
 }
 
 impl Loaded {
-    /// The operator at `index` of the chain: its plugin, and how it is run.
+    /// The operator at `index` of the chain.
     #[must_use]
-    pub fn get(&self, index: usize) -> Option<&(Arc<Plugin>, Arc<OperatorSettings>)> {
+    pub fn get(&self, index: usize) -> Option<&Edition> {
         self.0.get(index)
     }
 
@@ -113,48 +159,45 @@ impl Loaded {
         self.0.len()
     }
 
-    /// Puts a plugin in the place of another.
-    pub fn replace(&mut self, index: usize, plugin: Arc<Plugin>) {
-        if let Some((place, _)) = self.0.get_mut(index) {
-            *place = plugin;
+    /// Puts a version in the place of another.
+    pub fn replace(&mut self, index: usize, edition: Edition) {
+        if let Some(place) = self.0.get_mut(index) {
+            *place = edition;
         }
     }
 
     /// One worker per operator, without instances yet.
     #[must_use]
     pub fn workers(&self, runtime: &Runtime) -> Vec<Worker> {
-        let worker = |(plugin, settings): &(Arc<Plugin>, Arc<OperatorSettings>)| {
-            Worker::new(runtime, Arc::clone(plugin), Arc::clone(settings))
-        };
-        self.0.iter().map(worker).collect()
+        self.0.iter().map(|each| each.worker(runtime)).collect()
     }
 
-    /// As [`Loaded::workers`], but nothing that they do shows in the metrics.
+    /// The same versions with numbers of their own.
     #[must_use]
-    pub fn apart(&self, runtime: &Runtime) -> Vec<Worker> {
-        let metrics = Metrics::new();
-        let worker = |(plugin, settings): &(Arc<Plugin>, Arc<OperatorSettings>)| {
-            let apart = OperatorSettings {
-                metrics: metrics.operator(&settings.pipeline, &settings.operator),
-                ..settings.as_ref().clone()
-            };
-            Worker::new(runtime, Arc::clone(plugin), Arc::new(apart))
-        };
-        self.0.iter().map(worker).collect()
+    pub fn apart(&self) -> Self {
+        Self(self.0.iter().map(Edition::apart).collect())
     }
 
     /// What runs, for `weir status`.
     #[must_use]
     pub fn status(&self) -> Vec<Value> {
-        let show = |(plugin, settings): &(Arc<Plugin>, Arc<OperatorSettings>)| {
+        let show = |edition: &Edition| {
+            let Edition {
+                plugin, settings, ..
+            } = edition;
             json!({
                 "name": settings.operator,
                 "plugin": plugin.origin(),
                 "digest": plugin.digest(),
                 "contract": plugin.contract(),
+                "imports": plugin.imports(),
+                "grants": plugin.grants(),
+                "size": plugin.size(),
+                "config_hash": blake3::hash(settings.config.as_bytes()).to_hex().to_string(),
                 "trusted": plugin.is_trusted(),
                 "calls": settings.metrics.calls.get(),
                 "swaps": settings.metrics.swaps.get(),
+                "rollbacks": settings.metrics.rollbacks.get(),
             })
         };
         self.0.iter().map(show).collect()
@@ -204,7 +247,7 @@ impl Lane {
             &own_source,
             max_payload,
         );
-        wrapper.mark(&chain.digests());
+        wrapper.mark(chain.marks());
         Ok(Self {
             intake,
             route: Route::compile(&settings.operators),

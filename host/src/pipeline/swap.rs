@@ -5,9 +5,10 @@
 //! then goes on with the new one; so what it publishes changes version once. It says with which
 //! message the one ended and the other began.
 
+use super::canary::Share;
 use super::lane::{Lane, Routed};
 use super::message::Message;
-use crate::plugin::Worker;
+use super::operator::Change;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -17,12 +18,12 @@ const SAMPLING: Duration = Duration::from_secs(1);
 /// Messages of a sample.
 const SAMPLE: usize = 16;
 
-/// What takes the place of one operator's instance on one lane.
+/// What changes for one operator on one lane.
 pub struct Swap {
     /// Index in the chain.
     pub operator: usize,
-    /// Warm.
-    pub worker: Worker,
+    /// With a worker that is warm.
+    pub change: Change,
     /// With room for both reports of each lane.
     pub reports: mpsc::Sender<Report>,
 }
@@ -44,7 +45,15 @@ pub(super) struct Changeover {
     /// For each operator the message that it was last called with.
     last: Vec<Option<u64>>,
     /// Operators whose new version has not been called yet.
-    fresh: Vec<(usize, mpsc::Sender<Report>)>,
+    fresh: Vec<Fresh>,
+}
+
+/// A version that has not been called yet.
+struct Fresh {
+    operator: usize,
+    /// What it sees, if that is not all.
+    share: Option<Share>,
+    reports: mpsc::Sender<Report>,
 }
 
 impl Changeover {
@@ -81,19 +90,25 @@ impl Changeover {
             let seen = batch
                 .iter()
                 .filter(move |(_, stops)| stops.includes(operator));
-            seen.map(|(message, _)| message.sequence)
+            seen.map(|(message, _)| message)
         };
         let lane = self.lane;
-        self.fresh.retain(|(operator, reports)| {
-            let Some(sequence) = seen_by(*operator).next() else {
+        self.fresh.retain(|fresh| {
+            let picked = |message: &&Message| match &fresh.share {
+                Some(share) => share.picks(message),
+                None => true,
+            };
+            let Some(first) = seen_by(fresh.operator).find(picked) else {
                 return true;
             };
+            let sequence = first.sequence;
             // There is room; and nobody may listen any more.
-            let _ = reports.try_send(Report::First { lane, sequence });
+            let _ = fresh.reports.try_send(Report::First { lane, sequence });
             false
         });
         for (operator, last) in self.last.iter_mut().enumerate() {
-            *last = seen_by(operator).next_back().or(*last);
+            let latest = seen_by(operator).next_back();
+            *last = latest.map(|message| message.sequence).or(*last);
         }
     }
 }
@@ -110,16 +125,26 @@ impl Lane {
         };
         let Swap {
             operator,
-            worker,
+            change,
             reports,
         } = swap;
-        self.chain.replace(operator, worker);
-        self.wrapper.mark(&self.chain.digests());
+        let share = match &change {
+            Change::Canary(_, share) => Some(*share),
+            Change::Replace(_) | Change::Abandon => None,
+        };
+        self.chain.change(operator, change);
+        self.wrapper.mark(self.chain.marks());
         let changeover = &mut self.changeover;
         let last = changeover.last.get(operator).copied().flatten();
         let lane = changeover.lane;
         let _ = reports.try_send(Report::Taken { lane, last });
-        changeover.fresh.push((operator, reports));
+        // What the one before has not seen yet it does not see any more.
+        changeover.fresh.retain(|fresh| fresh.operator != operator);
+        changeover.fresh.push(Fresh {
+            operator,
+            share,
+            reports,
+        });
         true
     }
 }

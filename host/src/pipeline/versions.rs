@@ -1,9 +1,13 @@
-//! The versions of a pipeline's plugins: what runs, what was refused, and where lanes take new ones.
+//! The versions of a pipeline's plugins: what runs, what is tried beside it, what was refused, and
+//! where lanes take new ones.
 
+use super::canary::Share;
+use super::operator::{Chain, Change};
 use super::running::Problem;
-use super::start::Loaded;
+use super::start::{Edition, Loaded};
 use super::swap::{Changeover, Samples, Swap};
-use crate::plugin::Plugin;
+use crate::config::resolved::Bounds;
+use crate::plugin::Runtime;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +29,8 @@ pub(super) struct Seat {
 pub(super) struct Refusal {
     origin: String,
     digest: String,
+    /// RFC 3339.
+    since: String,
     pub(super) problem: Problem,
 }
 
@@ -33,35 +39,74 @@ impl Refusal {
         Self {
             origin,
             digest,
+            since: jiff::Timestamp::now().to_string(),
             problem: Problem::new(error),
         }
     }
 }
 
+/// What lanes run now, or are about to.
+#[derive(Clone)]
+pub(super) struct Current {
+    pub(super) loaded: Loaded,
+    /// At most one of a pipeline.
+    pub(super) canary: Option<Canary>,
+}
+
+/// A version that sees a share of the keys.
+#[derive(Clone)]
+pub(super) struct Canary {
+    pub(super) operator: usize,
+    pub(super) edition: Edition,
+    pub(super) percent: f64,
+}
+
+impl Canary {
+    pub(super) fn share(&self) -> Share {
+        Share::new(self.percent, self.edition.plugin.digest())
+    }
+}
+
 /// Of one pipeline. Shared by its lanes, its deployer and the status.
 pub(super) struct Versions {
-    /// What runs now, or is about to.
-    loaded: Mutex<Loaded>,
+    current: Mutex<Current>,
     seats: Mutex<Vec<Seat>>,
     /// By operator, the version that was not taken last.
     refusals: Mutex<HashMap<usize, Refusal>>,
+    /// By operator, the digest of what `plugin:` names.
+    configured: Mutex<HashMap<usize, String>>,
     /// To try new versions with.
     pub(super) samples: Arc<Samples>,
 }
 
 impl Versions {
     pub(super) fn new(loaded: Loaded) -> Self {
+        let digest = |operator: usize| {
+            let edition = loaded.get(operator)?;
+            Some((operator, edition.plugin.digest().to_owned()))
+        };
+        let configured = (0..loaded.operators()).filter_map(digest).collect();
+        let current = Current {
+            loaded,
+            canary: None,
+        };
         Self {
-            loaded: Mutex::new(loaded),
+            current: Mutex::new(current),
             seats: Mutex::default(),
             refusals: Mutex::default(),
+            configured: Mutex::new(configured),
             samples: Arc::default(),
         }
     }
 
-    /// The plugins as they are now.
+    /// What runs now.
+    pub(super) fn current(&self) -> Current {
+        locked(&self.current).clone()
+    }
+
+    /// The plugins as they are now, without a canary.
     pub(super) fn loaded(&self) -> Loaded {
-        locked(&self.loaded).clone()
+        self.current().loaded
     }
 
     /// A lane takes its seat: swaps reach it from now on.
@@ -90,26 +135,66 @@ impl Versions {
         }
     }
 
+    /// The digest of what `plugin:` names.
+    pub(super) fn configured(&self, operator: usize) -> String {
+        let configured = locked(&self.configured);
+        configured.get(&operator).cloned().unwrap_or_default()
+    }
+
+    /// `plugin:` names another component now.
+    pub(super) fn configure(&self, operator: usize, digest: &str) {
+        locked(&self.configured).insert(operator, digest.to_owned());
+    }
+
     /// The operators, for `weir status`.
     pub(super) fn status(&self) -> Vec<Value> {
-        let mut operators = self.loaded().status();
-        for (operator, refusal) in &*locked(&self.refusals) {
-            if let Some(Value::Object(fields)) = operators.get_mut(*operator) {
-                let refused = json!({
-                    "plugin": refusal.origin,
-                    "digest": refusal.digest,
-                    "error": refusal.problem.what,
-                    "hint": refusal.problem.hint(),
-                });
-                fields.insert("refused".to_owned(), refused);
+        let Current { loaded, canary } = self.current();
+        let mut operators = loaded.status();
+        let mut add = |operator: usize, name: &str, value: Value| {
+            if let Some(Value::Object(fields)) = operators.get_mut(operator) {
+                fields.insert(name.to_owned(), value);
             }
+        };
+        for (operator, digest) in &*locked(&self.configured) {
+            add(*operator, "configured", json!(digest));
+        }
+        for (operator, refusal) in &*locked(&self.refusals) {
+            let refused = json!({
+                "plugin": refusal.origin,
+                "digest": refusal.digest,
+                "since": refusal.since,
+                "error": refusal.problem.what,
+                "hint": refusal.problem.hint(),
+            });
+            add(*operator, "refused", refused);
+        }
+        if let Some(canary) = canary {
+            let shown = json!({
+                "plugin": canary.edition.plugin.origin(),
+                "digest": canary.edition.plugin.digest(),
+                "percent": canary.percent,
+                "counts": canary.edition.tally.counts(),
+            });
+            add(canary.operator, "canary", shown);
         }
         operators
     }
 
-    /// From now on lanes start with this plugin.
-    pub(super) fn adopt(&self, operator: usize, plugin: Arc<Plugin>) {
-        locked(&self.loaded).replace(operator, plugin);
+    /// From now on lanes start with this.
+    pub(super) fn adopt(&self, current: Current) {
+        *locked(&self.current) = current;
+    }
+}
+
+impl Current {
+    /// The chain of a lane that starts now.
+    pub(super) fn chain(&self, runtime: &Runtime, bounds: Bounds) -> Chain {
+        let mut chain = Chain::new(self.loaded.workers(runtime), bounds);
+        if let Some(canary) = &self.canary {
+            let worker = Box::new(canary.edition.worker(runtime));
+            chain.change(canary.operator, Change::Canary(worker, canary.share()));
+        }
+        chain
     }
 }
 

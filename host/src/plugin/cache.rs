@@ -17,6 +17,9 @@ use wasmtime::component::Component;
 /// How entries end. The first part of a name is the key, the second the digest of the contents.
 const EXTENSION: &str = "cwasm";
 
+/// How the bytes of components end. The name is their digest.
+const SOURCE: &str = "wasm";
+
 /// Permissions of the directory: everything for the owner, nothing for others.
 const PRIVATE: u32 = 0o700;
 
@@ -90,6 +93,33 @@ impl Cache {
         file.persist(&path)
             .with_context(|| format!("cannot write `{}`", path.display()))?;
         Ok(())
+    }
+
+    /// Keeps the bytes of a component, so that it can be compiled and handed on again.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub(super) fn keep(&self, digest: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.source(digest);
+        if path.is_file() {
+            return Ok(());
+        }
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        file.write_all(bytes)?;
+        file.persist(&path)
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
+        Ok(())
+    }
+
+    /// The bytes of a component that was kept, if they are intact.
+    pub(super) fn kept(&self, digest: &str) -> Option<Vec<u8>> {
+        let bytes = fs::read(self.source(digest)).ok()?;
+        (blake3::hash(&bytes).to_hex().as_str() == digest).then_some(bytes)
+    }
+
+    fn source(&self, digest: &str) -> PathBuf {
+        self.folder.join(format!("{digest}.{SOURCE}"))
     }
 
     /// Entries under `key`, with the digest that each claims.

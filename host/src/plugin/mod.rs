@@ -158,6 +158,11 @@ impl Runtime {
         };
         let form = component::form(bytes)?;
         let digest = blake3::hash(bytes).to_hex().to_string();
+        if let Some(cache) = &self.0.cache
+            && let Err(error) = cache.keep(&digest, bytes)
+        {
+            tracing::warn!("the plugin is not kept beside its compiled form: {error:#}");
+        }
         let (component, from_cache) = self.compile(&ground.engine, bytes, form, &digest)?;
         let (imports, exports) = inspect::interfaces(&component);
         let granted = Granted {
@@ -187,6 +192,13 @@ impl Runtime {
             configurable,
             handler,
         }))
+    }
+
+    /// The bytes of a component that was loaded here before; `None` where there is no cache, or it
+    /// was cleared.
+    #[must_use]
+    pub fn component(&self, digest: &str) -> Option<Vec<u8>> {
+        self.0.cache.as_ref()?.kept(digest)
     }
 
     /// In use already, from the cache, or compiled and put there; whether it was there.
@@ -287,6 +299,15 @@ impl Plugin {
     #[must_use]
     pub fn imports(&self) -> &[String] {
         &self.imports
+    }
+
+    /// Keys of `grants:` that its operator gives it.
+    #[must_use]
+    pub fn grants(&self) -> &'static [&'static str] {
+        match self.door {
+            Some(_) => &["http"],
+            None => &[],
+        }
     }
 
     /// Whether it was not compiled now.

@@ -10,6 +10,7 @@ use super::instance::Instance;
 use super::limits::Isolation;
 use super::{OperatorSettings, Plugin, Runtime};
 use crate::pipeline::message::{Message, Outcome};
+use crate::pipeline::tally::Tally;
 use crate::report;
 use anyhow::{Result, anyhow};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub struct Worker {
     plugin: Arc<Plugin>,
     settings: Arc<OperatorSettings>,
     journal: Arc<Journal>,
+    tally: Arc<Tally>,
     /// `None` before the first call and after a fault. Taken out while a call runs, so that a call
     /// which is dropped half-way takes its instance with it.
     instance: Option<Instance>,
@@ -36,8 +38,21 @@ impl Worker {
             journal: Arc::new(Journal::new(&settings)),
             plugin,
             settings,
+            tally: Arc::default(),
             instance: None,
         }
+    }
+
+    /// The same, with what becomes of messages counted there.
+    #[must_use]
+    pub fn counted_by(self, tally: Arc<Tally>) -> Self {
+        Self { tally, ..self }
+    }
+
+    /// Where it is counted what becomes of messages.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// Makes an instance now and runs its `configure`, if there is none.

@@ -268,6 +268,7 @@ handles! {
         memory_bytes: Gauge = gauge(MemoryBytes),
         swaps: Counter = counter(Swaps),
         swaps_refused: Counter = counter(SwapsRefused),
+        rollbacks: Counter = counter(Rollbacks),
         receipts_failed: Counter = counter(ReceiptsFailed),
         log_entries: Counter = counter(LogEntries),
         log_suppressed: Counter = counter(LogSuppressed),

@@ -179,6 +179,8 @@ names! {
         "Times that a lane went on with a new version of the plugin"
     SwapsRefused "swaps_refused" Counter None OPERATOR
         "New versions of the plugin that were not taken; the old one went on"
+    Rollbacks "rollbacks" Counter None OPERATOR
+        "New versions of the plugin that this host took back because messages failed or calls took long"
     ReceiptsFailed "receipts_failed" Counter None OPERATOR
         "Receipts of swaps that could not be completed"
     LogEntries "log_entries" Counter None OPERATOR

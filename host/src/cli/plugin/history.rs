@@ -9,7 +9,7 @@ use std::fmt::Write;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-A line for each lane that has taken a new version: the digest of the version before, with the sequence \
+A line for each lane that has taken a new version: the receipt, which `weir plugin rollback` takes; the digest of the version before, with the sequence \
 of the last message that it was called with, then the new one with its first. `-` where there was no \
 message yet. Receipts are kept for 90 days.")]
 pub(in crate::cli) struct Arguments {
@@ -64,10 +64,12 @@ fn text(receipts: &[Receipt]) -> String {
     let mut out = String::new();
     for receipt in receipts {
         let Receipt {
+            id,
             pipeline,
             operator,
             host,
             lane,
+            what,
             old,
             new,
             began,
@@ -79,7 +81,7 @@ fn text(receipts: &[Receipt]) -> String {
         // Writing to a string does not fail.
         let _ = writeln!(
             out,
-            "{began}Z  {pipeline}/{operator}  {host} lane {lane}: {} -> {}{open}",
+            "{id}  {began}Z  {pipeline}/{operator}  {host} lane {lane}  {what}: {} -> {}{open}",
             at(old),
             at(new),
         );

@@ -1,5 +1,6 @@
 //! The `operators:` list.
 
+use super::rollout::rollout;
 use super::values::{Context, absolute};
 use crate::config::at::At;
 use crate::config::component::{InBucket, Reference, SCHEME};
@@ -71,6 +72,7 @@ fn operator(
         ..limits
     });
     let trusted = trusted(model.trusted, &at.field("trusted"), context);
+    let rollout = rollout(&model.rollout, &at.field("rollout"), context);
     Some(Operator {
         name: name?,
         plugin: plugin?,
@@ -80,6 +82,7 @@ fn operator(
         grants: grants?,
         limits: limits?,
         trusted: trusted?,
+        rollout: rollout?,
     })
 }
 

@@ -1,6 +1,6 @@
 //! Follows a tag in a bucket of plugins: when it names another version, that one is fetched.
 
-use super::Candidate;
+use super::{Candidate, Order};
 use crate::config::component::{InBucket, Reference};
 use crate::nats::registry::Registry;
 use crate::pipeline::running::Running;
@@ -19,15 +19,14 @@ const SOON: Duration = Duration::from_millis(50);
 /// What follows each operator of a pipeline whose plugin is in a bucket.
 pub(in crate::pipeline) fn all(
     pipeline: &Arc<Running>,
-    candidates: &mpsc::Sender<Candidate>,
+    orders: &mpsc::Sender<Order>,
 ) -> Vec<impl Future<Output = ()> + use<>> {
     let operators = pipeline.settings.operators.iter().enumerate();
     let in_buckets = operators.filter_map(|(index, operator)| match &operator.plugin {
         Reference::Bucket(place) => Some((index, place.clone())),
         Reference::File(_) => None,
     });
-    let follow =
-        |(operator, place)| follow(Arc::clone(pipeline), operator, place, candidates.clone());
+    let follow = |(operator, place)| follow(Arc::clone(pipeline), operator, place, orders.clone());
     in_buckets.map(follow).collect()
 }
 
@@ -36,11 +35,11 @@ async fn follow(
     pipeline: Arc<Running>,
     operator: usize,
     place: InBucket,
-    candidates: mpsc::Sender<Candidate>,
+    orders: mpsc::Sender<Order>,
 ) {
     let mut told = false;
     loop {
-        match watch(&pipeline, operator, &place, &candidates).await {
+        match watch(&pipeline, operator, &place, &orders).await {
             Ok(()) => {}
             Err(error) if !std::mem::replace(&mut told, true) => {
                 tracing::warn!(
@@ -58,7 +57,7 @@ async fn watch(
     pipeline: &Running,
     operator: usize,
     place: &InBucket,
-    candidates: &mpsc::Sender<Candidate>,
+    orders: &mpsc::Sender<Order>,
 ) -> Result<()> {
     let post = loop {
         match pipeline.post() {
@@ -77,7 +76,7 @@ async fn watch(
         let running = pipeline.versions.loaded();
         let is_new = running
             .get(operator)
-            .is_some_and(|(plugin, _)| plugin.digest() != found.digest);
+            .is_some_and(|edition| edition.plugin.digest() != found.digest);
         if is_new {
             let candidate = Candidate {
                 operator,
@@ -85,7 +84,7 @@ async fn watch(
                 origin: format!("{place} ({version})"),
             };
             // The deployer lives as long as the host.
-            let _ = candidates.send(candidate).await;
+            let _ = orders.send(Order::Candidate(candidate)).await;
         }
     }
     Ok(())

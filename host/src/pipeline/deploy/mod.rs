@@ -1,39 +1,60 @@
 //! How a new version of a plugin takes the place of the one that runs. START HERE.
 //!
 //! 1. `watch.rs` sees that a plugin's file has changed, and reads it when its write is complete;
-//!    `follow.rs` sees that a tag names another version, and fetches that;
+//!    `follow.rs` sees that a tag names another version, and fetches that; `wanted.rs` sees what
+//!    `weir plugin deploy` and `rollback` ask for;
 //! 2. `prepare.rs` compiles it, asks whether it fits, configures an instance for each lane and tries
 //!    it with messages that the pipeline has lately worked on: all of it off the corridor;
-//! 3. a receipt is begun for each lane (`nats/receipts.rs`);
-//! 4. each lane finishes what the old version has returned and goes on with the new one
-//!    (`pipeline/swap.rs`);
-//! 5. the receipts are completed with the messages at which the one ended and the other began.
+//! 3. `roll.rs` begins a receipt for each lane (`nats/receipts.rs`);
+//! 4. each lane finishes what the old version has returned and goes on with the new one, or lets it
+//!    see a share of the keys (`pipeline/swap.rs`);
+//! 5. the receipts are completed with the messages at which the one ended and the other began;
+//! 6. `trial.rs` watches it for a while, and takes it back if `judge.rs` finds it worse.
 //!
 //! What fails before the lanes are told leaves the old version running, and says why in the log, in
 //! `weir status` and in a metric.
 
 pub(super) mod follow;
+mod judge;
 mod prepare;
+mod roll;
+mod trial;
+pub(super) mod wanted;
 pub(super) mod watch;
 
+use super::operator::Change;
 use super::running::Running;
-use super::swap::{Report, Swap};
-use super::versions::{Refusal, Seat};
-use crate::nats::receipts::{Receipt, Receipts, Version, Written};
-use crate::plugin::{OperatorSettings, Runtime};
-use crate::report;
-use anyhow::{Context, Result};
+use super::start::Edition;
+use super::versions::Refusal;
+use crate::nats::components::Components;
+use crate::nats::deployments::{Component, Deployment};
+use crate::plugin::Runtime;
+use crate::report::{self, ResultExt};
+use anyhow::{Context, Result, anyhow};
 use prepare::Prepared;
+use roll::Roll;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use trial::Trial;
 
-/// How often to look whether lanes that have not answered are still there.
-const LOOK: Duration = Duration::from_millis(500);
-/// Tries to complete a receipt, a second apart.
-const TRIES: u32 = 30;
+/// How often versions on trial are judged.
+const JUDGING: Duration = Duration::from_millis(250);
+
+/// What a deployer is asked to do.
+pub(super) enum Order {
+    /// What `plugin:` names is this now.
+    Candidate(Candidate),
+    /// Somebody has said what an operator is to run.
+    Wanted {
+        operator: usize,
+        deployment: Box<Deployment>,
+    },
+}
 
 /// The bytes of what may become a new version.
+#[derive(Clone)]
 pub(super) struct Candidate {
     /// Index in the chain.
     pub(super) operator: usize,
@@ -44,234 +65,197 @@ pub(super) struct Candidate {
 
 /// Deploys new versions to the lanes of one pipeline, one after the other.
 pub(super) struct Deployer {
-    pub(super) pipeline: Arc<Running>,
-    pub(super) runtime: Runtime,
+    pipeline: Arc<Running>,
+    runtime: Runtime,
+    /// By operator, what is watched or tried.
+    trials: HashMap<usize, Trial>,
+    /// By operator, what was last said that it is to run.
+    wanted: HashMap<usize, Deployment>,
 }
 
 impl Deployer {
-    /// Takes candidates as they come. Never ends.
-    pub(super) async fn run(self, mut candidates: mpsc::Receiver<Candidate>) {
-        while let Some(candidate) = candidates.recv().await {
-            self.consider(candidate).await;
+    pub(super) fn new(pipeline: Arc<Running>, runtime: Runtime) -> Self {
+        Self {
+            pipeline,
+            runtime,
+            trials: HashMap::new(),
+            wanted: HashMap::new(),
         }
-        std::future::pending().await
     }
 
-    async fn consider(&self, candidate: Candidate) {
-        let Candidate {
-            operator, origin, ..
-        } = &candidate;
-        let (operator, origin) = (*operator, origin.clone());
-        let Some((running, settings)) = self.pipeline.versions.loaded().get(operator).cloned()
-        else {
+    /// Does what it is asked, and judges versions on trial. Never ends.
+    pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        let mut judging = tokio::time::interval(JUDGING);
+        judging.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(Order::Candidate(candidate)) => self.consider(candidate).await,
+                    Some(Order::Wanted { operator, deployment }) => {
+                        self.obey(operator, *deployment).await;
+                    }
+                    None => std::future::pending().await,
+                },
+                _ = judging.tick(), if !self.trials.is_empty() => self.judge().await,
+            }
+        }
+    }
+
+    /// `plugin:` names another component now.
+    async fn consider(&mut self, candidate: Candidate) {
+        let operator = candidate.operator;
+        let digest = blake3::hash(&candidate.bytes).to_hex().to_string();
+        self.pipeline.versions.configure(operator, &digest);
+        let Some(running) = self.edition(operator) else {
             return;
         };
-        let digest = blake3::hash(&candidate.bytes).to_hex().to_string();
-        if digest == running.digest() {
+        let wanted = self.wanted.entry(operator).or_default();
+        let quarantined = wanted.quarantined(&digest).cloned();
+        // What was deployed in its place stays.
+        if quarantined.is_none() && wanted.instead_of(&digest).is_some() {
+            return;
+        }
+        if digest == running.plugin.digest() {
             self.pipeline.versions.refuse(operator, None);
             return;
         }
-        let (pipeline, name) = (&settings.pipeline, &settings.operator);
-        match self.deploy(candidate, &settings, running.digest()).await {
-            Ok(lanes) => {
-                self.pipeline.versions.refuse(operator, None);
-                tracing::info!(pipeline, operator = name, origin, digest, lanes, "swapped");
+        let origin = candidate.origin.clone();
+        let swapped = match quarantined {
+            Some(bad) => Err(anyhow!("{}", bad.reason))
+                .with_context(|| format!("`{origin}` is in quarantine since {}", bad.since))
+                .hint(|| "correct it; or let it run with `weir plugin deploy --force`"),
+            None => {
+                self.give_up_trial(operator).await;
+                self.swap(candidate, "swapped", true).await
             }
-            Err(error) => {
-                settings.metrics.swaps_refused.inc();
-                let refusal = Refusal::new(origin.clone(), digest, &error);
-                tracing::error!(
-                    pipeline,
-                    operator = name,
-                    hint = refusal.problem.hint(),
-                    "the old version goes on: {}",
-                    refusal.problem.what
-                );
-                self.pipeline.versions.refuse(operator, Some(refusal));
-            }
+        };
+        if let Err(error) = swapped {
+            self.refuse(operator, &origin, &digest, &error);
         }
     }
 
-    /// How many lanes have taken it.
-    async fn deploy(
-        &self,
-        candidate: Candidate,
-        settings: &Arc<OperatorSettings>,
-        old: &str,
-    ) -> Result<usize> {
+    /// Prepares a version and lets it take over on all lanes; on `probation` it is watched.
+    async fn swap(&mut self, candidate: Candidate, what: &str, probation: bool) -> Result<()> {
         let (operator, origin) = (candidate.operator, candidate.origin.clone());
-        let versions = &self.pipeline.versions;
-        let count = self.pipeline.settings.lanes;
+        let bytes = candidate.bytes.clone();
+        let prepared = self.prepare(candidate).await?;
+        let new = prepared.edition.clone();
+        let before = self.edition(operator);
+        self.take_over(operator, prepared, &origin, what, probation)
+            .await?;
+        let digests = before.iter().map(|edition| edition.plugin.digest());
+        self.keep(digests.map(str::to_owned).collect(), new, bytes);
+        Ok(())
+    }
+
+    /// Lets a version that is prepared take over on all lanes.
+    async fn take_over(
+        &mut self,
+        operator: usize,
+        prepared: Prepared,
+        origin: &str,
+        what: &str,
+        probation: bool,
+    ) -> Result<()> {
+        let Prepared { edition, workers } = prepared;
+        let before = self
+            .edition(operator)
+            .context("there is no such operator")?;
+        let mut next = self.pipeline.versions.current();
+        next.loaded.replace(operator, edition.clone());
+        next.canary = next.canary.filter(|canary| canary.operator != operator);
+        let digest = edition.plugin.digest().to_owned();
+        let replace = |worker| Change::Replace(Box::new(worker));
+        let roll = Roll {
+            operator,
+            next,
+            changes: workers.into_iter().map(replace).collect(),
+            what: what.to_owned(),
+            old: before.plugin.digest().to_owned(),
+            new: Component {
+                digest: digest.clone(),
+                origin: origin.to_owned(),
+            },
+        };
+        let lanes = self.roll(roll).await?;
+        let settings = &edition.settings;
+        let (pipeline, name) = (&settings.pipeline, &settings.operator);
+        tracing::info!(pipeline, operator = name, origin, digest, lanes, "{what}");
+        self.pipeline.versions.refuse(operator, None);
+        let previous = self.trials.remove(&operator);
+        if probation && let Some(rollout) = self.rollout(operator) {
+            let trial = Trial::probation(rollout, before, edition, previous);
+            self.trials.extend(trial.map(|trial| (operator, trial)));
+        }
+        Ok(())
+    }
+
+    /// Loads, configures and tries a candidate for all lanes.
+    async fn prepare(&self, candidate: Candidate) -> Result<Prepared> {
         let (pipeline, runtime) = (Arc::clone(&self.pipeline), self.runtime.clone());
+        let lanes = self.pipeline.settings.lanes;
         let preparing = tokio::task::spawn_blocking(move || {
-            prepare::prepare(&candidate, &pipeline, &runtime, count)
+            prepare::prepare(&candidate, &pipeline, &runtime, lanes)
         });
-        let Prepared { plugin, workers } = preparing
+        preparing
             .await
-            .context("the preparation of a plugin panicked; this is a fault of weir")??;
-        let digest = plugin.digest().to_owned();
-        let receipt = |lane: usize| Receipt {
-            pipeline: settings.pipeline.clone(),
-            operator: settings.operator.clone(),
-            host: host(),
-            lane,
-            old: version(old),
-            new: version(&digest),
-            origin: origin.clone(),
-            began: jiff::Timestamp::now().to_string(),
-            taken: None,
+            .context("the preparation of a plugin panicked; this is a fault of weir")?
+    }
+
+    /// The same for a version that has run before.
+    async fn warm(&self, edition: Edition) -> Result<Prepared> {
+        let (runtime, lanes) = (self.runtime.clone(), self.pipeline.settings.lanes);
+        let warming = tokio::task::spawn_blocking(move || prepare::warm(edition, &runtime, lanes));
+        warming
+            .await
+            .context("the preparation of a plugin panicked; this is a fault of weir")?
+    }
+
+    /// Keeps what ran and what runs now in the bucket of components, so that either can come back.
+    fn keep(&self, before: Vec<String>, now: Edition, bytes: Vec<u8>) {
+        let Some(post) = self.pipeline.post() else {
+            return;
         };
-        let receipts = match self.pipeline.post() {
-            Some(post) => Some(Receipts::open(&post.connection, post.ensured.replicas).await?),
-            None => None,
-        };
-        let (reports, heard) = mpsc::channel(2 * count.max(1));
-        // In this order: a lane that starts meanwhile has its seat before this looks at the seats, or
-        // has the new version from its beginning.
-        let before = versions.loaded();
-        versions.adopt(operator, plugin);
-        let seats = versions.seats();
-        let mut swaps = Vec::new();
-        for (seat, worker) in seats.into_iter().zip(workers) {
-            let written = match &receipts {
-                Some(receipts) => match receipts.begin(receipt(seat.lane), number()).await {
-                    Ok(written) => Some(written),
-                    Err(error) => {
-                        if let Some((plugin, _)) = before.get(operator) {
-                            versions.adopt(operator, Arc::clone(plugin));
-                        }
-                        return Err(error);
+        let runtime = self.runtime.clone();
+        tokio::spawn(async move {
+            let keep = async {
+                let replicas = post.ensured.replicas;
+                let components = Components::open(&post.connection, replicas).await?;
+                components.keep(now.plugin.digest(), &bytes).await?;
+                for digest in before {
+                    if let Some(bytes) = runtime.component(&digest) {
+                        components.keep(&digest, &bytes).await?;
                     }
-                },
-                None => None,
-            };
-            swaps.push((seat, worker, written));
-        }
-        let mut written = Vec::new();
-        let mut lanes = Vec::new();
-        for (seat, worker, receipt) in swaps {
-            let reports = reports.clone();
-            let swap = Swap {
-                operator,
-                worker,
-                reports,
-            };
-            // A lane that has just ended takes the new version when it starts again.
-            if seat.swaps.try_send(swap).is_ok() {
-                lanes.push(seat);
-            }
-            written.extend(receipt);
-        }
-        let book = Book {
-            receipts,
-            written,
-            settings: Arc::clone(settings),
-        };
-        let (all, taken) = tokio::sync::oneshot::channel();
-        tokio::spawn(book.keep(heard, lanes, all));
-        Ok(taken.await.unwrap_or_default())
-    }
-}
-
-/// Completes the receipts of one swap.
-struct Book {
-    receipts: Option<Receipts>,
-    written: Vec<Written>,
-    settings: Arc<OperatorSettings>,
-}
-
-impl Book {
-    /// Until every lane has said with which message its new version began, or is gone. Tells `all`
-    /// how many have the new version as soon as no other will.
-    async fn keep(
-        mut self,
-        mut heard: mpsc::Receiver<Report>,
-        lanes: Vec<Seat>,
-        all: tokio::sync::oneshot::Sender<usize>,
-    ) {
-        let mut all = Some(all);
-        let mut taken = Vec::new();
-        loop {
-            let waits = |seat: &Seat| !taken.contains(&seat.lane) && !seat.swaps.is_closed();
-            if !lanes.iter().any(waits)
-                && let Some(all) = all.take()
-            {
-                // The deployer may have stopped with the host.
-                let _ = all.send(taken.len());
-            }
-            let report = tokio::select! {
-                report = heard.recv() => match report {
-                    Some(report) => report,
-                    None => break,
-                },
-                () = tokio::time::sleep(LOOK), if all.is_some() => continue,
-            };
-            if let Report::Taken { lane, .. } = report {
-                self.settings.metrics.swaps.inc();
-                taken.push(lane);
-            }
-            self.note(report).await;
-        }
-        if let Some(all) = all {
-            let _ = all.send(taken.len());
-        }
-    }
-
-    async fn note(&mut self, report: Report) {
-        let (Report::Taken { lane, .. } | Report::First { lane, .. }) = report;
-        let written = self.written.iter_mut();
-        let Some(written) = written.into_iter().find(|each| each.receipt.lane == lane) else {
-            return;
-        };
-        match report {
-            Report::Taken { last, .. } => {
-                written.receipt.old.sequence = last;
-                written.receipt.taken = Some(jiff::Timestamp::now().to_string());
-            }
-            Report::First { sequence, .. } => written.receipt.new.sequence = Some(sequence),
-        }
-        let Some(receipts) = &self.receipts else {
-            return;
-        };
-        for left in (0..TRIES).rev() {
-            match receipts.complete(written).await {
-                Ok(()) => return,
-                Err(error) if left == 0 => {
-                    self.settings.metrics.receipts_failed.inc();
-                    tracing::error!("{}", report::line(&error));
                 }
-                Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+                anyhow::Ok(())
+            };
+            if let Err(error) = keep.await {
+                let why = report::line(&error);
+                tracing::warn!("`weir plugin rollback` will not find what ran: {why}");
             }
-        }
+        });
     }
-}
 
-fn version(digest: &str) -> Version {
-    Version {
-        digest: digest.to_owned(),
-        sequence: None,
+    /// The old version goes on: says so in the log, in the status and in a metric.
+    fn refuse(&self, operator: usize, origin: &str, digest: &str, error: &anyhow::Error) {
+        let Some(running) = self.edition(operator) else {
+            return;
+        };
+        let settings = &running.settings;
+        settings.metrics.swaps_refused.inc();
+        let refusal = Refusal::new(origin.to_owned(), digest.to_owned(), error);
+        tracing::error!(
+            pipeline = settings.pipeline,
+            operator = settings.operator,
+            hint = refusal.problem.hint(),
+            "the old version goes on: {}",
+            refusal.problem.what
+        );
+        self.pipeline.versions.refuse(operator, Some(refusal));
     }
-}
 
-/// Tells the swaps of a lane apart, in the order of time: nanoseconds since 1970.
-fn number() -> u64 {
-    let now = jiff::Timestamp::now().as_nanosecond();
-    u64::try_from(now).unwrap_or_default()
-}
-
-/// This process among all hosts, as a part of a key: name and process id.
-fn host() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
-    let name = name.ok().or_else(|| std::env::var("HOSTNAME").ok());
-    let plain = |c: char| match c {
-        c if c.is_ascii_alphanumeric() || c == '-' || c == '_' => c,
-        _ => '-',
-    };
-    let name: String = name
-        .as_deref()
-        .map_or("host", str::trim)
-        .chars()
-        .map(plain)
-        .collect();
-    format!("{name}-{}", std::process::id())
+    /// What runs for all keys that no canary sees.
+    fn edition(&self, operator: usize) -> Option<Edition> {
+        self.pipeline.versions.loaded().get(operator).cloned()
+    }
 }

@@ -6,15 +6,15 @@ use super::Candidate;
 use crate::pipeline::operator::{Chain, Verdict};
 use crate::pipeline::route::Route;
 use crate::pipeline::running::Running;
-use crate::pipeline::start::{Loaded, terms};
-use crate::plugin::{Plugin, Runtime, Worker};
+use crate::pipeline::start::{Edition, Loaded, terms};
+use crate::plugin::{Runtime, Worker};
 use crate::report::ResultExt;
 use anyhow::{Context, Result, anyhow};
 use std::sync::Arc;
 
-/// A new version that fits.
+/// A version that fits.
 pub(super) struct Prepared {
-    pub(super) plugin: Arc<Plugin>,
+    pub(super) edition: Edition,
     /// One for each lane, with an instance that has been configured.
     pub(super) workers: Vec<Worker>,
 }
@@ -47,10 +47,13 @@ pub(super) fn prepare(
         .build()
         .context("cannot start a runtime")?;
     let loaded = pipeline.versions.loaded();
-    let mut workers = Vec::new();
+    let running = loaded
+        .get(candidate.operator)
+        .context("there is no such operator")?;
+    let edition = Edition::new(plugin, Arc::clone(&running.settings));
     tokio.block_on(async {
         let mut proposed = loaded.clone();
-        proposed.replace(candidate.operator, Arc::clone(&plugin));
+        proposed.replace(candidate.operator, edition.clone());
         let mut trial = pipeline.trial(&proposed, runtime);
         trial.warm().await.with_context(what)?;
         if !settings
@@ -61,15 +64,33 @@ pub(super) fn prepare(
             let now = pipeline.trial(&loaded, runtime);
             compare(pipeline, now, trial).await.with_context(what)?;
         }
-        let (_, settings) = loaded.get(candidate.operator).context("no such operator")?;
-        for _ in 0..lanes {
-            let mut worker = Worker::new(runtime, Arc::clone(&plugin), Arc::clone(settings));
-            worker.warm().await.with_context(what)?;
-            workers.push(worker);
-        }
-        anyhow::Ok(())
-    })?;
-    Ok(Prepared { plugin, workers })
+        let workers = workers(&edition, runtime, lanes).await;
+        let workers = workers.with_context(what)?;
+        Ok(Prepared { edition, workers })
+    })
+}
+
+/// Configures instances of a version that has run before.
+///
+/// # Errors
+/// When it does not start any more.
+pub(super) fn warm(edition: Edition, runtime: &Runtime, lanes: usize) -> Result<Prepared> {
+    let tokio = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?;
+    let workers = tokio.block_on(workers(&edition, runtime, lanes))?;
+    Ok(Prepared { edition, workers })
+}
+
+async fn workers(edition: &Edition, runtime: &Runtime, lanes: usize) -> Result<Vec<Worker>> {
+    let mut workers = Vec::new();
+    for _ in 0..lanes {
+        let mut worker = edition.worker(runtime);
+        worker.warm().await?;
+        workers.push(worker);
+    }
+    Ok(workers)
 }
 
 /// Runs the latest messages through both chains. What they answer is their own business; but the new
@@ -106,6 +127,6 @@ fn failure(verdicts: &[Verdict]) -> Option<&str> {
 impl Running {
     /// A chain with numbers of its own, so that a trial does not show in those of the pipeline.
     fn trial(&self, loaded: &Loaded, runtime: &Runtime) -> Chain {
-        Chain::new(loaded.apart(runtime), self.settings.batch)
+        Chain::new(loaded.apart().workers(runtime), self.settings.batch)
     }
 }

@@ -3,7 +3,7 @@
 //! Folders are watched, not files: most tools put a new file in the place of the old one. Any event
 //! in a folder makes all plugins of it be looked at, so that links and renames need no rules.
 
-use super::Candidate;
+use super::{Candidate, Order};
 use crate::pipeline::running::Running;
 use anyhow::{Context, Result};
 use futures_util::future::join_all;
@@ -30,7 +30,7 @@ pub(in crate::pipeline) struct Watch {
 struct Watched {
     file: PathBuf,
     operator: usize,
-    candidates: mpsc::Sender<Candidate>,
+    orders: mpsc::Sender<Order>,
     /// When it was last handed on.
     seen: Option<State>,
 }
@@ -78,16 +78,16 @@ impl Watch {
     /// ends.
     pub(in crate::pipeline) async fn run(
         mut self,
-        pipelines: Vec<(Arc<Running>, mpsc::Sender<Candidate>)>,
+        pipelines: Vec<(Arc<Running>, mpsc::Sender<Order>)>,
     ) {
         let mut watched: Vec<Watched> = Vec::new();
-        for (pipeline, candidates) in pipelines {
+        for (pipeline, orders) in pipelines {
             let operators = pipeline.settings.operators.iter().enumerate();
             watched.extend(operators.filter_map(|(operator, settings)| {
                 Some(Watched {
                     file: settings.plugin.file()?.clone(),
                     operator,
-                    candidates: candidates.clone(),
+                    orders: orders.clone(),
                     seen: None,
                 })
             }));
@@ -130,7 +130,7 @@ impl Watched {
             origin: self.file.display().to_string(),
         };
         // The deployer lives as long as the host.
-        let _ = self.candidates.send(candidate).await;
+        let _ = self.orders.send(Order::Candidate(candidate)).await;
     }
 }
 

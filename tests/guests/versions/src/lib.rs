@@ -1,7 +1,8 @@
 //! Puts its version before every payload. The tests write the version into the compiled component.
 //!
 //! A version that begins with `refuse` refuses its configuration, one that begins with `trap` traps
-//! on its first message.
+//! on its first message. One that begins with `picky` rejects the payloads 7, 107, 207 and so on, 1 % of
+//! all numbers; one that begins with `slow` takes its time.
 
 use std::hint::black_box;
 use weir_sdk::{Error, Message, Operator, Output, Outputs};
@@ -27,6 +28,14 @@ impl Operator for Versions {
     fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
         if self.0.starts_with("trap") {
             panic!("this version traps");
+        }
+        let text = String::from_utf8_lossy(&message.payload);
+        let unlucky = text.parse::<u64>().is_ok_and(|number| number % 100 == 7);
+        if unlucky && self.0.starts_with("picky") {
+            return Err(Error::reject("this version does not like it"));
+        }
+        if self.0.starts_with("slow") {
+            (0..3_000_000_u64).for_each(|turn| drop(black_box(turn)));
         }
         let payload = [self.0.as_bytes(), b" ", &message.payload].concat();
         Ok(Output::new(payload).into())

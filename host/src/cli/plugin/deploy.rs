@@ -1,0 +1,396 @@
+//! `weir plugin deploy`: first what would change, with a hash; then exactly that.
+
+use super::fleet::{Fleet, Place, Running};
+use crate::cli::{Console, files};
+use crate::config::component::{InBucket, SCHEME};
+use crate::config::resolved::Nats;
+use crate::config::units::PercentText;
+use crate::nats::components::Components;
+use crate::nats::deployments::{Component, Deployment, Deployments, Stable, Trial, TrialKind};
+use crate::nats::registry::fetch_now;
+use crate::nats::{self, Connection};
+use crate::plugin::{self, Inspection};
+use crate::report;
+use anyhow::{Context, Result, anyhow};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::Path;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Without `--apply` nothing is changed: what would change is shown, and a hash of it. A version is watched \
+after it has taken over, and as a canary before, as the operator's `rollout:` says; one that is worse \
+than the version before is rolled back on all hosts, and quarantined.")]
+pub(in crate::cli) struct Arguments {
+    /// Where it is to run.
+    #[arg(value_name = "PIPELINE/OPERATOR", value_parser = Place::parse)]
+    place: Place,
+
+    /// The version: a file, or nats://BUCKET/NAME@VERSION.
+    #[arg(value_name = "REFERENCE")]
+    reference: String,
+
+    /// Show what would change, and a hash of it. What is done unless `--apply` is given.
+    #[arg(long, conflicts_with = "apply")]
+    plan: bool,
+
+    /// Do what the plan with this hash says; refused if anything has changed since.
+    #[arg(long, value_name = "HASH")]
+    apply: Option<String>,
+
+    /// Let it see this share of the keys, such as `10%`, beside the version that runs.
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    canary: Option<f64>,
+
+    /// Let it run although it is in quarantine.
+    #[arg(long)]
+    force: bool,
+
+    #[command(flatten)]
+    reach: files::Reach,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let percent = PercentText::from(text).parse()?;
+    match percent > 0.0 && percent < 100.0 {
+        true => Ok(percent),
+        false => Err("a canary sees more than 0% and less than 100% of the keys".to_owned()),
+    }
+}
+
+pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
+    let settings = arguments.reach.settings()?;
+    let (bytes, origin) = component(&arguments.reference, &settings)?;
+    let what = || format!("cannot deploy `{origin}`");
+    let found = plugin::inspect(&bytes).with_context(what)?;
+    if let Err(why) = &found.contract {
+        return Err(report::usage(anyhow!("{why}").context(what())));
+    }
+    let new = Component {
+        digest: found.digest.clone(),
+        origin: origin.clone(),
+    };
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?
+        .block_on(async {
+            let connection = nats::connect(&settings, "deploy").await?;
+            let plan = Plan::make(arguments, &connection, found, new).await?;
+            match &arguments.apply {
+                None => plan.show(arguments, console),
+                Some(hash) => {
+                    plan.check(hash).with_context(what)?;
+                    plan.apply(&connection, &bytes, console).await
+                }
+            }
+        })
+}
+
+/// The bytes that a reference names, and its full name.
+fn component(reference: &str, settings: &Nats) -> Result<(Vec<u8>, String)> {
+    if reference.starts_with(SCHEME) {
+        let place = InBucket::parse(reference);
+        let place = place.map_err(|why| report::usage(anyhow!(why)))?;
+        return Ok((fetch_now(settings, &place)?, place.to_string()));
+    }
+    let path = Path::new(reference);
+    let bytes = std::fs::read(path).map_err(|error| files::unreadable(path, &error))?;
+    Ok((bytes, reference.to_owned()))
+}
+
+/// What would change.
+struct Plan {
+    place: Place,
+    fleet: Fleet,
+    found: Inspection,
+    new: Component,
+    canary: Option<f64>,
+    force: bool,
+    deployment: Deployment,
+    revision: u64,
+}
+
+impl Plan {
+    async fn make(
+        arguments: &Arguments,
+        connection: &Connection,
+        found: Inspection,
+        new: Component,
+    ) -> Result<Self> {
+        let place = arguments.place.clone();
+        let fleet = Fleet::find(connection, &place).await?;
+        let (deployment, revision) = match Deployments::find(connection).await? {
+            Some(deployments) => deployments.get(&place.pipeline, &place.operator).await?,
+            None => (Deployment::default(), 0),
+        };
+        Ok(Self {
+            place,
+            fleet,
+            found,
+            new,
+            canary: arguments.canary,
+            force: arguments.force,
+            deployment,
+            revision,
+        })
+    }
+
+    /// Names the plan, and what it was made from.
+    fn hash(&self) -> String {
+        let hosts = self.fleet.hosts.iter();
+        let hosts: BTreeSet<_> = hosts
+            .map(|(_, host)| (&host.digest, &host.configured, &host.config_hash))
+            .collect();
+        let all = json!([
+            self.place.to_string(),
+            hosts,
+            self.new.digest,
+            self.canary,
+            self.force,
+            self.revision,
+        ]);
+        let hash = blake3::hash(all.to_string().as_bytes()).to_hex();
+        hash.get(..12).unwrap_or_default().to_owned()
+    }
+
+    /// Why it cannot be applied.
+    fn obstacle(&self) -> Option<String> {
+        let missing = |host: &Running| {
+            let needed = self.found.grants.iter();
+            let mut missing = needed.filter(|grant| !host.grants.iter().any(|has| has == *grant));
+            missing.next().copied()
+        };
+        if let Some(grant) = self.fleet.hosts.iter().find_map(|(_, host)| missing(host)) {
+            return Some(format!(
+                "it needs `{grant}`, which the operator does not grant"
+            ));
+        }
+        let bad = self.deployment.quarantined(&self.new.digest);
+        if let Some(bad) = bad.filter(|_| !self.force) {
+            return Some(format!(
+                "it is in quarantine since {}: {}; `--force` lets it run",
+                bad.since, bad.reason
+            ));
+        }
+        let trial = self.deployment.trial.as_ref();
+        trial.map(|trial| {
+            format!(
+                "`{}` is on trial there; end that with `weir plugin promote` or `rollback`",
+                trial.component.origin
+            )
+        })
+    }
+
+    fn check(&self, hash: &str) -> Result<()> {
+        if let Some(obstacle) = self.obstacle() {
+            return Err(report::usage(anyhow!(obstacle)));
+        }
+        if self.hash() != hash {
+            let error = anyhow!("`{hash}` is not the hash of what would change now");
+            let action = "something has changed since; look at the plan again, without `--apply`";
+            return Err(report::hint(error, action));
+        }
+        Ok(())
+    }
+
+    fn show(&self, arguments: &Arguments, console: &Console) -> Result<u8> {
+        let (hash, obstacle) = (self.hash(), self.obstacle());
+        if console.json {
+            console.value(&json!({
+                "place": self.place.to_string(),
+                "hosts": self.fleet.hosts.iter().map(|(id, host)| json!({
+                    "host": id,
+                    "digest": host.digest,
+                    "contract": host.contract,
+                    "imports": host.imports,
+                    "grants": host.grants,
+                    "size": host.size,
+                    "config_hash": host.config_hash,
+                })).collect::<Vec<Value>>(),
+                "new": {
+                    "origin": self.new.origin,
+                    "digest": self.new.digest,
+                    "contract": self.found.contract.as_ref().ok(),
+                    "imports": self.found.imports,
+                    "grants": self.found.grants,
+                    "size": self.found.size,
+                },
+                "canary": self.canary,
+                "obstacle": obstacle,
+                "hash": hash,
+            }))?;
+        } else {
+            let mut text = self.text();
+            match &obstacle {
+                Some(obstacle) => drop(writeln!(text, "cannot be applied: {obstacle}")),
+                None => {
+                    let share = self.canary.map(|percent| format!(" --canary {percent}%"));
+                    let force = if self.force { " --force" } else { "" };
+                    let _ = writeln!(
+                        text,
+                        "apply it with: weir plugin deploy {} {}{}{force} --apply {hash}",
+                        self.place,
+                        arguments.reference,
+                        share.unwrap_or_default(),
+                    );
+                }
+            }
+            console.print(&text)?;
+        }
+        Ok(match obstacle {
+            Some(_) => report::FAILED,
+            None => report::DONE,
+        })
+    }
+
+    /// What would change, for each version that runs now.
+    fn text(&self) -> String {
+        let mut out = String::new();
+        let count = self.fleet.hosts.len();
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            out,
+            "deploy {} to {}, on {count} host{}",
+            self.new.origin,
+            self.place,
+            if count == 1 { "" } else { "s" }
+        );
+        let mut seen = BTreeSet::new();
+        for (_, host) in &self.fleet.hosts {
+            if !seen.insert((&host.digest, &host.config_hash)) {
+                continue;
+            }
+            let same = host.digest == self.new.digest;
+            let _ = writeln!(
+                out,
+                "  component      {} {} -> {} {}{}",
+                short(&host.digest),
+                bytesize::ByteSize(host.size),
+                short(&self.new.digest),
+                bytesize::ByteSize(self.found.size),
+                if same { ", which runs already" } else { "" },
+            );
+            let contract = self.found.contract.as_deref().unwrap_or("none");
+            let _ = writeln!(out, "  contract       {}", change(&host.contract, contract));
+            let needed = |grants: &[&str]| match grants {
+                [] => "none".to_owned(),
+                grants => grants.join(", "),
+            };
+            let granted: Vec<&str> = host.grants.iter().map(String::as_str).collect();
+            let _ = writeln!(
+                out,
+                "  grants         needs {}; the operator gives {}",
+                needed(&self.found.grants),
+                needed(&granted),
+            );
+            let _ = writeln!(
+                out,
+                "  imports        {}",
+                difference(&host.imports, &self.found.imports)
+            );
+            let _ = writeln!(
+                out,
+                "  configuration  stays {}; it must accept that before it takes over",
+                short(&host.config_hash)
+            );
+        }
+        let how = match self.canary {
+            Some(percent) => format!("as a canary for {percent} % of the keys"),
+            None => "on all keys, between two batches of each lane".to_owned(),
+        };
+        let _ = writeln!(out, "  takes over     {how}");
+        out
+    }
+
+    async fn apply(self, connection: &Connection, bytes: &[u8], console: &Console) -> Result<u8> {
+        let Self {
+            place,
+            fleet,
+            new,
+            canary,
+            mut deployment,
+            revision,
+            ..
+        } = self;
+        let components = Components::open(connection, fleet.replicas).await?;
+        components.keep(&new.digest, bytes).await?;
+        let over = fleet.configured();
+        deployment.quarantine.retain(|bad| bad.digest != new.digest);
+        match canary {
+            Some(percent) => {
+                deployment.decided("canary", &new.digest, None);
+                deployment.trial = Some(Trial {
+                    component: new.clone(),
+                    kind: TrialKind::Canary(percent),
+                    over,
+                });
+            }
+            None => {
+                deployment.decided("deployed", &new.digest, None);
+                let component = new.clone();
+                deployment.stable = Some(Stable { component, over });
+            }
+        }
+        let deployments = Deployments::open(connection, fleet.replicas).await?;
+        let Place { pipeline, operator } = &place;
+        if !deployments
+            .put(pipeline, operator, &deployment, revision)
+            .await?
+        {
+            let error = anyhow!("somebody else has just deployed to `{place}`");
+            return Err(report::hint(
+                error,
+                "look at the plan again, without `--apply`",
+            ));
+        }
+        let has_it = |host: &Running| match canary {
+            Some(_) => host
+                .canary
+                .as_ref()
+                .is_some_and(|tried| tried.digest == new.digest),
+            None => host.digest == new.digest,
+        };
+        let fleet = fleet
+            .wait(connection, &place, &new.digest, has_it, console)
+            .await?;
+        let how = if canary.is_some() {
+            "a canary"
+        } else {
+            "running"
+        };
+        if console.json {
+            let hosts: Vec<&String> = fleet.hosts.iter().map(|(id, _)| id).collect();
+            console.value(&json!({ "digest": new.digest, "hosts": hosts, "canary": canary }))?;
+        } else {
+            let hosts = fleet.hosts.len();
+            console.print(&format!("{} is {how} on {hosts} host(s)", new.origin))?;
+        }
+        Ok(report::DONE)
+    }
+}
+
+fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}
+
+fn change(old: &str, new: &str) -> String {
+    match old == new {
+        true => format!("stays {old}"),
+        false => format!("{old} -> {new}"),
+    }
+}
+
+fn difference(old: &[String], new: &[String]) -> String {
+    let added = new.iter().filter(|name| !old.contains(name));
+    let removed = old.iter().filter(|name| !new.contains(name));
+    let all: Vec<String> = added
+        .map(|name| format!("+ {name}"))
+        .chain(removed.map(|name| format!("- {name}")))
+        .collect();
+    match all.is_empty() {
+        true => "the same".to_owned(),
+        false => all.join(", "),
+    }
+}

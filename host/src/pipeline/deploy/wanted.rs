@@ -1,0 +1,229 @@
+//! Follows what is deployed by command, and what other hosts decide: the bucket of deployments.
+
+use super::trial::Kind;
+use super::{Candidate, Deployer, Order};
+use crate::nats::components::Components;
+use crate::nats::deployments::{Changed, Component, Deployment, Deployments, TrialKind};
+use crate::pipeline::running::{Post, Running};
+use crate::pipeline::start::{Edition, terms};
+use crate::plugin::Runtime;
+use crate::report::{self, ResultExt};
+use anyhow::{Context, Result};
+use futures_util::StreamExt;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How often to look whether the bucket has been made, or can be followed again.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Pipelines of one server, each with who deploys to it.
+type Pipelines = Vec<(Arc<Running>, mpsc::Sender<Order>)>;
+
+/// Before its lanes start: the versions that are to run in the place of what `plugin:` names.
+///
+/// # Errors
+/// When one of them cannot be had. What is configured may be what was rolled back, so it does not run.
+pub(in crate::pipeline) async fn standing(
+    pipeline: &Running,
+    runtime: &Runtime,
+    post: &Post,
+) -> Result<()> {
+    let Some(deployments) = Deployments::find(&post.connection).await? else {
+        return Ok(());
+    };
+    let versions = &pipeline.versions;
+    for (index, operator) in pipeline.settings.operators.iter().enumerate() {
+        let (deployment, _) = deployments
+            .get(&pipeline.settings.name, &operator.name)
+            .await?;
+        let mut current = versions.current();
+        let Some(Edition { settings, .. }) = current.loaded.get(index).cloned() else {
+            continue;
+        };
+        let Some(component) = deployment.instead_of(&versions.configured(index)) else {
+            continue;
+        };
+        let bytes = fetch(post, runtime, &component.digest).await;
+        let terms = terms(operator, Some(&pipeline.settings.nats));
+        let plugin = bytes
+            .and_then(|bytes| runtime.load_bytes(&bytes, &component.origin, terms))
+            .with_context(|| format!("cannot start operator `{}` as deployed", operator.name))
+            .hint(|| "deploy another version, or let `plugin:` name another")?;
+        current
+            .loaded
+            .replace(index, Edition::new(plugin, settings));
+        versions.adopt(current);
+    }
+    Ok(())
+}
+
+/// Hands on what is wanted of these pipelines. Never ends.
+pub(in crate::pipeline) async fn watch(pipelines: Pipelines) {
+    let mut told = false;
+    loop {
+        match follow(&pipelines).await {
+            Ok(()) => told = false,
+            Err(error) if !std::mem::replace(&mut told, true) => {
+                let why = report::line(&error);
+                tracing::warn!("`weir plugin deploy` does not reach this host: {why}");
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn follow(pipelines: &Pipelines) -> Result<()> {
+    let Some(post) = pipelines.iter().find_map(|(pipeline, _)| pipeline.post()) else {
+        return Ok(());
+    };
+    let Some(deployments) = Deployments::find(&post.connection).await? else {
+        return Ok(());
+    };
+    let mut changes = pin!(deployments.watch().await?);
+    while let Some(changed) = changes.next().await {
+        let Changed {
+            pipeline,
+            operator,
+            deployment,
+        } = changed;
+        let is_it = |(running, _): &&(Arc<Running>, _)| running.settings.name == pipeline;
+        let Some((running, orders)) = pipelines.iter().find(is_it) else {
+            continue;
+        };
+        let mut operators = running.settings.operators.iter();
+        let Some(operator) = operators.position(|each| each.name == operator) else {
+            continue;
+        };
+        let deployment = Box::new(deployment);
+        // The deployer lives as long as the host.
+        let _ = orders
+            .send(Order::Wanted {
+                operator,
+                deployment,
+            })
+            .await;
+    }
+    Ok(())
+}
+
+impl Deployer {
+    /// Makes an operator run what it is to run.
+    pub(super) async fn obey(&mut self, operator: usize, deployment: Deployment) {
+        self.wanted.insert(operator, deployment.clone());
+        let configured = self.pipeline.versions.configured(operator);
+        let stable = deployment.instead_of(&configured).cloned();
+        let tried = self.trials.get(&operator);
+        if let Some(trial) = tried.filter(|trial| trial.kind == Kind::Canary) {
+            let digest = trial.digest().to_owned();
+            let goes_on = deployment.trial.as_ref();
+            let goes_on = goes_on.is_some_and(|trial| trial.component.digest == digest);
+            let ended = match &stable {
+                Some(component) if component.digest == digest => {
+                    self.promoted(operator, &component.origin).await
+                }
+                _ if goes_on => Ok(()),
+                _ => self.abandon(operator).await,
+            };
+            if let Err(error) = ended {
+                tracing::error!("{}", report::line(&error));
+            }
+        }
+        let running = self.edition(operator);
+        let runs = |component: &Component| {
+            let digest = running.as_ref().map(|edition| edition.plugin.digest());
+            digest == Some(&*component.digest)
+        };
+        if let Some(component) = stable.filter(|component| !runs(component))
+            && let Err(error) = self
+                .install(operator, &component, &deployment.last.what)
+                .await
+        {
+            self.refuse(operator, &component.origin, &component.digest, &error);
+            self.turn_down(operator, &component.digest, &error).await;
+            return;
+        }
+        if let Some(trial) = &deployment.trial
+            && !self.tries(operator, &trial.component.digest)
+            && let Err(error) = self.begin(operator, &trial.component, trial.kind).await
+        {
+            let component = &trial.component;
+            self.refuse(operator, &component.origin, &component.digest, &error);
+            self.turn_down(operator, &component.digest, &error).await;
+        }
+    }
+
+    fn tries(&self, operator: usize, digest: &str) -> bool {
+        let tried = self.trials.get(&operator);
+        tried.is_some_and(|trial| trial.kind != Kind::Probation && trial.digest() == digest)
+    }
+
+    /// Lets a component take over that was deployed, or gone back to.
+    async fn install(&mut self, operator: usize, component: &Component, what: &str) -> Result<()> {
+        let bytes = self.fetch(&component.digest).await?;
+        let candidate = Candidate {
+            operator,
+            bytes,
+            origin: component.origin.clone(),
+        };
+        // What one goes back to has run before.
+        let probation = what != "rolled back";
+        self.swap(candidate, what, probation).await
+    }
+
+    async fn begin(
+        &mut self,
+        operator: usize,
+        component: &Component,
+        kind: TrialKind,
+    ) -> Result<()> {
+        let bytes = self.fetch(&component.digest).await?;
+        match kind {
+            TrialKind::Canary(percent) => {
+                self.begin_canary(operator, bytes, component, percent).await
+            }
+            TrialKind::Shadow => anyhow::bail!("this host knows no shadows"),
+        }
+    }
+
+    async fn fetch(&self, digest: &str) -> Result<Vec<u8>> {
+        let post = self.pipeline.post().context("the pipeline has no server")?;
+        fetch(&post, &self.runtime, digest).await
+    }
+
+    /// This host cannot run what was deployed, so none shall: all run what they ran before.
+    async fn turn_down(&mut self, operator: usize, digest: &str, error: &anyhow::Error) {
+        let (running, reason) = (self.edition(operator), report::line(error));
+        let decided = self
+            .decide(operator, |deployment| {
+                let is_it = |component: &Component| component.digest == digest;
+                deployment.trial.take_if(|trial| is_it(&trial.component));
+                if let Some(stable) = &mut deployment.stable
+                    && is_it(&stable.component)
+                    && let Some(running) = &running
+                {
+                    stable.component = Component {
+                        digest: running.plugin.digest().to_owned(),
+                        origin: running.plugin.origin().to_owned(),
+                    };
+                }
+                deployment.decided("refused", digest, Some(reason.clone()));
+                true
+            })
+            .await;
+        if let Err(error) = decided {
+            tracing::warn!("{}", report::line(&error));
+        }
+    }
+}
+
+/// The bytes of a component: what was loaded here before is still here.
+async fn fetch(post: &Post, runtime: &Runtime, digest: &str) -> Result<Vec<u8>> {
+    if let Some(bytes) = runtime.component(digest) {
+        return Ok(bytes);
+    }
+    let components = Components::open(&post.connection, post.ensured.replicas).await?;
+    components.fetch(digest).await
+}
