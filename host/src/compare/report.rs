@@ -1,0 +1,216 @@
+//! What a comparison has found: counts, and samples for reading.
+
+use super::Slot;
+use crate::jsonl::Line;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// Samples of each kind that are kept unless asked otherwise.
+pub const SAMPLES: usize = 5;
+
+/// In what an output differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The live pipeline has published it, the candidate would not.
+    Missing,
+    /// The candidate would publish it, the live pipeline has not.
+    Additional,
+    Subject,
+    Headers,
+    Payload,
+    /// Both are dead letters, of different ends.
+    Reason,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Missing,
+        Self::Additional,
+        Self::Subject,
+        Self::Headers,
+        Self::Payload,
+        Self::Reason,
+    ];
+
+    /// As it stands in text and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Additional => "additional",
+            Self::Subject => "subject",
+            Self::Headers => "headers",
+            Self::Payload => "payload",
+            Self::Reason => "reason",
+        }
+    }
+}
+
+/// Why an output of the candidate is neither the same nor a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The live pipeline may still publish what it would be compared with.
+    Unsettled,
+    /// The stream of the live outputs does not hold those of its time any more.
+    Forgotten,
+    /// More outputs waited for their counterparts than are kept.
+    Beyond,
+}
+
+/// Differences by kind. An output that differs in several ways is counted under each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Kinds {
+    pub missing: u64,
+    pub additional: u64,
+    pub subject: u64,
+    pub headers: u64,
+    pub payload: u64,
+    pub reason: u64,
+}
+
+impl Kinds {
+    /// How many there are of a kind.
+    #[must_use]
+    pub fn of(&self, kind: Kind) -> u64 {
+        match kind {
+            Kind::Missing => self.missing,
+            Kind::Additional => self.additional,
+            Kind::Subject => self.subject,
+            Kind::Headers => self.headers,
+            Kind::Payload => self.payload,
+            Kind::Reason => self.reason,
+        }
+    }
+
+    fn add(&mut self, kind: Kind, count: u64) {
+        *match kind {
+            Kind::Missing => &mut self.missing,
+            Kind::Additional => &mut self.additional,
+            Kind::Subject => &mut self.subject,
+            Kind::Headers => &mut self.headers,
+            Kind::Payload => &mut self.payload,
+            Kind::Reason => &mut self.reason,
+        } += count;
+    }
+}
+
+/// Outputs of the candidate that could not be compared, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NotCompared {
+    pub unsettled: u64,
+    pub forgotten: u64,
+    pub beyond: u64,
+}
+
+impl NotCompared {
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.unsettled + self.forgotten + self.beyond
+    }
+}
+
+/// One output that differs, to be read by a person.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Sample {
+    /// Of the input, in the source.
+    pub sequence: u64,
+    /// `result <index>` or `dead letter`.
+    pub output: String,
+    pub differs: Vec<Kind>,
+    /// As a line of JSON; `None` where there is none, or it was not kept.
+    pub live: Option<Box<RawValue>>,
+    pub candidate: Option<Box<RawValue>>,
+}
+
+/// What a comparison has found so far.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Report {
+    /// Inputs that the candidate has answered.
+    pub inputs: u64,
+    /// Outputs that are the same on both sides.
+    pub same: u64,
+    /// Outputs that differ, or are on one side only.
+    pub different: u64,
+    pub differences: Kinds,
+    pub not_compared: NotCompared,
+    /// Outputs of the live pipeline whose inputs the candidate was not given.
+    pub without_input: u64,
+    /// The first of each kind.
+    pub samples: Vec<Sample>,
+}
+
+impl Report {
+    /// Outputs that could be compared.
+    #[must_use]
+    pub fn compared(&self) -> u64 {
+        self.same + self.different
+    }
+
+    /// Counts an output that differs, and keeps it as a sample if there are fewer than `most` of its
+    /// first kind.
+    pub(super) fn differs(
+        &mut self,
+        (sequence, slot): (u64, Slot),
+        kinds: Vec<Kind>,
+        live: Option<&Line>,
+        candidate: Option<&Line>,
+        most: usize,
+    ) {
+        self.different += 1;
+        for kind in &kinds {
+            self.differences.add(*kind, 1);
+        }
+        let first = kinds.first();
+        let known = self.samples.iter();
+        let known = known.filter(|sample| sample.differs.first() == first);
+        if known.count() < most {
+            self.samples.push(Sample {
+                sequence,
+                output: slot.to_string(),
+                differs: kinds,
+                live: live.and_then(raw),
+                candidate: candidate.and_then(raw),
+            });
+        }
+    }
+
+    /// Counts outputs that could not be compared.
+    pub(super) fn leave(&mut self, why: Why) {
+        *match why {
+            Why::Unsettled => &mut self.not_compared.unsettled,
+            Why::Forgotten => &mut self.not_compared.forgotten,
+            Why::Beyond => &mut self.not_compared.beyond,
+        } += 1;
+    }
+
+    /// Adds what another host has found; at most `most` samples of each kind are kept.
+    pub fn add(&mut self, other: Self, most: usize) {
+        self.inputs += other.inputs;
+        self.same += other.same;
+        self.different += other.different;
+        for kind in Kind::ALL {
+            self.differences.add(kind, other.differences.of(kind));
+        }
+        self.not_compared.unsettled += other.not_compared.unsettled;
+        self.not_compared.forgotten += other.not_compared.forgotten;
+        self.not_compared.beyond += other.not_compared.beyond;
+        self.without_input += other.without_input;
+        for sample in other.samples {
+            let first = sample.differs.first();
+            let known = self.samples.iter();
+            if known.filter(|known| known.differs.first() == first).count() < most {
+                self.samples.push(sample);
+            }
+        }
+    }
+}
+
+fn raw(line: &Line) -> Option<Box<RawValue>> {
+    RawValue::from_string(line.to_string()).ok()
+}
