@@ -11,6 +11,8 @@ pub mod dead_letters;
 pub mod deployments;
 mod explain;
 pub mod feed;
+pub mod history;
+pub mod outputs;
 pub mod parking;
 pub mod receipts;
 pub mod registry;

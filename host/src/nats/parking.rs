@@ -4,13 +4,14 @@
 //! queue retention, so that what came back and was acked is gone. Where it cannot be had, the
 //! pipeline runs without it: a long retry then waits at the source's consumer.
 
-use super::streams::{Context, Durable, stream_name};
+use super::streams::{Context, Durable, jetstream, stream_name};
 use super::{Connection, consumers, is_at_least, unless_refused};
 use crate::config::resolved::{Order, Pipeline};
-use crate::pipeline::parking::Subjects;
+use crate::pipeline::parking::{Subjects, parked};
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::{ErrorCode, stream};
+use std::collections::HashSet;
 
 /// The first server with message schedules.
 const OLDEST_SERVER: (u64, u64, u64) = (2, 12, 0);
@@ -97,6 +98,43 @@ pub async fn pending(context: &Context, parking: &Durable) -> anyhow::Result<u64
     let stream = context.get_stream(&parking.stream).await;
     let stream = stream.map_err(|error| anyhow::anyhow!("{}", error.kind()))?;
     Ok(stream.cached_info().state.messages)
+}
+
+/// The sequences of the inputs of `place` that wait for a retry, as far as `most` messages tell.
+///
+/// # Errors
+/// When the server does not say.
+pub async fn waiting(
+    connection: &Connection,
+    pipeline: &str,
+    place: &str,
+    most: usize,
+) -> anyhow::Result<HashSet<u64>> {
+    let subjects = Subjects::of(pipeline);
+    let name = stream_name(subjects.due.strip_suffix(".due").unwrap_or_default());
+    let context = jetstream(connection);
+    let what = |why: String| anyhow::anyhow!(why).context("cannot look for parked retries");
+    let found = find(connection, &context, &name).await.map_err(what)?;
+    let mut waiting = HashSet::new();
+    let Some(stream) = found else {
+        return Ok(waiting);
+    };
+    let mut next = 1;
+    for _ in 0..most {
+        let request = stream.raw_message_builder().sequence(next);
+        let message = match request.next_by_subject(&subjects.all).send().await {
+            Ok(message) => message,
+            Err(error) if error.kind() == stream::RawMessageErrorKind::NoMessageFound => break,
+            Err(error) => return Err(what(error.kind().to_string())),
+        };
+        next = message.sequence + 1;
+        if let Some((from, sequence)) = parked(&super::headers(&message.headers))
+            && from == place
+        {
+            waiting.insert(sequence);
+        }
+    }
+    Ok(waiting)
 }
 
 async fn find(

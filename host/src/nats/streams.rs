@@ -208,6 +208,15 @@ async fn ensure_target(
 /// # Errors
 /// When no server says, or it may not be asked.
 pub async fn find_by_subject(context: &Context, subject: &str) -> Result<Option<String>> {
+    let names = all_by_subject(context, subject).await?;
+    Ok(names.into_iter().next())
+}
+
+/// The streams that capture what `subject` matches, or a part of it.
+///
+/// # Errors
+/// When no server says, or it may not be asked.
+pub async fn all_by_subject(context: &Context, subject: &str) -> Result<Vec<String>> {
     #[derive(serde::Deserialize)]
     struct Names {
         #[serde(default)]
@@ -219,9 +228,7 @@ pub async fn find_by_subject(context: &Context, subject: &str) -> Result<Option<
         .await
         .map_err(|error| anyhow!("{}", error.kind()))?;
     match answer {
-        jetstream::response::Response::Ok(names) => {
-            Ok(names.streams.unwrap_or_default().into_iter().next())
-        }
+        jetstream::response::Response::Ok(names) => Ok(names.streams.unwrap_or_default()),
         jetstream::response::Response::Err { error } => Err(anyhow!("{error}")),
     }
 }

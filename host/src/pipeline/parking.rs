@@ -137,6 +137,13 @@ impl Parking {
     }
 }
 
+/// Where a parked message came from, `<stream>@<incarnation>`, and its sequence there.
+#[must_use]
+pub fn parked(headers: &Headers) -> Option<(&str, u64)> {
+    let fact = |name: &str| headers.get(&format!("{PREFIX}{name}"));
+    Some((fact("Place")?, fact("Sequence")?.parse().ok()?))
+}
+
 /// The original of what came from the due subject: `message` as it was, with its attempts so far and
 /// those of this delivery. A message that was not parked by this host's kind is its own original.
 #[must_use]

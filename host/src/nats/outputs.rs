@@ -1,0 +1,103 @@
+//! The streams in which a pipeline's outputs are: results and dead letters.
+
+use super::history::History;
+use super::{Connection, streams};
+use crate::config::resolved::Pipeline;
+use crate::config::template::SubjectFilter;
+use crate::report::ResultExt;
+use anyhow::{Context, Result, anyhow};
+
+/// A stream that holds outputs of a pipeline, among others perhaps.
+pub struct Place {
+    pub stream: History,
+    /// What of it is of interest; all if `None`.
+    pub filter: Option<String>,
+    pub results: bool,
+    pub dead_letters: bool,
+}
+
+impl Place {
+    fn new(stream: History, wanted: Option<SubjectFilter>, results: bool) -> Self {
+        // A consumer may not ask for what its stream does not capture, nor need for all that it does.
+        let captures = |filter: &SubjectFilter| {
+            let captured = stream.captured.iter();
+            let mut captured = captured.filter_map(|subject| SubjectFilter::parse(subject).ok());
+            captured.any(|subject| subject.covers(filter))
+        };
+        let filter = wanted.filter(captures).map(|filter| filter.to_string());
+        Self {
+            stream,
+            filter,
+            results,
+            dead_letters: !results,
+        }
+    }
+}
+
+/// Finds the streams; `given` are those of the results, where they are known.
+///
+/// # Errors
+/// When it cannot be told where the results are, or the server does not say.
+pub async fn places(
+    connection: &Connection,
+    pipeline: &Pipeline,
+    given: &[String],
+) -> Result<Vec<Place>> {
+    let mut places = Vec::new();
+    for name in results(connection, pipeline, given).await? {
+        let stream = find(connection, &name).await?;
+        places.push(Place::new(stream, pipeline.sink.subject.reach(), true));
+    }
+    let Some(dead) = &pipeline.dead_letter else {
+        return Ok(places);
+    };
+    let context = streams::jetstream(connection);
+    let name = streams::find_by_subject(&context, &dead.subject).await;
+    let what = || format!("cannot look up the stream of `{}`", dead.subject);
+    let Some(name) = name.with_context(what)? else {
+        return Ok(places);
+    };
+    match places.iter_mut().find(|place| place.stream.name == name) {
+        Some(place) => {
+            place.dead_letters = true;
+            place.filter = None;
+        }
+        None => {
+            let filter = SubjectFilter::parse(&dead.subject).ok();
+            places.push(Place::new(find(connection, &name).await?, filter, false));
+        }
+    }
+    Ok(places)
+}
+
+async fn results(
+    connection: &Connection,
+    pipeline: &Pipeline,
+    given: &[String],
+) -> Result<Vec<String>> {
+    if !given.is_empty() {
+        return Ok(given.to_vec());
+    }
+    let context = streams::jetstream(connection);
+    let template = &pipeline.sink.subject;
+    let found = match template.reach() {
+        Some(reach) => streams::all_by_subject(&context, reach.as_str())
+            .await
+            .with_context(|| format!("cannot look up the streams of `{reach}`"))?,
+        None => pipeline.sink.stream.iter().cloned().collect(),
+    };
+    if found.is_empty() {
+        return Err(anyhow!(
+            "the sink's subject `{}` does not tell which stream holds the results",
+            template.as_str()
+        ))
+        .hint(|| "name it in the file with `sink.stream`, or for a replay with `--results STREAM`")
+        .usage();
+    }
+    Ok(found)
+}
+
+async fn find(connection: &Connection, name: &str) -> Result<History> {
+    let found = History::find(connection, name).await?;
+    found.ok_or_else(|| anyhow!("there is no stream `{name}`"))
+}
