@@ -37,7 +37,7 @@ fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-const VERBS: [&str; 11] = [
+const VERBS: [&str; 12] = [
     "run",
     "check",
     "pipe",
@@ -46,6 +46,7 @@ const VERBS: [&str; 11] = [
     "dlq",
     "dev",
     "bench",
+    "replay",
     "config",
     "metrics",
     "completions",

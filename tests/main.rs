@@ -38,6 +38,7 @@ mod plugins;
 mod recovery;
 mod redelivery;
 mod registry;
+mod replay;
 mod rollout;
 mod routing;
 mod shutdown;

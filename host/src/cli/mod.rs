@@ -9,6 +9,7 @@ mod check;
 mod completions;
 mod config;
 mod dev;
+mod differences;
 mod dlq;
 mod files;
 mod metrics;
@@ -16,6 +17,7 @@ mod offline;
 mod pipe;
 mod plugin;
 pub mod project;
+mod replay;
 mod run;
 mod server;
 mod status;
@@ -95,6 +97,8 @@ enum Verb {
     /// List, show, replay and purge dead letters.
     #[command(subcommand)]
     Dlq(dlq::Verb),
+    /// Run any version over stored messages, and write its outputs or compare them with the live ones.
+    Replay(replay::Arguments),
     /// Show the hosts that run, their pipelines, lag and plugins.
     Status(status::Arguments),
     /// Walk from a result back to the messages that it was made of.
@@ -147,6 +151,7 @@ impl Verb {
             Self::Dev(arguments) => dev::run(&arguments, console),
             Self::Bench(arguments) => bench::run(&arguments, console),
             Self::Dlq(verb) => verb.run(console),
+            Self::Replay(arguments) => replay::run(&arguments, console),
             Self::Status(arguments) => status::run(&arguments, console),
             Self::Trace(arguments) => trace::run(&arguments, console),
             Self::Config(verb) => verb.run(console),

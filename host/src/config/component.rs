@@ -1,7 +1,7 @@
 //! Where a component comes from: a file, or a bucket of plugins.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// As `plugin:` names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +21,19 @@ pub struct InBucket {
 }
 
 impl Reference {
+    /// Reads a reference as `plugin:` has it; a path starts at `folder`, which is absolute.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, String> {
+        match text.split_once("://") {
+            Some(_) if text.starts_with(SCHEME) => InBucket::parse(text).map(Self::Bucket),
+            Some((scheme, _)) => Err(format!("plugins cannot be loaded from `{scheme}://`")),
+            None if text.is_empty() => Err("a plugin's path cannot be empty".to_owned()),
+            None => Ok(Self::File(folder.join(text))),
+        }
+    }
+
     /// The file, if it is one.
     #[must_use]
     pub fn file(&self) -> Option<&PathBuf> {

@@ -29,6 +29,7 @@ pub mod message;
 pub mod operator;
 pub mod parcel;
 pub mod parking;
+pub mod rehearsal;
 pub mod retry;
 pub mod route;
 mod running;

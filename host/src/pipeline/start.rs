@@ -240,7 +240,7 @@ impl Lane {
         if parking.is_some() {
             in_flight.share_with_parked(intake.least_bytes());
         }
-        let own_source = own_source(settings, ensured);
+        let own_source = own_source(settings, &ensured.subjects);
         let mut wrapper = Wrapper::new(
             format!("{name}/{last}/"),
             template,
@@ -282,20 +282,21 @@ impl Lane {
 
 /// What results must not land on: what is parked, and all that the pipeline reads unless it may feed
 /// itself.
-fn own_source(settings: &resolved::Pipeline, ensured: &Ensured) -> Vec<SubjectFilter> {
-    let mut own = read_subjects(settings, ensured);
+/// `captured` is what the source's stream captures.
+pub(super) fn own_source(settings: &resolved::Pipeline, captured: &[String]) -> Vec<SubjectFilter> {
+    let mut own = read_subjects(settings, captured);
     own.extend(SubjectFilter::parse(&Subjects::of(&settings.name).all));
     own
 }
 
-fn read_subjects(settings: &resolved::Pipeline, ensured: &Ensured) -> Vec<SubjectFilter> {
+fn read_subjects(settings: &resolved::Pipeline, captured: &[String]) -> Vec<SubjectFilter> {
     if settings.sink.allow_own_source {
         return Vec::new();
     }
     if settings.source.subjects.is_empty() {
         // What a server has as a stream's subjects are filters.
-        let captured = ensured.subjects.iter();
         return captured
+            .iter()
             .filter_map(|subject| SubjectFilter::parse(subject).ok())
             .collect();
     }

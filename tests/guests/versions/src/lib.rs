@@ -2,7 +2,8 @@
 //!
 //! A version that begins with `refuse` refuses its configuration, one that begins with `trap` traps
 //! on its first message. One that begins with `picky` rejects the payloads 7, 107, 207 and so on, 1 % of
-//! all numbers; one that begins with `slow` takes its time.
+//! all numbers; one that begins with `slow` takes its time. All that begin with `same` answer the same,
+//! whatever follows; one that begins with `wrong` does too, but for 0, 100, 200 and so on.
 
 use std::hint::black_box;
 use weir_sdk::{Error, Message, Operator, Output, Outputs};
@@ -30,14 +31,20 @@ impl Operator for Versions {
             panic!("this version traps");
         }
         let text = String::from_utf8_lossy(&message.payload);
-        let unlucky = text.parse::<u64>().is_ok_and(|number| number % 100 == 7);
-        if unlucky && self.0.starts_with("picky") {
+        let number = text.parse::<u64>();
+        let is = |rest| number.as_ref().is_ok_and(|number| number % 100 == rest);
+        if is(7) && self.0.starts_with("picky") {
             return Err(Error::reject("this version does not like it"));
         }
         if self.0.starts_with("slow") {
             (0..3_000_000_u64).for_each(|turn| drop(black_box(turn)));
         }
-        let payload = [self.0.as_bytes(), b" ", &message.payload].concat();
+        let version = match self.0.as_str() {
+            wrong if wrong.starts_with("wrong") && is(0) => "wrong",
+            same if same.starts_with("wrong") || same.starts_with("same") => "same",
+            other => other,
+        };
+        let payload = [version.as_bytes(), b" ", &message.payload].concat();
         Ok(Output::new(payload).into())
     }
 }

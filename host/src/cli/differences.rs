@@ -1,0 +1,89 @@
+//! What a comparison of outputs has found, to be read on a terminal.
+
+use crate::compare::report::{Kind, Report, Sample};
+use serde_json::value::RawValue;
+use std::fmt::Write;
+
+/// Counts, then the samples with both sides.
+pub(super) fn text(report: &Report) -> String {
+    let mut out = String::new();
+    let (same, different) = (report.same, report.different);
+    // Writing to a string does not fail.
+    let _ = writeln!(out, "{same} outputs are the same, {different} differ");
+    for kind in Kind::ALL {
+        let count = report.differences.of(kind);
+        if count > 0 {
+            let _ = writeln!(out, "  {count} {}", meaning(kind));
+        }
+    }
+    let left = report.not_compared;
+    for (count, why) in [
+        (
+            left.unsettled,
+            "the pipeline has not settled their messages yet",
+        ),
+        (
+            left.forgotten,
+            "the streams do not hold the outputs of that time any more",
+        ),
+        (
+            left.beyond,
+            "more outputs waited for their counterparts than are kept",
+        ),
+    ] {
+        if count > 0 {
+            let _ = writeln!(out, "{count} could not be compared: {why}");
+        }
+    }
+    for sample in &report.samples {
+        show(&mut out, sample);
+    }
+    out
+}
+
+fn meaning(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Missing => "missing: the pipeline has published them, the candidate would not",
+        Kind::Additional => "additional: the candidate would publish them, the pipeline has not",
+        Kind::Subject => "with another subject",
+        Kind::Headers => "with other headers",
+        Kind::Payload => "with another payload",
+        Kind::Reason => "dead letters with another reason",
+    }
+}
+
+fn show(out: &mut String, sample: &Sample) {
+    let Sample {
+        sequence, output, ..
+    } = sample;
+    let differs: Vec<&str> = sample.differs.iter().map(|kind| kind.as_str()).collect();
+    let only = |kind| sample.differs == [kind];
+    let side = |line: &Option<Box<RawValue>>, none: bool| match line {
+        Some(line) => readable(line.get()),
+        None if none => "-".to_owned(),
+        None => "(not kept)".to_owned(),
+    };
+    let (live, candidate) = (
+        side(&sample.live, only(Kind::Additional)),
+        side(&sample.candidate, only(Kind::Missing)),
+    );
+    // Writing to a string does not fail.
+    let _ = writeln!(
+        out,
+        "\nmessage {sequence}, {output}: {}",
+        differs.join(", ")
+    );
+    let _ = writeln!(out, "  live       {live}\n  candidate  {candidate}");
+}
+
+/// A line of JSON has no control characters but DEL and those beyond ASCII, which a terminal may obey.
+fn readable(line: &str) -> String {
+    let mut shown = String::with_capacity(line.len());
+    for character in line.chars() {
+        match character.is_control() {
+            true => shown.extend(character.escape_unicode()),
+            false => shown.push(character),
+        }
+    }
+    shown
+}

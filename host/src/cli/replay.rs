@@ -1,0 +1,328 @@
+//! `weir replay FILE`: a version over stored history, at full speed, beside the live pipeline.
+//!
+//! The inputs are read by a consumer of its own, so that nothing of it shows at the pipeline's. What
+//! the plugins answer is written as lines of JSON, or compared with what the pipeline has published of
+//! the same inputs; nothing is published.
+
+mod lanes;
+mod live;
+mod range;
+mod verdict;
+
+use super::{Console, files, offline};
+use crate::compare::Slot;
+use crate::compare::matcher::{Matcher, Room};
+use crate::compare::report::{Report, SAMPLES};
+use crate::config::component::Reference;
+use crate::config::resolved::Pipeline;
+use crate::nats::history::{Begin, History, Reader};
+use crate::nats::{self, Connection};
+use crate::pipeline::message::Message;
+use crate::pipeline::rehearsal::Ground;
+use crate::pipeline::start;
+use crate::report::{self, ResultExt};
+use crate::telemetry::metrics::Metrics;
+use anyhow::{Context, Result, anyhow};
+use indicatif::ProgressBar;
+use lanes::{Answer, Lanes};
+use live::Live;
+use range::{Edge, Range};
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+use verdict::{Compared, Written};
+
+/// What may wait for its counterpart while outputs are compared: about 200 MB.
+const ROOM: Room = Room {
+    outputs: 1_000_000,
+    bytes: 64 << 20,
+};
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Without --compare the outputs are written as lines of JSON, results and dead letters, in the order of \
+their inputs. With it they are compared with what the pipeline has published: by the sequence of the \
+input and the index of the output. The pipeline may run meanwhile; nothing is published, and its \
+consumer is not touched. A message for which a plugin asks for a retry is tried again at once.
+
+Exit codes: 0 done, and no output differs, 1 outputs differ or the run failed, 2 wrong usage or \
+configuration.")]
+pub(super) struct Arguments {
+    /// The pipeline's file.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Which pipeline, where the file holds several.
+    #[arg(long, value_name = "NAME")]
+    pipeline: Option<String>,
+
+    #[command(flatten)]
+    servers: files::Servers,
+
+    /// The first input: its sequence in the source's stream, or a time as in 2026-03-02T10:00:00Z.
+    /// [default: the first that the stream holds]
+    #[arg(long, value_name = "SEQUENCE|TIME", value_parser = Edge::parse)]
+    from: Option<Edge>,
+
+    /// The last input, as above; what was stored at that very time is included.
+    /// [default: the last that the stream holds]
+    #[arg(long, value_name = "SEQUENCE|TIME", value_parser = Edge::parse)]
+    to: Option<Edge>,
+
+    /// Another version of an operator's plugin: a file, or a reference as `plugin:` takes it.
+    #[arg(long = "operator", value_name = "NAME=PLUGIN")]
+    operators: Vec<String>,
+
+    /// Write the outputs here instead of to stdout.
+    #[arg(long, value_name = "FILE", conflicts_with = "compare")]
+    output: Option<PathBuf>,
+
+    /// Compare the outputs with what the pipeline has published.
+    #[arg(long)]
+    compare: bool,
+
+    /// The stream of the results, where the sink's subject does not tell it. May be repeated.
+    #[arg(long, value_name = "STREAM", requires = "compare")]
+    results: Vec<String>,
+
+    /// Differences of each kind to show.
+    #[arg(long, value_name = "COUNT", default_value_t = SAMPLES, requires = "compare")]
+    samples: usize,
+
+    /// Batches worked on at a time. [default: the pipeline's `lanes`]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=256))]
+    lanes: Option<u16>,
+
+    /// Let plugins send the HTTP requests that the file grants them, for each message again.
+    #[arg(long)]
+    allow_http: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
+    let file = &arguments.file;
+    let pipelines = arguments.servers.load_unbuilt(file)?;
+    let mut pipeline = offline::choose(pipelines, arguments.pipeline.as_deref())?;
+    for given in &arguments.operators {
+        replace(&mut pipeline, given).usage()?;
+    }
+    arguments.refuse_requests(&pipeline).usage()?;
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?
+        .block_on(arguments.replay(pipeline, console))
+}
+
+/// Takes `NAME=PLUGIN` in the place of what the file says.
+fn replace(pipeline: &mut Pipeline, given: &str) -> Result<()> {
+    let (name, plugin) = given
+        .split_once('=')
+        .ok_or_else(|| anyhow!("`--operator {given}` is not of the form NAME=PLUGIN"))?;
+    let names: Vec<_> = pipeline
+        .operators
+        .iter()
+        .map(|one| one.name.clone())
+        .collect();
+    let mut operators = pipeline.operators.iter_mut();
+    let operator = operators
+        .find(|operator| operator.name == name)
+        .ok_or_else(|| anyhow!("pipeline `{}` has no operator `{name}`", pipeline.name))
+        .hint(|| format!("choose one of `{}`", names.join("`, `")))?;
+    let folder = std::env::current_dir().context("cannot tell the current folder")?;
+    let plugin = Reference::parse(plugin, &folder).map_err(anyhow::Error::msg)?;
+    if let Some(file) = plugin.file() {
+        std::fs::metadata(file).map_err(|error| files::unreadable(file, &error))?;
+    }
+    operator.plugin = plugin;
+    Ok(())
+}
+
+impl Arguments {
+    /// Requests to others are no dry run.
+    fn refuse_requests(&self, pipeline: &Pipeline) -> Result<()> {
+        let mut operators = pipeline.operators.iter();
+        match operators.find(|operator| operator.grants.reaches_out()) {
+            Some(operator) if !self.allow_http => {
+                let name = &operator.name;
+                Err(anyhow!("operator `{name}` may send HTTP requests"))
+                    .context("a replay would send them again, for each message")
+                    .hint(|| "pass `--allow-http` to let it")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn replay(&self, pipeline: Pipeline, console: &Console) -> Result<u8> {
+        let began = Instant::now();
+        let connection = nats::connect(&pipeline.nats, "replay").await?;
+        let source = source(&connection, &pipeline).await?;
+        let range = Range::find(&source, self.from, self.to).await?;
+        // Before the outputs are looked at: what is settled now is among them.
+        let live = match self.compare {
+            true => Some(Live::open(&connection, &pipeline, &source, &range, &self.results).await?),
+            false => None,
+        };
+        let mut work = Work {
+            lanes: self.lanes(&connection, &pipeline, &source, console).await?,
+            inputs: inputs(&pipeline, &source, &range).await?,
+            bar: console.bar("replaying", range.last - range.first + 1),
+            range,
+            settings: pipeline,
+            inputs_read: 0,
+            ended: false,
+        };
+        match live {
+            Some(live) => {
+                let report = work.compare(live, self.samples).await?;
+                let compared = Compared::new(&work, report, began.elapsed());
+                match console.json {
+                    true => console.value(&compared)?,
+                    false => console.print(&compared.to_string())?,
+                }
+                Ok(compared.exit_code())
+            }
+            None => {
+                let (results, dead_letters) = match &self.output {
+                    Some(file) => {
+                        let what = || format!("cannot write `{}`", file.display());
+                        let out = std::fs::File::create(file).with_context(what)?;
+                        work.write(out).await.with_context(what)?
+                    }
+                    None => work.write(std::io::stdout()).await?,
+                };
+                let written = Written::new(&work, results, dead_letters, began.elapsed());
+                match (&self.output, console.json) {
+                    (Some(_), true) => console.value(&written)?,
+                    (Some(_), false) => console.print(&written.to_string())?,
+                    // The lines are the answer.
+                    (None, true) => {}
+                    (None, false) => eprint!("{written}"),
+                }
+                Ok(report::DONE)
+            }
+        }
+    }
+
+    /// Loads the plugins and starts the threads that call them.
+    async fn lanes(
+        &self,
+        connection: &Connection,
+        pipeline: &Pipeline,
+        source: &History,
+        console: &Console,
+    ) -> Result<Lanes> {
+        let lanes = self.lanes.map_or(pipeline.lanes, usize::from);
+        let settings = Arc::new(pipeline.clone());
+        let ground = Ground {
+            place: source.place.clone(),
+            captured: source.captured.clone(),
+            max_payload: connection.client.max_payload(),
+        };
+        let _progress = console.progress("compiling the plugins");
+        // A component may come from a server, whose connection must not wait meanwhile.
+        let starting = tokio::task::spawn_blocking(move || {
+            let runtime = files::runtime(lanes * settings.operators.len())?;
+            let loaded = start::load(&settings, &runtime, &Metrics::new())?;
+            Lanes::start(lanes, &settings, &loaded, &runtime, &ground)
+        });
+        starting.await.context("the plugins could not be loaded")?
+    }
+}
+
+async fn source(connection: &Connection, pipeline: &Pipeline) -> Result<History> {
+    let name = &pipeline.source.stream;
+    let source = History::find(connection, name).await?;
+    let source = source.ok_or_else(|| anyhow!("there is no stream `{name}`"))?;
+    if !source.keeps {
+        return Err(anyhow!("stream `{name}` does not keep what was acked"))
+            .context("there is no history to replay")
+            .hint(|| "replay needs a source with retention by limits");
+    }
+    Ok(source)
+}
+
+async fn inputs(pipeline: &Pipeline, source: &History, range: &Range) -> Result<Reader> {
+    let filters = pipeline.source.subjects.iter().map(ToString::to_string);
+    let filters: Vec<String> = filters.collect();
+    let begin = Begin::Sequence(range.first);
+    source.read(&filters, begin, range.last).await
+}
+
+/// A replay under way.
+struct Work {
+    settings: Pipeline,
+    range: Range,
+    inputs: Reader,
+    lanes: Lanes,
+    inputs_read: u64,
+    ended: bool,
+    bar: ProgressBar,
+}
+
+impl Work {
+    /// The answers to the next batch of inputs; `None` when all were given.
+    async fn next(&mut self) -> Result<Option<Vec<Answer>>> {
+        while !self.ended && self.lanes.has_room() {
+            let batch = self.batch().await?;
+            if batch.is_empty() {
+                self.ended = true;
+            } else {
+                self.lanes.send(batch).await?;
+            }
+        }
+        let answers = self.lanes.receive().await?;
+        if let Some((last, _)) = answers.as_ref().and_then(|answers| answers.last()) {
+            self.bar.set_position(last - self.range.first + 1);
+        }
+        Ok(answers)
+    }
+
+    async fn batch(&mut self) -> Result<Vec<Message>> {
+        let bounds = self.settings.batch;
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while batch.len() < bounds.messages
+            && bytes < bounds.bytes
+            && let Some(stored) = self.inputs.next().await?
+        {
+            bytes += stored.message.payload.len();
+            batch.push(stored.message);
+        }
+        self.inputs_read += batch.len() as u64;
+        Ok(batch)
+    }
+
+    /// Writes all outputs; how many results and dead letters there were.
+    async fn write(&mut self, out: impl Write) -> Result<(u64, u64)> {
+        let mut out = std::io::BufWriter::new(out);
+        let (mut results, mut dead_letters) = (0, 0);
+        while let Some(answers) = self.next().await? {
+            for (slot, line) in answers.into_iter().flat_map(|(_, outputs)| outputs) {
+                match slot {
+                    Slot::Result(_) => results += 1,
+                    Slot::DeadLetter => dead_letters += 1,
+                }
+                writeln!(out, "{line}").context("cannot write the outputs")?;
+            }
+        }
+        out.flush().context("cannot write the outputs")?;
+        self.bar.finish_and_clear();
+        Ok((results, dead_letters))
+    }
+
+    async fn compare(&mut self, mut live: Live, samples: usize) -> Result<Report> {
+        let mut matcher = Matcher::new(ROOM, samples);
+        while let Some(answers) = self.next().await? {
+            for (sequence, outputs) in answers {
+                matcher.answered(sequence, live.comparable(outputs));
+                matcher.pass(sequence);
+            }
+            while matcher.waits() && !matcher.is_full() && live.tell(&mut matcher).await? {}
+        }
+        matcher.pass(u64::MAX);
+        while live.tell(&mut matcher).await? {}
+        matcher.settle(u64::MAX, |sequence, slot| live.judge(sequence, slot));
+        self.bar.finish_and_clear();
+        Ok(matcher.report().clone())
+    }
+}

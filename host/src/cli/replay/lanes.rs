@@ -1,0 +1,120 @@
+//! The threads that call plugins: batches go in and their answers come out in the same order.
+//!
+//! Each has instances of its own, as a lane of a host. Batches are dealt round, so that the order of
+//! the answers needs no bookkeeping; a short queue for each keeps the plugins busy.
+
+use crate::compare::Outputs;
+use crate::config::resolved::Pipeline;
+use crate::pipeline::message::Message;
+use crate::pipeline::operator::Chain;
+use crate::pipeline::rehearsal::{Ground, Rehearsal};
+use crate::pipeline::start::Loaded;
+use crate::plugin::Runtime;
+use anyhow::{Context, Result, anyhow};
+use std::sync::Arc;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+/// Batches that a lane has in hand: one is worked on, the next is there.
+const AHEAD: usize = 2;
+
+/// An input and its outputs.
+pub(super) type Answer = (u64, Outputs);
+
+struct Lane {
+    batches: Sender<Vec<Message>>,
+    answers: Receiver<Result<Vec<Answer>>>,
+}
+
+/// All of them, and whose turn it is.
+pub(super) struct Lanes {
+    lanes: Vec<Lane>,
+    sent: usize,
+    received: usize,
+}
+
+impl Lanes {
+    /// Starts the threads, with warm instances.
+    ///
+    /// # Errors
+    /// What a plugin that refuses said.
+    pub(super) fn start(
+        lanes: usize,
+        settings: &Arc<Pipeline>,
+        loaded: &Loaded,
+        runtime: &Runtime,
+        ground: &Ground,
+    ) -> Result<Self> {
+        let mut started = Vec::new();
+        for lane in 0..lanes.max(1) {
+            let tokio = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .context("cannot start a runtime")?;
+            let chain = Chain::new(loaded.apart().workers(runtime), settings.batch);
+            let mut rehearsal = Rehearsal::new(settings, chain, ground);
+            tokio.block_on(rehearsal.warm())?;
+            let (batches, inbox) = channel(AHEAD);
+            let (outbox, answers) = channel(AHEAD);
+            std::thread::Builder::new()
+                .name(format!("replay/{lane}"))
+                .spawn(move || tokio.block_on(work(rehearsal, inbox, outbox)))
+                .context("cannot start a thread")?;
+            started.push(Lane { batches, answers });
+        }
+        Ok(Self {
+            lanes: started,
+            sent: 0,
+            received: 0,
+        })
+    }
+
+    /// Whether another batch can be sent before answers are received.
+    pub(super) fn has_room(&self) -> bool {
+        self.sent - self.received < AHEAD * self.lanes.len()
+    }
+
+    /// Hands out a batch.
+    ///
+    /// # Errors
+    /// When a lane has ended, which is a fault.
+    pub(super) async fn send(&mut self, batch: Vec<Message>) -> Result<()> {
+        let lane = self.sent % self.lanes.len();
+        self.sent += 1;
+        let lane = self.lanes.get(lane).context("there is no such lane")?;
+        let sent = lane.batches.send(batch).await;
+        sent.map_err(|_| anyhow!("a lane has ended; this is a fault of weir"))
+    }
+
+    /// The answers to the oldest batch; `None` when there is none.
+    ///
+    /// # Errors
+    /// When a plugin cannot be started any more.
+    pub(super) async fn receive(&mut self) -> Result<Option<Vec<Answer>>> {
+        if self.received == self.sent {
+            return Ok(None);
+        }
+        let lane = self.received % self.lanes.len();
+        self.received += 1;
+        let lane = self.lanes.get_mut(lane).context("there is no such lane")?;
+        let answers = lane.answers.recv().await;
+        answers
+            .context("a lane has ended; this is a fault of weir")?
+            .map(Some)
+    }
+}
+
+async fn work(
+    mut rehearsal: Rehearsal,
+    mut batches: Receiver<Vec<Message>>,
+    answers: Sender<Result<Vec<Answer>>>,
+) {
+    while let Some(batch) = batches.recv().await {
+        let sequences: Vec<u64> = batch.iter().map(|message| message.sequence).collect();
+        let outputs = rehearsal.run(batch).await;
+        let answer = outputs.map(|outputs| sequences.into_iter().zip(outputs).collect());
+        // Nobody listens when the replay has ended early.
+        if answers.send(answer).await.is_err() {
+            return;
+        }
+    }
+}

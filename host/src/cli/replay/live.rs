@@ -1,0 +1,169 @@
+//! What the pipeline has published of the replayed inputs, as far as its streams still hold it.
+//!
+//! The streams of results and of dead letters are read side by side in the order of time, each from
+//! when the first of the inputs was stored. What they do not hold any more, and what the pipeline has
+//! not settled yet, is known here, so that it does not count as a difference.
+
+use super::range::Range;
+use crate::compare::matcher::Matcher;
+use crate::compare::report::Why;
+use crate::compare::{Identity, Outputs, Slot, stored};
+use crate::config::resolved::Pipeline;
+use crate::nats::history::{Begin, History, Reader, Stored};
+use crate::nats::{Connection, consumers, outputs, parking, streams};
+use anyhow::{Context, Result};
+use std::collections::HashSet;
+
+/// How far the clocks of servers may be apart, in nanoseconds.
+const SKEW: u64 = 10_000_000_000;
+/// Parked retries that are looked at.
+const PARKED: usize = 100_000;
+
+/// One stream, read.
+struct Branch {
+    reader: Reader,
+    next: Option<Stored>,
+}
+
+/// The outputs of the live pipeline.
+pub(super) struct Live {
+    identity: Identity,
+    range: Range,
+    branches: Vec<Branch>,
+    /// The pipeline has settled the inputs up to this one.
+    settled: u64,
+    /// Inputs that it has put off.
+    parked: HashSet<u64>,
+    /// The results of inputs before this one may be gone.
+    results_since: u64,
+    /// The same of dead letters; `None` where they are not compared.
+    dead_letters_since: Option<u64>,
+}
+
+impl Live {
+    /// Looks at the pipeline's consumer, then at its streams.
+    ///
+    /// # Errors
+    /// When it cannot be told where the results are, or a stream cannot be read.
+    pub(super) async fn open(
+        connection: &Connection,
+        pipeline: &Pipeline,
+        source: &History,
+        range: &Range,
+        given: &[String],
+    ) -> Result<Self> {
+        // In this order: what is settled and not parked is in the streams that are looked at then.
+        let settled = settled(connection, pipeline).await?;
+        let parked = parking::waiting(connection, &pipeline.name, &source.place, PARKED).await?;
+        let first = source.stored_at(range.first).await?.unwrap_or_default();
+        let mut live = Self {
+            identity: Identity {
+                pipeline: pipeline.name.clone(),
+                place: source.place.clone(),
+            },
+            range: range.clone(),
+            branches: Vec::new(),
+            settled,
+            parked,
+            results_since: 0,
+            dead_letters_since: None,
+        };
+        for place in outputs::places(connection, pipeline, given).await? {
+            let stream = &place.stream;
+            let since = since(stream, source).await?;
+            if place.results {
+                // One that keeps only the last of a subject has not kept the others.
+                let since = if stream.per_subject { u64::MAX } else { since };
+                live.results_since = live.results_since.max(since);
+            }
+            if place.dead_letters {
+                // Letters that were replayed or purged are gone from wherever they lay.
+                let whole = stream.deleted == 0 && !stream.per_subject;
+                live.dead_letters_since = Some(if whole { since } else { u64::MAX });
+            }
+            let filters: Vec<String> = place.filter.into_iter().collect();
+            let begin = Begin::Time(first.saturating_sub(SKEW));
+            let mut reader = stream.read(&filters, begin, stream.last).await?;
+            let next = reader.next().await?;
+            live.branches.push(Branch { reader, next });
+        }
+        Ok(live)
+    }
+
+    /// Tells the matcher of the next output. Whether there was one.
+    pub(super) async fn tell(&mut self, matcher: &mut Matcher) -> Result<bool> {
+        let oldest = self
+            .branches
+            .iter_mut()
+            .filter(|branch| branch.next.is_some());
+        let oldest = oldest.min_by_key(|branch| branch.next.as_ref().map(|next| next.stored));
+        let Some(branch) = oldest else {
+            return Ok(false);
+        };
+        if let Some(Stored { message, .. }) = &branch.next
+            && let Some((sequence, slot, line)) = stored(
+                &self.identity,
+                &message.subject,
+                &message.headers,
+                &message.payload,
+            )
+            && (self.range.first..=self.range.last).contains(&sequence)
+        {
+            matcher.published(sequence, slot, line);
+        }
+        branch.next = branch.reader.next().await?;
+        Ok(true)
+    }
+
+    /// Those outputs of the candidate that there could be counterparts of.
+    pub(super) fn comparable(&self, mut outputs: Outputs) -> Outputs {
+        if self.dead_letters_since.is_none() {
+            outputs.retain(|(slot, _)| *slot != Slot::DeadLetter);
+        }
+        outputs
+    }
+
+    /// Why it means nothing that the pipeline has not published this output, if so.
+    pub(super) fn judge(&self, sequence: u64, slot: Slot) -> Option<Why> {
+        let since = match slot {
+            Slot::Result(_) => self.results_since,
+            Slot::DeadLetter => self.dead_letters_since.unwrap_or_default(),
+        };
+        if sequence > self.settled || self.parked.contains(&sequence) {
+            Some(Why::Unsettled)
+        } else {
+            (sequence < since).then_some(Why::Forgotten)
+        }
+    }
+}
+
+/// The input up to which the pipeline has settled everything. A pipeline without a consumer does
+/// nothing any more.
+async fn settled(connection: &Connection, pipeline: &Pipeline) -> Result<u64> {
+    let durable = streams::Durable {
+        stream: pipeline.source.stream.clone(),
+        consumer: pipeline.source.consumer.clone(),
+        created: 0,
+        settled: 0,
+    };
+    let context = streams::jetstream(connection);
+    let info = consumers::info(&context, &durable).await;
+    let info = info.with_context(|| format!("cannot look at consumer `{}`", durable.consumer))?;
+    Ok(info.map_or(u64::MAX, |info| {
+        match info.num_pending == 0 && info.num_ack_pending == 0 {
+            true => u64::MAX,
+            false => info.ack_floor.stream_sequence,
+        }
+    }))
+}
+
+/// The input before which outputs may be gone from the stream.
+async fn since(stream: &History, source: &History) -> Result<u64> {
+    if stream.reaches_back_to(source.first_stored) {
+        return Ok(0);
+    }
+    match stream.first > stream.last {
+        true => Ok(u64::MAX),
+        false => source.sequence_at(stream.first_stored).await,
+    }
+}

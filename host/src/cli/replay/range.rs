@@ -1,0 +1,101 @@
+//! Which messages of a stream are replayed.
+
+use crate::nats::history::History;
+use crate::report::ResultExt;
+use anyhow::{Result, anyhow};
+use jiff::Timestamp;
+
+/// An end of the range, as it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Edge {
+    Sequence(u64),
+    Time(Timestamp),
+}
+
+impl Edge {
+    /// A number from 1 on, or RFC 3339.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let sequence = text.parse().ok().filter(|sequence| *sequence > 0);
+        let time = || text.parse().ok().map(Self::Time);
+        let edge = sequence.map(Self::Sequence).or_else(time);
+        edge.ok_or_else(|| "neither a sequence nor a time as in 2026-03-02T10:00:00Z".to_owned())
+    }
+}
+
+/// Messages from the first to the last, of which there is at least one.
+#[derive(Clone, Debug)]
+pub(super) struct Range {
+    pub(super) stream: String,
+    pub(super) first: u64,
+    pub(super) last: u64,
+    /// Messages before the first that were asked for and are not in the stream any more.
+    pub(super) gone: u64,
+}
+
+impl Range {
+    /// Finds the ends in the stream.
+    ///
+    /// # Errors
+    /// When nothing lies between them.
+    pub(super) async fn find(
+        source: &History,
+        from: Option<Edge>,
+        to: Option<Edge>,
+    ) -> Result<Self> {
+        let name = &source.name;
+        if source.last == 0 {
+            return Err(anyhow!("stream `{name}` holds no message"));
+        }
+        let from = match from {
+            None => source.first.max(1),
+            Some(Edge::Sequence(sequence)) => sequence,
+            Some(Edge::Time(time)) => source.sequence_at(nanoseconds(time)).await?,
+        };
+        let to = match to {
+            None => source.last,
+            Some(Edge::Sequence(sequence)) => sequence,
+            Some(Edge::Time(time)) => source.sequence_at(nanoseconds(time) + 1).await? - 1,
+        };
+        if from > source.last {
+            return Err(anyhow!("there is nothing to replay"))
+                .hint(|| format!("the last message of stream `{name}` is {}", source.last))
+                .usage();
+        }
+        if from > to {
+            return Err(anyhow!("nothing lies from {from} to {to}"))
+                .hint(|| "`--from` must not be behind `--to`")
+                .usage();
+        }
+        if to < source.first {
+            return Err(anyhow!("all messages from {from} to {to} are gone"))
+                .hint(|| format!("the first message that `{name}` holds is {}", source.first));
+        }
+        Ok(Self {
+            stream: name.clone(),
+            first: from.max(source.first),
+            last: to.min(source.last),
+            gone: source.first.saturating_sub(from),
+        })
+    }
+}
+
+fn nanoseconds(time: Timestamp) -> u64 {
+    u64::try_from(time.as_nanosecond()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Edge;
+
+    #[test]
+    fn an_edge_is_a_sequence_from_one_on_or_a_time() {
+        assert_eq!(Edge::parse("17"), Ok(Edge::Sequence(17)));
+        assert!(matches!(
+            Edge::parse("2026-03-02T10:00:00+01:00"),
+            Ok(Edge::Time(_))
+        ));
+        for wrong in ["", "0", "-1", "yesterday", "2026-03-02", "1.5"] {
+            assert!(Edge::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What a replay has come to, for people and for machines.
+
+use super::Work;
+use crate::cli::differences;
+use crate::compare::report::Report;
+use crate::report;
+use serde::Serialize;
+use std::fmt;
+use std::time::Duration;
+
+/// What was replayed.
+#[derive(Serialize)]
+struct Replayed {
+    pipeline: String,
+    stream: String,
+    /// The ends of the range, as far as it is there.
+    from: u64,
+    to: u64,
+    inputs: u64,
+    /// Messages of the range that are not in the stream any more.
+    missing_inputs: u64,
+    seconds: f64,
+}
+
+impl Replayed {
+    fn new(work: &Work, took: Duration) -> Self {
+        let range = &work.range;
+        // With filters, a message that is not read may be one that they do not match.
+        let within = match work.settings.source.subjects.is_empty() {
+            true => (range.last - range.first + 1).saturating_sub(work.inputs_read),
+            false => 0,
+        };
+        Self {
+            pipeline: work.settings.name.clone(),
+            stream: range.stream.clone(),
+            from: range.first,
+            to: range.last,
+            inputs: work.inputs_read,
+            missing_inputs: range.gone + within,
+            seconds: took.as_secs_f64(),
+        }
+    }
+}
+
+impl fmt::Display for Replayed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            pipeline,
+            stream,
+            from,
+            to,
+            inputs,
+            missing_inputs,
+            seconds,
+        } = self;
+        writeln!(
+            formatter,
+            "replayed {inputs} messages of {stream}, {from} to {to}, through {pipeline} in {seconds:.1} s"
+        )?;
+        if *missing_inputs > 0 {
+            writeln!(
+                formatter,
+                "{missing_inputs} messages of the range are not in the stream any more"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// A replay whose outputs were written.
+#[derive(Serialize)]
+pub(super) struct Written {
+    replayed: Replayed,
+    results: u64,
+    dead_letters: u64,
+}
+
+impl Written {
+    pub(super) fn new(work: &Work, results: u64, dead_letters: u64, took: Duration) -> Self {
+        Self {
+            replayed: Replayed::new(work, took),
+            results,
+            dead_letters,
+        }
+    }
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (results, dead_letters) = (self.results, self.dead_letters);
+        write!(formatter, "{}", self.replayed)?;
+        writeln!(formatter, "{results} results, {dead_letters} dead letters")
+    }
+}
+
+/// A replay whose outputs were compared.
+#[derive(Serialize)]
+pub(super) struct Compared {
+    replayed: Replayed,
+    comparison: Report,
+}
+
+impl Compared {
+    pub(super) fn new(work: &Work, comparison: Report, took: Duration) -> Self {
+        Self {
+            replayed: Replayed::new(work, took),
+            comparison,
+        }
+    }
+
+    /// A comparison of nothing is no success, unless there was nothing.
+    pub(super) fn exit_code(&self) -> u8 {
+        let report = &self.comparison;
+        let in_vain = report.compared() == 0 && report.not_compared.total() > 0;
+        match report.different > 0 || in_vain {
+            true => report::FAILED,
+            false => report::DONE,
+        }
+    }
+}
+
+impl fmt::Display for Compared {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.replayed)?;
+        formatter.write_str(&differences::text(&self.comparison))?;
+        if self.comparison.without_input > 0 {
+            let gone = self.comparison.without_input;
+            writeln!(
+                formatter,
+                "{gone} outputs of the pipeline are of messages that were not replayed"
+            )?;
+        }
+        Ok(())
+    }
+}
