@@ -17,6 +17,7 @@ pub mod parking;
 pub mod receipts;
 pub mod registry;
 pub mod service;
+pub mod shadows;
 pub mod streams;
 pub mod trace;
 

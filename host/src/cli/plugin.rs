@@ -2,6 +2,7 @@
 
 mod build;
 mod deploy;
+mod diff;
 mod difference;
 mod fleet;
 mod history;
@@ -40,6 +41,8 @@ pub(super) enum Verb {
     Rollback(rollback::Rollback),
     /// List the receipts of swaps: what ran on each lane up to which message, and what after it.
     History(history::Arguments),
+    /// Show in what a shadow differs from what runs.
+    Diff(diff::Arguments),
 }
 
 impl Verb {
@@ -57,6 +60,7 @@ impl Verb {
             Self::Promote(promote) => promote.run(console),
             Self::Rollback(rollback) => rollback.run(console),
             Self::History(arguments) => history::run(&arguments, console),
+            Self::Diff(arguments) => diff::run(&arguments, console),
         }
     }
 }

@@ -205,3 +205,21 @@ fn id(key: &str) -> String {
 const ID: usize = 10;
 /// Silence after which no receipt matches.
 const QUIET: Duration = Duration::from_secs(2);
+
+/// This process among all hosts, as a part of a key: name and process id.
+#[must_use]
+pub fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    let name = name.ok().or_else(|| std::env::var("HOSTNAME").ok());
+    let plain = |c: char| match c {
+        c if c.is_ascii_alphanumeric() || c == '-' || c == '_' => c,
+        _ => '-',
+    };
+    let name: String = name
+        .as_deref()
+        .map_or("host", str::trim)
+        .chars()
+        .map(plain)
+        .collect();
+    format!("{name}-{}", std::process::id())
+}

@@ -183,6 +183,12 @@ names! {
         "New versions of the plugin that this host took back because messages failed or calls took long"
     ReceiptsFailed "receipts_failed" Counter None OPERATOR
         "Receipts of swaps that could not be completed"
+    ShadowCompared "shadow_compared" Counter None OPERATOR
+        "Outputs of a shadow that were compared with those of the live pipeline"
+    ShadowDifferences "shadow_differences" Counter None OPERATOR
+        "Outputs of a shadow that differ from those of the live pipeline, or are on one side only"
+    ShadowNotCompared "shadow_not_compared" Counter None OPERATOR
+        "Outputs of a shadow that could not be compared"
     LogEntries "log_entries" Counter None OPERATOR
         "Entries and lines that the plugin logged"
     LogSuppressed "log_suppressed" Counter None OPERATOR

@@ -2,7 +2,7 @@
 
 use super::Deployer;
 use crate::nats::deployments::Component;
-use crate::nats::receipts::{Receipt, Receipts, Version, Written};
+use crate::nats::receipts::{Receipt, Receipts, Version, Written, host};
 use crate::pipeline::operator::Change;
 use crate::pipeline::swap::{Report, Swap};
 use crate::pipeline::versions::{Current, Seat};
@@ -196,21 +196,4 @@ fn version(digest: &str) -> Version {
 fn number() -> u64 {
     let now = jiff::Timestamp::now().as_nanosecond();
     u64::try_from(now).unwrap_or_default()
-}
-
-/// This process among all hosts, as a part of a key: name and process id.
-fn host() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
-    let name = name.ok().or_else(|| std::env::var("HOSTNAME").ok());
-    let plain = |c: char| match c {
-        c if c.is_ascii_alphanumeric() || c == '-' || c == '_' => c,
-        _ => '-',
-    };
-    let name: String = name
-        .as_deref()
-        .map_or("host", str::trim)
-        .chars()
-        .map(plain)
-        .collect();
-    format!("{name}-{}", std::process::id())
 }

@@ -1,0 +1,122 @@
+//! `weir plugin diff`: in what a shadow differs from what runs, over all hosts.
+
+use crate::cli::{Console, differences, files};
+use crate::compare::report::{Report, SAMPLES};
+use crate::nats;
+use crate::nats::shadows::{ShadowReport, Shadows};
+use crate::report::{self, ResultExt};
+use anyhow::{Context, Result, anyhow};
+use serde::Serialize;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+What the shadow that began last has found on all hosts, while it runs and for 30 days after: how many \
+outputs are the same, how many differ and in what, and the first of each kind with both sides.
+
+Exit codes: 0 no output differs, 1 outputs differ, nothing was compared, or the run failed, 2 wrong \
+usage.")]
+pub(in crate::cli) struct Arguments {
+    /// The operator that has a shadow.
+    #[arg(value_name = "PIPELINE/OPERATOR")]
+    of: String,
+
+    #[command(flatten)]
+    reach: files::Reach,
+}
+
+/// The reports of all hosts on one version.
+#[derive(Serialize)]
+struct Total {
+    pipeline: String,
+    operator: String,
+    digest: String,
+    began: String,
+    hosts: Vec<String>,
+    /// What keeps the shadow of a host from going on, with the host.
+    problems: Vec<String>,
+    comparison: Report,
+}
+
+pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let sound = |name: &str| !name.is_empty() && name.chars().all(plain);
+    let of = arguments.of.split_once('/');
+    let (pipeline, operator) = of
+        .filter(|(pipeline, operator)| sound(pipeline) && sound(operator))
+        .ok_or_else(|| anyhow!("`{}` is not of the form PIPELINE/OPERATOR", arguments.of))
+        .usage()?;
+    let settings = arguments.reach.settings()?;
+    let reports = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?
+        .block_on(async {
+            let connection = nats::connect(&settings, "diff").await?;
+            match Shadows::find(&connection).await? {
+                Some(shadows) => shadows.list(pipeline, operator).await,
+                None => Ok(Vec::new()),
+            }
+        })?;
+    let total = Total::of(reports)
+        .ok_or_else(|| anyhow!("operator `{operator}` of pipeline `{pipeline}` has had no shadow"))
+        .hint(|| "start one with `weir plugin deploy --shadow`")?;
+    if console.json {
+        console.value(&total)?;
+    } else {
+        console.print(&total.text())?;
+    }
+    let clean = total.comparison.different == 0 && total.comparison.compared() > 0;
+    Ok(if clean { report::DONE } else { report::FAILED })
+}
+
+impl Total {
+    /// Adds up what is told of the shadow that was begun last.
+    fn of(mut reports: Vec<ShadowReport>) -> Option<Self> {
+        reports.sort_by(|one, other| one.began.cmp(&other.began));
+        let latest = reports.last()?;
+        let (digest, run) = (latest.digest.clone(), latest.run);
+        reports.retain(|report| report.digest == digest && report.run == run);
+        let first = reports.first()?;
+        let mut total = Self {
+            pipeline: first.pipeline.clone(),
+            operator: first.operator.clone(),
+            began: first.began.clone(),
+            digest,
+            hosts: Vec::new(),
+            problems: Vec::new(),
+            comparison: Report::default(),
+        };
+        for report in reports {
+            let host = report.host;
+            let problem = report.problem.map(|problem| format!("{host}: {problem}"));
+            total.problems.extend(problem);
+            total.hosts.push(host);
+            total.comparison.add(report.comparison, SAMPLES);
+        }
+        // What one host has not answered, another has.
+        total.comparison.without_input = 0;
+        Some(total)
+    }
+
+    fn text(&self) -> String {
+        let Self {
+            pipeline,
+            operator,
+            began,
+            digest,
+            hosts,
+            problems,
+            comparison,
+        } = self;
+        let digest = digest.get(..12).unwrap_or(digest);
+        let (began, hosts) = (began.get(..19).unwrap_or(began), hosts.len());
+        let inputs = comparison.inputs;
+        let found = differences::text(comparison);
+        let problems = problems.iter().map(|problem| format!("{problem}\n"));
+        let problems: String = problems.collect();
+        format!(
+            "{pipeline}/{operator}: shadow {digest} since {began}Z on {hosts} hosts, {inputs} messages\n\
+             {problems}{found}"
+        )
+    }
+}

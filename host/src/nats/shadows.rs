@@ -1,0 +1,230 @@
+//! What shadows need at the server: a durable consumer beside the live one, and a bucket for what they
+//! have found.
+//!
+//! The consumer is shared by all hosts that run the shadow, and is deleted when the shadow is ended for
+//! good; forgotten, it goes by itself. Each host writes its own report, under
+//! `<pipeline>.<operator>.<host>`; whoever reads them adds them up.
+
+use super::Connection;
+use super::consumers::{durable, info};
+use super::streams::{Durable, denied_or, jetstream};
+use crate::compare::report::Report;
+use crate::config::resolved::Pipeline;
+use crate::report::ResultExt;
+use anyhow::{Context as _, Result, anyhow};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::kv::{Config, Operation, Store};
+use futures_util::StreamExt;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The bucket of all hosts and pipelines.
+pub const BUCKET: &str = "weir-shadows";
+/// How long a report is kept.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Silence after which no report matches.
+const QUIET: Duration = Duration::from_secs(2);
+/// A shadow's consumer goes when no host has asked it for anything for this long.
+const FORGOTTEN: Duration = Duration::from_secs(3600);
+/// How long a host may keep a message. It gives up comparing long before.
+pub const ACK_WAIT: Duration = Duration::from_secs(300);
+/// Messages that may wait for the live pipeline.
+pub const MOST: usize = 50_000;
+
+/// What one host's shadow has found.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShadowReport {
+    pub pipeline: String,
+    pub operator: String,
+    /// Name and process id.
+    pub host: String,
+    /// blake3 of the component that is tried, in hex.
+    pub digest: String,
+    /// Tells this shadow from an earlier one of the same component: when its consumer was made, in
+    /// milliseconds since the Unix epoch.
+    pub run: u64,
+    /// When this host began, RFC 3339.
+    pub began: String,
+    /// Why it does not go on just now, if so.
+    pub problem: Option<String>,
+    pub comparison: Report,
+}
+
+/// The name of a shadow's consumer.
+#[must_use]
+pub fn consumer(pipeline: &Pipeline, operator: &str, digest: &str) -> String {
+    let short = digest.get(..8).unwrap_or(digest);
+    format!("{}-shadow-{operator}-{short}", pipeline.source.consumer)
+}
+
+/// Makes the consumer of a shadow, which begins with what comes from now on, or finds the one that is
+/// there.
+///
+/// # Errors
+/// When the server does not let it.
+pub async fn ensure_consumer(
+    connection: &Connection,
+    pipeline: &Pipeline,
+    operator: &str,
+    digest: &str,
+) -> Result<Durable> {
+    let source = &pipeline.source;
+    let name = consumer(pipeline, operator, digest);
+    let what = || format!("cannot use consumer `{name}` of stream `{}`", source.stream);
+    let context = jetstream(connection);
+    let place = Durable {
+        stream: source.stream.clone(),
+        consumer: name.clone(),
+        created: 0,
+        settled: 0,
+    };
+    if let Some(there) = info(&context, &place).await.with_context(what)? {
+        return Ok(durable(&there));
+    }
+    let config = pull::Config {
+        durable_name: Some(name.clone()),
+        description: Some(format!(
+            "weir pipeline {}, shadow of operator {operator}",
+            pipeline.name
+        )),
+        deliver_policy: DeliverPolicy::New,
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: ACK_WAIT,
+        max_deliver: -1,
+        filter_subjects: source.subjects.iter().map(ToString::to_string).collect(),
+        max_ack_pending: i64::try_from(MOST).unwrap_or(i64::MAX),
+        inactive_threshold: FORGOTTEN,
+        ..Default::default()
+    };
+    let made = context
+        .create_consumer_on_stream(config, &*source.stream)
+        .await;
+    let api = format!("$JS.API.CONSUMER.CREATE.{}.{name}", source.stream);
+    let made = made.map_err(|error| denied_or(connection, &api, &error.to_string()));
+    Ok(durable(made.with_context(what)?.cached_info()))
+}
+
+/// Deletes the consumer of a shadow that has ended for good. One that is not there is no error.
+///
+/// # Errors
+/// When the server does not say.
+pub async fn remove_consumer(
+    connection: &Connection,
+    pipeline: &Pipeline,
+    operator: &str,
+    digest: &str,
+) -> Result<()> {
+    let name = consumer(pipeline, operator, digest);
+    let stream = &pipeline.source.stream;
+    let context = jetstream(connection);
+    match context.delete_consumer_from_stream(&name, stream).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.to_string().contains("not found") => Ok(()),
+        Err(error) => Err(anyhow!("{error}"))
+            .with_context(|| format!("cannot delete consumer `{name}` of stream `{stream}`")),
+    }
+}
+
+/// The bucket of reports.
+#[derive(Clone)]
+pub struct Shadows(Store);
+
+impl Shadows {
+    /// Finds the bucket, or makes it with this many replicas.
+    ///
+    /// # Errors
+    /// When it is not there and may not be made.
+    pub async fn open(connection: &Connection, replicas: usize) -> Result<Self> {
+        let context = jetstream(connection);
+        if let Ok(store) = context.get_key_value(BUCKET).await {
+            return Ok(Self(store));
+        }
+        let config = Config {
+            bucket: BUCKET.to_owned(),
+            description: "weir: in what shadows differ from what runs".to_owned(),
+            history: 1,
+            max_age: KEPT,
+            num_replicas: replicas,
+            ..Default::default()
+        };
+        match context.create_key_value(config).await {
+            Ok(store) => Ok(Self(store)),
+            // Another host may have been first, with other replicas.
+            Err(error) => match context.get_key_value(BUCKET).await {
+                Ok(store) => Ok(Self(store)),
+                Err(_) => Err(anyhow!("{error}"))
+                    .with_context(|| format!("cannot make the bucket `{BUCKET}`"))
+                    .hint(|| {
+                        format!("allow this user to create the stream `KV_{BUCKET}`, or make it")
+                    }),
+            },
+        }
+    }
+
+    /// Finds the bucket.
+    ///
+    /// # Errors
+    /// `Ok(None)` when there is none; an error when the server does not say.
+    pub async fn find(connection: &Connection) -> Result<Option<Self>> {
+        let context = jetstream(connection);
+        match context.get_stream(format!("KV_{BUCKET}")).await {
+            Ok(_) => Self::open(connection, 1).await.map(Some),
+            Err(error) if error.to_string().contains("not found") => Ok(None),
+            Err(error) => Err(anyhow!("{error}")).context("cannot look for reports of shadows"),
+        }
+    }
+
+    /// Writes the report of a host in the place of the one before.
+    ///
+    /// # Errors
+    /// When it is not stored.
+    pub async fn write(&self, report: &ShadowReport) -> Result<()> {
+        let ShadowReport {
+            pipeline,
+            operator,
+            host,
+            ..
+        } = report;
+        let key = format!("{pipeline}.{operator}.{host}");
+        let what = || format!("cannot write the report `{key}`");
+        let value = serde_json::to_vec(report).with_context(what)?;
+        let written = self.0.put(&key, value.into()).await;
+        written
+            .map_err(|error| anyhow!("{error}"))
+            .with_context(what)?;
+        Ok(())
+    }
+
+    /// The reports of all hosts on an operator.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn list(&self, pipeline: &str, operator: &str) -> Result<Vec<ShadowReport>> {
+        let what = || format!("cannot read the bucket `{BUCKET}`");
+        let mut reports = Vec::new();
+        let status = self.0.status().await.map_err(|error| anyhow!("{error}"));
+        if status.with_context(what)?.values() == 0 {
+            return Ok(reports);
+        }
+        let entries = self
+            .0
+            .watch_with_history(format!("{pipeline}.{operator}.>"));
+        let entries = entries.await.map_err(|error| anyhow!("{error}"));
+        let mut entries = entries.with_context(what)?;
+        // As with receipts: where nothing matches, the client says nothing at all.
+        while let Ok(Some(entry)) = tokio::time::timeout(QUIET, entries.next()).await {
+            let entry = entry
+                .map_err(|error| anyhow!("{error}"))
+                .with_context(what)?;
+            if entry.operation == Operation::Put
+                && let Ok(report) = serde_json::from_slice(&entry.value)
+            {
+                reports.push(report);
+            }
+            if entry.delta == 0 {
+                break;
+            }
+        }
+        Ok(reports)
+    }
+}
