@@ -259,7 +259,7 @@ fn the_server_is_that_of_the_command_line_of_the_file_or_of_the_environment() {
 }
 
 /// The block of the page, for the names that the scene's pipeline has.
-fn permissions_of_the_page() -> String {
+pub fn permissions_of_the_page() -> String {
     let page = std::fs::read_to_string(repository().join("docs/operators.md")).unwrap();
     let mut blocks = page.split("```");
     let block = blocks.find_map(|block| block.strip_prefix("text\npermissions:"));

@@ -25,7 +25,7 @@ fn lane_with(http: &[&str], private: &[&str], limits: Limits, ca: Option<&Path>)
     let terms = Terms {
         grants: Some(&grants),
         ca,
-        trusted: false,
+        ..Terms::default()
     };
     let plugin = runtime().load_with(&guest("fetch"), terms).unwrap();
     Lane::new(plugin, limits, "null")

@@ -54,6 +54,11 @@ fn only_the_stations_at_the_broker_import_its_client() {
 }
 
 #[test]
+fn registries_and_signatures_have_one_door_each() {
+    hold(".rs", rules::one_door);
+}
+
+#[test]
 fn only_one_file_settles_a_message() {
     hold(".rs", rules::settling);
 }

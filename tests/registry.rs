@@ -2,7 +2,7 @@
 //! take what it names.
 
 use crate::harness::guests::{guest, versions};
-use crate::harness::{Finished, Scene, Weir, operator_series, wait_until};
+use crate::harness::{Finished, NatsServer, Scene, Weir, operator_series, repository, wait_until};
 use serde_json::Value;
 
 /// A server, and files to push.
@@ -12,7 +12,12 @@ struct Site {
 
 impl Site {
     fn new() -> Self {
-        let scene = Scene::new();
+        Self::on(NatsServer::start())
+    }
+
+    fn on(server: NatsServer) -> Self {
+        let scene = Scene::on(server);
+        scene.create_streams();
         for name in ["v1", "v2"] {
             std::fs::write(scene.folder.path().join(name), versions(name)).unwrap();
         }
@@ -38,8 +43,14 @@ impl Site {
 
     /// The scene's pipeline with its plugin from the bucket.
     fn run(&self, reference: &str) -> Weir {
+        self.run_as("", reference)
+    }
+
+    /// As [`Site::run`], with more for the `nats:` section.
+    fn run_as(&self, user: &str, reference: &str) -> Weir {
         let usual = guest("misbehave").display().to_string();
-        let text = std::fs::read_to_string(self.scene.pipeline("")).unwrap();
+        let nats = format!("url: \"{}\"{user}", self.scene.nats.url());
+        let text = std::fs::read_to_string(self.scene.pipeline_over(&nats, "")).unwrap();
         let file = self.scene.file("p.yaml", &text.replace(&usual, reference));
         self.scene.run(&file)
     }
@@ -201,4 +212,28 @@ fn a_pipeline_whose_plugin_is_in_no_bucket_is_refused_before_it_runs() {
             "{checked:#?}"
         );
     }
+}
+
+#[test]
+fn the_permissions_that_the_page_names_are_enough_to_follow_a_bucket() {
+    let page = std::fs::read_to_string(repository().join("docs/registries.md")).unwrap();
+    let mut blocks = page.split("```");
+    let bucket = blocks.find_map(|block| block.strip_prefix("text\n"));
+    let receipts = "\"$JS.API.STREAM.*.KV_weir-receipts\"\n\"$KV.weir-receipts.>\"";
+    let more = format!("publish: [\n{}{receipts}\n", bucket.unwrap());
+    let permissions = crate::connection::permissions_of_the_page().replacen("publish: [", &more, 1);
+    let site = Site::on(NatsServer::start_with(&format!(
+        "authorization {{ users = [ {{ user: all, password: a }}, \
+         {{ user: host, password: h, {permissions} }} ] }}\nno_auth_user: all"
+    )));
+    site.done(&["push", "v1", "nats://plugins/versions@1", "--tag", "live"]);
+    let host = site.run_as(", user: host, password: h", "nats://plugins/versions@live");
+    assert_eq!(site.result(1), "v1 1");
+    site.done(&["push", "v2", "nats://plugins/versions@2", "--tag", "live"]);
+    let swaps = operator_series("swaps_total", "op");
+    wait_until("the host has taken it", || host.metric(&swaps) == 1.0);
+    assert_eq!(site.result(2), "v2 2");
+    host.terminate();
+    let ended = host.finish();
+    assert!(!ended.stderr.contains("nats refused"), "{}", ended.stderr);
 }

@@ -10,11 +10,14 @@
 pub mod admin;
 pub mod cli;
 pub mod compare;
+pub mod component;
 pub mod config;
 pub mod jsonl;
 pub mod nats;
+pub mod oci;
 pub mod pipeline;
 pub mod plugin;
 pub mod report;
 pub mod shutdown;
+pub mod signature;
 pub mod telemetry;

@@ -69,8 +69,10 @@ impl Weir {
             .current_dir(directory)
             .env_remove("RUST_LOG")
             .env_remove("WEIR_LOG")
-            // Compiled components are kept between tests, and the user's own cache is left alone.
+            // Compiled components are kept between tests, and the user's own cache and credentials are
+            // left alone.
             .env("XDG_CACHE_HOME", cache())
+            .env("DOCKER_CONFIG", cache())
             .env("WEIR_NATS_SERVER", super::nats::program())
             .envs(environment.iter().copied())
             .stdout(file("stdout"))

@@ -84,6 +84,24 @@ pub fn async_nats(file: &File) -> Vec<String> {
     )
 }
 
+/// Libraries that one module knows, so that another can take their place: each with that module.
+pub fn one_door(file: &File) -> Vec<String> {
+    let doors = [
+        ("oci_client", "host/src/oci"),
+        ("docker_credential", "host/src/oci"),
+        ("minisign_verify", "host/src/signature"),
+    ];
+    let mut findings = Vec::new();
+    for (library, door) in doors {
+        let is_door = file.path == format!("{door}.rs") || file.is_in(door);
+        if file.is_in("host/src") && !is_door {
+            let instead = format!("only {door}.rs and its folder import {library}");
+            findings.extend(words(file, &[library], &instead));
+        }
+    }
+    findings
+}
+
 /// The protocol's words for settling, and the client's methods that say them.
 pub fn settling(file: &File) -> Vec<String> {
     let settle = "host/src/pipeline/settle";

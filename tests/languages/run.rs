@@ -177,6 +177,7 @@ async fn isolated(
         limits: Limits::default(),
         trusted: false,
         rollout: weir::config::resolved::Rollout::default(),
+        require_signature: Vec::new(),
     };
     let route = Route::compile(&[stops]);
     let batch = messages.into_iter().map(|message| {

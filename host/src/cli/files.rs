@@ -121,6 +121,18 @@ impl Reach {
         let (file, credentials) = (self.file.as_deref(), self.credentials.as_deref());
         self.servers.reach(file, credentials)
     }
+
+    /// The authorities that the file trusts, where one is given that says so.
+    ///
+    /// # Errors
+    ///
+    /// As [`Servers::reach`].
+    pub(super) fn authority(&self) -> Result<Option<PathBuf>> {
+        match self.file {
+            Some(_) => Ok(self.settings()?.tls.ca),
+            None => Ok(None),
+        }
+    }
 }
 
 /// Whom the host trusts.

@@ -91,6 +91,7 @@ impl Offline {
             limits: Limits::default(),
             trusted: false,
             rollout: resolved::Rollout::default(),
+            require_signature: Vec::new(),
         };
         let metrics = Metrics::new();
         let settings = OperatorSettings {

@@ -25,11 +25,12 @@ pub(super) enum Verb {
     Inspect(inspect::Arguments),
     /// Run a plugin or a pipeline over recorded messages and compare what becomes of them.
     Test(test::Arguments),
-    /// Put a component into a bucket of JetStream, under a version that nothing overwrites.
+    /// Put a component into a bucket of JetStream, under a version that nothing overwrites; or into a
+    /// registry of OCI artifacts.
     Push(registry::Push),
-    /// Take a component out of a bucket.
+    /// Take a component out of a bucket or a registry.
     Pull(registry::Pull),
-    /// List the plugins of a bucket, their versions and tags.
+    /// List the plugins of a bucket, their versions and tags; or the tags of a repository.
     List(registry::List),
     /// Let a tag name a version; hosts that follow the tag take it.
     Tag(registry::Tag),

@@ -1,4 +1,8 @@
-//! Where a component comes from: a file, or a bucket of plugins.
+//! Where a component comes from: a file, a bucket of plugins, or a registry of OCI artifacts.
+
+mod in_registry;
+
+pub use in_registry::InRegistry;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,6 +13,7 @@ pub enum Reference {
     /// Absolute.
     File(PathBuf),
     Bucket(InBucket),
+    Registry(InRegistry),
 }
 
 /// `nats://BUCKET/NAME@VERSION`.
@@ -39,7 +44,7 @@ impl Reference {
     pub fn file(&self) -> Option<&PathBuf> {
         match self {
             Self::File(file) => Some(file),
-            Self::Bucket(_) => None,
+            Self::Bucket(_) | Self::Registry(_) => None,
         }
     }
 }
@@ -105,6 +110,7 @@ impl fmt::Display for Reference {
         match self {
             Self::File(file) => file.display().fmt(formatter),
             Self::Bucket(place) => place.fmt(formatter),
+            Self::Registry(place) => place.fmt(formatter),
         }
     }
 }

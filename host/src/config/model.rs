@@ -50,6 +50,9 @@ pub struct Pipeline {
     pub in_flight: InFlight,
     /// What happens to a message that a plugin wants to see again.
     pub retry: Retry,
+    /// The keys of operators that give none themselves: see `operators[].require-signature`.
+    #[schemars(example = ["keys/release.pub"])]
+    pub require_signature: Vec<String>,
     /// The plugins that a message passes, in order. None at all moves messages as they are.
     pub operators: Vec<Operator>,
     /// Where results go.
@@ -73,6 +76,7 @@ impl Default for Pipeline {
             batch: Batch::default(),
             in_flight: InFlight::default(),
             retry: Retry::default(),
+            require_signature: Vec::new(),
             operators: Vec::new(),
             sink: Sink::default(),
             dead_letter: DeadLetter::default(),
@@ -188,7 +192,8 @@ pub struct Operator {
     pub name: Option<String>,
     /// The file of the component; a relative path starts at the folder of the file that names it. Or
     /// `nats://BUCKET/NAME@VERSION` for one that was pushed with `weir plugin push`; a host follows a
-    /// tag in place of the version.
+    /// tag in place of the version. Or `oci://REGISTRY/REPOSITORY:TAG@DIGEST` for one in a registry of
+    /// OCI artifacts; a host follows a tag without a digest.
     #[schemars(example = &"rebates.wasm")]
     pub plugin: Option<String>,
     /// Handed to the plugin's `configure` as JSON; `{}` unless given. What may stand here is up to the plugin; `weir
@@ -213,6 +218,12 @@ pub struct Operator {
     pub trusted: bool,
     /// How new versions of the plugin are judged.
     pub rollout: Rollout,
+    /// Public keys of minisign: the key itself, which begins with `RW`, or the file that has it. The
+    /// plugin runs only if one of them has signed it; a new version that is not signed so is refused,
+    /// and the old one goes on. Those of the pipeline unless given; nothing need be signed where
+    /// there are none.
+    #[schemars(example = ["RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"])]
+    pub require_signature: Vec<String>,
 }
 
 /// What the messages of an operator share.

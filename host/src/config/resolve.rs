@@ -5,6 +5,7 @@
 //! whatever could be resolved.
 
 mod connection;
+mod keys;
 mod operators;
 mod outputs;
 mod rollout;
@@ -58,7 +59,17 @@ pub(super) fn pipeline(
     );
     let ack_wait = source.as_ref().map(|source| source.ack_wait);
     let retry = retry(&model.retry, ack_wait, &at.field("retry"), context);
-    let placed = operators::operators(&model.operators, &at.field("operators"), context);
+    let signers = keys::keys(
+        &model.require_signature,
+        &at.field("require-signature"),
+        context,
+    );
+    let placed = operators::operators(
+        &model.operators,
+        &signers.clone().unwrap_or_default(),
+        &at.field("operators"),
+        context,
+    );
     let sink = outputs::sink(&model.sink, &at.field("sink"), context);
     let dead_letter = outputs::dead_letter(
         &model.dead_letter,
@@ -96,6 +107,7 @@ pub(super) fn pipeline(
     let operator = |placed: &Option<Placed>| Some(placed.as_ref()?.operator.clone());
     let operators: Option<Vec<_>> = placed.iter().map(operator).collect();
     let pipeline = (|| {
+        signers?;
         Some(Pipeline {
             name: name?,
             file: file.clone(),

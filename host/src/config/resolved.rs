@@ -8,6 +8,7 @@ pub use super::event_time::EventTime;
 use super::origin::Origin;
 use super::template::{KeyRule, SubjectFilter, Template};
 use crate::plugin::limits::Limits;
+use crate::signature::Key;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -190,6 +191,8 @@ pub struct Operator {
     pub limits: Limits,
     /// Runs without the checks that end a call at its deadline while it computes.
     pub trusted: bool,
+    /// One of these must have signed the plugin; empty where it need not be signed.
+    pub require_signature: Vec<Key>,
     pub rollout: Rollout,
 }
 

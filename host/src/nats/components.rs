@@ -4,7 +4,9 @@ use super::Connection;
 use super::streams::jetstream;
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow, bail};
-use async_nats::jetstream::object_store::{Config, InfoErrorKind, ObjectStore};
+use async_nats::jetstream::object_store::{
+    Config, InfoErrorKind, ObjectInfo, ObjectMetadata, ObjectStore,
+};
 use tokio::io::AsyncReadExt;
 
 /// The bucket of all hosts and pipelines.
@@ -44,17 +46,23 @@ impl Components {
         }
     }
 
-    /// Keeps a component, unless it is there.
+    /// Keeps a component with its signature, unless both are there.
     ///
     /// # Errors
     /// When the server does not take it.
-    pub async fn keep(&self, digest: &str, bytes: &[u8]) -> Result<()> {
+    pub async fn keep(&self, digest: &str, bytes: &[u8], signature: Option<&str>) -> Result<()> {
         let what = || format!("cannot keep component `{digest}` in bucket `{BUCKET}`");
-        if self.holds(digest).await.with_context(what)? {
+        let there = self.info(digest).await.with_context(what)?;
+        if there.is_some_and(|info| signature.is_none() || info.description.as_deref() == signature) {
             return Ok(());
         }
         let mut reader = bytes;
-        let put = self.0.put(digest, &mut reader).await;
+        let described = ObjectMetadata {
+            name: digest.to_owned(),
+            description: signature.map(str::to_owned),
+            ..Default::default()
+        };
+        let put = self.0.put(described, &mut reader).await;
         put.map(drop)
             .map_err(|error| anyhow!("{error}"))
             .with_context(what)
@@ -65,28 +73,33 @@ impl Components {
     /// # Errors
     /// When the server does not say.
     pub async fn holds(&self, digest: &str) -> Result<bool> {
+        Ok(self.info(digest).await?.is_some())
+    }
+
+    async fn info(&self, digest: &str) -> Result<Option<ObjectInfo>> {
         match self.0.info(digest).await {
-            Ok(info) => Ok(!info.deleted),
-            Err(error) if error.kind() == InfoErrorKind::NotFound => Ok(false),
+            Ok(info) => Ok(Some(info).filter(|info| !info.deleted)),
+            Err(error) if error.kind() == InfoErrorKind::NotFound => Ok(None),
             Err(error) => Err(anyhow!("{error}")),
         }
     }
 
-    /// The bytes of a component.
+    /// The bytes of a component, and its signature if it has one.
     ///
     /// # Errors
     /// When they are not there, or are not what the digest says.
-    pub async fn fetch(&self, digest: &str) -> Result<Vec<u8>> {
+    pub async fn fetch(&self, digest: &str) -> Result<(Vec<u8>, Option<String>)> {
         let what = || format!("cannot fetch component `{digest}` of bucket `{BUCKET}`");
         let object = self.0.get(digest).await;
         let mut object = object
             .map_err(|error| anyhow!("{error}"))
             .with_context(what)?;
+        let signature = object.info.description.clone();
         let mut bytes = Vec::new();
         object.read_to_end(&mut bytes).await.with_context(what)?;
         if blake3::hash(&bytes).to_hex().as_str() != digest {
             bail!(anyhow!("its bytes are not those that were kept").context(what()));
         }
-        Ok(bytes)
+        Ok((bytes, signature))
     }
 }

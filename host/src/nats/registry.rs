@@ -1,14 +1,12 @@
 //! Plugins in JetStream: `weir plugin push` puts them there, hosts take them from there.
 //!
 //! A bucket is two: an object store that holds components under their digests, and a key-value store
-//! of the same name that holds what they are called. `<name>/versions/<version>` is written once and
-//! never again; `<name>/tags/<tag>` names a version, and may name another tomorrow. So a version is
+//! of the same name that holds what they are called. `<name>/versions/<version>` keeps the digest it
+//! was written with; `<name>/tags/<tag>` names a version, and may name another tomorrow. So a version is
 //! always the same bytes, and a host that follows a tag sees it move.
 
 use super::Connection;
 use super::streams::jetstream;
-use crate::config::component::InBucket;
-use crate::config::resolved::Nats;
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow, bail};
 use async_nats::jetstream::kv::{self, CreateErrorKind, Operation, Store};
@@ -29,6 +27,9 @@ pub struct Version {
     pub contract: String,
     /// When it was pushed, RFC 3339.
     pub pushed: String,
+    /// Of minisign, where it was pushed with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 /// A plugin of a bucket.
@@ -45,6 +46,8 @@ pub enum Pushed {
     New,
     /// The same bytes had been pushed under the same version before.
     AlreadyThere,
+    /// They had, and have another signature now.
+    SignedAnew,
 }
 
 /// A bucket of plugins.
@@ -131,6 +134,7 @@ impl Registry {
         version: &str,
         bytes: &[u8],
         contract: &str,
+        signature: Option<String>,
     ) -> Result<Pushed> {
         let what = || format!("cannot push `{name}@{version}` to bucket `{}`", self.bucket);
         if self
@@ -154,6 +158,7 @@ impl Registry {
             size: bytes.len() as u64,
             contract: contract.to_owned(),
             pushed: jiff::Timestamp::now().to_string(),
+            signature,
         };
         let value = serde_json::to_vec(&entry).with_context(what)?;
         match self
@@ -165,7 +170,9 @@ impl Registry {
             Err(error) if error.kind() == CreateErrorKind::AlreadyExists => {
                 let there = self.version(name, version).await.with_context(what)?;
                 match there {
-                    Some(there) if there.digest == entry.digest => Ok(Pushed::AlreadyThere),
+                    Some(there) if there.digest == entry.digest => {
+                        self.sign(name, version, there, entry.signature).await
+                    }
                     _ => Err(anyhow!(
                         "this version is there already, and is another component"
                     ))
@@ -175,6 +182,25 @@ impl Registry {
             }
             Err(error) => Err(anyhow!("{error}")).with_context(what),
         }
+    }
+
+    /// Gives a version that is there the signature that a push came with.
+    async fn sign(
+        &self,
+        name: &str,
+        version: &str,
+        there: Version,
+        signature: Option<String>,
+    ) -> Result<Pushed> {
+        if signature.is_none() || signature == there.signature {
+            return Ok(Pushed::AlreadyThere);
+        }
+        let signed = Version { signature, ..there };
+        let value = serde_json::to_vec(&signed).context("cannot write its entry")?;
+        let put = self.names.put(versions(name, version), value.into()).await;
+        put.map_err(|error| anyhow!("{error}"))
+            .context("cannot store its signature")?;
+        Ok(Pushed::SignedAnew)
     }
 
     /// Lets a tag name a version.
@@ -345,33 +371,4 @@ fn versions(name: &str, version: &str) -> String {
 
 fn tags(name: &str, tag: &str) -> String {
     format!("{name}/tags/{tag}")
-}
-
-/// The bytes that a reference names now. For who has no connection yet: makes one, on a thread of its
-/// own, and waits for the end.
-///
-/// # Errors
-/// When the server cannot be reached, or there is no such plugin.
-pub fn fetch_now(settings: &Nats, place: &InBucket) -> Result<Vec<u8>> {
-    let fetch = async || {
-        let connection = super::connect(settings, "plugins").await?;
-        let registry = Registry::open(&connection, &place.bucket).await?;
-        let (_, found) = registry.resolve(&place.name, &place.version).await?;
-        registry.fetch(&found).await
-    };
-    let alone = || {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("cannot start a runtime")?
-            .block_on(fetch())
-    };
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(alone);
-        thread.join().unwrap_or_else(|_| {
-            Err(anyhow!(
-                "fetching a plugin panicked; this is a fault of weir"
-            ))
-        })
-    })
 }

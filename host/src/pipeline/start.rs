@@ -16,10 +16,9 @@ use super::station::Halt;
 use super::swap::{Changeover, Sampler};
 use super::takeover::Takeover;
 use super::tally::Tally;
-use crate::config::component::Reference;
+use crate::component;
 use crate::config::resolved;
 use crate::config::template::SubjectFilter;
-use crate::nats::registry::fetch_now;
 use crate::nats::{self, streams::Ensured};
 use crate::plugin::{OperatorSettings, Plugin, Runtime, Terms, Worker};
 use crate::shutdown::Stages;
@@ -106,26 +105,23 @@ pub fn plugin(
     nats: Option<&resolved::Nats>,
     runtime: &Runtime,
 ) -> Result<Arc<Plugin>> {
-    let terms = terms(operator, nats);
-    match &operator.plugin {
-        Reference::File(file) => runtime.load_with(file, terms),
-        Reference::Bucket(place) => {
-            let nats = nats.context("nothing sound says where its bucket is")?;
-            let bytes = fetch_now(nats, place)?;
-            runtime.load_bytes(&bytes, &place.to_string(), terms)
-        }
-    }
+    let found = component::fetch(&operator.plugin, nats)?;
+    let terms = terms(operator, nats, found.signature.as_deref());
+    runtime.load_bytes(&found.bytes, &found.origin, terms)
 }
 
-/// On which terms an operator runs its plugin.
+/// On which terms an operator runs its plugin, which was found with this signature.
 pub(super) fn terms<'a>(
     operator: &'a resolved::Operator,
     nats: Option<&'a resolved::Nats>,
+    signature: Option<&'a str>,
 ) -> Terms<'a> {
     Terms {
         grants: Some(&operator.grants),
         ca: nats.and_then(|nats| nats.tls.ca.as_deref()),
         trusted: operator.trusted,
+        keys: &operator.require_signature,
+        signature,
     }
 }
 

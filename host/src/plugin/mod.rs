@@ -28,6 +28,7 @@ pub use worker::Worker;
 
 use crate::config::resolved::{Grants, HeaderSelection};
 use crate::report::ResultExt;
+use crate::signature::{self, Key};
 use crate::telemetry::metrics::OperatorMetrics;
 use anyhow::{Context, Result};
 use bindings::exports::weir::plugin::{configurable, handler};
@@ -82,6 +83,10 @@ pub struct Terms<'a> {
     pub ca: Option<&'a Path>,
     /// Whether it runs without the checks that end a call at its deadline while it computes.
     pub trusted: bool,
+    /// One of these must have signed it; none need have where there are none.
+    pub keys: &'a [Key],
+    /// The signature that was found with it.
+    pub signature: Option<&'a str>,
 }
 
 /// The engines, the grants and the cache: one per process. Cheap to clone.
@@ -149,6 +154,7 @@ impl Runtime {
     }
 
     fn load_component(&self, bytes: &[u8], origin: &str, terms: Terms<'_>) -> Result<Arc<Plugin>> {
+        signature::check(terms.keys, bytes, terms.signature)?;
         let hosts = terms.grants.map_or(&[][..], |grants| &grants.http);
         let http = !hosts.is_empty();
         let ground = self.0.grounds.of(terms.trusted)?;
@@ -185,6 +191,7 @@ impl Runtime {
             imports,
             from_cache,
             trusted: terms.trusted,
+            signature: terms.signature.map(str::to_owned),
             door: door.map(Arc::new),
             _component: component,
             clock: ground.clock.clone(),
@@ -259,6 +266,7 @@ pub struct Plugin {
     imports: Vec<String>,
     from_cache: bool,
     trusted: bool,
+    signature: Option<String>,
     /// Where the operator grants `http`.
     door: Option<Arc<Door>>,
     /// Kept so that others that load it share it.
@@ -299,6 +307,12 @@ impl Plugin {
     #[must_use]
     pub fn imports(&self) -> &[String] {
         &self.imports
+    }
+
+    /// The signature that it was found with, of minisign.
+    #[must_use]
+    pub fn signature(&self) -> Option<&str> {
+        self.signature.as_deref()
     }
 
     /// Keys of `grants:` that its operator gives it.

@@ -1,33 +1,37 @@
-//! `weir plugin push|pull|list|tag`: plugins in a bucket of JetStream.
+//! `weir plugin push|pull|list|tag`: plugins in a bucket of JetStream, or in a registry of OCI
+//! artifacts; the scheme of the reference says which.
+
+mod bucket;
+mod oci;
 
 use crate::cli::{Console, files};
-use crate::config::component::{InBucket, SCHEME, check_name, check_version};
-use crate::nats::registry::{Listed, Pushed, Registry};
-use crate::nats::{self, Connection};
-use crate::plugin;
+use crate::config::component::{InBucket, InRegistry, SCHEME, check_name, check_version};
+use crate::plugin::{self, Inspection};
 use crate::report;
+use crate::signature;
 use anyhow::{Context, Result, anyhow};
-use serde_json::json;
-use std::collections::BTreeMap;
-use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-A version is never overwritten; the same component may be pushed again. The bucket is made if it is not \
-there.")]
+A version in a bucket is never overwritten; the same component may be pushed again. The bucket is made if \
+it is not there. A tag in a registry may move, which is said.")]
 pub(in crate::cli) struct Push {
     /// The component.
     #[arg(value_name = "COMPONENT")]
     component: PathBuf,
 
-    /// What it is to be called: nats://BUCKET/NAME@VERSION.
-    #[arg(value_name = "REFERENCE", value_parser = InBucket::parse)]
-    to: InBucket,
+    /// What it is to be called: nats://BUCKET/NAME@VERSION or oci://REGISTRY/REPOSITORY:TAG.
+    #[arg(value_name = "REFERENCE", value_parser = pushed)]
+    to: Place,
 
-    /// Let this tag name the version; hosts that follow the tag take it.
+    /// Let this tag name it too; hosts that follow the tag take it.
     #[arg(long, value_name = "TAG", value_parser = version)]
     tag: Vec<String>,
+
+    /// A signature of minisign, pushed with it [default: COMPONENT.minisig, where it is there]
+    #[arg(long, value_name = "FILE")]
+    signature: Option<PathBuf>,
 
     /// Copies that a bucket gets which has to be made.
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
@@ -38,10 +42,13 @@ pub(in crate::cli) struct Push {
 }
 
 #[derive(clap::Args)]
+#[command(after_help = "\
+Where the component was pushed with a signature, that is written to FILE.minisig.")]
 pub(in crate::cli) struct Pull {
-    /// nats://BUCKET/NAME@VERSION, or a tag in place of the version.
-    #[arg(value_name = "REFERENCE", value_parser = InBucket::parse)]
-    from: InBucket,
+    /// nats://BUCKET/NAME@VERSION, or a tag in place of the version; or
+    /// oci://REGISTRY/REPOSITORY:TAG@DIGEST, of which the tag or the digest may be left out.
+    #[arg(value_name = "REFERENCE", value_parser = pulled)]
+    from: Place,
 
     /// Where it goes [default: NAME.wasm]
     #[arg(short, long, value_name = "FILE")]
@@ -53,9 +60,9 @@ pub(in crate::cli) struct Pull {
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct List {
-    /// nats://BUCKET
-    #[arg(value_name = "BUCKET", value_parser = bucket)]
-    bucket: String,
+    /// nats://BUCKET or oci://REGISTRY/REPOSITORY
+    #[arg(value_name = "PLACE", value_parser = listed)]
+    place: Listing,
 
     #[command(flatten)]
     reach: files::Reach,
@@ -75,156 +82,140 @@ pub(in crate::cli) struct Tag {
     reach: files::Reach,
 }
 
+/// Where a component is, or goes.
+#[derive(Clone)]
+enum Place {
+    Bucket(InBucket),
+    Registry(InRegistry),
+}
+
+/// Where components are.
+#[derive(Clone)]
+enum Listing {
+    Bucket(String),
+    Repository(InRegistry),
+}
+
+fn pushed(text: &str) -> Result<Place, String> {
+    match InRegistry::is_meant(text) {
+        true => InRegistry::parse_tag(text).map(Place::Registry),
+        false => InBucket::parse(text).map(Place::Bucket),
+    }
+}
+
+fn pulled(text: &str) -> Result<Place, String> {
+    match InRegistry::is_meant(text) {
+        true => InRegistry::parse(text).map(Place::Registry),
+        false => InBucket::parse(text).map(Place::Bucket),
+    }
+}
+
+fn listed(text: &str) -> Result<Listing, String> {
+    if InRegistry::is_meant(text) {
+        return InRegistry::parse_repository(text).map(Listing::Repository);
+    }
+    let name = text.strip_prefix(SCHEME).unwrap_or(text);
+    let name = name.strip_suffix('/').unwrap_or(name);
+    check_name("bucket", name).map(|()| Listing::Bucket(name.to_owned()))
+}
+
 fn version(text: &str) -> Result<String, String> {
     check_version(text).map(|()| text.to_owned())
 }
 
-fn bucket(text: &str) -> Result<String, String> {
-    let name = text.strip_prefix(SCHEME).unwrap_or(text);
-    let name = name.strip_suffix('/').unwrap_or(name);
-    check_name("bucket", name).map(|()| name.to_owned())
+/// What is pushed.
+struct Parcel {
+    bytes: Vec<u8>,
+    found: Inspection,
+    contract: &'static str,
+    signature: Option<String>,
 }
 
 impl Push {
     pub(in crate::cli) fn run(&self, console: &Console) -> Result<u8> {
-        let file = self.component.display();
-        let bytes = std::fs::read(&self.component)
-            .map_err(|error| files::unreadable(&self.component, &error))?;
-        let found = plugin::inspect(&bytes).with_context(|| format!("cannot push `{file}`"))?;
-        let contract = found
-            .contract
-            .map_err(|why| report::usage(anyhow!(why).context(format!("cannot push `{file}`"))))?;
-        let InBucket {
-            bucket,
-            name,
-            version,
-        } = &self.to;
-        let pushed = connected(&self.reach, async |connection| {
-            let replicas = usize::from(self.replicas);
-            let registry = Registry::open_or_make(&connection, bucket, replicas).await?;
-            let pushed = registry.push(name, version, &bytes, contract).await?;
-            for tag in &self.tag {
-                registry.tag(name, version, tag).await?;
-            }
-            Ok(pushed)
-        })?;
-        if console.json {
-            console.value(&json!({
-                "reference": self.to.to_string(),
-                "digest": found.digest,
-                "size": bytes.len(),
-                "contract": contract,
-                "new": pushed == Pushed::New,
-                "tags": self.tag,
-            }))?;
-        } else {
-            let already = match pushed {
-                Pushed::New => "",
-                Pushed::AlreadyThere => ", which was there already",
-            };
-            console.print(&format!("{} {}{already}", self.to, found.digest))?;
+        let parcel = self.parcel()?;
+        match &self.to {
+            Place::Bucket(place) => bucket::push(self, place, parcel, console)?,
+            Place::Registry(place) => oci::push(self, place, parcel, console)?,
         }
         Ok(report::DONE)
+    }
+
+    /// Reads the component, which must be a plugin, and its signature.
+    fn parcel(&self) -> Result<Parcel> {
+        let what = || format!("cannot push `{}`", self.component.display());
+        let bytes = std::fs::read(&self.component)
+            .map_err(|error| files::unreadable(&self.component, &error))?;
+        let found = plugin::inspect(&bytes).with_context(what)?;
+        let contract = found.contract.clone();
+        let contract = contract.map_err(|why| report::usage(anyhow!(why).context(what())))?;
+        let signature = match &self.signature {
+            Some(file) => Some(
+                std::fs::read_to_string(file)
+                    .with_context(|| format!("cannot read the signature `{}`", file.display()))?,
+            ),
+            None => signature::beside(&self.component)?,
+        };
+        if let Some(text) = &signature {
+            signature::is_signature(text).with_context(what)?;
+        }
+        Ok(Parcel {
+            bytes,
+            found,
+            contract,
+            signature,
+        })
     }
 }
 
 impl Pull {
     pub(in crate::cli) fn run(&self, console: &Console) -> Result<u8> {
-        let InBucket {
-            bucket,
-            name,
-            version,
-        } = &self.from;
-        let (resolved, found, bytes) = connected(&self.reach, async |connection| {
-            let registry = Registry::open(&connection, bucket).await?;
-            let (resolved, found) = registry.resolve(name, version).await?;
-            let bytes = registry.fetch(&found).await?;
-            Ok((resolved, found, bytes))
-        })?;
-        let usual = || PathBuf::from(format!("{name}.wasm"));
-        let file = self.output.clone().unwrap_or_else(usual);
-        std::fs::write(&file, bytes)
-            .with_context(|| format!("cannot write `{}`", file.display()))?;
-        if console.json {
-            console.value(&json!({ "file": file, "version": resolved, "digest": found.digest }))?;
-        } else {
-            console.print(&format!("{}: {resolved} {}", file.display(), found.digest))?;
+        match &self.from {
+            Place::Bucket(place) => bucket::pull(self, place, console)?,
+            Place::Registry(place) => oci::pull(self, place, console)?,
         }
         Ok(report::DONE)
     }
+
+    /// Writes a component and its signature; `name` is what it is called.
+    fn write(&self, name: &str, bytes: &[u8], signature: Option<&str>) -> Result<PathBuf> {
+        let usual = || PathBuf::from(format!("{name}.wasm"));
+        let file = self.output.clone().unwrap_or_else(usual);
+        // The signature first: a host that watches the file wants both.
+        if let Some(text) = signature {
+            write(&signature::place(&file), text.as_bytes())?;
+        }
+        write(&file, bytes)?;
+        Ok(file)
+    }
+}
+
+fn write(file: &Path, bytes: &[u8]) -> Result<()> {
+    std::fs::write(file, bytes).with_context(|| format!("cannot write `{}`", file.display()))
 }
 
 impl List {
     pub(in crate::cli) fn run(&self, console: &Console) -> Result<u8> {
-        let all = connected(&self.reach, async |connection| {
-            Registry::open(&connection, &self.bucket)
-                .await?
-                .list()
-                .await
-        })?;
-        if console.json {
-            console.value(&all)?;
-        } else {
-            console.print(&text(&all))?;
+        match &self.place {
+            Listing::Bucket(bucket) => bucket::list(&self.reach, bucket, console)?,
+            Listing::Repository(place) => oci::list(&self.reach, place, console)?,
         }
         Ok(report::DONE)
     }
-}
-
-/// A line for each version, with the tags that name it.
-fn text(all: &BTreeMap<String, Listed>) -> String {
-    let mut out = String::new();
-    for (name, Listed { versions, tags }) in all {
-        for (version, found) in versions {
-            let named = tags.iter().filter(|(_, named)| *named == version);
-            let named: Vec<&str> = named.map(|(tag, _)| tag.as_str()).collect();
-            let named = match named.is_empty() {
-                true => String::new(),
-                false => format!("  [{}]", named.join(", ")),
-            };
-            let digest = found.digest.get(..12).unwrap_or(&found.digest);
-            let pushed = found.pushed.get(..19).unwrap_or(&found.pushed);
-            // Writing to a string does not fail.
-            let _ = writeln!(
-                out,
-                "{name}@{version}  {digest}  {}  {}  {pushed}Z{named}",
-                bytesize::ByteSize(found.size),
-                found.contract,
-            );
-        }
-    }
-    out
 }
 
 impl Tag {
     pub(in crate::cli) fn run(&self, console: &Console) -> Result<u8> {
-        let InBucket {
-            bucket,
-            name,
-            version,
-        } = &self.version;
-        connected(&self.reach, async |connection| {
-            let registry = Registry::open(&connection, bucket).await?;
-            registry.tag(name, version, &self.tag).await
-        })?;
-        if console.json {
-            console.value(&json!({ "reference": self.version.to_string(), "tag": self.tag }))?;
-        } else {
-            console.print(&format!("{name}@{} is {version}", self.tag))?;
-        }
+        bucket::tag(&self.reach, &self.version, &self.tag, console)?;
         Ok(report::DONE)
     }
 }
 
-/// Does something over a connection.
-fn connected<T>(
-    reach: &files::Reach,
-    work: impl AsyncFnOnce(Connection) -> Result<T>,
-) -> Result<T> {
-    let settings = reach.settings()?;
+/// Waits for asynchronous work.
+fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start a runtime")?
-        .block_on(async { work(nats::connect(&settings, "plugins").await?).await })
+        .block_on(work)
 }

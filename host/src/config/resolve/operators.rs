@@ -1,15 +1,17 @@
 //! The `operators:` list.
 
 use super::rollout::rollout;
+use super::keys::keys;
 use super::values::{Context, absolute};
 use crate::config::at::At;
-use crate::config::component::{InBucket, Reference, SCHEME};
+use crate::config::component::{InBucket, InRegistry, Reference, SCHEME};
 use crate::config::load::Placed;
 use crate::config::model::{self, HeadersWord};
 use crate::config::origin::Origin;
 use crate::config::resolved::{Grants, HeaderSelection, Operator};
 use crate::config::template::check_header_name;
 use crate::plugin::limits::{Isolation, Limits};
+use crate::signature::Key;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
@@ -20,8 +22,10 @@ const LEAST_MEMORY: usize = 1 << 20;
 /// The most: what a 32-bit guest can address.
 const MOST_MEMORY: usize = 4 << 30;
 
+/// `signers` are the keys that the pipeline requires signatures of.
 pub(super) fn operators(
     models: &[model::Operator],
+    signers: &[Key],
     at: &At<'_>,
     context: &mut Context<'_>,
 ) -> Vec<Option<Placed>> {
@@ -49,7 +53,7 @@ pub(super) fn operators(
             plugin: plugin_at.place(),
             config: config_at.place(),
         };
-        operators.push(operator(model, name, &at, context).map(placed));
+        operators.push(operator(model, name, signers, &at, context).map(placed));
     }
     operators
 }
@@ -57,6 +61,7 @@ pub(super) fn operators(
 fn operator(
     model: &model::Operator,
     name: Option<String>,
+    signers: &[Key],
     at: &At<'_>,
     context: &mut Context<'_>,
 ) -> Option<Operator> {
@@ -73,6 +78,15 @@ fn operator(
     });
     let trusted = trusted(model.trusted, &at.field("trusted"), context);
     let rollout = rollout(&model.rollout, &at.field("rollout"), context);
+    let own = keys(
+        &model.require_signature,
+        &at.field("require-signature"),
+        context,
+    );
+    let require_signature = own.map(|own| match own.is_empty() {
+        true => signers.to_vec(),
+        false => own,
+    });
     Some(Operator {
         name: name?,
         plugin: plugin?,
@@ -83,6 +97,7 @@ fn operator(
         limits: limits?,
         trusted: trusted?,
         rollout: rollout?,
+        require_signature: require_signature?,
     })
 }
 
@@ -110,14 +125,20 @@ fn plugin(reference: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<Ref
                 .parsed(InBucket::parse(reference), at)
                 .map(Reference::Bucket);
         }
-        let hint = "give the path of a `.wasm` file, or nats://BUCKET/NAME@VERSION";
-        let message = match scheme {
-            "oci" => "plugins from a registry (`oci://`) are not supported yet".to_owned(),
-            other => format!("plugins cannot be loaded from `{other}://`"),
-        };
-        context
-            .findings
-            .add_hint(at.place(), format!("`{}`: {message}", at.path()), hint);
+        if InRegistry::is_meant(reference) {
+            return context
+                .parsed(InRegistry::parse(reference), at)
+                .map(Reference::Registry);
+        }
+        context.findings.add_hint(
+            at.place(),
+            format!(
+                "`{}`: plugins cannot be loaded from `{scheme}://`",
+                at.path()
+            ),
+            "give the path of a `.wasm` file, nats://BUCKET/NAME@VERSION or \
+             oci://REGISTRY/REPOSITORY:TAG",
+        );
         return None;
     }
     file(reference, at, context).map(Reference::File)

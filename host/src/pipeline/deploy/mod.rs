@@ -61,6 +61,8 @@ pub(super) struct Candidate {
     pub(super) bytes: Vec<u8>,
     /// Names it in errors and receipts.
     pub(super) origin: String,
+    /// Of minisign, where it has one.
+    pub(super) signature: Option<String>,
 }
 
 /// Deploys new versions to the lanes of one pipeline, one after the other.
@@ -143,8 +145,7 @@ impl Deployer {
         let before = self.edition(operator);
         self.take_over(operator, prepared, &origin, what, probation)
             .await?;
-        let digests = before.iter().map(|edition| edition.plugin.digest());
-        self.keep(digests.map(str::to_owned).collect(), new, bytes);
+        self.keep(before, new, bytes);
         Ok(())
     }
 
@@ -212,7 +213,7 @@ impl Deployer {
     }
 
     /// Keeps what ran and what runs now in the bucket of components, so that either can come back.
-    fn keep(&self, before: Vec<String>, now: Edition, bytes: Vec<u8>) {
+    fn keep(&self, before: Option<Edition>, now: Edition, bytes: Vec<u8>) {
         let Some(post) = self.pipeline.post() else {
             return;
         };
@@ -221,11 +222,13 @@ impl Deployer {
             let keep = async {
                 let replicas = post.ensured.replicas;
                 let components = Components::open(&post.connection, replicas).await?;
-                components.keep(now.plugin.digest(), &bytes).await?;
-                for digest in before {
-                    if let Some(bytes) = runtime.component(&digest) {
-                        components.keep(&digest, &bytes).await?;
-                    }
+                let signature = now.plugin.signature();
+                components.keep(now.plugin.digest(), &bytes, signature).await?;
+                if let Some(before) = before
+                    && let Some(bytes) = runtime.component(before.plugin.digest())
+                {
+                    let (digest, signature) = (before.plugin.digest(), before.plugin.signature());
+                    components.keep(digest, &bytes, signature).await?;
                 }
                 anyhow::Ok(())
             };

@@ -38,7 +38,11 @@ pub(super) fn prepare(
             operator.name, settings.name
         )
     };
-    let terms = terms(operator, Some(&settings.nats));
+    let terms = terms(
+        operator,
+        Some(&settings.nats),
+        candidate.signature.as_deref(),
+    );
     let plugin = runtime
         .load_bytes(&candidate.bytes, &candidate.origin, terms)
         .with_context(what)?;

@@ -5,7 +5,7 @@
 //! over everywhere.
 
 use super::judge::worse;
-use super::{Component, Deployer, Roll};
+use super::{Candidate, Component, Deployer, Roll};
 use crate::config::resolved::Rollout;
 use crate::nats::components::Components;
 use crate::nats::deployments::{Deployment, Deployments, Stable, TrialKind};
@@ -151,15 +151,10 @@ impl Deployer {
     pub(super) async fn begin_canary(
         &mut self,
         operator: usize,
-        bytes: Vec<u8>,
+        candidate: Candidate,
         component: &Component,
         percent: f64,
     ) -> Result<()> {
-        let candidate = super::Candidate {
-            operator,
-            bytes: bytes.clone(),
-            origin: component.origin.clone(),
-        };
         let prepared = self.prepare(candidate).await?;
         let good = self
             .edition(operator)
@@ -306,7 +301,8 @@ impl Deployer {
             && let Some(post) = self.pipeline.post()
         {
             let components = Components::open(&post.connection, post.ensured.replicas).await?;
-            components.keep(&back.digest, &bytes).await?;
+            let signature = good.plugin.signature();
+            components.keep(&back.digest, &bytes, signature).await?;
         }
         self.decide(operator, change).await
     }

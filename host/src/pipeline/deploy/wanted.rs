@@ -2,6 +2,7 @@
 
 use super::trial::Kind;
 use super::{Candidate, Deployer, Order};
+use crate::config::resolved::Operator;
 use crate::nats::components::Components;
 use crate::nats::deployments::{Changed, Component, Deployment, Deployments, TrialKind};
 use crate::pipeline::running::{Post, Running};
@@ -45,10 +46,14 @@ pub(in crate::pipeline) async fn standing(
         let Some(component) = deployment.instead_of(&versions.configured(index)) else {
             continue;
         };
-        let bytes = fetch(post, runtime, &component.digest).await;
-        let terms = terms(operator, Some(&pipeline.settings.nats));
-        let plugin = bytes
-            .and_then(|bytes| runtime.load_bytes(&bytes, &component.origin, terms))
+        let found = fetch(post, runtime, operator, &component.digest).await;
+        let load = |(bytes, signature): (Vec<u8>, Option<String>)| {
+            let nats = Some(&pipeline.settings.nats);
+            let terms = terms(operator, nats, signature.as_deref());
+            runtime.load_bytes(&bytes, &component.origin, terms)
+        };
+        let plugin = found
+            .and_then(load)
             .with_context(|| format!("cannot start operator `{}` as deployed", operator.name))
             .hint(|| "deploy another version, or let `plugin:` name another")?;
         current
@@ -162,12 +167,7 @@ impl Deployer {
 
     /// Lets a component take over that was deployed, or gone back to.
     async fn install(&mut self, operator: usize, component: &Component, what: &str) -> Result<()> {
-        let bytes = self.fetch(&component.digest).await?;
-        let candidate = Candidate {
-            operator,
-            bytes,
-            origin: component.origin.clone(),
-        };
+        let candidate = self.candidate(operator, component).await?;
         // What one goes back to has run before.
         let probation = what != "rolled back";
         self.swap(candidate, what, probation).await
@@ -179,18 +179,26 @@ impl Deployer {
         component: &Component,
         kind: TrialKind,
     ) -> Result<()> {
-        let bytes = self.fetch(&component.digest).await?;
+        let candidate = self.candidate(operator, component).await?;
         match kind {
             TrialKind::Canary(percent) => {
-                self.begin_canary(operator, bytes, component, percent).await
+                self.begin_canary(operator, candidate, component, percent).await
             }
             TrialKind::Shadow => anyhow::bail!("this host knows no shadows"),
         }
     }
 
-    async fn fetch(&self, digest: &str) -> Result<Vec<u8>> {
+    async fn candidate(&self, operator: usize, component: &Component) -> Result<Candidate> {
         let post = self.pipeline.post().context("the pipeline has no server")?;
-        fetch(&post, &self.runtime, digest).await
+        let settings = self.pipeline.settings.operators.get(operator);
+        let settings = settings.context("there is no such operator")?;
+        let (bytes, signature) = fetch(&post, &self.runtime, settings, &component.digest).await?;
+        Ok(Candidate {
+            operator,
+            bytes,
+            origin: component.origin.clone(),
+            signature,
+        })
     }
 
     /// This host cannot run what was deployed, so none shall: all run what they ran before.
@@ -219,10 +227,17 @@ impl Deployer {
     }
 }
 
-/// The bytes of a component: what was loaded here before is still here.
-async fn fetch(post: &Post, runtime: &Runtime, digest: &str) -> Result<Vec<u8>> {
-    if let Some(bytes) = runtime.component(digest) {
-        return Ok(bytes);
+/// The bytes of a component, and its signature. What was loaded here before is still here, without one.
+async fn fetch(
+    post: &Post,
+    runtime: &Runtime,
+    operator: &Operator,
+    digest: &str,
+) -> Result<(Vec<u8>, Option<String>)> {
+    if operator.require_signature.is_empty()
+        && let Some(bytes) = runtime.component(digest)
+    {
+        return Ok((bytes, None));
     }
     let components = Components::open(&post.connection, post.ensured.replicas).await?;
     components.fetch(digest).await

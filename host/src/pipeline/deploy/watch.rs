@@ -1,10 +1,12 @@
 //! Notices when the file of a plugin changes, and reads it when its write is complete.
 //!
 //! Folders are watched, not files: most tools put a new file in the place of the old one. Any event
-//! in a folder makes all plugins of it be looked at, so that links and renames need no rules.
+//! in a folder makes all plugins of it be looked at, so that links and renames need no rules. The
+//! signature beside a plugin is a part of it: when that changes, the plugin has.
 
 use super::{Candidate, Order};
 use crate::pipeline::running::Running;
+use crate::signature;
 use anyhow::{Context, Result};
 use futures_util::future::join_all;
 use notify_debouncer_full::notify::{EventKind, RecommendedWatcher, RecursiveMode};
@@ -32,8 +34,11 @@ struct Watched {
     operator: usize,
     orders: mpsc::Sender<Order>,
     /// When it was last handed on.
-    seen: Option<State>,
+    seen: Option<Signed>,
 }
+
+/// A plugin, and its signature where there is one.
+type Signed = (State, Option<State>);
 
 /// What tells two states of a file apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,22 +110,23 @@ impl Watched {
     /// Reads the file if it has changed, when it does not change any more. One that is gone is left
     /// alone: what runs does not need it.
     async fn look(&mut self) {
-        let Some(mut state) = state(&self.file).filter(|state| self.seen != Some(*state)) else {
+        let Some(mut state) = signed(&self.file).filter(|state| self.seen != Some(*state)) else {
             return;
         };
         loop {
             tokio::time::sleep(SETTLED).await;
-            match self::state(&self.file) {
+            match signed(&self.file) {
                 Some(now) if now == state => break,
                 Some(now) => state = now,
                 None => return,
             }
         }
-        let Ok(bytes) = std::fs::read(&self.file) else {
+        let (Ok(bytes), Ok(signature)) = (std::fs::read(&self.file), signature::beside(&self.file))
+        else {
             return;
         };
         // Written to while it was read: there is another event for that.
-        if self::state(&self.file) != Some(state) {
+        if signed(&self.file) != Some(state) {
             return;
         }
         self.seen = Some(state);
@@ -128,10 +134,15 @@ impl Watched {
             operator: self.operator,
             bytes,
             origin: self.file.display().to_string(),
+            signature,
         };
         // The deployer lives as long as the host.
         let _ = self.orders.send(Order::Candidate(candidate)).await;
     }
+}
+
+fn signed(file: &Path) -> Option<Signed> {
+    Some((state(file)?, state(&signature::place(file))))
 }
 
 fn state(file: &Path) -> Option<State> {

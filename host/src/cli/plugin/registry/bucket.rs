@@ -1,0 +1,142 @@
+//! The verbs over a bucket of JetStream.
+
+use super::{Parcel, Pull, Push, wait};
+use crate::cli::{Console, files};
+use crate::config::component::InBucket;
+use crate::nats::registry::{Listed, Pushed, Registry};
+use crate::nats::{self, Connection};
+use anyhow::Result;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+pub(super) fn push(push: &Push, to: &InBucket, parcel: Parcel, console: &Console) -> Result<()> {
+    let Parcel {
+        bytes,
+        found,
+        contract,
+        signature,
+    } = parcel;
+    let InBucket {
+        bucket,
+        name,
+        version,
+    } = to;
+    let is_signed = signature.is_some();
+    let pushed = connected(&push.reach, async |connection| {
+        let replicas = usize::from(push.replicas);
+        let registry = Registry::open_or_make(&connection, bucket, replicas).await?;
+        let pushed = registry
+            .push(name, version, &bytes, contract, signature)
+            .await?;
+        for tag in &push.tag {
+            registry.tag(name, version, tag).await?;
+        }
+        Ok(pushed)
+    })?;
+    if console.json {
+        return console.value(&json!({
+            "reference": to.to_string(),
+            "digest": found.digest,
+            "size": bytes.len(),
+            "contract": contract,
+            "new": pushed == Pushed::New,
+            "signed": is_signed,
+            "tags": push.tag,
+        }));
+    }
+    let already = match pushed {
+        Pushed::New => "",
+        Pushed::AlreadyThere => ", which was there already",
+        Pushed::SignedAnew => ", which was there already, and has a new signature",
+    };
+    console.print(&format!("{to} {}{already}", found.digest))
+}
+
+pub(super) fn pull(pull: &Pull, from: &InBucket, console: &Console) -> Result<()> {
+    let InBucket {
+        bucket,
+        name,
+        version,
+    } = from;
+    let (resolved, found, bytes) = connected(&pull.reach, async |connection| {
+        let registry = Registry::open(&connection, bucket).await?;
+        let (resolved, found) = registry.resolve(name, version).await?;
+        let bytes = registry.fetch(&found).await?;
+        Ok((resolved, found, bytes))
+    })?;
+    let file = pull.write(name, &bytes, found.signature.as_deref())?;
+    if console.json {
+        return console.value(&json!({
+            "file": file,
+            "version": resolved,
+            "digest": found.digest,
+            "signed": found.signature.is_some(),
+        }));
+    }
+    console.print(&format!("{}: {resolved} {}", file.display(), found.digest))
+}
+
+pub(super) fn list(reach: &files::Reach, bucket: &str, console: &Console) -> Result<()> {
+    let all = connected(reach, async |connection| {
+        Registry::open(&connection, bucket).await?.list().await
+    })?;
+    match console.json {
+        true => console.value(&all),
+        false => console.print(&text(&all)),
+    }
+}
+
+/// A line for each version, with the tags that name it.
+fn text(all: &BTreeMap<String, Listed>) -> String {
+    let mut out = String::new();
+    for (name, Listed { versions, tags }) in all {
+        for (version, found) in versions {
+            let named = tags.iter().filter(|(_, named)| *named == version);
+            let named: Vec<&str> = named.map(|(tag, _)| tag.as_str()).collect();
+            let named = match named.is_empty() {
+                true => String::new(),
+                false => format!("  [{}]", named.join(", ")),
+            };
+            let digest = found.digest.get(..12).unwrap_or(&found.digest);
+            let pushed = found.pushed.get(..19).unwrap_or(&found.pushed);
+            let signed = match found.signature {
+                Some(_) => "  signed",
+                None => "",
+            };
+            // Writing to a string does not fail.
+            let _ = writeln!(
+                out,
+                "{name}@{version}  {digest}  {}  {}  {pushed}Z{signed}{named}",
+                bytesize::ByteSize(found.size),
+                found.contract,
+            );
+        }
+    }
+    out
+}
+
+pub(super) fn tag(
+    reach: &files::Reach,
+    version: &InBucket,
+    tag: &str,
+    console: &Console,
+) -> Result<()> {
+    connected(reach, async |connection| {
+        let registry = Registry::open(&connection, &version.bucket).await?;
+        registry.tag(&version.name, &version.version, tag).await
+    })?;
+    if console.json {
+        return console.value(&json!({ "reference": version.to_string(), "tag": tag }));
+    }
+    console.print(&format!("{}@{tag} is {}", version.name, version.version))
+}
+
+/// Does something over a connection.
+fn connected<T>(
+    reach: &files::Reach,
+    work: impl AsyncFnOnce(Connection) -> Result<T>,
+) -> Result<T> {
+    let settings = reach.settings()?;
+    wait(async { work(nats::connect(&settings, "plugins").await?).await })
+}

@@ -1,0 +1,76 @@
+//! The verbs over a registry of OCI artifacts.
+
+use super::{Parcel, Pull, Push, wait};
+use crate::cli::{Console, files};
+use crate::config::component::InRegistry;
+use crate::oci::{Pushed, Registry};
+use anyhow::Result;
+use serde_json::json;
+
+pub(super) fn push(push: &Push, to: &InRegistry, parcel: Parcel, console: &Console) -> Result<()> {
+    let registry = open(&push.reach, to)?;
+    let Parcel {
+        bytes,
+        found,
+        contract,
+        signature,
+    } = parcel;
+    let is_signed = signature.is_some();
+    let (pushed, digest) = wait(registry.push(bytes, &found, signature, &push.tag))?;
+    if console.json {
+        let before = match &pushed {
+            Pushed::Moved(before) => Some(before),
+            Pushed::New | Pushed::AlreadyThere => None,
+        };
+        return console.value(&json!({
+            "reference": to.to_string(),
+            "manifest": digest,
+            "digest": found.digest,
+            "size": found.size,
+            "contract": contract,
+            "new": pushed != Pushed::AlreadyThere,
+            "moved-from": before,
+            "signed": is_signed,
+            "tags": push.tag,
+        }));
+    }
+    let how = match pushed {
+        Pushed::New => String::new(),
+        Pushed::AlreadyThere => ", which was there already".to_owned(),
+        Pushed::Moved(before) => format!(", moved from {before}"),
+    };
+    console.print(&format!("{to}@{digest}{how}"))
+}
+
+pub(super) fn pull(pull: &Pull, from: &InRegistry, console: &Console) -> Result<()> {
+    let found = wait(open(&pull.reach, from)?.fetch())?;
+    let name = from.repository.rsplit('/').next().unwrap_or("plugin");
+    let file = pull.write(name, &found.bytes, found.signature.as_deref())?;
+    if console.json {
+        return console.value(&json!({
+            "file": file,
+            "manifest": found.digest,
+            "digest": blake3::hash(&found.bytes).to_hex().as_str(),
+            "signed": found.signature.is_some(),
+        }));
+    }
+    console.print(&format!("{}: {}", file.display(), found.digest))
+}
+
+pub(super) fn list(reach: &files::Reach, place: &InRegistry, console: &Console) -> Result<()> {
+    let tags = wait(open(reach, place)?.tags())?;
+    match console.json {
+        true => console.value(&json!({ "tags": tags })),
+        false => console.print(
+            &tags
+                .iter()
+                .map(|tag| format!("{tag}\n"))
+                .collect::<String>(),
+        ),
+    }
+}
+
+/// The `nats:` section of a file says which authorities are trusted besides the system's.
+fn open(reach: &files::Reach, place: &InRegistry) -> Result<Registry> {
+    Registry::open(place, reach.authority()?.as_deref())
+}

@@ -1,0 +1,270 @@
+//! Components in registries of OCI artifacts: fetched, pushed, listed.
+//!
+//! What is pushed has the layout that the WebAssembly working group of the CNCF has agreed on
+//! (<https://tag-runtime.cncf.io/wgs/wasm/deliverables/wasm-oci-artifact/>), with exactly one layer,
+//! which is what `wkg` and others read. The signature is an annotation of that layer: a layer of its
+//! own would make them refuse the artifact.
+//!
+//! Nothing outside of this module imports `oci_client`. A registry on this machine is spoken to in
+//! plain HTTP, every other over TLS.
+
+mod access;
+mod layout;
+
+use crate::config::component::InRegistry;
+use crate::plugin::Inspection;
+use crate::report::ResultExt;
+use access::{client, credentials, explained};
+use anyhow::{Context, Result, anyhow};
+use futures_util::StreamExt;
+use oci_client::manifest::{OciDescriptor, OciImageManifest};
+use oci_client::secrets::RegistryAuth;
+use oci_client::{Client, Reference};
+use std::path::Path;
+use std::time::Duration;
+
+/// The largest component that is fetched: many times what the largest language runtime makes.
+const LARGEST: u64 = 256 << 20;
+/// How long a fetch, a push or a listing may take as a whole.
+const WHOLE: Duration = Duration::from_secs(300);
+/// Tags that are asked for at once.
+const PAGE: usize = 500;
+/// The most tags that are listed.
+const MOST_TAGS: usize = 10_000;
+
+/// A component as a registry has it.
+#[derive(Debug)]
+pub struct Fetched {
+    pub bytes: Vec<u8>,
+    /// Of minisign, where it was pushed with one.
+    pub signature: Option<String>,
+    /// sha256 of the manifest.
+    pub digest: String,
+}
+
+/// What a push found under the tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    New,
+    /// The same component with the same signature.
+    AlreadyThere,
+    /// Another manifest, with this digest.
+    Moved(String),
+}
+
+/// One reference of one registry.
+pub struct Registry {
+    client: Client,
+    credentials: RegistryAuth,
+    place: InRegistry,
+    reference: Reference,
+}
+
+impl Registry {
+    /// Makes ready to speak to a registry, with the user's credentials for it; `ca` is a file of roots
+    /// of trust besides the system's. Sends nothing yet.
+    ///
+    /// # Errors
+    /// When the credentials or the roots cannot be read.
+    pub fn open(place: &InRegistry, ca: Option<&Path>) -> Result<Self> {
+        let what = || format!("cannot reach the registry `{}`", place.registry);
+        Ok(Self {
+            client: client(place, ca).with_context(what)?,
+            credentials: credentials(&place.registry).with_context(what)?,
+            reference: reference(place),
+            place: place.clone(),
+        })
+    }
+
+    /// The digest of the manifest that the reference names now.
+    ///
+    /// # Errors
+    /// When there is none, or the registry does not say.
+    pub async fn digest(&self) -> Result<String> {
+        let asked = self
+            .client
+            .fetch_manifest_digest(&self.reference, &self.credentials);
+        self.within(async { asked.await.map_err(|error| explained(error, &self.place)) })
+            .await
+            .with_context(|| format!("cannot find `{}`", self.place))
+    }
+
+    /// The component and its signature.
+    ///
+    /// # Errors
+    /// When it is not there, is no component, is too large, or is not what a digest says.
+    pub async fn fetch(&self) -> Result<Fetched> {
+        self.within(self.fetch_unbounded())
+            .await
+            .with_context(|| format!("cannot fetch `{}`", self.place))
+    }
+
+    async fn fetch_unbounded(&self) -> Result<Fetched> {
+        let (manifest, digest) = self.manifest().await?;
+        let layer = layout::component_of(&manifest)?;
+        let bytes = self.blob(layer).await?;
+        Ok(Fetched {
+            bytes,
+            signature: layout::signature(layer),
+            digest,
+        })
+    }
+
+    async fn manifest(&self) -> Result<(OciImageManifest, String)> {
+        let asked = self
+            .client
+            .pull_image_manifest(&self.reference, &self.credentials);
+        asked.await.map_err(|error| explained(error, &self.place))
+    }
+
+    /// The bytes of a layer, compared with its digest as they come.
+    async fn blob(&self, layer: &OciDescriptor) -> Result<Vec<u8>> {
+        let size = u64::try_from(layer.size).unwrap_or(u64::MAX);
+        if size > LARGEST {
+            let (size, most) = (bytesize::ByteSize(size), bytesize::ByteSize(LARGEST));
+            return Err(anyhow!(
+                "it has {size}, more than the {most} that a component may have"
+            ));
+        }
+        let asked = self.client.pull_blob_stream(&self.reference, layer);
+        let asked = asked.await.map_err(|error| explained(error, &self.place))?;
+        let mut stream = asked.stream;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(access::broken)?;
+            if (bytes.len() + chunk.len()) as u64 > size {
+                return Err(anyhow!(
+                    "the registry sends more than the {size} bytes it has told of"
+                ));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+
+    /// Stores a component under the reference's tag, and under these tags too. `found` is what
+    /// [`crate::plugin::inspect`] says of its bytes.
+    ///
+    /// # Errors
+    /// When the registry does not take it.
+    pub async fn push(
+        &self,
+        bytes: Vec<u8>,
+        found: &Inspection,
+        signature: Option<String>,
+        tags: &[String],
+    ) -> Result<(Pushed, String)> {
+        self.within(self.push_unbounded(bytes, found, signature, tags))
+            .await
+            .with_context(|| format!("cannot push to `{}`", self.place))
+    }
+
+    async fn push_unbounded(
+        &self,
+        bytes: Vec<u8>,
+        found: &Inspection,
+        signature: Option<String>,
+        tags: &[String],
+    ) -> Result<(Pushed, String)> {
+        let artifact = layout::artifact(bytes, found, signature)?;
+        let before = self.before().await?;
+        let is_same = before
+            .as_ref()
+            .is_some_and(|(before, _)| artifact.is(before));
+        let (manifest, pushed) = match before {
+            Some((before, _)) if is_same => (before, Pushed::AlreadyThere),
+            Some((_, digest)) => (artifact.manifest, Pushed::Moved(digest)),
+            None => (artifact.manifest, Pushed::New),
+        };
+        if pushed != Pushed::AlreadyThere {
+            let (layers, config) = (&[artifact.layer], artifact.config);
+            let manifest = Some(manifest.clone());
+            self.client
+                .push(&self.reference, layers, config, &self.credentials, manifest)
+                .await
+                .map_err(|error| explained(error, &self.place))?;
+        }
+        for tag in tags {
+            let place = self.place.tagged(tag);
+            self.client
+                .push_manifest(&reference(&place), &manifest.clone().into())
+                .await
+                .map_err(|error| explained(error, &place))
+                .with_context(|| format!("cannot tag it as `{tag}`"))?;
+        }
+        let digest = self
+            .client
+            .fetch_manifest_digest(&self.reference, &self.credentials);
+        let digest = digest
+            .await
+            .map_err(|error| explained(error, &self.place))?;
+        Ok((pushed, digest))
+    }
+
+    /// What the tag names before a push, with its digest.
+    async fn before(&self) -> Result<Option<(OciImageManifest, String)>> {
+        // A token for pushing serves for pulling too, and is asked for once.
+        let operation = oci_client::RegistryOperation::Push;
+        let login = self
+            .client
+            .auth(&self.reference, &self.credentials, operation);
+        login.await.map_err(|error| explained(error, &self.place))?;
+        let asked = self
+            .client
+            .pull_image_manifest(&self.reference, &self.credentials);
+        match asked.await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if access::is_missing(&error) => Ok(None),
+            Err(error) => Err(explained(error, &self.place)),
+        }
+    }
+
+    /// The tags of the repository, in the registry's order.
+    ///
+    /// # Errors
+    /// When there is no such repository, or the registry does not say.
+    pub async fn tags(&self) -> Result<Vec<String>> {
+        self.within(self.tags_unbounded())
+            .await
+            .with_context(|| format!("cannot list `{}`", self.place.whole_repository()))
+    }
+
+    async fn tags_unbounded(&self) -> Result<Vec<String>> {
+        let mut all: Vec<String> = Vec::new();
+        loop {
+            let last = all.last().map(String::as_str);
+            let page = self
+                .client
+                .list_tags(&self.reference, &self.credentials, Some(PAGE), last);
+            let page = page.await.map_err(|error| explained(error, &self.place))?;
+            // There are registries that know no pages and answer with everything again.
+            let fresh: Vec<String> = page
+                .tags
+                .into_iter()
+                .filter(|tag| !all.contains(tag))
+                .collect();
+            if fresh.is_empty() || all.len() > MOST_TAGS {
+                return Ok(all);
+            }
+            all.extend(fresh);
+        }
+    }
+
+    async fn within<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        match tokio::time::timeout(WHOLE, work).await {
+            Ok(done) => done,
+            Err(_) => Err(anyhow!("it takes longer than {} s", WHOLE.as_secs()))
+                .hint(|| format!("see whether `{}` is well", self.place.registry)),
+        }
+    }
+}
+
+/// As the client has it. A digest wins over a tag.
+fn reference(place: &InRegistry) -> Reference {
+    let (registry, repository) = (place.registry.clone(), place.repository.clone());
+    match (&place.digest, &place.tag) {
+        (Some(digest), _) => Reference::with_digest(registry, repository, digest.clone()),
+        (None, Some(tag)) => Reference::with_tag(registry, repository, tag.clone()),
+        (None, None) => Reference::with_tag(registry, repository, "latest".to_owned()),
+    }
+}
