@@ -17,6 +17,9 @@ const GUESTS_WITHOUT_TESTS: [&str; 2] = ["benches/guests", "tests/guests"];
 /// The test that needs a server which is too old.
 const NEEDS_OLD_SERVER: &str = "a_server_that_is_too_old_is_refused_with_the_way_out";
 
+/// The tests that need a registry of OCI artifacts: a file of them, and those named so.
+const NEEDS_REGISTRY: [&str; 2] = ["oci::", "in_a_registry"];
+
 /// The tests that need a toolchain for `wasm32-unknown-unknown`.
 const NEEDS_CORE_MODULES: &str = "core_module::";
 
@@ -38,6 +41,12 @@ impl LeftOut {
         if let Err(error) = setup::old_nats_server() {
             skipped.add(format!("the test `{NEEDS_OLD_SERVER}`: {error:#}"));
             left_out.push(NEEDS_OLD_SERVER.to_owned());
+        }
+        if let Err(error) = setup::docker_registry() {
+            for name in NEEDS_REGISTRY {
+                skipped.add(format!("the tests `...{name}...`: {error:#}"));
+                left_out.push(name.to_owned());
+            }
         }
         if let Err(error) = tools.core_modules() {
             skipped.add(format!("the tests in `{NEEDS_CORE_MODULES}`: {error:#}"));
@@ -179,6 +188,10 @@ mod tests {
         let text = text.concat();
         assert!(text.contains(&format!("fn {NEEDS_OLD_SERVER}()")));
         assert!(text.contains(NEEDS_TERMINAL));
+        let [file, name] = NEEDS_REGISTRY;
+        assert!(tests.join(file.replace("::", ".rs")).is_file());
+        let signatures = std::fs::read_to_string(tests.join("signatures.rs"));
+        assert!(signatures.is_ok_and(|text| text.contains(name)));
         let languages = std::fs::read_to_string(tests.join("languages.rs")).unwrap_or_default();
         for name in ["go", "python", "js", "ts", "c", "cpp", "zig", "chain"] {
             assert!(

@@ -157,7 +157,7 @@ fn is_root() -> Result<bool> {
 ///
 /// # Errors
 /// When it runs something else.
-fn codename() -> Result<String> {
+pub(super) fn codename() -> Result<String> {
     let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     debian_codename(&text).context("this machine does not run Debian")
 }

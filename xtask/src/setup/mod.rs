@@ -7,6 +7,7 @@
 
 mod apt_sources;
 mod debian;
+mod docker_registry;
 mod languages;
 mod nats;
 mod old_nats;
@@ -59,6 +60,9 @@ pub(crate) fn run_for_tests() -> Result<Tools> {
     if let Err(error) = old_nats_server() {
         say("setup", format_args!("old nats-server: {error:#}"));
     }
+    if let Err(error) = docker_registry() {
+        say("setup", format_args!("docker-registry: {error:#}"));
+    }
     if let Err(error) = tools.core_modules() {
         say("setup", format_args!("core modules: {error:#}"));
     }
@@ -71,6 +75,14 @@ pub(crate) fn run_for_tests() -> Result<Tools> {
 /// When neither Debian nor Go has one.
 pub(crate) fn old_nats_server() -> Result<PathBuf> {
     old_nats::find_or_install()
+}
+
+/// A registry of OCI artifacts, on PATH or in `target/tools/bin`.
+///
+/// # Errors
+/// When it is not there and Debian has none.
+pub(crate) fn docker_registry() -> Result<PathBuf> {
+    docker_registry::find_or_install()
 }
 
 impl Tools {
