@@ -219,7 +219,8 @@ fn the_permissions_that_the_page_names_are_enough_to_follow_a_bucket() {
     let page = std::fs::read_to_string(repository().join("docs/registries.md")).unwrap();
     let mut blocks = page.split("```");
     let bucket = blocks.find_map(|block| block.strip_prefix("text\n"));
-    let receipts = "\"$JS.API.STREAM.*.KV_weir-receipts\"\n\"$KV.weir-receipts.>\"";
+    let receipts =
+        "\"$JS.API.INFO\"\n\"$JS.API.STREAM.*.KV_weir-receipts\"\n\"$KV.weir-receipts.>\"";
     let more = format!("publish: [\n{}{receipts}\n", bucket.unwrap());
     let permissions = crate::connection::permissions_of_the_page().replacen("publish: [", &more, 1);
     let site = Site::on(NatsServer::start_with(&format!(
@@ -229,7 +230,21 @@ fn the_permissions_that_the_page_names_are_enough_to_follow_a_bucket() {
     site.done(&["push", "v1", "nats://plugins/versions@1", "--tag", "live"]);
     let host = site.run_as(", user: host, password: h", "nats://plugins/versions@live");
     assert_eq!(site.result(1), "v1 1");
-    site.done(&["push", "v2", "nats://plugins/versions@2", "--tag", "live"]);
+    // A custom section of 16 MiB, so that the server wants to hear that it is not too fast.
+    let section = [
+        &[0, 0x80, 0x80, 0x80, 0x08, 1, b'x'][..],
+        &vec![0; (1 << 24) - 2],
+    ]
+    .concat();
+    let large = [versions("v2"), section].concat();
+    std::fs::write(site.scene.folder.path().join("large"), large).unwrap();
+    site.done(&[
+        "push",
+        "large",
+        "nats://plugins/versions@2",
+        "--tag",
+        "live",
+    ]);
     let swaps = operator_series("swaps_total", "op");
     wait_until("the host has taken it", || host.metric(&swaps) == 1.0);
     assert_eq!(site.result(2), "v2 2");
