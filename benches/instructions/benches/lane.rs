@@ -89,13 +89,14 @@ impl Lane {
 fn operator() -> Operator {
     Operator {
         name: "work".into(),
-        plugin: "work.wasm".into(),
+        plugin: weir::config::component::Reference::File("work.wasm".into()),
         config: serde_json::Value::Null,
         subjects: Vec::new(),
         headers: HeaderSelection::None,
         grants: Grants::default(),
         limits: Limits::default(),
         trusted: false,
+        require_signature: Vec::new(),
     }
 }
 

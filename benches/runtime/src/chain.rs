@@ -38,13 +38,14 @@ pub(crate) fn runner(scene: &Scene, uses: &[(&str, Use)], batch: Vec<Message>) -
 fn every_stop() -> Stops {
     let operator = |number: usize| weir::config::resolved::Operator {
         name: format!("work-{number}"),
-        plugin: "work.wasm".into(),
+        plugin: weir::config::component::Reference::File("work.wasm".into()),
         config: serde_json::Value::Null,
         subjects: Vec::new(),
         headers: weir::config::resolved::HeaderSelection::None,
         grants: weir::config::resolved::Grants::default(),
         limits: weir::plugin::limits::Limits::default(),
         trusted: false,
+        require_signature: Vec::new(),
     };
     let operators: Vec<_> = (0..8).map(operator).collect();
     Route::compile(&operators).stops("bench.in")
