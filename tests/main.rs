@@ -42,6 +42,7 @@ mod registry;
 mod replay;
 mod rollout;
 mod routing;
+mod shadow;
 mod shutdown;
 mod signatures;
 mod trusted;

@@ -155,6 +155,10 @@ fn text(hosts: &[Value]) -> String {
                             .map_or_else(|| "?".to_owned(), word),
                     );
                 }
+                if let Some(digest) = operator.pointer("/shadow/digest").map(word) {
+                    let short = digest.get(..12).unwrap_or(&digest);
+                    let _ = writeln!(out, "      shadow {short}: see `weir plugin diff`");
+                }
                 if let Some(why) = operator.pointer("/refused/error").and_then(Value::as_str) {
                     let digest = operator.pointer("/refused/digest").map(word);
                     let digest = digest.unwrap_or_default();

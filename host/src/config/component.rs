@@ -33,6 +33,7 @@ impl Reference {
     pub fn parse(text: &str, folder: &Path) -> Result<Self, String> {
         match text.split_once("://") {
             Some(_) if text.starts_with(SCHEME) => InBucket::parse(text).map(Self::Bucket),
+            Some(_) if InRegistry::is_meant(text) => InRegistry::parse(text).map(Self::Registry),
             Some((scheme, _)) => Err(format!("plugins cannot be loaded from `{scheme}://`")),
             None if text.is_empty() => Err("a plugin's path cannot be empty".to_owned()),
             None => Ok(Self::File(folder.join(text))),

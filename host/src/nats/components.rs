@@ -53,7 +53,8 @@ impl Components {
     pub async fn keep(&self, digest: &str, bytes: &[u8], signature: Option<&str>) -> Result<()> {
         let what = || format!("cannot keep component `{digest}` in bucket `{BUCKET}`");
         let there = self.info(digest).await.with_context(what)?;
-        if there.is_some_and(|info| signature.is_none() || info.description.as_deref() == signature) {
+        if there.is_some_and(|info| signature.is_none() || info.description.as_deref() == signature)
+        {
             return Ok(());
         }
         let mut reader = bytes;

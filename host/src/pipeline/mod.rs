@@ -34,7 +34,6 @@ pub mod retry;
 pub mod route;
 mod running;
 pub mod settle;
-#[expect(dead_code, reason = "deployments start it")]
 mod shadow;
 pub mod sink;
 pub mod source;

@@ -73,6 +73,8 @@ pub(super) struct Versions {
     seats: Mutex<Vec<Seat>>,
     /// By operator, the version that was not taken last.
     refusals: Mutex<HashMap<usize, Refusal>>,
+    /// By operator, the digest of what runs as a shadow.
+    shadows: Mutex<HashMap<usize, String>>,
     /// By operator, the digest of what `plugin:` names.
     configured: Mutex<HashMap<usize, String>>,
     /// To try new versions with.
@@ -94,6 +96,7 @@ impl Versions {
             current: Mutex::new(current),
             seats: Mutex::default(),
             refusals: Mutex::default(),
+            shadows: Mutex::default(),
             configured: Mutex::new(configured),
             samples: Arc::default(),
         }
@@ -141,6 +144,15 @@ impl Versions {
         configured.get(&operator).cloned().unwrap_or_default()
     }
 
+    /// A version runs as a shadow, or none does any more.
+    pub(super) fn shadow(&self, operator: usize, digest: Option<&str>) {
+        let mut shadows = locked(&self.shadows);
+        match digest {
+            Some(digest) => drop(shadows.insert(operator, digest.to_owned())),
+            None => drop(shadows.remove(&operator)),
+        }
+    }
+
     /// `plugin:` names another component now.
     pub(super) fn configure(&self, operator: usize, digest: &str) {
         locked(&self.configured).insert(operator, digest.to_owned());
@@ -157,6 +169,9 @@ impl Versions {
         };
         for (operator, digest) in &*locked(&self.configured) {
             add(*operator, "configured", json!(digest));
+        }
+        for (operator, digest) in &*locked(&self.shadows) {
+            add(*operator, "shadow", json!({ "digest": digest }));
         }
         for (operator, refusal) in &*locked(&self.refusals) {
             let refused = json!({

@@ -1,13 +1,13 @@
 //! `weir plugin deploy`: first what would change, with a hash; then exactly that.
 
-use super::fleet::{Fleet, Place, Running};
+use super::fleet::{Fleet, Place, Running, Tried};
 use crate::cli::{Console, files};
-use crate::config::component::{InBucket, SCHEME};
+use crate::component;
+use crate::config::component::Reference;
 use crate::config::resolved::Nats;
 use crate::config::units::PercentText;
 use crate::nats::components::Components;
 use crate::nats::deployments::{Component, Deployment, Deployments, Stable, Trial, TrialKind};
-use crate::nats::registry::fetch_now;
 use crate::nats::{self, Connection};
 use crate::plugin::{self, Inspection};
 use crate::report;
@@ -15,7 +15,6 @@ use anyhow::{Context, Result, anyhow};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::path::Path;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -27,7 +26,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(value_name = "PIPELINE/OPERATOR", value_parser = Place::parse)]
     place: Place,
 
-    /// The version: a file, or nats://BUCKET/NAME@VERSION.
+    /// The version: a file, nats://BUCKET/NAME@VERSION or oci://REGISTRY/REPOSITORY:TAG.
     #[arg(value_name = "REFERENCE")]
     reference: String,
 
@@ -42,6 +41,11 @@ pub(in crate::cli) struct Arguments {
     /// Let it see this share of the keys, such as `10%`, beside the version that runs.
     #[arg(long, value_name = "SHARE", value_parser = share)]
     canary: Option<f64>,
+
+    /// Let it work on what the version works on that runs, and publish nothing; `weir plugin diff`
+    /// shows in what it differs.
+    #[arg(long, conflicts_with = "canary")]
+    shadow: bool,
 
     /// Let it run although it is in quarantine.
     #[arg(long)]
@@ -61,7 +65,10 @@ fn share(text: &str) -> Result<f64, String> {
 
 pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
     let settings = arguments.reach.settings()?;
-    let (bytes, origin) = component(&arguments.reference, &settings)?;
+    let component::Component {
+        bytes, signature, ..
+    } = component(&arguments.reference, &settings)?;
+    let origin = arguments.reference.clone();
     let what = || format!("cannot deploy `{origin}`");
     let found = plugin::inspect(&bytes).with_context(what)?;
     if let Err(why) = &found.contract {
@@ -82,22 +89,24 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
                 None => plan.show(arguments, console),
                 Some(hash) => {
                     plan.check(hash).with_context(what)?;
-                    plan.apply(&connection, &bytes, console).await
+                    plan.apply(&connection, &bytes, signature.as_deref(), console)
+                        .await
                 }
             }
         })
 }
 
-/// The bytes that a reference names, and its full name.
-fn component(reference: &str, settings: &Nats) -> Result<(Vec<u8>, String)> {
-    if reference.starts_with(SCHEME) {
-        let place = InBucket::parse(reference);
-        let place = place.map_err(|why| report::usage(anyhow!(why)))?;
-        return Ok((fetch_now(settings, &place)?, place.to_string()));
+/// What a reference names now.
+fn component(reference: &str, settings: &Nats) -> Result<component::Component> {
+    let folder = std::env::current_dir().context("there is no working directory")?;
+    let reference = Reference::parse(reference, &folder);
+    let reference = reference.map_err(|why| report::usage(anyhow!(why)))?;
+    if let Some(file) = reference.file()
+        && let Err(error) = std::fs::metadata(file)
+    {
+        return Err(files::unreadable(file, &error));
     }
-    let path = Path::new(reference);
-    let bytes = std::fs::read(path).map_err(|error| files::unreadable(path, &error))?;
-    Ok((bytes, reference.to_owned()))
+    component::fetch(&reference, Some(settings))
 }
 
 /// What would change.
@@ -106,7 +115,7 @@ struct Plan {
     fleet: Fleet,
     found: Inspection,
     new: Component,
-    canary: Option<f64>,
+    kind: Option<TrialKind>,
     force: bool,
     deployment: Deployment,
     revision: u64,
@@ -130,7 +139,10 @@ impl Plan {
             fleet,
             found,
             new,
-            canary: arguments.canary,
+            kind: match arguments.shadow {
+                true => Some(TrialKind::Shadow),
+                false => arguments.canary.map(TrialKind::Canary),
+            },
             force: arguments.force,
             deployment,
             revision,
@@ -147,7 +159,7 @@ impl Plan {
             self.place.to_string(),
             hosts,
             self.new.digest,
-            self.canary,
+            self.kind,
             self.force,
             self.revision,
         ]);
@@ -217,7 +229,7 @@ impl Plan {
                     "grants": self.found.grants,
                     "size": self.found.size,
                 },
-                "canary": self.canary,
+                "trial": self.kind,
                 "obstacle": obstacle,
                 "hash": hash,
             }))?;
@@ -226,14 +238,16 @@ impl Plan {
             match &obstacle {
                 Some(obstacle) => drop(writeln!(text, "cannot be applied: {obstacle}")),
                 None => {
-                    let share = self.canary.map(|percent| format!(" --canary {percent}%"));
+                    let how = match self.kind {
+                        Some(TrialKind::Canary(percent)) => format!(" --canary {percent}%"),
+                        Some(TrialKind::Shadow) => " --shadow".to_owned(),
+                        None => String::new(),
+                    };
                     let force = if self.force { " --force" } else { "" };
                     let _ = writeln!(
                         text,
-                        "apply it with: weir plugin deploy {} {}{}{force} --apply {hash}",
-                        self.place,
-                        arguments.reference,
-                        share.unwrap_or_default(),
+                        "apply it with: weir plugin deploy {} {}{how}{force} --apply {hash}",
+                        self.place, arguments.reference,
                     );
                 }
             }
@@ -296,34 +310,43 @@ impl Plan {
                 short(&host.config_hash)
             );
         }
-        let how = match self.canary {
-            Some(percent) => format!("as a canary for {percent} % of the keys"),
+        let how = match self.kind {
+            Some(TrialKind::Canary(percent)) => format!("as a canary for {percent} % of the keys"),
+            Some(TrialKind::Shadow) => {
+                "not at all: as a shadow, of which nothing is published".into()
+            }
             None => "on all keys, between two batches of each lane".to_owned(),
         };
         let _ = writeln!(out, "  takes over     {how}");
         out
     }
 
-    async fn apply(self, connection: &Connection, bytes: &[u8], console: &Console) -> Result<u8> {
+    async fn apply(
+        self,
+        connection: &Connection,
+        bytes: &[u8],
+        signature: Option<&str>,
+        console: &Console,
+    ) -> Result<u8> {
         let Self {
             place,
             fleet,
             new,
-            canary,
+            kind,
             mut deployment,
             revision,
             ..
         } = self;
         let components = Components::open(connection, fleet.replicas).await?;
-        components.keep(&new.digest, bytes).await?;
+        components.keep(&new.digest, bytes, signature).await?;
         let over = fleet.configured();
         deployment.quarantine.retain(|bad| bad.digest != new.digest);
-        match canary {
-            Some(percent) => {
-                deployment.decided("canary", &new.digest, None);
+        match kind {
+            Some(kind) => {
+                deployment.decided("on trial", &new.digest, None);
                 deployment.trial = Some(Trial {
                     component: new.clone(),
-                    kind: TrialKind::Canary(percent),
+                    kind,
                     over,
                 });
             }
@@ -345,24 +368,26 @@ impl Plan {
                 "look at the plan again, without `--apply`",
             ));
         }
-        let has_it = |host: &Running| match canary {
-            Some(_) => host
-                .canary
-                .as_ref()
-                .is_some_and(|tried| tried.digest == new.digest),
+        let is_it = |tried: &Option<Tried>| {
+            let digest = tried.as_ref().map(|tried| &tried.digest);
+            digest == Some(&new.digest)
+        };
+        let has_it = |host: &Running| match kind {
+            Some(TrialKind::Canary(_)) => is_it(&host.canary),
+            Some(TrialKind::Shadow) => is_it(&host.shadow),
             None => host.digest == new.digest,
         };
         let fleet = fleet
             .wait(connection, &place, &new.digest, has_it, console)
             .await?;
-        let how = if canary.is_some() {
-            "a canary"
-        } else {
-            "running"
+        let how = match kind {
+            Some(TrialKind::Canary(_)) => "a canary",
+            Some(TrialKind::Shadow) => "a shadow",
+            None => "running",
         };
         if console.json {
             let hosts: Vec<&String> = fleet.hosts.iter().map(|(id, _)| id).collect();
-            console.value(&json!({ "digest": new.digest, "hosts": hosts, "canary": canary }))?;
+            console.value(&json!({ "digest": new.digest, "hosts": hosts, "trial": kind }))?;
         } else {
             let hosts = fleet.hosts.len();
             console.print(&format!("{} is {how} on {hosts} host(s)", new.origin))?;

@@ -58,6 +58,7 @@ pub(super) struct Running {
     pub(super) size: u64,
     pub(super) config_hash: String,
     pub(super) canary: Option<Tried>,
+    pub(super) shadow: Option<Tried>,
     pub(super) refused: Option<Refused>,
 }
 

@@ -154,7 +154,8 @@ async fn settle(
     console: &Console,
 ) -> Result<u8> {
     let digest = &component.digest;
-    let runs = |host: &Running| host.digest == *digest && host.canary.is_none();
+    let runs =
+        |host: &Running| host.digest == *digest && host.canary.is_none() && host.shadow.is_none();
     let fleet = fleet.wait(connection, place, digest, runs, console).await?;
     if console.json {
         console.value(&json!({ "digest": digest, "hosts": fleet.hosts.len() }))?;
@@ -173,7 +174,7 @@ async fn ended_trial(
     component: &Component,
     console: &Console,
 ) -> Result<u8> {
-    let over = |host: &Running| host.canary.is_none();
+    let over = |host: &Running| host.canary.is_none() && host.shadow.is_none();
     fleet.wait(connection, place, "", over, console).await?;
     if console.json {
         console.value(&json!({ "ended": component.digest }))?;

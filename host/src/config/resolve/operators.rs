@@ -1,7 +1,7 @@
 //! The `operators:` list.
 
-use super::rollout::rollout;
 use super::keys::keys;
+use super::rollout::rollout;
 use super::values::{Context, absolute};
 use crate::config::at::At;
 use crate::config::component::{InBucket, InRegistry, Reference, SCHEME};

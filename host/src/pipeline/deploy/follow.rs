@@ -50,9 +50,7 @@ async fn follow(
         let followed = match &place {
             Reference::File(_) => std::future::pending().await,
             Reference::Bucket(place) => watch(&pipeline, operator, place, &orders).await,
-            Reference::Registry(place) => {
-                ask(&pipeline, operator, place, &orders, &mut seen).await
-            }
+            Reference::Registry(place) => ask(&pipeline, operator, place, &orders, &mut seen).await,
         };
         match followed {
             Ok(()) => {}

@@ -24,6 +24,7 @@ pub(super) mod watch;
 
 use super::operator::Change;
 use super::running::Running;
+use super::shadow::Shadow;
 use super::start::Edition;
 use super::versions::Refusal;
 use crate::nats::components::Components;
@@ -71,6 +72,8 @@ pub(super) struct Deployer {
     runtime: Runtime,
     /// By operator, what is watched or tried.
     trials: HashMap<usize, Trial>,
+    /// By operator, what runs beside it and publishes nothing.
+    shadows: HashMap<usize, Shadow>,
     /// By operator, what was last said that it is to run.
     wanted: HashMap<usize, Deployment>,
 }
@@ -81,6 +84,7 @@ impl Deployer {
             pipeline,
             runtime,
             trials: HashMap::new(),
+            shadows: HashMap::new(),
             wanted: HashMap::new(),
         }
     }
@@ -223,7 +227,9 @@ impl Deployer {
                 let replicas = post.ensured.replicas;
                 let components = Components::open(&post.connection, replicas).await?;
                 let signature = now.plugin.signature();
-                components.keep(now.plugin.digest(), &bytes, signature).await?;
+                components
+                    .keep(now.plugin.digest(), &bytes, signature)
+                    .await?;
                 if let Some(before) = before
                     && let Some(bytes) = runtime.component(before.plugin.digest())
                 {

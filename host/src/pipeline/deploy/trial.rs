@@ -236,6 +236,15 @@ impl Deployer {
     /// Another version is about to take over: nothing is tried beside the one before any more.
     pub(super) async fn give_up_trial(&mut self, operator: usize) {
         let is_canary = |trial: &Trial| trial.kind == Kind::Canary;
+        if self.shadows.contains_key(&operator) {
+            let said = self
+                .decide(operator, |deployment| deployment.trial.take().is_some())
+                .await;
+            if let Err(error) = said {
+                tracing::warn!("{}", report::line(&error));
+            }
+            return;
+        }
         if !self.trials.get(&operator).is_some_and(is_canary) {
             return;
         }

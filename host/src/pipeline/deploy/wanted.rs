@@ -5,7 +5,9 @@ use super::{Candidate, Deployer, Order};
 use crate::config::resolved::Operator;
 use crate::nats::components::Components;
 use crate::nats::deployments::{Changed, Component, Deployment, Deployments, TrialKind};
+use crate::nats::shadows::remove_consumer;
 use crate::pipeline::running::{Post, Running};
+use crate::pipeline::shadow::Shadow;
 use crate::pipeline::start::{Edition, terms};
 use crate::plugin::Runtime;
 use crate::report::{self, ResultExt};
@@ -136,6 +138,9 @@ impl Deployer {
                 tracing::error!("{}", report::line(&error));
             }
         }
+        let goes_on = deployment.trial.as_ref();
+        let goes_on = goes_on.map(|trial| trial.component.digest.as_str());
+        self.end_shadow(operator, goes_on).await;
         let running = self.edition(operator);
         let runs = |component: &Component| {
             let digest = running.as_ref().map(|edition| edition.plugin.digest());
@@ -160,7 +165,33 @@ impl Deployer {
         }
     }
 
+    /// Ends the shadow of an operator, unless it is this one.
+    async fn end_shadow(&mut self, operator: usize, but: Option<&str>) {
+        let there = self.shadows.get(&operator).map(Shadow::digest);
+        if there.is_none() || there.as_deref() == but {
+            return;
+        }
+        let Some(shadow) = self.shadows.remove(&operator) else {
+            return;
+        };
+        let digest = shadow.digest();
+        drop(shadow);
+        let (Some(post), Some(edition)) = (self.pipeline.post(), self.edition(operator)) else {
+            return;
+        };
+        let (connection, pipeline) = (&post.connection, &self.pipeline.settings);
+        let name = &edition.settings.operator;
+        if let Err(error) = remove_consumer(connection, pipeline, name, &digest).await {
+            tracing::warn!("{}", report::line(&error));
+        }
+        self.pipeline.versions.shadow(operator, None);
+    }
+
     fn tries(&self, operator: usize, digest: &str) -> bool {
+        let shadow = self.shadows.get(&operator);
+        if shadow.is_some_and(|shadow| shadow.digest() == digest) {
+            return true;
+        }
         let tried = self.trials.get(&operator);
         tried.is_some_and(|trial| trial.kind != Kind::Probation && trial.digest() == digest)
     }
@@ -182,9 +213,20 @@ impl Deployer {
         let candidate = self.candidate(operator, component).await?;
         match kind {
             TrialKind::Canary(percent) => {
-                self.begin_canary(operator, candidate, component, percent).await
+                self.begin_canary(operator, candidate, component, percent)
+                    .await
             }
-            TrialKind::Shadow => anyhow::bail!("this host knows no shadows"),
+            TrialKind::Shadow => {
+                let prepared = self.prepare(candidate).await?;
+                let (pipeline, runtime) = (Arc::clone(&self.pipeline), self.runtime.clone());
+                let plugin = prepared.edition.plugin;
+                let shadow = Shadow::start(pipeline, runtime, operator, plugin)?;
+                self.shadows.insert(operator, shadow);
+                let versions = &self.pipeline.versions;
+                versions.shadow(operator, Some(&component.digest));
+                versions.refuse(operator, None);
+                Ok(())
+            }
         }
     }
 
