@@ -146,7 +146,7 @@ fn text(hosts: &[Value]) -> String {
                         out,
                         "      canary {}: {} % of the keys, {} messages, {} failed",
                         digest.get(..12).unwrap_or(&digest),
-                        word(&canary["percent"]),
+                        canary["percent"].as_f64().unwrap_or_default(),
                         canary
                             .pointer("/counts/messages")
                             .map_or_else(|| "?".to_owned(), word),

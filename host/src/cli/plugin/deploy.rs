@@ -1,5 +1,7 @@
 //! `weir plugin deploy`: first what would change, with a hash; then exactly that.
 
+mod text;
+
 use super::fleet::{Fleet, Place, Running, Tried};
 use crate::cli::{Console, files};
 use crate::component;
@@ -259,68 +261,6 @@ impl Plan {
         })
     }
 
-    /// What would change, for each version that runs now.
-    fn text(&self) -> String {
-        let mut out = String::new();
-        let count = self.fleet.hosts.len();
-        // Writing to a string does not fail.
-        let _ = writeln!(
-            out,
-            "deploy {} to {}, on {count} host{}",
-            self.new.origin,
-            self.place,
-            if count == 1 { "" } else { "s" }
-        );
-        let mut seen = BTreeSet::new();
-        for (_, host) in &self.fleet.hosts {
-            if !seen.insert((&host.digest, &host.config_hash)) {
-                continue;
-            }
-            let same = host.digest == self.new.digest;
-            let _ = writeln!(
-                out,
-                "  component      {} {} -> {} {}{}",
-                short(&host.digest),
-                bytesize::ByteSize(host.size),
-                short(&self.new.digest),
-                bytesize::ByteSize(self.found.size),
-                if same { ", which runs already" } else { "" },
-            );
-            let contract = self.found.contract.as_deref().unwrap_or("none");
-            let _ = writeln!(out, "  contract       {}", change(&host.contract, contract));
-            let needed = |grants: &[&str]| match grants {
-                [] => "none".to_owned(),
-                grants => grants.join(", "),
-            };
-            let granted: Vec<&str> = host.grants.iter().map(String::as_str).collect();
-            let _ = writeln!(
-                out,
-                "  grants         needs {}; the operator gives {}",
-                needed(&self.found.grants),
-                needed(&granted),
-            );
-            let _ = writeln!(
-                out,
-                "  imports        {}",
-                difference(&host.imports, &self.found.imports)
-            );
-            let _ = writeln!(
-                out,
-                "  configuration  stays {}; it must accept that before it takes over",
-                short(&host.config_hash)
-            );
-        }
-        let how = match self.kind {
-            Some(TrialKind::Canary(percent)) => format!("as a canary for {percent} % of the keys"),
-            Some(TrialKind::Shadow) => {
-                "not at all: as a shadow, of which nothing is published".into()
-            }
-            None => "on all keys, between two batches of each lane".to_owned(),
-        };
-        let _ = writeln!(out, "  takes over     {how}");
-        out
-    }
-
     async fn apply(
         self,
         connection: &Connection,
@@ -393,29 +333,5 @@ impl Plan {
             console.print(&format!("{} is {how} on {hosts} host(s)", new.origin))?;
         }
         Ok(report::DONE)
-    }
-}
-
-fn short(digest: &str) -> &str {
-    digest.get(..12).unwrap_or(digest)
-}
-
-fn change(old: &str, new: &str) -> String {
-    match old == new {
-        true => format!("stays {old}"),
-        false => format!("{old} -> {new}"),
-    }
-}
-
-fn difference(old: &[String], new: &[String]) -> String {
-    let added = new.iter().filter(|name| !old.contains(name));
-    let removed = old.iter().filter(|name| !new.contains(name));
-    let all: Vec<String> = added
-        .map(|name| format!("+ {name}"))
-        .chain(removed.map(|name| format!("- {name}")))
-        .collect();
-    match all.is_empty() {
-        true => "the same".to_owned(),
-        false => all.join(", "),
     }
 }

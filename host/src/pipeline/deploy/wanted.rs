@@ -20,11 +20,17 @@ use tokio::sync::mpsc;
 
 /// How often to look whether the bucket has been made, or can be followed again.
 const LOOK: Duration = Duration::from_secs(2);
+/// The same where looking has failed: a user without permission is not told so, and each look is a line
+/// in the log.
+const PAUSE: Duration = Duration::from_secs(300);
+/// How long a start waits for the server to say whether anything was deployed.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Pipelines of one server, each with who deploys to it.
 type Pipelines = Vec<(Arc<Running>, mpsc::Sender<Order>)>;
 
-/// Before its lanes start: the versions that are to run in the place of what `plugin:` names.
+/// Before its lanes start: the versions that are to run in the place of what `plugin:` names. A user who
+/// may not look for them runs what is configured.
 ///
 /// # Errors
 /// When one of them cannot be had. What is configured may be what was rolled back, so it does not run.
@@ -33,7 +39,8 @@ pub(in crate::pipeline) async fn standing(
     runtime: &Runtime,
     post: &Post,
 ) -> Result<()> {
-    let Some(deployments) = Deployments::find(&post.connection).await? else {
+    let finding = Deployments::find(&post.connection);
+    let Ok(Ok(Some(deployments))) = tokio::time::timeout(PATIENCE, finding).await else {
         return Ok(());
     };
     let versions = &pipeline.versions;
@@ -70,15 +77,16 @@ pub(in crate::pipeline) async fn standing(
 pub(in crate::pipeline) async fn watch(pipelines: Pipelines) {
     let mut told = false;
     loop {
-        match follow(&pipelines).await {
-            Ok(()) => told = false,
-            Err(error) if !std::mem::replace(&mut told, true) => {
-                let why = report::line(&error);
-                tracing::warn!("`weir plugin deploy` does not reach this host: {why}");
-            }
-            Err(_) => {}
+        let Err(error) = follow(&pipelines).await else {
+            told = false;
+            tokio::time::sleep(LOOK).await;
+            continue;
+        };
+        if !std::mem::replace(&mut told, true) {
+            let why = report::line(&error);
+            tracing::warn!("`weir plugin deploy` does not reach this host: {why}");
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
