@@ -219,8 +219,9 @@ fn the_permissions_that_the_page_names_are_enough_to_follow_a_bucket() {
     let page = std::fs::read_to_string(repository().join("docs/registries.md")).unwrap();
     let mut blocks = page.split("```");
     let bucket = blocks.find_map(|block| block.strip_prefix("text\n"));
-    let receipts =
-        "\"$JS.API.INFO\"\n\"$JS.API.STREAM.*.KV_weir-receipts\"\n\"$KV.weir-receipts.>\"";
+    let receipts = "\"$JS.API.INFO\"\n\"$JS.API.STREAM.*.KV_weir-receipts\"\n\"$KV.weir-receipts.>\"\n\
+         \"$JS.API.STREAM.*.OBJ_weir-components\"\n\"$JS.API.DIRECT.GET.OBJ_weir-components.>\"\n\
+         \"$O.weir-components.>\"";
     let more = format!("publish: [\n{}{receipts}\n", bucket.unwrap());
     let permissions = crate::connection::permissions_of_the_page().replacen("publish: [", &more, 1);
     let site = Site::on(NatsServer::start_with(&format!(
