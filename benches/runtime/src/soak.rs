@@ -37,6 +37,9 @@ pub(crate) struct Arguments {
     cache: PathBuf,
     #[arg(long)]
     messages: usize,
+    /// Calls after which an instance is replaced; what an operator has unless it says otherwise.
+    #[arg(long, default_value_t = Limits::default().recycle_calls)]
+    recycle_calls: u64,
 }
 
 /// What was seen of one plugin.
@@ -139,6 +142,7 @@ pub(crate) fn call(arguments: &Arguments) -> Result<()> {
         limits: Limits {
             // Other work on the machine must not end a call.
             deadline: std::time::Duration::from_secs(30),
+            recycle_calls: arguments.recycle_calls,
             ..Limits::default()
         },
         metrics: Arc::clone(&metrics),

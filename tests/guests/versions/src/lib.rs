@@ -37,7 +37,9 @@ impl Operator for Versions {
             return Err(Error::reject("this version does not like it"));
         }
         if self.0.starts_with("slow") {
-            (0..3_000_000_u64).for_each(|turn| drop(black_box(turn)));
+            for turn in 0..3_000_000_u64 {
+                black_box(turn);
+            }
         }
         let version = match self.0.as_str() {
             wrong if wrong.starts_with("wrong") && is(0) => "wrong",
