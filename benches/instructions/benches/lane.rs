@@ -96,6 +96,7 @@ fn operator() -> Operator {
         grants: Grants::default(),
         limits: Limits::default(),
         trusted: false,
+        rollout: weir::config::resolved::Rollout::default(),
         require_signature: Vec::new(),
     }
 }

@@ -45,6 +45,7 @@ fn every_stop() -> Stops {
         grants: weir::config::resolved::Grants::default(),
         limits: weir::plugin::limits::Limits::default(),
         trusted: false,
+        rollout: weir::config::resolved::Rollout::default(),
         require_signature: Vec::new(),
     };
     let operators: Vec<_> = (0..8).map(operator).collect();
