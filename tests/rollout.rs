@@ -247,7 +247,7 @@ fn any_receipt_can_be_gone_back_over() {
 
 #[test]
 fn a_key_sees_one_version_and_a_canary_that_does_well_takes_over_by_itself() {
-    let site = Site::new("canary: 1s, min-messages: 10");
+    let site = Site::new("canary: 1s");
     let _one = site.scene.run(&site.file);
     let _other = site.fresh_host("other");
     assert_eq!(versions(&site.round()), ["v0"].into());
