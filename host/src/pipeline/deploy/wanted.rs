@@ -49,10 +49,14 @@ pub(in crate::pipeline) async fn standing(
             .get(&pipeline.settings.name, &operator.name)
             .await?;
         let mut current = versions.current();
-        let Some(Edition { settings, .. }) = current.loaded.get(index).cloned() else {
+        let Some(Edition {
+            plugin, settings, ..
+        }) = current.loaded.get(index).cloned()
+        else {
             continue;
         };
-        let Some(component) = deployment.instead_of(&versions.configured(index)) else {
+        let wanted = deployment.instead_of(&versions.configured(index));
+        let Some(component) = wanted.filter(|component| component.digest != plugin.digest()) else {
             continue;
         };
         let found = fetch(post, runtime, operator, &component.digest).await;
