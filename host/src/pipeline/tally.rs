@@ -37,7 +37,7 @@ pub struct Counts {
     pub faults: u64,
     /// Faults, and messages that it rejected or asked to see again.
     pub errors: u64,
-    /// In calls, of the processor; of the wall where the plugin may wait for others.
+    /// In calls.
     pub nanoseconds: u64,
 }
 

@@ -20,8 +20,8 @@ pub struct Rollout {
     /// By how much the share of messages that fail may be above that of the version before. Those
     /// count that the plugin rejects or wants to see again, and those it gives no answer to.
     pub max_errors: PercentText,
-    /// How much time a message may take in the plugin, of what it took in the version before: of the
-    /// processor; of the wall where the operator grants `http`. Differences below 0.1 ms are ignored.
+    /// How long a message may take in the plugin, of what it took in the version before. Differences
+    /// below 1 ms are ignored: they may be those of a busy machine.
     pub max_call_time: PercentText,
 }
 

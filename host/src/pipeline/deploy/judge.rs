@@ -8,7 +8,7 @@ use std::time::Duration;
 /// answers is not to go through a hundred messages first.
 const FAULTS: u64 = 10;
 /// Differences of call time a message that are noise, in nanoseconds.
-const NOISE: f64 = 100_000.0;
+const NOISE: f64 = 1_000_000.0;
 
 /// Why the new version is worse, if it is. `old` is what the one before did.
 #[must_use]
@@ -115,13 +115,16 @@ mod tests {
 
     #[test]
     fn calls_that_take_much_longer_are_worse_and_noise_is_not() {
-        let old = counts(1000, 0, 0, 200);
-        assert_eq!(verdict(old, counts(1000, 0, 0, 599)), None);
-        let why = verdict(old, counts(1000, 0, 0, 700)).unwrap_or_default();
+        let old = counts(1000, 0, 0, 2000);
+        assert_eq!(verdict(old, counts(1000, 0, 0, 5990)), None);
+        let why = verdict(old, counts(1000, 0, 0, 7000)).unwrap_or_default();
         assert_eq!(
             why,
-            "a message takes 700.0µs in the plugin; in the version before 200.0µs"
+            "a message takes 7.0ms in the plugin; in the version before 2.0ms"
         );
-        assert_eq!(verdict(counts(1000, 0, 0, 1), counts(1000, 0, 0, 90)), None);
+        assert_eq!(
+            verdict(counts(1000, 0, 0, 1), counts(1000, 0, 0, 900)),
+            None
+        );
     }
 }

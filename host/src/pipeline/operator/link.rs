@@ -6,7 +6,6 @@ use crate::pipeline::canary::Share;
 use crate::pipeline::message::{Message, Outcome, Output};
 use crate::plugin::{Fault, FaultKind, Worker};
 use anyhow::{Context, Result};
-use rustix::time::{ClockId, clock_gettime};
 use std::time::{Duration, Instant};
 
 /// Characters of a digest that results carry: 64 bits tell all plugins apart that there will be.
@@ -20,8 +19,8 @@ pub(super) struct Link {
     config_hash: String,
 }
 
-/// A version of its plugin, and when it began.
-struct Version(Worker, Instant);
+/// A version of its plugin.
+struct Version(Worker);
 
 /// A message on its way through the chain, and the place of its source message in the batch.
 pub(super) struct Item {
@@ -241,12 +240,12 @@ impl Link {
 
 impl Version {
     fn new(worker: Worker) -> Self {
-        Self(worker, Instant::now())
+        Self(worker)
     }
 
     /// Calls the plugin with everything, in calls of at most `bounds`.
     async fn call(&mut self, messages: &[Message], bounds: Bounds) -> Vec<Result<Outcome, Fault>> {
-        let began = self.clock();
+        let began = Instant::now();
         let most = bounds.messages.min(self.0.most());
         let mut outcomes = Vec::with_capacity(messages.len());
         let mut rest = messages;
@@ -260,21 +259,8 @@ impl Version {
             self.isolate(now, &mut outcomes).await;
             rest = later;
         }
-        let took = self.clock().saturating_sub(began);
-        self.0.tally().called(messages.len(), took);
+        self.0.tally().called(messages.len(), began.elapsed());
         outcomes
-    }
-
-    /// The time that a version is judged by. Of the processor, so that other work on the machine is not
-    /// held against it; of the wall where it may wait for others.
-    fn clock(&self) -> Duration {
-        if self.0.plugin().grants().is_empty() {
-            let time = clock_gettime(ClockId::ThreadCPUTime);
-            let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
-            Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
-        } else {
-            self.1.elapsed()
-        }
     }
 
     /// Calls with a batch; on a fault with its halves, until what is at fault stands alone.
