@@ -5,6 +5,7 @@
 //! times out). [`Health`] keeps both where the corridor can ask for them.
 
 pub mod bench;
+mod buckets;
 pub mod components;
 pub mod consumers;
 pub mod dead_letters;

@@ -5,8 +5,7 @@
 //! ever deployed to or rolled back for. Commands and hosts write to it by compare-and-swap, all hosts
 //! that run the pipeline follow it.
 
-use super::Connection;
-use super::streams::jetstream;
+use super::{Connection, buckets};
 use crate::pipeline::tally::Sample;
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -156,10 +155,6 @@ impl Deployments {
     /// # Errors
     /// When it is not there and may not be made.
     pub async fn open(connection: &Connection, replicas: usize) -> Result<Self> {
-        let context = jetstream(connection);
-        if let Ok(store) = context.get_key_value(BUCKET).await {
-            return Ok(Self(store));
-        }
         let config = Config {
             bucket: BUCKET.to_owned(),
             description: "weir: what operators run in the place of what is configured".to_owned(),
@@ -167,18 +162,7 @@ impl Deployments {
             num_replicas: replicas,
             ..Default::default()
         };
-        match context.create_key_value(config).await {
-            Ok(store) => Ok(Self(store)),
-            // Another may have been first, with other replicas.
-            Err(error) => match context.get_key_value(BUCKET).await {
-                Ok(store) => Ok(Self(store)),
-                Err(_) => Err(anyhow!("{error}"))
-                    .with_context(|| format!("cannot make the bucket `{BUCKET}`"))
-                    .hint(|| {
-                        format!("allow this user to create the stream `KV_{BUCKET}`, or make it")
-                    }),
-            },
-        }
+        buckets::keys(connection, config).await.map(Self)
     }
 
     /// Finds the bucket.
@@ -186,12 +170,8 @@ impl Deployments {
     /// # Errors
     /// `Ok(None)` when there is none; an error when the server does not say.
     pub async fn find(connection: &Connection) -> Result<Option<Self>> {
-        let context = jetstream(connection);
-        match context.get_stream(format!("KV_{BUCKET}")).await {
-            Ok(_) => Self::open(connection, 1).await.map(Some),
-            Err(error) if error.to_string().contains("not found") => Ok(None),
-            Err(error) => Err(anyhow!("{error}")).context("cannot look for deployments"),
-        }
+        let found = buckets::keys_if_there(connection, BUCKET).await?;
+        Ok(found.map(Self))
     }
 
     /// What an operator is to run, with the revision of its key; the default where nobody has said.

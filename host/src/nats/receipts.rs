@@ -4,11 +4,9 @@
 //! lane takes the new version, and completed when its first message has come; every write is a
 //! compare-and-swap, so that none replaces what another host has written.
 
-use super::Connection;
-use super::streams::jetstream;
+use super::{Connection, buckets};
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
-use async_nats::jetstream::context::Context;
 use async_nats::jetstream::kv::{Config, CreateErrorKind, Operation, Store};
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
@@ -70,10 +68,6 @@ impl Receipts {
     /// # Errors
     /// When it is not there and may not be made.
     pub async fn open(connection: &Connection, replicas: usize) -> Result<Self> {
-        let context = jetstream(connection);
-        if let Ok(store) = context.get_key_value(BUCKET).await {
-            return Ok(Self(store));
-        }
         let config = Config {
             bucket: BUCKET.to_owned(),
             description: "weir: which version of a plugin worked on what".to_owned(),
@@ -82,18 +76,7 @@ impl Receipts {
             num_replicas: replicas,
             ..Default::default()
         };
-        match context.create_key_value(config).await {
-            Ok(store) => Ok(Self(store)),
-            // Another host may have been first, with other replicas.
-            Err(error) => match context.get_key_value(BUCKET).await {
-                Ok(store) => Ok(Self(store)),
-                Err(_) => Err(anyhow!("{error}"))
-                    .with_context(|| format!("cannot make the bucket `{BUCKET}`"))
-                    .hint(|| {
-                        format!("allow this user to create the stream `KV_{BUCKET}`, or make it")
-                    }),
-            },
-        }
+        buckets::keys(connection, config).await.map(Self)
     }
 
     /// Finds the bucket.
@@ -101,12 +84,8 @@ impl Receipts {
     /// # Errors
     /// `Ok(None)` when there is none; an error when the server does not say.
     pub async fn find(connection: &Connection) -> Result<Option<Self>> {
-        let context: Context = jetstream(connection);
-        match context.get_stream(format!("KV_{BUCKET}")).await {
-            Ok(_) => Self::open(connection, 1).await.map(Some),
-            Err(error) if error.to_string().contains("not found") => Ok(None),
-            Err(error) => Err(anyhow!("{error}")).context("cannot look for receipts"),
-        }
+        let found = buckets::keys_if_there(connection, BUCKET).await?;
+        Ok(found.map(Self))
     }
 
     /// Writes a receipt that was not there before. `number` tells the swaps of a lane apart.

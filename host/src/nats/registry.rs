@@ -6,15 +6,15 @@
 //! always the same bytes, and a host that follows a tag sees it move.
 
 use super::Connection;
+use super::buckets::{self, Objects};
 use super::streams::jetstream;
 use crate::report::ResultExt;
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
 use async_nats::jetstream::kv::{self, CreateErrorKind, Operation, Store};
-use async_nats::jetstream::object_store::{self, InfoErrorKind, ObjectStore};
+use async_nats::jetstream::object_store;
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tokio::io::AsyncReadExt;
 
 /// What a version is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +54,7 @@ pub enum Pushed {
 #[derive(Clone)]
 pub struct Registry {
     bucket: String,
-    objects: ObjectStore,
+    objects: Objects,
     names: Store,
 }
 
@@ -72,11 +72,8 @@ impl Registry {
             .map_err(|error| anyhow!("{error}"))
             .with_context(what)
             .hint(hint)?;
-        let objects = context.get_object_store(bucket).await;
-        let objects = objects
-            .map_err(|error| anyhow!("{error}"))
-            .with_context(what)
-            .hint(hint)?;
+        let objects = Objects::find(connection, bucket).await;
+        let objects = objects.with_context(what).hint(hint)?;
         Ok(Self {
             bucket: bucket.to_owned(),
             objects,
@@ -93,34 +90,32 @@ impl Registry {
         bucket: &str,
         replicas: usize,
     ) -> Result<Self> {
-        if let Ok(found) = Self::open(connection, bucket).await {
-            return Ok(found);
-        }
-        let context = jetstream(connection);
-        let what = || format!("cannot make the bucket of plugins `{bucket}`");
         let description = "plugins of weir".to_owned();
-        let names = context.create_key_value(kv::Config {
+        let names = buckets::keys(
+            connection,
+            kv::Config {
+                bucket: bucket.to_owned(),
+                description: description.clone(),
+                history: 1,
+                num_replicas: replicas,
+                ..Default::default()
+            },
+        );
+        let names = names.await?;
+        let objects = Objects::open(
+            connection,
+            object_store::Config {
+                bucket: bucket.to_owned(),
+                description: Some(description),
+                num_replicas: replicas,
+                ..Default::default()
+            },
+        );
+        Ok(Self {
             bucket: bucket.to_owned(),
-            description: description.clone(),
-            history: 1,
-            num_replicas: replicas,
-            ..Default::default()
-        });
-        names
-            .await
-            .map_err(|error| anyhow!("{error}"))
-            .with_context(what)?;
-        let objects = context.create_object_store(object_store::Config {
-            bucket: bucket.to_owned(),
-            description: Some(description),
-            num_replicas: replicas,
-            ..Default::default()
-        });
-        objects
-            .await
-            .map_err(|error| anyhow!("{error}"))
-            .with_context(what)?;
-        Self::open(connection, bucket).await
+            objects: objects.await?,
+            names,
+        })
     }
 
     /// Stores a component, then gives it the version. A push that ends between the two leaves an
@@ -148,11 +143,8 @@ impl Registry {
                 .hint(|| "choose another version");
         }
         let digest = blake3::hash(bytes).to_hex().to_string();
-        if !self.holds(&digest).await.with_context(what)? {
-            let mut reader = bytes;
-            let put = self.objects.put(digest.as_str(), &mut reader).await;
-            put.map_err(|error| anyhow!("{error}")).with_context(what)?;
-        }
+        let kept = self.objects.keep(&digest, bytes, None).await;
+        kept.with_context(what)?;
         let entry = Version {
             digest,
             size: bytes.len() as u64,
@@ -263,22 +255,7 @@ impl Registry {
     /// # Errors
     /// When they are not there, or are not what the digest says.
     pub async fn fetch(&self, version: &Version) -> Result<Vec<u8>> {
-        let digest = &version.digest;
-        let what = || {
-            format!(
-                "cannot fetch component `{digest}` of bucket `{}`",
-                self.bucket
-            )
-        };
-        let object = self.objects.get(digest.as_str()).await;
-        let mut object = object
-            .map_err(|error| anyhow!("{error}"))
-            .with_context(what)?;
-        let mut bytes = Vec::new();
-        object.read_to_end(&mut bytes).await.with_context(what)?;
-        if blake3::hash(&bytes).to_hex().as_str() != digest {
-            bail!(anyhow!("its bytes are not those that were pushed").context(what()));
-        }
+        let (bytes, _) = self.objects.fetch(&version.digest).await?;
         Ok(bytes)
     }
 
@@ -335,14 +312,6 @@ impl Registry {
         watch
             .map_err(|error| anyhow!("{error}"))
             .with_context(|| format!("cannot follow `{name}@{tag}` of bucket `{}`", self.bucket))
-    }
-
-    async fn holds(&self, digest: &str) -> Result<bool> {
-        match self.objects.info(digest).await {
-            Ok(info) => Ok(!info.deleted),
-            Err(error) if error.kind() == InfoErrorKind::NotFound => Ok(false),
-            Err(error) => Err(anyhow!("{error}")),
-        }
     }
 
     async fn version(&self, name: &str, version: &str) -> Result<Option<Version>> {

@@ -5,12 +5,11 @@
 //! good; forgotten, it goes by itself. Each host writes its own report, under
 //! `<pipeline>.<operator>.<host>`; whoever reads them adds them up.
 
-use super::Connection;
 use super::consumers::{durable, info};
 use super::streams::{Durable, denied_or, jetstream};
+use super::{Connection, buckets};
 use crate::compare::report::Report;
 use crate::config::resolved::Pipeline;
-use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::kv::{Config, Operation, Store};
@@ -135,10 +134,6 @@ impl Shadows {
     /// # Errors
     /// When it is not there and may not be made.
     pub async fn open(connection: &Connection, replicas: usize) -> Result<Self> {
-        let context = jetstream(connection);
-        if let Ok(store) = context.get_key_value(BUCKET).await {
-            return Ok(Self(store));
-        }
         let config = Config {
             bucket: BUCKET.to_owned(),
             description: "weir: in what shadows differ from what runs".to_owned(),
@@ -147,18 +142,7 @@ impl Shadows {
             num_replicas: replicas,
             ..Default::default()
         };
-        match context.create_key_value(config).await {
-            Ok(store) => Ok(Self(store)),
-            // Another host may have been first, with other replicas.
-            Err(error) => match context.get_key_value(BUCKET).await {
-                Ok(store) => Ok(Self(store)),
-                Err(_) => Err(anyhow!("{error}"))
-                    .with_context(|| format!("cannot make the bucket `{BUCKET}`"))
-                    .hint(|| {
-                        format!("allow this user to create the stream `KV_{BUCKET}`, or make it")
-                    }),
-            },
-        }
+        buckets::keys(connection, config).await.map(Self)
     }
 
     /// Finds the bucket.
@@ -166,12 +150,8 @@ impl Shadows {
     /// # Errors
     /// `Ok(None)` when there is none; an error when the server does not say.
     pub async fn find(connection: &Connection) -> Result<Option<Self>> {
-        let context = jetstream(connection);
-        match context.get_stream(format!("KV_{BUCKET}")).await {
-            Ok(_) => Self::open(connection, 1).await.map(Some),
-            Err(error) if error.to_string().contains("not found") => Ok(None),
-            Err(error) => Err(anyhow!("{error}")).context("cannot look for reports of shadows"),
-        }
+        let found = buckets::keys_if_there(connection, BUCKET).await?;
+        Ok(found.map(Self))
     }
 
     /// Writes the report of a host in the place of the one before.
