@@ -226,20 +226,20 @@ impl Chain {
     pub async fn run(&mut self, batch: Vec<(Message, Stops)>) -> Vec<Verdict> {
         let stops: Vec<Stops> = batch.iter().map(|(_, stops)| *stops).collect();
         let mut ends: Vec<Option<Verdict>> = stops.iter().map(|_| None).collect();
-        let picked: Vec<Vec<bool>> = self
-            .links
-            .iter()
-            .map(|link| link.picks(batch.iter().map(|(message, _)| message)))
-            .collect();
+        let sources = batch.iter().map(|(message, _)| message);
+        let picked: Vec<bool> = match self.links.iter().find_map(Link::share) {
+            Some(share) => sources.map(|source| share.picks(source)).collect(),
+            None => Vec::new(),
+        };
         let mut items: Vec<Item> = batch
             .into_iter()
             .enumerate()
             .map(|(owner, (message, _))| Item { owner, message })
             .collect();
-        for ((index, link), picked) in self.links.iter_mut().enumerate().zip(&picked) {
+        for (index, link) in self.links.iter_mut().enumerate() {
             let sees = |owner: usize| stops.get(owner).is_some_and(|stops| stops.includes(index));
             items = link
-                .apply(items, &sees, picked, &mut ends, self.bounds)
+                .apply(items, &sees, &picked, &mut ends, self.bounds)
                 .await;
         }
         let mut outputs: Vec<Few<Message>> = stops.iter().map(|_| Few::new()).collect();

@@ -33,7 +33,7 @@ impl Link {
         let config_hash = blake3::hash(worker.settings().config.as_bytes()).to_hex();
         Self {
             config_hash: config_hash.to_string(),
-            current: Version::new(worker),
+            current: Version(worker),
             canary: None,
         }
     }
@@ -55,8 +55,8 @@ impl Link {
     pub(super) fn change(&mut self, change: Change) {
         self.canary = None;
         match change {
-            Change::Replace(worker) => self.current = Version::new(*worker),
-            Change::Canary(worker, share) => self.canary = Some((share, Version::new(*worker))),
+            Change::Replace(worker) => self.current = Version(*worker),
+            Change::Canary(worker, share) => self.canary = Some((share, Version(*worker))),
             Change::Abandon => {}
         }
     }
@@ -75,17 +75,8 @@ impl Link {
         self.canary.as_ref().map(|(share, _)| *share)
     }
 
-    /// For each of these messages of the source whether the canary sees what becomes of it; nothing
-    /// where there is none.
-    pub(super) fn picks<'a>(&self, sources: impl Iterator<Item = &'a Message>) -> Vec<bool> {
-        match self.share() {
-            Some(share) => sources.map(|source| share.picks(source)).collect(),
-            None => Vec::new(),
-        }
-    }
-
-    /// Replaces the items that this operator sees with what it emits for them. `picked` is what
-    /// [`Link::picks`] says of their sources.
+    /// Replaces the items that this operator sees with what it emits for them. `picked` says for each
+    /// source whether a canary sees what becomes of it; it is empty where the chain has none.
     pub(super) async fn apply(
         &mut self,
         items: Vec<Item>,
@@ -239,10 +230,6 @@ impl Link {
 }
 
 impl Version {
-    fn new(worker: Worker) -> Self {
-        Self(worker)
-    }
-
     /// Calls the plugin with everything, in calls of at most `bounds`.
     async fn call(&mut self, messages: &[Message], bounds: Bounds) -> Vec<Result<Outcome, Fault>> {
         let began = Instant::now();
