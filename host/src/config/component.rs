@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// As `plugin:` names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reference {
-    /// Absolute.
+    /// Absolute, once the configuration is resolved.
     File(PathBuf),
     Bucket(InBucket),
     Registry(InRegistry),
@@ -26,7 +26,7 @@ pub struct InBucket {
 }
 
 impl Reference {
-    /// Reads a reference as `plugin:` has it; a path starts at `folder`, which is absolute.
+    /// Reads a reference as `plugin:` has it; a path starts at `folder`.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -34,7 +34,10 @@ impl Reference {
         match text.split_once("://") {
             Some(_) if text.starts_with(SCHEME) => InBucket::parse(text).map(Self::Bucket),
             Some(_) if InRegistry::is_meant(text) => InRegistry::parse(text).map(Self::Registry),
-            Some((scheme, _)) => Err(format!("plugins cannot be loaded from `{scheme}://`")),
+            Some((scheme, _)) => Err(format!(
+                "plugins cannot be loaded from `{scheme}://`: it is the path of a `.wasm` file, \
+                 nats://BUCKET/NAME@VERSION or oci://REGISTRY/REPOSITORY:TAG"
+            )),
             None if text.is_empty() => Err("a plugin's path cannot be empty".to_owned()),
             None => Ok(Self::File(folder.join(text))),
         }

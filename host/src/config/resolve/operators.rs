@@ -4,7 +4,7 @@ use super::keys::keys;
 use super::rollout::rollout;
 use super::values::{Context, absolute};
 use crate::config::at::At;
-use crate::config::component::{InBucket, InRegistry, Reference, SCHEME};
+use crate::config::component::Reference;
 use crate::config::load::Placed;
 use crate::config::model::{self, HeadersWord};
 use crate::config::origin::Origin;
@@ -119,35 +119,14 @@ fn trusted(wanted: bool, at: &At<'_>, context: &mut Context<'_>) -> Option<bool>
 }
 
 fn plugin(reference: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<Reference> {
-    if let Some((scheme, _)) = reference.split_once("://") {
-        if reference.starts_with(SCHEME) {
-            return context
-                .parsed(InBucket::parse(reference), at)
-                .map(Reference::Bucket);
-        }
-        if InRegistry::is_meant(reference) {
-            return context
-                .parsed(InRegistry::parse(reference), at)
-                .map(Reference::Registry);
-        }
-        context.findings.add_hint(
-            at.place(),
-            format!(
-                "`{}`: plugins cannot be loaded from `{scheme}://`",
-                at.path()
-            ),
-            "give the path of a `.wasm` file, nats://BUCKET/NAME@VERSION or \
-             oci://REGISTRY/REPOSITORY:TAG",
-        );
-        return None;
+    let folder = context.path("");
+    match context.parsed(Reference::parse(reference, &folder), at)? {
+        Reference::File(_) => file(reference, at, context).map(Reference::File),
+        elsewhere => Some(elsewhere),
     }
-    file(reference, at, context).map(Reference::File)
 }
 
 fn file(reference: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<PathBuf> {
-    if reference.is_empty() {
-        return context.parsed(Err("a plugin's path cannot be empty".to_owned()), at);
-    }
     if context.plugins_exist && context.path(reference).is_dir() {
         context.findings.add_hint(
             at.place(),
