@@ -5,6 +5,7 @@ use crate::config::component::{InBucket, InRegistry, Reference};
 use crate::config::resolved::Nats;
 use crate::nats::registry::Registry as Bucket;
 use crate::oci::Registry;
+use crate::threads;
 use crate::{nats, signature};
 use anyhow::{Context, Result, anyhow};
 
@@ -71,13 +72,7 @@ async fn from_registry(
 /// # Errors
 /// Those of the work.
 fn wait<T: Send>(work: impl AsyncFnOnce() -> Result<T> + Send) -> Result<T> {
-    let alone = || {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("cannot start a runtime")?
-            .block_on(work())
-    };
+    let alone = || threads::block_on(work());
     std::thread::scope(|scope| {
         let thread = scope.spawn(alone);
         thread.join().unwrap_or_else(|_| {

@@ -21,3 +21,4 @@ pub mod report;
 pub mod shutdown;
 pub mod signature;
 pub mod telemetry;
+pub mod threads;

@@ -23,6 +23,7 @@ use crate::nats::streams::{self, Ensured};
 use crate::nats::{self, Connection};
 use crate::report::DONE;
 use crate::shutdown::{Shutdown, Stage, reached};
+use crate::threads;
 use anyhow::{Context, Result, anyhow};
 use input::Input;
 pub(super) use private::{alone, stop_with_stdin};
@@ -103,10 +104,7 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
     let input = Arc::new(Input::read(&file, &pipeline)?);
     let program = server::find(arguments.nats_server.as_deref())?;
     warn_of_grants(&pipeline);
-    let tokio = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start a runtime")?;
+    let tokio = threads::runtime()?;
     let report = tokio.block_on(async {
         let signals = Shutdown::default();
         // There is nothing to be finished: what was started is ended on the way out.

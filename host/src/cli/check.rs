@@ -6,7 +6,8 @@ use crate::pipeline::start;
 use crate::plugin::{Plugin, Runtime, Worker};
 use crate::report;
 use crate::telemetry::metrics::Metrics;
-use anyhow::{Context, Result};
+use crate::threads;
+use anyhow::Result;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -85,11 +86,7 @@ fn check(
     let name = draft.name.as_deref().unwrap_or_default();
     let settings = start::operator(name, operator, metrics);
     let mut worker = Worker::new(runtime, Arc::clone(&plugin), Arc::new(settings));
-    let started = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start a runtime")
-        .and_then(|tokio| tokio.block_on(worker.warm()));
+    let started = threads::runtime().and_then(|tokio| tokio.block_on(worker.warm()));
     match started {
         Ok(()) => Ok(plugin),
         // What it refuses is its configuration; anything else is its own fault.

@@ -13,6 +13,7 @@ use super::{Console, server};
 use crate::plugin::{Runtime, RuntimeOptions};
 use crate::report::{self, ResultExt};
 use crate::shutdown::{Shutdown, Stage, reached};
+use crate::threads;
 use anyhow::{Context, Result, anyhow};
 use projects::Projects;
 use round::{Round, Verdict};
@@ -79,10 +80,7 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
             .usage();
     }
     let projects = Projects::find(&arguments.folder)?;
-    let tokio = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
+    let tokio = threads::runtime()?;
     tokio.block_on(async {
         let signals = Shutdown::default();
         signals.on_signals(Duration::from_secs(10))?;

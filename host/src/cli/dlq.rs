@@ -7,7 +7,8 @@ use crate::nats::dead_letters::{DeadLetter, DeadLetters};
 use crate::nats::{self, Connection};
 use crate::pipeline::operator::Kind;
 use crate::report::{self, ResultExt};
-use anyhow::{Context, Result, anyhow};
+use crate::threads;
+use anyhow::{Result, anyhow};
 use clap::Subcommand;
 use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
@@ -65,10 +66,7 @@ impl Verb {
                 .usage();
         }
         let pipeline = selection.pipeline()?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("cannot start a runtime")?;
+        let runtime = threads::runtime()?;
         runtime.block_on(self.work(selection, &pipeline, console))
     }
 

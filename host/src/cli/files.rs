@@ -3,8 +3,10 @@
 use crate::config::resolved::{Auth, Nats, Tls};
 use crate::config::{self, Loader, resolved};
 use crate::jsonl::{self, Problem};
+use crate::nats::{self, Connection};
 use crate::plugin::{Runtime, RuntimeOptions};
 use crate::report::{self, ResultExt};
+use crate::threads;
 use anyhow::{Context, Result, anyhow};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -120,6 +122,20 @@ impl Reach {
     pub(super) fn settings(&self) -> Result<Nats> {
         let (file, credentials) = (self.file.as_deref(), self.credentials.as_deref());
         self.servers.reach(file, credentials)
+    }
+
+    /// Does something over a connection, which is called `name` at the server.
+    ///
+    /// # Errors
+    ///
+    /// As [`Servers::reach`], and those of the work.
+    pub(super) fn connected<T>(
+        &self,
+        name: &str,
+        work: impl AsyncFnOnce(Connection) -> Result<T>,
+    ) -> Result<T> {
+        let settings = self.settings()?;
+        threads::block_on(async { work(nats::connect(&settings, name).await?).await })
     }
 
     /// The authorities that the file trusts, where one is given that says so.

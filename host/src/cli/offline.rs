@@ -16,7 +16,8 @@ use crate::pipeline::start;
 use crate::plugin::limits::Limits;
 use crate::plugin::{OperatorSettings, Runtime, Worker};
 use crate::telemetry::metrics::Metrics;
-use anyhow::{Context, Result, anyhow};
+use crate::threads;
+use anyhow::{Result, anyhow};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -68,7 +69,7 @@ impl Offline {
             batch: settings.batch,
             sequence: 0,
             metrics,
-            tokio: tokio()?,
+            tokio: threads::runtime()?,
         }
         .warmed()
     }
@@ -112,7 +113,7 @@ impl Offline {
             batch: CALL,
             sequence: 0,
             metrics,
-            tokio: tokio()?,
+            tokio: threads::runtime()?,
         }
         .warmed()
     }
@@ -238,13 +239,6 @@ fn dead(input: &Message, condemned: &Condemned) -> Line {
         traceback: condemned.traceback.clone(),
         sequence: Some(input.sequence),
     })
-}
-
-fn tokio() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start a runtime")
 }
 
 /// The one pipeline that a verb works with: the only one of the file, or the one that was named.

@@ -22,6 +22,7 @@ use crate::pipeline::rehearsal::Ground;
 use crate::pipeline::start;
 use crate::report::{self, ResultExt};
 use crate::telemetry::metrics::Metrics;
+use crate::threads;
 use anyhow::{Context, Result, anyhow};
 use indicatif::ProgressBar;
 use lanes::{Answer, Lanes};
@@ -107,11 +108,7 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
         replace(&mut pipeline, given).usage()?;
     }
     arguments.refuse_requests(&pipeline).usage()?;
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start a runtime")?
-        .block_on(arguments.replay(pipeline, console))
+    threads::block_on(arguments.replay(pipeline, console))
 }
 
 /// Takes `NAME=PLUGIN` in the place of what the file says.

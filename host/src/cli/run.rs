@@ -7,7 +7,8 @@ use crate::pipeline::host::{Host, Options};
 use crate::report;
 use crate::shutdown::Shutdown;
 use crate::telemetry::metrics::Metrics;
-use anyhow::{Context, Result};
+use crate::threads;
+use anyhow::Result;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -73,26 +74,22 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
         Host::new(pipelines, options)?
     };
     let state = state(&host);
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start a runtime")?
-        .block_on(async {
-            shutdown.on_signals(host.drain())?;
-            if arguments.bench.is_some() {
-                bench::stop_with_stdin(&shutdown)?;
-            }
-            let pages = admin::health(Arc::clone(&state));
-            let metrics = admin::serve(arguments.metrics_listen, METRICS_PORT, pages).await?;
-            let admin = admin::serve(arguments.admin_listen, ADMIN_PORT, admin::api(state)).await?;
-            if let Some(server) = &metrics {
-                tracing::info!("metrics at http://{}/metrics", server.address);
-            }
-            if let Some(server) = &admin {
-                tracing::info!("status at http://{}/status", server.address);
-            }
-            host.run().await
-        })?;
+    threads::block_on(async {
+        shutdown.on_signals(host.drain())?;
+        if arguments.bench.is_some() {
+            bench::stop_with_stdin(&shutdown)?;
+        }
+        let pages = admin::health(Arc::clone(&state));
+        let metrics = admin::serve(arguments.metrics_listen, METRICS_PORT, pages).await?;
+        let admin = admin::serve(arguments.admin_listen, ADMIN_PORT, admin::api(state)).await?;
+        if let Some(server) = &metrics {
+            tracing::info!("metrics at http://{}/metrics", server.address);
+        }
+        if let Some(server) = &admin {
+            tracing::info!("status at http://{}/status", server.address);
+        }
+        host.run().await
+    })?;
     tracing::info!("stopped");
     Ok(report::DONE)
 }

@@ -3,6 +3,7 @@
 use super::{Console, files};
 use crate::nats::{self, service};
 use crate::report;
+use crate::threads;
 use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
 use std::fmt::Write;
@@ -44,17 +45,13 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
         .servers
         .reach(file.as_deref(), credentials.as_deref())?;
     let wait = Duration::from_secs_f64(arguments.wait);
-    let mut hosts = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start a runtime")?
-        .block_on(async {
-            let connection = nats::connect(&settings, "status").await?;
-            let _progress = console.progress("waiting for hosts to answer");
-            service::discover(&connection, wait)
-                .await
-                .context("cannot ask for hosts")
-        })?;
+    let mut hosts = threads::block_on(async {
+        let connection = nats::connect(&settings, "status").await?;
+        let _progress = console.progress("waiting for hosts to answer");
+        service::discover(&connection, wait)
+            .await
+            .context("cannot ask for hosts")
+    })?;
     // In the order of their names and not of their answers, so that two calls can be compared.
     hosts.sort_by_cached_key(|host| word(&host["service_id"]));
     if console.json {

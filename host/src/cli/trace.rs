@@ -2,8 +2,8 @@
 
 use super::{Console, files};
 use crate::nats::trace::{Step, walk};
-use crate::{nats, report};
-use anyhow::{Context, Result};
+use crate::report;
+use anyhow::Result;
 use std::fmt::Write;
 
 #[derive(clap::Args)]
@@ -26,15 +26,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
-    let settings = arguments.reach.settings()?;
-    let steps = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start a runtime")?
-        .block_on(async {
-            let connection = nats::connect(&settings, "trace").await?;
-            walk(&connection, &arguments.subject, arguments.sequence).await
-        })?;
+    let steps = arguments.reach.connected("trace", async |connection| {
+        walk(&connection, &arguments.subject, arguments.sequence).await
+    })?;
     if console.json {
         console.value(&steps)?;
     } else {

@@ -16,6 +16,7 @@ use crate::nats::streams;
 use crate::plugin::Runtime;
 use crate::report;
 use crate::shutdown::{Shutdown, Stage, Stages, reached};
+use crate::threads;
 use anyhow::{Context, Result, anyhow};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -177,10 +178,7 @@ fn run_lane(
     post: &Post,
     stages: Stages,
 ) -> Result<()> {
-    let tokio = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime of a lane")?;
+    let tokio = threads::runtime()?;
     tokio.block_on(async {
         let held = pipeline.held.get(lane).cloned().unwrap_or_default();
         // First the seat: a swap from now on reaches the lane, one before is in the chain.

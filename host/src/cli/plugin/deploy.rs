@@ -13,6 +13,7 @@ use crate::nats::deployments::{Component, Deployment, Deployments, Stable, Trial
 use crate::nats::{self, Connection};
 use crate::plugin::{self, Inspection};
 use crate::report;
+use crate::threads;
 use anyhow::{Context, Result, anyhow};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -80,22 +81,18 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
         digest: found.digest.clone(),
         origin: origin.clone(),
     };
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start a runtime")?
-        .block_on(async {
-            let connection = nats::connect(&settings, "deploy").await?;
-            let plan = Plan::make(arguments, &connection, found, new).await?;
-            match &arguments.apply {
-                None => plan.show(arguments, console),
-                Some(hash) => {
-                    plan.check(hash).with_context(what)?;
-                    plan.apply(&connection, &bytes, signature.as_deref(), console)
-                        .await
-                }
+    threads::block_on(async {
+        let connection = nats::connect(&settings, "deploy").await?;
+        let plan = Plan::make(arguments, &connection, found, new).await?;
+        match &arguments.apply {
+            None => plan.show(arguments, console),
+            Some(hash) => {
+                plan.check(hash).with_context(what)?;
+                plan.apply(&connection, &bytes, signature.as_deref(), console)
+                    .await
             }
-        })
+        }
+    })
 }
 
 /// What a reference names now.

@@ -2,10 +2,9 @@
 
 use crate::cli::{Console, differences, files};
 use crate::compare::report::{Report, SAMPLES};
-use crate::nats;
 use crate::nats::shadows::{ShadowReport, Shadows};
 use crate::report::{self, ResultExt};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use serde::Serialize;
 
 #[derive(clap::Args)]
@@ -45,18 +44,12 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
         .filter(|(pipeline, operator)| sound(pipeline) && sound(operator))
         .ok_or_else(|| anyhow!("`{}` is not of the form PIPELINE/OPERATOR", arguments.of))
         .usage()?;
-    let settings = arguments.reach.settings()?;
-    let reports = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start a runtime")?
-        .block_on(async {
-            let connection = nats::connect(&settings, "diff").await?;
-            match Shadows::find(&connection).await? {
-                Some(shadows) => shadows.list(pipeline, operator).await,
-                None => Ok(Vec::new()),
-            }
-        })?;
+    let reports = arguments.reach.connected("diff", async |connection| {
+        match Shadows::find(&connection).await? {
+            Some(shadows) => shadows.list(pipeline, operator).await,
+            None => Ok(Vec::new()),
+        }
+    })?;
     let total = Total::of(reports)
         .ok_or_else(|| anyhow!("operator `{operator}` of pipeline `{pipeline}` has had no shadow"))
         .hint(|| "start one with `weir plugin deploy --shadow`")?;

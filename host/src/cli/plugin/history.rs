@@ -1,17 +1,16 @@
 //! `weir plugin history`: the receipts of swaps.
 
 use crate::cli::{Console, files};
-use crate::nats;
 use crate::nats::receipts::{Receipt, Receipts, Version};
 use crate::report;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::fmt::Write;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-A line for each lane that has taken a new version: the receipt, which `weir plugin rollback` takes; the digest of the version before, with the sequence \
-of the last message that it was called with, then the new one with its first. `-` where there was no \
-message yet. Receipts are kept for 90 days.")]
+A line for each lane that has taken a new version: the receipt, which `weir plugin rollback` takes; the \
+digest of the version before, with the sequence of the last message that it was called with, then the \
+new one with its first. `-` where there was no message yet. Receipts are kept for 90 days.")]
 pub(in crate::cli) struct Arguments {
     /// Only this pipeline, or this operator of it.
     #[arg(value_name = "PIPELINE[/OPERATOR]")]
@@ -22,7 +21,6 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
-    let settings = arguments.reach.settings()?;
     let of = arguments.of.as_deref().unwrap_or_default();
     let (pipeline, operator) = of.split_once('/').unwrap_or((of, ""));
     let given = |name: &'static str, text: &str| {
@@ -35,12 +33,8 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
         }
     };
     let (pipeline, operator) = (given("pipeline", pipeline)?, given("operator", operator)?);
-    let receipts = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start a runtime")?
-        .block_on(async {
-            let connection = nats::connect(&settings, "history").await?;
+    let receipts =
+        arguments.reach.connected("history", async |connection| {
             match Receipts::find(&connection).await? {
                 Some(receipts) => {
                     receipts

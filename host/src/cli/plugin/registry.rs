@@ -210,12 +210,3 @@ impl Tag {
         Ok(report::DONE)
     }
 }
-
-/// Waits for asynchronous work.
-fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start a runtime")?
-        .block_on(work)
-}

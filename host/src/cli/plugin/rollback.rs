@@ -2,12 +2,12 @@
 
 use super::fleet::{Fleet, Place, Running};
 use crate::cli::{Console, files};
+use crate::nats::Connection;
 use crate::nats::components::Components;
 use crate::nats::deployments::{Component, Deployments, Stable};
 use crate::nats::receipts::{Receipt, Receipts};
-use crate::nats::{self, Connection};
 use crate::report;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use serde_json::json;
 
 #[derive(clap::Args)]
@@ -40,7 +40,7 @@ pub(in crate::cli) struct Rollback {
 impl Promote {
     pub(in crate::cli) fn run(&self, console: &Console) -> Result<u8> {
         let place = &self.place;
-        connected(&self.reach, async |connection| {
+        self.reach.connected("deploy", async |connection| {
             let fleet = Fleet::find(&connection, place).await?;
             let deployments = Deployments::open(&connection, fleet.replicas).await?;
             let mut promoted = None;
@@ -64,7 +64,7 @@ impl Promote {
 impl Rollback {
     pub(in crate::cli) fn run(&self, console: &Console) -> Result<u8> {
         let place = &self.place;
-        connected(&self.reach, async |connection| {
+        self.reach.connected("deploy", async |connection| {
             let fleet = Fleet::find(&connection, place).await?;
             let deployments = Deployments::open(&connection, fleet.replicas).await?;
             if self.receipt.is_none() {
@@ -182,17 +182,4 @@ async fn ended_trial(
         console.print(&format!("{} is not tried any more", component.origin))?;
     }
     Ok(report::DONE)
-}
-
-/// Does something over a connection.
-fn connected<T>(
-    reach: &files::Reach,
-    work: impl AsyncFnOnce(Connection) -> Result<T>,
-) -> Result<T> {
-    let settings = reach.settings()?;
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start a runtime")?
-        .block_on(async { work(nats::connect(&settings, "deploy").await?).await })
 }

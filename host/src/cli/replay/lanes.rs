@@ -10,6 +10,7 @@ use crate::pipeline::operator::Chain;
 use crate::pipeline::rehearsal::{Ground, Rehearsal};
 use crate::pipeline::start::Loaded;
 use crate::plugin::Runtime;
+use crate::threads;
 use anyhow::{Context, Result, anyhow};
 use std::sync::Arc;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -46,10 +47,7 @@ impl Lanes {
     ) -> Result<Self> {
         let mut started = Vec::new();
         for lane in 0..lanes.max(1) {
-            let tokio = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .context("cannot start a runtime")?;
+            let tokio = threads::runtime()?;
             let chain = Chain::new(loaded.apart().workers(runtime), settings.batch);
             let mut rehearsal = Rehearsal::new(settings, chain, ground);
             tokio.block_on(rehearsal.warm())?;

@@ -9,6 +9,7 @@ use crate::pipeline::running::Running;
 use crate::pipeline::start::{Edition, Loaded, terms};
 use crate::plugin::{Runtime, Worker};
 use crate::report::ResultExt;
+use crate::threads;
 use anyhow::{Context, Result, anyhow};
 use std::sync::Arc;
 
@@ -46,10 +47,7 @@ pub(super) fn prepare(
     let plugin = runtime
         .load_bytes(&candidate.bytes, &candidate.origin, terms)
         .with_context(what)?;
-    let tokio = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start a runtime")?;
+    let tokio = threads::runtime()?;
     let loaded = pipeline.versions.loaded();
     let running = loaded
         .get(candidate.operator)
@@ -79,10 +77,7 @@ pub(super) fn prepare(
 /// # Errors
 /// When it does not start any more.
 pub(super) fn warm(edition: Edition, runtime: &Runtime, lanes: usize) -> Result<Prepared> {
-    let tokio = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start a runtime")?;
+    let tokio = threads::runtime()?;
     let workers = tokio.block_on(workers(&edition, runtime, lanes))?;
     Ok(Prepared { edition, workers })
 }

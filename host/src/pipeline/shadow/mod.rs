@@ -19,6 +19,7 @@ use crate::nats::shadows::ShadowReport;
 use crate::plugin::{Plugin, Runtime};
 use crate::report::{self, ResultExt};
 use crate::shutdown::{Shutdown, Stage};
+use crate::threads;
 use anyhow::{Context, Result, anyhow};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -78,14 +79,9 @@ impl Shadow {
         let mut stages = shutdown.listen();
         std::thread::Builder::new()
             .name(format!("{}/shadow", settings.name))
-            .spawn(move || {
-                let tokio = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build();
-                match tokio {
-                    Ok(tokio) => tokio.block_on(work.run(&mut stages)),
-                    Err(error) => tracing::error!("cannot start the runtime of a shadow: {error}"),
-                }
+            .spawn(move || match threads::runtime() {
+                Ok(tokio) => tokio.block_on(work.run(&mut stages)),
+                Err(error) => tracing::error!("a shadow does not start: {error:#}"),
             })
             .with_context(|| format!("cannot start a thread for a shadow of `{name}`"))?;
         Ok(Self { told, shutdown })

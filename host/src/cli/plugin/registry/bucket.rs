@@ -1,10 +1,9 @@
 //! The verbs over a bucket of JetStream.
 
-use super::{Parcel, Pull, Push, wait};
+use super::{Parcel, Pull, Push};
 use crate::cli::{Console, files};
 use crate::config::component::InBucket;
 use crate::nats::registry::{Listed, Pushed, Registry};
-use crate::nats::{self, Connection};
 use anyhow::Result;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -23,7 +22,7 @@ pub(super) fn push(push: &Push, to: &InBucket, parcel: Parcel, console: &Console
         version,
     } = to;
     let is_signed = signature.is_some();
-    let pushed = connected(&push.reach, async |connection| {
+    let pushed = push.reach.connected("plugins", async |connection| {
         let replicas = usize::from(push.replicas);
         let registry = Registry::open_or_make(&connection, bucket, replicas).await?;
         let pushed = registry
@@ -59,7 +58,7 @@ pub(super) fn pull(pull: &Pull, from: &InBucket, console: &Console) -> Result<()
         name,
         version,
     } = from;
-    let (resolved, found, bytes) = connected(&pull.reach, async |connection| {
+    let (resolved, found, bytes) = pull.reach.connected("plugins", async |connection| {
         let registry = Registry::open(&connection, bucket).await?;
         let (resolved, found) = registry.resolve(name, version).await?;
         let bytes = registry.fetch(&found).await?;
@@ -78,7 +77,7 @@ pub(super) fn pull(pull: &Pull, from: &InBucket, console: &Console) -> Result<()
 }
 
 pub(super) fn list(reach: &files::Reach, bucket: &str, console: &Console) -> Result<()> {
-    let all = connected(reach, async |connection| {
+    let all = reach.connected("plugins", async |connection| {
         Registry::open(&connection, bucket).await?.list().await
     })?;
     match console.json {
@@ -122,7 +121,7 @@ pub(super) fn tag(
     tag: &str,
     console: &Console,
 ) -> Result<()> {
-    connected(reach, async |connection| {
+    reach.connected("plugins", async |connection| {
         let registry = Registry::open(&connection, &version.bucket).await?;
         registry.tag(&version.name, &version.version, tag).await
     })?;
@@ -130,13 +129,4 @@ pub(super) fn tag(
         return console.value(&json!({ "reference": version.to_string(), "tag": tag }));
     }
     console.print(&format!("{}@{tag} is {}", version.name, version.version))
-}
-
-/// Does something over a connection.
-fn connected<T>(
-    reach: &files::Reach,
-    work: impl AsyncFnOnce(Connection) -> Result<T>,
-) -> Result<T> {
-    let settings = reach.settings()?;
-    wait(async { work(nats::connect(&settings, "plugins").await?).await })
 }

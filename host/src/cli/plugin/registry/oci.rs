@@ -1,9 +1,10 @@
 //! The verbs over a registry of OCI artifacts.
 
-use super::{Parcel, Pull, Push, wait};
+use super::{Parcel, Pull, Push};
 use crate::cli::{Console, files};
 use crate::config::component::InRegistry;
 use crate::oci::{Pushed, Registry};
+use crate::threads::block_on;
 use anyhow::Result;
 use serde_json::json;
 
@@ -16,7 +17,7 @@ pub(super) fn push(push: &Push, to: &InRegistry, parcel: Parcel, console: &Conso
         signature,
     } = parcel;
     let is_signed = signature.is_some();
-    let (pushed, digest) = wait(registry.push(bytes, &found, signature, &push.tag))?;
+    let (pushed, digest) = block_on(registry.push(bytes, &found, signature, &push.tag))?;
     if console.json {
         let before = match &pushed {
             Pushed::Moved(before) => Some(before),
@@ -43,7 +44,7 @@ pub(super) fn push(push: &Push, to: &InRegistry, parcel: Parcel, console: &Conso
 }
 
 pub(super) fn pull(pull: &Pull, from: &InRegistry, console: &Console) -> Result<()> {
-    let found = wait(open(&pull.reach, from)?.fetch())?;
+    let found = block_on(open(&pull.reach, from)?.fetch())?;
     let name = from.repository.rsplit('/').next().unwrap_or("plugin");
     let file = pull.write(name, &found.bytes, found.signature.as_deref())?;
     if console.json {
@@ -58,7 +59,7 @@ pub(super) fn pull(pull: &Pull, from: &InRegistry, console: &Console) -> Result<
 }
 
 pub(super) fn list(reach: &files::Reach, place: &InRegistry, console: &Console) -> Result<()> {
-    let tags = wait(open(reach, place)?.tags())?;
+    let tags = block_on(open(reach, place)?.tags())?;
     match console.json {
         true => console.value(&json!({ "tags": tags })),
         false => console.print(
