@@ -71,16 +71,12 @@ impl Site {
     }
 
     fn plugin(&self, arguments: &[&str]) -> Finished {
-        let url = self.scene.nats.url();
-        let all = [&["plugin"], arguments, &["--nats", &url]].concat();
-        Weir::run_in(self.scene.folder.path(), &all)
+        self.scene.plugin(arguments)
     }
 
     #[track_caller]
     fn done(&self, arguments: &[&str]) -> String {
-        let finished = self.plugin(arguments);
-        assert_eq!(finished.code, Some(0), "{finished:#?}");
-        finished.stdout
+        self.plugin(arguments).done()
     }
 
     /// Plans, and applies the plan.

@@ -1,7 +1,7 @@
 //! A server with three streams, and a pipeline between them whose plugin does what payloads say.
 
 use super::guests::guest;
-use super::{NatsServer, Stored, Weir, wait_for, wait_until};
+use super::{Finished, NatsServer, Stored, Weir, wait_for, wait_until};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tempfile::TempDir;
@@ -37,6 +37,13 @@ impl Scene {
         client.create_stream("IN", &["in.>"]);
         client.create_stream("OUT", &["out.>"]);
         client.create_stream("DEAD", &["dead.>"]);
+    }
+
+    /// Runs `weir plugin` with these arguments over the server, in the scene's folder.
+    pub fn plugin(&self, arguments: &[&str]) -> Finished {
+        let url = self.nats.url();
+        let all = [&["plugin"], arguments, &["--nats", &url]].concat();
+        Weir::run_in(self.folder.path(), &all)
     }
 
     /// Writes `p.yaml`: from `IN` through the misbehaving plugin to `out.<rest of the subject>`,

@@ -25,6 +25,15 @@ pub struct Finished {
     pub stderr: String,
 }
 
+impl Finished {
+    /// What it printed, having done what it was asked.
+    #[track_caller]
+    pub fn done(self) -> String {
+        assert_eq!(self.code, Some(0), "{self:#?}");
+        self.stdout
+    }
+}
+
 impl Weir {
     /// Starts `weir` with these arguments in `directory`, with nothing on stdin.
     pub fn start<A: AsRef<OsStr>>(directory: &Path, arguments: &[A]) -> Self {
