@@ -115,14 +115,15 @@ impl Deployer {
         let Some(running) = self.edition(operator) else {
             return;
         };
+        if digest == running.plugin.digest() {
+            self.pipeline.versions.refuse(operator, None);
+            return;
+        }
+        self.learn(operator).await;
         let wanted = self.wanted.entry(operator).or_default();
         let quarantined = wanted.quarantined(&digest).cloned();
         // What was deployed in its place stays.
         if quarantined.is_none() && wanted.instead_of(&digest).is_some() {
-            return;
-        }
-        if digest == running.plugin.digest() {
-            self.pipeline.versions.refuse(operator, None);
             return;
         }
         let origin = candidate.origin.clone();

@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_secs(2);
 /// The same where looking has failed: a user without permission is not told so, and each look is a line
 /// in the log.
 const PAUSE: Duration = Duration::from_secs(300);
-/// How long a start waits for the server to say whether anything was deployed.
+/// How long a start or a change of a file waits for the server to say whether anything was deployed.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Pipelines of one server, each with who deploys to it.
@@ -129,6 +129,27 @@ async fn follow(pipelines: &Pipelines) -> Result<()> {
 }
 
 impl Deployer {
+    /// Asks what an operator is to run: what was said of it may still be on its way here. Where the server
+    /// does not say, what was heard last holds.
+    pub(super) async fn learn(&mut self, operator: usize) {
+        let (Some(post), Some(edition)) = (self.pipeline.post(), self.edition(operator)) else {
+            return;
+        };
+        let settings = &edition.settings;
+        let asking = async {
+            match Deployments::find(&post.connection).await? {
+                Some(all) => {
+                    let said = all.get(&settings.pipeline, &settings.operator).await?;
+                    Ok(Some(said.0))
+                }
+                None => anyhow::Ok(None),
+            }
+        };
+        if let Ok(Ok(Some(deployment))) = tokio::time::timeout(PATIENCE, asking).await {
+            self.wanted.insert(operator, deployment);
+        }
+    }
+
     /// Makes an operator run what it is to run.
     pub(super) async fn obey(&mut self, operator: usize, deployment: Deployment) {
         self.wanted.insert(operator, deployment.clone());
