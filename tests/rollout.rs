@@ -18,11 +18,13 @@ struct Site {
 }
 
 impl Site {
-    /// With the fields of the operator's `rollout:`.
+    /// With the fields of the operator's `rollout:`. Batches are small, so that none comes near its
+    /// deadline with a slow version on a busy machine.
     fn new(rollout: &str) -> Self {
         let scene = Scene::new();
         let plugin = scene.folder.path().join("plugin.wasm");
-        let text = std::fs::read_to_string(scene.pipeline("key: \"{subject[1]}\"\n")).unwrap();
+        let more = "key: \"{subject[1]}\"\nbatch: { max-messages: 32 }\n";
+        let text = std::fs::read_to_string(scene.pipeline(more)).unwrap();
         let usual = guest("misbehave").display().to_string();
         let ours = format!("{}\n    rollout: {{ {rollout} }}", plugin.display());
         let file = scene.file("p.yaml", &text.replace(&usual, &ours));
