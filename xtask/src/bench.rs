@@ -23,8 +23,9 @@ struct Section {
     runtime: &'static [&'static str],
 }
 
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [Section; 8] = [
     section("throughput", &["throughput"], &[]),
+    section("profile", &["profile"], &[]),
     section("delay", &["delay"], &[]),
     section("border", &[], &["border"]),
     section("safety", &[], &["safety"]),

@@ -27,6 +27,7 @@ pub const FIGURES: Page = Page {
             Every run is in `figures/`, a file for each section.",
     sections: &[
         "throughput",
+        "profile",
         "delay",
         "border",
         "safety",

@@ -13,6 +13,7 @@ mod feed;
 mod hosts;
 mod native;
 mod pipelines;
+mod profile;
 mod server;
 mod soak;
 mod start;
@@ -81,6 +82,7 @@ enum Chosen {
     Swap,
     Pipelines,
     Hosts,
+    Profile,
     Soak,
 }
 
@@ -141,6 +143,7 @@ async fn measure(arguments: &Measure) -> Result<()> {
             Chosen::Swap => swap::measure(&bench).await,
             Chosen::Pipelines => pipelines::measure(&bench).await,
             Chosen::Hosts => hosts::measure(&bench).await,
+            Chosen::Profile => profile::measure(&bench).await,
             Chosen::Soak => soak::measure(&bench).await,
         }?;
     }

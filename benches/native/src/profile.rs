@@ -1,0 +1,379 @@
+//! Where the time goes: samples of the processor of one `weir run` and of its server while messages
+//! pass, sorted by what the sampled function belongs to.
+//!
+//! The samples are of `perf`, of the innermost function only: what a function calls is counted where it
+//! is. Inlined code counts as its caller.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use tokio::process::{Child, Command};
+use weir_figures::{Table, micros};
+
+use crate::bench::{Bench, stop};
+use crate::case::{IDENTITY, Side};
+use crate::feed;
+use crate::server::cpu_seconds;
+
+/// Samples a second of each core that is busy; a prime, so that nothing periodic is met in step.
+const FREQUENCY: &str = "1999";
+/// Runs, whose samples are added up.
+const RUNS: usize = 3;
+
+/// A part, and what names its functions. The first that matches counts.
+type Parts = &'static [(&'static str, &'static [&'static str])];
+
+const REST: &str = "everything else";
+
+/// Of the host. A line is the function's name, then where its code is from.
+const HOST: Parts = &[
+    (
+        "the kernel: the socket, wake-ups, files",
+        &["([kernel", "[vdso]", "syscall"],
+    ),
+    (
+        "the plugin's own code",
+        &["jit", "([unknown])", "(//anon)", ".cwasm", "memfd"],
+    ),
+    (
+        "allocating and freeing",
+        &[
+            "mi_",
+            "mimalloc",
+            "alloc::alloc",
+            "__rust_alloc",
+            "__rust_dealloc",
+        ],
+    ),
+    (
+        "copying and comparing memory",
+        &["memmove", "memcpy", "memset", "memcmp", "bcmp"],
+    ),
+    (
+        "the border: wasmtime",
+        &["wasmtime", "weir::plugin", "cranelift"],
+    ),
+    (
+        "the NATS client, its channels and its runtime",
+        &[
+            "async_nats",
+            "tokio",
+            "bytes::",
+            "mio::",
+            "futures",
+            "memchr",
+            "std::sync::mpmc",
+        ],
+    ),
+    (
+        "weir's stations",
+        &["weir::", "prometheus", "blake3", "bytestring"],
+    ),
+    (
+        "threads and locks of the standard library",
+        &["std::", "pthread", "libc.so"],
+    ),
+];
+
+/// Of the server.
+const SERVER: Parts = &[
+    (
+        "the kernel: sockets, files, wake-ups",
+        &["([kernel", "[vdso]", "internal/runtime/syscall", "syscall."],
+    ),
+    (
+        "Go's memory: allocating, collecting",
+        &[
+            "mallocgc",
+            "runtime.gc",
+            "runtime.scan",
+            "runtime.mark",
+            "runtime.sweep",
+            "runtime.grey",
+            "runtime.grow",
+            "runtime.(*mspan)",
+            "runtime.(*mcache)",
+            "runtime.(*mcentral)",
+            "runtime.(*mheap)",
+            "runtime.(*gc",
+            "runtime.heap",
+            "runtime.newobject",
+            "runtime.makeslice",
+            "runtime.nextFree",
+            "runtime.bulkBarrier",
+            "runtime.wb",
+            "runtime.find",
+            "runtime.typePointers",
+            "runtime.spanOf",
+            "runtime.memclr",
+            "runtime.(*lfstack)",
+            "runtime.(*sweep",
+            "runtime.deduct",
+            "runtime.publicationBarrier",
+        ],
+    ),
+    (
+        "Go's maps, copies and comparisons",
+        &[
+            "runtime.map",
+            "internal/runtime/maps",
+            "runtime.mem",
+            "memeqbody",
+            "runtime.strhash",
+            "aeshash",
+            "runtime.slicebytetostring",
+            "internal/bytealg",
+            "cmpbody",
+            "bytes.",
+        ],
+    ),
+    (
+        "Go's scheduler, timers, locks",
+        &[
+            "runtime.",
+            "sync.",
+            "internal/sync",
+            "internal/runtime/atomic",
+            "time.",
+        ],
+    ),
+    (
+        "storing and reading files of streams",
+        &[
+            "fileStore",
+            "msgBlock",
+            "memStore",
+            "highwayhash",
+            "hash/",
+            "stree",
+            "compress",
+            "crypto/sha",
+        ],
+    ),
+    (
+        "consumers: deliveries and acks",
+        &["(*consumer)", "consumer", "replyInfo", "parseAck"],
+    ),
+    (
+        "streams: what is published, and its ack",
+        &["(*stream)", "JetStream", "jetStream", "ipQueue", "jsPub"],
+    ),
+    (
+        "the protocol: parsing, routing by subject, writing",
+        &[
+            "server.(*client)",
+            "Sublist",
+            "server.",
+            "net.",
+            "internal/poll",
+            "bufio",
+            "strconv",
+            "nuid",
+            "nats-server",
+        ],
+    ),
+    ("JSON", &["encoding/json", "reflect."]),
+];
+
+/// Samples of one process by part, and what a message cost it.
+#[derive(Debug, Default, Serialize)]
+struct Profile {
+    /// Microseconds of processor for each message.
+    message: f64,
+    samples: BTreeMap<&'static str, u64>,
+    /// The functions without a part that were met most often.
+    rest: Vec<(String, u64)>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Profiles {
+    host: Profile,
+    server: Profile,
+}
+
+const METHOD: &str = "A `weir run` passes on 128 bytes, as in the first row of the throughput; it and the server \
+    are sampled with `perf record -e cpu-clock`. A sample counts for the part that its innermost function \
+    belongs to, so what all parts need, as memory or the kernel, stands by itself. Microseconds are the \
+    share of the processor time of a message in the same runs.";
+
+/// Samples, where `perf` is there.
+pub(crate) async fn measure(bench: &Bench<'_>) -> Result<()> {
+    if Command::new("perf")
+        .arg("--version")
+        .output()
+        .await
+        .is_err()
+    {
+        eprintln!("bench: skipped: the profile: no `perf` on PATH");
+        return Ok(());
+    }
+    let messages = bench.measure.messages();
+    feed::fill(&bench.context, IDENTITY.feed, messages).await?;
+    let runs = bench.measure.pairs(RUNS);
+    let mut all = Profiles::default();
+    let (mut host, mut server) = (Vec::new(), Vec::new());
+    for number in 0..runs {
+        let name = format!("bench-profile-{number}");
+        let (of_host, of_server) = once(bench, &name, messages, &mut all).await?;
+        host.extend(of_host);
+        server.extend(of_server);
+    }
+    all.host.message /= runs as f64;
+    all.server.message /= runs as f64;
+    all.host.sort(HOST, host);
+    all.server.sort(SERVER, server);
+    let method = format!("{METHOD} {messages} messages a run, {runs} runs.");
+    if all.host.samples.is_empty() || all.server.samples.is_empty() {
+        bail!("`perf` has taken no samples: may this user take them?");
+    }
+    let tables = vec![
+        all.host.table("of the host", HOST),
+        all.server.table("of the server", SERVER),
+    ];
+    bench.write("profile", "Where the time goes", method, tables, &all)
+}
+
+/// One run; the lines of the samples of host and server.
+async fn once(
+    bench: &Bench<'_>,
+    name: &str,
+    messages: u64,
+    all: &mut Profiles,
+) -> Result<(Vec<String>, Vec<String>)> {
+    bench.prepare(Side::Weir, IDENTITY, name).await?;
+    let server = bench.server.pid;
+    let before = cpu_seconds(server)?;
+    let weir = bench.side(Side::Weir, IDENTITY, name, 0)?;
+    let pid = weir.id().context("weir ended at once")?;
+    let samples = bench.measure.out.join(format!("{name}.data"));
+    let mut children = [weir];
+    // All its threads are there when the first message is settled.
+    bench.settled(IDENTITY, name, &mut children, 1).await?;
+    let perf = record(&samples, &[pid, server])?;
+    bench
+        .settled(IDENTITY, name, &mut children, messages)
+        .await?;
+    let (count, after) = (messages as f64, cpu_seconds(server)?);
+    all.host.message += cpu_seconds(pid)? * 1e6 / count;
+    all.server.message += (after - before) * 1e6 / count;
+    interrupt(perf).await?;
+    for child in children {
+        stop(child).await?;
+    }
+    let script = Command::new("perf")
+        .args(["script", "--fields", "pid,ip,sym,dso", "--input"])
+        .arg(&samples)
+        .output();
+    let script = script.await.context("cannot read the samples")?;
+    let text = String::from_utf8_lossy(&script.stdout).into_owned();
+    let of = |pid: u32| -> Vec<String> {
+        let pid = pid.to_string();
+        let lines = text.lines().filter_map(|line| line.trim().split_once(' '));
+        let own = lines.filter(|(first, _)| *first == pid);
+        let function = own.map(|(_, rest)| rest.trim().split_once(' ').unwrap_or_default().1);
+        function.map(str::to_owned).collect()
+    };
+    Ok((of(pid), of(server)))
+}
+
+fn record(to: &Path, processes: &[u32]) -> Result<Child> {
+    let processes: Vec<String> = processes.iter().map(u32::to_string).collect();
+    let mut perf = Command::new("perf");
+    perf.args([
+        "record",
+        "--quiet",
+        "--event",
+        "cpu-clock",
+        "--freq",
+        FREQUENCY,
+    ]);
+    perf.args(["--pid", &processes.join(",")])
+        .arg("--output")
+        .arg(to);
+    perf.kill_on_drop(true)
+        .spawn()
+        .context("cannot start `perf`")
+}
+
+/// Ends the recording, which then writes its file.
+async fn interrupt(mut perf: Child) -> Result<()> {
+    let pid = perf.id().context("`perf` ended before its time")?;
+    let mut kill = Command::new("kill");
+    let sent = kill.args(["-INT", &pid.to_string()]).status().await;
+    sent.context("cannot stop `perf`")?;
+    perf.wait()
+        .await
+        .map(drop)
+        .context("cannot wait for `perf`")
+}
+
+impl Profile {
+    fn sort(&mut self, parts: Parts, lines: Vec<String>) {
+        let mut rest: BTreeMap<String, u64> = BTreeMap::new();
+        for line in lines {
+            let part = part(parts, &line);
+            *self.samples.entry(part).or_default() += 1;
+            if part == REST {
+                *rest.entry(line).or_default() += 1;
+            }
+        }
+        self.rest = rest.into_iter().collect();
+        self.rest
+            .sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        self.rest.truncate(20);
+    }
+
+    /// In the order of their shares.
+    fn table(&self, title: &str, parts: Parts) -> Table {
+        let all: u64 = self.samples.values().sum();
+        let names = parts.iter().map(|(name, _)| *name).chain([REST]);
+        let count = |name: &str| self.samples.get(name).copied().unwrap_or_default();
+        let mut rows: Vec<_> = names.map(|name| (name, count(name))).collect();
+        rows.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let mut table = Table::new(&[title, "share", "a message"]);
+        for (name, count) in rows {
+            let share = count as f64 / all.max(1) as f64;
+            let cells = [
+                format!("{:.0} %", share * 100.0),
+                micros(share * self.message),
+            ];
+            table.row([vec![name.to_owned()], cells.to_vec()].concat());
+        }
+        table.row([
+            "all of it".to_owned(),
+            "100 %".to_owned(),
+            micros(self.message),
+        ]);
+        table
+    }
+}
+
+/// The first part that one of its words names.
+fn part(parts: Parts, line: &str) -> &'static str {
+    let mut found = parts.iter();
+    let found = found.find(|(_, words)| words.iter().any(|word| line.contains(word)));
+    found.map_or(REST, |(name, _)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_counts_for_the_first_part_that_names_its_function() {
+        let of = |line: &str| part(HOST, line);
+        let kernel = of("tcp_sendmsg ([kernel.kallsyms])");
+        assert!(kernel.starts_with("the kernel"), "{kernel}");
+        assert_eq!(
+            of("weir::plugin::worker::Worker::process (/bin/weir)"),
+            "the border: wasmtime"
+        );
+        assert_eq!(
+            of("weir::pipeline::lane::Lane::run (/bin/weir)"),
+            "weir's stations"
+        );
+        assert_eq!(of("main (/bin/true)"), REST);
+    }
+}
