@@ -170,10 +170,10 @@ impl<P> InFlight<P> {
             Order::Key => message.key.clone(),
             Order::Stream => Some(ByteString::new()),
         };
-        self.bytes += message.payload.len();
+        self.bytes += message.size();
         if origin.is_some() {
             self.returned.messages += 1;
-            self.returned.bytes += message.payload.len();
+            self.returned.bytes += message.size();
         }
         let task = Task {
             ticket,
@@ -203,10 +203,7 @@ impl<P> InFlight<P> {
                 self.callable.pop_front();
                 continue;
             }
-            let size = self
-                .tasks
-                .get(id)
-                .map_or(0, |task| task.message.payload.len());
+            let size = self.tasks.get(id).map_or(0, |task| task.message.size());
             if !batch.is_empty() && bytes + size > bounds.bytes {
                 break;
             }
@@ -297,10 +294,10 @@ impl<P> InFlight<P> {
     /// Hands a task back for settlement. The next of its group may go on.
     pub fn finish(&mut self, id: TaskId) -> Option<Task<P>> {
         let task = self.tasks.try_remove(id)?;
-        self.bytes -= task.message.payload.len();
+        self.bytes -= task.message.size();
         if task.origin.is_some() {
             self.returned.messages -= 1;
-            self.returned.bytes -= task.message.payload.len();
+            self.returned.bytes -= task.message.size();
         }
         let next = task.place.and_then(|place| self.groups.leave(place));
         self.publishable.extend(next);

@@ -65,6 +65,16 @@ pub struct Message {
     pub attempt: u32,
 }
 
+impl Message {
+    /// Bytes of payload and headers: what counts against every bound by bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let lines = self.headers.iter();
+        let lines = lines.map(|(name, value)| name.len() + value.len());
+        self.payload.len() + lines.sum::<usize>()
+    }
+}
+
 /// What an operator emits for one message. `None` is taken over from the input.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Output {

@@ -347,6 +347,8 @@ impl Source {
                 self.pulls.pop_front();
             }
         }
+        let reply = message.reply.as_ref().map_or(0, |reply| reply.len());
+        let carried = message.length - message.subject.len() - reply;
         let Some(ticket) = message
             .reply
             .and_then(|reply| Ticket::claim(reply, &self.metrics))
@@ -359,7 +361,7 @@ impl Source {
             self.pin = Some(pin.to_owned());
         }
         self.metrics.received.inc();
-        self.metrics.received_bytes.inc_by(message.length as u64);
+        self.metrics.received_bytes.inc_by(carried as u64);
         if ticket.facts.attempt > 1 {
             self.metrics.redelivered.inc();
         }
@@ -383,9 +385,7 @@ impl Source {
         });
         Ok(())
     }
-}
 
-impl Source {
     /// A subject as text of the host's; many messages in a row have the same.
     fn subject(&mut self, subject: &str) -> ByteString {
         if *self.subject != *subject {

@@ -239,7 +239,7 @@ impl Version {
         while !rest.is_empty() {
             let mut bytes = 0;
             let fitting = rest.iter().take(most).take_while(|message| {
-                bytes += message.payload.len();
+                bytes += message.size();
                 bytes <= bounds.bytes
             });
             let (now, later) = rest.split_at(fitting.count().max(1));
