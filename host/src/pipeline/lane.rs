@@ -233,9 +233,7 @@ impl Lane {
         } in deliveries
         {
             self.metrics.in_flight.inc();
-            self.metrics
-                .in_flight_bytes
-                .inc_by(gauge(message.payload.len()));
+            self.metrics.in_flight_bytes.inc_by(gauge(message.size()));
             message.key = self
                 .settings
                 .key
@@ -292,7 +290,7 @@ impl Lane {
         self.metrics.in_flight.dec();
         self.metrics
             .in_flight_bytes
-            .dec_by(gauge(task.message.payload.len()));
+            .dec_by(gauge(task.message.size()));
         Some(task)
     }
 
@@ -325,6 +323,15 @@ impl Lane {
                 drop(self.let_go(id));
             }
             return;
+        }
+        let left = self.in_flight.len();
+        if left > 0 {
+            let pipeline = &self.settings.name;
+            tracing::warn!(
+                pipeline,
+                left,
+                "handed back what was in hand; it is delivered again"
+            );
         }
         self.hand_back(self.in_flight.all()).await;
         self.settle.flush(PARTING).await;
