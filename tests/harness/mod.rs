@@ -28,7 +28,7 @@ pub use guests::repository;
 pub use nats::{Client, NatsServer, Stored};
 pub use past::Past;
 pub use registry::OciRegistry;
-pub use scene::{Scene, operator_series, series};
+pub use scene::{SLEEPER, Scene, operator_series, series};
 pub use signer::Signer;
 pub use wait::{wait_for, wait_until};
 pub use weir::{Finished, Weir};

@@ -67,6 +67,17 @@ impl Scene {
         )
     }
 
+    /// As [`Scene::pipeline`], with parts of its text replaced: each must be there.
+    pub fn pipeline_but(&self, changes: &[(&str, &str)], more: &str) -> PathBuf {
+        let file = self.pipeline(more);
+        let mut text = std::fs::read_to_string(file).expect("cannot read the pipeline");
+        for (from, to) in changes {
+            assert!(text.contains(from), "there is no {from:?} in:\n{text}");
+            text = text.replace(from, to);
+        }
+        self.file("p.yaml", &text)
+    }
+
     /// Writes any file into the folder.
     pub fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.path().join(name);
@@ -120,6 +131,10 @@ impl Scene {
         self.nats.client().messages(stream)
     }
 }
+
+/// For [`Scene::pipeline_but`]: calls of the plugin may take an hour, so that what sleeps stays in
+/// hand for as long as a test looks at it.
+pub const SLEEPER: (&str, &str) = ("    plugin: ", "    limits: { deadline: 2h }\n    plugin: ");
 
 /// The series of a metric of the scene's pipeline.
 pub fn series(name: &str) -> String {

@@ -1,7 +1,8 @@
 //! Does what the payload says, for the tests of isolation and of the dead letters.
 //!
 //! The payload is `VERB` or `VERB:ARGUMENT`; whatever is no verb of the table in [`obey`] is passed
-//! on as it came. `short` and `long` anywhere in a batch spoil the length of the whole answer.
+//! on as it came. `short` and `long` anywhere in a batch spoil the length of the whole answer; `batch`
+//! becomes the messages and the bytes of the batch that it came in.
 //!
 //! Configuration: `refuse: REASON` makes `configure` fail, `trap: true` makes it trap,
 //! `spin: true` makes it never return, and `mark: X`
@@ -25,6 +26,8 @@ struct Misbehave {
     mark: Option<String>,
     leaked: Vec<Vec<u8>>,
     calls: u64,
+    /// Messages of the batch at hand, and bytes of their payloads and headers.
+    batch: (usize, usize),
 }
 
 impl Operator for Misbehave {
@@ -43,6 +46,7 @@ impl Operator for Misbehave {
                 mark: config.mark,
                 leaked: Vec::new(),
                 calls: 0,
+                batch: (0, 0),
             }),
         }
     }
@@ -55,6 +59,7 @@ impl Operator for Misbehave {
 
     fn process_batch(&mut self, batch: &[Message]) -> Vec<Outcome> {
         self.calls += 1;
+        self.batch = (batch.len(), batch.iter().map(size).sum());
         let mut outcomes: Vec<Outcome> = batch
             .iter()
             .map(|message| self.process(message).into())
@@ -82,6 +87,7 @@ impl Misbehave {
             "panic" => panic!("panicked because the payload said so"),
             "spin" => spin(),
             "sleep" => sleep(argument.parse().unwrap_or(3_600_000)),
+            "sleep-once" if message.attempt == 1 => sleep(3_600_000),
             "alloc" => allocate(),
             "overflow" => overflow(1).into(),
             "exit" => exit(),
@@ -132,7 +138,12 @@ impl Misbehave {
                 return Err(Error::retry_after(after, "the payload said so"));
             }
             "reject" => return Err(Error::reject("the payload said so")),
-            "drop" => Outputs::none(),
+            "drop" => {
+                if !argument.is_empty() {
+                    metrics::add(&format!("dropped_{argument}"), 1);
+                }
+                Outputs::none()
+            }
             "emit" => (0..number()?)
                 .map(|index| Output::new(format!("{index}")))
                 .collect(),
@@ -145,6 +156,10 @@ impl Misbehave {
             "key" => Output::pass().key(argument).into(),
             // What the instance remembers: how many calls it has served.
             "calls" => Output::new(self.calls.to_string()).into(),
+            "batch" => {
+                let (messages, bytes) = self.batch;
+                Output::new(format!("{messages} {bytes}")).into()
+            }
             // What the host says about the operator.
             "config" => match config::get::<String>(argument) {
                 Some(value) => Output::new(value).into(),
@@ -174,6 +189,13 @@ impl Misbehave {
             None => Outputs::pass(),
         }
     }
+}
+
+/// What of a message counts against the bounds of a batch, where all headers cross the border.
+fn size(message: &Message) -> usize {
+    let headers = message.headers.iter();
+    let headers = headers.map(|header| header.name.len() + header.value.len());
+    message.payload.len() + headers.sum::<usize>()
 }
 
 fn trap() -> ! {
