@@ -1,39 +1,98 @@
-//! Nothing is pulled without room to work on it, by count and by bytes, and batches form by
-//! themselves within their bounds.
+//! Nothing is pulled without room to work on it, by count and by bytes: neither while messages flow
+//! nor while a plugin stands still.
 
-use crate::harness::{Scene, operator_series, series, wait_until};
+use crate::harness::{SLEEPER, Scene, operator_series, series, wait_until};
 use bytes::Bytes;
 
-#[test]
-fn no_more_is_in_flight_than_the_bound_allows() {
-    let scene = Scene::new();
-    let client = scene.nats.client();
-    client.publish_all((0..300).map(|_| ("in.a", "slow:10")));
-    let _weir =
-        scene.run(&scene.pipeline("in-flight: { max-messages: 8 }\nbatch: { max-messages: 4 }\n"));
-    let mut most = 0;
-    wait_until("all have come through", || {
-        let pending = client
-            .consumer("IN", "p")
-            .map_or(0, |info| info.num_ack_pending);
-        most = most.max(pending);
-        client.count("OUT") == 300
+/// Waits until the plugin has slept over one message for so long that the host has told the server
+/// twice. Whatever was asked for has come by then.
+fn wait_until_it_stands_still(weir: &crate::harness::Weir) {
+    wait_until("the host says twice that it is still at work", || {
+        let held = weir.metric(&series("in_flight"));
+        held > 0.0 && weir.metric(&series("in_progress_sent_total")) >= 2.0 * held
     });
-    // Two pulls may be under way at once, each within the room there was when it was sent.
-    assert!(most <= 16, "{most} were in flight");
-    assert!(most > 0);
 }
 
 #[test]
-fn large_messages_are_bounded_by_their_bytes() {
+fn while_messages_flow_a_lane_never_holds_more_than_its_bound() {
+    const LIMIT: usize = 8;
     let scene = Scene::new();
     let client = scene.nats.client();
-    let payload = Bytes::from(vec![b'x'; 512 << 10]);
+    client.publish_all((0..300).map(|_| ("in.a", "slow:10")));
+    let bounds = format!("in-flight: {{ max-messages: {LIMIT} }}\nbatch: {{ max-messages: 4 }}\n");
+    let weir = scene.run(&scene.pipeline(&bounds));
+    let (mut held, mut pending) = (0.0_f64, 0);
+    wait_until("all have come through", || {
+        held = held.max(weir.metric(&series("in_flight")));
+        let info = client.consumer("IN", "p");
+        pending = pending.max(info.map_or(0, |info| info.num_ack_pending));
+        client.count("OUT") == 300
+    });
+    assert!(held > 0.0 && held <= LIMIT as f64, "{held} were held");
+    // A lane asks for more in the place of what it has just acked, LIMIT at most. The server may
+    // answer before it has worked through those acks, and then counts both.
+    assert!(pending > 0 && pending <= 2 * LIMIT, "{pending} were out");
+}
+
+#[test]
+fn a_lane_whose_plugin_stands_still_has_been_sent_no_more_messages_than_its_bound() {
+    const LIMIT: usize = 8;
+    let scene = Scene::new();
+    let client = scene.nats.client();
+    client.publish_all((0..100).map(|_| ("in.a", "sleep")));
+    let bounds =
+        format!("in-flight: {{ max-messages: {LIMIT} }}\nbatch: {{ max-messages: {LIMIT} }}\n");
+    let weir = scene.run(&scene.pipeline_but(&[SLEEPER], &bounds));
+    wait_until_it_stands_still(&weir);
+    let info = client.consumer("IN", "p").unwrap();
+    assert_eq!((info.num_ack_pending, info.num_pending), (LIMIT, 92));
+}
+
+#[test]
+fn a_lane_whose_plugin_stands_still_has_been_sent_no_more_bytes_than_its_bound() {
+    const SIZE: usize = 512 << 10;
+    const LIMIT: usize = 8 << 20;
+    let scene = Scene::new();
+    let client = scene.nats.client();
+    let mut payload = b"sleep:".to_vec();
+    payload.resize(SIZE, b'x');
+    let payload = Bytes::from(payload);
     client.publish_all((0..64).map(|_| ("in.a", payload.clone())));
-    let file = scene.pipeline("in-flight: { max-bytes: 8MiB }\nbatch: { max-bytes: 2MiB }\n");
-    let weir = scene.run(&file);
-    let out = scene.wait_for_messages("OUT", 64);
-    scene.wait_until_settled();
+    let bounds = "in-flight: { max-bytes: 8MiB }\nbatch: { max-bytes: 8MiB }\n";
+    let weir = scene.run(&scene.pipeline_but(&[SLEEPER], bounds));
+    wait_until_it_stands_still(&weir);
+    let sent = client.consumer("IN", "p").unwrap().num_ack_pending;
+    // One request, for 8 MiB: the server counts subjects with it, so that 16 payloads do not fit.
+    assert_eq!(sent, LIMIT / SIZE - 1);
+    let held = weir.metric(&series("in_flight"));
+    assert_eq!(
+        weir.metric(&series("in_flight_bytes")),
+        held * SIZE as f64,
+        "{held} messages are held"
+    );
+}
+
+#[test]
+fn while_large_messages_flow_a_lane_never_holds_more_than_its_bytes() {
+    const SIZE: usize = 512 << 10;
+    const LIMIT: usize = 4 << 20;
+    let scene = Scene::new();
+    let client = scene.nats.client();
+    let payload = Bytes::from(vec![b'x'; SIZE]);
+    client.publish_all((0..64).map(|_| ("in.a", payload.clone())));
+    let bounds = "in-flight: { max-bytes: 4MiB }\nbatch: { max-bytes: 2MiB }\n";
+    let weir = scene.run(&scene.pipeline(bounds));
+    let (mut held, mut pending) = (0.0_f64, 0);
+    wait_until("all have come through", || {
+        held = held.max(weir.metric(&series("in_flight_bytes")));
+        let info = client.consumer("IN", "p");
+        pending = pending.max(info.map_or(0, |info| info.num_ack_pending));
+        client.count("OUT") == 64
+    });
+    assert!(held <= LIMIT as f64, "{held} bytes were held");
+    // As by count: those whose acks the server has yet to read, and those in their place.
+    assert!(pending * SIZE <= 2 * LIMIT, "{pending} were out");
+    let out = client.messages("OUT");
     assert!(out.iter().all(|message| message.payload == payload));
     // 32 MiB in calls of at most 2 MiB.
     assert!(weir.metric(&operator_series("calls_total", "op")) >= 16.0);
