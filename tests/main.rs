@@ -17,6 +17,7 @@ mod harness;
 mod admin;
 mod backpressure;
 mod bad_input;
+mod batching;
 mod cache;
 mod cli;
 mod config;
