@@ -3,8 +3,11 @@
 //! writes that anew), and the rebates are right to the cent.
 
 use crate::harness::guests::{example, repository};
-use crate::harness::{NatsServer, Weir, guests, wait_until};
+use crate::harness::{Client, NatsServer, Weir, guests, wait_for, wait_until};
+use async_nats::jetstream::{AckKind, consumer::pull};
+use futures_util::StreamExt;
 use rebates_oracle::{Check, generate, jsonl};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -206,6 +209,74 @@ fn a_hundred_thousand_events_through_a_server_earn_what_the_oracle_says() {
     wait_until("every dead letter is an alert", || terminated() == dead);
     weir.terminate();
     assert_eq!(weir.finish().code, Some(0));
+}
+
+/// The alert of this subject about the stream `ORDERS`, once there is one.
+fn alert(client: &Client, subject: &str) -> Value {
+    wait_for(&format!("there is an alert on {subject}"), || {
+        let alerts = client.messages("ALERTS");
+        let found = alerts
+            .iter()
+            .filter(|alert| alert.subject == subject)
+            .map(|alert| alert.json())
+            .find(|alert| alert["stream"] == "ORDERS");
+        let subjects: Vec<_> = alerts.into_iter().map(|alert| alert.subject).collect();
+        found.ok_or(format!("{subjects:?}"))
+    })
+}
+
+#[test]
+fn what_goes_wrong_with_consumers_and_streams_of_a_server_becomes_alerts() {
+    let server = NatsServer::start();
+    let client = server.client();
+    let directory = tempfile::tempdir().unwrap();
+    install("advisories", directory.path());
+    let arguments = [
+        "run",
+        "advisories/pipeline.yaml",
+        "--metrics-listen=off",
+        "--admin-listen=off",
+    ];
+    let url = server.url();
+    let environment = [("NATS_URL", &*url)];
+    let mut weir = Weir::start_with(directory.path(), &arguments, &environment, Stdio::null());
+    weir.wait_until_output("running");
+
+    client.create_stream("ORDERS", &["orders.>"]);
+    let sequence = client.publish("orders.a", "1");
+    client.run(async {
+        let stream = client.jetstream.get_stream("ORDERS").await.unwrap();
+        let config = pull::Config {
+            durable_name: Some("mailer".to_owned()),
+            max_deliver: 1,
+            ..Default::default()
+        };
+        let consumer = stream.create_consumer(config).await.unwrap();
+        let mut delivered = consumer.fetch().max_messages(1).messages().await.unwrap();
+        let message = delivered.next().await.unwrap().unwrap();
+        message.ack_with(AckKind::Nak(None)).await.unwrap();
+        // There is no second time.
+        let mut delivered = consumer.fetch().max_messages(1).messages().await.unwrap();
+        assert!(delivered.next().await.is_none());
+    });
+    let given_up = alert(client, "alerts.warning.max-deliveries");
+    let text = "consumer `mailer` of stream `ORDERS` gave up on message 1, delivered once";
+    assert_eq!(given_up["text"], text);
+    assert_eq!(given_up["sequence"], sequence);
+
+    client.run(async {
+        let stream = client.jetstream.get_stream("ORDERS").await.unwrap();
+        stream.delete_consumer("mailer").await.unwrap();
+    });
+    let deleted = alert(client, "alerts.warning.consumer-deleted");
+    let text = "consumer `mailer` of stream `ORDERS` was deleted";
+    assert_eq!(deleted["text"], text);
+
+    client
+        .run(client.jetstream.delete_stream("ORDERS"))
+        .unwrap();
+    let deleted = alert(client, "alerts.critical.stream-deleted");
+    assert_eq!(deleted["text"], "stream `ORDERS` was deleted");
 }
 
 /// As the README of advisories says: one `weir dev` watches the server that another one works on.
