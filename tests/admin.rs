@@ -2,7 +2,7 @@
 
 use crate::harness::weir::get;
 use crate::harness::{NatsServer, Weir, pipeline_folder, wait_for, wait_until};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use tempfile::TempDir;
 
 /// A server with the source's messages, and a folder with a pipeline that reads them.
@@ -77,6 +77,44 @@ fn what_happened_to_each_message_is_counted() {
     assert!(operator("call_seconds_count") >= 2.0);
     assert!(operator("memory_bytes") > 0.0);
     assert_eq!(client.count("OUT"), 7);
+}
+
+#[test]
+fn what_comes_and_what_goes_is_counted_in_bytes() {
+    let (server, folder) = scene();
+    let client = server.client();
+    let thousand = "x".repeat(1000);
+    for payload in [&*thousand, "emit:3", "drop", "reject"] {
+        client.publish("orders.a", payload.to_owned());
+    }
+    let header = "NATS/1.0\r\nName: value\r\n\r\n";
+    client.publish_with_headers("orders.a", &[("Name", "value")], "y");
+    let weir = run(&folder, &[]);
+    let pipeline = |name: &str| weir.metric(&format!("weir_{name}{{pipeline=\"demo\"}}"));
+    wait_until("every message is settled", || {
+        pipeline("acked_total") + pipeline("termed_total") == 5.0
+    });
+    let received = 1000 + "emit:3".len() + "drop".len() + "reject".len() + header.len() + 1;
+    assert_eq!(pipeline("received_bytes_total"), received as f64);
+    // Payloads: what was passed on, three digits, the dead letter.
+    let published = 1000 + 3 + "reject".len() + 1;
+    assert_eq!(pipeline("published_bytes_total"), published as f64);
+    // `backpressure.rs` has what it is in between.
+    assert_eq!(pipeline("in_flight_bytes"), 0.0);
+}
+
+#[test]
+fn unless_told_otherwise_the_pages_are_for_this_machine_alone() {
+    let (_server, folder) = scene();
+    let weir = Weir::start(folder.path(), &["run", "pipeline.yaml"]);
+    for page in ["metrics", "status"] {
+        let address = weir.address_of(page);
+        let (host, port) = address.split_once(':').unwrap();
+        assert_eq!(host, "127.0.0.1");
+        assert_eq!(get(&address, &format!("/{page}")).0, 200);
+        // What listens on all addresses listens on this one, too.
+        assert!(TcpStream::connect(format!("127.0.0.2:{port}")).is_err());
+    }
 }
 
 #[test]
