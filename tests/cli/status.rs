@@ -1,7 +1,7 @@
 //! `weir status` shows every host that runs, each with its own pipelines.
 
 use super::json;
-use crate::harness::{Finished, Scene, Weir, wait_for};
+use crate::harness::{Finished, SLEEPER, Scene, Weir, wait_for};
 use serde_json::Value;
 use std::path::Path;
 
@@ -113,4 +113,30 @@ fn a_host_that_ended_is_not_shown_and_of_two_pipelines_both_and_who_is_trusted()
     let (text, found) = status(&scene, 1);
     assert_eq!(found[0]["pid"], single.pid());
     assert!(!text.contains("pipeline p"), "{text}");
+}
+
+#[test]
+fn what_the_server_has_yet_to_deliver_is_shown_as_the_lag() {
+    let scene = Scene::new();
+    let messages = (0..50).map(|_| ("in.a", "sleep"));
+    scene.nats.client().publish_all(messages);
+    let one = "in-flight: { max-messages: 1 }\nbatch: { max-messages: 1 }\n";
+    let file = scene.pipeline_but(&[SLEEPER], one);
+    let _host = host(&scene, &[&file]);
+    // The host asks the server every other second.
+    wait_for("the lag is known", || {
+        let (text, _) = status(&scene, 1);
+        let line = "\n    lag 49, ack pending 1, in flight 1, received 1, published 0, ";
+        if text.contains(line) {
+            Ok(())
+        } else {
+            Err(text)
+        }
+    });
+    let (_, found) = status(&scene, 1);
+    let pipeline = &found[0]["pipelines"][0];
+    assert_eq!(
+        (&pipeline["lag"], &pipeline["ack_pending"]),
+        (&49.into(), &1.into())
+    );
 }
