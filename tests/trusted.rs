@@ -1,8 +1,11 @@
 //! A plugin whose author is trusted runs without the checks of its deadline, and within every other
-//! limit. `cli/check.rs` has how a host refuses it, `cli/status.rs` how it is shown.
+//! limit, unless the host trusts none. `cli/check.rs` has what `weir check` says of it,
+//! `cli/status.rs` how it is shown.
 
 use crate::harness::guests::guest;
 use crate::harness::lane::{Lane, runtime};
+use crate::harness::{Scene, Weir};
+use std::process::Stdio;
 use std::time::Duration;
 use weir::plugin::limits::Limits;
 use weir::plugin::{FaultKind, Terms};
@@ -34,4 +37,30 @@ fn a_trusted_plugin_computes_beyond_its_deadline_and_keeps_every_other_limit() {
         let fault = trusted.fault(&[words]);
         assert_eq!(fault.kind, kind, "{fault:?}");
     }
+}
+
+#[test]
+fn a_host_that_trusts_no_plugin_does_not_run_a_pipeline_with_one() {
+    let scene = Scene::new();
+    let trusting = [("    plugin: ", "    trusted: true\n    plugin: ")];
+    let file = scene.pipeline_but(&trusting, "");
+    let run = |more: &[&str], environment: &[(&str, &str)]| {
+        let off = ["--metrics-listen", "off", "--admin-listen", "off"];
+        let file = ["run", file.to_str().unwrap()];
+        let arguments = [&file, &off[..], more].concat();
+        Weir::start_with(scene.folder.path(), &arguments, environment, Stdio::null())
+    };
+    for refused in [
+        run(&["--forbid-trusted"], &[]),
+        run(&[], &[("WEIR_FORBID_TRUSTED", "1")]),
+    ] {
+        let refused = refused.finish();
+        assert_eq!(refused.code, Some(2), "{refused:#?}");
+        let finding = "error: `operators[0].trusted`: this host trusts no plugin";
+        assert!(refused.stderr.contains(finding), "{}", refused.stderr);
+    }
+    assert!(scene.nats.client().consumer("IN", "p").is_none());
+
+    let mut allowed = run(&[], &[]);
+    allowed.wait_until_output("running");
 }
