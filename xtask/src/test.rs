@@ -9,7 +9,10 @@ use anyhow::{Result, bail};
 use crate::layout::{self, Workspace};
 use crate::process;
 use crate::setup::{self, Tools};
-use crate::ui::{Skipped, say};
+use crate::ui::{Skipped, Told, say};
+
+/// The host's workspace, in messages.
+const HOST: &str = "the host";
 
 /// Guests that are material for the tests and the benches, and have no tests of their own.
 const GUESTS_WITHOUT_TESTS: [&str; 2] = ["benches/guests", "tests/guests"];
@@ -147,14 +150,16 @@ fn everything(
         .args(["test", "--workspace", "--no-fail-fast"])
         .args(arguments)
         .args(left_out.words(arguments));
-    failed.extend(
-        process::run(&mut cargo)
-            .err()
-            .map(|_| "the host".to_owned()),
-    );
-    match failed.is_empty() {
-        true => Ok(()),
-        false => bail!("tests failed in: {}", failed.join(", ")),
+    failed.extend(process::run(&mut cargo).err().map(|_| HOST.to_owned()));
+    verdict(&failed)
+}
+
+/// The host's tests come last: where only they failed, the runner's closing lines say all of it.
+fn verdict(failed: &[String]) -> Result<()> {
+    match failed {
+        [] => Ok(()),
+        [only] if only == HOST => Err(Told.into()),
+        failed => bail!("tests failed in: {}", failed.join(", ")),
     }
 }
 
@@ -169,6 +174,20 @@ mod tests {
         assert!(!has_options(&["delivery", "--", "--nocapture"]));
         assert!(has_options(&["-p", "weir"]));
         assert!(has_options(&["--lib", "--", "--nocapture"]));
+    }
+
+    #[test]
+    fn nothing_is_said_behind_the_runners_lines_unless_they_do_not_say_it_all() {
+        let verdict = |failed: &[&str]| {
+            let failed: Vec<String> = failed.iter().map(|&name| name.to_owned()).collect();
+            verdict(&failed)
+        };
+        assert!(verdict(&[]).is_ok());
+        assert!(verdict(&[HOST]).is_err_and(|error| error.is::<Told>()));
+        let both = verdict(&["plugins", HOST]).map_err(|error| error.to_string());
+        assert_eq!(both, Err("tests failed in: plugins, the host".to_owned()));
+        let guests = verdict(&["plugins"]).map_err(|error| error.to_string());
+        assert_eq!(guests, Err("tests failed in: plugins".to_owned()));
     }
 
     #[test]

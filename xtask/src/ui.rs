@@ -9,13 +9,29 @@ pub(crate) fn say(area: &str, line: impl Display) {
     eprintln!("{area}: {line}");
 }
 
-/// Prints an error and its causes, outermost first, each once, and its hint lines as they are.
+/// Prints an error and its causes, outermost first, each once, and its hint lines as they are; one
+/// that has been [`Told`] is not printed again.
 pub(crate) fn error(error: &anyhow::Error) {
+    if error.is::<Told>() {
+        return;
+    }
     eprintln!("error: {error}");
     for cause in error.chain().skip(1) {
         eprintln!("  cause: {cause}");
     }
 }
+
+/// A failure that another program has told already, so that only the exit code is left to say.
+#[derive(Debug)]
+pub(crate) struct Told;
+
+impl Display for Told {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("it has been told above")
+    }
+}
+
+impl std::error::Error for Told {}
 
 /// Names a step, runs it, and keeps how long it took for the table that `print_times` shows.
 pub(crate) struct Steps {
@@ -55,6 +71,16 @@ impl Steps {
             error(&failure);
             self.failed.push(name.to_owned());
         }
+    }
+
+    /// Runs the step that comes last: nothing is printed behind its own lines.
+    pub(crate) fn last<T>(
+        &self,
+        name: &str,
+        work: impl FnOnce() -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        eprintln!("\n=== {}: {name}", self.area);
+        work()
     }
 
     /// The names of the checks that failed.
