@@ -1,6 +1,7 @@
 //! Running other programs: say what is run, run it, and turn a failure into a sentence.
 
 use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -38,6 +39,30 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
         return Ok(());
     }
     bail!("`{}` ended with {status}", shown(command))
+}
+
+/// As [`run`], and hands every line of standard output to `read` besides printing it.
+pub(crate) fn run_and_read(command: &mut Command, mut read: impl FnMut(&str)) -> Result<()> {
+    eprintln!("+ {}", shown(command));
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{}`", shown(command)))?;
+    for line in child
+        .stdout
+        .take()
+        .into_iter()
+        .flat_map(|out| BufReader::new(out).lines())
+    {
+        let line = line.with_context(|| format!("cannot read what `{}` says", shown(command)))?;
+        println!("{line}");
+        read(&line);
+    }
+    let status = child.wait().context("cannot wait for a program")?;
+    match status.success() {
+        true => Ok(()),
+        false => bail!("`{}` ended with {status}", shown(command)),
+    }
 }
 
 /// As [`run`], but ends the command after `limit` and calls that an error.

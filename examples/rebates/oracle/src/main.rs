@@ -39,6 +39,9 @@ enum Command {
         /// --outputs holds them as well
         #[arg(long, value_name = "FILE")]
         dead: Option<PathBuf>,
+        /// How many messages the host says that the plugin dropped, as `weir dev` ends with
+        #[arg(long, value_name = "N")]
+        dropped: Option<u64>,
         /// Print the report as JSON, with every difference
         #[arg(long)]
         json: bool,
@@ -92,12 +95,16 @@ fn run(command: Command) -> Result<ExitCode> {
             run,
             outputs,
             dead,
+            dropped,
             json,
         } => {
             let mut check = Check::new(run.seed, run.count);
             each_line(&outputs, |line| check.output_line(line))?;
             if let Some(dead) = dead {
                 each_line(&dead, |line| check.dead_line(line))?;
+            }
+            if let Some(dropped) = dropped {
+                check.dropped(dropped);
             }
             let report = check.finish();
             if json {

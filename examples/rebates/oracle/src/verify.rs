@@ -54,6 +54,8 @@ pub struct Found {
     pub users: u64,
     /// Sum over all users, in cents.
     pub cents: i64,
+    /// What the host says that it dropped, if it was asked.
+    pub drops: Option<u64>,
 }
 
 /// What the oracle says.
@@ -211,6 +213,11 @@ impl Check {
         }
     }
 
+    /// How many messages the host has counted as dropped.
+    pub fn dropped(&mut self, count: u64) {
+        self.found.drops = Some(count);
+    }
+
     fn saw_dead(&mut self, position: usize) {
         self.found.dead += 1;
         if let Some(seen) = self.dead_seen.get_mut(position) {
@@ -254,6 +261,10 @@ impl Check {
                 let (got, wanted) = (decimal(got), decimal(wanted));
                 missing.push(format!("user `{user}` has {got} in all, expected {wanted}"));
             }
+        }
+        let wanted = self.expected.drops;
+        if let Some(got) = self.found.drops.filter(|got| *got != wanted) {
+            missing.push(format!("{got} messages were dropped, expected {wanted}"));
         }
         let mut dead_by_kind: BTreeMap<String, u64> = BTreeMap::new();
         for dead in &self.expected.dead {
@@ -333,7 +344,11 @@ impl fmt::Display for Report {
             &thousands(found.dead),
         )?;
         row("  repeated", "", &thousands(found.repeated_dead))?;
-        row("dropped", &thousands(expected.drops), "")?;
+        row(
+            "dropped",
+            &thousands(expected.drops),
+            &found.drops.map_or_else(|| "not told".to_owned(), thousands),
+        )?;
         writeln!(f)?;
         if self.agree {
             return write!(f, "the two agree to the cent");

@@ -106,6 +106,29 @@ fn agreement_is_exit_code_0_and_a_difference_is_1_and_named() {
 }
 
 #[test]
+fn what_the_host_has_dropped_is_compared_where_it_is_told() {
+    let files = right("dropped");
+    let drops = Ledger::of(generate(3, 2_000)).drops;
+    let row = |output: &Output| {
+        let text = String::from_utf8_lossy(&output.stdout);
+        let row = text.lines().find(|line| line.starts_with("dropped"));
+        let found = row.unwrap().split_whitespace().skip(2);
+        found.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(row(&verify(&files, &[])), "not told");
+
+    let agreed = verify(&files, &["--dropped", &drops.to_string()]);
+    assert_eq!(agreed.status.code(), Some(0));
+    assert_eq!(row(&agreed).replace(',', ""), drops.to_string());
+
+    let differs = verify(&files, &["--dropped", &(drops + 1).to_string()]);
+    assert_eq!(differs.status.code(), Some(1));
+    let said = format!("{} messages were dropped, expected {drops}", drops + 1);
+    let text = String::from_utf8_lossy(&differs.stdout);
+    assert!(text.contains(&said), "{text}");
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
     let [outputs, _] = right("unreadable");
     std::fs::write(&outputs, "{\"subject\": 7}\n").unwrap();
