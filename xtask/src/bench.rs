@@ -48,6 +48,11 @@ const fn section(
     }
 }
 
+/// The names of all sections, for the usage.
+pub(crate) fn section_names() -> String {
+    SECTIONS.map(|section| section.name).join(", ")
+}
+
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     if arguments == ["--instructions"] {
         return instructions::run();
@@ -81,8 +86,7 @@ fn chosen(only: Option<&str>) -> Result<Vec<&'static Section>> {
     };
     let find = |name: &str| {
         let found = SECTIONS.iter().find(|section| section.name == name);
-        let all: Vec<_> = SECTIONS.iter().map(|section| section.name).collect();
-        found.with_context(|| format!("no section is called `{name}`: {}", all.join(", ")))
+        found.with_context(|| format!("no section is called `{name}`: {}", section_names()))
     };
     names.split(',').map(find).collect()
 }

@@ -30,7 +30,7 @@ usage: cargo xtask <task> [arguments]
   test [ARGS...]   set up, then run every test; ARGS go to `cargo test`, a name filters
   bench [--quick] [--only SECTION,...]
                    set up, then measure weir beside a native loop with the same promises; sections
-                   are throughput, delay, border, safety, start and scale
+                   are {sections}
   bench --soak [--quick]
                    set up, then see whether memory is flat over ten million messages, which
                    takes most of an hour
@@ -55,14 +55,14 @@ fn main() -> ExitCode {
         Some("ci") => without_arguments(&rest).and_then(|()| ci::run()),
         Some("readme") => without_arguments(&rest).and_then(|()| readme::run()),
         Some("help" | "--help" | "-h") => {
-            print!("{USAGE}");
+            print!("{}", usage());
             return ExitCode::SUCCESS;
         }
         other => {
             if let Some(word) = other {
                 eprintln!("error: no task is called `{word}`\n");
             }
-            eprint!("{USAGE}");
+            eprint!("{}", usage());
             return ExitCode::from(2);
         }
     };
@@ -73,6 +73,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The usage, with the names of what is listed elsewhere.
+fn usage() -> String {
+    USAGE.replace("{sections}", &bench::section_names())
 }
 
 fn set_up(arguments: &[&str]) -> Result<()> {
@@ -95,5 +100,15 @@ fn without_arguments(rest: &[&str]) -> Result<()> {
     match rest.first() {
         None => Ok(()),
         Some(word) => anyhow::bail!("this task takes no arguments, and got `{word}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_usage_names_every_section_of_the_bench() {
+        let usage = super::usage();
+        let sections = "  are throughput, delay, border, safety, start, swap, scale\n";
+        assert!(usage.contains(sections), "{usage}");
     }
 }
