@@ -120,9 +120,13 @@ impl std::fmt::Display for Setting {
             cores,
             kernel,
             versions,
+            commit,
             profile,
         } = self;
-        let versions = versions.join(", ");
+        let mut versions = versions.join(", ");
+        if let Some(commit) = commit {
+            versions += &format!(", commit {commit}");
+        }
         write!(
             out,
             "Measured on {machine}, {cores} cores shared by everything, Linux {kernel}; {versions}, \
@@ -169,6 +173,7 @@ mod tests {
                     cores: 2,
                     kernel: "6".to_owned(),
                     versions: vec!["weir 0".to_owned()],
+                    commit: (name == "throughput").then(|| "abc1234".to_owned()),
                     profile: "release".to_owned(),
                 },
                 method: "Measured.".to_owned(),
@@ -181,9 +186,10 @@ mod tests {
         let expected = "## About throughput\n\n\
             | work | weir | native |\n|---|--:|--:|\n| identity | 1 | 2 |\n\n\
             Noted.\n\nMeasured.\n\n\
-            Measured on a machine, 2 cores shared by everything, Linux 6; weir 0, release profile.\n\n\
-            ## About delay\n";
+            Measured on a machine, 2 cores shared by everything, Linux 6; weir 0, commit \
+            abc1234,\nrelease profile.\n\n## About delay\n";
         assert!(text.contains(expected), "{text}");
+        assert!(text.ends_with("; weir 0, release profile.\n"), "{text}");
     }
 
     #[test]

@@ -12,12 +12,15 @@ pub struct Setting {
     pub kernel: String,
     /// What each program says of itself.
     pub versions: Vec<String>,
+    /// The commit that was checked out, in short; none outside of a checkout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     /// What the binaries were compiled with.
     pub profile: String,
 }
 
 impl Setting {
-    /// This machine, with the versions of these programs.
+    /// This machine, with the versions of these programs, and the commit in the working directory.
     ///
     /// # Errors
     /// When a program does not start.
@@ -36,6 +39,7 @@ impl Setting {
             cores: std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
             kernel: kernel.trim().to_owned(),
             versions: versions?,
+            commit: commit(Path::new(".")),
             profile: profile.to_owned(),
         })
     }
@@ -48,6 +52,17 @@ fn version(program: &Path) -> Result<String> {
     let output = output.with_context(|| format!("cannot start `{}`", program.display()))?;
     let text = String::from_utf8_lossy(&output.stdout);
     Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+/// The commit that is checked out in a folder, in short.
+fn commit(folder: &Path) -> Option<String> {
+    let output = std::process::Command::new("git")
+        .args(["rev-parse", "--short", "HEAD"])
+        .current_dir(folder)
+        .output();
+    let output = output.ok().filter(|output| output.status.success())?;
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    (!text.is_empty()).then_some(text)
 }
 
 /// Bytes of memory that a process has resident; `None` means this one.
@@ -71,7 +86,17 @@ fn resident_of(status: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::resident_of;
+    use super::{Setting, commit, resident_of};
+    use std::path::Path;
+
+    #[test]
+    fn figures_without_a_commit_are_still_read_and_outside_of_a_checkout_there_is_none() {
+        let old =
+            r#"{"machine": "m", "cores": 2, "kernel": "6", "versions": [], "profile": "release"}"#;
+        let setting: Option<Setting> = serde_json::from_str(old).ok();
+        assert!(setting.is_some_and(|setting| setting.commit.is_none()));
+        assert_eq!(commit(Path::new("/")), None);
+    }
 
     #[test]
     fn resident_memory_is_read_in_bytes() {
