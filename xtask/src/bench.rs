@@ -211,7 +211,7 @@ fn build_plugins(tools: &Tools) -> Result<()> {
 
 /// The npm packages for JavaScript and TypeScript, where they are.
 fn node_modules(bench: &mut std::process::Command) -> &mut std::process::Command {
-    let packages = layout::root().join("target/tools/node/node_modules");
+    let packages = layout::tools().join("node/node_modules");
     match packages.is_dir() {
         true => bench.arg("--node-modules").arg(packages),
         false => bench,

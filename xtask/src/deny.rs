@@ -84,7 +84,7 @@ fn find_or_install(tools: &Tools) -> Result<PathBuf> {
     let mut cargo = tools.cargo()?;
     cargo
         .args(["install", "--locked", "--quiet", "--root"])
-        .arg(layout::root().join("target/tools"));
+        .arg(layout::tools());
     // It runs for seconds: compiling it without optimisation is what saves time.
     cargo.args(["--debug", "--config", "profile.dev.debug=false"]);
     process::run(cargo.arg(format!("cargo-deny@{PINNED}"))).context("cannot install cargo-deny")?;

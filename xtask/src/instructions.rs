@@ -80,7 +80,7 @@ fn find_or_install(tools: &Tools) -> Result<PathBuf> {
     let mut cargo = tools.cargo()?;
     cargo
         .args(["install", "--locked", "--quiet", "--force", "--root"])
-        .arg(layout::root().join("target/tools"));
+        .arg(layout::tools());
     // It runs for seconds: compiling it without optimisation is what saves time.
     cargo.args(["--debug", "--config", "profile.dev.debug=false"]);
     process::run(cargo.arg(format!("gungraun-runner@{RUNNER}")))

@@ -11,10 +11,23 @@ pub(crate) fn root() -> PathBuf {
     here.parent().unwrap_or(here).to_owned()
 }
 
-/// Where `setup` keeps the programs it installs; inside `target`, so that git ignores it and
-/// deleting it undoes every installation.
+/// Where `setup` keeps what it installs; inside `target`, so that git ignores it and deleting it
+/// undoes every installation. `WEIR_SETUP_TOOLS` names another folder, for the tests of xtask.
+pub(crate) fn tools() -> PathBuf {
+    std::env::var_os("WEIR_SETUP_TOOLS").map_or_else(|| root().join("target/tools"), PathBuf::from)
+}
+
+/// The programs among them.
 pub(crate) fn tools_bin() -> PathBuf {
-    root().join("target/tools/bin")
+    tools().join("bin")
+}
+
+/// A file of the system, by its path without the first slash; `WEIR_SETUP_SYSTEM` names a folder to
+/// take for the root, for the tests of xtask.
+pub(crate) fn system(path: &str) -> PathBuf {
+    std::env::var_os("WEIR_SETUP_SYSTEM")
+        .map_or_else(|| "/".into(), PathBuf::from)
+        .join(path)
 }
 
 /// One Cargo workspace of the repository.

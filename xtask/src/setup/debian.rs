@@ -10,6 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::apt_sources::{self, Source};
+use crate::layout;
 use crate::process;
 use crate::ui::say;
 
@@ -158,7 +159,7 @@ fn is_root() -> Result<bool> {
 /// # Errors
 /// When it runs something else.
 pub(super) fn codename() -> Result<String> {
-    let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let text = std::fs::read_to_string(layout::system("etc/os-release")).unwrap_or_default();
     debian_codename(&text).context("this machine does not run Debian")
 }
 
@@ -178,8 +179,8 @@ fn debian_codename(os_release: &str) -> Option<String> {
 /// The mirrors of Debian's main archive in the machine's apt sources, in their order.
 fn mirrors(codename: &str) -> Result<Vec<Source>> {
     let mut found = Vec::new();
-    let main = PathBuf::from("/etc/apt/sources.list");
-    let more = std::fs::read_dir("/etc/apt/sources.list.d");
+    let main = layout::system("etc/apt/sources.list");
+    let more = std::fs::read_dir(layout::system("etc/apt/sources.list.d"));
     let mut more: Vec<_> = more
         .into_iter()
         .flatten()

@@ -104,7 +104,7 @@ fn go() -> Result<()> {
 
 /// The folder of the Python environment, made if need be.
 fn environment() -> Result<PathBuf> {
-    let folder = layout::root().join("target/tools/python");
+    let folder = layout::tools().join("python");
     if folder.join("bin/python").is_file() {
         return Ok(folder);
     }
@@ -191,7 +191,7 @@ fn node() -> Result<()> {
     let wanted = std::fs::read_to_string(&wanted)
         .with_context(|| format!("cannot read `{}`", wanted.display()))?
         .replace("{{name}}", "weir-tools");
-    let folder = layout::root().join("target/tools/node");
+    let folder = layout::tools().join("node");
     let manifest = folder.join("package.json");
     let done = folder.join("node_modules/.package-lock.json");
     if done.is_file() && std::fs::read_to_string(&manifest).is_ok_and(|there| there == wanted) {

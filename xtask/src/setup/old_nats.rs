@@ -19,7 +19,7 @@ const PINNED: &str = "v2.9.25";
 
 /// The old server, installed if need be.
 pub(super) fn find_or_install() -> Result<PathBuf> {
-    let server = layout::root().join("target/tools/old/nats-server");
+    let server = layout::tools().join("old/nats-server");
     if let Ok(version) = nats::version(&server) {
         let place = server.display();
         say(

@@ -25,7 +25,7 @@ pub(crate) enum Wasm {
 }
 
 /// The programs that Debian's way consists of; all of them present means it is installed.
-const DEBIAN_PROGRAMS: [&str; 3] = ["/usr/bin/rustc", "/usr/bin/cargo", "/usr/bin/wasm-ld-22"];
+const DEBIAN_PROGRAMS: [&str; 3] = ["usr/bin/rustc", "usr/bin/cargo", "usr/bin/wasm-ld-22"];
 const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-22"];
 
 impl Wasm {
@@ -97,6 +97,9 @@ fn no_way(tried: &[String]) -> String {
     )
 }
 
+/// What is there already. Debian's toolchain counts before rustup is asked to add a target: where it
+/// is installed nothing is missing, and nothing is installed that is not needed. It comes last among
+/// those found, for the active toolchain is the one that a person chose.
 fn found() -> Option<Wasm> {
     [Wasm::Wasip2, Wasm::Unknown]
         .into_iter()
@@ -123,10 +126,10 @@ fn holds_standard_library(folder: &Path) -> bool {
 }
 
 fn has_debians() -> bool {
-    let mut rustc = Command::new("/usr/bin/rustc");
+    let mut rustc = Command::new(layout::system("usr/bin/rustc"));
     DEBIAN_PROGRAMS
         .iter()
-        .all(|program| Path::new(program).is_file())
+        .all(|program| layout::system(program).is_file())
         && process::output(rustc.args(["--print", "sysroot"])).is_ok_and(|sysroot| {
             Path::new(sysroot.trim())
                 .join("lib/rustlib/src/rust/library/std")
