@@ -41,6 +41,8 @@ fn compiling_is_shown_on_a_terminal_and_nowhere_else() {
     shown_on_a_terminal_only(folder.path(), &check, "checking `work`");
     let test = ["plugin", "test", "."];
     shown_on_a_terminal_only(folder.path(), &test, "compiling the plugins");
+    let dev = ["dev", ".", "--once"];
+    shown_on_a_terminal_only(folder.path(), &dev, "compiling the plugins");
 }
 
 #[test]

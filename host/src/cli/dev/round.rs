@@ -69,7 +69,10 @@ impl Round<'_> {
             metrics: Metrics::new(),
             shutdown: shutdown.clone(),
         };
-        let host = Host::new(pipelines, options)?;
+        let host = {
+            let _progress = self.console.progress("compiling the plugins");
+            Host::new(pipelines, options)?
+        };
         let running = Arc::clone(&host);
         let mut running = tokio::spawn(async move { running.run().await });
         let mut stages = signals.listen();
