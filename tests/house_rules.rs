@@ -5,6 +5,7 @@
 //! there on text that breaks it; here each is held against the whole repository.
 
 mod documents;
+mod features;
 mod rules;
 mod scan;
 
