@@ -230,13 +230,18 @@ fn read(path: &Path, findings: &mut Collector) -> Option<String> {
     let opened = std::fs::File::open(path);
     match opened.and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes)) {
         Ok(read) if read as u64 > MAX_FILE => {
-            findings.add(Place::START, "the file is larger than 4MiB");
+            findings.add_hint(
+                Place::FILE,
+                "the file is larger than 4MiB",
+                "name a pipeline file; several pipelines may stand in files of their own",
+            );
             return None;
         }
         Ok(_) => {}
         Err(error) => {
             let (message, hint) = match error.kind() {
-                std::io::ErrorKind::NotFound => (
+                // The second: a folder of the path is a file.
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => (
                     "there is no such file".to_owned(),
                     "check the path; `weir plugin new` makes a folder with a pipeline file",
                 ),

@@ -164,7 +164,7 @@ impl Shape<'_> {
                 self.findings.add_hint(node.place, message, hint);
             }
             Kind::Scalar(scalar)
-                if branches.iter().any(|branch| has_type(branch, "string"))
+                if branches.iter().any(|branch| is_text(branch))
                     && branches.iter().all(|branch| words(branch).is_empty()) =>
             {
                 let hint = format!("quote it: `\"{}\"`", scalar.text);
@@ -224,6 +224,11 @@ fn read_scalar(scalar: &Scalar, schema: &Value) -> Option<Value> {
         return to_bool(&scalar.text).map(Value::from);
     }
     None
+}
+
+/// Whether a branch takes any text, and not only durations and the like.
+fn is_text(schema: &Value) -> bool {
+    has_type(schema, "string") && schema.get("x-kind").is_none()
 }
 
 fn to_bool(text: &str) -> Option<bool> {

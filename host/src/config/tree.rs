@@ -89,9 +89,11 @@ pub(super) fn parse(
                     documents.push(document);
                 }
                 if builder.weight > MAX_WEIGHT {
-                    builder
-                        .findings
-                        .add(Place::START, "the file expands to more than 16MiB");
+                    builder.findings.add_hint(
+                        place(span.start),
+                        "up to here the file expands to more than 16MiB",
+                        "look for aliases of what holds aliases",
+                    );
                     return documents;
                 }
             }
@@ -245,7 +247,11 @@ impl<'b, 'e> Builder<'b, 'e> {
                 };
                 let Kind::Scalar(Scalar { text: key, .. }) = kind else {
                     if !matches!(kind, Kind::Broken) {
-                        self.findings.add(key_place, "a key must be plain text");
+                        self.findings.add_hint(
+                            key_place,
+                            "a key must be plain text",
+                            "quote it, if text is meant",
+                        );
                     }
                     return;
                 };
@@ -276,8 +282,13 @@ impl<'b, 'e> Builder<'b, 'e> {
         };
         let (weight, depth) = measure(node);
         self.weight += weight;
-        if self.weight > MAX_WEIGHT || self.open.len() + depth > MAX_DEPTH {
-            self.findings.add(place, "the alias expands to too much");
+        if self.weight > MAX_WEIGHT {
+            // The end of the whole file, which is told where events are read.
+            return Kind::Broken;
+        }
+        if self.open.len() + depth > MAX_DEPTH {
+            let message = format!("the alias nests values more than {MAX_DEPTH} deep");
+            self.findings.add(place, message);
             return Kind::Broken;
         }
         node.kind.clone()

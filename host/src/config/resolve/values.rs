@@ -67,8 +67,10 @@ impl Context<'_> {
     /// A size that this machine can address.
     pub(super) fn size(&mut self, text: &SizeText, at: &At<'_>) -> Option<usize> {
         let size = text.parse().and_then(|size| {
-            usize::try_from(size)
-                .map_err(|_| "that is more than this machine can address".to_owned())
+            // No buffer is larger than `isize::MAX`; what is too large for 64 bits is read as the most.
+            let size = usize::try_from(size).ok();
+            size.filter(|size| *size <= isize::MAX.unsigned_abs())
+                .ok_or_else(|| "that is more than this machine can address".to_owned())
         });
         self.parsed(size, at)
     }
