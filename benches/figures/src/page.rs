@@ -187,7 +187,7 @@ mod tests {
             | work | weir | native |\n|---|--:|--:|\n| identity | 1 | 2 |\n\n\
             Noted.\n\nMeasured.\n\n\
             Measured on a machine, 2 cores shared by everything, Linux 6; weir 0, commit \
-            abc1234,\nrelease profile.\n\n## About delay\n";
+            abc1234, release\nprofile.\n\n## About delay\n";
         assert!(text.contains(expected), "{text}");
         assert!(text.ends_with("; weir 0, release profile.\n"), "{text}");
     }
