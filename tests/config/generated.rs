@@ -113,7 +113,7 @@ fn a_wrong_address_in_the_environment_is_a_finding() {
     let findings = config::load(std::slice::from_ref(&file), &wrong).unwrap_err();
     assert_eq!(
         show(&findings),
-        "valid/rebates.yaml:1:1: error: the environment variable `NATS_URL`: `http://` is not spoken \
+        "valid/rebates.yaml:2:1: error: the environment variable `NATS_URL`: `http://` is not spoken \
          here; use `nats://` or `tls://`\n  hint: correct it, or set `nats.url`\n"
     );
 }
