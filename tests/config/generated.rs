@@ -93,7 +93,7 @@ fn a_file_without_the_permission_to_read_it_is_a_finding() {
     let folder = tempfile::tempdir().unwrap();
     let mut file = folder.path().join("pipeline.yaml");
     std::fs::write(&file, configured("      rate: 5%\n")).unwrap();
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o0)).unwrap();
     if std::fs::File::open(&file).is_ok() {
         // Nothing on a disk is kept from root; this is written only, by anybody.
         file = PathBuf::from("/proc/sys/vm/drop_caches");

@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn the_usage_names_every_section_of_the_bench() {
         let usage = super::usage();
-        let sections = "  are throughput, delay, border, safety, start, swap, scale\n";
+        let sections = "  are throughput, profile, delay, border, safety, start, swap, scale\n";
         assert!(usage.contains(sections), "{usage}");
     }
 }

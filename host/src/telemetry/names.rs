@@ -133,7 +133,7 @@ names! {
     InProgressSent "in_progress_sent" Counter None PIPELINE
         "In-progress signals that kept slow work from being delivered again"
     UnsettledDropped "unsettled_dropped" Counter None PIPELINE
-        "Inputs let go without settlement, at a hard stop or by a fault of the host; JetStream delivers them again"
+        "Inputs let go without settlement, at a stop without a connection or by a fault of the host; JetStream delivers them again"
     InFlight "in_flight" Gauge None PIPELINE
         "Messages between pull and settlement"
     InFlightBytes "in_flight" Gauge Bytes PIPELINE
