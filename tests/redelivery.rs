@@ -1,7 +1,7 @@
 //! A message that fails for now is delivered again, later and later, and gives up after its attempts;
 //! slow is not dead, and an outage condemns nothing.
 
-use crate::harness::{Scene, series, wait_until};
+use crate::harness::{SLEEPER, Scene, series, wait_until};
 
 #[test]
 fn a_retry_is_delivered_again_with_its_attempt_until_it_succeeds() {
@@ -58,6 +58,30 @@ fn a_message_that_takes_longer_than_ack_wait_is_kept_alive_and_not_delivered_twi
     assert_eq!(weir.metric(&series("redelivered_total")), 0.0);
     assert_eq!(weir.metric(&series("dead_total")), 0.0);
     assert_eq!(client.count("OUT"), 30);
+}
+
+#[test]
+fn what_has_been_sent_to_a_lane_is_kept_alive_while_a_plugin_computes() {
+    let scene = Scene::new();
+    let client = scene.nats.client();
+    let file = scene.pipeline_but(
+        &[("ack-wait: 5s", "ack-wait: 3s"), SLEEPER],
+        "in-flight: { max-messages: 64 }\nbatch: { max-messages: 1 }\n",
+    );
+    let weir = scene.run(&file);
+    // A lane that is fast asks for many.
+    client.publish_all((0..200).map(|number| ("in.a", number.to_string())));
+    scene.wait_for_messages("OUT", 200);
+    // The first call is twice as long as ack-wait; the others have been sent to the lane before it ends.
+    let slow = std::iter::once("slow:6000".to_owned());
+    let behind = (0..60).map(|number| number.to_string());
+    client.publish_all(slow.chain(behind).map(|payload| ("in.a", payload)));
+    scene.wait_for_messages("OUT", 261);
+    scene.wait_until_settled();
+    assert_eq!(weir.metric(&series("redelivered_total")), 0.0);
+    assert_eq!(weir.metric(&series("publish_duplicates_total")), 0.0);
+    assert!(weir.metric(&series("in_progress_sent_total")) >= 60.0);
+    assert_eq!(client.count("OUT"), 261);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! would else take whatever room a message that came back needs. Owns the two ends; knows nothing of
 //! what becomes of a delivery.
 
+use super::held::Held;
 use super::parking::original;
 use super::source::{Delivery, Ended, NotPermitted, Source};
 use crate::config::resolved::{Bounds, Order};
@@ -11,6 +12,7 @@ use crate::nats::streams::{Durable, Ensured};
 use crate::nats::{Connection, consumers};
 use crate::telemetry::metrics::PipelineMetrics;
 use anyhow::{Result, anyhow};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,11 +26,27 @@ pub struct Room {
     pub parking: Bounds,
 }
 
+/// Room for nothing more than what was asked for already.
+const NONE: Room = {
+    let none = Bounds {
+        messages: 0,
+        bytes: 0,
+    };
+    Room {
+        source: none,
+        parking: none,
+    }
+};
+
 /// The pulling ends of one lane.
 pub struct Intake {
     source: End,
     parking: Option<End>,
     draining: bool,
+    held: Arc<Held>,
+    /// What has arrived while nobody waited for it, and the end of it if that has come.
+    early: Vec<Delivery>,
+    ended: Option<Result<()>>,
     metrics: Arc<PipelineMetrics>,
 }
 
@@ -109,6 +127,7 @@ impl Intake {
         connection: &Connection,
         ensured: &Ensured,
         order: Order,
+        held: Arc<Held>,
         metrics: &Arc<PipelineMetrics>,
     ) -> Result<Self> {
         let open = async |durable, order| {
@@ -128,17 +147,57 @@ impl Intake {
             source: open(&ensured.source, order).await?,
             parking,
             draining: false,
+            held,
+            early: Vec::new(),
+            ended: None,
             metrics: Arc::clone(metrics),
         })
     }
 
-    /// Waits for at least one delivery of either, then takes those that have already arrived, up to
-    /// `most`. `None` when all that was under way has been handed out after `drain`. Safe to drop
-    /// while it waits.
+    /// Waits for at least one delivery of either, then takes those that have already arrived, `most` at
+    /// a time. `None` when all that was under way has been handed out after `drain`. Safe to drop
+    /// while it waits. What it hands out is held.
     ///
     /// # Errors
     /// When a consumer is gone, or the source's may not be pulled from.
     pub async fn pull(&mut self, room: Room, most: usize) -> Result<Option<Vec<Delivery>>> {
+        if !self.early.is_empty() {
+            return Ok(Some(std::mem::take(&mut self.early)));
+        }
+        match self.ended.take() {
+            Some(ended) => ended.map(|()| None),
+            None => self.fetch(room, most).await,
+        }
+    }
+
+    /// Takes what arrives for the next `pull`, and asks for nothing. Safe to drop while it waits.
+    pub async fn attend(&mut self, most: usize) -> Infallible {
+        while self.ended.is_none() {
+            match self.fetch(NONE, most).await {
+                Ok(Some(deliveries)) => self.early.extend(deliveries),
+                Ok(None) => self.ended = Some(Ok(())),
+                Err(error) => self.ended = Some(Err(error)),
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// What has arrived and was not pulled.
+    pub fn unread(&mut self) -> Vec<Delivery> {
+        std::mem::take(&mut self.early)
+    }
+
+    fn hold(&self, deliveries: &[Delivery]) {
+        let replies = deliveries.iter().filter_map(|delivery| {
+            Some((
+                (delivery.origin.is_some(), delivery.ticket.facts.sequence),
+                delivery.ticket.reply()?.clone(),
+            ))
+        });
+        self.held.insert(replies);
+    }
+
+    async fn fetch(&mut self, room: Room, most: usize) -> Result<Option<Vec<Delivery>>> {
         loop {
             let from_parking = async {
                 match &mut self.parking {
@@ -149,13 +208,20 @@ impl Intake {
             // In turns by chance: neither is always asked first.
             tokio::select! {
                 pulled = self.source.pull(room.source, most, self.draining) => match pulled {
-                    Ok(deliveries) => return Ok(Some(deliveries)),
+                    Ok(deliveries) => {
+                        self.hold(&deliveries);
+                        return Ok(Some(deliveries));
+                    }
                     Err(Ended::Drained) => self.source.drained = true,
                     Err(Ended::Gone(why)) => return Err(self.source.lost(anyhow!(why))),
                     Err(Ended::Refused(why)) => return Err(self.source.refused(&why)),
                 },
                 pulled = from_parking => match pulled {
-                    Ok(deliveries) => return Ok(Some(self.originals(deliveries))),
+                    Ok(deliveries) => {
+                        let deliveries = self.originals(deliveries);
+                        self.hold(&deliveries);
+                        return Ok(Some(deliveries));
+                    }
                     Err(Ended::Drained) => {
                         if let Some(end) = &mut self.parking {
                             end.drained = true;

@@ -159,26 +159,13 @@ impl Lane {
             () = self.changeover.arrives() => {}
             confirmed = self.sink.confirmed(), if self.sink.is_waiting() => self.confirmed = confirmed,
             pulled = self.intake.pull(room, most), if !self.drained => match pulled? {
-                Some(deliveries) => {
-                    self.hold(&deliveries);
-                    return Ok(Some(self.in_turn(deliveries).await));
-                }
+                Some(deliveries) => return Ok(Some(self.in_turn(deliveries).await)),
                 None => self.drained = true,
             },
             () = tokio::time::sleep_until(later) => {}
         }
         self.in_flight.wake(Instant::now());
         Ok(Some(self.takeover.pass(Vec::new())))
-    }
-
-    fn hold(&self, deliveries: &[Delivery]) {
-        let replies = deliveries.iter().filter_map(|delivery| {
-            Some((
-                (delivery.origin.is_some(), delivery.ticket.facts.sequence),
-                delivery.ticket.reply()?.clone(),
-            ))
-        });
-        self.held.insert(replies);
     }
 
     /// Under `order: key` and `order: stream`, what another lane left unsettled comes first.
@@ -271,10 +258,21 @@ impl Lane {
         let (messages, began) = (batch.len(), Instant::now());
         self.changeover.observe(&batch);
         self.sampler.keep(&batch, began);
-        let verdicts = self.chain.run(batch).await;
+        let verdicts = self.work(batch).await;
         self.metrics.batches.inc();
         self.pace.observe(messages, began.elapsed());
         verdicts
+    }
+
+    /// Calls the plugins. While they compute, what arrives is taken in hand, because unread nobody would
+    /// keep it alive, and acks of publishes are heard; what either means waits until after the call.
+    async fn work(&mut self, batch: Routed) -> Vec<Verdict> {
+        tokio::select! {
+            biased;
+            verdicts = self.chain.run(batch) => verdicts,
+            never = self.sink.attend() => match never {},
+            never = self.intake.attend(self.settings.batch.messages) => match never {},
+        }
     }
 
     pub(super) async fn give_back(&mut self, id: TaskId, delay: Duration) {
@@ -311,6 +309,8 @@ impl Lane {
     /// Hands back what is still in hand, and waits until every answer is on its way. Without a
     /// connection the server delivers it again by itself, after ack-wait.
     pub(super) async fn leave(&mut self) {
+        let unread = self.intake.unread();
+        self.decode(unread);
         if !self.health.is_connected() {
             let pipeline = &self.settings.name;
             let left = self.in_flight.len();

@@ -17,6 +17,7 @@ use async_nats::{HeaderMap, HeaderName, HeaderValue, Message, Subject, Subscribe
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use futures_util::{FutureExt, StreamExt};
+use std::convert::Infallible;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -185,6 +186,14 @@ impl Sink {
             return std::mem::take(&mut self.early);
         }
         self.next_acks().await
+    }
+
+    /// Hears acks, and keeps what they say for [`Sink::confirmed`]. Safe to drop while it waits.
+    pub async fn attend(&mut self) -> Infallible {
+        loop {
+            let confirmed = self.next_acks().await;
+            self.early.extend(confirmed);
+        }
     }
 
     async fn next_acks(&mut self) -> Vec<Confirmation> {

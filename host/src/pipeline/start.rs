@@ -230,7 +230,14 @@ impl Lane {
                 .map(|dead| dead.subject.clone()),
             max_payload,
         };
-        let intake = Intake::open(&connection, ensured, settings.order, metrics).await?;
+        let intake = Intake::open(
+            &connection,
+            ensured,
+            settings.order,
+            Arc::clone(&held),
+            metrics,
+        )
+        .await?;
         let mut in_flight = InFlight::new(settings.order, settings.in_flight);
         let parking = ensured.parking.as_ref().ok();
         if parking.is_some() {

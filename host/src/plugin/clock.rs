@@ -102,14 +102,6 @@ impl State {
     }
 }
 
-/// Ticks after which a call that began now is ended: never before `deadline` has passed.
-pub(super) fn ticks(deadline: Duration) -> u64 {
-    let whole = deadline.as_nanos().div_ceil(TICK.as_nanos());
-    u64::try_from(whole)
-        .unwrap_or(u64::MAX / 2)
-        .saturating_add(1)
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 mod tests {

@@ -10,13 +10,13 @@ use super::clock::Clock;
 use super::fault::{Fault, FaultKind, explain, late};
 use super::limits::Limits;
 use super::stdio::{Stdio, Tail, Which};
-use super::{OperatorSettings, Plugin, clock};
+use super::{OperatorSettings, Plugin};
 use crate::pipeline::message::{Message, Outcome};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wasmtime::component::ResourceTable;
-use wasmtime::{ResourceLimiter, Store};
+use wasmtime::{ResourceLimiter, Store, Trap, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 /// How long an instance may take to start: instantiation and `configure`. Longer than a call's
@@ -39,6 +39,8 @@ pub(super) const REFUSED: &str = "configure refused: ";
 
 /// What the store holds for an instance: the host's side of its imports.
 pub(super) struct State {
+    /// When the guest must have given the processor back for good.
+    ends: Instant,
     wasi: WasiCtx,
     pub(super) table: ResourceTable,
     memory: Memory,
@@ -298,6 +300,7 @@ fn store(
     let mut table = ResourceTable::new();
     table.set_max_capacity(limits.handles);
     let state = State {
+        ends: Instant::now(),
         wasi,
         table,
         memory: Memory {
@@ -314,11 +317,17 @@ fn store(
     let mut store = Store::new(plugin.pre.engine(), state);
     store.limiter(|state| &mut state.memory);
     store.set_max_component_handles(limits.handles);
+    store.epoch_deadline_callback(|store| match Instant::now() >= store.data().ends {
+        true => Err(Trap::Interrupt.into()),
+        false => Ok(UpdateDeadline::Yield(1)),
+    });
     store
 }
 
-/// Sets what one entry into the guest may use.
+/// Sets what one entry into the guest may use. At every tick of the clock the guest lets others of its
+/// thread have a turn, until its time is over.
 fn arm(store: &mut Store<State>, deadline: Duration, output_bytes: usize) {
-    store.set_epoch_deadline(clock::ticks(deadline));
+    store.data_mut().ends = Instant::now() + deadline;
+    store.set_epoch_deadline(1);
     store.set_hostcall_fuel(output_bytes);
 }
