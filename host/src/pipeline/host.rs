@@ -68,19 +68,26 @@ impl Host {
     /// A missing stream, a refused plugin, a server that cannot be reached; later, why the first
     /// pipeline has failed for good.
     pub async fn run(self: &Arc<Self>) -> Result<()> {
+        let mut refused = Vec::new();
         for pipeline in &self.pipelines {
-            let mut trial = pipeline.chain(&self.options.runtime);
-            trial.warm().await.with_context(|| pipeline.what("start"))?;
+            refused.push(self.warm(pipeline).await);
         }
         let mut stages = self.options.shutdown.listen();
         let posts = tokio::select! {
-            posts = self.take_posts() => posts?,
+            posts = self.take_posts() => match posts {
+                Ok(posts) => posts,
+                // Of two errors the one that no waiting mends.
+                Err(error) => return refused.into_iter().collect::<Result<()>>().and(Err(error)),
+            },
             () = reached(&mut stages, Stage::Soft) => return Ok(()),
         };
-        for (pipeline, post) in self.pipelines.iter().zip(&posts) {
-            wanted::standing(pipeline, &self.options.runtime, post)
-                .await
-                .with_context(|| pipeline.what("start"))?;
+        for ((pipeline, post), refused) in self.pipelines.iter().zip(&posts).zip(refused) {
+            let stands = wanted::standing(pipeline, &self.options.runtime, post).await;
+            match stands.with_context(|| pipeline.what("start"))? {
+                // What is configured may be refused if something else was deployed in its place.
+                true => self.warm(pipeline).await?,
+                false => refused?,
+            }
         }
         let _discoverable = self.announce(&posts).await;
         let supervised = self
@@ -106,6 +113,12 @@ impl Host {
             .iter()
             .for_each(|pipeline| pipeline.count_hidden());
         ended.into_iter().collect()
+    }
+
+    /// Starts every plugin of a pipeline once, to see that it can be.
+    async fn warm(&self, pipeline: &Running) -> Result<()> {
+        let mut trial = pipeline.chain(&self.options.runtime);
+        trial.warm().await.with_context(|| pipeline.what("start"))
     }
 
     /// The longest time that any of its pipelines allows for a soft stop.

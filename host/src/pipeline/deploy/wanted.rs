@@ -29,8 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Pipelines of one server, each with who deploys to it.
 type Pipelines = Vec<(Arc<Running>, mpsc::Sender<Order>)>;
 
-/// Before its lanes start: the versions that are to run in the place of what `plugin:` names. A user who
-/// may not look for them runs what is configured.
+/// Before its lanes start: the versions that are to run in the place of what `plugin:` names. Whether there
+/// are any; a user who may not look for them runs what is configured.
 ///
 /// # Errors
 /// When one of them cannot be had. What is configured may be what was rolled back, so it does not run.
@@ -38,12 +38,13 @@ pub(in crate::pipeline) async fn standing(
     pipeline: &Running,
     runtime: &Runtime,
     post: &Post,
-) -> Result<()> {
+) -> Result<bool> {
     let finding = Deployments::find(&post.connection);
     let Ok(Ok(Some(deployments))) = tokio::time::timeout(PATIENCE, finding).await else {
-        return Ok(());
+        return Ok(false);
     };
     let versions = &pipeline.versions;
+    let mut any = false;
     for (index, operator) in pipeline.settings.operators.iter().enumerate() {
         let (deployment, _) = deployments
             .get(&pipeline.settings.name, &operator.name)
@@ -73,8 +74,9 @@ pub(in crate::pipeline) async fn standing(
             .loaded
             .replace(index, Edition::new(plugin, settings));
         versions.adopt(current);
+        any = true;
     }
-    Ok(())
+    Ok(any)
 }
 
 /// Hands on what is wanted of these pipelines. Never ends.
