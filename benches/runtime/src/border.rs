@@ -29,7 +29,8 @@ const METHOD: &str = "Processor time for each message of a call, on one thread, 
     in weir's runtime, and a native function over the same messages, in turn in one process; medians of \
     21 rounds. `passes on` returns no bytes, the host takes everything over; `all by value` gives \
     payload, subject and headers back; `JSON` parses an order, adds its total and serialises it. What \
-    the call itself costs is what a batch of one shows.";
+    the call itself costs is what a batch of one shows. The world is `operator`, the only one that weir \
+    runs.";
 
 /// Measures every row.
 pub(crate) fn measure(measure: &Measure) -> Result<()> {
