@@ -72,6 +72,10 @@ const HOST: Parts = &[
         &["weir::", "prometheus", "blake3", "bytestring"],
     ),
     (
+        "tables, text and numbers: hashing, formatting, reading the acks' JSON",
+        &["hashbrown", "core::", "serde", "alloc::", "fnv", "itoa"],
+    ),
+    (
         "threads and locks of the standard library",
         &["std::", "pthread", "libc.so"],
     ),
@@ -316,7 +320,11 @@ impl Profile {
             let part = part(parts, &line);
             *self.samples.entry(part).or_default() += 1;
             if part == REST {
-                *rest.entry(line).or_default() += 1;
+                // Without the file that it is from, which is a place on this machine.
+                let function = line
+                    .rsplit_once(" (")
+                    .map_or(&*line, |(function, _)| function);
+                *rest.entry(function.to_owned()).or_default() += 1;
             }
         }
         self.rest = rest.into_iter().collect();
