@@ -64,6 +64,12 @@ impl InBucket {
         let (bucket, rest) = rest.split_once('/').ok_or_else(form)?;
         let (name, version) = rest.split_once('@').ok_or_else(form)?;
         check("bucket", bucket, "-_")?;
+        if bucket.starts_with(RESERVED) {
+            return Err(format!(
+                "`{bucket}` is no bucket of plugins: names that begin with `{RESERVED}` are those of \
+                 weir's own buckets"
+            ));
+        }
         check("plugin", name, "-_")?;
         check_version(version)?;
         Ok(Self {
@@ -73,6 +79,9 @@ impl InBucket {
         })
     }
 }
+
+/// How the names of weir's own buckets begin: receipts, deployments and the like.
+const RESERVED: &str = "weir-";
 
 /// How references to buckets begin.
 pub const SCHEME: &str = "nats://";
@@ -153,5 +162,12 @@ mod tests {
         ] {
             assert!(InBucket::parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_buckets_of_weir_itself_are_no_buckets_of_plugins() {
+        let why = InBucket::parse("nats://weir-receipts/x@1").unwrap_err();
+        assert!(why.contains("begin with `weir-`"), "{why}");
+        assert!(InBucket::parse("nats://weirdo/x@1").is_ok());
     }
 }
