@@ -110,6 +110,32 @@ fn a_version_is_pushed_listed_pulled_and_never_overwritten() {
 }
 
 #[test]
+fn a_push_whose_tag_cannot_be_given_stores_nothing_and_the_hosts_own_buckets_hold_no_plugins() {
+    let site = Site::new();
+    let same = [
+        "push",
+        "v1",
+        "nats://plugins/versions@1.2.0",
+        "--tag",
+        "1.2.0",
+    ];
+    let refused = site.plugin(&same);
+    assert_eq!(refused.code, Some(1), "{refused:#?}");
+    assert!(
+        refused.stderr.contains("`1.2.0` is a version"),
+        "{refused:#?}"
+    );
+    assert_eq!(site.list()["versions"], Value::Null);
+
+    let reserved = site.plugin(&["push", "v1", "nats://weir-receipts/x@1"]);
+    assert_eq!(reserved.code, Some(2), "{reserved:#?}");
+    assert!(
+        reserved.stderr.contains("begin with `weir-`"),
+        "{reserved:#?}"
+    );
+}
+
+#[test]
 fn versions_and_tags_do_not_take_each_others_names_and_what_is_missing_is_said() {
     let site = Site::new();
     site.done(&["push", "v1", "nats://plugins/versions@1", "--tag", "stable"]);

@@ -214,16 +214,28 @@ impl Registry {
             .with_context(what)
             .hint(|| format!("see `weir plugin list nats://{}`", self.bucket));
         }
-        if self.version(name, tag).await.with_context(what)?.is_some() {
-            return Err(anyhow!("`{tag}` is a version"))
-                .with_context(what)
-                .hint(|| "choose another tag");
-        }
+        self.may_tag(name, version, tag).await?;
         let put = self.names.put(tags(name, tag), version.to_owned().into());
         put.await
             .map(drop)
             .map_err(|error| anyhow!("{error}"))
             .with_context(what)
+    }
+
+    /// Whether a tag may name a version, which need not be there yet.
+    ///
+    /// # Errors
+    /// When a version has the tag's name, or is to have it.
+    pub async fn may_tag(&self, name: &str, version: &str, tag: &str) -> Result<()> {
+        let what = || format!("cannot tag `{name}@{version}` as `{tag}`");
+        let is_version =
+            tag == version || self.version(name, tag).await.with_context(what)?.is_some();
+        match is_version {
+            true => Err(anyhow!("`{tag}` is a version"))
+                .with_context(what)
+                .hint(|| "choose another tag"),
+            false => Ok(()),
+        }
     }
 
     /// The version that a version or a tag names.

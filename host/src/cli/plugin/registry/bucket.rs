@@ -25,6 +25,10 @@ pub(super) fn push(push: &Push, to: &InBucket, parcel: Parcel, console: &Console
     let pushed = push.reach.connected("plugins", async |connection| {
         let replicas = usize::from(push.replicas);
         let registry = Registry::open_or_make(&connection, bucket, replicas).await?;
+        // Before anything is stored: a version that is pushed is there for ever.
+        for tag in &push.tag {
+            registry.may_tag(name, version, tag).await?;
+        }
         let pushed = registry
             .push(name, version, &bytes, contract, signature)
             .await?;
