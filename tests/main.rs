@@ -41,6 +41,7 @@ mod recovery;
 mod redelivery;
 mod registry;
 mod replay;
+mod rollback;
 mod rollout;
 mod routing;
 mod shadow;

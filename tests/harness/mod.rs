@@ -18,6 +18,7 @@ pub mod past;
 pub mod registry;
 pub mod scene;
 pub mod signer;
+pub mod site;
 pub mod wait;
 pub mod web;
 pub mod weir;

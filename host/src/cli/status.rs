@@ -156,6 +156,7 @@ fn text(hosts: &[Value]) -> String {
                     let short = digest.get(..12).unwrap_or(&digest);
                     let _ = writeln!(out, "      shadow {short}: see `weir plugin diff`");
                 }
+                out.push_str(&decision(operator));
                 if let Some(why) = operator.pointer("/refused/error").and_then(Value::as_str) {
                     let digest = operator.pointer("/refused/digest").map(word);
                     let digest = digest.unwrap_or_default();
@@ -164,6 +165,27 @@ fn text(hosts: &[Value]) -> String {
                 }
             }
         }
+    }
+    out
+}
+
+/// What was decided for all hosts, where a version was not taken or not kept.
+fn decision(operator: &Value) -> String {
+    let mut out = String::new();
+    let Some(decision) = operator.get("decision") else {
+        return out;
+    };
+    let digest = word(&decision["digest"]);
+    let short = digest.get(..12).unwrap_or(&digest);
+    let at = word(&decision["at"]);
+    let at = at.get(..19).unwrap_or(&at);
+    let (what, why) = (word(&decision["what"]), word(&decision["reason"]));
+    // Writing to a string does not fail.
+    let _ = writeln!(out, "      {what} on all hosts: {short} at {at}Z: {why}");
+    for sample in list(&decision["samples"]) {
+        let (sequence, kind) = (word(&sample["sequence"]), word(&sample["kind"]));
+        let reason = word(&sample["reason"]);
+        let _ = writeln!(out, "        message {sequence}: {kind}: {reason}");
     }
     out
 }

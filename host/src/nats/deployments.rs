@@ -3,140 +3,27 @@
 //!
 //! A bucket of the key-value store, a key `<pipeline>.<operator>` for each operator that anything was
 //! ever deployed to or rolled back for. Commands and hosts write to it by compare-and-swap, all hosts
-//! that run the pipeline follow it.
+//! that run the pipeline follow it. What such a key says, and how it changes, is in `record.rs`.
+
+mod record;
+
+pub use record::{
+    Component, Decision, Deployment, FORCED_BACK, Quarantined, REFUSED, ROLLED_BACK, Stable, Trial,
+    TrialKind,
+};
 
 use super::{Connection, buckets};
-use crate::pipeline::tally::Sample;
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow, bail};
 use async_nats::jetstream::kv::{
     Config, CreateErrorKind, Operation, Store, UpdateErrorKind, Watch,
 };
 use futures_util::{Stream, StreamExt};
-use serde::{Deserialize, Serialize};
 
 /// The bucket of all hosts and pipelines.
 pub const BUCKET: &str = "weir-deployments";
-/// Versions that are remembered as bad, for each operator.
-const QUARANTINED: usize = 32;
 /// Tries to write to a key that others write to as well.
 const TRIES: usize = 10;
-
-/// A component.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Component {
-    /// blake3 of its bytes, in hex: its name in the bucket of components.
-    pub digest: String,
-    /// Where it came from, for people.
-    pub origin: String,
-}
-
-/// What an operator is to run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Deployment {
-    /// In the place of what `plugin:` names.
-    pub stable: Option<Stable>,
-    /// Beside it.
-    pub trial: Option<Trial>,
-    pub quarantine: Vec<Quarantined>,
-    pub last: Decision,
-}
-
-/// What runs in the place of what `plugin:` names.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stable {
-    pub component: Component,
-    /// The digests of what `plugin:` named when this was decided. A host for which it names another
-    /// component since runs that: who decides last has his way.
-    pub over: Vec<String>,
-}
-
-/// What is tried beside the version that runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Trial {
-    pub component: Component,
-    pub kind: TrialKind,
-    /// As in [`Stable`], for when it takes over.
-    pub over: Vec<String>,
-}
-
-/// How it is tried.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TrialKind {
-    /// It sees this many percent of the keys.
-    Canary(f64),
-    /// It sees everything, and publishes nothing.
-    Shadow,
-}
-
-/// A version that was worse than the one before.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Quarantined {
-    pub digest: String,
-    pub reason: String,
-    /// RFC 3339.
-    pub since: String,
-}
-
-/// Why it is as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Decision {
-    /// What was done, in a word or two: `deployed`, `rolled back`, ...
-    pub what: String,
-    /// The version that it was done to.
-    pub digest: String,
-    pub reason: Option<String>,
-    /// Messages that failed.
-    pub samples: Vec<Sample>,
-    /// RFC 3339.
-    pub at: String,
-}
-
-impl Deployment {
-    /// The component that a host runs for which `plugin:` names `configured`, if it is another.
-    #[must_use]
-    pub fn instead_of(&self, configured: &str) -> Option<&Component> {
-        let stable = self.stable.as_ref()?;
-        let applies = stable.over.iter().any(|digest| digest == configured);
-        applies.then_some(&stable.component)
-    }
-
-    /// Why a version must not run.
-    #[must_use]
-    pub fn quarantined(&self, digest: &str) -> Option<&Quarantined> {
-        self.quarantine.iter().find(|each| each.digest == digest)
-    }
-
-    /// Lets no host take a version any more.
-    pub fn banish(&mut self, digest: &str, reason: &str) {
-        self.quarantine.retain(|each| each.digest != digest);
-        let excess = (self.quarantine.len() + 1).saturating_sub(QUARANTINED);
-        self.quarantine.drain(..excess);
-        self.quarantine.push(Quarantined {
-            digest: digest.to_owned(),
-            reason: reason.to_owned(),
-            since: now(),
-        });
-    }
-
-    /// Says why it is now as it is.
-    pub fn decided(&mut self, what: &str, digest: &str, reason: Option<String>) {
-        self.last = Decision {
-            what: what.to_owned(),
-            digest: digest.to_owned(),
-            reason,
-            samples: Vec::new(),
-            at: now(),
-        };
-    }
-}
-
-fn now() -> String {
-    jiff::Timestamp::now().to_string()
-}
 
 /// A change of one operator's key, as a host sees it.
 pub struct Changed {

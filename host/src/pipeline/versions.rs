@@ -7,6 +7,7 @@ use super::running::Problem;
 use super::start::{Edition, Loaded};
 use super::swap::{Changeover, Samples, Swap};
 use crate::config::resolved::Bounds;
+use crate::nats::deployments::Decision;
 use crate::plugin::Runtime;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -77,6 +78,10 @@ pub(super) struct Versions {
     shadows: Mutex<HashMap<usize, String>>,
     /// By operator, the digest of what `plugin:` names.
     configured: Mutex<HashMap<usize, String>>,
+    /// By operator, what was decided for all hosts last, where a version was not taken or not kept.
+    decisions: Mutex<HashMap<usize, Decision>>,
+    /// By operator, the digest of what the version that runs is judged by, and gone back to from.
+    probation: Mutex<HashMap<usize, String>>,
     /// To try new versions with.
     pub(super) samples: Arc<Samples>,
 }
@@ -98,6 +103,8 @@ impl Versions {
             refusals: Mutex::default(),
             shadows: Mutex::default(),
             configured: Mutex::new(configured),
+            decisions: Mutex::default(),
+            probation: Mutex::default(),
             samples: Arc::default(),
         }
     }
@@ -153,6 +160,20 @@ impl Versions {
         }
     }
 
+    /// A version was not taken or not kept, as all hosts are told; or something else was decided since.
+    pub(super) fn decided(&self, operator: usize, decision: Option<Decision>) {
+        let mut decisions = locked(&self.decisions);
+        match decision {
+            Some(decision) => drop(decisions.insert(operator, decision)),
+            None => drop(decisions.remove(&operator)),
+        }
+    }
+
+    /// The versions that are on probation, each with the digest of what it would be gone back to.
+    pub(super) fn on_probation(&self, all: HashMap<usize, String>) {
+        *locked(&self.probation) = all;
+    }
+
     /// `plugin:` names another component now.
     pub(super) fn configure(&self, operator: usize, digest: &str) {
         locked(&self.configured).insert(operator, digest.to_owned());
@@ -172,6 +193,12 @@ impl Versions {
         }
         for (operator, digest) in &*locked(&self.shadows) {
             add(*operator, "shadow", json!({ "digest": digest }));
+        }
+        for (operator, digest) in &*locked(&self.probation) {
+            add(*operator, "probation", json!({ "goes_back_to": digest }));
+        }
+        for (operator, decision) in &*locked(&self.decisions) {
+            add(*operator, "decision", json!(decision));
         }
         for (operator, refusal) in &*locked(&self.refusals) {
             let refused = json!({

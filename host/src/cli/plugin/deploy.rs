@@ -2,14 +2,14 @@
 
 mod text;
 
-use super::fleet::{Fleet, Place, Running, Tried};
+use super::fleet::{Fleet, Place, Running, Told, Tried};
 use crate::cli::{Console, files};
 use crate::component;
 use crate::config::component::Reference;
 use crate::config::resolved::Nats;
 use crate::config::units::PercentText;
 use crate::nats::components::Components;
-use crate::nats::deployments::{Component, Deployment, Deployments, Stable, Trial, TrialKind};
+use crate::nats::deployments::{Component, Deployment, Deployments, Trial, TrialKind};
 use crate::nats::{self, Connection};
 use crate::plugin::{self, Inspection};
 use crate::report;
@@ -277,7 +277,7 @@ impl Plan {
         let components = Components::open(connection, fleet.replicas).await?;
         components.keep(&new.digest, bytes, signature).await?;
         let over = fleet.configured();
-        deployment.quarantine.retain(|bad| bad.digest != new.digest);
+        deployment.release(&new.digest);
         match kind {
             Some(kind) => {
                 deployment.decided("on trial", &new.digest, None);
@@ -289,8 +289,7 @@ impl Plan {
             }
             None => {
                 deployment.decided("deployed", &new.digest, None);
-                let component = new.clone();
-                deployment.stable = Some(Stable { component, over });
+                deployment.install(new.clone(), over);
             }
         }
         let deployments = Deployments::open(connection, fleet.replicas).await?;
@@ -314,9 +313,15 @@ impl Plan {
             Some(TrialKind::Shadow) => is_it(&host.shadow),
             None => host.digest == new.digest,
         };
-        let fleet = fleet
-            .wait(connection, &place, &new.digest, has_it, console)
-            .await?;
+        let told = Told {
+            connection,
+            deployments: &deployments,
+            place: &place,
+            digest: &new.digest,
+            origin: &new.origin,
+            decision: deployment.last,
+        };
+        let (fleet, missing) = fleet.wait(&told, has_it, console).await?;
         let how = match kind {
             Some(TrialKind::Canary(_)) => "a canary",
             Some(TrialKind::Shadow) => "a shadow",
@@ -324,7 +329,9 @@ impl Plan {
         };
         if console.json {
             let hosts: Vec<&String> = fleet.hosts.iter().map(|(id, _)| id).collect();
-            console.value(&json!({ "digest": new.digest, "hosts": hosts, "trial": kind }))?;
+            console.value(&json!({
+                "digest": new.digest, "hosts": hosts, "missing": missing, "trial": kind,
+            }))?;
         } else {
             let hosts = fleet.hosts.len();
             console.print(&format!("{} is {how} on {hosts} host(s)", new.origin))?;

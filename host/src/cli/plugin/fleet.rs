@@ -1,8 +1,9 @@
 //! The hosts that run an operator: what each of them runs, and the wait until all run something else.
 
 use crate::cli::Console;
+use crate::nats::deployments::{Decision, Deployments, REFUSED};
 use crate::nats::{Connection, service};
-use crate::report;
+use crate::report::{self, ResultExt};
 use anyhow::{Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,6 +14,8 @@ use std::time::{Duration, Instant};
 const ANSWERS: Duration = Duration::from_millis(700);
 /// How long hosts may take to do what they are told.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How often hosts that answered before are asked once more when they do not, and all others are done.
+const ONCE_MORE: usize = 4;
 
 /// `PIPELINE/OPERATOR`.
 #[derive(Clone, Debug)]
@@ -60,6 +63,15 @@ pub(super) struct Running {
     pub(super) canary: Option<Tried>,
     pub(super) shadow: Option<Tried>,
     pub(super) refused: Option<Refused>,
+    /// While the version that runs is watched.
+    pub(super) probation: Option<Probation>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(super) struct Probation {
+    /// The digest of what would run again.
+    pub(super) goes_back_to: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -75,6 +87,41 @@ pub(super) struct Refused {
     pub(super) since: String,
     pub(super) error: String,
     pub(super) hint: Option<String>,
+}
+
+/// What all hosts were told.
+pub(super) struct Told<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) deployments: &'a Deployments,
+    pub(super) place: &'a Place,
+    /// The version that they are to run or to try; empty where they are to end something.
+    pub(super) digest: &'a str,
+    /// It, for people.
+    pub(super) origin: &'a str,
+    /// What their record said then.
+    pub(super) decision: Decision,
+}
+
+impl Told<'_> {
+    /// # Errors
+    /// When it does not hold any more, with the reason; whoever has decided something else since.
+    async fn still_holds(&self) -> Result<()> {
+        let Place { pipeline, operator } = self.place;
+        let (record, _) = self.deployments.get(pipeline, operator).await?;
+        let Some(undone) = record.undone(&self.decision, self.digest) else {
+            return Ok(());
+        };
+        let error = anyhow!(
+            "{}",
+            undone.reason.as_deref().unwrap_or("no reason is given")
+        );
+        let origin = self.origin;
+        Err(match undone.what == REFUSED {
+            true => error.context(format!("a host has refused `{origin}`, so none runs it")),
+            false => error.context(format!("`{origin}` was taken back ({})", undone.what)),
+        })
+        .hint(|| "hosts go on with what they ran; see `weir status`")
+    }
 }
 
 /// All hosts that run an operator.
@@ -147,25 +194,34 @@ impl Fleet {
         before.any(|before| before == refused)
     }
 
-    /// Waits until what every host runs is as it should be; this is how it was.
+    /// Those of these hosts that are not among others.
+    fn missing(&self, others: &Self) -> Vec<String> {
+        let there = |id: &String| others.hosts.iter().any(|(other, _)| other == id);
+        let missing = self.hosts.iter().filter(|(id, _)| !there(id));
+        missing.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Waits until what every host runs is as it should be; this is how it was. The answer has those that
+    /// follow, then those that have not answered any more, of which a warning says so.
     ///
     /// # Errors
-    /// When a host refuses `digest`, with its reason; or when it takes too long.
+    /// When a host refuses what it was told, with its reason; when that was taken back; or when it takes
+    /// too long.
     pub(super) async fn wait(
         &self,
-        connection: &Connection,
-        place: &Place,
-        digest: &str,
+        told: &Told<'_>,
         done: impl Fn(&Running) -> bool,
         console: &Console,
-    ) -> Result<Self> {
-        let _progress = console.progress("waiting for the hosts");
+    ) -> Result<(Self, Vec<String>)> {
+        let progress = console.progress("waiting for the hosts");
         let until = Instant::now() + PATIENCE;
+        let mut again = 0;
         loop {
-            let fleet = Self::ask(connection, place).await?;
+            let fleet = Self::ask(told.connection, told.place).await?;
             for (id, host) in &fleet.hosts {
-                let is_new =
-                    |refused: &&Refused| refused.digest == digest && !self.refused(id, refused);
+                let is_new = |refused: &&Refused| {
+                    refused.digest == told.digest && !self.refused(id, refused)
+                };
                 if let Some(refused) = host.refused.as_ref().filter(is_new) {
                     let error =
                         anyhow!("{}", refused.error).context(format!("host `{id}` refuses"));
@@ -175,17 +231,48 @@ impl Fleet {
                     });
                 }
             }
+            // After the hosts have answered: one may have taken it and let go of it again.
+            told.still_holds().await?;
             if !fleet.hosts.is_empty() && fleet.hosts.iter().all(|(_, host)| done(host)) {
-                return Ok(fleet);
+                let missing = self.missing(&fleet);
+                if missing.is_empty() || again == ONCE_MORE {
+                    drop(progress);
+                    if !missing.is_empty() {
+                        let all = missing.join(", ");
+                        eprintln!("warning: these hosts do not answer any more: {all}");
+                    }
+                    return Ok((fleet, missing));
+                }
+                again += 1;
             }
             if Instant::now() > until {
                 let not = fleet.hosts.iter().filter(|(_, host)| !done(host));
-                let not: Vec<&str> = not.map(|(id, _)| id.as_str()).collect();
+                let not = not.map(|(id, _)| id.clone());
+                let not: Vec<String> = not.chain(self.missing(&fleet)).collect();
                 bail!(
                     "these hosts have not followed within a minute: {}",
                     not.join(", ")
                 );
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_that_do_not_answer_any_more_are_missing_and_those_that_came_are_not() {
+        let fleet = |names: &[&str]| Fleet {
+            hosts: names
+                .iter()
+                .map(|&name| (name.to_owned(), Running::default()))
+                .collect(),
+            replicas: 1,
+        };
+        let planned = fleet(&["a", "b", "c"]);
+        assert_eq!(planned.missing(&fleet(&["b", "d"])), ["a", "c"]);
+        assert!(planned.missing(&fleet(&["a", "b", "c", "d"])).is_empty());
     }
 }

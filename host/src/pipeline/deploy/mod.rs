@@ -76,6 +76,8 @@ pub(super) struct Deployer {
     shadows: HashMap<usize, Shadow>,
     /// By operator, what was last said that it is to run.
     wanted: HashMap<usize, Deployment>,
+    /// By operator, a version that was deployed, and what this host ran before it.
+    replaced: HashMap<usize, (String, Edition)>,
 }
 
 impl Deployer {
@@ -86,6 +88,7 @@ impl Deployer {
             trials: HashMap::new(),
             shadows: HashMap::new(),
             wanted: HashMap::new(),
+            replaced: HashMap::new(),
         }
     }
 
@@ -104,6 +107,11 @@ impl Deployer {
                 },
                 _ = judging.tick(), if !self.trials.is_empty() => self.judge().await,
             }
+            let back = |(operator, trial): (&usize, &Trial)| {
+                Some((*operator, trial.goes_back_to()?.to_owned()))
+            };
+            let back = self.trials.iter().filter_map(back).collect();
+            self.pipeline.versions.on_probation(back);
         }
     }
 
@@ -133,6 +141,7 @@ impl Deployer {
                 .hint(|| "correct it; or let it run with `weir plugin deploy --force`"),
             None => {
                 self.give_up_trial(operator).await;
+                self.replaced.remove(&operator);
                 self.swap(candidate, "swapped", true).await
             }
         };
@@ -186,13 +195,26 @@ impl Deployer {
         let lanes = self.roll(roll).await?;
         let settings = &edition.settings;
         let (pipeline, name) = (&settings.pipeline, &settings.operator);
-        tracing::info!(pipeline, operator = name, origin, digest, lanes, "{what}");
         self.pipeline.versions.refuse(operator, None);
         let previous = self.trials.remove(&operator);
+        let mut if_worse = None;
         if probation && let Some(rollout) = self.rollout(operator) {
-            let trial = Trial::probation(rollout, before, edition, previous);
+            let trial = Trial::probation(rollout, before, edition.clone(), previous);
+            if_worse = trial
+                .as_ref()
+                .and_then(Trial::goes_back_to)
+                .map(str::to_owned);
             self.trials.extend(trial.map(|trial| (operator, trial)));
         }
+        tracing::info!(
+            pipeline,
+            operator = name,
+            origin,
+            digest,
+            lanes,
+            if_worse,
+            "{what}"
+        );
         Ok(())
     }
 

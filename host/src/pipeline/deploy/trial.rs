@@ -8,7 +8,7 @@ use super::judge::worse;
 use super::{Candidate, Component, Deployer, Roll};
 use crate::config::resolved::Rollout;
 use crate::nats::components::Components;
-use crate::nats::deployments::{Deployment, Deployments, Stable, TrialKind};
+use crate::nats::deployments::{Deployment, Deployments, ROLLED_BACK};
 use crate::pipeline::operator::Change;
 use crate::pipeline::start::Edition;
 use crate::pipeline::tally::{Counts, Sample};
@@ -85,6 +85,11 @@ impl Trial {
     /// The version that is watched.
     pub(super) fn digest(&self) -> &str {
         self.edition.plugin.digest()
+    }
+
+    /// The version that a host goes back to, while one is on probation.
+    pub(super) fn goes_back_to(&self) -> Option<&str> {
+        (self.kind == Kind::Probation).then(|| self.good.plugin.digest())
     }
 
     fn judge(&self, now: Instant) -> Judgement {
@@ -228,7 +233,10 @@ impl Deployer {
                 origin: good.plugin.origin().to_owned(),
             },
         };
+        let digest = roll.old.clone();
         self.roll(roll).await?;
+        let (pipeline, name) = (&good.settings.pipeline, &good.settings.operator);
+        tracing::info!(pipeline, operator = name, digest, "canary ended");
         self.trials.remove(&operator);
         Ok(())
     }
@@ -285,7 +293,7 @@ impl Deployer {
             Kind::Probation => {
                 let prepared = self.warm(good.clone()).await?;
                 let origin = good.plugin.origin().to_owned();
-                self.take_over(operator, prepared, &origin, "rolled back", false)
+                self.take_over(operator, prepared, &origin, ROLLED_BACK, false)
                     .await?;
             }
         }
@@ -300,7 +308,7 @@ impl Deployer {
         let change = |deployment: &mut Deployment| {
             deployment.taken_back(kind == Kind::Probation, &digest, &back, &configured);
             deployment.banish(&digest, &reason);
-            deployment.decided("rolled back", &digest, Some(reason.clone()));
+            deployment.decided(ROLLED_BACK, &digest, Some(reason.clone()));
             deployment.last.samples = samples.clone();
             true
         };
@@ -346,51 +354,5 @@ impl Deployer {
         let settings = &edition.settings;
         let changed = deployments.change(&settings.pipeline, &settings.operator, change);
         changed.await.map(drop)
-    }
-}
-
-impl Deployment {
-    /// Lets what is tried take over, if it is this version.
-    pub(crate) fn promote(&mut self, digest: &str, reason: &str) -> bool {
-        let is_it = |trial: &crate::nats::deployments::Trial| {
-            trial.component.digest == digest && trial.kind != TrialKind::Shadow
-        };
-        let Some(trial) = self.trial.take_if(|trial| is_it(trial)) else {
-            return false;
-        };
-        let mut over = trial.over;
-        over.extend(
-            self.stable
-                .take()
-                .into_iter()
-                .flat_map(|stable| stable.over),
-        );
-        self.stable = Some(Stable {
-            component: trial.component,
-            over,
-        });
-        self.decided("promoted", digest, Some(reason.to_owned()));
-        true
-    }
-
-    /// A version does not run any more: `good` does in its place.
-    fn taken_back(&mut self, took_over: bool, bad: &str, good: &Component, configured: &str) {
-        self.trial.take_if(|trial| trial.component.digest == bad);
-        if !took_over {
-            return;
-        }
-        let mut over = vec![bad.to_owned(), configured.to_owned()];
-        over.extend(
-            self.stable
-                .take()
-                .into_iter()
-                .flat_map(|stable| stable.over),
-        );
-        over.sort_unstable();
-        over.dedup();
-        self.stable = Some(Stable {
-            component: good.clone(),
-            over,
-        });
     }
 }

@@ -4,7 +4,9 @@ use super::trial::Kind;
 use super::{Candidate, Deployer, Order};
 use crate::config::resolved::Operator;
 use crate::nats::components::Components;
-use crate::nats::deployments::{Changed, Component, Deployment, Deployments, TrialKind};
+use crate::nats::deployments::{
+    Changed, Component, Decision, Deployment, Deployments, REFUSED, ROLLED_BACK, TrialKind,
+};
 use crate::nats::shadows::remove_consumer;
 use crate::pipeline::running::{Post, Running};
 use crate::pipeline::shadow::Shadow;
@@ -25,6 +27,9 @@ const LOOK: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_secs(300);
 /// How long a start or a change of a file waits for the server to say whether anything was deployed.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// In receipts, a host has gone back because another could not run a version.
+const TURNED_DOWN: &str = "turned down";
 
 /// Pipelines of one server, each with who deploys to it.
 type Pipelines = Vec<(Arc<Running>, mpsc::Sender<Order>)>;
@@ -155,6 +160,7 @@ impl Deployer {
     /// Makes an operator run what it is to run.
     pub(super) async fn obey(&mut self, operator: usize, deployment: Deployment) {
         self.wanted.insert(operator, deployment.clone());
+        self.tell(operator, &deployment.last);
         let configured = self.pipeline.versions.configured(operator);
         let stable = deployment.instead_of(&configured).cloned();
         let tried = self.trials.get(&operator);
@@ -176,16 +182,7 @@ impl Deployer {
         let goes_on = deployment.trial.as_ref();
         let goes_on = goes_on.map(|trial| trial.component.digest.as_str());
         self.end_shadow(operator, goes_on).await;
-        let running = self.edition(operator);
-        let runs = |component: &Component| {
-            let digest = running.as_ref().map(|edition| edition.plugin.digest());
-            digest == Some(&*component.digest)
-        };
-        if let Some(component) = stable.filter(|component| !runs(component))
-            && let Err(error) = self
-                .install(operator, &component, &deployment.last.what)
-                .await
-        {
+        if let Err((component, error)) = self.follow_stable(operator, &deployment, stable).await {
             self.refuse(operator, &component.origin, &component.digest, &error);
             self.turn_down(operator, &component.digest, &error).await;
             return;
@@ -231,12 +228,88 @@ impl Deployer {
         tried.is_some_and(|trial| trial.kind != Kind::Probation && trial.digest() == digest)
     }
 
+    /// Says in the log and in the status that a version was not taken, or not kept, whoever found out.
+    fn tell(&self, operator: usize, last: &Decision) {
+        let undoes = last.undoes() && last.what != "abandoned";
+        self.pipeline
+            .versions
+            .decided(operator, undoes.then(|| last.clone()));
+        let Some(running) = self.edition(operator).filter(|_| undoes) else {
+            return;
+        };
+        let runs = running.plugin.digest() == last.digest;
+        if runs || self.tries(operator, &last.digest) {
+            let (pipeline, name) = (&running.settings.pipeline, &running.settings.operator);
+            let (digest, reason) = (&last.digest, last.reason.as_deref().unwrap_or("?"));
+            let what = &last.what;
+            tracing::warn!(
+                pipeline,
+                operator = name,
+                digest,
+                "{what} on all hosts: {reason}"
+            );
+        }
+    }
+
+    /// Lets what runs in the place of what is configured take over, where it does not run yet; or what ran
+    /// here before, where it was turned down.
+    async fn follow_stable(
+        &mut self,
+        operator: usize,
+        deployment: &Deployment,
+        stable: Option<Component>,
+    ) -> Result<(), (Component, anyhow::Error)> {
+        let Some(running) = self.edition(operator) else {
+            return Ok(());
+        };
+        let digest = running.plugin.digest();
+        let last = deployment.decision_on(digest);
+        let refused = last.is_some_and(|decision| decision.what == REFUSED);
+        if let Some(component) = stable {
+            if component.digest == digest {
+                return Ok(());
+            }
+            let what = match refused {
+                true => TURNED_DOWN,
+                false => &deployment.last.what,
+            };
+            let installed = self.install(operator, &component, what).await;
+            return installed.map_err(|error| (component, error));
+        }
+        let sound = |(deployed, before): &&(String, Edition)| {
+            deployed == digest && deployment.quarantined(before.plugin.digest()).is_none()
+        };
+        if refused
+            && digest != self.pipeline.versions.configured(operator)
+            && let Some((_, before)) = self.replaced.get(&operator).filter(sound)
+        {
+            let (before, origin) = (before.clone(), before.plugin.origin().to_owned());
+            let component = Component {
+                digest: before.plugin.digest().to_owned(),
+                origin: origin.clone(),
+            };
+            let back = async {
+                let prepared = self.warm(before).await?;
+                self.take_over(operator, prepared, &origin, TURNED_DOWN, false)
+                    .await
+            };
+            let back = back.await;
+            return back.map_err(|error| (component, error));
+        }
+        Ok(())
+    }
+
     /// Lets a component take over that was deployed, or gone back to.
     async fn install(&mut self, operator: usize, component: &Component, what: &str) -> Result<()> {
         let candidate = self.candidate(operator, component).await?;
-        // What one goes back to has run before.
-        let probation = what != "rolled back";
-        self.swap(candidate, what, probation).await
+        // What one goes back to has run before; what was in quarantine has run, too, and was worse.
+        let probation = what != ROLLED_BACK && what != TURNED_DOWN;
+        let before = self.edition(operator);
+        self.swap(candidate, what, probation).await?;
+        let digest = component.digest.clone();
+        self.replaced
+            .extend(before.map(|before| (operator, (digest, before))));
+        Ok(())
     }
 
     async fn begin(
@@ -280,21 +353,10 @@ impl Deployer {
 
     /// This host cannot run what was deployed, so none shall: all run what they ran before.
     async fn turn_down(&mut self, operator: usize, digest: &str, error: &anyhow::Error) {
-        let (running, reason) = (self.edition(operator), report::line(error));
+        let reason = report::line(error);
         let decided = self
             .decide(operator, |deployment| {
-                let is_it = |component: &Component| component.digest == digest;
-                deployment.trial.take_if(|trial| is_it(&trial.component));
-                if let Some(stable) = &mut deployment.stable
-                    && is_it(&stable.component)
-                    && let Some(running) = &running
-                {
-                    stable.component = Component {
-                        digest: running.plugin.digest().to_owned(),
-                        origin: running.plugin.origin().to_owned(),
-                    };
-                }
-                deployment.decided("refused", digest, Some(reason.clone()));
+                deployment.turned_down(digest, reason.clone());
                 true
             })
             .await;

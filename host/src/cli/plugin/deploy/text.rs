@@ -56,6 +56,17 @@ impl Plan {
                 "  configuration  stays {}; it must accept that before it takes over",
                 short(&host.config_hash)
             );
+            if self.kind.is_none() && !same {
+                let watched = host.probation.as_ref();
+                let (back, which) = match watched {
+                    Some(watched) => (
+                        &watched.goes_back_to,
+                        ", the last that was not on probation",
+                    ),
+                    None => (&host.digest, ""),
+                };
+                let _ = writeln!(out, "  if worse       back to {}{which}", short(back));
+            }
         }
         let how = match self.kind {
             Some(TrialKind::Canary(percent)) => format!("as a canary for {percent} % of the keys"),

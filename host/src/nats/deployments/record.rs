@@ -1,0 +1,267 @@
+//! What the key of one operator says, and how decisions change it. Pure: reads and writes no server.
+//!
+//! Held here whatever command or host decides: a version in quarantine is never what runs in the place
+//! of another, and what a host cannot run leaves all hosts with what they ran.
+
+use crate::pipeline::tally::Sample;
+use serde::{Deserialize, Serialize};
+
+/// Versions that are remembered as bad, for each operator.
+const QUARANTINED: usize = 32;
+/// Decisions that are kept beside the last one.
+const EARLIER: usize = 8;
+
+/// What was decided where a host could not run a version.
+pub const REFUSED: &str = "refused";
+/// What was decided where a version was worse, or was gone back over by hand.
+pub const ROLLED_BACK: &str = "rolled back";
+/// The same where one has gone back to a version in quarantine. That one is watched.
+pub const FORCED_BACK: &str = "rolled back by force";
+
+/// A component.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Component {
+    /// blake3 of its bytes, in hex: its name in the bucket of components.
+    pub digest: String,
+    /// Where it came from, for people.
+    pub origin: String,
+}
+
+/// What an operator is to run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Deployment {
+    /// In the place of what `plugin:` names.
+    pub stable: Option<Stable>,
+    /// What `stable` was before, for when a host cannot run it.
+    pub before: Option<Before>,
+    /// Beside it.
+    pub trial: Option<Trial>,
+    pub quarantine: Vec<Quarantined>,
+    pub last: Decision,
+    /// The decisions before the last, the latest of them last.
+    pub earlier: Vec<Decision>,
+}
+
+/// What runs in the place of what `plugin:` names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stable {
+    pub component: Component,
+    /// The digests of what `plugin:` named when this was decided. A host for which it names another
+    /// component since runs that: who decides last has his way.
+    pub over: Vec<String>,
+}
+
+/// What a deployed version has taken the place of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// The version that was deployed.
+    pub deployed: String,
+    /// `None` where hosts ran what `plugin:` named.
+    pub stable: Option<Stable>,
+}
+
+/// What is tried beside the version that runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    pub component: Component,
+    pub kind: TrialKind,
+    /// As in [`Stable`], for when it takes over.
+    pub over: Vec<String>,
+}
+
+/// How it is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrialKind {
+    /// It sees this many percent of the keys.
+    Canary(f64),
+    /// It sees everything, and publishes nothing.
+    Shadow,
+}
+
+/// A version that was worse than the one before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    pub digest: String,
+    pub reason: String,
+    /// RFC 3339.
+    pub since: String,
+}
+
+/// Why it is as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Decision {
+    /// What was done, in a word or two: `deployed`, `rolled back`, ...
+    pub what: String,
+    /// The version that it was done to.
+    pub digest: String,
+    pub reason: Option<String>,
+    /// Messages that failed.
+    pub samples: Vec<Sample>,
+    /// RFC 3339.
+    pub at: String,
+}
+
+impl Decision {
+    /// Whether a version was not taken, or not kept.
+    #[must_use]
+    pub fn undoes(&self) -> bool {
+        [REFUSED, ROLLED_BACK, FORCED_BACK, "abandoned"].contains(&&*self.what)
+    }
+}
+
+impl Deployment {
+    /// The component that a host runs for which `plugin:` names `configured`, if it is another. What is
+    /// in quarantine runs nowhere: neither in the place of another, nor where anything else is known.
+    #[must_use]
+    pub fn instead_of(&self, configured: &str) -> Option<&Component> {
+        let stable = self.stable.as_ref()?;
+        let applies = stable.over.iter().any(|digest| digest == configured)
+            || self.quarantined(configured).is_some();
+        let sound = self.quarantined(&stable.component.digest).is_none();
+        (applies && sound).then_some(&stable.component)
+    }
+
+    /// Why a version must not run.
+    #[must_use]
+    pub fn quarantined(&self, digest: &str) -> Option<&Quarantined> {
+        self.quarantine.iter().find(|each| each.digest == digest)
+    }
+
+    /// Lets no host take a version any more.
+    pub fn banish(&mut self, digest: &str, reason: &str) {
+        self.release(digest);
+        let excess = (self.quarantine.len() + 1).saturating_sub(QUARANTINED);
+        self.quarantine.drain(..excess);
+        self.quarantine.push(Quarantined {
+            digest: digest.to_owned(),
+            reason: reason.to_owned(),
+            since: now(),
+        });
+    }
+
+    /// Takes a version out of quarantine.
+    pub fn release(&mut self, digest: &str) {
+        self.quarantine.retain(|each| each.digest != digest);
+    }
+
+    /// Says why it is now as it is.
+    pub fn decided(&mut self, what: &str, digest: &str, reason: Option<String>) {
+        let last = Decision {
+            what: what.to_owned(),
+            digest: digest.to_owned(),
+            reason,
+            samples: Vec::new(),
+            at: now(),
+        };
+        let before = std::mem::replace(&mut self.last, last);
+        if !before.what.is_empty() {
+            self.earlier.push(before);
+        }
+        let excess = self.earlier.len().saturating_sub(EARLIER);
+        self.earlier.drain(..excess);
+    }
+
+    /// Lets a version run on all hosts for which `plugin:` names one of `over`.
+    pub fn install(&mut self, component: Component, over: Vec<String>) {
+        let is_it = |stable: &Stable| stable.component.digest == component.digest;
+        let before = self.stable.take();
+        // Deployed once more it has taken the place of what it had taken the place of.
+        if !before.as_ref().is_some_and(is_it) {
+            self.before = Some(Before {
+                deployed: component.digest.clone(),
+                stable: before,
+            });
+        }
+        self.stable = Some(Stable { component, over });
+    }
+
+    /// Lets what is tried take over, if it is this version.
+    pub fn promote(&mut self, digest: &str, reason: &str) -> bool {
+        let is_it =
+            |trial: &Trial| trial.component.digest == digest && trial.kind != TrialKind::Shadow;
+        let Some(trial) = self.trial.take_if(|trial| is_it(trial)) else {
+            return false;
+        };
+        let mut over = trial.over;
+        over.extend(self.stable.iter().flat_map(|stable| stable.over.clone()));
+        self.install(trial.component, over);
+        self.decided("promoted", digest, Some(reason.to_owned()));
+        true
+    }
+
+    /// A version is worse: it does not run any more, `good` does in its place. `configured` is what
+    /// `plugin:` names on the host that says so; `took_over` is false for a canary.
+    pub fn taken_back(&mut self, took_over: bool, bad: &str, good: &Component, configured: &str) {
+        self.trial.take_if(|trial| trial.component.digest == bad);
+        if self.quarantined(&good.digest).is_some() || good.digest == bad {
+            self.stable.take_if(|stable| stable.component.digest == bad);
+            return;
+        }
+        if !took_over && let Some(stable) = &mut self.stable {
+            stable.over.push(bad.to_owned());
+            return;
+        }
+        let mut over = vec![bad.to_owned()];
+        if took_over {
+            over.push(configured.to_owned());
+        }
+        let stable = self.stable.take();
+        over.extend(stable.into_iter().flat_map(|stable| stable.over));
+        over.sort_unstable();
+        over.dedup();
+        self.stable = Some(Stable {
+            component: good.clone(),
+            over,
+        });
+    }
+
+    /// A host cannot run a version, so none shall: all run what they ran before.
+    pub fn turned_down(&mut self, digest: &str, reason: String) {
+        self.trial.take_if(|trial| trial.component.digest == digest);
+        let is_it = |stable: &mut Stable| stable.component.digest == digest;
+        if self.stable.take_if(is_it).is_some() {
+            let before = self.before.take_if(|before| before.deployed == digest);
+            let stable = before.and_then(|before| before.stable);
+            self.stable =
+                stable.filter(|stable| self.quarantined(&stable.component.digest).is_none());
+        }
+        self.decided(REFUSED, digest, Some(reason));
+    }
+
+    /// What was decided of a version last.
+    #[must_use]
+    pub fn decision_on(&self, digest: &str) -> Option<&Decision> {
+        let mut decisions = self.decisions().rev();
+        decisions.find(|decision| decision.digest == digest)
+    }
+
+    /// Why a version does not run, that was decided to run by `mark`: what was decided of it since.
+    #[must_use]
+    pub fn undone(&self, mark: &Decision, digest: &str) -> Option<&Decision> {
+        let known = self.decisions().any(|decision| decision == mark);
+        let mut since = self
+            .decisions()
+            .skip_while(|decision| known && *decision != mark);
+        if known {
+            since.next();
+        }
+        since
+            .filter(|decision| decision.digest == digest && decision.undoes())
+            .last()
+    }
+
+    fn decisions(&self) -> impl DoubleEndedIterator<Item = &Decision> {
+        self.earlier.iter().chain([&self.last])
+    }
+}
+
+fn now() -> String {
+    jiff::Timestamp::now().to_string()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests;

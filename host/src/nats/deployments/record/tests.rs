@@ -1,0 +1,120 @@
+//! What decisions leave behind in the record of an operator.
+
+use super::*;
+
+fn component(digest: &str) -> Component {
+    Component {
+        digest: digest.to_owned(),
+        origin: format!("{digest}.wasm"),
+    }
+}
+
+fn texts(all: &[&str]) -> Vec<String> {
+    all.iter().map(|&each| each.to_owned()).collect()
+}
+
+fn deploy(record: &mut Deployment, digest: &str, over: &[&str]) {
+    record.install(component(digest), texts(over));
+    record.decided("deployed", digest, None);
+}
+
+fn runs(record: &Deployment, configured: &str) -> String {
+    let wanted = record.instead_of(configured);
+    wanted
+        .map_or(configured, |wanted| &wanted.digest)
+        .to_owned()
+}
+
+#[test]
+fn a_refused_version_leaves_each_host_with_what_it_ran() {
+    let mut record = Deployment::default();
+    deploy(&mut record, "new", &["file1", "file2"]);
+    assert_eq!(runs(&record, "file1"), "new");
+    record.turned_down("new", "it does not fit".to_owned());
+    assert_eq!(
+        (runs(&record, "file1"), runs(&record, "file2")),
+        ("file1".into(), "file2".into())
+    );
+    assert_eq!(record.stable, None);
+
+    deploy(&mut record, "first", &["file1"]);
+    let before = record.stable.clone();
+    deploy(&mut record, "second", &["file1", "file2"]);
+    deploy(&mut record, "second", &["file1", "file2"]);
+    record.turned_down("second", "it does not fit".to_owned());
+    assert_eq!(record.stable, before);
+    // Another host says the same.
+    record.turned_down("second", "it does not fit".to_owned());
+    assert_eq!(record.stable, before);
+}
+
+#[test]
+fn what_is_in_quarantine_never_runs_in_the_place_of_another() {
+    let mut record = Deployment::default();
+    deploy(&mut record, "bad", &["file"]);
+    deploy(&mut record, "next", &["file"]);
+    record.banish("bad", "worse");
+    record.turned_down("next", "it does not fit".to_owned());
+    assert_eq!(record.stable, None);
+
+    deploy(&mut record, "next", &["file"]);
+    record.taken_back(true, "next", &component("bad"), "file");
+    assert_eq!(runs(&record, "file"), "file");
+
+    deploy(&mut record, "next", &["file"]);
+    record.taken_back(true, "next", &component("good"), "file");
+    record.banish("next", "worse");
+    assert_eq!(
+        (runs(&record, "file"), runs(&record, "next")),
+        ("good".into(), "good".into())
+    );
+    // A host that was not there, with a file that is in quarantine.
+    assert_eq!(
+        (runs(&record, "bad"), runs(&record, "other")),
+        ("good".into(), "other".into())
+    );
+    record.stable = Some(Stable {
+        component: component("bad"),
+        over: texts(&["file"]),
+    });
+    assert_eq!(runs(&record, "file"), "file");
+    record.release("bad");
+    assert_eq!(runs(&record, "file"), "bad");
+}
+
+#[test]
+fn a_canary_that_is_taken_back_is_replaced_where_it_is_configured_and_nowhere_else() {
+    let mut record = Deployment::default();
+    record.taken_back(false, "bad", &component("good"), "file");
+    record.banish("bad", "worse");
+    assert_eq!(
+        (runs(&record, "bad"), runs(&record, "file")),
+        ("good".into(), "file".into())
+    );
+}
+
+#[test]
+fn what_became_of_a_version_is_known_after_other_decisions() {
+    let mut record = Deployment::default();
+    deploy(&mut record, "new", &["file"]);
+    record.turned_down("new", "long ago".to_owned());
+    deploy(&mut record, "new", &["file"]);
+    let mark = record.last.clone();
+    assert_eq!(record.undone(&mark, "new"), None);
+    record.turned_down("new", "it does not fit".to_owned());
+    deploy(&mut record, "other", &["file"]);
+    let undone = record.undone(&mark, "new").unwrap();
+    assert_eq!(undone.reason.as_deref(), Some("it does not fit"));
+    assert_eq!(record.undone(&record.last.clone(), "other"), None);
+    for _ in 0..100 {
+        record.decided("deployed", "other", None);
+    }
+    assert_eq!(record.earlier.len(), EARLIER);
+}
+
+#[test]
+fn a_record_of_an_earlier_weir_is_read() {
+    let text = r#"{"stable":null,"trial":null,"quarantine":[],"last":{"what":"deployed"}}"#;
+    let record: Deployment = serde_json::from_str(text).unwrap();
+    assert_eq!((record.before, record.earlier.len()), (None, 0));
+}

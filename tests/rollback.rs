@@ -1,0 +1,127 @@
+//! What was bad stays away: no rollback brings back a version that was taken back, a version that one host
+//! cannot run changes nothing on the others, and every host says what was decided.
+
+use crate::harness::site::{Site, digest, rollbacks, versions};
+use crate::harness::wait_until;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// The digests that hosts run.
+fn running(site: &Site) -> BTreeSet<String> {
+    let of = |operator: &Value| operator["digest"].as_str().unwrap().to_owned();
+    site.status().iter().map(of).collect()
+}
+
+#[test]
+fn a_rollback_does_not_bring_back_what_was_taken_back_unless_forced_and_then_it_is_watched() {
+    let site = Site::new("max-errors: 0.4%, min-messages: 300");
+    let host = site.scene.run(&site.file);
+    for _ in 0..2 {
+        site.round();
+    }
+    let plan = site.done(&["deploy", "p/op", "picky"]);
+    let back = format!("if worse       back to {}", &digest("v0")[..12]);
+    assert!(plan.contains(&back), "{plan}");
+    assert_eq!(site.deploy("picky", &[]).code, Some(0));
+    site.feed_until("it is rolled back", || rollbacks(&host) == 1.0);
+    wait_until("all are told", || {
+        site.deployment()["last"]["what"] == "rolled back"
+    });
+    for _ in 0..2 {
+        let back = site.plugin(&["rollback", "p/op"]);
+        assert_eq!(back.code, Some(1), "{back:#?}");
+        assert!(
+            back.stderr.contains("there is nothing to go back to"),
+            "{back:#?}"
+        );
+    }
+    assert_eq!(running(&site), [digest("v0")].into());
+
+    let receipts = site.history();
+    let over = receipts
+        .iter()
+        .find(|receipt| receipt["what"] == "rolled back");
+    let over = over.unwrap();
+    assert_eq!(over["old"]["digest"], digest("picky"));
+    let id = over["id"].as_str().unwrap();
+    let back = site.plugin(&["rollback", "p/op", id]);
+    assert_eq!(back.code, Some(1), "{back:#?}");
+    assert!(
+        back.stderr.contains("it is in quarantine since"),
+        "{back:#?}"
+    );
+    assert!(back.stderr.contains("`--force`"), "{back:#?}");
+    assert_eq!(versions(&site.round()), ["v0"].into());
+
+    site.done(&["rollback", "p/op", id, "--force"]);
+    assert_eq!(running(&site), [digest("picky")].into());
+    assert_eq!(site.deployment()["quarantine"], Value::Array(Vec::new()));
+    site.feed_until("it is rolled back again", || rollbacks(&host) == 2.0);
+    assert_eq!(versions(&site.round()), ["v0"].into());
+}
+
+#[test]
+fn what_one_host_cannot_run_leaves_each_host_with_the_version_of_its_own() {
+    let site = Site::new("");
+    let _one = site.scene.run(&site.file);
+    // The first host tries a new version with what it has seen, and finds that it traps.
+    site.round();
+    let other = site.another_host("v1");
+    let refused = site.deploy("trap", &[]);
+    assert_eq!(refused.code, Some(1), "{refused:#?}");
+    assert!(
+        refused.stderr.contains("it fails on message"),
+        "{refused:#?}"
+    );
+    let own: BTreeSet<String> = [digest("v0"), digest("v1")].into();
+    wait_until("each runs its own", || {
+        site.deployment()["last"]["what"] == "refused" && running(&site) == own
+    });
+    assert_eq!(site.deployment()["stable"], Value::Null);
+    let round = site.round();
+    assert!(
+        versions(&round).is_subset(&["v0", "v1"].into()),
+        "{round:?}"
+    );
+
+    drop(other);
+    let _other = site.another_host("v1");
+    assert_eq!(running(&site), own);
+}
+
+#[test]
+fn every_host_tells_what_was_taken_back_why_and_on_which_messages() {
+    let site = Site::new("max-errors: 0.4%, min-messages: 300, canary: 0s");
+    let one = site.scene.run(&site.file);
+    let other = site.fresh_host("other");
+    site.round();
+    assert_eq!(site.deploy("picky", &["--canary", "50%"]).code, Some(0));
+    site.feed_until("it is rolled back", || {
+        rollbacks(&one) + rollbacks(&other) >= 1.0
+    });
+    wait_until("both hosts tell it", || {
+        let told = |operator: &Value| {
+            let decision = &operator["decision"];
+            decision["what"] == "rolled back"
+                && decision["digest"] == digest("picky")
+                && !decision["samples"].as_array().unwrap().is_empty()
+        };
+        let hosts = site.status();
+        hosts.len() == 2 && hosts.iter().all(told)
+    });
+    let shown = site.scene.nats.url();
+    let shown = crate::harness::Weir::run(&["status", "--nats", &shown]).done();
+    let line = format!("rolled back on all hosts: {} at ", &digest("picky")[..12]);
+    assert_eq!(shown.matches(&line).count(), 2, "{shown}");
+    assert!(
+        shown.contains(": reject: this version does not like it"),
+        "{shown}"
+    );
+    wait_until("both hosts log that the canary has ended", || {
+        [&one, &other]
+            .iter()
+            .all(|host| host.stderr().contains("canary ended"))
+    });
+    let logs = [one.stderr(), other.stderr()].concat();
+    assert!(logs.contains("rolled back on all hosts: "), "{logs}");
+}
