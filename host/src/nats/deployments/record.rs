@@ -204,12 +204,26 @@ impl Deployment {
             stable.over.push(bad.to_owned());
             return;
         }
-        let mut over = vec![bad.to_owned()];
-        if took_over {
-            over.push(configured.to_owned());
-        }
         let stable = self.stable.take();
-        over.extend(stable.into_iter().flat_map(|stable| stable.over));
+        let before = self.before.take_if(|before| before.deployed == bad);
+        let mut over = vec![bad.to_owned()];
+        let back = match before {
+            // It was deployed, and what is gone back to ran until then: so do all, each to its own.
+            Some(Before { stable, .. })
+                if stable
+                    .as_ref()
+                    .map_or(configured, |it| &it.component.digest)
+                    == good.digest =>
+            {
+                stable
+            }
+            _ if took_over => {
+                over.push(configured.to_owned());
+                stable
+            }
+            _ => None,
+        };
+        over.extend(back.into_iter().flat_map(|stable| stable.over));
         over.sort_unstable();
         over.dedup();
         self.stable = Some(Stable {

@@ -76,19 +76,27 @@ pub(super) struct Deployer {
     shadows: HashMap<usize, Shadow>,
     /// By operator, what was last said that it is to run.
     wanted: HashMap<usize, Deployment>,
-    /// By operator, a version that was deployed, and what this host ran before it.
-    replaced: HashMap<usize, (String, Edition)>,
+    /// By operator, a version that was deployed, and what this host ran before it; `None` where it has
+    /// started with it, in the place of what is configured.
+    replaced: HashMap<usize, (String, Option<Edition>)>,
 }
 
 impl Deployer {
     pub(super) fn new(pipeline: Arc<Running>, runtime: Runtime) -> Self {
+        let loaded = pipeline.versions.loaded();
+        let stands = |operator: usize| {
+            let digest = loaded.get(operator)?.plugin.digest();
+            let instead = digest != pipeline.versions.configured(operator);
+            instead.then(|| (operator, (digest.to_owned(), None)))
+        };
+        let replaced = (0..loaded.operators()).filter_map(stands).collect();
         Self {
             pipeline,
             runtime,
             trials: HashMap::new(),
             shadows: HashMap::new(),
             wanted: HashMap::new(),
-            replaced: HashMap::new(),
+            replaced,
         }
     }
 
@@ -141,8 +149,11 @@ impl Deployer {
                 .hint(|| "correct it; or let it run with `weir plugin deploy --force`"),
             None => {
                 self.give_up_trial(operator).await;
-                self.replaced.remove(&operator);
-                self.swap(candidate, "swapped", true).await
+                let swapped = self.swap(candidate, "swapped", true).await;
+                if swapped.is_ok() {
+                    self.replaced.remove(&operator);
+                }
+                swapped
             }
         };
         if let Err(error) = swapped {

@@ -263,40 +263,49 @@ impl Deployer {
             return Ok(());
         };
         let digest = running.plugin.digest();
-        let last = deployment.decision_on(digest);
-        let refused = last.is_some_and(|decision| decision.what == REFUSED);
+        let decision = deployment.decision_on(digest);
+        let refused = decision.is_some_and(|decision| decision.what == REFUSED);
+        let back = if refused { TURNED_DOWN } else { ROLLED_BACK };
         if let Some(component) = stable {
             if component.digest == digest {
                 return Ok(());
             }
-            let what = match refused {
-                true => TURNED_DOWN,
-                false => &deployment.last.what,
-            };
+            let what = if refused { back } else { &deployment.last.what };
             let installed = self.install(operator, &component, what).await;
             return installed.map_err(|error| (component, error));
         }
-        let sound = |(deployed, before): &&(String, Edition)| {
-            deployed == digest && deployment.quarantined(before.plugin.digest()).is_none()
-        };
-        if refused
-            && digest != self.pipeline.versions.configured(operator)
-            && let Some((_, before)) = self.replaced.get(&operator).filter(sound)
-        {
-            let (before, origin) = (before.clone(), before.plugin.origin().to_owned());
-            let component = Component {
-                digest: before.plugin.digest().to_owned(),
-                origin: origin.clone(),
-            };
-            let back = async {
-                let prepared = self.warm(before).await?;
-                self.take_over(operator, prepared, &origin, TURNED_DOWN, false)
-                    .await
-            };
-            let back = back.await;
-            return back.map_err(|error| (component, error));
+        let configured = self.pipeline.versions.configured(operator);
+        if digest == configured || !decision.is_some_and(Decision::undoes) {
+            return Ok(());
         }
-        Ok(())
+        let sound = |digest: &str| deployment.quarantined(digest).is_none();
+        let replaced = self.replaced.get(&operator);
+        let Some((_, before)) = replaced.filter(|(deployed, _)| deployed == digest) else {
+            return Ok(());
+        };
+        let before = before.clone();
+        let (digest, origin) = before.as_ref().map_or_else(
+            || (&*configured, "what is configured"),
+            |before| (before.plugin.digest(), before.plugin.origin()),
+        );
+        if !sound(digest) {
+            return Ok(());
+        }
+        let component = Component {
+            digest: digest.to_owned(),
+            origin: origin.to_owned(),
+        };
+        let went = match before {
+            Some(before) => match self.warm(before).await {
+                Ok(prepared) => {
+                    self.take_over(operator, prepared, &component.origin, back, false)
+                        .await
+                }
+                Err(error) => Err(error),
+            },
+            None => self.install(operator, &component, back).await,
+        };
+        went.map_err(|error| (component, error))
     }
 
     /// Lets a component take over that was deployed, or gone back to.
@@ -307,8 +316,7 @@ impl Deployer {
         let before = self.edition(operator);
         self.swap(candidate, what, probation).await?;
         let digest = component.digest.clone();
-        self.replaced
-            .extend(before.map(|before| (operator, (digest, before))));
+        self.replaced.insert(operator, (digest, before));
         Ok(())
     }
 

@@ -94,6 +94,32 @@ fn a_canary_that_is_taken_back_is_replaced_where_it_is_configured_and_nowhere_el
 }
 
 #[test]
+fn a_deployed_version_that_is_taken_back_leaves_each_host_with_what_it_ran() {
+    let mut record = Deployment::default();
+    deploy(&mut record, "bad", &["file1", "file2"]);
+    record.taken_back(true, "bad", &component("file1"), "file1");
+    record.banish("bad", "worse");
+    assert_eq!(runs(&record, "file1"), "file1");
+    assert_eq!(runs(&record, "file2"), "file2");
+    assert_eq!(runs(&record, "bad"), "file1");
+
+    deploy(&mut record, "fine", &["file1", "file2"]);
+    deploy(&mut record, "bad", &["file1", "file2"]);
+    record.taken_back(true, "bad", &component("fine"), "file1");
+    assert_eq!(
+        (runs(&record, "file1"), runs(&record, "file2")),
+        ("fine".into(), "fine".into())
+    );
+    // Over one that was itself on probation, to the one before that: the same for all.
+    deploy(&mut record, "bad", &["file1", "file2"]);
+    record.taken_back(true, "bad", &component("older"), "file1");
+    assert_eq!(
+        (runs(&record, "file1"), runs(&record, "file2")),
+        ("older".into(), "older".into())
+    );
+}
+
+#[test]
 fn what_became_of_a_version_is_known_after_other_decisions() {
     let mut record = Deployment::default();
     deploy(&mut record, "new", &["file"]);
