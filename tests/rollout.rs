@@ -261,3 +261,18 @@ fn a_version_that_is_much_slower_is_rolled_back() {
     assert!(reason.contains("a message takes"), "{reason}");
     assert_eq!(versions(&site.round()), ["v0"].into());
 }
+
+#[test]
+fn a_host_starts_with_what_was_deployed_although_its_file_refuses() {
+    let site = Site::new("probation: 0s");
+    let host = site.scene.run(&site.file);
+    site.round();
+    site.install("refuse");
+    wait_until("the file is refused", || {
+        host.metric(&operator_series("swaps_refused_total", "op")) == 1.0
+    });
+    assert_eq!(site.deploy("v1", &[]).code, Some(0));
+    drop(host);
+    let _again = site.scene.run(&site.file);
+    assert_eq!(versions(&site.round()), ["v1"].into());
+}
