@@ -80,7 +80,8 @@ fn what_has_been_sent_to_a_lane_is_kept_alive_while_a_plugin_computes() {
     scene.wait_until_settled();
     assert_eq!(weir.metric(&series("redelivered_total")), 0.0);
     assert_eq!(weir.metric(&series("publish_duplicates_total")), 0.0);
-    assert!(weir.metric(&series("in_progress_sent_total")) >= 60.0);
+    // The slow one alone has six at the most.
+    assert!(weir.metric(&series("in_progress_sent_total")) > 6.0);
     assert_eq!(client.count("OUT"), 261);
 }
 

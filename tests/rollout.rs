@@ -257,6 +257,9 @@ fn a_version_that_is_much_slower_is_rolled_back() {
     site.round();
     site.install("slow");
     site.feed_until("it is rolled back", || rollbacks(&host) == 1.0);
+    wait_until("all are told", || {
+        site.deployment()["last"]["what"] == "rolled back"
+    });
     let reason = site.deployment()["last"]["reason"].to_string();
     assert!(reason.contains("a message takes"), "{reason}");
     assert_eq!(versions(&site.round()), ["v0"].into());

@@ -117,10 +117,11 @@ impl Site {
         serde_json::from_str(&self.done(&["history", "p/op", "--json"])).unwrap()
     }
 
-    /// What is deployed.
+    /// What is deployed; null before anything was.
     pub fn deployment(&self) -> Value {
         let stored = self.scene.nats.client().messages("KV_weir-deployments");
-        serde_json::from_str(&stored.last().unwrap().text()).unwrap()
+        let last = stored.last().map(|record| record.text());
+        last.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap())
     }
 
     /// Feeds all keys, and says which version each was worked on by; `-` for a dead letter.
