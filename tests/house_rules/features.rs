@@ -10,7 +10,7 @@ type Sets<'t> = BTreeMap<&'t str, BTreeSet<&'t str>>;
 /// What `cargo tree` prints for the workspace with these kinds of dependencies.
 fn tree(kinds: &str) -> String {
     let mut cargo = std::process::Command::new(env!("CARGO"));
-    cargo.args(["tree", "--offline", "--locked", "--workspace"]);
+    cargo.args(["tree", "--locked", "--workspace"]);
     cargo.args(["--edges", kinds, "--prefix", "none", "--format", "{p}|{f}"]);
     let output = cargo.current_dir(repository()).output().unwrap();
     assert!(output.status.success(), "{output:?}");
