@@ -4,10 +4,10 @@
 use crate::harness::guests::guest;
 use crate::harness::lane::{Lane, runtime};
 use crate::harness::repository;
-use weir::pipeline::message::{Few, Outcome, Output};
+use weir::config::limits::Limits;
+use weir::message::{Few, Outcome, Output};
 use weir::plugin::Terms;
 use weir::plugin::inspect;
-use weir::plugin::limits::Limits;
 use weir::report;
 use wit_component::StringEncoding;
 use wit_parser::Resolve;

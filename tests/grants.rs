@@ -8,10 +8,10 @@ use crate::harness::web::Web;
 use crate::harness::{Finished, Scene, Weir, pipeline_folder};
 use std::path::Path;
 use std::time::Duration;
+use weir::config::limits::Limits;
 use weir::config::origin::Origin;
 use weir::config::resolved::Grants;
-use weir::pipeline::message::Outcome;
-use weir::plugin::limits::Limits;
+use weir::message::Outcome;
 use weir::plugin::{FaultKind, Terms};
 
 /// An operator with these entries in `http` and in `http-private`.

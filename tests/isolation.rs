@@ -6,9 +6,9 @@ use crate::harness::guests::guest;
 use crate::harness::lane::{Lane, message, plugin};
 use std::sync::Arc;
 use std::time::Duration;
-use weir::pipeline::message::{Few, Outcome, Output};
+use weir::config::limits::{Isolation, Limits};
+use weir::message::{Few, Outcome, Output};
 use weir::plugin::FaultKind;
-use weir::plugin::limits::{Isolation, Limits};
 
 /// Limits with a deadline that a guest which never answers reaches soon.
 fn hasty() -> Limits {

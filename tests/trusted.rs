@@ -7,7 +7,7 @@ use crate::harness::lane::{Lane, runtime};
 use crate::harness::{Scene, Weir};
 use std::process::Stdio;
 use std::time::Duration;
-use weir::plugin::limits::Limits;
+use weir::config::limits::Limits;
 use weir::plugin::{FaultKind, Terms};
 
 #[test]

@@ -1,5 +1,5 @@
 //! The bytes of a component, from wherever its reference leads: for who loads one before anything
-//! runs. Waits for servers; hosts that follow a tag fetch by themselves (`pipeline/deploy/follow.rs`).
+//! runs. Waits for servers; hosts that follow a tag fetch by themselves (`rollout/follow.rs`).
 
 use crate::config::component::{InBucket, InRegistry, Reference};
 use crate::config::resolved::Nats;

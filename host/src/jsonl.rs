@@ -9,7 +9,8 @@
 //! tokens: no number is rounded and no key is moved. Other UTF-8 stands under `text`, other bytes
 //! under `base64`. This file is pure: it reads no file and knows no pipeline.
 
-use crate::pipeline::message::{Headers, Message};
+use crate::headers::Headers;
+use crate::message::Message;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use bytestring::ByteString;

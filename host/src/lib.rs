@@ -3,7 +3,7 @@
 //! # The life of a message
 //!
 //! A lane pulls a batch of deliveries from a durable consumer, decodes each into a
-//! [`pipeline::message::Message`], routes it to the operators that see its subject, calls their
+//! [`message::Message`], routes it to the operators that see its subject, calls their
 //! plugins with the whole batch, publishes what they return, awaits the publish acks, and only then
 //! acks the input.
 
@@ -12,12 +12,19 @@ pub mod cli;
 pub mod compare;
 pub mod component;
 pub mod config;
+pub mod delivery;
+pub mod headers;
+pub mod host;
 pub mod jsonl;
+pub mod message;
 pub mod nats;
 pub mod oci;
-pub mod pipeline;
+pub mod outgoing;
+pub mod parked;
 pub mod plugin;
+pub mod process;
 pub mod report;
+pub mod rollout;
 pub mod shutdown;
 pub mod signature;
 pub mod telemetry;

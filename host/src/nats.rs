@@ -23,7 +23,7 @@ pub mod streams;
 pub mod trace;
 
 use crate::config::resolved::{Auth, Nats};
-use crate::pipeline::message::Headers;
+use crate::headers::Headers;
 use crate::report::ResultExt;
 use crate::telemetry::metrics::Counter;
 use anyhow::{Context, Result, anyhow};

@@ -11,7 +11,9 @@
 //! hint: build it with `weir plugin build`
 //! ```
 
-use crate::config::Findings;
+pub mod findings;
+
+use findings::Findings;
 use std::error::Error as StdError;
 use std::fmt;
 use std::io::Write;

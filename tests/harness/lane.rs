@@ -3,9 +3,10 @@
 use super::{cache, guests};
 use bytes::Bytes;
 use std::sync::{Arc, OnceLock};
+use weir::config::limits::Limits;
 use weir::config::resolved::HeaderSelection;
-use weir::pipeline::message::{Headers, Message, Outcome};
-use weir::plugin::limits::Limits;
+use weir::headers::Headers;
+use weir::message::{Message, Outcome};
 use weir::plugin::{Fault, OperatorSettings, Plugin, Runtime, RuntimeOptions, Worker};
 use weir::telemetry::metrics::{Metrics, OperatorMetrics};
 

@@ -9,10 +9,10 @@ const LINES: usize = 400;
 /// The files that may import the broker's client: those at the two ends of the corridor.
 const AT_THE_BROKER: [&str; 5] = [
     "host/src/nats",
-    "host/src/pipeline/source",
-    "host/src/pipeline/delivery",
-    "host/src/pipeline/sink",
-    "host/src/pipeline/settle",
+    "host/src/delivery/source",
+    "host/src/delivery/ticket",
+    "host/src/delivery/sink",
+    "host/src/delivery/settle",
 ];
 
 /// The one source file that no person writes; a test of `plugins/sdk/bindings` holds it to the WIT.
@@ -104,7 +104,7 @@ pub fn one_door(file: &File) -> Vec<String> {
 
 /// The protocol's words for settling, and the client's methods that say them.
 pub fn settling(file: &File) -> Vec<String> {
-    let settle = "host/src/pipeline/settle";
+    let settle = "host/src/delivery/settle";
     if !file.is_in("host/src") || file.is_in(settle) || file.path == format!("{settle}.rs") {
         return Vec::new();
     }
@@ -125,7 +125,7 @@ pub fn settling(file: &File) -> Vec<String> {
 pub fn purity(file: &File) -> Vec<String> {
     let pure = file.is_in("host/src/config")
         || file.is_in("host/src/window")
-        || file.path == "host/src/pipeline/route.rs";
+        || file.path == "host/src/process/route.rs";
     if !pure {
         return Vec::new();
     }
@@ -258,12 +258,12 @@ mod broken {
         assert!(lines(wasmtime, "host/src/plugin/engine.rs", engine).is_empty());
         let client = "use std::fs;\nuse async_nats::Client;\n";
         assert_eq!(
-            lines(async_nats, "host/src/pipeline/operator.rs", client),
+            lines(async_nats, "host/src/process/chain.rs", client),
             ["2"]
         );
         assert_eq!(lines(async_nats, "host/src/nats_server.rs", client), ["2"]);
-        assert!(lines(async_nats, "host/src/pipeline/sink.rs", client).is_empty());
-        assert!(lines(async_nats, "host/src/pipeline/sink/window.rs", client).is_empty());
+        assert!(lines(async_nats, "host/src/delivery/sink.rs", client).is_empty());
+        assert!(lines(async_nats, "host/src/delivery/sink/window.rs", client).is_empty());
         assert!(lines(async_nats, "tests/harness/nats.rs", client).is_empty());
     }
 
@@ -271,13 +271,13 @@ mod broken {
     fn the_rule_about_settling_can_be_broken() {
         let call = "async fn f() {\n message.ack().await;\n}\n";
         let protocol = "publish(reply, b\"+TERM\");\n";
-        assert_eq!(lines(settling, "host/src/pipeline/sink.rs", call), ["2"]);
+        assert_eq!(lines(settling, "host/src/delivery/sink.rs", call), ["2"]);
         assert_eq!(
-            lines(settling, "host/src/pipeline/sink.rs", protocol),
+            lines(settling, "host/src/delivery/sink.rs", protocol),
             ["1"]
         );
-        assert!(lines(settling, "host/src/pipeline/settle.rs", call).is_empty());
-        assert!(lines(settling, "host/src/pipeline/settle/words.rs", protocol).is_empty());
+        assert!(lines(settling, "host/src/delivery/settle.rs", call).is_empty());
+        assert!(lines(settling, "host/src/delivery/settle/words.rs", protocol).is_empty());
     }
 
     #[test]
@@ -285,10 +285,10 @@ mod broken {
         let waits = "fn f() {}\nasync fn g() {}\n";
         assert_eq!(lines(purity, "host/src/config/mod.rs", waits), ["2"]);
         assert_eq!(
-            lines(purity, "host/src/pipeline/route.rs", "use tokio::fs;\n"),
+            lines(purity, "host/src/process/route.rs", "use tokio::fs;\n"),
             ["1"]
         );
-        assert!(lines(purity, "host/src/pipeline/mod.rs", waits).is_empty());
+        assert!(lines(purity, "host/src/delivery/mod.rs", waits).is_empty());
     }
 
     #[test]

@@ -5,12 +5,12 @@ use bytes::Bytes;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use weir::config::limits::Limits;
 use weir::config::resolved::{Bounds, HeaderSelection};
-use weir::pipeline::message::{Message, Outcome, Output};
-use weir::pipeline::operator::{Chain, Verdict};
-use weir::pipeline::route::Route;
-use weir::plugin::limits::Limits;
+use weir::message::{Message, Outcome, Output};
 use weir::plugin::{OperatorSettings, Plugin, Runtime, Worker};
+use weir::process::chain::{Chain, Verdict};
+use weir::process::route::Route;
 use weir::telemetry::metrics::Metrics;
 
 /// A component, ready to be instantiated.

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use weir::pipeline::message::{Headers, Message};
+use weir::headers::Headers;
+use weir::message::Message;
 
 /// All cases.
 #[derive(Deserialize)]

@@ -5,15 +5,16 @@ use super::scene::{self, BATCH, Work};
 use async_nats::Subject;
 use std::sync::Arc;
 use tokio::runtime::Runtime as Tokio;
+use weir::config::limits::Limits;
 use weir::config::resolved::{Bounds, Grants, HeaderSelection, Operator, Order};
 use weir::config::template::Template;
-use weir::pipeline::delivery::Ticket;
-use weir::pipeline::in_flight::InFlight;
-use weir::pipeline::message::Message;
-use weir::pipeline::operator::{Chain, Verdict};
-use weir::pipeline::parcel::{Parcel, Wrapper};
-use weir::pipeline::route::Route;
-use weir::plugin::limits::Limits;
+use weir::delivery::in_flight::InFlight;
+use weir::delivery::ticket::Ticket;
+use weir::message::Message;
+use weir::outgoing::Parcel;
+use weir::process::chain::{Chain, Verdict};
+use weir::process::outputs::Wrapper;
+use weir::process::route::Route;
 use weir::telemetry::metrics::{Metrics, PipelineMetrics};
 
 const BOUNDS: Bounds = Bounds {
@@ -75,7 +76,7 @@ impl Lane {
         let mut letters = 0;
         while let Some(id) = self.in_flight.next_publishable() {
             let task = self.in_flight.finish(id).unwrap();
-            if let weir::pipeline::in_flight::State::Ready(parcel) = &task.state {
+            if let weir::delivery::in_flight::State::Ready(parcel) = &task.state {
                 letters += parcel.letters().len();
             }
             // Leaves the ticket unredeemed, as nothing is connected; that is counted as well.

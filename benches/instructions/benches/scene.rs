@@ -4,9 +4,10 @@ use bytes::Bytes;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime as Tokio};
+use weir::config::limits::Limits;
 use weir::config::resolved::HeaderSelection;
-use weir::pipeline::message::{Headers, Message};
-use weir::plugin::limits::Limits;
+use weir::headers::Headers;
+use weir::message::Message;
 use weir::plugin::{OperatorSettings, Runtime, RuntimeOptions, Worker};
 use weir::telemetry::metrics::Metrics;
 

@@ -379,7 +379,7 @@ mod tests {
             "the border: wasmtime"
         );
         assert_eq!(
-            of("weir::pipeline::lane::Lane::run (/bin/weir)"),
+            of("weir::delivery::lane::Lane::run (/bin/weir)"),
             "weir's stations"
         );
         assert_eq!(of("main (/bin/true)"), REST);

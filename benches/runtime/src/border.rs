@@ -7,7 +7,7 @@ use crate::scene::{BATCH, Scene, Use, messages, orders};
 use anyhow::Result;
 use serde::Serialize;
 use weir::config::resolved::HeaderSelection;
-use weir::pipeline::message::{Message, Outcome};
+use weir::message::{Message, Outcome};
 use weir_figures::{Table, micros};
 
 /// One row: the same messages through a plugin and through native code.

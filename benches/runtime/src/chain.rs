@@ -5,9 +5,9 @@ use crate::race::{Runner, Times, race};
 use crate::scene::{BATCH, Scene, Use, messages};
 use anyhow::{Context, Result};
 use weir::config::resolved::Bounds;
-use weir::pipeline::message::Message;
-use weir::pipeline::operator::Chain;
-use weir::pipeline::route::{Route, Stops};
+use weir::message::Message;
+use weir::process::chain::Chain;
+use weir::process::route::{Route, Stops};
 use weir_figures::{Table, micros};
 
 const LENGTHS: [usize; 5] = [0, 1, 2, 4, 8];
@@ -43,7 +43,7 @@ fn every_stop() -> Stops {
         subjects: Vec::new(),
         headers: weir::config::resolved::HeaderSelection::None,
         grants: weir::config::resolved::Grants::default(),
-        limits: weir::plugin::limits::Limits::default(),
+        limits: weir::config::limits::Limits::default(),
         trusted: false,
         rollout: weir::config::resolved::Rollout::default(),
         require_signature: Vec::new(),

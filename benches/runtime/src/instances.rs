@@ -6,8 +6,8 @@ use crate::race::{Runner, Times, race};
 use crate::scene::{Scene, Use, messages};
 use anyhow::Result;
 use serde::Serialize;
-use weir::pipeline::message::Message;
-use weir::plugin::limits::Isolation;
+use weir::config::limits::Isolation;
+use weir::message::Message;
 use weir_figures::{Table, bytes, micros};
 
 /// Instances that are held at once.

@@ -5,7 +5,7 @@ mod order;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use weir::pipeline::message::{Few, Message, Outcome, Output};
+use weir::message::{Few, Message, Outcome, Output};
 
 fn one(output: Output) -> Outcome {
     let mut outputs = Few::new();

@@ -6,10 +6,10 @@ use anyhow::{Context, Result, anyhow};
 use serde::Serialize;
 use std::hint::black_box;
 use std::time::Duration;
-use weir::pipeline::message::{Message, Outcome};
-use weir::pipeline::operator::Chain;
-use weir::pipeline::route::Stops;
+use weir::message::{Message, Outcome};
 use weir::plugin::Worker;
+use weir::process::chain::Chain;
+use weir::process::route::Stops;
 use weir_figures::median;
 
 /// Calls before the first that is measured.

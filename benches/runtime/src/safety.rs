@@ -5,7 +5,7 @@ use crate::chain;
 use crate::race::{Runner, Times, race};
 use crate::scene::{BATCH, Scene, Use, messages, orders};
 use anyhow::Result;
-use weir::pipeline::message::Message;
+use weir::message::Message;
 use weir_figures::{Table, micros};
 
 const METHOD: &str = "Processor time for each message of a batch of 64, without a broker, in one process; \

@@ -7,9 +7,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use weir::config::limits::{Isolation, Limits};
 use weir::config::resolved::HeaderSelection;
-use weir::pipeline::message::{Headers, Message};
-use weir::plugin::limits::{Isolation, Limits};
+use weir::headers::Headers;
+use weir::message::Message;
 use weir::plugin::{OperatorSettings, Plugin, Runtime, RuntimeOptions, Terms, Worker};
 use weir::telemetry::metrics::Metrics;
 

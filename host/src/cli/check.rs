@@ -2,8 +2,8 @@
 
 use super::{Console, files};
 use crate::config::{Draft, Finding, Findings, Place, Placed};
-use crate::pipeline::start;
 use crate::plugin::{Plugin, Runtime, Worker};
+use crate::process::plugin_set;
 use crate::report;
 use crate::telemetry::metrics::Metrics;
 use crate::threads;
@@ -82,9 +82,9 @@ fn check(
     let operator = &placed.operator;
     let at = |place| move |error| Refused { error, place };
     let plugin =
-        start::plugin(operator, draft.nats.as_ref(), runtime).map_err(at(placed.plugin))?;
+        plugin_set::plugin(operator, draft.nats.as_ref(), runtime).map_err(at(placed.plugin))?;
     let name = draft.name.as_deref().unwrap_or_default();
-    let settings = start::operator(name, operator, metrics);
+    let settings = plugin_set::operator(name, operator, metrics);
     let mut worker = Worker::new(runtime, Arc::clone(&plugin), Arc::new(settings));
     let started = threads::runtime().and_then(|tokio| tokio.block_on(worker.warm()));
     match started {

@@ -5,7 +5,7 @@ use crate::config::resolved::Pipeline;
 use crate::jsonl::Record;
 use crate::nats::dead_letters::{DeadLetter, DeadLetters};
 use crate::nats::{self, Connection};
-use crate::pipeline::operator::Kind;
+use crate::process::chain::Kind;
 use crate::report::{self, ResultExt};
 use crate::threads;
 use anyhow::{Result, anyhow};

@@ -5,16 +5,17 @@
 //! reported and that was it.
 
 use crate::config::component::Reference;
+use crate::config::limits::Limits;
 use crate::config::resolved::{self, Bounds, EventTime, HeaderSelection};
 use crate::config::template::KeyRule;
 use crate::jsonl::{Dead, Line, Record, Retry};
-use crate::pipeline::message::Message;
-use crate::pipeline::operator::{Chain, Condemned, Verdict};
-use crate::pipeline::parcel::{Letter, Parcel, Wrapper};
-use crate::pipeline::route::{Route, Stops};
-use crate::pipeline::start;
-use crate::plugin::limits::Limits;
+use crate::message::Message;
+use crate::outgoing::{Letter, Parcel};
 use crate::plugin::{OperatorSettings, Runtime, Worker};
+use crate::process::chain::{Chain, Condemned, Verdict};
+use crate::process::outputs::Wrapper;
+use crate::process::plugin_set;
+use crate::process::route::{Route, Stops};
 use crate::telemetry::metrics::Metrics;
 use crate::threads;
 use anyhow::{Result, anyhow};
@@ -51,7 +52,7 @@ impl Offline {
     /// When a plugin cannot be loaded or refuses its configuration.
     pub(super) fn of_pipeline(settings: &resolved::Pipeline, runtime: &Runtime) -> Result<Self> {
         let metrics = Metrics::new();
-        let loaded = start::load(settings, runtime, &metrics)?;
+        let loaded = plugin_set::load(settings, runtime, &metrics)?;
         let chain = Chain::new(loaded.workers(runtime), settings.batch);
         // No server limits what may be published here, and no stream feeds it back.
         let sink = Wrapper::new(

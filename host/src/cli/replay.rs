@@ -15,11 +15,11 @@ use crate::compare::matcher::{Matcher, Room};
 use crate::compare::report::{Report, SAMPLES};
 use crate::config::component::Reference;
 use crate::config::resolved::Pipeline;
+use crate::message::Message;
 use crate::nats::history::{Begin, History, Reader};
 use crate::nats::{self, Connection};
-use crate::pipeline::message::Message;
-use crate::pipeline::rehearsal::Ground;
-use crate::pipeline::start;
+use crate::process::dry_run::Ground;
+use crate::process::plugin_set;
 use crate::report::{self, ResultExt};
 use crate::telemetry::metrics::Metrics;
 use crate::threads;
@@ -220,7 +220,7 @@ impl Arguments {
         // A component may come from a server, whose connection must not wait meanwhile.
         let starting = tokio::task::spawn_blocking(move || {
             let runtime = files::runtime(lanes * settings.operators.len())?;
-            let loaded = start::load(&settings, &runtime, &Metrics::new())?;
+            let loaded = plugin_set::load(&settings, &runtime, &Metrics::new())?;
             Lanes::start(lanes, &settings, &loaded, &runtime, &ground)
         });
         starting.await.context("the plugins could not be loaded")?

@@ -3,7 +3,7 @@
 use super::{Console, bench, files};
 use crate::admin::{self, AdminState, Listen};
 use crate::config::resolved;
-use crate::pipeline::host::{Host, Options};
+use crate::host::{Host, Options};
 use crate::report;
 use crate::shutdown::Shutdown;
 use crate::telemetry::metrics::Metrics;

@@ -11,10 +11,11 @@ pub mod matcher;
 pub mod report;
 mod seen;
 
+use crate::headers::Headers;
+use crate::headers::PREFIX;
+use crate::headers::{DIGEST, MESSAGE_ID, is_server_header};
 use crate::jsonl::{Dead, Line, Record};
-use crate::pipeline::dead_letter::PREFIX;
-use crate::pipeline::message::Headers;
-use crate::pipeline::parcel::{DIGEST, Letter, MESSAGE_ID, is_server_header};
+use crate::outgoing::Letter;
 use bytes::Bytes;
 use bytestring::ByteString;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! A position in the tree, walked in step with the typed model so that every finding has a place.
 
-use super::findings::Place;
 use super::tree::{Kind, Node};
+use crate::report::findings::Place;
 
 /// One value of a document, or the place where it would stand.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! When a message happened, read from the message itself.
 
 use super::pointer::Pointer;
-use crate::pipeline::message::Headers;
+use crate::headers::Headers;
 
 /// A source of event time other than the JetStream timestamp.
 #[derive(Clone, Debug, PartialEq, Eq)]

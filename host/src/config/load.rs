@@ -4,11 +4,11 @@
 //! and are checked against each other.
 
 use super::at::At;
-use super::findings::{Collector, Findings, Place};
 use super::interpolate::Environment;
 use super::resolve::{self, Claims, Context};
 use super::resolved::{Nats, Operator, Pipeline};
 use super::{model, shape, tree};
+use crate::report::findings::{Collector, Findings, Place};
 use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};

@@ -17,7 +17,6 @@
 mod at;
 pub mod component;
 mod event_time;
-mod findings;
 mod interpolate;
 mod lint;
 mod load;
@@ -36,7 +35,8 @@ pub mod template;
 mod tree;
 pub mod units;
 
-pub use findings::{Finding, Findings, Place};
+pub mod limits;
+pub use crate::report::findings::{Finding, Findings, Place};
 pub use interpolate::Environment;
 pub use load::{Draft, Loader, Placed, load, load_unbuilt};
 pub use pointer::Pointer;

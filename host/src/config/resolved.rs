@@ -7,7 +7,7 @@ use super::component::Reference;
 pub use super::event_time::EventTime;
 use super::origin::Origin;
 use super::template::{KeyRule, SubjectFilter, Template};
-use crate::plugin::limits::Limits;
+use crate::config::limits::Limits;
 use crate::signature::Key;
 use std::fmt;
 use std::path::PathBuf;

@@ -3,10 +3,10 @@
 //! Goes on after each finding, and hands out what is sound as JSON, so that the model can be read
 //! from it and the rules of `resolve/` find what they can find in the same run.
 
-use super::findings::{Collector, Place};
 use super::schema::{branches, fields, has_type, shared, words};
 use super::suggest::suggest;
 use super::tree::{Entry, Kind, Node, Scalar};
+use crate::report::findings::{Collector, Place};
 use serde_json::{Map, Value};
 
 /// Checks one document. What is wrong is left out of the result.

@@ -1,7 +1,7 @@
 //! Errors of YAML itself, as findings.
 
-use super::findings::{Collector, Place};
 use super::tree::place;
+use crate::report::findings::{Collector, Place};
 use serde_saphyr::granit_parser::{ErrorKind, ScanError};
 
 /// Tabs in indentation are the usual reason, and parsers report them far from where they stand: if

@@ -7,7 +7,7 @@
 
 use super::pointer::Pointer;
 pub use super::subject::{MAX_SUBJECT_BYTES, SubjectFilter, check_subject};
-use crate::pipeline::message::Message;
+use crate::message::Message;
 use bytestring::ByteString;
 use std::borrow::Cow;
 

@@ -4,9 +4,9 @@
 //! person wants all of them. The tree knows no schema; `shape.rs` compares it with one. References to the
 //! environment are already replaced in it.
 
-use super::findings::{Collector, Place};
 use super::interpolate::{Environment, interpolate};
 use super::syntax;
+use crate::report::findings::{Collector, Place};
 use serde_saphyr::granit_parser::{Event, Marker, Parser, ScalarStyle, Span, options};
 use std::collections::HashMap;
 

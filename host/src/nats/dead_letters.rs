@@ -1,10 +1,10 @@
 //! Dead letters as they lie in their stream: read, replayed, removed.
 //!
-//! What they are made of is settled in `pipeline/dead_letter.rs`; this reads it back. A capsule that
+//! What they are made of is settled in `process/dead_letter.rs`; this reads it back. A capsule that
 //! went out in parts is one letter here, wherever its parts lie: lanes publish at the same time.
 
 use super::{Connection, streams};
-use crate::pipeline::dead_letter::{LETTER, PART, PREFIX};
+use crate::headers::{LETTER, PART, PREFIX};
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
 use async_nats::HeaderMap;
@@ -255,7 +255,7 @@ fn read(message: StreamMessage) -> DeadLetter {
         for value in values {
             match text.strip_prefix(PREFIX) {
                 Some(fact) => facts.push((fact.to_owned(), value.as_str().to_owned())),
-                None if crate::pipeline::parcel::is_server_header(text) => {}
+                None if crate::headers::is_server_header(text) => {}
                 None => headers.append(name.clone(), value.clone()),
             }
         }

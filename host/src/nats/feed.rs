@@ -1,8 +1,8 @@
 //! Publishing a file of messages into a stream, and listening to what comes out: for `weir dev`.
 
 use super::{Connection, streams};
+use crate::headers::Headers;
 use crate::jsonl::Record;
-use crate::pipeline::message::Headers;
 use anyhow::{Context as _, Result, anyhow};
 use async_nats::jetstream::context::PublishAckFuture;
 use async_nats::{HeaderMap, HeaderName, HeaderValue, Subscriber};

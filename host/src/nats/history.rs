@@ -6,7 +6,7 @@
 
 use super::streams::{self, base36};
 use super::{Connection, headers};
-use crate::pipeline::message::Message;
+use crate::message::Message;
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
 use async_nats::jetstream::consumer::pull::{Ordered, OrderedConfig};

@@ -7,7 +7,7 @@
 use super::streams::{Context, Durable, jetstream, stream_name};
 use super::{Connection, consumers, is_at_least, unless_refused};
 use crate::config::resolved::{Order, Pipeline};
-use crate::pipeline::parking::{Subjects, parked};
+use crate::parked::{Subjects, parked};
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::{ErrorCode, stream};

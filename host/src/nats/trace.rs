@@ -6,7 +6,7 @@
 
 use super::Connection;
 use super::streams::{base36, find_by_subject, jetstream};
-use crate::pipeline::parcel::{DIGEST, MESSAGE_ID};
+use crate::headers::{DIGEST, MESSAGE_ID};
 use crate::report::ResultExt;
 use anyhow::{Context, Result, anyhow};
 use async_nats::jetstream::context::Context as JetStream;

@@ -2,7 +2,8 @@
 
 use super::bindings::weir::plugin::types;
 use crate::config::resolved::HeaderSelection;
-use crate::pipeline::message::{Headers, Message, Outcome, Output};
+use crate::headers::Headers;
+use crate::message::{Message, Outcome, Output};
 use bytes::Bytes;
 use bytestring::ByteString;
 use std::ops::Range;

@@ -75,7 +75,7 @@ impl std::error::Error for Fault {}
 pub(super) fn explain(
     error: &wasmtime::Error,
     excess: Option<Excess>,
-    limits: &super::limits::Limits,
+    limits: &crate::config::limits::Limits,
 ) -> (FaultKind, String, Vec<String>) {
     let frames = error
         .downcast_ref::<WasmBacktrace>()

@@ -17,7 +17,6 @@ mod fault;
 mod ground;
 mod inspect;
 mod instance;
-pub mod limits;
 mod stdio;
 mod worker;
 
@@ -26,6 +25,7 @@ pub use fault::{Fault, FaultKind};
 pub use inspect::{Inspection, inspect};
 pub use worker::Worker;
 
+use crate::config::limits::Limits;
 use crate::config::resolved::{Grants, HeaderSelection};
 use crate::report::ResultExt;
 use crate::signature::{self, Key};
@@ -38,7 +38,6 @@ use contract::Granted;
 use error::foreign;
 use ground::Grounds;
 use instance::State;
-use limits::Limits;
 use std::collections::HashMap;
 use std::env;
 use std::fs;

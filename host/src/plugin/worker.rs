@@ -7,11 +7,11 @@
 use super::capability::log::Journal;
 use super::fault::{Fault, FaultKind};
 use super::instance::Instance;
-use super::limits::Isolation;
 use super::{OperatorSettings, Plugin, Runtime};
-use crate::pipeline::message::{Message, Outcome};
-use crate::pipeline::tally::Tally;
+use crate::config::limits::Isolation;
+use crate::message::{Message, Outcome};
 use crate::report;
+use crate::telemetry::version_stats::Tally;
 use anyhow::{Result, anyhow};
 use std::sync::Arc;
 

@@ -4,3 +4,4 @@ pub mod logs;
 pub mod metrics;
 pub mod names;
 pub mod sampled;
+pub mod version_stats;

@@ -11,9 +11,10 @@ use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use weir::config::limits::Limits;
 use weir::config::resolved::HeaderSelection;
-use weir::pipeline::message::{Headers, Message, Outcome};
-use weir::plugin::limits::Limits;
+use weir::headers::Headers;
+use weir::message::{Message, Outcome};
 use weir::plugin::{OperatorSettings, Plugin, Runtime, RuntimeOptions, Terms, Worker};
 use weir::telemetry::metrics::{Metrics, OperatorMetrics};
 

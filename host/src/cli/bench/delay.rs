@@ -2,10 +2,10 @@
 //! result of it.
 
 use super::Range;
+use crate::headers::MESSAGE_ID;
 use crate::nats::bench;
 use crate::nats::feed::{Feed, Tap, catch_up};
 use crate::nats::streams::Ensured;
-use crate::pipeline::parcel::MESSAGE_ID;
 use anyhow::{Context, Result};
 use indicatif::ProgressBar;
 use serde::Serialize;

@@ -3,9 +3,9 @@
 use crate::cli::files;
 use crate::config::resolved::Pipeline;
 use crate::config::template::SubjectFilter;
+use crate::headers::Headers;
+use crate::headers::is_server_header;
 use crate::jsonl::{self, Record};
-use crate::pipeline::message::Headers;
-use crate::pipeline::parcel::is_server_header;
 use crate::report::{self, ResultExt};
 use anyhow::{Context, Result, anyhow};
 use std::collections::BTreeSet;

@@ -5,8 +5,8 @@ use super::bound::{self, Bound, Load};
 use super::delay::Delay;
 use super::drain::Run;
 use super::plugins::Alone;
+use crate::config::limits::Isolation;
 use crate::config::resolved::{Operator, Order, Pipeline};
-use crate::plugin::limits::Isolation;
 use anyhow::Result;
 use serde::Serialize;
 

@@ -5,11 +5,11 @@
 
 use crate::compare::Outputs;
 use crate::config::resolved::Pipeline;
-use crate::pipeline::message::Message;
-use crate::pipeline::operator::Chain;
-use crate::pipeline::rehearsal::{Ground, Rehearsal};
-use crate::pipeline::start::Loaded;
+use crate::message::Message;
 use crate::plugin::Runtime;
+use crate::process::chain::Chain;
+use crate::process::dry_run::{Ground, Rehearsal};
+use crate::process::plugin_set::Loaded;
 use crate::threads;
 use anyhow::{Context, Result, anyhow};
 use std::sync::Arc;

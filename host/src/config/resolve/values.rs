@@ -1,10 +1,10 @@
 //! Single values: names, durations, sizes, subjects, files.
 
 use crate::config::at::At;
-use crate::config::findings::Collector;
 use crate::config::interpolate::Environment;
 use crate::config::subject::SubjectFilter;
 use crate::config::units::{DurationText, SizeText};
+use crate::report::findings::Collector;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

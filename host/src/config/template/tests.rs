@@ -1,5 +1,5 @@
 use super::*;
-use crate::pipeline::message::Headers;
+use crate::headers::Headers;
 use bytes::Bytes;
 use proptest::prelude::*;
 

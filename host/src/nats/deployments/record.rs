@@ -3,7 +3,7 @@
 //! Held here whatever command or host decides: a version in quarantine is never what runs in the place
 //! of another, and what a host cannot run leaves all hosts with what they ran.
 
-use crate::pipeline::tally::Sample;
+use crate::telemetry::version_stats::Sample;
 use serde::{Deserialize, Serialize};
 
 /// Versions that are remembered as bad, for each operator.

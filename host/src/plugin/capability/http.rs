@@ -15,12 +15,12 @@ pub(in crate::plugin) mod fields;
 pub(in crate::plugin) mod request;
 pub(in crate::plugin) mod response;
 
+use crate::config::limits::Limits;
 use crate::config::origin::{Host, Origin, Scheme};
 use crate::plugin::bindings::http::types::ErrorCode;
 use crate::plugin::bindings::http::{self, outgoing_handler, types};
 use crate::plugin::error::foreign;
 use crate::plugin::instance::State;
-use crate::plugin::limits::Limits;
 use address::Reach;
 use anyhow::Context;
 use client::{Errand, Ledger};

@@ -1,0 +1,279 @@
+//! Stations 5 and 6 of a lane: what each verdict means, and what each publish ack does.
+//!
+//! Every way that a message can take out of the host is decided here; `sink.rs` and `settle.rs` carry
+//! it out.
+
+use crate::config::resolved::Order;
+use crate::delivery::failpoint::Station;
+use crate::delivery::in_flight::{State, TaskId};
+use crate::delivery::lane::Lane;
+use crate::delivery::sink::{Confirmation, Failure, Settled};
+use crate::message::{Few, Message};
+use crate::outgoing::Parcel;
+use crate::parked::Parking;
+use crate::process::chain::{Condemned, Kind, Retry, Verdict};
+use crate::process::retry::backoff;
+use std::time::{Duration, Instant};
+
+impl Lane {
+    /// Between 4 and 5: what each verdict means for its message.
+    pub(crate) async fn decide(&mut self, tasks: Vec<TaskId>, verdicts: Vec<Verdict>) {
+        for (id, verdict) in tasks.into_iter().zip(verdicts) {
+            if !self.in_flight.is_called(id) {
+                // One before it in its group is to be called again, and then this one as well.
+                self.metrics.held_back.inc();
+                continue;
+            }
+            match verdict {
+                Verdict::Publish(results) => self.wrap(id, results),
+                Verdict::Dead(condemned) => self.condemn(id, &condemned),
+                Verdict::Retry(retry) => self.try_again(id, retry).await,
+            }
+        }
+    }
+
+    fn wrap(&mut self, id: TaskId, results: Few<Message>) {
+        let Some(task) = self.in_flight.get_mut(id) else {
+            return;
+        };
+        let dropped = results.is_empty();
+        let place = task.place(&self.place);
+        match self.wrapper.wrap(&task.message, place, results) {
+            Ok(parcel) => {
+                if dropped {
+                    self.metrics.dropped.inc();
+                }
+                self.in_flight.ready(id, parcel);
+            }
+            Err(reason) => self.condemn(id, &Condemned::by_sink(reason)),
+        }
+    }
+
+    fn condemn(&mut self, id: TaskId, condemned: &Condemned) {
+        let Some(task) = self.in_flight.get_mut(id) else {
+            return;
+        };
+        if self.deaths.admits(Instant::now()) {
+            tracing::warn!(
+                pipeline = self.settings.name,
+                operator = condemned.operator.as_deref().unwrap_or("sink"),
+                sequence = task.message.sequence,
+                kind = condemned.kind.as_str(),
+                "dead letter: {}",
+                condemned.reason,
+            );
+        }
+        let place = task.place(&self.place);
+        let parcel = self.mortuary.wrap(&task.message, place, condemned);
+        self.in_flight.ready(id, parcel);
+    }
+
+    async fn try_again(&mut self, id: TaskId, retry: Retry) {
+        let Some(task) = self.in_flight.get_mut(id) else {
+            return;
+        };
+        let attempt = task.message.attempt.saturating_add(task.retries);
+        if retry.counts && attempt >= self.settings.retry.max_attempts {
+            let reason = format!("gave up after {attempt} attempts: {}", retry.reason);
+            let source = &task.message;
+            let condemned = self
+                .chain
+                .condemned(source, &retry.operator, Kind::Retries, reason);
+            self.condemn(id, &condemned);
+            return;
+        }
+        tracing::debug!(
+            sequence = task.message.sequence,
+            attempt,
+            "retry: {}",
+            retry.reason
+        );
+        let counter = if retry.counts {
+            &self.metrics.retried
+        } else {
+            &self.metrics.retried_infrastructure
+        };
+        counter.inc();
+        let delay = retry
+            .after
+            .unwrap_or_else(|| backoff(&self.settings.retry, attempt));
+        // Only what a plugin puts off is parked: an outage would else copy the whole source.
+        let far_off = retry.counts && delay > self.settings.retry.park_after;
+        if !(far_off && self.park(id, attempt, delay)) {
+            self.put_off(id, delay).await;
+        }
+    }
+
+    /// Makes a message ready for the parking stream. False where it cannot go there.
+    fn park(&mut self, id: TaskId, attempt: u32, delay: Duration) -> bool {
+        let (Some(parking), true) = (&self.parking, self.intake.returns()) else {
+            return false;
+        };
+        let Some(task) = self.in_flight.get(id) else {
+            return false;
+        };
+        let origin = self.origin(task);
+        let letter = parking.letter(&task.message, &origin, attempt, delay, self.max_payload);
+        let (Some(letter), Some(due)) = (letter, Instant::now().checked_add(delay)) else {
+            return false;
+        };
+        self.in_flight
+            .ready(id, Parcel::Parked(Few::from([letter]), due));
+        true
+    }
+
+    /// In order, a message that is to be tried again stays in hand; otherwise it goes back.
+    async fn put_off(&mut self, id: TaskId, delay: Duration) {
+        if self.settings.order == Order::None {
+            self.give_back(id, delay).await;
+        } else {
+            self.in_flight.wait(id, Instant::now() + delay);
+        }
+    }
+
+    /// Station 5. Publishes what may be published now.
+    pub(crate) async fn publish(&mut self) {
+        let mut published = 0;
+        while let Some(id) = self.in_flight.next_publishable() {
+            let Some(task) = self.in_flight.get_mut(id) else {
+                continue;
+            };
+            let State::Ready(mut parcel) = std::mem::replace(&mut task.state, State::Called) else {
+                continue;
+            };
+            let letters = parcel.take_letters();
+            let nothing = Settled::nothing_to_store(&letters);
+            task.state = State::Publishing(parcel, letters.len(), None);
+            for letter in letters {
+                self.sink.publish(id, letter).await;
+            }
+            published += 1;
+            if let Some(proof) = nothing {
+                self.finish(id, proof).await;
+            }
+        }
+        self.reached(Station::Published, published).await;
+    }
+
+    /// Station 6. Settles what has been confirmed, and publishes what waited for that.
+    pub(crate) async fn settle(&mut self) {
+        let confirmed = std::mem::take(&mut self.confirmed);
+        self.reached(Station::Confirmed, confirmed.len()).await;
+        let any = !confirmed.is_empty();
+        for Confirmation { task: id, result } in confirmed {
+            let Some(task) = self.in_flight.get_mut(id) else {
+                continue;
+            };
+            let State::Publishing(_, left, failure) = &mut task.state else {
+                continue;
+            };
+            *left -= 1;
+            let last = *left == 0;
+            match result {
+                Ok(proof) if last && failure.is_none() => self.finish(id, proof).await,
+                Ok(_) => {}
+                Err(error) => {
+                    failure.get_or_insert(error);
+                }
+            }
+            if last && let Some(failure) = self.take_failure(id) {
+                self.not_published(id, failure).await;
+            }
+        }
+        if any {
+            self.publish().await;
+        }
+    }
+
+    fn take_failure(&mut self, id: TaskId) -> Option<Failure> {
+        match &mut self.in_flight.get_mut(id)?.state {
+            State::Publishing(_, 0, failure) => failure.take(),
+            _ => None,
+        }
+    }
+
+    async fn not_published(&mut self, id: TaskId, failure: Failure) {
+        let Some(task) = self.in_flight.get_mut(id) else {
+            return;
+        };
+        let attempt = task.message.attempt.saturating_add(task.retries);
+        if let State::Publishing(Parcel::Parked(_, due), ..) = task.state {
+            return self.not_parked(id, due, failure).await;
+        }
+        let hint = failure.hint();
+        let is_result = matches!(task.state, State::Publishing(Parcel::Results(_), ..));
+        let reason = match failure {
+            Failure::Refused(reason) if is_result => {
+                self.condemn(id, &Condemned::by_sink(reason));
+                return self.publish().await;
+            }
+            Failure::NoStream { subject, reason } if is_result => {
+                // The same answer comes from a server that has just started. Only one that knows
+                // its streams and has none for the subject may end a message.
+                let exhausted = attempt >= self.settings.retry.max_attempts;
+                if exhausted && self.sink.nobody_captures(&subject).await {
+                    self.condemn(id, &Condemned::by_sink(reason));
+                    return self.publish().await;
+                }
+                reason
+            }
+            Failure::Refused(reason)
+            | Failure::Unavailable(reason)
+            | Failure::NoStream { reason, .. } => reason,
+        };
+        if self.failures.admits(Instant::now()) {
+            let pipeline = &self.settings.name;
+            tracing::warn!(pipeline, attempt, hint, "{reason}; trying again");
+        }
+        self.metrics.retried_infrastructure.inc();
+        self.put_off(id, backoff(&self.settings.retry, attempt))
+            .await;
+    }
+
+    /// The server did not take a message for the parking stream: it goes back to where it came from,
+    /// for as long as it would have been parked.
+    async fn not_parked(&mut self, id: TaskId, due: Instant, failure: Failure) {
+        let (Failure::Refused(reason)
+        | Failure::Unavailable(reason)
+        | Failure::NoStream { reason, .. }) = failure;
+        if self.parking.as_mut().is_some_and(Parking::rest) {
+            tracing::warn!(
+                pipeline = self.settings.name,
+                "cannot park retries, they count against max-ack-pending for now: {reason}"
+            );
+        }
+        let left = due.saturating_duration_since(Instant::now());
+        self.give_back(id, left.max(self.settings.retry.initial))
+            .await;
+    }
+
+    async fn finish(&mut self, id: TaskId, proof: Settled) {
+        if let Some(State::Publishing(Parcel::Parked(..), ..)) =
+            self.in_flight.get(id).map(|task| &task.state)
+        {
+            self.reached(Station::Parked, 1).await;
+            if let Some(task) = self.let_go(id) {
+                self.settle.parked(task.ticket, proof).await;
+            }
+            return self.reached(Station::Settled, 1).await;
+        }
+        let Some(task) = self.let_go(id) else { return };
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        let stored = Duration::from_nanos(task.stored());
+        self.metrics
+            .latency
+            .observe(now.saturating_sub(stored).as_secs_f64());
+        match task.state {
+            State::Publishing(Parcel::DeadLetter(_, reason), ..) => {
+                if self.settings.dead_letter.is_some() {
+                    self.metrics.dead.inc();
+                }
+                self.settle.term(task.ticket, &reason, proof).await;
+            }
+            _ => self.settle.ack(task.ticket, proof).await,
+        }
+        self.reached(Station::Settled, 1).await;
+    }
+}

@@ -1,0 +1,56 @@
+//! Which deliveries a lane holds, for the thread that keeps them alive.
+//!
+//! A lane may be busy in a plugin for longer than ack-wait; slow is not dead. So the supervisor
+//! sends in-progress for it, from a thread and over a connection of its own.
+
+use crate::delivery::ticket::ReplyTo;
+use fnv::FnvHashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Names a delivery: whether it came from the parking stream, and its sequence in the stream that it
+/// came from.
+pub type Key = (bool, u64);
+
+/// Deliveries in hand. Shared by one lane and the supervisor.
+#[derive(Default)]
+pub struct Held(Mutex<FnvHashMap<Key, (ReplyTo, Instant)>>);
+
+impl Held {
+    /// Takes deliveries in; they count as seen by the server just now.
+    pub fn insert(&self, deliveries: impl Iterator<Item = (Key, ReplyTo)>) {
+        let now = Instant::now();
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.extend(deliveries.map(|(key, reply)| (key, (reply, now))));
+    }
+
+    /// Lets one go, because it is settled.
+    pub fn remove(&self, key: Key) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&key);
+    }
+
+    /// Lets all of them go.
+    pub fn clear(&self) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
+    /// Where in-progress must go now: what the server has not heard of for `age`.
+    pub fn due(&self, age: Duration) -> Vec<ReplyTo> {
+        let now = Instant::now();
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = held
+            .values_mut()
+            .filter(|(_, seen)| now.duration_since(*seen) >= age);
+        due.map(|(reply, seen)| {
+            *seen = now;
+            reply.clone()
+        })
+        .collect()
+    }
+}

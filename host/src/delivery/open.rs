@@ -1,0 +1,106 @@
+//! Puts a lane together: connects, subscribes, and warms the plugins.
+
+use super::failover::Takeover;
+use super::failpoint::Halt;
+use super::in_flight::InFlight;
+use super::in_progress::Held;
+use super::intake::Intake;
+use super::lane::{Lane, Pace};
+use super::settle::Settle;
+use super::sink::Sink;
+use super::swap::{Changeover, Sampler};
+use crate::host::running::Running;
+use crate::nats::{self, streams::Ensured};
+use crate::parked::Parking;
+use crate::process::chain::Chain;
+use crate::process::dead_letter::Mortuary;
+use crate::process::outputs::Wrapper;
+use crate::process::plugin_set::own_source;
+use crate::process::route::Route;
+use crate::shutdown::Stages;
+use anyhow::Result;
+use bytestring::ByteString;
+use std::sync::Arc;
+
+impl Lane {
+    /// Connects, subscribes and warms the plugins; pulls nothing yet.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or a plugin refuses.
+    pub(crate) async fn open(
+        ensured: &Ensured,
+        mut chain: Chain,
+        changeover: Changeover,
+        held: Arc<Held>,
+        stages: Stages,
+        pipeline: &Running,
+    ) -> Result<Self> {
+        let (settings, metrics) = (&pipeline.settings, &pipeline.metrics);
+        let counter = metrics.reconnects.clone();
+        let connection = nats::connect_counted(&settings.nats, &settings.name, counter).await?;
+        chain.warm().await?;
+        let max_payload = connection.client.max_payload();
+        let name = &settings.name;
+        let place = format!("{}@{}", ensured.source.stream, ensured.incarnation);
+        let last = chain.last_operator().unwrap_or("weir").to_owned();
+        let template = settings.sink.subject.clone();
+        let mortuary = Mortuary {
+            pipeline: name.clone(),
+            subject: settings
+                .dead_letter
+                .as_ref()
+                .map(|dead| dead.subject.clone()),
+            max_payload,
+        };
+        let intake = Intake::open(
+            &connection,
+            ensured,
+            settings.order,
+            Arc::clone(&held),
+            metrics,
+        )
+        .await?;
+        let mut in_flight = InFlight::new(settings.order, settings.in_flight);
+        let parking = ensured.parking.as_ref().ok();
+        if parking.is_some() {
+            in_flight.share_with_parked(intake.least_bytes());
+        }
+        let own_source = own_source(settings, &ensured.subjects);
+        let mut wrapper = Wrapper::new(
+            format!("{name}/{last}/"),
+            template,
+            &own_source,
+            max_payload,
+        );
+        wrapper.mark(chain.marks());
+        Ok(Self {
+            intake,
+            route: Route::compile(&settings.operators),
+            chain,
+            wrapper,
+            mortuary,
+            settle: Settle::new(connection.client.clone(), Arc::clone(metrics)),
+            sink: Sink::open(connection.clone(), Arc::clone(metrics)).await?,
+            parking: parking.map(|parking| Parking::new(name, &parking.stream)),
+            place: ByteString::from(place),
+            max_payload,
+            in_flight,
+            confirmed: Vec::new(),
+            takeover: Takeover::default(),
+            jetstream: crate::nats::streams::jetstream(&connection),
+            health: Arc::clone(&connection.health),
+            ensured: ensured.clone(),
+            held,
+            deaths: Arc::clone(&pipeline.deaths),
+            failures: Arc::clone(&pipeline.failures),
+            stages,
+            metrics: Arc::clone(metrics),
+            pace: Pace::new(settings.source.ack_wait, settings.batch.messages),
+            changeover,
+            sampler: Sampler::new(Arc::clone(&pipeline.versions.samples)),
+            halt: Halt::from_environment(),
+            drained: false,
+            settings: Arc::clone(settings),
+        })
+    }
+}

@@ -1,0 +1,93 @@
+//! Station 6: the only file that acks, naks, terms or dead-letters.
+//!
+//! # The order invariant
+//!
+//! **Publish, await the publish ack, then ack the input. For a dead letter: publish it, await its
+//! ack, then term the input. For a retry that is parked: publish it to the parking stream, await its
+//! ack, then ack the input.** So a crash anywhere repeats work and never loses it. The functions
+//! here take a [`Settled`], which only a sink that has seen every publish ack hands out.
+//!
+//! Every way out of the host is counted in one place each: acked, termed, retried, parked; what is dropped
+//! without any of them is counted by the ticket itself.
+
+use crate::delivery::sink::Settled;
+use crate::delivery::ticket::Ticket;
+use crate::telemetry::metrics::PipelineMetrics;
+use async_nats::Client;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Redeems tickets over one connection.
+pub struct Settle {
+    client: Client,
+    metrics: Arc<PipelineMetrics>,
+}
+
+impl Settle {
+    pub fn new(client: Client, metrics: Arc<PipelineMetrics>) -> Self {
+        Self { client, metrics }
+    }
+
+    /// The outputs are stored (or there were none): the input is done.
+    pub async fn ack(&self, ticket: Ticket, _proof: Settled) {
+        self.metrics.acked.inc();
+        self.answer(ticket, Bytes::from_static(b"+ACK")).await;
+    }
+
+    /// The message is stored in the parking stream: it comes back from there.
+    pub async fn parked(&self, ticket: Ticket, _proof: Settled) {
+        self.metrics.parked.inc();
+        self.answer(ticket, Bytes::from_static(b"+ACK")).await;
+    }
+
+    /// The dead letter is stored: the input is never delivered again. The reason shows in the
+    /// server's advisory.
+    pub async fn term(&self, ticket: Ticket, reason: &str, _proof: Settled) {
+        self.metrics.termed.inc();
+        // One line, short: it travels in an advisory's JSON.
+        let reason: String = reason
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .take(256)
+            .collect();
+        self.answer(ticket, format!("+TERM {reason}").into()).await;
+    }
+
+    /// Nothing of it was stored, or not all: deliver it again, not before `delay`.
+    pub async fn nak(&self, ticket: Ticket, delay: Duration) {
+        let body = format!("-NAK {{\"delay\": {}}}", delay.as_nanos());
+        self.answer(ticket, body.into()).await;
+    }
+
+    /// Waits until every answer so far is written to the socket and the server has read it, but no
+    /// longer than this.
+    pub async fn flush(&self, longest: Duration) {
+        // A closed or lost connection: what was not written is delivered again after ack-wait.
+        if tokio::time::timeout(longest, self.client.flush())
+            .await
+            .is_err()
+        {
+            tracing::debug!("the last acks may not have reached the server");
+        }
+    }
+
+    async fn answer(&self, ticket: Ticket, body: Bytes) {
+        let sequence = ticket.facts.sequence;
+        let Some(reply) = ticket.redeem() else { return };
+        if let Err(error) = self.client.publish(reply, body).await {
+            // The connection is closed for good. The delivery comes again after ack-wait.
+            self.metrics.unsettled_dropped.inc();
+            tracing::warn!(sequence, "cannot settle a delivery: {error}");
+        }
+    }
+}
+
+/// In-progress: the delivery is being worked on, its ack-wait starts anew. It settles nothing, and
+/// is sent over the supervisor's connection, because a lane may be busy in a plugin.
+///
+/// # Errors
+/// When the connection is closed.
+pub async fn in_progress(client: &Client, reply: async_nats::Subject) -> anyhow::Result<()> {
+    Ok(client.publish(reply, Bytes::from_static(b"+WPI")).await?)
+}

@@ -1,0 +1,79 @@
+//! What the server says to a pull besides messages, and how pulling ends.
+
+use crate::delivery::source::{Pull, Source};
+use std::time::{Duration, Instant};
+
+/// Why a pull brought nothing.
+#[derive(Debug)]
+pub enum Ended {
+    /// Every delivery that was under way has been handed out after `drain`.
+    Drained,
+    /// Nothing will ever come: the consumer is gone.
+    Gone(String),
+    /// Nothing will ever come: pulling is not permitted.
+    Refused(String),
+}
+
+/// The server's words on a pull that is not permitted. Trying again would not help.
+#[derive(Debug)]
+pub struct NotPermitted(pub String);
+
+impl std::error::Error for NotPermitted {}
+
+impl std::fmt::Display for NotPermitted {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl Source {
+    /// Statuses of pull consumers (architecture decision records 13 and 42 of NATS).
+    pub(crate) fn on_status(
+        &mut self,
+        status: u16,
+        message: &async_nats::Message,
+    ) -> Result<(), Ended> {
+        const HEARTBEAT: u16 = 100;
+        const NO_MESSAGES: u16 = 404;
+        const TIMEOUT: u16 = 408;
+        const CONFLICT: u16 = 409;
+        const WRONG_PIN: u16 = 423;
+        const NO_RESPONDERS: u16 = 503;
+        if status == HEARTBEAT {
+            return Ok(());
+        }
+        let ours = |pull: &Pull| pull.subject == message.subject.as_str();
+        let ended = self.pulls.iter().position(ours);
+        let ended = ended.and_then(|place| self.pulls.remove(place));
+        let text = message.description.as_deref().unwrap_or_default();
+        match status {
+            NO_MESSAGES | TIMEOUT => {}
+            WRONG_PIN => self.pin = None,
+            CONFLICT if text.contains("Consumer Deleted") => {
+                return Err(Ended::Gone(text.to_owned()));
+            }
+            CONFLICT if text.contains("Exceeds MaxBytes") => {
+                // A pull that has brought something is full. One that has brought nothing met a
+                // message larger than the server would take today, and must ask for more.
+                if ended.is_some_and(|pull| !pull.answered) {
+                    self.least_bytes = (self.least_bytes * 2).min(1 << 30);
+                }
+            }
+            CONFLICT if text.contains("Batch Completed") => {}
+            _ => {
+                self.metrics.pull_errors.inc();
+                self.pause = Some(Instant::now() + Duration::from_millis(250));
+                if status == NO_RESPONDERS {
+                    self.doubtful = true;
+                    tracing::debug!("no jetstream server answers pulls; asking again");
+                } else if status == CONFLICT && text.contains("Server Shutdown") {
+                    // What comes of it is said when the connection is lost.
+                    tracing::debug!("the server ended a pull: {text}");
+                } else {
+                    tracing::warn!(status, "the server ended a pull: {text}");
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,321 @@
+//! The host: starts its pipelines, keeps what their lanes hold alive, and stops them.
+//!
+//! Runs on the main thread's runtime with a connection of its own per server, because a lane's
+//! thread belongs to its plugins while they work. Each pipeline is supervised by itself
+//! (`supervise.rs`); the host ends when the last of them has ended.
+
+pub(crate) mod running;
+mod supervise;
+
+use crate::config::resolved;
+use crate::delivery::settle;
+use crate::host::running::{Post, Running};
+use crate::host::supervise::Supervisor;
+use crate::nats::{self, service, streams};
+use crate::plugin::Runtime;
+use crate::process::plugin_set;
+use crate::rollout::watch::Watch;
+use crate::rollout::{Deployer, Order, desired, follow};
+use crate::shutdown::{Shutdown, Stage, reached};
+use crate::telemetry::metrics::Metrics;
+use anyhow::{Context, Result};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// How often lag and pending acks are read from the server.
+const LAG_INTERVAL: Duration = Duration::from_secs(2);
+
+/// What a host is started with.
+pub struct Options {
+    /// Create missing streams, as if every pipeline said so.
+    pub create: bool,
+    /// Take a new version of a plugin when its file changes, or the tag that it is followed by.
+    pub watch: bool,
+    pub runtime: Runtime,
+    pub metrics: Arc<Metrics>,
+    pub shutdown: Shutdown,
+}
+
+/// Pipelines in one process.
+pub struct Host {
+    options: Options,
+    pipelines: Vec<Arc<Running>>,
+    started: Instant,
+}
+
+impl Host {
+    /// Loads every plugin. Touches no server.
+    ///
+    /// # Errors
+    /// The first plugin that cannot be loaded.
+    pub fn new(pipelines: Vec<resolved::Pipeline>, options: Options) -> Result<Arc<Self>> {
+        let mut running = Vec::new();
+        for settings in pipelines {
+            let loaded = plugin_set::load(&settings, &options.runtime, &options.metrics)?;
+            let metrics = options.metrics.pipeline(&settings.name);
+            running.push(Arc::new(Running::new(settings, loaded, metrics)));
+        }
+        Ok(Arc::new(Self {
+            options,
+            pipelines: running,
+            started: Instant::now(),
+        }))
+    }
+
+    /// Runs until the shutdown is asked for, or no pipeline can go on.
+    ///
+    /// # Errors
+    /// A missing stream, a refused plugin, a server that cannot be reached; later, why the first
+    /// pipeline has failed for good.
+    pub async fn run(self: &Arc<Self>) -> Result<()> {
+        let mut refused = Vec::new();
+        for pipeline in &self.pipelines {
+            refused.push(self.warm(pipeline).await);
+        }
+        let mut stages = self.options.shutdown.listen();
+        let posts = tokio::select! {
+            posts = self.take_posts() => match posts {
+                Ok(posts) => posts,
+                // Of two errors the one that no waiting mends.
+                Err(error) => return refused.into_iter().collect::<Result<()>>().and(Err(error)),
+            },
+            () = reached(&mut stages, Stage::Soft) => return Ok(()),
+        };
+        for ((pipeline, post), refused) in self.pipelines.iter().zip(&posts).zip(refused) {
+            let stands = desired::standing(pipeline, &self.options.runtime, post).await;
+            match stands.with_context(|| pipeline.what("start"))? {
+                // What is configured may be refused if something else was deployed in its place.
+                true => self.warm(pipeline).await?,
+                false => refused?,
+            }
+        }
+        let _discoverable = self.announce(&posts).await;
+        let supervised = self
+            .pipelines
+            .iter()
+            .zip(posts)
+            .map(async |(pipeline, post)| {
+                let supervisor = Supervisor {
+                    pipeline: Arc::clone(pipeline),
+                    runtime: self.options.runtime.clone(),
+                    create: self.options.create,
+                    shutdown: self.options.shutdown.clone(),
+                };
+                supervisor.run(post).await
+            });
+        let ended = tokio::select! {
+            ended = join_all(supervised) => ended,
+            () = self.deploy() => Vec::new(),
+            () = self.keep_alive() => Vec::new(),
+            _ = join_all(self.pipelines.iter().map(watch_lag)) => Vec::new(),
+        };
+        self.pipelines
+            .iter()
+            .for_each(|pipeline| pipeline.count_hidden());
+        ended.into_iter().collect()
+    }
+
+    /// Starts every plugin of a pipeline once, to see that it can be.
+    async fn warm(&self, pipeline: &Running) -> Result<()> {
+        let mut trial = pipeline.chain(&self.options.runtime);
+        trial.warm().await.with_context(|| pipeline.what("start"))
+    }
+
+    /// The longest time that any of its pipelines allows for a soft stop.
+    #[must_use]
+    pub fn drain(&self) -> Duration {
+        self.pipelines
+            .iter()
+            .map(|pipeline| pipeline.settings.drain)
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// Whether every lane is at work, and connected.
+    ///
+    /// # Errors
+    /// Which pipelines are not, and why: a line for each.
+    pub fn ready(&self) -> Result<(), String> {
+        if *self.options.shutdown.listen().borrow() != Stage::Running {
+            return Err("stopping".to_owned());
+        }
+        let ready = self.pipelines.iter().map(|pipeline| pipeline.ready());
+        let not: Vec<String> = ready.filter_map(Result::err).collect();
+        if not.is_empty() {
+            Ok(())
+        } else {
+            Err(not.join("\n"))
+        }
+    }
+
+    /// All metrics as they are now, as `/metrics` shows them.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        self.pipelines.iter().for_each(|pipeline| pipeline.show());
+        self.options.metrics.encode()
+    }
+
+    /// Whether every message of every source is settled and none is parked, as the server says now.
+    pub async fn is_through(&self) -> bool {
+        for pipeline in &self.pipelines {
+            match pipeline.post() {
+                Some(post) if post.is_through().await => {}
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// Messages for which a plugin emitted nothing, on purpose, in all pipelines.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.pipelines
+            .iter()
+            .map(|pipeline| pipeline.metrics.dropped.get())
+            .sum()
+    }
+
+    /// What the host does, for `weir status` and `/status`.
+    #[must_use]
+    pub fn status(&self) -> Value {
+        let pipelines = self.pipelines.iter().map(|pipeline| pipeline.status());
+        json!({
+            "pid": std::process::id(),
+            "uptime_seconds": self.started.elapsed().as_secs(),
+            "ready": self.ready().is_ok(),
+            "pipelines": pipelines.collect::<Vec<_>>(),
+        })
+    }
+
+    async fn take_posts(&self) -> Result<Vec<Arc<Post>>> {
+        let mut posts: Vec<Arc<Post>> = Vec::new();
+        for (index, pipeline) in self.pipelines.iter().enumerate() {
+            let settings = &pipeline.settings;
+            let same = self
+                .pipelines
+                .iter()
+                .take(index)
+                .position(|other| other.settings.nats == settings.nats);
+            let connection = match same.and_then(|same| posts.get(same)) {
+                Some(post) => post.connection.clone(),
+                None => nats::connect(&settings.nats, "supervisor").await?,
+            };
+            let ensured = streams::ensure(&connection, settings, self.options.create, None)
+                .await
+                .with_context(|| pipeline.what("start"))?;
+            posts.push(Arc::new(Post::new(connection, ensured)));
+        }
+        Ok(posts)
+    }
+
+    async fn announce(self: &Arc<Self>, posts: &[Arc<Post>]) -> Vec<service::Discoverable> {
+        let mut announced: Vec<service::Discoverable> = Vec::new();
+        for (index, post) in posts.iter().enumerate() {
+            let nats = |index: usize| {
+                self.pipelines
+                    .get(index)
+                    .map(|pipeline| &pipeline.settings.nats)
+            };
+            if (0..index).any(|earlier| nats(earlier) == nats(index)) {
+                continue;
+            }
+            let host = Arc::clone(self);
+            match service::announce(&post.connection, Arc::new(move || host.status())).await {
+                Ok(discoverable) => announced.push(discoverable),
+                Err(error) => tracing::warn!("`weir status` will not find this host: {error:#}"),
+            }
+        }
+        announced
+    }
+
+    /// Lets new versions of plugins take over. Never ends.
+    async fn deploy(&self) {
+        let mut deployers = Vec::new();
+        let mut takers = Vec::new();
+        let mut followers = Vec::new();
+        let mut servers: Vec<(&resolved::Nats, Vec<_>)> = Vec::new();
+        for pipeline in &self.pipelines {
+            let (orders, arriving) = mpsc::channel::<Order>(1);
+            let runtime = self.options.runtime.clone();
+            deployers.push(Deployer::new(Arc::clone(pipeline), runtime).run(arriving));
+            if self.options.watch {
+                followers.extend(follow::all(pipeline, &orders));
+            }
+            let nats = &pipeline.settings.nats;
+            let taker = (Arc::clone(pipeline), orders);
+            match servers.iter_mut().find(|(server, _)| *server == nats) {
+                Some((_, pipelines)) => pipelines.push(taker.clone()),
+                None => servers.push((nats, vec![taker.clone()])),
+            }
+            takers.push(taker);
+        }
+        let servers = servers.into_iter();
+        let wanted = servers.map(|(_, pipelines)| desired::watch(pipelines));
+        let watching = async {
+            if self.options.watch {
+                match Watch::start(self.pipelines.iter()) {
+                    Ok(watch) => watch.run(takers).await,
+                    Err(error) => tracing::warn!("new versions of plugins are not seen: {error:#}"),
+                }
+            }
+        };
+        tokio::join!(
+            watching,
+            join_all(wanted),
+            join_all(followers),
+            join_all(deployers)
+        );
+    }
+
+    /// Sends in-progress for what lanes hold, before ack-wait runs out.
+    async fn keep_alive(&self) {
+        let shortest = self
+            .pipelines
+            .iter()
+            .map(|pipeline| pipeline.settings.source.ack_wait)
+            .min();
+        let mut tick = tokio::time::interval(shortest.unwrap_or(Duration::from_secs(30)) / 6);
+        loop {
+            tick.tick().await;
+            for pipeline in &self.pipelines {
+                let Some(post) = pipeline.post() else {
+                    continue;
+                };
+                let age = pipeline.settings.source.ack_wait / 3;
+                for reply in pipeline.held.iter().flat_map(|held| held.due(age)) {
+                    if settle::in_progress(&post.connection.client, reply)
+                        .await
+                        .is_ok()
+                    {
+                        pipeline.metrics.in_progress_sent.inc();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Reads what the server knows of a pipeline, again and again, and says once when it does not say.
+async fn watch_lag(pipeline: &Arc<Running>) {
+    let mut tick = tokio::time::interval(LAG_INTERVAL);
+    let mut told = false;
+    loop {
+        tick.tick().await;
+        pipeline.count_hidden();
+        // What it has lost says so by itself.
+        let Some(post) = pipeline.post().filter(|_| pipeline.ready().is_ok()) else {
+            continue;
+        };
+        match post.observe(&pipeline.metrics).await {
+            Ok(()) => told = false,
+            Err(error) if !std::mem::replace(&mut told, true) => {
+                let pipeline = &pipeline.settings.name;
+                tracing::warn!(pipeline, "cannot tell the lag: {error:#}");
+            }
+            Err(_) => {}
+        }
+    }
+}

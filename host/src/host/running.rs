@@ -1,0 +1,303 @@
+//! One pipeline of a host: its settings, plugins and numbers, and its place at the server.
+//!
+//! What the host looks at while lanes work: for `weir status`, for readiness, for the lag. Starts
+//! and stops nothing, which is up to `supervise.rs`.
+
+use crate::config::resolved;
+use crate::delivery::in_progress::Held;
+use crate::nats::streams::{self, Ensured};
+use crate::nats::{Connection, Health, consumers, parking};
+use crate::plugin::Runtime;
+use crate::process::chain::Chain;
+use crate::process::plugin_set::Loaded;
+use crate::report;
+use crate::rollout::versions::Versions;
+use crate::telemetry::metrics::PipelineMetrics;
+use crate::telemetry::sampled::{self, Sampled};
+use anyhow::Result;
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// One pipeline and what is known of it.
+pub(crate) struct Running {
+    pub(crate) settings: Arc<resolved::Pipeline>,
+    /// Of its plugins.
+    pub(crate) versions: Versions,
+    pub(crate) metrics: Arc<PipelineMetrics>,
+    /// One for each lane.
+    pub(crate) held: Vec<Arc<Held>>,
+    /// Which dead letters have a line in the log.
+    pub(crate) deaths: Arc<Sampled>,
+    /// Which failures to publish have one.
+    pub(crate) failures: Arc<Sampled>,
+    /// Never held while anything waits.
+    now: Mutex<Now>,
+}
+
+/// How it is with a pipeline at the moment.
+#[derive(Default)]
+struct Now {
+    phase: Phase,
+    /// `None` until the host has found the streams.
+    post: Option<Arc<Post>>,
+    /// The connections of the lanes that have opened their consumers and warmed their plugins.
+    lanes: Vec<Arc<Health>>,
+}
+
+/// What a pipeline does.
+#[derive(Clone, Default)]
+pub(crate) enum Phase {
+    #[default]
+    Starting,
+    /// All lanes are at work.
+    Running,
+    /// It could not go on, and is started again by and by.
+    Waiting(Problem),
+    /// It could not go on, and is not started again.
+    Failed(Problem),
+    /// It was told to.
+    Stopped,
+}
+
+/// Why a pipeline does not run.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) what: String,
+    pub(crate) hint: String,
+}
+
+impl Problem {
+    pub(crate) fn new(error: &anyhow::Error) -> Self {
+        Self {
+            what: report::line(error),
+            hint: report::hints(error).join("; "),
+        }
+    }
+
+    /// What to do about it, if there is something.
+    pub(crate) fn hint(&self) -> Option<&str> {
+        Some(self.hint.as_str()).filter(|hint| !hint.is_empty())
+    }
+}
+
+/// A pipeline's place at its server.
+pub(crate) struct Post {
+    pub(crate) connection: Connection,
+    pub(crate) ensured: Ensured,
+    /// The sequence of the source up to which every message is settled, as the server last said.
+    settled: AtomicU64,
+}
+
+impl Post {
+    pub(crate) fn new(connection: Connection, ensured: Ensured) -> Self {
+        Self {
+            connection,
+            settled: AtomicU64::new(ensured.source.settled),
+            ensured,
+        }
+    }
+
+    /// What the pipeline knows of its source, with what was settled since.
+    pub(crate) fn last(&self) -> Ensured {
+        let mut last = self.ensured.clone();
+        last.source.settled = self.settled.load(Ordering::Relaxed);
+        last
+    }
+
+    /// Whether every message of the source is settled and none is parked, as the server says now.
+    pub(crate) async fn is_through(&self) -> bool {
+        let context = streams::jetstream(&self.connection);
+        let settled = match consumers::info(&context, &self.ensured.source).await {
+            Ok(Some(info)) => info.num_pending == 0 && info.num_ack_pending == 0,
+            _ => false,
+        };
+        // Asked last: what is parked between the two questions is seen.
+        settled
+            && match &self.ensured.parking {
+                Ok(place) => matches!(parking::pending(&context, place).await, Ok(0)),
+                Err(_) => true,
+            }
+    }
+
+    /// Reads from the server what only it knows: the lag, and how much is parked.
+    ///
+    /// # Errors
+    /// When the server does not say.
+    pub(crate) async fn observe(&self, metrics: &PipelineMetrics) -> Result<()> {
+        let context = streams::jetstream(&self.connection);
+        if let Some(info) = consumers::info(&context, &self.ensured.source).await? {
+            metrics.lag.set(gauge(info.num_pending));
+            metrics.ack_pending.set(gauge(info.num_ack_pending as u64));
+            let settled = info.ack_floor.stream_sequence;
+            self.settled.fetch_max(settled, Ordering::Relaxed);
+        }
+        if let Ok(place) = &self.ensured.parking {
+            let pending = parking::pending(&context, place).await?;
+            metrics.parked_pending.set(gauge(pending));
+        }
+        Ok(())
+    }
+}
+
+impl Running {
+    pub(crate) fn new(
+        settings: resolved::Pipeline,
+        loaded: Loaded,
+        metrics: Arc<PipelineMetrics>,
+    ) -> Self {
+        Self {
+            metrics,
+            held: (0..settings.lanes).map(|_| Arc::default()).collect(),
+            deaths: Arc::new(Sampled::new(sampled::DEAD_LETTERS)),
+            failures: Arc::new(Sampled::new(sampled::FAILURES)),
+            now: Mutex::default(),
+            settings: Arc::new(settings),
+            versions: Versions::new(loaded),
+        }
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn chain(&self, runtime: &Runtime) -> Chain {
+        self.versions.current().chain(runtime, self.settings.batch)
+    }
+
+    /// Its place at the server; `None` before the host has found the streams.
+    pub(crate) fn post(&self) -> Option<Arc<Post>> {
+        self.now().post.clone()
+    }
+
+    /// Before its lanes are started, the first time or again: none of them is left from before.
+    pub(crate) fn begin(&self, post: &Arc<Post>) {
+        self.held.iter().for_each(|held| held.clear());
+        self.metrics.in_flight.set(0);
+        self.metrics.in_flight_bytes.set(0);
+        let mut now = self.now();
+        now.phase = Phase::Starting;
+        now.post = Some(Arc::clone(post));
+        now.lanes.clear();
+    }
+
+    /// A lane is at work. The last one makes the pipeline run.
+    pub(crate) fn lane_began(&self, health: &Arc<Health>) {
+        let mut now = self.now();
+        now.lanes.push(Arc::clone(health));
+        if now.lanes.len() == self.settings.lanes {
+            now.phase = Phase::Running;
+            tracing::info!(pipeline = self.settings.name, "running");
+        }
+    }
+
+    /// None of its lanes is at work any more.
+    pub(crate) fn end(&self, phase: Phase) {
+        let mut now = self.now();
+        now.phase = phase;
+        now.lanes.clear();
+    }
+
+    /// Why it does not run, if it was at work and could not go on.
+    pub(crate) fn problem(&self) -> Option<Problem> {
+        match &self.now().phase {
+            Phase::Waiting(problem) | Phase::Failed(problem) => Some(problem.clone()),
+            _ => None,
+        }
+    }
+
+    /// Whether every connection that it has is up.
+    pub(crate) fn is_connected(&self) -> bool {
+        let now = self.now();
+        let post = now.post.iter().map(|post| &post.connection.health);
+        now.post.is_some() && now.lanes.iter().chain(post).all(|each| each.is_connected())
+    }
+
+    /// Whether all lanes are at work and connected.
+    ///
+    /// # Errors
+    /// Why not, in a line.
+    pub(crate) fn ready(&self) -> Result<(), String> {
+        let name = &self.settings.name;
+        let phase = self.now().phase.clone();
+        match phase {
+            Phase::Starting => Err(format!("pipeline `{name}` is starting")),
+            Phase::Stopped => Err(format!("pipeline `{name}` has stopped")),
+            Phase::Waiting(problem) | Phase::Failed(problem) => Err(match problem.hint() {
+                Some(hint) => format!("{}; hint: {hint}", problem.what),
+                None => problem.what,
+            }),
+            Phase::Running if !self.is_connected() => Err(format!(
+                "pipeline `{name}` has lost its connection to nats at `{}`, and is reconnecting",
+                self.settings.nats.servers.join(", ")
+            )),
+            Phase::Running => Ok(()),
+        }
+    }
+
+    /// Sets the gauges that say how it is now.
+    pub(crate) fn show(&self) {
+        let running = matches!(self.now().phase, Phase::Running);
+        self.metrics.running.set(running.into());
+        self.metrics.connected.set(self.is_connected().into());
+    }
+
+    pub(crate) fn what(&self, action: &str) -> String {
+        format!("cannot {action} pipeline `{}`", self.settings.name)
+    }
+
+    /// Says how many dead letters and failures have had no line in the log since this was last
+    /// called.
+    pub(crate) fn count_hidden(&self) {
+        let pipeline = &self.settings.name;
+        for (sampled, what) in [
+            (&self.deaths, "dead letters"),
+            (&self.failures, "failures to publish"),
+        ] {
+            if let Some(hidden) = sampled.hidden() {
+                tracing::warn!(pipeline, "{hidden} more {what} are not shown here");
+            }
+        }
+    }
+
+    /// For `weir status`.
+    pub(crate) fn status(&self) -> Value {
+        let (settings, metrics) = (&self.settings, &self.metrics);
+        let post = self.post();
+        let parking = match post.as_ref().map(|post| &post.ensured.parking) {
+            Some(Ok(place)) => json!({ "stream": place.stream }),
+            Some(Err(why)) => json!({ "off": why }),
+            None => Value::Null,
+        };
+        let problem = self
+            .problem()
+            .map(|problem| json!({ "error": problem.what, "hint": problem.hint() }));
+        json!({
+            "name": settings.name,
+            "ready": self.ready().is_ok(),
+            "connected": self.is_connected(),
+            "problem": problem,
+            "restarts": metrics.restarts.get(),
+            "lanes": settings.lanes,
+            "replicas": post.as_ref().map(|post| post.ensured.replicas),
+            "source": { "stream": settings.source.stream, "consumer": settings.source.consumer },
+            "sink": settings.sink.subject.as_str(),
+            "lag": metrics.lag.get(),
+            "ack_pending": metrics.ack_pending.get(),
+            "in_flight": metrics.in_flight.get(),
+            "received": metrics.received.get(),
+            "published": metrics.published.get(),
+            "dropped": metrics.dropped.get(),
+            "retried": metrics.retried.get(),
+            "retried_infrastructure": metrics.retried_infrastructure.get(),
+            "parked_pending": metrics.parked_pending.get(),
+            "parking": parking,
+            "dead": metrics.dead.get(),
+            "operators": self.versions.status(),
+        })
+    }
+}
+
+fn gauge(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

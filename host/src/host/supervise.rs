@@ -1,0 +1,205 @@
+//! Keeps one pipeline running: starts its lanes, and starts them again when what they read is gone.
+//!
+//! Each pipeline of a host is supervised by itself: what happens to the streams of one stops no
+//! other. A pipeline that cannot go on because its stream, its consumer or its parking stream was
+//! deleted is started again, with longer and longer pauses, as if it had just been started: it finds
+//! or makes what it needs, and its message ids are those of the stream that is there then. Only where
+//! the server forbids pulling it has failed for good.
+//!
+//! Nothing is carried over from lanes that ended: what they had in hand is handed back, and the
+//! server delivers again what it still has.
+
+use crate::delivery::lane::Lane;
+use crate::delivery::source::NotPermitted;
+use crate::host::running::{Phase, Post, Problem, Running};
+use crate::nats::streams;
+use crate::plugin::Runtime;
+use crate::report;
+use crate::shutdown::{Shutdown, Stage, Stages, reached};
+use crate::threads;
+use anyhow::{Context, Result, anyhow};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// The pause before a pipeline is started again; it doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// The supervisor of one pipeline, on the main thread's runtime.
+pub(crate) struct Supervisor {
+    pub(crate) pipeline: Arc<Running>,
+    pub(crate) runtime: Runtime,
+    /// Create missing streams.
+    pub(crate) create: bool,
+    /// Of the whole host.
+    pub(crate) shutdown: Shutdown,
+}
+
+impl Supervisor {
+    /// Runs the pipeline until the host stops.
+    ///
+    /// # Errors
+    /// Why it has failed for good.
+    pub(crate) async fn run(&self, first: Arc<Post>) -> Result<()> {
+        let (mut post, mut pause) = (Some(first), FIRST_PAUSE);
+        let mut stages = self.shutdown.listen();
+        loop {
+            let began = Instant::now();
+            let ended = self.attempt(post.take()).await;
+            let stopping = *self.shutdown.listen().borrow() >= Stage::Soft;
+            match ended {
+                Ok(()) => break,
+                Err(error) if stopping => {
+                    tracing::warn!("{}", report::line(&error));
+                    break;
+                }
+                Err(error) if report::find::<NotPermitted>(&error).is_some() => {
+                    self.fail(&error);
+                    return Err(error);
+                }
+                Err(error) => self.wait(&error),
+            }
+            if began.elapsed() > LONGEST_PAUSE {
+                pause = FIRST_PAUSE;
+            }
+            tokio::select! {
+                () = reached(&mut stages, Stage::Soft) => break,
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+            }
+        }
+        self.pipeline.end(Phase::Stopped);
+        Ok(())
+    }
+
+    /// Finds the streams, unless that has been done, and runs the lanes.
+    async fn attempt(&self, found: Option<Arc<Post>>) -> Result<()> {
+        let post = match found {
+            Some(post) => post,
+            None => {
+                let mut stages = self.shutdown.listen();
+                tokio::select! {
+                    post = self.find() => Arc::new(post?),
+                    () = reached(&mut stages, Stage::Soft) => return Ok(()),
+                }
+            }
+        };
+        self.pipeline.begin(&post);
+        self.lanes(&post).await
+    }
+
+    async fn find(&self) -> Result<Post> {
+        let pipeline = &self.pipeline;
+        let last = pipeline.post().context("it was never started")?;
+        let (connection, settings) = (&last.connection, &pipeline.settings);
+        let before = last.last();
+        let ensured = streams::ensure(connection, settings, self.create, Some(&before))
+            .await
+            .with_context(|| pipeline.what("start again"))?;
+        pipeline.metrics.restarts.inc();
+        Ok(Post::new(connection.clone(), ensured))
+    }
+
+    /// Starts the lanes and waits for the end of all. The first that cannot go on stops the others.
+    async fn lanes(&self, post: &Arc<Post>) -> Result<()> {
+        let lanes = self.pipeline.settings.lanes;
+        let own = Shutdown::default();
+        let (ended, mut ends) = mpsc::channel(lanes);
+        for lane in 0..lanes {
+            let started = self.start_lane(lane, Arc::clone(post), own.listen(), ended.clone());
+            if let Err(error) = started {
+                // There is room for one word of each lane.
+                let _ = ended.try_send(Err(error));
+            }
+        }
+        drop(ended);
+        let mut first = Ok(());
+        let finishing = async {
+            while let Some(result) = ends.recv().await {
+                if result.is_err() {
+                    let (own, drain) = (own.clone(), self.pipeline.settings.drain);
+                    tokio::spawn(async move { own.stop(drain).await });
+                }
+                first = std::mem::replace(&mut first, Ok(())).and(result);
+            }
+        };
+        tokio::select! {
+            () = finishing => {}
+            () = follow(self.shutdown.listen(), &own) => {}
+        }
+        first
+    }
+
+    fn start_lane(
+        &self,
+        lane: usize,
+        post: Arc<Post>,
+        stages: Stages,
+        ended: mpsc::Sender<Result<()>>,
+    ) -> Result<()> {
+        let (pipeline, runtime) = (Arc::clone(&self.pipeline), self.runtime.clone());
+        let name = &self.pipeline.settings.name;
+        std::thread::Builder::new()
+            .name(format!("{name}/{lane}"))
+            .spawn(move || {
+                let life = || run_lane(&pipeline, &runtime, lane, &post, stages);
+                let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(life))
+                    .unwrap_or_else(|_| Err(anyhow!("a lane panicked; this is a fault of weir")));
+                // The receiver is gone only when the host has given up on its lanes.
+                let _ = ended.blocking_send(result);
+            })
+            .with_context(|| format!("cannot start a thread for a lane of pipeline `{name}`"))?;
+        Ok(())
+    }
+
+    /// Says what is wrong, once: while it stays the same, the status and readiness go on saying it.
+    fn wait(&self, error: &anyhow::Error) {
+        let (problem, before) = (Problem::new(error), self.pipeline.problem());
+        if before.as_ref() != Some(&problem) {
+            let (pipeline, hint) = (&self.pipeline.settings.name, problem.hint());
+            tracing::error!(pipeline, hint, "{}; trying again", problem.what);
+        }
+        self.pipeline.end(Phase::Waiting(problem));
+    }
+
+    fn fail(&self, error: &anyhow::Error) {
+        let problem = Problem::new(error);
+        let (pipeline, hint) = (&self.pipeline.settings.name, problem.hint());
+        tracing::error!(pipeline, hint, "{}", problem.what);
+        self.pipeline.end(Phase::Failed(problem));
+    }
+}
+
+/// A lane's whole life, on its own thread.
+fn run_lane(
+    pipeline: &Running,
+    runtime: &Runtime,
+    lane: usize,
+    post: &Post,
+    stages: Stages,
+) -> Result<()> {
+    let tokio = threads::runtime()?;
+    tokio.block_on(async {
+        let held = pipeline.held.get(lane).cloned().unwrap_or_default();
+        // First the seat: a swap from now on reaches the lane, one before is in the chain.
+        let changeover = pipeline.versions.seat(lane);
+        let chain = pipeline.chain(runtime);
+        let lane = Lane::open(&post.ensured, chain, changeover, held, stages, pipeline)
+            .await
+            .with_context(|| pipeline.what("start a lane of"))?;
+        pipeline.lane_began(lane.health());
+        lane.run()
+            .await
+            .with_context(|| pipeline.what("go on with"))
+    })
+}
+
+/// Asks one pipeline for what the host is asked for. Never ends.
+async fn follow(mut stages: Stages, own: &Shutdown) {
+    loop {
+        own.ask(*stages.borrow_and_update());
+        if stages.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+}

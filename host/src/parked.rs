@@ -1,0 +1,293 @@
+//! Parking: a message whose retry is far off waits in a stream of its own instead of in the consumer.
+//!
+//! Pure; `nats/parking.rs` makes the stream, `decide.rs` says what is parked, `settle.rs` acks it.
+//!
+//! # The order of events
+//!
+//! **Publish the message to the parking stream as a schedule, await the publish ack, then ack the
+//! input.** The server holds it until it is due, then stores it on the due subject of the same
+//! stream; a second durable consumer brings it back into the corridor, where it ends like any input:
+//! what becomes of it is stored first, and only then is it acked in the parking stream.
+//!
+//! A crash between publish and ack brings the input again. If that is parked again, it replaces its
+//! own schedule: the subject of a schedule is made of the identity, and the server keeps one schedule
+//! for each subject. There is no message id on purpose: inside the duplicate window it would swallow
+//! the next parking of the same message.
+//!
+//! # Identity
+//!
+//! Headers carry what the stream would say of the original: its place, sequence, subject, time and
+//! attempts. So message ids, dead letters and what plugins see are those of the original message.
+
+use crate::headers::Headers;
+use crate::headers::is_server_header;
+use crate::message::Message;
+use crate::outgoing::Letter;
+use bytestring::ByteString;
+use std::time::{Duration, Instant};
+
+/// Headers that say what the original message was.
+const PREFIX: &str = "Weir-Parked-";
+/// Before the name of an original header that would mean something to the server or to this file.
+const KEPT: &str = "Weir-Kept-";
+/// How long parking rests after the server did not take a message.
+const REST: Duration = Duration::from_secs(10);
+
+/// Where a message came from, if not from the pipeline's source just now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// `<stream>@<incarnation>`, of which message ids are made.
+    pub place: ByteString,
+    /// When JetStream stored the original: nanoseconds since the Unix epoch.
+    pub stored: u64,
+}
+
+/// The parking stream of one pipeline, as a lane sees it.
+#[derive(Clone, Debug)]
+pub struct Parking {
+    stream: String,
+    subjects: Subjects,
+    /// Not before this, after the server did not take a message.
+    resting: Option<Instant>,
+}
+
+/// The subjects of a pipeline's parking stream.
+#[derive(Clone, Debug)]
+pub struct Subjects {
+    /// All of them, as a filter.
+    pub all: String,
+    /// Where the server stores what is due.
+    pub due: String,
+}
+
+impl Subjects {
+    #[must_use]
+    pub fn of(pipeline: &str) -> Self {
+        Self {
+            all: format!("weir.parked.{pipeline}.>"),
+            due: format!("weir.parked.{pipeline}.due"),
+        }
+    }
+
+    /// One for each message: a second schedule on it replaces the first.
+    fn waiting(&self, place: &str, sequence: u64) -> ByteString {
+        let base = self.due.strip_suffix("due").unwrap_or_default();
+        ByteString::from(format!("{base}wait.{place}.{sequence}"))
+    }
+}
+
+impl Parking {
+    #[must_use]
+    pub fn new(pipeline: &str, stream: &str) -> Self {
+        Self {
+            stream: stream.to_owned(),
+            subjects: Subjects::of(pipeline),
+            resting: None,
+        }
+    }
+
+    /// The letter that makes the server store `message` again after `delay`; `attempt` is the one
+    /// that has just failed. `None` when parking rests, when the letter would be too large, or when
+    /// the time is beyond what can be written.
+    #[must_use]
+    pub fn letter(
+        &self,
+        message: &Message,
+        origin: &Origin,
+        attempt: u32,
+        delay: Duration,
+        max_payload: usize,
+    ) -> Option<Letter> {
+        if self.resting.is_some_and(|until| Instant::now() < until) {
+            return None;
+        }
+        let due = jiff::Timestamp::now().checked_add(delay).ok()?;
+        let mut headers: Vec<_> = message.headers.iter().cloned().map(keep).collect();
+        let mut add = |name: &str, value: String| {
+            headers.push((ByteString::from(name), ByteString::from(value)));
+        };
+        add("Nats-Schedule", format!("@at {due}"));
+        add("Nats-Schedule-Target", self.subjects.due.clone());
+        // Any other stream that captured the subject would take it for an ordinary message.
+        add("Nats-Expected-Stream", self.stream.clone());
+        for (name, value) in [
+            ("Place", origin.place.to_string()),
+            ("Sequence", message.sequence.to_string()),
+            ("Stored", origin.stored.to_string()),
+            ("Subject", message.subject.to_string()),
+            ("Attempt", attempt.to_string()),
+        ] {
+            add(&format!("{PREFIX}{name}"), value);
+        }
+        let letter = Letter {
+            subject: self.subjects.waiting(&origin.place, message.sequence),
+            id: None,
+            digest: None,
+            headers,
+            payload: message.payload.clone(),
+        };
+        (letter.size() <= max_payload).then_some(letter)
+    }
+
+    /// The server did not take a message. True if this is the first time in a while, and worth a
+    /// line in the log.
+    pub fn rest(&mut self) -> bool {
+        let now = Instant::now();
+        let first = self.resting.is_none_or(|until| until < now);
+        self.resting = Some(now + REST);
+        first
+    }
+}
+
+/// Where a parked message came from, `<stream>@<incarnation>`, and its sequence there.
+#[must_use]
+pub fn parked(headers: &Headers) -> Option<(&str, u64)> {
+    let fact = |name: &str| headers.get(&format!("{PREFIX}{name}"));
+    Some((fact("Place")?, fact("Sequence")?.parse().ok()?))
+}
+
+/// The original of what came from the due subject: `message` as it was, with its attempts so far and
+/// those of this delivery. A message that was not parked by this host's kind is its own original.
+#[must_use]
+pub fn original(message: Message, stream: &str) -> (Message, Origin) {
+    let fact = |name: &str| message.headers.get(&format!("{PREFIX}{name}"));
+    let facts = (|| {
+        let number = |name: &str| fact(name)?.parse::<u64>().ok();
+        let attempt = u32::try_from(number("Attempt")?).ok()?;
+        let origin = Origin {
+            place: ByteString::from(fact("Place")?),
+            stored: number("Stored")?,
+        };
+        let subject = ByteString::from(fact("Subject")?);
+        Some((number("Sequence")?, subject, attempt, origin))
+    })();
+    let Some((sequence, subject, attempt, origin)) = facts else {
+        let origin = Origin {
+            place: ByteString::from(stream),
+            stored: message.event_time,
+        };
+        return (message, origin);
+    };
+    let mut headers: Vec<_> = message.headers.iter().filter_map(given_back).collect();
+    // As `nats::headers` has them.
+    headers.sort_by(|(left, _), (right, _)| left.cmp(right));
+    let headers: Headers = headers.into_iter().collect();
+    let message = Message {
+        subject,
+        headers,
+        event_time: origin.stored,
+        sequence,
+        attempt: message.attempt.saturating_add(attempt),
+        ..message
+    };
+    (message, origin)
+}
+
+/// A header as it is parked.
+fn keep((name, value): (ByteString, ByteString)) -> (ByteString, ByteString) {
+    if is_server_header(&name) || starts(&name, PREFIX) || starts(&name, KEPT) {
+        (ByteString::from(format!("{KEPT}{name}")), value)
+    } else {
+        (name, value)
+    }
+}
+
+/// A header as it was; `None` for what parking has added.
+fn given_back((name, value): &(ByteString, ByteString)) -> Option<(ByteString, ByteString)> {
+    if is_server_header(name) || starts(name, PREFIX) {
+        return None;
+    }
+    let name = match name.get(KEPT.len()..) {
+        Some(rest) if starts(name, KEPT) => ByteString::from(rest),
+        _ => name.clone(),
+    };
+    Some((name, value.clone()))
+}
+
+fn starts(name: &str, prefix: &str) -> bool {
+    name.get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn message(headers: &[(&str, &str)]) -> Message {
+        let line = |(name, value): &(&str, &str)| ((*name).into(), (*value).into());
+        Message {
+            subject: "orders.a".into(),
+            payload: Bytes::from_static(b"x"),
+            headers: headers.iter().map(line).collect(),
+            key: None,
+            event_time: 7,
+            sequence: 17,
+            attempt: 2,
+        }
+    }
+
+    fn origin() -> Origin {
+        Origin {
+            place: "ORDERS@abc".into(),
+            stored: 5,
+        }
+    }
+
+    #[test]
+    fn what_comes_back_is_the_original_with_its_headers_identity_and_attempts() {
+        let headers = [
+            ("A", "1"),
+            ("A", "2"),
+            ("Nats-Msg-Id", "mine"),
+            ("Weir-Kept-B", "3"),
+            ("Weir-Parked-Sequence", "99"),
+            ("Weir-Reason", "was a dead letter once"),
+        ];
+        let parked = message(&headers);
+        let parking = Parking::new("p", "WEIR_PARKED_P");
+        let delay = Duration::from_secs(60);
+        let letter = parking
+            .letter(&parked, &origin(), 2, delay, 10_000)
+            .unwrap();
+        assert_eq!(letter.subject, "weir.parked.p.wait.ORDERS@abc.17");
+        let due = Message {
+            subject: "weir.parked.p.due".into(),
+            headers: letter.headers.into_iter().collect(),
+            event_time: 1000,
+            sequence: 3,
+            attempt: 1,
+            ..parked.clone()
+        };
+        let (original, from) = original(due, "WEIR_PARKED_P");
+        let expected = Message {
+            attempt: 3,
+            event_time: 5,
+            ..parked
+        };
+        assert_eq!((original, from), (expected, origin()));
+    }
+
+    #[test]
+    fn what_was_not_parked_is_its_own_original() {
+        let stranger = message(&[("A", "1")]);
+        let (same, from) = original(stranger.clone(), "WEIR_PARKED_P");
+        assert_eq!((same, &*from.place), (stranger, "WEIR_PARKED_P"));
+    }
+
+    #[test]
+    fn what_does_not_fit_or_is_beyond_the_calendar_is_not_parked() {
+        let mut parking = Parking::new("p", "S");
+        let letter = |parking: &Parking, seconds, most| {
+            let delay = Duration::from_secs(seconds);
+            parking.letter(&message(&[]), &origin(), 1, delay, most)
+        };
+        assert!(letter(&parking, 60, 10).is_none());
+        assert!(letter(&parking, u64::MAX, 10_000).is_none());
+        assert!(letter(&parking, 60, 10_000).is_some());
+        assert!(parking.rest());
+        assert!(!parking.rest());
+        assert!(letter(&parking, 60, 10_000).is_none());
+    }
+}

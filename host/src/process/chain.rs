@@ -1,0 +1,257 @@
+//! Station 4: call the plugins of a chain with a batch, and judge each message by itself.
+//!
+//! All or nothing for each source message: its outputs are published only if every operator emitted
+//! for every message derived from it. If one asks for a retry, the source message is retried; if
+//! one rejects, the source message becomes a dead letter.
+//!
+//! A trap, a missed deadline, a refused allocation or a wrong number of outcomes never condemns a
+//! batch. The batch is halved until the message that does it stands alone, and even then it is
+//! condemned only by an instance that had served nothing before it.
+//!
+//! Knows no broker: `weir pipe` and `weir plugin test` run the same chain.
+
+pub mod canary;
+mod slot;
+
+use crate::config::resolved::Bounds;
+use crate::message::{Few, Message};
+use crate::plugin::{Fault, Worker};
+use crate::process::chain::canary::Share;
+use crate::process::route::Stops;
+use anyhow::Result;
+use bytestring::ByteString;
+use slot::{Item, Link};
+use std::time::Duration;
+
+/// What becomes of one source message.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Publish these, perhaps none; their subjects are those before the sink's template.
+    Publish(Few<Message>),
+    /// Deliver it again.
+    Retry(Retry),
+    /// Dead letter.
+    Dead(Box<Condemned>),
+}
+
+/// Why a message is to be delivered again.
+#[derive(Debug)]
+pub struct Retry {
+    pub operator: String,
+    pub reason: String,
+    /// As the plugin asked; `None` leaves it to the backoff.
+    pub after: Option<Duration>,
+    /// The plugin asked for it, so it counts against `retry.max-attempts`. Otherwise the host could
+    /// not do its part, and the message is not to blame.
+    pub counts: bool,
+}
+
+/// Why a message is a dead letter.
+#[derive(Debug)]
+pub struct Condemned {
+    /// `None` when the sink refused what the chain returned.
+    pub operator: Option<String>,
+    pub kind: Kind,
+    /// One line, unless it is the sink's.
+    pub reason: String,
+    /// The lines below the first of a plugin's rejection: SDKs put the traceback of an exception
+    /// there, innermost call as the language has it.
+    pub traceback: Vec<String>,
+    /// blake3 of the component, and of the operator's `config:`.
+    pub digest: String,
+    pub config_hash: String,
+    /// What the runtime saw, when it was a fault and not an answer.
+    pub fault: Option<Fault>,
+}
+
+impl Condemned {
+    /// The chain's results cannot be published.
+    #[must_use]
+    pub fn by_sink(reason: String) -> Self {
+        let (digest, config_hash) = (String::new(), String::new());
+        Self {
+            operator: None,
+            kind: Kind::Sink,
+            reason,
+            traceback: Vec::new(),
+            digest,
+            config_hash,
+            fault: None,
+        }
+    }
+}
+
+/// What kind of end it was; the `Weir-Kind` header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Reject,
+    Trap,
+    Deadline,
+    Memory,
+    Output,
+    Length,
+    Retries,
+    Sink,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Reject,
+        Self::Trap,
+        Self::Deadline,
+        Self::Memory,
+        Self::Output,
+        Self::Length,
+        Self::Retries,
+        Self::Sink,
+    ];
+
+    /// As it stands in headers, JSON and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Reject => "reject",
+            Kind::Trap => "trap",
+            Kind::Deadline => "deadline",
+            Kind::Memory => "memory",
+            Kind::Output => "output",
+            Kind::Length => "length",
+            Kind::Retries => "retries",
+            Kind::Sink => "sink",
+        }
+    }
+}
+
+/// The operators of one lane, each with its warm instance.
+pub struct Chain {
+    links: Vec<Link>,
+    bounds: Bounds,
+}
+
+/// What an operator is to run from now on.
+pub enum Change {
+    /// This in the place of what it runs. Ends a canary.
+    Replace(Box<Worker>),
+    /// This for a share of what it sees, beside what it runs.
+    Canary(Box<Worker>, Share),
+    /// What it runs, without the canary.
+    Abandon,
+}
+
+/// Which plugins results come from: the beginnings of their digests in the order of the chain, with
+/// commas between them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    pub digests: ByteString,
+    /// The same for what a canary has seen.
+    pub canary: Option<(Share, ByteString)>,
+}
+
+impl Marks {
+    /// Those of the results of a message of the source.
+    #[must_use]
+    pub fn of(&self, source: &Message) -> ByteString {
+        match &self.canary {
+            Some((share, digests)) if share.picks(source) => digests.clone(),
+            _ => self.digests.clone(),
+        }
+    }
+}
+
+impl Chain {
+    /// A chain of workers in the order of the pipeline; `bounds` is the most of one plugin call.
+    #[must_use]
+    pub fn new(workers: Vec<Worker>, bounds: Bounds) -> Self {
+        Self {
+            links: workers.into_iter().map(Link::new).collect(),
+            bounds,
+        }
+    }
+
+    /// Instantiates and configures every plugin now, so that the first message does not wait for it.
+    ///
+    /// # Errors
+    /// What the first plugin that refuses said.
+    pub async fn warm(&mut self) -> Result<()> {
+        for link in &mut self.links {
+            link.warm().await?;
+        }
+        Ok(())
+    }
+
+    /// Name of the last operator; the one that message ids carry.
+    #[must_use]
+    pub fn last_operator(&self) -> Option<&str> {
+        self.links.last().map(Link::operator)
+    }
+
+    /// Lets an operator take another version, all or a share of what it sees.
+    pub fn change(&mut self, operator: usize, change: Change) {
+        if let Some(link) = self.links.get_mut(operator) {
+            link.change(change);
+        }
+    }
+
+    /// Which versions results come from.
+    #[must_use]
+    pub fn marks(&self) -> Marks {
+        let joined = |canary: bool| {
+            let digests: Vec<&str> = self.links.iter().map(|link| link.digest(canary)).collect();
+            digests.join(",").into()
+        };
+        let share = self.links.iter().find_map(Link::share);
+        Marks {
+            digests: joined(false),
+            canary: share.map(|share| (share, joined(true))),
+        }
+    }
+
+    /// Condemns a message of the source on behalf of one of the operators.
+    #[must_use]
+    pub fn condemned(
+        &self,
+        source: &Message,
+        operator: &str,
+        kind: Kind,
+        reason: String,
+    ) -> Condemned {
+        let link = self.links.iter().find(|link| link.operator() == operator);
+        link.map_or_else(
+            || Condemned::by_sink(reason.clone()),
+            |link| link.condemned(source, kind, reason.clone()),
+        )
+    }
+
+    /// Runs a batch through the chain. One verdict per message, in order.
+    pub async fn run(&mut self, batch: Vec<(Message, Stops)>) -> Vec<Verdict> {
+        let stops: Vec<Stops> = batch.iter().map(|(_, stops)| *stops).collect();
+        let mut ends: Vec<Option<Verdict>> = stops.iter().map(|_| None).collect();
+        let sources = batch.iter().map(|(message, _)| message);
+        let picked: Vec<bool> = match self.links.iter().find_map(Link::share) {
+            Some(share) => sources.map(|source| share.picks(source)).collect(),
+            None => Vec::new(),
+        };
+        let mut items: Vec<Item> = batch
+            .into_iter()
+            .enumerate()
+            .map(|(owner, (message, _))| Item { owner, message })
+            .collect();
+        for (index, link) in self.links.iter_mut().enumerate() {
+            let sees = |owner: usize| stops.get(owner).is_some_and(|stops| stops.includes(index));
+            items = link
+                .apply(items, &sees, &picked, &mut ends, self.bounds)
+                .await;
+        }
+        let mut outputs: Vec<Few<Message>> = stops.iter().map(|_| Few::new()).collect();
+        for item in items {
+            if let Some(outputs) = outputs.get_mut(item.owner) {
+                outputs.push(item.message);
+            }
+        }
+        let ended = ends.into_iter().zip(outputs);
+        ended
+            .map(|(end, outputs)| end.unwrap_or(Verdict::Publish(outputs)))
+            .collect()
+    }
+}

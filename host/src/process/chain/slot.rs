@@ -1,0 +1,318 @@
+//! One operator of a chain: the version that it runs, and perhaps a canary beside it.
+
+use crate::config::resolved::Bounds;
+use crate::message::{Message, Outcome, Output};
+use crate::plugin::{Fault, FaultKind, Worker};
+use crate::process::chain::canary::Share;
+use crate::process::chain::{Change, Condemned, Kind, Retry, Verdict};
+use anyhow::{Context, Result};
+use std::time::{Duration, Instant};
+
+/// Characters of a digest that results carry: 64 bits tell all plugins apart that there will be.
+const SHORT_DIGEST: usize = 16;
+
+/// An operator.
+pub(crate) struct Link {
+    current: Version,
+    /// Sees the messages of its share in the place of `current`.
+    canary: Option<(Share, Version)>,
+    config_hash: String,
+}
+
+/// A version of its plugin.
+struct Version(Worker);
+
+/// A message on its way through the chain, and the place of its source message in the batch.
+pub(crate) struct Item {
+    pub(crate) owner: usize,
+    pub(crate) message: Message,
+}
+
+impl Link {
+    pub(crate) fn new(worker: Worker) -> Self {
+        let config_hash = blake3::hash(worker.settings().config.as_bytes()).to_hex();
+        Self {
+            config_hash: config_hash.to_string(),
+            current: Version(worker),
+            canary: None,
+        }
+    }
+
+    pub(crate) async fn warm(&mut self) -> Result<()> {
+        let operator = self.operator().to_owned();
+        let canary = self.canary.as_mut().map(|(_, version)| version);
+        for version in [Some(&mut self.current), canary].into_iter().flatten() {
+            let warm = version.0.warm().await;
+            warm.with_context(|| format!("cannot start operator `{operator}`"))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn operator(&self) -> &str {
+        &self.current.0.settings().operator
+    }
+
+    pub(crate) fn change(&mut self, change: Change) {
+        self.canary = None;
+        match change {
+            Change::Replace(worker) => self.current = Version(*worker),
+            Change::Canary(worker, share) => self.canary = Some((share, Version(*worker))),
+            Change::Abandon => {}
+        }
+    }
+
+    /// The beginning of the digest of what it runs, or of the canary where there is one.
+    pub(crate) fn digest(&self, canary: bool) -> &str {
+        let version = match &self.canary {
+            Some((_, version)) if canary => version,
+            _ => &self.current,
+        };
+        let digest = version.0.plugin().digest();
+        digest.get(..SHORT_DIGEST).unwrap_or(digest)
+    }
+
+    pub(crate) fn share(&self) -> Option<Share> {
+        self.canary.as_ref().map(|(share, _)| *share)
+    }
+
+    /// Replaces the items that this operator sees with what it emits for them. `picked` says for each
+    /// source whether a canary sees what becomes of it; it is empty where the chain has none.
+    pub(crate) async fn apply(
+        &mut self,
+        items: Vec<Item>,
+        sees: &impl Fn(usize) -> bool,
+        picked: &[bool],
+        ends: &mut [Option<Verdict>],
+        bounds: Bounds,
+    ) -> Vec<Item> {
+        let mut inputs = Vec::with_capacity(items.len());
+        let mut places = Vec::with_capacity(items.len());
+        for item in items {
+            let seen = sees(item.owner);
+            places.push((item.owner, seen));
+            inputs.push(item.message);
+        }
+        let skipped = places.iter().any(|(_, seen)| !seen);
+        let (called, mut passing) = if skipped {
+            part(inputs, |place| {
+                places.get(place).is_some_and(|(_, seen)| *seen)
+            })
+        } else {
+            (inputs, Vec::new())
+        };
+        let owners = places.iter().filter(|(_, seen)| *seen);
+        let canary = |owner: usize| picked.get(owner).copied().unwrap_or_default();
+        let by_canary: Vec<bool> = match picked {
+            [] => Vec::new(),
+            _ => owners.map(|(owner, _)| canary(*owner)).collect(),
+        };
+        let outcomes = self.call(&called, &by_canary, bounds).await;
+
+        let mut results = called.iter().zip(outcomes);
+        let mut passing = passing.drain(..);
+        let mut out = Vec::with_capacity(places.len());
+        for (owner, seen) in places {
+            if !seen {
+                out.extend(passing.next().map(|message| Item { owner, message }));
+                continue;
+            }
+            let Some((input, judged)) = results.next() else {
+                continue;
+            };
+            let version = self.version(canary(owner));
+            let end = match judged {
+                Ok(Outcome::Emit(outputs)) => {
+                    let messages = outputs.into_iter().map(|output: Output| output.onto(input));
+                    out.extend(messages.map(|message| Item { owner, message }));
+                    continue;
+                }
+                Ok(Outcome::Retry { after, reason }) => {
+                    version.failed(input, "retry", &reason, false);
+                    Verdict::Retry(version.retry(reason, after, true))
+                }
+                Ok(Outcome::Reject(reason)) => {
+                    version.failed(input, Kind::Reject.as_str(), &reason, false);
+                    self.condemn(version, Kind::Reject, reason, None)
+                }
+                Err(fault) => {
+                    version.failed(input, fault.kind.as_str(), &fault.message, true);
+                    self.fault(version, fault)
+                }
+            };
+            if let Some(place) = ends.get_mut(owner) {
+                place.get_or_insert(end);
+            }
+        }
+        out.retain(|item| ends.get(item.owner).is_some_and(Option::is_none));
+        out
+    }
+
+    fn version(&self, canary: bool) -> &Version {
+        match &self.canary {
+            Some((_, version)) if canary => version,
+            _ => &self.current,
+        }
+    }
+
+    /// Calls each version with its messages: the canary with those that `by_canary` names.
+    async fn call(
+        &mut self,
+        messages: &[Message],
+        by_canary: &[bool],
+        bounds: Bounds,
+    ) -> Vec<Result<Outcome, Fault>> {
+        let picked = |place: usize| by_canary.get(place).copied().unwrap_or_default();
+        let Some((_, canary)) = self.canary.as_mut().filter(|_| by_canary.contains(&true)) else {
+            return self.current.call(messages, bounds).await;
+        };
+        let (new, old) = part(messages.to_vec(), picked);
+        let mut old = self.current.call(&old, bounds).await.into_iter();
+        let mut new = canary.call(&new, bounds).await.into_iter();
+        let next = |place| {
+            if picked(place) {
+                new.next()
+            } else {
+                old.next()
+            }
+        };
+        (0..messages.len()).filter_map(next).collect()
+    }
+
+    fn fault(&self, version: &Version, fault: Fault) -> Verdict {
+        let kind = match fault.kind {
+            FaultKind::Trap => Kind::Trap,
+            FaultKind::Deadline => Kind::Deadline,
+            FaultKind::Memory => Kind::Memory,
+            FaultKind::Output => Kind::Output,
+            FaultKind::Length { .. } => Kind::Length,
+            FaultKind::Start => return Verdict::Retry(version.retry(fault.message, None, false)),
+        };
+        self.condemn(version, kind, fault.message.clone(), Some(fault))
+    }
+
+    fn condemn(
+        &self,
+        version: &Version,
+        kind: Kind,
+        reason: String,
+        fault: Option<Fault>,
+    ) -> Verdict {
+        Verdict::Dead(Box::new(self.letter(version, kind, reason, fault)))
+    }
+
+    /// Condemns a message of the source.
+    pub(crate) fn condemned(&self, source: &Message, kind: Kind, reason: String) -> Condemned {
+        let canary = self.share().is_some_and(|share| share.picks(source));
+        self.letter(self.version(canary), kind, reason, None)
+    }
+
+    fn letter(
+        &self,
+        version: &Version,
+        kind: Kind,
+        reason: String,
+        fault: Option<Fault>,
+    ) -> Condemned {
+        let (reason, traceback) = match kind {
+            Kind::Reject => apart(&reason),
+            _ => (reason, Vec::new()),
+        };
+        Condemned {
+            operator: Some(self.operator().to_owned()),
+            kind,
+            reason,
+            traceback,
+            digest: version.0.plugin().digest().to_owned(),
+            config_hash: self.config_hash.clone(),
+            fault,
+        }
+    }
+}
+
+impl Version {
+    /// Calls the plugin with everything, in calls of at most `bounds`.
+    async fn call(&mut self, messages: &[Message], bounds: Bounds) -> Vec<Result<Outcome, Fault>> {
+        let began = Instant::now();
+        let most = bounds.messages.min(self.0.most());
+        let mut outcomes = Vec::with_capacity(messages.len());
+        let mut rest = messages;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fitting = rest.iter().take(most).take_while(|message| {
+                bytes += message.size();
+                bytes <= bounds.bytes
+            });
+            let (now, later) = rest.split_at(fitting.count().max(1));
+            self.isolate(now, &mut outcomes).await;
+            rest = later;
+        }
+        self.0.tally().called(messages.len(), began.elapsed());
+        outcomes
+    }
+
+    /// Calls with a batch; on a fault with its halves, until what is at fault stands alone.
+    async fn isolate(&mut self, batch: &[Message], outcomes: &mut Vec<Result<Outcome, Fault>>) {
+        let mut work = vec![batch];
+        while let Some(part) = work.pop() {
+            let fault = match self.0.process(part).await {
+                Ok(answers) => {
+                    outcomes.extend(answers.into_iter().map(Ok));
+                    continue;
+                }
+                Err(fault) => fault,
+            };
+            let alone = part.len() == 1;
+            let wrong_length = matches!(fault.kind, FaultKind::Length { .. });
+            // An instance that had served others may fail for what they left in it.
+            if alone && !fault.first_call && !wrong_length {
+                work.push(part);
+            } else if alone || matches!(fault.kind, FaultKind::Start) {
+                outcomes.extend(part.iter().map(|_| Err(fault.clone())));
+            } else {
+                self.0.settings().metrics.bisections.inc();
+                let size = if wrong_length {
+                    1
+                } else {
+                    part.len().div_ceil(2)
+                };
+                work.extend(part.chunks(size).rev());
+            }
+        }
+    }
+
+    fn failed(&self, input: &Message, kind: &str, reason: &str, is_fault: bool) {
+        self.0
+            .tally()
+            .failed(input.sequence, kind, reason, is_fault);
+    }
+
+    fn retry(&self, reason: String, after: Option<Duration>, counts: bool) -> Retry {
+        Retry {
+            operator: self.0.settings().operator.clone(),
+            reason,
+            after,
+            counts,
+        }
+    }
+}
+
+/// The reason of a rejection, and the traceback below it.
+fn apart(reason: &str) -> (String, Vec<String>) {
+    let mut lines = reason.trim().lines().map(str::trim_end);
+    let first = lines.next().unwrap_or_default().to_owned();
+    (first, lines.map(str::to_owned).collect())
+}
+
+/// Those in these places, and the others; both in order.
+fn part(messages: Vec<Message>, chosen: impl Fn(usize) -> bool) -> (Vec<Message>, Vec<Message>) {
+    let (mut these, mut others) = (Vec::new(), Vec::new());
+    for (place, message) in messages.into_iter().enumerate() {
+        let to = if chosen(place) {
+            &mut these
+        } else {
+            &mut others
+        };
+        to.push(message);
+    }
+    (these, others)
+}

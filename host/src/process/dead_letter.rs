@@ -1,0 +1,158 @@
+//! The capsule: a message that is never going to work, with all that is known of its end.
+//!
+//! Pure. The payload is that of the source message, byte for byte, so that a replay needs nothing
+//! else; what is known of its end is in `Weir-*` headers. A capsule that is too large for one
+//! message, because its payload alone nearly was, goes out in parts.
+
+use crate::headers::{LETTER, PART, PREFIX, is_server_header};
+use crate::message::{Few, Message};
+use crate::outgoing::{Letter, Parcel};
+use crate::process::chain::Condemned;
+use bytestring::ByteString;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Most bytes of one header of the capsule: the end of a traceback, not a whole log.
+const LONGEST: usize = 2048;
+
+/// Makes dead letters for one pipeline.
+#[derive(Clone, Debug)]
+pub struct Mortuary {
+    pub pipeline: String,
+    /// `None` when dead letters are off.
+    pub subject: Option<String>,
+    pub max_payload: usize,
+}
+
+impl Mortuary {
+    /// The parcel for a condemned source message, which came from `place`, `<stream>@<incarnation>`.
+    #[must_use]
+    pub fn wrap(&self, source: &Message, place: &str, condemned: &Condemned) -> Parcel {
+        let id = format!("{}/dead/{place}/{}", self.pipeline, source.sequence);
+        let reason = format!("{}: {}", condemned.kind.as_str(), condemned.reason);
+        let Some(subject) = &self.subject else {
+            return Parcel::DeadLetter(Few::new(), reason);
+        };
+        let stream = place.rsplit_once('@').map_or(place, |(stream, _)| stream);
+        let whole = Letter {
+            subject: ByteString::from(subject.as_str()),
+            id: Some(id),
+            digest: None,
+            headers: self.headers(source, stream, condemned),
+            payload: source.payload.clone(),
+        };
+        let letters = if whole.size() <= self.max_payload {
+            Few::from([whole])
+        } else {
+            self.parts(source, place, &whole)
+        };
+        Parcel::DeadLetter(letters, reason)
+    }
+
+    fn parts(&self, source: &Message, place: &str, whole: &Letter) -> Few<Letter> {
+        // A part's longer message id, `Weir-Part` and `Weir-Letter`, beside the place that both name.
+        const PART_HEADERS: usize = 192;
+        // A step of the size of a part, so that it is seldom another when the input is repeated and
+        // its capsule has, for example, a digit more.
+        const STEP: usize = 8 * 1024;
+        let overhead = whole.size() - whole.payload.len() + PART_HEADERS + place.len();
+        let most = self.max_payload.saturating_sub(overhead).max(1);
+        let most = if most > 8 * STEP {
+            most - most % STEP
+        } else {
+            most
+        };
+        let count = source.payload.len().div_ceil(most);
+        // The size is part of the identity: parts of other sizes do not make up the payload.
+        let letter = format!("{place}/{}/{most}", source.sequence);
+        let id = format!("{}/dead/{letter}", self.pipeline);
+        let part = |index: usize| {
+            let start = index * most;
+            let end = source.payload.len().min(start + most);
+            let mut headers = whole.headers.clone();
+            headers.push(line(PART, &format!("{}/{count}", index + 1)));
+            headers.push(line(LETTER, &letter));
+            let payload = source.payload.slice(start..end);
+            Letter {
+                subject: whole.subject.clone(),
+                id: Some(format!("{id}/{index}")),
+                digest: None,
+                headers,
+                payload,
+            }
+        };
+        (0..count).map(part).collect()
+    }
+
+    fn headers(
+        &self,
+        source: &Message,
+        stream: &str,
+        condemned: &Condemned,
+    ) -> Vec<(ByteString, ByteString)> {
+        let ours = |name: &str| {
+            name.get(..PREFIX.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+        };
+        let kept = source
+            .headers
+            .iter()
+            .filter(|(name, _)| !is_server_header(name) && !ours(name));
+        let mut headers: Vec<_> = kept.cloned().collect();
+        let mut add = |name: &str, value: &str| {
+            if !value.is_empty() {
+                headers.push(line(&format!("{PREFIX}{name}"), value));
+            }
+        };
+        add("Reason", &condemned.reason);
+        add("Kind", condemned.kind.as_str());
+        add("Pipeline", &self.pipeline);
+        add(
+            "Operator",
+            condemned.operator.as_deref().unwrap_or_default(),
+        );
+        add("Stream", stream);
+        add("Sequence", &source.sequence.to_string());
+        add("Subject", &source.subject);
+        add("Attempt", &source.attempt.to_string());
+        add("Digest", &condemned.digest);
+        add("Config-Hash", &condemned.config_hash);
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let now = jiff::Timestamp::from_second(now.as_secs().try_into().unwrap_or_default());
+        add("Time", &now.map(|now| now.to_string()).unwrap_or_default());
+        add("Backtrace", &condemned.traceback.join(" | "));
+        if let Some(fault) = &condemned.fault {
+            add("Backtrace", &fault.backtrace.join(" | "));
+            add("Stderr", tail(&fault.stderr));
+            add("Memory-Bytes", &fault.memory_bytes.to_string());
+            add("Elapsed-Us", &fault.elapsed.as_micros().to_string());
+        }
+        headers
+    }
+}
+
+/// One header line: a header has no line breaks, so those of a text become ` | `.
+fn line(name: &str, value: &str) -> (ByteString, ByteString) {
+    let mut text = String::with_capacity(value.len().min(LONGEST));
+    for character in value.trim_end().chars() {
+        if text.len() >= LONGEST {
+            break;
+        }
+        match character {
+            '\n' => text.push_str(" | "),
+            control if control.is_control() => text.push(' '),
+            other => text.push(other),
+        }
+    }
+    (ByteString::from(name), ByteString::from(text))
+}
+
+/// The last [`LONGEST`] bytes: a traceback says the most at its end.
+fn tail(text: &str) -> &str {
+    let mut start = text.len().saturating_sub(LONGEST);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    text.get(start..).unwrap_or_default()
+}

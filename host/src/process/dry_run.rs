@@ -1,0 +1,162 @@
+//! What a chain would publish for messages of the source, without publishing it.
+//!
+//! The stations 2 to 4 of the corridor and the wrapping of what they return, with the code that the
+//! lanes run. What is missing is JetStream: a message whose plugin asks for a retry is called again
+//! at once, as the delivery after the next, until the pipeline would give it up.
+//!
+//! `weir replay` rehearses stored history, a shadow what has just come.
+
+use crate::compare::{Outputs, outputs};
+use crate::config::resolved;
+use crate::message::{Few, Message};
+use crate::outgoing::Parcel;
+use crate::process::chain::{Chain, Condemned, Kind, Retry, Verdict};
+use crate::process::dead_letter::Mortuary;
+use crate::process::outputs::Wrapper;
+use crate::process::plugin_set::own_source;
+use crate::process::route::Route;
+use anyhow::{Result, anyhow};
+use std::sync::Arc;
+
+/// What is known of the source and of the server that results would go to.
+#[derive(Clone, Debug)]
+pub struct Ground {
+    /// `<stream>@<incarnation>` of the source.
+    pub place: String,
+    /// What the source's stream captures.
+    pub captured: Vec<String>,
+    /// The largest message that the server takes.
+    pub max_payload: usize,
+}
+
+/// A pipeline whose answers go nowhere.
+pub struct Rehearsal {
+    settings: Arc<resolved::Pipeline>,
+    route: Route,
+    chain: Chain,
+    wrapper: Wrapper,
+    mortuary: Mortuary,
+    place: String,
+}
+
+impl Rehearsal {
+    /// `chain` is that of the pipeline, perhaps with other versions in it.
+    #[must_use]
+    pub fn new(settings: &Arc<resolved::Pipeline>, chain: Chain, ground: &Ground) -> Self {
+        let name = &settings.name;
+        let last = chain.last_operator().unwrap_or("weir");
+        let own_source = own_source(settings, &ground.captured);
+        let dead_letter = settings.dead_letter.as_ref();
+        Self {
+            wrapper: Wrapper::new(
+                format!("{name}/{last}/"),
+                settings.sink.subject.clone(),
+                &own_source,
+                ground.max_payload,
+            ),
+            mortuary: Mortuary {
+                pipeline: name.clone(),
+                // Where there are none, it is of interest all the same what would be one.
+                subject: Some(dead_letter.map_or("-", |dead| &dead.subject).to_owned()),
+                max_payload: ground.max_payload,
+            },
+            route: Route::compile(&settings.operators),
+            place: ground.place.clone(),
+            settings: Arc::clone(settings),
+            chain,
+        }
+    }
+
+    /// Makes and configures all instances.
+    ///
+    /// # Errors
+    /// What a plugin that refuses said.
+    pub async fn warm(&mut self) -> Result<()> {
+        self.chain.warm().await
+    }
+
+    /// Calls the plugins with a batch of messages as they are stored. The outputs of each, in order.
+    ///
+    /// # Errors
+    /// When a plugin cannot be started any more.
+    pub async fn run(&mut self, messages: Vec<Message>) -> Result<Vec<Outputs>> {
+        let mut answers: Vec<Outputs> = messages.iter().map(|_| Vec::new()).collect();
+        let mut batch: Vec<(usize, Message)> = messages.into_iter().enumerate().collect();
+        for (_, message) in &mut batch {
+            self.decode(message);
+        }
+        while !batch.is_empty() {
+            let routed = batch.iter();
+            let routed = routed.map(|(_, each)| (each.clone(), self.route.stops(&each.subject)));
+            let verdicts = self.chain.run(routed.collect()).await;
+            let mut again = Vec::new();
+            for ((index, mut message), verdict) in batch.into_iter().zip(verdicts) {
+                match self.decide(&message, verdict)? {
+                    Some(mut parcel) => {
+                        let dead = matches!(parcel, Parcel::DeadLetter(..));
+                        let letters = parcel.take_letters().into_vec();
+                        if let Some(answer) = answers.get_mut(index) {
+                            *answer = outputs(message.sequence, letters, dead);
+                        }
+                    }
+                    None => {
+                        message.attempt = message.attempt.saturating_add(1);
+                        again.push((index, message));
+                    }
+                }
+            }
+            batch = again;
+        }
+        Ok(answers)
+    }
+
+    fn decode(&self, message: &mut Message) {
+        let settings = &self.settings;
+        message.key = settings.key.as_ref().and_then(|rule| rule.extract(message));
+        if let Some(rule) = &settings.event_time
+            && let Some(time) = rule.extract(&message.headers, &message.payload)
+        {
+            message.event_time = time;
+        }
+    }
+
+    /// What would be published; `None` if the message is to be delivered again.
+    fn decide(&self, message: &Message, verdict: Verdict) -> Result<Option<Parcel>> {
+        let condemned = match verdict {
+            Verdict::Publish(results) => match self.wrap(message, results) {
+                Ok(parcel) => return Ok(Some(parcel)),
+                Err(reason) => Condemned::by_sink(reason),
+            },
+            Verdict::Dead(condemned) => *condemned,
+            Verdict::Retry(retry) => match self.give_up(message, retry)? {
+                Some(condemned) => condemned,
+                None => return Ok(None),
+            },
+        };
+        let parcel = self.mortuary.wrap(message, &self.place, &condemned);
+        Ok(Some(parcel))
+    }
+
+    fn wrap(&self, message: &Message, results: Few<Message>) -> Result<Parcel, String> {
+        self.wrapper.wrap(message, &self.place, results)
+    }
+
+    /// The end of a message that was tried as often as it may be.
+    fn give_up(&self, message: &Message, retry: Retry) -> Result<Option<Condemned>> {
+        if !retry.counts {
+            let Retry {
+                operator, reason, ..
+            } = retry;
+            return Err(anyhow!(reason).context(format!("cannot go on with operator `{operator}`")));
+        }
+        let attempt = message.attempt;
+        if attempt < self.settings.retry.max_attempts {
+            return Ok(None);
+        }
+        let reason = format!("gave up after {attempt} attempts: {}", retry.reason);
+        let condemned = self
+            .chain
+            .condemned(message, &retry.operator, Kind::Retries, reason);
+        Ok(Some(condemned))
+    }
+}

@@ -1,0 +1,202 @@
+use super::*;
+use crate::headers::{LETTER, PART};
+use crate::process::chain::{Condemned, Kind};
+use crate::process::dead_letter::Mortuary;
+use bytes::Bytes;
+
+const LIMIT: usize = 1000;
+
+fn message(payload: &[u8], headers: &[(&str, &str)]) -> Message {
+    let line = |(name, value): &(&str, &str)| ((*name).into(), (*value).into());
+    Message {
+        subject: "orders.a.paid".into(),
+        payload: Bytes::copy_from_slice(payload),
+        headers: headers.iter().map(line).collect(),
+        key: Some("ann".into()),
+        event_time: 1,
+        sequence: 17,
+        attempt: 2,
+    }
+}
+
+fn wrapper(template: &str, source: &[&str]) -> Wrapper {
+    let source: Vec<_> = source
+        .iter()
+        .map(|filter| SubjectFilter::parse(filter).unwrap())
+        .collect();
+    Wrapper::new(
+        "p/op/".into(),
+        Template::parse(template).unwrap(),
+        &source,
+        LIMIT,
+    )
+}
+
+fn refusal(source: &Message, result: Message) -> String {
+    wrapper("out.{key}", &[])
+        .wrap(source, "S@1", vec![result].into())
+        .unwrap_err()
+}
+
+#[test]
+fn results_get_subjects_from_the_template_and_ids_from_the_input() {
+    let source = message(b"x", &[]);
+    let parcel = wrapper("out.{key}", &[])
+        .wrap(&source, "S@1", vec![source.clone(); 2].into())
+        .unwrap();
+    let ids: Vec<_> = parcel
+        .letters()
+        .iter()
+        .map(|letter| letter.id.as_deref().unwrap())
+        .collect();
+    assert_eq!(ids, ["p/op/S@1/17/0", "p/op/S@1/17/1"]);
+    assert_eq!(parcel.letters()[0].subject, "out.ann");
+}
+
+#[test]
+fn headers_of_the_server_are_not_taken_over_and_not_accepted() {
+    let source = message(b"x", &[("Nats-Rollup", "all"), ("A", "1")]);
+    let parcel = wrapper("out", &[])
+        .wrap(&source, "S@1", vec![source.clone()].into())
+        .unwrap();
+    let names: Vec<_> = parcel.letters()[0]
+        .headers
+        .iter()
+        .map(|(name, _)| &**name)
+        .collect();
+    assert_eq!(names, ["A"]);
+    let made_up = message(b"x", &[("nats-rollup", "sub")]);
+    assert_eq!(
+        refusal(&source, made_up),
+        "header `nats-rollup` belongs to the server"
+    );
+}
+
+#[test]
+fn a_trace_is_carried_when_the_plugin_replaces_the_headers() {
+    let source = message(b"x", &[("traceparent", "00-1-2-01"), ("B", "2")]);
+    let result = message(b"x", &[("A", "1")]);
+    let parcel = wrapper("out", &[])
+        .wrap(&source, "S@1", vec![result].into())
+        .unwrap();
+    let headers = &parcel.letters()[0].headers;
+    assert!(headers.contains(&("traceparent".into(), "00-1-2-01".into())));
+    assert!(!headers.iter().any(|(name, _)| name == "B"));
+}
+
+#[test]
+fn what_cannot_be_a_header_a_subject_or_a_message_is_refused_in_words() {
+    let source = message(b"x", &[]);
+    let broken = message(b"x", &[("A", "1\r\nB: 2")]);
+    assert_eq!(
+        refusal(&source, broken),
+        "the value of header `A` has a line break"
+    );
+    let spaced = message(b"x", &[("A B", "1")]);
+    assert_eq!(refusal(&source, spaced), "`A B` is not a header name");
+    let large = message(&[b'x'; LIMIT], &[]);
+    assert!(refusal(&source, large).ends_with("is over the server's limit of 1000"));
+    let mut elsewhere = message(b"x", &[]);
+    elsewhere.subject = "$JS.API.STREAM.DELETE.S".into();
+    let refused = wrapper("{subject}", &[])
+        .wrap(&source, "S@1", vec![elsewhere].into())
+        .unwrap_err();
+    assert!(refused.ends_with("subjects under `$JS` belong to the server"));
+}
+
+#[test]
+fn a_result_that_would_feed_its_own_source_is_refused() {
+    let source = message(b"x", &[]);
+    let refused =
+        wrapper("{subject}", &["orders.>"]).wrap(&source, "S@1", vec![source.clone()].into());
+    assert_eq!(
+        refused.unwrap_err(),
+        "subject `orders.a.paid` would feed the pipeline's own source"
+    );
+}
+
+fn mortuary(max_payload: usize) -> Mortuary {
+    Mortuary {
+        pipeline: "p".into(),
+        subject: Some("dead.p".into()),
+        max_payload,
+    }
+}
+
+fn condemned(reason: &str) -> Condemned {
+    Condemned {
+        operator: Some("op".into()),
+        kind: Kind::Reject,
+        reason: reason.into(),
+        traceback: vec!["in total".into(), "  in price".into()],
+        digest: "d1g".into(),
+        config_hash: "c0n".into(),
+        fault: None,
+    }
+}
+
+#[test]
+fn a_dead_letter_keeps_payload_and_headers_and_says_what_happened() {
+    let source = message(
+        b"\xff\x00",
+        &[("A", "1"), ("Weir-Kind", "old"), ("Nats-TTL", "1s")],
+    );
+    let parcel = mortuary(LIMIT).wrap(&source, "S@1", &condemned("no\nway"));
+    let Parcel::DeadLetter(letters, reason) = parcel else {
+        panic!("not a dead letter")
+    };
+    assert_eq!(reason, "reject: no\nway");
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].payload, source.payload);
+    let header = |name: &str| {
+        let values: Vec<_> = letters[0]
+            .headers
+            .iter()
+            .filter(|(n, _)| n == name)
+            .collect();
+        assert!(values.len() <= 1, "{name} stands twice");
+        values
+            .first()
+            .map(|(_, value)| value.to_string())
+            .unwrap_or_default()
+    };
+    assert_eq!(header("A"), "1");
+    assert_eq!(header("Nats-TTL"), "");
+    assert_eq!(header("Weir-Kind"), "reject");
+    assert_eq!(header("Weir-Reason"), "no | way");
+    assert_eq!(header("Weir-Backtrace"), "in total |   in price");
+    assert_eq!(header("Weir-Sequence"), "17");
+    assert_eq!(header("Weir-Attempt"), "2");
+    assert_eq!(header("Weir-Subject"), "orders.a.paid");
+    assert_eq!(letters[0].id.as_deref(), Some("p/dead/S@1/17"));
+}
+
+#[test]
+fn a_dead_letter_that_is_too_large_goes_out_in_parts_that_fit() {
+    let payload: Vec<u8> = (0..5000_u32).map(|index| (index % 251) as u8).collect();
+    let parcel = mortuary(1500).wrap(&message(&payload, &[]), "S@1", &condemned("too much"));
+    let letters = parcel.letters();
+    assert!(letters.len() > 3);
+    assert!(letters.iter().all(|letter| letter.size() <= 1500));
+    let joined: Vec<u8> = letters
+        .iter()
+        .flat_map(|letter| letter.payload.to_vec())
+        .collect();
+    assert_eq!(joined, payload);
+    let identity = |letter: &Letter| {
+        let mut lines = letter.headers.iter();
+        lines.find(|(name, _)| name == LETTER).unwrap().1.clone()
+    };
+    let identities = letters.iter().map(identity);
+    assert!(identities.clone().all(|each| each.starts_with("S@1/17/")));
+    assert_eq!(
+        identities.collect::<std::collections::BTreeSet<_>>().len(),
+        1
+    );
+    let last = format!("{0}/{0}", letters.len());
+    assert!(
+        letters[letters.len() - 1]
+            .headers
+            .contains(&(PART.into(), last.into()))
+    );
+}

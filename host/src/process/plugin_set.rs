@@ -1,0 +1,207 @@
+//! The plugins of a pipeline, loaded: one version for each operator of its chain. Touches no server.
+
+use crate::component;
+use crate::config::resolved;
+use crate::config::template::SubjectFilter;
+use crate::parked::Subjects;
+use crate::plugin::{OperatorSettings, Plugin, Runtime, Terms, Worker};
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::version_stats::Tally;
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// The plugins of a pipeline, in the order of its chain.
+#[derive(Clone)]
+pub struct Loaded(Vec<Edition>);
+
+/// One version of a plugin as one operator runs it.
+#[derive(Clone)]
+pub struct Edition {
+    /// Compiled.
+    pub plugin: Arc<Plugin>,
+    pub settings: Arc<OperatorSettings>,
+    /// How messages ended under this version.
+    pub tally: Arc<Tally>,
+}
+
+impl Edition {
+    /// A version that has done nothing yet.
+    #[must_use]
+    pub fn new(plugin: Arc<Plugin>, settings: Arc<OperatorSettings>) -> Self {
+        Self {
+            plugin,
+            settings,
+            tally: Arc::default(),
+        }
+    }
+
+    /// A worker that runs it, without an instance yet.
+    #[must_use]
+    pub fn worker(&self, runtime: &Runtime) -> Worker {
+        let worker = Worker::new(
+            runtime,
+            Arc::clone(&self.plugin),
+            Arc::clone(&self.settings),
+        );
+        worker.counted_by(Arc::clone(&self.tally))
+    }
+
+    /// The same version with numbers of its own, so that what it does shows nowhere.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        let settings = &self.settings;
+        let apart = OperatorSettings {
+            metrics: Metrics::new().operator(&settings.pipeline, &settings.operator),
+            ..settings.as_ref().clone()
+        };
+        Self::new(Arc::clone(&self.plugin), Arc::new(apart))
+    }
+}
+
+/// Loads the plugins of a pipeline, in the order of its chain.
+///
+/// # Errors
+/// The first that cannot be loaded, with its operator.
+pub fn load(settings: &resolved::Pipeline, runtime: &Runtime, metrics: &Metrics) -> Result<Loaded> {
+    let mut loaded = Vec::new();
+    for use_of in &settings.operators {
+        let plugin = plugin(use_of, Some(&settings.nats), runtime).with_context(|| {
+            format!(
+                "cannot load operator `{}` of pipeline `{}`",
+                use_of.name, settings.name
+            )
+        })?;
+        let operator = Arc::new(operator(&settings.name, use_of, metrics));
+        loaded.push(Edition::new(plugin, operator));
+    }
+    Ok(Loaded(loaded))
+}
+
+/// The plugin of one operator, with what the operator grants it; `nats` is where buckets are, and whose
+/// authorities are trusted.
+///
+/// # Errors
+/// When it cannot be loaded, or needs what is not granted.
+pub fn plugin(
+    operator: &resolved::Operator,
+    nats: Option<&resolved::Nats>,
+    runtime: &Runtime,
+) -> Result<Arc<Plugin>> {
+    let found = component::fetch(&operator.plugin, nats)?;
+    let terms = terms(operator, nats, found.signature.as_deref());
+    runtime.load_bytes(&found.bytes, &found.origin, terms)
+}
+
+/// On which terms an operator runs its plugin, which was found with this signature.
+pub(crate) fn terms<'a>(
+    operator: &'a resolved::Operator,
+    nats: Option<&'a resolved::Nats>,
+    signature: Option<&'a str>,
+) -> Terms<'a> {
+    Terms {
+        grants: Some(&operator.grants),
+        ca: nats.and_then(|nats| nats.tls.ca.as_deref()),
+        trusted: operator.trusted,
+        keys: &operator.require_signature,
+        signature,
+    }
+}
+
+/// What the instances of one operator are started with.
+#[must_use]
+pub fn operator(
+    pipeline: &str,
+    operator: &resolved::Operator,
+    metrics: &Metrics,
+) -> OperatorSettings {
+    OperatorSettings {
+        pipeline: pipeline.to_owned(),
+        operator: operator.name.clone(),
+        config: operator.config.to_string(),
+        headers: operator.headers.clone(),
+        limits: operator.limits,
+        metrics: metrics.operator(pipeline, &operator.name),
+    }
+}
+
+impl Loaded {
+    /// The operator at `index` of the chain.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<&Edition> {
+        self.0.get(index)
+    }
+
+    /// Operators of the chain.
+    #[must_use]
+    pub fn operators(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Puts a version in the place of another.
+    pub fn replace(&mut self, index: usize, edition: Edition) {
+        if let Some(place) = self.0.get_mut(index) {
+            *place = edition;
+        }
+    }
+
+    /// One worker per operator, without instances yet.
+    #[must_use]
+    pub fn workers(&self, runtime: &Runtime) -> Vec<Worker> {
+        self.0.iter().map(|each| each.worker(runtime)).collect()
+    }
+
+    /// The same versions with numbers of their own.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self(self.0.iter().map(Edition::apart).collect())
+    }
+
+    /// What runs, for `weir status`.
+    #[must_use]
+    pub fn status(&self) -> Vec<Value> {
+        let show = |edition: &Edition| {
+            let Edition {
+                plugin, settings, ..
+            } = edition;
+            json!({
+                "name": settings.operator,
+                "plugin": plugin.origin(),
+                "digest": plugin.digest(),
+                "contract": plugin.contract(),
+                "imports": plugin.imports(),
+                "grants": plugin.grants(),
+                "size": plugin.size(),
+                "config_hash": blake3::hash(settings.config.as_bytes()).to_hex().to_string(),
+                "trusted": plugin.is_trusted(),
+                "calls": settings.metrics.calls.get(),
+                "swaps": settings.metrics.swaps.get(),
+                "rollbacks": settings.metrics.rollbacks.get(),
+            })
+        };
+        self.0.iter().map(show).collect()
+    }
+}
+
+/// What results must not land on: what is parked, and all that the pipeline reads unless it may feed
+/// itself.
+/// `captured` is what the source's stream captures.
+pub(crate) fn own_source(settings: &resolved::Pipeline, captured: &[String]) -> Vec<SubjectFilter> {
+    let mut own = read_subjects(settings, captured);
+    own.extend(SubjectFilter::parse(&Subjects::of(&settings.name).all));
+    own
+}
+
+fn read_subjects(settings: &resolved::Pipeline, captured: &[String]) -> Vec<SubjectFilter> {
+    if settings.sink.allow_own_source {
+        return Vec::new();
+    }
+    if settings.source.subjects.is_empty() {
+        // What a server has as a stream's subjects are filters.
+        return captured
+            .iter()
+            .filter_map(|subject| SubjectFilter::parse(subject).ok())
+            .collect();
+    }
+    settings.source.subjects.clone()
+}

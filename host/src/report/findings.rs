@@ -1,0 +1,172 @@
+//! What is wrong with a configuration: all of it at once, each with its place.
+//!
+//! A finding is data; how a terminal shows it is settled by `Display`, how a machine reads it by
+//! `Serialize`. Messages are in the style of `report.rs`: lower case, no full stop, the offending
+//! thing in backticks, and a hint that names an action.
+
+use serde::Serialize;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// A position in a file; both count from 1, columns in characters. 0 and 0 are the file as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Place {
+    pub line: usize,
+    pub column: usize,
+}
+
+impl Place {
+    /// Where a finding about all that is in a file stands.
+    pub const START: Self = Self { line: 1, column: 1 };
+    /// Where a finding stands that is not about what is in the file.
+    pub const FILE: Self = Self { line: 0, column: 0 };
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// As it was given on the command line.
+    pub file: PathBuf,
+    /// Of the offending key or value.
+    #[serde(flatten)]
+    pub place: Place,
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// What to do about it, if there is one thing to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place { line, column } = self.place;
+        write!(formatter, "{}:", self.file.display())?;
+        if self.place != Place::FILE {
+            write!(formatter, "{line}:{column}:")?;
+        }
+        write!(formatter, " error: {}", self.message)?;
+        match &self.hint {
+            Some(hint) => write!(formatter, "\n  hint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Everything that is wrong with the files of one command, in the order of the files and, within
+/// one, of the lines. Serializes as a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Findings(Vec<Finding>);
+
+impl Findings {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The findings, in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Finding> {
+        self.0.iter()
+    }
+
+    /// Puts more findings to those of their files. `files` is the order of the files.
+    pub fn add(&mut self, more: Vec<Finding>, files: &[PathBuf]) {
+        self.0.extend(more);
+        let position = |finding: &Finding| files.iter().position(|file| *file == finding.file);
+        self.0
+            .sort_by_key(|finding| (position(finding), finding.place));
+    }
+
+    /// Takes over what was found in one file, and sorts it by place.
+    pub(crate) fn append(&mut self, mut of_file: Vec<Finding>) {
+        of_file.sort_by_key(|finding| finding.place);
+        of_file.dedup();
+        self.0.append(&mut of_file);
+    }
+}
+
+impl<'f> IntoIterator for &'f Findings {
+    type Item = &'f Finding;
+    type IntoIter = std::slice::Iter<'f, Finding>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// One block for each finding, without a line break at the end.
+impl fmt::Display for Findings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, finding) in self.0.iter().enumerate() {
+            if index > 0 {
+                formatter.write_str("\n")?;
+            }
+            finding.fmt(formatter)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Findings {}
+
+/// Collects the findings of one file.
+#[derive(Debug)]
+pub(crate) struct Collector {
+    file: PathBuf,
+    findings: Vec<Finding>,
+}
+
+impl Collector {
+    pub(crate) fn new(file: &Path) -> Self {
+        Self {
+            file: file.to_owned(),
+            findings: Vec::new(),
+        }
+    }
+
+    /// The file that is being read.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Whether nothing has been noted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// Notes a finding that speaks for itself.
+    pub(crate) fn add(&mut self, place: Place, message: impl Into<String>) {
+        self.push(place, message.into(), None);
+    }
+
+    /// Notes a finding, and what to do about it.
+    pub(crate) fn add_hint(
+        &mut self,
+        place: Place,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.push(place, message.into(), Some(hint.into()));
+    }
+
+    fn push(&mut self, place: Place, message: String, hint: Option<String>) {
+        let file = self.file.clone();
+        self.findings.push(Finding {
+            file,
+            place,
+            message,
+            hint,
+        });
+    }
+
+    pub(crate) fn into_findings(self) -> Vec<Finding> {
+        self.findings
+    }
+}

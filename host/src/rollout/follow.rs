@@ -1,0 +1,144 @@
+//! Follows a tag in a bucket of plugins or a registry: when it names another version, that one is
+//! fetched. A bucket tells of it; a registry has to be asked.
+
+use crate::config::component::{InBucket, InRegistry, Reference};
+use crate::config::resolved::Operator;
+use crate::host::running::Running;
+use crate::nats::registry::Registry;
+use crate::oci;
+use crate::report;
+use crate::rollout::{Candidate, Order};
+use anyhow::{Context, Result};
+use futures_util::StreamExt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// The pause before a bucket that could not be followed is tried again.
+const PAUSE: Duration = Duration::from_secs(5);
+/// The pause before it is asked again whether a pipeline has its place at the server.
+const SOON: Duration = Duration::from_millis(50);
+/// How often a registry is asked what a tag names, in milliseconds, where the environment does not say.
+const ASKING: u64 = 60_000;
+/// The variable that says it.
+const ASKING_VARIABLE: &str = "WEIR_OCI_POLL_MS";
+
+/// What follows each operator of a pipeline whose plugin is in a bucket or a registry.
+pub(crate) fn all(
+    pipeline: &Arc<Running>,
+    orders: &mpsc::Sender<Order>,
+) -> Vec<impl Future<Output = ()> + use<>> {
+    let operators = pipeline.settings.operators.iter().enumerate();
+    let elsewhere = operators.filter(|(_, operator)| operator.plugin.file().is_none());
+    let follow = |(index, operator): (usize, &Operator)| {
+        let (pipeline, place) = (Arc::clone(pipeline), operator.plugin.clone());
+        follow(pipeline, index, place, orders.clone())
+    };
+    elsewhere.map(follow).collect()
+}
+
+/// Never ends.
+async fn follow(
+    pipeline: Arc<Running>,
+    operator: usize,
+    place: Reference,
+    orders: mpsc::Sender<Order>,
+) {
+    let mut told = false;
+    let mut seen = None;
+    loop {
+        let followed = match &place {
+            Reference::File(_) => std::future::pending().await,
+            Reference::Bucket(place) => watch(&pipeline, operator, place, &orders).await,
+            Reference::Registry(place) => ask(&pipeline, operator, place, &orders, &mut seen).await,
+        };
+        match followed {
+            Ok(()) => {}
+            Err(error) if !std::mem::replace(&mut told, true) => {
+                tracing::warn!(
+                    "new versions of `{place}` are not seen: {}",
+                    report::line(&error)
+                );
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Asks a registry again and again, until it does not answer. `seen` is the manifest that was handed
+/// on last; the first is always, for what was loaded at the start may be older.
+async fn ask(
+    pipeline: &Running,
+    operator: usize,
+    place: &InRegistry,
+    orders: &mpsc::Sender<Order>,
+    seen: &mut Option<String>,
+) -> Result<()> {
+    if place.followed().is_none() {
+        return std::future::pending().await;
+    }
+    let pause = std::env::var(ASKING_VARIABLE).ok();
+    let pause = pause.and_then(|text| text.parse().ok());
+    let pause = Duration::from_millis(pause.unwrap_or(ASKING).max(10));
+    // Reads files, and may run a helper for the credentials.
+    let (at, ca) = (place.clone(), pipeline.settings.nats.tls.ca.clone());
+    let opening = tokio::task::spawn_blocking(move || oci::Registry::open(&at, ca.as_deref()));
+    let registry = opening
+        .await
+        .context("the opening of a registry panicked")??;
+    loop {
+        tokio::time::sleep(pause).await;
+        if *seen == Some(registry.digest().await?) {
+            continue;
+        }
+        let found = registry.fetch().await?;
+        let candidate = Candidate {
+            operator,
+            bytes: found.bytes,
+            origin: format!("{place} ({})", found.digest),
+            signature: found.signature,
+        };
+        *seen = Some(found.digest);
+        // The deployer lives as long as the host.
+        let _ = orders.send(Order::Candidate(candidate)).await;
+    }
+}
+
+async fn watch(
+    pipeline: &Running,
+    operator: usize,
+    place: &InBucket,
+    orders: &mpsc::Sender<Order>,
+) -> Result<()> {
+    let post = loop {
+        match pipeline.post() {
+            Some(post) => break post,
+            None => tokio::time::sleep(SOON).await,
+        }
+    };
+    let registry = Registry::open(&post.connection, &place.bucket).await?;
+    if registry.is_version(&place.name, &place.version).await? {
+        // It is the same for ever.
+        return std::future::pending().await;
+    }
+    let mut changes = registry.watch(&place.name, &place.version).await?;
+    while let Some(Ok(_)) = changes.next().await {
+        let (version, found) = registry.resolve(&place.name, &place.version).await?;
+        let running = pipeline.versions.loaded();
+        let is_new = running
+            .get(operator)
+            .is_some_and(|edition| edition.plugin.digest() != found.digest);
+        if is_new {
+            let candidate = Candidate {
+                operator,
+                bytes: registry.fetch(&found).await?,
+                origin: format!("{place} ({version})"),
+                signature: found.signature,
+            };
+            // The deployer lives as long as the host.
+            let _ = orders.send(Order::Candidate(candidate)).await;
+        }
+    }
+    Ok(())
+}

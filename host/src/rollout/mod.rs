@@ -1,0 +1,306 @@
+//! How a new version of a plugin takes the place of the one that runs. START HERE.
+//!
+//! 1. `watch.rs` sees that a plugin's file has changed, and reads it when its write is complete;
+//!    `follow.rs` sees that a tag names another version, and fetches that; `desired.rs` sees what
+//!    `weir plugin deploy` and `rollback` ask for;
+//! 2. `prepare.rs` compiles it, asks whether it fits, configures an instance for each lane and tries
+//!    it with messages that the pipeline has lately worked on: all of it off the corridor;
+//! 3. `swap_round.rs` begins a receipt for each lane (`nats/receipts.rs`);
+//! 4. each lane finishes what the old version has returned and goes on with the new one, or lets it
+//!    see a share of the keys (`delivery/swap.rs`);
+//! 5. the receipts are completed with the messages at which the one ended and the other began;
+//! 6. `trial.rs` watches it for a while, and takes it back if `judge.rs` finds it worse.
+//!
+//! What fails before the lanes are told leaves the old version running, and says why in the log, in
+//! `weir status` and in a metric.
+
+pub(crate) mod desired;
+pub(crate) mod follow;
+mod judge;
+mod prepare;
+pub(crate) mod shadow;
+mod swap_round;
+mod trial;
+pub(crate) mod versions;
+pub(crate) mod watch;
+
+use crate::host::running::Running;
+use crate::nats::components::Components;
+use crate::nats::deployments::{Component, Deployment};
+use crate::plugin::Runtime;
+use crate::process::chain::Change;
+use crate::process::plugin_set::Edition;
+use crate::report::{self, ResultExt};
+use crate::rollout::shadow::Shadow;
+use crate::rollout::versions::Refusal;
+use anyhow::{Context, Result, anyhow};
+use prepare::Prepared;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use swap_round::Roll;
+use tokio::sync::mpsc;
+use trial::Trial;
+
+/// How often versions on trial are judged.
+const JUDGING: Duration = Duration::from_millis(250);
+
+/// What a deployer is asked to do.
+pub(crate) enum Order {
+    /// What `plugin:` names is this now.
+    Candidate(Candidate),
+    /// Somebody has said what an operator is to run.
+    Wanted {
+        operator: usize,
+        deployment: Box<Deployment>,
+    },
+}
+
+/// The bytes of what may become a new version.
+#[derive(Clone)]
+pub(crate) struct Candidate {
+    /// Index in the chain.
+    pub(crate) operator: usize,
+    pub(crate) bytes: Vec<u8>,
+    /// Names it in errors and receipts.
+    pub(crate) origin: String,
+    /// Of minisign, where it has one.
+    pub(crate) signature: Option<String>,
+}
+
+/// Deploys new versions to the lanes of one pipeline, one after the other.
+pub(crate) struct Deployer {
+    pipeline: Arc<Running>,
+    runtime: Runtime,
+    /// By operator, what is watched or tried.
+    trials: HashMap<usize, Trial>,
+    /// By operator, what runs beside it and publishes nothing.
+    shadows: HashMap<usize, Shadow>,
+    /// By operator, what was last said that it is to run.
+    wanted: HashMap<usize, Deployment>,
+    /// By operator, a version that was deployed, and what this host ran before it; `None` where it has
+    /// started with it, in the place of what is configured.
+    replaced: HashMap<usize, (String, Option<Edition>)>,
+}
+
+impl Deployer {
+    pub(crate) fn new(pipeline: Arc<Running>, runtime: Runtime) -> Self {
+        let loaded = pipeline.versions.loaded();
+        let stands = |operator: usize| {
+            let digest = loaded.get(operator)?.plugin.digest();
+            let instead = digest != pipeline.versions.configured(operator);
+            instead.then(|| (operator, (digest.to_owned(), None)))
+        };
+        let replaced = (0..loaded.operators()).filter_map(stands).collect();
+        Self {
+            pipeline,
+            runtime,
+            trials: HashMap::new(),
+            shadows: HashMap::new(),
+            wanted: HashMap::new(),
+            replaced,
+        }
+    }
+
+    /// Does what it is asked, and judges versions on trial. Never ends.
+    pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        let mut judging = tokio::time::interval(JUDGING);
+        judging.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(Order::Candidate(candidate)) => self.consider(candidate).await,
+                    Some(Order::Wanted { operator, deployment }) => {
+                        self.obey(operator, *deployment).await;
+                    }
+                    None => std::future::pending().await,
+                },
+                _ = judging.tick(), if !self.trials.is_empty() => self.judge().await,
+            }
+            let back = |(operator, trial): (&usize, &Trial)| {
+                Some((*operator, trial.goes_back_to()?.to_owned()))
+            };
+            let back = self.trials.iter().filter_map(back).collect();
+            self.pipeline.versions.on_probation(back);
+        }
+    }
+
+    /// `plugin:` names another component now.
+    async fn consider(&mut self, candidate: Candidate) {
+        let operator = candidate.operator;
+        let digest = blake3::hash(&candidate.bytes).to_hex().to_string();
+        self.pipeline.versions.configure(operator, &digest);
+        let Some(running) = self.edition(operator) else {
+            return;
+        };
+        if digest == running.plugin.digest() {
+            self.pipeline.versions.refuse(operator, None);
+            return;
+        }
+        self.learn(operator).await;
+        let wanted = self.wanted.entry(operator).or_default();
+        let quarantined = wanted.quarantined(&digest).cloned();
+        // What was deployed in its place stays.
+        if quarantined.is_none() && wanted.instead_of(&digest).is_some() {
+            return;
+        }
+        let origin = candidate.origin.clone();
+        let swapped = match quarantined {
+            Some(bad) => Err(anyhow!("{}", bad.reason))
+                .with_context(|| format!("`{origin}` is in quarantine since {}", bad.since))
+                .hint(|| "correct it; or let it run with `weir plugin deploy --force`"),
+            None => {
+                self.give_up_trial(operator).await;
+                let swapped = self.swap(candidate, "swapped", true).await;
+                if swapped.is_ok() {
+                    self.replaced.remove(&operator);
+                }
+                swapped
+            }
+        };
+        if let Err(error) = swapped {
+            self.refuse(operator, &origin, &digest, &error);
+        }
+    }
+
+    /// Prepares a version and lets it take over on all lanes; on `probation` it is watched.
+    async fn swap(&mut self, candidate: Candidate, what: &str, probation: bool) -> Result<()> {
+        let (operator, origin) = (candidate.operator, candidate.origin.clone());
+        let bytes = candidate.bytes.clone();
+        let prepared = self.prepare(candidate).await?;
+        let new = prepared.edition.clone();
+        let before = self.edition(operator);
+        self.take_over(operator, prepared, &origin, what, probation)
+            .await?;
+        self.keep(before, new, bytes);
+        Ok(())
+    }
+
+    /// Lets a version that is prepared take over on all lanes.
+    async fn take_over(
+        &mut self,
+        operator: usize,
+        prepared: Prepared,
+        origin: &str,
+        what: &str,
+        probation: bool,
+    ) -> Result<()> {
+        let Prepared { edition, workers } = prepared;
+        let before = self
+            .edition(operator)
+            .context("there is no such operator")?;
+        let mut next = self.pipeline.versions.current();
+        next.loaded.replace(operator, edition.clone());
+        next.canary = next.canary.filter(|canary| canary.operator != operator);
+        let digest = edition.plugin.digest().to_owned();
+        let replace = |worker| Change::Replace(Box::new(worker));
+        let roll = Roll {
+            operator,
+            next,
+            changes: workers.into_iter().map(replace).collect(),
+            what: what.to_owned(),
+            old: before.plugin.digest().to_owned(),
+            new: Component {
+                digest: digest.clone(),
+                origin: origin.to_owned(),
+            },
+        };
+        let lanes = self.roll(roll).await?;
+        let settings = &edition.settings;
+        let (pipeline, name) = (&settings.pipeline, &settings.operator);
+        self.pipeline.versions.refuse(operator, None);
+        let previous = self.trials.remove(&operator);
+        let mut if_worse = None;
+        if probation && let Some(rollout) = self.rollout(operator) {
+            let trial = Trial::probation(rollout, before, edition.clone(), previous);
+            if_worse = trial
+                .as_ref()
+                .and_then(Trial::goes_back_to)
+                .map(str::to_owned);
+            self.trials.extend(trial.map(|trial| (operator, trial)));
+        }
+        tracing::info!(
+            pipeline,
+            operator = name,
+            origin,
+            digest,
+            lanes,
+            if_worse,
+            "{what}"
+        );
+        Ok(())
+    }
+
+    /// Loads, configures and tries a candidate for all lanes.
+    async fn prepare(&self, candidate: Candidate) -> Result<Prepared> {
+        let (pipeline, runtime) = (Arc::clone(&self.pipeline), self.runtime.clone());
+        let lanes = self.pipeline.settings.lanes;
+        let preparing = tokio::task::spawn_blocking(move || {
+            prepare::prepare(&candidate, &pipeline, &runtime, lanes)
+        });
+        preparing
+            .await
+            .context("the preparation of a plugin panicked; this is a fault of weir")?
+    }
+
+    /// The same for a version that has run before.
+    async fn warm(&self, edition: Edition) -> Result<Prepared> {
+        let (runtime, lanes) = (self.runtime.clone(), self.pipeline.settings.lanes);
+        let warming = tokio::task::spawn_blocking(move || prepare::warm(edition, &runtime, lanes));
+        warming
+            .await
+            .context("the preparation of a plugin panicked; this is a fault of weir")?
+    }
+
+    /// Keeps what ran and what runs now in the bucket of components, so that either can come back.
+    fn keep(&self, before: Option<Edition>, now: Edition, bytes: Vec<u8>) {
+        let Some(post) = self.pipeline.post() else {
+            return;
+        };
+        let runtime = self.runtime.clone();
+        tokio::spawn(async move {
+            let keep = async {
+                let replicas = post.ensured.replicas;
+                let components = Components::open(&post.connection, replicas).await?;
+                let signature = now.plugin.signature();
+                components
+                    .keep(now.plugin.digest(), &bytes, signature)
+                    .await?;
+                if let Some(before) = before
+                    && let Some(bytes) = runtime.component(before.plugin.digest())
+                {
+                    let (digest, signature) = (before.plugin.digest(), before.plugin.signature());
+                    components.keep(digest, &bytes, signature).await?;
+                }
+                anyhow::Ok(())
+            };
+            if let Err(error) = keep.await {
+                let why = report::line(&error);
+                tracing::warn!("`weir plugin rollback` will not find what ran: {why}");
+            }
+        });
+    }
+
+    /// The old version goes on: says so in the log, in the status and in a metric.
+    fn refuse(&self, operator: usize, origin: &str, digest: &str, error: &anyhow::Error) {
+        let Some(running) = self.edition(operator) else {
+            return;
+        };
+        let settings = &running.settings;
+        settings.metrics.swaps_refused.inc();
+        let refusal = Refusal::new(origin.to_owned(), digest.to_owned(), error);
+        tracing::error!(
+            pipeline = settings.pipeline,
+            operator = settings.operator,
+            hint = refusal.problem.hint(),
+            "the old version goes on: {}",
+            refusal.problem.what
+        );
+        self.pipeline.versions.refuse(operator, Some(refusal));
+    }
+
+    /// What runs for all keys that no canary sees.
+    fn edition(&self, operator: usize) -> Option<Edition> {
+        self.pipeline.versions.loaded().get(operator).cloned()
+    }
+}

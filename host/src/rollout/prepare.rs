@@ -1,0 +1,131 @@
+//! Everything that can be found wrong with a new version before a lane takes it.
+//!
+//! Runs on a thread of its own. Touches no server and no lane.
+
+use crate::host::running::Running;
+use crate::plugin::{Runtime, Worker};
+use crate::process::chain::{Chain, Verdict};
+use crate::process::plugin_set::{Edition, Loaded, terms};
+use crate::process::route::Route;
+use crate::report::ResultExt;
+use crate::rollout::Candidate;
+use crate::threads;
+use anyhow::{Context, Result, anyhow};
+use std::sync::Arc;
+
+/// A version that fits.
+pub(crate) struct Prepared {
+    pub(crate) edition: Edition,
+    /// One for each lane, with an instance that has been configured.
+    pub(crate) workers: Vec<Worker>,
+}
+
+/// Loads, configures and tries a candidate for this many lanes.
+///
+/// # Errors
+/// Why it cannot take the place of what runs.
+pub(crate) fn prepare(
+    candidate: &Candidate,
+    pipeline: &Running,
+    runtime: &Runtime,
+    lanes: usize,
+) -> Result<Prepared> {
+    let settings = &pipeline.settings;
+    let operator = settings.operators.get(candidate.operator);
+    let operator = operator.context("there is no such operator")?;
+    let what = || {
+        format!(
+            "cannot swap operator `{}` of pipeline `{}`",
+            operator.name, settings.name
+        )
+    };
+    let terms = terms(
+        operator,
+        Some(&settings.nats),
+        candidate.signature.as_deref(),
+    );
+    let plugin = runtime
+        .load_bytes(&candidate.bytes, &candidate.origin, terms)
+        .with_context(what)?;
+    let tokio = threads::runtime()?;
+    let loaded = pipeline.versions.loaded();
+    let running = loaded
+        .get(candidate.operator)
+        .context("there is no such operator")?;
+    let edition = Edition::new(plugin, Arc::clone(&running.settings));
+    tokio.block_on(async {
+        let mut proposed = loaded.clone();
+        proposed.replace(candidate.operator, edition.clone());
+        let mut trial = pipeline.trial(&proposed, runtime);
+        trial.warm().await.with_context(what)?;
+        if !settings
+            .operators
+            .iter()
+            .any(|each| each.grants.reaches_out())
+        {
+            let now = pipeline.trial(&loaded, runtime);
+            compare(pipeline, now, trial).await.with_context(what)?;
+        }
+        let workers = workers(&edition, runtime, lanes).await;
+        let workers = workers.with_context(what)?;
+        Ok(Prepared { edition, workers })
+    })
+}
+
+/// Configures instances of a version that has run before.
+///
+/// # Errors
+/// When it does not start any more.
+pub(crate) fn warm(edition: Edition, runtime: &Runtime, lanes: usize) -> Result<Prepared> {
+    let tokio = threads::runtime()?;
+    let workers = tokio.block_on(workers(&edition, runtime, lanes))?;
+    Ok(Prepared { edition, workers })
+}
+
+async fn workers(edition: &Edition, runtime: &Runtime, lanes: usize) -> Result<Vec<Worker>> {
+    let mut workers = Vec::new();
+    for _ in 0..lanes {
+        let mut worker = edition.worker(runtime);
+        worker.warm().await?;
+        workers.push(worker);
+    }
+    Ok(workers)
+}
+
+/// Runs the latest messages through both chains. What they answer is their own business; but the new
+/// one must not fail where the old one does not. Nothing is published.
+async fn compare(pipeline: &Running, mut old: Chain, mut new: Chain) -> Result<()> {
+    let route = Route::compile(&pipeline.settings.operators);
+    for message in pipeline.versions.samples.latest() {
+        let stops = route.stops(&message.subject);
+        let sequence = message.sequence;
+        let after = new.run(vec![(message.clone(), stops)]).await;
+        let Some(reason) = failure(&after) else {
+            continue;
+        };
+        let before = old.run(vec![(message, stops)]).await;
+        if failure(&before).is_none() {
+            return Err(anyhow!("{reason}"))
+                .with_context(|| format!("it fails on message {sequence} of the source"))
+                .hint(|| "correct it; the version that runs does not fail there");
+        }
+    }
+    Ok(())
+}
+
+/// Why a plugin gave no answer, if it gave none.
+fn failure(verdicts: &[Verdict]) -> Option<&str> {
+    verdicts.iter().find_map(|verdict| match verdict {
+        Verdict::Dead(condemned) => condemned.fault.as_ref().map(|fault| fault.message.as_str()),
+        // An instance that does not start is no answer either.
+        Verdict::Retry(retry) if !retry.counts => Some(&retry.reason),
+        _ => None,
+    })
+}
+
+impl Running {
+    /// A chain with numbers of its own, so that a trial does not show in those of the pipeline.
+    fn trial(&self, loaded: &Loaded, runtime: &Runtime) -> Chain {
+        Chain::new(loaded.apart().workers(runtime), self.settings.batch)
+    }
+}

@@ -1,0 +1,151 @@
+//! The live side of a shadow: what the pipeline publishes, and up to where it is done.
+//!
+//! That the pipeline has no output for an input is known when it has settled the input and everything
+//! has been read that its streams held at that time. A [`Milestone`] is such a time: the inputs that
+//! were settled then, and how far each stream has to be read.
+
+use crate::compare::matcher::Matcher;
+use crate::compare::report::Why;
+use crate::compare::{Identity, Slot, stored};
+use crate::config::resolved::Pipeline;
+use crate::nats::history::{Begin, History, Reader, Stored};
+use crate::nats::streams::{self, Durable};
+use crate::nats::{Connection, consumers, outputs, parking};
+use anyhow::{Context, Result};
+use futures_util::future::select_all;
+use std::collections::HashSet;
+
+/// How far the clocks of servers may be apart, in nanoseconds.
+const SKEW: u64 = 10_000_000_000;
+/// Parked retries that are looked at; with more of them, nothing is said of what is not there.
+const PARKED: usize = 200;
+
+/// One stream of outputs.
+struct Branch {
+    stream: History,
+    filter: Option<String>,
+    reader: Reader,
+}
+
+/// What the live pipeline publishes.
+pub(crate) struct Follow {
+    identity: Identity,
+    branches: Vec<Branch>,
+    /// Whether its dead letters are among it.
+    pub(crate) dead_letters: bool,
+}
+
+/// What was known of the live pipeline at some time.
+pub(crate) struct Milestone {
+    /// Inputs up to this one were settled.
+    pub(crate) settled: u64,
+    /// Of these, what waited for a retry.
+    parked: HashSet<u64>,
+    /// What each stream held last.
+    latest: Vec<u64>,
+}
+
+impl Milestone {
+    /// Why it says nothing that there is no output of an input.
+    pub(crate) fn judge(&self, sequence: u64, _slot: Slot) -> Option<Why> {
+        let put_off = self.parked.len() >= PARKED || self.parked.contains(&sequence);
+        put_off.then_some(Why::Unsettled)
+    }
+}
+
+impl Follow {
+    /// Reads from the outputs of the first input on that the shadow has not compared.
+    ///
+    /// # Errors
+    /// When it cannot be told where the outputs are, or they cannot be read.
+    pub(crate) async fn open(
+        connection: &Connection,
+        pipeline: &Pipeline,
+        source: &History,
+        compared: u64,
+    ) -> Result<Self> {
+        let first = source.stored_at(compared + 1).await?;
+        let now = u64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or_default();
+        let begin = Begin::Time(first.unwrap_or(now).saturating_sub(SKEW));
+        let mut branches = Vec::new();
+        let mut dead_letters = false;
+        for place in outputs::places(connection, pipeline, &[]).await? {
+            dead_letters |= place.dead_letters;
+            let filters: Vec<String> = place.filter.iter().cloned().collect();
+            branches.push(Branch {
+                reader: place.stream.read(&filters, begin, u64::MAX).await?,
+                stream: place.stream,
+                filter: place.filter,
+            });
+        }
+        Ok(Self {
+            identity: Identity {
+                pipeline: pipeline.name.clone(),
+                place: source.place.clone(),
+            },
+            branches,
+            dead_letters,
+        })
+    }
+
+    /// Waits for the next stored message. Safe to drop while it waits.
+    ///
+    /// # Errors
+    /// When a stream is gone.
+    pub(crate) async fn arrives(&mut self) -> Result<Stored> {
+        let arrivals = self.branches.iter_mut();
+        let arrivals = arrivals.map(|branch| Box::pin(branch.reader.arrives()));
+        select_all(arrivals).await.0
+    }
+
+    /// Tells the matcher of a message, if it is an output of the pipeline.
+    pub(crate) fn tell(&self, matcher: &mut Matcher, arrived: &Stored) {
+        let message = &arrived.message;
+        let output = stored(
+            &self.identity,
+            &message.subject,
+            &message.headers,
+            &message.payload,
+        );
+        if let Some((sequence, slot, line)) = output {
+            matcher.published(sequence, slot, line);
+        }
+    }
+
+    /// Looks where the live pipeline is.
+    ///
+    /// # Errors
+    /// When the server does not say.
+    pub(crate) async fn look(
+        &self,
+        connection: &Connection,
+        pipeline: &Pipeline,
+        live: &Durable,
+    ) -> Result<Milestone> {
+        // In this order: what is settled and not parked is in the streams that are looked at then.
+        let context = streams::jetstream(connection);
+        let info = consumers::info(&context, live).await?;
+        let info = info.context("the consumer of the live pipeline is gone")?;
+        let settled = match info.num_ack_pending {
+            0 => info.delivered.stream_sequence,
+            _ => info.ack_floor.stream_sequence,
+        };
+        let (name, place) = (&pipeline.name, &self.identity.place);
+        let parked = parking::waiting(connection, name, place, PARKED).await?;
+        let mut latest = Vec::new();
+        for branch in &self.branches {
+            latest.push(branch.stream.latest(branch.filter.as_deref()).await?);
+        }
+        Ok(Milestone {
+            settled,
+            parked,
+            latest,
+        })
+    }
+
+    /// Whether all is read that there was then.
+    pub(crate) fn has_reached(&self, milestone: &Milestone) -> bool {
+        let mut pairs = self.branches.iter().zip(&milestone.latest);
+        pairs.all(|(branch, latest)| branch.reader.read_up_to() >= *latest)
+    }
+}

@@ -1,0 +1,308 @@
+//! The loop of a shadow: calls the candidate, reads the live side, compares, reports.
+
+use crate::compare::Slot;
+use crate::compare::matcher::{Matcher, Room};
+use crate::compare::report::{Report, SAMPLES, Why};
+use crate::config::resolved::{Bounds, Order, Pipeline};
+use crate::delivery::settle::Settle;
+use crate::delivery::sink::Settled;
+use crate::delivery::source::{Delivery, Ended, Source};
+use crate::delivery::ticket::Ticket;
+use crate::host::running::{Post, Running};
+use crate::nats::history::History;
+use crate::nats::shadows::{self, ShadowReport, Shadows};
+use crate::nats::streams::{self, Durable};
+use crate::nats::{self, Connection, consumers};
+use crate::plugin::{Plugin, Runtime};
+use crate::process::chain::Chain;
+use crate::process::dry_run::{Ground, Rehearsal};
+use crate::process::plugin_set::Edition;
+use crate::rollout::shadow::follow::{Follow, Milestone};
+use crate::rollout::shadow::{PAUSE, locked, note};
+use crate::shutdown::{Stage, Stages, reached};
+use crate::telemetry::metrics::{Metrics, OperatorMetrics};
+use anyhow::{Context, Result, anyhow};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// How often the live pipeline is looked at, and the report written if it has changed.
+const LOOK: Duration = Duration::from_secs(1);
+/// An input that the live pipeline has not settled for this long is let go. Well before the server
+/// would deliver it to another host.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// What may wait on each side.
+const ROOM: Room = Room {
+    outputs: 4 * shadows::MOST,
+    bytes: 64 << 20,
+};
+
+/// What a shadow is made of.
+pub(crate) struct Work {
+    pub(crate) pipeline: Arc<Running>,
+    pub(crate) runtime: Runtime,
+    pub(crate) operator: usize,
+    pub(crate) plugin: Arc<Plugin>,
+    pub(crate) told: Arc<Mutex<ShadowReport>>,
+}
+
+/// A shadow at work.
+struct Busy {
+    connection: Connection,
+    settings: Arc<Pipeline>,
+    live: Durable,
+    durable: Durable,
+    source: Source,
+    rehearsal: Rehearsal,
+    follow: Follow,
+    settle: Settle,
+    /// What is owed for the inputs that are not compared yet, and since when.
+    tickets: BTreeMap<u64, (Ticket, Instant)>,
+    milestone: Option<Milestone>,
+}
+
+impl Work {
+    /// Works until it is told to stop; begins again after what it could not go on with.
+    pub(crate) async fn run(self, stages: &mut Stages) {
+        let mut matcher = Matcher::new(ROOM, SAMPLES);
+        loop {
+            let ended = tokio::select! {
+                ended = self.attempt(&mut matcher) => ended,
+                () = reached(stages, Stage::Soft) => return,
+            };
+            note(&self.told, ended.as_ref().err());
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                () = reached(stages, Stage::Soft) => return,
+            }
+        }
+    }
+
+    async fn attempt(&self, matcher: &mut Matcher) -> Result<()> {
+        let post = self
+            .pipeline
+            .post()
+            .context("the pipeline has not started")?;
+        let beside = self.beside();
+        let mut busy = self.begin(&post).await?;
+        let reports = Shadows::open(&busy.connection, post.ensured.replicas).await?;
+        note(&self.told, None);
+        let loaded = self.pipeline.versions.loaded();
+        let operator = loaded
+            .get(self.operator)
+            .context("there is no such operator")?;
+        let mut tick = tokio::time::interval(LOOK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        self.report(matcher.report(), &operator.settings.metrics, &reports, true)
+            .await?;
+        loop {
+            let room = busy.room();
+            let most = busy.settings.batch.messages;
+            tokio::select! {
+                pulled = busy.source.pull(room, most), if room.messages > 0 => {
+                    busy.answer(matcher, pulled).await?;
+                }
+                arrived = busy.follow.arrives(), if !matcher.is_full() => {
+                    busy.follow.tell(matcher, &arrived?);
+                }
+                _ = tick.tick() => {
+                    if self.beside() != beside {
+                        // The chain around the candidate has changed: a new one is made.
+                        return busy.acknowledge(u64::MAX - 1).await;
+                    }
+                    busy.look(matcher).await?;
+                    self.report(matcher.report(), &operator.settings.metrics, &reports, false).await?;
+                }
+            }
+            busy.advance(matcher).await?;
+        }
+    }
+
+    /// The digests of the operators that the candidate is not tried for.
+    fn beside(&self) -> Vec<String> {
+        let loaded = self.pipeline.versions.loaded();
+        let others = (0..loaded.operators()).filter(|index| *index != self.operator);
+        let digest = |index| Some(loaded.get(index)?.plugin.digest().to_owned());
+        others.filter_map(digest).collect()
+    }
+
+    /// Connects, finds or makes the consumer, and warms the candidate.
+    async fn begin(&self, post: &Post) -> Result<Busy> {
+        let settings = Arc::clone(&self.pipeline.settings);
+        let connection =
+            nats::connect(&settings.nats, &format!("{}/shadow", settings.name)).await?;
+        let name = &settings.source.stream;
+        let source = History::find(&connection, name).await?;
+        let source = source.ok_or_else(|| anyhow!("there is no stream `{name}`"))?;
+        let operator = settings.operators.get(self.operator);
+        let operator = operator.context("there is no such operator")?;
+        let digest = self.plugin.digest();
+        let durable =
+            shadows::ensure_consumer(&connection, &settings, &operator.name, digest).await?;
+        locked(&self.told).run = u64::try_from(durable.created / 1_000_000).unwrap_or_default();
+        let follow = Follow::open(&connection, &settings, &source, durable.settled).await?;
+        let mut loaded = self.pipeline.versions.loaded();
+        let running = loaded
+            .get(self.operator)
+            .context("there is no such operator")?;
+        let settings_of = Arc::clone(&running.settings);
+        let candidate = Edition::new(Arc::clone(&self.plugin), settings_of);
+        loaded.replace(self.operator, candidate);
+        let chain = Chain::new(loaded.apart().workers(&self.runtime), settings.batch);
+        let ground = Ground {
+            place: source.place.clone(),
+            captured: source.captured.clone(),
+            max_payload: connection.client.max_payload(),
+        };
+        let mut rehearsal = Rehearsal::new(&settings, chain, &ground);
+        rehearsal.warm().await?;
+        // What the shadow does is no part of what the pipeline counts.
+        let apart = Metrics::new().pipeline(&settings.name);
+        let source = Source::open(
+            connection.clone(),
+            &durable,
+            Order::None,
+            Arc::clone(&apart),
+        )
+        .await?;
+        Ok(Busy {
+            live: post.ensured.source.clone(),
+            settle: Settle::new(connection.client.clone(), apart),
+            settings,
+            durable,
+            source,
+            rehearsal,
+            follow,
+            connection,
+            tickets: BTreeMap::new(),
+            milestone: None,
+        })
+    }
+
+    /// Counts what is new, and writes the report if it has changed.
+    async fn report(
+        &self,
+        found: &Report,
+        metrics: &OperatorMetrics,
+        reports: &Shadows,
+        always: bool,
+    ) -> Result<()> {
+        let whole = {
+            let mut told = locked(&self.told);
+            let before = &told.comparison;
+            let grown = |now: u64, before: u64| now.saturating_sub(before);
+            let compared = grown(found.compared(), before.compared());
+            let different = grown(found.different, before.different);
+            let left = grown(found.not_compared.total(), before.not_compared.total());
+            metrics.shadow_compared.inc_by(compared);
+            metrics.shadow_differences.inc_by(different);
+            metrics.shadow_not_compared.inc_by(left);
+            if found.inputs == before.inputs && compared + left == 0 && !always {
+                return Ok(());
+            }
+            told.comparison = found.clone();
+            told.clone()
+        };
+        reports.write(&whole).await
+    }
+}
+
+impl Busy {
+    /// What may be pulled besides what waits to be compared.
+    fn room(&self) -> Bounds {
+        let in_flight = self.settings.in_flight;
+        let left = shadows::MOST.saturating_sub(self.tickets.len());
+        Bounds {
+            messages: in_flight.messages.min(left),
+            bytes: in_flight.bytes.max(self.source.least_bytes()),
+        }
+    }
+
+    /// Calls the candidate with what has come.
+    async fn answer(
+        &mut self,
+        matcher: &mut Matcher,
+        pulled: Result<Vec<Delivery>, Ended>,
+    ) -> Result<()> {
+        let deliveries = pulled.map_err(|ended| match ended {
+            Ended::Gone(why) | Ended::Refused(why) => anyhow!(why),
+            Ended::Drained => anyhow!("nothing comes any more"),
+        });
+        let deliveries = deliveries.context("cannot pull from the consumer of the shadow")?;
+        if self.source.is_doubtful() {
+            if !consumers::is_the_same(&self.connection, &self.durable).await? {
+                return Err(anyhow!("the consumer of the shadow is gone"));
+            }
+            self.source.trust();
+        }
+        let now = Instant::now();
+        let mut batch = Vec::with_capacity(deliveries.len());
+        for Delivery {
+            mut message,
+            ticket,
+            ..
+        } in deliveries
+        {
+            // How often the shadow was given it says nothing of the live pipeline.
+            message.attempt = 1;
+            self.tickets.insert(message.sequence, (ticket, now));
+            batch.push(message);
+        }
+        let sequences: Vec<u64> = batch.iter().map(|message| message.sequence).collect();
+        let answers = self.rehearsal.run(batch).await?;
+        for (sequence, mut outputs) in sequences.into_iter().zip(answers) {
+            if !self.follow.dead_letters {
+                outputs.retain(|(slot, _)| *slot != Slot::DeadLetter);
+            }
+            matcher.answered(sequence, outputs);
+        }
+        Ok(())
+    }
+
+    /// Asks where the live pipeline is, unless what it said before has not been reached yet; lets go
+    /// of what has waited too long.
+    async fn look(&mut self, matcher: &mut Matcher) -> Result<()> {
+        if self.milestone.is_none() {
+            let live = &self.live;
+            let look = self.follow.look(&self.connection, &self.settings, live);
+            self.milestone = Some(look.await?);
+        }
+        let late = |since: &Instant| since.elapsed() > PATIENCE;
+        let tickets = self.tickets.iter().rev();
+        let mut tickets = tickets.filter(|(_, (_, since))| late(since));
+        if let Some((through, _)) = tickets.next() {
+            let through = *through;
+            matcher.settle(through, |_, _| Some(Why::Unsettled));
+            self.acknowledge(through).await?;
+        }
+        let context = streams::jetstream(&self.connection);
+        if let Some(own) = consumers::info(&context, &self.durable).await? {
+            // All of these were answered, here or on another host.
+            matcher.pass(own.ack_floor.stream_sequence);
+            matcher.forget(own.ack_floor.stream_sequence);
+        }
+        Ok(())
+    }
+
+    /// Settles what is compared.
+    async fn advance(&mut self, matcher: &mut Matcher) -> Result<()> {
+        let reached = |milestone: &mut Milestone| self.follow.has_reached(milestone);
+        if let Some(milestone) = self.milestone.take_if(reached) {
+            matcher.settle(milestone.settled, |sequence, slot| {
+                milestone.judge(sequence, slot)
+            });
+            self.acknowledge(milestone.settled).await?;
+        }
+        Ok(())
+    }
+
+    async fn acknowledge(&mut self, through: u64) -> Result<()> {
+        let rest = self.tickets.split_off(&(through + 1));
+        for (_, (ticket, _)) in std::mem::replace(&mut self.tickets, rest) {
+            // Nothing of a shadow has to be stored.
+            let proof = Settled::nothing_to_store(&[]).context("nothing is nothing")?;
+            self.settle.ack(ticket, proof).await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,199 @@
+//! Brings a change to every lane, between two of its batches, with a receipt for each.
+
+use crate::delivery::swap::{Report, Swap};
+use crate::nats::deployments::Component;
+use crate::nats::receipts::{Receipt, Receipts, Version, Written, host};
+use crate::plugin::OperatorSettings;
+use crate::process::chain::Change;
+use crate::report;
+use crate::rollout::Deployer;
+use crate::rollout::versions::{Current, Seat};
+use anyhow::{Context, Result};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// How often to look whether lanes that have not answered are still there.
+const LOOK: Duration = Duration::from_millis(500);
+/// Tries to complete a receipt, a second apart.
+const TRIES: u32 = 30;
+
+/// A change, and what its receipts say.
+pub(crate) struct Roll {
+    pub(crate) operator: usize,
+    /// What a lane has that starts from now on.
+    pub(crate) next: Current,
+    /// The same for lanes that are at work: one for each, with workers that are warm.
+    pub(crate) changes: Vec<Change>,
+    /// In a word or two.
+    pub(crate) what: String,
+    /// Digest of the version that ends.
+    pub(crate) old: String,
+    pub(crate) new: Component,
+}
+
+impl Deployer {
+    /// How many lanes have taken it.
+    ///
+    /// # Errors
+    /// When a receipt cannot be begun: nothing has changed then.
+    pub(crate) async fn roll(&self, roll: Roll) -> Result<usize> {
+        let Roll {
+            operator,
+            next,
+            changes,
+            what,
+            old,
+            new,
+        } = roll;
+        let versions = &self.pipeline.versions;
+        let before = versions.current();
+        let edition = before.loaded.get(operator);
+        let settings = Arc::clone(&edition.context("there is no such operator")?.settings);
+        let receipt = |lane: usize| Receipt {
+            id: String::new(),
+            pipeline: settings.pipeline.clone(),
+            operator: settings.operator.clone(),
+            host: host(),
+            lane,
+            what: what.clone(),
+            old: version(&old),
+            new: version(&new.digest),
+            origin: new.origin.clone(),
+            began: jiff::Timestamp::now().to_string(),
+            taken: None,
+        };
+        let receipts = match self.pipeline.post() {
+            Some(post) => Some(Receipts::open(&post.connection, post.ensured.replicas).await?),
+            None => None,
+        };
+        let (reports, heard) = mpsc::channel(2 * changes.len().max(1));
+        // In this order: a lane that starts meanwhile has its seat before this looks at the seats, or
+        // has the new version from its beginning.
+        versions.adopt(next);
+        let seats = versions.seats();
+        let mut swaps = Vec::new();
+        for (seat, change) in seats.into_iter().zip(changes) {
+            let written = match &receipts {
+                Some(receipts) => match receipts.begin(receipt(seat.lane), number()).await {
+                    Ok(written) => Some(written),
+                    Err(error) => {
+                        versions.adopt(before);
+                        return Err(error);
+                    }
+                },
+                None => None,
+            };
+            swaps.push((seat, change, written));
+        }
+        let mut written = Vec::new();
+        let mut lanes = Vec::new();
+        for (seat, change, receipt) in swaps {
+            let reports = reports.clone();
+            let swap = Swap {
+                operator,
+                change,
+                reports,
+            };
+            // A lane that has just ended takes the new version when it starts again.
+            if seat.swaps.try_send(swap).is_ok() {
+                lanes.push(seat);
+            }
+            written.extend(receipt);
+        }
+        let book = Book {
+            receipts,
+            written,
+            settings,
+        };
+        let (all, taken) = oneshot::channel();
+        tokio::spawn(book.keep(heard, lanes, all));
+        Ok(taken.await.unwrap_or_default())
+    }
+}
+
+/// Completes the receipts of one swap.
+struct Book {
+    receipts: Option<Receipts>,
+    written: Vec<Written>,
+    settings: Arc<OperatorSettings>,
+}
+
+impl Book {
+    /// Until every lane has said with which message its new version began, or is gone. Tells `all`
+    /// how many have the new version as soon as no other will.
+    async fn keep(
+        mut self,
+        mut heard: mpsc::Receiver<Report>,
+        lanes: Vec<Seat>,
+        all: tokio::sync::oneshot::Sender<usize>,
+    ) {
+        let mut all = Some(all);
+        let mut taken = Vec::new();
+        loop {
+            let waits = |seat: &Seat| !taken.contains(&seat.lane) && !seat.swaps.is_closed();
+            if !lanes.iter().any(waits)
+                && let Some(all) = all.take()
+            {
+                // The deployer may have stopped with the host.
+                let _ = all.send(taken.len());
+            }
+            let report = tokio::select! {
+                report = heard.recv() => match report {
+                    Some(report) => report,
+                    None => break,
+                },
+                () = tokio::time::sleep(LOOK), if all.is_some() => continue,
+            };
+            if let Report::Taken { lane, .. } = report {
+                self.settings.metrics.swaps.inc();
+                taken.push(lane);
+            }
+            self.note(report).await;
+        }
+        if let Some(all) = all {
+            let _ = all.send(taken.len());
+        }
+    }
+
+    async fn note(&mut self, report: Report) {
+        let (Report::Taken { lane, .. } | Report::First { lane, .. }) = report;
+        let written = self.written.iter_mut();
+        let Some(written) = written.into_iter().find(|each| each.receipt.lane == lane) else {
+            return;
+        };
+        match report {
+            Report::Taken { last, .. } => {
+                written.receipt.old.sequence = last;
+                written.receipt.taken = Some(jiff::Timestamp::now().to_string());
+            }
+            Report::First { sequence, .. } => written.receipt.new.sequence = Some(sequence),
+        }
+        let Some(receipts) = &self.receipts else {
+            return;
+        };
+        for left in (0..TRIES).rev() {
+            match receipts.complete(written).await {
+                Ok(()) => return,
+                Err(error) if left == 0 => {
+                    self.settings.metrics.receipts_failed.inc();
+                    tracing::error!("{}", report::line(&error));
+                }
+                Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+            }
+        }
+    }
+}
+
+fn version(digest: &str) -> Version {
+    Version {
+        digest: digest.to_owned(),
+        sequence: None,
+    }
+}
+
+/// Tells the swaps of a lane apart, in the order of time: nanoseconds since 1970.
+fn number() -> u64 {
+    let now = jiff::Timestamp::now().as_nanosecond();
+    u64::try_from(now).unwrap_or_default()
+}

@@ -1,0 +1,358 @@
+//! Versions that are watched: on probation after they have taken over, or as a canary before.
+//!
+//! Each host judges by what it sees. The first that finds a version worse takes it back and says so to
+//! all, and none takes it again; the first that has seen a canary do well for long enough lets it take
+//! over everywhere.
+
+use crate::config::resolved::Rollout;
+use crate::nats::components::Components;
+use crate::nats::deployments::{Deployment, Deployments, ROLLED_BACK};
+use crate::process::chain::Change;
+use crate::process::plugin_set::Edition;
+use crate::report;
+use crate::rollout::judge::worse;
+use crate::rollout::versions::Canary;
+use crate::rollout::{Candidate, Component, Deployer, Roll};
+use crate::telemetry::version_stats::{Counts, Sample};
+use anyhow::{Context, Result, anyhow};
+use std::time::{Duration, Instant};
+
+/// The pause after something about a trial has failed.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// A version that is watched.
+pub(crate) struct Trial {
+    pub(crate) kind: Kind,
+    rollout: Rollout,
+    /// The version that is watched.
+    edition: Edition,
+    /// The version to go on with if it is worse.
+    good: Edition,
+    /// What that one had done when this began.
+    before: Counts,
+    began: Instant,
+    /// Not judged before.
+    next: Instant,
+}
+
+/// How it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// It has taken over.
+    Probation,
+    /// It sees a share of the keys.
+    Canary,
+}
+
+/// What is to become of it.
+enum Judgement {
+    Wait,
+    /// It has done well on probation.
+    Over,
+    /// It has done well as a canary.
+    Promote,
+    TakeBack(String),
+}
+
+impl Trial {
+    /// Watches a version that has taken over from `good`; or from a version that was itself on
+    /// probation, which then is not known to be any good. `None` where none is watched.
+    pub(crate) fn probation(
+        rollout: Rollout,
+        good: Edition,
+        edition: Edition,
+        previous: Option<Trial>,
+    ) -> Option<Self> {
+        let previous = previous.filter(|trial| trial.kind == Kind::Probation);
+        let good = previous.map_or(good, |trial| trial.good);
+        let same = good.plugin.digest() == edition.plugin.digest();
+        let watched = !rollout.probation.is_zero() && !same;
+        watched.then(|| Self::new(Kind::Probation, rollout, good, edition))
+    }
+
+    fn new(kind: Kind, rollout: Rollout, good: Edition, edition: Edition) -> Self {
+        Self {
+            kind,
+            rollout,
+            before: good.tally.counts(),
+            good,
+            edition,
+            began: Instant::now(),
+            next: Instant::now(),
+        }
+    }
+
+    /// The version that is watched.
+    pub(crate) fn digest(&self) -> &str {
+        self.edition.plugin.digest()
+    }
+
+    /// The version that a host goes back to, while one is on probation.
+    pub(crate) fn goes_back_to(&self) -> Option<&str> {
+        (self.kind == Kind::Probation).then(|| self.good.plugin.digest())
+    }
+
+    fn judge(&self, now: Instant) -> Judgement {
+        if now < self.next {
+            return Judgement::Wait;
+        }
+        let new = self.edition.tally.counts();
+        let old = match self.kind {
+            Kind::Probation => self.before,
+            Kind::Canary => {
+                let beside = self.good.tally.counts();
+                let since = beside.since(self.before);
+                match since.messages >= self.rollout.min_messages {
+                    true => since,
+                    false => beside,
+                }
+            }
+        };
+        if let Some(reason) = worse(&self.rollout, old, new) {
+            return Judgement::TakeBack(reason);
+        }
+        let age = now.duration_since(self.began);
+        let seen = new.messages >= self.rollout.min_messages;
+        match self.kind {
+            Kind::Probation if age >= self.rollout.probation => Judgement::Over,
+            Kind::Canary if self.rollout.canary.is_zero() => Judgement::Wait,
+            Kind::Canary if age >= self.rollout.canary && seen => Judgement::Promote,
+            _ => Judgement::Wait,
+        }
+    }
+}
+
+impl Deployer {
+    pub(crate) fn rollout(&self, operator: usize) -> Option<Rollout> {
+        let operators = &self.pipeline.settings.operators;
+        Some(operators.get(operator)?.rollout.clone())
+    }
+
+    /// Judges every version that is watched.
+    pub(crate) async fn judge(&mut self) {
+        let now = Instant::now();
+        let judged = self.trials.iter();
+        let judged: Vec<_> = judged.map(|(at, trial)| (*at, trial.judge(now))).collect();
+        for (operator, judgement) in judged {
+            let done = match judgement {
+                Judgement::Wait => Ok(()),
+                Judgement::Over => {
+                    self.trials.remove(&operator);
+                    Ok(())
+                }
+                Judgement::Promote => self.promote(operator).await,
+                Judgement::TakeBack(reason) => self.take_back(operator, reason).await,
+            };
+            if let Err(error) = done {
+                tracing::warn!("{}", report::line(&error));
+                if let Some(trial) = self.trials.get_mut(&operator) {
+                    trial.next = now + PAUSE;
+                }
+            }
+        }
+    }
+
+    /// Lets a version see a share of the keys.
+    pub(crate) async fn begin_canary(
+        &mut self,
+        operator: usize,
+        candidate: Candidate,
+        component: &Component,
+        percent: f64,
+    ) -> Result<()> {
+        let prepared = self.prepare(candidate).await?;
+        let good = self
+            .edition(operator)
+            .context("there is no such operator")?;
+        let edition = prepared.edition;
+        let canary = Canary {
+            operator,
+            edition: edition.clone(),
+            percent,
+        };
+        let share = canary.share();
+        let mut next = self.pipeline.versions.current();
+        next.canary = Some(canary);
+        let workers = prepared.workers.into_iter();
+        let roll = Roll {
+            operator,
+            next,
+            changes: workers
+                .map(|worker| Change::Canary(Box::new(worker), share))
+                .collect(),
+            what: format!("canary {percent} %"),
+            old: good.plugin.digest().to_owned(),
+            new: component.clone(),
+        };
+        let lanes = self.roll(roll).await?;
+        let (pipeline, name) = (&good.settings.pipeline, &good.settings.operator);
+        let (origin, digest) = (&component.origin, &component.digest);
+        tracing::info!(
+            pipeline,
+            operator = name,
+            origin,
+            digest,
+            lanes,
+            percent,
+            "canary"
+        );
+        self.pipeline.versions.refuse(operator, None);
+        if let Some(rollout) = self.rollout(operator) {
+            let trial = Trial::new(Kind::Canary, rollout, good, edition);
+            self.trials.insert(operator, trial);
+        }
+        Ok(())
+    }
+
+    /// A canary that took over by somebody's decision.
+    pub(crate) async fn promoted(&mut self, operator: usize, origin: &str) -> Result<()> {
+        let Some(trial) = self.trials.get(&operator) else {
+            return Ok(());
+        };
+        let prepared = self.warm(trial.edition.clone()).await?;
+        self.take_over(operator, prepared, origin, "promoted", true)
+            .await
+    }
+
+    /// No key sees the canary any more.
+    pub(crate) async fn abandon(&mut self, operator: usize) -> Result<()> {
+        let Some(trial) = self.trials.get(&operator) else {
+            return Ok(());
+        };
+        let (good, lanes) = (&trial.good, self.pipeline.settings.lanes);
+        let mut next = self.pipeline.versions.current();
+        next.canary = None;
+        let roll = Roll {
+            operator,
+            next,
+            changes: (0..lanes).map(|_| Change::Abandon).collect(),
+            what: "canary ended".to_owned(),
+            old: trial.digest().to_owned(),
+            new: Component {
+                digest: good.plugin.digest().to_owned(),
+                origin: good.plugin.origin().to_owned(),
+            },
+        };
+        let digest = roll.old.clone();
+        self.roll(roll).await?;
+        let (pipeline, name) = (&good.settings.pipeline, &good.settings.operator);
+        tracing::info!(pipeline, operator = name, digest, "canary ended");
+        self.trials.remove(&operator);
+        Ok(())
+    }
+
+    /// Another version is about to take over: nothing is tried beside the one before any more.
+    pub(crate) async fn give_up_trial(&mut self, operator: usize) {
+        let is_canary = |trial: &Trial| trial.kind == Kind::Canary;
+        if self.shadows.contains_key(&operator) {
+            let said = self
+                .decide(operator, |deployment| deployment.trial.take().is_some())
+                .await;
+            if let Err(error) = said {
+                tracing::warn!("{}", report::line(&error));
+            }
+            return;
+        }
+        if !self.trials.get(&operator).is_some_and(is_canary) {
+            return;
+        }
+        let ended = self.abandon(operator).await;
+        let said = self
+            .decide(operator, |deployment| deployment.trial.take().is_some())
+            .await;
+        if let Err(error) = ended.and(said) {
+            tracing::warn!("{}", report::line(&error));
+        }
+    }
+
+    /// Asks all hosts to let a canary take over.
+    async fn promote(&mut self, operator: usize) -> Result<()> {
+        let Some(trial) = self.trials.get_mut(&operator) else {
+            return Ok(());
+        };
+        // The answer comes the way of all decisions.
+        trial.next = Instant::now() + PAUSE;
+        let digest = trial.digest().to_owned();
+        self.decide(operator, |deployment| {
+            deployment.promote(&digest, "it did no worse")
+        })
+        .await
+    }
+
+    /// Goes back to the version before, and lets no host take this one again.
+    async fn take_back(&mut self, operator: usize, reason: String) -> Result<()> {
+        let Some(trial) = self.trials.get(&operator) else {
+            return Ok(());
+        };
+        let (kind, good) = (trial.kind, trial.good.clone());
+        let bad = trial.edition.clone();
+        let digest = trial.digest().to_owned();
+        let samples = bad.tally.samples();
+        match kind {
+            Kind::Canary => self.abandon(operator).await?,
+            Kind::Probation => {
+                let prepared = self.warm(good.clone()).await?;
+                let origin = good.plugin.origin().to_owned();
+                self.take_over(operator, prepared, &origin, ROLLED_BACK, false)
+                    .await?;
+            }
+        }
+        bad.settings.metrics.rollbacks.inc();
+        let error = anyhow!("{reason}").context("it was rolled back, and is in quarantine");
+        self.refuse_rolled_back(operator, &bad, &error);
+        let configured = self.pipeline.versions.configured(operator);
+        let back = Component {
+            digest: good.plugin.digest().to_owned(),
+            origin: good.plugin.origin().to_owned(),
+        };
+        let change = |deployment: &mut Deployment| {
+            deployment.taken_back(kind == Kind::Probation, &digest, &back, &configured);
+            deployment.banish(&digest, &reason);
+            deployment.decided(ROLLED_BACK, &digest, Some(reason.clone()));
+            deployment.last.samples = samples.clone();
+            true
+        };
+        // At once for this host, whatever the server says.
+        change(self.wanted.entry(operator).or_default());
+        if let Some(bytes) = self.runtime.component(&back.digest)
+            && let Some(post) = self.pipeline.post()
+        {
+            let components = Components::open(&post.connection, post.ensured.replicas).await?;
+            let signature = good.plugin.signature();
+            components.keep(&back.digest, &bytes, signature).await?;
+        }
+        self.decide(operator, change).await
+    }
+
+    fn refuse_rolled_back(&self, operator: usize, bad: &Edition, error: &anyhow::Error) {
+        let samples = bad.tally.samples();
+        for Sample {
+            sequence,
+            kind,
+            reason,
+        } in &samples
+        {
+            tracing::warn!(
+                sequence,
+                kind,
+                "failed in the version that was rolled back: {reason}"
+            );
+        }
+        self.refuse(operator, bad.plugin.origin(), bad.plugin.digest(), error);
+    }
+
+    /// Changes what all hosts are to run.
+    pub(crate) async fn decide(
+        &self,
+        operator: usize,
+        change: impl FnMut(&mut Deployment) -> bool,
+    ) -> Result<()> {
+        let (Some(post), Some(edition)) = (self.pipeline.post(), self.edition(operator)) else {
+            return Ok(());
+        };
+        let deployments = Deployments::open(&post.connection, post.ensured.replicas).await?;
+        let settings = &edition.settings;
+        let changed = deployments.change(&settings.pipeline, &settings.operator, change);
+        changed.await.map(drop)
+    }
+}

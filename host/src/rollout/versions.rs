@@ -1,0 +1,246 @@
+//! The versions of a pipeline's plugins: what runs, what is tried beside it, what was refused, and
+//! where lanes take new ones.
+
+use crate::config::resolved::Bounds;
+use crate::delivery::swap::{Changeover, Samples, Swap};
+use crate::host::running::Problem;
+use crate::nats::deployments::Decision;
+use crate::plugin::Runtime;
+use crate::process::chain::canary::Share;
+use crate::process::chain::{Chain, Change};
+use crate::process::plugin_set::{Edition, Loaded};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc;
+
+/// Swaps that may wait for a lane. The next is sent when every lane has taken the one before, so more
+/// than one waits only for a lane that hangs.
+const SWAPS: usize = 4;
+
+/// Where a lane takes new versions of plugins.
+#[derive(Clone)]
+pub(crate) struct Seat {
+    pub(crate) lane: usize,
+    pub(crate) swaps: mpsc::Sender<Swap>,
+}
+
+/// A version of a plugin that was not taken.
+#[derive(Clone)]
+pub(crate) struct Refusal {
+    origin: String,
+    digest: String,
+    /// RFC 3339.
+    since: String,
+    pub(crate) problem: Problem,
+}
+
+impl Refusal {
+    pub(crate) fn new(origin: String, digest: String, error: &anyhow::Error) -> Self {
+        Self {
+            origin,
+            digest,
+            since: jiff::Timestamp::now().to_string(),
+            problem: Problem::new(error),
+        }
+    }
+}
+
+/// What lanes run now, or are about to.
+#[derive(Clone)]
+pub(crate) struct Current {
+    pub(crate) loaded: Loaded,
+    /// At most one of a pipeline.
+    pub(crate) canary: Option<Canary>,
+}
+
+/// A version that sees a share of the keys.
+#[derive(Clone)]
+pub(crate) struct Canary {
+    pub(crate) operator: usize,
+    pub(crate) edition: Edition,
+    pub(crate) percent: f64,
+}
+
+impl Canary {
+    pub(crate) fn share(&self) -> Share {
+        Share::new(self.percent, self.edition.plugin.digest())
+    }
+}
+
+/// Of one pipeline. Shared by its lanes, its deployer and the status.
+pub(crate) struct Versions {
+    current: Mutex<Current>,
+    seats: Mutex<Vec<Seat>>,
+    /// By operator, the version that was not taken last.
+    refusals: Mutex<HashMap<usize, Refusal>>,
+    /// By operator, the digest of what runs as a shadow.
+    shadows: Mutex<HashMap<usize, String>>,
+    /// By operator, the digest of what `plugin:` names.
+    configured: Mutex<HashMap<usize, String>>,
+    /// By operator, what was decided for all hosts last, where a version was not taken or not kept.
+    decisions: Mutex<HashMap<usize, Decision>>,
+    /// By operator, the digest of what the version that runs is judged by, and gone back to from.
+    probation: Mutex<HashMap<usize, String>>,
+    /// To try new versions with.
+    pub(crate) samples: Arc<Samples>,
+}
+
+impl Versions {
+    pub(crate) fn new(loaded: Loaded) -> Self {
+        let digest = |operator: usize| {
+            let edition = loaded.get(operator)?;
+            Some((operator, edition.plugin.digest().to_owned()))
+        };
+        let configured = (0..loaded.operators()).filter_map(digest).collect();
+        let current = Current {
+            loaded,
+            canary: None,
+        };
+        Self {
+            current: Mutex::new(current),
+            seats: Mutex::default(),
+            refusals: Mutex::default(),
+            shadows: Mutex::default(),
+            configured: Mutex::new(configured),
+            decisions: Mutex::default(),
+            probation: Mutex::default(),
+            samples: Arc::default(),
+        }
+    }
+
+    /// What runs now.
+    pub(crate) fn current(&self) -> Current {
+        locked(&self.current).clone()
+    }
+
+    /// The plugins as they are now, without a canary.
+    pub(crate) fn loaded(&self) -> Loaded {
+        self.current().loaded
+    }
+
+    /// A lane takes its seat: swaps reach it from now on.
+    pub(crate) fn seat(&self, lane: usize) -> Changeover {
+        let (sender, swaps) = mpsc::channel(SWAPS);
+        locked(&self.seats).push(Seat {
+            lane,
+            swaps: sender,
+        });
+        Changeover::new(lane, self.loaded().operators(), swaps)
+    }
+
+    /// Lanes that could take a swap now.
+    pub(crate) fn seats(&self) -> Vec<Seat> {
+        let mut seats = locked(&self.seats);
+        seats.retain(|seat| !seat.swaps.is_closed());
+        seats.clone()
+    }
+
+    /// Remembers that a version of an operator's plugin was not taken, or that this is over.
+    pub(crate) fn refuse(&self, operator: usize, refusal: Option<Refusal>) {
+        let mut refusals = locked(&self.refusals);
+        match refusal {
+            Some(refusal) => drop(refusals.insert(operator, refusal)),
+            None => drop(refusals.remove(&operator)),
+        }
+    }
+
+    /// The digest of what `plugin:` names.
+    pub(crate) fn configured(&self, operator: usize) -> String {
+        let configured = locked(&self.configured);
+        configured.get(&operator).cloned().unwrap_or_default()
+    }
+
+    /// A version runs as a shadow, or none does any more.
+    pub(crate) fn shadow(&self, operator: usize, digest: Option<&str>) {
+        let mut shadows = locked(&self.shadows);
+        match digest {
+            Some(digest) => drop(shadows.insert(operator, digest.to_owned())),
+            None => drop(shadows.remove(&operator)),
+        }
+    }
+
+    /// A version was not taken or not kept, as all hosts are told; or something else was decided since.
+    pub(crate) fn decided(&self, operator: usize, decision: Option<Decision>) {
+        let mut decisions = locked(&self.decisions);
+        match decision {
+            Some(decision) => drop(decisions.insert(operator, decision)),
+            None => drop(decisions.remove(&operator)),
+        }
+    }
+
+    /// The versions that are on probation, each with the digest of what it would be gone back to.
+    pub(crate) fn on_probation(&self, all: HashMap<usize, String>) {
+        *locked(&self.probation) = all;
+    }
+
+    /// `plugin:` names another component now.
+    pub(crate) fn configure(&self, operator: usize, digest: &str) {
+        locked(&self.configured).insert(operator, digest.to_owned());
+    }
+
+    /// The operators, for `weir status`.
+    pub(crate) fn status(&self) -> Vec<Value> {
+        let Current { loaded, canary } = self.current();
+        let mut operators = loaded.status();
+        let mut add = |operator: usize, name: &str, value: Value| {
+            if let Some(Value::Object(fields)) = operators.get_mut(operator) {
+                fields.insert(name.to_owned(), value);
+            }
+        };
+        for (operator, digest) in &*locked(&self.configured) {
+            add(*operator, "configured", json!(digest));
+        }
+        for (operator, digest) in &*locked(&self.shadows) {
+            add(*operator, "shadow", json!({ "digest": digest }));
+        }
+        for (operator, digest) in &*locked(&self.probation) {
+            add(*operator, "probation", json!({ "goes_back_to": digest }));
+        }
+        for (operator, decision) in &*locked(&self.decisions) {
+            add(*operator, "decision", json!(decision));
+        }
+        for (operator, refusal) in &*locked(&self.refusals) {
+            let refused = json!({
+                "plugin": refusal.origin,
+                "digest": refusal.digest,
+                "since": refusal.since,
+                "error": refusal.problem.what,
+                "hint": refusal.problem.hint(),
+            });
+            add(*operator, "refused", refused);
+        }
+        if let Some(canary) = canary {
+            let shown = json!({
+                "plugin": canary.edition.plugin.origin(),
+                "digest": canary.edition.plugin.digest(),
+                "percent": canary.percent,
+                "counts": canary.edition.tally.counts(),
+            });
+            add(canary.operator, "canary", shown);
+        }
+        operators
+    }
+
+    /// From now on lanes start with this.
+    pub(crate) fn adopt(&self, current: Current) {
+        *locked(&self.current) = current;
+    }
+}
+
+impl Current {
+    /// The chain of a lane that starts now.
+    pub(crate) fn chain(&self, runtime: &Runtime, bounds: Bounds) -> Chain {
+        let mut chain = Chain::new(self.loaded.workers(runtime), bounds);
+        if let Some(canary) = &self.canary {
+            let worker = Box::new(canary.edition.worker(runtime));
+            chain.change(canary.operator, Change::Canary(worker, canary.share()));
+        }
+        chain
+    }
+}
+
+/// What a mutex holds, also after a panic: every change of it is whole.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
