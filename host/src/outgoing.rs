@@ -11,18 +11,18 @@ const HEADER_FRAME: usize = 12;
 
 /// One message to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Letter {
+pub struct OutgoingMessage {
     pub subject: ByteString,
     /// By which the server drops repeats: the header [`MESSAGE_ID`].
     pub id: Option<String>,
-    /// The plugins that it comes from: the header [`DIGEST`]. Shared by all letters of a chain.
+    /// The plugins that it comes from: the header [`DIGEST`]. Shared by all messages of a chain.
     pub digest: Option<ByteString>,
     /// All others.
     pub headers: Vec<(ByteString, ByteString)>,
     pub payload: Bytes,
 }
 
-impl Letter {
+impl OutgoingMessage {
     /// Bytes that count against the server's `max_payload`: headers and payload.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -40,34 +40,34 @@ impl Letter {
 
 /// Everything that is published for one source message, and what its acks then mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Parcel {
+pub enum Publication {
     /// Results; none if the plugins dropped it. The input is acked.
-    Results(Few<Letter>),
+    Results(Few<OutgoingMessage>),
     /// A dead letter, in parts if it is too large for one message; none if dead letters are off.
     /// The input is termed, with the reason.
-    DeadLetter(Few<Letter>, String),
+    DeadLetter(Few<OutgoingMessage>, String),
     /// The input itself, for the parking stream. The input is acked; if the server does not take it,
     /// it is delivered again, not before the time at which it would have come back.
-    Parked(Few<Letter>, Instant),
+    Parked(Few<OutgoingMessage>, Instant),
 }
 
-impl Parcel {
+impl Publication {
     /// What to publish, in order.
     #[must_use]
-    pub fn letters(&self) -> &[Letter] {
+    pub fn messages(&self) -> &[OutgoingMessage] {
         match self {
-            Parcel::Results(letters)
-            | Parcel::DeadLetter(letters, _)
-            | Parcel::Parked(letters, _) => letters,
+            Publication::Results(messages)
+            | Publication::DeadLetter(messages, _)
+            | Publication::Parked(messages, _) => messages,
         }
     }
 
-    /// The letters, to be sent. What remains says what their acks mean.
-    pub fn take_letters(&mut self) -> Few<Letter> {
+    /// The messages, to be sent. What remains says what their acks mean.
+    pub fn take_messages(&mut self) -> Few<OutgoingMessage> {
         match self {
-            Parcel::Results(letters)
-            | Parcel::DeadLetter(letters, _)
-            | Parcel::Parked(letters, _) => std::mem::take(letters),
+            Publication::Results(messages)
+            | Publication::DeadLetter(messages, _)
+            | Publication::Parked(messages, _) => std::mem::take(messages),
         }
     }
 }

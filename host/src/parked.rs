@@ -22,7 +22,7 @@
 use crate::headers::Headers;
 use crate::headers::is_server_header;
 use crate::message::Message;
-use crate::outgoing::Letter;
+use crate::outgoing::OutgoingMessage;
 use bytestring::ByteString;
 use std::time::{Duration, Instant};
 
@@ -86,18 +86,18 @@ impl Parking {
         }
     }
 
-    /// The letter that makes the server store `message` again after `delay`; `attempt` is the one
-    /// that has just failed. `None` when parking rests, when the letter would be too large, or when
+    /// The schedule that makes the server store `message` again after `delay`; `attempt` is the one
+    /// that has just failed. `None` when parking rests, when the message would be too large, or when
     /// the time is beyond what can be written.
     #[must_use]
-    pub fn letter(
+    pub fn schedule(
         &self,
         message: &Message,
         origin: &Origin,
         attempt: u32,
         delay: Duration,
         max_payload: usize,
-    ) -> Option<Letter> {
+    ) -> Option<OutgoingMessage> {
         if self.resting.is_some_and(|until| Instant::now() < until) {
             return None;
         }
@@ -119,14 +119,14 @@ impl Parking {
         ] {
             add(&format!("{PREFIX}{name}"), value);
         }
-        let letter = Letter {
+        let scheduled = OutgoingMessage {
             subject: self.subjects.waiting(&origin.place, message.sequence),
             id: None,
             digest: None,
             headers,
             payload: message.payload.clone(),
         };
-        (letter.size() <= max_payload).then_some(letter)
+        (scheduled.size() <= max_payload).then_some(scheduled)
     }
 
     /// The server did not take a message. True if this is the first time in a while, and worth a
@@ -248,13 +248,13 @@ mod tests {
         let parked = message(&headers);
         let parking = Parking::new("p", "WEIR_PARKED_P");
         let delay = Duration::from_secs(60);
-        let letter = parking
-            .letter(&parked, &origin(), 2, delay, 10_000)
+        let scheduled = parking
+            .schedule(&parked, &origin(), 2, delay, 10_000)
             .unwrap();
-        assert_eq!(letter.subject, "weir.parked.p.wait.ORDERS@abc.17");
+        assert_eq!(scheduled.subject, "weir.parked.p.wait.ORDERS@abc.17");
         let due = Message {
             subject: "weir.parked.p.due".into(),
-            headers: letter.headers.into_iter().collect(),
+            headers: scheduled.headers.into_iter().collect(),
             event_time: 1000,
             sequence: 3,
             attempt: 1,
@@ -279,15 +279,15 @@ mod tests {
     #[test]
     fn what_does_not_fit_or_is_beyond_the_calendar_is_not_parked() {
         let mut parking = Parking::new("p", "S");
-        let letter = |parking: &Parking, seconds, most| {
+        let scheduled = |parking: &Parking, seconds, most| {
             let delay = Duration::from_secs(seconds);
-            parking.letter(&message(&[]), &origin(), 1, delay, most)
+            parking.schedule(&message(&[]), &origin(), 1, delay, most)
         };
-        assert!(letter(&parking, 60, 10).is_none());
-        assert!(letter(&parking, u64::MAX, 10_000).is_none());
-        assert!(letter(&parking, 60, 10_000).is_some());
+        assert!(scheduled(&parking, 60, 10).is_none());
+        assert!(scheduled(&parking, u64::MAX, 10_000).is_none());
+        assert!(scheduled(&parking, 60, 10_000).is_some());
         assert!(parking.rest());
         assert!(!parking.rest());
-        assert!(letter(&parking, 60, 10_000).is_none());
+        assert!(scheduled(&parking, 60, 10_000).is_none());
     }
 }

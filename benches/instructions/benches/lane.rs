@@ -1,4 +1,4 @@
-//! A lane's way with a batch, without its connection: stations 2 to 4, the letters of station 5, and
+//! A lane's way with a batch, without its connection: stations 2 to 4, the messages of station 5, and
 //! the settling of station 6, up to where they would be written.
 
 use super::scene::{self, BATCH, Work};
@@ -11,9 +11,9 @@ use weir::config::template::Template;
 use weir::delivery::in_flight::InFlight;
 use weir::delivery::ticket::Ticket;
 use weir::message::Message;
-use weir::outgoing::Parcel;
+use weir::outgoing::Publication;
 use weir::process::chain::{Chain, Verdict};
-use weir::process::outputs::Wrapper;
+use weir::process::outputs::OutputBuilder;
 use weir::process::route::Route;
 use weir::telemetry::metrics::{Metrics, PipelineMetrics};
 
@@ -27,8 +27,8 @@ pub(crate) struct Lane {
     tokio: Tokio,
     chain: Chain,
     route: Route,
-    wrapper: Wrapper,
-    in_flight: InFlight<Parcel>,
+    outputs: OutputBuilder,
+    in_flight: InFlight<Publication>,
     metrics: Arc<PipelineMetrics>,
     deliveries: Vec<(Message, Subject)>,
 }
@@ -41,7 +41,7 @@ impl Lane {
             tokio,
             chain: Chain::new(vec![worker], BOUNDS),
             route: Route::compile(&[operator()]),
-            wrapper: Wrapper::new("bench/work/".into(), template, &[], 1 << 20),
+            outputs: OutputBuilder::new("bench/work/".into(), template, &[], 1 << 20),
             in_flight: InFlight::new(Order::None, BOUNDS),
             metrics: Metrics::new().pipeline("bench"),
             deliveries: deliveries(work),
@@ -51,7 +51,7 @@ impl Lane {
         lane
     }
 
-    /// Takes the deliveries from one end to the other; how many letters there were to publish.
+    /// Takes the deliveries from one end to the other; how many messages there were to publish.
     pub(crate) fn walk(&mut self) -> usize {
         for (message, reply) in self.deliveries.drain(..) {
             let ticket = Ticket::claim(reply, &self.metrics).unwrap();
@@ -70,19 +70,19 @@ impl Lane {
                 panic!("{verdict:?}");
             };
             let message = &self.in_flight.get(*id).unwrap().message;
-            let parcel = self.wrapper.wrap(message, "BENCH@1", results).unwrap();
-            self.in_flight.ready(*id, parcel);
+            let publication = self.outputs.build(message, "BENCH@1", results).unwrap();
+            self.in_flight.ready(*id, publication);
         }
-        let mut letters = 0;
+        let mut messages = 0;
         while let Some(id) = self.in_flight.next_publishable() {
             let task = self.in_flight.finish(id).unwrap();
-            if let weir::delivery::in_flight::State::Ready(parcel) = &task.state {
-                letters += parcel.letters().len();
+            if let weir::delivery::in_flight::State::Ready(publication) = &task.state {
+                messages += publication.messages().len();
             }
             // Leaves the ticket unredeemed, as nothing is connected; that is counted as well.
             drop(task);
         }
-        letters
+        messages
     }
 }
 

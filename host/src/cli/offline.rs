@@ -10,10 +10,10 @@ use crate::config::resolved::{self, Bounds, EventTime, HeaderSelection};
 use crate::config::template::KeyRule;
 use crate::jsonl::{Dead, Line, Record, Retry};
 use crate::message::Message;
-use crate::outgoing::{Letter, Parcel};
+use crate::outgoing::{OutgoingMessage, Publication};
 use crate::plugin::{OperatorSettings, Runtime, Worker};
 use crate::process::chain::{Chain, Condemned, Verdict};
-use crate::process::outputs::Wrapper;
+use crate::process::outputs::OutputBuilder;
 use crate::process::plugin_set;
 use crate::process::route::{Route, Stops};
 use crate::telemetry::metrics::Metrics;
@@ -33,7 +33,7 @@ pub(super) struct Offline {
     chain: Chain,
     route: Route,
     /// `None` for a lone plugin: its outputs are shown as it made them.
-    sink: Option<Wrapper>,
+    sink: Option<OutputBuilder>,
     key: Option<KeyRule>,
     event_time: Option<EventTime>,
     /// The most that is worth handing over at once.
@@ -55,7 +55,7 @@ impl Offline {
         let loaded = plugin_set::load(settings, runtime, &metrics)?;
         let chain = Chain::new(loaded.workers(runtime), settings.batch);
         // No server limits what may be published here, and no stream feeds it back.
-        let sink = Wrapper::new(
+        let sink = OutputBuilder::new(
             String::new(),
             settings.sink.subject.clone(),
             &[],
@@ -205,17 +205,17 @@ impl Offline {
         };
         let keys: Vec<_> = outputs.iter().map(|output| output.key.clone()).collect();
         // The id names a place in a stream, and there is none.
-        match sink.wrap(input, "", outputs) {
-            Ok(Parcel::Results(letters)) => letters
+        match sink.build(input, "", outputs) {
+            Ok(Publication::Results(messages)) => messages
                 .into_iter()
                 .zip(keys)
-                .map(|(letter, key)| {
-                    let Letter {
+                .map(|(message, key)| {
+                    let OutgoingMessage {
                         subject,
                         headers,
                         payload,
                         ..
-                    } = letter;
+                    } = message;
                     Line::Message(Record {
                         subject,
                         payload,
@@ -226,7 +226,7 @@ impl Offline {
                     })
                 })
                 .collect(),
-            Ok(Parcel::DeadLetter(..) | Parcel::Parked(..)) => Vec::new(),
+            Ok(Publication::DeadLetter(..) | Publication::Parked(..)) => Vec::new(),
             Err(reason) => vec![dead(input, &Condemned::by_sink(reason))],
         }
     }

@@ -15,7 +15,7 @@ use crate::headers::Headers;
 use crate::headers::PREFIX;
 use crate::headers::{DIGEST, MESSAGE_ID, is_server_header};
 use crate::jsonl::{Dead, Line, Record};
-use crate::outgoing::Letter;
+use crate::outgoing::OutgoingMessage;
 use bytes::Bytes;
 use bytestring::ByteString;
 use std::fmt;
@@ -26,7 +26,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 pub enum Slot {
     /// The result at this index.
     Result(u64),
-    /// The one dead letter.
+    /// The one dead message.
     DeadLetter,
 }
 
@@ -107,17 +107,17 @@ pub fn line(
     })
 }
 
-/// The outputs of an input that would be published in these letters.
+/// The outputs of an input that would be published in these messages.
 #[must_use]
-pub fn outputs(sequence: u64, letters: Vec<Letter>, dead: bool) -> Outputs {
+pub fn outputs(sequence: u64, messages: Vec<OutgoingMessage>, dead: bool) -> Outputs {
     let slots = (0..).map(Slot::Result);
     // The parts of one dead letter say the same of its end.
     let most = if dead { 1 } else { usize::MAX };
-    let letters = letters.into_iter().take(most).zip(slots);
-    let outputs = letters.map(|(letter, slot)| {
+    let messages = messages.into_iter().take(most).zip(slots);
+    let outputs = messages.map(|(message, slot)| {
         let slot = if dead { Slot::DeadLetter } else { slot };
-        let headers: Headers = letter.headers.into_iter().collect();
-        let line = line(sequence, slot, &letter.subject, &headers, &letter.payload);
+        let headers: Headers = message.headers.into_iter().collect();
+        let line = line(sequence, slot, &message.subject, &headers, &message.payload);
         (slot, line)
     });
     outputs.collect()

@@ -9,7 +9,7 @@ use crate::delivery::in_flight::{State, TaskId};
 use crate::delivery::lane::Lane;
 use crate::delivery::sink::{Confirmation, Failure, Settled};
 use crate::message::{Few, Message};
-use crate::outgoing::Parcel;
+use crate::outgoing::Publication;
 use crate::parked::Parking;
 use crate::process::chain::{Condemned, Kind, Retry, Verdict};
 use crate::process::retry::backoff;
@@ -25,25 +25,25 @@ impl Lane {
                 continue;
             }
             match verdict {
-                Verdict::Publish(results) => self.wrap(id, results),
+                Verdict::Publish(results) => self.build(id, results),
                 Verdict::Dead(condemned) => self.condemn(id, &condemned),
                 Verdict::Retry(retry) => self.try_again(id, retry).await,
             }
         }
     }
 
-    fn wrap(&mut self, id: TaskId, results: Few<Message>) {
+    fn build(&mut self, id: TaskId, results: Few<Message>) {
         let Some(task) = self.in_flight.get_mut(id) else {
             return;
         };
         let dropped = results.is_empty();
         let place = task.place(&self.place);
-        match self.wrapper.wrap(&task.message, place, results) {
-            Ok(parcel) => {
+        match self.outputs.build(&task.message, place, results) {
+            Ok(publication) => {
                 if dropped {
                     self.metrics.dropped.inc();
                 }
-                self.in_flight.ready(id, parcel);
+                self.in_flight.ready(id, publication);
             }
             Err(reason) => self.condemn(id, &Condemned::by_sink(reason)),
         }
@@ -59,13 +59,13 @@ impl Lane {
                 operator = condemned.operator.as_deref().unwrap_or("sink"),
                 sequence = task.message.sequence,
                 kind = condemned.kind.as_str(),
-                "dead letter: {}",
+                "dead message: {}",
                 condemned.reason,
             );
         }
         let place = task.place(&self.place);
-        let parcel = self.mortuary.wrap(&task.message, place, condemned);
-        self.in_flight.ready(id, parcel);
+        let publication = self.mortuary.build(&task.message, place, condemned);
+        self.in_flight.ready(id, publication);
     }
 
     async fn try_again(&mut self, id: TaskId, retry: Retry) {
@@ -113,12 +113,12 @@ impl Lane {
             return false;
         };
         let origin = self.origin(task);
-        let letter = parking.letter(&task.message, &origin, attempt, delay, self.max_payload);
-        let (Some(letter), Some(due)) = (letter, Instant::now().checked_add(delay)) else {
+        let message = parking.schedule(&task.message, &origin, attempt, delay, self.max_payload);
+        let (Some(message), Some(due)) = (message, Instant::now().checked_add(delay)) else {
             return false;
         };
         self.in_flight
-            .ready(id, Parcel::Parked(Few::from([letter]), due));
+            .ready(id, Publication::Parked(Few::from([message]), due));
         true
     }
 
@@ -138,14 +138,15 @@ impl Lane {
             let Some(task) = self.in_flight.get_mut(id) else {
                 continue;
             };
-            let State::Ready(mut parcel) = std::mem::replace(&mut task.state, State::Called) else {
+            let State::Ready(mut publication) = std::mem::replace(&mut task.state, State::Called)
+            else {
                 continue;
             };
-            let letters = parcel.take_letters();
-            let nothing = Settled::nothing_to_store(&letters);
-            task.state = State::Publishing(parcel, letters.len(), None);
-            for letter in letters {
-                self.sink.publish(id, letter).await;
+            let messages = publication.take_messages();
+            let nothing = Settled::nothing_to_store(&messages);
+            task.state = State::Publishing(publication, messages.len(), None);
+            for message in messages {
+                self.sink.publish(id, message).await;
             }
             published += 1;
             if let Some(proof) = nothing {
@@ -197,11 +198,11 @@ impl Lane {
             return;
         };
         let attempt = task.message.attempt.saturating_add(task.retries);
-        if let State::Publishing(Parcel::Parked(_, due), ..) = task.state {
+        if let State::Publishing(Publication::Parked(_, due), ..) = task.state {
             return self.not_parked(id, due, failure).await;
         }
         let hint = failure.hint();
-        let is_result = matches!(task.state, State::Publishing(Parcel::Results(_), ..));
+        let is_result = matches!(task.state, State::Publishing(Publication::Results(_), ..));
         let reason = match failure {
             Failure::Refused(reason) if is_result => {
                 self.condemn(id, &Condemned::by_sink(reason));
@@ -248,7 +249,7 @@ impl Lane {
     }
 
     async fn finish(&mut self, id: TaskId, proof: Settled) {
-        if let Some(State::Publishing(Parcel::Parked(..), ..)) =
+        if let Some(State::Publishing(Publication::Parked(..), ..)) =
             self.in_flight.get(id).map(|task| &task.state)
         {
             self.reached(Station::Parked, 1).await;
@@ -266,7 +267,7 @@ impl Lane {
             .latency
             .observe(now.saturating_sub(stored).as_secs_f64());
         match task.state {
-            State::Publishing(Parcel::DeadLetter(_, reason), ..) => {
+            State::Publishing(Publication::DeadLetter(_, reason), ..) => {
                 if self.settings.dead_letter.is_some() {
                     self.metrics.dead.inc();
                 }

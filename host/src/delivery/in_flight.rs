@@ -246,9 +246,9 @@ impl<P> InFlight<P> {
     }
 
     /// A task has something to publish.
-    pub fn ready(&mut self, id: TaskId, parcel: P) {
+    pub fn ready(&mut self, id: TaskId, publication: P) {
         if let Some(task) = self.tasks.get_mut(id) {
-            task.state = State::Ready(parcel);
+            task.state = State::Ready(publication);
             self.publishable.push_back(id);
         }
     }

@@ -16,11 +16,11 @@ use crate::delivery::swap::{Changeover, Sampler};
 use crate::message::Message;
 use crate::nats::streams::{Context, Ensured};
 use crate::nats::{Health, consumers};
-use crate::outgoing::Parcel;
+use crate::outgoing::Publication;
 use crate::parked::{Origin, Parking};
 use crate::process::chain::{Chain, Verdict};
 use crate::process::dead_letter::Mortuary;
-use crate::process::outputs::Wrapper;
+use crate::process::outputs::OutputBuilder;
 use crate::process::route::{Route, Stops};
 use crate::shutdown::{Stage, Stages, reached};
 use crate::telemetry::metrics::PipelineMetrics;
@@ -39,7 +39,7 @@ pub struct Lane {
     pub(crate) intake: Intake,
     pub(crate) route: Route,
     pub(crate) chain: Chain,
-    pub(crate) wrapper: Wrapper,
+    pub(crate) outputs: OutputBuilder,
     pub(crate) mortuary: Mortuary,
     pub(crate) sink: Sink,
     pub(crate) settle: Settle,
@@ -48,7 +48,7 @@ pub struct Lane {
     /// `<stream>@<incarnation>` of the source.
     pub(crate) place: ByteString,
     pub(crate) max_payload: usize,
-    pub(crate) in_flight: InFlight<Parcel>,
+    pub(crate) in_flight: InFlight<Publication>,
     pub(crate) confirmed: Vec<Confirmation>,
     /// For ordered pipelines: whose turn it is.
     pub(crate) takeover: Takeover,
@@ -282,7 +282,7 @@ impl Lane {
         }
     }
 
-    pub(crate) fn let_go(&mut self, id: TaskId) -> Option<Task<Parcel>> {
+    pub(crate) fn let_go(&mut self, id: TaskId) -> Option<Task<Publication>> {
         let task = self.in_flight.finish(id)?;
         self.held
             .remove((task.origin.is_some(), task.ticket.facts.sequence));
@@ -294,7 +294,7 @@ impl Lane {
     }
 
     /// Where the message of a task first came from.
-    pub(crate) fn origin(&self, task: &Task<Parcel>) -> Origin {
+    pub(crate) fn origin(&self, task: &Task<Publication>) -> Origin {
         Origin {
             place: task.place(&self.place).clone(),
             stored: task.stored(),

@@ -14,7 +14,7 @@ use crate::nats::{self, streams::Ensured};
 use crate::parked::Parking;
 use crate::process::chain::Chain;
 use crate::process::dead_letter::Mortuary;
-use crate::process::outputs::Wrapper;
+use crate::process::outputs::OutputBuilder;
 use crate::process::plugin_set::own_source;
 use crate::process::route::Route;
 use crate::shutdown::Stages;
@@ -66,18 +66,18 @@ impl Lane {
             in_flight.share_with_parked(intake.least_bytes());
         }
         let own_source = own_source(settings, &ensured.subjects);
-        let mut wrapper = Wrapper::new(
+        let mut outputs = OutputBuilder::new(
             format!("{name}/{last}/"),
             template,
             &own_source,
             max_payload,
         );
-        wrapper.mark(chain.marks());
+        outputs.mark(chain.marks());
         Ok(Self {
             intake,
             route: Route::compile(&settings.operators),
             chain,
-            wrapper,
+            outputs,
             mortuary,
             settle: Settle::new(connection.client.clone(), Arc::clone(metrics)),
             sink: Sink::open(connection.clone(), Arc::clone(metrics)).await?,

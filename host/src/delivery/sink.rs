@@ -1,4 +1,4 @@
-//! Station 5: publish letters, and await what the server says of each.
+//! Station 5: publish messages, and await what the server says of each.
 //!
 //! Publishes over the core client and takes the publish acks on one inbox, told apart by a number
 //! in the reply subject. So a window of publishes costs no future each, and nothing can wait for a
@@ -11,7 +11,7 @@ use crate::delivery::in_flight::TaskId;
 use crate::delivery::publish_window::Window;
 use crate::headers::{DIGEST, MESSAGE_ID};
 use crate::nats::Connection;
-use crate::outgoing::Letter;
+use crate::outgoing::OutgoingMessage;
 use crate::telemetry::metrics::PipelineMetrics;
 use anyhow::{Context, Result, anyhow};
 use async_nats::{HeaderMap, HeaderName, HeaderValue, Message, Subject, Subscriber};
@@ -43,8 +43,8 @@ pub struct Settled(());
 
 impl Settled {
     /// Nothing had to be stored.
-    pub fn nothing_to_store(letters: &[Letter]) -> Option<Self> {
-        letters.is_empty().then_some(Self(()))
+    pub fn nothing_to_store(messages: &[OutgoingMessage]) -> Option<Self> {
+        messages.is_empty().then_some(Self(()))
     }
 }
 
@@ -75,7 +75,7 @@ impl Failure {
     }
 }
 
-/// What the server said of one letter.
+/// What the server said of one message.
 pub struct Confirmation {
     pub task: TaskId,
     pub result: Result<Settled, Failure>,
@@ -131,21 +131,21 @@ impl Sink {
         !self.waiting.is_empty() || !self.early.is_empty()
     }
 
-    /// Publishes one letter on behalf of a task. Waits while the window is full.
-    pub async fn publish(&mut self, task: TaskId, letter: Letter) {
+    /// Publishes one message on behalf of a task. Waits while the window is full.
+    pub async fn publish(&mut self, task: TaskId, message: OutgoingMessage) {
         while self.waiting.is_full() {
             let confirmed = self.next_acks().await;
             self.early.extend(confirmed);
         }
         let (headers, bytes) = (
-            header_map(letter.id, letter.digest, &letter.headers),
-            letter.payload.len(),
+            header_map(message.id, message.digest, &message.headers),
+            message.payload.len(),
         );
-        let subject = subject(letter.subject.into_bytes());
+        let subject = subject(message.subject.into_bytes());
         let reply = self.reply();
         let client = &self.connection.client;
         let sent = client
-            .publish_with_reply_and_headers(subject.clone(), reply, headers, letter.payload)
+            .publish_with_reply_and_headers(subject.clone(), reply, headers, message.payload)
             .await;
         match sent {
             Ok(()) => self.waiting.push(Waiting {

@@ -133,7 +133,7 @@ impl Lane {
             Change::Replace(_) | Change::Abandon => None,
         };
         self.chain.change(operator, change);
-        self.wrapper.mark(self.chain.marks());
+        self.outputs.mark(self.chain.marks());
         let changeover = &mut self.changeover;
         let last = changeover.last.get(operator).copied().flatten();
         let lane = changeover.lane;

@@ -6,7 +6,7 @@
 
 use crate::headers::{LETTER, PART, PREFIX, is_server_header};
 use crate::message::{Few, Message};
-use crate::outgoing::{Letter, Parcel};
+use crate::outgoing::{OutgoingMessage, Publication};
 use crate::process::chain::Condemned;
 use bytestring::ByteString;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -26,29 +26,34 @@ pub struct Mortuary {
 impl Mortuary {
     /// The parcel for a condemned source message, which came from `place`, `<stream>@<incarnation>`.
     #[must_use]
-    pub fn wrap(&self, source: &Message, place: &str, condemned: &Condemned) -> Parcel {
+    pub fn build(&self, source: &Message, place: &str, condemned: &Condemned) -> Publication {
         let id = format!("{}/dead/{place}/{}", self.pipeline, source.sequence);
         let reason = format!("{}: {}", condemned.kind.as_str(), condemned.reason);
         let Some(subject) = &self.subject else {
-            return Parcel::DeadLetter(Few::new(), reason);
+            return Publication::DeadLetter(Few::new(), reason);
         };
         let stream = place.rsplit_once('@').map_or(place, |(stream, _)| stream);
-        let whole = Letter {
+        let whole = OutgoingMessage {
             subject: ByteString::from(subject.as_str()),
             id: Some(id),
             digest: None,
             headers: self.headers(source, stream, condemned),
             payload: source.payload.clone(),
         };
-        let letters = if whole.size() <= self.max_payload {
+        let messages = if whole.size() <= self.max_payload {
             Few::from([whole])
         } else {
             self.parts(source, place, &whole)
         };
-        Parcel::DeadLetter(letters, reason)
+        Publication::DeadLetter(messages, reason)
     }
 
-    fn parts(&self, source: &Message, place: &str, whole: &Letter) -> Few<Letter> {
+    fn parts(
+        &self,
+        source: &Message,
+        place: &str,
+        whole: &OutgoingMessage,
+    ) -> Few<OutgoingMessage> {
         // A part's longer message id, `Weir-Part` and `Weir-Letter`, beside the place that both name.
         const PART_HEADERS: usize = 192;
         // A step of the size of a part, so that it is seldom another when the input is repeated and
@@ -72,7 +77,7 @@ impl Mortuary {
             headers.push(line(PART, &format!("{}/{count}", index + 1)));
             headers.push(line(LETTER, &letter));
             let payload = source.payload.slice(start..end);
-            Letter {
+            OutgoingMessage {
                 subject: whole.subject.clone(),
                 id: Some(format!("{id}/{index}")),
                 digest: None,

@@ -9,10 +9,10 @@
 use crate::compare::{Outputs, outputs};
 use crate::config::resolved;
 use crate::message::{Few, Message};
-use crate::outgoing::Parcel;
+use crate::outgoing::Publication;
 use crate::process::chain::{Chain, Condemned, Kind, Retry, Verdict};
 use crate::process::dead_letter::Mortuary;
-use crate::process::outputs::Wrapper;
+use crate::process::outputs::OutputBuilder;
 use crate::process::plugin_set::own_source;
 use crate::process::route::Route;
 use anyhow::{Result, anyhow};
@@ -34,7 +34,7 @@ pub struct Rehearsal {
     settings: Arc<resolved::Pipeline>,
     route: Route,
     chain: Chain,
-    wrapper: Wrapper,
+    outputs: OutputBuilder,
     mortuary: Mortuary,
     place: String,
 }
@@ -48,7 +48,7 @@ impl Rehearsal {
         let own_source = own_source(settings, &ground.captured);
         let dead_letter = settings.dead_letter.as_ref();
         Self {
-            wrapper: Wrapper::new(
+            outputs: OutputBuilder::new(
                 format!("{name}/{last}/"),
                 settings.sink.subject.clone(),
                 &own_source,
@@ -92,11 +92,11 @@ impl Rehearsal {
             let mut again = Vec::new();
             for ((index, mut message), verdict) in batch.into_iter().zip(verdicts) {
                 match self.decide(&message, verdict)? {
-                    Some(mut parcel) => {
-                        let dead = matches!(parcel, Parcel::DeadLetter(..));
-                        let letters = parcel.take_letters().into_vec();
+                    Some(mut publication) => {
+                        let dead = matches!(publication, Publication::DeadLetter(..));
+                        let messages = publication.take_messages().into_vec();
                         if let Some(answer) = answers.get_mut(index) {
-                            *answer = outputs(message.sequence, letters, dead);
+                            *answer = outputs(message.sequence, messages, dead);
                         }
                     }
                     None => {
@@ -121,10 +121,10 @@ impl Rehearsal {
     }
 
     /// What would be published; `None` if the message is to be delivered again.
-    fn decide(&self, message: &Message, verdict: Verdict) -> Result<Option<Parcel>> {
+    fn decide(&self, message: &Message, verdict: Verdict) -> Result<Option<Publication>> {
         let condemned = match verdict {
-            Verdict::Publish(results) => match self.wrap(message, results) {
-                Ok(parcel) => return Ok(Some(parcel)),
+            Verdict::Publish(results) => match self.build(message, results) {
+                Ok(publication) => return Ok(Some(publication)),
                 Err(reason) => Condemned::by_sink(reason),
             },
             Verdict::Dead(condemned) => *condemned,
@@ -133,12 +133,12 @@ impl Rehearsal {
                 None => return Ok(None),
             },
         };
-        let parcel = self.mortuary.wrap(message, &self.place, &condemned);
-        Ok(Some(parcel))
+        let publication = self.mortuary.build(message, &self.place, &condemned);
+        Ok(Some(publication))
     }
 
-    fn wrap(&self, message: &Message, results: Few<Message>) -> Result<Parcel, String> {
-        self.wrapper.wrap(message, &self.place, results)
+    fn build(&self, message: &Message, results: Few<Message>) -> Result<Publication, String> {
+        self.outputs.build(message, &self.place, results)
     }
 
     /// The end of a message that was tried as often as it may be.

@@ -7,7 +7,7 @@
 use crate::config::template::{SubjectFilter, Template};
 use crate::headers::{DIGEST, Headers, is_server_header};
 use crate::message::{Few, Message};
-use crate::outgoing::{Letter, Parcel};
+use crate::outgoing::{OutgoingMessage, Publication};
 use crate::process::chain::Marks;
 use bytestring::ByteString;
 
@@ -17,9 +17,9 @@ const TRACE: [&str; 2] = ["traceparent", "tracestate"];
 /// Headers by name and value.
 type Lines = Vec<(ByteString, ByteString)>;
 
-/// Turns results into letters.
+/// Turns results into messages.
 #[derive(Clone, Debug)]
-pub struct Wrapper {
+pub struct OutputBuilder {
     /// `<pipeline>/<operator>/`
     id_prefix: String,
     template: Template,
@@ -30,7 +30,7 @@ pub struct Wrapper {
     marks: Option<Marks>,
 }
 
-impl Wrapper {
+impl OutputBuilder {
     /// `own_source` are the filters of the pipeline's source if its sink's stream is the same.
     #[must_use]
     pub fn new(
@@ -58,18 +58,18 @@ impl Wrapper {
         self.marks = Some(marks);
     }
 
-    /// The letters for the results of `source`, which came from `place`, `<stream>@<incarnation>`.
+    /// The messages for the results of `source`, which came from `place`, `<stream>@<incarnation>`.
     ///
     /// # Errors
-    /// Why one of them cannot be published, for the dead letter.
-    pub fn wrap(
+    /// Why one of them cannot be published, for the dead message.
+    pub fn build(
         &self,
         source: &Message,
         place: &str,
         results: Few<Message>,
-    ) -> Result<Parcel, String> {
+    ) -> Result<Publication, String> {
         let digest = self.marks.as_ref().map(|marks| marks.of(source));
-        let letters = results.into_iter().enumerate().map(|(index, result)| {
+        let messages = results.into_iter().enumerate().map(|(index, result)| {
             let subject = self.template.render(&result)?;
             if self
                 .own_source
@@ -81,22 +81,22 @@ impl Wrapper {
                 ));
             }
             let (prefix, sequence) = (&self.id_prefix, source.sequence);
-            let letter = Letter {
+            let message = OutgoingMessage {
                 subject,
                 id: Some(format!("{prefix}{place}/{sequence}/{index}")),
                 digest: digest.clone(),
                 headers: check_headers(source, &result.headers)?,
                 payload: result.payload,
             };
-            let (size, limit) = (letter.size(), self.max_payload);
+            let (size, limit) = (message.size(), self.max_payload);
             if size > limit {
                 return Err(format!(
                     "result of {size} bytes is over the server's limit of {limit}"
                 ));
             }
-            Ok(letter)
+            Ok(message)
         });
-        Ok(Parcel::Results(letters.collect::<Result<_, _>>()?))
+        Ok(Publication::Results(messages.collect::<Result<_, _>>()?))
     }
 }
 

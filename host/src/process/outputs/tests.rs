@@ -19,12 +19,12 @@ fn message(payload: &[u8], headers: &[(&str, &str)]) -> Message {
     }
 }
 
-fn wrapper(template: &str, source: &[&str]) -> Wrapper {
+fn builder(template: &str, source: &[&str]) -> OutputBuilder {
     let source: Vec<_> = source
         .iter()
         .map(|filter| SubjectFilter::parse(filter).unwrap())
         .collect();
-    Wrapper::new(
+    OutputBuilder::new(
         "p/op/".into(),
         Template::parse(template).unwrap(),
         &source,
@@ -33,33 +33,33 @@ fn wrapper(template: &str, source: &[&str]) -> Wrapper {
 }
 
 fn refusal(source: &Message, result: Message) -> String {
-    wrapper("out.{key}", &[])
-        .wrap(source, "S@1", vec![result].into())
+    builder("out.{key}", &[])
+        .build(source, "S@1", vec![result].into())
         .unwrap_err()
 }
 
 #[test]
 fn results_get_subjects_from_the_template_and_ids_from_the_input() {
     let source = message(b"x", &[]);
-    let parcel = wrapper("out.{key}", &[])
-        .wrap(&source, "S@1", vec![source.clone(); 2].into())
+    let publication = builder("out.{key}", &[])
+        .build(&source, "S@1", vec![source.clone(); 2].into())
         .unwrap();
-    let ids: Vec<_> = parcel
-        .letters()
+    let ids: Vec<_> = publication
+        .messages()
         .iter()
-        .map(|letter| letter.id.as_deref().unwrap())
+        .map(|message| message.id.as_deref().unwrap())
         .collect();
     assert_eq!(ids, ["p/op/S@1/17/0", "p/op/S@1/17/1"]);
-    assert_eq!(parcel.letters()[0].subject, "out.ann");
+    assert_eq!(publication.messages()[0].subject, "out.ann");
 }
 
 #[test]
 fn headers_of_the_server_are_not_taken_over_and_not_accepted() {
     let source = message(b"x", &[("Nats-Rollup", "all"), ("A", "1")]);
-    let parcel = wrapper("out", &[])
-        .wrap(&source, "S@1", vec![source.clone()].into())
+    let publication = builder("out", &[])
+        .build(&source, "S@1", vec![source.clone()].into())
         .unwrap();
-    let names: Vec<_> = parcel.letters()[0]
+    let names: Vec<_> = publication.messages()[0]
         .headers
         .iter()
         .map(|(name, _)| &**name)
@@ -76,10 +76,10 @@ fn headers_of_the_server_are_not_taken_over_and_not_accepted() {
 fn a_trace_is_carried_when_the_plugin_replaces_the_headers() {
     let source = message(b"x", &[("traceparent", "00-1-2-01"), ("B", "2")]);
     let result = message(b"x", &[("A", "1")]);
-    let parcel = wrapper("out", &[])
-        .wrap(&source, "S@1", vec![result].into())
+    let publication = builder("out", &[])
+        .build(&source, "S@1", vec![result].into())
         .unwrap();
-    let headers = &parcel.letters()[0].headers;
+    let headers = &publication.messages()[0].headers;
     assert!(headers.contains(&("traceparent".into(), "00-1-2-01".into())));
     assert!(!headers.iter().any(|(name, _)| name == "B"));
 }
@@ -98,8 +98,8 @@ fn what_cannot_be_a_header_a_subject_or_a_message_is_refused_in_words() {
     assert!(refusal(&source, large).ends_with("is over the server's limit of 1000"));
     let mut elsewhere = message(b"x", &[]);
     elsewhere.subject = "$JS.API.STREAM.DELETE.S".into();
-    let refused = wrapper("{subject}", &[])
-        .wrap(&source, "S@1", vec![elsewhere].into())
+    let refused = builder("{subject}", &[])
+        .build(&source, "S@1", vec![elsewhere].into())
         .unwrap_err();
     assert!(refused.ends_with("subjects under `$JS` belong to the server"));
 }
@@ -108,7 +108,7 @@ fn what_cannot_be_a_header_a_subject_or_a_message_is_refused_in_words() {
 fn a_result_that_would_feed_its_own_source_is_refused() {
     let source = message(b"x", &[]);
     let refused =
-        wrapper("{subject}", &["orders.>"]).wrap(&source, "S@1", vec![source.clone()].into());
+        builder("{subject}", &["orders.>"]).build(&source, "S@1", vec![source.clone()].into());
     assert_eq!(
         refused.unwrap_err(),
         "subject `orders.a.paid` would feed the pipeline's own source"
@@ -141,15 +141,15 @@ fn a_dead_letter_keeps_payload_and_headers_and_says_what_happened() {
         b"\xff\x00",
         &[("A", "1"), ("Weir-Kind", "old"), ("Nats-TTL", "1s")],
     );
-    let parcel = mortuary(LIMIT).wrap(&source, "S@1", &condemned("no\nway"));
-    let Parcel::DeadLetter(letters, reason) = parcel else {
+    let publication = mortuary(LIMIT).build(&source, "S@1", &condemned("no\nway"));
+    let Publication::DeadLetter(messages, reason) = publication else {
         panic!("not a dead letter")
     };
     assert_eq!(reason, "reject: no\nway");
-    assert_eq!(letters.len(), 1);
-    assert_eq!(letters[0].payload, source.payload);
+    assert_eq!(messages.len(), 1);
+    assert_eq!(messages[0].payload, source.payload);
     let header = |name: &str| {
-        let values: Vec<_> = letters[0]
+        let values: Vec<_> = messages[0]
             .headers
             .iter()
             .filter(|(n, _)| n == name)
@@ -168,34 +168,34 @@ fn a_dead_letter_keeps_payload_and_headers_and_says_what_happened() {
     assert_eq!(header("Weir-Sequence"), "17");
     assert_eq!(header("Weir-Attempt"), "2");
     assert_eq!(header("Weir-Subject"), "orders.a.paid");
-    assert_eq!(letters[0].id.as_deref(), Some("p/dead/S@1/17"));
+    assert_eq!(messages[0].id.as_deref(), Some("p/dead/S@1/17"));
 }
 
 #[test]
 fn a_dead_letter_that_is_too_large_goes_out_in_parts_that_fit() {
     let payload: Vec<u8> = (0..5000_u32).map(|index| (index % 251) as u8).collect();
-    let parcel = mortuary(1500).wrap(&message(&payload, &[]), "S@1", &condemned("too much"));
-    let letters = parcel.letters();
-    assert!(letters.len() > 3);
-    assert!(letters.iter().all(|letter| letter.size() <= 1500));
-    let joined: Vec<u8> = letters
+    let publication = mortuary(1500).build(&message(&payload, &[]), "S@1", &condemned("too much"));
+    let messages = publication.messages();
+    assert!(messages.len() > 3);
+    assert!(messages.iter().all(|message| message.size() <= 1500));
+    let joined: Vec<u8> = messages
         .iter()
-        .flat_map(|letter| letter.payload.to_vec())
+        .flat_map(|message| message.payload.to_vec())
         .collect();
     assert_eq!(joined, payload);
-    let identity = |letter: &Letter| {
-        let mut lines = letter.headers.iter();
+    let identity = |message: &OutgoingMessage| {
+        let mut lines = message.headers.iter();
         lines.find(|(name, _)| name == LETTER).unwrap().1.clone()
     };
-    let identities = letters.iter().map(identity);
+    let identities = messages.iter().map(identity);
     assert!(identities.clone().all(|each| each.starts_with("S@1/17/")));
     assert_eq!(
         identities.collect::<std::collections::BTreeSet<_>>().len(),
         1
     );
-    let last = format!("{0}/{0}", letters.len());
+    let last = format!("{0}/{0}", messages.len());
     assert!(
-        letters[letters.len() - 1]
+        messages[messages.len() - 1]
             .headers
             .contains(&(PART.into(), last.into()))
     );
