@@ -10,11 +10,11 @@ pub const MESSAGE_ID: &str = "Nats-Msg-Id";
 /// The header that says which plugins a result comes from: the beginnings of their digests, in the
 /// order of the chain, with commas between them. The input is in the message id.
 pub const DIGEST: &str = "Weir-Digest";
-/// Prefix of the headers that a capsule adds; those of the input with it are replaced.
+/// Prefix of the headers that a dead letter adds; those of the input with it are replaced.
 pub const PREFIX: &str = "Weir-";
-/// `<part>/<parts>`, from 1, on each part of a capsule that is in parts.
+/// `<part>/<parts>`, from 1, on each part of a dead letter that is in parts.
 pub const PART: &str = "Weir-Part";
-/// Says which capsule a part belongs to: parts of several may lie between each other.
+/// Says which dead letter a part belongs to: parts of several may lie between each other.
 pub const LETTER: &str = "Weir-Letter";
 /// Header lines in their order; a name may occur more than once.
 ///

@@ -194,11 +194,11 @@ async fn isolated(
     }
     for (index, (verdict, expected)) in verdicts.iter().zip(expected).enumerate() {
         let says = match (verdict, &expected.dead, &expected.emit) {
-            (Verdict::Dead(condemned), Some(words), _) => {
-                let fault = condemned.fault.as_ref();
+            (Verdict::Dead(rejection), Some(words), _) => {
+                let fault = rejection.fault.as_ref();
                 let stderr = fault.map(|fault| fault.stderr.as_str()).unwrap_or_default();
-                let said = format!("{} {:?} {stderr}", condemned.reason, condemned.traceback);
-                if fault.is_none() && condemned.traceback.is_empty() {
+                let said = format!("{} {:?} {stderr}", rejection.reason, rejection.traceback);
+                if fault.is_none() && rejection.traceback.is_empty() {
                     return Err(format!(
                         "message {index}: caught, but without a traceback: {said}"
                     ));

@@ -12,7 +12,7 @@ use crate::jsonl::{Dead, Line, Record, Retry};
 use crate::message::Message;
 use crate::outgoing::{OutgoingMessage, Publication};
 use crate::plugin::{OperatorSettings, Runtime, Worker};
-use crate::process::chain::{Chain, Condemned, Verdict};
+use crate::process::chain::{Chain, Rejection, Verdict};
 use crate::process::outputs::OutputBuilder;
 use crate::process::plugin_set;
 use crate::process::route::{Route, Stops};
@@ -180,7 +180,7 @@ impl Offline {
     fn lines(&self, input: &Message, verdict: Verdict) -> Vec<Line> {
         let outputs = match verdict {
             Verdict::Publish(outputs) => outputs,
-            Verdict::Dead(condemned) => return vec![dead(input, &condemned)],
+            Verdict::Dead(rejection) => return vec![dead(input, &rejection)],
             Verdict::Retry(retry) => {
                 return vec![Line::Retry(Retry {
                     retry: retry.reason,
@@ -227,17 +227,17 @@ impl Offline {
                 })
                 .collect(),
             Ok(Publication::DeadLetter(..) | Publication::Parked(..)) => Vec::new(),
-            Err(reason) => vec![dead(input, &Condemned::by_sink(reason))],
+            Err(reason) => vec![dead(input, &Rejection::by_sink(reason))],
         }
     }
 }
 
-fn dead(input: &Message, condemned: &Condemned) -> Line {
+fn dead(input: &Message, rejection: &Rejection) -> Line {
     Line::Dead(Dead {
-        reject: condemned.reason.clone(),
-        operator: condemned.operator.clone(),
-        kind: Some(condemned.kind.as_str().to_owned()),
-        traceback: condemned.traceback.clone(),
+        reject: rejection.reason.clone(),
+        operator: rejection.operator.clone(),
+        kind: Some(rejection.kind.as_str().to_owned()),
+        traceback: rejection.traceback.clone(),
         sequence: Some(input.sequence),
     })
 }

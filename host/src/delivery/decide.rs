@@ -11,7 +11,7 @@ use crate::delivery::sink::{Confirmation, Failure, Settled};
 use crate::message::{Few, Message};
 use crate::outgoing::Publication;
 use crate::parked::Parking;
-use crate::process::chain::{Condemned, Kind, Retry, Verdict};
+use crate::process::chain::{Kind, Rejection, Retry, Verdict};
 use crate::process::retry::backoff;
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ impl Lane {
             }
             match verdict {
                 Verdict::Publish(results) => self.build(id, results),
-                Verdict::Dead(condemned) => self.condemn(id, &condemned),
+                Verdict::Dead(rejection) => self.reject(id, &rejection),
                 Verdict::Retry(retry) => self.try_again(id, retry).await,
             }
         }
@@ -45,26 +45,26 @@ impl Lane {
                 }
                 self.in_flight.ready(id, publication);
             }
-            Err(reason) => self.condemn(id, &Condemned::by_sink(reason)),
+            Err(reason) => self.reject(id, &Rejection::by_sink(reason)),
         }
     }
 
-    fn condemn(&mut self, id: TaskId, condemned: &Condemned) {
+    fn reject(&mut self, id: TaskId, rejection: &Rejection) {
         let Some(task) = self.in_flight.get_mut(id) else {
             return;
         };
-        if self.deaths.admits(Instant::now()) {
+        if self.dead_letter_log.admits(Instant::now()) {
             tracing::warn!(
                 pipeline = self.settings.name,
-                operator = condemned.operator.as_deref().unwrap_or("sink"),
+                operator = rejection.operator.as_deref().unwrap_or("sink"),
                 sequence = task.message.sequence,
-                kind = condemned.kind.as_str(),
+                kind = rejection.kind.as_str(),
                 "dead message: {}",
-                condemned.reason,
+                rejection.reason,
             );
         }
         let place = task.place(&self.place);
-        let publication = self.mortuary.build(&task.message, place, condemned);
+        let publication = self.dead_letters.build(&task.message, place, rejection);
         self.in_flight.ready(id, publication);
     }
 
@@ -76,10 +76,10 @@ impl Lane {
         if retry.counts && attempt >= self.settings.retry.max_attempts {
             let reason = format!("gave up after {attempt} attempts: {}", retry.reason);
             let source = &task.message;
-            let condemned = self
+            let rejection = self
                 .chain
-                .condemned(source, &retry.operator, Kind::Retries, reason);
-            self.condemn(id, &condemned);
+                .rejection(source, &retry.operator, Kind::Retries, reason);
+            self.reject(id, &rejection);
             return;
         }
         tracing::debug!(
@@ -205,7 +205,7 @@ impl Lane {
         let is_result = matches!(task.state, State::Publishing(Publication::Results(_), ..));
         let reason = match failure {
             Failure::Refused(reason) if is_result => {
-                self.condemn(id, &Condemned::by_sink(reason));
+                self.reject(id, &Rejection::by_sink(reason));
                 return self.publish().await;
             }
             Failure::NoStream { subject, reason } if is_result => {
@@ -213,7 +213,7 @@ impl Lane {
                 // its streams and has none for the subject may end a message.
                 let exhausted = attempt >= self.settings.retry.max_attempts;
                 if exhausted && self.sink.nobody_captures(&subject).await {
-                    self.condemn(id, &Condemned::by_sink(reason));
+                    self.reject(id, &Rejection::by_sink(reason));
                     return self.publish().await;
                 }
                 reason
@@ -222,7 +222,7 @@ impl Lane {
             | Failure::Unavailable(reason)
             | Failure::NoStream { reason, .. } => reason,
         };
-        if self.failures.admits(Instant::now()) {
+        if self.failure_log.admits(Instant::now()) {
             let pipeline = &self.settings.name;
             tracing::warn!(pipeline, attempt, hint, "{reason}; trying again");
         }

@@ -19,7 +19,7 @@ use crate::nats::{Health, consumers};
 use crate::outgoing::Publication;
 use crate::parked::{Origin, Parking};
 use crate::process::chain::{Chain, Verdict};
-use crate::process::dead_letter::Mortuary;
+use crate::process::dead_letter::DeadLetterBuilder;
 use crate::process::outputs::OutputBuilder;
 use crate::process::route::{Route, Stops};
 use crate::shutdown::{Stage, Stages, reached};
@@ -40,7 +40,7 @@ pub struct Lane {
     pub(crate) route: Route,
     pub(crate) chain: Chain,
     pub(crate) outputs: OutputBuilder,
-    pub(crate) mortuary: Mortuary,
+    pub(crate) dead_letters: DeadLetterBuilder,
     pub(crate) sink: Sink,
     pub(crate) settle: Settle,
     /// `None` where the server has no parking stream for the pipeline.
@@ -56,8 +56,8 @@ pub struct Lane {
     pub(crate) health: Arc<Health>,
     pub(crate) ensured: Ensured,
     pub(crate) held: Arc<Held>,
-    pub(crate) deaths: Arc<Sampled>,
-    pub(crate) failures: Arc<Sampled>,
+    pub(crate) dead_letter_log: Arc<Sampled>,
+    pub(crate) failure_log: Arc<Sampled>,
     pub(crate) stages: Stages,
     pub(crate) metrics: Arc<PipelineMetrics>,
     pub(crate) pace: Pace,

@@ -13,7 +13,7 @@ use crate::host::running::Running;
 use crate::nats::{self, streams::Ensured};
 use crate::parked::Parking;
 use crate::process::chain::Chain;
-use crate::process::dead_letter::Mortuary;
+use crate::process::dead_letter::DeadLetterBuilder;
 use crate::process::outputs::OutputBuilder;
 use crate::process::plugin_set::own_source;
 use crate::process::route::Route;
@@ -44,7 +44,7 @@ impl Lane {
         let place = format!("{}@{}", ensured.source.stream, ensured.incarnation);
         let last = chain.last_operator().unwrap_or("weir").to_owned();
         let template = settings.sink.subject.clone();
-        let mortuary = Mortuary {
+        let dead_letters = DeadLetterBuilder {
             pipeline: name.clone(),
             subject: settings
                 .dead_letter
@@ -78,7 +78,7 @@ impl Lane {
             route: Route::compile(&settings.operators),
             chain,
             outputs,
-            mortuary,
+            dead_letters,
             settle: Settle::new(connection.client.clone(), Arc::clone(metrics)),
             sink: Sink::open(connection.clone(), Arc::clone(metrics)).await?,
             parking: parking.map(|parking| Parking::new(name, &parking.stream)),
@@ -91,8 +91,8 @@ impl Lane {
             health: Arc::clone(&connection.health),
             ensured: ensured.clone(),
             held,
-            deaths: Arc::clone(&pipeline.deaths),
-            failures: Arc::clone(&pipeline.failures),
+            dead_letter_log: Arc::clone(&pipeline.dead_letter_log),
+            failure_log: Arc::clone(&pipeline.failure_log),
             stages,
             metrics: Arc::clone(metrics),
             pace: Pace::new(settings.source.ack_wait, settings.batch.messages),

@@ -28,9 +28,9 @@ pub(crate) struct Running {
     /// One for each lane.
     pub(crate) held: Vec<Arc<Held>>,
     /// Which dead letters have a line in the log.
-    pub(crate) deaths: Arc<Sampled>,
+    pub(crate) dead_letter_log: Arc<Sampled>,
     /// Which failures to publish have one.
-    pub(crate) failures: Arc<Sampled>,
+    pub(crate) failure_log: Arc<Sampled>,
     /// Never held while anything waits.
     now: Mutex<Now>,
 }
@@ -149,8 +149,8 @@ impl Running {
         Self {
             metrics,
             held: (0..settings.lanes).map(|_| Arc::default()).collect(),
-            deaths: Arc::new(Sampled::new(sampled::DEAD_LETTERS)),
-            failures: Arc::new(Sampled::new(sampled::FAILURES)),
+            dead_letter_log: Arc::new(Sampled::new(sampled::DEAD_LETTERS)),
+            failure_log: Arc::new(Sampled::new(sampled::FAILURES)),
             now: Mutex::default(),
             settings: Arc::new(settings),
             versions: Versions::new(loaded),
@@ -251,8 +251,8 @@ impl Running {
     pub(crate) fn count_hidden(&self) {
         let pipeline = &self.settings.name;
         for (sampled, what) in [
-            (&self.deaths, "dead letters"),
-            (&self.failures, "failures to publish"),
+            (&self.dead_letter_log, "dead letters"),
+            (&self.failure_log, "failures to publish"),
         ] {
             if let Some(hidden) = sampled.hidden() {
                 tracing::warn!(pipeline, "{hidden} more {what} are not shown here");

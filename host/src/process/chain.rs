@@ -4,9 +4,9 @@
 //! for every message derived from it. If one asks for a retry, the source message is retried; if
 //! one rejects, the source message becomes a dead letter.
 //!
-//! A trap, a missed deadline, a refused allocation or a wrong number of outcomes never condemns a
+//! A trap, a missed deadline, a refused allocation or a wrong number of outcomes never rejects a
 //! batch. The batch is halved until the message that does it stands alone, and even then it is
-//! condemned only by an instance that had served nothing before it.
+//! rejected only by an instance that had served nothing before it.
 //!
 //! Knows no broker: `weir pipe` and `weir plugin test` run the same chain.
 
@@ -31,7 +31,7 @@ pub enum Verdict {
     /// Deliver it again.
     Retry(Retry),
     /// Dead letter.
-    Dead(Box<Condemned>),
+    Dead(Box<Rejection>),
 }
 
 /// Why a message is to be delivered again.
@@ -48,7 +48,7 @@ pub struct Retry {
 
 /// Why a message is a dead letter.
 #[derive(Debug)]
-pub struct Condemned {
+pub struct Rejection {
     /// `None` when the sink refused what the chain returned.
     pub operator: Option<String>,
     pub kind: Kind,
@@ -64,7 +64,7 @@ pub struct Condemned {
     pub fault: Option<Fault>,
 }
 
-impl Condemned {
+impl Rejection {
     /// The chain's results cannot be published.
     #[must_use]
     pub fn by_sink(reason: String) -> Self {
@@ -207,19 +207,19 @@ impl Chain {
         }
     }
 
-    /// Condemns a message of the source on behalf of one of the operators.
+    /// Why a message of the source is rejected on behalf of one of the operators.
     #[must_use]
-    pub fn condemned(
+    pub fn rejection(
         &self,
         source: &Message,
         operator: &str,
         kind: Kind,
         reason: String,
-    ) -> Condemned {
+    ) -> Rejection {
         let link = self.links.iter().find(|link| link.operator() == operator);
         link.map_or_else(
-            || Condemned::by_sink(reason.clone()),
-            |link| link.condemned(source, kind, reason.clone()),
+            || Rejection::by_sink(reason.clone()),
+            |link| link.rejection(source, kind, reason.clone()),
         )
     }
 

@@ -1,34 +1,34 @@
-//! The capsule: a message that is never going to work, with all that is known of its end.
+//! The dead letter: a message that is never going to work, with all that is known of its end.
 //!
 //! Pure. The payload is that of the source message, byte for byte, so that a replay needs nothing
-//! else; what is known of its end is in `Weir-*` headers. A capsule that is too large for one
+//! else; what is known of its end is in `Weir-*` headers. A dead letter that is too large for one
 //! message, because its payload alone nearly was, goes out in parts.
 
 use crate::headers::{LETTER, PART, PREFIX, is_server_header};
 use crate::message::{Few, Message};
 use crate::outgoing::{OutgoingMessage, Publication};
-use crate::process::chain::Condemned;
+use crate::process::chain::Rejection;
 use bytestring::ByteString;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Most bytes of one header of the capsule: the end of a traceback, not a whole log.
+/// Most bytes of one header of the dead letter: the end of a traceback, not a whole log.
 const LONGEST: usize = 2048;
 
 /// Makes dead letters for one pipeline.
 #[derive(Clone, Debug)]
-pub struct Mortuary {
+pub struct DeadLetterBuilder {
     pub pipeline: String,
     /// `None` when dead letters are off.
     pub subject: Option<String>,
     pub max_payload: usize,
 }
 
-impl Mortuary {
-    /// The parcel for a condemned source message, which came from `place`, `<stream>@<incarnation>`.
+impl DeadLetterBuilder {
+    /// The publication for a rejected source message, which came from `place`, `<stream>@<incarnation>`.
     #[must_use]
-    pub fn build(&self, source: &Message, place: &str, condemned: &Condemned) -> Publication {
+    pub fn build(&self, source: &Message, place: &str, rejection: &Rejection) -> Publication {
         let id = format!("{}/dead/{place}/{}", self.pipeline, source.sequence);
-        let reason = format!("{}: {}", condemned.kind.as_str(), condemned.reason);
+        let reason = format!("{}: {}", rejection.kind.as_str(), rejection.reason);
         let Some(subject) = &self.subject else {
             return Publication::DeadLetter(Few::new(), reason);
         };
@@ -37,7 +37,7 @@ impl Mortuary {
             subject: ByteString::from(subject.as_str()),
             id: Some(id),
             digest: None,
-            headers: self.headers(source, stream, condemned),
+            headers: self.headers(source, stream, rejection),
             payload: source.payload.clone(),
         };
         let messages = if whole.size() <= self.max_payload {
@@ -57,7 +57,7 @@ impl Mortuary {
         // A part's longer message id, `Weir-Part` and `Weir-Letter`, beside the place that both name.
         const PART_HEADERS: usize = 192;
         // A step of the size of a part, so that it is seldom another when the input is repeated and
-        // its capsule has, for example, a digit more.
+        // its dead letter has, for example, a digit more.
         const STEP: usize = 8 * 1024;
         let overhead = whole.size() - whole.payload.len() + PART_HEADERS + place.len();
         let most = self.max_payload.saturating_sub(overhead).max(1);
@@ -92,7 +92,7 @@ impl Mortuary {
         &self,
         source: &Message,
         stream: &str,
-        condemned: &Condemned,
+        rejection: &Rejection,
     ) -> Vec<(ByteString, ByteString)> {
         let ours = |name: &str| {
             name.get(..PREFIX.len())
@@ -108,26 +108,26 @@ impl Mortuary {
                 headers.push(line(&format!("{PREFIX}{name}"), value));
             }
         };
-        add("Reason", &condemned.reason);
-        add("Kind", condemned.kind.as_str());
+        add("Reason", &rejection.reason);
+        add("Kind", rejection.kind.as_str());
         add("Pipeline", &self.pipeline);
         add(
             "Operator",
-            condemned.operator.as_deref().unwrap_or_default(),
+            rejection.operator.as_deref().unwrap_or_default(),
         );
         add("Stream", stream);
         add("Sequence", &source.sequence.to_string());
         add("Subject", &source.subject);
         add("Attempt", &source.attempt.to_string());
-        add("Digest", &condemned.digest);
-        add("Config-Hash", &condemned.config_hash);
+        add("Digest", &rejection.digest);
+        add("Config-Hash", &rejection.config_hash);
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let now = jiff::Timestamp::from_second(now.as_secs().try_into().unwrap_or_default());
         add("Time", &now.map(|now| now.to_string()).unwrap_or_default());
-        add("Backtrace", &condemned.traceback.join(" | "));
-        if let Some(fault) = &condemned.fault {
+        add("Backtrace", &rejection.traceback.join(" | "));
+        if let Some(fault) = &rejection.fault {
             add("Backtrace", &fault.backtrace.join(" | "));
             add("Stderr", tail(&fault.stderr));
             add("Memory-Bytes", &fault.memory_bytes.to_string());

@@ -10,8 +10,8 @@ use crate::compare::{Outputs, outputs};
 use crate::config::resolved;
 use crate::message::{Few, Message};
 use crate::outgoing::Publication;
-use crate::process::chain::{Chain, Condemned, Kind, Retry, Verdict};
-use crate::process::dead_letter::Mortuary;
+use crate::process::chain::{Chain, Kind, Rejection, Retry, Verdict};
+use crate::process::dead_letter::DeadLetterBuilder;
 use crate::process::outputs::OutputBuilder;
 use crate::process::plugin_set::own_source;
 use crate::process::route::Route;
@@ -35,7 +35,7 @@ pub struct Rehearsal {
     route: Route,
     chain: Chain,
     outputs: OutputBuilder,
-    mortuary: Mortuary,
+    dead_letters: DeadLetterBuilder,
     place: String,
 }
 
@@ -54,7 +54,7 @@ impl Rehearsal {
                 &own_source,
                 ground.max_payload,
             ),
-            mortuary: Mortuary {
+            dead_letters: DeadLetterBuilder {
                 pipeline: name.clone(),
                 // Where there are none, it is of interest all the same what would be one.
                 subject: Some(dead_letter.map_or("-", |dead| &dead.subject).to_owned()),
@@ -122,18 +122,18 @@ impl Rehearsal {
 
     /// What would be published; `None` if the message is to be delivered again.
     fn decide(&self, message: &Message, verdict: Verdict) -> Result<Option<Publication>> {
-        let condemned = match verdict {
+        let rejection = match verdict {
             Verdict::Publish(results) => match self.build(message, results) {
                 Ok(publication) => return Ok(Some(publication)),
-                Err(reason) => Condemned::by_sink(reason),
+                Err(reason) => Rejection::by_sink(reason),
             },
-            Verdict::Dead(condemned) => *condemned,
+            Verdict::Dead(rejection) => *rejection,
             Verdict::Retry(retry) => match self.give_up(message, retry)? {
-                Some(condemned) => condemned,
+                Some(rejection) => rejection,
                 None => return Ok(None),
             },
         };
-        let publication = self.mortuary.build(message, &self.place, &condemned);
+        let publication = self.dead_letters.build(message, &self.place, &rejection);
         Ok(Some(publication))
     }
 
@@ -142,7 +142,7 @@ impl Rehearsal {
     }
 
     /// The end of a message that was tried as often as it may be.
-    fn give_up(&self, message: &Message, retry: Retry) -> Result<Option<Condemned>> {
+    fn give_up(&self, message: &Message, retry: Retry) -> Result<Option<Rejection>> {
         if !retry.counts {
             let Retry {
                 operator, reason, ..
@@ -154,9 +154,9 @@ impl Rehearsal {
             return Ok(None);
         }
         let reason = format!("gave up after {attempt} attempts: {}", retry.reason);
-        let condemned = self
+        let rejection = self
             .chain
-            .condemned(message, &retry.operator, Kind::Retries, reason);
-        Ok(Some(condemned))
+            .rejection(message, &retry.operator, Kind::Retries, reason);
+        Ok(Some(rejection))
     }
 }

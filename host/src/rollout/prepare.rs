@@ -116,7 +116,7 @@ async fn compare(pipeline: &Running, mut old: Chain, mut new: Chain) -> Result<(
 /// Why a plugin gave no answer, if it gave none.
 fn failure(verdicts: &[Verdict]) -> Option<&str> {
     verdicts.iter().find_map(|verdict| match verdict {
-        Verdict::Dead(condemned) => condemned.fault.as_ref().map(|fault| fault.message.as_str()),
+        Verdict::Dead(rejection) => rejection.fault.as_ref().map(|fault| fault.message.as_str()),
         // An instance that does not start is no answer either.
         Verdict::Retry(retry) if !retry.counts => Some(&retry.reason),
         _ => None,

@@ -4,7 +4,7 @@ use crate::config::resolved::Bounds;
 use crate::message::{Message, Outcome, Output};
 use crate::plugin::{Fault, FaultKind, Worker};
 use crate::process::chain::canary::Share;
-use crate::process::chain::{Change, Condemned, Kind, Retry, Verdict};
+use crate::process::chain::{Change, Kind, Rejection, Retry, Verdict};
 use anyhow::{Context, Result};
 use std::time::{Duration, Instant};
 
@@ -132,7 +132,7 @@ impl Link {
                 }
                 Ok(Outcome::Reject(reason)) => {
                     version.failed(input, Kind::Reject.as_str(), &reason, false);
-                    self.condemn(version, Kind::Reject, reason, None)
+                    self.reject(version, Kind::Reject, reason, None)
                 }
                 Err(fault) => {
                     version.failed(input, fault.kind.as_str(), &fault.message, true);
@@ -187,37 +187,37 @@ impl Link {
             FaultKind::Length { .. } => Kind::Length,
             FaultKind::Start => return Verdict::Retry(version.retry(fault.message, None, false)),
         };
-        self.condemn(version, kind, fault.message.clone(), Some(fault))
+        self.reject(version, kind, fault.message.clone(), Some(fault))
     }
 
-    fn condemn(
+    fn reject(
         &self,
         version: &Version,
         kind: Kind,
         reason: String,
         fault: Option<Fault>,
     ) -> Verdict {
-        Verdict::Dead(Box::new(self.letter(version, kind, reason, fault)))
+        Verdict::Dead(Box::new(self.rejection_by(version, kind, reason, fault)))
     }
 
-    /// Condemns a message of the source.
-    pub(crate) fn condemned(&self, source: &Message, kind: Kind, reason: String) -> Condemned {
+    /// Why a message of the source is rejected on behalf of this operator.
+    pub(crate) fn rejection(&self, source: &Message, kind: Kind, reason: String) -> Rejection {
         let canary = self.share().is_some_and(|share| share.picks(source));
-        self.letter(self.version(canary), kind, reason, None)
+        self.rejection_by(self.version(canary), kind, reason, None)
     }
 
-    fn letter(
+    fn rejection_by(
         &self,
         version: &Version,
         kind: Kind,
         reason: String,
         fault: Option<Fault>,
-    ) -> Condemned {
+    ) -> Rejection {
         let (reason, traceback) = match kind {
             Kind::Reject => apart(&reason),
             _ => (reason, Vec::new()),
         };
-        Condemned {
+        Rejection {
             operator: Some(self.operator().to_owned()),
             kind,
             reason,

@@ -1,7 +1,7 @@
 use super::*;
 use crate::headers::{LETTER, PART};
-use crate::process::chain::{Condemned, Kind};
-use crate::process::dead_letter::Mortuary;
+use crate::process::chain::{Kind, Rejection};
+use crate::process::dead_letter::DeadLetterBuilder;
 use bytes::Bytes;
 
 const LIMIT: usize = 1000;
@@ -115,16 +115,16 @@ fn a_result_that_would_feed_its_own_source_is_refused() {
     );
 }
 
-fn mortuary(max_payload: usize) -> Mortuary {
-    Mortuary {
+fn dead_letters(max_payload: usize) -> DeadLetterBuilder {
+    DeadLetterBuilder {
         pipeline: "p".into(),
         subject: Some("dead.p".into()),
         max_payload,
     }
 }
 
-fn condemned(reason: &str) -> Condemned {
-    Condemned {
+fn rejection(reason: &str) -> Rejection {
+    Rejection {
         operator: Some("op".into()),
         kind: Kind::Reject,
         reason: reason.into(),
@@ -141,7 +141,7 @@ fn a_dead_letter_keeps_payload_and_headers_and_says_what_happened() {
         b"\xff\x00",
         &[("A", "1"), ("Weir-Kind", "old"), ("Nats-TTL", "1s")],
     );
-    let publication = mortuary(LIMIT).build(&source, "S@1", &condemned("no\nway"));
+    let publication = dead_letters(LIMIT).build(&source, "S@1", &rejection("no\nway"));
     let Publication::DeadLetter(messages, reason) = publication else {
         panic!("not a dead letter")
     };
@@ -174,7 +174,8 @@ fn a_dead_letter_keeps_payload_and_headers_and_says_what_happened() {
 #[test]
 fn a_dead_letter_that_is_too_large_goes_out_in_parts_that_fit() {
     let payload: Vec<u8> = (0..5000_u32).map(|index| (index % 251) as u8).collect();
-    let publication = mortuary(1500).build(&message(&payload, &[]), "S@1", &condemned("too much"));
+    let publication =
+        dead_letters(1500).build(&message(&payload, &[]), "S@1", &rejection("too much"));
     let messages = publication.messages();
     assert!(messages.len() > 3);
     assert!(messages.iter().all(|message| message.size() <= 1500));

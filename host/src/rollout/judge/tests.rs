@@ -108,9 +108,15 @@ impl Numbers {
     }
 }
 
-/// Of this many pairs of the same version, those that are condemned within 20,000 messages. The version
+/// Of this many pairs of the same version, those that are judged worse within 20,000 messages. The version
 /// before has seen `known` messages, or sees as many as the new one.
-fn condemned(runs: u64, rate: f64, known: Option<u64>, faults: bool, numbers: &mut Numbers) -> u64 {
+fn judged_worse(
+    runs: u64,
+    rate: f64,
+    known: Option<u64>,
+    faults: bool,
+    numbers: &mut Numbers,
+) -> u64 {
     let add = |counts: &mut Counts, failed: u64| {
         counts.messages += 100;
         counts.errors += failed;
@@ -143,7 +149,7 @@ fn the_same_version_is_hardly_ever_found_worse_than_itself() {
     for rate in [0.005, 0.02, 0.2, 0.5] {
         for known in [Some(200), Some(1000), Some(20_000), None] {
             for faults in [false, true] {
-                let found = condemned(runs, rate, known, faults, &mut numbers);
+                let found = judged_worse(runs, rate, known, faults, &mut numbers);
                 println!("{found} of {runs}: {rate}, {known:?}, faults: {faults}");
                 all += found;
             }
