@@ -4,8 +4,9 @@
 use crate::harness::guests::guest;
 use crate::harness::lane::{Lane, runtime};
 use crate::harness::repository;
+use smallvec::SmallVec;
 use weir::config::limits::Limits;
-use weir::message::{Few, Outcome, Output};
+use weir::message::{Outcome, Output};
 use weir::plugin::Terms;
 use weir::plugin::inspect;
 use weir::report;
@@ -146,7 +147,7 @@ fn a_core_module_runs_when_it_carries_the_contract() {
     assert_eq!(plugin.size(), bytes.len() as u64);
     assert_eq!(plugin.digest(), blake3::hash(&bytes).to_hex().as_str());
     let mut lane = Lane::new(plugin, Limits::default(), "null");
-    let dropped = Outcome::Emit(Few::new());
+    let dropped = Outcome::Emit(SmallVec::new());
     assert_eq!(lane.call(&["a", "b"]).unwrap(), [dropped.clone(), dropped]);
 }
 
@@ -165,7 +166,7 @@ fn a_core_module_for_wasi_preview_1_is_adapted() {
         )
         .unwrap();
     let mut lane = Lane::new(plugin, Limits::default(), "null");
-    assert_eq!(lane.call(&["a"]).unwrap(), [Outcome::Emit(Few::new())]);
+    assert_eq!(lane.call(&["a"]).unwrap(), [Outcome::Emit(SmallVec::new())]);
 }
 
 #[test]
@@ -322,6 +323,6 @@ fn a_component_built_for_a_published_contract_still_runs() {
     let path = repository().join("tests/witness/operator-0.1.0.wasm");
     let plugin = runtime().load(&path).unwrap();
     let mut lane = Lane::new(plugin, Limits::default(), "null");
-    let pass = Outcome::Emit(Few::from([Output::default()]));
+    let pass = Outcome::Emit(SmallVec::from([Output::default()]));
     assert_eq!(lane.call(&["a", "b"]).unwrap(), [pass.clone(), pass]);
 }

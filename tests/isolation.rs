@@ -4,10 +4,11 @@
 use crate::harness::cache;
 use crate::harness::guests::guest;
 use crate::harness::lane::{Lane, message, plugin};
+use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::Duration;
 use weir::config::limits::{Isolation, Limits};
-use weir::message::{Few, Outcome, Output};
+use weir::message::{Outcome, Output};
 use weir::plugin::FaultKind;
 
 /// Limits with a deadline that a guest which never answers reaches soon.
@@ -303,8 +304,8 @@ fn a_field_that_is_none_moves_nothing() {
     let outcomes = Lane::misbehaving(Limits::default())
         .call(&["as it came", "drop"])
         .unwrap();
-    let pass = Outcome::Emit(Few::from([Output::default()]));
-    assert_eq!(outcomes, [pass, Outcome::Emit(Few::new())]);
+    let pass = Outcome::Emit(SmallVec::from([Output::default()]));
+    assert_eq!(outcomes, [pass, Outcome::Emit(SmallVec::new())]);
 }
 
 #[test]

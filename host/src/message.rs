@@ -9,9 +9,6 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 
-/// As many as there are, and nearly always one, which is not allocated for.
-pub type Few<T> = SmallVec<[T; 1]>;
-
 /// One message on its way through a pipeline. The fields are those of the contract's `message`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -74,7 +71,7 @@ impl Output {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Zero (a drop, on purpose), one or many outputs.
-    Emit(Few<Output>),
+    Emit(SmallVec<[Output; 1]>),
     /// A passing fault: deliver it again.
     Retry {
         /// Not before this long from now; `None` leaves it to the pipeline's backoff.

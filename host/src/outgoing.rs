@@ -1,9 +1,9 @@
 //! What is published for one source message, made ready before any of it is sent.
 
 use crate::headers::{DIGEST, MESSAGE_ID};
-use crate::message::Few;
 use bytes::Bytes;
 use bytestring::ByteString;
+use smallvec::SmallVec;
 use std::time::Instant;
 
 /// `NATS/1.0` with its line ends, and the empty line behind the headers.
@@ -42,13 +42,13 @@ impl OutgoingMessage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Publication {
     /// Results; none if the plugins dropped it. The input is acked.
-    Results(Few<OutgoingMessage>),
+    Results(SmallVec<[OutgoingMessage; 1]>),
     /// A dead letter, in parts if it is too large for one message; none if dead letters are off.
     /// The input is termed, with the reason.
-    DeadLetter(Few<OutgoingMessage>, String),
+    DeadLetter(SmallVec<[OutgoingMessage; 1]>, String),
     /// The input itself, for the parking stream. The input is acked; if the server does not take it,
     /// it is delivered again, not before the time at which it would have come back.
-    Parked(Few<OutgoingMessage>, Instant),
+    Parked(SmallVec<[OutgoingMessage; 1]>, Instant),
 }
 
 impl Publication {
@@ -63,7 +63,7 @@ impl Publication {
     }
 
     /// The messages, to be sent. What remains says what their acks mean.
-    pub fn take_messages(&mut self) -> Few<OutgoingMessage> {
+    pub fn take_messages(&mut self) -> SmallVec<[OutgoingMessage; 1]> {
         match self {
             Publication::Results(messages)
             | Publication::DeadLetter(messages, _)

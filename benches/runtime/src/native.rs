@@ -5,10 +5,11 @@ mod order;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use weir::message::{Few, Message, Outcome, Output};
+use smallvec::SmallVec;
+use weir::message::{Message, Outcome, Output};
 
 fn one(output: Output) -> Outcome {
-    let mut outputs = Few::new();
+    let mut outputs = SmallVec::new();
     outputs.push(output);
     Outcome::Emit(outputs)
 }

@@ -8,11 +8,12 @@ use crate::delivery::failpoint::Station;
 use crate::delivery::in_flight::{State, TaskId};
 use crate::delivery::lane::Lane;
 use crate::delivery::sink::{Confirmation, Failure, Settled};
-use crate::message::{Few, Message};
+use crate::message::Message;
 use crate::outgoing::Publication;
 use crate::parked::Parking;
 use crate::process::chain::{Kind, Rejection, Retry, Verdict};
 use crate::process::retry::backoff;
+use smallvec::SmallVec;
 use std::time::{Duration, Instant};
 
 impl Lane {
@@ -32,7 +33,7 @@ impl Lane {
         }
     }
 
-    fn build(&mut self, id: TaskId, results: Few<Message>) {
+    fn build(&mut self, id: TaskId, results: SmallVec<[Message; 1]>) {
         let Some(task) = self.in_flight.get_mut(id) else {
             return;
         };
@@ -118,7 +119,7 @@ impl Lane {
             return false;
         };
         self.in_flight
-            .ready(id, Publication::Parked(Few::from([message]), due));
+            .ready(id, Publication::Parked(SmallVec::from([message]), due));
         true
     }
 

@@ -14,20 +14,21 @@ pub mod canary;
 mod slot;
 
 use crate::config::resolved::Bounds;
-use crate::message::{Few, Message};
+use crate::message::Message;
 use crate::plugin::{Fault, Worker};
 use crate::process::chain::canary::Share;
 use crate::process::route::Stops;
 use anyhow::Result;
 use bytestring::ByteString;
 use slot::{Item, Link};
+use smallvec::SmallVec;
 use std::time::Duration;
 
 /// What becomes of one source message.
 #[derive(Debug)]
 pub enum Verdict {
     /// Publish these, perhaps none; their subjects are those before the sink's template.
-    Publish(Few<Message>),
+    Publish(SmallVec<[Message; 1]>),
     /// Deliver it again.
     Retry(Retry),
     /// Dead letter.
@@ -243,7 +244,8 @@ impl Chain {
                 .apply(items, &sees, &picked, &mut ends, self.bounds)
                 .await;
         }
-        let mut outputs: Vec<Few<Message>> = stops.iter().map(|_| Few::new()).collect();
+        let mut outputs: Vec<SmallVec<[Message; 1]>> =
+            stops.iter().map(|_| SmallVec::new()).collect();
         for item in items {
             if let Some(outputs) = outputs.get_mut(item.owner) {
                 outputs.push(item.message);

@@ -5,10 +5,11 @@
 //! message, because its payload alone nearly was, goes out in parts.
 
 use crate::headers::{LETTER, PART, PREFIX, is_server_header};
-use crate::message::{Few, Message};
+use crate::message::Message;
 use crate::outgoing::{OutgoingMessage, Publication};
 use crate::process::chain::Rejection;
 use bytestring::ByteString;
+use smallvec::SmallVec;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Most bytes of one header of the dead letter: the end of a traceback, not a whole log.
@@ -30,7 +31,7 @@ impl DeadLetterBuilder {
         let id = format!("{}/dead/{place}/{}", self.pipeline, source.sequence);
         let reason = format!("{}: {}", rejection.kind.as_str(), rejection.reason);
         let Some(subject) = &self.subject else {
-            return Publication::DeadLetter(Few::new(), reason);
+            return Publication::DeadLetter(SmallVec::new(), reason);
         };
         let stream = place.rsplit_once('@').map_or(place, |(stream, _)| stream);
         let whole = OutgoingMessage {
@@ -41,7 +42,7 @@ impl DeadLetterBuilder {
             payload: source.payload.clone(),
         };
         let messages = if whole.size() <= self.max_payload {
-            Few::from([whole])
+            SmallVec::from([whole])
         } else {
             self.parts(source, place, &whole)
         };
@@ -53,7 +54,7 @@ impl DeadLetterBuilder {
         source: &Message,
         place: &str,
         whole: &OutgoingMessage,
-    ) -> Few<OutgoingMessage> {
+    ) -> SmallVec<[OutgoingMessage; 1]> {
         // A part's longer message id, `Weir-Part` and `Weir-Letter`, beside the place that both name.
         const PART_HEADERS: usize = 192;
         // A step of the size of a part, so that it is seldom another when the input is repeated and

@@ -8,7 +8,7 @@
 
 use crate::compare::{Outputs, outputs};
 use crate::config::resolved;
-use crate::message::{Few, Message};
+use crate::message::Message;
 use crate::outgoing::Publication;
 use crate::process::chain::{Chain, Kind, Rejection, Retry, Verdict};
 use crate::process::dead_letter::DeadLetterBuilder;
@@ -16,6 +16,7 @@ use crate::process::outputs::OutputBuilder;
 use crate::process::plugin_set::own_source;
 use crate::process::route::Route;
 use anyhow::{Result, anyhow};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// What is known of the source and of the server that results would go to.
@@ -137,7 +138,11 @@ impl Rehearsal {
         Ok(Some(publication))
     }
 
-    fn build(&self, message: &Message, results: Few<Message>) -> Result<Publication, String> {
+    fn build(
+        &self,
+        message: &Message,
+        results: SmallVec<[Message; 1]>,
+    ) -> Result<Publication, String> {
         self.outputs.build(message, &self.place, results)
     }
 

@@ -6,10 +6,11 @@
 
 use crate::config::template::{SubjectFilter, Template};
 use crate::headers::{DIGEST, Headers, is_server_header};
-use crate::message::{Few, Message};
+use crate::message::Message;
 use crate::outgoing::{OutgoingMessage, Publication};
 use crate::process::chain::Marks;
 use bytestring::ByteString;
+use smallvec::SmallVec;
 
 /// Headers that carry a trace (W3C Trace Context), kept from input to outputs whatever a plugin
 /// does to the others.
@@ -66,7 +67,7 @@ impl OutputBuilder {
         &self,
         source: &Message,
         place: &str,
-        results: Few<Message>,
+        results: SmallVec<[Message; 1]>,
     ) -> Result<Publication, String> {
         let digest = self.marks.as_ref().map(|marks| marks.of(source));
         let messages = results.into_iter().enumerate().map(|(index, result)| {
