@@ -34,7 +34,7 @@ impl Takeover {
         pin.is_some() && self.pin.as_deref() != pin
     }
 
-    /// Begins under a new pin, with this many deliveries outstanding that others hold or held.
+    /// Begins under a new pin, with this many deliveries outstanding that others hold or in_progress.
     pub fn begin(&mut self, pin: Option<&str>, outstanding: usize, ack_wait: Duration) {
         self.pin = pin.map(ToOwned::to_owned);
         if outstanding > 0 {

@@ -1,4 +1,4 @@
-//! Which deliveries a lane holds, for the thread that keeps them alive.
+//! The in-progress registry: which deliveries a lane has in hand, for whoever extends their ack-wait.
 //!
 //! A lane may be busy in a plugin for longer than ack-wait; slow is not dead. So the supervisor
 //! sends in-progress for it, from a thread and over a connection of its own.
@@ -14,14 +14,14 @@ pub type Key = (bool, u64);
 
 /// Deliveries in hand. Shared by one lane and the supervisor.
 #[derive(Default)]
-pub struct Held(Mutex<FnvHashMap<Key, (ReplyTo, Instant)>>);
+pub struct InProgressRegistry(Mutex<FnvHashMap<Key, (ReplyTo, Instant)>>);
 
-impl Held {
+impl InProgressRegistry {
     /// Takes deliveries in; they count as seen by the server just now.
     pub fn insert(&self, deliveries: impl Iterator<Item = (Key, ReplyTo)>) {
         let now = Instant::now();
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.extend(deliveries.map(|(key, reply)| (key, (reply, now))));
+        let mut in_progress = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        in_progress.extend(deliveries.map(|(key, reply)| (key, (reply, now))));
     }
 
     /// Lets one go, because it is settled.
@@ -43,8 +43,8 @@ impl Held {
     /// Where in-progress must go now: what the server has not heard of for `age`.
     pub fn due(&self, age: Duration) -> Vec<ReplyTo> {
         let now = Instant::now();
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = held
+        let mut in_progress = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = in_progress
             .values_mut()
             .filter(|(_, seen)| now.duration_since(*seen) >= age);
         due.map(|(reply, seen)| {

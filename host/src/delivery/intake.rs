@@ -5,7 +5,7 @@
 //! what becomes of a delivery.
 
 use crate::config::resolved::{Bounds, Order};
-use crate::delivery::in_progress::Held;
+use crate::delivery::in_progress::InProgressRegistry;
 use crate::delivery::source::{Delivery, Ended, NotPermitted, Source};
 use crate::nats::streams::{Durable, Ensured};
 use crate::nats::{Connection, consumers};
@@ -43,7 +43,7 @@ pub struct Intake {
     source: End,
     parking: Option<End>,
     draining: bool,
-    held: Arc<Held>,
+    in_progress: Arc<InProgressRegistry>,
     /// What has arrived while nobody waited for it, and the end of it if that has come.
     early: Vec<Delivery>,
     ended: Option<Result<()>>,
@@ -127,7 +127,7 @@ impl Intake {
         connection: &Connection,
         ensured: &Ensured,
         order: Order,
-        held: Arc<Held>,
+        in_progress: Arc<InProgressRegistry>,
         metrics: &Arc<PipelineMetrics>,
     ) -> Result<Self> {
         let open = async |durable, order| {
@@ -147,7 +147,7 @@ impl Intake {
             source: open(&ensured.source, order).await?,
             parking,
             draining: false,
-            held,
+            in_progress,
             early: Vec::new(),
             ended: None,
             metrics: Arc::clone(metrics),
@@ -156,7 +156,7 @@ impl Intake {
 
     /// Waits for at least one delivery of either, then takes those that have already arrived, `most` at
     /// a time. `None` when all that was under way has been handed out after `drain`. Safe to drop
-    /// while it waits. What it hands out is held.
+    /// while it waits. What it hands out is in_progress.
     ///
     /// # Errors
     /// When a consumer is gone, or the source's may not be pulled from.
@@ -194,7 +194,7 @@ impl Intake {
                 delivery.ticket.reply()?.clone(),
             ))
         });
-        self.held.insert(replies);
+        self.in_progress.insert(replies);
     }
 
     async fn fetch(&mut self, room: Room, most: usize) -> Result<Option<Vec<Delivery>>> {

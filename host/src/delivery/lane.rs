@@ -1,13 +1,13 @@
 //! A lane: one OS thread, one runtime, one connection, one warm instance per operator.
 //!
 //! The parts of a lane, and what it decides between the stations of the corridor (`mod.rs`). It owns
-//! everything it touches; it shares only counters, and [`Held`] with the supervisor.
+//! everything it touches; it shares only counters, and [`InProgressRegistry`] with the supervisor.
 
 use crate::config::resolved::{self, Order};
 use crate::delivery::failover::Takeover;
 use crate::delivery::failpoint::{Halt, Station};
 use crate::delivery::in_flight::{InFlight, Task, TaskId};
-use crate::delivery::in_progress::Held;
+use crate::delivery::in_progress::InProgressRegistry;
 use crate::delivery::intake::{Intake, Room};
 use crate::delivery::settle::Settle;
 use crate::delivery::sink::{Confirmation, Sink};
@@ -55,7 +55,7 @@ pub struct Lane {
     pub(crate) jetstream: Context,
     pub(crate) health: Arc<Health>,
     pub(crate) ensured: Ensured,
-    pub(crate) held: Arc<Held>,
+    pub(crate) in_progress: Arc<InProgressRegistry>,
     pub(crate) dead_letter_log: Arc<Sampled>,
     pub(crate) failure_log: Arc<Sampled>,
     pub(crate) stages: Stages,
@@ -284,7 +284,7 @@ impl Lane {
 
     pub(crate) fn let_go(&mut self, id: TaskId) -> Option<Task<Publication>> {
         let task = self.in_flight.finish(id)?;
-        self.held
+        self.in_progress
             .remove((task.origin.is_some(), task.ticket.facts.sequence));
         self.metrics.in_flight.dec();
         self.metrics

@@ -3,7 +3,7 @@
 use super::failover::Takeover;
 use super::failpoint::Halt;
 use super::in_flight::InFlight;
-use super::in_progress::Held;
+use super::in_progress::InProgressRegistry;
 use super::intake::Intake;
 use super::lane::{Lane, Pace};
 use super::settle::Settle;
@@ -31,7 +31,7 @@ impl Lane {
         ensured: &Ensured,
         mut chain: Chain,
         changeover: Changeover,
-        held: Arc<Held>,
+        in_progress: Arc<InProgressRegistry>,
         stages: Stages,
         pipeline: &Running,
     ) -> Result<Self> {
@@ -56,7 +56,7 @@ impl Lane {
             &connection,
             ensured,
             settings.order,
-            Arc::clone(&held),
+            Arc::clone(&in_progress),
             metrics,
         )
         .await?;
@@ -90,7 +90,7 @@ impl Lane {
             jetstream: crate::nats::streams::jetstream(&connection),
             health: Arc::clone(&connection.health),
             ensured: ensured.clone(),
-            held,
+            in_progress,
             dead_letter_log: Arc::clone(&pipeline.dead_letter_log),
             failure_log: Arc::clone(&pipeline.failure_log),
             stages,

@@ -109,7 +109,7 @@ impl Host {
         let ended = tokio::select! {
             ended = join_all(supervised) => ended,
             () = self.deploy() => Vec::new(),
-            () = self.keep_alive() => Vec::new(),
+            () = self.extend_ack_wait() => Vec::new(),
             _ = join_all(self.pipelines.iter().map(watch_lag)) => Vec::new(),
         };
         self.pipelines
@@ -271,7 +271,7 @@ impl Host {
     }
 
     /// Sends in-progress for what lanes hold, before ack-wait runs out.
-    async fn keep_alive(&self) {
+    async fn extend_ack_wait(&self) {
         let shortest = self
             .pipelines
             .iter()
@@ -285,7 +285,11 @@ impl Host {
                     continue;
                 };
                 let age = pipeline.settings.source.ack_wait / 3;
-                for reply in pipeline.held.iter().flat_map(|held| held.due(age)) {
+                for reply in pipeline
+                    .in_progress
+                    .iter()
+                    .flat_map(|in_progress| in_progress.due(age))
+                {
                     if settle::in_progress(&post.connection.client, reply)
                         .await
                         .is_ok()

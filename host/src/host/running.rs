@@ -4,7 +4,7 @@
 //! and stops nothing, which is up to `supervise.rs`.
 
 use crate::config::resolved;
-use crate::delivery::in_progress::Held;
+use crate::delivery::in_progress::InProgressRegistry;
 use crate::nats::streams::{self, Ensured};
 use crate::nats::{Connection, Health, consumers, parking};
 use crate::plugin::Runtime;
@@ -26,7 +26,7 @@ pub(crate) struct Running {
     pub(crate) versions: Versions,
     pub(crate) metrics: Arc<PipelineMetrics>,
     /// One for each lane.
-    pub(crate) held: Vec<Arc<Held>>,
+    pub(crate) in_progress: Vec<Arc<InProgressRegistry>>,
     /// Which dead letters have a line in the log.
     pub(crate) dead_letter_log: Arc<Sampled>,
     /// Which failures to publish have one.
@@ -148,7 +148,7 @@ impl Running {
     ) -> Self {
         Self {
             metrics,
-            held: (0..settings.lanes).map(|_| Arc::default()).collect(),
+            in_progress: (0..settings.lanes).map(|_| Arc::default()).collect(),
             dead_letter_log: Arc::new(Sampled::new(sampled::DEAD_LETTERS)),
             failure_log: Arc::new(Sampled::new(sampled::FAILURES)),
             now: Mutex::default(),
@@ -172,7 +172,9 @@ impl Running {
 
     /// Before its lanes are started, the first time or again: none of them is left from before.
     pub(crate) fn begin(&self, post: &Arc<Post>) {
-        self.held.iter().for_each(|held| held.clear());
+        self.in_progress
+            .iter()
+            .for_each(|in_progress| in_progress.clear());
         self.metrics.in_flight.set(0);
         self.metrics.in_flight_bytes.set(0);
         let mut now = self.now();

@@ -180,13 +180,20 @@ fn run_lane(
 ) -> Result<()> {
     let tokio = threads::runtime()?;
     tokio.block_on(async {
-        let held = pipeline.held.get(lane).cloned().unwrap_or_default();
+        let in_progress = pipeline.in_progress.get(lane).cloned().unwrap_or_default();
         // First the seat: a swap from now on reaches the lane, one before is in the chain.
         let changeover = pipeline.versions.seat(lane);
         let chain = pipeline.chain(runtime);
-        let lane = Lane::open(&post.ensured, chain, changeover, held, stages, pipeline)
-            .await
-            .with_context(|| pipeline.what("start a lane of"))?;
+        let lane = Lane::open(
+            &post.ensured,
+            chain,
+            changeover,
+            in_progress,
+            stages,
+            pipeline,
+        )
+        .await
+        .with_context(|| pipeline.what("start a lane of"))?;
         pipeline.lane_began(lane.health());
         lane.run()
             .await

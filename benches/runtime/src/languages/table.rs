@@ -129,7 +129,7 @@ impl Report {
              | start | a new instance, configured: once for each lane, and after a fault |\n\
              | message | processor time of a call, for each of its messages; the middle of 9 parts of the run |\n\
              | against Rust | the same, as a multiple of Rust's |\n\
-             | memory | the most that the instance held; where it grew to the end of this short run, that is said; ten million messages are in [soak.md](../performance/soak.md) |\n\n\
+             | memory | the most that the instance in_progress; where it grew to the end of this short run, that is said; ten million messages are in [soak.md](../performance/soak.md) |\n\n\
              Measured on {} ({} cores), Linux {}, {}, {} profile, one thread. Times are of the\n\
              processor but for the builds'; figures of a shared machine drift by a tenth or two, and it is\n\
              the differences between languages that count.\n",
