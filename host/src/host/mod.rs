@@ -9,7 +9,7 @@ mod supervise;
 
 use crate::config::resolved;
 use crate::delivery::settle;
-use crate::host::running::{Post, Running};
+use crate::host::running::{Attachment, Running};
 use crate::host::supervise::Supervisor;
 use crate::nats::{self, service, streams};
 use crate::plugin::Runtime;
@@ -76,36 +76,38 @@ impl Host {
             refused.push(self.warm(pipeline).await);
         }
         let mut stages = self.options.shutdown.listen();
-        let posts = tokio::select! {
-            posts = self.take_posts() => match posts {
-                Ok(posts) => posts,
+        let attachments = tokio::select! {
+            attachments = self.attach() => match attachments {
+                Ok(attachments) => attachments,
                 // Of two errors the one that no waiting mends.
                 Err(error) => return refused.into_iter().collect::<Result<()>>().and(Err(error)),
             },
             () = reached(&mut stages, Stage::Soft) => return Ok(()),
         };
-        for ((pipeline, post), refused) in self.pipelines.iter().zip(&posts).zip(refused) {
-            let stands = desired::standing(pipeline, &self.options.runtime, post).await;
+        for ((pipeline, attachment), refused) in
+            self.pipelines.iter().zip(&attachments).zip(refused)
+        {
+            let stands = desired::standing(pipeline, &self.options.runtime, attachment).await;
             match stands.with_context(|| pipeline.what("start"))? {
                 // What is configured may be refused if something else was deployed in its place.
                 true => self.warm(pipeline).await?,
                 false => refused?,
             }
         }
-        let _discoverable = self.announce(&posts).await;
-        let supervised = self
-            .pipelines
-            .iter()
-            .zip(posts)
-            .map(async |(pipeline, post)| {
-                let supervisor = Supervisor {
-                    pipeline: Arc::clone(pipeline),
-                    runtime: self.options.runtime.clone(),
-                    create: self.options.create,
-                    shutdown: self.options.shutdown.clone(),
-                };
-                supervisor.run(post).await
-            });
+        let _discoverable = self.announce(&attachments).await;
+        let supervised =
+            self.pipelines
+                .iter()
+                .zip(attachments)
+                .map(async |(pipeline, attachment)| {
+                    let supervisor = Supervisor {
+                        pipeline: Arc::clone(pipeline),
+                        runtime: self.options.runtime.clone(),
+                        create: self.options.create,
+                        shutdown: self.options.shutdown.clone(),
+                    };
+                    supervisor.run(attachment).await
+                });
         let ended = tokio::select! {
             ended = join_all(supervised) => ended,
             () = self.deploy() => Vec::new(),
@@ -161,8 +163,8 @@ impl Host {
     /// Whether every message of every source is settled and none is parked, as the server says now.
     pub async fn is_through(&self) -> bool {
         for pipeline in &self.pipelines {
-            match pipeline.post() {
-                Some(post) if post.is_through().await => {}
+            match pipeline.attachment() {
+                Some(attachment) if attachment.is_through().await => {}
                 _ => return false,
             }
         }
@@ -190,8 +192,8 @@ impl Host {
         })
     }
 
-    async fn take_posts(&self) -> Result<Vec<Arc<Post>>> {
-        let mut posts: Vec<Arc<Post>> = Vec::new();
+    async fn attach(&self) -> Result<Vec<Arc<Attachment>>> {
+        let mut attachments: Vec<Arc<Attachment>> = Vec::new();
         for (index, pipeline) in self.pipelines.iter().enumerate() {
             let settings = &pipeline.settings;
             let same = self
@@ -199,21 +201,24 @@ impl Host {
                 .iter()
                 .take(index)
                 .position(|other| other.settings.nats == settings.nats);
-            let connection = match same.and_then(|same| posts.get(same)) {
-                Some(post) => post.connection.clone(),
+            let connection = match same.and_then(|same| attachments.get(same)) {
+                Some(attachment) => attachment.connection.clone(),
                 None => nats::connect(&settings.nats, "supervisor").await?,
             };
             let ensured = streams::ensure(&connection, settings, self.options.create, None)
                 .await
                 .with_context(|| pipeline.what("start"))?;
-            posts.push(Arc::new(Post::new(connection, ensured)));
+            attachments.push(Arc::new(Attachment::new(connection, ensured)));
         }
-        Ok(posts)
+        Ok(attachments)
     }
 
-    async fn announce(self: &Arc<Self>, posts: &[Arc<Post>]) -> Vec<service::Discoverable> {
+    async fn announce(
+        self: &Arc<Self>,
+        attachments: &[Arc<Attachment>],
+    ) -> Vec<service::Discoverable> {
         let mut announced: Vec<service::Discoverable> = Vec::new();
-        for (index, post) in posts.iter().enumerate() {
+        for (index, attachment) in attachments.iter().enumerate() {
             let nats = |index: usize| {
                 self.pipelines
                     .get(index)
@@ -223,7 +228,7 @@ impl Host {
                 continue;
             }
             let host = Arc::clone(self);
-            match service::announce(&post.connection, Arc::new(move || host.status())).await {
+            match service::announce(&attachment.connection, Arc::new(move || host.status())).await {
                 Ok(discoverable) => announced.push(discoverable),
                 Err(error) => tracing::warn!("`weir status` will not find this host: {error:#}"),
             }
@@ -281,7 +286,7 @@ impl Host {
         loop {
             tick.tick().await;
             for pipeline in &self.pipelines {
-                let Some(post) = pipeline.post() else {
+                let Some(attachment) = pipeline.attachment() else {
                     continue;
                 };
                 let age = pipeline.settings.source.ack_wait / 3;
@@ -290,7 +295,7 @@ impl Host {
                     .iter()
                     .flat_map(|in_progress| in_progress.due(age))
                 {
-                    if settle::in_progress(&post.connection.client, reply)
+                    if settle::in_progress(&attachment.connection.client, reply)
                         .await
                         .is_ok()
                     {
@@ -310,10 +315,10 @@ async fn watch_lag(pipeline: &Arc<Running>) {
         tick.tick().await;
         pipeline.count_hidden();
         // What it has lost says so by itself.
-        let Some(post) = pipeline.post().filter(|_| pipeline.ready().is_ok()) else {
+        let Some(attachment) = pipeline.attachment().filter(|_| pipeline.ready().is_ok()) else {
             continue;
         };
-        match post.observe(&pipeline.metrics).await {
+        match attachment.observe(&pipeline.metrics).await {
             Ok(()) => told = false,
             Err(error) if !std::mem::replace(&mut told, true) => {
                 let pipeline = &pipeline.settings.name;

@@ -40,7 +40,7 @@ pub(crate) struct Running {
 struct Now {
     phase: Phase,
     /// `None` until the host has found the streams.
-    post: Option<Arc<Post>>,
+    attachment: Option<Arc<Attachment>>,
     /// The connections of the lanes that have opened their consumers and warmed their plugins.
     lanes: Vec<Arc<Health>>,
 }
@@ -82,14 +82,14 @@ impl Problem {
 }
 
 /// A pipeline's place at its server.
-pub(crate) struct Post {
+pub(crate) struct Attachment {
     pub(crate) connection: Connection,
     pub(crate) ensured: Ensured,
     /// The sequence of the source up to which every message is settled, as the server last said.
     settled: AtomicU64,
 }
 
-impl Post {
+impl Attachment {
     pub(crate) fn new(connection: Connection, ensured: Ensured) -> Self {
         Self {
             connection,
@@ -166,12 +166,12 @@ impl Running {
     }
 
     /// Its place at the server; `None` before the host has found the streams.
-    pub(crate) fn post(&self) -> Option<Arc<Post>> {
-        self.now().post.clone()
+    pub(crate) fn attachment(&self) -> Option<Arc<Attachment>> {
+        self.now().attachment.clone()
     }
 
     /// Before its lanes are started, the first time or again: none of them is left from before.
-    pub(crate) fn begin(&self, post: &Arc<Post>) {
+    pub(crate) fn begin(&self, attachment: &Arc<Attachment>) {
         self.in_progress
             .iter()
             .for_each(|in_progress| in_progress.clear());
@@ -179,7 +179,7 @@ impl Running {
         self.metrics.in_flight_bytes.set(0);
         let mut now = self.now();
         now.phase = Phase::Starting;
-        now.post = Some(Arc::clone(post));
+        now.attachment = Some(Arc::clone(attachment));
         now.lanes.clear();
     }
 
@@ -211,8 +211,16 @@ impl Running {
     /// Whether every connection that it has is up.
     pub(crate) fn is_connected(&self) -> bool {
         let now = self.now();
-        let post = now.post.iter().map(|post| &post.connection.health);
-        now.post.is_some() && now.lanes.iter().chain(post).all(|each| each.is_connected())
+        let attachment = now
+            .attachment
+            .iter()
+            .map(|attachment| &attachment.connection.health);
+        now.attachment.is_some()
+            && now
+                .lanes
+                .iter()
+                .chain(attachment)
+                .all(|each| each.is_connected())
     }
 
     /// Whether all lanes are at work and connected.
@@ -265,8 +273,11 @@ impl Running {
     /// For `weir status`.
     pub(crate) fn status(&self) -> Value {
         let (settings, metrics) = (&self.settings, &self.metrics);
-        let post = self.post();
-        let parking = match post.as_ref().map(|post| &post.ensured.parking) {
+        let attachment = self.attachment();
+        let parking = match attachment
+            .as_ref()
+            .map(|attachment| &attachment.ensured.parking)
+        {
             Some(Ok(place)) => json!({ "stream": place.stream }),
             Some(Err(why)) => json!({ "off": why }),
             None => Value::Null,
@@ -281,7 +292,7 @@ impl Running {
             "problem": problem,
             "restarts": metrics.restarts.get(),
             "lanes": settings.lanes,
-            "replicas": post.as_ref().map(|post| post.ensured.replicas),
+            "replicas": attachment.as_ref().map(|attachment| attachment.ensured.replicas),
             "source": { "stream": settings.source.stream, "consumer": settings.source.consumer },
             "sink": settings.sink.subject.as_str(),
             "lag": metrics.lag.get(),

@@ -11,7 +11,7 @@
 
 use crate::delivery::lane::Lane;
 use crate::delivery::source::NotPermitted;
-use crate::host::running::{Phase, Post, Problem, Running};
+use crate::host::running::{Attachment, Phase, Problem, Running};
 use crate::nats::streams;
 use crate::plugin::Runtime;
 use crate::report;
@@ -41,12 +41,12 @@ impl Supervisor {
     ///
     /// # Errors
     /// Why it has failed for good.
-    pub(crate) async fn run(&self, first: Arc<Post>) -> Result<()> {
-        let (mut post, mut pause) = (Some(first), FIRST_PAUSE);
+    pub(crate) async fn run(&self, first: Arc<Attachment>) -> Result<()> {
+        let (mut attachment, mut pause) = (Some(first), FIRST_PAUSE);
         let mut stages = self.shutdown.listen();
         loop {
             let began = Instant::now();
-            let ended = self.attempt(post.take()).await;
+            let ended = self.attempt(attachment.take()).await;
             let stopping = *self.shutdown.listen().borrow() >= Stage::Soft;
             match ended {
                 Ok(()) => break,
@@ -73,40 +73,41 @@ impl Supervisor {
     }
 
     /// Finds the streams, unless that has been done, and runs the lanes.
-    async fn attempt(&self, found: Option<Arc<Post>>) -> Result<()> {
-        let post = match found {
-            Some(post) => post,
+    async fn attempt(&self, found: Option<Arc<Attachment>>) -> Result<()> {
+        let attachment = match found {
+            Some(attachment) => attachment,
             None => {
                 let mut stages = self.shutdown.listen();
                 tokio::select! {
-                    post = self.find() => Arc::new(post?),
+                    attachment = self.find() => Arc::new(attachment?),
                     () = reached(&mut stages, Stage::Soft) => return Ok(()),
                 }
             }
         };
-        self.pipeline.begin(&post);
-        self.lanes(&post).await
+        self.pipeline.begin(&attachment);
+        self.lanes(&attachment).await
     }
 
-    async fn find(&self) -> Result<Post> {
+    async fn find(&self) -> Result<Attachment> {
         let pipeline = &self.pipeline;
-        let last = pipeline.post().context("it was never started")?;
+        let last = pipeline.attachment().context("it was never started")?;
         let (connection, settings) = (&last.connection, &pipeline.settings);
         let before = last.last();
         let ensured = streams::ensure(connection, settings, self.create, Some(&before))
             .await
             .with_context(|| pipeline.what("start again"))?;
         pipeline.metrics.restarts.inc();
-        Ok(Post::new(connection.clone(), ensured))
+        Ok(Attachment::new(connection.clone(), ensured))
     }
 
     /// Starts the lanes and waits for the end of all. The first that cannot go on stops the others.
-    async fn lanes(&self, post: &Arc<Post>) -> Result<()> {
+    async fn lanes(&self, attachment: &Arc<Attachment>) -> Result<()> {
         let lanes = self.pipeline.settings.lanes;
         let own = Shutdown::default();
         let (ended, mut ends) = mpsc::channel(lanes);
         for lane in 0..lanes {
-            let started = self.start_lane(lane, Arc::clone(post), own.listen(), ended.clone());
+            let started =
+                self.start_lane(lane, Arc::clone(attachment), own.listen(), ended.clone());
             if let Err(error) = started {
                 // There is room for one word of each lane.
                 let _ = ended.try_send(Err(error));
@@ -133,7 +134,7 @@ impl Supervisor {
     fn start_lane(
         &self,
         lane: usize,
-        post: Arc<Post>,
+        attachment: Arc<Attachment>,
         stages: Stages,
         ended: mpsc::Sender<Result<()>>,
     ) -> Result<()> {
@@ -142,7 +143,7 @@ impl Supervisor {
         std::thread::Builder::new()
             .name(format!("{name}/{lane}"))
             .spawn(move || {
-                let life = || run_lane(&pipeline, &runtime, lane, &post, stages);
+                let life = || run_lane(&pipeline, &runtime, lane, &attachment, stages);
                 let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(life))
                     .unwrap_or_else(|_| Err(anyhow!("a lane panicked; this is a fault of weir")));
                 // The receiver is gone only when the host has given up on its lanes.
@@ -175,17 +176,17 @@ fn run_lane(
     pipeline: &Running,
     runtime: &Runtime,
     lane: usize,
-    post: &Post,
+    attachment: &Attachment,
     stages: Stages,
 ) -> Result<()> {
     let tokio = threads::runtime()?;
     tokio.block_on(async {
         let in_progress = pipeline.in_progress.get(lane).cloned().unwrap_or_default();
-        // First the seat: a swap from now on reaches the lane, one before is in the chain.
-        let changeover = pipeline.versions.seat(lane);
+        // First the handle: a swap from now on reaches the lane, one before is in the chain.
+        let changeover = pipeline.versions.register_lane(lane);
         let chain = pipeline.chain(runtime);
         let lane = Lane::open(
-            &post.ensured,
+            &attachment.ensured,
             chain,
             changeover,
             in_progress,

@@ -1,7 +1,7 @@
 //! Follows what is deployed by command, and what other hosts decide: the bucket of deployments.
 
 use crate::config::resolved::Operator;
-use crate::host::running::{Post, Running};
+use crate::host::running::{Attachment, Running};
 use crate::nats::components::Components;
 use crate::nats::deployments::{
     Changed, Component, Decision, Deployment, Deployments, REFUSED, ROLLED_BACK, TrialKind,
@@ -39,8 +39,12 @@ type Pipelines = Vec<(Arc<Running>, mpsc::Sender<Order>)>;
 ///
 /// # Errors
 /// When one of them cannot be had. What is configured may be what was rolled back, so it does not run.
-pub(crate) async fn standing(pipeline: &Running, runtime: &Runtime, post: &Post) -> Result<bool> {
-    let finding = Deployments::find(&post.connection);
+pub(crate) async fn standing(
+    pipeline: &Running,
+    runtime: &Runtime,
+    attachment: &Attachment,
+) -> Result<bool> {
+    let finding = Deployments::find(&attachment.connection);
     let Ok(Ok(Some(deployments))) = tokio::time::timeout(PATIENCE, finding).await else {
         return Ok(false);
     };
@@ -61,7 +65,7 @@ pub(crate) async fn standing(pipeline: &Running, runtime: &Runtime, post: &Post)
         let Some(component) = wanted.filter(|component| component.digest != plugin.digest()) else {
             continue;
         };
-        let found = fetch(post, runtime, operator, &component.digest).await;
+        let found = fetch(attachment, runtime, operator, &component.digest).await;
         let load = |(bytes, signature): (Vec<u8>, Option<String>)| {
             let nats = Some(&pipeline.settings.nats);
             let terms = terms(operator, nats, signature.as_deref());
@@ -98,10 +102,13 @@ pub(crate) async fn watch(pipelines: Pipelines) {
 }
 
 async fn follow(pipelines: &Pipelines) -> Result<()> {
-    let Some(post) = pipelines.iter().find_map(|(pipeline, _)| pipeline.post()) else {
+    let Some(attachment) = pipelines
+        .iter()
+        .find_map(|(pipeline, _)| pipeline.attachment())
+    else {
         return Ok(());
     };
-    let Some(deployments) = Deployments::find(&post.connection).await? else {
+    let Some(deployments) = Deployments::find(&attachment.connection).await? else {
         return Ok(());
     };
     let mut changes = pin!(deployments.watch().await?);
@@ -135,12 +142,14 @@ impl Deployer {
     /// Asks what an operator is to run: what was said of it may still be on its way here. Where the server
     /// does not say, what was heard last holds.
     pub(crate) async fn learn(&mut self, operator: usize) {
-        let (Some(post), Some(edition)) = (self.pipeline.post(), self.edition(operator)) else {
+        let (Some(attachment), Some(edition)) =
+            (self.pipeline.attachment(), self.edition(operator))
+        else {
             return;
         };
         let settings = &edition.settings;
         let asking = async {
-            match Deployments::find(&post.connection).await? {
+            match Deployments::find(&attachment.connection).await? {
                 Some(all) => {
                     let said = all.get(&settings.pipeline, &settings.operator).await?;
                     Ok(Some(said.0))
@@ -204,10 +213,12 @@ impl Deployer {
         };
         let digest = shadow.digest();
         drop(shadow);
-        let (Some(post), Some(edition)) = (self.pipeline.post(), self.edition(operator)) else {
+        let (Some(attachment), Some(edition)) =
+            (self.pipeline.attachment(), self.edition(operator))
+        else {
             return;
         };
-        let (connection, pipeline) = (&post.connection, &self.pipeline.settings);
+        let (connection, pipeline) = (&attachment.connection, &self.pipeline.settings);
         let name = &edition.settings.operator;
         if let Err(error) = remove_consumer(connection, pipeline, name, &digest).await {
             tracing::warn!("{}", report::line(&error));
@@ -343,10 +354,14 @@ impl Deployer {
     }
 
     async fn candidate(&self, operator: usize, component: &Component) -> Result<Candidate> {
-        let post = self.pipeline.post().context("the pipeline has no server")?;
+        let attachment = self
+            .pipeline
+            .attachment()
+            .context("the pipeline has no server")?;
         let settings = self.pipeline.settings.operators.get(operator);
         let settings = settings.context("there is no such operator")?;
-        let (bytes, signature) = fetch(&post, &self.runtime, settings, &component.digest).await?;
+        let (bytes, signature) =
+            fetch(&attachment, &self.runtime, settings, &component.digest).await?;
         Ok(Candidate {
             operator,
             bytes,
@@ -372,7 +387,7 @@ impl Deployer {
 
 /// The bytes of a component, and its signature. What was loaded here before is still here, without one.
 async fn fetch(
-    post: &Post,
+    attachment: &Attachment,
     runtime: &Runtime,
     operator: &Operator,
     digest: &str,
@@ -382,6 +397,6 @@ async fn fetch(
     {
         return Ok((bytes, None));
     }
-    let components = Components::open(&post.connection, post.ensured.replicas).await?;
+    let components = Components::open(&attachment.connection, attachment.ensured.replicas).await?;
     components.fetch(digest).await
 }

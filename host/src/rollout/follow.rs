@@ -111,13 +111,13 @@ async fn watch(
     place: &InBucket,
     orders: &mpsc::Sender<Order>,
 ) -> Result<()> {
-    let post = loop {
-        match pipeline.post() {
-            Some(post) => break post,
+    let attachment = loop {
+        match pipeline.attachment() {
+            Some(attachment) => break attachment,
             None => tokio::time::sleep(SOON).await,
         }
     };
-    let registry = Registry::open(&post.connection, &place.bucket).await?;
+    let registry = Registry::open(&attachment.connection, &place.bucket).await?;
     if registry.is_version(&place.name, &place.version).await? {
         // It is the same for ever.
         return std::future::pending().await;

@@ -38,7 +38,7 @@ use prepare::Prepared;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use swap_round::Roll;
+use swap_round::SwapRound;
 use tokio::sync::mpsc;
 use trial::Trial;
 
@@ -194,7 +194,7 @@ impl Deployer {
         next.canary = next.canary.filter(|canary| canary.operator != operator);
         let digest = edition.plugin.digest().to_owned();
         let replace = |worker| Change::Replace(Box::new(worker));
-        let roll = Roll {
+        let round = SwapRound {
             operator,
             next,
             changes: workers.into_iter().map(replace).collect(),
@@ -205,7 +205,7 @@ impl Deployer {
                 origin: origin.to_owned(),
             },
         };
-        let lanes = self.roll(roll).await?;
+        let lanes = self.run_round(round).await?;
         let settings = &edition.settings;
         let (pipeline, name) = (&settings.pipeline, &settings.operator);
         self.pipeline.versions.refuse(operator, None);
@@ -254,14 +254,14 @@ impl Deployer {
 
     /// Keeps what ran and what runs now in the bucket of components, so that either can come back.
     fn keep(&self, before: Option<Edition>, now: Edition, bytes: Vec<u8>) {
-        let Some(post) = self.pipeline.post() else {
+        let Some(attachment) = self.pipeline.attachment() else {
             return;
         };
         let runtime = self.runtime.clone();
         tokio::spawn(async move {
             let keep = async {
-                let replicas = post.ensured.replicas;
-                let components = Components::open(&post.connection, replicas).await?;
+                let replicas = attachment.ensured.replicas;
+                let components = Components::open(&attachment.connection, replicas).await?;
                 let signature = now.plugin.signature();
                 components
                     .keep(now.plugin.digest(), &bytes, signature)

@@ -7,7 +7,7 @@ use crate::plugin::OperatorSettings;
 use crate::process::chain::Change;
 use crate::report;
 use crate::rollout::Deployer;
-use crate::rollout::versions::{Current, Seat};
+use crate::rollout::versions::{Current, LaneHandle};
 use anyhow::{Context, Result};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(500);
 const TRIES: u32 = 30;
 
 /// A change, and what its receipts say.
-pub(crate) struct Roll {
+pub(crate) struct SwapRound {
     pub(crate) operator: usize,
     /// What a lane has that starts from now on.
     pub(crate) next: Current,
@@ -37,15 +37,15 @@ impl Deployer {
     ///
     /// # Errors
     /// When a receipt cannot be begun: nothing has changed then.
-    pub(crate) async fn roll(&self, roll: Roll) -> Result<usize> {
-        let Roll {
+    pub(crate) async fn run_round(&self, round: SwapRound) -> Result<usize> {
+        let SwapRound {
             operator,
             next,
             changes,
             what,
             old,
             new,
-        } = roll;
+        } = round;
         let versions = &self.pipeline.versions;
         let before = versions.current();
         let edition = before.loaded.get(operator);
@@ -63,19 +63,21 @@ impl Deployer {
             began: jiff::Timestamp::now().to_string(),
             taken: None,
         };
-        let receipts = match self.pipeline.post() {
-            Some(post) => Some(Receipts::open(&post.connection, post.ensured.replicas).await?),
+        let receipts = match self.pipeline.attachment() {
+            Some(attachment) => {
+                Some(Receipts::open(&attachment.connection, attachment.ensured.replicas).await?)
+            }
             None => None,
         };
         let (reports, heard) = mpsc::channel(2 * changes.len().max(1));
-        // In this order: a lane that starts meanwhile has its seat before this looks at the seats, or
+        // In this order: a lane that starts meanwhile has its handle before this looks at the lane_handles, or
         // has the new version from its beginning.
         versions.adopt(next);
-        let seats = versions.seats();
+        let lane_handles = versions.lane_handles();
         let mut swaps = Vec::new();
-        for (seat, change) in seats.into_iter().zip(changes) {
+        for (handle, change) in lane_handles.into_iter().zip(changes) {
             let written = match &receipts {
-                Some(receipts) => match receipts.begin(receipt(seat.lane), number()).await {
+                Some(receipts) => match receipts.begin(receipt(handle.lane), number()).await {
                     Ok(written) => Some(written),
                     Err(error) => {
                         versions.adopt(before);
@@ -84,11 +86,11 @@ impl Deployer {
                 },
                 None => None,
             };
-            swaps.push((seat, change, written));
+            swaps.push((handle, change, written));
         }
         let mut written = Vec::new();
         let mut lanes = Vec::new();
-        for (seat, change, receipt) in swaps {
+        for (handle, change, receipt) in swaps {
             let reports = reports.clone();
             let swap = Swap {
                 operator,
@@ -96,42 +98,43 @@ impl Deployer {
                 reports,
             };
             // A lane that has just ended takes the new version when it starts again.
-            if seat.swaps.try_send(swap).is_ok() {
-                lanes.push(seat);
+            if handle.swaps.try_send(swap).is_ok() {
+                lanes.push(handle);
             }
             written.extend(receipt);
         }
-        let book = Book {
+        let writer = ReceiptWriter {
             receipts,
             written,
             settings,
         };
         let (all, taken) = oneshot::channel();
-        tokio::spawn(book.keep(heard, lanes, all));
+        tokio::spawn(writer.keep(heard, lanes, all));
         Ok(taken.await.unwrap_or_default())
     }
 }
 
 /// Completes the receipts of one swap.
-struct Book {
+struct ReceiptWriter {
     receipts: Option<Receipts>,
     written: Vec<Written>,
     settings: Arc<OperatorSettings>,
 }
 
-impl Book {
+impl ReceiptWriter {
     /// Until every lane has said with which message its new version began, or is gone. Tells `all`
     /// how many have the new version as soon as no other will.
     async fn keep(
         mut self,
         mut heard: mpsc::Receiver<Report>,
-        lanes: Vec<Seat>,
+        lanes: Vec<LaneHandle>,
         all: tokio::sync::oneshot::Sender<usize>,
     ) {
         let mut all = Some(all);
         let mut taken = Vec::new();
         loop {
-            let waits = |seat: &Seat| !taken.contains(&seat.lane) && !seat.swaps.is_closed();
+            let waits =
+                |handle: &LaneHandle| !taken.contains(&handle.lane) && !handle.swaps.is_closed();
             if !lanes.iter().any(waits)
                 && let Some(all) = all.take()
             {

@@ -12,7 +12,7 @@ use crate::process::plugin_set::Edition;
 use crate::report;
 use crate::rollout::judge::worse;
 use crate::rollout::versions::Canary;
-use crate::rollout::{Candidate, Component, Deployer, Roll};
+use crate::rollout::{Candidate, Component, Deployer, SwapRound};
 use crate::telemetry::version_stats::{Counts, Sample};
 use anyhow::{Context, Result, anyhow};
 use std::time::{Duration, Instant};
@@ -174,7 +174,7 @@ impl Deployer {
         let mut next = self.pipeline.versions.current();
         next.canary = Some(canary);
         let workers = prepared.workers.into_iter();
-        let roll = Roll {
+        let round = SwapRound {
             operator,
             next,
             changes: workers
@@ -184,7 +184,7 @@ impl Deployer {
             old: good.plugin.digest().to_owned(),
             new: component.clone(),
         };
-        let lanes = self.roll(roll).await?;
+        let lanes = self.run_round(round).await?;
         let (pipeline, name) = (&good.settings.pipeline, &good.settings.operator);
         let (origin, digest) = (&component.origin, &component.digest);
         tracing::info!(
@@ -222,7 +222,7 @@ impl Deployer {
         let (good, lanes) = (&trial.good, self.pipeline.settings.lanes);
         let mut next = self.pipeline.versions.current();
         next.canary = None;
-        let roll = Roll {
+        let round = SwapRound {
             operator,
             next,
             changes: (0..lanes).map(|_| Change::Abandon).collect(),
@@ -233,8 +233,8 @@ impl Deployer {
                 origin: good.plugin.origin().to_owned(),
             },
         };
-        let digest = roll.old.clone();
-        self.roll(roll).await?;
+        let digest = round.old.clone();
+        self.run_round(round).await?;
         let (pipeline, name) = (&good.settings.pipeline, &good.settings.operator);
         tracing::info!(pipeline, operator = name, digest, "canary ended");
         self.trials.remove(&operator);
@@ -315,9 +315,10 @@ impl Deployer {
         // At once for this host, whatever the server says.
         change(self.wanted.entry(operator).or_default());
         if let Some(bytes) = self.runtime.component(&back.digest)
-            && let Some(post) = self.pipeline.post()
+            && let Some(attachment) = self.pipeline.attachment()
         {
-            let components = Components::open(&post.connection, post.ensured.replicas).await?;
+            let components =
+                Components::open(&attachment.connection, attachment.ensured.replicas).await?;
             let signature = good.plugin.signature();
             components.keep(&back.digest, &bytes, signature).await?;
         }
@@ -347,10 +348,13 @@ impl Deployer {
         operator: usize,
         change: impl FnMut(&mut Deployment) -> bool,
     ) -> Result<()> {
-        let (Some(post), Some(edition)) = (self.pipeline.post(), self.edition(operator)) else {
+        let (Some(attachment), Some(edition)) =
+            (self.pipeline.attachment(), self.edition(operator))
+        else {
             return Ok(());
         };
-        let deployments = Deployments::open(&post.connection, post.ensured.replicas).await?;
+        let deployments =
+            Deployments::open(&attachment.connection, attachment.ensured.replicas).await?;
         let settings = &edition.settings;
         let changed = deployments.change(&settings.pipeline, &settings.operator, change);
         changed.await.map(drop)

@@ -20,7 +20,7 @@ const SWAPS: usize = 4;
 
 /// Where a lane takes new versions of plugins.
 #[derive(Clone)]
-pub(crate) struct Seat {
+pub(crate) struct LaneHandle {
     pub(crate) lane: usize,
     pub(crate) swaps: mpsc::Sender<Swap>,
 }
@@ -71,7 +71,7 @@ impl Canary {
 /// Of one pipeline. Shared by its lanes, its deployer and the status.
 pub(crate) struct Versions {
     current: Mutex<Current>,
-    seats: Mutex<Vec<Seat>>,
+    lane_handles: Mutex<Vec<LaneHandle>>,
     /// By operator, the version that was not taken last.
     refusals: Mutex<HashMap<usize, Refusal>>,
     /// By operator, the digest of what runs as a shadow.
@@ -99,7 +99,7 @@ impl Versions {
         };
         Self {
             current: Mutex::new(current),
-            seats: Mutex::default(),
+            lane_handles: Mutex::default(),
             refusals: Mutex::default(),
             shadows: Mutex::default(),
             configured: Mutex::new(configured),
@@ -119,10 +119,10 @@ impl Versions {
         self.current().loaded
     }
 
-    /// A lane takes its seat: swaps reach it from now on.
-    pub(crate) fn seat(&self, lane: usize) -> Changeover {
+    /// A lane takes its handle: swaps reach it from now on.
+    pub(crate) fn register_lane(&self, lane: usize) -> Changeover {
         let (sender, swaps) = mpsc::channel(SWAPS);
-        locked(&self.seats).push(Seat {
+        locked(&self.lane_handles).push(LaneHandle {
             lane,
             swaps: sender,
         });
@@ -130,10 +130,10 @@ impl Versions {
     }
 
     /// Lanes that could take a swap now.
-    pub(crate) fn seats(&self) -> Vec<Seat> {
-        let mut seats = locked(&self.seats);
-        seats.retain(|seat| !seat.swaps.is_closed());
-        seats.clone()
+    pub(crate) fn lane_handles(&self) -> Vec<LaneHandle> {
+        let mut lane_handles = locked(&self.lane_handles);
+        lane_handles.retain(|handle| !handle.swaps.is_closed());
+        lane_handles.clone()
     }
 
     /// Remembers that a version of an operator's plugin was not taken, or that this is over.

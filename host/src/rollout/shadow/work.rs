@@ -8,7 +8,7 @@ use crate::delivery::settle::Settle;
 use crate::delivery::sink::Settled;
 use crate::delivery::source::{Delivery, Ended, Source};
 use crate::delivery::ticket::Ticket;
-use crate::host::running::{Post, Running};
+use crate::host::running::{Attachment, Running};
 use crate::nats::history::History;
 use crate::nats::shadows::{self, ShadowReport, Shadows};
 use crate::nats::streams::{self, Durable};
@@ -79,13 +79,13 @@ impl Work {
     }
 
     async fn attempt(&self, matcher: &mut Matcher) -> Result<()> {
-        let post = self
+        let attachment = self
             .pipeline
-            .post()
+            .attachment()
             .context("the pipeline has not started")?;
         let beside = self.beside();
-        let mut busy = self.begin(&post).await?;
-        let reports = Shadows::open(&busy.connection, post.ensured.replicas).await?;
+        let mut busy = self.begin(&attachment).await?;
+        let reports = Shadows::open(&busy.connection, attachment.ensured.replicas).await?;
         note(&self.told, None);
         let loaded = self.pipeline.versions.loaded();
         let operator = loaded
@@ -127,7 +127,7 @@ impl Work {
     }
 
     /// Connects, finds or makes the consumer, and warms the candidate.
-    async fn begin(&self, post: &Post) -> Result<Busy> {
+    async fn begin(&self, attachment: &Attachment) -> Result<Busy> {
         let settings = Arc::clone(&self.pipeline.settings);
         let connection =
             nats::connect(&settings.nats, &format!("{}/shadow", settings.name)).await?;
@@ -166,7 +166,7 @@ impl Work {
         )
         .await?;
         Ok(Busy {
-            live: post.ensured.source.clone(),
+            live: attachment.ensured.source.clone(),
             settle: Settle::new(connection.client.clone(), apart),
             settings,
             durable,
