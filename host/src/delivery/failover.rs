@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// What an ordered lane does with its deliveries at the moment.
 #[derive(Default)]
-pub struct Takeover {
+pub struct Failover {
     pin: Option<String>,
     rest: Option<Rest>,
 }
@@ -26,7 +26,7 @@ struct Rest {
     deliveries: Vec<Delivery>,
 }
 
-impl Takeover {
+impl Failover {
     /// Whether `pin` is one that this lane has just received, so that it must ask the server what
     /// is outstanding.
     #[must_use]

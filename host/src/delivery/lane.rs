@@ -4,7 +4,7 @@
 //! everything it touches; it shares only counters, and [`InProgressRegistry`] with the supervisor.
 
 use crate::config::resolved::{self, Order};
-use crate::delivery::failover::Takeover;
+use crate::delivery::failover::Failover;
 use crate::delivery::failpoint::{Halt, Station};
 use crate::delivery::in_flight::{InFlight, Task, TaskId};
 use crate::delivery::in_progress::InProgressRegistry;
@@ -51,7 +51,7 @@ pub struct Lane {
     pub(crate) in_flight: InFlight<Publication>,
     pub(crate) confirmed: Vec<Confirmation>,
     /// For ordered pipelines: whose turn it is.
-    pub(crate) takeover: Takeover,
+    pub(crate) failover: Failover,
     pub(crate) jetstream: Context,
     pub(crate) health: Arc<Health>,
     pub(crate) ensured: Ensured,
@@ -132,7 +132,7 @@ impl Lane {
         if stage >= Stage::Soft {
             self.intake.drain();
             if self.drained {
-                let resting = self.takeover.give_up();
+                let resting = self.failover.give_up();
                 self.decode(resting);
                 self.hand_back(self.in_flight.waiting()).await;
             }
@@ -140,12 +140,12 @@ impl Lane {
                 return Ok(None);
             }
         }
-        if self.change_over() {
-            return Ok(Some(self.takeover.pass(Vec::new())));
+        if self.apply_swap() {
+            return Ok(Some(self.failover.pass(Vec::new())));
         }
         let room = self.room();
         let most = self.settings.batch.messages;
-        let wakes = [self.in_flight.next_wake(), self.takeover.wake()];
+        let wakes = [self.in_flight.next_wake(), self.failover.wake()];
         let wake = wakes
             .into_iter()
             .flatten()
@@ -166,19 +166,19 @@ impl Lane {
             () = tokio::time::sleep_until(later) => {}
         }
         self.in_flight.wake(Instant::now());
-        Ok(Some(self.takeover.pass(Vec::new())))
+        Ok(Some(self.failover.pass(Vec::new())))
     }
 
     /// Under `order: key` and `order: stream`, what another lane left unsettled comes first.
     async fn in_turn(&mut self, deliveries: Vec<Delivery>) -> Vec<Delivery> {
-        if self.takeover.is_new(self.intake.pin()) {
+        if self.failover.is_new(self.intake.pin()) {
             // Those of the deliveries that have come again are among the outstanding ones, and are
             // counted off as they pass.
             let fresh = deliveries
                 .iter()
                 .filter(|delivery| delivery.message.attempt == 1)
                 .count();
-            let own = self.in_flight.len() + self.takeover.resting() + fresh;
+            let own = self.in_flight.len() + self.failover.resting() + fresh;
             let others = match consumers::info(&self.jetstream, &self.ensured.source).await {
                 Ok(Some(info)) => info.num_ack_pending.saturating_sub(own),
                 Ok(None) => 0,
@@ -188,10 +188,10 @@ impl Lane {
                     1
                 }
             };
-            self.takeover
+            self.failover
                 .begin(self.intake.pin(), others, self.settings.source.ack_wait);
         }
-        self.takeover.pass(deliveries)
+        self.failover.pass(deliveries)
     }
 
     /// What may be fetched besides what is in hand.
@@ -207,7 +207,7 @@ impl Lane {
             parking.bytes = parking.bytes.max(least);
         }
         let paced = self.pace.most.saturating_sub(self.in_flight.len());
-        source.messages = self.takeover.room(source.messages.min(paced));
+        source.messages = self.failover.room(source.messages.min(paced));
         parking.messages = parking.messages.min(paced);
         Room { source, parking }
     }

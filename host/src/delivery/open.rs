@@ -1,6 +1,6 @@
 //! Puts a lane together: connects, subscribes, and warms the plugins.
 
-use super::failover::Takeover;
+use super::failover::Failover;
 use super::failpoint::Halt;
 use super::in_flight::InFlight;
 use super::in_progress::InProgressRegistry;
@@ -86,7 +86,7 @@ impl Lane {
             max_payload,
             in_flight,
             confirmed: Vec::new(),
-            takeover: Takeover::default(),
+            failover: Failover::default(),
             jetstream: crate::nats::streams::jetstream(&connection),
             health: Arc::clone(&connection.health),
             ensured: ensured.clone(),

@@ -116,7 +116,7 @@ impl Changeover {
 impl Lane {
     /// Takes a pending swap, unless something that the old version has returned is still to be
     /// published. Whether it did.
-    pub(crate) fn change_over(&mut self) -> bool {
+    pub(crate) fn apply_swap(&mut self) -> bool {
         if self.changeover.pending.is_none() || self.in_flight.is_publishing() {
             return false;
         }

@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_secs(300);
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// In receipts, a host has gone back because another could not run a version.
-const TURNED_DOWN: &str = "turned down";
+const REJECTED: &str = "rejected";
 
 /// Pipelines of one server, each with who deploys to it.
 type Pipelines = Vec<(Arc<Running>, mpsc::Sender<Order>)>;
@@ -189,7 +189,7 @@ impl Deployer {
         self.end_shadow(operator, goes_on).await;
         if let Err((component, error)) = self.follow_stable(operator, &deployment, stable).await {
             self.refuse(operator, &component.origin, &component.digest, &error);
-            self.turn_down(operator, &component.digest, &error).await;
+            self.reject(operator, &component.digest, &error).await;
             return;
         }
         if let Some(trial) = &deployment.trial
@@ -198,7 +198,7 @@ impl Deployer {
         {
             let component = &trial.component;
             self.refuse(operator, &component.origin, &component.digest, &error);
-            self.turn_down(operator, &component.digest, &error).await;
+            self.reject(operator, &component.digest, &error).await;
         }
     }
 
@@ -272,13 +272,13 @@ impl Deployer {
         let digest = running.plugin.digest();
         let decision = deployment.decision_on(digest);
         let refused = decision.is_some_and(|decision| decision.what == REFUSED);
-        let back = if refused { TURNED_DOWN } else { ROLLED_BACK };
+        let back = if refused { REJECTED } else { ROLLED_BACK };
         if let Some(component) = stable {
             if component.digest == digest {
                 return Ok(());
             }
             let what = if refused { back } else { &deployment.last.what };
-            let installed = self.install(operator, &component, what).await;
+            let installed = self.install_component(operator, &component, what).await;
             return installed.map_err(|error| (component, error));
         }
         let configured = self.pipeline.versions.configured(operator);
@@ -305,21 +305,26 @@ impl Deployer {
         let went = match before {
             Some(before) => match self.warm(before).await {
                 Ok(prepared) => {
-                    self.take_over(operator, prepared, &component.origin, back, false)
+                    self.install(operator, prepared, &component.origin, back, false)
                         .await
                 }
                 Err(error) => Err(error),
             },
-            None => self.install(operator, &component, back).await,
+            None => self.install_component(operator, &component, back).await,
         };
         went.map_err(|error| (component, error))
     }
 
     /// Lets a component take over that was deployed, or gone back to.
-    async fn install(&mut self, operator: usize, component: &Component, what: &str) -> Result<()> {
+    async fn install_component(
+        &mut self,
+        operator: usize,
+        component: &Component,
+        what: &str,
+    ) -> Result<()> {
         let candidate = self.candidate(operator, component).await?;
         // What one goes back to has run before; what was in quarantine has run, too, and was worse.
-        let probation = what != ROLLED_BACK && what != TURNED_DOWN;
+        let probation = what != ROLLED_BACK && what != REJECTED;
         let before = self.edition(operator);
         self.swap(candidate, what, probation).await?;
         let digest = component.digest.clone();
@@ -371,11 +376,11 @@ impl Deployer {
     }
 
     /// This host cannot run what was deployed, so none shall: all run what they ran before.
-    async fn turn_down(&mut self, operator: usize, digest: &str, error: &anyhow::Error) {
+    async fn reject(&mut self, operator: usize, digest: &str, error: &anyhow::Error) {
         let reason = report::line(error);
         let decided = self
             .decide(operator, |deployment| {
-                deployment.turned_down(digest, reason.clone());
+                deployment.reject(digest, reason.clone());
                 true
             })
             .await;

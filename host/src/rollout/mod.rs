@@ -170,14 +170,14 @@ impl Deployer {
         let prepared = self.prepare(candidate).await?;
         let new = prepared.edition.clone();
         let before = self.edition(operator);
-        self.take_over(operator, prepared, &origin, what, probation)
+        self.install(operator, prepared, &origin, what, probation)
             .await?;
         self.keep(before, new, bytes);
         Ok(())
     }
 
     /// Lets a version that is prepared take over on all lanes.
-    async fn take_over(
+    async fn install(
         &mut self,
         operator: usize,
         prepared: Prepared,

@@ -45,13 +45,13 @@ pub(crate) enum Kind {
 }
 
 /// What is to become of it.
-enum Judgement {
+enum Verdict {
     Wait,
     /// It has done well on probation.
     Over,
     /// It has done well as a canary.
     Promote,
-    TakeBack(String),
+    RollBack(String),
 }
 
 impl Trial {
@@ -92,9 +92,9 @@ impl Trial {
         (self.kind == Kind::Probation).then(|| self.good.plugin.digest())
     }
 
-    fn judge(&self, now: Instant) -> Judgement {
+    fn judge(&self, now: Instant) -> Verdict {
         if now < self.next {
-            return Judgement::Wait;
+            return Verdict::Wait;
         }
         let new = self.edition.tally.counts();
         let old = match self.kind {
@@ -109,15 +109,15 @@ impl Trial {
             }
         };
         if let Some(reason) = worse(&self.rollout, old, new) {
-            return Judgement::TakeBack(reason);
+            return Verdict::RollBack(reason);
         }
         let age = now.duration_since(self.began);
         let seen = new.messages >= self.rollout.min_messages;
         match self.kind {
-            Kind::Probation if age >= self.rollout.probation => Judgement::Over,
-            Kind::Canary if self.rollout.canary.is_zero() => Judgement::Wait,
-            Kind::Canary if age >= self.rollout.canary && seen => Judgement::Promote,
-            _ => Judgement::Wait,
+            Kind::Probation if age >= self.rollout.probation => Verdict::Over,
+            Kind::Canary if self.rollout.canary.is_zero() => Verdict::Wait,
+            Kind::Canary if age >= self.rollout.canary && seen => Verdict::Promote,
+            _ => Verdict::Wait,
         }
     }
 }
@@ -135,13 +135,13 @@ impl Deployer {
         let judged: Vec<_> = judged.map(|(at, trial)| (*at, trial.judge(now))).collect();
         for (operator, judgement) in judged {
             let done = match judgement {
-                Judgement::Wait => Ok(()),
-                Judgement::Over => {
+                Verdict::Wait => Ok(()),
+                Verdict::Over => {
                     self.trials.remove(&operator);
                     Ok(())
                 }
-                Judgement::Promote => self.promote(operator).await,
-                Judgement::TakeBack(reason) => self.take_back(operator, reason).await,
+                Verdict::Promote => self.promote(operator).await,
+                Verdict::RollBack(reason) => self.roll_back(operator, reason).await,
             };
             if let Err(error) = done {
                 tracing::warn!("{}", report::line(&error));
@@ -210,7 +210,7 @@ impl Deployer {
             return Ok(());
         };
         let prepared = self.warm(trial.edition.clone()).await?;
-        self.take_over(operator, prepared, origin, "promoted", true)
+        self.install(operator, prepared, origin, "promoted", true)
             .await
     }
 
@@ -280,7 +280,7 @@ impl Deployer {
     }
 
     /// Goes back to the version before, and lets no host take this one again.
-    async fn take_back(&mut self, operator: usize, reason: String) -> Result<()> {
+    async fn roll_back(&mut self, operator: usize, reason: String) -> Result<()> {
         let Some(trial) = self.trials.get(&operator) else {
             return Ok(());
         };
@@ -293,7 +293,7 @@ impl Deployer {
             Kind::Probation => {
                 let prepared = self.warm(good.clone()).await?;
                 let origin = good.plugin.origin().to_owned();
-                self.take_over(operator, prepared, &origin, ROLLED_BACK, false)
+                self.install(operator, prepared, &origin, ROLLED_BACK, false)
                     .await?;
             }
         }
@@ -306,7 +306,7 @@ impl Deployer {
             origin: good.plugin.origin().to_owned(),
         };
         let change = |deployment: &mut Deployment| {
-            deployment.taken_back(kind == Kind::Probation, &digest, &back, &configured);
+            deployment.roll_back(kind == Kind::Probation, &digest, &back, &configured);
             deployment.banish(&digest, &reason);
             deployment.decided(ROLLED_BACK, &digest, Some(reason.clone()));
             deployment.last.samples = samples.clone();

@@ -194,7 +194,7 @@ impl Deployment {
 
     /// A version is worse: it does not run any more, `good` does in its place. `configured` is what
     /// `plugin:` names on the host that says so; `took_over` is false for a canary.
-    pub fn taken_back(&mut self, took_over: bool, bad: &str, good: &Component, configured: &str) {
+    pub fn roll_back(&mut self, took_over: bool, bad: &str, good: &Component, configured: &str) {
         self.trial.take_if(|trial| trial.component.digest == bad);
         if self.quarantined(&good.digest).is_some() || good.digest == bad {
             self.stable.take_if(|stable| stable.component.digest == bad);
@@ -233,7 +233,7 @@ impl Deployment {
     }
 
     /// A host cannot run a version, so none shall: all run what they ran before.
-    pub fn turned_down(&mut self, digest: &str, reason: String) {
+    pub fn reject(&mut self, digest: &str, reason: String) {
         self.trial.take_if(|trial| trial.component.digest == digest);
         let is_it = |stable: &mut Stable| stable.component.digest == digest;
         if self.stable.take_if(is_it).is_some() {

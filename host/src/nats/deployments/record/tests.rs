@@ -30,7 +30,7 @@ fn a_refused_version_leaves_each_host_with_what_it_ran() {
     let mut record = Deployment::default();
     deploy(&mut record, "new", &["file1", "file2"]);
     assert_eq!(runs(&record, "file1"), "new");
-    record.turned_down("new", "it does not fit".to_owned());
+    record.reject("new", "it does not fit".to_owned());
     assert_eq!(
         (runs(&record, "file1"), runs(&record, "file2")),
         ("file1".into(), "file2".into())
@@ -41,10 +41,10 @@ fn a_refused_version_leaves_each_host_with_what_it_ran() {
     let before = record.stable.clone();
     deploy(&mut record, "second", &["file1", "file2"]);
     deploy(&mut record, "second", &["file1", "file2"]);
-    record.turned_down("second", "it does not fit".to_owned());
+    record.reject("second", "it does not fit".to_owned());
     assert_eq!(record.stable, before);
     // Another host says the same.
-    record.turned_down("second", "it does not fit".to_owned());
+    record.reject("second", "it does not fit".to_owned());
     assert_eq!(record.stable, before);
 }
 
@@ -54,15 +54,15 @@ fn what_is_in_quarantine_never_runs_in_the_place_of_another() {
     deploy(&mut record, "bad", &["file"]);
     deploy(&mut record, "next", &["file"]);
     record.banish("bad", "worse");
-    record.turned_down("next", "it does not fit".to_owned());
+    record.reject("next", "it does not fit".to_owned());
     assert_eq!(record.stable, None);
 
     deploy(&mut record, "next", &["file"]);
-    record.taken_back(true, "next", &component("bad"), "file");
+    record.roll_back(true, "next", &component("bad"), "file");
     assert_eq!(runs(&record, "file"), "file");
 
     deploy(&mut record, "next", &["file"]);
-    record.taken_back(true, "next", &component("good"), "file");
+    record.roll_back(true, "next", &component("good"), "file");
     record.banish("next", "worse");
     assert_eq!(
         (runs(&record, "file"), runs(&record, "next")),
@@ -85,7 +85,7 @@ fn what_is_in_quarantine_never_runs_in_the_place_of_another() {
 #[test]
 fn a_canary_that_is_taken_back_is_replaced_where_it_is_configured_and_nowhere_else() {
     let mut record = Deployment::default();
-    record.taken_back(false, "bad", &component("good"), "file");
+    record.roll_back(false, "bad", &component("good"), "file");
     record.banish("bad", "worse");
     assert_eq!(
         (runs(&record, "bad"), runs(&record, "file")),
@@ -97,7 +97,7 @@ fn a_canary_that_is_taken_back_is_replaced_where_it_is_configured_and_nowhere_el
 fn a_deployed_version_that_is_taken_back_leaves_each_host_with_what_it_ran() {
     let mut record = Deployment::default();
     deploy(&mut record, "bad", &["file1", "file2"]);
-    record.taken_back(true, "bad", &component("file1"), "file1");
+    record.roll_back(true, "bad", &component("file1"), "file1");
     record.banish("bad", "worse");
     assert_eq!(runs(&record, "file1"), "file1");
     assert_eq!(runs(&record, "file2"), "file2");
@@ -105,14 +105,14 @@ fn a_deployed_version_that_is_taken_back_leaves_each_host_with_what_it_ran() {
 
     deploy(&mut record, "fine", &["file1", "file2"]);
     deploy(&mut record, "bad", &["file1", "file2"]);
-    record.taken_back(true, "bad", &component("fine"), "file1");
+    record.roll_back(true, "bad", &component("fine"), "file1");
     assert_eq!(
         (runs(&record, "file1"), runs(&record, "file2")),
         ("fine".into(), "fine".into())
     );
     // Over one that was itself on probation, to the one before that: the same for all.
     deploy(&mut record, "bad", &["file1", "file2"]);
-    record.taken_back(true, "bad", &component("older"), "file1");
+    record.roll_back(true, "bad", &component("older"), "file1");
     assert_eq!(
         (runs(&record, "file1"), runs(&record, "file2")),
         ("older".into(), "older".into())
@@ -123,11 +123,11 @@ fn a_deployed_version_that_is_taken_back_leaves_each_host_with_what_it_ran() {
 fn what_became_of_a_version_is_known_after_other_decisions() {
     let mut record = Deployment::default();
     deploy(&mut record, "new", &["file"]);
-    record.turned_down("new", "long ago".to_owned());
+    record.reject("new", "long ago".to_owned());
     deploy(&mut record, "new", &["file"]);
     let mark = record.last.clone();
     assert_eq!(record.undone(&mark, "new"), None);
-    record.turned_down("new", "it does not fit".to_owned());
+    record.reject("new", "it does not fit".to_owned());
     deploy(&mut record, "other", &["file"]);
     let undone = record.undone(&mark, "new").unwrap();
     assert_eq!(undone.reason.as_deref(), Some("it does not fit"));
