@@ -52,8 +52,8 @@ impl Offline {
     /// When a plugin cannot be loaded or refuses its configuration.
     pub(super) fn of_pipeline(settings: &resolved::Pipeline, runtime: &Runtime) -> Result<Self> {
         let metrics = Metrics::new();
-        let loaded = plugin_set::load(settings, runtime, &metrics)?;
-        let chain = Chain::new(loaded.workers(runtime), settings.batch);
+        let plugins = plugin_set::load(settings, runtime, &metrics)?;
+        let chain = Chain::new(plugins.workers(runtime), settings.batch);
         // No server limits what may be published here, and no stream feeds it back.
         let sink = OutputBuilder::new(
             String::new(),

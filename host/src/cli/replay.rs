@@ -220,8 +220,8 @@ impl Arguments {
         // A component may come from a server, whose connection must not wait meanwhile.
         let starting = tokio::task::spawn_blocking(move || {
             let runtime = files::runtime(lanes * settings.operators.len())?;
-            let loaded = plugin_set::load(&settings, &runtime, &Metrics::new())?;
-            Lanes::start(lanes, &settings, &loaded, &runtime, &ground)
+            let plugins = plugin_set::load(&settings, &runtime, &Metrics::new())?;
+            Lanes::start(lanes, &settings, &plugins, &runtime, &ground)
         });
         starting.await.context("the plugins could not be loaded")?
     }

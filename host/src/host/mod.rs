@@ -54,9 +54,9 @@ impl Host {
     pub fn new(pipelines: Vec<resolved::Pipeline>, options: Options) -> Result<Arc<Self>> {
         let mut running = Vec::new();
         for settings in pipelines {
-            let loaded = plugin_set::load(&settings, &options.runtime, &options.metrics)?;
+            let plugins = plugin_set::load(&settings, &options.runtime, &options.metrics)?;
             let metrics = options.metrics.pipeline(&settings.name);
-            running.push(Arc::new(Running::new(settings, loaded, metrics)));
+            running.push(Arc::new(Running::new(settings, plugins, metrics)));
         }
         Ok(Arc::new(Self {
             options,

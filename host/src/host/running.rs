@@ -9,7 +9,7 @@ use crate::nats::streams::{self, Ensured};
 use crate::nats::{Connection, Health, consumers, parking};
 use crate::plugin::Runtime;
 use crate::process::chain::Chain;
-use crate::process::plugin_set::Loaded;
+use crate::process::plugin_set::PluginSet;
 use crate::report;
 use crate::rollout::versions::Versions;
 use crate::telemetry::metrics::PipelineMetrics;
@@ -143,7 +143,7 @@ impl Attachment {
 impl Running {
     pub(crate) fn new(
         settings: resolved::Pipeline,
-        loaded: Loaded,
+        plugins: PluginSet,
         metrics: Arc<PipelineMetrics>,
     ) -> Self {
         Self {
@@ -153,7 +153,7 @@ impl Running {
             failure_log: Arc::new(Sampled::new(sampled::FAILURES)),
             now: Mutex::default(),
             settings: Arc::new(settings),
-            versions: Versions::new(loaded),
+            versions: Versions::new(plugins),
         }
     }
 
@@ -162,7 +162,7 @@ impl Running {
     }
 
     pub(crate) fn chain(&self, runtime: &Runtime) -> Chain {
-        self.versions.current().chain(runtime, self.settings.batch)
+        self.versions.active().chain(runtime, self.settings.batch)
     }
 
     /// Its place at the server; `None` before the host has found the streams.

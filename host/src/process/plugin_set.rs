@@ -13,11 +13,11 @@ use std::sync::Arc;
 
 /// The plugins of a pipeline, in the order of its chain.
 #[derive(Clone)]
-pub struct Loaded(Vec<Edition>);
+pub struct PluginSet(Vec<OperatorVersion>);
 
 /// One version of a plugin as one operator runs it.
 #[derive(Clone)]
-pub struct Edition {
+pub struct OperatorVersion {
     /// Compiled.
     pub plugin: Arc<Plugin>,
     pub settings: Arc<OperatorSettings>,
@@ -25,7 +25,7 @@ pub struct Edition {
     pub tally: Arc<Tally>,
 }
 
-impl Edition {
+impl OperatorVersion {
     /// A version that has done nothing yet.
     #[must_use]
     pub fn new(plugin: Arc<Plugin>, settings: Arc<OperatorSettings>) -> Self {
@@ -63,8 +63,12 @@ impl Edition {
 ///
 /// # Errors
 /// The first that cannot be loaded, with its operator.
-pub fn load(settings: &resolved::Pipeline, runtime: &Runtime, metrics: &Metrics) -> Result<Loaded> {
-    let mut loaded = Vec::new();
+pub fn load(
+    settings: &resolved::Pipeline,
+    runtime: &Runtime,
+    metrics: &Metrics,
+) -> Result<PluginSet> {
+    let mut plugins = Vec::new();
     for use_of in &settings.operators {
         let plugin = plugin(use_of, Some(&settings.nats), runtime).with_context(|| {
             format!(
@@ -73,9 +77,9 @@ pub fn load(settings: &resolved::Pipeline, runtime: &Runtime, metrics: &Metrics)
             )
         })?;
         let operator = Arc::new(operator(&settings.name, use_of, metrics));
-        loaded.push(Edition::new(plugin, operator));
+        plugins.push(OperatorVersion::new(plugin, operator));
     }
-    Ok(Loaded(loaded))
+    Ok(PluginSet(plugins))
 }
 
 /// The plugin of one operator, with what the operator grants it; `nats` is where buckets are, and whose
@@ -125,10 +129,10 @@ pub fn operator(
     }
 }
 
-impl Loaded {
+impl PluginSet {
     /// The operator at `index` of the chain.
     #[must_use]
-    pub fn get(&self, index: usize) -> Option<&Edition> {
+    pub fn get(&self, index: usize) -> Option<&OperatorVersion> {
         self.0.get(index)
     }
 
@@ -139,9 +143,9 @@ impl Loaded {
     }
 
     /// Puts a version in the place of another.
-    pub fn replace(&mut self, index: usize, edition: Edition) {
+    pub fn replace(&mut self, index: usize, version: OperatorVersion) {
         if let Some(place) = self.0.get_mut(index) {
-            *place = edition;
+            *place = version;
         }
     }
 
@@ -154,16 +158,16 @@ impl Loaded {
     /// The same versions with numbers of their own.
     #[must_use]
     pub fn apart(&self) -> Self {
-        Self(self.0.iter().map(Edition::apart).collect())
+        Self(self.0.iter().map(OperatorVersion::apart).collect())
     }
 
     /// What runs, for `weir status`.
     #[must_use]
     pub fn status(&self) -> Vec<Value> {
-        let show = |edition: &Edition| {
-            let Edition {
+        let show = |version: &OperatorVersion| {
+            let OperatorVersion {
                 plugin, settings, ..
-            } = edition;
+            } = version;
             json!({
                 "name": settings.operator,
                 "plugin": plugin.origin(),

@@ -8,7 +8,7 @@ use crate::nats::deployments::{
 };
 use crate::nats::shadows::remove_consumer;
 use crate::plugin::Runtime;
-use crate::process::plugin_set::{Edition, terms};
+use crate::process::plugin_set::{OperatorVersion, terms};
 use crate::report::{self, ResultExt};
 use crate::rollout::shadow::Shadow;
 use crate::rollout::trial::Kind;
@@ -54,10 +54,10 @@ pub(crate) async fn standing(
         let (deployment, _) = deployments
             .get(&pipeline.settings.name, &operator.name)
             .await?;
-        let mut current = versions.current();
-        let Some(Edition {
+        let mut current = versions.active();
+        let Some(OperatorVersion {
             plugin, settings, ..
-        }) = current.loaded.get(index).cloned()
+        }) = current.plugins.get(index).cloned()
         else {
             continue;
         };
@@ -76,8 +76,8 @@ pub(crate) async fn standing(
             .with_context(|| format!("cannot start operator `{}` as deployed", operator.name))
             .hint(|| "deploy another version, or let `plugin:` name another")?;
         current
-            .loaded
-            .replace(index, Edition::new(plugin, settings));
+            .plugins
+            .replace(index, OperatorVersion::new(plugin, settings));
         versions.adopt(current);
         any = true;
     }
@@ -142,12 +142,12 @@ impl Deployer {
     /// Asks what an operator is to run: what was said of it may still be on its way here. Where the server
     /// does not say, what was heard last holds.
     pub(crate) async fn learn(&mut self, operator: usize) {
-        let (Some(attachment), Some(edition)) =
-            (self.pipeline.attachment(), self.edition(operator))
+        let (Some(attachment), Some(version)) =
+            (self.pipeline.attachment(), self.version(operator))
         else {
             return;
         };
-        let settings = &edition.settings;
+        let settings = &version.settings;
         let asking = async {
             match Deployments::find(&attachment.connection).await? {
                 Some(all) => {
@@ -213,13 +213,13 @@ impl Deployer {
         };
         let digest = shadow.digest();
         drop(shadow);
-        let (Some(attachment), Some(edition)) =
-            (self.pipeline.attachment(), self.edition(operator))
+        let (Some(attachment), Some(version)) =
+            (self.pipeline.attachment(), self.version(operator))
         else {
             return;
         };
         let (connection, pipeline) = (&attachment.connection, &self.pipeline.settings);
-        let name = &edition.settings.operator;
+        let name = &version.settings.operator;
         if let Err(error) = remove_consumer(connection, pipeline, name, &digest).await {
             tracing::warn!("{}", report::line(&error));
         }
@@ -241,7 +241,7 @@ impl Deployer {
         self.pipeline
             .versions
             .decided(operator, undoes.then(|| last.clone()));
-        let Some(running) = self.edition(operator).filter(|_| undoes) else {
+        let Some(running) = self.version(operator).filter(|_| undoes) else {
             return;
         };
         let runs = running.plugin.digest() == last.digest;
@@ -266,7 +266,7 @@ impl Deployer {
         deployment: &Deployment,
         stable: Option<Component>,
     ) -> Result<(), (Component, anyhow::Error)> {
-        let Some(running) = self.edition(operator) else {
+        let Some(running) = self.version(operator) else {
             return Ok(());
         };
         let digest = running.plugin.digest();
@@ -325,7 +325,7 @@ impl Deployer {
         let candidate = self.candidate(operator, component).await?;
         // What one goes back to has run before; what was in quarantine has run, too, and was worse.
         let probation = what != ROLLED_BACK && what != REJECTED;
-        let before = self.edition(operator);
+        let before = self.version(operator);
         self.swap(candidate, what, probation).await?;
         let digest = component.digest.clone();
         self.replaced.insert(operator, (digest, before));
@@ -347,7 +347,7 @@ impl Deployer {
             TrialKind::Shadow => {
                 let prepared = self.prepare(candidate).await?;
                 let (pipeline, runtime) = (Arc::clone(&self.pipeline), self.runtime.clone());
-                let plugin = prepared.edition.plugin;
+                let plugin = prepared.version.plugin;
                 let shadow = Shadow::start(pipeline, runtime, operator, plugin)?;
                 self.shadows.insert(operator, shadow);
                 let versions = &self.pipeline.versions;

@@ -125,10 +125,10 @@ async fn watch(
     let mut changes = registry.watch(&place.name, &place.version).await?;
     while let Some(Ok(_)) = changes.next().await {
         let (version, found) = registry.resolve(&place.name, &place.version).await?;
-        let running = pipeline.versions.loaded();
+        let running = pipeline.versions.plugins();
         let is_new = running
             .get(operator)
-            .is_some_and(|edition| edition.plugin.digest() != found.digest);
+            .is_some_and(|version| version.plugin.digest() != found.digest);
         if is_new {
             let candidate = Candidate {
                 operator,

@@ -29,7 +29,7 @@ use crate::nats::components::Components;
 use crate::nats::deployments::{Component, Deployment};
 use crate::plugin::Runtime;
 use crate::process::chain::Change;
-use crate::process::plugin_set::Edition;
+use crate::process::plugin_set::OperatorVersion;
 use crate::report::{self, ResultExt};
 use crate::rollout::shadow::Shadow;
 use crate::rollout::versions::Refusal;
@@ -80,18 +80,18 @@ pub(crate) struct Deployer {
     wanted: HashMap<usize, Deployment>,
     /// By operator, a version that was deployed, and what this host ran before it; `None` where it has
     /// started with it, in the place of what is configured.
-    replaced: HashMap<usize, (String, Option<Edition>)>,
+    replaced: HashMap<usize, (String, Option<OperatorVersion>)>,
 }
 
 impl Deployer {
     pub(crate) fn new(pipeline: Arc<Running>, runtime: Runtime) -> Self {
-        let loaded = pipeline.versions.loaded();
+        let plugins = pipeline.versions.plugins();
         let stands = |operator: usize| {
-            let digest = loaded.get(operator)?.plugin.digest();
+            let digest = plugins.get(operator)?.plugin.digest();
             let instead = digest != pipeline.versions.configured(operator);
             instead.then(|| (operator, (digest.to_owned(), None)))
         };
-        let replaced = (0..loaded.operators()).filter_map(stands).collect();
+        let replaced = (0..plugins.operators()).filter_map(stands).collect();
         Self {
             pipeline,
             runtime,
@@ -130,7 +130,7 @@ impl Deployer {
         let operator = candidate.operator;
         let digest = blake3::hash(&candidate.bytes).to_hex().to_string();
         self.pipeline.versions.configure(operator, &digest);
-        let Some(running) = self.edition(operator) else {
+        let Some(running) = self.version(operator) else {
             return;
         };
         if digest == running.plugin.digest() {
@@ -168,8 +168,8 @@ impl Deployer {
         let (operator, origin) = (candidate.operator, candidate.origin.clone());
         let bytes = candidate.bytes.clone();
         let prepared = self.prepare(candidate).await?;
-        let new = prepared.edition.clone();
-        let before = self.edition(operator);
+        let new = prepared.version.clone();
+        let before = self.version(operator);
         self.install(operator, prepared, &origin, what, probation)
             .await?;
         self.keep(before, new, bytes);
@@ -185,14 +185,14 @@ impl Deployer {
         what: &str,
         probation: bool,
     ) -> Result<()> {
-        let Prepared { edition, workers } = prepared;
+        let Prepared { version, workers } = prepared;
         let before = self
-            .edition(operator)
+            .version(operator)
             .context("there is no such operator")?;
-        let mut next = self.pipeline.versions.current();
-        next.loaded.replace(operator, edition.clone());
+        let mut next = self.pipeline.versions.active();
+        next.plugins.replace(operator, version.clone());
         next.canary = next.canary.filter(|canary| canary.operator != operator);
-        let digest = edition.plugin.digest().to_owned();
+        let digest = version.plugin.digest().to_owned();
         let replace = |worker| Change::Replace(Box::new(worker));
         let round = SwapRound {
             operator,
@@ -206,13 +206,13 @@ impl Deployer {
             },
         };
         let lanes = self.run_round(round).await?;
-        let settings = &edition.settings;
+        let settings = &version.settings;
         let (pipeline, name) = (&settings.pipeline, &settings.operator);
         self.pipeline.versions.refuse(operator, None);
         let previous = self.trials.remove(&operator);
         let mut if_worse = None;
         if probation && let Some(rollout) = self.rollout(operator) {
-            let trial = Trial::probation(rollout, before, edition.clone(), previous);
+            let trial = Trial::probation(rollout, before, version.clone(), previous);
             if_worse = trial
                 .as_ref()
                 .and_then(Trial::goes_back_to)
@@ -244,16 +244,16 @@ impl Deployer {
     }
 
     /// The same for a version that has run before.
-    async fn warm(&self, edition: Edition) -> Result<Prepared> {
+    async fn warm(&self, version: OperatorVersion) -> Result<Prepared> {
         let (runtime, lanes) = (self.runtime.clone(), self.pipeline.settings.lanes);
-        let warming = tokio::task::spawn_blocking(move || prepare::warm(edition, &runtime, lanes));
+        let warming = tokio::task::spawn_blocking(move || prepare::warm(version, &runtime, lanes));
         warming
             .await
             .context("the preparation of a plugin panicked; this is a fault of weir")?
     }
 
     /// Keeps what ran and what runs now in the bucket of components, so that either can come back.
-    fn keep(&self, before: Option<Edition>, now: Edition, bytes: Vec<u8>) {
+    fn keep(&self, before: Option<OperatorVersion>, now: OperatorVersion, bytes: Vec<u8>) {
         let Some(attachment) = self.pipeline.attachment() else {
             return;
         };
@@ -283,7 +283,7 @@ impl Deployer {
 
     /// The old version goes on: says so in the log, in the status and in a metric.
     fn refuse(&self, operator: usize, origin: &str, digest: &str, error: &anyhow::Error) {
-        let Some(running) = self.edition(operator) else {
+        let Some(running) = self.version(operator) else {
             return;
         };
         let settings = &running.settings;
@@ -300,7 +300,7 @@ impl Deployer {
     }
 
     /// What runs for all keys that no canary sees.
-    fn edition(&self, operator: usize) -> Option<Edition> {
-        self.pipeline.versions.loaded().get(operator).cloned()
+    fn version(&self, operator: usize) -> Option<OperatorVersion> {
+        self.pipeline.versions.plugins().get(operator).cloned()
     }
 }

@@ -5,7 +5,7 @@
 use crate::host::running::Running;
 use crate::plugin::{Runtime, Worker};
 use crate::process::chain::{Chain, Verdict};
-use crate::process::plugin_set::{Edition, Loaded, terms};
+use crate::process::plugin_set::{OperatorVersion, PluginSet, terms};
 use crate::process::route::Route;
 use crate::report::ResultExt;
 use crate::rollout::Candidate;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// A version that fits.
 pub(crate) struct Prepared {
-    pub(crate) edition: Edition,
+    pub(crate) version: OperatorVersion,
     /// One for each lane, with an instance that has been configured.
     pub(crate) workers: Vec<Worker>,
 }
@@ -48,14 +48,14 @@ pub(crate) fn prepare(
         .load_bytes(&candidate.bytes, &candidate.origin, terms)
         .with_context(what)?;
     let tokio = threads::runtime()?;
-    let loaded = pipeline.versions.loaded();
-    let running = loaded
+    let plugins = pipeline.versions.plugins();
+    let running = plugins
         .get(candidate.operator)
         .context("there is no such operator")?;
-    let edition = Edition::new(plugin, Arc::clone(&running.settings));
+    let version = OperatorVersion::new(plugin, Arc::clone(&running.settings));
     tokio.block_on(async {
-        let mut proposed = loaded.clone();
-        proposed.replace(candidate.operator, edition.clone());
+        let mut proposed = plugins.clone();
+        proposed.replace(candidate.operator, version.clone());
         let mut trial = pipeline.trial(&proposed, runtime);
         trial.warm().await.with_context(what)?;
         if !settings
@@ -63,12 +63,12 @@ pub(crate) fn prepare(
             .iter()
             .any(|each| each.grants.reaches_out())
         {
-            let now = pipeline.trial(&loaded, runtime);
+            let now = pipeline.trial(&plugins, runtime);
             compare(pipeline, now, trial).await.with_context(what)?;
         }
-        let workers = workers(&edition, runtime, lanes).await;
+        let workers = workers(&version, runtime, lanes).await;
         let workers = workers.with_context(what)?;
-        Ok(Prepared { edition, workers })
+        Ok(Prepared { version, workers })
     })
 }
 
@@ -76,16 +76,20 @@ pub(crate) fn prepare(
 ///
 /// # Errors
 /// When it does not start any more.
-pub(crate) fn warm(edition: Edition, runtime: &Runtime, lanes: usize) -> Result<Prepared> {
+pub(crate) fn warm(version: OperatorVersion, runtime: &Runtime, lanes: usize) -> Result<Prepared> {
     let tokio = threads::runtime()?;
-    let workers = tokio.block_on(workers(&edition, runtime, lanes))?;
-    Ok(Prepared { edition, workers })
+    let workers = tokio.block_on(workers(&version, runtime, lanes))?;
+    Ok(Prepared { version, workers })
 }
 
-async fn workers(edition: &Edition, runtime: &Runtime, lanes: usize) -> Result<Vec<Worker>> {
+async fn workers(
+    version: &OperatorVersion,
+    runtime: &Runtime,
+    lanes: usize,
+) -> Result<Vec<Worker>> {
     let mut workers = Vec::new();
     for _ in 0..lanes {
-        let mut worker = edition.worker(runtime);
+        let mut worker = version.worker(runtime);
         worker.warm().await?;
         workers.push(worker);
     }
@@ -125,7 +129,7 @@ fn failure(verdicts: &[Verdict]) -> Option<&str> {
 
 impl Running {
     /// A chain with numbers of its own, so that a trial does not show in those of the pipeline.
-    fn trial(&self, loaded: &Loaded, runtime: &Runtime) -> Chain {
-        Chain::new(loaded.apart().workers(runtime), self.settings.batch)
+    fn trial(&self, plugins: &PluginSet, runtime: &Runtime) -> Chain {
+        Chain::new(plugins.apart().workers(runtime), self.settings.batch)
     }
 }

@@ -7,7 +7,7 @@ use crate::plugin::OperatorSettings;
 use crate::process::chain::Change;
 use crate::report;
 use crate::rollout::Deployer;
-use crate::rollout::versions::{Current, LaneHandle};
+use crate::rollout::versions::{ActiveVersions, LaneHandle};
 use anyhow::{Context, Result};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ const TRIES: u32 = 30;
 pub(crate) struct SwapRound {
     pub(crate) operator: usize,
     /// What a lane has that starts from now on.
-    pub(crate) next: Current,
+    pub(crate) next: ActiveVersions,
     /// The same for lanes that are at work: one for each, with workers that are warm.
     pub(crate) changes: Vec<Change>,
     /// In a word or two.
@@ -47,9 +47,9 @@ impl Deployer {
             new,
         } = round;
         let versions = &self.pipeline.versions;
-        let before = versions.current();
-        let edition = before.loaded.get(operator);
-        let settings = Arc::clone(&edition.context("there is no such operator")?.settings);
+        let before = versions.active();
+        let running = before.plugins.get(operator);
+        let settings = Arc::clone(&running.context("there is no such operator")?.settings);
         let receipt = |lane: usize| Receipt {
             id: String::new(),
             pipeline: settings.pipeline.clone(),

@@ -8,7 +8,7 @@ use crate::config::resolved::Rollout;
 use crate::nats::components::Components;
 use crate::nats::deployments::{Deployment, Deployments, ROLLED_BACK};
 use crate::process::chain::Change;
-use crate::process::plugin_set::Edition;
+use crate::process::plugin_set::OperatorVersion;
 use crate::report;
 use crate::rollout::judge::worse;
 use crate::rollout::versions::Canary;
@@ -25,9 +25,9 @@ pub(crate) struct Trial {
     pub(crate) kind: Kind,
     rollout: Rollout,
     /// The version that is watched.
-    edition: Edition,
+    version: OperatorVersion,
     /// The version to go on with if it is worse.
-    good: Edition,
+    good: OperatorVersion,
     /// What that one had done when this began.
     before: Counts,
     began: Instant,
@@ -59,24 +59,24 @@ impl Trial {
     /// probation, which then is not known to be any good. `None` where none is watched.
     pub(crate) fn probation(
         rollout: Rollout,
-        good: Edition,
-        edition: Edition,
+        good: OperatorVersion,
+        version: OperatorVersion,
         previous: Option<Trial>,
     ) -> Option<Self> {
         let previous = previous.filter(|trial| trial.kind == Kind::Probation);
         let good = previous.map_or(good, |trial| trial.good);
-        let same = good.plugin.digest() == edition.plugin.digest();
+        let same = good.plugin.digest() == version.plugin.digest();
         let watched = !rollout.probation.is_zero() && !same;
-        watched.then(|| Self::new(Kind::Probation, rollout, good, edition))
+        watched.then(|| Self::new(Kind::Probation, rollout, good, version))
     }
 
-    fn new(kind: Kind, rollout: Rollout, good: Edition, edition: Edition) -> Self {
+    fn new(kind: Kind, rollout: Rollout, good: OperatorVersion, version: OperatorVersion) -> Self {
         Self {
             kind,
             rollout,
             before: good.tally.counts(),
             good,
-            edition,
+            version,
             began: Instant::now(),
             next: Instant::now(),
         }
@@ -84,7 +84,7 @@ impl Trial {
 
     /// The version that is watched.
     pub(crate) fn digest(&self) -> &str {
-        self.edition.plugin.digest()
+        self.version.plugin.digest()
     }
 
     /// The version that a host goes back to, while one is on probation.
@@ -96,7 +96,7 @@ impl Trial {
         if now < self.next {
             return Verdict::Wait;
         }
-        let new = self.edition.tally.counts();
+        let new = self.version.tally.counts();
         let old = match self.kind {
             Kind::Probation => self.before,
             Kind::Canary => {
@@ -162,16 +162,16 @@ impl Deployer {
     ) -> Result<()> {
         let prepared = self.prepare(candidate).await?;
         let good = self
-            .edition(operator)
+            .version(operator)
             .context("there is no such operator")?;
-        let edition = prepared.edition;
+        let version = prepared.version;
         let canary = Canary {
             operator,
-            edition: edition.clone(),
+            version: version.clone(),
             percent,
         };
         let share = canary.share();
-        let mut next = self.pipeline.versions.current();
+        let mut next = self.pipeline.versions.active();
         next.canary = Some(canary);
         let workers = prepared.workers.into_iter();
         let round = SwapRound {
@@ -198,7 +198,7 @@ impl Deployer {
         );
         self.pipeline.versions.refuse(operator, None);
         if let Some(rollout) = self.rollout(operator) {
-            let trial = Trial::new(Kind::Canary, rollout, good, edition);
+            let trial = Trial::new(Kind::Canary, rollout, good, version);
             self.trials.insert(operator, trial);
         }
         Ok(())
@@ -209,7 +209,7 @@ impl Deployer {
         let Some(trial) = self.trials.get(&operator) else {
             return Ok(());
         };
-        let prepared = self.warm(trial.edition.clone()).await?;
+        let prepared = self.warm(trial.version.clone()).await?;
         self.install(operator, prepared, origin, "promoted", true)
             .await
     }
@@ -220,7 +220,7 @@ impl Deployer {
             return Ok(());
         };
         let (good, lanes) = (&trial.good, self.pipeline.settings.lanes);
-        let mut next = self.pipeline.versions.current();
+        let mut next = self.pipeline.versions.active();
         next.canary = None;
         let round = SwapRound {
             operator,
@@ -285,7 +285,7 @@ impl Deployer {
             return Ok(());
         };
         let (kind, good) = (trial.kind, trial.good.clone());
-        let bad = trial.edition.clone();
+        let bad = trial.version.clone();
         let digest = trial.digest().to_owned();
         let samples = bad.tally.samples();
         match kind {
@@ -325,7 +325,7 @@ impl Deployer {
         self.decide(operator, change).await
     }
 
-    fn refuse_rolled_back(&self, operator: usize, bad: &Edition, error: &anyhow::Error) {
+    fn refuse_rolled_back(&self, operator: usize, bad: &OperatorVersion, error: &anyhow::Error) {
         let samples = bad.tally.samples();
         for Sample {
             sequence,
@@ -348,14 +348,14 @@ impl Deployer {
         operator: usize,
         change: impl FnMut(&mut Deployment) -> bool,
     ) -> Result<()> {
-        let (Some(attachment), Some(edition)) =
-            (self.pipeline.attachment(), self.edition(operator))
+        let (Some(attachment), Some(version)) =
+            (self.pipeline.attachment(), self.version(operator))
         else {
             return Ok(());
         };
         let deployments =
             Deployments::open(&attachment.connection, attachment.ensured.replicas).await?;
-        let settings = &edition.settings;
+        let settings = &version.settings;
         let changed = deployments.change(&settings.pipeline, &settings.operator, change);
         changed.await.map(drop)
     }

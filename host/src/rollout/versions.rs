@@ -8,7 +8,7 @@ use crate::nats::deployments::Decision;
 use crate::plugin::Runtime;
 use crate::process::chain::canary::Share;
 use crate::process::chain::{Chain, Change};
-use crate::process::plugin_set::{Edition, Loaded};
+use crate::process::plugin_set::{OperatorVersion, PluginSet};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,8 +48,8 @@ impl Refusal {
 
 /// What lanes run now, or are about to.
 #[derive(Clone)]
-pub(crate) struct Current {
-    pub(crate) loaded: Loaded,
+pub(crate) struct ActiveVersions {
+    pub(crate) plugins: PluginSet,
     /// At most one of a pipeline.
     pub(crate) canary: Option<Canary>,
 }
@@ -58,19 +58,19 @@ pub(crate) struct Current {
 #[derive(Clone)]
 pub(crate) struct Canary {
     pub(crate) operator: usize,
-    pub(crate) edition: Edition,
+    pub(crate) version: OperatorVersion,
     pub(crate) percent: f64,
 }
 
 impl Canary {
     pub(crate) fn share(&self) -> Share {
-        Share::new(self.percent, self.edition.plugin.digest())
+        Share::new(self.percent, self.version.plugin.digest())
     }
 }
 
 /// Of one pipeline. Shared by its lanes, its deployer and the status.
 pub(crate) struct Versions {
-    current: Mutex<Current>,
+    current: Mutex<ActiveVersions>,
     lane_handles: Mutex<Vec<LaneHandle>>,
     /// By operator, the version that was not taken last.
     refusals: Mutex<HashMap<usize, Refusal>>,
@@ -87,14 +87,14 @@ pub(crate) struct Versions {
 }
 
 impl Versions {
-    pub(crate) fn new(loaded: Loaded) -> Self {
+    pub(crate) fn new(plugins: PluginSet) -> Self {
         let digest = |operator: usize| {
-            let edition = loaded.get(operator)?;
-            Some((operator, edition.plugin.digest().to_owned()))
+            let version = plugins.get(operator)?;
+            Some((operator, version.plugin.digest().to_owned()))
         };
-        let configured = (0..loaded.operators()).filter_map(digest).collect();
-        let current = Current {
-            loaded,
+        let configured = (0..plugins.operators()).filter_map(digest).collect();
+        let current = ActiveVersions {
+            plugins,
             canary: None,
         };
         Self {
@@ -110,13 +110,13 @@ impl Versions {
     }
 
     /// What runs now.
-    pub(crate) fn current(&self) -> Current {
+    pub(crate) fn active(&self) -> ActiveVersions {
         locked(&self.current).clone()
     }
 
     /// The plugins as they are now, without a canary.
-    pub(crate) fn loaded(&self) -> Loaded {
-        self.current().loaded
+    pub(crate) fn plugins(&self) -> PluginSet {
+        self.active().plugins
     }
 
     /// A lane takes its handle: swaps reach it from now on.
@@ -126,7 +126,7 @@ impl Versions {
             lane,
             swaps: sender,
         });
-        Changeover::new(lane, self.loaded().operators(), swaps)
+        Changeover::new(lane, self.plugins().operators(), swaps)
     }
 
     /// Lanes that could take a swap now.
@@ -181,8 +181,8 @@ impl Versions {
 
     /// The operators, for `weir status`.
     pub(crate) fn status(&self) -> Vec<Value> {
-        let Current { loaded, canary } = self.current();
-        let mut operators = loaded.status();
+        let ActiveVersions { plugins, canary } = self.active();
+        let mut operators = plugins.status();
         let mut add = |operator: usize, name: &str, value: Value| {
             if let Some(Value::Object(fields)) = operators.get_mut(operator) {
                 fields.insert(name.to_owned(), value);
@@ -212,10 +212,10 @@ impl Versions {
         }
         if let Some(canary) = canary {
             let shown = json!({
-                "plugin": canary.edition.plugin.origin(),
-                "digest": canary.edition.plugin.digest(),
+                "plugin": canary.version.plugin.origin(),
+                "digest": canary.version.plugin.digest(),
                 "percent": canary.percent,
-                "counts": canary.edition.tally.counts(),
+                "counts": canary.version.tally.counts(),
             });
             add(canary.operator, "canary", shown);
         }
@@ -223,17 +223,17 @@ impl Versions {
     }
 
     /// From now on lanes start with this.
-    pub(crate) fn adopt(&self, current: Current) {
+    pub(crate) fn adopt(&self, current: ActiveVersions) {
         *locked(&self.current) = current;
     }
 }
 
-impl Current {
+impl ActiveVersions {
     /// The chain of a lane that starts now.
     pub(crate) fn chain(&self, runtime: &Runtime, bounds: Bounds) -> Chain {
-        let mut chain = Chain::new(self.loaded.workers(runtime), bounds);
+        let mut chain = Chain::new(self.plugins.workers(runtime), bounds);
         if let Some(canary) = &self.canary {
-            let worker = Box::new(canary.edition.worker(runtime));
+            let worker = Box::new(canary.version.worker(runtime));
             chain.change(canary.operator, Change::Canary(worker, canary.share()));
         }
         chain

@@ -9,7 +9,7 @@ use crate::message::Message;
 use crate::plugin::Runtime;
 use crate::process::chain::Chain;
 use crate::process::dry_run::{Ground, Rehearsal};
-use crate::process::plugin_set::Loaded;
+use crate::process::plugin_set::PluginSet;
 use crate::threads;
 use anyhow::{Context, Result, anyhow};
 use std::sync::Arc;
@@ -41,14 +41,14 @@ impl Lanes {
     pub(super) fn start(
         lanes: usize,
         settings: &Arc<Pipeline>,
-        loaded: &Loaded,
+        plugins: &PluginSet,
         runtime: &Runtime,
         ground: &Ground,
     ) -> Result<Self> {
         let mut started = Vec::new();
         for lane in 0..lanes.max(1) {
             let tokio = threads::runtime()?;
-            let chain = Chain::new(loaded.apart().workers(runtime), settings.batch);
+            let chain = Chain::new(plugins.apart().workers(runtime), settings.batch);
             let mut rehearsal = Rehearsal::new(settings, chain, ground);
             tokio.block_on(rehearsal.warm())?;
             let (batches, inbox) = channel(AHEAD);

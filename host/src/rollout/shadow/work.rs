@@ -16,7 +16,7 @@ use crate::nats::{self, Connection, consumers};
 use crate::plugin::{Plugin, Runtime};
 use crate::process::chain::Chain;
 use crate::process::dry_run::{Ground, Rehearsal};
-use crate::process::plugin_set::Edition;
+use crate::process::plugin_set::OperatorVersion;
 use crate::rollout::shadow::follow::{Follow, Milestone};
 use crate::rollout::shadow::{PAUSE, locked, note};
 use crate::shutdown::{Stage, Stages, reached};
@@ -87,8 +87,8 @@ impl Work {
         let mut busy = self.begin(&attachment).await?;
         let reports = Shadows::open(&busy.connection, attachment.ensured.replicas).await?;
         note(&self.told, None);
-        let loaded = self.pipeline.versions.loaded();
-        let operator = loaded
+        let plugins = self.pipeline.versions.plugins();
+        let operator = plugins
             .get(self.operator)
             .context("there is no such operator")?;
         let mut tick = tokio::time::interval(LOOK);
@@ -120,9 +120,9 @@ impl Work {
 
     /// The digests of the operators that the candidate is not tried for.
     fn beside(&self) -> Vec<String> {
-        let loaded = self.pipeline.versions.loaded();
-        let others = (0..loaded.operators()).filter(|index| *index != self.operator);
-        let digest = |index| Some(loaded.get(index)?.plugin.digest().to_owned());
+        let plugins = self.pipeline.versions.plugins();
+        let others = (0..plugins.operators()).filter(|index| *index != self.operator);
+        let digest = |index| Some(plugins.get(index)?.plugin.digest().to_owned());
         others.filter_map(digest).collect()
     }
 
@@ -141,14 +141,14 @@ impl Work {
             shadows::ensure_consumer(&connection, &settings, &operator.name, digest).await?;
         locked(&self.told).run = u64::try_from(durable.created / 1_000_000).unwrap_or_default();
         let follow = Follow::open(&connection, &settings, &source, durable.settled).await?;
-        let mut loaded = self.pipeline.versions.loaded();
-        let running = loaded
+        let mut plugins = self.pipeline.versions.plugins();
+        let running = plugins
             .get(self.operator)
             .context("there is no such operator")?;
         let settings_of = Arc::clone(&running.settings);
-        let candidate = Edition::new(Arc::clone(&self.plugin), settings_of);
-        loaded.replace(self.operator, candidate);
-        let chain = Chain::new(loaded.apart().workers(&self.runtime), settings.batch);
+        let candidate = OperatorVersion::new(Arc::clone(&self.plugin), settings_of);
+        plugins.replace(self.operator, candidate);
+        let chain = Chain::new(plugins.apart().workers(&self.runtime), settings.batch);
         let ground = Ground {
             place: source.place.clone(),
             captured: source.captured.clone(),
