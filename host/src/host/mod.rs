@@ -15,7 +15,7 @@ use crate::nats::{self, service, streams};
 use crate::plugin::Runtime;
 use crate::process::plugin_set;
 use crate::rollout::watch::Watch;
-use crate::rollout::{Deployer, Order, desired, follow};
+use crate::rollout::{Command, Deployer, desired, follow};
 use crate::shutdown::{Shutdown, Stage, reached};
 use crate::telemetry::metrics::Metrics;
 use anyhow::{Context, Result};
@@ -87,8 +87,8 @@ impl Host {
         for ((pipeline, attachment), refused) in
             self.pipelines.iter().zip(&attachments).zip(refused)
         {
-            let stands = desired::standing(pipeline, &self.options.runtime, attachment).await;
-            match stands.with_context(|| pipeline.what("start"))? {
+            let deployed = desired::initial(pipeline, &self.options.runtime, attachment).await;
+            match deployed.with_context(|| pipeline.what("start"))? {
                 // What is configured may be refused if something else was deployed in its place.
                 true => self.warm(pipeline).await?,
                 false => refused?,
@@ -243,14 +243,14 @@ impl Host {
         let mut followers = Vec::new();
         let mut servers: Vec<(&resolved::Nats, Vec<_>)> = Vec::new();
         for pipeline in &self.pipelines {
-            let (orders, arriving) = mpsc::channel::<Order>(1);
+            let (commands, arriving) = mpsc::channel::<Command>(1);
             let runtime = self.options.runtime.clone();
             deployers.push(Deployer::new(Arc::clone(pipeline), runtime).run(arriving));
             if self.options.watch {
-                followers.extend(follow::all(pipeline, &orders));
+                followers.extend(follow::all(pipeline, &commands));
             }
             let nats = &pipeline.settings.nats;
-            let taker = (Arc::clone(pipeline), orders);
+            let taker = (Arc::clone(pipeline), commands);
             match servers.iter_mut().find(|(server, _)| *server == nats) {
                 Some((_, pipelines)) => pipelines.push(taker.clone()),
                 None => servers.push((nats, vec![taker.clone()])),
@@ -258,7 +258,7 @@ impl Host {
             takers.push(taker);
         }
         let servers = servers.into_iter();
-        let wanted = servers.map(|(_, pipelines)| desired::watch(pipelines));
+        let desired = servers.map(|(_, pipelines)| desired::watch(pipelines));
         let watching = async {
             if self.options.watch {
                 match Watch::start(self.pipelines.iter()) {
@@ -269,7 +269,7 @@ impl Host {
         };
         tokio::join!(
             watching,
-            join_all(wanted),
+            join_all(desired),
             join_all(followers),
             join_all(deployers)
         );

@@ -12,7 +12,7 @@ use crate::process::plugin_set::{OperatorVersion, terms};
 use crate::report::{self, ResultExt};
 use crate::rollout::shadow::Shadow;
 use crate::rollout::trial::Kind;
-use crate::rollout::{Candidate, Deployer, Order};
+use crate::rollout::{Candidate, Command, Deployer};
 use anyhow::{Context, Result};
 use futures_util::StreamExt;
 use std::pin::pin;
@@ -32,14 +32,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const REJECTED: &str = "rejected";
 
 /// Pipelines of one server, each with who deploys to it.
-type Pipelines = Vec<(Arc<Running>, mpsc::Sender<Order>)>;
+type Pipelines = Vec<(Arc<Running>, mpsc::Sender<Command>)>;
 
 /// Before its lanes start: the versions that are to run in the place of what `plugin:` names. Whether there
 /// are any; a user who may not look for them runs what is configured.
 ///
 /// # Errors
 /// When one of them cannot be had. What is configured may be what was rolled back, so it does not run.
-pub(crate) async fn standing(
+pub(crate) async fn initial(
     pipeline: &Running,
     runtime: &Runtime,
     attachment: &Attachment,
@@ -61,8 +61,9 @@ pub(crate) async fn standing(
         else {
             continue;
         };
-        let wanted = deployment.instead_of(&versions.configured(index));
-        let Some(component) = wanted.filter(|component| component.digest != plugin.digest()) else {
+        let desired = deployment.instead_of(&versions.configured(index));
+        let Some(component) = desired.filter(|component| component.digest != plugin.digest())
+        else {
             continue;
         };
         let found = fetch(attachment, runtime, operator, &component.digest).await;
@@ -84,7 +85,7 @@ pub(crate) async fn standing(
     Ok(any)
 }
 
-/// Hands on what is wanted of these pipelines. Never ends.
+/// Hands on what is desired for these pipelines. Never ends.
 pub(crate) async fn watch(pipelines: Pipelines) {
     let mut told = false;
     loop {
@@ -119,7 +120,7 @@ async fn follow(pipelines: &Pipelines) -> Result<()> {
             deployment,
         } = changed;
         let is_it = |(running, _): &&(Arc<Running>, _)| running.settings.name == pipeline;
-        let Some((running, orders)) = pipelines.iter().find(is_it) else {
+        let Some((running, commands)) = pipelines.iter().find(is_it) else {
             continue;
         };
         let mut operators = running.settings.operators.iter();
@@ -128,8 +129,8 @@ async fn follow(pipelines: &Pipelines) -> Result<()> {
         };
         let deployment = Box::new(deployment);
         // The deployer lives as long as the host.
-        let _ = orders
-            .send(Order::Wanted {
+        let _ = commands
+            .send(Command::Desired {
                 operator,
                 deployment,
             })
@@ -141,7 +142,7 @@ async fn follow(pipelines: &Pipelines) -> Result<()> {
 impl Deployer {
     /// Asks what an operator is to run: what was said of it may still be on its way here. Where the server
     /// does not say, what was heard last holds.
-    pub(crate) async fn learn(&mut self, operator: usize) {
+    pub(crate) async fn refresh(&mut self, operator: usize) {
         let (Some(attachment), Some(version)) =
             (self.pipeline.attachment(), self.version(operator))
         else {
@@ -158,14 +159,14 @@ impl Deployer {
             }
         };
         if let Ok(Ok(Some(deployment))) = tokio::time::timeout(PATIENCE, asking).await {
-            self.wanted.insert(operator, deployment);
+            self.desired.insert(operator, deployment);
         }
     }
 
     /// Makes an operator run what it is to run.
-    pub(crate) async fn obey(&mut self, operator: usize, deployment: Deployment) {
-        self.wanted.insert(operator, deployment.clone());
-        self.tell(operator, &deployment.last);
+    pub(crate) async fn reconcile(&mut self, operator: usize, deployment: Deployment) {
+        self.desired.insert(operator, deployment.clone());
+        self.report(operator, &deployment.last);
         let configured = self.pipeline.versions.configured(operator);
         let stable = deployment.instead_of(&configured).cloned();
         let tried = self.trials.get(&operator);
@@ -236,7 +237,7 @@ impl Deployer {
     }
 
     /// Says in the log and in the status that a version was not taken, or not kept, whoever found out.
-    fn tell(&self, operator: usize, last: &Decision) {
+    fn report(&self, operator: usize, last: &Decision) {
         let undoes = last.undoes() && last.what != "abandoned";
         self.pipeline
             .versions

@@ -7,7 +7,7 @@ use crate::host::running::Running;
 use crate::nats::registry::Registry;
 use crate::oci;
 use crate::report;
-use crate::rollout::{Candidate, Order};
+use crate::rollout::{Candidate, Command};
 use anyhow::{Context, Result};
 use futures_util::StreamExt;
 use std::sync::Arc;
@@ -26,13 +26,13 @@ const ASKING_VARIABLE: &str = "WEIR_OCI_POLL_MS";
 /// What follows each operator of a pipeline whose plugin is in a bucket or a registry.
 pub(crate) fn all(
     pipeline: &Arc<Running>,
-    orders: &mpsc::Sender<Order>,
+    commands: &mpsc::Sender<Command>,
 ) -> Vec<impl Future<Output = ()> + use<>> {
     let operators = pipeline.settings.operators.iter().enumerate();
     let elsewhere = operators.filter(|(_, operator)| operator.plugin.file().is_none());
     let follow = |(index, operator): (usize, &Operator)| {
         let (pipeline, place) = (Arc::clone(pipeline), operator.plugin.clone());
-        follow(pipeline, index, place, orders.clone())
+        follow(pipeline, index, place, commands.clone())
     };
     elsewhere.map(follow).collect()
 }
@@ -42,15 +42,17 @@ async fn follow(
     pipeline: Arc<Running>,
     operator: usize,
     place: Reference,
-    orders: mpsc::Sender<Order>,
+    commands: mpsc::Sender<Command>,
 ) {
     let mut told = false;
     let mut seen = None;
     loop {
         let followed = match &place {
             Reference::File(_) => std::future::pending().await,
-            Reference::Bucket(place) => watch(&pipeline, operator, place, &orders).await,
-            Reference::Registry(place) => ask(&pipeline, operator, place, &orders, &mut seen).await,
+            Reference::Bucket(place) => watch(&pipeline, operator, place, &commands).await,
+            Reference::Registry(place) => {
+                ask(&pipeline, operator, place, &commands, &mut seen).await
+            }
         };
         match followed {
             Ok(()) => {}
@@ -72,7 +74,7 @@ async fn ask(
     pipeline: &Running,
     operator: usize,
     place: &InRegistry,
-    orders: &mpsc::Sender<Order>,
+    commands: &mpsc::Sender<Command>,
     seen: &mut Option<String>,
 ) -> Result<()> {
     if place.followed().is_none() {
@@ -101,7 +103,7 @@ async fn ask(
         };
         *seen = Some(found.digest);
         // The deployer lives as long as the host.
-        let _ = orders.send(Order::Candidate(candidate)).await;
+        let _ = commands.send(Command::Candidate(candidate)).await;
     }
 }
 
@@ -109,7 +111,7 @@ async fn watch(
     pipeline: &Running,
     operator: usize,
     place: &InBucket,
-    orders: &mpsc::Sender<Order>,
+    commands: &mpsc::Sender<Command>,
 ) -> Result<()> {
     let attachment = loop {
         match pipeline.attachment() {
@@ -137,7 +139,7 @@ async fn watch(
                 signature: found.signature,
             };
             // The deployer lives as long as the host.
-            let _ = orders.send(Order::Candidate(candidate)).await;
+            let _ = commands.send(Command::Candidate(candidate)).await;
         }
     }
     Ok(())

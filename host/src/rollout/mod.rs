@@ -46,11 +46,11 @@ use trial::Trial;
 const JUDGING: Duration = Duration::from_millis(250);
 
 /// What a deployer is asked to do.
-pub(crate) enum Order {
+pub(crate) enum Command {
     /// What `plugin:` names is this now.
     Candidate(Candidate),
     /// Somebody has said what an operator is to run.
-    Wanted {
+    Desired {
         operator: usize,
         deployment: Box<Deployment>,
     },
@@ -77,7 +77,7 @@ pub(crate) struct Deployer {
     /// By operator, what runs beside it and publishes nothing.
     shadows: HashMap<usize, Shadow>,
     /// By operator, what was last said that it is to run.
-    wanted: HashMap<usize, Deployment>,
+    desired: HashMap<usize, Deployment>,
     /// By operator, a version that was deployed, and what this host ran before it; `None` where it has
     /// started with it, in the place of what is configured.
     replaced: HashMap<usize, (String, Option<OperatorVersion>)>,
@@ -86,32 +86,32 @@ pub(crate) struct Deployer {
 impl Deployer {
     pub(crate) fn new(pipeline: Arc<Running>, runtime: Runtime) -> Self {
         let plugins = pipeline.versions.plugins();
-        let stands = |operator: usize| {
+        let deployed = |operator: usize| {
             let digest = plugins.get(operator)?.plugin.digest();
             let instead = digest != pipeline.versions.configured(operator);
             instead.then(|| (operator, (digest.to_owned(), None)))
         };
-        let replaced = (0..plugins.operators()).filter_map(stands).collect();
+        let replaced = (0..plugins.operators()).filter_map(deployed).collect();
         Self {
             pipeline,
             runtime,
             trials: HashMap::new(),
             shadows: HashMap::new(),
-            wanted: HashMap::new(),
+            desired: HashMap::new(),
             replaced,
         }
     }
 
     /// Does what it is asked, and judges versions on trial. Never ends.
-    pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+    pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut judging = tokio::time::interval(JUDGING);
         judging.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                order = orders.recv() => match order {
-                    Some(Order::Candidate(candidate)) => self.consider(candidate).await,
-                    Some(Order::Wanted { operator, deployment }) => {
-                        self.obey(operator, *deployment).await;
+                command = commands.recv() => match command {
+                    Some(Command::Candidate(candidate)) => self.consider(candidate).await,
+                    Some(Command::Desired { operator, deployment }) => {
+                        self.reconcile(operator, *deployment).await;
                     }
                     None => std::future::pending().await,
                 },
@@ -137,11 +137,11 @@ impl Deployer {
             self.pipeline.versions.refuse(operator, None);
             return;
         }
-        self.learn(operator).await;
-        let wanted = self.wanted.entry(operator).or_default();
-        let quarantined = wanted.quarantined(&digest).cloned();
+        self.refresh(operator).await;
+        let desired = self.desired.entry(operator).or_default();
+        let quarantined = desired.quarantined(&digest).cloned();
         // What was deployed in its place stays.
-        if quarantined.is_none() && wanted.instead_of(&digest).is_some() {
+        if quarantined.is_none() && desired.instead_of(&digest).is_some() {
             return;
         }
         let origin = candidate.origin.clone();

@@ -313,7 +313,7 @@ impl Deployer {
             true
         };
         // At once for this host, whatever the server says.
-        change(self.wanted.entry(operator).or_default());
+        change(self.desired.entry(operator).or_default());
         if let Some(bytes) = self.runtime.component(&back.digest)
             && let Some(attachment) = self.pipeline.attachment()
         {

@@ -5,7 +5,7 @@
 //! signature beside a plugin is a part of it: when that changes, the plugin has.
 
 use crate::host::running::Running;
-use crate::rollout::{Candidate, Order};
+use crate::rollout::{Candidate, Command};
 use crate::signature;
 use anyhow::{Context, Result};
 use futures_util::future::join_all;
@@ -32,7 +32,7 @@ pub(crate) struct Watch {
 struct Watched {
     file: PathBuf,
     operator: usize,
-    orders: mpsc::Sender<Order>,
+    commands: mpsc::Sender<Command>,
     /// When it was last handed on.
     seen: Option<Signed>,
 }
@@ -79,15 +79,15 @@ impl Watch {
 
     /// Hands every file on that changes, and those that have changed since the host read them. Never
     /// ends.
-    pub(crate) async fn run(mut self, pipelines: Vec<(Arc<Running>, mpsc::Sender<Order>)>) {
+    pub(crate) async fn run(mut self, pipelines: Vec<(Arc<Running>, mpsc::Sender<Command>)>) {
         let mut watched: Vec<Watched> = Vec::new();
-        for (pipeline, orders) in pipelines {
+        for (pipeline, commands) in pipelines {
             let operators = pipeline.settings.operators.iter().enumerate();
             watched.extend(operators.filter_map(|(operator, settings)| {
                 Some(Watched {
                     file: settings.plugin.file()?.clone(),
                     operator,
-                    orders: orders.clone(),
+                    commands: commands.clone(),
                     seen: None,
                 })
             }));
@@ -132,7 +132,7 @@ impl Watched {
             signature,
         };
         // The deployer lives as long as the host.
-        let _ = self.orders.send(Order::Candidate(candidate)).await;
+        let _ = self.commands.send(Command::Candidate(candidate)).await;
     }
 }
 
