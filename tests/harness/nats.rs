@@ -132,7 +132,7 @@ impl NatsServer {
             .get_or_init(|| Client::connect(&self.url(), options))
     }
 
-    /// Stops the server as an administrator would, and waits for its end.
+    /// OperatorSet the server as an administrator would, and waits for its end.
     pub fn stop(&mut self) {
         self.end("TERM");
     }
@@ -160,7 +160,7 @@ impl NatsServer {
         self.start_again();
     }
 
-    /// Stops the server and starts it again.
+    /// OperatorSet the server and starts it again.
     pub fn restart(&mut self) {
         self.stop();
         self.start_again();

@@ -167,7 +167,7 @@ async fn isolated(
         bytes: 1 << 20,
     };
     let mut chain = Chain::new(vec![worker], bounds);
-    let stops = weir::config::resolved::Operator {
+    let operators = weir::config::resolved::Operator {
         name: "suite".into(),
         plugin: weir::config::component::Reference::File("suite.wasm".into()),
         config: serde_json::Value::Null,
@@ -179,10 +179,10 @@ async fn isolated(
         rollout: weir::config::resolved::Rollout::default(),
         require_signature: Vec::new(),
     };
-    let route = Route::compile(&[stops]);
+    let route = Route::compile(&[operators]);
     let batch = messages.into_iter().map(|message| {
-        let stops = route.stops(&message.subject);
-        (message, stops)
+        let operators = route.operators(&message.subject);
+        (message, operators)
     });
     let verdicts = chain.run(batch.collect()).await;
     if verdicts.len() != expected.len() {

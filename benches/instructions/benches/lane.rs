@@ -60,8 +60,8 @@ impl Lane {
         let tasks = self.in_flight.next_batch(BOUNDS);
         let routed = tasks.iter().map(|id| {
             let message = self.in_flight.get(*id).unwrap().message.clone();
-            let stops = self.route.stops(&message.subject);
-            (message, stops)
+            let operators = self.route.operators(&message.subject);
+            (message, operators)
         });
         let batch = routed.collect();
         let verdicts = self.tokio.block_on(self.chain.run(batch));

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use weir::config::resolved::Bounds;
 use weir::message::Message;
 use weir::process::chain::Chain;
-use weir::process::route::{Route, Stops};
+use weir::process::route::{OperatorSet, Route};
 use weir_figures::{Table, micros};
 
 const LENGTHS: [usize; 5] = [0, 1, 2, 4, 8];
@@ -35,7 +35,7 @@ pub(crate) fn runner(scene: &Scene, uses: &[(&str, Use)], batch: Vec<Message>) -
 }
 
 /// All operators of the longest chain; those behind the end of a chain are not asked for.
-fn every_stop() -> Stops {
+fn every_stop() -> OperatorSet {
     let operator = |number: usize| weir::config::resolved::Operator {
         name: format!("work-{number}"),
         plugin: weir::config::component::Reference::File("work.wasm".into()),
@@ -49,7 +49,7 @@ fn every_stop() -> Stops {
         require_signature: Vec::new(),
     };
     let operators: Vec<_> = (0..8).map(operator).collect();
-    Route::compile(&operators).stops("bench.in")
+    Route::compile(&operators).operators("bench.in")
 }
 
 /// Measures every length.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use weir::message::{Message, Outcome};
 use weir::plugin::Worker;
 use weir::process::chain::Chain;
-use weir::process::route::Stops;
+use weir::process::route::OperatorSet;
 use weir_figures::median;
 
 /// Calls before the first that is measured.
@@ -26,7 +26,7 @@ pub(crate) enum Runner {
     /// The same in native code.
     Native(fn(&[Message]) -> Vec<Outcome>, Vec<Message>),
     /// A chain of operators, as a lane walks it.
-    Chain(Box<Chain>, Vec<(Message, Stops)>),
+    Chain(Box<Chain>, Vec<(Message, OperatorSet)>),
 }
 
 impl Runner {

@@ -15,7 +15,7 @@ use crate::plugin::{OperatorSettings, Runtime, Worker};
 use crate::process::chain::{Chain, Rejection, Verdict};
 use crate::process::outputs::OutputBuilder;
 use crate::process::plugin_set;
-use crate::process::route::{Route, Stops};
+use crate::process::route::{OperatorSet, Route};
 use crate::telemetry::metrics::Metrics;
 use crate::threads;
 use anyhow::{Result, anyhow};
@@ -143,17 +143,17 @@ impl Offline {
         &mut self,
         records: impl IntoIterator<Item = Record>,
         now: u64,
-    ) -> Vec<(Message, Stops)> {
+    ) -> Vec<(Message, OperatorSet)> {
         let routed = records.into_iter().map(|record| {
             let message = self.message(record, now);
-            let stops = self.route.stops(&message.subject);
-            (message, stops)
+            let operators = self.route.operators(&message.subject);
+            (message, operators)
         });
         routed.collect()
     }
 
     /// Calls the plugins with a batch. One verdict for each message, in order.
-    pub(super) fn call(&mut self, batch: Vec<(Message, Stops)>) -> Vec<Verdict> {
+    pub(super) fn call(&mut self, batch: Vec<(Message, OperatorSet)>) -> Vec<Verdict> {
         self.tokio.block_on(self.chain.run(batch))
     }
 

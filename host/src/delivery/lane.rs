@@ -21,7 +21,7 @@ use crate::parked::{Origin, Parking};
 use crate::process::chain::{Chain, Verdict};
 use crate::process::dead_letter::DeadLetterBuilder;
 use crate::process::outputs::OutputBuilder;
-use crate::process::route::{Route, Stops};
+use crate::process::route::{OperatorSet, Route};
 use crate::shutdown::{Stage, Stages, reached};
 use crate::telemetry::metrics::PipelineMetrics;
 use crate::telemetry::sampled::Sampled;
@@ -101,7 +101,7 @@ impl Pace {
 }
 
 /// Messages, each with the operators that see it.
-pub(crate) type Routed = Vec<(Message, Stops)>;
+pub(crate) type Routed = Vec<(Message, OperatorSet)>;
 
 impl Lane {
     /// How it is with the lane's connection.
@@ -247,8 +247,8 @@ impl Lane {
             let task = self.in_flight.get_mut(*id)?;
             let mut message = task.message.clone();
             message.attempt = message.attempt.saturating_add(task.retries);
-            let stops = self.route.stops(&message.subject);
-            Some((message, stops))
+            let operators = self.route.operators(&message.subject);
+            Some((message, operators))
         });
         let batch: Vec<_> = routed.collect();
         (!tasks.is_empty()).then_some((tasks, batch))

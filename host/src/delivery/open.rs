@@ -72,7 +72,7 @@ impl Lane {
             &own_source,
             max_payload,
         );
-        outputs.mark(chain.marks());
+        outputs.set_provenance(chain.provenance());
         Ok(Self {
             intake,
             route: Route::compile(&settings.operators),

@@ -89,7 +89,7 @@ impl Changeover {
         let seen_by = |operator: usize| {
             let seen = batch
                 .iter()
-                .filter(move |(_, stops)| stops.includes(operator));
+                .filter(move |(_, operators)| operators.includes(operator));
             seen.map(|(message, _)| message)
         };
         let lane = self.lane;
@@ -133,7 +133,7 @@ impl Lane {
             Change::Replace(_) | Change::Abandon => None,
         };
         self.chain.change(operator, change);
-        self.outputs.mark(self.chain.marks());
+        self.outputs.set_provenance(self.chain.provenance());
         let changeover = &mut self.changeover;
         let last = changeover.last.get(operator).copied().flatten();
         let lane = changeover.lane;

@@ -11,7 +11,7 @@ use super::{OperatorSettings, Plugin, Runtime};
 use crate::config::limits::Isolation;
 use crate::message::{Message, Outcome};
 use crate::report;
-use crate::telemetry::version_stats::Tally;
+use crate::telemetry::version_stats::VersionStats;
 use anyhow::{Result, anyhow};
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub struct Worker {
     plugin: Arc<Plugin>,
     settings: Arc<OperatorSettings>,
     journal: Arc<Journal>,
-    tally: Arc<Tally>,
+    stats: Arc<VersionStats>,
     /// `None` before the first call and after a fault. Taken out while a call runs, so that a call
     /// which is dropped half-way takes its instance with it.
     instance: Option<Instance>,
@@ -38,21 +38,21 @@ impl Worker {
             journal: Arc::new(Journal::new(&settings)),
             plugin,
             settings,
-            tally: Arc::default(),
+            stats: Arc::default(),
             instance: None,
         }
     }
 
     /// The same, with what becomes of messages counted there.
     #[must_use]
-    pub fn counted_by(self, tally: Arc<Tally>) -> Self {
-        Self { tally, ..self }
+    pub fn counted_by(self, stats: Arc<VersionStats>) -> Self {
+        Self { stats, ..self }
     }
 
     /// Where it is counted what becomes of messages.
     #[must_use]
-    pub fn tally(&self) -> &Tally {
-        &self.tally
+    pub fn stats(&self) -> &VersionStats {
+        &self.stats
     }
 
     /// Makes an instance now and runs its `configure`, if there is none.

@@ -17,10 +17,10 @@ use crate::config::resolved::Bounds;
 use crate::message::Message;
 use crate::plugin::{Fault, Worker};
 use crate::process::chain::canary::Share;
-use crate::process::route::Stops;
+use crate::process::route::OperatorSet;
 use anyhow::Result;
 use bytestring::ByteString;
-use slot::{Item, Link};
+use slot::{Item, OperatorSlot};
 use smallvec::SmallVec;
 use std::time::Duration;
 
@@ -126,7 +126,7 @@ impl Kind {
 
 /// The operators of one lane, each with its warm instance.
 pub struct Chain {
-    links: Vec<Link>,
+    slots: Vec<OperatorSlot>,
     bounds: Bounds,
 }
 
@@ -143,13 +143,13 @@ pub enum Change {
 /// Which plugins results come from: the beginnings of their digests in the order of the chain, with
 /// commas between them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Marks {
+pub struct Provenance {
     pub digests: ByteString,
     /// The same for what a canary has seen.
     pub canary: Option<(Share, ByteString)>,
 }
 
-impl Marks {
+impl Provenance {
     /// Those of the results of a message of the source.
     #[must_use]
     pub fn of(&self, source: &Message) -> ByteString {
@@ -165,7 +165,7 @@ impl Chain {
     #[must_use]
     pub fn new(workers: Vec<Worker>, bounds: Bounds) -> Self {
         Self {
-            links: workers.into_iter().map(Link::new).collect(),
+            slots: workers.into_iter().map(OperatorSlot::new).collect(),
             bounds,
         }
     }
@@ -175,8 +175,8 @@ impl Chain {
     /// # Errors
     /// What the first plugin that refuses said.
     pub async fn warm(&mut self) -> Result<()> {
-        for link in &mut self.links {
-            link.warm().await?;
+        for slot in &mut self.slots {
+            slot.warm().await?;
         }
         Ok(())
     }
@@ -184,25 +184,25 @@ impl Chain {
     /// Name of the last operator; the one that message ids carry.
     #[must_use]
     pub fn last_operator(&self) -> Option<&str> {
-        self.links.last().map(Link::operator)
+        self.slots.last().map(OperatorSlot::operator)
     }
 
     /// Lets an operator take another version, all or a share of what it sees.
     pub fn change(&mut self, operator: usize, change: Change) {
-        if let Some(link) = self.links.get_mut(operator) {
-            link.change(change);
+        if let Some(slot) = self.slots.get_mut(operator) {
+            slot.change(change);
         }
     }
 
     /// Which versions results come from.
     #[must_use]
-    pub fn marks(&self) -> Marks {
+    pub fn provenance(&self) -> Provenance {
         let joined = |canary: bool| {
-            let digests: Vec<&str> = self.links.iter().map(|link| link.digest(canary)).collect();
+            let digests: Vec<&str> = self.slots.iter().map(|slot| slot.digest(canary)).collect();
             digests.join(",").into()
         };
-        let share = self.links.iter().find_map(Link::share);
-        Marks {
+        let share = self.slots.iter().find_map(OperatorSlot::share);
+        Provenance {
             digests: joined(false),
             canary: share.map(|share| (share, joined(true))),
         }
@@ -217,19 +217,19 @@ impl Chain {
         kind: Kind,
         reason: String,
     ) -> Rejection {
-        let link = self.links.iter().find(|link| link.operator() == operator);
-        link.map_or_else(
+        let slot = self.slots.iter().find(|slot| slot.operator() == operator);
+        slot.map_or_else(
             || Rejection::by_sink(reason.clone()),
-            |link| link.rejection(source, kind, reason.clone()),
+            |slot| slot.rejection(source, kind, reason.clone()),
         )
     }
 
     /// Runs a batch through the chain. One verdict per message, in order.
-    pub async fn run(&mut self, batch: Vec<(Message, Stops)>) -> Vec<Verdict> {
-        let stops: Vec<Stops> = batch.iter().map(|(_, stops)| *stops).collect();
-        let mut ends: Vec<Option<Verdict>> = stops.iter().map(|_| None).collect();
+    pub async fn run(&mut self, batch: Vec<(Message, OperatorSet)>) -> Vec<Verdict> {
+        let operators: Vec<OperatorSet> = batch.iter().map(|(_, operators)| *operators).collect();
+        let mut ends: Vec<Option<Verdict>> = operators.iter().map(|_| None).collect();
         let sources = batch.iter().map(|(message, _)| message);
-        let picked: Vec<bool> = match self.links.iter().find_map(Link::share) {
+        let picked: Vec<bool> = match self.slots.iter().find_map(OperatorSlot::share) {
             Some(share) => sources.map(|source| share.picks(source)).collect(),
             None => Vec::new(),
         };
@@ -238,14 +238,18 @@ impl Chain {
             .enumerate()
             .map(|(owner, (message, _))| Item { owner, message })
             .collect();
-        for (index, link) in self.links.iter_mut().enumerate() {
-            let sees = |owner: usize| stops.get(owner).is_some_and(|stops| stops.includes(index));
-            items = link
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            let sees = |owner: usize| {
+                operators
+                    .get(owner)
+                    .is_some_and(|operators| operators.includes(index))
+            };
+            items = slot
                 .apply(items, &sees, &picked, &mut ends, self.bounds)
                 .await;
         }
         let mut outputs: Vec<SmallVec<[Message; 1]>> =
-            stops.iter().map(|_| SmallVec::new()).collect();
+            operators.iter().map(|_| SmallVec::new()).collect();
         for item in items {
             if let Some(outputs) = outputs.get_mut(item.owner) {
                 outputs.push(item.message);

@@ -88,7 +88,8 @@ impl Rehearsal {
         }
         while !batch.is_empty() {
             let routed = batch.iter();
-            let routed = routed.map(|(_, each)| (each.clone(), self.route.stops(&each.subject)));
+            let routed =
+                routed.map(|(_, each)| (each.clone(), self.route.operators(&each.subject)));
             let verdicts = self.chain.run(routed.collect()).await;
             let mut again = Vec::new();
             for ((index, mut message), verdict) in batch.into_iter().zip(verdicts) {

@@ -8,7 +8,7 @@ use crate::config::template::{SubjectFilter, Template};
 use crate::headers::{DIGEST, Headers, is_server_header};
 use crate::message::Message;
 use crate::outgoing::{OutgoingMessage, Publication};
-use crate::process::chain::Marks;
+use crate::process::chain::Provenance;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 
@@ -28,7 +28,7 @@ pub struct OutputBuilder {
     own_source: Vec<SubjectFilter>,
     max_payload: usize,
     /// The values of [`DIGEST`]; `None` where there is no host.
-    marks: Option<Marks>,
+    provenance: Option<Provenance>,
 }
 
 impl OutputBuilder {
@@ -50,13 +50,13 @@ impl OutputBuilder {
             template,
             own_source,
             max_payload,
-            marks: None,
+            provenance: None,
         }
     }
 
     /// From now on results are those of these plugins.
-    pub fn mark(&mut self, marks: Marks) {
-        self.marks = Some(marks);
+    pub fn set_provenance(&mut self, provenance: Provenance) {
+        self.provenance = Some(provenance);
     }
 
     /// The messages for the results of `source`, which came from `place`, `<stream>@<incarnation>`.
@@ -69,7 +69,10 @@ impl OutputBuilder {
         place: &str,
         results: SmallVec<[Message; 1]>,
     ) -> Result<Publication, String> {
-        let digest = self.marks.as_ref().map(|marks| marks.of(source));
+        let digest = self
+            .provenance
+            .as_ref()
+            .map(|provenance| provenance.of(source));
         let messages = results.into_iter().enumerate().map(|(index, result)| {
             let subject = self.template.render(&result)?;
             if self

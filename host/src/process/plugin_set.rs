@@ -6,7 +6,7 @@ use crate::config::template::SubjectFilter;
 use crate::parked::Subjects;
 use crate::plugin::{OperatorSettings, Plugin, Runtime, Terms, Worker};
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::version_stats::Tally;
+use crate::telemetry::version_stats::VersionStats;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub struct OperatorVersion {
     pub plugin: Arc<Plugin>,
     pub settings: Arc<OperatorSettings>,
     /// How messages ended under this version.
-    pub tally: Arc<Tally>,
+    pub stats: Arc<VersionStats>,
 }
 
 impl OperatorVersion {
@@ -32,7 +32,7 @@ impl OperatorVersion {
         Self {
             plugin,
             settings,
-            tally: Arc::default(),
+            stats: Arc::default(),
         }
     }
 
@@ -44,7 +44,7 @@ impl OperatorVersion {
             Arc::clone(&self.plugin),
             Arc::clone(&self.settings),
         );
-        worker.counted_by(Arc::clone(&self.tally))
+        worker.counted_by(Arc::clone(&self.stats))
     }
 
     /// The same version with numbers of its own, so that what it does shows nowhere.

@@ -8,12 +8,12 @@ use crate::config::template::SubjectFilter;
 
 /// The operators of a chain that see a message, as a set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stops(u64);
+pub struct OperatorSet(u64);
 
-/// Operators that one chain can have: the bits of [`Stops`].
+/// Operators that one chain can have: the bits of [`OperatorSet`].
 pub const MOST_OPERATORS: usize = u64::BITS as usize;
 
-impl Stops {
+impl OperatorSet {
     /// Whether the operator at `index` of the chain sees the message.
     #[must_use]
     pub fn includes(self, index: usize) -> bool {
@@ -26,7 +26,7 @@ impl Stops {
 pub struct Route {
     filters: Vec<Vec<SubjectFilter>>,
     /// What every message visits, known without looking at its subject.
-    always: Stops,
+    always: OperatorSet,
     /// Whether there is anything to look at.
     conditional: bool,
 }
@@ -43,7 +43,7 @@ impl Route {
             .iter()
             .enumerate()
             .filter(|(_, filters)| filters.is_empty());
-        let always = Stops(open.fold(0, |set, (index, _)| set | 1 << index));
+        let always = OperatorSet(open.fold(0, |set, (index, _)| set | 1 << index));
         Self {
             conditional: filters.iter().any(|filters| !filters.is_empty()),
             filters,
@@ -53,7 +53,7 @@ impl Route {
 
     /// The operators that see a message published on `subject`.
     #[must_use]
-    pub fn stops(&self, subject: &str) -> Stops {
+    pub fn operators(&self, subject: &str) -> OperatorSet {
         if !self.conditional {
             return self.always;
         }
@@ -64,6 +64,6 @@ impl Route {
             .iter()
             .enumerate()
             .filter(|(_, filters)| matching(filters));
-        Stops(seen.fold(self.always.0, |set, (index, _)| set | 1 << index))
+        OperatorSet(seen.fold(self.always.0, |set, (index, _)| set | 1 << index))
     }
 }

@@ -101,13 +101,13 @@ async fn workers(
 async fn compare(pipeline: &Running, mut old: Chain, mut new: Chain) -> Result<()> {
     let route = Route::compile(&pipeline.settings.operators);
     for message in pipeline.versions.samples.latest() {
-        let stops = route.stops(&message.subject);
+        let operators = route.operators(&message.subject);
         let sequence = message.sequence;
-        let after = new.run(vec![(message.clone(), stops)]).await;
+        let after = new.run(vec![(message.clone(), operators)]).await;
         let Some(reason) = failure(&after) else {
             continue;
         };
-        let before = old.run(vec![(message, stops)]).await;
+        let before = old.run(vec![(message, operators)]).await;
         if failure(&before).is_none() {
             return Err(anyhow!("{reason}"))
                 .with_context(|| format!("it fails on message {sequence} of the source"))

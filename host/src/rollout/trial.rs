@@ -74,7 +74,7 @@ impl Trial {
         Self {
             kind,
             rollout,
-            before: good.tally.counts(),
+            before: good.stats.counts(),
             good,
             version,
             began: Instant::now(),
@@ -96,11 +96,11 @@ impl Trial {
         if now < self.next {
             return Verdict::Wait;
         }
-        let new = self.version.tally.counts();
+        let new = self.version.stats.counts();
         let old = match self.kind {
             Kind::Probation => self.before,
             Kind::Canary => {
-                let beside = self.good.tally.counts();
+                let beside = self.good.stats.counts();
                 let since = beside.since(self.before);
                 match since.messages >= self.rollout.min_messages {
                     true => since,
@@ -287,7 +287,7 @@ impl Deployer {
         let (kind, good) = (trial.kind, trial.good.clone());
         let bad = trial.version.clone();
         let digest = trial.digest().to_owned();
-        let samples = bad.tally.samples();
+        let samples = bad.stats.samples();
         match kind {
             Kind::Canary => self.abandon(operator).await?,
             Kind::Probation => {
@@ -326,7 +326,7 @@ impl Deployer {
     }
 
     fn refuse_rolled_back(&self, operator: usize, bad: &OperatorVersion, error: &anyhow::Error) {
-        let samples = bad.tally.samples();
+        let samples = bad.stats.samples();
         for Sample {
             sequence,
             kind,

@@ -215,7 +215,7 @@ impl Versions {
                 "plugin": canary.version.plugin.origin(),
                 "digest": canary.version.plugin.digest(),
                 "percent": canary.percent,
-                "counts": canary.version.tally.counts(),
+                "counts": canary.version.stats.counts(),
             });
             add(canary.operator, "canary", shown);
         }

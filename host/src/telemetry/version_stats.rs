@@ -10,7 +10,7 @@ const SAMPLES: usize = 8;
 
 /// Counts from when the version began. Shared by all lanes.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct VersionStats {
     messages: AtomicU64,
     faults: AtomicU64,
     errors: AtomicU64,
@@ -28,7 +28,7 @@ pub struct Sample {
     pub reason: String,
 }
 
-/// A tally at one moment, or the difference of two moments.
+/// Statistics at one moment, or the difference of two moments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Messages that the plugin was called with.
@@ -41,7 +41,7 @@ pub struct Counts {
     pub nanoseconds: u64,
 }
 
-impl Tally {
+impl VersionStats {
     /// Calls with this many messages took so long.
     pub fn called(&self, messages: usize, took: Duration) {
         let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);

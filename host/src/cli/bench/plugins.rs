@@ -9,7 +9,7 @@ use crate::cli::offline::Offline;
 use crate::config::resolved::Pipeline;
 use crate::message::Message;
 use crate::process::chain::Verdict;
-use crate::process::route::Stops;
+use crate::process::route::OperatorSet;
 use crate::telemetry::metrics::Name;
 use anyhow::{Context, Result, anyhow};
 use serde::Serialize;
@@ -168,7 +168,7 @@ impl Round<'_> {
     }
 
     /// What the pipeline would give its plugins at once, at most so many messages.
-    fn batch(&mut self, most: usize) -> Vec<(Message, Stops)> {
+    fn batch(&mut self, most: usize) -> Vec<(Message, OperatorSet)> {
         let (bounds, mut records, mut bytes) = (self.chain.batch, Vec::new(), 0);
         while records.len() < most.min(bounds.messages) && bytes < bounds.bytes {
             let Some(record) = self.input.get(self.next) else {

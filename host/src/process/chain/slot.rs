@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const SHORT_DIGEST: usize = 16;
 
 /// An operator.
-pub(crate) struct Link {
+pub(crate) struct OperatorSlot {
     current: Version,
     /// Sees the messages of its share in the place of `current`.
     canary: Option<(Share, Version)>,
@@ -28,7 +28,7 @@ pub(crate) struct Item {
     pub(crate) message: Message,
 }
 
-impl Link {
+impl OperatorSlot {
     pub(crate) fn new(worker: Worker) -> Self {
         let config_hash = blake3::hash(worker.settings().config.as_bytes()).to_hex();
         Self {
@@ -246,7 +246,7 @@ impl Version {
             self.isolate(now, &mut outcomes).await;
             rest = later;
         }
-        self.0.tally().called(messages.len(), began.elapsed());
+        self.0.stats().called(messages.len(), began.elapsed());
         outcomes
     }
 
@@ -282,7 +282,7 @@ impl Version {
 
     fn failed(&self, input: &Message, kind: &str, reason: &str, is_fault: bool) {
         self.0
-            .tally()
+            .stats()
             .failed(input.sequence, kind, reason, is_fault);
     }
 
