@@ -18,7 +18,7 @@ use crate::config::resolved::Pipeline;
 use crate::message::Message;
 use crate::nats::history::{Begin, History, Reader};
 use crate::nats::{self, Connection};
-use crate::process::dry_run::Ground;
+use crate::process::dry_run::Target;
 use crate::process::plugin_set;
 use crate::report::{self, ResultExt};
 use crate::telemetry::metrics::Metrics;
@@ -211,7 +211,7 @@ impl Arguments {
     ) -> Result<Lanes> {
         let lanes = self.lanes.map_or(pipeline.lanes, usize::from);
         let settings = Arc::new(pipeline.clone());
-        let ground = Ground {
+        let target = Target {
             place: source.place.clone(),
             captured: source.captured.clone(),
             max_payload: connection.client.max_payload(),
@@ -221,7 +221,7 @@ impl Arguments {
         let starting = tokio::task::spawn_blocking(move || {
             let runtime = files::runtime(lanes * settings.operators.len())?;
             let plugins = plugin_set::load(&settings, &runtime, &Metrics::new())?;
-            Lanes::start(lanes, &settings, &plugins, &runtime, &ground)
+            Lanes::start(lanes, &settings, &plugins, &runtime, &target)
         });
         starting.await.context("the plugins could not be loaded")?
     }

@@ -154,13 +154,13 @@ impl Lane {
                 self.finish(id, proof).await;
             }
         }
-        self.reached(Station::Published, published).await;
+        self.at_failpoint(Station::Published, published).await;
     }
 
     /// Station 6. Settles what has been confirmed, and publishes what waited for that.
     pub(crate) async fn settle(&mut self) {
         let confirmed = std::mem::take(&mut self.confirmed);
-        self.reached(Station::Confirmed, confirmed.len()).await;
+        self.at_failpoint(Station::Confirmed, confirmed.len()).await;
         let any = !confirmed.is_empty();
         for Confirmation { task: id, result } in confirmed {
             let Some(task) = self.in_flight.get_mut(id) else {
@@ -253,11 +253,11 @@ impl Lane {
         if let Some(State::Publishing(Publication::Parked(..), ..)) =
             self.in_flight.get(id).map(|task| &task.state)
         {
-            self.reached(Station::Parked, 1).await;
+            self.at_failpoint(Station::Parked, 1).await;
             if let Some(task) = self.let_go(id) {
                 self.settle.parked(task.ticket, proof).await;
             }
-            return self.reached(Station::Settled, 1).await;
+            return self.at_failpoint(Station::Settled, 1).await;
         }
         let Some(task) = self.let_go(id) else { return };
         let now = std::time::SystemTime::now()
@@ -276,6 +276,6 @@ impl Lane {
             }
             _ => self.settle.ack(task.ticket, proof).await,
         }
-        self.reached(Station::Settled, 1).await;
+        self.at_failpoint(Station::Settled, 1).await;
     }
 }

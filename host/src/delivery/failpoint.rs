@@ -43,9 +43,9 @@ impl FromStr for Station {
 
 /// The switch of one lane.
 #[derive(Debug, Default)]
-pub struct Halt(Option<(Station, usize)>);
+pub struct Failpoint(Option<(Station, usize)>);
 
-impl Halt {
+impl Failpoint {
     /// Reads the environment; always off in release builds.
     #[must_use]
     pub fn from_environment() -> Self {
@@ -73,7 +73,7 @@ impl Halt {
     }
 
     /// Says so, and waits to be killed.
-    pub fn stand_still(&self, station: Station) -> ! {
+    pub fn halt(&self, station: Station) -> ! {
         eprintln!("halted at {station:?}");
         loop {
             std::thread::park();

@@ -5,7 +5,7 @@
 
 use crate::config::resolved::{self, Order};
 use crate::delivery::failover::Failover;
-use crate::delivery::failpoint::{Halt, Station};
+use crate::delivery::failpoint::{Failpoint, Station};
 use crate::delivery::in_flight::{InFlight, Task, TaskId};
 use crate::delivery::in_progress::InProgressRegistry;
 use crate::delivery::intake::{Intake, Room};
@@ -63,7 +63,7 @@ pub struct Lane {
     pub(crate) pace: Pace,
     pub(crate) changeover: Changeover,
     pub(crate) sampler: Sampler,
-    pub(crate) halt: Halt,
+    pub(crate) failpoint: Failpoint,
     pub(crate) drained: bool,
 }
 
@@ -345,10 +345,10 @@ impl Lane {
     }
 
     /// A fault test may want the host to stand still here, with everything written so far.
-    pub(crate) async fn reached(&mut self, station: Station, messages: usize) {
-        if self.halt.passed(station, messages) {
+    pub(crate) async fn at_failpoint(&mut self, station: Station, messages: usize) {
+        if self.failpoint.passed(station, messages) {
             self.settle.flush(PARTING).await;
-            self.halt.stand_still(station);
+            self.failpoint.halt(station);
         }
     }
 }

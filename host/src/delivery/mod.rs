@@ -52,15 +52,15 @@ impl Lane {
 
     async fn walk(&mut self) -> Result<()> {
         while let Some(deliveries) = self.pull().await? {
-            self.reached(Station::Pulled, deliveries.len()).await;
+            self.at_failpoint(Station::Pulled, deliveries.len()).await;
             let returned = deliveries
                 .iter()
                 .filter(|delivery| delivery.origin.is_some());
-            self.reached(Station::Returned, returned.count()).await;
+            self.at_failpoint(Station::Returned, returned.count()).await;
             self.decode(deliveries);
             while let Some((tasks, batch)) = self.route() {
                 let verdicts = self.call(batch).await;
-                self.reached(Station::Called, tasks.len()).await;
+                self.at_failpoint(Station::Called, tasks.len()).await;
                 self.decide(tasks, verdicts).await;
                 self.publish().await;
             }

@@ -1,7 +1,7 @@
 //! Puts a lane together: connects, subscribes, and warms the plugins.
 
 use super::failover::Failover;
-use super::failpoint::Halt;
+use super::failpoint::Failpoint;
 use super::in_flight::InFlight;
 use super::in_progress::InProgressRegistry;
 use super::intake::Intake;
@@ -98,7 +98,7 @@ impl Lane {
             pace: Pace::new(settings.source.ack_wait, settings.batch.messages),
             changeover,
             sampler: Sampler::new(Arc::clone(&pipeline.versions.samples)),
-            halt: Halt::from_environment(),
+            failpoint: Failpoint::from_environment(),
             drained: false,
             settings: Arc::clone(settings),
         })

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 /// What is known of the source and of the server that results would go to.
 #[derive(Clone, Debug)]
-pub struct Ground {
+pub struct Target {
     /// `<stream>@<incarnation>` of the source.
     pub place: String,
     /// What the source's stream captures.
@@ -31,7 +31,7 @@ pub struct Ground {
 }
 
 /// A pipeline whose answers go nowhere.
-pub struct Rehearsal {
+pub struct DryRun {
     settings: Arc<resolved::Pipeline>,
     route: Route,
     chain: Chain,
@@ -40,29 +40,29 @@ pub struct Rehearsal {
     place: String,
 }
 
-impl Rehearsal {
+impl DryRun {
     /// `chain` is that of the pipeline, perhaps with other versions in it.
     #[must_use]
-    pub fn new(settings: &Arc<resolved::Pipeline>, chain: Chain, ground: &Ground) -> Self {
+    pub fn new(settings: &Arc<resolved::Pipeline>, chain: Chain, target: &Target) -> Self {
         let name = &settings.name;
         let last = chain.last_operator().unwrap_or("weir");
-        let own_source = own_source(settings, &ground.captured);
+        let own_source = own_source(settings, &target.captured);
         let dead_letter = settings.dead_letter.as_ref();
         Self {
             outputs: OutputBuilder::new(
                 format!("{name}/{last}/"),
                 settings.sink.subject.clone(),
                 &own_source,
-                ground.max_payload,
+                target.max_payload,
             ),
             dead_letters: DeadLetterBuilder {
                 pipeline: name.clone(),
                 // Where there are none, it is of interest all the same what would be one.
                 subject: Some(dead_letter.map_or("-", |dead| &dead.subject).to_owned()),
-                max_payload: ground.max_payload,
+                max_payload: target.max_payload,
             },
             route: Route::compile(&settings.operators),
-            place: ground.place.clone(),
+            place: target.place.clone(),
             settings: Arc::clone(settings),
             chain,
         }

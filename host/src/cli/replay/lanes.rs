@@ -8,7 +8,7 @@ use crate::config::resolved::Pipeline;
 use crate::message::Message;
 use crate::plugin::Runtime;
 use crate::process::chain::Chain;
-use crate::process::dry_run::{Ground, Rehearsal};
+use crate::process::dry_run::{DryRun, Target};
 use crate::process::plugin_set::PluginSet;
 use crate::threads;
 use anyhow::{Context, Result, anyhow};
@@ -43,19 +43,19 @@ impl Lanes {
         settings: &Arc<Pipeline>,
         plugins: &PluginSet,
         runtime: &Runtime,
-        ground: &Ground,
+        target: &Target,
     ) -> Result<Self> {
         let mut started = Vec::new();
         for lane in 0..lanes.max(1) {
             let tokio = threads::runtime()?;
             let chain = Chain::new(plugins.apart().workers(runtime), settings.batch);
-            let mut rehearsal = Rehearsal::new(settings, chain, ground);
-            tokio.block_on(rehearsal.warm())?;
+            let mut dry_run = DryRun::new(settings, chain, target);
+            tokio.block_on(dry_run.warm())?;
             let (batches, inbox) = channel(AHEAD);
             let (outbox, answers) = channel(AHEAD);
             std::thread::Builder::new()
                 .name(format!("replay/{lane}"))
-                .spawn(move || tokio.block_on(work(rehearsal, inbox, outbox)))
+                .spawn(move || tokio.block_on(work(dry_run, inbox, outbox)))
                 .context("cannot start a thread")?;
             started.push(Lane { batches, answers });
         }
@@ -102,13 +102,13 @@ impl Lanes {
 }
 
 async fn work(
-    mut rehearsal: Rehearsal,
+    mut dry_run: DryRun,
     mut batches: Receiver<Vec<Message>>,
     answers: Sender<Result<Vec<Answer>>>,
 ) {
     while let Some(batch) = batches.recv().await {
         let sequences: Vec<u64> = batch.iter().map(|message| message.sequence).collect();
-        let outputs = rehearsal.run(batch).await;
+        let outputs = dry_run.run(batch).await;
         let answer = outputs.map(|outputs| sequences.into_iter().zip(outputs).collect());
         // Nobody listens when the replay has ended early.
         if answers.send(answer).await.is_err() {

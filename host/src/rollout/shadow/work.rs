@@ -15,7 +15,7 @@ use crate::nats::streams::{self, Durable};
 use crate::nats::{self, Connection, consumers};
 use crate::plugin::{Plugin, Runtime};
 use crate::process::chain::Chain;
-use crate::process::dry_run::{Ground, Rehearsal};
+use crate::process::dry_run::{DryRun, Target};
 use crate::process::plugin_set::OperatorVersion;
 use crate::rollout::shadow::follow::{Follow, Milestone};
 use crate::rollout::shadow::{PAUSE, locked, note};
@@ -53,7 +53,7 @@ struct Busy {
     live: Durable,
     durable: Durable,
     source: Source,
-    rehearsal: Rehearsal,
+    dry_run: DryRun,
     follow: Follow,
     settle: Settle,
     /// What is owed for the inputs that are not compared yet, and since when.
@@ -149,13 +149,13 @@ impl Work {
         let candidate = OperatorVersion::new(Arc::clone(&self.plugin), settings_of);
         plugins.replace(self.operator, candidate);
         let chain = Chain::new(plugins.apart().workers(&self.runtime), settings.batch);
-        let ground = Ground {
+        let target = Target {
             place: source.place.clone(),
             captured: source.captured.clone(),
             max_payload: connection.client.max_payload(),
         };
-        let mut rehearsal = Rehearsal::new(&settings, chain, &ground);
-        rehearsal.warm().await?;
+        let mut dry_run = DryRun::new(&settings, chain, &target);
+        dry_run.warm().await?;
         // What the shadow does is no part of what the pipeline counts.
         let apart = Metrics::new().pipeline(&settings.name);
         let source = Source::open(
@@ -171,7 +171,7 @@ impl Work {
             settings,
             durable,
             source,
-            rehearsal,
+            dry_run,
             follow,
             connection,
             tickets: BTreeMap::new(),
@@ -249,7 +249,7 @@ impl Busy {
             batch.push(message);
         }
         let sequences: Vec<u64> = batch.iter().map(|message| message.sequence).collect();
-        let answers = self.rehearsal.run(batch).await?;
+        let answers = self.dry_run.run(batch).await?;
         for (sequence, mut outputs) in sequences.into_iter().zip(answers) {
             if !self.follow.dead_letters {
                 outputs.retain(|(slot, _)| *slot != Slot::DeadLetter);
