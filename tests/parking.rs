@@ -83,7 +83,7 @@ fn a_parked_message_comes_back_as_what_it_was_and_its_result_has_the_id_of_the_o
     let id = format!("{place}/{sequence}/0");
     assert_eq!(parked.header("Nats-Msg-Id"), Some(id.as_str()));
     assert_eq!(weir.metric(&series("parked_total")), 2.0);
-    assert_eq!(weir.metric(&series("returned_total")), 2.0);
+    assert_eq!(weir.metric(&series("unparked_total")), 2.0);
     assert_eq!(weir.metric(&series("dead_total")), 0.0);
 }
 
@@ -142,8 +142,8 @@ fn every_parked_input_is_accounted_for_when_the_host_is_killed_at_each_station()
         "parked:1",
         "parked:30",
         "settled:60",
-        "returned:1",
-        "returned:30",
+        "unparked:1",
+        "unparked:30",
     ] {
         let mut weir = scene.start(&file, &[("WEIR_HALT_AT", station)]);
         weir.wait_until_output("halted at");

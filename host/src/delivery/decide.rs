@@ -22,7 +22,7 @@ impl Lane {
         for (id, verdict) in tasks.into_iter().zip(verdicts) {
             if !self.in_flight.is_called(id) {
                 // One before it in its group is to be called again, and then this one as well.
-                self.metrics.held_back.inc();
+                self.metrics.deferred.inc();
                 continue;
             }
             match verdict {
@@ -101,13 +101,13 @@ impl Lane {
         // Only what a plugin puts off is parked: an outage would else copy the whole source.
         let far_off = retry.counts && delay > self.settings.retry.park_after;
         if !(far_off && self.park(id, attempt, delay)) {
-            self.put_off(id, delay).await;
+            self.defer(id, delay).await;
         }
     }
 
     /// Makes a message ready for the parking stream. False where it cannot go there.
     fn park(&mut self, id: TaskId, attempt: u32, delay: Duration) -> bool {
-        let (Some(parking), true) = (&self.parking, self.intake.returns()) else {
+        let (Some(parking), true) = (&self.parking, self.intake.unparks()) else {
             return false;
         };
         let Some(task) = self.in_flight.get(id) else {
@@ -124,9 +124,9 @@ impl Lane {
     }
 
     /// In order, a message that is to be tried again stays in hand; otherwise it goes back.
-    async fn put_off(&mut self, id: TaskId, delay: Duration) {
+    async fn defer(&mut self, id: TaskId, delay: Duration) {
         if self.settings.order == Order::None {
-            self.give_back(id, delay).await;
+            self.nak(id, delay).await;
         } else {
             self.in_flight.wait(id, Instant::now() + delay);
         }
@@ -228,8 +228,7 @@ impl Lane {
             tracing::warn!(pipeline, attempt, hint, "{reason}; trying again");
         }
         self.metrics.retried_infrastructure.inc();
-        self.put_off(id, backoff(&self.settings.retry, attempt))
-            .await;
+        self.defer(id, backoff(&self.settings.retry, attempt)).await;
     }
 
     /// The server did not take a message for the parking stream: it goes back to where it came from,
@@ -245,8 +244,7 @@ impl Lane {
             );
         }
         let left = due.saturating_duration_since(Instant::now());
-        self.give_back(id, left.max(self.settings.retry.initial))
-            .await;
+        self.nak(id, left.max(self.settings.retry.initial)).await;
     }
 
     async fn finish(&mut self, id: TaskId, proof: Settled) {
@@ -254,12 +252,12 @@ impl Lane {
             self.in_flight.get(id).map(|task| &task.state)
         {
             self.at_failpoint(Station::Parked, 1).await;
-            if let Some(task) = self.let_go(id) {
+            if let Some(task) = self.release(id) {
                 self.settle.parked(task.ticket, proof).await;
             }
             return self.at_failpoint(Station::Settled, 1).await;
         }
-        let Some(task) = self.let_go(id) else { return };
+        let Some(task) = self.release(id) else { return };
         let now = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or_default();

@@ -12,7 +12,7 @@ pub enum Station {
     /// Taken from the source, nothing done yet.
     Pulled,
     /// Taken from the parking stream, nothing done yet.
-    Returned,
+    Unparked,
     /// Plugins have answered, nothing is published.
     Called,
     /// Published, acks not awaited.
@@ -30,7 +30,7 @@ impl FromStr for Station {
     fn from_str(name: &str) -> Result<Self, ()> {
         Ok(match name {
             "pulled" => Self::Pulled,
-            "returned" => Self::Returned,
+            "unparked" => Self::Unparked,
             "called" => Self::Called,
             "published" => Self::Published,
             "confirmed" => Self::Confirmed,

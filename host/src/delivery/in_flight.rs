@@ -81,7 +81,7 @@ pub struct InFlight<P> {
     /// Of the bounds, what is kept for tasks that were parked; none without a parking stream.
     share: Bounds,
     /// What of that is taken.
-    returned: Bounds,
+    unparked: Bounds,
     /// Tasks that may have become callable, oldest first.
     callable: VecDeque<TaskId>,
     /// Tasks that may have become publishable, oldest first.
@@ -99,7 +99,7 @@ impl<P> InFlight<P> {
             bounds,
             bytes: 0,
             share: NOTHING,
-            returned: NOTHING,
+            unparked: NOTHING,
             callable: VecDeque::new(),
             publishable: VecDeque::new(),
             sleeping: Vec::new(),
@@ -118,20 +118,20 @@ impl<P> InFlight<P> {
 
     /// What could be held besides what is held.
     pub fn room(&self) -> Room {
-        let (all, share, returned) = (self.bounds, self.share, self.returned);
-        let left = |all: usize, share: usize, held: usize, returned: usize| {
+        let (all, share, unparked) = (self.bounds, self.share, self.unparked);
+        let left = |all: usize, share: usize, held: usize, unparked: usize| {
             all.saturating_sub(share)
-                .saturating_sub(held.saturating_sub(returned))
+                .saturating_sub(held.saturating_sub(unparked))
         };
         let held = self.tasks.len();
         Room {
             source: Bounds {
-                messages: left(all.messages, share.messages, held, returned.messages),
-                bytes: left(all.bytes, share.bytes, self.bytes, returned.bytes),
+                messages: left(all.messages, share.messages, held, unparked.messages),
+                bytes: left(all.bytes, share.bytes, self.bytes, unparked.bytes),
             },
             parking: Bounds {
-                messages: share.messages.saturating_sub(returned.messages),
-                bytes: share.bytes.saturating_sub(returned.bytes),
+                messages: share.messages.saturating_sub(unparked.messages),
+                bytes: share.bytes.saturating_sub(unparked.bytes),
             },
         }
     }
@@ -172,8 +172,8 @@ impl<P> InFlight<P> {
         };
         self.bytes += message.size();
         if origin.is_some() {
-            self.returned.messages += 1;
-            self.returned.bytes += message.size();
+            self.unparked.messages += 1;
+            self.unparked.bytes += message.size();
         }
         let task = Task {
             ticket,
@@ -296,8 +296,8 @@ impl<P> InFlight<P> {
         let task = self.tasks.try_remove(id)?;
         self.bytes -= task.message.size();
         if task.origin.is_some() {
-            self.returned.messages -= 1;
-            self.returned.bytes -= task.message.size();
+            self.unparked.messages -= 1;
+            self.unparked.bytes -= task.message.size();
         }
         let next = task.place.and_then(|place| self.groups.leave(place));
         self.publishable.extend(next);

@@ -255,7 +255,7 @@ impl Intake {
             .map_or("", |end| end.durable.stream.as_str());
         let restore = |delivery: Delivery| {
             if delivery.ticket.facts.attempt == 1 {
-                self.metrics.returned.inc();
+                self.metrics.unparked.inc();
             }
             let (message, origin) = original(delivery.message, stream);
             Delivery {
@@ -279,7 +279,7 @@ impl Intake {
 
     /// Whether what is parked can come back to this lane.
     #[must_use]
-    pub fn returns(&self) -> bool {
+    pub fn unparks(&self) -> bool {
         self.parking.is_some()
     }
 

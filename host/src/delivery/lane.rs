@@ -134,7 +134,7 @@ impl Lane {
             if self.drained {
                 let resting = self.failover.give_up();
                 self.decode(resting);
-                self.hand_back(self.in_flight.waiting()).await;
+                self.nak_all(self.in_flight.waiting()).await;
             }
             if self.drained && self.in_flight.is_empty() {
                 return Ok(None);
@@ -276,13 +276,13 @@ impl Lane {
         }
     }
 
-    pub(crate) async fn give_back(&mut self, id: TaskId, delay: Duration) {
-        if let Some(task) = self.let_go(id) {
+    pub(crate) async fn nak(&mut self, id: TaskId, delay: Duration) {
+        if let Some(task) = self.release(id) {
             self.settle.nak(task.ticket, delay).await;
         }
     }
 
-    pub(crate) fn let_go(&mut self, id: TaskId) -> Option<Task<Publication>> {
+    pub(crate) fn release(&mut self, id: TaskId) -> Option<Task<Publication>> {
         let task = self.in_flight.finish(id)?;
         self.in_progress
             .remove((task.origin.is_some(), task.ticket.facts.sequence));
@@ -301,9 +301,9 @@ impl Lane {
         }
     }
 
-    async fn hand_back(&mut self, tasks: Vec<TaskId>) {
+    async fn nak_all(&mut self, tasks: Vec<TaskId>) {
         for id in tasks {
-            self.give_back(id, self.settings.retry.initial).await;
+            self.nak(id, self.settings.retry.initial).await;
         }
     }
 
@@ -321,7 +321,7 @@ impl Lane {
                 "stopped without a connection to nats; what was in hand is delivered again"
             );
             for id in self.in_flight.all() {
-                drop(self.let_go(id));
+                drop(self.release(id));
             }
             return;
         }
@@ -334,7 +334,7 @@ impl Lane {
                 "handed back what was in hand; it is delivered again"
             );
         }
-        self.hand_back(self.in_flight.all()).await;
+        self.nak_all(self.in_flight.all()).await;
         self.settle.flush(PARTING).await;
         if self.settings.order != Order::None {
             let unpinned = consumers::unpin(&self.jetstream, &self.ensured.source);

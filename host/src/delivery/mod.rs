@@ -53,10 +53,10 @@ impl Lane {
     async fn walk(&mut self) -> Result<()> {
         while let Some(deliveries) = self.pull().await? {
             self.at_failpoint(Station::Pulled, deliveries.len()).await;
-            let returned = deliveries
+            let unparked = deliveries
                 .iter()
                 .filter(|delivery| delivery.origin.is_some());
-            self.at_failpoint(Station::Returned, returned.count()).await;
+            self.at_failpoint(Station::Unparked, unparked.count()).await;
             self.decode(deliveries);
             while let Some((tasks, batch)) = self.route() {
                 let verdicts = self.call(batch).await;

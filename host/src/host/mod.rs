@@ -161,10 +161,10 @@ impl Host {
     }
 
     /// Whether every message of every source is settled and none is parked, as the server says now.
-    pub async fn is_through(&self) -> bool {
+    pub async fn is_drained(&self) -> bool {
         for pipeline in &self.pipelines {
             match pipeline.attachment() {
-                Some(attachment) if attachment.is_through().await => {}
+                Some(attachment) if attachment.is_drained().await => {}
                 _ => return false,
             }
         }

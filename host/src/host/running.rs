@@ -106,7 +106,7 @@ impl Attachment {
     }
 
     /// Whether every message of the source is settled and none is parked, as the server says now.
-    pub(crate) async fn is_through(&self) -> bool {
+    pub(crate) async fn is_drained(&self) -> bool {
         let context = streams::jetstream(&self.connection);
         let settled = match consumers::info(&context, &self.ensured.source).await {
             Ok(Some(info)) => info.num_pending == 0 && info.num_ack_pending == 0,

@@ -22,7 +22,7 @@ pub struct Position {
 impl Position {
     /// Whether every message is settled.
     #[must_use]
-    pub fn is_through(&self) -> bool {
+    pub fn is_drained(&self) -> bool {
         self.pending == 0 && self.unsettled == 0 && self.parked == 0
     }
 }
@@ -41,7 +41,7 @@ pub async fn position(connection: &Connection, ensured: &Ensured) -> Result<Posi
         unsettled: info.num_ack_pending as u64,
         parked: 0,
     };
-    if let (true, Ok(place)) = (position.is_through(), &ensured.parking) {
+    if let (true, Ok(place)) = (position.is_drained(), &ensured.parking) {
         position.parked = parking::pending(&context, place).await?;
     }
     Ok(position)

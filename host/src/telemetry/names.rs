@@ -120,12 +120,12 @@ names! {
         "Inputs to be delivered again because publishing or the connection failed"
     Parked "parked" Counter None PIPELINE
         "Inputs to be delivered again after so long that they wait in the parking stream instead of the consumer"
-    Returned "returned" Counter None PIPELINE
+    Unparked "unparked" Counter None PIPELINE
         "Parked inputs that came back when they were due"
     ParkedPending "parked_pending" Gauge None PIPELINE
         "Messages in the parking stream: not due yet, or not settled"
-    HeldBack "held_back" Counter None PIPELINE
-        "Inputs held back because an earlier one of their key or stream is being retried"
+    Deferred "deferred" Counter None PIPELINE
+        "Inputs deferred because an earlier one of their key or stream is being retried"
     Dead "dead" Counter None PIPELINE
         "Dead letters that JetStream acknowledged"
     Termed "termed" Counter None PIPELINE

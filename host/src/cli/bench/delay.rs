@@ -71,7 +71,7 @@ pub(super) async fn run(range: &Range<'_>, ensured: &Ensured, bar: &ProgressBar)
     loop {
         ear.listen(tokio::time::sleep(LOOK)).await?;
         let at = bench::position(&range.connection, ensured).await?;
-        if at.is_through() {
+        if at.is_drained() {
             break;
         }
         child.goes_on()?;

@@ -80,7 +80,7 @@ pub(super) async fn run(range: &Range<'_>, ensured: &Ensured, bar: &ProgressBar)
         let at = bench::position(&range.connection, ensured).await?;
         let settled = range.settled(&at);
         bar.set_position(settled);
-        if at.is_through() {
+        if at.is_drained() {
             break;
         }
         child.goes_on()?;

@@ -156,7 +156,7 @@ impl Round<'_> {
                 Ok(Some(heard)) => hear(&mut show, heard)?,
                 Ok(None) => return Err(anyhow!("the connection to the server is closed")),
                 // Nothing has come for a while, and what is published is on its way.
-                Err(_) if host.is_through().await => break,
+                Err(_) if host.is_drained().await => break,
                 Err(_) => {}
             }
         }

@@ -48,8 +48,8 @@ pub(crate) struct Milestone {
 impl Milestone {
     /// Why it says nothing that there is no output of an input.
     pub(crate) fn judge(&self, sequence: u64, _slot: Slot) -> Option<Why> {
-        let put_off = self.parked.len() >= PARKED || self.parked.contains(&sequence);
-        put_off.then_some(Why::Unsettled)
+        let defer = self.parked.len() >= PARKED || self.parked.contains(&sequence);
+        defer.then_some(Why::Unsettled)
     }
 }
 
