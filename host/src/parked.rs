@@ -16,7 +16,7 @@
 //!
 //! # Identity
 //!
-//! Headers carry what the stream would say of the original: its place, sequence, subject, time and
+//! Headers carry what the stream would say of the original: its source_id, sequence, subject, time and
 //! attempts. So message ids, dead letters and what plugins see are those of the original message.
 
 use crate::headers::Headers;
@@ -37,7 +37,7 @@ const REST: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// `<stream>@<incarnation>`, of which message ids are made.
-    pub place: ByteString,
+    pub source_id: ByteString,
     /// When JetStream stored the original: nanoseconds since the Unix epoch.
     pub stored: u64,
 }
@@ -70,9 +70,9 @@ impl Subjects {
     }
 
     /// One for each message: a second schedule on it replaces the first.
-    fn waiting(&self, place: &str, sequence: u64) -> ByteString {
+    fn waiting(&self, source_id: &str, sequence: u64) -> ByteString {
         let base = self.due.strip_suffix("due").unwrap_or_default();
-        ByteString::from(format!("{base}wait.{place}.{sequence}"))
+        ByteString::from(format!("{base}wait.{source_id}.{sequence}"))
     }
 }
 
@@ -111,7 +111,7 @@ impl Parking {
         // Any other stream that captured the subject would take it for an ordinary message.
         add("Nats-Expected-Stream", self.stream.clone());
         for (name, value) in [
-            ("Place", origin.place.to_string()),
+            ("Place", origin.source_id.to_string()),
             ("Sequence", message.sequence.to_string()),
             ("Stored", origin.stored.to_string()),
             ("Subject", message.subject.to_string()),
@@ -120,7 +120,7 @@ impl Parking {
             add(&format!("{PREFIX}{name}"), value);
         }
         let scheduled = OutgoingMessage {
-            subject: self.subjects.waiting(&origin.place, message.sequence),
+            subject: self.subjects.waiting(&origin.source_id, message.sequence),
             id: None,
             digest: None,
             headers,
@@ -155,7 +155,7 @@ pub fn original(message: Message, stream: &str) -> (Message, Origin) {
         let number = |name: &str| fact(name)?.parse::<u64>().ok();
         let attempt = u32::try_from(number("Attempt")?).ok()?;
         let origin = Origin {
-            place: ByteString::from(fact("Place")?),
+            source_id: ByteString::from(fact("Place")?),
             stored: number("Stored")?,
         };
         let subject = ByteString::from(fact("Subject")?);
@@ -163,7 +163,7 @@ pub fn original(message: Message, stream: &str) -> (Message, Origin) {
     })();
     let Some((sequence, subject, attempt, origin)) = facts else {
         let origin = Origin {
-            place: ByteString::from(stream),
+            source_id: ByteString::from(stream),
             stored: message.event_time,
         };
         return (message, origin);
@@ -230,7 +230,7 @@ mod tests {
 
     fn origin() -> Origin {
         Origin {
-            place: "ORDERS@abc".into(),
+            source_id: "ORDERS@abc".into(),
             stored: 5,
         }
     }
@@ -273,7 +273,7 @@ mod tests {
     fn what_was_not_parked_is_its_own_original() {
         let stranger = message(&[("A", "1")]);
         let (same, from) = original(stranger.clone(), "WEIR_PARKED_P");
-        assert_eq!((same, &*from.place), (stranger, "WEIR_PARKED_P"));
+        assert_eq!((same, &*from.source_id), (stranger, "WEIR_PARKED_P"));
     }
 
     #[test]

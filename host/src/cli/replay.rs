@@ -212,7 +212,7 @@ impl Arguments {
         let lanes = self.lanes.map_or(pipeline.lanes, usize::from);
         let settings = Arc::new(pipeline.clone());
         let target = Target {
-            place: source.place.clone(),
+            source_id: source.source_id.clone(),
             captured: source.captured.clone(),
             max_payload: connection.client.max_payload(),
         };

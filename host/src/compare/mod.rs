@@ -44,7 +44,7 @@ impl fmt::Display for Slot {
 pub struct Identity {
     pub pipeline: String,
     /// `<stream>@<incarnation>`.
-    pub place: String,
+    pub source_id: String,
 }
 
 impl Identity {
@@ -54,7 +54,9 @@ impl Identity {
     pub fn read(&self, id: &str) -> Option<(u64, Slot)> {
         let rest = id.strip_prefix(self.pipeline.as_str())?;
         let (operator, rest) = rest.strip_prefix('/')?.split_once('/')?;
-        let rest = rest.strip_prefix(self.place.as_str())?.strip_prefix('/')?;
+        let rest = rest
+            .strip_prefix(self.source_id.as_str())?
+            .strip_prefix('/')?;
         if operator == "dead" {
             // Of one in parts, what follows tells the parts apart.
             let sequence = rest.split('/').next()?;

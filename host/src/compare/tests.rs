@@ -50,7 +50,7 @@ fn found(report: &Report) -> (u64, u64, Kinds) {
 fn an_id_is_read_only_if_it_is_of_the_pipeline_and_its_source() {
     let identity = Identity {
         pipeline: "p".into(),
-        place: "IN@k3x".into(),
+        source_id: "IN@k3x".into(),
     };
     assert_eq!(
         identity.read("p/op/IN@k3x/42/1"),

@@ -38,8 +38,8 @@ impl Lane {
             return;
         };
         let dropped = results.is_empty();
-        let place = task.place(&self.place);
-        match self.outputs.build(&task.message, place, results) {
+        let source_id = task.source_id(&self.source_id);
+        match self.outputs.build(&task.message, source_id, results) {
             Ok(publication) => {
                 if dropped {
                     self.metrics.dropped.inc();
@@ -64,8 +64,8 @@ impl Lane {
                 rejection.reason,
             );
         }
-        let place = task.place(&self.place);
-        let publication = self.dead_letters.build(&task.message, place, rejection);
+        let source_id = task.source_id(&self.source_id);
+        let publication = self.dead_letters.build(&task.message, source_id, rejection);
         self.in_flight.ready(id, publication);
     }
 

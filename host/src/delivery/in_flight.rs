@@ -18,7 +18,7 @@ use crate::delivery::ticket::Ticket;
 use crate::message::Message;
 use crate::parked::Origin;
 use bytestring::ByteString;
-use groups::{Groups, Place};
+use groups::{Groups, Slot};
 use slab::Slab;
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -41,13 +41,15 @@ pub struct Task<P> {
     pub retries: u32,
     pub state: State<P>,
     /// In its group, if it must keep a sequence.
-    place: Option<Place>,
+    slot: Option<Slot>,
 }
 
 impl<P> Task<P> {
     /// The stream that the message is from: `usual`, unless it was parked since.
-    pub fn place<'a>(&'a self, usual: &'a ByteString) -> &'a ByteString {
-        self.origin.as_ref().map_or(usual, |origin| &origin.place)
+    pub fn source_id<'a>(&'a self, usual: &'a ByteString) -> &'a ByteString {
+        self.origin
+            .as_ref()
+            .map_or(usual, |origin| &origin.source_id)
     }
 
     /// When that stream stored the message, in nanoseconds since 1970.
@@ -181,11 +183,11 @@ impl<P> InFlight<P> {
             origin,
             retries: 0,
             state: State::Fresh,
-            place: None,
+            slot: None,
         };
         let id = self.tasks.insert(task);
         if let (Some(group), Some(task)) = (group, self.tasks.get_mut(id)) {
-            task.place = Some(self.groups.join(group, id));
+            task.slot = Some(self.groups.join(group, id));
         }
         self.callable.push_back(id);
     }
@@ -228,7 +230,7 @@ impl<P> InFlight<P> {
         if !matches!(task.state, State::Fresh) {
             return false;
         }
-        let before = task.place.and_then(|place| self.groups.before(place));
+        let before = task.slot.and_then(|slot| self.groups.before(slot));
         let before = before.and_then(|before| self.tasks.get(before));
         !matches!(
             before.map(|task| &task.state),
@@ -260,10 +262,10 @@ impl<P> InFlight<P> {
         };
         task.state = State::Waiting(at);
         task.retries += 1;
-        let place = task.place;
-        let after = place
+        let slot = task.slot;
+        let after = slot
             .into_iter()
-            .flat_map(|place| self.groups.from(place).skip(1));
+            .flat_map(|slot| self.groups.from(slot).skip(1));
         for other in after {
             if let Some(task) = self.tasks.get_mut(other)
                 && !matches!(task.state, State::Publishing(..))
@@ -288,7 +290,7 @@ impl<P> InFlight<P> {
     }
 
     fn is_head(&self, task: &Task<P>) -> bool {
-        task.place.is_none_or(|place| self.groups.is_head(place))
+        task.slot.is_none_or(|slot| self.groups.is_head(slot))
     }
 
     /// Hands a task back for settlement. The next of its group may go on.
@@ -299,7 +301,7 @@ impl<P> InFlight<P> {
             self.unparked.messages -= 1;
             self.unparked.bytes -= task.message.size();
         }
-        let next = task.place.and_then(|place| self.groups.leave(place));
+        let next = task.slot.and_then(|slot| self.groups.leave(slot));
         self.publishable.extend(next);
         Some(task)
     }
@@ -331,8 +333,8 @@ impl<P> InFlight<P> {
 
     /// Queues a task, and what of its group stands behind it, for a call: in sequence.
     fn recall(&mut self, id: TaskId) {
-        match self.tasks.get(id).and_then(|task| task.place) {
-            Some(place) => self.callable.extend(self.groups.from(place)),
+        match self.tasks.get(id).and_then(|task| task.slot) {
+            Some(slot) => self.callable.extend(self.groups.from(slot)),
             None => self.callable.push_back(id),
         }
     }

@@ -46,7 +46,7 @@ pub struct Lane {
     /// `None` where the server has no parking stream for the pipeline.
     pub(crate) parking: Option<Parking>,
     /// `<stream>@<incarnation>` of the source.
-    pub(crate) place: ByteString,
+    pub(crate) source_id: ByteString,
     pub(crate) max_payload: usize,
     pub(crate) in_flight: InFlight<Publication>,
     pub(crate) confirmed: Vec<Confirmation>,
@@ -296,7 +296,7 @@ impl Lane {
     /// Where the message of a task first came from.
     pub(crate) fn origin(&self, task: &Task<Publication>) -> Origin {
         Origin {
-            place: task.place(&self.place).clone(),
+            source_id: task.source_id(&self.source_id).clone(),
             stored: task.stored(),
         }
     }

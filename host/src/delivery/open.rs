@@ -41,7 +41,7 @@ impl Lane {
         chain.warm().await?;
         let max_payload = connection.client.max_payload();
         let name = &settings.name;
-        let place = format!("{}@{}", ensured.source.stream, ensured.incarnation);
+        let source_id = format!("{}@{}", ensured.source.stream, ensured.incarnation);
         let last = chain.last_operator().unwrap_or("weir").to_owned();
         let template = settings.sink.subject.clone();
         let dead_letters = DeadLetterBuilder {
@@ -82,7 +82,7 @@ impl Lane {
             settle: Settle::new(connection.client.clone(), Arc::clone(metrics)),
             sink: Sink::open(connection.clone(), Arc::clone(metrics)).await?,
             parking: parking.map(|parking| Parking::new(name, &parking.stream)),
-            place: ByteString::from(place),
+            source_id: ByteString::from(source_id),
             max_payload,
             in_flight,
             confirmed: Vec::new(),

@@ -3,16 +3,16 @@
 
 use std::collections::VecDeque;
 
-/// Places per entry that may wait before the window counts as full: behind one answer that does not
-/// come, the places of all later ones stay.
+/// Slots per entry that may wait before the window counts as full: behind one answer that does not
+/// come, the slots of all later ones stay.
 const SPARSE: usize = 16;
 
 /// Entries by number, from the oldest that still waits.
 pub struct Window<T> {
-    /// The number of the first place.
+    /// The number of the first slot.
     first: u64,
     /// `None` where the answer has come.
-    places: VecDeque<Option<T>>,
+    slots: VecDeque<Option<T>>,
     waiting: usize,
     most: usize,
 }
@@ -23,7 +23,7 @@ impl<T> Window<T> {
     pub fn new(most: usize) -> Self {
         Self {
             first: 0,
-            places: VecDeque::new(),
+            slots: VecDeque::new(),
             waiting: 0,
             most,
         }
@@ -32,22 +32,22 @@ impl<T> Window<T> {
     /// The number that the next entry will have.
     #[must_use]
     pub fn next(&self) -> u64 {
-        self.first + self.places.len() as u64
+        self.first + self.slots.len() as u64
     }
 
     /// Adds an entry, whose number is [`next`](Self::next).
     pub fn push(&mut self, entry: T) {
-        self.places.push_back(Some(entry));
+        self.slots.push_back(Some(entry));
         self.waiting += 1;
     }
 
     /// The answer to an entry has come. `None` if it does not wait.
     pub fn remove(&mut self, number: u64) -> Option<T> {
-        let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        let entry = self.places.get_mut(place)?.take()?;
+        let slot = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        let entry = self.slots.get_mut(slot)?.take()?;
         self.waiting -= 1;
-        while let Some(None) = self.places.front() {
-            self.places.pop_front();
+        while let Some(None) = self.slots.front() {
+            self.slots.pop_front();
             self.first += 1;
         }
         Some(entry)
@@ -56,14 +56,14 @@ impl<T> Window<T> {
     /// The entry that waits for longest.
     #[must_use]
     pub fn oldest(&self) -> Option<&T> {
-        self.places.front()?.as_ref()
+        self.slots.front()?.as_ref()
     }
 
     /// All that wait, oldest first, with their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
         let numbers = self.first..;
-        let places = numbers.zip(&self.places);
-        places.filter_map(|(number, entry)| Some((number, entry.as_ref()?)))
+        let slots = numbers.zip(&self.slots);
+        slots.filter_map(|(number, entry)| Some((number, entry.as_ref()?)))
     }
 
     /// Whether nothing waits.
@@ -75,7 +75,7 @@ impl<T> Window<T> {
     /// Whether an answer must come before the next entry.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.waiting >= self.most || self.places.len() >= self.most.saturating_mul(SPARSE)
+        self.waiting >= self.most || self.slots.len() >= self.most.saturating_mul(SPARSE)
     }
 }
 

@@ -30,7 +30,7 @@ pub struct History {
     stream: Stream,
     pub name: String,
     /// `<stream>@<incarnation>`, as in message ids.
-    pub place: String,
+    pub source_id: String,
     /// What it captures.
     pub captured: Vec<String>,
     /// The first message that it holds.
@@ -94,7 +94,7 @@ impl History {
         let incarnation = base36(u64::try_from(created).unwrap_or_default());
         Ok(Some(Self {
             name: name.to_owned(),
-            place: format!("{name}@{incarnation}"),
+            source_id: format!("{name}@{incarnation}"),
             captured: config.subjects.clone(),
             first: state.first_sequence,
             first_stored: nanoseconds(state.first_timestamp.unix_timestamp_nanos()),

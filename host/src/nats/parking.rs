@@ -100,14 +100,14 @@ pub async fn pending(context: &Context, parking: &Durable) -> anyhow::Result<u64
     Ok(stream.cached_info().state.messages)
 }
 
-/// The sequences of the inputs of `place` that wait for a retry, as far as `most` messages tell.
+/// The sequences of the inputs of `source_id` that wait for a retry, as far as `most` messages tell.
 ///
 /// # Errors
 /// When the server does not say.
 pub async fn waiting(
     connection: &Connection,
     pipeline: &str,
-    place: &str,
+    source_id: &str,
     most: usize,
 ) -> anyhow::Result<HashSet<u64>> {
     let subjects = Subjects::of(pipeline);
@@ -129,7 +129,7 @@ pub async fn waiting(
         };
         next = message.sequence + 1;
         if let Some((from, sequence)) = parked(&super::headers(&message.headers))
-            && from == place
+            && from == source_id
         {
             waiting.insert(sequence);
         }

@@ -25,15 +25,17 @@ pub struct DeadLetterBuilder {
 }
 
 impl DeadLetterBuilder {
-    /// The publication for a rejected source message, which came from `place`, `<stream>@<incarnation>`.
+    /// The publication for a rejected source message, which came from `source_id`, `<stream>@<incarnation>`.
     #[must_use]
-    pub fn build(&self, source: &Message, place: &str, rejection: &Rejection) -> Publication {
-        let id = format!("{}/dead/{place}/{}", self.pipeline, source.sequence);
+    pub fn build(&self, source: &Message, source_id: &str, rejection: &Rejection) -> Publication {
+        let id = format!("{}/dead/{source_id}/{}", self.pipeline, source.sequence);
         let reason = format!("{}: {}", rejection.kind.as_str(), rejection.reason);
         let Some(subject) = &self.subject else {
             return Publication::DeadLetter(SmallVec::new(), reason);
         };
-        let stream = place.rsplit_once('@').map_or(place, |(stream, _)| stream);
+        let stream = source_id
+            .rsplit_once('@')
+            .map_or(source_id, |(stream, _)| stream);
         let whole = OutgoingMessage {
             subject: ByteString::from(subject.as_str()),
             id: Some(id),
@@ -44,7 +46,7 @@ impl DeadLetterBuilder {
         let messages = if whole.size() <= self.max_payload {
             SmallVec::from([whole])
         } else {
-            self.parts(source, place, &whole)
+            self.parts(source, source_id, &whole)
         };
         Publication::DeadLetter(messages, reason)
     }
@@ -52,15 +54,15 @@ impl DeadLetterBuilder {
     fn parts(
         &self,
         source: &Message,
-        place: &str,
+        source_id: &str,
         whole: &OutgoingMessage,
     ) -> SmallVec<[OutgoingMessage; 1]> {
-        // A part's longer message id, `Weir-Part` and `Weir-Letter`, beside the place that both name.
+        // A part's longer message id, `Weir-Part` and `Weir-Letter`, beside the source_id that both name.
         const PART_HEADERS: usize = 192;
         // A step of the size of a part, so that it is seldom another when the input is repeated and
         // its dead letter has, for example, a digit more.
         const STEP: usize = 8 * 1024;
-        let overhead = whole.size() - whole.payload.len() + PART_HEADERS + place.len();
+        let overhead = whole.size() - whole.payload.len() + PART_HEADERS + source_id.len();
         let most = self.max_payload.saturating_sub(overhead).max(1);
         let most = if most > 8 * STEP {
             most - most % STEP
@@ -69,7 +71,7 @@ impl DeadLetterBuilder {
         };
         let count = source.payload.len().div_ceil(most);
         // The size is part of the identity: parts of other sizes do not make up the payload.
-        let letter = format!("{place}/{}/{most}", source.sequence);
+        let letter = format!("{source_id}/{}/{most}", source.sequence);
         let id = format!("{}/dead/{letter}", self.pipeline);
         let part = |index: usize| {
             let start = index * most;

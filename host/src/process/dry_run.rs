@@ -23,7 +23,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct Target {
     /// `<stream>@<incarnation>` of the source.
-    pub place: String,
+    pub source_id: String,
     /// What the source's stream captures.
     pub captured: Vec<String>,
     /// The largest message that the server takes.
@@ -37,7 +37,7 @@ pub struct DryRun {
     chain: Chain,
     outputs: OutputBuilder,
     dead_letters: DeadLetterBuilder,
-    place: String,
+    source_id: String,
 }
 
 impl DryRun {
@@ -62,7 +62,7 @@ impl DryRun {
                 max_payload: target.max_payload,
             },
             route: Route::compile(&settings.operators),
-            place: target.place.clone(),
+            source_id: target.source_id.clone(),
             settings: Arc::clone(settings),
             chain,
         }
@@ -135,7 +135,9 @@ impl DryRun {
                 None => return Ok(None),
             },
         };
-        let publication = self.dead_letters.build(message, &self.place, &rejection);
+        let publication = self
+            .dead_letters
+            .build(message, &self.source_id, &rejection);
         Ok(Some(publication))
     }
 
@@ -144,7 +146,7 @@ impl DryRun {
         message: &Message,
         results: SmallVec<[Message; 1]>,
     ) -> Result<Publication, String> {
-        self.outputs.build(message, &self.place, results)
+        self.outputs.build(message, &self.source_id, results)
     }
 
     /// The end of a message that was tried as often as it may be.

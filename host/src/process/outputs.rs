@@ -59,14 +59,14 @@ impl OutputBuilder {
         self.provenance = Some(provenance);
     }
 
-    /// The messages for the results of `source`, which came from `place`, `<stream>@<incarnation>`.
+    /// The messages for the results of `source`, which came from `source_id`, `<stream>@<incarnation>`.
     ///
     /// # Errors
     /// Why one of them cannot be published, for the dead message.
     pub fn build(
         &self,
         source: &Message,
-        place: &str,
+        source_id: &str,
         results: SmallVec<[Message; 1]>,
     ) -> Result<Publication, String> {
         let digest = self
@@ -87,7 +87,7 @@ impl OutputBuilder {
             let (prefix, sequence) = (&self.id_prefix, source.sequence);
             let message = OutgoingMessage {
                 subject,
-                id: Some(format!("{prefix}{place}/{sequence}/{index}")),
+                id: Some(format!("{prefix}{source_id}/{sequence}/{index}")),
                 digest: digest.clone(),
                 headers: check_headers(source, &result.headers)?,
                 payload: result.payload,

@@ -54,12 +54,13 @@ impl Live {
     ) -> Result<Self> {
         // In this order: what is settled and not parked is in the streams that are looked at then.
         let settled = settled(connection, pipeline).await?;
-        let parked = parking::waiting(connection, &pipeline.name, &source.place, PARKED).await?;
+        let parked =
+            parking::waiting(connection, &pipeline.name, &source.source_id, PARKED).await?;
         let first = source.stored_at(range.first).await?.unwrap_or_default();
         let mut live = Self {
             identity: Identity {
                 pipeline: pipeline.name.clone(),
-                place: source.place.clone(),
+                source_id: source.source_id.clone(),
             },
             range: range.clone(),
             branches: Vec::new(),

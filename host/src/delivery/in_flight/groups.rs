@@ -1,6 +1,6 @@
 //! Tasks that must keep their sequence: those of one key, or all.
 //!
-//! A task is told its group and its place there when it joins, so that nothing is searched for.
+//! A task is told its group and its slot there when it joins, so that nothing is searched for.
 
 use crate::delivery::in_flight::TaskId;
 use bytestring::ByteString;
@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 
 /// Where a task stands.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
+pub(crate) struct Slot {
     group: usize,
     /// Counted from the first that ever joined.
     number: u64,
@@ -32,7 +32,7 @@ struct Group {
 
 impl Groups {
     /// Puts a task behind all others of its key.
-    pub(crate) fn join(&mut self, key: ByteString, task: TaskId) -> Place {
+    pub(crate) fn join(&mut self, key: ByteString, task: TaskId) -> Slot {
         let group = match self.by_key.get(&key) {
             Some(group) => *group,
             None => {
@@ -49,33 +49,33 @@ impl Groups {
             group.tasks.push_back(Some(task));
             group.front + group.tasks.len() as u64 - 1
         });
-        Place { group, number }
+        Slot { group, number }
     }
 
     /// Whether nothing is before it.
-    pub(crate) fn is_head(&self, place: Place) -> bool {
-        let group = self.groups.get(place.group);
-        group.is_none_or(|group| group.front == place.number)
+    pub(crate) fn is_head(&self, slot: Slot) -> bool {
+        let group = self.groups.get(slot.group);
+        group.is_none_or(|group| group.front == slot.number)
     }
 
     /// The task right before it.
-    pub(crate) fn before(&self, place: Place) -> Option<TaskId> {
-        let group = self.groups.get(place.group)?;
-        let before = group.tasks.range(..group.index(place));
+    pub(crate) fn before(&self, slot: Slot) -> Option<TaskId> {
+        let group = self.groups.get(slot.group)?;
+        let before = group.tasks.range(..group.index(slot));
         before.rev().find_map(|task| *task)
     }
 
     /// It, and those behind it, in sequence.
-    pub(crate) fn from(&self, place: Place) -> impl Iterator<Item = TaskId> {
-        let group = self.groups.get(place.group);
-        let tasks = group.map(|group| group.tasks.range(group.index(place)..));
+    pub(crate) fn from(&self, slot: Slot) -> impl Iterator<Item = TaskId> {
+        let group = self.groups.get(slot.group);
+        let tasks = group.map(|group| group.tasks.range(group.index(slot)..));
         tasks.into_iter().flatten().filter_map(|task| *task)
     }
 
     /// Takes it out. The one that is at the front now, if there is one.
-    pub(crate) fn leave(&mut self, place: Place) -> Option<TaskId> {
-        let group = self.groups.get_mut(place.group)?;
-        let index = group.index(place);
+    pub(crate) fn leave(&mut self, slot: Slot) -> Option<TaskId> {
+        let group = self.groups.get_mut(slot.group)?;
+        let index = group.index(slot);
         if let Some(task) = group.tasks.get_mut(index) {
             *task = None;
         }
@@ -85,7 +85,7 @@ impl Groups {
         }
         let front = group.tasks.front().copied().flatten();
         if front.is_none() {
-            let group = self.groups.remove(place.group);
+            let group = self.groups.remove(slot.group);
             self.by_key.remove(&group.key);
         }
         front
@@ -94,8 +94,8 @@ impl Groups {
 
 impl Group {
     /// Never behind the end, so that it can begin a range.
-    fn index(&self, place: Place) -> usize {
-        let index = place.number.saturating_sub(self.front);
+    fn index(&self, slot: Slot) -> usize {
+        let index = slot.number.saturating_sub(self.front);
         usize::try_from(index)
             .unwrap_or(usize::MAX)
             .min(self.tasks.len())
@@ -110,7 +110,7 @@ mod tests {
     fn those_of_a_key_keep_their_sequence_when_one_leaves_from_the_middle() {
         let mut groups = Groups::default();
         let key = |key: &'static str| ByteString::from_static(key);
-        let places: Vec<Place> = (0..4).map(|task| groups.join(key("a"), task)).collect();
+        let places: Vec<Slot> = (0..4).map(|task| groups.join(key("a"), task)).collect();
         let other = groups.join(key("b"), 9);
         let [first, second, third, last] = places.as_slice() else {
             unreachable!("four have joined")

@@ -23,7 +23,7 @@ fn admit(hand: &mut InFlight<u64>, metrics: &Arc<PipelineMetrics>, sequence: u64
 fn admit_parked(hand: &mut InFlight<u64>, metrics: &Arc<PipelineMetrics>, sequence: u64) {
     let (message, ticket) = delivery(metrics, sequence, "k");
     let origin = Origin {
-        place: "S@1".into(),
+        source_id: "S@1".into(),
         stored: 1,
     };
     hand.admit(message, ticket, Some(Box::new(origin)));

@@ -81,7 +81,7 @@ impl Follow {
         Ok(Self {
             identity: Identity {
                 pipeline: pipeline.name.clone(),
-                place: source.place.clone(),
+                source_id: source.source_id.clone(),
             },
             branches,
             dead_letters,
@@ -130,7 +130,7 @@ impl Follow {
             0 => info.delivered.stream_sequence,
             _ => info.ack_floor.stream_sequence,
         };
-        let (name, place) = (&pipeline.name, &self.identity.place);
+        let (name, place) = (&pipeline.name, &self.identity.source_id);
         let parked = parking::waiting(connection, name, place, PARKED).await?;
         let mut latest = Vec::new();
         for branch in &self.branches {

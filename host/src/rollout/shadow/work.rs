@@ -150,7 +150,7 @@ impl Work {
         plugins.replace(self.operator, candidate);
         let chain = Chain::new(plugins.apart().workers(&self.runtime), settings.batch);
         let target = Target {
-            place: source.place.clone(),
+            source_id: source.source_id.clone(),
             captured: source.captured.clone(),
             max_payload: connection.client.max_payload(),
         };
