@@ -330,8 +330,8 @@ proptest! {
                 // What has passed the schema can be read: schema and model are of one mind.
                 prop_assert!(!finding.message.starts_with("the pipeline cannot be read"), "{}", finding);
                 let lines = text.lines().count().max(1);
-                prop_assert!(finding.place.line >= 1 && finding.place.line <= lines + 1, "{}", finding);
-                prop_assert!(finding.place.column >= 1, "{}", finding);
+                prop_assert!(finding.location.line >= 1 && finding.location.line <= lines + 1, "{}", finding);
+                prop_assert!(finding.location.column >= 1, "{}", finding);
             }
         }
     }

@@ -51,7 +51,7 @@ impl Key {
 
 /// Where the signature of a file is: `plugin.wasm` has `plugin.wasm.minisig`, as minisign writes it.
 #[must_use]
-pub fn place(file: &Path) -> PathBuf {
+pub fn path_beside(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".minisig");
     PathBuf::from(name)
@@ -62,11 +62,11 @@ pub fn place(file: &Path) -> PathBuf {
 /// # Errors
 /// When it is there and cannot be read.
 pub fn beside(file: &Path) -> Result<Option<String>> {
-    let place = place(file);
-    match std::fs::read_to_string(&place) {
+    let beside = path_beside(file);
+    match std::fs::read_to_string(&beside) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("cannot read `{}`", place.display())),
+        Err(error) => Err(error).with_context(|| format!("cannot read `{}`", beside.display())),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `weir check FILE...`: everything that can be known before traffic, and no traffic.
 
 use super::{Console, files};
-use crate::config::{Draft, Finding, Findings, Place, Placed};
+use crate::config::{Draft, Finding, Findings, Located, Location};
 use crate::plugin::{Plugin, Runtime, Worker};
 use crate::process::plugin_set;
 use crate::report;
@@ -29,14 +29,14 @@ pub(super) struct Arguments {
 /// What became of one operator.
 struct Checked<'d> {
     draft: &'d Draft,
-    placed: &'d Placed,
+    placed: &'d Located,
     result: Result<Arc<Plugin>, Refused>,
 }
 
 /// Why its plugin cannot be used, and where the file says what is wrong.
 struct Refused {
     error: anyhow::Error,
-    place: Place,
+    location: Location,
 }
 
 pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
@@ -75,12 +75,12 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
 /// Loads an operator's plugin and starts one instance of it.
 fn check(
     draft: &Draft,
-    placed: &Placed,
+    placed: &Located,
     runtime: &Runtime,
     metrics: &Metrics,
 ) -> Result<Arc<Plugin>, Refused> {
     let operator = &placed.operator;
-    let at = |place| move |error| Refused { error, place };
+    let at = |location| move |error| Refused { error, location };
     let plugin =
         plugin_set::plugin(operator, draft.nats.as_ref(), runtime).map_err(at(placed.plugin))?;
     let name = draft.name.as_deref().unwrap_or_default();
@@ -96,10 +96,10 @@ fn check(
 }
 
 fn finding(checked: &Checked<'_>) -> Option<Finding> {
-    let Refused { error, place } = checked.result.as_ref().err()?;
+    let Refused { error, location } = checked.result.as_ref().err()?;
     Some(Finding {
         file: checked.draft.file.clone(),
-        place: *place,
+        location: *location,
         message: report::line(error),
         hint: Some(report::hints(error).join("; ")).filter(|hint| !hint.is_empty()),
     })

@@ -1,16 +1,16 @@
-//! A position in the tree, walked in step with the typed model so that every finding has a place.
+//! A position in the tree, walked in step with the typed model so that every finding has a location.
 
 use super::tree::{Kind, Node};
-use crate::report::findings::Place;
+use crate::report::findings::Location;
 
 /// One value of a document, or the place where it would stand.
 #[derive(Clone, Debug)]
 pub(super) struct At<'t> {
     node: Option<&'t Node>,
     /// Of the key, or of the nearest key above that is written.
-    key: Place,
+    key: Location,
     /// Of the value, or of the nearest key above that is written.
-    value: Place,
+    value: Location,
     /// `operators[0].limits.memory`; empty for the document.
     path: String,
 }
@@ -19,8 +19,8 @@ impl<'t> At<'t> {
     pub(super) fn document(node: &'t Node) -> Self {
         Self {
             node: Some(node),
-            key: node.place,
-            value: node.place,
+            key: node.location,
+            value: node.location,
             path: String::new(),
         }
     }
@@ -35,7 +35,7 @@ impl<'t> At<'t> {
             Some(entry) => Self {
                 node: Some(&entry.value),
                 key: entry.key_place,
-                value: entry.value.place,
+                value: entry.value.location,
                 path,
             },
             None => Self {
@@ -54,11 +54,11 @@ impl<'t> At<'t> {
             Some(Kind::List(items)) => items.get(index),
             _ => None,
         };
-        let place = node.map_or(self.value, |node| node.place);
+        let location = node.map_or(self.value, |node| node.location);
         Self {
             node,
-            key: place,
-            value: place,
+            key: location,
+            value: location,
             path,
         }
     }
@@ -79,12 +79,12 @@ impl<'t> At<'t> {
     }
 
     /// Where a finding about the value stands.
-    pub(super) fn place(&self) -> Place {
+    pub(super) fn location(&self) -> Location {
         self.value
     }
 
     /// Where a finding about the key stands.
-    pub(super) fn key_place(&self) -> Place {
+    pub(super) fn key_place(&self) -> Location {
         self.key
     }
 

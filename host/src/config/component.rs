@@ -122,8 +122,8 @@ impl fmt::Display for Reference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(file) => file.display().fmt(formatter),
-            Self::Bucket(place) => place.fmt(formatter),
-            Self::Registry(place) => place.fmt(formatter),
+            Self::Bucket(location) => location.fmt(formatter),
+            Self::Registry(location) => location.fmt(formatter),
         }
     }
 }

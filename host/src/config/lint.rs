@@ -21,7 +21,7 @@ pub(super) fn ordering(model: &model::Pipeline, at: &At<'_>, context: &mut Conte
     };
     if model.lanes > 1 {
         context.findings.add_hint(
-            lanes.place(),
+            lanes.location(),
             format!(
                 "`order: {word}` is kept by one lane, and there are {}",
                 model.lanes
@@ -31,7 +31,7 @@ pub(super) fn ordering(model: &model::Pipeline, at: &At<'_>, context: &mut Conte
     }
     if model.order == model::Order::Key && !key.is_given() {
         context.findings.add_hint(
-            order.place(),
+            order.location(),
             "`order: key` needs a rule that says what the key is",
             "add `key: \"{subject[1]}\"`, for example",
         );
@@ -60,7 +60,7 @@ pub(super) fn bounds(
                 at.field("batch").field(field)
             };
             let message = format!("`in-flight.{field}` must not be less than `batch.{field}`");
-            context.findings.add(at.place(), message);
+            context.findings.add(at.location(), message);
         }
     }
 }
@@ -79,7 +79,7 @@ pub(super) fn key(key: Option<&KeyRule>, source: &Source, at: &At<'_>, context: 
     };
     if token >= longest {
         context.findings.add_hint(
-            at.field("key").place(),
+            at.field("key").location(),
             format!("`key`: no subject of the source has a token {token}"),
             format!("tokens count from 0; the last one is {}", longest - 1),
         );
@@ -106,7 +106,7 @@ pub(super) fn operators(
             if !known.iter().any(|known| known.overlaps(&filter)) {
                 let at = at.item(index).field("subjects").item(number);
                 let message = format!("`{}`: the source has no subject `{filter}`", at.path());
-                context.findings.add(at.place(), message);
+                context.findings.add(at.location(), message);
             }
         }
     }
@@ -140,7 +140,7 @@ pub(super) fn loops(
                     "without `sink.subject` results keep their subject and would come back, {reads}"
                 )
             };
-            context.findings.add_hint(at.place(), message, hint);
+            context.findings.add_hint(at.location(), message, hint);
         }
     }
     if let Some(dead) = dead_letter
@@ -148,7 +148,7 @@ pub(super) fn loops(
     {
         let at = at.field("dead-letter").field("subject");
         context.findings.add_hint(
-            at.place(),
+            at.location(),
             format!(
                 "dead letters on `{}` would come back, the pipeline reads `{filter}`",
                 dead.subject

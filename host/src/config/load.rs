@@ -8,7 +8,7 @@ use super::interpolate::Environment;
 use super::resolve::{self, Claims, Context};
 use super::resolved::{Nats, Operator, Pipeline};
 use super::{model, shape, tree};
-use crate::report::findings::{Collector, Findings, Place};
+use crate::report::findings::{Collector, Findings, Location};
 use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -57,19 +57,19 @@ pub struct Draft {
     /// How to reach NATS, unless something is wrong with it.
     pub nats: Option<Nats>,
     /// Those of which nothing is wrong, in order.
-    pub operators: Vec<Placed>,
+    pub operators: Vec<Located>,
     /// Unless something is wrong.
     pub pipeline: Option<Pipeline>,
 }
 
 /// An operator, and where findings about its plugin stand.
 #[derive(Clone, Debug)]
-pub struct Placed {
+pub struct Located {
     pub operator: Operator,
     /// Of the value of `plugin:`.
-    pub plugin: Place,
+    pub plugin: Location,
     /// Of the value of `config:`, if there is one; else of `plugin:`.
-    pub config: Place,
+    pub config: Location,
 }
 
 /// What pipelines have claimed so far, and where.
@@ -155,7 +155,7 @@ impl<'l> Loader<'l> {
         let documents = tree::parse(text, self.environment, findings);
         if documents.is_empty() && findings.is_empty() {
             findings.add_hint(
-                Place::START,
+                Location::START,
                 "there is no pipeline in the file",
                 "begin with `name:` and `source:`",
             );
@@ -167,7 +167,7 @@ impl<'l> Loader<'l> {
                 // The shape has been checked; what remains is at odds with the schema itself.
                 Err(error) => {
                     findings.add(
-                        document.place,
+                        document.location,
                         format!("the pipeline cannot be read: {error}"),
                     );
                     continue;
@@ -191,20 +191,23 @@ impl<'l> Loader<'l> {
 impl Claimed {
     /// No two pipelines of a process share a name or a durable consumer.
     fn check(&mut self, claims: Claims, at: &At<'_>, findings: &mut Collector) {
-        let position = |place: Place| {
+        let position = |location: Location| {
             format!(
                 "{}:{}:{}",
                 findings.file().display(),
-                place.line,
-                place.column
+                location.line,
+                location.column
             )
         };
         let (name_at, consumer_at) = (at.field("name"), at.field("source").field("consumer"));
-        let (here, consumer_here) = (position(name_at.place()), position(consumer_at.place()));
+        let (here, consumer_here) = (
+            position(name_at.location()),
+            position(consumer_at.location()),
+        );
         if let Some(name) = claims.name {
             if let Some(first) = self.names.get(&name) {
                 let message = format!("two pipelines are called `{name}`, the other at {first}");
-                findings.add_hint(name_at.place(), message, "give each a name of its own");
+                findings.add_hint(name_at.location(), message, "give each a name of its own");
                 // Consumers that are derived from one name are not a second mistake.
                 return;
             }
@@ -217,7 +220,7 @@ impl Claimed {
                     consumer.2, consumer.1
                 );
                 let hint = "each would see a part of the messages; give one another `consumer`";
-                findings.add_hint(consumer_at.place(), message, hint);
+                findings.add_hint(consumer_at.location(), message, hint);
                 return;
             }
             self.consumers.insert(consumer, consumer_here);
@@ -231,7 +234,7 @@ fn read(path: &Path, findings: &mut Collector) -> Option<String> {
     match opened.and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes)) {
         Ok(read) if read as u64 > MAX_FILE => {
             findings.add_hint(
-                Place::FILE,
+                Location::FILE,
                 "the file is larger than 4MiB",
                 "name a pipeline file; several pipelines may stand in files of their own",
             );
@@ -253,7 +256,7 @@ fn read(path: &Path, findings: &mut Collector) -> Option<String> {
                     "check its permissions",
                 ),
             };
-            findings.add_hint(Place::FILE, message, hint);
+            findings.add_hint(Location::FILE, message, hint);
             return None;
         }
     }
@@ -271,7 +274,7 @@ fn read(path: &Path, findings: &mut Collector) -> Option<String> {
                 .count()
                 + 1;
             findings.add_hint(
-                Place { line, column },
+                Location { line, column },
                 "the file is not UTF-8 text",
                 "save it as UTF-8",
             );

@@ -36,9 +36,9 @@ mod tree;
 pub mod units;
 
 pub mod limits;
-pub use crate::report::findings::{Finding, Findings, Place};
+pub use crate::report::findings::{Finding, Findings, Location};
 pub use interpolate::Environment;
-pub use load::{Draft, Loader, Placed, load, load_unbuilt};
+pub use load::{Draft, Loader, Located, load, load_unbuilt};
 pub use pointer::Pointer;
 pub use reference::reference;
 pub use resolve::address;

@@ -19,7 +19,7 @@ pub(super) use values::Context;
 use super::at::At;
 use super::event_time::EventTime;
 use super::lint;
-use super::load::{Draft, Placed};
+use super::load::{Draft, Located};
 use super::model;
 use super::pointer::Pointer;
 use super::resolved::{Bounds, Order, Pipeline, Retry};
@@ -104,7 +104,7 @@ pub(super) fn pipeline(
     };
     let (file, name_of_draft) = (context.file().to_owned(), name.clone());
     let nats_of_draft = nats.clone();
-    let operator = |placed: &Option<Placed>| Some(placed.as_ref()?.operator.clone());
+    let operator = |placed: &Option<Located>| Some(placed.as_ref()?.operator.clone());
     let operators: Option<Vec<_>> = placed.iter().map(operator).collect();
     let pipeline = (|| {
         signers?;
@@ -184,9 +184,10 @@ fn bounds(
     let at = at.field("max-bytes");
     let bytes = context.size(bytes, &at)?;
     if bytes == 0 {
-        context
-            .findings
-            .add(at.place(), format!("`{}` must be more than 0", at.path()));
+        context.findings.add(
+            at.location(),
+            format!("`{}` must be more than 0", at.path()),
+        );
         return None;
     }
     Some(Bounds { messages, bytes })
@@ -209,7 +210,7 @@ fn retry(
     let (initial, max) = (initial?, max?);
     if initial.is_zero() {
         context.findings.add_hint(
-            initial_at.place(),
+            initial_at.location(),
             "`retry.initial` must be more than 0",
             "a retry without a delay spends all attempts at once",
         );
@@ -222,7 +223,7 @@ fn retry(
             initial_at
         };
         context.findings.add(
-            at.place(),
+            at.location(),
             "`retry.initial` must not be longer than `retry.max`",
         );
         return None;

@@ -6,13 +6,13 @@
 use super::schema::{branches, fields, has_type, shared, words};
 use super::suggest::suggest;
 use super::tree::{Entry, Kind, Node, Scalar};
-use crate::report::findings::{Collector, Place};
+use crate::report::findings::{Collector, Location};
 use serde_json::{Map, Value};
 
 /// Checks one document. What is wrong is left out of the result.
 pub(super) fn check(document: &Node, findings: &mut Collector) -> Value {
     Shape { findings }
-        .value(document, shared(), "", document.place)
+        .value(document, shared(), "", document.location)
         .unwrap_or_else(|| Value::Object(Map::new()))
 }
 
@@ -22,7 +22,7 @@ struct Shape<'f> {
 
 impl Shape<'_> {
     /// `key` is where the value's key stands.
-    fn value(&mut self, node: &Node, schema: &Value, path: &str, key: Place) -> Option<Value> {
+    fn value(&mut self, node: &Node, schema: &Value, path: &str, key: Location) -> Option<Value> {
         let branches = branches(schema);
         if is_free(schema) {
             return to_json(node);
@@ -43,7 +43,7 @@ impl Shape<'_> {
                 Some(branch) => {
                     let schema = branch.get("items").unwrap_or(&Value::Bool(true));
                     let items = items.iter().enumerate().filter_map(|(index, item)| {
-                        self.value(item, schema, &format!("{path}[{index}]"), item.place)
+                        self.value(item, schema, &format!("{path}[{index}]"), item.location)
                             // Keeps the positions of the others.
                             .or_else(|| Some(empty(schema)))
                     });
@@ -63,7 +63,7 @@ impl Shape<'_> {
         }
     }
 
-    fn map(&mut self, entries: &[Entry], schema: &Value, path: &str, key: Place) -> Value {
+    fn map(&mut self, entries: &[Entry], schema: &Value, path: &str, key: Location) -> Value {
         let empty = Map::new();
         let known = fields(schema).unwrap_or(&empty);
         let mut sound = Map::new();
@@ -130,7 +130,7 @@ impl Shape<'_> {
             _ => return Some(value),
         };
         self.findings.add(
-            node.place,
+            node.location,
             format!("`{path}` must be {wanted}, not {number}"),
         );
         None
@@ -161,16 +161,16 @@ impl Shape<'_> {
         match &node.kind {
             Kind::Scalar(scalar) if branches.iter().find(texts).is_some() => {
                 let hint = format!("write a list: `[\"{}\"]`", scalar.text);
-                self.findings.add_hint(node.place, message, hint);
+                self.findings.add_hint(node.location, message, hint);
             }
             Kind::Scalar(scalar)
                 if branches.iter().any(|branch| is_text(branch))
                     && branches.iter().all(|branch| words(branch).is_empty()) =>
             {
                 let hint = format!("quote it: `\"{}\"`", scalar.text);
-                self.findings.add_hint(node.place, message, hint);
+                self.findings.add_hint(node.location, message, hint);
             }
-            _ => self.findings.add(node.place, message),
+            _ => self.findings.add(node.location, message),
         }
         None
     }

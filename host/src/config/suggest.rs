@@ -3,7 +3,7 @@
 use super::schema::{branches, fields};
 use serde_json::{Map, Value};
 
-/// Similarity above which a name in the same place is surely meant, and above which it may be.
+/// Similarity above which a name in the same location is surely meant, and above which it may be.
 const SURELY: f64 = 0.8;
 const MAYBE: f64 = 0.6;
 

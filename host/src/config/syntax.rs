@@ -1,18 +1,18 @@
 //! Errors of YAML itself, as findings.
 
-use super::tree::place;
-use crate::report::findings::{Collector, Place};
+use super::tree::location;
+use crate::report::findings::{Collector, Location};
 use serde_saphyr::granit_parser::{ErrorKind, ScanError};
 
 /// Tabs in indentation are the usual reason, and parsers report them far from where they stand: if
 /// there are any from the error's document on, each is a finding in place of the parser's.
 pub(super) fn report(text: &str, error: &ScanError, findings: &mut Collector) {
-    let place = place(*error.marker());
+    let location = location(*error.marker());
     let first = text
         .lines()
-        .take(place.line)
+        .take(location.line)
         .enumerate()
-        .filter(|(index, line)| index + 1 < place.line && line.starts_with("---"))
+        .filter(|(index, line)| index + 1 < location.line && line.starts_with("---"))
         .last()
         .map_or(0, |(index, _)| index);
     let mut tabs = 0;
@@ -26,7 +26,7 @@ pub(super) fn report(text: &str, error: &ScanError, findings: &mut Collector) {
         {
             tabs += 1;
             findings.add_hint(
-                Place {
+                Location {
                     line: index + 1,
                     column: column + 1,
                 },
@@ -39,8 +39,8 @@ pub(super) fn report(text: &str, error: &ScanError, findings: &mut Collector) {
         let message = error.info();
         let message = message.trim_end_matches('.');
         match error.kind() {
-            ErrorKind::TabNotAllowed => findings.add_hint(place, message, "use spaces"),
-            _ => findings.add(place, format!("the YAML cannot be read: {message}")),
+            ErrorKind::TabNotAllowed => findings.add_hint(location, message, "use spaces"),
+            _ => findings.add(location, format!("the YAML cannot be read: {message}")),
         }
     }
 }

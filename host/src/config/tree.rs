@@ -6,7 +6,7 @@
 
 use super::interpolate::{Environment, interpolate};
 use super::syntax;
-use crate::report::findings::{Collector, Place};
+use crate::report::findings::{Collector, Location};
 use serde_saphyr::granit_parser::{Event, Marker, Parser, ScalarStyle, Span, options};
 use std::collections::HashMap;
 
@@ -24,7 +24,7 @@ const MAX_DEPTH: usize = 256;
 /// A value and its place.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
-    pub(super) place: Place,
+    pub(super) location: Location,
     pub(super) kind: Kind,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct Scalar {
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) key: String,
-    pub(super) key_place: Place,
+    pub(super) key_place: Location,
     pub(super) value: Node,
 }
 
@@ -90,7 +90,7 @@ pub(super) fn parse(
                 }
                 if builder.weight > MAX_WEIGHT {
                     builder.findings.add_hint(
-                        place(span.start),
+                        location(span.start),
                         "up to here the file expands to more than 16MiB",
                         "look for aliases of what holds aliases",
                     );
@@ -120,7 +120,7 @@ struct Builder<'b, 'e> {
 }
 
 struct Open {
-    place: Place,
+    location: Location,
     anchor: usize,
     items: Items,
 }
@@ -149,7 +149,7 @@ impl<'b, 'e> Builder<'b, 'e> {
     }
 
     fn event(&mut self, event: Event<'_>, span: Span) -> Option<Node> {
-        let place = Place {
+        let location = Location {
             line: span.start.line(),
             column: span.start.col() + 1,
         };
@@ -167,15 +167,15 @@ impl<'b, 'e> Builder<'b, 'e> {
                     self.refuse_tag(span);
                 }
                 let plain = style == ScalarStyle::Plain && !is_text_tag;
-                let kind = self.scalar(&text, plain, place);
-                self.finish(Node { place, kind }, anchor);
+                let kind = self.scalar(&text, plain, location);
+                self.finish(Node { location, kind }, anchor);
             }
             Event::SequenceStart(_, anchor, tag) => {
                 if tag.is_some() {
                     self.refuse_tag(span);
                 }
                 self.open.push(Open {
-                    place,
+                    location,
                     anchor,
                     items: Items::List(Vec::new()),
                 });
@@ -185,14 +185,14 @@ impl<'b, 'e> Builder<'b, 'e> {
                     self.refuse_tag(span);
                 }
                 self.open.push(Open {
-                    place,
+                    location,
                     anchor,
                     items: Items::Map(Vec::new(), None),
                 });
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(Open {
-                    place,
+                    location,
                     anchor,
                     items,
                 }) = self.open.pop()
@@ -201,22 +201,22 @@ impl<'b, 'e> Builder<'b, 'e> {
                         Items::List(items) => Kind::List(items),
                         Items::Map(entries, _) => Kind::Map(entries),
                     };
-                    self.finish(Node { place, kind }, anchor);
+                    self.finish(Node { location, kind }, anchor);
                 }
             }
             Event::Alias(anchor) => {
-                let kind = self.alias(anchor, place);
-                self.finish(Node { place, kind }, 0);
+                let kind = self.alias(anchor, location);
+                self.finish(Node { location, kind }, 0);
             }
             Event::UnresolvedAlias(name) => {
                 self.findings.add_hint(
-                    place,
+                    location,
                     format!("no anchor `&{name}` stands before the alias `*{name}`"),
                     format!("quote it, if text is meant: `\"*{name}\"`"),
                 );
                 self.finish(
                     Node {
-                        place,
+                        location,
                         kind: Kind::Broken,
                     },
                     0,
@@ -239,7 +239,7 @@ impl<'b, 'e> Builder<'b, 'e> {
             Some(Items::Map(_, key @ None)) => *key = Some(node),
             Some(Items::Map(entries, key)) => {
                 let Some(Node {
-                    place: key_place,
+                    location: key_place,
                     kind,
                 }) = key.take()
                 else {
@@ -274,10 +274,10 @@ impl<'b, 'e> Builder<'b, 'e> {
     }
 
     /// What an alias stands for.
-    fn alias(&mut self, anchor: usize, place: Place) -> Kind {
+    fn alias(&mut self, anchor: usize, location: Location) -> Kind {
         let Some(node) = self.anchors.get(&anchor) else {
             self.findings
-                .add(place, "an alias cannot stand inside its own anchor");
+                .add(location, "an alias cannot stand inside its own anchor");
             return Kind::Broken;
         };
         let (weight, depth) = measure(node);
@@ -288,14 +288,14 @@ impl<'b, 'e> Builder<'b, 'e> {
         }
         if self.open.len() + depth > MAX_DEPTH {
             let message = format!("the alias nests values more than {MAX_DEPTH} deep");
-            self.findings.add(place, message);
+            self.findings.add(location, message);
             return Kind::Broken;
         }
         node.kind.clone()
     }
 
     /// A scalar with its references replaced; keys are taken as they stand.
-    fn scalar(&mut self, text: &str, plain: bool, place: Place) -> Kind {
+    fn scalar(&mut self, text: &str, plain: bool, location: Location) -> Kind {
         let is_key = matches!(
             self.open.last(),
             Some(Open {
@@ -318,7 +318,7 @@ impl<'b, 'e> Builder<'b, 'e> {
             }),
             Err(wrong) => {
                 for (message, hint) in wrong {
-                    self.findings.add_hint(place, message, hint);
+                    self.findings.add_hint(location, message, hint);
                 }
                 Kind::Broken
             }
@@ -326,17 +326,17 @@ impl<'b, 'e> Builder<'b, 'e> {
     }
 
     fn refuse_tag(&mut self, span: Span) {
-        let place = place(span.tag_start().unwrap_or(span.start));
+        let location = location(span.tag_start().unwrap_or(span.start));
         self.findings.add_hint(
-            place,
+            location,
             "a tag means nothing here",
             "remove it, or quote the value if a text that begins with `!` is meant",
         );
     }
 }
 
-pub(super) fn place(marker: Marker) -> Place {
-    Place {
+pub(super) fn location(marker: Marker) -> Location {
+    Location {
         line: marker.line().max(1),
         column: marker.col() + 1,
     }

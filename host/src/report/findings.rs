@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 
 /// A position in a file; both count from 1, columns in characters. 0 and 0 are the file as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Place {
+pub struct Location {
     pub line: usize,
     pub column: usize,
 }
 
-impl Place {
+impl Location {
     /// Where a finding about all that is in a file stands.
     pub const START: Self = Self { line: 1, column: 1 };
     /// Where a finding stands that is not about what is in the file.
@@ -29,7 +29,7 @@ pub struct Finding {
     pub file: PathBuf,
     /// Of the offending key or value.
     #[serde(flatten)]
-    pub place: Place,
+    pub location: Location,
     /// What is wrong, in one sentence.
     pub message: String,
     /// What to do about it, if there is one thing to do.
@@ -39,9 +39,9 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Place { line, column } = self.place;
+        let Location { line, column } = self.location;
         write!(formatter, "{}:", self.file.display())?;
-        if self.place != Place::FILE {
+        if self.location != Location::FILE {
             write!(formatter, "{line}:{column}:")?;
         }
         write!(formatter, " error: {}", self.message)?;
@@ -81,12 +81,12 @@ impl Findings {
         self.0.extend(more);
         let position = |finding: &Finding| files.iter().position(|file| *file == finding.file);
         self.0
-            .sort_by_key(|finding| (position(finding), finding.place));
+            .sort_by_key(|finding| (position(finding), finding.location));
     }
 
-    /// Takes over what was found in one file, and sorts it by place.
+    /// Takes over what was found in one file, and sorts it by location.
     pub(crate) fn append(&mut self, mut of_file: Vec<Finding>) {
-        of_file.sort_by_key(|finding| finding.place);
+        of_file.sort_by_key(|finding| finding.location);
         of_file.dedup();
         self.0.append(&mut of_file);
     }
@@ -142,25 +142,25 @@ impl Collector {
     }
 
     /// Notes a finding that speaks for itself.
-    pub(crate) fn add(&mut self, place: Place, message: impl Into<String>) {
-        self.push(place, message.into(), None);
+    pub(crate) fn add(&mut self, location: Location, message: impl Into<String>) {
+        self.push(location, message.into(), None);
     }
 
     /// Notes a finding, and what to do about it.
     pub(crate) fn add_hint(
         &mut self,
-        place: Place,
+        location: Location,
         message: impl Into<String>,
         hint: impl Into<String>,
     ) {
-        self.push(place, message.into(), Some(hint.into()));
+        self.push(location, message.into(), Some(hint.into()));
     }
 
-    fn push(&mut self, place: Place, message: String, hint: Option<String>) {
+    fn push(&mut self, location: Location, message: String, hint: Option<String>) {
         let file = self.file.clone();
         self.findings.push(Finding {
             file,
-            place,
+            location,
             message,
             hint,
         });

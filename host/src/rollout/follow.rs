@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 /// The pause before a bucket that could not be followed is tried again.
 const PAUSE: Duration = Duration::from_secs(5);
-/// The pause before it is asked again whether a pipeline has its place at the server.
+/// The pause before it is asked again whether a pipeline is attached to its server.
 const SOON: Duration = Duration::from_millis(50);
 /// How often a registry is asked what a tag names, in milliseconds, where the environment does not say.
 const ASKING: u64 = 60_000;
@@ -31,8 +31,8 @@ pub(crate) fn all(
     let operators = pipeline.settings.operators.iter().enumerate();
     let elsewhere = operators.filter(|(_, operator)| operator.plugin.file().is_none());
     let follow = |(index, operator): (usize, &Operator)| {
-        let (pipeline, place) = (Arc::clone(pipeline), operator.plugin.clone());
-        follow(pipeline, index, place, commands.clone())
+        let (pipeline, reference) = (Arc::clone(pipeline), operator.plugin.clone());
+        follow(pipeline, index, reference, commands.clone())
     };
     elsewhere.map(follow).collect()
 }
@@ -41,24 +41,24 @@ pub(crate) fn all(
 async fn follow(
     pipeline: Arc<Running>,
     operator: usize,
-    place: Reference,
+    reference: Reference,
     commands: mpsc::Sender<Command>,
 ) {
     let mut told = false;
     let mut seen = None;
     loop {
-        let followed = match &place {
+        let followed = match &reference {
             Reference::File(_) => std::future::pending().await,
-            Reference::Bucket(place) => watch(&pipeline, operator, place, &commands).await,
-            Reference::Registry(place) => {
-                ask(&pipeline, operator, place, &commands, &mut seen).await
+            Reference::Bucket(reference) => watch(&pipeline, operator, reference, &commands).await,
+            Reference::Registry(reference) => {
+                ask(&pipeline, operator, reference, &commands, &mut seen).await
             }
         };
         match followed {
             Ok(()) => {}
             Err(error) if !std::mem::replace(&mut told, true) => {
                 tracing::warn!(
-                    "new versions of `{place}` are not seen: {}",
+                    "new versions of `{reference}` are not seen: {}",
                     report::line(&error)
                 );
             }
@@ -73,18 +73,18 @@ async fn follow(
 async fn ask(
     pipeline: &Running,
     operator: usize,
-    place: &InRegistry,
+    reference: &InRegistry,
     commands: &mpsc::Sender<Command>,
     seen: &mut Option<String>,
 ) -> Result<()> {
-    if place.followed().is_none() {
+    if reference.followed().is_none() {
         return std::future::pending().await;
     }
     let pause = std::env::var(ASKING_VARIABLE).ok();
     let pause = pause.and_then(|text| text.parse().ok());
     let pause = Duration::from_millis(pause.unwrap_or(ASKING).max(10));
     // Reads files, and may run a helper for the credentials.
-    let (at, ca) = (place.clone(), pipeline.settings.nats.tls.ca.clone());
+    let (at, ca) = (reference.clone(), pipeline.settings.nats.tls.ca.clone());
     let opening = tokio::task::spawn_blocking(move || oci::Registry::open(&at, ca.as_deref()));
     let registry = opening
         .await
@@ -98,7 +98,7 @@ async fn ask(
         let candidate = Candidate {
             operator,
             bytes: found.bytes,
-            origin: format!("{place} ({})", found.digest),
+            origin: format!("{reference} ({})", found.digest),
             signature: found.signature,
         };
         *seen = Some(found.digest);
@@ -110,7 +110,7 @@ async fn ask(
 async fn watch(
     pipeline: &Running,
     operator: usize,
-    place: &InBucket,
+    reference: &InBucket,
     commands: &mpsc::Sender<Command>,
 ) -> Result<()> {
     let attachment = loop {
@@ -119,14 +119,19 @@ async fn watch(
             None => tokio::time::sleep(SOON).await,
         }
     };
-    let registry = Registry::open(&attachment.connection, &place.bucket).await?;
-    if registry.is_version(&place.name, &place.version).await? {
+    let registry = Registry::open(&attachment.connection, &reference.bucket).await?;
+    if registry
+        .is_version(&reference.name, &reference.version)
+        .await?
+    {
         // It is the same for ever.
         return std::future::pending().await;
     }
-    let mut changes = registry.watch(&place.name, &place.version).await?;
+    let mut changes = registry.watch(&reference.name, &reference.version).await?;
     while let Some(Ok(_)) = changes.next().await {
-        let (version, found) = registry.resolve(&place.name, &place.version).await?;
+        let (version, found) = registry
+            .resolve(&reference.name, &reference.version)
+            .await?;
         let running = pipeline.versions.plugins();
         let is_new = running
             .get(operator)
@@ -135,7 +140,7 @@ async fn watch(
             let candidate = Candidate {
                 operator,
                 bytes: registry.fetch(&found).await?,
-                origin: format!("{place} ({version})"),
+                origin: format!("{reference} ({version})"),
                 signature: found.signature,
             };
             // The deployer lives as long as the host.

@@ -137,7 +137,7 @@ impl Watched {
 }
 
 fn signed(file: &Path) -> Option<Signed> {
-    Some((state(file)?, state(&signature::place(file))))
+    Some((state(file)?, state(&signature::path_beside(file))))
 }
 
 fn state(file: &Path) -> Option<State> {

@@ -27,7 +27,7 @@ than the version before is rolled back on all hosts, and quarantined.")]
 pub(in crate::cli) struct Arguments {
     /// Where it is to run.
     #[arg(value_name = "PIPELINE/OPERATOR", value_parser = Place::parse)]
-    place: Place,
+    operator_path: Place,
 
     /// The version: a file, nats://BUCKET/NAME@VERSION or oci://REGISTRY/REPOSITORY:TAG.
     #[arg(value_name = "REFERENCE")]
@@ -110,7 +110,7 @@ fn component(reference: &str, settings: &Nats) -> Result<component::Component> {
 
 /// What would change.
 struct Plan {
-    place: Place,
+    operator_path: Place,
     fleet: Fleet,
     found: Inspection,
     new: Component,
@@ -127,14 +127,18 @@ impl Plan {
         found: Inspection,
         new: Component,
     ) -> Result<Self> {
-        let place = arguments.place.clone();
-        let fleet = Fleet::find(connection, &place).await?;
+        let operator_path = arguments.operator_path.clone();
+        let fleet = Fleet::find(connection, &operator_path).await?;
         let (deployment, revision) = match Deployments::find(connection).await? {
-            Some(deployments) => deployments.get(&place.pipeline, &place.operator).await?,
+            Some(deployments) => {
+                deployments
+                    .get(&operator_path.pipeline, &operator_path.operator)
+                    .await?
+            }
             None => (Deployment::default(), 0),
         };
         Ok(Self {
-            place,
+            operator_path,
             fleet,
             found,
             new,
@@ -155,7 +159,7 @@ impl Plan {
             .map(|(_, host)| (&host.digest, &host.configured, &host.config_hash))
             .collect();
         let all = json!([
-            self.place.to_string(),
+            self.operator_path.to_string(),
             hosts,
             self.new.digest,
             self.kind,
@@ -210,7 +214,7 @@ impl Plan {
         let (hash, obstacle) = (self.hash(), self.obstacle());
         if console.json {
             console.value(&json!({
-                "place": self.place.to_string(),
+                "place": self.operator_path.to_string(),
                 "hosts": self.fleet.hosts.iter().map(|(id, host)| json!({
                     "host": id,
                     "digest": host.digest,
@@ -246,7 +250,7 @@ impl Plan {
                     let _ = writeln!(
                         text,
                         "apply it with: weir plugin deploy {} {}{how}{force} --apply {hash}",
-                        self.place, arguments.reference,
+                        self.operator_path, arguments.reference,
                     );
                 }
             }
@@ -266,7 +270,7 @@ impl Plan {
         console: &Console,
     ) -> Result<u8> {
         let Self {
-            place,
+            operator_path,
             fleet,
             new,
             kind,
@@ -293,12 +297,12 @@ impl Plan {
             }
         }
         let deployments = Deployments::open(connection, fleet.replicas).await?;
-        let Place { pipeline, operator } = &place;
+        let Place { pipeline, operator } = &operator_path;
         if !deployments
             .put(pipeline, operator, &deployment, revision)
             .await?
         {
-            let error = anyhow!("somebody else has just deployed to `{place}`");
+            let error = anyhow!("somebody else has just deployed to `{operator_path}`");
             return Err(report::hint(
                 error,
                 "look at the plan again, without `--apply`",
@@ -316,7 +320,7 @@ impl Plan {
         let told = Told {
             connection,
             deployments: &deployments,
-            place: &place,
+            operator_path: &operator_path,
             digest: &new.digest,
             origin: &new.origin,
             decision: deployment.last,

@@ -117,7 +117,7 @@ impl Differences {
         let got = self.got.get(step.new_range()).unwrap_or_default();
         let longer = expected.len().max(got.len());
         (0..longer)
-            .map(|place| (expected.get(place), got.get(place)))
+            .map(|operator_path| (expected.get(operator_path), got.get(operator_path)))
             .collect()
     }
 

@@ -93,7 +93,7 @@ pub(super) struct Refused {
 pub(super) struct Told<'a> {
     pub(super) connection: &'a Connection,
     pub(super) deployments: &'a Deployments,
-    pub(super) place: &'a Place,
+    pub(super) operator_path: &'a Place,
     /// The version that they are to run or to try; empty where they are to end something.
     pub(super) digest: &'a str,
     /// It, for people.
@@ -106,7 +106,7 @@ impl Told<'_> {
     /// # Errors
     /// When it does not hold any more, with the reason; whoever has decided something else since.
     async fn still_holds(&self) -> Result<()> {
-        let Place { pipeline, operator } = self.place;
+        let Place { pipeline, operator } = self.operator_path;
         let (record, _) = self.deployments.get(pipeline, operator).await?;
         let Some(undone) = record.undone(&self.decision, self.digest) else {
             return Ok(());
@@ -138,17 +138,17 @@ impl Fleet {
     ///
     /// # Errors
     /// When nobody answers that does.
-    pub(super) async fn find(connection: &Connection, place: &Place) -> Result<Self> {
-        let fleet = Self::ask(connection, place).await?;
+    pub(super) async fn find(connection: &Connection, operator_path: &Place) -> Result<Self> {
+        let fleet = Self::ask(connection, operator_path).await?;
         if fleet.hosts.is_empty() {
-            let error = anyhow!("no host answers that runs `{place}`");
+            let error = anyhow!("no host answers that runs `{operator_path}`");
             let action = "see what runs with `weir status`";
             return Err(report::hint(error, action));
         }
         Ok(fleet)
     }
 
-    async fn ask(connection: &Connection, place: &Place) -> Result<Self> {
+    async fn ask(connection: &Connection, operator_path: &Place) -> Result<Self> {
         let mut replicas = 1;
         let mut hosts = Vec::new();
         for host in service::discover(connection, ANSWERS).await? {
@@ -157,7 +157,7 @@ impl Fleet {
                 .and_then(Value::as_array)
                 .into_iter()
                 .flatten();
-            for pipeline in pipelines.filter(|each| each["name"] == place.pipeline) {
+            for pipeline in pipelines.filter(|each| each["name"] == operator_path.pipeline) {
                 let copies = pipeline["replicas"].as_u64().unwrap_or(1);
                 replicas = replicas.max(usize::try_from(copies).unwrap_or(1));
                 let operators = pipeline
@@ -165,7 +165,7 @@ impl Fleet {
                     .and_then(Value::as_array)
                     .into_iter()
                     .flatten();
-                let named = operators.filter(|each| each["name"] == place.operator);
+                let named = operators.filter(|each| each["name"] == operator_path.operator);
                 for operator in named {
                     let id = host
                         .pointer("/service_id")
@@ -217,7 +217,7 @@ impl Fleet {
         let until = Instant::now() + PATIENCE;
         let mut again = 0;
         loop {
-            let fleet = Self::ask(told.connection, told.place).await?;
+            let fleet = Self::ask(told.connection, told.operator_path).await?;
             for (id, host) in &fleet.hosts {
                 let is_new = |refused: &&Refused| {
                     refused.digest == told.digest && !self.refused(id, refused)

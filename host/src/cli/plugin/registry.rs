@@ -23,7 +23,7 @@ pub(in crate::cli) struct Push {
 
     /// What it is to be called: nats://BUCKET/NAME@VERSION or oci://REGISTRY/REPOSITORY:TAG.
     #[arg(value_name = "REFERENCE", value_parser = pushed)]
-    to: Place,
+    to: Store,
 
     /// Let this tag name it too; hosts that follow the tag take it.
     #[arg(long, value_name = "TAG", value_parser = version)]
@@ -48,7 +48,7 @@ pub(in crate::cli) struct Pull {
     /// nats://BUCKET/NAME@VERSION, or a tag in place of the version; or
     /// oci://REGISTRY/REPOSITORY:TAG@DIGEST, of which the tag or the digest may be left out.
     #[arg(value_name = "REFERENCE", value_parser = pulled)]
-    from: Place,
+    from: Store,
 
     /// Where it goes [default: NAME.wasm]
     #[arg(short, long, value_name = "FILE")]
@@ -62,7 +62,7 @@ pub(in crate::cli) struct Pull {
 pub(in crate::cli) struct List {
     /// nats://BUCKET or oci://REGISTRY/REPOSITORY
     #[arg(value_name = "PLACE", value_parser = listed)]
-    place: Listing,
+    location: Listing,
 
     #[command(flatten)]
     reach: files::Reach,
@@ -84,7 +84,7 @@ pub(in crate::cli) struct Tag {
 
 /// Where a component is, or goes.
 #[derive(Clone)]
-enum Place {
+enum Store {
     Bucket(InBucket),
     Registry(InRegistry),
 }
@@ -96,17 +96,17 @@ enum Listing {
     Repository(InRegistry),
 }
 
-fn pushed(text: &str) -> Result<Place, String> {
+fn pushed(text: &str) -> Result<Store, String> {
     match InRegistry::is_meant(text) {
-        true => InRegistry::parse_tag(text).map(Place::Registry),
-        false => InBucket::parse(text).map(Place::Bucket),
+        true => InRegistry::parse_tag(text).map(Store::Registry),
+        false => InBucket::parse(text).map(Store::Bucket),
     }
 }
 
-fn pulled(text: &str) -> Result<Place, String> {
+fn pulled(text: &str) -> Result<Store, String> {
     match InRegistry::is_meant(text) {
-        true => InRegistry::parse(text).map(Place::Registry),
-        false => InBucket::parse(text).map(Place::Bucket),
+        true => InRegistry::parse(text).map(Store::Registry),
+        false => InBucket::parse(text).map(Store::Bucket),
     }
 }
 
@@ -135,8 +135,8 @@ impl Push {
     pub(in crate::cli) fn run(&self, console: &Console) -> Result<u8> {
         let parcel = self.parcel()?;
         match &self.to {
-            Place::Bucket(place) => bucket::push(self, place, parcel, console)?,
-            Place::Registry(place) => oci::push(self, place, parcel, console)?,
+            Store::Bucket(location) => bucket::push(self, location, parcel, console)?,
+            Store::Registry(location) => oci::push(self, location, parcel, console)?,
         }
         Ok(report::DONE)
     }
@@ -171,8 +171,8 @@ impl Push {
 impl Pull {
     pub(in crate::cli) fn run(&self, console: &Console) -> Result<u8> {
         match &self.from {
-            Place::Bucket(place) => bucket::pull(self, place, console)?,
-            Place::Registry(place) => oci::pull(self, place, console)?,
+            Store::Bucket(location) => bucket::pull(self, location, console)?,
+            Store::Registry(location) => oci::pull(self, location, console)?,
         }
         Ok(report::DONE)
     }
@@ -183,7 +183,7 @@ impl Pull {
         let file = self.output.clone().unwrap_or_else(usual);
         // The signature first: a host that watches the file wants both.
         if let Some(text) = signature {
-            write(&signature::place(&file), text.as_bytes())?;
+            write(&signature::path_beside(&file), text.as_bytes())?;
         }
         write(&file, bytes)?;
         Ok(file)
@@ -196,9 +196,9 @@ fn write(file: &Path, bytes: &[u8]) -> Result<()> {
 
 impl List {
     pub(in crate::cli) fn run(&self, console: &Console) -> Result<u8> {
-        match &self.place {
+        match &self.location {
             Listing::Bucket(bucket) => bucket::list(&self.reach, bucket, console)?,
-            Listing::Repository(place) => oci::list(&self.reach, place, console)?,
+            Listing::Repository(location) => oci::list(&self.reach, location, console)?,
         }
         Ok(report::DONE)
     }

@@ -18,7 +18,7 @@ use serde_json::json;
 pub(in crate::cli) struct Promote {
     /// Where the canary runs.
     #[arg(value_name = "PIPELINE/OPERATOR", value_parser = Place::parse)]
-    place: Place,
+    operator_path: Place,
 
     #[command(flatten)]
     reach: files::Reach,
@@ -32,7 +32,7 @@ the bucket of components, where hosts put what they have swapped.")]
 pub(in crate::cli) struct Rollback {
     /// What is to go back.
     #[arg(value_name = "PIPELINE/OPERATOR", value_parser = Place::parse)]
-    place: Place,
+    operator_path: Place,
 
     /// Run what ran before this swap; see `weir plugin history`.
     #[arg(value_name = "RECEIPT")]
@@ -48,30 +48,34 @@ pub(in crate::cli) struct Rollback {
 
 impl Promote {
     pub(in crate::cli) fn run(&self, console: &Console) -> Result<u8> {
-        let place = &self.place;
+        let operator_path = &self.operator_path;
         self.reach.connected("deploy", async |connection| {
-            let fleet = Fleet::find(&connection, place).await?;
+            let fleet = Fleet::find(&connection, operator_path).await?;
             let deployments = Deployments::open(&connection, fleet.replicas).await?;
             let mut promoted = None;
             let decided = deployments
-                .change(&place.pipeline, &place.operator, |deployment| {
-                    let component = deployment.trial.as_ref().map(|trial| &trial.component);
-                    let Some(component) = component.cloned() else {
-                        return false;
-                    };
-                    let done = deployment.promote(&component.digest, "by hand");
-                    promoted = Some((component, deployment.last.clone()));
-                    done
-                })
+                .change(
+                    &operator_path.pipeline,
+                    &operator_path.operator,
+                    |deployment| {
+                        let component = deployment.trial.as_ref().map(|trial| &trial.component);
+                        let Some(component) = component.cloned() else {
+                            return false;
+                        };
+                        let done = deployment.promote(&component.digest, "by hand");
+                        promoted = Some((component, deployment.last.clone()));
+                        done
+                    },
+                )
                 .await?;
             let Some((component, decision)) = promoted.filter(|_| decided) else {
-                let error = anyhow!("there is no canary at `{place}`");
+                let error = anyhow!("there is no canary at `{operator_path}`");
                 return Err(report::hint(error, "see what runs with `weir status`"));
             };
             let told = Told {
                 connection: &connection,
                 deployments: &deployments,
-                place,
+                operator_path,
                 digest: &component.digest,
                 origin: &component.origin,
                 decision,
@@ -83,9 +87,9 @@ impl Promote {
 
 impl Rollback {
     pub(in crate::cli) fn run(&self, console: &Console) -> Result<u8> {
-        let place = &self.place;
+        let operator_path = &self.operator_path;
         self.reach.connected("deploy", async |connection| {
-            let fleet = Fleet::find(&connection, place).await?;
+            let fleet = Fleet::find(&connection, operator_path).await?;
             let deployments = Deployments::open(&connection, fleet.replicas).await?;
             if self.receipt.is_none()
                 && let Some((component, decision)) = self.end_trial(&deployments).await?
@@ -93,14 +97,16 @@ impl Rollback {
                 let told = Told {
                     connection: &connection,
                     deployments: &deployments,
-                    place,
+                    operator_path,
                     digest: "",
                     origin: &component.origin,
                     decision,
                 };
                 return ended_trial(&fleet, &told, &component, console).await;
             }
-            let (record, _) = deployments.get(&place.pipeline, &place.operator).await?;
+            let (record, _) = deployments
+                .get(&operator_path.pipeline, &operator_path.operator)
+                .await?;
             let receipt = self.receipt(&connection, &fleet, &record).await?;
             let target = Component {
                 digest: receipt.old.digest.clone(),
@@ -119,7 +125,7 @@ impl Rollback {
             let told = Told {
                 connection: &connection,
                 deployments: &deployments,
-                place,
+                operator_path,
                 digest: &target.digest,
                 origin: &target.origin,
                 decision,
@@ -130,7 +136,7 @@ impl Rollback {
 
     /// Lets nothing be tried any more; what was, if anything.
     async fn end_trial(&self, deployments: &Deployments) -> Result<Option<(Component, Decision)>> {
-        let Place { pipeline, operator } = &self.place;
+        let Place { pipeline, operator } = &self.operator_path;
         let mut ended = None;
         let change = deployments.change(pipeline, operator, |deployment| {
             let Some(trial) = deployment.trial.take() else {
@@ -153,7 +159,7 @@ impl Rollback {
         fleet: &Fleet,
         target: &Component,
     ) -> Result<Decision> {
-        let Place { pipeline, operator } = &self.place;
+        let Place { pipeline, operator } = &self.operator_path;
         // Of hosts that run different versions the first speaks for all.
         let left = fleet.hosts.first().map(|(_, host)| host.digest.clone());
         let left = left.unwrap_or_default();
@@ -196,11 +202,11 @@ impl Rollback {
         fleet: &Fleet,
         record: &Deployment,
     ) -> Result<Receipt> {
-        let place = &self.place;
+        let operator_path = &self.operator_path;
         let receipts = match Receipts::find(connection).await? {
             Some(receipts) => {
                 receipts
-                    .list(Some(&place.pipeline), Some(&place.operator))
+                    .list(Some(&operator_path.pipeline), Some(&operator_path.operator))
                     .await?
             }
             None => Vec::new(),
@@ -214,14 +220,14 @@ impl Rollback {
         };
         found.cloned().ok_or_else(|| {
             let error = match &self.receipt {
-                Some(id) => anyhow!("there is no receipt `{id}` of `{place}`"),
-                None if receipts.is_empty() => anyhow!("nothing was ever swapped at `{place}`"),
+                Some(id) => anyhow!("there is no receipt `{id}` of `{operator_path}`"),
+                None if receipts.is_empty() => anyhow!("nothing was ever swapped at `{operator_path}`"),
                 None => anyhow!(
-                    "there is nothing to go back to at `{place}`: every swap has been gone back over, or \
+                    "there is nothing to go back to at `{operator_path}`: every swap has been gone back over, or \
                      leads to a version that is in quarantine"
                 ),
             };
-            report::hint(error, format!("see `weir plugin history {place}`"))
+            report::hint(error, format!("see `weir plugin history {operator_path}`"))
         })
     }
 }

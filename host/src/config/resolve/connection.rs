@@ -54,7 +54,7 @@ fn embedded(
                 at.field("servers").item(index)
             };
             context.findings.add_hint(
-                at.place(),
+                at.location(),
                 format!("`{}` carries credentials, and there are others", at.path()),
                 "keep one kind, the same for every server",
             );
@@ -130,9 +130,9 @@ fn servers_of_file(
 ) -> Option<Vec<String>> {
     let (url_at, servers_at) = (at.field("url"), at.field("servers"));
     if url_at.is_given() && servers_at.is_given() {
-        let place = url_at.key_place().max(servers_at.key_place());
+        let location = url_at.key_place().max(servers_at.key_place());
         context.findings.add_hint(
-            place,
+            location,
             "`nats` takes either `url` or `servers`",
             "keep `servers`",
         );
@@ -146,7 +146,7 @@ fn servers_of_file(
     if model.servers.is_empty() {
         context
             .findings
-            .add(servers_at.place(), "`nats.servers` names no server");
+            .add(servers_at.location(), "`nats.servers` names no server");
         return None;
     }
     let mut sound = true;
@@ -211,10 +211,10 @@ fn auth(model: &model::Nats, at: &At<'_>, context: &mut Context<'_>) -> Option<A
         .filter(|kind| at.field(kind).is_given())
         .collect();
     if let [first, .., last] = given.as_slice() {
-        let place = at.field(last).key_place().max(at.field(first).key_place());
+        let location = at.field(last).key_place().max(at.field(first).key_place());
         let kinds: Vec<_> = given.iter().map(|kind| format!("`{kind}`")).collect();
         context.findings.add_hint(
-            place,
+            location,
             format!(
                 "`nats` takes one kind of credentials, not {}",
                 kinds.join(" and ")
@@ -261,7 +261,7 @@ fn seed(text: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<String> {
     }
     let Ok(content) = std::fs::read_to_string(context.path(text)) else {
         context.findings.add_hint(
-            at.place(),
+            at.location(),
             "`nats.nkey` is neither a seed nor a file that can be read",
             "a seed begins with `SU` and has 58 characters; a relative path starts at the folder of this file",
         );
@@ -270,7 +270,7 @@ fn seed(text: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<String> {
     let found = content.lines().map(str::trim).find(|line| is_seed(line));
     if found.is_none() {
         context.findings.add_hint(
-            at.place(),
+            at.location(),
             format!("`nats.nkey`: there is no user's seed in `{text}`"),
             "a seed begins with `SU` and has 58 characters",
         );

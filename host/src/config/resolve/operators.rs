@@ -6,7 +6,7 @@ use super::values::{Context, absolute};
 use crate::config::at::At;
 use crate::config::component::Reference;
 use crate::config::limits::{Isolation, Limits};
-use crate::config::load::Placed;
+use crate::config::load::Located;
 use crate::config::model::{self, HeadersWord};
 use crate::config::origin::Origin;
 use crate::config::resolved::{Grants, HeaderSelection, Operator};
@@ -28,7 +28,7 @@ pub(super) fn operators(
     signers: &[Key],
     at: &At<'_>,
     context: &mut Context<'_>,
-) -> Vec<Option<Placed>> {
+) -> Vec<Option<Located>> {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut operators = Vec::with_capacity(models.len());
     for (index, model) in models.iter().enumerate() {
@@ -40,7 +40,7 @@ pub(super) fn operators(
         if let (Some(first), Some(name)) = (first, &name) {
             let message =
                 format!("two operators are called `{name}`, the other is `operators[{first}]`");
-            context.findings.add(at.field("name").place(), message);
+            context.findings.add(at.field("name").location(), message);
         }
         let (plugin_at, config_at) = (at.field("plugin"), at.field("config"));
         let config_at = if config_at.is_given() {
@@ -48,10 +48,10 @@ pub(super) fn operators(
         } else {
             &plugin_at
         };
-        let placed = |operator| Placed {
+        let placed = |operator| Located {
             operator,
-            plugin: plugin_at.place(),
-            config: config_at.place(),
+            plugin: plugin_at.location(),
+            config: config_at.location(),
         };
         operators.push(operator(model, name, signers, &at, context).map(placed));
     }
@@ -112,7 +112,7 @@ fn trusted(wanted: bool, at: &At<'_>, context: &mut Context<'_>) -> Option<bool>
     if wanted && context.forbids_trusted {
         let message = format!("`{}`: this host trusts no plugin", at.path());
         let hint = "delete it, or run without `--forbid-trusted` and WEIR_FORBID_TRUSTED";
-        context.findings.add_hint(at.place(), message, hint);
+        context.findings.add_hint(at.location(), message, hint);
         return None;
     }
     Some(wanted)
@@ -129,7 +129,7 @@ fn plugin(reference: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<Ref
 fn file(reference: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<PathBuf> {
     if context.plugins_exist && context.path(reference).is_dir() {
         context.findings.add_hint(
-            at.place(),
+            at.location(),
             format!("`{}`: `{reference}` is a folder", at.path()),
             format!("name the `.wasm` file that `weir plugin build {reference}` prints"),
         );
@@ -222,7 +222,7 @@ fn limits(model: &model::Limits, at: &At<'_>, context: &mut Context<'_>) -> Opti
             recycle_at.path(),
             memory_at.path()
         );
-        context.findings.add(recycle_at.place(), message);
+        context.findings.add(recycle_at.location(), message);
         return None;
     }
     Some(Limits {

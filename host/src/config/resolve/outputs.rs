@@ -68,7 +68,7 @@ fn stream(model: Option<&str>, at: &At<'_>, context: &mut Context<'_>) -> Option
 fn literal(text: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<String> {
     if text.contains(['{', '}']) {
         context.findings.add_hint(
-            at.place(),
+            at.location(),
             format!("`{}` takes no placeholders", at.path()),
             "the message's own subject travels in the header `Weir-Subject`",
         );

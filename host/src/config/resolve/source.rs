@@ -51,7 +51,7 @@ fn ack_wait(model: &model::Source, at: &At<'_>, context: &mut Context<'_>) -> Op
     let ack_wait = context.duration(&model.ack_wait, at)?;
     if ack_wait <= SHORTEST_ACK_WAIT {
         context.findings.add_hint(
-            at.place(),
+            at.location(),
             "`source.ack-wait` must be longer than 2s",
             "a message whose ack-wait runs out is delivered again while it is still worked on",
         );
@@ -61,12 +61,12 @@ fn ack_wait(model: &model::Source, at: &At<'_>, context: &mut Context<'_>) -> Op
 }
 
 fn start(model: &model::Start, at: &At<'_>, context: &mut Context<'_>) -> Option<Start> {
-    let place = match model {
+    let location = match model {
         model::Start::Word(model::StartWord::All) => return Some(Start::All),
         model::Start::Word(model::StartWord::New) => return Some(Start::New),
-        model::Start::At(place) => place,
+        model::Start::At(location) => location,
     };
-    match (place.sequence, &place.time) {
+    match (location.sequence, &location.time) {
         (Some(sequence), None) => Some(Start::Sequence(sequence)),
         (None, Some(time)) => {
             let parsed: Result<jiff::Timestamp, _> = time.parse();

@@ -93,7 +93,7 @@ fn subjects(
         });
         if !captured {
             let message = format!("`{}` do not capture `{subject}`", at.path());
-            context.findings.add(at.place(), message);
+            context.findings.add(at.location(), message);
             return None;
         }
     }
@@ -116,13 +116,13 @@ fn duplicate_window(
                 window_at.path(),
                 at.field("max-age").path()
             );
-            context.findings.add(window_at.place(), message);
+            context.findings.add(window_at.location(), message);
             None
         }
         Some(max_age) if window > max_age => Some(max_age),
         _ if window < SHORTEST_WINDOW => {
             let message = format!("`{}` must be at least 100ms", window_at.path());
-            context.findings.add(window_at.place(), message);
+            context.findings.add(window_at.location(), message);
             None
         }
         _ => Some(window),

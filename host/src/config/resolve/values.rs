@@ -40,7 +40,7 @@ impl Context<'_> {
         result
             .map_err(|why| {
                 self.findings
-                    .add(at.place(), format!("`{}`: {why}", at.path()))
+                    .add(at.location(), format!("`{}`: {why}", at.path()))
             })
             .ok()
     }
@@ -57,8 +57,10 @@ impl Context<'_> {
     ) -> Option<Duration> {
         let duration = self.duration(text, at)?;
         if duration.is_zero() {
-            self.findings
-                .add(at.place(), format!("`{}` must be more than 0", at.path()));
+            self.findings.add(
+                at.location(),
+                format!("`{}` must be more than 0", at.path()),
+            );
             return None;
         }
         Some(duration)
@@ -91,7 +93,7 @@ impl Context<'_> {
             None => return Some(text.to_owned()),
         };
         self.findings.add_hint(
-            at.place(),
+            at.location(),
             format!("`{}`: {why}", at.path()),
             "use letters, digits, `-` and `_`",
         );
@@ -110,7 +112,7 @@ impl Context<'_> {
             None => return Some(text.to_owned()),
         };
         self.findings
-            .add(at.place(), format!("`{}`: {why}", at.path()));
+            .add(at.location(), format!("`{}`: {why}", at.path()));
         None
     }
 
@@ -128,7 +130,7 @@ impl Context<'_> {
                 Some(filter) => {
                     if let Some(other) = filters.iter().find(|other| other.overlaps(&filter)) {
                         let message = format!("`{}`: `{filter}` overlaps `{other}`", at.path());
-                        self.findings.add(at.place(), message);
+                        self.findings.add(at.location(), message);
                         sound = false;
                     }
                     filters.push(filter);
@@ -157,7 +159,7 @@ impl Context<'_> {
             Err(error) => format!("cannot be read: {}", error.kind()),
         };
         self.findings.add_hint(
-            at.place(),
+            at.location(),
             format!("`{}`: `{text}` {why}", at.path()),
             format!("looked for `{}`; {otherwise}", path.display()),
         );

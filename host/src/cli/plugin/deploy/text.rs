@@ -15,7 +15,7 @@ impl Plan {
             out,
             "deploy {} to {}, on {count} host{}",
             self.new.origin,
-            self.place,
+            self.operator_path,
             if count == 1 { "" } else { "s" }
         );
         let mut seen = BTreeSet::new();

@@ -58,8 +58,8 @@ pub(super) fn pull(pull: &Pull, from: &InRegistry, console: &Console) -> Result<
     console.print(&format!("{}: {}", file.display(), found.digest))
 }
 
-pub(super) fn list(reach: &files::Reach, place: &InRegistry, console: &Console) -> Result<()> {
-    let tags = block_on(open(reach, place)?.tags())?;
+pub(super) fn list(reach: &files::Reach, location: &InRegistry, console: &Console) -> Result<()> {
+    let tags = block_on(open(reach, location)?.tags())?;
     match console.json {
         true => console.value(&json!({ "tags": tags })),
         false => console.print(
@@ -72,6 +72,6 @@ pub(super) fn list(reach: &files::Reach, place: &InRegistry, console: &Console) 
 }
 
 /// The `nats:` section of a file says which authorities are trusted besides the system's.
-fn open(reach: &files::Reach, place: &InRegistry) -> Result<Registry> {
-    Registry::open(place, reach.authority()?.as_deref())
+fn open(reach: &files::Reach, location: &InRegistry) -> Result<Registry> {
+    Registry::open(location, reach.authority()?.as_deref())
 }
