@@ -1,10 +1,8 @@
-//! What is published for one source message, made ready before any of it is sent.
+//! A message as it leaves the host, made ready before any of it is sent. Plain data.
 
 use crate::headers::{DIGEST, MESSAGE_ID};
 use bytes::Bytes;
 use bytestring::ByteString;
-use smallvec::SmallVec;
-use std::time::Instant;
 
 /// `NATS/1.0` with its line ends, and the empty line behind the headers.
 const HEADER_FRAME: usize = 12;
@@ -20,6 +18,8 @@ pub struct OutgoingMessage {
     /// All others.
     pub headers: Vec<(ByteString, ByteString)>,
     pub payload: Bytes,
+    /// Of the result that it was made of; not sent.
+    pub key: Option<ByteString>,
 }
 
 impl OutgoingMessage {
@@ -35,39 +35,5 @@ impl OutgoingMessage {
         let digest = self.digest.as_ref();
         let digest = digest.map_or(0, |digest| DIGEST.len() + digest.len() + 4);
         self.payload.len() + HEADER_FRAME + id + digest + lines.sum::<usize>()
-    }
-}
-
-/// Everything that is published for one source message, and what its acks then mean.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Publication {
-    /// Results; none if the plugins dropped it. The input is acked.
-    Results(SmallVec<[OutgoingMessage; 1]>),
-    /// A dead letter, in parts if it is too large for one message; none if dead letters are off.
-    /// The input is termed, with the reason.
-    DeadLetter(SmallVec<[OutgoingMessage; 1]>, String),
-    /// The input itself, for the parking stream. The input is acked; if the server does not take it,
-    /// it is delivered again, not before the time at which it would have come back.
-    Parked(SmallVec<[OutgoingMessage; 1]>, Instant),
-}
-
-impl Publication {
-    /// What to publish, in order.
-    #[must_use]
-    pub fn messages(&self) -> &[OutgoingMessage] {
-        match self {
-            Publication::Results(messages)
-            | Publication::DeadLetter(messages, _)
-            | Publication::Parked(messages, _) => messages,
-        }
-    }
-
-    /// The messages, to be sent. What remains says what their acks mean.
-    pub fn take_messages(&mut self) -> SmallVec<[OutgoingMessage; 1]> {
-        match self {
-            Publication::Results(messages)
-            | Publication::DeadLetter(messages, _)
-            | Publication::Parked(messages, _) => std::mem::take(messages),
-        }
     }
 }

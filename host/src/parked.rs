@@ -40,6 +40,8 @@ pub struct Origin {
     pub source_id: ByteString,
     /// When JetStream stored the original: nanoseconds since the Unix epoch.
     pub stored: u64,
+    /// How often a plugin had asked for it again when it was parked, that time included.
+    pub retries: u32,
 }
 
 /// The parking stream of one pipeline, as a lane sees it.
@@ -86,15 +88,14 @@ impl Parking {
         }
     }
 
-    /// The schedule that makes the server store `message` again after `delay`; `attempt` is the one
-    /// that has just failed. `None` when parking rests, when the message would be too large, or when
+    /// The schedule that makes the server store `message` again after `delay`.
+    /// `None` when parking rests, when the message would be too large, or when
     /// the time is beyond what can be written.
     #[must_use]
     pub fn schedule(
         &self,
         message: &Message,
         origin: &Origin,
-        attempt: u32,
         delay: Duration,
         max_payload: usize,
     ) -> Option<OutgoingMessage> {
@@ -115,7 +116,8 @@ impl Parking {
             ("Sequence", message.sequence.to_string()),
             ("Stored", origin.stored.to_string()),
             ("Subject", message.subject.to_string()),
-            ("Attempt", attempt.to_string()),
+            ("Attempt", message.attempt.to_string()),
+            ("Retries", origin.retries.to_string()),
         ] {
             add(&format!("{PREFIX}{name}"), value);
         }
@@ -125,6 +127,7 @@ impl Parking {
             digest: None,
             headers,
             payload: message.payload.clone(),
+            key: None,
         };
         (scheduled.size() <= max_payload).then_some(scheduled)
     }
@@ -157,6 +160,7 @@ pub fn original(message: Message, stream: &str) -> (Message, Origin) {
         let origin = Origin {
             source_id: ByteString::from(fact("Place")?),
             stored: number("Stored")?,
+            retries: u32::try_from(number("Retries")?).ok()?,
         };
         let subject = ByteString::from(fact("Subject")?);
         Some((number("Sequence")?, subject, attempt, origin))
@@ -165,6 +169,7 @@ pub fn original(message: Message, stream: &str) -> (Message, Origin) {
         let origin = Origin {
             source_id: ByteString::from(stream),
             stored: message.event_time,
+            retries: 0,
         };
         return (message, origin);
     };
@@ -232,6 +237,7 @@ mod tests {
         Origin {
             source_id: "ORDERS@abc".into(),
             stored: 5,
+            retries: 2,
         }
     }
 
@@ -248,9 +254,7 @@ mod tests {
         let parked = message(&headers);
         let parking = Parking::new("p", "WEIR_PARKED_P");
         let delay = Duration::from_secs(60);
-        let scheduled = parking
-            .schedule(&parked, &origin(), 2, delay, 10_000)
-            .unwrap();
+        let scheduled = parking.schedule(&parked, &origin(), delay, 10_000).unwrap();
         assert_eq!(scheduled.subject, "weir.parked.p.wait.ORDERS@abc.17");
         let due = Message {
             subject: "weir.parked.p.due".into(),
@@ -281,7 +285,7 @@ mod tests {
         let mut parking = Parking::new("p", "S");
         let scheduled = |parking: &Parking, seconds, most| {
             let delay = Duration::from_secs(seconds);
-            parking.schedule(&message(&[]), &origin(), 1, delay, most)
+            parking.schedule(&message(&[]), &origin(), delay, most)
         };
         assert!(scheduled(&parking, 60, 10).is_none());
         assert!(scheduled(&parking, u64::MAX, 10_000).is_none());

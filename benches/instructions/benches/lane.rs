@@ -3,18 +3,18 @@
 
 use super::scene::{self, BATCH, Work};
 use async_nats::Subject;
+use bytestring::ByteString;
 use std::sync::Arc;
 use tokio::runtime::Runtime as Tokio;
-use weir::config::limits::Limits;
-use weir::config::resolved::{Bounds, Grants, HeaderSelection, Operator, Order};
+use weir::config::resolved::{Bounds, Order};
 use weir::config::template::Template;
-use weir::delivery::in_flight::InFlight;
+use weir::delivery::in_flight::{InFlight, State};
+use weir::delivery::publication::{Publication, Then};
 use weir::delivery::ticket::Ticket;
 use weir::message::Message;
-use weir::outgoing::Publication;
-use weir::process::chain::{Chain, Verdict};
-use weir::process::outputs::OutputBuilder;
-use weir::process::route::Route;
+use weir::process::Processor;
+use weir::process::disposition::Disposition;
+use weir::process::outputs::{OutputBuilder, Target};
 use weir::telemetry::metrics::{Metrics, PipelineMetrics};
 
 const BOUNDS: Bounds = Bounds {
@@ -25,10 +25,9 @@ const BOUNDS: Bounds = Bounds {
 /// The parts of a lane that the walk needs, and what it will be given.
 pub(crate) struct Lane {
     tokio: Tokio,
-    chain: Chain,
-    route: Route,
-    outputs: OutputBuilder,
+    processor: Processor,
     in_flight: InFlight<Publication>,
+    source_id: ByteString,
     metrics: Arc<PipelineMetrics>,
     deliveries: Vec<(Message, Subject)>,
 }
@@ -37,12 +36,12 @@ impl Lane {
     pub(crate) fn new(work: Work) -> Self {
         let (tokio, worker) = scene::warm(work);
         let template = Template::parse("bench.out").unwrap();
+        let outputs = OutputBuilder::new("bench/work/".into(), template, &target());
         let mut lane = Self {
             tokio,
-            chain: Chain::new(vec![worker], BOUNDS),
-            route: Route::compile(&[operator()]),
-            outputs: OutputBuilder::new("bench/work/".into(), template, &[], 1 << 20),
+            processor: Processor::of_plugin(worker, BOUNDS).with_outputs(outputs),
             in_flight: InFlight::new(Order::None, BOUNDS),
+            source_id: "BENCH@1".into(),
             metrics: Metrics::new().pipeline("bench"),
             deliveries: deliveries(work),
         };
@@ -55,29 +54,29 @@ impl Lane {
     pub(crate) fn walk(&mut self) -> usize {
         for (message, reply) in self.deliveries.drain(..) {
             let ticket = Ticket::claim(reply, &self.metrics).unwrap();
-            self.in_flight.admit(message, ticket, None);
+            self.in_flight.admit(message, ticket, None, 0);
         }
         let tasks = self.in_flight.next_batch(BOUNDS);
         let routed = tasks.iter().map(|id| {
             let message = self.in_flight.get(*id).unwrap().message.clone();
-            let operators = self.route.operators(&message.subject);
-            (message, operators)
+            self.processor.route(message)
         });
         let batch = routed.collect();
-        let verdicts = self.tokio.block_on(self.chain.run(batch));
+        let verdicts = self.tokio.block_on(self.processor.call(batch));
         for (id, verdict) in tasks.iter().zip(verdicts) {
-            let Verdict::Publish(results) = verdict else {
-                panic!("{verdict:?}");
+            let task = self.in_flight.get(*id).unwrap();
+            let disposition = self.processor.judge(task.judged(&self.source_id), verdict);
+            let Disposition::Publish(messages) = disposition else {
+                panic!("{disposition:?}");
             };
-            let message = &self.in_flight.get(*id).unwrap().message;
-            let publication = self.outputs.build(message, "BENCH@1", results).unwrap();
+            let publication = Publication::new(messages, Then::Ack);
             self.in_flight.ready(*id, publication);
         }
         let mut messages = 0;
         while let Some(id) = self.in_flight.next_publishable() {
             let task = self.in_flight.finish(id).unwrap();
-            if let weir::delivery::in_flight::State::Ready(publication) = &task.state {
-                messages += publication.messages().len();
+            if let State::Ready(publication) = &task.state {
+                messages += publication.unstored().count();
             }
             // Leaves the ticket unredeemed, as nothing is connected; that is counted as well.
             drop(task);
@@ -86,19 +85,12 @@ impl Lane {
     }
 }
 
-/// The one operator, which sees every message.
-fn operator() -> Operator {
-    Operator {
-        name: "work".into(),
-        plugin: weir::config::component::Reference::File("work.wasm".into()),
-        config: serde_json::Value::Null,
-        subjects: Vec::new(),
-        headers: HeaderSelection::None,
-        grants: Grants::default(),
-        limits: Limits::default(),
-        trusted: false,
-        rollout: weir::config::resolved::Rollout::default(),
-        require_signature: Vec::new(),
+/// Where results would go.
+fn target() -> Target {
+    Target {
+        own_source: Vec::new(),
+        max_payload: 1 << 20,
+        dead_letters: None,
     }
 }
 

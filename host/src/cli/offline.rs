@@ -4,18 +4,16 @@
 //! `weir run`; what is missing is JetStream, so nothing is delivered a second time: a retry is
 //! reported and that was it.
 
-use crate::config::component::Reference;
 use crate::config::limits::Limits;
-use crate::config::resolved::{self, Bounds, EventTime, HeaderSelection};
-use crate::config::template::KeyRule;
+use crate::config::resolved::{self, Bounds, HeaderSelection};
 use crate::jsonl::{Dead, Line, Record, Retry};
 use crate::message::Message;
-use crate::outgoing::{OutgoingMessage, Publication};
+use crate::outgoing::OutgoingMessage;
 use crate::plugin::{OperatorSettings, Runtime, Worker};
-use crate::process::chain::{Chain, Rejection, Verdict};
-use crate::process::outputs::OutputBuilder;
-use crate::process::plugin_set;
-use crate::process::route::{OperatorSet, Route};
+use crate::process::chain::{Chain, Rejection, Routed, Verdict};
+use crate::process::disposition::Disposition;
+use crate::process::outputs::Target;
+use crate::process::{Judged, Processor, plugin_set};
 use crate::telemetry::metrics::Metrics;
 use crate::threads;
 use anyhow::{Result, anyhow};
@@ -28,14 +26,9 @@ const CALL: Bounds = Bounds {
     bytes: 1 << 20,
 };
 
-/// A chain of plugins that is fed by hand.
+/// A processor that is fed by hand.
 pub(super) struct Offline {
-    chain: Chain,
-    route: Route,
-    /// `None` for a lone plugin: its outputs are shown as it made them.
-    sink: Option<OutputBuilder>,
-    key: Option<KeyRule>,
-    event_time: Option<EventTime>,
+    processor: Processor,
     /// The most that is worth handing over at once.
     pub(super) batch: Bounds,
     /// Of the last message; the next one without a sequence of its own gets the one after it.
@@ -54,25 +47,8 @@ impl Offline {
         let metrics = Metrics::new();
         let plugins = plugin_set::load(settings, runtime, &metrics)?;
         let chain = Chain::new(plugins.workers(runtime), settings.batch);
-        // No server limits what may be published here, and no stream feeds it back.
-        let sink = OutputBuilder::new(
-            String::new(),
-            settings.sink.subject.clone(),
-            &[],
-            usize::MAX,
-        );
-        Self {
-            chain,
-            route: Route::compile(&settings.operators),
-            sink: Some(sink),
-            key: settings.key.clone(),
-            event_time: settings.event_time.clone(),
-            batch: settings.batch,
-            sequence: 0,
-            metrics,
-            tokio: threads::runtime()?,
-        }
-        .warmed()
+        let processor = Processor::new(settings, chain, &Target::nowhere());
+        Self::warmed(processor, settings.batch, metrics)
     }
 
     /// A lone plugin with the usual limits, which gets all headers.
@@ -83,18 +59,6 @@ impl Offline {
     pub(super) fn of_plugin(file: &Path, config: &str, runtime: &Runtime) -> Result<Self> {
         let plugin = runtime.load(file)?;
         let name = file.file_stem().unwrap_or_default().to_string_lossy();
-        let operator = resolved::Operator {
-            name: name.clone().into_owned(),
-            plugin: Reference::File(file.to_owned()),
-            config: serde_json::Value::Null,
-            subjects: Vec::new(),
-            headers: HeaderSelection::All,
-            grants: resolved::Grants::default(),
-            limits: Limits::default(),
-            trusted: false,
-            rollout: resolved::Rollout::default(),
-            require_signature: Vec::new(),
-        };
         let metrics = Metrics::new();
         let settings = OperatorSettings {
             pipeline: name.clone().into_owned(),
@@ -105,27 +69,23 @@ impl Offline {
             metrics: metrics.operator(&name, &name),
         };
         let worker = Worker::new(runtime, plugin, Arc::new(settings));
-        Self {
-            chain: Chain::new(vec![worker], CALL),
-            route: Route::compile(&[operator]),
-            sink: None,
-            key: None,
-            event_time: None,
-            batch: CALL,
+        Self::warmed(Processor::of_plugin(worker, CALL), CALL, metrics)
+    }
+
+    fn warmed(mut processor: Processor, batch: Bounds, metrics: Arc<Metrics>) -> Result<Self> {
+        let tokio = threads::runtime()?;
+        tokio.block_on(processor.warm())?;
+        Ok(Self {
+            processor,
+            batch,
             sequence: 0,
             metrics,
-            tokio: threads::runtime()?,
-        }
-        .warmed()
+            tokio,
+        })
     }
 
-    fn warmed(mut self) -> Result<Self> {
-        self.tokio.block_on(self.chain.warm())?;
-        Ok(self)
-    }
-
-    /// Runs messages through the chain: for each one the lines that became of it, in order. Event
-    /// times that neither the line nor the pipeline tells are `now`.
+    /// Processes messages: for each one the lines that became of it, in order. Event times that
+    /// neither the line nor the pipeline tells are `now`.
     pub(super) fn run(&mut self, records: Vec<Record>, now: u64) -> Vec<Vec<Line>> {
         let routed = self.route(records, now);
         let messages: Vec<Message> = routed.iter().map(|(message, _)| message.clone()).collect();
@@ -143,18 +103,17 @@ impl Offline {
         &mut self,
         records: impl IntoIterator<Item = Record>,
         now: u64,
-    ) -> Vec<(Message, OperatorSet)> {
+    ) -> Vec<Routed> {
         let routed = records.into_iter().map(|record| {
             let message = self.message(record, now);
-            let operators = self.route.operators(&message.subject);
-            (message, operators)
+            self.processor.route(message)
         });
         routed.collect()
     }
 
     /// Calls the plugins with a batch. One verdict for each message, in order.
-    pub(super) fn call(&mut self, batch: Vec<(Message, OperatorSet)>) -> Vec<Verdict> {
-        self.tokio.block_on(self.chain.run(batch))
+    pub(super) fn call(&mut self, batch: Vec<Routed>) -> Vec<Verdict> {
+        self.tokio.block_on(self.processor.call(batch))
     }
 
     /// What the plugins' metrics say, as on `/metrics`.
@@ -166,70 +125,49 @@ impl Offline {
         let told = record.event_time;
         let mut message = record.into_message(self.sequence + 1, now);
         self.sequence = message.sequence;
-        if message.key.is_none() {
-            message.key = self.key.as_ref().and_then(|rule| rule.extract(&message));
-        }
-        if let (None, Some(rule)) = (told, &self.event_time)
-            && let Some(time) = rule.extract(&message.headers, &message.payload)
-        {
-            message.event_time = time;
+        let event_time = message.event_time;
+        self.processor.decode(&mut message);
+        if told.is_some() {
+            message.event_time = event_time;
         }
         message
     }
 
     fn lines(&self, input: &Message, verdict: Verdict) -> Vec<Line> {
-        let outputs = match verdict {
-            Verdict::Publish(outputs) => outputs,
-            Verdict::Dead(rejection) => return vec![dead(input, &rejection)],
-            Verdict::Retry(retry) => {
-                return vec![Line::Retry(Retry {
-                    retry: retry.reason,
-                    operator: Some(retry.operator),
-                    after_ms: retry
-                        .after
-                        .and_then(|after| after.as_millis().try_into().ok()),
-                    sequence: Some(input.sequence),
-                })];
+        let source = Judged {
+            message: input,
+            // Message ids name a stream, and there is none.
+            source_id: "",
+            retries: 0,
+        };
+        match self.processor.judge(source, verdict) {
+            Disposition::Publish(messages) => {
+                let lines = messages.into_iter();
+                lines.map(|message| result(input, message)).collect()
             }
-        };
-        let Some(sink) = &self.sink else {
-            let outputs = outputs.iter().map(Record::from);
-            return outputs
-                .map(|record| {
-                    Line::Message(Record {
-                        event_time: None,
-                        ..record
-                    })
-                })
-                .collect();
-        };
-        let keys: Vec<_> = outputs.iter().map(|output| output.key.clone()).collect();
-        // The id names a place in a stream, and there is none.
-        match sink.build(input, "", outputs) {
-            Ok(Publication::Results(messages)) => messages
-                .into_iter()
-                .zip(keys)
-                .map(|(message, key)| {
-                    let OutgoingMessage {
-                        subject,
-                        headers,
-                        payload,
-                        ..
-                    } = message;
-                    Line::Message(Record {
-                        subject,
-                        payload,
-                        headers: headers.into_iter().collect(),
-                        key,
-                        event_time: None,
-                        sequence: Some(input.sequence),
-                    })
-                })
-                .collect(),
-            Ok(Publication::DeadLetter(..) | Publication::Parked(..)) => Vec::new(),
-            Err(reason) => vec![dead(input, &Rejection::by_sink(reason))],
+            Disposition::Drop => Vec::new(),
+            Disposition::Dead(letter) => vec![dead(input, &letter.rejection)],
+            Disposition::Retry(retry) => vec![Line::Retry(Retry {
+                retry: retry.reason,
+                operator: Some(retry.operator),
+                after_ms: retry
+                    .after
+                    .and_then(|after| after.as_millis().try_into().ok()),
+                sequence: Some(input.sequence),
+            })],
         }
     }
+}
+
+fn result(input: &Message, message: OutgoingMessage) -> Line {
+    Line::Message(Record {
+        subject: message.subject,
+        payload: message.payload,
+        headers: message.headers.into_iter().collect(),
+        key: message.key,
+        event_time: None,
+        sequence: Some(input.sequence),
+    })
 }
 
 fn dead(input: &Message, rejection: &Rejection) -> Line {

@@ -18,7 +18,8 @@ use crate::config::resolved::Pipeline;
 use crate::message::Message;
 use crate::nats::history::{Begin, History, Reader};
 use crate::nats::{self, Connection};
-use crate::process::dry_run::Target;
+use crate::process::dry_run::DryRun;
+use crate::process::outputs::Target;
 use crate::process::plugin_set;
 use crate::report::{self, ResultExt};
 use crate::telemetry::metrics::Metrics;
@@ -211,17 +212,17 @@ impl Arguments {
     ) -> Result<Lanes> {
         let lanes = self.lanes.map_or(pipeline.lanes, usize::from);
         let settings = Arc::new(pipeline.clone());
-        let target = Target {
-            source_id: source.source_id.clone(),
-            captured: source.captured.clone(),
-            max_payload: connection.client.max_payload(),
-        };
+        let max_payload = connection.client.max_payload();
+        let target = Target::new(pipeline, &source.captured, max_payload);
+        let source_id = source.source_id.clone();
         let _progress = console.progress("compiling the plugins");
         // A component may come from a server, whose connection must not wait meanwhile.
         let starting = tokio::task::spawn_blocking(move || {
             let runtime = files::runtime(lanes * settings.operators.len())?;
             let plugins = plugin_set::load(&settings, &runtime, &Metrics::new())?;
-            Lanes::start(lanes, &settings, &plugins, &runtime, &target)
+            Lanes::start(lanes, settings.batch, &plugins, &runtime, |chain| {
+                DryRun::new(&settings, chain, &source_id, target.clone())
+            })
         });
         starting.await.context("the plugins could not be loaded")?
     }

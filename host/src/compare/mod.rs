@@ -111,7 +111,11 @@ pub fn line(
 
 /// The outputs of an input that would be published in these messages.
 #[must_use]
-pub fn outputs(sequence: u64, messages: Vec<OutgoingMessage>, dead: bool) -> Outputs {
+pub fn outputs(
+    sequence: u64,
+    messages: impl IntoIterator<Item = OutgoingMessage>,
+    dead: bool,
+) -> Outputs {
     let slots = (0..).map(Slot::Result);
     // The parts of one dead letter say the same of its end.
     let most = if dead { 1 } else { usize::MAX };

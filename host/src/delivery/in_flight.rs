@@ -10,68 +10,27 @@
 //! Under `order: none` every task is a group of its own and no group is kept.
 
 mod groups;
+mod task;
+
+pub use task::{State, Task, TaskId};
 
 use crate::config::resolved::{Bounds, Order};
-use crate::delivery::intake::Room;
-use crate::delivery::sink::Failure;
+use crate::delivery::consumers::Room;
 use crate::delivery::ticket::Ticket;
 use crate::message::Message;
 use crate::parked::Origin;
+use crate::process::changeover::Boundary;
 use bytestring::ByteString;
-use groups::{Groups, Slot};
+use groups::Groups;
 use slab::Slab;
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::time::Instant;
 
 const NOTHING: Bounds = Bounds {
     messages: 0,
     bytes: 0,
 };
-
-/// Names a task for as long as it is held.
-pub type TaskId = usize;
-
-/// One message in hand, until it is settled.
-pub struct Task<P> {
-    pub ticket: Ticket,
-    pub message: Message,
-    /// Where the message came from, if it was parked since.
-    pub origin: Option<Box<Origin>>,
-    /// Times that this lane has called plugins with it or tried to publish it, beyond the first.
-    pub retries: u32,
-    pub state: State<P>,
-    /// In its group, if it must keep a sequence.
-    slot: Option<Slot>,
-}
-
-impl<P> Task<P> {
-    /// The stream that the message is from: `usual`, unless it was parked since.
-    pub fn source_id<'a>(&'a self, usual: &'a ByteString) -> &'a ByteString {
-        self.origin
-            .as_ref()
-            .map_or(usual, |origin| &origin.source_id)
-    }
-
-    /// When that stream stored the message, in nanoseconds since 1970.
-    pub fn stored(&self) -> u64 {
-        let origin = self.origin.as_ref();
-        origin.map_or(self.ticket.facts.stored, |origin| origin.stored)
-    }
-}
-
-/// Where a task stands.
-pub enum State<P> {
-    /// To be called.
-    Fresh,
-    /// Out in a plugin call.
-    Called,
-    /// To be called again, not before this.
-    Waiting(Instant),
-    /// To be published.
-    Ready(P),
-    /// Published; this many publish acks are still to come, and the first that was a failure.
-    Publishing(P, usize, Option<Failure>),
-}
 
 /// The tasks of one lane. `P` is what a task publishes.
 pub struct InFlight<P> {
@@ -88,8 +47,10 @@ pub struct InFlight<P> {
     callable: VecDeque<TaskId>,
     /// Tasks that may have become publishable, oldest first.
     publishable: VecDeque<TaskId>,
-    /// Tasks whose time comes later.
-    sleeping: Vec<(Instant, TaskId)>,
+    /// Tasks whose time comes later, the next one on top; some may be settled since.
+    sleeping: BinaryHeap<Reverse<(Instant, TaskId)>>,
+    /// Of what is held, what waits to be called again.
+    waiting: Bounds,
 }
 
 impl<P> InFlight<P> {
@@ -104,7 +65,8 @@ impl<P> InFlight<P> {
             unparked: NOTHING,
             callable: VecDeque::new(),
             publishable: VecDeque::new(),
-            sleeping: Vec::new(),
+            sleeping: BinaryHeap::new(),
+            waiting: NOTHING,
         }
     }
 
@@ -142,13 +104,6 @@ impl<P> InFlight<P> {
         self.tasks.len()
     }
 
-    /// Whether something that plugins have returned is not stored yet.
-    pub fn is_publishing(&self) -> bool {
-        let unstored =
-            |task: &Task<P>| matches!(task.state, State::Ready(_) | State::Publishing(..));
-        self.tasks.iter().any(|(_, task)| unstored(task))
-    }
-
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -166,7 +121,15 @@ impl<P> InFlight<P> {
     }
 
     /// Takes a delivery in hand.
-    pub fn admit(&mut self, message: Message, ticket: Ticket, origin: Option<Box<Origin>>) {
+    ///
+    /// `retries` is how often a plugin has asked for it again before.
+    pub fn admit(
+        &mut self,
+        message: Message,
+        ticket: Ticket,
+        origin: Option<Box<Origin>>,
+        retries: u32,
+    ) {
         let group = match self.order {
             Order::None => None,
             Order::Key => message.key.clone(),
@@ -181,7 +144,8 @@ impl<P> InFlight<P> {
             ticket,
             message,
             origin,
-            retries: 0,
+            retries,
+            publish_failures: 0,
             state: State::Fresh,
             slot: None,
         };
@@ -261,19 +225,58 @@ impl<P> InFlight<P> {
             return;
         };
         task.state = State::Waiting(at);
-        task.retries += 1;
-        let slot = task.slot;
+        task.message.attempt = task.message.attempt.saturating_add(1);
+        task.publish_failures = 0;
+        self.waiting.messages += 1;
+        self.waiting.bytes += task.message.size();
+        self.start_over_behind(id);
+        self.sleeping.push(Reverse((at, id)));
+    }
+
+    /// Whether so much waits to be called again that another task had better wait elsewhere: what
+    /// waits takes the room of what is new.
+    pub fn is_crowded(&self, id: TaskId) -> bool {
+        let size = self.tasks.get(id).map_or(0, |task| task.message.size());
+        let (waiting, all) = (self.waiting, self.bounds);
+        (waiting.messages + 1) * 2 > all.messages || (waiting.bytes + size) * 2 > all.bytes
+    }
+
+    /// Not all of a task could be published: that is tried again, from `at` on.
+    pub fn publish_again(&mut self, id: TaskId, publication: P, at: Instant) {
+        if let Some(task) = self.tasks.get_mut(id) {
+            task.state = State::Unpublished(publication, at);
+            self.sleeping.push(Reverse((at, id)));
+        }
+    }
+
+    /// Gives up publishing what could not be published so far: plugins are called with it again.
+    pub fn call_unpublished(&mut self) {
+        let unpublished = |(id, task): (TaskId, &Task<P>)| {
+            matches!(task.state, State::Unpublished(..)).then_some(id)
+        };
+        let unpublished: Vec<_> = self.tasks.iter().filter_map(unpublished).collect();
+        for id in unpublished {
+            if let Some(task) = self.tasks.get_mut(id) {
+                task.state = State::Fresh;
+            }
+            self.start_over_behind(id);
+            self.recall(id);
+        }
+    }
+
+    /// What the group of a task has called after it is called again.
+    fn start_over_behind(&mut self, id: TaskId) {
+        let slot = self.tasks.get(id).and_then(|task| task.slot);
         let after = slot
             .into_iter()
             .flat_map(|slot| self.groups.from(slot).skip(1));
         for other in after {
             if let Some(task) = self.tasks.get_mut(other)
-                && !matches!(task.state, State::Publishing(..))
+                && matches!(task.state, State::Called | State::Ready(_))
             {
                 task.state = State::Fresh;
             }
         }
-        self.sleeping.push((at, id));
     }
 
     /// The next task whose outputs may be published now, if any.
@@ -297,6 +300,9 @@ impl<P> InFlight<P> {
     pub fn finish(&mut self, id: TaskId) -> Option<Task<P>> {
         let task = self.tasks.try_remove(id)?;
         self.bytes -= task.message.size();
+        if let State::Waiting(_) = task.state {
+            self.waits_no_more(&task.message);
+        }
         if task.origin.is_some() {
             self.unparked.messages -= 1;
             self.unparked.bytes -= task.message.size();
@@ -308,25 +314,29 @@ impl<P> InFlight<P> {
 
     /// The earliest time at which a task that waits may go on.
     pub fn next_wake(&self) -> Option<Instant> {
-        self.sleeping.iter().map(|(at, _)| *at).min()
+        self.sleeping.peek().map(|Reverse((at, _))| *at)
     }
 
     /// Lets go on what has waited long enough.
     pub fn wake(&mut self, now: Instant) {
-        let mut woken = Vec::new();
-        self.sleeping.retain(|(at, id)| {
-            let due = *at <= now;
-            if due {
-                woken.push(*id);
-            }
-            !due
-        });
-        for id in woken {
-            if let Some(task) = self.tasks.get_mut(id)
-                && matches!(task.state, State::Waiting(at) if at <= now)
-            {
-                task.state = State::Fresh;
-                self.recall(id);
+        while let Some(Reverse((at, id))) =
+            self.sleeping.peek().copied().filter(|next| next.0.0 <= now)
+        {
+            self.sleeping.pop();
+            let Some(task) = self.tasks.get_mut(id) else {
+                continue;
+            };
+            match std::mem::replace(&mut task.state, State::Fresh) {
+                State::Waiting(until) if until == at => {
+                    let message = task.message.clone();
+                    self.waits_no_more(&message);
+                    self.recall(id);
+                }
+                State::Unpublished(publication, until) if until == at => {
+                    self.ready(id, publication)
+                }
+                // Another task has its number since.
+                other => task.state = other,
             }
         }
     }
@@ -339,10 +349,11 @@ impl<P> InFlight<P> {
         }
     }
 
-    /// Tasks that wait for a retry, and those behind them, for a lane that is about to stop.
+    /// Tasks that wait to be called or published again, and those behind them, for a lane that is about
+    /// to stop.
     pub fn waiting(&self) -> Vec<TaskId> {
         let waits = |id: TaskId, task: &Task<P>| match task.state {
-            State::Waiting(_) => true,
+            State::Waiting(_) | State::Unpublished(..) => true,
             State::Fresh => !self.may_call(id),
             _ => false,
         };
@@ -353,9 +364,26 @@ impl<P> InFlight<P> {
             .collect()
     }
 
+    fn waits_no_more(&mut self, message: &Message) {
+        self.waiting.messages -= 1;
+        self.waiting.bytes -= message.size();
+    }
+
     /// All tasks, for a lane that stops now.
     pub fn all(&self) -> Vec<TaskId> {
         self.tasks.iter().map(|(id, _)| id).collect()
+    }
+}
+
+impl<P> Boundary for InFlight<P> {
+    fn has_unpublished(&self) -> bool {
+        let unstored = |task: &Task<P>| {
+            matches!(
+                task.state,
+                State::Ready(_) | State::Publishing(..) | State::Unpublished(..)
+            )
+        };
+        self.tasks.iter().any(|(_, task)| unstored(task))
     }
 }
 

@@ -1,299 +1,208 @@
-//! Both consumers that a lane pulls from: that of its source, and that of its parked retries.
+//! The lane's intake: which deliveries it takes, how many, and when.
 //!
-//! Each has room of its own, so that neither can keep the other from being pulled: a full source
-//! would else take whatever room a message that came back needs. Owns the two ends; knows nothing of
-//! what becomes of a delivery.
+//! Owns both consumers, the pace at which plugins go through messages, and, for ordered pipelines, what
+//! is left of a lane before. It never asks for more than there is room for and than can be worked on
+//! well within ack-wait.
 
-use crate::config::resolved::{Bounds, Order};
-use crate::delivery::in_progress::InProgressRegistry;
-use crate::delivery::source::{Delivery, Ended, NotPermitted, Source};
-use crate::nats::streams::{Durable, Ensured};
-use crate::nats::{Connection, consumers};
-use crate::parked::original;
-use crate::telemetry::metrics::PipelineMetrics;
-use anyhow::{Result, anyhow};
+use super::consumers::{Consumers, Room};
+use super::failover::Failover;
+use super::in_flight::InFlight;
+use super::source::Delivery;
+use crate::config::resolved::{self, Order};
+use crate::nats::consumers;
+use crate::nats::streams::{Context, Durable};
+use anyhow::Result;
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How long to wait before asking again whether a consumer is still there.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
-
-/// What a lane could hold besides what it holds, by where it comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
-    pub source: Bounds,
-    pub parking: Bounds,
-}
-
-/// Room for nothing more than what was asked for already.
-const NONE: Room = {
-    let none = Bounds {
-        messages: 0,
-        bytes: 0,
-    };
-    Room {
-        source: none,
-        parking: none,
-    }
-};
-
-/// The pulling ends of one lane.
+/// The first part of a lane.
 pub struct Intake {
-    source: End,
-    parking: Option<End>,
-    draining: bool,
-    in_progress: Arc<InProgressRegistry>,
-    /// What has arrived while nobody waited for it, and the end of it if that has come.
-    early: Vec<Delivery>,
-    ended: Option<Result<()>>,
-    metrics: Arc<PipelineMetrics>,
-}
-
-struct End {
-    connection: Connection,
-    source: Source,
-    durable: Durable,
+    consumers: Consumers,
+    pace: Pace,
+    /// For ordered pipelines: whose turn it is.
+    failover: Failover,
+    jetstream: Context,
+    source: Durable,
+    ack_wait: Duration,
+    ordered: bool,
+    /// Messages of a batch: what is taken at once.
+    most: usize,
+    /// Nothing more comes, because the lane stops.
     drained: bool,
 }
 
-impl End {
-    /// Pulls if there is room, or if something is still to come: what was asked for while there was
-    /// room is taken in hand even when there is none left, because unread nobody would keep it alive.
-    async fn pull(
-        &mut self,
-        room: Bounds,
-        most: usize,
-        draining: bool,
-    ) -> Result<Vec<Delivery>, Ended> {
-        let coming = self.source.expected() > 0 || draining;
-        if self.drained || !(room.messages > 0 || coming) {
-            return std::future::pending().await;
-        }
-        loop {
-            if self.source.is_doubtful() {
-                self.make_sure().await?;
-            }
-            let deliveries = self.source.pull(room, most).await?;
-            if !deliveries.is_empty() {
-                return Ok(deliveries);
-            }
-        }
-    }
-
-    /// The sequences of another stream begin again, so results would have the message ids of those
-    /// before, and the server would take them for repeats.
-    async fn make_sure(&mut self) -> Result<(), Ended> {
-        match consumers::is_the_same(&self.connection, &self.durable).await {
-            Ok(true) => self.source.trust(),
-            Ok(false) => return Err(Ended::Gone("Consumer Deleted".to_owned())),
-            Err(error) => {
-                tracing::debug!("cannot tell whether the consumer is still there: {error:#}");
-                tokio::time::sleep(ASK_AGAIN).await;
-            }
-        }
-        Ok(())
-    }
-
-    fn lost(&self, why: anyhow::Error) -> anyhow::Error {
-        let Durable {
-            stream, consumer, ..
-        } = &self.durable;
-        why.context(format!(
-            "cannot pull from consumer `{consumer}` of stream `{stream}`"
-        ))
-    }
-
-    fn refused(&self, why: &str) -> anyhow::Error {
-        let Durable {
-            stream, consumer, ..
-        } = &self.durable;
-        let why = crate::report::hint(
-            NotPermitted(why.to_owned()),
-            format!(
-                "allow this user to publish to `$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}`"
-            ),
-        );
-        self.lost(why)
-    }
-}
-
 impl Intake {
-    /// Subscribes; asks for nothing yet.
-    ///
-    /// # Errors
-    /// When the connection is closed.
-    pub async fn open(
-        connection: &Connection,
-        ensured: &Ensured,
-        order: Order,
-        in_progress: Arc<InProgressRegistry>,
-        metrics: &Arc<PipelineMetrics>,
-    ) -> Result<Self> {
-        let open = async |durable, order| {
-            let source = Source::open(connection.clone(), durable, order, Arc::clone(metrics));
-            anyhow::Ok(End {
-                connection: connection.clone(),
-                source: source.await?,
-                durable: durable.clone(),
-                drained: false,
-            })
-        };
-        let parking = match &ensured.parking {
-            Ok(durable) => Some(open(durable, Order::None).await?),
-            Err(_) => None,
-        };
-        Ok(Self {
-            source: open(&ensured.source, order).await?,
-            parking,
-            draining: false,
-            in_progress,
-            early: Vec::new(),
-            ended: None,
-            metrics: Arc::clone(metrics),
-        })
+    #[must_use]
+    pub fn new(
+        consumers: Consumers,
+        jetstream: Context,
+        source: Durable,
+        settings: &resolved::Pipeline,
+    ) -> Self {
+        let (ack_wait, most) = (settings.source.ack_wait, settings.batch.messages);
+        Self {
+            consumers,
+            pace: Pace::new(ack_wait, most),
+            failover: Failover::default(),
+            jetstream,
+            source,
+            ack_wait,
+            ordered: settings.order != Order::None,
+            most,
+            drained: false,
+        }
     }
 
-    /// Waits for at least one delivery of either, then takes those that have already arrived, `most` at
-    /// a time. `None` when all that was under way has been handed out after `drain`. Safe to drop
-    /// while it waits. What it hands out is in_progress.
+    /// Waits for deliveries, of which there is room for as many as `room` says. None of them when
+    /// the last have come after [`drain`](Self::drain). Safe to drop while it waits.
     ///
     /// # Errors
     /// When a consumer is gone, or the source's may not be pulled from.
-    pub async fn pull(&mut self, room: Room, most: usize) -> Result<Option<Vec<Delivery>>> {
-        if !self.early.is_empty() {
-            return Ok(Some(std::mem::take(&mut self.early)));
+    pub async fn pull(&mut self, room: Room, held: usize) -> Result<Vec<Delivery>> {
+        if self.drained {
+            return std::future::pending().await;
         }
-        match self.ended.take() {
-            Some(ended) => ended.map(|()| None),
-            None => self.fetch(room, most).await,
+        match self.consumers.pull(room, self.most).await? {
+            Some(deliveries) => Ok(self.in_turn(deliveries, held).await),
+            None => {
+                self.drained = true;
+                Ok(Vec::new())
+            }
         }
     }
 
     /// Takes what arrives for the next `pull`, and asks for nothing. Safe to drop while it waits.
-    pub async fn attend(&mut self, most: usize) -> Infallible {
-        while self.ended.is_none() {
-            match self.fetch(NONE, most).await {
-                Ok(Some(deliveries)) => self.early.extend(deliveries),
-                Ok(None) => self.ended = Some(Ok(())),
-                Err(error) => self.ended = Some(Err(error)),
-            }
+    pub async fn attend(&mut self) -> Infallible {
+        self.consumers.attend(self.most).await
+    }
+
+    /// What may be fetched besides what is in hand.
+    #[must_use]
+    pub fn room<P>(&self, in_flight: &InFlight<P>) -> Room {
+        let Room {
+            mut source,
+            mut parking,
+        } = in_flight.room();
+        if in_flight.is_empty() {
+            // One message is always taken, however large.
+            let least = self.consumers.least_bytes();
+            source.bytes = source.bytes.max(least);
+            parking.bytes = parking.bytes.max(least);
         }
-        std::future::pending().await
+        let paced = self.pace.most.saturating_sub(in_flight.len());
+        source.messages = self.failover.room(source.messages.min(paced));
+        parking.messages = parking.messages.min(paced);
+        Room { source, parking }
     }
 
-    /// What has arrived and was not pulled.
-    pub fn unread(&mut self) -> Vec<Delivery> {
-        std::mem::take(&mut self.early)
-    }
-
-    fn hold(&self, deliveries: &[Delivery]) {
-        let replies = deliveries.iter().filter_map(|delivery| {
-            Some((
-                (delivery.origin.is_some(), delivery.ticket.facts.sequence),
-                delivery.ticket.reply()?.clone(),
-            ))
-        });
-        self.in_progress.insert(replies);
-    }
-
-    async fn fetch(&mut self, room: Room, most: usize) -> Result<Option<Vec<Delivery>>> {
-        loop {
-            let from_parking = async {
-                match &mut self.parking {
-                    Some(end) => end.pull(room.parking, most, self.draining).await,
-                    None => std::future::pending().await,
+    /// Under `order: key` and `order: stream`, what another lane left unsettled comes first.
+    async fn in_turn(&mut self, deliveries: Vec<Delivery>, held: usize) -> Vec<Delivery> {
+        if self.failover.is_new(self.consumers.pin()) {
+            // Those of the deliveries that have come again are among the outstanding ones, and are
+            // counted off as they pass.
+            let fresh = deliveries
+                .iter()
+                .filter(|delivery| delivery.message.attempt == 1)
+                .count();
+            let own = held + self.failover.resting() + fresh;
+            let others = match consumers::info(&self.jetstream, &self.source).await {
+                Ok(Some(info)) => info.num_ack_pending.saturating_sub(own),
+                Ok(None) => 0,
+                // Not to know is no reason to break the order.
+                Err(error) => {
+                    tracing::warn!("cannot tell what another host left unsettled: {error:#}");
+                    1
                 }
             };
-            // In turns by chance: neither is always asked first.
-            tokio::select! {
-                pulled = self.source.pull(room.source, most, self.draining) => match pulled {
-                    Ok(deliveries) => {
-                        self.hold(&deliveries);
-                        return Ok(Some(deliveries));
-                    }
-                    Err(Ended::Drained) => self.source.drained = true,
-                    Err(Ended::Gone(why)) => return Err(self.source.lost(anyhow!(why))),
-                    Err(Ended::Refused(why)) => return Err(self.source.refused(&why)),
-                },
-                pulled = from_parking => match pulled {
-                    Ok(deliveries) => {
-                        let deliveries = self.originals(deliveries);
-                        self.hold(&deliveries);
-                        return Ok(Some(deliveries));
-                    }
-                    Err(Ended::Drained) => {
-                        if let Some(end) = &mut self.parking {
-                            end.drained = true;
-                        }
-                    }
-                    Err(Ended::Refused(why)) => {
-                        // The source may well go on; what is parked stays where it is.
-                        tracing::error!("parked retries cannot be brought back: {why}");
-                        self.parking = None;
-                    }
-                    Err(Ended::Gone(why)) => {
-                        let why = anyhow!(why);
-                        return Err(match &self.parking {
-                            Some(end) => end.lost(why),
-                            None => why,
-                        });
-                    }
-                },
-            }
-            let parking_drained = self.parking.as_ref().is_none_or(|end| end.drained);
-            if self.source.drained && parking_drained {
-                return Ok(None);
-            }
+            self.failover
+                .begin(self.consumers.pin(), others, self.ack_wait);
         }
+        self.failover.pass(deliveries)
     }
 
-    fn originals(&self, deliveries: Vec<Delivery>) -> Vec<Delivery> {
-        let stream = self
-            .parking
-            .as_ref()
-            .map_or("", |end| end.durable.stream.as_str());
-        let restore = |delivery: Delivery| {
-            if delivery.ticket.facts.attempt == 1 {
-                self.metrics.unparked.inc();
-            }
-            let (message, origin) = original(delivery.message, stream);
-            Delivery {
-                message,
-                origin: Some(Box::new(origin)),
-                ..delivery
-            }
-        };
-        deliveries.into_iter().map(restore).collect()
+    /// When [`due`](Self::due) may have something.
+    #[must_use]
+    pub fn wake(&self) -> Option<Instant> {
+        self.failover.wake()
     }
 
-    /// Asks for no more. What the servers have already sent is still handed out by `pull`, which
-    /// ends with `None`.
+    /// Deliveries that had to wait for those of another lane, and need not any more.
+    #[must_use]
+    pub fn due(&mut self) -> Vec<Delivery> {
+        self.failover.pass(Vec::new())
+    }
+
+    /// Plugins took so long for so many messages.
+    pub fn observe(&mut self, messages: usize, took: Duration) {
+        self.pace.observe(messages, took);
+    }
+
+    /// Asks for no more. What the servers have already sent is still handed out by `pull`.
     pub fn drain(&mut self) {
-        self.draining = true;
-        self.source.source.drain();
-        if let Some(end) = &mut self.parking {
-            end.source.drain();
-        }
+        self.consumers.drain();
+    }
+
+    /// Whether nothing more comes.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.drained
+    }
+
+    /// What is still here that no `pull` has handed out, for a lane that stops.
+    #[must_use]
+    pub fn give_up(&mut self) -> Vec<Delivery> {
+        let mut left = self.failover.give_up();
+        left.extend(self.consumers.unread());
+        left
     }
 
     /// Whether what is parked can come back to this lane.
     #[must_use]
     pub fn unparks(&self) -> bool {
-        self.parking.is_some()
+        self.consumers.unparks()
     }
 
-    /// The least room in bytes with which anything is asked for.
-    #[must_use]
-    pub fn least_bytes(&self) -> usize {
-        let parking = self.parking.as_ref();
-        let parking = parking.map_or(0, |end| end.source.least_bytes());
-        self.source.source.least_bytes().max(parking)
+    /// Lets another host have its turn at once.
+    pub async fn unpin(&self, longest: Duration) {
+        if !self.ordered {
+            return;
+        }
+        let unpinned = consumers::unpin(&self.jetstream, &self.source);
+        if tokio::time::timeout(longest, unpinned).await.is_err() {
+            tracing::debug!("the server does not answer; the pin will time out");
+        }
+    }
+}
+
+/// How fast messages go through the plugins, so that no more is fetched than can be worked on well
+/// within ack-wait.
+struct Pace {
+    /// What may be in hand at the present speed.
+    most: usize,
+    /// The time in which all of it must be done.
+    within: Duration,
+    seconds_per_message: f64,
+}
+
+impl Pace {
+    fn new(ack_wait: Duration, first: usize) -> Self {
+        Self {
+            most: first,
+            within: ack_wait / 4,
+            seconds_per_message: 0.0,
+        }
     }
 
-    /// The pin of an ordered pipeline, once the server has given it to this lane.
-    #[must_use]
-    pub fn pin(&self) -> Option<&str> {
-        self.source.source.pin()
+    fn observe(&mut self, messages: usize, took: Duration) {
+        let latest = took.as_secs_f64() / messages.max(1) as f64;
+        // A slower batch counts at once, faster ones bit by bit.
+        let weight = if latest > self.seconds_per_message {
+            0.5
+        } else {
+            0.1
+        };
+        self.seconds_per_message += (latest - self.seconds_per_message) * weight;
+        let fitting = self.within.as_secs_f64() / self.seconds_per_message.max(1e-9);
+        self.most = (fitting as usize).max(1);
     }
 }

@@ -1,106 +1,103 @@
 //! Puts a lane together: connects, subscribes, and warms the plugins.
 
-use super::failover::Failover;
-use super::failpoint::Failpoint;
+use super::consumers::Consumers;
+use super::control::Control;
 use super::in_flight::InFlight;
 use super::in_progress::InProgressRegistry;
 use super::intake::Intake;
-use super::lane::{Lane, Pace};
+use super::lane::Lane;
+use super::nakked::Nakked;
+use super::outbox::Outbox;
 use super::settle::Settle;
+use super::settler::Settler;
 use super::sink::Sink;
-use super::swap::{Changeover, Sampler};
-use crate::host::running::Running;
-use crate::nats::{self, streams::Ensured};
+use crate::config::resolved;
+use crate::nats::streams::{Ensured, jetstream};
+use crate::nats::{self, Health};
 use crate::parked::Parking;
+use crate::process::Processor;
 use crate::process::chain::Chain;
-use crate::process::dead_letter::DeadLetterBuilder;
-use crate::process::outputs::OutputBuilder;
-use crate::process::plugin_set::own_source;
-use crate::process::route::Route;
+use crate::process::changeover::Changeover;
+use crate::process::outputs::Target;
+use crate::process::samples::{Sampler, Samples};
 use crate::shutdown::Stages;
+use crate::telemetry::metrics::PipelineMetrics;
+use crate::telemetry::sampled::Sampled;
 use anyhow::Result;
 use bytestring::ByteString;
 use std::sync::Arc;
+
+/// What a lane is made of. The first five are of its pipeline, the others its own.
+pub struct Parts {
+    pub settings: Arc<resolved::Pipeline>,
+    pub metrics: Arc<PipelineMetrics>,
+    /// Which dead letters have a line in the log.
+    pub dead_letter_log: Arc<Sampled>,
+    /// Which failures to publish have one.
+    pub failure_log: Arc<Sampled>,
+    pub samples: Arc<Samples>,
+    pub chain: Chain,
+    pub changeover: Changeover,
+    pub in_progress: Arc<InProgressRegistry>,
+    pub stages: Stages,
+}
 
 impl Lane {
     /// Connects, subscribes and warms the plugins; pulls nothing yet.
     ///
     /// # Errors
     /// When the server cannot be reached or a plugin refuses.
-    pub(crate) async fn open(
-        ensured: &Ensured,
-        mut chain: Chain,
-        changeover: Changeover,
-        in_progress: Arc<InProgressRegistry>,
-        stages: Stages,
-        pipeline: &Running,
-    ) -> Result<Self> {
-        let (settings, metrics) = (&pipeline.settings, &pipeline.metrics);
+    pub async fn open(ensured: &Ensured, parts: Parts) -> Result<Self> {
+        let Parts {
+            settings,
+            metrics,
+            dead_letter_log,
+            failure_log,
+            samples,
+            chain,
+            changeover,
+            in_progress,
+            stages,
+        } = parts;
         let counter = metrics.reconnects.clone();
         let connection = nats::connect_counted(&settings.nats, &settings.name, counter).await?;
-        chain.warm().await?;
         let max_payload = connection.client.max_payload();
-        let name = &settings.name;
-        let source_id = format!("{}@{}", ensured.source.stream, ensured.incarnation);
-        let last = chain.last_operator().unwrap_or("weir").to_owned();
-        let template = settings.sink.subject.clone();
-        let dead_letters = DeadLetterBuilder {
-            pipeline: name.clone(),
-            subject: settings
-                .dead_letter
-                .as_ref()
-                .map(|dead| dead.subject.clone()),
-            max_payload,
-        };
-        let intake = Intake::open(
-            &connection,
-            ensured,
-            settings.order,
-            Arc::clone(&in_progress),
-            metrics,
-        )
-        .await?;
-        let mut in_flight = InFlight::new(settings.order, settings.in_flight);
+        let target = Target::new(&settings, &ensured.subjects, max_payload);
+        let mut processor = Processor::new(&settings, chain, &target).with_provenance();
+        processor.warm().await?;
+        let registry = Arc::clone(&in_progress);
+        let consumers =
+            Consumers::open(&connection, ensured, settings.order, registry, &metrics).await?;
         let parking = ensured.parking.as_ref().ok();
+        let mut in_flight = InFlight::new(settings.order, settings.in_flight);
         if parking.is_some() {
-            in_flight.share_with_parked(intake.least_bytes());
+            in_flight.share_with_parked(consumers.least_bytes());
         }
-        let own_source = own_source(settings, &ensured.subjects);
-        let mut outputs = OutputBuilder::new(
-            format!("{name}/{last}/"),
-            template,
-            &own_source,
-            max_payload,
-        );
-        outputs.set_provenance(chain.provenance());
+        let parking = parking.map(|parking| Parking::new(&settings.name, &parking.stream));
+        let sink = Sink::open(connection.clone(), Arc::clone(&metrics)).await?;
+        let settle = Settle::new(connection.client.clone(), Arc::clone(&metrics));
+        let source_id = format!("{}@{}", ensured.source.stream, ensured.incarnation);
+        let (context, source) = (jetstream(&connection), ensured.source.clone());
+        let health = Arc::clone(&connection.health);
         Ok(Self {
-            intake,
-            route: Route::compile(&settings.operators),
-            chain,
-            outputs,
-            dead_letters,
-            settle: Settle::new(connection.client.clone(), Arc::clone(metrics)),
-            sink: Sink::open(connection.clone(), Arc::clone(metrics)).await?,
-            parking: parking.map(|parking| Parking::new(name, &parking.stream)),
-            source_id: ByteString::from(source_id),
-            max_payload,
+            intake: Intake::new(consumers, context, source, &settings),
+            processor,
+            outbox: Outbox::new(sink, parking, max_payload),
+            settler: Settler::new(settle, in_progress, Arc::clone(&metrics)),
+            control: Control::new(stages, changeover, Sampler::new(samples), health),
             in_flight,
-            confirmed: Vec::new(),
-            failover: Failover::default(),
-            jetstream: crate::nats::streams::jetstream(&connection),
-            health: Arc::clone(&connection.health),
-            ensured: ensured.clone(),
-            in_progress,
-            dead_letter_log: Arc::clone(&pipeline.dead_letter_log),
-            failure_log: Arc::clone(&pipeline.failure_log),
-            stages,
-            metrics: Arc::clone(metrics),
-            pace: Pace::new(settings.source.ack_wait, settings.batch.messages),
-            changeover,
-            sampler: Sampler::new(Arc::clone(&pipeline.versions.samples)),
-            failpoint: Failpoint::from_environment(),
-            drained: false,
-            settings: Arc::clone(settings),
+            nakked: Nakked::default(),
+            source_id: ByteString::from(source_id),
+            metrics,
+            dead_letter_log,
+            failure_log,
+            settings,
         })
+    }
+
+    /// That of the lane's connection.
+    #[must_use]
+    pub fn health(&self) -> &Arc<Health> {
+        &self.control.health
     }
 }

@@ -7,6 +7,7 @@
 //! A publish that is not acknowledged is neither stored nor lost as far as the host knows. It is
 //! reported as a failure; the message id makes the repeat harmless within the duplicate window.
 
+use super::publication::Publication;
 use crate::delivery::in_flight::TaskId;
 use crate::delivery::publish_window::Window;
 use crate::headers::{DIGEST, MESSAGE_ID};
@@ -16,7 +17,6 @@ use crate::telemetry::metrics::PipelineMetrics;
 use anyhow::{Context, Result, anyhow};
 use async_nats::{HeaderMap, HeaderName, HeaderValue, Message, Subject, Subscriber};
 use bytes::{Bytes, BytesMut};
-use bytestring::ByteString;
 use futures_util::{FutureExt, StreamExt};
 use std::convert::Infallible;
 use std::fmt::Write;
@@ -43,8 +43,8 @@ pub struct Settled(());
 
 impl Settled {
     /// Nothing had to be stored.
-    pub fn nothing_to_store(messages: &[OutgoingMessage]) -> Option<Self> {
-        messages.is_empty().then_some(Self(()))
+    pub fn nothing_to_store(publication: &Publication) -> Option<Self> {
+        publication.messages.is_empty().then_some(Self(()))
     }
 }
 
@@ -78,6 +78,8 @@ impl Failure {
 /// What the server said of one message.
 pub struct Confirmation {
     pub task: TaskId,
+    /// Of the message among those of its task.
+    pub index: usize,
     pub result: Result<Settled, Failure>,
 }
 
@@ -96,6 +98,7 @@ pub struct Sink {
 
 struct Waiting {
     task: TaskId,
+    index: usize,
     subject: Subject,
     bytes: u64,
     since: Instant,
@@ -132,24 +135,27 @@ impl Sink {
     }
 
     /// Publishes one message on behalf of a task. Waits while the window is full.
-    pub async fn publish(&mut self, task: TaskId, message: OutgoingMessage) {
+    pub async fn publish(&mut self, task: TaskId, index: usize, message: &OutgoingMessage) {
         while self.waiting.is_full() {
             let confirmed = self.next_acks().await;
             self.early.extend(confirmed);
         }
-        let (headers, bytes) = (
-            header_map(message.id, message.digest, &message.headers),
-            message.payload.len(),
-        );
-        let subject = subject(message.subject.into_bytes());
+        let (headers, bytes) = (header_map(message), message.payload.len());
+        let subject = subject(message.subject.as_bytes().clone());
         let reply = self.reply();
         let client = &self.connection.client;
         let sent = client
-            .publish_with_reply_and_headers(subject.clone(), reply, headers, message.payload)
+            .publish_with_reply_and_headers(
+                subject.clone(),
+                reply,
+                headers,
+                message.payload.clone(),
+            )
             .await;
         match sent {
             Ok(()) => self.waiting.push(Waiting {
                 task,
+                index,
                 subject,
                 bytes: bytes as u64,
                 since: Instant::now(),
@@ -157,7 +163,11 @@ impl Sink {
             Err(error) => {
                 self.metrics.publish_failures.inc();
                 let result = Err(Failure::Unavailable(error.kind().to_string()));
-                self.early.push(Confirmation { task, result });
+                self.early.push(Confirmation {
+                    task,
+                    index,
+                    result,
+                });
             }
         }
     }
@@ -243,6 +253,7 @@ impl Sink {
             let reason = format!("cannot publish to `{}`: {reason}", waiting.subject);
             Some(Confirmation {
                 task: waiting.task,
+                index: waiting.index,
                 result: Err(Failure::Unavailable(reason)),
             })
         });
@@ -267,6 +278,7 @@ impl Sink {
         }
         Some(Confirmation {
             task: waiting.task,
+            index: waiting.index,
             result: result.map(|_| Settled(())),
         })
     }
@@ -327,23 +339,20 @@ fn subject(text: Bytes) -> Subject {
     Subject::from_utf8(text).unwrap_or_else(|_| Subject::from_static(""))
 }
 
-fn header_map(
-    id: Option<String>,
-    digest: Option<ByteString>,
-    lines: &[(ByteString, ByteString)],
-) -> HeaderMap {
+fn header_map(message: &OutgoingMessage) -> HeaderMap {
     let mut map = HeaderMap::new();
-    for (name, value) in lines {
-        // Both were checked when the letter was made.
+    for (name, value) in &message.headers {
+        // Both were checked when the message was made.
         if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse::<HeaderValue>()) {
             map.append(name, value);
         }
     }
-    if let Some(id) = id {
-        map.insert(HeaderName::from_static(MESSAGE_ID), HeaderValue::from(id));
+    if let Some(id) = &message.id {
+        let value = HeaderValue::from(id.as_str());
+        map.insert(HeaderName::from_static(MESSAGE_ID), value);
     }
-    if let Some(digest) = digest {
-        let value = HeaderValue::from(&*digest);
+    if let Some(digest) = &message.digest {
+        let value = HeaderValue::from(&**digest);
         map.insert(HeaderName::from_static(DIGEST), value);
     }
     map

@@ -10,6 +10,7 @@
 //! server delivers again what it still has.
 
 use crate::delivery::lane::Lane;
+use crate::delivery::open::Parts;
 use crate::delivery::source::NotPermitted;
 use crate::host::running::{Attachment, Phase, Problem, Running};
 use crate::nats::streams;
@@ -185,16 +186,20 @@ fn run_lane(
         // First the handle: a swap from now on reaches the lane, one before is in the chain.
         let changeover = pipeline.versions.register_lane(lane);
         let chain = pipeline.chain(runtime);
-        let lane = Lane::open(
-            &attachment.ensured,
+        let parts = Parts {
+            settings: Arc::clone(&pipeline.settings),
+            metrics: Arc::clone(&pipeline.metrics),
+            dead_letter_log: Arc::clone(&pipeline.dead_letter_log),
+            failure_log: Arc::clone(&pipeline.failure_log),
+            samples: Arc::clone(&pipeline.versions.samples),
             chain,
             changeover,
             in_progress,
             stages,
-            pipeline,
-        )
-        .await
-        .with_context(|| pipeline.what("start a lane of"))?;
+        };
+        let lane = Lane::open(&attachment.ensured, parts)
+            .await
+            .with_context(|| pipeline.what("start a lane of"))?;
         pipeline.lane_began(lane.health());
         lane.run()
             .await

@@ -11,15 +11,18 @@
 //! Knows no broker: `weir pipe` and `weir plugin test` run the same chain.
 
 pub mod canary;
+mod isolate;
+pub mod savepoint;
 mod slot;
 
 use crate::config::resolved::Bounds;
 use crate::message::Message;
 use crate::plugin::{Fault, Worker};
-use crate::process::chain::canary::Share;
 use crate::process::route::OperatorSet;
 use anyhow::Result;
 use bytestring::ByteString;
+use canary::Share;
+use savepoint::{Savepoints, Stateless};
 use slot::{Item, OperatorSlot};
 use smallvec::SmallVec;
 use std::time::Duration;
@@ -33,6 +36,17 @@ pub enum Verdict {
     Retry(Retry),
     /// Dead letter.
     Dead(Box<Rejection>),
+}
+
+/// A message, and the operators that see it.
+pub type Routed = (Message, OperatorSet);
+
+impl Verdict {
+    /// Whether there is something to publish, or nothing on purpose.
+    #[must_use]
+    pub fn ends_well(&self) -> bool {
+        matches!(self, Self::Publish(_))
+    }
 }
 
 /// Why a message is to be delivered again.
@@ -224,8 +238,24 @@ impl Chain {
         )
     }
 
-    /// Runs a batch through the chain. One verdict per message, in order.
-    pub async fn run(&mut self, batch: Vec<(Message, OperatorSet)>) -> Vec<Verdict> {
+    /// Runs a batch of plugins that keep no state. One verdict per message, in order.
+    pub async fn run(&mut self, batch: Vec<Routed>) -> Vec<Verdict> {
+        self.run_on(batch, &mut Stateless).await
+    }
+
+    /// Runs a batch whose plugins write to `state`; what remains there is what the messages that end
+    /// well have written. One verdict per message, in order.
+    pub async fn run_on<S: Savepoints>(
+        &mut self,
+        batch: Vec<Routed>,
+        state: &mut S,
+    ) -> Vec<Verdict> {
+        let run = async |batch: Vec<Routed>, state: &mut S| self.walk(batch, state).await;
+        savepoint::settle(batch, state, run).await
+    }
+
+    /// All operators, once.
+    async fn walk<S: Savepoints>(&mut self, batch: Vec<Routed>, state: &mut S) -> Vec<Verdict> {
         let operators: Vec<OperatorSet> = batch.iter().map(|(_, operators)| *operators).collect();
         let mut ends: Vec<Option<Verdict>> = operators.iter().map(|_| None).collect();
         let sources = batch.iter().map(|(message, _)| message);
@@ -245,7 +275,7 @@ impl Chain {
                     .is_some_and(|operators| operators.includes(index))
             };
             items = slot
-                .apply(items, &sees, &picked, &mut ends, self.bounds)
+                .apply(items, &sees, &picked, &mut ends, self.bounds, state)
                 .await;
         }
         let mut outputs: Vec<SmallVec<[Message; 1]>> =

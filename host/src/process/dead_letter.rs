@@ -4,10 +4,11 @@
 //! else; what is known of its end is in `Weir-*` headers. A dead letter that is too large for one
 //! message, because its payload alone nearly was, goes out in parts.
 
+use super::Judged;
+use super::chain::Rejection;
 use crate::headers::{LETTER, PART, PREFIX, is_server_header};
 use crate::message::Message;
-use crate::outgoing::{OutgoingMessage, Publication};
-use crate::process::chain::Rejection;
+use crate::outgoing::OutgoingMessage;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -18,21 +19,31 @@ const LONGEST: usize = 2048;
 /// Makes dead letters for one pipeline.
 #[derive(Clone, Debug)]
 pub struct DeadLetterBuilder {
+    /// Its name, which their ids begin with.
     pub pipeline: String,
     /// `None` when dead letters are off.
     pub subject: Option<String>,
+    /// The largest message that the server takes, in bytes.
     pub max_payload: usize,
 }
 
 impl DeadLetterBuilder {
-    /// The publication for a rejected source message, which came from `source_id`, `<stream>@<incarnation>`.
+    /// The parts of the dead letter of a message of the source; none when dead letters are off.
     #[must_use]
-    pub fn build(&self, source: &Message, source_id: &str, rejection: &Rejection) -> Publication {
-        let id = format!("{}/dead/{source_id}/{}", self.pipeline, source.sequence);
-        let reason = format!("{}: {}", rejection.kind.as_str(), rejection.reason);
+    pub fn build(
+        &self,
+        source: Judged<'_>,
+        rejection: &Rejection,
+    ) -> SmallVec<[OutgoingMessage; 1]> {
+        let Judged {
+            message: source,
+            source_id,
+            ..
+        } = source;
         let Some(subject) = &self.subject else {
-            return Publication::DeadLetter(SmallVec::new(), reason);
+            return SmallVec::new();
         };
+        let id = format!("{}/dead/{source_id}/{}", self.pipeline, source.sequence);
         let stream = source_id
             .rsplit_once('@')
             .map_or(source_id, |(stream, _)| stream);
@@ -42,13 +53,12 @@ impl DeadLetterBuilder {
             digest: None,
             headers: self.headers(source, stream, rejection),
             payload: source.payload.clone(),
+            key: source.key.clone(),
         };
-        let messages = if whole.size() <= self.max_payload {
-            SmallVec::from([whole])
-        } else {
-            self.parts(source, source_id, &whole)
-        };
-        Publication::DeadLetter(messages, reason)
+        match whole.size() <= self.max_payload {
+            true => SmallVec::from([whole]),
+            false => self.parts(source, source_id, &whole),
+        }
     }
 
     fn parts(
@@ -86,6 +96,7 @@ impl DeadLetterBuilder {
                 digest: None,
                 headers,
                 payload,
+                key: whole.key.clone(),
             }
         };
         (0..count).map(part).collect()

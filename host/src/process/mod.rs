@@ -1,9 +1,212 @@
-//! What becomes of a batch: decode, route, call, and what may leave. Knows no broker.
+//! What becomes of a batch: decode, route, call, judge. START HERE.
+//!
+//! A [`Processor`] is the whole of it for one pipeline: lanes, `weir replay`, shadows, `weir pipe` and
+//! `weir plugin test` all use it, so that a message means the same in each of them. It ends with one
+//! [`Disposition`] per message, in order. What follows from that is up to whoever asked: `delivery/`
+//! publishes and settles, a dry run compares, `weir pipe` prints.
+//!
+//! Knows no broker: no connection, no ack, no consumer.
 
 pub mod chain;
+pub mod changeover;
 pub mod dead_letter;
+pub mod decode;
+pub mod disposition;
 pub mod dry_run;
 pub mod outputs;
 pub mod plugin_set;
 pub mod retry;
 pub mod route;
+pub mod samples;
+
+use crate::config::resolved::{self, Bounds};
+use crate::message::Message;
+use crate::outgoing::OutgoingMessage;
+use anyhow::Result;
+use chain::savepoint::Savepoints;
+use chain::{Chain, Change, Kind, Rejection, Retry, Routed, Verdict};
+use dead_letter::DeadLetterBuilder;
+use decode::Decoder;
+use disposition::{DeadLetter, Disposition};
+use outputs::{OutputBuilder, Target};
+use route::Route;
+
+/// One pipeline's way with messages, with a warm instance of each plugin.
+pub struct Processor {
+    decoder: Decoder,
+    route: Route,
+    chain: Chain,
+    /// `None` for a lone plugin: its outputs leave as it made them.
+    outputs: Option<OutputBuilder>,
+    dead_letters: DeadLetterBuilder,
+    max_attempts: u32,
+    /// Whether results say which versions of the plugins they come from.
+    has_provenance: bool,
+}
+
+/// A message of the source as a verdict on it is judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Judged<'a> {
+    pub message: &'a Message,
+    /// `<stream>@<incarnation>` of where it was stored first.
+    pub source_id: &'a str,
+    /// How often a plugin has asked for it again before.
+    pub retries: u32,
+}
+
+impl Processor {
+    /// `chain` is that of the pipeline, perhaps with other versions in it; `target` says where results
+    /// would go.
+    #[must_use]
+    pub fn new(settings: &resolved::Pipeline, chain: Chain, target: &Target) -> Self {
+        let last = chain.last_operator().unwrap_or("weir");
+        Self {
+            decoder: Decoder::new(settings),
+            route: Route::compile(&settings.operators),
+            outputs: Some(OutputBuilder::new(
+                format!("{}/{last}/", settings.name),
+                settings.sink.subject.clone(),
+                target,
+            )),
+            dead_letters: DeadLetterBuilder {
+                pipeline: settings.name.clone(),
+                subject: target.dead_letters.clone(),
+                max_payload: target.max_payload,
+            },
+            max_attempts: settings.retry.max_attempts,
+            has_provenance: false,
+            chain,
+        }
+    }
+
+    /// A lone plugin, whose outputs leave as it made them.
+    #[must_use]
+    pub fn of_plugin(worker: crate::plugin::Worker, bounds: Bounds) -> Self {
+        Self {
+            decoder: Decoder::default(),
+            route: Route::everything(1),
+            chain: Chain::new(vec![worker], bounds),
+            outputs: None,
+            dead_letters: DeadLetterBuilder {
+                pipeline: String::new(),
+                subject: None,
+                max_payload: usize::MAX,
+            },
+            max_attempts: u32::MAX,
+            has_provenance: false,
+        }
+    }
+
+    /// The same with results that leave as `outputs` makes them.
+    #[must_use]
+    pub fn with_outputs(mut self, outputs: OutputBuilder) -> Self {
+        self.outputs = Some(outputs);
+        self
+    }
+
+    /// The same with results that say which versions of the plugins they come from.
+    #[must_use]
+    pub fn with_provenance(mut self) -> Self {
+        self.has_provenance = true;
+        self.say_provenance();
+        self
+    }
+
+    /// Makes and configures all instances, so that the first message does not wait for it.
+    ///
+    /// # Errors
+    /// What the first plugin that refuses said.
+    pub async fn warm(&mut self) -> Result<()> {
+        self.chain.warm().await
+    }
+
+    /// Station 2: key and event time.
+    pub fn decode(&self, message: &mut Message) {
+        self.decoder.decode(message);
+    }
+
+    /// Station 3: the operators that see a message.
+    #[must_use]
+    pub fn route(&self, message: Message) -> Routed {
+        let operators = self.route.operators(&message.subject);
+        (message, operators)
+    }
+
+    /// Station 4: calls the plugins, which keep no state. One verdict per message, in order.
+    pub async fn call(&mut self, batch: Vec<Routed>) -> Vec<Verdict> {
+        self.chain.run(batch).await
+    }
+
+    /// The same for plugins that write to `state`: what remains there is what the messages that end
+    /// well have written.
+    pub async fn call_on<S: Savepoints>(
+        &mut self,
+        batch: Vec<Routed>,
+        state: &mut S,
+    ) -> Vec<Verdict> {
+        self.chain.run_on(batch, state).await
+    }
+
+    /// What a verdict means for its message.
+    #[must_use]
+    pub fn judge(&self, source: Judged<'_>, verdict: Verdict) -> Disposition {
+        match verdict {
+            Verdict::Publish(results) if results.is_empty() => Disposition::Drop,
+            Verdict::Publish(results) => match &self.outputs {
+                Some(outputs) => match outputs.build(source, results) {
+                    Ok(messages) => Disposition::Publish(messages),
+                    Err(reason) => self.reject(source, Rejection::by_sink(reason)),
+                },
+                None => Disposition::Publish(results.into_iter().map(as_made).collect()),
+            },
+            Verdict::Dead(rejection) => self.reject(source, *rejection),
+            Verdict::Retry(retry) => self.retry(source, retry),
+        }
+    }
+
+    /// A retry, unless the message has been tried as often as it may be.
+    fn retry(&self, source: Judged<'_>, retry: Retry) -> Disposition {
+        let attempts = source.retries.saturating_add(1);
+        if !retry.counts || attempts < self.max_attempts {
+            return Disposition::Retry(retry);
+        }
+        let reason = format!("gave up after {attempts} attempts: {}", retry.reason);
+        let (operator, kind) = (&retry.operator, Kind::Retries);
+        let rejection = self.chain.rejection(source.message, operator, kind, reason);
+        self.reject(source, rejection)
+    }
+
+    /// A message whose results the sink will never take, or that ends for another reason.
+    #[must_use]
+    pub fn reject(&self, source: Judged<'_>, rejection: Rejection) -> Disposition {
+        let messages = self.dead_letters.build(source, &rejection);
+        Disposition::Dead(Box::new(DeadLetter {
+            rejection,
+            messages,
+        }))
+    }
+
+    /// Lets an operator run another version, for all or a share of what it sees.
+    pub fn change(&mut self, operator: usize, change: Change) {
+        self.chain.change(operator, change);
+        self.say_provenance();
+    }
+
+    fn say_provenance(&mut self) {
+        if let Some(outputs) = self.outputs.as_mut().filter(|_| self.has_provenance) {
+            outputs.set_provenance(self.chain.provenance());
+        }
+    }
+}
+
+/// An output as the plugin made it.
+fn as_made(output: Message) -> OutgoingMessage {
+    OutgoingMessage {
+        subject: output.subject,
+        id: None,
+        digest: None,
+        headers: output.headers.iter().cloned().collect(),
+        payload: output.payload,
+        key: output.key,
+    }
+}

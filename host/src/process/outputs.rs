@@ -4,11 +4,14 @@
 //! server's largest payload, and that a pipeline does not feed itself. A rule that is broken makes
 //! the source message a dead letter, with the reason in words.
 
+use super::Judged;
+use super::chain::Provenance;
+use crate::config::resolved;
 use crate::config::template::{SubjectFilter, Template};
 use crate::headers::{DIGEST, Headers, is_server_header};
 use crate::message::Message;
-use crate::outgoing::{OutgoingMessage, Publication};
-use crate::process::chain::Provenance;
+use crate::outgoing::OutgoingMessage;
+use crate::parked::Subjects;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 
@@ -17,6 +20,41 @@ use smallvec::SmallVec;
 const TRACE: [&str; 2] = ["traceparent", "tracestate"];
 /// Headers by name and value.
 type Lines = Vec<(ByteString, ByteString)>;
+
+/// Where the results of a pipeline would go, as far as it decides what they may be.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// What results must not land on: see [`own_source`].
+    pub own_source: Vec<SubjectFilter>,
+    /// The largest message that the server takes, in bytes.
+    pub max_payload: usize,
+    /// Where dead letters go; `None` when they are off.
+    pub dead_letters: Option<String>,
+}
+
+impl Target {
+    /// That of a pipeline, at a server that takes messages of this size. `captured` is what the
+    /// source's stream captures.
+    #[must_use]
+    pub fn new(settings: &resolved::Pipeline, captured: &[String], max_payload: usize) -> Self {
+        let dead_letters = settings.dead_letter.as_ref();
+        Self {
+            own_source: own_source(settings, captured),
+            max_payload,
+            dead_letters: dead_letters.map(|dead| dead.subject.clone()),
+        }
+    }
+
+    /// No server at all: nothing limits what may be published, and nothing feeds it back.
+    #[must_use]
+    pub fn nowhere() -> Self {
+        Self {
+            own_source: Vec::new(),
+            max_payload: usize::MAX,
+            dead_letters: None,
+        }
+    }
+}
 
 /// Turns results into messages.
 #[derive(Clone, Debug)]
@@ -32,15 +70,11 @@ pub struct OutputBuilder {
 }
 
 impl OutputBuilder {
-    /// `own_source` are the filters of the pipeline's source if its sink's stream is the same.
+    /// Message ids begin with `id_prefix`.
     #[must_use]
-    pub fn new(
-        id_prefix: String,
-        template: Template,
-        own_source: &[SubjectFilter],
-        max_payload: usize,
-    ) -> Self {
-        let own_source = own_source
+    pub fn new(id_prefix: String, template: Template, target: &Target) -> Self {
+        let own_source = target
+            .own_source
             .iter()
             .filter(|filter| template.overlaps(filter))
             .cloned()
@@ -49,7 +83,7 @@ impl OutputBuilder {
             id_prefix,
             template,
             own_source,
-            max_payload,
+            max_payload: target.max_payload,
             provenance: None,
         }
     }
@@ -59,16 +93,20 @@ impl OutputBuilder {
         self.provenance = Some(provenance);
     }
 
-    /// The messages for the results of `source`, which came from `source_id`, `<stream>@<incarnation>`.
+    /// The messages for the results of a message of the source.
     ///
     /// # Errors
-    /// Why one of them cannot be published, for the dead message.
+    /// Why one of them cannot be published, for the dead letter.
     pub fn build(
         &self,
-        source: &Message,
-        source_id: &str,
+        source: Judged<'_>,
         results: SmallVec<[Message; 1]>,
-    ) -> Result<Publication, String> {
+    ) -> Result<SmallVec<[OutgoingMessage; 1]>, String> {
+        let Judged {
+            message: source,
+            source_id,
+            ..
+        } = source;
         let digest = self
             .provenance
             .as_ref()
@@ -91,6 +129,7 @@ impl OutputBuilder {
                 digest: digest.clone(),
                 headers: check_headers(source, &result.headers)?,
                 payload: result.payload,
+                key: result.key,
             };
             let (size, limit) = (message.size(), self.max_payload);
             if size > limit {
@@ -100,8 +139,30 @@ impl OutputBuilder {
             }
             Ok(message)
         });
-        Ok(Publication::Results(messages.collect::<Result<_, _>>()?))
+        messages.collect()
     }
+}
+
+/// What results must not land on: what is parked, and all that the pipeline reads unless it may feed
+/// itself. `captured` is what the source's stream captures.
+fn own_source(settings: &resolved::Pipeline, captured: &[String]) -> Vec<SubjectFilter> {
+    let mut own = read_subjects(settings, captured);
+    own.extend(SubjectFilter::parse(&Subjects::of(&settings.name).all));
+    own
+}
+
+fn read_subjects(settings: &resolved::Pipeline, captured: &[String]) -> Vec<SubjectFilter> {
+    if settings.sink.allow_own_source {
+        return Vec::new();
+    }
+    if settings.source.subjects.is_empty() {
+        // What a server has as a stream's subjects are filters.
+        return captured
+            .iter()
+            .filter_map(|subject| SubjectFilter::parse(subject).ok())
+            .collect();
+    }
+    settings.source.subjects.clone()
 }
 
 /// The headers of a result as they may leave the host. Those of the server are not taken over from
@@ -142,7 +203,6 @@ fn check_headers(source: &Message, headers: &Headers) -> Result<Lines, String> {
 #[expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::panic,
     reason = "a test may fail by panicking"
 )]
 mod tests;

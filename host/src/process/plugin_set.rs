@@ -2,8 +2,6 @@
 
 use crate::component;
 use crate::config::resolved;
-use crate::config::template::SubjectFilter;
-use crate::parked::Subjects;
 use crate::plugin::{OperatorSettings, Plugin, Runtime, Terms, Worker};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::version_stats::VersionStats;
@@ -185,27 +183,4 @@ impl PluginSet {
         };
         self.0.iter().map(show).collect()
     }
-}
-
-/// What results must not land on: what is parked, and all that the pipeline reads unless it may feed
-/// itself.
-/// `captured` is what the source's stream captures.
-pub(crate) fn own_source(settings: &resolved::Pipeline, captured: &[String]) -> Vec<SubjectFilter> {
-    let mut own = read_subjects(settings, captured);
-    own.extend(SubjectFilter::parse(&Subjects::of(&settings.name).all));
-    own
-}
-
-fn read_subjects(settings: &resolved::Pipeline, captured: &[String]) -> Vec<SubjectFilter> {
-    if settings.sink.allow_own_source {
-        return Vec::new();
-    }
-    if settings.source.subjects.is_empty() {
-        // What a server has as a stream's subjects are filters.
-        return captured
-            .iter()
-            .filter_map(|subject| SubjectFilter::parse(subject).ok())
-            .collect();
-    }
-    settings.source.subjects.clone()
 }

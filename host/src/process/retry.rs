@@ -1,7 +1,7 @@
 //! How long a message waits before it is tried again.
 
 use crate::config::resolved::Retry;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Exponential backoff with jitter: the delay after the attempt numbered `attempt` (from 1) failed.
 ///
@@ -14,6 +14,21 @@ pub fn backoff(retry: &Retry, attempt: u32) -> Duration {
     nominal
         .mul_f64(rand::random_range(0.5..=1.0))
         .max(Duration::from_millis(1))
+}
+
+/// How long a message waits for its attempt after this one: as long as the plugin `asked`, or the
+/// backoff.
+#[must_use]
+pub fn delay(retry: &Retry, asked: Option<Duration>, attempt: u32) -> Duration {
+    asked.unwrap_or_else(|| backoff(retry, attempt))
+}
+
+/// When a delay that begins now ends; a century from now where that is beyond the clock.
+#[must_use]
+pub fn due(delay: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    let now = Instant::now();
+    now.checked_add(delay).unwrap_or_else(|| now + CENTURY)
 }
 
 #[cfg(test)]

@@ -51,6 +51,18 @@ impl Route {
         }
     }
 
+    /// A chain of so many operators that all see everything.
+    #[must_use]
+    pub fn everything(operators: usize) -> Self {
+        Self {
+            filters: Vec::new(),
+            always: OperatorSet(
+                (0..operators.min(MOST_OPERATORS)).fold(0, |set, index| set | 1 << index),
+            ),
+            conditional: false,
+        }
+    }
+
     /// The operators that see a message published on `subject`.
     #[must_use]
     pub fn operators(&self, subject: &str) -> OperatorSet {

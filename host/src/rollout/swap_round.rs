@@ -1,10 +1,10 @@
 //! Brings a change to every lane, between two of its batches, with a receipt for each.
 
-use crate::delivery::swap::{Report, Swap};
 use crate::nats::deployments::Component;
 use crate::nats::receipts::{Receipt, Receipts, Version, Written, host};
 use crate::plugin::OperatorSettings;
 use crate::process::chain::Change;
+use crate::process::changeover::{Report, Swap};
 use crate::report;
 use crate::rollout::Deployer;
 use crate::rollout::versions::{ActiveVersions, LaneHandle};

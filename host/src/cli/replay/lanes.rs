@@ -4,15 +4,14 @@
 //! the answers needs no bookkeeping; a short queue for each keeps the plugins busy.
 
 use crate::compare::Outputs;
-use crate::config::resolved::Pipeline;
+use crate::config::resolved::Bounds;
 use crate::message::Message;
 use crate::plugin::Runtime;
 use crate::process::chain::Chain;
-use crate::process::dry_run::{DryRun, Target};
+use crate::process::dry_run::DryRun;
 use crate::process::plugin_set::PluginSet;
 use crate::threads;
 use anyhow::{Context, Result, anyhow};
-use std::sync::Arc;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 /// Batches that a lane has in hand: one is worked on, the next is there.
@@ -34,22 +33,22 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    /// Starts the threads, with warm instances.
+    /// Starts the threads, with warm instances; `dry_run` makes one of a chain.
     ///
     /// # Errors
     /// What a plugin that refuses said.
     pub(super) fn start(
         lanes: usize,
-        settings: &Arc<Pipeline>,
+        batch: Bounds,
         plugins: &PluginSet,
         runtime: &Runtime,
-        target: &Target,
+        dry_run: impl Fn(Chain) -> DryRun,
     ) -> Result<Self> {
         let mut started = Vec::new();
         for lane in 0..lanes.max(1) {
             let tokio = threads::runtime()?;
-            let chain = Chain::new(plugins.apart().workers(runtime), settings.batch);
-            let mut dry_run = DryRun::new(settings, chain, target);
+            let chain = Chain::new(plugins.apart().workers(runtime), batch);
+            let mut dry_run = dry_run(chain);
             tokio.block_on(dry_run.warm())?;
             let (batches, inbox) = channel(AHEAD);
             let (outbox, answers) = channel(AHEAD);

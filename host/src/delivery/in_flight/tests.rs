@@ -17,7 +17,7 @@ fn metrics() -> Arc<PipelineMetrics> {
 
 fn admit(hand: &mut InFlight<u64>, metrics: &Arc<PipelineMetrics>, sequence: u64, key: &str) {
     let (message, ticket) = delivery(metrics, sequence, key);
-    hand.admit(message, ticket, None);
+    hand.admit(message, ticket, None, 0);
 }
 
 fn admit_parked(hand: &mut InFlight<u64>, metrics: &Arc<PipelineMetrics>, sequence: u64) {
@@ -25,8 +25,9 @@ fn admit_parked(hand: &mut InFlight<u64>, metrics: &Arc<PipelineMetrics>, sequen
     let origin = Origin {
         source_id: "S@1".into(),
         stored: 1,
+        retries: 0,
     };
-    hand.admit(message, ticket, Some(Box::new(origin)));
+    hand.admit(message, ticket, Some(Box::new(origin)), 0);
 }
 
 fn delivery(metrics: &Arc<PipelineMetrics>, sequence: u64, key: &str) -> (Message, Ticket) {

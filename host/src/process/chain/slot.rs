@@ -1,10 +1,12 @@
 //! One operator of a chain: the version that it runs, and perhaps a canary beside it.
 
+use super::canary::Share;
+use super::isolate::isolate;
+use super::savepoint::Savepoints;
+use super::{Change, Kind, Rejection, Retry, Verdict};
 use crate::config::resolved::Bounds;
 use crate::message::{Message, Outcome, Output};
 use crate::plugin::{Fault, FaultKind, Worker};
-use crate::process::chain::canary::Share;
-use crate::process::chain::{Change, Kind, Rejection, Retry, Verdict};
 use anyhow::{Context, Result};
 use std::time::{Duration, Instant};
 
@@ -77,13 +79,14 @@ impl OperatorSlot {
 
     /// Replaces the items that this operator sees with what it emits for them. `picked` says for each
     /// source whether a canary sees what becomes of it; it is empty where the chain has none.
-    pub(crate) async fn apply(
+    pub(crate) async fn apply<S: Savepoints>(
         &mut self,
         items: Vec<Item>,
         sees: &impl Fn(usize) -> bool,
         picked: &[bool],
         ends: &mut [Option<Verdict>],
         bounds: Bounds,
+        state: &mut S,
     ) -> Vec<Item> {
         let mut inputs = Vec::with_capacity(items.len());
         let mut places = Vec::with_capacity(items.len());
@@ -106,7 +109,7 @@ impl OperatorSlot {
             [] => Vec::new(),
             _ => owners.map(|(owner, _)| canary(*owner)).collect(),
         };
-        let outcomes = self.call(&called, &by_canary, bounds).await;
+        let outcomes = self.call(&called, &by_canary, bounds, state).await;
 
         let mut results = called.iter().zip(outcomes);
         let mut passing = passing.drain(..);
@@ -155,19 +158,20 @@ impl OperatorSlot {
     }
 
     /// Calls each version with its messages: the canary with those that `by_canary` names.
-    async fn call(
+    async fn call<S: Savepoints>(
         &mut self,
         messages: &[Message],
         by_canary: &[bool],
         bounds: Bounds,
+        state: &mut S,
     ) -> Vec<Result<Outcome, Fault>> {
         let picked = |place: usize| by_canary.get(place).copied().unwrap_or_default();
         let Some((_, canary)) = self.canary.as_mut().filter(|_| by_canary.contains(&true)) else {
-            return self.current.call(messages, bounds).await;
+            return self.current.call(messages, bounds, state).await;
         };
         let (new, old) = part(messages.to_vec(), picked);
-        let mut old = self.current.call(&old, bounds).await.into_iter();
-        let mut new = canary.call(&new, bounds).await.into_iter();
+        let mut old = self.current.call(&old, bounds, state).await.into_iter();
+        let mut new = canary.call(&new, bounds, state).await.into_iter();
         let next = |place| {
             if picked(place) {
                 new.next()
@@ -231,11 +235,16 @@ impl OperatorSlot {
 
 impl Version {
     /// Calls the plugin with everything, in calls of at most `bounds`.
-    async fn call(&mut self, messages: &[Message], bounds: Bounds) -> Vec<Result<Outcome, Fault>> {
+    async fn call<S: Savepoints>(
+        &mut self,
+        messages: &[Message],
+        bounds: Bounds,
+        state: &mut S,
+    ) -> Vec<Result<Outcome, Fault>> {
         let began = Instant::now();
         let most = bounds.messages.min(self.0.most());
         let mut outcomes = Vec::with_capacity(messages.len());
-        let mut rest = messages;
+        let (mut rest, mut divided) = (messages, 0);
         while !rest.is_empty() {
             let mut bytes = 0;
             let fitting = rest.iter().take(most).take_while(|message| {
@@ -243,41 +252,14 @@ impl Version {
                 bytes <= bounds.bytes
             });
             let (now, later) = rest.split_at(fitting.count().max(1));
-            self.isolate(now, &mut outcomes).await;
+            let worker = &mut self.0;
+            let call = async |part: &[Message]| worker.process(part).await;
+            divided += isolate(now, &mut outcomes, state, call).await;
             rest = later;
         }
+        self.0.settings().metrics.bisections.inc_by(divided);
         self.0.stats().called(messages.len(), began.elapsed());
         outcomes
-    }
-
-    /// Calls with a batch; on a fault with its halves, until what is at fault stands alone.
-    async fn isolate(&mut self, batch: &[Message], outcomes: &mut Vec<Result<Outcome, Fault>>) {
-        let mut work = vec![batch];
-        while let Some(part) = work.pop() {
-            let fault = match self.0.process(part).await {
-                Ok(answers) => {
-                    outcomes.extend(answers.into_iter().map(Ok));
-                    continue;
-                }
-                Err(fault) => fault,
-            };
-            let alone = part.len() == 1;
-            let wrong_length = matches!(fault.kind, FaultKind::Length { .. });
-            // An instance that had served others may fail for what they left in it.
-            if alone && !fault.first_call && !wrong_length {
-                work.push(part);
-            } else if alone || matches!(fault.kind, FaultKind::Start) {
-                outcomes.extend(part.iter().map(|_| Err(fault.clone())));
-            } else {
-                self.0.settings().metrics.bisections.inc();
-                let size = if wrong_length {
-                    1
-                } else {
-                    part.len().div_ceil(2)
-                };
-                work.extend(part.chunks(size).rev());
-            }
-        }
     }
 
     fn failed(&self, input: &Message, kind: &str, reason: &str, is_fault: bool) {

@@ -24,42 +24,49 @@ fn builder(template: &str, source: &[&str]) -> OutputBuilder {
         .iter()
         .map(|filter| SubjectFilter::parse(filter).unwrap())
         .collect();
-    OutputBuilder::new(
-        "p/op/".into(),
-        Template::parse(template).unwrap(),
-        &source,
-        LIMIT,
-    )
+    let target = Target {
+        own_source: source,
+        max_payload: LIMIT,
+        dead_letters: None,
+    };
+    OutputBuilder::new("p/op/".into(), Template::parse(template).unwrap(), &target)
+}
+
+fn judged(message: &Message) -> Judged<'_> {
+    Judged {
+        message,
+        source_id: "S@1",
+        retries: 0,
+    }
 }
 
 fn refusal(source: &Message, result: Message) -> String {
     builder("out.{key}", &[])
-        .build(source, "S@1", vec![result].into())
+        .build(judged(source), vec![result].into())
         .unwrap_err()
 }
 
 #[test]
 fn results_get_subjects_from_the_template_and_ids_from_the_input() {
     let source = message(b"x", &[]);
-    let publication = builder("out.{key}", &[])
-        .build(&source, "S@1", vec![source.clone(); 2].into())
+    let messages = builder("out.{key}", &[])
+        .build(judged(&source), vec![source.clone(); 2].into())
         .unwrap();
-    let ids: Vec<_> = publication
-        .messages()
+    let ids: Vec<_> = messages
         .iter()
         .map(|message| message.id.as_deref().unwrap())
         .collect();
     assert_eq!(ids, ["p/op/S@1/17/0", "p/op/S@1/17/1"]);
-    assert_eq!(publication.messages()[0].subject, "out.ann");
+    assert_eq!(messages[0].subject, "out.ann");
 }
 
 #[test]
 fn headers_of_the_server_are_not_taken_over_and_not_accepted() {
     let source = message(b"x", &[("Nats-Rollup", "all"), ("A", "1")]);
-    let publication = builder("out", &[])
-        .build(&source, "S@1", vec![source.clone()].into())
+    let messages = builder("out", &[])
+        .build(judged(&source), vec![source.clone()].into())
         .unwrap();
-    let names: Vec<_> = publication.messages()[0]
+    let names: Vec<_> = messages[0]
         .headers
         .iter()
         .map(|(name, _)| &**name)
@@ -76,10 +83,10 @@ fn headers_of_the_server_are_not_taken_over_and_not_accepted() {
 fn a_trace_is_carried_when_the_plugin_replaces_the_headers() {
     let source = message(b"x", &[("traceparent", "00-1-2-01"), ("B", "2")]);
     let result = message(b"x", &[("A", "1")]);
-    let publication = builder("out", &[])
-        .build(&source, "S@1", vec![result].into())
+    let messages = builder("out", &[])
+        .build(judged(&source), vec![result].into())
         .unwrap();
-    let headers = &publication.messages()[0].headers;
+    let headers = &messages[0].headers;
     assert!(headers.contains(&("traceparent".into(), "00-1-2-01".into())));
     assert!(!headers.iter().any(|(name, _)| name == "B"));
 }
@@ -99,7 +106,7 @@ fn what_cannot_be_a_header_a_subject_or_a_message_is_refused_in_words() {
     let mut elsewhere = message(b"x", &[]);
     elsewhere.subject = "$JS.API.STREAM.DELETE.S".into();
     let refused = builder("{subject}", &[])
-        .build(&source, "S@1", vec![elsewhere].into())
+        .build(judged(&source), vec![elsewhere].into())
         .unwrap_err();
     assert!(refused.ends_with("subjects under `$JS` belong to the server"));
 }
@@ -108,7 +115,7 @@ fn what_cannot_be_a_header_a_subject_or_a_message_is_refused_in_words() {
 fn a_result_that_would_feed_its_own_source_is_refused() {
     let source = message(b"x", &[]);
     let refused =
-        builder("{subject}", &["orders.>"]).build(&source, "S@1", vec![source.clone()].into());
+        builder("{subject}", &["orders.>"]).build(judged(&source), vec![source.clone()].into());
     assert_eq!(
         refused.unwrap_err(),
         "subject `orders.a.paid` would feed the pipeline's own source"
@@ -141,11 +148,7 @@ fn a_dead_letter_keeps_payload_and_headers_and_says_what_happened() {
         b"\xff\x00",
         &[("A", "1"), ("Weir-Kind", "old"), ("Nats-TTL", "1s")],
     );
-    let publication = dead_letters(LIMIT).build(&source, "S@1", &rejection("no\nway"));
-    let Publication::DeadLetter(messages, reason) = publication else {
-        panic!("not a dead letter")
-    };
-    assert_eq!(reason, "reject: no\nway");
+    let messages = dead_letters(LIMIT).build(judged(&source), &rejection("no\nway"));
     assert_eq!(messages.len(), 1);
     assert_eq!(messages[0].payload, source.payload);
     let header = |name: &str| {
@@ -174,9 +177,8 @@ fn a_dead_letter_keeps_payload_and_headers_and_says_what_happened() {
 #[test]
 fn a_dead_letter_that_is_too_large_goes_out_in_parts_that_fit() {
     let payload: Vec<u8> = (0..5000_u32).map(|index| (index % 251) as u8).collect();
-    let publication =
-        dead_letters(1500).build(&message(&payload, &[]), "S@1", &rejection("too much"));
-    let messages = publication.messages();
+    let source = message(&payload, &[]);
+    let messages = dead_letters(1500).build(judged(&source), &rejection("too much"));
     assert!(messages.len() > 3);
     assert!(messages.iter().all(|message| message.size() <= 1500));
     let joined: Vec<u8> = messages

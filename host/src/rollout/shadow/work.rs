@@ -4,6 +4,7 @@ use crate::compare::Slot;
 use crate::compare::matcher::{Matcher, Room};
 use crate::compare::report::{Report, SAMPLES, Why};
 use crate::config::resolved::{Bounds, Order, Pipeline};
+use crate::delivery::publication::{Publication, Then};
 use crate::delivery::settle::Settle;
 use crate::delivery::sink::Settled;
 use crate::delivery::source::{Delivery, Ended, Source};
@@ -15,7 +16,8 @@ use crate::nats::streams::{self, Durable};
 use crate::nats::{self, Connection, consumers};
 use crate::plugin::{Plugin, Runtime};
 use crate::process::chain::Chain;
-use crate::process::dry_run::{DryRun, Target};
+use crate::process::dry_run::DryRun;
+use crate::process::outputs::Target;
 use crate::process::plugin_set::OperatorVersion;
 use crate::rollout::shadow::follow::{Follow, Milestone};
 use crate::rollout::shadow::{PAUSE, locked, note};
@@ -149,12 +151,9 @@ impl Work {
         let candidate = OperatorVersion::new(Arc::clone(&self.plugin), settings_of);
         plugins.replace(self.operator, candidate);
         let chain = Chain::new(plugins.apart().workers(&self.runtime), settings.batch);
-        let target = Target {
-            source_id: source.source_id.clone(),
-            captured: source.captured.clone(),
-            max_payload: connection.client.max_payload(),
-        };
-        let mut dry_run = DryRun::new(&settings, chain, &target);
+        let max_payload = connection.client.max_payload();
+        let target = Target::new(&settings, &source.captured, max_payload);
+        let mut dry_run = DryRun::new(&settings, chain, &source.source_id, target);
         dry_run.warm().await?;
         // What the shadow does is no part of what the pipeline counts.
         let apart = Metrics::new().pipeline(&settings.name);
@@ -300,7 +299,8 @@ impl Busy {
         let rest = self.tickets.split_off(&(through + 1));
         for (_, (ticket, _)) in std::mem::replace(&mut self.tickets, rest) {
             // Nothing of a shadow has to be stored.
-            let proof = Settled::nothing_to_store(&[]).context("nothing is nothing")?;
+            let proof = Settled::nothing_to_store(&Publication::new([], Then::Ack))
+                .context("nothing is nothing")?;
             self.settle.ack(ticket, proof).await;
         }
         Ok(())

@@ -1,22 +1,16 @@
-//! The lane's side of a swap: takes a new instance of one operator between two batches.
+//! Puts a new version of an operator's plugin in place between two batches.
 //!
 //! Everything that could fail or take long has been done elsewhere (`crate::rollout`): what arrives
-//! here is instantiated, configured and tried. The lane finishes what the old version has returned,
-//! then goes on with the new one; so what it publishes changes version once. It says with which
-//! message the one ended and the other began.
+//! here is instantiated, configured and tried. Whoever owns the processor first publishes what the old
+//! version has returned, so that what is published changes version once: a lane between two settled
+//! windows, a job between two commits. The reports say with which message the one ended and the other
+//! began. Knows no lane and no broker.
 
-use crate::delivery::lane::{Lane, Routed};
+use super::Processor;
+use super::chain::canary::Share;
+use super::chain::{Change, Routed};
 use crate::message::Message;
-use crate::process::chain::Change;
-use crate::process::chain::canary::Share;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-
-/// How often what a pipeline works on is kept as a sample.
-const SAMPLING: Duration = Duration::from_secs(1);
-/// Messages of a sample.
-const SAMPLE: usize = 16;
 
 /// What changes for one operator on one lane.
 pub struct Swap {
@@ -37,8 +31,14 @@ pub enum Report {
     First { lane: usize, sequence: u64 },
 }
 
+/// Whoever a changeover serves.
+pub trait Boundary {
+    /// Whether something that the plugins have returned is not stored yet.
+    fn has_unpublished(&self) -> bool;
+}
+
 /// Swaps on their way through a lane.
-pub(crate) struct Changeover {
+pub struct Changeover {
     lane: usize,
     swaps: mpsc::Receiver<Swap>,
     pending: Option<Swap>,
@@ -57,7 +57,7 @@ struct Fresh {
 }
 
 impl Changeover {
-    pub(crate) fn new(lane: usize, operators: usize, swaps: mpsc::Receiver<Swap>) -> Self {
+    pub fn new(lane: usize, operators: usize, swaps: mpsc::Receiver<Swap>) -> Self {
         Self {
             lane,
             swaps,
@@ -68,7 +68,7 @@ impl Changeover {
     }
 
     /// Waits for a swap. Safe to drop while it waits.
-    pub(crate) async fn arrives(&mut self) {
+    pub async fn arrives(&mut self) {
         // One at a time; without senders there will be none.
         match self.pending {
             None => match self.swaps.recv().await {
@@ -80,12 +80,12 @@ impl Changeover {
     }
 
     /// Whether plugins must not be called before a swap is done.
-    pub(crate) fn is_pending(&self) -> bool {
+    pub fn is_pending(&self) -> bool {
         self.pending.is_some()
     }
 
     /// A batch is about to be handed to the chain.
-    pub(crate) fn observe(&mut self, batch: &Routed) {
+    pub fn observe(&mut self, batch: &[Routed]) {
         let seen_by = |operator: usize| {
             let seen = batch
                 .iter()
@@ -111,16 +111,14 @@ impl Changeover {
             *last = latest.map(|message| message.sequence).or(*last);
         }
     }
-}
 
-impl Lane {
     /// Takes a pending swap, unless something that the old version has returned is still to be
-    /// published. Whether it did.
-    pub(crate) fn apply_swap(&mut self) -> bool {
-        if self.changeover.pending.is_none() || self.in_flight.is_publishing() {
+    /// published by whoever this serves. Whether it did.
+    pub fn apply(&mut self, boundary: &impl Boundary, processor: &mut Processor) -> bool {
+        if boundary.has_unpublished() {
             return false;
         }
-        let Some(swap) = self.changeover.pending.take() else {
+        let Some(swap) = self.pending.take() else {
             return false;
         };
         let Swap {
@@ -132,66 +130,17 @@ impl Lane {
             Change::Canary(_, share) => Some(*share),
             Change::Replace(_) | Change::Abandon => None,
         };
-        self.chain.change(operator, change);
-        self.outputs.set_provenance(self.chain.provenance());
-        let changeover = &mut self.changeover;
-        let last = changeover.last.get(operator).copied().flatten();
-        let lane = changeover.lane;
+        processor.change(operator, change);
+        let (lane, last) = (self.lane, self.last.get(operator).copied().flatten());
+        // There is room for both reports of a lane; and nobody may listen any more.
         let _ = reports.try_send(Report::Taken { lane, last });
-        // What the one before has not seen yet it does not see any more.
-        changeover.fresh.retain(|fresh| fresh.operator != operator);
-        changeover.fresh.push(Fresh {
+        // What the version before has not seen yet it does not see any more.
+        self.fresh.retain(|fresh| fresh.operator != operator);
+        self.fresh.push(Fresh {
             operator,
             share,
             reports,
         });
         true
-    }
-}
-
-/// Messages that a pipeline has worked on lately, to try a new version with.
-#[derive(Default)]
-pub struct Samples(Mutex<Vec<Message>>);
-
-/// What one lane adds to them.
-pub(crate) struct Sampler {
-    samples: Arc<Samples>,
-    next: Instant,
-}
-
-impl Samples {
-    /// As they are now; none before the first batch.
-    #[must_use]
-    pub fn latest(&self) -> Vec<Message> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-}
-
-impl Sampler {
-    pub(crate) fn new(samples: Arc<Samples>) -> Self {
-        Self {
-            samples,
-            next: Instant::now(),
-        }
-    }
-
-    /// Keeps the beginning of a batch, now and then.
-    pub(crate) fn keep(&mut self, batch: &Routed, now: Instant) {
-        if now < self.next {
-            return;
-        }
-        self.next = now + SAMPLING;
-        let latest = batch
-            .iter()
-            .take(SAMPLE)
-            .map(|(message, _)| message.clone());
-        *self
-            .samples
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = latest.collect();
     }
 }

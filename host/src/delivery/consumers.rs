@@ -1,0 +1,299 @@
+//! Both consumers that a lane pulls from: that of its source, and that of its parked retries.
+//!
+//! Each has room of its own, so that neither can keep the other from being pulled: a full source
+//! would else take whatever room a message that came back needs. Owns the two ends; knows nothing of
+//! what becomes of a delivery.
+
+use crate::config::resolved::{Bounds, Order};
+use crate::delivery::in_progress::InProgressRegistry;
+use crate::delivery::source::{Delivery, Ended, NotPermitted, Source};
+use crate::nats::streams::{Durable, Ensured};
+use crate::nats::{Connection, consumers};
+use crate::parked::original;
+use crate::telemetry::metrics::PipelineMetrics;
+use anyhow::{Result, anyhow};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long to wait before asking again whether a consumer is still there.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// What a lane could hold besides what it holds, by where it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    pub source: Bounds,
+    pub parking: Bounds,
+}
+
+/// Room for nothing more than what was asked for already.
+const NONE: Room = {
+    let none = Bounds {
+        messages: 0,
+        bytes: 0,
+    };
+    Room {
+        source: none,
+        parking: none,
+    }
+};
+
+/// The consumers of one lane.
+pub struct Consumers {
+    source: End,
+    parking: Option<End>,
+    draining: bool,
+    in_progress: Arc<InProgressRegistry>,
+    /// What has arrived while nobody waited for it, and the end of it if that has come.
+    early: Vec<Delivery>,
+    ended: Option<Result<()>>,
+    metrics: Arc<PipelineMetrics>,
+}
+
+struct End {
+    connection: Connection,
+    source: Source,
+    durable: Durable,
+    drained: bool,
+}
+
+impl End {
+    /// Pulls if there is room, or if something is still to come: what was asked for while there was
+    /// room is taken in hand even when there is none left, because unread nobody would keep it alive.
+    async fn pull(
+        &mut self,
+        room: Bounds,
+        most: usize,
+        draining: bool,
+    ) -> Result<Vec<Delivery>, Ended> {
+        let coming = self.source.expected() > 0 || draining;
+        if self.drained || !(room.messages > 0 || coming) {
+            return std::future::pending().await;
+        }
+        loop {
+            if self.source.is_doubtful() {
+                self.make_sure().await?;
+            }
+            let deliveries = self.source.pull(room, most).await?;
+            if !deliveries.is_empty() {
+                return Ok(deliveries);
+            }
+        }
+    }
+
+    /// The sequences of another stream begin again, so results would have the message ids of those
+    /// before, and the server would take them for repeats.
+    async fn make_sure(&mut self) -> Result<(), Ended> {
+        match consumers::is_the_same(&self.connection, &self.durable).await {
+            Ok(true) => self.source.trust(),
+            Ok(false) => return Err(Ended::Gone("Consumer Deleted".to_owned())),
+            Err(error) => {
+                tracing::debug!("cannot tell whether the consumer is still there: {error:#}");
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn lost(&self, why: anyhow::Error) -> anyhow::Error {
+        let Durable {
+            stream, consumer, ..
+        } = &self.durable;
+        why.context(format!(
+            "cannot pull from consumer `{consumer}` of stream `{stream}`"
+        ))
+    }
+
+    fn refused(&self, why: &str) -> anyhow::Error {
+        let Durable {
+            stream, consumer, ..
+        } = &self.durable;
+        let why = crate::report::hint(
+            NotPermitted(why.to_owned()),
+            format!(
+                "allow this user to publish to `$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}`"
+            ),
+        );
+        self.lost(why)
+    }
+}
+
+impl Consumers {
+    /// Subscribes; asks for nothing yet.
+    ///
+    /// # Errors
+    /// When the connection is closed.
+    pub async fn open(
+        connection: &Connection,
+        ensured: &Ensured,
+        order: Order,
+        in_progress: Arc<InProgressRegistry>,
+        metrics: &Arc<PipelineMetrics>,
+    ) -> Result<Self> {
+        let open = async |durable, order| {
+            let source = Source::open(connection.clone(), durable, order, Arc::clone(metrics));
+            anyhow::Ok(End {
+                connection: connection.clone(),
+                source: source.await?,
+                durable: durable.clone(),
+                drained: false,
+            })
+        };
+        let parking = match &ensured.parking {
+            Ok(durable) => Some(open(durable, Order::None).await?),
+            Err(_) => None,
+        };
+        Ok(Self {
+            source: open(&ensured.source, order).await?,
+            parking,
+            draining: false,
+            in_progress,
+            early: Vec::new(),
+            ended: None,
+            metrics: Arc::clone(metrics),
+        })
+    }
+
+    /// Waits for at least one delivery of either, then takes those that have already arrived, `most` at
+    /// a time. `None` when all that was under way has been handed out after `drain`. Safe to drop
+    /// while it waits. What it hands out is in_progress.
+    ///
+    /// # Errors
+    /// When a consumer is gone, or the source's may not be pulled from.
+    pub async fn pull(&mut self, room: Room, most: usize) -> Result<Option<Vec<Delivery>>> {
+        if !self.early.is_empty() {
+            return Ok(Some(std::mem::take(&mut self.early)));
+        }
+        match self.ended.take() {
+            Some(ended) => ended.map(|()| None),
+            None => self.fetch(room, most).await,
+        }
+    }
+
+    /// Takes what arrives for the next `pull`, and asks for nothing. Safe to drop while it waits.
+    pub async fn attend(&mut self, most: usize) -> Infallible {
+        while self.ended.is_none() {
+            match self.fetch(NONE, most).await {
+                Ok(Some(deliveries)) => self.early.extend(deliveries),
+                Ok(None) => self.ended = Some(Ok(())),
+                Err(error) => self.ended = Some(Err(error)),
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// What has arrived and was not pulled.
+    pub fn unread(&mut self) -> Vec<Delivery> {
+        std::mem::take(&mut self.early)
+    }
+
+    fn hold(&self, deliveries: &[Delivery]) {
+        let replies = deliveries.iter().filter_map(|delivery| {
+            Some((
+                (delivery.origin.is_some(), delivery.ticket.facts.sequence),
+                delivery.ticket.reply()?.clone(),
+            ))
+        });
+        self.in_progress.insert(replies);
+    }
+
+    async fn fetch(&mut self, room: Room, most: usize) -> Result<Option<Vec<Delivery>>> {
+        loop {
+            let from_parking = async {
+                match &mut self.parking {
+                    Some(end) => end.pull(room.parking, most, self.draining).await,
+                    None => std::future::pending().await,
+                }
+            };
+            // In turns by chance: neither is always asked first.
+            tokio::select! {
+                pulled = self.source.pull(room.source, most, self.draining) => match pulled {
+                    Ok(deliveries) => {
+                        self.hold(&deliveries);
+                        return Ok(Some(deliveries));
+                    }
+                    Err(Ended::Drained) => self.source.drained = true,
+                    Err(Ended::Gone(why)) => return Err(self.source.lost(anyhow!(why))),
+                    Err(Ended::Refused(why)) => return Err(self.source.refused(&why)),
+                },
+                pulled = from_parking => match pulled {
+                    Ok(deliveries) => {
+                        let deliveries = self.originals(deliveries);
+                        self.hold(&deliveries);
+                        return Ok(Some(deliveries));
+                    }
+                    Err(Ended::Drained) => {
+                        if let Some(end) = &mut self.parking {
+                            end.drained = true;
+                        }
+                    }
+                    Err(Ended::Refused(why)) => {
+                        // The source may well go on; what is parked stays where it is.
+                        tracing::error!("parked retries cannot be brought back: {why}");
+                        self.parking = None;
+                    }
+                    Err(Ended::Gone(why)) => {
+                        let why = anyhow!(why);
+                        return Err(match &self.parking {
+                            Some(end) => end.lost(why),
+                            None => why,
+                        });
+                    }
+                },
+            }
+            let parking_drained = self.parking.as_ref().is_none_or(|end| end.drained);
+            if self.source.drained && parking_drained {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn originals(&self, deliveries: Vec<Delivery>) -> Vec<Delivery> {
+        let stream = self
+            .parking
+            .as_ref()
+            .map_or("", |end| end.durable.stream.as_str());
+        let restore = |delivery: Delivery| {
+            if delivery.ticket.facts.attempt == 1 {
+                self.metrics.unparked.inc();
+            }
+            let (message, origin) = original(delivery.message, stream);
+            Delivery {
+                message,
+                origin: Some(Box::new(origin)),
+                ..delivery
+            }
+        };
+        deliveries.into_iter().map(restore).collect()
+    }
+
+    /// Asks for no more. What the servers have already sent is still handed out by `pull`, which
+    /// ends with `None`.
+    pub fn drain(&mut self) {
+        self.draining = true;
+        self.source.source.drain();
+        if let Some(end) = &mut self.parking {
+            end.source.drain();
+        }
+    }
+
+    /// Whether what is parked can come back to this lane.
+    #[must_use]
+    pub fn unparks(&self) -> bool {
+        self.parking.is_some()
+    }
+
+    /// The least room in bytes with which anything is asked for.
+    #[must_use]
+    pub fn least_bytes(&self) -> usize {
+        let parking = self.parking.as_ref();
+        let parking = parking.map_or(0, |end| end.source.least_bytes());
+        self.source.source.least_bytes().max(parking)
+    }
+
+    /// The pin of an ordered pipeline, once the server has given it to this lane.
+    #[must_use]
+    pub fn pin(&self) -> Option<&str> {
+        self.source.source.pin()
+    }
+}

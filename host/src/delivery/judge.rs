@@ -1,0 +1,254 @@
+//! Between stations 4 and 6: carries out what is to become of each message.
+//!
+//! Every way that a message can take out of the lane is decided here; the outbox and the settler carry
+//! it out.
+
+use super::failpoint::Station;
+use super::in_flight::{State, TaskId};
+use super::lane::Lane;
+use super::outbox::{Outbox, Outcome};
+use super::publication::{Publication, Then};
+use super::sink::{Confirmation, Failure, Settled};
+use crate::config::resolved::Order;
+use crate::parked::Origin;
+use crate::process::chain::{Rejection, Retry, Verdict};
+use crate::process::disposition::Disposition;
+use crate::process::retry;
+use std::time::{Duration, Instant};
+
+impl Lane {
+    /// What each verdict means for its message.
+    pub(super) async fn judge(&mut self, tasks: Vec<TaskId>, verdicts: Vec<Verdict>) {
+        for (id, verdict) in tasks.into_iter().zip(verdicts) {
+            if !self.in_flight.is_called(id) {
+                // One before it in its group is to be called again, and then this one as well.
+                self.metrics.deferred.inc();
+                continue;
+            }
+            let Some(task) = self.in_flight.get(id) else {
+                continue;
+            };
+            let disposition = self.processor.judge(task.judged(&self.source_id), verdict);
+            self.carry_out(id, disposition).await;
+        }
+    }
+
+    async fn carry_out(&mut self, id: TaskId, disposition: Disposition) {
+        let publication = match disposition {
+            Disposition::Publish(messages) => Publication::new(messages, Then::Ack),
+            Disposition::Drop => {
+                self.metrics.dropped.inc();
+                Publication::new([], Then::Ack)
+            }
+            Disposition::Dead(letter) => {
+                self.log_dead_letter(id, &letter.rejection);
+                let reason = letter.reason();
+                Publication::new(letter.messages, Then::Term(reason))
+            }
+            Disposition::Retry(retry) => return self.retry(id, retry).await,
+        };
+        self.in_flight.ready(id, publication);
+    }
+
+    fn log_dead_letter(&self, id: TaskId, rejection: &Rejection) {
+        let Some(task) = self.in_flight.get(id) else {
+            return;
+        };
+        if self.dead_letter_log.admits(Instant::now()) {
+            tracing::warn!(
+                pipeline = self.settings.name,
+                operator = rejection.operator.as_deref().unwrap_or("sink"),
+                sequence = task.message.sequence,
+                kind = rejection.kind.as_str(),
+                "dead letter: {}",
+                rejection.reason,
+            );
+        }
+    }
+
+    /// A message is called again later. It waits in the lane; in the parking stream if that takes long
+    /// or the lane has enough that waits; else at the consumer.
+    async fn retry(&mut self, id: TaskId, retry: Retry) {
+        let Some(task) = self.in_flight.get_mut(id) else {
+            return;
+        };
+        let sequence = task.message.sequence;
+        if !retry.counts {
+            // Another host may be able to do its part.
+            let delay = retry::delay(&self.settings.retry, retry.after, task.message.attempt);
+            tracing::debug!(sequence, "retry: {}", retry.reason);
+            self.metrics.retried_infrastructure.inc();
+            return match self.settings.order {
+                Order::None => self.nak(id, delay).await,
+                _ => self.wait(id, delay),
+            };
+        }
+        task.retries = task.retries.saturating_add(1);
+        let retries = task.retries;
+        let delay = retry::delay(&self.settings.retry, retry.after, retries);
+        tracing::debug!(sequence, retries, "retry: {}", retry.reason);
+        self.metrics.retried.inc();
+        // An ordered lane must hold what others wait for.
+        let here = self.settings.order != Order::None
+            || delay <= self.settings.retry.park_after && !self.in_flight.is_crowded(id);
+        if here {
+            self.wait(id, delay);
+        } else if !self.park(id, delay) {
+            self.nak(id, delay).await;
+        }
+    }
+
+    fn wait(&mut self, id: TaskId, delay: Duration) {
+        self.in_flight.wait(id, retry::due(delay));
+    }
+
+    /// Hands a message back, to be delivered again; the lane remembers how often it was retried.
+    pub(super) async fn nak(&mut self, id: TaskId, delay: Duration) {
+        let Some(task) = self.in_flight.finish(id) else {
+            return;
+        };
+        if task.retries > 0 {
+            self.nakked.remember(task.key(), task.retries);
+        }
+        self.settler.nak(task, delay).await;
+    }
+
+    /// Makes a message ready for the parking stream. False where it cannot go there.
+    fn park(&mut self, id: TaskId, delay: Duration) -> bool {
+        let Some(task) = self.in_flight.get(id).filter(|_| self.intake.unparks()) else {
+            return false;
+        };
+        let origin = Origin {
+            source_id: task.source_id(&self.source_id).clone(),
+            stored: task.stored(),
+            retries: task.retries,
+        };
+        let Some(publication) = self.outbox.schedule(task, &origin, delay) else {
+            return false;
+        };
+        self.in_flight.ready(id, publication);
+        true
+    }
+
+    /// Station 5. Publishes what may be published now.
+    pub(super) async fn publish(&mut self) {
+        let mut published = 0;
+        while let Some(id) = self.in_flight.next_publishable() {
+            let nothing = self.outbox.publish(id, &mut self.in_flight).await;
+            published += 1;
+            if let Some(proof) = nothing {
+                self.finish(id, proof).await;
+            }
+        }
+        self.at_failpoint(Station::Published, published).await;
+    }
+
+    /// Station 6. Settles what has been confirmed.
+    pub(super) async fn settle(&mut self, confirmed: Vec<Confirmation>) {
+        self.at_failpoint(Station::Confirmed, confirmed.len()).await;
+        for confirmation in confirmed {
+            match Outbox::confirm(confirmation, &mut self.in_flight) {
+                Some((id, Outcome::Stored(proof))) => self.finish(id, proof).await,
+                Some((id, Outcome::Failed(publication, failure))) => {
+                    self.not_published(id, *publication, failure).await;
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// What the plugins returned is held and published again: nothing is computed twice because of a
+    /// broker in trouble. Only a server that says that it will never take it ends a message.
+    async fn not_published(&mut self, id: TaskId, publication: Publication, failure: Failure) {
+        let Some(task) = self.in_flight.get_mut(id) else {
+            return;
+        };
+        if let Then::Parked(due) = publication.then {
+            return self.not_parked(id, due, failure).await;
+        }
+        task.publish_failures = task.publish_failures.saturating_add(1);
+        let (failures, is_result) = (task.publish_failures, publication.then == Then::Ack);
+        let hint = failure.hint();
+        let reason = match failure {
+            Failure::Refused(reason) if is_result => return self.reject(id, reason).await,
+            Failure::NoStream { subject, reason } if is_result => {
+                // The same answer comes from a server that has just started. Only one that knows
+                // its streams and has none for the subject may end a message.
+                let exhausted = failures >= self.settings.retry.max_attempts;
+                if exhausted && self.outbox.sink.nobody_captures(&subject).await {
+                    return self.reject(id, reason).await;
+                }
+                reason
+            }
+            Failure::Refused(reason)
+            | Failure::Unavailable(reason)
+            | Failure::NoStream { reason, .. } => reason,
+        };
+        if self.failure_log.admits(Instant::now()) {
+            let pipeline = &self.settings.name;
+            tracing::warn!(pipeline, failures, hint, "{reason}; trying again");
+        }
+        self.metrics.retried_infrastructure.inc();
+        let delay = retry::backoff(&self.settings.retry, failures);
+        self.in_flight
+            .publish_again(id, publication, retry::due(delay));
+    }
+
+    /// The sink will never take the results of a message.
+    async fn reject(&mut self, id: TaskId, reason: String) {
+        if let Some(task) = self.in_flight.get(id) {
+            let source = task.judged(&self.source_id);
+            let disposition = self.processor.reject(source, Rejection::by_sink(reason));
+            // A dead letter is never retried by its disposition, so this does not come back here.
+            Box::pin(self.carry_out(id, disposition)).await;
+        }
+    }
+
+    /// The server did not take a message for the parking stream: it goes back to where it came from,
+    /// for as long as it would have been parked.
+    async fn not_parked(&mut self, id: TaskId, due: Instant, failure: Failure) {
+        let (Failure::Refused(reason)
+        | Failure::Unavailable(reason)
+        | Failure::NoStream { reason, .. }) = failure;
+        if self.outbox.parking_failed() {
+            tracing::warn!(
+                pipeline = self.settings.name,
+                "cannot park retries, they count against max-ack-pending for now: {reason}"
+            );
+        }
+        let left = due.saturating_duration_since(Instant::now());
+        self.nak(id, left.max(self.settings.retry.initial)).await;
+    }
+
+    async fn finish(&mut self, id: TaskId, proof: Settled) {
+        let Some(task) = self.in_flight.finish(id) else {
+            return;
+        };
+        let then = match &task.state {
+            State::Publishing(publication, ..) => publication.then.clone(),
+            _ => Then::Ack,
+        };
+        if let Then::Parked(_) = then {
+            self.at_failpoint(Station::Parked, 1).await;
+            self.settler.parked(task, proof).await;
+            return self.at_failpoint(Station::Settled, 1).await;
+        }
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        let stored = Duration::from_nanos(task.stored());
+        self.metrics
+            .latency
+            .observe(now.saturating_sub(stored).as_secs_f64());
+        match then {
+            Then::Term(reason) => {
+                if self.settings.dead_letter.is_some() {
+                    self.metrics.dead.inc();
+                }
+                self.settler.term(task, &reason, proof).await;
+            }
+            Then::Ack | Then::Parked(_) => self.settler.ack(task, proof).await,
+        }
+        self.at_failpoint(Station::Settled, 1).await;
+    }
+}

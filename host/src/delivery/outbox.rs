@@ -1,0 +1,130 @@
+//! The lane's outbox: publishes what tasks have ready, and hears what becomes of it.
+//!
+//! Owns the sink, and the parking stream as far as the lane decides what goes there.
+
+use super::in_flight::{InFlight, State, Task, TaskId};
+use super::publication::{Publication, Then};
+use super::sink::{Confirmation, Failure, Settled, Sink};
+use crate::outgoing::OutgoingMessage;
+use crate::parked::{Origin, Parking};
+use std::time::{Duration, Instant};
+
+/// The third part of a lane.
+pub struct Outbox {
+    pub sink: Sink,
+    /// `None` where the server has no parking stream for the pipeline.
+    parking: Option<Parking>,
+    /// The largest message that the server takes, in bytes.
+    max_payload: usize,
+}
+
+/// What the acks of a task have come to.
+pub enum Outcome {
+    /// All of it is stored.
+    Stored(Settled),
+    /// Not all of it is, and no more acks are to come.
+    Failed(Box<Publication>, Failure),
+}
+
+impl Outbox {
+    #[must_use]
+    pub fn new(sink: Sink, parking: Option<Parking>, max_payload: usize) -> Self {
+        Self {
+            sink,
+            parking,
+            max_payload,
+        }
+    }
+
+    /// Publishes what a task has ready. The proof if there was nothing to publish.
+    pub async fn publish(
+        &mut self,
+        id: TaskId,
+        in_flight: &mut InFlight<Publication>,
+    ) -> Option<Settled> {
+        let task = in_flight.get_mut(id)?;
+        let publication = match std::mem::replace(&mut task.state, State::Called) {
+            State::Ready(publication) => publication,
+            other => {
+                task.state = other;
+                return None;
+            }
+        };
+        let nothing = Settled::nothing_to_store(&publication);
+        let mut sent = 0;
+        for (index, message) in publication.unstored() {
+            self.sink.publish(id, index, message).await;
+            sent += 1;
+        }
+        task.state = State::Publishing(publication, sent, None);
+        nothing
+    }
+
+    /// Notes what the server said of one message of a task; what it has come to with the last.
+    pub fn confirm(
+        confirmation: Confirmation,
+        in_flight: &mut InFlight<Publication>,
+    ) -> Option<(TaskId, Outcome)> {
+        let Confirmation {
+            task: id,
+            index,
+            result,
+        } = confirmation;
+        let task = in_flight.get_mut(id)?;
+        let State::Publishing(publication, left, failure) = &mut task.state else {
+            return None;
+        };
+        *left -= 1;
+        let proof = match result {
+            Ok(proof) => {
+                publication.stored(index);
+                Some(proof)
+            }
+            Err(error) => {
+                failure.get_or_insert(error);
+                None
+            }
+        };
+        if *left > 0 {
+            return None;
+        }
+        match (failure.take(), proof) {
+            (None, Some(proof)) => Some((id, Outcome::Stored(proof))),
+            (Some(failure), _) => {
+                let publication = Box::new(take(task)?);
+                Some((id, Outcome::Failed(publication, failure)))
+            }
+            (None, None) => None,
+        }
+    }
+
+    /// The message that makes the server deliver a task again after `delay`. `None` where it cannot be
+    /// parked.
+    #[must_use]
+    pub fn schedule(
+        &self,
+        task: &Task<Publication>,
+        origin: &Origin,
+        delay: Duration,
+    ) -> Option<Publication> {
+        let parking = self.parking.as_ref()?;
+        let due = Instant::now().checked_add(delay)?;
+        let message: OutgoingMessage =
+            parking.schedule(&task.message, origin, delay, self.max_payload)?;
+        Some(Publication::new([message], Then::Parked(due)))
+    }
+
+    /// The server did not take a message for the parking stream. True if this is worth a line in
+    /// the log.
+    pub fn parking_failed(&mut self) -> bool {
+        self.parking.as_mut().is_some_and(Parking::rest)
+    }
+}
+
+/// What a task was publishing.
+fn take(task: &mut Task<Publication>) -> Option<Publication> {
+    match std::mem::replace(&mut task.state, State::Called) {
+        State::Publishing(publication, ..) => Some(publication),
+        _ => None,
+    }
+}

@@ -1,0 +1,48 @@
+//! Finds the messages of a batch that make a plugin fault, so that no other ends because of them.
+//!
+//! Pure: it calls whatever it is given. A trap, a missed deadline, a refused allocation or a wrong
+//! number of outcomes halves the batch until the message that does it stands alone, and even then
+//! only the fault of an instance that had served nothing before it counts.
+
+use super::savepoint::Savepoints;
+use crate::message::{Message, Outcome};
+use crate::plugin::{Fault, FaultKind};
+
+/// Calls with a batch; on a fault with its halves. Adds one result per message to `outcomes`, in
+/// order; returns how often a batch was divided. What a faulty call wrote is rolled back.
+pub(super) async fn isolate<S: Savepoints>(
+    batch: &[Message],
+    outcomes: &mut Vec<Result<Outcome, Fault>>,
+    state: &mut S,
+    mut call: impl AsyncFnMut(&[Message]) -> Result<Vec<Outcome>, Fault>,
+) -> u64 {
+    let mut divided = 0;
+    let mut work = vec![batch];
+    while let Some(part) = work.pop() {
+        let begin = state.savepoint();
+        let fault = match call(part).await {
+            Ok(answers) => {
+                outcomes.extend(answers.into_iter().map(Ok));
+                continue;
+            }
+            Err(fault) => fault,
+        };
+        state.roll_back(begin);
+        let alone = part.len() == 1;
+        let wrong_length = matches!(fault.kind, FaultKind::Length { .. });
+        // An instance that had served others may fail for what they left in it.
+        if alone && !fault.first_call && !wrong_length {
+            work.push(part);
+        } else if alone || matches!(fault.kind, FaultKind::Start) {
+            outcomes.extend(part.iter().map(|_| Err(fault.clone())));
+        } else {
+            divided += 1;
+            let size = match wrong_length {
+                true => 1,
+                false => part.len().div_ceil(2),
+            };
+            work.extend(part.chunks(size).rev());
+        }
+    }
+    divided
+}

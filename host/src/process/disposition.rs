@@ -1,0 +1,43 @@
+//! What is to become of one message of the source: the seam between processing and whoever carries it
+//! out. Plain data.
+//!
+//! `delivery/` turns it into publishes and a settlement, a dry run into what would have been published,
+//! `weir pipe` and `weir plugin test` into lines.
+
+use super::chain::{Rejection, Retry};
+use crate::outgoing::OutgoingMessage;
+use smallvec::SmallVec;
+
+/// All or nothing for one message of the source.
+#[derive(Debug)]
+pub enum Disposition {
+    /// Publish these, in order; at least one.
+    Publish(SmallVec<[OutgoingMessage; 1]>),
+    /// Publish nothing: the plugins emitted nothing, on purpose.
+    Drop,
+    /// It is never going to work.
+    Dead(Box<DeadLetter>),
+    /// Process it again, later.
+    Retry(Retry),
+}
+
+/// A message that is never going to work.
+#[derive(Debug)]
+pub struct DeadLetter {
+    /// Why.
+    pub rejection: Rejection,
+    /// To be stored, in parts if it is too large for one message; none if dead letters are off.
+    pub messages: SmallVec<[OutgoingMessage; 1]>,
+}
+
+impl DeadLetter {
+    /// The kind and the reason, in a line.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        format!(
+            "{}: {}",
+            self.rejection.kind.as_str(),
+            self.rejection.reason
+        )
+    }
+}
