@@ -124,7 +124,7 @@ fn the_metrics_of_a_plugin_are_on_the_page_under_the_names_it_gave() {
     let weir = run(&folder, &[]);
     wait_until("the plugin counted", || {
         let labels = "pipeline=\"demo\",operator=\"work\",name=\"counter_1\"";
-        weir.metric(&format!("weir_plugin_counter_total{{{labels}}}")) == 1.0
+        weir.metric_of_plugin(&format!("weir_plugin_counter_total{{{labels}}}")) == Some(1.0)
     });
 }
 

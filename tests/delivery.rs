@@ -1,7 +1,6 @@
 //! Every message of the source becomes outputs, a drop or a dead letter, and none is lost: not when
 //! the host is killed at any station of the corridor, not when the server restarts.
 
-use crate::harness::weir::get;
 use crate::harness::{Scene, Stored, Weir, series, wait_until};
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
@@ -81,7 +80,7 @@ impl Counted {
     fn add(&mut self, weir: &Weir) {
         self.received += weir.metric(&series("received_total"));
         self.redelivered += weir.metric(&series("redelivered_total"));
-        let (_, page) = get(&weir.address_of("metrics"), "/metrics");
+        let page = weir.metrics();
         let dropped = page.lines().filter_map(|line| {
             let (_, rest) = line.split_once("name=\"dropped_")?;
             rest.split_once('"')?.0.parse::<usize>().ok()

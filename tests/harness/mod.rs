@@ -75,3 +75,22 @@ fn a_server_keeps_its_port_and_its_messages_over_a_kill() {
     assert_eq!(messages.len(), 3001);
     assert_eq!(messages[0].subject, "orders.a");
 }
+
+#[test]
+#[should_panic(expected = "there is no `weir_receivd_total{pipeline=\"p\"}`")]
+fn a_series_that_no_host_has_fails_whoever_asks_for_it() {
+    let scene = Scene::new();
+    let weir = scene.run(&scene.pipeline(""));
+    assert_eq!(weir.metric(&series("received_total")), 0.0);
+    weir.metric(&series("receivd_total"));
+}
+
+#[test]
+#[should_panic(expected = "no metric has the name and labels of `weir_plugin_counter_total{")]
+fn a_series_that_a_plugin_has_yet_to_name_is_told_from_one_that_it_cannot_name() {
+    let scene = Scene::new();
+    let weir = scene.run(&scene.pipeline(""));
+    let series = |labels| format!("weir_plugin_counter_total{{pipeline=\"p\",{labels}=\"a\"}}");
+    assert_eq!(weir.metric_of_plugin(&series("operator=\"op\",name")), None);
+    weir.metric_of_plugin(&series("name"));
+}
