@@ -8,6 +8,7 @@
 
 pub mod bless;
 pub mod certificates;
+pub mod client;
 pub mod folder;
 pub mod guests;
 pub mod identity;
@@ -24,9 +25,10 @@ pub mod web;
 pub mod weir;
 
 pub use bless::assert_file_holds;
+pub use client::{Client, Stored};
 pub use folder::{pipeline_folder, put};
 pub use guests::repository;
-pub use nats::{Client, NatsServer, Stored};
+pub use nats::NatsServer;
 pub use past::Past;
 pub use registry::OciRegistry;
 pub use scene::{SLEEPER, Scene, operator_series, series};
