@@ -3,11 +3,10 @@
 
 use crate::harness::certificates::{Authority, Certified};
 use crate::harness::identity::Operator;
-use crate::harness::{NatsServer, Scene, Weir, repository, series};
+use crate::harness::{AS_HOST, NatsServer, Scene, replaced, repository, series};
 use async_nats::ConnectOptions;
 use nkeys::KeyPair;
 use std::path::Path;
-use std::process::Stdio;
 
 /// The `tls` block of a server with this certificate.
 fn tls(server: &Certified, more: &str) -> String {
@@ -35,9 +34,9 @@ fn presenting(client: &Certified) -> String {
 /// A message flows through a pipeline whose `nats:` section has these fields besides the address.
 #[track_caller]
 fn flows(scene: &Scene, nats: &str) {
-    let url = format!("url: \"{}\", {nats}", scene.nats.url());
     let before = scene.nats.client().count("OUT");
-    let _weir = scene.run(&scene.pipeline_over(&url, ""));
+    let section = format!("nats: {{ {nats}, ");
+    let _weir = scene.run(&scene.pipeline_but(&[("nats: { ", &section)], ""));
     scene.nats.client().publish("in.a", "x");
     scene.wait_for_messages("OUT", before + 1);
     scene.wait_until_settled();
@@ -52,8 +51,9 @@ fn refused(scene: &Scene, nats: &str, cause: &str, hint: &str) {
 
 #[track_caller]
 fn refused_at(scene: &Scene, url: &str, nats: &str, cause: &str, hint: &str) {
-    let file = scene.pipeline_over(&format!("url: \"{url}\", {nats}"), "");
-    let ended = Weir::run(&["run", file.to_str().unwrap(), "--log-level", "off"]);
+    let section = format!("nats: {{ {nats}, ");
+    scene.pipeline_but(&[("nats: { ", &section), (&scene.nats.url(), url)], "");
+    let ended = scene.weir(&["run", "p.yaml", "--log-level", "off"]);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     let (said, advice) = ended.stderr.split_once("\n\nhint: ").unwrap_or_default();
     let first = format!("error: cannot connect to nats at `{url}`\n  cause: ");
@@ -145,7 +145,7 @@ fn a_server_without_tls_is_refused_where_tls_is_demanded() {
     refused(&scene, &required, cause, "`nats.tls.required`");
     let first = format!("tls: {{ {ca}, first: true }}");
     refused(&scene, &first, cause, "`nats.tls.first`");
-    let by_scheme = scene.nats.url().replace("nats://", "tls://");
+    let by_scheme = replaced(&scene.nats.url(), &[("nats://", "tls://")]);
     let trusting = format!("tls: {{ {ca} }}");
     refused_at(&scene, &by_scheme, &trusting, cause, "`tls://`");
 }
@@ -162,7 +162,7 @@ fn an_nkey_is_the_right_one_or_is_said_not_to_be() {
     scene.create_streams();
     let seed = host.seed().unwrap();
     flows(&scene, &format!("nkey: {seed}"));
-    scene.file("host.nk", &format!("# of the host\n{seed}\n"));
+    scene.file("host.nk", format!("# of the host\n{seed}\n"));
     flows(&scene, "nkey: host.nk");
 
     let hint =
@@ -182,12 +182,12 @@ fn a_credentials_file_is_one_of_the_servers_operator_and_in_date() {
     let options = ConnectOptions::with_credentials(&ours.credentials()).unwrap();
     scene.nats.client_with(options);
     scene.create_streams();
-    scene.file("host.creds", &ours.credentials());
+    scene.file("host.creds", ours.credentials());
     flows(&scene, "credentials: host.creds");
 
     let hint = "`nats.credentials`";
-    scene.file("strange.creds", &strange.credentials());
-    scene.file("expired.creds", &ours.expired_credentials());
+    scene.file("strange.creds", strange.credentials());
+    scene.file("expired.creds", ours.expired_credentials());
     scene.file("empty.creds", "no token in here\n");
     let strange = "credentials: strange.creds";
     refused(&scene, strange, "authorization violation", hint);
@@ -206,11 +206,10 @@ fn a_credentials_file_is_one_of_the_servers_operator_and_in_date() {
 #[test]
 fn a_server_that_is_too_old_is_refused_with_the_way_out() {
     let scene = Scene::on(NatsServer::start_old());
-    let file = scene.pipeline("");
-    let file = file.to_str().unwrap();
+    scene.pipeline("");
     let url = scene.nats.url();
-    for arguments in [&["run", file][..], &["status", "--nats", &url]] {
-        let ended = Weir::run(&[arguments, &["--log-level", "off"]].concat());
+    for arguments in [&["run", "p.yaml"][..], &["status"]] {
+        let ended = scene.weir(&[arguments, &["--log-level", "off"]].concat());
         assert_eq!(ended.code, Some(1), "{}", ended.stderr);
         let start =
             format!("error: cannot use the nats server at `{url}`\n  cause: it is version 2.");
@@ -227,32 +226,22 @@ fn the_server_is_that_of_the_command_line_of_the_file_or_of_the_environment() {
     let scene = Scene::new();
     let (ours, nobody) = (scene.nats.url(), "nats://127.0.0.1:1");
     let bare = ours.trim_start_matches("nats://");
+    let in_file = format!("url: \"{ours}\"");
     let connects = |file: &str, more: &[&str], environment: &str| {
-        let file = scene.pipeline_over(file, "");
-        let fixed = ["run", file.to_str().unwrap(), "--metrics-listen", "off"];
-        let arguments = [&fixed[..], &["--admin-listen", "off"], more].concat();
-        let environment = [("NATS_URL", environment)];
-        let folder = scene.folder.path();
-        let mut weir = Weir::start_with(folder, &arguments, &environment, Stdio::null());
+        scene.pipeline_but(&[(&in_file, file)], "");
+        let arguments = [&["p.yaml"], more].concat();
+        let mut weir = scene.start_with(&arguments, &[("NATS_URL", environment)]);
         weir.wait_until_output("running");
     };
     connects(&format!("url: \"{nobody}\""), &["--nats", &ours], nobody);
-    connects(&format!("url: \"{ours}\""), &[], nobody);
+    connects(&in_file, &[], nobody);
     connects("", &[], bare);
-    let file = scene.pipeline_over("", "");
-    let ask = ["status", file.to_str().unwrap(), "--nats", nobody];
-    let asked = Weir::start_with(
-        scene.folder.path(),
-        &ask,
-        &[("NATS_URL", &*ours)],
-        Stdio::null(),
-    );
-    let asked = asked.finish();
+    // The file names none now.
+    let asked = scene.weir(&["status", "p.yaml", "--nats", nobody]);
     let cause = format!("cannot connect to nats at `{nobody}`");
     assert!(asked.stderr.contains(&cause), "{}", asked.stderr);
-    let check = ["check", file.to_str().unwrap()];
     let wrong = [("NATS_URL", "http://here")];
-    let checked = Weir::start_with(scene.folder.path(), &check, &wrong, Stdio::null()).finish();
+    let checked = scene.weir_with(&["check", "p.yaml"], &wrong).finish();
     assert_eq!(checked.code, Some(2), "{}", checked.stderr);
     let said = "the environment variable `NATS_URL`: `http://` is not spoken here";
     assert!(checked.stderr.contains(said), "{}", checked.stderr);
@@ -271,40 +260,19 @@ pub fn permissions_of_the_page() -> String {
         ("dead.rebates", "dead.p"),
         ("rebates.>", "out.>"),
     ];
-    let renamed = names
-        .iter()
-        .fold(block.unwrap().to_owned(), |block, (from, to)| {
-            assert!(block.contains(from), "{from}");
-            block.replace(from, to)
-        });
-    format!("permissions:{renamed}")
+    format!("permissions:{}", replaced(block.unwrap(), &names))
 }
 
 #[test]
 fn the_permissions_that_the_page_for_operators_names_are_enough() {
-    let permissions = permissions_of_the_page();
-    let scene = Scene::on(NatsServer::start_with(&format!(
-        "authorization {{ users = [ {{ user: all, password: a }}, \
-         {{ user: host, password: h, {permissions} }} ] }}\nno_auth_user: all"
-    )));
-    scene.create_streams();
+    let scene = Scene::permitting(&permissions_of_the_page());
     let client = scene.nats.client();
     let mut stored = 0;
     for order in ["none", "stream"] {
-        let url = format!("url: \"{}\", user: host, password: h", scene.nats.url());
-        let file = scene.pipeline_over(&url, &format!("order: {order}\n"));
-        let text = std::fs::read_to_string(&file).unwrap();
-        let retry = "retry: { initial: 300ms, max: 300ms, park-after: 100ms }";
-        let text = text.replace("retry: { initial: 10ms, max: 50ms }", retry);
-        std::fs::write(&file, text).unwrap();
-        let arguments = [
-            "run",
-            "p.yaml",
-            "--create",
-            "--metrics-listen",
-            "127.0.0.1:0",
-        ];
-        let mut weir = Weir::start(scene.folder.path(), &arguments);
+        let later = "initial: 300ms, max: 300ms, park-after: 100ms";
+        let changes = [AS_HOST, ("initial: 10ms, max: 50ms", later)];
+        scene.pipeline_but(&changes, &format!("order: {order}\n"));
+        let mut weir = scene.start_with(&["p.yaml", "--create"], &[]);
         weir.wait_until_output("running");
         for payload in ["x", "retry-until:2", "reject"] {
             client.publish("in.a", payload);
@@ -313,8 +281,7 @@ fn the_permissions_that_the_page_for_operators_names_are_enough() {
         scene.wait_for_messages("OUT", stored);
         scene.wait_for_messages("DEAD", stored / 2);
         scene.wait_until_settled();
-        let found = Weir::run(&["status", "--nats", &scene.nats.url()]);
-        assert!(found.stdout.contains("pipeline p: IN"), "{found:#?}");
+        scene.wait_until_status("pipeline p: IN");
         if order == "none" {
             assert!(
                 weir.metric(&series("parked_total")) > 0.0,

@@ -1,7 +1,7 @@
 //! A message that is never going to work is published as a dead letter with all that is known of its
 //! end, and only then termed; the rest of its batch goes through.
 
-use crate::harness::{Scene, Stored, Weir, series};
+use crate::harness::{Scene, Stored, series};
 use bytes::Bytes;
 
 fn kinds(dead: &[Stored]) -> Vec<(String, String)> {
@@ -29,7 +29,6 @@ fn whatever_is_wrong_with_one_message_the_others_of_its_batch_go_through() {
         ("panic", "trap"),
         ("reject:no", "reject"),
         ("short", "length"),
-        ("spin", "deadline"),
         ("trap", "trap"),
     ];
     for (number, (payload, _)) in bad.iter().enumerate() {
@@ -49,6 +48,19 @@ fn whatever_is_wrong_with_one_message_the_others_of_its_batch_go_through() {
     assert_eq!(client.count("OUT"), 100);
     assert_eq!(weir.metric(&series("dead_total")), bad.len() as f64);
     assert_eq!(weir.metric(&series("termed_total")), bad.len() as f64);
+}
+
+#[test]
+fn a_message_that_never_ends_is_a_dead_letter_and_the_others_of_its_batch_go_through() {
+    let scene = Scene::new();
+    let client = scene.nats.client();
+    let payload = |number| if number == 7 { "spin" } else { "good" };
+    client.publish_all((0..20).map(|number| ("in.a", payload(number))));
+    let _weir = scene.run(&scene.pipeline_but(&[("deadline: 1m", "deadline: 3s")], ""));
+    let dead = scene.wait_for_messages("DEAD", 1);
+    scene.wait_until_settled();
+    assert_eq!(kinds(&dead), [("spin".to_owned(), "deadline".to_owned())]);
+    assert_eq!((client.count("DEAD"), client.count("OUT")), (1, 19));
 }
 
 #[test]
@@ -102,8 +114,7 @@ fn a_payload_as_large_as_the_server_takes_becomes_a_dead_letter_whole_and_can_be
     let mut payload = b"reject:".to_vec();
     payload.resize((1 << 20) - 64, b'x');
     client.publish("in.a", Bytes::from(payload.clone()));
-    let file = scene.pipeline("");
-    let weir = scene.run(&file);
+    let weir = scene.run(&scene.pipeline(""));
     let parts = scene.wait_for_messages("DEAD", 2);
     scene.wait_until_settled();
     let joined: Vec<u8> = parts
@@ -114,10 +125,9 @@ fn a_payload_as_large_as_the_server_takes_becomes_a_dead_letter_whole_and_can_be
     weir.terminate();
     assert_eq!(weir.finish().code, Some(0));
 
-    let file = file.to_str().unwrap();
-    let listed = Weir::run(&["dlq", "ls", file, "--json"]);
+    let listed = scene.weir(&["dlq", "ls", "p.yaml", "--json"]);
     assert_eq!(listed.stdout.lines().count(), 1, "{}", listed.stdout);
-    let replayed = Weir::run(&["dlq", "replay", file, "--all"]);
+    let replayed = scene.weir(&["dlq", "replay", "p.yaml", "--all"]);
     assert_eq!(
         (replayed.code, replayed.stdout.trim()),
         (Some(0), "replayed 1"),
@@ -137,8 +147,7 @@ fn an_input_of_the_largest_payload_whose_result_has_no_room_for_an_id_is_a_dead_
     let payload = Bytes::from(vec![b'x'; LARGEST]);
     client.publish("in.a", payload.clone());
     client.publish("in.a", "small");
-    let file = scene.pipeline("");
-    let weir = scene.run(&file);
+    let weir = scene.run(&scene.pipeline(""));
     let parts = scene.wait_for_messages("DEAD", 2);
     scene.wait_until_settled();
     for (index, part) in parts.iter().enumerate() {
@@ -161,8 +170,7 @@ fn an_input_of_the_largest_payload_whose_result_has_no_room_for_an_id_is_a_dead_
     weir.terminate();
     assert_eq!(weir.finish().code, Some(0));
 
-    let file = file.to_str().unwrap();
-    let replayed = Weir::run(&["dlq", "replay", file, "--all"]);
+    let replayed = scene.weir(&["dlq", "replay", "p.yaml", "--all"]);
     assert_eq!(replayed.stdout.trim(), "replayed 1", "{}", replayed.stderr);
     assert_eq!(client.count("DEAD"), 0);
     assert_eq!(client.messages("IN").last().unwrap().payload, payload);
@@ -180,8 +188,7 @@ fn parts_of_dead_letters_that_lie_between_each_other_are_told_apart() {
     for payload in &payloads {
         client.publish("in.a", payload.clone());
     }
-    let file = scene.pipeline("");
-    let weir = scene.run(&file);
+    let weir = scene.run(&scene.pipeline(""));
     let parts = scene.wait_for_messages("DEAD", 4);
     scene.wait_until_settled();
     weir.terminate();
@@ -198,10 +205,9 @@ fn parts_of_dead_letters_that_lie_between_each_other_are_told_apart() {
         client.publish_with_headers(&part.subject, &lines, part.payload.clone());
     }
 
-    let file = file.to_str().unwrap();
-    let listed = Weir::run(&["dlq", "ls", file, "--json"]);
+    let listed = scene.weir(&["dlq", "ls", "p.yaml", "--json"]);
     assert_eq!(listed.stdout.lines().count(), 2, "{}", listed.stdout);
-    let replayed = Weir::run(&["dlq", "replay", file, "--all"]);
+    let replayed = scene.weir(&["dlq", "replay", "p.yaml", "--all"]);
     assert_eq!(replayed.stdout.trim(), "replayed 2", "{}", replayed.stderr);
     assert_eq!(client.count("DEAD"), 0);
     let input = client.messages("IN");
@@ -241,24 +247,22 @@ fn dead_letters_can_be_listed_shown_replayed_and_purged() {
         client.publish("in.a", format!("reject:{number}"));
     }
     client.publish("in.b", "trap");
-    let file = scene.pipeline("");
-    let weir = scene.run(&file);
+    let weir = scene.run(&scene.pipeline(""));
     scene.wait_for_messages("DEAD", 4);
     weir.terminate();
     assert_eq!(weir.finish().code, Some(0));
 
-    let file = file.to_str().unwrap();
-    let listed = Weir::run(&["dlq", "ls", file]);
+    let listed = scene.weir(&["dlq", "ls", "p.yaml"]);
     assert_eq!(listed.stdout.lines().count(), 4);
-    let shown = Weir::run(&["dlq", "show", file, "--kind", "trap"]);
+    let shown = scene.weir(&["dlq", "show", "p.yaml", "--kind", "trap"]);
     assert!(shown.stdout.contains("Subject: in.b"), "{}", shown.stdout);
-    let refused = Weir::run(&["dlq", "purge", file]);
+    let refused = scene.weir(&["dlq", "purge", "p.yaml"]);
     assert_eq!(refused.code, Some(2));
     assert!(refused.stderr.contains("hint: "), "{}", refused.stderr);
-    let replayed = Weir::run(&["dlq", "replay", file, "--kind", "trap", "--all"]);
+    let replayed = scene.weir(&["dlq", "replay", "p.yaml", "--kind", "trap", "--all"]);
     assert_eq!(replayed.stdout.trim(), "replayed 1", "{}", replayed.stderr);
     assert_eq!(client.messages("IN").last().unwrap().subject, "in.b");
-    let purged = Weir::run(&["dlq", "purge", file, "--all", "--json"]);
+    let purged = scene.weir(&["dlq", "purge", "p.yaml", "--all", "--json"]);
     assert_eq!(purged.stdout.trim(), r#"{"purged":3}"#);
     assert_eq!(client.count("DEAD"), 0);
 }

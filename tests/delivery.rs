@@ -1,7 +1,7 @@
 //! Every message of the source becomes outputs, a drop or a dead letter, and none is lost: not when
 //! the host is killed at any station of the corridor, not when the server restarts.
 
-use crate::harness::{Scene, Stored, Weir, series, wait_until};
+use crate::harness::{SHORT_ACK_WAIT, SLEEPER, Scene, Stored, Weir, series, wait_until};
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 
@@ -118,7 +118,8 @@ fn every_input_is_accounted_for_when_the_host_is_killed_at_each_station() {
     }
     let scene = Scene::new();
     let client = scene.nats.client();
-    let file = scene.pipeline(&format!("in-flight: {{ max-messages: {IN_FLIGHT} }}\n"));
+    let bound = format!("in-flight: {{ max-messages: {IN_FLIGHT} }}\n");
+    let file = scene.pipeline(&bound);
     let halts = STATIONS.map(|station| [1, 1500].map(|count| format!("{station}:{count}")));
     let halts: Vec<String> = halts.into_iter().flatten().collect();
     let mut counted = Counted::default();
@@ -168,8 +169,7 @@ fn every_input_is_accounted_for_when_the_host_is_killed_at_each_station() {
 #[test]
 fn a_pipeline_goes_on_by_itself_when_the_server_restarts() {
     let mut scene = Scene::new();
-    let file = scene.pipeline("");
-    let mut weir = scene.run(&file);
+    let mut weir = scene.run(&scene.pipeline_but(&[SHORT_ACK_WAIT], ""));
     let publish = |scene: &Scene, from: usize| {
         let messages = (from..from + 2000).map(|number| ("in.a", number.to_string()));
         scene.nats.client().publish_all(messages);
@@ -210,14 +210,12 @@ fn a_trace_goes_from_the_input_to_its_results() {
 #[test]
 fn the_lag_of_a_consumer_is_shown() {
     let scene = Scene::new();
-    scene
-        .nats
-        .client()
-        .publish_all((0..50).map(|_| ("in.a", "slow:500")));
-    let weir =
-        scene.run(&scene.pipeline("in-flight: { max-messages: 2 }\nbatch: { max-messages: 1 }\n"));
-    wait_until("the lag is seen", || weir.metric(&series("lag")) > 0.0);
-    wait_until("acks are pending", || {
-        weir.metric(&series("ack_pending")) > 0.0
+    let messages = (0..50).map(|_| ("in.a", "sleep"));
+    scene.nats.client().publish_all(messages);
+    let few = "in-flight: { max-messages: 1 }\nbatch: { max-messages: 1 }\n";
+    let weir = scene.run(&scene.pipeline_but(&[SLEEPER], few));
+    wait_until("one is in hand, and the others are the lag", || {
+        let [lag, pending] = ["lag", "ack_pending"].map(|name| weir.metric(&series(name)));
+        (lag, pending) == (49.0, 1.0)
     });
 }

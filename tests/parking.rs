@@ -1,27 +1,23 @@
 //! A message whose next attempt is far off waits in a stream of its own and comes back as what it
 //! was; so a burst of them stalls nothing, and where there is no such stream nothing is lost either.
 
-use crate::harness::{NatsServer, Scene, Weir, series, wait_until};
+use crate::harness::{AS_HOST, SHORT_ACK_WAIT, Scene, series, wait_until};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 const PARKING: &str = "WEIR_PARKED_P";
 
-/// The scene's pipeline, which parks what must wait for more than a second. `retry` are its other
-/// settings of retries.
-fn parking(scene: &Scene, retry: &str) -> PathBuf {
-    let file = scene.pipeline("");
-    let text = std::fs::read_to_string(&file)
-        .unwrap()
-        .replace(
-            "initial: 10ms, max: 50ms",
-            &format!("park-after: 1s, {retry}"),
-        )
-        .replace("subject: dead.p", "subject: dead.p, create: true")
-        .replace("ack-wait: 5s", "ack-wait: 5s, max-ack-pending: 100")
-        .replace("\nsink:", "\n    headers: all\nsink:");
-    std::fs::write(&file, text).unwrap();
-    file
+/// The scene's pipeline with these changes, which parks what must wait for more than a second. `retry` are
+/// its other settings of retries.
+fn parking(scene: &Scene, retry: &str, changes: &[(&str, &str)]) -> PathBuf {
+    let retry = format!("park-after: 1s, {retry}");
+    let own = [
+        ("initial: 10ms, max: 50ms", &*retry),
+        ("subject: dead.p", "subject: dead.p, create: true"),
+        ("consumer: p", "consumer: p, max-ack-pending: 100"),
+        ("\nsink:", "\n    headers: all\nsink:"),
+    ];
+    scene.pipeline_but(&[&own, changes].concat(), "")
 }
 
 /// Waits until nothing waits or is owed, neither in `IN` nor in the parking stream.
@@ -41,7 +37,7 @@ fn a_burst_of_long_retries_larger_than_max_ack_pending_does_not_stall_other_mess
     let hour = (0..500).map(|_| ("in.a", "retry-after:3600000"));
     client.publish_all(hour);
     client.publish("in.b", "fine");
-    let weir = scene.run(&parking(&scene, "initial: 10ms, max: 50ms"));
+    let weir = scene.run(&parking(&scene, "initial: 10ms, max: 50ms", &[]));
     let out = scene.wait_for_messages("OUT", 1);
     assert_eq!(out[0].text(), "fine");
     scene.wait_until_settled();
@@ -64,7 +60,7 @@ fn a_parked_message_comes_back_as_what_it_was_and_its_result_has_the_id_of_the_o
         ("Weir-Kept-A", "two"),
     ];
     let sequence = client.publish_with_headers("in.shop.paid", &headers, "retry-until:3");
-    let weir = scene.run(&parking(&scene, "initial: 3s, max: 3s"));
+    let weir = scene.run(&parking(&scene, "initial: 3s, max: 3s", &[]));
     let out = scene.wait_for_messages("OUT", 6);
     wait_until_through(&scene);
     let (direct, parked) = (&out[0], &out[5]);
@@ -94,8 +90,7 @@ fn a_parked_message_gives_up_after_its_attempts_and_its_dead_letter_is_that_of_t
     client.publish_all((0..3).map(|_| ("in.other", "fine")));
     let payload = "retry-after:1200";
     let sequence = client.publish_with_headers("in.a", &[("Trace", "one")], payload);
-    let file = parking(&scene, "max-attempts: 3");
-    let weir = scene.run(&file);
+    let weir = scene.run(&parking(&scene, "max-attempts: 3", &[]));
     let dead = &scene.wait_for_messages("DEAD", 1)[0];
     wait_until_through(&scene);
     assert_eq!(dead.text(), payload);
@@ -110,7 +105,7 @@ fn a_parked_message_gives_up_after_its_attempts_and_its_dead_letter_is_that_of_t
     assert_eq!(weir.metric(&series("parked_total")), 2.0);
     weir.terminate();
     assert_eq!(weir.finish().code, Some(0));
-    let replayed = Weir::run(&["dlq", "replay", file.to_str().unwrap(), "--all"]);
+    let replayed = scene.weir(&["dlq", "replay", "p.yaml", "--all"]);
     assert_eq!(replayed.stdout.trim(), "replayed 1", "{}", replayed.stderr);
     let last = client.messages("IN").pop().unwrap();
     assert_eq!((&*last.subject, &*last.text()), ("in.a", payload));
@@ -134,7 +129,7 @@ fn every_parked_input_is_accounted_for_when_the_host_is_killed_at_each_station()
         let headers = [("Number", number.as_str())];
         client.publish_with_headers("in.a", &headers, payload(number.parse().unwrap()));
     }
-    let file = parking(&scene, "initial: 3s, max: 3s");
+    let file = parking(&scene, "initial: 3s, max: 3s", &[SHORT_ACK_WAIT]);
     for station in [
         "called:1",
         "published:40",
@@ -163,7 +158,7 @@ fn every_parked_input_is_accounted_for_when_the_host_is_killed_at_each_station()
 fn a_parking_stream_that_is_deleted_is_made_again() {
     let scene = Scene::new();
     let client = scene.nats.client();
-    let mut weir = scene.run(&parking(&scene, "initial: 10ms, max: 50ms"));
+    let mut weir = scene.run(&parking(&scene, "initial: 10ms, max: 50ms", &[]));
     wait_until("a pull waits", || {
         let consumer = client.consumer(PARKING, "weir");
         consumer.is_some_and(|info| info.num_waiting > 0)
@@ -180,22 +175,9 @@ fn a_parking_stream_that_is_deleted_is_made_again() {
 
 /// A server on which the user `host` may not publish to `denied`, and the pipeline of that user.
 fn without(denied: &str) -> (Scene, PathBuf) {
-    let mut scene = Scene::bare();
-    scene.nats = NatsServer::start_with(&format!(
-        "authorization {{ users = [ {{ user: all, password: a }}, \
-         {{ user: host, password: h, permissions: {{ publish: {{ deny: [\"{denied}\"] }} }} }} ] }}\n\
-         no_auth_user: all"
-    ));
-    let client = scene.nats.client();
-    client.create_stream("IN", &["in.>"]);
-    client.create_stream("OUT", &["out.>"]);
-    client.create_stream("DEAD", &["dead.>"]);
-    let file = parking(&scene, "initial: 10ms, max: 50ms");
-    let url = format!("url: \"{}\"", scene.nats.url());
-    let text = std::fs::read_to_string(&file)
-        .unwrap()
-        .replace(&url, &format!("{url}, user: host, password: h"));
-    std::fs::write(&file, text).unwrap();
+    let deny = format!("permissions: {{ publish: {{ deny: [\"{denied}\"] }} }}");
+    let scene = Scene::permitting(&deny);
+    let file = parking(&scene, "initial: 10ms, max: 50ms", &[AS_HOST]);
     (scene, file)
 }
 
@@ -216,12 +198,7 @@ fn without_permission_to_create_the_stream_a_long_retry_waits_at_the_consumer() 
     assert_eq!(weir.metric(&series("parked_total")), 0.0);
     let said = "long retries count against max-ack-pending while they wait: Permissions Violation";
     assert_eq!(weir.stderr().matches(said).count(), 1, "{}", weir.stderr());
-    let status = Weir::run(&["status", "--nats", &scene.nats.url(), "--json"]);
-    assert!(
-        status.stdout.contains("Permissions Violation"),
-        "{}",
-        status.stdout
-    );
+    scene.wait_until_status("Permissions Violation");
 }
 
 #[test]

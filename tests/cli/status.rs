@@ -1,27 +1,12 @@
 //! `weir status` shows every host that runs, each with its own pipelines.
 
 use super::json;
-use crate::harness::{Finished, SLEEPER, Scene, Weir, wait_for};
+use crate::harness::{SLEEPER, Scene, wait_for};
 use serde_json::Value;
-use std::path::Path;
-
-/// Starts a host with these pipelines.
-fn host(scene: &Scene, files: &[&Path]) -> Weir {
-    let files = files.iter().map(|file| file.to_str().unwrap());
-    let more = ["--metrics-listen", "off", "--admin-listen", "off"];
-    let arguments: Vec<&str> = std::iter::once("run").chain(files).chain(more).collect();
-    let mut weir = Weir::start(scene.folder.path(), &arguments);
-    weir.wait_until_output("running");
-    weir
-}
 
 /// The status once so many hosts answer, as text and as JSON.
 fn status(scene: &Scene, hosts: usize) -> (String, Vec<Value>) {
-    let url = scene.nats.url();
-    let ask = |more: &[&str]| -> Finished {
-        let ask = ["status", "--nats", &url, "--wait", "1"];
-        Weir::run(&[&ask[..], more].concat())
-    };
+    let ask = |more: &[&str]| scene.weir(&[&["status", "--wait", "1"], more].concat());
     let found = wait_for("every host answers", || {
         let Value::Array(found) = json(&ask(&["--json"]).stdout) else {
             panic!("not a list")
@@ -54,7 +39,7 @@ fn pipelines(host: &Value) -> Vec<&str> {
 fn every_host_of_a_pipeline_is_shown_with_what_it_did_itself() {
     let scene = Scene::new();
     let file = scene.pipeline("");
-    let (first, second) = (host(&scene, &[&file]), host(&scene, &[&file]));
+    let (first, second) = (scene.run(&file), scene.run(&file));
     for number in 0..40 {
         scene.nats.client().publish("in.a", format!("{number}"));
     }
@@ -88,14 +73,10 @@ fn every_host_of_a_pipeline_is_shown_with_what_it_did_itself() {
 fn a_host_that_ended_is_not_shown_and_of_two_pipelines_both_and_who_is_trusted() {
     let scene = Scene::new();
     scene.nats.client().create_stream("MORE", &["more.>"]);
-    let one = scene.pipeline("");
-    let text = std::fs::read_to_string(&one).unwrap();
-    let text = text.replace("name: p\n", "name: q\n");
-    let text = text.replace("stream: IN, consumer: p", "stream: MORE, consumer: q");
-    let text = text.replace("    plugin: ", "    trusted: true\n    plugin: ");
-    let other = scene.file("q.yaml", &text.replace("dead.p", "dead.q"));
-    let both = host(&scene, &[&one, &other]);
-    let single = host(&scene, &[&other]);
+    scene.pipeline("");
+    let trusted = [("    plugin: ", "    trusted: true\n    plugin: ")];
+    let single = scene.run(&scene.second_pipeline("MORE", &trusted));
+    let both = scene.start_with(&["p.yaml", "q.yaml"], &[]);
     let (text, found) = status(&scene, 2);
     let of = |pid: u32| {
         let found = found.iter().find(|host| host["pid"] == pid);
@@ -121,8 +102,7 @@ fn what_the_server_has_yet_to_deliver_is_shown_as_the_lag() {
     let messages = (0..50).map(|_| ("in.a", "sleep"));
     scene.nats.client().publish_all(messages);
     let one = "in-flight: { max-messages: 1 }\nbatch: { max-messages: 1 }\n";
-    let file = scene.pipeline_but(&[SLEEPER], one);
-    let _host = host(&scene, &[&file]);
+    let _host = scene.run(&scene.pipeline_but(&[SLEEPER], one));
     // The host asks the server every other second.
     wait_for("the lag is known", || {
         let (text, _) = status(&scene, 1);

@@ -1,13 +1,10 @@
 //! `weir trace` walks from a result back to what it was made of.
 
 use super::json;
-use crate::harness::guests::guest;
-use crate::harness::{Finished, Scene, Weir};
+use crate::harness::{Finished, Scene, guests};
 
 fn trace(scene: &Scene, subject: &str, sequence: &str, more: &[&str]) -> Finished {
-    let url = scene.nats.url();
-    let arguments = ["trace", subject, sequence, "--nats", &url];
-    Weir::run(&[&arguments[..], more].concat())
+    scene.weir(&[&["trace", subject, sequence], more].concat())
 }
 
 #[test]
@@ -15,15 +12,9 @@ fn a_result_is_traced_through_several_pipelines_to_the_message_that_began_it() {
     let scene = Scene::new();
     let client = scene.nats.client();
     client.create_stream("LAST", &["last.>"]);
-    let first = scene.pipeline("");
-    let text = std::fs::read_to_string(&first).unwrap();
-    let second = text
-        .replace("name: p\n", "name: q\n")
-        .replace("stream: IN, consumer: p", "stream: OUT, consumer: q")
-        .replace("out.{subject}", "last.{subject}")
-        .replace("dead.p", "dead.q");
-    let second = scene.file("q.yaml", &second);
-    let (_first, _second) = (scene.run(&first), scene.run(&second));
+    let last = [("out.{subject}", "last.{subject}")];
+    let _first = scene.run(&scene.pipeline(""));
+    let _second = scene.run(&scene.second_pipeline("OUT", &last));
     for text in ["drop", "first", "second"] {
         client.publish("in.a", text);
     }
@@ -33,7 +24,7 @@ fn a_result_is_traced_through_several_pipelines_to_the_message_that_began_it() {
     let traced = trace(&scene, "last.out.in.a", "2", &[]);
     assert_eq!(traced.code, Some(0), "{traced:#?}");
     let lines: Vec<&str> = traced.stdout.lines().collect();
-    let digest = blake3::hash(&std::fs::read(guest("misbehave")).unwrap()).to_hex();
+    let digest = blake3::hash(&guests::bytes("misbehave")).to_hex();
     assert_eq!(lines.len(), 3, "{traced:#?}");
     assert!(
         lines[0].starts_with("LAST 2  last.out.in.a  "),

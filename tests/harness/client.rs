@@ -1,5 +1,6 @@
 //! A client of the server that waits for its answers, so that tests are plain functions.
 
+use super::wait::PATIENCE;
 use async_nats::jetstream::{self, consumer, stream};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -51,10 +52,11 @@ impl Client {
         let nats = handle
             .block_on(options.connect(url))
             .unwrap_or_else(|error| panic!("cannot connect to {url}: {error}"));
-        let jetstream = {
+        let mut jetstream = {
             let _context = handle.enter();
             jetstream::new(nats.clone())
         };
+        jetstream.set_timeout(PATIENCE);
         Self {
             jetstream,
             runtime: handle,
@@ -134,6 +136,35 @@ impl Client {
     pub fn count(&self, stream: &str) -> u64 {
         self.stream_info(stream)
             .map_or(0, |info| info.state.messages)
+    }
+
+    /// Removes one message of a stream.
+    pub fn delete(&self, stream: &str, sequence: u64) {
+        self.run(async {
+            let stream = self.jetstream.get_stream(stream).await.expect("no stream");
+            stream.delete_message(sequence).await
+        })
+        .expect("cannot delete the message");
+    }
+
+    /// Removes the first messages of a stream, so that this one is the first.
+    pub fn begin_at(&self, stream: &str, sequence: u64) {
+        self.run(async {
+            let stream = self.jetstream.get_stream(stream).await.expect("no stream");
+            stream.purge().sequence(sequence).await
+        })
+        .expect("cannot purge the stream");
+    }
+
+    /// When a message of a stream was stored, RFC 3339.
+    pub fn stored(&self, stream: &str, sequence: u64) -> String {
+        let time = self.run(async {
+            let stream = self.jetstream.get_stream(stream).await.expect("no stream");
+            let message = stream.get_raw_message(sequence).await;
+            message.expect("no message").time
+        });
+        let time = jiff::Timestamp::from_nanosecond(time.unix_timestamp_nanos());
+        time.expect("not a time").to_string()
     }
 
     /// Removes every message of a stream.

@@ -1,12 +1,16 @@
-//! A server with three streams, and a pipeline between them whose plugin does what payloads say.
+//! A server with three streams, and a folder with a pipeline between them whose plugin does what payloads
+//! say. Everything that needs a server is tested on one of these; what a file of tests asks of it beyond
+//! this, it adds in an `impl` of its own.
 
-use super::guests::guest;
-use super::{Finished, NatsServer, Stored, Weir, wait_for, wait_until};
+use super::{Finished, NatsServer, Stored, Weir, guests, put, replaced, wait_for, wait_until};
+use async_nats::jetstream::stream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 use tempfile::TempDir;
 
-/// `IN` over `in.>`, `OUT` over `out.>`, `DEAD` over `dead.>`, and a folder for pipeline files.
+/// `IN` over `in.>`, `OUT` over `out.>`, `DEAD` over `dead.>`, and a folder with `plugin.wasm` and, once a
+/// test has written it, `p.yaml`.
 pub struct Scene {
     pub nats: NatsServer,
     pub folder: TempDir,
@@ -15,7 +19,20 @@ pub struct Scene {
 impl Scene {
     /// A server with the streams, and nothing that runs.
     pub fn new() -> Self {
-        let scene = Self::bare();
+        Self::with_streams(NatsServer::start())
+    }
+
+    /// As [`Scene::new`], on a server where the user of [`AS_HOST`] has only these permissions, and whoever
+    /// gives no name may do everything.
+    pub fn permitting(permissions: &str) -> Self {
+        Self::with_streams(NatsServer::start_with(&format!(
+            "authorization {{ users = [ {{ user: all, password: a }}, \
+             {{ user: host, password: h, {permissions} }} ] }}\nno_auth_user: all"
+        )))
+    }
+
+    fn with_streams(nats: NatsServer) -> Self {
+        let scene = Self::on(nats);
         scene.create_streams();
         scene
     }
@@ -28,64 +45,80 @@ impl Scene {
     /// A server that was started by the test, as it is.
     pub fn on(nats: NatsServer) -> Self {
         let folder = tempfile::tempdir().expect("cannot create a folder");
-        Self { nats, folder }
+        let scene = Self { nats, folder };
+        scene.file("plugin.wasm", guests::bytes("misbehave"));
+        scene
     }
 
-    /// Creates the three streams.
+    /// Creates the three streams. Repeats are recognised for as long as any test may take.
     pub fn create_streams(&self) {
-        let client = self.nats.client();
-        client.create_stream("IN", &["in.>"]);
-        client.create_stream("OUT", &["out.>"]);
-        client.create_stream("DEAD", &["dead.>"]);
+        for (name, subjects) in [("IN", "in.>"), ("OUT", "out.>"), ("DEAD", "dead.>")] {
+            self.nats.client().create_stream_with(stream::Config {
+                name: name.to_owned(),
+                subjects: vec![subjects.to_owned()],
+                duplicate_window: Duration::from_secs(3600),
+                ..stream::Config::default()
+            });
+        }
     }
 
-    /// Runs `weir plugin` with these arguments over the server, in the scene's folder.
-    pub fn plugin(&self, arguments: &[&str]) -> Finished {
-        let url = self.nats.url();
-        let all = [&["plugin"], arguments, &["--nats", &url]].concat();
-        Weir::run_in(self.folder.path(), &all)
-    }
-
-    /// Writes `p.yaml`: from `IN` through the misbehaving plugin to `out.<rest of the subject>`,
-    /// with a retry every 10 ms, and whatever `more` adds at the top level.
+    /// Writes `p.yaml`: from `IN` through the plugin to `out.<subject>`, with a retry every 10 ms, and
+    /// whatever `more` adds at the top level.
     pub fn pipeline(&self, more: &str) -> PathBuf {
-        let url = format!("url: \"{}\"", self.nats.url());
-        self.pipeline_over(&url, more)
-    }
-
-    /// As [`Scene::pipeline`], with fields for the `nats:` section.
-    pub fn pipeline_over(&self, nats: &str, more: &str) -> PathBuf {
-        let plugin = guest("misbehave");
-        self.file(
-            "p.yaml",
-            &format!(
-                "name: p\nnats: {{ {nats} }}\nsource: {{ stream: IN, consumer: p, ack-wait: 5s }}\n\
-                 operators:\n  - name: op\n    plugin: {}\nsink: {{ subject: \"out.{{subject}}\" }}\n\
-                 dead-letter: {{ subject: dead.p }}\nretry: {{ initial: 10ms, max: 50ms }}\n{more}",
-                plugin.display(),
-            ),
-        )
+        self.pipeline_but(&[], more)
     }
 
     /// As [`Scene::pipeline`], with parts of its text replaced: each must be there.
+    #[track_caller]
     pub fn pipeline_but(&self, changes: &[(&str, &str)], more: &str) -> PathBuf {
-        let file = self.pipeline(more);
-        let mut text = std::fs::read_to_string(file).expect("cannot read the pipeline");
-        for (from, to) in changes {
-            assert!(text.contains(from), "there is no {from:?} in:\n{text}");
-            text = text.replace(from, to);
-        }
-        self.file("p.yaml", &text)
+        self.file("p.yaml", replaced(&(self.usual() + more), changes))
+    }
+
+    /// Writes `q.yaml`: as the usual `p.yaml`, under the name `q`, from another stream.
+    #[track_caller]
+    pub fn second_pipeline(&self, stream: &str, changes: &[(&str, &str)]) -> PathBuf {
+        let source = format!("stream: {stream}, consumer: q");
+        let own = [
+            ("name: p\n", "name: q\n"),
+            ("stream: IN, consumer: p", &source),
+            ("dead.p", "dead.q"),
+        ];
+        self.file("q.yaml", replaced(&self.usual(), &[&own, changes].concat()))
+    }
+
+    /// No call comes near its deadline on a busy machine.
+    fn usual(&self) -> String {
+        format!(
+            "name: p\nnats: {{ url: \"{}\" }}\nsource: {{ stream: IN, consumer: p }}\noperators:\n  \
+             - name: op\n    plugin: plugin.wasm\n    limits: {{ deadline: 1m }}\n    \
+             rollout: {{ {ANY_TIME} }}\nsink: {{ subject: \"out.{{subject}}\" }}\n\
+             dead-letter: {{ subject: dead.p }}\nretry: {{ initial: 10ms, max: 50ms }}\n",
+            self.nats.url(),
+        )
     }
 
     /// Writes any file into the folder.
-    pub fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.folder.path().join(name);
-        std::fs::write(&path, text).expect("cannot write a file");
-        path
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        put(self.folder.path(), name, content)
     }
 
-    /// Starts `weir run` and waits until its pipelines run.
+    /// Where a file of the folder is.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs `weir` to its end, in the folder and, where a file or an option does not say otherwise, with
+    /// the server.
+    pub fn weir(&self, arguments: &[&str]) -> Finished {
+        self.weir_with(arguments, &[]).finish()
+    }
+
+    /// Runs `weir plugin` with these arguments.
+    pub fn plugin(&self, arguments: &[&str]) -> Finished {
+        self.weir(&[&["plugin"], arguments].concat())
+    }
+
+    /// Starts `weir run` and waits until a pipeline runs.
     pub fn run(&self, file: &Path) -> Weir {
         let mut weir = self.start(file, &[]);
         weir.wait_until_output("running");
@@ -95,15 +128,21 @@ impl Scene {
     /// Starts `weir run`.
     pub fn start(&self, file: &Path, environment: &[(&str, &str)]) -> Weir {
         let file = file.to_str().expect("a path of the tests is text");
-        let arguments = [
-            "run",
-            file,
-            "--metrics-listen",
-            "127.0.0.1:0",
-            "--admin-listen",
-            "off",
-        ];
-        Weir::start_with(self.folder.path(), &arguments, environment, Stdio::null())
+        self.start_with(&[file], environment)
+    }
+
+    /// Starts `weir run` with these arguments, and its pages on free ports.
+    pub fn start_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Weir {
+        let free = "--metrics-listen=127.0.0.1:0 --admin-listen=127.0.0.1:0";
+        let free: Vec<&str> = free.split(' ').collect();
+        self.weir_with(&[&["run"], arguments, &free].concat(), environment)
+    }
+
+    /// Starts `weir` in the folder.
+    pub fn weir_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Weir {
+        let url = self.nats.url();
+        let environment = [&[("NATS_URL", &*url)], environment].concat();
+        Weir::start_with(self.folder.path(), arguments, &environment, Stdio::null())
     }
 
     /// Waits until everything in `IN` is settled.
@@ -132,9 +171,19 @@ impl Scene {
     }
 }
 
-/// For [`Scene::pipeline_but`]: calls of the plugin may take an hour, so that what sleeps stays in
-/// hand for as long as a test looks at it.
-pub const SLEEPER: (&str, &str) = ("    plugin: ", "    limits: { deadline: 2h }\n    plugin: ");
+/// For [`Scene::pipeline_but`]: calls of the plugin may take hours, so that what sleeps stays in hand for
+/// as long as a test looks at it.
+pub const SLEEPER: (&str, &str) = ("deadline: 1m", "deadline: 2h");
+
+/// In `rollout:`, so that a version is not found slow for a busy machine.
+pub const ANY_TIME: &str = "max-call-time: 1000000%";
+
+/// What a host had in hand that was killed comes again after seconds. No test may count on more than that:
+/// on a busy machine, what a host has in hand that lives may come again as well.
+pub const SHORT_ACK_WAIT: (&str, &str) = ("consumer: p", "consumer: p, ack-wait: 5s");
+
+/// The pipeline connects as the user of [`Scene::permitting`].
+pub const AS_HOST: (&str, &str) = ("nats: { ", "nats: { user: host, password: h, ");
 
 /// The series of a metric of the scene's pipeline.
 pub fn series(name: &str) -> String {

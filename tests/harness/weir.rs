@@ -236,7 +236,10 @@ impl Weir {
         let labels: Vec<&str> = labels.map(|(label, _)| label).collect();
         let is_it = |known: &&Name| known.full() == name && known.spec().labels == labels;
         let known = Name::ALL.iter().find(is_it);
-        assert!(known.is_some(), "no metric has the name and labels of `{series}`");
+        assert!(
+            known.is_some(),
+            "no metric has the name and labels of `{series}`"
+        );
         value(&self.metrics(), series)
     }
 }
