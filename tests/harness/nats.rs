@@ -127,7 +127,7 @@ impl NatsServer {
             .get_or_init(|| Client::connect(&self.url(), options))
     }
 
-    /// OperatorSet the server as an administrator would, and waits for its end.
+    /// Stops the server as an administrator would, and waits for its end.
     pub fn stop(&mut self) {
         self.end("TERM");
     }
@@ -155,7 +155,7 @@ impl NatsServer {
         self.start_again();
     }
 
-    /// OperatorSet the server and starts it again.
+    /// Stops the server and starts it again.
     pub fn restart(&mut self) {
         self.stop();
         self.start_again();
