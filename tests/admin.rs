@@ -1,17 +1,17 @@
 //! A running host can be watched: metrics, health and status over HTTP, status over NATS.
 
 use crate::harness::weir::get;
-use crate::harness::{SLEEPER, Scene, operator_series, series, wait_for, wait_until};
+use crate::harness::{SLEEPER, Site, operator_series, series, wait_for, wait_until};
 use std::net::{TcpListener, TcpStream};
 
 #[test]
 fn what_happened_to_each_message_is_counted() {
-    let scene = Scene::new();
-    let client = scene.nats.client();
+    let site = Site::new();
+    let client = site.nats.client();
     for payload in ["good", "emit:3", "drop", "reject", "retry-until:2", "trap"] {
         client.publish("in.a", payload);
     }
-    let weir = scene.run(&scene.pipeline(""));
+    let weir = site.run(&site.pipeline(""));
     let pipeline = |name: &str| weir.metric(&series(name));
     wait_for("every message is settled", || {
         let settled = pipeline("acked_total") + pipeline("termed_total");
@@ -43,15 +43,15 @@ fn what_happened_to_each_message_is_counted() {
 
 #[test]
 fn what_comes_and_what_goes_is_counted_in_bytes() {
-    let scene = Scene::new();
-    let client = scene.nats.client();
+    let site = Site::new();
+    let client = site.nats.client();
     let thousand = "x".repeat(1000);
     for payload in [&*thousand, "emit:3", "drop", "reject"] {
         client.publish("in.a", payload.to_owned());
     }
     let header = "NATS/1.0\r\nName: value\r\n\r\n";
     client.publish_with_headers("in.a", &[("Name", "value")], "y");
-    let weir = scene.run(&scene.pipeline(""));
+    let weir = site.run(&site.pipeline(""));
     let pipeline = |name: &str| weir.metric(&series(name));
     wait_until("every message is settled", || {
         pipeline("acked_total") + pipeline("termed_total") == 5.0
@@ -67,9 +67,9 @@ fn what_comes_and_what_goes_is_counted_in_bytes() {
 
 #[test]
 fn unless_told_otherwise_the_pages_are_for_this_machine_alone() {
-    let scene = Scene::new();
-    scene.pipeline("");
-    let weir = scene.weir_with(&["run", "p.yaml"], &[]);
+    let site = Site::new();
+    site.pipeline("");
+    let weir = site.weir_with(&["run", "p.yaml"], &[]);
     for page in ["metrics", "status"] {
         let address = weir.address_of(page);
         let (host, port) = address.split_once(':').unwrap();
@@ -82,9 +82,9 @@ fn unless_told_otherwise_the_pages_are_for_this_machine_alone() {
 
 #[test]
 fn the_metrics_of_a_plugin_are_on_the_page_under_the_names_it_gave() {
-    let scene = Scene::new();
-    scene.nats.client().publish("in.a", "metrics:2");
-    let weir = scene.run(&scene.pipeline(""));
+    let site = Site::new();
+    site.nats.client().publish("in.a", "metrics:2");
+    let weir = site.run(&site.pipeline(""));
     wait_until("the plugin counted", || {
         let labels = "pipeline=\"p\",operator=\"op\",name=\"counter_1\"";
         weir.metric_of_plugin(&format!("weir_plugin_counter_total{{{labels}}}")) == Some(1.0)
@@ -93,9 +93,9 @@ fn the_metrics_of_a_plugin_are_on_the_page_under_the_names_it_gave() {
 
 #[test]
 fn a_host_is_live_at_once_ready_when_it_works_and_not_when_it_stops() {
-    let scene = Scene::new();
-    let file = scene.pipeline_but(&[SLEEPER], "drain: 1h\n");
-    let weir = scene.start(&file, &[]);
+    let site = Site::new();
+    let file = site.pipeline_but(&[SLEEPER], "drain: 1h\n");
+    let weir = site.start(&file, &[]);
     let address = weir.address_of("metrics");
     assert_eq!(get(&address, "/live"), (200, "live\n".to_owned()));
     wait_for("the host is ready", || match get(&address, "/ready") {
@@ -104,7 +104,7 @@ fn a_host_is_live_at_once_ready_when_it_works_and_not_when_it_stops() {
     });
     assert_eq!(get(&address, "/nowhere").0, 404);
     // A message that is being worked on keeps the host from ending.
-    scene.nats.client().publish("in.a", "sleep");
+    site.nats.client().publish("in.a", "sleep");
     wait_until("the message is in hand", || {
         weir.metric(&series("in_flight")) == 1.0
     });
@@ -117,36 +117,36 @@ fn a_host_is_live_at_once_ready_when_it_works_and_not_when_it_stops() {
 
 #[test]
 fn the_status_is_the_same_over_http_and_over_nats() {
-    let scene = Scene::new();
-    let weir = scene.run(&scene.pipeline(""));
+    let site = Site::new();
+    let weir = site.run(&site.pipeline(""));
     let (code, page) = get(&weir.address_of("status"), "/status");
     assert_eq!(code, 200);
     let over_http: serde_json::Value = serde_json::from_str(&page).unwrap();
     let pipeline = &over_http["pipelines"][0];
     assert_eq!(pipeline["name"], "p");
-    let plugin = std::fs::read(scene.path("plugin.wasm")).unwrap();
+    let plugin = std::fs::read(site.path("plugin.wasm")).unwrap();
     let digest = blake3::hash(&plugin).to_hex().to_string();
     assert_eq!(pipeline["operators"][0]["digest"], digest);
 
-    scene.wait_until_status("pipeline p");
-    let over_nats = scene.weir(&["status", "--json"]).done();
+    site.wait_until_status("pipeline p");
+    let over_nats = site.weir(&["status", "--json"]).done();
     let over_nats: serde_json::Value = serde_json::from_str(&over_nats).unwrap();
     assert_eq!(over_nats[0]["pid"], weir.pid());
     assert_eq!(
         over_nats[0]["pipelines"][0]["operators"],
         pipeline["operators"]
     );
-    let text = scene.wait_until_status("\n  pipeline p: IN -> out.{subject}, 1 lane");
+    let text = site.wait_until_status("\n  pipeline p: IN -> out.{subject}, 1 lane");
     assert!(text.contains(&digest[..12]), "{text}");
-    let by_file = scene.weir(&["status", "p.yaml"]);
+    let by_file = site.weir(&["status", "p.yaml"]);
     assert!(by_file.stdout.contains(&digest[..12]), "{by_file:#?}");
 }
 
 #[test]
 fn a_status_without_hosts_or_without_a_server_is_a_failure() {
-    let mut scene = Scene::bare();
-    let url = scene.nats.url();
-    let nobody = scene.weir(&["status"]);
+    let mut site = Site::bare();
+    let url = site.nats.url();
+    let nobody = site.weir(&["status"]);
     assert_eq!(nobody.code, Some(1), "{nobody:#?}");
     assert!(
         nobody
@@ -154,8 +154,8 @@ fn a_status_without_hosts_or_without_a_server_is_a_failure() {
             .starts_with(&format!("error: no host answers at `{url}`\n")),
         "{nobody:#?}"
     );
-    scene.nats.stop();
-    let nowhere = scene.weir(&["status"]);
+    site.nats.stop();
+    let nowhere = site.weir(&["status"]);
     assert_eq!(nowhere.code, Some(1), "{nowhere:#?}");
     assert!(
         nowhere
@@ -167,8 +167,8 @@ fn a_status_without_hosts_or_without_a_server_is_a_failure() {
 
 #[test]
 fn a_server_can_be_off_and_an_address_that_is_taken_is_refused() {
-    let scene = Scene::new();
-    scene.pipeline("");
+    let site = Site::new();
+    site.pipeline("");
     let off = [
         "run",
         "p.yaml",
@@ -177,7 +177,7 @@ fn a_server_can_be_off_and_an_address_that_is_taken_is_refused() {
         "--admin-listen",
         "off",
     ];
-    let mut weir = scene.weir_with(&off, &[]);
+    let mut weir = site.weir_with(&off, &[]);
     weir.wait_until_output("running");
     assert!(!weir.stderr().contains("http://"), "{}", weir.stderr());
     weir.interrupt();
@@ -185,7 +185,7 @@ fn a_server_can_be_off_and_an_address_that_is_taken_is_refused() {
 
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let refused = scene.weir(&["run", "p.yaml", "--metrics-listen", &address]);
+    let refused = site.weir(&["run", "p.yaml", "--metrics-listen", &address]);
     assert_eq!(refused.code, Some(1), "{refused:#?}");
     assert!(
         refused
@@ -193,16 +193,16 @@ fn a_server_can_be_off_and_an_address_that_is_taken_is_refused() {
             .contains(&format!("error: cannot listen on `{address}`\n")),
         "{refused:#?}"
     );
-    let wrong = scene.weir(&["run", "p.yaml", "--admin-listen", "here"]);
+    let wrong = site.weir(&["run", "p.yaml", "--admin-listen", "here"]);
     assert_eq!(wrong.code, Some(2), "{wrong:#?}");
 }
 
 #[test]
 fn two_hosts_on_one_machine_need_no_options() {
-    let scene = Scene::new();
-    scene.pipeline("");
+    let site = Site::new();
+    site.pipeline("");
     let run = ["run", "p.yaml"];
-    let [mut first, mut second] = [scene.weir_with(&run, &[]), scene.weir_with(&run, &[])];
+    let [mut first, mut second] = [site.weir_with(&run, &[]), site.weir_with(&run, &[])];
     first.wait_until_output("running");
     second.wait_until_output("running");
     assert_ne!(first.address_of("metrics"), second.address_of("metrics"));
@@ -210,9 +210,9 @@ fn two_hosts_on_one_machine_need_no_options() {
 
 #[test]
 fn logs_are_json_when_asked() {
-    let scene = Scene::new();
-    scene.pipeline("");
-    let mut weir = scene.start_with(&["p.yaml", "--log-format", "json"], &[]);
+    let site = Site::new();
+    site.pipeline("");
+    let mut weir = site.start_with(&["p.yaml", "--log-format", "json"], &[]);
     weir.wait_until_output("running");
     for line in weir.stderr().lines() {
         let entry: serde_json::Value = serde_json::from_str(line).unwrap();

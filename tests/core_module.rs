@@ -2,7 +2,7 @@
 //! other: the host makes a component of it as it loads it.
 
 use crate::harness::guests::core_module;
-use crate::harness::{Scene, Weir, pipeline_folder, put};
+use crate::harness::{Site, Weir, pipeline_folder, put};
 
 #[test]
 fn a_core_module_runs_as_a_plugin_and_its_panics_are_not_lost() {
@@ -15,22 +15,22 @@ fn a_core_module_runs_as_a_plugin_and_its_panics_are_not_lost() {
     assert!(described.contains(form), "{described}");
     assert!(described.contains("grants    none"), "{described}");
 
-    let scene = Scene::new();
-    scene.file("plugin.wasm", bytes);
-    let _weir = scene.run(&scene.pipeline(""));
-    let client = scene.nats.client();
+    let site = Site::new();
+    site.file("plugin.wasm", bytes);
+    let _weir = site.run(&site.pipeline(""));
+    let client = site.nats.client();
     client.publish("in.a", "as it came");
     client.publish("in.b", "panic");
-    let out = scene.wait_for_messages("OUT", 1);
+    let out = site.wait_for_messages("OUT", 1);
     assert_eq!(out[0].text(), "as it came");
-    let dead = scene.wait_for_messages("DEAD", 1);
+    let dead = site.wait_for_messages("DEAD", 1);
     assert_eq!(dead[0].header("Weir-Kind"), Some("trap"));
     let words = dead[0].header("Weir-Stderr").unwrap_or_default();
     assert!(
         words.contains("panicked because the payload said so"),
         "{words}"
     );
-    scene.wait_until_settled();
+    site.wait_until_settled();
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::harness::certificates::Authority;
 use crate::harness::guests::{self, guest};
 use crate::harness::lane::{Lane, limits, runtime};
 use crate::harness::web::Web;
-use crate::harness::{Finished, Scene, Weir, pipeline_folder, replaced};
+use crate::harness::{Finished, Site, Weir, pipeline_folder, replaced};
 use std::path::Path;
 use std::time::Duration;
 use weir::config::limits::Limits;
@@ -275,16 +275,16 @@ fn a_plugin_that_waits_longer_than_its_deadline_is_ended_and_leaves_nothing_open
 
 #[test]
 fn a_slow_server_costs_the_message_that_waited_for_it_and_no_other() {
-    let (scene, web) = (Scene::new(), Web::start());
+    let (site, web) = (Site::new(), Web::start());
     let origin = web.origin();
-    let client = scene.nats.client();
+    let client = site.nats.client();
     client.publish("in.a", format!("get {origin}/hello"));
     client.publish("in.b", format!("patient {origin}/never"));
     client.publish("in.c", format!("get {origin}/hello"));
-    scene.file("plugin.wasm", guests::bytes("fetch"));
+    site.file("plugin.wasm", guests::bytes("fetch"));
     let grants = format!("deadline: 3s }}\n    grants: {{ http: [\"{origin}\"] }}");
-    let _weir = scene.run(&scene.pipeline_but(&[("deadline: 1m }", &grants)], ""));
-    scene.wait_until_settled();
+    let _weir = site.run(&site.pipeline_but(&[("deadline: 1m }", &grants)], ""));
+    site.wait_until_settled();
     let mut subjects: Vec<_> = client
         .messages("OUT")
         .into_iter()

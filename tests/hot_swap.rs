@@ -4,7 +4,7 @@
 
 use crate::harness::guests::versions as version;
 use crate::harness::{
-    Client, SHORT_ACK_WAIT, Scene, Stored, operator_series, refused, series, swaps, wait_until,
+    Client, SHORT_ACK_WAIT, Site, Stored, operator_series, refused, series, swaps, wait_until,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -18,13 +18,13 @@ fn short(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex()[..16].to_owned()
 }
 
-impl Scene {
+impl Site {
     /// The usual pipeline, which runs the version `v0`.
     fn of_first_version(changes: &[(&str, &str)], more: &str) -> Self {
-        let scene = Self::new();
-        scene.install("v0");
-        scene.pipeline_but(changes, more);
-        scene
+        let site = Self::new();
+        site.install("v0");
+        site.pipeline_but(changes, more);
+        site
     }
 
     /// Feeds messages without end while `work` goes on; how many there were.
@@ -91,7 +91,7 @@ fn result(stored: &Stored) -> (u64, String) {
 
 #[test]
 fn results_change_version_once_for_each_receipt_and_at_the_message_that_it_names() {
-    let site = Scene::of_first_version(&[], "");
+    let site = Site::of_first_version(&[], "");
     let weir = site.host();
     let fed = site.under_load(|| {
         for round in 1..=8 {
@@ -133,7 +133,7 @@ fn results_change_version_once_for_each_receipt_and_at_the_message_that_it_names
 
 #[test]
 fn two_hosts_swap_fifty_times_and_refuse_what_is_broken_without_losing_or_repeating_a_message() {
-    let site = Scene::of_first_version(&[], "lanes: 2\n");
+    let site = Site::of_first_version(&[], "lanes: 2\n");
     let hosts = [site.host(), site.host()];
     let good = version("v0");
     let broken = [
@@ -186,7 +186,7 @@ fn two_hosts_swap_fifty_times_and_refuse_what_is_broken_without_losing_or_repeat
 
 #[test]
 fn a_host_that_is_killed_while_it_swaps_loses_nothing_and_the_others_go_on() {
-    let site = Scene::of_first_version(&[SHORT_ACK_WAIT], "");
+    let site = Site::of_first_version(&[SHORT_ACK_WAIT], "");
     let mut hosts = vec![site.host(), site.host()];
     let client = site.nats.client();
     let fed = site.under_load(|| {
@@ -221,7 +221,7 @@ fn a_host_that_is_killed_while_it_swaps_loses_nothing_and_the_others_go_on() {
 
 #[test]
 fn a_version_that_cannot_take_over_is_told_of_in_the_log_and_the_status_until_one_can() {
-    let site = Scene::of_first_version(&[], "");
+    let site = Site::of_first_version(&[], "");
     let mut weir = site.host();
     site.nats.client().publish("in.a", "0");
     site.wait_for_messages("OUT", 1);
@@ -251,7 +251,7 @@ fn a_version_that_cannot_take_over_is_told_of_in_the_log_and_the_status_until_on
 
 #[test]
 fn a_host_that_is_told_not_to_watch_keeps_its_plugin() {
-    let site = Scene::of_first_version(&[], "");
+    let site = Site::of_first_version(&[], "");
     let mut weir = site.start_with(&["p.yaml", "--no-watch"], &[]);
     weir.wait_until_output("running");
     let mut watching = site.host();

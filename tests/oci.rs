@@ -3,7 +3,7 @@
 
 use crate::harness::certificates::Authority;
 use crate::harness::guests::versions;
-use crate::harness::{Finished, OciRegistry, Scene, Weir, swaps, wait_until};
+use crate::harness::{Finished, OciRegistry, Site, Weir, swaps, wait_until};
 use serde_json::{Value, json};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -12,7 +12,7 @@ const LAYER: &str = "application/wasm";
 
 /// A registry, and a folder with files to push.
 struct Shop {
-    site: Scene,
+    site: Site,
     registry: OciRegistry,
 }
 
@@ -22,7 +22,7 @@ impl Shop {
     }
 
     fn on(registry: OciRegistry) -> Self {
-        let site = Scene::bare();
+        let site = Site::bare();
         for name in ["v1", "v2"] {
             site.file(name, versions(name));
         }

@@ -2,30 +2,30 @@
 //! slow is not dead, and an outage condemns nothing.
 
 use crate::harness::web::Web;
-use crate::harness::{SLEEPER, Scene, guests, series, wait_until};
+use crate::harness::{SLEEPER, Site, guests, series, wait_until};
 
 /// Not so short that a pause of a busy machine is one: a third of it is the host's.
 const KEPT_ALIVE: (&str, &str) = ("consumer: p", "consumer: p, ack-wait: 8s");
 
 #[test]
 fn a_retry_is_delivered_again_with_its_attempt_until_it_succeeds() {
-    let scene = Scene::new();
-    scene.nats.client().publish("in.a", "retry-until:3");
-    let weir = scene.run(&scene.pipeline(""));
-    scene.wait_for_messages("OUT", 1);
-    scene.wait_until_settled();
+    let site = Site::new();
+    site.nats.client().publish("in.a", "retry-until:3");
+    let weir = site.run(&site.pipeline(""));
+    site.wait_for_messages("OUT", 1);
+    site.wait_until_settled();
     assert_eq!(weir.metric(&series("retried_total")), 2.0);
     assert_eq!(weir.metric(&series("dead_total")), 0.0);
 }
 
 #[test]
 fn a_message_that_is_retried_too_often_becomes_a_dead_letter_that_says_so() {
-    let scene = Scene::new();
-    scene.nats.client().publish("in.a", "retry");
+    let site = Site::new();
+    site.nats.client().publish("in.a", "retry");
     let thrice = ("initial: 10ms", "max-attempts: 3, initial: 10ms");
-    let weir = scene.run(&scene.pipeline_but(&[thrice], ""));
-    let dead = scene.wait_for_messages("DEAD", 1);
-    scene.wait_until_settled();
+    let weir = site.run(&site.pipeline_but(&[thrice], ""));
+    let dead = site.wait_for_messages("DEAD", 1);
+    site.wait_until_settled();
     assert_eq!(dead[0].header("Weir-Kind"), Some("retries"));
     assert!(
         dead[0]
@@ -35,28 +35,28 @@ fn a_message_that_is_retried_too_often_becomes_a_dead_letter_that_says_so() {
     );
     assert_eq!(dead[0].text(), "retry");
     assert_eq!(weir.metric(&series("retried_total")), 2.0);
-    assert_eq!(scene.nats.client().count("OUT"), 0);
+    assert_eq!(site.nats.client().count("OUT"), 0);
 }
 
 #[test]
 fn a_message_that_takes_longer_than_ack_wait_is_kept_alive_and_not_delivered_twice() {
-    let (scene, web) = (Scene::new(), Web::start());
-    let client = scene.nats.client();
+    let (site, web) = (Site::new(), Web::start());
+    let client = site.nats.client();
     client.publish_all((0..30).map(|_| ("in.a", format!("patient {}/gate", web.origin()))));
-    scene.file("plugin.wasm", guests::bytes("fetch"));
+    site.file("plugin.wasm", guests::bytes("fetch"));
     let grants = format!(
         "deadline: 2h }}\n    grants: {{ http: [\"{}\"] }}",
         web.origin()
     );
     let changes = [KEPT_ALIVE, ("deadline: 1m }", &*grants)];
-    let weir = scene.run(&scene.pipeline_but(&changes, ""));
+    let weir = site.run(&site.pipeline_but(&changes, ""));
     // Every third of ack-wait once it has been silent for so long.
     wait_until("each is in hand for longer than ack-wait", || {
         weir.metric(&series("in_progress_sent_total")) >= 30.0 * 4.0
     });
     web.open_gate();
-    scene.wait_for_messages("OUT", 30);
-    scene.wait_until_settled();
+    site.wait_for_messages("OUT", 30);
+    site.wait_until_settled();
     assert_eq!(weir.metric(&series("received_total")), 30.0);
     assert_eq!(weir.metric(&series("redelivered_total")), 0.0);
     assert_eq!(client.count("OUT"), 30);
@@ -64,19 +64,19 @@ fn a_message_that_takes_longer_than_ack_wait_is_kept_alive_and_not_delivered_twi
 
 #[test]
 fn what_has_been_sent_to_a_lane_is_kept_alive_while_a_plugin_computes() {
-    let scene = Scene::new();
-    let client = scene.nats.client();
+    let site = Site::new();
+    let client = site.nats.client();
     let more = "in-flight: { max-messages: 64 }\nbatch: { max-messages: 1 }\n";
-    let weir = scene.run(&scene.pipeline_but(&[KEPT_ALIVE, SLEEPER], more));
+    let weir = site.run(&site.pipeline_but(&[KEPT_ALIVE, SLEEPER], more));
     // A lane that is fast asks for many.
     client.publish_all((0..200).map(|number| ("in.a", number.to_string())));
-    scene.wait_for_messages("OUT", 200);
+    site.wait_for_messages("OUT", 200);
     // The first call is twice as long as ack-wait; the others have been sent to the lane before it ends.
     let slow = std::iter::once("slow:16000".to_owned());
     let behind = (0..60).map(|number| number.to_string());
     client.publish_all(slow.chain(behind).map(|payload| ("in.a", payload)));
-    scene.wait_for_messages("OUT", 261);
-    scene.wait_until_settled();
+    site.wait_for_messages("OUT", 261);
+    site.wait_until_settled();
     assert_eq!(weir.metric(&series("redelivered_total")), 0.0);
     assert_eq!(weir.metric(&series("publish_duplicates_total")), 0.0);
     // The slow one alone has six at the most.
@@ -86,31 +86,31 @@ fn what_has_been_sent_to_a_lane_is_kept_alive_while_a_plugin_computes() {
 
 #[test]
 fn an_output_that_no_stream_captures_is_tried_again_and_arrives_once_one_does() {
-    let scene = Scene::new();
-    let client = scene.nats.client();
+    let site = Site::new();
+    let client = site.nats.client();
     client.publish("in.a", "1");
     // The stream is there when the host checks, and gone when the message comes.
-    let weir = scene.run(&scene.pipeline(""));
-    scene.wait_for_messages("OUT", 1);
+    let weir = site.run(&site.pipeline(""));
+    site.wait_for_messages("OUT", 1);
     client.run(client.jetstream.delete_stream("OUT")).unwrap();
     client.publish("in.a", "2");
     wait_until("the publish has failed", || {
         weir.metric(&series("publish_failures_total")) >= 1.0
     });
     client.create_stream("OUT", &["out.>"]);
-    assert_eq!(scene.wait_for_messages("OUT", 1)[0].text(), "2");
-    scene.wait_until_settled();
+    assert_eq!(site.wait_for_messages("OUT", 1)[0].text(), "2");
+    site.wait_until_settled();
 }
 
 #[test]
 fn what_fails_for_one_message_after_the_other_is_said_once_with_what_to_do() {
-    let scene = Scene::new();
-    let client = scene.nats.client();
-    let mut weir = scene.run(&scene.pipeline(""));
+    let site = Site::new();
+    let client = site.nats.client();
+    let mut weir = site.run(&site.pipeline(""));
     client.run(client.jetstream.delete_stream("OUT")).unwrap();
     client.publish_all((0..40).map(|number| ("in.a", number.to_string())));
     // As many attempts for each as a message has, as long as no stream captures its results.
-    scene.wait_for_messages("DEAD", 40);
+    site.wait_for_messages("DEAD", 40);
     weir.wait_until_output("more failures to publish are not shown here");
     let log = weir.stderr();
     let hint = "make a stream that captures `out.in.a`, or start weir with `--create`";

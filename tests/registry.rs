@@ -2,18 +2,18 @@
 //! take what it names.
 
 use crate::harness::guests::versions;
-use crate::harness::{AS_HOST, Scene, replaced, repository, swaps, wait_until};
+use crate::harness::{AS_HOST, Site, replaced, repository, swaps, wait_until};
 use serde_json::Value;
 
 /// The plugin is what a tag names.
 const LIVE: (&str, &str) = ("plugin.wasm", "nats://plugins/versions@live");
 
-impl Scene {
+impl Site {
     /// With files to push.
     fn with_versions() -> Self {
-        let scene = Self::new();
-        scene.add_versions();
-        scene
+        let site = Self::new();
+        site.add_versions();
+        site
     }
 
     fn add_versions(&self) {
@@ -29,7 +29,7 @@ impl Scene {
 
 #[test]
 fn a_version_is_pushed_listed_pulled_and_never_overwritten() {
-    let site = Scene::with_versions();
+    let site = Site::with_versions();
     let pushed = site.done(&[
         "push",
         "v1",
@@ -79,7 +79,7 @@ fn a_version_is_pushed_listed_pulled_and_never_overwritten() {
 
 #[test]
 fn a_push_whose_tag_cannot_be_given_stores_nothing_and_the_hosts_own_buckets_hold_no_plugins() {
-    let site = Scene::with_versions();
+    let site = Site::with_versions();
     let same = [
         "push",
         "v1",
@@ -105,7 +105,7 @@ fn a_push_whose_tag_cannot_be_given_stores_nothing_and_the_hosts_own_buckets_hol
 
 #[test]
 fn versions_and_tags_do_not_take_each_others_names_and_what_is_missing_is_said() {
-    let site = Scene::with_versions();
+    let site = Site::with_versions();
     site.done(&["push", "v1", "nats://plugins/versions@1", "--tag", "stable"]);
     for (arguments, words) in [
         (
@@ -161,7 +161,7 @@ fn versions_and_tags_do_not_take_each_others_names_and_what_is_missing_is_said()
 
 #[test]
 fn a_host_runs_a_plugin_from_a_bucket_and_takes_what_its_tag_names_next() {
-    let site = Scene::with_versions();
+    let site = Site::with_versions();
     site.done(&["push", "v1", "nats://plugins/versions@1", "--tag", "live"]);
     let following = site.run(&site.pipeline_but(&[LIVE], ""));
     assert_eq!(site.result(1), "v1 1");
@@ -183,7 +183,7 @@ fn a_host_runs_a_plugin_from_a_bucket_and_takes_what_its_tag_names_next() {
 
 #[test]
 fn a_pipeline_whose_plugin_is_in_no_bucket_is_refused_before_it_runs() {
-    let site = Scene::with_versions();
+    let site = Site::with_versions();
     site.done(&["push", "v1", "nats://plugins/versions@1"]);
     for (reference, code) in [
         ("nats://plugins/versions@1", 0),
@@ -211,7 +211,7 @@ fn the_permissions_that_the_page_names_are_enough_to_follow_a_bucket() {
          \"$O.weir-components.>\"";
     let more = format!("publish: [\n{}{receipts}\n", bucket.unwrap());
     let permissions = crate::connection::permissions_of_the_page();
-    let site = Scene::permitting(&replaced(&permissions, &[("publish: [", &more)]));
+    let site = Site::permitting(&replaced(&permissions, &[("publish: [", &more)]));
     site.add_versions();
     site.done(&["push", "v1", "nats://plugins/versions@1", "--tag", "live"]);
     let host = site.run(&site.pipeline_but(&[AS_HOST, LIVE], ""));

@@ -2,27 +2,27 @@
 //! outputs are written, or compared with what was published, and every difference is found.
 
 use crate::harness::guests::versions as version;
-use crate::harness::{Finished, Scene, Weir};
+use crate::harness::{Finished, Site, Weir};
 use bytes::Bytes;
 use serde_json::Value;
 use std::path::Path;
 
-impl Scene {
+impl Site {
     /// A pipeline that has worked on messages with these payloads, with a version of a plugin or one that does
     /// what payloads say; and its host.
     fn with_past(
         version: Option<&str>,
         payloads: impl IntoIterator<Item = impl Into<Bytes>>,
     ) -> (Self, Weir) {
-        let scene = Self::new();
+        let site = Self::new();
         if let Some(version) = version {
-            scene.install(version);
+            site.install(version);
         }
         let payloads = payloads.into_iter().map(|payload| ("in.a", payload));
-        scene.nats.client().publish_all(payloads);
-        let weir = scene.run(&scene.pipeline(""));
-        scene.wait_until_settled();
-        (scene, weir)
+        site.nats.client().publish_all(payloads);
+        let weir = site.run(&site.pipeline(""));
+        site.wait_until_settled();
+        (site, weir)
     }
 
     /// Runs `weir replay` to its end.
@@ -73,7 +73,7 @@ fn lines(text: &str) -> Vec<Value> {
 
 #[test]
 fn a_version_that_is_wrong_for_one_message_in_a_hundred_is_found_beside_the_live_pipeline() {
-    let (past, _weir) = Scene::with_past(Some("same-1"), numbers(2000));
+    let (past, _weir) = Site::with_past(Some("same-1"), numbers(2000));
     let before = past.knowledge();
     let (same, wrong) = (past.candidate("same-2"), past.candidate("wrong-3"));
 
@@ -114,7 +114,7 @@ fn a_version_that_is_wrong_for_one_message_in_a_hundred_is_found_beside_the_live
 
 #[test]
 fn what_is_written_is_what_was_published() {
-    let (past, _weir) = Scene::with_past(
+    let (past, _weir) = Site::with_past(
         None,
         [
             "plain",
@@ -198,7 +198,7 @@ fn what_is_written_is_what_was_published() {
 
 #[test]
 fn drops_retries_and_dead_letters_are_compared_like_results() {
-    let (past, _weir) = Scene::with_past(
+    let (past, _weir) = Site::with_past(
         None,
         [
             "plain",
@@ -248,7 +248,7 @@ fn drops_retries_and_dead_letters_are_compared_like_results() {
 
 #[test]
 fn a_range_is_given_by_sequences_or_by_times() {
-    let (past, _weir) = Scene::with_past(Some("same"), numbers(0));
+    let (past, _weir) = Site::with_past(Some("same"), numbers(0));
     for number in 0..10 {
         past.nats.client().publish("in.a", number.to_string());
     }
@@ -276,7 +276,7 @@ fn a_range_is_given_by_sequences_or_by_times() {
 
 #[test]
 fn what_is_gone_or_not_done_yet_is_said_and_is_no_difference() {
-    let (past, weir) = Scene::with_past(Some("same"), numbers(20));
+    let (past, weir) = Site::with_past(Some("same"), numbers(20));
     past.nats.client().begin_at("IN", 6);
     past.nats.client().delete("IN", 8);
     let report = past.compare(0, &["--from", "1"]);
@@ -309,7 +309,7 @@ fn what_is_gone_or_not_done_yet_is_said_and_is_no_difference() {
 
 #[test]
 fn only_what_the_pipeline_reads_is_replayed_through_a_version_from_a_bucket() {
-    let (past, _weir) = Scene::with_past(Some("same"), numbers(10));
+    let (past, _weir) = Site::with_past(Some("same"), numbers(10));
     past.nats.client().publish("in.b", "100");
     past.wait_until_settled();
     past.file("wrong.wasm", version("wrong"));
@@ -336,7 +336,7 @@ fn only_what_the_pipeline_reads_is_replayed_through_a_version_from_a_bucket() {
 
 #[test]
 fn dead_letters_that_were_removed_are_no_differences() {
-    let (past, _weir) = Scene::with_past(None, ["reject", "plain", "reject"]);
+    let (past, _weir) = Site::with_past(None, ["reject", "plain", "reject"]);
     past.nats.client().delete("DEAD", 1);
     let report = past.compare(0, &[]);
     assert_eq!(
@@ -348,7 +348,7 @@ fn dead_letters_that_were_removed_are_no_differences() {
 
 #[test]
 fn a_wrong_replay_is_refused_with_what_to_do() {
-    let (past, _weir) = Scene::with_past(Some("same"), numbers(3));
+    let (past, _weir) = Site::with_past(Some("same"), numbers(3));
     let missing = Path::new("/nowhere/plugin.wasm").display();
     let missing = format!("op={missing}");
     for (arguments, said) in [

@@ -2,11 +2,11 @@
 //! cannot run changes nothing on the others, and every host says what was decided.
 
 use crate::harness::deployments::digest;
-use crate::harness::{Scene, Weir, replaced, rollbacks, wait_until};
+use crate::harness::{Site, Weir, replaced, rollbacks, wait_until};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-impl Scene {
+impl Site {
     /// The digests that so many hosts run.
     fn running(&self, hosts: usize) -> BTreeSet<String> {
         let of = |operator: &Value| operator["digest"].as_str().unwrap().to_owned();
@@ -24,7 +24,7 @@ impl Scene {
 
 #[test]
 fn a_rollback_does_not_bring_back_what_was_taken_back_unless_forced_and_then_it_is_watched() {
-    let site = Scene::of_versions("max-errors: 0.4%, min-messages: 300");
+    let site = Site::of_versions("max-errors: 0.4%, min-messages: 300");
     let host = site.host();
     for _ in 0..2 {
         site.round();
@@ -70,7 +70,7 @@ fn a_rollback_does_not_bring_back_what_was_taken_back_unless_forced_and_then_it_
 
 #[test]
 fn what_one_host_cannot_run_leaves_each_host_with_the_version_of_its_own() {
-    let site = Scene::of_versions("");
+    let site = Site::of_versions("");
     let _one = site.host();
     // The first host tries a new version with what it has seen, and finds that it traps.
     site.round();
@@ -96,7 +96,7 @@ fn what_one_host_cannot_run_leaves_each_host_with_the_version_of_its_own() {
 
 #[test]
 fn every_host_tells_what_was_taken_back_why_and_on_which_messages() {
-    let site = Scene::of_versions("max-errors: 0.4%, min-messages: 300, canary: 0s");
+    let site = Site::of_versions("max-errors: 0.4%, min-messages: 300, canary: 0s");
     let one = site.host();
     let other = site.fresh_host("other");
     site.round();

@@ -2,13 +2,13 @@
 //! are worse than the version before, and gone back from by their receipts.
 
 use crate::harness::deployments::{KEYS, digest};
-use crate::harness::{Scene, refused, rollbacks, swaps, wait_until};
+use crate::harness::{Site, refused, rollbacks, swaps, wait_until};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 #[test]
 fn a_plan_says_what_would_change_and_its_hash_does_that_on_all_hosts_and_nothing_else() {
-    let site = Scene::of_versions("");
+    let site = Site::of_versions("");
     let _one = site.host();
     let other = site.fresh_host("other");
     let plan = site.done(&["deploy", "p/op", "v1", "--plan"]);
@@ -51,7 +51,7 @@ fn a_plan_says_what_would_change_and_its_hash_does_that_on_all_hosts_and_nothing
 
 #[test]
 fn what_a_host_cannot_run_is_turned_down_by_all() {
-    let site = Scene::of_versions("");
+    let site = Site::of_versions("");
     let _host = site.host();
     let refused = site.deploy("refuse", &[]);
     assert_eq!(refused.code, Some(1), "{refused:#?}");
@@ -90,7 +90,7 @@ fn what_a_host_cannot_run_is_turned_down_by_all() {
 
 #[test]
 fn any_receipt_can_be_gone_back_over() {
-    let site = Scene::of_versions("");
+    let site = Site::of_versions("");
     let _host = site.host();
     for name in ["v1", "v2"] {
         let applied = site.deploy(name, &[]);
@@ -110,7 +110,7 @@ fn any_receipt_can_be_gone_back_over() {
 
 #[test]
 fn a_key_sees_one_version_and_a_canary_that_does_well_takes_over_by_itself() {
-    let site = Scene::of_versions("canary: 1s");
+    let site = Site::of_versions("canary: 1s");
     let _one = site.host();
     let _other = site.fresh_host("other");
     assert_eq!(site.versions(), ["v0"]);
@@ -130,7 +130,7 @@ fn a_key_sees_one_version_and_a_canary_that_does_well_takes_over_by_itself() {
 
 #[test]
 fn a_canary_waits_to_be_promoted_or_ended_by_hand_where_that_is_asked_for() {
-    let site = Scene::of_versions("canary: 0s");
+    let site = Site::of_versions("canary: 0s");
     let _one = site.host();
     let _other = site.fresh_host("other");
     let mut seen: BTreeMap<u64, String> = BTreeMap::new();
@@ -162,7 +162,7 @@ fn a_canary_waits_to_be_promoted_or_ended_by_hand_where_that_is_asked_for() {
 
 #[test]
 fn a_canary_that_fails_for_one_key_in_a_hundred_is_found_told_of_with_samples_and_taken_back() {
-    let site = Scene::of_versions("max-errors: 0.4%, min-messages: 300, canary: 0s");
+    let site = Site::of_versions("max-errors: 0.4%, min-messages: 300, canary: 0s");
     let host = site.host();
     site.round();
     assert_eq!(site.deploy("picky", &["--canary", "50%"]).code, Some(0));
@@ -193,7 +193,7 @@ fn a_canary_that_fails_for_one_key_in_a_hundred_is_found_told_of_with_samples_an
 
 #[test]
 fn a_version_that_turns_out_worse_on_probation_is_rolled_back_and_does_not_come_back() {
-    let site = Scene::of_versions("max-errors: 0.4%, min-messages: 300");
+    let site = Site::of_versions("max-errors: 0.4%, min-messages: 300");
     let one = site.host();
     let other = site.fresh_host("other");
     site.round();
@@ -225,7 +225,7 @@ fn a_version_that_turns_out_worse_on_probation_is_rolled_back_and_does_not_come_
 
 #[test]
 fn a_version_that_is_much_slower_is_rolled_back() {
-    let site = Scene::of_versions("min-messages: 20, max-call-time: 300%");
+    let site = Site::of_versions("min-messages: 20, max-call-time: 300%");
     let host = site.host();
     site.round();
     site.install("slow");
@@ -238,7 +238,7 @@ fn a_version_that_is_much_slower_is_rolled_back() {
 
 #[test]
 fn a_host_starts_with_what_was_deployed_although_its_file_refuses() {
-    let site = Scene::of_versions("probation: 0s");
+    let site = Site::of_versions("probation: 0s");
     let host = site.host();
     site.round();
     site.install("refuse");

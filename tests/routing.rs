@@ -1,12 +1,12 @@
 //! An operator sees the messages whose subject one of its filters matches, others pass it by;
 //! several operators are one chain, and several pipelines one process.
 
-use crate::harness::{Scene, operator_series, wait_until};
+use crate::harness::{Site, operator_series, wait_until};
 
 #[test]
 fn operators_form_a_chain_and_each_sees_only_its_subjects() {
-    let scene = Scene::new();
-    let client = scene.nats.client();
+    let site = Site::new();
+    let client = site.nats.client();
     client.publish("in.a", "x");
     client.publish("in.b", "x");
     let operators = "operators:
@@ -14,8 +14,8 @@ fn operators_form_a_chain_and_each_sees_only_its_subjects() {
   - { name: two, plugin: plugin.wasm, config: { mark: two }, subjects: [in.b] }
 ";
     let chain = [("operators:\n", operators), ("name: op", "name: all")];
-    let weir = scene.run(&scene.pipeline_but(&chain, ""));
-    let out = scene.wait_for_messages("OUT", 2);
+    let weir = site.run(&site.pipeline_but(&chain, ""));
+    let out = site.wait_for_messages("OUT", 2);
     let mark = |subject: &str| {
         let message = out.iter().find(|message| message.subject == subject);
         message.unwrap().header("Mark").map(ToOwned::to_owned)
@@ -28,13 +28,13 @@ fn operators_form_a_chain_and_each_sees_only_its_subjects() {
 
 #[test]
 fn several_pipelines_run_in_one_process() {
-    let scene = Scene::new();
-    let client = scene.nats.client();
+    let site = Site::new();
+    let client = site.nats.client();
     let elsewhere = [("out.{subject}", "out.q.{subject}")];
-    let files = [scene.pipeline(""), scene.second_pipeline("IN", &elsewhere)];
+    let files = [site.pipeline(""), site.second_pipeline("IN", &elsewhere)];
     let texts = files.map(|file| std::fs::read_to_string(file).unwrap());
     client.publish("in.a", "x");
-    let _weir = scene.run(&scene.file("both.yaml", texts.join("---\n")));
+    let _weir = site.run(&site.file("both.yaml", texts.join("---\n")));
     wait_until("both have published", || client.count("OUT") == 2);
     let mut subjects: Vec<_> = client
         .messages("OUT")

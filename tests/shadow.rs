@@ -2,10 +2,10 @@
 //! be read, and nothing of it is published.
 
 use crate::harness::guests::versions as version;
-use crate::harness::{Finished, Scene, operator_series, series, wait_for, wait_until};
+use crate::harness::{Finished, Site, operator_series, series, wait_for, wait_until};
 use serde_json::Value;
 
-impl Scene {
+impl Site {
     /// Lets a file of the folder run as a shadow on all hosts.
     fn shadow(&self, candidate: &str) {
         let applied = self.deploy(candidate, &["--shadow"]);
@@ -42,14 +42,14 @@ impl Scene {
 
 #[test]
 fn a_shadow_finds_what_is_wrong_and_publishes_nothing() {
-    let scene = Scene::new();
-    scene.install("same");
-    scene.file("wrong", version("wrong"));
-    let weir = scene.run(&scene.pipeline("lanes: 2\n"));
-    scene.shadow("wrong");
-    let client = scene.nats.client();
+    let site = Site::new();
+    site.install("same");
+    site.file("wrong", version("wrong"));
+    let weir = site.run(&site.pipeline("lanes: 2\n"));
+    site.shadow("wrong");
+    let client = site.nats.client();
     client.publish_all((0..1000).map(|number| ("in.a", number.to_string())));
-    let total = scene.compared(1000);
+    let total = site.compared(1000);
     let found = &total["comparison"];
     assert_eq!(
         (&found["same"], &found["different"]),
@@ -61,7 +61,7 @@ fn a_shadow_finds_what_is_wrong_and_publishes_nothing() {
     assert_eq!(found["samples"][0]["live"]["text"], "same 0");
     assert_eq!(found["samples"][0]["candidate"]["text"], "wrong 0");
 
-    let finished = scene.diff(&[]);
+    let finished = site.diff(&[]);
     assert_eq!(finished.code, Some(1), "{finished:#?}");
     assert!(
         finished
@@ -81,42 +81,42 @@ fn a_shadow_finds_what_is_wrong_and_publishes_nothing() {
     assert_eq!(weir.metric(&series("received_total")), 1000.0);
     assert_eq!(weir.metric(&series("redelivered_total")), 0.0);
 
-    scene.done(&["rollback", "p/op"]);
-    wait_until("nothing of it is left", || !scene.has_shadow("wrong"));
+    site.done(&["rollback", "p/op"]);
+    wait_until("nothing of it is left", || !site.has_shadow("wrong"));
     client.publish("in.a", "7");
-    assert_eq!(scene.wait_for_messages("OUT", 1001)[1000].text(), "same 7");
+    assert_eq!(site.wait_for_messages("OUT", 1001)[1000].text(), "same 7");
 }
 
 #[test]
 fn drops_retries_and_dead_letters_of_both_sides_are_compared_by_two_hosts() {
-    let scene = Scene::new();
-    let file = scene.pipeline("");
-    let _hosts = [scene.run(&file), scene.run(&file)];
-    scene.shadow("plugin.wasm");
+    let site = Site::new();
+    let file = site.pipeline("");
+    let _hosts = [site.run(&file), site.run(&file)];
+    site.shadow("plugin.wasm");
     let payloads = ["plain", "emit:3", "drop", "reject", "retry-until:3", "trap"];
-    let client = scene.nats.client();
+    let client = site.nats.client();
     client.publish_all(
         (0..20)
             .flat_map(|_| payloads)
             .map(|payload| ("in.a", payload)),
     );
     // Of six, one is dropped and one has three results.
-    let total = scene.compared(20 * 7);
+    let total = site.compared(20 * 7);
     assert_eq!(total["comparison"]["same"], 20 * 7, "{total}");
     assert_eq!(total["comparison"]["different"], 0, "{total}");
     assert_eq!(total["comparison"]["inputs"], 20 * 6, "{total}");
-    assert_eq!(scene.diff(&[]).code, Some(0));
+    assert_eq!(site.diff(&[]).code, Some(0));
 }
 
 #[test]
 fn what_only_one_side_publishes_is_found() {
-    let scene = Scene::new();
-    scene.file("v1", version("v1"));
-    let _weir = scene.run(&scene.pipeline(""));
-    scene.shadow("v1");
-    let client = scene.nats.client();
+    let site = Site::new();
+    site.file("v1", version("v1"));
+    let _weir = site.run(&site.pipeline(""));
+    site.shadow("v1");
+    let client = site.nats.client();
     client.publish_all(["drop", "reject", "emit:2"].map(|payload| ("in.a", payload)));
-    let total = scene.compared(5);
+    let total = site.compared(5);
     let found = &total["comparison"]["differences"];
     // Additional for the first two; missing are a dead letter and the second of two results.
     assert_eq!(
@@ -129,13 +129,13 @@ fn what_only_one_side_publishes_is_found() {
 
 #[test]
 fn an_operator_without_a_shadow_has_nothing_to_show() {
-    let scene = Scene::new();
-    let finished = scene.diff(&[]);
+    let site = Site::new();
+    let finished = site.diff(&[]);
     assert_eq!(finished.code, Some(1), "{finished:#?}");
     assert!(
         finished.stderr.contains("has had no shadow"),
         "{finished:#?}"
     );
-    let wrong = scene.plugin(&["diff", "p"]);
+    let wrong = site.plugin(&["diff", "p"]);
     assert_eq!(wrong.code, Some(2), "{wrong:#?}");
 }

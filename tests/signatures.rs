@@ -3,7 +3,7 @@
 
 use crate::harness::guests::versions;
 use crate::harness::{
-    Finished, OciRegistry, Scene, Signer, Weir, refused, swaps, wait_for, wait_until,
+    Finished, OciRegistry, Signer, Site, Weir, refused, swaps, wait_for, wait_until,
 };
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ const THEIRS: u8 = 2;
 
 /// A pipeline whose plugin our key must have signed, in a folder where there is none yet.
 struct Guarded {
-    site: Scene,
+    site: Site,
     ours: Signer,
     theirs: Signer,
 }
@@ -21,7 +21,7 @@ struct Guarded {
 impl Guarded {
     fn new() -> Self {
         Self {
-            site: Scene::new(),
+            site: Site::new(),
             ours: Signer::new(OURS),
             theirs: Signer::new(THEIRS),
         }

@@ -2,7 +2,7 @@
 //! limit, unless the host trusts none. `cli/check.rs` has what `weir check` says of it,
 //! `cli/status.rs` how it is shown.
 
-use crate::harness::Scene;
+use crate::harness::Site;
 use crate::harness::guests::guest;
 use crate::harness::lane::{Lane, runtime};
 use std::time::Duration;
@@ -40,11 +40,11 @@ fn a_trusted_plugin_computes_beyond_its_deadline_and_keeps_every_other_limit() {
 
 #[test]
 fn a_host_that_trusts_no_plugin_does_not_run_a_pipeline_with_one() {
-    let scene = Scene::new();
+    let site = Site::new();
     let trusting = [("    plugin: ", "    trusted: true\n    plugin: ")];
-    scene.pipeline_but(&trusting, "");
+    site.pipeline_but(&trusting, "");
     let run = |more: &[&str], environment: &[(&str, &str)]| {
-        scene.start_with(&[&["p.yaml"], more].concat(), environment)
+        site.start_with(&[&["p.yaml"], more].concat(), environment)
     };
     for refused in [
         run(&["--forbid-trusted"], &[]),
@@ -55,7 +55,7 @@ fn a_host_that_trusts_no_plugin_does_not_run_a_pipeline_with_one() {
         let finding = "error: `operators[0].trusted`: this host trusts no plugin";
         assert!(refused.stderr.contains(finding), "{}", refused.stderr);
     }
-    assert!(scene.nats.client().consumer("IN", "p").is_none());
+    assert!(site.nats.client().consumer("IN", "p").is_none());
 
     let mut allowed = run(&[], &[]);
     allowed.wait_until_output("running");

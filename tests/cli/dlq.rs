@@ -1,35 +1,35 @@
 //! `weir dlq` shows what failed and why, and loses nothing when it sends it again.
 
 use super::json;
-use crate::harness::{Finished, Scene};
+use crate::harness::{Finished, Site};
 
 /// A pipeline that has run over these payloads until so many messages were in the dead letters' stream.
-fn site(payloads: &[&str], dead: u64) -> Scene {
-    let scene = Scene::new();
-    let client = scene.nats.client();
+fn with_dead_letters(payloads: &[&str], dead: u64) -> Site {
+    let site = Site::new();
+    let client = site.nats.client();
     for payload in payloads {
         client.publish_with_headers("in.a", &[("Shop", "7")], (*payload).to_owned());
     }
-    let weir = scene.run(&scene.pipeline(""));
-    scene.wait_for_messages("DEAD", dead);
-    scene.wait_until_settled();
+    let weir = site.run(&site.pipeline(""));
+    site.wait_for_messages("DEAD", dead);
+    site.wait_until_settled();
     weir.terminate();
     assert_eq!(weir.finish().code, Some(0));
     assert_eq!(client.count("DEAD"), dead);
-    scene
+    site
 }
 
 #[track_caller]
-fn dlq(scene: &Scene, code: i32, verb: &str, more: &[&str]) -> Finished {
-    let finished = scene.weir(&[&["dlq", verb, "p.yaml"], more].concat());
+fn dlq(site: &Site, code: i32, verb: &str, more: &[&str]) -> Finished {
+    let finished = site.weir(&[&["dlq", verb, "p.yaml"], more].concat());
     assert_eq!(finished.code, Some(code), "{finished:#?}");
     finished
 }
 
 #[test]
 fn dead_letters_are_listed_shown_and_purged() {
-    let scene = &site(&["reject", "good", "trap", "reject"], 3);
-    let list = dlq(scene, 0, "list", &[]).stdout;
+    let site = &with_dead_letters(&["reject", "good", "trap", "reject"], 3);
+    let list = dlq(site, 0, "list", &[]).stdout;
     let lines: Vec<&str> = list.lines().map(str::trim).collect();
     assert_eq!(lines.len(), 3, "{list}");
     assert!(
@@ -37,40 +37,40 @@ fn dead_letters_are_listed_shown_and_purged() {
         "{list}"
     );
     assert!(lines[1].contains("  p  trap  "), "{list}");
-    dlq(scene, 2, "ls", &["--kind", "tarp"]);
-    let traps = dlq(scene, 0, "ls", &["--kind", "trap", "--json"]).stdout;
+    dlq(site, 2, "ls", &["--kind", "tarp"]);
+    let traps = dlq(site, 0, "ls", &["--kind", "trap", "--json"]).stdout;
     assert_eq!(json(&traps)["dead_letter"], 2);
     assert_eq!(json(&traps)["sequence"], "3");
 
     // Whoever looks at dead letters need not have the plugins.
-    std::fs::remove_file(scene.path("plugin.wasm")).unwrap();
-    let shown = dlq(scene, 0, "show", &["2"]).stdout;
+    std::fs::remove_file(site.path("plugin.wasm")).unwrap();
+    let shown = dlq(site, 0, "show", &["2"]).stdout;
     assert!(shown.starts_with("dead letter 2\n"), "{shown}");
     assert!(
         shown.contains("  header Shop: 7\n  payload, 4 bytes:\ntrap\n"),
         "{shown}"
     );
-    let shown = json(&dlq(scene, 0, "show", &["2", "--json"]).stdout);
+    let shown = json(&dlq(site, 0, "show", &["2", "--json"]).stdout);
     let message = r#"{"sequence":3,"subject":"in.a","headers":{"Shop":"7"},"text":"trap"}"#;
     assert_eq!(shown["message"], json(message));
-    let nothing = dlq(scene, 1, "show", &["9"]);
+    let nothing = dlq(site, 1, "show", &["9"]);
     assert_eq!(
         nothing.stderr,
         "error: 1 of 1 dead letters are not there\n\n\
          hint: list them with `weir dlq ls p.yaml`\n"
     );
-    dlq(scene, 2, "purge", &[]);
+    dlq(site, 2, "purge", &[]);
 
-    assert_eq!(dlq(scene, 0, "purge", &["2"]).stdout, "purged 1\n");
-    assert_eq!(dlq(scene, 0, "purge", &["--all"]).stdout, "purged 2\n");
-    assert_eq!(dlq(scene, 0, "ls", &[]).stdout, "no dead letters\n");
+    assert_eq!(dlq(site, 0, "purge", &["2"]).stdout, "purged 1\n");
+    assert_eq!(dlq(site, 0, "purge", &["--all"]).stdout, "purged 2\n");
+    assert_eq!(dlq(site, 0, "ls", &[]).stdout, "no dead letters\n");
 }
 
 #[test]
 fn a_payload_is_shown_as_it_can_be_read_and_gives_a_terminal_no_orders() {
     let payloads = ["reject: {\"name\":\"Zoë\"}", "reject: \u{1b}[31mred"];
-    let scene = &site(&payloads, 2);
-    let shown = dlq(scene, 0, "show", &[]).stdout;
+    let site = &with_dead_letters(&payloads, 2);
+    let shown = dlq(site, 0, "show", &[]).stdout;
     assert!(shown.contains("\nreject: {\"name\":\"Zoë\"}\n"), "{shown}");
     assert!(shown.contains("\nreject: \\u{1b}[31mred\n"), "{shown}");
 }
@@ -79,11 +79,11 @@ fn a_payload_is_shown_as_it_can_be_read_and_gives_a_terminal_no_orders() {
 fn a_replayed_message_is_as_it_was_and_its_dead_letter_is_gone() {
     // So large that its dead letter had to be stored in two parts.
     let large = format!("reject:{}", "x".repeat((1 << 20) - 200));
-    let scene = &site(&["reject", &large], 3);
-    let replayed = dlq(scene, 0, "replay", &["--all", "--json"]).stdout;
+    let site = &with_dead_letters(&["reject", &large], 3);
+    let replayed = dlq(site, 0, "replay", &["--all", "--json"]).stdout;
     assert_eq!(json(&replayed)["replayed"], 2);
-    assert_eq!(scene.nats.client().count("DEAD"), 0);
-    let messages = scene.nats.client().messages("IN");
+    assert_eq!(site.nats.client().count("DEAD"), 0);
+    let messages = site.nats.client().messages("IN");
     let replays = &messages[2..];
     assert_eq!(replays.len(), 2);
     for (replay, original) in replays.iter().zip(&messages) {
@@ -96,10 +96,10 @@ fn a_replayed_message_is_as_it_was_and_its_dead_letter_is_gone() {
 
 #[test]
 fn a_message_that_nobody_takes_back_keeps_its_dead_letter() {
-    let scene = &site(&["reject"], 1);
-    let client = scene.nats.client();
+    let site = &with_dead_letters(&["reject"], 1);
+    let client = site.nats.client();
     client.run(client.jetstream.delete_stream("IN")).unwrap();
-    let refused = dlq(scene, 1, "replay", &["1"]);
+    let refused = dlq(site, 1, "replay", &["1"]);
     assert!(
         refused
             .stderr
@@ -118,12 +118,12 @@ fn a_message_that_nobody_takes_back_keeps_its_dead_letter() {
 /// Pipelines may share a subject for their dead letters, and anybody may publish there.
 #[test]
 fn what_is_no_dead_letter_of_the_pipeline_is_neither_listed_nor_purged() {
-    let scene = &site(&["reject", "reject"], 2);
-    let client = scene.nats.client();
+    let site = &with_dead_letters(&["reject", "reject"], 2);
+    let client = site.nats.client();
     client.publish("dead.p", "not a dead letter");
     client.publish_with_headers("dead.p", &[("Weir-Pipeline", "other")], "of another");
-    assert_eq!(dlq(scene, 0, "ls", &[]).stdout.lines().count(), 2);
-    assert_eq!(dlq(scene, 0, "purge", &["--all"]).stdout.trim(), "purged 2");
+    assert_eq!(dlq(site, 0, "ls", &[]).stdout.lines().count(), 2);
+    assert_eq!(dlq(site, 0, "purge", &["--all"]).stdout.trim(), "purged 2");
     let left = client.messages("DEAD");
     let payloads: Vec<_> = left.iter().map(|message| message.text()).collect();
     assert_eq!(payloads, ["not a dead letter", "of another"]);

@@ -1,30 +1,30 @@
 //! Versions of a plugin, and what becomes of them: every result says which version made it.
 
 use super::guests::versions as version;
-use super::scene::ANY_TIME;
-use super::{Finished, Scene, Stored, Weir, operator_series, wait_for, wait_until};
+use super::site::ANY_TIME;
+use super::{Finished, Site, Stored, Weir, operator_series, wait_for, wait_until};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Keys, and payloads: `picky` rejects one in a hundred of them.
 pub const KEYS: u64 = 1000;
 
-impl Scene {
+impl Site {
     /// A pipeline by keys that runs the version `v0`, with these fields of `rollout:`, and a file beside it
     /// for each version that there is to deploy. Batches are small: a slow version has many.
     pub fn of_versions(rollout: &str) -> Self {
-        let scene = Self::new();
-        scene.install("v0");
+        let site = Self::new();
+        site.install("v0");
         let own = match rollout.contains("max-call-time") {
             true => rollout.to_owned(),
             false => format!("{ANY_TIME}, {rollout}"),
         };
         let more = "key: \"{subject[1]}\"\nbatch: { max-messages: 32 }\n";
-        scene.pipeline_but(&[(ANY_TIME, &own)], more);
+        site.pipeline_but(&[(ANY_TIME, &own)], more);
         for name in ["v0", "v1", "v2", "picky", "refuse", "slow", "trap"] {
-            scene.file(name, version(name));
+            site.file(name, version(name));
         }
-        scene
+        site
     }
 
     /// Puts a version in the place of the plugin, as a build does.

@@ -17,8 +17,8 @@ pub mod lane;
 pub mod languages;
 pub mod nats;
 pub mod registry;
-pub mod scene;
 pub mod signer;
+pub mod site;
 pub mod wait;
 pub mod web;
 pub mod weir;
@@ -30,8 +30,8 @@ pub use folder::{pipeline_folder, put, replaced};
 pub use guests::repository;
 pub use nats::NatsServer;
 pub use registry::OciRegistry;
-pub use scene::{AS_HOST, SHORT_ACK_WAIT, SLEEPER, Scene, operator_series, series};
 pub use signer::Signer;
+pub use site::{AS_HOST, SHORT_ACK_WAIT, SLEEPER, Site, operator_series, series};
 pub use wait::{wait_for, wait_until};
 pub use weir::{Finished, Weir};
 
@@ -80,8 +80,8 @@ fn a_server_keeps_its_port_and_its_messages_over_a_kill() {
 #[test]
 #[should_panic(expected = "there is no `weir_receivd_total{pipeline=\"p\"}`")]
 fn a_series_that_no_host_has_fails_whoever_asks_for_it() {
-    let scene = Scene::new();
-    let weir = scene.run(&scene.pipeline(""));
+    let site = Site::new();
+    let weir = site.run(&site.pipeline(""));
     assert_eq!(weir.metric(&series("received_total")), 0.0);
     weir.metric(&series("receivd_total"));
 }
@@ -89,8 +89,8 @@ fn a_series_that_no_host_has_fails_whoever_asks_for_it() {
 #[test]
 #[should_panic(expected = "no metric has the name and labels of `weir_plugin_counter_total{")]
 fn a_series_that_a_plugin_has_yet_to_name_is_told_from_one_that_it_cannot_name() {
-    let scene = Scene::new();
-    let weir = scene.run(&scene.pipeline(""));
+    let site = Site::new();
+    let weir = site.run(&site.pipeline(""));
     let series = |labels| format!("weir_plugin_counter_total{{pipeline=\"p\",{labels}=\"a\"}}");
     assert_eq!(weir.metric_of_plugin(&series("operator=\"op\",name")), None);
     weir.metric_of_plugin(&series("name"));

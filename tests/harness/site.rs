@@ -11,18 +11,18 @@ use tempfile::TempDir;
 
 /// `IN` over `in.>`, `OUT` over `out.>`, `DEAD` over `dead.>`, and a folder with `plugin.wasm` and, once a
 /// test has written it, `p.yaml`.
-pub struct Scene {
+pub struct Site {
     pub nats: NatsServer,
     pub folder: TempDir,
 }
 
-impl Scene {
+impl Site {
     /// A server with the streams, and nothing that runs.
     pub fn new() -> Self {
         Self::with_streams(NatsServer::start())
     }
 
-    /// As [`Scene::new`], on a server where the user of [`AS_HOST`] has only these permissions, and whoever
+    /// As [`Site::new`], on a server where the user of [`AS_HOST`] has only these permissions, and whoever
     /// gives no name may do everything.
     pub fn permitting(permissions: &str) -> Self {
         Self::with_streams(NatsServer::start_with(&format!(
@@ -32,9 +32,9 @@ impl Scene {
     }
 
     fn with_streams(nats: NatsServer) -> Self {
-        let scene = Self::on(nats);
-        scene.create_streams();
-        scene
+        let site = Self::on(nats);
+        site.create_streams();
+        site
     }
 
     /// A server without streams.
@@ -45,9 +45,9 @@ impl Scene {
     /// A server that was started by the test, as it is.
     pub fn on(nats: NatsServer) -> Self {
         let folder = tempfile::tempdir().expect("cannot create a folder");
-        let scene = Self { nats, folder };
-        scene.file("plugin.wasm", guests::bytes("misbehave"));
-        scene
+        let site = Self { nats, folder };
+        site.file("plugin.wasm", guests::bytes("misbehave"));
+        site
     }
 
     /// Creates the three streams. Repeats are recognised for as long as any test may take.
@@ -68,7 +68,7 @@ impl Scene {
         self.pipeline_but(&[], more)
     }
 
-    /// As [`Scene::pipeline`], with parts of its text replaced: each must be there.
+    /// As [`Site::pipeline`], with parts of its text replaced: each must be there.
     #[track_caller]
     pub fn pipeline_but(&self, changes: &[(&str, &str)], more: &str) -> PathBuf {
         self.file("p.yaml", replaced(&(self.usual() + more), changes))
@@ -171,7 +171,7 @@ impl Scene {
     }
 }
 
-/// For [`Scene::pipeline_but`]: calls of the plugin may take hours, so that what sleeps stays in hand for
+/// For [`Site::pipeline_but`]: calls of the plugin may take hours, so that what sleeps stays in hand for
 /// as long as a test looks at it.
 pub const SLEEPER: (&str, &str) = ("deadline: 1m", "deadline: 2h");
 
@@ -182,10 +182,10 @@ pub const ANY_TIME: &str = "max-call-time: 1000000%";
 /// on a busy machine, what a host has in hand that lives may come again as well.
 pub const SHORT_ACK_WAIT: (&str, &str) = ("consumer: p", "consumer: p, ack-wait: 5s");
 
-/// The pipeline connects as the user of [`Scene::permitting`].
+/// The pipeline connects as the user of [`Site::permitting`].
 pub const AS_HOST: (&str, &str) = ("nats: { ", "nats: { user: host, password: h, ");
 
-/// The series of a metric of the scene's pipeline.
+/// The series of a metric of the site's pipeline.
 pub fn series(name: &str) -> String {
     format!("weir_{name}{{pipeline=\"p\"}}")
 }
