@@ -1,52 +1,18 @@
 //! A running host can be watched: metrics, health and status over HTTP, status over NATS.
 
 use crate::harness::weir::get;
-use crate::harness::{NatsServer, Weir, pipeline_folder, wait_for, wait_until};
+use crate::harness::{SLEEPER, Site, operator_series, series, wait_for, wait_until};
 use std::net::{TcpListener, TcpStream};
-use tempfile::TempDir;
-
-/// A server with the source's messages, and a folder with a pipeline that reads them.
-fn scene() -> (NatsServer, TempDir) {
-    let server = NatsServer::start();
-    server.client().create_stream("ORDERS", &["orders.>"]);
-    server.client().create_stream("OUT", &["out.>", "dead.>"]);
-    let pipeline = format!(
-        "name: demo
-nats: {{ url: \"{}\" }}
-source: {{ stream: ORDERS, subjects: [\"orders.>\"] }}
-operators:
-  - {{ name: work, plugin: plugin.wasm }}
-sink: {{ subject: \"out.{{subject[1]}}\" }}
-dead-letter: {{ subject: dead.demo }}
-",
-        server.url()
-    );
-    let folder = pipeline_folder("misbehave", &pipeline);
-    (server, folder)
-}
-
-fn run(folder: &TempDir, more: &[&str]) -> Weir {
-    let free = [
-        "--metrics-listen",
-        "127.0.0.1:0",
-        "--admin-listen",
-        "127.0.0.1:0",
-    ];
-    Weir::start(
-        folder.path(),
-        &[&["run", "pipeline.yaml"], &free[..], more].concat(),
-    )
-}
 
 #[test]
 fn what_happened_to_each_message_is_counted() {
-    let (server, folder) = scene();
-    let client = server.client();
+    let site = Site::new();
+    let client = site.nats.client();
     for payload in ["good", "emit:3", "drop", "reject", "retry-until:2", "trap"] {
-        client.publish("orders.a", payload);
+        client.publish("in.a", payload);
     }
-    let weir = run(&folder, &[]);
-    let pipeline = |name: &str| weir.metric(&format!("weir_{name}{{pipeline=\"demo\"}}"));
+    let weir = site.run(&site.pipeline(""));
+    let pipeline = |name: &str| weir.metric(&series(name));
     wait_for("every message is settled", || {
         let settled = pipeline("acked_total") + pipeline("termed_total");
         if settled >= 6.0 {
@@ -67,30 +33,26 @@ fn what_happened_to_each_message_is_counted() {
     assert_eq!(pipeline("dead_total"), 2.0);
     assert_eq!(pipeline("acked_total"), 4.0);
     assert_eq!(pipeline("in_flight"), 0.0);
-    let operator = |name: &str| {
-        weir.metric(&format!(
-            "weir_{name}{{pipeline=\"demo\",operator=\"work\"}}"
-        ))
-    };
+    let operator = |name: &str| weir.metric(&operator_series(name, "op"));
     assert!(operator("traps_total") >= 1.0);
     assert!(operator("instances_created_total") >= 2.0);
     assert!(operator("call_seconds_count") >= 2.0);
     assert!(operator("memory_bytes") > 0.0);
-    assert_eq!(client.count("OUT"), 7);
+    assert_eq!((client.count("OUT"), client.count("DEAD")), (5, 2));
 }
 
 #[test]
 fn what_comes_and_what_goes_is_counted_in_bytes() {
-    let (server, folder) = scene();
-    let client = server.client();
+    let site = Site::new();
+    let client = site.nats.client();
     let thousand = "x".repeat(1000);
     for payload in [&*thousand, "emit:3", "drop", "reject"] {
-        client.publish("orders.a", payload.to_owned());
+        client.publish("in.a", payload.to_owned());
     }
     let header = "NATS/1.0\r\nName: value\r\n\r\n";
-    client.publish_with_headers("orders.a", &[("Name", "value")], "y");
-    let weir = run(&folder, &[]);
-    let pipeline = |name: &str| weir.metric(&format!("weir_{name}{{pipeline=\"demo\"}}"));
+    client.publish_with_headers("in.a", &[("Name", "value")], "y");
+    let weir = site.run(&site.pipeline(""));
+    let pipeline = |name: &str| weir.metric(&series(name));
     wait_until("every message is settled", || {
         pipeline("acked_total") + pipeline("termed_total") == 5.0
     });
@@ -105,8 +67,9 @@ fn what_comes_and_what_goes_is_counted_in_bytes() {
 
 #[test]
 fn unless_told_otherwise_the_pages_are_for_this_machine_alone() {
-    let (_server, folder) = scene();
-    let weir = Weir::start(folder.path(), &["run", "pipeline.yaml"]);
+    let site = Site::new();
+    site.pipeline("");
+    let weir = site.weir_with(&["run", "p.yaml"], &[]);
     for page in ["metrics", "status"] {
         let address = weir.address_of(page);
         let (host, port) = address.split_once(':').unwrap();
@@ -119,19 +82,20 @@ fn unless_told_otherwise_the_pages_are_for_this_machine_alone() {
 
 #[test]
 fn the_metrics_of_a_plugin_are_on_the_page_under_the_names_it_gave() {
-    let (server, folder) = scene();
-    server.client().publish("orders.a", "metrics:2");
-    let weir = run(&folder, &[]);
+    let site = Site::new();
+    site.nats.client().publish("in.a", "metrics:2");
+    let weir = site.run(&site.pipeline(""));
     wait_until("the plugin counted", || {
-        let labels = "pipeline=\"demo\",operator=\"work\",name=\"counter_1\"";
-        weir.metric(&format!("weir_plugin_counter_total{{{labels}}}")) == 1.0
+        let labels = "pipeline=\"p\",operator=\"op\",name=\"counter_1\"";
+        weir.metric_of_plugin(&format!("weir_plugin_counter_total{{{labels}}}")) == Some(1.0)
     });
 }
 
 #[test]
 fn a_host_is_live_at_once_ready_when_it_works_and_not_when_it_stops() {
-    let (server, folder) = scene();
-    let weir = run(&folder, &[]);
+    let site = Site::new();
+    let file = site.pipeline_but(&[SLEEPER], "drain: 1h\n");
+    let weir = site.start(&file, &[]);
     let address = weir.address_of("metrics");
     assert_eq!(get(&address, "/live"), (200, "live\n".to_owned()));
     wait_for("the host is ready", || match get(&address, "/ready") {
@@ -140,53 +104,49 @@ fn a_host_is_live_at_once_ready_when_it_works_and_not_when_it_stops() {
     });
     assert_eq!(get(&address, "/nowhere").0, 404);
     // A message that is being worked on keeps the host from ending.
-    server.client().publish("orders.a", "sleep:900");
+    site.nats.client().publish("in.a", "sleep");
     wait_until("the message is in hand", || {
-        weir.metric("weir_in_flight{pipeline=\"demo\"}") == 1.0
+        weir.metric(&series("in_flight")) == 1.0
     });
     weir.terminate();
     wait_until("the host is not ready", || get(&address, "/ready").0 == 503);
+    assert_eq!(get(&address, "/live").0, 200);
+    weir.terminate();
     assert_eq!(weir.finish().code, Some(0));
 }
 
 #[test]
 fn the_status_is_the_same_over_http_and_over_nats() {
-    let (server, folder) = scene();
-    let mut weir = run(&folder, &[]);
-    weir.wait_until_output("running");
+    let site = Site::new();
+    let weir = site.run(&site.pipeline(""));
     let (code, page) = get(&weir.address_of("status"), "/status");
     assert_eq!(code, 200);
     let over_http: serde_json::Value = serde_json::from_str(&page).unwrap();
     let pipeline = &over_http["pipelines"][0];
-    assert_eq!(pipeline["name"], "demo");
-    let plugin = std::fs::read(folder.path().join("plugin.wasm")).unwrap();
+    assert_eq!(pipeline["name"], "p");
+    let plugin = std::fs::read(site.path("plugin.wasm")).unwrap();
     let digest = blake3::hash(&plugin).to_hex().to_string();
     assert_eq!(pipeline["operators"][0]["digest"], digest);
 
-    let ask = ["status", "--nats", &server.url()];
-    let found = Weir::run(&[&ask[..], &["--json"]].concat());
-    assert_eq!(found.code, Some(0), "{found:#?}");
-    let over_nats: serde_json::Value = serde_json::from_str(&found.stdout).unwrap();
+    site.wait_until_status("pipeline p");
+    let over_nats = site.weir(&["status", "--json"]).done();
+    let over_nats: serde_json::Value = serde_json::from_str(&over_nats).unwrap();
     assert_eq!(over_nats[0]["pid"], weir.pid());
     assert_eq!(
         over_nats[0]["pipelines"][0]["operators"],
         pipeline["operators"]
     );
-    let text = Weir::run(&ask).stdout;
-    assert!(
-        text.contains("\n  pipeline demo: ORDERS -> out.{subject[1]}, 1 lane"),
-        "{text}"
-    );
+    let text = site.wait_until_status("\n  pipeline p: IN -> out.{subject}, 1 lane");
     assert!(text.contains(&digest[..12]), "{text}");
-    let by_file = Weir::run_in(folder.path(), &["status", "pipeline.yaml"]);
+    let by_file = site.weir(&["status", "p.yaml"]);
     assert!(by_file.stdout.contains(&digest[..12]), "{by_file:#?}");
 }
 
 #[test]
 fn a_status_without_hosts_or_without_a_server_is_a_failure() {
-    let mut server = NatsServer::start();
-    let url = server.url();
-    let nobody = Weir::run(&["status", "--nats", &url]);
+    let mut site = Site::bare();
+    let url = site.nats.url();
+    let nobody = site.weir(&["status"]);
     assert_eq!(nobody.code, Some(1), "{nobody:#?}");
     assert!(
         nobody
@@ -194,8 +154,8 @@ fn a_status_without_hosts_or_without_a_server_is_a_failure() {
             .starts_with(&format!("error: no host answers at `{url}`\n")),
         "{nobody:#?}"
     );
-    server.stop();
-    let nowhere = Weir::run(&["status", "--nats", &url]);
+    site.nats.stop();
+    let nowhere = site.weir(&["status"]);
     assert_eq!(nowhere.code, Some(1), "{nowhere:#?}");
     assert!(
         nowhere
@@ -207,16 +167,17 @@ fn a_status_without_hosts_or_without_a_server_is_a_failure() {
 
 #[test]
 fn a_server_can_be_off_and_an_address_that_is_taken_is_refused() {
-    let (_server, folder) = scene();
+    let site = Site::new();
+    site.pipeline("");
     let off = [
         "run",
-        "pipeline.yaml",
+        "p.yaml",
         "--metrics-listen",
         "off",
         "--admin-listen",
         "off",
     ];
-    let mut weir = Weir::start(folder.path(), &off);
+    let mut weir = site.weir_with(&off, &[]);
     weir.wait_until_output("running");
     assert!(!weir.stderr().contains("http://"), "{}", weir.stderr());
     weir.interrupt();
@@ -224,10 +185,7 @@ fn a_server_can_be_off_and_an_address_that_is_taken_is_refused() {
 
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let refused = Weir::run_in(
-        folder.path(),
-        &["run", "pipeline.yaml", "--metrics-listen", &address],
-    );
+    let refused = site.weir(&["run", "p.yaml", "--metrics-listen", &address]);
     assert_eq!(refused.code, Some(1), "{refused:#?}");
     assert!(
         refused
@@ -235,18 +193,16 @@ fn a_server_can_be_off_and_an_address_that_is_taken_is_refused() {
             .contains(&format!("error: cannot listen on `{address}`\n")),
         "{refused:#?}"
     );
-    let wrong = Weir::run_in(
-        folder.path(),
-        &["run", "pipeline.yaml", "--admin-listen", "here"],
-    );
+    let wrong = site.weir(&["run", "p.yaml", "--admin-listen", "here"]);
     assert_eq!(wrong.code, Some(2), "{wrong:#?}");
 }
 
 #[test]
 fn two_hosts_on_one_machine_need_no_options() {
-    let (_server, folder) = scene();
-    let mut first = Weir::start(folder.path(), &["run", "pipeline.yaml"]);
-    let mut second = Weir::start(folder.path(), &["run", "pipeline.yaml"]);
+    let site = Site::new();
+    site.pipeline("");
+    let run = ["run", "p.yaml"];
+    let [mut first, mut second] = [site.weir_with(&run, &[]), site.weir_with(&run, &[])];
     first.wait_until_output("running");
     second.wait_until_output("running");
     assert_ne!(first.address_of("metrics"), second.address_of("metrics"));
@@ -254,8 +210,9 @@ fn two_hosts_on_one_machine_need_no_options() {
 
 #[test]
 fn logs_are_json_when_asked() {
-    let (_server, folder) = scene();
-    let mut weir = run(&folder, &["--log-format", "json"]);
+    let site = Site::new();
+    site.pipeline("");
+    let mut weir = site.start_with(&["p.yaml", "--log-format", "json"], &[]);
     weir.wait_until_output("running");
     for line in weir.stderr().lines() {
         let entry: serde_json::Value = serde_json::from_str(line).unwrap();

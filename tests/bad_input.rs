@@ -1,122 +1,59 @@
 //! What is wrong outside of weir is said in words, with what to do about it; bad input is a dead
 //! letter and loses nothing.
 
-use crate::harness::{Finished, NatsServer, Scene, Weir};
+use crate::harness::{AS_HOST, NatsServer, Site};
 use bytes::Bytes;
 
-fn run(scene: &Scene, file: &std::path::Path) -> Finished {
-    let file = file.to_str().unwrap();
-    Weir::run_in(
-        scene.folder.path(),
-        &[
-            "run",
-            file,
-            "--metrics-listen",
-            "off",
-            "--admin-listen",
-            "off",
-        ],
-    )
+/// A host that cannot start says this of it, and what to do.
+#[track_caller]
+fn assert_refused(site: &Site, cause: &str, hint: &str) {
+    let ended = site.start_with(&["p.yaml"], &[]).finish();
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    assert!(ended.stderr.contains(cause), "{}", ended.stderr);
+    assert!(ended.stderr.contains(hint), "{}", ended.stderr);
 }
 
 #[test]
 fn a_missing_stream_is_named_with_the_way_to_make_it() {
-    let scene = Scene::bare();
-    let ended = run(&scene, &scene.pipeline(""));
-    assert_eq!(ended.code, Some(1));
-    assert!(
-        ended.stderr.contains("there is no stream `IN`"),
-        "{}",
-        ended.stderr
-    );
-    assert!(
-        ended.stderr.contains("hint: create it with"),
-        "{}",
-        ended.stderr
-    );
+    let site = Site::bare();
+    site.pipeline("");
+    assert_refused(&site, "there is no stream `IN`", "hint: create it with");
 }
 
 #[test]
 fn create_makes_the_missing_streams() {
-    let scene = Scene::bare();
-    let file = scene.pipeline("");
-    let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(
-        &file,
-        text.replace("stream: IN,", "stream: IN, subjects: [\"in.>\"],"),
-    )
-    .unwrap();
-    let file = file.to_str().unwrap();
-    let mut weir = Weir::start(
-        scene.folder.path(),
-        &[
-            "run",
-            file,
-            "--create",
-            "--metrics-listen",
-            "off",
-            "--admin-listen",
-            "off",
-        ],
-    );
+    let site = Site::bare();
+    site.pipeline_but(&[("stream: IN,", "stream: IN, subjects: [\"in.>\"],")], "");
+    let mut weir = site.start_with(&["p.yaml", "--create"], &[]);
     weir.wait_until_output("running");
-    scene.nats.client().publish("in.a", "x");
-    scene.wait_for_messages("OUT", 1);
-    scene.nats.client().publish("in.a", "reject:x");
-    scene.wait_for_messages("DEAD_P", 1);
+    site.nats.client().publish("in.a", "x");
+    site.wait_for_messages("OUT", 1);
+    site.nats.client().publish("in.a", "reject:x");
+    site.wait_for_messages("DEAD_P", 1);
 }
 
 #[test]
 fn a_server_that_is_not_there_is_named() {
-    let scene = Scene::bare();
-    let file = scene.pipeline("");
-    let text = std::fs::read_to_string(&file)
-        .unwrap()
-        .replace(&scene.nats.url(), "nats://127.0.0.1:1");
-    std::fs::write(&file, text).unwrap();
-    let ended = run(&scene, &file);
-    assert_eq!(ended.code, Some(1));
-    assert!(
-        ended
-            .stderr
-            .contains("cannot connect to nats at `nats://127.0.0.1:1"),
-        "{}",
-        ended.stderr
-    );
-    assert!(
-        ended.stderr.contains("hint: start a server"),
-        "{}",
-        ended.stderr
-    );
+    let site = Site::bare();
+    let nowhere = "nats://127.0.0.1:1";
+    site.pipeline_but(&[(&site.nats.url(), nowhere)], "");
+    let cause = format!("cannot connect to nats at `{nowhere}");
+    assert_refused(&site, &cause, "hint: start a server");
 }
 
 #[test]
 fn a_wrong_password_is_said_to_be_one() {
-    let mut scene = Scene::bare();
-    scene.nats = NatsServer::start_with("authorization { user: a, password: right }");
-    let file = scene.pipeline("");
-    let text = std::fs::read_to_string(&file).unwrap();
-    let credentials = format!("url: \"{}\", user: a, password: wrong", scene.nats.url());
-    let text = text.replace(&format!("url: \"{}\"", scene.nats.url()), &credentials);
-    std::fs::write(&file, text).unwrap();
-    let ended = run(&scene, &file);
-    assert_eq!(ended.code, Some(1));
-    assert!(
-        ended.stderr.contains("authorization violation"),
-        "{}",
-        ended.stderr
-    );
-    assert!(
-        ended.stderr.contains("hint: check `nats.user`"),
-        "{}",
-        ended.stderr
-    );
+    let users = "authorization { user: a, password: right }";
+    let site = Site::on(NatsServer::start_with(users));
+    let wrong = "nats: { user: a, password: wrong, ";
+    site.pipeline_but(&[("nats: { ", wrong)], "");
+    assert_refused(&site, "authorization violation", "hint: check `nats.user`");
 }
 
 #[test]
 fn payloads_of_every_kind_come_through_byte_for_byte() {
-    let scene = Scene::new();
-    let client = scene.nats.client();
+    let site = Site::new();
+    let client = site.nats.client();
     let payloads = [
         Bytes::new(),
         Bytes::from_static(b"\xff\xfe\x00 not UTF-8"),
@@ -126,34 +63,21 @@ fn payloads_of_every_kind_come_through_byte_for_byte() {
     for payload in &payloads {
         client.publish("in.a", payload.clone());
     }
-    let _weir = scene.run(&scene.pipeline(""));
-    let out = scene.wait_for_messages("OUT", 4);
+    let _weir = site.run(&site.pipeline(""));
+    let out = site.wait_for_messages("OUT", 4);
     let same = out
         .iter()
         .zip(&payloads)
         .all(|(message, payload)| message.payload == payload);
     assert!(same, "a payload was changed");
-    scene.wait_until_settled();
+    site.wait_until_settled();
 }
 
 #[test]
 fn a_subject_that_may_not_be_published_to_is_named_and_its_messages_are_kept() {
-    let mut scene = Scene::bare();
-    scene.nats = NatsServer::start_with(
-        "authorization { users = [ { user: all, password: a }, \
-         { user: host, password: h, permissions: { publish: { deny: [\"out.>\"] } } } ] }\n\
-         no_auth_user: all",
-    );
-    let client = scene.nats.client();
-    client.create_stream("IN", &["in.>"]);
-    client.create_stream("OUT", &["out.>"]);
-    client.create_stream("DEAD", &["dead.>"]);
-    let file = scene.pipeline("");
-    let text = std::fs::read_to_string(&file).unwrap();
-    let credentials = format!("url: \"{}\", user: host, password: h", scene.nats.url());
-    let text = text.replace(&format!("url: \"{}\"", scene.nats.url()), &credentials);
-    std::fs::write(&file, text).unwrap();
-    let mut weir = scene.run(&file);
+    let site = Site::permitting("permissions: { publish: { deny: [\"out.>\"] } }");
+    let client = site.nats.client();
+    let mut weir = site.run(&site.pipeline_but(&[AS_HOST], ""));
     client.publish("in.a", "x");
     weir.wait_until_output("cannot publish to `out.in.a`: Permissions Violation for Publish");
     assert!(weir.is_running());

@@ -3,7 +3,7 @@
 //!
 //! The payload `batch` becomes the messages and bytes of the batch that it came in.
 
-use crate::harness::{Scene, Stored, operator_series, series};
+use crate::harness::{Site, Stored, operator_series, series};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
@@ -21,13 +21,13 @@ fn told(out: &[Stored]) -> Vec<(u64, u64)> {
 fn under_load_batches_form_by_themselves_up_to_their_bound_by_count() {
     const MESSAGES: u64 = 3000;
     const MOST: u64 = 32;
-    let scene = Scene::new();
+    let site = Site::new();
     let messages = (0..MESSAGES).map(|_| ("in.a", "batch"));
-    scene.nats.client().publish_all(messages);
+    site.nats.client().publish_all(messages);
     let bound = format!("batch: {{ max-messages: {MOST} }}\n");
-    let weir = scene.run(&scene.pipeline(&bound));
-    let out = scene.wait_for_messages("OUT", MESSAGES);
-    scene.wait_until_settled();
+    let weir = site.run(&site.pipeline(&bound));
+    let out = site.wait_for_messages("OUT", MESSAGES);
+    site.wait_until_settled();
     let mut sizes = BTreeMap::<u64, u64>::new();
     for (messages, bytes) in told(&out) {
         assert_eq!(bytes, messages * 5);
@@ -54,8 +54,8 @@ fn a_batch_stays_within_its_bound_by_bytes_headers_included_and_what_is_larger_t
         payload.resize(size, b'x');
         Bytes::from(payload)
     };
-    let scene = Scene::new();
-    let client = scene.nats.client();
+    let site = Site::new();
+    let client = site.nats.client();
     let filler = "x".repeat(8 << 10);
     for _ in 0..20 {
         for _ in 0..5 {
@@ -65,10 +65,10 @@ fn a_batch_stays_within_its_bound_by_bytes_headers_included_and_what_is_larger_t
         client.publish("in.a", payload(LARGE));
     }
     let changes = [("    plugin: ", "    headers: all\n    plugin: ")];
-    let file = scene.pipeline_but(&changes, "batch: { max-bytes: 64KiB }\n");
-    let weir = scene.run(&file);
-    let told = told(&scene.wait_for_messages("OUT", 220));
-    scene.wait_until_settled();
+    let file = site.pipeline_but(&changes, "batch: { max-bytes: 64KiB }\n");
+    let weir = site.run(&file);
+    let told = told(&site.wait_for_messages("OUT", 220));
+    site.wait_until_settled();
     let (alone, together): (Vec<_>, Vec<_>) =
         told.into_iter().partition(|(_, bytes)| *bytes > BOUND);
     assert_eq!(alone, [(1, LARGE as u64); 20]);
@@ -78,11 +78,11 @@ fn a_batch_stays_within_its_bound_by_bytes_headers_included_and_what_is_larger_t
 
 #[test]
 fn a_message_that_comes_alone_is_not_held_back_to_fill_a_batch() {
-    let scene = Scene::new();
-    let weir = scene.run(&scene.pipeline("batch: { max-messages: 1000 }\n"));
+    let site = Site::new();
+    let weir = site.run(&site.pipeline("batch: { max-messages: 1000 }\n"));
     for number in 1..=20 {
-        scene.nats.client().publish("in.a", "batch");
-        let out = scene.wait_for_messages("OUT", number);
+        site.nats.client().publish("in.a", "batch");
+        let out = site.wait_for_messages("OUT", number);
         assert_eq!(out.last().unwrap().text(), "1 5");
     }
     assert_eq!(weir.metric(&series("batches_total")), 20.0);

@@ -7,6 +7,7 @@
 
 mod generated;
 
+use crate::harness::replaced;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -45,9 +46,14 @@ fn entries(folder: &Path, extension: Option<&str>) -> Vec<PathBuf> {
     found
 }
 
-/// What is found, with paths that start at the folder of the inputs.
+/// A text with paths that start at the folder of the inputs.
+fn shortened(text: &str) -> String {
+    replaced(text, &[(&format!("{}/", inputs().display()), "")])
+}
+
+/// What is found.
 fn show(findings: &Findings) -> String {
-    format!("{findings}\n").replace(&format!("{}/", inputs().display()), "")
+    shortened(&format!("{findings}\n"))
 }
 
 /// Compares a text with a file, or rewrites the file under `BLESS=1`.
@@ -184,7 +190,7 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
     let file = inputs().join("valid/rebates.yaml");
     let pipelines = config::load(&[file], &environment).unwrap();
     let pipeline = pipelines.first().unwrap();
-    let settings = format!("{pipeline:#?}\n").replace(&format!("{}/", inputs().display()), "");
+    let settings = shortened(&format!("{pipeline:#?}\n"));
     let mut differing = Vec::new();
     compare(
         &inputs().join("valid/rebates.resolved"),

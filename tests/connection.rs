@@ -3,11 +3,10 @@
 
 use crate::harness::certificates::{Authority, Certified};
 use crate::harness::identity::Operator;
-use crate::harness::{NatsServer, Scene, Weir, repository, series};
+use crate::harness::{AS_HOST, NatsServer, Site, replaced, repository, series};
 use async_nats::ConnectOptions;
 use nkeys::KeyPair;
 use std::path::Path;
-use std::process::Stdio;
 
 /// The `tls` block of a server with this certificate.
 fn tls(server: &Certified, more: &str) -> String {
@@ -34,26 +33,27 @@ fn presenting(client: &Certified) -> String {
 
 /// A message flows through a pipeline whose `nats:` section has these fields besides the address.
 #[track_caller]
-fn flows(scene: &Scene, nats: &str) {
-    let url = format!("url: \"{}\", {nats}", scene.nats.url());
-    let before = scene.nats.client().count("OUT");
-    let _weir = scene.run(&scene.pipeline_over(&url, ""));
-    scene.nats.client().publish("in.a", "x");
-    scene.wait_for_messages("OUT", before + 1);
-    scene.wait_until_settled();
+fn flows(site: &Site, nats: &str) {
+    let before = site.nats.client().count("OUT");
+    let section = format!("nats: {{ {nats}, ");
+    let _weir = site.run(&site.pipeline_but(&[("nats: { ", &section)], ""));
+    site.nats.client().publish("in.a", "x");
+    site.wait_for_messages("OUT", before + 1);
+    site.wait_until_settled();
 }
 
 /// The same pipeline cannot connect: exit code 1, this cause, and this in the hint.
 #[track_caller]
-fn refused(scene: &Scene, nats: &str, cause: &str, hint: &str) {
-    let url = scene.nats.url();
-    refused_at(scene, &url, nats, cause, hint);
+fn refused(site: &Site, nats: &str, cause: &str, hint: &str) {
+    let url = site.nats.url();
+    refused_at(site, &url, nats, cause, hint);
 }
 
 #[track_caller]
-fn refused_at(scene: &Scene, url: &str, nats: &str, cause: &str, hint: &str) {
-    let file = scene.pipeline_over(&format!("url: \"{url}\", {nats}"), "");
-    let ended = Weir::run(&["run", file.to_str().unwrap(), "--log-level", "off"]);
+fn refused_at(site: &Site, url: &str, nats: &str, cause: &str, hint: &str) {
+    let section = format!("nats: {{ {nats}, ");
+    site.pipeline_but(&[("nats: { ", &section), (&site.nats.url(), url)], "");
+    let ended = site.weir(&["run", "p.yaml", "--log-level", "off"]);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     let (said, advice) = ended.stderr.split_once("\n\nhint: ").unwrap_or_default();
     let first = format!("error: cannot connect to nats at `{url}`\n  cause: ");
@@ -70,26 +70,26 @@ fn refused_at(scene: &Scene, url: &str, nats: &str, cause: &str, hint: &str) {
 fn a_server_with_tls_is_trusted_when_its_authority_is() {
     let (ours, strange) = (Authority::new("ours"), Authority::new("another"));
     let server = ours.sign("server", &["127.0.0.1"]);
-    let scene = Scene::on(NatsServer::start_with(&tls(&server, "")));
+    let site = Site::on(NatsServer::start_with(&tls(&server, "")));
     let options = ConnectOptions::new().add_root_certificates(ours.certificate());
-    scene.nats.client_with(options);
-    scene.create_streams();
+    site.nats.client_with(options);
+    site.create_streams();
     let trusting_ours = trusting(&ours.certificate());
-    flows(&scene, &format!("tls: {{ {trusting_ours} }}"));
+    flows(&site, &format!("tls: {{ {trusting_ours} }}"));
     flows(
-        &scene,
+        &site,
         &format!("tls: {{ {trusting_ours}, required: true }}"),
     );
 
     let authority = "the PEM file of the authority that signed the server's certificate";
     let unknown = "invalid peer certificate: UnknownIssuer";
     let trusting_others = format!("tls: {{ {} }}", trusting(&strange.certificate()));
-    refused(&scene, &trusting_others, unknown, authority);
-    refused(&scene, "tls: {}", unknown, authority);
-    let by_name = format!("nats://localhost:{}", scene.nats.port());
+    refused(&site, &trusting_others, unknown, authority);
+    refused(&site, "tls: {}", unknown, authority);
+    let by_name = format!("nats://localhost:{}", site.nats.port());
     let trusting_ours = format!("tls: {{ {trusting_ours} }}");
     let name = "an address that the server's certificate has";
-    refused_at(&scene, &by_name, &trusting_ours, "not valid for name", name);
+    refused_at(&site, &by_name, &trusting_ours, "not valid for name", name);
 }
 
 #[test]
@@ -101,53 +101,53 @@ fn a_server_that_demands_a_certificate_gets_the_one_that_is_configured() {
         "verify: true, ca_file: \"{}\"",
         ours.certificate().display()
     );
-    let scene = Scene::on(NatsServer::start_with(&tls(&server, &verify)));
+    let site = Site::on(NatsServer::start_with(&tls(&server, &verify)));
     let options = ConnectOptions::new()
         .add_root_certificates(ours.certificate())
         .add_client_certificate(client.certificate.clone(), client.key.clone());
-    scene.nats.client_with(options);
-    scene.create_streams();
+    site.nats.client_with(options);
+    site.create_streams();
     let ca = trusting(&ours.certificate());
-    flows(&scene, &format!("tls: {{ {ca}, {} }}", presenting(&client)));
+    flows(&site, &format!("tls: {{ {ca}, {} }}", presenting(&client)));
 
     let hint = "`nats.tls.cert` and `nats.tls.key`";
     let without = format!("tls: {{ {ca} }}");
-    refused(&scene, &without, "refused the client's certificate", hint);
+    refused(&site, &without, "refused the client's certificate", hint);
     let wrong = format!("tls: {{ {ca}, {} }}", presenting(&stranger));
-    refused(&scene, &wrong, "refused the client's certificate", hint);
+    refused(&site, &wrong, "refused the client's certificate", hint);
 }
 
 #[test]
 fn a_server_that_begins_with_tls_is_met_with_tls() {
     let ours = Authority::new("ours");
     let server = ours.sign("server", &["127.0.0.1"]);
-    let scene = Scene::on(NatsServer::start_with(&tls(
+    let site = Site::on(NatsServer::start_with(&tls(
         &server,
         "handshake_first: true",
     )));
     let options = ConnectOptions::new()
         .add_root_certificates(ours.certificate())
         .tls_first();
-    scene.nats.client_with(options);
-    scene.create_streams();
+    site.nats.client_with(options);
+    site.create_streams();
     let ca = trusting(&ours.certificate());
-    flows(&scene, &format!("tls: {{ {ca}, first: true }}"));
-    refused(&scene, &format!("tls: {{ {ca} }}"), "", "`nats.tls.first`");
+    flows(&site, &format!("tls: {{ {ca}, first: true }}"));
+    refused(&site, &format!("tls: {{ {ca} }}"), "", "`nats.tls.first`");
 }
 
 #[test]
 fn a_server_without_tls_is_refused_where_tls_is_demanded() {
     let ours = Authority::new("ours");
-    let scene = Scene::bare();
+    let site = Site::bare();
     let ca = trusting(&ours.certificate());
     let cause = "the server does not speak TLS";
     let required = format!("tls: {{ {ca}, required: true }}");
-    refused(&scene, &required, cause, "`nats.tls.required`");
+    refused(&site, &required, cause, "`nats.tls.required`");
     let first = format!("tls: {{ {ca}, first: true }}");
-    refused(&scene, &first, cause, "`nats.tls.first`");
-    let by_scheme = scene.nats.url().replace("nats://", "tls://");
+    refused(&site, &first, cause, "`nats.tls.first`");
+    let by_scheme = replaced(&site.nats.url(), &[("nats://", "tls://")]);
     let trusting = format!("tls: {{ {ca} }}");
-    refused_at(&scene, &by_scheme, &trusting, cause, "`tls://`");
+    refused_at(&site, &by_scheme, &trusting, cause, "`tls://`");
 }
 
 #[test]
@@ -158,59 +158,58 @@ fn an_nkey_is_the_right_one_or_is_said_not_to_be() {
          no_auth_user: all",
         host.public_key()
     );
-    let scene = Scene::on(NatsServer::start_with(&configuration));
-    scene.create_streams();
+    let site = Site::on(NatsServer::start_with(&configuration));
+    site.create_streams();
     let seed = host.seed().unwrap();
-    flows(&scene, &format!("nkey: {seed}"));
-    scene.file("host.nk", &format!("# of the host\n{seed}\n"));
-    flows(&scene, "nkey: host.nk");
+    flows(&site, &format!("nkey: {seed}"));
+    site.file("host.nk", format!("# of the host\n{seed}\n"));
+    flows(&site, "nkey: host.nk");
 
     let hint =
         "check `nats.user`, `nats.password`, `nats.token`, `nats.nkey` or `nats.credentials`";
     let strange = format!("nkey: {}", stranger.seed().unwrap());
-    refused(&scene, &strange, "authorization violation", hint);
+    refused(&site, &strange, "authorization violation", hint);
     // One letter changed: the seed's checksum is wrong.
     let end = if seed.ends_with('A') { 'B' } else { 'A' };
     let torn = format!("nkey: {}{end}", &seed[..seed.len() - 1]);
-    refused(&scene, &torn, "the seed is damaged", hint);
+    refused(&site, &torn, "the seed is damaged", hint);
 }
 
 #[test]
 fn a_credentials_file_is_one_of_the_servers_operator_and_in_date() {
     let (ours, strange) = (Operator::new(), Operator::new());
-    let scene = Scene::on(NatsServer::start_with(&ours.server_configuration()));
+    let site = Site::on(NatsServer::start_with(&ours.server_configuration()));
     let options = ConnectOptions::with_credentials(&ours.credentials()).unwrap();
-    scene.nats.client_with(options);
-    scene.create_streams();
-    scene.file("host.creds", &ours.credentials());
-    flows(&scene, "credentials: host.creds");
+    site.nats.client_with(options);
+    site.create_streams();
+    site.file("host.creds", ours.credentials());
+    flows(&site, "credentials: host.creds");
 
     let hint = "`nats.credentials`";
-    scene.file("strange.creds", &strange.credentials());
-    scene.file("expired.creds", &ours.expired_credentials());
-    scene.file("empty.creds", "no token in here\n");
+    site.file("strange.creds", strange.credentials());
+    site.file("expired.creds", ours.expired_credentials());
+    site.file("empty.creds", "no token in here\n");
     let strange = "credentials: strange.creds";
-    refused(&scene, strange, "authorization violation", hint);
+    refused(&site, strange, "authorization violation", hint);
     let expired = "credentials: expired.creds";
-    refused(&scene, expired, "authorization violation", hint);
+    refused(&site, expired, "authorization violation", hint);
     let empty = "credentials: empty.creds";
     refused(
-        &scene,
+        &site,
         empty,
         "cannot read the credentials file",
         "`nsc generate creds`",
     );
-    refused(&scene, "tls: {}", "authorization violation", hint);
+    refused(&site, "tls: {}", "authorization violation", hint);
 }
 
 #[test]
 fn a_server_that_is_too_old_is_refused_with_the_way_out() {
-    let scene = Scene::on(NatsServer::start_old());
-    let file = scene.pipeline("");
-    let file = file.to_str().unwrap();
-    let url = scene.nats.url();
-    for arguments in [&["run", file][..], &["status", "--nats", &url]] {
-        let ended = Weir::run(&[arguments, &["--log-level", "off"]].concat());
+    let site = Site::on(NatsServer::start_old());
+    site.pipeline("");
+    let url = site.nats.url();
+    for arguments in [&["run", "p.yaml"][..], &["status"]] {
+        let ended = site.weir(&[arguments, &["--log-level", "off"]].concat());
         assert_eq!(ended.code, Some(1), "{}", ended.stderr);
         let start =
             format!("error: cannot use the nats server at `{url}`\n  cause: it is version 2.");
@@ -224,41 +223,31 @@ fn a_server_that_is_too_old_is_refused_with_the_way_out() {
 /// The command line wins over the file, the file over the environment, and that over the default.
 #[test]
 fn the_server_is_that_of_the_command_line_of_the_file_or_of_the_environment() {
-    let scene = Scene::new();
-    let (ours, nobody) = (scene.nats.url(), "nats://127.0.0.1:1");
+    let site = Site::new();
+    let (ours, nobody) = (site.nats.url(), "nats://127.0.0.1:1");
     let bare = ours.trim_start_matches("nats://");
+    let in_file = format!("url: \"{ours}\"");
     let connects = |file: &str, more: &[&str], environment: &str| {
-        let file = scene.pipeline_over(file, "");
-        let fixed = ["run", file.to_str().unwrap(), "--metrics-listen", "off"];
-        let arguments = [&fixed[..], &["--admin-listen", "off"], more].concat();
-        let environment = [("NATS_URL", environment)];
-        let folder = scene.folder.path();
-        let mut weir = Weir::start_with(folder, &arguments, &environment, Stdio::null());
+        site.pipeline_but(&[(&in_file, file)], "");
+        let arguments = [&["p.yaml"], more].concat();
+        let mut weir = site.start_with(&arguments, &[("NATS_URL", environment)]);
         weir.wait_until_output("running");
     };
     connects(&format!("url: \"{nobody}\""), &["--nats", &ours], nobody);
-    connects(&format!("url: \"{ours}\""), &[], nobody);
+    connects(&in_file, &[], nobody);
     connects("", &[], bare);
-    let file = scene.pipeline_over("", "");
-    let ask = ["status", file.to_str().unwrap(), "--nats", nobody];
-    let asked = Weir::start_with(
-        scene.folder.path(),
-        &ask,
-        &[("NATS_URL", &*ours)],
-        Stdio::null(),
-    );
-    let asked = asked.finish();
+    // The file names none now.
+    let asked = site.weir(&["status", "p.yaml", "--nats", nobody]);
     let cause = format!("cannot connect to nats at `{nobody}`");
     assert!(asked.stderr.contains(&cause), "{}", asked.stderr);
-    let check = ["check", file.to_str().unwrap()];
     let wrong = [("NATS_URL", "http://here")];
-    let checked = Weir::start_with(scene.folder.path(), &check, &wrong, Stdio::null()).finish();
+    let checked = site.weir_with(&["check", "p.yaml"], &wrong).finish();
     assert_eq!(checked.code, Some(2), "{}", checked.stderr);
     let said = "the environment variable `NATS_URL`: `http://` is not spoken here";
     assert!(checked.stderr.contains(said), "{}", checked.stderr);
 }
 
-/// The block of the page, for the names that the scene's pipeline has.
+/// The block of the page, for the names that the site's pipeline has.
 pub fn permissions_of_the_page() -> String {
     let page = std::fs::read_to_string(repository().join("docs/operators.md")).unwrap();
     let mut blocks = page.split("```");
@@ -271,50 +260,28 @@ pub fn permissions_of_the_page() -> String {
         ("dead.rebates", "dead.p"),
         ("rebates.>", "out.>"),
     ];
-    let renamed = names
-        .iter()
-        .fold(block.unwrap().to_owned(), |block, (from, to)| {
-            assert!(block.contains(from), "{from}");
-            block.replace(from, to)
-        });
-    format!("permissions:{renamed}")
+    format!("permissions:{}", replaced(block.unwrap(), &names))
 }
 
 #[test]
 fn the_permissions_that_the_page_for_operators_names_are_enough() {
-    let permissions = permissions_of_the_page();
-    let scene = Scene::on(NatsServer::start_with(&format!(
-        "authorization {{ users = [ {{ user: all, password: a }}, \
-         {{ user: host, password: h, {permissions} }} ] }}\nno_auth_user: all"
-    )));
-    scene.create_streams();
-    let client = scene.nats.client();
+    let site = Site::permitting(&permissions_of_the_page());
+    let client = site.nats.client();
     let mut stored = 0;
     for order in ["none", "stream"] {
-        let url = format!("url: \"{}\", user: host, password: h", scene.nats.url());
-        let file = scene.pipeline_over(&url, &format!("order: {order}\n"));
-        let text = std::fs::read_to_string(&file).unwrap();
-        let retry = "retry: { initial: 300ms, max: 300ms, park-after: 100ms }";
-        let text = text.replace("retry: { initial: 10ms, max: 50ms }", retry);
-        std::fs::write(&file, text).unwrap();
-        let arguments = [
-            "run",
-            "p.yaml",
-            "--create",
-            "--metrics-listen",
-            "127.0.0.1:0",
-        ];
-        let mut weir = Weir::start(scene.folder.path(), &arguments);
+        let later = "initial: 300ms, max: 300ms, park-after: 100ms";
+        let changes = [AS_HOST, ("initial: 10ms, max: 50ms", later)];
+        site.pipeline_but(&changes, &format!("order: {order}\n"));
+        let mut weir = site.start_with(&["p.yaml", "--create"], &[]);
         weir.wait_until_output("running");
         for payload in ["x", "retry-until:2", "reject"] {
             client.publish("in.a", payload);
         }
         stored += 2;
-        scene.wait_for_messages("OUT", stored);
-        scene.wait_for_messages("DEAD", stored / 2);
-        scene.wait_until_settled();
-        let found = Weir::run(&["status", "--nats", &scene.nats.url()]);
-        assert!(found.stdout.contains("pipeline p: IN"), "{found:#?}");
+        site.wait_for_messages("OUT", stored);
+        site.wait_for_messages("DEAD", stored / 2);
+        site.wait_until_settled();
+        site.wait_until_status("pipeline p: IN");
         if order == "none" {
             assert!(
                 weir.metric(&series("parked_total")) > 0.0,

@@ -2,10 +2,9 @@
 //! not granted. What does not run is refused at load, with the reason and what to do about it.
 
 use crate::harness::guests::guest;
-use crate::harness::lane::{Lane, runtime};
+use crate::harness::lane::{Lane, limits, runtime};
 use crate::harness::repository;
 use smallvec::SmallVec;
-use weir::config::limits::Limits;
 use weir::message::{Outcome, Output};
 use weir::plugin::Terms;
 use weir::plugin::inspect;
@@ -146,7 +145,7 @@ fn a_core_module_runs_when_it_carries_the_contract() {
     assert_eq!(plugin.contract(), "weir:plugin/operator@0.1.0");
     assert_eq!(plugin.size(), bytes.len() as u64);
     assert_eq!(plugin.digest(), blake3::hash(&bytes).to_hex().as_str());
-    let mut lane = Lane::new(plugin, Limits::default(), "null");
+    let mut lane = Lane::new(plugin, limits(), "null");
     let dropped = Outcome::Emit(SmallVec::new());
     assert_eq!(lane.call(&["a", "b"]).unwrap(), [dropped.clone(), dropped]);
 }
@@ -165,7 +164,7 @@ fn a_core_module_for_wasi_preview_1_is_adapted() {
             Terms::default(),
         )
         .unwrap();
-    let mut lane = Lane::new(plugin, Limits::default(), "null");
+    let mut lane = Lane::new(plugin, limits(), "null");
     assert_eq!(lane.call(&["a"]).unwrap(), [Outcome::Emit(SmallVec::new())]);
 }
 
@@ -322,7 +321,7 @@ fn inspect_says_what_a_component_is_and_needs() {
 fn a_component_built_for_a_published_contract_still_runs() {
     let path = repository().join("tests/witness/operator-0.1.0.wasm");
     let plugin = runtime().load(&path).unwrap();
-    let mut lane = Lane::new(plugin, Limits::default(), "null");
+    let mut lane = Lane::new(plugin, limits(), "null");
     let pass = Outcome::Emit(SmallVec::from([Output::default()]));
     assert_eq!(lane.call(&["a", "b"]).unwrap(), [pass.clone(), pass]);
 }

@@ -2,7 +2,7 @@
 //! other: the host makes a component of it as it loads it.
 
 use crate::harness::guests::core_module;
-use crate::harness::{Scene, Weir, put};
+use crate::harness::{Site, Weir, pipeline_folder, put};
 
 #[test]
 fn a_core_module_runs_as_a_plugin_and_its_panics_are_not_lost() {
@@ -15,41 +15,34 @@ fn a_core_module_runs_as_a_plugin_and_its_panics_are_not_lost() {
     assert!(described.contains(form), "{described}");
     assert!(described.contains("grants    none"), "{described}");
 
-    let scene = Scene::new();
-    let pipeline = std::fs::read_to_string(scene.pipeline("")).unwrap();
-    let (before, after) = pipeline.split_once("plugin: ").unwrap();
-    let (_, after) = after.split_once('\n').unwrap();
-    let pipeline = scene.file("core.yaml", &format!("{before}plugin: {file}\n{after}"));
-    let weir = scene.run(&pipeline);
-    let client = scene.nats.client();
+    let site = Site::new();
+    site.file("plugin.wasm", bytes);
+    let _weir = site.run(&site.pipeline(""));
+    let client = site.nats.client();
     client.publish("in.a", "as it came");
     client.publish("in.b", "panic");
-    let out = scene.wait_for_messages("OUT", 1);
+    let out = site.wait_for_messages("OUT", 1);
     assert_eq!(out[0].text(), "as it came");
-    let dead = scene.wait_for_messages("DEAD", 1);
+    let dead = site.wait_for_messages("DEAD", 1);
     assert_eq!(dead[0].header("Weir-Kind"), Some("trap"));
     let words = dead[0].header("Weir-Stderr").unwrap_or_default();
     assert!(
         words.contains("panicked because the payload said so"),
         "{words}"
     );
-    scene.wait_until_settled();
-    drop(weir);
+    site.wait_until_settled();
 }
 
 #[test]
 fn a_core_module_is_tested_without_a_broker_like_any_other() {
-    let folder = tempfile::tempdir().unwrap();
-    let module = core_module("echo");
-    std::fs::copy(module, folder.path().join("plugin.wasm")).unwrap();
-    let line = "{\"subject\":\"in.a\",\"text\":\"x\"}\n";
-    put(folder.path(), "input.jsonl", line);
-    put(
-        folder.path(),
-        "pipeline.yaml",
+    let folder = pipeline_folder(
+        "echo",
         "name: p\nsource: { stream: IN, subjects: [\"in.>\"] }\n\
          operators:\n  - { name: op, plugin: plugin.wasm }\nsink: { subject: \"out.{subject}\" }\n",
     );
+    std::fs::copy(core_module("echo"), folder.path().join("plugin.wasm")).unwrap();
+    let line = "{\"subject\":\"in.a\",\"text\":\"x\"}\n";
+    put(folder.path(), "input.jsonl", line);
     let piped = Weir::run_with_input(folder.path(), &["pipe", "pipeline.yaml"], line);
     assert_eq!(piped.code, Some(0), "{piped:#?}");
     assert!(

@@ -1,7 +1,7 @@
 //! A message that is never going to work is published as a dead letter with all that is known of its
 //! end, and only then termed; the rest of its batch goes through.
 
-use crate::harness::{Scene, Stored, Weir, series};
+use crate::harness::{Site, Stored, series};
 use bytes::Bytes;
 
 fn kinds(dead: &[Stored]) -> Vec<(String, String)> {
@@ -18,8 +18,8 @@ fn kinds(dead: &[Stored]) -> Vec<(String, String)> {
 
 #[test]
 fn whatever_is_wrong_with_one_message_the_others_of_its_batch_go_through() {
-    let scene = Scene::new();
-    let client = scene.nats.client();
+    let site = Site::new();
+    let client = site.nats.client();
     let bad = [
         ("alloc", "memory"),
         ("bad-subject", "sink"),
@@ -29,7 +29,6 @@ fn whatever_is_wrong_with_one_message_the_others_of_its_batch_go_through() {
         ("panic", "trap"),
         ("reject:no", "reject"),
         ("short", "length"),
-        ("spin", "deadline"),
         ("trap", "trap"),
     ];
     for (number, (payload, _)) in bad.iter().enumerate() {
@@ -38,9 +37,9 @@ fn whatever_is_wrong_with_one_message_the_others_of_its_batch_go_through() {
         }
         client.publish("in.a", *payload);
     }
-    let weir = scene.run(&scene.pipeline(""));
-    let dead = scene.wait_for_messages("DEAD", bad.len() as u64);
-    scene.wait_until_settled();
+    let weir = site.run(&site.pipeline(""));
+    let dead = site.wait_for_messages("DEAD", bad.len() as u64);
+    site.wait_until_settled();
     let expected: Vec<_> = bad
         .iter()
         .map(|(text, kind)| ((*text).into(), (*kind).into()))
@@ -52,8 +51,21 @@ fn whatever_is_wrong_with_one_message_the_others_of_its_batch_go_through() {
 }
 
 #[test]
+fn a_message_that_never_ends_is_a_dead_letter_and_the_others_of_its_batch_go_through() {
+    let site = Site::new();
+    let client = site.nats.client();
+    let payload = |number| if number == 7 { "spin" } else { "good" };
+    client.publish_all((0..20).map(|number| ("in.a", payload(number))));
+    let _weir = site.run(&site.pipeline_but(&[("deadline: 1m", "deadline: 3s")], ""));
+    let dead = site.wait_for_messages("DEAD", 1);
+    site.wait_until_settled();
+    assert_eq!(kinds(&dead), [("spin".to_owned(), "deadline".to_owned())]);
+    assert_eq!((client.count("DEAD"), client.count("OUT")), (1, 19));
+}
+
+#[test]
 fn a_dead_letter_carries_the_bytes_the_origin_and_the_backtrace() {
-    let scene = Scene::new();
+    let site = Site::new();
     let headers = [
         ("Trace", "t-1"),
         (
@@ -61,12 +73,12 @@ fn a_dead_letter_carries_the_bytes_the_origin_and_the_backtrace() {
             "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         ),
     ];
-    let sequence = scene
+    let sequence = site
         .nats
         .client()
         .publish_with_headers("in.shop.paid", &headers, "panic");
-    let _weir = scene.run(&scene.pipeline(""));
-    let dead = &scene.wait_for_messages("DEAD", 1)[0];
+    let _weir = site.run(&site.pipeline(""));
+    let dead = &site.wait_for_messages("DEAD", 1)[0];
     assert_eq!(dead.subject, "dead.p");
     assert_eq!(dead.text(), "panic");
     for (name, value) in headers {
@@ -96,16 +108,15 @@ fn a_dead_letter_carries_the_bytes_the_origin_and_the_backtrace() {
 
 #[test]
 fn a_payload_as_large_as_the_server_takes_becomes_a_dead_letter_whole_and_can_be_replayed() {
-    let scene = Scene::new();
-    let client = scene.nats.client();
+    let site = Site::new();
+    let client = site.nats.client();
     // `retry` forever would do as well; the plugin rejects what begins so.
     let mut payload = b"reject:".to_vec();
     payload.resize((1 << 20) - 64, b'x');
     client.publish("in.a", Bytes::from(payload.clone()));
-    let file = scene.pipeline("");
-    let weir = scene.run(&file);
-    let parts = scene.wait_for_messages("DEAD", 2);
-    scene.wait_until_settled();
+    let weir = site.run(&site.pipeline(""));
+    let parts = site.wait_for_messages("DEAD", 2);
+    site.wait_until_settled();
     let joined: Vec<u8> = parts
         .iter()
         .flat_map(|part| part.payload.to_vec())
@@ -114,10 +125,9 @@ fn a_payload_as_large_as_the_server_takes_becomes_a_dead_letter_whole_and_can_be
     weir.terminate();
     assert_eq!(weir.finish().code, Some(0));
 
-    let file = file.to_str().unwrap();
-    let listed = Weir::run(&["dlq", "ls", file, "--json"]);
+    let listed = site.weir(&["dlq", "ls", "p.yaml", "--json"]);
     assert_eq!(listed.stdout.lines().count(), 1, "{}", listed.stdout);
-    let replayed = Weir::run(&["dlq", "replay", file, "--all"]);
+    let replayed = site.weir(&["dlq", "replay", "p.yaml", "--all"]);
     assert_eq!(
         (replayed.code, replayed.stdout.trim()),
         (Some(0), "replayed 1"),
@@ -132,15 +142,14 @@ fn a_payload_as_large_as_the_server_takes_becomes_a_dead_letter_whole_and_can_be
 fn an_input_of_the_largest_payload_whose_result_has_no_room_for_an_id_is_a_dead_letter_that_says_so()
  {
     const LARGEST: usize = 1 << 20;
-    let scene = Scene::new();
-    let client = scene.nats.client();
+    let site = Site::new();
+    let client = site.nats.client();
     let payload = Bytes::from(vec![b'x'; LARGEST]);
     client.publish("in.a", payload.clone());
     client.publish("in.a", "small");
-    let file = scene.pipeline("");
-    let weir = scene.run(&file);
-    let parts = scene.wait_for_messages("DEAD", 2);
-    scene.wait_until_settled();
+    let weir = site.run(&site.pipeline(""));
+    let parts = site.wait_for_messages("DEAD", 2);
+    site.wait_until_settled();
     for (index, part) in parts.iter().enumerate() {
         let place = format!("{}/2", index + 1);
         assert_eq!(part.header("Weir-Part"), Some(place.as_str()));
@@ -161,8 +170,7 @@ fn an_input_of_the_largest_payload_whose_result_has_no_room_for_an_id_is_a_dead_
     weir.terminate();
     assert_eq!(weir.finish().code, Some(0));
 
-    let file = file.to_str().unwrap();
-    let replayed = Weir::run(&["dlq", "replay", file, "--all"]);
+    let replayed = site.weir(&["dlq", "replay", "p.yaml", "--all"]);
     assert_eq!(replayed.stdout.trim(), "replayed 1", "{}", replayed.stderr);
     assert_eq!(client.count("DEAD"), 0);
     assert_eq!(client.messages("IN").last().unwrap().payload, payload);
@@ -170,8 +178,8 @@ fn an_input_of_the_largest_payload_whose_result_has_no_room_for_an_id_is_a_dead_
 
 #[test]
 fn parts_of_dead_letters_that_lie_between_each_other_are_told_apart() {
-    let scene = Scene::new();
-    let client = scene.nats.client();
+    let site = Site::new();
+    let client = site.nats.client();
     let payloads = [b'x', b'y'].map(|filler| {
         let mut payload = b"reject:".to_vec();
         payload.resize((1 << 20) - 64, filler);
@@ -180,10 +188,9 @@ fn parts_of_dead_letters_that_lie_between_each_other_are_told_apart() {
     for payload in &payloads {
         client.publish("in.a", payload.clone());
     }
-    let file = scene.pipeline("");
-    let weir = scene.run(&file);
-    let parts = scene.wait_for_messages("DEAD", 4);
-    scene.wait_until_settled();
+    let weir = site.run(&site.pipeline(""));
+    let parts = site.wait_for_messages("DEAD", 4);
+    site.wait_until_settled();
     weir.terminate();
     assert_eq!(weir.finish().code, Some(0));
     // As two lanes may store them, and one part twice.
@@ -198,10 +205,9 @@ fn parts_of_dead_letters_that_lie_between_each_other_are_told_apart() {
         client.publish_with_headers(&part.subject, &lines, part.payload.clone());
     }
 
-    let file = file.to_str().unwrap();
-    let listed = Weir::run(&["dlq", "ls", file, "--json"]);
+    let listed = site.weir(&["dlq", "ls", "p.yaml", "--json"]);
     assert_eq!(listed.stdout.lines().count(), 2, "{}", listed.stdout);
-    let replayed = Weir::run(&["dlq", "replay", file, "--all"]);
+    let replayed = site.weir(&["dlq", "replay", "p.yaml", "--all"]);
     assert_eq!(replayed.stdout.trim(), "replayed 2", "{}", replayed.stderr);
     assert_eq!(client.count("DEAD"), 0);
     let input = client.messages("IN");
@@ -214,12 +220,12 @@ fn parts_of_dead_letters_that_lie_between_each_other_are_told_apart() {
 #[test]
 fn of_a_flood_of_dead_letters_a_few_are_shown_and_the_others_are_counted() {
     const FLOOD: usize = 3000;
-    let scene = Scene::new();
-    let client = scene.nats.client();
+    let site = Site::new();
+    let client = site.nats.client();
     client.publish_all((0..FLOOD).map(|number| ("in.a", format!("reject:{number}"))));
-    let weir = scene.run(&scene.pipeline(""));
-    scene.wait_for_messages("DEAD", FLOOD as u64);
-    scene.wait_until_settled();
+    let weir = site.run(&site.pipeline(""));
+    site.wait_for_messages("DEAD", FLOOD as u64);
+    site.wait_until_settled();
     weir.terminate();
     let log = weir.finish().stderr;
     let shown = log.matches("dead letter: ").count();
@@ -235,30 +241,28 @@ fn of_a_flood_of_dead_letters_a_few_are_shown_and_the_others_are_counted() {
 
 #[test]
 fn dead_letters_can_be_listed_shown_replayed_and_purged() {
-    let scene = Scene::new();
-    let client = scene.nats.client();
+    let site = Site::new();
+    let client = site.nats.client();
     for number in 0..3 {
         client.publish("in.a", format!("reject:{number}"));
     }
     client.publish("in.b", "trap");
-    let file = scene.pipeline("");
-    let weir = scene.run(&file);
-    scene.wait_for_messages("DEAD", 4);
+    let weir = site.run(&site.pipeline(""));
+    site.wait_for_messages("DEAD", 4);
     weir.terminate();
     assert_eq!(weir.finish().code, Some(0));
 
-    let file = file.to_str().unwrap();
-    let listed = Weir::run(&["dlq", "ls", file]);
+    let listed = site.weir(&["dlq", "ls", "p.yaml"]);
     assert_eq!(listed.stdout.lines().count(), 4);
-    let shown = Weir::run(&["dlq", "show", file, "--kind", "trap"]);
+    let shown = site.weir(&["dlq", "show", "p.yaml", "--kind", "trap"]);
     assert!(shown.stdout.contains("Subject: in.b"), "{}", shown.stdout);
-    let refused = Weir::run(&["dlq", "purge", file]);
+    let refused = site.weir(&["dlq", "purge", "p.yaml"]);
     assert_eq!(refused.code, Some(2));
     assert!(refused.stderr.contains("hint: "), "{}", refused.stderr);
-    let replayed = Weir::run(&["dlq", "replay", file, "--kind", "trap", "--all"]);
+    let replayed = site.weir(&["dlq", "replay", "p.yaml", "--kind", "trap", "--all"]);
     assert_eq!(replayed.stdout.trim(), "replayed 1", "{}", replayed.stderr);
     assert_eq!(client.messages("IN").last().unwrap().subject, "in.b");
-    let purged = Weir::run(&["dlq", "purge", file, "--all", "--json"]);
+    let purged = site.weir(&["dlq", "purge", "p.yaml", "--all", "--json"]);
     assert_eq!(purged.stdout.trim(), r#"{"purged":3}"#);
     assert_eq!(client.count("DEAD"), 0);
 }

@@ -1,8 +1,7 @@
 //! Every message of the source becomes outputs, a drop or a dead letter, and none is lost: not when
 //! the host is killed at any station of the corridor, not when the server restarts.
 
-use crate::harness::weir::get;
-use crate::harness::{Scene, Stored, Weir, series, wait_until};
+use crate::harness::{SHORT_ACK_WAIT, SLEEPER, Site, Stored, Weir, series, wait_until};
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 
@@ -17,14 +16,14 @@ fn counted(messages: &[Stored]) -> BTreeMap<String, usize> {
 
 #[test]
 fn messages_go_through_the_plugin_to_the_sink_and_are_acked() {
-    let scene = Scene::new();
-    let client = scene.nats.client();
+    let site = Site::new();
+    let client = site.nats.client();
     for number in 0..100 {
         client.publish("in.a", format!("message {number}"));
     }
-    let weir = scene.run(&scene.pipeline(""));
-    scene.wait_until_settled();
-    let out = scene.wait_for_messages("OUT", 100);
+    let weir = site.run(&site.pipeline(""));
+    site.wait_until_settled();
+    let out = site.wait_for_messages("OUT", 100);
     assert_eq!(out.len(), 100);
     assert_eq!(out[0].subject, "out.in.a");
     assert!(
@@ -40,13 +39,13 @@ fn messages_go_through_the_plugin_to_the_sink_and_are_acked() {
 
 #[test]
 fn one_message_may_become_none_or_many() {
-    let scene = Scene::new();
-    let client = scene.nats.client();
+    let site = Site::new();
+    let client = site.nats.client();
     client.publish("in.a", "drop");
     client.publish("in.a", "emit:3");
-    let weir = scene.run(&scene.pipeline(""));
-    scene.wait_until_settled();
-    assert_eq!(scene.wait_for_messages("OUT", 3).len(), 3);
+    let weir = site.run(&site.pipeline(""));
+    site.wait_until_settled();
+    assert_eq!(site.wait_for_messages("OUT", 3).len(), 3);
     assert_eq!(weir.metric(&series("dropped_total")), 1.0);
     assert_eq!(weir.metric(&series("acked_total")), 2.0);
 }
@@ -81,7 +80,7 @@ impl Counted {
     fn add(&mut self, weir: &Weir) {
         self.received += weir.metric(&series("received_total"));
         self.redelivered += weir.metric(&series("redelivered_total"));
-        let (_, page) = get(&weir.address_of("metrics"), "/metrics");
+        let page = weir.metrics();
         let dropped = page.lines().filter_map(|line| {
             let (_, rest) = line.split_once("name=\"dropped_")?;
             rest.split_once('"')?.0.parse::<usize>().ok()
@@ -117,9 +116,10 @@ fn every_input_is_accounted_for_when_the_host_is_killed_at_each_station() {
     fn all(which: impl Fn(usize) -> bool) -> impl Iterator<Item = usize> {
         (0..MESSAGES).filter(move |number| which(*number))
     }
-    let scene = Scene::new();
-    let client = scene.nats.client();
-    let file = scene.pipeline(&format!("in-flight: {{ max-messages: {IN_FLIGHT} }}\n"));
+    let site = Site::new();
+    let client = site.nats.client();
+    let bound = format!("in-flight: {{ max-messages: {IN_FLIGHT} }}\n");
+    let file = site.pipeline(&bound);
     let halts = STATIONS.map(|station| [1, 1500].map(|count| format!("{station}:{count}")));
     let halts: Vec<String> = halts.into_iter().flatten().collect();
     let mut counted = Counted::default();
@@ -131,7 +131,7 @@ fn every_input_is_accounted_for_when_the_host_is_killed_at_each_station() {
         client.publish_all(chunk.map(|number| ("in.a", payload(number))));
     };
     for halt in &halts {
-        let mut weir = scene.start(&file, &[("WEIR_HALT_AT", halt)]);
+        let mut weir = site.start(&file, &[("WEIR_HALT_AT", halt)]);
         weir.wait_until_output("running");
         thread::scope(|scope| {
             scope.spawn(&mut flow);
@@ -141,9 +141,9 @@ fn every_input_is_accounted_for_when_the_host_is_killed_at_each_station() {
             weir.kill9();
         });
     }
-    let weir = scene.run(&file);
+    let weir = site.run(&file);
     flow();
-    scene.wait_until_settled();
+    site.wait_until_settled();
     counted.add(&weir);
 
     let is_passed = |number: usize| !is_dropped(number) && !is_rejected(number);
@@ -168,22 +168,21 @@ fn every_input_is_accounted_for_when_the_host_is_killed_at_each_station() {
 
 #[test]
 fn a_pipeline_goes_on_by_itself_when_the_server_restarts() {
-    let mut scene = Scene::new();
-    let file = scene.pipeline("");
-    let mut weir = scene.run(&file);
-    let publish = |scene: &Scene, from: usize| {
+    let mut site = Site::new();
+    let mut weir = site.run(&site.pipeline_but(&[SHORT_ACK_WAIT], ""));
+    let publish = |site: &Site, from: usize| {
         let messages = (from..from + 2000).map(|number| ("in.a", number.to_string()));
-        scene.nats.client().publish_all(messages);
+        site.nats.client().publish_all(messages);
     };
-    publish(&scene, 0);
+    publish(&site, 0);
     wait_until("something has come through", || {
-        scene.nats.client().count("OUT") > 100
+        site.nats.client().count("OUT") > 100
     });
-    scene.nats.kill9();
-    scene.nats.start_again();
-    publish(&scene, 2000);
-    scene.wait_until_settled();
-    let out = counted(&scene.wait_for_messages("OUT", 4000));
+    site.nats.kill9();
+    site.nats.start_again();
+    publish(&site, 2000);
+    site.wait_until_settled();
+    let out = counted(&site.wait_for_messages("OUT", 4000));
     assert_eq!(out.len(), 4000);
     assert!(weir.is_running());
     wait_until("the reconnect is counted", || {
@@ -193,32 +192,29 @@ fn a_pipeline_goes_on_by_itself_when_the_server_restarts() {
 
 #[test]
 fn a_trace_goes_from_the_input_to_its_results() {
-    let scene = Scene::new();
+    let site = Site::new();
     let trace = (
         "traceparent",
         "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     );
-    scene
-        .nats
+    site.nats
         .client()
         .publish_with_headers("in.a", &[trace, ("Nats-Msg-Id", "mine")], "x");
-    let _weir = scene.run(&scene.pipeline(""));
-    let out = &scene.wait_for_messages("OUT", 1)[0];
+    let _weir = site.run(&site.pipeline(""));
+    let out = &site.wait_for_messages("OUT", 1)[0];
     assert_eq!(out.header("traceparent"), Some(trace.1));
     assert!(out.header("Nats-Msg-Id").unwrap().starts_with("p/op/IN@"));
 }
 
 #[test]
 fn the_lag_of_a_consumer_is_shown() {
-    let scene = Scene::new();
-    scene
-        .nats
-        .client()
-        .publish_all((0..50).map(|_| ("in.a", "slow:500")));
-    let weir =
-        scene.run(&scene.pipeline("in-flight: { max-messages: 2 }\nbatch: { max-messages: 1 }\n"));
-    wait_until("the lag is seen", || weir.metric(&series("lag")) > 0.0);
-    wait_until("acks are pending", || {
-        weir.metric(&series("ack_pending")) > 0.0
+    let site = Site::new();
+    let messages = (0..50).map(|_| ("in.a", "sleep"));
+    site.nats.client().publish_all(messages);
+    let few = "in-flight: { max-messages: 1 }\nbatch: { max-messages: 1 }\n";
+    let weir = site.run(&site.pipeline_but(&[SLEEPER], few));
+    wait_until("one is in hand, and the others are the lag", || {
+        let [lag, pending] = ["lag", "ack_pending"].map(|name| weir.metric(&series(name)));
+        (lag, pending) == (49.0, 1.0)
     });
 }

@@ -2,10 +2,10 @@
 //! elsewhere, not by a redirect. What it asks of them is bounded like everything else it does.
 
 use crate::harness::certificates::Authority;
-use crate::harness::guests::guest;
-use crate::harness::lane::{Lane, runtime};
+use crate::harness::guests::{self, guest};
+use crate::harness::lane::{Lane, limits, runtime};
 use crate::harness::web::Web;
-use crate::harness::{Finished, Scene, Weir, pipeline_folder};
+use crate::harness::{Finished, Site, Weir, pipeline_folder, replaced};
 use std::path::Path;
 use std::time::Duration;
 use weir::config::limits::Limits;
@@ -32,7 +32,7 @@ fn lane_with(http: &[&str], private: &[&str], limits: Limits, ca: Option<&Path>)
 }
 
 fn lane(http: &[&str]) -> Lane {
-    lane_with(http, &[], Limits::default(), None)
+    lane_with(http, &[], limits(), None)
 }
 
 /// Why the message with this payload was rejected.
@@ -172,7 +172,7 @@ fn a_name_that_leads_to_a_private_address_is_denied_unless_it_is_said() {
     assert_eq!(reason, "ErrorCode::DestinationIpProhibited");
     assert_eq!(public.metrics.http_denied.get(), 1);
     assert_eq!(web.hits(), 0);
-    let mut private = lane_with(&[], &[&name], Limits::default(), None);
+    let mut private = lane_with(&[], &[&name], limits(), None);
     assert_eq!(private.output(&format!("get {name}/hello")), "200 hello");
 }
 
@@ -192,11 +192,11 @@ fn a_redirect_goes_through_the_same_door() {
 #[test]
 fn a_body_over_the_limit_fails() {
     let web = Web::start();
-    let limits = Limits {
+    let narrow = Limits {
         http_response_bytes: 1000,
-        ..Limits::default()
+        ..limits()
     };
-    let mut lane = lane_with(&[&web.origin()], &[], limits, None);
+    let mut lane = lane_with(&[&web.origin()], &[], narrow, None);
     let mut get = |path: &str| rejected(&mut lane, &format!("get {}/{path}", web.origin()));
     // Announced, and found out.
     assert_eq!(
@@ -217,19 +217,19 @@ fn a_body_over_the_limit_fails() {
 #[test]
 fn an_instance_opens_only_so_many_requests_at_once_and_gives_them_back() {
     let web = Web::start();
-    let limits = |http_requests| Limits {
+    let narrowed = |http_requests| Limits {
         http_requests,
         // Less than the calls below would need if one handle of each stayed.
         handles: 64,
-        ..Limits::default()
+        ..limits()
     };
     let thrice = format!("thrice {}/hello", web.origin());
-    let mut narrow = lane_with(&[&web.origin()], &[], limits(2), None);
+    let mut narrow = lane_with(&[&web.origin()], &[], narrowed(2), None);
     assert_eq!(
         rejected(&mut narrow, &thrice),
         "ErrorCode::ConnectionLimitReached"
     );
-    let mut wide = lane_with(&[&web.origin()], &[], limits(3), None);
+    let mut wide = lane_with(&[&web.origin()], &[], narrowed(3), None);
     for _ in 0..70 {
         assert_eq!(wide.output(&thrice), "200 hello, 200 hello, 200 hello");
     }
@@ -239,11 +239,11 @@ fn an_instance_opens_only_so_many_requests_at_once_and_gives_them_back() {
 #[test]
 fn a_server_that_does_not_answer_leaves_the_plugin_time_to_say_so() {
     let web = Web::start();
-    let limits = Limits {
-        deadline: Duration::from_secs(2),
-        ..Limits::default()
+    let hasty = Limits {
+        deadline: Duration::from_secs(6),
+        ..limits()
     };
-    let mut lane = lane_with(&[&web.origin()], &[], limits, None);
+    let mut lane = lane_with(&[&web.origin()], &[], hasty, None);
     let outcomes = lane
         .call(&[&format!("retry {}/never", web.origin())])
         .unwrap();
@@ -258,11 +258,11 @@ fn a_server_that_does_not_answer_leaves_the_plugin_time_to_say_so() {
 #[test]
 fn a_plugin_that_waits_longer_than_its_deadline_is_ended_and_leaves_nothing_open() {
     let web = Web::start();
-    let limits = Limits {
-        deadline: Duration::from_millis(500),
-        ..Limits::default()
+    let hasty = Limits {
+        deadline: Duration::from_secs(3),
+        ..limits()
     };
-    let mut lane = lane_with(&[&web.origin()], &[], limits, None);
+    let mut lane = lane_with(&[&web.origin()], &[], hasty, None);
     for path in ["never", "stall"] {
         let fault = lane.fault(&[&format!("patient {}/{path}", web.origin())]);
         assert_eq!(fault.kind, FaultKind::Deadline, "{fault:?}");
@@ -275,23 +275,16 @@ fn a_plugin_that_waits_longer_than_its_deadline_is_ended_and_leaves_nothing_open
 
 #[test]
 fn a_slow_server_costs_the_message_that_waited_for_it_and_no_other() {
-    let (scene, web) = (Scene::new(), Web::start());
+    let (site, web) = (Site::new(), Web::start());
     let origin = web.origin();
-    let client = scene.nats.client();
+    let client = site.nats.client();
     client.publish("in.a", format!("get {origin}/hello"));
     client.publish("in.b", format!("patient {origin}/never"));
     client.publish("in.c", format!("get {origin}/hello"));
-    let file = scene.pipeline("");
-    let text = std::fs::read_to_string(&file).unwrap();
-    let more =
-        format!("    grants: {{ http: [\"{origin}\"] }}\n    limits: {{ deadline: 500ms }}\nsink:");
-    let plugin = |name: &str| guest(name).display().to_string();
-    let text = text
-        .replace(&plugin("misbehave"), &plugin("fetch"))
-        .replace("sink:", &more);
-    std::fs::write(&file, text).unwrap();
-    let _weir = scene.run(&file);
-    scene.wait_until_settled();
+    site.file("plugin.wasm", guests::bytes("fetch"));
+    let grants = format!("deadline: 3s }}\n    grants: {{ http: [\"{origin}\"] }}");
+    let _weir = site.run(&site.pipeline_but(&[("deadline: 1m }", &grants)], ""));
+    site.wait_until_settled();
     let mut subjects: Vec<_> = client
         .messages("OUT")
         .into_iter()
@@ -312,12 +305,12 @@ fn https_is_checked_against_the_roots_that_nats_trusts() {
     let origin = format!("https://localhost:{}", web.port());
     let get = format!("get {origin}/hello");
     let ca = authority.certificate();
-    let trusting = |ca| lane_with(&[], &[&origin], Limits::default(), ca);
+    let trusting = |ca| lane_with(&[], &[&origin], limits(), ca);
     assert_eq!(trusting(Some(&*ca)).output(&get), "200 hello");
     let another = Authority::new("another");
     let stranger = another.certificate();
     let mut wary = trusting(Some(&*stranger));
     assert_eq!(rejected(&mut wary, &get), "ErrorCode::TlsCertificateError");
-    let wrong = get.replace("localhost", "127.0.0.1");
+    let wrong = replaced(&get, &[("localhost", "127.0.0.1")]);
     assert_eq!(rejected(&mut wary, &wrong), "ErrorCode::HttpRequestDenied");
 }

@@ -2,11 +2,12 @@
 //! what cannot take over leaves the old version running, and receipts say with which message the one
 //! ended and the other began.
 
-use crate::harness::guests::{guest, versions as version};
-use crate::harness::{Client, Scene, Stored, Weir, operator_series, series, wait_until};
+use crate::harness::guests::versions as version;
+use crate::harness::{
+    Client, SHORT_ACK_WAIT, Site, Stored, operator_series, refused, series, swaps, wait_until,
+};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Results that may be outstanding while messages are fed.
@@ -17,43 +18,19 @@ fn short(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex()[..16].to_owned()
 }
 
-/// A pipeline whose plugin is a file that tests write to.
-struct Site {
-    scene: Scene,
-    plugin: PathBuf,
-    file: PathBuf,
-}
-
 impl Site {
-    fn new(more: &str) -> Self {
-        let scene = Scene::new();
-        let plugin = scene.folder.path().join("plugin.wasm");
-        let text = std::fs::read_to_string(scene.pipeline(more)).unwrap();
-        let usual = guest("misbehave").display().to_string();
-        let file = scene.file(
-            "p.yaml",
-            &text.replace(&usual, &plugin.display().to_string()),
-        );
-        let site = Self {
-            scene,
-            plugin,
-            file,
-        };
-        site.install(&version("v0"));
+    /// The usual pipeline, which runs the version `v0`.
+    fn of_first_version(changes: &[(&str, &str)], more: &str) -> Self {
+        let site = Self::new();
+        site.install("v0");
+        site.pipeline_but(changes, more);
         site
-    }
-
-    /// Puts a file in the place of the plugin, as a build does.
-    fn install(&self, bytes: &[u8]) {
-        let beside = self.plugin.with_extension("new");
-        std::fs::write(&beside, bytes).unwrap();
-        std::fs::rename(&beside, &self.plugin).unwrap();
     }
 
     /// Feeds messages without end while `work` goes on; how many there were.
     fn under_load(&self, work: impl FnOnce()) -> u64 {
         let done = AtomicBool::new(false);
-        let url = self.scene.nats.url();
+        let url = self.nats.url();
         std::thread::scope(|scope| {
             let feeding = scope.spawn(|| {
                 let client = Client::connect(&url, async_nats::ConnectOptions::new());
@@ -82,18 +59,11 @@ impl Site {
         })
     }
 
-    fn history(&self) -> Vec<Value> {
-        let url = self.scene.nats.url();
-        let finished = Weir::run(&["plugin", "history", "p/op", "--json", "--nats", &url]);
-        assert_eq!(finished.code, Some(0), "{finished:#?}");
-        serde_json::from_str(&finished.stdout).unwrap()
-    }
-
     /// The results in the order of their stream, each with the sequence of its input and its version.
     /// Every input has exactly one.
     fn results(&self, fed: u64) -> Vec<(u64, String)> {
-        self.scene.wait_until_settled();
-        let stored = self.scene.nats.client().messages("OUT");
+        self.wait_until_settled();
+        let stored = self.nats.client().messages("OUT");
         let results: Vec<_> = stored.iter().map(result).collect();
         let mut inputs: Vec<u64> = results.iter().map(|(sequence, _)| *sequence).collect();
         inputs.sort_unstable();
@@ -102,7 +72,7 @@ impl Site {
             "{fed} inputs, {} results",
             inputs.len()
         );
-        assert_eq!(self.scene.nats.client().count("DEAD"), 0);
+        assert_eq!(self.nats.client().count("DEAD"), 0);
         results
     }
 }
@@ -119,25 +89,19 @@ fn result(stored: &Stored) -> (u64, String) {
     (sequence, name.to_owned())
 }
 
-fn swaps(weir: &Weir) -> u64 {
-    weir.metric(&operator_series("swaps_total", "op")) as u64
-}
-
-fn refused(weir: &Weir) -> u64 {
-    weir.metric(&operator_series("swaps_refused_total", "op")) as u64
-}
-
 #[test]
 fn results_change_version_once_for_each_receipt_and_at_the_message_that_it_names() {
-    let site = Site::new("");
-    let weir = site.scene.run(&site.file);
+    let site = Site::of_first_version(&[], "");
+    let weir = site.host();
     let fed = site.under_load(|| {
         for round in 1..=8 {
-            let before = site.scene.nats.client().count("OUT");
-            site.install(&version(&format!("v{round}")));
-            wait_until("the lane has the new version", || swaps(&weir) == round);
+            let before = site.nats.client().count("OUT");
+            site.install(&format!("v{round}"));
+            wait_until("the lane has the new version", || {
+                swaps(&weir) == f64::from(round)
+            });
             wait_until("it has results", || {
-                site.scene.nats.client().count("OUT") > before + 2 * AHEAD
+                site.nats.client().count("OUT") > before + 2 * AHEAD
             });
         }
     });
@@ -169,8 +133,8 @@ fn results_change_version_once_for_each_receipt_and_at_the_message_that_it_names
 
 #[test]
 fn two_hosts_swap_fifty_times_and_refuse_what_is_broken_without_losing_or_repeating_a_message() {
-    let site = Site::new("lanes: 2\n");
-    let hosts = [site.scene.run(&site.file), site.scene.run(&site.file)];
+    let site = Site::of_first_version(&[], "lanes: 2\n");
+    let hosts = [site.host(), site.host()];
     let good = version("v0");
     let broken = [
         good[..good.len() / 2].to_vec(),
@@ -178,18 +142,19 @@ fn two_hosts_swap_fifty_times_and_refuse_what_is_broken_without_losing_or_repeat
         version("refuse"),
         version("trap"),
     ];
-    let (mut taken, mut turned_down) = (0, 0);
+    let mut names = ["odd", "even"].into_iter().cycle();
+    let (mut taken, mut turned_down) = (0.0, 0.0);
     let fed = site.under_load(|| {
         for round in 1..=50 {
             if round % 5 == 0 {
-                site.install(&broken[(round / 5) % broken.len()]);
-                turned_down += 1;
+                site.file("plugin.wasm", &broken[(round / 5) % broken.len()]);
+                turned_down += 1.0;
             } else {
-                site.install(&version(if taken % 2 == 0 { "odd" } else { "even" }));
-                taken += 1;
+                site.install(names.next().unwrap());
+                taken += 1.0;
             }
             wait_until("both hosts have swapped, or refused to", || {
-                let has = |weir| (swaps(weir), refused(weir)) == (2 * taken, turned_down);
+                let has = |weir| (swaps(weir), refused(weir)) == (2.0 * taken, turned_down);
                 hosts.iter().all(has)
             });
         }
@@ -206,7 +171,7 @@ fn two_hosts_swap_fifty_times_and_refuse_what_is_broken_without_losing_or_repeat
     let lanes = by_lane(site.history());
     assert_eq!(lanes.len(), 4);
     for receipts in lanes.values() {
-        assert_eq!(receipts.len() as u64, taken);
+        assert_eq!(receipts.len() as f64, taken);
         for pair in receipts.windows(2) {
             assert_eq!(pair[0]["new"]["digest"], pair[1]["old"]["digest"]);
             let (first, last) = (&pair[0]["new"]["sequence"], &pair[1]["old"]["sequence"]);
@@ -221,19 +186,19 @@ fn two_hosts_swap_fifty_times_and_refuse_what_is_broken_without_losing_or_repeat
 
 #[test]
 fn a_host_that_is_killed_while_it_swaps_loses_nothing_and_the_others_go_on() {
-    let site = Site::new("");
-    let mut hosts = vec![site.scene.run(&site.file), site.scene.run(&site.file)];
-    let client = site.scene.nats.client();
+    let site = Site::of_first_version(&[SHORT_ACK_WAIT], "");
+    let mut hosts = vec![site.host(), site.host()];
+    let client = site.nats.client();
     let fed = site.under_load(|| {
         for round in 1..=6 {
             let (receipts, before) = (client.count("KV_weir-receipts"), swaps(&hosts[1]));
-            site.install(&version(&format!("v{round}")));
+            site.install(&format!("v{round}"));
             wait_until("one of the hosts has begun a receipt", || {
                 client.count("KV_weir-receipts") > receipts
             });
             hosts.remove(0).kill9();
             wait_until("the other host has swapped", || swaps(&hosts[0]) > before);
-            hosts.push(site.scene.run(&site.file));
+            hosts.push(site.host());
         }
     });
     let results = site.results(fed);
@@ -256,12 +221,11 @@ fn a_host_that_is_killed_while_it_swaps_loses_nothing_and_the_others_go_on() {
 
 #[test]
 fn a_version_that_cannot_take_over_is_told_of_in_the_log_and_the_status_until_one_can() {
-    let site = Site::new("");
-    let url = site.scene.nats.url();
-    let mut weir = site.scene.run(&site.file);
-    site.scene.nats.client().publish("in.a", "0");
-    site.scene.wait_for_messages("OUT", 1);
-    site.install(&version("trap"));
+    let site = Site::of_first_version(&[], "");
+    let mut weir = site.host();
+    site.nats.client().publish("in.a", "0");
+    site.wait_for_messages("OUT", 1);
+    site.install("trap");
     weir.wait_until_output("the old version goes on");
     assert!(
         weir.stderr()
@@ -269,49 +233,31 @@ fn a_version_that_cannot_take_over_is_told_of_in_the_log_and_the_status_until_on
         "{}",
         weir.stderr()
     );
-    let status = Weir::run(&["status", "--nats", &url]);
-    assert!(
-        status.stdout.contains(&format!(
-            "refused {}: cannot swap operator `op`",
-            &short(&version("trap"))[..12]
-        )),
-        "{status:#?}"
-    );
-    site.scene.nats.client().publish("in.a", "1");
-    assert_eq!(site.scene.wait_for_messages("OUT", 2)[1].text(), "v0 1");
+    let trap = &short(&version("trap"))[..12];
+    site.wait_until_status(&format!("refused {trap}: cannot swap operator `op`"));
+    site.nats.client().publish("in.a", "1");
+    assert_eq!(site.wait_for_messages("OUT", 2)[1].text(), "v0 1");
 
-    site.install(&version("v1"));
-    wait_until("it swaps", || swaps(&weir) == 1);
-    let status = Weir::run(&["status", "--nats", &url]);
-    assert!(!status.stdout.contains("refused"), "{status:#?}");
-    site.scene.nats.client().publish("in.a", "2");
-    assert_eq!(site.scene.wait_for_messages("OUT", 3)[2].text(), "v1 2");
-    let history = Weir::run(&["plugin", "history", "--nats", &url]);
-    assert!(history.stdout.contains("p/op"), "{history:#?}");
-    assert!(history.stdout.contains("@2 -> "), "{history:#?}");
+    site.install("v1");
+    wait_until("it swaps", || swaps(&weir) == 1.0);
+    let status = site.wait_until_status("pipeline p");
+    assert!(!status.contains("refused"), "{status}");
+    site.nats.client().publish("in.a", "2");
+    assert_eq!(site.wait_for_messages("OUT", 3)[2].text(), "v1 2");
+    let history = site.done(&["history"]);
+    assert!(history.contains("p/op"), "{history}");
+    assert!(history.contains("@2 -> "), "{history}");
 }
 
 #[test]
 fn a_host_that_is_told_not_to_watch_keeps_its_plugin() {
-    let site = Site::new("");
-    let file = site.file.to_str().unwrap();
-    let mut weir = Weir::start(
-        site.scene.folder.path(),
-        &[
-            "run",
-            file,
-            "--no-watch",
-            "--metrics-listen",
-            "127.0.0.1:0",
-            "--admin-listen",
-            "off",
-        ],
-    );
+    let site = Site::of_first_version(&[], "");
+    let mut weir = site.start_with(&["p.yaml", "--no-watch"], &[]);
     weir.wait_until_output("running");
-    let mut watching = site.scene.run(&site.file);
-    site.install(&version("v1"));
+    let mut watching = site.host();
+    site.install("v1");
     watching.wait_until_output("swapped");
-    assert_eq!(swaps(&weir), 0);
+    assert_eq!(swaps(&weir), 0.0);
 }
 
 /// A version of a receipt did what its results say.

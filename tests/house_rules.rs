@@ -75,6 +75,11 @@ fn no_test_is_ignored_and_none_waits_for_a_time() {
 }
 
 #[test]
+fn no_test_replaces_text_that_may_not_be_there() {
+    hold(".rs", rules::tests_replace_what_is_there);
+}
+
+#[test]
 fn every_test_file_opens_with_its_promise_and_is_in_the_table_of_contents() {
     let contents = scan::read("tests/main.rs");
     hold(".rs", |file| rules::promises(file, &contents));

@@ -3,7 +3,7 @@
 
 use crate::harness::cache;
 use crate::harness::guests::guest;
-use crate::harness::lane::{Lane, message, plugin};
+use crate::harness::lane::{Lane, limits, message, plugin};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use weir::plugin::FaultKind;
 /// Limits with a deadline that a guest which never answers reaches soon.
 fn hasty() -> Limits {
     Limits {
-        deadline: Duration::from_millis(500),
-        ..Limits::default()
+        deadline: Duration::from_secs(2),
+        ..limits()
     }
 }
 
 #[test]
 fn a_trap_is_reported_with_its_stack_and_the_next_call_has_a_fresh_instance() {
-    let mut lane = Lane::misbehaving(Limits::default());
+    let mut lane = Lane::misbehaving(limits());
     assert_eq!(lane.output("calls"), "1");
     assert_eq!(lane.output("calls"), "2");
     let fault = lane.fault(&["fine", "trap"]);
@@ -47,7 +47,7 @@ fn a_trap_is_reported_with_its_stack_and_the_next_call_has_a_fresh_instance() {
 
 #[test]
 fn a_panic_is_reported_with_its_message() {
-    let fault = Lane::misbehaving(Limits::default()).fault(&["stderr:2", "panic"]);
+    let fault = Lane::misbehaving(limits()).fault(&["stderr:2", "panic"]);
     assert_eq!(fault.kind, FaultKind::Trap);
     assert!(fault.first_call);
     assert!(
@@ -64,7 +64,7 @@ fn a_panic_is_reported_with_its_message() {
 
 #[test]
 fn of_stderr_the_last_4_kib_of_the_faulty_call_are_kept() {
-    let mut lane = Lane::misbehaving(Limits::default());
+    let mut lane = Lane::misbehaving(limits());
     lane.call(&["stderr:1"]).unwrap();
     assert!(!lane.fault(&["trap"]).stderr.contains("line 0"));
     let fault = lane.fault(&["stderr:1000", "trap"]);
@@ -74,7 +74,7 @@ fn of_stderr_the_last_4_kib_of_the_faulty_call_are_kept() {
 
 #[test]
 fn an_exit_and_a_stack_that_overflows_are_traps() {
-    let mut lane = Lane::misbehaving(Limits::default());
+    let mut lane = Lane::misbehaving(limits());
     let fault = lane.fault(&["exit"]);
     assert_eq!(fault.kind, FaultKind::Trap, "{fault:?}");
     let fault = lane.fault(&["overflow"]);
@@ -87,8 +87,8 @@ fn an_endless_loop_is_ended_at_the_deadline() {
     let mut lane = Lane::misbehaving(hasty());
     let fault = lane.fault(&["spin"]);
     assert_eq!(fault.kind, FaultKind::Deadline, "{fault:?}");
-    assert_eq!(fault.message, "gave no answer within 500ms");
-    assert!(fault.elapsed >= Duration::from_millis(500));
+    assert_eq!(fault.message, "gave no answer within 2s");
+    assert!(fault.elapsed >= Duration::from_secs(2));
     assert!(!fault.backtrace.is_empty());
     assert_eq!(lane.output("calls"), "1");
     assert_eq!(lane.metrics.deadlines.get(), 1);
@@ -99,16 +99,13 @@ fn a_guest_that_sleeps_in_the_host_is_ended_at_the_deadline() {
     let mut lane = Lane::misbehaving(hasty());
     let fault = lane.fault(&["sleep"]);
     assert_eq!(fault.kind, FaultKind::Deadline, "{fault:?}");
-    assert_eq!(fault.message, "gave no answer within 500ms");
+    assert_eq!(fault.message, "gave no answer within 2s");
     assert_eq!(lane.output("calls"), "1");
 }
 
 #[test]
 fn a_guest_that_is_slow_but_answers_within_the_deadline_is_left_alone() {
-    let mut lane = Lane::misbehaving(Limits {
-        deadline: Duration::from_secs(60),
-        ..Limits::default()
-    });
+    let mut lane = Lane::misbehaving(limits());
     let outcomes = lane.call(&["slow:100", "sleep:100"]).unwrap();
     assert_eq!(outcomes.len(), 2);
     assert_eq!(lane.output("calls"), "2");
@@ -118,9 +115,9 @@ fn a_guest_that_is_slow_but_answers_within_the_deadline_is_left_alone() {
 fn a_guest_that_is_refused_memory_fails_alone() {
     let mut bomb = Lane::misbehaving(Limits {
         memory_bytes: 8 << 20,
-        ..Limits::default()
+        ..limits()
     });
-    let mut neighbour = Lane::misbehaving(Limits::default());
+    let mut neighbour = Lane::misbehaving(limits());
     assert_eq!(neighbour.output("calls"), "1");
     let fault = bomb.fault(&["alloc"]);
     assert_eq!(fault.kind, FaultKind::Memory, "{fault:?}");
@@ -137,11 +134,10 @@ fn a_guest_that_is_refused_memory_fails_alone() {
 
 #[test]
 fn a_flood_of_output_is_refused_and_output_below_the_limit_is_not() {
-    let limits = Limits {
+    let mut lane = Lane::misbehaving(Limits {
         output_bytes: 1 << 20,
-        ..Limits::default()
-    };
-    let mut lane = Lane::misbehaving(limits);
+        ..limits()
+    });
     let flood = format!("flood:{}", (1 << 20) + 1000);
     let fault = lane.fault(&[&flood]);
     assert_eq!(fault.kind, FaultKind::Output, "{fault:?}");
@@ -161,7 +157,7 @@ fn a_guest_that_holds_more_handles_than_allowed_is_trapped() {
     let limited = |handles| {
         Lane::misbehaving(Limits {
             handles,
-            ..Limits::default()
+            ..limits()
         })
     };
     let fault = limited(0).fault(&["stdout:1"]);
@@ -171,7 +167,7 @@ fn a_guest_that_holds_more_handles_than_allowed_is_trapped() {
 
 #[test]
 fn a_wrong_number_of_outcomes_is_a_fault_that_names_both_numbers() {
-    let mut lane = Lane::misbehaving(Limits::default());
+    let mut lane = Lane::misbehaving(limits());
     for (batch, got) in [(["a", "short"], 1), (["long", "b"], 3)] {
         let fault = lane.fault(&batch);
         assert_eq!(
@@ -192,7 +188,7 @@ fn a_wrong_number_of_outcomes_is_a_fault_that_names_both_numbers() {
 fn an_instance_is_replaced_after_its_calls() {
     let mut lane = Lane::misbehaving(Limits {
         recycle_calls: 3,
-        ..Limits::default()
+        ..limits()
     });
     let served: Vec<String> = (0..5).map(|_| lane.output("calls")).collect();
     assert_eq!(served, ["1", "2", "3", "1", "2"]);
@@ -203,7 +199,7 @@ fn an_instance_is_replaced_after_its_calls() {
 fn under_isolation_by_message_no_instance_serves_twice() {
     let mut lane = Lane::misbehaving(Limits {
         isolation: Isolation::Message,
-        ..Limits::default()
+        ..limits()
     });
     assert_eq!(lane.worker.most(), 1);
     assert_eq!(lane.output("calls"), "1");
@@ -215,7 +211,7 @@ fn under_isolation_by_message_no_instance_serves_twice() {
 fn an_instance_is_replaced_when_its_memory_has_grown() {
     let mut lane = Lane::misbehaving(Limits {
         recycle_bytes: 4 << 20,
-        ..Limits::default()
+        ..limits()
     });
     lane.call(&["leak:1000000"]).unwrap();
     assert_eq!(lane.output("calls"), "2");
@@ -227,7 +223,7 @@ fn an_instance_is_replaced_when_its_memory_has_grown() {
 
 #[test]
 fn a_call_that_is_given_up_takes_its_instance_with_it() {
-    let mut lane = Lane::misbehaving(Limits::default());
+    let mut lane = Lane::misbehaving(limits());
     assert_eq!(lane.output("calls"), "1");
     let batch = [message("sleep")];
     lane.tokio.block_on(async {
@@ -245,7 +241,7 @@ fn a_call_that_is_given_up_takes_its_instance_with_it() {
 fn a_guest_sees_no_environment_no_files_and_no_network() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let connect = format!("connect:{}", listener.local_addr().unwrap());
-    let mut lane = Lane::misbehaving(Limits::default());
+    let mut lane = Lane::misbehaving(limits());
     assert_eq!(lane.output("environment"), "[]");
     let outcomes = lane
         .call(&["read:/etc/hostname", "read:.", &connect])
@@ -257,7 +253,7 @@ fn a_guest_sees_no_environment_no_files_and_no_network() {
 
 #[test]
 fn configure_may_refuse_and_may_not_take_the_host_with_it() {
-    let lane = |config| Lane::new(plugin("misbehave"), Limits::default(), config);
+    let lane = |config| Lane::new(plugin("misbehave"), limits(), config);
     let mut refusing = lane(r#"{"refuse": "no rate"}"#);
     let error = refusing.tokio.block_on(refusing.worker.warm()).unwrap_err();
     let error = format!("{error:#}");
@@ -286,14 +282,14 @@ fn a_configure_that_never_returns_is_ended_and_says_so() {
     );
     assert!(fault.elapsed >= Duration::from_secs(10));
     assert_eq!(lane.metrics.instances.get(), 0);
-    let mut neighbour = Lane::misbehaving(Limits::default());
+    let mut neighbour = Lane::misbehaving(limits());
     assert_eq!(neighbour.output("calls"), "1");
 }
 
 #[test]
 fn a_guest_may_look_up_its_configuration_and_its_name() {
     let config = r#"{"mark": "from the file", "refuse": null}"#;
-    let mut lane = Lane::new(plugin("misbehave"), Limits::default(), config);
+    let mut lane = Lane::new(plugin("misbehave"), limits(), config);
     assert_eq!(lane.output("config:/mark"), "from the file");
     assert_eq!(lane.output("config:/nothing"), "none");
     assert_eq!(lane.output("name"), "shop/price");
@@ -301,7 +297,7 @@ fn a_guest_may_look_up_its_configuration_and_its_name() {
 
 #[test]
 fn a_field_that_is_none_moves_nothing() {
-    let outcomes = Lane::misbehaving(Limits::default())
+    let outcomes = Lane::misbehaving(limits())
         .call(&["as it came", "drop"])
         .unwrap();
     let pass = Outcome::Emit(SmallVec::from([Output::default()]));
@@ -310,7 +306,7 @@ fn a_field_that_is_none_moves_nothing() {
 
 #[test]
 fn names_of_metrics_that_break_the_rules_are_counted_and_nothing_else() {
-    let mut lane = Lane::misbehaving(Limits::default());
+    let mut lane = Lane::misbehaving(limits());
     lane.call(&["bad-metric:Not A Name", "metrics:3"]).unwrap();
     assert_eq!(lane.metrics.metrics_refused.get(), 1);
     lane.call(&["metrics:100"]).unwrap();
@@ -330,7 +326,7 @@ fn logged(work: impl FnOnce()) -> String {
 
 #[test]
 fn output_of_a_guest_goes_to_the_log_line_by_line_with_its_operator() {
-    let mut lane = Lane::misbehaving(Limits::default());
+    let mut lane = Lane::misbehaving(limits());
     let log = logged(|| drop(lane.call(&["stdout:2", "stderr:1", "log:1"]).unwrap()));
     let lines: Vec<&str> = log.lines().collect();
     assert_eq!(lines.len(), 4, "{log}");
@@ -352,7 +348,7 @@ fn output_of_a_guest_goes_to_the_log_line_by_line_with_its_operator() {
 
 #[test]
 fn a_flood_of_lines_is_cut_off_and_counted() {
-    let mut lane = Lane::misbehaving(Limits::default());
+    let mut lane = Lane::misbehaving(limits());
     let log = logged(|| {
         drop(
             lane.call(&["stdout:5000", "stderr:5000", "log:5000"])
@@ -364,9 +360,9 @@ fn a_flood_of_lines_is_cut_off_and_counted() {
         lane.metrics.log_suppressed.get(),
     );
     assert_eq!(written + suppressed, 15_000);
-    assert!(written < 2000, "{written} of 15000 entries were written");
+    // 256 at once and 50 a second; the call ends within its minute.
+    assert!(written < 4000, "{written} of 15000 entries were written");
     assert!(log.contains("line 255 of stdout"));
-    assert!(!log.contains("line 4999 of stdout"));
 }
 
 #[test]

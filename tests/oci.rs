@@ -2,53 +2,39 @@
 //! by digest, and never other bytes than the digest's.
 
 use crate::harness::certificates::Authority;
-use crate::harness::guests::{guest, versions};
-use crate::harness::{Finished, OciRegistry, Scene, Weir, operator_series, wait_until};
+use crate::harness::guests::versions;
+use crate::harness::{Finished, OciRegistry, Site, Weir, swaps, wait_until};
 use serde_json::{Value, json};
-use std::path::PathBuf;
-use std::process::Stdio;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.wasm.config.v0+json";
 const LAYER: &str = "application/wasm";
 
-/// A registry, and files to push.
-struct Site {
+/// A registry, and a folder with files to push.
+struct Shop {
+    site: Site,
     registry: OciRegistry,
-    folder: tempfile::TempDir,
 }
 
-impl Site {
+impl Shop {
     fn new() -> Self {
         Self::on(OciRegistry::start())
     }
 
     fn on(registry: OciRegistry) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let site = Site::bare();
         for name in ["v1", "v2"] {
-            std::fs::write(folder.path().join(name), versions(name)).unwrap();
+            site.file(name, versions(name));
         }
-        Self { registry, folder }
-    }
-
-    fn plugin(&self, arguments: &[&str]) -> Finished {
-        self.plugin_with(arguments, &[])
-    }
-
-    fn plugin_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Finished {
-        let all = [&["plugin"], arguments].concat();
-        Weir::start_with(self.folder.path(), &all, environment, Stdio::null()).finish()
-    }
-
-    #[track_caller]
-    fn done(&self, arguments: &[&str]) -> String {
-        self.plugin(arguments).done()
+        Self { site, registry }
     }
 
     /// Pushes and returns the digest of the manifest.
     #[track_caller]
     fn push(&self, file: &str, rest: &str) -> String {
-        let pushed = self.done(&["push", file, &self.registry.reference(rest), "--json"]);
+        let pushed = self
+            .site
+            .done(&["push", file, &self.registry.reference(rest), "--json"]);
         let pushed: Value = serde_json::from_str(&pushed).unwrap();
         pushed["manifest"].as_str().unwrap().to_owned()
     }
@@ -62,7 +48,7 @@ impl Site {
     }
 
     fn read(&self, file: &str) -> Vec<u8> {
-        std::fs::read(self.folder.path().join(file)).unwrap()
+        std::fs::read(self.site.path(file)).unwrap()
     }
 
     /// Stores bytes as a client of another making does. Returns the digest.
@@ -110,18 +96,8 @@ impl Site {
 
     /// `weir check` of a pipeline with this plugin.
     fn check(&self, reference: &str) -> Finished {
-        let file = self.pipeline(reference);
-        Weir::run(&["check", file.to_str().unwrap()])
-    }
-
-    fn pipeline(&self, reference: &str) -> PathBuf {
-        let file = self.folder.path().join("p.yaml");
-        let text = format!(
-            "name: p\nsource: {{ stream: IN }}\nsink: {{ subject: out }}\n\
-             operators:\n  - {{ name: op, plugin: \"{reference}\" }}\n"
-        );
-        std::fs::write(&file, text).unwrap();
-        file
+        self.site.pipeline_but(&[("plugin.wasm", reference)], "");
+        self.site.weir(&["check", "p.yaml"])
     }
 }
 
@@ -146,37 +122,39 @@ fn assert_refused(finished: &Finished, words: &[&str]) {
 
 #[test]
 fn a_component_is_pushed_listed_and_pulled_and_a_tag_that_moves_is_said() {
-    let site = Site::new();
-    let reference = site.registry.reference("shop/versions:1.0.0");
-    let first = site.push("v1", "shop/versions:1.0.0");
-    let again = site.done(&["push", "v1", &reference, "--tag", "stable"]);
+    let shop = Shop::new();
+    let reference = shop.registry.reference("shop/versions:1.0.0");
+    let first = shop.push("v1", "shop/versions:1.0.0");
+    let again = shop
+        .site
+        .done(&["push", "v1", &reference, "--tag", "stable"]);
     assert_eq!(
         again,
         format!("{reference}@{first}, which was there already\n")
     );
-    let moved = site.done(&["push", "v2", &reference]);
+    let moved = shop.site.done(&["push", "v2", &reference]);
     assert!(
         moved.ends_with(&format!(", moved from {first}\n")),
         "{moved}"
     );
 
-    let repository = site.registry.reference("shop/versions");
-    assert_eq!(site.done(&["list", &repository]), "1.0.0\nstable\n");
-    site.done(&["pull", &reference]);
-    assert_eq!(site.read("versions.wasm"), versions("v2"));
+    let repository = shop.registry.reference("shop/versions");
+    assert_eq!(shop.site.done(&["list", &repository]), "1.0.0\nstable\n");
+    shop.site.done(&["pull", &reference]);
+    assert_eq!(shop.read("versions.wasm"), versions("v2"));
     for (rest, version) in [("stable", "v1"), (&format!("1.0.0@{first}"), "v1")] {
         let reference = format!("{repository}:{rest}");
-        site.done(&["pull", &reference, "-o", "pulled.wasm"]);
-        assert_eq!(site.read("pulled.wasm"), versions(version), "{rest}");
+        shop.site.done(&["pull", &reference, "-o", "pulled.wasm"]);
+        assert_eq!(shop.read("pulled.wasm"), versions(version), "{rest}");
     }
 }
 
 #[test]
 fn what_is_pushed_has_the_layout_that_other_clients_read() {
-    let site = Site::new();
-    let digest = site.push("v1", "shop/versions:1");
-    let manifest = site.manifest("shop/versions", "1");
-    assert_eq!(manifest, site.manifest("shop/versions", &digest));
+    let shop = Shop::new();
+    let digest = shop.push("v1", "shop/versions:1");
+    let manifest = shop.manifest("shop/versions", "1");
+    assert_eq!(manifest, shop.manifest("shop/versions", &digest));
     let bytes = versions("v1");
     let layer = sha256(&bytes);
     assert_eq!(manifest["schemaVersion"], 2);
@@ -187,7 +165,7 @@ fn what_is_pushed_has_the_layout_that_other_clients_read() {
 
     let blob = |digest: &Value| {
         let path = format!("/v2/shop/versions/blobs/{}", digest.as_str().unwrap());
-        site.registry.ask("GET", &path, "*/*", b"")
+        shop.registry.ask("GET", &path, "*/*", b"")
     };
     assert_eq!(blob(&json!(layer)).body, bytes);
     let config = blob(&manifest["config"]["digest"]).json();
@@ -222,20 +200,20 @@ fn what_is_pushed_has_the_layout_that_other_clients_read() {
 
 #[test]
 fn what_other_clients_have_pushed_runs() {
-    let site = Site::new();
+    let shop = Shop::new();
     let older = "application/vnd.wasm.content.layer.v1+wasm";
     for (tag, layer) in [("new", LAYER), ("old", older)] {
-        site.store_artifact("theirs/versions", tag, layer, &versions("v1"));
-        let reference = site.registry.reference(&format!("theirs/versions:{tag}"));
-        let file = site.pipeline(&reference);
-        let arguments = ["pipe", file.to_str().unwrap()];
+        shop.store_artifact("theirs/versions", tag, layer, &versions("v1"));
+        let reference = shop.registry.reference(&format!("theirs/versions:{tag}"));
+        shop.site.pipeline_but(&[("plugin.wasm", &reference)], "");
         let line = "{\"subject\": \"in.a\", \"text\": \"7\"}\n";
-        let piped = Weir::run_with_input(site.folder.path(), &arguments, line);
+        let folder = shop.site.folder.path();
+        let piped = Weir::run_with_input(folder, &["pipe", "p.yaml"], line);
         assert_eq!(piped.code, Some(0), "{piped:#?}");
         assert!(piped.stdout.contains("v1 7"), "{piped:#?}");
     }
-    site.store_artifact("theirs/text", "1", "text/plain", b"no component");
-    let refused = site.check(&site.registry.reference("theirs/text:1"));
+    shop.store_artifact("theirs/text", "1", "text/plain", b"no component");
+    let refused = shop.check(&shop.registry.reference("theirs/text:1"));
     let words = [
         "it holds no component, but `text/plain`",
         "hint: push the component",
@@ -245,69 +223,59 @@ fn what_other_clients_have_pushed_runs() {
 
 #[test]
 fn a_host_runs_a_plugin_from_a_registry_and_takes_what_its_tag_names_next() {
-    let site = Site::new();
-    let scene = Scene::new();
-    site.push("v1", "shop/versions:live");
-    let usual = guest("misbehave").display().to_string();
-    let text = std::fs::read_to_string(scene.pipeline("")).unwrap();
-    let reference = site.registry.reference("shop/versions:live");
-    let file = scene.file("p.yaml", &text.replace(&usual, &reference));
-    let mut weir = scene.start(&file, &[("WEIR_OCI_POLL_MS", "50")]);
+    let shop = Shop::new();
+    shop.site.create_streams();
+    shop.push("v1", "shop/versions:live");
+    let reference = shop.registry.reference("shop/versions:live");
+    let file = shop.site.pipeline_but(&[("plugin.wasm", &reference)], "");
+    let mut weir = shop.site.start(&file, &[("WEIR_OCI_POLL_MS", "50")]);
     weir.wait_until_output("running");
-    let result = |number: u64| {
-        scene.nats.client().publish("in.a", number.to_string());
-        let results = scene.wait_for_messages("OUT", number);
-        results[number as usize - 1].text()
-    };
-    assert_eq!(result(1), "v1 1");
-    let digest = site.push("v2", "shop/versions:live");
-    let swaps = operator_series("swaps_total", "op");
-    wait_until("the host has taken it", || weir.metric(&swaps) == 1.0);
-    assert_eq!(result(2), "v2 2");
-    let url = scene.nats.url();
-    let history = site.done(&["history", "p", "--json", "--nats", &url]);
-    let history: Value = serde_json::from_str(&history).unwrap();
+    assert_eq!(shop.site.result(1), "v1 1");
+    let digest = shop.push("v2", "shop/versions:live");
+    wait_until("the host has taken it", || swaps(&weir) == 1.0);
+    assert_eq!(shop.site.result(2), "v2 2");
+    let history = shop.site.history();
     assert_eq!(history[0]["origin"], format!("{reference} ({digest})"));
 }
 
 #[test]
 fn bytes_that_are_not_those_of_their_digest_are_refused() {
-    let site = Site::new();
-    let digest = site.push("v1", "shop/versions:1");
-    let whole = site
+    let shop = Shop::new();
+    let digest = shop.push("v1", "shop/versions:1");
+    let whole = shop
         .registry
         .reference(&format!("shop/versions:1@{digest}"));
-    assert_eq!(site.check(&whole).code, Some(0));
+    assert_eq!(shop.check(&whole).code, Some(0));
     let words = [
         "its bytes are not those of its digest",
         "hint: do not run it",
     ];
 
     let layer = sha256(&versions("v1"));
-    site.registry.falsify(&layer, &versions("v2"));
-    assert_refused(&site.check(&whole), &words);
-    assert_refused(&site.plugin(&["pull", &whole]), &words);
-    site.registry.falsify(&layer, &versions("v1"));
-    assert_eq!(site.check(&whole).code, Some(0));
+    shop.registry.falsify(&layer, &versions("v2"));
+    assert_refused(&shop.check(&whole), &words);
+    assert_refused(&shop.site.plugin(&["pull", &whole]), &words);
+    shop.registry.falsify(&layer, &versions("v1"));
+    assert_eq!(shop.check(&whole).code, Some(0));
 
-    let mut other = site.manifest("shop/versions", "1");
+    let mut other = shop.manifest("shop/versions", "1");
     other["annotations"] = json!({ "by": "somebody else" });
-    site.registry.falsify(&digest, other.to_string().as_bytes());
-    assert_refused(&site.check(&whole), &words);
+    shop.registry.falsify(&digest, other.to_string().as_bytes());
+    assert_refused(&shop.check(&whole), &words);
 }
 
 #[test]
 fn what_cannot_be_had_is_said_with_a_way_out() {
-    let site = Site::new();
-    site.push("v1", "shop/versions:1");
-    let of = |rest: &str| site.registry.reference(rest);
+    let shop = Shop::new();
+    shop.push("v1", "shop/versions:1");
+    let of = |rest: &str| shop.registry.reference(rest);
     let list = format!("hint: see `weir plugin list {}`", of("shop/versions"));
-    let tag = site.check(&of("shop/versions:2"));
+    let tag = shop.check(&of("shop/versions:2"));
     assert_refused(&tag, &["there is no such tag", &list]);
     let digest = format!("shop/versions@sha256:{}", "0".repeat(64));
-    let digest = site.check(&of(&digest));
+    let digest = shop.check(&of(&digest));
     assert_refused(&digest, &["there is nothing with this digest", &list]);
-    let repository = site.plugin(&["list", &of("shop/nothing")]);
+    let repository = shop.site.plugin(&["list", &of("shop/nothing")]);
     assert_refused(&repository, &["cannot list", "there is no such repository"]);
     for (arguments, words) in [
         (["push", "v1", &of("shop/versions")], "has no `:tag`"),
@@ -320,13 +288,13 @@ fn what_cannot_be_had_is_said_with_a_way_out() {
             "more than a repository",
         ),
     ] {
-        let finished = site.plugin(&arguments);
+        let finished = shop.site.plugin(&arguments);
         assert_eq!(finished.code, Some(2), "{finished:#?}");
         assert_refused(&finished, &[words]);
     }
     let nowhere = of("shop/versions:1");
-    drop(site.registry);
-    let down = Weir::run(&["plugin", "pull", &nowhere]);
+    drop(shop.registry);
+    let down = shop.site.plugin(&["pull", &nowhere]);
     assert_refused(
         &down,
         &[
@@ -339,26 +307,27 @@ fn what_cannot_be_had_is_said_with_a_way_out() {
 
 #[test]
 fn a_registry_gets_the_credentials_of_docker_login() {
-    let site = Site::on(OciRegistry::start_closed());
-    let reference = site.registry.reference("shop/versions:1");
+    let shop = Shop::on(OciRegistry::start_closed());
+    let reference = shop.registry.reference("shop/versions:1");
     let words = ["refuses access", "hint: log in with `docker login"];
-    assert_refused(&site.plugin(&["push", "v1", &reference]), &words);
-    assert_refused(&site.plugin(&["pull", &reference]), &words);
+    assert_refused(&shop.site.plugin(&["push", "v1", &reference]), &words);
+    assert_refused(&shop.site.plugin(&["pull", &reference]), &words);
     // The words behind it are base64 of `shop:wrong` and `shop:secret`.
     for (auth, code) in [("c2hvcDp3cm9uZw==", 1), ("c2hvcDpzZWNyZXQ=", 0)] {
-        let logged_in = json!({ "auths": { site.registry.name(): { "auth": auth } } });
+        let logged_in = json!({ "auths": { shop.registry.name(): { "auth": auth } } });
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("config.json"), logged_in.to_string()).unwrap();
         let environment = [("DOCKER_CONFIG", folder.path().to_str().unwrap())];
         for arguments in [["push", "v1", &reference], ["pull", &reference, "-opulled"]] {
-            let finished = site.plugin_with(&arguments, &environment);
+            let all = [&["plugin"], &arguments[..]].concat();
+            let finished = shop.site.weir_with(&all, &environment).finish();
             assert_eq!(finished.code, Some(code), "{finished:#?}");
             if code == 1 {
                 assert_refused(&finished, &words);
             }
         }
     }
-    assert_eq!(site.read("pulled"), versions("v1"));
+    assert_eq!(shop.read("pulled"), versions("v1"));
 }
 
 #[test]
@@ -366,25 +335,22 @@ fn a_registry_that_is_not_this_machine_is_spoken_to_over_tls() {
     let authority = Authority::new("tests");
     let signed = authority.sign("registry", &["0.0.0.0"]);
     // An address that leads here, and is not one of loopback.
-    let reference = |site: &Site| format!("oci://0.0.0.0:{}/shop/versions:1", site.registry.port());
-    let site = Site::on(OciRegistry::start_tls(&signed.certificate, &signed.key));
-    let file = site.folder.path().join("tls.yaml");
-    let ca = authority.certificate();
-    let text = format!(
-        "name: p\nnats: {{ tls: {{ ca: {} }} }}\nsource: {{ stream: IN }}\n\
-         sink: {{ subject: out }}\noperators:\n  - {{ name: op, plugin: \"{}\" }}\n",
-        ca.display(),
-        reference(&site)
+    let reference = |shop: &Shop| format!("oci://0.0.0.0:{}/shop/versions:1", shop.registry.port());
+    let shop = Shop::on(OciRegistry::start_tls(&signed.certificate, &signed.key));
+    let ca = format!(
+        "nats: {{ tls: {{ ca: {} }}, ",
+        authority.certificate().display()
     );
-    std::fs::write(&file, text).unwrap();
-    let file = file.to_str().unwrap();
-    site.done(&["push", "v1", &reference(&site), "--file", file]);
-    let checked = Weir::run(&["check", file]);
+    let changes = [("nats: { ", &*ca), ("plugin.wasm", &reference(&shop))];
+    shop.site.pipeline_but(&changes, "");
+    let push = ["push", "v1", &reference(&shop), "--file", "p.yaml"];
+    shop.site.done(&push);
+    let checked = shop.site.weir(&["check", "p.yaml"]);
     assert_eq!(checked.code, Some(0), "{checked:#?}");
 
-    let unknown = site.plugin(&["pull", &reference(&site)]);
+    let unknown = shop.site.plugin(&["pull", &reference(&shop)]);
     assert_refused(&unknown, &["cannot be reached", "UnknownIssuer"]);
-    let plain = Site::new();
-    let refused = plain.plugin(&["push", "v1", &reference(&plain)]);
+    let plain = Shop::new();
+    let refused = plain.site.plugin(&["push", "v1", &reference(&plain)]);
     assert_refused(&refused, &["cannot be reached"]);
 }

@@ -1,7 +1,7 @@
 //! `order: key` publishes each key's messages in the order of the stream, and `order: stream` all of
 //! them, whatever is retried; a key that fails holds back only itself.
 
-use crate::harness::{Scene, Stored};
+use crate::harness::{SHORT_ACK_WAIT, Site, Stored};
 use std::collections::BTreeMap;
 
 /// Attempts of message `number`: some succeed at once, some at their second or third attempt.
@@ -21,12 +21,12 @@ fn sequence(message: &Stored) -> u64 {
 
 #[test]
 fn results_of_one_key_keep_the_order_of_the_stream() {
-    let scene = Scene::new();
+    let site = Site::new();
     let keyed = |number: usize| (format!("in.{}", number % 7), payload(number));
-    scene.nats.client().publish_all((0..2000).map(keyed));
-    let _weir = scene.run(&scene.pipeline("order: key\nkey: \"{subject[1]}\"\n"));
-    let out = scene.wait_for_messages("OUT", 2000);
-    scene.wait_until_settled();
+    site.nats.client().publish_all((0..2000).map(keyed));
+    let _weir = site.run(&site.pipeline("order: key\nkey: \"{subject[1]}\"\n"));
+    let out = site.wait_for_messages("OUT", 2000);
+    site.wait_until_settled();
     let mut by_key: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
     for message in &out {
         by_key
@@ -42,54 +42,53 @@ fn results_of_one_key_keep_the_order_of_the_stream() {
 
 #[test]
 fn results_of_a_stream_keep_its_order() {
-    let scene = Scene::new();
-    scene
-        .nats
+    let site = Site::new();
+    site.nats
         .client()
         .publish_all((0..500).map(|number| ("in.a", payload(number))));
-    let _weir = scene.run(&scene.pipeline("order: stream\n"));
-    let out = scene.wait_for_messages("OUT", 500);
+    let _weir = site.run(&site.pipeline("order: stream\n"));
+    let out = site.wait_for_messages("OUT", 500);
     let sequences: Vec<u64> = out.iter().map(sequence).collect();
     assert_eq!(sequences, (1..=500).collect::<Vec<u64>>());
-    scene.wait_until_settled();
+    site.wait_until_settled();
 }
 
 #[test]
 fn a_key_that_keeps_failing_holds_back_only_itself() {
-    let scene = Scene::new();
-    let client = scene.nats.client();
-    client.publish("in.bad", "retry-until:60");
+    let site = Site::new();
+    let client = site.nats.client();
+    client.publish("in.bad", "retry");
     client.publish("in.bad", "x");
     client.publish_all((0..200).map(|_| ("in.good", "x")));
-    let file = scene.pipeline("order: key\nkey: \"{subject[1]}\"\n");
-    let text = std::fs::read_to_string(&file)
-        .unwrap()
-        .replace("initial: 10ms", "max-attempts: 100, initial: 10ms");
-    std::fs::write(&file, text).unwrap();
-    let _weir = scene.run(&file);
-    let out = scene.wait_for_messages("OUT", 202);
-    let last: Vec<&str> = out[200..]
-        .iter()
-        .map(|message| message.subject.as_str())
-        .collect();
-    assert_eq!(last, ["out.in.bad", "out.in.bad"]);
+    let for_ever = ("initial: 10ms", "max-attempts: 1000000, initial: 10ms");
+    let file = site.pipeline_but(&[for_ever], "order: key\nkey: \"{subject[1]}\"\n");
+    let _weir = site.run(&file);
+    let subjects = |count| {
+        let out = site.wait_for_messages("OUT", count);
+        let subjects = out.iter().map(|message| message.subject.clone());
+        subjects.collect::<Vec<_>>()
+    };
+    assert_eq!(subjects(200), ["out.in.good"; 200]);
+    // Until there is a version that does not fail.
+    site.install("v1");
+    assert_eq!(subjects(202)[200..], ["out.in.bad"; 2]);
+    let out = client.messages("OUT");
     assert!(sequence(&out[200]) < sequence(&out[201]));
 }
 
 #[test]
 fn another_host_takes_over_in_order_when_the_first_is_killed() {
-    let scene = Scene::new();
-    scene
-        .nats
+    let site = Site::new();
+    site.nats
         .client()
         .publish_all((0..400).map(|_| ("in.a", "slow:5")));
-    let file = scene
-        .pipeline("order: stream\nbatch: { max-messages: 16 }\nin-flight: { max-messages: 64 }\n");
-    let mut first = scene.start(&file, &[("WEIR_HALT_AT", "called:100")]);
+    let more = "order: stream\nbatch: { max-messages: 16 }\nin-flight: { max-messages: 64 }\n";
+    let file = site.pipeline_but(&[SHORT_ACK_WAIT], more);
+    let mut first = site.start(&file, &[("WEIR_HALT_AT", "called:100")]);
     first.wait_until_output("halted at");
     first.kill9();
-    let _second = scene.run(&file);
-    let out = scene.wait_for_messages("OUT", 400);
+    let _second = site.run(&file);
+    let out = site.wait_for_messages("OUT", 400);
     let sequences: Vec<u64> = out.iter().map(sequence).collect();
     assert_eq!(sequences, (1..=400).collect::<Vec<u64>>());
 }

@@ -1,50 +1,46 @@
 //! A message whose next attempt is far off waits in a stream of its own and comes back as what it
 //! was; so a burst of them stalls nothing, and where there is no such stream nothing is lost either.
 
-use crate::harness::{NatsServer, Scene, Weir, series, wait_until};
+use crate::harness::{AS_HOST, SHORT_ACK_WAIT, Site, series, wait_until};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 const PARKING: &str = "WEIR_PARKED_P";
 
-/// The scene's pipeline, which parks what must wait for more than a second. `retry` are its other
-/// settings of retries.
-fn parking(scene: &Scene, retry: &str) -> PathBuf {
-    let file = scene.pipeline("");
-    let text = std::fs::read_to_string(&file)
-        .unwrap()
-        .replace(
-            "initial: 10ms, max: 50ms",
-            &format!("park-after: 1s, {retry}"),
-        )
-        .replace("subject: dead.p", "subject: dead.p, create: true")
-        .replace("ack-wait: 5s", "ack-wait: 5s, max-ack-pending: 100")
-        .replace("\nsink:", "\n    headers: all\nsink:");
-    std::fs::write(&file, text).unwrap();
-    file
+/// The site's pipeline with these changes, which parks what must wait for more than a second. `retry` are
+/// its other settings of retries.
+fn parking(site: &Site, retry: &str, changes: &[(&str, &str)]) -> PathBuf {
+    let retry = format!("park-after: 1s, {retry}");
+    let own = [
+        ("initial: 10ms, max: 50ms", &*retry),
+        ("subject: dead.p", "subject: dead.p, create: true"),
+        ("consumer: p", "consumer: p, max-ack-pending: 100"),
+        ("\nsink:", "\n    headers: all\nsink:"),
+    ];
+    site.pipeline_but(&[&own, changes].concat(), "")
 }
 
 /// Waits until nothing waits or is owed, neither in `IN` nor in the parking stream.
 #[track_caller]
-fn wait_until_through(scene: &Scene) {
+fn wait_until_through(site: &Site) {
     wait_until("nothing is parked and everything is settled", || {
-        scene.wait_until_settled();
-        scene.nats.client().count(PARKING) == 0
+        site.wait_until_settled();
+        site.nats.client().count(PARKING) == 0
     });
-    scene.wait_until_settled();
+    site.wait_until_settled();
 }
 
 #[test]
 fn a_burst_of_long_retries_larger_than_max_ack_pending_does_not_stall_other_messages() {
-    let scene = Scene::new();
-    let client = scene.nats.client();
+    let site = Site::new();
+    let client = site.nats.client();
     let hour = (0..500).map(|_| ("in.a", "retry-after:3600000"));
     client.publish_all(hour);
     client.publish("in.b", "fine");
-    let weir = scene.run(&parking(&scene, "initial: 10ms, max: 50ms"));
-    let out = scene.wait_for_messages("OUT", 1);
+    let weir = site.run(&parking(&site, "initial: 10ms, max: 50ms", &[]));
+    let out = site.wait_for_messages("OUT", 1);
     assert_eq!(out[0].text(), "fine");
-    scene.wait_until_settled();
+    site.wait_until_settled();
     assert_eq!(client.count(PARKING), 500);
     assert_eq!(weir.metric(&series("parked_total")), 500.0);
     assert_eq!(weir.metric(&series("acked_total")), 1.0);
@@ -55,8 +51,8 @@ fn a_burst_of_long_retries_larger_than_max_ack_pending_does_not_stall_other_mess
 
 #[test]
 fn a_parked_message_comes_back_as_what_it_was_and_its_result_has_the_id_of_the_original() {
-    let scene = Scene::new();
-    let client = scene.nats.client();
+    let site = Site::new();
+    let client = site.nats.client();
     client.publish_all((0..5).map(|_| ("in.other", "fine")));
     let headers = [
         ("Trace", "one"),
@@ -64,9 +60,9 @@ fn a_parked_message_comes_back_as_what_it_was_and_its_result_has_the_id_of_the_o
         ("Weir-Kept-A", "two"),
     ];
     let sequence = client.publish_with_headers("in.shop.paid", &headers, "retry-until:3");
-    let weir = scene.run(&parking(&scene, "initial: 3s, max: 3s"));
-    let out = scene.wait_for_messages("OUT", 6);
-    wait_until_through(&scene);
+    let weir = site.run(&parking(&site, "initial: 3s, max: 3s", &[]));
+    let out = site.wait_for_messages("OUT", 6);
+    wait_until_through(&site);
     let (direct, parked) = (&out[0], &out[5]);
     assert_eq!(parked.subject, "out.in.shop.paid");
     assert_eq!(parked.text(), "retry-until:3");
@@ -89,15 +85,14 @@ fn a_parked_message_comes_back_as_what_it_was_and_its_result_has_the_id_of_the_o
 
 #[test]
 fn a_parked_message_gives_up_after_its_attempts_and_its_dead_letter_is_that_of_the_original() {
-    let scene = Scene::new();
-    let client = scene.nats.client();
+    let site = Site::new();
+    let client = site.nats.client();
     client.publish_all((0..3).map(|_| ("in.other", "fine")));
     let payload = "retry-after:1200";
     let sequence = client.publish_with_headers("in.a", &[("Trace", "one")], payload);
-    let file = parking(&scene, "max-attempts: 3");
-    let weir = scene.run(&file);
-    let dead = &scene.wait_for_messages("DEAD", 1)[0];
-    wait_until_through(&scene);
+    let weir = site.run(&parking(&site, "max-attempts: 3", &[]));
+    let dead = &site.wait_for_messages("DEAD", 1)[0];
+    wait_until_through(&site);
     assert_eq!(dead.text(), payload);
     assert_eq!(dead.header("Trace"), Some("one"));
     assert_eq!(dead.header("Weir-Kind"), Some("retries"));
@@ -110,7 +105,7 @@ fn a_parked_message_gives_up_after_its_attempts_and_its_dead_letter_is_that_of_t
     assert_eq!(weir.metric(&series("parked_total")), 2.0);
     weir.terminate();
     assert_eq!(weir.finish().code, Some(0));
-    let replayed = Weir::run(&["dlq", "replay", file.to_str().unwrap(), "--all"]);
+    let replayed = site.weir(&["dlq", "replay", "p.yaml", "--all"]);
     assert_eq!(replayed.stdout.trim(), "replayed 1", "{}", replayed.stderr);
     let last = client.messages("IN").pop().unwrap();
     assert_eq!((&*last.subject, &*last.text()), ("in.a", payload));
@@ -122,8 +117,8 @@ fn a_parked_message_gives_up_after_its_attempts_and_its_dead_letter_is_that_of_t
 #[test]
 fn every_parked_input_is_accounted_for_when_the_host_is_killed_at_each_station() {
     const MESSAGES: usize = 600;
-    let scene = Scene::new();
-    let client = scene.nats.client();
+    let site = Site::new();
+    let client = site.nats.client();
     // One in three waits for a second attempt, and every one has a text of its own.
     let payload = |number: usize| match number % 3 {
         0 => "retry-until:2".to_owned(),
@@ -134,7 +129,7 @@ fn every_parked_input_is_accounted_for_when_the_host_is_killed_at_each_station()
         let headers = [("Number", number.as_str())];
         client.publish_with_headers("in.a", &headers, payload(number.parse().unwrap()));
     }
-    let file = parking(&scene, "initial: 3s, max: 3s");
+    let file = parking(&site, "initial: 3s, max: 3s", &[SHORT_ACK_WAIT]);
     for station in [
         "called:1",
         "published:40",
@@ -145,12 +140,12 @@ fn every_parked_input_is_accounted_for_when_the_host_is_killed_at_each_station()
         "unparked:1",
         "unparked:30",
     ] {
-        let mut weir = scene.start(&file, &[("WEIR_HALT_AT", station)]);
+        let mut weir = site.start(&file, &[("WEIR_HALT_AT", station)]);
         weir.wait_until_output("halted at");
         weir.kill9();
     }
-    let _weir = scene.run(&file);
-    wait_until_through(&scene);
+    let _weir = site.run(&file);
+    wait_until_through(&site);
     let out = client.messages("OUT");
     let number = |message: &crate::harness::Stored| message.header("Number").unwrap().to_owned();
     let numbers: BTreeSet<String> = out.iter().map(number).collect();
@@ -161,9 +156,9 @@ fn every_parked_input_is_accounted_for_when_the_host_is_killed_at_each_station()
 
 #[test]
 fn a_parking_stream_that_is_deleted_is_made_again() {
-    let scene = Scene::new();
-    let client = scene.nats.client();
-    let mut weir = scene.run(&parking(&scene, "initial: 10ms, max: 50ms"));
+    let site = Site::new();
+    let client = site.nats.client();
+    let mut weir = site.run(&parking(&site, "initial: 10ms, max: 50ms", &[]));
     wait_until("a pull waits", || {
         let consumer = client.consumer(PARKING, "weir");
         consumer.is_some_and(|info| info.num_waiting > 0)
@@ -179,59 +174,41 @@ fn a_parking_stream_that_is_deleted_is_made_again() {
 }
 
 /// A server on which the user `host` may not publish to `denied`, and the pipeline of that user.
-fn without(denied: &str) -> (Scene, PathBuf) {
-    let mut scene = Scene::bare();
-    scene.nats = NatsServer::start_with(&format!(
-        "authorization {{ users = [ {{ user: all, password: a }}, \
-         {{ user: host, password: h, permissions: {{ publish: {{ deny: [\"{denied}\"] }} }} }} ] }}\n\
-         no_auth_user: all"
-    ));
-    let client = scene.nats.client();
-    client.create_stream("IN", &["in.>"]);
-    client.create_stream("OUT", &["out.>"]);
-    client.create_stream("DEAD", &["dead.>"]);
-    let file = parking(&scene, "initial: 10ms, max: 50ms");
-    let url = format!("url: \"{}\"", scene.nats.url());
-    let text = std::fs::read_to_string(&file)
-        .unwrap()
-        .replace(&url, &format!("{url}, user: host, password: h"));
-    std::fs::write(&file, text).unwrap();
-    (scene, file)
+fn without(denied: &str) -> (Site, PathBuf) {
+    let deny = format!("permissions: {{ publish: {{ deny: [\"{denied}\"] }} }}");
+    let site = Site::permitting(&deny);
+    let file = parking(&site, "initial: 10ms, max: 50ms", &[AS_HOST]);
+    (site, file)
 }
 
 #[test]
 fn without_permission_to_create_the_stream_a_long_retry_waits_at_the_consumer() {
-    let (scene, file) = without("$JS.API.STREAM.CREATE.WEIR_PARKED_P");
-    let client = scene.nats.client();
+    let (site, file) = without("$JS.API.STREAM.CREATE.WEIR_PARKED_P");
+    let client = site.nats.client();
     client.publish("in.a", "retry-after:3600000");
     client.publish("in.b", "retry-after:1500");
     client.publish("in.c", "fine");
-    let weir = scene.run(&file);
-    scene.wait_for_messages("OUT", 1);
+    let weir = site.run(&file);
+    site.wait_for_messages("OUT", 1);
     // In its time, and with its attempts counted.
-    let dead = scene.wait_for_messages("DEAD", 1);
+    let dead = site.wait_for_messages("DEAD", 1);
     assert_eq!(dead[0].text(), "retry-after:1500");
     assert_eq!(client.count(PARKING), 0);
     assert_eq!(client.consumer("IN", "p").unwrap().num_ack_pending, 1);
     assert_eq!(weir.metric(&series("parked_total")), 0.0);
     let said = "long retries count against max-ack-pending while they wait: Permissions Violation";
     assert_eq!(weir.stderr().matches(said).count(), 1, "{}", weir.stderr());
-    let status = Weir::run(&["status", "--nats", &scene.nats.url(), "--json"]);
-    assert!(
-        status.stdout.contains("Permissions Violation"),
-        "{}",
-        status.stdout
-    );
+    site.wait_until_status("Permissions Violation");
 }
 
 #[test]
 fn a_message_that_the_parking_stream_does_not_take_waits_at_the_consumer() {
-    let (scene, file) = without("weir.parked.>");
-    let client = scene.nats.client();
+    let (site, file) = without("weir.parked.>");
+    let client = site.nats.client();
     client.publish("in.a", "retry-after:1500");
-    let weir = scene.run(&file);
-    let dead = scene.wait_for_messages("DEAD", 1);
-    scene.wait_until_settled();
+    let weir = site.run(&file);
+    let dead = site.wait_for_messages("DEAD", 1);
+    site.wait_until_settled();
     assert_eq!(dead[0].header("Weir-Attempt"), Some("5"));
     assert_eq!(weir.metric(&series("parked_total")), 0.0);
     let said = "cannot park retries, they count against max-ack-pending for now";

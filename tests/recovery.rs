@@ -2,31 +2,19 @@
 //! it can, and takes no other pipeline with it; an outage is seen from outside while it lasts.
 
 use crate::harness::weir::get;
-use crate::harness::{Client, NatsServer, Scene, Weir, series, wait_for, wait_until};
-use std::path::PathBuf;
+use crate::harness::{AS_HOST, Client, Site, Weir, replaced, series, wait_for, wait_until};
 
-/// A pipeline `q` beside `p`: from `OTHER` to `out.<subject>`.
-fn other_pipeline(scene: &Scene) -> PathBuf {
-    scene.nats.client().create_stream("OTHER", &["other.>"]);
-    let text = std::fs::read_to_string(scene.pipeline("")).unwrap();
-    let text = text
-        .replace("name: p\n", "name: q\n")
-        .replace("stream: IN, consumer: p", "stream: OTHER, consumer: q")
-        .replace("dead.p", "dead.q");
-    scene.file("q.yaml", &text)
-}
-
-/// `weir run` with the metrics and the status on free ports.
-fn run(scene: &Scene, files: &[&str]) -> Weir {
-    let ports = "--metrics-listen 127.0.0.1:0 --admin-listen 127.0.0.1:0";
-    let arguments: Vec<&str> = ["run"]
-        .into_iter()
-        .chain(files.iter().copied())
-        .chain(ports.split(' '))
-        .collect();
-    let weir = Weir::start(scene.folder.path(), &arguments);
+/// `weir run` with these arguments, once all its pipelines run.
+fn run(site: &Site, arguments: &[&str]) -> Weir {
+    let weir = site.start_with(arguments, &[]);
     wait_until_ready(&weir);
     weir
+}
+
+/// A pipeline `q` beside `p`.
+fn other_pipeline(site: &Site) {
+    site.nats.client().create_stream("OTHER", &["other.>"]);
+    site.second_pipeline("OTHER", &[]);
 }
 
 #[track_caller]
@@ -51,7 +39,7 @@ fn wait_until_not_ready(weir: &Weir, reason: &str) -> String {
 }
 
 fn of_q(name: &str) -> String {
-    series(name).replace("\"p\"", "\"q\"")
+    replaced(&series(name), &[("\"p\"", "\"q\"")])
 }
 
 fn subjects(client: &Client, stream: &str) -> Vec<String> {
@@ -64,14 +52,14 @@ fn subjects(client: &Client, stream: &str) -> Vec<String> {
 
 #[test]
 fn a_deleted_stream_stops_its_own_pipeline_and_no_other_until_it_is_there_again() {
-    let scene = Scene::new();
-    let client = scene.nats.client();
-    other_pipeline(&scene);
-    scene.pipeline("");
-    let mut weir = run(&scene, &["p.yaml", "q.yaml"]);
+    let site = Site::new();
+    let client = site.nats.client();
+    other_pipeline(&site);
+    site.pipeline("");
+    let mut weir = run(&site, &["p.yaml", "q.yaml"]);
     client.publish("in.first", "x");
-    scene.wait_for_messages("OUT", 1);
-    scene.wait_until_settled();
+    site.wait_for_messages("OUT", 1);
+    site.wait_until_settled();
 
     client.run(client.jetstream.delete_stream("IN")).unwrap();
     let why = wait_until_not_ready(&weir, "there is no stream `IN`");
@@ -89,11 +77,7 @@ fn a_deleted_stream_stops_its_own_pipeline_and_no_other_until_it_is_there_again(
         "{problem}"
     );
     assert_eq!(status["pipelines"][1]["problem"], serde_json::Value::Null);
-    let text = Weir::run(&["status", "--nats", &scene.nats.url()]).stdout;
-    assert!(
-        text.contains("\n    problem: cannot start again pipeline `p`"),
-        "{text}"
-    );
+    site.wait_until_status("\n    problem: cannot start again pipeline `p`");
     client.publish("other.a", "x");
     wait_until("the other pipeline goes on", || {
         subjects(client, "OUT").contains(&"out.other.a".to_owned())
@@ -116,17 +100,14 @@ fn a_deleted_stream_stops_its_own_pipeline_and_no_other_until_it_is_there_again(
 
 #[test]
 fn a_deleted_consumer_is_made_again_and_skips_nothing_though_it_starts_with_what_is_new() {
-    let scene = Scene::new();
-    let client = scene.nats.client();
+    let site = Site::new();
+    let client = site.nats.client();
     client.publish("in.old", "x");
-    let file = scene.pipeline("");
-    let text = std::fs::read_to_string(&file).unwrap();
-    let text = text.replace("consumer: p,", "consumer: p, start: new,");
-    scene.file("p.yaml", &text);
-    let weir = run(&scene, &["p.yaml"]);
+    site.pipeline_but(&[("consumer: p", "consumer: p, start: new")], "");
+    let weir = run(&site, &["p.yaml"]);
     client.publish("in.a", "x");
-    scene.wait_for_messages("OUT", 1);
-    scene.wait_until_settled();
+    site.wait_for_messages("OUT", 1);
+    site.wait_until_settled();
     client
         .run(client.jetstream.delete_consumer_from_stream("p", "IN"))
         .unwrap();
@@ -145,39 +126,33 @@ fn a_deleted_consumer_is_made_again_and_skips_nothing_though_it_starts_with_what
 
 #[test]
 fn a_server_that_comes_back_without_its_streams_is_gone_on_with_once_they_are_there() {
-    let mut scene = Scene::new();
-    let file = scene.pipeline("");
-    let weir = run(&scene, &[file.to_str().unwrap()]);
-    scene.nats.client().publish("in.a", "x");
-    scene.wait_for_messages("OUT", 1);
-    scene.nats.stop();
-    scene.nats.start_empty();
+    let mut site = Site::new();
+    site.pipeline("");
+    let weir = run(&site, &["p.yaml"]);
+    site.nats.client().publish("in.a", "x");
+    site.wait_for_messages("OUT", 1);
+    site.nats.stop();
+    site.nats.start_empty();
     wait_until_not_ready(&weir, "there is no stream `IN`");
-    scene.create_streams();
-    scene.nats.client().publish("in.b", "x");
-    scene.wait_for_messages("OUT", 1);
+    site.create_streams();
+    site.nats.client().publish("in.b", "x");
+    site.wait_for_messages("OUT", 1);
     wait_until_ready(&weir);
 }
 
 #[test]
 fn a_pipeline_that_may_not_pull_fails_alone_and_the_host_ends_with_its_error() {
-    let mut scene = Scene::bare();
-    scene.nats = NatsServer::start_with(
-        "authorization { users = [ { user: all, password: a }, { user: host, password: h, \
-         permissions: { publish: { deny: [\"$JS.API.CONSUMER.MSG.NEXT.IN.p\"] } } } ] }\n\
-         no_auth_user: all",
-    );
-    scene.create_streams();
-    let client = scene.nats.client();
-    other_pipeline(&scene);
-    let url = format!("url: \"{}\", user: host, password: h", scene.nats.url());
-    scene.pipeline_over(&url, "");
-    let weir = run(&scene, &["p.yaml", "q.yaml"]);
+    let denied = "{ deny: [\"$JS.API.CONSUMER.MSG.NEXT.IN.p\"] }";
+    let site = Site::permitting(&format!("permissions: {{ publish: {denied} }}"));
+    let client = site.nats.client();
+    other_pipeline(&site);
+    site.pipeline_but(&[AS_HOST], "");
+    let weir = run(&site, &["p.yaml", "q.yaml"]);
     let why = wait_until_not_ready(&weir, "Permissions Violation");
     let hint = "hint: allow this user to publish to `$JS.API.CONSUMER.MSG.NEXT.IN.p`";
     assert!(why.contains(hint), "{why}");
     client.publish("other.a", "x");
-    scene.wait_for_messages("OUT", 1);
+    site.wait_for_messages("OUT", 1);
     weir.terminate();
     let ended = weir.finish();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
@@ -192,11 +167,11 @@ fn a_pipeline_that_may_not_pull_fails_alone_and_the_host_ends_with_its_error() {
 
 #[test]
 fn an_outage_is_seen_while_it_lasts_and_counted_once() {
-    let mut scene = Scene::new();
-    let file = scene.pipeline("");
-    let weir = run(&scene, &["--create", file.to_str().unwrap()]);
+    let mut site = Site::new();
+    site.pipeline("");
+    let weir = run(&site, &["p.yaml", "--create"]);
     assert_eq!(weir.metric(&series("connected")), 1.0);
-    scene.nats.kill9();
+    site.nats.kill9();
     wait_until_not_ready(
         &weir,
         "pipeline `p` has lost its connection to nats at `nats://",
@@ -206,13 +181,13 @@ fn an_outage_is_seen_while_it_lasts_and_counted_once() {
     wait_until("the host misses what its pulls should bring", || {
         weir.metric(&series("missed_heartbeats_total")) > 0.0
     });
-    scene.nats.start_again();
+    site.nats.start_again();
     wait_until_ready(&weir);
     assert_eq!(weir.metric(&series("connected")), 1.0);
-    scene.nats.client().publish("in.a", "x");
-    scene.wait_for_messages("OUT", 1);
+    site.nats.client().publish("in.a", "x");
+    site.wait_for_messages("OUT", 1);
     let waiting = wait_for("a pull waits", || {
-        let waiting = scene.nats.client().consumer("IN", "p").unwrap().num_waiting;
+        let waiting = site.nats.client().consumer("IN", "p").unwrap().num_waiting;
         (waiting > 0).then_some(waiting).ok_or(String::new())
     });
     assert!(

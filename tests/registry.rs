@@ -1,67 +1,35 @@
 //! Plugins in a bucket of JetStream: a version is always the same bytes, and hosts that follow a tag
 //! take what it names.
 
-use crate::harness::guests::{guest, versions};
-use crate::harness::{Finished, NatsServer, Scene, Weir, operator_series, repository, wait_until};
+use crate::harness::guests::versions;
+use crate::harness::{AS_HOST, Site, replaced, repository, swaps, wait_until};
 use serde_json::Value;
 
-/// A server, and files to push.
-struct Site {
-    scene: Scene,
-}
+/// The plugin is what a tag names.
+const LIVE: (&str, &str) = ("plugin.wasm", "nats://plugins/versions@live");
 
 impl Site {
-    fn new() -> Self {
-        Self::on(NatsServer::start())
+    /// With files to push.
+    fn with_versions() -> Self {
+        let site = Self::new();
+        site.add_versions();
+        site
     }
 
-    fn on(server: NatsServer) -> Self {
-        let scene = Scene::on(server);
-        scene.create_streams();
+    fn add_versions(&self) {
         for name in ["v1", "v2"] {
-            std::fs::write(scene.folder.path().join(name), versions(name)).unwrap();
+            self.file(name, versions(name));
         }
-        Self { scene }
-    }
-
-    fn plugin(&self, arguments: &[&str]) -> Finished {
-        self.scene.plugin(arguments)
-    }
-
-    #[track_caller]
-    fn done(&self, arguments: &[&str]) -> String {
-        self.plugin(arguments).done()
     }
 
     fn list(&self) -> Value {
         serde_json::from_str(&self.done(&["list", "nats://plugins", "--json"])).unwrap()
     }
-
-    /// The scene's pipeline with its plugin from the bucket.
-    fn run(&self, reference: &str) -> Weir {
-        self.run_as("", reference)
-    }
-
-    /// As [`Site::run`], with more for the `nats:` section.
-    fn run_as(&self, user: &str, reference: &str) -> Weir {
-        let usual = guest("misbehave").display().to_string();
-        let nats = format!("url: \"{}\"{user}", self.scene.nats.url());
-        let text = std::fs::read_to_string(self.scene.pipeline_over(&nats, "")).unwrap();
-        let file = self.scene.file("p.yaml", &text.replace(&usual, reference));
-        self.scene.run(&file)
-    }
-
-    /// What becomes of the next message.
-    fn result(&self, number: u64) -> String {
-        self.scene.nats.client().publish("in.a", number.to_string());
-        let results = self.scene.wait_for_messages("OUT", number);
-        results[number as usize - 1].text()
-    }
 }
 
 #[test]
 fn a_version_is_pushed_listed_pulled_and_never_overwritten() {
-    let site = Site::new();
+    let site = Site::with_versions();
     let pushed = site.done(&[
         "push",
         "v1",
@@ -105,13 +73,13 @@ fn a_version_is_pushed_listed_pulled_and_never_overwritten() {
         "-o",
         "pulled.wasm",
     ]);
-    let pulled = std::fs::read(site.scene.folder.path().join("pulled.wasm")).unwrap();
+    let pulled = std::fs::read(site.path("pulled.wasm")).unwrap();
     assert_eq!(pulled, versions("v1"));
 }
 
 #[test]
 fn a_push_whose_tag_cannot_be_given_stores_nothing_and_the_hosts_own_buckets_hold_no_plugins() {
-    let site = Site::new();
+    let site = Site::with_versions();
     let same = [
         "push",
         "v1",
@@ -137,7 +105,7 @@ fn a_push_whose_tag_cannot_be_given_stores_nothing_and_the_hosts_own_buckets_hol
 
 #[test]
 fn versions_and_tags_do_not_take_each_others_names_and_what_is_missing_is_said() {
-    let site = Site::new();
+    let site = Site::with_versions();
     site.done(&["push", "v1", "nats://plugins/versions@1", "--tag", "stable"]);
     for (arguments, words) in [
         (
@@ -161,7 +129,7 @@ fn versions_and_tags_do_not_take_each_others_names_and_what_is_missing_is_said()
             "cannot push `p.txt`",
         ),
     ] {
-        std::fs::write(site.scene.folder.path().join("p.txt"), "no component").unwrap();
+        site.file("p.txt", "no component");
         let refused = site.plugin(&arguments);
         assert!(refused.code > Some(0), "{refused:#?}");
         assert!(refused.stderr.contains(words), "{words}: {refused:#?}");
@@ -193,16 +161,15 @@ fn versions_and_tags_do_not_take_each_others_names_and_what_is_missing_is_said()
 
 #[test]
 fn a_host_runs_a_plugin_from_a_bucket_and_takes_what_its_tag_names_next() {
-    let site = Site::new();
+    let site = Site::with_versions();
     site.done(&["push", "v1", "nats://plugins/versions@1", "--tag", "live"]);
-    let following = site.run("nats://plugins/versions@live");
+    let following = site.run(&site.pipeline_but(&[LIVE], ""));
     assert_eq!(site.result(1), "v1 1");
 
     site.done(&["push", "v2", "nats://plugins/versions@2"]);
     assert_eq!(site.result(2), "v1 2");
     site.done(&["tag", "nats://plugins/versions@2", "live"]);
-    let swaps = operator_series("swaps_total", "op");
-    wait_until("the host has taken it", || following.metric(&swaps) == 1.0);
+    wait_until("the host has taken it", || swaps(&following) == 1.0);
     assert_eq!(site.result(3), "v2 3");
     let history = site.done(&["history", "p", "--json"]);
     let history: Value = serde_json::from_str(&history).unwrap();
@@ -210,22 +177,20 @@ fn a_host_runs_a_plugin_from_a_bucket_and_takes_what_its_tag_names_next() {
     assert_eq!(history[0]["new"]["sequence"], 3);
 
     site.done(&["tag", "nats://plugins/versions@1", "live"]);
-    wait_until("the host has gone back", || following.metric(&swaps) == 2.0);
+    wait_until("the host has gone back", || swaps(&following) == 2.0);
     assert_eq!(site.result(4), "v1 4");
 }
 
 #[test]
 fn a_pipeline_whose_plugin_is_in_no_bucket_is_refused_before_it_runs() {
-    let site = Site::new();
+    let site = Site::with_versions();
     site.done(&["push", "v1", "nats://plugins/versions@1"]);
-    let usual = guest("misbehave").display().to_string();
-    let text = std::fs::read_to_string(site.scene.pipeline("")).unwrap();
     for (reference, code) in [
         ("nats://plugins/versions@1", 0),
         ("nats://plugins/versions@2", 2),
     ] {
-        let file = site.scene.file("p.yaml", &text.replace(&usual, reference));
-        let checked = Weir::run(&["check", file.to_str().unwrap()]);
+        site.pipeline_but(&[("plugin.wasm", reference)], "");
+        let checked = site.weir(&["check", "p.yaml"]);
         assert_eq!(checked.code, Some(code), "{checked:#?}");
         assert!(checked.stdout.contains("`op`: "), "{checked:#?}");
         assert_eq!(
@@ -245,13 +210,11 @@ fn the_permissions_that_the_page_names_are_enough_to_follow_a_bucket() {
          \"$JS.API.STREAM.*.OBJ_weir-components\"\n\"$JS.API.DIRECT.GET.OBJ_weir-components.>\"\n\
          \"$O.weir-components.>\"";
     let more = format!("publish: [\n{}{receipts}\n", bucket.unwrap());
-    let permissions = crate::connection::permissions_of_the_page().replacen("publish: [", &more, 1);
-    let site = Site::on(NatsServer::start_with(&format!(
-        "authorization {{ users = [ {{ user: all, password: a }}, \
-         {{ user: host, password: h, {permissions} }} ] }}\nno_auth_user: all"
-    )));
+    let permissions = crate::connection::permissions_of_the_page();
+    let site = Site::permitting(&replaced(&permissions, &[("publish: [", &more)]));
+    site.add_versions();
     site.done(&["push", "v1", "nats://plugins/versions@1", "--tag", "live"]);
-    let host = site.run_as(", user: host, password: h", "nats://plugins/versions@live");
+    let host = site.run(&site.pipeline_but(&[AS_HOST, LIVE], ""));
     assert_eq!(site.result(1), "v1 1");
     // A custom section of 16 MiB, so that the server wants to hear that it is not too fast.
     let section = [
@@ -260,7 +223,7 @@ fn the_permissions_that_the_page_names_are_enough_to_follow_a_bucket() {
     ]
     .concat();
     let large = [versions("v2"), section].concat();
-    std::fs::write(site.scene.folder.path().join("large"), large).unwrap();
+    site.file("large", large);
     site.done(&[
         "push",
         "large",
@@ -268,8 +231,7 @@ fn the_permissions_that_the_page_names_are_enough_to_follow_a_bucket() {
         "--tag",
         "live",
     ]);
-    let swaps = operator_series("swaps_total", "op");
-    wait_until("the host has taken it", || host.metric(&swaps) == 1.0);
+    wait_until("the host has taken it", || swaps(&host) == 1.0);
     assert_eq!(site.result(2), "v2 2");
     host.terminate();
     let ended = host.finish();

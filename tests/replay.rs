@@ -2,9 +2,63 @@
 //! outputs are written, or compared with what was published, and every difference is found.
 
 use crate::harness::guests::versions as version;
-use crate::harness::{Past, Weir};
+use crate::harness::{Finished, Site, Weir};
+use bytes::Bytes;
 use serde_json::Value;
 use std::path::Path;
+
+impl Site {
+    /// A pipeline that has worked on messages with these payloads, with a version of a plugin or one that does
+    /// what payloads say; and its host.
+    fn with_past(
+        version: Option<&str>,
+        payloads: impl IntoIterator<Item = impl Into<Bytes>>,
+    ) -> (Self, Weir) {
+        let site = Self::new();
+        if let Some(version) = version {
+            site.install(version);
+        }
+        let payloads = payloads.into_iter().map(|payload| ("in.a", payload));
+        site.nats.client().publish_all(payloads);
+        let weir = site.run(&site.pipeline(""));
+        site.wait_until_settled();
+        (site, weir)
+    }
+
+    /// Runs `weir replay` to its end.
+    fn replay(&self, more: &[&str]) -> Finished {
+        self.weir(&[&["replay", "p.yaml"], more].concat())
+    }
+
+    /// Compares; the report.
+    #[track_caller]
+    fn compare(&self, code: i32, more: &[&str]) -> Value {
+        let finished = self.replay(&[&["--compare", "--json"], more].concat());
+        assert_eq!(finished.code, Some(code), "{finished:#?}");
+        serde_json::from_str(&finished.stdout).unwrap()
+    }
+
+    /// An option that has this version in the place of what the file says.
+    fn candidate(&self, name: &str) -> String {
+        let file = self.file(&format!("{name}.wasm"), version(name));
+        format!("op={}", file.display())
+    }
+
+    /// What the server knows of the pipeline's consumer, but for the time of asking.
+    fn knowledge(&self) -> String {
+        let info = self.nats.client().consumer("IN", "p").unwrap();
+        format!(
+            "{:?} {:?} {:?} {} {} {} {}",
+            info.created,
+            info.delivered,
+            info.ack_floor,
+            info.num_ack_pending,
+            info.num_redelivered,
+            info.num_pending,
+            info.config.max_ack_pending,
+        )
+    }
+}
 
 fn numbers(count: u64) -> impl Iterator<Item = String> {
     (0..count).map(|number| number.to_string())
@@ -19,8 +73,8 @@ fn lines(text: &str) -> Vec<Value> {
 
 #[test]
 fn a_version_that_is_wrong_for_one_message_in_a_hundred_is_found_beside_the_live_pipeline() {
-    let past = Past::of_version("same-1", numbers(2000));
-    let before = past.consumer();
+    let (past, _weir) = Site::with_past(Some("same-1"), numbers(2000));
+    let before = past.knowledge();
     let (same, wrong) = (past.candidate("same-2"), past.candidate("wrong-3"));
 
     let report = past.compare(0, &["--operator", &same]);
@@ -54,33 +108,35 @@ fn a_version_that_is_wrong_for_one_message_in_a_hundred_is_found_beside_the_live
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }
-    assert_eq!(past.consumer(), before);
-    assert_eq!(past.scene.nats.client().count("OUT"), 2000);
+    assert_eq!(past.knowledge(), before);
+    assert_eq!(past.nats.client().count("OUT"), 2000);
 }
 
 #[test]
 fn what_is_written_is_what_was_published() {
-    let past = Past::of_payloads(&[
-        "plain",
-        "emit:3",
-        "drop",
-        "reject",
-        "retry-until:3",
-        "retry",
-        "trap",
-        "subject:out.else",
-        r#"{"a": 1}"#,
-        "header-newline",
-    ]);
-    let client = past.scene.nats.client();
+    let (past, _weir) = Site::with_past(
+        None,
+        [
+            "plain",
+            "emit:3",
+            "drop",
+            "reject",
+            "retry-until:3",
+            "retry",
+            "trap",
+            "subject:out.else",
+            r#"{"a": 1}"#,
+            "header-newline",
+        ],
+    );
+    let client = past.nats.client();
     let finished = past.replay(&["--output", "outputs.jsonl", "--lanes", "3"]);
     assert_eq!(finished.code, Some(0), "{finished:#?}");
     assert!(
         finished.stdout.contains("7 results, 4 dead letters"),
         "{finished:#?}"
     );
-    let file = past.scene.folder.path().join("outputs.jsonl");
-    let text = std::fs::read_to_string(file).unwrap();
+    let text = std::fs::read_to_string(past.path("outputs.jsonl")).unwrap();
     assert_eq!(past.replay(&[]).stdout, text);
     let written = lines(&text);
     let sequences: Vec<_> = written
@@ -142,16 +198,19 @@ fn what_is_written_is_what_was_published() {
 
 #[test]
 fn drops_retries_and_dead_letters_are_compared_like_results() {
-    let past = Past::of_payloads(&[
-        "plain",
-        "emit:2",
-        "drop",
-        "reject",
-        "retry-until:3",
-        "retry",
-        "trap",
-        "subject:out.else",
-    ]);
+    let (past, _weir) = Site::with_past(
+        None,
+        [
+            "plain",
+            "emit:2",
+            "drop",
+            "reject",
+            "retry-until:3",
+            "retry",
+            "trap",
+            "subject:out.else",
+        ],
+    );
     let report = past.compare(0, &[]);
     assert_eq!(report["comparison"]["different"], 0, "{report}");
     // Six messages with results, of which one has two, and three with dead letters; one has nothing.
@@ -182,21 +241,19 @@ fn drops_retries_and_dead_letters_are_compared_like_results() {
     );
 
     // The same end for another reason.
-    let text = std::fs::read_to_string(&past.file).unwrap();
-    let few = text.replace("retry: {", "retry: { max-attempts: 2,");
-    std::fs::write(&past.file, few).unwrap();
+    past.pipeline_but(&[("retry: {", "retry: { max-attempts: 2,")], "");
     let report = past.compare(1, &[]);
     assert_eq!(report["comparison"]["differences"]["reason"], 1, "{report}");
 }
 
 #[test]
 fn a_range_is_given_by_sequences_or_by_times() {
-    let past = Past::of_version("same", numbers(0));
+    let (past, _weir) = Site::with_past(Some("same"), numbers(0));
     for number in 0..10 {
-        past.scene.nats.client().publish("in.a", number.to_string());
+        past.nats.client().publish("in.a", number.to_string());
     }
-    past.scene.wait_until_settled();
-    let (fourth, seventh) = (past.stored(4), past.stored(7));
+    past.wait_until_settled();
+    let [fourth, seventh] = [4, 7].map(|sequence| past.nats.client().stored("IN", sequence));
     for range in [
         ["--from", "4", "--to", "7"],
         ["--from", &fourth, "--to", &seventh],
@@ -219,16 +276,16 @@ fn a_range_is_given_by_sequences_or_by_times() {
 
 #[test]
 fn what_is_gone_or_not_done_yet_is_said_and_is_no_difference() {
-    let mut past = Past::of_version("same", numbers(20));
-    past.begin_at("IN", 6);
-    past.delete("IN", 8);
+    let (past, weir) = Site::with_past(Some("same"), numbers(20));
+    past.nats.client().begin_at("IN", 6);
+    past.nats.client().delete("IN", 8);
     let report = past.compare(0, &["--from", "1"]);
     assert_eq!(report["replayed"]["missing_inputs"], 6, "{report}");
     assert_eq!(report["comparison"]["same"], 14, "{report}");
     assert_eq!(report["comparison"]["without_input"], 1, "{report}");
 
     // The results of the first ones are gone as well.
-    past.begin_at("OUT", 11);
+    past.nats.client().begin_at("OUT", 11);
     let report = past.compare(0, &[]);
     assert_eq!(
         report["comparison"]["not_compared"]["forgotten"], 4,
@@ -236,8 +293,9 @@ fn what_is_gone_or_not_done_yet_is_said_and_is_no_difference() {
     );
     assert_eq!(report["comparison"]["same"], 10, "{report}");
 
-    past.stop();
-    let client = past.scene.nats.client();
+    weir.terminate();
+    assert_eq!(weir.finish().code, Some(0));
+    let client = past.nats.client();
     client.publish_all((0..5).map(|number| ("in.a", number.to_string())));
     let report = past.compare(0, &[]);
     assert_eq!(
@@ -251,15 +309,12 @@ fn what_is_gone_or_not_done_yet_is_said_and_is_no_difference() {
 
 #[test]
 fn only_what_the_pipeline_reads_is_replayed_through_a_version_from_a_bucket() {
-    let past = Past::of_version("same", numbers(10));
-    past.scene.nats.client().publish("in.b", "100");
-    past.scene.wait_until_settled();
-    let wrong = past.scene.folder.path().join("wrong.wasm");
-    std::fs::write(&wrong, version("wrong")).unwrap();
-    let (wrong, url) = (wrong.to_str().unwrap(), past.scene.nats.url());
+    let (past, _weir) = Site::with_past(Some("same"), numbers(10));
+    past.nats.client().publish("in.b", "100");
+    past.wait_until_settled();
+    past.file("wrong.wasm", version("wrong"));
     let place = "nats://plugins/versions@2";
-    let pushed = Weir::run(&["plugin", "push", wrong, place, "--nats", &url]);
-    assert_eq!(pushed.code, Some(0), "{pushed:#?}");
+    past.done(&["push", "wrong.wasm", place]);
     let candidate = format!("op={place}");
     let report = past.compare(1, &["--operator", &candidate]);
     // 0 and 100.
@@ -268,9 +323,7 @@ fn only_what_the_pipeline_reads_is_replayed_through_a_version_from_a_bucket() {
         "{report}"
     );
 
-    let text = std::fs::read_to_string(&past.file).unwrap();
-    let narrow = text.replace("stream: IN,", "stream: IN, subjects: [in.b],");
-    std::fs::write(&past.file, narrow).unwrap();
+    past.pipeline_but(&[("stream: IN,", "stream: IN, subjects: [in.b],")], "");
     let report = past.compare(1, &["--operator", &candidate]);
     assert_eq!(report["replayed"]["inputs"], 1, "{report}");
     assert_eq!(report["replayed"]["missing_inputs"], 0, "{report}");
@@ -283,8 +336,8 @@ fn only_what_the_pipeline_reads_is_replayed_through_a_version_from_a_bucket() {
 
 #[test]
 fn dead_letters_that_were_removed_are_no_differences() {
-    let past = Past::of_payloads(&["reject", "plain", "reject"]);
-    past.delete("DEAD", 1);
+    let (past, _weir) = Site::with_past(None, ["reject", "plain", "reject"]);
+    past.nats.client().delete("DEAD", 1);
     let report = past.compare(0, &[]);
     assert_eq!(
         report["comparison"]["not_compared"]["forgotten"], 1,
@@ -295,7 +348,7 @@ fn dead_letters_that_were_removed_are_no_differences() {
 
 #[test]
 fn a_wrong_replay_is_refused_with_what_to_do() {
-    let past = Past::of_version("same", numbers(3));
+    let (past, _weir) = Site::with_past(Some("same"), numbers(3));
     let missing = Path::new("/nowhere/plugin.wasm").display();
     let missing = format!("op={missing}");
     for (arguments, said) in [
@@ -316,19 +369,16 @@ fn a_wrong_replay_is_refused_with_what_to_do() {
         assert_eq!(finished.code, Some(2), "{finished:#?}");
         assert!(finished.stderr.contains(said), "{said} in {finished:#?}");
     }
-    let text = std::fs::read_to_string(&past.file).unwrap();
     let grants = "    grants: { http: [\"https://example.org\"] }\nsink:";
-    std::fs::write(&past.file, text.replace("sink:", grants)).unwrap();
+    past.pipeline_but(&[("sink:", grants)], "");
     let finished = past.replay(&[]);
     assert_eq!(finished.code, Some(2), "{finished:#?}");
     assert!(
         finished.stderr.contains("pass `--allow-http`"),
         "{finished:#?}"
     );
-    let sink = text
-        .replace("out.{subject}", "{subject}")
-        .replace("sink: {", "sink: { allow-own-source: true,");
-    std::fs::write(&past.file, sink).unwrap();
+    let own_source = "sink: { allow-own-source: true, subject: \"{subject}\"";
+    past.pipeline_but(&[("sink: { subject: \"out.{subject}\"", own_source)], "");
     let finished = past.replay(&["--compare"]);
     assert_eq!(finished.code, Some(2), "{finished:#?}");
     assert!(

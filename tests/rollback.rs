@@ -1,21 +1,31 @@
 //! What was bad stays away: no rollback brings back a version that was taken back, a version that one host
 //! cannot run changes nothing on the others, and every host says what was decided.
 
-use crate::harness::site::{Site, digest, rollbacks, versions};
-use crate::harness::wait_until;
+use crate::harness::deployments::digest;
+use crate::harness::{Site, Weir, replaced, rollbacks, wait_until};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// The digests that hosts run.
-fn running(site: &Site) -> BTreeSet<String> {
-    let of = |operator: &Value| operator["digest"].as_str().unwrap().to_owned();
-    site.status().iter().map(of).collect()
+impl Site {
+    /// The digests that so many hosts run.
+    fn running(&self, hosts: usize) -> BTreeSet<String> {
+        let of = |operator: &Value| operator["digest"].as_str().unwrap().to_owned();
+        self.status(hosts).iter().map(of).collect()
+    }
+
+    /// A host whose `plugin:` is a file of its own.
+    fn another_host(&self, name: &str) -> Weir {
+        let own = format!("plugin: {name}\n");
+        let text = std::fs::read_to_string(self.path("p.yaml")).unwrap();
+        let text = replaced(&text, &[("plugin: plugin.wasm\n", &own)]);
+        self.run(&self.file("another.yaml", text))
+    }
 }
 
 #[test]
 fn a_rollback_does_not_bring_back_what_was_taken_back_unless_forced_and_then_it_is_watched() {
-    let site = Site::new("max-errors: 0.4%, min-messages: 300");
-    let host = site.scene.run(&site.file);
+    let site = Site::of_versions("max-errors: 0.4%, min-messages: 300");
+    let host = site.host();
     for _ in 0..2 {
         site.round();
     }
@@ -24,9 +34,7 @@ fn a_rollback_does_not_bring_back_what_was_taken_back_unless_forced_and_then_it_
     assert!(plan.contains(&back), "{plan}");
     assert_eq!(site.deploy("picky", &[]).code, Some(0));
     site.feed_until("it is rolled back", || rollbacks(&host) == 1.0);
-    wait_until("all are told", || {
-        site.deployment()["last"]["what"] == "rolled back"
-    });
+    site.wait_until_decided("rolled back");
     for _ in 0..2 {
         let back = site.plugin(&["rollback", "p/op"]);
         assert_eq!(back.code, Some(1), "{back:#?}");
@@ -35,7 +43,7 @@ fn a_rollback_does_not_bring_back_what_was_taken_back_unless_forced_and_then_it_
             "{back:#?}"
         );
     }
-    assert_eq!(running(&site), [digest("v0")].into());
+    assert_eq!(site.running(1), [digest("v0")].into());
 
     let receipts = site.history();
     let over = receipts
@@ -51,19 +59,19 @@ fn a_rollback_does_not_bring_back_what_was_taken_back_unless_forced_and_then_it_
         "{back:#?}"
     );
     assert!(back.stderr.contains("`--force`"), "{back:#?}");
-    assert_eq!(versions(&site.round()), ["v0"].into());
+    assert_eq!(site.versions(), ["v0"]);
 
     site.done(&["rollback", "p/op", id, "--force"]);
-    assert_eq!(running(&site), [digest("picky")].into());
+    assert_eq!(site.running(1), [digest("picky")].into());
     assert_eq!(site.deployment()["quarantine"], Value::Array(Vec::new()));
     site.feed_until("it is rolled back again", || rollbacks(&host) == 2.0);
-    assert_eq!(versions(&site.round()), ["v0"].into());
+    assert_eq!(site.versions(), ["v0"]);
 }
 
 #[test]
 fn what_one_host_cannot_run_leaves_each_host_with_the_version_of_its_own() {
-    let site = Site::new("");
-    let _one = site.scene.run(&site.file);
+    let site = Site::of_versions("");
+    let _one = site.host();
     // The first host tries a new version with what it has seen, and finds that it traps.
     site.round();
     let other = site.another_host("v1");
@@ -74,25 +82,22 @@ fn what_one_host_cannot_run_leaves_each_host_with_the_version_of_its_own() {
         "{refused:#?}"
     );
     let own: BTreeSet<String> = [digest("v0"), digest("v1")].into();
-    wait_until("each runs its own", || {
-        site.deployment()["last"]["what"] == "refused" && running(&site) == own
-    });
+    site.wait_until_decided("refused");
+    wait_until("each runs its own", || site.running(2) == own);
     assert_eq!(site.deployment()["stable"], Value::Null);
-    let round = site.round();
-    assert!(
-        versions(&round).is_subset(&["v0", "v1"].into()),
-        "{round:?}"
-    );
+    let versions = site.versions();
+    let owned = |name: &String| ["v0", "v1"].contains(&name.as_str());
+    assert!(versions.iter().all(owned), "{versions:?}");
 
     drop(other);
     let _other = site.another_host("v1");
-    assert_eq!(running(&site), own);
+    assert_eq!(site.running(2), own);
 }
 
 #[test]
 fn every_host_tells_what_was_taken_back_why_and_on_which_messages() {
-    let site = Site::new("max-errors: 0.4%, min-messages: 300, canary: 0s");
-    let one = site.scene.run(&site.file);
+    let site = Site::of_versions("max-errors: 0.4%, min-messages: 300, canary: 0s");
+    let one = site.host();
     let other = site.fresh_host("other");
     site.round();
     assert_eq!(site.deploy("picky", &["--canary", "50%"]).code, Some(0));
@@ -106,17 +111,13 @@ fn every_host_tells_what_was_taken_back_why_and_on_which_messages() {
                 && decision["digest"] == digest("picky")
                 && !decision["samples"].as_array().unwrap().is_empty()
         };
-        let hosts = site.status();
-        hosts.len() == 2 && hosts.iter().all(told)
+        site.status(2).iter().all(told)
     });
-    let shown = site.scene.nats.url();
-    let shown = crate::harness::Weir::run(&["status", "--nats", &shown]).done();
     let line = format!("rolled back on all hosts: {} at ", &digest("picky")[..12]);
-    assert_eq!(shown.matches(&line).count(), 2, "{shown}");
-    assert!(
-        shown.contains(": reject: this version does not like it"),
-        "{shown}"
-    );
+    wait_until("the status of both hosts shows it", || {
+        site.weir(&["status"]).stdout.matches(&line).count() == 2
+    });
+    site.wait_until_status(": reject: this version does not like it");
     wait_until("both hosts log that the canary has ended", || {
         [&one, &other]
             .iter()

@@ -1,15 +1,15 @@
 //! New versions are deployed by a plan and its hash, tried on a share of the keys, taken back when they
 //! are worse than the version before, and gone back from by their receipts.
 
-use crate::harness::site::{KEYS, Site, digest, rollbacks, versions};
-use crate::harness::{Weir, operator_series, wait_until};
+use crate::harness::deployments::{KEYS, digest};
+use crate::harness::{Site, refused, rollbacks, swaps, wait_until};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 #[test]
 fn a_plan_says_what_would_change_and_its_hash_does_that_on_all_hosts_and_nothing_else() {
-    let site = Site::new("");
-    let _one = site.scene.run(&site.file);
+    let site = Site::of_versions("");
+    let _one = site.host();
     let other = site.fresh_host("other");
     let plan = site.done(&["deploy", "p/op", "v1", "--plan"]);
     let lines: Vec<&str> = plan.lines().collect();
@@ -24,7 +24,7 @@ fn a_plan_says_what_would_change_and_its_hash_does_that_on_all_hosts_and_nothing
         assert!(plan.contains(part), "{part}: {plan}");
     }
     let hash = plan.trim_end().rsplit(' ').next().unwrap();
-    assert_eq!(versions(&site.round()), ["v0"].into());
+    assert_eq!(site.versions(), ["v0"]);
 
     let another = site.plugin(&["deploy", "p/op", "v2", "--apply", hash]);
     assert_eq!(another.code, Some(1), "{another:#?}");
@@ -34,38 +34,34 @@ fn a_plan_says_what_would_change_and_its_hash_does_that_on_all_hosts_and_nothing
     );
     let applied = site.done(&["deploy", "p/op", "v1", "--apply", hash]);
     assert_eq!(applied, "v1 is running on 2 host(s)\n");
-    assert_eq!(versions(&site.round()), ["v1"].into());
+    assert_eq!(site.versions(), ["v1"]);
     let again = site.plugin(&["deploy", "p/op", "v1", "--apply", hash]);
     assert_eq!(again.code, Some(1), "{again:#?}");
 
     // What was deployed stays when a host starts anew, until `plugin:` names something else.
     drop(other);
     let other = site.fresh_host("third");
-    assert_eq!(versions(&site.round()), ["v1"].into());
+    assert_eq!(site.versions(), ["v1"]);
     drop(other);
-    let third = site.scene.run(&site.file);
+    let third = site.host();
     site.install("v2");
-    wait_until("the hosts take the new file", || {
-        third.metric(&operator_series("swaps_total", "op")) == 1.0
-    });
-    site.feed_until("both have", || versions(&site.round()) == ["v2"].into());
+    wait_until("the host takes the new file", || swaps(&third) == 1.0);
+    site.feed_until("its lane has", || site.versions() == ["v2"]);
 }
 
 #[test]
 fn what_a_host_cannot_run_is_turned_down_by_all() {
-    let site = Site::new("");
-    let _host = site.scene.run(&site.file);
+    let site = Site::of_versions("");
+    let _host = site.host();
     let refused = site.deploy("refuse", &[]);
     assert_eq!(refused.code, Some(1), "{refused:#?}");
     assert!(
         refused.stderr.contains("this version refuses"),
         "{refused:#?}"
     );
-    wait_until("it is turned down", || {
-        site.deployment()["last"]["what"] == "refused"
-    });
+    site.wait_until_decided("refused");
     let _other = site.fresh_host("other");
-    assert_eq!(versions(&site.round()), ["v0"].into());
+    assert_eq!(site.versions(), ["v0"]);
 
     for (arguments, words) in [
         (
@@ -94,35 +90,33 @@ fn what_a_host_cannot_run_is_turned_down_by_all() {
 
 #[test]
 fn any_receipt_can_be_gone_back_over() {
-    let site = Site::new("");
-    let _host = site.scene.run(&site.file);
+    let site = Site::of_versions("");
+    let _host = site.host();
     for name in ["v1", "v2"] {
         let applied = site.deploy(name, &[]);
         assert_eq!(applied.code, Some(0), "{applied:#?}");
-        assert_eq!(versions(&site.round()), [name].into());
+        assert_eq!(site.versions(), [name]);
     }
     site.done(&["rollback", "p/op"]);
-    assert_eq!(versions(&site.round()), ["v1"].into());
+    assert_eq!(site.versions(), ["v1"]);
     let receipts = site.history();
     let whats: Vec<_> = receipts.iter().map(|receipt| &receipt["what"]).collect();
     assert_eq!(whats, ["deployed", "deployed", "rolled back"]);
     let first = receipts[0]["id"].as_str().unwrap();
     assert_eq!(receipts[0]["old"]["digest"], digest("v0"));
     site.done(&["rollback", "p/op", first]);
-    assert_eq!(versions(&site.round()), ["v0"].into());
+    assert_eq!(site.versions(), ["v0"]);
 }
 
 #[test]
 fn a_key_sees_one_version_and_a_canary_that_does_well_takes_over_by_itself() {
-    let site = Site::new("canary: 1s");
-    let _one = site.scene.run(&site.file);
+    let site = Site::of_versions("canary: 1s");
+    let _one = site.host();
     let _other = site.fresh_host("other");
-    assert_eq!(versions(&site.round()), ["v0"].into());
+    assert_eq!(site.versions(), ["v0"]);
     let started = site.deploy("v1", &["--canary", "20%"]);
     assert_eq!(started.code, Some(0), "{started:#?}");
-    site.feed_until("it has taken over", || {
-        versions(&site.round()) == ["v1"].into()
-    });
+    site.feed_until("it has taken over", || site.versions() == ["v1"]);
     assert_eq!(site.deployment()["last"]["what"], "promoted");
     let receipts = site.history();
     let of = |what: &str| {
@@ -136,8 +130,8 @@ fn a_key_sees_one_version_and_a_canary_that_does_well_takes_over_by_itself() {
 
 #[test]
 fn a_canary_waits_to_be_promoted_or_ended_by_hand_where_that_is_asked_for() {
-    let site = Site::new("canary: 0s");
-    let _one = site.scene.run(&site.file);
+    let site = Site::of_versions("canary: 0s");
+    let _one = site.host();
     let _other = site.fresh_host("other");
     let mut seen: BTreeMap<u64, String> = BTreeMap::new();
     assert_eq!(site.deploy("v1", &["--canary", "20%"]).code, Some(0));
@@ -151,38 +145,30 @@ fn a_canary_waits_to_be_promoted_or_ended_by_hand_where_that_is_asked_for() {
         );
         seen = round;
     }
-    let status = Weir::run(&["status", "--nats", &site.scene.nats.url()]);
-    assert!(
-        status.stdout.contains(": 20 % of the keys, "),
-        "{status:#?}"
-    );
+    site.wait_until_status(": 20 % of the keys, ");
     let second = site.plugin(&["deploy", "p/op", "v2"]);
     assert_eq!(second.code, Some(1), "{second:#?}");
     assert!(second.stdout.contains("is on trial there"), "{second:#?}");
 
     site.done(&["rollback", "p/op"]);
-    assert_eq!(versions(&site.round()), ["v0"].into());
+    assert_eq!(site.versions(), ["v0"]);
     assert_eq!(site.deploy("v1", &["--canary", "20%"]).code, Some(0));
     let third = site.fresh_host("third");
-    wait_until("a host that starts has the canary", || {
-        third.metric(&operator_series("swaps_total", "op")) == 1.0
-    });
+    wait_until("a host that starts has the canary", || swaps(&third) == 1.0);
     assert_eq!(site.round(), seen);
     site.done(&["promote", "p/op"]);
-    assert_eq!(versions(&site.round()), ["v1"].into());
+    assert_eq!(site.versions(), ["v1"]);
 }
 
 #[test]
 fn a_canary_that_fails_for_one_key_in_a_hundred_is_found_told_of_with_samples_and_taken_back() {
-    let site = Site::new("max-errors: 0.4%, min-messages: 300, canary: 0s");
-    let host = site.scene.run(&site.file);
+    let site = Site::of_versions("max-errors: 0.4%, min-messages: 300, canary: 0s");
+    let host = site.host();
     site.round();
     assert_eq!(site.deploy("picky", &["--canary", "50%"]).code, Some(0));
     site.feed_until("it is rolled back", || rollbacks(&host) == 1.0);
-    assert_eq!(versions(&site.round()), ["v0"].into());
-    wait_until("all are told", || {
-        site.deployment()["last"]["what"] == "rolled back"
-    });
+    assert_eq!(site.versions(), ["v0"]);
+    site.wait_until_decided("rolled back");
     let deployment = site.deployment();
     assert_eq!(deployment["trial"], Value::Null);
     assert_eq!(deployment["quarantine"][0]["digest"], digest("picky"));
@@ -207,75 +193,58 @@ fn a_canary_that_fails_for_one_key_in_a_hundred_is_found_told_of_with_samples_an
 
 #[test]
 fn a_version_that_turns_out_worse_on_probation_is_rolled_back_and_does_not_come_back() {
-    let site = Site::new("max-errors: 0.4%, min-messages: 300");
-    let one = site.scene.run(&site.file);
+    let site = Site::of_versions("max-errors: 0.4%, min-messages: 300");
+    let one = site.host();
     let other = site.fresh_host("other");
     site.round();
     site.install("picky");
     site.feed_until("it is rolled back", || {
         rollbacks(&one) + rollbacks(&other) >= 1.0
     });
-    site.feed_until("both hosts have gone back", || {
-        versions(&site.round()) == ["v0"].into()
-    });
-    wait_until("all are told", || {
-        site.deployment()["last"]["what"] == "rolled back"
-    });
+    site.feed_until("both hosts have gone back", || site.versions() == ["v0"]);
+    site.wait_until_decided("rolled back");
     assert_eq!(
         site.deployment()["stable"]["component"]["digest"],
         digest("v0")
     );
-    let status = Weir::run(&["status", "--nats", &site.scene.nats.url()]);
-    assert!(
-        status
-            .stdout
-            .contains("it was rolled back, and is in quarantine"),
-        "{status:#?}"
-    );
+    site.wait_until_status("it was rolled back, and is in quarantine");
 
     // The file is still the bad version; a host that starts does not run it.
     let third = site.fresh_host("third");
     drop(one);
     drop(other);
-    assert_eq!(versions(&site.round()), ["v0"].into());
+    assert_eq!(site.versions(), ["v0"]);
     site.install("v1");
-    wait_until("a better one is taken", || {
-        third.metric(&operator_series("swaps_total", "op")) == 1.0
-    });
-    assert_eq!(versions(&site.round()), ["v1"].into());
-    let refused = || third.metric(&operator_series("swaps_refused_total", "op"));
-    let before = refused();
+    wait_until("a better one is taken", || swaps(&third) == 1.0);
+    assert_eq!(site.versions(), ["v1"]);
+    let before = refused(&third);
     site.install("picky");
-    wait_until("the bad one is refused", || refused() > before);
-    assert_eq!(versions(&site.round()), ["v1"].into());
+    wait_until("the bad one is refused", || refused(&third) > before);
+    assert_eq!(site.versions(), ["v1"]);
 }
 
 #[test]
 fn a_version_that_is_much_slower_is_rolled_back() {
-    let site = Site::new("min-messages: 20");
-    let host = site.scene.run(&site.file);
+    let site = Site::of_versions("min-messages: 20, max-call-time: 300%");
+    let host = site.host();
     site.round();
     site.install("slow");
     site.feed_until("it is rolled back", || rollbacks(&host) == 1.0);
-    wait_until("all are told", || {
-        site.deployment()["last"]["what"] == "rolled back"
-    });
+    site.wait_until_decided("rolled back");
     let reason = site.deployment()["last"]["reason"].to_string();
     assert!(reason.contains("a message takes"), "{reason}");
-    assert_eq!(versions(&site.round()), ["v0"].into());
+    assert_eq!(site.versions(), ["v0"]);
 }
 
 #[test]
 fn a_host_starts_with_what_was_deployed_although_its_file_refuses() {
-    let site = Site::new("probation: 0s");
-    let host = site.scene.run(&site.file);
+    let site = Site::of_versions("probation: 0s");
+    let host = site.host();
     site.round();
     site.install("refuse");
-    wait_until("the file is refused", || {
-        host.metric(&operator_series("swaps_refused_total", "op")) == 1.0
-    });
+    wait_until("the file is refused", || refused(&host) == 1.0);
     assert_eq!(site.deploy("v1", &[]).code, Some(0));
     drop(host);
-    let _again = site.scene.run(&site.file);
-    assert_eq!(versions(&site.round()), ["v1"].into());
+    let _again = site.host();
+    assert_eq!(site.versions(), ["v1"]);
 }

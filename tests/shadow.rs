@@ -1,86 +1,55 @@
 //! A shadow works on what the live pipeline works on: every difference in outputs is counted and can
 //! be read, and nothing of it is published.
 
-use crate::harness::guests::{guest, versions as version};
-use crate::harness::{Finished, Scene, Weir, operator_series, series, wait_for, wait_until};
+use crate::harness::guests::versions as version;
+use crate::harness::{Finished, Site, operator_series, series, wait_for, wait_until};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
 
-/// The scene's pipeline with a plugin of its own.
-fn pipeline(scene: &Scene, plugin: &Path, more: &str) -> PathBuf {
-    let text = std::fs::read_to_string(scene.pipeline(more)).unwrap();
-    let usual = guest("misbehave").display().to_string();
-    scene.file(
-        "p.yaml",
-        &text.replace(&usual, &plugin.display().to_string()),
-    )
-}
+impl Site {
+    /// Lets a file of the folder run as a shadow on all hosts.
+    fn shadow(&self, candidate: &str) {
+        let applied = self.deploy(candidate, &["--shadow"]);
+        assert_eq!(applied.code, Some(0), "{applied:#?}");
+        wait_until("the shadow has its consumer", || self.has_shadow(candidate));
+    }
 
-/// Writes a version of the guest `versions` into the scene's folder.
-fn write(scene: &Scene, name: &str) -> PathBuf {
-    let file = scene.folder.path().join(format!("{name}.wasm"));
-    std::fs::write(&file, version(name)).unwrap();
-    file
-}
+    /// Whether the consumer of a shadow is there.
+    fn has_shadow(&self, candidate: &str) -> bool {
+        let digest = blake3::hash(&std::fs::read(self.path(candidate)).unwrap()).to_hex();
+        let consumer = format!("p-shadow-op-{}", &digest[..8]);
+        self.nats.client().consumer("IN", &consumer).is_some()
+    }
 
-/// Runs a host.
-fn host(scene: &Scene, file: &Path) -> Weir {
-    scene.run(file)
-}
+    fn diff(&self, more: &[&str]) -> Finished {
+        self.plugin(&[&["diff", "p/op"], more].concat())
+    }
 
-/// Lets a candidate run as a shadow on all hosts.
-fn shadow(scene: &Scene, candidate: &Path) {
-    let url = scene.nats.url();
-    let candidate = candidate.to_str().unwrap();
-    let arguments = [
-        "plugin", "deploy", "p/op", candidate, "--shadow", "--nats", &url,
-    ];
-    let planned = Weir::run(&[&arguments[..], &["--json"]].concat());
-    assert_eq!(planned.code, Some(0), "{planned:#?}");
-    let plan: Value = serde_json::from_str(&planned.stdout).unwrap();
-    let hash = plan["hash"].as_str().unwrap();
-    let applied = Weir::run(&[&arguments[..], &["--apply", hash]].concat());
-    assert_eq!(applied.code, Some(0), "{applied:#?}");
-    wait_until("the shadow has its consumer", || {
-        has_consumer(scene, Path::new(candidate))
-    });
-}
-
-/// Whether the consumer of a shadow is there.
-fn has_consumer(scene: &Scene, candidate: &Path) -> bool {
-    let digest = blake3::hash(&std::fs::read(candidate).unwrap()).to_hex();
-    let consumer = format!("p-shadow-op-{}", &digest[..8]);
-    scene.nats.client().consumer("IN", &consumer).is_some()
-}
-
-fn diff(scene: &Scene, more: &[&str]) -> Finished {
-    let url = scene.nats.url();
-    Weir::run(&[&["plugin", "diff", "p/op", "--nats", &url], more].concat())
-}
-
-/// The comparison, as soon as this many outputs have been looked at.
-fn compared(scene: &Scene, count: u64) -> Value {
-    wait_for("all outputs are compared", || {
-        let finished = diff(scene, &["--json"]);
-        let total: Value = serde_json::from_str(&finished.stdout).map_err(|_| finished.stderr)?;
-        let found = &total["comparison"];
-        let of = |name: &str| found[name].as_u64().unwrap();
-        match of("same") + of("different") >= count {
-            true => Ok(total.clone()),
-            false => Err(total.to_string()),
-        }
-    })
+    /// The comparison, as soon as this many outputs have been looked at.
+    fn compared(&self, count: u64) -> Value {
+        wait_for("all outputs are compared", || {
+            let finished = self.diff(&["--json"]);
+            let total: Value =
+                serde_json::from_str(&finished.stdout).map_err(|_| finished.stderr)?;
+            let found = &total["comparison"];
+            let of = |name: &str| found[name].as_u64().unwrap();
+            match of("same") + of("different") >= count {
+                true => Ok(total.clone()),
+                false => Err(total.to_string()),
+            }
+        })
+    }
 }
 
 #[test]
 fn a_shadow_finds_what_is_wrong_and_publishes_nothing() {
-    let scene = Scene::new();
-    let (live, candidate) = (write(&scene, "same"), write(&scene, "wrong"));
-    let weir = host(&scene, &pipeline(&scene, &live, "lanes: 2\n"));
-    shadow(&scene, &candidate);
-    let client = scene.nats.client();
+    let site = Site::new();
+    site.install("same");
+    site.file("wrong", version("wrong"));
+    let weir = site.run(&site.pipeline("lanes: 2\n"));
+    site.shadow("wrong");
+    let client = site.nats.client();
     client.publish_all((0..1000).map(|number| ("in.a", number.to_string())));
-    let total = compared(&scene, 1000);
+    let total = site.compared(1000);
     let found = &total["comparison"];
     assert_eq!(
         (&found["same"], &found["different"]),
@@ -92,7 +61,7 @@ fn a_shadow_finds_what_is_wrong_and_publishes_nothing() {
     assert_eq!(found["samples"][0]["live"]["text"], "same 0");
     assert_eq!(found["samples"][0]["candidate"]["text"], "wrong 0");
 
-    let finished = diff(&scene, &[]);
+    let finished = site.diff(&[]);
     assert_eq!(finished.code, Some(1), "{finished:#?}");
     assert!(
         finished
@@ -112,48 +81,42 @@ fn a_shadow_finds_what_is_wrong_and_publishes_nothing() {
     assert_eq!(weir.metric(&series("received_total")), 1000.0);
     assert_eq!(weir.metric(&series("redelivered_total")), 0.0);
 
-    let url = scene.nats.url();
-    let ended = Weir::run(&["plugin", "rollback", "p/op", "--nats", &url]);
-    assert_eq!(ended.code, Some(0), "{ended:#?}");
-    wait_until("nothing of it is left", || {
-        !has_consumer(&scene, &candidate)
-    });
+    site.done(&["rollback", "p/op"]);
+    wait_until("nothing of it is left", || !site.has_shadow("wrong"));
     client.publish("in.a", "7");
-    assert_eq!(scene.wait_for_messages("OUT", 1001)[1000].text(), "same 7");
+    assert_eq!(site.wait_for_messages("OUT", 1001)[1000].text(), "same 7");
 }
 
 #[test]
 fn drops_retries_and_dead_letters_of_both_sides_are_compared_by_two_hosts() {
-    let scene = Scene::new();
-    let live = guest("misbehave");
-    let file = pipeline(&scene, &live, "");
-    let _hosts = [host(&scene, &file), host(&scene, &file)];
-    shadow(&scene, &live);
+    let site = Site::new();
+    let file = site.pipeline("");
+    let _hosts = [site.run(&file), site.run(&file)];
+    site.shadow("plugin.wasm");
     let payloads = ["plain", "emit:3", "drop", "reject", "retry-until:3", "trap"];
-    let client = scene.nats.client();
+    let client = site.nats.client();
     client.publish_all(
         (0..20)
             .flat_map(|_| payloads)
             .map(|payload| ("in.a", payload)),
     );
     // Of six, one is dropped and one has three results.
-    let total = compared(&scene, 20 * 7);
+    let total = site.compared(20 * 7);
     assert_eq!(total["comparison"]["same"], 20 * 7, "{total}");
     assert_eq!(total["comparison"]["different"], 0, "{total}");
     assert_eq!(total["comparison"]["inputs"], 20 * 6, "{total}");
-    assert_eq!(diff(&scene, &[]).code, Some(0));
+    assert_eq!(site.diff(&[]).code, Some(0));
 }
 
 #[test]
 fn what_only_one_side_publishes_is_found() {
-    let scene = Scene::new();
-    let live = guest("misbehave");
-    let candidate = write(&scene, "v1");
-    let _weir = host(&scene, &pipeline(&scene, &live, ""));
-    shadow(&scene, &candidate);
-    let client = scene.nats.client();
+    let site = Site::new();
+    site.file("v1", version("v1"));
+    let _weir = site.run(&site.pipeline(""));
+    site.shadow("v1");
+    let client = site.nats.client();
     client.publish_all(["drop", "reject", "emit:2"].map(|payload| ("in.a", payload)));
-    let total = compared(&scene, 5);
+    let total = site.compared(5);
     let found = &total["comparison"]["differences"];
     // Additional for the first two; missing are a dead letter and the second of two results.
     assert_eq!(
@@ -166,13 +129,13 @@ fn what_only_one_side_publishes_is_found() {
 
 #[test]
 fn an_operator_without_a_shadow_has_nothing_to_show() {
-    let scene = Scene::new();
-    let finished = diff(&scene, &[]);
+    let site = Site::new();
+    let finished = site.diff(&[]);
     assert_eq!(finished.code, Some(1), "{finished:#?}");
     assert!(
         finished.stderr.contains("has had no shadow"),
         "{finished:#?}"
     );
-    let wrong = Weir::run(&["plugin", "diff", "p"]);
+    let wrong = site.plugin(&["diff", "p"]);
     assert_eq!(wrong.code, Some(2), "{wrong:#?}");
 }

@@ -1,74 +1,56 @@
 //! With `require-signature`, a plugin runs only if one of the keys has signed it: when it is checked,
 //! when it is run, and when it is to take the place of what runs, from wherever it comes.
 
-use crate::harness::guests::{guest, versions};
+use crate::harness::guests::versions;
 use crate::harness::{
-    Finished, OciRegistry, Scene, Signer, Weir, operator_series, wait_for, wait_until,
+    Finished, OciRegistry, Signer, Site, Weir, refused, swaps, wait_for, wait_until,
 };
 use std::path::PathBuf;
-use std::process::Stdio;
 
 /// What `minisign -G` would have made.
 const OURS: u8 = 1;
 const THEIRS: u8 = 2;
 
-struct Site {
-    scene: Scene,
+/// A pipeline whose plugin our key must have signed, in a folder where there is none yet.
+struct Guarded {
+    site: Site,
     ours: Signer,
     theirs: Signer,
 }
 
-impl Site {
+impl Guarded {
     fn new() -> Self {
         Self {
-            scene: Scene::new(),
+            site: Site::new(),
             ours: Signer::new(OURS),
             theirs: Signer::new(THEIRS),
         }
     }
 
-    /// A file with this version, and a signature beside it or none.
-    fn put(&self, name: &str, version: &str, signature: Option<&str>) -> PathBuf {
-        let file = self.scene.folder.path().join(name);
-        let beside = self.scene.folder.path().join(format!("{name}.minisig"));
+    /// The file `v.wasm` with this version, and a signature beside it or none.
+    fn put(&self, version: &str, signature: Option<&str>) {
         match signature {
-            Some(text) => std::fs::write(beside, text).unwrap(),
-            None => drop(std::fs::remove_file(beside)),
+            Some(text) => drop(self.site.file("v.wasm.minisig", text)),
+            None => drop(std::fs::remove_file(self.site.path("v.wasm.minisig"))),
         }
-        std::fs::write(&file, versions(version)).unwrap();
-        file
+        self.site.file("v.wasm", versions(version));
     }
 
-    /// The scene's pipeline with this plugin, which our key must have signed.
     fn pipeline(&self, reference: &str) -> PathBuf {
-        let usual = guest("misbehave").display().to_string();
         let more = format!("require-signature: [\"{}\"]\n", self.ours.public());
-        let text = std::fs::read_to_string(self.scene.pipeline(&more)).unwrap();
-        self.scene.file("p.yaml", &text.replace(&usual, reference))
+        self.site.pipeline_but(&[("plugin.wasm", reference)], &more)
     }
 
     fn check(&self, reference: &str) -> Finished {
-        let file = self.pipeline(reference);
-        Weir::run(&["check", file.to_str().unwrap()])
-    }
-
-    fn plugin(&self, arguments: &[&str]) -> Finished {
-        let all = [&["plugin"], arguments].concat();
-        Weir::run_in(self.scene.folder.path(), &all)
+        self.pipeline(reference);
+        self.site.weir(&["check", "p.yaml"])
     }
 
     fn run(&self, reference: &str) -> Weir {
         let file = self.pipeline(reference);
-        let mut weir = self.scene.start(&file, &[("WEIR_OCI_POLL_MS", "50")]);
+        let mut weir = self.site.start(&file, &[("WEIR_OCI_POLL_MS", "50")]);
         weir.wait_until_output("running");
         weir
-    }
-
-    /// What becomes of the next message.
-    fn result(&self, number: u64) -> String {
-        self.scene.nats.client().publish("in.a", number.to_string());
-        let results = self.scene.wait_for_messages("OUT", number);
-        results[number as usize - 1].text()
     }
 
     /// Signatures that do not do, each with what is said of it.
@@ -94,6 +76,14 @@ impl Site {
     fn good_signature(&self, version: &str) -> String {
         self.ours.sign(&versions(version))
     }
+
+    /// Pulls the version and compares its signature with ours of `v2`.
+    #[track_caller]
+    fn assert_pulled_with_its_signature(&self, reference: &str) {
+        self.site.done(&["pull", reference, "-o", "p.wasm"]);
+        let beside = std::fs::read_to_string(self.site.path("p.wasm.minisig"));
+        assert_eq!(beside.unwrap(), self.good_signature("v2"));
+    }
 }
 
 #[track_caller]
@@ -103,12 +93,10 @@ fn assert_refused(finished: &Finished, words: &str) {
     assert!(finished.stderr.contains("hint: "), "{finished:#?}");
 }
 
-/// Waits until the host has refused so many versions, and said this of the last.
+/// Waits until the host has refused a version and said this of it.
 #[track_caller]
-fn wait_until_refused(weir: &Weir, count: f64, words: &str) {
-    let refused = operator_series("swaps_refused_total", "op");
-    wait_until("the host has refused it", || weir.metric(&refused) == count);
-    wait_for("it says why", || {
+fn wait_until_refused(weir: &Weir, words: &str) {
+    wait_for(&format!("the last refusal says {words:?}"), || {
         let log = weir.stderr();
         let line = log
             .lines()
@@ -118,142 +106,125 @@ fn wait_until_refused(weir: &Weir, count: f64, words: &str) {
             false => Err(log),
         }
     });
+    assert!(refused(weir) >= 1.0);
 }
 
 #[test]
 fn a_file_runs_only_if_one_of_the_keys_has_signed_it() {
-    let site = Site::new();
-    for (signature, words) in site.bad_signatures("v1") {
-        site.put("v.wasm", "v1", signature.as_deref());
-        assert_refused(&site.check("v.wasm"), words);
-        let file = site.pipeline("v.wasm");
-        let started = site.scene.start(&file, &[]).finish();
+    let guarded = Guarded::new();
+    for (signature, words) in guarded.bad_signatures("v1") {
+        guarded.put("v1", signature.as_deref());
+        assert_refused(&guarded.check("v.wasm"), words);
+        let file = guarded.pipeline("v.wasm");
+        let started = guarded.site.start(&file, &[]).finish();
         assert_refused(&started, words);
     }
-    site.put("v.wasm", "v1", Some(&site.good_signature("v1")));
-    assert_eq!(site.check("v.wasm").code, Some(0));
-    let _weir = site.run("v.wasm");
-    assert_eq!(site.result(1), "v1 1");
+    guarded.put("v1", Some(&guarded.good_signature("v1")));
+    assert_eq!(guarded.check("v.wasm").code, Some(0));
+    let _weir = guarded.run("v.wasm");
+    assert_eq!(guarded.site.result(1), "v1 1");
 }
 
 #[test]
 fn the_keys_of_an_operator_stand_in_place_of_those_of_the_pipeline() {
-    let site = Site::new();
-    let theirs = site.theirs.sign(&versions("v1"));
-    site.put("v.wasm", "v1", Some(&theirs));
-    assert_refused(&site.check("v.wasm"), "signed with none of the keys");
-    let public = format!("untrusted comment: theirs\n{}\n", site.theirs.public());
-    site.scene.file("theirs.pub", &public);
-    let checked = site.check("v.wasm\n    require-signature: [theirs.pub]");
+    let guarded = Guarded::new();
+    let theirs = guarded.theirs.sign(&versions("v1"));
+    guarded.put("v1", Some(&theirs));
+    assert_refused(&guarded.check("v.wasm"), "signed with none of the keys");
+    let public = format!("untrusted comment: theirs\n{}\n", guarded.theirs.public());
+    guarded.site.file("theirs.pub", &public);
+    let checked = guarded.check("v.wasm\n    require-signature: [theirs.pub]");
     assert_eq!(checked.code, Some(0), "{checked:#?}");
     let both = format!(
         "v.wasm\n    require-signature: [\"{}\", theirs.pub]",
-        site.ours.public()
+        guarded.ours.public()
     );
-    assert_eq!(site.check(&both).code, Some(0));
+    assert_eq!(guarded.check(&both).code, Some(0));
 }
 
 #[test]
 fn a_new_file_that_is_not_signed_leaves_the_old_version_running() {
-    let site = Site::new();
-    site.put("v.wasm", "v1", Some(&site.good_signature("v1")));
-    let weir = site.run("v.wasm");
-    assert_eq!(site.result(1), "v1 1");
-    site.put("v.wasm", "v2", None);
-    wait_until_refused(&weir, 1.0, "it has no signature");
-    assert_eq!(site.result(2), "v1 2");
+    let guarded = Guarded::new();
+    guarded.put("v1", Some(&guarded.good_signature("v1")));
+    let weir = guarded.run("v.wasm");
+    assert_eq!(guarded.site.result(1), "v1 1");
+    guarded.put("v2", None);
+    wait_until_refused(&weir, "it has no signature");
+    assert_eq!(guarded.site.result(2), "v1 2");
     // The signature alone makes it be looked at again.
-    let beside = site.scene.folder.path().join("v.wasm.minisig");
-    std::fs::write(beside, site.good_signature("v2")).unwrap();
-    let swaps = operator_series("swaps_total", "op");
-    wait_until("the host has taken it", || weir.metric(&swaps) == 1.0);
-    assert_eq!(site.result(3), "v2 3");
+    let signature = guarded.good_signature("v2");
+    guarded.site.file("v.wasm.minisig", signature);
+    wait_until("the host has taken it", || swaps(&weir) == 1.0);
+    assert_eq!(guarded.site.result(3), "v2 3");
 }
 
 #[test]
 fn a_version_in_a_bucket_runs_only_if_it_was_pushed_with_a_signature() {
-    let site = Site::new();
-    let url = site.scene.nats.url();
+    let guarded = Guarded::new();
     let push = |version: &str, more: &[&str]| {
         let to = format!("nats://plugins/v@{version}");
-        let all = [
-            &["push", "v.wasm", &to, "--tag", "live", "--nats", &url],
-            more,
-        ]
-        .concat();
-        let pushed = site.plugin(&all);
-        assert_eq!(pushed.code, Some(0), "{pushed:#?}");
-        pushed.stdout
+        let push = ["push", "v.wasm", &to, "--tag", "live"];
+        guarded.site.done(&[&push, more].concat())
     };
-    site.put("v.wasm", "v1", None);
+    guarded.put("v1", None);
     push("1", &[]);
-    assert_refused(&site.check("nats://plugins/v@1"), "it has no signature");
-    site.put("v.wasm", "v1", Some(&site.good_signature("v1")));
+    assert_refused(&guarded.check("nats://plugins/v@1"), "it has no signature");
+    guarded.put("v1", Some(&guarded.good_signature("v1")));
     assert!(push("1", &[]).contains("has a new signature"));
-    assert_eq!(site.check("nats://plugins/v@1").code, Some(0));
+    assert_eq!(guarded.check("nats://plugins/v@1").code, Some(0));
 
-    let weir = site.run("nats://plugins/v@live");
-    assert_eq!(site.result(1), "v1 1");
-    site.put("v.wasm", "v2", None);
-    site.scene
-        .file("theirs", &site.theirs.sign(&versions("v2")));
+    let weir = guarded.run("nats://plugins/v@live");
+    assert_eq!(guarded.site.result(1), "v1 1");
+    guarded.put("v2", None);
+    let theirs = guarded.theirs.sign(&versions("v2"));
+    guarded.site.file("theirs", theirs);
     push("2", &["--signature", "theirs"]);
-    wait_until_refused(&weir, 1.0, "signed with none of the keys");
-    assert_eq!(site.result(2), "v1 2");
-    site.scene.file("ours", &site.good_signature("v2"));
+    wait_until_refused(&weir, "signed with none of the keys");
+    assert_eq!(guarded.site.result(2), "v1 2");
+    guarded.site.file("ours", guarded.good_signature("v2"));
     push("2", &["--signature", "ours"]);
-    let swaps = operator_series("swaps_total", "op");
-    wait_until("the host has taken it", || weir.metric(&swaps) == 1.0);
-    assert_eq!(site.result(3), "v2 3");
+    wait_until("the host has taken it", || swaps(&weir) == 1.0);
+    assert_eq!(guarded.site.result(3), "v2 3");
 
-    let pulled = site.plugin(&["pull", "nats://plugins/v@2", "-o", "p.wasm", "--nats", &url]);
-    assert_eq!(pulled.code, Some(0), "{pulled:#?}");
-    let beside = std::fs::read_to_string(site.scene.folder.path().join("p.wasm.minisig"));
-    assert_eq!(beside.unwrap(), site.good_signature("v2"));
+    guarded.assert_pulled_with_its_signature("nats://plugins/v@2");
 }
 
 #[test]
 fn a_plugin_in_a_registry_runs_only_if_it_was_pushed_with_a_signature() {
-    let site = Site::new();
+    let guarded = Guarded::new();
     let registry = OciRegistry::start();
     let reference = registry.reference("shop/v:live");
     let push = |version: &str, signature: Option<&str>| {
-        site.put("v.wasm", version, signature);
-        let pushed = site.plugin(&["push", "v.wasm", &reference]);
-        assert_eq!(pushed.code, Some(0), "{pushed:#?}");
+        guarded.put(version, signature);
+        guarded.site.done(&["push", "v.wasm", &reference]);
     };
-    for (signature, words) in site.bad_signatures("v1").into_iter().take(3) {
+    for (signature, words) in guarded.bad_signatures("v1").into_iter().take(3) {
         push("v1", signature.as_deref());
-        assert_refused(&site.check(&reference), words);
+        assert_refused(&guarded.check(&reference), words);
     }
-    push("v1", Some(&site.good_signature("v1")));
-    assert_eq!(site.check(&reference).code, Some(0));
+    push("v1", Some(&guarded.good_signature("v1")));
+    assert_eq!(guarded.check(&reference).code, Some(0));
 
-    let weir = site.run(&reference);
-    assert_eq!(site.result(1), "v1 1");
+    let weir = guarded.run(&reference);
+    assert_eq!(guarded.site.result(1), "v1 1");
     push("v2", None);
-    wait_until_refused(&weir, 1.0, "it has no signature");
-    push("v2", Some(&site.theirs.sign(&versions("v2"))));
-    wait_until_refused(&weir, 2.0, "signed with none of the keys");
-    assert_eq!(site.result(2), "v1 2");
-    push("v2", Some(&site.good_signature("v2")));
-    let swaps = operator_series("swaps_total", "op");
-    wait_until("the host has taken it", || weir.metric(&swaps) == 1.0);
-    assert_eq!(site.result(3), "v2 3");
+    wait_until_refused(&weir, "it has no signature");
+    push("v2", Some(&guarded.theirs.sign(&versions("v2"))));
+    wait_until_refused(&weir, "signed with none of the keys");
+    assert_eq!(guarded.site.result(2), "v1 2");
+    push("v2", Some(&guarded.good_signature("v2")));
+    wait_until("the host has taken it", || swaps(&weir) == 1.0);
+    assert_eq!(guarded.site.result(3), "v2 3");
 
-    let pulled = site.plugin(&["pull", &reference, "-o", "p.wasm"]);
-    assert_eq!(pulled.code, Some(0), "{pulled:#?}");
-    let beside = std::fs::read_to_string(site.scene.folder.path().join("p.wasm.minisig"));
-    assert_eq!(beside.unwrap(), site.good_signature("v2"));
+    guarded.assert_pulled_with_its_signature(&reference);
 }
 
 #[test]
 fn what_is_no_signature_is_not_pushed() {
-    let site = Site::new();
-    site.put("v.wasm", "v1", Some("nonsense"));
-    let arguments = ["plugin", "push", "v.wasm", "nats://plugins/v@1"];
-    let folder = site.scene.folder.path();
-    let pushed = Weir::start_with(folder, &arguments, &[], Stdio::null()).finish();
+    let guarded = Guarded::new();
+    guarded.put("v1", Some("nonsense"));
+    let push = ["push", "v.wasm", "nats://plugins/v@1"];
+    let pushed = guarded.site.plugin(&push);
     assert_eq!(pushed.code, Some(1), "{pushed:#?}");
     let words = [
         "cannot push `v.wasm`",

@@ -3,7 +3,9 @@
 
 use super::json;
 use crate::harness::web::Web;
-use crate::harness::{Finished, Weir, pipeline_folder, put, signal, wait_for, wait_until};
+use crate::harness::{
+    Finished, Weir, pipeline_folder, put, replaced, signal, wait_for, wait_until,
+};
 use serde_json::Value;
 use std::net::TcpListener;
 use std::path::Path;
@@ -201,7 +203,8 @@ fn nobody_connects_to_the_servers_that_the_file_names() {
     let named = TcpListener::bind("127.0.0.1:0").unwrap();
     named.set_nonblocking(true).unwrap();
     let address = named.local_addr().unwrap().to_string();
-    let pipeline = PIPELINE.replace("tls://127.0.0.1:1", &format!("nats://{address}"));
+    let named_in = [("tls://127.0.0.1:1", &*format!("nats://{address}"))];
+    let pipeline = replaced(PIPELINE, &named_in);
     let folder = folder(&pipeline, INPUT);
     report(&folder, &["--messages", "4", "--runs", "1"]);
     let nobody = named.accept().unwrap_err().kind();
@@ -283,7 +286,8 @@ fn an_input_that_cannot_be_used_is_wrong_usage_with_what_to_do() {
 fn a_pipeline_that_cannot_run_is_refused_before_anything_is_started() {
     let findings = refused(2, "name: p\nsorce: {}\n", INPUT, &[]);
     assert!(findings.contains("did you mean `source`"), "{findings}");
-    let refuses = PIPELINE.replace("name: work,", "name: work, config: { refuse: no thanks },");
+    let refusing = ("name: work,", "name: work, config: { refuse: no thanks },");
+    let refuses = replaced(PIPELINE, &[refusing]);
     let refuses = refused(2, &refuses, INPUT, &[]);
     assert!(
         refuses.contains("no thanks") && refuses.contains("hint: "),

@@ -1,8 +1,14 @@
 //! `weir check` finds everything that can be known before traffic, at once.
 
 use super::{PIPELINE, json};
-use crate::harness::{Weir, pipeline_folder, put};
+use crate::harness::{Weir, pipeline_folder, put, replaced};
 use std::process::Stdio;
+
+/// A configuration that the plugin refuses.
+const CONFIGURED: (&str, &str) = (
+    "plugin: plugin.wasm",
+    "plugin: plugin.wasm\n    config: { no: such }",
+);
 
 #[test]
 fn a_sound_pipeline_passes_and_its_plugins_are_named() {
@@ -64,10 +70,7 @@ fn mistakes_in_a_file_and_in_a_plugin_of_another_are_reported_at_once() {
 
 #[test]
 fn a_plugin_that_refuses_its_configuration_is_quoted() {
-    let pipeline = PIPELINE.replace(
-        "plugin: plugin.wasm",
-        "plugin: plugin.wasm\n    config: { no: such }",
-    );
+    let pipeline = replaced(PIPELINE, &[CONFIGURED]);
     let folder = pipeline_folder("echo", &pipeline);
     let finished = Weir::run_in(folder.path(), &["check", "pipeline.yaml"]);
     assert_eq!(finished.code, Some(2), "{finished:#?}");
@@ -101,17 +104,10 @@ fn a_plugin_that_refuses_its_configuration_is_quoted() {
 
 #[test]
 fn what_is_wrong_with_a_file_and_with_its_plugins_is_said_at_once_in_the_order_of_the_lines() {
-    let pipeline = PIPELINE
-        .replace("sink:", "lanes: many\nsink:")
-        .replace(
-            "  - name: work\n",
-            "  - { name: text, plugin: text.wasm }\n  - { name: gone, plugin: gone.wasm }\n  \
-             - { name: folder, plugin: folder }\n  - name: work\n",
-        )
-        .replace(
-            "plugin: plugin.wasm",
-            "plugin: plugin.wasm\n    config: { no: such }",
-        );
+    let more = "  - { name: text, plugin: text.wasm }\n  - { name: gone, plugin: gone.wasm }\n  \
+                - { name: folder, plugin: folder }\n  - name: work\n";
+    let lanes = ("sink:", "lanes: many\nsink:");
+    let pipeline = replaced(PIPELINE, &[lanes, ("  - name: work\n", more), CONFIGURED]);
     let folder = pipeline_folder("echo", &pipeline);
     put(folder.path(), "text.wasm", "I am a text, and no plugin");
     std::fs::create_dir(folder.path().join("folder")).unwrap();
@@ -155,7 +151,7 @@ fn the_schema_is_json_and_the_reference_is_markdown() {
 
 #[test]
 fn a_trusted_operator_is_refused_on_a_host_that_trusts_none() {
-    let trusting = PIPELINE.replace("    headers: all", "    trusted: true");
+    let trusting = replaced(PIPELINE, &[("    headers: all", "    trusted: true")]);
     let folder = pipeline_folder("echo", &trusting);
     let check = |more: &[&str], environment: &[(&str, &str)]| {
         let arguments = [&["check", "pipeline.yaml"], more].concat();

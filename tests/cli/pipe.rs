@@ -1,7 +1,7 @@
 //! `weir pipe` and `weir plugin test` run a pipeline on lines of JSON, without a broker.
 
 use super::{PIPELINE, json};
-use crate::harness::{Finished, Weir, pipeline_folder, put};
+use crate::harness::{Finished, Weir, pipeline_folder, put, replaced};
 use std::process::Stdio;
 
 fn pipe(guest: &str, input: &str) -> Finished {
@@ -83,11 +83,8 @@ fn dead_letters_retries_and_bad_lines_go_to_stderr_and_the_rest_goes_on() {
 
 #[test]
 fn under_isolation_by_message_each_has_a_fresh_configured_instance_to_itself() {
-    let isolated = PIPELINE.replace(
-        "  - name: work\n",
-        "  - name: work\n    isolation: message\n    config: {mark: m}\n",
-    );
-    assert_ne!(isolated, PIPELINE);
+    let by_message = "  - name: work\n    isolation: message\n    config: {mark: m}\n";
+    let isolated = replaced(PIPELINE, &[("  - name: work\n", by_message)]);
     let folder = pipeline_folder("misbehave", &isolated);
     let input: String = ["calls", "trap", "calls", "marked"]
         .map(|text| format!("{{\"subject\":\"orders.a\",\"text\":\"{text}\"}}\n"))

@@ -1,27 +1,12 @@
 //! `weir status` shows every host that runs, each with its own pipelines.
 
 use super::json;
-use crate::harness::{Finished, SLEEPER, Scene, Weir, wait_for};
+use crate::harness::{SLEEPER, Site, wait_for};
 use serde_json::Value;
-use std::path::Path;
-
-/// Starts a host with these pipelines.
-fn host(scene: &Scene, files: &[&Path]) -> Weir {
-    let files = files.iter().map(|file| file.to_str().unwrap());
-    let more = ["--metrics-listen", "off", "--admin-listen", "off"];
-    let arguments: Vec<&str> = std::iter::once("run").chain(files).chain(more).collect();
-    let mut weir = Weir::start(scene.folder.path(), &arguments);
-    weir.wait_until_output("running");
-    weir
-}
 
 /// The status once so many hosts answer, as text and as JSON.
-fn status(scene: &Scene, hosts: usize) -> (String, Vec<Value>) {
-    let url = scene.nats.url();
-    let ask = |more: &[&str]| -> Finished {
-        let ask = ["status", "--nats", &url, "--wait", "1"];
-        Weir::run(&[&ask[..], more].concat())
-    };
+fn status(site: &Site, hosts: usize) -> (String, Vec<Value>) {
+    let ask = |more: &[&str]| site.weir(&[&["status", "--wait", "1"], more].concat());
     let found = wait_for("every host answers", || {
         let Value::Array(found) = json(&ask(&["--json"]).stdout) else {
             panic!("not a list")
@@ -52,15 +37,15 @@ fn pipelines(host: &Value) -> Vec<&str> {
 
 #[test]
 fn every_host_of_a_pipeline_is_shown_with_what_it_did_itself() {
-    let scene = Scene::new();
-    let file = scene.pipeline("");
-    let (first, second) = (host(&scene, &[&file]), host(&scene, &[&file]));
+    let site = Site::new();
+    let file = site.pipeline("");
+    let (first, second) = (site.run(&file), site.run(&file));
     for number in 0..40 {
-        scene.nats.client().publish("in.a", format!("{number}"));
+        site.nats.client().publish("in.a", format!("{number}"));
     }
-    scene.wait_for_messages("OUT", 40);
-    scene.wait_until_settled();
-    let (text, found) = status(&scene, 2);
+    site.wait_for_messages("OUT", 40);
+    site.wait_until_settled();
+    let (text, found) = status(&site, 2);
     let mut pids: Vec<u64> = found
         .iter()
         .map(|host| host["pid"].as_u64().unwrap())
@@ -86,17 +71,13 @@ fn every_host_of_a_pipeline_is_shown_with_what_it_did_itself() {
 
 #[test]
 fn a_host_that_ended_is_not_shown_and_of_two_pipelines_both_and_who_is_trusted() {
-    let scene = Scene::new();
-    scene.nats.client().create_stream("MORE", &["more.>"]);
-    let one = scene.pipeline("");
-    let text = std::fs::read_to_string(&one).unwrap();
-    let text = text.replace("name: p\n", "name: q\n");
-    let text = text.replace("stream: IN, consumer: p", "stream: MORE, consumer: q");
-    let text = text.replace("    plugin: ", "    trusted: true\n    plugin: ");
-    let other = scene.file("q.yaml", &text.replace("dead.p", "dead.q"));
-    let both = host(&scene, &[&one, &other]);
-    let single = host(&scene, &[&other]);
-    let (text, found) = status(&scene, 2);
+    let site = Site::new();
+    site.nats.client().create_stream("MORE", &["more.>"]);
+    site.pipeline("");
+    let trusted = [("    plugin: ", "    trusted: true\n    plugin: ")];
+    let single = site.run(&site.second_pipeline("MORE", &trusted));
+    let both = site.start_with(&["p.yaml", "q.yaml"], &[]);
+    let (text, found) = status(&site, 2);
     let of = |pid: u32| {
         let found = found.iter().find(|host| host["pid"] == pid);
         pipelines(found.unwrap())
@@ -110,22 +91,21 @@ fn a_host_that_ended_is_not_shown_and_of_two_pipelines_both_and_who_is_trusted()
 
     both.terminate();
     assert_eq!(both.finish().code, Some(0));
-    let (text, found) = status(&scene, 1);
+    let (text, found) = status(&site, 1);
     assert_eq!(found[0]["pid"], single.pid());
     assert!(!text.contains("pipeline p"), "{text}");
 }
 
 #[test]
 fn what_the_server_has_yet_to_deliver_is_shown_as_the_lag() {
-    let scene = Scene::new();
+    let site = Site::new();
     let messages = (0..50).map(|_| ("in.a", "sleep"));
-    scene.nats.client().publish_all(messages);
+    site.nats.client().publish_all(messages);
     let one = "in-flight: { max-messages: 1 }\nbatch: { max-messages: 1 }\n";
-    let file = scene.pipeline_but(&[SLEEPER], one);
-    let _host = host(&scene, &[&file]);
+    let _host = site.run(&site.pipeline_but(&[SLEEPER], one));
     // The host asks the server every other second.
     wait_for("the lag is known", || {
-        let (text, _) = status(&scene, 1);
+        let (text, _) = status(&site, 1);
         let line = "\n    lag 49, ack pending 1, in flight 1, received 1, published 0, ";
         if text.contains(line) {
             Ok(())
@@ -133,7 +113,7 @@ fn what_the_server_has_yet_to_deliver_is_shown_as_the_lag() {
             Err(text)
         }
     });
-    let (_, found) = status(&scene, 1);
+    let (_, found) = status(&site, 1);
     let pipeline = &found[0]["pipelines"][0];
     assert_eq!(
         (&pipeline["lag"], &pipeline["ack_pending"]),

@@ -1,39 +1,30 @@
 //! `weir trace` walks from a result back to what it was made of.
 
 use super::json;
-use crate::harness::guests::guest;
-use crate::harness::{Finished, Scene, Weir};
+use crate::harness::{Finished, Site, guests};
 
-fn trace(scene: &Scene, subject: &str, sequence: &str, more: &[&str]) -> Finished {
-    let url = scene.nats.url();
-    let arguments = ["trace", subject, sequence, "--nats", &url];
-    Weir::run(&[&arguments[..], more].concat())
+fn trace(site: &Site, subject: &str, sequence: &str, more: &[&str]) -> Finished {
+    site.weir(&[&["trace", subject, sequence], more].concat())
 }
 
 #[test]
 fn a_result_is_traced_through_several_pipelines_to_the_message_that_began_it() {
-    let scene = Scene::new();
-    let client = scene.nats.client();
+    let site = Site::new();
+    let client = site.nats.client();
     client.create_stream("LAST", &["last.>"]);
-    let first = scene.pipeline("");
-    let text = std::fs::read_to_string(&first).unwrap();
-    let second = text
-        .replace("name: p\n", "name: q\n")
-        .replace("stream: IN, consumer: p", "stream: OUT, consumer: q")
-        .replace("out.{subject}", "last.{subject}")
-        .replace("dead.p", "dead.q");
-    let second = scene.file("q.yaml", &second);
-    let (_first, _second) = (scene.run(&first), scene.run(&second));
+    let last = [("out.{subject}", "last.{subject}")];
+    let _first = site.run(&site.pipeline(""));
+    let _second = site.run(&site.second_pipeline("OUT", &last));
     for text in ["drop", "first", "second"] {
         client.publish("in.a", text);
     }
-    let last = scene.wait_for_messages("LAST", 2);
+    let last = site.wait_for_messages("LAST", 2);
     assert_eq!(last[1].text(), "second");
 
-    let traced = trace(&scene, "last.out.in.a", "2", &[]);
+    let traced = trace(&site, "last.out.in.a", "2", &[]);
     assert_eq!(traced.code, Some(0), "{traced:#?}");
     let lines: Vec<&str> = traced.stdout.lines().collect();
-    let digest = blake3::hash(&std::fs::read(guest("misbehave")).unwrap()).to_hex();
+    let digest = blake3::hash(&guests::bytes("misbehave")).to_hex();
     assert_eq!(lines.len(), 3, "{traced:#?}");
     assert!(
         lines[0].starts_with("LAST 2  last.out.in.a  "),
@@ -44,7 +35,7 @@ fn a_result_is_traced_through_several_pipelines_to_the_message_that_began_it() {
     assert!(lines[1].ends_with(&format!("made by p/op {}", &digest[..16])));
     assert!(lines[2].starts_with("IN 3  in.a  "), "{traced:#?}");
 
-    let steps = json(&trace(&scene, "last.out.in.a", "2", &["--json"]).stdout);
+    let steps = json(&trace(&site, "last.out.in.a", "2", &["--json"]).stdout);
     assert_eq!(steps[0]["made"]["pipeline"], "q");
     assert_eq!(steps[2]["sequence"], 3);
     assert!(steps[2]["made"].is_null());
@@ -52,20 +43,20 @@ fn a_result_is_traced_through_several_pipelines_to_the_message_that_began_it() {
 
 #[test]
 fn a_dead_letter_is_traced_and_what_is_gone_is_said_to_be() {
-    let scene = Scene::new();
-    let client = scene.nats.client();
-    let weir = scene.run(&scene.pipeline(""));
+    let site = Site::new();
+    let client = site.nats.client();
+    let weir = site.run(&site.pipeline(""));
     client.publish("in.a", "reject");
     client.publish("in.a", "fine");
-    scene.wait_for_messages("DEAD", 1);
-    scene.wait_for_messages("OUT", 1);
-    let traced = trace(&scene, "dead.p", "1", &[]);
+    site.wait_for_messages("DEAD", 1);
+    site.wait_for_messages("OUT", 1);
+    let traced = trace(&site, "dead.p", "1", &[]);
     assert!(traced.stdout.contains("made by p/dead"), "{traced:#?}");
     assert!(traced.stdout.contains("\nIN 1  in.a"), "{traced:#?}");
 
     drop(weir);
     client.purge("IN");
-    let traced = trace(&scene, "out.in.a", "1", &[]);
+    let traced = trace(&site, "out.in.a", "1", &[]);
     assert!(
         traced
             .stdout
@@ -74,13 +65,13 @@ fn a_dead_letter_is_traced_and_what_is_gone_is_said_to_be() {
     );
     client.run(client.jetstream.delete_stream("IN")).unwrap();
     client.create_stream("IN", &["in.>"]);
-    let traced = trace(&scene, "out.in.a", "1", &[]);
+    let traced = trace(&site, "out.in.a", "1", &[]);
     assert!(
         traced.stdout.contains("deleted and made anew"),
         "{traced:#?}"
     );
 
-    let missing = trace(&scene, "out.in.a", "9", &[]);
+    let missing = trace(&site, "out.in.a", "9", &[]);
     assert_eq!(missing.code, Some(1), "{missing:#?}");
     assert!(
         missing
@@ -88,6 +79,6 @@ fn a_dead_letter_is_traced_and_what_is_gone_is_said_to_be() {
             .contains("cannot read message 9 of stream `OUT`"),
         "{missing:#?}"
     );
-    let nowhere = trace(&scene, "no.such", "1", &[]);
+    let nowhere = trace(&site, "no.such", "1", &[]);
     assert!(nowhere.stderr.contains("hint:"), "{nowhere:#?}");
 }

@@ -1,6 +1,7 @@
 //! Findings about what cannot stand in a file of `ui/config`: too large, unreadable, or outside of it.
 
 use super::{environment, inputs, show};
+use crate::harness::replaced;
 use std::path::PathBuf;
 use weir::config;
 
@@ -11,7 +12,8 @@ fn found_in(text: &str) -> String {
     std::fs::write(&file, text).unwrap();
     let findings = config::load_unbuilt(&[file], &environment).unwrap_err();
     let findings = findings.to_string();
-    findings.replace(&format!("{}/pipeline.yaml:", folder.path().display()), "")
+    let place = format!("{}/pipeline.yaml:", folder.path().display());
+    replaced(&findings, &[(&place, "")])
 }
 
 /// A pipeline whose plugin is configured with this text.

@@ -16,9 +16,14 @@ pub fn guest(name: &str) -> PathBuf {
     find(BUILT.get_or_init(|| build("tests/guests")), name)
 }
 
+/// A guest's component.
+pub fn bytes(name: &str) -> Vec<u8> {
+    std::fs::read(guest(name)).expect("cannot read the guest")
+}
+
 /// The guest `versions` as this version: at most 16 characters.
 pub fn versions(name: &str) -> Vec<u8> {
-    let mut bytes = std::fs::read(guest("versions")).unwrap();
+    let mut bytes = bytes("versions");
     let mark = b"version-of-this-:";
     let at = bytes.windows(mark.len()).position(|part| part == mark);
     let at = at.expect("the guest holds its version") + mark.len();

@@ -3,6 +3,7 @@
 use super::{cache, guests};
 use bytes::Bytes;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use weir::config::limits::Limits;
 use weir::config::resolved::HeaderSelection;
 use weir::headers::Headers;
@@ -25,6 +26,14 @@ pub fn runtime() -> &'static Runtime {
 /// A guest of `tests/guests/`, loaded.
 pub fn plugin(name: &str) -> Arc<Plugin> {
     runtime().load(&guests::guest(name)).unwrap()
+}
+
+/// As by default, with a deadline that no call of a test comes near on a busy machine.
+pub fn limits() -> Limits {
+    Limits {
+        deadline: Duration::from_secs(60),
+        ..Limits::default()
+    }
 }
 
 /// A worker, and what drives it.

@@ -8,15 +8,15 @@
 
 pub mod bless;
 pub mod certificates;
+pub mod client;
+pub mod deployments;
 pub mod folder;
 pub mod guests;
 pub mod identity;
 pub mod lane;
 pub mod languages;
 pub mod nats;
-pub mod past;
 pub mod registry;
-pub mod scene;
 pub mod signer;
 pub mod site;
 pub mod wait;
@@ -24,13 +24,14 @@ pub mod web;
 pub mod weir;
 
 pub use bless::assert_file_holds;
-pub use folder::{pipeline_folder, put};
+pub use client::{Client, Stored};
+pub use deployments::{refused, rollbacks, swaps};
+pub use folder::{pipeline_folder, put, replaced};
 pub use guests::repository;
-pub use nats::{Client, NatsServer, Stored};
-pub use past::Past;
+pub use nats::NatsServer;
 pub use registry::OciRegistry;
-pub use scene::{SLEEPER, Scene, operator_series, series};
 pub use signer::Signer;
+pub use site::{AS_HOST, SHORT_ACK_WAIT, SLEEPER, Site, operator_series, series};
 pub use wait::{wait_for, wait_until};
 pub use weir::{Finished, Weir};
 
@@ -74,4 +75,23 @@ fn a_server_keeps_its_port_and_its_messages_over_a_kill() {
     let messages = server.client().messages("ORDERS");
     assert_eq!(messages.len(), 3001);
     assert_eq!(messages[0].subject, "orders.a");
+}
+
+#[test]
+#[should_panic(expected = "there is no `weir_receivd_total{pipeline=\"p\"}`")]
+fn a_series_that_no_host_has_fails_whoever_asks_for_it() {
+    let site = Site::new();
+    let weir = site.run(&site.pipeline(""));
+    assert_eq!(weir.metric(&series("received_total")), 0.0);
+    weir.metric(&series("receivd_total"));
+}
+
+#[test]
+#[should_panic(expected = "no metric has the name and labels of `weir_plugin_counter_total{")]
+fn a_series_that_a_plugin_has_yet_to_name_is_told_from_one_that_it_cannot_name() {
+    let site = Site::new();
+    let weir = site.run(&site.pipeline(""));
+    let series = |labels| format!("weir_plugin_counter_total{{pipeline=\"p\",{labels}=\"a\"}}");
+    assert_eq!(weir.metric_of_plugin(&series("operator=\"op\",name")), None);
+    weir.metric_of_plugin(&series("name"));
 }

@@ -1,164 +1,196 @@
-//! A pipeline to deploy versions to: every result says which version made it.
+//! A server with three streams, and a folder with a pipeline between them whose plugin does what payloads
+//! say. Everything that needs a server is tested on one of these; what a file of tests asks of it beyond
+//! this, it adds in an `impl` of its own.
 
-use super::guests::{guest, versions as version};
-use super::{Finished, Scene, Stored, Weir, operator_series, wait_until};
-use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use super::{Finished, NatsServer, Stored, Weir, guests, put, replaced, wait_for, wait_until};
+use async_nats::jetstream::stream;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+use tempfile::TempDir;
 
-/// Keys, and payloads: `picky` rejects one in a hundred of them.
-pub const KEYS: u64 = 1000;
-
-/// A pipeline `p` with the operator `op`, whose plugin is a file that tests write to.
+/// `IN` over `in.>`, `OUT` over `out.>`, `DEAD` over `dead.>`, and a folder with `plugin.wasm` and, once a
+/// test has written it, `p.yaml`.
 pub struct Site {
-    pub scene: Scene,
-    plugin: PathBuf,
-    pub file: PathBuf,
+    pub nats: NatsServer,
+    pub folder: TempDir,
 }
 
 impl Site {
-    /// With the fields of the operator's `rollout:`. Batches are small, so that none comes near its
-    /// deadline with a slow version on a busy machine.
-    pub fn new(rollout: &str) -> Self {
-        let scene = Scene::new();
-        let plugin = scene.folder.path().join("plugin.wasm");
-        let more = "key: \"{subject[1]}\"\nbatch: { max-messages: 32 }\n";
-        let text = std::fs::read_to_string(scene.pipeline(more)).unwrap();
-        let usual = guest("misbehave").display().to_string();
-        let ours = format!("{}\n    rollout: {{ {rollout} }}", plugin.display());
-        let file = scene.file("p.yaml", &text.replace(&usual, &ours));
-        for name in ["v0", "v1", "v2", "picky", "refuse", "slow", "trap"] {
-            std::fs::write(scene.folder.path().join(name), version(name)).unwrap();
-        }
-        let site = Self {
-            scene,
-            plugin,
-            file,
-        };
-        site.install("v0");
+    /// A server with the streams, and nothing that runs.
+    pub fn new() -> Self {
+        Self::with_streams(NatsServer::start())
+    }
+
+    /// As [`Site::new`], on a server where the user of [`AS_HOST`] has only these permissions, and whoever
+    /// gives no name may do everything.
+    pub fn permitting(permissions: &str) -> Self {
+        Self::with_streams(NatsServer::start_with(&format!(
+            "authorization {{ users = [ {{ user: all, password: a }}, \
+             {{ user: host, password: h, {permissions} }} ] }}\nno_auth_user: all"
+        )))
+    }
+
+    fn with_streams(nats: NatsServer) -> Self {
+        let site = Self::on(nats);
+        site.create_streams();
         site
     }
 
-    /// Puts a version in the place of the plugin, as a build does.
-    pub fn install(&self, name: &str) {
-        let beside = self.plugin.with_extension("new");
-        std::fs::write(&beside, version(name)).unwrap();
-        std::fs::rename(&beside, &self.plugin).unwrap();
+    /// A server without streams.
+    pub fn bare() -> Self {
+        Self::on(NatsServer::start())
     }
 
-    /// A host that has compiled nothing before.
-    pub fn fresh_host(&self, cache: &str) -> Weir {
-        let cache = self.scene.folder.path().join(cache);
-        let mut weir = self
-            .scene
-            .start(&self.file, &[("XDG_CACHE_HOME", cache.to_str().unwrap())]);
+    /// A server that was started by the test, as it is.
+    pub fn on(nats: NatsServer) -> Self {
+        let folder = tempfile::tempdir().expect("cannot create a folder");
+        let site = Self { nats, folder };
+        site.file("plugin.wasm", guests::bytes("misbehave"));
+        site
+    }
+
+    /// Creates the three streams. Repeats are recognised for as long as any test may take.
+    pub fn create_streams(&self) {
+        for (name, subjects) in [("IN", "in.>"), ("OUT", "out.>"), ("DEAD", "dead.>")] {
+            self.nats.client().create_stream_with(stream::Config {
+                name: name.to_owned(),
+                subjects: vec![subjects.to_owned()],
+                duplicate_window: Duration::from_secs(3600),
+                ..stream::Config::default()
+            });
+        }
+    }
+
+    /// Writes `p.yaml`: from `IN` through the plugin to `out.<subject>`, with a retry every 10 ms, and
+    /// whatever `more` adds at the top level.
+    pub fn pipeline(&self, more: &str) -> PathBuf {
+        self.pipeline_but(&[], more)
+    }
+
+    /// As [`Site::pipeline`], with parts of its text replaced: each must be there.
+    #[track_caller]
+    pub fn pipeline_but(&self, changes: &[(&str, &str)], more: &str) -> PathBuf {
+        self.file("p.yaml", replaced(&(self.usual() + more), changes))
+    }
+
+    /// Writes `q.yaml`: as the usual `p.yaml`, under the name `q`, from another stream.
+    #[track_caller]
+    pub fn second_pipeline(&self, stream: &str, changes: &[(&str, &str)]) -> PathBuf {
+        let source = format!("stream: {stream}, consumer: q");
+        let own = [
+            ("name: p\n", "name: q\n"),
+            ("stream: IN, consumer: p", &source),
+            ("dead.p", "dead.q"),
+        ];
+        self.file("q.yaml", replaced(&self.usual(), &[&own, changes].concat()))
+    }
+
+    /// No call comes near its deadline on a busy machine.
+    fn usual(&self) -> String {
+        format!(
+            "name: p\nnats: {{ url: \"{}\" }}\nsource: {{ stream: IN, consumer: p }}\noperators:\n  \
+             - name: op\n    plugin: plugin.wasm\n    limits: {{ deadline: 1m }}\n    \
+             rollout: {{ {ANY_TIME} }}\nsink: {{ subject: \"out.{{subject}}\" }}\n\
+             dead-letter: {{ subject: dead.p }}\nretry: {{ initial: 10ms, max: 50ms }}\n",
+            self.nats.url(),
+        )
+    }
+
+    /// Writes any file into the folder.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        put(self.folder.path(), name, content)
+    }
+
+    /// Where a file of the folder is.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs `weir` to its end, in the folder and, where a file or an option does not say otherwise, with
+    /// the server.
+    pub fn weir(&self, arguments: &[&str]) -> Finished {
+        self.weir_with(arguments, &[]).finish()
+    }
+
+    /// Runs `weir plugin` with these arguments.
+    pub fn plugin(&self, arguments: &[&str]) -> Finished {
+        self.weir(&[&["plugin"], arguments].concat())
+    }
+
+    /// Starts `weir run` and waits until a pipeline runs.
+    pub fn run(&self, file: &Path) -> Weir {
+        let mut weir = self.start(file, &[]);
         weir.wait_until_output("running");
         weir
     }
 
-    /// A host whose `plugin:` is a file of its own.
-    pub fn another_host(&self, name: &str) -> Weir {
-        let own = self.scene.folder.path().join(format!("own-{name}.wasm"));
-        std::fs::write(&own, version(name)).unwrap();
-        let text = std::fs::read_to_string(&self.file).unwrap();
-        let ours = self.plugin.display().to_string();
-        let text = text.replace(&ours, &own.display().to_string());
-        self.scene
-            .run(&self.scene.file(&format!("{name}.yaml"), &text))
+    /// Starts `weir run`.
+    pub fn start(&self, file: &Path, environment: &[(&str, &str)]) -> Weir {
+        let file = file.to_str().expect("a path of the tests is text");
+        self.start_with(&[file], environment)
     }
 
-    /// The operator as each host tells of it in `weir status`.
-    pub fn status(&self) -> Vec<Value> {
-        let all = Weir::run(&["status", "--nats", &self.scene.nats.url(), "--json"]).done();
-        let all: Value = serde_json::from_str(&all).unwrap();
-        let hosts = all.as_array().cloned().unwrap_or_else(|| vec![all]);
-        let operator = |host: &Value| host["pipelines"][0]["operators"][0].clone();
-        hosts.iter().map(operator).collect()
+    /// Starts `weir run` with these arguments, and its pages on free ports.
+    pub fn start_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Weir {
+        let free = "--metrics-listen=127.0.0.1:0 --admin-listen=127.0.0.1:0";
+        let free: Vec<&str> = free.split(' ').collect();
+        self.weir_with(&[&["run"], arguments, &free].concat(), environment)
     }
 
-    /// Publishes each of the keys once.
-    pub fn feed(&self) {
-        let messages = (0..KEYS).map(|key| (format!("in.{key}"), key.to_string()));
-        self.scene.nats.client().publish_all(messages);
+    /// Starts `weir` in the folder.
+    pub fn weir_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Weir {
+        let url = self.nats.url();
+        let environment = [&[("NATS_URL", &*url)], environment].concat();
+        Weir::start_with(self.folder.path(), arguments, &environment, Stdio::null())
     }
 
-    /// Feeds until something holds.
-    pub fn feed_until(&self, what: &str, holds: impl Fn() -> bool) {
-        wait_until(what, || {
-            self.feed();
-            self.scene.wait_until_settled();
-            holds()
+    /// Waits until everything in `IN` is settled.
+    #[track_caller]
+    pub fn wait_until_settled(&self) {
+        wait_for("every message of IN is settled", || {
+            let info = self
+                .nats
+                .client()
+                .consumer("IN", "p")
+                .ok_or("no consumer")?;
+            match (info.num_pending, info.num_ack_pending) {
+                (0, 0) => Ok(()),
+                (pending, unacked) => Err(format!("{pending} not delivered, {unacked} not acked")),
+            }
         });
     }
 
-    /// Runs `weir plugin`.
-    pub fn plugin(&self, arguments: &[&str]) -> Finished {
-        self.scene.plugin(arguments)
-    }
-
-    /// The same where it must succeed.
+    /// Waits until a stream holds this many messages.
     #[track_caller]
-    pub fn done(&self, arguments: &[&str]) -> String {
-        self.plugin(arguments).done()
-    }
-
-    /// Plans, and applies the plan.
-    #[track_caller]
-    pub fn deploy(&self, name: &str, more: &[&str]) -> Finished {
-        let arguments = [&["deploy", "p/op", name], more].concat();
-        let planned = self.done(&[&arguments[..], &["--json"]].concat());
-        let plan: Value = serde_json::from_str(&planned).unwrap();
-        let hash = plan["hash"].as_str().unwrap();
-        self.plugin(&[&arguments[..], &["--apply", hash]].concat())
-    }
-
-    /// The receipts.
-    pub fn history(&self) -> Vec<Value> {
-        serde_json::from_str(&self.done(&["history", "p/op", "--json"])).unwrap()
-    }
-
-    /// What is deployed; null before anything was.
-    pub fn deployment(&self) -> Value {
-        let stored = self.scene.nats.client().messages("KV_weir-deployments");
-        let last = stored.last().map(|record| record.text());
-        last.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap())
-    }
-
-    /// Feeds all keys, and says which version each was worked on by; `-` for a dead letter.
-    pub fn round(&self) -> BTreeMap<u64, String> {
-        let before = self.scene.nats.client().count("OUT");
-        self.feed();
-        self.scene.wait_until_settled();
-        let stored = self.scene.nats.client().messages("OUT");
-        let new = stored.iter().skip(before as usize);
-        let mut all: BTreeMap<u64, String> = (0..KEYS).map(|key| (key, "-".to_owned())).collect();
-        all.extend(new.map(worked_on));
-        all
+    pub fn wait_for_messages(&self, stream: &str, count: u64) -> Vec<Stored> {
+        wait_until(&format!("{stream} holds {count} messages"), || {
+            self.nats.client().count(stream) >= count
+        });
+        self.nats.client().messages(stream)
     }
 }
 
-/// The key of a result, and the version that it says and its digest confirms.
-fn worked_on(stored: &Stored) -> (u64, String) {
-    let text = stored.text();
-    let (name, payload) = text.split_once(' ').unwrap();
-    assert_eq!(
-        stored.header("Weir-Digest").map(str::to_owned),
-        Some(digest(name)[..16].to_owned())
-    );
-    (payload.parse().unwrap(), name.to_owned())
+/// For [`Site::pipeline_but`]: calls of the plugin may take hours, so that what sleeps stays in hand for
+/// as long as a test looks at it.
+pub const SLEEPER: (&str, &str) = ("deadline: 1m", "deadline: 2h");
+
+/// In `rollout:`, so that a version is not found slow for a busy machine.
+pub const ANY_TIME: &str = "max-call-time: 1000000%";
+
+/// What a host had in hand that was killed comes again after seconds. No test may count on more than that:
+/// on a busy machine, what a host has in hand that lives may come again as well.
+pub const SHORT_ACK_WAIT: (&str, &str) = ("consumer: p", "consumer: p, ack-wait: 5s");
+
+/// The pipeline connects as the user of [`Site::permitting`].
+pub const AS_HOST: (&str, &str) = ("nats: { ", "nats: { user: host, password: h, ");
+
+/// The series of a metric of the site's pipeline.
+pub fn series(name: &str) -> String {
+    format!("weir_{name}{{pipeline=\"p\"}}")
 }
 
-/// Names a version in records, receipts and the status.
-pub fn digest(name: &str) -> String {
-    blake3::hash(&version(name)).to_hex().to_string()
-}
-
-/// The versions of a round.
-pub fn versions(round: &BTreeMap<u64, String>) -> BTreeSet<&str> {
-    round.values().map(String::as_str).collect()
-}
-
-/// How often a host has taken a version back.
-pub fn rollbacks(weir: &Weir) -> f64 {
-    weir.metric(&operator_series("rollbacks_total", "op"))
+/// The series of a metric of one of its operators.
+pub fn operator_series(name: &str, operator: &str) -> String {
+    format!("weir_{name}{{pipeline=\"p\",operator=\"{operator}\"}}")
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// How long a condition may take to come true. Far above what any takes on a loaded machine with
 /// two cores: no test measures time, this bound only turns a hang into a message.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Between two looks at a condition.
 const INTERVAL: Duration = Duration::from_millis(10);

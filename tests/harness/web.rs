@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
@@ -24,6 +25,8 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 pub struct Web {
     port: u16,
     hits: Arc<AtomicUsize>,
+    /// Closed for as long as the gate is.
+    gate: Arc<Semaphore>,
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -62,6 +65,11 @@ impl Web {
         self.hits.load(Ordering::Relaxed)
     }
 
+    /// Answers whoever waits at `/gate`, now and from now on.
+    pub fn open_gate(&self) {
+        self.gate.close();
+    }
+
     fn serve(tls: Option<TlsAcceptor>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -73,7 +81,8 @@ impl Web {
             .unwrap();
         let port = listener.local_addr().unwrap().port();
         let hits = Arc::new(AtomicUsize::new(0));
-        let router = router(Arc::clone(&hits));
+        let gate = Arc::new(Semaphore::new(0));
+        let router = router(Arc::clone(&hits), Arc::clone(&gate));
         runtime.spawn(async move {
             let Some(tls) = tls else {
                 return axum::serve(listener, router).await.unwrap();
@@ -91,12 +100,17 @@ impl Web {
         Self {
             port,
             hits,
+            gate,
             _runtime: runtime,
         }
     }
 }
 
-fn router(hits: Arc<AtomicUsize>) -> Router {
+fn router(hits: Arc<AtomicUsize>, gate: Arc<Semaphore>) -> Router {
+    let pass = async move || {
+        let _closed = gate.acquire().await;
+        "open"
+    };
     Router::new()
         .route("/hello", get(|| async { "hello" }))
         .route("/host", get(host))
@@ -104,6 +118,7 @@ fn router(hits: Arc<AtomicUsize>) -> Router {
         .route("/sized/{bytes}", get(sized))
         .route("/chunked/{bytes}", get(chunked))
         .route("/redirect", get(redirect))
+        .route("/gate", get(pass))
         .route("/never", get(future::pending::<()>))
         .route("/stall", get(stall))
         .fallback(|| async { (StatusCode::NOT_FOUND, "nothing here") })

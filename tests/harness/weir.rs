@@ -8,6 +8,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
+use weir::telemetry::names::Name;
 
 /// A `weir` process. Killed, by its own process id, when dropped.
 pub struct Weir {
@@ -212,15 +213,41 @@ impl Weir {
         })
     }
 
-    /// One series of `/metrics`, written as on the page: `weir_acked_total{pipeline="p"}`. 0 when it
-    /// is not there.
+    /// The page `/metrics`.
+    #[track_caller]
+    pub fn metrics(&self) -> String {
+        get(&self.address_of("metrics"), "/metrics").1
+    }
+
+    /// One series of `/metrics`, written as on the page: `weir_acked_total{pipeline="p"}`. Fails when it
+    /// is not there: a host has every series of its pipelines from the start.
     #[track_caller]
     pub fn metric(&self, series: &str) -> f64 {
-        let (_, page) = get(&self.address_of("metrics"), "/metrics");
-        page.lines()
-            .find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
-            .unwrap_or(0.0)
+        let page = self.metrics();
+        value(&page, series).unwrap_or_else(|| panic!("there is no `{series}` in:\n{page}"))
     }
+
+    /// As [`Weir::metric`], for a series whose last label a plugin chooses while it runs; `None` until
+    /// then. Fails when no metric has this name and these labels.
+    #[track_caller]
+    pub fn metric_of_plugin(&self, series: &str) -> Option<f64> {
+        let (name, labels) = series.split_once('{').expect("a series has labels");
+        let labels = labels.split(',').filter_map(|label| label.split_once('='));
+        let labels: Vec<&str> = labels.map(|(label, _)| label).collect();
+        let is_it = |known: &&Name| known.full() == name && known.spec().labels == labels;
+        let known = Name::ALL.iter().find(is_it);
+        assert!(
+            known.is_some(),
+            "no metric has the name and labels of `{series}`"
+        );
+        value(&self.metrics(), series)
+    }
+}
+
+/// The value of a series on the page.
+fn value(page: &str, series: &str) -> Option<f64> {
+    let of = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok();
+    page.lines().find_map(of)
 }
 
 impl Drop for Weir {

@@ -161,6 +161,23 @@ pub fn tests_wait_on_conditions(file: &File) -> Vec<String> {
     findings
 }
 
+/// A replacement that matches nothing changes nothing, and its test shows nothing. One of a character is no
+/// change that a test makes.
+pub fn tests_replace_what_is_there(file: &File) -> Vec<String> {
+    const PLACE: &str = "tests/harness/folder.rs";
+    if !file.is_in("tests") || file.is_in("tests/guests") || file.path == PLACE {
+        return Vec::new();
+    }
+    let is_text = |rest: &str| !rest.starts_with('\'');
+    let lines = file.code().into_iter().filter(|(_, line)| {
+        let mut calls = [".replace(", ".replacen("].iter();
+        calls.any(|call| line.split(call).skip(1).any(is_text))
+    });
+    lines
+        .map(|(number, _)| format!("{number}: replace text with `replaced`"))
+        .collect()
+}
+
 /// `contents` is the text of `tests/main.rs`.
 pub fn promises(file: &File, contents: &str) -> Vec<String> {
     let name = file
@@ -300,6 +317,10 @@ mod broken {
             ["1"]
         );
         assert!(lines(tests_wait_on_conditions, "tests/harness/wait.rs", sleeps).is_empty());
+        let replaces = "fn f() {\n text.replace(\"a\", \"b\");\n name.replace('a', \"b\");\n}\n";
+        let replacing = |path| lines(tests_replace_what_is_there, path, replaces);
+        assert_eq!(replacing("tests/a.rs"), ["2"]);
+        assert!(replacing("tests/harness/folder.rs").is_empty());
         let listed = |file: &File| promises(file, "mod a;\nmod b;\n");
         assert_eq!(lines(listed, "tests/c.rs", "//! C.\n"), ["1"]);
         assert_eq!(lines(listed, "tests/a.rs", "use b;\n"), ["1"]);
