@@ -97,7 +97,7 @@ impl Lane {
             metrics: Arc::clone(metrics),
             pace: Pace::new(settings.source.ack_wait, settings.batch.messages),
             changeover,
-            sampler: Sampler::new(Arc::clone(&pipeline.versions.samples)),
+            sampler: Sampler::new(Arc::clone(&pipeline.target.versions.samples)),
             failpoint: Failpoint::from_environment(),
             drained: false,
             settings: Arc::clone(settings),

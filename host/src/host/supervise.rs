@@ -11,10 +11,11 @@
 
 use crate::delivery::lane::Lane;
 use crate::delivery::source::NotPermitted;
-use crate::host::running::{Attachment, Phase, Problem, Running};
+use crate::host::running::{Phase, Running};
+use crate::nats::attachment::Attachment;
 use crate::nats::streams;
 use crate::plugin::Runtime;
-use crate::report;
+use crate::report::{self, Problem};
 use crate::shutdown::{Shutdown, Stage, Stages, reached};
 use crate::threads;
 use anyhow::{Context, Result, anyhow};
@@ -183,7 +184,7 @@ fn run_lane(
     tokio.block_on(async {
         let in_progress = pipeline.in_progress.get(lane).cloned().unwrap_or_default();
         // First the handle: a swap from now on reaches the lane, one before is in the chain.
-        let changeover = pipeline.versions.register_lane(lane);
+        let changeover = pipeline.target.versions.register_lane(lane);
         let chain = pipeline.chain(runtime);
         let lane = Lane::open(
             &attachment.ensured,

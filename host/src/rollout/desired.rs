@@ -1,7 +1,7 @@
 //! Follows what is deployed by command, and what other hosts decide: the bucket of deployments.
 
 use crate::config::resolved::Operator;
-use crate::host::running::{Attachment, Running};
+use crate::nats::attachment::Attachment;
 use crate::nats::components::Components;
 use crate::nats::deployments::{
     Changed, Component, Decision, Deployment, Deployments, REFUSED, ROLLED_BACK, TrialKind,
@@ -11,6 +11,7 @@ use crate::plugin::Runtime;
 use crate::process::plugin_set::{OperatorVersion, terms};
 use crate::report::{self, ResultExt};
 use crate::rollout::shadow::Shadow;
+use crate::rollout::target::RolloutTarget;
 use crate::rollout::trial::Kind;
 use crate::rollout::{Candidate, Command, Deployer};
 use anyhow::{Context, Result};
@@ -32,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const REJECTED: &str = "rejected";
 
 /// Pipelines of one server, each with who deploys to it.
-type Pipelines = Vec<(Arc<Running>, mpsc::Sender<Command>)>;
+type Pipelines = Vec<(Arc<RolloutTarget>, mpsc::Sender<Command>)>;
 
 /// Before its lanes start: the versions that are to run in the place of what `plugin:` names. Whether there
 /// are any; a user who may not look for them runs what is configured.
@@ -40,7 +41,7 @@ type Pipelines = Vec<(Arc<Running>, mpsc::Sender<Command>)>;
 /// # Errors
 /// When one of them cannot be had. What is configured may be what was rolled back, so it does not run.
 pub(crate) async fn initial(
-    pipeline: &Running,
+    pipeline: &RolloutTarget,
     runtime: &Runtime,
     attachment: &Attachment,
 ) -> Result<bool> {
@@ -119,7 +120,7 @@ async fn follow(pipelines: &Pipelines) -> Result<()> {
             operator,
             deployment,
         } = changed;
-        let is_it = |(running, _): &&(Arc<Running>, _)| running.settings.name == pipeline;
+        let is_it = |(running, _): &&(Arc<RolloutTarget>, _)| running.settings.name == pipeline;
         let Some((running, commands)) = pipelines.iter().find(is_it) else {
             continue;
         };

@@ -3,12 +3,12 @@
 
 use crate::config::resolved::Bounds;
 use crate::delivery::swap::{Changeover, Samples, Swap};
-use crate::host::running::Problem;
 use crate::nats::deployments::Decision;
 use crate::plugin::Runtime;
 use crate::process::chain::canary::Share;
 use crate::process::chain::{Chain, Change};
 use crate::process::plugin_set::{OperatorVersion, PluginSet};
+use crate::report::Problem;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
