@@ -18,6 +18,7 @@ pub(crate) mod desired;
 pub(crate) mod follow;
 mod judge;
 mod prepare;
+mod reconcile;
 pub(crate) mod shadow;
 mod swap_round;
 pub(crate) mod target;
