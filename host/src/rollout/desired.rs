@@ -112,7 +112,13 @@ async fn follow(pipelines: &Pipelines) -> Result<()> {
             pipeline,
             operator,
             deployment,
-        } = changed;
+        } = match changed {
+            Ok(changed) => changed,
+            Err(error) => {
+                tracing::warn!("{}", report::line(&error));
+                continue;
+            }
+        };
         let is_it = |(running, _): &&(Arc<RolloutTarget>, _)| running.settings.name == pipeline;
         let Some((running, commands)) = pipelines.iter().find(is_it) else {
             continue;
