@@ -4,6 +4,7 @@
 //! found again, and that a publish or subscription was not permitted (the request itself merely
 //! times out). [`Health`] keeps both where the corridor can ask for them.
 
+pub mod attachment;
 pub mod bench;
 mod buckets;
 pub mod components;

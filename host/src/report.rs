@@ -166,6 +166,31 @@ pub fn line(error: &anyhow::Error) -> String {
     chain(error).join(": ")
 }
 
+/// An error as a host keeps it, for its status and its readiness.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The chain in one line.
+    pub what: String,
+    /// Empty where there is nothing to do about it.
+    hint: String,
+}
+
+impl Problem {
+    #[must_use]
+    pub fn new(error: &anyhow::Error) -> Self {
+        Self {
+            what: line(error),
+            hint: hints(error).join("; "),
+        }
+    }
+
+    /// What to do about it, if there is something.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        Some(self.hint.as_str()).filter(|hint| !hint.is_empty())
+    }
+}
+
 /// The hints of the chain, each once, from the outside in.
 #[must_use]
 pub fn hints(error: &anyhow::Error) -> Vec<String> {

@@ -9,8 +9,9 @@ mod supervise;
 
 use crate::config::resolved;
 use crate::delivery::settle;
-use crate::host::running::{Attachment, Running};
+use crate::host::running::Running;
 use crate::host::supervise::Supervisor;
+use crate::nats::attachment::Attachment;
 use crate::nats::{self, service, streams};
 use crate::plugin::Runtime;
 use crate::process::plugin_set;
@@ -87,7 +88,8 @@ impl Host {
         for ((pipeline, attachment), refused) in
             self.pipelines.iter().zip(&attachments).zip(refused)
         {
-            let deployed = desired::initial(pipeline, &self.options.runtime, attachment).await;
+            let deployed =
+                desired::initial(&pipeline.target, &self.options.runtime, attachment).await;
             match deployed.with_context(|| pipeline.what("start"))? {
                 // What is configured may be refused if something else was deployed in its place.
                 true => self.warm(pipeline).await?,
@@ -245,12 +247,12 @@ impl Host {
         for pipeline in &self.pipelines {
             let (commands, arriving) = mpsc::channel::<Command>(1);
             let runtime = self.options.runtime.clone();
-            deployers.push(Deployer::new(Arc::clone(pipeline), runtime).run(arriving));
+            deployers.push(Deployer::new(Arc::clone(&pipeline.target), runtime).run(arriving));
             if self.options.watch {
-                followers.extend(follow::all(pipeline, &commands));
+                followers.extend(follow::all(&pipeline.target, &commands));
             }
             let nats = &pipeline.settings.nats;
-            let taker = (Arc::clone(pipeline), commands);
+            let taker = (Arc::clone(&pipeline.target), commands);
             match servers.iter_mut().find(|(server, _)| *server == nats) {
                 Some((_, pipelines)) => pipelines.push(taker.clone()),
                 None => servers.push((nats, vec![taker.clone()])),
@@ -261,7 +263,7 @@ impl Host {
         let desired = servers.map(|(_, pipelines)| desired::watch(pipelines));
         let watching = async {
             if self.options.watch {
-                match Watch::start(self.pipelines.iter()) {
+                match Watch::start(self.pipelines.iter().map(|pipeline| &pipeline.target)) {
                     Ok(watch) => watch.run(takers).await,
                     Err(error) => tracing::warn!("new versions of plugins are not seen: {error:#}"),
                 }

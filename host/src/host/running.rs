@@ -5,25 +5,24 @@
 
 use crate::config::resolved;
 use crate::delivery::in_progress::InProgressRegistry;
-use crate::nats::streams::{self, Ensured};
-use crate::nats::{Connection, Health, consumers, parking};
+use crate::nats::Health;
+use crate::nats::attachment::Attachment;
 use crate::plugin::Runtime;
 use crate::process::chain::Chain;
 use crate::process::plugin_set::PluginSet;
-use crate::report;
-use crate::rollout::versions::Versions;
+use crate::report::Problem;
+use crate::rollout::target::RolloutTarget;
 use crate::telemetry::metrics::PipelineMetrics;
 use crate::telemetry::sampled::{self, Sampled};
 use anyhow::Result;
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One pipeline and what is known of it.
 pub(crate) struct Running {
     pub(crate) settings: Arc<resolved::Pipeline>,
-    /// Of its plugins.
-    pub(crate) versions: Versions,
+    /// Its versions and its attachment, which it shares with those who deploy to it.
+    pub(crate) target: Arc<RolloutTarget>,
     pub(crate) metrics: Arc<PipelineMetrics>,
     /// One for each lane.
     pub(crate) in_progress: Vec<Arc<InProgressRegistry>>,
@@ -39,8 +38,6 @@ pub(crate) struct Running {
 #[derive(Default)]
 struct Now {
     phase: Phase,
-    /// `None` until the host has found the streams.
-    attachment: Option<Arc<Attachment>>,
     /// The connections of the lanes that have opened their consumers and warmed their plugins.
     lanes: Vec<Arc<Health>>,
 }
@@ -60,100 +57,21 @@ pub(crate) enum Phase {
     Stopped,
 }
 
-/// Why a pipeline does not run.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Problem {
-    pub(crate) what: String,
-    pub(crate) hint: String,
-}
-
-impl Problem {
-    pub(crate) fn new(error: &anyhow::Error) -> Self {
-        Self {
-            what: report::line(error),
-            hint: report::hints(error).join("; "),
-        }
-    }
-
-    /// What to do about it, if there is something.
-    pub(crate) fn hint(&self) -> Option<&str> {
-        Some(self.hint.as_str()).filter(|hint| !hint.is_empty())
-    }
-}
-
-/// A pipeline's place at its server.
-pub(crate) struct Attachment {
-    pub(crate) connection: Connection,
-    pub(crate) ensured: Ensured,
-    /// The sequence of the source up to which every message is settled, as the server last said.
-    settled: AtomicU64,
-}
-
-impl Attachment {
-    pub(crate) fn new(connection: Connection, ensured: Ensured) -> Self {
-        Self {
-            connection,
-            settled: AtomicU64::new(ensured.source.settled),
-            ensured,
-        }
-    }
-
-    /// What the pipeline knows of its source, with what was settled since.
-    pub(crate) fn last(&self) -> Ensured {
-        let mut last = self.ensured.clone();
-        last.source.settled = self.settled.load(Ordering::Relaxed);
-        last
-    }
-
-    /// Whether every message of the source is settled and none is parked, as the server says now.
-    pub(crate) async fn is_drained(&self) -> bool {
-        let context = streams::jetstream(&self.connection);
-        let settled = match consumers::info(&context, &self.ensured.source).await {
-            Ok(Some(info)) => info.num_pending == 0 && info.num_ack_pending == 0,
-            _ => false,
-        };
-        // Asked last: what is parked between the two questions is seen.
-        settled
-            && match &self.ensured.parking {
-                Ok(place) => matches!(parking::pending(&context, place).await, Ok(0)),
-                Err(_) => true,
-            }
-    }
-
-    /// Reads from the server what only it knows: the lag, and how much is parked.
-    ///
-    /// # Errors
-    /// When the server does not say.
-    pub(crate) async fn observe(&self, metrics: &PipelineMetrics) -> Result<()> {
-        let context = streams::jetstream(&self.connection);
-        if let Some(info) = consumers::info(&context, &self.ensured.source).await? {
-            metrics.lag.set(gauge(info.num_pending));
-            metrics.ack_pending.set(gauge(info.num_ack_pending as u64));
-            let settled = info.ack_floor.stream_sequence;
-            self.settled.fetch_max(settled, Ordering::Relaxed);
-        }
-        if let Ok(place) = &self.ensured.parking {
-            let pending = parking::pending(&context, place).await?;
-            metrics.parked_pending.set(gauge(pending));
-        }
-        Ok(())
-    }
-}
-
 impl Running {
     pub(crate) fn new(
         settings: resolved::Pipeline,
         plugins: PluginSet,
         metrics: Arc<PipelineMetrics>,
     ) -> Self {
+        let settings = Arc::new(settings);
         Self {
             metrics,
             in_progress: (0..settings.lanes).map(|_| Arc::default()).collect(),
             dead_letter_log: Arc::new(Sampled::new(sampled::DEAD_LETTERS)),
             failure_log: Arc::new(Sampled::new(sampled::FAILURES)),
             now: Mutex::default(),
-            settings: Arc::new(settings),
-            versions: Versions::new(plugins),
+            target: Arc::new(RolloutTarget::new(Arc::clone(&settings), plugins)),
+            settings,
         }
     }
 
@@ -162,12 +80,15 @@ impl Running {
     }
 
     pub(crate) fn chain(&self, runtime: &Runtime) -> Chain {
-        self.versions.active().chain(runtime, self.settings.batch)
+        self.target
+            .versions
+            .active()
+            .chain(runtime, self.settings.batch)
     }
 
-    /// Its place at the server; `None` before the host has found the streams.
+    /// The pipeline on its server; `None` before the host has found the streams.
     pub(crate) fn attachment(&self) -> Option<Arc<Attachment>> {
-        self.now().attachment.clone()
+        self.target.attachment()
     }
 
     /// Before its lanes are started, the first time or again: none of them is left from before.
@@ -177,10 +98,8 @@ impl Running {
             .for_each(|in_progress| in_progress.clear());
         self.metrics.in_flight.set(0);
         self.metrics.in_flight_bytes.set(0);
-        let mut now = self.now();
-        now.phase = Phase::Starting;
-        now.attachment = Some(Arc::clone(attachment));
-        now.lanes.clear();
+        self.target.attach(attachment);
+        self.end(Phase::Starting);
     }
 
     /// A lane is at work. The last one makes the pipeline run.
@@ -210,17 +129,12 @@ impl Running {
 
     /// Whether every connection that it has is up.
     pub(crate) fn is_connected(&self) -> bool {
+        let Some(attachment) = self.attachment() else {
+            return false;
+        };
         let now = self.now();
-        let attachment = now
-            .attachment
-            .iter()
-            .map(|attachment| &attachment.connection.health);
-        now.attachment.is_some()
-            && now
-                .lanes
-                .iter()
-                .chain(attachment)
-                .all(|each| each.is_connected())
+        let mut lanes = now.lanes.iter();
+        attachment.connection.health.is_connected() && lanes.all(|lane| lane.is_connected())
     }
 
     /// Whether all lanes are at work and connected.
@@ -306,11 +220,7 @@ impl Running {
             "parked_pending": metrics.parked_pending.get(),
             "parking": parking,
             "dead": metrics.dead.get(),
-            "operators": self.versions.status(),
+            "operators": self.target.versions.status(),
         })
     }
-}
-
-fn gauge(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -12,10 +12,11 @@
 use crate::delivery::lane::Lane;
 use crate::delivery::open::Parts;
 use crate::delivery::source::NotPermitted;
-use crate::host::running::{Attachment, Phase, Problem, Running};
+use crate::host::running::{Phase, Running};
+use crate::nats::attachment::Attachment;
 use crate::nats::streams;
 use crate::plugin::Runtime;
-use crate::report;
+use crate::report::{self, Problem};
 use crate::shutdown::{Shutdown, Stage, Stages, reached};
 use crate::threads;
 use anyhow::{Context, Result, anyhow};
@@ -184,14 +185,14 @@ fn run_lane(
     tokio.block_on(async {
         let in_progress = pipeline.in_progress.get(lane).cloned().unwrap_or_default();
         // First the handle: a swap from now on reaches the lane, one before is in the chain.
-        let changeover = pipeline.versions.register_lane(lane);
+        let changeover = pipeline.target.versions.register_lane(lane);
         let chain = pipeline.chain(runtime);
         let parts = Parts {
             settings: Arc::clone(&pipeline.settings),
             metrics: Arc::clone(&pipeline.metrics),
             dead_letter_log: Arc::clone(&pipeline.dead_letter_log),
             failure_log: Arc::clone(&pipeline.failure_log),
-            samples: Arc::clone(&pipeline.versions.samples),
+            samples: Arc::clone(&pipeline.target.versions.samples),
             chain,
             changeover,
             in_progress,

@@ -12,13 +12,13 @@ pub use record::{
     TrialKind,
 };
 
-use super::{Connection, buckets};
+use super::Connection;
+use super::buckets::{Keys, Write};
 use crate::report::ResultExt;
-use anyhow::{Context as _, Result, anyhow, bail};
-use async_nats::jetstream::kv::{
-    Config, CreateErrorKind, Operation, Store, UpdateErrorKind, Watch,
-};
+use anyhow::{Context as _, Result, bail};
+use async_nats::jetstream::kv::{Config, Entry, Operation};
 use futures_util::{Stream, StreamExt};
+use std::future::ready;
 
 /// The bucket of all hosts and pipelines.
 pub const BUCKET: &str = "weir-deployments";
@@ -34,7 +34,7 @@ pub struct Changed {
 
 /// The bucket.
 #[derive(Clone)]
-pub struct Deployments(Store);
+pub struct Deployments(Keys);
 
 impl Deployments {
     /// Finds the bucket, or makes it with this many replicas.
@@ -49,7 +49,7 @@ impl Deployments {
             num_replicas: replicas,
             ..Default::default()
         };
-        buckets::keys(connection, config).await.map(Self)
+        Keys::open(connection, config).await.map(Self)
     }
 
     /// Finds the bucket.
@@ -57,7 +57,7 @@ impl Deployments {
     /// # Errors
     /// `Ok(None)` when there is none; an error when the server does not say.
     pub async fn find(connection: &Connection) -> Result<Option<Self>> {
-        let found = buckets::keys_if_there(connection, BUCKET).await?;
+        let found = Keys::find(connection, BUCKET).await?;
         Ok(found.map(Self))
     }
 
@@ -68,18 +68,12 @@ impl Deployments {
     pub async fn get(&self, pipeline: &str, operator: &str) -> Result<(Deployment, u64)> {
         let key = key(pipeline, operator);
         let what = || format!("cannot read what is deployed to `{pipeline}/{operator}`");
-        let entry = self.0.entry(key).await;
-        let entry = entry
-            .map_err(|error| anyhow!("{error}"))
-            .with_context(what)?;
-        match entry {
-            Some(entry) if entry.operation == Operation::Put => {
-                let deployment = serde_json::from_slice(&entry.value).with_context(what)?;
-                Ok((deployment, entry.revision))
-            }
-            Some(entry) => Ok((Deployment::default(), entry.revision)),
-            None => Ok((Deployment::default(), 0)),
-        }
+        let Some((value, revision)) = self.0.get(&key).await.with_context(what)? else {
+            return Ok((Deployment::default(), 0));
+        };
+        let said = value.map(|value| serde_json::from_slice(&value));
+        let deployment = said.transpose().with_context(what)?;
+        Ok((deployment.unwrap_or_default(), revision))
     }
 
     /// Writes what an operator is to run, if nobody has written since `revision`; false if somebody has.
@@ -96,19 +90,9 @@ impl Deployments {
         let key = key(pipeline, operator);
         let what = || format!("cannot write what is deployed to `{pipeline}/{operator}`");
         let value = serde_json::to_vec(deployment).with_context(what)?;
-        let written = match revision {
-            0 => match self.0.create(&key, value.into()).await {
-                Ok(_) => Ok(true),
-                Err(error) if error.kind() == CreateErrorKind::AlreadyExists => Ok(false),
-                Err(error) => Err(anyhow!("{error}")),
-            },
-            _ => match self.0.update(&key, value.into(), revision).await {
-                Ok(_) => Ok(true),
-                Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(false),
-                Err(error) => Err(anyhow!("{error}")),
-            },
-        };
+        let written = self.0.write(&key, value.into(), revision).await;
         written
+            .map(|written| matches!(written, Write::Stored(_)))
             .with_context(what)
             .hint(|| format!("allow this user to publish to `$KV.{BUCKET}.>`"))
     }
@@ -136,32 +120,34 @@ impl Deployments {
         bail!("others change what is deployed to `{pipeline}/{operator}` all the time");
     }
 
-    /// What is written to any key, what is there now first.
+    /// What is written to any key, what is there now first. Ends when something may have been missed:
+    /// then it is to be called again. A key that cannot be read does not keep the others back.
     ///
     /// # Errors
     /// When it cannot be watched.
-    pub async fn watch(&self) -> Result<impl Stream<Item = Changed> + use<>> {
-        let watch: Watch = self
-            .0
-            .watch_with_history(">")
-            .await
-            .map_err(|error| anyhow!("{error}"))
-            .with_context(|| format!("cannot follow the bucket `{BUCKET}`"))?;
-        // A key that cannot be read is no reason not to see the others.
-        Ok(watch.filter_map(async |entry| {
-            let entry = entry.ok()?;
-            let (pipeline, operator) = entry.key.split_once('.')?;
-            let deployment = match entry.operation {
-                Operation::Put => serde_json::from_slice(&entry.value).ok()?,
-                _ => Deployment::default(),
-            };
-            Some(Changed {
-                pipeline: pipeline.to_owned(),
-                operator: operator.to_owned(),
-                deployment,
-            })
-        }))
+    pub async fn watch(&self) -> Result<impl Stream<Item = Result<Changed>> + use<>> {
+        let watch = self.0.watch(">").await;
+        let watch = watch.with_context(|| format!("cannot follow the bucket `{BUCKET}`"))?;
+        let entries = watch.take_while(|entry| ready(entry.is_ok()));
+        Ok(entries.filter_map(async |entry| changed(&entry.ok()?).transpose()))
     }
+}
+
+/// `None` for the key of something else.
+fn changed(entry: &Entry) -> Result<Option<Changed>> {
+    let Some((pipeline, operator)) = entry.key.split_once('.') else {
+        return Ok(None);
+    };
+    let deployment = match entry.operation {
+        Operation::Put => serde_json::from_slice(&entry.value)
+            .with_context(|| format!("cannot read what is deployed to `{pipeline}/{operator}`"))?,
+        _ => Deployment::default(),
+    };
+    Ok(Some(Changed {
+        pipeline: pipeline.to_owned(),
+        operator: operator.to_owned(),
+        deployment,
+    }))
 }
 
 fn key(pipeline: &str, operator: &str) -> String {

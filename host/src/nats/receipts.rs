@@ -4,16 +4,19 @@
 //! lane takes the new version, and completed when its first message has come; every write is a
 //! compare-and-swap, so that none replaces what another host has written.
 
-use super::{Connection, buckets};
+use super::Connection;
+use super::buckets::{Keys, Write};
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
-use async_nats::jetstream::kv::{Config, CreateErrorKind, Operation, Store};
-use futures_util::StreamExt;
+use async_nats::jetstream::kv::Config;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The bucket of all hosts and pipelines.
 pub const BUCKET: &str = "weir-receipts";
+/// What was done where a host has gone back because another could not run a version.
+pub const REJECTED: &str = "rejected";
 /// How long a receipt is kept.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 
@@ -60,7 +63,7 @@ pub struct Written {
 
 /// The bucket.
 #[derive(Clone)]
-pub struct Receipts(Store);
+pub struct Receipts(Keys);
 
 impl Receipts {
     /// Finds the bucket, or makes it with this many replicas.
@@ -76,7 +79,7 @@ impl Receipts {
             num_replicas: replicas,
             ..Default::default()
         };
-        buckets::keys(connection, config).await.map(Self)
+        Keys::open(connection, config).await.map(Self)
     }
 
     /// Finds the bucket.
@@ -84,7 +87,7 @@ impl Receipts {
     /// # Errors
     /// `Ok(None)` when there is none; an error when the server does not say.
     pub async fn find(connection: &Connection) -> Result<Option<Self>> {
-        let found = buckets::keys_if_there(connection, BUCKET).await?;
+        let found = Keys::find(connection, BUCKET).await?;
         Ok(found.map(Self))
     }
 
@@ -103,12 +106,12 @@ impl Receipts {
         let key = format!("{pipeline}.{operator}.{host}.{lane}.{number}");
         let what = || format!("cannot write the receipt `{key}`");
         let value = serde_json::to_vec(&receipt).with_context(what)?;
-        let created = self.0.create(&key, value.into()).await;
-        let revision = created
-            .map_err(|error| match error.kind() {
-                CreateErrorKind::AlreadyExists => anyhow!("it is there already"),
-                _ => anyhow!("{error}"),
-            })
+        let written = match self.0.write(&key, value.into(), 0).await {
+            Ok(Write::Stored(revision)) => Ok(revision),
+            Ok(Write::Overtaken(_)) => Err(anyhow!("it is there already")),
+            Err(error) => Err(error),
+        };
+        let revision = written
             .with_context(what)
             .hint(|| format!("allow this user to publish to `$KV.{BUCKET}.>`"))?;
         Ok(Written {
@@ -125,52 +128,75 @@ impl Receipts {
     pub async fn complete(&self, written: &mut Written) -> Result<()> {
         let key = &written.key;
         let what = || format!("cannot complete the receipt `{key}`");
-        let value = serde_json::to_vec(&written.receipt).with_context(what)?;
-        let updated = self.0.update(key, value.into(), written.revision).await;
-        written.revision = updated
-            .map_err(|error| anyhow!("{error}"))
-            .with_context(what)?;
-        Ok(())
+        let value = Bytes::from(serde_json::to_vec(&written.receipt).with_context(what)?);
+        loop {
+            let revision = written.revision;
+            match self.0.write(key, value.clone(), revision).await {
+                Ok(Write::Stored(revision)) => {
+                    written.revision = revision;
+                    return Ok(());
+                }
+                // An earlier write of this host, whose answer was lost.
+                Ok(Write::Overtaken(there))
+                    if there.revision > revision && written.receipt.is_same(&there.value) =>
+                {
+                    written.revision = there.revision;
+                }
+                Ok(Write::Overtaken(_)) => {
+                    return Err(anyhow!("somebody else has written to it")).with_context(what);
+                }
+                Err(error) => return Err(error).with_context(what),
+            }
+        }
+    }
+
+    /// Deletes a receipt of a swap that is not made.
+    ///
+    /// # Errors
+    /// When the server does not say that it has.
+    pub async fn withdraw(&self, written: Written) -> Result<()> {
+        let key = written.key;
+        let deleted = self.0.delete(&key).await;
+        deleted.with_context(|| format!("cannot delete the receipt `{key}`"))
     }
 
     /// All receipts of a pipeline, or of one of its operators, or of all; oldest first.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// When not all of them can be read.
     pub async fn list(
         &self,
         pipeline: Option<&str>,
         operator: Option<&str>,
     ) -> Result<Vec<Receipt>> {
-        let what = || format!("cannot read the bucket `{BUCKET}`");
-        let status = self.0.status().await.map_err(|error| anyhow!("{error}"));
-        if status.with_context(what)?.values() == 0 {
-            return Ok(Vec::new());
-        }
         let filter = format!("{}.{}.>", pipeline.unwrap_or("*"), operator.unwrap_or("*"));
-        let keys = self.0.watch_with_history(filter).await;
-        let mut entries = keys
-            .map_err(|error| anyhow!("{error}"))
-            .with_context(what)?;
         let mut receipts = Vec::new();
-        // The client ends the first look with an entry that has nothing behind it; where nothing
-        // matches it says nothing at all.
-        while let Ok(Some(entry)) = tokio::time::timeout(QUIET, entries.next()).await {
-            let entry = entry
-                .map_err(|error| anyhow!("{error}"))
-                .with_context(what)?;
-            if entry.operation == Operation::Put
-                && let Ok(receipt) = serde_json::from_slice::<Receipt>(&entry.value)
-            {
-                let id = id(&entry.key);
-                receipts.push(Receipt { id, ..receipt });
-            }
-            if entry.delta == 0 {
-                break;
-            }
+        for entry in self.0.entries(&filter).await? {
+            let receipt: Receipt = entry.parse()?;
+            let id = id(&entry.key);
+            receipts.push(Receipt { id, ..receipt });
         }
         receipts.sort_by(|one: &Receipt, other: &Receipt| one.began.cmp(&other.began));
         Ok(receipts)
+    }
+}
+
+impl Receipt {
+    /// Whether this is the receipt of the same swap of the same lane, however complete.
+    fn is_same(&self, other: &[u8]) -> bool {
+        let bare = |receipt: &Self| {
+            let version = |version: &Version| Version {
+                sequence: None,
+                ..version.clone()
+            };
+            Self {
+                old: version(&receipt.old),
+                new: version(&receipt.new),
+                taken: None,
+                ..receipt.clone()
+            }
+        };
+        serde_json::from_slice(other).is_ok_and(|other| bare(self) == bare(&other))
     }
 }
 
@@ -182,8 +208,6 @@ fn id(key: &str) -> String {
 
 /// Characters of an id: 40 bits tell the receipts of an operator apart.
 const ID: usize = 10;
-/// Silence after which no receipt matches.
-const QUIET: Duration = Duration::from_secs(2);
 
 /// This process among all hosts, as a part of a key: name and process id.
 #[must_use]

@@ -6,13 +6,12 @@
 //! always the same bytes, and a host that follows a tag sees it move.
 
 use super::Connection;
-use super::buckets::{self, Objects};
-use super::streams::jetstream;
+use super::buckets::{Keys, Objects};
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
-use async_nats::jetstream::kv::{self, CreateErrorKind, Operation, Store};
+use async_nats::jetstream::kv;
 use async_nats::jetstream::object_store;
-use futures_util::StreamExt;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -55,7 +54,7 @@ pub enum Pushed {
 pub struct Registry {
     bucket: String,
     objects: Objects,
-    names: Store,
+    names: Keys,
 }
 
 impl Registry {
@@ -64,14 +63,14 @@ impl Registry {
     /// # Errors
     /// When it is not there, or the server does not say.
     pub async fn open(connection: &Connection, bucket: &str) -> Result<Self> {
-        let context = jetstream(connection);
         let what = || format!("cannot open the bucket of plugins `{bucket}`");
         let hint = || format!("make it with `weir plugin push FILE nats://{bucket}/NAME@VERSION`");
-        let names = context.get_key_value(bucket).await;
-        let names = names
-            .map_err(|error| anyhow!("{error}"))
-            .with_context(what)
-            .hint(hint)?;
+        let names = match Keys::find(connection, bucket).await {
+            Ok(Some(names)) => Ok(names),
+            Ok(None) => Err(anyhow!("there is no such bucket")),
+            Err(error) => Err(error),
+        };
+        let names = names.with_context(what).hint(hint)?;
         let objects = Objects::find(connection, bucket).await;
         let objects = objects.with_context(what).hint(hint)?;
         Ok(Self {
@@ -91,7 +90,7 @@ impl Registry {
         replicas: usize,
     ) -> Result<Self> {
         let description = "plugins of weir".to_owned();
-        let names = buckets::keys(
+        let names = Keys::open(
             connection,
             kv::Config {
                 bucket: bucket.to_owned(),
@@ -153,13 +152,10 @@ impl Registry {
             signature,
         };
         let value = serde_json::to_vec(&entry).with_context(what)?;
-        match self
-            .names
-            .create(versions(name, version), value.into())
-            .await
-        {
-            Ok(_) => Ok(Pushed::New),
-            Err(error) if error.kind() == CreateErrorKind::AlreadyExists => {
+        let key = versions(name, version);
+        match self.names.create(&key, value.into()).await {
+            Ok(true) => Ok(Pushed::New),
+            Ok(false) => {
                 let there = self.version(name, version).await.with_context(what)?;
                 match there {
                     Some(there) if there.digest == entry.digest => {
@@ -172,7 +168,7 @@ impl Registry {
                     .hint(|| "a version is never overwritten: choose the next one"),
                 }
             }
-            Err(error) => Err(anyhow!("{error}")).with_context(what),
+            Err(error) => Err(error).with_context(what),
         }
     }
 
@@ -189,9 +185,8 @@ impl Registry {
         }
         let signed = Version { signature, ..there };
         let value = serde_json::to_vec(&signed).context("cannot write its entry")?;
-        let put = self.names.put(versions(name, version), value.into()).await;
-        put.map_err(|error| anyhow!("{error}"))
-            .context("cannot store its signature")?;
+        let put = self.names.put(&versions(name, version), value.into()).await;
+        put.context("cannot store its signature")?;
         Ok(Pushed::SignedAnew)
     }
 
@@ -215,11 +210,11 @@ impl Registry {
             .hint(|| format!("see `weir plugin list nats://{}`", self.bucket));
         }
         self.may_tag(name, version, tag).await?;
-        let put = self.names.put(tags(name, tag), version.to_owned().into());
-        put.await
-            .map(drop)
-            .map_err(|error| anyhow!("{error}"))
-            .with_context(what)
+        let put = self
+            .names
+            .put(&tags(name, tag), version.to_owned().into())
+            .await;
+        put.with_context(what)
     }
 
     /// Whether a tag may name a version, which need not be there yet.
@@ -274,33 +269,20 @@ impl Registry {
     /// All plugins of the bucket.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// When not all of them can be read.
     pub async fn list(&self) -> Result<BTreeMap<String, Listed>> {
-        let what = || format!("cannot read bucket `{}`", self.bucket);
         let mut all: BTreeMap<String, Listed> = BTreeMap::new();
-        let keys = self.names.keys().await;
-        let mut keys = keys
-            .map_err(|error| anyhow!("{error}"))
-            .with_context(what)?;
-        while let Some(key) = keys.next().await {
-            let key = key.map_err(|error| anyhow!("{error}")).with_context(what)?;
-            let mut parts = key.splitn(3, '/');
+        for entry in self.names.entries(">").await? {
+            let mut parts = entry.key.splitn(3, '/');
             let (Some(name), Some(kind), Some(called)) = (parts.next(), parts.next(), parts.next())
             else {
                 continue;
             };
             let listed = all.entry(name.to_owned()).or_default();
+            let called = called.to_owned();
             match kind {
-                "versions" => {
-                    if let Some(version) = self.version(name, called).await.with_context(what)? {
-                        listed.versions.insert(called.to_owned(), version);
-                    }
-                }
-                "tags" => {
-                    if let Some(version) = self.tagged(name, called).await.with_context(what)? {
-                        listed.tags.insert(called.to_owned(), version);
-                    }
-                }
+                "versions" => drop(listed.versions.insert(called, entry.parse()?)),
+                "tags" => drop(listed.tags.insert(called, text(&entry.value))),
                 _ => {}
             }
         }
@@ -320,30 +302,30 @@ impl Registry {
     /// # Errors
     /// When it cannot be watched.
     pub async fn watch(&self, name: &str, tag: &str) -> Result<kv::Watch> {
-        let watch = self.names.watch_with_history(tags(name, tag)).await;
-        watch
-            .map_err(|error| anyhow!("{error}"))
-            .with_context(|| format!("cannot follow `{name}@{tag}` of bucket `{}`", self.bucket))
+        let watch = self.names.watch(&tags(name, tag)).await;
+        watch.with_context(|| format!("cannot follow `{name}@{tag}` of bucket `{}`", self.bucket))
     }
 
     async fn version(&self, name: &str, version: &str) -> Result<Option<Version>> {
-        let Some(value) = self.value(versions(name, version)).await? else {
+        let Some(value) = self.value(&versions(name, version)).await? else {
             return Ok(None);
         };
         serde_json::from_slice(&value).context("what the bucket says of it is not weir's")
     }
 
     async fn tagged(&self, name: &str, tag: &str) -> Result<Option<String>> {
-        let value = self.value(tags(name, tag)).await?;
-        Ok(value.map(|value| String::from_utf8_lossy(&value).into_owned()))
+        let value = self.value(&tags(name, tag)).await?;
+        Ok(value.map(|value| text(&value)))
     }
 
-    async fn value(&self, key: String) -> Result<Option<bytes::Bytes>> {
-        let entry = self.names.entry(key).await;
-        let entry = entry.map_err(|error| anyhow!("{error}"))?;
-        let put = entry.filter(|entry| entry.operation == Operation::Put);
-        Ok(put.map(|entry| entry.value))
+    async fn value(&self, key: &str) -> Result<Option<Bytes>> {
+        let said = self.names.get(key).await?;
+        Ok(said.and_then(|(value, _)| value))
     }
+}
+
+fn text(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).into_owned()
 }
 
 fn versions(name: &str, version: &str) -> String {

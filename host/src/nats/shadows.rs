@@ -5,15 +5,15 @@
 //! good; forgotten, it goes by itself. Each host writes its own report, under
 //! `<pipeline>.<operator>.<host>`; whoever reads them adds them up.
 
+use super::Connection;
+use super::buckets::{Entry, Keys};
 use super::consumers::{durable, info};
 use super::streams::{Durable, denied_or, jetstream};
-use super::{Connection, buckets};
 use crate::compare::report::Report;
 use crate::config::resolved::Pipeline;
 use anyhow::{Context as _, Result, anyhow};
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
-use async_nats::jetstream::kv::{Config, Operation, Store};
-use futures_util::StreamExt;
+use async_nats::jetstream::kv::Config;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -21,8 +21,6 @@ use std::time::Duration;
 pub const BUCKET: &str = "weir-shadows";
 /// How long a report is kept.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Silence after which no report matches.
-const QUIET: Duration = Duration::from_secs(2);
 /// A shadow's consumer goes when no host has asked it for anything for this long.
 const FORGOTTEN: Duration = Duration::from_secs(3600);
 /// How long a host may keep a message. It gives up comparing long before.
@@ -126,7 +124,7 @@ pub async fn remove_consumer(
 
 /// The bucket of reports.
 #[derive(Clone)]
-pub struct Shadows(Store);
+pub struct Shadows(Keys);
 
 impl Shadows {
     /// Finds the bucket, or makes it with this many replicas.
@@ -142,7 +140,7 @@ impl Shadows {
             num_replicas: replicas,
             ..Default::default()
         };
-        buckets::keys(connection, config).await.map(Self)
+        Keys::open(connection, config).await.map(Self)
     }
 
     /// Finds the bucket.
@@ -150,7 +148,7 @@ impl Shadows {
     /// # Errors
     /// `Ok(None)` when there is none; an error when the server does not say.
     pub async fn find(connection: &Connection) -> Result<Option<Self>> {
-        let found = buckets::keys_if_there(connection, BUCKET).await?;
+        let found = Keys::find(connection, BUCKET).await?;
         Ok(found.map(Self))
     }
 
@@ -168,43 +166,15 @@ impl Shadows {
         let key = format!("{pipeline}.{operator}.{host}");
         let what = || format!("cannot write the report `{key}`");
         let value = serde_json::to_vec(report).with_context(what)?;
-        let written = self.0.put(&key, value.into()).await;
-        written
-            .map_err(|error| anyhow!("{error}"))
-            .with_context(what)?;
-        Ok(())
+        self.0.put(&key, value.into()).await.with_context(what)
     }
 
     /// The reports of all hosts on an operator.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// When not all of them can be read.
     pub async fn list(&self, pipeline: &str, operator: &str) -> Result<Vec<ShadowReport>> {
-        let what = || format!("cannot read the bucket `{BUCKET}`");
-        let mut reports = Vec::new();
-        let status = self.0.status().await.map_err(|error| anyhow!("{error}"));
-        if status.with_context(what)?.values() == 0 {
-            return Ok(reports);
-        }
-        let entries = self
-            .0
-            .watch_with_history(format!("{pipeline}.{operator}.>"));
-        let entries = entries.await.map_err(|error| anyhow!("{error}"));
-        let mut entries = entries.with_context(what)?;
-        // As with receipts: where nothing matches, the client says nothing at all.
-        while let Ok(Some(entry)) = tokio::time::timeout(QUIET, entries.next()).await {
-            let entry = entry
-                .map_err(|error| anyhow!("{error}"))
-                .with_context(what)?;
-            if entry.operation == Operation::Put
-                && let Ok(report) = serde_json::from_slice(&entry.value)
-            {
-                reports.push(report);
-            }
-            if entry.delta == 0 {
-                break;
-            }
-        }
-        Ok(reports)
+        let entries = self.0.entries(&format!("{pipeline}.{operator}.>")).await?;
+        entries.iter().map(Entry::parse).collect()
     }
 }

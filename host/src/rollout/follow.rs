@@ -3,10 +3,10 @@
 
 use crate::config::component::{InBucket, InRegistry, Reference};
 use crate::config::resolved::Operator;
-use crate::host::running::Running;
 use crate::nats::registry::Registry;
 use crate::oci;
 use crate::report;
+use crate::rollout::target::RolloutTarget;
 use crate::rollout::{Candidate, Command};
 use anyhow::{Context, Result};
 use futures_util::StreamExt;
@@ -16,8 +16,6 @@ use tokio::sync::mpsc;
 
 /// The pause before a bucket that could not be followed is tried again.
 const PAUSE: Duration = Duration::from_secs(5);
-/// The pause before it is asked again whether a pipeline is attached to its server.
-const SOON: Duration = Duration::from_millis(50);
 /// How often a registry is asked what a tag names, in milliseconds, where the environment does not say.
 const ASKING: u64 = 60_000;
 /// The variable that says it.
@@ -25,7 +23,7 @@ const ASKING_VARIABLE: &str = "WEIR_OCI_POLL_MS";
 
 /// What follows each operator of a pipeline whose plugin is in a bucket or a registry.
 pub(crate) fn all(
-    pipeline: &Arc<Running>,
+    pipeline: &Arc<RolloutTarget>,
     commands: &mpsc::Sender<Command>,
 ) -> Vec<impl Future<Output = ()> + use<>> {
     let operators = pipeline.settings.operators.iter().enumerate();
@@ -39,7 +37,7 @@ pub(crate) fn all(
 
 /// Never ends.
 async fn follow(
-    pipeline: Arc<Running>,
+    pipeline: Arc<RolloutTarget>,
     operator: usize,
     reference: Reference,
     commands: mpsc::Sender<Command>,
@@ -71,7 +69,7 @@ async fn follow(
 /// Asks a registry again and again, until it does not answer. `seen` is the manifest that was handed
 /// on last; the first is always, for what was loaded at the start may be older.
 async fn ask(
-    pipeline: &Running,
+    pipeline: &RolloutTarget,
     operator: usize,
     reference: &InRegistry,
     commands: &mpsc::Sender<Command>,
@@ -108,17 +106,12 @@ async fn ask(
 }
 
 async fn watch(
-    pipeline: &Running,
+    pipeline: &RolloutTarget,
     operator: usize,
     reference: &InBucket,
     commands: &mpsc::Sender<Command>,
 ) -> Result<()> {
-    let attachment = loop {
-        match pipeline.attachment() {
-            Some(attachment) => break attachment,
-            None => tokio::time::sleep(SOON).await,
-        }
-    };
+    let attachment = pipeline.attached().await;
     let registry = Registry::open(&attachment.connection, &reference.bucket).await?;
     if registry
         .is_version(&reference.name, &reference.version)

@@ -18,13 +18,14 @@ pub(crate) mod desired;
 pub(crate) mod follow;
 mod judge;
 mod prepare;
+mod reconcile;
 pub(crate) mod shadow;
 mod swap_round;
+pub(crate) mod target;
 mod trial;
 pub(crate) mod versions;
 pub(crate) mod watch;
 
-use crate::host::running::Running;
 use crate::nats::components::Components;
 use crate::nats::deployments::{Component, Deployment};
 use crate::plugin::Runtime;
@@ -32,6 +33,7 @@ use crate::process::chain::Change;
 use crate::process::plugin_set::OperatorVersion;
 use crate::report::{self, ResultExt};
 use crate::rollout::shadow::Shadow;
+use crate::rollout::target::RolloutTarget;
 use crate::rollout::versions::Refusal;
 use anyhow::{Context, Result, anyhow};
 use prepare::Prepared;
@@ -70,7 +72,7 @@ pub(crate) struct Candidate {
 
 /// Deploys new versions to the lanes of one pipeline, one after the other.
 pub(crate) struct Deployer {
-    pipeline: Arc<Running>,
+    pipeline: Arc<RolloutTarget>,
     runtime: Runtime,
     /// By operator, what is watched or tried.
     trials: HashMap<usize, Trial>,
@@ -84,7 +86,7 @@ pub(crate) struct Deployer {
 }
 
 impl Deployer {
-    pub(crate) fn new(pipeline: Arc<Running>, runtime: Runtime) -> Self {
+    pub(crate) fn new(pipeline: Arc<RolloutTarget>, runtime: Runtime) -> Self {
         let plugins = pipeline.versions.plugins();
         let deployed = |operator: usize| {
             let digest = plugins.get(operator)?.plugin.digest();

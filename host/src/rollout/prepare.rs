@@ -2,13 +2,13 @@
 //!
 //! Runs on a thread of its own. Touches no server and no lane.
 
-use crate::host::running::Running;
 use crate::plugin::{Runtime, Worker};
 use crate::process::chain::{Chain, Verdict};
 use crate::process::plugin_set::{OperatorVersion, PluginSet, terms};
 use crate::process::route::Route;
 use crate::report::ResultExt;
 use crate::rollout::Candidate;
+use crate::rollout::target::RolloutTarget;
 use crate::threads;
 use anyhow::{Context, Result, anyhow};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub(crate) struct Prepared {
 /// Why it cannot take the place of what runs.
 pub(crate) fn prepare(
     candidate: &Candidate,
-    pipeline: &Running,
+    pipeline: &RolloutTarget,
     runtime: &Runtime,
     lanes: usize,
 ) -> Result<Prepared> {
@@ -98,7 +98,7 @@ async fn workers(
 
 /// Runs the latest messages through both chains. What they answer is their own business; but the new
 /// one must not fail where the old one does not. Nothing is published.
-async fn compare(pipeline: &Running, mut old: Chain, mut new: Chain) -> Result<()> {
+async fn compare(pipeline: &RolloutTarget, mut old: Chain, mut new: Chain) -> Result<()> {
     let route = Route::compile(&pipeline.settings.operators);
     for message in pipeline.versions.samples.latest() {
         let operators = route.operators(&message.subject);
@@ -127,7 +127,7 @@ fn failure(verdicts: &[Verdict]) -> Option<&str> {
     })
 }
 
-impl Running {
+impl RolloutTarget {
     /// A chain with numbers of its own, so that a trial does not show in those of the pipeline.
     fn trial(&self, plugins: &PluginSet, runtime: &Runtime) -> Chain {
         Chain::new(plugins.apart().workers(runtime), self.settings.batch)

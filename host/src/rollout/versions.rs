@@ -2,7 +2,6 @@
 //! where lanes take new ones.
 
 use crate::config::resolved::Bounds;
-use crate::host::running::Problem;
 use crate::nats::deployments::Decision;
 use crate::plugin::Runtime;
 use crate::process::chain::canary::Share;
@@ -10,6 +9,7 @@ use crate::process::chain::{Chain, Change};
 use crate::process::changeover::{Changeover, Swap};
 use crate::process::plugin_set::{OperatorVersion, PluginSet};
 use crate::process::samples::Samples;
+use crate::report::Problem;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -4,7 +4,7 @@
 //! in a folder makes all plugins of it be looked at, so that links and renames need no rules. The
 //! signature beside a plugin is a part of it: when that changes, the plugin has.
 
-use crate::host::running::Running;
+use crate::rollout::target::RolloutTarget;
 use crate::rollout::{Candidate, Command};
 use crate::signature;
 use anyhow::{Context, Result};
@@ -53,7 +53,9 @@ impl Watch {
     ///
     /// # Errors
     /// When the system does not let it.
-    pub(crate) fn start<'a>(pipelines: impl Iterator<Item = &'a Arc<Running>>) -> Result<Self> {
+    pub(crate) fn start<'a>(
+        pipelines: impl Iterator<Item = &'a Arc<RolloutTarget>>,
+    ) -> Result<Self> {
         let (sender, changed) = watch::channel(());
         let on_change = move |result: DebounceEventResult| {
             let relevant = result.is_ok_and(|events| {
@@ -79,7 +81,7 @@ impl Watch {
 
     /// Hands every file on that changes, and those that have changed since the host read them. Never
     /// ends.
-    pub(crate) async fn run(mut self, pipelines: Vec<(Arc<Running>, mpsc::Sender<Command>)>) {
+    pub(crate) async fn run(mut self, pipelines: Vec<(Arc<RolloutTarget>, mpsc::Sender<Command>)>) {
         let mut watched: Vec<Watched> = Vec::new();
         for (pipeline, commands) in pipelines {
             let operators = pipeline.settings.operators.iter().enumerate();
@@ -150,7 +152,7 @@ fn state(file: &Path) -> Option<State> {
     })
 }
 
-fn folders<'a>(pipelines: impl Iterator<Item = &'a Arc<Running>>) -> BTreeSet<PathBuf> {
+fn folders<'a>(pipelines: impl Iterator<Item = &'a Arc<RolloutTarget>>) -> BTreeSet<PathBuf> {
     let operators = pipelines.flat_map(|pipeline| &pipeline.settings.operators);
     let folders = operators.filter_map(|operator| operator.plugin.file()?.parent());
     folders.map(Path::to_path_buf).collect()

@@ -13,11 +13,11 @@ mod follow;
 mod work;
 
 use crate::compare::report::Report;
-use crate::host::running::Running;
 use crate::nats::receipts::host;
 use crate::nats::shadows::ShadowReport;
 use crate::plugin::{Plugin, Runtime};
 use crate::report::{self, ResultExt};
+use crate::rollout::target::RolloutTarget;
 use crate::shutdown::{Shutdown, Stage};
 use crate::threads;
 use anyhow::{Context, Result, anyhow};
@@ -41,7 +41,7 @@ impl Shadow {
     /// When a plugin of the pipeline may have effects outside of the host, which a second one would
     /// have again; when the pipeline has not been started.
     pub(crate) fn start(
-        pipeline: Arc<Running>,
+        pipeline: Arc<RolloutTarget>,
         runtime: Runtime,
         operator: usize,
         plugin: Arc<Plugin>,

@@ -9,7 +9,7 @@ use crate::delivery::settle::Settle;
 use crate::delivery::sink::Settled;
 use crate::delivery::source::{Delivery, Ended, Source};
 use crate::delivery::ticket::Ticket;
-use crate::host::running::{Attachment, Running};
+use crate::nats::attachment::Attachment;
 use crate::nats::history::History;
 use crate::nats::shadows::{self, ShadowReport, Shadows};
 use crate::nats::streams::{self, Durable};
@@ -21,6 +21,7 @@ use crate::process::outputs::Target;
 use crate::process::plugin_set::OperatorVersion;
 use crate::rollout::shadow::follow::{Follow, Milestone};
 use crate::rollout::shadow::{PAUSE, locked, note};
+use crate::rollout::target::RolloutTarget;
 use crate::shutdown::{Stage, Stages, reached};
 use crate::telemetry::metrics::{Metrics, OperatorMetrics};
 use anyhow::{Context, Result, anyhow};
@@ -41,7 +42,7 @@ const ROOM: Room = Room {
 
 /// What a shadow is made of.
 pub(crate) struct Work {
-    pub(crate) pipeline: Arc<Running>,
+    pub(crate) pipeline: Arc<RolloutTarget>,
     pub(crate) runtime: Runtime,
     pub(crate) operator: usize,
     pub(crate) plugin: Arc<Plugin>,

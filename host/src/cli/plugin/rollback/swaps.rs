@@ -1,9 +1,10 @@
 //! Which swap a rollback goes back over where none is named. Pure.
 
-use crate::nats::receipts::Receipt;
+use crate::nats::deployments::ROLLED_BACK;
+use crate::nats::receipts::{REJECTED, Receipt};
 
 /// What receipts of swaps to an earlier version begin with; a canary has changed nothing for the others.
-const BACK: [&str; 2] = ["rolled back", "turned down"];
+const BACK: [&str; 2] = [ROLLED_BACK, REJECTED];
 const BESIDE: &str = "canary";
 
 /// The latest swap that has not been gone back over and whose old version is `fine`. `receipts` are in
@@ -96,7 +97,7 @@ mod tests {
         all.push(("rolled back", "bad", "v1"));
         assert_eq!(target(&all, "v1", "bad"), Some("v0".to_owned()));
         // A host that was there before has let go of it later.
-        all.extend([("deployed", "v1", "bad"), ("turned down", "bad", "v1")]);
+        all.extend([("deployed", "v1", "bad"), (REJECTED, "bad", "v1")]);
         assert_eq!(target(&all, "v1", "bad"), Some("v0".to_owned()));
         // It had run for long before it was found bad.
         let all = [("deployed", "v0", "bad"), ("deployed", "bad", "v2")];

@@ -1,0 +1,266 @@
+//! Makes an operator run what it is to run, and tells the other hosts where this one cannot.
+
+use crate::nats::deployments::{
+    Component, Decision, Deployment, Deployments, REFUSED, ROLLED_BACK, TrialKind,
+};
+use crate::nats::receipts::REJECTED;
+use crate::nats::shadows::remove_consumer;
+use crate::report;
+use crate::rollout::desired::{PATIENCE, fetch};
+use crate::rollout::shadow::Shadow;
+use crate::rollout::trial::Kind;
+use crate::rollout::{Candidate, Deployer};
+use anyhow::{Context, Result};
+use std::sync::Arc;
+
+impl Deployer {
+    /// Asks what an operator is to run: what was said of it may still be on its way here. Where the server
+    /// does not say, what was heard last holds.
+    pub(crate) async fn refresh(&mut self, operator: usize) {
+        let (Some(attachment), Some(version)) =
+            (self.pipeline.attachment(), self.version(operator))
+        else {
+            return;
+        };
+        let settings = &version.settings;
+        let asking = async {
+            match Deployments::find(&attachment.connection).await? {
+                Some(all) => {
+                    let said = all.get(&settings.pipeline, &settings.operator).await?;
+                    Ok(Some(said.0))
+                }
+                None => anyhow::Ok(None),
+            }
+        };
+        if let Ok(Ok(Some(deployment))) = tokio::time::timeout(PATIENCE, asking).await {
+            self.desired.insert(operator, deployment);
+        }
+    }
+
+    /// Makes an operator run what it is to run.
+    pub(crate) async fn reconcile(&mut self, operator: usize, deployment: Deployment) {
+        self.desired.insert(operator, deployment.clone());
+        self.report(operator, &deployment.last);
+        let configured = self.pipeline.versions.configured(operator);
+        let stable = deployment.instead_of(&configured).cloned();
+        let tried = self.trials.get(&operator);
+        if let Some(trial) = tried.filter(|trial| trial.kind == Kind::Canary) {
+            let digest = trial.digest().to_owned();
+            let goes_on = deployment.trial.as_ref();
+            let goes_on = goes_on.is_some_and(|trial| trial.component.digest == digest);
+            let ended = match &stable {
+                Some(component) if component.digest == digest => {
+                    self.promoted(operator, &component.origin).await
+                }
+                _ if goes_on => Ok(()),
+                _ => self.abandon(operator).await,
+            };
+            if let Err(error) = ended {
+                tracing::error!("{}", report::line(&error));
+            }
+        }
+        let goes_on = deployment.trial.as_ref();
+        let goes_on = goes_on.map(|trial| trial.component.digest.as_str());
+        self.end_shadow(operator, goes_on).await;
+        if let Err((component, error)) = self.follow_stable(operator, &deployment, stable).await {
+            self.refuse(operator, &component.origin, &component.digest, &error);
+            self.reject(operator, &component.digest, &error).await;
+            return;
+        }
+        if let Some(trial) = &deployment.trial
+            && !self.tries(operator, &trial.component.digest)
+            && let Err(error) = self.begin(operator, &trial.component, trial.kind).await
+        {
+            let component = &trial.component;
+            self.refuse(operator, &component.origin, &component.digest, &error);
+            self.reject(operator, &component.digest, &error).await;
+        }
+    }
+
+    /// Ends the shadow of an operator, unless it is this one.
+    async fn end_shadow(&mut self, operator: usize, but: Option<&str>) {
+        let there = self.shadows.get(&operator).map(Shadow::digest);
+        if there.is_none() || there.as_deref() == but {
+            return;
+        }
+        let Some(shadow) = self.shadows.remove(&operator) else {
+            return;
+        };
+        let digest = shadow.digest();
+        drop(shadow);
+        let (Some(attachment), Some(version)) =
+            (self.pipeline.attachment(), self.version(operator))
+        else {
+            return;
+        };
+        let (connection, pipeline) = (&attachment.connection, &self.pipeline.settings);
+        let name = &version.settings.operator;
+        if let Err(error) = remove_consumer(connection, pipeline, name, &digest).await {
+            tracing::warn!("{}", report::line(&error));
+        }
+        self.pipeline.versions.shadow(operator, None);
+    }
+
+    fn tries(&self, operator: usize, digest: &str) -> bool {
+        let shadow = self.shadows.get(&operator);
+        if shadow.is_some_and(|shadow| shadow.digest() == digest) {
+            return true;
+        }
+        let tried = self.trials.get(&operator);
+        tried.is_some_and(|trial| trial.kind != Kind::Probation && trial.digest() == digest)
+    }
+
+    /// Says in the log and in the status that a version was not taken, or not kept, whoever found out.
+    fn report(&self, operator: usize, last: &Decision) {
+        let undoes = last.undoes() && last.what != "abandoned";
+        self.pipeline
+            .versions
+            .decided(operator, undoes.then(|| last.clone()));
+        let Some(running) = self.version(operator).filter(|_| undoes) else {
+            return;
+        };
+        let runs = running.plugin.digest() == last.digest;
+        if runs || self.tries(operator, &last.digest) {
+            let (pipeline, name) = (&running.settings.pipeline, &running.settings.operator);
+            let (digest, reason) = (&last.digest, last.reason.as_deref().unwrap_or("?"));
+            let what = &last.what;
+            tracing::warn!(
+                pipeline,
+                operator = name,
+                digest,
+                "{what} on all hosts: {reason}"
+            );
+        }
+    }
+
+    /// Lets what runs in the place of what is configured take over, where it does not run yet; or what ran
+    /// here before, where it was turned down.
+    async fn follow_stable(
+        &mut self,
+        operator: usize,
+        deployment: &Deployment,
+        stable: Option<Component>,
+    ) -> Result<(), (Component, anyhow::Error)> {
+        let Some(running) = self.version(operator) else {
+            return Ok(());
+        };
+        let digest = running.plugin.digest();
+        let decision = deployment.decision_on(digest);
+        let refused = decision.is_some_and(|decision| decision.what == REFUSED);
+        let back = if refused { REJECTED } else { ROLLED_BACK };
+        if let Some(component) = stable {
+            if component.digest == digest {
+                return Ok(());
+            }
+            let what = if refused { back } else { &deployment.last.what };
+            let installed = self.install_component(operator, &component, what).await;
+            return installed.map_err(|error| (component, error));
+        }
+        let configured = self.pipeline.versions.configured(operator);
+        if digest == configured || !decision.is_some_and(Decision::undoes) {
+            return Ok(());
+        }
+        let sound = |digest: &str| deployment.quarantined(digest).is_none();
+        let replaced = self.replaced.get(&operator);
+        let Some((_, before)) = replaced.filter(|(deployed, _)| deployed == digest) else {
+            return Ok(());
+        };
+        let before = before.clone();
+        let (digest, origin) = before.as_ref().map_or_else(
+            || (&*configured, "what is configured"),
+            |before| (before.plugin.digest(), before.plugin.origin()),
+        );
+        if !sound(digest) {
+            return Ok(());
+        }
+        let component = Component {
+            digest: digest.to_owned(),
+            origin: origin.to_owned(),
+        };
+        let went = match before {
+            Some(before) => match self.warm(before).await {
+                Ok(prepared) => {
+                    self.install(operator, prepared, &component.origin, back, false)
+                        .await
+                }
+                Err(error) => Err(error),
+            },
+            None => self.install_component(operator, &component, back).await,
+        };
+        went.map_err(|error| (component, error))
+    }
+
+    /// Lets a component take over that was deployed, or gone back to.
+    async fn install_component(
+        &mut self,
+        operator: usize,
+        component: &Component,
+        what: &str,
+    ) -> Result<()> {
+        let candidate = self.candidate(operator, component).await?;
+        // What one goes back to has run before; what was in quarantine has run, too, and was worse.
+        let probation = what != ROLLED_BACK && what != REJECTED;
+        let before = self.version(operator);
+        self.swap(candidate, what, probation).await?;
+        let digest = component.digest.clone();
+        self.replaced.insert(operator, (digest, before));
+        Ok(())
+    }
+
+    async fn begin(
+        &mut self,
+        operator: usize,
+        component: &Component,
+        kind: TrialKind,
+    ) -> Result<()> {
+        let candidate = self.candidate(operator, component).await?;
+        match kind {
+            TrialKind::Canary(percent) => {
+                self.begin_canary(operator, candidate, component, percent)
+                    .await
+            }
+            TrialKind::Shadow => {
+                let prepared = self.prepare(candidate).await?;
+                let (pipeline, runtime) = (Arc::clone(&self.pipeline), self.runtime.clone());
+                let plugin = prepared.version.plugin;
+                let shadow = Shadow::start(pipeline, runtime, operator, plugin)?;
+                self.shadows.insert(operator, shadow);
+                let versions = &self.pipeline.versions;
+                versions.shadow(operator, Some(&component.digest));
+                versions.refuse(operator, None);
+                Ok(())
+            }
+        }
+    }
+
+    async fn candidate(&self, operator: usize, component: &Component) -> Result<Candidate> {
+        let attachment = self
+            .pipeline
+            .attachment()
+            .context("the pipeline has no server")?;
+        let settings = self.pipeline.settings.operators.get(operator);
+        let settings = settings.context("there is no such operator")?;
+        let (bytes, signature) =
+            fetch(&attachment, &self.runtime, settings, &component.digest).await?;
+        Ok(Candidate {
+            operator,
+            bytes,
+            origin: component.origin.clone(),
+            signature,
+        })
+    }
+
+    /// This host cannot run what was deployed, so none shall: all run what they ran before.
+    async fn reject(&mut self, operator: usize, digest: &str, error: &anyhow::Error) {
+        let reason = report::line(error);
+        let decided = self
+            .decide(operator, |deployment| {
+                deployment.reject(digest, reason.clone());
+                true
+            })
+            .await;
+        if let Err(error) = decided {
+            tracing::warn!("{}", report::line(&error));
+        }
+    }
+}
