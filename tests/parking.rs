@@ -198,7 +198,10 @@ fn without_permission_to_create_the_stream_a_long_retry_waits_at_the_consumer() 
     assert_eq!(weir.metric(&series("parked_total")), 0.0);
     let said = "long retries count against max-ack-pending while they wait: Permissions Violation";
     assert_eq!(weir.stderr().matches(said).count(), 1, "{}", weir.stderr());
-    site.wait_until_status("Permissions Violation");
+    wait_until("the status says why", || {
+        let status = site.weir(&["status", "--json"]).stdout;
+        status.contains("Permissions Violation")
+    });
 }
 
 #[test]
