@@ -3,10 +3,13 @@
 //!
 //! A bucket of the key-value store, a key `<pipeline>.<operator>` for each operator that anything was
 //! ever deployed to or rolled back for. Commands and hosts write to it by compare-and-swap, all hosts
-//! that run the pipeline follow it. What such a key says, and how it changes, is in `record.rs`.
+//! that run the pipeline follow it. What such a key says, and how it changes, is in `record.rs`, and what
+//! one host decides for all in `host_decision.rs`.
 
+mod host_decision;
 mod record;
 
+pub use host_decision::HostDecision;
 pub use record::{
     Component, Decision, Deployment, FORCED_BACK, Quarantined, REFUSED, ROLLED_BACK, Stable, Trial,
     TrialKind,

@@ -9,7 +9,8 @@
 //! 4. each lane finishes what the old version has returned and goes on with the new one, or lets it
 //!    see a share of the keys (`delivery/swap.rs`);
 //! 5. the receipts are completed with the messages at which the one ended and the other began;
-//! 6. `trial.rs` watches it for a while, and takes it back if `judge.rs` finds it worse.
+//! 6. `trial.rs` watches it for a while, and takes it back if `judge.rs` finds it worse; `pending.rs`
+//!    keeps that decision until it is stored for all hosts.
 //!
 //! What fails before the lanes are told leaves the old version running, and says why in the log, in
 //! `weir status` and in a metric.
@@ -17,6 +18,7 @@
 pub(crate) mod desired;
 pub(crate) mod follow;
 mod judge;
+mod pending;
 mod prepare;
 mod reconcile;
 pub(crate) mod shadow;
@@ -36,10 +38,11 @@ use crate::rollout::shadow::Shadow;
 use crate::rollout::target::RolloutTarget;
 use crate::rollout::versions::Refusal;
 use anyhow::{Context, Result, anyhow};
+use pending::Pending;
 use prepare::Prepared;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use swap_round::SwapRound;
 use tokio::sync::mpsc;
 use trial::Trial;
@@ -78,8 +81,9 @@ pub(crate) struct Deployer {
     trials: HashMap<usize, Trial>,
     /// By operator, what runs beside it and publishes nothing.
     shadows: HashMap<usize, Shadow>,
-    /// By operator, what was last said that it is to run.
+    /// By operator, what was last said that it is to run, and what this host has decided since.
     desired: HashMap<usize, Deployment>,
+    pending: Pending,
     /// By operator, a version that was deployed, and what this host ran before it; `None` where it has
     /// started with it, in the place of what is configured.
     replaced: HashMap<usize, (String, Option<OperatorVersion>)>,
@@ -100,11 +104,12 @@ impl Deployer {
             trials: HashMap::new(),
             shadows: HashMap::new(),
             desired: HashMap::new(),
+            pending: Pending::new(Instant::now()),
             replaced,
         }
     }
 
-    /// Does what it is asked, and judges versions on trial. Never ends.
+    /// Does what it is asked, judges versions on trial and stores what it decides. Never ends.
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut judging = tokio::time::interval(JUDGING);
         judging.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -117,7 +122,10 @@ impl Deployer {
                     }
                     None => std::future::pending().await,
                 },
-                _ = judging.tick(), if !self.trials.is_empty() => self.judge().await,
+                _ = judging.tick(), if !self.trials.is_empty() || !self.pending.is_empty() => {
+                    self.judge().await;
+                    self.store_pending().await;
+                }
             }
             let back = |(operator, trial): (&usize, &Trial)| {
                 Some((*operator, trial.goes_back_to()?.to_owned()))

@@ -1,7 +1,7 @@
 //! Makes an operator run what it is to run, and tells the other hosts where this one cannot.
 
 use crate::nats::deployments::{
-    Component, Decision, Deployment, Deployments, REFUSED, ROLLED_BACK, TrialKind,
+    Component, Decision, Deployment, Deployments, HostDecision, REFUSED, ROLLED_BACK, TrialKind,
 };
 use crate::nats::receipts::REJECTED;
 use crate::nats::shadows::remove_consumer;
@@ -12,6 +12,7 @@ use crate::rollout::trial::Kind;
 use crate::rollout::{Candidate, Deployer};
 use anyhow::{Context, Result};
 use std::sync::Arc;
+use std::time::Instant;
 
 impl Deployer {
     /// Asks what an operator is to run: what was said of it may still be on its way here. Where the server
@@ -32,15 +33,18 @@ impl Deployer {
                 None => anyhow::Ok(None),
             }
         };
-        if let Ok(Ok(Some(deployment))) = tokio::time::timeout(PATIENCE, asking).await {
-            self.desired.insert(operator, deployment);
+        if let Ok(Ok(Some(said))) = tokio::time::timeout(PATIENCE, asking).await {
+            self.desired
+                .insert(operator, self.pending.over(operator, said));
         }
     }
 
     /// Makes an operator run what it is to run.
-    pub(crate) async fn reconcile(&mut self, operator: usize, deployment: Deployment) {
+    pub(crate) async fn reconcile(&mut self, operator: usize, said: Deployment) {
+        self.report(operator, &said.last);
+        self.pending.forget_rejections(operator);
+        let deployment = self.pending.over(operator, said);
         self.desired.insert(operator, deployment.clone());
-        self.report(operator, &deployment.last);
         let configured = self.pipeline.versions.configured(operator);
         let stable = deployment.instead_of(&configured).cloned();
         let tried = self.trials.get(&operator);
@@ -252,15 +256,51 @@ impl Deployer {
 
     /// This host cannot run what was deployed, so none shall: all run what they ran before.
     async fn reject(&mut self, operator: usize, digest: &str, error: &anyhow::Error) {
-        let reason = report::line(error);
-        let decided = self
-            .decide(operator, |deployment| {
-                deployment.reject(digest, reason.clone());
-                true
-            })
+        let decision = Decision::new(REFUSED, digest, Some(report::line(error)));
+        self.decide_for_all(operator, HostDecision::Reject(decision))
             .await;
-        if let Err(error) = decided {
-            tracing::warn!("{}", report::line(&error));
+    }
+
+    /// Decides for all hosts: for this one at once, for the others when the server takes it.
+    pub(crate) async fn decide_for_all(&mut self, operator: usize, decision: HostDecision) {
+        decision.apply(self.desired.entry(operator).or_default());
+        self.pending.add(operator, decision, Instant::now());
+        self.store_pending().await;
+    }
+
+    /// Stores what this host has decided for all, unless it is too early to try again.
+    pub(crate) async fn store_pending(&mut self) {
+        let due = self.pending.due(Instant::now());
+        if due.is_empty() {
+            return;
         }
+        let mut left = Vec::new();
+        for (operator, decision) in due {
+            let stored = self.change(operator, |record| decision.apply(record)).await;
+            if let Err(error) = stored {
+                let why = report::line(&error);
+                tracing::warn!("what this host has decided for all is not stored yet: {why}");
+                left.push((operator, decision));
+            }
+        }
+        self.pending.tried(left, Instant::now());
+    }
+
+    /// Changes what all hosts are to run.
+    pub(crate) async fn change(
+        &self,
+        operator: usize,
+        change: impl FnMut(&mut Deployment) -> bool,
+    ) -> Result<()> {
+        let attachment = self.pipeline.attachment();
+        let attachment = attachment.context("the pipeline has no server")?;
+        let version = self
+            .version(operator)
+            .context("there is no such operator")?;
+        let replicas = attachment.ensured.replicas;
+        let deployments = Deployments::open(&attachment.connection, replicas).await?;
+        let settings = &version.settings;
+        let changed = deployments.change(&settings.pipeline, &settings.operator, change);
+        changed.await.map(drop)
     }
 }

@@ -6,11 +6,12 @@
 
 use crate::config::resolved::Rollout;
 use crate::nats::components::Components;
-use crate::nats::deployments::{Deployment, Deployments, ROLLED_BACK};
+use crate::nats::deployments::{Decision, HostDecision, ROLLED_BACK};
 use crate::process::chain::Change;
 use crate::process::plugin_set::OperatorVersion;
 use crate::report;
 use crate::rollout::judge::worse;
+use crate::rollout::shadow::Shadow;
 use crate::rollout::versions::Canary;
 use crate::rollout::{Candidate, Component, Deployer, SwapRound};
 use crate::telemetry::version_stats::{Counts, Sample};
@@ -243,25 +244,18 @@ impl Deployer {
 
     /// Another version is about to take over: nothing is tried beside the one before any more.
     pub(crate) async fn give_up_trial(&mut self, operator: usize) {
-        let is_canary = |trial: &Trial| trial.kind == Kind::Canary;
-        if self.shadows.contains_key(&operator) {
-            let said = self
-                .decide(operator, |deployment| deployment.trial.take().is_some())
-                .await;
-            if let Err(error) = said {
-                tracing::warn!("{}", report::line(&error));
-            }
-            return;
-        }
-        if !self.trials.get(&operator).is_some_and(is_canary) {
-            return;
-        }
-        let ended = self.abandon(operator).await;
-        let said = self
-            .decide(operator, |deployment| deployment.trial.take().is_some())
-            .await;
-        if let Err(error) = ended.and(said) {
+        let shadow = self.shadows.get(&operator).map(Shadow::digest);
+        let canary = self.trials.get(&operator);
+        let canary = canary.filter(|trial| trial.kind == Kind::Canary);
+        let canary = canary.map(|trial| trial.digest().to_owned());
+        if canary.is_some()
+            && let Err(error) = self.abandon(operator).await
+        {
             tracing::warn!("{}", report::line(&error));
+        }
+        if let Some(digest) = shadow.or(canary) {
+            self.decide_for_all(operator, HostDecision::EndTrial { digest })
+                .await;
         }
     }
 
@@ -273,7 +267,7 @@ impl Deployer {
         // The answer comes the way of all decisions.
         trial.next = Instant::now() + PAUSE;
         let digest = trial.digest().to_owned();
-        self.decide(operator, |deployment| {
+        self.change(operator, |deployment| {
             deployment.promote(&digest, "it did no worse")
         })
         .await
@@ -286,8 +280,6 @@ impl Deployer {
         };
         let (kind, good) = (trial.kind, trial.good.clone());
         let bad = trial.version.clone();
-        let digest = trial.digest().to_owned();
-        let samples = bad.stats.samples();
         match kind {
             Kind::Canary => self.abandon(operator).await?,
             Kind::Probation => {
@@ -300,29 +292,37 @@ impl Deployer {
         bad.settings.metrics.rollbacks.inc();
         let error = anyhow!("{reason}").context("it was rolled back, and is in quarantine");
         self.refuse_rolled_back(operator, &bad, &error);
-        let configured = self.pipeline.versions.configured(operator);
-        let back = Component {
-            digest: good.plugin.digest().to_owned(),
-            origin: good.plugin.origin().to_owned(),
-        };
-        let change = |deployment: &mut Deployment| {
-            deployment.roll_back(kind == Kind::Probation, &digest, &back, &configured);
-            deployment.banish(&digest, &reason);
-            deployment.decided(ROLLED_BACK, &digest, Some(reason.clone()));
-            deployment.last.samples = samples.clone();
-            true
-        };
-        // At once for this host, whatever the server says.
-        change(self.desired.entry(operator).or_default());
-        if let Some(bytes) = self.runtime.component(&back.digest)
-            && let Some(attachment) = self.pipeline.attachment()
-        {
-            let components =
-                Components::open(&attachment.connection, attachment.ensured.replicas).await?;
-            let signature = good.plugin.signature();
-            components.keep(&back.digest, &bytes, signature).await?;
+        if let Err(error) = self.keep_component(&good).await {
+            let why = report::line(&error);
+            tracing::warn!("hosts that start now will not find what was gone back to: {why}");
         }
-        self.decide(operator, change).await
+        let mut decision = Decision::new(ROLLED_BACK, bad.plugin.digest(), Some(reason));
+        decision.samples = bad.stats.samples();
+        let decision = HostDecision::RollBack {
+            decision,
+            good: Component {
+                digest: good.plugin.digest().to_owned(),
+                origin: good.plugin.origin().to_owned(),
+            },
+            configured: self.pipeline.versions.configured(operator),
+            took_over: kind == Kind::Probation,
+        };
+        self.decide_for_all(operator, decision).await;
+        Ok(())
+    }
+
+    async fn keep_component(&self, version: &OperatorVersion) -> Result<()> {
+        let digest = version.plugin.digest();
+        let (Some(bytes), Some(attachment)) =
+            (self.runtime.component(digest), self.pipeline.attachment())
+        else {
+            return Ok(());
+        };
+        let replicas = attachment.ensured.replicas;
+        let components = Components::open(&attachment.connection, replicas).await?;
+        components
+            .keep(digest, &bytes, version.plugin.signature())
+            .await
     }
 
     fn refuse_rolled_back(&self, operator: usize, bad: &OperatorVersion, error: &anyhow::Error) {
@@ -340,23 +340,5 @@ impl Deployer {
             );
         }
         self.refuse(operator, bad.plugin.origin(), bad.plugin.digest(), error);
-    }
-
-    /// Changes what all hosts are to run.
-    pub(crate) async fn decide(
-        &self,
-        operator: usize,
-        change: impl FnMut(&mut Deployment) -> bool,
-    ) -> Result<()> {
-        let (Some(attachment), Some(version)) =
-            (self.pipeline.attachment(), self.version(operator))
-        else {
-            return Ok(());
-        };
-        let deployments =
-            Deployments::open(&attachment.connection, attachment.ensured.replicas).await?;
-        let settings = &version.settings;
-        let changed = deployments.change(&settings.pipeline, &settings.operator, change);
-        changed.await.map(drop)
     }
 }

@@ -105,6 +105,18 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// Made now.
+    #[must_use]
+    pub fn new(what: &str, digest: &str, reason: Option<String>) -> Self {
+        Self {
+            what: what.to_owned(),
+            digest: digest.to_owned(),
+            reason,
+            samples: Vec::new(),
+            at: now(),
+        }
+    }
+
     /// Whether a version was not taken, or not kept.
     #[must_use]
     pub fn undoes(&self) -> bool {
@@ -131,7 +143,7 @@ impl Deployment {
     }
 
     /// Lets no host take a version any more.
-    pub fn banish(&mut self, digest: &str, reason: &str) {
+    pub(super) fn banish(&mut self, digest: &str, reason: &str) {
         self.release(digest);
         let excess = (self.quarantine.len() + 1).saturating_sub(QUARANTINED);
         self.quarantine.drain(..excess);
@@ -149,13 +161,11 @@ impl Deployment {
 
     /// Says why it is now as it is.
     pub fn decided(&mut self, what: &str, digest: &str, reason: Option<String>) {
-        let last = Decision {
-            what: what.to_owned(),
-            digest: digest.to_owned(),
-            reason,
-            samples: Vec::new(),
-            at: now(),
-        };
+        self.record(Decision::new(what, digest, reason));
+    }
+
+    /// The same with a decision that was made before.
+    pub(super) fn record(&mut self, last: Decision) {
         let before = std::mem::replace(&mut self.last, last);
         if !before.what.is_empty() {
             self.earlier.push(before);
@@ -194,7 +204,13 @@ impl Deployment {
 
     /// A version is worse: it does not run any more, `good` does in its place. `configured` is what
     /// `plugin:` names on the host that says so; `took_over` is false for a canary.
-    pub fn roll_back(&mut self, took_over: bool, bad: &str, good: &Component, configured: &str) {
+    pub(super) fn roll_back(
+        &mut self,
+        took_over: bool,
+        bad: &str,
+        good: &Component,
+        configured: &str,
+    ) {
         self.trial.take_if(|trial| trial.component.digest == bad);
         if self.quarantined(&good.digest).is_some() || good.digest == bad {
             self.stable.take_if(|stable| stable.component.digest == bad);
@@ -233,7 +249,7 @@ impl Deployment {
     }
 
     /// A host cannot run a version, so none shall: all run what they ran before.
-    pub fn reject(&mut self, digest: &str, reason: String) {
+    pub(super) fn reject(&mut self, digest: &str) {
         self.trial.take_if(|trial| trial.component.digest == digest);
         let is_it = |stable: &mut Stable| stable.component.digest == digest;
         if self.stable.take_if(is_it).is_some() {
@@ -242,7 +258,6 @@ impl Deployment {
             self.stable =
                 stable.filter(|stable| self.quarantined(&stable.component.digest).is_none());
         }
-        self.decided(REFUSED, digest, Some(reason));
     }
 
     /// What was decided of a version last.
@@ -267,7 +282,7 @@ impl Deployment {
             .last()
     }
 
-    fn decisions(&self) -> impl DoubleEndedIterator<Item = &Decision> {
+    pub(super) fn decisions(&self) -> impl DoubleEndedIterator<Item = &Decision> {
         self.earlier.iter().chain([&self.last])
     }
 }

@@ -18,6 +18,11 @@ fn deploy(record: &mut Deployment, digest: &str, over: &[&str]) {
     record.decided("deployed", digest, None);
 }
 
+fn reject(record: &mut Deployment, digest: &str, reason: &str) {
+    record.reject(digest);
+    record.decided(REFUSED, digest, Some(reason.to_owned()));
+}
+
 fn runs(record: &Deployment, configured: &str) -> String {
     let wanted = record.instead_of(configured);
     wanted
@@ -30,7 +35,7 @@ fn a_refused_version_leaves_each_host_with_what_it_ran() {
     let mut record = Deployment::default();
     deploy(&mut record, "new", &["file1", "file2"]);
     assert_eq!(runs(&record, "file1"), "new");
-    record.reject("new", "it does not fit".to_owned());
+    reject(&mut record, "new", "it does not fit");
     assert_eq!(
         (runs(&record, "file1"), runs(&record, "file2")),
         ("file1".into(), "file2".into())
@@ -41,10 +46,10 @@ fn a_refused_version_leaves_each_host_with_what_it_ran() {
     let before = record.stable.clone();
     deploy(&mut record, "second", &["file1", "file2"]);
     deploy(&mut record, "second", &["file1", "file2"]);
-    record.reject("second", "it does not fit".to_owned());
+    reject(&mut record, "second", "it does not fit");
     assert_eq!(record.stable, before);
     // Another host says the same.
-    record.reject("second", "it does not fit".to_owned());
+    reject(&mut record, "second", "it does not fit");
     assert_eq!(record.stable, before);
 }
 
@@ -54,7 +59,7 @@ fn what_is_in_quarantine_never_runs_in_the_place_of_another() {
     deploy(&mut record, "bad", &["file"]);
     deploy(&mut record, "next", &["file"]);
     record.banish("bad", "worse");
-    record.reject("next", "it does not fit".to_owned());
+    reject(&mut record, "next", "it does not fit");
     assert_eq!(record.stable, None);
 
     deploy(&mut record, "next", &["file"]);
@@ -123,11 +128,11 @@ fn a_deployed_version_that_is_taken_back_leaves_each_host_with_what_it_ran() {
 fn what_became_of_a_version_is_known_after_other_decisions() {
     let mut record = Deployment::default();
     deploy(&mut record, "new", &["file"]);
-    record.reject("new", "long ago".to_owned());
+    reject(&mut record, "new", "long ago");
     deploy(&mut record, "new", &["file"]);
     let mark = record.last.clone();
     assert_eq!(record.undone(&mark, "new"), None);
-    record.reject("new", "it does not fit".to_owned());
+    reject(&mut record, "new", "it does not fit");
     deploy(&mut record, "other", &["file"]);
     let undone = record.undone(&mark, "new").unwrap();
     assert_eq!(undone.reason.as_deref(), Some("it does not fit"));
