@@ -2,7 +2,10 @@
 //! it can, and takes no other pipeline with it; an outage is seen from outside while it lasts.
 
 use crate::harness::weir::get;
-use crate::harness::{AS_HOST, Client, Site, Weir, replaced, series, wait_for, wait_until};
+use crate::harness::{
+    AS_HOST, Client, SHORT_ACK_WAIT, SLEEPER, Site, Weir, replaced, series, wait_for, wait_until,
+};
+use std::collections::BTreeSet;
 
 /// `weir run` with these arguments, once all its pipelines run.
 fn run(site: &Site, arguments: &[&str]) -> Weir {
@@ -196,4 +199,47 @@ fn an_outage_is_seen_while_it_lasts_and_counted_once() {
     );
     assert_eq!(weir.metric(&series("reconnects_total")), 1.0);
     assert_eq!(weir.metric(&series("restarts_total")), 0.0);
+}
+
+#[test]
+fn a_lane_that_panics_loses_no_message_and_its_pipeline_goes_on() {
+    let site = Site::new();
+    let client = site.nats.client();
+    client.publish_all((0..400).map(|number| ("in.a", number.to_string())));
+    let file = site.pipeline_but(&[SHORT_ACK_WAIT], "lanes: 2\n");
+    let mut weir = site.start(&file, &[("WEIR_PANIC_AT", "called:50")]);
+    weir.wait_until_output("a lane panicked; this is a fault of weir");
+    let results = site.wait_for_messages("OUT", 400);
+    site.wait_until_settled();
+    let numbers: BTreeSet<String> = results.iter().map(|one| one.text().to_owned()).collect();
+    assert_eq!((results.len(), numbers.len()), (400, 400));
+    assert_eq!(weir.metric(&series("restarts_total")), 1.0);
+    assert!(weir.metric(&series("redelivered_total")) > 0.0);
+    assert_eq!(weir.metric(&series("in_flight")), 0.0);
+}
+
+#[test]
+fn what_a_lane_held_when_it_panicked_goes_to_another_host_while_its_neighbour_still_computes() {
+    let site = Site::new();
+    let client = site.nats.client();
+    let file = site.pipeline_but(
+        &[SHORT_ACK_WAIT, SLEEPER],
+        "lanes: 2\nin-flight: { max-messages: 1 }\nbatch: { max-messages: 1 }\ndrain: 1h\n",
+    );
+    // One lane is in a call that ends after all else; the other panics with one message in hand.
+    let mut first = site.start(&file, &[("WEIR_PANIC_AT", "called:5")]);
+    first.wait_until_output("running");
+    client.publish("in.slow", "slow:3600000");
+    wait_until("a lane is in the long call", || {
+        first.metric(&series("in_flight")) == 1.0
+    });
+    client.publish_all((0..9).map(|number| ("in.a", number.to_string())));
+    first.wait_until_output("panicked at Called");
+    let _second = site.run(&file);
+    let results = site.wait_for_messages("OUT", 9);
+    let numbers: BTreeSet<String> = results.iter().map(|one| one.text().to_owned()).collect();
+    assert_eq!(numbers, (0..9).map(|number| number.to_string()).collect());
+    // The long call goes on, and what it works on is still the first host's.
+    assert_eq!(first.metric(&series("restarts_total")), 0.0);
+    first.kill9();
 }

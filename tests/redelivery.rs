@@ -2,7 +2,7 @@
 //! slow is not dead, and an outage condemns nothing.
 
 use crate::harness::web::Web;
-use crate::harness::{SLEEPER, Site, guests, series, wait_until};
+use crate::harness::{SHORT_ACK_WAIT, SLEEPER, Site, guests, operator_series, series, wait_until};
 
 /// Not so short that a pause of a busy machine is one: a third of it is the host's.
 const KEPT_ALIVE: (&str, &str) = ("consumer: p", "consumer: p, ack-wait: 8s");
@@ -121,4 +121,55 @@ fn what_fails_for_one_message_after_the_other_is_said_once_with_what_to_do() {
         failures >= 160.0 && said < 40,
         "{said} of {failures} in {log}"
     );
+}
+
+#[test]
+fn only_what_a_plugin_asks_for_counts_against_its_attempts() {
+    let site = Site::new();
+    let client = site.nats.client();
+    client.publish("in.a", "retry-until:6");
+    let file = site.pipeline_but(&[SHORT_ACK_WAIT], "");
+    // Four hosts take the message and are killed before a plugin has answered.
+    for _ in 0..4 {
+        let mut weir = site.start(&file, &[("WEIR_HALT_AT", "pulled:1")]);
+        weir.wait_until_output("halted at");
+        weir.kill9();
+    }
+    // The fifth delivery is the first that a plugin sees; it asks for another one.
+    let weir = site.run(&file);
+    assert_eq!(site.wait_for_messages("OUT", 1)[0].text(), "retry-until:6");
+    site.wait_until_settled();
+    assert_eq!(
+        client
+            .consumer("IN", "p")
+            .unwrap()
+            .delivered
+            .consumer_sequence,
+        5
+    );
+    assert_eq!(weir.metric(&series("retried_total")), 1.0);
+    assert_eq!(weir.metric(&series("dead_total")), 0.0);
+}
+
+#[test]
+fn a_result_that_could_not_be_published_is_held_and_published_again_and_not_computed_anew() {
+    let site = Site::new();
+    let client = site.nats.client();
+    let file = site.pipeline_but(
+        &[("initial: 10ms", "max-attempts: 1000000, initial: 10ms")],
+        "",
+    );
+    let weir = site.run(&file);
+    client.publish("in.a", "1");
+    site.wait_for_messages("OUT", 1);
+    client.run(client.jetstream.delete_stream("OUT")).unwrap();
+    client.publish("in.a", "2");
+    wait_until("publishing has failed again and again", || {
+        weir.metric(&series("publish_failures_total")) >= 5.0
+    });
+    client.create_stream("OUT", &["out.>"]);
+    assert_eq!(site.wait_for_messages("OUT", 1)[0].text(), "2");
+    site.wait_until_settled();
+    assert_eq!(weir.metric(&operator_series("messages_total", "op")), 2.0);
+    assert_eq!(weir.metric(&series("redelivered_total")), 0.0);
 }

@@ -2,9 +2,11 @@
 //!
 //! In builds with debug assertions, `WEIR_HALT_AT=<station>:<count>` makes the process say
 //! `halted at <station>` on stderr and stand still once that many messages have passed the station,
-//! so that a test can kill it exactly there. Release builds have no such switch.
+//! so that a test can kill it exactly there; `WEIR_PANIC_AT` makes the lane panic. Release builds have
+//! no such switches.
 
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A place between two steps of the corridor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +45,27 @@ impl FromStr for Station {
 
 /// The switch of one lane.
 #[derive(Debug, Default)]
-pub struct Failpoint(Option<(Station, usize)>);
+pub struct Failpoint(Option<Switch>);
+
+#[derive(Debug)]
+struct Switch {
+    station: Station,
+    /// Messages that still pass it before.
+    left: usize,
+    then: Failure,
+}
+
+/// What a fault test wants to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The process stands still, to be killed.
+    Halt,
+    /// The lane panics; once in a process, so that the next one goes through.
+    Panic,
+}
+
+/// Whether a lane of this process has panicked at its failpoint.
+static PANICKED: AtomicBool = AtomicBool::new(false);
 
 impl Failpoint {
     /// Reads the environment; always off in release builds.
@@ -52,31 +74,40 @@ impl Failpoint {
         if !cfg!(debug_assertions) {
             return Self(None);
         }
-        let wish = std::env::var("WEIR_HALT_AT").ok();
-        Self(wish.as_deref().and_then(|wish| {
+        let switch = |variable: &str, then| {
+            let wish = std::env::var(variable).ok()?;
             let (station, count) = wish.split_once(':')?;
-            Some((station.parse().ok()?, count.parse().ok()?))
-        }))
-    }
-
-    /// Counts messages at a station; true once the count is met.
-    #[must_use]
-    pub fn passed(&mut self, station: Station, messages: usize) -> bool {
-        let Some((wished, left)) = &mut self.0 else {
-            return false;
+            Some(Switch {
+                station: station.parse().ok()?,
+                left: count.parse().ok()?,
+                then,
+            })
         };
-        if *wished != station {
-            return false;
-        }
-        *left = left.saturating_sub(messages);
-        *left == 0
+        let halt = || switch("WEIR_HALT_AT", Failure::Halt);
+        Self(halt().or_else(|| switch("WEIR_PANIC_AT", Failure::Panic)))
     }
 
-    /// Says so, and waits to be killed.
-    pub fn halt(&self, station: Station) -> ! {
-        eprintln!("halted at {station:?}");
-        loop {
-            std::thread::park();
+    /// Counts messages at a station; what is to happen once the count is met.
+    #[must_use]
+    pub fn passed(&mut self, station: Station, messages: usize) -> Option<Failure> {
+        let switch = self.0.as_mut().filter(|switch| switch.station == station)?;
+        switch.left = switch.left.saturating_sub(messages);
+        (switch.left == 0).then_some(switch.then)
+    }
+}
+
+impl Failure {
+    /// Lets it happen; goes on where it has happened before.
+    pub fn happen(self, station: Station) {
+        match self {
+            Self::Halt => {
+                eprintln!("halted at {station:?}");
+                loop {
+                    std::thread::park();
+                }
+            }
+            Self::Panic if PANICKED.swap(true, Ordering::Relaxed) => {}
+            Self::Panic => std::panic::panic_any(format!("panicked at {station:?}")),
         }
     }
 }

@@ -211,11 +211,11 @@ impl Lane {
         self.intake.unpin(PARTING).await;
     }
 
-    /// A fault test may want the host to stand still here, with everything written so far.
+    /// A fault test may want the lane to end here, with everything written so far.
     pub(super) async fn at_failpoint(&mut self, station: Station, messages: usize) {
-        if self.control.failpoint.passed(station, messages) {
+        if let Some(failure) = self.control.failpoint.passed(station, messages) {
             self.settler.flush(PARTING).await;
-            self.control.failpoint.halt(station);
+            failure.happen(station);
         }
     }
 }

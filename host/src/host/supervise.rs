@@ -148,6 +148,10 @@ impl Supervisor {
                 let life = || run_lane(&pipeline, &runtime, lane, &attachment, stages);
                 let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(life))
                     .unwrap_or_else(|_| Err(anyhow!("a lane panicked; this is a fault of weir")));
+                // A lane that panicked has left some: nobody works on them, so others may have them.
+                if let Some(in_progress) = pipeline.in_progress.get(lane) {
+                    in_progress.clear();
+                }
                 // The receiver is gone only when the host has given up on its lanes.
                 let _ = ended.blocking_send(result);
             })

@@ -69,3 +69,7 @@ pub(super) async fn settle<M: Clone, S: Savepoints>(
     }
     verdicts.into_iter().flatten().collect()
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests;
