@@ -128,10 +128,7 @@ fn a_component_is_pushed_listed_and_pulled_and_a_tag_that_moves_is_said() {
     let again = shop
         .site
         .done(&["push", "v1", &reference, "--tag", "stable"]);
-    assert_eq!(
-        again,
-        format!("{reference}@{first}, which was there already\n")
-    );
+    assert_eq!(again, format!("{reference}@{first}, already there\n"));
     let moved = shop.site.done(&["push", "v2", &reference]);
     assert!(
         moved.ends_with(&format!(", moved from {first}\n")),
@@ -246,10 +243,7 @@ fn bytes_that_are_not_those_of_their_digest_are_refused() {
         .registry
         .reference(&format!("shop/versions:1@{digest}"));
     assert_eq!(shop.check(&whole).code, Some(0));
-    let words = [
-        "its bytes do not match its digest",
-        "hint: do not run it",
-    ];
+    let words = ["its bytes do not match its digest", "hint: do not run it"];
 
     let layer = sha256(&versions("v1"));
     shop.registry.falsify(&layer, &versions("v2"));

@@ -170,7 +170,7 @@ fn a_version_in_a_bucket_runs_only_if_it_was_pushed_with_a_signature() {
     push("1", &[]);
     assert_refused(&guarded.check("nats://plugins/v@1"), "it has no signature");
     guarded.put("v1", Some(&guarded.good_signature("v1")));
-    assert!(push("1", &[]).contains("has a new signature"));
+    assert!(push("1", &[]).contains("replaced its signature"));
     assert_eq!(guarded.check("nats://plugins/v@1").code, Some(0));
 
     let weir = guarded.run("nats://plugins/v@live");

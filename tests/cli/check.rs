@@ -165,8 +165,7 @@ fn a_trusted_operator_is_refused_on_a_host_that_trusts_none() {
     ] {
         assert_eq!(finished.code, Some(2), "{finished:#?}");
         let said = finished.stderr;
-        let finding =
-            "pipeline.yaml:6:14: error: `operators[0].trusted`: trusted plugins are forbidden on this host";
+        let finding = "pipeline.yaml:6:14: error: `operators[0].trusted`: trusted plugins are forbidden on this host";
         assert!(said.contains(finding), "{said}");
         assert!(said.contains("hint: remove it"), "{said}");
     }

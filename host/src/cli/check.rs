@@ -1,4 +1,4 @@
-//! `weir check FILE...`: everything that can be known before traffic, and no traffic.
+//! `weir check FILE...`: all checks that are possible without processing messages.
 
 use super::{Console, files};
 use crate::config::{Draft, Finding, Findings, Located, Location};
@@ -26,14 +26,14 @@ pub(super) struct Arguments {
     trust: files::Trust,
 }
 
-/// What became of one operator.
+/// The result for one operator.
 struct Checked<'d> {
     draft: &'d Draft,
     placed: &'d Located,
     result: Result<Arc<Plugin>, Refused>,
 }
 
-/// Why its plugin cannot be used, and where the file says what is wrong.
+/// Why a plugin cannot be used, and the location for the finding.
 struct Refused {
     error: anyhow::Error,
     location: Location,
@@ -89,7 +89,7 @@ fn check(
     let started = threads::runtime().and_then(|tokio| tokio.block_on(worker.warm()));
     match started {
         Ok(()) => Ok(plugin),
-        // What it refuses is its configuration; anything else is its own fault.
+        // A usage error is about the configuration; any other error is about the plugin.
         Err(error) if report::exit_code(&error) == report::USAGE => Err(at(placed.config)(error)),
         Err(error) => Err(at(placed.plugin)(error)),
     }
@@ -130,12 +130,12 @@ fn text(drafts: &[Draft], checked: &[Checked<'_>]) -> String {
     out
 }
 
-/// Of a pipeline with mistakes there may be nothing to show.
+/// A pipeline with mistakes may have nothing to show.
 fn is_shown(draft: &&Draft) -> bool {
     draft.pipeline.is_some() || !draft.operators.is_empty()
 }
 
-/// Enough of a digest to tell two apart by eye.
+/// The beginning of a digest, enough to distinguish two by eye.
 fn short(digest: &str) -> &str {
     digest.get(..12).unwrap_or(digest)
 }

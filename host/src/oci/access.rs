@@ -80,19 +80,16 @@ pub(super) fn credentials(registry: &str) -> Result<RegistryAuth> {
         Ok(DockerCredential::UsernamePassword(user, password)) => {
             Ok(RegistryAuth::Basic(user, password))
         }
-        Ok(DockerCredential::IdentityToken(_)) => {
-            Err(anyhow!("identity tokens are not supported, and there is one for `{registry}`"))
-                .with_context(what)
-                .hint(|| "log in with a user and a password, or with an access token as the password")
-        }
+        Ok(DockerCredential::IdentityToken(_)) => Err(anyhow!(
+            "identity tokens are not supported, and there is one for `{registry}`"
+        ))
+        .with_context(what)
+        .hint(|| "log in with a user and a password, or with an access token as the password"),
         Err(CredentialRetrievalError::NoCredentialConfigured) => Ok(RegistryAuth::Anonymous),
         Err(error) => {
             let error = error.to_string();
             let mut lines = error.lines().map(str::trim).filter(|line| !line.is_empty());
-            let first = lines
-                .next()
-                .unwrap_or("unknown format")
-                .to_lowercase();
+            let first = lines.next().unwrap_or("unknown format").to_lowercase();
             Err(anyhow!(first))
                 .with_context(what)
                 .hint(|| format!("log in again with `docker login {registry}`"))
@@ -116,7 +113,8 @@ pub(super) fn explained(error: OciDistributionError, place: &InRegistry) -> anyh
         let hint = format!(
             "log in with `docker login {registry}`: weir reads `config.json` in $DOCKER_CONFIG or ~/.docker"
         );
-        let what = format!("`{registry}` denies access with the stored credentials, or without any");
+        let what =
+            format!("`{registry}` denies access with the stored credentials, or without any");
         return report::hint(anyhow!(what), hint);
     }
     match &error {
