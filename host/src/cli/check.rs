@@ -1,6 +1,7 @@
 //! `weir check FILE...`: all checks that are possible without processing messages.
 
 use super::{Console, files};
+use crate::config::resolved::Order;
 use crate::config::{Draft, Finding, Findings, Located, Location};
 use crate::plugin::{Plugin, Runtime, Worker};
 use crate::process::plugin_set;
@@ -111,6 +112,9 @@ fn text(drafts: &[Draft], checked: &[Checked<'_>]) -> String {
         let (file, name) = (draft.file.display(), draft.name.as_deref().unwrap_or("?"));
         // Writing to a string does not fail.
         let _ = writeln!(out, "{file}: pipeline `{name}`");
+        for note in notes(draft) {
+            let _ = writeln!(out, "  note: {note}");
+        }
         for Checked { placed, result, .. } in of(draft, checked) {
             let operator = &placed.operator;
             let name = &operator.name;
@@ -133,6 +137,19 @@ fn text(drafts: &[Draft], checked: &[Checked<'_>]) -> String {
 /// A pipeline with mistakes may have nothing to show.
 fn is_shown(draft: &&Draft) -> bool {
     draft.pipeline.is_some() || !draft.operators.is_empty()
+}
+
+/// What a user should know about a valid pipeline.
+fn notes(draft: &Draft) -> Vec<String> {
+    let order = draft.pipeline.as_ref().map(|pipeline| pipeline.order);
+    let word = match order {
+        Some(Order::Key) => "key",
+        Some(Order::Stream) => "stream",
+        Some(Order::None) | None => return Vec::new(),
+    };
+    vec![format!(
+        "`order: {word}` is for one host: with several, a failover takes minutes and can break the order"
+    )]
 }
 
 /// The beginning of a digest, enough to distinguish two by eye.
@@ -163,6 +180,7 @@ fn json(drafts: &[Draft], findings: &Findings, checked: &[Checked<'_>]) -> Value
         json!({
             "name": draft.name,
             "file": draft.file,
+            "notes": notes(draft),
             "operators": of(draft, checked).map(operator).collect::<Vec<_>>(),
         })
     });
