@@ -156,11 +156,11 @@ impl Default for InFlight {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Retry {
-    /// Deliveries after which a retry becomes a dead letter. Failures of the server or the network do
-    /// not count.
+    /// Attempts after which a retry becomes a dead letter. Only retries that a plugin asks for count, not
+    /// redeliveries and not failures of the server or the network.
     #[schemars(range(min = 1))]
     pub max_attempts: u32,
-    /// The delay before the second delivery.
+    /// The delay before the second attempt.
     pub initial: DurationText,
     /// The longest delay.
     pub max: DurationText,

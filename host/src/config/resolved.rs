@@ -166,9 +166,9 @@ pub struct Bounds {
 /// What happens to a message whose outcome is `retry`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// Deliveries after which `retry` becomes a dead letter.
+    /// Attempts after which a retry that a plugin asks for becomes a dead letter.
     pub max_attempts: u32,
-    /// Delay before the second delivery; it doubles from there, with jitter.
+    /// Delay before the second attempt; it doubles from there, with jitter.
     pub initial: Duration,
     /// The delay never exceeds this.
     pub max: Duration,

@@ -109,15 +109,15 @@ names! {
     PublishDuplicates "publish_duplicates" Counter None PIPELINE
         "Results and dead letters that the server recognised as duplicates by their message id and did not store again"
     PublishFailures "publish_failures" Counter None PIPELINE
-        "Results, dead letters and parked inputs that were not acknowledged in time or were refused; their inputs are retried"
+        "Results, dead letters and parked inputs that were refused or not acknowledged in time; they are published again or retried"
     Acked "acked" Counter None PIPELINE
         "Inputs settled by an ack: published or dropped"
     Dropped "dropped" Counter None PIPELINE
         "Inputs for which the plugin emitted nothing"
     Retried "retried" Counter None PIPELINE
-        "Inputs to be redelivered because a plugin asked for it"
+        "Retries that a plugin asked for"
     RetriedInfrastructure "retried_infrastructure" Counter None PIPELINE
-        "Inputs to be redelivered because publishing or the connection failed"
+        "Retries because publishing failed or a plugin could not be called"
     Parked "parked" Counter None PIPELINE
         "Inputs with a long retry delay that wait in the parking stream instead of the consumer"
     Unparked "unparked" Counter None PIPELINE
