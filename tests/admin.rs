@@ -151,7 +151,7 @@ fn a_status_without_hosts_or_without_a_server_is_a_failure() {
     assert!(
         nobody
             .stderr
-            .starts_with(&format!("error: no host answers at `{url}`\n")),
+            .starts_with(&format!("error: no host responds at `{url}`\n")),
         "{nobody:#?}"
     );
     site.nats.stop();

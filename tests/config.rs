@@ -138,11 +138,11 @@ fn a_file_that_cannot_be_read_is_a_finding() {
         lines,
         [
             "gone.yaml: error: there is no such file",
-            "  hint: check the path; `weir plugin new` makes a folder with a pipeline file",
+            "  hint: check the path; `weir plugin new` creates a folder with a pipeline file",
             "valid: error: it is a folder",
             "  hint: name the files in it",
             "valid/rebates.yaml/a.yaml: error: there is no such file",
-            "  hint: check the path; `weir plugin new` makes a folder with a pipeline file",
+            "  hint: check the path; `weir plugin new` creates a folder with a pipeline file",
         ]
     );
 }

@@ -243,7 +243,7 @@ fn the_server_is_that_of_the_command_line_of_the_file_or_of_the_environment() {
     let wrong = [("NATS_URL", "http://here")];
     let checked = site.weir_with(&["check", "p.yaml"], &wrong).finish();
     assert_eq!(checked.code, Some(2), "{}", checked.stderr);
-    let said = "the environment variable `NATS_URL`: `http://` is not spoken here";
+    let said = "the environment variable `NATS_URL`: `http://` is not supported";
     assert!(checked.stderr.contains(said), "{}", checked.stderr);
 }
 

@@ -11,7 +11,7 @@ fn a_core_module_runs_as_a_plugin_and_its_panics_are_not_lost() {
     assert_eq!(&bytes[..8], b"\0asm\x01\0\0\0", "it is no core module");
     let file = module.to_str().unwrap();
     let described = Weir::run(&["plugin", "inspect", file]).stdout;
-    let form = "form      core module, made a component on load";
+    let form = "form      core module, encoded as a component on load";
     assert!(described.contains(form), "{described}");
     assert!(described.contains("grants    none"), "{described}");
 

@@ -128,10 +128,7 @@ fn a_component_is_pushed_listed_and_pulled_and_a_tag_that_moves_is_said() {
     let again = shop
         .site
         .done(&["push", "v1", &reference, "--tag", "stable"]);
-    assert_eq!(
-        again,
-        format!("{reference}@{first}, which was there already\n")
-    );
+    assert_eq!(again, format!("{reference}@{first}, already there\n"));
     let moved = shop.site.done(&["push", "v2", &reference]);
     assert!(
         moved.ends_with(&format!(", moved from {first}\n")),
@@ -215,7 +212,7 @@ fn what_other_clients_have_pushed_runs() {
     shop.store_artifact("theirs/text", "1", "text/plain", b"no component");
     let refused = shop.check(&shop.registry.reference("theirs/text:1"));
     let words = [
-        "it holds no component, but `text/plain`",
+        "it does not contain a component, but `text/plain`",
         "hint: push the component",
     ];
     assert_refused(&refused, &words);
@@ -246,10 +243,7 @@ fn bytes_that_are_not_those_of_their_digest_are_refused() {
         .registry
         .reference(&format!("shop/versions:1@{digest}"));
     assert_eq!(shop.check(&whole).code, Some(0));
-    let words = [
-        "its bytes are not those of its digest",
-        "hint: do not run it",
-    ];
+    let words = ["its bytes do not match its digest", "hint: do not run it"];
 
     let layer = sha256(&versions("v1"));
     shop.registry.falsify(&layer, &versions("v2"));
@@ -285,7 +279,7 @@ fn what_cannot_be_had_is_said_with_a_way_out() {
         ),
         (
             ["list", &of("shop/versions:1"), "--json"],
-            "more than a repository",
+            "is not a repository",
         ),
     ] {
         let finished = shop.site.plugin(&arguments);
@@ -300,7 +294,7 @@ fn what_cannot_be_had_is_said_with_a_way_out() {
         &[
             "cannot be reached",
             "Connection refused",
-            "hint: see whether",
+            "hint: check whether",
         ],
     );
 }
@@ -309,7 +303,7 @@ fn what_cannot_be_had_is_said_with_a_way_out() {
 fn a_registry_gets_the_credentials_of_docker_login() {
     let shop = Shop::on(OciRegistry::start_closed());
     let reference = shop.registry.reference("shop/versions:1");
-    let words = ["refuses access", "hint: log in with `docker login"];
+    let words = ["denies access", "hint: log in with `docker login"];
     assert_refused(&shop.site.plugin(&["push", "v1", &reference]), &words);
     assert_refused(&shop.site.plugin(&["pull", &reference]), &words);
     // The words behind it are base64 of `shop:wrong` and `shop:secret`.

@@ -101,7 +101,7 @@ fn a_version_that_is_wrong_for_one_message_in_a_hundred_is_found_beside_the_live
     let text = past.replay(&["--compare", "--operator", &wrong]).stdout;
     for part in [
         "1980 outputs are the same, 20 differ",
-        "20 with another payload",
+        "20 with a different payload",
         "message 101, result 0: payload",
         r#"  live       {"sequence":101,"subject":"out.in.a","text":"same 100"}"#,
         r#"  candidate  {"sequence":101,"subject":"out.in.a","text":"wrong 100"}"#,

@@ -39,7 +39,7 @@ fn a_rollback_does_not_bring_back_what_was_taken_back_unless_forced_and_then_it_
         let back = site.plugin(&["rollback", "p/op"]);
         assert_eq!(back.code, Some(1), "{back:#?}");
         assert!(
-            back.stderr.contains("there is nothing to go back to"),
+            back.stderr.contains("every swap has been undone"),
             "{back:#?}"
         );
     }
@@ -55,7 +55,7 @@ fn a_rollback_does_not_bring_back_what_was_taken_back_unless_forced_and_then_it_
     let back = site.plugin(&["rollback", "p/op", id]);
     assert_eq!(back.code, Some(1), "{back:#?}");
     assert!(
-        back.stderr.contains("it is in quarantine since"),
+        back.stderr.contains("it has been in quarantine since"),
         "{back:#?}"
     );
     assert!(back.stderr.contains("`--force`"), "{back:#?}");

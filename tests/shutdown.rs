@@ -4,7 +4,7 @@
 use crate::harness::{Finished, SHORT_ACK_WAIT, SLEEPER, Site, Weir, guests, series, wait_until};
 use std::path::{Path, PathBuf};
 
-const FIRST_SIGNAL: &str = "finishing what is in hand; a second signal stops at once";
+const FIRST_SIGNAL: &str = "finishing messages in flight; a second signal stops at once";
 const HANDED_BACK: &str = "handed back what was in hand";
 
 /// A pipeline that never ends by itself: a call may take hours, and so may a soft stop. What is not

@@ -60,15 +60,15 @@ impl Guarded {
             (None, "it has no signature"),
             (
                 Some(self.theirs.sign(&bytes)),
-                "signed with none of the keys",
+                "not signed with any of the keys",
             ),
             (
                 Some(self.ours.sign(b"other")),
-                "its signature is of other bytes",
+                "its signature is for different bytes",
             ),
             (
                 Some("nonsense".to_owned()),
-                "its signature is none of minisign",
+                "its signature is not a minisign signature",
             ),
         ]
     }
@@ -130,7 +130,7 @@ fn the_keys_of_an_operator_stand_in_place_of_those_of_the_pipeline() {
     let guarded = Guarded::new();
     let theirs = guarded.theirs.sign(&versions("v1"));
     guarded.put("v1", Some(&theirs));
-    assert_refused(&guarded.check("v.wasm"), "signed with none of the keys");
+    assert_refused(&guarded.check("v.wasm"), "not signed with any of the keys");
     let public = format!("untrusted comment: theirs\n{}\n", guarded.theirs.public());
     guarded.site.file("theirs.pub", &public);
     let checked = guarded.check("v.wasm\n    require-signature: [theirs.pub]");
@@ -170,7 +170,7 @@ fn a_version_in_a_bucket_runs_only_if_it_was_pushed_with_a_signature() {
     push("1", &[]);
     assert_refused(&guarded.check("nats://plugins/v@1"), "it has no signature");
     guarded.put("v1", Some(&guarded.good_signature("v1")));
-    assert!(push("1", &[]).contains("has a new signature"));
+    assert!(push("1", &[]).contains("replaced its signature"));
     assert_eq!(guarded.check("nats://plugins/v@1").code, Some(0));
 
     let weir = guarded.run("nats://plugins/v@live");
@@ -179,7 +179,7 @@ fn a_version_in_a_bucket_runs_only_if_it_was_pushed_with_a_signature() {
     let theirs = guarded.theirs.sign(&versions("v2"));
     guarded.site.file("theirs", theirs);
     push("2", &["--signature", "theirs"]);
-    wait_until_refused(&weir, "signed with none of the keys");
+    wait_until_refused(&weir, "not signed with any of the keys");
     assert_eq!(guarded.site.result(2), "v1 2");
     guarded.site.file("ours", guarded.good_signature("v2"));
     push("2", &["--signature", "ours"]);
@@ -210,7 +210,7 @@ fn a_plugin_in_a_registry_runs_only_if_it_was_pushed_with_a_signature() {
     push("v2", None);
     wait_until_refused(&weir, "it has no signature");
     push("v2", Some(&guarded.theirs.sign(&versions("v2"))));
-    wait_until_refused(&weir, "signed with none of the keys");
+    wait_until_refused(&weir, "not signed with any of the keys");
     assert_eq!(guarded.site.result(2), "v1 2");
     push("v2", Some(&guarded.good_signature("v2")));
     wait_until("the host has taken it", || swaps(&weir) == 1.0);

@@ -52,7 +52,7 @@ fn a_host_that_trusts_no_plugin_does_not_run_a_pipeline_with_one() {
     ] {
         let refused = refused.finish();
         assert_eq!(refused.code, Some(2), "{refused:#?}");
-        let finding = "error: `operators[0].trusted`: this host trusts no plugin";
+        let finding = "error: `operators[0].trusted`: trusted plugins are forbidden on this host";
         assert!(refused.stderr.contains(finding), "{}", refused.stderr);
     }
     assert!(site.nats.client().consumer("IN", "p").is_none());

@@ -1,5 +1,5 @@
-//! The bytes of a component, from wherever its reference leads: for who loads one before anything
-//! runs. Waits for servers; hosts that follow a tag fetch by themselves (`rollout/follow.rs`).
+//! Loads the bytes of a component from a file, a bucket or a registry, before anything runs. Blocks on
+//! servers; a running host that follows a tag fetches asynchronously (`rollout/follow.rs`).
 
 use crate::config::component::{InBucket, InRegistry, Reference};
 use crate::config::resolved::Nats;
@@ -9,20 +9,20 @@ use crate::threads;
 use crate::{nats, signature};
 use anyhow::{Context, Result, anyhow};
 
-/// A component as it was found.
+/// A loaded component.
 pub struct Component {
     pub bytes: Vec<u8>,
-    /// Names it in errors and logs.
+    /// Its name in errors and logs.
     pub origin: String,
-    /// Of minisign, where there is one.
+    /// Its minisign signature, if there is one.
     pub signature: Option<String>,
 }
 
-/// Reads or fetches what a reference names now. `nats` is where buckets are, and whose authorities
-/// are trusted.
+/// Reads or fetches the component that a reference currently names. `nats` has the server of buckets and
+/// the root certificates to trust.
 ///
 /// # Errors
-/// When it is not there, or where it is cannot be reached.
+/// If it does not exist, or its server cannot be reached.
 pub fn fetch(reference: &Reference, nats: Option<&Nats>) -> Result<Component> {
     let origin = reference.to_string();
     match reference {
@@ -32,7 +32,8 @@ pub fn fetch(reference: &Reference, nats: Option<&Nats>) -> Result<Component> {
             origin,
         }),
         Reference::Bucket(place) => {
-            let nats = nats.context("nothing sound says where its bucket is")?;
+            let nats =
+                nats.context("the `nats:` section with the server of its bucket is invalid")?;
             let (bytes, signature) = wait(async || from_bucket(nats, place).await)?;
             Ok(Component {
                 bytes,
@@ -67,7 +68,8 @@ async fn from_registry(
     Ok((found.bytes, found.signature))
 }
 
-/// Waits for the end of asynchronous work, on a thread of its own: the caller's may have a runtime.
+/// Runs asynchronous work to its end on a separate thread, because the caller's thread may have a
+/// runtime.
 ///
 /// # Errors
 /// Those of the work.
@@ -75,10 +77,8 @@ fn wait<T: Send>(work: impl AsyncFnOnce() -> Result<T> + Send) -> Result<T> {
     let alone = || threads::block_on(work());
     std::thread::scope(|scope| {
         let thread = scope.spawn(alone);
-        thread.join().unwrap_or_else(|_| {
-            Err(anyhow!(
-                "fetching a plugin panicked; this is a fault of weir"
-            ))
-        })
+        thread
+            .join()
+            .unwrap_or_else(|_| Err(anyhow!("fetching a plugin panicked; this is a bug in weir")))
     })
 }

@@ -1,13 +1,12 @@
-//! Messages as lines of JSON: what `weir pipe` reads and writes, what `input.jsonl` and
-//! `expected.jsonl` hold.
+//! Messages as lines of JSON: the format of `weir pipe`, `input.jsonl` and `expected.jsonl`.
 //!
 //! ```json
 //! {"subject": "orders.a.paid", "headers": {"Id": "7"}, "payload": {"total": 1000}}
 //! ```
 //!
-//! A payload that is JSON stands under `payload`, as the text it is, without white space between
-//! tokens: no number is rounded and no key is moved. Other UTF-8 stands under `text`, other bytes
-//! under `base64`. This file is pure: it reads no file and knows no pipeline.
+//! A JSON payload is under `payload`, as its original text without white space between tokens: numbers are
+//! not rounded and keys are not reordered. Other UTF-8 is under `text`, other bytes under `base64`. This
+//! module is pure: it reads no file and knows no pipeline.
 
 use crate::headers::Headers;
 use crate::message::Message;
@@ -23,12 +22,12 @@ use std::fmt;
 #[cfg(test)]
 mod tests;
 
-/// A line that cannot be read.
+/// A line that cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// From 1.
     pub line: usize,
-    /// What is wrong, with the column where the JSON itself is.
+    /// What is wrong, with the column if the JSON itself is invalid.
     pub message: String,
 }
 
@@ -47,11 +46,11 @@ pub enum Line {
     Message(Record),
     /// A message that became a dead letter. Only in outputs.
     Dead(Dead),
-    /// A message that is to be delivered again. Only in outputs.
+    /// A message that is to be retried. Only in outputs.
     Retry(Retry),
 }
 
-/// A message as a person writes it. What is `None` is filled in by whoever runs it.
+/// A message as a user writes it. The command that runs it replaces `None` by defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     pub subject: ByteString,
@@ -63,7 +62,7 @@ pub struct Record {
     pub sequence: Option<u64>,
 }
 
-/// Why a message became a dead letter. A field that is `None` does not stand on the line.
+/// Why a message became a dead letter. A field that is `None` is not on the line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dead {
@@ -74,7 +73,7 @@ pub struct Dead {
     /// `reject`, `trap`, `deadline`, ... as in the header `Weir-Kind`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Where the plugin's code was, line by line, if it said so.
+    /// The plugin's backtrace, line by line, if it reported one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub traceback: Vec<String>,
     /// Of the message.
@@ -82,7 +81,7 @@ pub struct Dead {
     pub sequence: Option<u64>,
 }
 
-/// Why a message is to be delivered again.
+/// Why a message is to be retried.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Retry {
@@ -90,7 +89,7 @@ pub struct Retry {
     pub retry: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator: Option<String>,
-    /// What the plugin asked for, in milliseconds.
+    /// The delay that the plugin asked for, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_ms: Option<u64>,
     /// Of the message.
@@ -98,7 +97,7 @@ pub struct Retry {
     pub sequence: Option<u64>,
 }
 
-/// A message's line, field by field.
+/// The fields of a message's line.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 struct Wire {
@@ -112,7 +111,7 @@ struct Wire {
     event_time: Option<u64>,
     #[serde(skip_serializing_if = "HeaderMap::is_empty")]
     headers: HeaderMap,
-    // `null` is a payload, so an absent one must not look like it.
+    // `null` is a payload, so an absent payload must be distinguishable from it.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     payload: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -125,11 +124,11 @@ fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<RawValue>>, 
     Box::<RawValue>::deserialize(from).map(Some)
 }
 
-/// Headers by name, in the order of their first line.
+/// Headers by name, in the order of their first occurrence.
 #[derive(Default)]
 struct HeaderMap(Vec<(String, Values)>);
 
-/// The lines of one name.
+/// The values of one name.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged, expecting = "a header is a string or a list of strings")]
 enum Values {
@@ -206,7 +205,7 @@ impl<'de> Deserialize<'de> for HeaderMap {
     }
 }
 
-/// Reads one line of an output: a message, a dead letter or a retry.
+/// Parses one line of an output: a message, a dead letter or a retry.
 ///
 /// # Errors
 ///
@@ -222,7 +221,7 @@ pub fn parse(text: &str, line: usize) -> Result<Line, Problem> {
     }
 }
 
-/// Reads one line of an input, which is a message.
+/// Parses one line of an input, which is a message.
 ///
 /// # Errors
 ///
@@ -257,11 +256,11 @@ pub fn parse_message(text: &str, line: usize) -> Result<Record, Problem> {
     })
 }
 
-/// Reads the messages of a whole file; empty lines are skipped.
+/// Parses the messages of a whole file; empty lines are skipped.
 ///
 /// # Errors
 ///
-/// Every line that cannot be read.
+/// Every line that cannot be parsed.
 pub fn parse_messages(text: &str) -> Result<Vec<Record>, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut records = Vec::new();
@@ -278,7 +277,7 @@ pub fn parse_messages(text: &str) -> Result<Vec<Record>, Vec<Problem>> {
     }
 }
 
-/// The lines of a file that are not empty, numbered from 1.
+/// The non-empty lines of a file, numbered from 1.
 pub fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     (1..)
         .zip(text.lines())
@@ -286,7 +285,7 @@ pub fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 fn from_json<'de, T: Deserialize<'de>>(text: &'de str, line: usize) -> Result<T, Problem> {
-    // Serde takes an array for a struct, field by field.
+    // Serde accepts an array as a struct, field by field.
     if !text.trim_start().starts_with('{') {
         let message = "a JSON object is expected".to_owned();
         return Err(Problem { line, message });
@@ -294,7 +293,7 @@ fn from_json<'de, T: Deserialize<'de>>(text: &'de str, line: usize) -> Result<T,
     serde_json::from_str(text).map_err(|error| {
         let column = error.column();
         let whole = error.to_string();
-        // The library counts lines within the text it was given, which is always the first.
+        // The library counts lines within its input, which is always a single line.
         let (message, _) = whole.rsplit_once(" at line ").unwrap_or((&whole, ""));
         Problem {
             line,
@@ -322,7 +321,7 @@ fn without_space(json: &str) -> String {
 }
 
 impl Record {
-    /// The message, with these in place of what the line does not say. First delivery.
+    /// The message of a first delivery, with these values where the line has none.
     #[must_use]
     pub fn into_message(self, sequence: u64, event_time: u64) -> Message {
         Message {

@@ -1,12 +1,12 @@
-//! Components in registries of OCI artifacts: fetched, pushed, listed.
+//! Components in OCI registries: fetch, push, list.
 //!
-//! What is pushed has the layout that the WebAssembly working group of the CNCF has agreed on
-//! (<https://tag-runtime.cncf.io/wgs/wasm/deliverables/wasm-oci-artifact/>), with exactly one layer,
-//! which is what `wkg` and others read. The signature is an annotation of that layer: a layer of its
-//! own would make them refuse the artifact.
+//! A pushed artifact has the layout of the CNCF's WebAssembly working group
+//! (<https://tag-runtime.cncf.io/wgs/wasm/deliverables/wasm-oci-artifact/>), with exactly one layer, which
+//! `wkg` and other clients read. The signature is an annotation of that layer: with a second layer those
+//! clients would refuse the artifact.
 //!
-//! Nothing outside of this module imports `oci_client`. A registry on this machine is spoken to in
-//! plain HTTP, every other over TLS.
+//! Only this module imports `oci_client`. A registry on this machine is accessed over plain HTTP, every
+//! other over TLS.
 
 mod access;
 mod layout;
@@ -23,26 +23,26 @@ use oci_client::{Client, Reference};
 use std::path::Path;
 use std::time::Duration;
 
-/// The largest component that is fetched: many times what the largest language runtime makes.
+/// The largest component that is fetched: many times the size of one with the largest language runtime.
 const LARGEST: u64 = 256 << 20;
-/// How long a fetch, a push or a listing may take as a whole.
+/// Timeout of a whole fetch, push or listing.
 const WHOLE: Duration = Duration::from_secs(300);
-/// Tags that are asked for at once.
+/// Tags per request.
 const PAGE: usize = 500;
-/// The most tags that are listed.
+/// The maximum number of tags that are listed.
 const MOST_TAGS: usize = 10_000;
 
-/// A component as a registry has it.
+/// A component from a registry.
 #[derive(Debug)]
 pub struct Fetched {
     pub bytes: Vec<u8>,
-    /// Of minisign, where it was pushed with one.
+    /// Its minisign signature, if it was pushed with one.
     pub signature: Option<String>,
-    /// sha256 of the manifest.
+    /// The SHA-256 of the manifest.
     pub digest: String,
 }
 
-/// What a push found under the tag.
+/// What the tag named before a push.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pushed {
     New,
@@ -61,11 +61,11 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Makes ready to speak to a registry, with the user's credentials for it; `ca` is a file of roots
-    /// of trust besides the system's. Sends nothing yet.
+    /// Prepares access to a registry with the user's credentials; `ca` is a file with root certificates in
+    /// addition to the system's. Sends nothing yet.
     ///
     /// # Errors
-    /// When the credentials or the roots cannot be read.
+    /// If the credentials or the root certificates cannot be read.
     pub fn open(place: &InRegistry, ca: Option<&Path>) -> Result<Self> {
         let what = || format!("cannot reach the registry `{}`", place.registry);
         Ok(Self {
@@ -76,10 +76,10 @@ impl Registry {
         })
     }
 
-    /// The digest of the manifest that the reference names now.
+    /// The digest of the manifest that the reference currently names.
     ///
     /// # Errors
-    /// When there is none, or the registry does not say.
+    /// If there is none, or the registry does not answer.
     pub async fn digest(&self) -> Result<String> {
         let asked = self
             .client
@@ -92,7 +92,7 @@ impl Registry {
     /// The component and its signature.
     ///
     /// # Errors
-    /// When it is not there, is no component, is too large, or is not what a digest says.
+    /// If it does not exist, is not a component, is too large, or does not match its digest.
     pub async fn fetch(&self) -> Result<Fetched> {
         self.within(self.fetch_unbounded())
             .await
@@ -117,13 +117,13 @@ impl Registry {
         asked.await.map_err(|error| explained(error, &self.place))
     }
 
-    /// The bytes of a layer, compared with its digest as they come.
+    /// Downloads a layer and verifies its digest.
     async fn blob(&self, layer: &OciDescriptor) -> Result<Vec<u8>> {
         let size = u64::try_from(layer.size).unwrap_or(u64::MAX);
         if size > LARGEST {
             let (size, most) = (bytesize::ByteSize(size), bytesize::ByteSize(LARGEST));
             return Err(anyhow!(
-                "it has {size}, more than the {most} that a component may have"
+                "it has {size}, more than the limit of {most} for a component"
             ));
         }
         let asked = self.client.pull_blob_stream(&self.reference, layer);
@@ -134,7 +134,7 @@ impl Registry {
             let chunk = chunk.map_err(access::broken)?;
             if (bytes.len() + chunk.len()) as u64 > size {
                 return Err(anyhow!(
-                    "the registry sends more than the {size} bytes it has told of"
+                    "the registry sends more than the {size} bytes that it has announced"
                 ));
             }
             bytes.extend_from_slice(&chunk);
@@ -142,11 +142,11 @@ impl Registry {
         Ok(bytes)
     }
 
-    /// Stores a component under the reference's tag, and under these tags too. `found` is what
-    /// [`crate::plugin::inspect`] says of its bytes.
+    /// Stores a component under the reference's tag and under further tags. `found` is the result of
+    /// [`crate::plugin::inspect`] for its bytes.
     ///
     /// # Errors
-    /// When the registry does not take it.
+    /// If the registry refuses it.
     pub async fn push(
         &self,
         bytes: Vec<u8>,
@@ -201,9 +201,9 @@ impl Registry {
         Ok((pushed, digest))
     }
 
-    /// What the tag names before a push, with its digest.
+    /// What the tag names before a push.
     async fn before(&self) -> Result<Option<(OciImageManifest, String)>> {
-        // A token for pushing serves for pulling too, and is asked for once.
+        // A token for pushing is also valid for pulling, and is requested once.
         let operation = oci_client::RegistryOperation::Push;
         let login = self
             .client
@@ -222,7 +222,7 @@ impl Registry {
     /// The tags of the repository, in the registry's order.
     ///
     /// # Errors
-    /// When there is no such repository, or the registry does not say.
+    /// If there is no such repository, or the registry does not answer.
     pub async fn tags(&self) -> Result<Vec<String>> {
         self.within(self.tags_unbounded())
             .await
@@ -237,7 +237,7 @@ impl Registry {
                 .client
                 .list_tags(&self.reference, &self.credentials, Some(PAGE), last);
             let page = page.await.map_err(|error| explained(error, &self.place))?;
-            // There are registries that know no pages and answer with everything again.
+            // Some registries do not support pages and return everything again.
             let fresh: Vec<String> = page
                 .tags
                 .into_iter()
@@ -254,12 +254,12 @@ impl Registry {
         match tokio::time::timeout(WHOLE, work).await {
             Ok(done) => done,
             Err(_) => Err(anyhow!("it takes longer than {} s", WHOLE.as_secs()))
-                .hint(|| format!("see whether `{}` is well", self.place.registry)),
+                .hint(|| format!("check whether `{}` is available", self.place.registry)),
         }
     }
 }
 
-/// As the client has it. A digest wins over a tag.
+/// The reference in the client's form. A digest overrides a tag.
 fn reference(place: &InRegistry) -> Reference {
     let (registry, repository) = (place.registry.clone(), place.repository.clone());
     match (&place.digest, &place.tag) {

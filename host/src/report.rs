@@ -1,8 +1,8 @@
-//! How an error reaches a person: printed once, from the outside in, with what to do about it.
+//! Formats errors for users: printed once, from the outside in, with hints.
 //!
-//! Errors travel as [`anyhow::Error`]: each layer adds `cannot <do what> <which thing>`, and where
-//! there is something the reader can do, a hint. Nothing but this file formats them; everything else
-//! hands them up. It does not log: a warning of a running host goes through `tracing`.
+//! Errors are [`anyhow::Error`]s: each layer adds `cannot <do what> <which thing>` and, if the reader can
+//! do something about it, a hint. Only this file formats them; everything else returns them. It does not
+//! log: warnings of a running host go through `tracing`.
 //!
 //! ```text
 //! error: cannot load plugin `rebates.wasm`
@@ -21,15 +21,15 @@ use std::io::Write;
 #[cfg(test)]
 mod tests;
 
-/// The command did what it was asked to.
+/// The command succeeded.
 pub const DONE: u8 = 0;
-/// The run failed: a server is gone, a test differs, a disk is full.
+/// The run failed: a server is unreachable, a test differs, a disk is full.
 pub const FAILED: u8 = 1;
-/// The command line or the configuration is wrong; the same call fails again until it is changed.
+/// The command line or the configuration is wrong; the same call fails until it is changed.
 pub const USAGE: u8 = 2;
 
-/// What [`hint`] and [`usage`] attach. It shows as the error it carries, so that it adds no line to
-/// the chain and its position among contexts does not matter.
+/// The mark that [`hint`] and [`usage`] attach. It displays as the error that it contains, so it adds no
+/// line to the chain, and its position among contexts does not matter.
 struct Marked {
     error: anyhow::Error,
     hint: Option<String>,
@@ -64,7 +64,7 @@ pub fn hint(error: impl Into<anyhow::Error>, hint: impl Into<String>) -> anyhow:
     })
 }
 
-/// Marks an error as one of usage or configuration: exit code 2 in place of 1.
+/// Marks an error as one of usage or configuration: exit code 2 instead of 1.
 #[must_use]
 pub fn usage(error: impl Into<anyhow::Error>) -> anyhow::Error {
     anyhow::Error::new(Marked {
@@ -76,7 +76,7 @@ pub fn usage(error: impl Into<anyhow::Error>) -> anyhow::Error {
 
 /// [`hint`] and [`usage`] on results.
 pub trait ResultExt<T> {
-    /// Attaches an action to the error, made only when there is one.
+    /// Attaches a hint to the error; the closure runs only if there is an error.
     fn hint<H: Into<String>>(self, action: impl FnOnce() -> H) -> anyhow::Result<T>;
     /// Marks the error as one of usage or configuration.
     fn usage(self) -> anyhow::Result<T>;
@@ -92,8 +92,8 @@ impl<T, E: Into<anyhow::Error>> ResultExt<T> for Result<T, E> {
     }
 }
 
-/// The first error of type `T` in the chain, marks looked through. [`anyhow::Error::downcast_ref`]
-/// stops at a mark.
+/// The first error of type `T` in the chain, ignoring marks. [`anyhow::Error::downcast_ref`] stops at a
+/// mark.
 #[must_use]
 pub fn find<T: StdError + Send + Sync + 'static>(error: &anyhow::Error) -> Option<&T> {
     if let Some(found) = error.downcast_ref::<T>() {
@@ -116,14 +116,14 @@ fn marks(error: &anyhow::Error) -> Vec<&Marked> {
         let mut next = cause.downcast_ref::<Marked>();
         while let Some(mark) = next {
             found.push(mark);
-            // A mark directly around a mark is hidden by `source`, which skips what it carries.
+            // `source` of a mark skips the error that it contains, and thus a mark directly inside it.
             next = mark.error.downcast_ref::<Marked>();
         }
     }
     found
 }
 
-/// The exit code for an error: [`USAGE`] when any layer marked it so, else [`FAILED`].
+/// The exit code for an error: [`USAGE`] if any layer has that mark, otherwise [`FAILED`].
 #[must_use]
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     if marks(error).iter().any(|mark| mark.usage) {
@@ -135,8 +135,8 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
 
 /// The messages of the chain from the outside in, each once.
 ///
-/// Libraries differ on whether a `Display` includes its source. Where it does, the repetition is
-/// cut from the outer message, or the inner one is left out when it stands in the middle.
+/// Some libraries include the source in `Display`. The repetition is then removed from the outer message,
+/// or the inner message is left out if it is in the middle.
 #[must_use]
 pub fn chain(error: &anyhow::Error) -> Vec<String> {
     let mut messages: Vec<String> = Vec::new();
@@ -213,8 +213,8 @@ fn problems(findings: &Findings) -> String {
     }
 }
 
-/// The error as text for a terminal, with a final newline. Findings in a configuration have places
-/// of their own and stand before their count.
+/// The error as text for a terminal, with a final newline. Findings in a configuration have locations and
+/// come before their number.
 #[must_use]
 pub fn text(error: &anyhow::Error) -> String {
     if let Some(findings) = find::<Findings>(error) {
@@ -262,7 +262,7 @@ pub fn json(error: &anyhow::Error) -> serde_json::Value {
     })
 }
 
-/// Whether the reader of our output went away (`weir dlq ls | head`), which is not a failure.
+/// Whether the reader of the output has closed it (`weir dlq ls | head`), which is not a failure.
 #[must_use]
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     find::<std::io::Error>(error)
@@ -281,7 +281,7 @@ pub fn print(error: &anyhow::Error, as_json: bool) -> u8 {
     } else {
         text(error)
     };
-    // Nobody is left to be told when stderr is closed.
+    // If stderr is closed, nobody can be told.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
     exit_code(error)
 }

@@ -1,15 +1,15 @@
-//! How the host stops: softly, then hard.
+//! How the host stops: a soft stop, then a hard stop.
 //!
-//! Soft: nothing more is pulled; what is in hand is finished, published and settled. Hard, after the
-//! drain time or a second signal: what is in hand is handed back for redelivery. Nothing is lost
-//! either way; a hard stop may repeat.
+//! Soft: the host pulls no more messages, and finishes, publishes and settles those in flight. Hard, after
+//! the drain time or a second signal: it naks the messages in flight for redelivery. Neither loses a
+//! message; a hard stop may repeat some.
 
 use anyhow::{Context, Result};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// What is asked of everything that runs.
+/// The requested stage, for everything that runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     #[default]
@@ -18,7 +18,7 @@ pub enum Stage {
     Hard,
 }
 
-/// The asking end. Stages only go forward.
+/// The requesting end. Stages only go forward.
 #[derive(Clone, Debug)]
 pub struct Shutdown(watch::Sender<Stage>);
 
@@ -32,13 +32,13 @@ impl Default for Shutdown {
 }
 
 impl Shutdown {
-    /// A listener, which sees the present stage as well.
+    /// A listener, which also sees the current stage.
     #[must_use]
     pub fn listen(&self) -> Stages {
         self.0.subscribe()
     }
 
-    /// Asks for a stage, unless a later one has been asked for.
+    /// Requests a stage, unless a later one has been requested.
     pub fn ask(&self, stage: Stage) {
         self.0.send_if_modified(|now| {
             let forward = stage > *now;
@@ -47,17 +47,17 @@ impl Shutdown {
         });
     }
 
-    /// Asks for a soft stop, and for a hard one if it takes longer than `drain`.
+    /// Requests a soft stop, and a hard stop if it takes longer than `drain`.
     pub async fn stop(&self, drain: Duration) {
         self.ask(Stage::Soft);
         tokio::time::sleep(drain).await;
         self.ask(Stage::Hard);
     }
 
-    /// Follows SIGTERM and SIGINT: the first is a soft stop, the second a hard one.
+    /// Handles SIGTERM and SIGINT: the first requests a soft stop, the second a hard stop.
     ///
     /// # Errors
-    /// When the process may not handle signals.
+    /// If the process may not handle signals.
     pub fn on_signals(&self, drain: Duration) -> Result<()> {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
@@ -67,7 +67,7 @@ impl Shutdown {
                 _ = terminate.recv() => "SIGTERM",
                 _ = interrupt.recv() => "SIGINT",
             };
-            tracing::info!("{name}: finishing what is in hand; a second signal stops at once");
+            tracing::info!("{name}: finishing messages in flight; a second signal stops at once");
             let again = async {
                 tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
             };
@@ -80,9 +80,9 @@ impl Shutdown {
     }
 }
 
-/// Waits until at least `stage` is asked for.
+/// Waits until at least `stage` is requested.
 pub async fn reached(stages: &mut Stages, stage: Stage) {
-    // An asking end that is gone asks for nothing more.
+    // If the requesting end is gone, there will be no further request.
     if stages.wait_for(|now| *now >= stage).await.is_err() {
         std::future::pending::<()>().await;
     }

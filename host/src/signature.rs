@@ -1,7 +1,7 @@
-//! Signatures of components, made with minisign: whether one is by a key that an operator requires.
+//! Minisign signatures of components: whether a component is signed by a key that an operator requires.
 //!
-//! Nothing outside of this module imports `minisign_verify`. Who asks is `plugin/`, before it looks at
-//! the bytes, so that every way to load a plugin passes here.
+//! Only this module imports `minisign_verify`. `plugin/` calls it before it parses the bytes, so that
+//! every way to load a plugin is covered.
 
 use crate::report::ResultExt;
 use anyhow::{Context, Result, anyhow};
@@ -9,20 +9,20 @@ use minisign_verify::{Error, PublicKey, Signature};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// The longest signature: many times what minisign writes.
+/// The longest accepted signature: many times what minisign writes.
 const LONGEST: usize = 16 << 10;
 
-/// A public key, as `require-signature:` names it.
+/// A public key, as given in `require-signature:`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Key {
-    /// The line of the key itself.
+    /// The key itself.
     Text(String),
-    /// The file that minisign wrote. Read anew at each load, so that a key can be replaced.
+    /// A file that minisign wrote. It is read at each load, so that a key can be replaced.
     File(PathBuf),
 }
 
 impl Key {
-    /// The key that a text is, if it is one.
+    /// Parses the text of a key; `None` if it is not one.
     #[must_use]
     pub fn of_text(text: &str) -> Option<Self> {
         let text = text.trim();
@@ -42,14 +42,14 @@ impl Key {
                 )
             }
         };
-        // A comment stands in the line before.
+        // A comment is on the line before.
         let line = text.lines().map(str::trim).rfind(|line| !line.is_empty());
         PublicKey::from_base64(line.unwrap_or_default())
-            .map_err(|_| anyhow!("{what} is no public key of minisign"))
+            .map_err(|_| anyhow!("{what} is not a minisign public key"))
     }
 }
 
-/// Where the signature of a file is: `plugin.wasm` has `plugin.wasm.minisig`, as minisign writes it.
+/// The path of a file's signature: `plugin.wasm.minisig` for `plugin.wasm`, as minisign writes it.
 #[must_use]
 pub fn path_beside(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
@@ -60,7 +60,7 @@ pub fn path_beside(file: &Path) -> PathBuf {
 /// The signature beside a file, if there is one.
 ///
 /// # Errors
-/// When it is there and cannot be read.
+/// If it exists and cannot be read.
 pub fn beside(file: &Path) -> Result<Option<String>> {
     let beside = path_beside(file);
     match std::fs::read_to_string(&beside) {
@@ -70,37 +70,36 @@ pub fn beside(file: &Path) -> Result<Option<String>> {
     }
 }
 
-/// Refuses text that is no signature at all, before it is stored with a component.
+/// Refuses text that is not a signature, before it is stored with a component.
 ///
 /// # Errors
-/// When it is none.
+/// If it is not a signature.
 pub fn is_signature(text: &str) -> Result<()> {
     decoded(text).map(drop)
 }
 
-/// Whether the bytes are signed by one of the keys; without keys, anything is.
+/// Checks that the bytes are signed by one of the keys; without keys, everything passes.
 ///
 /// # Errors
-/// What is wrong with the signature, with what to do.
+/// What is wrong with the signature, with a hint.
 pub fn check(keys: &[Key], bytes: &[u8], signature: Option<&str>) -> Result<()> {
     if keys.is_empty() {
         return Ok(());
     }
     let signature = signature
-        .context("it has no signature, and `require-signature` asks for one")
-        .hint(|| "sign it with `minisign -S -m FILE`: FILE.minisig stands beside the file, or is pushed with it")?;
+        .context("it has no signature, and `require-signature` requires one")
+        .hint(|| "sign it with `minisign -S -m FILE`; keep FILE.minisig beside the file, or push both")?;
     let signature = decoded(signature)?;
-    let mut why = "it is signed with none of the keys in `require-signature`";
-    let mut hint =
-        "sign it with the key that belongs there, or add the public key of who signed it";
+    let mut why = "it is not signed with any of the keys in `require-signature`";
+    let mut hint = "sign it with one of those keys, or add the public key of the signer";
     for key in keys {
-        // As minisign itself, with signatures of its older format too: they sign the same bytes.
+        // Like minisign itself, accept the older format too: it signs the same bytes.
         match key.read()?.verify(bytes, &signature, true) {
             Ok(()) => return Ok(()),
             Err(Error::UnexpectedKeyId) => {}
             Err(_) => {
-                why = "its signature is of other bytes";
-                hint = "do not run it; sign it anew if it is what you have built";
+                why = "its signature is for different bytes";
+                hint = "do not run it; if you have built it yourself, sign it again";
             }
         }
     }
@@ -111,8 +110,8 @@ fn decoded(text: &str) -> Result<Signature> {
     let short = (text.len() <= LONGEST).then_some(text);
     short
         .and_then(|text| Signature::decode(text).ok())
-        .context("its signature is none of minisign")
-        .hint(|| "make it with `minisign -S -m FILE`")
+        .context("its signature is not a minisign signature")
+        .hint(|| "create it with `minisign -S -m FILE`")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Threads that do asynchronous work by themselves: lanes, shadows, and the verbs of the command line.
+//! Threads with a runtime of their own: lanes, shadows, and the subcommands.
 
 use anyhow::{Context, Result};
 use std::future::Future;
@@ -7,7 +7,7 @@ use tokio::runtime::{Builder, Runtime};
 /// The asynchronous runtime of one thread.
 ///
 /// # Errors
-/// When the system refuses what it needs.
+/// If the system refuses the resources.
 pub fn runtime() -> Result<Runtime> {
     Builder::new_current_thread()
         .enable_all()
@@ -15,7 +15,7 @@ pub fn runtime() -> Result<Runtime> {
         .context("cannot start an asynchronous runtime")
 }
 
-/// Waits for asynchronous work. Not to be called within such work.
+/// Runs asynchronous work to its end. Must not be called from asynchronous work.
 ///
 /// # Errors
 /// Those of the work.

@@ -29,6 +29,21 @@ fn a_sound_pipeline_passes_and_its_plugins_are_named() {
 }
 
 #[test]
+fn an_ordered_pipeline_is_said_to_be_for_one_host() {
+    let ordered = format!("order: stream\n{PIPELINE}");
+    for (pipeline, notes) in [(PIPELINE, 0), (&*ordered, 1)] {
+        let folder = pipeline_folder("echo", pipeline);
+        let finished = Weir::run_in(folder.path(), &["check", "pipeline.yaml"]);
+        assert_eq!(finished.code, Some(0), "{finished:#?}");
+        let note = "  note: `order: stream` is for one host: ";
+        assert_eq!(finished.stdout.matches(note).count(), notes, "{finished:#?}");
+        let finished = Weir::run_in(folder.path(), &["check", "pipeline.yaml", "--json"]);
+        let report = json(&finished.stdout);
+        assert_eq!(report["pipelines"][0]["notes"].as_array().unwrap().len(), notes);
+    }
+}
+
+#[test]
 fn mistakes_in_a_file_and_in_a_plugin_of_another_are_reported_at_once() {
     let folder = pipeline_folder("echo", PIPELINE);
     put(
@@ -165,9 +180,8 @@ fn a_trusted_operator_is_refused_on_a_host_that_trusts_none() {
     ] {
         assert_eq!(finished.code, Some(2), "{finished:#?}");
         let said = finished.stderr;
-        let finding =
-            "pipeline.yaml:6:14: error: `operators[0].trusted`: this host trusts no plugin";
+        let finding = "pipeline.yaml:6:14: error: `operators[0].trusted`: trusted plugins are forbidden on this host";
         assert!(said.contains(finding), "{said}");
-        assert!(said.contains("hint: delete it"), "{said}");
+        assert!(said.contains("hint: remove it"), "{said}");
     }
 }

@@ -56,7 +56,7 @@ fn dead_letters_are_listed_shown_and_purged() {
     let nothing = dlq(site, 1, "show", &["9"]);
     assert_eq!(
         nothing.stderr,
-        "error: 1 of 1 dead letters are not there\n\n\
+        "error: 1 of 1 dead letters do not exist\n\n\
          hint: list them with `weir dlq ls p.yaml`\n"
     );
     dlq(site, 2, "purge", &[]);

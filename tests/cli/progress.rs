@@ -60,7 +60,7 @@ fn waiting_for_hosts_is_shown_on_a_terminal_and_not_with_json() {
     let folder = tempfile::tempdir().unwrap();
     let url = server.url();
     let ask = ["status", "--nats", &url];
-    let waiting = "waiting for hosts to answer";
+    let waiting = "waiting for hosts to respond";
     shown_on_a_terminal_only(folder.path(), &ask, waiting);
     let (on, _) = both(folder.path(), &[&ask[..], &["--json"]].concat());
     assert_eq!(on.stdout.trim_end(), "[]");

@@ -35,7 +35,7 @@ fn a_file_that_expands_without_end_is_refused() {
     assert_eq!(
         found_in(&configured(&levels)),
         "14:16: error: up to here the file expands to more than 16MiB\n  \
-         hint: look for aliases of what holds aliases"
+         hint: look for aliases of values that contain aliases"
     );
 }
 
@@ -84,8 +84,7 @@ fn a_file_of_more_than_four_mebibytes_is_not_read() {
     text.push('#');
     assert_eq!(
         found_in(&text),
-        " error: the file is larger than 4MiB\n  hint: name a pipeline file; several pipelines may \
-         stand in files of their own"
+        " error: the file is larger than 4MiB\n  hint: name a pipeline file; several pipelines can be in separate files"
     );
 }
 
@@ -115,7 +114,6 @@ fn a_wrong_address_in_the_environment_is_a_finding() {
     let findings = config::load(std::slice::from_ref(&file), &wrong).unwrap_err();
     assert_eq!(
         show(&findings),
-        "valid/rebates.yaml:2:1: error: the environment variable `NATS_URL`: `http://` is not spoken \
-         here; use `nats://` or `tls://`\n  hint: correct it, or set `nats.url`\n"
+        "valid/rebates.yaml:2:1: error: the environment variable `NATS_URL`: `http://` is not supported; use `nats://` or `tls://`\n  hint: correct it, or set `nats.url`\n"
     );
 }

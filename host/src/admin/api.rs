@@ -1,4 +1,4 @@
-//! `/status`: what runs on this host, as JSON. The same that `weir status` finds over NATS.
+//! `/status`: what runs on this host, as JSON. The same data that `weir status` gets over NATS.
 
 use super::AdminState;
 use axum::extract::State;

@@ -1,4 +1,4 @@
-//! `/metrics`, `/live`, `/ready`: for a scraper and an orchestrator.
+//! `/metrics`, `/live`, `/ready`: for scrapers and orchestrators.
 
 use super::AdminState;
 use axum::Router;
@@ -8,14 +8,14 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use std::sync::Arc;
 
-/// What `/metrics` is written in; Prometheus has read it since version 2.5.
+/// The format of `/metrics`; Prometheus supports it since version 2.5.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The pages of `--metrics-listen`.
 pub fn health(state: Arc<AdminState>) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
-        // That it answers is the answer.
+        // Any response means alive.
         .route("/live", get(async || "live\n"))
         .route("/ready", get(ready))
         .with_state(state)

@@ -1,8 +1,8 @@
-//! The pages of a running host, over HTTP: health and metrics for machines, status for people.
+//! The HTTP pages of a running host: health and metrics for machines, status for people.
 //!
-//! Two servers, so that a scraper can be let in without being shown what runs. Both listen on
-//! loopback unless told otherwise, neither changes anything, and neither asks for credentials: an
-//! address that others can reach is a decision of whoever gives it.
+//! There are two servers, so that a scraper can get access without seeing what runs. Both listen on
+//! loopback by default, change nothing and require no credentials: whoever configures an address that
+//! others can reach decides who may read the pages.
 
 mod api;
 mod health;
@@ -18,22 +18,22 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// What the pages show. The functions are called for each request and must not wait.
+/// The content of the pages. The functions are called for each request and must not block.
 pub struct AdminState {
     /// The text of `/metrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// The host's status as JSON.
     pub status: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
-    /// Whether the host does its work; else why not, in a line for each pipeline.
+    /// Whether the host is ready; if not, why, with a line for each pipeline.
     pub ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
 }
 
-/// Where a server listens, as the command line says it: `ADDRESS:PORT` or `off`.
+/// Where a server listens, from the command line: `ADDRESS:PORT` or `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listen {
     /// No server.
     Off,
-    /// This address; port 0 takes a free one.
+    /// This address; port 0 means a free port.
     At(SocketAddr),
 }
 
@@ -44,13 +44,13 @@ impl std::str::FromStr for Listen {
         match text {
             "off" => Ok(Self::Off),
             _ => text.parse().map(Self::At).map_err(|_| {
-                "give an IP address with a port, `127.0.0.1:9464` say, or `off`".to_owned()
+                "use an IP address with a port, such as `127.0.0.1:9464`, or `off`".to_owned()
             }),
         }
     }
 }
 
-/// A server at work. Ends when dropped.
+/// A running server. Stops when dropped.
 pub struct Server {
     /// The address it listens on.
     pub address: SocketAddr,
@@ -63,14 +63,14 @@ impl Drop for Server {
     }
 }
 
-/// Starts a server for `pages`. Where no address was asked for, `usual_port` on loopback is tried,
-/// and a free port taken if another host of this machine has it. `None` when it is off.
+/// Starts a server for `pages`. Without a requested address it listens on `usual_port` on loopback, or on a
+/// free port if another host on this machine uses it. `None` if it is off.
 ///
 /// Must be called inside a tokio runtime, on which the server then runs.
 ///
 /// # Errors
 ///
-/// When the address that was asked for cannot be listened on.
+/// If it cannot listen on the requested address.
 pub async fn serve(
     listen: Option<Listen>,
     usual_port: u16,
@@ -95,10 +95,10 @@ pub async fn serve(
     };
     let address = listener
         .local_addr()
-        .context("cannot tell the address of a server")?;
+        .context("cannot get the address of a server")?;
     let task = tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, pages).await {
-            tracing::error!("the server at {address} ended: {error}");
+            tracing::error!("the HTTP server at {address} ended: {error}");
         }
     });
     Ok(Some(Server { address, task }))

@@ -1,9 +1,9 @@
-//! `weir bench FILE`: a pipeline of your own over messages of your own, measured.
+//! `weir bench FILE`: measures your own pipeline with your own messages.
 //!
-//! Everything happens on a private `nats-server`: the servers that the file names are never asked. The
-//! plugins are measured alone, then `weir run` is, as a process of its own and over a full stream, a
-//! few times; then the delay at a low rate. What is measured is what would run: the same binary, the
-//! same file, the same stations.
+//! Everything happens on a private `nats-server`: the servers in the file are never contacted. First the
+//! plugins are measured alone, then `weir run` a few times in a separate process over a full stream, then
+//! the delay at a low rate. It measures what runs in production: the same binary, the same file, the same
+//! code.
 
 mod bound;
 mod child;
@@ -34,18 +34,18 @@ use std::time::Duration;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Everything happens on a private nats-server; the servers that the file names are not touched. Plugins \
-run as they are, so one with a grant for HTTP does call out. Linux only.")]
+Everything happens on a private nats-server; the servers in the file are not contacted. Plugins run \
+unchanged, so a plugin with an HTTP grant does send requests. Linux only.")]
 pub(super) struct Arguments {
     /// The pipeline's file
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Which pipeline, where the file holds several
+    /// Which pipeline, if the file holds several
     #[arg(long, value_name = "NAME")]
     pipeline: Option<String>,
 
-    /// Messages, as JSON lines; repeated round and round [default: `input.jsonl` beside FILE]
+    /// Messages, as JSON lines; repeated as often as necessary [default: `input.jsonl` beside FILE]
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
 
@@ -53,7 +53,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "COUNT", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     messages: u64,
 
-    /// Runs, of which the median counts
+    /// Runs; the result is their median
     #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
     runs: u64,
 
@@ -61,11 +61,11 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "RATE", default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     rate: u64,
 
-    /// How long the delay is measured; 0 leaves it out
+    /// How long the delay is measured; 0 skips it
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=3600))]
     seconds: u64,
 
-    /// Give up when a run takes longer than this
+    /// Fail if a run takes longer than this
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
 
@@ -83,12 +83,12 @@ impl Arguments {
     }
 }
 
-/// Where it is measured: the private server, and what runs on it.
+/// The environment of the runs: the private server, and what runs on it.
 struct Range<'a> {
     arguments: &'a Arguments,
     console: &'a Console,
     input: &'a Input,
-    /// As it runs on the private server.
+    /// Adapted to the private server.
     pipeline: Pipeline,
     connection: Connection,
     server: server::Server,
@@ -107,12 +107,12 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
     let tokio = threads::runtime()?;
     let report = tokio.block_on(async {
         let signals = Shutdown::default();
-        // There is nothing to be finished: what was started is ended on the way out.
+        // Nothing must be finished: everything that was started ends on return.
         signals.on_signals(Duration::from_secs(3600))?;
         let mut stages = signals.listen();
         tokio::select! {
             report = measure(arguments, console, pipeline, &input, &program) => report,
-            () = reached(&mut stages, Stage::Soft) => Err(anyhow!("stopped before the end")),
+            () = reached(&mut stages, Stage::Soft) => Err(anyhow!("interrupted")),
         }
     })?;
     if console.json {
@@ -123,7 +123,7 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
     Ok(DONE)
 }
 
-/// Requests to others are no dry run.
+/// Warns that HTTP requests are real.
 fn warn_of_grants(pipeline: &Pipeline) {
     let calling = pipeline.operators.iter();
     let calling = calling.filter(|operator| !operator.grants.http.is_empty());
@@ -132,7 +132,7 @@ fn warn_of_grants(pipeline: &Pipeline) {
         .collect();
     if !names.is_empty() {
         let names = names.join(", ");
-        eprintln!("the HTTP requests of {names} are sent for real, once and more for each message");
+        eprintln!("warning: {names} will send real HTTP requests, at least once for each message");
     }
 }
 
@@ -178,8 +178,8 @@ async fn measure(
 }
 
 impl Range<'_> {
-    /// A fresh consumer and fresh streams, which have forgotten the message ids of the run before; and
-    /// so many messages in the source.
+    /// Creates a fresh consumer and fresh streams without message ids of the previous run, and puts this many
+    /// messages into the source.
     async fn prepare(&self, messages: u64) -> Result<Ensured> {
         let source = &self.pipeline.source.stream;
         let is_full = nats::bench::clear(&self.connection, source, messages).await?;
@@ -198,7 +198,7 @@ impl Range<'_> {
             feed.publish(record).await?;
             if number % 256 == 0 {
                 bar.set_position(number);
-                // The signals have a turn.
+                // Lets the signal handler run.
                 tokio::task::yield_now().await;
             }
         }

@@ -1,6 +1,7 @@
-//! `weir check FILE...`: everything that can be known before traffic, and no traffic.
+//! `weir check FILE...`: all checks that are possible without processing messages.
 
 use super::{Console, files};
+use crate::config::resolved::Order;
 use crate::config::{Draft, Finding, Findings, Located, Location};
 use crate::plugin::{Plugin, Runtime, Worker};
 use crate::process::plugin_set;
@@ -26,14 +27,14 @@ pub(super) struct Arguments {
     trust: files::Trust,
 }
 
-/// What became of one operator.
+/// The result for one operator.
 struct Checked<'d> {
     draft: &'d Draft,
     placed: &'d Located,
     result: Result<Arc<Plugin>, Refused>,
 }
 
-/// Why its plugin cannot be used, and where the file says what is wrong.
+/// Why a plugin cannot be used, and the location for the finding.
 struct Refused {
     error: anyhow::Error,
     location: Location,
@@ -89,7 +90,7 @@ fn check(
     let started = threads::runtime().and_then(|tokio| tokio.block_on(worker.warm()));
     match started {
         Ok(()) => Ok(plugin),
-        // What it refuses is its configuration; anything else is its own fault.
+        // A usage error is about the configuration; any other error is about the plugin.
         Err(error) if report::exit_code(&error) == report::USAGE => Err(at(placed.config)(error)),
         Err(error) => Err(at(placed.plugin)(error)),
     }
@@ -111,6 +112,9 @@ fn text(drafts: &[Draft], checked: &[Checked<'_>]) -> String {
         let (file, name) = (draft.file.display(), draft.name.as_deref().unwrap_or("?"));
         // Writing to a string does not fail.
         let _ = writeln!(out, "{file}: pipeline `{name}`");
+        for note in notes(draft) {
+            let _ = writeln!(out, "  note: {note}");
+        }
         for Checked { placed, result, .. } in of(draft, checked) {
             let operator = &placed.operator;
             let name = &operator.name;
@@ -130,12 +134,25 @@ fn text(drafts: &[Draft], checked: &[Checked<'_>]) -> String {
     out
 }
 
-/// Of a pipeline with mistakes there may be nothing to show.
+/// A pipeline with mistakes may have nothing to show.
 fn is_shown(draft: &&Draft) -> bool {
     draft.pipeline.is_some() || !draft.operators.is_empty()
 }
 
-/// Enough of a digest to tell two apart by eye.
+/// What a user should know about a valid pipeline.
+fn notes(draft: &Draft) -> Vec<String> {
+    let order = draft.pipeline.as_ref().map(|pipeline| pipeline.order);
+    let word = match order {
+        Some(Order::Key) => "key",
+        Some(Order::Stream) => "stream",
+        Some(Order::None) | None => return Vec::new(),
+    };
+    vec![format!(
+        "`order: {word}` is for one host: with several, a failover takes minutes and can break the order"
+    )]
+}
+
+/// The beginning of a digest, enough to distinguish two by eye.
 fn short(digest: &str) -> &str {
     digest.get(..12).unwrap_or(digest)
 }
@@ -163,6 +180,7 @@ fn json(drafts: &[Draft], findings: &Findings, checked: &[Checked<'_>]) -> Value
         json!({
             "name": draft.name,
             "file": draft.file,
+            "notes": notes(draft),
             "operators": of(draft, checked).map(operator).collect::<Vec<_>>(),
         })
     });

@@ -1,7 +1,7 @@
-//! `weir dev`: a folder with a pipeline, brought to life.
+//! `weir dev`: runs a folder with a pipeline and its plugins' sources during development.
 //!
-//! Builds the plugins, starts a private `nats-server`, creates the streams, runs the pipeline, feeds
-//! `input.jsonl` and shows what goes in and out; then again at every change of a source or of the
+//! Builds the plugins, starts a private `nats-server`, creates the streams, runs the pipeline, publishes
+//! `input.jsonl` and shows inputs and outputs. Repeats this at every change of a source or of the
 //! configuration.
 
 pub(super) mod projects;
@@ -32,11 +32,11 @@ pub(super) struct Arguments {
     nats: Option<String>,
 
     /// The `nats-server` to start, unless `--nats` is given [default: the one on PATH]
-    // No conflict with `--nats`: the variable may be set for good.
+    // Does not conflict with `--nats`, because the variable may be set permanently.
     #[arg(long, value_name = "FILE", env = "WEIR_NATS_SERVER")]
     nats_server: Option<PathBuf>,
 
-    /// Messages to feed, as JSON lines [default: `input.jsonl` in DIR, if it is there]
+    /// Messages to publish, as JSON lines [default: `input.jsonl` in DIR, if it exists]
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
 
@@ -48,17 +48,17 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     dead: Option<PathBuf>,
 
-    /// Messages to show of each kind, before they are only counted
+    /// Messages of each kind to show; further ones are only counted
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     show: usize,
 
-    /// Stop when the input is through, instead of waiting for changes
+    /// Stop when the input is processed, instead of waiting for changes
     #[arg(long)]
     once: bool,
 }
 
 impl Arguments {
-    /// The server that was named, or one of our own; with its address.
+    /// The given server, or a private one, with its address.
     async fn server(&self) -> Result<(Option<server::Server>, String)> {
         if let Some(url) = &self.nats {
             return Ok((None, url.clone()));
@@ -76,7 +76,9 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
     if !file.is_file() {
         return Err(anyhow!("there is no `{}`", file.display()))
             .context("cannot run this folder")
-            .hint(|| "name a folder with a pipeline.yaml, or make one with `weir plugin new NAME`")
+            .hint(
+                || "name a folder with a pipeline.yaml, or create one with `weir plugin new NAME`",
+            )
             .usage();
     }
     let projects = Projects::find(&arguments.folder)?;
@@ -103,7 +105,7 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
             match ended {
                 Ok(Verdict::Stopped) => return Ok(report::DONE),
                 Ok(Verdict::Changed) => {}
-                // A mistake while editing is no reason to go; the next save may mend it.
+                // A mistake does not end the session; the next save may fix it.
                 Err(error) if arguments.once => return Err(error),
                 Err(error) => {
                     let _code = report::print(&error, console.json);
@@ -114,7 +116,7 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
                     }
                 }
             }
-            eprintln!("changed; starting again");
+            eprintln!("changed; restarting");
         }
     })
 }

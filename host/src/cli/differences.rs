@@ -1,4 +1,4 @@
-//! What a comparison of outputs has found, to be read on a terminal.
+//! Formats the result of a comparison of outputs for a terminal.
 
 use crate::compare::report::{Kind, Report, Sample};
 use serde_json::value::RawValue;
@@ -24,11 +24,11 @@ pub(super) fn text(report: &Report) -> String {
         ),
         (
             left.forgotten,
-            "the streams do not hold the outputs of that time any more",
+            "the streams no longer hold the outputs of that time",
         ),
         (
             left.beyond,
-            "more outputs waited for their counterparts than are kept",
+            "too many outputs waited for their counterparts",
         ),
     ] {
         if count > 0 {
@@ -45,10 +45,10 @@ fn meaning(kind: Kind) -> &'static str {
     match kind {
         Kind::Missing => "missing: the pipeline has published them, the candidate would not",
         Kind::Additional => "additional: the candidate would publish them, the pipeline has not",
-        Kind::Subject => "with another subject",
-        Kind::Headers => "with other headers",
-        Kind::Payload => "with another payload",
-        Kind::Reason => "dead letters with another reason",
+        Kind::Subject => "with a different subject",
+        Kind::Headers => "with different headers",
+        Kind::Payload => "with a different payload",
+        Kind::Reason => "dead letters with a different reason",
     }
 }
 
@@ -76,7 +76,7 @@ fn show(out: &mut String, sample: &Sample) {
     let _ = writeln!(out, "  live       {live}\n  candidate  {candidate}");
 }
 
-/// A line of JSON has no control characters but DEL and those beyond ASCII, which a terminal may obey.
+/// Escapes DEL and control characters beyond ASCII, which a terminal could interpret. JSON escapes the others.
 fn readable(line: &str) -> String {
     let mut shown = String::with_capacity(line.len());
     for character in line.chars() {

@@ -1,4 +1,4 @@
-//! `weir dlq ...`: look at dead letters, send them back, throw them away.
+//! `weir dlq ...`: lists, shows, replays and purges dead letters.
 
 use super::{Console, files};
 use crate::config::resolved::Pipeline;
@@ -19,15 +19,15 @@ pub(super) enum Verb {
     /// List dead letters, oldest first.
     #[command(visible_alias = "list")]
     Ls(Selection),
-    /// Show dead letters whole.
+    /// Show dead letters with all details.
     Show(Selection),
-    /// Publish dead letters where they came from, and remove them once that is acknowledged.
+    /// Publish dead letters to their original subjects, and delete each after the publish ack.
     Replay(Selection),
-    /// Remove dead letters.
+    /// Delete dead letters.
     Purge(Selection),
 }
 
-/// Which letters of which pipeline.
+/// Which dead letters of which pipeline.
 #[derive(clap::Args)]
 pub(super) struct Selection {
     /// The pipeline file.
@@ -36,7 +36,7 @@ pub(super) struct Selection {
     #[command(flatten)]
     servers: files::Servers,
 
-    /// The pipeline, where the file has several.
+    /// The pipeline, if the file has several.
     #[arg(long, value_name = "NAME")]
     pipeline: Option<String>,
 
@@ -48,7 +48,7 @@ pub(super) struct Selection {
     #[arg(long, value_parser = PossibleValuesParser::new(Kind::ALL.map(Kind::as_str)))]
     kind: Option<String>,
 
-    /// Take all (of the kind). `replay` and `purge` want this or sequences.
+    /// All dead letters (of the kind). `replay` and `purge` need this or sequences.
     #[arg(long, conflicts_with = "sequences")]
     all: bool,
 }
@@ -61,8 +61,8 @@ impl Verb {
         | Self::Purge(selection)) = &self;
         let changes = matches!(self, Self::Replay(_) | Self::Purge(_));
         if changes && selection.sequences.is_empty() && !selection.all {
-            return Err(anyhow!("this changes dead letters, and none are named"))
-                .hint(|| "name sequences from `weir dlq ls`, or pass `--all`")
+            return Err(anyhow!("no dead letters are selected"))
+                .hint(|| "pass sequences from `weir dlq ls`, or `--all`")
                 .usage();
         }
         let pipeline = selection.pipeline()?;
@@ -83,9 +83,9 @@ impl Verb {
         let connection: Connection = nats::connect(&pipeline.nats, "dlq").await?;
         let mut letters = DeadLetters::open(&connection, &dead.subject).await?;
         let mut count = 0;
-        // A replay can become a dead letter again at once; what comes after now is left alone.
+        // A replayed message can become a dead letter again at once; later dead letters are not touched.
         while let Some(letter) = letters.next().await? {
-            // Others may share the subject: other pipelines, and whoever publishes there.
+            // Other pipelines and other publishers may share the subject.
             let is_ours = letter.fact("Pipeline") == pipeline.name;
             if !is_ours || !selection.includes(&letter) {
                 continue;
@@ -106,11 +106,11 @@ impl Verb {
         self.close(selection, count, console)
     }
 
-    /// What was done; an error if named letters are not there.
+    /// Prints what was done; an error if selected dead letters do not exist.
     fn close(&self, selection: &Selection, count: usize, console: &Console) -> Result<u8> {
         if count < selection.sequences.len() {
             return Err(anyhow!(
-                "{} of {} dead letters are not there",
+                "{} of {} dead letters do not exist",
                 selection.sequences.len() - count,
                 selection.sequences.len()
             ))
@@ -189,7 +189,7 @@ fn page(letter: &DeadLetter) -> String {
     page
 }
 
-/// Text as it is, but for what a terminal would obey; anything else escaped.
+/// Text with control characters escaped; anything else is escaped completely.
 fn readable(payload: &[u8]) -> String {
     let Ok(text) = std::str::from_utf8(payload) else {
         return payload.escape_ascii().to_string();
@@ -215,7 +215,7 @@ fn summary(letter: &DeadLetter) -> Value {
     Value::Object(summary)
 }
 
-/// The message is as `weir pipe` and `weir plugin test` read it.
+/// With the message in the format of `weir pipe` and `weir plugin test`.
 fn whole(letter: &DeadLetter) -> Value {
     let mut whole = summary(letter);
     let record = Record {

@@ -1,4 +1,4 @@
-//! Pipeline files and the plugin runtime, as the verbs get them.
+//! What commands share: reading pipeline files, connecting, and creating the plugin runtime.
 
 use crate::config::resolved::{Auth, Nats, Tls};
 use crate::config::{self, Loader, resolved};
@@ -15,17 +15,16 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 ///
-/// Everything that is wrong with them, as one error of usage.
+/// All problems in them, as one usage error.
 pub(super) fn load(files: &[PathBuf]) -> Result<Vec<resolved::Pipeline>> {
     config::load(files, &environment).map_err(report::usage)
 }
 
-/// Where NATS is, for verbs that connect.
+/// The servers, for commands that connect.
 #[derive(clap::Args)]
 pub(super) struct Servers {
-    /// The servers to connect to, in place of those in the file; several are separated by commas.
-    /// Without it those of the file count, then those of the environment variable NATS_URL, then
-    /// nats://127.0.0.1:4222.
+    /// The servers to connect to, separated by commas. Overrides the file; without either, the environment
+    /// variable NATS_URL is used, then nats://127.0.0.1:4222.
     #[arg(
         long = "nats",
         value_name = "URL",
@@ -36,32 +35,32 @@ pub(super) struct Servers {
 }
 
 impl Servers {
-    /// As [`load`], with the servers that were given.
+    /// Like [`load`], with the given servers.
     ///
     /// # Errors
     ///
-    /// As [`load`].
+    /// See [`load`].
     pub(super) fn load(&self, files: &[PathBuf], trust: &Trust) -> Result<Vec<resolved::Pipeline>> {
         let loader = trust.loader().at(&self.given);
         loader.load(files).map_err(report::usage)
     }
 
-    /// As [`Servers::load`], for what has no use for plugins: their files may be missing.
+    /// Like [`Servers::load`], for commands that do not use plugins: their files may be missing.
     ///
     /// # Errors
     ///
-    /// As [`load`].
+    /// See [`load`].
     pub(super) fn load_unbuilt(&self, file: &Path) -> Result<Vec<resolved::Pipeline>> {
         let loader = Loader::new(&environment).at(&self.given).unbuilt();
         loader.load(&[file.to_owned()]).map_err(report::usage)
     }
 
-    /// How to connect: as the `nats:` section of a file says, or without one as was given, with these
+    /// How to connect: from the `nats:` section of a file, or without a file, the given servers with these
     /// credentials.
     ///
     /// # Errors
     ///
-    /// As [`load`], and [`Servers::or_environment`].
+    /// See [`load`] and [`Servers::or_environment`].
     pub(super) fn reach(&self, file: Option<&Path>, credentials: Option<&Path>) -> Result<Nats> {
         if let Some(file) = file {
             let mut pipelines = self.load_unbuilt(file)?.into_iter();
@@ -79,11 +78,11 @@ impl Servers {
         })
     }
 
-    /// Those that were given, or else those of the environment, where there is no file.
+    /// The given servers, or those in the environment; used without a file.
     ///
     /// # Errors
     ///
-    /// When the environment holds something else than addresses.
+    /// If the environment variable does not contain addresses.
     fn or_environment(&self) -> Result<Vec<String>> {
         if !self.given.is_empty() {
             return Ok(self.given.clone());
@@ -93,15 +92,15 @@ impl Servers {
         let servers: Result<_, String> = text.split(',').map(config::address).collect();
         servers
             .map_err(anyhow::Error::msg)
-            .context("cannot read the environment variable `NATS_URL`")
+            .context("cannot parse the environment variable `NATS_URL`")
             .map_err(report::usage)
     }
 }
 
-/// How to connect, for verbs that take names and no file.
+/// How to connect, for commands that take names instead of a file.
 #[derive(clap::Args)]
 pub(super) struct Reach {
-    /// A pipeline file whose `nats:` section says how to connect.
+    /// A pipeline file with the `nats:` section to use.
     #[arg(long, value_name = "FILE", conflicts_with = "credentials")]
     file: Option<PathBuf>,
 
@@ -114,21 +113,21 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    /// As [`Servers::reach`].
+    /// See [`Servers::reach`].
     ///
     /// # Errors
     ///
-    /// As [`Servers::reach`].
+    /// See [`Servers::reach`].
     pub(super) fn settings(&self) -> Result<Nats> {
         let (file, credentials) = (self.file.as_deref(), self.credentials.as_deref());
         self.servers.reach(file, credentials)
     }
 
-    /// Does something over a connection, which is called `name` at the server.
+    /// Runs `work` with a connection, whose name at the server is `name`.
     ///
     /// # Errors
     ///
-    /// As [`Servers::reach`], and those of the work.
+    /// See [`Servers::reach`]; and those of the work.
     pub(super) fn connected<T>(
         &self,
         name: &str,
@@ -138,11 +137,11 @@ impl Reach {
         threads::block_on(async { work(nats::connect(&settings, name).await?).await })
     }
 
-    /// The authorities that the file trusts, where one is given that says so.
+    /// The file with root certificates from the pipeline file, if there is one.
     ///
     /// # Errors
     ///
-    /// As [`Servers::reach`].
+    /// See [`Servers::reach`].
     pub(super) fn authority(&self) -> Result<Option<PathBuf>> {
         match self.file {
             Some(_) => Ok(self.settings()?.tls.ca),
@@ -151,7 +150,7 @@ impl Reach {
     }
 }
 
-/// Whom the host trusts.
+/// Whether the host allows trusted plugins.
 #[derive(clap::Args, Default)]
 pub(super) struct Trust {
     /// Refuse operators with `trusted: true`: every call of a plugin ends at its deadline.
@@ -166,12 +165,12 @@ impl Trust {
     }
 }
 
-/// What `${NAME}` in a file stands for.
+/// The value of `${NAME}` in a file.
 pub(super) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Why a component that was named on the command line cannot be read.
+/// The error if a component from the command line cannot be read.
 pub(super) fn unreadable(file: &Path, error: &std::io::Error) -> anyhow::Error {
     let (what, action) = match error.kind() {
         ErrorKind::NotFound => (
@@ -188,11 +187,11 @@ pub(super) fn unreadable(file: &Path, error: &std::io::Error) -> anyhow::Error {
     report::usage(report::hint(error, action))
 }
 
-/// Reads a file of lines.
+/// Parses a file line by line.
 ///
 /// # Errors
 ///
-/// All lines that cannot be read, with their numbers, as one error of usage.
+/// All lines that cannot be parsed, with their numbers, as one usage error.
 pub(super) fn read_lines<T>(
     file: &Path,
     parse: impl Fn(&str, usize) -> Result<T, Problem>,
@@ -219,7 +218,7 @@ pub(super) fn read_lines<T>(
 ///
 /// # Errors
 ///
-/// When wasmtime does not support this machine.
+/// If wasmtime does not support this machine.
 pub(super) fn runtime(instances: usize) -> Result<Runtime> {
     let usual = RuntimeOptions::default();
     let instances = u32::try_from(instances).unwrap_or(u32::MAX);

@@ -1,8 +1,8 @@
-//! The command line: one file a verb, and here what they share.
+//! The command line: one file per command, and here what they share.
 //!
-//! A verb gets its own arguments and a [`Console`], and returns an exit code or an error. It prints
-//! results on stdout and nothing else there; errors and logs go to stderr. Exit codes are fixed:
-//! 0 done, 1 the run failed, 2 wrong usage or configuration.
+//! A command gets its arguments and a [`Console`], and returns an exit code or an error. It prints only
+//! results on stdout; errors and logs go to stderr. Exit codes are fixed: 0 done, 1 the run failed, 2 wrong
+//! usage or configuration.
 
 mod bench;
 mod check;
@@ -33,7 +33,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// What `--version` prints behind the name.
+/// What `--version` prints after the name.
 const VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     "\ncontract weir:plugin@0.1.0",
@@ -58,7 +58,7 @@ struct Cli {
     verb: Verb,
 }
 
-/// Options that every verb understands.
+/// Options of every command.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Global options")]
 struct Global {
@@ -66,7 +66,7 @@ struct Global {
     #[arg(long, global = true)]
     json: bool,
 
-    /// How log entries look on stderr.
+    /// The format of log entries on stderr.
     #[arg(
         long,
         global = true,
@@ -76,34 +76,34 @@ struct Global {
     )]
     log_format: logs::Format,
 
-    /// The least severe entries to log: error, warn, info, debug, trace, or directives such as
-    /// `info,weir::pipeline=debug`. [default: info for `run`, warn and what plugins say elsewhere]
+    /// The log level: error, warn, info, debug, trace, or directives such as `info,weir::delivery=debug`.
+    /// [default: info for `run`; otherwise warn, and info for plugins]
     #[arg(long, global = true, value_name = "LEVEL", env = "WEIR_LOG")]
     log_level: Option<String>,
 }
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Run pipelines until told to stop.
+    /// Run pipelines until stopped.
     Run(run::Arguments),
-    /// Look for mistakes in pipeline files and plugins, without any traffic.
+    /// Check pipeline files and plugins, without processing messages.
     Check(check::Arguments),
     /// Run a pipeline from stdin to stdout, as lines of JSON, without a broker.
     Pipe(pipe::Arguments),
-    /// Bring a folder with a pipeline to life: build, serve, feed, show; again at every change.
+    /// Build a folder's plugins, run its pipeline with example input, and restart at every change.
     Dev(dev::Arguments),
-    /// Measure a pipeline with messages of your own: rate, delay, processor time, what bounds it.
+    /// Measure a pipeline with your own messages: rate, delay, processor time and bottleneck.
     Bench(bench::Arguments),
     /// List, show, replay and purge dead letters.
     #[command(subcommand)]
     Dlq(dlq::Verb),
-    /// Run any version over stored messages, and write its outputs or compare them with the live ones.
+    /// Run any version over stored messages; write its outputs or compare them with the live ones.
     Replay(replay::Arguments),
-    /// Show the hosts that run, their pipelines, lag and plugins.
+    /// Show the running hosts, their pipelines, lag and plugins.
     Status(status::Arguments),
-    /// Walk from a result back to the messages that it was made of.
+    /// Trace a result back to its inputs.
     Trace(trace::Arguments),
-    /// Build, test and look into plugins.
+    /// Create, build, test, inspect and deploy plugins.
     #[command(subcommand)]
     Plugin(plugin::Verb),
     /// Print the JSON Schema or the reference page of pipeline files.
@@ -115,7 +115,7 @@ enum Verb {
     Completions(completions::Arguments),
 }
 
-/// Parses, runs, reports.
+/// Parses the arguments, runs the command, reports its error.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -132,12 +132,12 @@ pub fn main() -> ExitCode {
 }
 
 impl Verb {
-    /// What is logged unless asked otherwise: a host tells what it does, an answer on a terminal is
-    /// not to be lost between connections made. Plugins are heard either way.
+    /// The default log level. A host logs what it does. For other commands, log entries about connections
+    /// would hide the result. Entries of plugins are always shown.
     fn log_level(&self) -> &'static str {
         match self {
             Self::Run(_) => "info",
-            // What plugins say a thousand times over is no part of the answer.
+            // Plugins process thousands of messages here, and their entries are not part of the result.
             Self::Bench(_) => "warn,weir::plugin=error",
             _ => "warn,weir::plugin=info",
         }
@@ -162,13 +162,13 @@ impl Verb {
     }
 }
 
-/// Help and version are answers, everything else is wrong usage. Arguments that cannot be parsed
-/// say nothing about `--json`, so that is looked for by itself.
+/// Handles what clap returns instead of arguments: help and version, or wrong usage. Arguments that cannot
+/// be parsed do not tell whether `--json` was given, so it is looked up separately.
 fn refused(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && std::env::args().any(|argument| argument == "--json") {
         return ExitCode::from(report::print(&wrong_usage(error), true));
     }
-    // Nobody is left to be told when the terminal is gone.
+    // If the terminal is gone, nobody can be told.
     let _ = error.print();
     ExitCode::from(if error.use_stderr() {
         report::USAGE
@@ -177,8 +177,8 @@ fn refused(error: &clap::Error) -> ExitCode {
     })
 }
 
-/// What clap says, without the label, the usage and the way to the help, which are for terminals: the
-/// first paragraph, and a tip as the hint.
+/// Clap's message without the label, the usage and the reference to the help, which are for terminals: the
+/// first paragraph, and the tip as a hint.
 fn wrong_usage(error: &clap::Error) -> anyhow::Error {
     let rendered = error.render().to_string();
     let mut paragraphs = rendered.trim().split("\n\n");
@@ -194,18 +194,18 @@ fn wrong_usage(error: &clap::Error) -> anyhow::Error {
     }
 }
 
-/// Where results go.
+/// The output of commands.
 pub struct Console {
-    /// Whether a machine reads them.
+    /// Whether results are printed as JSON.
     pub json: bool,
 }
 
 impl Console {
-    /// Prints text on stdout as it is, with a line break at its end.
+    /// Prints text on stdout, with a final newline.
     ///
     /// # Errors
     ///
-    /// When stdout cannot be written.
+    /// If stdout cannot be written.
     pub fn print(&self, text: &str) -> anyhow::Result<()> {
         let mut stdout = std::io::stdout().lock();
         let end = if text.is_empty() || text.ends_with('\n') {
@@ -220,20 +220,21 @@ impl Console {
             .context("cannot write to stdout")
     }
 
-    /// Shows that something takes long, on a terminal and to people only. Gone when dropped.
+    /// Shows a spinner while something takes long, only on a terminal and without `--json`. Removed when
+    /// dropped.
     pub fn progress(&self, what: &str) -> Progress {
         let bar = if self.json || !std::io::stderr().is_terminal() {
             ProgressBar::hidden()
         } else {
             ProgressBar::new_spinner().with_message(what.to_owned())
         };
-        // Drawn here and now: what ends before the ticking thread has begun was shown all the same.
+        // Drawn immediately, so that it is shown even if the work ends before the ticking thread starts.
         bar.tick();
         bar.enable_steady_tick(Duration::from_millis(100));
         Progress(bar)
     }
 
-    /// A bar that fills up to `length`, on a terminal and to people only.
+    /// A progress bar of `length` steps, only on a terminal and without `--json`.
     pub fn bar(&self, what: &str, length: u64) -> ProgressBar {
         if self.json || !std::io::stderr().is_terminal() {
             return ProgressBar::hidden();
@@ -249,13 +250,13 @@ impl Console {
     ///
     /// # Errors
     ///
-    /// As [`Console::print`].
+    /// See [`Console::print`].
     pub fn value(&self, value: &impl Serialize) -> anyhow::Result<()> {
         self.print(&serde_json::to_string(value).context("cannot print as JSON")?)
     }
 }
 
-/// A line on a terminal that says what is going on.
+/// A spinner on a terminal.
 pub struct Progress(ProgressBar);
 
 impl Drop for Progress {

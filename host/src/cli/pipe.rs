@@ -13,24 +13,24 @@ use std::sync::mpsc;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Each line of stdin is a message: {\"subject\": \"orders.a\", \"payload\": {...}}; `text` or `base64` in \
-place of `payload` for what is not JSON, and `headers`, `key`, `event-time`, `sequence` if you like. \
+Each line of stdin is a message: {\"subject\": \"orders.a\", \"payload\": {...}}. Use `text` or `base64` \
+instead of `payload` if it is not JSON; `headers`, `key`, `event-time` and `sequence` are optional. \
 Results go to stdout in the same form, dead letters and retries to stderr as \
 {\"reject\": ...} and {\"retry\": ...}.
 
-Exit codes: 0 every message became results or was dropped on purpose, 1 there were dead letters, \
-retries or lines that cannot be read, 2 wrong usage or configuration.")]
+Exit codes: 0 every message became results or was dropped, 1 there were dead letters, retries or \
+invalid lines, 2 wrong usage or configuration.")]
 pub(super) struct Arguments {
     /// The pipeline's file. Its source, sink stream and dead-letter stream are not used.
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Which pipeline, where the file holds several.
+    /// Which pipeline, if the file holds several.
     #[arg(long, value_name = "NAME")]
     pipeline: Option<String>,
 }
 
-/// Lines read ahead of the plugins: a batch is being filled while one is worked on.
+/// Lines that are read ahead: one batch is filled while another is processed.
 const READ_AHEAD: usize = 256;
 
 /// A line with its number, from 1.
@@ -106,8 +106,8 @@ fn parse(number: usize, line: &[u8]) -> Result<Record, Dead> {
     })
 }
 
-/// Reads stdin on a thread of its own, since a read cannot be interrupted and the plugins are not to
-/// wait for a batch to be full.
+/// Reads stdin on a separate thread, because a read cannot be interrupted and plugins must not wait for a
+/// full batch.
 fn read_ahead() -> Result<Lines> {
     let (sender, receiver) = mpsc::sync_channel(READ_AHEAD);
     let read = move || {
@@ -133,7 +133,7 @@ fn read_ahead() -> Result<Lines> {
     Ok(receiver)
 }
 
-/// What has been read, at least one line of it and at most one batch. `None` at the end.
+/// The lines that have been read: at least one and at most one batch. `None` at the end.
 fn next_batch(lines: &Lines, bounds: Bounds) -> Result<Option<Vec<Numbered>>> {
     let Ok(first) = lines.recv() else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! `weir plugin ...`: what an author of plugins needs.
+//! `weir plugin ...`: commands for plugin authors and deployments.
 
 mod build;
 mod deploy;
@@ -17,32 +17,32 @@ use clap::Subcommand;
 
 #[derive(Subcommand)]
 pub(super) enum Verb {
-    /// Make a folder with a plugin that compiles as it is.
+    /// Create a folder with a plugin that builds as it is.
     New(new::Arguments),
     /// Build a plugin from its source.
     Build(build::Arguments),
     /// Show a plugin's contract, imports, size and digest.
     Inspect(inspect::Arguments),
-    /// Run a plugin or a pipeline over recorded messages and compare what becomes of them.
+    /// Run a plugin or a pipeline over recorded messages and compare the outputs.
     Test(test::Arguments),
-    /// Put a component into a bucket of JetStream, under a version that nothing overwrites; or into a
-    /// registry of OCI artifacts.
+    /// Store a component in a JetStream bucket, under a version that is never overwritten; or in an OCI
+    /// registry.
     Push(registry::Push),
-    /// Take a component out of a bucket or a registry.
+    /// Fetch a component from a bucket or a registry.
     Pull(registry::Pull),
-    /// List the plugins of a bucket, their versions and tags; or the tags of a repository.
+    /// List the plugins of a bucket with their versions and tags, or the tags of a repository.
     List(registry::List),
-    /// Let a tag name a version; hosts that follow the tag take it.
+    /// Point a tag to a version; hosts that follow the tag swap to it.
     Tag(registry::Tag),
-    /// Let all hosts of a pipeline run another version: at once, or as a canary first.
+    /// Roll out a version to all hosts of a pipeline: at once, as a canary, or as a shadow.
     Deploy(deploy::Arguments),
     /// Let a canary take over.
     Promote(rollback::Promote),
-    /// Go back: end a canary, or run what ran before a swap.
+    /// Roll back: end a canary or a shadow, or return to the version before a swap.
     Rollback(rollback::Rollback),
-    /// List the receipts of swaps: what ran on each lane up to which message, and what after it.
+    /// List the receipts of swaps: which version processed which messages on each lane.
     History(history::Arguments),
-    /// Show in what a shadow differs from what runs.
+    /// Show how a shadow differs from the live version.
     Diff(diff::Arguments),
 }
 

@@ -1,8 +1,8 @@
-//! A plugin's source folder: made from a template, and built into a component, in any language.
+//! A plugin's source folder: created from a template, and built into a component, in any language.
 //!
-//! `weir plugin new`, `weir plugin build` and `weir dev` are thin over this; so is the tests' own
-//! building of guests. Nothing here loads a component or knows a pipeline. A language is its
-//! folder in `plugins/sdk`, its line in `scaffold` and its `recipe`.
+//! `weir plugin new`, `weir plugin build` and `weir dev` are thin layers over this; the tests use it to build
+//! guests. Nothing here loads a component or knows a pipeline. A language is its folder in `plugins/sdk`,
+//! its line in `scaffold` and its `recipe`.
 
 mod build;
 mod cargo;

@@ -1,8 +1,8 @@
-//! `weir replay FILE`: a version over stored history, at full speed, beside the live pipeline.
+//! `weir replay FILE`: runs a version over stored messages, at full speed, beside the live pipeline.
 //!
-//! The inputs are read by a consumer of its own, so that nothing of it shows at the pipeline's. What
-//! the plugins answer is written as lines of JSON, or compared with what the pipeline has published of
-//! the same inputs; nothing is published.
+//! The inputs are read with a separate consumer, so the pipeline's consumer is not affected. The outputs are
+//! written as lines of JSON, or compared with what the pipeline has published for the same inputs. Nothing is
+//! published.
 
 mod lanes;
 mod live;
@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use verdict::{Compared, Written};
 
-/// What may wait for its counterpart while outputs are compared: about 200 MB.
+/// How many outputs may wait for their counterparts: about 200 MB.
 const ROOM: Room = Room {
     outputs: 1_000_000,
     bytes: 64 << 20,
@@ -43,10 +43,10 @@ const ROOM: Room = Room {
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Without --compare the outputs are written as lines of JSON, results and dead letters, in the order of \
-their inputs. With it they are compared with what the pipeline has published: by the sequence of the \
-input and the index of the output. The pipeline may run meanwhile; nothing is published, and its \
-consumer is not touched. A message for which a plugin asks for a retry is tried again at once.
+Without --compare the outputs (results and dead letters) are written as lines of JSON, in the order of their \
+inputs. With --compare they are compared with what the pipeline has published, by the sequence of the input \
+and the index of the output. The pipeline may run at the same time: nothing is published, and its consumer \
+is not used. A message that a plugin wants to retry is processed again at once.
 
 Exit codes: 0 done, and no output differs, 1 outputs differ or the run failed, 2 wrong usage or \
 configuration.")]
@@ -55,7 +55,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Which pipeline, where the file holds several.
+    /// Which pipeline, if the file holds several.
     #[arg(long, value_name = "NAME")]
     pipeline: Option<String>,
 
@@ -67,12 +67,12 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "SEQUENCE|TIME", value_parser = Edge::parse)]
     from: Option<Edge>,
 
-    /// The last input, as above; what was stored at that very time is included.
+    /// The last input, as above; a message that was stored at exactly that time is included.
     /// [default: the last that the stream holds]
     #[arg(long, value_name = "SEQUENCE|TIME", value_parser = Edge::parse)]
     to: Option<Edge>,
 
-    /// Another version of an operator's plugin: a file, or a reference as `plugin:` takes it.
+    /// Another version of an operator's plugin: a file, or a reference in the form of `plugin:`.
     #[arg(long = "operator", value_name = "NAME=PLUGIN")]
     operators: Vec<String>,
 
@@ -84,7 +84,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     compare: bool,
 
-    /// The stream of the results, where the sink's subject does not tell it. May be repeated.
+    /// The stream of the results, if the sink's subject does not determine it. May be repeated.
     #[arg(long, value_name = "STREAM", requires = "compare")]
     results: Vec<String>,
 
@@ -92,11 +92,11 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "COUNT", default_value_t = SAMPLES, requires = "compare")]
     samples: usize,
 
-    /// Batches worked on at a time. [default: the pipeline's `lanes`]
+    /// Batches to process in parallel. [default: the pipeline's `lanes`]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=256))]
     lanes: Option<u16>,
 
-    /// Let plugins send the HTTP requests that the file grants them, for each message again.
+    /// Allow plugins to send the HTTP requests that the file grants, again for each message.
     #[arg(long)]
     allow_http: bool,
 }
@@ -112,7 +112,7 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
     threads::block_on(arguments.replay(pipeline, console))
 }
 
-/// Takes `NAME=PLUGIN` in the place of what the file says.
+/// Replaces an operator's plugin by `NAME=PLUGIN`.
 fn replace(pipeline: &mut Pipeline, given: &str) -> Result<()> {
     let (name, plugin) = given
         .split_once('=')
@@ -127,7 +127,7 @@ fn replace(pipeline: &mut Pipeline, given: &str) -> Result<()> {
         .find(|operator| operator.name == name)
         .ok_or_else(|| anyhow!("pipeline `{}` has no operator `{name}`", pipeline.name))
         .hint(|| format!("choose one of `{}`", names.join("`, `")))?;
-    let folder = std::env::current_dir().context("cannot tell the current folder")?;
+    let folder = std::env::current_dir().context("cannot get the current folder")?;
     let plugin = Reference::parse(plugin, &folder).map_err(anyhow::Error::msg)?;
     if let Some(file) = plugin.file() {
         std::fs::metadata(file).map_err(|error| files::unreadable(file, &error))?;
@@ -137,7 +137,7 @@ fn replace(pipeline: &mut Pipeline, given: &str) -> Result<()> {
 }
 
 impl Arguments {
-    /// Requests to others are no dry run.
+    /// Refuses plugins that would send real HTTP requests.
     fn refuse_requests(&self, pipeline: &Pipeline) -> Result<()> {
         let mut operators = pipeline.operators.iter();
         match operators.find(|operator| operator.grants.reaches_out()) {
@@ -156,7 +156,7 @@ impl Arguments {
         let connection = nats::connect(&pipeline.nats, "replay").await?;
         let source = source(&connection, &pipeline).await?;
         let range = Range::find(&source, self.from, self.to).await?;
-        // Before the outputs are looked at: what is settled now is among them.
+        // Before the outputs are read, so that they include those of all settled inputs.
         let live = match self.compare {
             true => Some(Live::open(&connection, &pipeline, &source, &range, &self.results).await?),
             false => None,
@@ -193,7 +193,7 @@ impl Arguments {
                 match (&self.output, console.json) {
                     (Some(_), true) => console.value(&written)?,
                     (Some(_), false) => console.print(&written.to_string())?,
-                    // The lines are the answer.
+                    // The lines are the result.
                     (None, true) => {}
                     (None, false) => eprint!("{written}"),
                 }
@@ -216,7 +216,7 @@ impl Arguments {
         let target = Target::new(pipeline, &source.captured, max_payload);
         let source_id = source.source_id.clone();
         let _progress = console.progress("compiling the plugins");
-        // A component may come from a server, whose connection must not wait meanwhile.
+        // A component may come from a server, whose connection must not block in the meantime.
         let starting = tokio::task::spawn_blocking(move || {
             let runtime = files::runtime(lanes * settings.operators.len())?;
             let plugins = plugin_set::load(&settings, &runtime, &Metrics::new())?;
@@ -233,9 +233,11 @@ async fn source(connection: &Connection, pipeline: &Pipeline) -> Result<History>
     let source = History::find(connection, name).await?;
     let source = source.ok_or_else(|| anyhow!("there is no stream `{name}`"))?;
     if !source.keeps {
-        return Err(anyhow!("stream `{name}` does not keep what was acked"))
-            .context("there is no history to replay")
-            .hint(|| "replay needs a source with retention by limits");
+        return Err(anyhow!(
+            "stream `{name}` deletes messages when they are acked"
+        ))
+        .context("there is no history to replay")
+        .hint(|| "use a source with `limits` retention");
     }
     Ok(source)
 }
@@ -247,7 +249,7 @@ async fn inputs(pipeline: &Pipeline, source: &History, range: &Range) -> Result<
     source.read(&filters, begin, range.last).await
 }
 
-/// A replay under way.
+/// A running replay.
 struct Work {
     settings: Pipeline,
     range: Range,
@@ -259,7 +261,7 @@ struct Work {
 }
 
 impl Work {
-    /// The answers to the next batch of inputs; `None` when all were given.
+    /// The outputs of the next batch of inputs; `None` after the last.
     async fn next(&mut self) -> Result<Option<Vec<Answer>>> {
         while !self.ended && self.lanes.has_room() {
             let batch = self.batch().await?;
@@ -290,7 +292,7 @@ impl Work {
         Ok(batch)
     }
 
-    /// Writes all outputs; how many results and dead letters there were.
+    /// Writes all outputs; returns the number of results and of dead letters.
     async fn write(&mut self, out: impl Write) -> Result<(u64, u64)> {
         let mut out = std::io::BufWriter::new(out);
         let (mut results, mut dead_letters) = (0, 0);

@@ -12,14 +12,14 @@ use anyhow::Result;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Registered for nobody else's exporter; the port after it follows.
+/// The default port of the metrics, which no other exporter has registered; [`ADMIN_PORT`] follows it.
 const METRICS_PORT: u16 = 9464;
 const ADMIN_PORT: u16 = 9465;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-SIGTERM and Ctrl-C stop softly: nothing more is taken, what is in hand is finished. A second one, or \
-the pipeline's `drain` time, stops at once. Nothing is lost either way.")]
+SIGTERM or Ctrl-C starts a soft stop: the host pulls no more messages and finishes those in flight. A second \
+signal, or the end of the pipeline's `drain` time, stops at once. Neither loses a message.")]
 pub(super) struct Arguments {
     /// Pipeline files; all their pipelines run in this process.
     #[arg(value_name = "FILE", required = true)]
@@ -31,21 +31,21 @@ pub(super) struct Arguments {
     #[command(flatten)]
     trust: files::Trust,
 
-    /// Create missing streams, as if every pipeline said `create: true`.
+    /// Create missing streams, as if every pipeline had `create: true`.
     #[arg(long)]
     create: bool,
 
-    /// Keep the plugins as they are, even when their files change.
+    /// Do not swap plugins when their files or tags change.
     #[arg(long)]
     no_watch: bool,
 
     /// Where to serve /metrics, /live and /ready: ADDRESS:PORT, or `off`. [default: 127.0.0.1:9464,
-    /// or a free port where that is taken]
+    /// or a free port if that is in use]
     #[arg(long, value_name = "ADDRESS")]
     metrics_listen: Option<Listen>,
 
     /// Where to serve /status: ADDRESS:PORT, or `off`. [default: 127.0.0.1:9465, or a free port
-    /// where that is taken]
+    /// if that is in use]
     #[arg(long, value_name = "ADDRESS")]
     admin_listen: Option<Listen>,
 
@@ -63,7 +63,7 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
     let options = Options {
         create: arguments.create,
         watch: !arguments.no_watch,
-        // Besides those at work: new versions that are about to take over, and chains for trial.
+        // In addition to the running ones: new versions before they take over, and chains for trials.
         runtime: files::runtime(pipelines.iter().map(|each| instances(each) * 4).sum())?,
         metrics: Metrics::new(),
         shutdown: Shutdown::default(),

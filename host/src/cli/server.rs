@@ -1,6 +1,5 @@
-//! A private `nats-server` with JetStream, for as long as `weir dev` or `weir bench` runs, and not
-//! longer: a shell stands between the two and ends the server when weir is gone, in whatever way it
-//! went.
+//! A private `nats-server` with JetStream that runs exactly as long as `weir dev` or `weir bench`: a shell
+//! between the two ends the server when weir ends, for whatever reason.
 
 use crate::report::ResultExt;
 use anyhow::{Context, Result, anyhow};
@@ -10,14 +9,14 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// How long a server on an empty store may take to listen. It takes a tenth of a second.
+/// How long a server with an empty store may take to listen. It usually takes a tenth of a second.
 const START: Duration = Duration::from_secs(20);
 
-/// Runs `$2...` until it ends or standard input does, which is a pipe that nobody but weir holds:
-/// the kernel closes it even for a weir that was killed. Then the store `$1` goes as well, since
-/// nobody else is left to remove it. A server that ends by itself leaves its log to be read. From
-/// the moment the guard has seen the end, it is not to be stopped; before, the shell stops it, so
-/// that it never kills a process that was given the number of the server.
+/// Runs `$2...` until it ends or standard input ends. Standard input is a pipe that only weir holds: the
+/// kernel closes it even if weir is killed. The script then removes the store `$1`, because nothing else
+/// would. If the server ends by itself, its log remains readable. Once the guard has seen the end of
+/// standard input, it cannot be stopped. Before that, the shell stops it when the server ends, so that it
+/// never kills another process that has got the server's process id.
 const GUARD: &str = "\
 store=$1; shift
 exec 3<&0
@@ -36,13 +35,13 @@ pub(super) struct Server {
     /// Held open for as long as the server is to run.
     pipe: Option<ChildStdin>,
     store: TempDir,
-    /// Of the server itself, not of the shell.
+    /// The process id of the server itself, not of the shell.
     pub(super) pid: u32,
     pub(super) url: String,
 }
 
 impl Server {
-    /// A folder for other files that are to go when the server goes.
+    /// A folder for other files, which is removed when the server ends.
     pub(super) fn folder(&self) -> &Path {
         self.store.path()
     }
@@ -51,19 +50,19 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.pipe.take());
-        // It kills the server at once; the store is removed after the last write to it.
+        // This kills the server; the script removes the store after the last write to it.
         let _ = self.guard.wait();
     }
 }
 
-/// The program to start: the one that was named, or the one on PATH.
+/// The program to start: the given one, or the one on PATH.
 ///
 /// # Errors
 ///
-/// When there is none.
+/// If there is none.
 pub(super) fn find(program: Option<&Path>) -> Result<PathBuf> {
     if let Some(program) = program {
-        // A bare name is looked for on PATH when it is started.
+        // A bare name is searched on PATH when it is started.
         if program.components().count() == 1 || program.is_file() {
             return Ok(program.to_owned());
         }
@@ -90,7 +89,7 @@ fn cannot_start(program: &Path) -> String {
 ///
 /// # Errors
 ///
-/// What it said when it ended, or that it does not listen.
+/// If it ends, with its output, or if it does not listen in time.
 pub(super) async fn start(program: &Path) -> Result<Server> {
     let what = || cannot_start(program);
     let store = tempfile::Builder::new()
@@ -98,7 +97,7 @@ pub(super) async fn start(program: &Path) -> Result<Server> {
         .tempdir()
         .with_context(what)?;
     let log = store.path().join("log");
-    // What it says before it opens its log, and what the shell says.
+    // The server's output before it opens its log, and the shell's output.
     let before = store.path().join("before");
     let stderr = std::fs::File::create(&before).with_context(what)?;
     let mut guard = Command::new("sh")
@@ -111,7 +110,7 @@ pub(super) async fn start(program: &Path) -> Result<Server> {
         .arg(store.path())
         .arg("-l")
         .arg(&log)
-        // Ctrl-C is for us: the server must outlive the last ack.
+        // Ctrl-C must not reach the server, which must outlive the last ack.
         .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -148,7 +147,7 @@ pub(super) async fn start(program: &Path) -> Result<Server> {
     Ok(server)
 }
 
-/// Process and address from the file that the server writes once it listens; the process is part of
+/// Process id and address from the file that the server writes once it listens; the process id is part of
 /// the file's name.
 fn read_ports(folder: &Path) -> Option<(u32, String)> {
     let entries = std::fs::read_dir(folder).ok()?.flatten();

@@ -1,4 +1,4 @@
-//! `weir status`: every host that answers on NATS, found through its service discovery.
+//! `weir status`: all hosts that respond on NATS, found through its service discovery.
 
 use super::{Console, files};
 use crate::nats::{self, service};
@@ -13,10 +13,10 @@ use std::time::Duration;
 #[derive(clap::Args)]
 #[command(after_help = "\
 The numbers have the names of the metrics, without `weir_` and `_total`. Needs permission to publish to \
-$SRV.STATS.weir and to subscribe to its own inbox. Exit code 1 when no \
-host answers.")]
+$SRV.STATS.weir and to subscribe to its own inbox. Exit code 1 if no \
+host responds.")]
 pub(super) struct Arguments {
-    /// A pipeline file whose `nats:` section says how to connect.
+    /// A pipeline file with the `nats:` section to use.
     #[arg(value_name = "FILE", conflicts_with = "credentials")]
     file: Option<PathBuf>,
 
@@ -27,7 +27,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     credentials: Option<PathBuf>,
 
-    /// How long to wait for answers, in seconds.
+    /// How long to wait for responses, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = seconds)]
     wait: f64,
 }
@@ -35,7 +35,7 @@ pub(super) struct Arguments {
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (0.0..=3600.0).contains(&seconds) => Ok(seconds),
-        _ => Err("give a number of seconds from 0 to 3600".to_owned()),
+        _ => Err("use a number of seconds from 0 to 3600".to_owned()),
     }
 }
 
@@ -47,12 +47,12 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
     let wait = Duration::from_secs_f64(arguments.wait);
     let mut hosts = threads::block_on(async {
         let connection = nats::connect(&settings, "status").await?;
-        let _progress = console.progress("waiting for hosts to answer");
+        let _progress = console.progress("waiting for hosts to respond");
         service::discover(&connection, wait)
             .await
-            .context("cannot ask for hosts")
+            .context("cannot discover hosts")
     })?;
-    // In the order of their names and not of their answers, so that two calls can be compared.
+    // Sorted by name, so that the output of two calls can be compared.
     hosts.sort_by_cached_key(|host| word(&host["service_id"]));
     if console.json {
         console.value(&hosts)?;
@@ -63,7 +63,7 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
         });
     }
     if hosts.is_empty() {
-        let error = anyhow!("no host answers at `{}`", settings.servers.join(", "));
+        let error = anyhow!("no host responds at `{}`", settings.servers.join(", "));
         let action = "start one with `weir run`; a host must be permitted to subscribe to `$SRV.>`";
         return Err(report::hint(error, action));
     }
@@ -71,7 +71,7 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
     Ok(report::DONE)
 }
 
-/// A block for each host: itself, its pipelines, their operators.
+/// A block for each host, with its pipelines and their operators.
 fn text(hosts: &[Value]) -> String {
     let mut out = String::new();
     for host in hosts {
@@ -169,7 +169,7 @@ fn text(hosts: &[Value]) -> String {
     out
 }
 
-/// What was decided for all hosts, where a version was not taken or not kept.
+/// The decision for all hosts, if a version was refused or rolled back.
 fn decision(operator: &Value) -> String {
     let mut out = String::new();
     let Some(decision) = operator.get("decision") else {
@@ -194,7 +194,7 @@ fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// A scalar as text; a host of another version may not tell all of them.
+/// A scalar as text; a host of another version may lack some.
 fn word(value: &Value) -> String {
     match value {
         Value::Null => "?".to_owned(),

@@ -1,4 +1,4 @@
-//! `weir trace`: from a result back to what it was made of, through all pipelines.
+//! `weir trace`: from a result back to its inputs, through all pipelines.
 
 use super::{Console, files};
 use crate::nats::trace::{Step, walk};
@@ -8,9 +8,9 @@ use std::fmt::Write;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-A line for each message, the result first: its stream and sequence, its subject, when it was stored, and \
-what made it, with the beginnings of the plugins' digests. The last one was not made by weir, or is not \
-there any more. Needs permission for $JS.API.STREAM.NAMES, and for STREAM.INFO and STREAM.MSG.GET of the \
+Prints a line for each message, the result first: its stream and sequence, its subject, when it was stored, \
+and what made it, with the beginnings of the plugins' digests. The last message was not made by weir, or no \
+longer exists. Needs permission for $JS.API.STREAM.NAMES, and for STREAM.INFO and STREAM.MSG.GET of the \
 streams.")]
 pub(super) struct Arguments {
     /// The subject of the result.

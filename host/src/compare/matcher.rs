@@ -1,10 +1,9 @@
-//! Brings the outputs of both sides together, whatever their order, in bounded memory.
+//! Matches the outputs of both sides, in any order and in bounded memory.
 //!
-//! An output is looked at once, when the second of a pair comes, and both are let go. What waits for
-//! its counterpart is kept whole while there is room, so that a sample can show it; beyond that, only
-//! what is needed to say in what it differs. That the live pipeline has nothing for an output is known
-//! when it has settled the input ([`Matcher::settle`]); that the candidate has nothing, when it has
-//! answered the input.
+//! A pair is compared when its second output arrives, and then released. While there is room, an output that
+//! waits for its counterpart is kept completely, so that a sample can show it; beyond that, only a summary
+//! that tells how it differs. The live pipeline has no counterpart if it has settled the input
+//! ([`Matcher::settle`]); the candidate has none if it has answered the input.
 
 use super::report::{Kind, Report, Why};
 use super::seen::Seen;
@@ -12,7 +11,7 @@ use super::{Outputs, Print, Slot, size};
 use crate::jsonl::Line;
 use std::collections::BTreeMap;
 
-/// How much may wait.
+/// How much may wait for a counterpart.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
     /// Outputs of each side.
@@ -21,7 +20,7 @@ pub struct Room {
     pub bytes: usize,
 }
 
-/// What of an input and a slot is known on one side.
+/// The outputs of one side by input and slot.
 struct Waiting {
     print: Print,
     line: Option<Box<Line>>,
@@ -40,7 +39,7 @@ impl Waiting {
     }
 }
 
-/// One side's outputs that wait for the other's.
+/// Outputs of one side that wait for a counterpart.
 #[derive(Default)]
 struct Side {
     waiting: BTreeMap<(u64, Slot), Waiting>,
@@ -64,7 +63,7 @@ impl Side {
         Some(taken)
     }
 
-    /// The oldest that is of an input up to this one.
+    /// Removes the oldest output of an input up to this one.
     fn take_first(&mut self, through: u64) -> Option<((u64, Slot), Waiting)> {
         let key = *self.waiting.keys().next()?;
         (key.0 <= through)
@@ -73,23 +72,23 @@ impl Side {
     }
 }
 
-/// Compares outputs as they come.
+/// Compares outputs as they arrive.
 pub struct Matcher {
     room: Room,
-    /// Samples of each kind.
+    /// The maximum number of samples of each kind.
     samples: usize,
     candidate: Side,
     live: Side,
     seen: Seen,
-    /// Inputs up to this one that the candidate has not answered will not be answered.
+    /// The candidate will not answer inputs up to this one any more.
     passed: u64,
-    /// Outputs of the live pipeline for inputs up to this one were let go for want of room.
+    /// Outputs of the live pipeline for inputs up to this one were dropped because of the limit.
     dropped: u64,
     report: Report,
 }
 
 impl Matcher {
-    /// Keeps at most so many samples of each kind.
+    /// Keeps at most this many samples of each kind.
     #[must_use]
     pub fn new(room: Room, samples: usize) -> Self {
         Self {
@@ -104,7 +103,7 @@ impl Matcher {
         }
     }
 
-    /// What was found so far.
+    /// The findings so far.
     #[must_use]
     pub fn report(&self) -> &Report {
         &self.report
@@ -116,14 +115,14 @@ impl Matcher {
         !self.candidate.waiting.is_empty()
     }
 
-    /// Whether it is time that the candidate answers: no many more outputs of the live pipeline can be
-    /// kept for inputs to come.
+    /// Whether the candidate should catch up, because there is little room for further outputs of the live
+    /// pipeline.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.live.waiting.len() >= self.room.outputs || self.live.bytes >= self.room.bytes / 2
     }
 
-    /// The candidate has answered an input. One that was answered before is not looked at again.
+    /// The candidate has answered an input. A repeated answer is ignored.
     pub fn answered(&mut self, sequence: u64, outputs: Outputs) {
         if self.seen.has(sequence, Slot::DeadLetter).is_some() {
             return;
@@ -139,7 +138,7 @@ impl Matcher {
                 None => self.candidate.put(key, line, self.room),
             }
         }
-        // What the live pipeline has besides.
+        // The other outputs of the live pipeline.
         let slots = (sequence, Slot::Result(0))..=(sequence, Slot::DeadLetter);
         let besides: Vec<_> = self
             .live
@@ -166,7 +165,7 @@ impl Matcher {
             return self.compare(key, &Waiting::new(line), &candidate);
         }
         match self.seen.has(sequence, slot) {
-            // It was compared before, or given up.
+            // It was compared before, or its counterpart was dropped.
             Some(true) => {}
             Some(false) => self.missing(key, Some(&line)),
             None if sequence <= self.passed => self.report.without_input += 1,
@@ -179,8 +178,8 @@ impl Matcher {
         }
     }
 
-    /// Inputs up to this one that the candidate has not answered will not be: they are not in the
-    /// stream, or another host has them.
+    /// The candidate will not answer further inputs up to this one: they are not in the stream, or another
+    /// host processes them.
     pub fn pass(&mut self, through: u64) {
         self.passed = self.passed.max(through);
         while self.live.take_first(through).is_some() {
@@ -188,8 +187,8 @@ impl Matcher {
         }
     }
 
-    /// The live pipeline has settled all inputs up to this one, and all that it has published of them
-    /// was told. `judge` says why the lack of an output means nothing, where that is so.
+    /// The live pipeline has settled all inputs up to this one, and all their outputs have been passed to
+    /// [`Matcher`]. `judge` returns a reason if a missing output does not mean a difference.
     pub fn settle(&mut self, through: u64, judge: impl Fn(u64, Slot) -> Option<Why>) {
         while let Some((key, candidate)) = self.candidate.take_first(through) {
             match judge(key.0, key.1) {
@@ -205,7 +204,7 @@ impl Matcher {
         }
     }
 
-    /// Forgets the inputs up to this one, of which nothing will be told any more.
+    /// Forgets the inputs up to this one; there will be no further outputs of them.
     pub fn forget(&mut self, through: u64) {
         self.seen.forget(through);
     }

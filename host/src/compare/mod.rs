@@ -1,11 +1,11 @@
-//! What a pipeline has published against what a candidate would publish: output by output.
+//! Compares what a pipeline has published with what a candidate would publish, output by output.
 //!
-//! Both sides come as they come: a result of the live pipeline may be stored long after its input,
-//! and in another order. `matcher.rs` brings together the outputs that have the same input and the
-//! same place among its outputs; `report.rs` counts what differs and keeps samples for reading.
+//! The outputs of both sides arrive in any order: a result of the live pipeline may be stored long after its
+//! input. `matcher.rs` matches outputs with the same input and slot; `report.rs` counts differences and
+//! keeps samples.
 //!
-//! Pure: knows no broker, no plugin and no clock. `weir replay` feeds it from stored history, a
-//! shadow from what has just happened.
+//! Pure: knows no broker, no plugin and no clock. `weir replay` feeds it from stored history, a shadow from
+//! recent messages.
 
 pub mod matcher;
 pub mod report;
@@ -21,12 +21,12 @@ use bytestring::ByteString;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Which of the outputs of an input.
+/// The slot of an output among those of its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Slot {
     /// The result at this index.
     Result(u64),
-    /// The one dead message.
+    /// The dead letter of the input; there is at most one.
     DeadLetter,
 }
 
@@ -39,7 +39,7 @@ impl fmt::Display for Slot {
     }
 }
 
-/// Whose outputs are read, and of which stream the inputs are: what message ids begin with.
+/// The pipeline of the outputs and the stream of the inputs: the beginning of message ids.
 #[derive(Clone, Debug)]
 pub struct Identity {
     pub pipeline: String,
@@ -48,8 +48,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The input and the slot of an output with this message id. `None` if it is another pipeline's,
-    /// or was made of another stream, or by somebody else.
+    /// The input and the slot of an output with this message id. `None` if it belongs to another pipeline or
+    /// stream, or is not from weir.
     #[must_use]
     pub fn read(&self, id: &str) -> Option<(u64, Slot)> {
         let rest = id.strip_prefix(self.pipeline.as_str())?;
@@ -58,7 +58,7 @@ impl Identity {
             .strip_prefix(self.source_id.as_str())?
             .strip_prefix('/')?;
         if operator == "dead" {
-            // Of one in parts, what follows tells the parts apart.
+            // If the dead letter is in parts, the rest distinguishes the parts.
             let sequence = rest.split('/').next()?;
             return Some((sequence.parse().ok()?, Slot::DeadLetter));
         }
@@ -71,8 +71,8 @@ impl Identity {
 /// The outputs of one candidate or one live input, each in its slot.
 pub type Outputs = Vec<(Slot, Line)>;
 
-/// An output as it is compared and shown: without the headers that say which version made it, and in
-/// the order of the names of the others.
+/// An output as it is compared and shown: without the headers that name the version, and with the other
+/// headers sorted by name.
 #[must_use]
 pub fn line(
     sequence: u64,
@@ -97,7 +97,7 @@ pub fn line(
     let said = |name: &str| !is_server_header(name) && !name.eq_ignore_ascii_case(DIGEST);
     let lines = headers.iter().filter(|(name, _)| said(name));
     let mut lines: Vec<_> = lines.cloned().collect();
-    // As stored headers are read; the lines of one name keep their order.
+    // Sorted like stored headers; the values of one name keep their order.
     lines.sort_by(|(left, _), (right, _)| left.cmp(right));
     Line::Message(Record {
         subject: subject.clone(),
@@ -109,7 +109,7 @@ pub fn line(
     })
 }
 
-/// The outputs of an input that would be published in these messages.
+/// The outputs of an input, from the messages that would be published.
 #[must_use]
 pub fn outputs(
     sequence: u64,
@@ -117,7 +117,7 @@ pub fn outputs(
     dead: bool,
 ) -> Outputs {
     let slots = (0..).map(Slot::Result);
-    // The parts of one dead letter say the same of its end.
+    // All parts of a dead letter have the same reason.
     let most = if dead { 1 } else { usize::MAX };
     let messages = messages.into_iter().take(most).zip(slots);
     let outputs = messages.map(|(message, slot)| {
@@ -129,7 +129,7 @@ pub fn outputs(
     outputs.collect()
 }
 
-/// The slot of a stored message and how it is compared, if it is an output of this pipeline.
+/// The slot of a stored message and its form for comparison, if it is an output of this pipeline.
 #[must_use]
 pub fn stored(
     identity: &Identity,
@@ -142,13 +142,13 @@ pub fn stored(
     Some((sequence, slot, line))
 }
 
-/// What is enough of an output to say whether another is the same, and in what it is not.
+/// A summary of an output that tells whether and how another output differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Print {
     subject: u64,
     headers: u64,
     payload: u64,
-    /// How a dead letter came to be.
+    /// The cause of a dead letter.
     end: u64,
 }
 
@@ -184,7 +184,7 @@ fn hash<T: Hash + ?Sized>(value: &T) -> u64 {
     hasher.finish()
 }
 
-/// Bytes that an output takes in memory, about.
+/// Approximate size of an output in memory, in bytes.
 fn size(line: &Line) -> usize {
     const FRAME: usize = 256;
     FRAME

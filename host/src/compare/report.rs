@@ -1,14 +1,14 @@
-//! What a comparison has found: counts, and samples for reading.
+//! The findings of a comparison: counts and samples.
 
 use super::Slot;
 use crate::jsonl::Line;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// Samples of each kind that are kept unless asked otherwise.
+/// Default number of samples of each kind.
 pub const SAMPLES: usize = 5;
 
-/// In what an output differs.
+/// How an output differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -19,7 +19,7 @@ pub enum Kind {
     Subject,
     Headers,
     Payload,
-    /// Both are dead letters, of different ends.
+    /// Both are dead letters with different reasons.
     Reason,
 }
 
@@ -34,7 +34,7 @@ impl Kind {
         Self::Reason,
     ];
 
-    /// As it stands in text and JSON.
+    /// The name in text and JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -48,14 +48,14 @@ impl Kind {
     }
 }
 
-/// Why an output of the candidate is neither the same nor a difference.
+/// Why an output of the candidate could not be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// The live pipeline may still publish what it would be compared with.
+    /// The live pipeline may still publish the counterpart.
     Unsettled,
-    /// The stream of the live outputs does not hold those of its time any more.
+    /// The stream of the live outputs no longer has those of that time.
     Forgotten,
-    /// More outputs waited for their counterparts than are kept.
+    /// More outputs than the limit waited for their counterparts.
     Beyond,
 }
 
@@ -72,7 +72,7 @@ pub struct Kinds {
 }
 
 impl Kinds {
-    /// How many there are of a kind.
+    /// The number of differences of a kind.
     #[must_use]
     pub fn of(&self, kind: Kind) -> u64 {
         match kind {
@@ -114,20 +114,20 @@ impl NotCompared {
     }
 }
 
-/// One output that differs, to be read by a person.
+/// One output that differs, for people.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sample {
-    /// Of the input, in the source.
+    /// The sequence of the input in the source.
     pub sequence: u64,
     /// `result <index>` or `dead letter`.
     pub output: String,
     pub differs: Vec<Kind>,
-    /// As a line of JSON; `None` where there is none, or it was not kept.
+    /// As a line of JSON; `None` if there is none, or it was not kept.
     pub live: Option<Box<RawValue>>,
     pub candidate: Option<Box<RawValue>>,
 }
 
-/// What a comparison has found so far.
+/// The findings of a comparison so far.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Report {
@@ -135,13 +135,13 @@ pub struct Report {
     pub inputs: u64,
     /// Outputs that are the same on both sides.
     pub same: u64,
-    /// Outputs that differ, or are on one side only.
+    /// Outputs that differ, or exist only on one side.
     pub different: u64,
     pub differences: Kinds,
     pub not_compared: NotCompared,
-    /// Outputs of the live pipeline whose inputs the candidate was not given.
+    /// Outputs of the live pipeline whose inputs the candidate did not get.
     pub without_input: u64,
-    /// The first of each kind.
+    /// The first samples of each kind.
     pub samples: Vec<Sample>,
 }
 
@@ -152,7 +152,7 @@ impl Report {
         self.same + self.different
     }
 
-    /// Counts an output that differs, and keeps it as a sample if there are fewer than `most` of its
+    /// Counts an output that differs, and keeps it as a sample if there are fewer than `most` samples of its
     /// first kind.
     pub(super) fn differs(
         &mut self,
@@ -189,7 +189,7 @@ impl Report {
         } += 1;
     }
 
-    /// Adds what another host has found; at most `most` samples of each kind are kept.
+    /// Adds the findings of another host; keeps at most `most` samples of each kind.
     pub fn add(&mut self, other: Self, most: usize) {
         self.inputs += other.inputs;
         self.same += other.same;

@@ -1,24 +1,24 @@
-//! How many outputs a candidate had for each input, in a byte each.
+//! The number of outputs that a candidate had for each input, in one byte each.
 //!
-//! An output of the live pipeline that comes when its input is done with is either a repeat, of which
-//! nothing is to be said, or one that the candidate does not have. To tell them apart for millions of
-//! inputs, the number of outputs is kept and the outputs are not.
+//! An output of the live pipeline that arrives after its input has been compared is either a duplicate, which
+//! is ignored, or one that the candidate does not have. To distinguish them for millions of inputs, only the
+//! number of outputs is kept.
 
 use super::Slot;
 use std::collections::{BTreeMap, HashMap};
 
-/// Inputs of a block, whose bytes are kept together.
+/// Inputs per block of bytes.
 const BLOCK: u64 = 4096;
-/// The input is not known.
+/// The input is unknown.
 const UNKNOWN: u8 = 0;
 /// It became a dead letter.
 const DEAD: u8 = 1;
-/// It had as many results as the byte is over this.
+/// It had no results; a greater value means that many results more.
 const NONE: u8 = 2;
-/// It had so many results that they are counted elsewhere.
+/// It had more results than fit into a byte; they are counted elsewhere.
 const MANY: u8 = u8::MAX;
 
-/// What is known of inputs by their sequences.
+/// The outputs of inputs, by sequence.
 #[derive(Default)]
 pub(super) struct Seen {
     blocks: BTreeMap<u64, Box<[u8]>>,
@@ -26,7 +26,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Remembers an input with its outputs: a dead letter, or so many results.
+    /// Records an input with its outputs: a dead letter, or a number of results.
     pub(super) fn put(&mut self, sequence: u64, dead: bool, results: u64) {
         let empty = || vec![UNKNOWN; usize::try_from(BLOCK).unwrap_or_default()].into();
         let block = self.blocks.entry(sequence / BLOCK).or_insert_with(empty);
@@ -46,7 +46,7 @@ impl Seen {
         }
     }
 
-    /// Whether the input had an output in this slot; `None` where the input is not known.
+    /// Whether the input had an output in this slot; `None` if the input is unknown.
     pub(super) fn has(&self, sequence: u64, slot: Slot) -> Option<bool> {
         let byte = self.blocks.get(&(sequence / BLOCK))?.get(index(sequence))?;
         let results = match *byte {
@@ -58,7 +58,7 @@ impl Seen {
         Some(matches!(slot, Slot::Result(index) if index < results))
     }
 
-    /// Forgets inputs up to this one, in whole blocks.
+    /// Forgets inputs up to this one, by whole blocks.
     pub(super) fn forget(&mut self, through: u64) {
         let first = (through + 1) / BLOCK;
         if self

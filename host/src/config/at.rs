@@ -3,13 +3,13 @@
 use super::tree::{Kind, Node};
 use crate::report::findings::Location;
 
-/// One value of a document, or the place where it would stand.
+/// One value of a document, or the location where it would be.
 #[derive(Clone, Debug)]
 pub(super) struct At<'t> {
     node: Option<&'t Node>,
-    /// Of the key, or of the nearest key above that is written.
+    /// Of the key, or of the nearest key above that exists.
     key: Location,
-    /// Of the value, or of the nearest key above that is written.
+    /// Of the value, or of the nearest key above that exists.
     value: Location,
     /// `operators[0].limits.memory`; empty for the document.
     path: String,
@@ -63,13 +63,13 @@ impl<'t> At<'t> {
         }
     }
 
-    /// Whether something is written here, be it right or wrong.
+    /// Whether the file has a value here, valid or not.
     pub(super) fn is_given(&self) -> bool {
         self.node.is_some()
     }
 
-    /// Whether `text` is what is written here. It is not where the shape was wrong, which has been
-    /// reported, and something empty stands in for it.
+    /// Whether the file has `text` here. It does not if the value had the wrong type: that has been
+    /// reported, and an empty value replaces it.
     pub(super) fn is_text(&self, text: &str) -> bool {
         match self.node.map(|node| &node.kind) {
             None => true,
@@ -78,17 +78,17 @@ impl<'t> At<'t> {
         }
     }
 
-    /// Where a finding about the value stands.
+    /// The location for a finding about the value.
     pub(super) fn location(&self) -> Location {
         self.value
     }
 
-    /// Where a finding about the key stands.
+    /// The location for a finding about the key.
     pub(super) fn key_place(&self) -> Location {
         self.key
     }
 
-    /// The way here from the document, for messages.
+    /// The path from the document to this value, for messages.
     pub(super) fn path(&self) -> &str {
         &self.path
     }

@@ -1,4 +1,4 @@
-//! Where a component comes from: a file, a bucket of plugins, or a registry of OCI artifacts.
+//! Where a component comes from: a file, a bucket of plugins, or an OCI registry.
 
 mod in_registry;
 
@@ -7,10 +7,10 @@ pub use in_registry::InRegistry;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// As `plugin:` names it.
+/// The value of `plugin:`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reference {
-    /// Absolute, once the configuration is resolved.
+    /// Absolute after the configuration is resolved.
     File(PathBuf),
     Bucket(InBucket),
     Registry(InRegistry),
@@ -21,12 +21,12 @@ pub enum Reference {
 pub struct InBucket {
     pub bucket: String,
     pub name: String,
-    /// A version, or a tag that names one.
+    /// A version, or a tag that points to one.
     pub version: String,
 }
 
 impl Reference {
-    /// Reads a reference as `plugin:` has it; a path starts at `folder`.
+    /// Parses the value of `plugin:`; a relative path starts at `folder`.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -35,7 +35,7 @@ impl Reference {
             Some(_) if text.starts_with(SCHEME) => InBucket::parse(text).map(Self::Bucket),
             Some(_) if InRegistry::is_meant(text) => InRegistry::parse(text).map(Self::Registry),
             Some((scheme, _)) => Err(format!(
-                "plugins cannot be loaded from `{scheme}://`: it is the path of a `.wasm` file, \
+                "plugins cannot be loaded from `{scheme}://`: use the path of a `.wasm` file, \
                  nats://BUCKET/NAME@VERSION or oci://REGISTRY/REPOSITORY:TAG"
             )),
             None if text.is_empty() => Err("a plugin's path cannot be empty".to_owned()),
@@ -66,8 +66,8 @@ impl InBucket {
         check("bucket", bucket, "-_")?;
         if bucket.starts_with(RESERVED) {
             return Err(format!(
-                "`{bucket}` is no bucket of plugins: names that begin with `{RESERVED}` are those of \
-                 weir's own buckets"
+                "`{bucket}` is not a bucket of plugins: names that begin with `{RESERVED}` are \
+                 reserved for weir's own buckets"
             ));
         }
         check("plugin", name, "-_")?;
@@ -80,13 +80,13 @@ impl InBucket {
     }
 }
 
-/// How the names of weir's own buckets begin: receipts, deployments and the like.
+/// Prefix of the names of weir's own buckets: receipts, deployments and others.
 const RESERVED: &str = "weir-";
 
-/// How references to buckets begin.
+/// Scheme of references to buckets.
 pub const SCHEME: &str = "nats://";
 
-/// The characters of a version or a tag: those that a key of a bucket may have, but for `/`.
+/// Checks the characters of a version or a tag: those that the key of a bucket may have, except `/`.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -94,13 +94,13 @@ pub fn check_version(text: &str) -> Result<(), String> {
     check("version", text, "-_.=")?;
     match text.starts_with('.') || text.ends_with('.') || text.contains("..") {
         true => Err(format!(
-            "`{text}` is no version: a dot stands between others"
+            "`{text}` is not a version: a dot must be between other characters"
         )),
         false => Ok(()),
     }
 }
 
-/// The characters of a name of a bucket or a plugin.
+/// Checks the characters of the name of a bucket or a plugin.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -113,7 +113,7 @@ fn check(what: &str, text: &str, more: &str) -> Result<(), String> {
     match !text.is_empty() && text.len() <= 64 && text.chars().all(plain) {
         true => Ok(()),
         false => Err(format!(
-            "`{text}` is no name of a {what}: letters, digits and `{more}`, at most 64"
+            "`{text}` is not the name of a {what}: use letters, digits and `{more}`, at most 64"
         )),
     }
 }
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_buckets_of_weir_itself_are_no_buckets_of_plugins() {
+    fn weirs_own_buckets_are_not_buckets_of_plugins() {
         let why = InBucket::parse("nats://weir-receipts/x@1").unwrap_err();
         assert!(why.contains("begin with `weir-`"), "{why}");
         assert!(InBucket::parse("nats://weirdo/x@1").is_ok());

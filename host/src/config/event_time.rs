@@ -1,4 +1,4 @@
-//! When a message happened, read from the message itself.
+//! The event time of a message, read from the message itself.
 
 use super::pointer::Pointer;
 use crate::headers::Headers;
@@ -12,14 +12,14 @@ pub enum EventTime {
     JsonPointer(Pointer),
 }
 
-/// Upper bounds, exclusive, of what counts as seconds, milliseconds and microseconds; anything
-/// larger is nanoseconds. Each stands for the year 5138, so that no date of interest is misread.
+/// Exclusive upper bounds of seconds, milliseconds and microseconds; anything larger is nanoseconds.
+/// Each is a time in the year 5138, so that no realistic date is misread.
 const UNITS: [(f64, f64); 3] = [(1e11, 1e9), (1e14, 1e6), (1e17, 1e3)];
 
 impl EventTime {
     /// The event time in nanoseconds since the Unix epoch: RFC 3339 text, or a number of seconds,
-    /// milliseconds, microseconds or nanoseconds since then, told apart by size. `None` when it is
-    /// missing, cannot be read, or lies before 1970 or beyond what nanoseconds can count (2554).
+    /// milliseconds, microseconds or nanoseconds since then, distinguished by size. `None` if it is
+    /// missing, cannot be parsed, or is before 1970 or after what nanoseconds can represent (2554).
     #[must_use]
     pub fn extract(&self, headers: &Headers, payload: &[u8]) -> Option<u64> {
         match self {

@@ -1,18 +1,18 @@
 //! `${NAME}` and `${NAME:-default}` in scalars, from the environment.
 //!
-//! `$${` is a literal `${`; a `$` that no brace follows means nothing. There is no nesting: a
-//! default is taken as it stands. The environment is handed in, so that a test needs no process.
+//! `$${` is a literal `${`; a `$` without a brace is literal. There is no nesting: a default is taken
+//! literally. The environment is a parameter, so that a test needs no process.
 
 use std::borrow::Cow;
 
-/// What a variable holds, if it is set.
+/// The value of a variable, if it is set.
 pub type Environment<'e> = dyn Fn(&str) -> Option<String> + 'e;
 
-/// Replaces every reference in `text`. Borrowed when there is none.
+/// Replaces every reference in `text`. Borrowed if there is none.
 ///
 /// # Errors
 ///
-/// All that is wrong with the references, each as a message and a hint.
+/// All problems with the references, each as a message and a hint.
 pub(super) fn interpolate<'t>(
     text: &'t str,
     environment: &Environment<'_>,
@@ -68,7 +68,7 @@ fn resolve(reference: &str, environment: &Environment<'_>) -> Result<String, (St
             "write `${NAME}` or `${NAME:-default}`, or `$${` for a literal `${`".to_owned(),
         ));
     }
-    // As in a shell, `:-` also stands in for a variable that is set to nothing.
+    // As in a shell, `:-` also applies to a variable that is set but empty.
     match (environment(name), default) {
         (Some(value), None) => Ok(value),
         (Some(value), Some(_)) if !value.is_empty() => Ok(value),
@@ -80,7 +80,7 @@ fn resolve(reference: &str, environment: &Environment<'_>) -> Result<String, (St
     }
 }
 
-/// Enough of a text to recognise it by.
+/// The first line of a text, enough to recognise it.
 fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }

@@ -1,46 +1,46 @@
-//! What a plugin may use, with the reason of each default.
+//! What a plugin can use, with the reason for each default.
 
 use std::time::Duration;
 
 /// How long an instance lives, if it does not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Isolation {
-    /// As long as its lane, but for what [`Limits`] say of recycling.
+    /// As long as its lane, unless [`Limits`] recycle it earlier.
     #[default]
     Lane,
-    /// For one call with one message: nothing that a message leaves in memory is there for the next.
+    /// For one call with one message: a message leaves nothing in memory for the next one.
     Message,
 }
 
-/// Limits of one operator's instances. On for every plugin; a pipeline may change each.
+/// Limits of one operator's instances. They apply to every plugin; a pipeline can change each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// What messages share. A lane's instance: a fresh one for each message costs tens of
-    /// microseconds, and the plugin's `configure` on top.
+    /// What messages share. Default: the lane's instance, because a fresh one for each message costs tens
+    /// of microseconds and a call of the plugin's `configure`.
     pub isolation: Isolation,
     /// Linear memory and tables of an instance, in bytes. 64 MiB: ten times what a Go or Rust guest
     /// uses (1.3 to 8.8 MiB measured), and 100 such instances still fit a small machine.
     pub memory_bytes: usize,
-    /// Time of one batch call, whatever the guest does with it: computing, sleeping, importing.
-    /// 1 s: a thousand times the usual batch, short enough that finding the message that hangs
-    /// (bisection, some eight calls) stays far below the default ack-wait.
+    /// Time of one batch call, whether the guest computes, sleeps or calls an import. 1 s: a thousand
+    /// times the usual batch, and short enough that finding the message that hangs (bisection, about
+    /// eight calls) stays far below the default ack-wait.
     pub deadline: Duration,
-    /// Bytes that one call may hand back. 16 MiB: a batch of the default size doubled, twice.
+    /// Bytes that one call may return. 16 MiB: four times a batch of the default size.
     pub output_bytes: usize,
-    /// Bytes of the body of one HTTP response. 4 MiB: a page of an API with room to spare, and all
-    /// open requests together stay below half of `memory_bytes`.
+    /// Bytes of the body of one HTTP response. 4 MiB: more than a page of an API needs, and all open
+    /// requests together stay below half of `memory_bytes`.
     pub http_response_bytes: usize,
-    /// HTTP requests that an instance may have open at once. 8: enough to hide the time of a
-    /// server's answer, few enough not to be an attack on it.
+    /// HTTP requests that an instance may have open at once. 8: enough to hide the latency of a server,
+    /// and too few to overload it.
     pub http_requests: usize,
-    /// Component-model handles an instance may hold. 256: a guest of this contract needs the
-    /// handles of stdio and clocks, ten or so; a leak shows early.
+    /// Component-model handles an instance may hold. 256: a guest of this contract needs about ten, for
+    /// stdio and clocks; a leak shows early.
     pub handles: usize,
     /// Calls after which an instance is replaced. 100,000: some language runtimes leak a few
     /// kibibytes a call; a fresh instance costs microseconds.
     pub recycle_calls: u64,
     /// Bytes of linear memory above which an instance is replaced between calls: three quarters of
-    /// `memory_bytes`, so that a leak is swept before an allocation fails.
+    /// `memory_bytes`, so that a leaking instance is replaced before an allocation fails.
     pub recycle_bytes: usize,
 }
 

@@ -1,8 +1,7 @@
 //! Rules that look at several values at once.
 //!
-//! Each catches a configuration that is well formed and cannot work, or that works until the day it
-//! loses or repeats messages. What a single value must be is settled in `resolve/`; what only a
-//! server knows is checked when the host starts.
+//! Each rule catches a configuration that is well formed and cannot work, or that will lose or repeat
+//! messages. `resolve/` checks single values; the host checks at its start what only a server knows.
 
 use super::at::At;
 use super::model;
@@ -11,7 +10,7 @@ use super::resolved::{Bounds, DeadLetter, Sink, Source, StreamSettings};
 use super::subject::SubjectFilter;
 use super::template::KeyRule;
 
-/// An order is kept by one lane, and keyed order needs keys.
+/// Order needs a single lane, and keyed order needs keys.
 pub(super) fn ordering(model: &model::Pipeline, at: &At<'_>, context: &mut Context<'_>) {
     let (order, lanes, key) = (at.field("order"), at.field("lanes"), at.field("key"));
     let word = match model.order {
@@ -23,7 +22,7 @@ pub(super) fn ordering(model: &model::Pipeline, at: &At<'_>, context: &mut Conte
         context.findings.add_hint(
             lanes.location(),
             format!(
-                "`order: {word}` is kept by one lane, and there are {}",
+                "`order: {word}` needs a single lane, and there are {}",
                 model.lanes
             ),
             "remove `lanes`, or write `order: none`",
@@ -38,7 +37,7 @@ pub(super) fn ordering(model: &model::Pipeline, at: &At<'_>, context: &mut Conte
     }
 }
 
-/// A full batch fits into what may be in flight, or no batch would ever be full.
+/// A full batch must fit into what may be in flight; otherwise no batch is ever full.
 pub(super) fn bounds(
     batch: Option<Bounds>,
     in_flight: Option<Bounds>,
@@ -65,7 +64,7 @@ pub(super) fn bounds(
     }
 }
 
-/// A key that is a subject's token is there in some message at least.
+/// If the key is a token of the subject, some subject of the source must have that token.
 pub(super) fn key(key: Option<&KeyRule>, source: &Source, at: &At<'_>, context: &mut Context<'_>) {
     let Some(token) = key.and_then(KeyRule::highest_token) else {
         return;
@@ -86,7 +85,7 @@ pub(super) fn key(key: Option<&KeyRule>, source: &Source, at: &At<'_>, context: 
     }
 }
 
-/// An operator's own filter lets something through.
+/// An operator's own filter must match some subject of the source.
 pub(super) fn operators(
     models: &[model::Operator],
     source: &Source,
@@ -112,7 +111,7 @@ pub(super) fn operators(
     }
 }
 
-/// Nothing that the pipeline publishes comes back to it.
+/// The pipeline must not read what it publishes.
 pub(super) fn loops(
     sink: Option<&Sink>,
     dead_letter: Option<&DeadLetter>,
@@ -122,7 +121,7 @@ pub(super) fn loops(
 ) {
     let known = known_subjects(source);
     if let Some(sink) = sink.filter(|sink| !sink.allow_own_source) {
-        // Of a stream whose subjects are not known this much is: the message came from it.
+        // Even if the stream's subjects are unknown, the subject of an input is one of them.
         let blind = known.is_empty() && sink.subject.begins_with_subject();
         let meets = known.iter().find(|filter| sink.subject.overlaps(filter));
         let at = at.field("sink").field("subject");
@@ -158,7 +157,7 @@ pub(super) fn loops(
     }
 }
 
-/// Streams that are to be created can stand side by side.
+/// Streams to create must not conflict.
 pub(super) fn streams(
     source: &Source,
     sink: Option<&Sink>,
@@ -193,8 +192,8 @@ pub(super) fn streams(
                         continue;
                     }
                     format!(
-                        "`{section}.create` and `{other_section}.create` differ and mean one \
-                         stream, `{stream}`"
+                        "`{section}.create` and `{other_section}.create` have different settings for \
+                         one stream, `{stream}`"
                     )
                 }
                 _ => match shared_subject(settings, other) {
@@ -232,7 +231,7 @@ fn shared_subject<'s>(
     })
 }
 
-/// What is known of the subjects that the pipeline reads; empty when only the server knows.
+/// The known subjects that the pipeline reads; empty if only the server knows them.
 fn known_subjects(source: &Source) -> Vec<SubjectFilter> {
     if !source.subjects.is_empty() {
         return source.subjects.clone();

@@ -1,7 +1,7 @@
-//! Files to pipelines: read, parse, compare with the schema, resolve.
+//! From files to pipelines: read, parse, compare with the schema, resolve.
 //!
-//! A file may hold several pipelines, separated by `---`; all files of one call run in one process
-//! and are checked against each other.
+//! A file may hold several pipelines, separated by `---`. All files of one call run in one process and
+//! are checked against each other.
 
 use super::at::At;
 use super::interpolate::Environment;
@@ -13,25 +13,25 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Largest file, in bytes. A thousand pipelines fit; a device or a log given by mistake does not fill
-/// the memory.
+/// Largest file, in bytes. A thousand pipelines fit; a device or a log that is passed by mistake does
+/// not exhaust the memory.
 const MAX_FILE: u64 = 4 << 20;
 
-/// Reads pipelines from files, in their order. `environment` says what `${NAME}` stands for; a
-/// command passes `&|name| std::env::var(name).ok()`.
+/// Reads pipelines from files, in their order. `environment` resolves `${NAME}`; a command passes
+/// `&|name| std::env::var(name).ok()`.
 ///
 /// # Errors
 ///
-/// Everything that is wrong with any of the files, at once.
+/// All problems in all files.
 pub fn load(paths: &[PathBuf], environment: &Environment<'_>) -> Result<Vec<Pipeline>, Findings> {
     Loader::new(environment).load(paths)
 }
 
-/// As [`load`], for plugins that are yet to be built: their files may be missing.
+/// Like [`load`], for plugins that are not built yet: their files may be missing.
 ///
 /// # Errors
 ///
-/// Everything else that is wrong with any of the files, at once.
+/// All other problems in all files.
 pub fn load_unbuilt(
     paths: &[PathBuf],
     environment: &Environment<'_>,
@@ -43,36 +43,36 @@ pub fn load_unbuilt(
 pub struct Loader<'l> {
     environment: &'l Environment<'l>,
     plugins_exist: bool,
-    /// In place of those that the files name, unless empty.
+    /// Servers that replace those in the files; unused if empty. Set by [`Loader::at`].
     servers: &'l [String],
     forbids_trusted: bool,
 }
 
-/// A pipeline as far as it could be read, for who looks for more mistakes than the first ones.
+/// A pipeline as far as it could be read, so that a caller can look for further mistakes.
 #[derive(Debug)]
 pub struct Draft {
     pub file: PathBuf,
-    /// Unless it is missing or wrong.
+    /// `None` if it is missing or invalid.
     pub name: Option<String>,
-    /// How to reach NATS, unless something is wrong with it.
+    /// How to reach NATS; `None` if the section is invalid.
     pub nats: Option<Nats>,
-    /// Those of which nothing is wrong, in order.
+    /// The valid operators, in order.
     pub operators: Vec<Located>,
-    /// Unless something is wrong.
+    /// `None` if anything is invalid.
     pub pipeline: Option<Pipeline>,
 }
 
-/// An operator, and where findings about its plugin stand.
+/// An operator, and the locations for findings about its plugin.
 #[derive(Clone, Debug)]
 pub struct Located {
     pub operator: Operator,
     /// Of the value of `plugin:`.
     pub plugin: Location,
-    /// Of the value of `config:`, if there is one; else of `plugin:`.
+    /// Of the value of `config:`, or of `plugin:` if there is none.
     pub config: Location,
 }
 
-/// What pipelines have claimed so far, and where.
+/// What pipelines have claimed so far, and at which location.
 #[derive(Default)]
 struct Claimed {
     names: HashMap<String, String>,
@@ -90,13 +90,13 @@ impl<'l> Loader<'l> {
         }
     }
 
-    /// Uses these servers, whatever the files say. Each is an [`address`](super::address).
+    /// Uses these servers instead of those in the files. Each is an [`address`](super::address).
     #[must_use]
     pub fn at(self, servers: &'l [String]) -> Self {
         Self { servers, ..self }
     }
 
-    /// Lets the files of plugins be missing.
+    /// Allows the files of plugins to be missing.
     #[must_use]
     pub fn unbuilt(self) -> Self {
         Self {
@@ -105,7 +105,7 @@ impl<'l> Loader<'l> {
         }
     }
 
-    /// Where `forbidden`, an operator with `trusted: true` is a mistake.
+    /// If `forbidden`, an operator with `trusted: true` is a finding.
     #[must_use]
     pub fn forbid_trusted(self, forbidden: bool) -> Self {
         Self {
@@ -118,7 +118,7 @@ impl<'l> Loader<'l> {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with any of the files, at once.
+    /// All problems in all files.
     pub fn load(&self, paths: &[PathBuf]) -> Result<Vec<Pipeline>, Findings> {
         let (drafts, findings) = self.survey(paths);
         if findings.is_empty() {
@@ -129,7 +129,7 @@ impl<'l> Loader<'l> {
         }
     }
 
-    /// All that can be read of the files, and everything that is wrong with them.
+    /// Everything that can be read from the files, and all problems in them.
     #[must_use]
     pub fn survey(&self, paths: &[PathBuf]) -> (Vec<Draft>, Findings) {
         let mut findings = Findings::default();
@@ -164,7 +164,7 @@ impl<'l> Loader<'l> {
             let sound = shape::check(document, findings);
             let model: model::Pipeline = match serde_json::from_value(sound) {
                 Ok(model) => model,
-                // The shape has been checked; what remains is at odds with the schema itself.
+                // The shape has been checked, so this is a mismatch between model and schema.
                 Err(error) => {
                     findings.add(
                         document.location,
@@ -189,7 +189,7 @@ impl<'l> Loader<'l> {
 }
 
 impl Claimed {
-    /// No two pipelines of a process share a name or a durable consumer.
+    /// Checks that no two pipelines of a process share a name or a durable consumer.
     fn check(&mut self, claims: Claims, at: &At<'_>, findings: &mut Collector) {
         let position = |location: Location| {
             format!(
@@ -208,7 +208,7 @@ impl Claimed {
             if let Some(first) = self.names.get(&name) {
                 let message = format!("two pipelines are called `{name}`, the other at {first}");
                 findings.add_hint(name_at.location(), message, "give each a name of its own");
-                // Consumers that are derived from one name are not a second mistake.
+                // A shared consumer that is derived from the shared name is not a second mistake.
                 return;
             }
             self.names.insert(name, here);
@@ -219,7 +219,7 @@ impl Claimed {
                     "two pipelines share the consumer `{}` of `{}`, the other at {first}",
                     consumer.2, consumer.1
                 );
-                let hint = "each would see a part of the messages; give one another `consumer`";
+                let hint = "each would get a part of the messages; give one a different `consumer`";
                 findings.add_hint(consumer_at.location(), message, hint);
                 return;
             }
@@ -236,17 +236,17 @@ fn read(path: &Path, findings: &mut Collector) -> Option<String> {
             findings.add_hint(
                 Location::FILE,
                 "the file is larger than 4MiB",
-                "name a pipeline file; several pipelines may stand in files of their own",
+                "name a pipeline file; several pipelines can be in separate files",
             );
             return None;
         }
         Ok(_) => {}
         Err(error) => {
             let (message, hint) = match error.kind() {
-                // The second: a folder of the path is a file.
+                // `NotADirectory`: a folder of the path is a file.
                 std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => (
                     "there is no such file".to_owned(),
-                    "check the path; `weir plugin new` makes a folder with a pipeline file",
+                    "check the path; `weir plugin new` creates a folder with a pipeline file",
                 ),
                 std::io::ErrorKind::IsADirectory => {
                     ("it is a folder".to_owned(), "name the files in it")

@@ -1,18 +1,18 @@
-//! The configuration room: from the YAML that a person wrote to settings that cannot be invalid.
+//! Configuration: from a YAML file to settings that cannot be invalid.
 //!
-//! Pure and synchronous: it reads the files it is given and an environment that is handed to it, and
-//! knows neither NATS nor wasmtime. A file passes through it in this order:
+//! Pure and synchronous: it reads the given files and the given environment, and knows neither NATS
+//! nor wasmtime. A file passes these steps:
 //!
 //! | file | from | to |
 //! |---|---|---|
 //! | `load` | paths | the steps below, for each file and document |
-//! | `tree` | YAML text | a tree in which every value has a place; `interpolate` replaces `${NAME}` |
-//! | `shape` | the tree | findings against the JSON Schema of `model`, and what is sound |
-//! | `model` | what is sound | the text of a person, typed, with defaults |
+//! | `tree` | YAML text | a tree in which every value has a location; `interpolate` replaces `${NAME}` |
+//! | `shape` | the tree | findings against the JSON Schema of `model`, and the valid part |
+//! | `model` | the valid part | the file's values, typed, with defaults |
 //! | `resolve` | the model | [`resolved::Pipeline`], every value compiled and checked |
-//! | `lint` | resolved sections | findings about values that do not go together |
+//! | `lint` | resolved sections | findings about values that contradict each other |
 //!
-//! No step stops at its first finding, so that a person sees all of them at once.
+//! No step stops at its first finding, so that a user sees all of them at once.
 
 mod at;
 pub mod component;

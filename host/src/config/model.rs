@@ -1,6 +1,6 @@
-//! The YAML as a person writes it.
+//! The YAML as a user writes it.
 //!
-//! Every type here is text and numbers with their defaults, nothing is checked across fields:
+//! These types hold text and numbers with their defaults. Nothing is checked across fields:
 //! `shape.rs` compares a file with the schema of these types, and `resolve/` turns them into
 //! `resolved.rs`. The doc comments are for users: they become the descriptions in the JSON Schema and
 //! the reference page.
@@ -22,44 +22,44 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 #[schemars(extend("required" = ["name", "source"]))]
 pub struct Pipeline {
-    /// Letters, digits, `-` and `_`, at most 64. Part of message ids, of the names of the durable
-    /// consumer and of metrics, so that a pipeline that is renamed starts anew.
+    /// Letters, digits, `-` and `_`, at most 64. Part of message ids, of the name of the durable
+    /// consumer and of metrics, so a renamed pipeline starts from the beginning.
     #[schemars(example = &"rebates")]
     pub name: Option<String>,
     /// How to reach NATS.
     pub nats: Nats,
-    /// What is read.
+    /// What to read.
     pub source: Source,
-    /// What the key of a message is made of: text with the placeholders `{subject}`,
-    /// `{subject[N]}` (a token, counted from 0), `{header:Name}` and `{payload:/json/pointer}`. A
-    /// message that lacks one of them has no key.
+    /// The key of a message: text with the placeholders `{subject}`, `{subject[N]}` (a token, counted
+    /// from 0), `{header:Name}` and `{payload:/json/pointer}`. A message that lacks one of them has
+    /// no key.
     #[schemars(example = &"{subject[1]}", example = &"{payload:/order/user}")]
     pub key: Option<String>,
-    /// Where the event time of a message stands. Without it, or where a message lacks it, the time
-    /// at which JetStream stored the message counts.
+    /// Where a message has its event time. By default, or if a message lacks it, the event time is the
+    /// time at which JetStream stored the message.
     pub event_time: Option<EventTime>,
-    /// Which messages wait for which.
+    /// Which messages wait for others.
     pub order: Order,
-    /// Threads that each walk the whole pipeline with a connection and plugin instances of their
-    /// own. More than 1 needs `order: none`.
+    /// Threads that each run the whole pipeline with a connection and plugin instances of their own.
+    /// More than 1 needs `order: none`.
     #[schemars(range(min = 1, max = 256))]
     pub lanes: usize,
-    /// The most that one call of a plugin gets.
+    /// The largest batch for one call of a plugin.
     pub batch: Batch,
-    /// The most that a lane holds between pulling and settling; nothing is pulled without room.
+    /// How much a lane holds between pull and settlement; it pulls only what it has room for.
     pub in_flight: InFlight,
-    /// What happens to a message that a plugin wants to see again.
+    /// What happens to a message that a plugin wants to retry.
     pub retry: Retry,
-    /// The keys of operators that give none themselves: see `operators[].require-signature`.
+    /// The default of `operators[].require-signature`.
     #[schemars(example = ["keys/release.pub"])]
     pub require_signature: Vec<String>,
-    /// The plugins that a message passes, in order. None at all moves messages as they are.
+    /// The plugins that process a message, in order. Without operators, messages are moved unchanged.
     pub operators: Vec<Operator>,
     /// Where results go.
     pub sink: Sink,
-    /// Where messages go that will never work. `off` drops them: they are terminated, and counted.
+    /// Where messages go that cannot be processed. `off` discards them: they are termed and counted.
     pub dead_letter: DeadLetter,
-    /// How long a soft shutdown waits for work in flight before it becomes a hard one.
+    /// How long a soft stop waits for messages in flight before it becomes a hard stop.
     pub drain: DurationText,
 }
 
@@ -85,8 +85,8 @@ impl Default for Pipeline {
     }
 }
 
-/// Either a header or a place in a JSON payload. Its value is RFC 3339 text, or a number of seconds,
-/// milliseconds, microseconds or nanoseconds since 1970, told apart by size.
+/// Either a header or a value in a JSON payload. It is RFC 3339 text, or a number of seconds,
+/// milliseconds, microseconds or nanoseconds since 1970, distinguished by size.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct EventTime {
@@ -98,27 +98,27 @@ pub struct EventTime {
     pub payload: Option<String>,
 }
 
-/// Which messages wait for which.
+/// Which messages wait for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
-    /// None waits for another. Fastest.
+    /// No message waits for another. Fastest.
     None,
     /// Messages of one key are processed, published and settled in sequence; a key that fails
     /// holds back only itself.
     Key,
-    /// All messages are.
+    /// All messages are processed, published and settled in sequence.
     Stream,
 }
 
-/// A bound by count and by bytes; whichever is met first.
+/// Limits by count and by bytes; the first that is reached applies.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Batch {
     /// Messages in one call.
     #[schemars(range(min = 1, max = 65536))]
     pub max_messages: usize,
-    /// Bytes of payloads and headers in one call. A message that is larger travels alone.
+    /// Bytes of payloads and headers in one call. A larger message is a batch by itself.
     pub max_bytes: SizeText,
 }
 
@@ -131,11 +131,11 @@ impl Default for Batch {
     }
 }
 
-/// A bound by count and by bytes, per lane; whichever is met first.
+/// Limits per lane, by count and by bytes; the first that is reached applies.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct InFlight {
-    /// Messages pulled and not yet settled.
+    /// Messages that are pulled and not yet settled.
     #[schemars(range(min = 1, max = 1000000))]
     pub max_messages: usize,
     /// Their bytes.
@@ -156,17 +156,17 @@ impl Default for InFlight {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Retry {
-    /// Deliveries after which a retry becomes a dead letter. Failures of the server or the network
-    /// never count.
+    /// Attempts after which a retry becomes a dead letter. Only retries that a plugin asks for count, not
+    /// redeliveries and not failures of the server or the network.
     #[schemars(range(min = 1))]
     pub max_attempts: u32,
-    /// The delay before the second delivery.
+    /// The delay before the second attempt.
     pub initial: DurationText,
     /// The longest delay.
     pub max: DurationText,
-    /// A message that must wait longer than this for its next attempt is parked: it waits in a stream
-    /// of its own, `WEIR_PARKED_` and the pipeline's name, and not within `source.max-ack-pending`.
-    /// `source.ack-wait` unless given. Needs `order: none` and nats-server 2.12.
+    /// A message that must wait longer than this for its next attempt is parked: it waits in the stream
+    /// `WEIR_PARKED_<PIPELINE>` and does not count against `source.max-ack-pending`. The default is
+    /// `source.ack-wait`. Needs `order: none` and nats-server 2.12.
     pub park_after: Option<DurationText>,
 }
 
@@ -190,38 +190,38 @@ pub struct Operator {
     /// and dead letters.
     #[schemars(example = &"price")]
     pub name: Option<String>,
-    /// The file of the component; a relative path starts at the folder of the file that names it. Or
-    /// `nats://BUCKET/NAME@VERSION` for one that was pushed with `weir plugin push`; a host follows a
-    /// tag in place of the version. Or `oci://REGISTRY/REPOSITORY:TAG@DIGEST` for one in a registry of
-    /// OCI artifacts; a host follows a tag without a digest.
+    /// The file of the component; a relative path starts at the folder of this file. Or
+    /// `nats://BUCKET/NAME@VERSION` for a component that was pushed with `weir plugin push`; with a tag
+    /// instead of the version, the host follows the tag. Or `oci://REGISTRY/REPOSITORY:TAG@DIGEST` for a
+    /// component in an OCI registry; without the digest, the host follows the tag.
     #[schemars(example = &"rebates.wasm")]
     pub plugin: Option<String>,
-    /// Handed to the plugin's `configure` as JSON; `{}` unless given. What may stand here is up to the plugin; `weir
-    /// check` asks it.
+    /// Passed to the plugin's `configure` as JSON; `{}` by default. The plugin decides what is valid;
+    /// `weir check` asks it.
     pub config: serde_json::Value,
-    /// Subjects of the source that this operator sees; messages on others pass it by. All when
-    /// empty.
+    /// Subjects of the source that this operator processes; messages on other subjects skip it. Empty
+    /// means all.
     #[schemars(example = ["orders.*.paid"])]
     pub subjects: Vec<String>,
     /// Which headers the plugin sees: `none`, `all`, or a list of names.
     pub headers: Headers,
-    /// What the plugin may reach outside of its instance. Nothing unless given.
+    /// What the plugin can access outside its instance. Nothing by default.
     pub grants: Grants,
-    /// What one instance of the plugin may use.
+    /// What one instance of the plugin can use.
     pub limits: Limits,
-    /// What messages share: `lane`, an instance that serves one after the other; or `message`, each a
-    /// call and a fresh, configured instance of its own.
+    /// What messages share: `lane`, an instance that processes them one after the other; or `message`,
+    /// nothing: each message is a call of a fresh, configured instance.
     pub isolation: Isolation,
-    /// The plugin's author is trusted to return from every call: it runs without the checks that end
-    /// a call at its deadline, and up to 40 % faster. A call that never returns then holds its lane
-    /// until the host is stopped. The other limits remain.
+    /// Trusts the plugin to return from every call: it runs without the checks that end a call at its
+    /// deadline, and up to 40 % faster. A call that never returns blocks its lane until the host is
+    /// stopped. All other limits apply.
     pub trusted: bool,
     /// How new versions of the plugin are judged.
     pub rollout: Rollout,
-    /// Public keys of minisign: the key itself, which begins with `RW`, or the file that has it. The
-    /// plugin runs only if one of them has signed it; a new version that is not signed so is refused,
-    /// and the old one goes on. Those of the pipeline unless given; nothing need be signed where
-    /// there are none.
+    /// Public minisign keys: the key itself, which begins with `RW`, or a file with the key. The plugin
+    /// runs only if it is signed by one of them; a new version without such a signature is refused, and
+    /// the old one keeps running. The default are the pipeline's keys; without any key no signature is
+    /// required.
     #[schemars(example = ["RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"])]
     pub require_signature: Vec<String>,
 }
@@ -235,17 +235,17 @@ pub enum Isolation {
     Message,
 }
 
-/// What a plugin may reach outside of its instance. A plugin that imports what is not granted is
+/// What a plugin can access outside its instance. A plugin that imports what is not granted is
 /// refused.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Grants {
     /// Servers that the plugin may send HTTP requests to: scheme, host and port, as in
-    /// `https://api.example.com`. `*` may stand for the first label of a name. A name that leads to
-    /// a private address is refused; an address that is written out is meant.
+    /// `https://api.example.com`. `*` can replace the first label of a name. A name that resolves to a
+    /// private address is refused; an entry with an IP address grants that address.
     #[schemars(example = ["https://api.example.com", "https://*.example.org"])]
     pub http: Vec<String>,
-    /// As `http`, for names that may lead to private and loopback addresses: services of one's own
+    /// Like `http`, for names that may resolve to private and loopback addresses: services in your own
     /// network.
     #[schemars(example = ["http://prices.shop.svc:8080"])]
     pub http_private: Vec<String>,
@@ -274,15 +274,15 @@ impl Default for Headers {
     }
 }
 
-/// What one instance of a plugin may use. On for every plugin.
+/// What one instance of a plugin can use. These limits apply to every plugin.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Limits {
     /// Linear memory and tables.
     pub memory: SizeText,
-    /// Time for one call, whatever the plugin does with it.
+    /// The maximum duration of one call, whether the plugin computes or waits.
     pub deadline: DurationText,
-    /// Bytes that one call may hand back.
+    /// Bytes that one call may return.
     pub output: SizeText,
     /// Bytes of the body of one HTTP response.
     pub http_response: SizeText,
@@ -295,8 +295,8 @@ pub struct Limits {
     /// Calls after which an instance is replaced by a fresh one.
     #[schemars(range(min = 1))]
     pub recycle_calls: u64,
-    /// Memory above which an instance is replaced between calls. Three quarters of `memory` unless
-    /// given.
+    /// Memory above which an instance is replaced between calls. The default is three quarters of
+    /// `memory`.
     pub recycle_memory: Option<SizeText>,
 }
 
@@ -320,17 +320,17 @@ impl Default for Limits {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Sink {
     /// The subject of each result: text with the placeholders `{subject}`, `{subject[N]}` (a token,
-    /// counted from 0), `{key}` and `{header:Name}`, taken from the result, and from its input where
-    /// the plugin set nothing.
+    /// counted from 0), `{key}` and `{header:Name}`. Their values come from the result, or from its
+    /// input if the plugin did not set them.
     #[schemars(example = &"rebates.{subject[1]}", example = &"routed.{subject}")]
     pub subject: String,
-    /// The stream that captures the results. Found by subject unless given; where one is created it
-    /// is named after the subject.
+    /// The stream that captures the results. By default it is found by subject; a created stream is named
+    /// after the subject.
     pub stream: Option<String>,
-    /// Create the stream when it is missing: `true`, or its settings.
+    /// Whether to create the stream if it is missing: `true`, or its settings.
     pub create: Create,
-    /// Let results land on subjects that the pipeline reads itself. Only for plugins that give
-    /// every result a new subject, or that end the loop themselves.
+    /// Allow results on subjects that the pipeline itself reads. Only for plugins that give every result a
+    /// new subject or end the loop themselves.
     pub allow_own_source: bool,
 }
 

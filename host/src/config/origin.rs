@@ -1,18 +1,18 @@
 //! Entries of `grants.http`: which servers a plugin may send requests to. Pure.
 //!
-//! An entry is a scheme, a host and a port, as in `https://api.example.com`; a request is granted
-//! when all three match. Where a granted name leads to is for `plugin/capability/http` to judge.
+//! An entry is a scheme, a host and a port, as in `https://api.example.com`; a request is granted if all
+//! three match. `plugin/capability/http` checks the addresses that a granted name resolves to.
 
 use core::net::{IpAddr, Ipv6Addr};
 use std::fmt;
 
-/// Where a request goes to, or a set of such places.
+/// The server of a request, or a set of servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     pub scheme: Scheme,
     pub host: Host,
     pub port: u16,
-    /// Whether the host's name may lead to private addresses: it stands in `http-private`.
+    /// Whether the host's name may resolve to private addresses: the entry is in `http-private`.
     pub private: bool,
 }
 
@@ -31,7 +31,7 @@ impl Scheme {
         }
     }
 
-    /// The port of an address that names none.
+    /// The port of an address without one.
     #[must_use]
     pub const fn default_port(self) -> u16 {
         match self {
@@ -45,15 +45,15 @@ impl Scheme {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Host {
     Address(IpAddr),
-    /// In lower case, without a dot at its end.
+    /// In lower case, without a final dot.
     Name(String),
-    /// `*.example.org` by its `example.org`: one label in place of the star, as in a subject and in
-    /// a certificate. Entries only.
+    /// The `example.org` of `*.example.org`: the star matches one label, as in a subject and in a
+    /// certificate. Entries only.
     Under(String),
 }
 
 impl Host {
-    /// The host of a request. `None` for what is neither an address nor a name.
+    /// The host of a request. `None` if it is neither an address nor a name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(inner) = text.strip_prefix('[') {
@@ -67,7 +67,7 @@ impl Host {
         is_name(&name).then_some(Self::Name(name))
     }
 
-    /// Whether this entry means the host of a request.
+    /// Whether this entry matches the host of a request.
     fn covers(&self, asked: &Self) -> bool {
         match (self, asked) {
             (Self::Under(parent), Self::Name(name)) => name
@@ -90,7 +90,7 @@ impl fmt::Display for Host {
 }
 
 impl Origin {
-    /// An entry, or why it is none.
+    /// Parses an entry.
     ///
     /// # Errors
     ///
@@ -110,13 +110,13 @@ impl Origin {
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if rest.contains('@') {
-            return Err("an entry holds no user and no password".to_owned());
+            return Err("an entry cannot have a user or a password".to_owned());
         }
         if let Some(position) = rest.find(['/', '?', '#']) {
             let path = rest.get(position..).unwrap_or_default();
             return Err(format!(
-                "an entry is a scheme, a host and a port: take `{path}` off, a whole server is \
-                 granted"
+                "an entry is a scheme, a host and a port: remove `{path}`, a grant covers the whole \
+                 server"
             ));
         }
         if rest.starts_with('[') && !rest.contains(']') {
@@ -131,7 +131,7 @@ impl Origin {
         })
     }
 
-    /// Whether this entry grants a request to such a place.
+    /// Whether this entry grants a request to this server.
     #[must_use]
     pub fn grants(&self, scheme: Scheme, host: &Host, port: u16) -> bool {
         self.scheme == scheme && self.port == port && self.host.covers(host)
@@ -139,7 +139,7 @@ impl Origin {
 }
 
 impl fmt::Display for Origin {
-    /// As one would write it, the port only where it is not the scheme's own.
+    /// As in a configuration, with the port only if it is not the default of the scheme.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}://{}", self.scheme.as_str(), self.host)?;
         if self.port != self.scheme.default_port() {
@@ -163,8 +163,8 @@ fn split_port(text: &str, scheme: Scheme) -> Result<(&str, u16), String> {
     let (host, port) = (host.unwrap_or_default(), port.unwrap_or_default());
     match port.parse() {
         Ok(port) if port > 0 => Ok((host, port)),
-        _ if port.contains(':') => Err(format!("an IPv6 address stands in brackets: `[{text}]`")),
-        _ => Err(format!("`{port}` is not a port, which is 1 to 65535")),
+        _ if port.contains(':') => Err(format!("an IPv6 address needs brackets: `[{text}]`")),
+        _ => Err(format!("`{port}` is not a port: use 1 to 65535")),
     }
 }
 
@@ -187,18 +187,16 @@ fn entry_host(text: &str) -> Result<Host, String> {
     }
     match Host::parse(text) {
         Some(Host::Address(IpAddr::V6(address))) => match address.to_ipv4_mapped() {
-            Some(address) => Err(format!("write the IPv4 address by itself: `{address}`")),
+            Some(address) => Err(format!("write it as an IPv4 address: `{address}`")),
             None => Ok(Host::Address(address.into())),
         },
         Some(host) => Ok(host),
-        None => Err(format!(
-            "`{text}` is neither the name of a host nor an address"
-        )),
+        None => Err(format!("`{text}` is neither a host name nor an address")),
     }
 }
 
-/// Letters, digits, `-` and `_` in labels of 1 to 63. The last label is not a number: resolvers read
-/// `127.1` and `0x7f000001` as addresses.
+/// Letters, digits, `-` and `_` in labels of 1 to 63. The last label does not begin with a digit:
+/// resolvers read `127.1` and `0x7f000001` as addresses.
 fn is_name(text: &str) -> bool {
     let label = |label: &str| {
         let fine = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_');
@@ -300,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_shown_as_one_would_write_it() {
+    fn an_entry_is_shown_as_in_a_configuration() {
         for entry in [
             "https://a.example.com",
             "http://*.b.example.com:81",
@@ -314,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_resolvers_take_for_an_address_is_no_name() {
+    fn what_resolvers_read_as_an_address_is_not_a_name() {
         for text in [
             "2130706433",
             "127.1",

@@ -1,12 +1,12 @@
 //! JSON pointers (RFC 6901) that read one scalar out of a payload.
 //!
-//! The payload is walked once and everything off the path is skipped without being built, since
-//! this runs for every message of a pipeline whose key or event time is inside the payload.
+//! The payload is parsed once, and values off the path are skipped without being built, because this runs
+//! for every message of a pipeline whose key or event time is in the payload.
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
-/// A compiled pointer, `/order/customer` say.
+/// A compiled pointer, for example `/order/customer`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Pointer {
     text: Box<str>,
@@ -15,12 +15,12 @@ pub struct Pointer {
 }
 
 impl Pointer {
-    /// Reads a pointer.
+    /// Parses a pointer.
     ///
     /// # Errors
     ///
-    /// Says in one sentence what is wrong: it is empty (that is the whole document, never a
-    /// scalar of interest), does not begin with a slash, or has a stray `~`.
+    /// Says in one sentence what is wrong: it is empty (which means the whole document and never a
+    /// scalar), does not begin with a slash, or has a stray `~`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let Some(rest) = text.strip_prefix('/') else {
             return Err("a JSON pointer begins with `/`".to_owned());
@@ -49,10 +49,10 @@ impl Pointer {
         &self.text
     }
 
-    /// The scalar it points at, as text: a string's content, a number's or a boolean's notation.
+    /// The scalar that it points at, as text: a string's content, or the notation of a number or boolean.
     ///
-    /// `None` when the payload is not JSON, has nothing there, or has null, a list or an object
-    /// there. Of a name that occurs twice the last counts, as with most JSON readers.
+    /// `None` if the payload is not JSON, or if there is nothing, null, a list or an object at that
+    /// position. If a name occurs twice, the last one counts, as in most JSON parsers.
     #[must_use]
     pub fn find(&self, payload: &[u8]) -> Option<String> {
         let mut reader = serde_json::Deserializer::from_slice(payload);

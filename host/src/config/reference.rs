@@ -1,4 +1,4 @@
-//! The reference page, made from the schema and so from the doc comments of `model.rs`.
+//! The reference page, generated from the schema and thus from the doc comments of `model.rs`.
 
 use super::schema::{branches, fields, has_type, shared, words};
 use serde_json::{Map, Value};
@@ -29,10 +29,9 @@ dead-letter:
   subject: dead.rebates
 ```
 
-`weir check FILE...` prints all findings at once, those about plugins included, each as
-`file:line:column`. `weir config schema`
-prints a JSON Schema; editors with the YAML language server take it from a first line
-`# yaml-language-server: $schema=pipeline.schema.json`.
+`weir check FILE...` prints all findings at once, including those about plugins, each as
+`file:line:column`. `weir config schema` prints a JSON Schema; editors with the YAML language server
+use it if the first line is `# yaml-language-server: $schema=pipeline.schema.json`.
 
 ## Values
 
@@ -40,13 +39,12 @@ prints a JSON Schema; editors with the YAML language server take it from a first
   `500ms`, `1m 30s`, `7d`.
 - **size**: a number of bytes, or one with a unit: `KB`, `MB`, `GB`, `TB` (powers of 1000), `KiB`, `MiB`,
   `GiB`, `TiB` (powers of 1024).
-- **subject**: tokens separated by dots; in filters `*` stands for one token and a final `>` for one
-  or more.
-- **paths** that are relative start at the folder of the file that names them.
+- **subject**: tokens separated by dots; in filters `*` matches one token and a final `>` one or more.
+- **paths**: a relative path starts at the folder of the file that contains it.
 - `${NAME}` in a value is replaced by the environment variable, `${NAME:-default}` by the default
-  where the variable is not set or empty. `$${` stands for a literal `${`. A value without quotes
-  is read as a number or a truth value after the replacement.
-- A key that is not in the tables below is refused.
+  if the variable is unset or empty. Write `$${` for a literal `${`. A value without quotes is read
+  as a number or a boolean after the replacement.
+- An unknown key is an error.
 ";
 
 /// The page `docs/configuration.md`.
@@ -57,7 +55,7 @@ pub fn reference() -> String {
     page
 }
 
-/// One table, and then those of the sections within.
+/// One table, followed by those of its sections.
 fn section(page: &mut String, title: &str, path: &str, schema: &Value) {
     let Some(fields) = fields(schema) else { return };
     let _ = writeln!(page, "\n## {title}\n");
@@ -94,7 +92,7 @@ fn section(page: &mut String, title: &str, path: &str, schema: &Value) {
     }
 }
 
-/// Where the settings of streams are explained; the other sections refer to it.
+/// The section that explains the settings of streams; the other sections refer to it.
 const CREATE: &str = "source.create";
 
 fn join(path: &str, name: &str) -> String {
@@ -113,7 +111,7 @@ fn anchor(heading: &str) -> String {
         .collect()
 }
 
-/// What may be written, in words.
+/// The possible values, in words.
 fn kind(schema: &Value) -> String {
     let mut kinds: Vec<String> = Vec::new();
     for branch in branches(schema) {

@@ -1,8 +1,8 @@
 //! From the model to settings that cannot be invalid, section by section.
 //!
-//! Every function reports what is wrong with its section and goes on; it returns `None` when
-//! something was. The rules that look at several sections at once stand in `lint.rs` and run on
-//! whatever could be resolved.
+//! Every function reports the problems of its section and continues; it returns `None` if there were any.
+//! The rules that look at several sections are in `lint.rs` and run on the sections that could be
+//! resolved.
 
 mod connection;
 mod keys;
@@ -26,7 +26,7 @@ use super::resolved::{Bounds, Order, Pipeline, Retry};
 use super::template::{KeyRule, check_header_name};
 use std::time::Duration;
 
-/// What a pipeline claims for itself; no two of one process may claim the same.
+/// The names that must be unique in a process.
 #[derive(Debug)]
 pub(super) struct Claims {
     pub(super) name: Option<String>,
@@ -162,7 +162,7 @@ fn event_time(
             .parsed(Pointer::parse(pointer), &payload)
             .map(|pointer| Some(EventTime::JsonPointer(pointer))),
         _ => {
-            // Where one of them is of the wrong type, that has been said.
+            // If one of them has the wrong type, that has been reported.
             if header.is_given() == payload.is_given() {
                 context.findings.add_hint(
                     at.key_place(),
@@ -212,7 +212,7 @@ fn retry(
         context.findings.add_hint(
             initial_at.location(),
             "`retry.initial` must be more than 0",
-            "a retry without a delay spends all attempts at once",
+            "retries without a delay use up all attempts at once",
         );
         return None;
     }

@@ -1,7 +1,7 @@
-//! Ready-to-use pipeline settings: every default applied, every rule compiled, every value checked.
+//! Ready-to-use pipeline settings: every default is applied, every rule compiled, every value checked.
 //!
-//! `model.rs` is the text a person wrote; this is what the host runs. Nothing here refers to a
-//! position in a file, and nothing here can be invalid.
+//! `model.rs` is the text of the user; this is what the host runs. Nothing here refers to a position in a
+//! file, and nothing here can be invalid.
 
 use super::component::Reference;
 pub use super::event_time::EventTime;
@@ -16,7 +16,7 @@ use std::time::Duration;
 /// One pipeline, checked.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
-    /// Unique within a host; part of message ids, of the durable's default name, of metrics.
+    /// Unique within a host; part of message ids, of the default name of the durable consumer, of metrics.
     pub name: String,
     /// The file it came from; relative plugin paths start at its folder.
     pub file: PathBuf,
@@ -26,19 +26,19 @@ pub struct Pipeline {
     /// Where the event time comes from; the JetStream timestamp when `None`.
     pub event_time: Option<EventTime>,
     pub order: Order,
-    /// Lanes: OS threads that each walk the whole corridor. 1 unless `order: none`.
+    /// Lanes: OS threads that each run the whole pipeline. 1 unless `order: none`.
     pub lanes: usize,
-    /// The most that goes into one plugin call.
+    /// The largest batch for one plugin call.
     pub batch: Bounds,
-    /// The most that a lane holds between pull and settlement.
+    /// How much a lane holds between pull and settlement.
     pub in_flight: Bounds,
     pub retry: Retry,
-    /// In the order of the chain; may be empty (a pipeline that moves messages).
+    /// In the order of the chain; empty for a pipeline that only moves messages.
     pub operators: Vec<Operator>,
     pub sink: Sink,
-    /// `None` when the file says `dead-letter: off`: rejected messages are then termed, and counted.
+    /// `None` if the file says `dead-letter: off`: rejected messages are then termed and counted.
     pub dead_letter: Option<DeadLetter>,
-    /// How long a soft shutdown may take before it becomes a hard one.
+    /// How long a soft stop may take before it becomes a hard stop.
     pub drain: Duration,
 }
 
@@ -49,11 +49,11 @@ pub struct Nats {
     pub servers: Vec<String>,
     pub auth: Auth,
     pub tls: Tls,
-    /// Prefix of the connection's inboxes, for accounts that limit what may be subscribed to.
+    /// Prefix of the connection's inboxes, for accounts that restrict subscriptions.
     pub inbox_prefix: String,
 }
 
-/// Credentials, at most one kind. `Debug` names the kind and keeps the secret.
+/// Credentials, at most one kind. `Debug` names the kind and hides the secret.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub enum Auth {
     #[default]
@@ -90,17 +90,17 @@ impl fmt::Debug for Auth {
 /// TLS of the connection.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Tls {
-    /// Refuse a server that does not offer TLS.
+    /// Refuse a server without TLS.
     pub required: bool,
-    /// Handshake before the server's INFO.
+    /// Start the TLS handshake before the server's INFO.
     pub first: bool,
-    /// The authorities to trust, in place of the system's.
+    /// The root certificates to trust, instead of the system's.
     pub ca: Option<PathBuf>,
     /// The client's certificate and its key.
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
-/// What is pulled, and with which consumer.
+/// What to pull, and with which consumer.
 #[derive(Clone, Debug)]
 pub struct Source {
     pub stream: String,
@@ -109,11 +109,11 @@ pub struct Source {
     /// Name of the durable consumer, shared by every host that runs the pipeline.
     pub consumer: String,
     pub start: Start,
-    /// How long JetStream waits for an ack before it delivers again. The host sends in-progress
-    /// every third of it.
+    /// How long JetStream waits for an ack before it redelivers. The host sends in-progress acks every
+    /// third of it.
     pub ack_wait: Duration,
     pub max_ack_pending: i64,
-    /// Create the stream when it is missing.
+    /// How to create the stream if it is missing.
     pub create: Option<StreamSettings>,
 }
 
@@ -127,7 +127,7 @@ pub enum Start {
     Time(String),
 }
 
-/// A stream to create: what `--create` or `create:` asks for.
+/// Settings of a stream to create, from `--create` or `create:`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamSettings {
     pub subjects: Vec<String>,
@@ -144,19 +144,19 @@ pub enum Storage {
     Memory,
 }
 
-/// Which messages wait for which.
+/// Which messages wait for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// None waits for another. Fastest.
+    /// No message waits for another. Fastest.
     None,
     /// Messages of one key are processed, published and settled in sequence; a key that fails holds
     /// back only itself.
     Key,
-    /// All messages are.
+    /// All messages are processed, published and settled in sequence.
     Stream,
 }
 
-/// A bound by count and by bytes; whichever is met first.
+/// Limits by count and by bytes; the first that is reached applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     pub messages: usize,
@@ -166,13 +166,13 @@ pub struct Bounds {
 /// What happens to a message whose outcome is `retry`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// Deliveries after which `retry` becomes a dead letter.
+    /// Attempts after which a retry that a plugin asks for becomes a dead letter.
     pub max_attempts: u32,
-    /// Delay before the second delivery; doubles from there, with jitter.
+    /// Delay before the second attempt; it doubles from there, with jitter.
     pub initial: Duration,
     /// The delay never exceeds this.
     pub max: Duration,
-    /// A longer delay is spent in the parking stream, where there is one.
+    /// A message with a longer delay waits in the parking stream, if there is one.
     pub park_after: Duration,
 }
 
@@ -182,44 +182,44 @@ pub struct Operator {
     pub name: String,
     /// Where the component comes from.
     pub plugin: Reference,
-    /// The `config:` value, handed to `configure` as JSON text.
+    /// The value of `config:`, passed to `configure` as JSON text.
     pub config: serde_json::Value,
-    /// Source subjects that this operator sees; empty for all. Others pass it by.
+    /// Source subjects that this operator processes; empty for all. Messages on others skip it.
     pub subjects: Vec<SubjectFilter>,
     pub headers: HeaderSelection,
     pub grants: Grants,
     pub limits: Limits,
     /// Runs without the checks that end a call at its deadline while it computes.
     pub trusted: bool,
-    /// One of these must have signed the plugin; empty where it need not be signed.
+    /// One of these keys must have signed the plugin; empty if no signature is required.
     pub require_signature: Vec<Key>,
     pub rollout: Rollout,
 }
 
-/// How a new version of a plugin is judged by the one before. The default watches none.
+/// How a new version of a plugin is compared with the previous one. The default disables it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rollout {
-    /// After it has taken over; zero takes none back.
+    /// How long a version is watched after it has taken over; zero disables rollback.
     pub probation: Duration,
-    /// Before a canary takes over; zero for never.
+    /// How long a canary runs before it takes over; zero for never.
     pub canary: Duration,
-    /// That it must have seen before it is judged.
+    /// Messages that a version must have processed before it is judged.
     pub min_messages: u64,
-    /// Percent of its messages that may fail, beyond those that failed before.
+    /// How many percent more of its messages may fail than of the previous version.
     pub max_errors: f64,
-    /// Percent of the time that a message took before.
+    /// The time per message in percent of the previous version's.
     pub max_call_time: f64,
 }
 
-/// What a plugin may reach outside of its instance.
+/// What a plugin can access outside its instance.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Grants {
-    /// Servers it may send HTTP requests to; empty when it may send none.
+    /// Servers it may send HTTP requests to; empty if it may send none.
     pub http: Vec<Origin>,
 }
 
 impl Grants {
-    /// Whether a call may have effects outside of the host.
+    /// Whether a call may have effects outside the host.
     #[must_use]
     pub fn reaches_out(&self) -> bool {
         !self.http.is_empty()
@@ -238,13 +238,13 @@ pub enum HeaderSelection {
 /// Where outputs go.
 #[derive(Clone, Debug)]
 pub struct Sink {
-    /// Rendered against each output, its missing fields taken from the input.
+    /// Rendered for each output; missing fields come from the input.
     pub subject: Template,
-    /// The stream that is expected to capture them; found by subject when `None`.
+    /// The stream that is expected to capture them; found by subject if `None`.
     pub stream: Option<String>,
-    /// Create the stream when it is missing.
+    /// How to create the stream if it is missing.
     pub create: Option<StreamSettings>,
-    /// Results may land on subjects that the pipeline reads itself.
+    /// Whether results may land on subjects that the pipeline itself reads.
     pub allow_own_source: bool,
 }
 
@@ -253,8 +253,8 @@ pub struct Sink {
 pub struct DeadLetter {
     /// A literal subject.
     pub subject: String,
-    /// The stream that is expected to capture them; found by subject when `None`.
+    /// The stream that is expected to capture them; found by subject if `None`.
     pub stream: Option<String>,
-    /// Create the stream when it is missing.
+    /// How to create the stream if it is missing.
     pub create: Option<StreamSettings>,
 }

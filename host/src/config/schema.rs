@@ -1,7 +1,6 @@
 //! The JSON Schema of a pipeline file: for editors, for `shape.rs`, and for the reference page.
 //!
-//! Generated from `model.rs`, so that what an editor offers, what `weir check` accepts and what
-//! the page says cannot differ.
+//! Generated from `model.rs`, so that the editor's suggestions, `weir check` and the page always agree.
 
 use super::model::Pipeline;
 use schemars::Schema;
@@ -16,7 +15,7 @@ pub fn schema() -> Value {
     shared().clone()
 }
 
-/// The schema, made once.
+/// The schema, generated once.
 pub(super) fn shared() -> &'static Value {
     static SCHEMA: OnceLock<Value> = OnceLock::new();
     SCHEMA.get_or_init(|| {
@@ -29,8 +28,8 @@ pub(super) fn shared() -> &'static Value {
     })
 }
 
-/// Takes out what only serde means: a missing value is written by leaving the key out, never as
-/// null, and the default of a section is that of its fields.
+/// Removes what only concerns serde: a missing value has no key and is never null, and the default of a
+/// section is that of its fields.
 fn simplify(schema: &mut Schema) {
     transform_subschemas(&mut simplify, schema);
     let Some(map) = schema.as_object_mut() else {
@@ -51,7 +50,7 @@ fn simplify(schema: &mut Schema) {
         if let [Value::Object(only)] = branches.as_slice() {
             let only = only.clone();
             map.remove("anyOf");
-            // The description of the field, where it has one, is closer to the matter.
+            // The field's own description, if it has one, is more specific.
             for (name, value) in only {
                 map.entry(name).or_insert(value);
             }
@@ -59,8 +58,7 @@ fn simplify(schema: &mut Schema) {
     }
 }
 
-/// The ways in which a value may be written: the branches of `anyOf` and `oneOf`, or the schema
-/// itself.
+/// The alternatives for a value: the branches of `anyOf` and `oneOf`, or the schema itself.
 pub(super) fn branches(schema: &Value) -> Vec<&Value> {
     for name in ["anyOf", "oneOf"] {
         if let Some(Value::Array(parts)) = schema.get(name) {
@@ -79,7 +77,7 @@ pub(super) fn has_type(schema: &Value, kind: &str) -> bool {
     }
 }
 
-/// The words that a schema allows, if it is a choice of words.
+/// The words that a schema allows, if it is an enumeration.
 pub(super) fn words(schema: &Value) -> Vec<&str> {
     let listed = schema
         .get("enum")

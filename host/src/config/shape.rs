@@ -1,7 +1,7 @@
-//! A tree against the schema: unknown and missing fields, wrong types, numbers out of range.
+//! Compares a tree with the schema: unknown and missing fields, wrong types, numbers out of range.
 //!
-//! Goes on after each finding, and hands out what is sound as JSON, so that the model can be read
-//! from it and the rules of `resolve/` find what they can find in the same run.
+//! Continues after each finding and returns the valid part as JSON, so that the model can be read from it
+//! and `resolve/` can report its findings in the same run.
 
 use super::schema::{branches, fields, has_type, shared, words};
 use super::suggest::suggest;
@@ -9,7 +9,7 @@ use super::tree::{Entry, Kind, Node, Scalar};
 use crate::report::findings::{Collector, Location};
 use serde_json::{Map, Value};
 
-/// Checks one document. What is wrong is left out of the result.
+/// Checks one document. The result contains only the valid part.
 pub(super) fn check(document: &Node, findings: &mut Collector) -> Value {
     Shape { findings }
         .value(document, shared(), "", document.location)
@@ -21,7 +21,7 @@ struct Shape<'f> {
 }
 
 impl Shape<'_> {
-    /// `key` is where the value's key stands.
+    /// `key` is the location of the value's key.
     fn value(&mut self, node: &Node, schema: &Value, path: &str, key: Location) -> Option<Value> {
         let branches = branches(schema);
         if is_free(schema) {
@@ -44,7 +44,7 @@ impl Shape<'_> {
                     let schema = branch.get("items").unwrap_or(&Value::Bool(true));
                     let items = items.iter().enumerate().filter_map(|(index, item)| {
                         self.value(item, schema, &format!("{path}[{index}]"), item.location)
-                            // Keeps the positions of the others.
+                            // Keeps the positions of the other items.
                             .or_else(|| Some(empty(schema)))
                     });
                     Some(Value::Array(items.collect()))
@@ -176,13 +176,13 @@ impl Shape<'_> {
     }
 }
 
-/// Whether a schema allows anything at all: a plugin's own configuration.
+/// Whether a schema allows any value: a plugin's own configuration.
 fn is_free(schema: &Value) -> bool {
     let names = ["type", "anyOf", "oneOf", "enum", "const"];
     !names.iter().any(|name| schema.get(name).is_some())
 }
 
-/// What stands in for an item that was wrong.
+/// The replacement for an invalid item.
 fn empty(schema: &Value) -> Value {
     if has_type(schema, "object") {
         Value::Object(Map::new())
@@ -199,7 +199,7 @@ fn join(path: &str, name: &str) -> String {
     }
 }
 
-/// A scalar as one branch of a schema wants it.
+/// A scalar as the type that one branch of a schema requires.
 fn read_scalar(scalar: &Scalar, schema: &Value) -> Option<Value> {
     let allowed = words(schema);
     if !allowed.is_empty() {
@@ -208,7 +208,7 @@ fn read_scalar(scalar: &Scalar, schema: &Value) -> Option<Value> {
             .then(|| scalar.text.clone().into());
     }
     if has_type(schema, "string") {
-        // A number is taken as text, a truth value is rather a slip.
+        // A number is accepted as text; a boolean is probably a mistake.
         let is_text = !scalar.plain || scalar.interpolated || to_bool(&scalar.text).is_none();
         return is_text.then(|| scalar.text.clone().into());
     }
@@ -226,7 +226,7 @@ fn read_scalar(scalar: &Scalar, schema: &Value) -> Option<Value> {
     None
 }
 
-/// Whether a branch takes any text, and not only durations and the like.
+/// Whether a branch accepts any text, and not only durations and similar kinds.
 fn is_text(schema: &Value) -> bool {
     has_type(schema, "string") && schema.get("x-kind").is_none()
 }
@@ -239,7 +239,7 @@ fn to_bool(text: &str) -> Option<bool> {
     }
 }
 
-/// What a value may be, in words.
+/// The kinds of values that are accepted, in words.
 fn describe(branches: &[&Value]) -> String {
     let mut wanted: Vec<String> = Vec::new();
     for branch in branches {
@@ -264,8 +264,8 @@ fn describe(branches: &[&Value]) -> String {
     }
 }
 
-/// A value without a schema, by the rules of YAML 1.2: plain scalars are null, truth values, numbers
-/// or text. `None` when part of it is broken.
+/// A value without a schema, by the rules of YAML 1.2: plain scalars are null, booleans, numbers or
+/// text. `None` if part of it is broken.
 fn to_json(node: &Node) -> Option<Value> {
     match &node.kind {
         Kind::Broken => None,
@@ -292,7 +292,7 @@ fn plain_scalar(text: &str) -> Value {
         return truth.into();
     }
     let digits = text.trim_start_matches(['+', '-']);
-    // `nan` and `infinity` are numbers to Rust and words to everybody else, JSON included.
+    // `nan` and `infinity` are numbers in Rust, but not in JSON or YAML 1.2 without a dot.
     if digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
         let positive = text.strip_prefix('+').unwrap_or(text);
         if let Ok(number) = positive.parse::<u64>() {

@@ -1,13 +1,13 @@
-//! Subjects and subject filters: what NATS accepts as one, and which meet which.
+//! Subjects and subject filters: what NATS accepts, and which filters match or overlap.
 //!
-//! Pure text; nothing here knows a stream. Tokens are separated by dots; `*` stands for one token and
-//! a final `>` for one or more.
+//! Pure text; nothing here knows a stream. Tokens are separated by dots; `*` matches one token and a final
+//! `>` one or more.
 
 use std::fmt;
 
 /// Longest subject the host publishes to, in bytes. The server drops a connection whose control line
-/// passes 4 KiB (`max_control_line`), and that line carries the subject, a reply inbox and two
-/// sizes: a data-made subject must not be able to take the connection down.
+/// exceeds 4 KiB (`max_control_line`), and that line carries the subject, a reply inbox and two sizes.
+/// A subject that is made from data must not be able to break the connection.
 pub const MAX_SUBJECT_BYTES: usize = 1024;
 
 /// First tokens that belong to the server: publishing there would call its API.
@@ -20,7 +20,7 @@ pub struct SubjectFilter {
 }
 
 impl SubjectFilter {
-    /// Reads a filter.
+    /// Parses a filter.
     ///
     /// # Errors
     ///
@@ -31,11 +31,11 @@ impl SubjectFilter {
         let mut tokens = text.split('.').peekable();
         while let Some(token) = tokens.next() {
             if token == ">" && tokens.peek().is_some() {
-                return Err("`>` stands only at the end of a subject".to_owned());
+                return Err("`>` can only be the last token of a subject".to_owned());
             }
             if token.len() > 1 && token.contains(['*', '>']) {
                 return Err(format!(
-                    "a wildcard is a whole token, not a part of `{token}`"
+                    "a wildcard must be a whole token, not a part of `{token}`"
                 ));
             }
         }
@@ -48,7 +48,7 @@ impl SubjectFilter {
         &self.text
     }
 
-    /// Whether a literal subject passes the filter.
+    /// Whether a literal subject matches the filter.
     ///
     /// ```
     /// use weir::config::template::SubjectFilter;
@@ -71,7 +71,7 @@ impl SubjectFilter {
         subject.next().is_none()
     }
 
-    /// Whether some subject passes both filters.
+    /// Whether some subject matches both filters.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
         let (mut ours, mut theirs) = (self.text.split('.'), other.text.split('.'));
@@ -85,7 +85,7 @@ impl SubjectFilter {
         }
     }
 
-    /// Whether every subject that passes `other` passes this filter too.
+    /// Whether every subject that matches `other` matches this filter too.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         let (mut ours, mut theirs) = (self.text.split('.'), other.text.split('.'));
@@ -105,7 +105,7 @@ impl SubjectFilter {
         !self.text.split('.').any(|token| matches!(token, "*" | ">"))
     }
 
-    /// The most tokens a matching subject has; `None` when there is no bound.
+    /// The maximum number of tokens of a matching subject; `None` if there is no limit.
     #[must_use]
     pub fn max_tokens(&self) -> Option<usize> {
         (!self.text.ends_with('>')).then(|| self.text.split('.').count())
@@ -128,12 +128,12 @@ impl fmt::Display for SubjectFilter {
 ///
 /// # Errors
 ///
-/// Says in one sentence why not. Data reaches subjects through templates and plugins, so this is the
-/// border where a subject of the server's own API, or one that the protocol cannot carry, is stopped.
+/// Says in one sentence why not. Data can become part of a subject through templates and plugins. This
+/// check stops subjects of the server's own API and subjects that the protocol cannot carry.
 pub fn check_subject(subject: &str) -> Result<(), String> {
     check_tokens(subject)?;
     if subject.split('.').any(|token| matches!(token, "*" | ">")) {
-        return Err("a wildcard stands for many subjects, and one is needed".to_owned());
+        return Err("a subject to publish to cannot contain a wildcard".to_owned());
     }
     let first = subject.split('.').next().unwrap_or_default();
     if SERVER_TOKENS.contains(&first) {

@@ -1,14 +1,14 @@
-//! What a person probably meant by a field that does not exist.
+//! Suggestions for a field that does not exist.
 
 use super::schema::{branches, fields};
 use serde_json::{Map, Value};
 
-/// Similarity above which a name in the same location is surely meant, and above which it may be.
+/// Similarity above which a name is certainly meant, and above which it is possibly meant.
 const SURELY: f64 = 0.8;
 const MAYBE: f64 = 0.6;
 
-/// A hint for the unknown field `name`: the nearest of the `known` ones, or one of another
-/// section of `schema`, or all there are.
+/// A hint for the unknown field `name`: the most similar of the `known` fields, a field of another section
+/// of `schema`, or all known fields.
 pub(super) fn suggest(name: &str, known: &Map<String, Value>, schema: &Value) -> String {
     let name = kebab(name);
     let nearest = known
@@ -40,7 +40,7 @@ pub(super) fn suggest(name: &str, known: &Map<String, Value>, schema: &Value) ->
         }
         _ => {
             let names: Vec<_> = known.keys().map(|name| format!("`{name}`")).collect();
-            format!("there are {}", names.join(", "))
+            format!("the fields are {}", names.join(", "))
         }
     }
 }
@@ -62,8 +62,8 @@ fn kebab(name: &str) -> String {
     kebab
 }
 
-/// The fields of other sections that are surely meant, except those of streams to create, whose
-/// names would turn up three times.
+/// The fields of other sections that are certainly meant, except those of streams to create, whose names
+/// would appear three times.
 fn find_elsewhere(name: &str, schema: &Value, path: &str, found: &mut Vec<String>) {
     let Some(fields) = fields(schema) else { return };
     for (field, schema) in fields.iter().filter(|(field, _)| *field != "create") {

@@ -4,8 +4,8 @@ use super::tree::location;
 use crate::report::findings::{Collector, Location};
 use serde_saphyr::granit_parser::{ErrorKind, ScanError};
 
-/// Tabs in indentation are the usual reason, and parsers report them far from where they stand: if
-/// there are any from the error's document on, each is a finding in place of the parser's.
+/// Tabs in indentation are the usual reason, and parsers report them far from their location. If the
+/// document has any, each is a finding instead of the parser's error.
 pub(super) fn report(text: &str, error: &ScanError, findings: &mut Collector) {
     let location = location(*error.marker());
     let first = text

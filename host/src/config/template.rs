@@ -1,9 +1,9 @@
-//! Text with placeholders: the sink's subject, and the rule that makes a message's key.
+//! Text with placeholders: the sink's subject, and the rule for a message's key.
 //!
 //! Compiled when the configuration is read, rendered for each message. A placeholder is
 //! `{subject}`, `{subject[1]}` (a token of the subject, counted from 0), `{header:Name}`, `{key}` (in
-//! a sink) or `{payload:/json/pointer}` (in a key). Everything else is literal; there is no
-//! escape, because neither subjects nor keys want braces.
+//! a sink) or `{payload:/json/pointer}` (in a key). Everything else is literal. There is no escape,
+//! because neither subjects nor keys need braces.
 
 use super::pointer::Pointer;
 pub use super::subject::{MAX_SUBJECT_BYTES, SubjectFilter, check_subject};
@@ -18,7 +18,7 @@ pub struct Template {
     parts: Box<[Part]>,
 }
 
-/// What the key of a message is made of.
+/// The rule that computes the key of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRule {
     text: Box<str>,
@@ -36,7 +36,7 @@ enum Part {
 }
 
 impl Template {
-    /// Reads a subject template.
+    /// Parses a subject template.
     ///
     /// # Errors
     ///
@@ -46,11 +46,11 @@ impl Template {
         let parts = parse_parts(text, "{subject}, {subject[N]}, {key} and {header:Name}")?;
         if parts.iter().any(|part| matches!(part, Part::Payload(_))) {
             return Err(
-                "a subject takes no `{payload:...}`; put it into `key` and write `{key}`"
+                "a subject cannot contain `{payload:...}`; put it into `key` and write `{key}`"
                     .to_owned(),
             );
         }
-        // Every placeholder yields at least one character, so one letter stands for all of them.
+        // Every placeholder yields at least one character, so one letter represents it.
         let sample: String = parts
             .iter()
             .map(|part| {
@@ -74,12 +74,12 @@ impl Template {
         &self.text
     }
 
-    /// The subject for one message; no copy when the template is literal or `{subject}`.
+    /// The subject for one message; not a copy if the template is literal or `{subject}`.
     ///
     /// # Errors
     ///
-    /// Says in one sentence what the message lacks, or why what it has makes no subject. That will
-    /// not change by trying again: such a message is a dead letter.
+    /// Says in one sentence what the message lacks, or why the rendered text is not a subject. A retry
+    /// does not help: such a message is a dead letter.
     pub fn render(&self, message: &Message) -> Result<ByteString, String> {
         let subject = match &*self.parts {
             [Part::Literal(_)] => return Ok(self.text.clone()),
@@ -97,15 +97,15 @@ impl Template {
         Ok(subject)
     }
 
-    /// Whether a rendered subject could pass `filter`, whatever the messages hold. Errs on the side
-    /// of yes behind a placeholder that may span several tokens.
+    /// Whether a rendered subject could match `filter` for some message. After a placeholder that can span
+    /// several tokens the answer is always yes.
     #[must_use]
     pub fn overlaps(&self, filter: &SubjectFilter) -> bool {
         self.reach().is_none_or(|reach| reach.overlaps(filter))
     }
 
-    /// The narrowest filter that every rendered subject passes. `None` when it would be `>`: the
-    /// template begins with a placeholder.
+    /// The narrowest filter that matches every rendered subject. `None` if it would be `>`: the template
+    /// begins with a placeholder.
     #[must_use]
     pub fn reach(&self) -> Option<SubjectFilter> {
         // Placeholders become wildcards; `\u{1}` and `\u{2}` cannot occur in a checked literal.
@@ -132,7 +132,7 @@ impl Template {
             .flatten()
     }
 
-    /// Whether the message's own subject begins the template.
+    /// Whether the template begins with the message's subject.
     #[must_use]
     pub fn begins_with_subject(&self) -> bool {
         matches!(self.parts.first(), Some(Part::Subject))
@@ -145,20 +145,20 @@ impl Template {
 }
 
 impl KeyRule {
-    /// Reads a key rule: the same placeholders as a template, with `{payload:/pointer}` in place
-    /// of `{key}`.
+    /// Parses a key rule: the same placeholders as a template, with `{payload:/pointer}` instead of
+    /// `{key}`.
     ///
     /// # Errors
     ///
-    /// Says in one sentence what is wrong. A rule without any placeholder is refused: it would give
-    /// all messages one key.
+    /// Says in one sentence what is wrong. A rule without a placeholder is refused, because it would give
+    /// all messages the same key.
     pub fn parse(text: &str) -> Result<Self, String> {
         let parts = parse_parts(
             text,
             "{subject}, {subject[N]}, {header:Name} and {payload:/pointer}",
         )?;
         if parts.contains(&Part::Key) {
-            return Err("a key cannot be made of `{key}`".to_owned());
+            return Err("a key cannot contain `{key}`".to_owned());
         }
         if parts.iter().all(|part| matches!(part, Part::Literal(_))) {
             return Err("a key without a placeholder is the same for every message".to_owned());
@@ -175,7 +175,7 @@ impl KeyRule {
         &self.text
     }
 
-    /// The key of one message; `None` when it lacks a part of it. Any text may be a key.
+    /// The key of one message; `None` if the message lacks a part of it. Any text can be a key.
     #[must_use]
     pub fn extract(&self, message: &Message) -> Option<ByteString> {
         if let [Part::Subject] = &*self.parts {
@@ -220,7 +220,7 @@ fn header_names(parts: &[Part]) -> impl Iterator<Item = &str> {
 }
 
 impl Part {
-    /// What stands for this part in one message; empty values count as missing.
+    /// The value of this part for one message; empty values count as missing.
     fn value<'m>(&'m self, message: &'m Message) -> Result<Cow<'m, str>, String> {
         let found = match self {
             Self::Literal(literal) => return Ok(Cow::Borrowed(literal)),
@@ -249,7 +249,7 @@ impl Part {
     }
 }
 
-/// `known` names the placeholders that there are.
+/// `known` lists the valid placeholders.
 fn parse_parts(text: &str, known: &str) -> Result<Box<[Part]>, String> {
     let mut parts = Vec::new();
     let mut rest = text;
@@ -267,7 +267,7 @@ fn parse_parts(text: &str, known: &str) -> Result<Box<[Part]>, String> {
 
 fn push_literal(parts: &mut Vec<Part>, literal: &str) -> Result<(), String> {
     if literal.contains('}') {
-        return Err("`}` closes nothing".to_owned());
+        return Err("`}` without `{`".to_owned());
     }
     if !literal.is_empty() {
         parts.push(Part::Literal(literal.into()));
@@ -289,29 +289,27 @@ fn parse_placeholder(text: &str, known: &str) -> Result<Part, String> {
         return index
             .parse()
             .map(Part::SubjectToken)
-            .map_err(|_| format!("`{index}` is not a token's number; the first token is 0"));
+            .map_err(|_| format!("`{index}` is not the number of a token; the first token is 0"));
     }
     match text {
         "subject" => Ok(Part::Subject),
         "key" => Ok(Part::Key),
-        other => Err(format!(
-            "unknown placeholder `{{{other}}}`; there are {known}"
-        )),
+        other => Err(format!("unknown placeholder `{{{other}}}`; use {known}")),
     }
 }
 
-/// Whether `name` can name a header line.
+/// Whether `name` is a valid header name.
 ///
 /// # Errors
 ///
 /// Says in one sentence why not.
 pub fn check_header_name(name: &str) -> Result<(), String> {
     if name.is_empty() {
-        return Err("a header's name cannot be empty".to_owned());
+        return Err("a header name cannot be empty".to_owned());
     }
     match name.chars().find(|c| !c.is_ascii_graphic() || *c == ':') {
         None => Ok(()),
-        Some(found) => Err(format!("a header's name cannot contain {found:?}")),
+        Some(found) => Err(format!("a header name cannot contain {found:?}")),
     }
 }
 

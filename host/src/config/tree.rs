@@ -1,7 +1,7 @@
-//! YAML text to a tree in which every key and value knows its place.
+//! From YAML text to a tree in which every key and value has a location.
 //!
-//! Built on the events of serde-saphyr's parser, because serde stops at its first error and a
-//! person wants all of them. The tree knows no schema; `shape.rs` compares it with one. References to the
+//! Built from the events of serde-saphyr's parser, because serde stops at its first error and a user wants
+//! to see all of them. The tree knows no schema; `shape.rs` compares it with one. References to the
 //! environment are already replaced in it.
 
 use super::interpolate::{Environment, interpolate};
@@ -10,18 +10,18 @@ use crate::report::findings::{Collector, Location};
 use serde_saphyr::granit_parser::{Event, Marker, Parser, ScalarStyle, Span, options};
 use std::collections::HashMap;
 
-/// Most bytes that the values of one file may take, aliases counted as often as they are used: a
-/// bound against files that expand without end.
+/// Maximum bytes of the values of one file, with aliases counted as often as they are used. Protects
+/// against files that expand endlessly.
 const MAX_WEIGHT: usize = 16 << 20;
 
-/// What one value takes besides its text.
+/// What one value counts in addition to its text.
 const NODE_WEIGHT: usize = 64;
 
-/// How deep values may nest, those behind aliases included: all that read the tree recurse. The
-/// parser's own limit is about the same and does not know aliases.
+/// Maximum nesting depth, including values behind aliases, because everything that reads the tree
+/// recurses. The parser's own limit is about the same but does not consider aliases.
 const MAX_DEPTH: usize = 256;
 
-/// A value and its place.
+/// A value and its location.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) location: Location,
@@ -33,16 +33,16 @@ pub(super) enum Kind {
     Scalar(Scalar),
     List(Vec<Node>),
     Map(Vec<Entry>),
-    /// Something is wrong with it that has been reported; nothing more is to be said.
+    /// Invalid; this has been reported.
     Broken,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Scalar {
     pub(super) text: String,
-    /// Written without quotes, so that `5` is a number and `true` a truth value.
+    /// Without quotes, so that `5` is a number and `true` a boolean.
     pub(super) plain: bool,
-    /// Held a reference to the environment: its text is then never taken for null.
+    /// Contained a reference to the environment: its text is then never read as null.
     pub(super) interpolated: bool,
 }
 
@@ -62,15 +62,15 @@ impl Node {
         }
     }
 
-    /// Whether nothing is written here: an empty value, `~` or `null`.
+    /// Whether this is null: an empty value, `~` or `null`.
     pub(super) fn is_null(&self) -> bool {
         matches!(&self.kind, Kind::Scalar(Scalar { text, plain: true, interpolated: false })
             if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 }
 
-/// The documents of a file that are not empty, in order. A document with a syntax error yields the
-/// finding and no tree; those after it are still read.
+/// The non-empty documents of a file, in order. A document with a syntax error yields a finding and no
+/// tree; later documents are still read.
 pub(super) fn parse(
     text: &str,
     environment: &Environment<'_>,
@@ -92,7 +92,7 @@ pub(super) fn parse(
                     builder.findings.add_hint(
                         location(span.start),
                         "up to here the file expands to more than 16MiB",
-                        "look for aliases of what holds aliases",
+                        "look for aliases of values that contain aliases",
                     );
                     return documents;
                 }
@@ -108,11 +108,11 @@ pub(super) fn parse(
     }
 }
 
-/// Makes a tree of events. A document is handed out when it ends.
+/// Builds a tree from events. A document is returned when it ends.
 struct Builder<'b, 'e> {
     environment: &'b Environment<'e>,
     findings: &'b mut Collector,
-    /// The collections that are open, outermost first.
+    /// The open collections, outermost first.
     open: Vec<Open>,
     anchors: HashMap<usize, Node>,
     weight: usize,
@@ -211,8 +211,8 @@ impl<'b, 'e> Builder<'b, 'e> {
             Event::UnresolvedAlias(name) => {
                 self.findings.add_hint(
                     location,
-                    format!("no anchor `&{name}` stands before the alias `*{name}`"),
-                    format!("quote it, if text is meant: `\"*{name}\"`"),
+                    format!("there is no anchor `&{name}` before the alias `*{name}`"),
+                    format!("quote it if it is meant as text: `\"*{name}\"`"),
                 );
                 self.finish(
                     Node {
@@ -227,7 +227,7 @@ impl<'b, 'e> Builder<'b, 'e> {
         None
     }
 
-    /// Puts a finished value where it belongs.
+    /// Adds a finished value to the open collection.
     fn finish(&mut self, node: Node, anchor: usize) {
         self.weight += own_weight(&node);
         if anchor != 0 {
@@ -250,7 +250,7 @@ impl<'b, 'e> Builder<'b, 'e> {
                         self.findings.add_hint(
                             key_place,
                             "a key must be plain text",
-                            "quote it, if text is meant",
+                            "quote it if it is meant as text",
                         );
                     }
                     return;
@@ -273,17 +273,17 @@ impl<'b, 'e> Builder<'b, 'e> {
         }
     }
 
-    /// What an alias stands for.
+    /// The value of an alias.
     fn alias(&mut self, anchor: usize, location: Location) -> Kind {
         let Some(node) = self.anchors.get(&anchor) else {
             self.findings
-                .add(location, "an alias cannot stand inside its own anchor");
+                .add(location, "an alias cannot be inside its own anchor");
             return Kind::Broken;
         };
         let (weight, depth) = measure(node);
         self.weight += weight;
         if self.weight > MAX_WEIGHT {
-            // The end of the whole file, which is told where events are read.
+            // The limit of the whole file, which is reported where events are read.
             return Kind::Broken;
         }
         if self.open.len() + depth > MAX_DEPTH {
@@ -294,7 +294,7 @@ impl<'b, 'e> Builder<'b, 'e> {
         node.kind.clone()
     }
 
-    /// A scalar with its references replaced; keys are taken as they stand.
+    /// A scalar with its references replaced; keys are literal.
     fn scalar(&mut self, text: &str, plain: bool, location: Location) -> Kind {
         let is_key = matches!(
             self.open.last(),
@@ -329,8 +329,8 @@ impl<'b, 'e> Builder<'b, 'e> {
         let location = location(span.tag_start().unwrap_or(span.start));
         self.findings.add_hint(
             location,
-            "a tag means nothing here",
-            "remove it, or quote the value if a text that begins with `!` is meant",
+            "a YAML tag has no meaning here",
+            "remove it, or quote the value if the text begins with `!`",
         );
     }
 }
@@ -349,7 +349,7 @@ fn own_weight(node: &Node) -> usize {
     }
 }
 
-/// The weight and the depth of a value with all that is in it.
+/// The weight and the depth of a value, including everything in it.
 fn measure(node: &Node) -> (usize, usize) {
     let inner: Vec<(usize, usize)> = match &node.kind {
         Kind::List(items) => items.iter().map(measure).collect(),

@@ -5,17 +5,17 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// A duration as a person writes it.
+/// A duration as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DurationText(String);
 
-/// A size in bytes as a person writes it.
+/// A size in bytes as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SizeText(String);
 
-/// A share in percent as a person writes it.
+/// A percentage as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PercentText(String);
@@ -93,8 +93,8 @@ impl PercentText {
     }
 }
 
-// Patterns are for editors and looser than the parsers: what passes here and fails there is found by
-// `weir check`. A reference to the environment passes as well.
+// The patterns are for editors and less strict than the parsers; `weir check` finds the rest. They also
+// accept a reference to the environment.
 
 impl JsonSchema for DurationText {
     fn schema_name() -> Cow<'static, str> {

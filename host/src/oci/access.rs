@@ -1,5 +1,5 @@
-//! How a registry is reached: the client with its bounds, the user's credentials, and what the
-//! client's errors mean for people.
+//! Access to a registry: the client with its limits, the user's credentials, and the explanation of the
+//! client's errors.
 
 use crate::config::component::InRegistry;
 use crate::report::{self, ResultExt};
@@ -17,15 +17,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio_rustls::rustls::crypto::ring;
 
-/// How long a connection may take to be made.
+/// Timeout for connecting.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long a registry may be silent in an answer.
+/// Timeout without data in a response.
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// A client for one registry.
 pub(super) fn client(place: &InRegistry, ca: Option<&Path>) -> Result<Client> {
-    // The client takes the cryptography that the process has chosen. Where it was chosen before, it
-    // was the same.
+    // The client uses the process's crypto provider. If it was installed before, it was the same.
     let _ = ring::default_provider().install_default();
     let roots = match ca {
         Some(file) => vec![Certificate {
@@ -50,7 +49,7 @@ pub(super) fn client(place: &InRegistry, ca: Option<&Path>) -> Result<Client> {
     Client::try_from(config).map_err(|error| anyhow!(innermost(&error)))
 }
 
-/// Which of several manifests under one name is meant.
+/// Chooses among several manifests under one name.
 fn webassembly(entries: &[ImageIndexEntry]) -> Option<String> {
     let is_wasm = |entry: &&ImageIndexEntry| {
         let platform = entry.platform.as_ref();
@@ -60,10 +59,10 @@ fn webassembly(entries: &[ImageIndexEntry]) -> Option<String> {
     found.map(|entry| entry.digest.clone())
 }
 
-/// What `docker login` has stored for a registry, in its file or with a helper.
+/// The credentials that `docker login` has stored for a registry, in its file or with a helper.
 ///
 /// # Errors
-/// When there is something stored that cannot be read.
+/// If there are credentials that cannot be read.
 pub(super) fn credentials(registry: &str) -> Result<RegistryAuth> {
     let folder = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
     let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".docker"));
@@ -81,27 +80,24 @@ pub(super) fn credentials(registry: &str) -> Result<RegistryAuth> {
         Ok(DockerCredential::UsernamePassword(user, password)) => {
             Ok(RegistryAuth::Basic(user, password))
         }
-        Ok(DockerCredential::IdentityToken(_)) => {
-            Err(anyhow!("there is an identity token for `{registry}`"))
-                .with_context(what)
-                .hint(|| "log in with a user and a password, or an access token as the password")
-        }
+        Ok(DockerCredential::IdentityToken(_)) => Err(anyhow!(
+            "identity tokens are not supported, and there is one for `{registry}`"
+        ))
+        .with_context(what)
+        .hint(|| "log in with a user and a password, or with an access token as the password"),
         Err(CredentialRetrievalError::NoCredentialConfigured) => Ok(RegistryAuth::Anonymous),
         Err(error) => {
             let error = error.to_string();
             let mut lines = error.lines().map(str::trim).filter(|line| !line.is_empty());
-            let first = lines
-                .next()
-                .unwrap_or("it is not understood")
-                .to_lowercase();
+            let first = lines.next().unwrap_or("unknown format").to_lowercase();
             Err(anyhow!(first))
                 .with_context(what)
-                .hint(|| format!("log in anew with `docker login {registry}`"))
+                .hint(|| format!("log in again with `docker login {registry}`"))
         }
     }
 }
 
-/// What the client's error means, with what to do about it.
+/// Explains an error of the client, with a hint.
 pub(super) fn explained(error: OciDistributionError, place: &InRegistry) -> anyhow::Error {
     let registry = &place.registry;
     if is_missing(&error) {
@@ -117,16 +113,17 @@ pub(super) fn explained(error: OciDistributionError, place: &InRegistry) -> anyh
         let hint = format!(
             "log in with `docker login {registry}`: weir reads `config.json` in $DOCKER_CONFIG or ~/.docker"
         );
-        let what = format!("`{registry}` refuses access without credentials, or with these");
+        let what =
+            format!("`{registry}` denies access with the stored credentials, or without any");
         return report::hint(anyhow!(what), hint);
     }
     match &error {
         OciDistributionError::DigestError(_) => report::hint(
-            anyhow!("its bytes are not those of its digest"),
+            anyhow!("its bytes do not match its digest"),
             "do not run it; push it again, and ask who has changed the registry",
         ),
         OciDistributionError::RequestError(request) if request.is_timeout() => {
-            unreachable(registry, "it does not answer in time")
+            unreachable(registry, "it does not respond in time")
         }
         OciDistributionError::RequestError(_) => unreachable(registry, &innermost(&error)),
         OciDistributionError::RegistryError { envelope, .. } => {
@@ -135,7 +132,7 @@ pub(super) fn explained(error: OciDistributionError, place: &InRegistry) -> anyh
         OciDistributionError::ServerError { code, message, .. } => {
             match serde_json::from_str(message) {
                 Ok(envelope) => anyhow!("the registry says: {}", said(&envelope)),
-                Err(_) => anyhow!("the registry answers with the status {code}"),
+                Err(_) => anyhow!("the registry responds with status {code}"),
             }
         }
         other => anyhow!(innermost(other)),
@@ -146,11 +143,11 @@ fn unreachable(registry: &str, why: &str) -> anyhow::Error {
     let error = anyhow!("`{registry}` cannot be reached: {why}");
     report::hint(
         error,
-        "see whether the registry runs, and its name is right",
+        "check whether the registry is running and its name is correct",
     )
 }
 
-/// Why the bytes of a layer ended early.
+/// Why the download of a layer ended early.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "it is what an error is turned into"
@@ -160,14 +157,14 @@ pub(super) fn broken(error: std::io::Error) -> anyhow::Error {
     let digest = inner.is_some_and(|inner| inner.is::<oci_client::errors::DigestError>());
     match digest {
         true => report::hint(
-            anyhow!("its bytes are not those of its digest"),
+            anyhow!("its bytes do not match its digest"),
             "do not run it; push it again, and ask who has changed the registry",
         ),
-        false => anyhow!("the registry ends early: {}", innermost(&error)),
+        false => anyhow!("the download ends early: {}", innermost(&error)),
     }
 }
 
-/// Whether what was asked for is not there.
+/// Whether the requested object does not exist.
 pub(super) fn is_missing(error: &OciDistributionError) -> bool {
     use OciErrorCode::{BlobUnknown, ManifestBlobUnknown, ManifestUnknown, NameUnknown, NotFound};
     let codes = [
@@ -210,7 +207,7 @@ fn said(envelope: &OciEnvelope) -> String {
     messages.collect::<Vec<_>>().join("; ")
 }
 
-/// The last cause, which says what happened; the others say what was tried.
+/// The last cause, which says what happened; the others only say what was attempted.
 fn innermost(error: &dyn Error) -> String {
     let mut last = error;
     while let Some(source) = last.source() {

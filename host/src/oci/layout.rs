@@ -1,5 +1,5 @@
-//! The layout of a component as an artifact: one layer of `application/wasm`, and a configuration that
-//! says what the component imports and exports.
+//! The layout of a component as an OCI artifact: one layer of `application/wasm`, and a configuration that
+//! lists the imports and exports of the component.
 
 use crate::plugin::Inspection;
 use crate::report::ResultExt;
@@ -11,24 +11,24 @@ use oci_client::manifest::{OCI_IMAGE_MEDIA_TYPE, OciDescriptor, OciImageManifest
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Of the configuration.
+/// Media type of the configuration.
 const CONFIG: &str = "application/vnd.wasm.config.v0+json";
-/// Of the layer, as it is pushed.
+/// Media type of the layer.
 const LAYER: &str = "application/wasm";
-/// As older clients push it.
+/// Media type of the layer that older clients use.
 const OLD_LAYER: &str = "application/vnd.wasm.content.layer.v1+wasm";
-/// The annotation of the layer that holds the text of a `.minisig` file, in base64: it has lines, and
-/// those of a manifest are written by many hands.
+/// The annotation of the layer with the text of a `.minisig` file. It is in base64 because the text has
+/// several lines, and many tools rewrite manifests.
 const SIGNATURE: &str = "vnd.weir.signature.minisign";
 
-/// A component ready to be pushed.
+/// A component that is ready to be pushed.
 pub(super) struct Artifact {
     pub(super) layer: ImageLayer,
     pub(super) config: Config,
     pub(super) manifest: OciImageManifest,
 }
 
-/// The configuration. Its readers want every field, so that what is not known is null.
+/// The configuration. Readers require every field, so unknown ones are null.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Described<'a> {
@@ -53,7 +53,7 @@ struct Interfaces<'a> {
 /// Wraps a component.
 ///
 /// # Errors
-/// None that is known of: JSON of text is written.
+/// None is known: serialising text as JSON does not fail.
 pub(super) fn artifact(
     bytes: Vec<u8>,
     found: &Inspection,
@@ -112,31 +112,31 @@ impl Artifact {
     }
 }
 
-/// The one layer that holds a component.
+/// The layer with the component.
 ///
 /// # Errors
-/// When there is none, or are several.
+/// If there is none, or there are several.
 pub(super) fn component_of(manifest: &OciImageManifest) -> Result<&OciDescriptor> {
     let mut layers = manifest.layers.iter();
     let is_component = |layer: &&OciDescriptor| [LAYER, OLD_LAYER].contains(&&*layer.media_type);
     let first = layers.by_ref().find(is_component);
     let why = match (first, layers.find(is_component)) {
         (Some(layer), None) => return Ok(layer),
-        (Some(_), Some(_)) => "it holds several components".to_owned(),
+        (Some(_), Some(_)) => "it contains several components".to_owned(),
         (None, _) => {
             let types = manifest
                 .layers
                 .iter()
                 .map(|layer| format!("`{}`", layer.media_type));
             let types = types.collect::<Vec<_>>().join(", ");
-            format!("it holds no component, but {types}")
+            format!("it does not contain a component, but {types}")
         }
     };
     Err(anyhow!(why)).hint(|| "push the component with `weir plugin push`, or with `wkg oci push`")
 }
 
-/// The text of a layer's signature, if it has one. What cannot be decoded is handed on as it is, and
-/// refused where a signature is required.
+/// The text of a layer's signature, if it has one. Text that cannot be decoded is returned unchanged, and
+/// refused if a signature is required.
 pub(super) fn signature(layer: &OciDescriptor) -> Option<String> {
     let encoded = layer.annotations.as_ref()?.get(SIGNATURE)?;
     let decoded = STANDARD.decode(encoded).ok();

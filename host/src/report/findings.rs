@@ -1,14 +1,14 @@
-//! What is wrong with a configuration: all of it at once, each with its place.
+//! Findings: all problems of a configuration, each with its location.
 //!
-//! A finding is data; how a terminal shows it is settled by `Display`, how a machine reads it by
-//! `Serialize`. Messages are in the style of `report.rs`: lower case, no full stop, the offending
-//! thing in backticks, and a hint that names an action.
+//! A finding is data. `Display` formats it for a terminal, `Serialize` for a machine. Messages have the
+//! style of `report.rs`: lower case, no full stop, the offending thing in backticks, and a hint that names
+//! an action.
 
 use serde::Serialize;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// A position in a file; both count from 1, columns in characters. 0 and 0 are the file as a whole.
+/// A position in a file. Both numbers count from 1, columns in characters. 0 and 0 mean the whole file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Location {
     pub line: usize,
@@ -16,23 +16,23 @@ pub struct Location {
 }
 
 impl Location {
-    /// Where a finding about all that is in a file stands.
+    /// The location of a finding about the whole content of a file.
     pub const START: Self = Self { line: 1, column: 1 };
-    /// Where a finding stands that is not about what is in the file.
+    /// The location of a finding that is not about the content of the file.
     pub const FILE: Self = Self { line: 0, column: 0 };
 }
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// As it was given on the command line.
+    /// The path from the command line.
     pub file: PathBuf,
-    /// Of the offending key or value.
+    /// The location of the offending key or value.
     #[serde(flatten)]
     pub location: Location,
     /// What is wrong, in one sentence.
     pub message: String,
-    /// What to do about it, if there is one thing to do.
+    /// What to do about it, if there is something.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
@@ -52,14 +52,13 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Everything that is wrong with the files of one command, in the order of the files and, within
-/// one, of the lines. Serializes as a list.
+/// All problems in the files of one command, ordered by file and line. Serializes as a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Findings(Vec<Finding>);
 
 impl Findings {
-    /// Whether nothing is wrong.
+    /// Whether there are no findings.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -76,7 +75,7 @@ impl Findings {
         self.0.iter()
     }
 
-    /// Puts more findings to those of their files. `files` is the order of the files.
+    /// Adds findings to those of their files. `files` is the order of the files.
     pub fn add(&mut self, more: Vec<Finding>, files: &[PathBuf]) {
         self.0.extend(more);
         let position = |finding: &Finding| files.iter().position(|file| *file == finding.file);
@@ -84,7 +83,7 @@ impl Findings {
             .sort_by_key(|finding| (position(finding), finding.location));
     }
 
-    /// Takes over what was found in one file, and sorts it by location.
+    /// Appends the findings of one file, sorted by location.
     pub(crate) fn append(&mut self, mut of_file: Vec<Finding>) {
         of_file.sort_by_key(|finding| finding.location);
         of_file.dedup();
@@ -131,22 +130,22 @@ impl Collector {
         }
     }
 
-    /// The file that is being read.
+    /// The file that is checked.
     pub(crate) fn file(&self) -> &Path {
         &self.file
     }
 
-    /// Whether nothing has been noted.
+    /// Whether there are no findings yet.
     pub(crate) fn is_empty(&self) -> bool {
         self.findings.is_empty()
     }
 
-    /// Notes a finding that speaks for itself.
+    /// Adds a finding without a hint.
     pub(crate) fn add(&mut self, location: Location, message: impl Into<String>) {
         self.push(location, message.into(), None);
     }
 
-    /// Notes a finding, and what to do about it.
+    /// Adds a finding with a hint.
     pub(crate) fn add_hint(
         &mut self,
         location: Location,

@@ -1,8 +1,8 @@
 //! Log entries of the host and of its plugins, on stderr; stdout belongs to results.
 //!
-//! `pretty` is for people: one line an entry, colours on a terminal only. `json` is for machines:
-//! one object a line. Entries of plugins come through the same door with the names of their pipeline
-//! and operator; what a plugin may log in a second is bounded where it logs.
+//! `pretty` is for people: one line per entry, with colours only on a terminal. `json` is for machines:
+//! one object per line. Entries of plugins use the same subscriber, with the names of their pipeline
+//! and operator; their rate limit is in `plugin/capability/log`.
 
 use crate::report;
 use anyhow::{Context, anyhow};
@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 
-/// How entries look.
+/// The format of entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// A line for people.
@@ -22,8 +22,8 @@ pub enum Format {
     Json,
 }
 
-/// Entries of libraries that say more than a person who runs pipelines wants to know.
-/// What async-nats's connector says it returns as an error or an event as well.
+/// Directives that reduce the entries of libraries to what operators need.
+/// async-nats's connector also returns as an error or an event what it logs.
 const QUIET: [&str; 4] = [
     "async_nats=warn",
     "async_nats::connector=off",
@@ -36,7 +36,7 @@ const QUIET: [&str; 4] = [
 ///
 /// # Errors
 ///
-/// When `level` cannot be read, or when logging was started before.
+/// If `level` is invalid, or if logging was started before.
 pub fn start(format: Format, level: &str) -> anyhow::Result<()> {
     let filter = filter(level)?;
     let terminal = std::io::stderr().is_terminal();
@@ -59,17 +59,17 @@ pub fn start(format: Format, level: &str) -> anyhow::Result<()> {
     .context("cannot start logging")
 }
 
-/// The quiet libraries first, so that what was asked for wins.
+/// The directives for libraries come first, so that those of the user override them.
 fn filter(level: &str) -> anyhow::Result<EnvFilter> {
     let refused = |cause: anyhow::Error| {
-        let error = cause.context(format!("cannot read log level `{level}`"));
+        let error = cause.context(format!("cannot parse log level `{level}`"));
         let action = "give `error`, `warn`, `info`, `debug` or `trace`, or directives such as \
                       `info,weir::pipeline=debug`";
         report::hint(report::usage(error), action)
     };
-    // A word that is no level would be taken for the name of a module, and silence all others.
+    // A word that is not a level would be read as the name of a module, and would silence all others.
     if let Some(word) = level.split(',').find(|word| !ends_in_a_level(word)) {
-        return Err(refused(anyhow!("`{word}` is no level")));
+        return Err(refused(anyhow!("`{word}` is not a level")));
     }
     let directives = format!("{},{level}", QUIET.join(","));
     EnvFilter::try_new(directives).map_err(|error| refused(anyhow!("{error}")))

@@ -1,8 +1,8 @@
-//! The numbers of a host, and the handles that the corridor counts with.
+//! The metrics of a host, and the handles that count them.
 //!
-//! A pipeline and each of its operators take their handles once, at start; a count on the hot path
-//! is then one atomic addition, without a lookup or a lock. The names are in
-//! [`names`](super::names); this file owns the registry and nothing else reads or writes it.
+//! A pipeline and each of its operators get their handles once, at the start. A count on the hot path is
+//! then one atomic addition, without a lookup or a lock. The names are in [`names`](super::names). This
+//! file owns the registry; nothing else reads or writes it.
 
 use super::names::{Kind, PREFIX, Unit};
 use own::PluginMetrics;
@@ -23,17 +23,17 @@ mod own;
 #[cfg(test)]
 mod tests;
 
-/// The contract that this host speaks, as the build information says it.
+/// The contract of this host, for the build information.
 const CONTRACT: &str = "weir:plugin@0.1.0";
 
-/// Names that one operator's plugin may use: enough for any dashboard, few enough that a plugin
-/// which names a metric after a user cannot fill the memory of whoever scrapes it.
+/// Metric names per operator. Enough for any dashboard, and few enough that a plugin that names a metric
+/// after a user cannot exhaust the memory of the scraper.
 pub const PLUGIN_NAMES: usize = 64;
 
 /// The longest name of a plugin's metric.
 pub const PLUGIN_NAME_BYTES: usize = 64;
 
-/// A gauge of the plugin's own, which may be fractional.
+/// A gauge of a plugin, which may be fractional.
 pub type FloatGauge = Gauge<f64, AtomicU64>;
 
 type Labels = Vec<(&'static str, String)>;
@@ -50,7 +50,7 @@ pub struct Metrics {
     operators: Mutex<BTreeMap<(String, String), Arc<OperatorMetrics>>>,
 }
 
-/// Buckets for times of seconds: 50 µs to 100 s, three to a decade.
+/// Buckets for times in seconds: 50 µs to 100 s, three per decade.
 fn durations() -> Histogram {
     Histogram::new([
         0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5,
@@ -64,7 +64,7 @@ fn magnitudes() -> Histogram {
 }
 
 impl Metrics {
-    /// Registers every name of the table.
+    /// Registers every name in the table.
     #[must_use]
     pub fn new() -> Arc<Self> {
         let mut metrics = Self {
@@ -114,7 +114,7 @@ impl Metrics {
         }
     }
 
-    /// The handles of a pipeline; the same ones for the same name.
+    /// The handles of a pipeline. The same name returns the same handles.
     #[must_use]
     pub fn pipeline(&self, name: &str) -> Arc<PipelineMetrics> {
         let mut pipelines = self
@@ -125,7 +125,7 @@ impl Metrics {
         Arc::clone(entry.or_insert_with(|| Arc::new(PipelineMetrics::new(self, &[name]))))
     }
 
-    /// The handles of an operator; the same ones for the same names.
+    /// The handles of an operator. The same names return the same handles.
     #[must_use]
     pub fn operator(&self, pipeline: &str, operator: &str) -> Arc<OperatorMetrics> {
         let mut operators = self
@@ -138,7 +138,7 @@ impl Metrics {
         )
     }
 
-    /// Everything, in the OpenMetrics text format (`application/openmetrics-text; version=1.0.0`).
+    /// All metrics in the OpenMetrics text format (`application/openmetrics-text; version=1.0.0`).
     #[must_use]
     pub fn encode(&self) -> String {
         let mut page = String::new();
@@ -147,7 +147,7 @@ impl Metrics {
         page
     }
 
-    /// A counter of the table. A name of another kind gives a counter that nobody sees.
+    /// A counter in the table. A name of another type returns an unregistered counter.
     fn counter(&self, name: Name, values: &[&str]) -> Counter {
         let family = self.counters.get(&name);
         family.map_or_else(Counter::default, |family| {
@@ -155,7 +155,7 @@ impl Metrics {
         })
     }
 
-    /// A gauge of the table; as with [`Metrics::counter`].
+    /// A gauge in the table; see [`Metrics::counter`].
     fn gauge(&self, name: Name, values: &[&str]) -> Gauge {
         let family = self.gauges.get(&name);
         family.map_or_else(Gauge::default, |family| {
@@ -163,7 +163,7 @@ impl Metrics {
         })
     }
 
-    /// A histogram of the table; as with [`Metrics::counter`].
+    /// A histogram in the table; see [`Metrics::counter`].
     fn histogram(&self, name: Name, values: &[&str]) -> Histogram {
         let family = self.histograms.get(&name);
         family.map_or_else(durations, |family| {
@@ -172,7 +172,7 @@ impl Metrics {
     }
 }
 
-/// Registers one row of the table and hands the metric back.
+/// Registers one row of the table and returns the metric.
 fn add<M: registry::Metric + Clone>(registry: &mut Registry, name: Name, metric: M) -> M {
     let spec = name.spec();
     let unit = match spec.unit {
@@ -192,7 +192,7 @@ fn labels(name: Name, values: &[&str]) -> Labels {
     name.spec().labels.iter().copied().zip(values).collect()
 }
 
-/// A struct of handles, each made from its row of the table, and its constructor.
+/// Defines a struct of handles, each from its row of the table, and its constructor.
 macro_rules! handles {
     ($(#[$outer:meta])* $type:ident {
         $($field:ident: $kind:ident = $make:ident($name:ident),)*
@@ -215,7 +215,7 @@ macro_rules! handles {
 }
 
 handles! {
-    /// What the corridor counts for one pipeline, over all its lanes.
+    /// The handles of one pipeline, shared by all its lanes.
     PipelineMetrics {
         running: Gauge = gauge(Running),
         connected: Gauge = gauge(Connected),
@@ -252,7 +252,7 @@ handles! {
 }
 
 handles! {
-    /// What one use of a plugin counts, over all its lanes.
+    /// The handles of one operator, shared by all its lanes.
     OperatorMetrics {
         calls: Counter = counter(Calls),
         messages: Counter = counter(Messages),
@@ -284,13 +284,13 @@ handles! {
 }
 
 impl OperatorMetrics {
-    /// Counts an instance thrown away: `trap`, `deadline`, `calls`, `memory`, ...
+    /// Counts a discarded instance: `trap`, `deadline`, `calls`, `memory`, ...
     pub fn instance_discarded(&self, reason: &'static str) {
         self.plugin.discarded(reason).inc();
     }
 
-    /// Adds to a counter of the plugin's. A name that breaks the rules of the contract is counted
-    /// in `metrics_refused` and otherwise ignored, as in the two functions below.
+    /// Adds to a counter of the plugin. A name that breaks the rules of the contract is counted in
+    /// `metrics_refused` and otherwise ignored, as in the two functions below.
     pub fn plugin_add(&self, name: &str, value: u64) {
         match self.plugin.counter(name) {
             Some(counter) => drop(counter.inc_by(value)),
@@ -298,7 +298,7 @@ impl OperatorMetrics {
         }
     }
 
-    /// Sets a gauge of the plugin's.
+    /// Sets a gauge of the plugin.
     pub fn plugin_set(&self, name: &str, value: f64) {
         match self.plugin.gauge(name) {
             Some(gauge) => drop(gauge.set(value)),
@@ -306,7 +306,7 @@ impl OperatorMetrics {
         }
     }
 
-    /// Records an observation in a histogram of the plugin's.
+    /// Records an observation in a histogram of the plugin.
     pub fn plugin_observe(&self, name: &str, value: f64) {
         match self.plugin.histogram(name) {
             Some(histogram) => histogram.observe(value),

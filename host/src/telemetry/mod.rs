@@ -1,4 +1,4 @@
-//! What a running host tells about itself.
+//! Observability of a running host: logs and metrics.
 
 pub mod logs;
 pub mod metrics;

@@ -1,32 +1,31 @@
-//! Lines of one kind that a flood of messages may write to the log: a few a second, then their number.
+//! Rate limit for log lines of one kind: a few per second, then their number.
 //!
-//! Counts and decides; what a line says is up to who writes it. Nothing that is left out here is left
-//! out of a metric.
+//! Counts and decides; the caller writes the line. The limit does not affect metrics.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Enough to see what is wrong, too few to fill a disk.
+/// Dead letters: enough to see what is wrong, too few to fill a disk.
 pub const DEAD_LETTERS: (u32, Duration) = (10, Duration::from_secs(1));
-/// One says it: what fails for one message fails for the next.
+/// Publish failures: one line is enough, because what fails for one message fails for the next.
 pub const FAILURES: (u32, Duration) = (1, Duration::from_secs(10));
 
-/// Shared by the lanes of a pipeline; held for a moment only.
+/// Shared by the lanes of a pipeline; held only briefly.
 pub struct Sampled {
-    /// So many lines in such a time.
+    /// The number of lines, and the time to which it applies.
     most: (u32, Duration),
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// When the present second began, and the lines shown since.
+    /// When the current period began, and the lines written since.
     window: Option<(Instant, u32)>,
     hidden: u64,
 }
 
 impl Sampled {
-    /// Shows at most so many lines in such a time.
+    /// Allows at most this many lines in this time.
     #[must_use]
     pub fn new(most: (u32, Duration)) -> Self {
         Self {
@@ -35,7 +34,7 @@ impl Sampled {
         }
     }
 
-    /// Whether to write a line now; counts it if not.
+    /// Whether to write a line now; if not, it is counted as suppressed.
     pub fn admits(&self, now: Instant) -> bool {
         let (most, window) = self.most;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -51,7 +50,7 @@ impl Sampled {
         false
     }
 
-    /// How many lines were not written since this was last asked, if any.
+    /// How many lines were suppressed since the last call, if any.
     pub fn hidden(&self) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         Some(std::mem::take(&mut state.hidden)).filter(|hidden| *hidden > 0)

@@ -1,14 +1,14 @@
-//! How messages ended under one version of a plugin, on all lanes: what a new version is judged by.
+//! The outcomes of messages under one version of a plugin, on all lanes: the basis for judging versions.
 
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Failures that are kept to be read.
+/// Number of failures that are kept as samples.
 const SAMPLES: usize = 8;
 
-/// Counts from when the version began. Shared by all lanes.
+/// Counts since the version began. Shared by all lanes.
 #[derive(Debug, Default)]
 pub struct VersionStats {
     messages: AtomicU64,
@@ -18,38 +18,38 @@ pub struct VersionStats {
     samples: Mutex<Vec<Sample>>,
 }
 
-/// A message that failed.
+/// A sample of a failed message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
     /// Of the message in the source.
     pub sequence: u64,
-    /// `reject`, `retry`, or what fault it was.
+    /// `reject`, `retry`, or the kind of the fault.
     pub kind: String,
     pub reason: String,
 }
 
-/// Statistics at one moment, or the difference of two moments.
+/// Statistics at one time, or the difference between two times.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// Messages that the plugin was called with.
+    /// Messages that were passed to the plugin.
     pub messages: u64,
-    /// Those that it gave no answer to: traps, deadlines, refused memory or output, no instance.
+    /// Messages without an answer: traps, deadlines, refused memory or output, no instance.
     pub faults: u64,
-    /// Faults, and messages that it rejected or asked to see again.
+    /// Messages without an answer, and messages that the plugin rejected or retried.
     pub errors: u64,
-    /// In calls.
+    /// Time in calls.
     pub nanoseconds: u64,
 }
 
 impl VersionStats {
-    /// Calls with this many messages took so long.
+    /// Counts calls with this many messages and their time.
     pub fn called(&self, messages: usize, took: Duration) {
         let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.messages.fetch_add(messages as u64, Ordering::Relaxed);
         self.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 
-    /// A message was not emitted.
+    /// Counts a message that was not emitted.
     pub fn failed(&self, sequence: u64, kind: &str, reason: &str, is_fault: bool) {
         self.errors.fetch_add(1, Ordering::Relaxed);
         if is_fault {
@@ -65,7 +65,7 @@ impl VersionStats {
         }
     }
 
-    /// The counts now.
+    /// The current counts.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -89,7 +89,7 @@ impl VersionStats {
 }
 
 impl Counts {
-    /// What has come since an earlier moment.
+    /// The difference to an earlier snapshot.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {
         Self {

@@ -1,29 +1,29 @@
-//! What bounds a run, told from who was busy. Pure: numbers in, a verdict and a sentence out.
+//! The bottleneck of a run, derived from what was busy. Pure: numbers in, a verdict and a sentence out.
 
 use serde::Serialize;
 
-/// A lane computes so much of the time that it can do no more. It leaves the core for moments even
-/// when there is always work.
+/// A lane that computes this much of the time is at its limit. It leaves the core briefly even if there is
+/// always work.
 const LANE_FULL: f64 = 0.85;
-/// So much of all cores is all that can be had.
+/// The share of all cores above which the machine is full.
 const MACHINE_FULL: f64 = 0.9;
-/// A lane that waits for a core this much of the time would be faster with more of them.
+/// A lane that waits for a core this much of the time would be faster with more cores.
 const QUEUED: f64 = 0.25;
-/// A server this busy works as fast as it can on one stream, though not all its work is one thread's.
+/// A server with this many busy cores is at its limit for one stream, although it uses several threads.
 const SERVER_FULL: f64 = 0.95;
-/// A lane that spends so much of its time in plugins does little else.
+/// A lane that spends this much of its time in plugins does little else.
 const IN_PLUGINS: f64 = 0.75;
-/// A window that is so full on the average is what holds the lane back.
+/// A window that is this full on average limits the lane.
 const WINDOW_FULL: f64 = 0.9;
-/// Messages that are retried so often make the end wait for them.
+/// With this many retries per message, the end of the run waits for them.
 const RETRIED: f64 = 0.05;
 
-/// Who did how much.
+/// The load of each part.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Load {
-    /// Of the machine.
+    /// Cores of the machine.
     pub(super) cores: f64,
-    /// Cores taken by each.
+    /// Cores used by each part.
     pub(super) host: f64,
     pub(super) server: f64,
     pub(super) own: f64,
@@ -33,7 +33,7 @@ pub(super) struct Load {
     pub(super) lane_in_plugins: f64,
     /// The share of the plugins in the host's processor time.
     pub(super) plugins: f64,
-    /// Messages delivered and not settled, of the most that there may be.
+    /// Messages delivered and not settled, as a share of the limit.
     pub(super) window: f64,
     /// Retries for each message.
     pub(super) retries: f64,
@@ -45,24 +45,24 @@ pub(super) struct Load {
     pub(super) isolated: bool,
 }
 
-/// What would have to be faster, or more, for the whole to be.
+/// The bottleneck.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Bound {
-    /// All cores are taken.
+    /// All cores are busy.
     Machine,
-    /// The lanes, mostly with the plugins.
+    /// The lanes, mainly with plugins.
     Plugins,
-    /// The lanes, mostly with the host's own work.
+    /// The lanes, mainly with the host's own work.
     Host,
     Server,
     /// The lanes wait in plugins that do not compute.
     PluginsWait,
     /// Messages wait for their next attempt.
     Retries,
-    /// No more may be in hand at once.
+    /// The limit of messages in flight is reached.
     Window,
-    /// Nobody is busy: fetches and acks are on their way.
+    /// Nothing is busy: fetches and acks are in transit.
     Waiting,
 }
 
@@ -94,7 +94,7 @@ pub(super) fn decide(load: &Load) -> Bound {
     Bound::Waiting
 }
 
-/// The verdict in a sentence, with the numbers it rests on and what to do about it.
+/// The verdict in a sentence, with its numbers and what would help.
 pub(super) fn sentence(bound: Bound, load: &Load) -> String {
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
     let (busy, plugins) = (percent(load.lane_busy), percent(load.plugins));
@@ -115,15 +115,15 @@ pub(super) fn sentence(bound: Bound, load: &Load) -> String {
             };
             let (others, help) = if taken < MACHINE_FULL * load.cores {
                 (
-                    ", so other programs must have the rest",
-                    "fewer of those, or more cores,",
+                    ", so other programs use the rest",
+                    "fewer of them, or more cores,",
                 )
             } else {
                 ("", "more cores, or the server on another machine,")
             };
             format!(
                 "the machine: a lane waits for a core {} of the time, and {taken:.1} of {:.0} cores are \
-                 taken by all parts of this{others}; {most} takes the most; {help} would help",
+                 used by the bench{others}; {most} uses the most; {help} would help",
                 percent(load.lane_queued),
                 load.cores,
             )
@@ -132,10 +132,10 @@ pub(super) fn sentence(bound: Bound, load: &Load) -> String {
             let trusted = if load.trusted {
                 ""
             } else {
-                ", `trusted: true` if their author is you"
+                ", `trusted: true` if you are their author"
             };
             let isolated = if load.isolated {
-                ", `isolation: lane` where messages may share an instance"
+                ", `isolation: lane` if messages may share an instance"
             } else {
                 ""
             };
@@ -149,31 +149,31 @@ pub(super) fn sentence(bound: Bound, load: &Load) -> String {
              and results would help{lanes}"
         ),
         Bound::Server => format!(
-            "the server: it keeps {:.1} cores busy, while a lane computes {busy} of the time; another \
-             storage, or fewer results for a message, would help",
+            "the server: it keeps {:.1} cores busy, while a lane computes {busy} of the time; faster \
+             storage, or fewer results per message, would help",
             load.server
         ),
         Bound::PluginsWait => format!(
-            "plugins that wait: a lane spends {} of its time in their calls and computes {busy} of it{}",
+            "plugins that wait: a lane spends {} of its time in plugin calls and computes {busy} of it{}",
             percent(load.lane_in_plugins),
             if load.may_add_lanes {
-                "; more `lanes` would wait at the same time"
+                "; more `lanes` would wait in parallel"
             } else {
                 ""
             }
         ),
         Bound::Retries => format!(
-            "retries: there were {:.2} for each message, and the last wait for their time; nobody is busy",
+            "retries: there were {:.2} per message, and the run waits for the last ones; nothing is busy",
             load.retries
         ),
         Bound::Window => format!(
-            "the window: {} of the messages that may be in hand are waiting for acks, and nobody is busy; \
-             more `in-flight.max-messages` and `source.max-ack-pending` would help",
+            "the window: {} of the messages that may be in flight are waiting for acks, and nothing is busy; \
+             a higher `in-flight.max-messages` and `source.max-ack-pending` would help",
             percent(load.window)
         ),
         Bound::Waiting => format!(
             "waiting: a lane computes {busy} of the time, the server keeps {:.1} cores busy; fetches and \
-             acks are on their way to and fro, or the disk is slow{lanes_help}",
+             acks are in transit, or the disk is slow{lanes_help}",
             load.server,
             lanes_help = if load.may_add_lanes {
                 "; more `lanes` would help"

@@ -1,5 +1,5 @@
-//! The host that is measured: `weir run` of this very binary, in a process of its own, with its log in
-//! a file. It ends with this one, however that ends.
+//! The measured host: `weir run` of the same binary in a separate process, with its log in a file. It ends
+//! when this process ends, for whatever reason.
 
 use crate::report::ResultExt;
 use crate::telemetry::metrics::Name;
@@ -12,12 +12,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::{ChildStdin, Command};
 
-/// Lines of the log that are shown when it ends by itself.
+/// Lines of the log that are shown if it ends by itself.
 const LAST_LINES: usize = 12;
-/// How long a page may take.
+/// Timeout of an HTTP page.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A host at work. Killed when dropped.
+/// A running host. Killed when dropped.
 pub(super) struct Child {
     process: tokio::process::Child,
     pub(super) pid: u32,
@@ -59,16 +59,16 @@ impl Child {
         })
     }
 
-    /// Looks whether it has ended.
+    /// Checks that it is still running.
     ///
     /// # Errors
     ///
-    /// When it has, with the last that it said: nobody has told it to.
+    /// If it has ended, with the last lines of its log.
     pub(super) fn goes_on(&mut self) -> Result<()> {
         let Some(status) = self
             .process
             .try_wait()
-            .context("cannot look at `weir run`")?
+            .context("cannot check whether `weir run` is running")?
         else {
             return Ok(());
         };
@@ -79,21 +79,21 @@ impl Child {
         Err(anyhow!("{last}"))
             .with_context(|| format!("`weir run` ended with {status}"))
             .context("cannot measure the pipeline")
-            .hint(|| "look at it with `weir check` and `weir dev`")
+            .hint(|| "try it with `weir check` and `weir dev`")
     }
 
-    /// The metrics as they are now.
+    /// The current metrics.
     pub(super) async fn metrics(&self) -> Result<Page> {
         let (_, body) = self.page("metrics").await?;
         Ok(Page(body))
     }
 
-    /// Whether its lanes are at work.
+    /// Whether its lanes are running.
     pub(super) async fn is_ready(&self) -> bool {
         matches!(self.page("ready").await, Ok((200, _)))
     }
 
-    /// Status and body of a page. Its address is in the log, since the port is a free one.
+    /// Status and body of a page. Its address is in the log, because the port is chosen at random.
     async fn page(&self, page: &str) -> Result<(u16, String)> {
         let what = || format!("cannot read /{page} of `weir run`");
         let log = std::fs::read_to_string(&self.log).with_context(what)?;
@@ -112,18 +112,20 @@ impl Child {
             std::io::Result::Ok(answer)
         };
         let answer = tokio::time::timeout(PATIENCE, ask).await;
-        let answer = answer.context("it does not answer").with_context(what)?;
+        let answer = answer.context("it does not respond").with_context(what)?;
         let answer = answer.with_context(what)?;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
         let status = head
             .split(' ')
             .nth(1)
             .and_then(|status| status.parse().ok());
-        let status = status.context("its answer is none").with_context(what)?;
+        let status = status
+            .context("its response is invalid")
+            .with_context(what)?;
         Ok((status, body.to_owned()))
     }
 
-    /// Ends it. What it has in hand does not matter any more.
+    /// Kills it. Its messages in flight no longer matter.
     pub(super) async fn end(mut self) -> Result<()> {
         self.process.kill().await.context("cannot end `weir run`")
     }
@@ -133,13 +135,13 @@ impl Child {
 pub(super) struct Page(pub(super) String);
 
 impl Page {
-    /// A counter of a pipeline; 0 when it is not there.
+    /// A counter of a pipeline; 0 if it does not exist.
     pub(super) fn count(&self, name: Name, pipeline: &str) -> u64 {
         let series = format!("{}{{pipeline=\"{pipeline}\"}}", name.full());
         self.value(&series).unwrap_or_default() as u64
     }
 
-    /// The sum of what a histogram of an operator has observed; 0 when it is not there.
+    /// The sum of a histogram of an operator; 0 if it does not exist.
     pub(super) fn sum(&self, name: Name, pipeline: &str, operator: &str) -> f64 {
         let (name, labels) = (name.full(), format!("operator=\"{operator}\""));
         let series = format!("{name}_sum{{pipeline=\"{pipeline}\",{labels}}}");

@@ -1,5 +1,4 @@
-//! How long a message takes at a low, even rate: from its publish until a subscriber sees the first
-//! result of it.
+//! The delay of messages at a low, even rate: from the publish until a subscriber receives the first result.
 
 use super::Range;
 use crate::headers::MESSAGE_ID;
@@ -12,11 +11,11 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// The beginning is not measured: the plugins and both connections warm up.
+/// The beginning is not measured, because the plugins and both connections warm up.
 const WARMING: Duration = Duration::from_secs(1);
-/// The pace of the publisher: what is due is sent at every tick.
+/// The publisher sends what is due at every tick.
 const TICK: Duration = Duration::from_millis(1);
-/// Between two looks, before it begins and after the last message was sent.
+/// Poll interval before the start and after the last message.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Delays of one run.
@@ -26,9 +25,9 @@ pub(super) struct Delay {
     pub(super) rate: u64,
     /// Messages after the warm-up.
     pub(super) sent: u64,
-    /// Those of which a result was seen; the others became nothing, or dead letters.
+    /// Messages with a result; the others were dropped or became dead letters.
     pub(super) measured: u64,
-    /// In microseconds. `None` when no result was seen.
+    /// In microseconds. `None` if there was no result.
     pub(super) p50_us: Option<f64>,
     pub(super) p99_us: Option<f64>,
     pub(super) p999_us: Option<f64>,
@@ -84,12 +83,12 @@ pub(super) async fn run(range: &Range<'_>, ensured: &Ensured, bar: &ProgressBar)
     Ok(Delay::of(rate, measured, &ear.seen))
 }
 
-/// Hears the results.
+/// Receives the results.
 struct Ear {
     tap: Tap,
-    /// What the message ids of results begin with: `<pipeline>/<last operator>/`.
+    /// The prefix of the message ids of results: `<pipeline>/<last operator>/`.
     prefix: String,
-    /// When the first result of an input came, by the input's sequence.
+    /// When the first result of an input arrived, by the input's sequence.
     seen: HashMap<u64, Instant>,
 }
 
@@ -107,7 +106,7 @@ impl Ear {
         })
     }
 
-    /// Listens until something else is done, and all that had come by then is heard.
+    /// Listens until `done` completes and everything that had arrived by then is processed.
     async fn listen<T>(&mut self, until: impl Future<Output = T>) -> Result<()> {
         let mut until = std::pin::pin!(until);
         loop {

@@ -13,11 +13,11 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
-/// Between two looks: short until it begins, then so that looking costs the server nothing to speak of.
+/// Poll intervals: short until the run begins, then long enough not to burden the server.
 const BEFORE: Duration = Duration::from_millis(2);
 const MEANWHILE: Duration = Duration::from_millis(10);
 
-/// What a run was like. Cores are processor seconds for each second.
+/// The measurements of a run. Cores are processor seconds per second.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Run {
     /// From the first delivery until the last message was settled.
@@ -26,42 +26,42 @@ pub(super) struct Run {
     pub(super) rate: f64,
     /// Payload bytes of the inputs a second.
     pub(super) bytes_per_second: f64,
-    /// Processor time of the host for each message, in microseconds, its plugins included.
+    /// Processor time of the host per message, in microseconds, including its plugins.
     pub(super) host_us: f64,
     pub(super) server_us: f64,
     pub(super) host_cores: f64,
     pub(super) server_cores: f64,
-    /// What the bench itself took.
+    /// Cores used by the bench itself.
     pub(super) own_cores: f64,
-    /// Shares of a lane's time, the mean of all lanes: on a core, waiting for one, and in calls of
-    /// plugins, whether they compute or wait.
+    /// Shares of a lane's time, as the mean of all lanes: on a core, waiting for a core, and in plugin
+    /// calls, whether they compute or wait.
     pub(super) lane_busy: f64,
     pub(super) lane_queued: f64,
     pub(super) lane_in_plugins: f64,
-    /// Messages delivered and not settled: the mean of all looks.
+    /// Messages delivered and not settled: the mean of all polls.
     pub(super) unsettled: f64,
     pub(super) counts: Counts,
 }
 
-/// What became of the messages, by the host's own metrics.
+/// The outcomes of the messages, from the host's own metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Counts {
     pub(super) messages: u64,
-    /// Messages that were published for them.
+    /// Published results.
     pub(super) results: u64,
-    /// Inputs that became nothing, on purpose.
+    /// Inputs that were dropped deliberately.
     pub(super) dropped: u64,
     /// Inputs that became dead letters, or would have if dead letters were on.
     pub(super) dead_letters: u64,
-    /// Times that a plugin asked for another attempt.
+    /// Retries that a plugin asked for.
     pub(super) retries: u64,
-    /// Times that a message was tried again because publishing or the connection failed.
+    /// Retries because publishing or the connection failed.
     pub(super) failures: u64,
-    /// Messages that were delivered once more.
+    /// Redelivered messages.
     pub(super) redelivered: u64,
 }
 
-/// Everything at one moment.
+/// A snapshot of all numbers.
 struct Look {
     at: Instant,
     settled: u64,
@@ -70,7 +70,7 @@ struct Look {
     own: Times,
 }
 
-/// Runs the pipeline over the messages that are in its stream.
+/// Runs the pipeline over the messages in its stream.
 pub(super) async fn run(range: &Range<'_>, ensured: &Ensured, bar: &ProgressBar) -> Result<Run> {
     let mut child = range.child()?;
     let mut begin = range.look(Times::default(), 0)?;
@@ -93,7 +93,7 @@ pub(super) async fn run(range: &Range<'_>, ensured: &Ensured, bar: &ProgressBar)
                 looks += 1;
                 unsettled += at.unsettled;
             }
-            // If it is all over at the next look, this is the best that is known of the beginning.
+            // If the run is over at the next poll, this is the best approximation of its beginning.
             false => begin.at = Instant::now(),
         }
         range.not_after(deadline, &at, range.arguments.messages)?;
@@ -108,7 +108,7 @@ pub(super) async fn run(range: &Range<'_>, ensured: &Ensured, bar: &ProgressBar)
 }
 
 impl Range<'_> {
-    /// The host that is measured, at work on the private server.
+    /// The measured host, running on the private server.
     pub(super) fn child(&self) -> Result<Child> {
         let (file, name) = (&self.arguments.file, &self.pipeline.name);
         Child::start(file, name, &self.server.url, self.server.folder())
@@ -131,7 +131,7 @@ impl Range<'_> {
 
     /// # Errors
     ///
-    /// After the deadline: how far the pipeline has got with so many messages.
+    /// After the deadline: how far the pipeline has got.
     pub(super) fn not_after(&self, deadline: Instant, at: &Position, messages: u64) -> Result<()> {
         if Instant::now() < deadline {
             return Ok(());
@@ -147,8 +147,8 @@ impl Range<'_> {
             "of {messages} messages {pending} are not delivered, {unsettled} delivered and not settled, \
              {parked} in the parking stream"
         ))
-        .with_context(|| format!("pipeline `{pipeline}` is not through after {seconds} s"))
-        .hint(|| "look for retries with `weir dev`, give fewer `--messages` or a higher `--limit`")
+        .with_context(|| format!("pipeline `{pipeline}` has not finished after {seconds} s"))
+        .hint(|| "look for retries with `weir dev`, or pass fewer `--messages` or a higher `--limit`")
     }
 
     fn between(&self, begin: &Look, end: &Look, page: &Page) -> Run {
@@ -166,7 +166,7 @@ impl Range<'_> {
         let calls = pipeline.operators.iter();
         let calls =
             calls.map(|operator| page.sum(Name::CallSeconds, &pipeline.name, &operator.name));
-        // The metrics know the whole run, the times begin a little later.
+        // The metrics cover the whole run; the times begin slightly later.
         let part = settled as f64 / end.settled.max(1) as f64;
         let in_plugins = Duration::from_secs_f64((calls.sum::<f64>() * part).max(0.0));
         Run {
@@ -186,8 +186,8 @@ impl Range<'_> {
         }
     }
 
-    /// Dead letters of several parts, which only payloads near the server's limit have, count a
-    /// result for each part but one: the metrics do not tell them apart.
+    /// A dead letter in several parts, which only a payload near the server's limit needs, counts as a result
+    /// for each part but one: the metrics do not distinguish them.
     pub(super) fn counts(&self, page: &Page) -> Counts {
         let count = |name| page.count(name, &self.pipeline.name);
         let stored_dead = count(Name::Dead);

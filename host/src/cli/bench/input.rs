@@ -1,4 +1,4 @@
-//! The messages of a bench: the lines of a file that the pipeline reads, repeated round and round.
+//! The messages of a bench: the lines of a file, filtered by the pipeline's subjects and repeated.
 
 use crate::cli::files;
 use crate::config::resolved::Pipeline;
@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 /// At least one message.
 pub(super) struct Input {
     records: Vec<Record>,
-    /// Lines on subjects that the pipeline does not read.
+    /// Number of lines on subjects that the pipeline does not read.
     pub(super) skipped: usize,
 }
 
-/// The file that was named, or `input.jsonl` beside the pipeline.
+/// The given file, or `input.jsonl` beside the pipeline.
 pub(super) fn place(given: Option<&Path>, pipeline: &Path) -> PathBuf {
     let usual = || pipeline.with_file_name("input.jsonl");
     given.map_or_else(usual, Path::to_owned)
@@ -29,7 +29,7 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// Lines that cannot be read, with their numbers; a file without a message for this pipeline.
+    /// Lines that cannot be parsed, with their numbers; a file without a message for this pipeline.
     pub(super) fn read(file: &Path, pipeline: &Pipeline) -> Result<Self> {
         let what = || format!("cannot read `{}`", file.display());
         if !file.is_file() {
@@ -52,13 +52,13 @@ impl Input {
             let subjects = subjects.collect::<Vec<_>>().join(", ");
             let (cause, action) = match lines {
                 0 => (
-                    "there is no message in it".to_owned(),
-                    "write one on each line: {\"subject\": \"orders.a\", \"payload\": {...}}"
+                    "it contains no message".to_owned(),
+                    "write one per line: {\"subject\": \"orders.a\", \"payload\": {...}}"
                         .to_owned(),
                 ),
                 _ => (
                     format!("none of its {lines} messages is on a subject that the pipeline reads"),
-                    format!("give messages on `{subjects}`"),
+                    format!("use messages on `{subjects}`"),
                 ),
             };
             let error = report::hint(anyhow!(cause), action);
@@ -76,18 +76,18 @@ impl Input {
         self.records.get(usize::try_from(index).ok()?)
     }
 
-    /// How many different messages there are.
+    /// The number of different messages.
     pub(super) fn lines(&self) -> usize {
         self.records.len()
     }
 
-    /// The subjects of all.
+    /// The subjects of all messages.
     pub(super) fn subjects(&self) -> BTreeSet<String> {
         let subjects = self.records.iter().map(|record| record.subject.to_string());
         subjects.collect()
     }
 
-    /// Payload bytes of so many messages.
+    /// Payload bytes of this many messages.
     pub(super) fn bytes(&self, messages: u64) -> u64 {
         let size = |record: &Record| record.payload.len() as u64;
         let count = self.records.len().max(1) as u64;
@@ -97,7 +97,7 @@ impl Input {
     }
 }
 
-/// Whether the source has the subject, and the consumer asks for it.
+/// Whether the source captures the subject and the consumer filters for it.
 fn is_read(pipeline: &Pipeline, subject: &str) -> bool {
     let source = &pipeline.source;
     let asked =
@@ -110,7 +110,7 @@ fn is_read(pipeline: &Pipeline, subject: &str) -> bool {
     asked && captured
 }
 
-/// Headers that command the server go: a message id would keep the second round out of the stream.
+/// Removes headers that the server interprets: a message id would keep the second round out of the stream.
 fn without_commands(record: Record) -> Record {
     let kept: Headers = record
         .headers

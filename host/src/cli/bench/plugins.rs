@@ -1,5 +1,5 @@
-//! The plugins by themselves: the chain of the pipeline over the same messages, on one thread, without
-//! a server. Its processor time is what the plugins take of the host's, the border included.
+//! Measures the plugins alone: the chain of the pipeline over the same messages, on one thread and without a
+//! server. Its processor time is the plugins' share of the host's, including the border.
 
 use super::child::Page;
 use super::input::Input;
@@ -19,46 +19,46 @@ use std::time::{Duration, Instant};
 
 /// Processor time of one round. The kernel counts it by ticks of up to 10 ms while a thread runs.
 const ROUND: Duration = Duration::from_millis(200);
-/// The most messages that are made ready for a round.
+/// The maximum number of messages that are prepared for a round.
 const MOST: usize = 1 << 16;
-/// Rounds that are measured.
+/// The number of measured rounds.
 const ROUNDS: usize = 5;
-/// No new round begins after this.
+/// No new round begins after this time.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// What the plugins take by themselves.
+/// The cost of the plugins alone.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Alone {
     /// Processor time for each message, in microseconds.
     pub(super) us: f64,
-    /// Messages that were measured.
+    /// The number of measured messages.
     pub(super) messages: u64,
     pub(super) operators: Vec<Operator>,
-    /// The subjects of results, where the sink may send them anywhere.
+    /// The subjects of results, if the sink's template allows any subject.
     #[serde(skip)]
     pub(super) subjects: BTreeSet<String>,
 }
 
-/// The part of one operator.
+/// The share of one operator.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Operator {
     pub(super) name: String,
-    /// Its share of the chain's time, as the times of its calls tell, in microseconds for each message
-    /// of the source.
+    /// Its share of the chain's time according to the times of its calls, in microseconds per source
+    /// message.
     pub(super) us: f64,
     pub(super) trusted: bool,
 }
 
-/// Measures on a thread of its own, which has a runtime of its own.
+/// Measures on a separate thread with a runtime of its own.
 ///
 /// # Errors
 ///
-/// When a plugin cannot be loaded or refuses its configuration.
+/// If a plugin cannot be loaded or refuses its configuration.
 pub(super) async fn measure(pipeline: &Pipeline, input: &Arc<Input>) -> Result<Alone> {
     let (pipeline, input) = (pipeline.clone(), Arc::clone(input));
     let (done, measured) = tokio::sync::oneshot::channel();
     let work = move || {
-        // Nobody waits for it any more when the bench was stopped.
+        // If the bench was stopped, nobody waits for the result.
         let _ = done.send(on_this_thread(&pipeline, &input));
     };
     std::thread::Builder::new()
@@ -124,8 +124,8 @@ struct Round<'i> {
 }
 
 impl Round<'_> {
-    /// Calls the plugins with every message once, or as many as there is time for. Returns the
-    /// subjects of the results where that matters.
+    /// Calls the plugins with every message once, or with as many as there is time for. Returns the subjects
+    /// of the results, if the sink's template allows any subject.
     fn warm_up(&mut self, pipeline: &Pipeline) -> BTreeSet<String> {
         let anywhere = pipeline.sink.subject.reach().is_none();
         let (began, mut subjects) = (Instant::now(), BTreeSet::new());
@@ -147,8 +147,8 @@ impl Round<'_> {
         subjects
     }
 
-    /// Calls the plugins with so many messages, or as many as there is time for. Returns how many, and
-    /// the processor time. The messages are made ready before.
+    /// Calls the plugins with this many messages, or with as many as there is time for. Returns their number
+    /// and the processor time. The messages are prepared before.
     fn run(&mut self, size: usize) -> Result<(u64, Duration)> {
         let (began, end) = (Instant::now(), self.next + size as u64);
         let mut batches = Vec::new();
@@ -167,7 +167,7 @@ impl Round<'_> {
         Ok((called, usage::this_thread()?.saturating_sub(before)))
     }
 
-    /// What the pipeline would give its plugins at once, at most so many messages.
+    /// A batch as the pipeline would form it, with at most this many messages.
     fn batch(&mut self, most: usize) -> Vec<(Message, OperatorSet)> {
         let (bounds, mut records, mut bytes) = (self.chain.batch, Vec::new(), 0);
         while records.len() < most.min(bounds.messages) && bytes < bounds.bytes {

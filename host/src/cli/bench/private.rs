@@ -1,5 +1,5 @@
-//! A pipeline as it runs on the private server: the same in everything but where NATS is, how to sign
-//! in there, and what a lone server cannot have.
+//! Adapts a pipeline to the private server: other servers and no credentials, and no settings that a single
+//! server does not support.
 
 use crate::cli::offline;
 use crate::config::resolved::{Auth, Pipeline, Start, StreamSettings, Tls};
@@ -11,26 +11,25 @@ use anyhow::{Context, Result, anyhow};
 use std::collections::BTreeSet;
 use std::io::Read;
 
-/// The most subjects that a stream is created with one by one.
+/// The maximum number of literal subjects of a created stream.
 const SUBJECTS: usize = 1000;
 
-/// The one pipeline that is measured, for the private server. Its servers are those of the command
-/// line already.
+/// The measured pipeline, adapted to the private server. Its servers already come from the command line.
 ///
 /// # Errors
 ///
-/// When there is none of that name.
+/// If there is no pipeline of that name.
 pub(in crate::cli) fn alone(pipelines: Vec<Pipeline>, name: &str) -> Result<Pipeline> {
     let mut pipeline = offline::choose(pipelines, Some(name))?;
     make_private(&mut pipeline);
     Ok(pipeline)
 }
 
-/// Asks for a hard stop when stdin ends, which the kernel sees to even for a bench that was killed.
+/// Requests a hard stop when stdin ends. The kernel closes it even if the bench is killed.
 ///
 /// # Errors
 ///
-/// When no thread can be started.
+/// If no thread can be started.
 pub(in crate::cli) fn stop_with_stdin(shutdown: &Shutdown) -> Result<()> {
     let shutdown = shutdown.clone();
     let watch = move || {
@@ -43,8 +42,8 @@ pub(in crate::cli) fn stop_with_stdin(shutdown: &Shutdown) -> Result<()> {
     started.map(drop).context("cannot start a thread")
 }
 
-/// Without credentials and TLS, from the beginning of the stream. The authorities to trust stay: the
-/// plugins' own requests are checked with them.
+/// Removes credentials and TLS, and starts at the beginning of the stream. The root certificates stay,
+/// because the plugins' HTTP requests use them.
 pub(super) fn make_private(pipeline: &mut Pipeline) {
     pipeline.nats.auth = Auth::None;
     pipeline.nats.tls = Tls {
@@ -62,18 +61,17 @@ pub(super) fn make_private(pipeline: &mut Pipeline) {
         settings.replicas = 1;
     }
     if let Some(settings) = &mut pipeline.source.create {
-        // What is to be measured must not go before.
+        // Limits must not remove messages before they are measured.
         (settings.max_age, settings.max_bytes) = (None, None);
     }
 }
 
-/// Says of each stream what it is created with, as far as the file leaves it open: `inputs` are the
-/// subjects of the messages, `results` those of what the plugins made of them, if the sink may send
-/// them anywhere.
+/// Adds the settings of the streams to create that the file does not have. `inputs` are the subjects of the
+/// messages; `results` are the subjects of the results, if the sink's template allows any subject.
 ///
 /// # Errors
 ///
-/// When a stream would have more subjects than a stream should.
+/// If a stream would have too many subjects.
 pub(super) fn create_streams(
     pipeline: &mut Pipeline,
     inputs: &BTreeSet<String>,
@@ -89,7 +87,7 @@ pub(super) fn create_streams(
             add(settings, subject);
         }
     }
-    // Streams that the file gives one name are one.
+    // Sections that name the same stream share it.
     let reach = sink.subject.reach().map(|reach| reach.as_str().to_owned());
     let of_sink: Vec<&str> = match &reach {
         Some(reach) => vec![reach],
@@ -106,7 +104,7 @@ pub(super) fn create_streams(
         add(settings, &dead.subject);
     }
     if sink.stream.as_ref() == Some(&source.stream) || reach.is_none() {
-        // Where the sink may send anywhere, nobody else creates a stream for it.
+        // If the sink's template allows any subject, no other section creates a stream for it.
         of_sink.iter().for_each(|subject| add(settings, subject));
     }
     if let Some(dead) = dead
@@ -124,16 +122,16 @@ fn few<'s>(
     let count = subjects.len();
     if count > SUBJECTS {
         return Err(anyhow!(
-            "there are {count} subjects, and `{key}` does not say what they have in common"
+            "there are {count} subjects, and `{key}` does not have a literal part that they share"
         ))
         .context("cannot create the streams of the pipeline")
-        .hint(|| format!("write the literal part of them in `{key}`"))
+        .hint(|| format!("write their common literal part in `{key}`"))
         .usage();
     }
     Ok(subjects.iter().map(String::as_str))
 }
 
-/// Adds a subject to those of a stream, none of which may overlap another.
+/// Adds a subject to those of a stream; subjects of a stream must not overlap.
 fn add(settings: &mut StreamSettings, subject: &str) {
     let Ok(new) = SubjectFilter::parse(subject) else {
         return;

@@ -1,4 +1,4 @@
-//! What a bench has found: medians, settings and every run. `table.rs` shows it to people.
+//! The report of a bench: medians, settings and every run. `table.rs` formats it for people.
 
 use super::Range;
 use super::bound::{self, Bound, Load};
@@ -10,7 +10,7 @@ use crate::config::resolved::{Operator, Order, Pipeline};
 use anyhow::Result;
 use serde::Serialize;
 
-/// All of it; `--json` prints it as it is.
+/// The whole report; `--json` prints it unchanged.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     pub(super) pipeline: String,
@@ -21,7 +21,7 @@ pub(super) struct Report {
     pub(super) cpu_us: Cpu,
     pub(super) plugins: Alone,
     pub(super) bound: Verdict,
-    /// `None` when it was left out.
+    /// `None` if it was skipped.
     pub(super) delay: Option<Delay>,
     pub(super) runs: Vec<Run>,
 }
@@ -30,7 +30,7 @@ pub(super) struct Report {
 #[derive(Debug, Serialize)]
 pub(super) struct Cpu {
     pub(super) server: f64,
-    /// Without the plugins.
+    /// Excluding the plugins.
     pub(super) host: f64,
     pub(super) plugins: f64,
 }
@@ -41,7 +41,7 @@ pub(super) struct Verdict {
     pub(super) why: String,
 }
 
-/// Where and with what it was measured.
+/// The machine and the versions.
 #[derive(Debug, Serialize)]
 pub(super) struct Setting {
     pub(super) machine: String,
@@ -55,7 +55,7 @@ pub(super) struct Setting {
     pub(super) profile: &'static str,
     pub(super) messages: u64,
     pub(super) message_bytes: f64,
-    /// Different messages in the input, and those of it that the pipeline does not read.
+    /// Different messages in the input, and the number that the pipeline does not read.
     pub(super) input_lines: usize,
     pub(super) input_skipped: usize,
     pub(super) lanes: usize,
@@ -63,7 +63,7 @@ pub(super) struct Setting {
 }
 
 impl Report {
-    /// Puts the numbers together; there is at least one run.
+    /// Combines the numbers; there is at least one run.
     pub(super) fn new(
         range: &Range<'_>,
         plugins: Alone,
@@ -97,7 +97,7 @@ impl Report {
     }
 }
 
-/// Who was how busy, by the medians of the runs.
+/// The load of each part, from the medians of the runs.
 fn load(pipeline: &Pipeline, setting: &Setting, plugins: &Alone, runs: &[Run]) -> Load {
     let median = |of: fn(&Run) -> f64| middle(runs.iter().map(of).collect());
     let in_hand = pipeline.in_flight.messages.saturating_mul(pipeline.lanes) as f64;
@@ -156,7 +156,7 @@ fn setting(range: &Range<'_>) -> Setting {
     }
 }
 
-/// The middle value; of an even number the mean of the two in the middle.
+/// The median; for an even number of values, the mean of the two in the middle.
 pub(super) fn middle(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let at = |index: usize| values.get(index).copied().unwrap_or_default();

@@ -1,16 +1,16 @@
-//! The report for people: a table with the verdict below it.
+//! The report for people: a table followed by the verdict.
 
 use super::delay::Delay;
 use super::drain::Run;
 use super::report::{Report, Setting, middle};
 use std::fmt;
 
-/// A run that is over sooner says little.
+/// A shorter run is not reliable.
 const SHORT: f64 = 1.0;
-/// Bytes of a line behind its label.
+/// Width of a line after its label, in bytes.
 const WIDTH: usize = 84;
 
-/// For people.
+/// The text for people.
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let setting = &self.setting;
@@ -31,7 +31,7 @@ impl fmt::Display for Report {
             let skipped = plural(setting.input_skipped as u64, "line");
             writeln!(
                 out,
-                "{skipped} of the input left out: on no subject that it reads"
+                "{skipped} of the input skipped: the pipeline does not read their subjects"
             )?;
         }
         self.rates(out)?;
@@ -83,7 +83,7 @@ impl Report {
         if seconds < SHORT {
             writeln!(
                 out,
-                "           a run took only {seconds:.2} s; give more `--messages` for numbers to rely on"
+                "           a run took only {seconds:.2} s; pass more `--messages` for reliable numbers"
             )?;
         }
         Ok(())
@@ -103,13 +103,13 @@ impl Report {
                 cpu.host
             )?;
         } else {
-            // Two measurements of large numbers, whose difference is lost in them.
+            // The difference of two large measurements is not significant.
             writeln!(
                 out,
-                "                  - in the host: too little beside the plugins to be told"
+                "                  - in the host: too little beside the plugins to be measured"
             )?;
         }
-        let border = "in the plugins, the border included";
+        let border = "in the plugins, including the border";
         writeln!(out, "           {:8.2} µs {border}", cpu.plugins)?;
         if self.plugins.operators.len() > 1 {
             for operator in &self.plugins.operators {
@@ -151,7 +151,7 @@ impl Report {
         else {
             return writeln!(
                 out,
-                "delay      none: not one of {} messages had a result",
+                "delay      none: none of {} messages had a result",
                 grouped(*sent)
             );
         };
@@ -166,7 +166,7 @@ impl Report {
         if *rate as f64 > self.rate {
             writeln!(
                 out,
-                "           the rate is above what it sustains: these are delays of a queue"
+                "           the rate is higher than the pipeline sustains: these are queueing delays"
             )?;
         }
         Ok(())
@@ -186,9 +186,9 @@ fn counts(out: &mut fmt::Formatter<'_>, number: usize, run: &Run) -> fmt::Result
     };
     write!(out, "{label} {results}, {dropped} dropped, {dead}")?;
     for (count, what) in [
-        (counts.retries, "asked to be retried"),
-        (counts.failures, "failed to be published"),
-        (counts.redelivered, "delivered again"),
+        (counts.retries, "retried by plugins"),
+        (counts.failures, "publish failures"),
+        (counts.redelivered, "redelivered"),
     ] {
         if count > 0 {
             write!(out, ", {} {what}", grouped(count))?;
@@ -197,7 +197,7 @@ fn counts(out: &mut fmt::Formatter<'_>, number: usize, run: &Run) -> fmt::Result
     writeln!(out)
 }
 
-/// Decimal, as networks and disks are counted.
+/// Decimal units, as usual for networks and disks.
 fn bytes(rate: f64) -> String {
     match rate {
         mega if mega >= 1e6 => format!("{:.1} MB/s", mega / 1e6),
@@ -205,7 +205,7 @@ fn bytes(rate: f64) -> String {
     }
 }
 
-/// Lines of a terminal's width, below each other behind the label.
+/// Text wrapped to a terminal's width, indented by the label's width.
 fn wrapped(text: &str) -> String {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {

@@ -1,4 +1,4 @@
-//! Processor time of processes and threads, from `/proc` of Linux.
+//! Processor time of processes and threads, from Linux's `/proc`.
 
 use crate::report::ResultExt;
 use anyhow::{Context, Result};
@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
-/// The name that the kernel keeps of a thread is cut to this many bytes.
+/// The kernel truncates the name of a thread to this many bytes.
 const NAME: usize = 15;
 
-/// What the threads of a process have used since they began.
+/// The processor time of a process's threads since they started.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Times(HashMap<String, Thread>);
 
@@ -20,20 +20,20 @@ struct Thread {
     queued: Duration,
 }
 
-/// What threads have used between two looks.
+/// The processor time of threads between two snapshots.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Spent {
     /// On a core.
     pub(super) computed: Duration,
-    /// Ready to compute, while others had the cores.
+    /// Ready to run, while other threads had the cores.
     pub(super) queued: Duration,
 }
 
-/// Whether this machine tells processor times.
+/// Checks that this machine reports processor times.
 ///
 /// # Errors
 ///
-/// When it does not.
+/// If it does not.
 pub(super) fn is_known() -> Result<()> {
     this_thread()
         .map(drop)
@@ -47,18 +47,18 @@ pub(super) fn this_thread() -> Result<Duration> {
 }
 
 impl Times {
-    /// Those of a process, at this moment.
+    /// A snapshot of a process.
     ///
     /// # Errors
     ///
-    /// When it has ended.
+    /// If it has ended.
     pub(super) fn of(pid: u32) -> Result<Self> {
         let folder = format!("/proc/{pid}/task");
         let threads = std::fs::read_dir(&folder)
             .with_context(|| format!("cannot read the processor times of process {pid}"))?;
         let mut all = HashMap::new();
         for thread in threads.flatten() {
-            // A thread may end while it is looked at.
+            // A thread may end while its file is read.
             let Ok((computed, queued)) = times(&thread.path().join("schedstat")) else {
                 continue;
             };
@@ -77,12 +77,12 @@ impl Times {
         Ok(Self(all))
     }
 
-    /// What all threads have used since `before`; what a thread that has ended used is not known.
+    /// The processor time of all threads since `before`, without threads that have ended.
     pub(super) fn since(&self, before: &Self) -> Spent {
         self.sum(before, |_| true)
     }
 
-    /// As [`Times::since`], of the threads with one of these names.
+    /// Like [`Times::since`], for threads with one of these names.
     pub(super) fn of_threads(&self, before: &Self, names: &[String]) -> Spent {
         let cut = |name: &String| name.get(..NAME).unwrap_or(name).to_owned();
         let names: Vec<String> = names.iter().map(cut).collect();
@@ -110,7 +110,7 @@ fn times(file: &Path) -> Result<(Duration, Duration)> {
     let mut next = || numbers.next().map(Duration::from_nanos);
     next()
         .zip(next())
-        .with_context(|| format!("cannot understand `{name}`"))
+        .with_context(|| format!("cannot parse `{name}`"))
 }
 
 #[cfg(test)]

@@ -1,17 +1,17 @@
-//! The plugins of a folder that have their source in it.
+//! The plugins of a folder that are built from source.
 
 use crate::cli::project::{MANIFEST, build_plugin, place};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
-/// Folders with a plugin's source, and where their components go: beside the pipeline.
+/// Folders with a plugin's source, and the folder for their components, beside the pipeline.
 pub(in crate::cli) struct Projects {
     beside: PathBuf,
     folders: Vec<PathBuf>,
 }
 
 impl Projects {
-    /// Looks in `folder` itself and one level below.
+    /// Searches `folder` and one level below.
     pub(in crate::cli) fn find(folder: &Path) -> Result<Self> {
         let mut candidates = vec![folder.to_owned()];
         let entries = std::fs::read_dir(folder)
@@ -34,7 +34,7 @@ impl Projects {
         self.folders.is_empty()
     }
 
-    /// Builds all and puts each component beside the pipeline, as `<name>.wasm` with underscores.
+    /// Builds all and writes each component beside the pipeline, as `<name>.wasm` with underscores.
     pub(in crate::cli) fn build(&self) -> Result<()> {
         for folder in &self.folders {
             let built = build_plugin(folder)?;
@@ -49,8 +49,8 @@ impl Projects {
     }
 }
 
-/// A folder with a `plugin.yaml`, or a crate that makes a component, as against the vendored SDK or
-/// a tool beside it.
+/// Whether a folder has a `plugin.yaml` or a crate that builds a component, unlike the vendored SDK or a
+/// tool.
 fn is_plugin(folder: &Path) -> bool {
     let is_component = |text: String| text.contains("\"cdylib\"");
     folder.join(MANIFEST).is_file()

@@ -1,4 +1,4 @@
-//! One round of `weir dev`: from a configuration to a summary, and on until something changes.
+//! One round of `weir dev`: from the configuration to a summary, and then until something changes.
 
 use super::Arguments;
 use super::show::{Kind, Show};
@@ -22,7 +22,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Between two looks at whether the host is ready, or done.
+/// Poll interval for whether the host is ready or done.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Why a round ended.
@@ -31,7 +31,7 @@ pub(super) enum Verdict {
     Stopped,
 }
 
-/// What a round works with.
+/// The context of a round.
 pub(super) struct Round<'r> {
     pub(super) arguments: &'r Arguments,
     pub(super) console: &'r Console,
@@ -44,7 +44,7 @@ pub(super) struct Round<'r> {
 type Taps = SelectAll<Pin<Box<dyn futures_util::Stream<Item = (Kind, usize, Record)>>>>;
 
 impl Round<'_> {
-    /// Runs the pipelines, feeds the input, waits for a change or a signal, and stops softly.
+    /// Runs the pipelines, publishes the input, waits for a change or a signal, and stops softly.
     pub(super) async fn run(&self, signals: &Shutdown, watch: &mut Watch) -> Result<Verdict> {
         let mut pipelines = files::load(&[self.file.to_owned()])?;
         for pipeline in &mut pipelines {
@@ -84,7 +84,7 @@ impl Round<'_> {
                 Err(error) => Err(error),
                 Ok(()) if self.arguments.once => Ok(Verdict::Stopped),
                 Ok(()) => {
-                    eprintln!("waiting for a change; Ctrl-C ends");
+                    eprintln!("waiting for a change; Ctrl-C to quit");
                     tokio::select! {
                         ended = &mut running => {
                             return ended.map_err(|error| anyhow!("{error}"))?.map(|()| Verdict::Stopped);
@@ -105,7 +105,7 @@ impl Round<'_> {
         verdict
     }
 
-    /// Publishes the input and shows what comes of it, until all of it is settled.
+    /// Publishes the input and shows the outputs, until all of it is settled.
     async fn feed(
         &self,
         connection: &Connection,
@@ -155,7 +155,7 @@ impl Round<'_> {
             match heard {
                 Ok(Some(heard)) => hear(&mut show, heard)?,
                 Ok(None) => return Err(anyhow!("the connection to the server is closed")),
-                // Nothing has come for a while, and what is published is on its way.
+                // Nothing has arrived for a while, and the publishes are in transit.
                 Err(_) if host.is_drained().await => break,
                 Err(_) => {}
             }
@@ -168,8 +168,7 @@ impl Round<'_> {
         Ok(())
     }
 
-    /// Shows what others make the pipelines publish, once the input is through. Ends with the reason
-    /// why it cannot go on.
+    /// Shows further outputs after the input is processed, until it fails. Returns the reason.
     async fn keep_showing(&self, taps: &mut Taps) -> anyhow::Error {
         let mut show = match Show::new(self.console, self.arguments.show, None, None) {
             Ok(show) => show,
@@ -213,7 +212,7 @@ async fn tap(connection: &Connection, pipelines: &[Pipeline]) -> Result<Taps> {
             .map(|dead| dead.subject.clone());
         if sink.is_none() {
             eprintln!(
-                "the results of pipeline `{}` may go anywhere and are not shown",
+                "the results of pipeline `{}` can have any subject and are not shown",
                 pipeline.name
             );
         }
@@ -239,7 +238,7 @@ fn records(input: &Path) -> Result<impl Iterator<Item = Result<Record>>> {
     Ok(lines
         .filter(|(_, line)| !line.as_ref().is_ok_and(|line| line.trim().is_empty()))
         .map(move |(number, line)| {
-            let what = || format!("cannot feed `{name}`");
+            let what = || format!("cannot publish `{name}`");
             jsonl::parse_message(&line.with_context(what)?, number)
                 .with_context(what)
                 .usage()

@@ -1,4 +1,4 @@
-//! What a person sees of a round: the first messages of each kind, then counts and times.
+//! The output of a round: the first messages of each kind, then counts and times.
 
 use super::super::Console;
 use crate::jsonl::Record;
@@ -10,10 +10,10 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Longest line shown, in characters; payloads are cut.
+/// Longest line shown, in characters; payloads are truncated.
 const WIDTH: usize = 120;
 
-/// What a message is to the one who watches.
+/// The kind of a shown message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     In,
@@ -29,9 +29,9 @@ pub(super) struct Show<'c> {
     outputs: Option<BufWriter<File>>,
     dead: Option<BufWriter<File>>,
     began: Instant,
-    /// When each input that has no result yet was published, by stream and sequence.
+    /// When each input without a result was published, by stream and sequence.
     published: HashMap<(usize, u64), Instant>,
-    /// When results came that were faster than the word that their input was stored.
+    /// When results arrived that were faster than the publish ack of their input.
     early: HashMap<(usize, u64), Instant>,
     latencies: Vec<Duration>,
 }
@@ -64,7 +64,7 @@ impl<'c> Show<'c> {
         })
     }
 
-    /// Shows one message, and keeps it where that was asked for.
+    /// Shows one message, and writes it to a file if requested.
     pub(super) fn message(&mut self, kind: Kind, record: &Record) -> Result<()> {
         let Some(count) = self.counts.get_mut(kind as usize) else {
             return Ok(());
@@ -99,7 +99,7 @@ impl<'c> Show<'c> {
         self.console.print(&format!("{cut}{dots}"))?;
         if *count == self.most as u64 {
             self.console
-                .print(&format!("{label} … the rest is only counted"))?;
+                .print(&format!("{label} … further messages are only counted"))?;
         }
         Ok(())
     }
@@ -114,7 +114,7 @@ impl<'c> Show<'c> {
         }
     }
 
-    /// The first result of an input has come.
+    /// The first result of an input has arrived.
     pub(super) fn came(&mut self, stream: usize, sequence: u64) {
         match self.published.remove(&(stream, sequence)) {
             Some(at) => self.latencies.push(at.elapsed()),

@@ -1,4 +1,4 @@
-//! Notices when something in a folder changes that a rebuild or a restart would show.
+//! Detects changes in a folder that require a rebuild or a restart.
 
 use crate::cli::project::is_source;
 use anyhow::{Context, Result};
@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Editors write a file in several steps; one change is what ends with this much silence.
+/// Editors write a file in several steps; a change is complete after this much silence.
 const SETTLE: Duration = Duration::from_millis(150);
 
 /// Watches a folder until it is dropped.
@@ -18,11 +18,11 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Watches `folder` with everything below it, but for what builds and the pipeline write.
-    /// Components are built here if there are sources; else they count as sources themselves.
+    /// Watches `folder` and everything below it, except what builds and the pipeline write. Components are
+    /// build results if there are sources; otherwise they are watched too.
     pub(super) fn start(folder: &Path, builds: bool) -> Result<Self> {
         let (sender, changes) = mpsc::channel(1);
-        // Events come with whole paths, and a folder above this one may have any name.
+        // Events have absolute paths, and a folder above this one may have any name.
         let root = folder
             .canonicalize()
             .with_context(|| format!("cannot find `{}`", folder.display()))?;
@@ -35,7 +35,7 @@ impl Watch {
                 .flat_map(|event| &event.paths)
                 .any(|path| counts(path.strip_prefix(&root).unwrap_or(path), builds));
             if changed {
-                // One change that nobody has looked at yet is as good as two.
+                // A pending change is enough.
                 let _ = sender.try_send(());
             }
         };
@@ -50,7 +50,7 @@ impl Watch {
         })
     }
 
-    /// Waits for a change since the last call.
+    /// Waits for a change after the last call.
     pub(super) async fn changed(&mut self) {
         if self.changes.recv().await.is_none() {
             std::future::pending::<()>().await;
@@ -58,7 +58,7 @@ impl Watch {
     }
 }
 
-/// Whether a change of this file shows: a source's, the pipeline's or the input's.
+/// Whether a change of this file matters: a source, the pipeline or the input.
 fn counts(path: &Path, builds: bool) -> bool {
     let extension = path.extension().unwrap_or_default().to_string_lossy();
     let name = path.file_name().unwrap_or_default().to_string_lossy();

@@ -1,4 +1,4 @@
-//! `weir plugin build [FOLDER]`: a plugin's source to the `.wasm` file that its pipeline names.
+//! `weir plugin build [FOLDER]`: builds a plugin's source into the `.wasm` file that its pipeline names.
 
 use crate::cli::Console;
 use crate::cli::project::{self, Built};
@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 Runs the language's own tool (cargo for a folder with a Cargo.toml; what `plugin.yaml` names in any \
 other) and prints the path of the component. Nothing is installed: what is missing is said.")]
 pub(in crate::cli) struct Arguments {
-    /// Where the plugin's Cargo.toml or plugin.yaml is.
+    /// The folder with the plugin's Cargo.toml or plugin.yaml.
     #[arg(value_name = "FOLDER", default_value = ".")]
     folder: PathBuf,
 
-    /// Where to put the component. [default: NAME.wasm beside the `pipeline.yaml` in FOLDER or in
-    /// the folder above it; in FOLDER where there is none]
+    /// Where to write the component. [default: NAME.wasm beside the `pipeline.yaml` in FOLDER or in
+    /// its parent folder; in FOLDER if there is none]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -25,7 +25,7 @@ pub(in crate::cli) struct Arguments {
 pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
     if !arguments.folder.is_dir() {
         let what = if arguments.folder.exists() {
-            "is no folder"
+            "is not a folder"
         } else {
             "does not exist"
         };
@@ -58,7 +58,7 @@ fn destination(folder: &Path, built: &Built) -> PathBuf {
         _ => folder,
     };
     let file = format!("{}.wasm", built.name.replace('-', "_"));
-    // `./a.wasm` reads worse than `a.wasm`.
+    // `a.wasm` is shorter than `./a.wasm`.
     if place == Path::new(".") {
         PathBuf::from(file)
     } else {

@@ -1,4 +1,4 @@
-//! `weir plugin deploy`: first what would change, with a hash; then exactly that.
+//! `weir plugin deploy`: shows a plan with its hash, and applies exactly that plan.
 
 mod text;
 
@@ -21,11 +21,11 @@ use std::fmt::Write;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Without `--apply` nothing is changed: what would change is shown, and a hash of it. A version is watched \
-after it has taken over, and as a canary before, as the operator's `rollout:` says; one that is worse \
-than the version before is rolled back on all hosts, and quarantined.")]
+Without `--apply` this only shows a plan and its hash. A version is judged while it is a canary and after \
+it has taken over, according to the operator's `rollout:`. A version that is worse than the previous one is \
+rolled back on all hosts and quarantined.")]
 pub(in crate::cli) struct Arguments {
-    /// Where it is to run.
+    /// The operator that is to run it.
     #[arg(value_name = "PIPELINE/OPERATOR", value_parser = Place::parse)]
     operator_path: Place,
 
@@ -33,24 +33,24 @@ pub(in crate::cli) struct Arguments {
     #[arg(value_name = "REFERENCE")]
     reference: String,
 
-    /// Show what would change, and a hash of it. What is done unless `--apply` is given.
+    /// Show the plan and its hash. This is the default without `--apply`.
     #[arg(long, conflicts_with = "apply")]
     plan: bool,
 
-    /// Do what the plan with this hash says; refused if anything has changed since.
+    /// Apply the plan with this hash; refused if anything has changed since.
     #[arg(long, value_name = "HASH")]
     apply: Option<String>,
 
-    /// Let it see this share of the keys, such as `10%`, beside the version that runs.
+    /// Run it as a canary for this share of the keys, such as `10%`.
     #[arg(long, value_name = "SHARE", value_parser = share)]
     canary: Option<f64>,
 
-    /// Let it work on what the version works on that runs, and publish nothing; `weir plugin diff`
-    /// shows in what it differs.
+    /// Run it as a shadow: it processes all messages and publishes nothing. `weir plugin diff` shows the
+    /// differences.
     #[arg(long, conflicts_with = "canary")]
     shadow: bool,
 
-    /// Let it run although it is in quarantine.
+    /// Run it even if it is in quarantine.
     #[arg(long)]
     force: bool,
 
@@ -62,7 +62,7 @@ fn share(text: &str) -> Result<f64, String> {
     let percent = PercentText::from(text).parse()?;
     match percent > 0.0 && percent < 100.0 {
         true => Ok(percent),
-        false => Err("a canary sees more than 0% and less than 100% of the keys".to_owned()),
+        false => Err("a canary needs more than 0% and less than 100% of the keys".to_owned()),
     }
 }
 
@@ -95,7 +95,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
     })
 }
 
-/// What a reference names now.
+/// The component that a reference currently names.
 fn component(reference: &str, settings: &Nats) -> Result<component::Component> {
     let folder = std::env::current_dir().context("there is no working directory")?;
     let reference = Reference::parse(reference, &folder);
@@ -108,7 +108,7 @@ fn component(reference: &str, settings: &Nats) -> Result<component::Component> {
     component::fetch(&reference, Some(settings))
 }
 
-/// What would change.
+/// A plan: the version to deploy and the hosts to change.
 struct Plan {
     operator_path: Place,
     fleet: Fleet,
@@ -152,7 +152,7 @@ impl Plan {
         })
     }
 
-    /// Names the plan, and what it was made from.
+    /// Identifies the plan and everything that it depends on.
     fn hash(&self) -> String {
         let hosts = self.fleet.hosts.iter();
         let hosts: BTreeSet<_> = hosts
@@ -170,7 +170,7 @@ impl Plan {
         hash.get(..12).unwrap_or_default().to_owned()
     }
 
-    /// Why it cannot be applied.
+    /// Why the plan cannot be applied, if so.
     fn obstacle(&self) -> Option<String> {
         let missing = |host: &Running| {
             let needed = self.found.grants.iter();
@@ -179,20 +179,20 @@ impl Plan {
         };
         if let Some(grant) = self.fleet.hosts.iter().find_map(|(_, host)| missing(host)) {
             return Some(format!(
-                "it needs `{grant}`, which the operator does not grant"
+                "it needs the grant `{grant}`, which the operator does not have"
             ));
         }
         let bad = self.deployment.quarantined(&self.new.digest);
         if let Some(bad) = bad.filter(|_| !self.force) {
             return Some(format!(
-                "it is in quarantine since {}: {}; `--force` lets it run",
+                "it has been in quarantine since {}: {}; `--force` runs it anyway",
                 bad.since, bad.reason
             ));
         }
         let trial = self.deployment.trial.as_ref();
         trial.map(|trial| {
             format!(
-                "`{}` is on trial there; end that with `weir plugin promote` or `rollback`",
+                "`{}` is a canary or a shadow there; end that with `weir plugin promote` or `rollback`",
                 trial.component.origin
             )
         })
@@ -203,8 +203,8 @@ impl Plan {
             return Err(report::usage(anyhow!(obstacle)));
         }
         if self.hash() != hash {
-            let error = anyhow!("`{hash}` is not the hash of what would change now");
-            let action = "something has changed since; look at the plan again, without `--apply`";
+            let error = anyhow!("`{hash}` is not the hash of the current plan");
+            let action = "something has changed; check the new plan, without `--apply`";
             return Err(report::hint(error, action));
         }
         Ok(())
@@ -302,11 +302,9 @@ impl Plan {
             .put(pipeline, operator, &deployment, revision)
             .await?
         {
-            let error = anyhow!("somebody else has just deployed to `{operator_path}`");
-            return Err(report::hint(
-                error,
-                "look at the plan again, without `--apply`",
-            ));
+            let error =
+                anyhow!("there was another deployment to `{operator_path}` at the same time");
+            return Err(report::hint(error, "check the new plan, without `--apply`"));
         }
         let is_it = |tried: &Option<Tried>| {
             let digest = tried.as_ref().map(|tried| &tried.digest);

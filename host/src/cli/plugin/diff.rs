@@ -1,4 +1,4 @@
-//! `weir plugin diff`: in what a shadow differs from what runs, over all hosts.
+//! `weir plugin diff`: how a shadow differs from the live version, over all hosts.
 
 use crate::cli::{Console, differences, files};
 use crate::compare::report::{Report, SAMPLES};
@@ -9,8 +9,8 @@ use serde::Serialize;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-What the shadow that began last has found on all hosts, while it runs and for 30 days after: how many \
-outputs are the same, how many differ and in what, and the first of each kind with both sides.
+Shows the findings of the latest shadow on all hosts, while it runs and for 30 days after: how many outputs \
+are the same, how many differ and how, and the first differences of each kind with both sides.
 
 Exit codes: 0 no output differs, 1 outputs differ, nothing was compared, or the run failed, 2 wrong \
 usage.")]
@@ -31,7 +31,7 @@ struct Total {
     digest: String,
     began: String,
     hosts: Vec<String>,
-    /// What keeps the shadow of a host from going on, with the host.
+    /// Why the shadow of a host has stopped, with the name of the host.
     problems: Vec<String>,
     comparison: Report,
 }
@@ -63,7 +63,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
 }
 
 impl Total {
-    /// Adds up what is told of the shadow that was begun last.
+    /// Adds up the reports of the latest shadow.
     fn of(mut reports: Vec<ShadowReport>) -> Option<Self> {
         reports.sort_by(|one, other| one.began.cmp(&other.began));
         let latest = reports.last()?;
@@ -86,7 +86,7 @@ impl Total {
             total.hosts.push(host);
             total.comparison.add(report.comparison, SAMPLES);
         }
-        // What one host has not answered, another has.
+        // Inputs that one host has not answered were answered by another.
         total.comparison.without_input = 0;
         Some(total)
     }

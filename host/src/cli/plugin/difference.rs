@@ -1,7 +1,6 @@
-//! What was expected of a plugin against what it did, line by line and field by field.
+//! Compares expected and actual output of a plugin, line by line and field by field.
 //!
-//! Two JSON values are the same when they say the same: the order of keys is of no interest, nor is
-//! the way a number is written. Pure.
+//! JSON values are compared by meaning: the order of keys and the notation of numbers do not matter. Pure.
 
 use crate::jsonl::Line;
 use serde_json::{Map, Value, json};
@@ -9,13 +8,13 @@ use similar::{Algorithm, DiffOp, DiffTag, capture_diff_slices, group_diff_ops};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// Equal lines shown around a difference.
+/// Number of equal lines that are shown around a difference.
 const CONTEXT: usize = 2;
 
-/// Fields named under a pair of lines.
+/// Number of fields that are listed under a pair of lines.
 const FIELDS: usize = 5;
 
-/// Two lists of lines and where they differ.
+/// Two lists of lines and their differences.
 pub(super) struct Differences {
     expected: Vec<Value>,
     got: Vec<Value>,
@@ -70,7 +69,7 @@ fn kind(line: &Value) -> &'static str {
         .unwrap_or("message")
 }
 
-/// Text that is the same for values that say the same.
+/// Text that is equal for values with the same meaning.
 fn sorted(value: &Value) -> String {
     fn sort(value: &Value) -> Value {
         match value {
@@ -94,7 +93,7 @@ fn sorted(value: &Value) -> String {
 }
 
 impl Differences {
-    /// Whether everything was as expected.
+    /// Whether there are no differences.
     pub(super) fn is_empty(&self) -> bool {
         self.steps.iter().all(|step| step.tag() == DiffTag::Equal)
     }
@@ -111,7 +110,7 @@ impl Differences {
             .collect()
     }
 
-    /// The lines of a step, side by side as far as both sides go.
+    /// The lines of a step, paired while both sides have lines.
     fn changed(&self, step: &DiffOp) -> Vec<(Option<&Value>, Option<&Value>)> {
         let expected = self.expected.get(step.old_range()).unwrap_or_default();
         let got = self.got.get(step.new_range()).unwrap_or_default();
@@ -121,7 +120,7 @@ impl Differences {
             .collect()
     }
 
-    /// For people: `-` expected, `+` got, what differs in a pair, and how many do.
+    /// For people: `-` expected, `+` actual, the fields that differ, and the number of differences.
     pub(super) fn text(&self, file: &str) -> String {
         let mut out = format!("- {file}\n+ what became of the messages\n");
         let mut counts = [0_usize; 3];
@@ -164,7 +163,7 @@ impl Differences {
     }
 }
 
-/// Where two lines differ: `payload.cents: expected 5, got 6`.
+/// The fields in which two lines differ: `payload.cents: expected 5, got 6`.
 fn fields(expected: &Value, got: &Value) -> Vec<String> {
     fn walk(path: &str, expected: Option<&Value>, got: Option<&Value>, out: &mut Vec<String>) {
         match (expected, got) {

@@ -1,4 +1,4 @@
-//! The hosts that run an operator: what each of them runs, and the wait until all run something else.
+//! The hosts that run an operator: what each of them runs, and waiting until all run another version.
 
 use crate::cli::Console;
 use crate::nats::deployments::{Decision, Deployments, REFUSED};
@@ -10,11 +10,11 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// How long to wait for the answers of hosts.
+/// How long to wait for responses of hosts.
 const ANSWERS: Duration = Duration::from_millis(700);
-/// How long hosts may take to do what they are told.
+/// How long hosts may take to follow a command.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often hosts that answered before are asked once more when they do not, and all others are done.
+/// How often the query is repeated if all responding hosts have followed and some no longer respond.
 const ONCE_MORE: usize = 4;
 
 /// `PIPELINE/OPERATOR`.
@@ -46,14 +46,14 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// An operator as one host runs it; what a host of another version does not tell is empty.
+/// An operator on one host; fields that a host of another version does not report are empty.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct Running {
     pub(super) name: String,
     pub(super) plugin: String,
     pub(super) digest: String,
-    /// The digest of what `plugin:` names there.
+    /// The digest of the component that `plugin:` names there.
     pub(super) configured: String,
     pub(super) contract: String,
     pub(super) imports: Vec<String>,
@@ -63,14 +63,14 @@ pub(super) struct Running {
     pub(super) canary: Option<Tried>,
     pub(super) shadow: Option<Tried>,
     pub(super) refused: Option<Refused>,
-    /// While the version that runs is watched.
+    /// Set while the running version is on probation.
     pub(super) probation: Option<Probation>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct Probation {
-    /// The digest of what would run again.
+    /// The digest of the rollback target.
     pub(super) goes_back_to: String,
 }
 
@@ -89,22 +89,24 @@ pub(super) struct Refused {
     pub(super) hint: Option<String>,
 }
 
-/// What all hosts were told.
+/// The command that all hosts are to follow.
 pub(super) struct Told<'a> {
     pub(super) connection: &'a Connection,
     pub(super) deployments: &'a Deployments,
     pub(super) operator_path: &'a Place,
-    /// The version that they are to run or to try; empty where they are to end something.
+    /// The version to run or to try; empty if a canary or a shadow is to end.
     pub(super) digest: &'a str,
-    /// It, for people.
+    /// The version's reference, for people.
     pub(super) origin: &'a str,
-    /// What their record said then.
+    /// The decision in the record after the command.
     pub(super) decision: Decision,
 }
 
 impl Told<'_> {
+    /// Checks that the command has not been undone.
+    ///
     /// # Errors
-    /// When it does not hold any more, with the reason; whoever has decided something else since.
+    /// If a host or a person has decided otherwise since, with the reason.
     async fn still_holds(&self) -> Result<()> {
         let Place { pipeline, operator } = self.operator_path;
         let (record, _) = self.deployments.get(pipeline, operator).await?;
@@ -117,31 +119,31 @@ impl Told<'_> {
         );
         let origin = self.origin;
         Err(match undone.what == REFUSED {
-            true => error.context(format!("a host has refused `{origin}`, so none runs it")),
-            false => error.context(format!("`{origin}` was taken back ({})", undone.what)),
+            true => error.context(format!("a host has refused `{origin}`, so no host runs it")),
+            false => error.context(format!("`{origin}` was rolled back ({})", undone.what)),
         })
-        .hint(|| "hosts go on with what they ran; see `weir status`")
+        .hint(|| "hosts keep the version that they ran before; see `weir status`")
     }
 }
 
 /// All hosts that run an operator.
 #[derive(Debug)]
 pub(super) struct Fleet {
-    /// In the order of the hosts' names.
+    /// Sorted by the hosts' names.
     pub(super) hosts: Vec<(String, Running)>,
-    /// Copies that the pipeline's streams have.
+    /// Replicas of the pipeline's streams.
     pub(super) replicas: usize,
 }
 
 impl Fleet {
-    /// Asks who runs it.
+    /// Finds the hosts that run it.
     ///
     /// # Errors
-    /// When nobody answers that does.
+    /// If no such host responds.
     pub(super) async fn find(connection: &Connection, operator_path: &Place) -> Result<Self> {
         let fleet = Self::ask(connection, operator_path).await?;
         if fleet.hosts.is_empty() {
-            let error = anyhow!("no host answers that runs `{operator_path}`");
+            let error = anyhow!("no host that runs `{operator_path}` responds");
             let action = "see what runs with `weir status`";
             return Err(report::hint(error, action));
         }
@@ -180,33 +182,32 @@ impl Fleet {
         Ok(Self { hosts, replicas })
     }
 
-    /// The digests of what `plugin:` names on these hosts.
+    /// The digests of the components that `plugin:` names on these hosts.
     pub(super) fn configured(&self) -> Vec<String> {
         let digests = self.hosts.iter().map(|(_, host)| host.configured.clone());
         let digests: BTreeSet<String> = digests.collect();
         digests.into_iter().collect()
     }
 
-    /// Whether a host had refused this before.
+    /// Whether a host had already reported this refusal.
     fn refused(&self, id: &str, refused: &Refused) -> bool {
         let hosts = self.hosts.iter().filter(|(host, _)| host == id);
         let mut before = hosts.filter_map(|(_, host)| host.refused.as_ref());
         before.any(|before| before == refused)
     }
 
-    /// Those of these hosts that are not among others.
+    /// The hosts that are not among `others`.
     fn missing(&self, others: &Self) -> Vec<String> {
         let there = |id: &String| others.hosts.iter().any(|(other, _)| other == id);
         let missing = self.hosts.iter().filter(|(id, _)| !there(id));
         missing.map(|(id, _)| id.clone()).collect()
     }
 
-    /// Waits until what every host runs is as it should be; this is how it was. The answer has those that
-    /// follow, then those that have not answered any more, of which a warning says so.
+    /// Waits until all hosts have followed the command; `self` is the state before it. Returns the hosts that
+    /// have followed, and those that no longer respond, which are also listed in a warning.
     ///
     /// # Errors
-    /// When a host refuses what it was told, with its reason; when that was taken back; or when it takes
-    /// too long.
+    /// If a host refuses the command, with its reason; if the command is undone; or after a timeout.
     pub(super) async fn wait(
         &self,
         told: &Told<'_>,
@@ -231,7 +232,7 @@ impl Fleet {
                     });
                 }
             }
-            // After the hosts have answered: one may have taken it and let go of it again.
+            // After the hosts have responded: one may have followed the command and undone it again.
             told.still_holds().await?;
             if !fleet.hosts.is_empty() && fleet.hosts.iter().all(|(_, host)| done(host)) {
                 let missing = self.missing(&fleet);
@@ -239,7 +240,7 @@ impl Fleet {
                     drop(progress);
                     if !missing.is_empty() {
                         let all = missing.join(", ");
-                        eprintln!("warning: these hosts do not answer any more: {all}");
+                        eprintln!("warning: these hosts no longer respond: {all}");
                     }
                     return Ok((fleet, missing));
                 }

@@ -28,7 +28,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
         match text.chars().all(plain) {
             true => Ok((!text.is_empty()).then(|| text.to_owned())),
             false => Err(report::usage(anyhow::anyhow!(
-                "`{text}` is no name of a {name}"
+                "`{text}` is not the name of a {name}"
             ))),
         }
     };
@@ -83,7 +83,7 @@ fn text(receipts: &[Receipt]) -> String {
     out
 }
 
-/// The beginning of a digest, and the message at the border.
+/// The beginning of a digest, and the sequence of the last or first message.
 fn at(version: &Version) -> String {
     let digest = version.digest.get(..12).unwrap_or(&version.digest);
     match version.sequence {

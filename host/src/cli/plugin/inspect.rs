@@ -1,4 +1,4 @@
-//! `weir plugin inspect FILE`: what a `.wasm` file is and what it needs, without running it.
+//! `weir plugin inspect FILE`: shows what a `.wasm` file is and what it needs, without running it.
 
 use crate::cli::Console;
 use crate::plugin::{self, Inspection};
@@ -63,7 +63,7 @@ fn text(found: &Inspection) -> String {
         Err(reason) => format!("none that this host runs: {reason}"),
     };
     let form = if found.core_module {
-        "core module, made a component on load"
+        "core module, encoded as a component on load"
     } else {
         "component"
     };
@@ -92,7 +92,7 @@ fn text(found: &Inspection) -> String {
     out
 }
 
-/// The grant with the line that gives it.
+/// The grant with the configuration line for it.
 fn needed(grant: &str) -> String {
     format!("{grant}, as in `grants: {{ {grant}: [\"https://api.example.com\"] }}`")
 }

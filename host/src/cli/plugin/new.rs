@@ -1,4 +1,4 @@
-//! `weir plugin new NAME`: a folder with a plugin that compiles as it is.
+//! `weir plugin new NAME`: creates a folder with a plugin that builds as it is.
 
 use crate::cli::Console;
 use crate::cli::project::{self, Language};
@@ -16,7 +16,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_enum, default_value_t)]
     lang: Language,
 
-    /// Where to make it. [default: a folder of its name]
+    /// The folder to create. [default: NAME]
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
 }
@@ -34,7 +34,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
         )?;
     } else {
         console.print(&format!(
-            "made {shown}\n\n  cd {shown}\n  weir plugin test    builds it and runs input.jsonl through it\n"
+            "created {shown}\n\n  cd {shown}\n  weir plugin test    builds it and runs input.jsonl through it\n"
         ))?;
     }
     Ok(report::DONE)

@@ -1,5 +1,5 @@
-//! `weir plugin push|pull|list|tag`: plugins in a bucket of JetStream, or in a registry of OCI
-//! artifacts; the scheme of the reference says which.
+//! `weir plugin push|pull|list|tag`: plugins in a JetStream bucket or an OCI registry, depending on the
+//! scheme of the reference.
 
 mod bucket;
 mod oci;
@@ -14,26 +14,26 @@ use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-A version in a bucket is never overwritten; the same component may be pushed again. The bucket is made if \
-it is not there. A tag in a registry may move, which is said.")]
+A version in a bucket is never overwritten, but the same component can be pushed again. The bucket is \
+created if it does not exist. A tag in a registry can move; the output says so.")]
 pub(in crate::cli) struct Push {
     /// The component.
     #[arg(value_name = "COMPONENT")]
     component: PathBuf,
 
-    /// What it is to be called: nats://BUCKET/NAME@VERSION or oci://REGISTRY/REPOSITORY:TAG.
+    /// The target: nats://BUCKET/NAME@VERSION or oci://REGISTRY/REPOSITORY:TAG.
     #[arg(value_name = "REFERENCE", value_parser = pushed)]
     to: Store,
 
-    /// Let this tag name it too; hosts that follow the tag take it.
+    /// Also point this tag to it; hosts that follow the tag swap to it.
     #[arg(long, value_name = "TAG", value_parser = version)]
     tag: Vec<String>,
 
-    /// A signature of minisign, pushed with it [default: COMPONENT.minisig, where it is there]
+    /// The minisign signature to push with it [default: COMPONENT.minisig, if it exists]
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
 
-    /// Copies that a bucket gets which has to be made.
+    /// Replicas of the bucket, if it is created.
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
     replicas: u8,
 
@@ -43,14 +43,14 @@ pub(in crate::cli) struct Push {
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Where the component was pushed with a signature, that is written to FILE.minisig.")]
+If the component was pushed with a signature, it is written to FILE.minisig.")]
 pub(in crate::cli) struct Pull {
-    /// nats://BUCKET/NAME@VERSION, or a tag in place of the version; or
-    /// oci://REGISTRY/REPOSITORY:TAG@DIGEST, of which the tag or the digest may be left out.
+    /// nats://BUCKET/NAME@VERSION, or a tag instead of the version; or
+    /// oci://REGISTRY/REPOSITORY:TAG@DIGEST, where the tag or the digest is optional.
     #[arg(value_name = "REFERENCE", value_parser = pulled)]
     from: Store,
 
-    /// Where it goes [default: NAME.wasm]
+    /// Where to write it [default: NAME.wasm]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
@@ -74,7 +74,7 @@ pub(in crate::cli) struct Tag {
     #[arg(value_name = "REFERENCE", value_parser = InBucket::parse)]
     version: InBucket,
 
-    /// The tag that is to name it.
+    /// The tag to point to it.
     #[arg(value_name = "TAG", value_parser = version)]
     tag: String,
 
@@ -82,14 +82,14 @@ pub(in crate::cli) struct Tag {
     reach: files::Reach,
 }
 
-/// Where a component is, or goes.
+/// The location of a component.
 #[derive(Clone)]
 enum Store {
     Bucket(InBucket),
     Registry(InRegistry),
 }
 
-/// Where components are.
+/// A location with several components.
 #[derive(Clone)]
 enum Listing {
     Bucket(String),
@@ -177,11 +177,11 @@ impl Pull {
         Ok(report::DONE)
     }
 
-    /// Writes a component and its signature; `name` is what it is called.
+    /// Writes a component and its signature; `name` is its default name.
     fn write(&self, name: &str, bytes: &[u8], signature: Option<&str>) -> Result<PathBuf> {
         let usual = || PathBuf::from(format!("{name}.wasm"));
         let file = self.output.clone().unwrap_or_else(usual);
-        // The signature first: a host that watches the file wants both.
+        // The signature first, because a host that watches the file needs both.
         if let Some(text) = signature {
             write(&signature::path_beside(&file), text.as_bytes())?;
         }

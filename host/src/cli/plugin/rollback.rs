@@ -1,4 +1,4 @@
-//! `weir plugin rollback` and `weir plugin promote`: what becomes of a version that was deployed.
+//! `weir plugin rollback` and `weir plugin promote`: decide about a deployed version.
 
 mod swaps;
 
@@ -16,7 +16,7 @@ use serde_json::json;
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct Promote {
-    /// Where the canary runs.
+    /// The operator with the canary.
     #[arg(value_name = "PIPELINE/OPERATOR", value_parser = Place::parse)]
     operator_path: Place,
 
@@ -30,15 +30,15 @@ Without a receipt it ends what is on trial; where nothing is, it goes back over 
 not been gone back over, to a version that is not in quarantine. A version can be gone back to if it is in \
 the bucket of components, where hosts put what they have swapped.")]
 pub(in crate::cli) struct Rollback {
-    /// What is to go back.
+    /// The operator to roll back.
     #[arg(value_name = "PIPELINE/OPERATOR", value_parser = Place::parse)]
     operator_path: Place,
 
-    /// Run what ran before this swap; see `weir plugin history`.
+    /// The receipt of the swap to undo; see `weir plugin history`.
     #[arg(value_name = "RECEIPT")]
     receipt: Option<String>,
 
-    /// Go back to it although it is in quarantine; it is watched like a version that is deployed.
+    /// Return to a version in quarantine; it is on probation like a deployed version.
     #[arg(long, requires = "receipt")]
     force: bool,
 
@@ -110,15 +110,15 @@ impl Rollback {
             let receipt = self.receipt(&connection, &fleet, &record).await?;
             let target = Component {
                 digest: receipt.old.digest.clone(),
-                origin: format!("what ran before {}", receipt.id),
+                origin: format!("the version before {}", receipt.id),
             };
             let components = Components::open(&connection, fleet.replicas).await?;
             if !components.holds(&target.digest).await? {
                 let error = anyhow!(
-                    "component {} is not in the bucket of components",
+                    "component {} is not in the bucket `weir-components`",
                     target.digest
                 );
-                let action = "deploy it from where it is, with `weir plugin deploy`";
+                let action = "deploy it from its file or registry, with `weir plugin deploy`";
                 return Err(report::hint(error, action));
             }
             let decision = self.go_back(&deployments, &fleet, &target).await?;
@@ -134,7 +134,7 @@ impl Rollback {
         })
     }
 
-    /// Lets nothing be tried any more; what was, if anything.
+    /// Ends the canary or shadow; returns it if there was one.
     async fn end_trial(&self, deployments: &Deployments) -> Result<Option<(Component, Decision)>> {
         let Place { pipeline, operator } = &self.operator_path;
         let mut ended = None;
@@ -152,7 +152,7 @@ impl Rollback {
         Ok(ended)
     }
 
-    /// Tells all hosts to run a version that has run before.
+    /// Tells all hosts to run an earlier version.
     async fn go_back(
         &self,
         deployments: &Deployments,
@@ -160,7 +160,7 @@ impl Rollback {
         target: &Component,
     ) -> Result<Decision> {
         let Place { pipeline, operator } = &self.operator_path;
-        // Of hosts that run different versions the first speaks for all.
+        // If hosts run different versions, the record names that of the first.
         let left = fleet.hosts.first().map(|(_, host)| host.digest.clone());
         let left = left.unwrap_or_default();
         let mut outcome: Result<Decision, Quarantined> = Ok(Decision::default());
@@ -185,17 +185,17 @@ impl Rollback {
         outcome.map_err(|bad| {
             let Quarantined { since, reason, .. } = bad;
             let error = anyhow!("{reason}");
-            let error = error.context(format!("it is in quarantine since {since}"));
+            let error = error.context(format!("it has been in quarantine since {since}"));
             let digest = target.digest.get(..12).unwrap_or(&target.digest);
-            let error = error.context(format!("cannot go back to {digest}"));
+            let error = error.context(format!("cannot roll back to `{digest}`"));
             report::hint(
                 error,
-                "choose another receipt; or let it run all the same with `--force`",
+                "choose another receipt, or run it anyway with `--force`",
             )
         })
     }
 
-    /// The one that is named, or the latest that leads to a version which neither runs nor was bad.
+    /// The given receipt, or the latest one whose old version neither runs nor is in quarantine.
     async fn receipt(
         &self,
         connection: &Connection,
@@ -219,20 +219,20 @@ impl Rollback {
             }),
         };
         found.cloned().ok_or_else(|| {
-            let error = match &self.receipt {
-                Some(id) => anyhow!("there is no receipt `{id}` of `{operator_path}`"),
-                None if receipts.is_empty() => anyhow!("nothing was ever swapped at `{operator_path}`"),
-                None => anyhow!(
-                    "there is nothing to go back to at `{operator_path}`: every swap has been gone back over, or \
-                     leads to a version that is in quarantine"
-                ),
+            let why = match &self.receipt {
+                Some(id) => format!("there is no receipt `{id}`"),
+                None if receipts.is_empty() => "there were no swaps".to_owned(),
+                None => {
+                    "every swap has been undone, or leads to a version in quarantine".to_owned()
+                }
             };
+            let error = anyhow!(why).context(format!("cannot roll back `{operator_path}`"));
             report::hint(error, format!("see `weir plugin history {operator_path}`"))
         })
     }
 }
 
-/// Waits until a component runs on all hosts, and says so.
+/// Waits until a component runs on all hosts, and reports it.
 async fn settle(fleet: &Fleet, told: &Told<'_>, console: &Console) -> Result<u8> {
     let (digest, origin) = (told.digest, told.origin);
     let runs =
@@ -259,7 +259,7 @@ async fn ended_trial(
     if console.json {
         console.value(&json!({ "ended": component.digest, "missing": missing }))?;
     } else {
-        console.print(&format!("{} is not tried any more", component.origin))?;
+        console.print(&format!("{} is no longer tried", component.origin))?;
     }
     Ok(report::DONE)
 }

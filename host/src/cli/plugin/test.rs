@@ -1,4 +1,4 @@
-//! `weir plugin test PATH`: what a plugin or a pipeline makes of `input.jsonl`, against
+//! `weir plugin test PATH`: runs a plugin or a pipeline over `input.jsonl` and compares the output with
 //! `expected.jsonl`, without a broker.
 
 use super::difference;
@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-PATH is a folder with a `pipeline.yaml`, a pipeline file, or a component. `expected.jsonl` holds a line \
-for each result, dead letter and retry, in the order of the messages. A field that it uses on no line \
-of a kind (a result's `key`, a dead letter's `operator`, ...) is not compared. Messages without an \
-`event-time` happen at 0.
+PATH is a folder with a `pipeline.yaml`, a pipeline file, or a component. `expected.jsonl` has a line \
+for each result, dead letter and retry, in the order of the messages. A field that no line of a kind uses \
+(a result's `key`, a dead letter's `operator`, ...) is not compared. The event time of messages without an \
+`event-time` is 0.
 
 Exit codes: 0 as expected, 1 different, 2 wrong usage or configuration.")]
 pub(in crate::cli) struct Arguments {
@@ -29,24 +29,24 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
 
-    /// What is to become of them. [default: expected.jsonl beside the input]
+    /// The expected output. [default: expected.jsonl beside the input]
     #[arg(long, value_name = "FILE")]
     expected: Option<PathBuf>,
 
-    /// The configuration of a lone component, as JSON.
+    /// The configuration of a component without a pipeline, as JSON.
     #[arg(long, value_name = "JSON")]
     config: Option<String>,
 
-    /// Which pipeline, where the file holds several.
+    /// Which pipeline, if the file holds several.
     #[arg(long, value_name = "NAME")]
     pipeline: Option<String>,
 
-    /// Take the components as they are. Otherwise the plugins whose source is in a folder, or one
-    /// level below, are built first.
+    /// Do not build. By default, the plugins whose source is in the folder, or one level below, are built
+    /// first.
     #[arg(long)]
     no_build: bool,
 
-    /// Write what became of the messages to `expected.jsonl` in place of comparing it.
+    /// Write the output to `expected.jsonl` instead of comparing it.
     #[arg(long)]
     bless: bool,
 }
@@ -63,7 +63,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
     let expected = match arguments.bless {
         true => Vec::new(),
         false => files::read_lines(&expected_file, jsonl::parse)
-            .hint(|| "create the file with `--bless`, and read what it then holds")?,
+            .hint(|| "create the file with `--bless`, and review it")?,
     };
     if arguments.path.is_dir() && !arguments.no_build {
         Projects::find(&arguments.path)?.build()?;
@@ -107,7 +107,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
     })
 }
 
-/// What is tested.
+/// The subject of the test.
 enum Subject {
     Pipeline(PathBuf),
     Component(PathBuf),
@@ -139,10 +139,10 @@ impl Subject {
         })
     }
 
-    /// Where the data is expected.
+    /// The default folder of the data.
     fn folder(&self) -> &Path {
         match self {
-            // `./input.jsonl` reads worse than `input.jsonl`.
+            // `input.jsonl` is shorter than `./input.jsonl`.
             Self::Pipeline(file) => match file.parent() {
                 Some(folder) if folder != Path::new(".") => folder,
                 _ => Path::new(""),
@@ -156,7 +156,7 @@ impl Subject {
             |option: &str, other: &str| Err(report::usage(anyhow!("`{option}` is for {other}")));
         match self {
             Self::Pipeline(_) if arguments.config.is_some() => {
-                refuse("--config", "a lone component; a pipeline has its own")
+                refuse("--config", "a component; a pipeline has its own")
             }
             Self::Component(_) if arguments.pipeline.is_some() => {
                 refuse("--pipeline", "a pipeline file")

@@ -1,28 +1,28 @@
-//! A plugin's source to one component.
+//! Builds a plugin's source into one component.
 
 use super::manifest::Project;
 use super::{cargo, fresh, recipe};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
-/// One component, or core module that the host encodes as it loads it.
+/// A built component, or a core module that the host encodes on load.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Built {
     /// The plugin's name; in Rust, the crate's.
     pub name: String,
-    /// Where the build left it, absolute. The next build overwrites it.
+    /// The absolute path. The next build overwrites it.
     pub path: PathBuf,
-    /// Whether it was there already, made of the same sources.
+    /// Whether it already existed, built from the same sources.
     pub fresh: bool,
 }
 
-/// Builds the plugin in `folder`, in whichever language it is written.
+/// Builds the plugin in `folder`, in any language.
 ///
-/// Blocks for as long as the language's tool takes: a second, or a minute the first time.
+/// Blocks as long as the language's tool runs: a second, or a minute the first time.
 ///
 /// # Errors
-/// There is no source, no toolchain (the hint says how to get it), or the source does not compile.
-/// Exit code 2 where there is no plugin at all.
+/// There is no source, no toolchain (with a hint how to install it), or the source does not compile. Exit
+/// code 2 if there is no plugin.
 pub fn build_plugin(folder: &Path) -> Result<Built> {
     match Project::find(folder)? {
         None => cargo::build_plugin(folder),
@@ -44,15 +44,15 @@ fn build(project: &Project) -> Result<Built> {
     if path.is_file() && fresh::last(project).as_deref() == Some(&sources) {
         return Ok(built(true));
     }
-    std::fs::create_dir_all(project.work()).context("cannot make the folder `.weir`")?;
+    std::fs::create_dir_all(project.work()).context("cannot create the folder `.weir`")?;
     let bytes = recipe::component(project)?;
     std::fs::write(&path, bytes).with_context(|| format!("cannot write `{}`", path.display()))?;
     fresh::remember(project, &sources)?;
     Ok(built(false))
 }
 
-/// Copies what was built to `destination`, in one step: whoever reads or watches it finds the old
-/// component or the new one, never half of one.
+/// Copies the component to `destination` atomically: readers and watchers see the old component or the new
+/// one, never a part of one.
 ///
 /// # Errors
 /// The destination cannot be written.

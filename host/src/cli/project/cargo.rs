@@ -1,4 +1,4 @@
-//! `cargo build` of plugins in Rust, and where the results are.
+//! Builds Rust plugins with `cargo build`, and finds the results.
 
 use super::build::Built;
 use super::command;
@@ -10,18 +10,18 @@ use std::path::{Path, PathBuf};
 
 /// Builds the plugin whose `Cargo.toml` is in `folder`, in the release profile.
 ///
-/// Blocks for as long as cargo takes: a second, or a minute the first time.
+/// Blocks as long as cargo runs: a second, or a minute the first time.
 ///
 /// # Errors
-/// There is no crate, no toolchain, the crate does not compile or makes no component. Exit code 2
-/// where there is no crate at all.
+/// There is no crate or no toolchain, or the crate does not compile or builds no component. Exit code 2 if
+/// there is no crate.
 pub(super) fn build_plugin(folder: &Path) -> Result<Built> {
     let name = folder.display();
     let manifest = folder.join("Cargo.toml");
     let manifest = manifest
         .canonicalize()
         .with_context(|| format!("cannot find a plugin's source in `{name}`"))
-        .hint(|| "make one with `weir plugin new NAME`, or give its folder")
+        .hint(|| "create one with `weir plugin new NAME`, or name its folder")
         .usage()?;
     let built =
         build(folder, &[]).with_context(|| format!("cannot build the plugin in `{name}`"))?;
@@ -30,14 +30,14 @@ pub(super) fn build_plugin(folder: &Path) -> Result<Built> {
         .into_iter()
         .find(of_this_crate)
         .and_then(Artifact::built)
-        .with_context(|| format!("the crate in `{name}` makes no component"))
+        .with_context(|| format!("the crate in `{name}` builds no component"))
         .hint(|| "add `crate-type = [\"cdylib\"]` under `[lib]` in its Cargo.toml")
 }
 
 /// Builds every plugin of the workspace in `folder`, with `target` as its target directory.
 ///
 /// # Errors
-/// As for one plugin.
+/// See [`plugin`].
 pub fn build_all(folder: &Path, target: &Path) -> Result<Vec<Built>> {
     let target = target.to_string_lossy();
     let artifacts = build(folder, &["--target-dir", &target])
@@ -45,7 +45,7 @@ pub fn build_all(folder: &Path, target: &Path) -> Result<Vec<Built>> {
     Ok(artifacts.into_iter().filter_map(Artifact::built).collect())
 }
 
-/// A line of `cargo build --message-format=json` about something it made.
+/// A line of `cargo build --message-format=json` about an artifact.
 #[derive(Deserialize)]
 struct Artifact {
     manifest_path: PathBuf,

@@ -1,7 +1,7 @@
 //! Runs a language's tool.
 //!
-//! On a terminal the tool speaks for itself, with its progress bar and its colours. Elsewhere it is
-//! silent, and what it said is part of the error when it fails.
+//! On a terminal the tool's output is shown directly, with its progress bar and colours. Otherwise it is
+//! captured, and is part of the error if the tool fails.
 
 use crate::report;
 use anyhow::{Context, Result, anyhow};
@@ -12,8 +12,8 @@ use std::process::{Command, Stdio};
 /// Runs `command` to its end and returns what it wrote to stdout.
 ///
 /// # Errors
-/// It cannot be started, with `install` as the hint where it is not there; or it ends with another
-/// status than 0.
+/// It cannot be started (with the hint `install` if it does not exist), or it exits with a status other
+/// than 0.
 pub(super) fn run(mut command: Command, install: &'static str) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let name = Path::new(&name)
@@ -35,7 +35,7 @@ pub(super) fn run(mut command: Command, install: &'static str) -> Result<String>
             error
         }
     })?;
-    // Both pipes are read at the same time: the tool would block on the one that nobody empties.
+    // Both pipes are read concurrently: otherwise the tool would block on the full one.
     let said = child.stderr.take().map(|mut pipe| {
         std::thread::spawn(move || {
             let mut said = Vec::new();

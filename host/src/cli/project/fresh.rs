@@ -1,22 +1,22 @@
-//! Whether a component was made of the sources as they are now.
+//! Whether a component is up to date with its sources.
 //!
-//! Only for what is not Rust: cargo knows by itself. A change of the language's own tool is not
-//! seen; deleting `.weir` builds anew.
+//! Only for languages other than Rust: cargo tracks this itself. A change of the language's tool is not
+//! detected; delete `.weir` to force a build.
 
 use super::manifest::Project;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
-/// Folders that hold no source of the plugin.
+/// Folders without sources of the plugin.
 const FOREIGN: [&str; 4] = ["__pycache__", "node_modules", "target", "zig-out"];
 
 /// Extensions of files that a build does not read.
 const UNREAD: [&str; 5] = ["jsonl", "log", "md", "pyc", "wasm"];
 
-/// Files that are the pipeline's, not the plugin's.
+/// Files that belong to the pipeline and not to the plugin.
 const PIPELINE: [&str; 2] = ["pipeline.yaml", "pipeline.yml"];
 
-/// blake3 over this build of weir and the paths and contents of all sources, in hex.
+/// BLAKE3 over this build of weir and the paths and contents of all sources, in hex.
 ///
 /// # Errors
 /// A source cannot be read.
@@ -38,22 +38,22 @@ pub(super) fn digest(project: &Project) -> Result<String> {
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-/// Tells this build of weir from others: the recipes are part of it, and make what they make.
+/// Identifies this build of weir: the recipes are part of it and affect the result.
 fn this_weir() -> String {
     let program = std::env::current_exe().and_then(std::fs::metadata);
     let built = program.and_then(|program| Ok((program.len(), program.modified()?)));
     format!("{} {:?}", env!("CARGO_PKG_VERSION"), built.ok())
 }
 
-/// The digest of the sources that the component in `.weir` was made of.
+/// The digest of the sources that the component in `.weir` was built from.
 pub(super) fn last(project: &Project) -> Option<String> {
     std::fs::read_to_string(record(project)).ok()
 }
 
-/// Notes that the component was made of the sources with this digest.
+/// Records that the component was built from the sources with this digest.
 ///
 /// # Errors
-/// The note cannot be written.
+/// The record cannot be written.
 pub(super) fn remember(project: &Project, digest: &str) -> Result<()> {
     let path = record(project);
     std::fs::write(&path, digest).with_context(|| format!("cannot write `{}`", path.display()))
@@ -63,8 +63,7 @@ fn record(project: &Project) -> PathBuf {
     project.work().join("sources.blake3")
 }
 
-/// Whether a file or folder of this name may hold source, as against what builds, pipelines and
-/// editors leave.
+/// Whether a file or folder of this name can contain sources, unlike files of builds, pipelines and editors.
 pub(in crate::cli) fn is_source(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let extension = path.extension().unwrap_or_default().to_string_lossy();

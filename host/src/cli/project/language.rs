@@ -1,9 +1,9 @@
-//! The languages that a plugin can be written in.
+//! The languages of plugins.
 
 use serde::Deserialize;
 use std::fmt;
 
-/// A guest language: what `--lang` and the `language:` of a `plugin.yaml` take.
+/// A guest language: the value of `--lang` and of `language:` in a `plugin.yaml`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
@@ -22,7 +22,7 @@ pub enum Language {
 }
 
 impl Language {
-    /// All of them, in the order in which they are listed for people.
+    /// All languages, in the order of listings.
     pub const ALL: [Self; 8] = [
         Self::Rust,
         Self::Go,
@@ -34,7 +34,7 @@ impl Language {
         Self::Zig,
     ];
 
-    /// The word that names it on the command line and in files, and its folder in `plugins/sdk`.
+    /// Its name on the command line and in files, and its folder in `plugins/sdk`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

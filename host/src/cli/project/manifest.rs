@@ -1,6 +1,6 @@
-//! `plugin.yaml`: what `weir plugin build` must know of a plugin that is not written in Rust.
+//! `plugin.yaml`: what `weir plugin build` must know about a plugin that is not written in Rust.
 //!
-//! A Rust plugin needs none: its `Cargo.toml` says it all.
+//! A Rust plugin has its `Cargo.toml` instead.
 
 use super::language::Language;
 use crate::report::{self, ResultExt};
@@ -11,18 +11,18 @@ use std::path::{Path, PathBuf};
 /// The file's name.
 pub const FILE: &str = "plugin.yaml";
 
-/// What stands in the file.
+/// The content of the file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Manifest {
-    /// The plugin's name: the component is called after it, with underscores.
+    /// The plugin's name; the component has the same name, with underscores.
     name: String,
     language: Language,
-    /// The source that the language's tool begins with, relative to the folder. Each language has
-    /// a default: `plugin.` and its extension, or the folder itself for Go.
+    /// The main source file, relative to the folder. Each language has a default: `plugin.` and its
+    /// extension, or the folder itself for Go.
     #[serde(default)]
     main: Option<PathBuf>,
-    /// More arguments for the language's compiler.
+    /// Additional arguments for the language's compiler.
     #[serde(default)]
     flags: Vec<String>,
 }
@@ -35,17 +35,17 @@ pub(super) struct Project {
     /// The plugin's name.
     pub(super) name: String,
     pub(super) language: Language,
-    /// The source to begin with, relative to the folder, if it is not the usual one.
+    /// The main source file, relative to the folder, if it is not the default.
     pub(super) main: Option<PathBuf>,
     /// More arguments for the language's compiler.
     pub(super) flags: Vec<String>,
 }
 
 impl Project {
-    /// Reads the `plugin.yaml` in `folder`; `None` where there is none.
+    /// Reads the `plugin.yaml` in `folder`; `None` if there is none.
     ///
     /// # Errors
-    /// The file cannot be read, or something in it is wrong (exit code 2).
+    /// The file cannot be read, or it is invalid (exit code 2).
     pub(super) fn find(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(FILE);
         let shown = path.display();
@@ -57,7 +57,7 @@ impl Project {
         let manifest: Manifest = serde_saphyr::from_str(&text)
             .map_err(|error| anyhow!("{error}"))
             .with_context(|| format!("cannot read `{shown}`"))
-            .hint(|| "it holds `name:` and `language:`, and where needed `main:` and `flags:`")
+            .hint(|| "it needs `name:` and `language:`; `main:` and `flags:` are optional")
             .usage()?;
         super::scaffold::check(&manifest.name).with_context(|| format!("cannot use `{shown}`"))?;
         if manifest.language == Language::Rust {
@@ -76,19 +76,19 @@ impl Project {
         }))
     }
 
-    /// Where the build keeps what it makes: `.weir` in the folder. Deleting it builds anew.
+    /// The folder for build results: `.weir`. Deleting it forces a build.
     #[must_use]
     pub(super) fn work(&self) -> PathBuf {
         self.folder.join(".weir")
     }
 
-    /// The component's name without `.wasm`: the plugin's, with underscores.
+    /// The component's name without `.wasm`: the plugin's name with underscores.
     #[must_use]
     pub(super) fn stem(&self) -> String {
         self.name.replace('-', "_")
     }
 
-    /// The source to begin with, relative to the folder.
+    /// The main source file, relative to the folder.
     #[must_use]
     pub(super) fn main_or(&self, usual: &str) -> PathBuf {
         self.main.clone().unwrap_or_else(|| PathBuf::from(usual))

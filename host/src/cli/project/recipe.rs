@@ -1,7 +1,7 @@
-//! How each language becomes a component: one file per tool.
+//! How each language is built into a component: one file per tool.
 //!
-//! A recipe finds the language's tool, says how to get it where it is missing, runs it in the
-//! project's folder with its results in `.weir`, and returns the bytes. It installs nothing.
+//! A recipe finds the language's tool, or says how to install it. It runs the tool in the project's folder
+//! with the results in `.weir`, and returns the bytes. It installs nothing.
 
 mod go;
 mod javascript;
@@ -17,7 +17,7 @@ use std::path::PathBuf;
 /// Builds `project` and returns the component.
 ///
 /// # Errors
-/// The tool is missing, or failed; or what it made is no plugin.
+/// The tool is missing or failed, or its result is not a plugin.
 pub(super) fn component(project: &Project) -> Result<Vec<u8>> {
     let built = match project.language {
         Language::Rust => bail!("a plugin in Rust is built by cargo"),
@@ -28,17 +28,17 @@ pub(super) fn component(project: &Project) -> Result<Vec<u8>> {
     };
     let bytes =
         std::fs::read(&built).with_context(|| format!("cannot read `{}`", built.display()))?;
-    plugin::componentize(&bytes).context("cannot make a component of what was built")
+    plugin::componentize(&bytes).context("cannot turn the build result into a component")
 }
 
-/// The contract as `.weir/wit`, for tools that read WIT.
+/// Writes the contract to `.weir/wit`, for tools that read WIT.
 ///
 /// # Errors
 /// The files cannot be written.
 fn write_wit(project: &Project) -> Result<PathBuf> {
     let folder = project.work().join("wit");
     std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot make `{}`", folder.display()))?;
+        .with_context(|| format!("cannot create `{}`", folder.display()))?;
     for (name, text) in plugin::CONTRACT {
         let file = folder.join(name);
         std::fs::write(&file, text)

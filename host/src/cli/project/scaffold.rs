@@ -1,13 +1,13 @@
-//! `weir plugin new`: a folder with a plugin that builds as it is, its pipeline, its input and what
-//! is expected of it.
+//! `weir plugin new`: creates a folder with a plugin that builds as it is, its pipeline, its input and its
+//! expected output.
 //!
-//! The language's SDK is copied beside it, under `sdk/`, so that the folder needs nothing but the
-//! language's own tools and stays as it is when weir moves on. Everything is embedded in the binary:
-//! `plugins/sdk/<language>` is the SDK, but for the folders `template` and `conformance` in it, and
-//! what `template` holds is laid over what all languages share, `plugins/sdk/template`.
+//! The language's SDK is copied to `sdk/`, so that the folder needs only the language's own tools and is not
+//! affected by upgrades of weir. Everything is embedded in the binary: `plugins/sdk/<language>` is the SDK,
+//! except for its folders `template` and `conformance`. The files of its `template` are added to, or replace,
+//! those of all languages in `plugins/sdk/template`.
 //!
-//! In every file `{{name}}` stands for the plugin's name and `{{crate}}` for the same with
-//! underscores. A file called `x.in` becomes `x`, and `gitignore` becomes `.gitignore`.
+//! In every file `{{name}}` is replaced by the plugin's name and `{{crate}}` by the name with underscores. A
+//! file `x.in` becomes `x`, and `gitignore` becomes `.gitignore`.
 
 use super::language::Language;
 use crate::report;
@@ -29,7 +29,7 @@ static ZIG: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/zig");
 /// Folders in a language's SDK that are not part of it.
 const ASIDE: [&str; 2] = ["conformance", "template"];
 
-/// The language's own folder, and those of other languages that its SDK stands on.
+/// The language's own folder, and those of other languages that its SDK uses.
 fn folders(language: Language) -> (&'static Dir<'static>, Option<&'static Dir<'static>>) {
     match language {
         Language::Rust => (&RUST, None),
@@ -43,19 +43,18 @@ fn folders(language: Language) -> (&'static Dir<'static>, Option<&'static Dir<'s
     }
 }
 
-/// Makes the folder `folder` for a plugin in `language` named `name`.
+/// Creates `folder` for a plugin in `language` named `name`.
 ///
 /// # Errors
-/// The name is no name for a plugin, or the folder exists and is not empty (both exit code 2), or
-/// it cannot be written.
+/// The name is invalid, or the folder exists and is not empty (both exit code 2), or it cannot be written.
 pub fn create(folder: &Path, name: &str, language: Language) -> Result<()> {
     check(name)?;
     let shown = folder.display();
     if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
-        let error = anyhow!("cannot make a plugin in `{shown}`: the folder is not empty");
+        let error = anyhow!("cannot create a plugin in `{shown}`: the folder is not empty");
         return Err(report::usage(report::hint(
             error,
-            "give another name or folder",
+            "choose another name or folder",
         )));
     }
     for (path, contents) in files(language) {
@@ -93,7 +92,7 @@ fn files(language: Language) -> BTreeMap<PathBuf, &'static [u8]> {
     found
 }
 
-/// The files of a folder and of all folders in it.
+/// The files of a folder and its subfolders.
 fn all(folder: &'static Dir<'static>) -> Vec<&'static File<'static>> {
     let below = folder.dirs().flat_map(all);
     folder.files().chain(below).collect()
@@ -114,7 +113,7 @@ fn fill(text: &str, name: &str) -> String {
         .replace("{{crate}}", &name.replace('-', "_"))
 }
 
-/// A name for a plugin: a crate's in Rust, and an operator's.
+/// Checks a plugin's name, which is also the name of a crate and of an operator.
 pub(super) fn check(name: &str) -> Result<()> {
     let starts_right = name.starts_with(|first: char| first.is_ascii_lowercase());
     let is_part = |part: char| part.is_ascii_lowercase() || part.is_ascii_digit() || part == '-';

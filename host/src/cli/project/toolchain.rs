@@ -1,31 +1,31 @@
-//! A Rust toolchain that compiles to WebAssembly.
+//! Finds a Rust toolchain that compiles to WebAssembly.
 //!
-//! Three ways, best first; `WEIR_WASM_TOOLCHAIN` names one of them and ends the search. It is asked
-//! in the plugin's folder, so that a `rust-toolchain.toml` there has its say. Nothing is installed.
+//! There are three, in order of preference; `WEIR_WASM_TOOLCHAIN` selects one. The search runs in the
+//! plugin's folder, so that a `rust-toolchain.toml` there is respected. Nothing is installed.
 
 use crate::report::{self, ResultExt};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::process::Command;
 
-/// A way of compiling a Rust plugin to WebAssembly.
+/// A way to compile a Rust plugin to WebAssembly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Toolchain {
     /// The active toolchain has `wasm32-wasip2`: cargo's result is a component, with a clock, and
     /// with panic messages on stderr.
     Wasip2,
-    /// The active toolchain has `wasm32-unknown-unknown`: the result is a core module, which the
-    /// host encodes as it loads it.
+    /// The active toolchain has `wasm32-unknown-unknown`: the result is a core module, which the host
+    /// encodes on load.
     Unknown,
     /// Debian's `rustc-web` builds the standard library itself, for `wasm32-unknown-unknown`.
     DebianBuildStd,
 }
 
-/// What Debian's way consists of.
+/// The parts of Debian's toolchain.
 const DEBIAN_PROGRAMS: [&str; 3] = ["/usr/bin/rustc", "/usr/bin/cargo", "/usr/bin/wasm-ld-22"];
 
-/// Flags and choices that are meant for the machine at hand, not for WebAssembly. A plugin's own
-/// flags stand in its `.cargo/config.toml`.
+/// Environment variables that are meant for the local machine and not for WebAssembly. A plugin's own flags
+/// are in its `.cargo/config.toml`.
 const NATIVE_SETTINGS: [&str; 6] = [
     "RUSTFLAGS",
     "CARGO_ENCODED_RUSTFLAGS",
@@ -36,10 +36,10 @@ const NATIVE_SETTINGS: [&str; 6] = [
 ];
 
 impl Toolchain {
-    /// The first way that is there, for a crate in `folder`.
+    /// The first available toolchain for a crate in `folder`.
     ///
     /// # Errors
-    /// There is none, or no Rust at all; the hint has the command that helps.
+    /// There is none, or no Rust; the hint has the command that installs it.
     pub fn find(folder: &Path) -> Result<Self> {
         if let Some(name) = std::env::var_os("WEIR_WASM_TOOLCHAIN").filter(|name| !name.is_empty())
         {
@@ -63,7 +63,9 @@ impl Toolchain {
         [Self::Wasip2, Self::Unknown, Self::DebianBuildStd]
             .into_iter()
             .find(|toolchain| toolchain.name() == name)
-            .with_context(|| format!("`WEIR_WASM_TOOLCHAIN` is `{name}`, which is no toolchain"))
+            .with_context(|| {
+                format!("`WEIR_WASM_TOOLCHAIN` is `{name}`, which is not a known toolchain")
+            })
             .hint(|| "use `wasm32-wasip2`, `wasm32-unknown-unknown` or `debian-build-std`")
             .usage()
     }
@@ -86,7 +88,7 @@ impl Toolchain {
         }
     }
 
-    /// `cargo build --release` for this target in `folder`, to be given more arguments.
+    /// `cargo build --release` for this target in `folder`, without further arguments.
     #[must_use]
     pub fn cargo_build(self, folder: &Path) -> Command {
         let mut cargo = match self {
@@ -115,8 +117,8 @@ impl Toolchain {
     }
 }
 
-/// Whether the toolchain that is active in `folder` has a compiled standard library for `target`.
-/// The compiler itself knows every target; the library is what `rustup target add` brings.
+/// Whether the active toolchain in `folder` has a compiled standard library for `target`. The compiler knows
+/// every target; `rustup target add` installs the library.
 fn has_standard_library(folder: &Path, target: &str) -> Result<bool> {
     let output = Command::new("rustc")
         .args(["--print", "target-libdir", "--target", target])

@@ -1,7 +1,7 @@
-//! The threads that call plugins: batches go in and their answers come out in the same order.
+//! The threads that call plugins: batches go in, and their outputs come out in the same order.
 //!
-//! Each has instances of its own, as a lane of a host. Batches are dealt round, so that the order of
-//! the answers needs no bookkeeping; a short queue for each keeps the plugins busy.
+//! Like a lane of a host, each thread has instances of its own. Batches are distributed round-robin, so the
+//! order of the outputs needs no bookkeeping; a short queue per thread keeps the plugins busy.
 
 use crate::compare::Outputs;
 use crate::config::resolved::Bounds;
@@ -14,7 +14,7 @@ use crate::threads;
 use anyhow::{Context, Result, anyhow};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-/// Batches that a lane has in hand: one is worked on, the next is there.
+/// Queue length of a lane: one batch is processed while the next one waits.
 const AHEAD: usize = 2;
 
 /// An input and its outputs.
@@ -25,7 +25,7 @@ struct Lane {
     answers: Receiver<Result<Vec<Answer>>>,
 }
 
-/// All of them, and whose turn it is.
+/// All lanes, and the next one to use.
 pub(super) struct Lanes {
     lanes: Vec<Lane>,
     sent: usize,
@@ -33,10 +33,10 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    /// Starts the threads, with warm instances; `dry_run` makes one of a chain.
+    /// Starts the threads with warm instances; `dry_run` creates the dry run of a chain.
     ///
     /// # Errors
-    /// What a plugin that refuses said.
+    /// The error of a plugin that refuses its configuration.
     pub(super) fn start(
         lanes: usize,
         batch: Bounds,
@@ -70,22 +70,22 @@ impl Lanes {
         self.sent - self.received < AHEAD * self.lanes.len()
     }
 
-    /// Hands out a batch.
+    /// Sends a batch to the next lane.
     ///
     /// # Errors
-    /// When a lane has ended, which is a fault.
+    /// If a lane has ended, which is a bug.
     pub(super) async fn send(&mut self, batch: Vec<Message>) -> Result<()> {
         let lane = self.sent % self.lanes.len();
         self.sent += 1;
         let lane = self.lanes.get(lane).context("there is no such lane")?;
         let sent = lane.batches.send(batch).await;
-        sent.map_err(|_| anyhow!("a lane has ended; this is a fault of weir"))
+        sent.map_err(|_| anyhow!("a lane has ended; this is a bug in weir"))
     }
 
-    /// The answers to the oldest batch; `None` when there is none.
+    /// The outputs of the oldest batch; `None` if there is none.
     ///
     /// # Errors
-    /// When a plugin cannot be started any more.
+    /// If a plugin cannot be restarted.
     pub(super) async fn receive(&mut self) -> Result<Option<Vec<Answer>>> {
         if self.received == self.sent {
             return Ok(None);
@@ -95,7 +95,7 @@ impl Lanes {
         let lane = self.lanes.get_mut(lane).context("there is no such lane")?;
         let answers = lane.answers.recv().await;
         answers
-            .context("a lane has ended; this is a fault of weir")?
+            .context("a lane has ended; this is a bug in weir")?
             .map(Some)
     }
 }
@@ -109,7 +109,7 @@ async fn work(
         let sequences: Vec<u64> = batch.iter().map(|message| message.sequence).collect();
         let outputs = dry_run.run(batch).await;
         let answer = outputs.map(|outputs| sequences.into_iter().zip(outputs).collect());
-        // Nobody listens when the replay has ended early.
+        // The receiver is gone if the replay has ended early.
         if answers.send(answer).await.is_err() {
             return;
         }

@@ -1,8 +1,8 @@
-//! What the pipeline has published of the replayed inputs, as far as its streams still hold it.
+//! What the pipeline has published for the replayed inputs, as far as its streams still hold it.
 //!
-//! The streams of results and of dead letters are read side by side in the order of time, each from
-//! when the first of the inputs was stored. What they do not hold any more, and what the pipeline has
-//! not settled yet, is known here, so that it does not count as a difference.
+//! The streams of results and of dead letters are merged by time, starting when the first input was stored.
+//! Outputs that the streams no longer hold, and inputs that the pipeline has not settled yet, do not count as
+//! differences.
 
 use super::range::Range;
 use crate::compare::matcher::Matcher;
@@ -14,12 +14,12 @@ use crate::nats::{Connection, consumers, outputs, parking, streams};
 use anyhow::{Context, Result};
 use std::collections::HashSet;
 
-/// How far the clocks of servers may be apart, in nanoseconds.
+/// Maximum clock difference between servers, in nanoseconds.
 const SKEW: u64 = 10_000_000_000;
-/// Parked retries that are looked at.
+/// Maximum number of parked retries to read.
 const PARKED: usize = 100_000;
 
-/// One stream, read.
+/// One stream and its next message.
 struct Branch {
     reader: Reader,
     next: Option<Stored>,
@@ -32,19 +32,19 @@ pub(super) struct Live {
     branches: Vec<Branch>,
     /// The pipeline has settled the inputs up to this one.
     settled: u64,
-    /// Inputs that it has put off.
+    /// Inputs that are parked.
     parked: HashSet<u64>,
-    /// The results of inputs before this one may be gone.
+    /// Results of inputs before this one may have been removed.
     results_since: u64,
-    /// The same of dead letters; `None` where they are not compared.
+    /// The same for dead letters; `None` if they are not compared.
     dead_letters_since: Option<u64>,
 }
 
 impl Live {
-    /// Looks at the pipeline's consumer, then at its streams.
+    /// Reads the state of the pipeline's consumer, then its streams.
     ///
     /// # Errors
-    /// When it cannot be told where the results are, or a stream cannot be read.
+    /// If the streams of the results cannot be determined, or a stream cannot be read.
     pub(super) async fn open(
         connection: &Connection,
         pipeline: &Pipeline,
@@ -52,7 +52,7 @@ impl Live {
         range: &Range,
         given: &[String],
     ) -> Result<Self> {
-        // In this order: what is settled and not parked is in the streams that are looked at then.
+        // In this order, so that the streams have the outputs of everything that is settled and not parked.
         let settled = settled(connection, pipeline).await?;
         let parked =
             parking::waiting(connection, &pipeline.name, &source.source_id, PARKED).await?;
@@ -73,12 +73,12 @@ impl Live {
             let stream = &place.stream;
             let since = since(stream, source).await?;
             if place.results {
-                // One that keeps only the last of a subject has not kept the others.
+                // A stream that keeps only the last message per subject has removed the others.
                 let since = if stream.per_subject { u64::MAX } else { since };
                 live.results_since = live.results_since.max(since);
             }
             if place.dead_letters {
-                // Letters that were replayed or purged are gone from wherever they lay.
+                // Replayed and purged dead letters can be missing anywhere in the stream.
                 let whole = stream.deleted == 0 && !stream.per_subject;
                 live.dead_letters_since = Some(if whole { since } else { u64::MAX });
             }
@@ -91,7 +91,7 @@ impl Live {
         Ok(live)
     }
 
-    /// Tells the matcher of the next output. Whether there was one.
+    /// Passes the next output to the matcher. Returns whether there was one.
     pub(super) async fn tell(&mut self, matcher: &mut Matcher) -> Result<bool> {
         let oldest = self
             .branches
@@ -116,7 +116,7 @@ impl Live {
         Ok(true)
     }
 
-    /// Those outputs of the candidate that there could be counterparts of.
+    /// The outputs of the candidate that can have counterparts.
     pub(super) fn comparable(&self, mut outputs: Outputs) -> Outputs {
         if self.dead_letters_since.is_none() {
             outputs.retain(|(slot, _)| *slot != Slot::DeadLetter);
@@ -124,7 +124,7 @@ impl Live {
         outputs
     }
 
-    /// Why it means nothing that the pipeline has not published this output, if so.
+    /// Why the absence of this output is not a difference, if so.
     pub(super) fn judge(&self, sequence: u64, slot: Slot) -> Option<Why> {
         let since = match slot {
             Slot::Result(_) => self.results_since,
@@ -138,8 +138,8 @@ impl Live {
     }
 }
 
-/// The input up to which the pipeline has settled everything. A pipeline without a consumer does
-/// nothing any more.
+/// The input up to which the pipeline has settled everything. A pipeline without a consumer is no longer
+/// active.
 async fn settled(connection: &Connection, pipeline: &Pipeline) -> Result<u64> {
     let durable = streams::Durable {
         stream: pipeline.source.stream.clone(),
@@ -149,7 +149,8 @@ async fn settled(connection: &Connection, pipeline: &Pipeline) -> Result<u64> {
     };
     let context = streams::jetstream(connection);
     let info = consumers::info(&context, &durable).await;
-    let info = info.with_context(|| format!("cannot look at consumer `{}`", durable.consumer))?;
+    let info =
+        info.with_context(|| format!("cannot read the state of consumer `{}`", durable.consumer))?;
     Ok(info.map_or(u64::MAX, |info| {
         match info.num_pending == 0 && info.num_ack_pending == 0 {
             true => u64::MAX,
@@ -158,7 +159,7 @@ async fn settled(connection: &Connection, pipeline: &Pipeline) -> Result<u64> {
     }))
 }
 
-/// The input before which outputs may be gone from the stream.
+/// The input before which outputs may have been removed from the stream.
 async fn since(stream: &History, source: &History) -> Result<u64> {
     if stream.reaches_back_to(source.first_stored) {
         return Ok(0);

@@ -5,7 +5,7 @@ use crate::report::ResultExt;
 use anyhow::{Result, anyhow};
 use jiff::Timestamp;
 
-/// An end of the range, as it was given.
+/// An end of the range, from the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Edge {
     Sequence(u64),
@@ -13,7 +13,7 @@ pub(super) enum Edge {
 }
 
 impl Edge {
-    /// A number from 1 on, or RFC 3339.
+    /// Parses a number from 1, or RFC 3339.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let sequence = text.parse().ok().filter(|sequence| *sequence > 0);
         let time = || text.parse().ok().map(Self::Time);
@@ -22,13 +22,13 @@ impl Edge {
     }
 }
 
-/// Messages from the first to the last, of which there is at least one.
+/// A non-empty range of messages.
 #[derive(Clone, Debug)]
 pub(super) struct Range {
     pub(super) stream: String,
     pub(super) first: u64,
     pub(super) last: u64,
-    /// Messages before the first that were asked for and are not in the stream any more.
+    /// Number of requested messages before `first` that the stream no longer holds.
     pub(super) gone: u64,
 }
 
@@ -36,7 +36,7 @@ impl Range {
     /// Finds the ends in the stream.
     ///
     /// # Errors
-    /// When nothing lies between them.
+    /// If the range is empty.
     pub(super) async fn find(
         source: &History,
         from: Option<Edge>,
@@ -62,13 +62,15 @@ impl Range {
                 .usage();
         }
         if from > to {
-            return Err(anyhow!("nothing lies from {from} to {to}"))
-                .hint(|| "`--from` must not be behind `--to`")
+            return Err(anyhow!("the range from {from} to {to} is empty"))
+                .hint(|| "`--from` must not be after `--to`")
                 .usage();
         }
         if to < source.first {
-            return Err(anyhow!("all messages from {from} to {to} are gone"))
-                .hint(|| format!("the first message that `{name}` holds is {}", source.first));
+            return Err(anyhow!(
+                "the stream no longer holds messages {from} to {to}"
+            ))
+            .hint(|| format!("the first message that `{name}` holds is {}", source.first));
         }
         Ok(Self {
             stream: name.clone(),

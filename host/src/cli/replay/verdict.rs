@@ -1,4 +1,4 @@
-//! What a replay has come to, for people and for machines.
+//! The result of a replay, for people and for machines.
 
 use super::Work;
 use crate::cli::differences;
@@ -13,11 +13,11 @@ use std::time::Duration;
 struct Replayed {
     pipeline: String,
     stream: String,
-    /// The ends of the range, as far as it is there.
+    /// The ends of the range that the stream holds.
     from: u64,
     to: u64,
     inputs: u64,
-    /// Messages of the range that are not in the stream any more.
+    /// Number of messages in the range that the stream no longer holds.
     missing_inputs: u64,
     seconds: f64,
 }
@@ -25,7 +25,7 @@ struct Replayed {
 impl Replayed {
     fn new(work: &Work, took: Duration) -> Self {
         let range = &work.range;
-        // With filters, a message that is not read may be one that they do not match.
+        // With filters, a message that was not read may be one that they do not match.
         let within = match work.settings.source.subjects.is_empty() {
             true => (range.last - range.first + 1).saturating_sub(work.inputs_read),
             false => 0,
@@ -60,7 +60,7 @@ impl fmt::Display for Replayed {
         if *missing_inputs > 0 {
             writeln!(
                 formatter,
-                "{missing_inputs} messages of the range are not in the stream any more"
+                "the stream no longer holds {missing_inputs} messages of the range"
             )?;
         }
         Ok(())
@@ -108,7 +108,7 @@ impl Compared {
         }
     }
 
-    /// A comparison of nothing is no success, unless there was nothing.
+    /// If there were outputs but none could be compared, the comparison has failed.
     pub(super) fn exit_code(&self) -> u8 {
         let report = &self.comparison;
         let in_vain = report.compared() == 0 && report.not_compared.total() > 0;
@@ -127,7 +127,7 @@ impl fmt::Display for Compared {
             let gone = self.comparison.without_input;
             writeln!(
                 formatter,
-                "{gone} outputs of the pipeline are of messages that were not replayed"
+                "{gone} outputs of the pipeline belong to messages that were not replayed"
             )?;
         }
         Ok(())

@@ -1,22 +1,22 @@
-//! `oci://REGISTRY/REPOSITORY:TAG@DIGEST`: a component in a registry of OCI artifacts.
+//! `oci://REGISTRY/REPOSITORY:TAG@DIGEST`: a component in an OCI registry.
 //!
-//! Only the text. The grammar is that of the OCI distribution specification, with the registry always
-//! named: a name means the same here whoever reads it.
+//! Only the text. The grammar is that of the OCI distribution specification, except that the registry is
+//! mandatory: a reference never depends on a default registry.
 
 use core::net::{IpAddr, Ipv6Addr};
 use std::fmt;
 
-/// How references to registries begin.
+/// Scheme of references to registries.
 const SCHEME: &str = "oci://";
 
-/// A component in a registry. Of a tag and a digest there is at least one, but for a repository.
+/// A component in a registry. It has a tag, a digest or both; a repository has neither.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct InRegistry {
-    /// Host, and port where one is given.
+    /// Host, and port if there is one.
     pub registry: String,
     pub repository: String,
     pub tag: Option<String>,
-    /// `sha256:` and 64 digits: of the manifest.
+    /// `sha256:` and 64 digits; the digest of the manifest.
     pub digest: Option<String>,
 }
 
@@ -39,7 +39,7 @@ impl InRegistry {
         Ok(found)
     }
 
-    /// As [`InRegistry::parse`], for what must have a tag and no digest: the name of a push.
+    /// Like [`InRegistry::parse`], for the target of a push, which must have a tag and no digest.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -49,12 +49,12 @@ impl InRegistry {
             (Some(_), None) => Ok(found),
             (None, None) => Err(format!("`{text}` has no `:tag`")),
             (_, Some(_)) => Err(format!(
-                "`{text}` has a digest: what is pushed gets its own"
+                "`{text}` has a digest: a push computes the digest itself"
             )),
         }
     }
 
-    /// As [`InRegistry::parse`], for a repository, which has neither a tag nor a digest.
+    /// Like [`InRegistry::parse`], for a repository, which has neither a tag nor a digest.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -63,7 +63,7 @@ impl InRegistry {
         match (&found.tag, &found.digest) {
             (None, None) => Ok(found),
             _ => Err(format!(
-                "`{text}` is more than a repository: leave out the tag and the digest"
+                "`{text}` is not a repository: leave out the tag and the digest"
             )),
         }
     }
@@ -92,7 +92,7 @@ impl InRegistry {
         })
     }
 
-    /// Whether the registry is this machine, which is spoken to without TLS.
+    /// Whether the registry is on this machine; such a registry is accessed without TLS.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         let host = host(&self.registry);
@@ -100,7 +100,7 @@ impl InRegistry {
         host == "localhost" || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
     }
 
-    /// The tag to follow: what has a digest is the same for ever.
+    /// The tag to follow. A reference with a digest never changes.
     #[must_use]
     pub fn followed(&self) -> Option<&str> {
         match &self.digest {
@@ -133,7 +133,7 @@ fn host(registry: &str) -> &str {
 }
 
 fn check_registry(text: &str) -> Result<(), String> {
-    let wrong = || format!("`{text}` is no registry: a host, and a port where it needs one");
+    let wrong = || format!("`{text}` is not a registry: name a host, and a port if it needs one");
     let host = host(text);
     let named = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
     let bracketed = host
@@ -151,7 +151,7 @@ fn check_registry(text: &str) -> Result<(), String> {
     }
 }
 
-/// Words of small letters and digits, with single marks between them; several are joined by `/`.
+/// Checks components of lower-case letters and digits with separators between them, joined by `/`.
 fn check_repository(text: &str) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let word = |word: &str| {
@@ -162,7 +162,7 @@ fn check_repository(text: &str) -> Result<(), String> {
     match text.len() <= 255 && text.split('/').all(word) {
         true => Ok(()),
         false => Err(format!(
-            "`{text}` is no repository: small letters, digits, `.`, `_` and `-`, with `/` between words"
+            "`{text}` is not a repository: use lower-case letters, digits, `.`, `_`, `-` and `/`"
         )),
     }
 }
@@ -173,7 +173,7 @@ fn check_tag(text: &str) -> Result<(), String> {
     match sound && text.len() <= 128 {
         true => Ok(()),
         false => Err(format!(
-            "`{text}` is no tag: letters, digits, `_`, `.` and `-`, at most 128"
+            "`{text}` is not a tag: use letters, digits, `_`, `.` and `-`, at most 128"
         )),
     }
 }
@@ -184,7 +184,7 @@ fn check_digest(text: &str) -> Result<(), String> {
     match digits.len() == 64 && digits.chars().all(plain) {
         true => Ok(()),
         false => Err(format!(
-            "`{text}` is no digest: `sha256:` and 64 digits of 0 to 9 and a to f"
+            "`{text}` is not a digest: write `sha256:` and 64 digits of 0 to 9 and a to f"
         )),
     }
 }

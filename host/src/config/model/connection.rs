@@ -8,29 +8,28 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Nats {
-    /// Addresses of servers of one cluster, `nats://` or `tls://`. `--nats` on the command line wins over
-    /// them; where the file names none, those of the environment variable `NATS_URL` are used.
+    /// Addresses of the servers of one cluster, `nats://` or `tls://`. `--nats` on the command line
+    /// overrides them; if the file names none, the environment variable `NATS_URL` is used.
     #[schemars(example = ["nats://a.example:4222", "nats://b.example:4222"])]
     pub servers: Vec<String>,
-    /// One address, in place of `servers`.
+    /// One address, instead of `servers`.
     #[schemars(example = &"nats://127.0.0.1:4222")]
     pub url: Option<String>,
-    /// A `.creds` file with a JWT and its seed. A relative path starts at the folder of the file that
-    /// names it.
+    /// A `.creds` file with a JWT and its seed. A relative path starts at the folder of this file.
     pub credentials: Option<String>,
-    /// A file with an nkey seed, or the seed itself, best as `${NAME}`.
+    /// A file with an nkey seed, or the seed itself, preferably as `${NAME}`.
     pub nkey: Option<String>,
     /// A user's name; needs `password`.
     pub user: Option<String>,
-    /// Best written `${NAME}`, which takes it from the environment.
+    /// Preferably written as `${NAME}`, which reads it from the environment.
     #[schemars(example = &"${NATS_PASSWORD}")]
     pub password: Option<String>,
-    /// Best written `${NAME}`, which takes it from the environment.
+    /// Preferably written as `${NAME}`, which reads it from the environment.
     #[schemars(example = &"${NATS_TOKEN}")]
     pub token: Option<String>,
     /// Encryption of the connection.
     pub tls: Tls,
-    /// Where replies to this connection go, for accounts that limit what may be subscribed to.
+    /// The prefix of the connection's inboxes, for accounts that restrict subscriptions.
     pub inbox_prefix: String,
 }
 
@@ -50,16 +49,15 @@ impl Default for Nats {
     }
 }
 
-/// Encryption of the connection. Relative paths start at the folder of the file that
-/// names them.
+/// Encryption of the connection. Relative paths start at the folder of this file.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Tls {
-    /// Refuse a server that does not offer TLS.
+    /// Refuse a server without TLS.
     pub required: bool,
-    /// Begin with the TLS handshake, for servers with `handshake_first`.
+    /// Start with the TLS handshake, for servers with `handshake_first`.
     pub first: bool,
-    /// A PEM file with the authorities to trust, in place of the system's.
+    /// A PEM file with the root certificates to trust, instead of the system's.
     pub ca: Option<String>,
     /// A PEM file with the client's certificate; needs `key`.
     pub cert: Option<String>,

@@ -4,24 +4,24 @@ use crate::config::units::{DurationText, PercentText};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How a new version of the plugin is judged, by what the version before did: after a swap, and while
-/// it is a canary. One that is worse is taken back and quarantined.
+/// How a new version of the plugin is compared with the previous version, after a swap and while it is a
+/// canary. A version that is worse is rolled back and quarantined.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Rollout {
-    /// How long a new version is watched after it has taken over; `0s` takes none back.
+    /// How long a new version is on probation after it has taken over; `0s` disables automatic rollback.
     pub probation: DurationText,
-    /// How long a canary runs before it takes over, if it is no worse; `0s` waits for `weir plugin
+    /// How long a canary runs before it takes over, unless it is worse; `0s` waits for `weir plugin
     /// promote`.
     pub canary: DurationText,
-    /// Messages that a version must have seen before it is judged.
+    /// Messages that a version must have processed before it is judged.
     #[schemars(range(min = 1))]
     pub min_messages: u64,
-    /// By how much the share of messages that fail may be above that of the version before. Those
-    /// count that the plugin rejects or wants to see again, and those it gives no answer to.
+    /// How much higher than the previous version's the share of failed messages may be. Failed messages
+    /// are those that the plugin rejects, retries or gives no answer to.
     pub max_errors: PercentText,
-    /// How long a message may take in the plugin, of what it took in the version before. Differences
-    /// below 1 ms are ignored: they may be those of a busy machine.
+    /// The time that a message may take in the plugin, relative to the previous version. Differences
+    /// below 1 ms are ignored, because they may come from a busy machine.
     pub max_call_time: PercentText,
 }
 

@@ -4,7 +4,7 @@ use crate::config::units::{DurationText, SizeText};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What is read, and with which consumer.
+/// What to read, and with which consumer.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 #[schemars(extend("required" = ["stream"]))]
@@ -12,24 +12,23 @@ pub struct Source {
     /// The name of the stream.
     #[schemars(example = &"ORDERS")]
     pub stream: Option<String>,
-    /// Subjects of the stream to read; `*` stands for one token, a final `>` for one or more. All
-    /// when empty. They must not overlap.
+    /// Subjects of the stream to read; `*` matches one token, a final `>` one or more. Empty means all.
+    /// They must not overlap.
     #[schemars(example = ["orders.>"])]
     pub subjects: Vec<String>,
-    /// The name of the durable consumer, shared by every host that runs the pipeline. `weir-` and the
-    /// pipeline's name unless given.
+    /// The name of the durable consumer, which all hosts of the pipeline share. The default is
+    /// `weir-<pipeline>`.
     pub consumer: Option<String>,
-    /// Where a consumer begins that does not exist yet: `all`, `new`, `{sequence: N}` or
-    /// `{time: "2026-01-31T00:00:00Z"}`.
+    /// Where a new consumer begins: `all`, `new`, `{sequence: N}` or `{time: "2026-01-31T00:00:00Z"}`.
     pub start: Start,
-    /// How long JetStream waits for an ack before it delivers a message again. The host says that it
-    /// is still at work every third of it, so that slow is not dead.
+    /// How long JetStream waits for an ack before it redelivers a message. The host sends in-progress acks
+    /// every third of it, so that slow processing does not cause redelivery.
     pub ack_wait: DurationText,
-    /// The most messages that all hosts of the pipeline together may hold, those that wait for a
-    /// retry and are not parked included.
+    /// How many messages all hosts of the pipeline together may hold, including those that wait for a retry
+    /// and are not parked.
     #[schemars(range(min = 1))]
     pub max_ack_pending: i64,
-    /// Create the stream when it is missing: `true`, or its settings.
+    /// Whether to create the stream if it is missing: `true`, or its settings.
     pub create: Create,
 }
 
@@ -53,7 +52,7 @@ impl Default for Source {
 pub enum Start {
     /// One word.
     Word(StartWord),
-    /// One place in the stream.
+    /// One position in the stream.
     At(StartAt),
 }
 
@@ -62,23 +61,23 @@ pub enum Start {
 pub enum StartWord {
     /// With the oldest message of the stream.
     All,
-    /// With what comes after the consumer was created.
+    /// With the first message after the consumer was created.
     New,
 }
 
-/// One place in the stream: a sequence or a time.
+/// One position in the stream: a sequence or a time.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct StartAt {
     /// The sequence of the first message.
     #[schemars(range(min = 1))]
     pub sequence: Option<u64>,
-    /// RFC 3339; the first message that was stored then or later.
+    /// RFC 3339. The consumer begins with the first message that was stored at that time or later.
     #[schemars(example = &"2026-01-31T00:00:00Z")]
     pub time: Option<String>,
 }
 
-/// Whether to create a stream that is missing, and how.
+/// Whether to create a missing stream, and how.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Create {
@@ -94,24 +93,24 @@ impl Default for Create {
     }
 }
 
-/// How a missing stream is created. A stream that exists is left as it is.
+/// How a missing stream is created. An existing stream is not changed.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct StreamSettings {
-    /// What the stream captures. Derived from the section it stands in unless given.
+    /// What the stream captures. By default it is derived from the section that contains it.
     pub subjects: Vec<String>,
     /// On disk or in memory.
     pub storage: Storage,
     /// Servers that hold a copy.
     #[schemars(range(min = 1, max = 5))]
     pub replicas: usize,
-    /// Messages older than this are removed. Kept for ever unless given.
+    /// Messages older than this are removed. By default they are kept forever.
     #[schemars(example = &"7d")]
     pub max_age: Option<DurationText>,
-    /// The oldest messages are removed above this size. Without a bound unless given.
+    /// Above this size the oldest messages are removed. There is no limit by default.
     #[schemars(example = &"10GiB")]
     pub max_bytes: Option<SizeText>,
-    /// How long the server remembers message ids. A repeat within it is dropped.
+    /// How long the server remembers message ids. It drops duplicates within this time.
     pub duplicate_window: DurationText,
 }
 
@@ -134,6 +133,6 @@ impl Default for StreamSettings {
 pub enum Storage {
     /// On disk.
     File,
-    /// In memory; gone with the server.
+    /// In memory; lost when the server stops.
     Memory,
 }

@@ -6,7 +6,7 @@ use crate::config::model;
 use crate::config::resolved::{Auth, Nats, Tls};
 use crate::config::subject::check_subject;
 
-/// What every tool of NATS takes the address of the server from.
+/// The environment variable from which all NATS tools read the server's address.
 const VARIABLE: &str = "NATS_URL";
 
 const RELATIVE: &str = "a relative path starts at the folder of this file";
@@ -31,8 +31,8 @@ pub(super) fn nats(model: &model::Nats, at: &At<'_>, context: &mut Context<'_>) 
     })
 }
 
-/// Takes credentials out of addresses, so that servers can be shown and logged. Those of the command
-/// line and of the environment win over what the file says.
+/// Removes credentials from addresses, so that servers can be shown and logged. Credentials from the
+/// command line or the environment override those in the file.
 fn embedded(
     servers: Vec<String>,
     mut auth: Auth,
@@ -55,7 +55,7 @@ fn embedded(
             };
             context.findings.add_hint(
                 at.location(),
-                format!("`{}` carries credentials, and there are others", at.path()),
+                format!("`{}` has credentials, and there are others", at.path()),
                 "keep one kind, the same for every server",
             );
             return None;
@@ -80,7 +80,7 @@ fn split_credentials(server: &str) -> Option<(Auth, String)> {
     Some((auth, format!("{scheme}://{host}")))
 }
 
-/// Text with `%40` and the like replaced, as addresses write what would end a part of them.
+/// Decodes percent-encoding, such as `%40`, in a part of an address.
 fn percent_decoded(text: &str) -> String {
     let mut parts = text.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
@@ -102,7 +102,7 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
-/// The command line wins over the file, and the file over the environment.
+/// The command line overrides the file, and the file overrides the environment.
 fn servers(model: &model::Nats, at: &At<'_>, context: &mut Context<'_>) -> Option<Vec<String>> {
     let of_file = servers_of_file(model, at, context);
     if !context.servers.is_empty() {
@@ -146,7 +146,7 @@ fn servers_of_file(
     if model.servers.is_empty() {
         context
             .findings
-            .add(servers_at.location(), "`nats.servers` names no server");
+            .add(servers_at.location(), "`nats.servers` is empty");
         return None;
     }
     let mut sound = true;
@@ -157,7 +157,7 @@ fn servers_of_file(
     sound.then(|| model.servers.clone())
 }
 
-/// An address as the command line and the environment give it: `nats://` may be left out.
+/// An address from the command line or the environment: `nats://` is optional.
 ///
 /// # Errors
 ///
@@ -172,14 +172,14 @@ pub fn address(text: &str) -> Result<String, String> {
     check_address(&whole).map(|()| whole)
 }
 
-/// `nats://host:port`, `tls://user:password@host` and the like. Never quotes what precedes an `@`.
+/// `nats://host:port`, `tls://user:password@host` and similar. Errors never quote what precedes an `@`.
 fn check_address(text: &str) -> Result<(), String> {
     let Some((scheme, rest)) = text.split_once("://") else {
         return Err("an address begins with `nats://` or `tls://`".to_owned());
     };
     if !matches!(scheme, "nats" | "tls") {
         return Err(format!(
-            "`{scheme}://` is not spoken here; use `nats://` or `tls://`"
+            "`{scheme}://` is not supported; use `nats://` or `tls://`"
         ));
     }
     let host = rest
@@ -187,12 +187,12 @@ fn check_address(text: &str) -> Result<(), String> {
         .map_or(rest, |(_, host)| host)
         .trim_end_matches('/');
     let (host, port) = match host.rsplit_once(':') {
-        // The colons of an IPv6 address stand in brackets.
+        // The colons of an IPv6 address are in brackets.
         Some((host, port)) if !port.contains(']') => (host, Some(port)),
         _ => (host, None),
     };
     if host.is_empty() {
-        return Err("the address names no host".to_owned());
+        return Err("the address has no host".to_owned());
     }
     if host.contains(|c: char| c.is_whitespace() || matches!(c, '/' | ',' | '?' | '#')) {
         return Err(format!("`{host}` is not a host"));
@@ -248,13 +248,13 @@ fn auth(model: &model::Nats, at: &At<'_>, context: &mut Context<'_>) -> Option<A
             password: password.clone(),
         }),
         (_, _, Some(token)) => Some(Auth::Token(token.clone())),
-        // Given and of the wrong type, which has been said.
+        // It has the wrong type, which has been reported.
         _ if !given.is_empty() => None,
         _ => Some(Auth::None),
     }
 }
 
-/// A seed as it stands, or the seed in a file, which may hold comments besides it.
+/// The seed itself, or the seed in a file, which can also contain comments.
 fn seed(text: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<String> {
     if is_seed(text) {
         return Some(text.to_owned());
@@ -262,7 +262,7 @@ fn seed(text: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<String> {
     let Ok(content) = std::fs::read_to_string(context.path(text)) else {
         context.findings.add_hint(
             at.location(),
-            "`nats.nkey` is neither a seed nor a file that can be read",
+            "`nats.nkey` is neither a seed nor a readable file",
             "a seed begins with `SU` and has 58 characters; a relative path starts at the folder of this file",
         );
         return None;
@@ -271,14 +271,14 @@ fn seed(text: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<String> {
     if found.is_none() {
         context.findings.add_hint(
             at.location(),
-            format!("`nats.nkey`: there is no user's seed in `{text}`"),
+            format!("`nats.nkey`: there is no user seed in `{text}`"),
             "a seed begins with `SU` and has 58 characters",
         );
     }
     found.map(ToOwned::to_owned)
 }
 
-/// The outward form of a user's nkey seed. Whether it is a valid one, the connection finds out.
+/// Checks the format of a user's nkey seed. Only the connection can tell whether it is valid.
 fn is_seed(text: &str) -> bool {
     text.len() == 58
         && text.starts_with("SU")

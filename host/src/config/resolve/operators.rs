@@ -15,14 +15,14 @@ use crate::signature::Key;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-/// The least memory of an instance. The stacks and the statics of a guest take up to 1 MiB before it
-/// has allocated anything.
+/// The minimum memory of an instance. The stacks and statics of a guest take up to 1 MiB before it
+/// allocates anything.
 const LEAST_MEMORY: usize = 1 << 20;
 
-/// The most: what a 32-bit guest can address.
+/// The maximum memory: what a 32-bit guest can address.
 const MOST_MEMORY: usize = 4 << 30;
 
-/// `signers` are the keys that the pipeline requires signatures of.
+/// `signers` are the pipeline's keys for required signatures.
 pub(super) fn operators(
     models: &[model::Operator],
     signers: &[Key],
@@ -110,8 +110,11 @@ fn isolation(model: model::Isolation) -> Isolation {
 
 fn trusted(wanted: bool, at: &At<'_>, context: &mut Context<'_>) -> Option<bool> {
     if wanted && context.forbids_trusted {
-        let message = format!("`{}`: this host trusts no plugin", at.path());
-        let hint = "delete it, or run without `--forbid-trusted` and WEIR_FORBID_TRUSTED";
+        let message = format!(
+            "`{}`: trusted plugins are forbidden on this host",
+            at.path()
+        );
+        let hint = "remove it, or run without `--forbid-trusted` and WEIR_FORBID_TRUSTED";
         context.findings.add_hint(at.location(), message, hint);
         return None;
     }
@@ -191,7 +194,7 @@ fn limits(model: &model::Limits, at: &At<'_>, context: &mut Context<'_>) -> Opti
     let memory_at = at.field("memory");
     let memory = context.size(&model.memory, &memory_at).and_then(|memory| {
         let range = if memory < LEAST_MEMORY {
-            Err("no guest starts in less than 1MiB".to_owned())
+            Err("a guest needs at least 1MiB to start".to_owned())
         } else if memory > MOST_MEMORY {
             Err("a guest cannot address more than 4GiB".to_owned())
         } else {
@@ -203,7 +206,7 @@ fn limits(model: &model::Limits, at: &At<'_>, context: &mut Context<'_>) -> Opti
     let output_at = at.field("output");
     let output = context.size(&model.output, &output_at).and_then(|output| {
         let range = if output == 0 {
-            Err("no result fits into 0 bytes".to_owned())
+            Err("must be more than 0".to_owned())
         } else {
             Ok(output)
         };

@@ -27,7 +27,7 @@ pub(super) fn sink(model: &model::Sink, at: &At<'_>, context: &mut Context<'_>) 
     })
 }
 
-/// `Some(None)` when dead letters are off.
+/// `Some(None)` if dead letters are off.
 pub(super) fn dead_letter(
     model: &model::DeadLetter,
     pipeline: Option<&str>,
@@ -69,8 +69,8 @@ fn literal(text: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<String>
     if text.contains(['{', '}']) {
         context.findings.add_hint(
             at.location(),
-            format!("`{}` takes no placeholders", at.path()),
-            "the message's own subject travels in the header `Weir-Subject`",
+            format!("`{}` cannot contain placeholders", at.path()),
+            "the header `Weir-Subject` has the message's own subject",
         );
         return None;
     }

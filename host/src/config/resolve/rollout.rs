@@ -17,7 +17,7 @@ pub(super) fn rollout(
     let max_call_time = model.max_call_time.parse().and_then(|percent| {
         if percent < 100.0 {
             return Err(
-                "a new version cannot be asked to be faster: write 100% or more".to_owned(),
+                "a new version cannot be required to be faster: write 100% or more".to_owned(),
             );
         }
         Ok(percent)

@@ -7,8 +7,8 @@ use crate::config::model;
 use crate::config::resolved::{Source, Start};
 use std::time::Duration;
 
-/// The shortest ack-wait. The host sends in-progress every third of it; below this, one pause of the
-/// machine or of the server's disk makes work look dead and be repeated.
+/// The shortest ack-wait. The host sends in-progress acks every third of it; below this, one pause of the
+/// machine or of the server's disk causes redelivery.
 const SHORTEST_ACK_WAIT: Duration = Duration::from_secs(2);
 
 pub(super) fn source(
@@ -28,7 +28,7 @@ pub(super) fn source(
     };
     let start = start(&model.start, &at.field("start"), context);
     let ack_wait = ack_wait(model, &at.field("ack-wait"), context);
-    // Without sound subjects nothing can be said about what is to be created.
+    // Without valid subjects the stream to create cannot be checked.
     let create = subjects.as_ref().and_then(|subjects| {
         let wanted = Wanted {
             subjects,
@@ -53,7 +53,7 @@ fn ack_wait(model: &model::Source, at: &At<'_>, context: &mut Context<'_>) -> Op
         context.findings.add_hint(
             at.location(),
             "`source.ack-wait` must be longer than 2s",
-            "a message whose ack-wait runs out is delivered again while it is still worked on",
+            "a message whose ack-wait runs out is redelivered while it is still being processed",
         );
         return None;
     }

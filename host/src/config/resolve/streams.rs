@@ -10,15 +10,15 @@ use std::time::Duration;
 /// The shortest duplicate window that the server accepts.
 const SHORTEST_WINDOW: Duration = Duration::from_millis(100);
 
-/// What the section around `create:` says about the stream.
+/// What the section with `create:` requires of the stream.
 pub(super) struct Wanted<'w> {
-    /// What it must capture; empty when that is not known.
+    /// What it must capture; empty if that is unknown.
     pub(super) subjects: &'w [SubjectFilter],
-    /// Whether one subject that is captured in part is enough.
+    /// Whether it is enough to capture a part of a subject filter.
     pub(super) partly: bool,
 }
 
-/// `Some(None)` when nothing is to be created.
+/// `Some(None)` if nothing is to be created.
 pub(super) fn create(
     model: &model::Create,
     wanted: Wanted<'_>,
@@ -42,7 +42,7 @@ pub(super) fn create(
         let size = i64::try_from(size).map_err(|_| "that is too large".to_owned());
         let size = size.and_then(|size| {
             if size == 0 {
-                Err("a stream needs room".to_owned())
+                Err("must be more than 0".to_owned())
             } else {
                 Ok(size)
             }
@@ -74,7 +74,7 @@ fn subjects(
         if wanted.subjects.is_empty() {
             context.findings.add_hint(
                 at.key_place(),
-                format!("`{}` does not know the subjects of the stream", at.path()),
+                format!("`{}`: the subjects of the stream are unknown", at.path()),
                 "name them: `create: {subjects: [...]}`",
             );
             return None;
@@ -109,7 +109,7 @@ fn duplicate_window(
     let window_at = at.field("duplicate-window");
     let window = context.duration(text, &window_at)?;
     match max_age {
-        // The server refuses the one and shortens the other only where it was not set.
+        // The server refuses such a window if it is set, and shortens the default.
         Some(max_age) if window > max_age && window_at.is_given() => {
             let message = format!(
                 "`{}` must not be longer than `{}`",
@@ -129,7 +129,7 @@ fn duplicate_window(
     }
 }
 
-/// A value that may be missing, told apart from one that is wrong.
+/// An optional value: `Some(None)` if it is missing, `None` if it is invalid.
 fn optional<T, U>(value: Option<T>, read: impl FnOnce(T) -> Option<U>) -> Option<Option<U>> {
     match value {
         None => Some(None),

@@ -8,34 +8,34 @@ use crate::report::findings::Collector;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Longest name of a pipeline or operator. Names are part of message ids, consumer names and metric
-/// labels, several to each.
+/// Longest name of a pipeline or operator. Message ids, consumer names and metric labels consist of
+/// several names.
 const MAX_NAME: usize = 64;
 
-/// What the resolution of one file needs besides the model.
+/// What the resolution of one file needs in addition to the model.
 pub(in crate::config) struct Context<'c> {
     pub(in crate::config) findings: &'c mut Collector,
-    /// Whether a plugin's file must exist already. Not where it is yet to be built.
+    /// Whether a plugin's file must exist. False if it is not built yet.
     pub(in crate::config) plugins_exist: bool,
     /// Whether `trusted: true` is refused.
     pub(in crate::config) forbids_trusted: bool,
     pub(in crate::config) environment: &'c Environment<'c>,
-    /// In place of those of the file, unless empty.
+    /// Servers that replace those in the file; unused if empty.
     pub(in crate::config) servers: &'c [String],
 }
 
 impl Context<'_> {
-    /// The file that is being read.
+    /// The file that is resolved.
     pub(super) fn file(&self) -> &Path {
         self.findings.file()
     }
 
-    /// A path as the file means it: relative ones start at its folder.
+    /// Resolves a path: a relative one starts at the folder of the file.
     pub(super) fn path(&self, text: &str) -> PathBuf {
         self.file().parent().unwrap_or(Path::new("")).join(text)
     }
 
-    /// Reports a refusal at the value.
+    /// Reports an error at the location of the value.
     pub(super) fn parsed<T>(&mut self, result: Result<T, String>, at: &At<'_>) -> Option<T> {
         result
             .map_err(|why| {
@@ -49,7 +49,7 @@ impl Context<'_> {
         self.parsed(text.parse(), at)
     }
 
-    /// A duration that makes sense only above zero.
+    /// A duration that must be more than zero.
     pub(super) fn positive_duration(
         &mut self,
         text: &DurationText,
@@ -69,7 +69,7 @@ impl Context<'_> {
     /// A size that this machine can address.
     pub(super) fn size(&mut self, text: &SizeText, at: &At<'_>) -> Option<usize> {
         let size = text.parse().and_then(|size| {
-            // No buffer is larger than `isize::MAX`; what is too large for 64 bits is read as the most.
+            // No buffer is larger than `isize::MAX`; the parser saturates at 64 bits.
             let size = usize::try_from(size).ok();
             size.filter(|size| *size <= isize::MAX.unsigned_abs())
                 .ok_or_else(|| "that is more than this machine can address".to_owned())
@@ -100,7 +100,7 @@ impl Context<'_> {
         None
     }
 
-    /// The name of a stream or consumer, as the server allows it.
+    /// The name of a stream or consumer, with the characters that the server allows.
     pub(super) fn server_name(&mut self, text: &str, at: &At<'_>) -> Option<String> {
         let refused = |c: char| {
             c.is_whitespace() || c.is_control() || matches!(c, '.' | '*' | '>' | '/' | '\\')
@@ -116,7 +116,7 @@ impl Context<'_> {
         None
     }
 
-    /// A list of subject filters that do not overlap, which the server would refuse.
+    /// A list of subject filters that do not overlap; the server refuses overlapping ones.
     pub(super) fn filters(&mut self, texts: &[String], at: &At<'_>) -> Option<Vec<SubjectFilter>> {
         let mut filters: Vec<SubjectFilter> = Vec::with_capacity(texts.len());
         let mut sound = true;
@@ -141,8 +141,7 @@ impl Context<'_> {
         sound.then_some(filters)
     }
 
-    /// A file that must be there, and not be a folder.
-    /// The hint says where it was looked for, and `otherwise`.
+    /// A file that must exist and not be a folder. The hint has the resolved path and `otherwise`.
     pub(super) fn existing_file(
         &mut self,
         text: &str,
@@ -167,7 +166,7 @@ impl Context<'_> {
     }
 }
 
-/// The path without regard to the working directory. `None` only where there is none.
+/// The absolute path. `None` only if there is no working directory.
 pub(super) fn absolute(path: &Path) -> Option<PathBuf> {
     std::path::absolute(path).ok()
 }

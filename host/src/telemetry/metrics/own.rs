@@ -1,4 +1,4 @@
-//! Metrics of the plugins' own, made when they first use a name.
+//! Metrics of plugins, created when a plugin first uses a name.
 
 use super::{
     Counter, FloatGauge, Histogram, Histograms, Labels, Metrics, Name, PLUGIN_NAME_BYTES,
@@ -8,7 +8,7 @@ use prometheus_client::metrics::family::Family;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-/// A metric of the plugin's own. The first use of a name settles its type.
+/// A metric of a plugin. The first use of a name determines its type.
 #[derive(Clone)]
 enum Own {
     Counter(Counter),
@@ -16,7 +16,7 @@ enum Own {
     Histogram(Histogram),
 }
 
-/// Names that a plugin chose while running, at most [`PLUGIN_NAMES`] of them.
+/// The metrics of one operator's plugin, at most [`PLUGIN_NAMES`].
 pub(super) struct PluginMetrics {
     /// The pipeline's and the operator's name.
     labels: Vec<String>,
@@ -47,7 +47,7 @@ impl PluginMetrics {
             .get_or_create_owned(&self.labels(Name::InstancesDiscarded, reason))
     }
 
-    /// The labels of the operator, and one more.
+    /// The labels of the operator, and the name of the metric.
     fn labels(&self, family: Name, last: &str) -> Labels {
         let mut values: Vec<&str> = self.labels.iter().map(String::as_str).collect();
         values.push(last);
@@ -78,7 +78,7 @@ impl PluginMetrics {
         }
     }
 
-    /// The metric under `name`, made when the name is legal and there is room for one more.
+    /// The metric `name`, created if the name is valid and the limit is not reached.
     fn find(&self, name: &str, family: Name, make: impl FnOnce(&Labels) -> Own) -> Option<Own> {
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = own.get(name) {
@@ -93,7 +93,7 @@ impl PluginMetrics {
     }
 }
 
-/// The contract's rule for names: `[a-z][a-z0-9_]{0,63}`.
+/// The rule of the contract for names: `[a-z][a-z0-9_]{0,63}`.
 fn is_legal(name: &str) -> bool {
     name.len() <= PLUGIN_NAME_BYTES
         && name.starts_with(|first: char| first.is_ascii_lowercase())

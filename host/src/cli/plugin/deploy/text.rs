@@ -1,4 +1,4 @@
-//! A plan, as people read it.
+//! The text of a plan, for people.
 
 use super::Plan;
 use crate::nats::deployments::TrialKind;
@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 impl Plan {
-    /// What would change, for each version that runs now.
+    /// The changes, for each version that is running.
     pub(super) fn text(&self) -> String {
         let mut out = String::new();
         let count = self.fleet.hosts.len();
@@ -31,7 +31,7 @@ impl Plan {
                 bytesize::ByteSize(host.size),
                 short(&self.new.digest),
                 bytesize::ByteSize(self.found.size),
-                if same { ", which runs already" } else { "" },
+                if same { ", already running" } else { "" },
             );
             let contract = self.found.contract.as_deref().unwrap_or("none");
             let _ = writeln!(out, "  contract       {}", change(&host.contract, contract));
@@ -42,7 +42,7 @@ impl Plan {
             let granted: Vec<&str> = host.grants.iter().map(String::as_str).collect();
             let _ = writeln!(
                 out,
-                "  grants         needs {}; the operator gives {}",
+                "  grants         needs {}; the operator has {}",
                 needed(&self.found.grants),
                 needed(&granted),
             );
@@ -70,9 +70,7 @@ impl Plan {
         }
         let how = match self.kind {
             Some(TrialKind::Canary(percent)) => format!("as a canary for {percent} % of the keys"),
-            Some(TrialKind::Shadow) => {
-                "not at all: as a shadow, of which nothing is published".into()
-            }
+            Some(TrialKind::Shadow) => "not at all: a shadow publishes nothing".into(),
             None => "on all keys, between two batches of each lane".to_owned(),
         };
         let _ = writeln!(out, "  takes over     {how}");

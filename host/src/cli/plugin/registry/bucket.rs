@@ -1,4 +1,4 @@
-//! The verbs over a bucket of JetStream.
+//! The commands for a JetStream bucket.
 
 use super::{Parcel, Pull, Push};
 use crate::cli::{Console, files};
@@ -25,7 +25,7 @@ pub(super) fn push(push: &Push, to: &InBucket, parcel: Parcel, console: &Console
     let pushed = push.reach.connected("plugins", async |connection| {
         let replicas = usize::from(push.replicas);
         let registry = Registry::open_or_make(&connection, bucket, replicas).await?;
-        // Before anything is stored: a version that is pushed is there for ever.
+        // Before anything is stored, because a pushed version is never deleted.
         for tag in &push.tag {
             registry.may_tag(name, version, tag).await?;
         }
@@ -50,8 +50,8 @@ pub(super) fn push(push: &Push, to: &InBucket, parcel: Parcel, console: &Console
     }
     let already = match pushed {
         Pushed::New => "",
-        Pushed::AlreadyThere => ", which was there already",
-        Pushed::SignedAnew => ", which was there already, and has a new signature",
+        Pushed::AlreadyThere => ", already there",
+        Pushed::SignedAnew => ", already there; replaced its signature",
     };
     console.print(&format!("{to} {}{already}", found.digest))
 }
@@ -90,7 +90,7 @@ pub(super) fn list(reach: &files::Reach, bucket: &str, console: &Console) -> Res
     }
 }
 
-/// A line for each version, with the tags that name it.
+/// A line for each version, with its tags.
 fn text(all: &BTreeMap<String, Listed>) -> String {
     let mut out = String::new();
     for (name, Listed { versions, tags }) in all {

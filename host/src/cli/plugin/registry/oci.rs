@@ -1,4 +1,4 @@
-//! The verbs over a registry of OCI artifacts.
+//! The commands for an OCI registry.
 
 use super::{Parcel, Pull, Push};
 use crate::cli::{Console, files};
@@ -37,7 +37,7 @@ pub(super) fn push(push: &Push, to: &InRegistry, parcel: Parcel, console: &Conso
     }
     let how = match pushed {
         Pushed::New => String::new(),
-        Pushed::AlreadyThere => ", which was there already".to_owned(),
+        Pushed::AlreadyThere => ", already there".to_owned(),
         Pushed::Moved(before) => format!(", moved from {before}"),
     };
     console.print(&format!("{to}@{digest}{how}"))
@@ -71,7 +71,7 @@ pub(super) fn list(reach: &files::Reach, location: &InRegistry, console: &Consol
     }
 }
 
-/// The `nats:` section of a file says which authorities are trusted besides the system's.
+/// The `nats:` section of a file names the root certificates to trust in addition to the system's.
 fn open(reach: &files::Reach, location: &InRegistry) -> Result<Registry> {
     Registry::open(location, reach.authority()?.as_deref())
 }

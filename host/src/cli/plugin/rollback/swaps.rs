@@ -1,4 +1,4 @@
-//! Which swap a rollback goes back over where none is named. Pure.
+//! Which swap a rollback undoes if no receipt is given. Pure.
 
 use crate::nats::deployments::ROLLED_BACK;
 use crate::nats::receipts::{REJECTED, Receipt};
@@ -7,8 +7,8 @@ use crate::nats::receipts::{REJECTED, Receipt};
 const BACK: [&str; 2] = [ROLLED_BACK, REJECTED];
 const BESIDE: &str = "canary";
 
-/// The latest swap that has not been gone back over and whose old version is `fine`. `receipts` are in
-/// the order of time; a swap has one for each lane of each host.
+/// The latest swap that has not been undone and whose old version is `fine`. `receipts` are sorted by time; a
+/// swap has one for each lane of each host.
 pub(super) fn latest(receipts: &[Receipt], fine: impl Fn(&str) -> bool) -> Option<&Receipt> {
     let mut swaps: Vec<&Receipt> = Vec::new();
     let mut before: Option<&Receipt> = None;

@@ -1,4 +1,4 @@
-//! Go: plain Go of at least 1.25 for WASI preview 1, as a library; the host adds the contract.
+//! Go: standard Go 1.25 or later for WASI preview 1, as a library; the host adds the contract.
 
 use super::super::command;
 use super::super::manifest::Project;

@@ -1,5 +1,5 @@
-//! JavaScript and TypeScript: componentize-js, which puts the source into a component around a
-//! JavaScript engine, called from the SDK's `build.mjs` in the project's own Node.js packages.
+//! JavaScript and TypeScript: componentize-js, which packs the source and a JavaScript engine into a
+//! component. The SDK's `build.mjs` calls it from the project's own Node.js packages.
 
 use super::super::command;
 use super::super::language::Language;
@@ -9,19 +9,19 @@ use anyhow::{Result, anyhow};
 use std::path::PathBuf;
 use std::process::Command;
 
-/// What the build needs of the project's packages. npm puts a package there or in a parent folder.
+/// The packages that the build needs. npm installs a package in the project or in a parent folder.
 const PACKAGES: [&str; 2] = ["@bytecodealliance/componentize-js", "esbuild"];
 
-/// What TypeScript needs besides.
+/// The additional packages for TypeScript.
 const TYPES: &str = "typescript";
 
 pub(super) fn build(project: &Project) -> Result<PathBuf> {
     if !project.flags.is_empty() {
         let error = anyhow!(
-            "`flags` in plugin.yaml means nothing in {}",
+            "`flags` in plugin.yaml has no effect in {}",
             project.language
         );
-        let action = "delete it; TypeScript is set up by tsconfig.json";
+        let action = "remove it; configure TypeScript in tsconfig.json";
         return Err(report::usage(report::hint(error, action)));
     }
     let is_typed = project.language == Language::Ts;

@@ -1,7 +1,7 @@
-//! C, C++ and Zig, with the one toolchain that has a C library for WASI in it: Zig.
+//! C, C++ and Zig, with the Zig toolchain, which includes a C library for WASI.
 //!
-//! All files beside the plugin's own and those of the SDK are compiled together: a plugin is small,
-//! and Zig keeps what has not changed in a cache of its own.
+//! The plugin's files and those of the SDK are compiled together: a plugin is small, and Zig caches what has
+//! not changed.
 
 use super::super::command;
 use super::super::language::Language;
@@ -11,14 +11,13 @@ use anyhow::{Context, Result, anyhow};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The version that the SDKs were tried with, which is also what the hint installs.
+/// The version that the SDKs are tested with; the hint installs it.
 const ZIG: &str = "get Zig 0.17: `pip install ziglang==0.17.0`, or https://ziglang.org/download";
 
 /// Stack in bytes. Zig's own default is 16 MiB, for each instance.
 const STACK: &str = "262144";
 
-/// What C++ is compiled with. WASI has no exceptions, and what would overrun an array ends the
-/// instance instead.
+/// Flags for C++. WASI has no exceptions, and an index out of range ends the instance.
 const CPP: [&str; 4] = [
     "-std=c++23",
     "-fno-exceptions",
@@ -40,19 +39,19 @@ pub(super) fn build(project: &Project) -> Result<PathBuf> {
 /// How Zig is started.
 struct Compiler {
     program: PathBuf,
-    /// What stands before its own arguments: nothing, or what makes Python start it.
+    /// Arguments before Zig's own: none, or those with which Python starts it.
     before: &'static [&'static str],
 }
 
 impl Compiler {
-    /// Zig in the project's folder, to be given its arguments.
+    /// Zig in the project's folder, without further arguments.
     fn zig(&self, project: &Project) -> Command {
         let mut command = Command::new(&self.program);
         command.current_dir(&project.folder).args(self.before);
         command
     }
 
-    /// Compiles or links C or, with `cpp`, C++, to be given more arguments.
+    /// Compiles or links C or, with `cpp`, C++; without further arguments.
     fn command(&self, project: &Project, cpp: bool) -> Command {
         let mut command = self.zig(project);
         command.arg(if cpp { "c++" } else { "cc" });
@@ -74,13 +73,13 @@ fn c(project: &Project, module: &Path) -> Result<Command> {
     Ok(command)
 }
 
-/// The SDK under C++ is C, and a compiler takes one standard at a time: it is compiled first.
+/// The C++ SDK contains C. A compiler accepts one standard at a time, so C is compiled first.
 fn cpp(project: &Project, module: &Path) -> Result<Command> {
     let compiler = find(project)?;
     let own = own_sources(project, &["cc", "cpp"])?;
     let objects = project.work().join("objects");
     std::fs::create_dir_all(&objects)
-        .with_context(|| format!("cannot make `{}`", objects.display()))?;
+        .with_context(|| format!("cannot create `{}`", objects.display()))?;
     let mut command = compiler.command(project, true);
     command.args(own);
     for source in sources(&project.folder.join("sdk"), &["c"])? {
@@ -109,8 +108,8 @@ fn zig(project: &Project, module: &Path) -> Result<Command> {
         "-mexec-model=reactor",
     ]);
     command.args(["--stack", STACK]);
-    // Each module is told anew how it is compiled. Safe: what must not happen ends the instance,
-    // with words, and not the data of the next message.
+    // The options apply to the next module only. `ReleaseSafe`: undefined behaviour ends the instance with a
+    // message, instead of corrupting the next message.
     let flags = ["-target", "wasm32-wasi", "-mcpu=baseline+simd128"];
     let flags = flags.iter().chain(&["-OReleaseSafe", "-fstrip"]);
     let main = project.main_or("plugin.zig");
@@ -122,7 +121,7 @@ fn zig(project: &Project, module: &Path) -> Result<Command> {
     Ok(command)
 }
 
-/// The project's own, then what is on PATH.
+/// Zig from the project, or from PATH.
 fn find(project: &Project) -> Result<Compiler> {
     let through = |program| Compiler {
         program,

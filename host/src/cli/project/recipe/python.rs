@@ -1,4 +1,4 @@
-//! Python: componentize-py, which runs the plugin's imports and keeps the interpreter as it is then.
+//! Python: componentize-py, which runs the plugin's imports and snapshots the interpreter.
 
 mod leak;
 
@@ -14,7 +14,7 @@ const TOOL: &str = "componentize-py";
 const INSTALL: &str = "run `python3 -m venv .venv && .venv/bin/pip install componentize-py==0.25.1` \
                        in the plugin's folder, or have it on PATH";
 
-/// The module that componentize-py is told of: it has the two exports, and imports the plugin.
+/// The entry module for componentize-py: it has the two exports and imports the plugin.
 const ENTRY: &str = "weir_entry";
 
 pub(super) fn build(project: &Project) -> Result<PathBuf> {
@@ -62,7 +62,7 @@ fn mend(component: &Path) -> Result<()> {
     Ok(std::fs::write(component, mended)?)
 }
 
-/// componentize-py of the project's own `.venv`, or the one on PATH.
+/// componentize-py from the project's `.venv`, or from PATH.
 fn tool(project: &Project) -> Result<PathBuf> {
     let own = project.folder.join(".venv/bin").join(TOOL);
     let found = match command::is_executable(&own) {
@@ -74,8 +74,8 @@ fn tool(project: &Project) -> Result<PathBuf> {
         .hint(|| INSTALL)
 }
 
-/// Where packages come from: the project's own `.venv`, or the environment that is active. Where
-/// there is neither an empty one, or componentize-py would take those of the whole machine.
+/// The source of packages: the project's `.venv`, or the active environment. Without either, an empty
+/// environment; otherwise componentize-py would use the packages of the whole machine.
 fn environment(project: &Project) -> Result<PathBuf> {
     let own = project.folder.join(".venv");
     if own.is_dir() {
@@ -106,15 +106,16 @@ fn module(main: &Path) -> Result<String> {
     if begins && stem.chars().all(is_part) && stem != "weir" {
         return Ok(stem.into_owned());
     }
-    let error = anyhow!("Python cannot import a file called `{shown}`");
+    let error = anyhow!("Python cannot import a file named `{shown}`");
     Err(report::hint(
         error,
-        "use letters, digits and `_`, and another name than `weir.py`",
+        "use letters, digits and `_`, and a name other than `weir.py`",
     ))
 }
 
 fn folder(project: &Project, name: &str) -> Result<PathBuf> {
     let path = project.work().join(name);
-    std::fs::create_dir_all(&path).with_context(|| format!("cannot make `{}`", path.display()))?;
+    std::fs::create_dir_all(&path)
+        .with_context(|| format!("cannot create `{}`", path.display()))?;
     Ok(path)
 }
