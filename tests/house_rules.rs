@@ -6,6 +6,7 @@
 
 mod documents;
 mod features;
+mod rooms;
 mod rules;
 mod scan;
 
@@ -42,6 +43,11 @@ fn every_source_file_opens_with_what_it_is_for() {
 #[test]
 fn an_exception_to_a_lint_is_expected_with_a_reason_and_never_allowed() {
     hold(".rs", rules::allowances);
+}
+
+#[test]
+fn every_room_imports_only_those_of_lower_floors() {
+    hold(".rs", rooms::imports);
 }
 
 #[test]
