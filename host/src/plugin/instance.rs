@@ -6,7 +6,7 @@
 use super::bindings::exports::weir::plugin::handler;
 use super::capability::http::Http;
 use super::capability::log::Journal;
-use super::clock::Clock;
+use super::epoch_ticker::EpochTicker;
 use super::fault::{Fault, FaultKind, explain, late};
 use super::stdio::{Stdio, Tail, Which};
 use super::{OperatorSettings, Plugin};
@@ -133,7 +133,7 @@ impl ResourceLimiter for Memory {
 /// A started and configured instance.
 pub(super) struct Instance {
     store: Store<State>,
-    clock: Option<Arc<Clock>>,
+    ticker: Option<Arc<EpochTicker>>,
     handler: handler::Guest,
     stderr: Tail,
     /// Calls served.
@@ -156,7 +156,7 @@ impl Instance {
         let mut store = store(plugin, settings, journal, &stderr);
         let began = Instant::now();
         let allowed = limits.deadline.max(START);
-        let _ticking = plugin.clock.as_ref().map(|clock| clock.call());
+        let _ticking = plugin.ticker.as_ref().map(|ticker| ticker.call());
         arm(&mut store, allowed, limits.output_bytes);
         let started = tokio::time::timeout(allowed + SLACK, async {
             let instance = plugin.pre.instantiate_async(&mut store).await?;
@@ -173,7 +173,7 @@ impl Instance {
                 let mut instance = Self {
                     memory_at_start: store.data().memory.used,
                     store,
-                    clock: plugin.clock.clone(),
+                    ticker: plugin.ticker.clone(),
                     handler,
                     stderr,
                     calls: 0,
@@ -214,7 +214,7 @@ impl Instance {
         let records = batch.len().saturating_mul(OUTCOME);
         let fuel = limits.output_bytes.saturating_add(records);
         arm(&mut self.store, limits.deadline, fuel);
-        let ticking = self.clock.as_ref().map(|clock| clock.call());
+        let ticking = self.ticker.as_ref().map(|ticker| ticker.call());
         let began = Instant::now();
         let lines = super::convert::lines(batch, &settings.headers);
         let messages = super::convert::lower(batch, &lines);
@@ -324,7 +324,7 @@ fn store(
     store
 }
 
-/// Sets what one entry into the guest may use. At every tick of the clock the guest lets others of its
+/// Sets what one entry into the guest may use. At every tick the guest lets others of its
 /// thread have a turn, until its time is over.
 fn arm(store: &mut Store<State>, deadline: Duration, output_bytes: usize) {
     store.data_mut().ends = Instant::now() + deadline;

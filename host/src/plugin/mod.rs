@@ -7,14 +7,14 @@
 mod bindings;
 mod cache;
 mod capability;
-mod clock;
 mod component;
 mod contract;
 mod convert;
 mod engine;
+mod engine_context;
+mod epoch_ticker;
 mod error;
 mod fault;
-mod ground;
 mod inspect;
 mod instance;
 mod stdio;
@@ -33,10 +33,10 @@ use crate::telemetry::metrics::OperatorMetrics;
 use anyhow::{Context, Result};
 use bindings::exports::weir::plugin::{configurable, handler};
 use capability::http::Door;
-use clock::Clock;
 use contract::Granted;
+use engine_context::EngineContexts;
+use epoch_ticker::EpochTicker;
 use error::foreign;
-use ground::Grounds;
 use instance::State;
 use std::collections::HashMap;
 use std::env;
@@ -93,7 +93,7 @@ pub struct Terms<'a> {
 pub struct Runtime(Arc<Shared>);
 
 struct Shared {
-    grounds: Grounds,
+    contexts: EngineContexts,
     cache: Option<cache::Cache>,
     /// What is in use, by its key in the cache: one that many operators run is in memory once.
     in_use: Mutex<HashMap<String, Weak<Component>>>,
@@ -106,7 +106,7 @@ impl Runtime {
     ///
     /// When wasmtime does not support this machine.
     pub fn new(options: RuntimeOptions) -> Result<Self> {
-        let grounds = Grounds::new(options.max_instances)?;
+        let contexts = EngineContexts::new(options.max_instances)?;
         let cache = options.cache_dir.and_then(|folder| {
             cache::Cache::open(&folder)
                 .inspect_err(|error| tracing::warn!("compiling without a cache: {error:#}"))
@@ -114,7 +114,7 @@ impl Runtime {
         });
         let in_use = Mutex::default();
         Ok(Self(Arc::new(Shared {
-            grounds,
+            contexts,
             cache,
             in_use,
         })))
@@ -156,10 +156,10 @@ impl Runtime {
         signature::check(terms.keys, bytes, terms.signature)?;
         let hosts = terms.grants.map_or(&[][..], |grants| &grants.http);
         let http = !hosts.is_empty();
-        let ground = self.0.grounds.of(terms.trusted)?;
+        let context = self.0.contexts.of(terms.trusted)?;
         let linker = match http {
-            true => &ground.linker_with_http,
-            false => &ground.linker,
+            true => &context.linker_with_http,
+            false => &context.linker,
         };
         let form = component::form(bytes)?;
         let digest = blake3::hash(bytes).to_hex().to_string();
@@ -168,7 +168,7 @@ impl Runtime {
         {
             tracing::warn!("the plugin is not kept beside its compiled form: {error:#}");
         }
-        let (component, from_cache) = self.compile(&ground.engine, bytes, form, &digest)?;
+        let (component, from_cache) = self.compile(&context.engine, bytes, form, &digest)?;
         let (imports, exports) = inspect::interfaces(&component);
         let granted = Granted {
             http,
@@ -193,7 +193,7 @@ impl Runtime {
             signature: terms.signature.map(str::to_owned),
             door: door.map(Arc::new),
             _component: component,
-            clock: ground.clock.clone(),
+            ticker: context.ticker.clone(),
             pre,
             configurable,
             handler,
@@ -271,7 +271,7 @@ pub struct Plugin {
     /// Kept so that others that load it share it.
     _component: Arc<Component>,
     /// What ends its calls, unless it is trusted.
-    clock: Option<Arc<Clock>>,
+    ticker: Option<Arc<EpochTicker>>,
     pre: InstancePre<State>,
     configurable: configurable::GuestIndices,
     handler: handler::GuestIndices,
