@@ -312,7 +312,7 @@ fn store(
         journal: Arc::clone(journal),
         last_words: stderr.clone(),
         config: None,
-        http: plugin.door.as_ref().map(|door| Http::new(door, limits)),
+        http: plugin.http.as_ref().map(|policy| Http::new(policy, limits)),
     };
     let mut store = Store::new(plugin.pre.engine(), state);
     store.limiter(|state| &mut state.memory);

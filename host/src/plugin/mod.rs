@@ -32,7 +32,7 @@ use crate::signature::{self, Key};
 use crate::telemetry::metrics::OperatorMetrics;
 use anyhow::{Context, Result};
 use bindings::exports::weir::plugin::{configurable, handler};
-use capability::http::Door;
+use capability::http::HttpPolicy;
 use contract::Granted;
 use engine_context::EngineContexts;
 use epoch_ticker::EpochTicker;
@@ -175,7 +175,7 @@ impl Runtime {
             javascript: component::is_javascript(bytes),
         };
         let contract = contract::check(&imports, &exports, granted)?;
-        let door = http.then(|| Door::new(hosts, terms.ca)).transpose()?;
+        let policy = http.then(|| HttpPolicy::new(hosts, terms.ca)).transpose()?;
         let pre = linker
             .instantiate_pre(&component)
             .map_err(foreign)
@@ -191,7 +191,7 @@ impl Runtime {
             from_cache,
             trusted: terms.trusted,
             signature: terms.signature.map(str::to_owned),
-            door: door.map(Arc::new),
+            http: policy.map(Arc::new),
             _component: component,
             ticker: context.ticker.clone(),
             pre,
@@ -267,7 +267,7 @@ pub struct Plugin {
     trusted: bool,
     signature: Option<String>,
     /// Where the operator grants `http`.
-    door: Option<Arc<Door>>,
+    http: Option<Arc<HttpPolicy>>,
     /// Kept so that others that load it share it.
     _component: Arc<Component>,
     /// What ends its calls, unless it is trusted.
@@ -317,7 +317,7 @@ impl Plugin {
     /// Keys of `grants:` that its operator gives it.
     #[must_use]
     pub fn grants(&self) -> &'static [&'static str] {
-        match self.door {
+        match self.http {
             Some(_) => &["http"],
             None => &[],
         }

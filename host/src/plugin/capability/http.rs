@@ -1,6 +1,6 @@
 //! `wasi:http/outgoing-handler`: requests to the servers that the operator's `grants.http` names.
 //!
-//! Every request of a plugin comes through [`Door::admit`], the one that follows a redirect too: the
+//! Every request of a plugin passes [`HttpPolicy::admit`], one that follows a redirect too: the
 //! host follows none. A name that is granted is resolved here, its addresses are judged, and the
 //! connection is made to one that was (`client.rs`). It opens a connection for each request and keeps
 //! none, and it does not retry: whether a request may be repeated only the plugin knows.
@@ -34,20 +34,20 @@ use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 
 /// What an operator's plugin may reach. One per loaded plugin, shared by its instances.
-pub(in crate::plugin) struct Door {
+pub(in crate::plugin) struct HttpPolicy {
     origins: Vec<Origin>,
-    /// Where a server is granted that speaks it.
+    /// Set where an `https` server is granted.
     tls: Option<TlsConnector>,
 }
 
-/// An instance's part of it.
+/// What one instance may use of it.
 pub(in crate::plugin) struct Http {
-    door: Arc<Door>,
+    policy: Arc<HttpPolicy>,
     /// A permit for each request that may be open.
     open: Arc<Semaphore>,
 }
 
-impl Door {
+impl HttpPolicy {
     /// Reads the roots of trust where they are needed: the system's, and those in `ca`.
     ///
     /// # Errors
@@ -82,9 +82,9 @@ impl Door {
 }
 
 impl Http {
-    pub(in crate::plugin) fn new(door: &Arc<Door>, limits: &Limits) -> Self {
+    pub(in crate::plugin) fn new(policy: &Arc<HttpPolicy>, limits: &Limits) -> Self {
         Self {
-            door: Arc::clone(door),
+            policy: Arc::clone(policy),
             open: Arc::new(Semaphore::new(limits.http_requests)),
         }
     }
@@ -97,7 +97,7 @@ impl Http {
         ledger: &Ledger,
     ) -> Result<AbortOnDropJoinHandle<Reply>, ErrorCode> {
         let target = request.target()?;
-        let Some(reach) = self.door.admit(&target) else {
+        let Some(reach) = self.policy.admit(&target) else {
             ledger.denied(&target, "it is not in `grants.http`");
             return Err(ErrorCode::HttpRequestDenied);
         };
@@ -105,7 +105,7 @@ impl Http {
         let errand = Errand {
             times: options.times(ledger.limits().deadline),
             most: ledger.limits().http_response_bytes as u64,
-            tls: self.door.tls.clone(),
+            tls: self.policy.tls.clone(),
             permit: permit.map_err(|_| ErrorCode::ConnectionLimitReached)?,
             ledger: ledger.clone(),
             reach,
