@@ -2,7 +2,7 @@
 //!
 //! Every request of a plugin passes [`HttpPolicy::admit`], one that follows a redirect too: the
 //! host follows none. A name that is granted is resolved here, its addresses are judged, and the
-//! connection is made to one that was (`client.rs`). It opens a connection for each request and keeps
+//! connection is made to one that was (`call.rs`). It opens a connection for each request and keeps
 //! none, and it does not retry: whether a request may be repeated only the plugin knows.
 //!
 //! The resources of `wasi:http/types` are implemented here rather than by wasmtime-wasi-http, and
@@ -10,7 +10,7 @@
 
 mod address;
 pub(in crate::plugin) mod body;
-mod client;
+mod call;
 pub(in crate::plugin) mod fields;
 pub(in crate::plugin) mod request;
 pub(in crate::plugin) mod response;
@@ -23,7 +23,7 @@ use crate::plugin::error::foreign;
 use crate::plugin::instance::State;
 use address::Reach;
 use anyhow::Context;
-use client::{Errand, Ledger};
+use call::{CallLog, HttpCall};
 use request::{OutgoingRequest, RequestOptions, Target};
 use response::{FutureIncomingResponse, Reply};
 use std::path::Path;
@@ -56,7 +56,7 @@ impl HttpPolicy {
     pub(in crate::plugin) fn new(origins: &[Origin], ca: Option<&Path>) -> anyhow::Result<Self> {
         let secure = origins.iter().any(|origin| origin.scheme == Scheme::Https);
         let tls = secure
-            .then(|| client::tls(ca))
+            .then(|| call::tls(ca))
             .transpose()
             .context("cannot use TLS for `grants.http`")?;
         Ok(Self {
@@ -94,24 +94,24 @@ impl Http {
         &self,
         request: OutgoingRequest,
         options: RequestOptions,
-        ledger: &Ledger,
+        log: &CallLog,
     ) -> Result<AbortOnDropJoinHandle<Reply>, ErrorCode> {
         let target = request.target()?;
         let Some(reach) = self.policy.admit(&target) else {
-            ledger.denied(&target, "it is not in `grants.http`");
+            log.denied(&target, "it is not in `grants.http`");
             return Err(ErrorCode::HttpRequestDenied);
         };
         let permit = Arc::clone(&self.open).try_acquire_owned();
-        let errand = Errand {
-            times: options.times(ledger.limits().deadline),
-            most: ledger.limits().http_response_bytes as u64,
+        let call = HttpCall {
+            times: options.times(log.limits().deadline),
+            max_body: log.limits().http_response_bytes as u64,
             tls: self.policy.tls.clone(),
             permit: permit.map_err(|_| ErrorCode::ConnectionLimitReached)?,
-            ledger: ledger.clone(),
+            log: log.clone(),
             reach,
         };
         let message = request.into_message(&target)?;
-        Ok(spawn(errand.run(target, message)))
+        Ok(spawn(call.run(target, message)))
     }
 }
 
@@ -143,15 +143,15 @@ impl outgoing_handler::Host for State {
         let Some(http) = &self.http else {
             wasmtime::bail!("`http` is not granted");
         };
-        let ledger = Ledger::new(&self.settings, &self.journal);
-        ledger.asked();
-        match http.send(request, options, &ledger) {
+        let log = CallLog::new(&self.settings, &self.journal);
+        log.started();
+        match http.send(request, options, &log) {
             Ok(task) => {
                 let future = FutureIncomingResponse::new(task);
                 Ok(Ok(self.table.push(future)?))
             }
             Err(error) => {
-                ledger.failed(&error);
+                log.failed(&error);
                 Ok(Err(error))
             }
         }

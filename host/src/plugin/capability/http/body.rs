@@ -1,6 +1,6 @@
 //! Bodies: what a plugin writes into a request, and what it reads from a response.
 
-use super::client::{Ledger, Open};
+use super::call::{CallLog, OpenCall};
 use super::fields::Fields;
 use crate::plugin::bindings::http::types::{
     ErrorCode, HostFutureTrailers, HostIncomingBody, HostOutgoingBody,
@@ -193,18 +193,18 @@ impl HostOutgoingBody for State {
     }
 }
 
-/// A response's body as it comes in, measured.
+/// A response's body as it comes in, within its bounds.
 pub(super) struct ResponseBody {
     pub(super) incoming: Incoming,
-    /// Bytes that may still come, and all that may.
+    /// Bytes that may still come, of `max` in all.
     pub(super) left: u64,
-    pub(super) most: u64,
+    pub(super) max: u64,
     pub(super) between_bytes: Duration,
-    /// When the last of it came.
+    /// When its last part came, or its head.
     pub(super) since: Instant,
-    pub(super) ledger: Ledger,
+    pub(super) log: CallLog,
     /// Ends the connection when the body goes.
-    pub(super) _open: Open,
+    pub(super) _open: OpenCall,
 }
 
 impl ResponseBody {
@@ -212,7 +212,7 @@ impl ResponseBody {
     async fn frame(&mut self) -> Option<Result<Frame<Bytes>, ErrorCode>> {
         let next = poll_fn(|context| Pin::new(&mut self.incoming).poll_frame(context));
         let result = match timeout_at(self.since + self.between_bytes, next).await {
-            Ok(frame) => frame?.map_err(|error| super::client::explain(&error)),
+            Ok(frame) => frame?.map_err(|error| super::call::explain(&error)),
             Err(_) => Err(ErrorCode::ConnectionReadTimeout),
         };
         self.since = Instant::now();
@@ -220,11 +220,11 @@ impl ResponseBody {
             let length = frame.data_ref().map_or(0, Bytes::len) as u64;
             match self.left.checked_sub(length) {
                 Some(left) => self.left = left,
-                None => return Err(ErrorCode::HttpResponseBodySize(Some(self.most))),
+                None => return Err(ErrorCode::HttpResponseBodySize(Some(self.max))),
             }
             Ok(frame)
         });
-        Some(result.inspect_err(|error| self.ledger.failed(error)))
+        Some(result.inspect_err(|error| self.log.failed(error)))
     }
 }
 
