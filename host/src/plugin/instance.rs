@@ -5,7 +5,7 @@
 
 use super::bindings::exports::weir::plugin::handler;
 use super::capability::http::Http;
-use super::capability::log::Journal;
+use super::capability::log::PluginLog;
 use super::epoch_ticker::EpochTicker;
 use super::fault::{Fault, FaultKind, explain, late};
 use super::stdio::{Stdio, Tail, Which};
@@ -45,7 +45,7 @@ pub(super) struct State {
     pub(super) table: ResourceTable,
     memory: Memory,
     pub(super) settings: Arc<OperatorSettings>,
-    pub(super) journal: Arc<Journal>,
+    pub(super) log: Arc<PluginLog>,
     pub(super) last_words: Tail,
     /// `settings.config`, once an import has asked for it.
     pub(super) config: Option<serde_json::Value>,
@@ -149,11 +149,11 @@ impl Instance {
     pub(super) async fn start(
         plugin: &Plugin,
         settings: &Arc<OperatorSettings>,
-        journal: &Arc<Journal>,
+        log: &Arc<PluginLog>,
     ) -> Result<Self, Fault> {
         let limits = &settings.limits;
         let stderr = Tail::default();
-        let mut store = store(plugin, settings, journal, &stderr);
+        let mut store = store(plugin, settings, log, &stderr);
         let began = Instant::now();
         let allowed = limits.deadline.max(START);
         let _ticking = plugin.ticker.as_ref().map(|ticker| ticker.call());
@@ -284,11 +284,11 @@ impl Drop for Instance {
 fn store(
     plugin: &Plugin,
     settings: &Arc<OperatorSettings>,
-    journal: &Arc<Journal>,
+    log: &Arc<PluginLog>,
     stderr: &Tail,
 ) -> Store<State> {
     let limits = &settings.limits;
-    let stream = |which| Stdio::new(which, Arc::clone(journal), stderr.clone());
+    let stream = |which| Stdio::new(which, Arc::clone(log), stderr.clone());
     let wasi = WasiCtxBuilder::new()
         .stdout(stream(Which::Stdout))
         .stderr(stream(Which::Stderr))
@@ -309,7 +309,7 @@ fn store(
             refused: None,
         },
         settings: Arc::clone(settings),
-        journal: Arc::clone(journal),
+        log: Arc::clone(log),
         last_words: stderr.clone(),
         config: None,
         http: plugin.http.as_ref().map(|policy| Http::new(policy, limits)),

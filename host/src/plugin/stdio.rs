@@ -2,7 +2,7 @@
 //!
 //! Writing never blocks and never fails: what the log's rate limit refuses is counted and gone.
 
-use super::capability::log::Journal;
+use super::capability::log::PluginLog;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -101,17 +101,17 @@ impl Line {
 #[derive(Clone)]
 pub(super) struct Stdio {
     which: Which,
-    journal: Arc<Journal>,
+    log: Arc<PluginLog>,
     /// Kept for stderr only.
     tail: Tail,
     line: Arc<Mutex<Line>>,
 }
 
 impl Stdio {
-    pub(super) fn new(which: Which, journal: Arc<Journal>, tail: Tail) -> Self {
+    pub(super) fn new(which: Which, log: Arc<PluginLog>, tail: Tail) -> Self {
         Self {
             which,
-            journal,
+            log,
             tail,
             line: Arc::default(),
         }
@@ -130,7 +130,7 @@ impl Stdio {
             Which::Stdout => tracing::Level::INFO,
             Which::Stderr => tracing::Level::WARN,
         };
-        self.journal.write(level, || String::from_utf8_lossy(line));
+        self.log.write(level, || String::from_utf8_lossy(line));
     }
 }
 

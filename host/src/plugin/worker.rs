@@ -4,7 +4,7 @@
 //! `recycle-calls` or its memory has grown above `recycle-memory`; under `isolation: message` after
 //! every call. The next call makes a fresh one.
 
-use super::capability::log::Journal;
+use super::capability::log::PluginLog;
 use super::fault::{Fault, FaultKind};
 use super::instance::Instance;
 use super::{OperatorSettings, Plugin, Runtime};
@@ -22,7 +22,7 @@ pub struct Worker {
     _runtime: Runtime,
     plugin: Arc<Plugin>,
     settings: Arc<OperatorSettings>,
-    journal: Arc<Journal>,
+    log: Arc<PluginLog>,
     stats: Arc<VersionStats>,
     /// `None` before the first call and after a fault. Taken out while a call runs, so that a call
     /// which is dropped half-way takes its instance with it.
@@ -35,7 +35,7 @@ impl Worker {
     pub fn new(runtime: &Runtime, plugin: Arc<Plugin>, settings: Arc<OperatorSettings>) -> Self {
         Self {
             _runtime: runtime.clone(),
-            journal: Arc::new(Journal::new(&settings)),
+            log: Arc::new(PluginLog::new(&settings)),
             plugin,
             settings,
             stats: Arc::default(),
@@ -63,7 +63,7 @@ impl Worker {
     /// takes too long.
     pub async fn warm(&mut self) -> Result<()> {
         if self.instance.is_none() {
-            let started = Instance::start(&self.plugin, &self.settings, &self.journal).await;
+            let started = Instance::start(&self.plugin, &self.settings, &self.log).await;
             self.instance = Some(started.map_err(|fault| self.explain(&fault))?);
         }
         Ok(())
@@ -83,7 +83,7 @@ impl Worker {
         let mut instance = match self.instance.take() {
             Some(instance) => instance,
             None => {
-                let started = Instance::start(&self.plugin, &self.settings, &self.journal).await;
+                let started = Instance::start(&self.plugin, &self.settings, &self.log).await;
                 started.inspect_err(|fault| self.count(fault))?
             }
         };

@@ -143,7 +143,7 @@ impl outgoing_handler::Host for State {
         let Some(http) = &self.http else {
             wasmtime::bail!("`http` is not granted");
         };
-        let log = CallLog::new(&self.settings, &self.journal);
+        let log = CallLog::new(&self.settings, &self.log);
         log.started();
         match http.send(request, options, &log) {
             Ok(task) => {

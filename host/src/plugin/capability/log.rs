@@ -18,9 +18,9 @@ const REFILL: Duration = Duration::from_millis(20);
 /// The contract's bound of one entry.
 const ENTRY: usize = 8 << 10;
 
-/// Where the entries of one lane's operator go. Lives as long as the lane: a fresh instance does
+/// The log of one operator on one lane. Lives as long as the lane: a fresh instance does
 /// not get a fresh allowance.
-pub(in crate::plugin) struct Journal {
+pub(in crate::plugin) struct PluginLog {
     pipeline: String,
     operator: String,
     metrics: Arc<OperatorMetrics>,
@@ -36,7 +36,7 @@ struct Bucket {
     suppressed: u64,
 }
 
-impl Journal {
+impl PluginLog {
     pub(in crate::plugin) fn new(settings: &OperatorSettings) -> Self {
         Self {
             pipeline: settings.pipeline.clone(),
@@ -151,7 +151,7 @@ impl Host for State {
             self.last_words.extend(cut(&message).as_bytes());
             self.last_words.extend(b"\n");
         }
-        self.journal.write(convert(level), || message);
+        self.log.write(convert(level), || message);
     }
 
     fn enabled(&mut self, level: Level) -> bool {

@@ -8,7 +8,7 @@ use crate::config::limits::Limits;
 use crate::config::origin::{Host, Scheme};
 use crate::plugin::OperatorSettings;
 use crate::plugin::bindings::http::types::{DnsErrorPayload, ErrorCode};
-use crate::plugin::capability::log::Journal;
+use crate::plugin::capability::log::PluginLog;
 use anyhow::{Context, ensure};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -41,14 +41,14 @@ pub(super) struct OpenCall {
 #[derive(Clone)]
 pub(super) struct CallLog {
     settings: Arc<OperatorSettings>,
-    journal: Arc<Journal>,
+    log: Arc<PluginLog>,
 }
 
 impl CallLog {
-    pub(super) fn new(settings: &Arc<OperatorSettings>, journal: &Arc<Journal>) -> Self {
+    pub(super) fn new(settings: &Arc<OperatorSettings>, log: &Arc<PluginLog>) -> Self {
         Self {
             settings: Arc::clone(settings),
-            journal: Arc::clone(journal),
+            log: Arc::clone(log),
         }
     }
 
@@ -62,7 +62,7 @@ impl CallLog {
 
     /// Logs why a request was denied. [`CallLog::failed`] counts it, as it does every error.
     pub(super) fn denied(&self, target: &Target, why: &str) {
-        self.journal.write(tracing::Level::WARN, || {
+        self.log.write(tracing::Level::WARN, || {
             format!("denied a request to `{target}`: {why}")
         });
     }
