@@ -1,6 +1,6 @@
 //! What a plugin did wrong, in a form that a dead letter can carry.
 
-use super::instance::Excess;
+use super::instance::MemoryRefusal;
 use std::fmt;
 use std::time::Duration;
 use wasmtime::{Trap, WasmBacktrace};
@@ -74,7 +74,7 @@ impl std::error::Error for Fault {}
 /// Why wasmtime ended a call: the kind, a line for people, and the guest's stack.
 pub(super) fn explain(
     error: &wasmtime::Error,
-    excess: Option<Excess>,
+    refusal: Option<MemoryRefusal>,
     limits: &crate::config::limits::Limits,
 ) -> (FaultKind, String, Vec<String>) {
     let frames = error
@@ -89,8 +89,8 @@ pub(super) fn explain(
         let limit = bytesize::ByteSize(limits.output_bytes as u64);
         let message = format!("handed back more than `output-bytes` allows, {limit}");
         (FaultKind::Output, message)
-    } else if let Some(excess) = excess {
-        (FaultKind::Memory, excess.to_string())
+    } else if let Some(refusal) = refusal {
+        (FaultKind::Memory, refusal.to_string())
     } else {
         let what = root.strip_prefix("wasm trap: ").unwrap_or(&root);
         (FaultKind::Trap, format!("trapped: {what}"))

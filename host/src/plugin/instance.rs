@@ -8,7 +8,7 @@ use super::capability::http::Http;
 use super::capability::log::PluginLog;
 use super::epoch_ticker::EpochTicker;
 use super::fault::{Fault, FaultKind, explain, late};
-use super::stdio::{Stdio, Tail, Which};
+use super::stdio::{StderrTail, Stdio, Which};
 use super::{OperatorSettings, Plugin};
 use crate::config::limits::Limits;
 use crate::message::{Message, Outcome};
@@ -46,7 +46,7 @@ pub(super) struct State {
     memory: Memory,
     pub(super) settings: Arc<OperatorSettings>,
     pub(super) log: Arc<PluginLog>,
-    pub(super) last_words: Tail,
+    pub(super) stderr: StderrTail,
     /// `settings.config`, once an import has asked for it.
     pub(super) config: Option<serde_json::Value>,
     /// Where `http` is granted.
@@ -66,18 +66,18 @@ impl WasiView for State {
 struct Memory {
     limit: usize,
     used: usize,
-    refused: Option<Excess>,
+    refused: Option<MemoryRefusal>,
 }
 
 /// A growth that was refused, in bytes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Excess {
+pub(super) struct MemoryRefusal {
     used: usize,
     more: usize,
     limit: usize,
 }
 
-impl fmt::Display for Excess {
+impl fmt::Display for MemoryRefusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let size = |bytes: usize| bytesize::ByteSize(bytes as u64);
         write!(
@@ -96,7 +96,7 @@ impl Memory {
         if granted {
             self.used += more;
         } else {
-            self.refused = Some(Excess {
+            self.refused = Some(MemoryRefusal {
                 used: self.used,
                 more,
                 limit: self.limit,
@@ -135,7 +135,7 @@ pub(super) struct Instance {
     store: Store<State>,
     ticker: Option<Arc<EpochTicker>>,
     handler: handler::Guest,
-    stderr: Tail,
+    stderr: StderrTail,
     /// Calls served.
     pub(super) calls: u64,
     /// Memory when it had been configured.
@@ -152,7 +152,7 @@ impl Instance {
         log: &Arc<PluginLog>,
     ) -> Result<Self, Fault> {
         let limits = &settings.limits;
-        let stderr = Tail::default();
+        let stderr = StderrTail::default();
         let mut store = store(plugin, settings, log, &stderr);
         let began = Instant::now();
         let allowed = limits.deadline.max(START);
@@ -285,7 +285,7 @@ fn store(
     plugin: &Plugin,
     settings: &Arc<OperatorSettings>,
     log: &Arc<PluginLog>,
-    stderr: &Tail,
+    stderr: &StderrTail,
 ) -> Store<State> {
     let limits = &settings.limits;
     let stream = |which| Stdio::new(which, Arc::clone(log), stderr.clone());
@@ -310,7 +310,7 @@ fn store(
         },
         settings: Arc::clone(settings),
         log: Arc::clone(log),
-        last_words: stderr.clone(),
+        stderr: stderr.clone(),
         config: None,
         http: plugin.http.as_ref().map(|policy| Http::new(policy, limits)),
     };

@@ -1,4 +1,4 @@
-//! A guest's stdout and stderr: lines for the log, and its last words for the fault report.
+//! A guest's stdout and stderr: lines for the log, and the end of its stderr for the fault report.
 //!
 //! Writing never blocks and never fails: what the log's rate limit refuses is counted and gone.
 
@@ -23,9 +23,9 @@ const PERMIT: usize = 64 << 10;
 /// The last bytes that an instance wrote to stderr or logged as errors: where there is no stderr,
 /// on `wasm32-unknown-unknown`, panics are logged.
 #[derive(Clone, Default)]
-pub(super) struct Tail(Arc<Mutex<VecDeque<u8>>>);
+pub(super) struct StderrTail(Arc<Mutex<VecDeque<u8>>>);
 
-impl Tail {
+impl StderrTail {
     /// As text; bytes that are not UTF-8 are replaced.
     pub(super) fn text(&self) -> String {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,12 +103,12 @@ pub(super) struct Stdio {
     which: Which,
     log: Arc<PluginLog>,
     /// Kept for stderr only.
-    tail: Tail,
+    tail: StderrTail,
     line: Arc<Mutex<Line>>,
 }
 
 impl Stdio {
-    pub(super) fn new(which: Which, log: Arc<PluginLog>, tail: Tail) -> Self {
+    pub(super) fn new(which: Which, log: Arc<PluginLog>, tail: StderrTail) -> Self {
         Self {
             which,
             log,

@@ -148,8 +148,8 @@ fn convert(level: Level) -> tracing::Level {
 impl Host for State {
     fn log(&mut self, level: Level, message: String) {
         if level == Level::Error {
-            self.last_words.extend(cut(&message).as_bytes());
-            self.last_words.extend(b"\n");
+            self.stderr.extend(cut(&message).as_bytes());
+            self.stderr.extend(b"\n");
         }
         self.log.write(convert(level), || message);
     }
