@@ -12,7 +12,7 @@ use weir::config::limits::Limits;
 use weir::config::origin::Origin;
 use weir::config::resolved::Grants;
 use weir::message::Outcome;
-use weir::plugin::{FaultKind, Terms};
+use weir::plugin::{FaultKind, LoadOptions};
 
 /// An operator with these entries in `http` and in `http-private`.
 fn lane_with(http: &[&str], private: &[&str], limits: Limits, ca: Option<&Path>) -> Lane {
@@ -22,12 +22,12 @@ fn lane_with(http: &[&str], private: &[&str], limits: Limits, ca: Option<&Path>)
     let grants = Grants {
         http: http.chain(private).collect(),
     };
-    let terms = Terms {
+    let options = LoadOptions {
         grants: Some(&grants),
         ca,
-        ..Terms::default()
+        ..LoadOptions::default()
     };
-    let plugin = runtime().load_with(&guest("fetch"), terms).unwrap();
+    let plugin = runtime().load_with(&guest("fetch"), options).unwrap();
     Lane::new(plugin, limits, "null")
 }
 

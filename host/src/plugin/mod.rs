@@ -73,18 +73,18 @@ impl Default for RuntimeOptions {
     }
 }
 
-/// On which terms an operator runs its plugin.
+/// How a plugin is loaded for an operator.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Terms<'a> {
-    /// What it may reach; nothing where there is none.
+pub struct LoadOptions<'a> {
+    /// The operator's `grants:`; `None` grants nothing.
     pub grants: Option<&'a Grants>,
-    /// A file of roots of trust besides the system's, for what it reaches.
+    /// A file of certificates that its HTTPS requests trust besides the system's: `nats.tls.ca`.
     pub ca: Option<&'a Path>,
     /// Whether it runs without the checks that end a call at its deadline while it computes.
     pub trusted: bool,
-    /// One of these must have signed it; none need have where there are none.
+    /// One of these must have signed it. It need not be signed where the list is empty.
     pub keys: &'a [Key],
-    /// The signature that was found with it.
+    /// The minisign signature that was found with it.
     pub signature: Option<&'a str>,
 }
 
@@ -127,18 +127,18 @@ impl Runtime {
     ///
     /// When the file cannot be read, is no WebAssembly, or is no plugin that this host runs.
     pub fn load(&self, path: &Path) -> Result<Arc<Plugin>> {
-        self.load_with(path, Terms::default())
+        self.load_with(path, LoadOptions::default())
     }
 
-    /// As [`Runtime::load`], on the terms of an operator.
+    /// As [`Runtime::load`], for an operator.
     ///
     /// # Errors
     ///
     /// As [`Runtime::load`], and when the roots of trust are needed and cannot be read.
-    pub fn load_with(&self, path: &Path, terms: Terms<'_>) -> Result<Arc<Plugin>> {
+    pub fn load_with(&self, path: &Path, options: LoadOptions<'_>) -> Result<Arc<Plugin>> {
         let origin = path.display().to_string();
         let bytes = fs::read(path).with_context(|| format!("cannot read plugin `{origin}`"))?;
-        self.load_bytes(&bytes, &origin, terms)
+        self.load_bytes(&bytes, &origin, options)
     }
 
     /// As [`Runtime::load_with`], with the bytes of a file; `origin` names it in errors and logs.
@@ -146,17 +146,27 @@ impl Runtime {
     /// # Errors
     ///
     /// As [`Runtime::load_with`].
-    pub fn load_bytes(&self, bytes: &[u8], origin: &str, terms: Terms<'_>) -> Result<Arc<Plugin>> {
-        self.load_component(bytes, origin, terms)
+    pub fn load_bytes(
+        &self,
+        bytes: &[u8],
+        origin: &str,
+        options: LoadOptions<'_>,
+    ) -> Result<Arc<Plugin>> {
+        self.load_component(bytes, origin, options)
             .with_context(|| format!("cannot load plugin `{origin}`"))
             .usage()
     }
 
-    fn load_component(&self, bytes: &[u8], origin: &str, terms: Terms<'_>) -> Result<Arc<Plugin>> {
-        signature::check(terms.keys, bytes, terms.signature)?;
-        let hosts = terms.grants.map_or(&[][..], |grants| &grants.http);
+    fn load_component(
+        &self,
+        bytes: &[u8],
+        origin: &str,
+        options: LoadOptions<'_>,
+    ) -> Result<Arc<Plugin>> {
+        signature::check(options.keys, bytes, options.signature)?;
+        let hosts = options.grants.map_or(&[][..], |grants| &grants.http);
         let http = !hosts.is_empty();
-        let context = self.0.contexts.of(terms.trusted)?;
+        let context = self.0.contexts.of(options.trusted)?;
         let linker = match http {
             true => &context.linker_with_http,
             false => &context.linker,
@@ -175,7 +185,9 @@ impl Runtime {
             javascript: component::is_javascript(bytes),
         };
         let contract = contract::check(&imports, &exports, granted)?;
-        let policy = http.then(|| HttpPolicy::new(hosts, terms.ca)).transpose()?;
+        let policy = http
+            .then(|| HttpPolicy::new(hosts, options.ca))
+            .transpose()?;
         let pre = linker
             .instantiate_pre(&component)
             .map_err(foreign)
@@ -189,8 +201,8 @@ impl Runtime {
             contract,
             imports,
             from_cache,
-            trusted: terms.trusted,
-            signature: terms.signature.map(str::to_owned),
+            trusted: options.trusted,
+            signature: options.signature.map(str::to_owned),
             http: policy.map(Arc::new),
             _component: component,
             ticker: context.ticker.clone(),

@@ -4,7 +4,7 @@
 
 use crate::plugin::{Runtime, Worker};
 use crate::process::chain::{Chain, Verdict};
-use crate::process::plugin_set::{OperatorVersion, PluginSet, terms};
+use crate::process::plugin_set::{OperatorVersion, PluginSet, load_options};
 use crate::process::route::Route;
 use crate::report::ResultExt;
 use crate::rollout::Candidate;
@@ -39,13 +39,13 @@ pub(crate) fn prepare(
             operator.name, settings.name
         )
     };
-    let terms = terms(
+    let options = load_options(
         operator,
         Some(&settings.nats),
         candidate.signature.as_deref(),
     );
     let plugin = runtime
-        .load_bytes(&candidate.bytes, &candidate.origin, terms)
+        .load_bytes(&candidate.bytes, &candidate.origin, options)
         .with_context(what)?;
     let tokio = threads::runtime()?;
     let plugins = pipeline.versions.plugins();
