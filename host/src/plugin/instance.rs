@@ -154,10 +154,9 @@ impl Instance {
         let limits = &settings.limits;
         let stderr = StderrTail::default();
         let mut store = store(plugin, settings, log, &stderr);
-        let began = Instant::now();
         let allowed = limits.deadline.max(START);
         let _ticking = plugin.ticker.as_ref().map(|ticker| ticker.call());
-        arm(&mut store, allowed, limits.output_bytes);
+        let began = arm(&mut store, allowed, limits.output_bytes);
         let started = tokio::time::timeout(allowed + SLACK, async {
             let instance = plugin.pre.instantiate_async(&mut store).await?;
             let configurable = plugin.configurable.load(&mut store, &instance)?;
@@ -213,9 +212,8 @@ impl Instance {
         self.store.data_mut().memory.refused = None;
         let records = batch.len().saturating_mul(OUTCOME);
         let fuel = limits.output_bytes.saturating_add(records);
-        arm(&mut self.store, limits.deadline, fuel);
         let ticking = self.ticker.as_ref().map(|ticker| ticker.call());
-        let began = Instant::now();
+        let began = arm(&mut self.store, limits.deadline, fuel);
         let lines = super::convert::lines(batch, &settings.headers);
         let messages = super::convert::lower(batch, &lines);
         let answer = tokio::time::timeout(
@@ -324,10 +322,12 @@ fn store(
     store
 }
 
-/// Sets what one entry into the guest may use. At every tick the guest lets others of its
-/// thread have a turn, until its time is over.
-fn arm(store: &mut Store<State>, deadline: Duration, output_bytes: usize) {
-    store.data_mut().ends = Instant::now() + deadline;
+/// Sets what one entry into the guest may use, from now on. At every tick the guest lets others of
+/// its thread have a turn, until its time is over.
+fn arm(store: &mut Store<State>, deadline: Duration, output_bytes: usize) -> Instant {
+    let now = Instant::now();
+    store.data_mut().ends = now + deadline;
     store.set_epoch_deadline(1);
     store.set_hostcall_fuel(output_bytes);
+    now
 }
