@@ -13,6 +13,7 @@ pub use connection::{Nats, Tls};
 pub use rollout::Rollout;
 pub use streams::{Create, Source, Start, StartAt, StartWord, Storage, StreamSettings};
 
+use super::grants;
 use super::units::{DurationText, SizeText};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -206,7 +207,7 @@ pub struct Operator {
     /// Which headers the plugin sees: `none`, `all`, or a list of names.
     pub headers: Headers,
     /// What the plugin may reach outside of its instance. Nothing unless given.
-    pub grants: Grants,
+    pub grants: grants::Written,
     /// What one instance of the plugin may use.
     pub limits: Limits,
     /// What messages share: `lane`, an instance that serves one after the other; or `message`, each a
@@ -233,22 +234,6 @@ pub enum Isolation {
     #[default]
     Lane,
     Message,
-}
-
-/// What a plugin may reach outside of its instance. A plugin that imports what is not granted is
-/// refused.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct Grants {
-    /// Servers that the plugin may send HTTP requests to: scheme, host and port, as in
-    /// `https://api.example.com`. `*` may stand for the first label of a name. A name that leads to
-    /// a private address is refused; an address that is written out is meant.
-    #[schemars(example = ["https://api.example.com", "https://*.example.org"])]
-    pub http: Vec<String>,
-    /// As `http`, for names that may lead to private and loopback addresses: services of one's own
-    /// network.
-    #[schemars(example = ["http://prices.shop.svc:8080"])]
-    pub http_private: Vec<String>,
 }
 
 /// Which headers cross the border to a plugin.

@@ -5,7 +5,7 @@
 
 use super::component::Reference;
 pub use super::event_time::EventTime;
-use super::origin::Origin;
+pub use super::grants::Grants;
 use super::template::{KeyRule, SubjectFilter, Template};
 use crate::config::limits::Limits;
 use crate::signature::Key;
@@ -209,21 +209,6 @@ pub struct Rollout {
     pub max_errors: f64,
     /// Percent of the time that a message took before.
     pub max_call_time: f64,
-}
-
-/// What a plugin may reach outside of its instance.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Grants {
-    /// Servers it may send HTTP requests to; empty when it may send none.
-    pub http: Vec<Origin>,
-}
-
-impl Grants {
-    /// Whether a call may have effects outside of the host.
-    #[must_use]
-    pub fn reaches_out(&self) -> bool {
-        !self.http.is_empty()
-    }
 }
 
 /// Which headers cross the border.

@@ -1,0 +1,64 @@
+//! `grants:` of an operator: as a person writes them, and as the host uses them.
+//!
+//! Both stand in one file, so that a new grant is added in one place.
+
+use super::at::At;
+use super::origin::Origin;
+use super::resolve::Context;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a plugin may reach outside of its instance. A plugin that imports what is not granted is
+/// refused.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[schemars(rename = "Grants")]
+pub struct Written {
+    /// Servers that the plugin may send HTTP requests to: scheme, host and port, as in
+    /// `https://api.example.com`. `*` may stand for the first label of a name. A name that leads to
+    /// a private address is refused; an address that is written out is meant.
+    #[schemars(example = ["https://api.example.com", "https://*.example.org"])]
+    pub http: Vec<String>,
+    /// As `http`, for names that may lead to private and loopback addresses: services of one's own
+    /// network.
+    #[schemars(example = ["http://prices.shop.svc:8080"])]
+    pub http_private: Vec<String>,
+}
+
+/// What a plugin may reach outside of its instance. The default is nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Grants {
+    /// Servers it may send HTTP requests to; empty when it may send none.
+    pub http: Vec<Origin>,
+}
+
+impl Grants {
+    /// Whether a call may have effects outside of the host.
+    #[must_use]
+    pub fn reaches_out(&self) -> bool {
+        !self.http.is_empty()
+    }
+}
+
+impl Written {
+    /// Reports every entry that is wrong; `None` when one was.
+    pub(super) fn resolve(&self, at: &At<'_>, context: &mut Context<'_>) -> Option<Grants> {
+        let lists = [
+            (&self.http, at.field("http"), false),
+            (&self.http_private, at.field("http-private"), true),
+        ];
+        let mut sound = true;
+        let mut http = Vec::new();
+        for (entries, at, private) in lists {
+            for (index, entry) in entries.iter().enumerate() {
+                let at = at.item(index);
+                let origin = at
+                    .is_text(entry)
+                    .then(|| context.parsed(Origin::parse(entry, private), &at));
+                sound &= origin.as_ref().is_some_and(Option::is_some);
+                http.extend(origin.flatten());
+            }
+        }
+        sound.then_some(Grants { http })
+    }
+}
