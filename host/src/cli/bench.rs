@@ -21,6 +21,7 @@ use crate::config::resolved::Pipeline;
 use crate::nats::feed::Feed;
 use crate::nats::streams::{self, Ensured};
 use crate::nats::{self, Connection};
+use crate::plugin;
 use crate::report::DONE;
 use crate::shutdown::{Shutdown, Stage, reached};
 use crate::threads;
@@ -125,14 +126,11 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
 
 /// Requests to others are no dry run.
 fn warn_of_grants(pipeline: &Pipeline) {
-    let calling = pipeline.operators.iter();
-    let calling = calling.filter(|operator| !operator.grants.http.is_empty());
-    let names: Vec<String> = calling
-        .map(|operator| format!("`{}`", operator.name))
-        .collect();
-    if !names.is_empty() {
-        let names = names.join(", ");
-        eprintln!("the HTTP requests of {names} are sent for real, once and more for each message");
+    for operator in &pipeline.operators {
+        if let Some(what) = plugin::sends(&operator.grants) {
+            let name = &operator.name;
+            eprintln!("the {what} of `{name}` are sent for real, once and more for each message");
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! `grants:` of an operator: as a person writes them, and as the host uses them.
 //!
-//! Both stand in one file, so that a new grant is added in one place.
+//! Both stand in one file, so that a new grant is added in one place here and as one row of the
+//! table in `plugin/capability/mod.rs`, which says what it links and what it means.
 
 use super::at::At;
 use super::origin::Origin;
@@ -30,14 +31,6 @@ pub struct Written {
 pub struct Grants {
     /// Servers it may send HTTP requests to; empty when it may send none.
     pub http: Vec<Origin>,
-}
-
-impl Grants {
-    /// Whether a call may have effects outside of the host.
-    #[must_use]
-    pub fn reaches_out(&self) -> bool {
-        !self.http.is_empty()
-    }
 }
 
 impl Written {

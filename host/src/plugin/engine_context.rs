@@ -18,9 +18,8 @@ pub(super) struct EngineContext {
     pub(super) engine: Engine,
     /// `None` for trusted operators, whose calls have no deadline while they compute.
     pub(super) ticker: Option<Arc<EpochTicker>>,
+    /// With every capability; what a plugin may import of them is decided before it is linked.
     pub(super) linker: Linker<State>,
-    /// For operators that grant `http`.
-    pub(super) linker_with_http: Linker<State>,
 }
 
 impl EngineContext {
@@ -31,13 +30,10 @@ impl EngineContext {
             false => None,
         };
         let linker = capability::linker(&engine).context("cannot link the host's imports")?;
-        let linker_with_http =
-            capability::linker_with_http(&linker).context("cannot link the host's imports")?;
         Ok(Self {
             engine,
             ticker,
             linker,
-            linker_with_http,
         })
     }
 }

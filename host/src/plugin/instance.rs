@@ -3,11 +3,11 @@
 //! An instance that has faulted is never called again; the worker drops it. It does not decide when
 //! to be replaced either.
 
-use super::bindings::exports::weir::plugin::handler;
-use super::capability::http::Http;
 use super::capability::log::PluginLog;
+use super::capability::{InstanceGrants, wasi};
 use super::epoch_ticker::EpochTicker;
 use super::fault::{Fault, FaultKind, explain, late};
+use super::guest::Guest;
 use super::stdio::{StderrTail, Stdio, Which};
 use super::{OperatorSettings, Plugin};
 use crate::config::limits::Limits;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store, Trap, UpdateDeadline};
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::WasiCtx;
 
 /// How long an instance may take to start: instantiation and `configure`. Longer than a call's
 /// deadline, since interpreters read their standard library here and rules are compiled.
@@ -31,9 +31,6 @@ const SLACK: Duration = Duration::from_millis(50);
 /// of which a plugin has no choice, are not output.
 const OUTCOME: usize = 256;
 
-/// The most random bytes that one WASI call may ask for.
-const RANDOM: u64 = 1 << 20;
-
 /// How the message of a start begins that the plugin itself refused.
 pub(super) const REFUSED: &str = "configure refused: ";
 
@@ -41,7 +38,7 @@ pub(super) const REFUSED: &str = "configure refused: ";
 pub(super) struct State {
     /// When the guest must have given the processor back for good.
     ends: Instant,
-    wasi: WasiCtx,
+    pub(super) wasi: WasiCtx,
     pub(super) table: ResourceTable,
     memory: Memory,
     pub(super) settings: Arc<OperatorSettings>,
@@ -49,17 +46,7 @@ pub(super) struct State {
     pub(super) stderr: StderrTail,
     /// `settings.config`, once an import has asked for it.
     pub(super) config: Option<serde_json::Value>,
-    /// Where `http` is granted.
-    pub(super) http: Option<Http>,
-}
-
-impl WasiView for State {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView {
-            ctx: &mut self.wasi,
-            table: &mut self.table,
-        }
-    }
+    pub(super) grants: InstanceGrants,
 }
 
 /// Linear memories and tables of one instance, together.
@@ -134,7 +121,7 @@ impl ResourceLimiter for Memory {
 pub(super) struct Instance {
     store: Store<State>,
     ticker: Option<Arc<EpochTicker>>,
-    handler: handler::Guest,
+    guest: Guest,
     stderr: StderrTail,
     /// Calls served.
     pub(super) calls: u64,
@@ -159,13 +146,12 @@ impl Instance {
         let began = arm(&mut store, allowed, limits.output_bytes);
         let started = tokio::time::timeout(allowed + SLACK, async {
             let instance = plugin.pre.instantiate_async(&mut store).await?;
-            let configurable = plugin.configurable.load(&mut store, &instance)?;
-            let handler = plugin.handler.load(&mut store, &instance)?;
-            let refusal = configurable.call_configure(&mut store, &settings.config);
-            Ok((handler, refusal.await?))
+            let guest = (plugin.bind)(&mut store, &instance)?;
+            let configured = guest.configure(&mut store, &settings.config).await?;
+            Ok((guest, configured))
         });
         let problem = match started.await {
-            Ok(Ok((handler, Ok(())))) => {
+            Ok(Ok((guest, Ok(())))) => {
                 let metrics = &settings.metrics;
                 metrics.instances_created.inc();
                 metrics.instances.inc();
@@ -173,7 +159,7 @@ impl Instance {
                     memory_at_start: store.data().memory.used,
                     store,
                     ticker: plugin.ticker.clone(),
-                    handler,
+                    guest,
                     stderr,
                     calls: 0,
                     reported: 0,
@@ -214,11 +200,10 @@ impl Instance {
         let fuel = limits.output_bytes.saturating_add(records);
         let ticking = self.ticker.as_ref().map(|ticker| ticker.call());
         let began = arm(&mut self.store, limits.deadline, fuel);
-        let lines = super::convert::lines(batch, &settings.headers);
-        let messages = super::convert::lower(batch, &lines);
         let answer = tokio::time::timeout(
             limits.deadline + SLACK,
-            self.handler.call_process(&mut self.store, &messages),
+            self.guest
+                .process(&mut self.store, batch, &settings.headers),
         )
         .await;
         drop(ticking);
@@ -228,7 +213,7 @@ impl Instance {
             Ok(Ok(outcomes)) if outcomes.len() == batch.len() => {
                 self.calls += 1;
                 self.report_memory();
-                return Ok(super::convert::lift(outcomes));
+                return Ok(outcomes);
             }
             Ok(Ok(outcomes)) => {
                 let (expected, got) = (batch.len(), outcomes.len());
@@ -287,14 +272,7 @@ fn store(
 ) -> Store<State> {
     let limits = &settings.limits;
     let stream = |which| Stdio::new(which, Arc::clone(log), stderr.clone());
-    let wasi = WasiCtxBuilder::new()
-        .stdout(stream(Which::Stdout))
-        .stderr(stream(Which::Stderr))
-        .allow_tcp(false)
-        .allow_udp(false)
-        .allow_ip_name_lookup(false)
-        .max_random_size(RANDOM)
-        .build();
+    let wasi = wasi::context(stream(Which::Stdout), stream(Which::Stderr));
     let mut table = ResourceTable::new();
     table.set_max_capacity(limits.handles);
     let state = State {
@@ -310,7 +288,7 @@ fn store(
         log: Arc::clone(log),
         stderr: stderr.clone(),
         config: None,
-        http: plugin.http.as_ref().map(|policy| Http::new(policy, limits)),
+        grants: plugin.grants.of_instance(limits),
     };
     let mut store = Store::new(plugin.pre.engine(), state);
     store.limiter(|state| &mut state.memory);

@@ -4,22 +4,22 @@
 //! answers batches with outcomes or with a [`Fault`]. Nothing outside of this module imports
 //! wasmtime, and nothing inside knows NATS.
 
-mod bindings;
 mod cache;
 mod capability;
 mod component;
 mod contract;
-mod convert;
 mod engine;
 mod engine_context;
 mod epoch_ticker;
 mod error;
 mod fault;
+mod guest;
 mod inspect;
 mod instance;
 mod stdio;
 mod worker;
 
+pub use capability::{Grant, sends};
 pub use component::{CONTRACT, componentize};
 pub use fault::{Fault, FaultKind};
 pub use inspect::{Inspection, inspect};
@@ -31,12 +31,11 @@ use crate::report::ResultExt;
 use crate::signature::{self, Key};
 use crate::telemetry::metrics::OperatorMetrics;
 use anyhow::{Context, Result};
-use bindings::exports::weir::plugin::{configurable, handler};
-use capability::http::HttpPolicy;
-use contract::Granted;
+use capability::PluginGrants;
 use engine_context::EngineContexts;
 use epoch_ticker::EpochTicker;
 use error::foreign;
+use guest::Bind;
 use instance::State;
 use std::collections::HashMap;
 use std::env;
@@ -164,13 +163,7 @@ impl Runtime {
         options: LoadOptions<'_>,
     ) -> Result<Arc<Plugin>> {
         signature::check(options.keys, bytes, options.signature)?;
-        let hosts = options.grants.map_or(&[][..], |grants| &grants.http);
-        let http = !hosts.is_empty();
         let context = self.0.contexts.of(options.trusted)?;
-        let linker = match http {
-            true => &context.linker_with_http,
-            false => &context.linker,
-        };
         let form = component::form(bytes)?;
         let digest = blake3::hash(bytes).to_hex().to_string();
         if let Some(cache) = &self.0.cache
@@ -180,35 +173,32 @@ impl Runtime {
         }
         let (component, from_cache) = self.compile(&context.engine, bytes, form, &digest)?;
         let (imports, exports) = inspect::interfaces(&component);
-        let granted = Granted {
-            http,
-            javascript: component::is_javascript(bytes),
-        };
-        let contract = contract::check(&imports, &exports, granted)?;
-        let policy = http
-            .then(|| HttpPolicy::new(hosts, options.ca))
-            .transpose()?;
-        let pre = linker
+        let contract = contract::find(&imports, &exports)?;
+        let nothing = Grants::default();
+        let grants = options.grants.unwrap_or(&nothing);
+        let is_given = |grant: &Grant| (grant.is_given)(grants);
+        capability::check(&imports, is_given, component::is_javascript(bytes))?;
+        let grants = PluginGrants::new(grants, options.ca)?;
+        let pre = context
+            .linker
             .instantiate_pre(&component)
             .map_err(foreign)
             .context("an import is not what the contract says")?;
-        let configurable = configurable::GuestIndices::new(&pre).map_err(foreign)?;
-        let handler = handler::GuestIndices::new(&pre).map_err(foreign)?;
+        let bind = (contract.bind)(&pre).map_err(foreign)?;
         Ok(Arc::new(Plugin {
             origin: origin.to_owned(),
             digest,
             size: bytes.len() as u64,
-            contract,
+            contract: contract.world,
             imports,
             from_cache,
             trusted: options.trusted,
             signature: options.signature.map(str::to_owned),
-            http: policy.map(Arc::new),
+            grants,
             _component: component,
             ticker: context.ticker.clone(),
             pre,
-            configurable,
-            handler,
+            bind,
         }))
     }
 
@@ -278,15 +268,13 @@ pub struct Plugin {
     from_cache: bool,
     trusted: bool,
     signature: Option<String>,
-    /// Where the operator grants `http`.
-    http: Option<Arc<HttpPolicy>>,
+    grants: PluginGrants,
     /// Kept so that others that load it share it.
     _component: Arc<Component>,
     /// What ends its calls, unless it is trusted.
     ticker: Option<Arc<EpochTicker>>,
     pre: InstancePre<State>,
-    configurable: configurable::GuestIndices,
-    handler: handler::GuestIndices,
+    bind: Bind,
 }
 
 impl Plugin {
@@ -328,11 +316,8 @@ impl Plugin {
 
     /// Keys of `grants:` that its operator gives it.
     #[must_use]
-    pub fn grants(&self) -> &'static [&'static str] {
-        match self.http {
-            Some(_) => &["http"],
-            None => &[],
-        }
+    pub fn grants(&self) -> &[&'static str] {
+        &self.grants.names
     }
 
     /// Whether it was not compiled now.

@@ -2,7 +2,7 @@
 //!
 //! Runs on a thread of its own. Touches no server and no lane.
 
-use crate::plugin::{Runtime, Worker};
+use crate::plugin::{self, Runtime, Worker};
 use crate::process::chain::{Chain, Verdict};
 use crate::process::plugin_set::{OperatorVersion, PluginSet, load_options};
 use crate::process::route::Route;
@@ -61,7 +61,7 @@ pub(crate) fn prepare(
         if !settings
             .operators
             .iter()
-            .any(|each| each.grants.reaches_out())
+            .any(|each| plugin::sends(&each.grants).is_some())
         {
             let now = pipeline.trial(&plugins, runtime);
             compare(pipeline, now, trial).await.with_context(what)?;

@@ -9,20 +9,21 @@
 //! only the client's half of them: see `docs/adr/0010-grants-for-outgoing-http.md`.
 
 mod address;
+mod bindings;
 pub(in crate::plugin) mod body;
 mod call;
 pub(in crate::plugin) mod fields;
 pub(in crate::plugin) mod request;
 pub(in crate::plugin) mod response;
 
+use super::{Capability, Grant};
 use crate::config::limits::Limits;
 use crate::config::origin::{Host, Origin, Scheme};
-use crate::plugin::bindings::http::types::ErrorCode;
-use crate::plugin::bindings::http::{self, outgoing_handler, types};
-use crate::plugin::error::foreign;
 use crate::plugin::instance::State;
 use address::Reach;
 use anyhow::Context;
+use bindings::types::ErrorCode;
+use bindings::{outgoing_handler, types};
 use call::{CallLog, HttpCall};
 use request::{OutgoingRequest, RequestOptions, Target};
 use response::{FutureIncomingResponse, Reply};
@@ -32,6 +33,21 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
+
+/// The key of `grants:`.
+pub(super) const NAME: &str = "http";
+
+pub(super) const CAPABILITY: Capability = Capability {
+    grant: Some(Grant {
+        name: NAME,
+        example: "[\"https://api.example.com\"]",
+        meaning: "with the servers that it may reach",
+        sends: Some("HTTP requests"),
+        is_given: |grants| !grants.http.is_empty(),
+    }),
+    interfaces: &["wasi:http/types@0.2", "wasi:http/outgoing-handler@0.2"],
+    link,
+};
 
 /// What an operator's plugin may reach. One per loaded plugin, shared by its instances.
 pub(in crate::plugin) struct HttpPolicy {
@@ -115,18 +131,10 @@ impl Http {
     }
 }
 
-/// Links what the grant stands for.
-///
-/// # Errors
-///
-/// When it is linked already, which would be a fault of the host.
-pub(super) fn add_to_linker(linker: &mut Linker<State>) -> anyhow::Result<()> {
-    let options = http::LinkOptions::default();
-    outgoing_handler::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
-        .and_then(|()| {
-            types::add_to_linker::<_, HasSelf<State>>(linker, &(&options).into(), |state| state)
-        })
-        .map_err(foreign)
+fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let options = bindings::LinkOptions::default();
+    outgoing_handler::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
+    types::add_to_linker::<_, HasSelf<State>>(linker, &(&options).into(), |state| state)
 }
 
 impl outgoing_handler::Host for State {
@@ -140,7 +148,7 @@ impl outgoing_handler::Host for State {
             Some(options) => self.table.delete(options)?,
             None => RequestOptions::default(),
         };
-        let Some(http) = &self.http else {
+        let Some(http) = &self.grants.http else {
             wasmtime::bail!("`http` is not granted");
         };
         let log = CallLog::new(&self.settings, &self.log);

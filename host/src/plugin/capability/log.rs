@@ -1,7 +1,7 @@
 //! `weir:plugin/log`, and the rate limit that a plugin's log, stdout and stderr share.
 
 use crate::plugin::OperatorSettings;
-use crate::plugin::bindings::weir::plugin::log::{Host, Level};
+use crate::plugin::guest::operator_0_1_0::weir::plugin::log::{Host, Level};
 use crate::plugin::instance::State;
 use crate::telemetry::metrics::OperatorMetrics;
 use std::sync::{Arc, Mutex, PoisonError};

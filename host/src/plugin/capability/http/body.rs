@@ -1,10 +1,8 @@
 //! Bodies: what a plugin writes into a request, and what it reads from a response.
 
+use super::bindings::types::{ErrorCode, HostFutureTrailers, HostIncomingBody, HostOutgoingBody};
 use super::call::{CallLog, OpenCall};
 use super::fields::Fields;
-use crate::plugin::bindings::http::types::{
-    ErrorCode, HostFutureTrailers, HostIncomingBody, HostOutgoingBody,
-};
 use crate::plugin::instance::State;
 use bytes::Bytes;
 use hyper::HeaderMap;

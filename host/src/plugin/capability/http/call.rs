@@ -1,13 +1,13 @@
 //! One request over the wire: the name, the address, the connection, TLS, HTTP/1.1.
 
 use super::address::Reach;
+use super::bindings::types::{DnsErrorPayload, ErrorCode};
 use super::body::{RequestBody, ResponseBody};
 use super::request::{Target, Times};
 use super::response::Reply;
 use crate::config::limits::Limits;
 use crate::config::origin::{Host, Scheme};
 use crate::plugin::OperatorSettings;
-use crate::plugin::bindings::http::types::{DnsErrorPayload, ErrorCode};
 use crate::plugin::capability::log::PluginLog;
 use anyhow::{Context, ensure};
 use hyper::body::{Body, Incoming};

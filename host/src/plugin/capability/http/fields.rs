@@ -1,6 +1,6 @@
 //! The resource `fields`: headers and trailers.
 
-use crate::plugin::bindings::http::types::{HeaderError, HostFields};
+use super::bindings::types::{HeaderError, HostFields};
 use crate::plugin::instance::State;
 use hyper::HeaderMap;
 use hyper::header::{self, HeaderName, HeaderValue};
