@@ -3,11 +3,11 @@
 //! An instance that has faulted is never called again; the worker drops it. It does not decide when
 //! to be replaced either.
 
-use super::capability::log::PluginLog;
 use super::capability::{InstanceGrants, wasi};
 use super::epoch_ticker::EpochTicker;
 use super::fault::{Fault, FaultKind, explain, late};
 use super::guest::Guest;
+use super::services::HostServices;
 use super::stdio::{StderrTail, Stdio, Which};
 use super::{OperatorSettings, Plugin};
 use crate::config::limits::Limits;
@@ -42,7 +42,8 @@ pub(super) struct State {
     pub(super) table: ResourceTable,
     memory: Memory,
     pub(super) settings: Arc<OperatorSettings>,
-    pub(super) log: Arc<PluginLog>,
+    /// What the lane does for it.
+    pub(super) services: Arc<dyn HostServices>,
     pub(super) stderr: StderrTail,
     /// `settings.config`, once an import has asked for it.
     pub(super) config: Option<serde_json::Value>,
@@ -136,11 +137,11 @@ impl Instance {
     pub(super) async fn start(
         plugin: &Plugin,
         settings: &Arc<OperatorSettings>,
-        log: &Arc<PluginLog>,
+        services: &Arc<dyn HostServices>,
     ) -> Result<Self, Fault> {
         let limits = &settings.limits;
         let stderr = StderrTail::default();
-        let mut store = store(plugin, settings, log, &stderr);
+        let mut store = store(plugin, settings, services, &stderr);
         let allowed = limits.deadline.max(START);
         let _ticking = plugin.ticker.as_ref().map(|ticker| ticker.call());
         let began = arm(&mut store, allowed, limits.output_bytes);
@@ -267,11 +268,11 @@ impl Drop for Instance {
 fn store(
     plugin: &Plugin,
     settings: &Arc<OperatorSettings>,
-    log: &Arc<PluginLog>,
+    services: &Arc<dyn HostServices>,
     stderr: &StderrTail,
 ) -> Store<State> {
     let limits = &settings.limits;
-    let stream = |which| Stdio::new(which, Arc::clone(log), stderr.clone());
+    let stream = |which| Stdio::new(which, Arc::clone(services), stderr.clone());
     let wasi = wasi::context(stream(Which::Stdout), stream(Which::Stderr));
     let mut table = ResourceTable::new();
     table.set_max_capacity(limits.handles);
@@ -285,7 +286,7 @@ fn store(
             refused: None,
         },
         settings: Arc::clone(settings),
-        log: Arc::clone(log),
+        services: Arc::clone(services),
         stderr: stderr.clone(),
         config: None,
         grants: plugin.grants.of_instance(limits),

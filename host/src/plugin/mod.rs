@@ -16,6 +16,7 @@ mod fault;
 mod guest;
 mod inspect;
 mod instance;
+mod services;
 mod stdio;
 mod worker;
 
@@ -23,6 +24,7 @@ pub use capability::{Grant, sends};
 pub use component::{CONTRACT, componentize};
 pub use fault::{Fault, FaultKind};
 pub use inspect::{Inspection, inspect};
+pub use services::HostServices;
 pub use worker::Worker;
 
 use crate::config::limits::Limits;

@@ -2,7 +2,7 @@
 //!
 //! Writing never blocks and never fails: what the log's rate limit refuses is counted and gone.
 
-use super::capability::log::PluginLog;
+use super::services::HostServices;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -101,17 +101,17 @@ impl Line {
 #[derive(Clone)]
 pub(super) struct Stdio {
     which: Which,
-    log: Arc<PluginLog>,
+    services: Arc<dyn HostServices>,
     /// Kept for stderr only.
     tail: StderrTail,
     line: Arc<Mutex<Line>>,
 }
 
 impl Stdio {
-    pub(super) fn new(which: Which, log: Arc<PluginLog>, tail: StderrTail) -> Self {
+    pub(super) fn new(which: Which, services: Arc<dyn HostServices>, tail: StderrTail) -> Self {
         Self {
             which,
-            log,
+            services,
             tail,
             line: Arc::default(),
         }
@@ -130,7 +130,7 @@ impl Stdio {
             Which::Stdout => tracing::Level::INFO,
             Which::Stderr => tracing::Level::WARN,
         };
-        self.log.write(level, || String::from_utf8_lossy(line));
+        self.services.log(level, &String::from_utf8_lossy(line));
     }
 }
 

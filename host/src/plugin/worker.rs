@@ -7,6 +7,7 @@
 use super::capability::log::PluginLog;
 use super::fault::{Fault, FaultKind};
 use super::instance::Instance;
+use super::services::HostServices;
 use super::{OperatorSettings, Plugin, Runtime};
 use crate::config::limits::Isolation;
 use crate::message::{Message, Outcome};
@@ -22,7 +23,7 @@ pub struct Worker {
     _runtime: Runtime,
     plugin: Arc<Plugin>,
     settings: Arc<OperatorSettings>,
-    log: Arc<PluginLog>,
+    services: Arc<dyn HostServices>,
     stats: Arc<VersionStats>,
     /// `None` before the first call and after a fault. Taken out while a call runs, so that a call
     /// which is dropped half-way takes its instance with it.
@@ -30,17 +31,23 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker without an instance yet.
+    /// A worker without an instance yet, on a lane that only takes what plugins log.
     #[must_use]
     pub fn new(runtime: &Runtime, plugin: Arc<Plugin>, settings: Arc<OperatorSettings>) -> Self {
         Self {
             _runtime: runtime.clone(),
-            log: Arc::new(PluginLog::new(&settings)),
+            services: Arc::new(PluginLog::new(&settings)),
             plugin,
             settings,
             stats: Arc::default(),
             instance: None,
         }
+    }
+
+    /// The same on a lane that does this for its guests.
+    #[must_use]
+    pub fn served_by(self, services: Arc<dyn HostServices>) -> Self {
+        Self { services, ..self }
     }
 
     /// The same, with what becomes of messages counted there.
@@ -63,7 +70,7 @@ impl Worker {
     /// takes too long.
     pub async fn warm(&mut self) -> Result<()> {
         if self.instance.is_none() {
-            let started = Instance::start(&self.plugin, &self.settings, &self.log).await;
+            let started = Instance::start(&self.plugin, &self.settings, &self.services).await;
             self.instance = Some(started.map_err(|fault| self.explain(&fault))?);
         }
         Ok(())
@@ -83,7 +90,7 @@ impl Worker {
         let mut instance = match self.instance.take() {
             Some(instance) => instance,
             None => {
-                let started = Instance::start(&self.plugin, &self.settings, &self.log).await;
+                let started = Instance::start(&self.plugin, &self.settings, &self.services).await;
                 started.inspect_err(|fault| self.count(fault))?
             }
         };

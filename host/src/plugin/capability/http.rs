@@ -151,7 +151,7 @@ impl outgoing_handler::Host for State {
         let Some(http) = &self.grants.http else {
             wasmtime::bail!("`http` is not granted");
         };
-        let log = CallLog::new(&self.settings, &self.log);
+        let log = CallLog::new(&self.settings, &self.services);
         log.started();
         match http.send(request, options, &log) {
             Ok(task) => {

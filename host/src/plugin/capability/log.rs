@@ -3,6 +3,7 @@
 use crate::plugin::OperatorSettings;
 use crate::plugin::guest::operator_0_1_0::weir::plugin::log::{Host, Level};
 use crate::plugin::instance::State;
+use crate::plugin::services::HostServices;
 use crate::telemetry::metrics::OperatorMetrics;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,8 +19,8 @@ const REFILL: Duration = Duration::from_millis(20);
 /// The contract's bound of one entry.
 const ENTRY: usize = 8 << 10;
 
-/// The log of one operator on one lane. Lives as long as the lane: a fresh instance does
-/// not get a fresh allowance.
+/// The log of one operator on one lane. Lives as long as the lane: a fresh instance does not get a
+/// fresh allowance.
 pub(in crate::plugin) struct PluginLog {
     pipeline: String,
     operator: String,
@@ -37,6 +38,7 @@ struct Bucket {
 }
 
 impl PluginLog {
+    /// With a full allowance.
     pub(in crate::plugin) fn new(settings: &OperatorSettings) -> Self {
         Self {
             pipeline: settings.pipeline.clone(),
@@ -50,13 +52,28 @@ impl PluginLog {
         }
     }
 
-    /// Writes one entry, unless its level is off or the rate limit refuses it. The text is made only
-    /// when it is written.
-    pub(in crate::plugin) fn write<T: AsRef<str>>(
-        &self,
-        level: tracing::Level,
-        text: impl FnOnce() -> T,
-    ) {
+    fn write(&self, level: tracing::Level, text: &str) {
+        let (pipeline, operator) = (&*self.pipeline, &*self.operator);
+        macro_rules! event {
+            ($($level:ident)*) => {
+                match level {
+                    $(tracing::Level::$level => tracing::event!(
+                        target: "weir::plugin", tracing::Level::$level, pipeline, operator, "{text}"
+                    ),)*
+                }
+            };
+        }
+        event!(TRACE DEBUG INFO WARN ERROR);
+    }
+}
+
+impl HostServices for PluginLog {
+    fn is_logged(&self, level: tracing::Level) -> bool {
+        enabled(level)
+    }
+
+    /// Written, unless its level is off or the rate limit refuses it.
+    fn log(&self, level: tracing::Level, entry: &str) {
         if !enabled(level) {
             return;
         }
@@ -69,27 +86,13 @@ impl PluginLog {
             return;
         };
         if suppressed > 0 {
-            self.entry(
+            self.write(
                 tracing::Level::WARN,
                 &format!("{suppressed} entries of this plugin were suppressed: it writes too many"),
             );
         }
         self.metrics.log_entries.inc();
-        self.entry(level, cut(text().as_ref()));
-    }
-
-    fn entry(&self, level: tracing::Level, text: &str) {
-        let (pipeline, operator) = (&*self.pipeline, &*self.operator);
-        macro_rules! event {
-            ($($level:ident)*) => {
-                match level {
-                    $(tracing::Level::$level => tracing::event!(
-                        target: "weir::plugin", tracing::Level::$level, pipeline, operator, "{text}"
-                    ),)*
-                }
-            };
-        }
-        event!(TRACE DEBUG INFO WARN ERROR);
+        self.write(level, cut(entry));
     }
 }
 
@@ -151,11 +154,11 @@ impl Host for State {
             self.stderr.extend(cut(&message).as_bytes());
             self.stderr.extend(b"\n");
         }
-        self.log.write(convert(level), || message);
+        self.services.log(convert(level), &message);
     }
 
     fn enabled(&mut self, level: Level) -> bool {
-        enabled(convert(level))
+        self.services.is_logged(convert(level))
     }
 }
 

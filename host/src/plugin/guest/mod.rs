@@ -4,6 +4,9 @@
 //! messages, and its row of [`CONTRACTS`]. Everything else in the host sees a [`Guest`]. A version or a
 //! world more is a file, a row, and a variant: see `docs/adr/0017-guests-are-an-enum-and-capabilities-a-table.md`.
 
+#[cfg(test)]
+#[path = "../../../../tests/contract/next.rs"]
+mod next;
 pub(super) mod operator_0_1_0;
 
 use super::capability::Capability;
@@ -30,7 +33,11 @@ pub(super) type Bind =
     Box<dyn Fn(&mut Store<State>, &Instance) -> wasmtime::Result<Guest> + Send + Sync>;
 
 /// The contracts that this host runs. Where a component has the exports of several, the last wins.
-pub(super) static CONTRACTS: &[&Contract] = &[&operator_0_1_0::CONTRACT];
+pub(super) static CONTRACTS: &[&Contract] = &[
+    &operator_0_1_0::CONTRACT,
+    #[cfg(test)]
+    &next::CONTRACT,
+];
 
 /// The contract that `weir plugin build` builds for.
 pub(super) static BUILT: &Contract = &operator_0_1_0::CONTRACT;
@@ -38,6 +45,8 @@ pub(super) static BUILT: &Contract = &operator_0_1_0::CONTRACT;
 /// The exports of one instance.
 pub(super) enum Guest {
     Operator010(operator_0_1_0::Guest),
+    #[cfg(test)]
+    Next(next::Guest),
 }
 
 impl Guest {
@@ -49,6 +58,8 @@ impl Guest {
     ) -> wasmtime::Result<Result<(), String>> {
         match self {
             Self::Operator010(guest) => guest.configure(store, config).await,
+            #[cfg(test)]
+            Self::Next(guest) => guest.configure(store, config).await,
         }
     }
 
@@ -61,6 +72,16 @@ impl Guest {
     ) -> wasmtime::Result<Vec<Outcome>> {
         match self {
             Self::Operator010(guest) => guest.process(store, batch, headers).await,
+            #[cfg(test)]
+            Self::Next(guest) => guest.process(store, batch).await,
         }
     }
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test says what it expects by failing"
+)]
+mod tests;

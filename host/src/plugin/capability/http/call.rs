@@ -8,7 +8,7 @@ use super::response::Reply;
 use crate::config::limits::Limits;
 use crate::config::origin::{Host, Scheme};
 use crate::plugin::OperatorSettings;
-use crate::plugin::capability::log::PluginLog;
+use crate::plugin::services::HostServices;
 use anyhow::{Context, ensure};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -41,14 +41,14 @@ pub(super) struct OpenCall {
 #[derive(Clone)]
 pub(super) struct CallLog {
     settings: Arc<OperatorSettings>,
-    log: Arc<PluginLog>,
+    services: Arc<dyn HostServices>,
 }
 
 impl CallLog {
-    pub(super) fn new(settings: &Arc<OperatorSettings>, log: &Arc<PluginLog>) -> Self {
+    pub(super) fn new(settings: &Arc<OperatorSettings>, services: &Arc<dyn HostServices>) -> Self {
         Self {
             settings: Arc::clone(settings),
-            log: Arc::clone(log),
+            services: Arc::clone(services),
         }
     }
 
@@ -62,9 +62,8 @@ impl CallLog {
 
     /// Logs why a request was denied. [`CallLog::failed`] counts it, as it does every error.
     pub(super) fn denied(&self, target: &Target, why: &str) {
-        self.log.write(tracing::Level::WARN, || {
-            format!("denied a request to `{target}`: {why}")
-        });
+        let entry = format!("denied a request to `{target}`: {why}");
+        self.services.log(tracing::Level::WARN, &entry);
     }
 
     pub(super) fn failed(&self, error: &ErrorCode) {
