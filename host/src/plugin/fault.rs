@@ -1,6 +1,7 @@
 //! What a plugin did wrong, in a form that a dead letter can carry.
 
 use super::instance::MemoryRefusal;
+use crate::config::limits::Limits;
 use std::fmt;
 use std::time::Duration;
 use wasmtime::{Trap, WasmBacktrace};
@@ -75,7 +76,7 @@ impl std::error::Error for Fault {}
 pub(super) fn explain(
     error: &wasmtime::Error,
     refusal: Option<MemoryRefusal>,
-    limits: &crate::config::limits::Limits,
+    limits: &Limits,
 ) -> (FaultKind, String, Vec<String>) {
     let frames = error
         .downcast_ref::<WasmBacktrace>()

@@ -79,9 +79,5 @@ impl Guest {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a test says what it expects by failing"
-)]
+#[expect(clippy::unwrap_used, reason = "a test says what it expects by failing")]
 mod tests;
