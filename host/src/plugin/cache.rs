@@ -4,7 +4,7 @@
 //! that belongs to the host's user and that no one else may enter. Its name carries the digest of
 //! its contents: what has been damaged is found out, deleted and compiled again.
 
-use super::error::foreign;
+use super::error::from_wasmtime;
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::hash::{Hash, Hasher};
@@ -85,7 +85,7 @@ impl Cache {
     ///
     /// When the disk refuses.
     pub(super) fn put(&self, key: &str, component: &Component) -> Result<()> {
-        let artifact = component.serialize().map_err(foreign)?;
+        let artifact = component.serialize().map_err(from_wasmtime)?;
         let digest = blake3::hash(&artifact);
         let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
         file.write_all(&artifact)?;
@@ -100,8 +100,8 @@ impl Cache {
     /// # Errors
     ///
     /// When the disk refuses.
-    pub(super) fn keep(&self, digest: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.source(digest);
+    pub(super) fn put_source(&self, digest: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.source_path(digest);
         if path.is_file() {
             return Ok(());
         }
@@ -113,12 +113,12 @@ impl Cache {
     }
 
     /// The bytes of a component that was kept, if they are intact.
-    pub(super) fn kept(&self, digest: &str) -> Option<Vec<u8>> {
-        let bytes = fs::read(self.source(digest)).ok()?;
+    pub(super) fn source(&self, digest: &str) -> Option<Vec<u8>> {
+        let bytes = fs::read(self.source_path(digest)).ok()?;
         (blake3::hash(&bytes).to_hex().as_str() == digest).then_some(bytes)
     }
 
-    fn source(&self, digest: &str) -> PathBuf {
+    fn source_path(&self, digest: &str) -> PathBuf {
         self.folder.join(format!("{digest}.{SOURCE}"))
     }
 
@@ -161,7 +161,7 @@ fn read(engine: &Engine, path: &Path, digest: &str) -> Result<Component> {
     let actual = blake3::hash(&fs::read(path)?).to_hex();
     ensure!(*actual == *digest, "its contents do not match its name");
     // SAFETY: see the reason above; wasmtime itself compares its version and settings.
-    unsafe { Component::deserialize_file(engine, path) }.map_err(foreign)
+    unsafe { Component::deserialize_file(engine, path) }.map_err(from_wasmtime)
 }
 
 /// blake3 as a [`Hasher`], for what can only be hashed through [`Hash`].

@@ -3,7 +3,7 @@
 //! One engine serves a process, and another one the operators that are trusted. It allocates instances from a pool where the machine grants the
 //! address space, and one by one where it does not. It does not know plugins or pipelines.
 
-use super::error::foreign;
+use super::error::from_wasmtime;
 use anyhow::Result;
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
@@ -37,7 +37,7 @@ pub(super) fn start(max_instances: u32, timed: bool) -> Result<Engine> {
         Ok(engine) => Ok(engine),
         Err(error) => {
             tracing::debug!(%error, "no address space for a pool of instances");
-            Engine::new(&scarce(timed)).map_err(foreign)
+            Engine::new(&scarce(timed)).map_err(from_wasmtime)
         }
     }
 }

@@ -85,7 +85,7 @@ pub(super) fn explain(
     let trap = error.downcast_ref::<Trap>();
     let root = error.root_cause().to_string();
     let (kind, message) = if trap == Some(&Trap::Interrupt) {
-        (FaultKind::Deadline, late(limits.deadline))
+        (FaultKind::Deadline, no_answer(limits.deadline))
     } else if root.contains(FUEL) {
         let limit = bytesize::ByteSize(limits.output_bytes as u64);
         let message = format!("handed back more than `output-bytes` allows, {limit}");
@@ -102,7 +102,7 @@ pub(super) fn explain(
 /// wasmtime's only mark of exhausted hostcall fuel is its text; `isolation` has a test on it.
 const FUEL: &str = "fuel allocated for hostcalls has been exhausted";
 
-pub(super) fn late(deadline: Duration) -> String {
+pub(super) fn no_answer(deadline: Duration) -> String {
     format!("gave no answer within {deadline:?}")
 }
 

@@ -5,7 +5,7 @@
 
 use super::capability::{InstanceGrants, wasi};
 use super::epoch_ticker::EpochTicker;
-use super::fault::{Fault, FaultKind, explain, late};
+use super::fault::{Fault, FaultKind, explain, no_answer};
 use super::guest::Guest;
 use super::services::HostServices;
 use super::stdio::{StderrTail, Stdio, Which};
@@ -21,23 +21,23 @@ use wasmtime_wasi::WasiCtx;
 
 /// How long an instance may take to start: instantiation and `configure`. Longer than a call's
 /// deadline, since interpreters read their standard library here and rules are compiled.
-const START: Duration = Duration::from_secs(10);
+const START_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How much later than its epochs a call's timer ends it. The timer is for guests that sleep in an
 /// import, which epochs do not reach; for all others the epoch is first, and knows their stack.
-const SLACK: Duration = Duration::from_millis(50);
+const TIMER_SLACK: Duration = Duration::from_millis(50);
 
 /// Hostcall fuel per outcome on top of `output-bytes`: the host's own records of a batch's outcomes,
 /// of which a plugin has no choice, are not output.
-const OUTCOME: usize = 256;
+const FUEL_PER_OUTCOME: usize = 256;
 
 /// How the message of a start begins that the plugin itself refused.
-pub(super) const REFUSED: &str = "configure refused: ";
+pub(super) const REFUSAL_PREFIX: &str = "configure refused: ";
 
 /// What the store holds for an instance: the host's side of its imports.
 pub(super) struct State {
     /// When the guest must have given the processor back for good.
-    ends: Instant,
+    deadline: Instant,
     pub(super) wasi: WasiCtx,
     pub(super) table: ResourceTable,
     memory: Memory,
@@ -142,10 +142,10 @@ impl Instance {
         let limits = &settings.limits;
         let stderr = StderrTail::default();
         let mut store = store(plugin, settings, services, &stderr);
-        let allowed = limits.deadline.max(START);
+        let allowed = limits.deadline.max(START_DEADLINE);
         let _ticking = plugin.ticker.as_ref().map(|ticker| ticker.call());
-        let began = arm(&mut store, allowed, limits.output_bytes);
-        let started = tokio::time::timeout(allowed + SLACK, async {
+        let began = begin_call(&mut store, allowed, limits.output_bytes);
+        let started = tokio::time::timeout(allowed + TIMER_SLACK, async {
             let instance = plugin.pre.instantiate_async(&mut store).await?;
             let guest = (plugin.bind)(&mut store, &instance)?;
             let configured = guest.configure(&mut store, &settings.config).await?;
@@ -168,7 +168,7 @@ impl Instance {
                 instance.report_memory();
                 return Ok(instance);
             }
-            Ok(Ok((_, Err(reason)))) => (format!("{REFUSED}{reason}"), Vec::new()),
+            Ok(Ok((_, Err(reason)))) => (format!("{REFUSAL_PREFIX}{reason}"), Vec::new()),
             Ok(Err(error)) => {
                 let limits = Limits {
                     deadline: allowed,
@@ -177,7 +177,7 @@ impl Instance {
                 let (_, message, backtrace) = explain(&error, store.data().memory.refused, &limits);
                 (message, backtrace)
             }
-            Err(_) => (late(allowed), Vec::new()),
+            Err(_) => (no_answer(allowed), Vec::new()),
         };
         let (message, backtrace) = problem;
         Err(Fault {
@@ -197,12 +197,12 @@ impl Instance {
         let limits = &settings.limits;
         self.stderr.clear();
         self.store.data_mut().memory.refused = None;
-        let records = batch.len().saturating_mul(OUTCOME);
+        let records = batch.len().saturating_mul(FUEL_PER_OUTCOME);
         let fuel = limits.output_bytes.saturating_add(records);
         let ticking = self.ticker.as_ref().map(|ticker| ticker.call());
-        let began = arm(&mut self.store, limits.deadline, fuel);
+        let began = begin_call(&mut self.store, limits.deadline, fuel);
         let answer = tokio::time::timeout(
-            limits.deadline + SLACK,
+            limits.deadline + TIMER_SLACK,
             self.guest
                 .process(&mut self.store, batch, &settings.headers),
         )
@@ -222,7 +222,7 @@ impl Instance {
                 (FaultKind::Length { expected, got }, message, Vec::new())
             }
             Ok(Err(error)) => explain(&error, self.store.data().memory.refused, limits),
-            Err(_) => (FaultKind::Deadline, late(limits.deadline), Vec::new()),
+            Err(_) => (FaultKind::Deadline, no_answer(limits.deadline), Vec::new()),
         };
         Err(Fault {
             kind,
@@ -277,7 +277,7 @@ fn store(
     let mut table = ResourceTable::new();
     table.set_max_capacity(limits.handles);
     let state = State {
-        ends: Instant::now(),
+        deadline: Instant::now(),
         wasi,
         table,
         memory: Memory {
@@ -294,7 +294,7 @@ fn store(
     let mut store = Store::new(plugin.pre.engine(), state);
     store.limiter(|state| &mut state.memory);
     store.set_max_component_handles(limits.handles);
-    store.epoch_deadline_callback(|store| match Instant::now() >= store.data().ends {
+    store.epoch_deadline_callback(|store| match Instant::now() >= store.data().deadline {
         true => Err(Trap::Interrupt.into()),
         false => Ok(UpdateDeadline::Yield(1)),
     });
@@ -303,9 +303,9 @@ fn store(
 
 /// Sets what one entry into the guest may use, from now on. At every tick the guest lets others of
 /// its thread have a turn, until its time is over.
-fn arm(store: &mut Store<State>, deadline: Duration, output_bytes: usize) -> Instant {
+fn begin_call(store: &mut Store<State>, deadline: Duration, output_bytes: usize) -> Instant {
     let now = Instant::now();
-    store.data_mut().ends = now + deadline;
+    store.data_mut().deadline = now + deadline;
     store.set_epoch_deadline(1);
     store.set_hostcall_fuel(output_bytes);
     now

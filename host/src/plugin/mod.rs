@@ -36,7 +36,7 @@ use anyhow::{Context, Result};
 use capability::PluginGrants;
 use engine_context::EngineContexts;
 use epoch_ticker::EpochTicker;
-use error::foreign;
+use error::from_wasmtime;
 use guest::Bind;
 use instance::State;
 use std::collections::HashMap;
@@ -169,7 +169,7 @@ impl Runtime {
         let form = component::form(bytes)?;
         let digest = blake3::hash(bytes).to_hex().to_string();
         if let Some(cache) = &self.0.cache
-            && let Err(error) = cache.keep(&digest, bytes)
+            && let Err(error) = cache.put_source(&digest, bytes)
         {
             tracing::warn!("the plugin is not kept beside its compiled form: {error:#}");
         }
@@ -184,9 +184,9 @@ impl Runtime {
         let pre = context
             .linker
             .instantiate_pre(&component)
-            .map_err(foreign)
+            .map_err(from_wasmtime)
             .context("an import is not what the contract says")?;
-        let bind = (contract.bind)(&pre).map_err(foreign)?;
+        let bind = (contract.bind)(&pre).map_err(from_wasmtime)?;
         Ok(Arc::new(Plugin {
             origin: origin.to_owned(),
             digest,
@@ -208,7 +208,7 @@ impl Runtime {
     /// was cleared.
     #[must_use]
     pub fn component(&self, digest: &str) -> Option<Vec<u8>> {
-        self.0.cache.as_ref()?.kept(digest)
+        self.0.cache.as_ref()?.source(digest)
     }
 
     /// In use already, from the cache, or compiled and put there; whether it was there.
@@ -248,7 +248,7 @@ impl Runtime {
             component::Form::Module => Component::from_binary(engine, &component::encode(bytes)?),
         };
         let component = component
-            .map_err(foreign)
+            .map_err(from_wasmtime)
             .context("cannot compile it")
             .hint(|| "build it again with `weir plugin build`")?;
         if let Some(cache) = cache

@@ -46,7 +46,7 @@ impl Worker {
 
     /// The same on a lane that does this for its guests.
     #[must_use]
-    pub fn served_by(self, services: Arc<dyn HostServices>) -> Self {
+    pub fn with_services(self, services: Arc<dyn HostServices>) -> Self {
         Self { services, ..self }
     }
 
@@ -106,7 +106,7 @@ impl Worker {
 
     /// The most messages that a call may have.
     #[must_use]
-    pub fn most(&self) -> usize {
+    pub fn max_batch(&self) -> usize {
         match self.settings.limits.isolation {
             Isolation::Lane => usize::MAX,
             Isolation::Message => 1,
@@ -166,7 +166,7 @@ impl Worker {
         let error = error.context(format!(
             "cannot start plugin `{plugin}` of operator `{operator}`"
         ));
-        if fault.message.starts_with(super::instance::REFUSED) {
+        if fault.message.starts_with(super::instance::REFUSAL_PREFIX) {
             let action = format!("correct `config:` of operator `{operator}`");
             return report::usage(report::hint(error, action));
         }

@@ -11,7 +11,7 @@ pub(super) mod metrics;
 pub(super) mod wasi;
 
 use super::contract::Interface;
-use super::error::foreign;
+use super::error::from_wasmtime;
 use super::guest;
 use super::instance::State;
 use crate::config::limits::Limits;
@@ -72,7 +72,7 @@ fn find(import: &str) -> Option<&'static Capability> {
 pub(super) fn linker(engine: &Engine) -> Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     for capability in all() {
-        (capability.link)(&mut linker).map_err(foreign)?;
+        (capability.link)(&mut linker).map_err(from_wasmtime)?;
     }
     Ok(linker)
 }

@@ -84,7 +84,7 @@ fn components_of_two_contract_versions_run_side_by_side() {
             limits: Limits::default(),
             metrics: Metrics::new().operator("shop", "price"),
         };
-        Worker::new(&runtime, plugin, Arc::new(settings)).served_by(entries.clone())
+        Worker::new(&runtime, plugin, Arc::new(settings)).with_services(entries.clone())
     };
     let (mut published, mut next) = (worker(published), worker(next));
     let batch = [message(1), message(2)];
