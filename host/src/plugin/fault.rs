@@ -21,8 +21,8 @@ pub struct Fault {
     pub memory_bytes: u64,
     /// From the start of the call to its end.
     pub elapsed: Duration,
-    /// The instance had served no earlier call: what earlier messages left in its memory is not to
-    /// blame.
+    /// Whether the instance had answered no call before, so that nothing which earlier messages left
+    /// in its memory can be the cause.
     pub first_call: bool,
 }
 
@@ -35,7 +35,7 @@ pub enum FaultKind {
     Deadline,
     /// A trap after the instance was refused memory.
     Memory,
-    /// More handed back, or to an import, than `output-bytes`.
+    /// More bytes returned, or passed to imports, than `output-bytes`.
     Output,
     /// Another number of outcomes than of messages.
     Length { expected: usize, got: usize },
@@ -99,9 +99,10 @@ pub(super) fn explain(
     (kind, message, frames)
 }
 
-/// wasmtime's only mark of exhausted hostcall fuel is its text; `isolation` has a test on it.
+/// wasmtime marks exhausted hostcall fuel only by its text; `tests/isolation.rs` notices a change.
 const FUEL: &str = "fuel allocated for hostcalls has been exhausted";
 
+/// The message of a call that was ended at its deadline.
 pub(super) fn no_answer(deadline: Duration) -> String {
     format!("gave no answer within {deadline:?}")
 }

@@ -1,4 +1,4 @@
-//! What a component is, for people: `weir plugin inspect`.
+//! Describes a component without compiling it, for `weir plugin inspect` and for deployments.
 
 use super::capability::{self, Grant};
 use super::{component, contract};
@@ -17,15 +17,15 @@ pub struct Inspection {
     pub core_module: bool,
     /// Names of interfaces, in the component's order.
     pub imports: Vec<String>,
-    /// As `imports`.
+    /// Names of interfaces, in the component's order.
     pub exports: Vec<String>,
     /// What an operator must grant for it.
     pub grants: Vec<&'static Grant>,
     /// Imports that nobody can grant in this version of the host.
     pub ungranted: Vec<String>,
-    /// The world this host would run it as; or why it would not.
+    /// The world that this host runs it as where its grants are given, or why it refuses it.
     pub contract: Result<&'static str, String>,
-    /// Its world and the interfaces it uses, as WIT.
+    /// Its world and the interfaces that it uses, as WIT.
     pub wit: String,
 }
 
@@ -73,7 +73,6 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection> {
         .print(resolve, package, &others)
         .context("cannot print its interfaces")?;
     let javascript = component::is_javascript(bytes);
-    // Whether it runs where the grants that it needs are given.
     let contract = contract::find(&imports, &exports).and_then(|found| {
         capability::check(&imports, |_| true, javascript)?;
         Ok(found.world)

@@ -1,7 +1,6 @@
-//! One instance: its store, its limits, one call, and what to report when it ends badly.
+//! One instance: its store, its limits, one call, and the report of a call that fails.
 //!
-//! An instance that has faulted is never called again; the worker drops it. It does not decide when
-//! to be replaced either.
+//! When an instance is replaced is decided in `worker.rs`, which never calls one again that has failed.
 
 use super::capability::{InstanceGrants, wasi};
 use super::epoch_ticker::EpochTicker;
@@ -23,37 +22,40 @@ use wasmtime_wasi::WasiCtx;
 /// deadline, since interpreters read their standard library here and rules are compiled.
 const START_DEADLINE: Duration = Duration::from_secs(10);
 
-/// How much later than its epochs a call's timer ends it. The timer is for guests that sleep in an
-/// import, which epochs do not reach; for all others the epoch is first, and knows their stack.
+/// How long after its deadline a timer ends a call. The timer is for guests that wait in an import,
+/// where epochs do not reach them. A guest that computes is ended by an epoch before, with its stack.
 const TIMER_SLACK: Duration = Duration::from_millis(50);
 
-/// Hostcall fuel per outcome on top of `output-bytes`: the host's own records of a batch's outcomes,
-/// of which a plugin has no choice, are not output.
+/// Hostcall fuel for each outcome, on top of `output-bytes`: wasmtime charges for the records of a
+/// batch's outcomes as well, and those are not the plugin's output.
 const FUEL_PER_OUTCOME: usize = 256;
 
-/// How the message of a start begins that the plugin itself refused.
+/// How a fault's message begins when the plugin's `configure` refused.
 pub(super) const REFUSAL_PREFIX: &str = "configure refused: ";
 
 /// What the store holds for an instance: the host's side of its imports.
 pub(super) struct State {
-    /// When the guest must have given the processor back for good.
+    /// When the current call is ended. Set as each call begins.
     deadline: Instant,
     pub(super) wasi: WasiCtx,
     pub(super) table: ResourceTable,
     memory: Memory,
     pub(super) settings: Arc<OperatorSettings>,
-    /// What the lane does for it.
+    /// The lane's. The same for every instance that a worker makes.
     pub(super) services: Arc<dyn HostServices>,
+    /// Of the current call. `Instance` has the other handle and clears it.
     pub(super) stderr: StderrTail,
-    /// `settings.config`, once an import has asked for it.
+    /// `settings.config`, parsed when an import first asks for it.
     pub(super) config: Option<serde_json::Value>,
     pub(super) grants: InstanceGrants,
 }
 
-/// Linear memories and tables of one instance, together.
+/// Bytes of all linear memories and tables of one instance.
 struct Memory {
     limit: usize,
+    /// Counts every growth that is allowed. A memory never shrinks.
     used: usize,
+    /// The last growth that was refused in the current call.
     refused: Option<MemoryRefusal>,
 }
 
@@ -80,8 +82,8 @@ impl fmt::Display for MemoryRefusal {
 
 impl Memory {
     fn grow(&mut self, more: usize) -> bool {
-        let granted = self.used.saturating_add(more) <= self.limit;
-        if granted {
+        let fits = self.used.saturating_add(more) <= self.limit;
+        if fits {
             self.used += more;
         } else {
             self.refused = Some(MemoryRefusal {
@@ -90,7 +92,7 @@ impl Memory {
                 limit: self.limit,
             });
         }
-        granted
+        fits
     }
 }
 
@@ -121,19 +123,20 @@ impl ResourceLimiter for Memory {
 /// A started and configured instance.
 pub(super) struct Instance {
     store: Store<State>,
+    /// `None` for a trusted plugin.
     ticker: Option<Arc<EpochTicker>>,
     guest: Guest,
     stderr: StderrTail,
-    /// Calls served.
+    /// Calls that were answered.
     pub(super) calls: u64,
-    /// Memory when it had been configured.
+    /// Bytes of memory after `configure`.
     pub(super) memory_at_start: usize,
-    /// What of `memory_bytes` the operator's gauge knows.
+    /// Bytes that it has added to the operator's gauge, taken off again when it is dropped.
     reported: i64,
 }
 
 impl Instance {
-    /// Instantiates and configures.
+    /// Instantiates the plugin and calls its `configure`.
     pub(super) async fn start(
         plugin: &Plugin,
         settings: &Arc<OperatorSettings>,
@@ -142,10 +145,10 @@ impl Instance {
         let limits = &settings.limits;
         let stderr = StderrTail::default();
         let mut store = store(plugin, settings, services, &stderr);
-        let allowed = limits.deadline.max(START_DEADLINE);
+        let deadline = limits.deadline.max(START_DEADLINE);
         let _ticking = plugin.ticker.as_ref().map(|ticker| ticker.call());
-        let began = begin_call(&mut store, allowed, limits.output_bytes);
-        let started = tokio::time::timeout(allowed + TIMER_SLACK, async {
+        let began = begin_call(&mut store, deadline, limits.output_bytes);
+        let started = tokio::time::timeout(deadline + TIMER_SLACK, async {
             let instance = plugin.pre.instantiate_async(&mut store).await?;
             let guest = (plugin.bind)(&mut store, &instance)?;
             let configured = guest.configure(&mut store, &settings.config).await?;
@@ -171,13 +174,13 @@ impl Instance {
             Ok(Ok((_, Err(reason)))) => (format!("{REFUSAL_PREFIX}{reason}"), Vec::new()),
             Ok(Err(error)) => {
                 let limits = Limits {
-                    deadline: allowed,
+                    deadline,
                     ..*limits
                 };
                 let (_, message, backtrace) = explain(&error, store.data().memory.refused, &limits);
                 (message, backtrace)
             }
-            Err(_) => (no_answer(allowed), Vec::new()),
+            Err(_) => (no_answer(deadline), Vec::new()),
         };
         let (message, backtrace) = problem;
         Err(Fault {
@@ -240,7 +243,7 @@ impl Instance {
         self.store.data().memory.used
     }
 
-    /// The gauge is the sum over the operator's instances, so each adds what it has grown by.
+    /// Adds what it has grown by to the operator's gauge, which sums up all instances.
     fn report_memory(&mut self) {
         let used = i64::try_from(self.memory_bytes()).unwrap_or(i64::MAX);
         let grown = used - self.reported;
@@ -264,7 +267,7 @@ impl Drop for Instance {
     }
 }
 
-/// A store with every limit in it, and an empty WASI context.
+/// A store with all limits, and an empty WASI context.
 fn store(
     plugin: &Plugin,
     settings: &Arc<OperatorSettings>,
@@ -301,8 +304,8 @@ fn store(
     store
 }
 
-/// Sets what one entry into the guest may use, from now on. At every tick the guest lets others of
-/// its thread have a turn, until its time is over.
+/// Sets what one entry into the guest may use, and returns when it begins: now. At every tick of the
+/// epoch the guest yields its thread to other tasks, until the deadline ends it.
 fn begin_call(store: &mut Store<State>, deadline: Duration, output_bytes: usize) -> Instant {
     let now = Instant::now();
     store.data_mut().deadline = now + deadline;

@@ -2,7 +2,7 @@
 //!
 //! A [`Runtime`] loads files into [`Plugin`]s; a [`Worker`] is one lane's warm instance of one, and
 //! answers batches with outcomes or with a [`Fault`]. Nothing outside of this module imports
-//! wasmtime, and nothing inside knows NATS.
+//! wasmtime, and nothing inside knows NATS: what belongs to a lane comes in as [`HostServices`].
 
 mod cache;
 mod capability;
@@ -47,14 +47,14 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
 
-/// What a [`Runtime`] is made with.
+/// Settings of a [`Runtime`].
 #[derive(Clone, Debug)]
 pub struct RuntimeOptions {
-    /// Where compiled components are kept; `None` compiles at every load. A directory that others
-    /// may enter is not used.
+    /// The directory of compiled components; `None` compiles at every load. One that others may enter
+    /// is not used.
     pub cache_dir: Option<PathBuf>,
-    /// Instances that may be alive at once where they come from a pool: lanes times operators, over
-    /// all pipelines. Each reserves 4 GiB of address space, none of which is memory.
+    /// The most instances at once where they come from a pool: lanes times operators, over all
+    /// pipelines. Each reserves 4 GiB of address space, which is not memory.
     pub max_instances: u32,
 }
 
@@ -89,14 +89,15 @@ pub struct LoadOptions<'a> {
     pub signature: Option<&'a str>,
 }
 
-/// The engines, the grants and the cache: one per process. Cheap to clone.
+/// The engines and the cache: one per process. Cheap to clone.
 #[derive(Clone)]
 pub struct Runtime(Arc<Shared>);
 
 struct Shared {
     contexts: EngineContexts,
     cache: Option<cache::Cache>,
-    /// What is in use, by its key in the cache: one that many operators run is in memory once.
+    /// Components in use by their keys in the cache, so that one that many operators run is in memory
+    /// once. An entry is dropped at the first compilation after its last use.
     in_use: Mutex<HashMap<String, Weak<Component>>>,
 }
 
@@ -211,7 +212,7 @@ impl Runtime {
         self.0.cache.as_ref()?.source(digest)
     }
 
-    /// In use already, from the cache, or compiled and put there; whether it was there.
+    /// The component, and whether it was compiled before.
     fn compile(
         &self,
         engine: &Engine,
@@ -271,9 +272,9 @@ pub struct Plugin {
     trusted: bool,
     signature: Option<String>,
     grants: PluginGrants,
-    /// Kept so that others that load it share it.
+    /// Kept so that others that load the same bytes share it.
     _component: Arc<Component>,
-    /// What ends its calls, unless it is trusted.
+    /// Ends its calls at their deadlines; `None` for a trusted plugin.
     ticker: Option<Arc<EpochTicker>>,
     pre: InstancePre<State>,
     bind: Bind,
@@ -286,7 +287,7 @@ impl Plugin {
         &self.digest
     }
 
-    /// The world that it was built for, with its version.
+    /// The world and version of the contract that it was built for.
     #[must_use]
     pub fn contract(&self) -> &str {
         self.contract
@@ -310,7 +311,7 @@ impl Plugin {
         &self.imports
     }
 
-    /// The signature that it was found with, of minisign.
+    /// The minisign signature that was found with it.
     #[must_use]
     pub fn signature(&self) -> Option<&str> {
         self.signature.as_deref()
@@ -322,20 +323,20 @@ impl Plugin {
         &self.grants.names
     }
 
-    /// Whether it was not compiled now.
+    /// Whether its component had been compiled before.
     #[must_use]
     pub fn from_cache(&self) -> bool {
         self.from_cache
     }
 
-    /// Whether it runs without deadlines.
+    /// Whether no deadline ends its calls while it computes.
     #[must_use]
     pub fn is_trusted(&self) -> bool {
         self.trusted
     }
 }
 
-/// One operator: what its instances on every lane share.
+/// What all instances of one operator share, on every lane.
 #[derive(Clone)]
 pub struct OperatorSettings {
     pub pipeline: String,

@@ -1,8 +1,8 @@
 //! A lane's warm instance of one operator, and when it is replaced.
 //!
-//! An instance is thrown away after any fault, and between calls when it has served
-//! `recycle-calls` or its memory has grown above `recycle-memory`; under `isolation: message` after
-//! every call. The next call makes a fresh one.
+//! An instance is discarded after any fault, and between calls when it has answered `recycle-calls` or
+//! its memory has grown above `recycle-memory`; under `isolation: message` after every call. The next
+//! call makes a new one.
 
 use super::capability::log::PluginLog;
 use super::fault::{Fault, FaultKind};
@@ -19,19 +19,19 @@ use std::sync::Arc;
 /// One operator on one lane. Must be used inside a tokio runtime with timers; the runtime's thread
 /// runs the guest, and is held by it up to the deadline.
 pub struct Worker {
-    /// Keeps the epoch ticker going.
+    /// Keeps the engine, and with it the epoch ticker.
     _runtime: Runtime,
     plugin: Arc<Plugin>,
     settings: Arc<OperatorSettings>,
     services: Arc<dyn HostServices>,
     stats: Arc<VersionStats>,
     /// `None` before the first call and after a fault. Taken out while a call runs, so that a call
-    /// which is dropped half-way takes its instance with it.
+    /// which is dropped half-way drops its instance.
     instance: Option<Instance>,
 }
 
 impl Worker {
-    /// A worker without an instance yet, on a lane that only takes what plugins log.
+    /// A worker without an instance yet. Its lane does nothing for guests but write their log.
     #[must_use]
     pub fn new(runtime: &Runtime, plugin: Arc<Plugin>, settings: Arc<OperatorSettings>) -> Self {
         Self {
@@ -44,19 +44,19 @@ impl Worker {
         }
     }
 
-    /// The same on a lane that does this for its guests.
+    /// The same on a lane that has services of its own.
     #[must_use]
     pub fn with_services(self, services: Arc<dyn HostServices>) -> Self {
         Self { services, ..self }
     }
 
-    /// The same, with what becomes of messages counted there.
+    /// The same, with a count of what becomes of messages.
     #[must_use]
     pub fn counted_by(self, stats: Arc<VersionStats>) -> Self {
         Self { stats, ..self }
     }
 
-    /// Where it is counted what becomes of messages.
+    /// The count of what becomes of messages.
     #[must_use]
     pub fn stats(&self) -> &VersionStats {
         &self.stats
@@ -104,7 +104,7 @@ impl Worker {
         outcomes
     }
 
-    /// The most messages that a call may have.
+    /// The most messages that one call may have.
     #[must_use]
     pub fn max_batch(&self) -> usize {
         match self.settings.limits.isolation {
@@ -119,13 +119,13 @@ impl Worker {
         &self.plugin
     }
 
-    /// How it runs it.
+    /// The operator that it runs it for.
     #[must_use]
     pub fn settings(&self) -> &OperatorSettings {
         &self.settings
     }
 
-    /// Puts the instance back, unless it is due for replacement. An instance that needs more memory
+    /// Keeps the instance for the next call, unless it is to be replaced. One that needs more memory
     /// than `recycle-memory` from its start is not replaced for that alone.
     fn keep(&mut self, instance: Instance) {
         let limits = &self.settings.limits;

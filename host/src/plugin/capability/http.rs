@@ -1,20 +1,20 @@
 //! `wasi:http/outgoing-handler`: requests to the servers that the operator's `grants.http` names.
 //!
-//! Every request of a plugin passes [`HttpPolicy::admit`], one that follows a redirect too: the
-//! host follows none. A name that is granted is resolved here, its addresses are judged, and the
-//! connection is made to one that was (`call.rs`). It opens a connection for each request and keeps
-//! none, and it does not retry: whether a request may be repeated only the plugin knows.
+//! Every request of a plugin passes [`HttpPolicy::admit`], also one that follows a redirect: the host
+//! follows none. A granted name is resolved here, its addresses are checked, and the connection is made
+//! to one that passed (`call.rs`). Each request has a connection of its own. None is repeated: only the
+//! plugin knows whether that is safe.
 //!
 //! The resources of `wasi:http/types` are implemented here rather than by wasmtime-wasi-http, and
 //! only the client's half of them: see `docs/adr/0010-grants-for-outgoing-http.md`.
 
 mod address;
 mod bindings;
-pub(in crate::plugin) mod body;
+mod body;
 mod call;
-pub(in crate::plugin) mod fields;
-pub(in crate::plugin) mod request;
-pub(in crate::plugin) mod response;
+mod fields;
+mod request;
+mod response;
 
 use super::{Capability, Grant};
 use crate::config::limits::Limits;
@@ -50,7 +50,7 @@ pub(super) const CAPABILITY: Capability = Capability {
 };
 
 /// What an operator's plugin may reach. One per loaded plugin, shared by its instances.
-pub(in crate::plugin) struct HttpPolicy {
+pub(super) struct HttpPolicy {
     origins: Vec<Origin>,
     /// Set where an `https` server is granted.
     tls: Option<TlsConnector>,
@@ -59,7 +59,7 @@ pub(in crate::plugin) struct HttpPolicy {
 /// What one instance may use of it.
 pub(in crate::plugin) struct Http {
     policy: Arc<HttpPolicy>,
-    /// A permit for each request that may be open.
+    /// A permit for each request that may be open at once.
     open: Arc<Semaphore>,
 }
 
@@ -69,7 +69,7 @@ impl HttpPolicy {
     /// # Errors
     ///
     /// When there are none, or `ca` cannot be read.
-    pub(in crate::plugin) fn new(origins: &[Origin], ca: Option<&Path>) -> anyhow::Result<Self> {
+    pub(super) fn new(origins: &[Origin], ca: Option<&Path>) -> anyhow::Result<Self> {
         let secure = origins.iter().any(|origin| origin.scheme == Scheme::Https);
         let tls = secure
             .then(|| call::tls(ca))
@@ -81,7 +81,7 @@ impl HttpPolicy {
         })
     }
 
-    /// How far a request to this place may reach; `None` when it is not granted.
+    /// Which addresses a request to this target may reach; `None` when it is not granted.
     fn admit(&self, target: &Target) -> Option<Reach> {
         let mut granting = self
             .origins
@@ -98,7 +98,7 @@ impl HttpPolicy {
 }
 
 impl Http {
-    pub(in crate::plugin) fn new(policy: &Arc<HttpPolicy>, limits: &Limits) -> Self {
+    pub(super) fn new(policy: &Arc<HttpPolicy>, limits: &Limits) -> Self {
         Self {
             policy: Arc::clone(policy),
             open: Arc::new(Semaphore::new(limits.http_requests)),

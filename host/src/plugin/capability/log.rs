@@ -8,15 +8,15 @@ use crate::telemetry::metrics::OperatorMetrics;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Entries that a silent operator may write at once: a stack trace, or a line for each message of a
-/// batch while somebody is looking.
+/// Entries that an operator may write at once after a pause: a stack trace, or a line for each message
+/// of a batch while somebody debugs it.
 const BURST: u32 = 256;
 
-/// Time in which the right to one entry comes back: 50 a second, which a person cannot read and a
-/// log collector does not notice.
+/// Time after which one more entry is allowed: 50 a second, more than a person can read and few enough
+/// for a log collector.
 const REFILL: Duration = Duration::from_millis(20);
 
-/// The contract's bound of one entry.
+/// Bytes of one entry, as the contract bounds it.
 const ENTRY: usize = 8 << 10;
 
 /// The log of one operator on one lane. Lives as long as the lane: a fresh instance does not get a
@@ -31,9 +31,9 @@ pub(in crate::plugin) struct PluginLog {
 /// A token bucket.
 struct Bucket {
     tokens: u32,
-    /// When the last token came back.
+    /// When tokens were last added.
     filled: Instant,
-    /// Entries refused since the last one that was written.
+    /// Entries refused since the last one that was written, which reports them.
     suppressed: u64,
 }
 

@@ -26,10 +26,10 @@ use wasmtime_wasi::runtime::poll_noop;
 /// Bytes that a plugin may write at once.
 const PERMIT: usize = 64 << 10;
 
-/// Writes that wait for the connection; more than that wait in the plugin.
+/// Writes that wait for the connection. Further ones wait in the plugin.
 const WRITES: usize = 2;
 
-/// How a body ends that was finished, with its trailers.
+/// The trailers of a body that was finished.
 type End = Option<HeaderMap>;
 
 /// The plugin's side of a request's body.
@@ -37,10 +37,10 @@ type End = Option<HeaderMap>;
 pub struct OutgoingBody {
     /// Until the plugin takes it.
     stream: Option<Writing>,
-    /// What the content length promises.
+    /// The announced content length.
     expected: Option<u64>,
     written: Arc<AtomicU64>,
-    /// A body that is dropped without a word here breaks the request off.
+    /// Dropped unused, it breaks the request off: the plugin did not finish the body.
     end: oneshot::Sender<End>,
 }
 
