@@ -19,9 +19,8 @@ fn lane_with(http: &[&str], private: &[&str], limits: Limits, ca: Option<&Path>)
     let parse = |entry: &&str, private| Origin::parse(entry, private).unwrap();
     let http = http.iter().map(|entry| parse(entry, false));
     let private = private.iter().map(|entry| parse(entry, true));
-    let grants = Grants {
-        http: http.chain(private).collect(),
-    };
+    let mut grants = Grants::default();
+    grants.http.extend(http.chain(private));
     let options = LoadOptions {
         grants: Some(&grants),
         ca,

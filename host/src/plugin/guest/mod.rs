@@ -77,7 +77,3 @@ impl Guest {
         }
     }
 }
-
-#[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test says what it expects by failing")]
-mod tests;
