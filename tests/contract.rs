@@ -6,7 +6,7 @@ use crate::harness::lane::{Lane, limits, runtime};
 use crate::harness::repository;
 use smallvec::SmallVec;
 use weir::message::{Outcome, Output};
-use weir::plugin::Terms;
+use weir::plugin::LoadOptions;
 use weir::plugin::inspect;
 use weir::report;
 use wit_component::StringEncoding;
@@ -14,7 +14,7 @@ use wit_parser::Resolve;
 
 /// The report of a load that must fail, without its first line.
 fn refusal(bytes: &[u8]) -> String {
-    let Err(error) = runtime().load_bytes(bytes, "x.wasm", Terms::default()) else {
+    let Err(error) = runtime().load_bytes(bytes, "x.wasm", LoadOptions::default()) else {
         panic!("it was loaded")
     };
     assert_eq!(report::exit_code(&error), report::USAGE);
@@ -140,7 +140,7 @@ fn a_component_that_is_damaged_is_refused() {
 fn a_core_module_runs_when_it_carries_the_contract() {
     let bytes = module("operator", "");
     let plugin = runtime()
-        .load_bytes(&bytes, "module.wasm", Terms::default())
+        .load_bytes(&bytes, "module.wasm", LoadOptions::default())
         .unwrap();
     assert_eq!(plugin.contract(), "weir:plugin/operator@0.1.0");
     assert_eq!(plugin.size(), bytes.len() as u64);
@@ -161,7 +161,7 @@ fn a_core_module_for_wasi_preview_1_is_adapted() {
         .load_bytes(
             &module("operator", clock),
             "preview1.wasm",
-            Terms::default(),
+            LoadOptions::default(),
         )
         .unwrap();
     let mut lane = Lane::new(plugin, limits(), "null");

@@ -12,22 +12,21 @@ use weir::config::limits::Limits;
 use weir::config::origin::Origin;
 use weir::config::resolved::Grants;
 use weir::message::Outcome;
-use weir::plugin::{FaultKind, Terms};
+use weir::plugin::{FaultKind, LoadOptions};
 
 /// An operator with these entries in `http` and in `http-private`.
 fn lane_with(http: &[&str], private: &[&str], limits: Limits, ca: Option<&Path>) -> Lane {
     let parse = |entry: &&str, private| Origin::parse(entry, private).unwrap();
     let http = http.iter().map(|entry| parse(entry, false));
     let private = private.iter().map(|entry| parse(entry, true));
-    let grants = Grants {
-        http: http.chain(private).collect(),
-    };
-    let terms = Terms {
+    let mut grants = Grants::default();
+    grants.http.extend(http.chain(private));
+    let options = LoadOptions {
         grants: Some(&grants),
         ca,
-        ..Terms::default()
+        ..LoadOptions::default()
     };
-    let plugin = runtime().load_with(&guest("fetch"), terms).unwrap();
+    let plugin = runtime().load_with(&guest("fetch"), options).unwrap();
     Lane::new(plugin, limits, "null")
 }
 

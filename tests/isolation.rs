@@ -201,7 +201,7 @@ fn under_isolation_by_message_no_instance_serves_twice() {
         isolation: Isolation::Message,
         ..limits()
     });
-    assert_eq!(lane.worker.most(), 1);
+    assert_eq!(lane.worker.max_batch(), 1);
     assert_eq!(lane.output("calls"), "1");
     assert_eq!(lane.output("calls"), "1");
     assert_eq!(lane.metrics.instances.get(), 0);

@@ -7,7 +7,7 @@ use crate::harness::guests::guest;
 use crate::harness::lane::{Lane, runtime};
 use std::time::Duration;
 use weir::config::limits::Limits;
-use weir::plugin::{FaultKind, Terms};
+use weir::plugin::{FaultKind, LoadOptions};
 
 #[test]
 fn a_trusted_plugin_computes_beyond_its_deadline_and_keeps_every_other_limit() {
@@ -20,11 +20,11 @@ fn a_trusted_plugin_computes_beyond_its_deadline_and_keeps_every_other_limit() {
     let fault = checked.fault(&["slow:60000"]);
     assert_eq!(fault.kind, FaultKind::Deadline, "{fault:?}");
 
-    let terms = Terms {
+    let options = LoadOptions {
         trusted: true,
-        ..Terms::default()
+        ..LoadOptions::default()
     };
-    let plugin = runtime().load_with(&guest("misbehave"), terms).unwrap();
+    let plugin = runtime().load_with(&guest("misbehave"), options).unwrap();
     assert!(plugin.is_trusted());
     let mut trusted = Lane::new(plugin, limits, "null");
     assert_eq!(trusted.call(&["slow:300"]).unwrap().len(), 1);

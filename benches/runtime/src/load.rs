@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
-use weir::plugin::{Plugin, Terms, Worker};
+use weir::plugin::{LoadOptions, Plugin, Worker};
 use weir_figures::resident;
 
 #[derive(clap::Args)]
@@ -107,7 +107,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut plugins = Vec::new();
     for number in 0..arguments.plugins {
         let bytes = distinct(&bytes, number);
-        plugins.push(runtime.load_bytes(&bytes, "bench", Terms::default())?);
+        plugins.push(runtime.load_bytes(&bytes, "bench", LoadOptions::default())?);
     }
     let (seconds, cpu) = (began.elapsed().as_secs_f64(), process_time()? - cpu);
     let loaded = resident(None)?;

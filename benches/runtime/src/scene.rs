@@ -11,7 +11,7 @@ use weir::config::limits::{Isolation, Limits};
 use weir::config::resolved::HeaderSelection;
 use weir::headers::Headers;
 use weir::message::Message;
-use weir::plugin::{OperatorSettings, Plugin, Runtime, RuntimeOptions, Terms, Worker};
+use weir::plugin::{LoadOptions, OperatorSettings, Plugin, Runtime, RuntimeOptions, Worker};
 use weir::telemetry::metrics::Metrics;
 
 /// Messages in a call unless it is said otherwise.
@@ -58,11 +58,11 @@ impl Scene {
 
     /// The plugin in this file.
     pub(crate) fn plugin(&self, file: &str, trusted: bool) -> Result<Arc<Plugin>> {
-        let terms = Terms {
+        let options = LoadOptions {
             trusted,
-            ..Terms::default()
+            ..LoadOptions::default()
         };
-        self.runtime.load_with(&self.plugins.join(file), terms)
+        self.runtime.load_with(&self.plugins.join(file), options)
     }
 
     /// A worker without an instance yet.

@@ -15,7 +15,7 @@ use weir::config::limits::Limits;
 use weir::config::resolved::HeaderSelection;
 use weir::headers::Headers;
 use weir::message::Message;
-use weir::plugin::{OperatorSettings, Terms, Worker};
+use weir::plugin::{LoadOptions, OperatorSettings, Worker};
 use weir::telemetry::metrics::Metrics;
 use weir_figures::{Table, bytes, growth, micros, resident};
 
@@ -133,7 +133,7 @@ fn table(rows: &[(&str, Calls)]) -> Table {
 pub(crate) fn call(arguments: &Arguments) -> Result<()> {
     let runtime = runtime(Some(arguments.cache.clone()), 4)?;
     let bytes = std::fs::read(&arguments.component).context("cannot read the component")?;
-    let plugin = runtime.load_bytes(&bytes, "soak", Terms::default())?;
+    let plugin = runtime.load_bytes(&bytes, "soak", LoadOptions::default())?;
     let metrics = Metrics::new().operator("bench", "soak");
     let settings = OperatorSettings {
         pipeline: "bench".into(),

@@ -21,6 +21,7 @@ use crate::config::resolved::Pipeline;
 use crate::nats::feed::Feed;
 use crate::nats::streams::{self, Ensured};
 use crate::nats::{self, Connection};
+use crate::plugin;
 use crate::report::DONE;
 use crate::shutdown::{Shutdown, Stage, reached};
 use crate::threads;
@@ -125,14 +126,11 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
 
 /// Warns that HTTP requests are real.
 fn warn_of_grants(pipeline: &Pipeline) {
-    let calling = pipeline.operators.iter();
-    let calling = calling.filter(|operator| !operator.grants.http.is_empty());
-    let names: Vec<String> = calling
-        .map(|operator| format!("`{}`", operator.name))
-        .collect();
-    if !names.is_empty() {
-        let names = names.join(", ");
-        eprintln!("warning: {names} will send real HTTP requests, at least once for each message");
+    for operator in &pipeline.operators {
+        if let Some(what) = plugin::sends(&operator.grants) {
+            let name = &operator.name;
+            eprintln!("warning: `{name}` will send real {what}, at least once for each message");
+        }
     }
 }
 

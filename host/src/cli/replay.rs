@@ -14,10 +14,11 @@ use crate::compare::Slot;
 use crate::compare::matcher::{Matcher, Room};
 use crate::compare::report::{Report, SAMPLES};
 use crate::config::component::Reference;
-use crate::config::resolved::Pipeline;
+use crate::config::resolved::{Operator, Pipeline};
 use crate::message::Message;
 use crate::nats::history::{Begin, History, Reader};
 use crate::nats::{self, Connection};
+use crate::plugin;
 use crate::process::dry_run::DryRun;
 use crate::process::outputs::Target;
 use crate::process::plugin_set;
@@ -140,10 +141,10 @@ impl Arguments {
     /// Refuses plugins that would send real HTTP requests.
     fn refuse_requests(&self, pipeline: &Pipeline) -> Result<()> {
         let mut operators = pipeline.operators.iter();
-        match operators.find(|operator| operator.grants.reaches_out()) {
-            Some(operator) if !self.allow_http => {
-                let name = &operator.name;
-                Err(anyhow!("operator `{name}` may send HTTP requests"))
+        let sends = |one: &Operator| Some((one.name.clone(), plugin::sends(&one.grants)?));
+        match operators.find_map(sends) {
+            Some((name, what)) if !self.allow_http => {
+                Err(anyhow!("operator `{name}` may send {what}"))
                     .context("a replay would send them again, for each message")
                     .hint(|| "pass `--allow-http` to let it")
             }

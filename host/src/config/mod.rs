@@ -17,7 +17,9 @@
 mod at;
 pub mod component;
 mod event_time;
+mod grants;
 mod interpolate;
+pub mod limits;
 mod lint;
 mod load;
 pub mod model;
@@ -35,7 +37,6 @@ pub mod template;
 mod tree;
 pub mod units;
 
-pub mod limits;
 pub use crate::report::findings::{Finding, Findings, Location};
 pub use interpolate::Environment;
 pub use load::{Draft, Loader, Located, load, load_unbuilt};

@@ -13,6 +13,7 @@ pub use connection::{Nats, Tls};
 pub use rollout::Rollout;
 pub use streams::{Create, Source, Start, StartAt, StartWord, Storage, StreamSettings};
 
+use super::grants;
 use super::units::{DurationText, SizeText};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -206,7 +207,7 @@ pub struct Operator {
     /// Which headers the plugin sees: `none`, `all`, or a list of names.
     pub headers: Headers,
     /// What the plugin can access outside its instance. Nothing by default.
-    pub grants: Grants,
+    pub grants: grants::Written,
     /// What one instance of the plugin can use.
     pub limits: Limits,
     /// What messages share: `lane`, an instance that processes them one after the other; or `message`,
@@ -233,22 +234,6 @@ pub enum Isolation {
     #[default]
     Lane,
     Message,
-}
-
-/// What a plugin can access outside its instance. A plugin that imports what is not granted is
-/// refused.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct Grants {
-    /// Servers that the plugin may send HTTP requests to: scheme, host and port, as in
-    /// `https://api.example.com`. `*` can replace the first label of a name. A name that resolves to a
-    /// private address is refused; an entry with an IP address grants that address.
-    #[schemars(example = ["https://api.example.com", "https://*.example.org"])]
-    pub http: Vec<String>,
-    /// Like `http`, for names that may resolve to private and loopback addresses: services in your own
-    /// network.
-    #[schemars(example = ["http://prices.shop.svc:8080"])]
-    pub http_private: Vec<String>,
 }
 
 /// Which headers cross the border to a plugin.

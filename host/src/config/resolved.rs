@@ -5,7 +5,7 @@
 
 use super::component::Reference;
 pub use super::event_time::EventTime;
-use super::origin::Origin;
+pub use super::grants::Grants;
 use super::template::{KeyRule, SubjectFilter, Template};
 use crate::config::limits::Limits;
 use crate::signature::Key;
@@ -209,21 +209,6 @@ pub struct Rollout {
     pub max_errors: f64,
     /// The time per message in percent of the previous version's.
     pub max_call_time: f64,
-}
-
-/// What a plugin can access outside its instance.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Grants {
-    /// Servers it may send HTTP requests to; empty if it may send none.
-    pub http: Vec<Origin>,
-}
-
-impl Grants {
-    /// Whether a call may have effects outside the host.
-    #[must_use]
-    pub fn reaches_out(&self) -> bool {
-        !self.http.is_empty()
-    }
 }
 
 /// Which headers cross the border.

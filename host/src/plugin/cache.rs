@@ -1,10 +1,10 @@
 //! Compiled components on disk, so that a host starts in milliseconds.
 //!
-//! An entry is native code that runs with the host's rights, so it is only read from a directory
-//! that belongs to the host's user and that no one else may enter. Its name carries the digest of
-//! its contents: what has been damaged is found out, deleted and compiled again.
+//! An entry is native code that runs with the host's rights, so it is only read from a directory that
+//! belongs to the host's user and that no one else may enter. Its name has the digest of its contents:
+//! a damaged entry is detected, deleted and compiled again. The components' own bytes are kept beside.
 
-use super::error::foreign;
+use super::error::from_wasmtime;
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::hash::{Hash, Hasher};
@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// How entries end. The first part of a name is the key, the second the digest of the contents.
+/// The extension of entries. The first part of a name is the key, the second the digest of the contents.
 const EXTENSION: &str = "cwasm";
 
-/// How the bytes of components end. The name is their digest.
+/// The extension of the components' own bytes. The name is their digest.
 const SOURCE: &str = "wasm";
 
 /// Permissions of the directory: everything for the owner, nothing for others.
@@ -29,11 +29,11 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    /// Makes the directory, or checks the one that is there.
+    /// Creates the directory, or checks the existing one.
     ///
     /// # Errors
     ///
-    /// When it cannot be made, belongs to somebody else, or others may enter it.
+    /// When it cannot be created, belongs to another user, or others may enter it.
     pub(super) fn open(folder: &Path) -> Result<Self> {
         fs::DirBuilder::new()
             .recursive(true)
@@ -79,13 +79,13 @@ impl Cache {
         None
     }
 
-    /// Keeps a component. The entry appears whole or not at all.
+    /// Stores a compiled component. The entry appears whole or not at all.
     ///
     /// # Errors
     ///
-    /// When the disk refuses.
+    /// When it cannot be written.
     pub(super) fn put(&self, key: &str, component: &Component) -> Result<()> {
-        let artifact = component.serialize().map_err(foreign)?;
+        let artifact = component.serialize().map_err(from_wasmtime)?;
         let digest = blake3::hash(&artifact);
         let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
         file.write_all(&artifact)?;
@@ -95,13 +95,13 @@ impl Cache {
         Ok(())
     }
 
-    /// Keeps the bytes of a component, so that it can be compiled and handed on again.
+    /// Stores the bytes of a component, so that it can be compiled or published again.
     ///
     /// # Errors
     ///
-    /// When the disk refuses.
-    pub(super) fn keep(&self, digest: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.source(digest);
+    /// When it cannot be written.
+    pub(super) fn put_source(&self, digest: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.source_path(digest);
         if path.is_file() {
             return Ok(());
         }
@@ -112,17 +112,17 @@ impl Cache {
         Ok(())
     }
 
-    /// The bytes of a component that was kept, if they are intact.
-    pub(super) fn kept(&self, digest: &str) -> Option<Vec<u8>> {
-        let bytes = fs::read(self.source(digest)).ok()?;
+    /// The bytes of a component that were stored, if they are intact.
+    pub(super) fn source(&self, digest: &str) -> Option<Vec<u8>> {
+        let bytes = fs::read(self.source_path(digest)).ok()?;
         (blake3::hash(&bytes).to_hex().as_str() == digest).then_some(bytes)
     }
 
-    fn source(&self, digest: &str) -> PathBuf {
+    fn source_path(&self, digest: &str) -> PathBuf {
         self.folder.join(format!("{digest}.{SOURCE}"))
     }
 
-    /// Entries under `key`, with the digest that each claims.
+    /// Entries under `key`, each with the digest in its name.
     fn entries(&self, key: &str) -> Vec<(PathBuf, String)> {
         let Ok(folder) = fs::read_dir(&self.folder) else {
             return Vec::new();
@@ -141,7 +141,8 @@ impl Cache {
     }
 }
 
-/// The name of an artifact: what was compiled, and everything that compiling it depended on.
+/// The key of a compiled component: the digest of what was compiled, and everything else that the
+/// result depends on.
 pub(super) fn key(engine: &Engine, digest: &str) -> String {
     let mut hasher = Blake3(blake3::Hasher::new());
     digest.hash(&mut hasher);
@@ -161,7 +162,7 @@ fn read(engine: &Engine, path: &Path, digest: &str) -> Result<Component> {
     let actual = blake3::hash(&fs::read(path)?).to_hex();
     ensure!(*actual == *digest, "its contents do not match its name");
     // SAFETY: see the reason above; wasmtime itself compares its version and settings.
-    unsafe { Component::deserialize_file(engine, path) }.map_err(foreign)
+    unsafe { Component::deserialize_file(engine, path) }.map_err(from_wasmtime)
 }
 
 /// blake3 as a [`Hasher`], for what can only be hashed through [`Hash`].

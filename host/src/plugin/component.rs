@@ -1,5 +1,5 @@
-//! Bytes to a component: what they are, and a core module's encoding, with the contract put into
-//! it where its language's tool leaves it out.
+//! Bytes to a component: what they are, and the encoding of a core module, to which the contract is
+//! added where a language's tool leaves it out.
 //!
 //! Nothing is compiled here.
 
@@ -10,7 +10,7 @@ use wasi_preview1_component_adapter_provider::{
 };
 use wit_component::ComponentEncoder;
 
-/// What a file begins with: `\0asm`, then the version and the layer.
+/// How a file begins: `\0asm`, then the version and the layer.
 const MAGIC: &[u8] = b"\0asm";
 const MODULE: &[u8] = &[1, 0, 0, 0];
 const COMPONENT: &[u8] = &[0x0d, 0, 1, 0];
@@ -23,11 +23,11 @@ pub(super) enum Form {
     Module,
 }
 
-/// Looks at the first eight bytes.
+/// What bytes are, by the first eight of them.
 ///
 /// # Errors
 ///
-/// When they are no WebAssembly that this host knows.
+/// When they are no WebAssembly that this host knows, or truncated.
 pub(super) fn form(bytes: &[u8]) -> Result<Form> {
     let Some((magic, rest)) = bytes.split_at_checked(MAGIC.len()) else {
         let error = match bytes.len() {
@@ -99,7 +99,8 @@ fn truncated(length: usize) -> anyhow::Error {
     )
 }
 
-/// Whether the component was built from JavaScript: ComponentizeJS signs in the section of producers.
+/// Whether the component was built from JavaScript: ComponentizeJS names itself in the section of
+/// producers.
 pub(super) fn is_javascript(bytes: &[u8]) -> bool {
     const SIGNATURE: &[u8] = b"ComponentizeJS";
     bytes
@@ -132,7 +133,7 @@ pub(super) fn encode(module: &[u8]) -> Result<Vec<u8>> {
         .context("cannot make a component of the core module")
 }
 
-/// The contract's WIT, file by file: a package in a folder, as tools that read WIT want it.
+/// The contract's WIT, file by file: tools that read WIT take a package as a folder.
 pub const CONTRACT: [(&str, &str); 2] = [
     (
         "operator.wit",
@@ -144,9 +145,9 @@ pub const CONTRACT: [(&str, &str); 2] = [
     ),
 ];
 
-/// Makes a component of what a language's tool made: one as it is, a core module encoded. A core
-/// module without a component-type section, as Go, Zig and C compilers make it, is taken to be
-/// written for the contract.
+/// Makes a component of what a language's tool made: a component stays as it is, a core module is
+/// encoded. A core module without a component-type section, as compilers of Go, Zig and C make it, is
+/// taken for one of the contract.
 ///
 /// # Errors
 ///

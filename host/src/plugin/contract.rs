@@ -1,142 +1,110 @@
 //! Which contract a component was built for, told by the names of its imports and exports.
 //!
 //! Every interface is looked at by itself: a whole-world comparison would refuse a component for
-//! lacking an optional export. Types are wasmtime's to compare, at instantiation. Pure.
+//! lacking an optional export. Types are wasmtime's to compare, at instantiation. Pure. What a
+//! component may import besides is decided in `capability/`.
 
+use super::guest::{BUILT, CONTRACTS, Contract};
 use crate::report;
 use anyhow::{Result, anyhow};
 
-/// The world that this host runs.
-pub(super) const OPERATOR: &str = "weir:plugin/operator@0.1.0";
+/// The package whose version is that of the contract.
+const PACKAGE: &str = "weir:plugin";
 
-/// The version of `weir:plugin` in it.
-const VERSION: &str = "0.1.0";
+/// Worlds that are published and not run yet, by the package that only they use.
+const NOT_RUN_YET: [(&str, &str); 2] = [
+    ("weir:state", "stateful-operator"),
+    ("weir:window", "aggregator"),
+];
 
-/// Interfaces of `weir:plugin` that a component may import.
-const GRANTED: [&str; 4] = ["config", "log", "metrics", "types"];
-
-/// Packages of WASI 0.2 that are linked, with nothing behind files, sockets and the environment.
-const WASI: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
-
-/// Interfaces of `wasi:http` that the grant `http` links.
-const HTTP: [&str; 2] = ["outgoing-handler", "types"];
-
-/// What the operator grants, and what decides the words of a refusal.
+/// `namespace:package/name@version`, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Granted {
-    pub(super) http: bool,
-    /// Whether it was built from JavaScript, whose toolchain imports `wasi:http` unasked.
-    pub(super) javascript: bool,
-}
-
-/// `namespace:package/interface@version`, taken apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Name<'a> {
-    package: &'a str,
-    interface: &'a str,
+pub(super) struct Interface<'a> {
+    pub(super) package: &'a str,
+    pub(super) name: &'a str,
     /// Empty where there is none.
-    version: &'a str,
+    pub(super) version: &'a str,
 }
 
-impl<'a> Name<'a> {
+impl<'a> Interface<'a> {
     /// `None` for what is not an interface: a function or an instance with a plain name.
-    fn parse(text: &'a str) -> Option<Self> {
+    pub(super) fn parse(text: &'a str) -> Option<Self> {
         let (path, version) = text.split_once('@').unwrap_or((text, ""));
-        let (package, interface) = path.split_once('/')?;
+        let (package, name) = path.split_once('/')?;
         Some(Self {
             package,
-            interface,
+            name,
             version,
         })
     }
+
+    /// Whether `pattern` covers it: `package/name@version`, or `package@version` for all interfaces of
+    /// a package. `0.2` covers every `0.2.x`.
+    pub(super) fn matches(&self, pattern: &str) -> bool {
+        let (path, version) = pattern.split_once('@').unwrap_or((pattern, ""));
+        let (package, name) = path.split_once('/').unwrap_or((path, self.name));
+        let rest = self.version.strip_prefix(version);
+        (self.package, self.name) == (package, name)
+            && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
 }
 
-/// Finds the world, or says why this host cannot run the component.
+/// Finds the contract, or says why this host cannot run the component.
 ///
 /// # Errors
 ///
-/// When it is no plugin, one of another version or of a world that this host does not run, or when
-/// it imports what nobody may grant, or what is not granted here. Each with a hint.
-pub(super) fn check(
-    imports: &[String],
-    exports: &[String],
-    granted: Granted,
-) -> Result<&'static str> {
-    let exported: Vec<Name<'_>> = exports
-        .iter()
-        .filter_map(|name| Name::parse(name))
-        .collect();
-    let imported: Vec<Name<'_>> = imports
-        .iter()
-        .filter_map(|name| Name::parse(name))
-        .collect();
-    let all = || exported.iter().chain(&imported);
-    if let Some(other) = all().find(|name| name.package == "weir:plugin" && name.version != VERSION)
-    {
-        return Err(other_version(other.version));
+/// When it is no plugin, or one of another version or of a world that this host does not run. Each
+/// with a hint.
+pub(super) fn find(imports: &[String], exports: &[String]) -> Result<&'static Contract> {
+    let names = exports.iter().chain(imports);
+    let names: Vec<Interface<'_>> = names.filter_map(|name| Interface::parse(name)).collect();
+    let versions = versions();
+    let is_unknown =
+        |name: &&Interface<'_>| name.package == PACKAGE && !versions.contains(&name.version);
+    if let Some(other) = names.iter().find(is_unknown) {
+        return Err(other_version(other.version, &versions));
     }
-    if all().any(|name| name.package == "weir:state") {
-        return Err(other_world("stateful-operator"));
-    }
-    if all().any(|name| name.package == "weir:window") {
-        return Err(other_world("aggregator"));
-    }
-    let has = |interface| {
-        exported
-            .iter()
-            .any(|name| name.package == "weir:plugin" && name.interface == interface)
-    };
-    match (has("handler"), has("configurable")) {
-        (true, true) => {}
-        (false, false) => return Err(no_plugin(exports)),
-        (handler, _) => {
-            let missing = if handler { "configurable" } else { "handler" };
-            let error = anyhow!("it does not export `weir:plugin/{missing}@{VERSION}`");
-            return Err(report::hint(error, rebuild()));
+    for (package, world) in NOT_RUN_YET {
+        if names.iter().any(|name| name.package == package) {
+            return Err(other_world(world));
         }
     }
-    for import in imports {
-        let linked = is_linked(import) || granted.http && needs_http(import);
-        if !linked {
-            return Err(not_granted(import, granted.javascript));
-        }
+    let has = |export: &str| exports.iter().any(|name| name == export);
+    let newest_first = || CONTRACTS.iter().copied().rev();
+    if let Some(found) = newest_first().find(|one| one.exports.iter().all(|it| has(it))) {
+        return Ok(found);
     }
-    Ok(OPERATOR)
+    // It has not all of the exports of any contract; where it has some, another is missing.
+    let nearest = newest_first().find(|one| one.exports.iter().any(|it| has(it)));
+    let missing = nearest.and_then(|one| one.exports.iter().find(|it| !has(it)));
+    Err(missing.map_or_else(|| no_plugin(exports), |export| lacks(export)))
 }
 
-/// Whether this import is what `grants: { http: [...] }` links.
-pub(super) fn needs_http(import: &str) -> bool {
-    Name::parse(import).is_some_and(|name| {
-        name.package == "wasi:http"
-            && HTTP.contains(&name.interface)
-            && name.version.starts_with("0.2.")
-    })
+/// The versions of the contract that this host runs.
+fn versions() -> Vec<&'static str> {
+    let exports = CONTRACTS.iter().flat_map(|contract| contract.exports);
+    let ours = exports.filter_map(|export| Interface::parse(export));
+    let mut versions: Vec<_> = ours
+        .filter(|name| name.package == PACKAGE)
+        .map(|name| name.version)
+        .collect();
+    versions.sort_unstable();
+    versions.dedup();
+    versions
 }
-
-/// Whether the host links this import for every plugin.
-pub(super) fn is_linked(import: &str) -> bool {
-    let Some(name) = Name::parse(import) else {
-        return false;
-    };
-    match name.package.split_once(':') {
-        Some(("weir", "plugin")) => GRANTED.contains(&name.interface),
-        Some(("wasi", package)) => WASI.contains(&package) && name.version.starts_with("0.2."),
-        _ => false,
-    }
-}
-
-/// What to add where `http` is missing.
-const GRANT_HTTP: &str = "add `grants: { http: [\"https://api.example.com\"] }` to the operator, \
-                          with the servers that it may reach";
 
 fn rebuild() -> String {
-    format!("build it for the world `{OPERATOR}`, with `weir plugin build`")
+    format!(
+        "build it for the world `{}`, with `weir plugin build`",
+        BUILT.world
+    )
 }
 
-fn other_version(version: &str) -> anyhow::Error {
+fn other_version(version: &str, runs: &[&str]) -> anyhow::Error {
     let version = if version.is_empty() { "none" } else { version };
+    let runs = runs.join(" and ");
     let error = anyhow!(
-        "it was built for version {version} of the contract `weir:plugin`; this host runs {VERSION}"
+        "it was built for version {version} of the contract `{PACKAGE}`; this host runs {runs}"
     );
     report::hint(error, rebuild())
 }
@@ -151,38 +119,14 @@ fn other_world(world: &str) -> anyhow::Error {
     )
 }
 
+fn lacks(export: &str) -> anyhow::Error {
+    report::hint(anyhow!("it does not export `{export}`"), rebuild())
+}
+
 fn no_plugin(exports: &[String]) -> anyhow::Error {
     let error = match exports {
         [] => anyhow!("it exports nothing, so it is not a weir plugin"),
         [first, ..] => anyhow!("it is a component but not a weir plugin: it exports `{first}`"),
     };
     report::hint(error, rebuild())
-}
-
-fn not_granted(import: &str, javascript: bool) -> anyhow::Error {
-    let error = anyhow!("it imports `{import}`, which is not granted");
-    if needs_http(import) {
-        let mut action = GRANT_HTTP.to_owned();
-        if javascript {
-            action += ", or, if it makes no requests, build it with `-d http -d fetch-event`";
-        }
-        return report::hint(error, action);
-    }
-    let name = Name::parse(import);
-    let package = name.map_or("", |name| name.package);
-    let action = match (package, name) {
-        ("wasi:http", Some(name)) if name.interface == "incoming-handler" => {
-            "a plugin serves no requests: build it for the world `weir:plugin/operator@0.1.0` alone"
-        }
-        (package, Some(name))
-            if package.starts_with("wasi:") && name.version.starts_with("0.3") =>
-        {
-            "build it for WASI 0.2: `--target wasm32-wasip2`"
-        }
-        _ => {
-            "a plugin may import `log`, `metrics` and `config` of `weir:plugin`, and WASI 0.2 for \
-             clocks, random numbers and stdio; take out the library that needs more"
-        }
-    };
-    report::hint(error, action)
 }

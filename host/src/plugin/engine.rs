@@ -1,17 +1,17 @@
 //! wasmtime's configuration.
 //!
-//! One engine serves a process, and another one the operators that are trusted. It allocates instances from a pool where the machine grants the
-//! address space, and one by one where it does not. It does not know plugins or pipelines.
+//! Instances are allocated from a pool where the machine grants the address space, and one by one where
+//! it does not. Knows neither plugins nor pipelines.
 
-use super::error::foreign;
+use super::error::from_wasmtime;
 use anyhow::Result;
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
     WasmBacktraceDetails,
 };
 
-/// Linear memory that a vacated slot of the pool keeps resident, so that its next instance takes no
-/// page faults. Rust guests touch less than this.
+/// Linear memory that a free slot of the pool keeps resident, so that its next instance takes no page
+/// faults. Rust guests touch less than this.
 const KEEP_RESIDENT: usize = 2 << 20;
 
 /// Core instances, and tables, per component that the pool makes room for: a component encoded from
@@ -22,12 +22,12 @@ const PARTS: u32 = 4;
 /// need; a table of this size reserves, and does not use, 800 KiB.
 const TABLE_ELEMENTS: usize = 100_000;
 
-/// Address space that a linear memory reserves where there is too little for a pool: room for the
-/// default `memory` limit to grow without moving.
+/// Address space that a linear memory reserves where there is too little for a pool: the default
+/// `memory` limit, so that such a memory grows without being moved.
 const SCARCE: u64 = 64 << 20;
 
-/// Builds an engine. `max_instances` bounds its pool. The code of one that is not `timed` does not
-/// look at the clock, and nothing ends it while it computes.
+/// Builds an engine. `max_instances` bounds its pool. Code compiled by one that is not `timed` does not
+/// check the epoch: nothing ends it while it computes.
 ///
 /// # Errors
 ///
@@ -37,7 +37,7 @@ pub(super) fn start(max_instances: u32, timed: bool) -> Result<Engine> {
         Ok(engine) => Ok(engine),
         Err(error) => {
             tracing::debug!(%error, "no address space for a pool of instances");
-            Engine::new(&scarce(timed)).map_err(foreign)
+            Engine::new(&scarce(timed)).map_err(from_wasmtime)
         }
     }
 }
@@ -51,7 +51,7 @@ fn common(timed: bool) -> Config {
     config
 }
 
-/// For machines that limit a process's address space (`ulimit -v`): instances are made one by one,
+/// For machines that limit a process's address space (`ulimit -v`): instances are allocated one by one
 /// and reserve little, at the price of a bounds check at each access.
 fn scarce(timed: bool) -> Config {
     let mut config = common(timed);
@@ -69,7 +69,7 @@ fn pooling(max_instances: u32, timed: bool) -> Config {
         .total_core_instances(max_instances.saturating_mul(PARTS))
         .total_tables(max_instances.saturating_mul(PARTS))
         .table_elements(TABLE_ELEMENTS);
-    // Without the scan, what is kept resident is cleared byte by byte at each reuse.
+    // Without the scan, what is kept resident would be cleared byte by byte at each reuse.
     if PoolingAllocationConfig::is_pagemap_scan_available() {
         pool.pagemap_scan(Enabled::Yes)
             .linear_memory_keep_resident(KEEP_RESIDENT);

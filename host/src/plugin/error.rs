@@ -2,6 +2,6 @@
 
 /// wasmtime has an error type of its own, without a conversion unless one of its features is on.
 /// The chain of causes is kept.
-pub(super) fn foreign(error: wasmtime::Error) -> anyhow::Error {
+pub(super) fn from_wasmtime(error: wasmtime::Error) -> anyhow::Error {
     anyhow::Error::from_boxed(error.into())
 }

@@ -1,6 +1,7 @@
 //! What a plugin did wrong, in a form that a dead letter can carry.
 
-use super::instance::Excess;
+use super::instance::MemoryRefusal;
+use crate::config::limits::Limits;
 use std::fmt;
 use std::time::Duration;
 use wasmtime::{Trap, WasmBacktrace};
@@ -20,8 +21,8 @@ pub struct Fault {
     pub memory_bytes: u64,
     /// From the start of the call to its end.
     pub elapsed: Duration,
-    /// The instance had served no earlier call: what earlier messages left in its memory is not to
-    /// blame.
+    /// Whether the instance had answered no call before, so that nothing which earlier messages left
+    /// in its memory can be the cause.
     pub first_call: bool,
 }
 
@@ -34,7 +35,7 @@ pub enum FaultKind {
     Deadline,
     /// A trap after the instance was refused memory.
     Memory,
-    /// More handed back, or to an import, than `output-bytes`.
+    /// More bytes returned, or passed to imports, than `output-bytes`.
     Output,
     /// Another number of outcomes than of messages.
     Length { expected: usize, got: usize },
@@ -74,8 +75,8 @@ impl std::error::Error for Fault {}
 /// Why wasmtime ended a call: the kind, a line for people, and the guest's stack.
 pub(super) fn explain(
     error: &wasmtime::Error,
-    excess: Option<Excess>,
-    limits: &crate::config::limits::Limits,
+    refusal: Option<MemoryRefusal>,
+    limits: &Limits,
 ) -> (FaultKind, String, Vec<String>) {
     let frames = error
         .downcast_ref::<WasmBacktrace>()
@@ -84,13 +85,13 @@ pub(super) fn explain(
     let trap = error.downcast_ref::<Trap>();
     let root = error.root_cause().to_string();
     let (kind, message) = if trap == Some(&Trap::Interrupt) {
-        (FaultKind::Deadline, late(limits.deadline))
+        (FaultKind::Deadline, no_answer(limits.deadline))
     } else if root.contains(FUEL) {
         let limit = bytesize::ByteSize(limits.output_bytes as u64);
         let message = format!("handed back more than `output-bytes` allows, {limit}");
         (FaultKind::Output, message)
-    } else if let Some(excess) = excess {
-        (FaultKind::Memory, excess.to_string())
+    } else if let Some(refusal) = refusal {
+        (FaultKind::Memory, refusal.to_string())
     } else {
         let what = root.strip_prefix("wasm trap: ").unwrap_or(&root);
         (FaultKind::Trap, format!("trapped: {what}"))
@@ -98,10 +99,11 @@ pub(super) fn explain(
     (kind, message, frames)
 }
 
-/// wasmtime's only mark of exhausted hostcall fuel is its text; `isolation` has a test on it.
+/// wasmtime marks exhausted hostcall fuel only by its text; `tests/isolation.rs` notices a change.
 const FUEL: &str = "fuel allocated for hostcalls has been exhausted";
 
-pub(super) fn late(deadline: Duration) -> String {
+/// The message of a call that was ended at its deadline.
+pub(super) fn no_answer(deadline: Duration) -> String {
     format!("gave no answer within {deadline:?}")
 }
 

@@ -1,5 +1,6 @@
-//! What a component is, for people: `weir plugin inspect`.
+//! Describes a component without compiling it, for `weir plugin inspect` and for deployments.
 
+use super::capability::{self, Grant};
 use super::{component, contract};
 use anyhow::{Context, Result};
 use wasmtime::component::Component;
@@ -16,16 +17,24 @@ pub struct Inspection {
     pub core_module: bool,
     /// Names of interfaces, in the component's order.
     pub imports: Vec<String>,
-    /// As `imports`.
+    /// Names of interfaces, in the component's order.
     pub exports: Vec<String>,
-    /// Grants that an operator must give for it: keys of `grants:`.
-    pub grants: Vec<&'static str>,
+    /// What an operator must grant for it.
+    pub grants: Vec<&'static Grant>,
     /// Imports that nobody can grant in this version of the host.
     pub ungranted: Vec<String>,
-    /// The world this host would run it as; or why it would not.
+    /// The world that this host runs it as where its grants are given, or why it refuses it.
     pub contract: Result<&'static str, String>,
-    /// Its world and the interfaces it uses, as WIT.
+    /// Its world and the interfaces that it uses, as WIT.
     pub wit: String,
+}
+
+impl Inspection {
+    /// Keys of `grants:` that it needs.
+    #[must_use]
+    pub fn grant_names(&self) -> Vec<&'static str> {
+        self.grants.iter().map(|grant| grant.name).collect()
+    }
 }
 
 /// Describes the bytes of a `.wasm` file. A component that is no plugin is described as well.
@@ -63,28 +72,21 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection> {
     printer
         .print(resolve, package, &others)
         .context("cannot print its interfaces")?;
-    let http = imports.iter().any(|import| contract::needs_http(import));
-    // What it needs is told beside; here is asked whether it runs where that is granted.
-    let granted = contract::Granted {
-        http: true,
-        javascript: component::is_javascript(bytes),
-    };
-    let contract =
-        contract::check(&imports, &exports, granted).map_err(|error| format!("{error:#}"));
-    let ungranted = imports
-        .iter()
-        .filter(|import| !contract::is_linked(import) && !contract::needs_http(import))
-        .cloned()
-        .collect();
+    let javascript = component::is_javascript(bytes);
+    let contract = contract::find(&imports, &exports).and_then(|found| {
+        capability::check(&imports, |_| true, javascript)?;
+        Ok(found.world)
+    });
+    let (grants, ungranted) = capability::needed(&imports);
     Ok(Inspection {
         digest: blake3::hash(bytes).to_hex().to_string(),
         size: bytes.len() as u64,
         core_module: form == component::Form::Module,
         imports,
         exports,
-        grants: if http { vec!["http"] } else { Vec::new() },
+        grants,
         ungranted,
-        contract,
+        contract: contract.map_err(|error| format!("{error:#}")),
         wit: printer.output.to_string(),
     })
 }

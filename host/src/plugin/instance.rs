@@ -1,14 +1,13 @@
-//! One instance: its store, its limits, one call, and what to report when it ends badly.
+//! One instance: its store, its limits, one call, and the report of a call that fails.
 //!
-//! An instance that has faulted is never called again; the worker drops it. It does not decide when
-//! to be replaced either.
+//! When an instance is replaced is decided in `worker.rs`, which never calls one again that has failed.
 
-use super::bindings::exports::weir::plugin::handler;
-use super::capability::http::Http;
-use super::capability::log::Journal;
-use super::clock::Clock;
-use super::fault::{Fault, FaultKind, explain, late};
-use super::stdio::{Stdio, Tail, Which};
+use super::capability::{InstanceGrants, wasi};
+use super::epoch_ticker::EpochTicker;
+use super::fault::{Fault, FaultKind, explain, no_answer};
+use super::guest::Guest;
+use super::services::HostServices;
+use super::stdio::{StderrTail, Stdio, Which};
 use super::{OperatorSettings, Plugin};
 use crate::config::limits::Limits;
 use crate::message::{Message, Outcome};
@@ -17,67 +16,58 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store, Trap, UpdateDeadline};
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::WasiCtx;
 
 /// How long an instance may take to start: instantiation and `configure`. Longer than a call's
 /// deadline, since interpreters read their standard library here and rules are compiled.
-const START: Duration = Duration::from_secs(10);
+const START_DEADLINE: Duration = Duration::from_secs(10);
 
-/// How much later than its epochs a call's timer ends it. The timer is for guests that sleep in an
-/// import, which epochs do not reach; for all others the epoch is first, and knows their stack.
-const SLACK: Duration = Duration::from_millis(50);
+/// How long after its deadline a timer ends a call. The timer is for guests that wait in an import,
+/// where epochs do not reach them. A guest that computes is ended by an epoch before, with its stack.
+const TIMER_SLACK: Duration = Duration::from_millis(50);
 
-/// Hostcall fuel per outcome on top of `output-bytes`: the host's own records of a batch's outcomes,
-/// of which a plugin has no choice, are not output.
-const OUTCOME: usize = 256;
+/// Hostcall fuel for each outcome, on top of `output-bytes`: wasmtime charges for the records of a
+/// batch's outcomes as well, and those are not the plugin's output.
+const FUEL_PER_OUTCOME: usize = 256;
 
-/// The most random bytes that one WASI call may ask for.
-const RANDOM: u64 = 1 << 20;
-
-/// How the message of a start begins that the plugin itself refused.
-pub(super) const REFUSED: &str = "configure refused: ";
+/// How a fault's message begins when the plugin's `configure` refused.
+pub(super) const REFUSAL_PREFIX: &str = "configure refused: ";
 
 /// What the store holds for an instance: the host's side of its imports.
 pub(super) struct State {
-    /// When the guest must have given the processor back for good.
-    ends: Instant,
-    wasi: WasiCtx,
+    /// When the current call is ended. Set as each call begins.
+    deadline: Instant,
+    pub(super) wasi: WasiCtx,
     pub(super) table: ResourceTable,
     memory: Memory,
     pub(super) settings: Arc<OperatorSettings>,
-    pub(super) journal: Arc<Journal>,
-    pub(super) last_words: Tail,
-    /// `settings.config`, once an import has asked for it.
+    /// The lane's. The same for every instance that a worker makes.
+    pub(super) services: Arc<dyn HostServices>,
+    /// Of the current call. `Instance` has the other handle and clears it.
+    pub(super) stderr: StderrTail,
+    /// `settings.config`, parsed when an import first asks for it.
     pub(super) config: Option<serde_json::Value>,
-    /// Where `http` is granted.
-    pub(super) http: Option<Http>,
+    pub(super) grants: InstanceGrants,
 }
 
-impl WasiView for State {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView {
-            ctx: &mut self.wasi,
-            table: &mut self.table,
-        }
-    }
-}
-
-/// Linear memories and tables of one instance, together.
+/// Bytes of all linear memories and tables of one instance.
 struct Memory {
     limit: usize,
+    /// Counts every growth that is allowed. A memory never shrinks.
     used: usize,
-    refused: Option<Excess>,
+    /// The last growth that was refused in the current call.
+    refused: Option<MemoryRefusal>,
 }
 
 /// A growth that was refused, in bytes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Excess {
+pub(super) struct MemoryRefusal {
     used: usize,
     more: usize,
     limit: usize,
 }
 
-impl fmt::Display for Excess {
+impl fmt::Display for MemoryRefusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let size = |bytes: usize| bytesize::ByteSize(bytes as u64);
         write!(
@@ -92,17 +82,17 @@ impl fmt::Display for Excess {
 
 impl Memory {
     fn grow(&mut self, more: usize) -> bool {
-        let granted = self.used.saturating_add(more) <= self.limit;
-        if granted {
+        let fits = self.used.saturating_add(more) <= self.limit;
+        if fits {
             self.used += more;
         } else {
-            self.refused = Some(Excess {
+            self.refused = Some(MemoryRefusal {
                 used: self.used,
                 more,
                 limit: self.limit,
             });
         }
-        granted
+        fits
     }
 }
 
@@ -133,48 +123,47 @@ impl ResourceLimiter for Memory {
 /// A started and configured instance.
 pub(super) struct Instance {
     store: Store<State>,
-    clock: Option<Arc<Clock>>,
-    handler: handler::Guest,
-    stderr: Tail,
-    /// Calls served.
+    /// `None` for a trusted plugin.
+    ticker: Option<Arc<EpochTicker>>,
+    guest: Guest,
+    stderr: StderrTail,
+    /// Calls that were answered.
     pub(super) calls: u64,
-    /// Memory when it had been configured.
+    /// Bytes of memory after `configure`.
     pub(super) memory_at_start: usize,
-    /// What of `memory_bytes` the operator's gauge knows.
+    /// Bytes that it has added to the operator's gauge, taken off again when it is dropped.
     reported: i64,
 }
 
 impl Instance {
-    /// Instantiates and configures.
+    /// Instantiates the plugin and calls its `configure`.
     pub(super) async fn start(
         plugin: &Plugin,
         settings: &Arc<OperatorSettings>,
-        journal: &Arc<Journal>,
+        services: &Arc<dyn HostServices>,
     ) -> Result<Self, Fault> {
         let limits = &settings.limits;
-        let stderr = Tail::default();
-        let mut store = store(plugin, settings, journal, &stderr);
-        let began = Instant::now();
-        let allowed = limits.deadline.max(START);
-        let _ticking = plugin.clock.as_ref().map(|clock| clock.call());
-        arm(&mut store, allowed, limits.output_bytes);
-        let started = tokio::time::timeout(allowed + SLACK, async {
+        let stderr = StderrTail::default();
+        let mut store = store(plugin, settings, services, &stderr);
+        let deadline = limits.deadline.max(START_DEADLINE);
+        let _ticking = plugin.ticker.as_ref().map(|ticker| ticker.call());
+        let began = begin_call(&mut store, deadline, limits.output_bytes);
+        let started = tokio::time::timeout(deadline + TIMER_SLACK, async {
             let instance = plugin.pre.instantiate_async(&mut store).await?;
-            let configurable = plugin.configurable.load(&mut store, &instance)?;
-            let handler = plugin.handler.load(&mut store, &instance)?;
-            let refusal = configurable.call_configure(&mut store, &settings.config);
-            Ok((handler, refusal.await?))
+            let guest = (plugin.bind)(&mut store, &instance)?;
+            let configured = guest.configure(&mut store, &settings.config).await?;
+            Ok((guest, configured))
         });
         let problem = match started.await {
-            Ok(Ok((handler, Ok(())))) => {
+            Ok(Ok((guest, Ok(())))) => {
                 let metrics = &settings.metrics;
                 metrics.instances_created.inc();
                 metrics.instances.inc();
                 let mut instance = Self {
                     memory_at_start: store.data().memory.used,
                     store,
-                    clock: plugin.clock.clone(),
-                    handler,
+                    ticker: plugin.ticker.clone(),
+                    guest,
                     stderr,
                     calls: 0,
                     reported: 0,
@@ -182,16 +171,16 @@ impl Instance {
                 instance.report_memory();
                 return Ok(instance);
             }
-            Ok(Ok((_, Err(reason)))) => (format!("{REFUSED}{reason}"), Vec::new()),
+            Ok(Ok((_, Err(reason)))) => (format!("{REFUSAL_PREFIX}{reason}"), Vec::new()),
             Ok(Err(error)) => {
                 let limits = Limits {
-                    deadline: allowed,
+                    deadline,
                     ..*limits
                 };
                 let (_, message, backtrace) = explain(&error, store.data().memory.refused, &limits);
                 (message, backtrace)
             }
-            Err(_) => (late(allowed), Vec::new()),
+            Err(_) => (no_answer(deadline), Vec::new()),
         };
         let (message, backtrace) = problem;
         Err(Fault {
@@ -211,16 +200,14 @@ impl Instance {
         let limits = &settings.limits;
         self.stderr.clear();
         self.store.data_mut().memory.refused = None;
-        let records = batch.len().saturating_mul(OUTCOME);
+        let records = batch.len().saturating_mul(FUEL_PER_OUTCOME);
         let fuel = limits.output_bytes.saturating_add(records);
-        arm(&mut self.store, limits.deadline, fuel);
-        let ticking = self.clock.as_ref().map(|clock| clock.call());
-        let began = Instant::now();
-        let lines = super::convert::lines(batch, &settings.headers);
-        let messages = super::convert::lower(batch, &lines);
+        let ticking = self.ticker.as_ref().map(|ticker| ticker.call());
+        let began = begin_call(&mut self.store, limits.deadline, fuel);
         let answer = tokio::time::timeout(
-            limits.deadline + SLACK,
-            self.handler.call_process(&mut self.store, &messages),
+            limits.deadline + TIMER_SLACK,
+            self.guest
+                .process(&mut self.store, batch, &settings.headers),
         )
         .await;
         drop(ticking);
@@ -230,7 +217,7 @@ impl Instance {
             Ok(Ok(outcomes)) if outcomes.len() == batch.len() => {
                 self.calls += 1;
                 self.report_memory();
-                return Ok(super::convert::lift(outcomes));
+                return Ok(outcomes);
             }
             Ok(Ok(outcomes)) => {
                 let (expected, got) = (batch.len(), outcomes.len());
@@ -238,7 +225,7 @@ impl Instance {
                 (FaultKind::Length { expected, got }, message, Vec::new())
             }
             Ok(Err(error)) => explain(&error, self.store.data().memory.refused, limits),
-            Err(_) => (FaultKind::Deadline, late(limits.deadline), Vec::new()),
+            Err(_) => (FaultKind::Deadline, no_answer(limits.deadline), Vec::new()),
         };
         Err(Fault {
             kind,
@@ -256,7 +243,7 @@ impl Instance {
         self.store.data().memory.used
     }
 
-    /// The gauge is the sum over the operator's instances, so each adds what it has grown by.
+    /// Adds what it has grown by to the operator's gauge, which sums up all instances.
     fn report_memory(&mut self) {
         let used = i64::try_from(self.memory_bytes()).unwrap_or(i64::MAX);
         let grown = used - self.reported;
@@ -280,27 +267,20 @@ impl Drop for Instance {
     }
 }
 
-/// A store with every limit in it, and an empty WASI context.
+/// A store with all limits, and an empty WASI context.
 fn store(
     plugin: &Plugin,
     settings: &Arc<OperatorSettings>,
-    journal: &Arc<Journal>,
-    stderr: &Tail,
+    services: &Arc<dyn HostServices>,
+    stderr: &StderrTail,
 ) -> Store<State> {
     let limits = &settings.limits;
-    let stream = |which| Stdio::new(which, Arc::clone(journal), stderr.clone());
-    let wasi = WasiCtxBuilder::new()
-        .stdout(stream(Which::Stdout))
-        .stderr(stream(Which::Stderr))
-        .allow_tcp(false)
-        .allow_udp(false)
-        .allow_ip_name_lookup(false)
-        .max_random_size(RANDOM)
-        .build();
+    let stream = |which| Stdio::new(which, Arc::clone(services), stderr.clone());
+    let wasi = wasi::context(stream(Which::Stdout), stream(Which::Stderr));
     let mut table = ResourceTable::new();
     table.set_max_capacity(limits.handles);
     let state = State {
-        ends: Instant::now(),
+        deadline: Instant::now(),
         wasi,
         table,
         memory: Memory {
@@ -309,25 +289,27 @@ fn store(
             refused: None,
         },
         settings: Arc::clone(settings),
-        journal: Arc::clone(journal),
-        last_words: stderr.clone(),
+        services: Arc::clone(services),
+        stderr: stderr.clone(),
         config: None,
-        http: plugin.door.as_ref().map(|door| Http::new(door, limits)),
+        grants: plugin.grants.of_instance(limits),
     };
     let mut store = Store::new(plugin.pre.engine(), state);
     store.limiter(|state| &mut state.memory);
     store.set_max_component_handles(limits.handles);
-    store.epoch_deadline_callback(|store| match Instant::now() >= store.data().ends {
+    store.epoch_deadline_callback(|store| match Instant::now() >= store.data().deadline {
         true => Err(Trap::Interrupt.into()),
         false => Ok(UpdateDeadline::Yield(1)),
     });
     store
 }
 
-/// Sets what one entry into the guest may use. At every tick of the clock the guest lets others of its
-/// thread have a turn, until its time is over.
-fn arm(store: &mut Store<State>, deadline: Duration, output_bytes: usize) {
-    store.data_mut().ends = Instant::now() + deadline;
+/// Sets what one entry into the guest may use, and returns when it begins: now. At every tick of the
+/// epoch the guest yields its thread to other tasks, until the deadline ends it.
+fn begin_call(store: &mut Store<State>, deadline: Duration, output_bytes: usize) -> Instant {
+    let now = Instant::now();
+    store.data_mut().deadline = now + deadline;
     store.set_epoch_deadline(1);
     store.set_hostcall_fuel(output_bytes);
+    now
 }

@@ -2,27 +2,29 @@
 //!
 //! A [`Runtime`] loads files into [`Plugin`]s; a [`Worker`] is one lane's warm instance of one, and
 //! answers batches with outcomes or with a [`Fault`]. Nothing outside of this module imports
-//! wasmtime, and nothing inside knows NATS.
+//! wasmtime, and nothing inside knows NATS: what belongs to a lane comes in as [`HostServices`].
 
-mod bindings;
 mod cache;
 mod capability;
-mod clock;
 mod component;
 mod contract;
-mod convert;
 mod engine;
+mod engine_context;
+mod epoch_ticker;
 mod error;
 mod fault;
-mod ground;
+mod guest;
 mod inspect;
 mod instance;
+mod services;
 mod stdio;
 mod worker;
 
+pub use capability::{Grant, sends};
 pub use component::{CONTRACT, componentize};
 pub use fault::{Fault, FaultKind};
 pub use inspect::{Inspection, inspect};
+pub use services::HostServices;
 pub use worker::Worker;
 
 use crate::config::limits::Limits;
@@ -31,12 +33,11 @@ use crate::report::ResultExt;
 use crate::signature::{self, Key};
 use crate::telemetry::metrics::OperatorMetrics;
 use anyhow::{Context, Result};
-use bindings::exports::weir::plugin::{configurable, handler};
-use capability::http::Door;
-use clock::Clock;
-use contract::Granted;
-use error::foreign;
-use ground::Grounds;
+use capability::PluginGrants;
+use engine_context::EngineContexts;
+use epoch_ticker::EpochTicker;
+use error::from_wasmtime;
+use guest::Bind;
 use instance::State;
 use std::collections::HashMap;
 use std::env;
@@ -46,14 +47,14 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
 
-/// What a [`Runtime`] is made with.
+/// Settings of a [`Runtime`].
 #[derive(Clone, Debug)]
 pub struct RuntimeOptions {
-    /// Where compiled components are kept; `None` compiles at every load. A directory that others
-    /// may enter is not used.
+    /// The directory of compiled components; `None` compiles at every load. One that others may enter
+    /// is not used.
     pub cache_dir: Option<PathBuf>,
-    /// Instances that may be alive at once where they come from a pool: lanes times operators, over
-    /// all pipelines. Each reserves 4 GiB of address space, none of which is memory.
+    /// The most instances at once where they come from a pool: lanes times operators, over all
+    /// pipelines. Each reserves 4 GiB of address space, which is not memory.
     pub max_instances: u32,
 }
 
@@ -73,29 +74,30 @@ impl Default for RuntimeOptions {
     }
 }
 
-/// On which terms an operator runs its plugin.
+/// How a plugin is loaded for an operator.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Terms<'a> {
-    /// What it may reach; nothing where there is none.
+pub struct LoadOptions<'a> {
+    /// The operator's `grants:`; `None` grants nothing.
     pub grants: Option<&'a Grants>,
-    /// A file of roots of trust besides the system's, for what it reaches.
+    /// A file of certificates that its HTTPS requests trust besides the system's: `nats.tls.ca`.
     pub ca: Option<&'a Path>,
     /// Whether it runs without the checks that end a call at its deadline while it computes.
     pub trusted: bool,
-    /// One of these must have signed it; none need have where there are none.
+    /// One of these must have signed it. It need not be signed where the list is empty.
     pub keys: &'a [Key],
-    /// The signature that was found with it.
+    /// The minisign signature that was found with it.
     pub signature: Option<&'a str>,
 }
 
-/// The engines, the grants and the cache: one per process. Cheap to clone.
+/// The engines and the cache: one per process. Cheap to clone.
 #[derive(Clone)]
 pub struct Runtime(Arc<Shared>);
 
 struct Shared {
-    grounds: Grounds,
+    contexts: EngineContexts,
     cache: Option<cache::Cache>,
-    /// What is in use, by its key in the cache: one that many operators run is in memory once.
+    /// Components in use by their keys in the cache, so that one that many operators run is in memory
+    /// once. An entry is dropped at the first compilation after its last use.
     in_use: Mutex<HashMap<String, Weak<Component>>>,
 }
 
@@ -106,7 +108,7 @@ impl Runtime {
     ///
     /// When wasmtime does not support this machine.
     pub fn new(options: RuntimeOptions) -> Result<Self> {
-        let grounds = Grounds::new(options.max_instances)?;
+        let contexts = EngineContexts::new(options.max_instances)?;
         let cache = options.cache_dir.and_then(|folder| {
             cache::Cache::open(&folder)
                 .inspect_err(|error| tracing::warn!("compiling without a cache: {error:#}"))
@@ -114,7 +116,7 @@ impl Runtime {
         });
         let in_use = Mutex::default();
         Ok(Self(Arc::new(Shared {
-            grounds,
+            contexts,
             cache,
             in_use,
         })))
@@ -127,18 +129,18 @@ impl Runtime {
     ///
     /// When the file cannot be read, is no WebAssembly, or is no plugin that this host runs.
     pub fn load(&self, path: &Path) -> Result<Arc<Plugin>> {
-        self.load_with(path, Terms::default())
+        self.load_with(path, LoadOptions::default())
     }
 
-    /// As [`Runtime::load`], on the terms of an operator.
+    /// As [`Runtime::load`], for an operator.
     ///
     /// # Errors
     ///
     /// As [`Runtime::load`], and when the roots of trust are needed and cannot be read.
-    pub fn load_with(&self, path: &Path, terms: Terms<'_>) -> Result<Arc<Plugin>> {
+    pub fn load_with(&self, path: &Path, options: LoadOptions<'_>) -> Result<Arc<Plugin>> {
         let origin = path.display().to_string();
         let bytes = fs::read(path).with_context(|| format!("cannot read plugin `{origin}`"))?;
-        self.load_bytes(&bytes, &origin, terms)
+        self.load_bytes(&bytes, &origin, options)
     }
 
     /// As [`Runtime::load_with`], with the bytes of a file; `origin` names it in errors and logs.
@@ -146,57 +148,60 @@ impl Runtime {
     /// # Errors
     ///
     /// As [`Runtime::load_with`].
-    pub fn load_bytes(&self, bytes: &[u8], origin: &str, terms: Terms<'_>) -> Result<Arc<Plugin>> {
-        self.load_component(bytes, origin, terms)
+    pub fn load_bytes(
+        &self,
+        bytes: &[u8],
+        origin: &str,
+        options: LoadOptions<'_>,
+    ) -> Result<Arc<Plugin>> {
+        self.load_component(bytes, origin, options)
             .with_context(|| format!("cannot load plugin `{origin}`"))
             .usage()
     }
 
-    fn load_component(&self, bytes: &[u8], origin: &str, terms: Terms<'_>) -> Result<Arc<Plugin>> {
-        signature::check(terms.keys, bytes, terms.signature)?;
-        let hosts = terms.grants.map_or(&[][..], |grants| &grants.http);
-        let http = !hosts.is_empty();
-        let ground = self.0.grounds.of(terms.trusted)?;
-        let linker = match http {
-            true => &ground.linker_with_http,
-            false => &ground.linker,
-        };
+    fn load_component(
+        &self,
+        bytes: &[u8],
+        origin: &str,
+        options: LoadOptions<'_>,
+    ) -> Result<Arc<Plugin>> {
+        signature::check(options.keys, bytes, options.signature)?;
+        let context = self.0.contexts.of(options.trusted)?;
         let form = component::form(bytes)?;
         let digest = blake3::hash(bytes).to_hex().to_string();
         if let Some(cache) = &self.0.cache
-            && let Err(error) = cache.keep(&digest, bytes)
+            && let Err(error) = cache.put_source(&digest, bytes)
         {
             tracing::warn!("the plugin is not kept beside its compiled form: {error:#}");
         }
-        let (component, from_cache) = self.compile(&ground.engine, bytes, form, &digest)?;
+        let (component, from_cache) = self.compile(&context.engine, bytes, form, &digest)?;
         let (imports, exports) = inspect::interfaces(&component);
-        let granted = Granted {
-            http,
-            javascript: component::is_javascript(bytes),
-        };
-        let contract = contract::check(&imports, &exports, granted)?;
-        let door = http.then(|| Door::new(hosts, terms.ca)).transpose()?;
-        let pre = linker
+        let contract = contract::find(&imports, &exports)?;
+        let nothing = Grants::default();
+        let grants = options.grants.unwrap_or(&nothing);
+        let is_given = |grant: &Grant| (grant.is_given)(grants);
+        capability::check(&imports, is_given, component::is_javascript(bytes))?;
+        let grants = PluginGrants::new(grants, options.ca)?;
+        let pre = context
+            .linker
             .instantiate_pre(&component)
-            .map_err(foreign)
+            .map_err(from_wasmtime)
             .context("an import is not what the contract says")?;
-        let configurable = configurable::GuestIndices::new(&pre).map_err(foreign)?;
-        let handler = handler::GuestIndices::new(&pre).map_err(foreign)?;
+        let bind = (contract.bind)(&pre).map_err(from_wasmtime)?;
         Ok(Arc::new(Plugin {
             origin: origin.to_owned(),
             digest,
             size: bytes.len() as u64,
-            contract,
+            contract: contract.world,
             imports,
             from_cache,
-            trusted: terms.trusted,
-            signature: terms.signature.map(str::to_owned),
-            door: door.map(Arc::new),
+            trusted: options.trusted,
+            signature: options.signature.map(str::to_owned),
+            grants,
             _component: component,
-            clock: ground.clock.clone(),
+            ticker: context.ticker.clone(),
             pre,
-            configurable,
-            handler,
+            bind,
         }))
     }
 
@@ -204,10 +209,10 @@ impl Runtime {
     /// was cleared.
     #[must_use]
     pub fn component(&self, digest: &str) -> Option<Vec<u8>> {
-        self.0.cache.as_ref()?.kept(digest)
+        self.0.cache.as_ref()?.source(digest)
     }
 
-    /// In use already, from the cache, or compiled and put there; whether it was there.
+    /// The component, and whether it was compiled before.
     fn compile(
         &self,
         engine: &Engine,
@@ -244,7 +249,7 @@ impl Runtime {
             component::Form::Module => Component::from_binary(engine, &component::encode(bytes)?),
         };
         let component = component
-            .map_err(foreign)
+            .map_err(from_wasmtime)
             .context("cannot compile it")
             .hint(|| "build it again with `weir plugin build`")?;
         if let Some(cache) = cache
@@ -266,15 +271,13 @@ pub struct Plugin {
     from_cache: bool,
     trusted: bool,
     signature: Option<String>,
-    /// Where the operator grants `http`.
-    door: Option<Arc<Door>>,
-    /// Kept so that others that load it share it.
+    grants: PluginGrants,
+    /// Kept so that others that load the same bytes share it.
     _component: Arc<Component>,
-    /// What ends its calls, unless it is trusted.
-    clock: Option<Arc<Clock>>,
+    /// Ends its calls at their deadlines; `None` for a trusted plugin.
+    ticker: Option<Arc<EpochTicker>>,
     pre: InstancePre<State>,
-    configurable: configurable::GuestIndices,
-    handler: handler::GuestIndices,
+    bind: Bind,
 }
 
 impl Plugin {
@@ -284,7 +287,7 @@ impl Plugin {
         &self.digest
     }
 
-    /// The world that it was built for, with its version.
+    /// The world and version of the contract that it was built for.
     #[must_use]
     pub fn contract(&self) -> &str {
         self.contract
@@ -308,7 +311,7 @@ impl Plugin {
         &self.imports
     }
 
-    /// The signature that it was found with, of minisign.
+    /// The minisign signature that was found with it.
     #[must_use]
     pub fn signature(&self) -> Option<&str> {
         self.signature.as_deref()
@@ -316,27 +319,24 @@ impl Plugin {
 
     /// Keys of `grants:` that its operator gives it.
     #[must_use]
-    pub fn grants(&self) -> &'static [&'static str] {
-        match self.door {
-            Some(_) => &["http"],
-            None => &[],
-        }
+    pub fn grants(&self) -> &[&'static str] {
+        &self.grants.names
     }
 
-    /// Whether it was not compiled now.
+    /// Whether its component had been compiled before.
     #[must_use]
     pub fn from_cache(&self) -> bool {
         self.from_cache
     }
 
-    /// Whether it runs without deadlines.
+    /// Whether no deadline ends its calls while it computes.
     #[must_use]
     pub fn is_trusted(&self) -> bool {
         self.trusted
     }
 }
 
-/// One operator: what its instances on every lane share.
+/// What all instances of one operator share, on every lane.
 #[derive(Clone)]
 pub struct OperatorSettings {
     pub pipeline: String,

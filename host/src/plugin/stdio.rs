@@ -1,8 +1,8 @@
-//! A guest's stdout and stderr: lines for the log, and its last words for the fault report.
+//! A guest's stdout and stderr: lines for the log, and the end of its stderr for the fault report.
 //!
-//! Writing never blocks and never fails: what the log's rate limit refuses is counted and gone.
+//! Writing never blocks and never fails. What becomes of a line is decided by the lane's log.
 
-use super::capability::log::Journal;
+use super::services::HostServices;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,29 +10,29 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-/// What is kept of stderr for the dead letter: enough for a panic message with its location.
+/// Bytes of stderr kept for the dead letter: enough for a panic message with its location.
 const TAIL: usize = 4 << 10;
 
-/// A line longer than this is cut into several: a guest that never ends its line must not grow the
-/// host.
+/// Bytes after which a line is cut into two, so that a guest which never ends its line does not fill
+/// the host's memory.
 const LINE: usize = 8 << 10;
 
-/// What a guest may write between two questions whether it may.
+/// Bytes that a guest may write after each check whether it may.
 const PERMIT: usize = 64 << 10;
 
 /// The last bytes that an instance wrote to stderr or logged as errors: where there is no stderr,
 /// on `wasm32-unknown-unknown`, panics are logged.
 #[derive(Clone, Default)]
-pub(super) struct Tail(Arc<Mutex<VecDeque<u8>>>);
+pub(super) struct StderrTail(Arc<Mutex<VecDeque<u8>>>);
 
-impl Tail {
+impl StderrTail {
     /// As text; bytes that are not UTF-8 are replaced.
     pub(super) fn text(&self) -> String {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(kept.make_contiguous()).into_owned()
     }
 
-    /// Forgets what earlier calls wrote.
+    /// Drops what earlier calls wrote.
     pub(super) fn clear(&self) {
         self.0
             .lock()
@@ -58,13 +58,13 @@ pub(super) enum Which {
     Stderr,
 }
 
-/// The line that a stream has begun and not ended.
+/// A line that a stream has begun and not ended.
 #[derive(Default)]
 struct Line(Vec<u8>);
 
 impl Line {
-    /// Takes bytes as they come, and hands out each line that they end, without its end. Empty lines
-    /// are left out.
+    /// Takes the next bytes, and emits each line that they complete, without its end. Empty lines are
+    /// left out.
     fn take(&mut self, mut bytes: &[u8], mut emit: impl FnMut(&[u8])) {
         while !bytes.is_empty() {
             let room = LINE.saturating_sub(self.0.len()).min(bytes.len());
@@ -87,7 +87,7 @@ impl Line {
         }
     }
 
-    /// Hands out what there is.
+    /// Emits the line as it is.
     fn end(&mut self, emit: impl FnOnce(&[u8])) {
         let line = self.0.strip_suffix(b"\r").unwrap_or(&self.0);
         if !line.is_empty() {
@@ -97,21 +97,21 @@ impl Line {
     }
 }
 
-/// One stream of one instance, for the instance's WASI context.
+/// One of the streams of one instance, as its WASI context wants it.
 #[derive(Clone)]
 pub(super) struct Stdio {
     which: Which,
-    journal: Arc<Journal>,
+    services: Arc<dyn HostServices>,
     /// Kept for stderr only.
-    tail: Tail,
+    tail: StderrTail,
     line: Arc<Mutex<Line>>,
 }
 
 impl Stdio {
-    pub(super) fn new(which: Which, journal: Arc<Journal>, tail: Tail) -> Self {
+    pub(super) fn new(which: Which, services: Arc<dyn HostServices>, tail: StderrTail) -> Self {
         Self {
             which,
-            journal,
+            services,
             tail,
             line: Arc::default(),
         }
@@ -130,7 +130,7 @@ impl Stdio {
             Which::Stdout => tracing::Level::INFO,
             Which::Stderr => tracing::Level::WARN,
         };
-        self.journal.write(level, || String::from_utf8_lossy(line));
+        self.services.log(level, &String::from_utf8_lossy(line));
     }
 }
 
@@ -151,7 +151,7 @@ impl IsTerminal for Stdio {
 }
 
 impl StdoutStream for Stdio {
-    /// Asked for by WASI 0.3 only, which the engine does not have.
+    /// For WASI 0.3, which the host does not link.
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         Box::new(tokio::io::sink())
     }

@@ -1,12 +1,13 @@
 //! A lane's warm instance of one operator, and when it is replaced.
 //!
-//! An instance is thrown away after any fault, and between calls when it has served
-//! `recycle-calls` or its memory has grown above `recycle-memory`; under `isolation: message` after
-//! every call. The next call makes a fresh one.
+//! An instance is discarded after any fault, and between calls when it has answered `recycle-calls` or
+//! its memory has grown above `recycle-memory`; under `isolation: message` after every call. The next
+//! call makes a new one.
 
-use super::capability::log::Journal;
+use super::capability::log::PluginLog;
 use super::fault::{Fault, FaultKind};
 use super::instance::Instance;
+use super::services::HostServices;
 use super::{OperatorSettings, Plugin, Runtime};
 use crate::config::limits::Isolation;
 use crate::message::{Message, Outcome};
@@ -18,24 +19,24 @@ use std::sync::Arc;
 /// One operator on one lane. Must be used inside a tokio runtime with timers; the runtime's thread
 /// runs the guest, and is held by it up to the deadline.
 pub struct Worker {
-    /// Keeps the epoch ticker going.
+    /// Keeps the engine, and with it the epoch ticker.
     _runtime: Runtime,
     plugin: Arc<Plugin>,
     settings: Arc<OperatorSettings>,
-    journal: Arc<Journal>,
+    services: Arc<dyn HostServices>,
     stats: Arc<VersionStats>,
     /// `None` before the first call and after a fault. Taken out while a call runs, so that a call
-    /// which is dropped half-way takes its instance with it.
+    /// which is dropped half-way drops its instance.
     instance: Option<Instance>,
 }
 
 impl Worker {
-    /// A worker without an instance yet.
+    /// A worker without an instance yet. Its lane does nothing for guests but write their log.
     #[must_use]
     pub fn new(runtime: &Runtime, plugin: Arc<Plugin>, settings: Arc<OperatorSettings>) -> Self {
         Self {
             _runtime: runtime.clone(),
-            journal: Arc::new(Journal::new(&settings)),
+            services: Arc::new(PluginLog::new(&settings)),
             plugin,
             settings,
             stats: Arc::default(),
@@ -43,13 +44,19 @@ impl Worker {
         }
     }
 
-    /// The same, with what becomes of messages counted there.
+    /// The same on a lane that has services of its own.
+    #[must_use]
+    pub fn with_services(self, services: Arc<dyn HostServices>) -> Self {
+        Self { services, ..self }
+    }
+
+    /// The same, with a count of what becomes of messages.
     #[must_use]
     pub fn counted_by(self, stats: Arc<VersionStats>) -> Self {
         Self { stats, ..self }
     }
 
-    /// Where it is counted what becomes of messages.
+    /// The count of what becomes of messages.
     #[must_use]
     pub fn stats(&self) -> &VersionStats {
         &self.stats
@@ -63,7 +70,7 @@ impl Worker {
     /// takes too long.
     pub async fn warm(&mut self) -> Result<()> {
         if self.instance.is_none() {
-            let started = Instance::start(&self.plugin, &self.settings, &self.journal).await;
+            let started = Instance::start(&self.plugin, &self.settings, &self.services).await;
             self.instance = Some(started.map_err(|fault| self.explain(&fault))?);
         }
         Ok(())
@@ -83,7 +90,7 @@ impl Worker {
         let mut instance = match self.instance.take() {
             Some(instance) => instance,
             None => {
-                let started = Instance::start(&self.plugin, &self.settings, &self.journal).await;
+                let started = Instance::start(&self.plugin, &self.settings, &self.services).await;
                 started.inspect_err(|fault| self.count(fault))?
             }
         };
@@ -97,9 +104,9 @@ impl Worker {
         outcomes
     }
 
-    /// The most messages that a call may have.
+    /// The most messages that one call may have.
     #[must_use]
-    pub fn most(&self) -> usize {
+    pub fn max_batch(&self) -> usize {
         match self.settings.limits.isolation {
             Isolation::Lane => usize::MAX,
             Isolation::Message => 1,
@@ -112,13 +119,13 @@ impl Worker {
         &self.plugin
     }
 
-    /// How it runs it.
+    /// The operator that it runs it for.
     #[must_use]
     pub fn settings(&self) -> &OperatorSettings {
         &self.settings
     }
 
-    /// Puts the instance back, unless it is due for replacement. An instance that needs more memory
+    /// Keeps the instance for the next call, unless it is to be replaced. One that needs more memory
     /// than `recycle-memory` from its start is not replaced for that alone.
     fn keep(&mut self, instance: Instance) {
         let limits = &self.settings.limits;
@@ -159,7 +166,7 @@ impl Worker {
         let error = error.context(format!(
             "cannot start plugin `{plugin}` of operator `{operator}`"
         ));
-        if fault.message.starts_with(super::instance::REFUSED) {
+        if fault.message.starts_with(super::instance::REFUSAL_PREFIX) {
             let action = format!("correct `config:` of operator `{operator}`");
             return report::usage(report::hint(error, action));
         }

@@ -2,7 +2,7 @@
 
 use crate::component;
 use crate::config::resolved;
-use crate::plugin::{OperatorSettings, Plugin, Runtime, Terms, Worker};
+use crate::plugin::{LoadOptions, OperatorSettings, Plugin, Runtime, Worker};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::version_stats::VersionStats;
 use anyhow::{Context, Result};
@@ -91,17 +91,17 @@ pub fn plugin(
     runtime: &Runtime,
 ) -> Result<Arc<Plugin>> {
     let found = component::fetch(&operator.plugin, nats)?;
-    let terms = terms(operator, nats, found.signature.as_deref());
-    runtime.load_bytes(&found.bytes, &found.origin, terms)
+    let options = load_options(operator, nats, found.signature.as_deref());
+    runtime.load_bytes(&found.bytes, &found.origin, options)
 }
 
-/// On which terms an operator runs its plugin, which was found with this signature.
-pub(crate) fn terms<'a>(
+/// How an operator loads its plugin, which was found with this signature.
+pub(crate) fn load_options<'a>(
     operator: &'a resolved::Operator,
     nats: Option<&'a resolved::Nats>,
     signature: Option<&'a str>,
-) -> Terms<'a> {
-    Terms {
+) -> LoadOptions<'a> {
+    LoadOptions {
         grants: Some(&operator.grants),
         ca: nats.and_then(|nats| nats.tls.ca.as_deref()),
         trusted: operator.trusted,

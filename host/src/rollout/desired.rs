@@ -6,7 +6,7 @@ use crate::nats::attachment::Attachment;
 use crate::nats::components::Components;
 use crate::nats::deployments::{Changed, Deployments};
 use crate::plugin::Runtime;
-use crate::process::plugin_set::{OperatorVersion, terms};
+use crate::process::plugin_set::{OperatorVersion, load_options};
 use crate::report::{self, ResultExt};
 use crate::rollout::Command;
 use crate::rollout::target::RolloutTarget;
@@ -63,8 +63,8 @@ pub(crate) async fn initial(
         let found = fetch(attachment, runtime, operator, &component.digest).await;
         let load = |(bytes, signature): (Vec<u8>, Option<String>)| {
             let nats = Some(&pipeline.settings.nats);
-            let terms = terms(operator, nats, signature.as_deref());
-            runtime.load_bytes(&bytes, &component.origin, terms)
+            let options = load_options(operator, nats, signature.as_deref());
+            runtime.load_bytes(&bytes, &component.origin, options)
         };
         let plugin = found
             .and_then(load)

@@ -2,9 +2,9 @@
 //!
 //! Runs on a thread of its own. Touches no server and no lane.
 
-use crate::plugin::{Runtime, Worker};
+use crate::plugin::{self, Runtime, Worker};
 use crate::process::chain::{Chain, Verdict};
-use crate::process::plugin_set::{OperatorVersion, PluginSet, terms};
+use crate::process::plugin_set::{OperatorVersion, PluginSet, load_options};
 use crate::process::route::Route;
 use crate::report::ResultExt;
 use crate::rollout::Candidate;
@@ -39,13 +39,13 @@ pub(crate) fn prepare(
             operator.name, settings.name
         )
     };
-    let terms = terms(
+    let options = load_options(
         operator,
         Some(&settings.nats),
         candidate.signature.as_deref(),
     );
     let plugin = runtime
-        .load_bytes(&candidate.bytes, &candidate.origin, terms)
+        .load_bytes(&candidate.bytes, &candidate.origin, options)
         .with_context(what)?;
     let tokio = threads::runtime()?;
     let plugins = pipeline.versions.plugins();
@@ -61,7 +61,7 @@ pub(crate) fn prepare(
         if !settings
             .operators
             .iter()
-            .any(|each| each.grants.reaches_out())
+            .any(|each| plugin::sends(&each.grants).is_some())
         {
             let now = pipeline.trial(&plugins, runtime);
             compare(pipeline, now, trial).await.with_context(what)?;

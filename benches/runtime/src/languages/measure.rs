@@ -15,7 +15,7 @@ use weir::config::limits::Limits;
 use weir::config::resolved::HeaderSelection;
 use weir::headers::Headers;
 use weir::message::{Message, Outcome};
-use weir::plugin::{OperatorSettings, Plugin, Runtime, RuntimeOptions, Terms, Worker};
+use weir::plugin::{LoadOptions, OperatorSettings, Plugin, Runtime, RuntimeOptions, Worker};
 use weir::telemetry::metrics::{Metrics, OperatorMetrics};
 
 /// Messages in a call, as many as a pipeline's batch holds unless it says otherwise.
@@ -69,11 +69,11 @@ pub(crate) fn measure(path: &Path, messages: usize) -> Result<Cost> {
         })
     };
     let before = process_time()?;
-    open()?.load_bytes(&bytes, "bench", Terms::default())?;
+    open()?.load_bytes(&bytes, "bench", LoadOptions::default())?;
     let compile_seconds = process_time()? - before;
     let runtime = open()?;
     let before = thread_time();
-    let plugin = runtime.load_bytes(&bytes, "bench", Terms::default())?;
+    let plugin = runtime.load_bytes(&bytes, "bench", LoadOptions::default())?;
     let load = thread_time() - before;
     if !plugin.from_cache() {
         bail!("the compiled component is not in the cache");

@@ -173,9 +173,8 @@ impl Plan {
     /// Why the plan cannot be applied, if so.
     fn obstacle(&self) -> Option<String> {
         let missing = |host: &Running| {
-            let needed = self.found.grants.iter();
-            let mut missing = needed.filter(|grant| !host.grants.iter().any(|has| has == *grant));
-            missing.next().copied()
+            let mut needed = self.found.grant_names().into_iter();
+            needed.find(|grant| !host.grants.iter().any(|has| has == grant))
         };
         if let Some(grant) = self.fleet.hosts.iter().find_map(|(_, host)| missing(host)) {
             return Some(format!(
@@ -229,7 +228,7 @@ impl Plan {
                     "digest": self.new.digest,
                     "contract": self.found.contract.as_ref().ok(),
                     "imports": self.found.imports,
-                    "grants": self.found.grants,
+                    "grants": self.found.grant_names(),
                     "size": self.found.size,
                 },
                 "trial": self.kind,

@@ -1,7 +1,7 @@
 //! `weir plugin inspect FILE`: shows what a `.wasm` file is and what it needs, without running it.
 
 use crate::cli::Console;
-use crate::plugin::{self, Inspection};
+use crate::plugin::{self, Grant, Inspection};
 use crate::report;
 use anyhow::Context;
 use bytesize::ByteSize;
@@ -44,7 +44,7 @@ fn json(found: &Inspection) -> serde_json::Value {
         "core-module": found.core_module,
         "imports": found.imports,
         "exports": found.exports,
-        "grants-needed": found.grants,
+        "grants-needed": found.grant_names(),
         "ungranted": found.ungranted,
     })
 }
@@ -80,7 +80,8 @@ fn text(found: &Inspection) -> String {
     row("digest", &[format!("blake3:{}", found.digest)]);
     row("exports", &or_none(&found.exports));
     row("imports", &or_none(&found.imports));
-    let grants = found.grants.iter().map(|grant| needed(grant));
+    let needed = |grant: &&Grant| format!("{}, as in `{}`", grant.name, grant.line());
+    let grants = found.grants.iter().map(needed);
     let impossible = found
         .ungranted
         .iter()
@@ -90,11 +91,6 @@ fn text(found: &Inspection) -> String {
         &or_none(&grants.chain(impossible).collect::<Vec<_>>()),
     );
     out
-}
-
-/// The grant with the configuration line for it.
-fn needed(grant: &str) -> String {
-    format!("{grant}, as in `grants: {{ {grant}: [\"https://api.example.com\"] }}`")
 }
 
 fn or_none(names: &[String]) -> Vec<String> {

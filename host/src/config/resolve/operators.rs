@@ -8,8 +8,7 @@ use crate::config::component::Reference;
 use crate::config::limits::{Isolation, Limits};
 use crate::config::load::Located;
 use crate::config::model::{self, HeadersWord};
-use crate::config::origin::Origin;
-use crate::config::resolved::{Grants, HeaderSelection, Operator};
+use crate::config::resolved::{HeaderSelection, Operator};
 use crate::config::template::check_header_name;
 use crate::signature::Key;
 use std::collections::HashMap;
@@ -71,7 +70,7 @@ fn operator(
         .and_then(|reference| plugin(reference, &at.field("plugin"), context));
     let subjects = context.filters(&model.subjects, &at.field("subjects"));
     let headers = headers(&model.headers, &at.field("headers"), context);
-    let grants = grants(&model.grants, &at.field("grants"), context);
+    let grants = model.grants.resolve(&at.field("grants"), context);
     let limits = limits(&model.limits, &at.field("limits"), context).map(|limits| Limits {
         isolation: isolation(model.isolation),
         ..limits
@@ -168,26 +167,6 @@ fn headers(
         [] => HeaderSelection::None,
         names => HeaderSelection::Named(names.to_vec()),
     })
-}
-
-fn grants(model: &model::Grants, at: &At<'_>, context: &mut Context<'_>) -> Option<Grants> {
-    let lists = [
-        (&model.http, at.field("http"), false),
-        (&model.http_private, at.field("http-private"), true),
-    ];
-    let mut sound = true;
-    let mut http = Vec::new();
-    for (entries, at, private) in lists {
-        for (index, entry) in entries.iter().enumerate() {
-            let at = at.item(index);
-            let origin = at
-                .is_text(entry)
-                .then(|| context.parsed(Origin::parse(entry, private), &at));
-            sound &= origin.as_ref().is_some_and(Option::is_some);
-            http.extend(origin.flatten());
-        }
-    }
-    sound.then_some(Grants { http })
 }
 
 fn limits(model: &model::Limits, at: &At<'_>, context: &mut Context<'_>) -> Option<Limits> {

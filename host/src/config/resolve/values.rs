@@ -36,7 +36,11 @@ impl Context<'_> {
     }
 
     /// Reports an error at the location of the value.
-    pub(super) fn parsed<T>(&mut self, result: Result<T, String>, at: &At<'_>) -> Option<T> {
+    pub(in crate::config) fn parsed<T>(
+        &mut self,
+        result: Result<T, String>,
+        at: &At<'_>,
+    ) -> Option<T> {
         result
             .map_err(|why| {
                 self.findings

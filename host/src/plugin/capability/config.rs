@@ -1,6 +1,6 @@
 //! `weir:plugin/config`: the operator's own part of the pipeline file, by JSON pointer.
 
-use crate::plugin::bindings::weir::plugin::config::Host;
+use crate::plugin::guest::operator_0_1_0::weir::plugin::config::Host;
 use crate::plugin::instance::State;
 use serde_json::Value;
 

@@ -1,29 +1,30 @@
 //! `wasi:http/outgoing-handler`: requests to the servers that the operator's `grants.http` names.
 //!
-//! Every request of a plugin comes through [`Door::admit`], the one that follows a redirect too: the
-//! host follows none. A name that is granted is resolved here, its addresses are judged, and the
-//! connection is made to one that was (`client.rs`). It opens a connection for each request and keeps
-//! none, and it does not retry: whether a request may be repeated only the plugin knows.
+//! Every request of a plugin passes [`HttpPolicy::admit`], also one that follows a redirect: the host
+//! follows none. A granted name is resolved here, its addresses are checked, and the connection is made
+//! to one that passed (`call.rs`). Each request has a connection of its own. None is repeated: only the
+//! plugin knows whether that is safe.
 //!
 //! The resources of `wasi:http/types` are implemented here rather than by wasmtime-wasi-http, and
 //! only the client's half of them: see `docs/adr/0010-grants-for-outgoing-http.md`.
 
 mod address;
-pub(in crate::plugin) mod body;
-mod client;
-pub(in crate::plugin) mod fields;
-pub(in crate::plugin) mod request;
-pub(in crate::plugin) mod response;
+mod bindings;
+mod body;
+mod call;
+mod fields;
+mod request;
+mod response;
 
+use super::{Capability, Grant};
 use crate::config::limits::Limits;
 use crate::config::origin::{Host, Origin, Scheme};
-use crate::plugin::bindings::http::types::ErrorCode;
-use crate::plugin::bindings::http::{self, outgoing_handler, types};
-use crate::plugin::error::foreign;
 use crate::plugin::instance::State;
 use address::Reach;
 use anyhow::Context;
-use client::{Errand, Ledger};
+use bindings::types::ErrorCode;
+use bindings::{outgoing_handler, types};
+use call::{CallLog, HttpCall};
 use request::{OutgoingRequest, RequestOptions, Target};
 use response::{FutureIncomingResponse, Reply};
 use std::path::Path;
@@ -33,30 +34,45 @@ use tokio_rustls::TlsConnector;
 use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 
+/// The key of `grants:`.
+pub(super) const NAME: &str = "http";
+
+pub(super) const CAPABILITY: Capability = Capability {
+    grant: Some(Grant {
+        name: NAME,
+        example: "[\"https://api.example.com\"]",
+        meaning: "with the servers that it may reach",
+        sends: Some("HTTP requests"),
+        is_given: |grants| !grants.http.is_empty(),
+    }),
+    interfaces: &["wasi:http/types@0.2", "wasi:http/outgoing-handler@0.2"],
+    link,
+};
+
 /// What an operator's plugin may reach. One per loaded plugin, shared by its instances.
-pub(in crate::plugin) struct Door {
+pub(super) struct HttpPolicy {
     origins: Vec<Origin>,
-    /// Where a server is granted that speaks it.
+    /// Set where an `https` server is granted.
     tls: Option<TlsConnector>,
 }
 
-/// An instance's part of it.
+/// What one instance may use of it.
 pub(in crate::plugin) struct Http {
-    door: Arc<Door>,
-    /// A permit for each request that may be open.
+    policy: Arc<HttpPolicy>,
+    /// A permit for each request that may be open at once.
     open: Arc<Semaphore>,
 }
 
-impl Door {
+impl HttpPolicy {
     /// Reads the roots of trust where they are needed: the system's, and those in `ca`.
     ///
     /// # Errors
     ///
     /// When there are none, or `ca` cannot be read.
-    pub(in crate::plugin) fn new(origins: &[Origin], ca: Option<&Path>) -> anyhow::Result<Self> {
+    pub(super) fn new(origins: &[Origin], ca: Option<&Path>) -> anyhow::Result<Self> {
         let secure = origins.iter().any(|origin| origin.scheme == Scheme::Https);
         let tls = secure
-            .then(|| client::tls(ca))
+            .then(|| call::tls(ca))
             .transpose()
             .context("cannot use TLS for `grants.http`")?;
         Ok(Self {
@@ -65,7 +81,7 @@ impl Door {
         })
     }
 
-    /// How far a request to this place may reach; `None` when it is not granted.
+    /// Which addresses a request to this target may reach; `None` when it is not granted.
     fn admit(&self, target: &Target) -> Option<Reach> {
         let mut granting = self
             .origins
@@ -82,9 +98,9 @@ impl Door {
 }
 
 impl Http {
-    pub(in crate::plugin) fn new(door: &Arc<Door>, limits: &Limits) -> Self {
+    pub(super) fn new(policy: &Arc<HttpPolicy>, limits: &Limits) -> Self {
         Self {
-            door: Arc::clone(door),
+            policy: Arc::clone(policy),
             open: Arc::new(Semaphore::new(limits.http_requests)),
         }
     }
@@ -94,39 +110,31 @@ impl Http {
         &self,
         request: OutgoingRequest,
         options: RequestOptions,
-        ledger: &Ledger,
+        log: &CallLog,
     ) -> Result<AbortOnDropJoinHandle<Reply>, ErrorCode> {
         let target = request.target()?;
-        let Some(reach) = self.door.admit(&target) else {
-            ledger.denied(&target, "it is not in `grants.http`");
+        let Some(reach) = self.policy.admit(&target) else {
+            log.denied(&target, "it is not in `grants.http`");
             return Err(ErrorCode::HttpRequestDenied);
         };
         let permit = Arc::clone(&self.open).try_acquire_owned();
-        let errand = Errand {
-            times: options.times(ledger.limits().deadline),
-            most: ledger.limits().http_response_bytes as u64,
-            tls: self.door.tls.clone(),
+        let call = HttpCall {
+            times: options.times(log.limits().deadline),
+            max_body: log.limits().http_response_bytes as u64,
+            tls: self.policy.tls.clone(),
             permit: permit.map_err(|_| ErrorCode::ConnectionLimitReached)?,
-            ledger: ledger.clone(),
+            log: log.clone(),
             reach,
         };
         let message = request.into_message(&target)?;
-        Ok(spawn(errand.run(target, message)))
+        Ok(spawn(call.run(target, message)))
     }
 }
 
-/// Links what the grant stands for.
-///
-/// # Errors
-///
-/// When it is linked already, which would be a fault of the host.
-pub(super) fn add_to_linker(linker: &mut Linker<State>) -> anyhow::Result<()> {
-    let options = http::LinkOptions::default();
-    outgoing_handler::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
-        .and_then(|()| {
-            types::add_to_linker::<_, HasSelf<State>>(linker, &(&options).into(), |state| state)
-        })
-        .map_err(foreign)
+fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let options = bindings::LinkOptions::default();
+    outgoing_handler::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
+    types::add_to_linker::<_, HasSelf<State>>(linker, &(&options).into(), |state| state)
 }
 
 impl outgoing_handler::Host for State {
@@ -140,18 +148,18 @@ impl outgoing_handler::Host for State {
             Some(options) => self.table.delete(options)?,
             None => RequestOptions::default(),
         };
-        let Some(http) = &self.http else {
+        let Some(http) = &self.grants.http else {
             wasmtime::bail!("`http` is not granted");
         };
-        let ledger = Ledger::new(&self.settings, &self.journal);
-        ledger.asked();
-        match http.send(request, options, &ledger) {
+        let log = CallLog::new(&self.settings, &self.services);
+        log.started();
+        match http.send(request, options, &log) {
             Ok(task) => {
                 let future = FutureIncomingResponse::new(task);
                 Ok(Ok(self.table.push(future)?))
             }
             Err(error) => {
-                ledger.failed(&error);
+                log.failed(&error);
                 Ok(Err(error))
             }
         }

@@ -1,26 +1,27 @@
 //! `weir:plugin/log`, and the rate limit that a plugin's log, stdout and stderr share.
 
 use crate::plugin::OperatorSettings;
-use crate::plugin::bindings::weir::plugin::log::{Host, Level};
+use crate::plugin::guest::operator_0_1_0::weir::plugin::log::{Host, Level};
 use crate::plugin::instance::State;
+use crate::plugin::services::HostServices;
 use crate::telemetry::metrics::OperatorMetrics;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Entries that a silent operator may write at once: a stack trace, or a line for each message of a
-/// batch while somebody is looking.
+/// Entries that an operator may write at once after a pause: a stack trace, or a line for each message
+/// of a batch while somebody debugs it.
 const BURST: u32 = 256;
 
-/// Time in which the right to one entry comes back: 50 a second, which a person cannot read and a
-/// log collector does not notice.
+/// Time after which one more entry is allowed: 50 a second, more than a person can read and few enough
+/// for a log collector.
 const REFILL: Duration = Duration::from_millis(20);
 
-/// The contract's bound of one entry.
+/// Bytes of one entry, as the contract bounds it.
 const ENTRY: usize = 8 << 10;
 
-/// Where the entries of one lane's operator go. Lives as long as the lane: a fresh instance does
-/// not get a fresh allowance.
-pub(in crate::plugin) struct Journal {
+/// The log of one operator on one lane. Lives as long as the lane: a fresh instance does not get a
+/// fresh allowance.
+pub(in crate::plugin) struct PluginLog {
     pipeline: String,
     operator: String,
     metrics: Arc<OperatorMetrics>,
@@ -30,13 +31,14 @@ pub(in crate::plugin) struct Journal {
 /// A token bucket.
 struct Bucket {
     tokens: u32,
-    /// When the last token came back.
+    /// When tokens were last added.
     filled: Instant,
-    /// Entries refused since the last one that was written.
+    /// Entries refused since the last one that was written, which reports them.
     suppressed: u64,
 }
 
-impl Journal {
+impl PluginLog {
+    /// With a full allowance.
     pub(in crate::plugin) fn new(settings: &OperatorSettings) -> Self {
         Self {
             pipeline: settings.pipeline.clone(),
@@ -50,13 +52,28 @@ impl Journal {
         }
     }
 
-    /// Writes one entry, unless its level is off or the rate limit refuses it. The text is made only
-    /// when it is written.
-    pub(in crate::plugin) fn write<T: AsRef<str>>(
-        &self,
-        level: tracing::Level,
-        text: impl FnOnce() -> T,
-    ) {
+    fn write(&self, level: tracing::Level, text: &str) {
+        let (pipeline, operator) = (&*self.pipeline, &*self.operator);
+        macro_rules! event {
+            ($($level:ident)*) => {
+                match level {
+                    $(tracing::Level::$level => tracing::event!(
+                        target: "weir::plugin", tracing::Level::$level, pipeline, operator, "{text}"
+                    ),)*
+                }
+            };
+        }
+        event!(TRACE DEBUG INFO WARN ERROR);
+    }
+}
+
+impl HostServices for PluginLog {
+    fn is_logged(&self, level: tracing::Level) -> bool {
+        enabled(level)
+    }
+
+    /// Written, unless its level is off or the rate limit refuses it.
+    fn log(&self, level: tracing::Level, entry: &str) {
         if !enabled(level) {
             return;
         }
@@ -69,27 +86,13 @@ impl Journal {
             return;
         };
         if suppressed > 0 {
-            self.entry(
+            self.write(
                 tracing::Level::WARN,
                 &format!("{suppressed} entries of this plugin were suppressed: it writes too many"),
             );
         }
         self.metrics.log_entries.inc();
-        self.entry(level, cut(text().as_ref()));
-    }
-
-    fn entry(&self, level: tracing::Level, text: &str) {
-        let (pipeline, operator) = (&*self.pipeline, &*self.operator);
-        macro_rules! event {
-            ($($level:ident)*) => {
-                match level {
-                    $(tracing::Level::$level => tracing::event!(
-                        target: "weir::plugin", tracing::Level::$level, pipeline, operator, "{text}"
-                    ),)*
-                }
-            };
-        }
-        event!(TRACE DEBUG INFO WARN ERROR);
+        self.write(level, cut(entry));
     }
 }
 
@@ -148,14 +151,14 @@ fn convert(level: Level) -> tracing::Level {
 impl Host for State {
     fn log(&mut self, level: Level, message: String) {
         if level == Level::Error {
-            self.last_words.extend(cut(&message).as_bytes());
-            self.last_words.extend(b"\n");
+            self.stderr.extend(cut(&message).as_bytes());
+            self.stderr.extend(b"\n");
         }
-        self.journal.write(convert(level), || message);
+        self.services.log(convert(level), &message);
     }
 
     fn enabled(&mut self, level: Level) -> bool {
-        enabled(convert(level))
+        self.services.is_logged(convert(level))
     }
 }
 

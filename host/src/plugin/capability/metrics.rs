@@ -3,7 +3,7 @@
 //! The rules for names are held by [`OperatorMetrics`](crate::telemetry::metrics::OperatorMetrics);
 //! what breaks them is counted there and never fails the call.
 
-use crate::plugin::bindings::weir::plugin::metrics::Host;
+use crate::plugin::guest::operator_0_1_0::weir::plugin::metrics::Host;
 use crate::plugin::instance::State;
 
 impl Host for State {

@@ -34,7 +34,7 @@ fn a_line_without_an_end_is_cut() {
 
 #[test]
 fn the_tail_is_the_last_of_what_was_written() {
-    let tail = Tail::default();
+    let tail = StderrTail::default();
     tail.extend(&[b'a'; 10]);
     assert_eq!(tail.text(), "aaaaaaaaaa");
     tail.extend(&[b'b'; TAIL - 1]);

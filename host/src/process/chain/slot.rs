@@ -242,7 +242,7 @@ impl Version {
         state: &mut S,
     ) -> Vec<Result<Outcome, Fault>> {
         let began = Instant::now();
-        let most = bounds.messages.min(self.0.most());
+        let most = bounds.messages.min(self.0.max_batch());
         let mut outcomes = Vec::with_capacity(messages.len());
         let (mut rest, mut divided) = (messages, 0);
         while !rest.is_empty() {

@@ -13,9 +13,10 @@ mod follow;
 mod work;
 
 use crate::compare::report::Report;
+use crate::config::resolved::Operator;
 use crate::nats::receipts::host;
 use crate::nats::shadows::ShadowReport;
-use crate::plugin::{Plugin, Runtime};
+use crate::plugin::{self, Plugin, Runtime};
 use crate::report::{self, ResultExt};
 use crate::rollout::target::RolloutTarget;
 use crate::shutdown::{Shutdown, Stage};
@@ -50,13 +51,11 @@ impl Shadow {
         let name = settings.operators.get(operator).map(|one| one.name.clone());
         let name = name.context("there is no such operator")?;
         let mut operators = settings.operators.iter();
-        if let Some(reaching) = operators.find(|one| one.grants.reaches_out()) {
-            return Err(anyhow!(
-                "operator `{}` may send HTTP requests",
-                reaching.name
-            ))
-            .with_context(|| format!("cannot shadow operator `{name}` of `{}`", settings.name))
-            .hint(|| "a shadow would send them a second time: use a canary");
+        let sends = |one: &Operator| Some((one.name.clone(), plugin::sends(&one.grants)?));
+        if let Some((sender, what)) = operators.find_map(sends) {
+            return Err(anyhow!("operator `{sender}` may send {what}"))
+                .with_context(|| format!("cannot shadow operator `{name}` of `{}`", settings.name))
+                .hint(|| "a shadow would send them a second time: use a canary");
         }
         let told = Arc::new(Mutex::new(ShadowReport {
             pipeline: settings.name.clone(),

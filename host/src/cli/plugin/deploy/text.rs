@@ -43,7 +43,7 @@ impl Plan {
             let _ = writeln!(
                 out,
                 "  grants         needs {}; the operator has {}",
-                needed(&self.found.grants),
+                needed(&self.found.grant_names()),
                 needed(&granted),
             );
             let _ = writeln!(

@@ -1,30 +1,30 @@
 //! Which addresses a plugin may be connected to. Pure.
 //!
-//! A granted name says nothing about where it leads: its owner may point it into the host's own
-//! network. So each resolved address is judged, and the connection is made to that very address.
+//! A granted name may lead anywhere: its owner may point it into the host's own network. So each
+//! resolved address is checked, and the connection is made to an address that passed.
 //! The ranges are those of IANA's special-purpose registries, and the metadata services of clouds.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Of what kind an address is.
+/// Kinds of addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Public,
     /// Loopback, private, unique local and carrier-grade NAT: for names in `http-private`.
     Private,
-    /// Metadata services, link-local, multicast and what no server has: only for who writes the
-    /// address out.
+    /// Metadata services, link-local, multicast and reserved addresses: only where an entry is the
+    /// address itself.
     Special,
 }
 
-/// How far a granted host reaches.
+/// Which addresses a granted host may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
     /// A name in `http`.
     Public,
     /// A name in `http-private`.
     Private,
-    /// An address that the entry writes out.
+    /// An entry that is an address.
     Anywhere,
 }
 

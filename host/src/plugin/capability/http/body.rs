@@ -1,10 +1,8 @@
 //! Bodies: what a plugin writes into a request, and what it reads from a response.
 
-use super::client::{Ledger, Open};
+use super::bindings::types::{ErrorCode, HostFutureTrailers, HostIncomingBody, HostOutgoingBody};
+use super::call::{CallLog, OpenCall};
 use super::fields::Fields;
-use crate::plugin::bindings::http::types::{
-    ErrorCode, HostFutureTrailers, HostIncomingBody, HostOutgoingBody,
-};
 use crate::plugin::instance::State;
 use bytes::Bytes;
 use hyper::HeaderMap;
@@ -28,10 +26,10 @@ use wasmtime_wasi::runtime::poll_noop;
 /// Bytes that a plugin may write at once.
 const PERMIT: usize = 64 << 10;
 
-/// Writes that wait for the connection; more than that wait in the plugin.
+/// Writes that wait for the connection. Further ones wait in the plugin.
 const WRITES: usize = 2;
 
-/// How a body ends that was finished, with its trailers.
+/// The trailers of a body that was finished.
 type End = Option<HeaderMap>;
 
 /// The plugin's side of a request's body.
@@ -39,10 +37,10 @@ type End = Option<HeaderMap>;
 pub struct OutgoingBody {
     /// Until the plugin takes it.
     stream: Option<Writing>,
-    /// What the content length promises.
+    /// The announced content length.
     expected: Option<u64>,
     written: Arc<AtomicU64>,
-    /// A body that is dropped without a word here breaks the request off.
+    /// Dropped unused, it breaks the request off: the plugin did not finish the body.
     end: oneshot::Sender<End>,
 }
 
@@ -193,18 +191,18 @@ impl HostOutgoingBody for State {
     }
 }
 
-/// A response's body as it comes in, measured.
+/// A response's body as it comes in, within its bounds.
 pub(super) struct ResponseBody {
     pub(super) incoming: Incoming,
-    /// Bytes that may still come, and all that may.
+    /// Bytes that may still come, of `max` in all.
     pub(super) left: u64,
-    pub(super) most: u64,
+    pub(super) max: u64,
     pub(super) between_bytes: Duration,
-    /// When the last of it came.
+    /// When its last part came, or its head.
     pub(super) since: Instant,
-    pub(super) ledger: Ledger,
+    pub(super) log: CallLog,
     /// Ends the connection when the body goes.
-    pub(super) _open: Open,
+    pub(super) _open: OpenCall,
 }
 
 impl ResponseBody {
@@ -212,7 +210,7 @@ impl ResponseBody {
     async fn frame(&mut self) -> Option<Result<Frame<Bytes>, ErrorCode>> {
         let next = poll_fn(|context| Pin::new(&mut self.incoming).poll_frame(context));
         let result = match timeout_at(self.since + self.between_bytes, next).await {
-            Ok(frame) => frame?.map_err(|error| super::client::explain(&error)),
+            Ok(frame) => frame?.map_err(|error| super::call::explain(&error)),
             Err(_) => Err(ErrorCode::ConnectionReadTimeout),
         };
         self.since = Instant::now();
@@ -220,11 +218,11 @@ impl ResponseBody {
             let length = frame.data_ref().map_or(0, Bytes::len) as u64;
             match self.left.checked_sub(length) {
                 Some(left) => self.left = left,
-                None => return Err(ErrorCode::HttpResponseBodySize(Some(self.most))),
+                None => return Err(ErrorCode::HttpResponseBodySize(Some(self.max))),
             }
             Ok(frame)
         });
-        Some(result.inspect_err(|error| self.ledger.failed(error)))
+        Some(result.inspect_err(|error| self.log.failed(error)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The resource `fields`: headers and trailers.
 
-use crate::plugin::bindings::http::types::{HeaderError, HostFields};
+use super::bindings::types::{HeaderError, HostFields};
 use crate::plugin::instance::State;
 use hyper::HeaderMap;
 use hyper::header::{self, HeaderName, HeaderValue};
@@ -9,7 +9,7 @@ use wasmtime::{Result, bail, format_err};
 
 /// Bytes of names and values that one resource may hold. Servers refuse requests with more than
 /// 8 to 32 KiB of headers.
-const MOST: usize = 64 << 10;
+const MAX_BYTES: usize = 64 << 10;
 
 /// Headers that belong to the connection, which is the host's, or name the server, which is the
 /// grant's.
@@ -27,14 +27,14 @@ fn is_forbidden(name: &HeaderName) -> bool {
     NAMES.contains(name) || OTHERS.contains(&name.as_str())
 }
 
-/// What stands behind a handle.
+/// Headers or trailers behind a handle.
 #[derive(Clone, Debug, Default)]
 #[expect(unreachable_pub, reason = "what bindgen makes re-exports it")]
 pub struct Fields {
     map: HeaderMap,
     bytes: usize,
-    /// Set where the contract says that they can no longer be changed: once they belong to a
-    /// request, and in a response.
+    /// Whether they can no longer be changed, as the interface has it: once they belong to a request,
+    /// and in a response.
     frozen: bool,
 }
 
@@ -66,7 +66,7 @@ impl Fields {
         self.map
     }
 
-    /// The length that is promised for the body.
+    /// The length of the body, as it is announced.
     pub(super) fn content_length(&self) -> Option<u64> {
         let value = self.map.get(header::CONTENT_LENGTH)?;
         value.to_str().ok()?.parse().ok()
@@ -98,8 +98,8 @@ impl Fields {
             return Ok(Err(HeaderError::InvalidSyntax));
         };
         self.bytes += name.as_str().len() + value.len();
-        if self.bytes > MOST {
-            bail!("more than {MOST} bytes of header fields");
+        if self.bytes > MAX_BYTES {
+            bail!("more than {MAX_BYTES} bytes of header fields");
         }
         self.map
             .try_append(name, value)
@@ -108,8 +108,8 @@ impl Fields {
     }
 }
 
-/// A value that may stand under this name. Lengths are digits and there is one: two readers of a
-/// request must not differ in where its body ends.
+/// A value that is valid under this name. A length is digits, and there is one, so that no two readers
+/// of a request differ in where its body ends.
 fn checked(name: &HeaderName, value: &[u8], again: bool) -> Option<HeaderValue> {
     if *name == header::CONTENT_LENGTH {
         let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);

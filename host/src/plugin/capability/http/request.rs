@@ -2,10 +2,10 @@
 //!
 //! A request is only text until it is sent: whether it is granted is judged in `http.rs`.
 
+use super::bindings::types::{self, ErrorCode, HostOutgoingRequest, Method};
 use super::body::{OutgoingBody, RequestBody};
 use super::fields::Fields;
 use crate::config::origin::{Host, Scheme};
-use crate::plugin::bindings::http::types::{self, ErrorCode, HostOutgoingRequest, Method};
 use crate::plugin::instance::State;
 use hyper::header::{HOST, HeaderValue};
 use hyper::http::uri::{Authority, PathAndQuery, Scheme as UriScheme};

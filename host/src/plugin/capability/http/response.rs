@@ -1,13 +1,13 @@
 //! The resources `future-incoming-response` and `incoming-response`, and those of servers, which no
 //! plugin of this contract is: nothing makes one, and what would is a trap.
 
-use super::body::{IncomingBody, OutgoingBody, ResponseBody};
-use super::fields::Fields;
-use crate::plugin::bindings::http::types::{
+use super::bindings::types::{
     self, ErrorCode, HostFutureIncomingResponse, HostIncomingRequest, HostIncomingResponse,
     HostOutgoingResponse, HostResponseOutparam, IncomingRequest, Method, OutgoingResponse,
     ResponseOutparam, Scheme,
 };
+use super::body::{IncomingBody, OutgoingBody, ResponseBody};
+use super::fields::Fields;
 use crate::plugin::instance::State;
 use hyper::Response;
 use wasmtime::component::Resource;

@@ -17,8 +17,8 @@ fn message(headers: &[(&str, &str)]) -> Message {
 
 /// Names and values of the headers that cross the border, per message.
 fn crossing(batch: &[Message], selection: &HeaderSelection) -> Vec<Vec<String>> {
-    let lines = lines(batch, selection);
-    let messages = lower(batch, &lines);
+    let headers = selected(batch, selection);
+    let messages = lower(batch, &headers);
     let headers = messages.iter().map(|message| message.headers.iter());
     headers
         .map(|lines| {
@@ -50,8 +50,8 @@ fn only_the_headers_asked_for_cross_the_border_in_their_order() {
 #[test]
 fn a_payload_is_lent_and_not_copied() {
     let batch = [message(&[])];
-    let lines = lines(&batch, &HeaderSelection::None);
-    let messages = lower(&batch, &lines);
+    let headers = selected(&batch, &HeaderSelection::None);
+    let messages = lower(&batch, &headers);
     assert_eq!(messages[0].payload.as_ptr(), batch[0].payload.as_ptr());
     assert_eq!(messages[0].key, Some("a"));
     assert_eq!(messages[0].event_time, u64::MAX);
@@ -79,7 +79,7 @@ fn an_answer_becomes_outcomes_with_its_own_buffers() {
         }),
         types::Outcome::Reject("no".into()),
     ];
-    let outcomes = lift(answer);
+    let outcomes: Vec<Outcome> = answer.into_iter().map(outcome).collect();
     let Outcome::Emit(outputs) = &outcomes[0] else {
         panic!("{outcomes:?}")
     };

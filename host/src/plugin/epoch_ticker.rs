@@ -1,8 +1,8 @@
-//! The clock that ends calls at their deadlines: it advances an engine's epoch while there are calls.
+//! Advances an engine's epoch while there are calls, so that each call can be ended at its deadline.
 //!
-//! It ticks on a thread of its own, because a guest that spins can hold up every timer of the runtime
-//! that it was called on. A second after the last call it rests, so that an idle host does not wake a
-//! hundred times a second for nothing.
+//! It runs on a thread of its own, because a guest that spins holds up every timer of the tokio runtime
+//! that called it. A second after the last call it pauses, so that an idle host does not wake a hundred
+//! times a second. What a tick means for a call is decided in `instance.rs`.
 
 use anyhow::{Context, Result};
 use std::sync::Arc;
@@ -15,30 +15,31 @@ use wasmtime::{Engine, EngineWeak};
 /// more often for a precision that no deadline of a batch needs.
 pub(super) const TICK: Duration = Duration::from_millis(10);
 
-/// Ticks without a call after which the clock rests.
+/// Ticks without a call after which the ticker pauses.
 const IDLE: u32 = 100;
 
-/// How often a clock that rests looks whether its engine is still there.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often a paused ticker looks whether its engine still exists.
+const CHECK: Duration = Duration::from_secs(1);
 
-/// The clock of one engine.
-pub(super) struct Clock {
+/// The ticker of one engine.
+pub(super) struct EpochTicker {
     state: Arc<State>,
     thread: Thread,
 }
 
 #[derive(Default)]
 struct State {
-    /// Calls under way.
+    /// Calls in progress.
     calls: AtomicUsize,
-    resting: AtomicBool,
+    /// Set while the thread waits for a call.
+    paused: AtomicBool,
 }
 
-/// A call under way, until it is dropped.
+/// A call in progress, until it is dropped.
 pub(super) struct Call<'a>(&'a State);
 
-impl Clock {
-    /// Starts the clock of an engine; it ends with the engine.
+impl EpochTicker {
+    /// Starts the ticker of an engine; it ends with the engine.
     ///
     /// # Errors
     ///
@@ -56,11 +57,11 @@ impl Clock {
         })
     }
 
-    /// The clock ticks from now on until the call is dropped.
+    /// Counts a call in progress: the ticker ticks at least until the result is dropped.
     pub(super) fn call(&self) -> Call<'_> {
-        // Before the look: either this sees that the clock rests, or the clock sees the call.
+        // Counted before `paused` is read: either this sees the pause, or the thread sees the call.
         self.state.calls.fetch_add(1, Ordering::SeqCst);
-        if self.state.resting.load(Ordering::SeqCst) {
+        if self.state.paused.load(Ordering::SeqCst) {
             self.thread.unpark();
         }
         Call(&self.state)
@@ -86,19 +87,19 @@ impl State {
             let called = self.calls.load(Ordering::Relaxed) > 0;
             idle = if called { 0 } else { idle + 1 };
             if idle >= IDLE {
-                self.rest(engine);
+                self.pause(engine);
                 idle = 0;
             }
         }
     }
 
     /// Waits for a call, or for the end of the engine.
-    fn rest(&self, engine: &EngineWeak) {
-        self.resting.store(true, Ordering::SeqCst);
+    fn pause(&self, engine: &EngineWeak) {
+        self.paused.store(true, Ordering::SeqCst);
         while self.calls.load(Ordering::SeqCst) == 0 && engine.upgrade().is_some() {
-            thread::park_timeout(LOOK);
+            thread::park_timeout(CHECK);
         }
-        self.resting.store(false, Ordering::SeqCst);
+        self.paused.store(false, Ordering::SeqCst);
     }
 }
 
@@ -109,12 +110,12 @@ mod tests {
     use wasmtime::{Config, Instance, Module, Store};
 
     #[test]
-    fn a_clock_rests_without_calls_and_still_ends_the_next_one() {
+    fn a_ticker_pauses_without_calls_and_still_ends_the_next_one() {
         let mut config = Config::new();
         config.epoch_interruption(true);
         let engine = Engine::new(&config).unwrap();
-        let clock = Clock::start(&engine).unwrap();
-        while !clock.state.resting.load(Ordering::SeqCst) {
+        let ticker = EpochTicker::start(&engine).unwrap();
+        while !ticker.state.paused.load(Ordering::SeqCst) {
             thread::yield_now();
         }
         let endless = wat::parse_str(r#"(module (func (export "spin") (loop (br 0))))"#);
@@ -123,9 +124,9 @@ mod tests {
         store.set_epoch_deadline(2);
         let instance = Instance::new(&mut store, &endless.unwrap(), &[]).unwrap();
         let spin = instance.get_typed_func::<(), ()>(&mut store, "spin");
-        let call = clock.call();
+        let call = ticker.call();
         assert!(spin.unwrap().call(&mut store, ()).is_err());
         drop(call);
-        assert_eq!(clock.state.calls.load(Ordering::SeqCst), 0);
+        assert_eq!(ticker.state.calls.load(Ordering::SeqCst), 0);
     }
 }

@@ -1,14 +1,14 @@
 //! One request over the wire: the name, the address, the connection, TLS, HTTP/1.1.
 
 use super::address::Reach;
+use super::bindings::types::{DnsErrorPayload, ErrorCode};
 use super::body::{RequestBody, ResponseBody};
 use super::request::{Target, Times};
 use super::response::Reply;
 use crate::config::limits::Limits;
 use crate::config::origin::{Host, Scheme};
 use crate::plugin::OperatorSettings;
-use crate::plugin::bindings::http::types::{DnsErrorPayload, ErrorCode};
-use crate::plugin::capability::log::Journal;
+use crate::plugin::services::HostServices;
 use anyhow::{Context, ensure};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -31,24 +31,24 @@ use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 /// Bytes of a response's head; also what is read at once. Servers rarely send more than 8 KiB.
 const HEAD: usize = 64 << 10;
 
-/// What an open request holds until its response has been read or thrown away.
-pub(super) struct Open {
+/// What a request holds until its response has been read or dropped.
+pub(super) struct OpenCall {
     _connection: AbortOnDropJoinHandle<()>,
     _permit: OwnedSemaphorePermit,
 }
 
-/// Where requests are counted and told of.
+/// Counts the requests of one instance and logs those that are denied.
 #[derive(Clone)]
-pub(super) struct Ledger {
+pub(super) struct CallLog {
     settings: Arc<OperatorSettings>,
-    journal: Arc<Journal>,
+    services: Arc<dyn HostServices>,
 }
 
-impl Ledger {
-    pub(super) fn new(settings: &Arc<OperatorSettings>, journal: &Arc<Journal>) -> Self {
+impl CallLog {
+    pub(super) fn new(settings: &Arc<OperatorSettings>, services: &Arc<dyn HostServices>) -> Self {
         Self {
             settings: Arc::clone(settings),
-            journal: Arc::clone(journal),
+            services: Arc::clone(services),
         }
     }
 
@@ -56,15 +56,14 @@ impl Ledger {
         &self.settings.limits
     }
 
-    pub(super) fn asked(&self) {
+    pub(super) fn started(&self) {
         self.settings.metrics.http_requests.inc();
     }
 
-    /// Tells why a request was denied. Counting it is for [`Ledger::failed`], which sees all errors.
+    /// Logs why a request was denied. [`CallLog::failed`] counts it, as it does every error.
     pub(super) fn denied(&self, target: &Target, why: &str) {
-        self.journal.write(tracing::Level::WARN, || {
-            format!("denied a request to `{target}`: {why}")
-        });
+        let entry = format!("denied a request to `{target}`: {why}");
+        self.services.log(tracing::Level::WARN, &entry);
     }
 
     pub(super) fn failed(&self, error: &ErrorCode) {
@@ -79,23 +78,23 @@ impl Ledger {
     }
 }
 
-/// A request that is granted, on its way.
-pub(super) struct Errand {
+/// A granted request, from the resolution of its name to the head of its response.
+pub(super) struct HttpCall {
     pub(super) reach: Reach,
     pub(super) times: Times,
-    /// Bytes of the response's body.
-    pub(super) most: u64,
+    /// The most bytes that the response's body may have.
+    pub(super) max_body: u64,
     pub(super) tls: Option<TlsConnector>,
     pub(super) permit: OwnedSemaphorePermit,
-    pub(super) ledger: Ledger,
+    pub(super) log: CallLog,
 }
 
-impl Errand {
-    /// Until the head of the response is here.
+impl HttpCall {
+    /// Sends the request and waits for the head of its response.
     pub(super) async fn run(self, target: Target, request: Request<RequestBody>) -> Reply {
-        let ledger = self.ledger.clone();
+        let log = self.log.clone();
         let reply = self.exchange(&target, request).await;
-        reply.inspect_err(|error| ledger.failed(error))
+        reply.inspect_err(|error| log.failed(error))
     }
 
     async fn exchange(self, target: &Target, request: Request<RequestBody>) -> Reply {
@@ -106,10 +105,10 @@ impl Errand {
             .await
             .map_err(|_| ErrorCode::ConnectionReadTimeout)?
             .map_err(|error| explain(&error))?;
-        self.measured(response, connection)
+        self.bounded(response, connection)
     }
 
-    /// Resolves, judges and connects.
+    /// Resolves the name, checks its addresses, and connects to one that passed.
     async fn connect(
         &self,
         target: &Target,
@@ -131,7 +130,7 @@ impl Errand {
         Ok((sender, connection))
     }
 
-    /// Those of the addresses that the grant reaches.
+    /// The addresses that the grant allows.
     fn allowed(
         &self,
         target: &Target,
@@ -149,33 +148,29 @@ impl Errand {
             (false, _) => Ok(allowed),
             (true, None) => Err(ErrorCode::DestinationNotFound),
             (true, Some(address)) => {
-                self.ledger.denied(target, &prohibited(self.reach, address));
+                self.log.denied(target, &prohibited(self.reach, address));
                 Err(ErrorCode::DestinationIpProhibited)
             }
         }
     }
 
-    /// The response, with a body that knows its bounds.
-    fn measured(
-        self,
-        response: Response<Incoming>,
-        connection: AbortOnDropJoinHandle<()>,
-    ) -> Reply {
+    /// The response, with a body that enforces its bounds.
+    fn bounded(self, response: Response<Incoming>, connection: AbortOnDropJoinHandle<()>) -> Reply {
         let announced = response.body().size_hint().lower();
-        if announced > self.most {
+        if announced > self.max_body {
             return Err(ErrorCode::HttpResponseBodySize(Some(announced)));
         }
-        let open = Open {
+        let open = OpenCall {
             _connection: connection,
             _permit: self.permit,
         };
         Ok(response.map(|incoming| ResponseBody {
             incoming,
-            left: self.most,
-            most: self.most,
+            left: self.max_body,
+            max: self.max_body,
             between_bytes: self.times.between_bytes,
             since: Instant::now(),
-            ledger: self.ledger,
+            log: self.log,
             _open: open,
         }))
     }
@@ -279,7 +274,7 @@ pub(super) fn tls(ca: Option<&Path>) -> anyhow::Result<TlsConnector> {
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-/// hyper's errors in the words of the contract.
+/// hyper's errors as those of `wasi:http`.
 pub(super) fn explain(error: &hyper::Error) -> ErrorCode {
     if error.is_parse_too_large() {
         ErrorCode::HttpResponseHeaderSectionSize(None)

@@ -1,0 +1,57 @@
+//! `grants:` of an operator: as a person writes them, and as the host uses them.
+//!
+//! Both stand in one file, so that a new grant is added in one place here and as one row of the
+//! table in `plugin/capability/mod.rs`, which says what it links and what it means.
+
+use super::at::At;
+use super::origin::Origin;
+use super::resolve::Context;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a plugin can access outside its instance. A plugin that imports what is not granted is
+/// refused.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[schemars(rename = "Grants")]
+pub struct Written {
+    /// Servers that the plugin may send HTTP requests to: scheme, host and port, as in
+    /// `https://api.example.com`. `*` can replace the first label of a name. A name that resolves to a
+    /// private address is refused; an entry with an IP address grants that address.
+    #[schemars(example = ["https://api.example.com", "https://*.example.org"])]
+    pub http: Vec<String>,
+    /// Like `http`, for names that may resolve to private and loopback addresses: services in your own
+    /// network.
+    #[schemars(example = ["http://prices.shop.svc:8080"])]
+    pub http_private: Vec<String>,
+}
+
+/// What a plugin may reach outside of its instance. The default is nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Grants {
+    /// Servers it may send HTTP requests to; empty when it may send none.
+    pub http: Vec<Origin>,
+}
+
+impl Written {
+    /// Reports every entry that is wrong; `None` when one was.
+    pub(super) fn resolve(&self, at: &At<'_>, context: &mut Context<'_>) -> Option<Grants> {
+        let lists = [
+            (&self.http, at.field("http"), false),
+            (&self.http_private, at.field("http-private"), true),
+        ];
+        let mut sound = true;
+        let mut http = Vec::new();
+        for (entries, at, private) in lists {
+            for (index, entry) in entries.iter().enumerate() {
+                let at = at.item(index);
+                let origin = at
+                    .is_text(entry)
+                    .then(|| context.parsed(Origin::parse(entry, private), &at));
+                sound &= origin.as_ref().is_some_and(Option::is_some);
+                http.extend(origin.flatten());
+            }
+        }
+        sound.then_some(Grants { http })
+    }
+}

@@ -1,0 +1,79 @@
+//! Guests by the version and world of the contract that they were built for: a file for each.
+//!
+//! Such a file has the `bindgen!` of its world, the conversions between its records and the host's
+//! messages, and its row of [`CONTRACTS`]. Everything else in the host sees a [`Guest`]. A version or a
+//! world more is a file, a row, and a variant: see `docs/adr/0017-guests-are-an-enum-and-capabilities-a-table.md`.
+
+#[cfg(test)]
+#[path = "../../../../tests/contract/next.rs"]
+mod next;
+pub(super) mod operator_0_1_0;
+
+use super::capability::Capability;
+use super::instance::State;
+use crate::config::resolved::HeaderSelection;
+use crate::message::{Message, Outcome};
+use wasmtime::Store;
+use wasmtime::component::{Instance, InstancePre};
+
+/// A version of a world that this host runs.
+pub(super) struct Contract {
+    /// With its version, as people name it.
+    pub(super) world: &'static str,
+    /// What every component of it exports.
+    pub(super) exports: &'static [&'static str],
+    /// What the contract itself offers to import.
+    pub(super) imports: Capability,
+    /// Finds the exports in a component that is linked, once for all of its instances.
+    pub(super) bind: fn(&InstancePre<State>) -> wasmtime::Result<Bind>,
+}
+
+/// Takes the exports of an instance.
+pub(super) type Bind =
+    Box<dyn Fn(&mut Store<State>, &Instance) -> wasmtime::Result<Guest> + Send + Sync>;
+
+/// The contracts that this host runs. Where a component has the exports of several, the last wins.
+pub(super) static CONTRACTS: &[&Contract] = &[
+    &operator_0_1_0::CONTRACT,
+    #[cfg(test)]
+    &next::CONTRACT,
+];
+
+/// The contract that `weir plugin build` builds for.
+pub(super) static BUILT: &Contract = &operator_0_1_0::CONTRACT;
+
+/// The exports of one instance.
+pub(super) enum Guest {
+    Operator010(operator_0_1_0::Guest),
+    #[cfg(test)]
+    Next(next::Guest),
+}
+
+impl Guest {
+    /// Hands over the operator's `config:`. The inner error is the plugin's refusal.
+    pub(super) async fn configure(
+        &self,
+        store: &mut Store<State>,
+        config: &str,
+    ) -> wasmtime::Result<Result<(), String>> {
+        match self {
+            Self::Operator010(guest) => guest.configure(store, config).await,
+            #[cfg(test)]
+            Self::Next(guest) => guest.configure(store, config).await,
+        }
+    }
+
+    /// Calls with a batch. As many outcomes as the plugin gave.
+    pub(super) async fn process(
+        &self,
+        store: &mut Store<State>,
+        batch: &[Message],
+        headers: &HeaderSelection,
+    ) -> wasmtime::Result<Vec<Outcome>> {
+        match self {
+            Self::Operator010(guest) => guest.process(store, batch, headers).await,
+            #[cfg(test)]
+            Self::Next(guest) => guest.process(store, batch).await,
+        }
+    }
+}
