@@ -20,9 +20,12 @@ pub struct DeadLetters {
     subject: String,
     /// The sequence to go on at.
     next: u64,
-    /// Letters of which parts have been read and others not, oldest first.
-    partial: VecDeque<Partial>,
+    partial: Partials,
 }
+
+/// Letters of which parts have been read and others not, oldest first.
+#[derive(Default)]
+struct Partials(VecDeque<Partial>);
 
 /// A letter in parts, until all of them are read.
 struct Partial {
@@ -53,6 +56,48 @@ impl Partial {
             payload: payload.freeze(),
             ..self.letter
         }
+    }
+}
+
+impl Partials {
+    /// Takes in what was read; gives out the letter that is whole with it.
+    fn add(&mut self, letter: DeadLetter) -> Option<DeadLetter> {
+        let Some((part, parts)) = part(&letter) else {
+            return Some(letter);
+        };
+        let identity = letter.fact(LETTER.strip_prefix(PREFIX)?).to_owned();
+        let known = self
+            .0
+            .iter()
+            .position(|other| other.identity == identity && other.parts == parts);
+        let place = match known {
+            Some(place) => place,
+            None => {
+                self.0.push_back(Partial {
+                    identity,
+                    parts,
+                    letter: DeadLetter {
+                        sequences: Vec::new(),
+                        ..letter.clone()
+                    },
+                    payloads: BTreeMap::new(),
+                });
+                self.0.len() - 1
+            }
+        };
+        let partial = self.0.get_mut(place)?;
+        // One that was stored twice is one part, and both are removed with the letter.
+        partial.letter.sequences.extend(letter.sequences);
+        partial.payloads.entry(part).or_insert(letter.payload);
+        if !partial.is_whole() {
+            return None;
+        }
+        self.0.remove(place).map(Partial::joined)
+    }
+
+    /// Gives out a letter of which parts are missing.
+    fn oldest(&mut self) -> Option<DeadLetter> {
+        self.0.pop_front().map(Partial::joined)
     }
 }
 
@@ -112,7 +157,7 @@ impl DeadLetters {
             stream,
             subject: subject.to_owned(),
             next: 0,
-            partial: VecDeque::new(),
+            partial: Partials::default(),
         })
     }
 
@@ -131,49 +176,13 @@ impl DeadLetters {
             if message.sequence > last {
                 break;
             }
-            let letter = read(message);
-            let whole = match part(&letter) {
-                Some(place) => self.add(letter, place),
-                None => Some(letter),
-            };
+            let whole = self.partial.add(read(message));
             if whole.is_some() {
                 return Ok(whole);
             }
         }
         self.next = last + 1;
-        Ok(self.partial.pop_front().map(Partial::joined))
-    }
-
-    /// Puts a part to the others; gives out the letter when that was the last one.
-    fn add(&mut self, letter: DeadLetter, (part, parts): (usize, usize)) -> Option<DeadLetter> {
-        let identity = letter.fact(LETTER.strip_prefix(PREFIX)?).to_owned();
-        let known = self
-            .partial
-            .iter()
-            .position(|other| other.identity == identity && other.parts == parts);
-        let place = match known {
-            Some(place) => place,
-            None => {
-                self.partial.push_back(Partial {
-                    identity,
-                    parts,
-                    letter: DeadLetter {
-                        sequences: Vec::new(),
-                        ..letter.clone()
-                    },
-                    payloads: BTreeMap::new(),
-                });
-                self.partial.len() - 1
-            }
-        };
-        let partial = self.partial.get_mut(place)?;
-        // One that was stored twice is one part, and both are removed with the letter.
-        partial.letter.sequences.extend(letter.sequences);
-        partial.payloads.entry(part).or_insert(letter.payload);
-        if !partial.is_whole() {
-            return None;
-        }
-        self.partial.remove(place).map(Partial::joined)
+        Ok(self.partial.oldest())
     }
 
     /// Publishes the original message where it came from and awaits the publish ack.
@@ -271,3 +280,11 @@ fn read(message: StreamMessage) -> DeadLetter {
         payload: message.payload,
     }
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+mod tests;
