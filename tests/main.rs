@@ -33,6 +33,7 @@ mod hot_swap;
 mod house_rules;
 mod isolation;
 mod languages;
+mod lost_answers;
 mod oci;
 mod ordering;
 mod parking;

@@ -198,6 +198,15 @@ impl Client {
         })
     }
 
+    /// The payload of the last message of a stream, if there is one.
+    pub fn last(&self, stream: &str) -> Option<Bytes> {
+        self.run(async {
+            let stream = self.jetstream.get_stream(stream).await.ok()?;
+            let last = stream.get_last_raw_message_by_subject(">").await;
+            Some(last.ok()?.payload)
+        })
+    }
+
     /// Every message of a stream, in its order.
     pub fn messages(&self, stream: &str) -> Vec<Stored> {
         if self.count(stream) == 0 {

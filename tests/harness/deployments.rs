@@ -76,9 +76,10 @@ impl Site {
 
     /// What is deployed; null before anything was.
     pub fn deployment(&self) -> Value {
-        let stored = self.nats.client().messages("KV_weir-deployments");
-        let last = stored.last().map(|record| record.text());
-        last.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap())
+        let last = self.nats.client().last("KV_weir-deployments");
+        last.map_or(Value::Null, |payload| {
+            serde_json::from_slice(&payload).unwrap()
+        })
     }
 
     /// Waits until this is the last that was decided.

@@ -188,9 +188,8 @@ fn run_lane(
     let tokio = threads::runtime()?;
     tokio.block_on(async {
         let in_progress = pipeline.in_progress.get(lane).cloned().unwrap_or_default();
-        // First the handle: a swap from now on reaches the lane, one before is in the chain.
-        let changeover = pipeline.target.versions.register_lane(lane);
-        let chain = pipeline.chain(runtime);
+        let (active, changeover) = pipeline.target.versions.register_lane(lane);
+        let chain = active.chain(runtime, pipeline.settings.batch);
         let parts = Parts {
             settings: Arc::clone(&pipeline.settings),
             metrics: Arc::clone(&pipeline.metrics),

@@ -21,9 +21,9 @@ const TRIES: u32 = 30;
 /// A change, and what its receipts say.
 pub(crate) struct SwapRound {
     pub(crate) operator: usize,
-    /// What a lane has that starts from now on.
+    /// For lanes that start.
     pub(crate) next: ActiveVersions,
-    /// The same for lanes that are at work: one for each, with workers that are warm.
+    /// The same for lanes that have started: one for each, with workers that are warm.
     pub(crate) changes: Vec<Change>,
     /// In a word or two.
     pub(crate) what: String,
@@ -46,10 +46,8 @@ impl Deployer {
             old,
             new,
         } = round;
-        let versions = &self.pipeline.versions;
-        let before = versions.active();
-        let running = before.plugins.get(operator);
-        let settings = Arc::clone(&running.context("there is no such operator")?.settings);
+        let running = self.version(operator);
+        let settings = running.context("there is no such operator")?.settings;
         let receipt = |lane: usize| Receipt {
             id: String::new(),
             pipeline: settings.pipeline.clone(),
@@ -63,34 +61,13 @@ impl Deployer {
             began: jiff::Timestamp::now().to_string(),
             taken: None,
         };
-        let receipts = match self.pipeline.attachment() {
-            Some(attachment) => {
-                Some(Receipts::open(&attachment.connection, attachment.ensured.replicas).await?)
-            }
-            None => None,
-        };
+        let attachment = self.pipeline.attached().await;
+        let replicas = attachment.ensured.replicas;
+        let receipts = Receipts::open(&attachment.connection, replicas).await?;
+        let (handles, written) = self.adopt(&next, &receipts, receipt).await?;
         let (reports, heard) = mpsc::channel(2 * changes.len().max(1));
-        // In this order: a lane that starts meanwhile has its handle before this looks at the lane_handles, or
-        // has the new version from its beginning.
-        versions.adopt(next);
-        let lane_handles = versions.lane_handles();
-        let mut swaps = Vec::new();
-        for (handle, change) in lane_handles.into_iter().zip(changes) {
-            let written = match &receipts {
-                Some(receipts) => match receipts.begin(receipt(handle.lane), number()).await {
-                    Ok(written) => Some(written),
-                    Err(error) => {
-                        versions.adopt(before);
-                        return Err(error);
-                    }
-                },
-                None => None,
-            };
-            swaps.push((handle, change, written));
-        }
-        let mut written = Vec::new();
         let mut lanes = Vec::new();
-        for (handle, change, receipt) in swaps {
+        for (handle, change) in handles.into_iter().zip(changes) {
             let reports = reports.clone();
             let swap = Swap {
                 operator,
@@ -101,7 +78,6 @@ impl Deployer {
             if handle.swaps.try_send(swap).is_ok() {
                 lanes.push(handle);
             }
-            written.extend(receipt);
         }
         let writer = ReceiptWriter {
             receipts,
@@ -112,11 +88,46 @@ impl Deployer {
         tokio::spawn(writer.keep(heard, lanes, all));
         Ok(taken.await.unwrap_or_default())
     }
+
+    /// Lanes start with this from now on; those that have started have receipts for it. The receipts are
+    /// begun first, because what fails there has changed nothing; a lane that starts meanwhile does so
+    /// with what ran before, and gets one as well.
+    async fn adopt(
+        &self,
+        next: &ActiveVersions,
+        receipts: &Receipts,
+        receipt: impl Fn(usize) -> Receipt,
+    ) -> Result<(Vec<LaneHandle>, Vec<Written>)> {
+        let mut written: Vec<Written> = Vec::new();
+        loop {
+            let has_receipt = |lane| written.iter().any(|written| written.receipt.lane == lane);
+            let lane = match self.pipeline.versions.adopt_on_lanes(next, has_receipt) {
+                Ok(handles) => return Ok((handles, written)),
+                Err(lane) => lane,
+            };
+            match receipts.begin(receipt(lane), number()).await {
+                Ok(receipt) => written.push(receipt),
+                Err(error) => {
+                    withdraw(receipts, written).await;
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+/// The swap is not made.
+async fn withdraw(receipts: &Receipts, written: Vec<Written>) {
+    for written in written {
+        if let Err(error) = receipts.withdraw(written).await {
+            tracing::warn!("{}", report::line(&error));
+        }
+    }
 }
 
 /// Completes the receipts of one swap.
 struct ReceiptWriter {
-    receipts: Option<Receipts>,
+    receipts: Receipts,
     written: Vec<Written>,
     settings: Arc<OperatorSettings>,
 }
@@ -172,11 +183,8 @@ impl ReceiptWriter {
             }
             Report::First { sequence, .. } => written.receipt.new.sequence = Some(sequence),
         }
-        let Some(receipts) = &self.receipts else {
-            return;
-        };
         for left in (0..TRIES).rev() {
-            match receipts.complete(written).await {
+            match self.receipts.complete(written).await {
                 Ok(()) => return,
                 Err(error) if left == 0 => {
                     self.settings.metrics.receipts_failed.inc();

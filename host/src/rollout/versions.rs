@@ -69,10 +69,18 @@ impl Canary {
     }
 }
 
+/// What the lanes of a pipeline run, and where they take what is next.
+struct Lanes {
+    /// What a lane starts with. Set by [`Versions::adopt`] and [`Versions::adopt_on_lanes`].
+    active: ActiveVersions,
+    /// Of each lane from its registration to its end.
+    handles: Vec<LaneHandle>,
+}
+
 /// Of one pipeline. Shared by its lanes, its deployer and the status.
 pub(crate) struct Versions {
-    current: Mutex<ActiveVersions>,
-    lane_handles: Mutex<Vec<LaneHandle>>,
+    /// One lock for both: a swap either reaches a lane or is in what the lane starts with.
+    lanes: Mutex<Lanes>,
     /// By operator, the version that was not taken last.
     refusals: Mutex<HashMap<usize, Refusal>>,
     /// By operator, the digest of what runs as a shadow.
@@ -94,13 +102,15 @@ impl Versions {
             Some((operator, version.plugin.digest().to_owned()))
         };
         let configured = (0..plugins.operators()).filter_map(digest).collect();
-        let current = ActiveVersions {
-            plugins,
-            canary: None,
+        let lanes = Lanes {
+            active: ActiveVersions {
+                plugins,
+                canary: None,
+            },
+            handles: Vec::new(),
         };
         Self {
-            current: Mutex::new(current),
-            lane_handles: Mutex::default(),
+            lanes: Mutex::new(lanes),
             refusals: Mutex::default(),
             shadows: Mutex::default(),
             configured: Mutex::new(configured),
@@ -112,7 +122,7 @@ impl Versions {
 
     /// What runs now.
     pub(crate) fn active(&self) -> ActiveVersions {
-        locked(&self.current).clone()
+        locked(&self.lanes).active.clone()
     }
 
     /// The plugins as they are now, without a canary.
@@ -120,21 +130,36 @@ impl Versions {
         self.active().plugins
     }
 
-    /// A lane takes its handle: swaps reach it from now on.
-    pub(crate) fn register_lane(&self, lane: usize) -> Changeover {
+    /// A lane starts: with these versions, and with every swap from now on.
+    pub(crate) fn register_lane(&self, lane: usize) -> (ActiveVersions, Changeover) {
         let (sender, swaps) = mpsc::channel(SWAPS);
-        locked(&self.lane_handles).push(LaneHandle {
+        let mut lanes = locked(&self.lanes);
+        lanes.handles.push(LaneHandle {
             lane,
             swaps: sender,
         });
-        Changeover::new(lane, self.plugins().operators(), swaps)
+        let active = lanes.active.clone();
+        let changeover = Changeover::new(lane, active.plugins.operators(), swaps);
+        (active, changeover)
     }
 
-    /// Lanes that could take a swap now.
-    pub(crate) fn lane_handles(&self) -> Vec<LaneHandle> {
-        let mut lane_handles = locked(&self.lane_handles);
-        lane_handles.retain(|handle| !handle.swaps.is_closed());
-        lane_handles.clone()
+    /// From now on lanes start with this; those that have started are to be told of it by their handles.
+    ///
+    /// # Errors
+    /// The first of these lanes that is not ready for it: nothing has changed then.
+    pub(crate) fn adopt_on_lanes(
+        &self,
+        next: &ActiveVersions,
+        is_ready: impl Fn(usize) -> bool,
+    ) -> Result<Vec<LaneHandle>, usize> {
+        let mut lanes = locked(&self.lanes);
+        lanes.handles.retain(|handle| !handle.swaps.is_closed());
+        let mut numbers = lanes.handles.iter().map(|handle| handle.lane);
+        if let Some(lane) = numbers.find(|lane| !is_ready(*lane)) {
+            return Err(lane);
+        }
+        lanes.active = next.clone();
+        Ok(lanes.handles.clone())
     }
 
     /// Remembers that a version of an operator's plugin was not taken, or that this is over.
@@ -223,9 +248,9 @@ impl Versions {
         operators
     }
 
-    /// From now on lanes start with this.
-    pub(crate) fn adopt(&self, current: ActiveVersions) {
-        *locked(&self.current) = current;
+    /// Lanes start with this; none has started yet.
+    pub(crate) fn adopt(&self, active: ActiveVersions) {
+        locked(&self.lanes).active = active;
     }
 }
 
