@@ -151,13 +151,13 @@ fn what_is_named_and_not_there_is_said_with_what_to_do() {
 fn a_log_level_that_is_none_is_wrong_usage() {
     for level in ["nonsense", "", "info,verbose"] {
         let finished = weir(2, &["metrics", "--log-level", level]);
-        assert!(finished.stderr.contains("cannot read log level"), "{level}");
+        assert!(finished.stderr.contains("cannot parse log level"), "{level}");
     }
     let finished = weir(2, &["metrics", "--log-level", "weir=loud"]);
     assert!(
         finished
             .stderr
-            .starts_with("error: cannot read log level `weir=loud`\n")
+            .starts_with("error: cannot parse log level `weir=loud`\n")
     );
     assert!(
         finished

@@ -154,7 +154,7 @@ fn people_get_a_table_with_what_bounds_it_and_whether_the_build_is_a_slow_one() 
         );
     }
     assert!(
-        text.contains("came out   6 results, 2 dropped, 2 dead letters, 2 asked"),
+        text.contains("came out   6 results, 2 dropped, 2 dead letters, 2 retried"),
         "{text}"
     );
     assert!(text.contains("1 line of the input skipped"), "{text}");
@@ -192,7 +192,7 @@ fn where_no_message_has_a_result_there_is_no_delay_and_not_one_of_zero() {
     ];
     let finished = bench(&folder, &arguments);
     assert_eq!(finished.code, Some(0), "{finished:#?}");
-    let none = "delay      none: not one of 20 messages had a result";
+    let none = "delay      none: none of 20 messages had a result";
     assert!(finished.stdout.contains(none), "{finished:#?}");
     let report = report(&folder, &arguments);
     assert_eq!(report["delay"]["p50_us"], Value::Null);
@@ -313,7 +313,7 @@ const ENDLESS: &str = "{\"subject\": \"in.a\", \"text\": \"retry-after:86400000\
 #[test]
 fn a_run_that_is_stuck_ends_with_how_far_it_got() {
     let stuck = refused(1, PIPELINE, ENDLESS, &["--messages", "3", "--limit", "1"]);
-    let error = "error: pipeline `p` is not through after 1 s\n  cause: of 3 messages ";
+    let error = "error: pipeline `p` has not finished after 1 s\n  cause: of 3 messages ";
     assert!(stuck.contains(error) && stuck.contains("hint: "), "{stuck}");
 }
 

@@ -112,7 +112,7 @@ mod tests {
     fn a_level_that_is_none_is_refused_with_those_that_are() {
         let error = filter("weir=loud").unwrap_err();
         assert_eq!(report::exit_code(&error), report::USAGE);
-        assert!(report::text(&error).starts_with("error: cannot read log level `weir=loud`\n"));
+        assert!(report::text(&error).starts_with("error: cannot parse log level `weir=loud`\n"));
         assert_eq!(report::hints(&error).len(), 1);
     }
 }
