@@ -151,7 +151,10 @@ fn what_is_named_and_not_there_is_said_with_what_to_do() {
 fn a_log_level_that_is_none_is_wrong_usage() {
     for level in ["nonsense", "", "info,verbose"] {
         let finished = weir(2, &["metrics", "--log-level", level]);
-        assert!(finished.stderr.contains("cannot parse log level"), "{level}");
+        assert!(
+            finished.stderr.contains("cannot parse log level"),
+            "{level}"
+        );
     }
     let finished = weir(2, &["metrics", "--log-level", "weir=loud"]);
     assert!(
