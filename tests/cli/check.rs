@@ -36,10 +36,17 @@ fn an_ordered_pipeline_is_said_to_be_for_one_host() {
         let finished = Weir::run_in(folder.path(), &["check", "pipeline.yaml"]);
         assert_eq!(finished.code, Some(0), "{finished:#?}");
         let note = "  note: `order: stream` is for one host: ";
-        assert_eq!(finished.stdout.matches(note).count(), notes, "{finished:#?}");
+        assert_eq!(
+            finished.stdout.matches(note).count(),
+            notes,
+            "{finished:#?}"
+        );
         let finished = Weir::run_in(folder.path(), &["check", "pipeline.yaml", "--json"]);
         let report = json(&finished.stdout);
-        assert_eq!(report["pipelines"][0]["notes"].as_array().unwrap().len(), notes);
+        assert_eq!(
+            report["pipelines"][0]["notes"].as_array().unwrap().len(),
+            notes
+        );
     }
 }
 

@@ -156,3 +156,11 @@ fn changed(entry: &Entry) -> Result<Option<Changed>> {
 fn key(pipeline: &str, operator: &str) -> String {
     format!("{pipeline}.{operator}")
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+mod tests;

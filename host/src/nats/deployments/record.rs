@@ -129,7 +129,16 @@ impl Deployment {
     /// in quarantine runs nowhere: neither in the place of another, nor where anything else is known.
     #[must_use]
     pub fn instead_of(&self, configured: &str) -> Option<&Component> {
-        let stable = self.stable.as_ref()?;
+        self.in_place_of(configured, self.stable.as_ref())
+    }
+
+    /// The same where `stable` is what runs in the place of what is configured.
+    fn in_place_of<'a>(
+        &self,
+        configured: &str,
+        stable: Option<&'a Stable>,
+    ) -> Option<&'a Component> {
+        let stable = stable?;
         let applies = stable.over.iter().any(|digest| digest == configured)
             || self.quarantined(configured).is_some();
         let sound = self.quarantined(&stable.component.digest).is_none();
@@ -145,6 +154,9 @@ impl Deployment {
     /// Lets no host take a version any more.
     pub(super) fn banish(&mut self, digest: &str, reason: &str) {
         self.release(digest);
+        // Its release alone lets it run nowhere again.
+        self.stable
+            .take_if(|stable| stable.component.digest == digest);
         let excess = (self.quarantine.len() + 1).saturating_sub(QUARANTINED);
         self.quarantine.drain(..excess);
         self.quarantine.push(Quarantined {
@@ -221,31 +233,29 @@ impl Deployment {
             return;
         }
         let stable = self.stable.take();
-        let before = self.before.take_if(|before| before.deployed == bad);
-        let mut over = vec![bad.to_owned()];
-        let back = match before {
-            // It was deployed, and what is gone back to ran until then: so do all, each to its own.
-            Some(Before { stable, .. })
-                if stable
-                    .as_ref()
-                    .map_or(configured, |it| &it.component.digest)
-                    == good.digest =>
-            {
-                stable
-            }
-            _ if took_over => {
-                over.push(configured.to_owned());
-                stable
-            }
-            _ => None,
-        };
-        over.extend(back.into_iter().flat_map(|stable| stable.over));
-        over.sort_unstable();
-        over.dedup();
-        self.stable = Some(Stable {
+        let is_it = |before: &mut Before| took_over && before.deployed == bad;
+        let before = self.before.take_if(is_it);
+        let mut back = Stable {
             component: good.clone(),
-            over,
+            over: Vec::new(),
+        };
+        let ran = before.as_ref().map(|before| {
+            let instead = self.in_place_of(configured, before.stable.as_ref());
+            instead.map_or(configured, |component| &component.digest)
         });
+        if ran == Some(&*good.digest) {
+            // It was deployed, and what is gone back to ran until then: so do all, each to its own.
+            let stable = before.and_then(|before| before.stable);
+            let sound = |stable: &Stable| self.quarantined(&stable.component.digest).is_none();
+            back = stable.filter(sound).unwrap_or(back);
+        } else if took_over {
+            back.over = stable.map_or_else(Vec::new, |stable| stable.over);
+            back.over.push(configured.to_owned());
+        }
+        back.over.push(bad.to_owned());
+        back.over.sort_unstable();
+        back.over.dedup();
+        self.stable = Some(back);
     }
 
     /// A host cannot run a version, so none shall: all run what they ran before.
