@@ -1,6 +1,8 @@
 //! Whatever a plugin does, only the call that did it fails: the host goes on, the instance is thrown
 //! away, and the fault says what happened, where, and with what resources.
 
+mod random;
+
 use crate::harness::cache;
 use crate::harness::guests::guest;
 use crate::harness::lane::{Lane, limits, message, plugin};

@@ -18,7 +18,7 @@ fn a_plan_says_what_would_change_and_its_hash_does_that_on_all_hosts_and_nothing
         &format!("{} ", &digest("v0")[..12]),
         &format!("-> {}", &digest("v1")[..12]),
         "stays weir:plugin/operator@0.1.0",
-        "needs none; the operator gives none",
+        "needs none; the operator has none",
         "imports        the same",
     ] {
         assert!(plan.contains(part), "{part}: {plan}");

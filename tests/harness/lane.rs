@@ -36,6 +36,27 @@ pub fn limits() -> Limits {
     }
 }
 
+/// What runs a plugin as an operator of the pipeline `shop`.
+pub fn worker(operator: &str, plugin: Arc<Plugin>, limits: Limits, config: &str) -> Worker {
+    let settings = OperatorSettings {
+        pipeline: "shop".into(),
+        operator: operator.into(),
+        config: config.into(),
+        headers: HeaderSelection::All,
+        limits,
+        metrics: Metrics::new().operator("shop", operator),
+    };
+    Worker::new(runtime(), plugin, Arc::new(settings))
+}
+
+/// A runtime that waits on the thread of the test.
+pub fn tokio() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
 /// A worker, and what drives it.
 pub struct Lane {
     pub tokio: tokio::runtime::Runtime,
@@ -50,22 +71,10 @@ impl Lane {
     }
 
     pub fn new(plugin: Arc<Plugin>, limits: Limits, config: &str) -> Self {
-        let metrics = Metrics::new().operator("shop", "price");
-        let settings = OperatorSettings {
-            pipeline: "shop".into(),
-            operator: "price".into(),
-            config: config.into(),
-            headers: HeaderSelection::All,
-            limits,
-            metrics: Arc::clone(&metrics),
-        };
-        let tokio = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let worker = Worker::new(runtime(), plugin, Arc::new(settings));
+        let worker = worker("price", plugin, limits, config);
+        let metrics = Arc::clone(&worker.settings().metrics);
         Self {
-            tokio,
+            tokio: tokio(),
             worker,
             metrics,
         }

@@ -88,6 +88,25 @@ fn what_is_in_quarantine_never_runs_in_the_place_of_another() {
 }
 
 #[test]
+fn what_was_in_quarantine_runs_again_only_where_somebody_decides_so() {
+    let mut record = Deployment::default();
+    deploy(&mut record, "bad", &["file"]);
+    record.roll_back(false, "bad", &component("file"), "file");
+    record.banish("bad", "worse");
+    record.release("bad");
+    assert_eq!(runs(&record, "file"), "file");
+
+    deploy(&mut record, "old", &["file"]);
+    deploy(&mut record, "new", &["file"]);
+    record.banish("old", "worse");
+    record.roll_back(true, "new", &component("old"), "file");
+    record.release("old");
+    // Tried once more, and worse than what a host runs by its file.
+    record.roll_back(false, "new", &component("old"), "old");
+    assert_eq!(runs(&record, "file"), "file");
+}
+
+#[test]
 fn a_canary_that_is_taken_back_is_replaced_where_it_is_configured_and_nowhere_else() {
     let mut record = Deployment::default();
     record.roll_back(false, "bad", &component("good"), "file");
