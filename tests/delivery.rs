@@ -26,12 +26,8 @@ fn messages_go_through_the_plugin_to_the_sink_and_are_acked() {
     let out = site.wait_for_messages("OUT", 100);
     assert_eq!(out.len(), 100);
     assert_eq!(out[0].subject, "out.in.a");
-    assert!(
-        out[0]
-            .header("Nats-Msg-Id")
-            .unwrap()
-            .starts_with("p/op/IN@")
-    );
+    let id = out[0].header("Nats-Msg-Id").unwrap();
+    assert!(id.starts_with("p~") && id.contains("/op/IN@"), "{id}");
     assert_eq!(counted(&out).len(), 100);
     assert_eq!(weir.metric(&series("acked_total")), 100.0);
     assert_eq!(weir.metric(&series("published_total")), 100.0);
@@ -203,7 +199,8 @@ fn a_trace_goes_from_the_input_to_its_results() {
     let _weir = site.run(&site.pipeline(""));
     let out = &site.wait_for_messages("OUT", 1)[0];
     assert_eq!(out.header("traceparent"), Some(trace.1));
-    assert!(out.header("Nats-Msg-Id").unwrap().starts_with("p/op/IN@"));
+    let id = out.header("Nats-Msg-Id").unwrap();
+    assert!(id.starts_with("p~") && id.contains("/op/IN@"), "{id}");
 }
 
 #[test]
@@ -217,4 +214,28 @@ fn the_lag_of_a_consumer_is_shown() {
         let [lag, pending] = ["lag", "ack_pending"].map(|name| weir.metric(&series(name)));
         (lag, pending) == (49.0, 1.0)
     });
+}
+
+#[test]
+fn pipelines_that_differ_only_in_consumer_or_sink_store_all_their_results_in_one_stream() {
+    let site = Site::new();
+    let client = site.nats.client();
+    client.publish_all((0..20).map(|number| ("in.a", number.to_string())));
+    let with = |name: &str, changes: &[(&str, &str)]| {
+        let file = site.pipeline_but(changes, "");
+        let text = std::fs::read_to_string(file).unwrap();
+        site.file(name, text)
+    };
+    let sink = ("out.{subject}", "out.other.{subject}");
+    let files = [
+        with("one.yaml", &[]),
+        with("two.yaml", &[("consumer: p", "consumer: second")]),
+        with("three.yaml", &[("consumer: p", "consumer: third"), sink]),
+    ];
+    let hosts: Vec<_> = files.iter().map(|file| site.run(file)).collect();
+    let results = site.wait_for_messages("OUT", 60);
+    assert_eq!(results.len(), 60);
+    for host in hosts {
+        assert_eq!(host.metric(&series("publish_duplicates_total")), 0.0);
+    }
 }

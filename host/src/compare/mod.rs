@@ -42,7 +42,8 @@ impl fmt::Display for Slot {
 /// The pipeline of the outputs and the stream of the inputs: the beginning of message ids.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    pub pipeline: String,
+    /// What its message ids begin with: [`Pipeline::id`](crate::config::resolved::Pipeline::id).
+    pub pipeline_id: String,
     /// `<stream>@<incarnation>`.
     pub source_id: String,
 }
@@ -52,7 +53,7 @@ impl Identity {
     /// stream, or is not from weir.
     #[must_use]
     pub fn read(&self, id: &str) -> Option<(u64, Slot)> {
-        let rest = id.strip_prefix(self.pipeline.as_str())?;
+        let rest = id.strip_prefix(self.pipeline_id.as_str())?;
         let (operator, rest) = rest.strip_prefix('/')?.split_once('/')?;
         let rest = rest
             .strip_prefix(self.source_id.as_str())?

@@ -49,7 +49,7 @@ fn found(report: &Report) -> (u64, u64, Kinds) {
 #[test]
 fn an_id_is_read_only_if_it_is_of_the_pipeline_and_its_source() {
     let identity = Identity {
-        pipeline: "p".into(),
+        pipeline_id: "p".into(),
         source_id: "IN@k3x".into(),
     };
     assert_eq!(

@@ -83,6 +83,33 @@ impl Settle {
     }
 }
 
+/// Settles what nothing has to be stored for: the deliveries of a consumer that only looks on, as that of
+/// a shadow. It leaves those of any other consumer alone.
+pub struct Observer {
+    settle: Settle,
+    consumer: String,
+}
+
+impl Observer {
+    /// `consumer` is the name of the one that looks on.
+    pub fn new(client: Client, metrics: Arc<PipelineMetrics>, consumer: &str) -> Self {
+        Self {
+            settle: Settle::new(client, metrics),
+            consumer: consumer.to_owned(),
+        }
+    }
+
+    /// The delivery has been looked at.
+    pub async fn done(&self, ticket: Ticket) {
+        if ticket.is_of(&self.consumer) {
+            self.settle.metrics.acked.inc();
+            self.settle
+                .answer(ticket, Bytes::from_static(b"+ACK"))
+                .await;
+        }
+    }
+}
+
 /// In-progress: the delivery is being worked on, its ack-wait starts anew. It settles nothing, and
 /// is sent over the supervisor's connection, because a lane may be busy in a plugin.
 ///

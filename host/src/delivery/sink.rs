@@ -38,12 +38,13 @@ const MESSAGE_TOO_LARGE: u64 = 10054;
 /// JetStream's answer to a publish that no stream captures, over the core protocol.
 const NO_RESPONDERS: u16 = 503;
 
-/// Proof that everything that had to be stored for an input is stored.
+/// Proof that everything that had to be stored for an input is stored. Only a publish ack of the server
+/// makes one, or a publication of the outbox that has nothing in it.
 pub struct Settled(());
 
 impl Settled {
-    /// Nothing had to be stored.
-    pub fn nothing_to_store(publication: &Publication) -> Option<Self> {
+    /// Nothing had to be stored. For the outbox alone, with what it is about to publish.
+    pub(super) fn nothing_to_store(publication: &Publication) -> Option<Self> {
         publication.messages.is_empty().then_some(Self(()))
     }
 }

@@ -50,6 +50,16 @@ impl Ticket {
         self.reply.as_ref()
     }
 
+    /// Whether it is for a delivery of this consumer.
+    #[must_use]
+    pub fn is_of(&self, consumer: &str) -> bool {
+        let reply = self.reply.as_deref().unwrap_or_default();
+        let tokens = reply.split('.').collect::<Vec<_>>();
+        // `$JS.ACK.<stream>.<consumer>`, or with a domain and an account before the stream.
+        let place = if tokens.len() == 9 { 3 } else { 5 };
+        tokens.get(place).is_some_and(|token| *token == consumer)
+    }
+
     /// Gives up the claim for the subject that settles it. For `settle.rs` alone.
     pub(crate) fn redeem(mut self) -> Option<Subject> {
         self.reply.take()
@@ -111,6 +121,23 @@ mod tests {
         let long = "$JS.ACK.hub.ACCHASH.ORDERS.weir.3.17.40.1700000000000000000.5.r4nd0m";
         assert_eq!(Facts::parse(short), Some(facts));
         assert_eq!(Facts::parse(long), Some(facts));
+    }
+
+    #[test]
+    fn a_ticket_knows_the_consumer_of_its_delivery() {
+        let metrics = crate::telemetry::metrics::Metrics::new().pipeline("p");
+        let short = "$JS.ACK.ORDERS.weir.3.17.40.1700000000000000000.5";
+        let long = "$JS.ACK.hub.ACCHASH.ORDERS.weir.3.17.40.1700000000000000000.5.r4nd0m";
+        for reply in [short, long] {
+            let is_of = |consumer| {
+                let ticket = super::Ticket::claim(reply.into(), &metrics);
+                ticket.is_some_and(|ticket| ticket.is_of(consumer))
+            };
+            assert!(
+                is_of("weir") && !is_of("ORDERS") && !is_of("other"),
+                "{reply}"
+            );
+        }
     }
 
     #[test]

@@ -55,10 +55,11 @@ struct Place {
 }
 
 impl Made {
-    /// From `<pipeline>/<operator>/<stream>@<incarnation>/<sequence>/<index>`.
+    /// From `<pipeline>~<hash>/<operator>/<stream>@<incarnation>/<sequence>/<index>`.
     fn parse(id: &str, digests: &str) -> Option<Self> {
         let mut parts = id.split('/');
         let (pipeline, operator) = (parts.next()?, parts.next()?);
+        let (pipeline, _) = pipeline.rsplit_once('~')?;
         let (stream, incarnation) = parts.next()?.rsplit_once('@')?;
         let sequence = parts.next()?.parse().ok()?;
         // Dead letters have none, or that of a part.
@@ -169,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_message_id_of_weir_tells_where_a_result_comes_from_and_no_other_does() {
-        let made = Made::parse("rebates/price/ORDERS@k3x/42/1", "aa,bb").unwrap();
+        let made = Made::parse("rebates~1a2b3c4d/price/ORDERS@k3x/42/1", "aa,bb").unwrap();
         assert_eq!((made.pipeline.as_str(), made.index), ("rebates", 1));
         assert_eq!(made.plugins, ["aa", "bb"]);
         assert_eq!(made.from.stream, "ORDERS");
@@ -177,9 +178,16 @@ mod tests {
             (made.from.incarnation.as_str(), made.from.sequence),
             ("k3x", 42)
         );
-        let dead = Made::parse("rebates/dead/ORDERS@k3x/42", "").unwrap();
+        let dead = Made::parse("rebates~1a2b3c4d/dead/ORDERS@k3x/42", "").unwrap();
         assert_eq!((dead.operator.as_str(), dead.index), ("dead", 0));
-        for foreign in ["", "42", "a/b/c/d", "a/b/ORDERS/42/0", "a/b/ORDERS@k/x/0"] {
+        for foreign in [
+            "",
+            "42",
+            "a~1/b/c/d",
+            "a~1/b/ORDERS/42/0",
+            "a~1/b/ORDERS@k/x/0",
+            "a/b/ORDERS@k/42/0",
+        ] {
             assert_eq!(Made::parse(foreign, ""), None, "{foreign}");
         }
     }

@@ -19,8 +19,10 @@ const LONGEST: usize = 2048;
 /// Makes dead letters for one pipeline.
 #[derive(Clone, Debug)]
 pub struct DeadLetterBuilder {
-    /// Its name, which their ids begin with.
+    /// Its name.
     pub pipeline: String,
+    /// What their message ids begin with: [`Pipeline::id`](crate::config::resolved::Pipeline::id).
+    pub id: String,
     /// `None` when dead letters are off.
     pub subject: Option<String>,
     /// The largest message that the server takes, in bytes.
@@ -43,7 +45,7 @@ impl DeadLetterBuilder {
         let Some(subject) = &self.subject else {
             return SmallVec::new();
         };
-        let id = format!("{}/dead/{source_id}/{}", self.pipeline, source.sequence);
+        let id = format!("{}/dead/{source_id}/{}", self.id, source.sequence);
         let stream = source_id
             .rsplit_once('@')
             .map_or(source_id, |(stream, _)| stream);
@@ -82,7 +84,7 @@ impl DeadLetterBuilder {
         let count = source.payload.len().div_ceil(most);
         // The size is part of the identity: parts of other sizes do not make up the payload.
         let letter = format!("{source_id}/{}/{most}", source.sequence);
-        let id = format!("{}/dead/{letter}", self.pipeline);
+        let id = format!("{}/dead/{letter}", self.id);
         let part = |index: usize| {
             let start = index * most;
             let end = source.payload.len().min(start + most);

@@ -64,12 +64,13 @@ impl Processor {
             decoder: Decoder::new(settings),
             route: Route::compile(&settings.operators),
             outputs: Some(OutputBuilder::new(
-                format!("{}/{last}/", settings.name),
+                format!("{}/{last}/", settings.id()),
                 settings.sink.subject.clone(),
                 target,
             )),
             dead_letters: DeadLetterBuilder {
                 pipeline: settings.name.clone(),
+                id: settings.id(),
                 subject: target.dead_letters.clone(),
                 max_payload: target.max_payload,
             },
@@ -89,6 +90,7 @@ impl Processor {
             outputs: None,
             dead_letters: DeadLetterBuilder {
                 pipeline: String::new(),
+                id: String::new(),
                 subject: None,
                 max_payload: usize::MAX,
             },

@@ -59,7 +59,7 @@ impl Target {
 /// Turns results into messages.
 #[derive(Clone, Debug)]
 pub struct OutputBuilder {
-    /// `<pipeline>/<operator>/`
+    /// `<pipeline>~<hash>/<operator>/`
     id_prefix: String,
     template: Template,
     /// Filters that results must not match; empty if the template alone rules it out.

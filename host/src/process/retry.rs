@@ -16,24 +16,55 @@ pub fn backoff(retry: &Retry, attempt: u32) -> Duration {
         .max(Duration::from_millis(1))
 }
 
-/// How long a message waits for its attempt after this one: as long as the plugin `asked`, or the
-/// backoff.
+/// The shortest delay that a plugin can ask for, where the backoff is no shorter: without it, all
+/// attempts would be used up before what is wrong has had time to pass.
+const SHORTEST: Duration = Duration::from_millis(100);
+/// The longest delay that a plugin can ask for, a hundred days. The server counts delays in nanoseconds
+/// of 64 bits with a sign, and takes what is beyond for no delay at all.
+const LONGEST: Duration = Duration::from_secs(100 * 24 * 3600);
+
+/// How long a message waits for its attempt after this one: as long as the plugin `asked`, within
+/// bounds, or the backoff.
 #[must_use]
 pub fn delay(retry: &Retry, asked: Option<Duration>, attempt: u32) -> Duration {
-    asked.unwrap_or_else(|| backoff(retry, attempt))
+    let backoff = backoff(retry, attempt);
+    asked.map_or(backoff, |asked| asked.clamp(backoff.min(SHORTEST), LONGEST))
 }
 
-/// When a delay that begins now ends; a century from now where that is beyond the clock.
+/// When a delay that begins now ends; none is longer than the longest.
 #[must_use]
 pub fn due(delay: Duration) -> Instant {
-    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-    let now = Instant::now();
-    now.checked_add(delay).unwrap_or_else(|| now + CENTURY)
+    Instant::now() + delay.min(LONGEST)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plugin_neither_burns_its_attempts_at_once_nor_waits_for_ever() {
+        let retry = Retry {
+            max_attempts: 5,
+            initial: Duration::from_secs(1),
+            max: Duration::from_secs(60),
+            park_after: Duration::from_secs(30),
+        };
+        let asked = |millis| delay(&retry, Some(Duration::from_millis(millis)), 1);
+        assert_eq!(asked(0), SHORTEST);
+        assert_eq!(asked(7000), Duration::from_secs(7));
+        assert_eq!(asked(u64::MAX), LONGEST);
+        assert!(due(Duration::MAX) > Instant::now());
+        let eager = Retry {
+            initial: Duration::from_millis(4),
+            ..retry
+        };
+        let shortest = delay(&eager, Some(Duration::ZERO), 1);
+        assert!(
+            shortest > Duration::ZERO && shortest < SHORTEST,
+            "{shortest:?}"
+        );
+        assert!(i64::try_from(LONGEST.as_nanos()).is_ok());
+    }
 
     #[test]
     fn the_delay_doubles_from_the_first_to_the_longest_and_is_never_zero() {

@@ -86,7 +86,7 @@ pub(super) async fn run(range: &Range<'_>, ensured: &Ensured, bar: &ProgressBar)
 /// Receives the results.
 struct Ear {
     tap: Tap,
-    /// The prefix of the message ids of results: `<pipeline>/<last operator>/`.
+    /// The prefix of the message ids of results: `<pipeline>~<hash>/<last operator>/`.
     prefix: String,
     /// When the first result of an input arrived, by the input's sequence.
     seen: HashMap<u64, Instant>,
@@ -101,7 +101,7 @@ impl Ear {
         let filter = reach.as_ref().map_or(">", |reach| reach.as_str());
         Ok(Self {
             tap: Tap::open(&range.connection, filter).await?,
-            prefix: format!("{}/{last}/", pipeline.name),
+            prefix: format!("{}/{last}/", pipeline.id()),
             seen: HashMap::new(),
         })
     }

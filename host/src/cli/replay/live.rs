@@ -59,7 +59,7 @@ impl Live {
         let first = source.stored_at(range.first).await?.unwrap_or_default();
         let mut live = Self {
             identity: Identity {
-                pipeline: pipeline.name.clone(),
+                pipeline_id: pipeline.id(),
                 source_id: source.source_id.clone(),
             },
             range: range.clone(),

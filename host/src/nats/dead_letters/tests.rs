@@ -37,6 +37,7 @@ fn input(sequence: u64, size: usize, lines: &[(String, String)]) -> Message {
 fn published(input: &Message, max_payload: usize) -> Vec<OutgoingMessage> {
     let builder = DeadLetterBuilder {
         pipeline: "p".into(),
+        id: "p".into(),
         subject: Some("dead.p".into()),
         max_payload,
     };

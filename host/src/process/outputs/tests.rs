@@ -125,6 +125,7 @@ fn a_result_that_would_feed_its_own_source_is_refused() {
 fn dead_letters(max_payload: usize) -> DeadLetterBuilder {
     DeadLetterBuilder {
         pipeline: "p".into(),
+        id: "p".into(),
         subject: Some("dead.p".into()),
         max_payload,
     }

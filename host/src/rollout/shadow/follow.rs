@@ -80,7 +80,7 @@ impl Follow {
         }
         Ok(Self {
             identity: Identity {
-                pipeline: pipeline.name.clone(),
+                pipeline_id: pipeline.id(),
                 source_id: source.source_id.clone(),
             },
             branches,

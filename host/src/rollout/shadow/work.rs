@@ -4,9 +4,7 @@ use crate::compare::Slot;
 use crate::compare::matcher::{Matcher, Room};
 use crate::compare::report::{Report, SAMPLES, Why};
 use crate::config::resolved::{Bounds, Order, Pipeline};
-use crate::delivery::publication::{Publication, Then};
-use crate::delivery::settle::Settle;
-use crate::delivery::sink::Settled;
+use crate::delivery::settle::Observer;
 use crate::delivery::source::{Delivery, Ended, Source};
 use crate::delivery::ticket::Ticket;
 use crate::nats::attachment::Attachment;
@@ -58,7 +56,7 @@ struct Busy {
     source: Source,
     dry_run: DryRun,
     follow: Follow,
-    settle: Settle,
+    observer: Observer,
     /// What is owed for the inputs that are not compared yet, and since when.
     tickets: BTreeMap<u64, (Ticket, Instant)>,
     milestone: Option<Milestone>,
@@ -167,7 +165,7 @@ impl Work {
         .await?;
         Ok(Busy {
             live: attachment.ensured.source.clone(),
-            settle: Settle::new(connection.client.clone(), apart),
+            observer: Observer::new(connection.client.clone(), apart, &durable.consumer),
             settings,
             durable,
             source,
@@ -299,10 +297,7 @@ impl Busy {
     async fn acknowledge(&mut self, through: u64) -> Result<()> {
         let rest = self.tickets.split_off(&(through + 1));
         for (_, (ticket, _)) in std::mem::replace(&mut self.tickets, rest) {
-            // Nothing of a shadow has to be stored.
-            let proof = Settled::nothing_to_store(&Publication::new([], Then::Ack))
-                .context("nothing is nothing")?;
-            self.settle.ack(ticket, proof).await;
+            self.observer.done(ticket).await;
         }
         Ok(())
     }
