@@ -9,7 +9,7 @@
 
 pub mod matcher;
 pub mod report;
-mod seen;
+mod output_counts;
 
 use crate::headers::Headers;
 use crate::headers::PREFIX;
