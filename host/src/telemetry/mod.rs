@@ -3,5 +3,5 @@
 pub mod logs;
 pub mod metrics;
 pub mod names;
-pub mod sampled;
+pub mod log_limit;
 pub mod version_stats;
