@@ -21,7 +21,11 @@ fn what_happened_to_each_message_is_counted() {
             Err(format!("{settled} of 6"))
         }
     });
-    assert_eq!(pipeline("received_total"), 6.0, "a short retry waits in the lane");
+    assert_eq!(
+        pipeline("received_total"),
+        6.0,
+        "a short retry waits in the lane"
+    );
     assert_eq!(pipeline("redelivered_total"), 0.0);
     assert_eq!(
         pipeline("published_total"),

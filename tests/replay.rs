@@ -353,7 +353,10 @@ fn a_wrong_replay_is_refused_with_what_to_do() {
     let missing = format!("op={missing}");
     for (arguments, said) in [
         (vec!["--from", "soon"], "neither a sequence nor a time"),
-        (vec!["--from", "3", "--to", "2"], "the range from 3 to 2 is empty"),
+        (
+            vec!["--from", "3", "--to", "2"],
+            "the range from 3 to 2 is empty",
+        ),
         (vec!["--from", "4"], "the last message of stream `IN` is 3"),
         (vec!["--operator", "op"], "is not of the form NAME=PLUGIN"),
         (vec!["--operator", "other=x.wasm"], "choose one of `op`"),

@@ -180,7 +180,7 @@ fn dead(input: &Message, rejection: &Rejection) -> Line {
     })
 }
 
-/// The one pipeline that a verb works with: the only one of the file, or the one that was named.
+/// The one pipeline that a command uses: the only one in the file, or the one that is named.
 ///
 /// # Errors
 ///

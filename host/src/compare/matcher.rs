@@ -5,8 +5,8 @@
 //! that tells how it differs. The live pipeline has no counterpart if it has settled the input
 //! ([`Matcher::settle`]); the candidate has none if it has answered the input.
 
-use super::report::{Kind, Report, Why};
 use super::output_counts::OutputCounts;
+use super::report::{Kind, Report, Why};
 use super::{Outputs, Print, Slot, size};
 use crate::jsonl::Line;
 use std::collections::BTreeMap;

@@ -8,8 +8,8 @@
 //! recent messages.
 
 pub mod matcher;
-pub mod report;
 mod output_counts;
+pub mod report;
 
 use crate::headers::Headers;
 use crate::headers::PREFIX;

@@ -2,7 +2,7 @@
 
 mod text;
 
-use super::fleet::{Fleet, OperatorPath, Running, Command, Tried};
+use super::fleet::{Command, Fleet, OperatorPath, Running, Tried};
 use crate::cli::{Console, files};
 use crate::component;
 use crate::config::component::Reference;

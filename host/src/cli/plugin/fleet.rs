@@ -140,7 +140,10 @@ impl Fleet {
     ///
     /// # Errors
     /// If no such host responds.
-    pub(super) async fn find(connection: &Connection, operator_path: &OperatorPath) -> Result<Self> {
+    pub(super) async fn find(
+        connection: &Connection,
+        operator_path: &OperatorPath,
+    ) -> Result<Self> {
         let fleet = Self::ask(connection, operator_path).await?;
         if fleet.hosts.is_empty() {
             let error = anyhow!("no host that runs `{operator_path}` responds");

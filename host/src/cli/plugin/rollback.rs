@@ -2,7 +2,7 @@
 
 mod swaps;
 
-use super::fleet::{Fleet, OperatorPath, Running, Command};
+use super::fleet::{Command, Fleet, OperatorPath, Running};
 use crate::cli::{Console, files};
 use crate::nats::Connection;
 use crate::nats::components::Components;

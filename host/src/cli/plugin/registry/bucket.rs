@@ -1,6 +1,6 @@
 //! The commands for a JetStream bucket.
 
-use super::{Upload, Pull, Push};
+use super::{Pull, Push, Upload};
 use crate::cli::{Console, files};
 use crate::config::component::InBucket;
 use crate::nats::registry::{Listed, Pushed, Registry};

@@ -1,6 +1,6 @@
 //! The commands for an OCI registry.
 
-use super::{Upload, Pull, Push};
+use super::{Pull, Push, Upload};
 use crate::cli::{Console, files};
 use crate::config::component::InRegistry;
 use crate::oci::{Pushed, Registry};
