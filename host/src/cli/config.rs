@@ -1,4 +1,4 @@
-//! `weir config ...`: what may stand in a pipeline file, for editors and for people.
+//! `weir config ...`: the schema and the reference page of pipeline files.
 
 use super::Console;
 use crate::config;

@@ -140,13 +140,13 @@ impl Matcher {
         }
         // The other outputs of the live pipeline.
         let slots = (sequence, Slot::Result(0))..=(sequence, Slot::DeadLetter);
-        let besides: Vec<_> = self
+        let others: Vec<_> = self
             .live
             .waiting
             .range(slots)
             .map(|(key, _)| *key)
             .collect();
-        for key in besides {
+        for key in others {
             if let Some(live) = self.live.take(key) {
                 self.missing(key, live.line.as_deref());
             }

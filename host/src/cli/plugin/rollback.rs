@@ -26,9 +26,9 @@ pub(in crate::cli) struct Promote {
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Without a receipt it ends what is on trial; where nothing is, it goes back over the latest swap that has \
-not been gone back over, to a version that is not in quarantine. A version can be gone back to if it is in \
-the bucket of components, where hosts put what they have swapped.")]
+Without a receipt this ends a canary or a shadow. If there is none, it undoes the latest swap that is still \
+in effect and returns to a version that is not in quarantine. The version must be in the bucket \
+`weir-components`, where hosts store the components that they swap.")]
 pub(in crate::cli) struct Rollback {
     /// The operator to roll back.
     #[arg(value_name = "PIPELINE/OPERATOR", value_parser = OperatorPath::parse)]
