@@ -228,8 +228,8 @@ fn what_is_no_signature_is_not_pushed() {
     assert_eq!(pushed.code, Some(1), "{pushed:#?}");
     let words = [
         "cannot push `v.wasm`",
-        "none of minisign",
-        "hint: make it with",
+        "not a minisign signature",
+        "hint: create it with",
     ];
     for word in words {
         assert!(pushed.stderr.contains(word), "{pushed:#?}");

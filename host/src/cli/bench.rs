@@ -85,7 +85,7 @@ impl Arguments {
 }
 
 /// The environment of the runs: the private server, and what runs on it.
-struct Range<'a> {
+struct Setup<'a> {
     arguments: &'a Arguments,
     console: &'a Console,
     input: &'a Input,
@@ -149,7 +149,7 @@ async fn measure(
     private::create_streams(&mut pipeline, &input.subjects(), &plugins.subjects)?;
     let server = server::start(program).await?;
     pipeline.nats.servers = vec![server.url.clone()];
-    let range = Range {
+    let setup = Setup {
         connection: nats::connect(&pipeline.nats, "bench").await?,
         arguments,
         console,
@@ -159,23 +159,23 @@ async fn measure(
     };
     let mut runs = Vec::new();
     for number in 1..=arguments.runs {
-        let ensured = range.prepare(arguments.messages).await?;
+        let ensured = setup.prepare(arguments.messages).await?;
         let what = format!("run {number}/{}", arguments.runs);
         let bar = console.bar(&what, arguments.messages);
-        runs.push(drain::run(&range, &ensured, &bar).await?);
+        runs.push(drain::run(&setup, &ensured, &bar).await?);
         bar.finish_and_clear();
     }
     let mut delay = None;
     if arguments.seconds > 0 {
-        let ensured = range.prepare(0).await?;
+        let ensured = setup.prepare(0).await?;
         let bar = console.bar("delay", arguments.rate * (arguments.seconds + 1));
-        delay = Some(delay::run(&range, &ensured, &bar).await?);
+        delay = Some(delay::run(&setup, &ensured, &bar).await?);
         bar.finish_and_clear();
     }
-    Report::new(&range, plugins, runs, delay)
+    Report::new(&setup, plugins, runs, delay)
 }
 
-impl Range<'_> {
+impl Setup<'_> {
     /// Creates a fresh consumer and fresh streams without message ids of the previous run, and puts this many
     /// messages into the source.
     async fn prepare(&self, messages: u64) -> Result<Ensured> {

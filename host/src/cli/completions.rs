@@ -16,7 +16,12 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<u8> {
     // Into memory first: the generator panics when it cannot write.
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut super::command(), "weir", &mut script);
+    clap_complete::generate(
+        arguments.shell,
+        &mut super::command_line(),
+        "weir",
+        &mut script,
+    );
     console.print(&String::from_utf8_lossy(&script))?;
     Ok(report::DONE)
 }

@@ -1,4 +1,4 @@
-//! `weir config ...`: what may stand in a pipeline file, for editors and for people.
+//! `weir config ...`: the schema and the reference page of pipeline files.
 
 use super::Console;
 use crate::config;
@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Subcommand;
 
 #[derive(Subcommand)]
-pub(super) enum Verb {
+pub(super) enum Command {
     /// Print the JSON Schema of pipeline files; an editor checks and completes with it.
     #[command(after_help = "\
 In an editor with a YAML language server, begin a file with:
@@ -17,7 +17,7 @@ In an editor with a YAML language server, begin a file with:
     Reference,
 }
 
-impl Verb {
+impl Command {
     pub(super) fn run(&self, console: &Console) -> anyhow::Result<u8> {
         match self {
             Self::Schema => {

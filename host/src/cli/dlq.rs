@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 
 #[derive(Subcommand)]
-pub(super) enum Verb {
+pub(super) enum Command {
     /// List dead letters, oldest first.
     #[command(visible_alias = "list")]
     Ls(Selection),
@@ -53,7 +53,7 @@ pub(super) struct Selection {
     all: bool,
 }
 
-impl Verb {
+impl Command {
     pub(super) fn run(self, console: &Console) -> Result<u8> {
         let (Self::Ls(selection)
         | Self::Show(selection)

@@ -55,7 +55,7 @@ struct Cli {
     #[command(flatten)]
     global: Global,
     #[command(subcommand)]
-    verb: Verb,
+    command: Command,
 }
 
 /// Options of every command.
@@ -83,7 +83,7 @@ struct Global {
 }
 
 #[derive(Subcommand)]
-enum Verb {
+enum Command {
     /// Run pipelines until stopped.
     Run(run::Arguments),
     /// Check pipeline files and plugins, without processing messages.
@@ -96,7 +96,7 @@ enum Verb {
     Bench(bench::Arguments),
     /// List, show, replay and purge dead letters.
     #[command(subcommand)]
-    Dlq(dlq::Verb),
+    Dlq(dlq::Command),
     /// Run any version over stored messages; write its outputs or compare them with the live ones.
     Replay(replay::Arguments),
     /// Show the running hosts, their pipelines, lag and plugins.
@@ -105,10 +105,10 @@ enum Verb {
     Trace(trace::Arguments),
     /// Create, build, test, inspect and deploy plugins.
     #[command(subcommand)]
-    Plugin(plugin::Verb),
+    Plugin(plugin::Command),
     /// Print the JSON Schema or the reference page of pipeline files.
     #[command(subcommand)]
-    Config(config::Verb),
+    Config(config::Command),
     /// Print the reference page of all metrics, in Markdown.
     Metrics(metrics::Arguments),
     /// Print a completion script for a shell.
@@ -126,12 +126,12 @@ pub fn main() -> ExitCode {
         json: cli.global.json,
     };
     let level = cli.global.log_level.as_deref();
-    let level = level.unwrap_or_else(|| cli.verb.log_level());
-    let done = logs::start(cli.global.log_format, level).and_then(|()| cli.verb.run(&console));
+    let level = level.unwrap_or_else(|| cli.command.log_level());
+    let done = logs::start(cli.global.log_format, level).and_then(|()| cli.command.run(&console));
     ExitCode::from(done.unwrap_or_else(|error| report::print(&error, console.json)))
 }
 
-impl Verb {
+impl Command {
     /// The default log level. A host logs what it does. For other commands, log entries about connections
     /// would hide the result. Entries of plugins are always shown.
     fn log_level(&self) -> &'static str {
@@ -150,12 +150,12 @@ impl Verb {
             Self::Pipe(arguments) => pipe::run(&arguments, console),
             Self::Dev(arguments) => dev::run(&arguments, console),
             Self::Bench(arguments) => bench::run(&arguments, console),
-            Self::Dlq(verb) => verb.run(console),
+            Self::Dlq(command) => command.run(console),
             Self::Replay(arguments) => replay::run(&arguments, console),
             Self::Status(arguments) => status::run(&arguments, console),
             Self::Trace(arguments) => trace::run(&arguments, console),
-            Self::Config(verb) => verb.run(console),
-            Self::Plugin(verb) => verb.run(console),
+            Self::Config(command) => command.run(console),
+            Self::Plugin(command) => command.run(console),
             Self::Metrics(arguments) => metrics::run(&arguments, console),
             Self::Completions(arguments) => completions::run(&arguments, console),
         }
@@ -266,6 +266,6 @@ impl Drop for Progress {
 }
 
 /// The whole command line, for completions.
-fn command() -> clap::Command {
+fn command_line() -> clap::Command {
     Cli::command()
 }

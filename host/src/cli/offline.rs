@@ -1,8 +1,7 @@
-//! A pipeline without a broker: the chain, the routes and the sink's subject, from lines to lines.
+//! A pipeline without a broker, from lines to lines: for `weir pipe`, `weir plugin test` and `weir bench`.
 //!
-//! What `weir pipe`, `weir plugin test` and `weir bench` share. The messages walk through the same code as in
-//! `weir run`; what is missing is JetStream, so nothing is delivered a second time: a retry is
-//! reported and that was it.
+//! The messages pass the same processor as in `weir run`. Without JetStream there are no redeliveries: a retry
+//! is only reported.
 
 use crate::config::limits::Limits;
 use crate::config::resolved::{self, Bounds, HeaderSelection};
@@ -20,18 +19,18 @@ use anyhow::{Result, anyhow};
 use std::path::Path;
 use std::sync::Arc;
 
-/// What one plugin call takes where no pipeline says it.
+/// The batch of one plugin call without a pipeline.
 const CALL: Bounds = Bounds {
     messages: 256,
     bytes: 1 << 20,
 };
 
-/// A processor that is fed by hand.
+/// A processor that is fed with lines.
 pub(super) struct Offline {
     processor: Processor,
-    /// The most that is worth handing over at once.
+    /// The largest useful batch.
     pub(super) batch: Bounds,
-    /// Of the last message; the next one without a sequence of its own gets the one after it.
+    /// Sequence of the last message; the next message without a sequence gets the following one.
     sequence: u64,
     metrics: Arc<Metrics>,
     tokio: tokio::runtime::Runtime,
@@ -42,7 +41,7 @@ impl Offline {
     ///
     /// # Errors
     ///
-    /// When a plugin cannot be loaded or refuses its configuration.
+    /// If a plugin cannot be loaded or refuses its configuration.
     pub(super) fn of_pipeline(settings: &resolved::Pipeline, runtime: &Runtime) -> Result<Self> {
         let metrics = Metrics::new();
         let plugins = plugin_set::load(settings, runtime, &metrics)?;
@@ -51,11 +50,11 @@ impl Offline {
         Self::warmed(processor, settings.batch, metrics)
     }
 
-    /// A lone plugin with the usual limits, which gets all headers.
+    /// A plugin without a pipeline, with the default limits and all headers.
     ///
     /// # Errors
     ///
-    /// As [`Offline::of_pipeline`].
+    /// See [`Offline::of_pipeline`].
     pub(super) fn of_plugin(file: &Path, config: &str, runtime: &Runtime) -> Result<Self> {
         let plugin = runtime.load(file)?;
         let name = file.file_stem().unwrap_or_default().to_string_lossy();
@@ -84,8 +83,8 @@ impl Offline {
         })
     }
 
-    /// Processes messages: for each one the lines that became of it, in order. Event times that
-    /// neither the line nor the pipeline tells are `now`.
+    /// Processes messages and returns the output lines of each, in order. The event time is `now` if neither
+    /// the line nor the pipeline has one.
     pub(super) fn run(&mut self, records: Vec<Record>, now: u64) -> Vec<Vec<Line>> {
         let routed = self.route(records, now);
         let messages: Vec<Message> = routed.iter().map(|(message, _)| message.clone()).collect();
@@ -97,8 +96,7 @@ impl Offline {
             .collect()
     }
 
-    /// Messages with the operators that see each, for [`Offline::call`]; `now` as in
-    /// [`Offline::run`].
+    /// Routes messages to operators, for [`Offline::call`]; see [`Offline::run`] for `now`.
     pub(super) fn route(
         &mut self,
         records: impl IntoIterator<Item = Record>,
@@ -116,18 +114,18 @@ impl Offline {
         self.tokio.block_on(self.processor.call(batch))
     }
 
-    /// What the plugins' metrics say, as on `/metrics`.
+    /// The metrics of the plugins, in the format of `/metrics`.
     pub(super) fn metrics(&self) -> String {
         self.metrics.encode()
     }
 
     fn message(&mut self, record: Record, now: u64) -> Message {
-        let told = record.event_time;
+        let given = record.event_time;
         let mut message = record.into_message(self.sequence + 1, now);
         self.sequence = message.sequence;
         let event_time = message.event_time;
         self.processor.decode(&mut message);
-        if told.is_some() {
+        if given.is_some() {
             message.event_time = event_time;
         }
         message
@@ -136,7 +134,7 @@ impl Offline {
     fn lines(&self, input: &Message, verdict: Verdict) -> Vec<Line> {
         let source = Judged {
             message: input,
-            // Message ids name a stream, and there is none.
+            // Message ids name a stream, and there is none here.
             source_id: "",
             retries: 0,
         };
@@ -180,11 +178,11 @@ fn dead(input: &Message, rejection: &Rejection) -> Line {
     })
 }
 
-/// The one pipeline that a verb works with: the only one of the file, or the one that was named.
+/// The one pipeline that a command uses: the only one in the file, or the one that is named.
 ///
 /// # Errors
 ///
-/// When there are several and none was named, or none of that name.
+/// If there are several and none is named, or none has that name.
 pub(super) fn choose(
     pipelines: Vec<resolved::Pipeline>,
     name: Option<&str>,
@@ -200,14 +198,14 @@ pub(super) fn choose(
     match (chosen.next(), chosen.next()) {
         (Some(pipeline), None) => Ok(pipeline),
         (None, _) => {
-            let error = anyhow!("no pipeline is called `{}`", name.unwrap_or_default());
+            let error = anyhow!("there is no pipeline `{}`", name.unwrap_or_default());
             Err(hint(usage(error), format!("choose one of {names}")))
         }
         _ => {
             let error = anyhow!("the file holds several pipelines");
             Err(hint(
                 usage(error),
-                format!("add `--pipeline` with one of {names}"),
+                format!("pass `--pipeline` with one of {names}"),
             ))
         }
     }

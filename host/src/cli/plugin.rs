@@ -16,7 +16,7 @@ use super::Console;
 use clap::Subcommand;
 
 #[derive(Subcommand)]
-pub(super) enum Verb {
+pub(super) enum Command {
     /// Create a folder with a plugin that builds as it is.
     New(new::Arguments),
     /// Build a plugin from its source.
@@ -46,7 +46,7 @@ pub(super) enum Verb {
     Diff(diff::Arguments),
 }
 
-impl Verb {
+impl Command {
     pub(super) fn run(self, console: &Console) -> anyhow::Result<u8> {
         match self {
             Self::New(arguments) => new::run(&arguments, console),

@@ -5,8 +5,8 @@
 //! that tells how it differs. The live pipeline has no counterpart if it has settled the input
 //! ([`Matcher::settle`]); the candidate has none if it has answered the input.
 
+use super::output_counts::OutputCounts;
 use super::report::{Kind, Report, Why};
-use super::seen::Seen;
 use super::{Outputs, Print, Slot, size};
 use crate::jsonl::Line;
 use std::collections::BTreeMap;
@@ -79,7 +79,7 @@ pub struct Matcher {
     samples: usize,
     candidate: Side,
     live: Side,
-    seen: Seen,
+    answered: OutputCounts,
     /// The candidate will not answer inputs up to this one any more.
     passed: u64,
     /// Outputs of the live pipeline for inputs up to this one were dropped because of the limit.
@@ -96,7 +96,7 @@ impl Matcher {
             samples,
             candidate: Side::default(),
             live: Side::default(),
-            seen: Seen::default(),
+            answered: OutputCounts::default(),
             passed: 0,
             dropped: 0,
             report: Report::default(),
@@ -124,12 +124,12 @@ impl Matcher {
 
     /// The candidate has answered an input. A repeated answer is ignored.
     pub fn answered(&mut self, sequence: u64, outputs: Outputs) {
-        if self.seen.has(sequence, Slot::DeadLetter).is_some() {
+        if self.answered.has(sequence, Slot::DeadLetter).is_some() {
             return;
         }
         self.report.inputs += 1;
         let dead = outputs.iter().any(|(slot, _)| *slot == Slot::DeadLetter);
-        self.seen.put(sequence, dead, outputs.len() as u64);
+        self.answered.put(sequence, dead, outputs.len() as u64);
         for (slot, line) in outputs {
             let key = (sequence, slot);
             match self.live.take(key) {
@@ -140,13 +140,13 @@ impl Matcher {
         }
         // The other outputs of the live pipeline.
         let slots = (sequence, Slot::Result(0))..=(sequence, Slot::DeadLetter);
-        let besides: Vec<_> = self
+        let others: Vec<_> = self
             .live
             .waiting
             .range(slots)
             .map(|(key, _)| *key)
             .collect();
-        for key in besides {
+        for key in others {
             if let Some(live) = self.live.take(key) {
                 self.missing(key, live.line.as_deref());
             }
@@ -164,7 +164,7 @@ impl Matcher {
         if let Some(candidate) = self.candidate.take(key) {
             return self.compare(key, &Waiting::new(line), &candidate);
         }
-        match self.seen.has(sequence, slot) {
+        match self.answered.has(sequence, slot) {
             // It was compared before, or its counterpart was dropped.
             Some(true) => {}
             Some(false) => self.missing(key, Some(&line)),
@@ -206,7 +206,7 @@ impl Matcher {
 
     /// Forgets the inputs up to this one; there will be no further outputs of them.
     pub fn forget(&mut self, through: u64) {
-        self.seen.forget(through);
+        self.answered.forget(through);
     }
 
     fn missing(&mut self, key: (u64, Slot), live: Option<&Line>) {

@@ -8,8 +8,8 @@
 //! recent messages.
 
 pub mod matcher;
+mod output_counts;
 pub mod report;
-mod seen;
 
 use crate::headers::Headers;
 use crate::headers::PREFIX;

@@ -255,7 +255,7 @@ fn beyond_the_room_for_samples_the_kind_of_a_difference_is_still_known() {
 
 #[test]
 fn the_number_of_outputs_is_remembered_however_many_there_are() {
-    let mut seen = super::seen::Seen::default();
+    let mut counts = super::output_counts::OutputCounts::default();
     for (sequence, results) in [
         (1, 0),
         (4095, 1),
@@ -263,20 +263,20 @@ fn the_number_of_outputs_is_remembered_however_many_there_are() {
         (4097, 253),
         (9_000_000, 70_000),
     ] {
-        seen.put(sequence, false, results);
-        assert_eq!(seen.has(sequence, Slot::Result(results)), Some(false));
-        assert_eq!(seen.has(sequence, Slot::DeadLetter), Some(false));
+        counts.put(sequence, false, results);
+        assert_eq!(counts.has(sequence, Slot::Result(results)), Some(false));
+        assert_eq!(counts.has(sequence, Slot::DeadLetter), Some(false));
         if results > 0 {
-            assert_eq!(seen.has(sequence, Slot::Result(results - 1)), Some(true));
+            assert_eq!(counts.has(sequence, Slot::Result(results - 1)), Some(true));
         }
     }
-    seen.put(2, true, 1);
-    assert_eq!(seen.has(2, Slot::DeadLetter), Some(true));
-    assert_eq!(seen.has(2, Slot::Result(0)), Some(false));
-    assert_eq!(seen.has(3, Slot::Result(0)), None);
-    seen.forget(4095);
-    assert_eq!(seen.has(1, Slot::Result(0)), None);
-    assert_eq!(seen.has(4097, Slot::Result(252)), Some(true));
+    counts.put(2, true, 1);
+    assert_eq!(counts.has(2, Slot::DeadLetter), Some(true));
+    assert_eq!(counts.has(2, Slot::Result(0)), Some(false));
+    assert_eq!(counts.has(3, Slot::Result(0)), None);
+    counts.forget(4095);
+    assert_eq!(counts.has(1, Slot::Result(0)), None);
+    assert_eq!(counts.has(4097, Slot::Result(252)), Some(true));
 }
 
 #[test]

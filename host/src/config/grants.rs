@@ -1,7 +1,7 @@
-//! `grants:` of an operator: as a person writes them, and as the host uses them.
+//! `grants:` of an operator: as written in the file, and as the host uses them.
 //!
-//! Both stand in one file, so that a new grant is added in one place here and as one row of the
-//! table in `plugin/capability/mod.rs`, which says what it links and what it means.
+//! Both are in one file, so that a new grant changes one place here and one row of the table in
+//! `plugin/capability/mod.rs`, which says what it links and what it means.
 
 use super::at::At;
 use super::origin::Origin;
@@ -26,15 +26,15 @@ pub struct Written {
     pub http_private: Vec<String>,
 }
 
-/// What a plugin may reach outside of its instance. The default is nothing.
+/// What a plugin can access outside its instance. Nothing by default.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Grants {
-    /// Servers it may send HTTP requests to; empty when it may send none.
+    /// Servers it may send HTTP requests to; empty if it may send none.
     pub http: Vec<Origin>,
 }
 
 impl Written {
-    /// Reports every entry that is wrong; `None` when one was.
+    /// Reports every invalid entry; `None` if there was one.
     pub(super) fn resolve(&self, at: &At<'_>, context: &mut Context<'_>) -> Option<Grants> {
         let lists = [
             (&self.http, at.field("http"), false),

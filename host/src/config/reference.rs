@@ -11,8 +11,8 @@ const OPENING: &str = "\
 there, run `BLESS=1 cargo test config`. -->
 
 A pipeline is a YAML document. A file may hold several, separated by `---`, and `weir run` takes
-several files. Everything but `name` and `source.stream` has a default; `sink.subject` needs a value
-wherever results would otherwise be read again by the pipeline itself.
+several files. Everything except `name` and `source.stream` has a default; `sink.subject` needs a value
+if the pipeline would otherwise read its own results.
 
 ```yaml
 name: rebates
@@ -211,7 +211,7 @@ fn description(schema: &Value) -> Option<&str> {
     schema.get("description")?.as_str()
 }
 
-/// Text as it may stand in a table.
+/// Escapes text for a table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
         .replace("\n\n", "<br>")

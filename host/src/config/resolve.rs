@@ -202,7 +202,7 @@ fn retry(
     let (initial_at, max_at) = (at.field("initial"), at.field("max"));
     let initial = context.duration(&model.initial, &initial_at);
     let max = context.duration(&model.max, &max_at);
-    // Where the ack-wait is wrong, there is no pipeline anyway.
+    // If the ack-wait is invalid, there is no pipeline anyway.
     let park_after = match &model.park_after {
         None => ack_wait,
         Some(text) => context.positive_duration(text, &at.field("park-after")),

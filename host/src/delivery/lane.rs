@@ -19,8 +19,8 @@ use crate::config::resolved;
 use crate::process::Processor;
 use crate::process::chain::{Routed, Verdict};
 use crate::process::changeover::Boundary;
+use crate::telemetry::log_limit::LogLimit;
 use crate::telemetry::metrics::PipelineMetrics;
-use crate::telemetry::sampled::Sampled;
 use anyhow::{Result, anyhow};
 use bytestring::ByteString;
 use std::sync::Arc;
@@ -44,8 +44,8 @@ pub struct Lane {
     /// `<stream>@<incarnation>` of the source.
     pub(super) source_id: ByteString,
     pub(super) metrics: Arc<PipelineMetrics>,
-    pub(super) dead_letter_log: Arc<Sampled>,
-    pub(super) failure_log: Arc<Sampled>,
+    pub(super) dead_letter_log: Arc<LogLimit>,
+    pub(super) failure_log: Arc<LogLimit>,
 }
 
 /// What a lane has to do next.

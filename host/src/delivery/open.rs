@@ -21,8 +21,8 @@ use crate::process::changeover::Changeover;
 use crate::process::outputs::Target;
 use crate::process::samples::{Sampler, Samples};
 use crate::shutdown::Stages;
+use crate::telemetry::log_limit::LogLimit;
 use crate::telemetry::metrics::PipelineMetrics;
-use crate::telemetry::sampled::Sampled;
 use anyhow::Result;
 use bytestring::ByteString;
 use std::sync::Arc;
@@ -32,9 +32,9 @@ pub struct Parts {
     pub settings: Arc<resolved::Pipeline>,
     pub metrics: Arc<PipelineMetrics>,
     /// Which dead letters have a line in the log.
-    pub dead_letter_log: Arc<Sampled>,
+    pub dead_letter_log: Arc<LogLimit>,
     /// Which failures to publish have one.
-    pub failure_log: Arc<Sampled>,
+    pub failure_log: Arc<LogLimit>,
     pub samples: Arc<Samples>,
     pub chain: Chain,
     pub changeover: Changeover,

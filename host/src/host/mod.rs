@@ -118,7 +118,7 @@ impl Host {
         };
         self.pipelines
             .iter()
-            .for_each(|pipeline| pipeline.count_hidden());
+            .for_each(|pipeline| pipeline.log_suppressed());
         ended.into_iter().collect()
     }
 
@@ -315,7 +315,7 @@ async fn watch_lag(pipeline: &Arc<Running>) {
     let mut told = false;
     loop {
         tick.tick().await;
-        pipeline.count_hidden();
+        pipeline.log_suppressed();
         // What it has lost says so by itself.
         let Some(attachment) = pipeline.attachment().filter(|_| pipeline.ready().is_ok()) else {
             continue;

@@ -12,8 +12,8 @@ use crate::process::chain::Chain;
 use crate::process::plugin_set::PluginSet;
 use crate::report::Problem;
 use crate::rollout::target::RolloutTarget;
+use crate::telemetry::log_limit::{self, LogLimit};
 use crate::telemetry::metrics::PipelineMetrics;
-use crate::telemetry::sampled::{self, Sampled};
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,9 +27,9 @@ pub(crate) struct Running {
     /// One for each lane.
     pub(crate) in_progress: Vec<Arc<InProgressRegistry>>,
     /// Which dead letters have a line in the log.
-    pub(crate) dead_letter_log: Arc<Sampled>,
+    pub(crate) dead_letter_log: Arc<LogLimit>,
     /// Which failures to publish have one.
-    pub(crate) failure_log: Arc<Sampled>,
+    pub(crate) failure_log: Arc<LogLimit>,
     /// Never held while anything waits.
     now: Mutex<Now>,
 }
@@ -67,8 +67,8 @@ impl Running {
         Self {
             metrics,
             in_progress: (0..settings.lanes).map(|_| Arc::default()).collect(),
-            dead_letter_log: Arc::new(Sampled::new(sampled::DEAD_LETTERS)),
-            failure_log: Arc::new(Sampled::new(sampled::FAILURES)),
+            dead_letter_log: Arc::new(LogLimit::new(log_limit::DEAD_LETTERS)),
+            failure_log: Arc::new(LogLimit::new(log_limit::FAILURES)),
             now: Mutex::default(),
             target: Arc::new(RolloutTarget::new(Arc::clone(&settings), plugins)),
             settings,
@@ -172,14 +172,14 @@ impl Running {
 
     /// Says how many dead letters and failures have had no line in the log since this was last
     /// called.
-    pub(crate) fn count_hidden(&self) {
+    pub(crate) fn log_suppressed(&self) {
         let pipeline = &self.settings.name;
-        for (sampled, what) in [
+        for (limit, what) in [
             (&self.dead_letter_log, "dead letters"),
             (&self.failure_log, "failures to publish"),
         ] {
-            if let Some(hidden) = sampled.hidden() {
-                tracing::warn!(pipeline, "{hidden} more {what} are not shown here");
+            if let Some(suppressed) = limit.suppressed() {
+                tracing::warn!(pipeline, "{suppressed} more {what} are not shown here");
             }
         }
     }

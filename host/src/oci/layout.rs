@@ -94,21 +94,21 @@ pub(super) fn artifact(
 }
 
 impl Artifact {
-    /// Whether a manifest is of the same component with the same signature. Two pushes of it differ in
-    /// the time of their making.
+    /// Whether a manifest is for the same component with the same signature. Two pushes differ in their
+    /// creation time.
     pub(super) fn is(&self, other: &OciImageManifest) -> bool {
-        let told = |manifest: &OciImageManifest| {
+        let layers = |manifest: &OciImageManifest| {
             let layers = manifest.layers.iter();
-            let told = layers.map(|layer| {
+            let layers = layers.map(|layer| {
                 (
                     layer.media_type.clone(),
                     layer.digest.clone(),
                     signature(layer),
                 )
             });
-            told.collect::<Vec<_>>()
+            layers.collect::<Vec<_>>()
         };
-        told(&self.manifest) == told(other) && other.config.media_type == CONFIG
+        layers(&self.manifest) == layers(other) && other.config.media_type == CONFIG
     }
 }
 

@@ -1,7 +1,7 @@
 //! Observability of a running host: logs and metrics.
 
+pub mod log_limit;
 pub mod logs;
 pub mod metrics;
 pub mod names;
-pub mod sampled;
 pub mod version_stats;

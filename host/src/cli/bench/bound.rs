@@ -241,12 +241,12 @@ mod tests {
             ..full
         };
         assert!(sentence(Bound::Plugins, &isolated).contains("`isolation: lane`"));
-        let told = Load {
+        let load = Load {
             trusted: true,
             may_add_lanes: false,
             ..full
         };
-        let text = sentence(Bound::Plugins, &told);
+        let text = sentence(Bound::Plugins, &load);
         assert!(
             !text.contains("trusted") && !text.contains("lanes`"),
             "{text}"

@@ -1,6 +1,6 @@
 //! The delay of messages at a low, even rate: from the publish until a subscriber receives the first result.
 
-use super::Range;
+use super::Setup;
 use crate::headers::MESSAGE_ID;
 use crate::nats::bench;
 use crate::nats::feed::{Feed, Tap, catch_up};
@@ -35,28 +35,28 @@ pub(super) struct Delay {
 }
 
 /// Publishes at an even rate into the empty source, and listens.
-pub(super) async fn run(range: &Range<'_>, ensured: &Ensured, bar: &ProgressBar) -> Result<Delay> {
-    let deadline = Instant::now() + range.arguments.limit();
-    let mut child = range.child()?;
+pub(super) async fn run(setup: &Setup<'_>, ensured: &Ensured, bar: &ProgressBar) -> Result<Delay> {
+    let deadline = Instant::now() + setup.arguments.limit();
+    let mut child = setup.child()?;
     while !child.is_ready().await {
         child.goes_on()?;
-        let at = bench::position(&range.connection, ensured).await?;
-        range.not_after(deadline, &at, 0)?;
+        let at = bench::position(&setup.connection, ensured).await?;
+        setup.not_after(deadline, &at, 0)?;
         tokio::time::sleep(LOOK).await;
     }
-    let mut ear = Ear::open(range).await?;
+    let mut listener = Listener::open(setup).await?;
     let mut sent: Vec<(u64, Instant)> = Vec::new();
-    let mut feed = Feed::new(&range.connection);
-    let rate = range.arguments.rate;
+    let mut feed = Feed::new(&setup.connection);
+    let rate = setup.arguments.rate;
     let warming = rate * WARMING.as_secs();
-    let total = warming + rate * range.arguments.seconds;
+    let total = warming + rate * setup.arguments.seconds;
     let (began, mut published) = (Instant::now(), 0);
     let mut tick = tokio::time::interval(TICK);
     while published < total {
-        ear.listen(tick.tick()).await?;
+        listener.listen(tick.tick()).await?;
         let due = (began.elapsed().as_secs_f64() * rate as f64) as u64 + 1;
         while published < due.min(total) {
-            let record = range.input.get(published).context("there is no message")?;
+            let record = setup.input.get(published).context("there is no message")?;
             let stored = feed.publish(record).await?;
             sent.extend(stored.map(|stored| (stored.sequence, stored.published)));
             published += 1;
@@ -66,25 +66,25 @@ pub(super) async fn run(range: &Range<'_>, ensured: &Ensured, bar: &ProgressBar)
     while let Some(stored) = feed.confirmed().await? {
         sent.push((stored.sequence, stored.published));
     }
-    let deadline = Instant::now() + range.arguments.limit();
+    let deadline = Instant::now() + setup.arguments.limit();
     loop {
-        ear.listen(tokio::time::sleep(LOOK)).await?;
-        let at = bench::position(&range.connection, ensured).await?;
+        listener.listen(tokio::time::sleep(LOOK)).await?;
+        let at = bench::position(&setup.connection, ensured).await?;
         if at.is_drained() {
             break;
         }
         child.goes_on()?;
-        range.not_after(deadline, &at, total)?;
+        setup.not_after(deadline, &at, total)?;
     }
-    ear.listen(catch_up(&range.connection)).await?;
+    listener.listen(catch_up(&setup.connection)).await?;
     child.end().await?;
     sent.sort_unstable();
     let measured = sent.get(warming as usize..).unwrap_or_default();
-    Ok(Delay::of(rate, measured, &ear.seen))
+    Ok(Delay::of(rate, measured, &listener.seen))
 }
 
 /// Receives the results.
-struct Ear {
+struct Listener {
     tap: Tap,
     /// The prefix of the message ids of results: `<pipeline>~<hash>/<last operator>/`.
     prefix: String,
@@ -92,16 +92,16 @@ struct Ear {
     seen: HashMap<u64, Instant>,
 }
 
-impl Ear {
-    async fn open(range: &Range<'_>) -> Result<Self> {
-        let pipeline = &range.pipeline;
+impl Listener {
+    async fn open(setup: &Setup<'_>) -> Result<Self> {
+        let pipeline = &setup.pipeline;
         let last = pipeline.operators.last();
         let last = last.map_or("weir", |operator| &operator.name);
         let reach = pipeline.sink.subject.reach();
         let filter = reach.as_ref().map_or(">", |reach| reach.as_str());
         Ok(Self {
-            tap: Tap::open(&range.connection, filter).await?,
-            prefix: format!("{}/{last}/", pipeline.id()),
+            tap: Tap::open(&setup.connection, filter).await?,
+            prefix: format!("{}/{last}/", pipeline.name),
             seen: HashMap::new(),
         })
     }
@@ -110,14 +110,14 @@ impl Ear {
     async fn listen<T>(&mut self, until: impl Future<Output = T>) -> Result<()> {
         let mut until = std::pin::pin!(until);
         loop {
-            let heard = tokio::select! {
+            let received = tokio::select! {
                 biased;
-                heard = self.tap.next() => heard.context("the connection to the server is closed")?,
+                received = self.tap.next() => received.context("the connection to the server is closed")?,
                 _ = &mut until => return Ok(()),
             };
             let now = Instant::now();
-            let id = heard.headers.get(MESSAGE_ID).unwrap_or_default();
-            if let (true, Some(sequence)) = (id.starts_with(&self.prefix), heard.sequence) {
+            let id = received.headers.get(MESSAGE_ID).unwrap_or_default();
+            if let (true, Some(sequence)) = (id.starts_with(&self.prefix), received.sequence) {
                 self.seen.entry(sequence).or_insert(now);
             }
         }

@@ -1,7 +1,7 @@
 //! One run: a full stream through the pipeline, from the first delivery until the last message is
 //! settled.
 
-use super::Range;
+use super::Setup;
 use super::child::{Child, Page};
 use super::usage::Times;
 use crate::nats::bench::{self, Position};
@@ -62,7 +62,7 @@ pub(super) struct Counts {
 }
 
 /// A snapshot of all numbers.
-struct Look {
+struct Snapshot {
     at: Instant,
     settled: u64,
     host: Times,
@@ -71,14 +71,14 @@ struct Look {
 }
 
 /// Runs the pipeline over the messages in its stream.
-pub(super) async fn run(range: &Range<'_>, ensured: &Ensured, bar: &ProgressBar) -> Result<Run> {
-    let mut child = range.child()?;
-    let mut begin = range.look(Times::default(), 0)?;
-    let deadline = Instant::now() + range.arguments.limit();
+pub(super) async fn run(setup: &Setup<'_>, ensured: &Ensured, bar: &ProgressBar) -> Result<Run> {
+    let mut child = setup.child()?;
+    let mut begin = setup.snapshot(Times::default(), 0)?;
+    let deadline = Instant::now() + setup.arguments.limit();
     let (mut begun, mut looks, mut unsettled) = (false, 0_u64, 0_u64);
     loop {
-        let at = bench::position(&range.connection, ensured).await?;
-        let settled = range.settled(&at);
+        let at = bench::position(&setup.connection, ensured).await?;
+        let settled = setup.settled(&at);
         bar.set_position(settled);
         if at.is_drained() {
             break;
@@ -86,7 +86,7 @@ pub(super) async fn run(range: &Range<'_>, ensured: &Ensured, bar: &ProgressBar)
         child.goes_on()?;
         match at.begun {
             true if !begun => {
-                begin = range.look(Times::of(child.pid)?, settled)?;
+                begin = setup.snapshot(Times::of(child.pid)?, settled)?;
                 begun = true;
             }
             true => {
@@ -96,26 +96,26 @@ pub(super) async fn run(range: &Range<'_>, ensured: &Ensured, bar: &ProgressBar)
             // If the run is over at the next poll, this is the best approximation of its beginning.
             false => begin.at = Instant::now(),
         }
-        range.not_after(deadline, &at, range.arguments.messages)?;
+        setup.not_after(deadline, &at, setup.arguments.messages)?;
         tokio::time::sleep(if begun { MEANWHILE } else { BEFORE }).await;
     }
-    let end = range.look(Times::of(child.pid)?, range.arguments.messages)?;
+    let end = setup.snapshot(Times::of(child.pid)?, setup.arguments.messages)?;
     let page = child.metrics().await?;
     child.end().await?;
-    let mut run = range.between(&begin, &end, &page);
+    let mut run = setup.between(&begin, &end, &page);
     run.unsettled = unsettled as f64 / looks.max(1) as f64;
     Ok(run)
 }
 
-impl Range<'_> {
+impl Setup<'_> {
     /// The measured host, running on the private server.
     pub(super) fn child(&self) -> Result<Child> {
         let (file, name) = (&self.arguments.file, &self.pipeline.name);
         Child::start(file, name, &self.server.url, self.server.folder())
     }
 
-    fn look(&self, host: Times, settled: u64) -> Result<Look> {
-        Ok(Look {
+    fn snapshot(&self, host: Times, settled: u64) -> Result<Snapshot> {
+        Ok(Snapshot {
             at: Instant::now(),
             settled,
             host,
@@ -151,7 +151,7 @@ impl Range<'_> {
         .hint(|| "look for retries with `weir dev`, or pass fewer `--messages` or a higher `--limit`")
     }
 
-    fn between(&self, begin: &Look, end: &Look, page: &Page) -> Run {
+    fn between(&self, begin: &Snapshot, end: &Snapshot, page: &Page) -> Run {
         let (pipeline, lanes) = (&self.pipeline, self.pipeline.lanes);
         let seconds = end.at.duration_since(begin.at).as_secs_f64().max(1e-9);
         let settled = end.settled.saturating_sub(begin.settled).max(1);

@@ -28,7 +28,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 
 /// The cost of the plugins alone.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Alone {
+pub(super) struct PluginCost {
     /// Processor time for each message, in microseconds.
     pub(super) us: f64,
     /// The number of measured messages.
@@ -54,7 +54,7 @@ pub(super) struct Operator {
 /// # Errors
 ///
 /// If a plugin cannot be loaded or refuses its configuration.
-pub(super) async fn measure(pipeline: &Pipeline, input: &Arc<Input>) -> Result<Alone> {
+pub(super) async fn measure(pipeline: &Pipeline, input: &Arc<Input>) -> Result<PluginCost> {
     let (pipeline, input) = (pipeline.clone(), Arc::clone(input));
     let (done, measured) = tokio::sync::oneshot::channel();
     let work = move || {
@@ -70,7 +70,7 @@ pub(super) async fn measure(pipeline: &Pipeline, input: &Arc<Input>) -> Result<A
         .map_err(|_| anyhow!("the thread that measures the plugins has ended"))?
 }
 
-fn on_this_thread(pipeline: &Pipeline, input: &Input) -> Result<Alone> {
+fn on_this_thread(pipeline: &Pipeline, input: &Input) -> Result<PluginCost> {
     let chain = Offline::of_pipeline(pipeline, &files::runtime(1)?)?;
     let mut round = Round {
         chain,
@@ -108,7 +108,7 @@ fn on_this_thread(pipeline: &Pipeline, input: &Input) -> Result<Alone> {
         us: us * seconds(&operator.name) / all.max(f64::MIN_POSITIVE),
         trusted: operator.trusted,
     });
-    Ok(Alone {
+    Ok(PluginCost {
         us,
         messages: measured,
         operators: operators.collect(),

@@ -1,10 +1,10 @@
 //! The report of a bench: medians, settings and every run. `table.rs` formats it for people.
 
-use super::Range;
+use super::Setup;
 use super::bound::{self, Bound, Load};
 use super::delay::Delay;
 use super::drain::Run;
-use super::plugins::Alone;
+use super::plugins::PluginCost;
 use crate::config::limits::Isolation;
 use crate::config::resolved::{Operator, Order, Pipeline};
 use anyhow::Result;
@@ -19,7 +19,7 @@ pub(super) struct Report {
     pub(super) rate: f64,
     pub(super) bytes_per_second: f64,
     pub(super) cpu_us: Cpu,
-    pub(super) plugins: Alone,
+    pub(super) plugins: PluginCost,
     pub(super) bound: Verdict,
     /// `None` if it was skipped.
     pub(super) delay: Option<Delay>,
@@ -65,12 +65,12 @@ pub(super) struct Setting {
 impl Report {
     /// Combines the numbers; there is at least one run.
     pub(super) fn new(
-        range: &Range<'_>,
-        plugins: Alone,
+        setup: &Setup<'_>,
+        plugins: PluginCost,
         runs: Vec<Run>,
         delay: Option<Delay>,
     ) -> Result<Self> {
-        let setting = setting(range);
+        let setting = setting(setup);
         let median = |of: fn(&Run) -> f64| middle(runs.iter().map(of).collect());
         let host = median(|run| run.host_us);
         let cpu_us = Cpu {
@@ -78,10 +78,10 @@ impl Report {
             host: (host - plugins.us).max(0.0),
             plugins: plugins.us,
         };
-        let load = load(&range.pipeline, &setting, &plugins, &runs);
+        let load = load(&setup.pipeline, &setting, &plugins, &runs);
         let by = bound::decide(&load);
         Ok(Self {
-            pipeline: range.pipeline.name.clone(),
+            pipeline: setup.pipeline.name.clone(),
             rate: median(|run| run.rate),
             bytes_per_second: median(|run| run.bytes_per_second),
             cpu_us,
@@ -98,7 +98,7 @@ impl Report {
 }
 
 /// The load of each part, from the medians of the runs.
-fn load(pipeline: &Pipeline, setting: &Setting, plugins: &Alone, runs: &[Run]) -> Load {
+fn load(pipeline: &Pipeline, setting: &Setting, plugins: &PluginCost, runs: &[Run]) -> Load {
     let median = |of: fn(&Run) -> f64| middle(runs.iter().map(of).collect());
     let in_hand = pipeline.in_flight.messages.saturating_mul(pipeline.lanes) as f64;
     let most = match pipeline.source.max_ack_pending {
@@ -123,8 +123,8 @@ fn load(pipeline: &Pipeline, setting: &Setting, plugins: &Alone, runs: &[Run]) -
     }
 }
 
-fn setting(range: &Range<'_>) -> Setting {
-    let (arguments, input) = (range.arguments, range.input);
+fn setting(setup: &Setup<'_>) -> Setting {
+    let (arguments, input) = (setup.arguments, setup.input);
     let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let mut lines = processor.lines();
     let model = lines.find_map(|line| line.strip_prefix("model name")?.split_once(": "));
@@ -137,7 +137,7 @@ fn setting(range: &Range<'_>) -> Setting {
         kernel: kernel.trim().to_owned(),
         weir: env!("CARGO_PKG_VERSION").to_owned(),
         engine: env!("WEIR_WASMTIME_VERSION").to_owned(),
-        nats_server: range.connection.client.server_info().version,
+        nats_server: setup.connection.client.server_info().version,
         profile: if cfg!(debug_assertions) {
             "debug"
         } else {
@@ -147,8 +147,8 @@ fn setting(range: &Range<'_>) -> Setting {
         message_bytes: input.bytes(arguments.messages) as f64 / arguments.messages as f64,
         input_lines: input.lines(),
         input_skipped: input.skipped,
-        lanes: range.pipeline.lanes,
-        order: match range.pipeline.order {
+        lanes: setup.pipeline.lanes,
+        order: match setup.pipeline.order {
             Order::None => "none",
             Order::Key => "key",
             Order::Stream => "stream",

@@ -133,10 +133,10 @@ mod tests {
         let thread = std::thread::Builder::new().name(name.clone()).spawn(work);
         ask.send(()).unwrap();
         is_done.recv().unwrap();
-        let look = || Times::of(std::process::id()).unwrap();
-        let first = look();
+        let snapshot = || Times::of(std::process::id()).unwrap();
+        let first = snapshot();
         let spent = |from: &Times| {
-            look()
+            snapshot()
                 .of_threads(from, std::slice::from_ref(&name))
                 .computed
         };
@@ -145,7 +145,7 @@ mod tests {
         ask.send(()).unwrap();
         is_done.recv().unwrap();
         assert!(spent(&first) >= Duration::from_millis(20));
-        assert!(look().since(&first).computed >= spent(&first));
+        assert!(snapshot().since(&first).computed >= spent(&first));
         drop(ask);
         thread.unwrap().join().unwrap();
     }

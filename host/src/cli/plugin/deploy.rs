@@ -2,7 +2,7 @@
 
 mod text;
 
-use super::fleet::{Fleet, Place, Running, Told, Tried};
+use super::fleet::{Command, Fleet, OperatorPath, Running, Tried};
 use crate::cli::{Console, files};
 use crate::component;
 use crate::config::component::Reference;
@@ -26,8 +26,8 @@ it has taken over, according to the operator's `rollout:`. A version that is wor
 rolled back on all hosts and quarantined.")]
 pub(in crate::cli) struct Arguments {
     /// The operator that is to run it.
-    #[arg(value_name = "PIPELINE/OPERATOR", value_parser = Place::parse)]
-    operator_path: Place,
+    #[arg(value_name = "PIPELINE/OPERATOR", value_parser = OperatorPath::parse)]
+    operator_path: OperatorPath,
 
     /// The version: a file, nats://BUCKET/NAME@VERSION or oci://REGISTRY/REPOSITORY:TAG.
     #[arg(value_name = "REFERENCE")]
@@ -110,7 +110,7 @@ fn component(reference: &str, settings: &Nats) -> Result<component::Component> {
 
 /// A plan: the version to deploy and the hosts to change.
 struct Plan {
-    operator_path: Place,
+    operator_path: OperatorPath,
     fleet: Fleet,
     found: Inspection,
     new: Component,
@@ -213,7 +213,7 @@ impl Plan {
         let (hash, obstacle) = (self.hash(), self.obstacle());
         if console.json {
             console.value(&json!({
-                "place": self.operator_path.to_string(),
+                "operator": self.operator_path.to_string(),
                 "hosts": self.fleet.hosts.iter().map(|(id, host)| json!({
                     "host": id,
                     "digest": host.digest,
@@ -296,7 +296,7 @@ impl Plan {
             }
         }
         let deployments = Deployments::open(connection, fleet.replicas).await?;
-        let Place { pipeline, operator } = &operator_path;
+        let OperatorPath { pipeline, operator } = &operator_path;
         if !deployments
             .put(pipeline, operator, &deployment, revision)
             .await?
@@ -314,7 +314,7 @@ impl Plan {
             Some(TrialKind::Shadow) => is_it(&host.shadow),
             None => host.digest == new.digest,
         };
-        let told = Told {
+        let command = Command {
             connection,
             deployments: &deployments,
             operator_path: &operator_path,
@@ -322,7 +322,7 @@ impl Plan {
             origin: &new.origin,
             decision: deployment.last,
         };
-        let (fleet, missing) = fleet.wait(&told, has_it, console).await?;
+        let (fleet, missing) = fleet.wait(&command, has_it, console).await?;
         let how = match kind {
             Some(TrialKind::Canary(_)) => "a canary",
             Some(TrialKind::Shadow) => "a shadow",

@@ -49,7 +49,7 @@ pub(super) fn compare(expected: &[Line], got: &[Line]) -> Differences {
     }
 }
 
-/// The payload, whichever field it is under, is compared whether it is expected or not.
+/// The payload is always compared, whichever field it is in.
 fn is_always(field: &str) -> bool {
     matches!(
         field,
@@ -98,7 +98,7 @@ impl Differences {
         self.steps.iter().all(|step| step.tag() == DiffTag::Equal)
     }
 
-    /// `{"expected": line, "got": line}`, each `null` where there is none.
+    /// `{"expected": line, "got": line}`, each `null` if there is none.
     pub(super) fn pairs(&self) -> Vec<Value> {
         let different = self
             .steps

@@ -19,12 +19,12 @@ const ONCE_MORE: usize = 4;
 
 /// `PIPELINE/OPERATOR`.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct OperatorPath {
     pub(super) pipeline: String,
     pub(super) operator: String,
 }
 
-impl Place {
+impl OperatorPath {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let plain = |name: &str| {
             let fine = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
@@ -40,7 +40,7 @@ impl Place {
     }
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for OperatorPath {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.pipeline, self.operator)
     }
@@ -90,10 +90,10 @@ pub(super) struct Refused {
 }
 
 /// The command that all hosts are to follow.
-pub(super) struct Told<'a> {
+pub(super) struct Command<'a> {
     pub(super) connection: &'a Connection,
     pub(super) deployments: &'a Deployments,
-    pub(super) operator_path: &'a Place,
+    pub(super) operator_path: &'a OperatorPath,
     /// The version to run or to try; empty if a canary or a shadow is to end.
     pub(super) digest: &'a str,
     /// The version's reference, for people.
@@ -102,13 +102,13 @@ pub(super) struct Told<'a> {
     pub(super) decision: Decision,
 }
 
-impl Told<'_> {
+impl Command<'_> {
     /// Checks that the command has not been undone.
     ///
     /// # Errors
     /// If a host or a person has decided otherwise since, with the reason.
     async fn still_holds(&self) -> Result<()> {
-        let Place { pipeline, operator } = self.operator_path;
+        let OperatorPath { pipeline, operator } = self.operator_path;
         let (record, _) = self.deployments.get(pipeline, operator).await?;
         let Some(undone) = record.undone(&self.decision, self.digest) else {
             return Ok(());
@@ -140,7 +140,10 @@ impl Fleet {
     ///
     /// # Errors
     /// If no such host responds.
-    pub(super) async fn find(connection: &Connection, operator_path: &Place) -> Result<Self> {
+    pub(super) async fn find(
+        connection: &Connection,
+        operator_path: &OperatorPath,
+    ) -> Result<Self> {
         let fleet = Self::ask(connection, operator_path).await?;
         if fleet.hosts.is_empty() {
             let error = anyhow!("no host that runs `{operator_path}` responds");
@@ -150,7 +153,7 @@ impl Fleet {
         Ok(fleet)
     }
 
-    async fn ask(connection: &Connection, operator_path: &Place) -> Result<Self> {
+    async fn ask(connection: &Connection, operator_path: &OperatorPath) -> Result<Self> {
         let mut replicas = 1;
         let mut hosts = Vec::new();
         for host in service::discover(connection, ANSWERS).await? {
@@ -210,7 +213,7 @@ impl Fleet {
     /// If a host refuses the command, with its reason; if the command is undone; or after a timeout.
     pub(super) async fn wait(
         &self,
-        told: &Told<'_>,
+        command: &Command<'_>,
         done: impl Fn(&Running) -> bool,
         console: &Console,
     ) -> Result<(Self, Vec<String>)> {
@@ -218,10 +221,10 @@ impl Fleet {
         let until = Instant::now() + PATIENCE;
         let mut again = 0;
         loop {
-            let fleet = Self::ask(told.connection, told.operator_path).await?;
+            let fleet = Self::ask(command.connection, command.operator_path).await?;
             for (id, host) in &fleet.hosts {
                 let is_new = |refused: &&Refused| {
-                    refused.digest == told.digest && !self.refused(id, refused)
+                    refused.digest == command.digest && !self.refused(id, refused)
                 };
                 if let Some(refused) = host.refused.as_ref().filter(is_new) {
                     let error =
@@ -233,7 +236,7 @@ impl Fleet {
                 }
             }
             // After the hosts have responded: one may have followed the command and undone it again.
-            told.still_holds().await?;
+            command.still_holds().await?;
             if !fleet.hosts.is_empty() && fleet.hosts.iter().all(|(_, host)| done(host)) {
                 let missing = self.missing(&fleet);
                 if missing.is_empty() || again == ONCE_MORE {

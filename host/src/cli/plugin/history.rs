@@ -8,9 +8,9 @@ use std::fmt::Write;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-A line for each lane that has taken a new version: the receipt, which `weir plugin rollback` takes; the \
-digest of the version before, with the sequence of the last message that it was called with, then the \
-new one with its first. `-` where there was no message yet. Receipts are kept for 90 days.")]
+Prints a line for each swap of a lane: the name of the receipt, which `weir plugin rollback` takes; the digest \
+of the old version with the sequence of its last message; and the new version with its first message, or `-` \
+if there was none yet. Receipts are kept for 90 days.")]
 pub(in crate::cli) struct Arguments {
     /// Only this pipeline, or this operator of it.
     #[arg(value_name = "PIPELINE[/OPERATOR]")]

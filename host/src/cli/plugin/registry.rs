@@ -124,7 +124,7 @@ fn version(text: &str) -> Result<String, String> {
 }
 
 /// What is pushed.
-struct Parcel {
+struct Upload {
     bytes: Vec<u8>,
     found: Inspection,
     contract: &'static str,
@@ -133,16 +133,16 @@ struct Parcel {
 
 impl Push {
     pub(in crate::cli) fn run(&self, console: &Console) -> Result<u8> {
-        let parcel = self.parcel()?;
+        let upload = self.upload()?;
         match &self.to {
-            Store::Bucket(location) => bucket::push(self, location, parcel, console)?,
-            Store::Registry(location) => oci::push(self, location, parcel, console)?,
+            Store::Bucket(location) => bucket::push(self, location, upload, console)?,
+            Store::Registry(location) => oci::push(self, location, upload, console)?,
         }
         Ok(report::DONE)
     }
 
     /// Reads the component, which must be a plugin, and its signature.
-    fn parcel(&self) -> Result<Parcel> {
+    fn upload(&self) -> Result<Upload> {
         let what = || format!("cannot push `{}`", self.component.display());
         let bytes = std::fs::read(&self.component)
             .map_err(|error| files::unreadable(&self.component, &error))?;
@@ -159,7 +159,7 @@ impl Push {
         if let Some(text) = &signature {
             signature::is_signature(text).with_context(what)?;
         }
-        Ok(Parcel {
+        Ok(Upload {
             bytes,
             found,
             contract,

@@ -2,7 +2,7 @@
 
 mod swaps;
 
-use super::fleet::{Fleet, Place, Running, Told};
+use super::fleet::{Command, Fleet, OperatorPath, Running};
 use crate::cli::{Console, files};
 use crate::nats::Connection;
 use crate::nats::components::Components;
@@ -17,8 +17,8 @@ use serde_json::json;
 #[derive(clap::Args)]
 pub(in crate::cli) struct Promote {
     /// The operator with the canary.
-    #[arg(value_name = "PIPELINE/OPERATOR", value_parser = Place::parse)]
-    operator_path: Place,
+    #[arg(value_name = "PIPELINE/OPERATOR", value_parser = OperatorPath::parse)]
+    operator_path: OperatorPath,
 
     #[command(flatten)]
     reach: files::Reach,
@@ -26,13 +26,13 @@ pub(in crate::cli) struct Promote {
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Without a receipt it ends what is on trial; where nothing is, it goes back over the latest swap that has \
-not been gone back over, to a version that is not in quarantine. A version can be gone back to if it is in \
-the bucket of components, where hosts put what they have swapped.")]
+Without a receipt this ends a canary or a shadow. If there is none, it undoes the latest swap that is still \
+in effect and returns to a version that is not in quarantine. The version must be in the bucket \
+`weir-components`, where hosts store the components that they swap.")]
 pub(in crate::cli) struct Rollback {
     /// The operator to roll back.
-    #[arg(value_name = "PIPELINE/OPERATOR", value_parser = Place::parse)]
-    operator_path: Place,
+    #[arg(value_name = "PIPELINE/OPERATOR", value_parser = OperatorPath::parse)]
+    operator_path: OperatorPath,
 
     /// The receipt of the swap to undo; see `weir plugin history`.
     #[arg(value_name = "RECEIPT")]
@@ -72,7 +72,7 @@ impl Promote {
                 let error = anyhow!("there is no canary at `{operator_path}`");
                 return Err(report::hint(error, "see what runs with `weir status`"));
             };
-            let told = Told {
+            let command = Command {
                 connection: &connection,
                 deployments: &deployments,
                 operator_path,
@@ -80,7 +80,7 @@ impl Promote {
                 origin: &component.origin,
                 decision,
             };
-            settle(&fleet, &told, console).await
+            settle(&fleet, &command, console).await
         })
     }
 }
@@ -94,7 +94,7 @@ impl Rollback {
             if self.receipt.is_none()
                 && let Some((component, decision)) = self.end_trial(&deployments).await?
             {
-                let told = Told {
+                let command = Command {
                     connection: &connection,
                     deployments: &deployments,
                     operator_path,
@@ -102,7 +102,7 @@ impl Rollback {
                     origin: &component.origin,
                     decision,
                 };
-                return ended_trial(&fleet, &told, &component, console).await;
+                return ended_trial(&fleet, &command, &component, console).await;
             }
             let (record, _) = deployments
                 .get(&operator_path.pipeline, &operator_path.operator)
@@ -122,7 +122,7 @@ impl Rollback {
                 return Err(report::hint(error, action));
             }
             let decision = self.go_back(&deployments, &fleet, &target).await?;
-            let told = Told {
+            let command = Command {
                 connection: &connection,
                 deployments: &deployments,
                 operator_path,
@@ -130,13 +130,13 @@ impl Rollback {
                 origin: &target.origin,
                 decision,
             };
-            settle(&fleet, &told, console).await
+            settle(&fleet, &command, console).await
         })
     }
 
     /// Ends the canary or shadow; returns it if there was one.
     async fn end_trial(&self, deployments: &Deployments) -> Result<Option<(Component, Decision)>> {
-        let Place { pipeline, operator } = &self.operator_path;
+        let OperatorPath { pipeline, operator } = &self.operator_path;
         let mut ended = None;
         let change = deployments.change(pipeline, operator, |deployment| {
             let Some(trial) = deployment.trial.take() else {
@@ -159,7 +159,7 @@ impl Rollback {
         fleet: &Fleet,
         target: &Component,
     ) -> Result<Decision> {
-        let Place { pipeline, operator } = &self.operator_path;
+        let OperatorPath { pipeline, operator } = &self.operator_path;
         // If hosts run different versions, the record names that of the first.
         let left = fleet.hosts.first().map(|(_, host)| host.digest.clone());
         let left = left.unwrap_or_default();
@@ -233,11 +233,11 @@ impl Rollback {
 }
 
 /// Waits until a component runs on all hosts, and reports it.
-async fn settle(fleet: &Fleet, told: &Told<'_>, console: &Console) -> Result<u8> {
-    let (digest, origin) = (told.digest, told.origin);
+async fn settle(fleet: &Fleet, command: &Command<'_>, console: &Console) -> Result<u8> {
+    let (digest, origin) = (command.digest, command.origin);
     let runs =
         |host: &Running| host.digest == digest && host.canary.is_none() && host.shadow.is_none();
-    let (fleet, missing) = fleet.wait(told, runs, console).await?;
+    let (fleet, missing) = fleet.wait(command, runs, console).await?;
     let hosts = fleet.hosts.len();
     if console.json {
         console.value(&json!({ "digest": digest, "hosts": hosts, "missing": missing }))?;
@@ -250,12 +250,12 @@ async fn settle(fleet: &Fleet, told: &Told<'_>, console: &Console) -> Result<u8>
 
 async fn ended_trial(
     fleet: &Fleet,
-    told: &Told<'_>,
+    command: &Command<'_>,
     component: &Component,
     console: &Console,
 ) -> Result<u8> {
     let over = |host: &Running| host.canary.is_none() && host.shadow.is_none();
-    let (_, missing) = fleet.wait(told, over, console).await?;
+    let (_, missing) = fleet.wait(command, over, console).await?;
     if console.json {
         console.value(&json!({ "ended": component.digest, "missing": missing }))?;
     } else {

@@ -1,6 +1,6 @@
 //! The commands for a JetStream bucket.
 
-use super::{Parcel, Pull, Push};
+use super::{Pull, Push, Upload};
 use crate::cli::{Console, files};
 use crate::config::component::InBucket;
 use crate::nats::registry::{Listed, Pushed, Registry};
@@ -9,13 +9,13 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-pub(super) fn push(push: &Push, to: &InBucket, parcel: Parcel, console: &Console) -> Result<()> {
-    let Parcel {
+pub(super) fn push(push: &Push, to: &InBucket, upload: Upload, console: &Console) -> Result<()> {
+    let Upload {
         bytes,
         found,
         contract,
         signature,
-    } = parcel;
+    } = upload;
     let InBucket {
         bucket,
         name,

@@ -1,6 +1,6 @@
 //! The commands for an OCI registry.
 
-use super::{Parcel, Pull, Push};
+use super::{Pull, Push, Upload};
 use crate::cli::{Console, files};
 use crate::config::component::InRegistry;
 use crate::oci::{Pushed, Registry};
@@ -8,14 +8,14 @@ use crate::threads::block_on;
 use anyhow::Result;
 use serde_json::json;
 
-pub(super) fn push(push: &Push, to: &InRegistry, parcel: Parcel, console: &Console) -> Result<()> {
+pub(super) fn push(push: &Push, to: &InRegistry, upload: Upload, console: &Console) -> Result<()> {
     let registry = open(&push.reach, to)?;
-    let Parcel {
+    let Upload {
         bytes,
         found,
         contract,
         signature,
-    } = parcel;
+    } = upload;
     let is_signed = signature.is_some();
     let (pushed, digest) = block_on(registry.push(bytes, &found, signature, &push.tag))?;
     if console.json {

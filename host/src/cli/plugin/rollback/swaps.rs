@@ -96,7 +96,7 @@ mod tests {
         let mut all = vec![("swapped", "v0", "v1"), ("deployed", "v1", "bad")];
         all.push(("rolled back", "bad", "v1"));
         assert_eq!(target(&all, "v1", "bad"), Some("v0".to_owned()));
-        // A host that was there before has let go of it later.
+        // A host that ran it before has rolled it back later.
         all.extend([("deployed", "v1", "bad"), (REJECTED, "bad", "v1")]);
         assert_eq!(target(&all, "v1", "bad"), Some("v0".to_owned()));
         // It had run for long before it was found bad.

@@ -20,12 +20,12 @@ const MANY: u8 = u8::MAX;
 
 /// The outputs of inputs, by sequence.
 #[derive(Default)]
-pub(super) struct Seen {
+pub(super) struct OutputCounts {
     blocks: BTreeMap<u64, Box<[u8]>>,
     many: HashMap<u64, u64>,
 }
 
-impl Seen {
+impl OutputCounts {
     /// Records an input with its outputs: a dead letter, or a number of results.
     pub(super) fn put(&mut self, sequence: u64, dead: bool, results: u64) {
         let empty = || vec![UNKNOWN; usize::try_from(BLOCK).unwrap_or_default()].into();

@@ -11,7 +11,7 @@ pub const DEAD_LETTERS: (u32, Duration) = (10, Duration::from_secs(1));
 pub const FAILURES: (u32, Duration) = (1, Duration::from_secs(10));
 
 /// Shared by the lanes of a pipeline; held only briefly.
-pub struct Sampled {
+pub struct LogLimit {
     /// The number of lines, and the time to which it applies.
     most: (u32, Duration),
     state: Mutex<State>,
@@ -21,10 +21,10 @@ pub struct Sampled {
 struct State {
     /// When the current period began, and the lines written since.
     window: Option<(Instant, u32)>,
-    hidden: u64,
+    suppressed: u64,
 }
 
-impl Sampled {
+impl LogLimit {
     /// Allows at most this many lines in this time.
     #[must_use]
     pub fn new(most: (u32, Duration)) -> Self {
@@ -46,14 +46,14 @@ impl Sampled {
             *shown += 1;
             return true;
         }
-        state.hidden += 1;
+        state.suppressed += 1;
         false
     }
 
     /// How many lines were suppressed since the last call, if any.
-    pub fn hidden(&self) -> Option<u64> {
+    pub fn suppressed(&self) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(std::mem::take(&mut state.hidden)).filter(|hidden| *hidden > 0)
+        Some(std::mem::take(&mut state.suppressed)).filter(|suppressed| *suppressed > 0)
     }
 }
 
@@ -63,14 +63,14 @@ mod tests {
 
     #[test]
     fn of_a_flood_ten_lines_a_second_are_shown_and_the_others_counted_once() {
-        let (lines, start) = (Sampled::new(DEAD_LETTERS), Instant::now());
+        let (lines, start) = (LogLimit::new(DEAD_LETTERS), Instant::now());
         let window = DEAD_LETTERS.1;
         let shown = |at: Instant| (0..100).filter(|_| lines.admits(at)).count();
         assert_eq!(shown(start), 10);
         assert_eq!(shown(start + window / 2), 0);
-        assert_eq!(lines.hidden(), Some(190));
-        assert_eq!(lines.hidden(), None);
+        assert_eq!(lines.suppressed(), Some(190));
+        assert_eq!(lines.suppressed(), None);
         assert_eq!(shown(start + window), 10);
-        assert_eq!(lines.hidden(), Some(90));
+        assert_eq!(lines.suppressed(), Some(90));
     }
 }
