@@ -3,7 +3,7 @@
 
 use crate::harness::deployments::digest;
 use crate::harness::{
-    Fate, Finished, Proxy, Sender, Site, refused, rollbacks, series, swaps, wait_until,
+    Fate, Finished, Proxy, Sender, Site, refused, replaced, rollbacks, series, swaps, wait_until,
 };
 use serde_json::Value;
 
@@ -16,11 +16,8 @@ fn behind_a_proxy(rollout: &str, more: &str) -> (Site, Proxy) {
     let site = Site::of_versions(rollout);
     let proxy = Proxy::before(&site.nats);
     let text = std::fs::read_to_string(site.path("p.yaml")).unwrap();
-    assert!(text.contains(&site.nats.url()));
-    site.file(
-        "p.yaml",
-        text.replace(&site.nats.url(), &proxy.url()) + more,
-    );
+    let behind = replaced(&text, &[(&site.nats.url(), &proxy.url())]);
+    site.file("p.yaml", behind + more);
     (site, proxy)
 }
 

@@ -282,9 +282,4 @@ fn read(message: StreamMessage) -> DeadLetter {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test may fail by panicking"
-)]
-mod tests;
+pub(crate) mod tests;

@@ -177,3 +177,7 @@ fn tail(text: &str) -> &str {
     }
     text.get(start..).unwrap_or_default()
 }
+
+#[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "a test may fail by panicking")]
+mod tests;

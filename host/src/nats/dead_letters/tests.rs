@@ -1,67 +1,22 @@
-//! What is split when it is published comes back whole, wherever its parts lie.
+//! What is read of a stream of dead letters; `process/dead_letter/tests.rs` has what goes into it.
 
 use super::*;
-use crate::headers::is_server_header;
-use crate::message::Message;
 use crate::outgoing::OutgoingMessage;
-use crate::process::Judged;
-use crate::process::chain::{Kind, Rejection};
-use crate::process::dead_letter::DeadLetterBuilder;
-use proptest::prelude::*;
-use proptest::sample::Index;
+use async_nats::datetime::DateTime;
 
-/// A header of an input: of its own, of the server, or of a dead letter that it was once.
-fn line() -> impl Strategy<Value = (String, String)> {
-    let name = "(Trace|Shop|a-b|Nats-Msg-Id|nats-ttl|Weir-Part|weir-letter|Weir-Kept-A)";
-    (name, "[!-~]{0,20}")
-}
-
-/// The input of this sequence, with a payload of this size that no other has.
-fn input(sequence: u64, size: usize, lines: &[(String, String)]) -> Message {
-    let bytes = (0..size as u64).map(|place| (place * 31 + sequence * 7 + place / 251) as u8);
-    let lines = lines.iter();
-    Message {
-        subject: "orders.a".into(),
-        payload: bytes.collect(),
-        headers: lines
-            .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
-            .collect(),
-        key: None,
-        event_time: 1,
-        sequence,
-        attempt: 1,
+/// The letters of a stream that holds these, with sequences from 1; last those that are not whole.
+pub(crate) fn read_back(stored: &[OutgoingMessage]) -> Vec<DeadLetter> {
+    let (mut partials, mut letters) = (Partials::default(), Vec::new());
+    for (message, sequence) in stored.iter().zip(1..) {
+        letters.extend(partials.add(read(as_stored(message, sequence))));
     }
+    letters.extend(std::iter::from_fn(|| partials.oldest()));
+    letters
 }
 
-/// What is published for it.
-fn published(input: &Message, max_payload: usize) -> Vec<OutgoingMessage> {
-    let builder = DeadLetterBuilder {
-        pipeline: "p".into(),
-        id: "p".into(),
-        subject: Some("dead.p".into()),
-        max_payload,
-    };
-    let rejection = Rejection {
-        operator: Some("op".into()),
-        kind: Kind::Reject,
-        reason: "it\nis so".into(),
-        traceback: Vec::new(),
-        digest: "d1g".into(),
-        config_hash: "c0f".into(),
-        fault: None,
-    };
-    let source = Judged {
-        message: input,
-        source_id: "IN@1",
-        retries: 0,
-    };
-    builder.build(source, &rejection).into_vec()
-}
-
-/// As the dead letters' stream holds it.
-fn stored(message: &OutgoingMessage, sequence: u64) -> StreamMessage {
+fn as_stored(message: &OutgoingMessage, sequence: u64) -> StreamMessage {
     let mut headers = HeaderMap::new();
-    let id = message.id.as_deref().unwrap();
+    let id = message.id.as_deref().unwrap_or_default();
     headers.append(crate::headers::MESSAGE_ID, id);
     for (name, value) in &message.headers {
         headers.append(&**name, &**value);
@@ -71,84 +26,6 @@ fn stored(message: &OutgoingMessage, sequence: u64) -> StreamMessage {
         sequence,
         headers,
         payload: message.payload.clone(),
-        time: async_nats::datetime::DateTime::UNIX_EPOCH,
-    }
-}
-
-/// Those of the input that its dead letter keeps.
-fn kept(lines: &[(String, String)]) -> HeaderMap {
-    let mut kept = HeaderMap::new();
-    for (name, value) in lines {
-        if !is_server_header(name) && !name.to_lowercase().starts_with("weir-") {
-            kept.append(name.as_str(), value.as_str());
-        }
-    }
-    kept
-}
-
-proptest! {
-    /// Parts of several letters lie between each other in any order, one perhaps twice and one perhaps
-    /// gone. A letter comes whole and once, and what is left is said not to be whole.
-    #[test]
-    fn letters_come_back_whole_and_once_wherever_their_parts_lie(
-        max_payload in 4000_usize..60_000,
-        sizes in prop::collection::vec(0_usize..120_000, 1..6),
-        lines in prop::collection::vec(line(), 0..6),
-        order in prop::collection::vec(any::<u32>(), 256),
-        twice in prop::option::of(any::<Index>()),
-        gone in prop::option::of(any::<Index>()),
-    ) {
-        let inputs = (1..).zip(&sizes);
-        let inputs: Vec<Message> = inputs.map(|(place, size)| input(place, *size, &lines)).collect();
-        let mut parts: Vec<(u64, OutgoingMessage)> = Vec::new();
-        for input in &inputs {
-            let published = published(input, max_payload);
-            prop_assert!(published.iter().all(|part| part.size() <= max_payload));
-            parts.extend(published.into_iter().map(|part| (input.sequence, part)));
-        }
-        let gone = gone.map(|gone| parts.remove(gone.index(parts.len())));
-        let gone = gone.map(|(sequence, _)| sequence);
-        if let Some(twice) = twice.filter(|_| !parts.is_empty()) {
-            let part = twice.get(&parts).clone();
-            parts.push(part);
-        }
-        let mut places: Vec<usize> = (0..parts.len()).collect();
-        places.sort_by_key(|place| order.get(place % order.len()).copied());
-
-        let (mut partials, mut letters) = (Partials::default(), Vec::new());
-        for (place, sequence) in places.iter().zip(1..) {
-            letters.extend(partials.add(read(stored(&parts[*place].1, sequence))));
-        }
-        prop_assert!(letters.iter().all(|letter| letter.whole));
-        while let Some(letter) = partials.oldest() {
-            prop_assert!(!letter.whole);
-            letters.push(letter);
-        }
-        // Whatever is stored belongs to one letter, so that it is removed with it.
-        let mut sequences: Vec<u64> =
-            letters.iter().flat_map(|letter| letter.sequences.clone()).collect();
-        sequences.sort_unstable();
-        prop_assert!(sequences.into_iter().eq(1..=parts.len() as u64));
-
-        for input in &inputs {
-            let number = input.sequence.to_string();
-            let whole: Vec<&DeadLetter> = letters
-                .iter()
-                .filter(|letter| letter.whole && letter.fact("Sequence") == number)
-                .collect();
-            if gone == Some(input.sequence) {
-                prop_assert!(whole.is_empty());
-                continue;
-            }
-            // One that is in one part and is stored twice is two letters.
-            prop_assert!(!whole.is_empty());
-            for letter in &whole {
-                prop_assert!(letter.payload == input.payload, "payload of {number}");
-                prop_assert_eq!(&letter.headers, &kept(&lines));
-                prop_assert_eq!(letter.fact("Subject"), "orders.a");
-                prop_assert_eq!(letter.fact("Reason"), "it | is so");
-            }
-            prop_assert!(whole.len() == 1 || whole.iter().all(|letter| part(letter).is_none()));
-        }
+        time: DateTime::UNIX_EPOCH,
     }
 }
