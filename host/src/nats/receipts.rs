@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// The bucket of all hosts and pipelines.
 pub const BUCKET: &str = "weir-receipts";
-/// What was done where a host has gone back because another could not run a version.
+/// The `what` of a receipt where a host has rolled back because another host could not run the version.
 pub const REJECTED: &str = "rejected";
 /// How long a receipt is kept.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 3600);

@@ -6,10 +6,10 @@
 //! 2. `prepare.rs` compiles it, asks whether it fits, configures an instance for each lane and tries
 //!    it with messages that the pipeline has lately worked on: all of it off the corridor;
 //! 3. `swap_round.rs` begins a receipt for each lane (`nats/receipts.rs`);
-//! 4. each lane finishes what the old version has returned and goes on with the new one, or lets it
+//! 4. each lane publishes what the old version has returned and continues with the new one, or lets it
 //!    see a share of the keys (`delivery/swap.rs`);
-//! 5. the receipts are completed with the messages at which the one ended and the other began;
-//! 6. `trial.rs` watches it for a while, and takes it back if `judge.rs` finds it worse; `pending.rs`
+//! 5. the receipts are completed with the last message of the old version and the first of the new one;
+//! 6. `trial.rs` watches it for a while, and rolls it back if `judge.rs` finds it worse; `pending.rs`
 //!    keeps that decision until it is stored for all hosts.
 //!
 //! What fails before the lanes are told leaves the old version running, and says why in the log, in
@@ -77,15 +77,16 @@ pub(crate) struct Candidate {
 pub(crate) struct Deployer {
     pipeline: Arc<RolloutTarget>,
     runtime: Runtime,
-    /// By operator, what is watched or tried.
+    /// By operator, the version on probation or canary. Set when it is installed or begun; removed when it
+    /// is judged, replaced or ended.
     trials: HashMap<usize, Trial>,
-    /// By operator, what runs beside it and publishes nothing.
+    /// By operator, what runs beside it and publishes nothing. Ends when the record names no such trial.
     shadows: HashMap<usize, Shadow>,
     /// By operator, what was last said that it is to run, and what this host has decided since.
     desired: HashMap<usize, Deployment>,
     pending: Pending,
-    /// By operator, a version that was deployed, and what this host ran before it; `None` where it has
-    /// started with it, in the place of what is configured.
+    /// By operator, a deployed version and what this host ran before; `None` where the host has started
+    /// with the deployed one. Set by each deployment; removed when a new file is swapped in.
     replaced: HashMap<usize, (String, Option<OperatorVersion>)>,
 }
 
@@ -109,7 +110,7 @@ impl Deployer {
         }
     }
 
-    /// Does what it is asked, judges versions on trial and stores what it decides. Never ends.
+    /// Carries out commands, judges versions on trial and stores what it decides. Never ends.
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut judging = tokio::time::interval(JUDGING);
         judging.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -173,7 +174,7 @@ impl Deployer {
         }
     }
 
-    /// Prepares a version and lets it take over on all lanes; on `probation` it is watched.
+    /// Prepares a version and installs it on all lanes; on `probation` it is watched.
     async fn swap(&mut self, candidate: Candidate, what: &str, probation: bool) -> Result<()> {
         let (operator, origin) = (candidate.operator, candidate.origin.clone());
         let bytes = candidate.bytes.clone();
@@ -186,7 +187,7 @@ impl Deployer {
         Ok(())
     }
 
-    /// Lets a version that is prepared take over on all lanes.
+    /// Installs a prepared version on all lanes.
     async fn install(
         &mut self,
         operator: usize,
@@ -291,7 +292,7 @@ impl Deployer {
         });
     }
 
-    /// The old version goes on: says so in the log, in the status and in a metric.
+    /// The old version keeps running: says so in the log, in the status and in a metric.
     fn refuse(&self, operator: usize, origin: &str, digest: &str, error: &anyhow::Error) {
         let Some(running) = self.version(operator) else {
             return;
@@ -303,7 +304,7 @@ impl Deployer {
             pipeline = settings.pipeline,
             operator = settings.operator,
             hint = refusal.problem.hint(),
-            "the old version goes on: {}",
+            "the old version keeps running: {}",
             refusal.problem.what
         );
         self.pipeline.versions.refuse(operator, Some(refusal));

@@ -137,8 +137,8 @@ impl Deployer {
         }
     }
 
-    /// Lets what runs in the place of what is configured take over, where it does not run yet; or what ran
-    /// here before, where it was turned down.
+    /// Installs what is to run in the place of what is configured, unless it runs already; or what ran here
+    /// before, where the deployed version was rejected.
     async fn follow_stable(
         &mut self,
         operator: usize,
@@ -194,7 +194,7 @@ impl Deployer {
         went.map_err(|error| (component, error))
     }
 
-    /// Lets a component take over that was deployed, or gone back to.
+    /// Installs a component that was deployed, or that a rollback names.
     async fn install_component(
         &mut self,
         operator: usize,
@@ -279,7 +279,7 @@ impl Deployer {
             let stored = self.change(operator, |record| decision.apply(record)).await;
             if let Err(error) = stored {
                 let why = report::line(&error);
-                tracing::warn!("what this host has decided for all is not stored yet: {why}");
+                tracing::warn!("cannot store yet what this host has decided for all hosts: {why}");
                 left.push((operator, decision));
             }
         }

@@ -1,8 +1,8 @@
 //! Versions that are watched: on probation after they have taken over, or as a canary before.
 //!
-//! Each host judges by what it sees. The first that finds a version worse takes it back and says so to
-//! all, and none takes it again; the first that has seen a canary do well for long enough lets it take
-//! over everywhere.
+//! Each host judges by what it sees. The first that finds a version worse rolls it back and tells all
+//! hosts, and none runs it again; the first that has seen a canary do well for long enough promotes it on
+//! all hosts.
 
 use crate::config::resolved::Rollout;
 use crate::nats::components::Components;
@@ -242,7 +242,7 @@ impl Deployer {
         Ok(())
     }
 
-    /// Another version is about to take over: nothing is tried beside the one before any more.
+    /// Another version is about to be installed: ends what is tried beside the one before.
     pub(crate) async fn give_up_trial(&mut self, operator: usize) {
         let shadow = self.shadows.get(&operator).map(Shadow::digest);
         let canary = self.trials.get(&operator);
@@ -259,7 +259,7 @@ impl Deployer {
         }
     }
 
-    /// Asks all hosts to let a canary take over.
+    /// Asks all hosts to install a canary for all keys.
     async fn promote(&mut self, operator: usize) -> Result<()> {
         let Some(trial) = self.trials.get_mut(&operator) else {
             return Ok(());
@@ -294,7 +294,9 @@ impl Deployer {
         self.refuse_rolled_back(operator, &bad, &error);
         if let Err(error) = self.keep_component(&good).await {
             let why = report::line(&error);
-            tracing::warn!("hosts that start now will not find what was gone back to: {why}");
+            tracing::warn!(
+                "hosts that start now may not find the version that was rolled back to: {why}"
+            );
         }
         let mut decision = Decision::new(ROLLED_BACK, bad.plugin.digest(), Some(reason));
         decision.samples = bad.stats.samples();

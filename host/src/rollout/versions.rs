@@ -81,15 +81,15 @@ struct Lanes {
 pub(crate) struct Versions {
     /// One lock for both: a swap either reaches a lane or is in what the lane starts with.
     lanes: Mutex<Lanes>,
-    /// By operator, the version that was not taken last.
+    /// By operator, the last version that was refused. Removed when a version is installed.
     refusals: Mutex<HashMap<usize, Refusal>>,
     /// By operator, the digest of what runs as a shadow.
     shadows: Mutex<HashMap<usize, String>>,
-    /// By operator, the digest of what `plugin:` names.
+    /// By operator, the digest of what `plugin:` names. Set at the start, and when that changes.
     configured: Mutex<HashMap<usize, String>>,
     /// By operator, what was decided for all hosts last, where a version was not taken or not kept.
     decisions: Mutex<HashMap<usize, Decision>>,
-    /// By operator, the digest of what the version that runs is judged by, and gone back to from.
+    /// By operator on probation, the digest of the version that a rollback would install.
     probation: Mutex<HashMap<usize, String>>,
     /// To try new versions with.
     pub(crate) samples: Arc<Samples>,
@@ -195,7 +195,7 @@ impl Versions {
         }
     }
 
-    /// The versions that are on probation, each with the digest of what it would be gone back to.
+    /// The operators on probation, each with the digest of the version that a rollback would install.
     pub(crate) fn on_probation(&self, all: HashMap<usize, String>) {
         *locked(&self.probation) = all;
     }
