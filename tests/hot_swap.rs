@@ -226,7 +226,7 @@ fn a_version_that_cannot_take_over_is_told_of_in_the_log_and_the_status_until_on
     site.nats.client().publish("in.a", "0");
     site.wait_for_messages("OUT", 1);
     site.install("trap");
-    weir.wait_until_output("the old version goes on");
+    weir.wait_until_output("the old version keeps running");
     assert!(
         weir.stderr()
             .contains("it fails on message 1 of the source"),

@@ -100,7 +100,7 @@ fn wait_until_refused(weir: &Weir, words: &str) {
         let log = weir.stderr();
         let line = log
             .lines()
-            .rfind(|line| line.contains("the old version goes on"));
+            .rfind(|line| line.contains("the old version keeps running"));
         match line.is_some_and(|line| line.contains(words)) {
             true => Ok(()),
             false => Err(log),

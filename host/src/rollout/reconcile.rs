@@ -171,7 +171,7 @@ impl Deployer {
         };
         let before = before.clone();
         let (digest, origin) = before.as_ref().map_or_else(
-            || (&*configured, "what is configured"),
+            || (&*configured, "the configured version"),
             |before| (before.plugin.digest(), before.plugin.origin()),
         );
         if !sound(digest) {
@@ -279,7 +279,7 @@ impl Deployer {
             let stored = self.change(operator, |record| decision.apply(record)).await;
             if let Err(error) = stored {
                 let why = report::line(&error);
-                tracing::warn!("what this host has decided for all is not stored yet: {why}");
+                tracing::warn!("a decision of this host is not stored yet: {why}");
                 left.push((operator, decision));
             }
         }

@@ -268,7 +268,7 @@ impl Deployer {
         trial.next = Instant::now() + PAUSE;
         let digest = trial.digest().to_owned();
         self.change(operator, |deployment| {
-            deployment.promote(&digest, "it did no worse")
+            deployment.promote(&digest, "it was not worse")
         })
         .await
     }
@@ -294,7 +294,7 @@ impl Deployer {
         self.refuse_rolled_back(operator, &bad, &error);
         if let Err(error) = self.keep_component(&good).await {
             let why = report::line(&error);
-            tracing::warn!("hosts that start now will not find what was gone back to: {why}");
+            tracing::warn!("hosts that start now will not find the rollback target: {why}");
         }
         let mut decision = Decision::new(ROLLED_BACK, bad.plugin.digest(), Some(reason));
         decision.samples = bad.stats.samples();
