@@ -225,7 +225,8 @@ fn a_part_of_the_receipts_is_never_taken_for_all_of_them() {
     proxy.rule(loses_behind_two(usize::MAX));
     let part = site.plugin_behind(&proxy, &["history", "p"]);
     assert_eq!((part.code, &*part.stdout), (Some(1), ""), "{part:#?}");
-    let words = "cannot read the bucket `weir-receipts`\n  cause: the server has sent a part of it";
+    let words =
+        "cannot read the bucket `weir-receipts`\n  cause: the server sent only a part of it";
     assert!(part.stderr.contains(words), "{part:#?}");
     // What is lost once is asked for once more.
     proxy.rule(loses_behind_two(3));

@@ -214,6 +214,6 @@ fn a_message_that_the_parking_stream_does_not_take_waits_at_the_consumer() {
     site.wait_until_settled();
     assert_eq!(dead[0].header("Weir-Attempt"), Some("5"));
     assert_eq!(weir.metric(&series("parked_total")), 0.0);
-    let said = "cannot park retries, they count against max-ack-pending for now";
+    let said = "cannot park retries; they count against max-ack-pending for now";
     assert_eq!(weir.stderr().matches(said).count(), 1, "{}", weir.stderr());
 }

@@ -76,11 +76,11 @@ fn a_deleted_stream_stops_its_own_pipeline_and_no_other_until_it_is_there_again(
     let status: serde_json::Value = serde_json::from_str(&status).unwrap();
     let problem = status["pipelines"][0]["problem"]["error"].as_str().unwrap();
     assert!(
-        problem.starts_with("cannot start again pipeline `p`"),
+        problem.starts_with("cannot restart pipeline `p`"),
         "{problem}"
     );
     assert_eq!(status["pipelines"][1]["problem"], serde_json::Value::Null);
-    site.wait_until_status("\n    problem: cannot start again pipeline `p`");
+    site.wait_until_status("\n    problem: cannot restart pipeline `p`");
     client.publish("other.a", "x");
     wait_until("the other pipeline goes on", || {
         subjects(client, "OUT").contains(&"out.other.a".to_owned())
@@ -162,7 +162,7 @@ fn a_pipeline_that_may_not_pull_fails_alone_and_the_host_ends_with_its_error() {
     assert!(
         ended
             .stderr
-            .contains("\nerror: cannot go on with pipeline `p`"),
+            .contains("\nerror: cannot continue pipeline `p`"),
         "{}",
         ended.stderr
     );
@@ -208,7 +208,7 @@ fn a_lane_that_panics_loses_no_message_and_its_pipeline_goes_on() {
     client.publish_all((0..400).map(|number| ("in.a", number.to_string())));
     let file = site.pipeline_but(&[SHORT_ACK_WAIT], "lanes: 2\n");
     let mut weir = site.start(&file, &[("WEIR_PANIC_AT", "called:50")]);
-    weir.wait_until_output("a lane panicked; this is a fault of weir");
+    weir.wait_until_output("a lane panicked; this is a bug in weir");
     let results = site.wait_for_messages("OUT", 400);
     site.wait_until_settled();
     let numbers: BTreeSet<String> = results.iter().map(|one| one.text().to_owned()).collect();

@@ -113,7 +113,7 @@ fn what_fails_for_one_message_after_the_other_is_said_once_with_what_to_do() {
     site.wait_for_messages("DEAD", 40);
     weir.wait_until_output("more failures to publish are not shown here");
     let log = weir.stderr();
-    let hint = "make a stream that captures `out.in.a`, or start weir with `--create`";
+    let hint = "create a stream that captures `out.in.a`, or start weir with `--create`";
     assert!(log.contains(hint), "{log}");
     let failures = weir.metric(&series("publish_failures_total"));
     let said = log.matches("; trying again").count();

@@ -44,7 +44,10 @@ fn a_version_is_pushed_listed_pulled_and_never_overwritten() {
 
     let other = site.plugin(&["push", "v2", "nats://plugins/versions@1.0.0"]);
     assert_eq!(other.code, Some(1), "{other:#?}");
-    assert!(other.stderr.contains("is another component"), "{other:#?}");
+    assert!(
+        other.stderr.contains("exists with a different component"),
+        "{other:#?}"
+    );
     assert!(
         other
             .stderr
@@ -145,7 +148,7 @@ fn versions_and_tags_do_not_take_each_others_names_and_what_is_missing_is_said()
     assert!(
         nowhere
             .stderr
-            .contains("hint: make it with `weir plugin push"),
+            .contains("hint: create it with `weir plugin push"),
         "{nowhere:#?}"
     );
     let wrong = site.plugin(&["pull", "nats://plugins"]);

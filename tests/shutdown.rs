@@ -5,7 +5,7 @@ use crate::harness::{Finished, SHORT_ACK_WAIT, SLEEPER, Site, Weir, guests, seri
 use std::path::{Path, PathBuf};
 
 const FIRST_SIGNAL: &str = "finishing messages in flight; a second signal stops at once";
-const HANDED_BACK: &str = "handed back what was in hand";
+const HANDED_BACK: &str = "nakked the messages in flight";
 
 /// A pipeline that never ends by itself: a call may take hours, and so may a soft stop. What is not
 /// handed back at a hard one would be delivered again after an hour, and be missed.

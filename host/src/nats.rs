@@ -201,7 +201,7 @@ async fn options(settings: &Nats) -> Result<ConnectOptions> {
             .credentials_file(&file)
             .await
             .with_context(|| format!("cannot read the credentials file `{}`", file.display()))
-            .hint(|| "give a file with a user's JWT and seed, as `nsc generate creds` prints it")?,
+            .hint(|| "use a file with a user's JWT and seed, as `nsc generate creds` prints it")?,
         Auth::NkeySeed(seed) => options.nkey(seed),
         Auth::UserPassword { user, password } => options.user_and_password(user, password),
         Auth::Token(token) => options.token(token),

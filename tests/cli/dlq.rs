@@ -109,7 +109,7 @@ fn a_message_that_nobody_takes_back_keeps_its_dead_letter() {
     assert!(
         refused
             .stderr
-            .ends_with("\nhint: see that a stream captures `in.a`\n"),
+            .ends_with("\nhint: make sure that a stream captures `in.a`\n"),
         "{refused:#?}"
     );
     assert_eq!(client.count("DEAD"), 1);

@@ -67,7 +67,7 @@ fn a_dead_letter_is_traced_and_what_is_gone_is_said_to_be() {
     client.create_stream("IN", &["in.>"]);
     let traced = trace(&site, "out.in.a", "1", &[]);
     assert!(
-        traced.stdout.contains("deleted and made anew"),
+        traced.stdout.contains("deleted and recreated"),
         "{traced:#?}"
     );
 

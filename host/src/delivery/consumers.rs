@@ -88,7 +88,7 @@ impl End {
             Ok(true) => self.source.trust(),
             Ok(false) => return Err(Ended::Gone("Consumer Deleted".to_owned())),
             Err(error) => {
-                tracing::debug!("cannot tell whether the consumer is still there: {error:#}");
+                tracing::debug!("cannot check whether the consumer exists: {error:#}");
                 tokio::time::sleep(ASK_AGAIN).await;
             }
         }
@@ -229,7 +229,7 @@ impl Consumers {
                     }
                     Err(Ended::Refused(why)) => {
                         // The source may well go on; what is parked stays where it is.
-                        tracing::error!("parked retries cannot be brought back: {why}");
+                        tracing::error!("cannot read parked retries: {why}");
                         self.parking = None;
                     }
                     Err(Ended::Gone(why)) => {

@@ -40,7 +40,7 @@ impl Failover {
         if outstanding > 0 {
             tracing::info!(
                 outstanding,
-                "waiting for what another host left unsettled, to keep the order"
+                "waiting for deliveries that another host left unsettled, to keep the order"
             );
             let deliveries = self
                 .rest

@@ -110,7 +110,7 @@ impl Intake {
                 Ok(None) => 0,
                 // Not to know is no reason to break the order.
                 Err(error) => {
-                    tracing::warn!("cannot tell what another host left unsettled: {error:#}");
+                    tracing::warn!("cannot determine what another host left unsettled: {error:#}");
                     1
                 }
             };

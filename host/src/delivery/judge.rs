@@ -213,7 +213,7 @@ impl Lane {
         if self.outbox.parking_failed() {
             tracing::warn!(
                 pipeline = self.settings.name,
-                "cannot park retries, they count against max-ack-pending for now: {reason}"
+                "cannot park retries; they count against max-ack-pending for now: {reason}"
             );
         }
         let left = due.saturating_duration_since(Instant::now());

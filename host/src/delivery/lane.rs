@@ -190,7 +190,7 @@ impl Lane {
             tracing::warn!(
                 pipeline,
                 left,
-                "stopped without a connection to nats; what was in hand is delivered again"
+                "stopped without a connection to nats; messages in flight will be redelivered"
             );
             for id in self.in_flight.all() {
                 if let Some(task) = self.in_flight.finish(id) {
@@ -203,7 +203,7 @@ impl Lane {
             tracing::warn!(
                 pipeline,
                 left,
-                "handed back what was in hand; it is delivered again"
+                "nakked the messages in flight for redelivery"
             );
         }
         self.nak_all(self.in_flight.all()).await;

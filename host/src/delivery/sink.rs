@@ -66,7 +66,7 @@ impl Failure {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoStream { subject, .. } => Some(format!(
-                "make a stream that captures `{subject}`, or start weir with `--create`"
+                "create a stream that captures `{subject}`, or start weir with `--create`"
             )),
             Self::Unavailable(reason) if reason.contains("Permissions Violation") => {
                 Some("allow this user to publish there".to_owned())
@@ -330,7 +330,7 @@ fn judge(ack: &Message, subject: &str) -> Result<bool, Failure> {
             ..
         }) => Ok(duplicate),
         _ => Err(Failure::Unavailable(format!(
-            "what answers on `{subject}` is not jetstream"
+            "the responder on `{subject}` is not jetstream"
         ))),
     }
 }

@@ -265,7 +265,9 @@ impl Host {
             if self.options.watch {
                 match Watch::start(self.pipelines.iter().map(|pipeline| &pipeline.target)) {
                     Ok(watch) => watch.run(takers).await,
-                    Err(error) => tracing::warn!("new versions of plugins are not seen: {error:#}"),
+                    Err(error) => {
+                        tracing::warn!("cannot watch for new versions of plugins: {error:#}")
+                    }
                 }
             }
         };
@@ -324,7 +326,7 @@ async fn watch_lag(pipeline: &Arc<Running>) {
             Ok(()) => told = false,
             Err(error) if !std::mem::replace(&mut told, true) => {
                 let pipeline = &pipeline.settings.name;
-                tracing::warn!(pipeline, "cannot tell the lag: {error:#}");
+                tracing::warn!(pipeline, "cannot get the lag: {error:#}");
             }
             Err(_) => {}
         }

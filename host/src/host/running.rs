@@ -176,10 +176,10 @@ impl Running {
         let pipeline = &self.settings.name;
         for (limit, what) in [
             (&self.dead_letter_log, "dead letters"),
-            (&self.failure_log, "failures to publish"),
+            (&self.failure_log, "publish failures"),
         ] {
             if let Some(suppressed) = limit.suppressed() {
-                tracing::warn!(pipeline, "{suppressed} more {what} are not shown here");
+                tracing::warn!(pipeline, "{suppressed} more {what} were not logged");
             }
         }
     }

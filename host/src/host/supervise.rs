@@ -97,7 +97,7 @@ impl Supervisor {
         let before = last.last();
         let ensured = streams::ensure(connection, settings, self.create, Some(&before))
             .await
-            .with_context(|| pipeline.what("start again"))?;
+            .with_context(|| pipeline.what("restart"))?;
         pipeline.metrics.restarts.inc();
         Ok(Attachment::new(connection.clone(), ensured))
     }
@@ -147,7 +147,7 @@ impl Supervisor {
             .spawn(move || {
                 let life = || run_lane(&pipeline, &runtime, lane, &attachment, stages);
                 let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(life))
-                    .unwrap_or_else(|_| Err(anyhow!("a lane panicked; this is a fault of weir")));
+                    .unwrap_or_else(|_| Err(anyhow!("a lane panicked; this is a bug in weir")));
                 // A lane that panicked has left some: nobody works on them, so others may have them.
                 if let Some(in_progress) = pipeline.in_progress.get(lane) {
                     in_progress.clear();
@@ -205,9 +205,7 @@ fn run_lane(
             .await
             .with_context(|| pipeline.what("start a lane of"))?;
         pipeline.lane_began(lane.health());
-        lane.run()
-            .await
-            .with_context(|| pipeline.what("go on with"))
+        lane.run().await.with_context(|| pipeline.what("continue"))
     })
 }
 

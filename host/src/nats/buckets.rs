@@ -13,7 +13,7 @@ use anyhow::anyhow;
 
 /// `kind` is what the name of the bucket's stream begins with.
 fn cannot_make(bucket: &str, kind: &str, error: &str) -> anyhow::Error {
-    let error = anyhow!("{error}").context(format!("cannot make the bucket `{bucket}`"));
-    let action = format!("allow this user to create the stream `{kind}_{bucket}`, or make it");
+    let error = anyhow!("{error}").context(format!("cannot create the bucket `{bucket}`"));
+    let action = format!("allow this user to create the stream `{kind}_{bucket}`, or create it");
     report::hint(error, action)
 }

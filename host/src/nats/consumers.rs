@@ -71,7 +71,7 @@ pub async fn ensure(
     let got = &made.cached_info().config;
     if got.ack_policy != AckPolicy::Explicit {
         return Err(anyhow!(
-            "its ack policy is {:?}, weir needs explicit acks",
+            "its ack policy is {:?}; weir needs explicit acks",
             got.ack_policy
         ))
         .with_context(what)
@@ -79,7 +79,7 @@ pub async fn ensure(
     }
     if pipeline.order != Order::None && got.priority_policy != PriorityPolicy::PinnedClient {
         return Err(anyhow!(
-            "the server did not take its priority policy, which `order:` needs"
+            "the server does not support its priority policy, which `order:` needs"
         ))
         .with_context(what)
         .hint(|| "update nats-server to 2.11 or later, or delete the consumer");
@@ -176,6 +176,6 @@ pub async fn unpin(context: &Context, durable: &Durable) {
     let request = serde_json::json!({ "group": GROUP });
     let answer: Result<serde_json::Value, _> = context.request(subject, &request).await;
     if let Err(error) = answer {
-        tracing::debug!("cannot give up the pin, it will time out: {}", error.kind());
+        tracing::debug!("cannot release the pin; it will time out: {}", error.kind());
     }
 }

@@ -201,7 +201,7 @@ impl DeadLetters {
             return Err(anyhow!("parts of it are missing")).with_context(what);
         }
         if subject.is_empty() {
-            return Err(anyhow!("it does not say where it came from")).with_context(what);
+            return Err(anyhow!("its original subject is missing")).with_context(what);
         }
         let mut message = PublishMessage::build()
             .headers(letter.headers.clone())
@@ -222,7 +222,7 @@ impl DeadLetters {
             .map(|_| ())
             .map_err(|error| anyhow!("{}", error.kind()))
             .with_context(what)
-            .hint(|| format!("see that a stream captures `{subject}`"))
+            .hint(|| format!("make sure that a stream captures `{subject}`"))
     }
 
     /// Removes a letter from the stream.
@@ -234,7 +234,7 @@ impl DeadLetters {
             let removed = self.stream.delete_message(*sequence).await;
             removed
                 .map_err(|error| anyhow!("{}", error.kind()))
-                .with_context(|| format!("cannot remove dead letter {sequence}"))?;
+                .with_context(|| format!("cannot delete dead letter {sequence}"))?;
         }
         Ok(())
     }

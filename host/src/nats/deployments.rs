@@ -47,7 +47,7 @@ impl Deployments {
     pub async fn open(connection: &Connection, replicas: usize) -> Result<Self> {
         let config = Config {
             bucket: BUCKET.to_owned(),
-            description: "weir: what operators run in the place of what is configured".to_owned(),
+            description: "weir: deployed versions of operators".to_owned(),
             history: 10,
             num_replicas: replicas,
             ..Default::default()
@@ -70,7 +70,7 @@ impl Deployments {
     /// When it cannot be read.
     pub async fn get(&self, pipeline: &str, operator: &str) -> Result<(Deployment, u64)> {
         let key = key(pipeline, operator);
-        let what = || format!("cannot read what is deployed to `{pipeline}/{operator}`");
+        let what = || format!("cannot read the deployment of `{pipeline}/{operator}`");
         let Some((value, revision)) = self.0.get(&key).await.with_context(what)? else {
             return Ok((Deployment::default(), 0));
         };
@@ -91,7 +91,7 @@ impl Deployments {
         revision: u64,
     ) -> Result<bool> {
         let key = key(pipeline, operator);
-        let what = || format!("cannot write what is deployed to `{pipeline}/{operator}`");
+        let what = || format!("cannot write the deployment of `{pipeline}/{operator}`");
         let value = serde_json::to_vec(deployment).with_context(what)?;
         let written = self.0.write(&key, value.into(), revision).await;
         written
@@ -120,7 +120,9 @@ impl Deployments {
                 return Ok(true);
             }
         }
-        bail!("others change what is deployed to `{pipeline}/{operator}` all the time");
+        bail!(
+            "cannot change the deployment of `{pipeline}/{operator}`: others change it at the same time"
+        );
     }
 
     /// What is written to any key, what is there now first. Ends when something may have been missed:
@@ -143,7 +145,7 @@ fn changed(entry: &Entry) -> Result<Option<Changed>> {
     };
     let deployment = match entry.operation {
         Operation::Put => serde_json::from_slice(&entry.value)
-            .with_context(|| format!("cannot read what is deployed to `{pipeline}/{operator}`"))?,
+            .with_context(|| format!("cannot read the deployment of `{pipeline}/{operator}`"))?,
         _ => Deployment::default(),
     };
     Ok(Some(Changed {

@@ -155,6 +155,6 @@ pub async fn catch_up(connection: &Connection) {
         .await
         .is_err()
     {
-        tracing::debug!("the server does not send to oneself what one publishes");
+        tracing::debug!("the server does not deliver to this connection what it publishes");
     }
 }

@@ -263,7 +263,7 @@ impl Reader {
         let arrived = self.messages.next().await;
         let what = || format!("cannot read stream `{}`", self.name);
         let message = arrived
-            .ok_or_else(|| anyhow!("nothing comes any more"))
+            .ok_or_else(|| anyhow!("the subscription has ended"))
             .with_context(what)?
             .map_err(|error| anyhow!("{error}"))
             .with_context(what)?;

@@ -88,7 +88,7 @@ async fn results(
     };
     if found.is_empty() {
         return Err(anyhow!(
-            "the sink's subject `{}` does not tell which stream holds the results",
+            "the sink's subject `{}` does not determine the stream of the results",
             template.as_str()
         ))
         .hint(|| "name it in the file with `sink.stream`, or for a replay with `--results STREAM`")

@@ -40,18 +40,18 @@ pub(super) async fn ensure(
                 pipeline,
                 stream = name,
                 left,
-                "parked retries come back only under `order: none`"
+                "parked retries are only read with `order: none`"
             );
         }
-        return Err("a pipeline that keeps an order holds retries in the host".to_owned());
+        return Err("an ordered pipeline keeps retries in the host".to_owned());
     }
     if pipeline.in_flight.messages < 2 {
-        return Err("`in-flight.max-messages` leaves no room for what comes back".to_owned());
+        return Err("`in-flight.max-messages` leaves no room for parked messages".to_owned());
     }
     let version = connection.client.server_info().version;
     if !is_at_least(&version, OLDEST_SERVER) {
         return Err(format!(
-            "nats-server {version} has no message schedules, 2.12 has"
+            "nats-server {version} has no message schedules; 2.12 or later has"
         ));
     }
     let stream = match find(connection, context, &name).await? {
@@ -59,7 +59,7 @@ pub(super) async fn ensure(
         None if create => make(connection, context, &name, &subjects, source).await?,
         None => {
             return Err(format!(
-                "there is no stream `{name}`; pass `--create` to have it made"
+                "there is no stream `{name}`; pass `--create` to create it"
             ));
         }
     };
@@ -113,7 +113,7 @@ pub async fn waiting(
     let subjects = Subjects::of(pipeline);
     let name = stream_name(subjects.due.strip_suffix(".due").unwrap_or_default());
     let context = jetstream(connection);
-    let what = |why: String| anyhow::anyhow!(why).context("cannot look for parked retries");
+    let what = |why: String| anyhow::anyhow!(why).context("cannot read parked retries");
     let found = find(connection, &context, &name).await.map_err(what)?;
     let mut waiting = HashSet::new();
     let Some(stream) = found else {

@@ -73,7 +73,7 @@ impl Receipts {
     pub async fn open(connection: &Connection, replicas: usize) -> Result<Self> {
         let config = Config {
             bucket: BUCKET.to_owned(),
-            description: "weir: which version of a plugin worked on what".to_owned(),
+            description: "weir: receipts of swaps".to_owned(),
             history: 1,
             max_age: KEPT,
             num_replicas: replicas,
@@ -108,7 +108,7 @@ impl Receipts {
         let value = serde_json::to_vec(&receipt).with_context(what)?;
         let written = match self.0.write(&key, value.into(), 0).await {
             Ok(Write::Stored(revision)) => Ok(revision),
-            Ok(Write::Overtaken(_)) => Err(anyhow!("it is there already")),
+            Ok(Write::Overtaken(_)) => Err(anyhow!("it already exists")),
             Err(error) => Err(error),
         };
         let revision = written
@@ -124,7 +124,7 @@ impl Receipts {
     /// Writes what has become of a receipt since.
     ///
     /// # Errors
-    /// When it is not stored, or somebody else has written to it.
+    /// When it is not stored, or another writer has changed it.
     pub async fn complete(&self, written: &mut Written) -> Result<()> {
         let key = &written.key;
         let what = || format!("cannot complete the receipt `{key}`");
@@ -143,7 +143,7 @@ impl Receipts {
                     written.revision = there.revision;
                 }
                 Ok(Write::Overtaken(_)) => {
-                    return Err(anyhow!("somebody else has written to it")).with_context(what);
+                    return Err(anyhow!("another writer has changed it")).with_context(what);
                 }
                 Err(error) => return Err(error).with_context(what),
             }

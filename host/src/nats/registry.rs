@@ -64,7 +64,8 @@ impl Registry {
     /// When it is not there, or the server does not say.
     pub async fn open(connection: &Connection, bucket: &str) -> Result<Self> {
         let what = || format!("cannot open the bucket of plugins `{bucket}`");
-        let hint = || format!("make it with `weir plugin push FILE nats://{bucket}/NAME@VERSION`");
+        let hint =
+            || format!("create it with `weir plugin push FILE nats://{bucket}/NAME@VERSION`");
         let names = match Keys::find(connection, bucket).await {
             Ok(Some(names)) => Ok(names),
             Ok(None) => Err(anyhow!("there is no such bucket")),
@@ -161,11 +162,9 @@ impl Registry {
                     Some(there) if there.digest == entry.digest => {
                         self.sign(name, version, there, entry.signature).await
                     }
-                    _ => Err(anyhow!(
-                        "this version is there already, and is another component"
-                    ))
-                    .with_context(what)
-                    .hint(|| "a version is never overwritten: choose the next one"),
+                    _ => Err(anyhow!("this version exists with a different component"))
+                        .with_context(what)
+                        .hint(|| "a version is never overwritten: choose a new one"),
                 }
             }
             Err(error) => Err(error).with_context(what),
@@ -184,7 +183,7 @@ impl Registry {
             return Ok(Pushed::AlreadyThere);
         }
         let signed = Version { signature, ..there };
-        let value = serde_json::to_vec(&signed).context("cannot write its entry")?;
+        let value = serde_json::to_vec(&signed).context("cannot serialise its entry")?;
         let put = self.names.put(&versions(name, version), value.into()).await;
         put.context("cannot store its signature")?;
         Ok(Pushed::SignedAnew)
@@ -310,7 +309,7 @@ impl Registry {
         let Some(value) = self.value(&versions(name, version)).await? else {
             return Ok(None);
         };
-        serde_json::from_slice(&value).context("what the bucket says of it is not weir's")
+        serde_json::from_slice(&value).context("its entry in the bucket is invalid")
     }
 
     async fn tagged(&self, name: &str, tag: &str) -> Result<Option<String>> {

@@ -134,7 +134,7 @@ impl Shadows {
     pub async fn open(connection: &Connection, replicas: usize) -> Result<Self> {
         let config = Config {
             bucket: BUCKET.to_owned(),
-            description: "weir: in what shadows differ from what runs".to_owned(),
+            description: "weir: reports of shadows".to_owned(),
             history: 1,
             max_age: KEPT,
             num_replicas: replicas,

@@ -183,7 +183,7 @@ async fn ensure_target(
             // moves messages may well lack. A publish that nobody captures is retried and counted.
             if let Some(refused) = connection.health.violation("$JS.API.STREAM.NAMES") {
                 tracing::warn!(
-                    "cannot tell which stream captures {role} subject `{subject}`: {refused}"
+                    "cannot determine which stream captures {role} subject `{subject}`: {refused}"
                 );
                 return Ok(());
             }
@@ -277,7 +277,7 @@ async fn create_stream(
             match missing {
                 None => Ok(there),
                 Some(subject) => Err(anyhow!(
-                    "stream `{name}` is there and does not capture `{subject}`"
+                    "stream `{name}` exists and does not capture `{subject}`"
                 ))
                 .hint(|| {
                     format!(

@@ -133,7 +133,7 @@ async fn step(
     let found = match context.get_stream(stream).await {
         Ok(found) => found,
         Err(error) if error.to_string().contains("not found") => {
-            return Ok(gone("the stream is not there any more".to_owned()));
+            return Ok(gone("the stream no longer exists".to_owned()));
         }
         Err(error) => return Err(anyhow!("{error}")).with_context(what),
     };
@@ -141,13 +141,13 @@ async fn step(
     let created = base36(u64::try_from(created).unwrap_or_default());
     if incarnation.is_some_and(|incarnation| incarnation != created) {
         return Ok(gone(
-            "the stream is another of the same name: it was deleted and made anew".to_owned(),
+            "the stream was deleted and recreated with the same name".to_owned(),
         ));
     }
     let message = match found.get_raw_message(sequence).await {
         Ok(message) => message,
         Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {
-            return Ok(gone("the stream does not hold it any more".to_owned()));
+            return Ok(gone("the stream no longer holds it".to_owned()));
         }
         Err(error) => return Err(anyhow!("{error}")).with_context(what),
     };

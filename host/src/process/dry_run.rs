@@ -81,7 +81,7 @@ impl DryRun {
                         continue;
                     }
                     Disposition::Retry(retry) => {
-                        let what = format!("cannot go on with operator `{}`", retry.operator);
+                        let what = format!("cannot continue with operator `{}`", retry.operator);
                         return Err(anyhow!(retry.reason).context(what));
                     }
                 };

@@ -69,7 +69,7 @@ pub(crate) async fn initial(
         let plugin = found
             .and_then(load)
             .with_context(|| format!("cannot start operator `{}` as deployed", operator.name))
-            .hint(|| "deploy another version, or let `plugin:` name another")?;
+            .hint(|| "deploy another version, or name another one in `plugin:`")?;
         current
             .plugins
             .replace(index, OperatorVersion::new(plugin, settings));

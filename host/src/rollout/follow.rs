@@ -55,10 +55,7 @@ async fn follow(
         match followed {
             Ok(()) => {}
             Err(error) if !std::mem::replace(&mut told, true) => {
-                tracing::warn!(
-                    "new versions of `{reference}` are not seen: {}",
-                    report::line(&error)
-                );
+                tracing::warn!("cannot follow `{reference}`: {}", report::line(&error));
             }
             Err(_) => {}
         }

@@ -35,7 +35,7 @@ pub(crate) fn worse(rollout: &Rollout, old: Counts, new: Counts) -> Option<Strin
         if now.is_worse(before, rollout.max_errors) {
             let (now, before) = (now.percent(), Share::of(old.faults, old.messages).percent());
             return Some(format!(
-                "the plugin gave no answer to {} of {} messages, {now:.2} %; the version before: \
+                "the plugin gave no answer to {} of {} messages, {now:.2} %; the previous version: \
                  {before:.2} %",
                 new.faults, new.messages
             ));
@@ -50,7 +50,7 @@ pub(crate) fn worse(rollout: &Rollout, old: Counts, new: Counts) -> Option<Strin
     if now.is_worse(before, rollout.max_errors) {
         let (now, before) = (now.percent(), before.percent());
         return Some(format!(
-            "{} of {} messages failed, {now:.2} %; in the version before {before:.2} %",
+            "{} of {} messages failed, {now:.2} %; in the previous version {before:.2} %",
             new.errors, new.messages
         ));
     }
@@ -58,7 +58,7 @@ pub(crate) fn worse(rollout: &Rollout, old: Counts, new: Counts) -> Option<Strin
     if now > before * rollout.max_call_time / 100.0 && now > before + NOISE {
         let took = |nanoseconds: f64| Duration::from_nanos(nanoseconds as u64);
         return Some(format!(
-            "a message takes {:.1?} in the plugin; in the version before {:.1?}",
+            "a message takes {:.1?} in the plugin; in the previous version {:.1?}",
             took(now),
             took(before)
         ));

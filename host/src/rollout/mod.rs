@@ -158,8 +158,8 @@ impl Deployer {
         let origin = candidate.origin.clone();
         let swapped = match quarantined {
             Some(bad) => Err(anyhow!("{}", bad.reason))
-                .with_context(|| format!("`{origin}` is in quarantine since {}", bad.since))
-                .hint(|| "correct it; or let it run with `weir plugin deploy --force`"),
+                .with_context(|| format!("`{origin}` has been in quarantine since {}", bad.since))
+                .hint(|| "fix it, or run it anyway with `weir plugin deploy --force`"),
             None => {
                 self.give_up_trial(operator).await;
                 let swapped = self.swap(candidate, "swapped", true).await;
@@ -251,7 +251,7 @@ impl Deployer {
         });
         preparing
             .await
-            .context("the preparation of a plugin panicked; this is a fault of weir")?
+            .context("the preparation of a plugin panicked; this is a bug in weir")?
     }
 
     /// The same for a version that has run before.
@@ -260,7 +260,7 @@ impl Deployer {
         let warming = tokio::task::spawn_blocking(move || prepare::warm(version, &runtime, lanes));
         warming
             .await
-            .context("the preparation of a plugin panicked; this is a fault of weir")?
+            .context("the preparation of a plugin panicked; this is a bug in weir")?
     }
 
     /// Keeps what ran and what runs now in the bucket of components, so that either can come back.
@@ -287,7 +287,7 @@ impl Deployer {
             };
             if let Err(error) = keep.await {
                 let why = report::line(&error);
-                tracing::warn!("`weir plugin rollback` will not find what ran: {why}");
+                tracing::warn!("`weir plugin rollback` will not find the old version: {why}");
             }
         });
     }

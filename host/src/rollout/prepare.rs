@@ -111,7 +111,7 @@ async fn compare(pipeline: &RolloutTarget, mut old: Chain, mut new: Chain) -> Re
         if failure(&before).is_none() {
             return Err(anyhow!("{reason}"))
                 .with_context(|| format!("it fails on message {sequence} of the source"))
-                .hint(|| "correct it; the version that runs does not fail there");
+                .hint(|| "fix it; the running version does not fail on that message");
         }
     }
     Ok(())

@@ -101,7 +101,7 @@ impl Listener {
         let filter = reach.as_ref().map_or(">", |reach| reach.as_str());
         Ok(Self {
             tap: Tap::open(&setup.connection, filter).await?,
-            prefix: format!("{}/{last}/", pipeline.name),
+            prefix: format!("{}/{last}/", pipeline.id()),
             seen: HashMap::new(),
         })
     }

@@ -44,7 +44,7 @@ impl Entry {
         let Self { bucket, key, .. } = self;
         serde_json::from_slice(&self.value)
             .with_context(|| format!("cannot read key `{key}` of bucket `{bucket}`"))
-            .hint(|| format!("if it is not weir's, delete it with `nats kv del {bucket} {key}`"))
+            .hint(|| format!("if it is not from weir, delete it with `nats kv del {bucket} {key}`"))
     }
 }
 
@@ -66,7 +66,7 @@ impl Keys {
         bucket: &str,
     ) -> Result<Option<Self>> {
         let context = jetstream(connection);
-        let what = || format!("cannot look for the bucket `{bucket}`");
+        let what = || format!("cannot find the bucket `{bucket}`");
         match context.get_stream(format!("KV_{bucket}")).await {
             Ok(_) => {}
             Err(error)
@@ -203,10 +203,7 @@ impl Keys {
                 return Ok(entries);
             }
         }
-        Err(anyhow!(
-            "the server has sent a part of it, and sends no more"
-        ))
-        .with_context(what)
+        Err(anyhow!("the server sent only a part of it")).with_context(what)
     }
 
     /// `None` when the server is silent before it has sent all.

@@ -56,7 +56,7 @@ impl Objects {
         bytes: &[u8],
         description: Option<&str>,
     ) -> Result<()> {
-        let what = || format!("cannot keep `{digest}` in bucket `{}`", self.bucket);
+        let what = || format!("cannot store `{digest}` in bucket `{}`", self.bucket);
         let there = self.info(digest).await.with_context(what)?;
         let is_described =
             |info: ObjectInfo| description.is_none() || info.description.as_deref() == description;
@@ -110,7 +110,7 @@ impl Objects {
         let mut bytes = Vec::new();
         object.read_to_end(&mut bytes).await.with_context(what)?;
         if blake3::hash(&bytes).to_hex().as_str() != digest {
-            bail!(anyhow!("its bytes are not those that were kept").context(what()));
+            bail!(anyhow!("its bytes do not match its digest").context(what()));
         }
         Ok((bytes, description))
     }

@@ -80,7 +80,7 @@ impl Shadow {
             .name(format!("{}/shadow", settings.name))
             .spawn(move || match threads::runtime() {
                 Ok(tokio) => tokio.block_on(work.run(&mut stages)),
-                Err(error) => tracing::error!("a shadow does not start: {error:#}"),
+                Err(error) => tracing::error!("cannot start a shadow: {error:#}"),
             })
             .with_context(|| format!("cannot start a thread for a shadow of `{name}`"))?;
         Ok(Self { told, shutdown })
@@ -106,7 +106,7 @@ fn note(told: &Mutex<ShadowReport>, problem: Option<&anyhow::Error>) {
         && let Some(problem) = &problem
     {
         let (pipeline, operator) = (&told.pipeline, &told.operator);
-        tracing::warn!(pipeline, operator, "a shadow cannot go on: {problem}");
+        tracing::warn!(pipeline, operator, "a shadow has stopped: {problem}");
     }
     told.problem = problem;
 }

@@ -224,7 +224,7 @@ impl Busy {
     ) -> Result<()> {
         let deliveries = pulled.map_err(|ended| match ended {
             Ended::Gone(why) | Ended::Refused(why) => anyhow!(why),
-            Ended::Drained => anyhow!("nothing comes any more"),
+            Ended::Drained => anyhow!("the subscription has ended"),
         });
         let deliveries = deliveries.context("cannot pull from the consumer of the shadow")?;
         if self.source.is_doubtful() {
