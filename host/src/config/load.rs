@@ -265,14 +265,11 @@ fn read(path: &Path, findings: &mut Collector) -> Option<String> {
         Err(error) => {
             let sound = error.utf8_error().valid_up_to();
             let sound = String::from_utf8_lossy(error.as_bytes().get(..sound).unwrap_or_default());
-            let line = sound.matches('\n').count() + 1;
-            let column = sound
-                .rsplit('\n')
-                .next()
-                .unwrap_or_default()
-                .chars()
-                .count()
-                + 1;
+            // As YAML counts lines, from behind a byte order mark.
+            let sound = sound.trim_start_matches('\u{feff}').replace("\r\n", "\n");
+            let before: Vec<&str> = sound.split(['\r', '\n']).collect();
+            let line = before.len();
+            let column = before.last().map_or(0, |line| line.chars().count()) + 1;
             findings.add_hint(
                 Location { line, column },
                 "the file is not UTF-8 text",
