@@ -5,7 +5,7 @@
 //! an action.
 
 use serde::Serialize;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// A position in a file. Both numbers count from 1, columns in characters. 0 and 0 mean the whole file.
@@ -44,9 +44,31 @@ impl fmt::Display for Finding {
         if self.location != Location::FILE {
             write!(formatter, "{line}:{column}:")?;
         }
-        write!(formatter, " error: {}", self.message)?;
+        write!(formatter, " error: {}", Legible(&self.message))?;
         match &self.hint {
-            Some(hint) => write!(formatter, "\n  hint: {hint}"),
+            Some(hint) => write!(formatter, "\n  hint: {}", Legible(hint)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Most characters of a message or a hint that a terminal shows.
+const LONGEST: usize = 1000;
+
+/// Text that may quote a file or a plugin: without what a terminal would obey, and not without end.
+struct Legible<'t>(&'t str);
+
+impl fmt::Display for Legible<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut characters = self.0.chars();
+        for character in characters.by_ref().take(LONGEST) {
+            match character.is_control() {
+                true => character.escape_default().fmt(formatter)?,
+                false => formatter.write_char(character)?,
+            }
+        }
+        match characters.next() {
+            Some(_) => formatter.write_str("..."),
             None => Ok(()),
         }
     }
