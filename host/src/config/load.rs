@@ -9,6 +9,7 @@ use super::resolve::{self, Claims, Context};
 use super::resolved::{Nats, Operator, Pipeline};
 use super::{model, shape, tree};
 use crate::report::findings::{Collector, Findings, Location};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -135,11 +136,22 @@ impl<'l> Loader<'l> {
         let mut findings = Findings::default();
         let mut drafts = Vec::new();
         let mut claimed = Claimed::default();
+        let given = RefCell::new(Vec::new());
+        let environment = |name: &str| {
+            let value = (self.environment)(name)?;
+            given.borrow_mut().push((name.to_owned(), value.clone()));
+            Some(value)
+        };
+        let loader = Loader {
+            environment: &environment,
+            ..*self
+        };
         for path in paths {
             let mut of_file = Collector::new(path);
             if let Some(text) = read(path, &mut of_file) {
-                self.file(&text, &mut of_file, &mut claimed, &mut drafts);
+                loader.file(&text, &mut of_file, &mut claimed, &mut drafts);
             }
+            of_file.mask(&given.borrow());
             findings.append(of_file.into_findings());
         }
         (drafts, findings)

@@ -137,6 +137,9 @@ impl fmt::Display for Findings {
 
 impl std::error::Error for Findings {}
 
+/// The least bytes of a value that may be a secret; a shorter one would be found in our own words.
+const SECRET: usize = 6;
+
 /// Collects the findings of one file.
 #[derive(Debug)]
 pub(crate) struct Collector {
@@ -185,6 +188,18 @@ impl Collector {
             message,
             hint,
         });
+    }
+
+    /// Puts names in the place of values that the environment gave, each with its name: a value may be
+    /// a secret, and the name is what the file says.
+    pub(crate) fn mask(&mut self, given: &[(String, String)]) {
+        for (name, value) in given.iter().filter(|(_, value)| value.len() >= SECRET) {
+            let mask = |text: &mut String| *text = text.replace(value, &format!("${{{name}}}"));
+            for finding in &mut self.findings {
+                mask(&mut finding.message);
+                finding.hint.as_mut().map(mask);
+            }
+        }
     }
 
     pub(crate) fn into_findings(self) -> Vec<Finding> {
