@@ -86,6 +86,28 @@ fn kept(lines: &[(String, String)]) -> HeaderMap {
     kept
 }
 
+#[test]
+fn a_message_that_cannot_be_the_part_that_it_says_is_a_letter_by_itself() {
+    let part = |(number, sequence): (&str, u64)| {
+        let mut headers = HeaderMap::new();
+        headers.insert(PART, number);
+        headers.insert(LETTER, "S@1/17/3");
+        read(StreamMessage {
+            subject: "dead.p".into(),
+            sequence,
+            headers,
+            payload: Bytes::from_static(b"x"),
+            time: async_nats::datetime::DateTime::UNIX_EPOCH,
+        })
+    };
+    let parts = ["2/2", "3/2", "0/2", "1/2"].into_iter().zip(1..);
+    let mut partials = Partials::default();
+    let letters = parts.filter_map(|each| partials.add(part(each)));
+    let sequences: Vec<_> = letters.map(|letter| letter.sequences).collect();
+    assert_eq!(sequences, [vec![2], vec![3], vec![1, 4]]);
+    assert!(partials.oldest().is_none());
+}
+
 proptest! {
     /// Parts of several letters lie between each other in any order, one perhaps twice and one perhaps
     /// gone. A letter comes whole and once, and what is left is said not to be whole.
