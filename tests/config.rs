@@ -30,6 +30,7 @@ fn environment(name: &str) -> Option<String> {
         "SHOP" => Some("seven".to_owned()),
         "LANES" => Some("2".to_owned()),
         "SECRET" => Some("true".to_owned()),
+        "PASSWORD" => Some("hunter2hunter2".to_owned()),
         _ => None,
     }
 }

@@ -4,6 +4,8 @@
 //! It only calls what a person could call: the generator, `weir dev` with a private server, and
 //! the oracle. What they wrote stays in `target/demo` to be looked at.
 
+use std::collections::BTreeSet;
+use std::num::NonZero;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -17,6 +19,11 @@ use crate::ui::say;
 const COUNT: u64 = 100_000;
 /// The evening that is played; the same number gives the same events on every machine.
 const SEED: &str = "42";
+/// The packages that it runs.
+const PROGRAMS: [&str; 2] = ["weir", "rebates-oracle"];
+/// What two cores take to compile them from nothing, without the downloads; measured with
+/// `cargo build --timings`.
+const MINUTES: u32 = 12;
 
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     let count = match arguments {
@@ -27,12 +34,65 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
         [_, more, ..] => bail!("the demo takes a number of events, and got `{more}` besides"),
     };
     let tools = setup::run()?;
-    say("demo", "building weir and the rebates oracle");
-    process::run(tools.cargo()?.args(["build", "--workspace", "--quiet"]))?;
+    build(&tools)?;
     let folder = layout::root().join("target/demo");
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot create `{}`", folder.display()))?;
     play(&tools, &folder, &count.to_string())
+}
+
+/// Compiles what the demo runs and nothing else, and says before how long that may take. cargo shows
+/// how far it is.
+fn build(tools: &Tools) -> Result<()> {
+    let packages = || PROGRAMS.iter().flat_map(|name| ["--package", name]);
+    let mut tree = tools.cargo()?;
+    tree.args(["tree", "--edges", "normal,build", "--prefix", "none"]);
+    // It downloads first, and says so.
+    let tree = process::output_with_progress(tree.args(["--format", "{p}"]).args(packages()))?;
+    let (all, compiled) = (
+        packages_of(&tree),
+        compiled(&layout::root().join("target/debug")),
+    );
+    let missing = all.difference(&compiled).count();
+    say("demo", told(missing, all.len(), cores()));
+    process::run(tools.cargo()?.arg("build").args(packages()))
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// What is said before so many crates of so many are compiled.
+fn told(missing: usize, all: usize, cores: usize) -> String {
+    match missing {
+        0 => "building weir and the rebates oracle".to_owned(),
+        _ => format!(
+            "compiling {missing} of the {all} crates of weir and the rebates oracle; for all of them \
+             two cores take about {MINUTES} minutes, and this machine has {cores}"
+        ),
+    }
+}
+
+/// The packages that `cargo tree` prints, `serde v1.0.229 (proc-macro) (*)`, without their versions.
+fn packages_of(tree: &str) -> BTreeSet<String> {
+    let names = tree.lines().filter_map(|line| line.split(' ').next());
+    let names = names.filter(|name| !name.is_empty());
+    names.map(str::to_owned).collect()
+}
+
+/// The packages of which cargo has compiled a library: each leaves a folder
+/// `.fingerprint/serde-0a1b2c3d4e5f6071` with a file `lib-serde`.
+fn compiled(profile: &Path) -> BTreeSet<String> {
+    let names = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned())
+    };
+    let fingerprints = profile.join(".fingerprint");
+    let done =
+        |folder: &String| names(&fingerprints.join(folder)).any(|file| file.starts_with("lib-"));
+    let done = names(&fingerprints).filter(done);
+    done.filter_map(|folder| Some(folder.rsplit_once('-')?.0.to_owned()))
+        .collect()
 }
 
 fn play(tools: &Tools, folder: &Path, count: &str) -> Result<()> {
@@ -99,6 +159,42 @@ fn drops(line: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_packages_of_a_tree_are_counted_once() {
+        let tree = "weir v0.1.0 (/a/host)\nserde v1.0.229\nserde_derive v1.0.229 (proc-macro)\n\
+                    serde v1.0.229 (*)\n\nsyn v2.0.119\nsyn v3.0.9\n";
+        let names: Vec<String> = packages_of(tree).into_iter().collect();
+        assert_eq!(names, ["serde", "serde_derive", "syn", "weir"]);
+    }
+
+    #[test]
+    fn a_package_counts_as_compiled_once_its_library_is() {
+        let profile = std::env::temp_dir().join(format!("weir-demo-{}", std::process::id()));
+        let leave = |folder: &str, file: &str| {
+            let folder = profile.join(".fingerprint").join(folder);
+            std::fs::create_dir_all(&folder)
+                .and_then(|()| std::fs::write(folder.join(file), ""))
+                .is_ok()
+        };
+        assert!(leave("serde-saphyr-643b01a6d18a6185", "lib-serde_saphyr"));
+        assert!(leave(
+            "serde-37509b8588bd9eaf",
+            "build-script-build-script-build"
+        ));
+        assert!(leave("tokio-9827bd11354fe6a6", "invoked.timestamp"));
+        let found: Vec<String> = compiled(&profile).into_iter().collect();
+        assert!(std::fs::remove_dir_all(&profile).is_ok());
+        assert_eq!(found, ["serde-saphyr"]);
+        assert!(compiled(&profile).is_empty());
+    }
+
+    #[test]
+    fn minutes_are_said_only_where_something_is_to_be_compiled() {
+        assert!(told(3, 340, 2).contains("3 of the 340 crates"));
+        assert!(told(3, 340, 2).contains("minutes, and this machine has 2"));
+        assert!(!told(0, 340, 2).contains("minutes"));
+    }
 
     #[test]
     fn the_count_of_drops_is_read_from_the_summary_alone() {

@@ -8,6 +8,7 @@ mod bench;
 mod ci;
 mod demo;
 mod deny;
+mod fuzz;
 mod instructions;
 mod layout;
 mod process;
@@ -38,6 +39,8 @@ usage: cargo xtask <task> [arguments]
                    set up, then measure what the same plugin costs in each language
   bench --instructions
                    set up, then count the instructions of a message, and hold them to their limits
+  fuzz [--minutes N] [--seed S] [--only TARGET]
+                   hand damaged inputs to all that reads what others wrote; 10 minutes unless said
   ci               what the continuous integration runs: format, lints, licences, README, instructions, tests
   readme           run the README's commands and compare what they print
 ";
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Some("demo") => demo::run(&rest),
         Some("bench") => bench::run(&rest),
         Some("test") => test::run(&rest),
+        Some("fuzz") => fuzz::run(&rest),
         Some("ci") => without_arguments(&rest).and_then(|()| ci::run()),
         Some("readme") => without_arguments(&rest).and_then(|()| readme::run()),
         Some("help" | "--help" | "-h") => {

@@ -92,6 +92,15 @@ pub(crate) fn run_for(limit: Duration, command: &mut Command) -> Result<()> {
 /// Runs a command without standard input and returns what it printed on standard output; a
 /// status other than 0 is an error with the last lines of its standard error.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
+    read(command.stderr(Stdio::piped()))
+}
+
+/// As [`output`], and lets standard error through, for a command that says there how far it is.
+pub(crate) fn output_with_progress(command: &mut Command) -> Result<String> {
+    read(command.stderr(Stdio::inherit()))
+}
+
+fn read(command: &mut Command) -> Result<String> {
     let output = command
         .stdin(Stdio::null())
         .output()

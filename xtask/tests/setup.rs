@@ -94,7 +94,11 @@ impl Machine {
             .env_remove("GOBIN")
             .output()
             .unwrap();
-        let asks = |call: &&str| call.contains(" --version") || call.contains(" --print ");
+        let asks = |call: &&str| {
+            [" --version", " --print ", " indextargets "]
+                .iter()
+                .any(|word| call.contains(word))
+        };
         let calls = std::fs::read_to_string(calls).unwrap_or_default();
         Said {
             succeeded: output.status.success(),
@@ -206,13 +210,14 @@ fn where_nothing_helps_the_error_names_three_ways_out() {
 /// A Debian with a mirror, and the programs that fetch a package from it and unpack it.
 fn make_debian(machine: &Machine) {
     let etc = machine.folder.join("system/etc");
-    std::fs::create_dir_all(etc.join("apt")).unwrap();
+    std::fs::create_dir_all(&etc).unwrap();
     let release = "ID=debian\nVERSION_CODENAME=trixie\n";
     std::fs::write(etc.join("os-release"), release).unwrap();
-    let source = "deb http://mirror.example/debian trixie main\n";
-    std::fs::write(etc.join("apt/sources.list"), source).unwrap();
     let download = r#"for word in "$@"; do last=$word; done
-case " $* " in *" download "*) : > "${last}_1_amd64.deb" ;; esac"#;
+case " $* " in
+*" indextargets "*) echo "http://mirror.example/debian/ trixie main" ;;
+*" download "*) : > "${last}_1_amd64.deb" ;;
+esac"#;
     machine.program("path/apt-get", download);
     let unpack = r#"mkdir -p "$3/usr/bin" && printf '#!/bin/sh\necho "nats-server: v2.14.0"\n' \
         > "$3/usr/bin/nats-server" && chmod +x "$3/usr/bin/nats-server""#;
@@ -226,7 +231,7 @@ fn without_go_a_debian_gets_the_package_of_its_unstable_suite() {
     make_debian(&machine);
     let said = machine.set_up();
     assert!(said.succeeded, "{}", said.text);
-    said.says("unpacking the package of Debian's suite sid from http://mirror.example/debian\n");
+    said.says("unpacking the package of Debian's suite sid from http://mirror.example/debian/\n");
     let unpacked = machine.at("tools/bin/nats-server");
     said.says(&format!(
         "nats-server 2.14.0 unpacked from Debian unstable at {unpacked}\n"

@@ -9,6 +9,7 @@ use super::resolve::{self, Claims, Context};
 use super::resolved::{Nats, Operator, Pipeline};
 use super::{model, shape, tree};
 use crate::report::findings::{Collector, Findings, Location};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -135,11 +136,22 @@ impl<'l> Loader<'l> {
         let mut findings = Findings::default();
         let mut drafts = Vec::new();
         let mut claimed = Claimed::default();
+        let given = RefCell::new(Vec::new());
+        let environment = |name: &str| {
+            let value = (self.environment)(name)?;
+            given.borrow_mut().push((name.to_owned(), value.clone()));
+            Some(value)
+        };
+        let loader = Loader {
+            environment: &environment,
+            ..*self
+        };
         for path in paths {
             let mut of_file = Collector::new(path);
             if let Some(text) = read(path, &mut of_file) {
-                self.file(&text, &mut of_file, &mut claimed, &mut drafts);
+                loader.file(&text, &mut of_file, &mut claimed, &mut drafts);
             }
+            of_file.mask(&given.borrow());
             findings.append(of_file.into_findings());
         }
         (drafts, findings)
@@ -265,14 +277,11 @@ fn read(path: &Path, findings: &mut Collector) -> Option<String> {
         Err(error) => {
             let sound = error.utf8_error().valid_up_to();
             let sound = String::from_utf8_lossy(error.as_bytes().get(..sound).unwrap_or_default());
-            let line = sound.matches('\n').count() + 1;
-            let column = sound
-                .rsplit('\n')
-                .next()
-                .unwrap_or_default()
-                .chars()
-                .count()
-                + 1;
+            // As YAML counts lines, from behind a byte order mark.
+            let sound = sound.trim_start_matches('\u{feff}').replace("\r\n", "\n");
+            let before: Vec<&str> = sound.split(['\r', '\n']).collect();
+            let line = before.len();
+            let column = before.last().map_or(0, |line| line.chars().count()) + 1;
             findings.add_hint(
                 Location { line, column },
                 "the file is not UTF-8 text",

@@ -340,7 +340,9 @@ fn subject(text: Bytes) -> Subject {
     Subject::from_utf8(text).unwrap_or_else(|_| Subject::from_static(""))
 }
 
-fn header_map(message: &OutgoingMessage) -> HeaderMap {
+/// The headers of a message on the wire.
+#[must_use]
+pub fn header_map(message: &OutgoingMessage) -> HeaderMap {
     let mut map = HeaderMap::new();
     for (name, value) in &message.headers {
         // Both were checked when the message was made.

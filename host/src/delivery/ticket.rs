@@ -81,8 +81,9 @@ impl Drop for Ticket {
 impl Facts {
     /// `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>`, or,
     /// since nats-server 2.2 with domains, `$JS.ACK.<domain>.<account>.` and the same, with a random
-    /// token behind it (architecture decision record 15 of NATS).
-    fn parse(reply: &str) -> Option<Self> {
+    /// token behind it (architecture decision record 15 of NATS). Of anything else there are none.
+    #[must_use]
+    pub fn parse(reply: &str) -> Option<Self> {
         let rest = reply.strip_prefix("$JS.ACK.")?.as_bytes();
         let dots = rest.iter().filter(|byte| **byte == b'.').count();
         let skipped = if dots == 6 { 2 } else { 4 };

@@ -25,7 +25,7 @@ pub struct DeadLetters {
 
 /// Letters of which parts have been read and others not, oldest first.
 #[derive(Default)]
-struct Partials(VecDeque<Partial>);
+pub struct Partials(VecDeque<Partial>);
 
 /// A letter in parts, until all of them are read.
 struct Partial {
@@ -61,7 +61,7 @@ impl Partial {
 
 impl Partials {
     /// Takes in what was read; gives out the letter that is whole with it.
-    fn add(&mut self, letter: DeadLetter) -> Option<DeadLetter> {
+    pub fn add(&mut self, letter: DeadLetter) -> Option<DeadLetter> {
         let Some((part, parts)) = part(&letter) else {
             return Some(letter);
         };
@@ -96,7 +96,7 @@ impl Partials {
     }
 
     /// Gives out a letter of which parts are missing.
-    fn oldest(&mut self) -> Option<DeadLetter> {
+    pub fn oldest(&mut self) -> Option<DeadLetter> {
         self.0.pop_front().map(Partial::joined)
     }
 }
@@ -250,13 +250,16 @@ impl DeadLetters {
     }
 }
 
-/// `<part>/<parts>` of a capsule that went out in parts.
+/// `<part>/<parts>`, from 1, of a capsule that went out in parts.
 fn part(letter: &DeadLetter) -> Option<(usize, usize)> {
     let (part, parts) = letter.fact(PART.strip_prefix(PREFIX)?).split_once('/')?;
-    Some((part.parse().ok()?, parts.parse().ok()?))
+    let (part, parts) = (part.parse().ok()?, parts.parse().ok()?);
+    (1..=parts).contains(&part).then_some((part, parts))
 }
 
-fn read(message: StreamMessage) -> DeadLetter {
+/// What a stored message is as a dead letter, or as a part of one.
+#[must_use]
+pub fn read(message: StreamMessage) -> DeadLetter {
     let mut facts = Vec::new();
     let mut headers = HeaderMap::new();
     for (name, values) in message.headers.iter() {

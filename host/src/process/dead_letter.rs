@@ -15,6 +15,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Most bytes of one header of the dead letter: the end of a traceback, not a whole log.
 const LONGEST: usize = 2048;
+/// Most bytes of a reason or a traceback where headers take up half of what a message may be.
+const SHORT: usize = 128;
+/// Least bytes of payload for which a part is worth its headers.
+const LEAST: usize = 256;
 
 /// Makes dead letters for one pipeline.
 #[derive(Clone, Debug)]
@@ -49,14 +53,17 @@ impl DeadLetterBuilder {
         let stream = source_id
             .rsplit_once('@')
             .map_or(source_id, |(stream, _)| stream);
-        let whole = OutgoingMessage {
+        let mut whole = OutgoingMessage {
             subject: ByteString::from(subject.as_str()),
             id: Some(id),
             digest: None,
-            headers: self.headers(source, stream, rejection),
+            headers: self.headers(source, stream, rejection, LONGEST),
             payload: source.payload.clone(),
             key: source.key.clone(),
         };
+        if whole.size() - whole.payload.len() > self.max_payload / 2 {
+            whole.headers = self.headers(source, stream, rejection, SHORT);
+        }
         match whole.size() <= self.max_payload {
             true => SmallVec::from([whole]),
             false => self.parts(source, source_id, &whole),
@@ -75,13 +82,13 @@ impl DeadLetterBuilder {
         // its dead letter has, for example, a digit more.
         const STEP: usize = 8 * 1024;
         let overhead = whole.size() - whole.payload.len() + PART_HEADERS + source_id.len();
-        let most = self.max_payload.saturating_sub(overhead).max(1);
-        let most = if most > 8 * STEP {
-            most - most % STEP
-        } else {
-            most
+        let most = match self.max_payload.saturating_sub(overhead) {
+            room if room > 8 * STEP => room - room % STEP,
+            // Headers without room for a payload: in one message, for a server that takes more.
+            room if room < LEAST => source.payload.len().max(1),
+            room => room,
         };
-        let count = source.payload.len().div_ceil(most);
+        let count = source.payload.len().div_ceil(most).max(1);
         // The size is part of the identity: parts of other sizes do not make up the payload.
         let letter = format!("{source_id}/{}/{most}", source.sequence);
         let id = format!("{}/dead/{letter}", self.id);
@@ -89,8 +96,8 @@ impl DeadLetterBuilder {
             let start = index * most;
             let end = source.payload.len().min(start + most);
             let mut headers = whole.headers.clone();
-            headers.push(line(PART, &format!("{}/{count}", index + 1)));
-            headers.push(line(LETTER, &letter));
+            headers.push(line(PART, &format!("{}/{count}", index + 1), LONGEST));
+            headers.push(line(LETTER, &letter, LONGEST));
             let payload = source.payload.slice(start..end);
             OutgoingMessage {
                 subject: whole.subject.clone(),
@@ -109,6 +116,7 @@ impl DeadLetterBuilder {
         source: &Message,
         stream: &str,
         rejection: &Rejection,
+        longest: usize,
     ) -> Vec<(ByteString, ByteString)> {
         let ours = |name: &str| {
             name.get(..PREFIX.len())
@@ -119,12 +127,18 @@ impl DeadLetterBuilder {
             .iter()
             .filter(|(name, _)| !is_server_header(name) && !ours(name));
         let mut headers: Vec<_> = kept.cloned().collect();
-        let mut add = |name: &str, value: &str| {
+        let mut tell = |name: &str, value: &str, longest: usize| {
             if !value.is_empty() {
-                headers.push(line(&format!("{PREFIX}{name}"), value));
+                headers.push(line(&format!("{PREFIX}{name}"), value, longest));
             }
         };
-        add("Reason", &rejection.reason);
+        tell("Reason", &rejection.reason, longest);
+        tell("Backtrace", &rejection.traceback.join(" | "), longest);
+        if let Some(fault) = &rejection.fault {
+            tell("Backtrace", &fault.backtrace.join(" | "), longest);
+            tell("Stderr", tail(&fault.stderr, longest), longest);
+        }
+        let mut add = |name: &str, value: &str| tell(name, value, LONGEST);
         add("Kind", rejection.kind.as_str());
         add("Pipeline", &self.pipeline);
         add(
@@ -133,7 +147,6 @@ impl DeadLetterBuilder {
         );
         add("Stream", stream);
         add("Sequence", &source.sequence.to_string());
-        add("Subject", &source.subject);
         add("Attempt", &source.attempt.to_string());
         add("Digest", &rejection.digest);
         add("Config-Hash", &rejection.config_hash);
@@ -142,22 +155,22 @@ impl DeadLetterBuilder {
             .unwrap_or_default();
         let now = jiff::Timestamp::from_second(now.as_secs().try_into().unwrap_or_default());
         add("Time", &now.map(|now| now.to_string()).unwrap_or_default());
-        add("Backtrace", &rejection.traceback.join(" | "));
         if let Some(fault) = &rejection.fault {
-            add("Backtrace", &fault.backtrace.join(" | "));
-            add("Stderr", tail(&fault.stderr));
             add("Memory-Bytes", &fault.memory_bytes.to_string());
             add("Elapsed-Us", &fault.elapsed.as_micros().to_string());
         }
+        // As it was, for a replay: it has come through the server, which takes no line breaks in one.
+        let subject = ByteString::from(format!("{PREFIX}Subject"));
+        headers.push((subject, source.subject.clone()));
         headers
     }
 }
 
 /// One header line: a header has no line breaks, so those of a text become ` | `.
-fn line(name: &str, value: &str) -> (ByteString, ByteString) {
-    let mut text = String::with_capacity(value.len().min(LONGEST));
+fn line(name: &str, value: &str, longest: usize) -> (ByteString, ByteString) {
+    let mut text = String::with_capacity(value.len().min(longest));
     for character in value.trim_end().chars() {
-        if text.len() >= LONGEST {
+        if text.len() >= longest {
             break;
         }
         match character {
@@ -169,9 +182,9 @@ fn line(name: &str, value: &str) -> (ByteString, ByteString) {
     (ByteString::from(name), ByteString::from(text))
 }
 
-/// The last [`LONGEST`] bytes: a traceback says the most at its end.
-fn tail(text: &str) -> &str {
-    let mut start = text.len().saturating_sub(LONGEST);
+/// The last bytes: a traceback says the most at its end.
+fn tail(text: &str, longest: usize) -> &str {
+    let mut start = text.len().saturating_sub(longest);
     while !text.is_char_boundary(start) {
         start += 1;
     }

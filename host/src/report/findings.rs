@@ -5,7 +5,7 @@
 //! an action.
 
 use serde::Serialize;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// A position in a file. Both numbers count from 1, columns in characters. 0 and 0 mean the whole file.
@@ -44,9 +44,31 @@ impl fmt::Display for Finding {
         if self.location != Location::FILE {
             write!(formatter, "{line}:{column}:")?;
         }
-        write!(formatter, " error: {}", self.message)?;
+        write!(formatter, " error: {}", Legible(&self.message))?;
         match &self.hint {
-            Some(hint) => write!(formatter, "\n  hint: {hint}"),
+            Some(hint) => write!(formatter, "\n  hint: {}", Legible(hint)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Most characters of a message or a hint that a terminal shows.
+const LONGEST: usize = 1000;
+
+/// Text that may quote a file or a plugin: without what a terminal would obey, and not without end.
+struct Legible<'t>(&'t str);
+
+impl fmt::Display for Legible<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut characters = self.0.chars();
+        for character in characters.by_ref().take(LONGEST) {
+            match character.is_control() {
+                true => character.escape_default().fmt(formatter)?,
+                false => formatter.write_char(character)?,
+            }
+        }
+        match characters.next() {
+            Some(_) => formatter.write_str("..."),
             None => Ok(()),
         }
     }
@@ -115,6 +137,9 @@ impl fmt::Display for Findings {
 
 impl std::error::Error for Findings {}
 
+/// The least bytes of a value that may be a secret; a shorter one would be found in our own words.
+const SECRET: usize = 6;
+
 /// Collects the findings of one file.
 #[derive(Debug)]
 pub(crate) struct Collector {
@@ -163,6 +188,18 @@ impl Collector {
             message,
             hint,
         });
+    }
+
+    /// Puts names in the place of values that the environment gave, each with its name: a value may be
+    /// a secret, and the name is what the file says.
+    pub(crate) fn mask(&mut self, given: &[(String, String)]) {
+        for (name, value) in given.iter().filter(|(_, value)| value.len() >= SECRET) {
+            let mask = |text: &mut String| *text = text.replace(value, &format!("${{{name}}}"));
+            for finding in &mut self.findings {
+                mask(&mut finding.message);
+                finding.hint.as_mut().map(mask);
+            }
+        }
     }
 
     pub(crate) fn into_findings(self) -> Vec<Finding> {

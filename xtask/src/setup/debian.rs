@@ -9,10 +9,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::apt_sources::{self, Source};
 use crate::layout;
 use crate::process;
 use crate::ui::say;
+
+/// The keys that all suites of Debian are signed with, in its package `debian-archive-keyring`.
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Downloads `package` from a suite of Debian through the machine's own mirror, unpacks it into a
 /// temporary folder and hands that folder to `take`; the folder is gone afterwards.
@@ -29,10 +31,11 @@ pub(super) fn unpack(
     let folder = Temporary::new()?;
     let mut refused = Vec::new();
     for mirror in &mirrors {
-        let uri = &mirror.uri;
         say(
             "setup",
-            format_args!("{package}: unpacking the package of Debian's suite {suite} from {uri}"),
+            format_args!(
+                "{package}: unpacking the package of Debian's suite {suite} from {mirror}"
+            ),
         );
         match unpack_into(&folder.path, package, suite, mirror) {
             Ok(unpacked) => return take(&unpacked),
@@ -42,10 +45,36 @@ pub(super) fn unpack(
     bail!("no mirror had the package: {}", refused.join("; "))
 }
 
-fn unpack_into(folder: &Path, package: &str, suite: &str, mirror: &Source) -> Result<PathBuf> {
-    let apt = Apt::new(folder, suite, mirror)?;
-    apt.run(&["update"])?;
-    apt.run(&["download", package])?;
+fn unpack_into(folder: &Path, package: &str, suite: &str, mirror: &str) -> Result<PathBuf> {
+    let source = format!("deb [signed-by={KEYRING}] {mirror} {suite} main\n");
+    std::fs::write(folder.join("sources"), source).context("cannot write the sources for apt")?;
+    for name in ["lists/partial", "archives/partial"] {
+        let path = folder.join(name);
+        std::fs::create_dir_all(&path)
+            .with_context(|| format!("cannot create `{}`", path.display()))?;
+    }
+    let here = folder.display();
+    // The folder belongs to whoever runs this; apt's own user may not write there.
+    let user = std::env::var("USER").unwrap_or_else(|_| "root".into());
+    let options = [
+        format!("Dir::State={here}"),
+        format!("Dir::Cache={here}"),
+        format!("Dir::Etc::SourceList={here}/sources"),
+        "Dir::Etc::SourceParts=/dev/null".to_owned(),
+        "Acquire::Languages=none".to_owned(),
+        format!("APT::Sandbox::User={user}"),
+    ];
+    let apt = |words: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command.arg("--quiet").current_dir(folder);
+        for option in &options {
+            command.args(["-o", option]);
+        }
+        say("setup", format_args!("apt-get {}", words.join(" ")));
+        process::output(command.args(words)).map(drop)
+    };
+    apt(&["update"])?;
+    apt(&["download", package])?;
     let file = the_package(folder, package)?;
     let unpacked = folder.join("unpacked");
     process::run(Command::new("dpkg-deb").arg("-x").arg(&file).arg(&unpacked))?;
@@ -66,61 +95,6 @@ fn the_package(folder: &Path, package: &str) -> Result<PathBuf> {
         })
         .map(|entry| entry.path())
         .with_context(|| format!("apt downloaded no file of the package `{package}`"))
-}
-
-/// apt-get with lists, caches and sources of its own.
-struct Apt {
-    folder: PathBuf,
-    options: Vec<String>,
-}
-
-impl Apt {
-    /// Writes the sources and creates the folders inside `folder`.
-    fn new(folder: &Path, suite: &str, mirror: &Source) -> Result<Apt> {
-        let make = |name: &str| -> Result<String> {
-            let path = folder.join(name);
-            std::fs::create_dir_all(&path)
-                .with_context(|| format!("cannot create `{}`", path.display()))?;
-            Ok(path.display().to_string())
-        };
-        let sources = make("sources")?;
-        let text = mirror.for_suite(suite);
-        std::fs::write(folder.join("sources/the.sources"), text)
-            .context("cannot write the sources for apt")?;
-        make("lists/partial")?;
-        make("cache/archives/partial")?;
-        let option = |name: &str, value: &str| format!("{name}={value}");
-        let options = vec![
-            option("Dir::State", &make("state")?),
-            option("Dir::State::Lists", &make("lists")?),
-            option("Dir::Cache", &make("cache")?),
-            option("Dir::Etc::SourceList", "/dev/null"),
-            option("Dir::Etc::SourceParts", &sources),
-            option("Acquire::Languages", "none"),
-            // The folder belongs to whoever runs this; apt's own user may not write there.
-            option(
-                "APT::Sandbox::User",
-                &std::env::var("USER").unwrap_or_else(|_| "root".into()),
-            ),
-        ];
-        Ok(Apt {
-            folder: folder.to_owned(),
-            options,
-        })
-    }
-
-    fn run(&self, words: &[&str]) -> Result<()> {
-        let mut command = Command::new("apt-get");
-        command
-            .arg("--quiet")
-            .current_dir(&self.folder)
-            .env("DEBIAN_FRONTEND", "noninteractive");
-        for option in &self.options {
-            command.args(["-o", option]);
-        }
-        say("setup", format_args!("apt-get {}", words.join(" ")));
-        process::output(command.args(words)).map(drop)
-    }
 }
 
 /// Installs packages of the machine's own release, which needs to be root.
@@ -176,31 +150,43 @@ fn debian_codename(os_release: &str) -> Option<String> {
     Some(value("VERSION_CODENAME=").unwrap_or_else(|| "sid".to_owned()))
 }
 
-/// The mirrors of Debian's main archive in the machine's apt sources, in their order.
-fn mirrors(codename: &str) -> Result<Vec<Source>> {
-    let mut found = Vec::new();
-    let main = layout::system("etc/apt/sources.list");
-    let more = std::fs::read_dir(layout::system("etc/apt/sources.list.d"));
-    let mut more: Vec<_> = more
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .collect();
-    more.sort();
-    for file in std::iter::once(main).chain(more) {
-        let text = std::fs::read_to_string(&file).unwrap_or_default();
-        match file.extension().and_then(|extension| extension.to_str()) {
-            Some("list") => found.extend(apt_sources::one_line(&text)),
-            Some("sources") => found.extend(apt_sources::deb822(&text)),
-            _ => {}
-        }
-    }
-    found.retain(|source| source.is_main_archive(codename));
+/// The mirrors of Debian's main archive in the machine's apt sources, as apt reads them.
+fn mirrors(codename: &str) -> Result<Vec<String>> {
+    let mut apt = Command::new("apt-get");
+    apt.args([
+        "indextargets",
+        "--format",
+        "$(REPO_URI) $(RELEASE) $(COMPONENT)",
+    ]);
+    let targets = process::output(apt.arg("Created-By: Packages"))?;
+    let found = main_archives(&targets, codename);
     if found.is_empty() {
         bail!("the apt sources of this machine name no mirror of Debian's main archive");
     }
     Ok(found)
+}
+
+/// Of lines of address, suite and component, the addresses that have a release of Debian itself, and
+/// not only its security suite or another vendor's packages.
+fn main_archives(targets: &str, codename: &str) -> Vec<String> {
+    let releases = [
+        "stable",
+        "oldstable",
+        "testing",
+        "unstable",
+        "sid",
+        codename,
+    ];
+    let mut found = Vec::new();
+    for line in targets.lines() {
+        if let [uri, release, "main"] = *line.split(' ').collect::<Vec<_>>()
+            && releases.contains(&release)
+            && !found.iter().any(|known| known == uri)
+        {
+            found.push(uri.to_owned());
+        }
+    }
+    found
 }
 
 /// A folder that is removed when it goes out of scope.
@@ -238,6 +224,23 @@ mod tests {
         assert_eq!(debian_codename("ID=debian\n").as_deref(), Some("sid"));
         assert_eq!(debian_codename(ubuntu), None);
         assert_eq!(debian_codename(""), None);
+    }
+
+    #[test]
+    fn only_mirrors_of_debians_main_archive_are_asked() {
+        let targets = "http://m.example/debian/ trixie main\n\
+            http://m.example/debian/ trixie contrib\n\
+            http://m.example/debian/ trixie-updates main\n\
+            http://m.example/debian-security/ trixie-security main\n\
+            https://download.docker.com/linux/debian/ trixie stable\n\
+            https://apt.postgresql.org/pub/repos/apt/ trixie-pgdg main\n\
+            mirror+file:/etc/apt/mirrors/debian.list/ stable main\n\n";
+        let found = main_archives(targets, "trixie");
+        let expected = [
+            "http://m.example/debian/",
+            "mirror+file:/etc/apt/mirrors/debian.list/",
+        ];
+        assert_eq!(found, expected);
     }
 
     #[test]

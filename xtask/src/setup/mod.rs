@@ -5,7 +5,6 @@
 //! What is installed goes to `target/tools`, with two exceptions that are said aloud: a target
 //! added to the rustup toolchain, and Debian's Rust packages where rustup cannot help.
 
-mod apt_sources;
 mod debian;
 mod docker_registry;
 mod languages;

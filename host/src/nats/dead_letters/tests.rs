@@ -29,3 +29,25 @@ fn as_stored(message: &OutgoingMessage, sequence: u64) -> StreamMessage {
         time: DateTime::UNIX_EPOCH,
     }
 }
+
+#[test]
+fn a_message_that_cannot_be_the_part_that_it_says_is_a_letter_by_itself() {
+    let part = |(number, sequence): (&str, u64)| {
+        let mut headers = HeaderMap::new();
+        headers.insert(PART, number);
+        headers.insert(LETTER, "S@1/17/3");
+        read(StreamMessage {
+            subject: "dead.p".into(),
+            sequence,
+            headers,
+            payload: bytes::Bytes::from_static(b"x"),
+            time: DateTime::UNIX_EPOCH,
+        })
+    };
+    let parts = ["2/2", "3/2", "0/2", "1/2"].into_iter().zip(1..);
+    let mut partials = Partials::default();
+    let letters = parts.filter_map(|each| partials.add(part(each)));
+    let sequences: Vec<_> = letters.map(|letter| letter.sequences).collect();
+    assert_eq!(sequences, [vec![2], vec![3], vec![1, 4]]);
+    assert!(partials.oldest().is_none());
+}

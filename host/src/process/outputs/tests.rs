@@ -204,3 +204,40 @@ fn a_dead_letter_that_is_too_large_goes_out_in_parts_that_fit() {
             .contains(&(PART.into(), last.into()))
     );
 }
+
+#[test]
+fn a_dead_letter_says_less_where_the_headers_of_the_message_leave_little_room() {
+    let source = message(b"", &[("A", &"x".repeat(900))]);
+    let messages = dead_letters(1500).build(judged(&source), &rejection(&"y".repeat(2000)));
+    assert_eq!(messages.len(), 1);
+    assert!(messages[0].size() <= 1500);
+    let (_, reason) = messages[0]
+        .headers
+        .iter()
+        .find(|(name, _)| name == "Weir-Reason")
+        .unwrap();
+    assert_eq!(reason.len(), 128);
+}
+
+#[test]
+fn no_message_is_given_up_without_a_dead_letter_to_be_stored() {
+    for payload in [&b""[..], b"abc"] {
+        let source = message(payload, &[("A", &"x".repeat(1500))]);
+        let messages = dead_letters(1500).build(judged(&source), &rejection("no"));
+        assert_eq!(messages.len(), 1);
+        assert_eq!(messages[0].payload, source.payload);
+    }
+}
+
+#[test]
+fn a_dead_letter_has_the_subject_as_it_was() {
+    for subject in ["o".repeat(2107), "orders.\u{1}".to_owned()] {
+        let source = Message {
+            subject: subject.as_str().into(),
+            ..message(b"x", &[])
+        };
+        let messages = dead_letters(LIMIT).build(judged(&source), &rejection("no"));
+        let line = ("Weir-Subject".into(), subject.into());
+        assert!(messages[0].headers.contains(&line));
+    }
+}

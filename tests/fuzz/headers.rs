@@ -1,0 +1,147 @@
+//! Header blocks: whatever headers a message came with and a plugin returns, what leaves is a block
+//! that reads back as what was meant, and what waits for a retry comes back as it was.
+
+use crate::engine::{self, kind};
+use crate::wire::{self, Lines};
+use bytestring::ByteString;
+use std::time::Duration;
+use weir::config::template::{Template, check_subject};
+use weir::delivery::sink::header_map;
+use weir::headers::{DIGEST, Headers, MESSAGE_ID, is_server_header};
+use weir::jsonl::{Record, parse_message};
+use weir::message::Message;
+use weir::nats;
+use weir::outgoing::OutgoingMessage;
+use weir::parked::{Origin, Parking, original};
+use weir::process::Judged;
+use weir::process::outputs::{OutputBuilder, Target};
+
+/// The server's largest payload.
+const MOST: usize = 16 * 1024;
+
+#[test]
+fn whatever_headers_come_and_are_returned_those_that_leave_read_back_as_they_were_meant() {
+    let seeds = wire::MESSAGES.iter().map(|text| text.as_bytes().to_vec());
+    engine::Target {
+        name: "headers",
+        seeds: seeds.collect(),
+        tokens: wire::TOKENS,
+        runs: 10_000,
+        check,
+    }
+    .run();
+}
+
+fn check(bytes: &[u8]) -> String {
+    // What a plugin returns may be anything; what it was called with has come through the server.
+    let result = wire::message(bytes);
+    let source = wire::deliverable(result.clone());
+    lines_of_json(&result);
+    parked_and_back(&source);
+    let template = Template::parse("{subject}").unwrap();
+    let target = Target {
+        max_payload: MOST,
+        ..Target::nowhere()
+    };
+    let builder = OutputBuilder::new("p/o/".to_owned(), template, &target);
+    let judged = Judged {
+        message: &source,
+        source_id: "S@x",
+        retries: 0,
+    };
+    let built = builder.build(judged, [result.clone()].into_iter().collect());
+    let messages = match built {
+        Ok(messages) => messages,
+        Err(reason) => return kind(&reason),
+    };
+    assert_eq!(messages.len(), 1);
+    let message = &messages[0];
+    check_subject(&message.subject).unwrap();
+    assert!(message.size() <= MOST);
+    let ours = |name: &str| is_server_header(name) || name.eq_ignore_ascii_case(DIGEST);
+    let lines = result.headers.iter();
+    let taken: Vec<_> = lines.filter(|(name, _)| !ours(name)).collect();
+    assert!(message.headers.iter().take(taken.len()).eq(taken));
+    as_it_was_meant(message);
+    format!("{} lines", message.headers.len().min(9))
+}
+
+/// The block on the wire, and what a client makes of it, are the lines of the message.
+fn as_it_was_meant(message: &OutgoingMessage) {
+    let mut lines = message.headers.clone();
+    let id = message
+        .id
+        .iter()
+        .map(|id| (MESSAGE_ID.into(), id.as_str().into()));
+    lines.extend(id);
+    let block = wire::block(&lines);
+    assert_eq!(message.size(), block.len() + message.payload.len());
+    let read = block
+        .strip_suffix("\r\n\r\n")
+        .unwrap()
+        .split("\r\n")
+        .skip(1);
+    let read: Lines = read
+        .map(|line| line.split_once(": ").unwrap())
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
+    assert_eq!(read, lines, "the block has other lines");
+    assert_eq!(
+        nats::headers(&header_map(message)),
+        sorted(lines),
+        "a line is lost or changed on its way to the client"
+    );
+}
+
+fn sorted(mut lines: Lines) -> Headers {
+    lines.sort_by(|(left, _), (right, _)| left.cmp(right));
+    lines.into_iter().collect()
+}
+
+/// A message as a line of JSON is the same message.
+fn lines_of_json(message: &Message) {
+    let record = Record::from(message);
+    let line = record.to_string();
+    assert!(
+        line.bytes().all(|byte| byte >= b' '),
+        "it is no line: {line:?}"
+    );
+    let read = parse_message(&line, 1).unwrap_or_else(|problem| panic!("{problem}: {line}"));
+    assert_eq!(read.to_string(), line);
+    assert_eq!(
+        (read.subject, read.headers),
+        (record.subject, record.headers)
+    );
+}
+
+/// A message that waited for a retry is the one that was parked.
+fn parked_and_back(source: &Message) {
+    let origin = Origin {
+        source_id: ByteString::from_static("S@x"),
+        stored: 5,
+        retries: 1,
+    };
+    let parking = Parking::new("p", "WEIR_PARKED_P");
+    let wait = Duration::from_secs(60);
+    let Some(scheduled) = parking.schedule(source, &origin, wait, MOST) else {
+        let size = wire::size(source) + source.subject.len() + source.payload.len();
+        assert!(size > MOST / 4, "{size} bytes are too many to be parked");
+        return;
+    };
+    assert!(scheduled.size() <= MOST);
+    let stored = header_map(&scheduled);
+    let due = Message {
+        subject: "weir.parked.p.due".into(),
+        headers: nats::headers(&stored),
+        payload: scheduled.payload,
+        attempt: 1,
+        event_time: 9,
+        sequence: 3,
+        key: None,
+    };
+    let expected = Message {
+        attempt: 3,
+        ..source.clone()
+    };
+    assert_eq!(original(due, "WEIR_PARKED_P"), (expected, origin));
+}
