@@ -16,7 +16,7 @@
 //!
 //! # Identity
 //!
-//! Headers carry what the stream would say of the original: its source_id, sequence, subject, time and
+//! Headers carry what the stream would say of the original: its source id, sequence, subject, time and
 //! attempts. So message ids, dead letters and what plugins see are those of the original message.
 
 use crate::headers::Headers;

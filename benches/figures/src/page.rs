@@ -22,9 +22,9 @@ pub const FIGURES: Page = Page {
     file: "figures.md",
     title: "weir in figures",
     command: "cargo xtask bench",
-    intro: "Absolute figures of a machine that is shared drift by half, processor time less; what counts is\n\
-            the ratio within one run. What the native loop is, and how to read this: [README.md](README.md).\n\
-            Every run is in `figures/`, a file for each section.",
+    intro: "Absolute figures of a shared machine vary by half, processor time varies less; the ratio within one\n\
+            run is reliable. [README.md](README.md) describes the native loop and how to read this page. Every run\n\
+            is in `figures/`, a file for each section.",
     sections: &[
         "throughput",
         "profile",
@@ -46,8 +46,8 @@ pub const SOAK: Page = Page {
     file: "soak.md",
     title: "Memory over ten million messages",
     command: "cargo xtask bench --soak",
-    intro: "*Flat* means that at no later time more was held than in the first million messages, but for 4 MiB\n\
-            or 5 %, whichever is more. Every sample is in `figures/`.",
+    intro: "*Flat* means that memory never exceeded its maximum during the first million messages by more than\n\
+            4 MiB or 5 %, whichever is more. Every sample is in `figures/`.",
     sections: &["soak-host", "soak-languages"],
 };
 

@@ -68,7 +68,8 @@ pub(crate) async fn measure(bench: &Bench<'_>) -> Result<()> {
     }
     let title = "Delay at 500 messages a second";
     let method = format!(
-        "From publish to a subscriber of the result; medians over the runs. {MEASURED} messages of 128 \
+        "From publish until a subscriber receives the result; medians of the runs. {MEASURED} \
+        messages of 128 \
          bytes a run, three pairs of runs."
     );
     bench.write("delay", title, method, vec![table(&pairs)], &pairs)

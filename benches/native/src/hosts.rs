@@ -35,10 +35,11 @@ pub(crate) async fn measure(bench: &Bench<'_>) -> Result<()> {
         all.push(pairs(bench, case, &name, messages, count).await?);
     }
     let method = format!(
-        "Processes on one machine that share a consumer; rates are of all of them together, measured as \
-         the throughput of one is: messages of 128 bytes that are passed on, {messages} a run, three \
-         pairs of runs. The server has the same cores: where they are full, a host more takes from the \
-         server."
+        "Processes on one machine that share a consumer; rates are the sum of all hosts, measured \
+        like the throughput of one: messages of 128 bytes that are passed on, {messages} a run, \
+        three \
+         pairs of runs. The server runs on the same cores: when they are full, an additional host \
+         takes time from the server."
     );
     let title = "Hosts that share a consumer";
     bench.write("hosts", title, method, vec![table(&all)], &all)

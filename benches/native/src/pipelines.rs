@@ -65,9 +65,9 @@ pub(crate) async fn measure(bench: &Bench<'_>) -> Result<()> {
     }
     let method = format!(
         "Each pipeline has the identity plugin, a connection, a consumer and a lane of its own. They \
-         start together; memory and processor time (in percent of a core, over {} s) are those of the \
-         process while nothing happens. Then one of them gets {messages} messages of 128 bytes, and \
-         the others stay. Medians of three processes each; the counts take turns.",
+         start together; memory and processor time (in percent of a core, over {} s) are those of \
+         the idle process. Then one of them gets {messages} messages of 128 bytes while the \
+         others stay idle. Medians of three processes each; the numbers of pipelines alternate.",
         IDLE.as_secs()
     );
     let title = "Many pipelines in one process";

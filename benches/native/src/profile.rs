@@ -68,7 +68,7 @@ const HOST: Parts = &[
         ],
     ),
     (
-        "weir's stations",
+        "weir's own steps",
         &["weir::", "prometheus", "blake3", "bytestring"],
     ),
     (
@@ -197,10 +197,11 @@ struct Profiles {
     server: Profile,
 }
 
-const METHOD: &str = "A `weir run` passes on 128 bytes, as in the first row of the throughput; it and the server \
-    are sampled with `perf record -e cpu-clock`. A sample counts for the part that its innermost function \
-    belongs to, so what all parts need, as memory or the kernel, stands by itself. Microseconds are the \
-    share of the processor time of a message in the same runs.";
+const METHOD: &str = "A `weir run` passes on 128 bytes, as in the first row of the throughput; it \
+    and the server \
+    are sampled with `perf record -e cpu-clock`. A sample counts for the part that its innermost \
+    function belongs to, so what all parts need, such as memory or the kernel, is a part of its \
+    own. Microseconds are the share of the processor time per message in the same runs.";
 
 /// Samples, where `perf` is there.
 pub(crate) async fn measure(bench: &Bench<'_>) -> Result<()> {
@@ -380,7 +381,7 @@ mod tests {
         );
         assert_eq!(
             of("weir::delivery::lane::Lane::run (/bin/weir)"),
-            "weir's stations"
+            "weir's own steps"
         );
         assert_eq!(of("main (/bin/true)"), REST);
     }

@@ -79,10 +79,10 @@ pub(crate) async fn measure(bench: &Bench<'_>) -> Result<()> {
         eprintln!("bench: start of {} {:?}", case.name, starts.filled);
         all.push(starts);
     }
-    let method = "From the start of the process until its first result is stored, by the clock: one \
-        message waits in a stream, the consumer exists. The cache is that of compiled plugins. The \
-        native loop has no plugin; it connects, reads and publishes as weir does, so what weir needs \
-        beyond it is its own. Medians; the kinds of start take turns.";
+    let method = "Wall-clock time from the start of the process until its first result is stored: \
+    one message waits in a stream, and the consumer exists. The cache is that of compiled \
+    plugins. The native loop has no plugin; it connects, reads and publishes like weir, so the \
+    difference is weir's own. Medians; the kinds of start alternate.";
     let method = format!("{method} {rounds} starts of each kind.");
     let title = "Cold start to the first message";
     bench.write("start", title, method, vec![table(&all)], &all)

@@ -40,10 +40,11 @@ struct Gaps {
     longest: Vec<f64>,
 }
 
-const METHOD: &str = "1000 messages of 128 bytes a second through the identity plugin; in each window of two \
-    seconds the longest time between two results. The plugin's file is replaced in each window, by turns \
-    with one of two versions that have been compiled before, or it is not: three runs of each, ten windows \
-    a run. That the version changed each time is read from the results.";
+const METHOD: &str = "1000 messages of 128 bytes a second through the identity plugin; the figure \
+    is the longest time between two results in each window of two seconds. With a swap, the \
+    plugin's file is replaced in each window, alternately by one of two versions that have been \
+    compiled before. There are three runs of each kind, with ten windows a run. The results show \
+    that the version changed each time.";
 
 /// Runs with swaps and without, in turn first.
 pub(crate) async fn measure(bench: &Bench<'_>) -> Result<()> {

@@ -65,15 +65,17 @@ const CASES: [Case; 9] = [
 ];
 
 /// What the figures are.
-const METHOD: &str = "Rates are messages a second, CPU is for each message. A ratio is the median of those \
-    within the pairs of runs, everything else a median over the runs; the sides take turns to be first. \
+const METHOD: &str = "Rates are messages a second, CPU is per message. A ratio is the median of \
+    the ratios within the pairs of runs, everything else is a median of the runs; the sides \
+    alternate in being first. \
     Each run drains a full stream (in files unless said otherwise, one replica) through a fresh consumer \
     into a fresh stream; outputs carry a message id, publish acks are awaited in a window of 1024, inputs \
-    are acked explicitly. The clock runs from the first stored output until the last input is settled; \
-    CPU includes the start. Filters keep half of the orders; the native loop parses the same and tests \
-    the same in Rust, so that the one in CEL shows what an expression costs. Two lanes are two threads \
+    are acked explicitly. Time is measured from the first stored output until the last input is \
+    settled; CPU includes the start. Filters keep half of the orders; the native loop parses and \
+    tests the same in Rust, so the filter in CEL shows the cost of an expression. Two lanes are \
+    two threads \
     with a connection each, on both sides, on one consumer. Under `order: key` the native loop publishes \
-    and acks everything in order, in one loop, without taking over from another that is gone.";
+    and acks everything in order, in one loop, without failover.";
 
 /// A run of each side, one directly after the other.
 #[derive(Clone, Copy, Debug, Serialize)]

@@ -25,12 +25,12 @@ const PASS: Work = ("passes on", "identity.wasm", native::pass);
 const BY_VALUE: Work = ("all by value", "by_value.wasm", native::by_value);
 const JSON: Work = ("JSON", "json.wasm", native::json);
 
-const METHOD: &str = "Processor time for each message of a call, on one thread, without a broker: a plugin \
-    in weir's runtime, and a native function over the same messages, in turn in one process; medians of \
-    21 rounds. `passes on` returns no bytes, the host takes everything over; `all by value` gives \
-    payload, subject and headers back; `JSON` parses an order, adds its total and serialises it. What \
-    the call itself costs is what a batch of one shows. The world is `operator`, the only one that weir \
-    runs.";
+const METHOD: &str = "Processor time for each message of a call, on one thread, without a broker: \
+    a plugin in weir's runtime and a native function process the same messages alternately in one \
+    process; medians of 21 rounds. `passes on` returns no bytes and the host copies everything \
+    from the input; `all by value` returns payload, subject and headers; `JSON` parses an order, \
+    adds its total and serialises it. The batch of one shows the cost of the call itself. The \
+    world is `operator`, the only one that weir runs.";
 
 /// Measures every row.
 pub(crate) fn measure(measure: &Measure) -> Result<()> {

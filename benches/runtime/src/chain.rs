@@ -18,10 +18,10 @@ const BOUNDS: Bounds = Bounds {
     bytes: 4 << 20,
 };
 
-const METHOD: &str = "Processor time for each message, without a broker: batches of 64 messages of 128 bytes \
-    walk the fourth station of a lane, through so many operators with the identity plugin, each with an \
-    instance of its own; medians of 21 rounds in which the lengths take turns. No operator is what the \
-    walk itself costs.";
+const METHOD: &str = "Processor time for each message, without a broker: batches of 64 messages \
+    of 128 bytes go through the call step of a lane, with this many operators with the identity \
+    plugin, each with its own instance; medians of 21 rounds in which the lengths alternate. The \
+    row without operators is the cost of the step itself.";
 
 /// A chain of workers, and a batch that visits all of them.
 pub(crate) fn runner(scene: &Scene, uses: &[(&str, Use)], batch: Vec<Message>) -> Result<Runner> {

@@ -21,10 +21,11 @@ struct Row {
     loaded: Loaded,
 }
 
-const METHOD: &str = "Memory is what the process has resident for each of 200 instances: configured, and after \
-    a call with 64 messages. The times are of the processor for a call with one message, without a broker: of \
-    the lane's instance, and under `isolation: message`, which makes, configures and drops an instance \
-    for it; medians of 21 rounds in which the two take turns.";
+const METHOD: &str = "Memory is the resident memory of the process per instance, with 200 \
+    instances: configured, and after a call with 64 messages. Times are processor time of a call \
+    with one message, without a broker: with the lane's instance, and with `isolation: message`, \
+    which creates, configures and drops an instance for it; medians of 21 rounds in which the two \
+    alternate.";
 
 /// Measures every plugin.
 pub(crate) fn measure(measure: &Measure) -> Result<()> {

@@ -18,10 +18,11 @@ struct Row {
     filled: Loaded,
 }
 
-const METHOD: &str = "The identity plugin so many times, each with another custom section, so that to weir \
-    each is a plugin of its own; loaded one after the other in a process of its own, by the clock. \
-    Resident memory is beyond that of the runtime with nothing in it, of the process whose cache was \
-    filled: with all of them loaded, and with an instance of each that has been called.";
+const METHOD: &str = "The identity plugin is loaded this many times, each time with a different \
+    custom section, so that weir treats each as a plugin of its own. They are loaded one after \
+    the other in a process of its own, in wall-clock time. Resident memory is that beyond an \
+    empty runtime, in the process with the filled cache: with all of them loaded, and with an \
+    instance of each that has been called.";
 
 /// Measures every count.
 pub(crate) fn measure(measure: &Measure) -> Result<()> {

@@ -9,18 +9,20 @@ use weir::message::Message;
 use weir_figures::{Table, micros};
 
 const METHOD: &str = "Processor time for each message of a batch of 64, without a broker, in one process; \
-    medians of 21 rounds in which both ways of a row take turns. A call that looks at the clock can be \
-    ended at its deadline; `trusted` plugins do not look. Being ready to find the one message that \
-    makes a plugin fail is the fourth station of a lane against the bare call, the walk without any \
-    operator taken off: an upper bound, as it judges each message as well. One that makes it fail is a \
-    panic at one of 64 messages, and the time is that of the whole batch, halved until it is found, \
-    for each of its messages. A line in the log for each message is made and refused by its level, or made \
-    and written as far as the limit of 50 lines a second lets it.";
+    medians of 21 rounds in which both variants of a row alternate. A call that checks the clock \
+    can be ended at its deadline; `trusted` plugins do not check it. Readiness to find the \
+    message that makes a plugin fail is the difference between the call step of a lane and the \
+    bare call, minus the step without operators: an upper bound, because the step also judges \
+    each message. For a message that fails, one of 64 messages panics; the time is that of the \
+    whole batch, which is halved until the message is found, divided by its messages. A log line \
+    for each message is created and rejected by its level, or created and written within the \
+    limit of 50 lines a second.";
 
 const NOTES: [&str; 1] = [
-    "What cannot be switched off has no figure. The limit on memory is asked only when a \
-    plugin's memory grows, which one that is warm does not do. The limits on output and handles are \
-    comparisons in the lifting; the border's figures contain them, and the timer around each call.",
+    "Features that cannot be disabled have no figure. The memory limit is only checked when a \
+    plugin's memory grows, which does not happen in a warm plugin. The limits on output and \
+    handles are comparisons in the lifting; the figures of the border include them and the timer \
+    around each call.",
 ];
 
 /// The config of the plugin that talks.
@@ -49,7 +51,7 @@ pub(crate) fn measure(measure: &Measure) -> Result<()> {
         let times = deadline(measure, &scene, file, config, batch)?;
         rows.push((format!("deadline, {what}"), times));
     }
-    for (what, level) in [("refused", "debug"), ("written", "info")] {
+    for (what, level) in [("rejected", "debug"), ("written", "info")] {
         let (silent, talks) = (talk("silent"), talk(level));
         let times = [("without", silent), ("with", talks)].map(|(what, how)| {
             let worker = Box::new(scene.worker("talk.wasm", &how)?);
@@ -60,7 +62,7 @@ pub(crate) fn measure(measure: &Measure) -> Result<()> {
         });
         let runners: Result<Vec<_>> = times.into_iter().collect();
         rows.push((
-            format!("a line in the log, {what}"),
+            format!("a log line, {what}"),
             race(measure.quick, runners?)?,
         ));
     }
@@ -119,8 +121,8 @@ fn bisection(measure: &Measure, scene: &Scene) -> Result<Vec<(String, Vec<Times>
     let ready = vec![call.clone(), ready, walk.clone()];
     let met = vec![station.clone(), panic.clone()];
     Ok(vec![
-        ("ready to find a message that fails".to_owned(), ready),
-        ("finding one in 64 that fails".to_owned(), met),
+        ("ready to find a failing message".to_owned(), ready),
+        ("finding a failing one in 64".to_owned(), met),
     ])
 }
 

@@ -56,11 +56,12 @@ struct Calls {
     message: f64,
 }
 
-const METHOD: &str = "The plugin that `weir plugin new` makes is called with batches of 64 small JSON messages, \
-    without a broker, in a process for each language, with the limits that an operator has unless it says \
-    otherwise. Memory is looked at a hundred times, and of each tenth of the messages the most counts. An \
-    instance is replaced after 100,000 calls, and when its memory grows beyond 48 MiB; that is part of \
-    what keeps a host flat.";
+const METHOD: &str = "The plugin that `weir plugin new` makes is called with batches of 64 small \
+    JSON messages, \
+    without a broker, in a process for each language, with the default limits of an operator. \
+    Memory is read a hundred times; the maximum of each tenth of the messages counts. An instance \
+    is replaced after 100,000 calls, and when its memory grows beyond 48 MiB; this contributes to \
+    flat memory of a host.";
 
 /// Measures every language that can be had here.
 pub(crate) fn measure(measure: &Measure) -> Result<()> {

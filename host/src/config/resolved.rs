@@ -43,14 +43,14 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// The beginning of its message ids: its name, and a hash of the consumer that it reads from and of
-    /// the template of its sink. So the results of pipelines that share the name, the source and the
-    /// last operator are not taken for repeats of each other.
+    /// The beginning of its message ids: its name, and a hash of its consumer and of its sink's template.
+    /// The results of pipelines that share the name, the source and the last operator are therefore not
+    /// mistaken for duplicates of each other.
     #[must_use]
     pub fn id(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         hasher.update(self.source.consumer.as_bytes());
-        // A consumer's name has no space.
+        // The name of a consumer contains no space.
         hasher.update(b" ");
         hasher.update(self.sink.subject.as_str().as_bytes());
         let hash = hasher.finalize().to_hex();

@@ -156,7 +156,7 @@ impl Consumers {
 
     /// Waits for at least one delivery of either, then takes those that have already arrived, `most` at
     /// a time. `None` when all that was under way has been handed out after `drain`. Safe to drop
-    /// while it waits. What it hands out is in_progress.
+    /// while it waits. The deliveries that it returns are in the in-progress registry.
     ///
     /// # Errors
     /// When a consumer is gone, or the source's may not be pulled from.

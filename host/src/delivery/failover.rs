@@ -34,7 +34,7 @@ impl Failover {
         pin.is_some() && self.pin.as_deref() != pin
     }
 
-    /// Begins under a new pin, with this many deliveries outstanding that others hold or in_progress.
+    /// Begins under a new pin, with this many deliveries outstanding that others hold or held before.
     pub fn begin(&mut self, pin: Option<&str>, outstanding: usize, ack_wait: Duration) {
         self.pin = pin.map(ToOwned::to_owned);
         if outstanding > 0 {

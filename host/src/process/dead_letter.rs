@@ -76,7 +76,7 @@ impl DeadLetterBuilder {
         source_id: &str,
         whole: &OutgoingMessage,
     ) -> SmallVec<[OutgoingMessage; 1]> {
-        // A part's longer message id, `Weir-Part` and `Weir-Letter`, beside the source_id that both name.
+        // A part's longer message id, `Weir-Part` and `Weir-Letter`, beside the source id that both name.
         const PART_HEADERS: usize = 192;
         // A step of the size of a part, so that it is seldom another when the input is repeated and
         // its dead letter has, for example, a digit more.

@@ -117,22 +117,22 @@ impl Report {
     pub(crate) fn page(&self) -> String {
         format!(
             "<!-- Written by `cargo xtask bench --languages`; every figure is in costs.json. -->\n\
-             # What a language costs\n\n\
-             The plugin is the one that `weir plugin new` makes: it parses a message, drops it or makes an\n\
-             alert of it, and serialises that. It is called with batches of 64 messages of 1 KiB of JSON,\n\
-             {} in all, of which every second becomes an alert.\n\n{}\n\
-             | column | what it is |\n|---|---|\n\
+             # The cost of each language\n\n\
+             The plugin is the one that `weir plugin new` creates: it parses a message, drops it or turns it\n\
+             into an alert, and serialises that. It is called with batches of 64 messages of 1 KiB of JSON,\n\
+             {} in total, of which every second one becomes an alert.\n\n{}\n\
+             | column | meaning |\n|---|---|\n\
              | component | size of the `.wasm` file |\n\
-             | build | `weir plugin build`, by the clock: with nothing there but the language's tool, and after a change |\n\
-             | compile | processor time to make machine code of it, once for each version of the file |\n\
-             | load | of the machine code from the cache, each time a host starts |\n\
-             | start | a new instance, configured: once for each lane, and after a fault |\n\
-             | message | processor time of a call, for each of its messages; the middle of 9 parts of the run |\n\
-             | against Rust | the same, as a multiple of Rust's |\n\
-             | memory | the most that the instance in_progress; where it grew to the end of this short run, that is said; ten million messages are in [soak.md](../performance/soak.md) |\n\n\
-             Measured on {} ({} cores), Linux {}, {}, {} profile, one thread. Times are of the\n\
-             processor but for the builds'; figures of a shared machine drift by a tenth or two, and it is\n\
-             the differences between languages that count.\n",
+             | build | wall-clock time of `weir plugin build`: the first build with only the language's tool installed, and a build after a change |\n\
+             | compile | processor time to compile it to machine code, once per version of the file |\n\
+             | load | processor time to load the machine code from the cache, each time a host starts |\n\
+             | start | processor time to create and configure an instance: once per lane, and after a fault |\n\
+             | message | processor time of a call, per message; the median of 9 parts of the run |\n\
+             | against Rust | the time per message as a multiple of Rust's |\n\
+             | memory | the maximum memory of the instance; `grows` if it was still growing at the end of this short run; see [soak.md](../performance/soak.md) for ten million messages |\n\n\
+             Measured on {} ({} cores), Linux {}, {}, {} profile, one thread. Times are\n\
+             processor times, except those of builds. Figures of a shared machine vary by a tenth or two; the\n\
+             differences between languages are reliable.\n",
             self.messages,
             self.markdown(),
             self.machine,
