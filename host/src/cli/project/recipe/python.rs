@@ -30,7 +30,7 @@ pub(super) fn build(project: &Project) -> Result<PathBuf> {
          from weir import _component\n\
          from weir._component import Configurable, Handler\n\n_component.start({module})\n"
     );
-    let entry = folder(project, "python")?;
+    let entry = super::folder(project, "python")?;
     std::fs::write(entry.join(format!("{ENTRY}.py")), source)
         .context("cannot write the entry module")?;
     let component = project.work().join("python.wasm");
@@ -84,7 +84,7 @@ fn environment(project: &Project) -> Result<PathBuf> {
     match std::env::var_os("VIRTUAL_ENV").filter(|path| !path.is_empty()) {
         Some(active) => Ok(active.into()),
         None => {
-            folder(project, "no-venv/lib/site-packages")?;
+            super::folder(project, "no-venv/lib/site-packages")?;
             Ok(project.work().join("no-venv"))
         }
     }
@@ -111,11 +111,4 @@ fn module(main: &Path) -> Result<String> {
         error,
         "use letters, digits and `_`, and a name other than `weir.py`",
     ))
-}
-
-fn folder(project: &Project, name: &str) -> Result<PathBuf> {
-    let path = project.work().join(name);
-    std::fs::create_dir_all(&path)
-        .with_context(|| format!("cannot create `{}`", path.display()))?;
-    Ok(path)
 }
