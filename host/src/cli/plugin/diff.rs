@@ -1,6 +1,6 @@
 //! `weir plugin diff`: how a shadow differs from the live version, over all hosts.
 
-use super::fleet::Place;
+use super::fleet::OperatorPath;
 use crate::cli::shown::{moment, short};
 use crate::cli::{Console, differences, files};
 use crate::compare::report::{Report, SAMPLES};
@@ -18,8 +18,8 @@ Exit codes: 0 no output differs, 1 outputs differ, nothing was compared, or the 
 usage.")]
 pub(in crate::cli) struct Arguments {
     /// The operator that has a shadow.
-    #[arg(value_name = "PIPELINE/OPERATOR", value_parser = Place::parse)]
-    of: Place,
+    #[arg(value_name = "PIPELINE/OPERATOR", value_parser = OperatorPath::parse)]
+    of: OperatorPath,
 
     #[command(flatten)]
     reach: files::Reach,
@@ -39,7 +39,7 @@ struct Total {
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
-    let Place { pipeline, operator } = &arguments.of;
+    let OperatorPath { pipeline, operator } = &arguments.of;
     let reports = arguments.reach.connected("diff", async |connection| {
         match Shadows::find(&connection).await? {
             Some(shadows) => shadows.list(pipeline, operator).await,

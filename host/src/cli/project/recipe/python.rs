@@ -1,7 +1,5 @@
 //! Python: componentize-py, which runs the plugin's imports and snapshots the interpreter.
 
-mod leak;
-
 use super::super::command;
 use super::super::manifest::Project;
 use crate::report::{self, ResultExt};
@@ -19,9 +17,6 @@ const ENTRY: &str = "weir_entry";
 
 pub(super) fn build(project: &Project) -> Result<PathBuf> {
     let tool = tool(project)?;
-    let mut version = Command::new(&tool);
-    version.arg("--version");
-    let version = command::run(version, INSTALL)?;
     let wit = super::write_wit(project)?;
     let main = project.folder.join(project.main_or("plugin.py"));
     let module = module(&main)?;
@@ -51,15 +46,7 @@ pub(super) fn build(project: &Project) -> Result<PathBuf> {
     python.args(&project.flags).arg("--output").arg(&component);
     python.env("VIRTUAL_ENV", environment(project)?);
     command::run(python, INSTALL)?;
-    if version.trim() == leak::LEAKING {
-        mend(&component).context("cannot mend what componentize-py has built")?;
-    }
     Ok(component)
-}
-
-fn mend(component: &Path) -> Result<()> {
-    let mended = leak::mended(&std::fs::read(component)?)?;
-    Ok(std::fs::write(component, mended)?)
 }
 
 /// componentize-py from the project's `.venv`, or from PATH.
