@@ -178,7 +178,10 @@ fn findings_are_a_list_for_machines() {
 fn a_plugin_that_is_yet_to_be_built_may_be_missing() {
     let file = inputs().join("unbuilt/pipeline.yaml");
     assert!(config::load(std::slice::from_ref(&file), &environment).is_err());
-    let pipelines = config::load_unbuilt(&[file], &environment).unwrap();
+    let pipelines = config::Loader::new(&environment)
+        .unbuilt()
+        .load(&[file])
+        .unwrap();
     let plugin = &pipelines.first().unwrap().operators.first().unwrap().plugin;
     assert_eq!(
         plugin.file(),
@@ -306,7 +309,7 @@ fn the_schema_knows_and_describes_every_key_that_is_accepted() {
 fn the_pipelines_of_the_examples_have_no_findings() {
     for example in entries(&repository().join("examples"), None) {
         let file = example.join("pipeline.yaml");
-        if let Err(findings) = config::load_unbuilt(&[file], &environment) {
+        if let Err(findings) = config::Loader::new(&environment).unbuilt().load(&[file]) {
             panic!("{findings}");
         }
     }
@@ -331,7 +334,7 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("pipeline.yaml");
         std::fs::write(&file, &text).unwrap();
-        if let Err(findings) = config::load_unbuilt(&[file], &environment) {
+        if let Err(findings) = config::Loader::new(&environment).unbuilt().load(&[file]) {
             prop_assert!(!findings.is_empty());
             for finding in &findings {
                 // What has passed the schema can be read: schema and model are of one mind.

@@ -35,12 +35,6 @@ impl Headers {
             .find(|(candidate, _)| candidate.eq_ignore_ascii_case(name))
             .map(|(_, value)| &**value)
     }
-
-    /// Whether there is no line at all.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_none()
-    }
 }
 
 impl FromIterator<(ByteString, ByteString)> for Headers {

@@ -256,27 +256,6 @@ pub fn parse_message(text: &str, line: usize) -> Result<Record, Problem> {
     })
 }
 
-/// Parses the messages of a whole file; empty lines are skipped.
-///
-/// # Errors
-///
-/// Every line that cannot be parsed.
-pub fn parse_messages(text: &str) -> Result<Vec<Record>, Vec<Problem>> {
-    let mut problems = Vec::new();
-    let mut records = Vec::new();
-    for (line, text) in lines(text) {
-        match parse_message(text, line) {
-            Ok(record) => records.push(record),
-            Err(problem) => problems.push(problem),
-        }
-    }
-    if problems.is_empty() {
-        Ok(records)
-    } else {
-        Err(problems)
-    }
-}
-
 /// The non-empty lines of a file, numbered from 1.
 pub fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     (1..)

@@ -81,12 +81,16 @@ impl Registry {
     /// # Errors
     /// If there is none, or the registry does not answer.
     pub async fn digest(&self) -> Result<String> {
+        self.within(self.manifest_digest())
+            .await
+            .with_context(|| format!("cannot find `{}`", self.place))
+    }
+
+    async fn manifest_digest(&self) -> Result<String> {
         let asked = self
             .client
             .fetch_manifest_digest(&self.reference, &self.credentials);
-        self.within(async { asked.await.map_err(|error| explained(error, &self.place)) })
-            .await
-            .with_context(|| format!("cannot find `{}`", self.place))
+        asked.await.map_err(|error| explained(error, &self.place))
     }
 
     /// The component and its signature.
@@ -192,13 +196,7 @@ impl Registry {
                 .map_err(|error| explained(error, &place))
                 .with_context(|| format!("cannot tag it as `{tag}`"))?;
         }
-        let digest = self
-            .client
-            .fetch_manifest_digest(&self.reference, &self.credentials);
-        let digest = digest
-            .await
-            .map_err(|error| explained(error, &self.place))?;
-        Ok((pushed, digest))
+        Ok((pushed, self.manifest_digest().await?))
     }
 
     /// What the tag names before a push.

@@ -19,8 +19,7 @@
 //! Headers carry what the stream would say of the original: its source id, sequence, subject, time and
 //! attempts. So message ids, dead letters and what plugins see are those of the original message.
 
-use crate::headers::Headers;
-use crate::headers::is_server_header;
+use crate::headers::{Headers, is_server_header};
 use crate::message::Message;
 use crate::outgoing::OutgoingMessage;
 use bytestring::ByteString;

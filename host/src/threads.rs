@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use std::future::Future;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::runtime::{Builder, Runtime};
 
 /// The asynchronous runtime of one thread.
@@ -21,4 +22,9 @@ pub fn runtime() -> Result<Runtime> {
 /// Those of the work.
 pub fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     runtime()?.block_on(work)
+}
+
+/// What a mutex holds, also after a panic: every change of it is whole.
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -10,7 +10,10 @@ fn found_in(text: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pipeline.yaml");
     std::fs::write(&file, text).unwrap();
-    let findings = config::load_unbuilt(&[file], &environment).unwrap_err();
+    let findings = config::Loader::new(&environment)
+        .unbuilt()
+        .load(&[file])
+        .unwrap_err();
     let findings = findings.to_string();
     let place = format!("{}/pipeline.yaml:", folder.path().display());
     replaced(&findings, &[(&place, "")])
@@ -80,7 +83,12 @@ fn a_file_of_more_than_four_mebibytes_is_not_read() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pipeline.yaml");
     std::fs::write(&file, &text).unwrap();
-    assert!(config::load_unbuilt(&[file], &environment).is_ok());
+    assert!(
+        config::Loader::new(&environment)
+            .unbuilt()
+            .load(&[file])
+            .is_ok()
+    );
     text.push('#');
     assert_eq!(
         found_in(&text),

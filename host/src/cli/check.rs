@@ -1,5 +1,6 @@
 //! `weir check FILE...`: all checks that are possible without processing messages.
 
+use super::shown::short;
 use super::{Console, files};
 use crate::config::resolved::Order;
 use crate::config::{Draft, Finding, Findings, Located, Location};
@@ -150,11 +151,6 @@ fn notes(draft: &Draft) -> Vec<String> {
     vec![format!(
         "`order: {word}` is for one host: with several, a failover takes minutes and can break the order"
     )]
-}
-
-/// The beginning of a digest, enough to distinguish two by eye.
-fn short(digest: &str) -> &str {
-    digest.get(..12).unwrap_or(digest)
 }
 
 fn of<'c, 'd>(

@@ -1,5 +1,6 @@
 //! Formats the result of a comparison of outputs for a terminal.
 
+use super::shown::readable;
 use crate::compare::report::{Kind, Report, Sample};
 use serde_json::value::RawValue;
 use std::fmt::Write;
@@ -74,16 +75,4 @@ fn show(out: &mut String, sample: &Sample) {
         differs.join(", ")
     );
     let _ = writeln!(out, "  live       {live}\n  candidate  {candidate}");
-}
-
-/// Escapes DEL and control characters beyond ASCII, which a terminal could interpret. JSON escapes the others.
-fn readable(line: &str) -> String {
-    let mut shown = String::with_capacity(line.len());
-    for character in line.chars() {
-        match character.is_control() {
-            true => shown.extend(character.escape_unicode()),
-            false => shown.push(character),
-        }
-    }
-    shown
 }

@@ -1,6 +1,7 @@
 //! `weir dlq ...`: lists, shows, replays and purges dead letters.
 
-use super::{Console, files};
+use super::shown::readable;
+use super::{Console, files, offline};
 use crate::config::resolved::Pipeline;
 use crate::jsonl::Record;
 use crate::nats::dead_letters::{DeadLetter, DeadLetters};
@@ -65,9 +66,9 @@ impl Command {
                 .hint(|| "pass sequences from `weir dlq ls`, or `--all`")
                 .usage();
         }
-        let pipeline = selection.pipeline()?;
-        let runtime = threads::runtime()?;
-        runtime.block_on(self.work(selection, &pipeline, console))
+        let pipelines = selection.servers.load_unbuilt(&selection.file)?;
+        let pipeline = offline::choose(pipelines, selection.pipeline.as_deref())?;
+        threads::block_on(self.work(selection, &pipeline, console))
     }
 
     async fn work(
@@ -92,10 +93,8 @@ impl Command {
             }
             count += 1;
             match self {
-                Self::Ls(_) if console.json => console.value(&summary(&letter))?,
-                Self::Ls(_) => console.print(&line(&letter))?,
-                Self::Show(_) if console.json => console.value(&whole(&letter))?,
-                Self::Show(_) => console.print(&page(&letter))?,
+                Self::Ls(_) => console.answer(&summary(&letter), &line(&letter))?,
+                Self::Show(_) => console.answer(&whole(&letter), &page(&letter))?,
                 Self::Replay(_) => {
                     letters.replay(&letter).await?;
                     letters.remove(&letter).await?;
@@ -125,33 +124,12 @@ impl Command {
             }
             _ => return Ok(report::DONE),
         };
-        if console.json {
-            console.value(&json!({ done: count }))?;
-        } else {
-            console.print(&format!("{done} {count}"))?;
-        }
+        console.answer(&json!({ done: count }), &format!("{done} {count}"))?;
         Ok(report::DONE)
     }
 }
 
 impl Selection {
-    fn pipeline(&self) -> Result<Pipeline> {
-        let mut all = self.servers.load_unbuilt(&self.file)?;
-        if let Some(name) = &self.pipeline {
-            all.retain(|pipeline| pipeline.name == *name);
-        }
-        let names: Vec<_> = all.iter().map(|pipeline| pipeline.name.clone()).collect();
-        match <[Pipeline; 1]>::try_from(all) {
-            Ok([pipeline]) => Ok(pipeline),
-            Err(_) if names.is_empty() => {
-                Err(anyhow!("`{}` has no such pipeline", self.file.display())).usage()
-            }
-            Err(_) => Err(anyhow!("`{}` has several pipelines", self.file.display()))
-                .hint(|| format!("pass `--pipeline` with one of {}", names.join(", ")))
-                .usage(),
-        }
-    }
-
     fn includes(&self, letter: &DeadLetter) -> bool {
         let named = self.sequences.is_empty() || self.sequences.contains(&letter.sequence());
         named
@@ -185,24 +163,12 @@ fn page(letter: &DeadLetter) -> String {
         let _ = writeln!(page, "  header {name}: {value}");
     }
     let _ = writeln!(page, "  payload, {} bytes:", letter.payload.len());
-    let _ = writeln!(page, "{}", readable(&letter.payload));
-    page
-}
-
-/// Text with control characters escaped; anything else is escaped completely.
-fn readable(payload: &[u8]) -> String {
-    let Ok(text) = std::str::from_utf8(payload) else {
-        return payload.escape_ascii().to_string();
+    let payload = match std::str::from_utf8(&letter.payload) {
+        Ok(text) => readable(text),
+        Err(_) => letter.payload.escape_ascii().to_string(),
     };
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() && !matches!(character, '\n' | '\t') {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
+    let _ = writeln!(page, "{payload}");
+    page
 }
 
 fn summary(letter: &DeadLetter) -> Value {

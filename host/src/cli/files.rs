@@ -227,3 +227,22 @@ pub(super) fn runtime(instances: usize) -> Result<Runtime> {
         ..usual
     })
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test says what it expects by failing")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_bad_lines_of_a_file_are_reported_at_once() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "\n{\"subject\":\"s\"}\n{}\n\nx\n").unwrap();
+        let error = read_lines(file.path(), jsonl::parse_message).unwrap_err();
+        let text = report::text(&error);
+        assert!(
+            text.contains("line 3: ") && text.contains("line 5: "),
+            "{text}"
+        );
+        assert!(!text.contains("line 2: "), "{text}");
+    }
+}

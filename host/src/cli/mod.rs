@@ -20,6 +20,7 @@ pub mod project;
 mod replay;
 mod run;
 mod server;
+mod shown;
 mod status;
 mod trace;
 
@@ -218,6 +219,18 @@ impl Console {
             .and_then(|()| stdout.write_all(end.as_bytes()))
             .and_then(|()| stdout.flush())
             .context("cannot write to stdout")
+    }
+
+    /// Prints the answer of a command: the value with `--json`, else the text.
+    ///
+    /// # Errors
+    ///
+    /// Like [`Console::print`].
+    pub fn answer(&self, value: &impl Serialize, text: &str) -> anyhow::Result<()> {
+        match self.json {
+            true => self.value(value),
+            false => self.print(text),
+        }
     }
 
     /// Shows a spinner while something takes long, only on a terminal and without `--json`. Removed when

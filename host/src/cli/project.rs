@@ -16,7 +16,7 @@ mod toolchain;
 
 pub use build::{Built, build_plugin, place};
 pub use cargo::build_all;
-pub(in crate::cli) use fresh::is_source;
+pub(in crate::cli) use fresh::{is_source, pipeline};
 pub use language::Language;
 pub use manifest::FILE as MANIFEST;
 pub use scaffold::create;

@@ -1,5 +1,6 @@
 //! `weir status`: all hosts that respond on NATS, found through its service discovery.
 
+use super::shown::{moment, short};
 use super::{Console, files};
 use crate::nats::{self, service};
 use crate::report;
@@ -90,13 +91,12 @@ fn text(hosts: &[Value]) -> String {
             word(&host["uptime_seconds"]),
         );
         for pipeline in list(&host["pipelines"]) {
+            let source = &pipeline["source"];
             let _ = writeln!(
                 out,
                 "  pipeline {}: {} -> {}, {}",
                 word(&pipeline["name"]),
-                pipeline
-                    .pointer("/source/stream")
-                    .map_or_else(|| "?".to_owned(), word),
+                word(&source["stream"]),
                 word(&pipeline["sink"]),
                 lanes(&pipeline["lanes"]),
             );
@@ -113,10 +113,9 @@ fn text(hosts: &[Value]) -> String {
                 .chain(&more)
                 .map(|&name| format!("{} {}", name.replace('_', " "), word(&pipeline[name])));
             let _ = writeln!(out, "    {}", shown.collect::<Vec<_>>().join(", "));
-            for (label, value) in [("problem", "/problem/error"), ("hint", "/problem/hint")] {
-                if let Some(text) = pipeline.pointer(value).and_then(Value::as_str)
-                    && !text.is_empty()
-                {
+            let problem = &pipeline["problem"];
+            for (label, value) in [("problem", &problem["error"]), ("hint", &problem["hint"])] {
+                if let Some(text) = value.as_str().filter(|text| !text.is_empty()) {
                     let _ = writeln!(out, "    {label}: {text}");
                 }
             }
@@ -134,33 +133,29 @@ fn text(hosts: &[Value]) -> String {
                     "    operator {}: {} {}, {}{trusted}",
                     word(&operator["name"]),
                     word(&operator["plugin"]),
-                    digest.get(..12).unwrap_or(&digest),
+                    short(&digest),
                     word(&operator["contract"]),
                 );
                 if let Some(canary) = operator.get("canary") {
-                    let digest = word(&canary["digest"]);
+                    let (digest, counts) = (word(&canary["digest"]), &canary["counts"]);
                     let _ = writeln!(
                         out,
                         "      canary {}: {} % of the keys, {} messages, {} failed",
-                        digest.get(..12).unwrap_or(&digest),
+                        short(&digest),
                         canary["percent"].as_f64().unwrap_or_default(),
-                        canary
-                            .pointer("/counts/messages")
-                            .map_or_else(|| "?".to_owned(), word),
-                        canary
-                            .pointer("/counts/errors")
-                            .map_or_else(|| "?".to_owned(), word),
+                        word(&counts["messages"]),
+                        word(&counts["errors"]),
                     );
                 }
                 if let Some(digest) = operator.pointer("/shadow/digest").map(word) {
-                    let short = digest.get(..12).unwrap_or(&digest);
+                    let short = short(&digest);
                     let _ = writeln!(out, "      shadow {short}: see `weir plugin diff`");
                 }
                 out.push_str(&decision(operator));
-                if let Some(why) = operator.pointer("/refused/error").and_then(Value::as_str) {
-                    let digest = operator.pointer("/refused/digest").map(word);
-                    let digest = digest.unwrap_or_default();
-                    let short = digest.get(..12).unwrap_or(&digest);
+                let refused = &operator["refused"];
+                if let Some(why) = refused["error"].as_str() {
+                    let digest = word(&refused["digest"]);
+                    let short = short(&digest);
                     let _ = writeln!(out, "      refused {short}: {why}");
                 }
             }
@@ -176,9 +171,9 @@ fn decision(operator: &Value) -> String {
         return out;
     };
     let digest = word(&decision["digest"]);
-    let short = digest.get(..12).unwrap_or(&digest);
+    let short = short(&digest);
     let at = word(&decision["at"]);
-    let at = at.get(..19).unwrap_or(&at);
+    let at = moment(&at);
     let (what, why) = (word(&decision["what"]), word(&decision["reason"]));
     // Writing to a string does not fail.
     let _ = writeln!(out, "      {what} on all hosts: {short} at {at}Z: {why}");

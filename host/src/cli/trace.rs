@@ -1,5 +1,6 @@
 //! `weir trace`: from a result back to its inputs, through all pipelines.
 
+use super::shown::moment;
 use super::{Console, files};
 use crate::nats::trace::{Step, walk};
 use crate::report;
@@ -29,11 +30,7 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
     let steps = arguments.reach.connected("trace", async |connection| {
         walk(&connection, &arguments.subject, arguments.sequence).await
     })?;
-    if console.json {
-        console.value(&steps)?;
-    } else {
-        console.print(&text(&steps))?;
-    }
+    console.answer(&steps, &text(&steps))?;
     Ok(report::DONE)
 }
 
@@ -44,8 +41,7 @@ fn text(steps: &[Step]) -> String {
             stream, sequence, ..
         } = step;
         let subject = step.subject.as_deref().unwrap_or("?");
-        let stored = step.stored.as_deref().unwrap_or_default();
-        let stored = stored.get(..19).unwrap_or(stored);
+        let stored = moment(step.stored.as_deref().unwrap_or_default());
         // Writing to a string does not fail.
         let _ = match (&step.gone, &step.made) {
             (Some(why), _) => writeln!(out, "{stream} {sequence}  {why}"),

@@ -11,9 +11,7 @@ pub mod matcher;
 mod output_counts;
 pub mod report;
 
-use crate::headers::Headers;
-use crate::headers::PREFIX;
-use crate::headers::{DIGEST, MESSAGE_ID, is_server_header};
+use crate::headers::{DIGEST, Headers, MESSAGE_ID, PREFIX, is_server_header};
 use crate::jsonl::{Dead, Line, Record};
 use crate::outgoing::OutgoingMessage;
 use bytes::Bytes;

@@ -74,26 +74,19 @@ pub struct Kinds {
 impl Kinds {
     /// The number of differences of a kind.
     #[must_use]
-    pub fn of(&self, kind: Kind) -> u64 {
-        match kind {
-            Kind::Missing => self.missing,
-            Kind::Additional => self.additional,
-            Kind::Subject => self.subject,
-            Kind::Headers => self.headers,
-            Kind::Payload => self.payload,
-            Kind::Reason => self.reason,
-        }
+    pub fn of(mut self, kind: Kind) -> u64 {
+        *self.count(kind)
     }
 
-    fn add(&mut self, kind: Kind, count: u64) {
-        *match kind {
+    fn count(&mut self, kind: Kind) -> &mut u64 {
+        match kind {
             Kind::Missing => &mut self.missing,
             Kind::Additional => &mut self.additional,
             Kind::Subject => &mut self.subject,
             Kind::Headers => &mut self.headers,
             Kind::Payload => &mut self.payload,
             Kind::Reason => &mut self.reason,
-        } += count;
+        }
     }
 }
 
@@ -164,12 +157,9 @@ impl Report {
     ) {
         self.different += 1;
         for kind in &kinds {
-            self.differences.add(*kind, 1);
+            *self.differences.count(*kind) += 1;
         }
-        let first = kinds.first();
-        let known = self.samples.iter();
-        let known = known.filter(|sample| sample.differs.first() == first);
-        if known.count() < most {
+        if self.wants(&kinds, most) {
             self.samples.push(Sample {
                 sequence,
                 output: slot.to_string(),
@@ -178,6 +168,13 @@ impl Report {
                 candidate: candidate.and_then(raw),
             });
         }
+    }
+
+    /// Whether there are fewer than `most` samples of the first of these kinds.
+    fn wants(&self, kinds: &[Kind], most: usize) -> bool {
+        let known = self.samples.iter();
+        let known = known.filter(|sample| sample.differs.first() == kinds.first());
+        known.count() < most
     }
 
     /// Counts outputs that could not be compared.
@@ -195,16 +192,14 @@ impl Report {
         self.same += other.same;
         self.different += other.different;
         for kind in Kind::ALL {
-            self.differences.add(kind, other.differences.of(kind));
+            *self.differences.count(kind) += other.differences.of(kind);
         }
         self.not_compared.unsettled += other.not_compared.unsettled;
         self.not_compared.forgotten += other.not_compared.forgotten;
         self.not_compared.beyond += other.not_compared.beyond;
         self.without_input += other.without_input;
         for sample in other.samples {
-            let first = sample.differs.first();
-            let known = self.samples.iter();
-            if known.filter(|known| known.differs.first() == first).count() < most {
+            if self.wants(&sample.differs, most) {
                 self.samples.push(sample);
             }
         }

@@ -27,10 +27,7 @@ impl<'t> At<'t> {
 
     /// The value under a key of this map.
     pub(super) fn field(&self, name: &str) -> Self {
-        let path = match self.path.as_str() {
-            "" => name.to_owned(),
-            path => format!("{path}.{name}"),
-        };
+        let path = join(&self.path, name);
         match self.node.and_then(|node| node.entry(name)) {
             Some(entry) => Self {
                 node: Some(&entry.value),
@@ -68,6 +65,11 @@ impl<'t> At<'t> {
         self.node.is_some()
     }
 
+    /// This place, or another if nothing is given here.
+    pub(super) fn or(self, other: Self) -> Self {
+        if self.is_given() { self } else { other }
+    }
+
     /// Whether the file has `text` here. It does not if the value had the wrong type: that has been
     /// reported, and an empty value replaces it.
     pub(super) fn is_text(&self, text: &str) -> bool {
@@ -91,5 +93,13 @@ impl<'t> At<'t> {
     /// The path from the document to this value, for messages.
     pub(super) fn path(&self) -> &str {
         &self.path
+    }
+}
+
+/// The path of a field within the one at `path`, which is empty for the document.
+pub(super) fn join(path: &str, name: &str) -> String {
+    match path {
+        "" => name.to_owned(),
+        path => format!("{path}.{name}"),
     }
 }

@@ -40,18 +40,12 @@ impl Written {
             (&self.http, at.field("http"), false),
             (&self.http_private, at.field("http-private"), true),
         ];
-        let mut sound = true;
-        let mut http = Vec::new();
-        for (entries, at, private) in lists {
-            for (index, entry) in entries.iter().enumerate() {
-                let at = at.item(index);
-                let origin = at
-                    .is_text(entry)
-                    .then(|| context.parsed(Origin::parse(entry, private), &at));
-                sound &= origin.as_ref().is_some_and(Option::is_some);
-                http.extend(origin.flatten());
-            }
-        }
-        sound.then_some(Grants { http })
+        let [public, private] = lists.map(|(entries, at, private)| {
+            context.each(entries, &at, |context, entry, at| {
+                context.parsed(Origin::parse(entry, private), at)
+            })
+        });
+        let http = [public?, private?].concat();
+        Some(Grants { http })
     }
 }

@@ -1,22 +1,15 @@
 //! What a plugin can use, with the reason for each default.
 
+pub use super::model::Isolation;
 use std::time::Duration;
-
-/// How long an instance lives, if it does not fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Isolation {
-    /// As long as its lane, unless [`Limits`] recycle it earlier.
-    #[default]
-    Lane,
-    /// For one call with one message: a message leaves nothing in memory for the next one.
-    Message,
-}
 
 /// Limits of one operator's instances. They apply to every plugin; a pipeline can change each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// What messages share. Default: the lane's instance, because a fresh one for each message costs tens
-    /// of microseconds and a call of the plugin's `configure`.
+    /// How long an instance lives, if it does not fail: as long as its lane, unless it is recycled
+    /// earlier; or for one call with one message, which then leaves nothing in memory for the next one.
+    /// Default: the lane's, because a fresh instance for each message costs tens of microseconds and a
+    /// call of the plugin's `configure`.
     pub isolation: Isolation,
     /// Linear memory and tables of an instance, in bytes. 64 MiB: ten times what a Go or Rust guest
     /// uses (1.3 to 8.8 MiB measured), and 100 such instances still fit a small machine.

@@ -52,12 +52,9 @@ pub(super) fn bounds(
         ("max-bytes", batch.bytes <= in_flight.bytes),
     ] {
         if !fits {
-            let room = at.field("in-flight").field(field);
-            let at = if room.is_given() {
-                room
-            } else {
-                at.field("batch").field(field)
-            };
+            let [room, batch] =
+                ["in-flight", "batch"].map(|section| at.field(section).field(field));
+            let at = room.or(batch);
             let message = format!("`in-flight.{field}` must not be less than `batch.{field}`");
             context.findings.add(at.location(), message);
         }

@@ -28,18 +28,6 @@ pub fn load(paths: &[PathBuf], environment: &Environment<'_>) -> Result<Vec<Pipe
     Loader::new(environment).load(paths)
 }
 
-/// Like [`load`], for plugins that are not built yet: their files may be missing.
-///
-/// # Errors
-///
-/// All other problems in all files.
-pub fn load_unbuilt(
-    paths: &[PathBuf],
-    environment: &Environment<'_>,
-) -> Result<Vec<Pipeline>, Findings> {
-    Loader::new(environment).unbuilt().load(paths)
-}
-
 /// How files are read.
 pub struct Loader<'l> {
     environment: &'l Environment<'l>,

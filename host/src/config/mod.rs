@@ -39,7 +39,7 @@ pub mod units;
 
 pub use crate::report::findings::{Finding, Findings, Location};
 pub use interpolate::Environment;
-pub use load::{Draft, Loader, Located, load, load_unbuilt};
+pub use load::{Draft, Loader, Located, load};
 pub use pointer::Pointer;
 pub use reference::reference;
 pub use resolve::address;

@@ -1,6 +1,7 @@
 //! The reference page, generated from the schema and thus from the doc comments of `model.rs`.
 
-use super::schema::{branches, fields, has_type, shared, words};
+use super::at::join;
+use super::schema::{branches, fields, has_type, items, shared, words};
 use serde_json::{Map, Value};
 use std::fmt::Write;
 
@@ -83,10 +84,7 @@ fn section(page: &mut String, title: &str, path: &str, schema: &Value) {
     for (name, field) in fields {
         let inner = join(path, name);
         section(page, &format!("`{inner}`"), &inner, field);
-        for item in branches(field)
-            .into_iter()
-            .filter_map(|branch| branch.get("items"))
-        {
+        for item in items(field) {
             section(page, &format!("`{inner}[]`"), &format!("{inner}[]"), item);
         }
     }
@@ -94,14 +92,6 @@ fn section(page: &mut String, title: &str, path: &str, schema: &Value) {
 
 /// The section that explains the settings of streams; the other sections refer to it.
 const CREATE: &str = "source.create";
-
-fn join(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
-    }
-}
 
 /// The anchor that renderers derive from a heading that is a code span.
 fn anchor(heading: &str) -> String {
@@ -200,11 +190,7 @@ fn explanation(path: &str, name: &str, schema: &Value) -> String {
 fn is_section(schema: &Value) -> bool {
     let is_object =
         |schema: &Value| fields(schema).is_some_and(|fields: &Map<_, _>| !fields.is_empty());
-    is_object(schema)
-        || branches(schema)
-            .into_iter()
-            .filter_map(|branch| branch.get("items"))
-            .any(is_object)
+    is_object(schema) || items(schema).any(is_object)
 }
 
 fn description(schema: &Value) -> Option<&str> {

@@ -16,13 +16,14 @@ mod values;
 pub use connection::address;
 pub(super) use values::Context;
 
+use self::values::optional;
 use super::at::At;
 use super::event_time::EventTime;
 use super::lint;
-use super::load::{Draft, Located};
+use super::load::Draft;
 use super::model;
 use super::pointer::Pointer;
-use super::resolved::{Bounds, Order, Pipeline, Retry};
+use super::resolved::{Bounds, Pipeline, Retry};
 use super::template::{KeyRule, check_header_name};
 use std::time::Duration;
 
@@ -43,8 +44,12 @@ pub(super) fn pipeline(
     let name = context.identifier(model.name.as_deref(), &at.field("name"));
     let nats = connection::nats(&model.nats, &at.field("nats"), context);
     let source = source::source(&model.source, name.as_deref(), &at.field("source"), context);
-    let key = key(model, at, context);
-    let event_time = event_time(model, &at.field("event-time"), context);
+    let key = optional(model.key.as_deref(), |text| {
+        context.parsed(KeyRule::parse(text), &at.field("key"))
+    });
+    let event_time = optional(model.event_time.as_ref(), |model| {
+        event_time(model, &at.field("event-time"), context)
+    });
     let batch = bounds(
         model.batch.max_messages,
         &model.batch.max_bytes,
@@ -78,11 +83,6 @@ pub(super) fn pipeline(
         context,
     );
     let drain = context.duration(&model.drain, &at.field("drain"));
-    let order = match model.order {
-        model::Order::None => Order::None,
-        model::Order::Key => Order::Key,
-        model::Order::Stream => Order::Stream,
-    };
 
     lint::ordering(model, at, context);
     lint::bounds(batch, in_flight, at, context);
@@ -102,65 +102,51 @@ pub(super) fn pipeline(
             (servers, source.stream.clone(), source.consumer.clone())
         }),
     };
-    let (file, name_of_draft) = (context.file().to_owned(), name.clone());
-    let nats_of_draft = nats.clone();
-    let operator = |placed: &Option<Located>| Some(placed.as_ref()?.operator.clone());
-    let operators: Option<Vec<_>> = placed.iter().map(operator).collect();
-    let pipeline = (|| {
+    let mut draft = Draft {
+        file: context.file().to_owned(),
+        name: name.clone(),
+        nats: nats.clone(),
+        operators: placed.iter().flatten().cloned().collect(),
+        pipeline: None,
+    };
+    draft.pipeline = (|| {
         signers?;
         Some(Pipeline {
             name: name?,
-            file: file.clone(),
             nats: nats?,
             source: source?,
             key: key?,
             event_time: event_time?,
-            order,
+            order: model.order,
             lanes: model.lanes,
             batch: batch?,
             in_flight: in_flight?,
             retry: retry?,
-            operators: operators?,
+            operators: placed
+                .into_iter()
+                .map(|placed| Some(placed?.operator))
+                .collect::<Option<_>>()?,
             sink: sink?,
             dead_letter: dead_letter?,
             drain: drain?,
         })
     })();
-    let draft = Draft {
-        file,
-        name: name_of_draft,
-        nats: nats_of_draft,
-        operators: placed.into_iter().flatten().collect(),
-        pipeline,
-    };
     (draft, claims)
 }
 
-fn key(model: &model::Pipeline, at: &At<'_>, context: &mut Context<'_>) -> Option<Option<KeyRule>> {
-    let Some(text) = &model.key else {
-        return Some(None);
-    };
-    context
-        .parsed(KeyRule::parse(text), &at.field("key"))
-        .map(Some)
-}
-
 fn event_time(
-    model: &model::Pipeline,
+    model: &model::EventTime,
     at: &At<'_>,
     context: &mut Context<'_>,
-) -> Option<Option<EventTime>> {
-    let Some(model) = &model.event_time else {
-        return Some(None);
-    };
+) -> Option<EventTime> {
     let (header, payload) = (at.field("header"), at.field("payload"));
     match (&model.header, &model.payload) {
         (Some(name), None) => context
             .parsed(check_header_name(name), &header)
-            .map(|()| Some(EventTime::Header(name.clone()))),
+            .map(|()| EventTime::Header(name.clone())),
         (None, Some(pointer)) => context
             .parsed(Pointer::parse(pointer), &payload)
-            .map(|pointer| Some(EventTime::JsonPointer(pointer))),
+            .map(EventTime::JsonPointer),
         _ => {
             // If one of them has the wrong type, that has been reported.
             if header.is_given() == payload.is_given() {
@@ -217,13 +203,8 @@ fn retry(
         return None;
     }
     if initial > max {
-        let at = if max_at.is_given() {
-            max_at
-        } else {
-            initial_at
-        };
         context.findings.add(
-            at.location(),
+            max_at.or(initial_at).location(),
             "`retry.initial` must not be longer than `retry.max`",
         );
         return None;

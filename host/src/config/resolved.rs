@@ -6,6 +6,7 @@
 use super::component::Reference;
 pub use super::event_time::EventTime;
 pub use super::grants::Grants;
+pub use super::model::{Order, Storage};
 use super::template::{KeyRule, SubjectFilter, Template};
 use crate::config::limits::Limits;
 use crate::signature::Key;
@@ -18,8 +19,6 @@ use std::time::Duration;
 pub struct Pipeline {
     /// Unique within a host; part of message ids, of the default name of the durable consumer, of metrics.
     pub name: String,
-    /// The file it came from; relative plugin paths start at its folder.
-    pub file: PathBuf,
     pub nats: Nats,
     pub source: Source,
     pub key: Option<KeyRule>,
@@ -152,24 +151,6 @@ pub struct StreamSettings {
     pub max_age: Option<Duration>,
     pub max_bytes: Option<i64>,
     pub duplicate_window: Duration,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Storage {
-    File,
-    Memory,
-}
-
-/// Which messages wait for others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// No message waits for another. Fastest.
-    None,
-    /// Messages of one key are processed, published and settled in sequence; a key that fails holds
-    /// back only itself.
-    Key,
-    /// All messages are processed, published and settled in sequence.
-    Stream,
 }
 
 /// Limits by count and by bytes; the first that is reached applies.

@@ -68,6 +68,12 @@ pub(super) fn branches(schema: &Value) -> Vec<&Value> {
     vec![schema]
 }
 
+/// The schemas of items, of each way in which a list may be written.
+pub(super) fn items(schema: &Value) -> impl Iterator<Item = &Value> {
+    let branches = branches(schema).into_iter();
+    branches.filter_map(|branch| branch.get("items"))
+}
+
 /// Whether a schema names the type, alone or among others.
 pub(super) fn has_type(schema: &Value, kind: &str) -> bool {
     match schema.get("type") {

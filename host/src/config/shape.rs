@@ -3,6 +3,7 @@
 //! Continues after each finding and returns the valid part as JSON, so that the model can be read from it
 //! and `resolve/` can report its findings in the same run.
 
+use super::at::join;
 use super::schema::{branches, fields, has_type, shared, words};
 use super::suggest::suggest;
 use super::tree::{Entry, Kind, Node, Scalar};
@@ -188,14 +189,6 @@ fn empty(schema: &Value) -> Value {
         Value::Object(Map::new())
     } else {
         Value::String(String::new())
-    }
-}
-
-fn join(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
     }
 }
 

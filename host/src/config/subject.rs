@@ -8,7 +8,7 @@ use std::fmt;
 /// Longest subject the host publishes to, in bytes. The server drops a connection whose control line
 /// exceeds 4 KiB (`max_control_line`), and that line carries the subject, a reply inbox and two sizes.
 /// A subject that is made from data must not be able to break the connection.
-pub const MAX_SUBJECT_BYTES: usize = 1024;
+pub(super) const MAX_SUBJECT_BYTES: usize = 1024;
 
 /// First tokens that belong to the server: publishing there would call its API.
 const SERVER_TOKENS: [&str; 2] = ["$JS", "$SYS"];
@@ -97,12 +97,6 @@ impl SubjectFilter {
                 _ => return false,
             }
         }
-    }
-
-    /// Whether the filter is a single subject.
-    #[must_use]
-    pub fn is_literal(&self) -> bool {
-        !self.text.split('.').any(|token| matches!(token, "*" | ">"))
     }
 
     /// The maximum number of tokens of a matching subject; `None` if there is no limit.

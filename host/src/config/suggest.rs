@@ -1,6 +1,7 @@
 //! Suggestions for a field that does not exist.
 
-use super::schema::{branches, fields};
+use super::at::join;
+use super::schema::{fields, items};
 use serde_json::{Map, Value};
 
 /// Similarity above which a name is certainly meant, and above which it is possibly meant.
@@ -67,18 +68,12 @@ fn kebab(name: &str) -> String {
 fn find_elsewhere(name: &str, schema: &Value, path: &str, found: &mut Vec<String>) {
     let Some(fields) = fields(schema) else { return };
     for (field, schema) in fields.iter().filter(|(field, _)| *field != "create") {
-        let inner = match path {
-            "" => field.clone(),
-            path => format!("{path}.{field}"),
-        };
+        let inner = join(path, field);
         if !path.is_empty() && strsim::normalized_damerau_levenshtein(name, field) >= SURELY {
             found.push(inner.clone());
         }
         find_elsewhere(name, schema, &inner, found);
-        for item in branches(schema)
-            .into_iter()
-            .filter_map(|branch| branch.get("items"))
-        {
+        for item in items(schema) {
             find_elsewhere(name, item, &format!("{inner}[]"), found);
         }
     }

@@ -6,7 +6,7 @@
 //! because neither subjects nor keys need braces.
 
 use super::pointer::Pointer;
-pub use super::subject::{MAX_SUBJECT_BYTES, SubjectFilter, check_subject};
+pub use super::subject::{SubjectFilter, check_subject};
 use crate::message::Message;
 use bytestring::ByteString;
 use std::borrow::Cow;
@@ -21,7 +21,6 @@ pub struct Template {
 /// The rule that computes the key of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRule {
-    text: Box<str>,
     parts: Box<[Part]>,
 }
 
@@ -53,12 +52,9 @@ impl Template {
         // Every placeholder yields at least one character, so one letter represents it.
         let sample: String = parts
             .iter()
-            .map(|part| {
-                if let Part::Literal(literal) = part {
-                    literal
-                } else {
-                    "x"
-                }
+            .map(|part| match part {
+                Part::Literal(literal) => literal,
+                _ => "x",
             })
             .collect();
         check_subject(&sample)?;
@@ -137,11 +133,6 @@ impl Template {
     pub fn begins_with_subject(&self) -> bool {
         matches!(self.parts.first(), Some(Part::Subject))
     }
-
-    /// The names of the headers it reads.
-    pub fn headers(&self) -> impl Iterator<Item = &str> {
-        header_names(&self.parts)
-    }
 }
 
 impl KeyRule {
@@ -163,16 +154,7 @@ impl KeyRule {
         if parts.iter().all(|part| matches!(part, Part::Literal(_))) {
             return Err("a key without a placeholder is the same for every message".to_owned());
         }
-        Ok(Self {
-            text: text.into(),
-            parts,
-        })
-    }
-
-    /// The rule as it was written.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.text
+        Ok(Self { parts })
     }
 
     /// The key of one message; `None` if the message lacks a part of it. Any text can be a key.
@@ -193,30 +175,12 @@ impl KeyRule {
     pub fn highest_token(&self) -> Option<usize> {
         self.parts
             .iter()
-            .filter_map(|part| {
-                if let Part::SubjectToken(n) = part {
-                    Some(*n)
-                } else {
-                    None
-                }
+            .filter_map(|part| match part {
+                Part::SubjectToken(n) => Some(*n),
+                _ => None,
             })
             .max()
     }
-
-    /// The names of the headers it reads.
-    pub fn headers(&self) -> impl Iterator<Item = &str> {
-        header_names(&self.parts)
-    }
-}
-
-fn header_names(parts: &[Part]) -> impl Iterator<Item = &str> {
-    parts.iter().filter_map(|part| {
-        if let Part::Header(name) = part {
-            Some(&**name)
-        } else {
-            None
-        }
-    })
 }
 
 impl Part {

@@ -149,10 +149,7 @@ impl<'b, 'e> Builder<'b, 'e> {
     }
 
     fn event(&mut self, event: Event<'_>, span: Span) -> Option<Node> {
-        let location = Location {
-            line: span.start.line(),
-            column: span.start.col() + 1,
-        };
+        let location = location(span.start);
         match event {
             Event::DocumentEnd => {
                 let document = self.document.take();
@@ -171,37 +168,19 @@ impl<'b, 'e> Builder<'b, 'e> {
                 self.finish(Node { location, kind }, anchor);
             }
             Event::SequenceStart(_, anchor, tag) => {
-                if tag.is_some() {
-                    self.refuse_tag(span);
-                }
-                self.open.push(Open {
-                    location,
-                    anchor,
-                    items: Items::List(Vec::new()),
-                });
+                self.open(Items::List(Vec::new()), anchor, tag.is_some(), span);
             }
             Event::MappingStart(_, anchor, tag) => {
-                if tag.is_some() {
-                    self.refuse_tag(span);
-                }
-                self.open.push(Open {
-                    location,
-                    anchor,
-                    items: Items::Map(Vec::new(), None),
-                });
+                self.open(Items::Map(Vec::new(), None), anchor, tag.is_some(), span);
             }
             Event::SequenceEnd | Event::MappingEnd => {
-                if let Some(Open {
-                    location,
-                    anchor,
-                    items,
-                }) = self.open.pop()
-                {
-                    let kind = match items {
+                if let Some(open) = self.open.pop() {
+                    let kind = match open.items {
                         Items::List(items) => Kind::List(items),
                         Items::Map(entries, _) => Kind::Map(entries),
                     };
-                    self.finish(Node { location, kind }, anchor);
+                    let location = open.location;
+                    self.finish(Node { location, kind }, open.anchor);
                 }
             }
             Event::Alias(anchor) => {
@@ -214,17 +193,24 @@ impl<'b, 'e> Builder<'b, 'e> {
                     format!("there is no anchor `&{name}` before the alias `*{name}`"),
                     format!("quote it if it is meant as text: `\"*{name}\"`"),
                 );
-                self.finish(
-                    Node {
-                        location,
-                        kind: Kind::Broken,
-                    },
-                    0,
-                );
+                let kind = Kind::Broken;
+                self.finish(Node { location, kind }, 0);
             }
             _ => {}
         }
         None
+    }
+
+    /// Begins a list or a map.
+    fn open(&mut self, items: Items, anchor: usize, tagged: bool, span: Span) {
+        if tagged {
+            self.refuse_tag(span);
+        }
+        self.open.push(Open {
+            location: location(span.start),
+            anchor,
+            items,
+        });
     }
 
     /// Adds a finished value to the open collection.

@@ -1,23 +1,33 @@
 //! Durations, sizes and shares as text: `30s`, `1m 30s`, `64MiB`, `10%`.
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 use std::time::Duration;
 
+// The patterns are for editors and less strict than the parsers; `weir check` finds the rest. They also
+// accept a reference to the environment.
+
 /// A duration as text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(inline, extend("pattern" = r"^\s*[0-9]|\$\{|^P", "x-kind" = "duration"))]
 pub struct DurationText(String);
 
 /// A size in bytes as text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(inline, extend(
+    "type" = ["string", "integer"],
+    "pattern" = r"^\s*[0-9]|\$\{",
+    "minimum" = 0,
+    "x-kind" = "size",
+))]
 pub struct SizeText(String);
 
 /// A percentage as text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(inline, extend("pattern" = r"^\s*[0-9.]+\s*%|\$\{", "x-kind" = "percent"))]
 pub struct PercentText(String);
 
 impl From<&str> for DurationText {
@@ -90,64 +100,6 @@ impl PercentText {
                 self.0
             )),
         }
-    }
-}
-
-// The patterns are for editors and less strict than the parsers; `weir check` finds the rest. They also
-// accept a reference to the environment.
-
-impl JsonSchema for DurationText {
-    fn schema_name() -> Cow<'static, str> {
-        "Duration".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "pattern": r"^\s*[0-9]|\$\{|^P",
-            "x-kind": "duration",
-        })
-    }
-}
-
-impl JsonSchema for SizeText {
-    fn schema_name() -> Cow<'static, str> {
-        "Size".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": ["string", "integer"],
-            "pattern": r"^\s*[0-9]|\$\{",
-            "minimum": 0,
-            "x-kind": "size",
-        })
-    }
-}
-
-impl JsonSchema for PercentText {
-    fn schema_name() -> Cow<'static, str> {
-        "Percent".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "pattern": r"^\s*[0-9.]+\s*%|\$\{",
-            "x-kind": "percent",
-        })
     }
 }
 

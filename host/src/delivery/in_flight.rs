@@ -104,10 +104,6 @@ impl<P> InFlight<P> {
         self.tasks.len()
     }
 
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     pub fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }

@@ -4,8 +4,9 @@
 //! sends in-progress for it, from a thread and over a connection of its own.
 
 use crate::delivery::ticket::ReplyTo;
+use crate::threads::locked;
 use fnv::FnvHashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// Names a delivery: whether it came from the parking stream, and its sequence in the stream that it
@@ -20,30 +21,24 @@ impl InProgressRegistry {
     /// Takes deliveries in; they count as seen by the server just now.
     pub fn insert(&self, deliveries: impl Iterator<Item = (Key, ReplyTo)>) {
         let now = Instant::now();
-        let mut in_progress = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut in_progress = locked(&self.0);
         in_progress.extend(deliveries.map(|(key, reply)| (key, (reply, now))));
     }
 
     /// Lets one go, because it is settled.
     pub fn remove(&self, key: Key) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&key);
+        locked(&self.0).remove(&key);
     }
 
     /// Lets all of them go.
     pub fn clear(&self) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        locked(&self.0).clear();
     }
 
     /// Where in-progress must go now: what the server has not heard of for `age`.
     pub fn due(&self, age: Duration) -> Vec<ReplyTo> {
         let now = Instant::now();
-        let mut in_progress = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut in_progress = locked(&self.0);
         let due = in_progress
             .values_mut()
             .filter(|(_, seen)| now.duration_since(*seen) >= age);

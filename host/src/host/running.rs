@@ -14,9 +14,10 @@ use crate::report::Problem;
 use crate::rollout::target::RolloutTarget;
 use crate::telemetry::log_limit::{self, LogLimit};
 use crate::telemetry::metrics::PipelineMetrics;
+use crate::threads::locked;
 use anyhow::Result;
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// One pipeline and what is known of it.
 pub(crate) struct Running {
@@ -76,7 +77,7 @@ impl Running {
     }
 
     fn now(&self) -> MutexGuard<'_, Now> {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.now)
     }
 
     pub(crate) fn chain(&self, runtime: &Runtime) -> Chain {

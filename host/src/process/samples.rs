@@ -2,7 +2,8 @@
 
 use super::chain::Routed;
 use crate::message::Message;
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::threads::locked;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// How often what a pipeline works on is kept as a sample.
@@ -24,10 +25,7 @@ impl Samples {
     /// As they are now; none before the first batch.
     #[must_use]
     pub fn latest(&self) -> Vec<Message> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        locked(&self.0).clone()
     }
 }
 
@@ -49,10 +47,6 @@ impl Sampler {
             .iter()
             .take(SAMPLE)
             .map(|(message, _)| message.clone());
-        *self
-            .samples
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = latest.collect();
+        *locked(&self.samples.0) = latest.collect();
     }
 }

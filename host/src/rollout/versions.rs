@@ -10,9 +10,10 @@ use crate::process::changeover::{Changeover, Swap};
 use crate::process::plugin_set::{OperatorVersion, PluginSet};
 use crate::process::samples::Samples;
 use crate::report::Problem;
+use crate::threads::locked;
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 
 /// Swaps that may wait for a lane. The next is sent when every lane has taken the one before, so more
@@ -264,9 +265,4 @@ impl ActiveVersions {
         }
         chain
     }
-}
-
-/// What a mutex holds, also after a panic: every change of it is whole.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,7 +2,8 @@
 //!
 //! Counts and decides; the caller writes the line. The limit does not affect metrics.
 
-use std::sync::{Mutex, PoisonError};
+use crate::threads::locked;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// Dead letters: enough to see what is wrong, too few to fill a disk.
@@ -37,7 +38,7 @@ impl LogLimit {
     /// Whether to write a line now; if not, it is counted as suppressed.
     pub fn admits(&self, now: Instant) -> bool {
         let (most, window) = self.most;
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = locked(&self.state);
         let (_, shown) = match &mut state.window {
             Some(begun) if now.saturating_duration_since(begun.0) < window => begun,
             begun => begun.insert((now, 0)),
@@ -52,7 +53,7 @@ impl LogLimit {
 
     /// How many lines were suppressed since the last call, if any.
     pub fn suppressed(&self) -> Option<u64> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = locked(&self.state);
         Some(std::mem::take(&mut state.suppressed)).filter(|suppressed| *suppressed > 0)
     }
 }

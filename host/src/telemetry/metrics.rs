@@ -5,13 +5,14 @@
 //! file owns the registry; nothing else reads or writes it.
 
 use super::names::{Kind, PREFIX, Unit};
+use crate::threads::locked;
 use own::PluginMetrics;
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::{self, Registry};
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 pub use super::names::Name;
 pub use prometheus_client::metrics::counter::Counter;
@@ -117,10 +118,7 @@ impl Metrics {
     /// The handles of a pipeline. The same name returns the same handles.
     #[must_use]
     pub fn pipeline(&self, name: &str) -> Arc<PipelineMetrics> {
-        let mut pipelines = self
-            .pipelines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut pipelines = locked(&self.pipelines);
         let entry = pipelines.entry(name.to_owned());
         Arc::clone(entry.or_insert_with(|| Arc::new(PipelineMetrics::new(self, &[name]))))
     }
@@ -128,10 +126,7 @@ impl Metrics {
     /// The handles of an operator. The same names return the same handles.
     #[must_use]
     pub fn operator(&self, pipeline: &str, operator: &str) -> Arc<OperatorMetrics> {
-        let mut operators = self
-            .operators
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut operators = locked(&self.operators);
         let entry = operators.entry((pipeline.to_owned(), operator.to_owned()));
         Arc::clone(
             entry.or_insert_with(|| Arc::new(OperatorMetrics::new(self, &[pipeline, operator]))),

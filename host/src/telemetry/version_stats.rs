@@ -1,8 +1,9 @@
 //! The outcomes of messages under one version of a plugin, on all lanes: the basis for judging versions.
 
+use crate::threads::locked;
 use serde::{Deserialize, Serialize};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Number of failures that are kept as samples.
@@ -55,7 +56,7 @@ impl VersionStats {
         if is_fault {
             self.faults.fetch_add(1, Ordering::Relaxed);
         }
-        let mut samples = self.kept();
+        let mut samples = locked(&self.samples);
         if samples.len() < SAMPLES {
             samples.push(Sample {
                 sequence,
@@ -80,11 +81,7 @@ impl VersionStats {
     /// The first messages that failed.
     #[must_use]
     pub fn samples(&self) -> Vec<Sample> {
-        self.kept().clone()
-    }
-
-    fn kept(&self) -> MutexGuard<'_, Vec<Sample>> {
-        self.samples.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.samples).clone()
     }
 }
 

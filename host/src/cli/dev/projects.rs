@@ -38,12 +38,7 @@ impl Projects {
     pub(in crate::cli) fn build(&self) -> Result<()> {
         for folder in &self.folders {
             let built = build_plugin(folder)?;
-            place(
-                &built,
-                &self
-                    .beside
-                    .join(format!("{}.wasm", built.name.replace('-', "_"))),
-            )?;
+            place(&built, &self.beside.join(built.file_name()))?;
         }
         Ok(())
     }

@@ -78,7 +78,7 @@ impl Round<'_> {
         let mut stages = signals.listen();
         let verdict = tokio::select! {
             ended = &mut running => {
-                return ended.map_err(|error| anyhow!("{error}"))?.map(|()| Verdict::Stopped);
+                return ended?.map(|()| Verdict::Stopped);
             }
             through = self.feed(&connection, &host, &mut taps, streams) => match through {
                 Err(error) => Err(error),
@@ -87,7 +87,7 @@ impl Round<'_> {
                     eprintln!("waiting for a change; Ctrl-C to quit");
                     tokio::select! {
                         ended = &mut running => {
-                            return ended.map_err(|error| anyhow!("{error}"))?.map(|()| Verdict::Stopped);
+                            return ended?.map(|()| Verdict::Stopped);
                         }
                         failed = self.keep_showing(&mut taps) => Err(failed),
                         () = watch.changed() => Ok(Verdict::Changed),
@@ -99,8 +99,8 @@ impl Round<'_> {
         };
         let stopping = shutdown.stop(host.drain());
         tokio::select! {
-            ended = &mut running => ended.map_err(|error| anyhow!("{error}"))??,
-            () = stopping => running.await.map_err(|error| anyhow!("{error}"))??,
+            ended = &mut running => ended??,
+            () = stopping => running.await??,
         }
         verdict
     }

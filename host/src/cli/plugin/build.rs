@@ -37,27 +37,22 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
     let beside = || destination(&arguments.folder, &built);
     let file = arguments.output.clone().unwrap_or_else(beside);
     project::place(&built, &file)?;
-    if console.json {
-        console.value(&json!({"name": built.name, "component": file, "fresh": built.fresh}))?;
-    } else {
-        console.print(&file.display().to_string())?;
-    }
+    console.answer(
+        &json!({"name": built.name, "component": file, "fresh": built.fresh}),
+        &file.display().to_string(),
+    )?;
     Ok(report::DONE)
 }
 
 fn destination(folder: &Path, built: &Built) -> PathBuf {
     let above = folder.join("..");
-    let has_pipeline = |place: &Path| {
-        ["pipeline.yaml", "pipeline.yml"]
-            .iter()
-            .any(|name| place.join(name).is_file())
-    };
+    let has_pipeline = |place: &Path| project::pipeline(place).is_some();
     let place = match (has_pipeline(folder), folder.parent()) {
         (false, Some(parent)) if !parent.as_os_str().is_empty() && has_pipeline(parent) => parent,
         (false, _) if has_pipeline(&above) => &above,
         _ => folder,
     };
-    let file = format!("{}.wasm", built.name.replace('-', "_"));
+    let file = built.file_name();
     // `a.wasm` is shorter than `./a.wasm`.
     if place == Path::new(".") {
         PathBuf::from(file)

@@ -328,15 +328,12 @@ impl Plan {
             Some(TrialKind::Shadow) => "a shadow",
             None => "running",
         };
-        if console.json {
-            let hosts: Vec<&String> = fleet.hosts.iter().map(|(id, _)| id).collect();
-            console.value(&json!({
-                "digest": new.digest, "hosts": hosts, "missing": missing, "trial": kind,
-            }))?;
-        } else {
-            let hosts = fleet.hosts.len();
-            console.print(&format!("{} is {how} on {hosts} host(s)", new.origin))?;
-        }
+        let hosts: Vec<&String> = fleet.hosts.iter().map(|(id, _)| id).collect();
+        let text = format!("{} is {how} on {} host(s)", new.origin, hosts.len());
+        let value = json!({
+            "digest": new.digest, "hosts": hosts, "missing": missing, "trial": kind,
+        });
+        console.answer(&value, &text)?;
         Ok(report::DONE)
     }
 }

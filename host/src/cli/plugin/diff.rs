@@ -1,5 +1,7 @@
 //! `weir plugin diff`: how a shadow differs from the live version, over all hosts.
 
+use super::fleet::OperatorPath;
+use crate::cli::shown::{moment, short};
 use crate::cli::{Console, differences, files};
 use crate::compare::report::{Report, SAMPLES};
 use crate::nats::shadows::{ShadowReport, Shadows};
@@ -16,8 +18,8 @@ Exit codes: 0 no output differs, 1 outputs differ, nothing was compared, or the 
 usage.")]
 pub(in crate::cli) struct Arguments {
     /// The operator that has a shadow.
-    #[arg(value_name = "PIPELINE/OPERATOR")]
-    of: String,
+    #[arg(value_name = "PIPELINE/OPERATOR", value_parser = OperatorPath::parse)]
+    of: OperatorPath,
 
     #[command(flatten)]
     reach: files::Reach,
@@ -37,13 +39,7 @@ struct Total {
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    let sound = |name: &str| !name.is_empty() && name.chars().all(plain);
-    let of = arguments.of.split_once('/');
-    let (pipeline, operator) = of
-        .filter(|(pipeline, operator)| sound(pipeline) && sound(operator))
-        .ok_or_else(|| anyhow!("`{}` is not of the form PIPELINE/OPERATOR", arguments.of))
-        .usage()?;
+    let OperatorPath { pipeline, operator } = &arguments.of;
     let reports = arguments.reach.connected("diff", async |connection| {
         match Shadows::find(&connection).await? {
             Some(shadows) => shadows.list(pipeline, operator).await,
@@ -53,11 +49,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
     let total = Total::of(reports)
         .ok_or_else(|| anyhow!("operator `{operator}` of pipeline `{pipeline}` has had no shadow"))
         .hint(|| "start one with `weir plugin deploy --shadow`")?;
-    if console.json {
-        console.value(&total)?;
-    } else {
-        console.print(&total.text())?;
-    }
+    console.answer(&total, &total.text())?;
     let clean = total.comparison.different == 0 && total.comparison.compared() > 0;
     Ok(if clean { report::DONE } else { report::FAILED })
 }
@@ -101,8 +93,7 @@ impl Total {
             problems,
             comparison,
         } = self;
-        let digest = digest.get(..12).unwrap_or(digest);
-        let (began, hosts) = (began.get(..19).unwrap_or(began), hosts.len());
+        let (digest, began, hosts) = (short(digest), moment(began), hosts.len());
         let inputs = comparison.inputs;
         let found = differences::text(comparison);
         let problems = problems.iter().map(|problem| format!("{problem}\n"));

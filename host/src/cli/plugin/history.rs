@@ -1,5 +1,6 @@
 //! `weir plugin history`: the receipts of swaps.
 
+use crate::cli::shown::{moment, short};
 use crate::cli::{Console, files};
 use crate::nats::receipts::{Receipt, Receipts, Version};
 use crate::report;
@@ -70,7 +71,7 @@ fn text(receipts: &[Receipt]) -> String {
             taken,
             ..
         } = receipt;
-        let began = began.get(..19).unwrap_or(began);
+        let began = moment(began);
         let open = if taken.is_none() { ", not taken" } else { "" };
         // Writing to a string does not fail.
         let _ = writeln!(
@@ -85,7 +86,7 @@ fn text(receipts: &[Receipt]) -> String {
 
 /// The beginning of a digest, and the sequence of the last or first message.
 fn at(version: &Version) -> String {
-    let digest = version.digest.get(..12).unwrap_or(&version.digest);
+    let digest = short(&version.digest);
     match version.sequence {
         Some(sequence) => format!("{digest}@{sequence}"),
         None => format!("{digest}@-"),

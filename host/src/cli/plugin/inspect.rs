@@ -25,12 +25,9 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> anyhow::R
     let bytes = std::fs::read(&arguments.file)
         .map_err(|error| crate::cli::files::unreadable(&arguments.file, &error))?;
     let found = plugin::inspect(&bytes).with_context(|| format!("cannot inspect `{name}`"))?;
-    if console.json {
-        console.value(&json(&found))?;
-    } else if arguments.wit {
-        console.print(&found.wit)?;
-    } else {
-        console.print(&text(&found))?;
+    match arguments.wit {
+        true => console.print(&found.wit)?,
+        false => console.answer(&json(&found), &text(&found))?,
     }
     Ok(report::DONE)
 }

@@ -28,14 +28,11 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
         .unwrap_or_else(|| PathBuf::from(&arguments.name));
     project::create(&folder, &arguments.name, arguments.lang)?;
     let shown = folder.display();
-    if console.json {
-        console.value(
-            &json!({"name": arguments.name, "language": arguments.lang.name(), "folder": folder}),
-        )?;
-    } else {
-        console.print(&format!(
+    console.answer(
+        &json!({"name": arguments.name, "language": arguments.lang.name(), "folder": folder}),
+        &format!(
             "created {shown}\n\n  cd {shown}\n  weir plugin test    builds it and runs input.jsonl through it\n"
-        ))?;
-    }
+        ),
+    )?;
     Ok(report::DONE)
 }

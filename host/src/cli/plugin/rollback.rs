@@ -3,6 +3,7 @@
 mod swaps;
 
 use super::fleet::{Command, Fleet, OperatorPath, Running};
+use crate::cli::shown::short;
 use crate::cli::{Console, files};
 use crate::nats::Connection;
 use crate::nats::components::Components;
@@ -186,7 +187,7 @@ impl Rollback {
             let Quarantined { since, reason, .. } = bad;
             let error = anyhow!("{reason}");
             let error = error.context(format!("it has been in quarantine since {since}"));
-            let digest = target.digest.get(..12).unwrap_or(&target.digest);
+            let digest = short(&target.digest);
             let error = error.context(format!("cannot roll back to `{digest}`"));
             report::hint(
                 error,
@@ -239,12 +240,9 @@ async fn settle(fleet: &Fleet, command: &Command<'_>, console: &Console) -> Resu
         |host: &Running| host.digest == digest && host.canary.is_none() && host.shadow.is_none();
     let (fleet, missing) = fleet.wait(command, runs, console).await?;
     let hosts = fleet.hosts.len();
-    if console.json {
-        console.value(&json!({ "digest": digest, "hosts": hosts, "missing": missing }))?;
-    } else {
-        let short = digest.get(..12).unwrap_or(digest);
-        console.print(&format!("{short} ({origin}) runs on {hosts} host(s)"))?;
-    }
+    let text = format!("{} ({origin}) runs on {hosts} host(s)", short(digest));
+    let value = json!({ "digest": digest, "hosts": hosts, "missing": missing });
+    console.answer(&value, &text)?;
     Ok(report::DONE)
 }
 
@@ -256,10 +254,10 @@ async fn ended_trial(
 ) -> Result<u8> {
     let over = |host: &Running| host.canary.is_none() && host.shadow.is_none();
     let (_, missing) = fleet.wait(command, over, console).await?;
-    if console.json {
-        console.value(&json!({ "ended": component.digest, "missing": missing }))?;
-    } else {
-        console.print(&format!("{} is no longer tried", component.origin))?;
-    }
+    let text = format!("{} is no longer tried", component.origin);
+    console.answer(
+        &json!({ "ended": component.digest, "missing": missing }),
+        &text,
+    )?;
     Ok(report::DONE)
 }

@@ -4,7 +4,7 @@
 use super::difference;
 use crate::cli::dev::projects::Projects;
 use crate::cli::offline::{self, Offline};
-use crate::cli::{Console, files};
+use crate::cli::{Console, files, project};
 use crate::jsonl::{self, Line, Record};
 use crate::plugin::Runtime;
 use crate::report::{self, ResultExt};
@@ -116,12 +116,7 @@ enum Subject {
 impl Subject {
     fn find(path: &Path) -> Result<Self> {
         if path.is_dir() {
-            let names = ["pipeline.yaml", "pipeline.yml"];
-            let file = names
-                .iter()
-                .map(|name| path.join(name))
-                .find(|file| file.is_file());
-            return file.map(Self::Pipeline).ok_or_else(|| {
+            return project::pipeline(path).map(Self::Pipeline).ok_or_else(|| {
                 let error = anyhow!("there is no `pipeline.yaml` in `{}`", path.display());
                 report::hint(
                     report::usage(error),

@@ -16,6 +16,14 @@ pub struct Built {
     pub fresh: bool,
 }
 
+impl Built {
+    /// The name of its file beside a pipeline: the plugin's name, with underscores.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        format!("{}.wasm", self.name.replace('-', "_"))
+    }
+}
+
 /// Builds the plugin in `folder`, in any language.
 ///
 /// Blocks as long as the language's tool runs: a second, or a minute the first time.

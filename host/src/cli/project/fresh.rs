@@ -13,7 +13,7 @@ const FOREIGN: [&str; 4] = ["__pycache__", "node_modules", "target", "zig-out"];
 /// Extensions of files that a build does not read.
 const UNREAD: [&str; 5] = ["jsonl", "log", "md", "pyc", "wasm"];
 
-/// Files that belong to the pipeline and not to the plugin.
+/// Files that belong to the pipeline and not to the plugin; the first that exists is used.
 const PIPELINE: [&str; 2] = ["pipeline.yaml", "pipeline.yml"];
 
 /// BLAKE3 over this build of weir and the paths and contents of all sources, in hex.
@@ -72,6 +72,12 @@ pub(in crate::cli) fn is_source(path: &Path) -> bool {
         && !FOREIGN.contains(&&*name)
         && !UNREAD.contains(&&*extension)
         && !PIPELINE.contains(&&*name)
+}
+
+/// The pipeline's file in a folder, if there is one.
+pub(in crate::cli) fn pipeline(folder: &Path) -> Option<PathBuf> {
+    let files = PIPELINE.iter().map(|name| folder.join(name));
+    files.into_iter().find(|file| file.is_file())
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {

@@ -36,13 +36,22 @@ pub(super) fn component(project: &Project) -> Result<Vec<u8>> {
 /// # Errors
 /// The files cannot be written.
 fn write_wit(project: &Project) -> Result<PathBuf> {
-    let folder = project.work().join("wit");
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot create `{}`", folder.display()))?;
+    let folder = folder(project, "wit")?;
     for (name, text) in plugin::CONTRACT {
         let file = folder.join(name);
         std::fs::write(&file, text)
             .with_context(|| format!("cannot write `{}`", file.display()))?;
     }
     Ok(folder)
+}
+
+/// A folder in `.weir`, created if it is missing.
+///
+/// # Errors
+/// It cannot be created.
+fn folder(project: &Project, name: &str) -> Result<PathBuf> {
+    let path = project.work().join(name);
+    std::fs::create_dir_all(&path)
+        .with_context(|| format!("cannot create `{}`", path.display()))?;
+    Ok(path)
 }

@@ -1,6 +1,6 @@
 //! The `nats:` section. No finding quotes a secret.
 
-use super::values::Context;
+use super::values::{Context, optional};
 use crate::config::at::At;
 use crate::config::model;
 use crate::config::resolved::{Auth, Nats, Tls};
@@ -47,12 +47,7 @@ fn embedded(
             continue;
         };
         if from_file && auth != Auth::None && auth != credentials {
-            let field = at.field("url");
-            let at = if field.is_given() {
-                field
-            } else {
-                at.field("servers").item(index)
-            };
+            let at = at.field("url").or(at.field("servers").item(index));
             context.findings.add_hint(
                 at.location(),
                 format!("`{}` has credentials, and there are others", at.path()),
@@ -149,12 +144,10 @@ fn servers_of_file(
             .add(servers_at.location(), "`nats.servers` is empty");
         return None;
     }
-    let mut sound = true;
-    for (index, server) in model.servers.iter().enumerate() {
-        let at = servers_at.item(index);
-        sound &= at.is_text(server) && context.parsed(check_address(server), &at).is_some();
-    }
-    sound.then(|| model.servers.clone())
+    context.each(&model.servers, &servers_at, |context, server, at| {
+        let checked = check_address(server).map(|()| server.to_owned());
+        context.parsed(checked, at)
+    })
 }
 
 /// An address from the command line or the environment: `nats://` is optional.
@@ -223,17 +216,7 @@ fn auth(model: &model::Nats, at: &At<'_>, context: &mut Context<'_>) -> Option<A
         );
         return None;
     }
-    let (user, password) = (at.field("user"), at.field("password"));
-    if user.is_given() != password.is_given() {
-        let (there, missing) = if user.is_given() {
-            (user, "password")
-        } else {
-            (password, "user")
-        };
-        let message = format!("`{}` needs `nats.{missing}`", there.path());
-        context.findings.add(there.key_place(), message);
-        return None;
-    }
+    go_together(at, ["user", "password"], context)?;
     if let Some(file) = &model.credentials {
         return context
             .existing_file(file, RELATIVE, &at.field("credentials"))
@@ -252,6 +235,19 @@ fn auth(model: &model::Nats, at: &At<'_>, context: &mut Context<'_>) -> Option<A
         _ if !given.is_empty() => None,
         _ => Some(Auth::None),
     }
+}
+
+/// Checks that two fields are given together; `None` if only one of them is.
+fn go_together(at: &At<'_>, names: [&str; 2], context: &mut Context<'_>) -> Option<()> {
+    let [one, other] = names.map(|name| at.field(name));
+    let (there, missing) = match (one.is_given(), other.is_given()) {
+        (true, false) => (one, other),
+        (false, true) => (other, one),
+        _ => return Some(()),
+    };
+    let message = format!("`{}` needs `{}`", there.path(), missing.path());
+    context.findings.add(there.key_place(), message);
+    None
 }
 
 /// The seed itself, or the seed in a file, which can also contain comments.
@@ -288,28 +284,17 @@ fn is_seed(text: &str) -> bool {
 }
 
 fn tls(model: &model::Tls, at: &At<'_>, context: &mut Context<'_>) -> Option<Tls> {
-    let mut file = |text: &Option<String>, name: &str| match text {
-        None => Some(None),
-        Some(text) => context
-            .existing_file(text, RELATIVE, &at.field(name))
-            .map(Some),
+    let mut file = |text: &Option<String>, name: &str| {
+        optional(text.as_deref(), |text| {
+            context.existing_file(text, RELATIVE, &at.field(name))
+        })
     };
     let (ca, cert, key) = (
         file(&model.ca, "ca"),
         file(&model.cert, "cert"),
         file(&model.key, "key"),
     );
-    let (cert_at, key_at) = (at.field("cert"), at.field("key"));
-    if cert_at.is_given() != key_at.is_given() {
-        let (there, missing) = if cert_at.is_given() {
-            (cert_at, "key")
-        } else {
-            (key_at, "cert")
-        };
-        let message = format!("`{}` needs `nats.tls.{missing}`", there.path());
-        context.findings.add(there.key_place(), message);
-        return None;
-    }
+    go_together(at, ["cert", "key"], context)?;
     Some(Tls {
         required: model.required,
         first: model.first,

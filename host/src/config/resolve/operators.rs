@@ -5,7 +5,7 @@ use super::rollout::rollout;
 use super::values::{Context, absolute};
 use crate::config::at::At;
 use crate::config::component::Reference;
-use crate::config::limits::{Isolation, Limits};
+use crate::config::limits::Limits;
 use crate::config::load::Located;
 use crate::config::model::{self, HeadersWord};
 use crate::config::resolved::{HeaderSelection, Operator};
@@ -41,16 +41,11 @@ pub(super) fn operators(
                 format!("two operators are called `{name}`, the other is `operators[{first}]`");
             context.findings.add(at.field("name").location(), message);
         }
-        let (plugin_at, config_at) = (at.field("plugin"), at.field("config"));
-        let config_at = if config_at.is_given() {
-            &config_at
-        } else {
-            &plugin_at
-        };
+        let plugin_at = at.field("plugin");
         let placed = |operator| Located {
             operator,
             plugin: plugin_at.location(),
-            config: config_at.location(),
+            config: at.field("config").or(plugin_at.clone()).location(),
         };
         operators.push(operator(model, name, signers, &at, context).map(placed));
     }
@@ -71,10 +66,7 @@ fn operator(
     let subjects = context.filters(&model.subjects, &at.field("subjects"));
     let headers = headers(&model.headers, &at.field("headers"), context);
     let grants = model.grants.resolve(&at.field("grants"), context);
-    let limits = limits(&model.limits, &at.field("limits"), context).map(|limits| Limits {
-        isolation: isolation(model.isolation),
-        ..limits
-    });
+    let limits = limits(model, &at.field("limits"), context);
     let trusted = trusted(model.trusted, &at.field("trusted"), context);
     let rollout = rollout(&model.rollout, &at.field("rollout"), context);
     let own = keys(
@@ -98,13 +90,6 @@ fn operator(
         rollout: rollout?,
         require_signature: require_signature?,
     })
-}
-
-fn isolation(model: model::Isolation) -> Isolation {
-    match model {
-        model::Isolation::Lane => Isolation::Lane,
-        model::Isolation::Message => Isolation::Message,
-    }
 }
 
 fn trusted(wanted: bool, at: &At<'_>, context: &mut Context<'_>) -> Option<bool> {
@@ -158,18 +143,18 @@ fn headers(
         model::Headers::Word(HeadersWord::All) => return Some(HeaderSelection::All),
         model::Headers::Names(names) => names,
     };
-    let mut sound = true;
-    for (index, name) in names.iter().enumerate() {
-        let at = at.item(index);
-        sound &= at.is_text(name) && context.parsed(check_header_name(name), &at).is_some();
-    }
-    sound.then(|| match names.as_slice() {
-        [] => HeaderSelection::None,
-        names => HeaderSelection::Named(names.to_vec()),
+    let names = context.each(names, at, |context, name, at| {
+        let checked = check_header_name(name).map(|()| name.to_owned());
+        context.parsed(checked, at)
+    })?;
+    Some(match names.is_empty() {
+        true => HeaderSelection::None,
+        false => HeaderSelection::Named(names),
     })
 }
 
-fn limits(model: &model::Limits, at: &At<'_>, context: &mut Context<'_>) -> Option<Limits> {
+fn limits(operator: &model::Operator, at: &At<'_>, context: &mut Context<'_>) -> Option<Limits> {
+    let model = &operator.limits;
     let memory_at = at.field("memory");
     let memory = context.size(&model.memory, &memory_at).and_then(|memory| {
         let range = if memory < LEAST_MEMORY {
@@ -208,7 +193,7 @@ fn limits(model: &model::Limits, at: &At<'_>, context: &mut Context<'_>) -> Opti
         return None;
     }
     Some(Limits {
-        isolation: Isolation::default(),
+        isolation: operator.isolation,
         memory_bytes: memory,
         deadline: deadline?,
         output_bytes: output?,

@@ -1,7 +1,7 @@
 //! The `sink:` and `dead-letter:` sections.
 
 use super::streams::{Wanted, create};
-use super::values::Context;
+use super::values::{Context, optional};
 use crate::config::at::At;
 use crate::config::model;
 use crate::config::resolved::{DeadLetter, Sink};
@@ -59,10 +59,9 @@ pub(super) fn dead_letter(
 }
 
 fn stream(model: Option<&str>, at: &At<'_>, context: &mut Context<'_>) -> Option<Option<String>> {
-    match model {
-        None => Some(None),
-        Some(stream) => context.server_name(stream, &at.field("stream")).map(Some),
-    }
+    optional(model, |stream| {
+        context.server_name(stream, &at.field("stream"))
+    })
 }
 
 fn literal(text: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<String> {

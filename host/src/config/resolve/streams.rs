@@ -1,9 +1,9 @@
 //! The settings of streams to create.
 
-use super::values::Context;
+use super::values::{Context, optional};
 use crate::config::at::At;
 use crate::config::model;
-use crate::config::resolved::{Storage, StreamSettings};
+use crate::config::resolved::StreamSettings;
 use crate::config::subject::SubjectFilter;
 use std::time::Duration;
 
@@ -53,10 +53,7 @@ pub(super) fn create(
         duplicate_window(&settings.duplicate_window, max_age.flatten(), at, context);
     Some(Some(StreamSettings {
         subjects: subjects?.iter().map(ToString::to_string).collect(),
-        storage: match settings.storage {
-            model::Storage::File => Storage::File,
-            model::Storage::Memory => Storage::Memory,
-        },
+        storage: settings.storage,
         replicas: settings.replicas,
         max_age: max_age?,
         max_bytes: max_bytes?,
@@ -126,13 +123,5 @@ fn duplicate_window(
             None
         }
         _ => Some(window),
-    }
-}
-
-/// An optional value: `Some(None)` if it is missing, `None` if it is invalid.
-fn optional<T, U>(value: Option<T>, read: impl FnOnce(T) -> Option<U>) -> Option<Option<U>> {
-    match value {
-        None => Some(None),
-        Some(value) => read(value).map(Some),
     }
 }

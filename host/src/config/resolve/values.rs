@@ -120,29 +120,34 @@ impl Context<'_> {
         None
     }
 
-    /// A list of subject filters that do not overlap; the server refuses overlapping ones.
-    pub(super) fn filters(&mut self, texts: &[String], at: &At<'_>) -> Option<Vec<SubjectFilter>> {
-        let mut filters: Vec<SubjectFilter> = Vec::with_capacity(texts.len());
-        let mut sound = true;
+    /// The items of a list of texts, each read on its own; `None` if one is invalid. An item of another
+    /// type has been reported.
+    pub(in crate::config) fn each<T>(
+        &mut self,
+        texts: &[String],
+        at: &At<'_>,
+        mut read: impl FnMut(&mut Self, &str, &At<'_>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let mut items = Vec::with_capacity(texts.len());
         for (index, text) in texts.iter().enumerate() {
             let at = at.item(index);
-            if !at.is_text(text) {
-                sound = false;
-                continue;
-            }
-            match self.parsed(SubjectFilter::parse(text), &at) {
-                Some(filter) => {
-                    if let Some(other) = filters.iter().find(|other| other.overlaps(&filter)) {
-                        let message = format!("`{}`: `{filter}` overlaps `{other}`", at.path());
-                        self.findings.add(at.location(), message);
-                        sound = false;
-                    }
-                    filters.push(filter);
-                }
-                None => sound = false,
+            if at.is_text(text) {
+                items.extend(read(self, text, &at));
             }
         }
-        sound.then_some(filters)
+        (items.len() == texts.len()).then_some(items)
+    }
+
+    /// A list of subject filters that do not overlap; the server refuses overlapping ones.
+    pub(super) fn filters(&mut self, texts: &[String], at: &At<'_>) -> Option<Vec<SubjectFilter>> {
+        let mut before: Vec<SubjectFilter> = Vec::with_capacity(texts.len());
+        self.each(texts, at, |context, text, at| {
+            let filter = context.parsed(SubjectFilter::parse(text), at)?;
+            let other = before.iter().find(|other| other.overlaps(&filter));
+            let overlap = other.map(|other| format!("`{filter}` overlaps `{other}`"));
+            before.push(filter.clone());
+            context.parsed(overlap.map_or(Ok(filter), Err), at)
+        })
     }
 
     /// A file that must exist and not be a folder. The hint has the resolved path and `otherwise`.
@@ -167,6 +172,17 @@ impl Context<'_> {
             format!("looked for `{}`; {otherwise}", path.display()),
         );
         None
+    }
+}
+
+/// An optional value: `Some(None)` if it is missing, `None` if it is invalid.
+pub(super) fn optional<T, U>(
+    value: Option<T>,
+    read: impl FnOnce(T) -> Option<U>,
+) -> Option<Option<U>> {
+    match value {
+        None => Some(None),
+        Some(value) => read(value).map(Some),
     }
 }
 

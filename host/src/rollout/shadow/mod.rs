@@ -20,9 +20,9 @@ use crate::plugin::{self, Plugin, Runtime};
 use crate::report::{self, ResultExt};
 use crate::rollout::target::RolloutTarget;
 use crate::shutdown::{Shutdown, Stage};
-use crate::threads;
+use crate::threads::{self, locked};
 use anyhow::{Context, Result, anyhow};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use work::Work;
 
@@ -109,9 +109,4 @@ fn note(told: &Mutex<ShadowReport>, problem: Option<&anyhow::Error>) {
         tracing::warn!(pipeline, operator, "a shadow has stopped: {problem}");
     }
     told.problem = problem;
-}
-
-/// What a mutex holds, also after a panic: every change of it is whole.
-fn locked(told: &Mutex<ShadowReport>) -> std::sync::MutexGuard<'_, ShadowReport> {
-    told.lock().unwrap_or_else(PoisonError::into_inner)
 }

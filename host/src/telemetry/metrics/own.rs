@@ -4,9 +4,10 @@ use super::{
     Counter, FloatGauge, Histogram, Histograms, Labels, Metrics, Name, PLUGIN_NAME_BYTES,
     PLUGIN_NAMES, labels, magnitudes,
 };
+use crate::threads::locked;
 use prometheus_client::metrics::family::Family;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 /// A metric of a plugin. The first use of a name determines its type.
 #[derive(Clone)]
@@ -80,7 +81,7 @@ impl PluginMetrics {
 
     /// The metric `name`, created if the name is valid and the limit is not reached.
     fn find(&self, name: &str, family: Name, make: impl FnOnce(&Labels) -> Own) -> Option<Own> {
-        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut own = locked(&self.own);
         if let Some(found) = own.get(name) {
             return Some(found.clone());
         }

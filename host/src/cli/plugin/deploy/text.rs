@@ -1,6 +1,7 @@
 //! The text of a plan, for people.
 
 use super::Plan;
+use crate::cli::shown::short;
 use crate::nats::deployments::TrialKind;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -76,10 +77,6 @@ impl Plan {
         let _ = writeln!(out, "  takes over     {how}");
         out
     }
-}
-
-fn short(digest: &str) -> &str {
-    digest.get(..12).unwrap_or(digest)
 }
 
 fn change(old: &str, new: &str) -> String {

@@ -1,6 +1,7 @@
 //! The commands for a JetStream bucket.
 
 use super::{Pull, Push, Upload};
+use crate::cli::shown::{moment, short};
 use crate::cli::{Console, files};
 use crate::config::component::InBucket;
 use crate::nats::registry::{Listed, Pushed, Registry};
@@ -69,25 +70,21 @@ pub(super) fn pull(pull: &Pull, from: &InBucket, console: &Console) -> Result<()
         Ok((resolved, found, bytes))
     })?;
     let file = pull.write(name, &bytes, found.signature.as_deref())?;
-    if console.json {
-        return console.value(&json!({
-            "file": file,
-            "version": resolved,
-            "digest": found.digest,
-            "signed": found.signature.is_some(),
-        }));
-    }
-    console.print(&format!("{}: {resolved} {}", file.display(), found.digest))
+    let value = json!({
+        "file": file,
+        "version": resolved,
+        "digest": found.digest,
+        "signed": found.signature.is_some(),
+    });
+    let text = format!("{}: {resolved} {}", file.display(), found.digest);
+    console.answer(&value, &text)
 }
 
 pub(super) fn list(reach: &files::Reach, bucket: &str, console: &Console) -> Result<()> {
     let all = reach.connected("plugins", async |connection| {
         Registry::open(&connection, bucket).await?.list().await
     })?;
-    match console.json {
-        true => console.value(&all),
-        false => console.print(&text(&all)),
-    }
+    console.answer(&all, &text(&all))
 }
 
 /// A line for each version, with its tags.
@@ -101,8 +98,7 @@ fn text(all: &BTreeMap<String, Listed>) -> String {
                 true => String::new(),
                 false => format!("  [{}]", named.join(", ")),
             };
-            let digest = found.digest.get(..12).unwrap_or(&found.digest);
-            let pushed = found.pushed.get(..19).unwrap_or(&found.pushed);
+            let (digest, pushed) = (short(&found.digest), moment(&found.pushed));
             let signed = match found.signature {
                 Some(_) => "  signed",
                 None => "",
@@ -129,8 +125,9 @@ pub(super) fn tag(
         let registry = Registry::open(&connection, &version.bucket).await?;
         registry.tag(&version.name, &version.version, tag).await
     })?;
-    if console.json {
-        return console.value(&json!({ "reference": version.to_string(), "tag": tag }));
-    }
-    console.print(&format!("{}@{tag} is {}", version.name, version.version))
+    let text = format!("{}@{tag} is {}", version.name, version.version);
+    console.answer(
+        &json!({ "reference": version.to_string(), "tag": tag }),
+        &text,
+    )
 }

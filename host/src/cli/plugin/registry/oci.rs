@@ -47,28 +47,18 @@ pub(super) fn pull(pull: &Pull, from: &InRegistry, console: &Console) -> Result<
     let found = block_on(open(&pull.reach, from)?.fetch())?;
     let name = from.repository.rsplit('/').next().unwrap_or("plugin");
     let file = pull.write(name, &found.bytes, found.signature.as_deref())?;
-    if console.json {
-        return console.value(&json!({
-            "file": file,
-            "manifest": found.digest,
-            "digest": blake3::hash(&found.bytes).to_hex().as_str(),
-            "signed": found.signature.is_some(),
-        }));
-    }
-    console.print(&format!("{}: {}", file.display(), found.digest))
+    let value = json!({
+        "file": file,
+        "manifest": found.digest,
+        "digest": blake3::hash(&found.bytes).to_hex().as_str(),
+        "signed": found.signature.is_some(),
+    });
+    console.answer(&value, &format!("{}: {}", file.display(), found.digest))
 }
 
 pub(super) fn list(reach: &files::Reach, location: &InRegistry, console: &Console) -> Result<()> {
     let tags = block_on(open(reach, location)?.tags())?;
-    match console.json {
-        true => console.value(&json!({ "tags": tags })),
-        false => console.print(
-            &tags
-                .iter()
-                .map(|tag| format!("{tag}\n"))
-                .collect::<String>(),
-        ),
-    }
+    console.answer(&json!({ "tags": tags }), &tags.join("\n"))
 }
 
 /// The `nats:` section of a file names the root certificates to trust in addition to the system's.

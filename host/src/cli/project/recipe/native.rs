@@ -77,9 +77,7 @@ fn c(project: &Project, module: &Path) -> Result<Command> {
 fn cpp(project: &Project, module: &Path) -> Result<Command> {
     let compiler = find(project)?;
     let own = own_sources(project, &["cc", "cpp"])?;
-    let objects = project.work().join("objects");
-    std::fs::create_dir_all(&objects)
-        .with_context(|| format!("cannot create `{}`", objects.display()))?;
+    let objects = super::folder(project, "objects")?;
     let mut command = compiler.command(project, true);
     command.args(own);
     for source in sources(&project.folder.join("sdk"), &["c"])? {

@@ -1,7 +1,5 @@
 //! Python: componentize-py, which runs the plugin's imports and snapshots the interpreter.
 
-mod leak;
-
 use super::super::command;
 use super::super::manifest::Project;
 use crate::report::{self, ResultExt};
@@ -19,9 +17,6 @@ const ENTRY: &str = "weir_entry";
 
 pub(super) fn build(project: &Project) -> Result<PathBuf> {
     let tool = tool(project)?;
-    let mut version = Command::new(&tool);
-    version.arg("--version");
-    let version = command::run(version, INSTALL)?;
     let wit = super::write_wit(project)?;
     let main = project.folder.join(project.main_or("plugin.py"));
     let module = module(&main)?;
@@ -30,7 +25,7 @@ pub(super) fn build(project: &Project) -> Result<PathBuf> {
          from weir import _component\n\
          from weir._component import Configurable, Handler\n\n_component.start({module})\n"
     );
-    let entry = folder(project, "python")?;
+    let entry = super::folder(project, "python")?;
     std::fs::write(entry.join(format!("{ENTRY}.py")), source)
         .context("cannot write the entry module")?;
     let component = project.work().join("python.wasm");
@@ -51,15 +46,7 @@ pub(super) fn build(project: &Project) -> Result<PathBuf> {
     python.args(&project.flags).arg("--output").arg(&component);
     python.env("VIRTUAL_ENV", environment(project)?);
     command::run(python, INSTALL)?;
-    if version.trim() == leak::LEAKING {
-        mend(&component).context("cannot mend what componentize-py has built")?;
-    }
     Ok(component)
-}
-
-fn mend(component: &Path) -> Result<()> {
-    let mended = leak::mended(&std::fs::read(component)?)?;
-    Ok(std::fs::write(component, mended)?)
 }
 
 /// componentize-py from the project's `.venv`, or from PATH.
@@ -84,7 +71,7 @@ fn environment(project: &Project) -> Result<PathBuf> {
     match std::env::var_os("VIRTUAL_ENV").filter(|path| !path.is_empty()) {
         Some(active) => Ok(active.into()),
         None => {
-            folder(project, "no-venv/lib/site-packages")?;
+            super::folder(project, "no-venv/lib/site-packages")?;
             Ok(project.work().join("no-venv"))
         }
     }
@@ -111,11 +98,4 @@ fn module(main: &Path) -> Result<String> {
         error,
         "use letters, digits and `_`, and a name other than `weir.py`",
     ))
-}
-
-fn folder(project: &Project, name: &str) -> Result<PathBuf> {
-    let path = project.work().join(name);
-    std::fs::create_dir_all(&path)
-        .with_context(|| format!("cannot create `{}`", path.display()))?;
-    Ok(path)
 }
