@@ -72,11 +72,9 @@ pub async fn clear(connection: &Connection, source: &str, filled: u64) -> Result
             if (state.messages, state.last_sequence) == (filled, filled) {
                 let mut consumers = stream.consumer_names();
                 while let Some(consumer) = consumers.next().await {
-                    let consumer = consumer.map_err(|error| anyhow!("{error}"));
+                    let consumer = consumer.map_err(anyhow::Error::msg);
                     let deleted = stream.delete_consumer(&consumer.with_context(what)?).await;
-                    deleted
-                        .map_err(|error| anyhow!("{error}"))
-                        .with_context(what)?;
+                    deleted.map_err(anyhow::Error::msg).with_context(what)?;
                 }
                 kept = true;
                 continue;

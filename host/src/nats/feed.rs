@@ -88,11 +88,11 @@ fn header_map(headers: &Headers) -> Result<HeaderMap> {
         let what = || format!("header `{name}` cannot be sent");
         let parsed: HeaderName = name
             .parse()
-            .map_err(|error| anyhow!("{error}"))
+            .map_err(anyhow::Error::msg)
             .with_context(what)?;
         let value: HeaderValue = value
             .parse()
-            .map_err(|error| anyhow!("{error}"))
+            .map_err(anyhow::Error::msg)
             .with_context(what)?;
         map.append(parsed, value);
     }

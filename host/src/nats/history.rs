@@ -130,9 +130,7 @@ impl History {
         };
         let what = || format!("cannot find a time in stream `{}`", self.name);
         let made = self.stream.create_consumer(config).await;
-        let made = made
-            .map_err(|error| anyhow!("{error}"))
-            .with_context(what)?;
+        let made = made.map_err(anyhow::Error::msg).with_context(what)?;
         let info = made.cached_info();
         // A new consumer says that it has delivered what lies before its beginning.
         let before = info.delivered.stream_sequence;
@@ -184,7 +182,7 @@ impl History {
         let what = || format!("cannot read stream `{}`", self.name);
         let made = self.stream.create_consumer(config).await;
         let made = made
-            .map_err(|error| anyhow!("{error}"))
+            .map_err(anyhow::Error::msg)
             .with_context(what)
             .hint(|| {
                 format!(
@@ -195,9 +193,7 @@ impl History {
         let info = made.cached_info();
         let (pending, before) = (info.num_pending, info.delivered.stream_sequence);
         let messages = made.messages().await;
-        let messages = messages
-            .map_err(|error| anyhow!("{error}"))
-            .with_context(what)?;
+        let messages = messages.map_err(anyhow::Error::msg).with_context(what)?;
         Ok(Reader {
             stream: self.stream.clone(),
             name: self.name.clone(),
@@ -241,7 +237,7 @@ impl Reader {
                 }
             };
             let message = arrived
-                .map_err(|error| anyhow!("{error}"))
+                .map_err(anyhow::Error::msg)
                 .with_context(|| what(&self.name))?;
             let stored = self.stored(&message)?;
             self.read = stored.message.sequence;
@@ -265,7 +261,7 @@ impl Reader {
         let message = arrived
             .ok_or_else(|| anyhow!("the subscription has ended"))
             .with_context(what)?
-            .map_err(|error| anyhow!("{error}"))
+            .map_err(anyhow::Error::msg)
             .with_context(what)?;
         let stored = self.stored(&message)?;
         self.read = stored.message.sequence;
@@ -290,7 +286,7 @@ impl Reader {
     }
 
     fn stored(&mut self, message: &jetstream::Message) -> Result<Stored> {
-        let info = message.info().map_err(|error| anyhow!("{error}"))?;
+        let info = message.info().map_err(anyhow::Error::msg)?;
         let time = nanoseconds(info.published.unix_timestamp_nanos());
         if *self.subject != *message.subject {
             self.subject = ByteString::from(message.subject.as_str());
@@ -322,7 +318,7 @@ impl Begin {
                 let time = time.context("there is no such time")?.to_string();
                 let parsed = async_nats::datetime::parse_rfc3339(&time);
                 DeliverPolicy::ByStartTime {
-                    start_time: parsed.map_err(|error| anyhow!("{error}"))?,
+                    start_time: parsed.map_err(anyhow::Error::msg)?,
                 }
             }
         })

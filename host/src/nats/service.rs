@@ -82,7 +82,7 @@ pub async fn discover(connection: &Connection, wait: Duration) -> Result<Vec<ser
     let mut answers = client
         .subscribe(inbox.clone())
         .await
-        .map_err(|error| anyhow!("{error}"))?;
+        .map_err(anyhow::Error::msg)?;
     let question = format!("$SRV.STATS.{NAME}");
     client
         .publish_with_reply(question, inbox, "".into())

@@ -55,7 +55,7 @@ pub fn start(format: Format, level: &str) -> anyhow::Result<()> {
             .with_span_list(false)
             .try_init(),
     }
-    .map_err(|error| anyhow!("{error}"))
+    .map_err(anyhow::Error::msg)
     .context("cannot start logging")
 }
 

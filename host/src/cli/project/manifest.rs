@@ -55,7 +55,7 @@ impl Project {
             Err(error) => return Err(error).with_context(|| format!("cannot read `{shown}`")),
         };
         let manifest: Manifest = serde_saphyr::from_str(&text)
-            .map_err(|error| anyhow!("{error}"))
+            .map_err(anyhow::Error::msg)
             .with_context(|| format!("cannot read `{shown}`"))
             .hint(|| "it needs `name:` and `language:`; `main:` and `flags:` are optional")
             .usage()?;

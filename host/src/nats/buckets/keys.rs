@@ -78,9 +78,7 @@ impl Keys {
             Err(error) => return Err(anyhow!("{error}")).with_context(what),
         }
         let store = context.get_key_value(bucket).await;
-        let store = store
-            .map_err(|error| anyhow!("{error}"))
-            .with_context(what)?;
+        let store = store.map_err(anyhow::Error::msg).with_context(what)?;
         Ok(Some(Self::over(connection, store)))
     }
 
@@ -116,7 +114,7 @@ impl Keys {
     /// `Ok(None)` when it was never written; an error when the server does not say.
     pub(in crate::nats) async fn get(&self, key: &str) -> Result<Option<(Option<Bytes>, u64)>> {
         let entry = self.store.entry(key).await;
-        let entry = entry.map_err(|error| anyhow!("{error}"))?;
+        let entry = entry.map_err(anyhow::Error::msg)?;
         Ok(entry.map(|entry| {
             let put = entry.operation == Operation::Put;
             (put.then_some(entry.value), entry.revision)
@@ -159,7 +157,7 @@ impl Keys {
     /// When it is not stored.
     pub(in crate::nats) async fn put(&self, key: &str, value: Bytes) -> Result<()> {
         let put = self.store.put(key, value).await;
-        put.map(drop).map_err(|error| anyhow!("{error}"))
+        put.map(drop).map_err(anyhow::Error::msg)
     }
 
     /// Writes a key that is not there.
@@ -180,7 +178,7 @@ impl Keys {
     /// When the server does not say that it has.
     pub(in crate::nats) async fn delete(&self, key: &str) -> Result<()> {
         let deleted = self.store.delete(key).await;
-        deleted.map_err(|error| anyhow!("{error}"))
+        deleted.map_err(anyhow::Error::msg)
     }
 
     /// What is written to the keys that match, what they say now first.
@@ -189,7 +187,7 @@ impl Keys {
     /// When they cannot be followed.
     pub(in crate::nats) async fn watch(&self, filter: &str) -> Result<kv::Watch> {
         let watch = self.store.watch_with_history(filter).await;
-        watch.map_err(|error| anyhow!("{error}"))
+        watch.map_err(anyhow::Error::msg)
     }
 
     /// All keys that match and what they say, in the order of the keys.
@@ -217,18 +215,18 @@ impl Keys {
             ..Default::default()
         };
         let made = self.store.stream.create_consumer(config).await;
-        let made = made.map_err(|error| anyhow!("{error}"))?;
+        let made = made.map_err(anyhow::Error::msg)?;
         let mut pending = made.cached_info().num_pending;
         let messages = made.messages().await;
-        let mut messages = messages.map_err(|error| anyhow!("{error}"))?;
+        let mut messages = messages.map_err(anyhow::Error::msg)?;
         let mut entries = BTreeMap::new();
         while pending > 0 {
             let Ok(next) = tokio::time::timeout(QUIET, messages.next()).await else {
                 return Ok(None);
             };
             let message = next.context("the connection has ended")?;
-            let message = message.map_err(|error| anyhow!("{error}"))?;
-            let info = message.info().map_err(|error| anyhow!("{error}"))?;
+            let message = message.map_err(anyhow::Error::msg)?;
+            let info = message.info().map_err(anyhow::Error::msg)?;
             let (revision, left) = (info.stream_sequence, info.pending);
             pending = left;
             let key = message.subject.strip_prefix(&**prefix).unwrap_or_default();

@@ -19,7 +19,7 @@ impl Objects {
     /// When it is not there, or the server does not say.
     pub(in crate::nats) async fn find(connection: &Connection, bucket: &str) -> Result<Self> {
         let store = jetstream(connection).get_object_store(bucket).await;
-        let store = store.map_err(|error| anyhow!("{error}"))?;
+        let store = store.map_err(anyhow::Error::msg)?;
         let bucket = bucket.to_owned();
         Ok(Self { bucket, store })
     }
@@ -70,9 +70,7 @@ impl Objects {
             ..Default::default()
         };
         let put = self.store.put(described, &mut reader).await;
-        put.map(drop)
-            .map_err(|error| anyhow!("{error}"))
-            .with_context(what)
+        put.map(drop).map_err(anyhow::Error::msg).with_context(what)
     }
 
     /// Whether they are there.
@@ -103,9 +101,7 @@ impl Objects {
             )
         };
         let object = self.store.get(digest).await;
-        let mut object = object
-            .map_err(|error| anyhow!("{error}"))
-            .with_context(what)?;
+        let mut object = object.map_err(anyhow::Error::msg).with_context(what)?;
         let description = object.info.description.clone();
         let mut bytes = Vec::new();
         object.read_to_end(&mut bytes).await.with_context(what)?;
