@@ -31,7 +31,7 @@ impl<'t> At<'t> {
         match self.node.and_then(|node| node.entry(name)) {
             Some(entry) => Self {
                 node: Some(&entry.value),
-                key: entry.key_place,
+                key: entry.key_location,
                 value: entry.value.location,
                 path,
             },
@@ -86,7 +86,7 @@ impl<'t> At<'t> {
     }
 
     /// The location for a finding about the key.
-    pub(super) fn key_place(&self) -> Location {
+    pub(super) fn key_location(&self) -> Location {
         self.key
     }
 

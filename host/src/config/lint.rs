@@ -206,7 +206,7 @@ pub(super) fn streams(
             };
             let hint = "two streams cannot capture one subject; name one stream in both sections, \
                         with the same settings, or subjects that do not overlap";
-            context.findings.add_hint(create.key_place(), message, hint);
+            context.findings.add_hint(create.key_location(), message, hint);
         }
         before.push((section, stream, settings));
     }

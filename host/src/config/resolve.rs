@@ -151,7 +151,7 @@ fn event_time(
             // If one of them has the wrong type, that has been reported.
             if header.is_given() == payload.is_given() {
                 context.findings.add_hint(
-                    at.key_place(),
+                    at.key_location(),
                     "`event-time` takes either `header` or `payload`",
                     "write `event-time: {header: NAME}` or `event-time: {payload: /POINTER}`",
                 );

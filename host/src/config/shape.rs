@@ -72,7 +72,7 @@ impl Shape<'_> {
             match known.get(&entry.key) {
                 Some(schema) => {
                     let path = join(path, &entry.key);
-                    if let Some(value) = self.value(&entry.value, schema, &path, entry.key_place) {
+                    if let Some(value) = self.value(&entry.value, schema, &path, entry.key_location) {
                         sound.insert(entry.key.clone(), value);
                     }
                 }
@@ -82,7 +82,7 @@ impl Shape<'_> {
                         path => format!("unknown field `{}` in `{path}`", entry.key),
                     };
                     let hint = suggest(&entry.key, known, shared());
-                    self.findings.add_hint(entry.key_place, message, hint);
+                    self.findings.add_hint(entry.key_location, message, hint);
                 }
             }
         }

@@ -113,7 +113,7 @@ fn servers(model: &model::Nats, at: &At<'_>, context: &mut Context<'_>) -> Optio
     let refuse = |why| {
         let message = format!("the environment variable `{VARIABLE}`: {why}");
         let hint = "correct it, or set `nats.url`";
-        context.findings.add_hint(at.key_place(), message, hint);
+        context.findings.add_hint(at.key_location(), message, hint);
     };
     servers.map_err(refuse).ok()
 }
@@ -125,7 +125,7 @@ fn servers_of_file(
 ) -> Option<Vec<String>> {
     let (url_at, servers_at) = (at.field("url"), at.field("servers"));
     if url_at.is_given() && servers_at.is_given() {
-        let location = url_at.key_place().max(servers_at.key_place());
+        let location = url_at.key_location().max(servers_at.key_location());
         context.findings.add_hint(
             location,
             "`nats` takes either `url` or `servers`",
@@ -204,7 +204,7 @@ fn auth(model: &model::Nats, at: &At<'_>, context: &mut Context<'_>) -> Option<A
         .filter(|kind| at.field(kind).is_given())
         .collect();
     if let [first, .., last] = given.as_slice() {
-        let location = at.field(last).key_place().max(at.field(first).key_place());
+        let location = at.field(last).key_location().max(at.field(first).key_location());
         let kinds: Vec<_> = given.iter().map(|kind| format!("`{kind}`")).collect();
         context.findings.add_hint(
             location,
@@ -246,7 +246,7 @@ fn go_together(at: &At<'_>, names: [&str; 2], context: &mut Context<'_>) -> Opti
         _ => return Some(()),
     };
     let message = format!("`{}` needs `{}`", there.path(), missing.path());
-    context.findings.add(there.key_place(), message);
+    context.findings.add(there.key_location(), message);
     None
 }
 

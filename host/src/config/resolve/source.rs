@@ -80,7 +80,7 @@ fn start(model: &model::Start, at: &At<'_>, context: &mut Context<'_>) -> Option
         _ => {
             if at.field("sequence").is_given() == at.field("time").is_given() {
                 context.findings.add_hint(
-                    at.key_place(),
+                    at.key_location(),
                     "`source.start` takes either `sequence` or `time`",
                     "write `all`, `new`, `{sequence: N}` or `{time: \"2026-01-31T00:00:00Z\"}`",
                 );

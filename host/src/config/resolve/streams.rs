@@ -70,7 +70,7 @@ fn subjects(
     if texts.is_empty() {
         if wanted.subjects.is_empty() {
             context.findings.add_hint(
-                at.key_place(),
+                at.key_location(),
                 format!("`{}`: the subjects of the stream are unknown", at.path()),
                 "name them: `create: {subjects: [...]}`",
             );
