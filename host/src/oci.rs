@@ -90,7 +90,9 @@ impl Registry {
         let asked = self
             .client
             .fetch_manifest_digest(&self.reference, &self.credentials);
-        asked.await.map_err(|error| explained(error, &self.location))
+        asked
+            .await
+            .map_err(|error| explained(error, &self.location))
     }
 
     /// The component and its signature.
@@ -118,7 +120,9 @@ impl Registry {
         let asked = self
             .client
             .pull_image_manifest(&self.reference, &self.credentials);
-        asked.await.map_err(|error| explained(error, &self.location))
+        asked
+            .await
+            .map_err(|error| explained(error, &self.location))
     }
 
     /// Downloads a layer and verifies its digest.
@@ -131,7 +135,9 @@ impl Registry {
             ));
         }
         let asked = self.client.pull_blob_stream(&self.reference, layer);
-        let asked = asked.await.map_err(|error| explained(error, &self.location))?;
+        let asked = asked
+            .await
+            .map_err(|error| explained(error, &self.location))?;
         let mut stream = asked.stream;
         let mut bytes = Vec::new();
         while let Some(chunk) = stream.next().await {
@@ -206,7 +212,9 @@ impl Registry {
         let login = self
             .client
             .auth(&self.reference, &self.credentials, operation);
-        login.await.map_err(|error| explained(error, &self.location))?;
+        login
+            .await
+            .map_err(|error| explained(error, &self.location))?;
         let asked = self
             .client
             .pull_image_manifest(&self.reference, &self.credentials);
@@ -234,7 +242,9 @@ impl Registry {
             let page = self
                 .client
                 .list_tags(&self.reference, &self.credentials, Some(PAGE), last);
-            let page = page.await.map_err(|error| explained(error, &self.location))?;
+            let page = page
+                .await
+                .map_err(|error| explained(error, &self.location))?;
             // Some registries do not support pages and return everything again.
             let fresh: Vec<String> = page
                 .tags
