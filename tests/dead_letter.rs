@@ -230,7 +230,7 @@ fn of_a_flood_of_dead_letters_a_few_are_shown_and_the_others_are_counted() {
     let log = weir.finish().stderr;
     let shown = log.matches("dead letter: ").count();
     let hidden = |line: &str| {
-        let (before, _) = line.split_once(" more dead letters are not shown here")?;
+        let (before, _) = line.split_once(" more dead letters were not logged")?;
         before.rsplit(' ').next()?.parse::<usize>().ok()
     };
     let hidden: usize = log.lines().filter_map(hidden).sum();

@@ -18,7 +18,7 @@ const MEMORY: usize = 192 << 20;
 /// collector is in no hurry: without that it settles at twice as much, after some 100,000 messages.
 const JAVASCRIPT_RECYCLES: usize = 48 << 20;
 
-/// The same in Python, which never frees the bytes that it has returned (ADR 18). Half of what a
+/// The same in Python, which never frees the bytes that it has returned (ADR 19). Half of what a
 /// pipeline has unless it says otherwise, so that it happens several times here.
 const PYTHON_RECYCLES: usize = 24 << 20;
 

@@ -111,7 +111,7 @@ fn what_fails_for_one_message_after_the_other_is_said_once_with_what_to_do() {
     client.publish_all((0..40).map(|number| ("in.a", number.to_string())));
     // As many attempts for each as a message has, as long as no stream captures its results.
     site.wait_for_messages("DEAD", 40);
-    weir.wait_until_output("more failures to publish are not shown here");
+    weir.wait_until_output("more publish failures were not logged");
     let log = weir.stderr();
     let hint = "create a stream that captures `out.in.a`, or start weir with `--create`";
     assert!(log.contains(hint), "{log}");

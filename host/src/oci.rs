@@ -56,7 +56,7 @@ pub enum Pushed {
 pub struct Registry {
     client: Client,
     credentials: RegistryAuth,
-    place: InRegistry,
+    location: InRegistry,
     reference: Reference,
 }
 
@@ -66,13 +66,13 @@ impl Registry {
     ///
     /// # Errors
     /// If the credentials or the root certificates cannot be read.
-    pub fn open(place: &InRegistry, ca: Option<&Path>) -> Result<Self> {
-        let what = || format!("cannot reach the registry `{}`", place.registry);
+    pub fn open(location: &InRegistry, ca: Option<&Path>) -> Result<Self> {
+        let what = || format!("cannot reach the registry `{}`", location.registry);
         Ok(Self {
-            client: client(place, ca).with_context(what)?,
-            credentials: credentials(&place.registry).with_context(what)?,
-            reference: reference(place),
-            place: place.clone(),
+            client: client(location, ca).with_context(what)?,
+            credentials: credentials(&location.registry).with_context(what)?,
+            reference: reference(location),
+            location: location.clone(),
         })
     }
 
@@ -83,14 +83,16 @@ impl Registry {
     pub async fn digest(&self) -> Result<String> {
         self.within(self.manifest_digest())
             .await
-            .with_context(|| format!("cannot find `{}`", self.place))
+            .with_context(|| format!("cannot find `{}`", self.location))
     }
 
     async fn manifest_digest(&self) -> Result<String> {
         let asked = self
             .client
             .fetch_manifest_digest(&self.reference, &self.credentials);
-        asked.await.map_err(|error| explained(error, &self.place))
+        asked
+            .await
+            .map_err(|error| explained(error, &self.location))
     }
 
     /// The component and its signature.
@@ -100,7 +102,7 @@ impl Registry {
     pub async fn fetch(&self) -> Result<Fetched> {
         self.within(self.fetch_unbounded())
             .await
-            .with_context(|| format!("cannot fetch `{}`", self.place))
+            .with_context(|| format!("cannot fetch `{}`", self.location))
     }
 
     async fn fetch_unbounded(&self) -> Result<Fetched> {
@@ -118,7 +120,9 @@ impl Registry {
         let asked = self
             .client
             .pull_image_manifest(&self.reference, &self.credentials);
-        asked.await.map_err(|error| explained(error, &self.place))
+        asked
+            .await
+            .map_err(|error| explained(error, &self.location))
     }
 
     /// Downloads a layer and verifies its digest.
@@ -131,7 +135,9 @@ impl Registry {
             ));
         }
         let asked = self.client.pull_blob_stream(&self.reference, layer);
-        let asked = asked.await.map_err(|error| explained(error, &self.place))?;
+        let asked = asked
+            .await
+            .map_err(|error| explained(error, &self.location))?;
         let mut stream = asked.stream;
         let mut bytes = Vec::new();
         while let Some(chunk) = stream.next().await {
@@ -160,7 +166,7 @@ impl Registry {
     ) -> Result<(Pushed, String)> {
         self.within(self.push_unbounded(bytes, found, signature, tags))
             .await
-            .with_context(|| format!("cannot push to `{}`", self.place))
+            .with_context(|| format!("cannot push to `{}`", self.location))
     }
 
     async fn push_unbounded(
@@ -186,14 +192,14 @@ impl Registry {
             self.client
                 .push(&self.reference, layers, config, &self.credentials, manifest)
                 .await
-                .map_err(|error| explained(error, &self.place))?;
+                .map_err(|error| explained(error, &self.location))?;
         }
         for tag in tags {
-            let place = self.place.tagged(tag);
+            let location = self.location.tagged(tag);
             self.client
-                .push_manifest(&reference(&place), &manifest.clone().into())
+                .push_manifest(&reference(&location), &manifest.clone().into())
                 .await
-                .map_err(|error| explained(error, &place))
+                .map_err(|error| explained(error, &location))
                 .with_context(|| format!("cannot tag it as `{tag}`"))?;
         }
         Ok((pushed, self.manifest_digest().await?))
@@ -206,14 +212,16 @@ impl Registry {
         let login = self
             .client
             .auth(&self.reference, &self.credentials, operation);
-        login.await.map_err(|error| explained(error, &self.place))?;
+        login
+            .await
+            .map_err(|error| explained(error, &self.location))?;
         let asked = self
             .client
             .pull_image_manifest(&self.reference, &self.credentials);
         match asked.await {
             Ok(found) => Ok(Some(found)),
             Err(error) if access::is_missing(&error) => Ok(None),
-            Err(error) => Err(explained(error, &self.place)),
+            Err(error) => Err(explained(error, &self.location)),
         }
     }
 
@@ -224,7 +232,7 @@ impl Registry {
     pub async fn tags(&self) -> Result<Vec<String>> {
         self.within(self.tags_unbounded())
             .await
-            .with_context(|| format!("cannot list `{}`", self.place.whole_repository()))
+            .with_context(|| format!("cannot list `{}`", self.location.whole_repository()))
     }
 
     async fn tags_unbounded(&self) -> Result<Vec<String>> {
@@ -234,7 +242,9 @@ impl Registry {
             let page = self
                 .client
                 .list_tags(&self.reference, &self.credentials, Some(PAGE), last);
-            let page = page.await.map_err(|error| explained(error, &self.place))?;
+            let page = page
+                .await
+                .map_err(|error| explained(error, &self.location))?;
             // Some registries do not support pages and return everything again.
             let fresh: Vec<String> = page
                 .tags
@@ -252,15 +262,15 @@ impl Registry {
         match tokio::time::timeout(WHOLE, work).await {
             Ok(done) => done,
             Err(_) => Err(anyhow!("it takes longer than {} s", WHOLE.as_secs()))
-                .hint(|| format!("check whether `{}` is available", self.place.registry)),
+                .hint(|| format!("check whether `{}` is available", self.location.registry)),
         }
     }
 }
 
 /// The reference in the client's form. A digest overrides a tag.
-fn reference(place: &InRegistry) -> Reference {
-    let (registry, repository) = (place.registry.clone(), place.repository.clone());
-    match (&place.digest, &place.tag) {
+fn reference(location: &InRegistry) -> Reference {
+    let (registry, repository) = (location.registry.clone(), location.repository.clone());
+    match (&location.digest, &location.tag) {
         (Some(digest), _) => Reference::with_digest(registry, repository, digest.clone()),
         (None, Some(tag)) => Reference::with_tag(registry, repository, tag.clone()),
         (None, None) => Reference::with_tag(registry, repository, "latest".to_owned()),

@@ -60,7 +60,7 @@ fn a_dead_letter_is_traced_and_what_is_gone_is_said_to_be() {
     assert!(
         traced
             .stdout
-            .ends_with("\nIN 2  the stream does not hold it any more\n"),
+            .ends_with("\nIN 2  the stream no longer holds it\n"),
         "{traced:#?}"
     );
     client.run(client.jetstream.delete_stream("IN")).unwrap();

@@ -3,7 +3,7 @@
 //! Both are in one file, so that a new grant changes one place here and one row of the table in
 //! `plugin/capability/mod.rs`, which says what it links and what it means.
 
-use super::at::At;
+use super::cursor::Cursor;
 use super::origin::Origin;
 use super::resolve::Context;
 use schemars::JsonSchema;
@@ -35,7 +35,7 @@ pub struct Grants {
 
 impl Written {
     /// Reports every invalid entry; `None` if there was one.
-    pub(super) fn resolve(&self, at: &At<'_>, context: &mut Context<'_>) -> Option<Grants> {
+    pub(super) fn resolve(&self, at: &Cursor<'_>, context: &mut Context<'_>) -> Option<Grants> {
         let lists = [
             (&self.http, at.field("http"), false),
             (&self.http_private, at.field("http-private"), true),

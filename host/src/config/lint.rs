@@ -3,7 +3,7 @@
 //! Each rule catches a configuration that is well formed and cannot work, or that will lose or repeat
 //! messages. `resolve/` checks single values; the host checks at its start what only a server knows.
 
-use super::at::At;
+use super::cursor::Cursor;
 use super::model;
 use super::resolve::Context;
 use super::resolved::{Bounds, DeadLetter, Sink, Source, StreamSettings};
@@ -11,7 +11,7 @@ use super::subject::SubjectFilter;
 use super::template::KeyRule;
 
 /// Order needs a single lane, and keyed order needs keys.
-pub(super) fn ordering(model: &model::Pipeline, at: &At<'_>, context: &mut Context<'_>) {
+pub(super) fn ordering(model: &model::Pipeline, at: &Cursor<'_>, context: &mut Context<'_>) {
     let (order, lanes, key) = (at.field("order"), at.field("lanes"), at.field("key"));
     let word = match model.order {
         model::Order::None => return,
@@ -41,7 +41,7 @@ pub(super) fn ordering(model: &model::Pipeline, at: &At<'_>, context: &mut Conte
 pub(super) fn bounds(
     batch: Option<Bounds>,
     in_flight: Option<Bounds>,
-    at: &At<'_>,
+    at: &Cursor<'_>,
     context: &mut Context<'_>,
 ) {
     let (Some(batch), Some(in_flight)) = (batch, in_flight) else {
@@ -62,7 +62,12 @@ pub(super) fn bounds(
 }
 
 /// If the key is a token of the subject, some subject of the source must have that token.
-pub(super) fn key(key: Option<&KeyRule>, source: &Source, at: &At<'_>, context: &mut Context<'_>) {
+pub(super) fn key(
+    key: Option<&KeyRule>,
+    source: &Source,
+    at: &Cursor<'_>,
+    context: &mut Context<'_>,
+) {
     let Some(token) = key.and_then(KeyRule::highest_token) else {
         return;
     };
@@ -86,7 +91,7 @@ pub(super) fn key(key: Option<&KeyRule>, source: &Source, at: &At<'_>, context: 
 pub(super) fn operators(
     models: &[model::Operator],
     source: &Source,
-    at: &At<'_>,
+    at: &Cursor<'_>,
     context: &mut Context<'_>,
 ) {
     let known = known_subjects(source);
@@ -113,7 +118,7 @@ pub(super) fn loops(
     sink: Option<&Sink>,
     dead_letter: Option<&DeadLetter>,
     source: &Source,
-    at: &At<'_>,
+    at: &Cursor<'_>,
     context: &mut Context<'_>,
 ) {
     let known = known_subjects(source);
@@ -159,7 +164,7 @@ pub(super) fn streams(
     source: &Source,
     sink: Option<&Sink>,
     dead_letter: Option<&DeadLetter>,
-    at: &At<'_>,
+    at: &Cursor<'_>,
     context: &mut Context<'_>,
 ) {
     let source_stream = Some(source.stream.as_str());
@@ -206,7 +211,9 @@ pub(super) fn streams(
             };
             let hint = "two streams cannot capture one subject; name one stream in both sections, \
                         with the same settings, or subjects that do not overlap";
-            context.findings.add_hint(create.key_place(), message, hint);
+            context
+                .findings
+                .add_hint(create.key_location(), message, hint);
         }
         before.push((section, stream, settings));
     }

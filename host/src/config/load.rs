@@ -3,7 +3,7 @@
 //! A file may hold several pipelines, separated by `---`. All files of one call run in one process and
 //! are checked against each other.
 
-use super::at::At;
+use super::cursor::Cursor;
 use super::interpolate::Environment;
 use super::resolve::{self, Claims, Context};
 use super::resolved::{Nats, Operator, Pipeline};
@@ -173,7 +173,7 @@ impl<'l> Loader<'l> {
                     continue;
                 }
             };
-            let at = At::document(document);
+            let at = Cursor::document(document);
             let mut context = Context {
                 findings,
                 plugins_exist: self.plugins_exist,
@@ -190,7 +190,7 @@ impl<'l> Loader<'l> {
 
 impl Claimed {
     /// Checks that no two pipelines of a process share a name or a durable consumer.
-    fn check(&mut self, claims: Claims, at: &At<'_>, findings: &mut Collector) {
+    fn check(&mut self, claims: Claims, at: &Cursor<'_>, findings: &mut Collector) {
         let position = |location: Location| {
             format!(
                 "{}:{}:{}",

@@ -14,8 +14,8 @@
 //!
 //! No step stops at its first finding, so that a user sees all of them at once.
 
-mod at;
 pub mod component;
+mod cursor;
 mod event_time;
 mod grants;
 mod interpolate;

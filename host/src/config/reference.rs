@@ -1,6 +1,6 @@
 //! The reference page, generated from the schema and thus from the doc comments of `model.rs`.
 
-use super::at::join;
+use super::cursor::join;
 use super::schema::{branches, fields, has_type, items, shared, words};
 use serde_json::{Map, Value};
 use std::fmt::Write;

@@ -17,7 +17,7 @@ pub use connection::address;
 pub(super) use values::Context;
 
 use self::values::optional;
-use super::at::At;
+use super::cursor::Cursor;
 use super::event_time::EventTime;
 use super::lint;
 use super::load::Draft;
@@ -38,7 +38,7 @@ pub(super) struct Claims {
 /// One pipeline, and what it claims even if something else is wrong with it.
 pub(super) fn pipeline(
     model: &model::Pipeline,
-    at: &At<'_>,
+    at: &Cursor<'_>,
     context: &mut Context<'_>,
 ) -> (Draft, Claims) {
     let name = context.identifier(model.name.as_deref(), &at.field("name"));
@@ -136,7 +136,7 @@ pub(super) fn pipeline(
 
 fn event_time(
     model: &model::EventTime,
-    at: &At<'_>,
+    at: &Cursor<'_>,
     context: &mut Context<'_>,
 ) -> Option<EventTime> {
     let (header, payload) = (at.field("header"), at.field("payload"));
@@ -151,7 +151,7 @@ fn event_time(
             // If one of them has the wrong type, that has been reported.
             if header.is_given() == payload.is_given() {
                 context.findings.add_hint(
-                    at.key_place(),
+                    at.key_location(),
                     "`event-time` takes either `header` or `payload`",
                     "write `event-time: {header: NAME}` or `event-time: {payload: /POINTER}`",
                 );
@@ -164,7 +164,7 @@ fn event_time(
 fn bounds(
     messages: usize,
     bytes: &super::units::SizeText,
-    at: &At<'_>,
+    at: &Cursor<'_>,
     context: &mut Context<'_>,
 ) -> Option<Bounds> {
     let at = at.field("max-bytes");
@@ -182,7 +182,7 @@ fn bounds(
 fn retry(
     model: &model::Retry,
     ack_wait: Option<Duration>,
-    at: &At<'_>,
+    at: &Cursor<'_>,
     context: &mut Context<'_>,
 ) -> Option<Retry> {
     let (initial_at, max_at) = (at.field("initial"), at.field("max"));

@@ -3,7 +3,7 @@
 //! Continues after each finding and returns the valid part as JSON, so that the model can be read from it
 //! and `resolve/` can report its findings in the same run.
 
-use super::at::join;
+use super::cursor::join;
 use super::schema::{branches, fields, has_type, shared, words};
 use super::suggest::suggest;
 use super::tree::{Entry, Kind, Node, Scalar};
@@ -72,7 +72,8 @@ impl Shape<'_> {
             match known.get(&entry.key) {
                 Some(schema) => {
                     let path = join(path, &entry.key);
-                    if let Some(value) = self.value(&entry.value, schema, &path, entry.key_place) {
+                    if let Some(value) = self.value(&entry.value, schema, &path, entry.key_location)
+                    {
                         sound.insert(entry.key.clone(), value);
                     }
                 }
@@ -82,7 +83,7 @@ impl Shape<'_> {
                         path => format!("unknown field `{}` in `{path}`", entry.key),
                     };
                     let hint = suggest(&entry.key, known, shared());
-                    self.findings.add_hint(entry.key_place, message, hint);
+                    self.findings.add_hint(entry.key_location, message, hint);
                 }
             }
         }

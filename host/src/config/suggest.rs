@@ -1,6 +1,6 @@
 //! Suggestions for a field that does not exist.
 
-use super::at::join;
+use super::cursor::join;
 use super::schema::{fields, items};
 use serde_json::{Map, Value};
 

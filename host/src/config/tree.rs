@@ -49,7 +49,7 @@ pub(super) struct Scalar {
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) key: String,
-    pub(super) key_place: Location,
+    pub(super) key_location: Location,
     pub(super) value: Node,
 }
 
@@ -225,7 +225,7 @@ impl<'b, 'e> Builder<'b, 'e> {
             Some(Items::Map(_, key @ None)) => *key = Some(node),
             Some(Items::Map(entries, key)) => {
                 let Some(Node {
-                    location: key_place,
+                    location: key_location,
                     kind,
                 }) = key.take()
                 else {
@@ -234,7 +234,7 @@ impl<'b, 'e> Builder<'b, 'e> {
                 let Kind::Scalar(Scalar { text: key, .. }) = kind else {
                     if !matches!(kind, Kind::Broken) {
                         self.findings.add_hint(
-                            key_place,
+                            key_location,
                             "a key must be plain text",
                             "quote it if it is meant as text",
                         );
@@ -243,15 +243,15 @@ impl<'b, 'e> Builder<'b, 'e> {
                 };
                 match entries.iter().find(|entry| entry.key == key) {
                     Some(first) => self.findings.add(
-                        key_place,
+                        key_location,
                         format!(
                             "duplicate key `{key}`, first given on line {}",
-                            first.key_place.line
+                            first.key_location.line
                         ),
                     ),
                     None => entries.push(Entry {
                         key,
-                        key_place,
+                        key_location,
                         value: node,
                     }),
                 }

@@ -8,7 +8,7 @@ use crate::report::ResultExt;
 use anyhow::{Context, Result, anyhow};
 
 /// A stream that holds outputs of a pipeline, among others perhaps.
-pub struct Place {
+pub struct OutputStream {
     pub stream: History,
     /// What of it is of interest; all if `None`.
     pub filter: Option<String>,
@@ -16,7 +16,7 @@ pub struct Place {
     pub dead_letters: bool,
 }
 
-impl Place {
+impl OutputStream {
     fn new(stream: History, wanted: Option<SubjectFilter>, results: bool) -> Self {
         // A consumer may not ask for what its stream does not capture, nor need for all that it does.
         let captures = |filter: &SubjectFilter| {
@@ -38,36 +38,47 @@ impl Place {
 ///
 /// # Errors
 /// When it cannot be told where the results are, or the server does not say.
-pub async fn places(
+pub async fn output_streams(
     connection: &Connection,
     pipeline: &Pipeline,
     given: &[String],
-) -> Result<Vec<Place>> {
-    let mut places = Vec::new();
+) -> Result<Vec<OutputStream>> {
+    let mut output_streams = Vec::new();
     for name in results(connection, pipeline, given).await? {
         let stream = find(connection, &name).await?;
-        places.push(Place::new(stream, pipeline.sink.subject.reach(), true));
+        output_streams.push(OutputStream::new(
+            stream,
+            pipeline.sink.subject.reach(),
+            true,
+        ));
     }
     let Some(dead) = &pipeline.dead_letter else {
-        return Ok(places);
+        return Ok(output_streams);
     };
     let context = streams::jetstream(connection);
     let name = streams::find_by_subject(&context, &dead.subject).await;
     let what = || format!("cannot look up the stream of `{}`", dead.subject);
     let Some(name) = name.with_context(what)? else {
-        return Ok(places);
+        return Ok(output_streams);
     };
-    match places.iter_mut().find(|place| place.stream.name == name) {
-        Some(place) => {
-            place.dead_letters = true;
-            place.filter = None;
+    match output_streams
+        .iter_mut()
+        .find(|output| output.stream.name == name)
+    {
+        Some(output) => {
+            output.dead_letters = true;
+            output.filter = None;
         }
         None => {
             let filter = SubjectFilter::parse(&dead.subject).ok();
-            places.push(Place::new(find(connection, &name).await?, filter, false));
+            output_streams.push(OutputStream::new(
+                find(connection, &name).await?,
+                filter,
+                false,
+            ));
         }
     }
-    Ok(places)
+    Ok(output_streams)
 }
 
 async fn results(

@@ -42,12 +42,12 @@ pub struct Made {
     /// The beginnings of the plugins' digests, in the order of the chain.
     pub plugins: Vec<String>,
     #[serde(skip)]
-    from: Place,
+    from: StoredMessage,
 }
 
 /// A message of a stream that was created at a certain time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
+struct StoredMessage {
     stream: String,
     /// In milliseconds since 1970, base 36.
     incarnation: String,
@@ -73,7 +73,7 @@ impl Made {
             operator: operator.to_owned(),
             index,
             plugins: plugins.map(ToOwned::to_owned).collect(),
-            from: Place {
+            from: StoredMessage {
                 stream: stream.to_owned(),
                 incarnation: incarnation.to_owned(),
                 sequence,
@@ -100,7 +100,7 @@ pub async fn walk(connection: &Connection, subject: &str, sequence: u64) -> Resu
             .with_context(|| format!("cannot read message {sequence} of stream `{stream}`"));
     }
     let mut steps = vec![first];
-    while let Some(Place {
+    while let Some(StoredMessage {
         stream,
         incarnation,
         sequence,

@@ -23,7 +23,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// A client for one registry.
-pub(super) fn client(place: &InRegistry, ca: Option<&Path>) -> Result<Client> {
+pub(super) fn client(location: &InRegistry, ca: Option<&Path>) -> Result<Client> {
     // The client uses the process's crypto provider. If it was installed before, it was the same.
     let _ = ring::default_provider().install_default();
     let roots = match ca {
@@ -35,7 +35,7 @@ pub(super) fn client(place: &InRegistry, ca: Option<&Path>) -> Result<Client> {
         None => Vec::new(),
     };
     let config = ClientConfig {
-        protocol: match place.is_loopback() {
+        protocol: match location.is_loopback() {
             true => ClientProtocol::Http,
             false => ClientProtocol::Https,
         },
@@ -98,15 +98,15 @@ pub(super) fn credentials(registry: &str) -> Result<RegistryAuth> {
 }
 
 /// Explains an error of the client, with a hint.
-pub(super) fn explained(error: OciDistributionError, place: &InRegistry) -> anyhow::Error {
-    let registry = &place.registry;
+pub(super) fn explained(error: OciDistributionError, location: &InRegistry) -> anyhow::Error {
+    let registry = &location.registry;
     if is_missing(&error) {
-        let what = match (&place.digest, &place.tag) {
+        let what = match (&location.digest, &location.tag) {
             (Some(_), _) => "there is nothing with this digest",
             (None, Some(_)) => "there is no such tag",
             (None, None) => "there is no such repository",
         };
-        let hint = format!("see `weir plugin list {}`", place.whole_repository());
+        let hint = format!("see `weir plugin list {}`", location.whole_repository());
         return report::hint(anyhow!(what), hint);
     }
     if is_refused(&error) {

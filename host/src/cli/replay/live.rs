@@ -69,20 +69,20 @@ impl Live {
             results_since: 0,
             dead_letters_since: None,
         };
-        for place in outputs::places(connection, pipeline, given).await? {
-            let stream = &place.stream;
+        for output in outputs::output_streams(connection, pipeline, given).await? {
+            let stream = &output.stream;
             let since = since(stream, source).await?;
-            if place.results {
+            if output.results {
                 // A stream that keeps only the last message per subject has removed the others.
                 let since = if stream.per_subject { u64::MAX } else { since };
                 live.results_since = live.results_since.max(since);
             }
-            if place.dead_letters {
+            if output.dead_letters {
                 // Replayed and purged dead letters can be missing anywhere in the stream.
                 let whole = stream.deleted == 0 && !stream.per_subject;
                 live.dead_letters_since = Some(if whole { since } else { u64::MAX });
             }
-            let filters: Vec<String> = place.filter.into_iter().collect();
+            let filters: Vec<String> = output.filter.into_iter().collect();
             let begin = Begin::Time(first.saturating_sub(SKEW));
             let mut reader = stream.read(&filters, begin, stream.last).await?;
             let next = reader.next().await?;

@@ -1,7 +1,7 @@
 //! The `nats:` section. No finding quotes a secret.
 
 use super::values::{Context, optional};
-use crate::config::at::At;
+use crate::config::cursor::Cursor;
 use crate::config::model;
 use crate::config::resolved::{Auth, Nats, Tls};
 use crate::config::subject::check_subject;
@@ -11,7 +11,11 @@ const VARIABLE: &str = "NATS_URL";
 
 const RELATIVE: &str = "a relative path starts at the folder of this file";
 
-pub(super) fn nats(model: &model::Nats, at: &At<'_>, context: &mut Context<'_>) -> Option<Nats> {
+pub(super) fn nats(
+    model: &model::Nats,
+    at: &Cursor<'_>,
+    context: &mut Context<'_>,
+) -> Option<Nats> {
     let servers = servers(model, at, context);
     let auth = auth(model, at, context);
     let tls = tls(&model.tls, &at.field("tls"), context);
@@ -37,7 +41,7 @@ fn embedded(
     servers: Vec<String>,
     mut auth: Auth,
     from_file: bool,
-    at: &At<'_>,
+    at: &Cursor<'_>,
     context: &mut Context<'_>,
 ) -> Option<(Vec<String>, Auth)> {
     let mut plain = Vec::with_capacity(servers.len());
@@ -98,7 +102,7 @@ fn percent_decoded(text: &str) -> String {
 }
 
 /// The command line overrides the file, and the file overrides the environment.
-fn servers(model: &model::Nats, at: &At<'_>, context: &mut Context<'_>) -> Option<Vec<String>> {
+fn servers(model: &model::Nats, at: &Cursor<'_>, context: &mut Context<'_>) -> Option<Vec<String>> {
     let of_file = servers_of_file(model, at, context);
     if !context.servers.is_empty() {
         return of_file.map(|_| context.servers.to_vec());
@@ -113,19 +117,19 @@ fn servers(model: &model::Nats, at: &At<'_>, context: &mut Context<'_>) -> Optio
     let refuse = |why| {
         let message = format!("the environment variable `{VARIABLE}`: {why}");
         let hint = "correct it, or set `nats.url`";
-        context.findings.add_hint(at.key_place(), message, hint);
+        context.findings.add_hint(at.key_location(), message, hint);
     };
     servers.map_err(refuse).ok()
 }
 
 fn servers_of_file(
     model: &model::Nats,
-    at: &At<'_>,
+    at: &Cursor<'_>,
     context: &mut Context<'_>,
 ) -> Option<Vec<String>> {
     let (url_at, servers_at) = (at.field("url"), at.field("servers"));
     if url_at.is_given() && servers_at.is_given() {
-        let location = url_at.key_place().max(servers_at.key_place());
+        let location = url_at.key_location().max(servers_at.key_location());
         context.findings.add_hint(
             location,
             "`nats` takes either `url` or `servers`",
@@ -198,13 +202,16 @@ fn check_address(text: &str) -> Result<(), String> {
     }
 }
 
-fn auth(model: &model::Nats, at: &At<'_>, context: &mut Context<'_>) -> Option<Auth> {
+fn auth(model: &model::Nats, at: &Cursor<'_>, context: &mut Context<'_>) -> Option<Auth> {
     let given: Vec<_> = ["credentials", "nkey", "user", "token"]
         .into_iter()
         .filter(|kind| at.field(kind).is_given())
         .collect();
     if let [first, .., last] = given.as_slice() {
-        let location = at.field(last).key_place().max(at.field(first).key_place());
+        let location = at
+            .field(last)
+            .key_location()
+            .max(at.field(first).key_location());
         let kinds: Vec<_> = given.iter().map(|kind| format!("`{kind}`")).collect();
         context.findings.add_hint(
             location,
@@ -238,7 +245,7 @@ fn auth(model: &model::Nats, at: &At<'_>, context: &mut Context<'_>) -> Option<A
 }
 
 /// Checks that two fields are given together; `None` if only one of them is.
-fn go_together(at: &At<'_>, names: [&str; 2], context: &mut Context<'_>) -> Option<()> {
+fn go_together(at: &Cursor<'_>, names: [&str; 2], context: &mut Context<'_>) -> Option<()> {
     let [one, other] = names.map(|name| at.field(name));
     let (there, missing) = match (one.is_given(), other.is_given()) {
         (true, false) => (one, other),
@@ -246,12 +253,12 @@ fn go_together(at: &At<'_>, names: [&str; 2], context: &mut Context<'_>) -> Opti
         _ => return Some(()),
     };
     let message = format!("`{}` needs `{}`", there.path(), missing.path());
-    context.findings.add(there.key_place(), message);
+    context.findings.add(there.key_location(), message);
     None
 }
 
 /// The seed itself, or the seed in a file, which can also contain comments.
-fn seed(text: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<String> {
+fn seed(text: &str, at: &Cursor<'_>, context: &mut Context<'_>) -> Option<String> {
     if is_seed(text) {
         return Some(text.to_owned());
     }
@@ -283,7 +290,7 @@ fn is_seed(text: &str) -> bool {
             .all(|b| b.is_ascii_uppercase() || (b'2'..=b'7').contains(&b))
 }
 
-fn tls(model: &model::Tls, at: &At<'_>, context: &mut Context<'_>) -> Option<Tls> {
+fn tls(model: &model::Tls, at: &Cursor<'_>, context: &mut Context<'_>) -> Option<Tls> {
     let mut file = |text: &Option<String>, name: &str| {
         optional(text.as_deref(), |text| {
             context.existing_file(text, RELATIVE, &at.field(name))

@@ -3,8 +3,8 @@
 use super::keys::keys;
 use super::rollout::rollout;
 use super::values::{Context, absolute};
-use crate::config::at::At;
 use crate::config::component::Reference;
+use crate::config::cursor::Cursor;
 use crate::config::limits::Limits;
 use crate::config::load::Located;
 use crate::config::model::{self, HeadersWord};
@@ -25,7 +25,7 @@ const MOST_MEMORY: usize = 4 << 30;
 pub(super) fn operators(
     models: &[model::Operator],
     signers: &[Key],
-    at: &At<'_>,
+    at: &Cursor<'_>,
     context: &mut Context<'_>,
 ) -> Vec<Option<Located>> {
     let mut seen: HashMap<String, usize> = HashMap::new();
@@ -56,7 +56,7 @@ fn operator(
     model: &model::Operator,
     name: Option<String>,
     signers: &[Key],
-    at: &At<'_>,
+    at: &Cursor<'_>,
     context: &mut Context<'_>,
 ) -> Option<Operator> {
     let plugin = model
@@ -92,7 +92,7 @@ fn operator(
     })
 }
 
-fn trusted(wanted: bool, at: &At<'_>, context: &mut Context<'_>) -> Option<bool> {
+fn trusted(wanted: bool, at: &Cursor<'_>, context: &mut Context<'_>) -> Option<bool> {
     if wanted && context.forbids_trusted {
         let message = format!(
             "`{}`: trusted plugins are forbidden on this host",
@@ -105,7 +105,7 @@ fn trusted(wanted: bool, at: &At<'_>, context: &mut Context<'_>) -> Option<bool>
     Some(wanted)
 }
 
-fn plugin(reference: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<Reference> {
+fn plugin(reference: &str, at: &Cursor<'_>, context: &mut Context<'_>) -> Option<Reference> {
     let folder = context.path("");
     match context.parsed(Reference::parse(reference, &folder), at)? {
         Reference::File(_) => file(reference, at, context).map(Reference::File),
@@ -113,7 +113,7 @@ fn plugin(reference: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<Ref
     }
 }
 
-fn file(reference: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<PathBuf> {
+fn file(reference: &str, at: &Cursor<'_>, context: &mut Context<'_>) -> Option<PathBuf> {
     if context.plugins_exist && context.path(reference).is_dir() {
         context.findings.add_hint(
             at.location(),
@@ -135,7 +135,7 @@ fn file(reference: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<PathB
 
 fn headers(
     model: &model::Headers,
-    at: &At<'_>,
+    at: &Cursor<'_>,
     context: &mut Context<'_>,
 ) -> Option<HeaderSelection> {
     let names = match model {
@@ -153,7 +153,11 @@ fn headers(
     })
 }
 
-fn limits(operator: &model::Operator, at: &At<'_>, context: &mut Context<'_>) -> Option<Limits> {
+fn limits(
+    operator: &model::Operator,
+    at: &Cursor<'_>,
+    context: &mut Context<'_>,
+) -> Option<Limits> {
     let model = &operator.limits;
     let memory_at = at.field("memory");
     let memory = context.size(&model.memory, &memory_at).and_then(|memory| {

@@ -2,13 +2,17 @@
 
 use super::streams::{Wanted, create};
 use super::values::{Context, optional};
-use crate::config::at::At;
+use crate::config::cursor::Cursor;
 use crate::config::model;
 use crate::config::resolved::{DeadLetter, Sink};
 use crate::config::subject::SubjectFilter;
 use crate::config::template::{Template, check_subject};
 
-pub(super) fn sink(model: &model::Sink, at: &At<'_>, context: &mut Context<'_>) -> Option<Sink> {
+pub(super) fn sink(
+    model: &model::Sink,
+    at: &Cursor<'_>,
+    context: &mut Context<'_>,
+) -> Option<Sink> {
     let subject = context.parsed(Template::parse(&model.subject), &at.field("subject"));
     let stream = stream(model.stream.as_deref(), at, context);
     let create = subject.as_ref().and_then(|subject| {
@@ -31,7 +35,7 @@ pub(super) fn sink(model: &model::Sink, at: &At<'_>, context: &mut Context<'_>) 
 pub(super) fn dead_letter(
     model: &model::DeadLetter,
     pipeline: Option<&str>,
-    at: &At<'_>,
+    at: &Cursor<'_>,
     context: &mut Context<'_>,
 ) -> Option<Option<DeadLetter>> {
     let model = match model {
@@ -58,13 +62,17 @@ pub(super) fn dead_letter(
     }))
 }
 
-fn stream(model: Option<&str>, at: &At<'_>, context: &mut Context<'_>) -> Option<Option<String>> {
+fn stream(
+    model: Option<&str>,
+    at: &Cursor<'_>,
+    context: &mut Context<'_>,
+) -> Option<Option<String>> {
     optional(model, |stream| {
         context.server_name(stream, &at.field("stream"))
     })
 }
 
-fn literal(text: &str, at: &At<'_>, context: &mut Context<'_>) -> Option<String> {
+fn literal(text: &str, at: &Cursor<'_>, context: &mut Context<'_>) -> Option<String> {
     if text.contains(['{', '}']) {
         context.findings.add_hint(
             at.location(),

@@ -1,13 +1,13 @@
 //! The `rollout:` section of an operator.
 
 use super::values::Context;
-use crate::config::at::At;
+use crate::config::cursor::Cursor;
 use crate::config::model;
 use crate::config::resolved::Rollout;
 
 pub(super) fn rollout(
     model: &model::Rollout,
-    at: &At<'_>,
+    at: &Cursor<'_>,
     context: &mut Context<'_>,
 ) -> Option<Rollout> {
     let probation = context.duration(&model.probation, &at.field("probation"));

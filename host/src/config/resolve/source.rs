@@ -2,7 +2,7 @@
 
 use super::streams::{Wanted, create};
 use super::values::Context;
-use crate::config::at::At;
+use crate::config::cursor::Cursor;
 use crate::config::model;
 use crate::config::resolved::{Source, Start};
 use std::time::Duration;
@@ -14,7 +14,7 @@ const SHORTEST_ACK_WAIT: Duration = Duration::from_secs(2);
 pub(super) fn source(
     model: &model::Source,
     pipeline: Option<&str>,
-    at: &At<'_>,
+    at: &Cursor<'_>,
     context: &mut Context<'_>,
 ) -> Option<Source> {
     let stream = model
@@ -47,7 +47,7 @@ pub(super) fn source(
     })
 }
 
-fn ack_wait(model: &model::Source, at: &At<'_>, context: &mut Context<'_>) -> Option<Duration> {
+fn ack_wait(model: &model::Source, at: &Cursor<'_>, context: &mut Context<'_>) -> Option<Duration> {
     let ack_wait = context.duration(&model.ack_wait, at)?;
     if ack_wait <= SHORTEST_ACK_WAIT {
         context.findings.add_hint(
@@ -60,7 +60,7 @@ fn ack_wait(model: &model::Source, at: &At<'_>, context: &mut Context<'_>) -> Op
     Some(ack_wait)
 }
 
-fn start(model: &model::Start, at: &At<'_>, context: &mut Context<'_>) -> Option<Start> {
+fn start(model: &model::Start, at: &Cursor<'_>, context: &mut Context<'_>) -> Option<Start> {
     let location = match model {
         model::Start::Word(model::StartWord::All) => return Some(Start::All),
         model::Start::Word(model::StartWord::New) => return Some(Start::New),
@@ -80,7 +80,7 @@ fn start(model: &model::Start, at: &At<'_>, context: &mut Context<'_>) -> Option
         _ => {
             if at.field("sequence").is_given() == at.field("time").is_given() {
                 context.findings.add_hint(
-                    at.key_place(),
+                    at.key_location(),
                     "`source.start` takes either `sequence` or `time`",
                     "write `all`, `new`, `{sequence: N}` or `{time: \"2026-01-31T00:00:00Z\"}`",
                 );

@@ -1,7 +1,7 @@
 //! The settings of streams to create.
 
 use super::values::{Context, optional};
-use crate::config::at::At;
+use crate::config::cursor::Cursor;
 use crate::config::model;
 use crate::config::resolved::StreamSettings;
 use crate::config::subject::SubjectFilter;
@@ -22,7 +22,7 @@ pub(super) struct Wanted<'w> {
 pub(super) fn create(
     model: &model::Create,
     wanted: Wanted<'_>,
-    at: &At<'_>,
+    at: &Cursor<'_>,
     context: &mut Context<'_>,
 ) -> Option<Option<StreamSettings>> {
     let defaults = model::StreamSettings::default();
@@ -64,13 +64,13 @@ pub(super) fn create(
 fn subjects(
     texts: &[String],
     wanted: &Wanted<'_>,
-    at: &At<'_>,
+    at: &Cursor<'_>,
     context: &mut Context<'_>,
 ) -> Option<Vec<SubjectFilter>> {
     if texts.is_empty() {
         if wanted.subjects.is_empty() {
             context.findings.add_hint(
-                at.key_place(),
+                at.key_location(),
                 format!("`{}`: the subjects of the stream are unknown", at.path()),
                 "name them: `create: {subjects: [...]}`",
             );
@@ -100,7 +100,7 @@ fn subjects(
 fn duplicate_window(
     text: &crate::config::units::DurationText,
     max_age: Option<Duration>,
-    at: &At<'_>,
+    at: &Cursor<'_>,
     context: &mut Context<'_>,
 ) -> Option<Duration> {
     let window_at = at.field("duplicate-window");

@@ -1,6 +1,6 @@
 //! Single values: names, durations, sizes, subjects, files.
 
-use crate::config::at::At;
+use crate::config::cursor::Cursor;
 use crate::config::interpolate::Environment;
 use crate::config::subject::SubjectFilter;
 use crate::config::units::{DurationText, SizeText};
@@ -39,7 +39,7 @@ impl Context<'_> {
     pub(in crate::config) fn parsed<T>(
         &mut self,
         result: Result<T, String>,
-        at: &At<'_>,
+        at: &Cursor<'_>,
     ) -> Option<T> {
         result
             .map_err(|why| {
@@ -49,7 +49,7 @@ impl Context<'_> {
             .ok()
     }
 
-    pub(super) fn duration(&mut self, text: &DurationText, at: &At<'_>) -> Option<Duration> {
+    pub(super) fn duration(&mut self, text: &DurationText, at: &Cursor<'_>) -> Option<Duration> {
         self.parsed(text.parse(), at)
     }
 
@@ -57,7 +57,7 @@ impl Context<'_> {
     pub(super) fn positive_duration(
         &mut self,
         text: &DurationText,
-        at: &At<'_>,
+        at: &Cursor<'_>,
     ) -> Option<Duration> {
         let duration = self.duration(text, at)?;
         if duration.is_zero() {
@@ -71,7 +71,7 @@ impl Context<'_> {
     }
 
     /// A size that this machine can address.
-    pub(super) fn size(&mut self, text: &SizeText, at: &At<'_>) -> Option<usize> {
+    pub(super) fn size(&mut self, text: &SizeText, at: &Cursor<'_>) -> Option<usize> {
         let size = text.parse().and_then(|size| {
             // No buffer is larger than `isize::MAX`; the parser saturates at 64 bits.
             let size = usize::try_from(size).ok();
@@ -82,7 +82,7 @@ impl Context<'_> {
     }
 
     /// The name of a pipeline or operator.
-    pub(super) fn identifier(&mut self, text: Option<&str>, at: &At<'_>) -> Option<String> {
+    pub(super) fn identifier(&mut self, text: Option<&str>, at: &Cursor<'_>) -> Option<String> {
         let text = text?;
         let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         let why = match text.chars().find(|c| !fine(*c)) {
@@ -105,7 +105,7 @@ impl Context<'_> {
     }
 
     /// The name of a stream or consumer, with the characters that the server allows.
-    pub(super) fn server_name(&mut self, text: &str, at: &At<'_>) -> Option<String> {
+    pub(super) fn server_name(&mut self, text: &str, at: &Cursor<'_>) -> Option<String> {
         let refused = |c: char| {
             c.is_whitespace() || c.is_control() || matches!(c, '.' | '*' | '>' | '/' | '\\')
         };
@@ -125,8 +125,8 @@ impl Context<'_> {
     pub(in crate::config) fn each<T>(
         &mut self,
         texts: &[String],
-        at: &At<'_>,
-        mut read: impl FnMut(&mut Self, &str, &At<'_>) -> Option<T>,
+        at: &Cursor<'_>,
+        mut read: impl FnMut(&mut Self, &str, &Cursor<'_>) -> Option<T>,
     ) -> Option<Vec<T>> {
         let mut items = Vec::with_capacity(texts.len());
         for (index, text) in texts.iter().enumerate() {
@@ -139,7 +139,11 @@ impl Context<'_> {
     }
 
     /// A list of subject filters that do not overlap; the server refuses overlapping ones.
-    pub(super) fn filters(&mut self, texts: &[String], at: &At<'_>) -> Option<Vec<SubjectFilter>> {
+    pub(super) fn filters(
+        &mut self,
+        texts: &[String],
+        at: &Cursor<'_>,
+    ) -> Option<Vec<SubjectFilter>> {
         let mut before: Vec<SubjectFilter> = Vec::with_capacity(texts.len());
         self.each(texts, at, |context, text, at| {
             let filter = context.parsed(SubjectFilter::parse(text), at)?;
@@ -155,7 +159,7 @@ impl Context<'_> {
         &mut self,
         text: &str,
         otherwise: &str,
-        at: &At<'_>,
+        at: &Cursor<'_>,
     ) -> Option<PathBuf> {
         let path = self.path(text);
         let why = match std::fs::metadata(&path) {

@@ -69,13 +69,13 @@ impl Follow {
         let begin = Begin::Time(first.unwrap_or(now).saturating_sub(SKEW));
         let mut branches = Vec::new();
         let mut dead_letters = false;
-        for place in outputs::places(connection, pipeline, &[]).await? {
-            dead_letters |= place.dead_letters;
-            let filters: Vec<String> = place.filter.iter().cloned().collect();
+        for output in outputs::output_streams(connection, pipeline, &[]).await? {
+            dead_letters |= output.dead_letters;
+            let filters: Vec<String> = output.filter.iter().cloned().collect();
             branches.push(Branch {
-                reader: place.stream.read(&filters, begin, u64::MAX).await?,
-                stream: place.stream,
-                filter: place.filter,
+                reader: output.stream.read(&filters, begin, u64::MAX).await?,
+                stream: output.stream,
+                filter: output.filter,
             });
         }
         Ok(Self {
@@ -130,8 +130,8 @@ impl Follow {
             0 => info.delivered.stream_sequence,
             _ => info.ack_floor.stream_sequence,
         };
-        let (name, place) = (&pipeline.name, &self.identity.source_id);
-        let parked = parking::waiting(connection, name, place, PARKED).await?;
+        let (name, source_id) = (&pipeline.name, &self.identity.source_id);
+        let parked = parking::waiting(connection, name, source_id, PARKED).await?;
         let mut latest = Vec::new();
         for branch in &self.branches {
             latest.push(branch.stream.latest(branch.filter.as_deref()).await?);

@@ -1,11 +1,11 @@
-//! A position in the tree, walked in step with the typed model so that every finding has a location.
+//! A cursor into the tree, which walks it together with the typed model so that every finding has a location.
 
 use super::tree::{Kind, Node};
 use crate::report::findings::Location;
 
 /// One value of a document, or the location where it would be.
 #[derive(Clone, Debug)]
-pub(super) struct At<'t> {
+pub(super) struct Cursor<'t> {
     node: Option<&'t Node>,
     /// Of the key, or of the nearest key above that exists.
     key: Location,
@@ -15,7 +15,7 @@ pub(super) struct At<'t> {
     path: String,
 }
 
-impl<'t> At<'t> {
+impl<'t> Cursor<'t> {
     pub(super) fn document(node: &'t Node) -> Self {
         Self {
             node: Some(node),
@@ -31,7 +31,7 @@ impl<'t> At<'t> {
         match self.node.and_then(|node| node.entry(name)) {
             Some(entry) => Self {
                 node: Some(&entry.value),
-                key: entry.key_place,
+                key: entry.key_location,
                 value: entry.value.location,
                 path,
             },
@@ -86,7 +86,7 @@ impl<'t> At<'t> {
     }
 
     /// The location for a finding about the key.
-    pub(super) fn key_place(&self) -> Location {
+    pub(super) fn key_location(&self) -> Location {
         self.key
     }
 
