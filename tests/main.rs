@@ -36,6 +36,7 @@ mod languages;
 mod oci;
 mod ordering;
 mod parking;
+mod permissions;
 mod plugins;
 mod recovery;
 mod redelivery;

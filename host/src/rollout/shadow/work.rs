@@ -225,7 +225,8 @@ impl Busy {
         pulled: Result<Vec<Delivery>, Ended>,
     ) -> Result<()> {
         let deliveries = pulled.map_err(|ended| match ended {
-            Ended::Gone(why) | Ended::Refused(why) => anyhow!(why),
+            Ended::Gone(why) => anyhow!(why),
+            Ended::Refused(why) => anyhow!(why),
             Ended::Drained => anyhow!("nothing comes any more"),
         });
         let deliveries = deliveries.context("cannot pull from the consumer of the shadow")?;
