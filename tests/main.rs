@@ -37,6 +37,7 @@ mod lost_answers;
 mod oci;
 mod ordering;
 mod parking;
+mod permissions;
 mod plugins;
 mod recovery;
 mod redelivery;

@@ -2,7 +2,9 @@
 //! slow is not dead, and an outage condemns nothing.
 
 use crate::harness::web::Web;
-use crate::harness::{SHORT_ACK_WAIT, SLEEPER, Site, guests, operator_series, series, wait_until};
+use crate::harness::{
+    NatsServer, SHORT_ACK_WAIT, SLEEPER, Site, guests, operator_series, series, wait_until,
+};
 
 /// Not so short that a pause of a busy machine is one: a third of it is the host's.
 const KEPT_ALIVE: (&str, &str) = ("consumer: p", "consumer: p, ack-wait: 8s");
@@ -172,4 +174,39 @@ fn a_result_that_could_not_be_published_is_held_and_published_again_and_not_comp
     site.wait_until_settled();
     assert_eq!(weir.metric(&operator_series("messages_total", "op")), 2.0);
     assert_eq!(weir.metric(&series("redelivered_total")), 0.0);
+}
+
+#[test]
+fn messages_of_one_server_are_kept_alive_while_another_is_gone() {
+    let site = Site::new();
+    let client = site.nats.client();
+    let mut other = NatsServer::start();
+    let far = other.client();
+    far.create_stream("FAR", &["far.>"]);
+    far.create_stream("OUT", &["out.>"]);
+    far.create_stream("DEAD", &["dead.>"]);
+    site.pipeline_but(&[KEPT_ALIVE, SLEEPER], "");
+    // Each lane takes as many as a batch may have, and works on the first of them for ever.
+    let many = (
+        "retry: {",
+        "lanes: 12\nin-flight: { max-messages: 256 }\nbatch: { max-messages: 256 }\nretry: {",
+    );
+    let there = (&*site.nats.url(), &*other.url());
+    let waits = ("consumer: q", "consumer: q, ack-wait: 8s");
+    site.second_pipeline("FAR", &[there, waits, many, SLEEPER]);
+    let mut weir = site.start_with(&["p.yaml", "q.yaml"], &[]);
+    weir.wait_until_output("running pipeline=\"p\"");
+    weir.wait_until_output("running pipeline=\"q\"");
+    far.publish_all((0..4000).map(|_| ("far.a", "sleep")));
+    wait_until(
+        "the far lanes have more in hand than a client keeps",
+        || far.consumer("FAR", "q").unwrap().num_ack_pending == 12 * 256,
+    );
+    other.kill9();
+
+    client.publish("in.a", "slow:24000");
+    site.wait_for_messages("OUT", 1);
+    site.wait_until_settled();
+    let delivered = client.consumer("IN", "p").unwrap().delivered;
+    assert_eq!(delivered.consumer_sequence, 1, "{}", weir.stderr());
 }

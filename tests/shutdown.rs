@@ -1,7 +1,9 @@
 //! SIGTERM and SIGINT stop softly: nothing more is taken, what is in hand is finished, and nothing
 //! is lost; a second signal stops at once and loses nothing either.
 
-use crate::harness::{Finished, SHORT_ACK_WAIT, SLEEPER, Site, Weir, guests, series, wait_until};
+use crate::harness::{
+    Finished, Gate, SHORT_ACK_WAIT, SLEEPER, Site, Weir, guests, series, wait_until,
+};
 use std::path::{Path, PathBuf};
 
 const FIRST_SIGNAL: &str = "finishing messages in flight; a second signal stops at once";
@@ -153,5 +155,61 @@ fn a_stop_without_a_connection_waits_for_nothing_and_loses_nothing() {
     site.nats.start_again();
     let _weir = site.run(&file);
     site.wait_for_messages("OUT", 500);
+    site.wait_until_settled();
+}
+
+#[test]
+fn what_the_server_sends_before_it_hears_of_a_soft_stop_is_worked_on() {
+    let site = Site::new();
+    let client = site.nats.client();
+    let gate = Gate::before(site.nats.port());
+    // What is lost would come again after an hour.
+    let hour = ("consumer: p", "consumer: p, ack-wait: 1h");
+    let through = (&*site.nats.url(), &*gate.url());
+    let file = site.pipeline_but(&[through, hour], "drain: 1h\n");
+    let weir = site.run(&file);
+    client.publish("in.a", "first");
+    site.wait_for_messages("OUT", 1);
+    site.wait_until_settled();
+    wait_until("a pull waits", || {
+        client.consumer("IN", "p").unwrap().num_waiting > 0
+    });
+    gate.close();
+    weir.terminate();
+    wait_until("the host has asked for no more", || gate.keeps("UNSUB "));
+    for number in 0..20 {
+        client.publish("in.a", number.to_string());
+    }
+    wait_until("the server has sent all of it", || {
+        client
+            .consumer("IN", "p")
+            .unwrap()
+            .delivered
+            .consumer_sequence
+            == 21
+    });
+    gate.open();
+    let ended = weir.finish();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    wait_until("nothing is left unsettled", || {
+        client.consumer("IN", "p").unwrap().num_ack_pending == 0
+    });
+    assert_eq!(client.count("OUT"), 21);
+}
+
+#[test]
+fn what_comes_after_a_soft_stop_is_delivered_to_the_next_host() {
+    let site = Site::new();
+    let client = site.nats.client();
+    let hour = ("consumer: p", "consumer: p, ack-wait: 1h");
+    let file = site.pipeline_but(&[hour], "");
+    let weir = site.run(&file);
+    client.publish("in.a", "first");
+    site.wait_for_messages("OUT", 1);
+    weir.terminate();
+    assert_eq!(weir.finish().code, Some(0));
+    client.publish("in.a", "second");
+    let _weir = site.run(&file);
+    site.wait_for_messages("OUT", 2);
     site.wait_until_settled();
 }

@@ -1,8 +1,6 @@
 //! The connection to NATS: credentials, TLS, and what the server says outside of any request.
 //!
-//! async-nats reports two things only through its event callback: that the connection was lost and
-//! found again, and that a publish or subscription was not permitted (the request itself merely
-//! times out). [`Health`] keeps both where the corridor can ask for them.
+//! What the client reports only through its events is in `health.rs`.
 
 pub mod attachment;
 pub mod bench;
@@ -13,6 +11,7 @@ pub mod dead_letters;
 pub mod deployments;
 mod explain;
 pub mod feed;
+mod health;
 pub mod history;
 pub mod outputs;
 pub mod parking;
@@ -23,18 +22,17 @@ pub mod shadows;
 pub mod streams;
 pub mod trace;
 
+pub use health::Health;
+
 use crate::config::resolved::{Auth, Nats};
 use crate::headers::Headers;
 use crate::report::ResultExt;
 use crate::telemetry::metrics::Counter;
 use anyhow::{Context, Result, anyhow};
-use async_nats::{Client, ConnectOptions, Event, ServerError};
+use async_nats::{Client, ConnectOptions};
 use bytestring::ByteString;
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::sync::Notify;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The oldest server that has what at-least-once pipelines use: consumers with several filters
 /// (2.10), and pinned consumers for ordered pipelines (2.11).
@@ -44,105 +42,11 @@ pub const OLDEST_SERVER: (u64, u64, u64) = (2, 11, 0);
 /// asked for (`in-flight` plus one pull), so that none is dropped.
 const SUBSCRIPTION_CAPACITY: usize = 256 * 1024;
 
-/// Violations remembered; one for each subject that is not permitted is enough.
-const VIOLATIONS: usize = 64;
-
 /// A connected client with what its events said.
 #[derive(Clone)]
 pub struct Connection {
     pub client: Client,
     pub health: Arc<Health>,
-}
-
-/// What became of a connection since it was opened. Shared with the client's event callback.
-#[derive(Default)]
-pub struct Health {
-    connected: AtomicBool,
-    /// Whether it was up before and is not any more.
-    lost: AtomicBool,
-    reconnects: AtomicU64,
-    /// The same, for whoever counts them over several connections.
-    counter: Counter,
-    violations: Mutex<VecDeque<String>>,
-    /// Woken at every event, for whoever must act on one at once.
-    pub changed: Notify,
-}
-
-impl Health {
-    /// Whether the connection is up now.
-    #[must_use]
-    pub fn is_connected(&self) -> bool {
-        self.connected.load(Ordering::Relaxed)
-    }
-
-    /// How often the connection was found again after it was lost.
-    #[must_use]
-    pub fn reconnects(&self) -> u64 {
-        self.reconnects.load(Ordering::Relaxed)
-    }
-
-    /// Waits until the connection is not up.
-    pub async fn down(&self) {
-        loop {
-            let changed = self.changed.notified();
-            if !self.is_connected() {
-                return;
-            }
-            changed.await;
-        }
-    }
-
-    /// The server's words on a refused publish or subscription to `subject`, if there were any.
-    #[must_use]
-    pub fn violation(&self, subject: &str) -> Option<String> {
-        let quoted = format!("\"{subject}\"");
-        let violations = self
-            .violations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        violations
-            .iter()
-            .find(|text| text.contains(&quoted))
-            .cloned()
-    }
-
-    fn on_event(&self, event: Event) {
-        match event {
-            Event::Connected => {
-                if self.lost.swap(false, Ordering::Relaxed) {
-                    self.reconnects.fetch_add(1, Ordering::Relaxed);
-                    self.counter.inc();
-                }
-                self.connected.store(true, Ordering::Relaxed);
-                tracing::info!("connected to nats");
-            }
-            Event::Disconnected => {
-                self.lost.store(true, Ordering::Relaxed);
-                self.connected.store(false, Ordering::Relaxed);
-                tracing::warn!("the connection to nats was lost; reconnecting");
-            }
-            Event::ServerError(ServerError::Other(text)) if is_violation(&text) => {
-                let mut violations = self
-                    .violations
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                if !violations.contains(&text) {
-                    tracing::error!("nats refused: {text}");
-                    violations.truncate(VIOLATIONS - 1);
-                    violations.push_front(text);
-                }
-            }
-            Event::LameDuckMode => tracing::warn!("the nats server is about to shut down"),
-            // One for each attempt to reconnect, of which there may be many.
-            other if !self.is_connected() => tracing::debug!("nats: {other}"),
-            other => tracing::warn!("nats: {other}"),
-        }
-        self.changed.notify_waiters();
-    }
-}
-
-fn is_violation(text: &str) -> bool {
-    text.to_ascii_lowercase().contains("permissions violation")
 }
 
 /// Connects, and refuses a server that is too old.
@@ -165,10 +69,7 @@ pub async fn connect_counted(
     reconnects: Counter,
 ) -> Result<Connection> {
     let servers = settings.servers.join(", ");
-    let health = Arc::new(Health {
-        counter: reconnects,
-        ..Health::default()
-    });
+    let health = Arc::new(Health::new(reconnects));
     let on_event = Arc::clone(&health);
     let options = options(settings)
         .await
@@ -187,7 +88,7 @@ pub async fn connect_counted(
         .await
         .map_err(|error| explain::connect(&error, &settings.tls))
         .with_context(|| format!("cannot connect to nats at `{servers}`"))?;
-    health.connected.store(true, Ordering::Relaxed);
+    health.opened();
     refuse_old(&client.server_info().version)
         .with_context(|| format!("cannot use the nats server at `{servers}`"))?;
     Ok(Connection { client, health })
@@ -219,7 +120,8 @@ async fn options(settings: &Nats) -> Result<ConnectOptions> {
 }
 
 /// The result of a request, unless the server says that this user may not send it: nobody answers
-/// then, and waiting for the request to time out would take long.
+/// then, and waiting for the request to time out would take long. `api` is the subject of the request,
+/// or what it begins with.
 ///
 /// # Errors
 /// The server's words.
@@ -228,10 +130,11 @@ async fn unless_refused<T>(
     api: &str,
     request: impl IntoFuture<Output = T>,
 ) -> Result<T, String> {
+    let began = Instant::now();
     let mut request = std::pin::pin!(request.into_future());
     loop {
         let changed = connection.health.changed.notified();
-        if let Some(refused) = connection.health.violation(api) {
+        if let Some(refused) = connection.health.violation(api, began) {
             return Err(refused);
         }
         tokio::select! {
@@ -240,6 +143,21 @@ async fn unless_refused<T>(
             () = changed => {}
         }
     }
+}
+
+/// As [`unless_refused`], for what cannot be done without.
+///
+/// # Errors
+/// The server's words, with a hint.
+async fn permitted<T>(
+    connection: &Connection,
+    api: &str,
+    request: impl IntoFuture<Output = T>,
+) -> Result<T> {
+    let answer = unless_refused(connection, api, request).await;
+    answer
+        .map_err(|refused| anyhow!("the server refused: {refused}"))
+        .hint(|| format!("allow this user to publish to `{api}`"))
 }
 
 /// Header lines in the order of their names: the client keeps none between different ones.

@@ -161,6 +161,23 @@ impl NatsServer {
         self.start_again();
     }
 
+    /// Gives the running server another configuration, and waits until it has it.
+    pub fn reload(&self, configuration: &str) {
+        let file = self.directory.path().join("server.conf");
+        std::fs::write(file, configuration).expect("cannot write the server's configuration");
+        let done = || {
+            let log = std::fs::read_to_string(self.log()).unwrap_or_default();
+            log.matches("Reloaded server configuration").count()
+        };
+        let before = done();
+        signal(self.pid(), "HUP");
+        wait_for("the server has its new configuration", || {
+            (done() > before)
+                .then_some(())
+                .ok_or_else(|| tail(&self.log()))
+        });
+    }
+
     /// Freezes the process: connections stay open and silent. Undone by [`NatsServer::resume`].
     pub fn pause(&self) {
         signal(self.pid(), "STOP");

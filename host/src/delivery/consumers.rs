@@ -104,12 +104,12 @@ impl End {
         ))
     }
 
-    fn refused(&self, why: &str) -> anyhow::Error {
+    fn refused(&self, why: NotPermitted) -> anyhow::Error {
         let Durable {
             stream, consumer, ..
         } = &self.durable;
         let why = crate::report::hint(
-            NotPermitted(why.to_owned()),
+            why,
             format!(
                 "allow this user to publish to `$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}`"
             ),
@@ -214,7 +214,7 @@ impl Consumers {
                     }
                     Err(Ended::Drained) => self.source.drained = true,
                     Err(Ended::Gone(why)) => return Err(self.source.lost(anyhow!(why))),
-                    Err(Ended::Refused(why)) => return Err(self.source.refused(&why)),
+                    Err(Ended::Refused(why)) => return Err(self.source.refused(why)),
                 },
                 pulled = from_parking => match pulled {
                     Ok(deliveries) => {
@@ -228,9 +228,10 @@ impl Consumers {
                         }
                     }
                     Err(Ended::Refused(why)) => {
-                        // The source may well go on; what is parked stays where it is.
-                        tracing::error!("cannot read parked retries: {why}");
-                        self.parking = None;
+                        // The source may well go on; what is parked stays where it is until then.
+                        if !why.again {
+                            tracing::error!("cannot read parked retries: {why}");
+                        }
                     }
                     Err(Ended::Gone(why)) => {
                         let why = anyhow!(why);
@@ -280,7 +281,8 @@ impl Consumers {
     /// Whether what is parked can come back to this lane.
     #[must_use]
     pub fn unparks(&self) -> bool {
-        self.parking.is_some()
+        let parking = self.parking.as_ref();
+        parking.is_some_and(|end| end.source.is_permitted())
     }
 
     /// The least room in bytes with which anything is asked for.

@@ -1,19 +1,19 @@
 //! The in-progress registry: which deliveries a lane has in hand, for whoever extends their ack-wait.
 //!
-//! A lane may be busy in a plugin for longer than ack-wait; slow is not dead. So the supervisor
-//! sends in-progress for it, from a thread and over a connection of its own.
+//! A lane may be busy in a plugin for longer than ack-wait; slow is not dead. So the host sends
+//! in-progress for it, from a thread and over a connection of its own (`host/in_progress.rs`).
 
 use crate::delivery::ticket::ReplyTo;
 use crate::threads::locked;
 use fnv::FnvHashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Names a delivery: whether it came from the parking stream, and its sequence in the stream that it
 /// came from.
 pub type Key = (bool, u64);
 
-/// Deliveries in hand. Shared by one lane and the supervisor.
+/// Deliveries in hand. Shared by one lane and the thread that sends in-progress.
 #[derive(Default)]
 pub struct InProgressRegistry(Mutex<FnvHashMap<Key, (ReplyTo, Instant)>>);
 
@@ -30,9 +30,11 @@ impl InProgressRegistry {
         locked(&self.0).remove(&key);
     }
 
-    /// Lets all of them go.
-    pub fn clear(&self) {
-        locked(&self.0).clear();
+    /// Lets all of them go when what it returns is dropped: whatever becomes of a lane, nobody must keep
+    /// from others what it does not have any more.
+    #[must_use]
+    pub fn clear_on_drop(self: &Arc<Self>) -> impl Drop + use<> {
+        ClearOnDrop(Arc::clone(self))
     }
 
     /// Where in-progress must go now: what the server has not heard of for `age`.
@@ -47,5 +49,13 @@ impl InProgressRegistry {
             reply.clone()
         })
         .collect()
+    }
+}
+
+struct ClearOnDrop(Arc<InProgressRegistry>);
+
+impl Drop for ClearOnDrop {
+    fn drop(&mut self) {
+        locked(&self.0.0).clear();
     }
 }

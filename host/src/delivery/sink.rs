@@ -232,7 +232,7 @@ impl Sink {
                 }),
                 () = changed => {
                     let health = Arc::clone(&self.connection.health);
-                    let refused = self.give_up(|waiting| health.violation(&waiting.subject));
+                    let refused = self.give_up(|waiting| health.violation(&waiting.subject, waiting.since));
                     if !refused.is_empty() {
                         return refused;
                     }

@@ -6,7 +6,9 @@
 //!
 //! Backpressure: nothing is asked for without room to work on it, by count and by bytes.
 
+mod pulls;
 mod status;
+mod subscription;
 
 pub use status::{Ended, NotPermitted};
 
@@ -18,11 +20,11 @@ use crate::nats::streams::Durable;
 use crate::nats::{self, Connection};
 use crate::parked::Origin;
 use crate::telemetry::metrics::PipelineMetrics;
-use anyhow::{Context, Result, anyhow};
+use anyhow::Result;
 use async_nats::Subscriber;
 use bytestring::ByteString;
 use futures_util::{FutureExt, StreamExt};
-use std::collections::VecDeque;
+use pulls::{Amount, Pulls};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,12 +34,10 @@ const EXPIRES: Duration = Duration::from_secs(10);
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// Silence after which a pull is taken for lost: two heartbeats and some.
 const SILENCE: Duration = Duration::from_millis(4500);
-/// Silence after which nothing is taken to be on its way, when nothing more is asked for.
-const QUIET: Duration = Duration::from_millis(100);
-/// How long deliveries are waited for then, however they trickle.
-const LONGEST_DRAIN: Duration = Duration::from_secs(1);
-/// Pulls under way at once: one being filled while the next already waits.
-const PULLS: usize = 2;
+/// How often a connection that is lost is looked at.
+const LOST: Duration = Duration::from_millis(100);
+/// How long a pull that was not permitted is not tried again.
+const REFUSED: Duration = Duration::from_secs(10);
 /// Added to the largest payload for subject, reply and headers in the server's count of bytes.
 const OVERHEAD: usize = 64 * 1024;
 
@@ -53,12 +53,20 @@ pub struct Delivery {
 pub struct Source {
     connection: Connection,
     subscription: Subscriber,
-    /// The lane's inbox; requests reply to `<inbox>.<number>`.
+    /// The inbox of the subscription; requests reply to `<inbox>.<number>`.
     inbox: String,
+    /// Taken from the subscription so far.
+    arrived: usize,
+    /// The subject of requests.
     request: String,
-    pulls: VecDeque<Pull>,
+    pulls: Pulls,
     number: u64,
+    /// When anything came last, or the first of the pulls was sent.
     heard: Instant,
+    /// Whether the server has ever answered a pull.
+    answered: bool,
+    /// Whether it has not permitted the latest.
+    refused: bool,
     /// Of the message before.
     subject: ByteString,
     /// The least a request asks for in bytes: less than one message would never be answered.
@@ -67,25 +75,18 @@ pub struct Source {
     pinned: bool,
     pin: Option<String>,
     metrics: Arc<PipelineMetrics>,
+    /// Those that the subscription has been through.
     reconnects: u64,
     /// Whether the consumer may be gone, or another: after a reconnect, and when nobody answers.
     doubtful: bool,
-    /// Since when nothing more is asked for, and whether the server has been told.
-    draining: Option<Instant>,
-    unsubscribed: bool,
+    /// Set by `drain` for good: nothing more is asked for.
+    draining: bool,
+    /// Set when the subscription is told to end: how many fillers are still to be sent.
+    fillers: Option<usize>,
     /// What the next pull returns, because the last one had deliveries to hand out first.
     ended: Option<Ended>,
     /// Not before this, after the server refused a pull.
     pause: Option<Instant>,
-}
-
-/// One request under way and what of it has not been answered.
-struct Pull {
-    subject: String,
-    messages: usize,
-    bytes: usize,
-    /// Whether it has brought a message.
-    answered: bool,
 }
 
 impl Source {
@@ -99,13 +100,7 @@ impl Source {
         order: Order,
         metrics: Arc<PipelineMetrics>,
     ) -> Result<Self> {
-        let inbox = connection.client.new_inbox();
-        let subscription = connection
-            .client
-            .subscribe(format!("{inbox}.*"))
-            .await
-            .map_err(|error| anyhow!("{error}"))
-            .context("cannot subscribe to the inbox of pulls")?;
+        let (inbox, subscription) = subscription::open(&connection).await?;
         let least_bytes = connection.client.max_payload() + OVERHEAD;
         Ok(Self {
             request: format!(
@@ -116,17 +111,20 @@ impl Source {
             connection,
             subscription,
             inbox,
-            pulls: VecDeque::new(),
+            arrived: 0,
+            pulls: Pulls::new(EXPIRES + SILENCE),
             number: 0,
             heard: Instant::now(),
+            answered: false,
+            refused: false,
             subject: ByteString::new(),
             least_bytes,
             pinned: order != Order::None,
             pin: None,
             metrics,
             doubtful: false,
-            draining: None,
-            unsubscribed: false,
+            draining: false,
+            fillers: None,
             ended: None,
             pause: None,
         })
@@ -144,34 +142,24 @@ impl Source {
             if let Some(ended) = self.ended.take() {
                 return Err(ended);
             }
-            self.forget_after_reconnect();
+            let left = self.subscribe_after_reconnect().await?;
+            if !left.is_empty() {
+                return Ok(left);
+            }
             if self.is_doubtful() {
                 return Ok(Vec::new());
             }
             self.ask(room).await;
             self.unsubscribe().await;
             let mut deliveries = Vec::new();
-            let mut next =
-                match tokio::time::timeout(self.patience(), self.subscription.next()).await {
-                    Ok(message) => {
-                        self.heard = Instant::now();
-                        Some(message)
-                    }
-                    Err(_) => {
-                        self.ended = self.on_silence().err();
-                        None
-                    }
-                };
-            while let Some(arrived) = next {
-                let taken = arrived.ok_or(Ended::Drained);
-                if let Err(ended) = taken.and_then(|message| self.take(message, &mut deliveries)) {
+            let mut next = self.arrives().await;
+            while let Some(message) = next {
+                if let Err(ended) = self.take(message, &mut deliveries) {
                     self.ended = Some(ended);
                     break;
                 }
                 let more = deliveries.len() < most;
-                next = more
-                    .then(|| self.subscription.next().now_or_never())
-                    .flatten();
+                next = more.then(|| self.has_arrived()).flatten();
             }
             if !deliveries.is_empty() {
                 return Ok(deliveries);
@@ -179,36 +167,60 @@ impl Source {
         }
     }
 
-    /// Asks for no more. What the server has already sent is still handed out by `pull`, which ends
-    /// with [`Ended::Drained`].
-    pub fn drain(&mut self) {
-        self.draining.get_or_insert_with(Instant::now);
-    }
-
-    /// Unsubscribes once no more deliveries come: those that the server has on their way would else
-    /// go nowhere, and come again only after ack-wait.
-    async fn unsubscribe(&mut self) {
-        let Some(since) = self.draining.filter(|_| !self.unsubscribed) else {
-            return;
-        };
-        let quiet = self.expected() == 0 || self.heard.elapsed() >= QUIET;
-        if quiet || since.elapsed() >= LONGEST_DRAIN {
-            self.unsubscribed = true;
-            if self.subscription.drain().await.is_err() {
-                tracing::debug!("the connection closed before the pulls were drained");
+    /// Waits for a message, but no longer than there is patience. `None` too when there is something
+    /// else to do, and when [`Ended`] is set.
+    async fn arrives(&mut self) -> Option<async_nats::Message> {
+        let health = Arc::clone(&self.connection.health);
+        let changed = health.changed.notified();
+        if let Some(refused) = self.refusal() {
+            self.ended = Some(refused);
+            return None;
+        }
+        let patience = self.patience();
+        tokio::select! {
+            biased;
+            arrived = self.subscription.next() => self.count(arrived),
+            () = changed => None,
+            () = tokio::time::sleep(patience) => {
+                self.on_silence();
+                None
             }
         }
+    }
+
+    /// What has arrived already.
+    fn has_arrived(&mut self) -> Option<async_nats::Message> {
+        let arrived = self.subscription.next().now_or_never()?;
+        self.count(arrived)
+    }
+
+    fn count(&mut self, arrived: Option<async_nats::Message>) -> Option<async_nats::Message> {
+        self.heard = Instant::now();
+        self.arrived += 1;
+        if arrived.is_none() {
+            self.ended = Some(match self.fillers {
+                Some(_) => Ended::Drained,
+                None => Ended::Gone("the connection to nats is closed".to_owned()),
+            });
+        }
+        arrived
     }
 
     /// Whether to make sure that the consumer is still there and the same.
     #[must_use]
     pub fn is_doubtful(&self) -> bool {
-        self.doubtful && self.draining.is_none()
+        self.doubtful && !self.draining
     }
 
     /// It is.
     pub fn trust(&mut self) {
         self.doubtful = false;
+    }
+
+    /// Whether the server permits pulls, as far as is known.
+    #[must_use]
+    pub fn is_permitted(&self) -> bool {
+        !self.refused
     }
 
     /// The least room in bytes with which anything is asked for.
@@ -220,7 +232,7 @@ impl Source {
     /// Messages asked for that have not come yet.
     #[must_use]
     pub fn expected(&self) -> usize {
-        self.pulls.iter().map(|pull| pull.messages).sum()
+        self.pulls.to_come().messages
     }
 
     /// The pin of an ordered pipeline, once the server has given it to this lane.
@@ -235,8 +247,7 @@ impl Source {
         let paused = paused || !self.connection.health.is_connected();
         // Until an ordered lane has its pin, one message shows it, and none is under way unseen.
         let unpinned = self.pinned && self.pin.is_none();
-        let most_pulls = if unpinned { 1 } else { PULLS };
-        if self.draining.is_some() || paused || self.pulls.len() >= most_pulls {
+        if self.draining || paused || unpinned && !self.pulls.is_empty() {
             return;
         }
         let wanted = if unpinned {
@@ -245,8 +256,7 @@ impl Source {
             room.messages
         };
         let messages = wanted.saturating_sub(self.expected());
-        let asked_bytes: usize = self.pulls.iter().map(|pull| pull.bytes).sum();
-        let bytes = room.bytes.saturating_sub(asked_bytes);
+        let bytes = room.bytes.saturating_sub(self.pulls.to_come().bytes);
         // A second pull for a handful would cost as much as one for many.
         let worthwhile = self.pulls.is_empty() || messages * 2 >= wanted;
         if messages == 0 || bytes < self.least_bytes || !worthwhile {
@@ -268,67 +278,58 @@ impl Source {
                 fields.insert("id".to_owned(), pin.as_str().into());
             }
         }
-        let sent = self
-            .connection
-            .client
-            .publish_with_reply(
-                self.request.clone(),
-                subject.clone(),
-                request.to_string().into(),
-            )
-            .await;
-        match sent {
-            Ok(()) => self.pulls.push_back(Pull {
-                subject,
-                messages,
-                bytes,
-                answered: false,
-            }),
+        let (now, first) = (Instant::now(), self.pulls.is_empty());
+        let (to, request) = (self.request.clone(), request.to_string());
+        let client = &self.connection.client;
+        let sent = client.publish_with_reply(to, subject.clone(), request.into());
+        match sent.await {
+            Ok(()) => self.pulls.push(subject, Amount { messages, bytes }, now),
             Err(error) => {
                 self.metrics.pull_errors.inc();
                 tracing::debug!("cannot ask for messages: {error}");
                 self.pause = Some(Instant::now() + HEARTBEAT);
             }
         }
-        if self.pulls.len() == 1 {
-            self.heard = Instant::now();
+        if first {
+            self.heard = now;
         }
     }
 
     fn patience(&self) -> Duration {
         let now = Instant::now();
-        if self.draining.is_some() && !self.unsubscribed {
-            return (self.heard + QUIET).saturating_duration_since(now);
-        }
         if !self.connection.health.is_connected() {
-            return QUIET;
+            return LOST;
         }
         match self.pause {
+            _ if self.draining => (self.heard + SILENCE).saturating_duration_since(now),
             Some(until) if self.pulls.is_empty() => until.saturating_duration_since(now),
             _ if self.pulls.is_empty() => HEARTBEAT,
             _ => (self.heard + SILENCE).saturating_duration_since(now),
         }
     }
 
-    fn on_silence(&mut self) -> Result<(), Ended> {
-        if !self.pulls.is_empty() && self.heard.elapsed() >= SILENCE {
-            if let Some(refused) = self.connection.health.violation(&self.request) {
-                return Err(Ended::Refused(refused));
-            }
+    fn on_silence(&mut self) {
+        let silent = self.heard.elapsed() >= SILENCE;
+        if silent && self.draining {
+            // What may still be on its way comes again after ack-wait.
+            self.ended = Some(Ended::Drained);
+        } else if silent && !self.pulls.is_empty() {
             self.metrics.missed_heartbeats.inc();
             self.pulls.clear();
         }
-        Ok(())
     }
 
-    /// The server forgets pulls with the connection they came on.
-    fn forget_after_reconnect(&mut self) {
-        let reconnects = self.connection.health.reconnects();
-        if reconnects != self.reconnects && self.connection.health.is_connected() {
-            self.reconnects = reconnects;
-            self.pulls.clear();
-            self.doubtful = true;
-        }
+    /// The server's words on a pull that is under way, if it does not permit it.
+    fn refusal(&mut self) -> Option<Ended> {
+        let since = self.pulls.since()?;
+        let words = self.connection.health.violation(&self.request, since)?;
+        self.pulls.clear();
+        self.pause = Some(Instant::now() + REFUSED);
+        Some(Ended::Refused(NotPermitted {
+            words,
+            was_permitted: self.answered,
+            again: std::mem::replace(&mut self.refused, true),
+        }))
     }
 
     fn take(
@@ -336,17 +337,15 @@ impl Source {
         message: async_nats::Message,
         into: &mut Vec<Delivery>,
     ) -> Result<(), Ended> {
-        if let Some(status) = message.status {
+        self.answered = true;
+        self.refused = false;
+        // A stored message may have a status line, too; what comes on the inbox itself is the server's.
+        if let Some(status) = message.status
+            && message.subject.starts_with(&self.inbox)
+        {
             return self.on_status(status.as_u16(), &message);
         }
-        if let Some(pull) = self.pulls.front_mut() {
-            pull.answered = true;
-            pull.messages = pull.messages.saturating_sub(1);
-            pull.bytes = pull.bytes.saturating_sub(message.length);
-            if pull.messages == 0 {
-                self.pulls.pop_front();
-            }
-        }
+        self.pulls.arrived(message.length);
         let reply = message.reply.as_ref().map_or(0, |reply| reply.len());
         let carried = message.length - message.subject.len() - reply;
         let Some(ticket) = message

@@ -4,11 +4,12 @@
 //! thread belongs to its plugins while they work. Each pipeline is supervised by itself
 //! (`supervise.rs`); the host ends when the last of them has ended.
 
+mod in_progress;
 pub(crate) mod running;
 mod supervise;
 
 use crate::config::resolved;
-use crate::delivery::settle;
+use crate::host::in_progress::InProgress;
 use crate::host::running::Running;
 use crate::host::supervise::Supervisor;
 use crate::nats::attachment::Attachment;
@@ -96,6 +97,7 @@ impl Host {
                 false => refused?,
             }
         }
+        let _in_progress = InProgress::start(&self.pipelines)?;
         let _discoverable = self.announce(&attachments).await;
         let supervised =
             self.pipelines
@@ -113,7 +115,6 @@ impl Host {
         let ended = tokio::select! {
             ended = join_all(supervised) => ended,
             () = self.deploy() => Vec::new(),
-            () = self.extend_ack_wait() => Vec::new(),
             _ = join_all(self.pipelines.iter().map(watch_lag)) => Vec::new(),
         };
         self.pipelines
@@ -277,37 +278,6 @@ impl Host {
             join_all(followers),
             join_all(deployers)
         );
-    }
-
-    /// Sends in-progress for what lanes hold, before ack-wait runs out.
-    async fn extend_ack_wait(&self) {
-        let shortest = self
-            .pipelines
-            .iter()
-            .map(|pipeline| pipeline.settings.source.ack_wait)
-            .min();
-        let mut tick = tokio::time::interval(shortest.unwrap_or(Duration::from_secs(30)) / 6);
-        loop {
-            tick.tick().await;
-            for pipeline in &self.pipelines {
-                let Some(attachment) = pipeline.attachment() else {
-                    continue;
-                };
-                let age = pipeline.settings.source.ack_wait / 3;
-                for reply in pipeline
-                    .in_progress
-                    .iter()
-                    .flat_map(|in_progress| in_progress.due(age))
-                {
-                    if settle::in_progress(&attachment.connection.client, reply)
-                        .await
-                        .is_ok()
-                    {
-                        pipeline.metrics.in_progress_sent.inc();
-                    }
-                }
-            }
-        }
     }
 }
 

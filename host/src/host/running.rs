@@ -94,9 +94,6 @@ impl Running {
 
     /// Before its lanes are started, the first time or again: none of them is left from before.
     pub(crate) fn begin(&self, attachment: &Arc<Attachment>) {
-        self.in_progress
-            .iter()
-            .for_each(|in_progress| in_progress.clear());
         self.metrics.in_flight.set(0);
         self.metrics.in_flight_bytes.set(0);
         self.target.attach(attachment);

@@ -3,8 +3,9 @@
 //! Each pipeline of a host is supervised by itself: what happens to the streams of one stops no
 //! other. A pipeline that cannot go on because its stream, its consumer or its parking stream was
 //! deleted is started again, with longer and longer pauses, as if it had just been started: it finds
-//! or makes what it needs, and its message ids are those of the stream that is there then. Only where
-//! the server forbids pulling it has failed for good.
+//! or makes what it needs, and its message ids are those of the stream that is there then. So is one
+//! whose permission to pull was taken away. Only where the server has never permitted it, the pipeline
+//! has failed for good.
 //!
 //! Nothing is carried over from lanes that ended: what they had in hand is handed back, and the
 //! server delivers again what it still has.
@@ -45,6 +46,7 @@ impl Supervisor {
     /// Why it has failed for good.
     pub(crate) async fn run(&self, first: Arc<Attachment>) -> Result<()> {
         let (mut attachment, mut pause) = (Some(first), FIRST_PAUSE);
+        let mut permitted = false;
         let mut stages = self.shutdown.listen();
         loop {
             let began = Instant::now();
@@ -56,11 +58,15 @@ impl Supervisor {
                     tracing::warn!("{}", report::line(&error));
                     break;
                 }
-                Err(error) if report::find::<NotPermitted>(&error).is_some() => {
-                    self.fail(&error);
-                    return Err(error);
+                Err(error) => {
+                    let denied = report::find::<NotPermitted>(&error);
+                    permitted |= denied.is_none_or(|denied| denied.was_permitted);
+                    if !permitted {
+                        self.fail(&error);
+                        return Err(error);
+                    }
+                    self.wait(&error);
                 }
-                Err(error) => self.wait(&error),
             }
             if began.elapsed() > LONGEST_PAUSE {
                 pause = FIRST_PAUSE;
@@ -148,10 +154,6 @@ impl Supervisor {
                 let life = || run_lane(&pipeline, &runtime, lane, &attachment, stages);
                 let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(life))
                     .unwrap_or_else(|_| Err(anyhow!("a lane panicked; this is a bug in weir")));
-                // A lane that panicked has left some: nobody works on them, so others may have them.
-                if let Some(in_progress) = pipeline.in_progress.get(lane) {
-                    in_progress.clear();
-                }
                 // The receiver is gone only when the host has given up on its lanes.
                 let _ = ended.blocking_send(result);
             })
@@ -188,6 +190,8 @@ fn run_lane(
     let tokio = threads::runtime()?;
     tokio.block_on(async {
         let in_progress = pipeline.in_progress.get(lane).cloned().unwrap_or_default();
+        // Also when it panics: what it leaves nobody works on, so others may have it.
+        let _cleared = in_progress.clear_on_drop();
         let (active, changeover) = pipeline.target.versions.register_lane(lane);
         let chain = active.chain(runtime, pipeline.settings.batch);
         let parts = Parts {

@@ -1,7 +1,7 @@
 //! Durable consumers: made or adopted at start, read back, and looked at for lag.
 
-use super::streams::{Durable, Ensured, denied_or, jetstream};
-use super::{Connection, unless_refused};
+use super::streams::{Durable, Ensured, jetstream};
+use super::{Connection, permitted, unless_refused};
 use crate::config::resolved::{Order, Pipeline, Source, Start};
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
@@ -56,18 +56,15 @@ pub async fn ensure(
         )
     };
     let mut asked = consumer_config(pipeline, start);
-    if let Ok(existing) = stream.consumer_info(name).await {
+    let api = format!("$JS.API.CONSUMER.INFO.{}.{name}", pipeline.source.stream);
+    if let Ok(Ok(existing)) = unless_refused(connection, &api, stream.consumer_info(name)).await {
         // Where to begin is settled once: the durable's own position counts from then on.
         asked.deliver_policy = existing.config.deliver_policy;
     }
-    let made = stream.create_consumer(asked).await;
-    let made = match made {
-        Ok(made) => made,
-        Err(error) => {
-            let api = format!("$JS.API.CONSUMER.CREATE.{}.{name}", pipeline.source.stream);
-            return Err(denied_or(connection, &api, &error.to_string())).with_context(what);
-        }
-    };
+    let api = format!("$JS.API.CONSUMER.CREATE.{}.{name}", pipeline.source.stream);
+    let made = permitted(connection, &api, stream.create_consumer(asked)).await;
+    let made = made.and_then(|made| made.map_err(|error| anyhow!("{error}")));
+    let made = made.with_context(what)?;
     let got = &made.cached_info().config;
     if got.ack_policy != AckPolicy::Explicit {
         return Err(anyhow!(

@@ -5,7 +5,7 @@
 //! is not taken for something else.
 
 use super::streams::{self, base36};
-use super::{Connection, headers};
+use super::{Connection, headers, permitted};
 use crate::message::Message;
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
@@ -74,7 +74,10 @@ impl History {
     /// `Ok(None)` when there is none of this name; an error when the server does not say.
     pub async fn find(connection: &Connection, name: &str) -> Result<Option<Self>> {
         let context = streams::jetstream(connection);
-        let stream = match context.get_stream(name).await {
+        let what = || format!("cannot read stream `{name}`");
+        let api = format!("$JS.API.STREAM.INFO.{name}");
+        let asked = permitted(connection, &api, context.get_stream(name)).await;
+        let stream = match asked.with_context(what)? {
             Ok(stream) => stream,
             Err(error)
                 if matches!(error.kind(), GetStreamErrorKind::JetStream(error)
@@ -82,11 +85,7 @@ impl History {
             {
                 return Ok(None);
             }
-            Err(error) => {
-                let api = format!("$JS.API.STREAM.INFO.{name}");
-                let error = streams::denied_or(connection, &api, &error.kind().to_string());
-                return Err(error).with_context(|| format!("cannot read stream `{name}`"));
-            }
+            Err(error) => return Err(anyhow!("{}", error.kind())).with_context(what),
         };
         let info = stream.cached_info();
         let (config, state) = (&info.config, &info.state);

@@ -73,17 +73,18 @@ pub(super) async fn ensure(
             subjects.all
         ));
     }
+    let due = subjects.due;
     let consumer = stream.create_consumer(pull::Config {
         durable_name: Some(CONSUMER.to_owned()),
         description: Some(format!("weir pipeline {}, long retries", pipeline.name)),
         ack_policy: AckPolicy::Explicit,
         ack_wait: pipeline.source.ack_wait,
         max_deliver: -1,
-        filter_subject: subjects.due,
+        filter_subject: due.clone(),
         max_ack_pending: pipeline.source.max_ack_pending,
         ..Default::default()
     });
-    let api = format!("$JS.API.CONSUMER.CREATE.{name}.{CONSUMER}");
+    let api = format!("$JS.API.CONSUMER.CREATE.{name}.{CONSUMER}.{due}");
     let made = unless_refused(connection, &api, consumer)
         .await?
         .map_err(|error| format!("cannot use consumer `{CONSUMER}` of stream `{name}`: {error}"))?;

@@ -5,10 +5,10 @@
 //! good; forgotten, it goes by itself. Each host writes its own report, under
 //! `<pipeline>.<operator>.<host>`; whoever reads them adds them up.
 
-use super::Connection;
 use super::buckets::{Entry, Keys};
 use super::consumers::{durable, info};
-use super::streams::{Durable, denied_or, jetstream};
+use super::streams::{Durable, jetstream};
+use super::{Connection, permitted};
 use crate::compare::report::Report;
 use crate::config::resolved::Pipeline;
 use anyhow::{Context as _, Result, anyhow};
@@ -93,11 +93,10 @@ pub async fn ensure_consumer(
         inactive_threshold: FORGOTTEN,
         ..Default::default()
     };
-    let made = context
-        .create_consumer_on_stream(config, &*source.stream)
-        .await;
     let api = format!("$JS.API.CONSUMER.CREATE.{}.{name}", source.stream);
-    let made = made.map_err(|error| denied_or(connection, &api, &error.to_string()));
+    let made = context.create_consumer_on_stream(config, &*source.stream);
+    let made = permitted(connection, &api, made).await;
+    let made = made.and_then(|made| made.map_err(|error| anyhow!("{error}")));
     Ok(durable(made.with_context(what)?.cached_info()))
 }
 

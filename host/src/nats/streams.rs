@@ -3,7 +3,7 @@
 //! An old server accepts a configuration it does not know and ignores it, so what was asked for is
 //! compared with what the server says it has.
 
-use super::{Connection, consumers, parking};
+use super::{Connection, consumers, parking, permitted, unless_refused};
 use crate::config::resolved::{Order, Pipeline, Source, Storage, StreamSettings};
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
@@ -137,16 +137,17 @@ async fn ensure_source(
     create: bool,
 ) -> Result<stream::Stream> {
     let name = &source.stream;
-    let error = match context.get_stream(name).await {
+    let what = || format!("cannot read stream `{name}`");
+    let api = format!("$JS.API.STREAM.INFO.{name}");
+    let asked = permitted(connection, &api, context.get_stream(name)).await;
+    let error = match asked.with_context(what)? {
         Ok(stream) => return Ok(stream),
         Err(error) => error,
     };
     let missing = matches!(error.kind(), GetStreamErrorKind::JetStream(error)
         if error.error_code() == ErrorCode::STREAM_NOT_FOUND);
     if !missing {
-        let api = format!("$JS.API.STREAM.INFO.{name}");
-        return Err(denied_or(connection, &api, &error.kind().to_string()))
-            .with_context(|| format!("cannot read stream `{name}`"));
+        return Err(anyhow!("{}", error.kind())).with_context(what);
     }
     let settings = source.create.clone().or_else(|| {
         (create && !source.subjects.is_empty())
@@ -175,19 +176,21 @@ async fn ensure_target(
     create: bool,
     role: &str,
 ) -> Result<()> {
-    match find_by_subject(context, subject).await {
-        Ok(Some(_)) => return Ok(()),
-        Ok(None) => {}
-        Err(error) => {
-            // Finding a stream by its subject is a permission of its own, which a host that only
-            // moves messages may well lack. A publish that nobody captures is retried and counted.
-            if let Some(refused) = connection.health.violation("$JS.API.STREAM.NAMES") {
-                tracing::warn!(
-                    "cannot determine which stream captures {role} subject `{subject}`: {refused}"
-                );
+    let what = || format!("cannot look up the stream of `{subject}`");
+    let looked_up = find_by_subject(context, subject);
+    match unless_refused(connection, "$JS.API.STREAM.NAMES", looked_up).await {
+        Ok(found) => {
+            if found.with_context(what)?.is_some() {
                 return Ok(());
             }
-            return Err(error).with_context(|| format!("cannot look up the stream of `{subject}`"));
+        }
+        // Finding a stream by its subject is a permission of its own, which a host that only
+        // moves messages may well lack. A publish that nobody captures is retried and counted.
+        Err(refused) => {
+            tracing::warn!(
+                "cannot determine which stream captures {role} subject `{subject}`: {refused}"
+            );
+            return Ok(());
         }
     }
     if settings.is_none() && !create {
@@ -239,23 +242,24 @@ async fn create_stream(
     name: &str,
     settings: &StreamSettings,
 ) -> Result<stream::Stream> {
-    let created = context
-        .create_stream(stream::Config {
-            name: name.to_owned(),
-            subjects: settings.subjects.clone(),
-            storage: match settings.storage {
-                Storage::File => stream::StorageType::File,
-                Storage::Memory => stream::StorageType::Memory,
-            },
-            num_replicas: settings.replicas,
-            max_age: settings.max_age.unwrap_or_default(),
-            max_bytes: settings.max_bytes.unwrap_or(-1),
-            duplicate_window: settings.duplicate_window,
-            allow_direct: true,
-            ..Default::default()
-        })
-        .await;
-    match created {
+    let what = || format!("cannot create stream `{name}` for {:?}", settings.subjects);
+    let api = format!("$JS.API.STREAM.CREATE.{name}");
+    let created = context.create_stream(stream::Config {
+        name: name.to_owned(),
+        subjects: settings.subjects.clone(),
+        storage: match settings.storage {
+            Storage::File => stream::StorageType::File,
+            Storage::Memory => stream::StorageType::Memory,
+        },
+        num_replicas: settings.replicas,
+        max_age: settings.max_age.unwrap_or_default(),
+        max_bytes: settings.max_bytes.unwrap_or(-1),
+        duplicate_window: settings.duplicate_window,
+        allow_direct: true,
+        ..Default::default()
+    });
+    let created = permitted(connection, &api, created).await;
+    match created.with_context(what)? {
         Ok(stream) => {
             tracing::info!(stream = name, subjects = ?settings.subjects, "created the stream");
             Ok(stream)
@@ -286,12 +290,7 @@ async fn create_stream(
                 }),
             }
         }
-        Err(error) => {
-            let api = format!("$JS.API.STREAM.CREATE.{name}");
-            Err(denied_or(connection, &api, &error.kind().to_string())).with_context(|| {
-                format!("cannot create stream `{name}` for {:?}", settings.subjects)
-            })
-        }
+        Err(error) => Err(anyhow!("{}", error.kind())).with_context(what),
     }
 }
 
@@ -320,16 +319,6 @@ pub(super) fn stream_name(subject: &str) -> String {
         literal.join("_")
     };
     name.to_ascii_uppercase()
-}
-
-pub(super) fn denied_or(connection: &Connection, subject: &str, otherwise: &str) -> anyhow::Error {
-    match connection.health.violation(subject) {
-        Some(refused) => crate::report::hint(
-            anyhow!("the server refused: {refused}"),
-            format!("allow this user to publish to `{subject}`"),
-        ),
-        None => anyhow!("{otherwise}"),
-    }
 }
 
 pub(super) fn base36(mut number: u64) -> String {

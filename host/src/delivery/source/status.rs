@@ -1,6 +1,7 @@
 //! What the server says to a pull besides messages, and how pulling ends.
 
-use crate::delivery::source::{Pull, Source};
+use crate::delivery::source::pulls::Amount;
+use crate::delivery::source::{Source, header};
 use std::time::{Duration, Instant};
 
 /// Why a pull brought nothing.
@@ -8,21 +9,29 @@ use std::time::{Duration, Instant};
 pub enum Ended {
     /// Every delivery that was under way has been handed out after `drain`.
     Drained,
-    /// Nothing will ever come: the consumer is gone.
+    /// Nothing will ever come: the consumer or the connection is gone.
     Gone(String),
-    /// Nothing will ever come: pulling is not permitted.
-    Refused(String),
+    /// Nothing comes: pulling is not permitted. Another pull asks again.
+    Refused(NotPermitted),
 }
 
-/// The server's words on a pull that is not permitted. Trying again would not help.
+/// The server does not permit a pull.
 #[derive(Debug)]
-pub struct NotPermitted(pub String);
+pub struct NotPermitted {
+    /// What it says.
+    pub words: String,
+    /// Whether it has answered pulls of this source before: the permission was taken away, and may come
+    /// back.
+    pub was_permitted: bool,
+    /// Whether it has not permitted the one before either.
+    pub again: bool,
+}
 
 impl std::error::Error for NotPermitted {}
 
 impl std::fmt::Display for NotPermitted {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(&self.0)
+        formatter.write_str(&self.words)
     }
 }
 
@@ -39,12 +48,15 @@ impl Source {
         const CONFLICT: u16 = 409;
         const WRONG_PIN: u16 = 423;
         const NO_RESPONDERS: u16 = 503;
-        if status == HEARTBEAT {
+        if status == HEARTBEAT || *message.subject == *self.filler() {
             return Ok(());
         }
-        let ours = |pull: &Pull| pull.subject == message.subject.as_str();
-        let ended = self.pulls.iter().position(ours);
-        let ended = ended.and_then(|place| self.pulls.remove(place));
+        let number = |name| header(message.headers.as_ref(), name)?.parse().ok();
+        let left = number("Nats-Pending-Messages").map(|messages| Amount {
+            messages,
+            bytes: number("Nats-Pending-Bytes").unwrap_or_default(),
+        });
+        let brought = self.pulls.ended(&message.subject, left);
         let text = message.description.as_deref().unwrap_or_default();
         match status {
             NO_MESSAGES | TIMEOUT => {}
@@ -55,7 +67,7 @@ impl Source {
             CONFLICT if text.contains("Exceeds MaxBytes") => {
                 // A pull that has brought something is full. One that has brought nothing met a
                 // message larger than the server would take today, and must ask for more.
-                if ended.is_some_and(|pull| !pull.answered) {
+                if brought == Some(false) {
                     self.least_bytes = (self.least_bytes * 2).min(1 << 30);
                 }
             }

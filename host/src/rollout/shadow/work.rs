@@ -224,7 +224,8 @@ impl Busy {
         pulled: Result<Vec<Delivery>, Ended>,
     ) -> Result<()> {
         let deliveries = pulled.map_err(|ended| match ended {
-            Ended::Gone(why) | Ended::Refused(why) => anyhow!(why),
+            Ended::Gone(why) => anyhow!(why),
+            Ended::Refused(why) => anyhow!(why),
             Ended::Drained => anyhow!("the subscription has ended"),
         });
         let deliveries = deliveries.context("cannot pull from the consumer of the shadow")?;

@@ -1,0 +1,103 @@
+//! Extends the ack-wait of what lanes have in hand: sends in-progress before it runs out.
+//!
+//! On a thread of its own, with a task and a connection for each set of `nats:` settings. So neither a file
+//! that is read, nor a question to a server, nor a server that does not answer holds up what is owed to
+//! another. Settles nothing.
+
+use crate::config::resolved::Nats;
+use crate::delivery::settle;
+use crate::host::running::Running;
+use crate::nats::{self, Connection};
+use crate::threads;
+use anyhow::{Context, Result};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// The pause before a connection that could not be made is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Sends until it is dropped.
+pub(super) struct InProgress {
+    _stop: oneshot::Sender<Infallible>,
+}
+
+impl InProgress {
+    /// Starts to send for all lanes of these pipelines.
+    ///
+    /// # Errors
+    /// When the system does not give a thread.
+    pub(super) fn start(pipelines: &[Arc<Running>]) -> Result<Self> {
+        let runtime = threads::runtime()?;
+        let (stop, stopped) = oneshot::channel::<Infallible>();
+        let servers = by_server(pipelines);
+        let send = move || {
+            for (settings, pipelines) in servers {
+                runtime.spawn(serve(settings, pipelines));
+            }
+            // The sending end is dropped: that is all it says. The tasks end with the runtime.
+            let _ = runtime.block_on(stopped);
+        };
+        std::thread::Builder::new()
+            .name("in-progress".to_owned())
+            .spawn(send)
+            .context("cannot start a thread for in-progress signals")?;
+        Ok(Self { _stop: stop })
+    }
+}
+
+fn by_server(pipelines: &[Arc<Running>]) -> Vec<(Nats, Vec<Arc<Running>>)> {
+    let mut servers: Vec<(Nats, Vec<Arc<Running>>)> = Vec::new();
+    for pipeline in pipelines {
+        let settings = &pipeline.settings.nats;
+        match servers.iter_mut().find(|(server, _)| server == settings) {
+            Some((_, pipelines)) => pipelines.push(Arc::clone(pipeline)),
+            None => servers.push((settings.clone(), vec![Arc::clone(pipeline)])),
+        }
+    }
+    servers
+}
+
+/// Sends for the pipelines on one server. Never ends.
+async fn serve(settings: Nats, pipelines: Vec<Arc<Running>>) {
+    let mut said = false;
+    loop {
+        let ended = match nats::connect(&settings, "in-progress").await {
+            Ok(connection) => {
+                said = false;
+                send(&connection, &pipelines).await
+            }
+            Err(error) => error,
+        };
+        if !std::mem::replace(&mut said, true) {
+            tracing::warn!("what takes longer than ack-wait is delivered again: {ended:#}");
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Sends what is due, again and again. Returns why that is not possible any more.
+async fn send(connection: &Connection, pipelines: &[Arc<Running>]) -> anyhow::Error {
+    let ack_wait = |pipeline: &Running| pipeline.settings.source.ack_wait;
+    let shortest = pipelines.iter().map(|pipeline| ack_wait(pipeline)).min();
+    let mut tick = tokio::time::interval(shortest.unwrap_or(PAUSE) / 6);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        for pipeline in pipelines {
+            // Without a connection the client would keep it, and have no room for more at some time.
+            if !connection.health.is_connected() {
+                continue;
+            }
+            let age = ack_wait(pipeline) / 3;
+            let registries = pipeline.in_progress.iter();
+            for reply in registries.flat_map(|in_progress| in_progress.due(age)) {
+                match settle::in_progress(&connection.client, reply).await {
+                    Ok(()) => pipeline.metrics.in_progress_sent.inc(),
+                    Err(error) => return error,
+                };
+            }
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! What the client says of a connection outside of any request.
+//!
+//! async-nats reports two things only through its event callback: that the connection was lost and
+//! found again, and that a publish or subscription was not permitted (the request itself merely
+//! times out). [`Health`] keeps both where the corridor can ask for them.
+//!
+//! The server says when a permission is missing, and never that it is back. So a violation explains
+//! what was sent before the server said it, and nothing later: whoever asks says since when.
+
+use crate::telemetry::metrics::Counter;
+use async_nats::{Event, ServerError};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// Violations remembered; one for each subject that is not permitted is enough.
+const VIOLATIONS: usize = 64;
+/// A violation that goes on has a line in the log this often.
+const SAID_AGAIN: Duration = Duration::from_secs(60);
+
+/// What became of a connection since it was opened. Shared with the client's event callback.
+#[derive(Default)]
+pub struct Health {
+    connected: AtomicBool,
+    /// Whether it was up before and is not any more.
+    lost: AtomicBool,
+    reconnects: AtomicU64,
+    /// The same, for whoever counts them over several connections.
+    counter: Counter,
+    /// The latest first, one for each subject.
+    violations: Mutex<VecDeque<Violation>>,
+    /// Woken at every event, for whoever must act on one at once.
+    pub changed: Notify,
+}
+
+/// A publish or subscription that the server did not permit.
+struct Violation {
+    subject: String,
+    /// In the server's words.
+    text: String,
+    /// When the server said so last.
+    at: Instant,
+    /// When the log said so last.
+    said: Instant,
+}
+
+impl Health {
+    /// Of a connection that is about to be opened. `counter` counts how often it is found again.
+    pub(super) fn new(counter: Counter) -> Self {
+        Self {
+            counter,
+            ..Self::default()
+        }
+    }
+
+    /// The connection is up for the first time.
+    pub(super) fn opened(&self) {
+        self.connected.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the connection is up now.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
+    }
+
+    /// How often the connection was found again after it was lost.
+    #[must_use]
+    pub fn reconnects(&self) -> u64 {
+        self.reconnects.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the connection is not up.
+    pub async fn down(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if !self.is_connected() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// The server's words on a publish or subscription to `subject`, if it has refused one since then.
+    #[must_use]
+    pub fn violation(&self, subject: &str, since: Instant) -> Option<String> {
+        let violations = self
+            .violations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        violations
+            .iter()
+            .find(|violation| violation.subject == subject && violation.at >= since)
+            .map(|violation| violation.text.clone())
+    }
+
+    pub(super) fn on_event(&self, event: Event) {
+        match event {
+            Event::Connected => {
+                if self.lost.swap(false, Ordering::Relaxed) {
+                    self.reconnects.fetch_add(1, Ordering::Relaxed);
+                    self.counter.inc();
+                }
+                self.connected.store(true, Ordering::Relaxed);
+                tracing::info!("connected to nats");
+            }
+            Event::Disconnected => {
+                self.lost.store(true, Ordering::Relaxed);
+                self.connected.store(false, Ordering::Relaxed);
+                tracing::warn!("the connection to nats was lost; reconnecting");
+            }
+            Event::Closed => {
+                self.connected.store(false, Ordering::Relaxed);
+                tracing::debug!("the connection to nats is closed");
+            }
+            Event::ServerError(ServerError::Other(text)) if is_violation(&text) => {
+                if self.refused(&text, Instant::now()) {
+                    tracing::error!("nats refused: {text}");
+                }
+            }
+            Event::LameDuckMode => tracing::warn!("the nats server is about to shut down"),
+            // One for each attempt to reconnect, of which there may be many.
+            other if !self.is_connected() => tracing::debug!("nats: {other}"),
+            other => tracing::warn!("nats: {other}"),
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// Remembers a violation. Whether it is worth a line in the log.
+    fn refused(&self, text: &str, at: Instant) -> bool {
+        let subject = subject(text);
+        let mut violations = self
+            .violations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let before = violations
+            .iter()
+            .position(|violation| violation.subject == subject)
+            .and_then(|before| violations.remove(before));
+        let said = before.map(|before| before.said);
+        let recently = |said: &Instant| at.saturating_duration_since(*said) < SAID_AGAIN;
+        let said = said.filter(recently);
+        violations.truncate(VIOLATIONS - 1);
+        violations.push_front(Violation {
+            subject: subject.to_owned(),
+            text: text.to_owned(),
+            at,
+            said: said.unwrap_or(at),
+        });
+        said.is_none()
+    }
+}
+
+fn is_violation(text: &str) -> bool {
+    text.to_ascii_lowercase().contains("permissions violation")
+}
+
+/// What a violation is about: `Permissions Violation for Publish to "out.a"`. The subject of an ack
+/// is cut to its consumer, or each message would have a violation of its own.
+fn subject(text: &str) -> &str {
+    let subject = text.split('"').nth(1).unwrap_or(text);
+    if !subject.starts_with("$JS.ACK.") {
+        return subject;
+    }
+    let end = subject.match_indices('.').nth(3);
+    end.map_or(subject, |(end, _)| subject.get(..end).unwrap_or(subject))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn violation(subject: &str) -> Event {
+        let text = format!("Permissions Violation for Publish to \"{subject}\"");
+        Event::ServerError(ServerError::Other(text))
+    }
+
+    #[test]
+    fn a_violation_explains_what_was_sent_before_it_and_nothing_later() {
+        let (health, first) = (Health::default(), Instant::now());
+        assert_eq!(health.violation("out.a", first), None);
+        health.on_event(violation("out.a"));
+        let said = health.violation("out.a", first);
+        assert!(said.is_some_and(|text| text.contains("out.a")));
+        assert_eq!(health.violation("out.b", first), None);
+        assert_eq!(health.violation("out", first), None);
+        // The permission is back.
+        let second = Instant::now() + Duration::from_nanos(1);
+        assert_eq!(health.violation("out.a", second), None);
+        while Instant::now() < second {}
+        health.on_event(violation("out.a"));
+        assert!(health.violation("out.a", second).is_some());
+    }
+
+    #[test]
+    fn a_flood_of_violations_is_said_once_a_minute_for_each_subject_and_each_consumer() {
+        let (health, start) = (Health::default(), Instant::now());
+        let said = |subject: &str, at| {
+            let text = format!("Permissions Violation for Publish to \"{subject}\"");
+            health.refused(&text, at)
+        };
+        assert!(said("out.a", start));
+        assert!(!said("out.a", start));
+        assert!(said("out.b", start));
+        assert!(said("$JS.ACK.IN.p.1.1.1.1700000000.5", start));
+        assert!(!said("$JS.ACK.IN.p.1.2.2.1700000001.4", start));
+        assert!(said("$JS.ACK.IN.q.1.1.1.1700000000.5", start));
+        assert!(!said("out.a", start + SAID_AGAIN / 2));
+        assert!(said("out.a", start + SAID_AGAIN));
+        assert!(!said("out.a", start + SAID_AGAIN * 3 / 2));
+    }
+
+    #[test]
+    fn a_connection_that_is_closed_is_not_connected() {
+        let health = Health::default();
+        health.opened();
+        assert!(health.is_connected());
+        health.on_event(Event::Closed);
+        assert!(!health.is_connected());
+    }
+}

@@ -1,0 +1,132 @@
+//! A permission that a host lacks for a while is noticed, said, and mended when it is back: nothing
+//! that the server refused before is held against it.
+
+use crate::harness::weir::get;
+use crate::harness::{AS_HOST, NatsServer, Site, Weir, series, wait_for, wait_until};
+use std::path::{Path, PathBuf};
+
+const PULL: &str = "$JS.API.CONSUMER.MSG.NEXT.IN.p";
+
+/// A server's configuration in which the user `host` may not publish to `denied`.
+fn denying(denied: &[&str]) -> String {
+    format!(
+        "authorization {{ users = [ {{ user: all, password: a }}, {{ user: host, password: h, \
+         permissions: {{ publish: {{ deny: {denied:?} }} }} }} ] }}\nno_auth_user: all"
+    )
+}
+
+/// A site with that server, and the pipeline of that user.
+fn site(denied: &[&str], changes: &[(&str, &str)]) -> (Site, PathBuf) {
+    let site = Site::on(NatsServer::start_with(&denying(denied)));
+    site.create_streams();
+    let file = site.pipeline_but(&[&[AS_HOST], changes].concat(), "");
+    (site, file)
+}
+
+fn run(site: &Site, file: &Path) -> Weir {
+    let mut weir = site.start_with(&[file.to_str().unwrap(), "--create"], &[]);
+    weir.wait_until_output("running");
+    weir
+}
+
+#[track_caller]
+fn wait_until_running(weir: &Weir) {
+    wait_until("the pipeline runs", || {
+        weir.metric(&series("running")) == 1.0
+    });
+}
+
+#[test]
+fn a_pipeline_whose_permission_to_pull_is_taken_away_says_so_and_goes_on_when_it_is_back() {
+    let (site, file) = site(&[], &[]);
+    let client = site.nats.client();
+    let weir = run(&site, &file);
+    client.publish("in.a", "1");
+    site.wait_for_messages("OUT", 1);
+
+    site.nats.reload(&denying(&[PULL]));
+    // The pull that waits at the server brings this; the next is refused.
+    client.publish("in.a", "2");
+    let address = weir.address_of("metrics");
+    wait_for("/ready says which permission is missing", || {
+        match get(&address, "/ready") {
+            (503, why) if why.contains(PULL) => Ok(()),
+            (status, why) => Err(format!("{status}: {why}")),
+        }
+    });
+
+    site.nats.reload(&denying(&[]));
+    client.publish("in.a", "3");
+    site.wait_for_messages("OUT", 3);
+    site.wait_until_settled();
+    wait_until_running(&weir);
+}
+
+#[test]
+fn what_was_refused_once_does_not_explain_a_silence_that_comes_later() {
+    let (site, file) = site(&[], &[]);
+    let client = site.nats.client();
+    let weir = run(&site, &file);
+    client.publish("in.a", "1");
+    site.wait_for_messages("OUT", 1);
+    site.nats.reload(&denying(&[PULL]));
+    client.publish("in.a", "2");
+    wait_until("a pull has been refused", || {
+        weir.stderr().contains("nats refused")
+    });
+    site.nats.reload(&denying(&[]));
+    client.publish("in.a", "3");
+    site.wait_for_messages("OUT", 3);
+    wait_until_running(&weir);
+    let (restarts, missed) = (series("restarts_total"), series("missed_heartbeats_total"));
+    let before = weir.metric(&restarts);
+
+    site.nats.pause();
+    wait_until("the host misses what its pulls should bring", || {
+        weir.metric(&missed) > 0.0
+    });
+    site.nats.resume();
+    client.publish("in.a", "4");
+    site.wait_for_messages("OUT", 4);
+    assert_eq!(weir.metric(&restarts), before, "{}", weir.stderr());
+}
+
+#[test]
+fn what_was_refused_when_a_pipeline_started_is_asked_for_when_it_starts_again() {
+    let (site, file) = site(&["$JS.API.STREAM.CREATE.WEIR_PARKED_P"], &[]);
+    let client = site.nats.client();
+    let weir = run(&site, &file);
+    assert!(weir.stderr().contains("Permissions Violation"));
+    assert!(client.stream_info("WEIR_PARKED_P").is_none());
+    site.nats.reload(&denying(&[]));
+    client
+        .run(client.jetstream.delete_consumer_from_stream("p", "IN"))
+        .unwrap();
+    wait_until("the pipeline has the stream of its long retries", || {
+        client.stream_info("WEIR_PARKED_P").is_some()
+    });
+}
+
+#[test]
+fn parked_retries_come_back_when_the_permission_to_pull_them_does() {
+    let pull = "$JS.API.CONSUMER.MSG.NEXT.WEIR_PARKED_P.weir";
+    let slow = (
+        "retry: { initial: 10ms, max: 50ms }",
+        "retry: { park-after: 100ms, initial: 1s, max: 1s }",
+    );
+    let (site, file) = site(&[pull], &[slow]);
+    let client = site.nats.client();
+    let mut weir = run(&site, &file);
+    weir.wait_until_output("parked retries cannot be brought back");
+    site.nats.reload(&denying(&[]));
+    wait_until("a pull waits", || {
+        let consumer = client.consumer("WEIR_PARKED_P", "weir");
+        consumer.is_some_and(|info| info.num_waiting > 0)
+    });
+    client.publish("in.a", "retry-until:2");
+    site.wait_for_messages("OUT", 1);
+    wait_until("the parked one is settled", || {
+        client.count("WEIR_PARKED_P") == 0
+    });
+    assert_eq!(weir.metric(&series("restarts_total")), 0.0);
+}
