@@ -117,7 +117,7 @@ fn parked_retries_come_back_when_the_permission_to_pull_them_does() {
     let (site, file) = site(&[pull], &[slow]);
     let client = site.nats.client();
     let mut weir = run(&site, &file);
-    weir.wait_until_output("parked retries cannot be brought back");
+    weir.wait_until_output("cannot read parked retries");
     site.nats.reload(&denying(&[]));
     wait_until("a pull waits", || {
         let consumer = client.consumer("WEIR_PARKED_P", "weir");
