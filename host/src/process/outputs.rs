@@ -24,7 +24,7 @@ type Lines = Vec<(ByteString, ByteString)>;
 /// Where the results of a pipeline would go, as far as it decides what they may be.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// What results must not land on: see [`own_source`].
+    /// What results must not land on: what is parked, and what the pipeline reads unless it may feed itself.
     pub own_source: Vec<SubjectFilter>,
     /// The largest message that the server takes, in bytes.
     pub max_payload: usize,

@@ -37,7 +37,7 @@ pub(super) fn build_plugin(folder: &Path) -> Result<Built> {
 /// Builds every plugin of the workspace in `folder`, with `target` as its target directory.
 ///
 /// # Errors
-/// See [`plugin`].
+/// When cargo cannot build them.
 pub fn build_all(folder: &Path, target: &Path) -> Result<Vec<Built>> {
     let target = target.to_string_lossy();
     let artifacts = build(folder, &["--target-dir", &target])
