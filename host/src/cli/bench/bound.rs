@@ -295,7 +295,7 @@ mod tests {
             (Host, "35 %"),
             (Server, "0.5 cores"),
             (PluginsWait, "10 %"),
-            (Retries, "0.00 for each"),
+            (Retries, "0.00 per message"),
             (Window, "20 %"),
             (Waiting, "35 %"),
         ] {

@@ -35,7 +35,7 @@ fn a_filter_that_the_server_would_refuse_is_refused() {
     }
     assert_eq!(
         SubjectFilter::parse("a.b*").unwrap_err(),
-        "a wildcard is a whole token, not a part of `b*`"
+        "a wildcard must be a whole token, not a part of `b*`"
     );
 }
 

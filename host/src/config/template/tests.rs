@@ -85,22 +85,19 @@ fn a_malformed_template_is_refused() {
     for (bad, why) in [
         ("", "a subject cannot be empty"),
         ("a.{subject", "the placeholder `{subject` is not closed"),
-        ("a.subject}", "`}` closes nothing"),
+        ("a.subject}", "`}` without `{`"),
         (
             "a.{subject[x]}",
-            "`x` is not a token's number; the first token is 0",
+            "`x` is not the number of a token; the first token is 0",
         ),
-        ("a.{header:}", "a header's name cannot be empty"),
-        ("a.{header:X Y}", "a header's name cannot contain ' '"),
+        ("a.{header:}", "a header name cannot be empty"),
+        ("a.{header:X Y}", "a header name cannot contain ' '"),
         ("a..{key}", "a subject cannot have an empty token"),
-        (
-            "a.>",
-            "a wildcard stands for many subjects, and one is needed",
-        ),
+        ("a.>", "a subject to publish to cannot contain a wildcard"),
         ("$JS.API.x", "subjects under `$JS` belong to the server"),
         (
             "a.{payload:/x}",
-            "a subject takes no `{payload:...}`; put it into `key` and write `{key}`",
+            "a subject cannot contain `{payload:...}`; put it into `key` and write `{key}`",
         ),
     ] {
         assert_eq!(Template::parse(bad).unwrap_err(), why, "{bad}");

@@ -34,7 +34,7 @@ fn a_version_that_fails_no_more_than_the_one_before_is_not_worse() {
     let why = verdict(rejecting, counts(1000, 0, 600, 5)).unwrap_or_default();
     assert_eq!(
         why,
-        "600 of 1000 messages failed, 60.00 %; in the version before 47.00 %"
+        "600 of 1000 messages failed, 60.00 %; in the previous version 47.00 %"
     );
 }
 
@@ -82,7 +82,7 @@ fn calls_that_take_much_longer_are_worse_and_noise_is_not() {
     let why = verdict(old, counts(1000, 0, 0, 7000)).unwrap_or_default();
     assert_eq!(
         why,
-        "a message takes 7.0ms in the plugin; in the version before 2.0ms"
+        "a message takes 7.0ms in the plugin; in the previous version 2.0ms"
     );
     assert_eq!(
         verdict(counts(1000, 0, 0, 1), counts(1000, 0, 0, 900)),
