@@ -14,6 +14,7 @@ use crate::parked::Origin;
 use crate::process::chain::{Rejection, Retry, Verdict};
 use crate::process::disposition::Disposition;
 use crate::process::retry;
+use smallvec::SmallVec;
 use std::time::{Duration, Instant};
 
 impl Lane {
@@ -38,7 +39,7 @@ impl Lane {
             Disposition::Publish(messages) => Publication::new(messages, Then::Ack),
             Disposition::Drop => {
                 self.metrics.dropped.inc();
-                Publication::new([], Then::Ack)
+                Publication::new(SmallVec::new(), Then::Ack)
             }
             Disposition::Dead(letter) => {
                 self.log_dead_letter(id, &letter.rejection);

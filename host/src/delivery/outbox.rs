@@ -43,7 +43,7 @@ impl Outbox {
         in_flight: &mut InFlight<Publication>,
     ) -> Option<Settled> {
         let task = in_flight.get_mut(id)?;
-        let publication = match std::mem::replace(&mut task.state, State::Called) {
+        let mut publication = match std::mem::replace(&mut task.state, State::Called) {
             State::Ready(publication) => publication,
             other => {
                 task.state = other;
@@ -56,6 +56,7 @@ impl Outbox {
             self.sink.publish(id, index, message).await;
             sent += 1;
         }
+        publication.published();
         task.state = State::Publishing(publication, sent, None);
         nothing
     }
@@ -76,11 +77,9 @@ impl Outbox {
         };
         *left -= 1;
         let proof = match result {
-            Ok(proof) => {
-                publication.stored(index);
-                Some(proof)
-            }
+            Ok(proof) => Some(proof),
             Err(error) => {
+                publication.not_stored(index);
                 failure.get_or_insert(error);
                 None
             }
@@ -111,7 +110,7 @@ impl Outbox {
         let due = Instant::now().checked_add(delay)?;
         let message: OutgoingMessage =
             parking.schedule(&task.message, origin, delay, self.max_payload)?;
-        Some(Publication::new([message], Then::Parked(due)))
+        Some(Publication::new([message].into(), Then::Parked(due)))
     }
 
     /// The server did not take a message for the parking stream. True if this is worth a line in

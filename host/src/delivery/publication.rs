@@ -7,9 +7,11 @@ use std::time::Instant;
 /// Everything that is published for one message of the source.
 #[derive(Debug)]
 pub struct Publication {
-    /// In order; `None` once it is known to be stored. What is not is published again.
-    pub messages: SmallVec<[Option<OutgoingMessage>; 1]>,
+    /// In order.
+    pub messages: SmallVec<[OutgoingMessage; 1]>,
     pub then: Then,
+    /// Those that the server has not stored when they were last published; `None` before the first time.
+    failed: Option<Vec<usize>>,
 }
 
 /// What happens to the input when all of it is stored.
@@ -26,23 +28,28 @@ pub enum Then {
 
 impl Publication {
     #[must_use]
-    pub fn new(messages: impl IntoIterator<Item = OutgoingMessage>, then: Then) -> Self {
+    pub fn new(messages: SmallVec<[OutgoingMessage; 1]>, then: Then) -> Self {
         Self {
-            messages: messages.into_iter().map(Some).collect(),
+            messages,
             then,
+            failed: None,
         }
     }
 
     /// What is not known to be stored, with its index.
     pub fn unstored(&self) -> impl Iterator<Item = (usize, &OutgoingMessage)> {
+        let failed = self.failed.as_ref();
         let messages = self.messages.iter().enumerate();
-        messages.filter_map(|(index, message)| Some((index, message.as_ref()?)))
+        messages.filter(move |(index, _)| failed.is_none_or(|failed| failed.contains(index)))
     }
 
-    /// The server has stored the message at `index`.
-    pub fn stored(&mut self, index: usize) {
-        if let Some(message) = self.messages.get_mut(index) {
-            *message = None;
-        }
+    /// All that was not stored has been published, for the first time or again.
+    pub fn published(&mut self) {
+        self.failed = Some(Vec::new());
+    }
+
+    /// The server has not stored the message at `index`.
+    pub fn not_stored(&mut self, index: usize) {
+        self.failed.get_or_insert_default().push(index);
     }
 }
