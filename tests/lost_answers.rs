@@ -82,6 +82,7 @@ fn a_version_that_one_host_cannot_run_is_refused_by_all_although_that_could_not_
 {
     let (site, proxy) = behind_a_proxy("", "");
     let host = site.host();
+    site.status(1);
     let hash = site.done(&["deploy", "p/op", "refuse", "--json"]);
     let hash: Value = serde_json::from_str(&hash).unwrap();
     proxy.rule(|sender, subject, _| match sender {
@@ -127,6 +128,7 @@ fn a_receipt_is_complete_although_no_answer_to_its_writes_arrives() {
 fn a_deployment_is_applied_although_the_answer_to_its_write_is_lost() {
     let (site, proxy) = behind_a_proxy("", "");
     let _host = site.host();
+    site.status(1);
     let plan = site.done(&["deploy", "p/op", "v1", "--json"]);
     let plan: Value = serde_json::from_str(&plan).unwrap();
     proxy.rule(

@@ -4,7 +4,6 @@
 //! one endpoint carry the host's status as JSON.
 
 use super::Connection;
-use super::feed::catch_up;
 use anyhow::{Result, anyhow};
 use async_nats::service::{Service, ServiceExt};
 use futures_util::StreamExt;
@@ -55,8 +54,6 @@ pub async fn announce(connection: &Connection, status: Status) -> Result<Discove
             }
         }
     });
-    // A host that says that it runs is found: the server has its subscriptions by then.
-    catch_up(connection).await;
     Ok(Discoverable {
         _service: service,
         endpoint,
