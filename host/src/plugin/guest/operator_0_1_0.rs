@@ -15,7 +15,7 @@ use std::ops::Range;
 use std::time::Duration;
 use wasmtime::Store;
 use wasmtime::component::{HasSelf, InstancePre};
-use weir::plugin::types;
+use self::weir::plugin::types;
 
 wasmtime::component::bindgen!({
     path: "../wit",
