@@ -5,6 +5,7 @@ use crate::harness::web::Web;
 use crate::harness::{
     NatsServer, SHORT_ACK_WAIT, SLEEPER, Site, guests, operator_series, series, wait_until,
 };
+use std::process::Command;
 
 /// Not so short that a pause of a busy machine is one: a third of it is the host's.
 const KEPT_ALIVE: (&str, &str) = ("consumer: p", "consumer: p, ack-wait: 8s");
@@ -198,13 +199,36 @@ fn messages_of_one_server_are_kept_alive_while_another_is_gone() {
     weir.wait_until_output("running pipeline=\"p\"");
     weir.wait_until_output("running pipeline=\"q\"");
     far.publish_all((0..4000).map(|_| ("far.a", "sleep")));
+    client.publish("in.a", "sleep");
     wait_until(
         "the far lanes have more in hand than a client keeps",
         || far.consumer("FAR", "q").unwrap().num_ack_pending == 12 * 256,
     );
     other.kill9();
+    let sent = || weir.metric(&series("in_progress_sent_total"));
+    let before = sent();
+    // Each is sent a third of ack-wait after the one before. So are those of the far lanes.
+    wait_until("those of the near lane go on", || sent() > before + 5.0);
+}
 
+#[test]
+fn messages_are_kept_alive_while_the_file_of_a_plugin_cannot_be_read() {
+    let site = Site::new();
+    let client = site.nats.client();
+    let file = site.pipeline_but(&[KEPT_ALIVE, SLEEPER], "");
+    let weir = site.run(&file);
     client.publish("in.a", "slow:24000");
+    wait_until("the message is in hand", || {
+        client.consumer("IN", "p").unwrap().num_ack_pending == 1
+    });
+    // It would get what is not kept alive.
+    let mut other = site.start_with(&[file.to_str().unwrap(), "--no-watch"], &[]);
+    other.wait_until_output("running");
+    // Whoever opens it waits for somebody who writes.
+    let (pipe, plugin) = (site.path("pipe"), site.path("plugin.wasm"));
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    std::fs::rename(pipe, plugin).unwrap();
     site.wait_for_messages("OUT", 1);
     site.wait_until_settled();
     let delivered = client.consumer("IN", "p").unwrap().delivered;
