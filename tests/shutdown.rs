@@ -2,9 +2,11 @@
 //! is lost; a second signal stops at once and loses nothing either.
 
 use crate::harness::{
-    Finished, Gate, SHORT_ACK_WAIT, SLEEPER, Site, Weir, guests, series, wait_until,
+    Fate, Finished, Proxy, SHORT_ACK_WAIT, SLEEPER, Sender, Site, Weir, guests, series, wait_until,
 };
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const FIRST_SIGNAL: &str = "finishing messages in flight; a second signal stops at once";
 const HANDED_BACK: &str = "nakked the messages in flight";
@@ -162,10 +164,10 @@ fn a_stop_without_a_connection_waits_for_nothing_and_loses_nothing() {
 fn what_the_server_sends_before_it_hears_of_a_soft_stop_is_worked_on() {
     let site = Site::new();
     let client = site.nats.client();
-    let gate = Gate::before(site.nats.port());
+    let proxy = Proxy::before(&site.nats);
     // What is lost would come again after an hour.
     let hour = ("consumer: p", "consumer: p, ack-wait: 1h");
-    let through = (&*site.nats.url(), &*gate.url());
+    let through = (&*site.nats.url(), &*proxy.url());
     let file = site.pipeline_but(&[through, hour], "drain: 1h\n");
     let weir = site.run(&file);
     client.publish("in.a", "first");
@@ -174,9 +176,19 @@ fn what_the_server_sends_before_it_hears_of_a_soft_stop_is_worked_on() {
     wait_until("a pull waits", || {
         client.consumer("IN", "p").unwrap().num_waiting > 0
     });
-    gate.close();
+    let unsubscribed = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&unsubscribed);
+    proxy.rule(move |sender, what, _| match sender {
+        Sender::Host => {
+            seen.fetch_or(what == "UNSUB", Ordering::Relaxed);
+            Fate::Late
+        }
+        Sender::Server => Fate::Arrives,
+    });
     weir.terminate();
-    wait_until("the host has asked for no more", || gate.keeps("UNSUB "));
+    wait_until("the host has asked for no more", || {
+        unsubscribed.load(Ordering::Relaxed)
+    });
     for number in 0..20 {
         client.publish("in.a", number.to_string());
     }
@@ -188,7 +200,7 @@ fn what_the_server_sends_before_it_hears_of_a_soft_stop_is_worked_on() {
             .consumer_sequence
             == 21
     });
-    gate.open();
+    proxy.release();
     let ended = weir.finish();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     wait_until("nothing is left unsettled", || {

@@ -24,7 +24,8 @@ pub enum Fate {
     Late,
 }
 
-/// Asked of each message, by its sender, subject, and headers with payload.
+/// Asked of each message, by its sender, subject, and headers with payload; and of each other line of the
+/// protocol, by its verb in place of the subject.
 type Rule = Box<dyn FnMut(Sender, &str, &str) -> Fate + Send>;
 
 /// Listens on a port of its own until the process ends.
@@ -125,6 +126,10 @@ fn pass_on(
         let mut words = line.split_ascii_whitespace();
         let is_message = matches!(words.next(), Some("PUB" | "HPUB" | "MSG" | "HMSG"));
         let fate = match (is_message, words.next(), words.next_back()) {
+            (false, ..) => {
+                let verb = line.split_ascii_whitespace().next().unwrap_or_default();
+                shared.rule.lock().unwrap()(sender, verb, "")
+            }
             (true, Some(subject), Some(size)) => {
                 let size: usize = size.parse().expect("a message says its size");
                 let start = frame.len();
