@@ -42,6 +42,26 @@ fn a_message_that_is_retried_too_often_becomes_a_dead_letter_that_says_so() {
 }
 
 #[test]
+fn a_delay_beyond_what_the_server_counts_is_no_reason_to_deliver_at_once() {
+    let site = Site::new();
+    let client = site.nats.client();
+    // Nothing is parked, so that it is the consumer that waits.
+    let weir = site.run(&site.pipeline(""));
+    client.publish("in.a", format!("retry-after:{}", u64::MAX));
+    wait_until("it goes back", || {
+        weir.metric(&series("retried_total")) > 0.0
+    });
+    client.publish("in.a", "retry-until:3");
+    site.wait_for_messages("OUT", 1);
+    let info = client.consumer("IN", "p").unwrap();
+    assert_eq!(
+        (info.delivered.consumer_sequence, info.num_ack_pending),
+        (2, 1)
+    );
+    assert_eq!(weir.metric(&series("dead_total")), 0.0);
+}
+
+#[test]
 fn a_message_that_takes_longer_than_ack_wait_is_kept_alive_and_not_delivered_twice() {
     let (site, web) = (Site::new(), Web::start());
     let client = site.nats.client();

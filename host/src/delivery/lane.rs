@@ -89,7 +89,7 @@ impl Lane {
                 Err(_) => Err(anyhow!("the host that started this lane is gone")),
             },
             () = control.changeover.arrives() => Ok(Event::Due),
-            confirmed = sink.confirmed(), if sink.is_waiting() => Ok(Event::Confirmed(confirmed)),
+            confirmed = sink.confirmed(), if sink.is_waiting() => confirmed.map(Event::Confirmed),
             pulled = self.intake.pull(room, held) => pulled.map(Event::Deliveries),
             () = tokio::time::sleep_until(wake) => Ok(Event::Due),
         }

@@ -3,8 +3,8 @@
 //! Owns the sink, and the parking stream as far as the lane decides what goes there.
 
 use super::in_flight::{InFlight, State, Task, TaskId};
-use super::publication::{Publication, Then};
-use super::sink::{Confirmation, Failure, Settled, Sink};
+use super::publication::{Publication, Settled, Then};
+use super::sink::{Confirmation, Failure, Sink};
 use crate::outgoing::OutgoingMessage;
 use crate::parked::{Origin, Parking};
 use std::time::{Duration, Instant};
@@ -50,7 +50,7 @@ impl Outbox {
                 return None;
             }
         };
-        let nothing = Settled::nothing_to_store(&publication);
+        let nothing = publication.settled();
         let mut sent = 0;
         for (index, message) in publication.unstored() {
             self.sink.publish(id, index, message).await;
@@ -76,25 +76,21 @@ impl Outbox {
             return None;
         };
         *left -= 1;
-        let proof = match result {
-            Ok(proof) => Some(proof),
+        match result {
+            Ok(proof) => publication.stored(proof),
             Err(error) => {
                 publication.not_stored(index);
                 failure.get_or_insert(error);
-                None
             }
-        };
+        }
         if *left > 0 {
             return None;
         }
-        match (failure.take(), proof) {
-            (None, Some(proof)) => Some((id, Outcome::Stored(proof))),
-            (Some(failure), _) => {
-                let publication = Box::new(take(task)?);
-                Some((id, Outcome::Failed(publication, failure)))
-            }
-            (None, None) => None,
-        }
+        let outcome = match failure.take() {
+            Some(failure) => Outcome::Failed(Box::new(take(task)?), failure),
+            None => Outcome::Stored(publication.settled()?),
+        };
+        Some((id, outcome))
     }
 
     /// The message that makes the server deliver a task again after `delay`. `None` where it cannot be

@@ -1,5 +1,9 @@
 //! What is published for one message of the source, and what its publish acks then mean. Plain data.
+//!
+//! [`Settled`] is made here and nowhere else: of a publication of which nothing is left to be stored. Only
+//! the lane makes publications, and only a publish ack takes a message off one.
 
+use super::sink::Stored;
 use crate::outgoing::OutgoingMessage;
 use smallvec::SmallVec;
 use std::time::Instant;
@@ -8,11 +12,16 @@ use std::time::Instant;
 #[derive(Debug)]
 pub struct Publication {
     /// In order.
-    pub messages: SmallVec<[OutgoingMessage; 1]>,
+    messages: SmallVec<[OutgoingMessage; 1]>,
+    /// How many of them are not known to be stored.
+    left: usize,
     pub then: Then,
     /// Those that the server has not stored when they were last published; `None` before the first time.
     failed: Option<Vec<usize>>,
 }
+
+/// Proof that everything that had to be stored for an input is stored.
+pub struct Settled(());
 
 /// What happens to the input when all of it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +36,10 @@ pub enum Then {
 }
 
 impl Publication {
-    #[must_use]
-    pub fn new(messages: SmallVec<[OutgoingMessage; 1]>, then: Then) -> Self {
+    /// For the lane alone: one without messages says that nothing has to be stored.
+    pub(super) fn new(messages: SmallVec<[OutgoingMessage; 1]>, then: Then) -> Self {
         Self {
+            left: messages.len(),
             messages,
             then,
             failed: None,
@@ -51,5 +61,16 @@ impl Publication {
     /// The server has not stored the message at `index`.
     pub fn not_stored(&mut self, index: usize) {
         self.failed.get_or_insert_default().push(index);
+    }
+
+    /// The server has stored one of the messages.
+    pub fn stored(&mut self, _proof: Stored) {
+        self.left = self.left.saturating_sub(1);
+    }
+
+    /// The proof, if all of it is stored or there is nothing to store.
+    #[must_use]
+    pub fn settled(&self) -> Option<Settled> {
+        (self.left == 0).then_some(Settled(()))
     }
 }

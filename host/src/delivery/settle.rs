@@ -5,13 +5,15 @@
 //! **Publish, await the publish ack, then ack the input. For a dead letter: publish it, await its
 //! ack, then term the input. For a retry that is parked: publish it to the parking stream, await its
 //! ack, then ack the input.** So a crash anywhere repeats work and never loses it. The functions
-//! here take a [`Settled`], which only a sink that has seen every publish ack hands out.
+//! here take a [`Settled`], which only a publication hands out of which nothing is left to be stored.
 //!
 //! Every way out of the host is counted in one place each: acked, termed, retried, parked; what is dropped
 //! without any of them is counted by the ticket itself.
 
-use crate::delivery::sink::Settled;
+use crate::delivery::publication::Settled;
 use crate::delivery::ticket::Ticket;
+use crate::nats::shadows::ShadowConsumer;
+use crate::process::retry::LONGEST;
 use crate::telemetry::metrics::PipelineMetrics;
 use async_nats::Client;
 use bytes::Bytes;
@@ -56,7 +58,7 @@ impl Settle {
 
     /// Nothing of it was stored, or not all: deliver it again, not before `delay`.
     pub async fn nak(&self, ticket: Ticket, delay: Duration) {
-        let body = format!("-NAK {{\"delay\": {}}}", delay.as_nanos());
+        let body = format!("-NAK {{\"delay\": {}}}", delay.min(LONGEST).as_nanos());
         self.answer(ticket, body.into()).await;
     }
 
@@ -83,19 +85,18 @@ impl Settle {
     }
 }
 
-/// Settles what nothing has to be stored for: the deliveries of a consumer that only looks on, as that of
-/// a shadow. It leaves those of any other consumer alone.
+/// Settles what nothing has to be stored for: the deliveries of a shadow's consumer. It leaves those of any
+/// other consumer alone.
 pub struct Observer {
     settle: Settle,
     consumer: String,
 }
 
 impl Observer {
-    /// `consumer` is the name of the one that looks on.
-    pub fn new(client: Client, metrics: Arc<PipelineMetrics>, consumer: &str) -> Self {
+    pub fn new(client: Client, metrics: Arc<PipelineMetrics>, consumer: &ShadowConsumer) -> Self {
         Self {
             settle: Settle::new(client, metrics),
-            consumer: consumer.to_owned(),
+            consumer: consumer.durable().consumer.clone(),
         }
     }
 
@@ -111,7 +112,7 @@ impl Observer {
 }
 
 /// In-progress: the delivery is being worked on, its ack-wait starts anew. It settles nothing, and
-/// is sent over the supervisor's connection, because a lane may be busy in a plugin.
+/// is sent over another connection than the lane's, because that may be busy in a plugin.
 ///
 /// # Errors
 /// When the connection is closed.

@@ -5,9 +5,8 @@
 
 use super::in_flight::Task;
 use super::in_progress::InProgressRegistry;
-use super::publication::Publication;
+use super::publication::{Publication, Settled};
 use super::settle::Settle;
-use super::sink::Settled;
 use crate::telemetry::metrics::PipelineMetrics;
 use std::sync::Arc;
 use std::time::Duration;

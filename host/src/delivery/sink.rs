@@ -7,7 +7,6 @@
 //! A publish that is not acknowledged is neither stored nor lost as far as the host knows. It is
 //! reported as a failure; the message id makes the repeat harmless within the duplicate window.
 
-use super::publication::Publication;
 use crate::delivery::in_flight::TaskId;
 use crate::delivery::publish_window::Window;
 use crate::headers::{DIGEST, MESSAGE_ID};
@@ -15,6 +14,7 @@ use crate::nats::Connection;
 use crate::outgoing::OutgoingMessage;
 use crate::telemetry::metrics::PipelineMetrics;
 use anyhow::{Context, Result, anyhow};
+use async_nats::client::PublishErrorKind;
 use async_nats::{HeaderMap, HeaderName, HeaderValue, Message, Subject, Subscriber};
 use bytes::{Bytes, BytesMut};
 use futures_util::{FutureExt, StreamExt};
@@ -38,16 +38,8 @@ const MESSAGE_TOO_LARGE: u64 = 10054;
 /// JetStream's answer to a publish that no stream captures, over the core protocol.
 const NO_RESPONDERS: u16 = 503;
 
-/// Proof that everything that had to be stored for an input is stored. Only a publish ack of the server
-/// makes one, or a publication of the outbox that has nothing in it.
-pub struct Settled(());
-
-impl Settled {
-    /// Nothing had to be stored. For the outbox alone, with what it is about to publish.
-    pub(super) fn nothing_to_store(publication: &Publication) -> Option<Self> {
-        publication.messages.is_empty().then_some(Self(()))
-    }
-}
+/// Proof that one message is stored. Only a publish ack of the server makes one.
+pub struct Stored(());
 
 /// Why a letter is not known to be stored.
 #[derive(Clone, Debug)]
@@ -81,7 +73,7 @@ pub struct Confirmation {
     pub task: TaskId,
     /// Of the message among those of its task.
     pub index: usize,
-    pub result: Result<Settled, Failure>,
+    pub result: Result<Stored, Failure>,
 }
 
 /// The publishing end of one lane.
@@ -138,9 +130,13 @@ impl Sink {
     /// Publishes one message on behalf of a task. Waits while the window is full.
     pub async fn publish(&mut self, task: TaskId, index: usize, message: &OutgoingMessage) {
         while self.waiting.is_full() {
-            let confirmed = self.next_acks().await;
-            self.early.extend(confirmed);
+            match self.next_acks().await {
+                Some(confirmed) => self.early.extend(confirmed),
+                // This publish fails as well.
+                None => break,
+            }
         }
+        let since = Instant::now();
         let (headers, bytes) = (header_map(message), message.payload.len());
         let subject = subject(message.subject.as_bytes().clone());
         let reply = self.reply();
@@ -159,11 +155,15 @@ impl Sink {
                 index,
                 subject,
                 bytes: bytes as u64,
-                since: Instant::now(),
+                since,
             }),
             Err(error) => {
                 self.metrics.publish_failures.inc();
-                let result = Err(Failure::Unavailable(error.kind().to_string()));
+                let reason = format!("cannot publish to `{subject}`: {}", error.kind());
+                let result = Err(match error.kind() {
+                    PublishErrorKind::MaxPayloadExceeded => Failure::Refused(reason),
+                    _ => Failure::Unavailable(reason),
+                });
                 self.early.push(Confirmation {
                     task,
                     index,
@@ -193,22 +193,29 @@ impl Sink {
     }
 
     /// Waits for at least one publish to be confirmed or to fail. Safe to drop while it waits.
-    pub async fn confirmed(&mut self) -> Vec<Confirmation> {
+    ///
+    /// # Errors
+    /// When no acks will come any more.
+    pub async fn confirmed(&mut self) -> Result<Vec<Confirmation>> {
         if !self.early.is_empty() {
-            return std::mem::take(&mut self.early);
+            return Ok(std::mem::take(&mut self.early));
         }
-        self.next_acks().await
+        let confirmed = self.next_acks().await;
+        confirmed
+            .context("the connection to nats is closed")
+            .context("cannot receive publish acks")
     }
 
     /// Hears acks, and keeps what they say for [`Sink::confirmed`]. Safe to drop while it waits.
     pub async fn attend(&mut self) -> Infallible {
-        loop {
-            let confirmed = self.next_acks().await;
+        while let Some(confirmed) = self.next_acks().await {
             self.early.extend(confirmed);
         }
+        std::future::pending().await
     }
 
-    async fn next_acks(&mut self) -> Vec<Confirmation> {
+    /// At least one. `None` when the connection is closed for good.
+    async fn next_acks(&mut self) -> Option<Vec<Confirmation>> {
         loop {
             let Some(oldest) = self.waiting.oldest().map(|waiting| waiting.since) else {
                 return std::future::pending().await;
@@ -218,23 +225,23 @@ impl Sink {
             tokio::select! {
                 biased;
                 ack = self.acks.next() => {
-                    let mut confirmed: Vec<_> = ack.into_iter().filter_map(|ack| self.take(&ack)).collect();
+                    let mut confirmed = Vec::from_iter(self.take(&ack?));
                     while let Some(Some(ack)) = self.acks.next().now_or_never() {
                         confirmed.extend(self.take(&ack));
                     }
                     if !confirmed.is_empty() {
-                        return confirmed;
+                        return Some(confirmed);
                     }
                 }
-                () = tokio::time::sleep_until(deadline) => return self.give_up(|waiting| {
+                () = tokio::time::sleep_until(deadline) => return Some(self.give_up(|waiting| {
                     (waiting.since.elapsed() >= ACK_TIMEOUT)
                         .then(|| format!("no publish ack within {} s", ACK_TIMEOUT.as_secs()))
-                }),
+                })),
                 () = changed => {
                     let health = Arc::clone(&self.connection.health);
                     let refused = self.give_up(|waiting| health.violation(&waiting.subject, waiting.since));
                     if !refused.is_empty() {
-                        return refused;
+                        return Some(refused);
                     }
                 }
             }
@@ -280,7 +287,7 @@ impl Sink {
         Some(Confirmation {
             task: waiting.task,
             index: waiting.index,
-            result: result.map(|_| Settled(())),
+            result: result.map(|_| Stored(())),
         })
     }
 }

@@ -69,6 +69,8 @@ pub struct Source {
     refused: bool,
     /// Of the message before.
     subject: ByteString,
+    /// That of the connection when it was opened.
+    max_payload: usize,
     /// The least a request asks for in bytes: less than one message would never be answered.
     least_bytes: usize,
     /// Ordered pipelines: the group, and the pin the server gave to this lane.
@@ -101,7 +103,7 @@ impl Source {
         metrics: Arc<PipelineMetrics>,
     ) -> Result<Self> {
         let (inbox, subscription) = subscription::open(&connection).await?;
-        let least_bytes = connection.client.max_payload() + OVERHEAD;
+        let max_payload = connection.client.max_payload();
         Ok(Self {
             request: format!(
                 "$JS.API.CONSUMER.MSG.NEXT.{}.{}",
@@ -118,7 +120,8 @@ impl Source {
             answered: false,
             refused: false,
             subject: ByteString::new(),
-            least_bytes,
+            max_payload,
+            least_bytes: max_payload + OVERHEAD,
             pinned: order != Order::None,
             pin: None,
             metrics,

@@ -47,6 +47,17 @@ pub struct ShadowReport {
     pub comparison: Report,
 }
 
+/// The consumer of a shadow: nothing of what it delivers has to be stored.
+#[derive(Clone, Debug)]
+pub struct ShadowConsumer(Durable);
+
+impl ShadowConsumer {
+    #[must_use]
+    pub fn durable(&self) -> &Durable {
+        &self.0
+    }
+}
+
 /// The name of a shadow's consumer.
 #[must_use]
 pub fn consumer(pipeline: &Pipeline, operator: &str, digest: &str) -> String {
@@ -64,7 +75,7 @@ pub async fn ensure_consumer(
     pipeline: &Pipeline,
     operator: &str,
     digest: &str,
-) -> Result<Durable> {
+) -> Result<ShadowConsumer> {
     let source = &pipeline.source;
     let name = consumer(pipeline, operator, digest);
     let what = || format!("cannot use consumer `{name}` of stream `{}`", source.stream);
@@ -76,7 +87,7 @@ pub async fn ensure_consumer(
         settled: 0,
     };
     if let Some(there) = info(&context, &place).await.with_context(what)? {
-        return Ok(durable(&there));
+        return Ok(ShadowConsumer(durable(&there)));
     }
     let config = pull::Config {
         durable_name: Some(name.clone()),
@@ -97,7 +108,8 @@ pub async fn ensure_consumer(
     let made = context.create_consumer_on_stream(config, &*source.stream);
     let made = permitted(connection, &api, made).await;
     let made = made.and_then(|made| made.map_err(|error| anyhow!("{error}")));
-    Ok(durable(made.with_context(what)?.cached_info()))
+    let made = made.with_context(what)?;
+    Ok(ShadowConsumer(durable(made.cached_info())))
 }
 
 /// Deletes the consumer of a shadow that has ended for good. One that is not there is no error.

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 #[must_use]
 pub fn backoff(retry: &Retry, attempt: u32) -> Duration {
     let doublings = attempt.saturating_sub(1).min(20);
-    let nominal = retry.initial.saturating_mul(1 << doublings).min(retry.max);
+    let nominal = retry.initial.saturating_mul(1 << doublings);
+    let nominal = nominal.min(retry.max).min(LONGEST);
     nominal
         .mul_f64(rand::random_range(0.5..=1.0))
         .max(Duration::from_millis(1))
@@ -19,9 +20,9 @@ pub fn backoff(retry: &Retry, attempt: u32) -> Duration {
 /// The shortest delay that a plugin can ask for, where the backoff is no shorter: without it, all
 /// attempts would be used up before what is wrong has had time to pass.
 const SHORTEST: Duration = Duration::from_millis(100);
-/// The longest delay that a plugin can ask for, a hundred days. The server counts delays in nanoseconds
+/// The longest delay, a hundred days. The server counts delays in nanoseconds
 /// of 64 bits with a sign, and takes what is beyond for no delay at all.
-const LONGEST: Duration = Duration::from_secs(100 * 24 * 3600);
+pub const LONGEST: Duration = Duration::from_secs(100 * 24 * 3600);
 
 /// How long a message waits for its attempt after this one: as long as the plugin `asked`, within
 /// bounds, or the backoff.

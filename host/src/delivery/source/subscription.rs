@@ -39,12 +39,20 @@ impl Source {
     /// The server forgets pulls with the connection they came on. On a new one it counts anew what it
     /// sends to a subscription, so that the two ends count differently; a new one takes its place.
     /// Returns what the one before had received. Safe to drop while it waits.
+    ///
+    /// # Errors
+    /// When a lane must begin anew, because results are made for what a server takes.
     pub(super) async fn subscribe_after_reconnect(&mut self) -> Result<Vec<Delivery>, Ended> {
         let mut left = Vec::new();
         let health = &self.connection.health;
         let reconnects = health.reconnects();
         if reconnects == self.reconnects || !health.is_connected() || self.fillers.is_some() {
             return Ok(left);
+        }
+        if self.connection.client.max_payload() != self.max_payload {
+            return Err(Ended::Gone(
+                "the server's `max_payload` has changed".to_owned(),
+            ));
         }
         let opened = open(&self.connection).await;
         let (inbox, subscription) = opened.map_err(|error| Ended::Gone(format!("{error:#}")))?;

@@ -139,8 +139,9 @@ impl Work {
         let operator = settings.operators.get(self.operator);
         let operator = operator.context("there is no such operator")?;
         let digest = self.plugin.digest();
-        let durable =
+        let consumer =
             shadows::ensure_consumer(&connection, &settings, &operator.name, digest).await?;
+        let durable = consumer.durable().clone();
         locked(&self.told).run = u64::try_from(durable.created / 1_000_000).unwrap_or_default();
         let follow = Follow::open(&connection, &settings, &source, durable.settled).await?;
         let mut plugins = self.pipeline.versions.plugins();
@@ -166,7 +167,7 @@ impl Work {
         .await?;
         Ok(Busy {
             live: attachment.ensured.source.clone(),
-            observer: Observer::new(connection.client.clone(), apart, &durable.consumer),
+            observer: Observer::new(connection.client.clone(), apart, &consumer),
             settings,
             durable,
             source,
