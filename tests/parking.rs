@@ -84,6 +84,27 @@ fn a_parked_message_comes_back_as_what_it_was_and_its_result_has_the_id_of_the_o
 }
 
 #[test]
+fn pipelines_that_share_a_name_park_their_messages_apart() {
+    let site = Site::new();
+    let client = site.nats.client();
+    let waits = "initial: 3s, max: 3s";
+    let first = site.run(&parking(&site, waits, &[]));
+    let second = [
+        ("consumer: p,", "consumer: second,"),
+        ("out.{subject}", "out.second.{subject}"),
+    ];
+    let second = site.run(&parking(&site, waits, &second));
+    client.publish_all((0..50).map(|_| ("in.a", "retry-until:2")));
+    let out = site.wait_for_messages("OUT", 100);
+    wait_until("nothing is parked", || client.count(PARKING) == 0);
+    let of = |subject: &str| out.iter().filter(|one| one.subject == subject).count();
+    assert_eq!((of("out.in.a"), of("out.second.in.a")), (50, 50));
+    for weir in [first, second] {
+        assert_eq!(weir.metric(&series("unparked_total")), 50.0);
+    }
+}
+
+#[test]
 fn a_parked_message_gives_up_after_its_attempts_and_its_dead_letter_is_that_of_the_original() {
     let site = Site::new();
     let client = site.nats.client();
@@ -160,13 +181,13 @@ fn a_parking_stream_that_is_deleted_is_made_again() {
     let client = site.nats.client();
     let mut weir = site.run(&parking(&site, "initial: 10ms, max: 50ms", &[]));
     wait_until("a pull waits", || {
-        let consumer = client.consumer(PARKING, "weir");
+        let consumer = client.consumer(PARKING, "IN-p");
         consumer.is_some_and(|info| info.num_waiting > 0)
     });
     client.run(client.jetstream.delete_stream(PARKING)).unwrap();
-    weir.wait_until_output("cannot pull from consumer `weir` of stream `WEIR_PARKED_P`");
+    weir.wait_until_output("cannot pull from consumer `IN-p` of stream `WEIR_PARKED_P`");
     wait_until("it is there again", || {
-        client.consumer(PARKING, "weir").is_some()
+        client.consumer(PARKING, "IN-p").is_some()
     });
     wait_until("the pipeline runs", || {
         weir.metric(&series("running")) == 1.0

@@ -109,7 +109,7 @@ fn what_was_refused_when_a_pipeline_started_is_asked_for_when_it_starts_again() 
 
 #[test]
 fn parked_retries_come_back_when_the_permission_to_pull_them_does() {
-    let pull = "$JS.API.CONSUMER.MSG.NEXT.WEIR_PARKED_P.weir";
+    let pull = "$JS.API.CONSUMER.MSG.NEXT.WEIR_PARKED_P.IN-p";
     let slow = (
         "retry: { initial: 10ms, max: 50ms }",
         "retry: { park-after: 100ms, initial: 1s, max: 1s }",
@@ -120,7 +120,7 @@ fn parked_retries_come_back_when_the_permission_to_pull_them_does() {
     weir.wait_until_output("cannot read parked retries");
     site.nats.reload(&denying(&[]));
     wait_until("a pull waits", || {
-        let consumer = client.consumer("WEIR_PARKED_P", "weir");
+        let consumer = client.consumer("WEIR_PARKED_P", "IN-p");
         consumer.is_some_and(|info| info.num_waiting > 0)
     });
     client.publish("in.a", "retry-until:2");

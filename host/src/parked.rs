@@ -52,37 +52,50 @@ pub struct Parking {
     resting: Option<Instant>,
 }
 
-/// The subjects of a pipeline's parking stream.
+/// The subjects of a parking stream. Pipelines that share a name share the stream. Each has the subjects of
+/// its source, so that none replaces or takes what another has parked.
 #[derive(Clone, Debug)]
 pub struct Subjects {
-    /// All of them, as a filter.
+    /// What the stream captures: those of all pipelines of this name.
     pub all: String,
+    /// Those of the pipeline, as a filter.
+    pub own: String,
     /// Where the server stores what is due.
     pub due: String,
+    /// The durable consumer of that.
+    pub consumer: String,
+    /// What the subjects of schedules begin with.
+    wait: String,
 }
 
 impl Subjects {
+    /// Of a pipeline with this name, which reads this stream with this consumer.
     #[must_use]
-    pub fn of(pipeline: &str) -> Self {
+    pub fn of(pipeline: &str, stream: &str, consumer: &str) -> Self {
+        let all = format!("weir.parked.{pipeline}");
+        let own = format!("{all}.{stream}.{consumer}");
         Self {
-            all: format!("weir.parked.{pipeline}.>"),
-            due: format!("weir.parked.{pipeline}.due"),
+            consumer: format!("{stream}-{consumer}"),
+            all: format!("{all}.>"),
+            due: format!("{own}.due"),
+            wait: format!("{own}.wait"),
+            own: format!("{own}.>"),
         }
     }
 
     /// One for each message: a second schedule on it replaces the first.
     fn waiting(&self, source_id: &str, sequence: u64) -> ByteString {
-        let base = self.due.strip_suffix("due").unwrap_or_default();
-        ByteString::from(format!("{base}wait.{source_id}.{sequence}"))
+        let wait = &self.wait;
+        ByteString::from(format!("{wait}.{source_id}.{sequence}"))
     }
 }
 
 impl Parking {
     #[must_use]
-    pub fn new(pipeline: &str, stream: &str) -> Self {
+    pub fn new(subjects: Subjects, stream: &str) -> Self {
         Self {
             stream: stream.to_owned(),
-            subjects: Subjects::of(pipeline),
+            subjects,
             resting: None,
         }
     }

@@ -12,7 +12,7 @@ use weir::jsonl::{Record, parse_message};
 use weir::message::Message;
 use weir::nats;
 use weir::outgoing::OutgoingMessage;
-use weir::parked::{Origin, Parking, original};
+use weir::parked::{Origin, Parking, Subjects, original};
 use weir::process::Judged;
 use weir::process::outputs::{OutputBuilder, Target};
 
@@ -121,7 +121,7 @@ fn parked_and_back(source: &Message) {
         stored: 5,
         retries: 1,
     };
-    let parking = Parking::new("p", "WEIR_PARKED_P");
+    let parking = Parking::new(Subjects::of("p", "S", "c"), "WEIR_PARKED_P");
     let wait = Duration::from_secs(60);
     let Some(scheduled) = parking.schedule(source, &origin, wait, MOST) else {
         let size = wire::size(source) + source.subject.len() + source.payload.len();
@@ -131,7 +131,7 @@ fn parked_and_back(source: &Message) {
     assert!(scheduled.size() <= MOST);
     let stored = header_map(&scheduled);
     let due = Message {
-        subject: "weir.parked.p.due".into(),
+        subject: "weir.parked.p.S.c.due".into(),
         headers: nats::headers(&stored),
         payload: scheduled.payload,
         attempt: 1,

@@ -12,6 +12,7 @@ use super::settle::Settle;
 use super::settler::Settler;
 use super::sink::Sink;
 use crate::config::resolved;
+use crate::nats::parking::subjects;
 use crate::nats::streams::{Ensured, jetstream};
 use crate::nats::{self, Health};
 use crate::parked::Parking;
@@ -73,7 +74,8 @@ impl Lane {
         if parking.is_some() {
             in_flight.share_with_parked(consumers.least_bytes());
         }
-        let parking = parking.map(|parking| Parking::new(&settings.name, &parking.stream));
+        let subjects = subjects(&settings);
+        let parking = parking.map(|parking| Parking::new(subjects, &parking.stream));
         let sink = Sink::open(connection.clone(), Arc::clone(&metrics)).await?;
         let settle = Settle::new(connection.client.clone(), Arc::clone(&metrics));
         let source_id = format!("{}@{}", ensured.source.stream, ensured.incarnation);

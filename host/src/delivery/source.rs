@@ -36,8 +36,6 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 const SILENCE: Duration = Duration::from_millis(4500);
 /// How often a connection that is lost is looked at.
 const LOST: Duration = Duration::from_millis(100);
-/// How long a pull that was not permitted is not tried again.
-const REFUSED: Duration = Duration::from_secs(10);
 /// Added to the largest payload for subject, reply and headers in the server's count of bytes.
 const OVERHEAD: usize = 64 * 1024;
 
@@ -320,19 +318,6 @@ impl Source {
             self.metrics.missed_heartbeats.inc();
             self.pulls.clear();
         }
-    }
-
-    /// The server's words on a pull that is under way, if it does not permit it.
-    fn refusal(&mut self) -> Option<Ended> {
-        let since = self.pulls.since()?;
-        let words = self.connection.health.violation(&self.request, since)?;
-        self.pulls.clear();
-        self.pause = Some(Instant::now() + REFUSED);
-        Some(Ended::Refused(NotPermitted {
-            words,
-            was_permitted: self.answered,
-            again: std::mem::replace(&mut self.refused, true),
-        }))
     }
 
     fn take(

@@ -15,8 +15,13 @@ use std::collections::HashSet;
 
 /// The first server with message schedules.
 const OLDEST_SERVER: (u64, u64, u64) = (2, 12, 0);
-/// The durable consumer that brings back what is due. There is one to a parking stream.
-const CONSUMER: &str = "weir";
+
+/// The subjects that a pipeline parks its messages on.
+#[must_use]
+pub fn subjects(pipeline: &Pipeline) -> Subjects {
+    let source = &pipeline.source;
+    Subjects::of(&pipeline.name, &source.stream, &source.consumer)
+}
 
 /// Makes the parking stream of a pipeline, or adopts the one that is there.
 ///
@@ -29,8 +34,8 @@ pub(super) async fn ensure(
     pipeline: &Pipeline,
     create: bool,
 ) -> Result<Durable, String> {
-    let subjects = Subjects::of(&pipeline.name);
-    let name = stream_name(subjects.due.strip_suffix(".due").unwrap_or_default());
+    let subjects = subjects(pipeline);
+    let name = stream_name(&subjects.all);
     if pipeline.order != Order::None {
         let left = find(connection, context, &name).await.ok().flatten();
         let left = left.map_or(0, |stream| stream.cached_info().state.messages);
@@ -73,9 +78,9 @@ pub(super) async fn ensure(
             subjects.all
         ));
     }
-    let due = subjects.due;
+    let (due, reader) = (subjects.due, &subjects.consumer);
     let consumer = stream.create_consumer(pull::Config {
-        durable_name: Some(CONSUMER.to_owned()),
+        durable_name: Some(reader.clone()),
         description: Some(format!("weir pipeline {}, long retries", pipeline.name)),
         ack_policy: AckPolicy::Explicit,
         ack_wait: pipeline.source.ack_wait,
@@ -84,10 +89,10 @@ pub(super) async fn ensure(
         max_ack_pending: pipeline.source.max_ack_pending,
         ..Default::default()
     });
-    let api = format!("$JS.API.CONSUMER.CREATE.{name}.{CONSUMER}.{due}");
-    let made = unless_refused(connection, &api, consumer)
-        .await?
-        .map_err(|error| format!("cannot use consumer `{CONSUMER}` of stream `{name}`: {error}"))?;
+    let api = format!("$JS.API.CONSUMER.CREATE.{name}.{reader}.{due}");
+    let made = unless_refused(connection, &api, consumer).await?;
+    let made = made
+        .map_err(|error| format!("cannot use consumer `{reader}` of stream `{name}`: {error}"))?;
     Ok(consumers::durable(made.cached_info()))
 }
 
@@ -107,12 +112,12 @@ pub async fn pending(context: &Context, parking: &Durable) -> anyhow::Result<u64
 /// When the server does not say.
 pub async fn waiting(
     connection: &Connection,
-    pipeline: &str,
+    pipeline: &Pipeline,
     source_id: &str,
     most: usize,
 ) -> anyhow::Result<HashSet<u64>> {
-    let subjects = Subjects::of(pipeline);
-    let name = stream_name(subjects.due.strip_suffix(".due").unwrap_or_default());
+    let subjects = subjects(pipeline);
+    let name = stream_name(&subjects.all);
     let context = jetstream(connection);
     let what = |why: String| anyhow::anyhow!(why).context("cannot read parked retries");
     let found = find(connection, &context, &name).await.map_err(what)?;
@@ -123,7 +128,7 @@ pub async fn waiting(
     let mut next = 1;
     for _ in 0..most {
         let request = stream.raw_message_builder().sequence(next);
-        let message = match request.next_by_subject(&subjects.all).send().await {
+        let message = match request.next_by_subject(&subjects.own).send().await {
             Ok(message) => message,
             Err(error) if error.kind() == stream::RawMessageErrorKind::NoMessageFound => break,
             Err(error) => return Err(what(error.kind().to_string())),

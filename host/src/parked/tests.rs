@@ -36,12 +36,15 @@ fn what_comes_back_is_the_original_with_its_headers_identity_and_attempts() {
         ("Weir-Reason", "was a dead letter once"),
     ];
     let parked = message(&headers);
-    let parking = Parking::new("p", "WEIR_PARKED_P");
+    let parking = Parking::new(Subjects::of("p", "ORDERS", "c"), "WEIR_PARKED_P");
     let delay = Duration::from_secs(60);
     let scheduled = parking.schedule(&parked, &origin(), delay, 10_000).unwrap();
-    assert_eq!(scheduled.subject, "weir.parked.p.wait.ORDERS@abc.17");
+    assert_eq!(
+        scheduled.subject,
+        "weir.parked.p.ORDERS.c.wait.ORDERS@abc.17"
+    );
     let due = Message {
-        subject: "weir.parked.p.due".into(),
+        subject: "weir.parked.p.ORDERS.c.due".into(),
         headers: scheduled.headers.into_iter().collect(),
         event_time: 1000,
         sequence: 3,
@@ -66,7 +69,7 @@ fn what_was_not_parked_is_its_own_original() {
 
 #[test]
 fn what_does_not_fit_or_is_beyond_the_calendar_is_not_parked() {
-    let mut parking = Parking::new("p", "S");
+    let mut parking = Parking::new(Subjects::of("p", "ORDERS", "c"), "S");
     let scheduled = |parking: &Parking, seconds, most| {
         let delay = Duration::from_secs(seconds);
         parking.schedule(&message(&[]), &origin(), delay, most)
@@ -96,7 +99,7 @@ proptest! {
         stored in any::<u64>(),
         deliveries in prop::collection::vec(1..5_u32, 1..6),
     ) {
-        let parking = Parking::new("p", "WEIR_PARKED_P");
+        let parking = Parking::new(Subjects::of("p", "ORDERS", "c"), "WEIR_PARKED_P");
         let mut lines = lines;
         lines.sort_by(|(left, _), (right, _)| left.cmp(right));
         let start = Message {
@@ -115,7 +118,7 @@ proptest! {
             headers.push(("Nats-Schedule-Next".into(), "purge".into()));
             headers.sort_by(|(left, _), (right, _)| right.cmp(left));
             let due = Message {
-                subject: "weir.parked.p.due".into(),
+                subject: "weir.parked.p.ORDERS.c.due".into(),
                 payload: scheduled.payload,
                 headers: headers.into_iter().collect(),
                 key: None,

@@ -146,8 +146,10 @@ impl OutputBuilder {
 /// What results must not land on: what is parked, and all that the pipeline reads unless it may feed
 /// itself. `captured` is what the source's stream captures.
 fn own_source(settings: &resolved::Pipeline, captured: &[String]) -> Vec<SubjectFilter> {
+    let source = &settings.source;
+    let parked = Subjects::of(&settings.name, &source.stream, &source.consumer);
     let mut own = read_subjects(settings, captured);
-    own.extend(SubjectFilter::parse(&Subjects::of(&settings.name).all));
+    own.extend(SubjectFilter::parse(&parked.all));
     own
 }
 

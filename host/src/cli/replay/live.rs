@@ -54,8 +54,7 @@ impl Live {
     ) -> Result<Self> {
         // In this order, so that the streams have the outputs of everything that is settled and not parked.
         let settled = settled(connection, pipeline).await?;
-        let parked =
-            parking::waiting(connection, &pipeline.name, &source.source_id, PARKED).await?;
+        let parked = parking::waiting(connection, pipeline, &source.source_id, PARKED).await?;
         let first = source.stored_at(range.first).await?.unwrap_or_default();
         let mut live = Self {
             identity: Identity {

@@ -4,6 +4,9 @@ use crate::delivery::source::pulls::Amount;
 use crate::delivery::source::{Source, header};
 use std::time::{Duration, Instant};
 
+/// How long a pull that was not permitted is not tried again.
+const REFUSED: Duration = Duration::from_secs(10);
+
 /// Why a pull brought nothing.
 #[derive(Debug)]
 pub enum Ended {
@@ -36,6 +39,19 @@ impl std::fmt::Display for NotPermitted {
 }
 
 impl Source {
+    /// The server's words on a pull that is under way, if it does not permit it.
+    pub(super) fn refusal(&mut self) -> Option<Ended> {
+        let since = self.pulls.since()?;
+        let words = self.connection.health.violation(&self.request, since)?;
+        self.pulls.clear();
+        self.pause = Some(Instant::now() + REFUSED);
+        Some(Ended::Refused(NotPermitted {
+            words,
+            was_permitted: self.answered,
+            again: std::mem::replace(&mut self.refused, true),
+        }))
+    }
+
     /// Statuses of pull consumers (architecture decision records 13 and 42 of NATS).
     pub(crate) fn on_status(
         &mut self,

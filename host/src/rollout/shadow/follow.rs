@@ -130,8 +130,8 @@ impl Follow {
             0 => info.delivered.stream_sequence,
             _ => info.ack_floor.stream_sequence,
         };
-        let (name, source_id) = (&pipeline.name, &self.identity.source_id);
-        let parked = parking::waiting(connection, name, source_id, PARKED).await?;
+        let source_id = &self.identity.source_id;
+        let parked = parking::waiting(connection, pipeline, source_id, PARKED).await?;
         let mut latest = Vec::new();
         for branch in &self.branches {
             latest.push(branch.stream.latest(branch.filter.as_deref()).await?);
