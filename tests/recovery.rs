@@ -153,7 +153,7 @@ fn a_pipeline_that_may_not_pull_fails_alone_and_the_host_ends_with_its_error() {
     let client = site.nats.client();
     other_pipeline(&site);
     site.pipeline_but(&[AS_HOST], "");
-    let weir = run(&site, &["p.yaml", "q.yaml"]);
+    let weir = site.start_with(&["p.yaml", "q.yaml"], &[]);
     let why = wait_until_not_ready(&weir, "Permissions Violation");
     let hint = "hint: allow this user to publish to `$JS.API.CONSUMER.MSG.NEXT.IN.p`";
     assert!(why.contains(hint), "{why}");

@@ -3,6 +3,7 @@
 //! Parameters borrow, so that a batch is lowered from messages where they lie; results own, because
 //! wasmtime frees the guest's copy before the call returns. No payload is copied here.
 
+use self::weir::plugin::types;
 use super::{Bind, Capability, Contract, Guest as AnyGuest};
 use crate::config::resolved::HeaderSelection;
 use crate::headers::Headers;
@@ -15,7 +16,6 @@ use std::ops::Range;
 use std::time::Duration;
 use wasmtime::Store;
 use wasmtime::component::{HasSelf, InstancePre};
-use self::weir::plugin::types;
 
 wasmtime::component::bindgen!({
     path: "../wit",
