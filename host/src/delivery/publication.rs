@@ -36,8 +36,9 @@ pub enum Then {
 }
 
 impl Publication {
-    /// For the lane alone: one without messages says that nothing has to be stored.
-    pub(super) fn new(messages: SmallVec<[OutgoingMessage; 1]>, then: Then) -> Self {
+    /// Of all that a disposition has to store: one without messages says that nothing has to be.
+    #[must_use]
+    pub fn new(messages: SmallVec<[OutgoingMessage; 1]>, then: Then) -> Self {
         Self {
             left: messages.len(),
             messages,
