@@ -28,6 +28,7 @@ mod dead_letter;
 mod delivery;
 mod dev;
 mod examples;
+mod foreign;
 mod grants;
 mod hot_swap;
 mod house_rules;

@@ -7,8 +7,6 @@ use crate::harness::{
     wait_until,
 };
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
 
 /// `weir run` with these arguments, once all its pipelines run.
 fn run(site: &Site, arguments: &[&str]) -> Weir {
@@ -245,39 +243,6 @@ fn what_a_lane_held_when_it_panicked_goes_to_another_host_while_its_neighbour_st
     // The long call goes on, and what it works on is still the first host's.
     assert_eq!(first.metric(&series("restarts_total")), 0.0);
     first.kill9();
-}
-
-/// Stores a message with this header block, as no client would send it.
-fn publish_raw(site: &Site, subject: &str, headers: &str) {
-    let mut server = TcpStream::connect(("127.0.0.1", site.nats.port())).unwrap();
-    let connect = "CONNECT {\"verbose\":false,\"headers\":true}\r\n";
-    let size = headers.len();
-    write!(
-        server,
-        "{connect}HPUB {subject} {size} {size}\r\n{headers}\r\nPING\r\n"
-    )
-    .unwrap();
-    let answers = BufReader::new(server).lines();
-    let mut answers = answers.map_while(Result::ok);
-    assert!(answers.any(|answer| answer == "PONG"));
-}
-
-#[test]
-fn a_lane_whose_connection_is_dead_for_good_ends_with_an_error_and_is_replaced() {
-    let site = Site::new();
-    let client = site.nats.client();
-    let mut weir = site.run(&site.pipeline(""));
-    client.publish("in.a", "1");
-    site.wait_for_messages("OUT", 1);
-    // What the client does not understand ends the task that owns the connection.
-    publish_raw(&site, "in.b", "NATS/1.0\r\nA: a\rb\r\n\r\n");
-    weir.wait_until_output("the connection to nats is closed");
-    wait_until("the pipeline is started again", || {
-        weir.metric(&series("restarts_total")) > 0.0
-    });
-    client.purge("IN");
-    client.publish("in.a", "2");
-    site.wait_for_messages("OUT", 2);
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Header lines of a message, and the names that mean something to the server or to weir.
 
+pub mod block;
+
 use bytestring::ByteString;
 use std::sync::Arc;
 
 /// Headers of this prefix command the server: a message id, a rollup, a time to live.
-const SERVER_PREFIX: &str = "nats-";
+pub const SERVER_PREFIX: &str = "nats-";
 /// The header by which the server drops repeats.
 pub const MESSAGE_ID: &str = "Nats-Msg-Id";
 /// The header that says which plugins a result comes from: the beginnings of their digests, in the
@@ -47,6 +49,12 @@ impl FromIterator<(ByteString, ByteString)> for Headers {
 /// Whether a header commands the server.
 #[must_use]
 pub fn is_server_header(name: &str) -> bool {
-    name.get(..SERVER_PREFIX.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(SERVER_PREFIX))
+    begins_with(name.as_bytes(), SERVER_PREFIX)
+}
+
+/// Whether the name of a header begins with a prefix.
+#[must_use]
+pub fn begins_with(name: &[u8], prefix: &str) -> bool {
+    name.get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
 }

@@ -304,6 +304,7 @@ impl Record {
     #[must_use]
     pub fn into_message(self, sequence: u64, event_time: u64) -> Message {
         Message {
+            foreign: None,
             subject: self.subject,
             payload: self.payload,
             headers: self.headers,

@@ -5,9 +5,11 @@
 //! is pure; `source.rs` and the JSON lines of `weir pipe` both make messages.
 
 use crate::headers::Headers;
+use crate::headers::block::ForeignLines;
 use bytes::Bytes;
 use bytestring::ByteString;
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// One message on its way through a pipeline. The fields are those of the contract's `message`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +28,42 @@ pub struct Message {
     pub sequence: u64,
     /// 1 on first delivery.
     pub attempt: u32,
+    /// What of it is no text; `None` for nearly all messages. Set where it is received.
+    pub foreign: Option<Arc<Foreign>>,
+}
+
+/// Parts of a stored message that are no text. A plugin is shown text alone, so a message is not passed to
+/// one that would see such a part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Foreign {
+    /// The subject, if it is not UTF-8. The message has a readable replacement then.
+    pub subject: Option<Bytes>,
+    /// Lines of the header block without their ends.
+    pub lines: ForeignLines,
+}
+
+impl Foreign {
+    /// Those parts of a message; `None` if all of it is text.
+    #[must_use]
+    pub fn of(subject: Option<Bytes>, lines: ForeignLines) -> Option<Arc<Self>> {
+        let any = subject.is_some() || !lines.is_empty();
+        any.then(|| Arc::new(Self { subject, lines }))
+    }
+
+    /// What is wrong with it, for people.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match (&self.subject, self.lines.first()) {
+            (Some(subject), _) => {
+                format!("the subject `{}` is not UTF-8", subject.escape_ascii())
+            }
+            (None, Some(line)) => {
+                let start = line.get(..line.len().min(128)).unwrap_or_default();
+                format!("`{}` is no header line in UTF-8", start.escape_ascii())
+            }
+            (None, None) => String::new(),
+        }
+    }
 }
 
 impl Message {
@@ -34,7 +72,9 @@ impl Message {
     pub fn size(&self) -> usize {
         let lines = self.headers.iter();
         let lines = lines.map(|(name, value)| name.len() + value.len());
-        self.payload.len() + lines.sum::<usize>()
+        let foreign = self.foreign.iter().flat_map(|foreign| &foreign.lines);
+        let foreign = foreign.map(Bytes::len);
+        self.payload.len() + lines.sum::<usize>() + foreign.sum::<usize>()
     }
 }
 
@@ -55,7 +95,13 @@ impl Output {
     /// The message this output stands for: its own fields, and the input's where it has none.
     #[must_use]
     pub fn onto(self, input: &Message) -> Message {
+        let foreign = input.foreign.as_ref().and_then(|foreign| {
+            let subject = foreign.subject.clone().filter(|_| self.subject.is_none());
+            let lines = foreign.lines.iter().filter(|_| self.headers.is_none());
+            Foreign::of(subject, lines.cloned().collect())
+        });
         Message {
+            foreign,
             subject: self.subject.unwrap_or_else(|| input.subject.clone()),
             payload: self.payload.unwrap_or_else(|| input.payload.clone()),
             headers: self.headers.unwrap_or_else(|| input.headers.clone()),

@@ -21,6 +21,7 @@ pub mod service;
 pub mod shadows;
 pub mod streams;
 pub mod trace;
+pub mod wire;
 
 pub use health::Health;
 

@@ -19,6 +19,7 @@
 //! Headers carry what the stream would say of the original: its source id, sequence, subject, time and
 //! attempts. So message ids, dead letters and what plugins see are those of the original message.
 
+use crate::headers::block::ForeignLines;
 use crate::headers::{Headers, is_server_header};
 use crate::message::Message;
 use crate::outgoing::OutgoingMessage;
@@ -101,7 +102,7 @@ impl Parking {
     }
 
     /// The schedule that makes the server store `message` again after `delay`.
-    /// `None` when parking rests, when the message would be too large, or when
+    /// `None` when parking rests, when the message is not all text or would be too large, or when
     /// the time is beyond what can be written.
     #[must_use]
     pub fn schedule(
@@ -111,7 +112,9 @@ impl Parking {
         delay: Duration,
         max_payload: usize,
     ) -> Option<OutgoingMessage> {
-        if self.resting.is_some_and(|until| Instant::now() < until) {
+        let rests = self.resting.is_some_and(|until| Instant::now() < until);
+        // What is no text would not come back as it was.
+        if rests || message.foreign.is_some() {
             return None;
         }
         let due = jiff::Timestamp::now().checked_add(delay).ok()?;
@@ -134,6 +137,7 @@ impl Parking {
             add(&format!("{PREFIX}{name}"), value);
         }
         let scheduled = OutgoingMessage {
+            foreign: ForeignLines::new(),
             subject: self.subjects.waiting(&origin.source_id, message.sequence),
             id: None,
             digest: None,
@@ -190,6 +194,7 @@ pub fn original(message: Message, stream: &str) -> (Message, Origin) {
     headers.sort_by(|(left, _), (right, _)| left.cmp(right));
     let headers: Headers = headers.into_iter().collect();
     let message = Message {
+        foreign: None,
         subject,
         headers,
         event_time: origin.stored,

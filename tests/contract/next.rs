@@ -142,6 +142,7 @@ mod tests {
 
     fn message(attempt: u32) -> Message {
         Message {
+            foreign: None,
             subject: "orders.a".into(),
             payload: Bytes::from_static(b"{}"),
             headers: Headers::default(),

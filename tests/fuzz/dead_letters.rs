@@ -7,7 +7,6 @@ use async_nats::HeaderMap;
 use async_nats::datetime::from_nanos;
 use async_nats::jetstream::message::StreamMessage;
 use bytes::Bytes;
-use weir::delivery::sink::header_map;
 use weir::headers::{Headers, PREFIX, is_server_header};
 use weir::message::Message;
 use weir::nats::dead_letters::{DeadLetter, Partials, read};
@@ -66,14 +65,14 @@ fn check(bytes: &[u8]) -> String {
             "{} bytes of {max_payload}",
             message.size()
         );
-        let map = header_map(message);
+        let map = wire::header_map(message);
         stored.push(as_stored(sequence, map, message.payload.clone()));
     }
     let parts = stored.len();
     if last % 2 == 1 {
         stored.reverse();
     }
-    let foreign = header_map(&wire::outgoing(&source));
+    let foreign = wire::header_map(&wire::outgoing(&source));
     stored.insert(
         last % (parts + 1),
         as_stored(FOREIGN, foreign, source.payload.clone()),

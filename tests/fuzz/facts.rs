@@ -47,7 +47,7 @@ fn the_facts_of_a_delivery_are_those_of_its_reply_subject() {
 
 fn check(bytes: &[u8]) -> String {
     let reply = String::from_utf8_lossy(bytes);
-    let found = Facts::parse(&reply);
+    let found = Facts::parse(reply.as_bytes());
     let numbers = numbers(&reply);
     let expected = numbers.map(|[attempt, sequence, _, stored, pending]| {
         Some(Facts {
@@ -70,7 +70,7 @@ fn check(bytes: &[u8]) -> String {
             format!("$JS.ACK.S.c.{numbers}"),
             format!("$JS.ACK.d.a.S.c.{numbers}.x"),
         ] {
-            assert_eq!(Facts::parse(&reply), found, "{reply}");
+            assert_eq!(Facts::parse(reply.as_bytes()), found, "{reply}");
         }
     }
     format!("{} {}", found.is_some(), reply.matches('.').count().min(14))

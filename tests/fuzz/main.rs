@@ -17,5 +17,6 @@ mod edits;
 mod engine;
 mod facts;
 mod headers;
+mod protocol;
 mod receipts;
 mod wire;

@@ -1,7 +1,9 @@
 //! Messages as text, for targets whose input is one: a subject, a header block and a payload.
 
+use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 use bytestring::ByteString;
+use weir::headers::{Headers, MESSAGE_ID};
 use weir::message::Message;
 use weir::outgoing::OutgoingMessage;
 
@@ -73,6 +75,7 @@ pub(crate) fn message(bytes: &[u8]) -> Message {
     let mut headers: Lines = headers.collect();
     headers.sort_by(|(left, _), (right, _)| left.cmp(right));
     Message {
+        foreign: None,
         subject: subject.into(),
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         headers: headers.into_iter().collect(),
@@ -102,6 +105,7 @@ pub(crate) fn deliverable(message: Message) -> Message {
 /// The message as a stranger would publish it.
 pub(crate) fn outgoing(message: &Message) -> OutgoingMessage {
     OutgoingMessage {
+        foreign: Vec::new(),
         subject: message.subject.clone(),
         id: None,
         digest: None,
@@ -117,6 +121,31 @@ pub(crate) fn size(message: &Message) -> usize {
     lines
         .map(|(name, value)| name.len() + value.len() + 4)
         .sum()
+}
+
+/// The headers of a message as the client for everything but messages has them.
+pub(crate) fn header_map(message: &OutgoingMessage) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    let id = message.id.as_deref().map(|id| (MESSAGE_ID, id));
+    let lines = message
+        .headers
+        .iter()
+        .map(|(name, value)| (&**name, &**value));
+    for (name, value) in lines.chain(id) {
+        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse::<HeaderValue>()) {
+            map.append(name, value);
+        }
+    }
+    map
+}
+
+/// The headers of a message as they are read from its block.
+pub(crate) fn read_back(message: &OutgoingMessage) -> Headers {
+    let mut written = Vec::new();
+    message.write_headers(&mut written);
+    let (headers, foreign) = weir::headers::block::read(&Bytes::from(written));
+    assert!(foreign.is_empty(), "a line is read as none: {foreign:?}");
+    headers
 }
 
 /// A header block as the protocol has it.

@@ -105,6 +105,7 @@ impl Lane {
 /// A message on `orders.a` with this payload.
 pub fn message(payload: &str) -> Message {
     Message {
+        foreign: None,
         subject: "orders.a".into(),
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         headers: Headers::default(),

@@ -17,6 +17,7 @@ pub mod lane;
 pub mod languages;
 pub mod nats;
 pub mod proxy;
+mod raw;
 pub mod registry;
 pub mod signer;
 pub mod site;

@@ -6,15 +6,6 @@ use super::scan::File;
 /// The longest a source file may be; what does not fit belongs in a module of its own.
 const LINES: usize = 400;
 
-/// The files that may import the broker's client: those at the two ends of the corridor.
-const AT_THE_BROKER: [&str; 5] = [
-    "host/src/nats",
-    "host/src/delivery/source",
-    "host/src/delivery/ticket",
-    "host/src/delivery/sink",
-    "host/src/delivery/settle",
-];
-
 /// Files beside `host/src/config/` that are pure and synchronous.
 const PURE: [&str; 9] = [
     "host/src/headers.rs",
@@ -84,16 +75,15 @@ pub fn wasmtime(file: &File) -> Vec<String> {
 }
 
 pub fn async_nats(file: &File) -> Vec<String> {
-    let allowed = AT_THE_BROKER
-        .iter()
-        .any(|place| file.path == format!("{place}.rs") || file.is_in(place));
+    let place = "host/src/nats";
+    let allowed = file.path == format!("{place}.rs") || file.is_in(place);
     if !file.is_in("host/src") || allowed {
         return Vec::new();
     }
     words(
         file,
         &["async_nats"],
-        "only the stations at the broker import async_nats",
+        "only host/src/nats/ imports async_nats",
     )
 }
 
@@ -290,8 +280,12 @@ mod broken {
             ["2"]
         );
         assert_eq!(lines(async_nats, "host/src/nats_server.rs", client), ["2"]);
-        assert!(lines(async_nats, "host/src/delivery/sink.rs", client).is_empty());
-        assert!(lines(async_nats, "host/src/delivery/sink/window.rs", client).is_empty());
+        assert_eq!(
+            lines(async_nats, "host/src/delivery/sink.rs", client),
+            ["2"]
+        );
+        assert!(lines(async_nats, "host/src/nats.rs", client).is_empty());
+        assert!(lines(async_nats, "host/src/nats/streams.rs", client).is_empty());
         assert!(lines(async_nats, "tests/harness/nats.rs", client).is_empty());
     }
 

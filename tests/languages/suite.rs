@@ -176,6 +176,7 @@ impl Input {
     fn message(&self) -> Message {
         let headers = self.headers.iter();
         Message {
+            foreign: None,
             subject: self.subject.as_str().into(),
             payload: self.payload.bytes().unwrap_or_default(),
             headers: headers

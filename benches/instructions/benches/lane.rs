@@ -2,7 +2,7 @@
 //! the settling of station 6, up to where they would be written.
 
 use super::scene::{self, BATCH, Work};
-use async_nats::Subject;
+use bytes::Bytes;
 use bytestring::ByteString;
 use std::sync::Arc;
 use tokio::runtime::Runtime as Tokio;
@@ -29,7 +29,7 @@ pub(crate) struct Lane {
     in_flight: InFlight<Publication>,
     source_id: ByteString,
     metrics: Arc<PipelineMetrics>,
-    deliveries: Vec<(Message, Subject)>,
+    deliveries: Vec<(Message, Bytes)>,
 }
 
 impl Lane {
@@ -94,10 +94,10 @@ fn target() -> Target {
     }
 }
 
-fn deliveries(work: Work) -> Vec<(Message, Subject)> {
+fn deliveries(work: Work) -> Vec<(Message, Bytes)> {
     let delivery = |number| {
         let reply = format!("$JS.ACK.BENCH.weir.1.{number}.{number}.1700000000000000000.0");
-        (scene::message(work, number), Subject::from(reply))
+        (scene::message(work, number), Bytes::from(reply))
     };
     (1..=BATCH).map(delivery).collect()
 }

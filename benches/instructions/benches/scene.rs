@@ -112,6 +112,7 @@ pub(crate) fn message(work: Work, number: u64) -> Message {
         Work::Identity | Work::Json => Headers::default(),
     };
     Message {
+        foreign: None,
         subject: "bench.in".into(),
         payload: payload(work, number),
         headers,

@@ -141,6 +141,7 @@ fn message(sequence: u64, payload: Bytes, headers: usize) -> Message {
     });
     let headers: Headers = lines.collect();
     Message {
+        foreign: None,
         subject: "bench.in".into(),
         payload,
         headers,

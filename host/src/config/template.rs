@@ -79,7 +79,7 @@ impl Template {
     pub fn render(&self, message: &Message) -> Result<ByteString, String> {
         let subject = match &*self.parts {
             [Part::Literal(_)] => return Ok(self.text.clone()),
-            [Part::Subject] => message.subject.clone(),
+            [Part::Subject] if message.foreign.is_none() => message.subject.clone(),
             parts => {
                 let mut subject = String::with_capacity(64);
                 for part in parts {
@@ -160,7 +160,7 @@ impl KeyRule {
     /// The key of one message; `None` if the message lacks a part of it. Any text can be a key.
     #[must_use]
     pub fn extract(&self, message: &Message) -> Option<ByteString> {
-        if let [Part::Subject] = &*self.parts {
+        if let ([Part::Subject], None) = (&*self.parts, &message.foreign) {
             return Some(message.subject.clone());
         }
         let mut key = String::new();
@@ -186,8 +186,15 @@ impl KeyRule {
 impl Part {
     /// The value of this part for one message; empty values count as missing.
     fn value<'m>(&'m self, message: &'m Message) -> Result<Cow<'m, str>, String> {
+        let foreign = message.foreign.as_deref();
         let found = match self {
             Self::Literal(literal) => return Ok(Cow::Borrowed(literal)),
+            Self::Subject | Self::SubjectToken(_)
+                if let Some(foreign) = foreign
+                    && foreign.subject.is_some() =>
+            {
+                return Err(foreign.words());
+            }
             Self::Subject => Some(Cow::Borrowed(&*message.subject)),
             Self::SubjectToken(n) => message.subject.split('.').nth(*n).map(Cow::Borrowed),
             Self::Key => message.key.as_deref().map(Cow::Borrowed),

@@ -8,6 +8,7 @@ use crate::config::resolved::{Bounds, Order};
 use crate::delivery::in_progress::InProgressRegistry;
 use crate::delivery::source::{Delivery, Ended, NotPermitted, Source};
 use crate::nats::streams::{Durable, Ensured};
+use crate::nats::wire::Wire;
 use crate::nats::{Connection, consumers};
 use crate::parked::original;
 use crate::telemetry::metrics::PipelineMetrics;
@@ -120,38 +121,31 @@ impl End {
 
 impl Consumers {
     /// Subscribes; asks for nothing yet.
-    ///
-    /// # Errors
-    /// When the connection is closed.
-    pub async fn open(
+    #[must_use]
+    pub fn open(
+        wire: &Wire,
         connection: &Connection,
         ensured: &Ensured,
         order: Order,
         in_progress: Arc<InProgressRegistry>,
         metrics: &Arc<PipelineMetrics>,
-    ) -> Result<Self> {
-        let open = async |durable, order| {
-            let source = Source::open(connection.clone(), durable, order, Arc::clone(metrics));
-            anyhow::Ok(End {
-                connection: connection.clone(),
-                source: source.await?,
-                durable: durable.clone(),
-                drained: false,
-            })
+    ) -> Self {
+        let open = |durable: &Durable, order| End {
+            connection: connection.clone(),
+            source: Source::open(wire.clone(), durable, order, Arc::clone(metrics)),
+            durable: durable.clone(),
+            drained: false,
         };
-        let parking = match &ensured.parking {
-            Ok(durable) => Some(open(durable, Order::None).await?),
-            Err(_) => None,
-        };
-        Ok(Self {
-            source: open(&ensured.source, order).await?,
-            parking,
+        let parking = ensured.parking.as_ref().ok();
+        Self {
+            source: open(&ensured.source, order),
+            parking: parking.map(|durable| open(durable, Order::None)),
             draining: false,
             in_progress,
             early: Vec::new(),
             ended: None,
             metrics: Arc::clone(metrics),
-        })
+        }
     }
 
     /// Waits for at least one delivery of either, then takes those that have already arrived, `most` at

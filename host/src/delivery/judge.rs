@@ -111,7 +111,7 @@ impl Lane {
         if task.retries > 0 {
             self.nakked.remember(task.key(), task.retries);
         }
-        self.settler.nak(task, delay).await;
+        self.settler.nak(task, delay);
     }
 
     /// Makes a message ready for the parking stream. False where it cannot go there.
@@ -231,7 +231,7 @@ impl Lane {
         };
         if let Then::Parked(_) = then {
             self.at_failpoint(Station::Parked, 1).await;
-            self.settler.parked(task, proof).await;
+            self.settler.parked(task, proof);
             return self.at_failpoint(Station::Settled, 1).await;
         }
         let now = std::time::SystemTime::now()
@@ -246,9 +246,9 @@ impl Lane {
                 if self.settings.dead_letter.is_some() {
                     self.metrics.dead.inc();
                 }
-                self.settler.term(task, &reason, proof).await;
+                self.settler.term(task, &reason, proof);
             }
-            Then::Ack | Then::Parked(_) => self.settler.ack(task, proof).await,
+            Then::Ack | Then::Parked(_) => self.settler.ack(task, proof),
         }
         self.at_failpoint(Station::Settled, 1).await;
     }

@@ -14,7 +14,8 @@ use super::sink::Sink;
 use crate::config::resolved;
 use crate::nats::parking::subjects;
 use crate::nats::streams::{Ensured, jetstream};
-use crate::nats::{self, Health};
+use crate::nats::wire::Wire;
+use crate::nats::{Connection, Health};
 use crate::parked::Parking;
 use crate::process::Processor;
 use crate::process::chain::Chain;
@@ -44,11 +45,12 @@ pub struct Parts {
 }
 
 impl Lane {
-    /// Connects, subscribes and warms the plugins; pulls nothing yet.
+    /// Connects, subscribes and warms the plugins; pulls nothing yet. `connection` is for questions
+    /// about streams and consumers.
     ///
     /// # Errors
     /// When the server cannot be reached or a plugin refuses.
-    pub async fn open(ensured: &Ensured, parts: Parts) -> Result<Self> {
+    pub async fn open(connection: &Connection, ensured: &Ensured, parts: Parts) -> Result<Self> {
         let Parts {
             settings,
             metrics,
@@ -61,14 +63,14 @@ impl Lane {
             stages,
         } = parts;
         let counter = metrics.reconnects.clone();
-        let connection = nats::connect_counted(&settings.nats, &settings.name, counter).await?;
-        let max_payload = connection.client.max_payload();
+        let wire = Wire::connect(&settings.nats, &settings.name, counter).await?;
+        let max_payload = wire.max_payload();
         let target = Target::new(&settings, &ensured.subjects, max_payload);
         let mut processor = Processor::new(&settings, chain, &target).with_provenance();
         processor.warm().await?;
         let registry = Arc::clone(&in_progress);
-        let consumers =
-            Consumers::open(&connection, ensured, settings.order, registry, &metrics).await?;
+        let order = settings.order;
+        let consumers = Consumers::open(&wire, connection, ensured, order, registry, &metrics);
         let parking = ensured.parking.as_ref().ok();
         let mut in_flight = InFlight::new(settings.order, settings.in_flight);
         if parking.is_some() {
@@ -76,11 +78,11 @@ impl Lane {
         }
         let subjects = subjects(&settings);
         let parking = parking.map(|parking| Parking::new(subjects, &parking.stream));
-        let sink = Sink::open(connection.clone(), Arc::clone(&metrics)).await?;
-        let settle = Settle::new(connection.client.clone(), Arc::clone(&metrics));
+        let sink = Sink::open(wire.clone(), connection.clone(), Arc::clone(&metrics));
+        let health = Arc::clone(&wire.health);
+        let settle = Settle::new(wire, Arc::clone(&metrics));
         let source_id = format!("{}@{}", ensured.source.stream, ensured.incarnation);
-        let (context, source) = (jetstream(&connection), ensured.source.clone());
-        let health = Arc::clone(&connection.health);
+        let (context, source) = (jetstream(connection), ensured.source.clone());
         Ok(Self {
             intake: Intake::new(consumers, context, source, &settings),
             processor,

@@ -11,41 +11,40 @@
 //! without any of them is counted by the ticket itself.
 
 use crate::delivery::publication::Settled;
-use crate::delivery::ticket::Ticket;
+use crate::delivery::ticket::{ReplyTo, Ticket};
 use crate::nats::shadows::ShadowConsumer;
+use crate::nats::wire::{Parts, Unwritable, Wire};
 use crate::process::retry::LONGEST;
 use crate::telemetry::metrics::PipelineMetrics;
-use async_nats::Client;
-use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Redeems tickets over one connection.
 pub struct Settle {
-    client: Client,
+    wire: Wire,
     metrics: Arc<PipelineMetrics>,
 }
 
 impl Settle {
-    pub fn new(client: Client, metrics: Arc<PipelineMetrics>) -> Self {
-        Self { client, metrics }
+    pub fn new(wire: Wire, metrics: Arc<PipelineMetrics>) -> Self {
+        Self { wire, metrics }
     }
 
     /// The outputs are stored (or there were none): the input is done.
-    pub async fn ack(&self, ticket: Ticket, _proof: Settled) {
+    pub fn ack(&self, ticket: Ticket, _proof: Settled) {
         self.metrics.acked.inc();
-        self.answer(ticket, Bytes::from_static(b"+ACK")).await;
+        self.answer(ticket, b"+ACK");
     }
 
     /// The message is stored in the parking stream: it comes back from there.
-    pub async fn parked(&self, ticket: Ticket, _proof: Settled) {
+    pub fn parked(&self, ticket: Ticket, _proof: Settled) {
         self.metrics.parked.inc();
-        self.answer(ticket, Bytes::from_static(b"+ACK")).await;
+        self.answer(ticket, b"+ACK");
     }
 
     /// The dead letter is stored: the input is never delivered again. The reason shows in the
     /// server's advisory.
-    pub async fn term(&self, ticket: Ticket, reason: &str, _proof: Settled) {
+    pub fn term(&self, ticket: Ticket, reason: &str, _proof: Settled) {
         self.metrics.termed.inc();
         // One line, short: it travels in an advisory's JSON.
         let reason: String = reason
@@ -53,20 +52,20 @@ impl Settle {
             .map(|c| if c.is_control() { ' ' } else { c })
             .take(256)
             .collect();
-        self.answer(ticket, format!("+TERM {reason}").into()).await;
+        self.answer(ticket, format!("+TERM {reason}").as_bytes());
     }
 
     /// Nothing of it was stored, or not all: deliver it again, not before `delay`.
-    pub async fn nak(&self, ticket: Ticket, delay: Duration) {
+    pub fn nak(&self, ticket: Ticket, delay: Duration) {
         let body = format!("-NAK {{\"delay\": {}}}", delay.min(LONGEST).as_nanos());
-        self.answer(ticket, body.into()).await;
+        self.answer(ticket, body.as_bytes());
     }
 
     /// Waits until every answer so far is written to the socket and the server has read it, but no
     /// longer than this.
     pub async fn flush(&self, longest: Duration) {
         // A closed or lost connection: what was not written is delivered again after ack-wait.
-        if tokio::time::timeout(longest, self.client.flush())
+        if tokio::time::timeout(longest, self.wire.flush())
             .await
             .is_err()
         {
@@ -74,13 +73,16 @@ impl Settle {
         }
     }
 
-    async fn answer(&self, ticket: Ticket, body: Bytes) {
+    fn answer(&self, ticket: Ticket, body: &[u8]) {
         let sequence = ticket.facts.sequence;
         let Some(reply) = ticket.redeem() else { return };
-        if let Err(error) = self.client.publish(reply, body).await {
-            // The connection is closed for good. The delivery comes again after ack-wait.
+        if answer(&self.wire, &reply, body).is_err() {
+            // The delivery comes again after ack-wait.
             self.metrics.unsettled_dropped.inc();
-            tracing::warn!(sequence, "cannot settle a delivery: {error}");
+            tracing::warn!(
+                sequence,
+                "cannot settle a delivery: its reply subject is none"
+            );
         }
     }
 }
@@ -93,20 +95,18 @@ pub struct Observer {
 }
 
 impl Observer {
-    pub fn new(client: Client, metrics: Arc<PipelineMetrics>, consumer: &ShadowConsumer) -> Self {
+    pub fn new(wire: Wire, metrics: Arc<PipelineMetrics>, consumer: &ShadowConsumer) -> Self {
         Self {
-            settle: Settle::new(client, metrics),
+            settle: Settle::new(wire, metrics),
             consumer: consumer.durable().consumer.clone(),
         }
     }
 
     /// The delivery has been looked at.
-    pub async fn done(&self, ticket: Ticket) {
+    pub fn done(&self, ticket: Ticket) {
         if ticket.is_of(&self.consumer) {
             self.settle.metrics.acked.inc();
-            self.settle
-                .answer(ticket, Bytes::from_static(b"+ACK"))
-                .await;
+            self.settle.answer(ticket, b"+ACK");
         }
     }
 }
@@ -115,7 +115,15 @@ impl Observer {
 /// is sent over another connection than the lane's, because that may be busy in a plugin.
 ///
 /// # Errors
-/// When the connection is closed.
-pub async fn in_progress(client: &Client, reply: async_nats::Subject) -> anyhow::Result<()> {
-    Ok(client.publish(reply, Bytes::from_static(b"+WPI")).await?)
+/// When the reply subject is none.
+pub fn in_progress(wire: &Wire, reply: &ReplyTo) -> Result<(), Unwritable> {
+    answer(wire, reply, b"+WPI")
+}
+
+fn answer(wire: &Wire, reply: &ReplyTo, body: &[u8]) -> Result<(), Unwritable> {
+    wire.publish(&Parts {
+        subject: reply,
+        payload: body,
+        ..Parts::default()
+    })
 }

@@ -33,27 +33,27 @@ impl Settler {
     }
 
     /// The task's results are stored, or there were none.
-    pub async fn ack(&self, task: Task<Publication>, proof: Settled) {
+    pub fn ack(&self, task: Task<Publication>, proof: Settled) {
         self.release(&task);
-        self.settle.ack(task.ticket, proof).await;
+        self.settle.ack(task.ticket, proof);
     }
 
     /// The task's message is stored in the parking stream.
-    pub async fn parked(&self, task: Task<Publication>, proof: Settled) {
+    pub fn parked(&self, task: Task<Publication>, proof: Settled) {
         self.release(&task);
-        self.settle.parked(task.ticket, proof).await;
+        self.settle.parked(task.ticket, proof);
     }
 
     /// The task's dead letter is stored.
-    pub async fn term(&self, task: Task<Publication>, reason: &str, proof: Settled) {
+    pub fn term(&self, task: Task<Publication>, reason: &str, proof: Settled) {
         self.release(&task);
-        self.settle.term(task.ticket, reason, proof).await;
+        self.settle.term(task.ticket, reason, proof);
     }
 
     /// Nothing of the task was stored, or not all: it is delivered again, not before `delay`.
-    pub async fn nak(&self, task: Task<Publication>, delay: Duration) {
+    pub fn nak(&self, task: Task<Publication>, delay: Duration) {
         self.release(&task);
-        self.settle.nak(task.ticket, delay).await;
+        self.settle.nak(task.ticket, delay);
     }
 
     /// The task cannot be settled: it is delivered again after ack-wait.

@@ -1,25 +1,21 @@
 //! Station 5: publish messages, and await what the server says of each.
 //!
-//! Publishes over the core client and takes the publish acks on one inbox, told apart by a number
-//! in the reply subject. So a window of publishes costs no future each, and nothing can wait for a
-//! permit that only its own acknowledgement would free (which `PublishAckFuture` does).
+//! Takes the publish acks on one inbox, told apart by a number in the reply subject. So a window of
+//! publishes costs no future each, and all that a batch publishes is written together.
 //!
 //! A publish that is not acknowledged is neither stored nor lost as far as the host knows. It is
 //! reported as a failure; the message id makes the repeat harmless within the duplicate window.
 
 use crate::delivery::in_flight::TaskId;
 use crate::delivery::publish_window::Window;
-use crate::headers::{DIGEST, MESSAGE_ID};
 use crate::nats::Connection;
+use crate::nats::wire::{Message, Parts, Subscription, Wire};
 use crate::outgoing::OutgoingMessage;
 use crate::telemetry::metrics::PipelineMetrics;
-use anyhow::{Context, Result, anyhow};
-use async_nats::client::PublishErrorKind;
-use async_nats::{HeaderMap, HeaderName, HeaderValue, Message, Subject, Subscriber};
-use bytes::{Bytes, BytesMut};
-use futures_util::{FutureExt, StreamExt};
+use anyhow::{Context, Result};
+use bytestring::ByteString;
 use std::convert::Infallible;
-use std::fmt::Write;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,10 +25,6 @@ const ACK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Publishes that may await their acks at once, over which `publish` waits. One message that
 /// becomes a million results is bounded by this.
 const WINDOW: usize = 4096;
-/// Bytes of the block that reply subjects are cut from, and the most that one takes: an inbox with its
-/// prefix, and a number.
-const REPLIES: usize = 16 * 1024;
-const LONGEST_REPLY: usize = 512;
 /// JetStream's code for a message over the stream's `max_msg_size`.
 const MESSAGE_TOO_LARGE: u64 = 10054;
 /// JetStream's answer to a publish that no stream captures, over the core protocol.
@@ -78,11 +70,14 @@ pub struct Confirmation {
 
 /// The publishing end of one lane.
 pub struct Sink {
+    wire: Wire,
+    /// For questions about streams.
     connection: Connection,
-    acks: Subscriber,
+    acks: Subscription,
     inbox: String,
-    /// Reply subjects are written here, many to an allocation.
-    replies: BytesMut,
+    /// The reply subject and the header block of the message that is being published.
+    reply: Vec<u8>,
+    headers: Vec<u8>,
     waiting: Window<Waiting>,
     /// Taken from the inbox while `publish` waited for room.
     early: Vec<Confirmation>,
@@ -92,33 +87,27 @@ pub struct Sink {
 struct Waiting {
     task: TaskId,
     index: usize,
-    subject: Subject,
+    subject: ByteString,
     bytes: u64,
     since: Instant,
 }
 
 impl Sink {
     /// Subscribes to the inbox of acks.
-    ///
-    /// # Errors
-    /// When the connection is closed.
-    pub async fn open(connection: Connection, metrics: Arc<PipelineMetrics>) -> Result<Self> {
-        let inbox = connection.client.new_inbox();
-        let acks = connection
-            .client
-            .subscribe(format!("{inbox}.*"))
-            .await
-            .map_err(|error| anyhow!("{error}"))
-            .context("cannot subscribe to the inbox of publish acks")?;
-        Ok(Self {
+    #[must_use]
+    pub fn open(wire: Wire, connection: Connection, metrics: Arc<PipelineMetrics>) -> Self {
+        let inbox = wire.new_inbox();
+        Self {
+            acks: wire.subscribe(&format!("{inbox}.*")),
+            wire,
             connection,
-            acks,
             inbox,
-            replies: BytesMut::new(),
+            reply: Vec::new(),
+            headers: Vec::new(),
             waiting: Window::new(WINDOW),
             early: Vec::new(),
             metrics,
-        })
+        }
     }
 
     /// Whether acks are still to come.
@@ -136,51 +125,48 @@ impl Sink {
                 None => break,
             }
         }
-        let since = Instant::now();
-        let (headers, bytes) = (header_map(message), message.payload.len());
-        let subject = subject(message.subject.as_bytes().clone());
-        let reply = self.reply();
-        let client = &self.connection.client;
-        let sent = client
-            .publish_with_reply_and_headers(
-                subject.clone(),
-                reply,
-                headers,
-                message.payload.clone(),
-            )
-            .await;
-        match sent {
+        self.wire.room().await;
+        match self.send(message) {
             Ok(()) => self.waiting.push(Waiting {
                 task,
                 index,
-                subject,
-                bytes: bytes as u64,
-                since,
+                subject: message.subject.clone(),
+                bytes: message.payload.len() as u64,
+                since: Instant::now(),
             }),
-            Err(error) => {
+            Err(why) => {
                 self.metrics.publish_failures.inc();
-                let reason = format!("cannot publish to `{subject}`: {}", error.kind());
-                let result = Err(match error.kind() {
-                    PublishErrorKind::MaxPayloadExceeded => Failure::Refused(reason),
-                    _ => Failure::Unavailable(reason),
-                });
+                let reason = format!("cannot publish to `{}`: {why}", message.subject);
                 self.early.push(Confirmation {
                     task,
                     index,
-                    result,
+                    result: Err(Failure::Refused(reason)),
                 });
             }
         }
     }
 
-    /// Where the server answers the next publish.
-    fn reply(&mut self) -> Subject {
-        if self.replies.capacity() < LONGEST_REPLY {
-            self.replies.reserve(REPLIES);
+    /// Writes a message, to be answered under the number of the next entry of the window.
+    fn send(&mut self, message: &OutgoingMessage) -> Result<(), String> {
+        let (size, most) = (message.size(), self.wire.max_payload());
+        if size > most {
+            return Err(format!(
+                "{size} bytes are over the server's limit of {most}"
+            ));
         }
-        // Writing to a buffer does not fail.
-        let _ = write!(self.replies, "{}.{}", self.inbox, self.waiting.next());
-        subject(self.replies.split().freeze())
+        self.reply.clear();
+        // Writing to a vector does not fail.
+        let _ = write!(self.reply, "{}.{}", self.inbox, self.waiting.next());
+        self.headers.clear();
+        message.write_headers(&mut self.headers);
+        let parts = Parts {
+            subject: message.subject.as_bytes(),
+            reply: &self.reply,
+            headers: &self.headers,
+            payload: &message.payload,
+        };
+        let written = self.wire.publish(&parts);
+        written.map_err(|_| "it is no subject to publish to".to_owned())
     }
 
     /// Whether a server that knows its streams says that none captures `subject`.
@@ -221,12 +207,12 @@ impl Sink {
                 return std::future::pending().await;
             };
             let deadline = tokio::time::Instant::from_std(oldest + ACK_TIMEOUT);
-            let changed = self.connection.health.changed.notified();
+            let changed = self.wire.health.changed.notified();
             tokio::select! {
                 biased;
                 ack = self.acks.next() => {
                     let mut confirmed = Vec::from_iter(self.take(&ack?));
-                    while let Some(Some(ack)) = self.acks.next().now_or_never() {
+                    while let Some(ack) = self.acks.has_come() {
                         confirmed.extend(self.take(&ack));
                     }
                     if !confirmed.is_empty() {
@@ -238,7 +224,7 @@ impl Sink {
                         .then(|| format!("no publish ack within {} s", ACK_TIMEOUT.as_secs()))
                 })),
                 () = changed => {
-                    let health = Arc::clone(&self.connection.health);
+                    let health = Arc::clone(&self.wire.health);
                     let refused = self.give_up(|waiting| health.violation(&waiting.subject, waiting.since));
                     if !refused.is_empty() {
                         return Some(refused);
@@ -269,7 +255,8 @@ impl Sink {
     }
 
     fn take(&mut self, ack: &Message) -> Option<Confirmation> {
-        let number = ack.subject.get(self.inbox.len() + 1..)?.parse().ok()?;
+        let number = ack.subject.get(self.inbox.len() + 1..)?;
+        let number = std::str::from_utf8(number).ok()?.parse().ok()?;
         let waiting = self.waiting.remove(number)?;
         let result = judge(ack, &waiting.subject);
         match &result {
@@ -309,8 +296,8 @@ fn judge(ack: &Message, subject: &str) -> Result<bool, Failure> {
         description: String,
     }
     if ack
-        .status
-        .is_some_and(|status| status.as_u16() == NO_RESPONDERS)
+        .status()
+        .is_some_and(|(status, _)| status == NO_RESPONDERS)
     {
         let reason = format!("no stream captures `{subject}`");
         return Err(Failure::NoStream {
@@ -340,30 +327,4 @@ fn judge(ack: &Message, subject: &str) -> Result<bool, Failure> {
             "the responder on `{subject}` is not jetstream"
         ))),
     }
-}
-
-/// The bytes are text: they come from one.
-fn subject(text: Bytes) -> Subject {
-    Subject::from_utf8(text).unwrap_or_else(|_| Subject::from_static(""))
-}
-
-/// The headers of a message on the wire.
-#[must_use]
-pub fn header_map(message: &OutgoingMessage) -> HeaderMap {
-    let mut map = HeaderMap::new();
-    for (name, value) in &message.headers {
-        // Both were checked when the message was made.
-        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse::<HeaderValue>()) {
-            map.append(name, value);
-        }
-    }
-    if let Some(id) = &message.id {
-        let value = HeaderValue::from(id.as_str());
-        map.insert(HeaderName::from_static(MESSAGE_ID), value);
-    }
-    if let Some(digest) = &message.digest {
-        let value = HeaderValue::from(&**digest);
-        map.insert(HeaderName::from_static(DIGEST), value);
-    }
-    map
 }

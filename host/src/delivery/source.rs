@@ -1,6 +1,6 @@
 //! Station 1: pull deliveries from the durable consumer.
 //!
-//! Pulls over the core client, on one inbox for the life of the lane, so that a batch costs one
+//! Pulls on one inbox for the life of the lane, so that a batch costs one
 //! publish and no subscription. Deliveries come on that inbox under their own subject, statuses
 //! under the inbox of the request they end, which is how the two are told apart.
 //!
@@ -14,16 +14,16 @@ pub use status::{Ended, NotPermitted};
 
 use crate::config::resolved::{Bounds, Order};
 use crate::delivery::ticket::Ticket;
-use crate::message::Message;
+use crate::headers::block;
+use crate::message::{Foreign, Message};
 use crate::nats::consumers::GROUP;
 use crate::nats::streams::Durable;
-use crate::nats::{self, Connection};
+use crate::nats::wire::{self, Parts, Subscription, Wire};
 use crate::parked::Origin;
 use crate::telemetry::metrics::PipelineMetrics;
 use anyhow::Result;
-use async_nats::Subscriber;
+use bytes::Bytes;
 use bytestring::ByteString;
-use futures_util::{FutureExt, StreamExt};
 use pulls::{Amount, Pulls};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,12 +49,10 @@ pub struct Delivery {
 
 /// The pulling end of one lane.
 pub struct Source {
-    connection: Connection,
-    subscription: Subscriber,
+    wire: Wire,
+    subscription: Subscription,
     /// The inbox of the subscription; requests reply to `<inbox>.<number>`.
     inbox: String,
-    /// Taken from the subscription so far.
-    arrived: usize,
     /// The subject of requests.
     request: String,
     pulls: Pulls,
@@ -81,8 +79,8 @@ pub struct Source {
     doubtful: bool,
     /// Set by `drain` for good: nothing more is asked for.
     draining: bool,
-    /// Set when the subscription is told to end: how many fillers are still to be sent.
-    fillers: Option<usize>,
+    /// Set with the end of the subscription, and for good.
+    ending: bool,
     /// What the next pull returns, because the last one had deliveries to hand out first.
     ended: Option<Ended>,
     /// Not before this, after the server refused a pull.
@@ -91,27 +89,24 @@ pub struct Source {
 
 impl Source {
     /// Subscribes; asks for nothing yet.
-    ///
-    /// # Errors
-    /// When the connection is closed.
-    pub async fn open(
-        connection: Connection,
+    #[must_use]
+    pub fn open(
+        wire: Wire,
         durable: &Durable,
         order: Order,
         metrics: Arc<PipelineMetrics>,
-    ) -> Result<Self> {
-        let (inbox, subscription) = subscription::open(&connection).await?;
-        let max_payload = connection.client.max_payload();
-        Ok(Self {
+    ) -> Self {
+        let (inbox, subscription) = subscription::open(&wire);
+        let max_payload = wire.max_payload();
+        Self {
             request: format!(
                 "$JS.API.CONSUMER.MSG.NEXT.{}.{}",
                 durable.stream, durable.consumer
             ),
-            reconnects: connection.health.reconnects(),
-            connection,
+            reconnects: wire.health.reconnects(),
+            wire,
             subscription,
             inbox,
-            arrived: 0,
             pulls: Pulls::new(EXPIRES + SILENCE),
             number: 0,
             heard: Instant::now(),
@@ -125,10 +120,10 @@ impl Source {
             metrics,
             doubtful: false,
             draining: false,
-            fillers: None,
+            ending: false,
             ended: None,
             pause: None,
-        })
+        }
     }
 
     /// Waits for at least one delivery, then takes those that have already arrived, up to `most`.
@@ -143,15 +138,15 @@ impl Source {
             if let Some(ended) = self.ended.take() {
                 return Err(ended);
             }
-            let left = self.subscribe_after_reconnect().await?;
+            let left = self.subscribe_after_reconnect()?;
             if !left.is_empty() {
                 return Ok(left);
             }
             if self.is_doubtful() {
                 return Ok(Vec::new());
             }
-            self.ask(room).await;
-            self.unsubscribe().await;
+            self.ask(room);
+            self.unsubscribe();
             let mut deliveries = Vec::new();
             let mut next = self.arrives().await;
             while let Some(message) = next {
@@ -170,8 +165,8 @@ impl Source {
 
     /// Waits for a message, but no longer than there is patience. `None` too when there is something
     /// else to do, and when [`Ended`] is set.
-    async fn arrives(&mut self) -> Option<async_nats::Message> {
-        let health = Arc::clone(&self.connection.health);
+    async fn arrives(&mut self) -> Option<wire::Message> {
+        let health = Arc::clone(&self.wire.health);
         let changed = health.changed.notified();
         if let Some(refused) = self.refusal() {
             self.ended = Some(refused);
@@ -190,18 +185,17 @@ impl Source {
     }
 
     /// What has arrived already.
-    fn has_arrived(&mut self) -> Option<async_nats::Message> {
-        let arrived = self.subscription.next().now_or_never()?;
-        self.count(arrived)
+    fn has_arrived(&mut self) -> Option<wire::Message> {
+        let arrived = self.subscription.has_come()?;
+        self.count(Some(arrived))
     }
 
-    fn count(&mut self, arrived: Option<async_nats::Message>) -> Option<async_nats::Message> {
+    fn count(&mut self, arrived: Option<wire::Message>) -> Option<wire::Message> {
         self.heard = Instant::now();
-        self.arrived += 1;
         if arrived.is_none() {
-            self.ended = Some(match self.fillers {
-                Some(_) => Ended::Drained,
-                None => Ended::Gone("the connection to nats is closed".to_owned()),
+            self.ended = Some(match self.ending {
+                true => Ended::Drained,
+                false => Ended::Gone("the connection to nats is closed".to_owned()),
             });
         }
         arrived
@@ -242,10 +236,10 @@ impl Source {
         self.pin.as_deref()
     }
 
-    async fn ask(&mut self, room: Bounds) {
+    fn ask(&mut self, room: Bounds) {
         let paused = self.pause.is_some_and(|until| Instant::now() < until);
-        // The client would keep requests until it is connected again, and the server then answer all.
-        let paused = paused || !self.connection.health.is_connected();
+        // Requests would be kept until there is a connection again.
+        let paused = paused || !self.wire.health.is_connected();
         // Until an ordered lane has its pin, one message shows it, and none is under way unseen.
         let unpinned = self.pinned && self.pin.is_none();
         if self.draining || paused || unpinned && !self.pulls.is_empty() {
@@ -280,25 +274,30 @@ impl Source {
             }
         }
         let (now, first) = (Instant::now(), self.pulls.is_empty());
-        let (to, request) = (self.request.clone(), request.to_string());
-        let client = &self.connection.client;
-        let sent = client.publish_with_reply(to, subject.clone(), request.into());
-        match sent.await {
-            Ok(()) => self.pulls.push(subject, Amount { messages, bytes }, now),
-            Err(error) => {
-                self.metrics.pull_errors.inc();
-                tracing::debug!("cannot ask for messages: {error}");
-                self.pause = Some(Instant::now() + HEARTBEAT);
-            }
-        }
+        self.request(&subject, request.to_string().as_bytes());
+        self.pulls.push(subject, Amount { messages, bytes }, now);
         if first {
             self.heard = now;
         }
     }
 
+    /// Sends a request that is answered to `reply`.
+    fn request(&self, reply: &str, request: &[u8]) {
+        let sent = self.wire.publish(&Parts {
+            subject: self.request.as_bytes(),
+            reply: reply.as_bytes(),
+            payload: request,
+            ..Parts::default()
+        });
+        if sent.is_err() {
+            // Names of streams and consumers have been checked: the server would have none of these.
+            self.metrics.pull_errors.inc();
+        }
+    }
+
     fn patience(&self) -> Duration {
         let now = Instant::now();
-        if !self.connection.health.is_connected() {
+        if !self.wire.health.is_connected() {
             return LOST;
         }
         match self.pause {
@@ -320,30 +319,23 @@ impl Source {
         }
     }
 
-    fn take(
-        &mut self,
-        message: async_nats::Message,
-        into: &mut Vec<Delivery>,
-    ) -> Result<(), Ended> {
+    fn take(&mut self, message: wire::Message, into: &mut Vec<Delivery>) -> Result<(), Ended> {
         self.answered = true;
         self.refused = false;
         // A stored message may have a status line, too; what comes on the inbox itself is the server's.
-        if let Some(status) = message.status
-            && message.subject.starts_with(&self.inbox)
-        {
-            return self.on_status(status.as_u16(), &message);
+        if message.subject.starts_with(self.inbox.as_bytes()) {
+            return match message.status() {
+                Some((status, words)) => self.on_status(status, words, &message),
+                None => Ok(()),
+            };
         }
-        self.pulls.arrived(message.length);
-        let reply = message.reply.as_ref().map_or(0, |reply| reply.len());
-        let carried = message.length - message.subject.len() - reply;
-        let Some(ticket) = message
-            .reply
-            .and_then(|reply| Ticket::claim(reply, &self.metrics))
-        else {
+        self.pulls.arrived(message.length());
+        let carried = message.headers.len() + message.payload.len();
+        let Some(ticket) = Ticket::claim(message.reply.clone(), &self.metrics) else {
             return Ok(());
         };
         if self.pinned
-            && let Some(pin) = header(message.headers.as_ref(), "Nats-Pin-Id")
+            && let Some(pin) = message.header("Nats-Pin-Id")
         {
             self.pin = Some(pin.to_owned());
         }
@@ -352,14 +344,16 @@ impl Source {
         if ticket.facts.attempt > 1 {
             self.metrics.redelivered.inc();
         }
+        let (subject, foreign) = self.subject(message.subject);
+        let (headers, lines) = match message.headers.is_empty() {
+            true => Default::default(),
+            false => block::read(&message.headers),
+        };
         let decoded = Message {
-            subject: self.subject(&message.subject),
+            foreign: Foreign::of(foreign, lines),
+            subject,
             payload: message.payload,
-            headers: message
-                .headers
-                .as_ref()
-                .map(nats::headers)
-                .unwrap_or_default(),
+            headers,
             key: None,
             event_time: ticket.facts.stored,
             sequence: ticket.facts.sequence,
@@ -373,15 +367,18 @@ impl Source {
         Ok(())
     }
 
-    /// A subject as text of the host's; many messages in a row have the same.
-    fn subject(&mut self, subject: &str) -> ByteString {
-        if *self.subject != *subject {
-            self.subject = ByteString::from(subject);
+    /// A subject as text of the host's; many messages in a row have the same. With its bytes, if it is
+    /// no text.
+    fn subject(&mut self, subject: Bytes) -> (ByteString, Option<Bytes>) {
+        if self.subject.as_bytes() != &subject {
+            match ByteString::try_from(Bytes::copy_from_slice(&subject)) {
+                Ok(text) => self.subject = text,
+                Err(_) => {
+                    let text = String::from_utf8_lossy(&subject).into_owned();
+                    return (ByteString::from(text), Some(subject));
+                }
+            }
         }
-        self.subject.clone()
+        (self.subject.clone(), None)
     }
-}
-
-fn header<'a>(headers: Option<&'a async_nats::HeaderMap>, name: &str) -> Option<&'a str> {
-    headers?.get(name).map(async_nats::HeaderValue::as_str)
 }

@@ -5,17 +5,17 @@
 //! late, never lost.
 
 use crate::telemetry::metrics::PipelineMetrics;
-use async_nats::Subject;
+use bytes::Bytes;
 use std::sync::Arc;
 
 /// Where the server awaits what becomes of a delivery.
-pub type ReplyTo = Subject;
+pub type ReplyTo = Bytes;
 
 /// The right and the duty to settle one delivery.
 #[must_use = "a ticket that is not redeemed is delivered again after ack-wait"]
 pub struct Ticket {
     /// Where acks of this delivery go; empty once redeemed.
-    reply: Option<Subject>,
+    reply: Option<ReplyTo>,
     pub facts: Facts,
     metrics: Arc<PipelineMetrics>,
 }
@@ -35,7 +35,7 @@ pub struct Facts {
 
 impl Ticket {
     /// Claims a delivery. `None` if the reply subject is not that of a JetStream delivery.
-    pub fn claim(reply: Subject, metrics: &Arc<PipelineMetrics>) -> Option<Self> {
+    pub fn claim(reply: ReplyTo, metrics: &Arc<PipelineMetrics>) -> Option<Self> {
         let facts = Facts::parse(&reply)?;
         Some(Self {
             reply: Some(reply),
@@ -46,7 +46,7 @@ impl Ticket {
 
     /// The reply subject, for in-progress acks, which redeem nothing.
     #[must_use]
-    pub fn reply(&self) -> Option<&Subject> {
+    pub fn reply(&self) -> Option<&ReplyTo> {
         self.reply.as_ref()
     }
 
@@ -54,14 +54,16 @@ impl Ticket {
     #[must_use]
     pub fn is_of(&self, consumer: &str) -> bool {
         let reply = self.reply.as_deref().unwrap_or_default();
-        let tokens = reply.split('.').collect::<Vec<_>>();
+        let tokens = reply.split(|byte| *byte == b'.').collect::<Vec<_>>();
         // `$JS.ACK.<stream>.<consumer>`, or with a domain and an account before the stream.
         let place = if tokens.len() == 9 { 3 } else { 5 };
-        tokens.get(place).is_some_and(|token| *token == consumer)
+        tokens
+            .get(place)
+            .is_some_and(|token| *token == consumer.as_bytes())
     }
 
     /// Gives up the claim for the subject that settles it. For `settle.rs` alone.
-    pub(crate) fn redeem(mut self) -> Option<Subject> {
+    pub(crate) fn redeem(mut self) -> Option<ReplyTo> {
         self.reply.take()
     }
 }
@@ -83,8 +85,8 @@ impl Facts {
     /// since nats-server 2.2 with domains, `$JS.ACK.<domain>.<account>.` and the same, with a random
     /// token behind it (architecture decision record 15 of NATS). Of anything else there are none.
     #[must_use]
-    pub fn parse(reply: &str) -> Option<Self> {
-        let rest = reply.strip_prefix("$JS.ACK.")?.as_bytes();
+    pub fn parse(reply: &[u8]) -> Option<Self> {
+        let rest = reply.strip_prefix(b"$JS.ACK.")?;
         let dots = rest.iter().filter(|byte| **byte == b'.').count();
         let skipped = if dots == 6 { 2 } else { 4 };
         let mut numbers = rest.split(|byte| *byte == b'.').skip(skipped);
@@ -120,8 +122,8 @@ mod tests {
         };
         let short = "$JS.ACK.ORDERS.weir.3.17.40.1700000000000000000.5";
         let long = "$JS.ACK.hub.ACCHASH.ORDERS.weir.3.17.40.1700000000000000000.5.r4nd0m";
-        assert_eq!(Facts::parse(short), Some(facts));
-        assert_eq!(Facts::parse(long), Some(facts));
+        assert_eq!(Facts::parse(short.as_bytes()), Some(facts));
+        assert_eq!(Facts::parse(long.as_bytes()), Some(facts));
     }
 
     #[test]
@@ -143,7 +145,7 @@ mod tests {
 
     #[test]
     fn other_replies_are_no_deliveries() {
-        assert_eq!(Facts::parse("_INBOX.abc.1"), None);
-        assert_eq!(Facts::parse("$JS.ACK.ORDERS.weir.x.17.40.1.5"), None);
+        assert_eq!(Facts::parse(b"_INBOX.abc.1"), None);
+        assert_eq!(Facts::parse(b"$JS.ACK.ORDERS.weir.x.17.40.1.5"), None);
     }
 }

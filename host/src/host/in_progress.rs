@@ -7,7 +7,8 @@
 use crate::config::resolved::Nats;
 use crate::delivery::settle;
 use crate::host::running::Running;
-use crate::nats::{self, Connection};
+use crate::nats::wire::Wire;
+use crate::telemetry::metrics::Counter;
 use crate::threads;
 use anyhow::{Context, Result};
 use std::convert::Infallible;
@@ -63,10 +64,10 @@ fn by_server(pipelines: &[Arc<Running>]) -> Vec<(Nats, Vec<Arc<Running>>)> {
 async fn serve(settings: Nats, pipelines: Vec<Arc<Running>>) {
     let mut said = false;
     loop {
-        let ended = match nats::connect(&settings, "in-progress").await {
-            Ok(connection) => {
+        let ended = match Wire::connect(&settings, "in-progress", Counter::default()).await {
+            Ok(wire) => {
                 said = false;
-                send(&connection, &pipelines).await
+                send(&wire, &pipelines).await
             }
             Err(error) => error,
         };
@@ -78,7 +79,7 @@ async fn serve(settings: Nats, pipelines: Vec<Arc<Running>>) {
 }
 
 /// Sends what is due, again and again. Returns why that is not possible any more.
-async fn send(connection: &Connection, pipelines: &[Arc<Running>]) -> anyhow::Error {
+async fn send(wire: &Wire, pipelines: &[Arc<Running>]) -> anyhow::Error {
     let ack_wait = |pipeline: &Running| pipeline.settings.source.ack_wait;
     let shortest = pipelines.iter().map(|pipeline| ack_wait(pipeline)).min();
     let mut tick = tokio::time::interval(shortest.unwrap_or(PAUSE) / 6);
@@ -86,17 +87,16 @@ async fn send(connection: &Connection, pipelines: &[Arc<Running>]) -> anyhow::Er
     loop {
         tick.tick().await;
         for pipeline in pipelines {
-            // Without a connection the client would keep it, and have no room for more at some time.
-            if !connection.health.is_connected() {
+            // Without a connection it would be kept, and be out of date when it is sent.
+            if !wire.health.is_connected() {
                 continue;
             }
             let age = ack_wait(pipeline) / 3;
             let registries = pipeline.in_progress.iter();
             for reply in registries.flat_map(|in_progress| in_progress.due(age)) {
-                match settle::in_progress(&connection.client, reply).await {
-                    Ok(()) => pipeline.metrics.in_progress_sent.inc(),
-                    Err(error) => return error,
-                };
+                if settle::in_progress(wire, &reply).is_ok() {
+                    pipeline.metrics.in_progress_sent.inc();
+                }
             }
         }
     }

@@ -135,6 +135,11 @@ impl Running {
         attachment.connection.health.is_connected() && lanes.all(|lane| lane.is_connected())
     }
 
+    /// Why one of its connections could not be found again, while it is lost.
+    fn trouble(&self) -> Option<String> {
+        self.now().lanes.iter().find_map(|lane| lane.trouble())
+    }
+
     /// Whether all lanes are at work and connected.
     ///
     /// # Errors
@@ -149,10 +154,15 @@ impl Running {
                 Some(hint) => format!("{}; hint: {hint}", problem.what),
                 None => problem.what,
             }),
-            Phase::Running if !self.is_connected() => Err(format!(
-                "pipeline `{name}` has lost its connection to nats at `{}`, and is reconnecting",
-                self.settings.nats.servers.join(", ")
-            )),
+            Phase::Running if !self.is_connected() => {
+                let servers = self.settings.nats.servers.join(", ");
+                let lost =
+                    format!("pipeline `{name}` has lost its connection to nats at `{servers}`");
+                Err(match self.trouble() {
+                    Some(why) => format!("{lost}, and cannot reconnect: {why}"),
+                    None => format!("{lost}, and is reconnecting"),
+                })
+            }
             Phase::Running => Ok(()),
         }
     }

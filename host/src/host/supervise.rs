@@ -205,7 +205,7 @@ fn run_lane(
             in_progress,
             stages,
         };
-        let lane = Lane::open(&attachment.ensured, parts)
+        let lane = Lane::open(&attachment.connection, &attachment.ensured, parts)
             .await
             .with_context(|| pipeline.what("start a lane of"))?;
         pipeline.lane_began(lane.health());

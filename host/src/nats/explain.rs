@@ -12,19 +12,42 @@ use async_nats::{ConnectError, ConnectErrorKind};
 use std::error::Error;
 use std::io;
 
+/// For credentials that a server does not take.
+pub(super) const CREDENTIALS: &str =
+    "check `nats.user`, `nats.password`, `nats.token`, `nats.nkey` or `nats.credentials`";
+/// For an address where nobody listens.
+pub(super) const NOBODY: &str =
+    "start a server with `nats-server -js`, or name another with `--nats URL` or `nats.url`";
+const TLS_FIRST: &str = "check that a nats server listens at this address; set `nats.tls.first` if it begins with TLS (`handshake_first`)";
+
 /// The cause as an error with its hint. `tls` is what the connection was told about TLS.
 pub(super) fn connect(error: &ConnectError, tls: &Tls) -> anyhow::Error {
-    let (text, hint) = match tls_error(error) {
+    let (text, hint) = match tls_error(error.source()) {
         Some(failed) => handshake(failed, tls),
         None => plain(error, tls),
     };
     report::hint(anyhow!(text), hint)
 }
 
+/// What failed in a handshake, as an error with its hint.
+pub(super) fn encrypt(error: io::Error, tls: &Tls) -> anyhow::Error {
+    match tls_error(Some(&error)) {
+        Some(failed) => {
+            let (text, hint) = handshake(failed, tls);
+            report::hint(anyhow!(text), hint)
+        }
+        None => report::hint(error, silent(tls)),
+    }
+}
+
+/// For a server that is there and waits for something else than it gets.
+pub(super) fn silent(tls: &Tls) -> &'static str {
+    if tls.first { NOBODY } else { TLS_FIRST }
+}
+
 /// The error of the TLS library, wherever it is in the chain. An [`io::Error`] does not return
 /// what it carries from `source()`.
-fn tls_error(error: &ConnectError) -> Option<&TlsError> {
-    let mut next: Option<&(dyn Error + 'static)> = error.source();
+fn tls_error<'a>(mut next: Option<&'a (dyn Error + 'static)>) -> Option<&'a TlsError> {
     while let Some(cause) = next {
         if let Some(found) = cause.downcast_ref::<TlsError>() {
             return Some(found);
@@ -107,20 +130,13 @@ fn plain(error: &ConnectError, tls: &Tls) -> (String, &'static str) {
         _ => kind.to_string(),
     };
     let hint = match kind {
-        ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
-            "check `nats.user`, `nats.password`, `nats.token`, `nats.nkey` or `nats.credentials`"
-        }
+        ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => CREDENTIALS,
         ConnectErrorKind::Tls => "check `nats.tls`: `ca`, `cert` and `key` name PEM files",
         ConnectErrorKind::Dns | ConnectErrorKind::ServerParse => {
             "check the address: `--nats`, `nats.url` or the environment variable NATS_URL"
         }
-        // It is there and waits for something else than it gets.
-        ConnectErrorKind::TimedOut | ConnectErrorKind::Io if !tls.first && !was_refused(error) => {
-            "check that a nats server listens at this address; set `nats.tls.first` if it begins with TLS (`handshake_first`)"
-        }
-        _ => {
-            "start a server with `nats-server -js`, or name another with `--nats URL` or `nats.url`"
-        }
+        ConnectErrorKind::TimedOut | ConnectErrorKind::Io if !was_refused(error) => silent(tls),
+        _ => NOBODY,
     };
     (text, hint)
 }

@@ -1,17 +1,19 @@
-//! What the client says of a connection outside of any request.
+//! What becomes of a connection outside of any request.
 //!
-//! async-nats reports two things only through its event callback: that the connection was lost and
-//! found again, and that a publish or subscription was not permitted (the request itself merely
-//! times out). [`Health`] keeps both where the corridor can ask for them.
+//! That it was lost and found again, and that the server did not permit a publish or a subscription, comes
+//! to no caller: async-nats says it to its event callback, our own client to its task. [`Health`] keeps
+//! both where whoever waits can ask for them.
 //!
 //! The server says when a permission is missing, and never that it is back. So a violation explains
 //! what was sent before the server said it, and nothing later: whoever asks says since when.
 
 use crate::telemetry::metrics::Counter;
+use crate::threads::locked;
 use async_nats::{Event, ServerError};
 use std::collections::VecDeque;
+use std::fmt::Display;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
@@ -20,7 +22,7 @@ const VIOLATIONS: usize = 64;
 /// A violation that goes on has a line in the log this often.
 const SAID_AGAIN: Duration = Duration::from_secs(60);
 
-/// What became of a connection since it was opened. Shared with the client's event callback.
+/// What became of a connection since it was opened. Shared with the client that it is of.
 #[derive(Default)]
 pub struct Health {
     connected: AtomicBool,
@@ -31,8 +33,17 @@ pub struct Health {
     counter: Counter,
     /// The latest first, one for each subject.
     violations: Mutex<VecDeque<Violation>>,
+    /// Of the latest attempt to find it again. Set while it is lost.
+    trouble: Mutex<Option<Trouble>>,
     /// Woken at every event, for whoever must act on one at once.
     pub changed: Notify,
+}
+
+/// Why a connection could not be found again.
+struct Trouble {
+    text: String,
+    /// When the log said so last.
+    said: Instant,
 }
 
 /// A publish or subscription that the server did not permit.
@@ -86,55 +97,92 @@ impl Health {
     /// The server's words on a publish or subscription to `subject`, if it has refused one since then.
     #[must_use]
     pub fn violation(&self, subject: &str, since: Instant) -> Option<String> {
-        let violations = self
-            .violations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let violations = locked(&self.violations);
         violations
             .iter()
             .find(|violation| violation.subject == subject && violation.at >= since)
             .map(|violation| violation.text.clone())
     }
 
+    /// What the client for everything but messages says.
     pub(super) fn on_event(&self, event: Event) {
         match event {
-            Event::Connected => {
-                if self.lost.swap(false, Ordering::Relaxed) {
-                    self.reconnects.fetch_add(1, Ordering::Relaxed);
-                    self.counter.inc();
-                }
-                self.connected.store(true, Ordering::Relaxed);
-                tracing::info!("connected to nats");
-            }
-            Event::Disconnected => {
-                self.lost.store(true, Ordering::Relaxed);
-                self.connected.store(false, Ordering::Relaxed);
-                tracing::warn!("the connection to nats was lost; reconnecting");
-            }
-            Event::Closed => {
-                self.connected.store(false, Ordering::Relaxed);
-                tracing::debug!("the connection to nats is closed");
-            }
-            Event::ServerError(ServerError::Other(text)) if is_violation(&text) => {
-                if self.refused(&text, Instant::now()) {
-                    tracing::error!("nats refused: {text}");
-                }
-            }
+            Event::Connected => self.found(),
+            Event::Disconnected => self.lost(&"it was closed"),
+            Event::Closed => self.closed(),
+            Event::ServerError(ServerError::Other(text)) => self.server_error(&text),
             Event::LameDuckMode => tracing::warn!("the nats server is about to shut down"),
             // One for each attempt to reconnect, of which there may be many.
-            other if !self.is_connected() => tracing::debug!("nats: {other}"),
+            other if !self.is_connected() => self.not_found(&other),
             other => tracing::warn!("nats: {other}"),
         }
+    }
+
+    /// The connection is up, for the first time or again.
+    pub(super) fn found(&self) {
+        if self.lost.swap(false, Ordering::Relaxed) {
+            self.reconnects.fetch_add(1, Ordering::Relaxed);
+            self.counter.inc();
+        }
+        self.connected.store(true, Ordering::Relaxed);
+        *locked(&self.trouble) = None;
+        tracing::info!("connected to nats");
         self.changed.notify_waiters();
+    }
+
+    /// The connection is not up any more, and is looked for.
+    pub(super) fn lost(&self, why: &dyn Display) {
+        self.lost.store(true, Ordering::Relaxed);
+        self.connected.store(false, Ordering::Relaxed);
+        tracing::warn!("the connection to nats was lost; reconnecting: {why}");
+        self.changed.notify_waiters();
+    }
+
+    /// No server could be connected to. It is tried again by and by; the log says so once a minute.
+    pub(super) fn not_found(&self, why: &dyn Display) {
+        let (text, now) = (why.to_string(), Instant::now());
+        let mut trouble = locked(&self.trouble);
+        let said = trouble.take().map(|trouble| trouble.said);
+        let recently = |said: &Instant| now.saturating_duration_since(*said) < SAID_AGAIN;
+        let said = said.filter(recently);
+        match said {
+            Some(_) => tracing::debug!("cannot reconnect to nats: {text}"),
+            None => tracing::warn!("cannot reconnect to nats; trying again: {text}"),
+        }
+        *trouble = Some(Trouble {
+            text,
+            said: said.unwrap_or(now),
+        });
+    }
+
+    /// There will be no further connection.
+    pub(super) fn closed(&self) {
+        self.connected.store(false, Ordering::Relaxed);
+        tracing::debug!("the connection to nats is closed");
+        self.changed.notify_waiters();
+    }
+
+    /// An error of the server's, in its words.
+    pub(super) fn server_error(&self, text: &str) {
+        if !is_violation(text) {
+            tracing::warn!("nats: {text}");
+        } else if self.refused(text, Instant::now()) {
+            tracing::error!("nats refused: {text}");
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// Why the latest attempt to find the connection again has failed, while it is lost.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let trouble = locked(&self.trouble);
+        trouble.as_ref().map(|trouble| trouble.text.clone())
     }
 
     /// Remembers a violation. Whether it is worth a line in the log.
     fn refused(&self, text: &str, at: Instant) -> bool {
         let subject = subject(text);
-        let mut violations = self
-            .violations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut violations = locked(&self.violations);
         let before = violations
             .iter()
             .position(|violation| violation.subject == subject)

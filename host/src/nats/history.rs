@@ -292,6 +292,7 @@ impl Reader {
         }
         Ok(Stored {
             message: Message {
+                foreign: None,
                 subject: self.subject.clone(),
                 payload: message.payload.clone(),
                 headers: message.headers.as_ref().map(headers).unwrap_or_default(),

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 fn message(headers: &[(&str, &str)]) -> Message {
     let line = |(name, value): &(&str, &str)| ((*name).into(), (*value).into());
     Message {
+        foreign: None,
         subject: "orders.a".into(),
         payload: Bytes::from_static(b"x"),
         headers: headers.iter().map(line).collect(),
@@ -117,7 +118,7 @@ proptest! {
             headers.push(("Nats-Scheduler".into(), scheduled.subject));
             headers.push(("Nats-Schedule-Next".into(), "purge".into()));
             headers.sort_by(|(left, _), (right, _)| right.cmp(left));
-            let due = Message {
+            let due = Message { foreign: None,
                 subject: "weir.parked.p.ORDERS.c.due".into(),
                 payload: scheduled.payload,
                 headers: headers.into_iter().collect(),

@@ -107,11 +107,13 @@ pub enum Kind {
     Length,
     Retries,
     Sink,
+    /// A plugin would see a part of the message that is no text.
+    Foreign,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Reject,
         Self::Trap,
         Self::Deadline,
@@ -120,6 +122,7 @@ impl Kind {
         Self::Length,
         Self::Retries,
         Self::Sink,
+        Self::Foreign,
     ];
 
     /// As it stands in headers, JSON and metrics.
@@ -134,6 +137,7 @@ impl Kind {
             Kind::Length => "length",
             Kind::Retries => "retries",
             Kind::Sink => "sink",
+            Kind::Foreign => "foreign",
         }
     }
 }

@@ -6,9 +6,11 @@
 
 use super::Judged;
 use super::chain::Rejection;
-use crate::headers::{LETTER, PART, PREFIX, is_server_header};
+use crate::headers::block::{self, ForeignLines};
+use crate::headers::{LETTER, PART, PREFIX, SERVER_PREFIX, begins_with, is_server_header};
 use crate::message::Message;
 use crate::outgoing::OutgoingMessage;
+use bytes::Bytes;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -58,6 +60,7 @@ impl DeadLetterBuilder {
             id: Some(id),
             digest: None,
             headers: self.headers(source, stream, rejection, LONGEST),
+            foreign: foreign(source),
             payload: source.payload.clone(),
             key: source.key.clone(),
         };
@@ -104,6 +107,7 @@ impl DeadLetterBuilder {
                 id: Some(format!("{id}/{index}")),
                 digest: None,
                 headers,
+                foreign: whole.foreign.clone(),
                 payload,
                 key: whole.key.clone(),
             }
@@ -118,10 +122,7 @@ impl DeadLetterBuilder {
         rejection: &Rejection,
         longest: usize,
     ) -> Vec<(ByteString, ByteString)> {
-        let ours = |name: &str| {
-            name.get(..PREFIX.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
-        };
+        let ours = |name: &str| begins_with(name.as_bytes(), PREFIX);
         let kept = source
             .headers
             .iter()
@@ -160,10 +161,36 @@ impl DeadLetterBuilder {
             add("Elapsed-Us", &fault.elapsed.as_micros().to_string());
         }
         // As it was, for a replay: it has come through the server, which takes no line breaks in one.
-        let subject = ByteString::from(format!("{PREFIX}Subject"));
-        headers.push((subject, source.subject.clone()));
+        if foreign_subject(source).is_none() {
+            let subject = ByteString::from(format!("{PREFIX}Subject"));
+            headers.push((subject, source.subject.clone()));
+        }
         headers
     }
+}
+
+/// The subject of a message that is no text, as its bytes.
+fn foreign_subject(source: &Message) -> Option<&Bytes> {
+    source.foreign.as_ref()?.subject.as_ref()
+}
+
+/// What a dead letter keeps of the lines that are no text, and such a subject.
+fn foreign(source: &Message) -> ForeignLines {
+    let Some(parts) = &source.foreign else {
+        return ForeignLines::new();
+    };
+    let is_kept = |line: &&Bytes| {
+        let name = block::name(line);
+        ![SERVER_PREFIX, PREFIX]
+            .iter()
+            .any(|prefix| begins_with(name, prefix))
+    };
+    let kept = parts.lines.iter().filter(is_kept).cloned();
+    let subject = parts.subject.as_ref().map(|subject| {
+        let line = [PREFIX.as_bytes(), b"Subject: ", subject];
+        Bytes::from(line.concat())
+    });
+    kept.chain(subject).collect()
 }
 
 /// One header line: a header has no line breaks, so those of a text become ` | `.

@@ -20,6 +20,7 @@ pub mod route;
 pub mod samples;
 
 use crate::config::resolved::{self, Bounds};
+use crate::headers::block::ForeignLines;
 use crate::message::Message;
 use crate::outgoing::OutgoingMessage;
 use anyhow::Result;
@@ -208,6 +209,7 @@ fn as_made(output: Message) -> OutgoingMessage {
         id: None,
         digest: None,
         headers: output.headers.iter().cloned().collect(),
+        foreign: ForeignLines::new(),
         payload: output.payload,
         key: output.key,
     }

@@ -8,8 +8,9 @@ use super::Judged;
 use super::chain::Provenance;
 use crate::config::resolved;
 use crate::config::template::{SubjectFilter, Template};
-use crate::headers::{DIGEST, Headers, is_server_header};
-use crate::message::Message;
+use crate::headers::block::{self, ForeignLines};
+use crate::headers::{DIGEST, Headers, SERVER_PREFIX, begins_with, is_server_header};
+use crate::message::{Foreign, Message};
 use crate::outgoing::OutgoingMessage;
 use crate::parked::Subjects;
 use bytestring::ByteString;
@@ -112,6 +113,7 @@ impl OutputBuilder {
             .as_ref()
             .map(|provenance| provenance.of(source));
         let messages = results.into_iter().enumerate().map(|(index, result)| {
+            let foreign = result.foreign.as_deref();
             let subject = self.template.render(&result)?;
             if self
                 .own_source
@@ -128,6 +130,7 @@ impl OutputBuilder {
                 id: Some(format!("{prefix}{source_id}/{sequence}/{index}")),
                 digest: digest.clone(),
                 headers: check_headers(source, &result.headers)?,
+                foreign: foreign.map(kept).unwrap_or_default(),
                 payload: result.payload,
                 key: result.key,
             };
@@ -141,6 +144,13 @@ impl OutputBuilder {
         });
         messages.collect()
     }
+}
+
+/// The lines that are no text, without those that would command the server.
+fn kept(foreign: &Foreign) -> ForeignLines {
+    let lines = foreign.lines.iter();
+    let lines = lines.filter(|line| !begins_with(block::name(line), SERVER_PREFIX));
+    lines.cloned().collect()
 }
 
 /// What results must not land on: what is parked, and all that the pipeline reads unless it may feed

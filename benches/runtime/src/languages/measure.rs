@@ -202,6 +202,7 @@ fn batch() -> Vec<Message> {
                 payload = reading(&history);
             }
             Message {
+                foreign: None,
                 subject: "readings.room".into(),
                 payload: Bytes::from(payload),
                 headers: Headers::default(),

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 fn message() -> Message {
     Message {
+        foreign: None,
         subject: "orders.shop-7.paid".into(),
         payload: Bytes::from_static(br#"{"order": {"id": 12, "user": "u 1"}}"#),
         headers: Headers::from_iter([

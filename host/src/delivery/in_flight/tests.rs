@@ -32,8 +32,9 @@ fn admit_parked(hand: &mut InFlight<u64>, metrics: &Arc<PipelineMetrics>, sequen
 
 fn delivery(metrics: &Arc<PipelineMetrics>, sequence: u64, key: &str) -> (Message, Ticket) {
     let reply = format!("$JS.ACK.S.C.1.{sequence}.{sequence}.1.0");
-    let ticket = Ticket::claim(reply.as_str().into(), metrics).unwrap();
+    let ticket = Ticket::claim(reply.into(), metrics).unwrap();
     let message = Message {
+        foreign: None,
         subject: "a".into(),
         payload: Bytes::from_static(b"1234"),
         headers: Default::default(),

@@ -1,7 +1,8 @@
 //! What the server says to a pull besides messages, and how pulling ends.
 
+use crate::delivery::source::Source;
 use crate::delivery::source::pulls::Amount;
-use crate::delivery::source::{Source, header};
+use crate::nats::wire::Message;
 use std::time::{Duration, Instant};
 
 /// How long a pull that was not permitted is not tried again.
@@ -42,7 +43,7 @@ impl Source {
     /// The server's words on a pull that is under way, if it does not permit it.
     pub(super) fn refusal(&mut self) -> Option<Ended> {
         let since = self.pulls.since()?;
-        let words = self.connection.health.violation(&self.request, since)?;
+        let words = self.wire.health.violation(&self.request, since)?;
         self.pulls.clear();
         self.pause = Some(Instant::now() + REFUSED);
         Some(Ended::Refused(NotPermitted {
@@ -56,7 +57,8 @@ impl Source {
     pub(crate) fn on_status(
         &mut self,
         status: u16,
-        message: &async_nats::Message,
+        text: &str,
+        message: &Message,
     ) -> Result<(), Ended> {
         const HEARTBEAT: u16 = 100;
         const NO_MESSAGES: u16 = 404;
@@ -64,16 +66,16 @@ impl Source {
         const CONFLICT: u16 = 409;
         const WRONG_PIN: u16 = 423;
         const NO_RESPONDERS: u16 = 503;
-        if status == HEARTBEAT || *message.subject == *self.filler() {
+        let subject = String::from_utf8_lossy(&message.subject);
+        if status == HEARTBEAT || subject == self.filler() {
             return Ok(());
         }
-        let number = |name| header(message.headers.as_ref(), name)?.parse().ok();
+        let number = |name| message.header(name)?.parse().ok();
         let left = number("Nats-Pending-Messages").map(|messages| Amount {
             messages,
             bytes: number("Nats-Pending-Bytes").unwrap_or_default(),
         });
-        let brought = self.pulls.ended(&message.subject, left);
-        let text = message.description.as_deref().unwrap_or_default();
+        let brought = self.pulls.ended(&subject, left);
         match status {
             NO_MESSAGES | TIMEOUT => {}
             WRONG_PIN => self.pin = None,

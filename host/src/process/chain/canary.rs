@@ -55,6 +55,7 @@ mod tests {
 
     fn message(key: Option<&str>, sequence: u64) -> Message {
         Message {
+            foreign: None,
             subject: "in".into(),
             payload: bytes::Bytes::new(),
             headers: [].into_iter().collect(),

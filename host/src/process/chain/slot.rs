@@ -4,7 +4,8 @@ use super::canary::Share;
 use super::isolate::isolate;
 use super::savepoint::Savepoints;
 use super::{Change, Kind, Rejection, Retry, Verdict};
-use crate::config::resolved::Bounds;
+use crate::config::resolved::{Bounds, HeaderSelection};
+use crate::headers::block;
 use crate::message::{Message, Outcome, Output};
 use crate::plugin::{Fault, FaultKind, Worker};
 use anyhow::{Context, Result};
@@ -90,8 +91,16 @@ impl OperatorSlot {
     ) -> Vec<Item> {
         let mut inputs = Vec::with_capacity(items.len());
         let mut places = Vec::with_capacity(items.len());
+        let canary = |owner: usize| picked.get(owner).copied().unwrap_or_default();
         for item in items {
             let seen = sees(item.owner);
+            if let Some(words) = self.unfit(&item.message).filter(|_| seen) {
+                let version = self.version(canary(item.owner));
+                if let Some(place) = ends.get_mut(item.owner) {
+                    place.get_or_insert(self.reject(version, Kind::Foreign, words, None));
+                }
+                continue;
+            }
             places.push((item.owner, seen));
             inputs.push(item.message);
         }
@@ -104,7 +113,6 @@ impl OperatorSlot {
             (inputs, Vec::new())
         };
         let owners = places.iter().filter(|(_, seen)| *seen);
-        let canary = |owner: usize| picked.get(owner).copied().unwrap_or_default();
         let by_canary: Vec<bool> = match picked {
             [] => Vec::new(),
             _ => owners.map(|(owner, _)| canary(*owner)).collect(),
@@ -148,6 +156,22 @@ impl OperatorSlot {
         }
         out.retain(|item| ends.get(item.owner).is_some_and(Option::is_none));
         out
+    }
+
+    /// Why a message cannot be passed to the plugin: it would see what is no text.
+    fn unfit(&self, message: &Message) -> Option<String> {
+        let foreign = message.foreign.as_deref()?;
+        let is_named = |names: &[String], line: &[u8]| {
+            let mut names = names.iter();
+            names.any(|name| name.as_bytes().eq_ignore_ascii_case(block::name(line)))
+        };
+        let sees = match &self.current.0.settings().headers {
+            _ if foreign.subject.is_some() => true,
+            HeaderSelection::None => false,
+            HeaderSelection::All => true,
+            HeaderSelection::Named(names) => foreign.lines.iter().any(|line| is_named(names, line)),
+        };
+        sees.then(|| foreign.words())
     }
 
     fn version(&self, canary: bool) -> &Version {

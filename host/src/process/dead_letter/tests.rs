@@ -19,6 +19,7 @@ fn input(sequence: u64, size: usize, lines: &[(String, String)]) -> Message {
     let bytes = (0..size as u64).map(|place| (place * 31 + sequence * 7 + place / 251) as u8);
     let lines = lines.iter();
     Message {
+        foreign: None,
         subject: "orders.a".into(),
         payload: bytes.collect(),
         headers: lines

@@ -11,6 +11,7 @@ use crate::nats::attachment::Attachment;
 use crate::nats::history::History;
 use crate::nats::shadows::{self, ShadowReport, Shadows};
 use crate::nats::streams::{self, Durable};
+use crate::nats::wire::Wire;
 use crate::nats::{self, Connection, consumers};
 use crate::plugin::{Plugin, Runtime};
 use crate::process::chain::Chain;
@@ -21,7 +22,7 @@ use crate::rollout::shadow::follow::{Follow, Milestone};
 use crate::rollout::shadow::{PAUSE, note};
 use crate::rollout::target::RolloutTarget;
 use crate::shutdown::{Stage, Stages, reached};
-use crate::telemetry::metrics::{Metrics, OperatorMetrics};
+use crate::telemetry::metrics::{Counter, Metrics, OperatorMetrics};
 use crate::threads::locked;
 use anyhow::{Context, Result, anyhow};
 use std::collections::BTreeMap;
@@ -131,8 +132,8 @@ impl Work {
     /// Connects, finds or makes the consumer, and warms the candidate.
     async fn begin(&self, attachment: &Attachment) -> Result<Busy> {
         let settings = Arc::clone(&self.pipeline.settings);
-        let connection =
-            nats::connect(&settings.nats, &format!("{}/shadow", settings.name)).await?;
+        let purpose = format!("{}/shadow", settings.name);
+        let connection = nats::connect(&settings.nats, &purpose).await?;
         let name = &settings.source.stream;
         let source = History::find(&connection, name).await?;
         let source = source.ok_or_else(|| anyhow!("there is no stream `{name}`"))?;
@@ -158,16 +159,11 @@ impl Work {
         dry_run.warm().await?;
         // What the shadow does is no part of what the pipeline counts.
         let apart = Metrics::new().pipeline(&settings.name);
-        let source = Source::open(
-            connection.clone(),
-            &durable,
-            Order::None,
-            Arc::clone(&apart),
-        )
-        .await?;
+        let wire = Wire::connect(&settings.nats, &purpose, Counter::default()).await?;
+        let source = Source::open(wire.clone(), &durable, Order::None, Arc::clone(&apart));
         Ok(Busy {
             live: attachment.ensured.source.clone(),
-            observer: Observer::new(connection.client.clone(), apart, &consumer),
+            observer: Observer::new(wire, apart, &consumer),
             settings,
             durable,
             source,
@@ -300,7 +296,7 @@ impl Busy {
     async fn acknowledge(&mut self, through: u64) -> Result<()> {
         let rest = self.tickets.split_off(&(through + 1));
         for (_, (ticket, _)) in std::mem::replace(&mut self.tickets, rest) {
-            self.observer.done(ticket).await;
+            self.observer.done(ticket);
         }
         Ok(())
     }

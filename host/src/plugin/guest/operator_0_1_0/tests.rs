@@ -5,6 +5,7 @@ fn message(headers: &[(&str, &str)]) -> Message {
         .iter()
         .map(|&(name, value)| (name.into(), value.into()));
     Message {
+        foreign: None,
         subject: "orders.a".into(),
         payload: Bytes::from_static(b"{}"),
         headers: lines.collect(),

@@ -1,0 +1,90 @@
+//! Who the host is to a server. Read anew at each connection, so that renewed credentials are used.
+
+use crate::config::resolved::Auth;
+use crate::report::{self, ResultExt};
+use anyhow::{Context, Result, anyhow};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use nkeys::KeyPair;
+use serde_json::{Map, Value};
+
+/// Adds what identifies the host to the options of CONNECT. `nonce` is the server's challenge.
+///
+/// # Errors
+/// When the credentials cannot be read, or cannot sign.
+pub(super) async fn identify(
+    auth: &Auth,
+    nonce: &str,
+    options: &mut Map<String, Value>,
+) -> Result<()> {
+    let mut add = |name: &str, value: &str| options.insert(name.to_owned(), value.into());
+    match auth {
+        Auth::None => {}
+        Auth::UserPassword { user, password } => {
+            add("user", user);
+            add("pass", password);
+        }
+        Auth::Token(token) => {
+            add("auth_token", token);
+        }
+        Auth::NkeySeed(seed) => {
+            let (key, signature) = sign(seed, nonce)?;
+            add("nkey", &key);
+            add("sig", &signature);
+        }
+        Auth::CredentialsFile(file) => {
+            let read = tokio::fs::read_to_string(file).await;
+            let what = || format!("cannot read the credentials file `{}`", file.display());
+            let text = read.with_context(what)?;
+            let found = credentials(&text);
+            let (jwt, seed) = found
+                .context("it has no JWT and seed")
+                .with_context(what)
+                .hint(
+                    || "use a file with a user's JWT and seed, as `nsc generate creds` prints it",
+                )?;
+            let (_, signature) = sign(seed, nonce)?;
+            add("jwt", jwt);
+            add("sig", &signature);
+        }
+    }
+    Ok(())
+}
+
+/// The public key of a seed, and the server's challenge signed with it.
+fn sign(seed: &str, nonce: &str) -> Result<(String, String)> {
+    let signed = KeyPair::from_seed(seed).and_then(|key| {
+        let signature = key.sign(nonce.as_bytes())?;
+        Ok((key.public_key(), BASE64_URL_SAFE_NO_PAD.encode(signature)))
+    });
+    // The cause might quote the seed.
+    signed.map_err(|_| {
+        let text = "the server's challenge cannot be signed: the seed is damaged";
+        report::hint(anyhow!(text), "check `nats.nkey` or `nats.credentials`")
+    })
+}
+
+/// The JWT and the seed of a credentials file: the lines behind the first and the second
+/// `-----BEGIN ...-----`.
+fn credentials(text: &str) -> Option<(&str, &str)> {
+    let mut lines = text.lines().map(str::trim);
+    let mut block = || {
+        lines.find(|line| line.contains("-----BEGIN "))?;
+        lines.find(|line| !line.is_empty())
+    };
+    Some((block()?, block()?)).filter(|(jwt, seed)| !jwt.starts_with('-') && seed.starts_with('S'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::credentials;
+
+    #[test]
+    fn a_credentials_file_has_a_jwt_and_a_seed() {
+        let file = "-----BEGIN NATS USER JWT-----\neyJ0\n------END NATS USER JWT------\n\nwords\n\n\
+            -----BEGIN USER NKEY SEED-----\r\nSUAX\r\n------END USER NKEY SEED------\n";
+        assert_eq!(credentials(file), Some(("eyJ0", "SUAX")));
+        assert_eq!(credentials("-----BEGIN NATS USER JWT-----\neyJ0\n"), None);
+        assert_eq!(credentials(""), None);
+    }
+}

@@ -1,0 +1,101 @@
+//! What a client sends, to bytes. Pure.
+
+use bytes::{BufMut, BytesMut};
+use serde_json::Value;
+
+/// A subject that cannot be written: it is empty, or has a blank or a control character, which would
+/// end it early or begin another command.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unwritable;
+
+/// Adds `CONNECT` with these options.
+pub(super) fn connect(into: &mut BytesMut, options: &Value) {
+    into.put_slice(b"CONNECT ");
+    into.put_slice(options.to_string().as_bytes());
+    into.put_slice(b"\r\n");
+}
+
+/// Adds a question that the server answers after all that came before it.
+pub(super) fn ping(into: &mut BytesMut) {
+    into.put_slice(b"PING\r\n");
+}
+
+/// Adds the answer to the server's question.
+pub(super) fn pong(into: &mut BytesMut) {
+    into.put_slice(b"PONG\r\n");
+}
+
+/// Adds a subscription.
+pub(super) fn subscribe(into: &mut BytesMut, subject: &[u8], number: u64) {
+    into.put_slice(b"SUB ");
+    into.put_slice(subject);
+    into.put_u8(b' ');
+    put_number(into, number);
+    into.put_slice(b"\r\n");
+}
+
+/// Adds the end of a subscription: at once, or with its message of this number.
+pub(super) fn unsubscribe(into: &mut BytesMut, number: u64, most: Option<u64>) {
+    into.put_slice(b"UNSUB ");
+    put_number(into, number);
+    if let Some(most) = most {
+        into.put_u8(b' ');
+        put_number(into, most);
+    }
+    into.put_slice(b"\r\n");
+}
+
+/// Adds a message. The header block is whole, or empty.
+///
+/// # Errors
+/// When a subject cannot be written. Nothing is added then.
+pub(super) fn publish(into: &mut BytesMut, message: &Parts<'_>) -> Result<(), Unwritable> {
+    let Parts {
+        subject,
+        reply,
+        headers,
+        payload,
+    } = *message;
+    let is_word = |text: &[u8]| text.iter().all(|byte| !matches!(byte, 0..=b' ' | 0x7f));
+    if subject.is_empty() || !is_word(subject) || !is_word(reply) {
+        return Err(Unwritable);
+    }
+    into.reserve(subject.len() + reply.len() + headers.len() + payload.len() + 64);
+    into.put_slice(if headers.is_empty() {
+        b"PUB "
+    } else {
+        b"HPUB "
+    });
+    into.put_slice(subject);
+    into.put_u8(b' ');
+    if !reply.is_empty() {
+        into.put_slice(reply);
+        into.put_u8(b' ');
+    }
+    if !headers.is_empty() {
+        put_number(into, headers.len() as u64);
+        into.put_u8(b' ');
+    }
+    put_number(into, (headers.len() + payload.len()) as u64);
+    into.put_slice(b"\r\n");
+    into.put_slice(headers);
+    into.put_slice(payload);
+    into.put_slice(b"\r\n");
+    Ok(())
+}
+
+/// The parts of a message to publish.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Parts<'a> {
+    pub subject: &'a [u8],
+    /// Where an answer is to go; empty if none is wanted.
+    pub reply: &'a [u8],
+    /// The whole block with its version line and its empty line; empty if there is none.
+    pub headers: &'a [u8],
+    pub payload: &'a [u8],
+}
+
+/// Decimal digits.
+fn put_number(into: &mut BytesMut, number: u64) {
+    into.put_slice(itoa::Buffer::new().format(number).as_bytes());
+}
