@@ -27,6 +27,7 @@ mod core_module;
 mod dead_letter;
 mod delivery;
 mod dev;
+mod domains;
 mod examples;
 mod grants;
 mod hot_swap;

@@ -2,6 +2,7 @@
 //!
 //! What the client reports only through its events is in `health.rs`.
 
+mod api;
 pub mod attachment;
 pub mod bench;
 mod buckets;
@@ -22,6 +23,7 @@ pub mod shadows;
 pub mod streams;
 pub mod trace;
 
+pub use api::Api;
 pub use health::Health;
 
 use crate::config::resolved::{Auth, Nats};
@@ -47,6 +49,7 @@ const SUBSCRIPTION_CAPACITY: usize = 256 * 1024;
 pub struct Connection {
     pub client: Client,
     pub health: Arc<Health>,
+    pub api: Api,
 }
 
 /// Connects, and refuses a server that is too old.
@@ -91,7 +94,11 @@ pub async fn connect_counted(
     health.opened();
     refuse_old(&client.server_info().version)
         .with_context(|| format!("cannot use the nats server at `{servers}`"))?;
-    Ok(Connection { client, health })
+    Ok(Connection {
+        client,
+        health,
+        api: Api::of(settings),
+    })
 }
 
 async fn options(settings: &Nats) -> Result<ConnectOptions> {

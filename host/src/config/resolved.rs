@@ -66,7 +66,12 @@ pub struct Nats {
     pub tls: Tls,
     /// Prefix of the connection's inboxes, for accounts that restrict subscriptions.
     pub inbox_prefix: String,
+    /// What the subjects of the JetStream API begin with: [`API_PREFIX`], or that of a domain or an import.
+    pub api_prefix: String,
 }
+
+/// What the subjects of the JetStream API begin with, unless the configuration says otherwise.
+pub const API_PREFIX: &str = "$JS.API";
 
 /// Credentials, at most one kind. `Debug` names the kind and hides the secret.
 #[derive(Clone, PartialEq, Eq, Default)]

@@ -108,12 +108,8 @@ impl End {
         let Durable {
             stream, consumer, ..
         } = &self.durable;
-        let why = crate::report::hint(
-            why,
-            format!(
-                "allow this user to publish to `$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}`"
-            ),
-        );
+        let request = self.connection.api.next(stream, consumer);
+        let why = crate::report::hint(why, format!("allow this user to publish to `{request}`"));
         self.lost(why)
     }
 }

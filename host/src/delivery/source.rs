@@ -103,10 +103,7 @@ impl Source {
         let (inbox, subscription) = subscription::open(&connection).await?;
         let max_payload = connection.client.max_payload();
         Ok(Self {
-            request: format!(
-                "$JS.API.CONSUMER.MSG.NEXT.{}.{}",
-                durable.stream, durable.consumer
-            ),
+            request: connection.api.next(&durable.stream, &durable.consumer),
             reconnects: connection.health.reconnects(),
             connection,
             subscription,

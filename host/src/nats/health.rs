@@ -164,7 +164,9 @@ fn subject(text: &str) -> &str {
     if !subject.starts_with("$JS.ACK.") {
         return subject;
     }
-    let end = subject.match_indices('.').nth(3);
+    // With a domain and an account before the stream.
+    let long = subject.matches('.').count() > 8;
+    let end = subject.match_indices('.').nth(if long { 5 } else { 3 });
     end.map_or(subject, |(end, _)| subject.get(..end).unwrap_or(subject))
 }
 
@@ -207,6 +209,9 @@ mod tests {
         assert!(said("$JS.ACK.IN.p.1.1.1.1700000000.5", start));
         assert!(!said("$JS.ACK.IN.p.1.2.2.1700000001.4", start));
         assert!(said("$JS.ACK.IN.q.1.1.1.1700000000.5", start));
+        assert!(said("$JS.ACK.hub.hash.IN.p.1.1.1.1700000000.5.x", start));
+        assert!(!said("$JS.ACK.hub.hash.IN.p.1.2.2.1700000001.4.y", start));
+        assert!(said("$JS.ACK.hub.hash.IN.q.1.1.1.1700000000.5.x", start));
         assert!(!said("out.a", start + SAID_AGAIN / 2));
         assert!(said("out.a", start + SAID_AGAIN));
         assert!(!said("out.a", start + SAID_AGAIN * 3 / 2));
