@@ -40,6 +40,7 @@ mod ordering;
 mod parking;
 mod permissions;
 mod plugins;
+mod progress;
 mod recovery;
 mod redelivery;
 mod registry;

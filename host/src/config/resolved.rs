@@ -39,6 +39,8 @@ pub struct Pipeline {
     pub dead_letter: Option<DeadLetter>,
     /// How long a soft stop may take before it becomes a hard stop.
     pub drain: Duration,
+    /// How long it may have work and settle nothing before it counts as stalled.
+    pub stalled_after: Duration,
 }
 
 impl Pipeline {

@@ -274,6 +274,12 @@ impl Consumers {
         }
     }
 
+    /// How the server ended the last pull of the source, if not as it should.
+    #[must_use]
+    pub fn said(&self) -> Option<&str> {
+        self.source.source.said()
+    }
+
     /// Whether what is parked can come back to this lane.
     #[must_use]
     pub fn unparks(&self) -> bool {

@@ -183,6 +183,13 @@ impl Sink {
         subject(self.replies.split().freeze())
     }
 
+    /// The publish that has been without an ack for longest: its subject, and since when.
+    #[must_use]
+    pub fn oldest(&self) -> Option<(&str, Instant)> {
+        let oldest = self.waiting.oldest()?;
+        Some((&oldest.subject, oldest.since))
+    }
+
     /// Whether a server that knows its streams says that none captures `subject`.
     pub async fn nobody_captures(&self, subject: &str) -> bool {
         let context = crate::nats::streams::jetstream(&self.connection);

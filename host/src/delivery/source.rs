@@ -87,6 +87,8 @@ pub struct Source {
     ended: Option<Ended>,
     /// Not before this, after the server refused a pull.
     pause: Option<Instant>,
+    /// How it ended the last pull, if not as it should; until a message comes.
+    said: Option<String>,
 }
 
 impl Source {
@@ -125,6 +127,7 @@ impl Source {
             fillers: None,
             ended: None,
             pause: None,
+            said: None,
         })
     }
 
@@ -219,6 +222,12 @@ impl Source {
     #[must_use]
     pub fn is_permitted(&self) -> bool {
         !self.refused
+    }
+
+    /// How the server ended the last pull, if not as it should.
+    #[must_use]
+    pub fn said(&self) -> Option<&str> {
+        self.said.as_deref()
     }
 
     /// The least room in bytes with which anything is asked for.
@@ -330,6 +339,7 @@ impl Source {
         {
             return self.on_status(status.as_u16(), &message);
         }
+        self.said = None;
         self.pulls.arrived(message.length);
         let reply = message.reply.as_ref().map_or(0, |reply| reply.len());
         let carried = message.length - message.subject.len() - reply;

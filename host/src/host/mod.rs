@@ -5,8 +5,11 @@
 //! (`supervise.rs`); the host ends when the last of them has ended.
 
 mod in_progress;
+mod observe;
+mod progress;
 pub(crate) mod running;
 mod supervise;
+mod waits;
 
 use crate::config::resolved;
 use crate::host::in_progress::InProgress;
@@ -26,9 +29,6 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-
-/// How often lag and pending acks are read from the server.
-const LAG_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What a host is started with.
 pub struct Options {
@@ -115,7 +115,7 @@ impl Host {
         let ended = tokio::select! {
             ended = join_all(supervised) => ended,
             () = self.deploy() => Vec::new(),
-            _ = join_all(self.pipelines.iter().map(watch_lag)) => Vec::new(),
+            _ = join_all(self.pipelines.iter().map(observe::observe)) => Vec::new(),
         };
         self.pipelines
             .iter()
@@ -139,7 +139,7 @@ impl Host {
             .unwrap_or_default()
     }
 
-    /// Whether every lane is at work, and connected.
+    /// Whether every lane is at work and connected, and every pipeline makes progress.
     ///
     /// # Errors
     /// Which pipelines are not, and why: a line for each.
@@ -278,27 +278,5 @@ impl Host {
             join_all(followers),
             join_all(deployers)
         );
-    }
-}
-
-/// Reads what the server knows of a pipeline, again and again, and says once when it does not say.
-async fn watch_lag(pipeline: &Arc<Running>) {
-    let mut tick = tokio::time::interval(LAG_INTERVAL);
-    let mut told = false;
-    loop {
-        tick.tick().await;
-        pipeline.log_suppressed();
-        // What it has lost says so by itself.
-        let Some(attachment) = pipeline.attachment().filter(|_| pipeline.ready().is_ok()) else {
-            continue;
-        };
-        match attachment.observe(&pipeline.metrics).await {
-            Ok(()) => told = false,
-            Err(error) if !std::mem::replace(&mut told, true) => {
-                let pipeline = &pipeline.settings.name;
-                tracing::warn!(pipeline, "cannot get the lag: {error:#}");
-            }
-            Err(_) => {}
-        }
     }
 }

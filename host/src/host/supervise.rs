@@ -208,7 +208,7 @@ fn run_lane(
         let lane = Lane::open(&attachment.ensured, parts)
             .await
             .with_context(|| pipeline.what("start a lane of"))?;
-        pipeline.lane_began(lane.health());
+        pipeline.lane_began(lane.health(), lane.activity());
         lane.run().await.with_context(|| pipeline.what("continue"))
     })
 }

@@ -96,6 +96,23 @@ impl Health {
             .map(|violation| violation.text.clone())
     }
 
+    /// The server's words on an ack, if it has refused one since then. `of` is the end of its subject:
+    /// stream and consumer, each with a dot before it.
+    #[must_use]
+    pub fn refused_ack(&self, of: &str, since: Instant) -> Option<String> {
+        let violations = self
+            .violations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_it = |violation: &&Violation| {
+            violation.at >= since
+                && violation.subject.starts_with("$JS.ACK.")
+                && violation.subject.ends_with(of)
+        };
+        let refused = violations.iter().find(is_it);
+        refused.map(|violation| violation.text.clone())
+    }
+
     pub(super) fn on_event(&self, event: Event) {
         match event {
             Event::Connected => {
