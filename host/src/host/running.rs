@@ -17,7 +17,7 @@ use crate::rollout::target::RolloutTarget;
 use crate::telemetry::log_limit::{self, LogLimit};
 use crate::telemetry::metrics::PipelineMetrics;
 use crate::threads::locked;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
@@ -121,6 +121,15 @@ impl Running {
             .versions
             .active()
             .chain(runtime, self.settings.batch)
+    }
+
+    /// Starts every plugin once, to see that it can be.
+    ///
+    /// # Errors
+    /// What the first that refuses said.
+    pub(crate) async fn warm(&self, runtime: &Runtime) -> Result<()> {
+        let mut trial = self.chain(runtime);
+        trial.warm().await.with_context(|| self.what("start"))
     }
 
     /// The pipeline on its server; `None` before the host has found the streams.
