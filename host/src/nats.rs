@@ -72,7 +72,7 @@ pub async fn connect_counted(
     reconnects: Counter,
 ) -> Result<Connection> {
     let servers = settings.servers.join(", ");
-    let health = Arc::new(Health::new(reconnects));
+    let health = Arc::new(Health::new(&settings.inbox_prefix, reconnects));
     let on_event = Arc::clone(&health);
     let options = options(settings)
         .await
@@ -126,7 +126,27 @@ async fn options(settings: &Nats) -> Result<ConnectOptions> {
     Ok(options.require_tls(settings.tls.required))
 }
 
-/// The result of a request, unless the server says that this user may not send it: nobody answers
+/// What to do where answers cannot be received.
+pub const INBOXES: &str =
+    "allow this user to subscribe to its inboxes: `nats.inbox-prefix`, with `.>` behind it";
+
+/// How long a connection without its inboxes is left alone.
+const DEAF: Duration = Duration::from_secs(5);
+
+/// Connects anew when the server has ended the subscriptions to the inboxes of a connection: it does not
+/// say when they are permitted again. Never ends.
+pub async fn keep_hearing(connection: &Connection) {
+    loop {
+        connection.health.deaf().await;
+        tokio::time::sleep(DEAF).await;
+        if let Err(error) = connection.client.force_reconnect().await {
+            tracing::debug!("cannot connect anew: {error}");
+        }
+        connection.health.down().await;
+    }
+}
+
+/// The result of a request, unless the server says that this user may not send it, or hear the answer: nobody answers
 /// then, and waiting for the request to time out would take long. `api` is the subject of the request,
 /// or what it begins with.
 ///
@@ -141,7 +161,9 @@ async fn unless_refused<T>(
     let mut request = std::pin::pin!(request.into_future());
     loop {
         let changed = connection.health.changed.notified();
-        if let Some(refused) = connection.health.violation(api, began) {
+        let health = &connection.health;
+        let refused = health.violation(api, began).or_else(|| health.is_deaf());
+        if let Some(refused) = refused {
             return Err(refused);
         }
         tokio::select! {
@@ -164,7 +186,10 @@ async fn permitted<T>(
     let answer = unless_refused(connection, api, request).await;
     answer
         .map_err(|refused| anyhow!("the server refused: {refused}"))
-        .hint(|| format!("allow this user to publish to `{api}`"))
+        .hint(|| match connection.health.is_deaf() {
+            Some(_) => INBOXES.to_owned(),
+            None => format!("allow this user to publish to `{api}`"),
+        })
 }
 
 /// Header lines in the order of their names: the client keeps none between different ones.

@@ -94,6 +94,7 @@ impl Lane {
             },
             () = control.changeover.arrives() => Ok(Event::Due),
             () = self.activity.asked() => Ok(Event::Asked),
+            words = control.health.deaf() => Err(deaf(&words)),
             confirmed = sink.confirmed(), if sink.is_waiting() => confirmed.map(Event::Confirmed),
             pulled = self.intake.pull(room, held) => pulled.map(Event::Deliveries),
             () = tokio::time::sleep_until(wake) => Ok(Event::Due),
@@ -236,4 +237,10 @@ impl Lane {
             failure.happen(station);
         }
     }
+}
+
+/// Neither deliveries nor publish acks come any more on this connection.
+fn deaf(words: &str) -> anyhow::Error {
+    let error = anyhow!("the server refused: {words}").context("cannot receive from nats");
+    crate::report::hint(error, crate::nats::INBOXES)
 }

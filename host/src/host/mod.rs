@@ -104,6 +104,8 @@ impl Host {
         }
         let _in_progress = InProgress::start(&self.pipelines)?;
         let _discoverable = self.announce(&attachments).await;
+        let connections: Vec<Connection> =
+            attachments.iter().map(|(found, _)| found.clone()).collect();
         let supervised = self.pipelines.iter().zip(attachments).map(
             async |(pipeline, (connection, attachment))| {
                 let supervisor = Supervisor {
@@ -120,6 +122,7 @@ impl Host {
             ended = join_all(supervised) => ended,
             () = self.deploy() => Vec::new(),
             _ = join_all(self.pipelines.iter().map(observe::observe)) => Vec::new(),
+            _ = join_all(connections.iter().map(nats::keep_hearing)) => Vec::new(),
         };
         self.pipelines
             .iter()

@@ -2,16 +2,18 @@
 //!
 //! async-nats reports two things only through its event callback: that the connection was lost and
 //! found again, and that a publish or subscription was not permitted (the request itself merely
-//! times out). [`Health`] keeps both where the corridor can ask for them.
+//! times out). [`Health`] keeps both where the corridor can ask for them. A subscription that the server
+//! ends is gone for good, also when it is permitted again: whoever needs it connects or subscribes anew.
 //!
 //! The server says when a permission is missing, and never that it is back. So a violation explains
 //! what was sent before the server said it, and nothing later: whoever asks says since when.
 
 use crate::telemetry::metrics::Counter;
+use crate::threads::locked;
 use async_nats::{Event, ServerError};
 use std::collections::VecDeque;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
@@ -23,6 +25,8 @@ const SAID_AGAIN: Duration = Duration::from_secs(60);
 /// What became of a connection since it was opened. Shared with the client's event callback.
 #[derive(Default)]
 pub struct Health {
+    /// The prefix of its inboxes.
+    inbox: String,
     connected: AtomicBool,
     /// Whether it was up before and is not any more.
     lost: AtomicBool,
@@ -31,6 +35,9 @@ pub struct Health {
     counter: Counter,
     /// The latest first, one for each subject.
     violations: Mutex<VecDeque<Violation>>,
+    /// The server's words on a subscription to an inbox that it has ended or not permitted; until the
+    /// connection is found again.
+    deaf: Mutex<Option<String>>,
     /// Woken at every event, for whoever must act on one at once.
     pub changed: Notify,
 }
@@ -47,9 +54,11 @@ struct Violation {
 }
 
 impl Health {
-    /// Of a connection that is about to be opened. `counter` counts how often it is found again.
-    pub(super) fn new(counter: Counter) -> Self {
+    /// Of a connection that is about to be opened, with this prefix of its inboxes. `counter` counts how
+    /// often it is found again.
+    pub(super) fn new(inbox: &str, counter: Counter) -> Self {
         Self {
+            inbox: inbox.to_owned(),
             counter,
             ..Self::default()
         }
@@ -72,6 +81,23 @@ impl Health {
         self.reconnects.load(Ordering::Relaxed)
     }
 
+    /// The server's words, if it has ended a subscription to an inbox: no answers come any more.
+    #[must_use]
+    pub fn is_deaf(&self) -> Option<String> {
+        locked(&self.deaf).clone()
+    }
+
+    /// Waits until that is so.
+    pub async fn deaf(&self) -> String {
+        loop {
+            let changed = self.changed.notified();
+            if let Some(words) = self.is_deaf() {
+                return words;
+            }
+            changed.await;
+        }
+    }
+
     /// Waits until the connection is not up.
     pub async fn down(&self) {
         loop {
@@ -86,10 +112,7 @@ impl Health {
     /// The server's words on a publish or subscription to `subject`, if it has refused one since then.
     #[must_use]
     pub fn violation(&self, subject: &str, since: Instant) -> Option<String> {
-        let violations = self
-            .violations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let violations = locked(&self.violations);
         violations
             .iter()
             .find(|violation| violation.subject == subject && violation.at >= since)
@@ -100,10 +123,7 @@ impl Health {
     /// stream and consumer, each with a dot before it.
     #[must_use]
     pub fn refused_ack(&self, of: &str, since: Instant) -> Option<String> {
-        let violations = self
-            .violations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let violations = locked(&self.violations);
         let is_it = |violation: &&Violation| {
             violation.at >= since
                 && violation.subject.starts_with("$JS.ACK.")
@@ -121,6 +141,7 @@ impl Health {
                     self.counter.inc();
                 }
                 self.connected.store(true, Ordering::Relaxed);
+                *locked(&self.deaf) = None;
                 tracing::info!("connected to nats");
             }
             Event::Disconnected => {
@@ -133,6 +154,9 @@ impl Health {
                 tracing::debug!("the connection to nats is closed");
             }
             Event::ServerError(ServerError::Other(text)) if is_violation(&text) => {
+                if self.is_inbox(&text) {
+                    *locked(&self.deaf) = Some(text.clone());
+                }
                 if self.refused(&text, Instant::now()) {
                     tracing::error!("nats refused: {text}");
                 }
@@ -145,13 +169,16 @@ impl Health {
         self.changed.notify_waiters();
     }
 
+    /// Whether a violation is about a subscription to one of the connection's inboxes.
+    fn is_inbox(&self, text: &str) -> bool {
+        let inbox = subject(text).strip_prefix(&self.inbox);
+        text.contains("Subscription") && inbox.is_some_and(|rest| rest.starts_with('.'))
+    }
+
     /// Remembers a violation. Whether it is worth a line in the log.
     fn refused(&self, text: &str, at: Instant) -> bool {
         let subject = subject(text);
-        let mut violations = self
-            .violations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut violations = locked(&self.violations);
         let before = violations
             .iter()
             .position(|violation| violation.subject == subject)
@@ -232,6 +259,22 @@ mod tests {
         assert!(!said("out.a", start + SAID_AGAIN / 2));
         assert!(said("out.a", start + SAID_AGAIN));
         assert!(!said("out.a", start + SAID_AGAIN * 3 / 2));
+    }
+
+    #[test]
+    fn only_an_inbox_that_is_not_permitted_makes_a_connection_deaf_until_it_is_found_again() {
+        let health = Health::new("_INBOX.weir", Counter::default());
+        let refuse = |subject: &str| {
+            let text = format!("Permissions Violation for Subscription to \"{subject}\"");
+            health.on_event(Event::ServerError(ServerError::Other(text)));
+            locked(&health.deaf).is_some()
+        };
+        assert!(!refuse("$SRV.PING"));
+        assert!(!refuse("_INBOX.weirder.1"));
+        assert!(refuse("_INBOX.weir.1.*"));
+        health.on_event(Event::Connected);
+        health.on_event(violation("_INBOX.weir.1"));
+        assert!(locked(&health.deaf).is_none());
     }
 
     #[test]
