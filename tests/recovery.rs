@@ -263,3 +263,49 @@ fn results_follow_the_largest_payload_that_the_server_takes_when_it_changes() {
     site.wait_until_settled();
     assert_eq!(weir.metric(&series("running")), 1.0);
 }
+
+#[test]
+fn a_pipeline_whose_stream_is_missing_at_the_start_waits_for_it_beside_one_that_runs() {
+    let site = Site::new();
+    let client = site.nats.client();
+    site.pipeline("");
+    site.second_pipeline("OTHER", &[]);
+    let weir = site.start_with(&["q.yaml", "p.yaml"], &[]);
+    let why = wait_until_not_ready(&weir, "cannot start pipeline `q`");
+    assert!(why.contains("there is no stream `OTHER`"), "{why}");
+    assert!(
+        why.contains("hint: create it with `nats stream add OTHER`"),
+        "{why}"
+    );
+    client.publish("in.a", "x");
+    site.wait_for_messages("OUT", 1);
+    site.wait_until_status("\n    problem: cannot start pipeline `q`");
+    assert_eq!(weir.metric(&series("running")), 1.0);
+    assert_eq!(weir.metric(&of_q("running")), 0.0);
+    client.create_stream("OTHER", &["other.>"]);
+    wait_until_ready(&weir);
+    client.publish("other.a", "x");
+    site.wait_for_messages("OUT", 2);
+    assert_eq!(weir.metric(&of_q("restarts_total")), 0.0);
+    let said = weir.stderr();
+    assert_eq!(
+        said.matches("there is no stream `OTHER`").count(),
+        1,
+        "{said}"
+    );
+}
+
+#[test]
+fn a_host_none_of_whose_pipelines_can_start_ends_at_once() {
+    let site = Site::bare();
+    site.pipeline("");
+    site.second_pipeline("OTHER", &[]);
+    let ended = site.weir(&["run", "p.yaml", "q.yaml"]);
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    let hint = "hint: create it with `nats stream add IN`";
+    assert!(
+        ended.stderr.contains("error: cannot start pipeline `p`"),
+        "{ended:#?}"
+    );
+    assert!(ended.stderr.contains(hint), "{ended:#?}");
+}

@@ -2,6 +2,7 @@
 //!
 //! What the client reports only through its events is in `health.rs`.
 
+mod api;
 pub mod attachment;
 pub mod bench;
 mod buckets;
@@ -23,6 +24,7 @@ pub mod streams;
 pub mod trace;
 pub mod wire;
 
+pub use api::Api;
 pub use health::Health;
 
 use crate::config::resolved::{Auth, Nats};
@@ -48,6 +50,7 @@ const SUBSCRIPTION_CAPACITY: usize = 256 * 1024;
 pub struct Connection {
     pub client: Client,
     pub health: Arc<Health>,
+    pub api: Api,
 }
 
 /// Connects, and refuses a server that is too old.
@@ -57,20 +60,8 @@ pub struct Connection {
 /// # Errors
 /// Names the servers and the cause: nobody answers, credentials are refused, TLS fails, too old.
 pub async fn connect(settings: &Nats, purpose: &str) -> Result<Connection> {
-    connect_counted(settings, purpose, Counter::default()).await
-}
-
-/// As [`connect`]; counts how often the connection is found again after it was lost.
-///
-/// # Errors
-/// As [`connect`].
-pub async fn connect_counted(
-    settings: &Nats,
-    purpose: &str,
-    reconnects: Counter,
-) -> Result<Connection> {
     let servers = settings.servers.join(", ");
-    let health = Arc::new(Health::new(reconnects));
+    let health = Arc::new(Health::new(&settings.inbox_prefix, Counter::default()));
     let on_event = Arc::clone(&health);
     let options = options(settings)
         .await
@@ -92,7 +83,11 @@ pub async fn connect_counted(
     health.opened();
     refuse_old(&client.server_info().version)
         .with_context(|| format!("cannot use the nats server at `{servers}`"))?;
-    Ok(Connection { client, health })
+    Ok(Connection {
+        client,
+        health,
+        api: Api::of(settings),
+    })
 }
 
 async fn options(settings: &Nats) -> Result<ConnectOptions> {
@@ -120,7 +115,27 @@ async fn options(settings: &Nats) -> Result<ConnectOptions> {
     Ok(options.require_tls(settings.tls.required))
 }
 
-/// The result of a request, unless the server says that this user may not send it: nobody answers
+/// What to do where answers cannot be received.
+pub const INBOXES: &str =
+    "allow this user to subscribe to its inboxes: `nats.inbox-prefix`, with `.>` behind it";
+
+/// How long a connection without its inboxes is left alone.
+const DEAF: Duration = Duration::from_secs(5);
+
+/// Connects anew when the server has ended the subscriptions to the inboxes of a connection: it does not
+/// say when they are permitted again. Never ends.
+pub async fn keep_hearing(connection: &Connection) {
+    loop {
+        connection.health.deaf().await;
+        tokio::time::sleep(DEAF).await;
+        if let Err(error) = connection.client.force_reconnect().await {
+            tracing::debug!("cannot connect anew: {error}");
+        }
+        connection.health.down().await;
+    }
+}
+
+/// The result of a request, unless the server says that this user may not send it, or hear the answer: nobody answers
 /// then, and waiting for the request to time out would take long. `api` is the subject of the request,
 /// or what it begins with.
 ///
@@ -135,7 +150,9 @@ async fn unless_refused<T>(
     let mut request = std::pin::pin!(request.into_future());
     loop {
         let changed = connection.health.changed.notified();
-        if let Some(refused) = connection.health.violation(api, began) {
+        let health = &connection.health;
+        let refused = health.violation(api, began).or_else(|| health.is_deaf());
+        if let Some(refused) = refused {
             return Err(refused);
         }
         tokio::select! {
@@ -158,7 +175,10 @@ async fn permitted<T>(
     let answer = unless_refused(connection, api, request).await;
     answer
         .map_err(|refused| anyhow!("the server refused: {refused}"))
-        .hint(|| format!("allow this user to publish to `{api}`"))
+        .hint(|| match connection.health.is_deaf() {
+            Some(_) => INBOXES.to_owned(),
+            None => format!("allow this user to publish to `{api}`"),
+        })
 }
 
 /// Header lines in the order of their names: the client keeps none between different ones.

@@ -1,6 +1,6 @@
 //! What commands share: reading pipeline files, connecting, and creating the plugin runtime.
 
-use crate::config::resolved::{Auth, Nats, Tls};
+use crate::config::resolved::{API_PREFIX, Auth, Nats, Tls};
 use crate::config::{self, Loader, resolved};
 use crate::jsonl::{self, Problem};
 use crate::nats::{self, Connection};
@@ -75,6 +75,7 @@ impl Servers {
             },
             tls: Tls::default(),
             inbox_prefix: "_INBOX".to_owned(),
+            api_prefix: API_PREFIX.to_owned(),
         })
     }
 

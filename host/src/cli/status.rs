@@ -119,6 +119,15 @@ fn text(hosts: &[Value]) -> String {
                     let _ = writeln!(out, "    {label}: {text}");
                 }
             }
+            let stalled = &pipeline["stalled"];
+            if let Some(seconds) = stalled["seconds"].as_u64() {
+                let causes: Vec<String> = list(&stalled["waits_for"]).iter().map(word).collect();
+                let causes = causes.join("; ");
+                let _ = writeln!(out, "    stalled for {seconds} s: {causes}");
+                if let Some(hint) = stalled["hint"].as_str() {
+                    let _ = writeln!(out, "    hint: {hint}");
+                }
+            }
             if pipeline["connected"] == false {
                 let _ = writeln!(out, "    problem: not connected to nats; reconnecting");
             }

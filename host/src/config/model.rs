@@ -62,6 +62,10 @@ pub struct Pipeline {
     pub dead_letter: DeadLetter,
     /// How long a soft stop waits for messages in flight before it becomes a hard stop.
     pub drain: DurationText,
+    /// A pipeline that has work and settles nothing for this long is reported as stalled. By default it is
+    /// `source.ack-wait`.
+    #[schemars(example = &"5m")]
+    pub stalled_after: Option<DurationText>,
 }
 
 impl Default for Pipeline {
@@ -82,6 +86,7 @@ impl Default for Pipeline {
             sink: Sink::default(),
             dead_letter: DeadLetter::default(),
             drain: "10s".into(),
+            stalled_after: None,
         }
     }
 }

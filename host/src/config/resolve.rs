@@ -83,6 +83,10 @@ pub(super) fn pipeline(
         context,
     );
     let drain = context.duration(&model.drain, &at.field("drain"));
+    let stalled_after = match &model.stalled_after {
+        Some(text) => context.positive_duration(text, &at.field("stalled-after")),
+        None => ack_wait,
+    };
 
     lint::ordering(model, at, context);
     lint::bounds(batch, in_flight, at, context);
@@ -129,6 +133,7 @@ pub(super) fn pipeline(
             sink: sink?,
             dead_letter: dead_letter?,
             drain: drain?,
+            stalled_after: stalled_after?,
         })
     })();
     (draft, claims)

@@ -39,6 +39,8 @@ pub struct Pipeline {
     pub dead_letter: Option<DeadLetter>,
     /// How long a soft stop may take before it becomes a hard stop.
     pub drain: Duration,
+    /// How long it may have work and settle nothing before it counts as stalled.
+    pub stalled_after: Duration,
 }
 
 impl Pipeline {
@@ -66,7 +68,12 @@ pub struct Nats {
     pub tls: Tls,
     /// Prefix of the connection's inboxes, for accounts that restrict subscriptions.
     pub inbox_prefix: String,
+    /// What the subjects of the JetStream API begin with: [`API_PREFIX`], or that of a domain or an import.
+    pub api_prefix: String,
 }
+
+/// What the subjects of the JetStream API begin with, unless the configuration says otherwise.
+pub const API_PREFIX: &str = "$JS.API";
 
 /// Credentials, at most one kind. `Debug` names the kind and hides the secret.
 #[derive(Clone, PartialEq, Eq, Default)]

@@ -136,6 +136,19 @@ pub fn check_subject(subject: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether subjects of the JetStream API can begin with `prefix`.
+///
+/// # Errors
+///
+/// Says in one sentence why not.
+pub(super) fn check_api_prefix(prefix: &str) -> Result<(), String> {
+    check_tokens(prefix)?;
+    if prefix.contains(['*', '>']) {
+        return Err("a prefix of subjects cannot contain a wildcard".to_owned());
+    }
+    Ok(())
+}
+
 fn check_tokens(text: &str) -> Result<(), String> {
     if text.is_empty() {
         return Err("a subject cannot be empty".to_owned());

@@ -109,12 +109,8 @@ impl End {
         let Durable {
             stream, consumer, ..
         } = &self.durable;
-        let why = crate::report::hint(
-            why,
-            format!(
-                "allow this user to publish to `$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}`"
-            ),
-        );
+        let request = self.connection.api.next(stream, consumer);
+        let why = crate::report::hint(why, format!("allow this user to publish to `{request}`"));
         self.lost(why)
     }
 }
@@ -270,6 +266,12 @@ impl Consumers {
         if let Some(end) = &mut self.parking {
             end.source.drain();
         }
+    }
+
+    /// How the server ended the last pull of the source, if not as it should.
+    #[must_use]
+    pub fn said(&self) -> Option<&str> {
+        self.source.source.said()
     }
 
     /// Whether what is parked can come back to this lane.

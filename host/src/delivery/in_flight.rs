@@ -348,16 +348,24 @@ impl<P> InFlight<P> {
     /// Tasks that wait to be called or published again, and those behind them, for a lane that is about
     /// to stop.
     pub fn waiting(&self) -> Vec<TaskId> {
-        let waits = |id: TaskId, task: &Task<P>| match task.state {
-            State::Waiting(_) | State::Unpublished(..) => true,
+        let unpublished = |task: &Task<P>| matches!(task.state, State::Unpublished(..));
+        let tasks = self.tasks.iter();
+        let waits = tasks.filter(|(id, task)| unpublished(task) || self.is_retry(*id, task));
+        waits.map(|(id, _)| id).collect()
+    }
+
+    /// How many wait until plugins want to be called again, with those behind them.
+    pub fn retries(&self) -> usize {
+        let tasks = self.tasks.iter();
+        tasks.filter(|(id, task)| self.is_retry(*id, task)).count()
+    }
+
+    fn is_retry(&self, id: TaskId, task: &Task<P>) -> bool {
+        match task.state {
+            State::Waiting(_) => true,
             State::Fresh => !self.may_call(id),
             _ => false,
-        };
-        self.tasks
-            .iter()
-            .filter(|(id, task)| waits(*id, task))
-            .map(|(id, _)| id)
-            .collect()
+        }
     }
 
     fn waits_no_more(&mut self, message: &Message) {

@@ -156,6 +156,12 @@ impl Intake {
         left
     }
 
+    /// How the server ended the last pull of the source, if not as it should.
+    #[must_use]
+    pub fn said(&self) -> Option<&str> {
+        self.consumers.said()
+    }
+
     /// Whether what is parked can come back to this lane.
     #[must_use]
     pub fn unparks(&self) -> bool {

@@ -78,6 +78,7 @@ impl Lane {
             // Another host may be able to do its part.
             let delay = retry::delay(&self.settings.retry, retry.after, task.message.attempt);
             tracing::debug!(sequence, "retry: {}", retry.reason);
+            self.activity.fails(&retry.reason, None);
             self.metrics.retried_infrastructure.inc();
             return match self.settings.order {
                 Order::None => self.nak(id, delay).await,
@@ -149,7 +150,10 @@ impl Lane {
         self.at_failpoint(Station::Confirmed, confirmed.len()).await;
         for confirmation in confirmed {
             match Outbox::confirm(confirmation, &mut self.in_flight) {
-                Some((id, Outcome::Stored(proof))) => self.finish(id, proof).await,
+                Some((id, Outcome::Stored(proof))) => {
+                    self.activity.succeeds();
+                    self.finish(id, proof).await;
+                }
                 Some((id, Outcome::Failed(publication, failure))) => {
                     self.not_published(id, *publication, failure).await;
                 }
@@ -185,6 +189,7 @@ impl Lane {
             | Failure::Unavailable(reason)
             | Failure::NoStream { reason, .. } => reason,
         };
+        self.activity.fails(&reason, hint.clone());
         if self.failure_log.admits(Instant::now()) {
             let pipeline = &self.settings.name;
             tracing::warn!(pipeline, failures, hint, "{reason}; trying again");

@@ -5,6 +5,7 @@
 //! with the host. Here is what it does between them; `mod.rs` has the loop, `judge.rs` what becomes of
 //! a message.
 
+use super::activity::{Activity, Answer};
 use super::control::Control;
 use super::failpoint::Station;
 use super::in_flight::{InFlight, TaskId};
@@ -41,6 +42,7 @@ pub struct Lane {
     pub(super) control: Control,
     pub(super) in_flight: InFlight<Publication>,
     pub(super) nakked: Nakked,
+    pub(super) activity: Arc<Activity>,
     /// `<stream>@<incarnation>` of the source.
     pub(super) source_id: ByteString,
     pub(super) metrics: Arc<PipelineMetrics>,
@@ -58,6 +60,8 @@ pub(super) enum Event {
     Due,
     /// A new version of a plugin can take over.
     Swap,
+    /// The host wants to know what the lane waits for.
+    Asked,
     /// The lane was stopped, and holds nothing any more.
     Stopped,
 }
@@ -89,6 +93,8 @@ impl Lane {
                 Err(_) => Err(anyhow!("the host that started this lane is gone")),
             },
             () = control.changeover.arrives() => Ok(Event::Due),
+            () = self.activity.asked() => Ok(Event::Asked),
+            words = control.health.deaf() => Err(deaf(&words)),
             confirmed = sink.confirmed(), if sink.is_waiting() => confirmed.map(Event::Confirmed),
             pulled = self.intake.pull(room, held) => pulled.map(Event::Deliveries),
             () = tokio::time::sleep_until(wake) => Ok(Event::Due),
@@ -112,6 +118,17 @@ impl Lane {
         self.in_flight.wake(Instant::now());
         let due = self.intake.due();
         self.decode(due).await;
+    }
+
+    /// Says to the host what it waits for.
+    pub(super) fn answer(&self) {
+        let oldest = self.outbox.sink.oldest();
+        self.activity.answer(Answer {
+            held: self.in_flight.len(),
+            retries: self.in_flight.retries(),
+            publish: oldest.map(|(subject, since)| (subject.to_owned(), since)),
+            pull: self.intake.said().map(ToOwned::to_owned),
+        });
     }
 
     /// A new version of a plugin takes over.
@@ -162,12 +179,14 @@ impl Lane {
     pub(super) async fn call(&mut self, batch: Vec<Routed>) -> Vec<Verdict> {
         let (messages, began) = (batch.len(), Instant::now());
         self.control.observe(&batch, began);
+        self.activity.calls(Some(began));
         let verdicts = tokio::select! {
             biased;
             verdicts = self.processor.call(batch) => verdicts,
             never = self.outbox.sink.attend() => match never {},
             never = self.intake.attend() => match never {},
         };
+        self.activity.calls(None);
         self.metrics.batches.inc();
         self.intake.observe(messages, began.elapsed());
         self.at_failpoint(Station::Called, messages).await;
@@ -218,4 +237,10 @@ impl Lane {
             failure.happen(station);
         }
     }
+}
+
+/// Neither deliveries nor publish acks come any more on this connection.
+fn deaf(words: &str) -> anyhow::Error {
+    let error = anyhow!("the server refused: {words}").context("cannot receive from nats");
+    crate::report::hint(error, crate::nats::INBOXES)
 }

@@ -13,6 +13,7 @@
 //! The loop below names them. What is in hand between 1 and 6 stands in `in_flight.rs`, which also holds
 //! the rules of order. `judge.rs` carries out what is to become of each message.
 
+pub mod activity;
 pub mod consumers;
 pub mod control;
 pub mod failover;
@@ -59,6 +60,7 @@ impl Lane {
                 Event::Confirmed(confirmed) => self.settle(confirmed).await,
                 Event::Due => self.wake().await,
                 Event::Swap => self.swap(),
+                Event::Asked => self.answer(),
                 Event::Stopped => return Ok(()),
             }
             while let Some((tasks, batch)) = self.route() {

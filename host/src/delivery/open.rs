@@ -1,5 +1,6 @@
 //! Puts a lane together: connects, subscribes, and warms the plugins.
 
+use super::activity::Activity;
 use super::consumers::Consumers;
 use super::control::Control;
 use super::in_flight::InFlight;
@@ -66,6 +67,9 @@ impl Lane {
         let wire = Wire::connect(&settings.nats, &settings.name, counter).await?;
         let max_payload = wire.max_payload();
         let target = Target::new(&settings, &ensured.subjects, max_payload);
+        let operators = settings.operators.iter();
+        let operators = operators.map(|operator| operator.name.clone()).collect();
+        let activity = Arc::new(Activity::new(operators, chain.place()));
         let mut processor = Processor::new(&settings, chain, &target).with_provenance();
         processor.warm().await?;
         let registry = Arc::clone(&in_progress);
@@ -91,12 +95,19 @@ impl Lane {
             control: Control::new(stages, changeover, Sampler::new(samples), health),
             in_flight,
             nakked: Nakked::default(),
+            activity,
             source_id: ByteString::from(source_id),
             metrics,
             dead_letter_log,
             failure_log,
             settings,
         })
+    }
+
+    /// What it waits for.
+    #[must_use]
+    pub fn activity(&self) -> &Arc<Activity> {
+        &self.activity
     }
 
     /// That of the lane's connection.

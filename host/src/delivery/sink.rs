@@ -169,6 +169,13 @@ impl Sink {
         written.map_err(|_| "it is no subject to publish to".to_owned())
     }
 
+    /// The publish that has been without an ack for longest: its subject, and since when.
+    #[must_use]
+    pub fn oldest(&self) -> Option<(&str, Instant)> {
+        let oldest = self.waiting.oldest()?;
+        Some((&oldest.subject, oldest.since))
+    }
+
     /// Whether a server that knows its streams says that none captures `subject`.
     pub async fn nobody_captures(&self, subject: &str) -> bool {
         let context = crate::nats::streams::jetstream(&self.connection);

@@ -85,6 +85,8 @@ pub struct Source {
     ended: Option<Ended>,
     /// Not before this, after the server refused a pull.
     pause: Option<Instant>,
+    /// How it ended the last pull, if not as it should; until a message comes.
+    said: Option<String>,
 }
 
 impl Source {
@@ -99,10 +101,7 @@ impl Source {
         let (inbox, subscription) = subscription::open(&wire);
         let max_payload = wire.max_payload();
         Self {
-            request: format!(
-                "$JS.API.CONSUMER.MSG.NEXT.{}.{}",
-                durable.stream, durable.consumer
-            ),
+            request: wire.api.next(&durable.stream, &durable.consumer),
             reconnects: wire.health.reconnects(),
             wire,
             subscription,
@@ -123,6 +122,7 @@ impl Source {
             ending: false,
             ended: None,
             pause: None,
+            said: None,
         }
     }
 
@@ -216,6 +216,12 @@ impl Source {
     #[must_use]
     pub fn is_permitted(&self) -> bool {
         !self.refused
+    }
+
+    /// How the server ended the last pull, if not as it should.
+    #[must_use]
+    pub fn said(&self) -> Option<&str> {
+        self.said.as_deref()
     }
 
     /// The least room in bytes with which anything is asked for.
@@ -329,6 +335,7 @@ impl Source {
                 None => Ok(()),
             };
         }
+        self.said = None;
         self.pulls.arrived(message.length());
         let carried = message.headers.len() + message.payload.len();
         let Some(ticket) = Ticket::claim(message.reply.clone(), &self.metrics) else {

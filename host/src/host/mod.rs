@@ -5,15 +5,18 @@
 //! (`supervise.rs`); the host ends when the last of them has ended.
 
 mod in_progress;
+mod observe;
+mod progress;
 pub(crate) mod running;
 mod supervise;
+mod waits;
 
 use crate::config::resolved;
 use crate::host::in_progress::InProgress;
 use crate::host::running::Running;
 use crate::host::supervise::Supervisor;
 use crate::nats::attachment::Attachment;
-use crate::nats::{self, service, streams};
+use crate::nats::{self, Connection, service, streams};
 use crate::plugin::Runtime;
 use crate::process::plugin_set;
 use crate::rollout::watch::Watch;
@@ -27,9 +30,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-/// How often lag and pending acks are read from the server.
-const LAG_INTERVAL: Duration = Duration::from_secs(2);
-
 /// What a host is started with.
 pub struct Options {
     /// Create missing streams, as if every pipeline said so.
@@ -40,6 +40,9 @@ pub struct Options {
     pub metrics: Arc<Metrics>,
     pub shutdown: Shutdown,
 }
+
+/// The connection to the server of a pipeline, and its streams there, or why it cannot start.
+type Found = (Connection, Result<Arc<Attachment>>);
 
 /// Pipelines in one process.
 pub struct Host {
@@ -70,12 +73,12 @@ impl Host {
     /// Runs until the shutdown is asked for, or no pipeline can go on.
     ///
     /// # Errors
-    /// A missing stream, a refused plugin, a server that cannot be reached; later, why the first
-    /// pipeline has failed for good.
+    /// A refused plugin, a server that cannot be reached, streams that are missing for every pipeline;
+    /// later, why the first pipeline has failed for good.
     pub async fn run(self: &Arc<Self>) -> Result<()> {
         let mut refused = Vec::new();
         for pipeline in &self.pipelines {
-            refused.push(self.warm(pipeline).await);
+            refused.push(pipeline.warm(&self.options.runtime).await);
         }
         let mut stages = self.options.shutdown.listen();
         let attachments = tokio::select! {
@@ -86,47 +89,45 @@ impl Host {
             },
             () = reached(&mut stages, Stage::Soft) => return Ok(()),
         };
-        for ((pipeline, attachment), refused) in
+        for ((pipeline, (_, attachment)), refused) in
             self.pipelines.iter().zip(&attachments).zip(refused)
         {
+            // Its supervisor does this when it has been found.
+            let Ok(attachment) = attachment else { continue };
             let deployed =
                 desired::initial(&pipeline.target, &self.options.runtime, attachment).await;
             match deployed.with_context(|| pipeline.what("start"))? {
                 // What is configured may be refused if something else was deployed in its place.
-                true => self.warm(pipeline).await?,
+                true => pipeline.warm(&self.options.runtime).await?,
                 false => refused?,
             }
         }
         let _in_progress = InProgress::start(&self.pipelines)?;
         let _discoverable = self.announce(&attachments).await;
-        let supervised =
-            self.pipelines
-                .iter()
-                .zip(attachments)
-                .map(async |(pipeline, attachment)| {
-                    let supervisor = Supervisor {
-                        pipeline: Arc::clone(pipeline),
-                        runtime: self.options.runtime.clone(),
-                        create: self.options.create,
-                        shutdown: self.options.shutdown.clone(),
-                    };
-                    supervisor.run(attachment).await
-                });
+        let connections: Vec<Connection> =
+            attachments.iter().map(|(found, _)| found.clone()).collect();
+        let supervised = self.pipelines.iter().zip(attachments).map(
+            async |(pipeline, (connection, attachment))| {
+                let supervisor = Supervisor {
+                    pipeline: Arc::clone(pipeline),
+                    connection,
+                    runtime: self.options.runtime.clone(),
+                    create: self.options.create,
+                    shutdown: self.options.shutdown.clone(),
+                };
+                supervisor.run(attachment).await
+            },
+        );
         let ended = tokio::select! {
             ended = join_all(supervised) => ended,
             () = self.deploy() => Vec::new(),
-            _ = join_all(self.pipelines.iter().map(watch_lag)) => Vec::new(),
+            _ = join_all(self.pipelines.iter().map(observe::observe)) => Vec::new(),
+            _ = join_all(connections.iter().map(nats::keep_hearing)) => Vec::new(),
         };
         self.pipelines
             .iter()
             .for_each(|pipeline| pipeline.log_suppressed());
         ended.into_iter().collect()
-    }
-
-    /// Starts every plugin of a pipeline once, to see that it can be.
-    async fn warm(&self, pipeline: &Running) -> Result<()> {
-        let mut trial = pipeline.chain(&self.options.runtime);
-        trial.warm().await.with_context(|| pipeline.what("start"))
     }
 
     /// The longest time that any of its pipelines allows for a soft stop.
@@ -139,7 +140,7 @@ impl Host {
             .unwrap_or_default()
     }
 
-    /// Whether every lane is at work, and connected.
+    /// Whether every lane is at work and connected, and every pipeline makes progress.
     ///
     /// # Errors
     /// Which pipelines are not, and why: a line for each.
@@ -195,8 +196,12 @@ impl Host {
         })
     }
 
-    async fn attach(&self) -> Result<Vec<Arc<Attachment>>> {
-        let mut attachments: Vec<Arc<Attachment>> = Vec::new();
+    /// Connects, and finds the streams of each pipeline, or why it cannot start.
+    ///
+    /// # Errors
+    /// When a server cannot be reached, and when no pipeline can start.
+    async fn attach(&self) -> Result<Vec<Found>> {
+        let mut found: Vec<Found> = Vec::new();
         for (index, pipeline) in self.pipelines.iter().enumerate() {
             let settings = &pipeline.settings;
             let same = self
@@ -204,24 +209,26 @@ impl Host {
                 .iter()
                 .take(index)
                 .position(|other| other.settings.nats == settings.nats);
-            let connection = match same.and_then(|same| attachments.get(same)) {
-                Some(attachment) => attachment.connection.clone(),
+            let connection = match same.and_then(|same| found.get(same)) {
+                Some((connection, _)) => connection.clone(),
                 None => nats::connect(&settings.nats, "supervisor").await?,
             };
             let ensured = streams::ensure(&connection, settings, self.options.create, None)
                 .await
-                .with_context(|| pipeline.what("start"))?;
-            attachments.push(Arc::new(Attachment::new(connection, ensured)));
+                .with_context(|| pipeline.what("start"));
+            let attach = |ensured| Arc::new(Attachment::new(connection.clone(), ensured));
+            found.push((connection.clone(), ensured.map(attach)));
         }
-        Ok(attachments)
+        if found.iter().any(|(_, attachment)| attachment.is_ok()) {
+            return Ok(found);
+        }
+        let refused = found.into_iter().map(|(_, attachment)| attachment.err());
+        Err(refused.flatten().next().context("there is no pipeline")?)
     }
 
-    async fn announce(
-        self: &Arc<Self>,
-        attachments: &[Arc<Attachment>],
-    ) -> Vec<service::Discoverable> {
+    async fn announce(self: &Arc<Self>, found: &[Found]) -> Vec<service::Discoverable> {
         let mut announced: Vec<service::Discoverable> = Vec::new();
-        for (index, attachment) in attachments.iter().enumerate() {
+        for (index, (connection, _)) in found.iter().enumerate() {
             let nats = |index: usize| {
                 self.pipelines
                     .get(index)
@@ -231,7 +238,7 @@ impl Host {
                 continue;
             }
             let host = Arc::clone(self);
-            match service::announce(&attachment.connection, Arc::new(move || host.status())).await {
+            match service::announce(connection, Arc::new(move || host.status())).await {
                 Ok(discoverable) => announced.push(discoverable),
                 Err(error) => tracing::warn!("`weir status` will not find this host: {error:#}"),
             }
@@ -278,27 +285,5 @@ impl Host {
             join_all(followers),
             join_all(deployers)
         );
-    }
-}
-
-/// Reads what the server knows of a pipeline, again and again, and says once when it does not say.
-async fn watch_lag(pipeline: &Arc<Running>) {
-    let mut tick = tokio::time::interval(LAG_INTERVAL);
-    let mut told = false;
-    loop {
-        tick.tick().await;
-        pipeline.log_suppressed();
-        // What it has lost says so by itself.
-        let Some(attachment) = pipeline.attachment().filter(|_| pipeline.ready().is_ok()) else {
-            continue;
-        };
-        match attachment.observe(&pipeline.metrics).await {
-            Ok(()) => told = false,
-            Err(error) if !std::mem::replace(&mut told, true) => {
-                let pipeline = &pipeline.settings.name;
-                tracing::warn!(pipeline, "cannot get the lag: {error:#}");
-            }
-            Err(_) => {}
-        }
     }
 }

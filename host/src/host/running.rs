@@ -1,9 +1,11 @@
 //! One pipeline of a host: its settings, plugins and numbers, and its place at the server.
 //!
 //! What the host looks at while lanes work: for `weir status`, for readiness, for the lag. Starts
-//! and stops nothing, which is up to `supervise.rs`.
+//! and stops nothing, which is up to `supervise.rs`; whether it makes progress is up to `observe.rs`.
 
+use super::waits::Cause;
 use crate::config::resolved;
+use crate::delivery::activity::{Activity, Wait};
 use crate::delivery::in_progress::InProgressRegistry;
 use crate::nats::Health;
 use crate::nats::attachment::Attachment;
@@ -15,9 +17,10 @@ use crate::rollout::target::RolloutTarget;
 use crate::telemetry::log_limit::{self, LogLimit};
 use crate::telemetry::metrics::PipelineMetrics;
 use crate::threads::locked;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 /// One pipeline and what is known of it.
 pub(crate) struct Running {
@@ -39,8 +42,41 @@ pub(crate) struct Running {
 #[derive(Default)]
 struct Now {
     phase: Phase,
-    /// The connections of the lanes that have opened their consumers and warmed their plugins.
-    lanes: Vec<Arc<Health>>,
+    /// The lanes that have opened their consumers and warmed their plugins.
+    lanes: Vec<AtWork>,
+    /// Set and ended by `observe.rs`.
+    stall: Option<Stall>,
+}
+
+/// A lane as the host sees it.
+struct AtWork {
+    health: Arc<Health>,
+    activity: Arc<Activity>,
+}
+
+/// A pipeline has work, and settles nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Stall {
+    /// When it settled something last, or got work.
+    pub(crate) since: Instant,
+    pub(super) causes: Vec<Cause>,
+}
+
+impl Stall {
+    /// In a line.
+    pub(crate) fn words(&self, pipeline: &str) -> String {
+        let causes: Vec<&str> = self.causes.iter().map(|cause| &*cause.words).collect();
+        format!(
+            "pipeline `{pipeline}` is stalled: it has work, and has settled nothing for {} s; {}",
+            self.since.elapsed().as_secs(),
+            causes.join("; ")
+        )
+    }
+
+    /// What to do about it, if something can be done.
+    pub(crate) fn hint(&self) -> Option<&str> {
+        self.causes.iter().find_map(|cause| cause.hint.as_deref())
+    }
 }
 
 /// What a pipeline does.
@@ -87,6 +123,15 @@ impl Running {
             .chain(runtime, self.settings.batch)
     }
 
+    /// Starts every plugin once, to see that it can be.
+    ///
+    /// # Errors
+    /// What the first that refuses said.
+    pub(crate) async fn warm(&self, runtime: &Runtime) -> Result<()> {
+        let mut trial = self.chain(runtime);
+        trial.warm().await.with_context(|| self.what("start"))
+    }
+
     /// The pipeline on its server; `None` before the host has found the streams.
     pub(crate) fn attachment(&self) -> Option<Arc<Attachment>> {
         self.target.attachment()
@@ -101,9 +146,12 @@ impl Running {
     }
 
     /// A lane is at work. The last one makes the pipeline run.
-    pub(crate) fn lane_began(&self, health: &Arc<Health>) {
+    pub(crate) fn lane_began(&self, health: &Arc<Health>, activity: &Arc<Activity>) {
         let mut now = self.now();
-        now.lanes.push(Arc::clone(health));
+        now.lanes.push(AtWork {
+            health: Arc::clone(health),
+            activity: Arc::clone(activity),
+        });
         if now.lanes.len() == self.settings.lanes {
             now.phase = Phase::Running;
             tracing::info!(pipeline = self.settings.name, "running");
@@ -115,6 +163,7 @@ impl Running {
         let mut now = self.now();
         now.phase = phase;
         now.lanes.clear();
+        now.stall = None;
     }
 
     /// Why it does not run, if it was at work and could not go on.
@@ -132,21 +181,70 @@ impl Running {
         };
         let now = self.now();
         let mut lanes = now.lanes.iter();
-        attachment.connection.health.is_connected() && lanes.all(|lane| lane.is_connected())
+        attachment.connection.health.is_connected() && lanes.all(|lane| lane.health.is_connected())
     }
 
     /// Why one of its connections could not be found again, while it is lost.
     fn trouble(&self) -> Option<String> {
-        self.now().lanes.iter().find_map(|lane| lane.trouble())
+        self.now()
+            .lanes
+            .iter()
+            .find_map(|lane| lane.health.trouble())
     }
 
-    /// Whether all lanes are at work and connected.
+    /// Whether all lanes are at work and connected, whether or not they make progress.
+    pub(crate) fn is_at_work(&self) -> bool {
+        matches!(self.now().phase, Phase::Running) && self.is_connected()
+    }
+
+    /// Messages that were settled so far.
+    pub(crate) fn settled(&self) -> u64 {
+        let metrics = &self.metrics;
+        metrics.acked.get() + metrics.termed.get() + metrics.parked.get()
+    }
+
+    /// Whether a lane has something in hand to work on now, as far as they have said.
+    pub(crate) fn has_work(&self) -> bool {
+        let works = |lane: &AtWork| lane.activity.has_work();
+        self.metrics.in_flight.get() > 0 && self.now().lanes.iter().any(works)
+    }
+
+    /// Asks all lanes what they wait for.
+    pub(crate) fn ask(&self) {
+        self.now().lanes.iter().for_each(|lane| lane.activity.ask());
+    }
+
+    /// What the lanes wait for, as far as they have said.
+    pub(crate) fn waits(&self) -> Vec<Wait> {
+        let now = self.now();
+        now.lanes.iter().map(|lane| lane.activity.waits()).collect()
+    }
+
+    /// The server's words on acks that it has not permitted since then.
+    pub(crate) fn refused_acks(&self, since: Instant) -> Option<String> {
+        let source = &self.settings.source;
+        let of = format!(".{}.{}", source.stream, source.consumer);
+        let now = self.now();
+        let mut lanes = now.lanes.iter();
+        lanes.find_map(|lane| lane.health.refused_ack(&of, since))
+    }
+
+    /// It makes no progress, or it does.
+    pub(crate) fn stalls(&self, stall: Option<Stall>) {
+        self.metrics.stalled.set(stall.is_some().into());
+        self.now().stall = stall;
+    }
+
+    /// Whether all lanes are at work and connected, and make progress.
     ///
     /// # Errors
     /// Why not, in a line.
     pub(crate) fn ready(&self) -> Result<(), String> {
         let name = &self.settings.name;
-        let phase = self.now().phase.clone();
+        let (phase, stall) = {
+            let now = self.now();
+            (now.phase.clone(), now.stall.clone())
+        };
         match phase {
             Phase::Starting => Err(format!("pipeline `{name}` is starting")),
             Phase::Stopped => Err(format!("pipeline `{name}` has stopped")),
@@ -163,7 +261,13 @@ impl Running {
                     None => format!("{lost}, and is reconnecting"),
                 })
             }
-            Phase::Running => Ok(()),
+            Phase::Running => match stall {
+                Some(stall) => Err(match stall.hint() {
+                    Some(hint) => format!("{}; hint: {hint}", stall.words(name)),
+                    None => stall.words(name),
+                }),
+                None => Ok(()),
+            },
         }
     }
 
@@ -207,11 +311,20 @@ impl Running {
         let problem = self
             .problem()
             .map(|problem| json!({ "error": problem.what, "hint": problem.hint() }));
+        let stall = self.now().stall.clone().map(|stall| {
+            let causes: Vec<&str> = stall.causes.iter().map(|cause| &*cause.words).collect();
+            json!({
+                "seconds": stall.since.elapsed().as_secs(),
+                "waits_for": causes,
+                "hint": stall.hint(),
+            })
+        });
         json!({
             "name": settings.name,
             "ready": self.ready().is_ok(),
             "connected": self.is_connected(),
             "problem": problem,
+            "stalled": stall,
             "restarts": metrics.restarts.get(),
             "lanes": settings.lanes,
             "replicas": attachment.as_ref().map(|attachment| attachment.ensured.replicas),

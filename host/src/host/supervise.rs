@@ -4,8 +4,8 @@
 //! other. A pipeline that cannot go on because its stream, its consumer or its parking stream was
 //! deleted is started again, with longer and longer pauses, as if it had just been started: it finds
 //! or makes what it needs, and its message ids are those of the stream that is there then. So is one
-//! whose permission to pull was taken away. Only where the server has never permitted it, the pipeline
-//! has failed for good.
+//! whose permission to pull was taken away, and one that could not start beside others that could. Only
+//! where the server has never permitted it, the pipeline has failed for good.
 //!
 //! Nothing is carried over from lanes that ended: what they had in hand is handed back, and the
 //! server delivers again what it still has.
@@ -14,10 +14,12 @@ use crate::delivery::lane::Lane;
 use crate::delivery::open::Parts;
 use crate::delivery::source::NotPermitted;
 use crate::host::running::{Phase, Running};
+use crate::nats::Connection;
 use crate::nats::attachment::Attachment;
 use crate::nats::streams;
 use crate::plugin::Runtime;
 use crate::report::{self, Problem};
+use crate::rollout::desired;
 use crate::shutdown::{Shutdown, Stage, Stages, reached};
 use crate::threads;
 use anyhow::{Context, Result, anyhow};
@@ -32,6 +34,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// The supervisor of one pipeline, on the main thread's runtime.
 pub(crate) struct Supervisor {
     pub(crate) pipeline: Arc<Running>,
+    /// That of the host to its server.
+    pub(crate) connection: Connection,
     pub(crate) runtime: Runtime,
     /// Create missing streams.
     pub(crate) create: bool,
@@ -40,12 +44,13 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Runs the pipeline until the host stops.
+    /// Runs the pipeline until the host stops. `first` is what was found, or why it could not start.
     ///
     /// # Errors
     /// Why it has failed for good.
-    pub(crate) async fn run(&self, first: Arc<Attachment>) -> Result<()> {
-        let (mut attachment, mut pause) = (Some(first), FIRST_PAUSE);
+    pub(crate) async fn run(&self, first: Result<Arc<Attachment>>) -> Result<()> {
+        let mut pause = FIRST_PAUSE;
+        let mut attachment = first.inspect_err(|error| self.wait(error)).ok();
         let mut permitted = false;
         let mut stages = self.shutdown.listen();
         loop {
@@ -87,7 +92,7 @@ impl Supervisor {
             None => {
                 let mut stages = self.shutdown.listen();
                 tokio::select! {
-                    attachment = self.find() => Arc::new(attachment?),
+                    attachment = self.find() => attachment?,
                     () = reached(&mut stages, Stage::Soft) => return Ok(()),
                 }
             }
@@ -96,16 +101,24 @@ impl Supervisor {
         self.lanes(&attachment).await
     }
 
-    async fn find(&self) -> Result<Attachment> {
-        let pipeline = &self.pipeline;
-        let last = pipeline.attachment().context("it was never started")?;
-        let (connection, settings) = (&last.connection, &pipeline.settings);
-        let before = last.last();
-        let ensured = streams::ensure(connection, settings, self.create, Some(&before))
-            .await
-            .with_context(|| pipeline.what("restart"))?;
-        pipeline.metrics.restarts.inc();
-        Ok(Attachment::new(connection.clone(), ensured))
+    async fn find(&self) -> Result<Arc<Attachment>> {
+        let (pipeline, connection) = (&self.pipeline, self.connection.clone());
+        let last = pipeline.attachment().map(|last| last.last());
+        let action = if last.is_some() { "restart" } else { "start" };
+        let found = streams::ensure(&connection, &pipeline.settings, self.create, last.as_ref());
+        let ensured = found.await.with_context(|| pipeline.what(action))?;
+        let attachment = Arc::new(Attachment::new(connection, ensured));
+        match last {
+            Some(_) => {
+                pipeline.metrics.restarts.inc();
+            }
+            None => {
+                let deployed = desired::initial(&pipeline.target, &self.runtime, &attachment);
+                deployed.await.with_context(|| pipeline.what(action))?;
+                pipeline.warm(&self.runtime).await?;
+            }
+        }
+        Ok(attachment)
     }
 
     /// Starts the lanes and waits for the end of all. The first that cannot go on stops the others.
@@ -208,7 +221,7 @@ fn run_lane(
         let lane = Lane::open(&attachment.connection, &attachment.ensured, parts)
             .await
             .with_context(|| pipeline.what("start a lane of"))?;
-        pipeline.lane_began(lane.health());
+        pipeline.lane_began(lane.health(), lane.activity());
         lane.run().await.with_context(|| pipeline.what("continue"))
     })
 }

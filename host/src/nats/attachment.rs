@@ -1,10 +1,13 @@
-//! A pipeline on its server, and what only the server knows of it: how far it is, and what is parked.
+//! A pipeline on its server, and what only the server knows of it: how far it is, what is parked, and what
+//! keeps its consumer from delivering.
 
-use super::streams::{self, Ensured};
-use super::{Connection, consumers, parking};
+use super::streams::{self, Durable, Ensured};
+use super::{Connection, consumers, parking, unless_refused};
 use crate::telemetry::metrics::PipelineMetrics;
-use anyhow::Result;
+use anyhow::{Result, anyhow};
+use async_nats::jetstream::consumer::Info;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// A pipeline on its server: a connection, and the streams that were found or made there. A restart
 /// makes another.
@@ -13,6 +16,33 @@ pub struct Attachment {
     pub ensured: Ensured,
     /// The sequence of the source up to which every message is settled. Set by [`Self::observe`].
     settled: AtomicU64,
+}
+
+/// What the server knows of a pipeline.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerView {
+    /// Messages of the source that are to be delivered.
+    pub pending: u64,
+    /// Deliveries that nobody has settled yet.
+    pub ack_pending: u64,
+    /// How many of those there may be; 0 if there is no limit.
+    pub most: u64,
+    /// Up to which delivery everything is settled.
+    pub floor: u64,
+    /// How long the consumer will deliver nothing, because somebody has paused it.
+    pub paused: Option<Duration>,
+    /// Messages in the parking stream.
+    pub parked: u64,
+    /// Of these, those that are due and to be delivered.
+    pub due: u64,
+}
+
+impl ServerView {
+    /// Whether the consumer delivers nothing until something is settled.
+    #[must_use]
+    pub fn is_used_up(&self) -> bool {
+        self.most > 0 && self.ack_pending >= self.most
+    }
 }
 
 impl Attachment {
@@ -48,23 +78,46 @@ impl Attachment {
             }
     }
 
-    /// Reads from the server what only it knows: the lag, and how much is parked.
+    /// Reads from the server what only it knows.
     ///
     /// # Errors
     /// When the server does not say.
-    pub async fn observe(&self, metrics: &PipelineMetrics) -> Result<()> {
-        let context = streams::jetstream(&self.connection);
-        if let Some(info) = consumers::info(&context, &self.ensured.source).await? {
-            metrics.lag.set(gauge(info.num_pending));
-            metrics.ack_pending.set(gauge(info.num_ack_pending as u64));
+    pub async fn observe(&self, metrics: &PipelineMetrics) -> Result<ServerView> {
+        let mut seen = ServerView::default();
+        if let Some(info) = self.ask(&self.ensured.source).await? {
+            seen.pending = info.num_pending;
+            seen.ack_pending = info.num_ack_pending as u64;
+            seen.most = u64::try_from(info.config.max_ack_pending).unwrap_or_default();
+            seen.floor = info.ack_floor.consumer_sequence;
+            seen.paused = info.pause_remaining.filter(|_| info.paused);
+            metrics.lag.set(gauge(seen.pending));
+            metrics.ack_pending.set(gauge(seen.ack_pending));
             let settled = info.ack_floor.stream_sequence;
             self.settled.fetch_max(settled, Ordering::Relaxed);
         }
         if let Ok(place) = &self.ensured.parking {
-            let pending = parking::pending(&context, place).await?;
-            metrics.parked_pending.set(gauge(pending));
+            let api = self.connection.api.stream_info(&place.stream);
+            let context = streams::jetstream(&self.connection);
+            let parked =
+                unless_refused(&self.connection, &api, parking::pending(&context, place)).await;
+            seen.parked = parked.map_err(|refused| anyhow!(refused))??;
+            metrics.parked_pending.set(gauge(seen.parked));
+            if seen.parked > 0 {
+                let info = self.ask(place).await?;
+                seen.due = info.map_or(0, |info| info.num_pending);
+            }
         }
-        Ok(())
+        Ok(seen)
+    }
+
+    async fn ask(&self, durable: &Durable) -> Result<Option<Info>> {
+        let api = self
+            .connection
+            .api
+            .consumer_info(&durable.stream, &durable.consumer);
+        let context = streams::jetstream(&self.connection);
+        let info = unless_refused(&self.connection, &api, consumers::info(&context, durable));
+        info.await.map_err(|refused| anyhow!(refused))?
     }
 }
 

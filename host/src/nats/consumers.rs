@@ -56,12 +56,14 @@ pub async fn ensure(
         )
     };
     let mut asked = consumer_config(pipeline, start);
-    let api = format!("$JS.API.CONSUMER.INFO.{}.{name}", pipeline.source.stream);
+    let api = connection.api.consumer_info(&pipeline.source.stream, name);
     if let Ok(Ok(existing)) = unless_refused(connection, &api, stream.consumer_info(name)).await {
         // Where to begin is settled once: the durable's own position counts from then on.
         asked.deliver_policy = existing.config.deliver_policy;
     }
-    let api = format!("$JS.API.CONSUMER.CREATE.{}.{name}", pipeline.source.stream);
+    let api = connection
+        .api
+        .consumer_create(&pipeline.source.stream, name);
     let made = permitted(connection, &api, stream.create_consumer(asked)).await;
     let made = made.and_then(|made| made.map_err(|error| anyhow!("{error}")));
     let made = made.with_context(what)?;
@@ -156,10 +158,9 @@ pub async fn info(context: &Context, durable: &Durable) -> Result<Option<consume
 /// # Errors
 /// When the server does not say.
 pub async fn is_the_same(connection: &Connection, durable: &Durable) -> Result<bool> {
-    let api = format!(
-        "$JS.API.CONSUMER.INFO.{}.{}",
-        durable.stream, durable.consumer
-    );
+    let api = connection
+        .api
+        .consumer_info(&durable.stream, &durable.consumer);
     let context = jetstream(connection);
     match unless_refused(connection, &api, info(&context, durable)).await {
         Ok(found) => Ok(found?.is_some_and(|info| self::durable(&info).created == durable.created)),

@@ -3,6 +3,8 @@
 //! That it was lost and found again, and that the server did not permit a publish or a subscription, comes
 //! to no caller: async-nats says it to its event callback, our own client to its task. [`Health`] keeps
 //! both where whoever waits can ask for them.
+//! A subscription that the server ends is gone for good, also when it is permitted again: whoever needs it
+//! connects or subscribes anew.
 //!
 //! The server says when a permission is missing, and never that it is back. So a violation explains
 //! what was sent before the server said it, and nothing later: whoever asks says since when.
@@ -25,6 +27,8 @@ const SAID_AGAIN: Duration = Duration::from_secs(60);
 /// What became of a connection since it was opened. Shared with the client that it is of.
 #[derive(Default)]
 pub struct Health {
+    /// The prefix of its inboxes.
+    inbox: String,
     connected: AtomicBool,
     /// Whether it was up before and is not any more.
     lost: AtomicBool,
@@ -35,6 +39,9 @@ pub struct Health {
     violations: Mutex<VecDeque<Violation>>,
     /// Of the latest attempt to find it again. Set while it is lost.
     trouble: Mutex<Option<Trouble>>,
+    /// The server's words on a subscription to an inbox that it has ended or not permitted; until the
+    /// connection is found again.
+    deaf: Mutex<Option<String>>,
     /// Woken at every event, for whoever must act on one at once.
     pub changed: Notify,
 }
@@ -58,9 +65,11 @@ struct Violation {
 }
 
 impl Health {
-    /// Of a connection that is about to be opened. `counter` counts how often it is found again.
-    pub(super) fn new(counter: Counter) -> Self {
+    /// Of a connection that is about to be opened, with this prefix of its inboxes. `counter` counts how
+    /// often it is found again.
+    pub(super) fn new(inbox: &str, counter: Counter) -> Self {
         Self {
+            inbox: inbox.to_owned(),
             counter,
             ..Self::default()
         }
@@ -83,6 +92,23 @@ impl Health {
         self.reconnects.load(Ordering::Relaxed)
     }
 
+    /// The server's words, if it has ended a subscription to an inbox: no answers come any more.
+    #[must_use]
+    pub fn is_deaf(&self) -> Option<String> {
+        locked(&self.deaf).clone()
+    }
+
+    /// Waits until that is so.
+    pub async fn deaf(&self) -> String {
+        loop {
+            let changed = self.changed.notified();
+            if let Some(words) = self.is_deaf() {
+                return words;
+            }
+            changed.await;
+        }
+    }
+
     /// Waits until the connection is not up.
     pub async fn down(&self) {
         loop {
@@ -102,6 +128,20 @@ impl Health {
             .iter()
             .find(|violation| violation.subject == subject && violation.at >= since)
             .map(|violation| violation.text.clone())
+    }
+
+    /// The server's words on an ack, if it has refused one since then. `of` is the end of its subject:
+    /// stream and consumer, each with a dot before it.
+    #[must_use]
+    pub fn refused_ack(&self, of: &str, since: Instant) -> Option<String> {
+        let violations = locked(&self.violations);
+        let is_it = |violation: &&Violation| {
+            violation.at >= since
+                && violation.subject.starts_with("$JS.ACK.")
+                && violation.subject.ends_with(of)
+        };
+        let refused = violations.iter().find(is_it);
+        refused.map(|violation| violation.text.clone())
     }
 
     /// What the client for everything but messages says.
@@ -126,6 +166,7 @@ impl Health {
         }
         self.connected.store(true, Ordering::Relaxed);
         *locked(&self.trouble) = None;
+        *locked(&self.deaf) = None;
         tracing::info!("connected to nats");
         self.changed.notify_waiters();
     }
@@ -164,6 +205,9 @@ impl Health {
 
     /// An error of the server's, in its words.
     pub(super) fn server_error(&self, text: &str) {
+        if self.is_inbox(text) {
+            *locked(&self.deaf) = Some(text.to_owned());
+        }
         if !is_violation(text) {
             tracing::warn!("nats: {text}");
         } else if self.refused(text, Instant::now()) {
@@ -177,6 +221,12 @@ impl Health {
     pub fn trouble(&self) -> Option<String> {
         let trouble = locked(&self.trouble);
         trouble.as_ref().map(|trouble| trouble.text.clone())
+    }
+
+    /// Whether a violation is about a subscription to one of the connection's inboxes.
+    fn is_inbox(&self, text: &str) -> bool {
+        let inbox = subject(text).strip_prefix(&self.inbox);
+        text.contains("Subscription") && inbox.is_some_and(|rest| rest.starts_with('.'))
     }
 
     /// Remembers a violation. Whether it is worth a line in the log.
@@ -212,7 +262,9 @@ fn subject(text: &str) -> &str {
     if !subject.starts_with("$JS.ACK.") {
         return subject;
     }
-    let end = subject.match_indices('.').nth(3);
+    // With a domain and an account before the stream.
+    let long = subject.matches('.').count() > 8;
+    let end = subject.match_indices('.').nth(if long { 5 } else { 3 });
     end.map_or(subject, |(end, _)| subject.get(..end).unwrap_or(subject))
 }
 
@@ -255,9 +307,28 @@ mod tests {
         assert!(said("$JS.ACK.IN.p.1.1.1.1700000000.5", start));
         assert!(!said("$JS.ACK.IN.p.1.2.2.1700000001.4", start));
         assert!(said("$JS.ACK.IN.q.1.1.1.1700000000.5", start));
+        assert!(said("$JS.ACK.hub.hash.IN.p.1.1.1.1700000000.5.x", start));
+        assert!(!said("$JS.ACK.hub.hash.IN.p.1.2.2.1700000001.4.y", start));
+        assert!(said("$JS.ACK.hub.hash.IN.q.1.1.1.1700000000.5.x", start));
         assert!(!said("out.a", start + SAID_AGAIN / 2));
         assert!(said("out.a", start + SAID_AGAIN));
         assert!(!said("out.a", start + SAID_AGAIN * 3 / 2));
+    }
+
+    #[test]
+    fn only_an_inbox_that_is_not_permitted_makes_a_connection_deaf_until_it_is_found_again() {
+        let health = Health::new("_INBOX.weir", Counter::default());
+        let refuse = |subject: &str| {
+            let text = format!("Permissions Violation for Subscription to \"{subject}\"");
+            health.on_event(Event::ServerError(ServerError::Other(text)));
+            locked(&health.deaf).is_some()
+        };
+        assert!(!refuse("$SRV.PING"));
+        assert!(!refuse("_INBOX.weirder.1"));
+        assert!(refuse("_INBOX.weir.1.*"));
+        health.on_event(Event::Connected);
+        health.on_event(violation("_INBOX.weir.1"));
+        assert!(locked(&health.deaf).is_none());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! is not taken for something else.
 
 use super::streams::{self, base36};
-use super::{Connection, headers, permitted};
+use super::{Api, Connection, headers, permitted};
 use crate::message::Message;
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
@@ -47,6 +47,7 @@ pub struct History {
     pub keeps: bool,
     /// Of a message, in bytes.
     average: u64,
+    api: Api,
 }
 
 /// Where to begin.
@@ -75,7 +76,7 @@ impl History {
     pub async fn find(connection: &Connection, name: &str) -> Result<Option<Self>> {
         let context = streams::jetstream(connection);
         let what = || format!("cannot read stream `{name}`");
-        let api = format!("$JS.API.STREAM.INFO.{name}");
+        let api = connection.api.stream_info(name);
         let asked = permitted(connection, &api, context.get_stream(name)).await;
         let stream = match asked.with_context(what)? {
             Ok(stream) => stream,
@@ -102,6 +103,7 @@ impl History {
             deleted: state.deleted_count.unwrap_or_default(),
             keeps: config.retention == RetentionPolicy::Limits,
             average: state.bytes / state.messages.max(1),
+            api: connection.api.clone(),
             stream,
         }))
     }
@@ -184,10 +186,8 @@ impl History {
             .map_err(anyhow::Error::msg)
             .with_context(what)
             .hint(|| {
-                format!(
-                    "allow this user to publish to `$JS.API.CONSUMER.CREATE.{}.>`",
-                    self.name
-                )
+                let request = self.api.consumer_create(&self.name, ">");
+                format!("allow this user to publish to `{request}`")
             })?;
         let info = made.cached_info();
         let (pending, before) = (info.num_pending, info.delivered.stream_sequence);

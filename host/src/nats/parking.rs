@@ -89,7 +89,9 @@ pub(super) async fn ensure(
         max_ack_pending: pipeline.source.max_ack_pending,
         ..Default::default()
     });
-    let api = format!("$JS.API.CONSUMER.CREATE.{name}.{reader}.{due}");
+    let api = connection
+        .api
+        .consumer_create(&name, &format!("{reader}.{due}"));
     let made = unless_refused(connection, &api, consumer).await?;
     let made = made
         .map_err(|error| format!("cannot use consumer `{reader}` of stream `{name}`: {error}"))?;
@@ -148,7 +150,7 @@ async fn find(
     context: &Context,
     name: &str,
 ) -> Result<Option<stream::Stream>, String> {
-    let api = format!("$JS.API.STREAM.INFO.{name}");
+    let api = connection.api.stream_info(name);
     match unless_refused(connection, &api, context.get_stream(name)).await? {
         Ok(stream) => Ok(Some(stream)),
         Err(error) => match error.kind() {
@@ -181,7 +183,7 @@ async fn make(
         allow_direct: true,
         ..Default::default()
     };
-    let api = format!("$JS.API.STREAM.CREATE.{name}");
+    let api = connection.api.stream_create(name);
     match unless_refused(connection, &api, context.create_stream(config)).await? {
         Ok(stream) => {
             tracing::info!(stream = name, "created the stream for long retries");

@@ -104,7 +104,7 @@ pub async fn ensure_consumer(
         inactive_threshold: FORGOTTEN,
         ..Default::default()
     };
-    let api = format!("$JS.API.CONSUMER.CREATE.{}.{name}", source.stream);
+    let api = connection.api.consumer_create(&source.stream, &name);
     let made = context.create_consumer_on_stream(config, &*source.stream);
     let made = permitted(connection, &api, made).await;
     let made = made.and_then(|made| made.map_err(|error| anyhow!("{error}")));

@@ -19,7 +19,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// A JetStream context over a connection.
 #[must_use]
 pub fn jetstream(connection: &Connection) -> Context {
-    let mut context = jetstream::new(connection.client.clone());
+    let prefix = connection.api.prefix();
+    let mut context = jetstream::with_prefix(connection.client.clone(), prefix);
     context.set_timeout(TIMEOUT);
     context
 }
@@ -138,7 +139,7 @@ async fn ensure_source(
 ) -> Result<stream::Stream> {
     let name = &source.stream;
     let what = || format!("cannot read stream `{name}`");
-    let api = format!("$JS.API.STREAM.INFO.{name}");
+    let api = connection.api.stream_info(name);
     let asked = permitted(connection, &api, context.get_stream(name)).await;
     let error = match asked.with_context(what)? {
         Ok(stream) => return Ok(stream),
@@ -178,7 +179,7 @@ async fn ensure_target(
 ) -> Result<()> {
     let what = || format!("cannot look up the stream of `{subject}`");
     let looked_up = find_by_subject(context, subject);
-    match unless_refused(connection, "$JS.API.STREAM.NAMES", looked_up).await {
+    match unless_refused(connection, &connection.api.stream_names(), looked_up).await {
         Ok(found) => {
             if found.with_context(what)?.is_some() {
                 return Ok(());
@@ -243,7 +244,7 @@ async fn create_stream(
     settings: &StreamSettings,
 ) -> Result<stream::Stream> {
     let what = || format!("cannot create stream `{name}` for {:?}", settings.subjects);
-    let api = format!("$JS.API.STREAM.CREATE.{name}");
+    let api = connection.api.stream_create(name);
     let created = context.create_stream(stream::Config {
         name: name.to_owned(),
         subjects: settings.subjects.clone(),

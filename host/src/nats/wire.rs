@@ -21,6 +21,7 @@ pub use command::{Parts, Unwritable};
 pub use parser::{Frame, Malformed, Message, Parser};
 
 use super::Health;
+use super::api::Api;
 use crate::config::resolved::Nats;
 use crate::telemetry::metrics::Counter;
 use crate::threads::locked;
@@ -41,6 +42,7 @@ const FULL: usize = 1 << 20;
 pub struct Wire {
     state: Arc<Mutex<State>>,
     pub health: Arc<Health>,
+    pub api: Api,
     inbox_prefix: Arc<str>,
     _task: Arc<Abort>,
 }
@@ -67,7 +69,7 @@ impl Wire {
     /// # Errors
     /// Names the servers and the cause: nobody answers, credentials are refused, TLS fails.
     pub async fn connect(settings: &Nats, purpose: &str, reconnects: Counter) -> Result<Self> {
-        let health = Arc::new(Health::new(reconnects));
+        let health = Arc::new(Health::new(&settings.inbox_prefix, reconnects));
         let state = Arc::default();
         let name = format!("weir/{purpose}");
         let mut task = Task::new(settings, name, Arc::clone(&state), Arc::clone(&health));
@@ -84,6 +86,7 @@ impl Wire {
         Ok(Self {
             state,
             health,
+            api: Api::of(settings),
             inbox_prefix: settings.inbox_prefix.as_str().into(),
             _task: Arc::new(Abort(task.abort_handle())),
         })

@@ -25,6 +25,8 @@ use canary::Share;
 use savepoint::{Savepoints, Stateless};
 use slot::{Item, OperatorSlot};
 use smallvec::SmallVec;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// What becomes of one source message.
@@ -146,6 +148,8 @@ impl Kind {
 pub struct Chain {
     slots: Vec<OperatorSlot>,
     bounds: Bounds,
+    /// Which of them is called now, or was called last.
+    place: Arc<AtomicUsize>,
 }
 
 /// What an operator is to run from now on.
@@ -185,7 +189,14 @@ impl Chain {
         Self {
             slots: workers.into_iter().map(OperatorSlot::new).collect(),
             bounds,
+            place: Arc::default(),
         }
+    }
+
+    /// Where the chain keeps the place of the operator that it calls, for whoever wants to say it.
+    #[must_use]
+    pub fn place(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.place)
     }
 
     /// Instantiates and configures every plugin now, so that the first message does not wait for it.
@@ -273,6 +284,7 @@ impl Chain {
             .map(|(owner, (message, _))| Item { owner, message })
             .collect();
         for (index, slot) in self.slots.iter_mut().enumerate() {
+            self.place.store(index, Ordering::Relaxed);
             let sees = |owner: usize| {
                 operators
                     .get(owner)

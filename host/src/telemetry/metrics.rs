@@ -214,6 +214,7 @@ handles! {
     PipelineMetrics {
         running: Gauge = gauge(Running),
         connected: Gauge = gauge(Connected),
+        stalled: Gauge = gauge(Stalled),
         restarts: Counter = counter(Restarts),
         reconnects: Counter = counter(Reconnects),
         received: Counter = counter(Received),

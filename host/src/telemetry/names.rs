@@ -89,6 +89,8 @@ names! {
         "1 while all lanes of the pipeline are running; 0 while it starts, waits to restart, or has failed"
     Connected "connected" Gauge None PIPELINE
         "1 while every connection of the pipeline to NATS is up, 0 while one is down"
+    Stalled "stalled" Gauge None PIPELINE
+        "1 while the pipeline has work and has settled nothing for `stalled-after`; `/ready` and `weir status` say what it waits for"
     Restarts "restarts" Counter None PIPELINE
         "Restarts of the pipeline after it could not continue"
     Reconnects "reconnects" Counter None PIPELINE

@@ -31,6 +31,14 @@ pub struct Nats {
     pub tls: Tls,
     /// The prefix of the connection's inboxes, for accounts that restrict subscriptions.
     pub inbox_prefix: String,
+    /// The JetStream domain that has the streams, buckets and consumers, if the connection is in another:
+    /// for example that of the hub, from a leaf node.
+    #[schemars(example = &"hub")]
+    pub domain: Option<String>,
+    /// What the subjects of the JetStream API begin with, if the account imports the API of another
+    /// account under a name of its own. Instead of `domain`.
+    #[schemars(example = &"JS.acme.API")]
+    pub api_prefix: Option<String>,
 }
 
 impl Default for Nats {
@@ -45,6 +53,8 @@ impl Default for Nats {
             token: None,
             tls: Tls::default(),
             inbox_prefix: "_INBOX".to_owned(),
+            domain: None,
+            api_prefix: None,
         }
     }
 }

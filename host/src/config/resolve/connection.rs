@@ -3,8 +3,8 @@
 use super::values::{Context, optional};
 use crate::config::cursor::Cursor;
 use crate::config::model;
-use crate::config::resolved::{Auth, Nats, Tls};
-use crate::config::subject::check_subject;
+use crate::config::resolved::{API_PREFIX, Auth, Nats, Tls};
+use crate::config::subject::{check_api_prefix, check_subject};
 
 /// The environment variable from which all NATS tools read the server's address.
 const VARIABLE: &str = "NATS_URL";
@@ -23,6 +23,7 @@ pub(super) fn nats(
         check_subject(&model.inbox_prefix),
         &at.field("inbox-prefix"),
     );
+    let api_prefix = api_prefix(model, at, context);
     let from_file = at.field("url").is_given() || at.field("servers").is_given();
     let from_file = from_file && context.servers.is_empty();
     let (servers, auth) = embedded(servers?, auth?, from_file, at, context)?;
@@ -32,7 +33,34 @@ pub(super) fn nats(
         auth,
         tls: tls?,
         inbox_prefix: model.inbox_prefix.clone(),
+        api_prefix: api_prefix?,
     })
+}
+
+fn api_prefix(model: &model::Nats, at: &Cursor<'_>, context: &mut Context<'_>) -> Option<String> {
+    let (domain_at, prefix_at) = (at.field("domain"), at.field("api-prefix"));
+    match (&model.domain, &model.api_prefix) {
+        (Some(_), Some(_)) => {
+            let location = domain_at.key_location().max(prefix_at.key_location());
+            let message = "`nats` takes either `domain` or `api-prefix`";
+            let hint = "keep `domain`, which stands for `api-prefix: $JS.<domain>.API`";
+            context.findings.add_hint(location, message, hint);
+            None
+        }
+        (Some(domain), None) => {
+            let prefix = format!("$JS.{domain}.API");
+            let checked = match domain.contains('.') {
+                true => Err("the name of a domain has no dot".to_owned()),
+                false => check_api_prefix(&prefix),
+            };
+            context.parsed(checked.map(|()| prefix), &domain_at)
+        }
+        (None, Some(prefix)) => {
+            let checked = check_api_prefix(prefix);
+            context.parsed(checked.map(|()| prefix.clone()), &prefix_at)
+        }
+        (None, None) => Some(API_PREFIX.to_owned()),
+    }
 }
 
 /// Removes credentials from addresses, so that servers can be shown and logged. Credentials from the

@@ -77,7 +77,7 @@ impl Source {
         });
         let brought = self.pulls.ended(&subject, left);
         match status {
-            NO_MESSAGES | TIMEOUT => {}
+            NO_MESSAGES | TIMEOUT => self.said = None,
             WRONG_PIN => self.pin = None,
             CONFLICT if text.contains("Consumer Deleted") => {
                 return Err(Ended::Gone(text.to_owned()));
@@ -92,6 +92,10 @@ impl Source {
             CONFLICT if text.contains("Batch Completed") => {}
             _ => {
                 self.metrics.pull_errors.inc();
+                self.said = Some(match status {
+                    NO_RESPONDERS => "no jetstream server answers".to_owned(),
+                    _ => text.to_owned(),
+                });
                 self.pause = Some(Instant::now() + Duration::from_millis(250));
                 if status == NO_RESPONDERS {
                     self.doubtful = true;

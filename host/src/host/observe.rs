@@ -1,0 +1,177 @@
+//! Looks at one pipeline again and again: its lag, what is parked, and whether it makes progress.
+//!
+//! The server is asked seldom while nothing happens. What stalls is decided in `progress.rs`, and said
+//! here: once when it begins, once when it ends; `/ready` and the status say it in between.
+
+use super::progress::{Change, Progress, Seen};
+use super::running::{Running, Stall};
+use super::waits::{Reads, causes};
+use crate::config::resolved::Order;
+use crate::nats::attachment::{Attachment, ServerView};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often a pipeline is looked at.
+const INTERVAL: Duration = Duration::from_secs(2);
+/// How often the server is asked about a pipeline that has received nothing since, and had nothing to do.
+const IDLE: Duration = Duration::from_secs(16);
+
+/// What is known of one pipeline, and when it was learnt.
+struct Observer<'a> {
+    pipeline: &'a Running,
+    progress: Progress,
+    /// What the server said last, and when it was asked; `None` after it did not say.
+    server: Option<ServerView>,
+    asked: Option<Instant>,
+    /// Messages received when it was asked.
+    received: u64,
+    /// What was settled, but for what was settled while acks were refused; what was settled since the last
+    /// look, of which that is not known yet; and both, as the metrics count it.
+    settled: u64,
+    fresh: u64,
+    counted: u64,
+    /// The server's words on acks that it did not permit, and up to where all was settled then; until it
+    /// takes acks again.
+    refused: Option<(String, u64)>,
+    /// The last look.
+    looked: Instant,
+    /// Whether the log says that the server does not say.
+    told: bool,
+}
+
+/// Never ends.
+pub(super) async fn observe(pipeline: &Arc<Running>) {
+    let mut tick = tokio::time::interval(INTERVAL);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut observer = Observer {
+        pipeline,
+        progress: Progress::new(pipeline.settings.stalled_after),
+        server: None,
+        asked: None,
+        received: 0,
+        settled: 0,
+        fresh: 0,
+        counted: 0,
+        refused: None,
+        looked: Instant::now(),
+        told: false,
+    };
+    loop {
+        tick.tick().await;
+        pipeline.log_suppressed();
+        match pipeline.attachment().filter(|_| pipeline.is_at_work()) {
+            Some(attachment) => observer.look(&attachment).await,
+            // What it has lost says so by itself.
+            None => {
+                observer.progress.forget();
+                observer.asked = None;
+                pipeline.stalls(None);
+            }
+        }
+    }
+}
+
+impl Observer<'_> {
+    async fn look(&mut self, attachment: &Attachment) {
+        let metrics = &self.pipeline.metrics;
+        let received = metrics.received.get();
+        let idle = self.received == received && self.server.as_ref().is_some_and(is_idle);
+        let fresh = self.asked.is_some_and(|asked| asked.elapsed() < IDLE);
+        if !(idle && fresh) {
+            (self.asked, self.received) = (Some(Instant::now()), received);
+            self.server = self.ask(attachment).await;
+        }
+        self.judge();
+    }
+
+    async fn ask(&mut self, attachment: &Attachment) -> Option<ServerView> {
+        let pipeline = &self.pipeline.settings.name;
+        match attachment.observe(&self.pipeline.metrics).await {
+            Ok(seen) => {
+                if std::mem::replace(&mut self.told, false) {
+                    tracing::info!(pipeline, "the server says the lag again");
+                }
+                Some(seen)
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.told, true) {
+                    tracing::warn!(pipeline, "cannot get the lag: {error:#}");
+                }
+                None
+            }
+        }
+    }
+
+    fn judge(&mut self) {
+        let (pipeline, now) = (self.pipeline, Instant::now());
+        self.count(now);
+        let server = self.server.as_ref();
+        let refused = self.refused.as_ref().map(|(words, _)| words.clone());
+        let delivers = server.is_some_and(|seen| seen.pending + seen.due > 0);
+        let seen = Seen {
+            work: delivers || refused.is_some() || pipeline.has_work(),
+            settled: self.settled,
+            floor: server.map_or(0, |seen| seen.floor),
+        };
+        let change = self.progress.observe(now, seen);
+        // Asked in one look and heard in the next, so that the words are those of now.
+        let doubtful = self.progress.doubtful(now);
+        let (name, source) = (&pipeline.settings.name, &pipeline.settings.source);
+        let stall = doubtful
+            .filter(|_| self.progress.is_stalled())
+            .map(|since| {
+                let reads = Reads {
+                    stream: &source.stream,
+                    consumer: &source.consumer,
+                    ordered: pipeline.settings.order != Order::None,
+                };
+                let causes = causes(reads, &pipeline.waits(), server, refused, now);
+                Stall { since, causes }
+            });
+        match (change, &stall) {
+            (Some(Change::Stalled(_)), Some(stall)) => {
+                tracing::error!(
+                    pipeline = name,
+                    hint = stall.hint(),
+                    "{}",
+                    stall.words(name)
+                );
+            }
+            (Some(Change::GoesOn(lasted)), _) => {
+                let seconds = lasted.as_secs();
+                tracing::info!(
+                    pipeline = name,
+                    "goes on after {seconds} s without progress"
+                );
+            }
+            _ => {}
+        }
+        pipeline.stalls(stall);
+        if doubtful.is_some() || pipeline.metrics.in_flight.get() > 0 {
+            pipeline.ask();
+        }
+    }
+
+    /// Counts what was settled. An ack that the server does not permit settles nothing, which it says a
+    /// moment later.
+    fn count(&mut self, now: Instant) {
+        let (floor, outstanding) = match &self.server {
+            Some(seen) => (seen.floor, seen.ack_pending),
+            None => (0, 1),
+        };
+        self.refused
+            .take_if(|(_, before)| floor > *before || outstanding == 0);
+        let since = std::mem::replace(&mut self.looked, now);
+        let counted = self.pipeline.settled();
+        let latest = counted.saturating_sub(std::mem::replace(&mut self.counted, counted));
+        match self.pipeline.refused_acks(since) {
+            Some(words) => (self.refused, self.fresh) = (Some((words, floor)), 0),
+            None => self.settled += std::mem::replace(&mut self.fresh, latest),
+        }
+    }
+}
+
+/// Whether the server has nothing for the pipeline to do.
+fn is_idle(seen: &ServerView) -> bool {
+    seen.pending + seen.ack_pending + seen.parked == 0
+}

@@ -1,0 +1,62 @@
+//! The subjects of the JetStream API, under the prefix that a pipeline's `nats:` section says: that of a
+//! domain, or of an import from another account.
+//!
+//! Every subject of the API that weir writes itself is made here; the client makes the others, with the
+//! same prefix. Acks need none: the server gives their subjects with each delivery.
+
+use crate::config::resolved::Nats;
+use std::fmt::Display;
+use std::sync::Arc;
+
+/// Makes the subjects of requests. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Api(Arc<str>);
+
+impl Api {
+    #[must_use]
+    pub fn of(settings: &Nats) -> Self {
+        Self(settings.api_prefix.as_str().into())
+    }
+
+    /// What every subject begins with, without the dot behind it.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.0
+    }
+
+    #[must_use]
+    pub fn stream_info(&self, stream: &str) -> String {
+        self.subject(format_args!("STREAM.INFO.{stream}"))
+    }
+
+    #[must_use]
+    pub fn stream_create(&self, stream: &str) -> String {
+        self.subject(format_args!("STREAM.CREATE.{stream}"))
+    }
+
+    #[must_use]
+    pub fn stream_names(&self) -> String {
+        self.subject("STREAM.NAMES")
+    }
+
+    #[must_use]
+    pub fn consumer_info(&self, stream: &str, consumer: &str) -> String {
+        self.subject(format_args!("CONSUMER.INFO.{stream}.{consumer}"))
+    }
+
+    /// `consumer` is its name, with a dot and its filter if it has exactly one; `>` in a hint.
+    #[must_use]
+    pub fn consumer_create(&self, stream: &str, consumer: &str) -> String {
+        self.subject(format_args!("CONSUMER.CREATE.{stream}.{consumer}"))
+    }
+
+    /// Where a pull is asked for.
+    #[must_use]
+    pub fn next(&self, stream: &str, consumer: &str) -> String {
+        self.subject(format_args!("CONSUMER.MSG.NEXT.{stream}.{consumer}"))
+    }
+
+    fn subject(&self, request: impl Display) -> String {
+        format!("{}.{request}", self.0)
+    }
+}
