@@ -20,6 +20,7 @@ mod bad_input;
 mod batching;
 mod cache;
 mod cli;
+mod compiling;
 mod config;
 mod connection;
 mod contract;

@@ -89,8 +89,11 @@ impl Host {
         for ((pipeline, attachment), refused) in
             self.pipelines.iter().zip(&attachments).zip(refused)
         {
-            let deployed =
-                desired::initial(&pipeline.target, &self.options.runtime, attachment).await;
+            let runtime = &self.options.runtime;
+            let deployed = tokio::select! {
+                deployed = desired::initial(&pipeline.target, runtime, attachment) => deployed,
+                () = reached(&mut stages, Stage::Soft) => return Ok(()),
+            };
             match deployed.with_context(|| pipeline.what("start"))? {
                 // What is configured may be refused if something else was deployed in its place.
                 true => self.warm(pipeline).await?,
