@@ -15,6 +15,7 @@
 mod harness;
 
 mod admin;
+mod admin_connections;
 mod backpressure;
 mod bad_input;
 mod batching;
