@@ -12,6 +12,7 @@ fn load(folder: &Path) -> bool {
     let options = RuntimeOptions {
         cache_dir: Some(folder.to_owned()),
         max_instances: 2,
+        compiler: Some(env!("CARGO_BIN_EXE_weir").into()),
     };
     let runtime = Runtime::new(options).unwrap();
     let plugin = runtime.load(&repository().join("tests/witness/operator-0.1.0.wasm"));

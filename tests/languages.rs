@@ -32,6 +32,7 @@ fn subject(language: Language) -> Subject {
     let component = languages::conformance(language);
     let runtime = Runtime::new(RuntimeOptions {
         cache_dir: Some(crate::harness::cache().join("languages")),
+        compiler: Some(env!("CARGO_BIN_EXE_weir").into()),
         ..RuntimeOptions::default()
     });
     let runtime = runtime.unwrap();

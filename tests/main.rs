@@ -15,11 +15,13 @@
 mod harness;
 
 mod admin;
+mod admin_connections;
 mod backpressure;
 mod bad_input;
 mod batching;
 mod cache;
 mod cli;
+mod compiling;
 mod config;
 mod connection;
 mod contract;

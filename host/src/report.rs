@@ -262,6 +262,26 @@ pub fn json(error: &anyhow::Error) -> serde_json::Value {
     })
 }
 
+/// The error that a process of this program has printed with [`json`], on one line.
+#[must_use]
+pub fn from_json(line: &str) -> Option<anyhow::Error> {
+    #[derive(serde::Deserialize)]
+    struct Printed {
+        error: String,
+        causes: Vec<String>,
+        hints: Vec<String>,
+    }
+    let Printed {
+        error,
+        causes,
+        hints,
+    } = serde_json::from_str(line).ok()?;
+    let mut messages = std::iter::once(error).chain(causes).rev();
+    let innermost = anyhow::Error::msg(messages.next()?);
+    let chain = messages.fold(innermost, |inner, outer| inner.context(outer));
+    Some(hints.into_iter().rev().fold(chain, hint))
+}
+
 /// Whether the reader of the output has closed it (`weir dlq ls | head`), which is not a failure.
 #[must_use]
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -16,12 +16,16 @@ pub fn runtime() -> Result<Runtime> {
         .context("cannot start an asynchronous runtime")
 }
 
-/// Runs asynchronous work to its end. Must not be called from asynchronous work.
+/// Runs asynchronous work to its end. Must not be called from asynchronous work. Does not wait for blocking
+/// work that nobody waits for any more, such as preparing a version of a plugin when the host ends.
 ///
 /// # Errors
 /// Those of the work.
 pub fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    runtime()?.block_on(work)
+    let runtime = runtime()?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    done
 }
 
 /// What a mutex holds, also after a panic: every change of it is whole.

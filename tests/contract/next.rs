@@ -158,6 +158,7 @@ mod tests {
         let options = RuntimeOptions {
             cache_dir: None,
             max_instances: 4,
+            compiler: None,
         };
         let runtime = Runtime::new(options).unwrap();
         let published = runtime.load(&file("witness/operator-0.1.0.wasm")).unwrap();

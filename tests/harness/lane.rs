@@ -17,6 +17,7 @@ pub fn runtime() -> &'static Runtime {
     RUNTIME.get_or_init(|| {
         let options = RuntimeOptions {
             cache_dir: Some(cache().join("compiled")),
+            compiler: Some(env!("CARGO_BIN_EXE_weir").into()),
             ..RuntimeOptions::default()
         };
         Runtime::new(options).unwrap()

@@ -53,6 +53,24 @@ impl Weir {
         Self::spawn(command, directory, environment)
     }
 
+    /// As [`Weir::start_with`], by a shell that does something first, such as `ulimit -n 1024`, and has
+    /// this redirection for it, such as `2>/dev/full`.
+    pub fn start_in_shell(
+        directory: &Path,
+        first: &str,
+        arguments: &[&str],
+        redirection: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &format!("{first}\nexec \"$0\" \"$@\" {redirection}")])
+            .arg(env!("CARGO_BIN_EXE_weir"))
+            .args(arguments)
+            .stdin(Stdio::null());
+        Self::spawn(command, directory, environment)
+    }
+
     /// Starts `weir` on a terminal, which is its stdin, stdout and stderr; stdout has all of it.
     /// Needs the program `script`.
     pub fn start_on_terminal(

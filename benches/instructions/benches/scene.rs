@@ -59,6 +59,7 @@ pub(crate) fn warm(work: Work) -> (Tokio, Worker) {
     let options = RuntimeOptions {
         cache_dir: Some(root.join("target/bench/instructions")),
         max_instances: 4,
+        compiler: None,
     };
     let runtime = Runtime::new(options).unwrap();
     let plugin = runtime.load(&component(&root, work)).unwrap();

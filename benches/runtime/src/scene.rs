@@ -77,6 +77,7 @@ pub(crate) fn runtime(cache_dir: Option<PathBuf>, max_instances: u32) -> Result<
     Runtime::new(RuntimeOptions {
         cache_dir,
         max_instances,
+        compiler: None,
     })
 }
 

@@ -5,6 +5,7 @@
 //! others can reach decides who may read the pages.
 
 mod api;
+mod connections;
 mod health;
 
 pub use api::api;
@@ -96,10 +97,6 @@ pub async fn serve(
     let address = listener
         .local_addr()
         .context("cannot get the address of a server")?;
-    let task = tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, pages).await {
-            tracing::error!("the HTTP server at {address} ended: {error}");
-        }
-    });
+    let task = tokio::spawn(connections::serve(listener, pages));
     Ok(Some(Server { address, task }))
 }

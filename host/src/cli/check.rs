@@ -124,8 +124,9 @@ fn text(drafts: &[Draft], checked: &[Checked<'_>]) -> String {
                     let (file, digest) = (&operator.plugin, short(plugin.digest()));
                     writeln!(
                         out,
-                        "  `{name}`: ok, {}, {digest}, {file}",
-                        plugin.contract()
+                        "  `{name}`: ok, {}, {digest}, at most {} to compile, {file}",
+                        plugin.contract(),
+                        operator.limits.compile
                     )
                 }
                 Err(_) => writeln!(out, "  `{name}`: refused"),
@@ -169,6 +170,10 @@ fn json(drafts: &[Draft], findings: &Findings, checked: &[Checked<'_>]) -> Value
             "plugin": placed.operator.plugin.to_string(),
             "contract": plugin.map(|plugin| plugin.contract()),
             "digest": plugin.map(|plugin| plugin.digest()),
+            "compile": {
+                "seconds": placed.operator.limits.compile.time.as_secs_f64(),
+                "bytes": placed.operator.limits.compile.memory_bytes,
+            },
             "problem": result.as_ref().err().map(|refused| report::json(&refused.error)),
         })
     };

@@ -9,8 +9,7 @@ mod round;
 mod show;
 mod watch;
 
-use super::{Console, server};
-use crate::plugin::{Runtime, RuntimeOptions};
+use super::{Console, files, server};
 use crate::report::{self, ResultExt};
 use crate::shutdown::{Shutdown, Stage, reached};
 use crate::threads;
@@ -82,13 +81,12 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
             .usage();
     }
     let projects = Projects::find(&arguments.folder)?;
-    let tokio = threads::runtime()?;
-    tokio.block_on(async {
+    threads::block_on(async {
         let signals = Shutdown::default();
         signals.on_signals(Duration::from_secs(10))?;
         let mut watch = Watch::start(&arguments.folder, !projects.is_empty())?;
         let (_server, url) = arguments.server().await?;
-        let runtime = Runtime::new(RuntimeOptions::default())?;
+        let runtime = files::runtime(1)?;
         loop {
             let round = Round {
                 arguments,

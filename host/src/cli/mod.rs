@@ -6,6 +6,7 @@
 
 mod bench;
 mod check;
+mod compile_component;
 mod completions;
 mod config;
 mod dev;
@@ -24,6 +25,7 @@ mod shown;
 mod status;
 mod trace;
 
+use crate::plugin::CompileJob;
 use crate::report;
 use crate::telemetry::logs;
 use anyhow::Context;
@@ -114,6 +116,9 @@ enum Command {
     Metrics(metrics::Arguments),
     /// Print a completion script for a shell.
     Completions(completions::Arguments),
+    /// Compile one component: for a host, which runs it as a child.
+    #[command(hide = true)]
+    CompileComponent(CompileJob),
 }
 
 /// Parses the arguments, runs the command, reports its error.
@@ -159,6 +164,7 @@ impl Command {
             Self::Plugin(command) => command.run(console),
             Self::Metrics(arguments) => metrics::run(&arguments, console),
             Self::Completions(arguments) => completions::run(&arguments, console),
+            Self::CompileComponent(job) => compile_component::run(&job),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::shutdown::Shutdown;
 use crate::telemetry::metrics::Metrics;
 use crate::threads;
 use anyhow::Result;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -55,6 +56,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
+    raise_descriptors();
     let mut pipelines = arguments.servers.load(&arguments.files, &arguments.trust)?;
     if let Some(name) = &arguments.bench {
         pipelines = vec![bench::alone(pipelines, name)?];
@@ -92,6 +94,22 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
     })?;
     tracing::info!("stopped");
     Ok(report::DONE)
+}
+
+/// Lets the process have as many open files and connections as it may: the soft limit is often 1,024, for
+/// programs that use `select`.
+fn raise_descriptors() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current == maximum {
+        return;
+    }
+    let raised = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!("cannot raise the limit of open files from {current:?}: {error}");
+    }
 }
 
 fn state(host: &Arc<Host>) -> Arc<AdminState> {

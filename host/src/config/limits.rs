@@ -35,6 +35,27 @@ pub struct Limits {
     /// Bytes of linear memory above which an instance is replaced between calls: three quarters of
     /// `memory_bytes`, so that a leaking instance is replaced before an allocation fails.
     pub recycle_bytes: usize,
+    pub compile: CompileLimits,
+}
+
+/// What the process may take that compiles a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompileLimits {
+    /// Time on the clock, and processor time of all its threads together. 10 min: six times what a
+    /// component of 18 MB in Python takes on one busy core (99 s measured).
+    pub time: Duration,
+    /// Address space. 2 GiB: several times what that component needs, and a component of 7 MB that is
+    /// built to be hard stays within it or is refused.
+    pub memory_bytes: usize,
+}
+
+impl Default for CompileLimits {
+    fn default() -> Self {
+        Self {
+            time: Duration::from_secs(600),
+            memory_bytes: 2 << 30,
+        }
+    }
 }
 
 impl Default for Limits {
@@ -49,6 +70,7 @@ impl Default for Limits {
             handles: 256,
             recycle_calls: 100_000,
             recycle_bytes: 48 << 20,
+            compile: CompileLimits::default(),
         }
     }
 }

@@ -94,8 +94,11 @@ impl Host {
         {
             // Its supervisor does this when it has been found.
             let Ok(attachment) = attachment else { continue };
-            let deployed =
-                desired::initial(&pipeline.target, &self.options.runtime, attachment).await;
+            let runtime = &self.options.runtime;
+            let deployed = tokio::select! {
+                deployed = desired::initial(&pipeline.target, runtime, attachment) => deployed,
+                () = reached(&mut stages, Stage::Soft) => return Ok(()),
+            };
             match deployed.with_context(|| pipeline.what("start"))? {
                 // What is configured may be refused if something else was deployed in its place.
                 true => pipeline.warm(&self.options.runtime).await?,

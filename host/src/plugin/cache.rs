@@ -11,6 +11,7 @@ use std::hash::{Hash, Hasher};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -79,16 +80,22 @@ impl Cache {
         None
     }
 
+    /// A file for a compiled component, gone unless it is given to [`Cache::put`].
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be created.
+    pub(super) fn file(&self) -> Result<NamedTempFile> {
+        NamedTempFile::new_in(&self.folder).context("cannot create a file in the cache")
+    }
+
     /// Stores a compiled component. The entry appears whole or not at all.
     ///
     /// # Errors
     ///
     /// When it cannot be written.
-    pub(super) fn put(&self, key: &str, component: &Component) -> Result<()> {
-        let artifact = component.serialize().map_err(from_wasmtime)?;
-        let digest = blake3::hash(&artifact);
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-        file.write_all(&artifact)?;
+    pub(super) fn put(&self, key: &str, file: NamedTempFile) -> Result<()> {
+        let digest = digest(file.path())?;
         let path = self.folder.join(format!("{key}-{digest}.{EXTENSION}"));
         file.persist(&path)
             .with_context(|| format!("cannot write `{}`", path.display()))?;
@@ -105,7 +112,7 @@ impl Cache {
         if path.is_file() {
             return Ok(());
         }
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        let mut file = self.file()?;
         file.write_all(bytes)?;
         file.persist(&path)
             .with_context(|| format!("cannot write `{}`", path.display()))?;
@@ -159,10 +166,34 @@ pub(super) fn key(engine: &Engine, digest: &str) -> String {
 fn read(engine: &Engine, path: &Path, digest: &str) -> Result<Component> {
     let found = fs::symlink_metadata(path)?;
     ensure!(found.is_file(), "it is not a regular file");
-    let actual = blake3::hash(&fs::read(path)?).to_hex();
-    ensure!(*actual == *digest, "its contents do not match its name");
+    ensure!(
+        *self::digest(path)?.to_hex() == *digest,
+        "its contents do not match its name"
+    );
     // SAFETY: see the reason above; wasmtime itself compares its version and settings.
     unsafe { Component::deserialize_file(engine, path) }.map_err(from_wasmtime)
+}
+
+/// The digest of a file, which is not in memory as a whole.
+fn digest(path: &Path) -> Result<blake3::Hash> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(fs::File::open(path)?)?;
+    Ok(hasher.finalize())
+}
+
+/// A component that was compiled just now and is not stored.
+///
+/// # Errors
+///
+/// When wasmtime refuses it.
+#[expect(
+    unsafe_code,
+    reason = "`deserialize` runs what it is given: the bytes come from this program's own child, over a \
+              pipe that nobody else has"
+)]
+pub(super) fn unstored(engine: &Engine, compiled: &[u8]) -> Result<Component> {
+    // SAFETY: see the reason above; wasmtime itself compares its version and settings.
+    unsafe { Component::deserialize(engine, compiled) }.map_err(from_wasmtime)
 }
 
 /// blake3 as a [`Hasher`], for what can only be hashed through [`Hash`].

@@ -26,20 +26,42 @@ const TABLE_ELEMENTS: usize = 100_000;
 /// `memory` limit, so that such a memory grows without being moved.
 const SCARCE: u64 = 64 << 20;
 
-/// Builds an engine. `max_instances` bounds its pool. Code compiled by one that is not `timed` does not
-/// check the epoch: nothing ends it while it computes.
+/// What code is compiled for. It runs only in an engine of the same build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Build {
+    /// Whether code checks the epoch: nothing ends other code while it computes.
+    pub(super) timed: bool,
+    /// Whether memories reserve little address space.
+    pub(super) scarce: bool,
+}
+
+/// Starts an engine. `max_instances` bounds its pool; see [`Build`] for `timed`.
 ///
 /// # Errors
 ///
 /// When wasmtime does not support this machine.
-pub(super) fn start(max_instances: u32, timed: bool) -> Result<Engine> {
+pub(super) fn start(max_instances: u32, timed: bool) -> Result<(Engine, Build)> {
+    let build = |scarce| Build { timed, scarce };
     match Engine::new(&pooling(max_instances, timed)) {
-        Ok(engine) => Ok(engine),
+        Ok(engine) => Ok((engine, build(false))),
         Err(error) => {
             tracing::debug!(%error, "no address space for a pool of instances");
-            Engine::new(&scarce(timed)).map_err(from_wasmtime)
+            Ok((for_compiling(build(true))?, build(true)))
         }
     }
+}
+
+/// An engine without a pool.
+///
+/// # Errors
+///
+/// When wasmtime does not support this machine.
+pub(super) fn for_compiling(build: Build) -> Result<Engine> {
+    let config = match build.scarce {
+        true => scarce(build.timed),
+        false => common(build.timed),
+    };
+    Engine::new(&config).map_err(from_wasmtime)
 }
 
 fn common(timed: bool) -> Config {

@@ -5,6 +5,7 @@
 //! is for operators marked `trusted`: it compiles without the checks, and is made when the first such
 //! operator is loaded.
 
+use super::engine::Build;
 use super::epoch_ticker::EpochTicker;
 use super::instance::State;
 use super::{capability, engine};
@@ -16,6 +17,8 @@ use wasmtime::component::Linker;
 /// One engine with what belongs to it.
 pub(super) struct EngineContext {
     pub(super) engine: Engine,
+    /// What code is compiled for to run in it.
+    pub(super) build: Build,
     /// `None` for trusted operators, whose calls have no deadline while they compute.
     pub(super) ticker: Option<Arc<EpochTicker>>,
     /// With every capability; what a plugin may import of them is decided before it is linked.
@@ -24,7 +27,8 @@ pub(super) struct EngineContext {
 
 impl EngineContext {
     fn new(max_instances: u32, timed: bool) -> Result<Self> {
-        let engine = engine::start(max_instances, timed).context("cannot start wasmtime")?;
+        let started = engine::start(max_instances, timed);
+        let (engine, build) = started.context("cannot start wasmtime")?;
         let ticker = match timed {
             true => Some(Arc::new(EpochTicker::start(&engine)?)),
             false => None,
@@ -32,6 +36,7 @@ impl EngineContext {
         let linker = capability::linker(&engine).context("cannot link the host's imports")?;
         Ok(Self {
             engine,
+            build,
             ticker,
             linker,
         })

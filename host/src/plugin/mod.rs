@@ -6,6 +6,7 @@
 
 mod cache;
 mod capability;
+mod compiler;
 mod component;
 mod contract;
 mod engine;
@@ -21,20 +22,23 @@ mod stdio;
 mod worker;
 
 pub use capability::{Grant, sends};
+pub use compiler::child::{Job as CompileJob, NOT_WRITTEN, run as compile_as_child};
 pub use component::{CONTRACT, componentize};
 pub use fault::{Fault, FaultKind};
 pub use inspect::{Inspection, inspect};
 pub use services::HostServices;
 pub use worker::Worker;
 
-use crate::config::limits::Limits;
+use crate::config::limits::{CompileLimits, Limits};
 use crate::config::resolved::{Grants, HeaderSelection};
 use crate::report::ResultExt;
 use crate::signature::{self, Key};
 use crate::telemetry::metrics::OperatorMetrics;
+use crate::threads;
 use anyhow::{Context, Result};
 use capability::PluginGrants;
-use engine_context::EngineContexts;
+use compiler::{Compiler, Task};
+use engine_context::{EngineContext, EngineContexts};
 use epoch_ticker::EpochTicker;
 use error::from_wasmtime;
 use guest::Bind;
@@ -43,8 +47,7 @@ use std::collections::HashMap;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use wasmtime::Engine;
+use std::sync::{Arc, Mutex, Weak};
 use wasmtime::component::{Component, InstancePre};
 
 /// Settings of a [`Runtime`].
@@ -56,10 +59,13 @@ pub struct RuntimeOptions {
     /// The most instances at once where they come from a pool: lanes times operators, over all
     /// pipelines. Each reserves 4 GiB of address space, which is not memory.
     pub max_instances: u32,
+    /// This program, of which a child compiles. `None` compiles in this process, whatever that takes: for
+    /// a process that is not `weir`.
+    pub compiler: Option<PathBuf>,
 }
 
 impl Default for RuntimeOptions {
-    /// The user's cache directory, and 1,000 instances.
+    /// The user's cache directory, 1,000 instances, and this program.
     fn default() -> Self {
         let path = |name: &str| {
             env::var_os(name)
@@ -70,7 +76,17 @@ impl Default for RuntimeOptions {
         Self {
             cache_dir: caches.map(|caches| caches.join("weir").join("compiled")),
             max_instances: 1000,
+            compiler: Some(this_program()),
         }
+    }
+}
+
+/// The program that runs. Its path may lead to a newer one by now, or nowhere; on Linux there is a link
+/// that does not.
+fn this_program() -> PathBuf {
+    match cfg!(target_os = "linux") {
+        true => "/proc/self/exe".into(),
+        false => env::current_exe().unwrap_or_else(|_| "weir".into()),
     }
 }
 
@@ -87,6 +103,8 @@ pub struct LoadOptions<'a> {
     pub keys: &'a [Key],
     /// The minisign signature that was found with it.
     pub signature: Option<&'a str>,
+    /// What compiling it may take.
+    pub compile: CompileLimits,
 }
 
 /// The engines and the cache: one per process. Cheap to clone.
@@ -96,6 +114,9 @@ pub struct Runtime(Arc<Shared>);
 struct Shared {
     contexts: EngineContexts,
     cache: Option<cache::Cache>,
+    /// Compiles one component at a time: each takes all processors. Whoever waits for it may find that
+    /// the component it wants has been compiled meanwhile.
+    compiler: Mutex<Compiler>,
     /// Components in use by their keys in the cache, so that one that many operators run is in memory
     /// once. An entry is dropped at the first compilation after its last use.
     in_use: Mutex<HashMap<String, Weak<Component>>>,
@@ -114,11 +135,11 @@ impl Runtime {
                 .inspect_err(|error| tracing::warn!("compiling without a cache: {error:#}"))
                 .ok()
         });
-        let in_use = Mutex::default();
         Ok(Self(Arc::new(Shared {
             contexts,
             cache,
-            in_use,
+            compiler: Mutex::new(Compiler(options.compiler)),
+            in_use: Mutex::default(),
         })))
     }
 
@@ -167,14 +188,14 @@ impl Runtime {
     ) -> Result<Arc<Plugin>> {
         signature::check(options.keys, bytes, options.signature)?;
         let context = self.0.contexts.of(options.trusted)?;
-        let form = component::form(bytes)?;
+        component::form(bytes)?;
         let digest = blake3::hash(bytes).to_hex().to_string();
         if let Some(cache) = &self.0.cache
             && let Err(error) = cache.put_source(&digest, bytes)
         {
             tracing::warn!("the plugin is not kept beside its compiled form: {error:#}");
         }
-        let (component, from_cache) = self.compile(&context.engine, bytes, form, &digest)?;
+        let (component, from_cache) = self.compile(&context, bytes, options.compile, &digest)?;
         let (imports, exports) = inspect::interfaces(&component);
         let contract = contract::find(&imports, &exports)?;
         let nothing = Grants::default();
@@ -215,50 +236,78 @@ impl Runtime {
     /// The component, and whether it was compiled before.
     fn compile(
         &self,
-        engine: &Engine,
+        context: &EngineContext,
         bytes: &[u8],
-        form: component::Form,
+        limits: CompileLimits,
         digest: &str,
     ) -> Result<(Arc<Component>, bool)> {
-        let key = cache::key(engine, digest);
-        let in_use = || self.0.in_use.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = in_use().get(&key).and_then(Weak::upgrade) {
+        let key = cache::key(&context.engine, digest);
+        if let Some(found) = self.compiled(context, &key) {
             return Ok((found, true));
         }
-        let (component, from_cache) = self.compile_anew(engine, bytes, form, &key)?;
+        let compiler = threads::locked(&self.0.compiler);
+        if let Some(found) = self.compiled(context, &key) {
+            return Ok((found, true));
+        }
+        let task = Task {
+            bytes,
+            build: context.build,
+            limits,
+        };
+        let component = self
+            .compile_anew(context, &compiler, &task, &key)
+            .context("cannot compile it")?;
+        Ok((self.share(key, component), false))
+    }
+
+    /// A component that was compiled before, by this process or another.
+    fn compiled(&self, context: &EngineContext, key: &str) -> Option<Arc<Component>> {
+        let in_use = threads::locked(&self.0.in_use)
+            .get(key)
+            .and_then(Weak::upgrade);
+        in_use.or_else(|| {
+            let stored = self.0.cache.as_ref()?.get(&context.engine, key)?;
+            Some(self.share(key.to_owned(), stored))
+        })
+    }
+
+    fn share(&self, key: String, component: Component) -> Arc<Component> {
         let component = Arc::new(component);
-        let mut in_use = in_use();
+        let mut in_use = threads::locked(&self.0.in_use);
         in_use.retain(|_, component| component.strong_count() > 0);
         in_use.insert(key, Arc::downgrade(&component));
-        Ok((component, from_cache))
+        component
     }
 
     fn compile_anew(
         &self,
-        engine: &Engine,
-        bytes: &[u8],
-        form: component::Form,
+        context: &EngineContext,
+        compiler: &Compiler,
+        task: &Task<'_>,
         key: &str,
-    ) -> Result<(Component, bool)> {
-        let cache = &self.0.cache;
-        if let Some(found) = cache.as_ref().and_then(|cache| cache.get(engine, key)) {
-            return Ok((found, true));
+    ) -> Result<Component> {
+        if let Some(cache) = &self.0.cache {
+            match cache.file() {
+                Ok(mut file) => {
+                    let written = compiler.compile_to(task, file.as_file_mut())?;
+                    match written.and_then(|()| cache.put(key, file)) {
+                        Ok(()) => {
+                            if let Some(component) = cache.get(&context.engine, key) {
+                                return Ok(component);
+                            }
+                        }
+                        Err(error) => not_cached(&error),
+                    }
+                }
+                Err(error) => not_cached(&error),
+            }
         }
-        let component = match form {
-            component::Form::Component => Component::from_binary(engine, bytes),
-            component::Form::Module => Component::from_binary(engine, &component::encode(bytes)?),
-        };
-        let component = component
-            .map_err(from_wasmtime)
-            .context("cannot compile it")
-            .hint(|| "build it again with `weir plugin build`")?;
-        if let Some(cache) = cache
-            && let Err(error) = cache.put(key, &component)
-        {
-            tracing::warn!("the compiled plugin is not cached: {error:#}");
-        }
-        Ok((component, false))
+        cache::unstored(&context.engine, &compiler.compile(task)?)
     }
+}
+
+fn not_cached(error: &anyhow::Error) {
+    tracing::warn!("the compiled plugin is not cached: {error:#}");
 }
 
 /// A component that this host runs, compiled and linked. Instances of it are made by [`Worker`]s.

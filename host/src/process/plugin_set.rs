@@ -107,6 +107,7 @@ pub(crate) fn load_options<'a>(
         trusted: operator.trusted,
         keys: &operator.require_signature,
         signature,
+        compile: operator.limits.compile,
     }
 }
 

@@ -5,11 +5,11 @@ use crate::config::resolved::Operator;
 use crate::nats::attachment::Attachment;
 use crate::nats::components::Components;
 use crate::nats::deployments::{Changed, Deployments};
-use crate::plugin::Runtime;
+use crate::plugin::{Plugin, Runtime};
 use crate::process::plugin_set::{OperatorVersion, load_options};
 use crate::report::{self, ResultExt};
-use crate::rollout::Command;
 use crate::rollout::target::RolloutTarget;
+use crate::rollout::{Candidate, Command};
 use anyhow::{Context, Result};
 use futures_util::StreamExt;
 use std::pin::pin;
@@ -61,13 +61,19 @@ pub(crate) async fn initial(
             continue;
         };
         let found = fetch(attachment, runtime, operator, &component.digest).await;
-        let load = |(bytes, signature): (Vec<u8>, Option<String>)| {
-            let nats = Some(&pipeline.settings.nats);
-            let options = load_options(operator, nats, signature.as_deref());
-            runtime.load_bytes(&bytes, &component.origin, options)
+        let loaded = match found {
+            Ok((bytes, signature)) => {
+                let candidate = Candidate {
+                    operator: index,
+                    bytes,
+                    origin: component.origin.clone(),
+                    signature,
+                };
+                load(candidate, pipeline, runtime).await
+            }
+            Err(error) => Err(error),
         };
-        let plugin = found
-            .and_then(load)
+        let plugin = loaded
             .with_context(|| format!("cannot start operator `{}` as deployed", operator.name))
             .hint(|| "deploy another version, or name another one in `plugin:`")?;
         current
@@ -77,6 +83,25 @@ pub(crate) async fn initial(
         any = true;
     }
     Ok(any)
+}
+
+/// Compiling it may take minutes, in which the host answers and can be stopped.
+async fn load(
+    candidate: Candidate,
+    pipeline: &RolloutTarget,
+    runtime: &Runtime,
+) -> Result<Arc<Plugin>> {
+    let (settings, runtime) = (Arc::clone(&pipeline.settings), runtime.clone());
+    let loading = tokio::task::spawn_blocking(move || {
+        let operator = settings.operators.get(candidate.operator);
+        let operator = operator.context("there is no such operator")?;
+        let signature = candidate.signature.as_deref();
+        let options = load_options(operator, Some(&settings.nats), signature);
+        runtime.load_bytes(&candidate.bytes, &candidate.origin, options)
+    });
+    loading
+        .await
+        .context("loading a plugin panicked; this is a bug in weir")?
 }
 
 /// Hands on what is desired for these pipelines. Never ends.

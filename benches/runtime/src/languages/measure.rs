@@ -66,6 +66,7 @@ pub(crate) fn measure(path: &Path, messages: usize) -> Result<Cost> {
         Runtime::new(RuntimeOptions {
             cache_dir: Some(cache.clone()),
             max_instances: 4,
+            compiler: None,
         })
     };
     let before = process_time()?;

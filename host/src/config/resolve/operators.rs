@@ -5,7 +5,7 @@ use super::rollout::rollout;
 use super::values::{Context, absolute};
 use crate::config::component::Reference;
 use crate::config::cursor::Cursor;
-use crate::config::limits::Limits;
+use crate::config::limits::{CompileLimits, Limits};
 use crate::config::load::Located;
 use crate::config::model::{self, HeadersWord};
 use crate::config::resolved::{HeaderSelection, Operator};
@@ -20,6 +20,9 @@ const LEAST_MEMORY: usize = 1 << 20;
 
 /// The maximum memory: what a 32-bit guest can address.
 const MOST_MEMORY: usize = 4 << 30;
+
+/// The minimum address space of a process that compiles: its program, and what a small plugin needs.
+const LEAST_TO_COMPILE: usize = 256 << 20;
 
 /// `signers` are the pipeline's keys for required signatures.
 pub(super) fn operators(
@@ -186,6 +189,7 @@ fn limits(
         Some(text) => context.size(text, &recycle_at),
         None => memory.map(|memory| memory / 4 * 3),
     };
+    let compile = compile(&model.compile, &at.field("compile"), context);
     let (memory, recycle) = (memory?, recycle?);
     if recycle > memory {
         let message = format!(
@@ -206,5 +210,26 @@ fn limits(
         handles: model.handles,
         recycle_calls: model.recycle_calls,
         recycle_bytes: recycle,
+        compile: compile?,
+    })
+}
+
+fn compile(
+    model: &model::Compile,
+    at: &Cursor<'_>,
+    context: &mut Context<'_>,
+) -> Option<CompileLimits> {
+    let time = context.positive_duration(&model.time, &at.field("time"));
+    let memory_at = at.field("memory");
+    let memory = context.size(&model.memory, &memory_at).and_then(|memory| {
+        let range = match memory < LEAST_TO_COMPILE {
+            true => Err("compiling takes at least 256MiB".to_owned()),
+            false => Ok(memory),
+        };
+        context.parsed(range, &memory_at)
+    });
+    Some(CompileLimits {
+        time: time?,
+        memory_bytes: memory?,
     })
 }
