@@ -19,7 +19,7 @@ const FREE: [&str; 3] = [
 fn run_with(site: &Site, limit: &str) -> Weir {
     site.pipeline("");
     let arguments = [&["run"][..], &FREE].concat();
-    let mut weir = Weir::start_in_shell(site.folder.path(), limit, &arguments, "", &[]);
+    let mut weir = Weir::start_in_shell(site.folder.path(), limit, &arguments);
     weir.wait_until_output("running");
     weir
 }

@@ -12,6 +12,7 @@
 //! ```
 
 pub mod findings;
+pub mod secrets;
 
 use findings::Findings;
 use std::error::Error as StdError;
@@ -141,7 +142,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
 pub fn chain(error: &anyhow::Error) -> Vec<String> {
     let mut messages: Vec<String> = Vec::new();
     for cause in error.chain() {
-        let text = cause.to_string().trim().to_owned();
+        let text = secrets::hide(cause.to_string().trim()).into_owned();
         if text.is_empty() || messages.contains(&text) {
             continue;
         }
@@ -196,10 +197,11 @@ impl Problem {
 pub fn hints(error: &anyhow::Error) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for mark in marks(error) {
-        if let Some(hint) = &mark.hint
-            && !found.contains(hint)
-        {
-            found.push(hint.clone());
+        if let Some(hint) = &mark.hint {
+            let hint = secrets::hide(hint).into_owned();
+            if !found.contains(&hint) {
+                found.push(hint);
+            }
         }
     }
     found
@@ -287,6 +289,12 @@ pub fn from_json(line: &str) -> Option<anyhow::Error> {
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     find::<std::io::Error>(error)
         .is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// Prints a remark of a command on stderr, which is no result and no error. If stderr is closed, nobody
+/// can be told.
+pub fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", secrets::hide(text));
 }
 
 /// Prints the error on stderr, as text or as one line of JSON, and returns the exit code. A broken

@@ -9,6 +9,7 @@
 pub mod bless;
 pub mod certificates;
 pub mod client;
+pub mod commands;
 pub mod deployments;
 pub mod folder;
 pub mod guests;

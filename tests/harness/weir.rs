@@ -53,22 +53,15 @@ impl Weir {
         Self::spawn(command, directory, environment)
     }
 
-    /// As [`Weir::start_with`], by a shell that does something first, such as `ulimit -n 1024`, and has
-    /// this redirection for it, such as `2>/dev/full`.
-    pub fn start_in_shell(
-        directory: &Path,
-        first: &str,
-        arguments: &[&str],
-        redirection: &str,
-        environment: &[(&str, &str)],
-    ) -> Self {
+    /// As [`Weir::start`], by a shell that does something first, such as `ulimit -n 1024`.
+    pub fn start_in_shell(directory: &Path, first: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new("sh");
         command
-            .args(["-c", &format!("{first}\nexec \"$0\" \"$@\" {redirection}")])
+            .args(["-c", &format!("{first}\nexec \"$0\" \"$@\"")])
             .arg(env!("CARGO_BIN_EXE_weir"))
             .args(arguments)
             .stdin(Stdio::null());
-        Self::spawn(command, directory, environment)
+        Self::spawn(command, directory, &[])
     }
 
     /// Starts `weir` on a terminal, which is its stdin, stdout and stderr; stdout has all of it.
@@ -90,9 +83,28 @@ impl Weir {
         Self::spawn(command, directory, environment)
     }
 
-    fn spawn(mut command: Command, directory: &Path, environment: &[(&str, &str)]) -> Self {
+    /// As [`Weir::start`], with a stdout and a stderr of the caller's.
+    pub fn start_to(directory: &Path, arguments: &[&str], [stdout, stderr]: [Stdio; 2]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        command.args(arguments).stdin(Stdio::null());
+        let output = tempfile::tempdir().expect("cannot create a directory for the output");
+        Self::spawn_to(command, directory, &[], output, [stdout, stderr])
+    }
+
+    fn spawn(command: Command, directory: &Path, environment: &[(&str, &str)]) -> Self {
         let output = tempfile::tempdir().expect("cannot create a directory for the output");
         let file = |name| File::create(output.path().join(name)).expect("cannot create a file");
+        let files = [file("stdout").into(), file("stderr").into()];
+        Self::spawn_to(command, directory, environment, output, files)
+    }
+
+    fn spawn_to(
+        mut command: Command,
+        directory: &Path,
+        environment: &[(&str, &str)],
+        output: TempDir,
+        [stdout, stderr]: [Stdio; 2],
+    ) -> Self {
         let child = command
             .current_dir(directory)
             .env_remove("RUST_LOG")
@@ -103,8 +115,8 @@ impl Weir {
             .env("DOCKER_CONFIG", cache())
             .env("WEIR_NATS_SERVER", super::nats::program())
             .envs(environment.iter().copied())
-            .stdout(file("stdout"))
-            .stderr(file("stderr"))
+            .stdout(stdout)
+            .stderr(stderr)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         Self { child, output }

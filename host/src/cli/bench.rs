@@ -22,7 +22,7 @@ use crate::nats::feed::Feed;
 use crate::nats::streams::{self, Ensured};
 use crate::nats::{self, Connection};
 use crate::plugin;
-use crate::report::DONE;
+use crate::report::{DONE, note};
 use crate::shutdown::{Shutdown, Stage, reached};
 use crate::threads;
 use anyhow::{Context, Result, anyhow};
@@ -129,7 +129,9 @@ fn warn_of_grants(pipeline: &Pipeline) {
     for operator in &pipeline.operators {
         if let Some(what) = plugin::sends(&operator.grants) {
             let name = &operator.name;
-            eprintln!("warning: `{name}` will send real {what}, at least once for each message");
+            note(&format!(
+                "warning: `{name}` will send real {what}, at least once for each message"
+            ));
         }
     }
 }

@@ -107,14 +107,14 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
                 Err(error) if arguments.once => return Err(error),
                 Err(error) => {
                     let _code = report::print(&error, console.json);
-                    eprintln!("waiting for a change");
+                    report::note("waiting for a change");
                     tokio::select! {
                         () = watch.changed() => {}
                         () = reached(&mut stages, Stage::Soft) => return Ok(report::FAILED),
                     }
                 }
             }
-            eprintln!("changed; restarting");
+            report::note("changed; restarting");
         }
     })
 }

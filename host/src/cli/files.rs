@@ -67,11 +67,12 @@ impl Servers {
             let first = pipelines.next().context("the file holds no pipeline")?;
             return Ok(first.nats);
         }
+        let (servers, in_address) = config::without_credentials(self.or_environment()?);
         Ok(Nats {
-            servers: self.or_environment()?,
+            servers,
             auth: match credentials {
                 Some(file) => Auth::CredentialsFile(file.to_owned()),
-                None => Auth::None,
+                None => in_address,
             },
             tls: Tls::default(),
             inbox_prefix: "_INBOX".to_owned(),

@@ -32,6 +32,7 @@ use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -175,8 +176,13 @@ fn refused(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && std::env::args().any(|argument| argument == "--json") {
         return ExitCode::from(report::print(&wrong_usage(error), true));
     }
-    // If the terminal is gone, nobody can be told.
-    let _ = error.print();
+    // It repeats arguments, of which one may be an address with a password.
+    let rendered = error.render().to_string();
+    match report::secrets::hide(&rendered) {
+        // If the terminal is gone, nobody can be told.
+        Cow::Borrowed(_) => drop(error.print()),
+        Cow::Owned(hidden) => report::note(hidden.trim_end()),
+    }
     ExitCode::from(if error.use_stderr() {
         report::USAGE
     } else {
@@ -284,7 +290,8 @@ impl Drop for Progress {
     }
 }
 
-/// The whole command line, for completions.
-fn command_line() -> clap::Command {
+/// The whole command line, for completions, and for tests that are about every command.
+#[must_use]
+pub fn command_line() -> clap::Command {
     Cli::command()
 }

@@ -196,7 +196,7 @@ impl Arguments {
                     (Some(_), false) => console.print(&written.to_string())?,
                     // The lines are the result.
                     (None, true) => {}
-                    (None, false) => eprint!("{written}"),
+                    (None, false) => report::note(written.to_string().trim_end()),
                 }
                 Ok(report::DONE)
             }

@@ -1,7 +1,7 @@
 //! A private `nats-server` with JetStream that runs exactly as long as `weir dev` or `weir bench`: a shell
 //! between the two ends the server when weir ends, for whatever reason.
 
-use crate::report::ResultExt;
+use crate::report::{self, ResultExt};
 use anyhow::{Context, Result, anyhow};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -143,7 +143,7 @@ pub(super) async fn start(program: &Path) -> Result<Server> {
         .map_err(|_| anyhow!("it does not listen after {} s", START.as_secs()))
         .with_context(what)??;
     (server.pid, server.url) = found;
-    eprintln!("started a private nats-server at {}", server.url);
+    report::note(&format!("started a private nats-server at {}", server.url));
     Ok(server)
 }
 

@@ -7,8 +7,9 @@ use super::cursor::Cursor;
 use super::interpolate::Environment;
 use super::resolve::{self, Claims, Context};
 use super::resolved::{Nats, Operator, Pipeline};
-use super::{model, shape, tree};
-use crate::report::findings::{Collector, Findings, Location};
+use super::{model, secrets, shape, tree};
+use crate::report;
+use crate::report::findings::{Collector, Findings, Location, SECRET};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::Read;
@@ -140,6 +141,7 @@ impl<'l> Loader<'l> {
                 loader.file(&text, &mut of_file, &mut claimed, &mut drafts);
             }
             of_file.mask(&given.borrow());
+            keep_given(&drafts, &given.borrow());
             findings.append(of_file.into_findings());
         }
         (drafts, findings)
@@ -153,6 +155,8 @@ impl<'l> Loader<'l> {
         drafts: &mut Vec<Draft>,
     ) {
         let documents = tree::parse(text, self.environment, findings);
+        let known = documents.iter().flat_map(secrets::find);
+        known.for_each(|secret| report::secrets::keep(&secret));
         if documents.is_empty() && findings.is_empty() {
             findings.add_hint(
                 Location::START,
@@ -184,6 +188,21 @@ impl<'l> Loader<'l> {
             let (draft, claims) = resolve::pipeline(&model, &at, &mut context);
             claimed.check(claims, &at, findings);
             drafts.push(draft);
+        }
+    }
+}
+
+/// What the environment gave for the configuration of plugins: each may repeat it in errors and logs.
+fn keep_given(drafts: &[Draft], given: &[(String, String)]) {
+    let operators = drafts.iter().flat_map(|draft| &draft.operators);
+    let configs: Vec<String> = operators
+        .map(|located| located.operator.config.to_string())
+        .collect();
+    for (name, value) in given.iter().filter(|(_, value)| value.len() >= SECRET) {
+        let json = serde_json::Value::from(value.as_str()).to_string();
+        let text = json.trim_matches('"');
+        if configs.iter().any(|config| config.contains(text)) {
+            report::secrets::keep_as(value, &format!("${{{name}}}"));
         }
     }
 }

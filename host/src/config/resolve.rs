@@ -13,7 +13,7 @@ mod source;
 mod streams;
 mod values;
 
-pub use connection::address;
+pub use connection::{address, without_credentials};
 pub(super) use values::Context;
 
 use self::values::optional;

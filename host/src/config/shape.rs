@@ -143,12 +143,8 @@ impl Shape<'_> {
         let found = match &node.kind {
             Kind::Map(_) => "a mapping".to_owned(),
             Kind::List(_) => "a list".to_owned(),
-            Kind::Scalar(scalar)
-                if words(branches.first()?).is_empty() && scalar.text.len() > 40 =>
-            {
-                "text".to_owned()
-            }
-            Kind::Scalar(scalar) => format!("`{}`", scalar.text),
+            Kind::Scalar(scalar) if is_harmless(scalar, branches) => format!("`{}`", scalar.text),
+            Kind::Scalar(_) => "text".to_owned(),
             Kind::Broken => return None,
         };
         let message = match path {
@@ -162,7 +158,10 @@ impl Shape<'_> {
         };
         match &node.kind {
             Kind::Scalar(scalar) if branches.iter().find(texts).is_some() => {
-                let hint = format!("write a list: `[\"{}\"]`", scalar.text);
+                let hint = match is_harmless(scalar, branches) {
+                    true => format!("write a list: `[\"{}\"]`", scalar.text),
+                    false => "write a list: `[\"...\"]`".to_owned(),
+                };
                 self.findings.add_hint(node.location, message, hint);
             }
             Kind::Scalar(scalar)
@@ -218,6 +217,26 @@ fn read_scalar(scalar: &Scalar, schema: &Value) -> Option<Value> {
         return to_bool(&scalar.text).map(Value::from);
     }
     None
+}
+
+/// Whether a finding may quote a value of the wrong type. It may be a secret under a wrong key, unless it is a
+/// number, a boolean, a size, a duration, a subject, or nearly one of the words that are allowed.
+fn is_harmless(scalar: &Scalar, branches: &[&Value]) -> bool {
+    let text = scalar.text.as_str();
+    let is_short = text.len() <= 40;
+    let is_quantity = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
+        && text
+            .trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '%')
+            .len()
+            + 3
+            >= text.len()
+        && text.bytes().filter(u8::is_ascii_alphabetic).count() <= 3;
+    let is_pattern = text.contains('.') && (text.ends_with(".>") || text.contains(".*"));
+    let near = |word: &str| strsim::damerau_levenshtein(word, text) <= 3;
+    let is_word = branches
+        .iter()
+        .any(|branch| words(branch).iter().any(|word| near(word)));
+    is_short && (is_quantity || is_pattern || is_word || to_bool(text).is_some())
 }
 
 /// Whether a branch accepts any text, and not only durations and similar kinds.

@@ -57,8 +57,8 @@ impl DurationText {
     pub fn parse(&self) -> Result<Duration, String> {
         let refusal = || {
             format!(
-                "`{}` is not a duration; write `30s`, `500ms` or `2h`",
-                self.0
+                "{} is not a duration; write `30s`, `500ms` or `2h`",
+                quoted(&self.0)
             )
         };
         let span: jiff::Span = self.0.parse().map_err(|_| refusal())?;
@@ -78,8 +78,8 @@ impl SizeText {
         let size: Result<bytesize::ByteSize, _> = self.0.parse();
         size.map(|size| size.as_u64()).map_err(|_| {
             format!(
-                "`{}` is not a size; write `64MiB`, `500KB` or `1024`",
-                self.0
+                "{} is not a size; write `64MiB`, `500KB` or `1024`",
+                quoted(&self.0)
             )
         })
     }
@@ -96,10 +96,21 @@ impl PercentText {
         match number.map(str::parse::<f64>) {
             Some(Ok(percent)) if percent >= 0.0 && percent.is_finite() => Ok(percent),
             _ => Err(format!(
-                "`{}` is not a share; write `10%` or `0.5%`",
-                self.0
+                "{} is not a share; write `10%` or `0.5%`",
+                quoted(&self.0)
             )),
         }
+    }
+}
+
+/// A text for a finding. One that does not begin with a digit may be anything, a secret as well.
+fn quoted(text: &str) -> String {
+    match text
+        .trim_start_matches(['-', '+', ' '])
+        .starts_with(|c: char| c.is_ascii_digit())
+    {
+        true => format!("`{text}`"),
+        false => "the text".to_owned(),
     }
 }
 

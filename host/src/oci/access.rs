@@ -78,6 +78,7 @@ pub(super) fn credentials(registry: &str) -> Result<RegistryAuth> {
     };
     match docker_credential::get_credential_from_reader(opened, registry) {
         Ok(DockerCredential::UsernamePassword(user, password)) => {
+            report::secrets::keep(&password);
             Ok(RegistryAuth::Basic(user, password))
         }
         Ok(DockerCredential::IdentityToken(_)) => Err(anyhow!(

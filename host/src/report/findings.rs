@@ -4,6 +4,7 @@
 //! style of `report.rs`: lower case, no full stop, the offending thing in backticks, and a hint that names
 //! an action.
 
+use super::secrets;
 use serde::Serialize;
 use std::fmt::{self, Write};
 use std::path::{Path, PathBuf};
@@ -98,6 +99,8 @@ impl Findings {
     }
 
     /// Adds findings to those of their files. `files` is the order of the files.
+    ///
+    /// Their texts come from [`super::line`] and [`super::hints`], which hide secrets.
     pub fn add(&mut self, more: Vec<Finding>, files: &[PathBuf]) {
         self.0.extend(more);
         let position = |finding: &Finding| files.iter().position(|file| *file == finding.file);
@@ -138,7 +141,7 @@ impl fmt::Display for Findings {
 impl std::error::Error for Findings {}
 
 /// The least bytes of a value that may be a secret; a shorter one would be found in our own words.
-const SECRET: usize = 6;
+pub(crate) const SECRET: usize = 6;
 
 /// Collects the findings of one file.
 #[derive(Debug)]
@@ -199,6 +202,11 @@ impl Collector {
                 mask(&mut finding.message);
                 finding.hint.as_mut().map(mask);
             }
+        }
+        for finding in &mut self.findings {
+            let hide = |text: &mut String| *text = secrets::hide(text).into_owned();
+            hide(&mut finding.message);
+            finding.hint.as_mut().map(hide);
         }
     }
 

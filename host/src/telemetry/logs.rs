@@ -4,10 +4,11 @@
 //! one object per line. Entries of plugins use the same subscriber, with the names of their pipeline
 //! and operator; their rate limit is in `plugin/capability/log`.
 
-use crate::report;
+use crate::report::{self, secrets};
 use anyhow::{Context, anyhow};
 use std::fmt;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
@@ -43,7 +44,7 @@ pub fn start(format: Format, level: &str) -> anyhow::Result<()> {
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Entries)
         .with_timer(Clock)
         .with_ansi(colour);
     match format {
@@ -84,6 +85,33 @@ fn ends_in_a_level(directive: &str) -> bool {
     levels
         .iter()
         .any(|known| known.eq_ignore_ascii_case(level.trim()))
+}
+
+/// Where entries go: stderr, without secrets. Messages do not depend on it: an entry that cannot be written,
+/// to a full disk or a closed pipe, is counted and lost.
+struct Entries;
+
+static LOST: AtomicU64 = AtomicU64::new(0);
+
+/// Entries of this process that could not be written.
+pub(super) fn lost() -> u64 {
+    LOST.load(Ordering::Relaxed)
+}
+
+impl Write for Entries {
+    /// The subscriber writes each entry with one call.
+    fn write(&mut self, entry: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(entry);
+        let shown = secrets::hide(&text);
+        if std::io::stderr().write_all(shown.as_bytes()).is_err() {
+            LOST.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(entry.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The time of an entry: RFC 3339 in UTC, to the millisecond.

@@ -4,6 +4,7 @@
 //! then one atomic addition, without a lookup or a lock. The names are in [`names`](super::names). This
 //! file owns the registry; nothing else reads or writes it.
 
+use super::logs;
 use super::names::{Kind, PREFIX, Unit};
 use crate::threads::locked;
 use own::PluginMetrics;
@@ -136,6 +137,8 @@ impl Metrics {
     /// All metrics in the OpenMetrics text format (`application/openmetrics-text; version=1.0.0`).
     #[must_use]
     pub fn encode(&self) -> String {
+        let lost = self.counter(Name::LogEntriesLost, &[]);
+        lost.inc_by(logs::lost().saturating_sub(lost.get()));
         let mut page = String::new();
         // Writing to a string does not fail.
         let _ = text::encode(&mut page, &self.registry);

@@ -52,6 +52,7 @@ pub struct Spec {
     pub help: &'static str,
 }
 
+const PROCESS: &[&str] = &[];
 const BUILD: &[&str] = &["version", "contract"];
 const PIPELINE: &[&str] = &["pipeline"];
 const OPERATOR: &[&str] = &["pipeline", "operator"];
@@ -84,6 +85,9 @@ macro_rules! names {
 names! {
     BuildInformation "build_info" Gauge None BUILD
         "Always 1; the labels say what is running"
+
+    LogEntriesLost "log_entries_lost" Counter None PROCESS
+        "Log entries that could not be written to stderr"
 
     Running "running" Gauge None PIPELINE
         "1 while all lanes of the pipeline are running; 0 while it starts, waits to restart, or has failed"

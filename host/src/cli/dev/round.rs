@@ -10,7 +10,7 @@ use crate::jsonl::{self, Record};
 use crate::nats::feed::{Feed, Tap, catch_up};
 use crate::nats::{self, Connection};
 use crate::plugin::Runtime;
-use crate::report::ResultExt;
+use crate::report::{self, ResultExt};
 use crate::shutdown::{Shutdown, Stage, reached};
 use crate::telemetry::metrics::Metrics;
 use anyhow::{Context, Result, anyhow};
@@ -84,7 +84,7 @@ impl Round<'_> {
                 Err(error) => Err(error),
                 Ok(()) if self.arguments.once => Ok(Verdict::Stopped),
                 Ok(()) => {
-                    eprintln!("waiting for a change; Ctrl-C to quit");
+                    report::note("waiting for a change; Ctrl-C to quit");
                     tokio::select! {
                         ended = &mut running => {
                             return ended?.map(|()| Verdict::Stopped);
@@ -211,10 +211,10 @@ async fn tap(connection: &Connection, pipelines: &[Pipeline]) -> Result<Taps> {
             .as_ref()
             .map(|dead| dead.subject.clone());
         if sink.is_none() {
-            eprintln!(
+            report::note(&format!(
                 "the results of pipeline `{}` can have any subject and are not shown",
                 pipeline.name
-            );
+            ));
         }
         for (kind, filter) in [(Kind::Out, sink), (Kind::Dead, dead)] {
             let Some(filter) = filter else { continue };

@@ -243,7 +243,7 @@ impl Fleet {
                     drop(progress);
                     if !missing.is_empty() {
                         let all = missing.join(", ");
-                        eprintln!("warning: these hosts no longer respond: {all}");
+                        report::note(&format!("warning: these hosts no longer respond: {all}"));
                     }
                     return Ok((fleet, missing));
                 }

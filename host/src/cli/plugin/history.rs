@@ -48,7 +48,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
     if console.json {
         console.value(&receipts)?;
     } else if receipts.is_empty() {
-        eprintln!("no swaps");
+        report::note("no swaps");
     } else {
         console.print(&text(&receipts))?;
     }

@@ -72,6 +72,14 @@ impl InRegistry {
         let form = || format!("`{text}` is not of the form oci://REGISTRY/REPOSITORY:TAG");
         let rest = text.strip_prefix(SCHEME).ok_or_else(form)?;
         let (registry, rest) = rest.split_once('/').ok_or_else(form)?;
+        if registry.contains('@')
+            || rest.contains('@') && !rest.contains("@sha256:") && registry.contains(':')
+        {
+            return Err(
+                "a reference cannot have a user and a password: log in with `docker login`"
+                    .to_owned(),
+            );
+        }
         let (rest, digest) = match rest.split_once('@') {
             Some((rest, digest)) => (rest, Some(digest)),
             None => (rest, None),

@@ -5,6 +5,7 @@ use crate::config::cursor::Cursor;
 use crate::config::model;
 use crate::config::resolved::{API_PREFIX, Auth, Nats, Tls};
 use crate::config::subject::{check_api_prefix, check_subject};
+use crate::report::secrets;
 
 /// The environment variable from which all NATS tools read the server's address.
 const VARIABLE: &str = "NATS_URL";
@@ -63,6 +64,23 @@ fn api_prefix(model: &model::Nats, at: &Cursor<'_>, context: &mut Context<'_>) -
     }
 }
 
+/// Servers of the command line or the environment, and the credentials in their addresses.
+#[must_use]
+pub fn without_credentials(servers: Vec<String>) -> (Vec<String>, Auth) {
+    let mut auth = Auth::None;
+    let mut plain = Vec::with_capacity(servers.len());
+    for server in servers {
+        match split_credentials(&server) {
+            Some((credentials, address)) => {
+                auth = credentials;
+                plain.push(address);
+            }
+            None => plain.push(server),
+        }
+    }
+    (plain, auth)
+}
+
 /// Removes credentials from addresses, so that servers can be shown and logged. Credentials from the
 /// command line or the environment override those in the file.
 fn embedded(
@@ -97,13 +115,24 @@ fn embedded(
 fn split_credentials(server: &str) -> Option<(Auth, String)> {
     let (scheme, rest) = server.split_once("://")?;
     let (credentials, host) = rest.rsplit_once('@')?;
+    secrets::keep(credentials);
     let auth = match credentials.split_once(':') {
-        Some((user, password)) => Auth::UserPassword {
-            user: percent_decoded(user),
-            password: percent_decoded(password),
-        },
+        Some((user, password)) => {
+            secrets::keep(password);
+            Auth::UserPassword {
+                user: percent_decoded(user),
+                password: percent_decoded(password),
+            }
+        }
         None => Auth::Token(percent_decoded(credentials)),
     };
+    if let Auth::UserPassword {
+        password: secret, ..
+    }
+    | Auth::Token(secret) = &auth
+    {
+        secrets::keep(secret);
+    }
     Some((auth, format!("{scheme}://{host}")))
 }
 
@@ -203,9 +232,7 @@ fn check_address(text: &str) -> Result<(), String> {
         return Err("an address begins with `nats://` or `tls://`".to_owned());
     };
     if !matches!(scheme, "nats" | "tls") {
-        return Err(format!(
-            "`{scheme}://` is not supported; use `nats://` or `tls://`"
-        ));
+        return Err("the scheme is not supported; use `nats://` or `tls://`".to_owned());
     }
     let host = rest
         .rsplit_once('@')
@@ -220,11 +247,11 @@ fn check_address(text: &str) -> Result<(), String> {
         return Err("the address has no host".to_owned());
     }
     if host.contains(|c: char| c.is_whitespace() || matches!(c, '/' | ',' | '?' | '#')) {
-        return Err(format!("`{host}` is not a host"));
+        return Err("the host has a character that no host has".to_owned());
     }
     match port {
         Some(port) if !port.parse::<u16>().is_ok_and(|port| port > 0) => {
-            Err(format!("`{port}` is not a port"))
+            Err("the port is not a number from 1 to 65535".to_owned())
         }
         _ => Ok(()),
     }
@@ -289,6 +316,9 @@ fn go_together(at: &Cursor<'_>, names: [&str; 2], context: &mut Context<'_>) -> 
 fn seed(text: &str, at: &Cursor<'_>, context: &mut Context<'_>) -> Option<String> {
     if is_seed(text) {
         return Some(text.to_owned());
+    }
+    if !text.contains(['/', '.']) {
+        secrets::keep(text);
     }
     let Ok(content) = std::fs::read_to_string(context.path(text)) else {
         context.findings.add_hint(
