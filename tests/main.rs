@@ -24,6 +24,7 @@ mod cli;
 mod compiling;
 mod config;
 mod connection;
+mod consumers;
 mod contract;
 mod core_module;
 mod dead_letter;

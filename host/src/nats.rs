@@ -2,6 +2,7 @@
 //!
 //! What the client reports only through its events is in `health.rs`.
 
+mod adopt;
 mod api;
 pub mod attachment;
 pub mod bench;
@@ -14,6 +15,7 @@ mod explain;
 pub mod feed;
 mod health;
 pub mod history;
+pub mod limits;
 pub mod outputs;
 pub mod parking;
 pub mod receipts;

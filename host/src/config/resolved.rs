@@ -135,8 +135,18 @@ pub struct Source {
     /// third of it.
     pub ack_wait: Duration,
     pub max_ack_pending: i64,
+    /// Which of these the file names.
+    pub given: Given,
     /// How to create the stream if it is missing.
     pub create: Option<StreamSettings>,
+}
+
+/// What the file says of the consumer, besides its defaults. A consumer that somebody else has made keeps the
+/// rest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Given {
+    pub ack_wait: bool,
+    pub max_ack_pending: bool,
 }
 
 /// Where a new durable consumer begins.

@@ -39,7 +39,7 @@ impl Intake {
         source: Durable,
         settings: &resolved::Pipeline,
     ) -> Self {
-        let (ack_wait, most) = (settings.source.ack_wait, settings.batch.messages);
+        let (ack_wait, most) = (source.ack_wait, settings.batch.messages);
         Self {
             consumers,
             pace: Pace::new(ack_wait, most),

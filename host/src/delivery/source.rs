@@ -17,6 +17,7 @@ use crate::delivery::ticket::Ticket;
 use crate::headers::block;
 use crate::message::{Foreign, Message};
 use crate::nats::consumers::GROUP;
+use crate::nats::limits::PullLimits;
 use crate::nats::streams::Durable;
 use crate::nats::wire::{self, Parts, Subscription, Wire};
 use crate::parked::Origin;
@@ -85,6 +86,8 @@ pub struct Source {
     ended: Option<Ended>,
     /// Not before this, after the server refused a pull.
     pause: Option<Instant>,
+    /// What a pull may ask for at most.
+    limits: PullLimits,
     /// How it ended the last pull, if not as it should; until a message comes.
     said: Option<String>,
 }
@@ -122,6 +125,7 @@ impl Source {
             ending: false,
             ended: None,
             pause: None,
+            limits: durable.limits,
             said: None,
         }
     }
@@ -218,12 +222,6 @@ impl Source {
         !self.refused
     }
 
-    /// How the server ended the last pull, if not as it should.
-    #[must_use]
-    pub fn said(&self) -> Option<&str> {
-        self.said.as_deref()
-    }
-
     /// The least room in bytes with which anything is asked for.
     #[must_use]
     pub fn least_bytes(&self) -> usize {
@@ -251,25 +249,29 @@ impl Source {
         if self.draining || paused || unpinned && !self.pulls.is_empty() {
             return;
         }
-        let wanted = if unpinned {
-            room.messages.min(1)
-        } else {
-            room.messages
-        };
+        let most = self.limits.messages.unwrap_or(usize::MAX);
+        let wanted = room.messages.min(if unpinned { 1 } else { most });
         let messages = wanted.saturating_sub(self.expected());
-        let bytes = room.bytes.saturating_sub(self.pulls.to_come().bytes);
+        let most = self.limits.bytes.unwrap_or(usize::MAX);
+        let least = self.least_bytes.min(most);
+        let bytes = room
+            .bytes
+            .saturating_sub(self.pulls.to_come().bytes)
+            .min(most);
         // A second pull for a handful would cost as much as one for many.
         let worthwhile = self.pulls.is_empty() || messages * 2 >= wanted;
-        if messages == 0 || bytes < self.least_bytes || !worthwhile {
+        if messages == 0 || bytes < least || !worthwhile {
             return;
         }
         self.number += 1;
         let subject = format!("{}.{}", self.inbox, self.number);
+        let expires = self.limits.expires.unwrap_or(EXPIRES).min(EXPIRES);
+        let heartbeat = HEARTBEAT.min(expires / 2);
         let mut request = serde_json::json!({
             "batch": messages,
             "max_bytes": bytes,
-            "expires": u64::try_from(EXPIRES.as_nanos()).unwrap_or(u64::MAX),
-            "idle_heartbeat": u64::try_from(HEARTBEAT.as_nanos()).unwrap_or(u64::MAX),
+            "expires": u64::try_from(expires.as_nanos()).unwrap_or(u64::MAX),
+            "idle_heartbeat": u64::try_from(heartbeat.as_nanos()).unwrap_or(u64::MAX),
         });
         if self.pinned
             && let Some(fields) = request.as_object_mut()

@@ -80,18 +80,15 @@ async fn serve(settings: Nats, pipelines: Vec<Arc<Running>>) {
 
 /// Sends what is due, again and again. Returns why that is not possible any more.
 async fn send(wire: &Wire, pipelines: &[Arc<Running>]) -> anyhow::Error {
-    let ack_wait = |pipeline: &Running| pipeline.settings.source.ack_wait;
-    let shortest = pipelines.iter().map(|pipeline| ack_wait(pipeline)).min();
-    let mut tick = tokio::time::interval(shortest.unwrap_or(PAUSE) / 6);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        tick.tick().await;
+        let shortest = pipelines.iter().map(|pipeline| pipeline.ack_wait()).min();
+        tokio::time::sleep(shortest.unwrap_or(PAUSE) / 6).await;
         for pipeline in pipelines {
             // Without a connection it would be kept, and be out of date when it is sent.
             if !wire.health.is_connected() {
                 continue;
             }
-            let age = ack_wait(pipeline) / 3;
+            let age = pipeline.ack_wait() / 3;
             let registries = pipeline.in_progress.iter();
             for reply in registries.flat_map(|in_progress| in_progress.due(age)) {
                 if settle::in_progress(wire, &reply).is_ok() {

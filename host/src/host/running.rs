@@ -20,7 +20,7 @@ use crate::threads::locked;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One pipeline and what is known of it.
 pub(crate) struct Running {
@@ -135,6 +135,14 @@ impl Running {
     /// The pipeline on its server; `None` before the host has found the streams.
     pub(crate) fn attachment(&self) -> Option<Arc<Attachment>> {
         self.target.attachment()
+    }
+
+    /// How long the server waits for an ack: somebody may have made the consumer otherwise than the file says.
+    pub(crate) fn ack_wait(&self) -> Duration {
+        let attachment = self.attachment();
+        attachment.map_or(self.settings.source.ack_wait, |attachment| {
+            attachment.ensured.source.ack_wait
+        })
     }
 
     /// Before its lanes are started, the first time or again: none of them is left from before.

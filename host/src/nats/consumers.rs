@@ -1,11 +1,14 @@
 //! Durable consumers: made or adopted at start, read back, and looked at for lag.
 
+use super::limits::{self, PullLimits};
 use super::streams::{Durable, Ensured, jetstream};
-use super::{Connection, permitted, unless_refused};
+use super::{Connection, adopt, permitted, unless_refused};
 use crate::config::resolved::{Order, Pipeline, Source, Start};
-use crate::report::ResultExt;
+use crate::report::{self, ResultExt};
 use anyhow::{Context as _, Result, anyhow};
-use async_nats::jetstream::consumer::{self, AckPolicy, DeliverPolicy, PriorityPolicy, pull};
+use async_nats::jetstream::consumer::{
+    self, AckPolicy, DeliverPolicy, IntoConsumerConfig, PriorityPolicy, pull,
+};
 use async_nats::jetstream::context::Context;
 use async_nats::jetstream::{ErrorCode, response::Response, stream};
 use std::time::Duration;
@@ -41,42 +44,49 @@ pub(super) fn start(source: &Source, incarnation: &str, last: Option<&Ensured>) 
     }
 }
 
-/// Makes the durable consumer, or adopts the one that is there if its settings allow it.
+/// Makes the durable consumer, or adopts the one that is there if a pipeline can use it.
+///
+/// # Errors
+/// What the server refuses, or why the one that is there does not fit.
 pub async fn ensure(
     connection: &Connection,
     stream: &stream::Stream,
     pipeline: &Pipeline,
     start: DeliverPolicy,
 ) -> Result<Durable> {
-    let name = &pipeline.source.consumer;
-    let what = || {
-        format!(
-            "cannot use consumer `{name}` of stream `{}`",
-            pipeline.source.stream
-        )
-    };
-    let mut asked = consumer_config(pipeline, start);
-    let api = connection.api.consumer_info(&pipeline.source.stream, name);
-    if let Ok(Ok(existing)) = unless_refused(connection, &api, stream.consumer_info(name)).await {
-        // Where to begin is settled once: the durable's own position counts from then on.
-        asked.deliver_policy = existing.config.deliver_policy;
+    let Source {
+        stream: source,
+        consumer: name,
+        ..
+    } = &pipeline.source;
+    let what = || format!("cannot use consumer `{name}` of stream `{source}`");
+    let mut asked = consumer_config(pipeline, start).into_consumer_config();
+    let api = connection.api.consumer_info(source, name);
+    if let Ok(Ok(there)) = unless_refused(connection, &api, stream.consumer_info(name)).await {
+        let adopted = adopt::adopt(&there.config, asked, pipeline).with_context(what)?;
+        let pipeline = &pipeline.name;
+        for kept in &adopted.kept {
+            tracing::warn!(
+                pipeline,
+                "consumer `{name}` of stream `{source}` is kept as it is: {kept}"
+            );
+        }
+        if adopted.changed.is_empty() {
+            return Ok(durable(&there));
+        }
+        let changed = adopted.changed.join(", ");
+        tracing::warn!(
+            pipeline,
+            "changing consumer `{name}` of stream `{source}`: {changed}"
+        );
+        asked = adopted.config;
     }
-    let api = connection
-        .api
-        .consumer_create(&pipeline.source.stream, name);
+    let api = connection.api.consumer_create(source, name);
     let made = permitted(connection, &api, stream.create_consumer(asked)).await;
-    let made = made.and_then(|made| made.map_err(|error| anyhow!("{error}")));
+    let made = made.with_context(what)?.map_err(|error| refused(&error));
     let made = made.with_context(what)?;
-    let got = &made.cached_info().config;
-    if got.ack_policy != AckPolicy::Explicit {
-        return Err(anyhow!(
-            "its ack policy is {:?}; weir needs explicit acks",
-            got.ack_policy
-        ))
-        .with_context(what)
-        .hint(|| "name another `source.consumer`, or delete this one");
-    }
-    if pipeline.order != Order::None && got.priority_policy != PriorityPolicy::PinnedClient {
+    let policy = &made.cached_info().config.priority_policy;
+    if pipeline.order != Order::None && *policy != PriorityPolicy::PinnedClient {
         return Err(anyhow!(
             "the server does not support its priority policy, which `order:` needs"
         ))
@@ -86,6 +96,18 @@ pub async fn ensure(
     Ok(durable(made.cached_info()))
 }
 
+fn refused(error: &stream::ConsumerError) -> anyhow::Error {
+    let hint = match error.kind() {
+        stream::ConsumerErrorKind::JetStream(error) => limits::hint(error.error_code(), "source"),
+        _ => None,
+    };
+    let error = anyhow!("{error}");
+    match hint {
+        Some(hint) => report::hint(error, hint),
+        None => error,
+    }
+}
+
 /// A consumer as the server has just described it.
 pub(super) fn durable(info: &consumer::Info) -> Durable {
     Durable {
@@ -93,6 +115,8 @@ pub(super) fn durable(info: &consumer::Info) -> Durable {
         consumer: info.name.clone(),
         created: info.created.unix_timestamp_nanos(),
         settled: info.ack_floor.stream_sequence,
+        ack_wait: adopt::ack_wait(&info.config),
+        limits: PullLimits::of(&info.config),
     }
 }
 

@@ -130,6 +130,9 @@ fn plain(error: &ConnectError, tls: &Tls) -> (String, &'static str) {
         _ => kind.to_string(),
     };
     let hint = match kind {
+        _ if text.contains("connections exceeded") => {
+            "raise the server's or the account's `max_connections`: a host has one for each lane, and two more"
+        }
         ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => CREDENTIALS,
         ConnectErrorKind::Tls => "check `nats.tls`: `ca`, `cert` and `key` name PEM files",
         ConnectErrorKind::Dns | ConnectErrorKind::ServerParse => {

@@ -83,8 +83,7 @@ pub async fn ensure_consumer(
     let place = Durable {
         stream: source.stream.clone(),
         consumer: name.clone(),
-        created: 0,
-        settled: 0,
+        ..Default::default()
     };
     if let Some(there) = info(&context, &place).await.with_context(what)? {
         return Ok(ShadowConsumer(durable(&there)));

@@ -3,9 +3,10 @@
 //! An old server accepts a configuration it does not know and ignores it, so what was asked for is
 //! compared with what the server says it has.
 
+use super::limits::{self, PullLimits};
 use super::{Connection, consumers, parking, permitted, unless_refused};
 use crate::config::resolved::{Order, Pipeline, Source, Storage, StreamSettings};
-use crate::report::ResultExt;
+use crate::report::{self, ResultExt};
 use anyhow::{Context as _, Result, anyhow};
 pub use async_nats::jetstream::context::Context;
 use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
@@ -26,7 +27,7 @@ pub fn jetstream(connection: &Connection) -> Context {
 }
 
 /// A durable consumer that is there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Durable {
     pub stream: String,
     pub consumer: String,
@@ -35,6 +36,10 @@ pub struct Durable {
     pub created: i128,
     /// The sequence up to which every message was settled when it was read.
     pub settled: u64,
+    /// How long the server waits for an ack, at least.
+    pub ack_wait: Duration,
+    /// What a pull may ask for.
+    pub limits: PullLimits,
 }
 
 /// What a pipeline's lanes need to know of its source.
@@ -164,7 +169,7 @@ async fn ensure_source(
         };
         return Err(anyhow!("there is no stream `{name}`")).hint(|| hint);
     };
-    create_stream(connection, context, name, &settings).await
+    create_stream(connection, context, name, &settings, "source").await
 }
 
 /// Finds the stream that captures `subject`; creates one when it may.
@@ -203,7 +208,7 @@ async fn ensure_target(
         .cloned()
         .unwrap_or_else(|| default_stream(vec![subject.to_owned()]));
     let name = name.map_or_else(|| stream_name(subject), ToOwned::to_owned);
-    create_stream(connection, context, &name, &settings).await?;
+    create_stream(connection, context, &name, &settings, role).await?;
     Ok(())
 }
 
@@ -242,6 +247,7 @@ async fn create_stream(
     context: &Context,
     name: &str,
     settings: &StreamSettings,
+    role: &str,
 ) -> Result<stream::Stream> {
     let what = || format!("cannot create stream `{name}` for {:?}", settings.subjects);
     let api = connection.api.stream_create(name);
@@ -291,7 +297,17 @@ async fn create_stream(
                 }),
             }
         }
-        Err(error) => Err(anyhow!("{}", error.kind())).with_context(what),
+        Err(error) => {
+            let hint = match error.kind() {
+                CreateStreamErrorKind::JetStream(error) => limits::hint(error.error_code(), role),
+                _ => None,
+            };
+            let error = anyhow!("{}", error.kind()).context(what());
+            Err(match hint {
+                Some(hint) => report::hint(error, hint),
+                None => error,
+            })
+        }
     }
 }
 

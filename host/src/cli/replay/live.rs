@@ -143,8 +143,7 @@ async fn settled(connection: &Connection, pipeline: &Pipeline) -> Result<u64> {
     let durable = streams::Durable {
         stream: pipeline.source.stream.clone(),
         consumer: pipeline.source.consumer.clone(),
-        created: 0,
-        settled: 0,
+        ..Default::default()
     };
     let context = streams::jetstream(connection);
     let info = consumers::info(&context, &durable).await;

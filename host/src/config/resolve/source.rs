@@ -4,7 +4,7 @@ use super::streams::{Wanted, create};
 use super::values::Context;
 use crate::config::cursor::Cursor;
 use crate::config::model;
-use crate::config::resolved::{Source, Start};
+use crate::config::resolved::{Given, Source, Start};
 use std::time::Duration;
 
 /// The shortest ack-wait. The host sends in-progress acks every third of it; below this, one pause of the
@@ -43,6 +43,10 @@ pub(super) fn source(
         start: start?,
         ack_wait: ack_wait?,
         max_ack_pending: model.max_ack_pending,
+        given: Given {
+            ack_wait: at.field("ack-wait").is_given(),
+            max_ack_pending: at.field("max-ack-pending").is_given(),
+        },
         create: create?,
     })
 }

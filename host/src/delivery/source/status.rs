@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 /// How long a pull that was not permitted is not tried again.
 const REFUSED: Duration = Duration::from_secs(10);
 
+/// How long to wait before asking again for what no pull may ask for.
+const LIMITED: Duration = Duration::from_secs(1);
+
 /// Why a pull brought nothing.
 #[derive(Debug)]
 pub enum Ended {
@@ -40,6 +43,12 @@ impl std::fmt::Display for NotPermitted {
 }
 
 impl Source {
+    /// How the server ended the last pull, if not as it should.
+    #[must_use]
+    pub fn said(&self) -> Option<&str> {
+        self.said.as_deref()
+    }
+
     /// The server's words on a pull that is under way, if it does not permit it.
     pub(super) fn refusal(&mut self) -> Option<Ended> {
         let since = self.pulls.since()?;
@@ -86,16 +95,30 @@ impl Source {
                 // A pull that has brought something is full. One that has brought nothing met a
                 // message larger than the server would take today, and must ask for more.
                 if brought == Some(false) {
+                    if self
+                        .limits
+                        .bytes
+                        .is_some_and(|most| self.least_bytes >= most)
+                    {
+                        // No pull may ask for enough.
+                        self.said = Some(text.to_owned());
+                        self.pause = Some(Instant::now() + LIMITED);
+                    }
                     self.least_bytes = (self.least_bytes * 2).min(1 << 30);
                 }
             }
             CONFLICT if text.contains("Batch Completed") => {}
+            CONFLICT if self.limits.learn(text) => {
+                tracing::info!("asking for less from now on: {text}");
+            }
             _ => {
                 self.metrics.pull_errors.inc();
-                self.said = Some(match status {
-                    NO_RESPONDERS => "no jetstream server answers".to_owned(),
-                    _ => text.to_owned(),
-                });
+                let words = match status {
+                    NO_RESPONDERS => "no jetstream server answers",
+                    _ => text,
+                };
+                let again = self.said.as_deref() == Some(words);
+                self.said = Some(words.to_owned());
                 self.pause = Some(Instant::now() + Duration::from_millis(250));
                 if status == NO_RESPONDERS {
                     self.doubtful = true;
@@ -103,7 +126,7 @@ impl Source {
                 } else if status == CONFLICT && text.contains("Server Shutdown") {
                     // What comes of it is said when the connection is lost.
                     tracing::debug!("the server ended a pull: {text}");
-                } else {
+                } else if !again {
                     tracing::warn!(status, "the server ended a pull: {text}");
                 }
             }
