@@ -193,3 +193,32 @@ fn a_message_among_thousands_that_no_client_can_read_holds_up_none() {
     });
     nothing_began_anew(&weir);
 }
+
+#[test]
+fn questions_of_any_bytes_end_nothing_of_a_host_and_are_answered_to_no_subject_of_the_server() {
+    let site = Site::of_versions("max-errors: 50%");
+    let client = site.nats.client();
+    let host = site.host();
+    site.round();
+    let block: &[u8] = b"NATS/1.0\r\nA: a\rb\xff\r\n\r\n";
+    for subject in [
+        &b"$SRV.PING"[..],
+        b"$SRV.STATS.weir",
+        b"weir.status",
+        b"$SRV.INFO.weir",
+    ] {
+        site.nats.publish_raw(&[(subject, block, b"?")]);
+    }
+    // The host may do that, and whoever asks may not.
+    let stored = client.count("IN");
+    assert!(stored > 0);
+    let purge = b"$SRV.STATS.weir $JS.API.STREAM.PURGE.IN";
+    site.nats.publish_raw(&[(purge, b"", b"?")]);
+    assert_eq!(site.status(1).len(), 1);
+    assert_eq!(client.count("IN"), stored);
+    assert_eq!(host.metric("weir_clients_replaced_total"), 0.0);
+    // What hosts learn over their other connections they go on learning.
+    assert_eq!(site.deploy("v1", &[]).code, Some(0));
+    wait_until("the host follows", || site.versions() == ["v1"]);
+    assert_eq!(host.metric(&series("reconnects_total")), 0.0);
+}

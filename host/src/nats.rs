@@ -31,12 +31,13 @@ pub use health::Health;
 
 use crate::config::resolved::{Auth, Nats};
 use crate::headers::Headers;
-use crate::report::ResultExt;
+use crate::report::{self, ResultExt};
 use crate::telemetry::metrics::Counter;
+use crate::threads::locked;
 use anyhow::{Context, Result, anyhow};
 use async_nats::{Client, ConnectOptions};
 use bytestring::ByteString;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// The oldest server that has what at-least-once pipelines use: consumers with several filters
@@ -47,12 +48,23 @@ pub const OLDEST_SERVER: (u64, u64, u64) = (2, 11, 0);
 /// asked for (`in-flight` plus one pull), so that none is dropped.
 const SUBSCRIPTION_CAPACITY: usize = 256 * 1024;
 
-/// A connected client with what its events said.
+/// A connection for everything but the path of messages, with what its events said.
 #[derive(Clone)]
 pub struct Connection {
-    pub client: Client,
+    /// Another takes its place when its task has ended: [`keep`].
+    client: Arc<Mutex<Client>>,
     pub health: Arc<Health>,
     pub api: Api,
+    settings: Arc<Nats>,
+    purpose: Arc<str>,
+}
+
+impl Connection {
+    /// The client of the moment. Not to be kept: it may be replaced.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        locked(&self.client).clone()
+    }
 }
 
 /// Connects, and refuses a server that is too old.
@@ -62,13 +74,28 @@ pub struct Connection {
 /// # Errors
 /// Names the servers and the cause: nobody answers, credentials are refused, TLS fails, too old.
 pub async fn connect(settings: &Nats, purpose: &str) -> Result<Connection> {
-    let servers = settings.servers.join(", ");
     let health = Arc::new(Health::new(&settings.inbox_prefix, Counter::default()));
-    let on_event = Arc::clone(&health);
+    let client = connect_client(settings, purpose, &health).await?;
+    health.opened();
+    let servers = settings.servers.join(", ");
+    refuse_old(&client.server_info().version)
+        .with_context(|| format!("cannot use the nats server at `{servers}`"))?;
+    Ok(Connection {
+        client: Arc::new(Mutex::new(client)),
+        health,
+        api: Api::of(settings),
+        settings: Arc::new(settings.clone()),
+        purpose: purpose.into(),
+    })
+}
+
+async fn connect_client(settings: &Nats, purpose: &str, health: &Arc<Health>) -> Result<Client> {
+    let servers = settings.servers.join(", ");
+    let on_event = Arc::clone(health);
     let options = options(settings)
         .await
         .with_context(|| format!("cannot connect to nats at `{servers}`"))?;
-    let client = options
+    options
         .name(format!("weir/{purpose}"))
         .custom_inbox_prefix(&settings.inbox_prefix)
         .subscription_capacity(SUBSCRIPTION_CAPACITY)
@@ -81,15 +108,7 @@ pub async fn connect(settings: &Nats, purpose: &str) -> Result<Connection> {
         .connect(&settings.servers)
         .await
         .map_err(|error| explain::connect(&error, &settings.tls))
-        .with_context(|| format!("cannot connect to nats at `{servers}`"))?;
-    health.opened();
-    refuse_old(&client.server_info().version)
-        .with_context(|| format!("cannot use the nats server at `{servers}`"))?;
-    Ok(Connection {
-        client,
-        health,
-        api: Api::of(settings),
-    })
+        .with_context(|| format!("cannot connect to nats at `{servers}`"))
 }
 
 async fn options(settings: &Nats) -> Result<ConnectOptions> {
@@ -124,17 +143,50 @@ pub const INBOXES: &str =
 /// How long a connection without its inboxes is left alone.
 const DEAF: Duration = Duration::from_secs(5);
 
+/// How often a client is asked whether its task still runs.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Connects anew when the server has ended the subscriptions to the inboxes of a connection: it does not
-/// say when they are permitted again. Never ends.
-pub async fn keep_hearing(connection: &Connection) {
+/// say when they are permitted again. Takes another client when the task of the present one has ended, which
+/// a message that it cannot read may bring about; `replaced` counts that. Never ends.
+pub async fn keep(connection: &Connection, replaced: &Counter) {
     loop {
-        connection.health.deaf().await;
-        tokio::time::sleep(DEAF).await;
-        if let Err(error) = connection.client.force_reconnect().await {
-            tracing::debug!("cannot connect anew: {error}");
+        tokio::select! {
+            _ = connection.health.deaf() => {
+                tokio::time::sleep(DEAF).await;
+                if let Err(error) = connection.client().force_reconnect().await {
+                    tracing::debug!("cannot connect anew: {error}");
+                }
+                connection.health.down().await;
+            }
+            () = ended(connection.client()) => {
+                connection.health.lost(&"the client has ended, perhaps over a message that it cannot read");
+                while let Err(error) = replace(connection).await {
+                    connection.health.not_found(&report::line(&error));
+                    tokio::time::sleep(DEAF).await;
+                }
+                replaced.inc();
+            }
         }
-        connection.health.down().await;
     }
+}
+
+/// Waits until the task of a client has ended.
+async fn ended(client: Client) {
+    loop {
+        // Nothing goes to the server: the task alone is asked, and only one that is gone refuses.
+        match client.flush().await {
+            Ok(()) => tokio::time::sleep(LOOK).await,
+            Err(_) => return,
+        }
+    }
+}
+
+async fn replace(connection: &Connection) -> Result<()> {
+    let (settings, health) = (&connection.settings, &connection.health);
+    let client = connect_client(settings, &connection.purpose, health).await?;
+    *locked(&connection.client) = client;
+    Ok(())
 }
 
 /// The result of a request, unless the server says that this user may not send it, or hear the answer: nobody answers

@@ -213,7 +213,7 @@ impl Arguments {
     ) -> Result<Lanes> {
         let lanes = self.lanes.map_or(pipeline.lanes, usize::from);
         let settings = Arc::new(pipeline.clone());
-        let max_payload = connection.client.max_payload();
+        let max_payload = connection.client().max_payload();
         let target = Target::new(pipeline, &source.captured, max_payload);
         let source_id = source.source_id.clone();
         let _progress = console.progress("compiling the plugins");

@@ -9,8 +9,9 @@ use super::failover::Failover;
 use super::in_flight::InFlight;
 use super::source::Delivery;
 use crate::config::resolved::{self, Order};
+use crate::nats::Connection;
 use crate::nats::consumers;
-use crate::nats::streams::{Context, Durable};
+use crate::nats::streams::{Durable, jetstream};
 use anyhow::Result;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -21,7 +22,7 @@ pub struct Intake {
     pace: Pace,
     /// For ordered pipelines: whose turn it is.
     failover: Failover,
-    jetstream: Context,
+    connection: Connection,
     source: Durable,
     ack_wait: Duration,
     ordered: bool,
@@ -35,7 +36,7 @@ impl Intake {
     #[must_use]
     pub fn new(
         consumers: Consumers,
-        jetstream: Context,
+        connection: Connection,
         source: Durable,
         settings: &resolved::Pipeline,
     ) -> Self {
@@ -44,7 +45,7 @@ impl Intake {
             consumers,
             pace: Pace::new(ack_wait, most),
             failover: Failover::default(),
-            jetstream,
+            connection,
             source,
             ack_wait,
             ordered: settings.order != Order::None,
@@ -105,7 +106,7 @@ impl Intake {
                 .filter(|delivery| delivery.message.attempt == 1)
                 .count();
             let own = held + self.failover.resting() + fresh;
-            let others = match consumers::info(&self.jetstream, &self.source).await {
+            let others = match consumers::info(&jetstream(&self.connection), &self.source).await {
                 Ok(Some(info)) => info.num_ack_pending.saturating_sub(own),
                 Ok(None) => 0,
                 // Not to know is no reason to break the order.
@@ -173,7 +174,8 @@ impl Intake {
         if !self.ordered {
             return;
         }
-        let unpinned = consumers::unpin(&self.jetstream, &self.source);
+        let context = jetstream(&self.connection);
+        let unpinned = consumers::unpin(&context, &self.source);
         if tokio::time::timeout(longest, unpinned).await.is_err() {
             tracing::debug!("the server does not answer; the pin will time out");
         }

@@ -14,7 +14,7 @@ use super::settler::Settler;
 use super::sink::Sink;
 use crate::config::resolved;
 use crate::nats::parking::subjects;
-use crate::nats::streams::{Ensured, jetstream};
+use crate::nats::streams::Ensured;
 use crate::nats::wire::Wire;
 use crate::nats::{Connection, Health};
 use crate::parked::Parking;
@@ -86,9 +86,9 @@ impl Lane {
         let health = Arc::clone(&wire.health);
         let settle = Settle::new(wire, Arc::clone(&metrics));
         let source_id = format!("{}@{}", ensured.source.stream, ensured.incarnation);
-        let (context, source) = (jetstream(connection), ensured.source.clone());
+        let source = ensured.source.clone();
         Ok(Self {
-            intake: Intake::new(consumers, context, source, &settings),
+            intake: Intake::new(consumers, connection.clone(), source, &settings),
             processor,
             outbox: Outbox::new(sink, parking, max_payload),
             settler: Settler::new(settle, in_progress, Arc::clone(&metrics)),

@@ -106,7 +106,8 @@ impl Host {
             }
         }
         let _in_progress = InProgress::start(&self.pipelines)?;
-        let _discoverable = self.announce(&attachments).await;
+        let _discoverable = self.announce().await;
+        let replaced = self.options.metrics.clients_replaced();
         let connections: Vec<Connection> =
             attachments.iter().map(|(found, _)| found.clone()).collect();
         let supervised = self.pipelines.iter().zip(attachments).map(
@@ -125,7 +126,7 @@ impl Host {
             ended = join_all(supervised) => ended,
             () = self.deploy() => Vec::new(),
             _ = join_all(self.pipelines.iter().map(observe::observe)) => Vec::new(),
-            _ = join_all(connections.iter().map(nats::keep_hearing)) => Vec::new(),
+            _ = join_all(connections.iter().map(|one| nats::keep(one, &replaced))) => Vec::new(),
         };
         self.pipelines
             .iter()
@@ -229,19 +230,17 @@ impl Host {
         Err(refused.flatten().next().context("there is no pipeline")?)
     }
 
-    async fn announce(self: &Arc<Self>, found: &[Found]) -> Vec<service::Discoverable> {
+    async fn announce(self: &Arc<Self>) -> Vec<service::Discoverable> {
         let mut announced: Vec<service::Discoverable> = Vec::new();
-        for (index, (connection, _)) in found.iter().enumerate() {
-            let nats = |index: usize| {
-                self.pipelines
-                    .get(index)
-                    .map(|pipeline| &pipeline.settings.nats)
-            };
-            if (0..index).any(|earlier| nats(earlier) == nats(index)) {
+        let mut servers: Vec<&resolved::Nats> = Vec::new();
+        for pipeline in &self.pipelines {
+            let server = &pipeline.settings.nats;
+            if servers.contains(&server) {
                 continue;
             }
+            servers.push(server);
             let host = Arc::clone(self);
-            match service::announce(connection, Arc::new(move || host.status())).await {
+            match service::announce(server, Arc::new(move || host.status())).await {
                 Ok(discoverable) => announced.push(discoverable),
                 Err(error) => tracing::warn!("`weir status` will not find this host: {error:#}"),
             }

@@ -110,11 +110,11 @@ impl Tap {
     /// # Errors
     /// When the connection is closed.
     pub async fn open(connection: &Connection, filter: &str) -> Result<Self> {
-        let subscribed = connection.client.subscribe(filter.to_owned()).await;
+        let subscribed = connection.client().subscribe(filter.to_owned()).await;
         let subscription =
             subscribed.map_err(|error| anyhow!("cannot listen to `{filter}`: {error}"))?;
         // The server must know of it before the first message is published elsewhere.
-        let flushed = connection.client.flush().await;
+        let flushed = connection.client().flush().await;
         flushed.map_err(|error| anyhow!("cannot listen to `{filter}`: {error}"))?;
         Ok(Self { subscription })
     }
@@ -144,7 +144,7 @@ impl Tap {
 /// Waits until everything has come that the server had sent to this connection before now, for as long
 /// as a second: it keeps the order of what it sends, so a message to oneself is behind all of it.
 pub async fn catch_up(connection: &Connection) {
-    let client = &connection.client;
+    let client = connection.client();
     let inbox = client.new_inbox();
     let echo = async {
         let mut echo = client.subscribe(inbox.clone()).await.ok()?;

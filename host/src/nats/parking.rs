@@ -53,7 +53,7 @@ pub(super) async fn ensure(
     if pipeline.in_flight.messages < 2 {
         return Err("`in-flight.max-messages` leaves no room for parked messages".to_owned());
     }
-    let version = connection.client.server_info().version;
+    let version = connection.client().server_info().version;
     if !is_at_least(&version, OLDEST_SERVER) {
         return Err(format!(
             "nats-server {version} has no message schedules; 2.12 or later has"

@@ -1,70 +1,160 @@
 //! The host as a NATS service, so that `weir status` and every NATS tool can find it.
 //!
-//! Answers `$SRV.PING`, `$SRV.INFO` and `$SRV.STATS` for the service `weir`; the statistics of its
-//! one endpoint carry the host's status as JSON.
+//! Answers `$SRV.PING`, `$SRV.INFO` and `$SRV.STATS` for the service `weir` (architecture decision record
+//! 32 of NATS); the statistics of its one endpoint carry the host's status as JSON. Anybody may ask, with
+//! any bytes: so it listens over a wire of its own, where no message ends anything, and answers only where
+//! an answer can be meant.
 
 use super::Connection;
+use super::wire::{Message, Parts, Subscription, Wire};
+use crate::config::resolved::Nats;
+use crate::telemetry::metrics::Counter;
 use anyhow::{Result, anyhow};
-use async_nats::service::{Service, ServiceExt};
 use futures_util::StreamExt;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Name of the service, in `$SRV.STATS.weir`.
 pub const NAME: &str = "weir";
+/// The subject of its endpoint: one of the hosts answers there.
+const ENDPOINT: &str = "weir.status";
+/// Of hosts that ask for one, one answers: what NATS services use unless they say otherwise.
+const QUEUE: &str = "q";
+
+/// How long a server may take to know of the subscriptions.
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// Answers discovery until it is dropped.
 pub struct Discoverable {
-    _service: Service,
-    endpoint: tokio::task::JoinHandle<()>,
+    task: tokio::task::JoinHandle<()>,
 }
 
 impl Drop for Discoverable {
     fn drop(&mut self) {
-        self.endpoint.abort();
+        self.task.abort();
     }
 }
 
 /// Status of a host, made anew for each question.
-pub type Status = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
+pub type Status = Arc<dyn Fn() -> Value + Send + Sync>;
 
-/// Makes the host discoverable.
+/// A question that every NATS service answers.
+#[derive(Clone, Copy)]
+enum Question {
+    Ping,
+    Info,
+    Stats,
+}
+
+/// What the answers are made of.
+struct Service {
+    id: String,
+    started: String,
+    status: Status,
+}
+
+impl Service {
+    fn answer(&self, question: Question) -> Value {
+        let mut endpoint = json!({ "name": ENDPOINT, "subject": ENDPOINT, "queue_group": QUEUE });
+        let mut answer = json!({
+            "name": NAME, "id": self.id, "version": env!("CARGO_PKG_VERSION"), "metadata": {},
+        });
+        let mut add = |name: &str, value: Value| match answer.as_object_mut() {
+            Some(fields) => drop(fields.insert(name.to_owned(), value)),
+            None => {}
+        };
+        let kind = match question {
+            Question::Ping => "ping",
+            Question::Info => {
+                add(
+                    "description",
+                    "runs WebAssembly components as stream processors".into(),
+                );
+                add("endpoints", json!([endpoint]));
+                "info"
+            }
+            Question::Stats => {
+                if let Some(fields) = endpoint.as_object_mut() {
+                    fields.insert("data".to_owned(), (self.status)());
+                }
+                add("started", self.started.as_str().into());
+                add("endpoints", json!([endpoint]));
+                "stats"
+            }
+        };
+        add("type", format!("io.nats.micro.v1.{kind}_response").into());
+        answer
+    }
+}
+
+/// Makes the host discoverable. When it returns, the server knows.
 ///
 /// # Errors
-/// When the connection is closed. A user without permission to subscribe to `$SRV.>` is not told:
+/// When the server cannot be reached. A user without permission to subscribe to `$SRV.>` is not told:
 /// the host then runs without being found.
-pub async fn announce(connection: &Connection, status: Status) -> Result<Discoverable> {
-    let for_stats = Arc::clone(&status);
-    let service = connection
-        .client
-        .service_builder()
-        .description("runs WebAssembly components as stream processors")
-        .stats_handler(move |_, _| for_stats())
-        .start(NAME, env!("CARGO_PKG_VERSION"))
-        .await
-        .map_err(|error| anyhow!("cannot announce the host as a service: {error}"))?;
-    let mut requests = service
-        .endpoint("weir.status")
-        .await
-        .map_err(|error| anyhow!("cannot answer requests for the status: {error}"))?;
-    let endpoint = tokio::spawn(async move {
-        while let Some(request) = requests.next().await {
-            if let Err(error) = request.respond(Ok(status().to_string().into())).await {
-                tracing::debug!("cannot answer a request for the status: {error}");
-            }
+pub async fn announce(settings: &Nats, status: Status) -> Result<Discoverable> {
+    let wire = Wire::connect(settings, "service", Counter::default()).await?;
+    let service = Service {
+        id: wire.new_id(),
+        started: jiff::Timestamp::now().to_string(),
+        status,
+    };
+    let mut asked = Vec::new();
+    for (verb, question) in [
+        ("PING", Question::Ping),
+        ("INFO", Question::Info),
+        ("STATS", Question::Stats),
+    ] {
+        let of_this = format!(".{NAME}.{}", service.id);
+        for of in ["", ".weir", &of_this] {
+            asked.push((wire.subscribe(&format!("$SRV.{verb}{of}")), question));
         }
+    }
+    let endpoint = wire.subscribe_in_turn(ENDPOINT, QUEUE);
+    let _ = tokio::time::timeout(LONGEST, wire.flush()).await;
+    let task = tokio::spawn(async move {
+        let (wire, service) = (&wire, &service);
+        let discovery = asked
+            .into_iter()
+            .map(|(questions, question)| serve(wire, questions, move || service.answer(question)));
+        let endpoint = serve(wire, endpoint, || (service.status)());
+        tokio::join!(join_all(discovery), endpoint);
     });
-    Ok(Discoverable {
-        _service: service,
-        endpoint,
-    })
+    Ok(Discoverable { task })
+}
+
+/// Answers all questions of a subscription.
+async fn serve(wire: &Wire, mut questions: Subscription, answer: impl Fn() -> Value) {
+    while let Some(question) = questions.next().await {
+        if !may_be_answered(&question) {
+            continue;
+        }
+        let answer = answer().to_string();
+        let parts = Parts {
+            subject: &question.reply,
+            payload: answer.as_bytes(),
+            ..Parts::default()
+        };
+        wire.room().await;
+        if wire.publish(&parts).is_err() {
+            tracing::debug!("cannot answer a question for the status: its reply subject is none");
+        }
+    }
+}
+
+/// Whether an answer may go to the reply subject of a question. One to a subject of the server, `$JS.API...`,
+/// would be a command, given with the permissions of the host.
+fn may_be_answered(question: &Message) -> bool {
+    !question.reply.is_empty() && !question.reply.starts_with(b"$")
 }
 
 /// The status of every host that answers within `wait`.
 ///
 /// # Errors
 /// When the connection is closed.
-pub async fn discover(connection: &Connection, wait: Duration) -> Result<Vec<serde_json::Value>> {
+pub async fn discover(connection: &Connection, wait: Duration) -> Result<Vec<Value>> {
     #[derive(serde::Deserialize)]
     struct Stats {
         id: String,
@@ -75,9 +165,9 @@ pub async fn discover(connection: &Connection, wait: Duration) -> Result<Vec<ser
     #[derive(serde::Deserialize)]
     struct Endpoint {
         #[serde(default)]
-        data: serde_json::Value,
+        data: Value,
     }
-    let client = &connection.client;
+    let client = connection.client();
     let inbox = client.new_inbox();
     let mut answers = client
         .subscribe(inbox.clone())

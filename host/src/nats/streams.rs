@@ -21,7 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[must_use]
 pub fn jetstream(connection: &Connection) -> Context {
     let prefix = connection.api.prefix();
-    let mut context = jetstream::with_prefix(connection.client.clone(), prefix);
+    let mut context = jetstream::with_prefix(connection.client().clone(), prefix);
     context.set_timeout(TIMEOUT);
     context
 }

@@ -95,7 +95,13 @@ impl Wire {
     /// A subject that nobody else has.
     #[must_use]
     pub fn new_inbox(&self) -> String {
-        format!("{}.{}", self.inbox_prefix, nuid::next())
+        format!("{}.{}", self.inbox_prefix, self.new_id())
+    }
+
+    /// A name that nobody else has.
+    #[must_use]
+    pub fn new_id(&self) -> String {
+        nuid::next().to_string()
     }
 
     /// The largest message, headers and payload, that the server takes at present, in bytes.
@@ -107,17 +113,24 @@ impl Wire {
     /// Subscribes for the life of the handle: a new connection begins with it.
     #[must_use]
     pub fn subscribe(&self, subject: &str) -> Subscription {
-        self.subscription(subject, true)
+        self.subscription(subject.to_owned(), true)
+    }
+
+    /// As [`subscribe`](Self::subscribe), but of all subscriptions of a queue group one gets each message.
+    #[must_use]
+    pub fn subscribe_in_turn(&self, subject: &str, queue: &str) -> Subscription {
+        self.subscription(format!("{subject} {queue}"), true)
     }
 
     /// Subscribes for the present connection. Nothing comes for it on the next.
     #[must_use]
     pub fn subscribe_once(&self, subject: &str) -> Subscription {
-        self.subscription(subject, false)
+        self.subscription(subject.to_owned(), false)
     }
 
-    fn subscription(&self, subject: &str, lasting: bool) -> Subscription {
-        let subject = Bytes::copy_from_slice(subject.as_bytes());
+    /// `subject` may have a queue group behind it.
+    fn subscription(&self, subject: String, lasting: bool) -> Subscription {
+        let subject = Bytes::from(subject);
         let number = locked(&self.state).subscribe(subject, lasting);
         let state = Arc::clone(&self.state);
         Subscription { state, number }

@@ -116,6 +116,12 @@ impl Metrics {
         }
     }
 
+    /// Clients for everything but messages that were replaced.
+    #[must_use]
+    pub fn clients_replaced(&self) -> Counter {
+        self.counter(Name::ClientsReplaced, &[])
+    }
+
     /// The handles of a pipeline. The same name returns the same handles.
     #[must_use]
     pub fn pipeline(&self, name: &str) -> Arc<PipelineMetrics> {

@@ -86,6 +86,8 @@ names! {
     BuildInformation "build_info" Gauge None BUILD
         "Always 1; the labels say what is running"
 
+    ClientsReplaced "clients_replaced" Counter None PROCESS
+        "Clients for management that were replaced because their task had ended"
     LogEntriesLost "log_entries_lost" Counter None PROCESS
         "Log entries that could not be written to stderr"
 

@@ -137,7 +137,7 @@ fn setting(setup: &Setup<'_>) -> Setting {
         kernel: kernel.trim().to_owned(),
         weir: env!("CARGO_PKG_VERSION").to_owned(),
         engine: env!("WEIR_WASMTIME_VERSION").to_owned(),
-        nats_server: setup.connection.client.server_info().version,
+        nats_server: setup.connection.client().server_info().version,
         profile: if cfg!(debug_assertions) {
             "debug"
         } else {

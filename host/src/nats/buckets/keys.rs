@@ -104,7 +104,7 @@ impl Keys {
     }
 
     fn over(connection: &Connection, store: Store) -> Self {
-        let client = connection.client.clone();
+        let client = connection.client().clone();
         Self { client, store }
     }
 

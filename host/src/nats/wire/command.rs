@@ -25,7 +25,7 @@ pub(super) fn pong(into: &mut BytesMut) {
     into.put_slice(b"PONG\r\n");
 }
 
-/// Adds a subscription.
+/// Adds a subscription. The subject may have a queue group behind it.
 pub(super) fn subscribe(into: &mut BytesMut, subject: &[u8], number: u64) {
     into.put_slice(b"SUB ");
     into.put_slice(subject);

@@ -153,7 +153,7 @@ impl Work {
         let candidate = OperatorVersion::new(Arc::clone(&self.plugin), settings_of);
         plugins.replace(self.operator, candidate);
         let chain = Chain::new(plugins.apart().workers(&self.runtime), settings.batch);
-        let max_payload = connection.client.max_payload();
+        let max_payload = connection.client().max_payload();
         let target = Target::new(&settings, &source.captured, max_payload);
         let mut dry_run = DryRun::new(&settings, chain, &source.source_id, target);
         dry_run.warm().await?;
