@@ -46,6 +46,7 @@ mod plugins;
 mod progress;
 mod recovery;
 mod redelivery;
+mod refusals;
 mod registry;
 mod replay;
 mod rollback;
