@@ -37,6 +37,7 @@ mod hot_swap;
 mod house_rules;
 mod isolation;
 mod languages;
+mod letters;
 mod lost_answers;
 mod oci;
 mod ordering;
