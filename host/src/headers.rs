@@ -2,6 +2,7 @@
 
 pub mod block;
 
+use bytes::Bytes;
 use bytestring::ByteString;
 use std::sync::Arc;
 
@@ -12,12 +13,20 @@ pub const MESSAGE_ID: &str = "Nats-Msg-Id";
 /// The header that says which plugins a result comes from: the beginnings of their digests, in the
 /// order of the chain, with commas between them. The input is in the message id.
 pub const DIGEST: &str = "Weir-Digest";
-/// Prefix of the headers that a dead letter adds; those of the input with it are replaced.
+/// Prefix of the headers that weir adds.
 pub const PREFIX: &str = "Weir-";
+/// Before the name of an input's header that would mean something to the server or to weir, where weir
+/// stores the input in a message of its own: a dead letter or a parked retry.
+const KEPT: &str = "Weir-Kept-";
+/// The largest header block that a stream stores, in bytes (`math.MaxUint16` in nats-server's `stream.go`).
+pub const LARGEST_BLOCK: usize = u16::MAX as usize;
 /// `<part>/<parts>`, from 1, on each part of a dead letter that is in parts.
 pub const PART: &str = "Weir-Part";
 /// Says which dead letter a part belongs to: parts of several may lie between each other.
 pub const LETTER: &str = "Weir-Letter";
+/// `<bytes of the subject> <bytes of the header block>` at the beginning of a dead letter's payload, where
+/// that holds all of the message.
+pub const PACKED: &str = "Weir-Packed";
 /// Header lines in their order; a name may occur more than once.
 ///
 /// Cheap to clone. Names are compared without regard to case, as NATS clients do.
@@ -57,4 +66,64 @@ pub fn is_server_header(name: &str) -> bool {
 pub fn begins_with(name: &[u8], prefix: &str) -> bool {
     name.get(..prefix.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+}
+
+/// Whether a header is one that weir adds, and not data of others that [`keep`] has hidden.
+#[must_use]
+pub fn is_weir_header(name: &str) -> bool {
+    begins_with(name.as_bytes(), PREFIX) && !begins_with(name.as_bytes(), KEPT)
+}
+
+/// A header of an input as it is stored in a message of weir, where it must mean nothing.
+#[must_use]
+pub fn keep(line: &(ByteString, ByteString)) -> (ByteString, ByteString) {
+    let (name, value) = line;
+    match must_hide(name.as_bytes()) {
+        true => (ByteString::from(format!("{KEPT}{name}")), value.clone()),
+        false => line.clone(),
+    }
+}
+
+/// The same for a line that is no text.
+#[must_use]
+pub fn keep_foreign(line: &Bytes) -> Bytes {
+    match must_hide(line) {
+        true => [KEPT.as_bytes(), line].concat().into(),
+        false => line.clone(),
+    }
+}
+
+fn must_hide(name: &[u8]) -> bool {
+    begins_with(name, SERVER_PREFIX) || begins_with(name, PREFIX)
+}
+
+/// What [`keep`] has hidden: the name, or the line that begins with it.
+#[must_use]
+pub fn kept(line: &[u8]) -> Option<&[u8]> {
+    begins_with(line, KEPT).then(|| line.get(KEPT.len()..))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_line_that_is_hidden_means_nothing_and_comes_back(
+            name in "(Weir-|weir-|nats-|Nats-|Weir-Kept-)?[!-9;-~]{1,9}",
+            value in "[ -~]{0,9}",
+        ) {
+            let line = (ByteString::from(name), ByteString::from(value));
+            let hidden = keep(&line);
+            prop_assert!(!is_server_header(&hidden.0) && !is_weir_header(&hidden.0));
+            let name: &[u8] = hidden.0.as_bytes();
+            let back = kept(name).unwrap_or(name);
+            prop_assert_eq!(back, &**line.0.as_bytes());
+            prop_assert_eq!(&hidden.1, &line.1);
+            let whole = Bytes::from(format!("{}: {}", line.0, line.1));
+            let hidden = keep_foreign(&whole);
+            prop_assert_eq!(kept(&hidden).unwrap_or(&hidden), &*whole);
+        }
+    }
 }

@@ -5,7 +5,7 @@
 //! is pure; `source.rs` and the JSON lines of `weir pipe` both make messages.
 
 use crate::headers::Headers;
-use crate::headers::block::ForeignLines;
+use crate::headers::block::{self, ForeignLines};
 use bytes::Bytes;
 use bytestring::ByteString;
 use smallvec::SmallVec;
@@ -40,14 +40,42 @@ pub struct Foreign {
     pub subject: Option<Bytes>,
     /// Lines of the header block without their ends.
     pub lines: ForeignLines,
+    /// The header block, if clients write another for the lines that were read from it. No plugin misses
+    /// anything; a dead letter keeps it.
+    pub block: Option<Bytes>,
 }
 
 impl Foreign {
     /// Those parts of a message; `None` if all of it is text.
     #[must_use]
-    pub fn of(subject: Option<Bytes>, lines: ForeignLines) -> Option<Arc<Self>> {
-        let any = subject.is_some() || !lines.is_empty();
-        any.then(|| Arc::new(Self { subject, lines }))
+    pub fn of(
+        subject: Option<Bytes>,
+        lines: ForeignLines,
+        block: Option<Bytes>,
+    ) -> Option<Arc<Self>> {
+        let any = subject.is_some() || !lines.is_empty() || block.is_some();
+        any.then(|| {
+            Arc::new(Self {
+                subject,
+                lines,
+                block,
+            })
+        })
+    }
+
+    /// The headers of a block, and what is foreign in it and a subject that is not UTF-8.
+    #[must_use]
+    pub fn read(subject: Option<Bytes>, block: &Bytes) -> (Headers, Option<Arc<Self>>) {
+        if block.is_empty() {
+            return (
+                Headers::default(),
+                Self::of(subject, ForeignLines::new(), None),
+            );
+        }
+        let (headers, lines) = block::read(block);
+        let is_exact = block::is_exact(block, &headers, &lines);
+        let block = (!is_exact).then(|| block.clone());
+        (headers, Self::of(subject, lines, block))
     }
 
     /// What is wrong with it, for people.
@@ -98,7 +126,7 @@ impl Output {
         let foreign = input.foreign.as_ref().and_then(|foreign| {
             let subject = foreign.subject.clone().filter(|_| self.subject.is_none());
             let lines = foreign.lines.iter().filter(|_| self.headers.is_none());
-            Foreign::of(subject, lines.cloned().collect())
+            Foreign::of(subject, lines.cloned().collect(), None)
         });
         Message {
             foreign,

@@ -22,6 +22,7 @@ pub mod receipts;
 pub mod registry;
 pub mod service;
 pub mod shadows;
+pub mod stored;
 pub mod streams;
 pub mod trace;
 pub mod wire;

@@ -20,7 +20,7 @@
 //! attempts. So message ids, dead letters and what plugins see are those of the original message.
 
 use crate::headers::block::ForeignLines;
-use crate::headers::{Headers, is_server_header};
+use crate::headers::{self, Headers, begins_with, is_server_header};
 use crate::message::Message;
 use crate::outgoing::OutgoingMessage;
 use bytestring::ByteString;
@@ -28,8 +28,6 @@ use std::time::{Duration, Instant};
 
 /// Headers that say what the original message was.
 const PREFIX: &str = "Weir-Parked-";
-/// Before the name of an original header that would mean something to the server or to this file.
-const KEPT: &str = "Weir-Kept-";
 /// How long parking rests after the server did not take a message.
 const REST: Duration = Duration::from_secs(10);
 
@@ -118,7 +116,7 @@ impl Parking {
             return None;
         }
         let due = jiff::Timestamp::now().checked_add(delay).ok()?;
-        let mut headers: Vec<_> = message.headers.iter().cloned().map(keep).collect();
+        let mut headers: Vec<_> = message.headers.iter().map(headers::keep).collect();
         let mut add = |name: &str, value: String| {
             headers.push((ByteString::from(name), ByteString::from(value)));
         };
@@ -205,30 +203,16 @@ pub fn original(message: Message, stream: &str) -> (Message, Origin) {
     (message, origin)
 }
 
-/// A header as it is parked.
-fn keep((name, value): (ByteString, ByteString)) -> (ByteString, ByteString) {
-    if is_server_header(&name) || starts(&name, PREFIX) || starts(&name, KEPT) {
-        (ByteString::from(format!("{KEPT}{name}")), value)
-    } else {
-        (name, value)
-    }
-}
-
 /// A header as it was; `None` for what parking has added.
 fn given_back((name, value): &(ByteString, ByteString)) -> Option<(ByteString, ByteString)> {
-    if is_server_header(name) || starts(name, PREFIX) {
+    if is_server_header(name) || begins_with(name.as_bytes(), PREFIX) {
         return None;
     }
-    let name = match name.get(KEPT.len()..) {
-        Some(rest) if starts(name, KEPT) => ByteString::from(rest),
-        _ => name.clone(),
-    };
-    Some((name, value.clone()))
-}
-
-fn starts(name: &str, prefix: &str) -> bool {
-    name.get(..prefix.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    let was = headers::kept(name.as_bytes()).and_then(|was| std::str::from_utf8(was).ok());
+    Some((
+        was.map_or_else(|| name.clone(), ByteString::from),
+        value.clone(),
+    ))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //! hint: build it with `weir plugin build`
 //! ```
 
+pub mod escape;
 pub mod findings;
 pub mod secrets;
 
@@ -222,6 +223,11 @@ pub fn text(error: &anyhow::Error) -> String {
     if let Some(findings) = find::<Findings>(error) {
         return format!("{findings}\n\nerror: {}\n", problems(findings));
     }
+    // What others have written is a part of some errors.
+    escape::lines(&paragraphs(error)).into_owned()
+}
+
+fn paragraphs(error: &anyhow::Error) -> String {
     let mut out = String::new();
     for (position, message) in chain(error).iter().enumerate() {
         let label = if position == 0 {
@@ -305,7 +311,7 @@ pub fn print(error: &anyhow::Error, as_json: bool) -> u8 {
         return DONE;
     }
     let text = if as_json {
-        format!("{}\n", json(error))
+        format!("{}\n", escape::json(&json(error).to_string()))
     } else {
         text(error)
     };

@@ -117,12 +117,19 @@ fn a_message_that_nobody_takes_back_keeps_its_dead_letter() {
 
 /// Pipelines may share a subject for their dead letters, and anybody may publish there.
 #[test]
-fn what_is_no_dead_letter_of_the_pipeline_is_neither_listed_nor_purged() {
+fn what_is_no_dead_letter_is_listed_as_what_it_is_and_nothing_of_others_is_purged() {
     let site = &with_dead_letters(&["reject", "reject"], 2);
     let client = site.nats.client();
     client.publish("dead.p", "not a dead letter");
     client.publish_with_headers("dead.p", &[("Weir-Pipeline", "other")], "of another");
-    assert_eq!(dlq(site, 0, "ls", &[]).stdout.lines().count(), 2);
+    let list = dlq(site, 0, "ls", &[]).stdout;
+    assert_eq!(list.lines().count(), 3, "{list}");
+    assert!(
+        list.contains("  -  unknown   dead.p  not a dead letter\n"),
+        "{list}"
+    );
+    let refused = dlq(site, 1, "replay", &["3"]).stderr;
+    assert!(refused.contains("it is not a dead letter"), "{refused}");
     assert_eq!(dlq(site, 0, "purge", &["--all"]).stdout.trim(), "purged 2");
     let left = client.messages("DEAD");
     let payloads: Vec<_> = left.iter().map(|message| message.text()).collect();

@@ -3,20 +3,15 @@
 
 use crate::engine::Target;
 use crate::wire;
-use async_nats::HeaderMap;
-use async_nats::datetime::from_nanos;
-use async_nats::jetstream::message::StreamMessage;
-use bytes::Bytes;
-use weir::headers::{Headers, PREFIX, is_server_header};
+use weir::headers::LARGEST_BLOCK;
 use weir::message::Message;
 use weir::nats::dead_letters::{DeadLetter, Partials, read};
-use weir::nats::headers;
+use weir::nats::stored::StoredMessage;
+use weir::outgoing::OutgoingMessage;
 use weir::process::Judged;
 use weir::process::chain::{Kind, Rejection};
 use weir::process::dead_letter::DeadLetterBuilder;
 
-/// Most bytes that a dead letter adds to the headers of a message, besides its subject.
-const ADDED: usize = 2 * 1024;
 /// Where another message lies among the parts.
 const FOREIGN: u64 = 1000;
 
@@ -55,28 +50,19 @@ fn check(bytes: &[u8]) -> String {
     };
     let messages = builder.build(judged, &rejection(&source));
     assert!(!messages.is_empty(), "it is given up and nothing is stored");
-    if wire::size(&source) + source.subject.len() + ADDED > max_payload {
-        return "headers without room".to_owned();
-    }
-    let mut stored: Vec<StreamMessage> = Vec::new();
+    let mut stored: Vec<StoredMessage> = Vec::new();
     for (message, sequence) in messages.iter().zip(1..) {
-        assert!(
-            message.size() <= max_payload,
-            "{} bytes of {max_payload}",
-            message.size()
-        );
-        let map = wire::header_map(message);
-        stored.push(as_stored(sequence, map, message.payload.clone()));
+        let (size, payload) = (message.size(), message.payload.len());
+        assert!(size <= max_payload, "{size} bytes of {max_payload}");
+        assert!(size - payload <= LARGEST_BLOCK, "the headers are too large");
+        stored.push(as_stored(sequence, message));
     }
     let parts = stored.len();
     if last % 2 == 1 {
         stored.reverse();
     }
-    let foreign = wire::header_map(&wire::outgoing(&source));
-    stored.insert(
-        last % (parts + 1),
-        as_stored(FOREIGN, foreign, source.payload.clone()),
-    );
+    let foreign = as_stored(FOREIGN, &wire::outgoing(&source));
+    stored.insert(last % (parts + 1), foreign);
     let mut partials = Partials::default();
     let mut letters: Vec<_> = stored
         .into_iter()
@@ -99,17 +85,13 @@ fn is_the_source(letter: &DeadLetter, source: &Message, parts: usize) {
     assert!(letter.whole);
     assert_eq!(letter.sequences.len(), parts);
     assert!(letter.payload == source.payload, "another payload");
-    assert_eq!(letter.fact("Subject"), &*source.subject);
-    let ours = |name: &str| {
-        name.get(..PREFIX.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+    assert_eq!(letter.subject, source.subject.as_bytes());
+    let lines: wire::Lines = source.headers.iter().cloned().collect();
+    let block = match lines.is_empty() {
+        true => String::new(),
+        false => wire::block(&lines),
     };
-    let kept = source
-        .headers
-        .iter()
-        .filter(|(name, _)| !is_server_header(name) && !ours(name));
-    let kept: Headers = kept.cloned().collect();
-    assert_eq!(headers(&letter.headers), kept);
+    assert!(letter.headers == block.as_bytes(), "another header block");
 }
 
 /// As long as the message makes it, in words of its own.
@@ -126,12 +108,14 @@ fn rejection(source: &Message) -> Rejection {
     }
 }
 
-fn as_stored(sequence: u64, headers: HeaderMap, payload: Bytes) -> StreamMessage {
-    StreamMessage {
+fn as_stored(sequence: u64, message: &OutgoingMessage) -> StoredMessage {
+    let mut headers = Vec::new();
+    message.write_headers(&mut headers);
+    StoredMessage {
         subject: "dead.p".into(),
         sequence,
-        headers,
-        payload,
-        time: from_nanos(1_700_000_000_000_000_000).unwrap(),
+        headers: headers.into(),
+        payload: message.payload.clone(),
+        time: 1_700_000_000_000_000_000,
     }
 }

@@ -1,9 +1,8 @@
 //! Messages as text, for targets whose input is one: a subject, a header block and a payload.
 
-use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 use bytestring::ByteString;
-use weir::headers::{Headers, MESSAGE_ID};
+use weir::headers::Headers;
 use weir::message::Message;
 use weir::outgoing::OutgoingMessage;
 
@@ -121,22 +120,6 @@ pub(crate) fn size(message: &Message) -> usize {
     lines
         .map(|(name, value)| name.len() + value.len() + 4)
         .sum()
-}
-
-/// The headers of a message as the client for everything but messages has them.
-pub(crate) fn header_map(message: &OutgoingMessage) -> HeaderMap {
-    let mut map = HeaderMap::new();
-    let id = message.id.as_deref().map(|id| (MESSAGE_ID, id));
-    let lines = message
-        .headers
-        .iter()
-        .map(|(name, value)| (&**name, &**value));
-    for (name, value) in lines.chain(id) {
-        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse::<HeaderValue>()) {
-            map.append(name, value);
-        }
-    }
-    map
 }
 
 /// The headers of a message as they are read from its block.

@@ -91,6 +91,8 @@ fn target() -> Target {
         own_source: Vec::new(),
         max_payload: 1 << 20,
         dead_letters: None,
+        inbox_prefix: "_INBOX".to_owned(),
+        api_prefix: "$JS.API".to_owned(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Formats the result of a comparison of outputs for a terminal.
 
-use super::shown::readable;
 use crate::compare::report::{Kind, Report, Sample};
+use crate::report::escape;
 use serde_json::value::RawValue;
 use std::fmt::Write;
 
@@ -60,7 +60,7 @@ fn show(out: &mut String, sample: &Sample) {
     let differs: Vec<&str> = sample.differs.iter().map(|kind| kind.as_str()).collect();
     let only = |kind| sample.differs == [kind];
     let side = |line: &Option<Box<RawValue>>, none: bool| match line {
-        Some(line) => readable(line.get()),
+        Some(line) => escape::lines(line.get()).into_owned(),
         None if none => "-".to_owned(),
         None => "(not kept)".to_owned(),
     };

@@ -1,13 +1,13 @@
 //! `weir dlq ...`: lists, shows, replays and purges dead letters.
 
-use super::shown::readable;
 use super::{Console, files, offline};
 use crate::config::resolved::Pipeline;
+use crate::headers::block;
 use crate::jsonl::Record;
-use crate::nats::dead_letters::{DeadLetter, DeadLetters};
+use crate::nats::dead_letters::{DeadLetter, DeadLetters, Replay};
 use crate::nats::{self, Connection};
 use crate::process::chain::Kind;
-use crate::report::{self, ResultExt};
+use crate::report::{self, ResultExt, escape};
 use crate::threads;
 use anyhow::{Result, anyhow};
 use clap::Subcommand;
@@ -22,10 +22,22 @@ pub(super) enum Command {
     Ls(Selection),
     /// Show dead letters with all details.
     Show(Selection),
-    /// Publish dead letters to their original subjects, and delete each after the publish ack.
-    Replay(Selection),
+    /// Publish dead letters to their original subjects, and delete each after the publish ack. Goes on after
+    /// one that cannot go back.
+    Replay(ReplayArguments),
     /// Delete dead letters.
     Purge(Selection),
+}
+
+#[derive(clap::Args)]
+pub(super) struct ReplayArguments {
+    #[command(flatten)]
+    selection: Selection,
+
+    /// Publish all of them to this subject. Without it they go to subjects that the pipeline's source takes,
+    /// and to no others.
+    #[arg(long, value_name = "SUBJECT")]
+    to: Option<String>,
 }
 
 /// Which dead letters of which pipeline.
@@ -56,12 +68,8 @@ pub(super) struct Selection {
 
 impl Command {
     pub(super) fn run(self, console: &Console) -> Result<u8> {
-        let (Self::Ls(selection)
-        | Self::Show(selection)
-        | Self::Replay(selection)
-        | Self::Purge(selection)) = &self;
-        let changes = matches!(self, Self::Replay(_) | Self::Purge(_));
-        if changes && selection.sequences.is_empty() && !selection.all {
+        let selection = self.selection();
+        if self.changes() && selection.sequences.is_empty() && !selection.all {
             return Err(anyhow!("no dead letters are selected"))
                 .hint(|| "pass sequences from `weir dlq ls`, or `--all`")
                 .usage();
@@ -83,49 +91,103 @@ impl Command {
             .usage()?;
         let connection: Connection = nats::connect(&pipeline.nats, "dlq").await?;
         let mut letters = DeadLetters::open(&connection, &dead.subject).await?;
-        let mut count = 0;
+        if self.changes() {
+            letters.check_removable()?;
+        }
+        let mut replay = match self {
+            Self::Replay(given) => {
+                Some(Replay::open(&connection, pipeline, given.to.as_deref()).await?)
+            }
+            _ => None,
+        };
+        let (mut done, mut failed) = (0, Vec::new());
         // A replayed message can become a dead letter again at once; later dead letters are not touched.
         while let Some(letter) = letters.next().await? {
-            // Other pipelines and other publishers may share the subject.
-            let is_ours = letter.fact("Pipeline") == pipeline.name;
-            if !is_ours || !selection.includes(&letter) {
+            if !self.includes(selection, pipeline, &letter) {
                 continue;
             }
-            count += 1;
-            match self {
-                Self::Ls(_) => console.answer(&summary(&letter), &line(&letter))?,
-                Self::Show(_) => console.answer(&whole(&letter), &page(&letter))?,
-                Self::Replay(_) => {
-                    letters.replay(&letter).await?;
-                    letters.remove(&letter).await?;
+            let result = match (self, &mut replay) {
+                (Self::Ls(_), _) => console.answer(&summary(&letter), &line(&letter)),
+                (Self::Show(_), _) => console.answer(&whole(&letter), &page(&letter)),
+                (_, Some(replay)) => match replay.publish(&letters, &letter).await {
+                    Ok(()) => letters.remove(&letter).await,
+                    Err(error) => Err(error),
+                },
+                (_, None) => letters.remove(&letter).await,
+            };
+            match result {
+                Ok(()) => done += 1,
+                Err(error) if self.changes() => {
+                    tell(console, &letter, &escape::line(&report::line(&error)));
+                    failed.push(error);
                 }
-                Self::Purge(_) => letters.remove(&letter).await?,
+                Err(error) => return Err(error),
             }
         }
-        self.close(selection, count, console)
+        self.close(selection, done, failed, console)
     }
 
-    /// Prints what was done; an error if selected dead letters do not exist.
-    fn close(&self, selection: &Selection, count: usize, console: &Console) -> Result<u8> {
-        if count < selection.sequences.len() {
-            return Err(anyhow!(
-                "{} of {} dead letters do not exist",
-                selection.sequences.len() - count,
-                selection.sequences.len()
-            ))
-            .hint(|| format!("list them with `weir dlq ls {}`", selection.file.display()));
+    fn changes(&self) -> bool {
+        matches!(self, Self::Replay(_) | Self::Purge(_))
+    }
+
+    fn selection(&self) -> &Selection {
+        match self {
+            Self::Ls(selection) | Self::Show(selection) | Self::Purge(selection) => selection,
+            Self::Replay(replay) => &replay.selection,
         }
-        let done = match self {
-            Self::Replay(_) => "replayed",
-            Self::Purge(_) => "purged",
-            _ if count == 0 && !console.json => {
-                console.print("no dead letters")?;
-                return Ok(report::DONE);
-            }
-            _ => return Ok(report::DONE),
+    }
+
+    /// Other pipelines and other publishers may share the subject: what is no letter is shown, and changed
+    /// only by its number.
+    fn includes(&self, selection: &Selection, pipeline: &Pipeline, letter: &DeadLetter) -> bool {
+        let of = letter.fact("Pipeline");
+        let is_unknown = letter.is_unknown() && (of.is_empty() || of == pipeline.name);
+        let is_ours = match is_unknown {
+            true => !self.changes() || !selection.sequences.is_empty(),
+            false => of == pipeline.name,
         };
-        console.answer(&json!({ done: count }), &format!("{done} {count}"))?;
-        Ok(report::DONE)
+        is_ours && selection.includes(letter)
+    }
+
+    /// Prints what was done; an error if not all of it could be, or selected dead letters do not exist.
+    fn close(
+        &self,
+        selection: &Selection,
+        count: usize,
+        mut failed: Vec<anyhow::Error>,
+        console: &Console,
+    ) -> Result<u8> {
+        let found = count + failed.len();
+        let selected = selection.sequences.len();
+        let verb = match self {
+            Self::Replay(_) => Some("replayed"),
+            Self::Purge(_) => Some("purged"),
+            _ => None,
+        };
+        if let Some(verb) = verb.filter(|_| found >= selected) {
+            console.answer(&json!({ verb: count }), &format!("{verb} {count}"))?;
+        }
+        if found < selected {
+            let missing = selected - found;
+            return Err(anyhow!("{missing} of {selected} dead letters do not exist"))
+                .hint(|| format!("list them with `weir dlq ls {}`", selection.file.display()));
+        }
+        match failed.pop() {
+            Some(error) if failed.is_empty() => Err(error),
+            Some(_) => {
+                let verb = verb.unwrap_or_default();
+                let failed = failed.len() + 1;
+                Err(anyhow!(
+                    "{failed} of {found} dead letters were not {verb}, for the reasons above"
+                ))
+            }
+            None if verb.is_none() && count == 0 && !console.json => {
+                console.print("no dead letters")?;
+                Ok(report::DONE)
+            }
+            None => Ok(report::DONE),
+        }
     }
 }
 
@@ -141,14 +203,16 @@ impl Selection {
 }
 
 fn line(letter: &DeadLetter) -> String {
+    let fact = |name| escape::line(letter.fact(name));
+    let pipeline = Some(fact("Pipeline")).filter(|name| !name.is_empty());
     format!(
         "{:>6}  {}  {}  {:<8}  {}  {}",
         letter.sequence(),
         letter.time,
-        letter.fact("Pipeline"),
-        letter.fact("Kind"),
-        letter.fact("Subject"),
-        letter.fact("Reason"),
+        pipeline.unwrap_or("-".into()),
+        fact("Kind"),
+        fact("Subject"),
+        fact("Reason"),
     )
 }
 
@@ -157,14 +221,18 @@ fn page(letter: &DeadLetter) -> String {
     let mut page = format!("dead letter {}\n", letter.sequence());
     for (name, value) in &letter.facts {
         // Writing to a string cannot fail.
-        let _ = writeln!(page, "  {name}: {value}");
+        let _ = writeln!(page, "  {}: {}", escape::line(name), escape::line(value));
     }
-    for (name, value) in headers(letter) {
-        let _ = writeln!(page, "  header {name}: {value}");
+    let (headers, foreign) = block::read(&letter.headers);
+    for (name, value) in headers.iter() {
+        let _ = writeln!(page, "  header {name}: {}", escape::line(value));
+    }
+    for line in foreign {
+        let _ = writeln!(page, "  header line {}", line.escape_ascii());
     }
     let _ = writeln!(page, "  payload, {} bytes:", letter.payload.len());
     let payload = match std::str::from_utf8(&letter.payload) {
-        Ok(text) => readable(text),
+        Ok(text) => escape::lines(text).into_owned(),
         Err(_) => letter.payload.escape_ascii().to_string(),
     };
     let _ = writeln!(page, "{payload}");
@@ -187,9 +255,7 @@ fn whole(letter: &DeadLetter) -> Value {
     let record = Record {
         subject: letter.fact("Subject").into(),
         payload: letter.payload.clone(),
-        headers: headers(letter)
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect(),
+        headers: block::read(&letter.headers).0,
         key: None,
         event_time: None,
         sequence: letter.fact("Sequence").parse().ok(),
@@ -201,10 +267,11 @@ fn whole(letter: &DeadLetter) -> Value {
     whole
 }
 
-fn headers(letter: &DeadLetter) -> impl Iterator<Item = (String, String)> {
-    letter.headers.iter().flat_map(|(name, values)| {
-        values
-            .iter()
-            .map(move |value| (name.to_string(), value.to_string()))
-    })
+/// Says at once why a dead letter stays.
+fn tell(console: &Console, letter: &DeadLetter, reason: &str) {
+    let sequence = letter.sequence();
+    match console.json {
+        true => eprintln!("{}", json!({ "dead_letter": sequence, "error": reason })),
+        false => eprintln!("{sequence:>6}  stays: {reason}"),
+    }
 }

@@ -26,7 +26,7 @@ mod status;
 mod trace;
 
 use crate::plugin::CompileJob;
-use crate::report;
+use crate::report::{self, escape};
 use crate::telemetry::logs;
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -277,7 +277,8 @@ impl Console {
     ///
     /// See [`Console::print`].
     pub fn value(&self, value: &impl Serialize) -> anyhow::Result<()> {
-        self.print(&serde_json::to_string(value).context("cannot print as JSON")?)
+        let text = serde_json::to_string(value).context("cannot print as JSON")?;
+        self.print(&escape::json(&text))
     }
 }
 

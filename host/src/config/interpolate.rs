@@ -1,12 +1,15 @@
 //! `${NAME}` and `${NAME:-default}` in scalars, from the environment.
 //!
-//! `$${` is a literal `${`; a `$` without a brace is literal. There is no nesting: a default is taken
-//! literally. The environment is a parameter, so that a test needs no process.
+//! `$${` is a literal `${`; a `$` without a brace is literal. A default may have references of its own, which
+//! count only where the default does; a value is not read again. The environment is a parameter, so that a test needs no process.
 
 use std::borrow::Cow;
 
 /// The value of a variable, if it is set.
 pub type Environment<'e> = dyn Fn(&str) -> Option<String> + 'e;
+
+/// How deep defaults may be in defaults.
+const DEEPEST: usize = 16;
 
 /// Replaces every reference in `text`. Borrowed if there is none.
 ///
@@ -16,6 +19,14 @@ pub type Environment<'e> = dyn Fn(&str) -> Option<String> + 'e;
 pub(super) fn interpolate<'t>(
     text: &'t str,
     environment: &Environment<'_>,
+) -> Result<Cow<'t, str>, Vec<(String, String)>> {
+    replace(text, environment, 0)
+}
+
+fn replace<'t>(
+    text: &'t str,
+    environment: &Environment<'_>,
+    depth: usize,
 ) -> Result<Cow<'t, str>, Vec<(String, String)>> {
     if !text.contains("${") {
         return Ok(Cow::Borrowed(text));
@@ -31,18 +42,19 @@ pub(super) fn interpolate<'t>(
             continue;
         }
         done.push_str(before);
-        let Some((reference, after)) = after.split_once('}') else {
+        let Some((reference, after)) = end(after).and_then(|end| after.split_at_checked(end))
+        else {
             wrong.push((
                 format!("the reference `${{{}` is not closed", first_line(after)),
                 "close it with `}`, or write `$${` for a literal `${`".to_owned(),
             ));
             return Err(wrong);
         };
-        match resolve(reference, environment) {
+        match resolve(reference, environment, depth) {
             Ok(value) => done.push_str(&value),
-            Err(finding) => wrong.push(finding),
+            Err(findings) => wrong.extend(findings),
         }
-        rest = after;
+        rest = after.strip_prefix('}').unwrap_or(after);
     }
     done.push_str(rest);
     if wrong.is_empty() {
@@ -52,7 +64,33 @@ pub(super) fn interpolate<'t>(
     }
 }
 
-fn resolve(reference: &str, environment: &Environment<'_>) -> Result<String, (String, String)> {
+/// Where the brace is that ends the reference which `text` begins in.
+fn end(text: &str) -> Option<usize> {
+    let (mut open, mut at) = (0_usize, 0);
+    loop {
+        at += text.get(at..)?.find(['$', '}'])?;
+        let rest = text.get(at..)?;
+        at += match rest {
+            _ if rest.starts_with("$${") => 3,
+            _ if rest.starts_with("${") => {
+                open += 1;
+                2
+            }
+            _ if rest.starts_with('$') => 1,
+            _ if open == 0 => return Some(at),
+            _ => {
+                open -= 1;
+                1
+            }
+        };
+    }
+}
+
+fn resolve(
+    reference: &str,
+    environment: &Environment<'_>,
+    depth: usize,
+) -> Result<String, Vec<(String, String)>> {
     let (name, default) = match reference.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (reference, None),
@@ -60,23 +98,27 @@ fn resolve(reference: &str, environment: &Environment<'_>) -> Result<String, (St
     let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if !is_name {
-        return Err((
+        return Err(vec![(
             format!(
                 "`${{{}}}` does not name an environment variable",
                 first_line(reference)
             ),
             "write `${NAME}` or `${NAME:-default}`, or `$${` for a literal `${`".to_owned(),
-        ));
+        )]);
     }
     // As in a shell, `:-` also applies to a variable that is set but empty.
     match (environment(name), default) {
         (Some(value), None) => Ok(value),
         (Some(value), Some(_)) if !value.is_empty() => Ok(value),
-        (_, Some(default)) => Ok(default.to_owned()),
-        (None, None) => Err((
+        (_, Some(_)) if depth >= DEEPEST => Err(vec![(
+            format!("`${{{name}:-...}}` is a default in more than {DEEPEST} others"),
+            "set the variable, or write the default where it is used".to_owned(),
+        )]),
+        (_, Some(default)) => replace(default, environment, depth + 1).map(Cow::into_owned),
+        (None, None) => Err(vec![(
             format!("the environment variable `{name}` is not set"),
             format!("set it, or give a default: `${{{name}:-...}}`"),
-        )),
+        )]),
     }
 }
 
@@ -124,6 +166,24 @@ mod tests {
         assert_eq!(done("a $${SHOP} b"), ok("a ${SHOP} b"));
         assert_eq!(done("$SHOP $ {SHOP} $$"), ok("$SHOP $ {SHOP} $$"));
         assert_eq!(done("${TRICK}"), ok("${SHOP}"));
+    }
+
+    #[test]
+    fn a_default_may_refer_to_another_variable() {
+        assert_eq!(done("${GONE:-${SHOP}}."), ok("seven."));
+        assert_eq!(done("${GONE:-a${LOST:-b${EMPTY:-c}}}}"), ok("abc}"));
+        assert_eq!(done("${SHOP:-${LOST}}"), ok("seven"));
+        assert_eq!(done("${GONE:-${TRICK}}"), ok("${SHOP}"));
+        assert_eq!(done("${GONE:-$${SHOP}"), ok("${SHOP"));
+        let unset = |name: &str| {
+            Err(vec![format!(
+                "the environment variable `{name}` is not set"
+            )])
+        };
+        assert_eq!(done("${GONE:-${LOST}}"), unset("LOST"));
+        let deep = format!("{}x{}", "${GONE:-".repeat(20), "}".repeat(20));
+        let too_deep = "`${GONE:-...}` is a default in more than 16 others";
+        assert_eq!(done(&deep), Err(vec![too_deep.to_owned()]));
     }
 
     #[test]

@@ -159,6 +159,43 @@ pub(super) fn loops(
     }
 }
 
+/// Results must not all land where nothing but the server, weir or an inbox may be.
+pub(super) fn reserved(
+    sink: Option<&Sink>,
+    dead_letter: Option<&DeadLetter>,
+    inbox_prefix: &str,
+    at: &Cursor<'_>,
+    context: &mut Context<'_>,
+) {
+    let inbox = |text: &str| {
+        let filter = SubjectFilter::parse(&format!("{inbox_prefix}.>")).ok()?;
+        filter
+            .covers(&SubjectFilter::parse(text).ok()?)
+            .then_some(filter)
+    };
+    let reach = sink.and_then(|sink| sink.subject.reach());
+    if let (Some(reach), Some(dead)) = (&reach, dead_letter)
+        && reach.as_str() == dead.subject
+    {
+        let message = format!("results on `{reach}` would be among the dead letters");
+        let hint = "give results a subject of their own, such as `results.{subject}`";
+        let at = at.field("sink").field("subject");
+        context.findings.add_hint(at.location(), message, hint);
+    }
+    let reach = reach.as_ref().map(SubjectFilter::as_str);
+    let subjects = [
+        ("sink", reach),
+        ("dead-letter", dead_letter.map(|dead| &*dead.subject)),
+    ];
+    for (section, subject) in subjects {
+        if let Some(filter) = subject.and_then(inbox) {
+            let at = at.field(section).field("subject");
+            let message = format!("`{}`: subjects under `{filter}` are inboxes", at.path());
+            context.findings.add(at.location(), message);
+        }
+    }
+}
+
 /// Streams to create must not conflict.
 pub(super) fn streams(
     source: &Source,

@@ -3,7 +3,9 @@
 //! The payload is parsed once, and values off the path are skipped without being built, because this runs
 //! for every message of a pipeline whose key or event time is in the payload.
 
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use std::fmt;
 
 /// A compiled pointer, for example `/order/customer`.
@@ -49,7 +51,8 @@ impl Pointer {
         &self.text
     }
 
-    /// The scalar that it points at, as text: a string's content, or the notation of a number or boolean.
+    /// The scalar that it points at, as text: a string's content, or a number or boolean as it is written, so
+    /// that numbers which differ in any digit are different texts.
     ///
     /// `None` if the payload is not JSON, or if there is nothing, null, a list or an object at that
     /// position. If a name occurs twice, the last one counts, as in most JSON parsers.
@@ -75,17 +78,23 @@ impl<'de> DeserializeSeed<'de> for Step<'_> {
     type Value = Option<String>;
 
     fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Self::Value, D::Error> {
-        reader.deserialize_any(self)
+        match self.0.is_empty() {
+            true => <&RawValue>::deserialize(reader).map(|raw| scalar(raw.get())),
+            false => reader.deserialize_any(self),
+        }
     }
 }
 
-impl Step<'_> {
-    /// A scalar counts only at the end of the path.
-    fn scalar(&self, text: impl ToString) -> Option<String> {
-        self.0.is_empty().then(|| text.to_string())
+/// A value as text, if it is a scalar.
+fn scalar(raw: &str) -> Option<String> {
+    match raw.as_bytes().first()? {
+        b'"' => serde_json::from_str(raw).ok(),
+        b'{' | b'[' | b'n' => None,
+        _ => Some(raw.to_owned()),
     }
 }
 
+/// A scalar before the end of the path is not what it leads to.
 impl<'de> Visitor<'de> for Step<'_> {
     type Value = Option<String>;
 
@@ -97,24 +106,24 @@ impl<'de> Visitor<'de> for Step<'_> {
         Ok(None)
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
-        Ok(self.scalar(value))
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(self.scalar(value))
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(self.scalar(value))
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
     }
 
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
-        Ok(self.scalar(value))
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
     }
 
-    fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
-        Ok(self.scalar(value))
+    fn visit_str<E: Error>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(None)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
@@ -181,6 +190,21 @@ mod tests {
             find("/x", r#"{"x": "first", "x": "esc\naped"}"#).as_deref(),
             Some("esc\naped")
         );
+    }
+
+    #[test]
+    fn a_number_keeps_all_its_digits() {
+        for number in [
+            "12345678901234567890123",
+            "12345678901234567890124",
+            "-0.10000000000000000000001",
+            "1e400",
+            "2.50",
+            "18446744073709551616",
+        ] {
+            let payload = format!("{{\"id\": [{number}, 1]}}");
+            assert_eq!(find("/id/0", &payload).as_deref(), Some(number));
+        }
     }
 
     #[test]

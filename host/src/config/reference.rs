@@ -43,8 +43,9 @@ use it if the first line is `# yaml-language-server: $schema=pipeline.schema.jso
 - **subject**: tokens separated by dots; in filters `*` matches one token and a final `>` one or more.
 - **paths**: a relative path starts at the folder of the file that contains it.
 - `${NAME}` in a value is replaced by the environment variable, `${NAME:-default}` by the default
-  if the variable is unset or empty. Write `$${` for a literal `${`. A value without quotes is read
-  as a number or a boolean after the replacement.
+  if the variable is unset or empty. A default may have references of its own: `${A:-${B}}`. Write `$${`
+  for a literal `${`. A value is read as a number or a boolean after the replacement; a plugin's own `config:`
+  only without quotes.
 - An unknown key is an error.
 ";
 

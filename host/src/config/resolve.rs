@@ -96,6 +96,13 @@ pub(super) fn pipeline(
         let dead_letter = dead_letter.as_ref().and_then(Option::as_ref);
         lint::loops(sink.as_ref(), dead_letter, source, at, context);
         lint::streams(source, sink.as_ref(), dead_letter, at, context);
+        lint::reserved(
+            sink.as_ref(),
+            dead_letter,
+            &model.nats.inbox_prefix,
+            at,
+            context,
+        );
     }
 
     let claims = Claims {

@@ -205,7 +205,9 @@ fn read_scalar(scalar: &Scalar, schema: &Value) -> Option<Value> {
         let is_text = !scalar.plain || scalar.interpolated || to_bool(&scalar.text).is_none();
         return is_text.then(|| scalar.text.clone().into());
     }
-    if has_type(schema, "integer") && scalar.plain {
+    // Quotes around a reference say nothing of what it stands for.
+    let is_plain = scalar.plain || scalar.interpolated;
+    if has_type(schema, "integer") && is_plain {
         let text = scalar.text.trim_start_matches('+');
         return text
             .parse::<u64>()
@@ -213,7 +215,7 @@ fn read_scalar(scalar: &Scalar, schema: &Value) -> Option<Value> {
             .or_else(|_| text.parse::<i64>().map(Value::from))
             .ok();
     }
-    if has_type(schema, "boolean") && scalar.plain {
+    if has_type(schema, "boolean") && is_plain {
         return to_bool(&scalar.text).map(Value::from);
     }
     None

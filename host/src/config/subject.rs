@@ -10,8 +10,12 @@ use std::fmt;
 /// A subject that is made from data must not be able to break the connection.
 pub(super) const MAX_SUBJECT_BYTES: usize = 1024;
 
-/// First tokens that belong to the server: publishing there would call its API.
-const SERVER_TOKENS: [&str; 2] = ["$JS", "$SYS"];
+/// What the subjects of key-value buckets begin with.
+const BUCKETS: &str = "$KV.";
+/// The first token of weir's own subjects, and the beginning of the names of its buckets.
+const OURS: &str = "weir";
+/// First tokens of inboxes, and of those that the server makes of them between accounts.
+const INBOXES: [&str; 3] = ["_INBOX", "_R_", "_GR_"];
 
 /// A subject, perhaps with wildcards, as consumers and streams filter by it.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -118,20 +122,15 @@ impl fmt::Display for SubjectFilter {
     }
 }
 
-/// Whether a message may be published on `subject`.
+/// Whether `subject` is one that a message can be published on.
 ///
 /// # Errors
 ///
-/// Says in one sentence why not. Data can become part of a subject through templates and plugins. This
-/// check stops subjects of the server's own API and subjects that the protocol cannot carry.
+/// Says in one sentence why not: the protocol cannot carry it.
 pub fn check_subject(subject: &str) -> Result<(), String> {
     check_tokens(subject)?;
     if subject.split('.').any(|token| matches!(token, "*" | ">")) {
         return Err("a subject to publish to cannot contain a wildcard".to_owned());
-    }
-    let first = subject.split('.').next().unwrap_or_default();
-    if SERVER_TOKENS.contains(&first) {
-        return Err(format!("subjects under `{first}` belong to the server"));
     }
     Ok(())
 }
@@ -147,6 +146,60 @@ pub(super) fn check_api_prefix(prefix: &str) -> Result<(), String> {
         return Err("a prefix of subjects cannot contain a wildcard".to_owned());
     }
     Ok(())
+}
+
+/// Whether inboxes may begin with `prefix`.
+///
+/// # Errors
+///
+/// Says in one sentence why not.
+pub(super) fn check_inbox_prefix(prefix: &str) -> Result<(), String> {
+    check_subject(prefix)?;
+    match prefix.starts_with('$') || is_under(prefix, OURS) {
+        true => check_free(prefix, prefix),
+        false => Ok(()),
+    }
+}
+
+/// Whether data may choose `subject`: a template, a plugin, or the header of a dead letter.
+///
+/// # Errors
+///
+/// Says in one sentence whose it is: the server's (its APIs, buckets and services), an inbox's, or weir's
+/// own. Upper and lower case are the same here.
+pub fn check_free(subject: &str, inbox_prefix: &str) -> Result<(), String> {
+    let first = subject.split('.').next().unwrap_or_default();
+    let is_first = |token: &&str| first.eq_ignore_ascii_case(token);
+    let whose = if first.starts_with('$') {
+        "the server"
+    } else if INBOXES.iter().any(is_first) || is_under(subject, inbox_prefix) {
+        "inboxes"
+    } else if is_first(&OURS) {
+        "weir"
+    } else {
+        return Ok(());
+    };
+    Err(format!("subjects under `{first}` belong to {whose}"))
+}
+
+/// Whether a template names a bucket: it begins with `$KV.`, a literal name that is not of a bucket of
+/// weir, and a dot.
+pub(super) fn names_bucket(literal: &str) -> bool {
+    let bucket = literal.strip_prefix(BUCKETS);
+    let bucket = bucket.and_then(|rest| rest.split_once('.'));
+    bucket.is_some_and(|(bucket, _)| !bucket.is_empty() && !starts(bucket, OURS))
+}
+
+/// Whether a subject begins with the tokens of `prefix`, in upper or lower case.
+#[must_use]
+pub fn is_under(subject: &str, prefix: &str) -> bool {
+    let rest = subject.get(prefix.len()..).unwrap_or_default();
+    starts(subject, prefix) && (rest.is_empty() || rest.starts_with('.'))
+}
+
+fn starts(text: &str, start: &str) -> bool {
+    text.get(..start.len())
+        .is_some_and(|text| text.eq_ignore_ascii_case(start))
 }
 
 fn check_tokens(text: &str) -> Result<(), String> {

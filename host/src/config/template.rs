@@ -6,10 +6,14 @@
 //! because neither subjects nor keys need braces.
 
 use super::pointer::Pointer;
-pub use super::subject::{SubjectFilter, check_subject};
+use super::subject::names_bucket;
+pub use super::subject::{SubjectFilter, check_free, check_subject, is_under};
 use crate::message::Message;
 use bytestring::ByteString;
 use std::borrow::Cow;
+
+/// For where no inboxes of a connection are known: that of no subject.
+const NO_PREFIX: &str = " ";
 
 /// The subject that each result is published on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,10 +62,12 @@ impl Template {
             })
             .collect();
         check_subject(&sample)?;
-        Ok(Self {
+        let template = Self {
             text: text.into(),
             parts,
-        })
+        };
+        template.check_free(&sample, NO_PREFIX)?;
+        Ok(template)
     }
 
     /// The template as it was written.
@@ -89,8 +95,23 @@ impl Template {
             }
         };
         check_subject(&subject)
+            .and_then(|()| self.check_free(&subject, NO_PREFIX))
             .map_err(|why| format!("`{}` cannot be rendered: {why}", self.text))?;
         Ok(subject)
+    }
+
+    /// Whether a subject that it has rendered is one that results may go to, on a connection whose inboxes
+    /// begin with `inbox_prefix`.
+    ///
+    /// # Errors
+    ///
+    /// Says in one sentence whose subject it is.
+    pub fn check_free(&self, subject: &str, inbox_prefix: &str) -> Result<(), String> {
+        match self.parts.first() {
+            // Its subjects are the keys of that bucket, whatever the data.
+            Some(Part::Literal(text)) if names_bucket(text) => Ok(()),
+            _ => check_free(subject, inbox_prefix),
+        }
     }
 
     /// Whether a rendered subject could match `filter` for some message. After a placeholder that can span

@@ -173,23 +173,22 @@ impl Lane {
         }
         task.publish_failures = task.publish_failures.saturating_add(1);
         let (failures, is_result) = (task.publish_failures, publication.then == Then::Ack);
-        let hint = failure.hint();
-        let reason = match failure {
-            Failure::Refused(reason) if is_result => return self.reject(id, reason).await,
-            Failure::NoStream { subject, reason } if is_result => {
-                // The same answer comes from a server that has just started. Only one that knows
-                // its streams and has none for the subject may end a message.
-                let exhausted = failures >= self.settings.retry.max_attempts;
-                if exhausted && self.outbox.sink.nobody_captures(&subject).await {
-                    return self.reject(id, reason).await;
-                }
-                reason
+        let end = match &failure {
+            Failure::Refused(reason) if is_result => Some(reason.clone()),
+            // The same answer comes from a server that has just started. Only one that knows its streams
+            // may end a message.
+            Failure::NoAck { subject, .. }
+                if is_result && failures >= self.settings.retry.max_attempts =>
+            {
+                self.outbox.sink.never_acks(subject).await
             }
-            Failure::Refused(reason)
-            | Failure::Unavailable(reason)
-            | Failure::NoStream { reason, .. } => reason,
+            _ => None,
         };
-        self.activity.fails(&reason, hint.clone());
+        if let Some(reason) = end {
+            return self.reject(id, reason).await;
+        }
+        let (hint, reason) = (failure.hint(), failure.reason());
+        self.activity.fails(reason, hint.clone());
         if self.failure_log.admits(Instant::now()) {
             let pipeline = &self.settings.name;
             tracing::warn!(pipeline, failures, hint, "{reason}; trying again");
@@ -213,9 +212,7 @@ impl Lane {
     /// The server did not take a message for the parking stream: it goes back to where it came from,
     /// for as long as it would have been parked.
     async fn not_parked(&mut self, id: TaskId, due: Instant, failure: Failure) {
-        let (Failure::Refused(reason)
-        | Failure::Unavailable(reason)
-        | Failure::NoStream { reason, .. }) = failure;
+        let reason = failure.reason();
         if self.outbox.parking_failed() {
             tracing::warn!(
                 pipeline = self.settings.name,

@@ -8,6 +8,8 @@
 
 use crate::delivery::in_flight::TaskId;
 use crate::delivery::publish_window::Window;
+pub use crate::delivery::refusal::Failure;
+use crate::delivery::refusal::judge;
 use crate::nats::Connection;
 use crate::nats::wire::{Message, Parts, Subscription, Wire};
 use crate::outgoing::OutgoingMessage;
@@ -25,40 +27,13 @@ const ACK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Publishes that may await their acks at once, over which `publish` waits. One message that
 /// becomes a million results is bounded by this.
 const WINDOW: usize = 4096;
-/// JetStream's code for a message over the stream's `max_msg_size`.
-const MESSAGE_TOO_LARGE: u64 = 10054;
-/// JetStream's answer to a publish that no stream captures, over the core protocol.
-const NO_RESPONDERS: u16 = 503;
+/// How long the server may take to say what it knows of a subject, and how long it is not asked again where
+/// it has not said.
+const PATIENCE: Duration = Duration::from_secs(2);
+const REST: Duration = Duration::from_secs(10);
 
 /// Proof that one message is stored. Only a publish ack of the server makes one.
 pub struct Stored(());
-
-/// Why a letter is not known to be stored.
-#[derive(Clone, Debug)]
-pub enum Failure {
-    /// Not now: no answer, no permission, a full stream. Says nothing about the message.
-    Unavailable(String),
-    /// No stream captures the subject, or no jetstream server is there to say so.
-    NoStream { subject: String, reason: String },
-    /// The stream will never take this message.
-    Refused(String),
-}
-
-impl Failure {
-    /// What to do about it, where there is something.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::NoStream { subject, .. } => Some(format!(
-                "create a stream that captures `{subject}`, or start weir with `--create`"
-            )),
-            Self::Unavailable(reason) if reason.contains("Permissions Violation") => {
-                Some("allow this user to publish there".to_owned())
-            }
-            Self::Unavailable(_) | Self::Refused(_) => None,
-        }
-    }
-}
 
 /// What the server said of one message.
 pub struct Confirmation {
@@ -81,6 +56,8 @@ pub struct Sink {
     waiting: Window<Waiting>,
     /// Taken from the inbox while `publish` waited for room.
     early: Vec<Confirmation>,
+    /// When the server was asked last what it knows of a subject, if it has not said.
+    unsaid: Option<Instant>,
     metrics: Arc<PipelineMetrics>,
 }
 
@@ -106,6 +83,7 @@ impl Sink {
             headers: Vec::new(),
             waiting: Window::new(WINDOW),
             early: Vec::new(),
+            unsaid: None,
             metrics,
         }
     }
@@ -176,13 +154,15 @@ impl Sink {
         Some((&oldest.subject, oldest.since))
     }
 
-    /// Whether a server that knows its streams says that none captures `subject`.
-    pub async fn nobody_captures(&self, subject: &str) -> bool {
-        let context = crate::nats::streams::jetstream(&self.connection);
-        matches!(
-            crate::nats::streams::find_by_subject(&context, subject).await,
-            Ok(None)
-        )
+    /// Why no publish ack will ever come for `subject`, as a server says that knows its streams.
+    pub async fn never_acks(&mut self, subject: &str) -> Option<String> {
+        if self.unsaid.is_some_and(|since| since.elapsed() < REST) {
+            return None;
+        }
+        let asked = crate::nats::streams::never_acks(&self.connection, subject);
+        let said = tokio::time::timeout(PATIENCE, asked).await;
+        self.unsaid = (!matches!(said, Ok(Ok(_)))).then(Instant::now);
+        said.ok()?.ok()?
     }
 
     /// Waits for at least one publish to be confirmed or to fail. Safe to drop while it waits.
@@ -227,12 +207,18 @@ impl Sink {
                     }
                 }
                 () = tokio::time::sleep_until(deadline) => return Some(self.give_up(|waiting| {
+                    let (subject, seconds) = (waiting.subject.to_string(), ACK_TIMEOUT.as_secs());
+                    let reason = format!("cannot publish to `{subject}`: no publish ack within {seconds} s");
                     (waiting.since.elapsed() >= ACK_TIMEOUT)
-                        .then(|| format!("no publish ack within {} s", ACK_TIMEOUT.as_secs()))
+                        .then_some(Failure::NoAck { subject, reason })
                 })),
                 () = changed => {
                     let health = Arc::clone(&self.wire.health);
-                    let refused = self.give_up(|waiting| health.violation(&waiting.subject, waiting.since));
+                    let refused = self.give_up(|waiting| {
+                        let reason = health.violation(&waiting.subject, waiting.since)?;
+                        let subject = &waiting.subject;
+                        Some(Failure::Unavailable(format!("cannot publish to `{subject}`: {reason}")))
+                    });
                     if !refused.is_empty() {
                         return Some(refused);
                     }
@@ -242,20 +228,19 @@ impl Sink {
     }
 
     /// Fails the publishes for which `why` has a reason.
-    fn give_up(&mut self, why: impl Fn(&Waiting) -> Option<String>) -> Vec<Confirmation> {
+    fn give_up(&mut self, why: impl Fn(&Waiting) -> Option<Failure>) -> Vec<Confirmation> {
         let failed: Vec<_> = self
             .waiting
             .iter()
             .filter_map(|(number, waiting)| Some((number, why(waiting)?)))
             .collect();
-        let failed = failed.into_iter().filter_map(|(number, reason)| {
+        let failed = failed.into_iter().filter_map(|(number, failure)| {
             let waiting = self.waiting.remove(number)?;
             self.metrics.publish_failures.inc();
-            let reason = format!("cannot publish to `{}`: {reason}", waiting.subject);
             Some(Confirmation {
                 task: waiting.task,
                 index: waiting.index,
-                result: Err(Failure::Unavailable(reason)),
+                result: Err(failure),
             })
         });
         failed.collect()
@@ -265,7 +250,8 @@ impl Sink {
         let number = ack.subject.get(self.inbox.len() + 1..)?;
         let number = std::str::from_utf8(number).ok()?.parse().ok()?;
         let waiting = self.waiting.remove(number)?;
-        let result = judge(ack, &waiting.subject);
+        let status = ack.status().map(|(status, _)| status);
+        let result = judge(status, &ack.payload, &waiting.subject);
         match &result {
             Ok(duplicate) => {
                 self.metrics.published.inc();
@@ -283,55 +269,5 @@ impl Sink {
             index: waiting.index,
             result: result.map(|_| Stored(())),
         })
-    }
-}
-
-/// Whether the letter was stored, and whether it had been before.
-fn judge(ack: &Message, subject: &str) -> Result<bool, Failure> {
-    #[derive(serde::Deserialize)]
-    struct Ack {
-        seq: Option<u64>,
-        #[serde(default)]
-        duplicate: bool,
-        error: Option<ApiError>,
-    }
-    #[derive(serde::Deserialize)]
-    struct ApiError {
-        #[serde(default)]
-        err_code: u64,
-        #[serde(default)]
-        description: String,
-    }
-    if ack
-        .status()
-        .is_some_and(|(status, _)| status == NO_RESPONDERS)
-    {
-        let reason = format!("no stream captures `{subject}`");
-        return Err(Failure::NoStream {
-            subject: subject.to_owned(),
-            reason,
-        });
-    }
-    match serde_json::from_slice::<Ack>(&ack.payload) {
-        Ok(Ack {
-            error: Some(error), ..
-        }) if error.err_code == MESSAGE_TOO_LARGE => Err(Failure::Refused(format!(
-            "the stream of `{subject}` refuses it: {}",
-            error.description
-        ))),
-        Ok(Ack {
-            error: Some(error), ..
-        }) => Err(Failure::Unavailable(format!(
-            "the stream of `{subject}` did not store it: {}",
-            error.description
-        ))),
-        Ok(Ack {
-            seq: Some(_),
-            duplicate,
-            ..
-        }) => Ok(duplicate),
-        _ => Err(Failure::Unavailable(format!(
-            "the responder on `{subject}` is not jetstream"
-        ))),
     }
 }

@@ -14,7 +14,6 @@ pub use status::{Ended, NotPermitted};
 
 use crate::config::resolved::{Bounds, Order};
 use crate::delivery::ticket::Ticket;
-use crate::headers::block;
 use crate::message::{Foreign, Message};
 use crate::nats::consumers::GROUP;
 use crate::nats::limits::PullLimits;
@@ -354,12 +353,9 @@ impl Source {
             self.metrics.redelivered.inc();
         }
         let (subject, foreign) = self.subject(message.subject);
-        let (headers, lines) = match message.headers.is_empty() {
-            true => Default::default(),
-            false => block::read(&message.headers),
-        };
+        let (headers, foreign) = Foreign::read(foreign, &message.headers);
         let decoded = Message {
-            foreign: Foreign::of(foreign, lines),
+            foreign,
             subject,
             payload: message.payload,
             headers,

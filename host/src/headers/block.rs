@@ -66,6 +66,59 @@ fn text(block: &Bytes, bytes: &[u8]) -> Option<ByteString> {
     }
 }
 
+/// The first line of a block.
+pub const VERSION: &[u8] = b"NATS/1.0\r\n";
+
+/// Whether clients write these bytes for these lines, so that nothing else of the block need be kept.
+#[must_use]
+pub fn is_exact(block: &[u8], headers: &Headers, foreign: &[Bytes]) -> bool {
+    let mut rest = block.strip_prefix(VERSION);
+    let mut expect = |parts: &[&[u8]]| {
+        for part in parts {
+            rest = rest.and_then(|rest| rest.strip_prefix(*part));
+        }
+    };
+    for (name, value) in headers.iter() {
+        expect(&[name.as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
+    }
+    for line in foreign {
+        expect(&[line, b"\r\n"]);
+    }
+    // A line that begins with a blank would continue the one before it.
+    let is_blank = |line: &Bytes| line.starts_with(b" ") || line.starts_with(b"\t");
+    let any = headers.iter().len() + foreign.len() > 0;
+    any && rest == Some(b"\r\n") && !foreign.iter().any(is_blank)
+}
+
+/// The lines of a block that a client has written, byte by byte, without its version line.
+pub fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let block = block.strip_suffix(b"\r\n\r\n").unwrap_or(block);
+    let mut rest = Some(block);
+    let lines = std::iter::from_fn(move || {
+        let text = rest?;
+        let end = memchr::memmem::find(text, b"\r\n");
+        rest = end.and_then(|end| text.get(end + 2..));
+        text.get(..end.unwrap_or(text.len()))
+    });
+    lines.skip(1)
+}
+
+/// The block of these lines; empty if there are none.
+pub fn join<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Bytes {
+    let mut block = Vec::new();
+    for line in lines {
+        if block.is_empty() {
+            block.extend_from_slice(VERSION);
+        }
+        block.extend_from_slice(line);
+        block.extend_from_slice(b"\r\n");
+    }
+    if !block.is_empty() {
+        block.extend_from_slice(b"\r\n");
+    }
+    block.into()
+}
+
 /// The name of a foreign line, as far as it has one.
 #[must_use]
 pub fn name(line: &[u8]) -> &[u8] {
@@ -132,7 +185,35 @@ mod tests {
         assert_eq!(name(b"no colon"), b"");
     }
 
+    const PARTS: [&[u8]; 10] = [
+        b"\r\n",
+        b"A: b",
+        b": ",
+        b" ",
+        b"\xff",
+        b"\r",
+        b"NATS/1.0\r\n",
+        b"\r\n\r\n",
+        b"C:d",
+        b"\n",
+    ];
+
     proptest! {
+        #[test]
+        fn a_block_is_exact_where_its_lines_give_it_back(block in prop::collection::vec(
+            prop::sample::select(&PARTS[..]), 0..9
+        )) {
+            let block: Vec<u8> = block.concat();
+            let block = Bytes::from([VERSION, &block].concat());
+            let (headers, foreign) = read(&block);
+            if is_exact(&block, &headers, &foreign) {
+                let text = headers.iter().map(|(name, value)| format!("{name}: {value}").into());
+                let whole: Vec<Bytes> = text.chain(foreign).collect();
+                prop_assert_eq!(join(whole.iter().map(|line| &**line)), &block);
+                prop_assert!(super::lines(&block).eq(whole.iter().map(|line| &**line)));
+            }
+        }
+
         #[test]
         fn no_byte_is_lost_but_blanks_and_the_ends_of_lines(block in prop::collection::vec(prop_oneof![
             Just(b'\r'), Just(b'\n'), Just(b':'), Just(b' '), Just(0xff), Just(b'a'), any::<u8>()

@@ -39,6 +39,12 @@ impl Api {
         self.subject("STREAM.NAMES")
     }
 
+    /// Where one stored message is asked for.
+    #[must_use]
+    pub fn message(&self, stream: &str) -> String {
+        self.subject(format_args!("STREAM.MSG.GET.{stream}"))
+    }
+
     #[must_use]
     pub fn consumer_info(&self, stream: &str, consumer: &str) -> String {
         self.subject(format_args!("CONSUMER.INFO.{stream}.{consumer}"))

@@ -1,20 +1,29 @@
-//! Dead letters as they lie in their stream: read, replayed, removed.
+//! Dead letters as they lie in their stream: read and removed. `dead_letters/replay.rs` sends them back.
 //!
-//! What they are made of is settled in `process/dead_letter.rs`; this reads it back. A capsule that
-//! went out in parts is one letter here, wherever its parts lie: lanes publish at the same time.
+//! What they are made of is settled in `process/dead_letter.rs`; this reads it back. A letter that
+//! went out in parts is one letter here, wherever its parts lie: lanes publish at the same time. Anybody may
+//! publish on the subject of dead letters, so what a letter says is a claim. What is no letter at all is
+//! given out as what it is.
 
+mod replay;
+
+pub use replay::Replay;
+
+use super::stored::{self, StoredMessage, Which};
 use super::{Connection, streams};
-use crate::headers::{LETTER, PART, PREFIX};
+use crate::headers::{self, LETTER, PACKED, PART, PREFIX, SERVER_PREFIX, begins_with, block};
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
-use async_nats::HeaderMap;
-use async_nats::jetstream::message::{PublishMessage, StreamMessage};
-use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
+use async_nats::jetstream::stream::Stream;
 use bytes::{Bytes, BytesMut};
 use std::collections::{BTreeMap, VecDeque};
 
+/// What stands for a message that no host has stored, where letters have the kind of their end.
+pub const UNKNOWN: &str = "unknown";
+
 /// The dead letters of one pipeline, read once from the first to what was the last when it was opened.
 pub struct DeadLetters {
+    connection: Connection,
     context: streams::Context,
     stream: Stream,
     subject: String,
@@ -51,11 +60,12 @@ impl Partial {
         for part in self.payloads.values() {
             payload.extend_from_slice(part);
         }
-        DeadLetter {
+        let letter = DeadLetter {
             whole,
             payload: payload.freeze(),
             ..self.letter
-        }
+        };
+        letter.unpacked()
     }
 }
 
@@ -63,9 +73,9 @@ impl Partials {
     /// Takes in what was read; gives out the letter that is whole with it.
     pub fn add(&mut self, letter: DeadLetter) -> Option<DeadLetter> {
         let Some((part, parts)) = part(&letter) else {
-            return Some(letter);
+            return Some(letter.unpacked());
         };
-        let identity = letter.fact(LETTER.strip_prefix(PREFIX)?).to_owned();
+        let identity = letter.fact(LETTER).to_owned();
         let known = self
             .0
             .iter()
@@ -102,33 +112,67 @@ impl Partials {
 }
 
 /// One message that a pipeline gave up.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct DeadLetter {
     /// Sequences in the dead letters' stream: one, or one for each part.
     pub sequences: Vec<u64>,
-    /// Whether all its parts were there.
+    /// Whether all of it was there.
     pub whole: bool,
     /// RFC 3339, when it was given up.
     pub time: String,
-    /// Of the capsule, without `Weir-`; `Reason`, `Kind`, `Operator` and so on.
+    /// What the letter says, without `Weir-`: `Reason`, `Kind`, `Operator` and so on.
     pub facts: Vec<(String, String)>,
-    /// Those of the original message.
-    pub headers: HeaderMap,
+    /// Of the original message, byte for byte.
+    pub subject: Bytes,
+    /// Its header block; empty if it had none.
+    pub headers: Bytes,
     pub payload: Bytes,
 }
 
 impl DeadLetter {
-    /// What the capsule says under `Weir-<name>`; empty if it says nothing.
+    /// What the letter says under a name, with or without `Weir-`; empty if it says nothing.
     #[must_use]
     pub fn fact(&self, name: &str) -> &str {
+        let name = name.strip_prefix(PREFIX).unwrap_or(name);
         let found = self.facts.iter().find(|(candidate, _)| candidate == name);
         found.map_or("", |(_, value)| value)
+    }
+
+    /// Whether it is something that no host has stored.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.fact("Kind") == UNKNOWN
     }
 
     /// The sequence by which a person names it.
     #[must_use]
     pub fn sequence(&self) -> u64 {
         self.sequences.first().copied().unwrap_or_default()
+    }
+
+    /// Takes the message out of a payload that holds all of it.
+    fn unpacked(mut self) -> Self {
+        let Some((subject, block)) = self.fact(PACKED).split_once(' ') else {
+            return self;
+        };
+        let lengths = subject.parse::<usize>().ok().zip(block.parse().ok());
+        let ends = lengths.and_then(|(subject, block): (_, usize)| {
+            let end = subject.checked_add(block)?;
+            (end <= self.payload.len()).then_some((subject, end))
+        });
+        let Some((subject, end)) = ends else {
+            self.whole = false;
+            return self;
+        };
+        self.subject = self.payload.slice(..subject);
+        self.headers = self.payload.slice(subject..end);
+        self.payload = self.payload.slice(end..);
+        let text = String::from_utf8_lossy(&self.subject).into_owned();
+        self.facts
+            .retain(|(name, _)| name != "Subject" && !PACKED.ends_with(name));
+        self.facts.push(("Subject".to_owned(), text));
+        self.facts.sort();
+        self
     }
 }
 
@@ -153,12 +197,30 @@ impl DeadLetters {
             .map_err(|error| anyhow!("{}", error.kind()));
         let stream = stream.with_context(what)?;
         Ok(Self {
+            connection: connection.clone(),
             context,
             stream,
             subject: subject.to_owned(),
             next: 0,
             partial: Partials::default(),
         })
+    }
+
+    /// Whether letters may be removed from the stream at all.
+    ///
+    /// # Errors
+    /// When its configuration forbids it.
+    pub fn check_removable(&self) -> Result<()> {
+        let config = &self.stream.cached_info().config;
+        let reason = match (config.deny_delete, config.sealed) {
+            (true, _) => "has `deny_delete`",
+            (_, true) => "is sealed",
+            _ => return Ok(()),
+        };
+        let name = &config.name;
+        Err(anyhow!("stream `{name}` {reason}"))
+            .context("cannot delete dead letters")
+            .hint(|| "let dead letters go to another stream: `dead-letter.subject`")
     }
 
     /// The next letter; one in parts comes when its last part has been read. Letters of which parts
@@ -168,8 +230,14 @@ impl DeadLetters {
     /// When the server does not answer.
     pub async fn next(&mut self) -> Result<Option<DeadLetter>> {
         let last = self.stream.cached_info().state.last_sequence;
+        let name = &self.stream.cached_info().config.name;
         while self.next <= last {
-            let Some(message) = self.raw(self.next).await? else {
+            let which = Which::next(self.next, &self.subject);
+            let found = stored::get(&self.connection, &self.context, name, &which);
+            let found = found
+                .await
+                .with_context(|| format!("cannot read the dead letters on `{}`", self.subject))?;
+            let Some(message) = found else {
                 break;
             };
             self.next = message.sequence + 1;
@@ -185,46 +253,6 @@ impl DeadLetters {
         Ok(self.partial.oldest())
     }
 
-    /// Publishes the original message where it came from and awaits the publish ack.
-    ///
-    /// # Errors
-    /// When parts of it are missing, or the server does not store it.
-    pub async fn replay(&self, letter: &DeadLetter) -> Result<()> {
-        let subject = letter.fact("Subject").to_owned();
-        let what = || {
-            format!(
-                "cannot replay dead letter {} to `{subject}`",
-                letter.sequence()
-            )
-        };
-        if !letter.whole {
-            return Err(anyhow!("parts of it are missing")).with_context(what);
-        }
-        if subject.is_empty() {
-            return Err(anyhow!("its original subject is missing")).with_context(what);
-        }
-        let mut message = PublishMessage::build()
-            .headers(letter.headers.clone())
-            .payload(letter.payload.clone());
-        if part(letter).is_none() {
-            // A replay that is interrupted and repeated must not deliver twice. The time tells the
-            // letter from one in a stream of the same name that was deleted. A message whose dead
-            // letter is in parts has no room for an id.
-            let (name, sequence) = (&self.stream.cached_info().config.name, letter.sequence());
-            message = message.message_id(format!("replay/{name}/{sequence}/{}", letter.time));
-        }
-        let sent = self.context.send_publish(subject.clone(), message).await;
-        let acked = match sent {
-            Ok(ack) => ack.await,
-            Err(error) => Err(error),
-        };
-        acked
-            .map(|_| ())
-            .map_err(|error| anyhow!("{}", error.kind()))
-            .with_context(what)
-            .hint(|| format!("make sure that a stream captures `{subject}`"))
-    }
-
     /// Removes a letter from the stream.
     ///
     /// # Errors
@@ -238,50 +266,80 @@ impl DeadLetters {
         }
         Ok(())
     }
-
-    async fn raw(&self, sequence: u64) -> Result<Option<StreamMessage>> {
-        let request = self.stream.raw_message_builder().sequence(sequence);
-        match request.next_by_subject(&self.subject).send().await {
-            Ok(message) => Ok(Some(message)),
-            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
-            Err(error) => Err(anyhow!("{}", error.kind()))
-                .with_context(|| format!("cannot read the dead letters on `{}`", self.subject)),
-        }
-    }
 }
 
-/// `<part>/<parts>`, from 1, of a capsule that went out in parts.
+/// `<part>/<parts>`, from 1, of a letter that went out in parts.
 fn part(letter: &DeadLetter) -> Option<(usize, usize)> {
-    let (part, parts) = letter.fact(PART.strip_prefix(PREFIX)?).split_once('/')?;
+    let (part, parts) = letter.fact(PART).split_once('/')?;
     let (part, parts) = (part.parse().ok()?, parts.parse().ok()?);
     (1..=parts).contains(&part).then_some((part, parts))
 }
 
 /// What a stored message is as a dead letter, or as a part of one.
 #[must_use]
-pub fn read(message: StreamMessage) -> DeadLetter {
-    let mut facts = Vec::new();
-    let mut headers = HeaderMap::new();
-    for (name, values) in message.headers.iter() {
-        let text: &str = name.as_ref();
-        for value in values {
-            match text.strip_prefix(PREFIX) {
-                Some(fact) => facts.push((fact.to_owned(), value.as_str().to_owned())),
-                None if crate::headers::is_server_header(text) => {}
-                None => headers.append(name.clone(), value.clone()),
-            }
-        }
-    }
-    facts.sort();
-    let stored = jiff::Timestamp::from_nanosecond(message.time.unix_timestamp_nanos());
-    DeadLetter {
+pub fn read(message: StoredMessage) -> DeadLetter {
+    let time = jiff::Timestamp::from_nanosecond(message.time.into());
+    let letter = DeadLetter {
         sequences: vec![message.sequence],
         whole: true,
-        time: stored.map(|time| time.to_string()).unwrap_or_default(),
-        facts,
-        headers,
-        payload: message.payload,
+        time: time.map(|time| time.to_string()).unwrap_or_default(),
+        ..DeadLetter::default()
+    };
+    let (mut facts, mut lines) = (BTreeMap::new(), Vec::new());
+    for line in block::lines(&message.headers) {
+        match (headers::kept(line), fact(line)) {
+            (Some(kept), _) => lines.push(kept),
+            (None, Some((name, value))) => {
+                facts.entry(name).or_insert(value);
+            }
+            (None, None) if begins_with(line, SERVER_PREFIX) => {}
+            (None, None) => lines.push(line),
+        }
     }
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let subject = facts.get("Subject").copied();
+    let is_letter = facts.contains_key("Pipeline") && facts.contains_key("Sequence");
+    let Some(subject) = subject.filter(|_| is_letter) else {
+        // Another pipeline may share the subject.
+        let pipeline = facts.get("Pipeline").map(|value| text(value));
+        let says = [
+            ("Pipeline", pipeline.unwrap_or_default()),
+            ("Kind", UNKNOWN.to_owned()),
+            ("Reason", "not a dead letter".to_owned()),
+            ("Subject", message.subject.clone()),
+        ];
+        let says = says.map(|(name, value)| (name.to_owned(), value));
+        return DeadLetter {
+            facts: says
+                .into_iter()
+                .filter(|(_, value)| !value.is_empty())
+                .collect(),
+            subject: message.subject.into(),
+            headers: message.headers,
+            payload: message.payload,
+            ..letter
+        };
+    };
+    let says = facts.iter();
+    DeadLetter {
+        subject: Bytes::copy_from_slice(subject),
+        headers: block::join(lines),
+        payload: message.payload,
+        facts: says
+            .map(|(name, value)| ((*name).to_owned(), text(value)))
+            .collect(),
+        ..letter
+    }
+}
+
+/// What a line of weir says: the name without `Weir-`, and the value.
+fn fact(line: &[u8]) -> Option<(&str, &[u8])> {
+    let rest = line.strip_prefix(PREFIX.as_bytes())?;
+    let colon = memchr::memchr(b':', rest)?;
+    let (name, value) = rest.split_at_checked(colon)?;
+    let value = value.strip_prefix(b":")?;
+    let value = value.strip_prefix(b" ").unwrap_or(value);
+    Some((std::str::from_utf8(name).ok()?, value))
 }
 
 #[cfg(test)]

@@ -74,8 +74,9 @@ impl Deployments {
         let Some((value, revision)) = self.0.get(&key).await.with_context(what)? else {
             return Ok((Deployment::default(), 0));
         };
-        let said = value.map(|value| serde_json::from_slice(&value));
-        let deployment = said.transpose().with_context(what)?;
+        let said = value.map(|value| Deployment::read(&value, &key));
+        let deployment = said.transpose().with_context(what);
+        let deployment = deployment.hint(|| unsound(&key))?;
         Ok((deployment.unwrap_or_default(), revision))
     }
 
@@ -92,7 +93,9 @@ impl Deployments {
     ) -> Result<bool> {
         let key = key(pipeline, operator);
         let what = || format!("cannot write the deployment of `{pipeline}/{operator}`");
-        let value = serde_json::to_vec(deployment).with_context(what)?;
+        let mut deployment = deployment.clone();
+        deployment.of.clone_from(&key);
+        let value = serde_json::to_vec(&deployment).with_context(what)?;
         let written = self.0.write(&key, value.into(), revision).await;
         written
             .map(|written| matches!(written, Write::Stored(_)))
@@ -144,7 +147,7 @@ fn changed(entry: &Entry) -> Result<Option<Changed>> {
         return Ok(None);
     };
     let deployment = match entry.operation {
-        Operation::Put => serde_json::from_slice(&entry.value)
+        Operation::Put => Deployment::read(&entry.value, &entry.key)
             .with_context(|| format!("cannot read the deployment of `{pipeline}/{operator}`"))?,
         _ => Deployment::default(),
     };
@@ -153,6 +156,10 @@ fn changed(entry: &Entry) -> Result<Option<Changed>> {
         operator: operator.to_owned(),
         deployment,
     }))
+}
+
+fn unsound(key: &str) -> String {
+    format!("find out who has written it, and delete it with `nats kv del {BUCKET} {key}`")
 }
 
 fn key(pipeline: &str, operator: &str) -> String {

@@ -1,32 +1,36 @@
 //! Streams read from one message to another, without anything of it showing at any durable consumer.
 //!
-//! Reading is done by an ephemeral consumer without acks, which the server forgets half a minute after
-//! it was last asked. What a stream does not hold any more is told by [`History`], so that its absence
-//! is not taken for something else.
+//! Messages are asked for one by one (`stored.rs`), many at a time, so that whatever somebody has stored
+//! can be read. What a stream does not hold any more is told by [`History`], so that its absence is not
+//! taken for something else.
 
+use super::stored::{self, StoredMessage, Which};
 use super::streams::{self, base36};
-use super::{Api, Connection, headers, permitted};
+use super::{Connection, permitted};
+use crate::config::template::SubjectFilter;
 use crate::message::Message;
-use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
-use async_nats::jetstream::consumer::pull::{Ordered, OrderedConfig};
+use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::context::GetStreamErrorKind;
-use async_nats::jetstream::stream::{LastRawMessageErrorKind, RetentionPolicy, Stream};
-use async_nats::jetstream::{self, ErrorCode};
-use bytestring::ByteString;
+use async_nats::jetstream::stream::{RetentionPolicy, Stream};
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesOrdered;
 use std::time::Duration;
 
-/// Silence after which it is asked whether anything is still to come.
+/// After which the server forgets a consumer that only tells a time.
 const QUIET: Duration = Duration::from_secs(5);
+/// How often to look for messages that are still to come.
+const LOOK: Duration = Duration::from_millis(100);
 /// Bytes of messages that are asked for ahead, about.
 const AHEAD: u64 = 32 << 20;
 /// Messages that are asked for ahead, at most.
-const MOST: u64 = 500;
+const MOST: u64 = 128;
 
 /// A stream as it was when it was looked at.
 pub struct History {
+    connection: Connection,
     stream: Stream,
     pub name: String,
     /// `<stream>@<incarnation>`, as in message ids.
@@ -47,7 +51,6 @@ pub struct History {
     pub keeps: bool,
     /// Of a message, in bytes.
     average: u64,
-    api: Api,
 }
 
 /// Where to begin.
@@ -64,8 +67,6 @@ pub struct Stored {
     pub message: Message,
     /// Nanoseconds since the Unix epoch.
     pub stored: u64,
-    /// Messages that match and come after it.
-    pending: u64,
 }
 
 impl History {
@@ -103,7 +104,7 @@ impl History {
             deleted: state.deleted_count.unwrap_or_default(),
             keeps: config.retention == RetentionPolicy::Limits,
             average: state.bytes / state.messages.max(1),
-            api: connection.api.clone(),
+            connection: connection.clone(),
             stream,
         }))
     }
@@ -123,7 +124,7 @@ impl History {
     pub async fn sequence_at(&self, time: u64) -> Result<u64> {
         let config = pull::Config {
             ack_policy: AckPolicy::None,
-            deliver_policy: Begin::Time(time).policy()?,
+            deliver_policy: since(time)?,
             inactive_threshold: QUIET,
             memory_storage: true,
             num_replicas: 1,
@@ -145,15 +146,8 @@ impl History {
     /// # Errors
     /// When the server does not say.
     pub async fn latest(&self, filter: Option<&str>) -> Result<u64> {
-        let found = self
-            .stream
-            .get_last_raw_message_by_subject(filter.unwrap_or(">"));
-        match found.await {
-            Ok(message) => Ok(message.sequence),
-            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(0),
-            Err(error) => Err(anyhow!("{}", error.kind()))
-                .with_context(|| format!("cannot read stream `{}`", self.name)),
-        }
+        let found = self.get(&Which::last(filter.unwrap_or(">"))).await?;
+        Ok(found.map_or(0, |message| message.sequence))
     }
 
     /// When the first message from this sequence on was stored, in nanoseconds since the Unix epoch;
@@ -162,8 +156,14 @@ impl History {
     /// # Errors
     /// When the server does not say.
     pub async fn stored_at(&self, sequence: u64) -> Result<Option<u64>> {
-        let mut one = self.read(&[], Begin::Sequence(sequence), self.last).await?;
-        Ok(one.next().await?.map(|stored| stored.stored))
+        let found = self.get(&Which::next(sequence, ">")).await?;
+        Ok(found.map(|message| message.time))
+    }
+
+    async fn get(&self, which: &Which) -> Result<Option<StoredMessage>> {
+        let context = streams::jetstream(&self.connection);
+        let found = stored::get(&self.connection, &context, &self.name, which).await;
+        found.with_context(|| format!("cannot read stream `{}`", self.name))
     }
 
     /// Reads what matches one of the filters, from `begin` up to the message `to`. No filters match
@@ -172,79 +172,102 @@ impl History {
     /// # Errors
     /// When the server does not let it.
     pub async fn read(&self, filters: &[String], begin: Begin, to: u64) -> Result<Reader> {
-        let batch = (AHEAD / self.average.max(1)).clamp(8, MOST);
-        let config = OrderedConfig {
-            description: Some("weir reads history".to_owned()),
-            filter_subjects: filters.to_vec(),
-            deliver_policy: begin.policy()?,
-            max_batch: i64::try_from(batch).unwrap_or_default(),
-            ..Default::default()
+        let first = match begin {
+            Begin::Sequence(sequence) => sequence.max(1),
+            Begin::Time(time) => self.sequence_at(time).await?,
         };
-        let what = || format!("cannot read stream `{}`", self.name);
-        let made = self.stream.create_consumer(config).await;
-        let made = made
-            .map_err(anyhow::Error::msg)
-            .with_context(what)
-            .hint(|| {
-                let request = self.api.consumer_create(&self.name, ">");
-                format!("allow this user to publish to `{request}`")
-            })?;
-        let info = made.cached_info();
-        let (pending, before) = (info.num_pending, info.delivered.stream_sequence);
-        let messages = made.messages().await;
-        let messages = messages.map_err(anyhow::Error::msg).with_context(what)?;
+        // The server takes one filter.
+        let (filter, filters) = match filters {
+            [one] => (one.clone(), &[][..]),
+            several => (">".to_owned(), several),
+        };
+        let parsed = filters.iter().map(|filter| SubjectFilter::parse(filter));
+        let parsed: Result<Vec<_>, _> = parsed.collect();
+        let most = (AHEAD / self.average.max(1)).clamp(1, MOST);
         Ok(Reader {
-            stream: self.stream.clone(),
+            connection: self.connection.clone(),
+            context: streams::jetstream(&self.connection),
             name: self.name.clone(),
-            messages,
-            read: before,
+            filter,
+            filters: parsed.map_err(anyhow::Error::msg)?,
+            ahead: FuturesOrdered::new(),
+            window: 1,
+            most: usize::try_from(most).unwrap_or(1),
+            next: first,
+            read: first - 1,
             to,
-            pending,
-            subject: ByteString::new(),
         })
     }
 }
 
 /// Reads messages in the order of their stream.
 pub struct Reader {
-    stream: Stream,
+    connection: Connection,
+    context: streams::Context,
     name: String,
-    messages: Ordered,
+    /// What the server is asked for.
+    filter: String,
+    /// What is left out of that; empty for nothing.
+    filters: Vec<SubjectFilter>,
+    /// Answers that are to come, each with the sequence from which on the next message was asked for.
+    ahead: FuturesOrdered<BoxFuture<'static, (u64, Result<Option<StoredMessage>>)>>,
+    /// How many of them there may be: many where messages lie side by side.
+    window: usize,
+    most: usize,
+    /// The sequence to ask for next.
+    next: u64,
     /// The last that was read.
     read: u64,
     to: u64,
-    /// Messages that match and were not read yet, as the server last said.
-    pending: u64,
-    /// Of the message before.
-    subject: ByteString,
 }
 
 impl Reader {
     /// The next message; `None` behind the last one.
     ///
     /// # Errors
-    /// When the stream is gone, or its server stays silent.
+    /// When the stream is gone, or the server does not say; with the message up to which all was read.
     pub async fn next(&mut self) -> Result<Option<Stored>> {
-        let what = |name: &str| format!("cannot read stream `{name}`");
-        while self.pending > 0 && self.read < self.to {
-            let arrived = match tokio::time::timeout(QUIET, self.messages.next()).await {
-                Ok(Some(arrived)) => arrived,
-                Ok(None) => return Ok(None),
-                Err(_) => {
-                    self.ask().await.with_context(|| what(&self.name))?;
-                    continue;
-                }
-            };
-            let message = arrived
-                .map_err(anyhow::Error::msg)
-                .with_context(|| what(&self.name))?;
-            let stored = self.stored(&message)?;
-            self.read = stored.message.sequence;
-            self.pending = stored.pending;
-            if self.read > self.to {
-                return Ok(None);
+        while self.read < self.to {
+            while self.ahead.len() < self.window && self.next <= self.to {
+                let asked = self.next;
+                self.next += 1;
+                let which = Which::next(asked, &self.filter);
+                let (connection, context) = (self.connection.clone(), self.context.clone());
+                let name = self.name.clone();
+                self.ahead.push_back(Box::pin(async move {
+                    let found = stored::get(&connection, &context, &name, &which).await;
+                    (asked, found)
+                }));
             }
-            return Ok(Some(stored));
+            let Some((asked, found)) = self.ahead.next().await else {
+                break;
+            };
+            if asked <= self.read {
+                // The answer before has passed it.
+                continue;
+            }
+            let found = found.with_context(|| {
+                let read = self.read;
+                format!("cannot read stream `{}` after message {read}", self.name)
+            });
+            let Some(message) = found?.filter(|message| message.sequence <= self.to) else {
+                self.ahead.clear();
+                (self.next, self.window) = (self.read + 1, 1);
+                break;
+            };
+            self.read = message.sequence;
+            self.next = self.next.max(self.read + 1);
+            self.window = match self.read == asked {
+                true => (self.window * 2).min(self.most),
+                false => (self.window / 2).max(1),
+            };
+            let matches = |filter: &SubjectFilter| filter.matches(&message.subject);
+            if self.filters.is_empty() || self.filters.iter().any(matches) {
+                return Ok(Some(Stored {
+                    stored: message.time,
+                    message: message.message(),
+                }));
+            }
         }
         Ok(None)
     }
@@ -255,16 +278,13 @@ impl Reader {
     /// # Errors
     /// When the stream is gone.
     pub async fn arrives(&mut self) -> Result<Stored> {
-        let arrived = self.messages.next().await;
-        let what = || format!("cannot read stream `{}`", self.name);
-        let message = arrived
-            .ok_or_else(|| anyhow!("the subscription has ended"))
-            .with_context(what)?
-            .map_err(anyhow::Error::msg)
-            .with_context(what)?;
-        let stored = self.stored(&message)?;
-        self.read = stored.message.sequence;
-        Ok(stored)
+        self.to = u64::MAX;
+        loop {
+            if let Some(stored) = self.next().await? {
+                return Ok(stored);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// The last message that was read, or what lies before the first.
@@ -272,57 +292,15 @@ impl Reader {
     pub fn read_up_to(&self) -> u64 {
         self.read
     }
-
-    /// What was to come may have been deleted meanwhile.
-    async fn ask(&mut self) -> Result<()> {
-        let info = self.stream.get_info().await;
-        let info = info.map_err(|error| anyhow!("{}", error.kind()))?;
-        let state = &info.state;
-        if state.messages == 0 || state.first_sequence > self.to {
-            self.pending = 0;
-        }
-        Ok(())
-    }
-
-    fn stored(&mut self, message: &jetstream::Message) -> Result<Stored> {
-        let info = message.info().map_err(anyhow::Error::msg)?;
-        let time = nanoseconds(info.published.unix_timestamp_nanos());
-        if *self.subject != *message.subject {
-            self.subject = ByteString::from(message.subject.as_str());
-        }
-        Ok(Stored {
-            message: Message {
-                foreign: None,
-                subject: self.subject.clone(),
-                payload: message.payload.clone(),
-                headers: message.headers.as_ref().map(headers).unwrap_or_default(),
-                key: None,
-                event_time: time,
-                sequence: info.stream_sequence,
-                attempt: 1,
-            },
-            stored: time,
-            pending: info.pending,
-        })
-    }
 }
 
-impl Begin {
-    fn policy(self) -> Result<DeliverPolicy> {
-        Ok(match self {
-            Self::Sequence(sequence) => DeliverPolicy::ByStartSequence {
-                start_sequence: sequence.max(1),
-            },
-            Self::Time(time) => {
-                let time = jiff::Timestamp::from_nanosecond(time.into());
-                let time = time.context("there is no such time")?.to_string();
-                let parsed = async_nats::datetime::parse_rfc3339(&time);
-                DeliverPolicy::ByStartTime {
-                    start_time: parsed.map_err(anyhow::Error::msg)?,
-                }
-            }
-        })
-    }
+fn since(time: u64) -> Result<DeliverPolicy> {
+    let time = jiff::Timestamp::from_nanosecond(time.into());
+    let time = time.context("there is no such time")?.to_string();
+    let parsed = async_nats::datetime::parse_rfc3339(&time);
+    Ok(DeliverPolicy::ByStartTime {
+        start_time: parsed.map_err(anyhow::Error::msg)?,
+    })
 }
 
 fn nanoseconds(time: i128) -> u64 {

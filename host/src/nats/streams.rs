@@ -242,6 +242,21 @@ pub async fn all_by_subject(context: &Context, subject: &str) -> Result<Vec<Stri
     }
 }
 
+/// Why no publish ack will come for `subject`; `None` if one should.
+///
+/// # Errors
+/// When no server says, or it may not be asked.
+pub async fn never_acks(connection: &Connection, subject: &str) -> Result<Option<String>> {
+    let context = jetstream(connection);
+    let Some(name) = find_by_subject(&context, subject).await? else {
+        return Ok(Some(format!("no stream captures `{subject}`")));
+    };
+    let stream = context.get_stream(&name).await;
+    let stream = stream.map_err(|error| anyhow!("{}", error.kind()))?;
+    let silent = stream.cached_info().config.no_ack;
+    Ok(silent.then(|| format!("stream `{name}` sends no publish acks (`no_ack`)")))
+}
+
 async fn create_stream(
     connection: &Connection,
     context: &Context,

@@ -5,12 +5,12 @@
 //! itself.
 
 use super::Connection;
+use super::stored::{self, Which};
 use super::streams::{base36, find_by_subject, jetstream};
-use crate::headers::{DIGEST, MESSAGE_ID};
+use crate::headers::{DIGEST, MESSAGE_ID, block};
 use crate::report::ResultExt;
 use anyhow::{Context, Result, anyhow};
 use async_nats::jetstream::context::Context as JetStream;
-use async_nats::jetstream::stream::RawMessageErrorKind;
 use serde::Serialize;
 
 /// Steps after which a walk ends: pipelines that feed each other in a circle have no beginning.
@@ -94,7 +94,7 @@ pub async fn walk(connection: &Connection, subject: &str, sequence: u64) -> Resu
         .with_context(|| format!("cannot find the stream of `{subject}`"))?
         .ok_or_else(|| anyhow!("no stream captures `{subject}`"))
         .hint(|| "name the subject of a result, as in `weir trace rebates.u1 42`")?;
-    let first = step(&context, &stream, None, sequence).await?;
+    let first = step(connection, &context, &stream, None, sequence).await?;
     if let Some(why) = &first.gone {
         return Err(anyhow!("{why}"))
             .with_context(|| format!("cannot read message {sequence} of stream `{stream}`"));
@@ -110,12 +110,13 @@ pub async fn walk(connection: &Connection, subject: &str, sequence: u64) -> Resu
         .map(|made| made.from.clone())
         && steps.len() < LONGEST
     {
-        steps.push(step(&context, &stream, Some(&incarnation), sequence).await?);
+        steps.push(step(connection, &context, &stream, Some(&incarnation), sequence).await?);
     }
     Ok(steps)
 }
 
 async fn step(
+    connection: &Connection,
     context: &JetStream,
     stream: &str,
     incarnation: Option<&str>,
@@ -144,19 +145,17 @@ async fn step(
             "the stream was deleted and recreated with the same name".to_owned(),
         ));
     }
-    let message = match found.get_raw_message(sequence).await {
-        Ok(message) => message,
-        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {
-            return Ok(gone("the stream no longer holds it".to_owned()));
-        }
-        Err(error) => return Err(anyhow!("{error}")).with_context(what),
+    let message = stored::get(connection, context, stream, &Which::at(sequence)).await;
+    let Some(message) = message.with_context(what)? else {
+        return Ok(gone("the stream no longer holds it".to_owned()));
     };
-    let header = |name: &str| message.headers.get(name).map_or("", |value| value.as_str());
-    let stored = jiff::Timestamp::from_nanosecond(message.time.unix_timestamp_nanos());
+    let (headers, _) = block::read(&message.headers);
+    let header = |name: &str| headers.get(name).unwrap_or_default();
+    let stored = jiff::Timestamp::from_nanosecond(message.time.into());
     Ok(Step {
         stream: stream.to_owned(),
         sequence,
-        subject: Some(message.subject.to_string()),
+        subject: Some(message.subject),
         stored: stored.ok().map(|time| time.to_string()),
         made: Made::parse(header(MESSAGE_ID), header(DIGEST)),
         gone: None,

@@ -1,26 +1,34 @@
 //! The dead letter: a message that is never going to work, with all that is known of its end.
 //!
-//! Pure. The payload is that of the source message, byte for byte, so that a replay needs nothing
-//! else; what is known of its end is in `Weir-*` headers. A dead letter that is too large for one
-//! message, because its payload alone nearly was, goes out in parts.
+//! Pure. A dead letter holds its message byte for byte, so that a replay needs nothing else, in the first of
+//! these forms that fits:
+//!
+//! - **plain**: the payload is that of the message, its headers come first, and `Weir-*` headers say what is
+//!   known of its end. A header of the message that means something to the server or to weir is renamed
+//!   ([`headers::keep`]), so that nobody but the host can say anything in a `Weir-*` header.
+//! - **packed**: subject, header block and payload of the message are the payload of the letter, one behind
+//!   the other, and `Weir-Packed` says how long the first two are. For header blocks that their lines do not
+//!   give back, or that leave no room for what the letter says.
+//!
+//! Either goes out in parts where it is too large for one message. What the letter says becomes shorter
+//! before it is packed. Something is always made, so that no message is termed with nothing stored.
 
 use super::Judged;
 use super::chain::Rejection;
 use crate::headers::block::{self, ForeignLines};
-use crate::headers::{LETTER, PART, PREFIX, SERVER_PREFIX, begins_with, is_server_header};
-use crate::message::Message;
+use crate::headers::{self, LARGEST_BLOCK, LETTER, PACKED, PART, PREFIX};
 use crate::outgoing::OutgoingMessage;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use smallvec::SmallVec;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Header lines.
+type Lines = Vec<(ByteString, ByteString)>;
 /// Most bytes of one header of the dead letter: the end of a traceback, not a whole log.
 const LONGEST: usize = 2048;
-/// Most bytes of a reason or a traceback where headers take up half of what a message may be.
+/// Most bytes of a text where headers leave little room.
 const SHORT: usize = 128;
-/// Least bytes of payload for which a part is worth its headers.
-const LEAST: usize = 256;
 
 /// Makes dead letters for one pipeline.
 #[derive(Clone, Debug)]
@@ -35,162 +43,236 @@ pub struct DeadLetterBuilder {
     pub max_payload: usize,
 }
 
+/// How much a letter says in its headers.
+#[derive(Clone, Copy, PartialEq)]
+enum Detail {
+    /// Everything, with texts of so many bytes at most.
+    Texts(usize),
+    /// What a replay needs.
+    Least,
+}
+
+/// A letter before it is divided.
+struct Draft<'a> {
+    builder: &'a DeadLetterBuilder,
+    subject: &'a str,
+    source: Judged<'a>,
+    headers: Lines,
+    /// Lines behind them that are no text.
+    foreign: ForeignLines,
+    content: Bytes,
+    packed: bool,
+}
+
 impl DeadLetterBuilder {
-    /// The parts of the dead letter of a message of the source; none when dead letters are off.
+    /// The parts of the dead letter of a message of the source, at least one; none when dead letters are
+    /// off.
     #[must_use]
     pub fn build(
         &self,
         source: Judged<'_>,
         rejection: &Rejection,
     ) -> SmallVec<[OutgoingMessage; 1]> {
-        let Judged {
-            message: source,
-            source_id,
-            ..
-        } = source;
         let Some(subject) = &self.subject else {
             return SmallVec::new();
         };
-        let id = format!("{}/dead/{source_id}/{}", self.id, source.sequence);
-        let stream = source_id
-            .rsplit_once('@')
-            .map_or(source_id, |(stream, _)| stream);
-        let mut whole = OutgoingMessage {
-            subject: ByteString::from(subject.as_str()),
-            id: Some(id),
-            digest: None,
-            headers: self.headers(source, stream, rejection, LONGEST),
-            foreign: foreign(source),
-            payload: source.payload.clone(),
-            key: source.key.clone(),
-        };
-        if whole.size() - whole.payload.len() > self.max_payload / 2 {
-            whole.headers = self.headers(source, stream, rejection, SHORT);
-        }
-        match whole.size() <= self.max_payload {
-            true => SmallVec::from([whole]),
-            false => self.parts(source, source_id, &whole),
-        }
-    }
-
-    fn parts(
-        &self,
-        source: &Message,
-        source_id: &str,
-        whole: &OutgoingMessage,
-    ) -> SmallVec<[OutgoingMessage; 1]> {
-        // A part's longer message id, `Weir-Part` and `Weir-Letter`, beside the source id that both name.
-        const PART_HEADERS: usize = 192;
-        // A step of the size of a part, so that it is seldom another when the input is repeated and
-        // its dead letter has, for example, a digit more.
-        const STEP: usize = 8 * 1024;
-        let overhead = whole.size() - whole.payload.len() + PART_HEADERS + source_id.len();
-        let most = match self.max_payload.saturating_sub(overhead) {
-            room if room > 8 * STEP => room - room % STEP,
-            // Headers without room for a payload: in one message, for a server that takes more.
-            room if room < LEAST => source.payload.len().max(1),
-            room => room,
-        };
-        let count = source.payload.len().div_ceil(most).max(1);
-        // The size is part of the identity: parts of other sizes do not make up the payload.
-        let letter = format!("{source_id}/{}/{most}", source.sequence);
-        let id = format!("{}/dead/{letter}", self.id);
-        let part = |index: usize| {
-            let start = index * most;
-            let end = source.payload.len().min(start + most);
-            let mut headers = whole.headers.clone();
-            headers.push(line(PART, &format!("{}/{count}", index + 1), LONGEST));
-            headers.push(line(LETTER, &letter, LONGEST));
-            let payload = source.payload.slice(start..end);
-            OutgoingMessage {
-                subject: whole.subject.clone(),
-                id: Some(format!("{id}/{index}")),
-                digest: None,
+        let draft = |packed: bool, detail: Detail| {
+            let (mut headers, foreign, content) = match packed {
+                true => packed_content(source),
+                false => plain_content(source),
+            };
+            self.say(source, rejection, detail, &mut headers);
+            Draft {
+                builder: self,
+                subject,
+                source,
                 headers,
-                foreign: whole.foreign.clone(),
-                payload,
-                key: whole.key.clone(),
+                foreign,
+                content,
+                packed,
             }
         };
-        (0..count).map(part).collect()
+        let [long, short] = [LONGEST, SHORT].map(Detail::Texts);
+        let forms = [(false, long), (false, short), (true, long), (true, short)];
+        let parts = source.message.foreign.as_ref();
+        let is_odd = parts.is_some_and(|parts| parts.block.is_some());
+        let fitting = forms
+            .into_iter()
+            .filter(|(packed, _)| *packed || !is_odd)
+            .find_map(|(packed, detail)| draft(packed, detail).fitted());
+        fitting.unwrap_or_else(|| {
+            let last = draft(true, Detail::Least);
+            // A server that has no room for a letter at all takes it whole when it has more.
+            let room = Some(last.room()).filter(|room| *room > 0);
+            last.parts(room.unwrap_or(last.content.len().max(1)))
+        })
     }
 
-    fn headers(
-        &self,
-        source: &Message,
-        stream: &str,
-        rejection: &Rejection,
-        longest: usize,
-    ) -> Vec<(ByteString, ByteString)> {
-        let ours = |name: &str| begins_with(name.as_bytes(), PREFIX);
-        let kept = source
-            .headers
-            .iter()
-            .filter(|(name, _)| !is_server_header(name) && !ours(name));
-        let mut headers: Vec<_> = kept.cloned().collect();
+    /// Adds what is known of the end of a message.
+    fn say(&self, source: Judged<'_>, rejection: &Rejection, detail: Detail, headers: &mut Lines) {
+        let Judged {
+            message, source_id, ..
+        } = source;
         let mut tell = |name: &str, value: &str, longest: usize| {
             if !value.is_empty() {
                 headers.push(line(&format!("{PREFIX}{name}"), value, longest));
             }
+        };
+        tell("Pipeline", &self.pipeline, LONGEST);
+        tell("Sequence", &message.sequence.to_string(), LONGEST);
+        tell("Kind", rejection.kind.as_str(), LONGEST);
+        let Detail::Texts(longest) = detail else {
+            return;
         };
         tell("Reason", &rejection.reason, longest);
         tell("Backtrace", &rejection.traceback.join(" | "), longest);
         if let Some(fault) = &rejection.fault {
             tell("Backtrace", &fault.backtrace.join(" | "), longest);
             tell("Stderr", tail(&fault.stderr, longest), longest);
+            tell("Memory-Bytes", &fault.memory_bytes.to_string(), LONGEST);
+            tell(
+                "Elapsed-Us",
+                &fault.elapsed.as_micros().to_string(),
+                LONGEST,
+            );
         }
-        let mut add = |name: &str, value: &str| tell(name, value, LONGEST);
-        add("Kind", rejection.kind.as_str());
-        add("Pipeline", &self.pipeline);
-        add(
-            "Operator",
-            rejection.operator.as_deref().unwrap_or_default(),
-        );
-        add("Stream", stream);
-        add("Sequence", &source.sequence.to_string());
-        add("Attempt", &source.attempt.to_string());
-        add("Digest", &rejection.digest);
-        add("Config-Hash", &rejection.config_hash);
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let now = jiff::Timestamp::from_second(now.as_secs().try_into().unwrap_or_default());
-        add("Time", &now.map(|now| now.to_string()).unwrap_or_default());
-        if let Some(fault) = &rejection.fault {
-            add("Memory-Bytes", &fault.memory_bytes.to_string());
-            add("Elapsed-Us", &fault.elapsed.as_micros().to_string());
+        let stream = source_id.rsplit_once('@');
+        let operator = rejection.operator.as_deref().unwrap_or_default();
+        for (name, value) in [
+            ("Operator", operator),
+            ("Stream", stream.map_or(source_id, |(stream, _)| stream)),
+            ("Attempt", &message.attempt.to_string()),
+            ("Digest", &rejection.digest),
+            ("Config-Hash", &rejection.config_hash),
+            ("Time", &now()),
+        ] {
+            tell(name, value, LONGEST);
         }
-        // As it was, for a replay: it has come through the server, which takes no line breaks in one.
-        if foreign_subject(source).is_none() {
-            let subject = ByteString::from(format!("{PREFIX}Subject"));
-            headers.push((subject, source.subject.clone()));
-        }
-        headers
     }
 }
 
-/// The subject of a message that is no text, as its bytes.
-fn foreign_subject(source: &Message) -> Option<&Bytes> {
-    source.foreign.as_ref()?.subject.as_ref()
+/// The lines and the payload of a plain letter. The subject is as it was: it has come through the server,
+/// which takes no line breaks in one.
+fn plain_content(source: Judged<'_>) -> (Lines, ForeignLines, Bytes) {
+    let message = source.message;
+    let mut lines: Lines = message.headers.iter().map(headers::keep).collect();
+    let parts = message.foreign.as_ref();
+    let foreign = parts.iter().flat_map(|parts| &parts.lines);
+    let mut foreign: ForeignLines = foreign.map(headers::keep_foreign).collect();
+    match parts.and_then(|parts| parts.subject.as_ref()) {
+        Some(subject) => {
+            let line = [PREFIX.as_bytes(), b"Subject: ", subject];
+            foreign.push(line.concat().into());
+        }
+        None => lines.push((
+            ByteString::from(format!("{PREFIX}Subject")),
+            message.subject.clone(),
+        )),
+    }
+    (lines, foreign, message.payload.clone())
 }
 
-/// What a dead letter keeps of the lines that are no text, and such a subject.
-fn foreign(source: &Message) -> ForeignLines {
-    let Some(parts) = &source.foreign else {
-        return ForeignLines::new();
-    };
-    let is_kept = |line: &&Bytes| {
-        let name = block::name(line);
-        ![SERVER_PREFIX, PREFIX]
-            .iter()
-            .any(|prefix| begins_with(name, prefix))
-    };
-    let kept = parts.lines.iter().filter(is_kept).cloned();
-    let subject = parts.subject.as_ref().map(|subject| {
-        let line = [PREFIX.as_bytes(), b"Subject: ", subject];
-        Bytes::from(line.concat())
+/// The same of a packed one.
+fn packed_content(source: Judged<'_>) -> (Lines, ForeignLines, Bytes) {
+    let message = source.message;
+    let parts = message.foreign.as_ref();
+    let subject = parts.and_then(|parts| parts.subject.clone());
+    let subject = subject.unwrap_or_else(|| message.subject.as_bytes().clone());
+    let block = parts.and_then(|parts| parts.block.clone());
+    let block = block.unwrap_or_else(|| {
+        let text = message.headers.iter();
+        let text = text.map(|(name, value)| format!("{name}: {value}").into());
+        let foreign = parts.iter().flat_map(|parts| &parts.lines).cloned();
+        let lines: Vec<Bytes> = text.chain(foreign).collect();
+        block::join(lines.iter().map(|line| &**line))
     });
-    kept.chain(subject).collect()
+    let mut content = BytesMut::with_capacity(subject.len() + block.len() + message.payload.len());
+    for part in [&subject, &block, &message.payload] {
+        content.extend_from_slice(part);
+    }
+    let lengths = format!("{} {}", subject.len(), block.len());
+    let lines = vec![
+        line(PACKED, &lengths, LONGEST),
+        line(&format!("{PREFIX}Subject"), &message.subject, SHORT),
+    ];
+    (lines, ForeignLines::new(), content.freeze())
+}
+
+impl Draft<'_> {
+    /// In one message if that fits, else in parts whose payloads are at least as large as their headers.
+    fn fitted(&self) -> Option<SmallVec<[OutgoingMessage; 1]>> {
+        let whole = self.message(String::new(), Vec::new(), self.content.clone());
+        let frame = whole.size() - whole.payload.len();
+        if frame <= LARGEST_BLOCK && whole.size() <= self.builder.max_payload {
+            return Some([whole].into());
+        }
+        let room = self.room();
+        let frame = self.builder.max_payload.saturating_sub(room);
+        (frame <= room && frame <= LARGEST_BLOCK).then(|| self.parts(room))
+    }
+
+    /// Bytes of payload that a part has room for.
+    fn room(&self) -> usize {
+        // The largest numbers that parts can have.
+        let part = self.part(usize::MAX, usize::MAX, usize::MAX, Bytes::new());
+        self.builder.max_payload.saturating_sub(part.size())
+    }
+
+    fn parts(&self, room: usize) -> SmallVec<[OutgoingMessage; 1]> {
+        // A step of the size of a part, so that it is seldom another when the input is repeated and its
+        // dead letter has, for example, a digit more.
+        const STEP: usize = 8 * 1024;
+        let most = match room {
+            room if room > 8 * STEP => room - room % STEP,
+            room => room,
+        };
+        let count = self.content.len().div_ceil(most).max(1);
+        let part = |index: usize| {
+            let start = index * most;
+            let end = self.content.len().min(start + most);
+            self.part(index, count, most, self.content.slice(start..end))
+        };
+        (0..count).map(part).collect()
+    }
+
+    fn part(&self, index: usize, count: usize, most: usize, payload: Bytes) -> OutgoingMessage {
+        let Judged {
+            message, source_id, ..
+        } = self.source;
+        // The size and the form are part of the identity: other parts do not make up the message.
+        let form = if self.packed { "p" } else { "" };
+        let letter = format!("{source_id}/{}/{most}{form}", message.sequence);
+        let number = format!("{}/{count}", index.saturating_add(1));
+        let more = vec![line(PART, &number, LONGEST), line(LETTER, &letter, LONGEST)];
+        self.message(format!("/{most}{form}/{index}"), more, payload)
+    }
+
+    fn message(&self, id: String, more: Lines, payload: Bytes) -> OutgoingMessage {
+        let Judged {
+            message, source_id, ..
+        } = self.source;
+        let (prefix, sequence) = (&self.builder.id, message.sequence);
+        let mut headers = self.headers.clone();
+        headers.extend(more);
+        OutgoingMessage {
+            subject: ByteString::from(self.subject),
+            id: Some(format!("{prefix}/dead/{source_id}/{sequence}{id}")),
+            digest: None,
+            headers,
+            foreign: self.foreign.clone(),
+            payload,
+            key: message.key.clone(),
+        }
+    }
+}
+
+/// RFC 3339, to the second.
+fn now() -> String {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let now = jiff::Timestamp::from_second(now.as_secs().try_into().unwrap_or_default());
+    now.map(|now| now.to_string()).unwrap_or_default()
 }
 
 /// One header line: a header has no line breaks, so those of a text become ` | `.

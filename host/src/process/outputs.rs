@@ -7,9 +7,9 @@
 use super::Judged;
 use super::chain::Provenance;
 use crate::config::resolved;
-use crate::config::template::{SubjectFilter, Template};
+use crate::config::template::{SubjectFilter, Template, is_under};
 use crate::headers::block::{self, ForeignLines};
-use crate::headers::{DIGEST, Headers, SERVER_PREFIX, begins_with, is_server_header};
+use crate::headers::{self, Headers, PREFIX, SERVER_PREFIX, begins_with};
 use crate::message::{Foreign, Message};
 use crate::outgoing::OutgoingMessage;
 use crate::parked::Subjects;
@@ -31,6 +31,9 @@ pub struct Target {
     pub max_payload: usize,
     /// Where dead letters go; `None` when they are off.
     pub dead_letters: Option<String>,
+    /// What the inboxes of the connection begin with, and the JetStream API.
+    pub inbox_prefix: String,
+    pub api_prefix: String,
 }
 
 impl Target {
@@ -43,6 +46,8 @@ impl Target {
             own_source: own_source(settings, captured),
             max_payload,
             dead_letters: dead_letters.map(|dead| dead.subject.clone()),
+            inbox_prefix: settings.nats.inbox_prefix.clone(),
+            api_prefix: settings.nats.api_prefix.clone(),
         }
     }
 
@@ -53,6 +58,8 @@ impl Target {
             own_source: Vec::new(),
             max_payload: usize::MAX,
             dead_letters: None,
+            inbox_prefix: "_INBOX".to_owned(),
+            api_prefix: resolved::API_PREFIX.to_owned(),
         }
     }
 }
@@ -63,10 +70,9 @@ pub struct OutputBuilder {
     /// `<pipeline>~<hash>/<operator>/`
     id_prefix: String,
     template: Template,
-    /// Filters that results must not match; empty if the template alone rules it out.
-    own_source: Vec<SubjectFilter>,
-    max_payload: usize,
-    /// The values of [`DIGEST`]; `None` where there is no host.
+    /// Where results would go; its filters are those that the template does not rule out.
+    target: Target,
+    /// The values of [`DIGEST`](headers::DIGEST); `None` where there is no host.
     provenance: Option<Provenance>,
 }
 
@@ -83,8 +89,10 @@ impl OutputBuilder {
         Self {
             id_prefix,
             template,
-            own_source,
-            max_payload: target.max_payload,
+            target: Target {
+                own_source,
+                ..target.clone()
+            },
             provenance: None,
         }
     }
@@ -115,15 +123,7 @@ impl OutputBuilder {
         let messages = results.into_iter().enumerate().map(|(index, result)| {
             let foreign = result.foreign.as_deref();
             let subject = self.template.render(&result)?;
-            if self
-                .own_source
-                .iter()
-                .any(|filter| filter.matches(&subject))
-            {
-                return Err(format!(
-                    "subject `{subject}` would feed the pipeline's own source"
-                ));
-            }
+            self.check(&subject)?;
             let (prefix, sequence) = (&self.id_prefix, source.sequence);
             let message = OutgoingMessage {
                 subject,
@@ -134,7 +134,7 @@ impl OutputBuilder {
                 payload: result.payload,
                 key: result.key,
             };
-            let (size, limit) = (message.size(), self.max_payload);
+            let (size, limit) = (message.size(), self.target.max_payload);
             if size > limit {
                 return Err(format!(
                     "result of {size} bytes is over the server's limit of {limit}"
@@ -144,12 +144,34 @@ impl OutputBuilder {
         });
         messages.collect()
     }
+
+    /// Whether results may go to a subject.
+    fn check(&self, subject: &str) -> Result<(), String> {
+        let target = &self.target;
+        self.template.check_free(subject, &target.inbox_prefix)?;
+        let mut own = target.own_source.iter();
+        let what = if own.any(|filter| filter.matches(subject)) {
+            "would feed the pipeline's own source"
+        } else if target.dead_letters.as_deref() == Some(subject) {
+            "is that of the pipeline's dead letters"
+        } else if is_under(subject, &target.api_prefix) {
+            "is one of the jetstream api"
+        } else {
+            return Ok(());
+        };
+        Err(format!("subject `{subject}` {what}"))
+    }
 }
 
-/// The lines that are no text, without those that would command the server.
+/// The lines that are no text, without those that would mean something to the server or to weir.
 fn kept(foreign: &Foreign) -> ForeignLines {
     let lines = foreign.lines.iter();
-    let lines = lines.filter(|line| !begins_with(block::name(line), SERVER_PREFIX));
+    let means = |line: &&bytes::Bytes| {
+        let name = block::name(line);
+        let is_ours = begins_with(name, PREFIX) && headers::kept(name).is_none();
+        begins_with(name, SERVER_PREFIX) || is_ours
+    };
+    let lines = lines.filter(|line| !means(line));
     lines.cloned().collect()
 }
 
@@ -177,19 +199,21 @@ fn read_subjects(settings: &resolved::Pipeline, captured: &[String]) -> Vec<Subj
     settings.source.subjects.clone()
 }
 
-/// The headers of a result as they may leave the host. Those of the server are not taken over from
-/// the input, and one that a plugin made up is refused. The line [`DIGEST`] is the host's to write.
-fn check_headers(source: &Message, headers: &Headers) -> Result<Lines, String> {
-    let mut lines = Vec::with_capacity(headers.iter().len());
-    for line in headers.iter() {
+/// The headers of a result as they may leave the host. Those of the server and of weir are not taken over
+/// from the input, and one that a plugin made up is refused.
+fn check_headers(source: &Message, made: &Headers) -> Result<Lines, String> {
+    let mut lines = Vec::with_capacity(made.iter().len());
+    for line in made.iter() {
         let (name, value) = line;
-        if is_server_header(name) {
+        let whose = match name {
+            _ if headers::is_server_header(name) => Some("the server"),
+            _ if headers::is_weir_header(name) => Some("weir"),
+            _ => None,
+        };
+        if let Some(whose) = whose {
             if !source.headers.iter().any(|taken| taken == line) {
-                return Err(format!("header `{name}` belongs to the server"));
+                return Err(format!("header `{name}` belongs to {whose}"));
             }
-            continue;
-        }
-        if name.eq_ignore_ascii_case(DIGEST) {
             continue;
         }
         let printable = |byte: u8| (33..=126).contains(&byte) && byte != b':';
@@ -202,7 +226,7 @@ fn check_headers(source: &Message, headers: &Headers) -> Result<Lines, String> {
         lines.push(line.clone());
     }
     for name in TRACE {
-        if headers.get(name).is_none()
+        if made.get(name).is_none()
             && let Some(value) = source.headers.get(name)
         {
             lines.push((ByteString::from_static(name), ByteString::from(value)));

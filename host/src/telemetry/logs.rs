@@ -4,13 +4,15 @@
 //! one object per line. Entries of plugins use the same subscriber, with the names of their pipeline
 //! and operator; their rate limit is in `plugin/capability/log`.
 
-use crate::report::{self, secrets};
+use crate::report::{self, escape, secrets};
 use anyhow::{Context, anyhow};
 use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::fmt::time::FormatTime;
 
 /// The format of entries.
@@ -48,7 +50,10 @@ pub fn start(format: Format, level: &str) -> anyhow::Result<()> {
         .with_timer(Clock)
         .with_ansi(colour);
     match format {
-        Format::Pretty => subscriber.with_target(false).try_init(),
+        Format::Pretty => subscriber
+            .with_target(false)
+            .fmt_fields(debug_fn(write_field).delimited(" "))
+            .try_init(),
         Format::Json => subscriber
             .json()
             .flatten_event(true)
@@ -114,6 +119,16 @@ impl Write for Entries {
     }
 }
 
+/// A field of an entry. Its text may come from a plugin, a message or a server, and must not end the line.
+fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    let text = format!("{value:?}");
+    let text = escape::line(&text);
+    match field.name() {
+        "message" => writer.write_str(&text),
+        name => write!(writer, "{name}={text}"),
+    }
+}
+
 /// The time of an entry: RFC 3339 in UTC, to the millisecond.
 struct Clock;
 
@@ -127,6 +142,7 @@ impl FormatTime for Clock {
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
+    use std::sync::{Arc, Mutex};
 
     #[test]
     fn a_level_and_directives_are_both_understood() {
@@ -134,6 +150,40 @@ mod tests {
         let both = filter("info,weir::pipeline=debug,async_nats=trace").unwrap();
         assert!(both.to_string().contains("async_nats=trace"), "{both}");
         assert!(!both.to_string().contains("async_nats=warn"), "{both}");
+    }
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn text_of_others_cannot_end_a_line() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .without_time()
+            .with_ansi(false)
+            .with_target(false)
+            .fmt_fields(debug_fn(write_field).delimited(" "))
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let said = "no\n2026-01-01T00:00:00.000Z ERROR forged \u{1b}[2J";
+            tracing::warn!(pipeline = "p", subject = %"a\r\nb", "dead letter: {said}");
+        });
+        let written = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let forged = r"no\n2026-01-01T00:00:00.000Z ERROR forged \u{1b}[2J";
+        let expected = format!(" WARN dead letter: {forged} pipeline=\"p\" subject=a\\r\\nb\n");
+        assert_eq!(written, expected);
     }
 
     #[test]

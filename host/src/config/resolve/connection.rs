@@ -4,7 +4,7 @@ use super::values::{Context, optional};
 use crate::config::cursor::Cursor;
 use crate::config::model;
 use crate::config::resolved::{API_PREFIX, Auth, Nats, Tls};
-use crate::config::subject::{check_api_prefix, check_subject};
+use crate::config::subject::{check_api_prefix, check_inbox_prefix};
 use crate::report::secrets;
 
 /// The environment variable from which all NATS tools read the server's address.
@@ -21,7 +21,7 @@ pub(super) fn nats(
     let auth = auth(model, at, context);
     let tls = tls(&model.tls, &at.field("tls"), context);
     let inbox_prefix = context.parsed(
-        check_subject(&model.inbox_prefix),
+        check_inbox_prefix(&model.inbox_prefix),
         &at.field("inbox-prefix"),
     );
     let api_prefix = api_prefix(model, at, context);

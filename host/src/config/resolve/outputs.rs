@@ -5,8 +5,11 @@ use super::values::{Context, optional};
 use crate::config::cursor::Cursor;
 use crate::config::model;
 use crate::config::resolved::{DeadLetter, Sink};
-use crate::config::subject::SubjectFilter;
-use crate::config::template::{Template, check_subject};
+use crate::config::subject::{SubjectFilter, check_free, check_subject};
+use crate::config::template::Template;
+
+/// What the subjects of dead letters begin with where none is given.
+const DEAD: &str = "weir.dead.";
 
 pub(super) fn sink(
     model: &model::Sink,
@@ -44,7 +47,7 @@ pub(super) fn dead_letter(
     };
     let subject = match &model.subject {
         Some(subject) => literal(subject, &at.field("subject"), context),
-        None => pipeline.map(|pipeline| format!("weir.dead.{pipeline}")),
+        None => pipeline.map(|pipeline| format!("{DEAD}{pipeline}")),
     };
     let stream = stream(model.stream.as_deref(), at, context);
     let create = subject.as_deref().and_then(|subject| {
@@ -81,7 +84,12 @@ fn literal(text: &str, at: &Cursor<'_>, context: &mut Context<'_>) -> Option<Str
         );
         return None;
     }
+    let free = |()| match text.starts_with(DEAD) {
+        true => Ok(()),
+        // `lint.rs` knows the inboxes.
+        false => check_free(text, "_INBOX"),
+    };
     context
-        .parsed(check_subject(text), at)
+        .parsed(check_subject(text).and_then(free), at)
         .map(|()| text.to_owned())
 }

@@ -41,9 +41,12 @@ fn a_filter_that_the_server_would_refuse_is_refused() {
 
 #[test]
 fn data_cannot_publish_to_the_servers_own_subjects() {
-    assert!(check_subject("$JS.API.STREAM.DELETE.ORDERS").is_err());
-    assert!(check_subject("$SYS.REQ.SERVER.PING").is_err());
-    assert!(check_subject("$KV.bucket.key").is_ok());
+    assert!(check_free("$JS.API.STREAM.DELETE.ORDERS", "_INBOX").is_err());
+    assert!(check_free("$SYS.REQ.SERVER.PING", "_INBOX").is_err());
+    assert!(check_free("$KV.bucket.key", "_INBOX").is_err());
+    assert!(check_free("orders.$KV", "_INBOX").is_ok());
+    assert!(check_inbox_prefix("_IN.weir").is_ok());
+    assert!(check_inbox_prefix("$JS.API").is_err() && check_inbox_prefix("Weir.x").is_err());
     assert!(check_subject("orders.*").is_err());
     assert!(check_subject(&"a".repeat(MAX_SUBJECT_BYTES + 1)).is_err());
 }

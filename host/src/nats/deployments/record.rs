@@ -3,9 +3,13 @@
 //! Held here whatever command or host decides: a version in quarantine is never what runs in the place
 //! of another, and what a host cannot run leaves all hosts with what they ran.
 
+use crate::report::escape::{self, cut};
 use crate::telemetry::version_stats::Sample;
+use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
+/// Most bytes of a record.
+const LARGEST: usize = 1 << 20;
 /// Versions that are remembered as bad, for each operator.
 const QUARANTINED: usize = 32;
 /// Decisions that are kept beside the last one.
@@ -31,6 +35,8 @@ pub struct Component {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Deployment {
+    /// `<pipeline>.<operator>`: the key that it was written to. Empty in older records.
+    pub(super) of: String,
     /// In the place of what `plugin:` names.
     pub stable: Option<Stable>,
     /// What `stable` was before, for when a host cannot run it.
@@ -125,6 +131,54 @@ impl Decision {
 }
 
 impl Deployment {
+    /// Reads what the key `of` says. Whoever may write to the bucket may write anything, so nothing of it is
+    /// believed: a component's bytes must have its digest, and its signature must be one that the operator
+    /// requires.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn read(value: &[u8], of: &str) -> Result<Self> {
+        ensure!(value.len() <= LARGEST, "it has {} bytes", value.len());
+        let record: Self = serde_json::from_slice(value)?;
+        if !record.of.is_empty() && record.of != of {
+            bail!("it is that of `{}`", escape::line(&record.of));
+        }
+        let components = record.components();
+        let digests = components.iter().map(|component| &component.digest);
+        let over = record.stable.iter().flat_map(|stable| &stable.over);
+        let quarantined = record.quarantine.iter().map(|bad| &bad.digest);
+        for digest in digests.chain(over).chain(quarantined) {
+            let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+            if digest.len() != 64 || !digest.bytes().all(is_hex) {
+                bail!("`{}` is no digest", escape::line(cut(digest, 80)));
+            }
+        }
+        let kind = record.trial.as_ref().map(|trial| trial.kind);
+        if let Some(TrialKind::Canary(percent)) = kind
+            && !(0.0..=100.0).contains(&percent)
+        {
+            bail!("a canary cannot have {percent}% of the keys");
+        }
+        let (bad, earlier) = (record.quarantine.len(), record.earlier.len());
+        ensure!(
+            bad <= QUARANTINED && earlier <= EARLIER,
+            "it has more entries than a host writes"
+        );
+        Ok(record)
+    }
+
+    /// All that it names for a host to run.
+    fn components(&self) -> Vec<&Component> {
+        let before = self
+            .before
+            .iter()
+            .filter_map(|before| before.stable.as_ref());
+        let stable = self.stable.iter().chain(before);
+        let stable = stable.map(|stable| &stable.component);
+        let trial = self.trial.iter().map(|trial| &trial.component);
+        stable.chain(trial).collect()
+    }
+
     /// The component that a host runs for which `plugin:` names `configured`, if it is another. What is
     /// in quarantine runs nowhere: neither in the place of another, nor where anything else is known.
     #[must_use]

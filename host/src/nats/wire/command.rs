@@ -3,8 +3,8 @@
 use bytes::{BufMut, BytesMut};
 use serde_json::Value;
 
-/// A subject that cannot be written: it is empty, or has a blank or a control character, which would
-/// end it early or begin another command.
+/// A subject that cannot be written: it is empty, or has a blank or a line break, which would end it early
+/// or begin another command.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unwritable;
 
@@ -56,7 +56,10 @@ pub(super) fn publish(into: &mut BytesMut, message: &Parts<'_>) -> Result<(), Un
         headers,
         payload,
     } = *message;
-    let is_word = |text: &[u8]| text.iter().all(|byte| !matches!(byte, 0..=b' ' | 0x7f));
+    let is_word = |text: &[u8]| {
+        text.iter()
+            .all(|byte| !matches!(byte, 0 | b'\t' | b'\n' | b'\r' | b' '))
+    };
     if subject.is_empty() || !is_word(subject) || !is_word(reply) {
         return Err(Unwritable);
     }

@@ -4,6 +4,7 @@ use crate::plugin::OperatorSettings;
 use crate::plugin::guest::operator_0_1_0::weir::plugin::log::{Host, Level};
 use crate::plugin::instance::State;
 use crate::plugin::services::HostServices;
+use crate::report::escape::cut;
 use crate::telemetry::metrics::OperatorMetrics;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -92,7 +93,7 @@ impl HostServices for PluginLog {
             );
         }
         self.metrics.log_entries.inc();
-        self.write(level, cut(entry));
+        self.write(level, cut(entry, ENTRY));
     }
 }
 
@@ -133,11 +134,6 @@ fn enabled(level: tracing::Level) -> bool {
     enabled!(TRACE DEBUG INFO WARN ERROR)
 }
 
-/// At most [`ENTRY`] bytes of `text`, ending between characters.
-fn cut(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(ENTRY)).unwrap_or(text)
-}
-
 fn convert(level: Level) -> tracing::Level {
     match level {
         Level::Trace => tracing::Level::TRACE,
@@ -151,7 +147,7 @@ fn convert(level: Level) -> tracing::Level {
 impl Host for State {
     fn log(&mut self, level: Level, message: String) {
         if level == Level::Error {
-            self.stderr.extend(cut(&message).as_bytes());
+            self.stderr.extend(cut(&message, ENTRY).as_bytes());
             self.stderr.extend(b"\n");
         }
         self.services.log(convert(level), &message);

@@ -9,6 +9,7 @@ use crate::config::resolved::HeaderSelection;
 use crate::headers::Headers;
 use crate::message::{Message, Outcome, Output};
 use crate::plugin::instance::State;
+use crate::report::escape::cut;
 use bytes::Bytes;
 use bytestring::ByteString;
 use exports::weir::plugin::{configurable, handler};
@@ -45,6 +46,9 @@ pub(super) static CONTRACT: Contract = Contract {
 
 impl types::Host for State {}
 
+/// Most bytes of a plugin's reason, as of one entry of its log: a line and a traceback, not a document.
+const REASON: usize = 8 << 10;
+
 /// The exports of one instance.
 pub(in crate::plugin) struct Guest {
     configurable: configurable::Guest,
@@ -68,7 +72,8 @@ impl Guest {
         store: &mut Store<State>,
         config: &str,
     ) -> wasmtime::Result<Result<(), String>> {
-        self.configurable.call_configure(store, config).await
+        let answer = self.configurable.call_configure(store, config).await?;
+        Ok(answer.map_err(bounded))
     }
 
     pub(super) async fn process(
@@ -138,10 +143,16 @@ fn outcome(outcome: types::Outcome) -> Outcome {
         types::Outcome::Emit(outputs) => Outcome::Emit(outputs.into_iter().map(output).collect()),
         types::Outcome::Retry(retry) => Outcome::Retry {
             after: retry.after_ms.map(Duration::from_millis),
-            reason: retry.reason,
+            reason: bounded(retry.reason),
         },
-        types::Outcome::Reject(reason) => Outcome::Reject(reason),
+        types::Outcome::Reject(reason) => Outcome::Reject(bounded(reason)),
     }
+}
+
+/// A reason as it goes into logs, dead letters and records.
+fn bounded(mut reason: String) -> String {
+    reason.truncate(cut(&reason, REASON).len());
+    reason
 }
 
 fn output(output: types::Output) -> Output {

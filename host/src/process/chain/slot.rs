@@ -168,7 +168,7 @@ impl OperatorSlot {
         let sees = match &self.current.0.settings().headers {
             _ if foreign.subject.is_some() => true,
             HeaderSelection::None => false,
-            HeaderSelection::All => true,
+            HeaderSelection::All => !foreign.lines.is_empty(),
             HeaderSelection::Named(names) => foreign.lines.iter().any(|line| is_named(names, line)),
         };
         sees.then(|| foreign.words())

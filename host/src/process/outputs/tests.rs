@@ -28,7 +28,9 @@ fn builder(template: &str, source: &[&str]) -> OutputBuilder {
     let target = Target {
         own_source: source,
         max_payload: LIMIT,
-        dead_letters: None,
+        dead_letters: Some("dead.p".to_owned()),
+        inbox_prefix: "_in.me".to_owned(),
+        api_prefix: "js.hub.API".to_owned(),
     };
     OutputBuilder::new("p/op/".into(), Template::parse(template).unwrap(), &target)
 }
@@ -104,12 +106,87 @@ fn what_cannot_be_a_header_a_subject_or_a_message_is_refused_in_words() {
     assert_eq!(refusal(&source, spaced), "`A B` is not a header name");
     let large = message(&[b'x'; LIMIT], &[]);
     assert!(refusal(&source, large).ends_with("is over the server's limit of 1000"));
-    let mut elsewhere = message(b"x", &[]);
-    elsewhere.subject = "$JS.API.STREAM.DELETE.S".into();
-    let refused = builder("{subject}", &[])
-        .build(judged(&source), vec![elsewhere].into())
-        .unwrap_err();
-    assert!(refused.ends_with("subjects under `$JS` belong to the server"));
+}
+
+#[test]
+fn data_cannot_choose_a_subject_of_the_server_an_inbox_or_weir() {
+    let source = message(b"x", &[]);
+    let built = |template: &str, subject: &str| {
+        let mut elsewhere = message(b"x", &[]);
+        elsewhere.subject = subject.into();
+        elsewhere.key = Some(subject.into());
+        builder(template, &[]).build(judged(&source), vec![elsewhere].into())
+    };
+    for (subject, whose) in [
+        ("$JS.API.STREAM.DELETE.S", "belong to the server"),
+        ("$js.api.stream.delete.s", "belong to the server"),
+        ("$SYS.REQ.SERVER.PING", "belong to the server"),
+        ("$SRV.PING", "belong to the server"),
+        ("$KV.weir-deployments.p.op", "belong to the server"),
+        ("$KV.bucket.key", "belong to the server"),
+        ("$O.weir-components.C.x", "belong to the server"),
+        ("_INBOX.abc.1", "belong to inboxes"),
+        ("_inbox.abc", "belong to inboxes"),
+        ("_R_.abc", "belong to inboxes"),
+        ("_in.me.1", "belong to inboxes"),
+        ("_IN.ME.1", "belong to inboxes"),
+        ("weir.parked.p.S.c.due", "belong to weir"),
+        ("weir.dead.q", "belong to weir"),
+        ("Weir.status", "belong to weir"),
+        ("js.hub.API.STREAM.PURGE.S", "is one of the jetstream api"),
+        ("dead.p", "is that of the pipeline's dead letters"),
+    ] {
+        for template in ["{subject}", "{key}"] {
+            let refused = built(template, subject).unwrap_err();
+            assert!(refused.ends_with(whose), "{template} {subject}: {refused}");
+        }
+        let inside = built("out.{subject}", subject).unwrap();
+        assert_eq!(inside[0].subject, format!("out.{subject}"));
+    }
+    for free in [
+        "_in.other",
+        "_in",
+        "weird.x",
+        "_INBOXES.a",
+        "dead.q",
+        "a.$JS.API",
+    ] {
+        assert!(built("{subject}", free).is_ok(), "{free}");
+    }
+}
+
+#[test]
+fn a_bucket_that_the_configuration_names_takes_results_and_no_other_does() {
+    let source = message(b"x", &[]);
+    let built = builder("$KV.totals.{key}", &[]).build(judged(&source), [source.clone()].into());
+    assert_eq!(built.unwrap()[0].subject, "$KV.totals.ann");
+    for refused in [
+        "$KV.{key}.a",
+        "$KV.totals",
+        "$KV.weir-deployments.{key}",
+        "$KV.WEIR-receipts.{key}",
+        "$KV.weir{key}.a",
+        "$kv.totals.{key}",
+        "$O.files.{key}",
+        "$JS.{key}",
+        "_INBOX.{key}",
+        "weir.dead.{key}",
+    ] {
+        assert!(Template::parse(refused).is_err(), "{refused}");
+    }
+}
+
+#[test]
+fn headers_of_weir_are_not_taken_over_and_not_accepted() {
+    let source = message(b"x", &[("Weir-Reason", "old"), ("A", "1")]);
+    let built = builder("out", &[]).build(judged(&source), vec![source.clone()].into());
+    let lines = &built.unwrap()[0].headers;
+    assert_eq!(*lines, [("A".into(), "1".into())]);
+    let forged = message(b"x", &[("weir-subject", "$JS.API.STREAM.DELETE.S")]);
+    assert_eq!(
+        refusal(&source, forged),
+        "header `weir-subject` belongs to weir"
+    );
 }
 
 #[test]
@@ -167,6 +244,8 @@ fn a_dead_letter_keeps_payload_and_headers_and_says_what_happened() {
     };
     assert_eq!(header("A"), "1");
     assert_eq!(header("Nats-TTL"), "");
+    assert_eq!(header("Weir-Kept-Nats-TTL"), "1s");
+    assert_eq!(header("Weir-Kept-Weir-Kind"), "old");
     assert_eq!(header("Weir-Kind"), "reject");
     assert_eq!(header("Weir-Reason"), "no | way");
     assert_eq!(header("Weir-Backtrace"), "in total |   in price");
@@ -218,27 +297,4 @@ fn a_dead_letter_says_less_where_the_headers_of_the_message_leave_little_room() 
         .find(|(name, _)| name == "Weir-Reason")
         .unwrap();
     assert_eq!(reason.len(), 128);
-}
-
-#[test]
-fn no_message_is_given_up_without_a_dead_letter_to_be_stored() {
-    for payload in [&b""[..], b"abc"] {
-        let source = message(payload, &[("A", &"x".repeat(1500))]);
-        let messages = dead_letters(1500).build(judged(&source), &rejection("no"));
-        assert_eq!(messages.len(), 1);
-        assert_eq!(messages[0].payload, source.payload);
-    }
-}
-
-#[test]
-fn a_dead_letter_has_the_subject_as_it_was() {
-    for subject in ["o".repeat(2107), "orders.\u{1}".to_owned()] {
-        let source = Message {
-            subject: subject.as_str().into(),
-            ..message(b"x", &[])
-        };
-        let messages = dead_letters(LIMIT).build(judged(&source), &rejection("no"));
-        let line = ("Weir-Subject".into(), subject.into());
-        assert!(messages[0].headers.contains(&line));
-    }
 }

@@ -168,3 +168,32 @@ fn a_record_of_an_earlier_weir_is_read() {
     let record: Deployment = serde_json::from_str(text).unwrap();
     assert_eq!((record.before, record.earlier.len()), (None, 0));
 }
+
+#[test]
+fn a_record_is_not_believed() {
+    let digest = "0123456789abcdef".repeat(4);
+    let component = |digest: &str| serde_json::json!({ "digest": digest, "origin": "o" });
+    let stable = |digest: &str, over: &str| serde_json::json!({ "stable": { "component": component(digest), "over": [over] } });
+    let trial = |percent: f64| {
+        let kind = serde_json::json!({ "canary": percent });
+        serde_json::json!({ "trial": { "component": component(&digest), "kind": kind, "over": [] } })
+    };
+    let read = |value: &serde_json::Value| Deployment::read(value.to_string().as_bytes(), "p.op");
+    assert!(read(&stable(&digest, &digest)).is_ok());
+    assert!(read(&trial(10.0)).is_ok());
+    assert!(read(&serde_json::json!({ "of": "p.op" })).is_ok());
+    let bad = serde_json::json!({ "digest": digest, "reason": "", "since": "" });
+    for wrong in [
+        stable("../../etc/passwd", &digest),
+        stable(&digest.to_uppercase(), &digest),
+        stable(&digest, "x"),
+        trial(100.5),
+        trial(-1.0),
+        serde_json::json!({ "of": "other.op" }),
+        serde_json::json!({ "quarantine": vec![bad; QUARANTINED + 1] }),
+        serde_json::json!({ "last": { "reason": "x".repeat(LARGEST) } }),
+        serde_json::json!("p.op"),
+    ] {
+        assert!(read(&wrong).is_err(), "{wrong}");
+    }
+}

@@ -22,7 +22,7 @@ fn a_burst_is_written_and_what_follows_comes_back_with_time() {
 
 #[test]
 fn a_long_entry_is_cut_between_characters() {
-    assert_eq!(cut("short"), "short");
+    assert_eq!(cut("short", ENTRY), "short");
     let long = format!("{}ü", "x".repeat(ENTRY - 1));
-    assert_eq!(cut(&long), &long[..ENTRY - 1]);
+    assert_eq!(cut(&long, ENTRY), &long[..ENTRY - 1]);
 }
