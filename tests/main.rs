@@ -38,6 +38,7 @@ mod hot_swap;
 mod house_rules;
 mod isolation;
 mod languages;
+mod loops;
 mod lost_answers;
 mod oci;
 mod ordering;

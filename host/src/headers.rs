@@ -12,6 +12,9 @@ pub const MESSAGE_ID: &str = "Nats-Msg-Id";
 /// The header that says which plugins a result comes from: the beginnings of their digests, in the
 /// order of the chain, with commas between them. The input is in the message id.
 pub const DIGEST: &str = "Weir-Digest";
+/// Through how many pipelines a message has come that is the result of another pipeline; without it, one
+/// with [`DIGEST`] has come through one. Written by hosts alone.
+pub const HOPS: &str = "Weir-Hops";
 /// Prefix of the headers that a dead letter adds; those of the input with it are replaced.
 pub const PREFIX: &str = "Weir-";
 /// `<part>/<parts>`, from 1, on each part of a dead letter that is in parts.

@@ -9,7 +9,7 @@ use super::chain::Provenance;
 use crate::config::resolved;
 use crate::config::template::{SubjectFilter, Template};
 use crate::headers::block::{self, ForeignLines};
-use crate::headers::{DIGEST, Headers, SERVER_PREFIX, begins_with, is_server_header};
+use crate::headers::{DIGEST, HOPS, Headers, SERVER_PREFIX, begins_with, is_server_header};
 use crate::message::{Foreign, Message};
 use crate::outgoing::OutgoingMessage;
 use crate::parked::Subjects;
@@ -19,6 +19,9 @@ use smallvec::SmallVec;
 /// Headers that carry a trace (W3C Trace Context), kept from input to outputs whatever a plugin
 /// does to the others.
 const TRACE: [&str; 2] = ["traceparent", "tracestate"];
+/// Through how many pipelines a message may come. Longer ways than a handful are hardly ever meant, and a
+/// loop that makes two of one has made 65,536 by then.
+const MOST_HOPS: u32 = 16;
 /// Headers by name and value.
 type Lines = Vec<(ByteString, ByteString)>;
 
@@ -31,6 +34,8 @@ pub struct Target {
     pub max_payload: usize,
     /// Where dead letters go; `None` when they are off.
     pub dead_letters: Option<String>,
+    /// The pipeline may feed itself.
+    pub may_loop: bool,
 }
 
 impl Target {
@@ -43,6 +48,7 @@ impl Target {
             own_source: own_source(settings, captured),
             max_payload,
             dead_letters: dead_letters.map(|dead| dead.subject.clone()),
+            may_loop: settings.sink.allow_own_source,
         }
     }
 
@@ -53,6 +59,7 @@ impl Target {
             own_source: Vec::new(),
             max_payload: usize::MAX,
             dead_letters: None,
+            may_loop: true,
         }
     }
 }
@@ -66,6 +73,8 @@ pub struct OutputBuilder {
     /// Filters that results must not match; empty if the template alone rules it out.
     own_source: Vec<SubjectFilter>,
     max_payload: usize,
+    /// What it publishes may come back to it.
+    may_loop: bool,
     /// The values of [`DIGEST`]; `None` where there is no host.
     provenance: Option<Provenance>,
 }
@@ -85,6 +94,7 @@ impl OutputBuilder {
             template,
             own_source,
             max_payload: target.max_payload,
+            may_loop: target.may_loop,
             provenance: None,
         }
     }
@@ -108,6 +118,12 @@ impl OutputBuilder {
             source_id,
             ..
         } = source;
+        let hops = hops(&source.headers);
+        if hops >= MOST_HOPS && !self.may_loop {
+            return Err(format!(
+                "it has come through {hops} pipelines, so results go in circles: see the header `{HOPS}`"
+            ));
+        }
         let digest = self
             .provenance
             .as_ref()
@@ -129,7 +145,7 @@ impl OutputBuilder {
                 subject,
                 id: Some(format!("{prefix}{source_id}/{sequence}/{index}")),
                 digest: digest.clone(),
-                headers: check_headers(source, &result.headers)?,
+                headers: check_headers(source, &result.headers, hops)?,
                 foreign: foreign.map(kept).unwrap_or_default(),
                 payload: result.payload,
                 key: result.key,
@@ -178,8 +194,9 @@ fn read_subjects(settings: &resolved::Pipeline, captured: &[String]) -> Vec<Subj
 }
 
 /// The headers of a result as they may leave the host. Those of the server are not taken over from
-/// the input, and one that a plugin made up is refused. The line [`DIGEST`] is the host's to write.
-fn check_headers(source: &Message, headers: &Headers) -> Result<Lines, String> {
+/// the input, and one that a plugin made up is refused. The line [`DIGEST`] and the line
+/// [`HOPS`] are the host's to write.
+fn check_headers(source: &Message, headers: &Headers, hops: u32) -> Result<Lines, String> {
     let mut lines = Vec::with_capacity(headers.iter().len());
     for line in headers.iter() {
         let (name, value) = line;
@@ -189,7 +206,7 @@ fn check_headers(source: &Message, headers: &Headers) -> Result<Lines, String> {
             }
             continue;
         }
-        if name.eq_ignore_ascii_case(DIGEST) {
+        if name.eq_ignore_ascii_case(DIGEST) || name.eq_ignore_ascii_case(HOPS) {
             continue;
         }
         let printable = |byte: u8| (33..=126).contains(&byte) && byte != b':';
@@ -208,7 +225,18 @@ fn check_headers(source: &Message, headers: &Headers) -> Result<Lines, String> {
             lines.push((ByteString::from_static(name), ByteString::from(value)));
         }
     }
+    if hops > 0 {
+        let hops = ByteString::from(hops.saturating_add(1).to_string());
+        lines.push((ByteString::from_static(HOPS), hops));
+    }
     Ok(lines)
+}
+
+/// Through how many pipelines a message has come; 0 for one that no pipeline has made.
+fn hops(headers: &Headers) -> u32 {
+    let first = || headers.get(DIGEST).map_or(0, |_| 1);
+    let hops = headers.get(HOPS).and_then(|hops| hops.parse().ok());
+    hops.unwrap_or_else(first)
 }
 
 #[cfg(test)]

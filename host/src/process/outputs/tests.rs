@@ -29,6 +29,7 @@ fn builder(template: &str, source: &[&str]) -> OutputBuilder {
         own_source: source,
         max_payload: LIMIT,
         dead_letters: None,
+        may_loop: false,
     };
     OutputBuilder::new("p/op/".into(), Template::parse(template).unwrap(), &target)
 }
