@@ -39,6 +39,7 @@ mod house_rules;
 mod isolation;
 mod languages;
 mod letters;
+mod loops;
 mod lost_answers;
 mod oci;
 mod ordering;

@@ -16,6 +16,7 @@ pub mod feed;
 mod health;
 pub mod history;
 pub mod limits;
+mod loops;
 pub mod outputs;
 pub mod parking;
 pub mod receipts;

@@ -4,7 +4,7 @@
 //! compared with what the server says it has.
 
 use super::limits::{self, PullLimits};
-use super::{Connection, consumers, parking, permitted, unless_refused};
+use super::{Connection, consumers, loops, parking, permitted, unless_refused};
 use crate::config::resolved::{Order, Pipeline, Source, Storage, StreamSettings};
 use crate::report::{self, ResultExt};
 use anyhow::{Context as _, Result, anyhow};
@@ -71,6 +71,8 @@ pub async fn ensure(
 ) -> Result<Ensured> {
     let context = jetstream(connection);
     let source = ensure_source(connection, &context, &pipeline.source, create).await?;
+    let config = &source.cached_info().config;
+    loops::refuse(connection, &context, pipeline, config).await?;
     let created = source.cached_info().created.unix_timestamp_nanos() / 1_000_000;
     let incarnation = base36(u64::try_from(created).unwrap_or_default());
     // A template that begins with a placeholder may go anywhere, so there is nothing to look up.
@@ -102,7 +104,6 @@ pub async fn ensure(
     }
     let start = consumers::start(&pipeline.source, &incarnation, last);
     let durable = consumers::ensure(connection, &source, pipeline, start).await?;
-    let config = &source.cached_info().config;
     let parking = parking::ensure(
         connection,
         &context,
@@ -183,10 +184,23 @@ async fn ensure_target(
     role: &str,
 ) -> Result<()> {
     let what = || format!("cannot look up the stream of `{subject}`");
-    let looked_up = find_by_subject(context, subject);
+    let looked_up = all_by_subject(context, subject);
     match unless_refused(connection, &connection.api.stream_names(), looked_up).await {
         Ok(found) => {
-            if found.with_context(what)?.is_some() {
+            let found = found.with_context(what)?;
+            if let Some(other) = found
+                .iter()
+                .find(|found| name.is_some_and(|name| *found != name))
+            {
+                let name = name.unwrap_or_default();
+                return Err(anyhow!(
+                    "stream `{other}` captures the {role} subject `{subject}`, not only `{name}`"
+                ))
+                .hint(|| {
+                    format!("set `{role}.stream: {other}`, or take the subject from `{other}`")
+                });
+            }
+            if !found.is_empty() {
                 return Ok(());
             }
         }

@@ -9,7 +9,7 @@ use super::chain::Provenance;
 use crate::config::resolved;
 use crate::config::template::{SubjectFilter, Template, is_under};
 use crate::headers::block::{self, ForeignLines};
-use crate::headers::{self, Headers, PREFIX, SERVER_PREFIX, begins_with};
+use crate::headers::{self, DIGEST, HOPS, Headers, PREFIX, SERVER_PREFIX, begins_with};
 use crate::message::{Foreign, Message};
 use crate::outgoing::OutgoingMessage;
 use crate::parked::Subjects;
@@ -19,6 +19,9 @@ use smallvec::SmallVec;
 /// Headers that carry a trace (W3C Trace Context), kept from input to outputs whatever a plugin
 /// does to the others.
 const TRACE: [&str; 2] = ["traceparent", "tracestate"];
+/// Through how many pipelines a message may come. Longer ways than a handful are hardly ever meant, and a
+/// loop that makes two of one has made 65,536 by then.
+const MOST_HOPS: u32 = 16;
 /// Headers by name and value.
 type Lines = Vec<(ByteString, ByteString)>;
 
@@ -34,6 +37,8 @@ pub struct Target {
     /// What the inboxes of the connection begin with, and the JetStream API.
     pub inbox_prefix: String,
     pub api_prefix: String,
+    /// The pipeline may feed itself.
+    pub may_loop: bool,
 }
 
 impl Target {
@@ -48,6 +53,7 @@ impl Target {
             dead_letters: dead_letters.map(|dead| dead.subject.clone()),
             inbox_prefix: settings.nats.inbox_prefix.clone(),
             api_prefix: settings.nats.api_prefix.clone(),
+            may_loop: settings.sink.allow_own_source,
         }
     }
 
@@ -60,6 +66,7 @@ impl Target {
             dead_letters: None,
             inbox_prefix: "_INBOX".to_owned(),
             api_prefix: resolved::API_PREFIX.to_owned(),
+            may_loop: true,
         }
     }
 }
@@ -72,7 +79,7 @@ pub struct OutputBuilder {
     template: Template,
     /// Where results would go; its filters are those that the template does not rule out.
     target: Target,
-    /// The values of [`DIGEST`](headers::DIGEST); `None` where there is no host.
+    /// The values of [`DIGEST`]; `None` where there is no host.
     provenance: Option<Provenance>,
 }
 
@@ -116,6 +123,12 @@ impl OutputBuilder {
             source_id,
             ..
         } = source;
+        let hops = hops(&source.headers);
+        if hops >= MOST_HOPS && !self.target.may_loop {
+            return Err(format!(
+                "it has come through {hops} pipelines, so results go in circles: see the header `{HOPS}`"
+            ));
+        }
         let digest = self
             .provenance
             .as_ref()
@@ -129,7 +142,7 @@ impl OutputBuilder {
                 subject,
                 id: Some(format!("{prefix}{source_id}/{sequence}/{index}")),
                 digest: digest.clone(),
-                headers: check_headers(source, &result.headers)?,
+                headers: check_headers(source, &result.headers, hops)?,
                 foreign: foreign.map(kept).unwrap_or_default(),
                 payload: result.payload,
                 key: result.key,
@@ -200,8 +213,8 @@ fn read_subjects(settings: &resolved::Pipeline, captured: &[String]) -> Vec<Subj
 }
 
 /// The headers of a result as they may leave the host. Those of the server and of weir are not taken over
-/// from the input, and one that a plugin made up is refused.
-fn check_headers(source: &Message, made: &Headers) -> Result<Lines, String> {
+/// from the input, and one that a plugin made up is refused. The line [`HOPS`] is the host's to write.
+fn check_headers(source: &Message, made: &Headers, hops: u32) -> Result<Lines, String> {
     let mut lines = Vec::with_capacity(made.iter().len());
     for line in made.iter() {
         let (name, value) = line;
@@ -232,7 +245,18 @@ fn check_headers(source: &Message, made: &Headers) -> Result<Lines, String> {
             lines.push((ByteString::from_static(name), ByteString::from(value)));
         }
     }
+    if hops > 0 {
+        let hops = ByteString::from(hops.saturating_add(1).to_string());
+        lines.push((ByteString::from_static(HOPS), hops));
+    }
     Ok(lines)
+}
+
+/// Through how many pipelines a message has come; 0 for one that no pipeline has made.
+fn hops(headers: &Headers) -> u32 {
+    let first = || headers.get(DIGEST).map_or(0, |_| 1);
+    let hops = headers.get(HOPS).and_then(|hops| hops.parse().ok());
+    hops.unwrap_or_else(first)
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ fn builder(template: &str, source: &[&str]) -> OutputBuilder {
         dead_letters: Some("dead.p".to_owned()),
         inbox_prefix: "_in.me".to_owned(),
         api_prefix: "js.hub.API".to_owned(),
+        may_loop: false,
     };
     OutputBuilder::new("p/op/".into(), Template::parse(template).unwrap(), &target)
 }
