@@ -5,6 +5,7 @@
 mod adopt;
 mod api;
 pub mod attachment;
+mod auth;
 pub mod bench;
 mod buckets;
 pub mod components;
@@ -37,7 +38,7 @@ use crate::report::{self, ResultExt};
 use crate::telemetry::metrics::Counter;
 use crate::threads::locked;
 use anyhow::{Context, Result, anyhow};
-use async_nats::{Client, ConnectOptions};
+use async_nats::{AuthError, Client, ConnectOptions};
 use bytestring::ByteString;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -117,11 +118,21 @@ async fn options(settings: &Nats) -> Result<ConnectOptions> {
     let mut options = ConnectOptions::new();
     options = match settings.auth.clone() {
         Auth::None => options,
-        Auth::CredentialsFile(file) => options
-            .credentials_file(&file)
-            .await
-            .with_context(|| format!("cannot read the credentials file `{}`", file.display()))
-            .hint(|| "use a file with a user's JWT and seed, as `nsc generate creds` prints it")?,
+        Auth::CredentialsFile(file) => {
+            // What is wrong with it is said before the client says only that it cannot sign.
+            auth::token(&file, b"").await?;
+            ConnectOptions::with_auth_callback(move |nonce| {
+                let file = file.clone();
+                async move {
+                    let read = auth::token(&file, &nonce).await;
+                    let (jwt, signature) =
+                        read.map_err(|error| AuthError::new(report::line(&error)))?;
+                    let mut auth = async_nats::Auth::new();
+                    (auth.jwt, auth.signature) = (Some(jwt), Some(signature));
+                    Ok(auth)
+                }
+            })
+        }
         Auth::NkeySeed(seed) => options.nkey(seed),
         Auth::UserPassword { user, password } => options.user_and_password(user, password),
         Auth::Token(token) => options.token(token),

@@ -1,6 +1,6 @@
 //! A client of the server that waits for its answers, so that tests are plain functions.
 
-use super::wait::PATIENCE;
+use super::wait::{PATIENCE, wait_for};
 use async_nats::jetstream::{self, consumer, stream};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -80,8 +80,10 @@ impl Client {
 
     /// Creates a stream as it is told.
     pub fn create_stream_with(&self, config: stream::Config) {
-        self.run(self.jetstream.create_stream(config))
-            .expect("cannot create the stream");
+        wait_for("the stream is created", || {
+            let created = self.run(self.jetstream.create_stream(&config));
+            created.map(drop).map_err(|error| error.to_string())
+        });
     }
 
     /// Publishes one message and waits until it is stored. Returns its sequence.

@@ -48,6 +48,11 @@ impl Operator {
         self.credentials_until(Some(now() - 60))
     }
 
+    /// The same, valid for so many seconds from now.
+    pub fn short_credentials(&self, seconds: u64) -> String {
+        self.credentials_until(Some(now() + seconds))
+    }
+
     fn credentials_until(&self, expires: Option<u64>) -> String {
         let user = KeyPair::new_user();
         let claims = json!({

@@ -1,6 +1,7 @@
 //! A real `nats-server` with JetStream, in a directory of its own.
 
 use super::{Client, repository, signal, tail, wait_for};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -50,6 +51,23 @@ impl NatsServer {
     /// and store directory are set by the harness. Certificates are named by absolute paths.
     pub fn start_with(configuration: &str) -> Self {
         Self::start_program(program(), configuration)
+    }
+
+    /// Three servers that make up a cluster. It has a leader once a stream can be created.
+    pub fn start_cluster() -> [Self; 3] {
+        // Taken together, so that they differ; free again before the servers start.
+        let routes = [0; 3]
+            .map(|port| TcpListener::bind(("127.0.0.1", port)).expect("there is no free port"));
+        let ports = routes.map(|route| route.local_addr().expect("it has a port").port());
+        let all = ports
+            .map(|port| format!("nats://127.0.0.1:{port}"))
+            .join(", ");
+        ports.map(|port| {
+            Self::start_with(&format!(
+                "server_name: s{port}\ncluster {{ name: c, listen: \"127.0.0.1:{port}\", \
+                 routes: [{all}] }}\n"
+            ))
+        })
     }
 
     /// A server that the host must refuse.

@@ -52,11 +52,17 @@ impl Site {
 
     /// Creates the three streams. Repeats are recognised for as long as any test may take.
     pub fn create_streams(&self) {
+        self.create_streams_on(1);
+    }
+
+    /// The same, each on so many servers of a cluster, once that has a leader.
+    pub fn create_streams_on(&self, replicas: usize) {
         for (name, subjects) in [("IN", "in.>"), ("OUT", "out.>"), ("DEAD", "dead.>")] {
             self.nats.client().create_stream_with(stream::Config {
                 name: name.to_owned(),
                 subjects: vec![subjects.to_owned()],
                 duplicate_window: Duration::from_secs(3600),
+                num_replicas: replicas,
                 ..stream::Config::default()
             });
         }

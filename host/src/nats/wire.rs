@@ -8,7 +8,6 @@
 //! (`wire/task.rs`). Nothing that is published waits for it: [`Wire::publish`] adds to a buffer, and
 //! [`Wire::room`] waits while that is full.
 
-mod auth;
 mod command;
 mod dial;
 mod parser;

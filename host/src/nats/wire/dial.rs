@@ -1,11 +1,11 @@
 //! Makes a connection to one server: TCP, TLS, INFO, CONNECT, and the answer to a first PING.
 
-use super::auth::identify;
 use super::command;
 use super::parser::{Frame, Parser};
 use super::servers::Address;
 use super::tls;
 use crate::config::resolved::Nats;
+use crate::nats::auth::identify;
 use crate::nats::explain;
 use crate::report;
 use anyhow::{Context, Result, anyhow, bail};

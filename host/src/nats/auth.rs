@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use nkeys::KeyPair;
 use serde_json::{Map, Value};
+use std::path::Path;
 
 /// Adds what identifies the host to the options of CONNECT. `nonce` is the server's challenge.
 ///
@@ -28,34 +29,41 @@ pub(super) async fn identify(
             add("auth_token", token);
         }
         Auth::NkeySeed(seed) => {
-            let (key, signature) = sign(seed, nonce)?;
+            let (key, signature) = sign(seed, nonce.as_bytes())?;
             add("nkey", &key);
-            add("sig", &signature);
+            add("sig", &BASE64_URL_SAFE_NO_PAD.encode(signature));
         }
         Auth::CredentialsFile(file) => {
-            let read = tokio::fs::read_to_string(file).await;
-            let what = || format!("cannot read the credentials file `{}`", file.display());
-            let text = read.with_context(what)?;
-            let found = credentials(&text);
-            let (jwt, seed) = found
-                .context("it has no JWT and seed")
-                .with_context(what)
-                .hint(
-                    || "use a file with a user's JWT and seed, as `nsc generate creds` prints it",
-                )?;
-            let (_, signature) = sign(seed, nonce)?;
-            add("jwt", jwt);
-            add("sig", &signature);
+            let (jwt, signature) = token(file, nonce.as_bytes()).await?;
+            add("jwt", &jwt);
+            add("sig", &BASE64_URL_SAFE_NO_PAD.encode(signature));
         }
     }
     Ok(())
 }
 
+/// The JWT of a credentials file as it is now, and the server's challenge signed with its seed.
+///
+/// # Errors
+/// When the file cannot be read, or has no such contents.
+pub(super) async fn token(file: &Path, nonce: &[u8]) -> Result<(String, Vec<u8>)> {
+    let read = tokio::fs::read_to_string(file).await;
+    let what = || format!("cannot read the credentials file `{}`", file.display());
+    let text = read.with_context(what)?;
+    let found = credentials(&text);
+    let (jwt, seed) = found
+        .context("it has no JWT and seed")
+        .with_context(what)
+        .hint(|| "use a file with a user's JWT and seed, as `nsc generate creds` prints it")?;
+    let (_, signature) = sign(seed, nonce)?;
+    Ok((jwt.to_owned(), signature))
+}
+
 /// The public key of a seed, and the server's challenge signed with it.
-fn sign(seed: &str, nonce: &str) -> Result<(String, String)> {
+fn sign(seed: &str, nonce: &[u8]) -> Result<(String, Vec<u8>)> {
     let signed = KeyPair::from_seed(seed).and_then(|key| {
-        let signature = key.sign(nonce.as_bytes())?;
-        Ok((key.public_key(), BASE64_URL_SAFE_NO_PAD.encode(signature)))
+        let signature = key.sign(nonce)?;
+        Ok((key.public_key(), signature))
     });
     // The cause might quote the seed.
     signed.map_err(|_| {
