@@ -49,6 +49,31 @@ fn what_the_stream_of_the_results_will_never_take_is_a_dead_letter_that_says_why
 }
 
 #[test]
+fn a_dead_letter_fits_into_a_stream_of_small_messages() {
+    let site = Site::bare();
+    let client = site.nats.client();
+    client.create_stream("IN", &["in.>"]);
+    client.create_stream("OUT", &["out.>"]);
+    client.create_stream_with(Config {
+        name: "DEAD".into(),
+        subjects: vec!["dead.>".into()],
+        max_message_size: 5000,
+        ..Default::default()
+    });
+    let payload = format!("reject:{}", "x".repeat(20_000));
+    client.publish("in.a", payload.clone());
+    client.publish("in.a", payload.clone());
+    let weir = site.run(&site.pipeline(""));
+    site.wait_until_settled();
+    weir.terminate();
+    weir.finish();
+    let replayed = site.weir(&["dlq", "replay", "p.yaml", "--all"]);
+    assert!(replayed.stdout.contains("replayed 2\n"), "{replayed:#?}");
+    let back = client.messages("IN");
+    assert!(back[2].text() == payload && back[3].text() == payload);
+}
+
+#[test]
 fn a_stream_that_is_full_is_waited_for_without_using_attempts() {
     let site = with_sink(Config {
         max_messages: 1,

@@ -3,7 +3,7 @@
 use super::shown::moment;
 use super::{Console, files};
 use crate::nats::trace::{Step, walk};
-use crate::report;
+use crate::report::{self, escape};
 use anyhow::Result;
 use std::fmt::Write;
 
@@ -40,7 +40,7 @@ fn text(steps: &[Step]) -> String {
         let Step {
             stream, sequence, ..
         } = step;
-        let subject = step.subject.as_deref().unwrap_or("?");
+        let subject = escape::line(step.subject.as_deref().unwrap_or("?"));
         let stored = moment(step.stored.as_deref().unwrap_or_default());
         // Writing to a string does not fail.
         let _ = match (&step.gone, &step.made) {
@@ -49,9 +49,9 @@ fn text(steps: &[Step]) -> String {
             (None, Some(made)) => writeln!(
                 out,
                 "{stream} {sequence}  {subject}  {stored}Z  made by {}/{} {}",
-                made.pipeline,
-                made.operator,
-                made.plugins.join(","),
+                escape::line(&made.pipeline),
+                escape::line(&made.operator),
+                escape::line(&made.plugins.join(",")),
             ),
         };
     }

@@ -3,6 +3,7 @@
 //! Each rule catches a configuration that is well formed and cannot work, or that will lose or repeat
 //! messages. `resolve/` checks single values; the host checks at its start what only a server knows.
 
+use super::component::Reference;
 use super::cursor::Cursor;
 use super::model;
 use super::resolve::Context;
@@ -193,6 +194,25 @@ pub(super) fn reserved(
             let message = format!("`{}`: subjects under `{filter}` are inboxes", at.path());
             context.findings.add(at.location(), message);
         }
+    }
+}
+
+/// Results must not land where the pipeline takes its plugins from.
+pub(super) fn registry<'p>(
+    sink: Option<&Sink>,
+    plugins: impl IntoIterator<Item = &'p Reference>,
+    at: &Cursor<'_>,
+    context: &mut Context<'_>,
+) {
+    let Some(bucket) = sink.and_then(|sink| sink.subject.bucket()) else {
+        return;
+    };
+    let is_it = |plugin: &Reference| matches!(plugin, Reference::Bucket(it) if it.bucket == bucket);
+    if plugins.into_iter().any(is_it) {
+        let at = at.field("sink").field("subject");
+        let message = format!("`{}`: `{bucket}` is a bucket of plugins", at.path());
+        let hint = "give results a bucket of their own";
+        context.findings.add_hint(at.location(), message, hint);
     }
 }
 

@@ -88,6 +88,11 @@ pub(super) fn pipeline(
         None => ack_wait,
     };
 
+    let plugins = placed
+        .iter()
+        .flatten()
+        .map(|placed| &placed.operator.plugin);
+    lint::registry(sink.as_ref(), plugins, at, context);
     lint::ordering(model, at, context);
     lint::bounds(batch, in_flight, at, context);
     if let Some(source) = &source {

@@ -182,12 +182,11 @@ pub fn check_free(subject: &str, inbox_prefix: &str) -> Result<(), String> {
     Err(format!("subjects under `{first}` belong to {whose}"))
 }
 
-/// Whether a template names a bucket: it begins with `$KV.`, a literal name that is not of a bucket of
-/// weir, and a dot.
-pub(super) fn names_bucket(literal: &str) -> bool {
-    let bucket = literal.strip_prefix(BUCKETS);
-    let bucket = bucket.and_then(|rest| rest.split_once('.'));
-    bucket.is_some_and(|(bucket, _)| !bucket.is_empty() && !starts(bucket, OURS))
+/// The bucket that a template names: it begins with `$KV.`, a literal name that is not of a bucket of weir,
+/// and a dot.
+pub(super) fn bucket(literal: &str) -> Option<&str> {
+    let (bucket, _) = literal.strip_prefix(BUCKETS)?.split_once('.')?;
+    (!bucket.is_empty() && !starts(bucket, OURS)).then_some(bucket)
 }
 
 /// Whether a subject begins with the tokens of `prefix`, in upper or lower case.

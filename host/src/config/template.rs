@@ -6,7 +6,7 @@
 //! because neither subjects nor keys need braces.
 
 use super::pointer::Pointer;
-use super::subject::names_bucket;
+use super::subject::bucket;
 pub use super::subject::{SubjectFilter, check_free, check_subject, is_under};
 use crate::message::Message;
 use bytestring::ByteString;
@@ -100,6 +100,15 @@ impl Template {
         Ok(subject)
     }
 
+    /// The key-value bucket whose keys are its subjects, if it names one.
+    #[must_use]
+    pub fn bucket(&self) -> Option<&str> {
+        match self.parts.first() {
+            Some(Part::Literal(text)) => bucket(text),
+            _ => None,
+        }
+    }
+
     /// Whether a subject that it has rendered is one that results may go to, on a connection whose inboxes
     /// begin with `inbox_prefix`.
     ///
@@ -107,10 +116,10 @@ impl Template {
     ///
     /// Says in one sentence whose subject it is.
     pub fn check_free(&self, subject: &str, inbox_prefix: &str) -> Result<(), String> {
-        match self.parts.first() {
-            // Its subjects are the keys of that bucket, whatever the data.
-            Some(Part::Literal(text)) if names_bucket(text) => Ok(()),
-            _ => check_free(subject, inbox_prefix),
+        match self.bucket() {
+            // Its subjects are keys of that bucket, whatever the data.
+            Some(_) => Ok(()),
+            None => check_free(subject, inbox_prefix),
         }
     }
 

@@ -12,7 +12,7 @@ use super::sink::{Confirmation, Failure};
 use crate::config::resolved::Order;
 use crate::parked::Origin;
 use crate::process::chain::{Rejection, Retry, Verdict};
-use crate::process::disposition::Disposition;
+use crate::process::disposition::{DeadLetter, Disposition};
 use crate::process::retry;
 use smallvec::SmallVec;
 use std::time::{Duration, Instant};
@@ -43,8 +43,11 @@ impl Lane {
             }
             Disposition::Dead(letter) => {
                 self.log_dead_letter(id, &letter.rejection);
-                let reason = letter.reason();
-                Publication::new(letter.messages, Then::Term(reason))
+                let DeadLetter {
+                    rejection,
+                    messages,
+                } = *letter;
+                Publication::new(messages, Then::Term(Box::new(rejection)))
             }
             Disposition::Retry(retry) => return self.retry(id, retry).await,
         };
@@ -172,9 +175,12 @@ impl Lane {
             return self.not_parked(id, due, failure).await;
         }
         task.publish_failures = task.publish_failures.saturating_add(1);
-        let (failures, is_result) = (task.publish_failures, publication.then == Then::Ack);
+        let failures = task.publish_failures;
+        let is_result = matches!(publication.then, Then::Ack);
         let end = match &failure {
-            Failure::Refused(reason) if is_result => Some(reason.clone()),
+            Failure::Refused(reason) | Failure::TooLarge(reason) if is_result => {
+                Some(reason.clone())
+            }
             // The same answer comes from a server that has just started. Only one that knows its streams
             // may end a message.
             Failure::NoAck { subject, .. }
@@ -185,7 +191,12 @@ impl Lane {
             _ => None,
         };
         if let Some(reason) = end {
-            return self.reject(id, reason).await;
+            return self.reject(id, Rejection::by_sink(reason)).await;
+        }
+        if let (Then::Term(rejection), Failure::TooLarge(_)) = (&publication.then, &failure)
+            && self.processor.shrink_dead_letters(publication.largest())
+        {
+            return self.reject(id, (**rejection).clone()).await;
         }
         let (hint, reason) = (failure.hint(), failure.reason());
         self.activity.fails(reason, hint.clone());
@@ -199,11 +210,11 @@ impl Lane {
             .publish_again(id, publication, retry::due(delay));
     }
 
-    /// The sink will never take the results of a message.
-    async fn reject(&mut self, id: TaskId, reason: String) {
+    /// The sink will never take the results of a message, or its dead letter as it was.
+    async fn reject(&mut self, id: TaskId, rejection: Rejection) {
         if let Some(task) = self.in_flight.get(id) {
             let source = task.judged(&self.source_id);
-            let disposition = self.processor.reject(source, Rejection::by_sink(reason));
+            let disposition = self.processor.reject(source, rejection);
             // A dead letter is never retried by its disposition, so this does not come back here.
             Box::pin(self.carry_out(id, disposition)).await;
         }
@@ -244,11 +255,11 @@ impl Lane {
             .latency
             .observe(now.saturating_sub(stored).as_secs_f64());
         match then {
-            Then::Term(reason) => {
+            Then::Term(rejection) => {
                 if self.settings.dead_letter.is_some() {
                     self.metrics.dead.inc();
                 }
-                self.settler.term(task, &reason, proof);
+                self.settler.term(task, &rejection.words(), proof);
             }
             Then::Ack | Then::Parked(_) => self.settler.ack(task, proof),
         }

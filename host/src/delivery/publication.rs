@@ -5,6 +5,7 @@
 
 use super::sink::Stored;
 use crate::outgoing::OutgoingMessage;
+use crate::process::chain::Rejection;
 use smallvec::SmallVec;
 use std::time::Instant;
 
@@ -24,13 +25,13 @@ pub struct Publication {
 pub struct Settled(());
 
 /// What happens to the input when all of it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Then {
     /// Results, none if the plugins dropped it: the input is acked.
     Ack,
     /// A dead letter, in parts if it is too large for one message, none if dead letters are off: the
-    /// input is termed, with this reason.
-    Term(String),
+    /// input is termed, for this reason.
+    Term(Box<Rejection>),
     /// The input itself, for the parking stream, until then: the input is acked.
     Parked(Instant),
 }
@@ -52,6 +53,13 @@ impl Publication {
         let failed = self.failed.as_ref();
         let messages = self.messages.iter().enumerate();
         messages.filter(move |(index, _)| failed.is_none_or(|failed| failed.contains(index)))
+    }
+
+    /// The size of its largest message, in bytes.
+    #[must_use]
+    pub fn largest(&self) -> usize {
+        let sizes = self.messages.iter().map(OutgoingMessage::size);
+        sizes.max().unwrap_or_default()
     }
 
     /// All that was not stored has been published, for the first time or again.

@@ -14,16 +14,21 @@ const STORE_FAILED: u64 = 10077;
 /// Reasons of [`STORE_FAILED`] that stay: the stream keeps so many messages of a subject and discards new
 /// ones (`discard_new_per_subject`), or the message is larger than a stream can hold. A full stream is not
 /// among them: it can be emptied.
-const STORE_NEVER: [&str; 2] = ["maximum messages per subject exceeded", "message to large"];
+const STORE_NEVER: [(&str, End); 2] = [
+    ("maximum messages per subject exceeded", Permanent),
+    ("message to large", Large),
+];
 
 /// Whether the same message can be stored later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Permanent,
+    /// Permanent; less of it could be stored.
+    Large,
     Passing,
 }
 
-use End::{Passing, Permanent};
+use End::{Large, Passing, Permanent};
 
 /// Codes and their ends.
 const CODES: [(u64, End); 45] = [
@@ -35,13 +40,13 @@ const CODES: [(u64, End); 45] = [
     (10028, Passing),   // insufficient memory resources available
     (10039, Passing),   // JetStream not enabled for account
     (10047, Passing),   // insufficient storage resources available
-    (10054, Permanent), // message size exceeds maximum allowed
+    (10054, Large),     // message size exceeds maximum allowed
     (10060, Permanent), // expected stream does not match
     (10063, Passing),   // expected stream sequence does not match: between servers of a cluster
     (10070, Permanent), // wrong last msg ID
     (10071, Permanent), // wrong last sequence
     (10076, Passing),   // JetStream not enabled
-    (10097, Permanent), // header size exceeds maximum allowed of 64k
+    (10097, Large),     // header size exceeds maximum allowed of 64k
     (10109, Permanent), // invalid operation on sealed stream
     (10111, Permanent), // rollup failed: the stream does not allow it
     (10118, Passing),   // stream is offline
@@ -84,17 +89,19 @@ pub enum Failure {
     NoAck { subject: String, reason: String },
     /// The stream will never take this message.
     Refused(String),
+    /// The same, because of its size.
+    TooLarge(String),
 }
 
 impl Failure {
     /// Why, in words.
     #[must_use]
     pub fn reason(&self) -> &str {
-        match self {
-            Self::Unavailable(reason) | Self::NoAck { reason, .. } | Self::Refused(reason) => {
-                reason
-            }
-        }
+        let (Self::Unavailable(reason)
+        | Self::NoAck { reason, .. }
+        | Self::Refused(reason)
+        | Self::TooLarge(reason)) = self;
+        reason
     }
 
     /// What to do about it, where there is something.
@@ -107,7 +114,7 @@ impl Failure {
             Self::Unavailable(reason) if reason.contains("Permissions Violation") => {
                 Some("allow this user to publish there".to_owned())
             }
-            Self::Unavailable(_) | Self::Refused(_) => None,
+            Self::Unavailable(_) | Self::Refused(_) | Self::TooLarge(_) => None,
         }
     }
 }
@@ -137,10 +144,10 @@ pub fn judge(status: Option<u16>, payload: &[u8], subject: &str) -> Result<bool,
             error: Some(error), ..
         }) => {
             let why = &error.description;
+            let refuses = format!("the stream of `{subject}` refuses it: {why}");
             Err(match error.end() {
-                Permanent => {
-                    Failure::Refused(format!("the stream of `{subject}` refuses it: {why}"))
-                }
+                Permanent => Failure::Refused(refuses),
+                Large => Failure::TooLarge(refuses),
                 Passing => {
                     let reason = format!("the stream of `{subject}` did not store it: {why}");
                     Failure::Unavailable(reason)
@@ -169,10 +176,9 @@ struct ApiError {
 impl ApiError {
     fn end(&self) -> End {
         if self.err_code == STORE_FAILED {
-            return match STORE_NEVER.contains(&&*self.description) {
-                true => Permanent,
-                false => Passing,
-            };
+            let mut known = STORE_NEVER.iter();
+            let known = known.find(|(why, _)| *why == self.description);
+            return known.map_or(Passing, |(_, end)| *end);
         }
         let known = CODES.iter().find(|(code, _)| *code == self.err_code);
         known.map_or(Passing, |(_, end)| *end)
@@ -194,24 +200,30 @@ mod tests {
     fn every_code_has_one_end_and_one_that_is_not_known_is_passing() {
         assert!(CODES.is_sorted_by_key(|(code, _)| *code));
         for (code, end) in CODES {
-            let is_permanent = matches!(refused(code, "no"), Err(Failure::Refused(_)));
-            assert_eq!(is_permanent, end == Permanent, "{code}");
+            let found = match refused(code, "no") {
+                Err(Failure::Refused(_)) => Permanent,
+                Err(Failure::TooLarge(_)) => Large,
+                _ => Passing,
+            };
+            assert_eq!(found, end, "{code}");
         }
         assert!(matches!(refused(99999, "no"), Err(Failure::Unavailable(_))));
     }
 
     #[test]
     fn a_store_that_is_full_can_be_emptied_and_a_subject_that_is_taken_cannot() {
-        for (why, is_permanent) in [
-            ("maximum messages exceeded", false),
-            ("maximum bytes exceeded", false),
-            ("maximum messages per subject exceeded", true),
-            ("message to large", true),
-            ("no space left on device", false),
+        for (why, end) in [
+            ("maximum messages exceeded", Passing),
+            ("maximum bytes exceeded", Passing),
+            ("maximum messages per subject exceeded", Permanent),
+            ("message to large", Large),
+            ("no space left on device", Passing),
         ] {
-            let failed = refused(STORE_FAILED, why);
-            let refused = matches!(failed, Err(Failure::Refused(_)));
-            assert!(failed.is_err() && refused == is_permanent, "{why}");
+            let error = ApiError {
+                err_code: STORE_FAILED,
+                description: why.to_owned(),
+            };
+            assert_eq!(error.end(), end, "{why}");
         }
     }
 

@@ -115,10 +115,14 @@ impl Sink {
             Err(why) => {
                 self.metrics.publish_failures.inc();
                 let reason = format!("cannot publish to `{}`: {why}", message.subject);
+                let failure = match message.size() > self.wire.max_payload() {
+                    true => Failure::TooLarge(reason),
+                    false => Failure::Refused(reason),
+                };
                 self.early.push(Confirmation {
                     task,
                     index,
-                    result: Err(Failure::Refused(reason)),
+                    result: Err(failure),
                 });
             }
         }

@@ -2,6 +2,7 @@
 
 use super::instance::MemoryRefusal;
 use crate::config::limits::Limits;
+use crate::report::escape::cut;
 use std::fmt;
 use std::time::Duration;
 use wasmtime::{Trap, WasmBacktrace};
@@ -94,10 +95,14 @@ pub(super) fn explain(
         (FaultKind::Memory, refusal.to_string())
     } else {
         let what = root.strip_prefix("wasm trap: ").unwrap_or(&root);
+        let what = cut(what, WORDS);
         (FaultKind::Trap, format!("trapped: {what}"))
     };
     (kind, message, frames)
 }
+
+/// Most bytes of what an import that refused says: a guest's own text may be in it.
+const WORDS: usize = 8 << 10;
 
 /// wasmtime marks exhausted hostcall fuel only by its text; `tests/isolation.rs` notices a change.
 const FUEL: &str = "fuel allocated for hostcalls has been exhausted";

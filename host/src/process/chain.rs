@@ -64,7 +64,7 @@ pub struct Retry {
 }
 
 /// Why a message is a dead letter.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Rejection {
     /// `None` when the sink refused what the chain returned.
     pub operator: Option<String>,
@@ -82,6 +82,12 @@ pub struct Rejection {
 }
 
 impl Rejection {
+    /// The kind and the reason, in a line.
+    #[must_use]
+    pub fn words(&self) -> String {
+        format!("{}: {}", self.kind.as_str(), self.reason)
+    }
+
     /// The chain's results cannot be published.
     #[must_use]
     pub fn by_sink(reason: String) -> Self {

@@ -30,6 +30,9 @@ const LONGEST: usize = 2048;
 /// Most bytes of a text where headers leave little room.
 const SHORT: usize = 128;
 
+/// The smallest message that letters are made for, in bytes: about what the least of headers takes.
+pub const LEAST: usize = 1024;
+
 /// Makes dead letters for one pipeline.
 #[derive(Clone, Debug)]
 pub struct DeadLetterBuilder {
@@ -227,6 +230,8 @@ impl Draft<'_> {
             room => room,
         };
         let count = self.content.len().div_ceil(most).max(1);
+        // Alike, so that a stream stores all of them or none.
+        let most = self.content.len().div_ceil(count).max(1);
         let part = |index: usize| {
             let start = index * most;
             let end = self.content.len().min(start + most);

@@ -29,15 +29,3 @@ pub struct DeadLetter {
     /// To be stored, in parts if it is too large for one message; none if dead letters are off.
     pub messages: SmallVec<[OutgoingMessage; 1]>,
 }
-
-impl DeadLetter {
-    /// The kind and the reason, in a line.
-    #[must_use]
-    pub fn reason(&self) -> String {
-        format!(
-            "{}: {}",
-            self.rejection.kind.as_str(),
-            self.rejection.reason
-        )
-    }
-}

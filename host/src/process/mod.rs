@@ -189,6 +189,17 @@ impl Processor {
         }))
     }
 
+    /// Makes dead letters smaller from now on, as the stream of dead letters refuses one of this size for its
+    /// size. False if they cannot be much smaller.
+    pub fn shrink_dead_letters(&mut self, refused: usize) -> bool {
+        let most = refused / 2;
+        let shrinks = most >= dead_letter::LEAST;
+        if shrinks {
+            self.dead_letters.max_payload = self.dead_letters.max_payload.min(most);
+        }
+        shrinks
+    }
+
     /// Lets an operator run another version, for all or a share of what it sees.
     pub fn change(&mut self, operator: usize, change: Change) {
         self.chain.change(operator, change);
