@@ -61,3 +61,4 @@ mod shadow;
 mod shutdown;
 mod signatures;
 mod trusted;
+mod watched_paths;
