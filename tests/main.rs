@@ -61,4 +61,5 @@ mod shadow;
 mod shutdown;
 mod signatures;
 mod trusted;
+mod watched_paths;
 mod wire;

@@ -2,7 +2,8 @@
 //! is lost; a second signal stops at once and loses nothing either.
 
 use crate::harness::{
-    Fate, Finished, Proxy, SHORT_ACK_WAIT, SLEEPER, Sender, Site, Weir, guests, series, wait_until,
+    Fate, Finished, Proxy, SHORT_ACK_WAIT, SLEEPER, Sender, Site, Weir, guests, series, signal,
+    wait_until,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -77,6 +78,39 @@ fn either_signal_in_mid_flow_is_a_soft_stop_that_settles_what_is_in_hand() {
     site.wait_for_messages("OUT", FLOW);
     site.wait_until_settled();
     assert_eq!(client.count("OUT"), FLOW);
+}
+
+#[test]
+fn a_hangup_is_a_soft_stop_unless_whoever_started_the_host_ignores_it() {
+    let site = Site::new();
+    let file = endless(&site, "1h");
+    let mut weir = run_with_one_in_hand(&site, &file);
+    signal(weir.pid(), "HUP");
+    weir.wait_until_output(FIRST_SIGNAL);
+    assert!(weir.is_running());
+    signal(weir.pid(), "HUP");
+    assert_handed_back(&site, &file, &weir.finish(), 0);
+
+    // As `nohup` does.
+    let arguments = [
+        "run",
+        "p.yaml",
+        "--metrics-listen=off",
+        "--admin-listen=off",
+    ];
+    let mut weir = Weir::start_in_shell(site.folder.path(), "trap '' HUP", &arguments);
+    weir.wait_until_output("running");
+    signal(weir.pid(), "HUP");
+    site.nats.client().publish("in.a", "still there");
+    site.wait_for_messages("OUT", 2);
+    weir.terminate();
+    let ended = weir.finish();
+    assert!(
+        ended.stderr.contains("SIGTERM: finishing"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!ended.stderr.contains("SIGHUP"), "{}", ended.stderr);
 }
 
 #[test]

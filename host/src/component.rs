@@ -4,10 +4,13 @@
 use crate::config::component::{InBucket, InRegistry, Reference};
 use crate::config::resolved::Nats;
 use crate::nats::registry::Registry as Bucket;
-use crate::oci::Registry;
+use crate::oci::{LARGEST, Registry};
 use crate::threads;
 use crate::{nats, signature};
 use anyhow::{Context, Result, anyhow};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 
 /// A loaded component.
 pub struct Component {
@@ -27,7 +30,7 @@ pub fn fetch(reference: &Reference, nats: Option<&Nats>) -> Result<Component> {
     let origin = reference.to_string();
     match reference {
         Reference::File(file) => Ok(Component {
-            bytes: std::fs::read(file).with_context(|| format!("cannot read plugin `{origin}`"))?,
+            bytes: read(file)?,
             signature: signature::beside(file)?,
             origin,
         }),
@@ -50,6 +53,26 @@ pub fn fetch(reference: &Reference, nats: Option<&Nats>) -> Result<Component> {
             })
         }
     }
+}
+
+/// The bytes of a file.
+///
+/// # Errors
+/// If it cannot be read, is none, or is larger than any component.
+pub fn read(file: &Path) -> Result<Vec<u8>> {
+    let what = || format!("cannot read plugin `{}`", file.display());
+    // A pipe or a device would be read without end.
+    if !std::fs::metadata(file).with_context(what)?.is_file() {
+        return Err(anyhow!("it is not a file")).with_context(what);
+    }
+    let mut bytes = Vec::new();
+    let opened = File::open(file).with_context(what)?;
+    let read = opened.take(LARGEST + 1).read_to_end(&mut bytes);
+    if read.with_context(what)? as u64 > LARGEST {
+        let most = bytesize::ByteSize(LARGEST);
+        return Err(anyhow!("it is larger than {most}")).with_context(what);
+    }
+    Ok(bytes)
 }
 
 async fn from_bucket(nats: &Nats, place: &InBucket) -> Result<(Vec<u8>, Option<String>)> {

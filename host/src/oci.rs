@@ -23,8 +23,8 @@ use oci_client::{Client, Reference};
 use std::path::Path;
 use std::time::Duration;
 
-/// The largest component that is fetched: many times the size of one with the largest language runtime.
-const LARGEST: u64 = 256 << 20;
+/// The largest component that is fetched or read: many times the size of one with the largest language runtime.
+pub const LARGEST: u64 = 256 << 20;
 /// Timeout of a whole fetch, push or listing.
 const WHOLE: Duration = Duration::from_secs(300);
 /// Tags per request.

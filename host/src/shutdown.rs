@@ -6,7 +6,7 @@
 
 use anyhow::{Context, Result};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// The requested stage, for everything that runs.
@@ -54,30 +54,52 @@ impl Shutdown {
         self.ask(Stage::Hard);
     }
 
-    /// Handles SIGTERM and SIGINT: the first requests a soft stop, the second a hard stop.
+    /// Handles SIGTERM, SIGINT and SIGHUP: the first requests a soft stop, the second a hard stop. A SIGHUP
+    /// that is ignored, as under `nohup`, stays so.
     ///
     /// # Errors
     /// If the process may not handle signals.
     pub fn on_signals(&self, drain: Duration) -> Result<()> {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+        let mut hangup = match ignores_hangup() {
+            true => None,
+            false => Some(signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?),
+        };
         let shutdown = self.clone();
         tokio::spawn(async move {
-            let name = tokio::select! {
-                _ = terminate.recv() => "SIGTERM",
-                _ = interrupt.recv() => "SIGINT",
+            let mut next = async || {
+                tokio::select! {
+                    _ = terminate.recv() => "SIGTERM",
+                    _ = interrupt.recv() => "SIGINT",
+                    () = heard(&mut hangup) => "SIGHUP",
+                }
             };
+            let name = next().await;
             tracing::info!("{name}: finishing messages in flight; a second signal stops at once");
-            let again = async {
-                tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
-            };
             tokio::select! {
                 () = shutdown.stop(drain) => tracing::warn!("not finished within the drain time"),
-                () = again => shutdown.ask(Stage::Hard),
+                _ = next() => shutdown.ask(Stage::Hard),
             }
         });
         Ok(())
     }
+}
+
+async fn heard(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether whoever started this process wants it to outlive its terminal. Only Linux tells.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // Signal 1 is the lowest bit.
+    ignored.is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Waits until at least `stage` is requested.

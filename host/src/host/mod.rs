@@ -19,8 +19,7 @@ use crate::nats::attachment::Attachment;
 use crate::nats::{self, Connection, service, streams};
 use crate::plugin::Runtime;
 use crate::process::plugin_set;
-use crate::rollout::watch::Watch;
-use crate::rollout::{Command, Deployer, desired, follow};
+use crate::rollout::{Command, Deployer, desired, follow, watch};
 use crate::shutdown::{Shutdown, Stage, reached};
 use crate::telemetry::metrics::Metrics;
 use anyhow::{Context, Result};
@@ -273,12 +272,7 @@ impl Host {
         let desired = servers.map(|(_, pipelines)| desired::watch(pipelines));
         let watching = async {
             if self.options.watch {
-                match Watch::start(self.pipelines.iter().map(|pipeline| &pipeline.target)) {
-                    Ok(watch) => watch.run(takers).await,
-                    Err(error) => {
-                        tracing::warn!("cannot watch for new versions of plugins: {error:#}")
-                    }
-                }
+                watch::run(takers).await;
             }
         };
         tokio::join!(

@@ -1,136 +1,150 @@
-//! Notices when the file of a plugin changes, and reads it when its write is complete.
+//! Notices when the path of a plugin leads to other bytes, and reads them when their write is complete.
 //!
-//! Folders are watched, not files: most tools put a new file in the place of the old one. Any event
-//! in a folder makes all plugins of it be looked at, so that links and renames need no rules. The
-//! signature beside a plugin is a part of it: when that changes, the plugin has.
+//! It looks, again and again, at what each path leads to. A path can come to lead elsewhere in many ways of
+//! which the system tells nobody: a link anywhere on it is switched, a folder above is renamed or made
+//! again, the file has another name, is on a network or behind a bind mount. All of them change what `stat`
+//! says of the path. An event in the folder of a plugin only makes it look at once. The signature beside a
+//! plugin is a part of it: when that changes, the plugin has.
 
+use crate::component;
+use crate::report;
 use crate::rollout::target::RolloutTarget;
 use crate::rollout::{Candidate, Command};
 use crate::signature;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use futures_util::future::join_all;
 use notify_debouncer_full::notify::{EventKind, RecommendedWatcher, RecursiveMode};
-use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, new_debouncer};
+use notify_debouncer_full::{
+    DebounceEventResult, DebouncedEvent, Debouncer, RecommendedCache, new_debouncer,
+};
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep, timeout};
 
+/// How often to look without an event: two calls of `stat` for each plugin.
+const LOOK: Duration = Duration::from_secs(1);
 /// Events this close together are one.
 const TOGETHER: Duration = Duration::from_millis(100);
 /// A file that stays the same for this long is complete.
 const SETTLED: Duration = Duration::from_millis(200);
-
-/// Watches until it is dropped.
-pub(crate) struct Watch {
-    _debouncer: Debouncer<RecommendedWatcher, RecommendedCache>,
-    changed: watch::Receiver<()>,
-}
 
 /// A plugin's file, and who runs it.
 struct Watched {
     file: PathBuf,
     operator: usize,
     commands: mpsc::Sender<Command>,
-    /// When it was last handed on.
+    /// When it was last handed on, or found to be unreadable.
     seen: Option<Signed>,
 }
 
 /// A plugin, and its signature where there is one.
 type Signed = (State, Option<State>);
 
-/// What tells two states of a file apart.
+/// What tells two states of a file apart. The time of the last change of its inode cannot be set back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct State {
     size: u64,
-    modified: Option<SystemTime>,
-    identity: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+    identity: (u64, u64),
 }
 
-impl Watch {
-    /// Watches the folders of the plugins of these pipelines.
-    ///
-    /// # Errors
-    /// When the system does not let it.
-    pub(crate) fn start<'a>(
-        pipelines: impl Iterator<Item = &'a Arc<RolloutTarget>>,
-    ) -> Result<Self> {
-        let (sender, changed) = watch::channel(());
-        let on_change = move |result: DebounceEventResult| {
-            let relevant = result.is_ok_and(|events| {
-                let mut events = events.iter();
-                events.any(|event| !matches!(event.kind, EventKind::Access(_)))
-            });
-            if relevant {
-                sender.send_replace(());
-            }
-        };
-        let mut debouncer = new_debouncer(TOGETHER, None, on_change)
-            .context("cannot watch the files of plugins")?;
-        for folder in folders(pipelines) {
-            debouncer
-                .watch(&folder, RecursiveMode::NonRecursive)
-                .with_context(|| format!("cannot watch `{}`", folder.display()))?;
-        }
-        Ok(Self {
-            _debouncer: debouncer,
-            changed,
-        })
+/// Hands every file on that changes, and those that have changed since the host read them. Never ends.
+pub(crate) async fn run(pipelines: Vec<(Arc<RolloutTarget>, mpsc::Sender<Command>)>) {
+    let mut watched: Vec<Watched> = Vec::new();
+    for (pipeline, commands) in pipelines {
+        let operators = pipeline.settings.operators.iter().enumerate();
+        watched.extend(operators.filter_map(|(operator, settings)| {
+            Some(Watched {
+                file: settings.plugin.file()?.clone(),
+                operator,
+                commands: commands.clone(),
+                seen: None,
+            })
+        }));
     }
+    let (sender, events) = watch::channel(());
+    let _watcher = events_of(watched.iter().filter_map(|each| each.file.parent()), sender)
+        .inspect_err(|error| tracing::debug!("no events of files: {error:#}"));
+    // One that is on a file system which hangs keeps none of the others.
+    join_all(watched.iter_mut().map(|each| each.run(events.clone()))).await;
+}
 
-    /// Hands every file on that changes, and those that have changed since the host read them. Never
-    /// ends.
-    pub(crate) async fn run(mut self, pipelines: Vec<(Arc<RolloutTarget>, mpsc::Sender<Command>)>) {
-        let mut watched: Vec<Watched> = Vec::new();
-        for (pipeline, commands) in pipelines {
-            let operators = pipeline.settings.operators.iter().enumerate();
-            watched.extend(operators.filter_map(|(operator, settings)| {
-                Some(Watched {
-                    file: settings.plugin.file()?.clone(),
-                    operator,
-                    commands: commands.clone(),
-                    seen: None,
-                })
-            }));
+/// Sends the events of these folders, until it is dropped.
+fn events_of<'a>(
+    folders: impl Iterator<Item = &'a Path>,
+    sender: watch::Sender<()>,
+) -> Result<Debouncer<RecommendedWatcher, RecommendedCache>> {
+    let on_change = move |result: DebounceEventResult| {
+        let is_change = |event: &DebouncedEvent| !matches!(event.kind, EventKind::Access(_));
+        if result.is_ok_and(|events| events.iter().any(is_change)) {
+            sender.send_replace(());
         }
-        loop {
-            join_all(watched.iter_mut().map(Watched::look)).await;
-            if self.changed.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
+    };
+    let mut debouncer = new_debouncer(TOGETHER, None, on_change)?;
+    for folder in folders.collect::<BTreeSet<_>>() {
+        debouncer.watch(folder, RecursiveMode::NonRecursive)?;
     }
+    Ok(debouncer)
 }
 
 impl Watched {
+    async fn run(&mut self, mut events: watch::Receiver<()>) {
+        loop {
+            self.look().await;
+            // Without a watcher there are no events, and the channel is closed.
+            let event = async {
+                if events.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            let _ = timeout(LOOK, event).await;
+        }
+    }
+
     /// Reads the file if it has changed, when it does not change any more. One that is gone is left
     /// alone: what runs does not need it.
     async fn look(&mut self) {
-        let Some(mut state) = signed(&self.file).filter(|state| self.seen != Some(*state)) else {
+        let Some(mut state) = signed(&self.file)
+            .await
+            .filter(|state| self.seen != Some(*state))
+        else {
             return;
         };
         loop {
-            tokio::time::sleep(SETTLED).await;
-            match signed(&self.file) {
+            sleep(SETTLED).await;
+            match signed(&self.file).await {
                 Some(now) if now == state => break,
                 Some(now) => state = now,
                 None => return,
             }
         }
-        let (Ok(bytes), Ok(signature)) = (std::fs::read(&self.file), signature::beside(&self.file))
-        else {
-            return;
-        };
-        // Written to while it was read: there is another event for that.
-        if signed(&self.file) != Some(state) {
+        let read = read(&self.file).await;
+        // Written to while it was read: the next look sees that.
+        if signed(&self.file).await != Some(state) {
             return;
         }
         self.seen = Some(state);
+        let origin = self.file.display().to_string();
+        let (bytes, signature) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                tracing::warn!(
+                    origin,
+                    "the old version keeps running: {}",
+                    report::line(&error)
+                );
+                return;
+            }
+        };
         let candidate = Candidate {
             operator: self.operator,
             bytes,
-            origin: self.file.display().to_string(),
+            origin,
             signature,
         };
         // The deployer lives as long as the host.
@@ -138,22 +152,36 @@ impl Watched {
     }
 }
 
-fn signed(file: &Path) -> Option<Signed> {
-    Some((state(file)?, state(&signature::path_beside(file))))
+/// Does what touches files on a thread of its own: they may be on a file system that hangs.
+async fn aside<T: Send + 'static>(
+    file: &Path,
+    work: impl FnOnce(&Path) -> T + Send + 'static,
+) -> Option<T> {
+    let file = file.to_owned();
+    tokio::task::spawn_blocking(move || work(&file)).await.ok()
 }
 
-fn state(file: &Path) -> Option<State> {
-    use std::os::unix::fs::MetadataExt;
-    let data = std::fs::metadata(file).ok()?;
-    Some(State {
-        size: data.len(),
-        modified: data.modified().ok(),
-        identity: data.ino(),
+async fn read(file: &Path) -> Result<(Vec<u8>, Option<String>)> {
+    let read = |file: &Path| Ok((component::read(file)?, signature::beside(file)?));
+    let done = aside(file, read).await;
+    done.unwrap_or_else(|| {
+        Err(anyhow::anyhow!(
+            "reading a plugin panicked; this is a bug in weir"
+        ))
     })
 }
 
-fn folders<'a>(pipelines: impl Iterator<Item = &'a Arc<RolloutTarget>>) -> BTreeSet<PathBuf> {
-    let operators = pipelines.flat_map(|pipeline| &pipeline.settings.operators);
-    let folders = operators.filter_map(|operator| operator.plugin.file()?.parent());
-    folders.map(Path::to_path_buf).collect()
+async fn signed(file: &Path) -> Option<Signed> {
+    let look = |file: &Path| Some((state(file)?, state(&signature::path_beside(file))));
+    aside(file, look).await?
+}
+
+fn state(file: &Path) -> Option<State> {
+    let data = std::fs::metadata(file).ok()?;
+    Some(State {
+        size: data.len(),
+        modified: (data.mtime(), data.mtime_nsec()),
+        changed: (data.ctime(), data.ctime_nsec()),
+        identity: (data.dev(), data.ino()),
+    })
 }
