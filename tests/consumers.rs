@@ -84,7 +84,7 @@ fn a_consumer_made_by_hand_is_kept_as_it_is_and_what_one_should_know_of_it_is_sa
 #[test]
 fn in_progress_goes_by_the_ack_wait_that_the_consumer_really_has() {
     let site = Site::new();
-    let ack_wait = Duration::from_secs(3);
+    let ack_wait = Duration::from_secs(10);
     by_hand(
         &site,
         pull::Config {
@@ -93,7 +93,7 @@ fn in_progress_goes_by_the_ack_wait_that_the_consumer_really_has() {
         },
     );
     let weir = site.run(&site.pipeline(""));
-    site.nats.client().publish("in.a", "slow:7000");
+    site.nats.client().publish("in.a", "slow:14000");
     site.wait_for_messages("OUT", 1);
     site.wait_until_settled();
     assert_eq!(config(&site).ack_wait, ack_wait);

@@ -9,6 +9,7 @@
 mod pulls;
 mod status;
 mod subscription;
+mod timing;
 
 pub use status::{Ended, NotPermitted};
 
@@ -27,15 +28,8 @@ use bytestring::ByteString;
 use pulls::{Amount, Pulls};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use timing::Timing;
 
-/// How long a pull waits at the server for messages before it is asked again.
-const EXPIRES: Duration = Duration::from_secs(10);
-/// How often the server says that it is still there while a pull waits.
-const HEARTBEAT: Duration = Duration::from_secs(2);
-/// Silence after which a pull is taken for lost: two heartbeats and some.
-const SILENCE: Duration = Duration::from_millis(4500);
-/// How often a connection that is lost is looked at.
-const LOST: Duration = Duration::from_millis(100);
 /// Added to the largest payload for subject, reply and headers in the server's count of bytes.
 const OVERHEAD: usize = 64 * 1024;
 
@@ -87,6 +81,10 @@ pub struct Source {
     pause: Option<Instant>,
     /// What a pull may ask for at most.
     limits: PullLimits,
+    /// Whether the latest pull to end has brought nothing.
+    idle: bool,
+    /// After which silence the pulls under way are lost.
+    silence: Duration,
     /// How it ended the last pull, if not as it should; until a message comes.
     said: Option<String>,
 }
@@ -108,7 +106,9 @@ impl Source {
             wire,
             subscription,
             inbox,
-            pulls: Pulls::new(EXPIRES + SILENCE),
+            pulls: Pulls::new(timing::LONGEST),
+            idle: false,
+            silence: timing::SILENCE,
             number: 0,
             heard: Instant::now(),
             answered: false,
@@ -264,8 +264,11 @@ impl Source {
         }
         self.number += 1;
         let subject = format!("{}.{}", self.inbox, self.number);
-        let expires = self.limits.expires.unwrap_or(EXPIRES).min(EXPIRES);
-        let heartbeat = HEARTBEAT.min(expires / 2);
+        let Timing {
+            expires,
+            heartbeat,
+            silence,
+        } = Timing::of(self.idle && !self.pinned, self.limits.expires);
         let mut request = serde_json::json!({
             "batch": messages,
             "max_bytes": bytes,
@@ -284,8 +287,9 @@ impl Source {
         self.request(&subject, request.to_string().as_bytes());
         self.pulls.push(subject, Amount { messages, bytes }, now);
         if first {
-            self.heard = now;
+            (self.heard, self.silence) = (now, silence);
         }
+        self.silence = self.silence.max(silence);
     }
 
     /// Sends a request that is answered to `reply`.
@@ -302,30 +306,6 @@ impl Source {
         }
     }
 
-    fn patience(&self) -> Duration {
-        let now = Instant::now();
-        if !self.wire.health.is_connected() {
-            return LOST;
-        }
-        match self.pause {
-            _ if self.draining => (self.heard + SILENCE).saturating_duration_since(now),
-            Some(until) if self.pulls.is_empty() => until.saturating_duration_since(now),
-            _ if self.pulls.is_empty() => HEARTBEAT,
-            _ => (self.heard + SILENCE).saturating_duration_since(now),
-        }
-    }
-
-    fn on_silence(&mut self) {
-        let silent = self.heard.elapsed() >= SILENCE;
-        if silent && self.draining {
-            // What may still be on its way comes again after ack-wait.
-            self.ended = Some(Ended::Drained);
-        } else if silent && !self.pulls.is_empty() {
-            self.metrics.missed_heartbeats.inc();
-            self.pulls.clear();
-        }
-    }
-
     fn take(&mut self, message: wire::Message, into: &mut Vec<Delivery>) -> Result<(), Ended> {
         self.answered = true;
         self.refused = false;
@@ -336,7 +316,7 @@ impl Source {
                 None => Ok(()),
             };
         }
-        self.said = None;
+        (self.said, self.idle) = (None, false);
         self.pulls.arrived(message.length());
         let carried = message.headers.len() + message.payload.len();
         let Some(ticket) = Ticket::claim(message.reply.clone(), &self.metrics) else {

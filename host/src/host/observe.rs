@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// How often a pipeline is looked at.
 const INTERVAL: Duration = Duration::from_secs(2);
 /// How often the server is asked about a pipeline that has received nothing since, and had nothing to do.
-const IDLE: Duration = Duration::from_secs(16);
+const IDLE: Duration = Duration::from_secs(20);
 
 /// What is known of one pipeline, and when it was learnt.
 struct Observer<'a> {

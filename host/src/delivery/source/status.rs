@@ -86,7 +86,7 @@ impl Source {
         });
         let brought = self.pulls.ended(&subject, left);
         match status {
-            NO_MESSAGES | TIMEOUT => self.said = None,
+            NO_MESSAGES | TIMEOUT => (self.said, self.idle) = (None, brought == Some(false)),
             WRONG_PIN => self.pin = None,
             CONFLICT if text.contains("Consumer Deleted") => {
                 return Err(Ended::Gone(text.to_owned()));
