@@ -88,6 +88,7 @@ impl Lane {
 /// Where results would go.
 fn target() -> Target {
     Target {
+        may_loop: false,
         own_source: Vec::new(),
         max_payload: 1 << 20,
         dead_letters: None,

@@ -61,9 +61,9 @@ impl Service {
         let mut answer = json!({
             "name": NAME, "id": self.id, "version": env!("CARGO_PKG_VERSION"), "metadata": {},
         });
-        let mut add = |name: &str, value: Value| match answer.as_object_mut() {
-            Some(fields) => drop(fields.insert(name.to_owned(), value)),
-            None => {}
+        let mut add = |name: &str, value: Value| {
+            let fields = answer.as_object_mut();
+            fields.map(|fields| fields.insert(name.to_owned(), value));
         };
         let kind = match question {
             Question::Ping => "ping",
