@@ -3,7 +3,7 @@
 
 use crate::harness::certificates::{Authority, Certified};
 use crate::harness::identity::Operator;
-use crate::harness::{AS_HOST, NatsServer, Site, replaced, repository, series};
+use crate::harness::{NatsServer, Site, replaced};
 use async_nats::ConnectOptions;
 use nkeys::KeyPair;
 use std::path::Path;
@@ -245,55 +245,4 @@ fn the_server_is_that_of_the_command_line_of_the_file_or_of_the_environment() {
     assert_eq!(checked.code, Some(2), "{}", checked.stderr);
     let said = "the environment variable `NATS_URL`: `http://` is not supported";
     assert!(checked.stderr.contains(said), "{}", checked.stderr);
-}
-
-/// The block of the page, for the names that the site's pipeline has.
-pub fn permissions_of_the_page() -> String {
-    let page = std::fs::read_to_string(repository().join("docs/operators.md")).unwrap();
-    let mut blocks = page.split("```");
-    let block = blocks.find_map(|block| block.strip_prefix("text\npermissions:"));
-    let names = [
-        ("WEIR_PARKED_REBATES", "WEIR_PARKED_P"),
-        ("weir.parked.rebates", "weir.parked.p"),
-        ("weir-rebates", "p"),
-        ("ORDERS", "IN"),
-        ("dead.rebates", "dead.p"),
-        ("rebates.>", "out.>"),
-    ];
-    format!("permissions:{}", replaced(block.unwrap(), &names))
-}
-
-#[test]
-fn the_permissions_that_the_page_for_operators_names_are_enough() {
-    let site = Site::permitting(&permissions_of_the_page());
-    let client = site.nats.client();
-    let mut stored = 0;
-    for order in ["none", "stream"] {
-        let later = "initial: 300ms, max: 300ms, park-after: 100ms";
-        let changes = [AS_HOST, ("initial: 10ms, max: 50ms", later)];
-        site.pipeline_but(&changes, &format!("order: {order}\n"));
-        let mut weir = site.start_with(&["p.yaml", "--create"], &[]);
-        weir.wait_until_output("running");
-        for payload in ["x", "retry-until:2", "reject"] {
-            client.publish("in.a", payload);
-        }
-        stored += 2;
-        site.wait_for_messages("OUT", stored);
-        site.wait_for_messages("DEAD", stored / 2);
-        site.wait_until_settled();
-        site.wait_until_status("pipeline p: IN");
-        if order == "none" {
-            assert!(
-                weir.metric(&series("parked_total")) > 0.0,
-                "nothing was parked"
-            );
-        }
-        weir.terminate();
-        let ended = weir.finish();
-        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-        assert!(!ended.stderr.contains("nats refused"), "{}", ended.stderr);
-        client
-            .run(client.jetstream.delete_consumer_from_stream("p", "IN"))
-            .unwrap();
-    }
 }

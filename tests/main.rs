@@ -46,6 +46,7 @@ mod ordering;
 mod outputs_gone;
 mod parking;
 mod permissions;
+mod permitted;
 mod plugins;
 mod progress;
 mod recovery;

@@ -2,7 +2,8 @@
 //! take what it names.
 
 use crate::harness::guests::versions;
-use crate::harness::{AS_HOST, Site, replaced, repository, swaps, wait_until};
+use crate::harness::{AS_HOST, Site, swaps, wait_until};
+use crate::permitted::permitted;
 use serde_json::Value;
 
 /// The plugin is what a tag names.
@@ -206,15 +207,7 @@ fn a_pipeline_whose_plugin_is_in_no_bucket_is_refused_before_it_runs() {
 
 #[test]
 fn the_permissions_that_the_page_names_are_enough_to_follow_a_bucket() {
-    let page = std::fs::read_to_string(repository().join("docs/registries.md")).unwrap();
-    let mut blocks = page.split("```");
-    let bucket = blocks.find_map(|block| block.strip_prefix("text\n"));
-    let receipts = "\"$JS.API.INFO\"\n\"$JS.API.STREAM.*.KV_weir-receipts\"\n\"$KV.weir-receipts.>\"\n\
-         \"$JS.API.STREAM.*.OBJ_weir-components\"\n\"$JS.API.DIRECT.GET.OBJ_weir-components.>\"\n\
-         \"$O.weir-components.>\"";
-    let more = format!("publish: [\n{}{receipts}\n", bucket.unwrap());
-    let permissions = crate::connection::permissions_of_the_page();
-    let site = Site::permitting(&replaced(&permissions, &[("publish: [", &more)]));
+    let site = Site::permitting(&permitted(&["Swaps", "Plugins from a bucket"]));
     site.add_versions();
     site.done(&["push", "v1", "nats://plugins/versions@1", "--tag", "live"]);
     let host = site.run(&site.pipeline_but(&[AS_HOST, LIVE], ""));

@@ -122,6 +122,6 @@ fn a_wrong_address_in_the_environment_is_a_finding() {
     let findings = config::load(std::slice::from_ref(&file), &wrong).unwrap_err();
     assert_eq!(
         show(&findings),
-        "valid/rebates.yaml:2:1: error: the environment variable `NATS_URL`: the scheme is not supported; use `nats://` or `tls://`\n  hint: correct it, or set `nats.url`\n"
+        "valid/rebates.yaml:2:1: error: the environment variable `NATS_URL`: `http://` is not supported; use `nats://` or `tls://`\n  hint: correct it, or set `nats.url`\n"
     );
 }

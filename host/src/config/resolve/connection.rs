@@ -232,7 +232,15 @@ fn check_address(text: &str) -> Result<(), String> {
         return Err("an address begins with `nats://` or `tls://`".to_owned());
     };
     if !matches!(scheme, "nats" | "tls") {
-        return Err("the scheme is not supported; use `nats://` or `tls://`".to_owned());
+        // Anything else may be the beginning of a password.
+        let is_scheme = scheme.len() <= 5 && scheme.bytes().all(|byte| byte.is_ascii_lowercase());
+        let what = match is_scheme {
+            true => format!("`{scheme}://`"),
+            false => "the scheme".to_owned(),
+        };
+        return Err(format!(
+            "{what} is not supported; use `nats://` or `tls://`"
+        ));
     }
     let host = rest
         .rsplit_once('@')

@@ -1,0 +1,138 @@
+//! The permissions that docs/security.md lists are all that a host needs, for each thing that it does. The
+//! lists are read from the page, so that it cannot say anything else.
+
+use crate::harness::guests::versions as version;
+use crate::harness::{AS_HOST, Site, replaced, repository, series, swaps, wait_until};
+
+/// The names of the page, and those of a site.
+const NAMES: [(&str, &str); 6] = [
+    ("WEIR_PARKED_REBATES", "WEIR_PARKED_P"),
+    ("weir.parked.rebates", "weir.parked.p"),
+    ("weir-rebates", "p"),
+    ("ORDERS", "IN"),
+    ("dead.rebates", "dead.p"),
+    ("rebates.>", "out.>"),
+];
+
+/// The list under a heading of the page.
+fn list(heading: &str) -> String {
+    let page = std::fs::read_to_string(repository().join("docs/security.md")).unwrap();
+    let section = page.split(&format!("\n### {heading}\n")).nth(1);
+    let section = section.unwrap_or_else(|| panic!("there is no `### {heading}`"));
+    let block = section.split("```").nth(1).unwrap();
+    block.strip_prefix("text\n").unwrap().to_owned()
+}
+
+/// The permissions of a host that also does these things.
+pub fn permitted(headings: &[&str]) -> String {
+    let more: String = headings.iter().map(|heading| list(heading)).collect();
+    let begin = "publish: [\n";
+    let all = replaced(&list("A pipeline"), &[(begin, &format!("{begin}{more}"))]);
+    replaced(&all, &NAMES)
+}
+
+#[test]
+fn the_permissions_of_a_pipeline_that_the_page_names_are_enough() {
+    let site = Site::permitting(&permitted(&[]));
+    let client = site.nats.client();
+    let mut stored = 0;
+    for order in ["none", "stream"] {
+        let later = "initial: 300ms, max: 300ms, park-after: 100ms";
+        let changes = [AS_HOST, ("initial: 10ms, max: 50ms", later)];
+        site.pipeline_but(&changes, &format!("order: {order}\n"));
+        let mut weir = site.start_with(&["p.yaml", "--create"], &[]);
+        weir.wait_until_output("running");
+        for payload in ["x", "retry-until:2", "reject"] {
+            client.publish("in.a", payload);
+        }
+        stored += 2;
+        site.wait_for_messages("OUT", stored);
+        site.wait_for_messages("DEAD", stored / 2);
+        site.wait_until_settled();
+        site.wait_until_status("pipeline p: IN");
+        if order == "none" {
+            assert!(
+                weir.metric(&series("parked_total")) > 0.0,
+                "nothing was parked"
+            );
+        }
+        weir.terminate();
+        let ended = weir.finish();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("nats refused"), "{}", ended.stderr);
+        client
+            .run(client.jetstream.delete_consumer_from_stream("p", "IN"))
+            .unwrap();
+    }
+}
+
+#[test]
+fn the_permissions_that_the_page_names_are_enough_to_swap() {
+    let site = Site::permitting(&permitted(&["Swaps"]));
+    site.install("v0");
+    let weir = site.run(&site.pipeline_but(&[AS_HOST], ""));
+    assert_eq!(site.result(1), "v0 1");
+    site.install("v1");
+    wait_until("the host has swapped", || swaps(&weir) == 1.0);
+    assert_eq!(site.result(2), "v1 2");
+    // Both versions are kept, for a rollback.
+    wait_until("both are in the bucket", || {
+        site.nats.client().count("OBJ_weir-components") > 1
+    });
+    weir.terminate();
+    let ended = weir.finish();
+    for word in ["nats refused", "will not find"] {
+        assert!(!ended.stderr.contains(word), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn the_permissions_that_the_page_names_are_enough_to_follow_deployments_and_take_them_back() {
+    let site = Site::permitting(&permitted(&["Swaps", "Deployments"]));
+    site.install("v0");
+    for name in ["v1", "refuse"] {
+        site.file(name, version(name));
+    }
+    let file = site.pipeline_but(&[AS_HOST], "");
+    let weir = site.run(&file);
+    assert_eq!(site.deploy("v1", &[]).code, Some(0));
+    assert_eq!(site.result(1), "v1 1");
+    // One that starts anew fetches what is deployed.
+    weir.terminate();
+    let ended = weir.finish();
+    assert!(!ended.stderr.contains("nats refused"), "{}", ended.stderr);
+    let weir = site.fresh_host("another");
+    assert_eq!(site.result(2), "v1 2");
+    // The host writes that it refuses a version, for all.
+    assert_eq!(site.deploy("refuse", &[]).code, Some(1));
+    assert_eq!(site.result(3), "v1 3");
+    weir.terminate();
+    let ended = weir.finish();
+    assert!(!ended.stderr.contains("nats refused"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_user_for_dead_letters_needs_what_the_page_names_and_may_do_nothing_else() {
+    let names = [("ORDERS", "IN"), ("orders.>", "in.>")];
+    let site = Site::permitting(&replaced(&list("A user for dead letters"), &names));
+    let client = site.nats.client();
+    client.publish("in.a", "reject");
+    client.publish("in.b", "reject");
+    let weir = site.run(&site.pipeline(""));
+    site.wait_for_messages("DEAD", 2);
+    weir.terminate();
+    weir.finish();
+    site.pipeline_but(&[AS_HOST], "");
+    site.weir(&["dlq", "ls", "p.yaml"]).done();
+    site.weir(&["dlq", "show", "p.yaml"]).done();
+    site.weir(&["dlq", "replay", "p.yaml", "1"]).done();
+    site.weir(&["dlq", "purge", "p.yaml", "2"]).done();
+    assert_eq!((client.count("IN"), client.count("DEAD")), (3, 0));
+    let status = site.weir(&[
+        "run",
+        "p.yaml",
+        "--metrics-listen=off",
+        "--admin-listen=off",
+    ]);
+    assert_ne!(status.code, Some(0), "{status:#?}");
+}
