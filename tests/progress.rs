@@ -164,6 +164,35 @@ fn a_paused_consumer_is_told_from_an_idle_one() {
 }
 
 #[test]
+fn a_message_that_is_larger_than_any_pull_may_ask_for_is_said() {
+    let site = Site::new();
+    let client = site.nats.client();
+    let by_hand = consumer::pull::Config {
+        durable_name: Some("p".to_owned()),
+        max_bytes: 2000,
+        ..Default::default()
+    };
+    client.run(async {
+        let stream = client.jetstream.get_stream("IN").await.unwrap();
+        stream.create_consumer(by_hand).await.unwrap();
+    });
+    let weir = run(&site, &site.pipeline(SOON));
+    client.publish("in.a", "small");
+    site.wait_until_settled();
+    let large = client.publish("in.a", vec![b'x'; 5000]);
+    wait_until_stalled(
+        &site,
+        &weir,
+        "Exceeds MaxBytes",
+        "`nats consumer info IN p`",
+    );
+    client.delete("IN", large);
+    client.publish("in.a", "small");
+    site.wait_for_messages("OUT", 2);
+    wait_until_it_goes_on(&weir);
+}
+
+#[test]
 fn a_plugin_that_hangs_within_its_deadline_is_named() {
     let site = Site::new();
     let mut weir = run(&site, &site.pipeline_but(&[SLEEPER], SOON));
