@@ -216,7 +216,7 @@ fn questions_of_any_bytes_end_nothing_of_a_host_and_are_answered_to_no_subject_o
     site.nats.publish_raw(&[(purge, b"", b"?")]);
     assert_eq!(site.status(1).len(), 1);
     assert_eq!(client.count("IN"), stored);
-    assert_eq!(host.metric("weir_clients_replaced_total"), 0.0);
+    assert_eq!(host.metric("weir_clients_replaced_total{}"), 0.0);
     // What hosts learn over their other connections they go on learning.
     assert_eq!(site.deploy("v1", &[]).code, Some(0));
     wait_until("the host follows", || site.versions() == ["v1"]);
