@@ -107,3 +107,22 @@ fn while_large_messages_flow_a_lane_never_holds_more_than_its_bytes() {
     assert!(weir.metric(&operator_series("calls_total", "op")) >= 16.0);
     assert_eq!(weir.metric(&series("dead_total")), 0.0);
 }
+
+#[test]
+fn a_queue_that_is_longer_than_any_clients_is_taken_without_losing_one() {
+    const QUEUED: u64 = 300_000;
+    let site = Site::new();
+    let client = site.nats.client();
+    client.publish_all((0..QUEUED).map(|_| ("in.a", "")));
+    let text = std::fs::read_to_string(site.pipeline("")).unwrap();
+    let (start, rest) = text.split_once("operators:\n").unwrap();
+    let (_, end) = rest.split_once("sink:").unwrap();
+    let bounds = "in-flight: { max-messages: 1000000, max-bytes: 2GiB }\n";
+    let file = site.file("p.yaml", format!("{start}sink:{end}{bounds}"));
+    let weir = site.run(&file);
+    wait_until("all of them are settled", || {
+        weir.metric(&series("acked_total")) == QUEUED as f64
+    });
+    assert_eq!(weir.metric(&series("received_total")), QUEUED as f64);
+    assert_eq!(weir.metric(&series("redelivered_total")), 0.0);
+}

@@ -173,7 +173,7 @@ fn a_core_module_without_the_section_is_refused() {
     let bytes = wat::parse_str("(module)").unwrap();
     assert_eq!(
         refusal(&bytes),
-        "  cause: it is a core module without a component-type section\n\n\
+        "  cause: cannot compile it\n  cause: it is a core module without a component-type section\n\n\
          hint: build it with `weir plugin build`\n"
     );
 }

@@ -100,9 +100,11 @@ impl Message {
     pub fn size(&self) -> usize {
         let lines = self.headers.iter();
         let lines = lines.map(|(name, value)| name.len() + value.len());
-        let foreign = self.foreign.iter().flat_map(|foreign| &foreign.lines);
-        let foreign = foreign.map(Bytes::len);
-        self.payload.len() + lines.sum::<usize>() + foreign.sum::<usize>()
+        let foreign = self.foreign.as_ref().map_or(0, |foreign| {
+            let lines = foreign.lines.iter();
+            lines.map(Bytes::len).sum()
+        });
+        self.payload.len() + lines.sum::<usize>() + foreign
     }
 }
 

@@ -104,6 +104,7 @@ async fn connect_client(settings: &Nats, purpose: &str, health: &Arc<Health>) ->
         .subscription_capacity(SUBSCRIPTION_CAPACITY)
         .connection_timeout(Duration::from_secs(5))
         .ping_interval(Duration::from_secs(20))
+        .reconnect_delay_callback(pause)
         .event_callback(move |event| {
             let health = Arc::clone(&on_event);
             async move { health.on_event(event) }
@@ -112,6 +113,13 @@ async fn connect_client(settings: &Nats, purpose: &str, health: &Arc<Health>) ->
         .await
         .map_err(|error| explain::connect(&error, &settings.tls))
         .with_context(|| format!("cannot connect to nats at `{servers}`"))
+}
+
+/// The pause before the client for management connects again: never none, for a server may take a connection
+/// and end it at once.
+fn pause(attempts: usize) -> Duration {
+    let doubled = 1_u64 << attempts.min(5);
+    Duration::from_millis(125 * doubled).mul_f64(rand::random_range(0.5..1.0))
 }
 
 async fn options(settings: &Nats) -> Result<ConnectOptions> {

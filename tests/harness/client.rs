@@ -5,6 +5,7 @@ use async_nats::jetstream::{self, consumer, stream};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// A message as a stream holds it.
 #[derive(Clone, Debug)]
@@ -81,7 +82,12 @@ impl Client {
     /// Creates a stream as it is told.
     pub fn create_stream_with(&self, config: stream::Config) {
         wait_for("the stream is created", || {
-            let created = self.run(self.jetstream.create_stream(&config));
+            // A cluster without a leader does not answer.
+            let created = self.run(async {
+                let create = self.jetstream.create_stream(&config);
+                tokio::time::timeout(Duration::from_secs(5), create).await
+            });
+            let created = created.map_err(|_| "no answer".to_owned())?;
             created.map(drop).map_err(|error| error.to_string())
         });
     }

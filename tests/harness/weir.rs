@@ -48,7 +48,9 @@ impl Weir {
         environment: &[(&str, &str)],
         stdin: Stdio,
     ) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        // Whoever runs the tests may have it ignored, as `nohup` does.
+        let mut command = Command::new("/usr/bin/env");
+        command.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_weir")]);
         command.args(arguments).stdin(stdin);
         Self::spawn(command, directory, environment)
     }

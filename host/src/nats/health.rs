@@ -23,6 +23,9 @@ use tokio::sync::Notify;
 const VIOLATIONS: usize = 64;
 /// A violation that goes on has a line in the log this often.
 const SAID_AGAIN: Duration = Duration::from_secs(60);
+/// A connection that is lost again so soon has no further line in the log: a server may take one and end it
+/// at once, for example in the second in which credentials expire.
+const SOON: Duration = Duration::from_secs(5);
 
 /// What became of a connection since it was opened. Shared with the client that it is of.
 #[derive(Default)]
@@ -37,8 +40,7 @@ pub struct Health {
     counter: Counter,
     /// The latest first, one for each subject.
     violations: Mutex<VecDeque<Violation>>,
-    /// Of the latest attempt to find it again. Set while it is lost.
-    trouble: Mutex<Option<Trouble>>,
+    trouble: Mutex<Trouble>,
     /// The server's words on a subscription to an inbox that it has ended or not permitted; until the
     /// connection is found again.
     deaf: Mutex<Option<String>>,
@@ -46,11 +48,17 @@ pub struct Health {
     pub changed: Notify,
 }
 
-/// Why a connection could not be found again.
+/// The loss of a connection, as the log and the status tell it.
+#[derive(Default)]
 struct Trouble {
-    text: String,
+    /// Why the latest attempt to find it again has failed. Set while it is lost.
+    text: Option<String>,
     /// When the log said so last.
-    said: Instant,
+    said: Option<Instant>,
+    /// When the log said last that it was lost.
+    lost: Option<Instant>,
+    /// Whether the latest loss had no line in the log.
+    silent: bool,
 }
 
 /// A publish or subscription that the server did not permit.
@@ -165,9 +173,13 @@ impl Health {
             self.counter.inc();
         }
         self.connected.store(true, Ordering::Relaxed);
-        *locked(&self.trouble) = None;
         *locked(&self.deaf) = None;
-        tracing::info!("connected to nats");
+        let mut trouble = locked(&self.trouble);
+        trouble.text = None;
+        match trouble.silent {
+            true => tracing::debug!("connected to nats"),
+            false => tracing::info!("connected to nats"),
+        }
         self.changed.notify_waiters();
     }
 
@@ -175,7 +187,16 @@ impl Health {
     pub(super) fn lost(&self, why: &dyn Display) {
         self.lost.store(true, Ordering::Relaxed);
         self.connected.store(false, Ordering::Relaxed);
-        tracing::warn!("the connection to nats was lost; reconnecting: {why}");
+        let (mut trouble, now) = (locked(&self.trouble), Instant::now());
+        let soon = |said: Instant| now.saturating_duration_since(said) < SOON;
+        trouble.silent = trouble.lost.is_some_and(soon);
+        match trouble.silent {
+            true => tracing::debug!("the connection to nats was lost again: {why}"),
+            false => {
+                trouble.lost = Some(now);
+                tracing::warn!("the connection to nats was lost; reconnecting: {why}");
+            }
+        }
         self.changed.notify_waiters();
     }
 
@@ -183,17 +204,15 @@ impl Health {
     pub(super) fn not_found(&self, why: &dyn Display) {
         let (text, now) = (why.to_string(), Instant::now());
         let mut trouble = locked(&self.trouble);
-        let said = trouble.take().map(|trouble| trouble.said);
-        let recently = |said: &Instant| now.saturating_duration_since(*said) < SAID_AGAIN;
-        let said = said.filter(recently);
-        match said {
-            Some(_) => tracing::debug!("cannot reconnect to nats: {text}"),
-            None => tracing::warn!("cannot reconnect to nats; trying again: {text}"),
+        let recently = |said: Instant| now.saturating_duration_since(said) < SAID_AGAIN;
+        match trouble.said.is_some_and(recently) {
+            true => tracing::debug!("cannot reconnect to nats: {text}"),
+            false => {
+                trouble.said = Some(now);
+                tracing::warn!("cannot reconnect to nats; trying again: {text}");
+            }
         }
-        *trouble = Some(Trouble {
-            text,
-            said: said.unwrap_or(now),
-        });
+        trouble.text = Some(text);
     }
 
     /// There will be no further connection.
@@ -208,10 +227,10 @@ impl Health {
         if self.is_inbox(text) {
             *locked(&self.deaf) = Some(text.to_owned());
         }
-        if !is_violation(text) {
-            tracing::warn!("nats: {text}");
-        } else if self.refused(text, Instant::now()) {
-            tracing::error!("nats refused: {text}");
+        match (self.refused(text, Instant::now()), is_violation(text)) {
+            (true, true) => tracing::error!("nats refused: {text}"),
+            (true, false) => tracing::warn!("nats: {text}"),
+            (false, _) => tracing::debug!("nats: {text}"),
         }
         self.changed.notify_waiters();
     }
@@ -219,8 +238,7 @@ impl Health {
     /// Why the latest attempt to find the connection again has failed, while it is lost.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
-        let trouble = locked(&self.trouble);
-        trouble.as_ref().map(|trouble| trouble.text.clone())
+        locked(&self.trouble).text.clone()
     }
 
     /// Whether a violation is about a subscription to one of the connection's inboxes.
@@ -229,7 +247,7 @@ impl Health {
         text.contains("Subscription") && inbox.is_some_and(|rest| rest.starts_with('.'))
     }
 
-    /// Remembers a violation. Whether it is worth a line in the log.
+    /// Remembers a violation, or another error. Whether it is worth a line in the log.
     fn refused(&self, text: &str, at: Instant) -> bool {
         let subject = subject(text);
         let mut violations = locked(&self.violations);

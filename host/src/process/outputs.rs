@@ -7,7 +7,7 @@
 use super::Judged;
 use super::chain::Provenance;
 use crate::config::resolved;
-use crate::config::template::{SubjectFilter, Template, is_under};
+use crate::config::template::{SubjectFilter, Template, check_free, is_under};
 use crate::headers::block::{self, ForeignLines};
 use crate::headers::{self, DIGEST, HOPS, Headers, PREFIX, SERVER_PREFIX, begins_with};
 use crate::message::{Foreign, Message};
@@ -79,6 +79,8 @@ pub struct OutputBuilder {
     template: Template,
     /// Where results would go; its filters are those that the template does not rule out.
     target: Target,
+    /// Whether the template does not rule out subjects that belong to others.
+    may_stray: bool,
     /// The values of [`DIGEST`]; `None` where there is no host.
     provenance: Option<Provenance>,
 }
@@ -93,11 +95,18 @@ impl OutputBuilder {
             .filter(|filter| template.overlaps(filter))
             .cloned()
             .collect();
+        let reaches = |subject: &&String| {
+            let filter = SubjectFilter::parse(subject);
+            filter.is_ok_and(|filter| template.overlaps(&filter))
+        };
+        let dead_letters = target.dead_letters.as_ref().filter(reaches);
         Self {
+            may_stray: may_stray(&template, target),
             id_prefix,
             template,
             target: Target {
                 own_source,
+                dead_letters: dead_letters.cloned(),
                 ..target.clone()
             },
             provenance: None,
@@ -161,19 +170,39 @@ impl OutputBuilder {
     /// Whether results may go to a subject.
     fn check(&self, subject: &str) -> Result<(), String> {
         let target = &self.target;
-        self.template.check_free(subject, &target.inbox_prefix)?;
+        if self.may_stray {
+            self.template.check_free(subject, &target.inbox_prefix)?;
+        }
         let mut own = target.own_source.iter();
         let what = if own.any(|filter| filter.matches(subject)) {
             "would feed the pipeline's own source"
         } else if target.dead_letters.as_deref() == Some(subject) {
             "is that of the pipeline's dead letters"
-        } else if is_under(subject, &target.api_prefix) {
+        } else if self.may_stray && is_under(subject, &target.api_prefix) {
             "is one of the jetstream api"
         } else {
             return Ok(());
         };
         Err(format!("subject `{subject}` {what}"))
     }
+}
+
+/// Whether a template leaves it open in whose subjects results land: its first token is not literal, or it is
+/// one with which subjects of others begin.
+fn may_stray(template: &Template, target: &Target) -> bool {
+    let reach = template.reach();
+    let Some(first) = reach
+        .as_ref()
+        .and_then(|reach| reach.as_str().split('.').next())
+    else {
+        return true;
+    };
+    let begins = |prefix: &str| {
+        let token = prefix.split('.').next().unwrap_or_default();
+        token.eq_ignore_ascii_case(first)
+    };
+    let is_open = first.contains(['*', '>']) || check_free(first, &target.inbox_prefix).is_err();
+    is_open || begins(&target.inbox_prefix) || begins(&target.api_prefix)
 }
 
 /// The lines that are no text, without those that would mean something to the server or to weir.

@@ -87,6 +87,7 @@ impl Metrics {
                 &[env!("CARGO_PKG_VERSION"), CONTRACT],
             )
             .set(1);
+        let _ = metrics.clients_replaced();
         Arc::new(metrics)
     }
 
