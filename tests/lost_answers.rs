@@ -188,6 +188,37 @@ fn a_lane_that_starts_in_the_middle_of_a_swap_takes_it_with_a_receipt() {
 }
 
 #[test]
+fn results_whose_acks_are_lost_with_the_connection_are_published_again_over_the_next_one() {
+    let mut site = Site::new();
+    let proxy = Proxy::before(&site.nats);
+    let url = site.nats.url();
+    let weir = site.run(&site.pipeline_but(&[(&url, &proxy.url())], ""));
+    proxy.rule(
+        |sender, _, content| match is_ack(sender, content.trim_start(), "OUT") {
+            true => Fate::Lost,
+            false => Fate::Arrives,
+        },
+    );
+    let client = site.nats.client();
+    client.publish_all((0..20).map(|number| ("in.a", number.to_string())));
+    wait_until("no ack arrives", || proxy.withheld() >= 20);
+    proxy.release();
+    site.nats.restart();
+    wait_until("they are published again", || {
+        weir.metric(&series("publish_duplicates_total")) == 20.0
+    });
+    site.wait_until_settled();
+    let said = weir.stderr();
+    assert!(
+        said.contains("the connection was lost before a publish ack came"),
+        "{said}"
+    );
+    assert_eq!(site.nats.client().count("OUT"), 20);
+    assert_eq!(weir.metric(&series("publish_failures_total")), 20.0);
+    assert_eq!(weir.metric(&series("redelivered_total")), 0.0);
+}
+
+#[test]
 fn a_part_of_the_receipts_is_never_taken_for_all_of_them() {
     let site = Site::new();
     let client = site.nats.client();

@@ -198,7 +198,15 @@ impl Sink {
                 return std::future::pending().await;
             };
             let deadline = tokio::time::Instant::from_std(oldest + ACK_TIMEOUT);
-            let changed = self.wire.health.changed.notified();
+            let health = Arc::clone(&self.wire.health);
+            let changed = health.changed.notified();
+            if let Some(lost) = health.lost_before().filter(|at| oldest < *at) {
+                return Some(self.give_up(|waiting| {
+                    let why = "the connection was lost before a publish ack came";
+                    let reason = format!("cannot publish to `{}`: {why}", waiting.subject);
+                    (waiting.since < lost).then_some(Failure::Unavailable(reason))
+                }));
+            }
             tokio::select! {
                 biased;
                 ack = self.acks.next() => {
@@ -217,7 +225,6 @@ impl Sink {
                         .then_some(Failure::NoAck { subject, reason })
                 })),
                 () = changed => {
-                    let health = Arc::clone(&self.wire.health);
                     let refused = self.give_up(|waiting| {
                         let reason = health.violation(&waiting.subject, waiting.since)?;
                         let subject = &waiting.subject;

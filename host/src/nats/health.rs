@@ -59,6 +59,8 @@ struct Trouble {
     lost: Option<Instant>,
     /// Whether the latest loss had no line in the log.
     silent: bool,
+    /// When it was lost last.
+    at: Option<Instant>,
 }
 
 /// A publish or subscription that the server did not permit.
@@ -98,6 +100,14 @@ impl Health {
     #[must_use]
     pub fn reconnects(&self) -> u64 {
         self.reconnects.load(Ordering::Relaxed)
+    }
+
+    /// When the connection that was before the present one was lost: no answer comes any more to what went
+    /// over it. `None` while there is none, and for the first.
+    #[must_use]
+    pub fn lost_before(&self) -> Option<Instant> {
+        let at = locked(&self.trouble).at;
+        at.filter(|_| self.is_connected())
     }
 
     /// The server's words, if it has ended a subscription to an inbox: no answers come any more.
@@ -189,6 +199,7 @@ impl Health {
         self.connected.store(false, Ordering::Relaxed);
         let (mut trouble, now) = (locked(&self.trouble), Instant::now());
         let soon = |said: Instant| now.saturating_duration_since(said) < SOON;
+        trouble.at = Some(now);
         trouble.silent = trouble.lost.is_some_and(soon);
         match trouble.silent {
             true => tracing::debug!("the connection to nats was lost again: {why}"),
