@@ -84,6 +84,22 @@ fn a_parked_message_comes_back_as_what_it_was_and_its_result_has_the_id_of_the_o
 }
 
 #[test]
+fn a_parked_message_keeps_the_order_of_its_header_lines() {
+    let site = Site::new();
+    let lines: &[u8] = b"B: 1\r\nA: 2\r\nb: 3\r\nB: 4\r\n";
+    let block = [b"NATS/1.0\r\n", lines, b"\r\n"].concat();
+    let message: (&[u8], &[u8], &[u8]) = (b"in.a", &block, b"retry-until:3");
+    site.nats.publish_raw(&[message]);
+    let weir = site.run(&parking(&site, "initial: 3s, max: 3s", &[]));
+    site.wait_for_messages("OUT", 1);
+    wait_until_through(&site);
+    assert_eq!(weir.metric(&series("unparked_total")), 2.0);
+    let out = site.nats.client().raw("OUT", 1);
+    let found = out.headers.windows(lines.len()).any(|part| part == lines);
+    assert!(found, "{}", out.headers.escape_ascii());
+}
+
+#[test]
 fn pipelines_that_share_a_name_park_their_messages_apart() {
     let site = Site::new();
     let client = site.nats.client();

@@ -187,10 +187,7 @@ pub fn original(message: Message, stream: &str) -> (Message, Origin) {
         };
         return (message, origin);
     };
-    let mut headers: Vec<_> = message.headers.iter().filter_map(given_back).collect();
-    // As `nats::headers` has them.
-    headers.sort_by(|(left, _), (right, _)| left.cmp(right));
-    let headers: Headers = headers.into_iter().collect();
+    let headers: Headers = message.headers.iter().filter_map(given_back).collect();
     let message = Message {
         foreign: None,
         subject,

@@ -4,10 +4,12 @@
 //! queue retention, so that what came back and was acked is gone. Where it cannot be had, the
 //! pipeline runs without it: a long retry then waits at the source's consumer.
 
+use super::stored::{self, Which};
 use super::streams::{Context, Durable, jetstream, stream_name};
 use super::{Connection, consumers, is_at_least, unless_refused};
 use crate::config::resolved::{Order, Pipeline};
 use crate::parked::{Subjects, parked};
+use anyhow::Context as _;
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::{ErrorCode, stream};
@@ -124,19 +126,18 @@ pub async fn waiting(
     let what = |why: String| anyhow::anyhow!(why).context("cannot read parked retries");
     let found = find(connection, &context, &name).await.map_err(what)?;
     let mut waiting = HashSet::new();
-    let Some(stream) = found else {
+    if found.is_none() {
         return Ok(waiting);
-    };
+    }
     let mut next = 1;
     for _ in 0..most {
-        let request = stream.raw_message_builder().sequence(next);
-        let message = match request.next_by_subject(&subjects.own).send().await {
-            Ok(message) => message,
-            Err(error) if error.kind() == stream::RawMessageErrorKind::NoMessageFound => break,
-            Err(error) => return Err(what(error.kind().to_string())),
+        let which = Which::next(next, &subjects.own);
+        let asked = stored::get(connection, &context, &name, &which).await;
+        let Some(message) = asked.context("cannot read parked retries")? else {
+            break;
         };
         next = message.sequence + 1;
-        if let Some((from, sequence)) = parked(&super::headers(&message.headers))
+        if let Some((from, sequence)) = parked(&message.message().headers)
             && from == source_id
         {
             waiting.insert(sequence);
