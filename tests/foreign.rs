@@ -195,6 +195,36 @@ fn a_message_among_thousands_that_no_client_can_read_holds_up_none() {
 }
 
 #[test]
+fn a_client_for_management_that_a_foreign_entry_ends_is_replaced_while_messages_flow() {
+    let site = Site::of_versions("");
+    let client = site.nats.client();
+    let host = site.host();
+    assert_eq!(site.deploy("v1", &[]).code, Some(0));
+    wait_until("the host follows", || site.versions() == ["v1"]);
+    // Its task ends by a panic over this.
+    let block: &[u8] = b"NATS/1.0\r\nA: a\rb\r\n\r\n";
+    let key: &[u8] = b"$KV.weir-deployments.q.op";
+    site.nats.publish_raw(&[(key, block, b"{}")]);
+    let replaced = || host.metric("weir_clients_replaced_total{}");
+    wait_until("the client is replaced", || replaced() >= 1.0);
+    let before = client.count("OUT");
+    client.publish("in.a", "1");
+    site.wait_for_messages("OUT", before + 1);
+    // Without the entry the host follows again.
+    let purged = client.run(async {
+        let stream = client.jetstream.get_stream("KV_weir-deployments").await?;
+        let purge = stream.purge().filter("$KV.weir-deployments.q.op");
+        Ok::<_, async_nats::Error>(purge.await?)
+    });
+    assert_eq!(purged.unwrap().purged, 1);
+    wait_until("the host follows again", || {
+        site.deploy("v2", &[]).code == Some(0) && site.versions() == ["v2"]
+    });
+    assert_eq!(host.metric(&series("reconnects_total")), 0.0);
+    assert_eq!(host.metric(&series("restarts_total")), 0.0);
+}
+
+#[test]
 fn questions_of_any_bytes_end_nothing_of_a_host_and_are_answered_to_no_subject_of_the_server() {
     let site = Site::of_versions("max-errors: 50%");
     let client = site.nats.client();

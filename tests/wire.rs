@@ -5,6 +5,7 @@ use crate::harness::identity::Operator;
 use crate::harness::weir::get;
 use crate::harness::{NatsServer, Site, Weir, series, wait_for, wait_until};
 use async_nats::ConnectOptions;
+use std::collections::BTreeSet;
 
 /// Waits until `/ready` answers with this status.
 #[track_caller]
@@ -72,6 +73,41 @@ fn credentials_that_are_renewed_before_they_expire_interrupt_nothing() {
         "{}",
         weir.stderr()
     );
+}
+
+#[test]
+fn a_lane_whose_server_shuts_down_in_lame_duck_mode_goes_on_at_another_and_loses_nothing() {
+    let lame = "lame_duck_duration: 30s\nlame_duck_grace_period: 1s";
+    let [first, second, _third] = NatsServer::start_cluster_with(lame);
+    let site = Site::on(first);
+    site.create_streams_on(3);
+    let mut weir = site.run(&site.pipeline(""));
+    let client = second.client();
+    let publish = |number: u32| {
+        wait_for("a message is stored", || {
+            let stored = client.run(async {
+                client
+                    .jetstream
+                    .publish("in.a", number.to_string().into())
+                    .await?
+                    .await
+            });
+            stored.map(drop).map_err(|error| error.to_string())
+        });
+    };
+    (0..10).for_each(publish);
+    site.nats.lame_duck();
+    weir.wait_until_output("about to shut down");
+    (10..20).for_each(publish);
+    wait_until("the lane has found another server", || {
+        weir.metric(&series("reconnects_total")) >= 1.0
+    });
+    (20..30).for_each(publish);
+    wait_until("all have gone through", || client.count("OUT") >= 30);
+    let out = client.messages("OUT");
+    let distinct: BTreeSet<_> = out.iter().map(|one| one.text()).collect();
+    assert_eq!((distinct.len(), out.len()), (30, 30));
+    assert_eq!(weir.metric(&series("restarts_total")), 0.0);
 }
 
 #[test]

@@ -33,23 +33,17 @@ pub use api::Api;
 pub use health::Health;
 
 use crate::config::resolved::{Auth, Nats};
-use crate::headers::Headers;
 use crate::report::{self, ResultExt};
 use crate::telemetry::metrics::Counter;
 use crate::threads::locked;
 use anyhow::{Context, Result, anyhow};
 use async_nats::{AuthError, Client, ConnectOptions};
-use bytestring::ByteString;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// The oldest server that has what at-least-once pipelines use: consumers with several filters
 /// (2.10), and pinned consumers for ordered pipelines (2.11).
 pub const OLDEST_SERVER: (u64, u64, u64) = (2, 11, 0);
-
-/// Messages a subscription may hold before the client drops further ones. Far above what is ever
-/// asked for (`in-flight` plus one pull), so that none is dropped.
-const SUBSCRIPTION_CAPACITY: usize = 256 * 1024;
 
 /// A connection for everything but the path of messages, with what its events said.
 #[derive(Clone)]
@@ -101,7 +95,6 @@ async fn connect_client(settings: &Nats, purpose: &str, health: &Arc<Health>) ->
     options
         .name(format!("weir/{purpose}"))
         .custom_inbox_prefix(&settings.inbox_prefix)
-        .subscription_capacity(SUBSCRIPTION_CAPACITY)
         .connection_timeout(Duration::from_secs(5))
         .ping_interval(Duration::from_secs(20))
         .reconnect_delay_callback(pause)
@@ -254,22 +247,6 @@ async fn permitted<T>(
             Some(_) => INBOXES.to_owned(),
             None => format!("allow this user to publish to `{api}`"),
         })
-}
-
-/// Header lines in the order of their names: the client keeps none between different ones.
-#[must_use]
-pub fn headers(map: &async_nats::HeaderMap) -> Headers {
-    let mut lines: Vec<(ByteString, ByteString)> = map
-        .iter()
-        .flat_map(|(name, values)| {
-            let name = ByteString::from(AsRef::<str>::as_ref(name));
-            values
-                .iter()
-                .map(move |value| (name.clone(), ByteString::from(value.as_str())))
-        })
-        .collect();
-    lines.sort_by(|(left, _), (right, _)| left.cmp(right));
-    lines.into_iter().collect()
 }
 
 /// Whether a server's version is this one or a later one, whatever its suffix.

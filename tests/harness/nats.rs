@@ -55,6 +55,11 @@ impl NatsServer {
 
     /// Three servers that make up a cluster. It has a leader once a stream can be created.
     pub fn start_cluster() -> [Self; 3] {
+        Self::start_cluster_with("")
+    }
+
+    /// As [`start_cluster`](Self::start_cluster), each with this configuration.
+    pub fn start_cluster_with(configuration: &str) -> [Self; 3] {
         // Taken together, so that they differ; free again before the servers start.
         let routes = [0; 3]
             .map(|port| TcpListener::bind(("127.0.0.1", port)).expect("there is no free port"));
@@ -65,7 +70,7 @@ impl NatsServer {
         ports.map(|port| {
             Self::start_with(&format!(
                 "server_name: s{port}\ncluster {{ name: c, listen: \"127.0.0.1:{port}\", \
-                 routes: [{all}] }}\n"
+                 routes: [{all}] }}\n{configuration}\n"
             ))
         })
     }
@@ -204,6 +209,11 @@ impl NatsServer {
     /// Lets a frozen process go on.
     pub fn resume(&self) {
         signal(self.pid(), "CONT");
+    }
+
+    /// Lets the process shut down as an operator does, so that its clients have time to go elsewhere.
+    pub fn lame_duck(&self) {
+        signal(self.pid(), "USR2");
     }
 
     fn pid(&self) -> u32 {

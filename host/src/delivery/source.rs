@@ -57,8 +57,6 @@ pub struct Source {
     answered: bool,
     /// Whether it has not permitted the latest.
     refused: bool,
-    /// Of the message before.
-    subject: ByteString,
     /// That of the connection when it was opened.
     max_payload: usize,
     /// The least a request asks for in bytes: less than one message would never be answered.
@@ -113,7 +111,6 @@ impl Source {
             heard: Instant::now(),
             answered: false,
             refused: false,
-            subject: ByteString::new(),
             max_payload,
             least_bytes: max_payload + OVERHEAD,
             pinned: order != Order::None,
@@ -332,7 +329,7 @@ impl Source {
         if ticket.facts.attempt > 1 {
             self.metrics.redelivered.inc();
         }
-        let (subject, foreign) = self.subject(message.subject);
+        let (subject, foreign) = text(message.subject);
         let (headers, foreign) = Foreign::read(foreign, &message.headers);
         let decoded = Message {
             foreign,
@@ -351,19 +348,15 @@ impl Source {
         });
         Ok(())
     }
+}
 
-    /// A subject as text of the host's; many messages in a row have the same. With its bytes, if it is
-    /// no text.
-    fn subject(&mut self, subject: Bytes) -> (ByteString, Option<Bytes>) {
-        if self.subject.as_bytes() != &subject {
-            match ByteString::try_from(Bytes::copy_from_slice(&subject)) {
-                Ok(text) => self.subject = text,
-                Err(_) => {
-                    let text = String::from_utf8_lossy(&subject).into_owned();
-                    return (ByteString::from(text), Some(subject));
-                }
-            }
+/// A subject as text, with its bytes if it is none.
+fn text(subject: Bytes) -> (ByteString, Option<Bytes>) {
+    match ByteString::try_from(subject.clone()) {
+        Ok(text) => (text, None),
+        Err(_) => {
+            let text = String::from_utf8_lossy(&subject).into_owned();
+            (ByteString::from(text), Some(subject))
         }
-        (self.subject.clone(), None)
     }
 }

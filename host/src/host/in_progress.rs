@@ -10,7 +10,7 @@ use crate::host::running::Running;
 use crate::nats::wire::Wire;
 use crate::telemetry::metrics::Counter;
 use crate::threads;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,7 +82,10 @@ async fn serve(settings: Nats, pipelines: Vec<Arc<Running>>) {
 async fn send(wire: &Wire, pipelines: &[Arc<Running>]) -> anyhow::Error {
     loop {
         let shortest = pipelines.iter().map(|pipeline| pipeline.ack_wait()).min();
-        tokio::time::sleep(shortest.unwrap_or(PAUSE) / 6).await;
+        tokio::select! {
+            () = wire.closed() => return anyhow!("the task of the connection has ended"),
+            () = tokio::time::sleep(shortest.unwrap_or(PAUSE) / 6) => {}
+        }
         for pipeline in pipelines {
             // Without a connection it would be kept, and be out of date when it is sent.
             if !wire.health.is_connected() {

@@ -1,13 +1,13 @@
 //! Publishing a file of messages into a stream, and listening to what comes out: for `weir dev`.
 
+use super::wire::{Subscription, Wire};
 use super::{Connection, streams};
-use crate::headers::Headers;
+use crate::headers::{Headers, MESSAGE_ID, block};
 use crate::jsonl::Record;
 use anyhow::{Context as _, Result, anyhow};
 use async_nats::jetstream::context::PublishAckFuture;
-use async_nats::{HeaderMap, HeaderName, HeaderValue, Subscriber};
+use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use bytestring::ByteString;
-use futures_util::StreamExt;
 use std::collections::VecDeque;
 use std::time::Duration;
 use std::time::Instant;
@@ -99,41 +99,30 @@ fn header_map(headers: &Headers) -> Result<HeaderMap> {
     Ok(map)
 }
 
-/// Hears every message on some subjects, from now on. Hearing is not receiving: it settles nothing.
+/// Hears every message on some subjects, from now on, whatever its bytes are. Hearing is not receiving: it
+/// settles nothing.
 pub struct Tap {
-    subscription: Subscriber,
+    subscription: Subscription,
 }
 
 impl Tap {
-    /// Listens to one filter.
-    ///
-    /// # Errors
-    /// When the connection is closed.
-    pub async fn open(connection: &Connection, filter: &str) -> Result<Self> {
-        let subscribed = connection.client().subscribe(filter.to_owned()).await;
-        let subscription =
-            subscribed.map_err(|error| anyhow!("cannot listen to `{filter}`: {error}"))?;
-        // The server must know of it before the first message is published elsewhere.
-        let flushed = connection.client().flush().await;
-        flushed.map_err(|error| anyhow!("cannot listen to `{filter}`: {error}"))?;
-        Ok(Self { subscription })
+    /// Listens to one filter. When it returns, the server knows.
+    pub async fn open(wire: &Wire, filter: &str) -> Self {
+        let subscription = wire.subscribe(filter);
+        wire.flush().await;
+        Self { subscription }
     }
 
     /// The next message; `None` when the connection is closed. Its sequence is that of the input it
     /// came from, as its message id or its capsule says.
     pub async fn next(&mut self) -> Option<Record> {
         let message = self.subscription.next().await?;
-        let header = |name| Some(message.headers.as_ref()?.get(name)?.as_str());
-        let of_result = || header("Nats-Msg-Id")?.split('/').nth(3);
-        let sequence = header("Weir-Sequence").or_else(of_result);
+        let of_result = || message.header(MESSAGE_ID)?.split('/').nth(3);
+        let sequence = message.header("Weir-Sequence").or_else(of_result);
         Some(Record {
             sequence: sequence.and_then(|sequence| sequence.parse().ok()),
-            subject: ByteString::from(message.subject.as_str()),
-            headers: message
-                .headers
-                .as_ref()
-                .map(super::headers)
-                .unwrap_or_default(),
+            subject: ByteString::from(String::from_utf8_lossy(&message.subject).into_owned()),
+            headers: block::read(&message.headers).0,
             payload: message.payload,
             key: None,
             event_time: None,
@@ -142,19 +131,7 @@ impl Tap {
 }
 
 /// Waits until everything has come that the server had sent to this connection before now, for as long
-/// as a second: it keeps the order of what it sends, so a message to oneself is behind all of it.
-pub async fn catch_up(connection: &Connection) {
-    let client = connection.client();
-    let inbox = client.new_inbox();
-    let echo = async {
-        let mut echo = client.subscribe(inbox.clone()).await.ok()?;
-        client.publish(inbox, "".into()).await.ok()?;
-        echo.next().await
-    };
-    if tokio::time::timeout(Duration::from_secs(1), echo)
-        .await
-        .is_err()
-    {
-        tracing::debug!("the server does not deliver to this connection what it publishes");
-    }
+/// as a second: it keeps the order of what it sends, so its answer is behind all of it.
+pub async fn catch_up(wire: &Wire) {
+    let _ = tokio::time::timeout(Duration::from_secs(1), wire.flush()).await;
 }

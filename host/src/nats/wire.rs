@@ -159,6 +159,19 @@ impl Wire {
         .await;
     }
 
+    /// Waits until there will be no further connection: its task has ended. Safe to drop while it waits.
+    pub async fn closed(&self) {
+        poll_fn(|context| {
+            let mut state = locked(&self.state);
+            if state.closed {
+                return Poll::Ready(());
+            }
+            state.waiting.push(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
     /// Waits until the server has read all that was published before. Safe to drop while it waits.
     pub async fn flush(&self) {
         let mut asked = None;
@@ -212,3 +225,7 @@ impl Drop for Subscription {
         locked(&self.state).unsubscribe(self.number);
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests;

@@ -5,6 +5,8 @@ use crate::headers::MESSAGE_ID;
 use crate::nats::bench;
 use crate::nats::feed::{Feed, Tap, catch_up};
 use crate::nats::streams::Ensured;
+use crate::nats::wire::Wire;
+use crate::telemetry::metrics::Counter;
 use anyhow::{Context, Result};
 use indicatif::ProgressBar;
 use serde::Serialize;
@@ -76,7 +78,8 @@ pub(super) async fn run(setup: &Setup<'_>, ensured: &Ensured, bar: &ProgressBar)
         child.goes_on()?;
         setup.not_after(deadline, &at, total)?;
     }
-    listener.listen(catch_up(&setup.connection)).await?;
+    let wire = listener.wire.clone();
+    listener.listen(catch_up(&wire)).await?;
     child.end().await?;
     sent.sort_unstable();
     let measured = sent.get(warming as usize..).unwrap_or_default();
@@ -85,6 +88,7 @@ pub(super) async fn run(setup: &Setup<'_>, ensured: &Ensured, bar: &ProgressBar)
 
 /// Receives the results.
 struct Listener {
+    wire: Wire,
     tap: Tap,
     /// The prefix of the message ids of results: `<pipeline>~<hash>/<last operator>/`.
     prefix: String,
@@ -99,10 +103,12 @@ impl Listener {
         let last = last.map_or("weir", |operator| &operator.name);
         let reach = pipeline.sink.subject.reach();
         let filter = reach.as_ref().map_or(">", |reach| reach.as_str());
+        let wire = Wire::connect(&pipeline.nats, "bench", Counter::default()).await?;
         Ok(Self {
-            tap: Tap::open(&setup.connection, filter).await?,
+            tap: Tap::open(&wire, filter).await,
             prefix: format!("{}/{last}/", pipeline.id()),
             seen: HashMap::new(),
+            wire,
         })
     }
 

@@ -8,11 +8,11 @@ use crate::config::resolved::Pipeline;
 use crate::host::{Host, Options};
 use crate::jsonl::{self, Record};
 use crate::nats::feed::{Feed, Tap, catch_up};
-use crate::nats::{self, Connection};
+use crate::nats::wire::Wire;
 use crate::plugin::Runtime;
 use crate::report::{self, ResultExt};
 use crate::shutdown::{Shutdown, Stage, reached};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Counter, Metrics};
 use anyhow::{Context, Result, anyhow};
 use futures_util::StreamExt;
 use futures_util::stream::SelectAll;
@@ -55,8 +55,9 @@ impl Round<'_> {
             .context("the file has no pipeline")?
             .nats
             .clone();
-        let connection = nats::connect(&settings, "dev").await?;
-        let mut taps = tap(&connection, &pipelines).await?;
+        let connection = crate::nats::connect(&settings, "dev").await?;
+        let wire = Wire::connect(&settings, "dev", Counter::default()).await?;
+        let mut taps = tap(&wire, &pipelines).await;
         let streams = pipelines
             .iter()
             .map(|pipeline| pipeline.source.stream.clone())
@@ -80,7 +81,7 @@ impl Round<'_> {
             ended = &mut running => {
                 return ended?.map(|()| Verdict::Stopped);
             }
-            through = self.feed(&connection, &host, &mut taps, streams) => match through {
+            through = self.feed((Feed::new(&connection), &wire), &host, &mut taps, streams) => match through {
                 Err(error) => Err(error),
                 Ok(()) if self.arguments.once => Ok(Verdict::Stopped),
                 Ok(()) => {
@@ -108,7 +109,7 @@ impl Round<'_> {
     /// Publishes the input and shows the outputs, until all of it is settled.
     async fn feed(
         &self,
-        connection: &Connection,
+        (mut feed, wire): (Feed, &Wire),
         host: &Arc<Host>,
         taps: &mut Taps,
         streams: Vec<String>,
@@ -124,7 +125,6 @@ impl Round<'_> {
             arguments.dead.as_deref(),
         )?;
         let place = |stream: &str| streams.iter().position(|name| name == stream);
-        let mut feed = Feed::new(connection);
         if let Some(input) = self.input() {
             let lines = std::fs::read(&input).map_or(0, |bytes| {
                 bytes.iter().filter(|byte| **byte == b'\n').count()
@@ -160,7 +160,7 @@ impl Round<'_> {
                 Err(_) => {}
             }
         }
-        catch_up(connection).await;
+        catch_up(wire).await;
         while let Some(Some(heard)) = futures_util::FutureExt::now_or_never(taps.next()) {
             hear(&mut show, heard)?;
         }
@@ -198,7 +198,7 @@ fn hear(show: &mut Show<'_>, (kind, pipeline, record): (Kind, usize, Record)) ->
     show.message(kind, &record)
 }
 
-async fn tap(connection: &Connection, pipelines: &[Pipeline]) -> Result<Taps> {
+async fn tap(wire: &Wire, pipelines: &[Pipeline]) -> Taps {
     let mut taps = Taps::new();
     for (index, pipeline) in pipelines.iter().enumerate() {
         let sink = pipeline
@@ -218,7 +218,7 @@ async fn tap(connection: &Connection, pipelines: &[Pipeline]) -> Result<Taps> {
         }
         for (kind, filter) in [(Kind::Out, sink), (Kind::Dead, dead)] {
             let Some(filter) = filter else { continue };
-            let tap = Tap::open(connection, &filter).await?;
+            let tap = Tap::open(wire, &filter).await;
             let heard = futures_util::stream::unfold(tap, move |mut tap| async move {
                 let record = tap.next().await?;
                 Some(((kind, index, record), tap))
@@ -226,7 +226,7 @@ async fn tap(connection: &Connection, pipelines: &[Pipeline]) -> Result<Taps> {
             taps.push(Box::pin(heard));
         }
     }
-    Ok(taps)
+    taps
 }
 
 fn records(input: &Path) -> Result<impl Iterator<Item = Result<Record>>> {

@@ -38,12 +38,11 @@ pub(super) struct Task {
     written: usize,
 }
 
-/// Ends the state with the task, whatever ends the task.
-struct Closed(Arc<Mutex<State>>);
-
-impl Drop for Closed {
+/// Whatever ends the task, also a panic, there is no further connection.
+impl Drop for Task {
     fn drop(&mut self) {
-        locked(&self.0).close();
+        locked(&self.state).close();
+        self.health.closed();
     }
 }
 
@@ -82,7 +81,6 @@ impl Task {
 
     /// Serves the connection, and the next ones. Never ends by itself.
     pub(super) async fn run(mut self, mut link: Link, mut address: Address) {
-        let _closed = Closed(Arc::clone(&self.state));
         loop {
             let began = Instant::now();
             let why = match self.serve(link).await {
