@@ -28,7 +28,7 @@ pub fn permitted(headings: &[&str]) -> String {
     let more: String = headings.iter().map(|heading| list(heading)).collect();
     let begin = "publish: [\n";
     let all = replaced(&list("A pipeline"), &[(begin, &format!("{begin}{more}"))]);
-    replaced(&all, &NAMES)
+    replaced(&all, &NAMES).replace("RESULTS", "OUT")
 }
 
 #[test]
@@ -109,6 +109,47 @@ fn the_permissions_that_the_page_names_are_enough_to_follow_deployments_and_take
     weir.terminate();
     let ended = weir.finish();
     assert!(!ended.stderr.contains("nats refused"), "{}", ended.stderr);
+}
+
+#[test]
+fn the_permissions_that_the_page_names_are_enough_for_shadows() {
+    let site = Site::permitting(&permitted(&["Swaps", "Deployments", "Shadows"]));
+    site.install("same");
+    site.file("wrong", version("wrong"));
+    let weir = site.run(&site.pipeline_but(&[AS_HOST], ""));
+    site.shadow("wrong");
+    let numbers = (0..200).map(|number| ("in.a", number.to_string()));
+    site.nats.client().publish_all(numbers);
+    let total = site.compared(200);
+    assert_eq!(total["comparison"]["different"], 2, "{total}");
+    site.done(&["rollback", "p/op"]);
+    wait_until("nothing of it is left", || !site.has_shadow("wrong"));
+    weir.terminate();
+    let ended = weir.finish();
+    assert!(!ended.stderr.contains("nats refused"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_user_for_replay_and_trace_needs_what_the_page_names() {
+    let names = [
+        ("WEIR_PARKED_REBATES", "WEIR_PARKED_P"),
+        ("weir-rebates", "p"),
+        ("ORDERS", "IN"),
+        ("RESULTS", "OUT"),
+    ];
+    let site = Site::permitting(&replaced(&list("A user for replay"), &names));
+    let client = site.nats.client();
+    site.install("same");
+    client.publish_all((0..100).map(|number| ("in.a", number.to_string())));
+    let weir = site.run(&site.pipeline(""));
+    site.wait_for_messages("OUT", 100);
+    site.wait_until_settled();
+    weir.terminate();
+    weir.finish();
+    site.pipeline_but(&[AS_HOST], "");
+    site.weir(&["replay", "p.yaml", "--compare"]).done();
+    site.weir(&["trace", "out.in.a", "7", "--file", "p.yaml"])
+        .done();
 }
 
 #[test]

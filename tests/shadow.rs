@@ -7,14 +7,14 @@ use serde_json::Value;
 
 impl Site {
     /// Lets a file of the folder run as a shadow on all hosts.
-    fn shadow(&self, candidate: &str) {
+    pub fn shadow(&self, candidate: &str) {
         let applied = self.deploy(candidate, &["--shadow"]);
         assert_eq!(applied.code, Some(0), "{applied:#?}");
         wait_until("the shadow has its consumer", || self.has_shadow(candidate));
     }
 
     /// Whether the consumer of a shadow is there.
-    fn has_shadow(&self, candidate: &str) -> bool {
+    pub fn has_shadow(&self, candidate: &str) -> bool {
         let digest = blake3::hash(&std::fs::read(self.path(candidate)).unwrap()).to_hex();
         let consumer = format!("p-shadow-op-{}", &digest[..8]);
         self.nats.client().consumer("IN", &consumer).is_some()
@@ -25,7 +25,7 @@ impl Site {
     }
 
     /// The comparison, as soon as this many outputs have been looked at.
-    fn compared(&self, count: u64) -> Value {
+    pub fn compared(&self, count: u64) -> Value {
         wait_for("all outputs are compared", || {
             let finished = self.diff(&["--json"]);
             let total: Value =

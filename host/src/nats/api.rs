@@ -56,6 +56,12 @@ impl Api {
         self.subject(format_args!("CONSUMER.CREATE.{stream}.{consumer}"))
     }
 
+    /// Where a consumer without a name is made.
+    #[must_use]
+    pub fn ephemeral(&self, stream: &str) -> String {
+        self.subject(format_args!("CONSUMER.CREATE.{stream}"))
+    }
+
     /// Where a pull is asked for.
     #[must_use]
     pub fn next(&self, stream: &str, consumer: &str) -> String {

@@ -131,8 +131,10 @@ impl History {
             ..Default::default()
         };
         let what = || format!("cannot find a time in stream `{}`", self.name);
-        let made = self.stream.create_consumer(config).await;
-        let made = made.map_err(anyhow::Error::msg).with_context(what)?;
+        let api = self.connection.api.ephemeral(&self.name);
+        let made = permitted(&self.connection, &api, self.stream.create_consumer(config)).await;
+        let made = made.and_then(|made| made.map_err(anyhow::Error::msg));
+        let made = made.with_context(what)?;
         let info = made.cached_info();
         // A new consumer says that it has delivered what lies before its beginning.
         let before = info.delivered.stream_sequence;
