@@ -94,7 +94,7 @@ impl Schedule {
         // The log of some schedules takes less than the bounds say.
         let limit = if random.once_in(8) { 10 } else { 100 };
         let retries = random.once_in(2);
-        let count = 4 + random.below(14);
+        let count = 3 + random.below(10);
         let events = (0..count).map(|_| Event {
             key: random.below(KEYS) as u8,
             timer: if random.once_in(3) {
@@ -283,7 +283,7 @@ impl Schedule {
 
     /// Runs it to its end.
     pub fn run(&mut self) -> Result<Tally, String> {
-        for _ in 0..100 + self.below(150) {
+        for _ in 0..60 + self.below(120) {
             self.step()?;
         }
         while !self.events.is_empty() {
