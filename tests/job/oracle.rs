@@ -3,7 +3,7 @@
 //! Used by the unit tests on the model and by the promises on real servers: whoever includes it has `api` and
 //! `fold` beside it.
 
-use super::api::{Message, OutgoingMessage};
+use super::api::OutgoingMessage;
 use super::fold::Fold;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -33,20 +33,6 @@ impl Event {
             failures: byte(2),
             results: byte(3),
         }
-    }
-}
-
-/// A message with an event.
-pub fn message(sequence: u64, event: Event) -> Message {
-    Message {
-        subject: "in".into(),
-        payload: event.payload(),
-        headers: Default::default(),
-        key: None,
-        event_time: 0,
-        sequence,
-        attempt: 1,
-        foreign: None,
     }
 }
 

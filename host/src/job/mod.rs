@@ -13,12 +13,16 @@
 //! | `compaction.rs` | which snapshots are due, and what can be purged; pure |
 //! | `work.rs` | what the engine needs of a processor with its state |
 //! | `log.rs` | what the engine needs of a log; plain data |
+//! | `jetstream.rs` | a log on a stream of JetStream, and the inputs |
+//! | `pause.rs` | how long to wait before trying again |
 //!
-//! No pipeline runs as a job yet. Knows no runtime and no broker.
+//! No pipeline runs as a job yet. Only the last two know a runtime and a broker.
 
 pub mod compaction;
+pub mod jetstream;
 pub mod log;
 pub mod partition;
+pub mod pause;
 pub mod recovery;
 pub mod work;
 pub mod worker;

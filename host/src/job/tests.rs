@@ -16,7 +16,6 @@ use std::rc::Rc;
 mod api {
     pub use crate::job::log::{Checkpoint, Input, Snapshot};
     pub use crate::job::work::{Effects, Unreadable, Work};
-    pub use crate::message::Message;
     pub use crate::outgoing::OutgoingMessage;
 }
 

@@ -3,12 +3,13 @@
 //! Each step follows from the seed. In the end nothing fails any more, and all must be as it should be.
 
 use super::fold::{Fold, Mistake};
-use super::oracle::{Event, Oracle, Published, message};
+use super::oracle::{Event, Oracle, Published};
 use super::sabotage::{Sabotage, Sabotaged};
 use crate::job::model::{Model, Random, Tally, step};
 use crate::job::partition::Bounds;
 use crate::job::recovery::Recovery;
 use crate::job::worker::{End, Note, Settings, Surroundings, run};
+use crate::message::Message;
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -66,6 +67,20 @@ impl Surroundings for Host {
     }
 
     fn note(&self, _note: Note<'_>) {}
+}
+
+/// A message with an event.
+fn message(sequence: u64, event: Event) -> Message {
+    Message {
+        subject: "in".into(),
+        payload: event.payload(),
+        headers: Default::default(),
+        key: None,
+        event_time: 0,
+        sequence,
+        attempt: 1,
+        foreign: None,
+    }
 }
 
 /// An owner of the partition, or one that was.
