@@ -37,6 +37,7 @@ mod grants;
 mod hot_swap;
 mod house_rules;
 mod isolation;
+mod job;
 mod languages;
 mod letters;
 mod loops;

@@ -15,6 +15,7 @@ pub mod config;
 pub mod delivery;
 pub mod headers;
 pub mod host;
+pub mod job;
 pub mod jsonl;
 pub mod message;
 pub mod nats;

@@ -16,6 +16,7 @@ mod explain;
 pub mod feed;
 mod health;
 pub mod history;
+pub mod job_stream;
 pub mod limits;
 mod loops;
 pub mod outputs;

@@ -17,7 +17,7 @@ const FLOORS: &[&[&str]] = &[
     &["component"],
     // What becomes of a batch; at least once; versions of plugins; a process.
     &["process"],
-    &["delivery"],
+    &["delivery", "job"],
     &["rollout"],
     &["host"],
     // How people reach it.

@@ -35,6 +35,11 @@ impl Api {
     }
 
     #[must_use]
+    pub fn stream_purge(&self, stream: &str) -> String {
+        self.subject(format_args!("STREAM.PURGE.{stream}"))
+    }
+
+    #[must_use]
     pub fn stream_names(&self) -> String {
         self.subject("STREAM.NAMES")
     }
@@ -60,6 +65,11 @@ impl Api {
     #[must_use]
     pub fn ephemeral(&self, stream: &str) -> String {
         self.subject(format_args!("CONSUMER.CREATE.{stream}"))
+    }
+
+    #[must_use]
+    pub fn consumer_delete(&self, stream: &str, consumer: &str) -> String {
+        self.subject(format_args!("CONSUMER.DELETE.{stream}.{consumer}"))
     }
 
     /// Where a pull is asked for.

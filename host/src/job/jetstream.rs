@@ -1,0 +1,268 @@
+//! A log on a stream of JetStream.
+//!
+//! | subject | what |
+//! |---|---|
+//! | `<job>.ckpt.P` | the checkpoint, as JSON; a rollup, so that there is one. Its sequence is the fence |
+//! | `<job>.log.P` | deltas, in parts where they are large |
+//! | `<job>.snap.P.G` | the snapshot of a key group; its first part is a rollup |
+//! | `<job>.out.P.>`, `<job>.dead.P` | results and dead letters |
+//!
+//! A commit is one atomic batch (nats-server 2.12, architecture decision record 50 of NATS): refused as a
+//! whole unless the last message of `ckpt.P` is the expected one. Nothing in it has a message id, because a
+//! batch that is sent again would be refused for them.
+
+mod answer;
+mod batch;
+mod reader;
+
+use super::log::{Commit, Delta, Fence, Held, Input, Log, LogError, Progress, Snapshot, Stored};
+use crate::headers::PART;
+use crate::nats::wire::{self, Parts, Wire};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::{Bytes, BytesMut};
+use futures_util::future::select_all;
+use reader::{Reader, decoded};
+use serde::Deserialize;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, Semaphore};
+
+/// The number of a delta, and of the last delta in a snapshot.
+const RECORD: &str = "Weir-Record";
+/// The answer to a question for a message that is not there.
+const NO_MESSAGE: u64 = 10037;
+/// Batches that a host has open on one stream at once, at most: the server takes 50
+/// (`streamDefaultMaxAtomicBatchInflightPerStream` in its `stream.go`).
+pub const OPEN_BATCHES: usize = 40;
+
+/// Which log, and what is read into it.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The stream of the job, and what all of its subjects begin with.
+    pub stream: String,
+    pub prefix: String,
+    pub partition: u16,
+    /// The stream of each input, and the subjects of it that belong to this partition; all if empty.
+    pub inputs: Vec<(String, Vec<String>)>,
+    /// Bytes of a message's payload; more take several messages.
+    pub part: usize,
+    /// After which an answer is given up.
+    pub patience: Duration,
+}
+
+/// The log of one partition. All partitions of a job in a host share `open`.
+pub struct JetStream {
+    wire: Wire,
+    place: Place,
+    open: Arc<Semaphore>,
+    inputs: Mutex<Vec<Reader>>,
+}
+
+impl JetStream {
+    #[must_use]
+    pub fn new(wire: Wire, place: Place, open: Arc<Semaphore>) -> Self {
+        let inputs = place.inputs.iter().map(|(stream, filters)| {
+            Reader::new(wire.clone(), stream, filters.clone(), 1, place.patience)
+        });
+        let inputs = Mutex::new(inputs.collect());
+        Self {
+            wire,
+            place,
+            open,
+            inputs,
+        }
+    }
+
+    fn subject(&self, kind: &str) -> String {
+        let Place {
+            prefix, partition, ..
+        } = &self.place;
+        format!("{prefix}.{kind}.{partition}")
+    }
+
+    /// Asks the server, and waits for what it answers.
+    async fn ask(&self, subject: &str, question: &serde_json::Value) -> Result<Bytes, LogError> {
+        let inbox = self.wire.new_inbox();
+        let mut answers = self.wire.subscribe_once(&inbox);
+        let sent = self.wire.publish(&Parts {
+            subject: subject.as_bytes(),
+            reply: inbox.as_bytes(),
+            payload: question.to_string().as_bytes(),
+            ..Parts::default()
+        });
+        sent.map_err(|_| LogError::Permanent(format!("`{subject}` is no subject")))?;
+        let answer = answer::wait(&self.wire, &mut answers, self.place.patience).await?;
+        Ok(answer.payload)
+    }
+
+    /// Reads records of one kind up to a checkpoint that stands at `claim` or behind it.
+    ///
+    /// # Errors
+    /// Busy, if there is none and nothing comes any more.
+    async fn reading(
+        &self,
+        filter: String,
+        claim: Fence,
+        take: &mut dyn FnMut(Stored) -> Result<(), LogError>,
+    ) -> Result<(), LogError> {
+        let checkpoint = self.subject("ckpt");
+        let filters = vec![filter, checkpoint.clone()];
+        let (wire, patience) = (self.wire.clone(), self.place.patience);
+        let mut reader = Reader::new(wire, &self.place.stream, filters, 1, patience);
+        let mut whole = Whole::default();
+        loop {
+            let (message, place) = reader.next().await?;
+            let sequence = place.sequence;
+            if message.subject == checkpoint.as_bytes() {
+                take(Stored::Checkpoint(Fence(sequence)))?;
+                if sequence >= claim.0 {
+                    return Ok(());
+                }
+            } else if let Some((number, content)) = whole.add(&message) {
+                take(match group(&message) {
+                    Some(group) => Stored::Snapshot(Snapshot {
+                        group,
+                        reach: number,
+                        content,
+                    }),
+                    None => Stored::Delta(Delta { number, content }, Fence(sequence + 1)),
+                })?;
+            }
+        }
+    }
+}
+
+/// The group of a snapshot; none for a delta.
+fn group(message: &wire::Message) -> Option<u16> {
+    let mut tokens = message.subject.rsplit(|byte| *byte == b'.');
+    let group = tokens.next()?;
+    let is_snapshot = tokens.nth(1)? == b"snap";
+    let group = std::str::from_utf8(group).ok()?.parse().ok();
+    group.filter(|_| is_snapshot)
+}
+
+/// Puts the parts of records together. They lie beside each other, because a commit does.
+#[derive(Default)]
+struct Whole {
+    subject: Bytes,
+    content: BytesMut,
+    parts: usize,
+}
+
+impl Whole {
+    /// The number and the content of a record, with its last part.
+    fn add(&mut self, message: &wire::Message) -> Option<(u64, Bytes)> {
+        let number = message.header(RECORD)?.parse().ok()?;
+        let (part, parts) = message.header(PART).unwrap_or("1/1").split_once('/')?;
+        let (part, parts): (usize, usize) = (part.parse().ok()?, parts.parse().ok()?);
+        if part == 1 {
+            *self = Self::default();
+            self.subject = message.subject.clone();
+        }
+        if part != self.parts + 1 || self.subject != message.subject {
+            return None;
+        }
+        self.parts = part;
+        if parts == 1 {
+            return Some((number, message.payload.clone()));
+        }
+        self.content.extend_from_slice(&message.payload);
+        (part == parts).then(|| (number, std::mem::take(&mut self.content).freeze()))
+    }
+}
+
+impl Log for JetStream {
+    /// `STREAM.MSG.GET` is answered by the leader of the stream, but perhaps by one that does not know yet
+    /// that it is not the leader any more.
+    async fn checkpoint(&self) -> Result<Option<Held>, LogError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            message: Option<Raw>,
+            error: Option<answer::ApiError>,
+        }
+        #[derive(Deserialize)]
+        struct Raw {
+            seq: u64,
+            #[serde(default)]
+            data: String,
+        }
+        let subject = self.wire.api.message(&self.place.stream);
+        let question = json!({ "last_by_subj": self.subject("ckpt") });
+        let answered = self.ask(&subject, &question).await?;
+        let answered: Answer = serde_json::from_slice(&answered)
+            .map_err(|_| LogError::Ambiguous("the answer is not one of jetstream".to_owned()))?;
+        let raw = match (answered.message, answered.error) {
+            (Some(raw), _) => raw,
+            (None, Some(error)) if error.err_code == NO_MESSAGE => return Ok(None),
+            (None, Some(error)) => return Err(error.into()),
+            (None, None) => return Err(LogError::Ambiguous("there is no answer in it".to_owned())),
+        };
+        let unreadable = |why: &dyn std::fmt::Display| {
+            let place = self.subject("ckpt");
+            LogError::Permanent(format!("cannot read the checkpoint on `{place}`: {why}"))
+        };
+        let payload = STANDARD.decode(raw.data).map_err(|why| unreadable(&why))?;
+        let checkpoint = serde_json::from_slice(&payload).map_err(|why| unreadable(&why))?;
+        Ok(Some(Held {
+            fence: Fence(raw.seq),
+            checkpoint,
+        }))
+    }
+
+    async fn commit(&self, expected: Fence, commit: &Commit) -> Result<Fence, LogError> {
+        let _open = self.open.acquire().await;
+        if !self.wire.health.is_connected() {
+            return Err(LogError::Busy("there is no connection".to_owned()));
+        }
+        self.send(expected, commit).await
+    }
+
+    async fn recover(
+        &self,
+        claim: Fence,
+        take: &mut dyn FnMut(Stored) -> Result<(), LogError>,
+    ) -> Result<(), LogError> {
+        let snapshots = format!("{}.*", self.subject("snap"));
+        self.reading(snapshots, claim, take).await?;
+        self.reading(self.subject("log"), claim, take).await
+    }
+
+    async fn read(&self, behind: &[Progress], most: usize) -> Result<Vec<Input>, LogError> {
+        let mut inputs = self.inputs.lock().await;
+        for (reader, progress) in inputs.iter_mut().zip(behind) {
+            reader.begin_at(progress.position + 1);
+        }
+        let next = inputs.iter_mut().map(|reader| Box::pin(reader.next()));
+        let (first, input, _) = select_all(next).await;
+        let (message, place) = first?;
+        let message = decoded(message, &place);
+        let mut read = vec![Input { input, message }];
+        for (input, reader) in inputs.iter_mut().enumerate() {
+            while read.len() < most
+                && let Some((message, place)) = reader.has_come()
+            {
+                let message = decoded(message, &place);
+                read.push(Input { input, message });
+            }
+        }
+        Ok(read)
+    }
+
+    async fn purge(&self, before: Fence) -> Result<(), LogError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            error: Option<answer::ApiError>,
+        }
+        let subject = self.wire.api.stream_purge(&self.place.stream);
+        let question = json!({ "filter": self.subject("log"), "seq": before.0 });
+        let answered = self.ask(&subject, &question).await?;
+        match serde_json::from_slice(&answered) {
+            Ok(Answer { error: None }) => Ok(()),
+            Ok(Answer { error: Some(error) }) => Err(error.into()),
+            Err(_) => Err(LogError::Ambiguous(
+                "the answer is not one of jetstream".to_owned(),
+            )),
+        }
+    }
+}

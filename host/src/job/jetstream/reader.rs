@@ -1,0 +1,306 @@
+//! Reads a stream in order, from a message on, by a consumer of its own without acks.
+//!
+//! The consumer is made again wherever a message is missing, or nothing is heard: after a reconnect, after a
+//! restart of the server, when somebody deletes it. So what is read has no gaps but those of the stream.
+
+use super::answer::ApiError;
+use crate::job::log::LogError;
+use crate::message::{Foreign, Message};
+use crate::nats::wire::{self, Parts, Subscription, Wire};
+use bytestring::ByteString;
+use serde::Deserialize;
+use serde_json::json;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Messages that are asked for at once.
+const WINDOW: u64 = 512;
+/// After which the server forgets a consumer that nobody asks.
+const INACTIVE: Duration = Duration::from_secs(30);
+
+pub(super) struct Reader {
+    wire: Wire,
+    stream: String,
+    /// All subjects, if empty.
+    filters: Vec<String>,
+    /// The sequence to go on with.
+    next: u64,
+    patience: Duration,
+    open: Option<Open>,
+}
+
+/// A consumer.
+struct Open {
+    wire: Wire,
+    /// To end it.
+    delete: String,
+    /// Where to ask for messages.
+    ask: String,
+    inbox: String,
+    subscription: Subscription,
+    is_made: bool,
+    /// Messages that have been asked for and have not come.
+    asked: u64,
+    /// Messages that it has delivered.
+    delivered: u64,
+    /// Of the connection, as it was made.
+    reconnects: u64,
+    /// When anything was last heard.
+    heard: Instant,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        // It goes by itself, too.
+        let _ = self.wire.publish(&Parts {
+            subject: self.delete.as_bytes(),
+            ..Parts::default()
+        });
+    }
+}
+
+/// Where a message stands.
+pub(super) struct Place {
+    /// In its stream.
+    pub sequence: u64,
+    /// Among those that the consumer has delivered.
+    delivery: u64,
+    /// When it was stored: nanoseconds since the Unix epoch.
+    stored: u64,
+}
+
+impl Place {
+    /// `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>`, or with a
+    /// domain and an account before the stream, and a random token at the end.
+    fn parse(reply: &[u8]) -> Option<Self> {
+        let rest = reply.strip_prefix(b"$JS.ACK.")?;
+        let dots = rest.iter().filter(|byte| **byte == b'.').count();
+        let skipped = if dots == 6 { 3 } else { 5 };
+        let mut tokens = rest.split(|byte| *byte == b'.').skip(skipped);
+        let mut number = || std::str::from_utf8(tokens.next()?).ok()?.parse().ok();
+        Some(Self {
+            sequence: number()?,
+            delivery: number()?,
+            stored: number()?,
+        })
+    }
+}
+
+impl Reader {
+    pub(super) fn new(
+        wire: Wire,
+        stream: &str,
+        filters: Vec<String>,
+        next: u64,
+        patience: Duration,
+    ) -> Self {
+        Self {
+            wire,
+            stream: stream.to_owned(),
+            filters,
+            next,
+            patience,
+            open: None,
+        }
+    }
+
+    /// Reads on from here.
+    pub(super) fn begin_at(&mut self, sequence: u64) {
+        if sequence != self.next {
+            self.next = sequence;
+            self.open = None;
+        }
+    }
+
+    /// Waits for the next message, and where it stands. Safe to drop while it waits.
+    ///
+    /// # Errors
+    /// When the server says or does what it should not; the next call begins anew.
+    pub(super) async fn next(&mut self) -> Result<(wire::Message, Place), LogError> {
+        loop {
+            let reconnects = self.wire.health.reconnects();
+            self.open = self
+                .open
+                .take()
+                .filter(|open| open.reconnects == reconnects);
+            let open = match &mut self.open {
+                Some(open) => open,
+                None => self.open.insert(Self::open(
+                    &self.wire,
+                    &self.stream,
+                    &self.filters,
+                    self.next,
+                )?),
+            };
+            open.ask(self.patience);
+            let heard = open.heard + self.patience * 2;
+            let arrived = tokio::select! {
+                biased;
+                arrived = open.subscription.next() => arrived,
+                () = self.wire.health.down() => {
+                    self.open = None;
+                    return Err(LogError::Busy("the connection was lost".to_owned()));
+                }
+                () = tokio::time::sleep_until(heard) => {
+                    self.open = None;
+                    let why = format!("nothing is heard of stream `{}`", self.stream);
+                    return Err(LogError::Busy(why));
+                }
+            };
+            let Some(message) = arrived else {
+                return Err(LogError::Busy("the connection is closed".to_owned()));
+            };
+            match self.take(message) {
+                Ok(Some(read)) => return Ok(read),
+                Ok(None) => {}
+                Err(error) => {
+                    self.open = None;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// A message that has come already.
+    pub(super) fn has_come(&mut self) -> Option<(wire::Message, Place)> {
+        let message = self.open.as_mut()?.subscription.has_come()?;
+        match self.take(message) {
+            Ok(read) => read,
+            Err(_) => {
+                self.open = None;
+                None
+            }
+        }
+    }
+
+    fn open(wire: &Wire, stream: &str, filters: &[String], next: u64) -> Result<Open, LogError> {
+        let consumer = wire.new_id();
+        let inbox = wire.new_inbox();
+        let subscription = wire.subscribe_once(&inbox);
+        let config = json!({
+            "stream_name": stream,
+            "config": {
+                "name": consumer,
+                "deliver_policy": "by_start_sequence",
+                "opt_start_seq": next,
+                "ack_policy": "none",
+                "filter_subjects": filters,
+                "mem_storage": true,
+                "num_replicas": 1,
+                "inactive_threshold": INACTIVE.as_nanos() as u64,
+            },
+            "action": "create",
+        });
+        let create = wire.api.consumer_create(stream, &consumer);
+        let sent = wire.publish(&Parts {
+            subject: create.as_bytes(),
+            reply: inbox.as_bytes(),
+            payload: config.to_string().as_bytes(),
+            ..Parts::default()
+        });
+        sent.map_err(|_| LogError::Permanent(format!("`{stream}` is no name of a stream")))?;
+        Ok(Open {
+            delete: wire.api.consumer_delete(stream, &consumer),
+            ask: wire.api.next(stream, &consumer),
+            wire: wire.clone(),
+            inbox,
+            subscription,
+            is_made: false,
+            asked: 0,
+            delivered: 0,
+            reconnects: wire.health.reconnects(),
+            heard: Instant::now(),
+        })
+    }
+
+    /// A message of the stream, or what the server says.
+    fn take(&mut self, message: wire::Message) -> Result<Option<(wire::Message, Place)>, LogError> {
+        let Some(open) = &mut self.open else {
+            return Ok(None);
+        };
+        open.heard = Instant::now();
+        if message.subject == open.inbox.as_bytes() {
+            return open.on_status(&message).map(|()| None);
+        }
+        let Some(place) = Place::parse(&message.reply) else {
+            return Ok(None);
+        };
+        open.asked = open.asked.saturating_sub(1);
+        if place.delivery != open.delivered + 1 {
+            // One is missing before this one: read on from there.
+            self.open = None;
+            return Ok(None);
+        }
+        open.delivered = place.delivery;
+        self.next = place.sequence + 1;
+        Ok(Some((message, place)))
+    }
+}
+
+impl Open {
+    /// Asks for more messages, before those that were asked for have all come.
+    fn ask(&mut self, patience: Duration) {
+        if !self.is_made || self.asked > WINDOW / 2 {
+            return;
+        }
+        let question = json!({ "batch": WINDOW, "expires": patience.as_nanos() as u64 });
+        let sent = self.wire.publish(&Parts {
+            subject: self.ask.as_bytes(),
+            reply: self.inbox.as_bytes(),
+            payload: question.to_string().as_bytes(),
+            ..Parts::default()
+        });
+        if sent.is_ok() {
+            self.asked += WINDOW;
+        }
+    }
+
+    /// The answer to its making, or the end of what was asked for.
+    fn on_status(&mut self, message: &wire::Message) -> Result<(), LogError> {
+        #[derive(Deserialize)]
+        struct Made {
+            error: Option<ApiError>,
+        }
+        let Some((status, words)) = message.status() else {
+            return match serde_json::from_slice(&message.payload) {
+                Ok(Made { error: Some(error) }) => Err(error.into()),
+                _ => {
+                    self.is_made = true;
+                    Ok(())
+                }
+            };
+        };
+        // 408: the time of a question is over.
+        if status != 408 {
+            return Err(LogError::Busy(format!(
+                "the server says: {words} ({status})"
+            )));
+        }
+        let left = message.header("Nats-Pending-Messages");
+        let left = left.and_then(|left| left.parse().ok()).unwrap_or(WINDOW);
+        self.asked = self.asked.saturating_sub(left);
+        Ok(())
+    }
+}
+
+/// A message of an input, as it is processed.
+pub(super) fn decoded(message: wire::Message, place: &Place) -> Message {
+    let (subject, foreign) = match ByteString::try_from(message.subject.clone()) {
+        Ok(subject) => (subject, None),
+        Err(_) => {
+            let text = String::from_utf8_lossy(&message.subject).into_owned();
+            (ByteString::from(text), Some(message.subject))
+        }
+    };
+    let (headers, foreign) = Foreign::read(foreign, &message.headers);
+    Message {
+        subject,
+        payload: message.payload,
+        headers,
+        key: None,
+        event_time: place.stored,
+        sequence: place.sequence,
+        attempt: 1,
+        foreign,
+    }
+}

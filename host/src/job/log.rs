@@ -1,0 +1,182 @@
+//! What a job needs of the place where a partition's commits are kept. Plain data and one trait.
+//!
+//! A log holds, for one partition, one [`Checkpoint`], records of what each commit changed in the state
+//! ([`Delta`]), at most one [`Snapshot`] of each key group, and the results. One rule makes it safe: a
+//! [`Commit`] is stored as a whole, and only if the checkpoint is still the one that its [`Fence`] names. All
+//! else may fail, be late, or be read from a replica that lags behind.
+//!
+//! `jetstream.rs` keeps a log on a stream, `model.rs` in memory with seeded faults. What is in a delta and in
+//! a snapshot is opaque here.
+
+use crate::message::Message;
+use crate::outgoing::OutgoingMessage;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Where a checkpoint stands in its log. Grows with every commit; zero where there is no checkpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fence(pub u64);
+
+/// Who owns a partition, and how far it has come. One record, replaced by each commit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Of one claim alone: no other claim, not even by the same host, ever has the same.
+    pub owner: Arc<str>,
+    /// Claims so far.
+    pub epoch: u64,
+    /// Claims and commits so far.
+    pub number: u64,
+    /// The number of the last [`Delta`]; zero before the first.
+    pub log: u64,
+    /// One for each input, in the order in which the job first had them. Never fewer.
+    pub inputs: Vec<Progress>,
+    /// Digests of the configuration and of the plugins by name, as whoever owns the partition runs them.
+    pub digests: Arc<BTreeMap<String, String>>,
+}
+
+/// How far an input has been processed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// `<stream>@<incarnation>`.
+    pub source: Arc<str>,
+    /// The sequence of the last message whose effects are committed; zero before the first.
+    pub position: u64,
+    /// Nanoseconds since the Unix epoch; none before the first event.
+    pub watermark: Option<i64>,
+}
+
+/// A checkpoint as it was found, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    pub fence: Fence,
+    pub checkpoint: Checkpoint,
+}
+
+/// What one commit changed in the state of a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delta {
+    /// From 1, without gaps.
+    pub number: u64,
+    pub content: Bytes,
+}
+
+/// The whole state of one key group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    pub group: u16,
+    /// The number of the last delta whose changes are in it.
+    pub reach: u64,
+    pub content: Bytes,
+}
+
+/// All that becomes true at once, or not at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Commit {
+    pub outputs: Vec<OutgoingMessage>,
+    pub dead_letters: Vec<OutgoingMessage>,
+    /// None if the state did not change. Its number is the checkpoint's `log`.
+    pub delta: Option<Bytes>,
+    /// Of the state behind this commit.
+    pub snapshots: Vec<Snapshot>,
+    pub checkpoint: Checkpoint,
+}
+
+/// What [`Log::recover`] finds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stored {
+    Snapshot(Snapshot),
+    /// With a fence that no record before it reaches, and that it does not reach itself.
+    Delta(Delta, Fence),
+    /// The checkpoint, where the reading came upon it.
+    Checkpoint(Fence),
+}
+
+/// A message of an input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// Its place in the checkpoint's `inputs`.
+    pub input: usize,
+    /// Its sequence is its position in the input.
+    pub message: Message,
+}
+
+/// Why a log did not answer. Where it is a commit that failed, nothing of it is stored, unless the variant
+/// says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogError {
+    /// The checkpoint is not the one that the fence names.
+    WrongFence,
+    /// Nobody knows whether the commit is stored, or will be: no answer came.
+    Ambiguous(String),
+    /// Not now: an election, too many requests.
+    Busy(String),
+    /// Not now, and not before somebody makes room.
+    Full(String),
+    /// The commit has more messages or bytes than the log takes at once.
+    TooLarge(String),
+    /// The log will never take this, or is not as it was made.
+    Permanent(String),
+}
+
+impl std::error::Error for LogError {}
+
+impl fmt::Display for LogError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WrongFence => formatter.write_str("the checkpoint is not the expected one"),
+            Self::Ambiguous(reason)
+            | Self::Busy(reason)
+            | Self::Full(reason)
+            | Self::TooLarge(reason)
+            | Self::Permanent(reason) => formatter.write_str(reason),
+        }
+    }
+}
+
+/// The log of one partition with its inputs. Every method may be dropped while it waits; a commit or a purge
+/// may happen all the same then, at any later time.
+#[expect(
+    async_fn_in_trait,
+    reason = "a partition stays on one thread, so nothing here has to be sent to another"
+)]
+pub trait Log {
+    /// The last checkpoint; none in a new log. It may be older than the last one.
+    ///
+    /// # Errors
+    /// Everything but [`LogError::Permanent`] passes.
+    async fn checkpoint(&self) -> Result<Option<Held>, LogError>;
+
+    /// Stores a commit whose checkpoint follows the one at `expected`. Returns where its own checkpoint
+    /// stands.
+    ///
+    /// # Errors
+    /// Only after [`LogError::Ambiguous`] may it be stored, now or later.
+    async fn commit(&self, expected: Fence, commit: &Commit) -> Result<Fence, LogError>;
+
+    /// Reads the snapshots, the checkpoint, the deltas in order, and the checkpoint again. A checkpoint is
+    /// given where it is found: what was stored before it has been given by then. Ends early when it comes
+    /// upon a checkpoint behind `claim`, or has waited for one for too long.
+    ///
+    /// # Errors
+    /// Everything but [`LogError::Permanent`] passes; the reading begins anew then.
+    async fn recover(
+        &self,
+        claim: Fence,
+        take: &mut dyn FnMut(Stored) -> Result<(), LogError>,
+    ) -> Result<(), LogError>;
+
+    /// Waits for messages behind these positions, and returns at most `most`, those of each input in order.
+    ///
+    /// # Errors
+    /// Everything but [`LogError::Permanent`] passes.
+    async fn read(&self, behind: &[Progress], most: usize) -> Result<Vec<Input>, LogError>;
+
+    /// Removes the deltas before `before`, now or later. Every group has a snapshot that reaches further.
+    ///
+    /// # Errors
+    /// All of them pass, and none matters but for the room that is not freed.
+    async fn purge(&self, before: Fence) -> Result<(), LogError>;
+}

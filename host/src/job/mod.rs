@@ -1,0 +1,45 @@
+//! Exactly once: results, state and positions of a partition in one commit. START HERE, then `worker.rs`.
+//!
+//! A job has partitions; each has a log with one checkpoint. Whoever claims a partition writes the checkpoint
+//! with its own name, and every commit is refused whose checkpoint does not follow the last one. So at most
+//! one owner writes, whatever hosts believe of each other, and what is committed is there as a whole or not
+//! at all (`docs/adr/0023-what-a-commit-holds.md`).
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `worker.rs` | owns one partition: claim, recover, read, process, commit, purge |
+//! | `partition.rs` | what a commit holds, and what an answer means; pure |
+//! | `recovery.rs` | from a claim to the state; pure |
+//! | `compaction.rs` | which snapshots are due, and what can be purged; pure |
+//! | `work.rs` | what the engine needs of a processor with its state |
+//! | `log.rs` | what the engine needs of a log; plain data |
+//! | `jetstream.rs` | a log on a stream of JetStream, and the inputs |
+//! | `pause.rs` | how long to wait before trying again |
+//!
+//! No pipeline runs as a job yet. Only the last two know a runtime and a broker.
+
+pub mod compaction;
+pub mod jetstream;
+pub mod log;
+pub mod partition;
+pub mod pause;
+pub mod recovery;
+pub mod work;
+pub mod worker;
+
+#[cfg(test)]
+#[expect(
+    unreachable_pub,
+    clippy::indexing_slicing,
+    reason = "only tests use it, and they may fail by panicking"
+)]
+mod model;
+#[cfg(test)]
+#[expect(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+mod tests;

@@ -1,0 +1,307 @@
+//! A log in memory, with faults that a seed decides.
+//!
+//! What is sent to it is under way until [`Model::deliver`] says what becomes of it: it arrives, it is lost,
+//! it arrives twice, or long after its sender has given up or is gone. Answers are lost, too. Reads may be
+//! served by a replica that lags behind. There is no time but that of the tests.
+
+mod chance;
+mod network;
+mod rules;
+
+pub use chance::{Random, Tally};
+
+use network::{Request, Sent, answered};
+
+use super::log::{
+    Checkpoint, Commit, Delta, Fence, Held, Input, Log, LogError, Progress, Snapshot, Stored,
+};
+use crate::message::Message;
+use crate::outgoing::OutgoingMessage;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+/// A message of the log. None is ever taken out, so that a replica can be as it was before.
+#[derive(Debug)]
+struct Record {
+    content: Content,
+    sequence: u64,
+    /// After how many changes it was there, and after how many it was not any more.
+    added: u64,
+    removed: u64,
+}
+
+#[derive(Debug)]
+enum Content {
+    Output(OutgoingMessage),
+    Delta(Delta),
+    Snapshot(Snapshot),
+    Checkpoint(Checkpoint),
+}
+
+/// One log, with the inputs of its partition.
+pub struct Model {
+    pub random: RefCell<Random>,
+    /// The time.
+    pub now: Rc<Cell<u64>>,
+    /// Whether nothing fails any more.
+    pub calm: Cell<bool>,
+    /// Messages of a commit that the log takes.
+    limit: usize,
+    pub inputs: RefCell<Vec<Vec<Message>>>,
+    records: RefCell<Vec<Record>>,
+    /// Changes so far.
+    changes: Cell<u64>,
+    last: RefCell<Option<Held>>,
+    sent: RefCell<Vec<Sent>>,
+    /// What a commit has violated that must not be stored.
+    pub violation: RefCell<Option<String>>,
+    /// What happened, to see that it did.
+    pub tally: RefCell<Tally>,
+}
+
+impl Model {
+    pub fn new(seed: u64, inputs: usize, limit: usize) -> Self {
+        Self {
+            random: RefCell::new(Random::new(seed)),
+            now: Rc::default(),
+            calm: Cell::new(false),
+            limit,
+            inputs: RefCell::new(vec![Vec::new(); inputs]),
+            records: RefCell::default(),
+            changes: Cell::new(0),
+            last: RefCell::default(),
+            sent: RefCell::default(),
+            violation: RefCell::default(),
+            tally: RefCell::default(),
+        }
+    }
+
+    fn once_in(&self, of: usize) -> bool {
+        !self.calm.get() && self.random.borrow_mut().once_in(of)
+    }
+
+    /// Takes records out, as of the next change.
+    fn remove(&self, which: impl Fn(&Record) -> bool) {
+        let change = self.changes.get() + 1;
+        self.changes.set(change);
+        let mut purged = 0;
+        for record in &mut *self.records.borrow_mut() {
+            if record.removed == u64::MAX && which(record) {
+                record.removed = change;
+                purged += 1;
+            }
+        }
+        self.tally.borrow_mut().purged += purged;
+    }
+
+    fn store(&self, expected: Fence, commit: &Commit) -> Result<Fence, LogError> {
+        let last = self.last.borrow().clone();
+        let fence = last.as_ref().map_or(Fence::default(), |held| held.fence);
+        if expected != fence {
+            self.tally.borrow_mut().refused += 1;
+            return Err(LogError::WrongFence);
+        }
+        if commit.outputs.len() + commit.dead_letters.len() + 2 > self.limit {
+            return Err(LogError::TooLarge("it is too large".to_owned()));
+        }
+        let before = last.map(|held| held.checkpoint).unwrap_or_default();
+        if let Err(why) = rules::follows(&before, commit) {
+            *self.violation.borrow_mut() = Some(why);
+        }
+        {
+            let mut tally = self.tally.borrow_mut();
+            match before.epoch == commit.checkpoint.epoch {
+                true => tally.commits += 1,
+                false => tally.claims += 1,
+            }
+            tally.snapshots += commit.snapshots.len() as u64;
+        }
+        let groups: Vec<u16> = commit.snapshots.iter().map(|taken| taken.group).collect();
+        self.remove(|record| match &record.content {
+            Content::Snapshot(old) => groups.contains(&old.group),
+            Content::Checkpoint(_) => true,
+            _ => false,
+        });
+        let number = commit.checkpoint.log;
+        let delta = |content: &bytes::Bytes| Delta {
+            number,
+            content: content.clone(),
+        };
+        let results = commit.outputs.iter().chain(&commit.dead_letters);
+        let contents = results
+            .map(|output| Content::Output(output.clone()))
+            .chain(
+                commit
+                    .delta
+                    .iter()
+                    .map(|content| Content::Delta(delta(content))),
+            )
+            .chain(
+                commit
+                    .snapshots
+                    .iter()
+                    .map(|taken| Content::Snapshot(taken.clone())),
+            )
+            .chain([Content::Checkpoint(commit.checkpoint.clone())]);
+        let mut records = self.records.borrow_mut();
+        let mut sequence = records.len() as u64;
+        for content in contents {
+            sequence += 1;
+            let (added, removed) = (self.changes.get(), u64::MAX);
+            records.push(Record {
+                content,
+                sequence,
+                added,
+                removed,
+            });
+        }
+        let fence = Fence(sequence);
+        let checkpoint = commit.checkpoint.clone();
+        *self.last.borrow_mut() = Some(Held { fence, checkpoint });
+        Ok(fence)
+    }
+
+    /// After how many changes a replica is that answers now.
+    fn view(&self) -> u64 {
+        let changes = self.changes.get();
+        if !self.once_in(4) {
+            return changes;
+        }
+        self.tally.borrow_mut().lagging += 1;
+        changes.saturating_sub(self.random.borrow_mut().below(8) as u64)
+    }
+
+    /// What one reading finds: snapshots or deltas, and behind them the checkpoint.
+    fn records(&self, view: u64, deltas: bool) -> Vec<Stored> {
+        let records = self.records.borrow();
+        let there = records
+            .iter()
+            .filter(|it| it.added <= view && view < it.removed);
+        let found = there.filter_map(|record| match &record.content {
+            Content::Snapshot(snapshot) if !deltas => Some(Stored::Snapshot(snapshot.clone())),
+            Content::Delta(delta) if deltas => {
+                Some(Stored::Delta(delta.clone(), Fence(record.sequence + 1)))
+            }
+            Content::Checkpoint(_) => Some(Stored::Checkpoint(Fence(record.sequence))),
+            _ => None,
+        });
+        found.collect()
+    }
+
+    /// The log as it is.
+    pub fn content(&self) -> (Option<Held>, Vec<Stored>) {
+        let view = self.changes.get();
+        let mut stored = self.records(view, false);
+        stored.extend(self.records(view, true));
+        (self.last.borrow().clone(), stored)
+    }
+
+    /// Results and dead letters, in order.
+    pub fn outputs(&self) -> Vec<OutgoingMessage> {
+        let records = self.records.borrow();
+        let outputs = records.iter().filter_map(|record| match &record.content {
+            Content::Output(output) => Some(output.clone()),
+            _ => None,
+        });
+        outputs.collect()
+    }
+
+    /// How many of them there are, at least, without looking.
+    pub fn is_read(&self) -> bool {
+        let last = self.last.borrow();
+        let inputs = self.inputs.borrow();
+        last.as_ref().is_some_and(|held| {
+            let mut inputs = held.checkpoint.inputs.iter().zip(&*inputs);
+            inputs.all(|(progress, input)| progress.position >= input.len() as u64)
+        })
+    }
+}
+
+/// Lets others go on.
+pub async fn step() {
+    let mut first = true;
+    poll_fn(|_| match std::mem::take(&mut first) {
+        true => Poll::Pending,
+        false => Poll::Ready(()),
+    })
+    .await;
+}
+
+impl Log for Model {
+    async fn checkpoint(&self) -> Result<Option<Held>, LogError> {
+        step().await;
+        if self.once_in(16) {
+            return Err(LogError::Busy("an election".to_owned()));
+        }
+        let view = self.view();
+        if view == self.changes.get() {
+            return Ok(self.last.borrow().clone());
+        }
+        let records = self.records.borrow();
+        let mut there = records
+            .iter()
+            .filter(|it| it.added <= view && view < it.removed);
+        Ok(there.find_map(|record| match &record.content {
+            Content::Checkpoint(checkpoint) => Some(Held {
+                fence: Fence(record.sequence),
+                checkpoint: checkpoint.clone(),
+            }),
+            _ => None,
+        }))
+    }
+
+    async fn commit(&self, expected: Fence, commit: &Commit) -> Result<Fence, LogError> {
+        let commit = Rc::new(commit.clone());
+        answered(self.send(Request::Commit(expected, commit))).await
+    }
+
+    async fn recover(
+        &self,
+        _claim: Fence,
+        take: &mut dyn FnMut(Stored) -> Result<(), LogError>,
+    ) -> Result<(), LogError> {
+        for deltas in [false, true] {
+            step().await;
+            for stored in self.records(self.view(), deltas) {
+                if self.once_in(16) {
+                    step().await;
+                }
+                if self.once_in(64) {
+                    return Err(LogError::Busy("the connection was lost".to_owned()));
+                }
+                take(stored)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn read(&self, behind: &[Progress], most: usize) -> Result<Vec<Input>, LogError> {
+        poll_fn(|_| {
+            if self.once_in(64) {
+                return Poll::Ready(Err(LogError::Busy("the connection was lost".to_owned())));
+            }
+            let mut found = Vec::new();
+            for (input, (progress, messages)) in
+                behind.iter().zip(&*self.inputs.borrow()).enumerate()
+            {
+                let come = messages
+                    .get(progress.position as usize..)
+                    .unwrap_or_default();
+                let most = self.random.borrow_mut().below(most - found.len() + 1);
+                let come = come.iter().take(most).cloned();
+                found.extend(come.map(|message| Input { input, message }));
+            }
+            match found.is_empty() {
+                true => Poll::Pending,
+                false => Poll::Ready(Ok(found)),
+            }
+        })
+        .await
+    }
+
+    async fn purge(&self, before: Fence) -> Result<(), LogError> {
+        answered(self.send(Request::Purge(before))).await.map(drop)
+    }
+}

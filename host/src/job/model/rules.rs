@@ -1,0 +1,23 @@
+//! What a log of a partition must never hold.
+
+use crate::job::log::{Checkpoint, Commit};
+
+/// Whether a commit may follow a checkpoint, whoever sent it.
+pub fn follows(before: &Checkpoint, commit: &Commit) -> Result<(), String> {
+    let after = &commit.checkpoint;
+    let is_claim = after.epoch == before.epoch + 1 && after.owner != before.owner;
+    let is_owner = after.epoch == before.epoch && after.owner == before.owner;
+    let deltas = u64::from(commit.delta.is_some());
+    let mut positions = before.inputs.iter().zip(&after.inputs);
+    if !is_claim && !is_owner {
+        return Err(format!(
+            "a deposed owner wrote: {after:?} behind {before:?}"
+        ));
+    }
+    let is_next = after.number == before.number + 1 && after.log == before.log + deltas;
+    let goes_on = positions.all(|(before, after)| before.position <= after.position);
+    match is_next && goes_on {
+        true => Ok(()),
+        false => Err(format!("{after:?} does not follow {before:?}")),
+    }
+}

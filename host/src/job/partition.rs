@@ -1,0 +1,277 @@
+//! What a partition decides: how it is claimed, what its next commit holds, what an answer means. Pure.
+//!
+//! A partition is *claimed* by a checkpoint with a new owner, *recovers* its state up to that claim
+//! (`recovery.rs`), *runs*, and is *deposed* by the claim of another. `worker.rs` carries out what is decided
+//! here.
+//!
+//! One commit is in flight at a time. What is processed meanwhile gathers for the next one, on a state that
+//! has the writes of the commit in flight: either that commit is stored, or the owner is deposed and drops
+//! everything.
+
+use super::compaction::Compaction;
+use super::log::{Checkpoint, Commit, Fence, Held, Input, Progress, Snapshot};
+use super::work::{Effects, Work};
+use crate::outgoing::OutgoingMessage;
+use std::sync::Arc;
+
+/// Snapshots in one commit, at most.
+const SNAPSHOTS: usize = 8;
+
+/// What one commit may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Messages, the checkpoint among them.
+    pub messages: usize,
+    /// Messages of these that are kept free for snapshots.
+    pub reserve: usize,
+    /// Bytes of results and deltas. Snapshots come on top.
+    pub bytes: usize,
+    /// Bytes of a message's payload: what is longer takes several messages.
+    pub part: usize,
+}
+
+impl Bounds {
+    /// Messages for so many bytes.
+    fn parts(&self, bytes: usize) -> usize {
+        bytes.div_ceil(self.part.max(1))
+    }
+
+    /// Half of it, while that is worth trying.
+    #[must_use]
+    pub fn halved(self) -> Option<Self> {
+        let [messages, reserve, bytes] = [self.messages, self.reserve, self.bytes].map(|n| n / 2);
+        let enough = messages > reserve + 2;
+        enough.then_some(Self {
+            messages,
+            reserve,
+            bytes,
+            ..self
+        })
+    }
+}
+
+/// The claim of a partition by a new owner: the same positions, one epoch later. `inputs` are those of the
+/// job; one that is new begins at its beginning, and one that is gone is remembered.
+#[must_use]
+pub fn claim(found: Option<&Held>, owner: Arc<str>, inputs: &[Arc<str>]) -> (Fence, Commit) {
+    let (fence, last) = match found {
+        Some(held) => (held.fence, held.checkpoint.clone()),
+        None => Default::default(),
+    };
+    let mut checkpoint = Checkpoint {
+        owner,
+        epoch: last.epoch + 1,
+        number: last.number + 1,
+        ..last
+    };
+    for source in inputs {
+        if !checkpoint
+            .inputs
+            .iter()
+            .any(|known| known.source == *source)
+        {
+            checkpoint.inputs.push(Progress {
+                source: Arc::clone(source),
+                position: 0,
+                watermark: None,
+            });
+        }
+    }
+    let commit = Commit {
+        checkpoint,
+        ..Commit::default()
+    };
+    (fence, commit)
+}
+
+/// What the last checkpoint says about a commit that nobody answered for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// It is stored, and its checkpoint stands here.
+    Stored(Fence),
+    /// It is not stored, but may still be: the same commit can be sent again.
+    NotStored,
+    /// Another commit was stored in its place.
+    Overtaken,
+    /// The checkpoint is older than what the commit was made from: look again.
+    Outdated,
+}
+
+/// Finds out about a commit with the checkpoint `sent` that was to follow `expected`.
+#[must_use]
+pub fn resolve(expected: Fence, sent: &Checkpoint, found: Option<&Held>) -> Resolution {
+    let is_sent = |found: &Checkpoint| found.owner == sent.owner && found.number == sent.number;
+    match found {
+        Some(held) if is_sent(&held.checkpoint) => Resolution::Stored(held.fence),
+        Some(held) if held.fence > expected => Resolution::Overtaken,
+        Some(held) if held.fence == expected => Resolution::NotStored,
+        None if expected == Fence::default() => Resolution::NotStored,
+        _ => Resolution::Outdated,
+    }
+}
+
+/// Whether effects can be committed together with what has gathered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// They have been added.
+    Joins,
+    /// Not with what has gathered, so undo and process again for the next commit.
+    Later,
+    /// Not even alone.
+    Never,
+}
+
+/// A partition that runs.
+#[derive(Debug)]
+pub struct Running {
+    bounds: Bounds,
+    fence: Fence,
+    /// The last that was sent, but with the positions of what has gathered.
+    checkpoint: Checkpoint,
+    gathered: Commit,
+    /// Messages and bytes of the results that have gathered.
+    messages: usize,
+    bytes: usize,
+    /// Whether anything has gathered, be it a position.
+    any: bool,
+    /// Results of a message in the last batch, on average; at least one.
+    fan_out: usize,
+    /// Of the commit in flight: number and bytes of its delta, if it has one.
+    in_flight: Option<Option<(u64, usize)>>,
+    compaction: Compaction,
+}
+
+impl Running {
+    pub(super) fn new(claim: Held, compaction: Compaction, bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            fence: claim.fence,
+            checkpoint: claim.checkpoint,
+            gathered: Commit::default(),
+            messages: 0,
+            bytes: 0,
+            any: false,
+            fan_out: 1,
+            in_flight: None,
+            compaction,
+        }
+    }
+
+    /// Behind which messages to read: all before are committed, in flight, or gathered.
+    #[must_use]
+    pub fn inputs(&self) -> &[Progress] {
+        &self.checkpoint.inputs
+    }
+
+    /// How many messages probably fit into the commit that gathers.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        let full = self.bytes >= self.bounds.bytes;
+        let most = self.bounds.messages.saturating_sub(self.bounds.reserve);
+        let left = most.saturating_sub(self.messages + 2);
+        if full { 0 } else { left / self.fan_out }
+    }
+
+    /// Adds the effects of processed messages. `unsealed` is the size of the delta with their writes.
+    pub fn gather(&mut self, batch: &[Input], effects: Effects, unsealed: usize) -> Fit {
+        let results = || effects.outputs.iter().chain(&effects.dead_letters);
+        let count = results().count();
+        let messages = self.messages + count;
+        let bytes = self.bytes + results().map(OutgoingMessage::size).sum::<usize>();
+        let all = messages + self.bounds.parts(unsealed) + 1;
+        let fits = all + self.bounds.reserve <= self.bounds.messages
+            && bytes + unsealed <= self.bounds.bytes;
+        if !fits {
+            return if self.any { Fit::Later } else { Fit::Never };
+        }
+        if !batch.is_empty() {
+            self.fan_out = count.div_ceil(batch.len()).max(1);
+        }
+        (self.messages, self.bytes, self.any) = (messages, bytes, true);
+        self.gathered.outputs.extend(effects.outputs);
+        self.gathered.dead_letters.extend(effects.dead_letters);
+        for Input { input, message } in batch {
+            if let Some(progress) = self.checkpoint.inputs.get_mut(*input) {
+                progress.position = progress.position.max(message.sequence);
+            }
+        }
+        for (progress, watermark) in self.checkpoint.inputs.iter_mut().zip(effects.watermarks) {
+            progress.watermark = progress.watermark.max(watermark);
+        }
+        Fit::Joins
+    }
+
+    /// The commit of what has gathered, and the fence it needs; none while one is in flight.
+    pub fn form(&mut self, work: &mut impl Work) -> Option<(Fence, Commit)> {
+        if self.in_flight.is_some() || !self.any {
+            return None;
+        }
+        self.any = false;
+        self.bytes = 0;
+        let results = std::mem::take(&mut self.messages);
+        let delta = work.seal();
+        let length = delta.as_ref().map_or(0, bytes::Bytes::len);
+        self.checkpoint.number += 1;
+        self.checkpoint.log += u64::from(delta.is_some());
+        let left = self
+            .bounds
+            .messages
+            .saturating_sub(results + self.bounds.parts(length) + 1);
+        let snapshots = self.snapshots(work, left, length);
+        self.in_flight = Some(delta.as_ref().map(|_| (self.checkpoint.log, length)));
+        let commit = Commit {
+            delta,
+            snapshots,
+            checkpoint: self.checkpoint.clone(),
+            ..std::mem::take(&mut self.gathered)
+        };
+        Some((self.fence, commit))
+    }
+
+    /// Those that go along with a commit: about as many bytes as its delta has, so that the log shrinks while
+    /// compaction costs no more than the commits themselves. At least one is tried.
+    fn snapshots(&mut self, work: &mut impl Work, mut left: usize, delta: usize) -> Vec<Snapshot> {
+        let mut snapshots: Vec<Snapshot> = Vec::new();
+        let mut bytes = 0;
+        if !self.compaction.is_due(work.size()) {
+            return snapshots;
+        }
+        let most = SNAPSHOTS.min(self.compaction.groups());
+        while snapshots.len() < most && (bytes < delta || snapshots.is_empty()) {
+            let Some(group) = self.compaction.turn() else {
+                break;
+            };
+            let content = work.snapshot(group);
+            let parts = self.bounds.parts(content.len()).max(1);
+            if parts > left {
+                break;
+            }
+            left -= parts;
+            bytes += content.len();
+            let reach = self.checkpoint.log;
+            self.compaction.written(group, reach);
+            self.compaction.next_turn();
+            snapshots.push(Snapshot {
+                group,
+                reach,
+                content,
+            });
+        }
+        snapshots
+    }
+
+    /// The commit in flight is stored. Returns before where the log can be purged.
+    pub fn stored(&mut self, fence: Fence) -> Option<Fence> {
+        self.fence = fence;
+        if let Some((number, bytes)) = self.in_flight.take()? {
+            self.compaction.add(number, fence, bytes);
+        }
+        self.compaction.purge()
+    }
+
+    /// Whether nothing gathers and nothing is in flight.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        !self.any && self.in_flight.is_none()
+    }
+}

@@ -1,0 +1,190 @@
+//! The properties of a job, on the model: nothing twice, nothing missing, no write of a deposed owner, the
+//! state of a fold over the input, whatever fails and whenever.
+//!
+//! Each schedule follows from its seed. `WEIR_SEED=N cargo test -p weir --lib job` repeats one,
+//! `WEIR_SCHEDULES=N` runs more of them.
+
+use super::log::{Checkpoint, Delta, Fence, Held, Snapshot, Stored};
+use super::model::Tally;
+use super::partition::Bounds;
+use super::recovery::Recovery;
+use fold::{Fold, Mistake};
+use sabotage::Sabotage;
+use schedule::Schedule;
+use std::rc::Rc;
+
+mod api {
+    pub use crate::job::log::{Checkpoint, Input, Snapshot};
+    pub use crate::job::work::{Effects, Unreadable, Work};
+    pub use crate::outgoing::OutgoingMessage;
+}
+
+#[path = "../../../tests/job/fold.rs"]
+mod fold;
+#[path = "../../../tests/job/oracle.rs"]
+mod oracle;
+mod sabotage;
+mod schedule;
+
+/// Runs a schedule; an error says what is wrong, and its seed.
+fn schedule(seed: u64, sabotage: Sabotage) -> Result<Tally, String> {
+    let ran = std::panic::catch_unwind(|| Schedule::new(seed, sabotage).run());
+    let ran = ran.unwrap_or_else(|_| Err("it panicked".to_owned()));
+    ran.map_err(|why| format!("seed {seed}: {why}"))
+}
+
+/// A number from the environment.
+fn from_environment(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+fn whatever_fails_and_whenever_nothing_is_lost_repeated_or_written_by_a_deposed_owner() {
+    if let Some(seed) = from_environment("WEIR_SEED") {
+        println!("{:#?}", schedule(seed, Sabotage::None).unwrap());
+        return;
+    }
+    let schedules = from_environment("WEIR_SCHEDULES").unwrap_or(100_000);
+    let first = from_environment("WEIR_FIRST").unwrap_or(0);
+    let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
+    let all = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads)
+            .map(|thread| {
+                scope.spawn(move || {
+                    let seeds = (first + thread..first + schedules).step_by(threads as usize);
+                    seeds.map(|seed| schedule(seed, Sabotage::None)).try_fold(
+                        Tally::default(),
+                        |mut all, tally| {
+                            all.add(&tally?);
+                            Ok::<_, String>(all)
+                        },
+                    )
+                })
+            })
+            .collect();
+        let mut all = Tally::default();
+        for thread in threads {
+            all.add(&thread.join().unwrap().unwrap());
+        }
+        all
+    });
+    println!("{schedules} schedules: {all:#?}");
+    // Every fault was met, and often.
+    let Tally {
+        commits,
+        claims,
+        refused,
+        ambiguous,
+        late,
+        lagging,
+        snapshots,
+        purged,
+    } = all;
+    for met in [
+        commits, claims, refused, ambiguous, late, lagging, snapshots, purged,
+    ] {
+        assert!(met > schedules / 10, "{all:?}");
+    }
+}
+
+#[test]
+fn every_mistake_in_the_engine_is_found() {
+    let mistakes = [
+        Mistake::TimerStays,
+        Mistake::NoHold,
+        Mistake::OverSnapshot,
+        Mistake::NoUndo,
+    ];
+    let sabotages = [
+        Sabotage::NoFence,
+        Sabotage::TakenAsStored,
+        Sabotage::TakenAsLost,
+        Sabotage::NoClaim,
+        Sabotage::ShortLog,
+        Sabotage::OneName,
+        Sabotage::ReadsTwice,
+        Sabotage::Skips,
+        Sabotage::PurgesMore,
+    ];
+    let mistakes = mistakes.map(Sabotage::Processor);
+    for sabotage in sabotages.into_iter().chain(mistakes) {
+        let found = (0..5_000).find_map(|seed| schedule(seed, sabotage).err());
+        let found = found.unwrap_or_else(|| panic!("{sabotage:?} is not found"));
+        println!("{sabotage:?}: {}", found.lines().next().unwrap_or_default());
+    }
+}
+
+#[test]
+fn a_log_that_somebody_has_edited_is_not_taken_for_a_whole_one() {
+    let delta = |number| {
+        let content = bytes::Bytes::new();
+        Stored::Delta(Delta { number, content }, Fence(number + 1))
+    };
+    let snapshot = |group, reach| {
+        let content = bytes::Bytes::from_static(&[0; 8]);
+        Stored::Snapshot(Snapshot {
+            group,
+            reach,
+            content,
+        })
+    };
+    let claim = Stored::Checkpoint(Fence(9));
+    let recover = |stored: &[Stored]| {
+        let checkpoint = Checkpoint {
+            log: 3,
+            ..Checkpoint::default()
+        };
+        let held = Held {
+            fence: Fence(9),
+            checkpoint,
+        };
+        let mut recovery = Recovery::new(held, 0..2, 0);
+        let mut fold = Fold::new(2, Rc::default(), Mistake::None);
+        for stored in stored {
+            recovery
+                .take(stored.clone(), &mut fold)
+                .map_err(|error| format!("{error:?}"))?;
+        }
+        let bounds = Bounds {
+            messages: 10,
+            reserve: 1,
+            bytes: 100,
+            part: 10,
+        };
+        recovery
+            .finish(bounds)
+            .map(drop)
+            .map_err(|why| format!("{why:?}"))
+    };
+    let whole = [claim.clone(), delta(1), delta(2), delta(3), claim.clone()];
+    assert_eq!(recover(&whole), Ok(()));
+    let compacted = [
+        snapshot(0, 1),
+        snapshot(1, 2),
+        claim.clone(),
+        delta(2),
+        delta(3),
+        claim.clone(),
+    ];
+    assert_eq!(recover(&compacted), Ok(()));
+    let missing = |number: u64| {
+        Err(format!(
+            "Damaged(\"record {number} of 3 is missing in the log\")"
+        ))
+    };
+    let without = |gone: usize, of: &[Stored]| {
+        let mut rest = of.to_vec();
+        rest.remove(gone);
+        recover(&rest)
+    };
+    assert_eq!(without(1, &whole), missing(1));
+    assert_eq!(without(3, &whole), missing(3));
+    // Without its snapshot a group needs all records.
+    assert_eq!(without(0, &compacted), missing(1));
+    assert_eq!(without(1, &compacted), missing(1));
+    assert_eq!(without(0, &whole), Err("Behind".to_owned()));
+    assert_eq!(without(4, &whole), Err("Behind".to_owned()));
+    let overtaken = [claim.clone(), Stored::Checkpoint(Fence(10))];
+    assert_eq!(recover(&overtaken), Err("Overtaken".to_owned()));
+    assert!(recover(&[snapshot(2, 1)]).is_err_and(|why| why.contains("group 2")));
+}

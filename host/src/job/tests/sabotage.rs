@@ -1,0 +1,126 @@
+//! Ways to build the engine, or what it stands on, that are wrong: the properties find each of them.
+
+use super::api::Input;
+use super::fold::Mistake;
+use crate::job::log::{Commit, Delta, Fence, Held, Log, LogError, Progress, Stored};
+use crate::job::model::Model;
+use bytes::Bytes;
+use std::rc::Rc;
+
+/// One of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    None,
+    /// Commits whatever the last checkpoint is.
+    NoFence,
+    /// A commit without an answer is taken to be stored.
+    TakenAsStored,
+    /// A commit without an answer is sent again, behind whatever is there.
+    TakenAsLost,
+    /// A recovery takes what it found, without having come upon its claim.
+    NoClaim,
+    /// The same, and takes a shorter log for a whole one.
+    ShortLog,
+    /// All owners have one name.
+    OneName,
+    /// Reading begins with the last message that is committed.
+    ReadsTwice,
+    /// Reading skips a message.
+    Skips,
+    /// Purges more than all snapshots reach.
+    PurgesMore,
+    Processor(Mistake),
+}
+
+/// The model with what a sabotage does to it.
+pub struct Sabotaged {
+    pub model: Rc<Model>,
+    pub sabotage: Sabotage,
+}
+
+impl Sabotaged {
+    fn last(&self) -> Fence {
+        let (held, _) = self.model.content();
+        held.map_or(Fence::default(), |held| held.fence)
+    }
+}
+
+impl Log for Sabotaged {
+    async fn checkpoint(&self) -> Result<Option<Held>, LogError> {
+        self.model.checkpoint().await
+    }
+
+    async fn commit(&self, expected: Fence, commit: &Commit) -> Result<Fence, LogError> {
+        let expected = match self.sabotage {
+            Sabotage::NoFence => self.last(),
+            _ => expected,
+        };
+        match (self.model.commit(expected, commit).await, self.sabotage) {
+            (Err(LogError::Ambiguous(_)), Sabotage::TakenAsStored) => Ok(self.last()),
+            (Err(LogError::Ambiguous(_)), Sabotage::TakenAsLost) => {
+                self.model.commit(self.last(), commit).await
+            }
+            (result, _) => result,
+        }
+    }
+
+    async fn recover(
+        &self,
+        claim: Fence,
+        take: &mut dyn FnMut(Stored) -> Result<(), LogError>,
+    ) -> Result<(), LogError> {
+        if !matches!(self.sabotage, Sabotage::NoClaim | Sabotage::ShortLog) {
+            return self.model.recover(claim, take).await;
+        }
+        let mut claims = 0;
+        let mut last = 0;
+        let mut pretend = |stored| {
+            match &stored {
+                Stored::Checkpoint(fence) if *fence != claim => return Ok(()),
+                Stored::Checkpoint(_) => claims += 1,
+                Stored::Delta(..) if claims == 0 => {
+                    claims = 1;
+                    take(Stored::Checkpoint(claim))?;
+                }
+                _ => {}
+            }
+            if let Stored::Delta(delta, _) = &stored {
+                last = delta.number;
+            }
+            take(stored)
+        };
+        self.model.recover(claim, &mut pretend).await?;
+        if self.sabotage == Sabotage::ShortLog {
+            let (held, _) = self.model.content();
+            let log = held.map_or(0, |held| held.checkpoint.log);
+            for number in last + 1..=log {
+                let delta = Delta {
+                    number,
+                    content: Bytes::new(),
+                };
+                take(Stored::Delta(delta, claim))?;
+            }
+        }
+        (claims..2).try_for_each(|_| take(Stored::Checkpoint(claim)))
+    }
+
+    async fn read(&self, behind: &[Progress], most: usize) -> Result<Vec<Input>, LogError> {
+        let mut behind = behind.to_vec();
+        for progress in &mut behind {
+            match self.sabotage {
+                Sabotage::ReadsTwice => progress.position = progress.position.saturating_sub(1),
+                Sabotage::Skips if progress.position > 2 => progress.position += 1,
+                _ => {}
+            }
+        }
+        self.model.read(&behind, most).await
+    }
+
+    async fn purge(&self, before: Fence) -> Result<(), LogError> {
+        let more = match self.sabotage {
+            Sabotage::PurgesMore => before.0 + 6,
+            _ => before.0,
+        };
+        self.model.purge(Fence(more)).await
+    }
+}

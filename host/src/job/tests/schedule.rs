@@ -1,0 +1,339 @@
+//! One run of a small world: owners that come, go, sleep and crash, a log with faults, and its input.
+//!
+//! Each step follows from the seed. In the end nothing fails any more, and all must be as it should be.
+
+use super::fold::{Fold, Mistake};
+use super::oracle::{Event, Oracle, Published};
+use super::sabotage::{Sabotage, Sabotaged};
+use crate::job::model::{Model, Random, Tally, step};
+use crate::job::partition::Bounds;
+use crate::job::recovery::Recovery;
+use crate::job::worker::{End, Note, Settings, Surroundings, run};
+use crate::message::Message;
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// Groups of the partition, and keys in them.
+const GROUPS: u16 = 3;
+const KEYS: usize = 5;
+/// Results of one message that fit into a commit, and a number that does not.
+const FITS: u8 = 3;
+const EXCEEDS: u8 = 20;
+
+/// A host of the model.
+struct Host {
+    model: Rc<Model>,
+    name: u64,
+    one_name: bool,
+    owners: Cell<u64>,
+    stopped: Rc<Cell<bool>>,
+}
+
+impl Surroundings for Host {
+    fn new_owner(&self) -> Arc<str> {
+        self.owners.set(self.owners.get() + 1);
+        match self.one_name {
+            true => "host".into(),
+            false => format!("{}.{}", self.name, self.owners.get()).into(),
+        }
+    }
+
+    async fn until(&self, due: u64) {
+        let now = || self.model.now.get();
+        poll_fn(|_| {
+            if now() < due {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        })
+        .await;
+    }
+
+    async fn pause(&self, _attempt: u32) {
+        step().await;
+    }
+
+    async fn stopped(&self) {
+        poll_fn(|_| match self.stopped.get() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
+    }
+
+    fn note(&self, _note: Note<'_>) {}
+}
+
+/// A message with an event.
+fn message(sequence: u64, event: Event) -> Message {
+    Message {
+        subject: "in".into(),
+        payload: event.payload(),
+        headers: Default::default(),
+        key: None,
+        event_time: 0,
+        sequence,
+        attempt: 1,
+        foreign: None,
+    }
+}
+
+/// An owner of the partition, or one that was.
+struct Owner {
+    future: Pin<Box<dyn Future<Output = End>>>,
+    stopped: Rc<Cell<bool>>,
+    /// Steps that it sleeps through, as a process does that was stopped.
+    sleeps: usize,
+}
+
+/// One run of the world.
+pub struct Schedule {
+    model: Rc<Model>,
+    sabotage: Sabotage,
+    settings: Settings,
+    owners: Vec<Owner>,
+    started: u64,
+    events: Vec<Event>,
+    oracle: Oracle,
+}
+
+impl Schedule {
+    pub fn new(seed: u64, sabotage: Sabotage) -> Self {
+        let mut random = Random::new(!seed);
+        let inputs = 1 + random.below(2);
+        // The log of some schedules takes less than the bounds say.
+        let limit = if random.once_in(8) { 10 } else { 100 };
+        let retries = random.once_in(2);
+        let count = 3 + random.below(10);
+        let events = (0..count).map(|_| Event {
+            key: random.below(KEYS) as u8,
+            timer: if random.once_in(3) {
+                1 + random.below(4) as u8
+            } else {
+                0
+            },
+            failures: if retries && random.once_in(4) {
+                1 + random.below(2) as u8
+            } else {
+                0
+            },
+            results: match random.below(16) {
+                0 => 0,
+                1 => EXCEEDS,
+                results => 1 + results as u8 % FITS,
+            },
+        });
+        let events = events.collect();
+        let bounds = Bounds {
+            messages: 14,
+            reserve: 2,
+            bytes: 4096,
+            part: 64,
+        };
+        Self {
+            model: Rc::new(Model::new(seed, inputs, limit)),
+            sabotage,
+            settings: Settings {
+                groups: 0..GROUPS,
+                inputs: (0..inputs)
+                    .map(|input| format!("in{input}").into())
+                    .collect(),
+                bounds,
+                batch: 1 + random.below(4),
+                least: random.below(200),
+            },
+            owners: Vec::new(),
+            started: 0,
+            events,
+            oracle: Oracle::default(),
+        }
+    }
+
+    fn below(&self, most: usize) -> usize {
+        self.model.random.borrow_mut().below(most)
+    }
+
+    fn fold(&self) -> Fold {
+        let mistake = match self.sabotage {
+            Sabotage::Processor(mistake) => mistake,
+            _ => Mistake::None,
+        };
+        Fold::new(GROUPS, Rc::clone(&self.model.now), mistake)
+    }
+
+    fn start(&mut self) {
+        self.started += 1;
+        let model = Rc::clone(&self.model);
+        let stopped = Rc::new(Cell::new(false));
+        let host = Host {
+            model: Rc::clone(&model),
+            name: self.started,
+            one_name: self.sabotage == Sabotage::OneName,
+            owners: Cell::new(0),
+            stopped: Rc::clone(&stopped),
+        };
+        let log = Sabotaged {
+            model,
+            sabotage: self.sabotage,
+        };
+        let (mut fold, settings) = (self.fold(), self.settings.clone());
+        let future = Box::pin(async move { run(&log, &mut fold, &host, settings).await });
+        self.owners.push(Owner {
+            future,
+            stopped,
+            sleeps: 0,
+        });
+    }
+
+    /// One more message of the input.
+    fn append(&mut self) {
+        let Some(event) = self.events.pop() else {
+            return;
+        };
+        let mut inputs = self.model.inputs.borrow_mut();
+        // A key is in one input.
+        let input = usize::from(event.key) % inputs.len();
+        let sequence = inputs[input].len() as u64 + 1;
+        inputs[input].push(message(sequence, event));
+        // Sequences of both inputs are told apart by their keys.
+        self.oracle.add(sequence, event, FITS);
+    }
+
+    fn poll(&mut self, which: usize) -> Result<(), String> {
+        let Some(owner) = self.owners.get_mut(which) else {
+            return Ok(());
+        };
+        if owner.sleeps > 0 {
+            owner.sleeps -= 1;
+            return Ok(());
+        }
+        let mut context = Context::from_waker(Waker::noop());
+        match owner.future.as_mut().poll(&mut context) {
+            Poll::Pending => return Ok(()),
+            Poll::Ready(End::Failed(reason)) => return Err(format!("failed: {reason}")),
+            Poll::Ready(End::Deposed | End::Stopped) => drop(self.owners.swap_remove(which)),
+        }
+        Ok(())
+    }
+
+    /// One thing happens.
+    fn step(&mut self) -> Result<(), String> {
+        let owners = self.owners.len();
+        match self.below(64) {
+            0..=31 => self.poll(self.below(owners)),
+            32..=51 => {
+                self.model.deliver();
+                Ok(())
+            }
+            52..=55 => {
+                self.append();
+                Ok(())
+            }
+            56..=57 => {
+                self.model.now.set(self.model.now.get() + 1);
+                Ok(())
+            }
+            58..=59 if owners < 3 => {
+                self.start();
+                Ok(())
+            }
+            // A crash, at whatever step it is in.
+            60 if owners > 0 => {
+                let which = self.below(owners);
+                drop(self.owners.swap_remove(which));
+                Ok(())
+            }
+            61 if owners > 0 => {
+                let (which, sleeps) = (self.below(owners), self.below(60));
+                self.owners[which].sleeps = sleeps;
+                Ok(())
+            }
+            62 if owners > 0 => {
+                let which = self.below(owners);
+                self.owners[which].stopped.set(true);
+                Ok(())
+            }
+            _ => self.check(8),
+        }
+    }
+
+    /// A recovery from what the log holds now succeeds; one in so many times it is tried.
+    fn check(&self, of: usize) -> Result<(), String> {
+        if self.below(of) == 0 && self.model.content().0.is_some() {
+            self.recovered()?;
+        }
+        match self.model.violation.borrow().as_ref() {
+            Some(violation) => Err(violation.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// The state that the log holds now.
+    fn recovered(&self) -> Result<Fold, String> {
+        let (held, stored) = self.model.content();
+        let held = held.ok_or("there is no checkpoint")?;
+        let mut fold = Fold::new(GROUPS, Rc::clone(&self.model.now), self.mistake());
+        let mut recovery = Recovery::new(held, 0..GROUPS, 0);
+        for stored in stored {
+            recovery
+                .take(stored, &mut fold)
+                .map_err(|error| error.to_string())?;
+        }
+        let running = recovery.finish(self.settings.bounds);
+        running.map_err(|error| format!("cannot recover: {error:?}"))?;
+        Ok(fold)
+    }
+
+    fn mistake(&self) -> Mistake {
+        match self.sabotage {
+            Sabotage::Processor(mistake) => mistake,
+            _ => Mistake::None,
+        }
+    }
+
+    /// Runs it to its end.
+    pub fn run(&mut self) -> Result<Tally, String> {
+        for _ in 0..60 + self.below(120) {
+            self.step()?;
+        }
+        while !self.events.is_empty() {
+            self.append();
+        }
+        // Nothing fails any more, and one owner is left, be it one that was deposed.
+        self.model.calm.set(true);
+        let keep = self.below(2);
+        self.owners.truncate(keep);
+        for round in 0_usize.. {
+            if self.owners.is_empty() {
+                self.start();
+            }
+            if let Some(owner) = self.owners.first_mut() {
+                owner.sleeps = 0;
+                owner.stopped.set(false);
+            }
+            self.poll(0)?;
+            while self.model.deliver() {}
+            self.model.now.set(self.model.now.get() + 1);
+            if round % 8 == 7 && self.model.is_read() && self.recovered()?.is_quiet() {
+                break;
+            }
+            if round > 1000 {
+                return Err("no progress".to_owned());
+            }
+        }
+        self.check(1)?;
+        let outputs = self.model.outputs();
+        let published: Vec<_> = outputs
+            .iter()
+            .map(|output| Published::read(&output.payload))
+            .collect();
+        self.oracle.compare(&published)?;
+        self.oracle.compare_state(&self.recovered()?)?;
+        Ok(*self.model.tally.borrow())
+    }
+}

@@ -1,0 +1,79 @@
+//! What a partition does with its input and the state that it does it on, as far as the engine knows them.
+//!
+//! The engine says when; a processor with a store of state says what. Deltas and snapshots are made and read
+//! here and are opaque to the engine. Knows no log.
+
+use super::log::{Checkpoint, Input, Snapshot};
+use crate::outgoing::OutgoingMessage;
+use bytes::Bytes;
+
+/// Effects of a batch that leave the host. Its writes are in the state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    pub outputs: Vec<OutgoingMessage>,
+    pub dead_letters: Vec<OutgoingMessage>,
+    /// The watermark of each input after the batch; empty if none has changed.
+    pub watermarks: Vec<Option<i64>>,
+}
+
+/// A delta or a snapshot that the code at hand cannot read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable(pub String);
+
+/// The processor of one partition, with its state.
+///
+/// A *due entry* is whatever waits in the state for a time: a timer, or a message that is retried. It is
+/// taken out of the state by the commit that carries it out.
+#[expect(
+    async_fn_in_trait,
+    reason = "a partition stays on one thread, so nothing here has to be sent to another"
+)]
+pub trait Work {
+    /// Forgets all state: a recovery begins from here.
+    fn begin(&mut self, checkpoint: &Checkpoint);
+
+    /// Takes the state of one group. Each group is restored at most once, before any delta.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn restore(&mut self, snapshot: &Snapshot) -> Result<(), Unreadable>;
+
+    /// Makes the changes of a delta again in the groups for which `applies`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn replay(&mut self, delta: &Bytes, applies: &dyn Fn(u16) -> bool) -> Result<(), Unreadable>;
+
+    /// Processes messages in order.
+    async fn process(&mut self, batch: &[Input]) -> Effects;
+
+    /// Carries out at most `most` of the entries that are due, in the order of their times.
+    async fn fire(&mut self, most: usize) -> Effects;
+
+    /// Undoes all writes of the last [`process`](Self::process) or [`fire`](Self::fire), which is run again
+    /// later.
+    fn undo(&mut self);
+
+    /// Gives up one message, or the first due entry if there is none: its effects exceed what a commit
+    /// holds. It becomes a dead letter.
+    fn reject(&mut self, message: Option<&Input>, reason: &str) -> Effects;
+
+    /// When the next entry is due, by the clock of [`Surroundings`](super::worker::Surroundings); none if
+    /// nothing waits for a time. What a watermark has passed is due at once.
+    fn next_due(&self) -> Option<u64>;
+
+    /// Bytes of the delta that [`seal`](Self::seal) would make now, at most.
+    fn unsealed(&self) -> usize;
+
+    /// Ends the writes of one commit: what they changed since the last one; none if nothing.
+    fn seal(&mut self) -> Option<Bytes>;
+
+    /// The oldest delta that was sealed and not confirmed is in the log.
+    fn confirmed(&mut self);
+
+    /// The state of one group as it is now. Nothing is unsealed.
+    fn snapshot(&mut self, group: u16) -> Bytes;
+
+    /// Bytes of the whole state, about.
+    fn size(&self) -> usize;
+}

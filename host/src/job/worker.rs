@@ -1,0 +1,388 @@
+//! Carries out what a partition decides: claim, recover, read, process, commit, purge. START HERE.
+//!
+//! [`run`] owns one partition until it is deposed or told to stop. It decides nothing about what is safe:
+//! that is in `partition.rs` and `recovery.rs`. It may be dropped at any point, which is what a crash is.
+//! Knows no runtime.
+
+use super::log::{Commit, Fence, Held, Input, Log, LogError, Progress};
+use super::partition::{self, Bounds, Fit, Resolution, Running};
+use super::recovery::{Recovery, Unfinished};
+use super::work::Work;
+use futures_util::future::LocalBoxFuture;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// How often in a row the last checkpoint may be older than one that was there before: a replica that lags
+/// behind catches up, a log that was replaced does not.
+const OUTDATED: u32 = 100;
+
+/// What every owner of a partition is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The key groups of the partition.
+    pub groups: Range<u16>,
+    /// Sources of the inputs.
+    pub inputs: Vec<Arc<str>>,
+    pub bounds: Bounds,
+    /// Messages that are processed at once, at most.
+    pub batch: usize,
+    /// Bytes of deltas below which nothing is compacted.
+    pub least: usize,
+}
+
+/// What is around a partition.
+#[expect(
+    async_fn_in_trait,
+    reason = "a partition stays on one thread, so nothing here has to be sent to another"
+)]
+pub trait Surroundings {
+    /// A name that nobody has ever claimed a partition with.
+    fn new_owner(&self) -> Arc<str>;
+    /// Waits until entries of the state that are due at this time are due.
+    async fn until(&self, due: u64);
+    /// Waits before a failed request is repeated, longer with each attempt, from 1, and varied by chance.
+    async fn pause(&self, attempt: u32);
+    /// Waits until the partition is to be handed over.
+    async fn stopped(&self);
+    /// Told of everything that makes a partition late or end, to count it and to say it.
+    fn note(&self, note: Note<'_>);
+}
+
+/// What happened to a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Note<'a> {
+    /// It is claimed and its state is there.
+    Recovered,
+    /// A commit is stored.
+    Committed,
+    /// The same after nobody had answered for it.
+    Resolved,
+    /// A request failed, and is repeated.
+    Failed(&'a LogError),
+    /// A message exceeds what a commit holds, and becomes a dead letter.
+    Rejected,
+    /// Commits are smaller from now on, as the log does not take larger ones.
+    Halved,
+}
+
+/// Why a partition is not owned any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Another owner has claimed it.
+    Deposed,
+    /// As it was told to, with nothing left to commit.
+    Stopped,
+    /// It cannot go on, and nobody else could.
+    Failed(String),
+}
+
+/// Why a tenure ends.
+enum Lost {
+    End(End),
+    /// The log takes no commit as large as one that fits the bounds.
+    TooLarge(String),
+}
+
+/// Owns a partition.
+pub async fn run<L: Log, W: Work, S: Surroundings>(
+    log: &L,
+    work: &mut W,
+    around: &S,
+    mut settings: Settings,
+) -> End {
+    loop {
+        let reason = match tenure(log, work, around, &settings).await {
+            Lost::End(end) => return end,
+            Lost::TooLarge(reason) => reason,
+        };
+        match settings.bounds.halved() {
+            Some(bounds) => settings.bounds = bounds,
+            None => return End::Failed(reason),
+        }
+        around.note(Note::Halved);
+    }
+}
+
+/// From a claim to its end.
+async fn tenure<L: Log, W: Work, S: Surroundings>(
+    log: &L,
+    work: &mut W,
+    around: &S,
+    settings: &Settings,
+) -> Lost {
+    let claimed = match claim(log, around, settings).await {
+        Ok(claimed) => claimed,
+        Err(lost) => return lost,
+    };
+    let mut running = match recover(log, work, around, settings, &claimed).await {
+        Ok(running) => running,
+        Err(lost) => return lost,
+    };
+    around.note(Note::Recovered);
+    let (Ok(lost) | Err(lost)) = serve(log, work, around, settings, &mut running).await;
+    lost
+}
+
+/// Claims the partition.
+async fn claim<L: Log, S: Surroundings>(
+    log: &L,
+    around: &S,
+    settings: &Settings,
+) -> Result<Held, Lost> {
+    let owner = around.new_owner();
+    let mut attempt = 0;
+    loop {
+        let found = last(log, around).await?;
+        let (fence, commit) =
+            partition::claim(found.as_ref(), Arc::clone(&owner), &settings.inputs);
+        match deliver(log, around, fence, &commit).await {
+            Ok(fence) => {
+                let checkpoint = commit.checkpoint;
+                return Ok(Held { fence, checkpoint });
+            }
+            // Somebody else was faster, or what was found was old.
+            Err(Lost::End(End::Deposed)) => {}
+            Err(lost) => return Err(lost),
+        }
+        attempt += 1;
+        around.pause(attempt).await;
+    }
+}
+
+/// Brings a commit in, however often that takes.
+async fn deliver<L: Log, S: Surroundings>(
+    log: &L,
+    around: &S,
+    expected: Fence,
+    commit: &Commit,
+) -> Result<Fence, Lost> {
+    let mut attempt = 0;
+    loop {
+        let error = match log.commit(expected, commit).await {
+            Ok(fence) => {
+                around.note(Note::Committed);
+                return Ok(fence);
+            }
+            Err(error) => error,
+        };
+        around.note(Note::Failed(&error));
+        match error {
+            LogError::Permanent(reason) => return Err(Lost::End(End::Failed(reason))),
+            LogError::TooLarge(reason) => return Err(Lost::TooLarge(reason)),
+            LogError::Busy(_) | LogError::Full(_) => {}
+            LogError::WrongFence | LogError::Ambiguous(_) => {
+                if let Some(fence) = look(log, around, expected, commit).await? {
+                    around.note(Note::Resolved);
+                    return Ok(fence);
+                }
+            }
+        }
+        attempt += 1;
+        around.pause(attempt).await;
+    }
+}
+
+/// Finds out whether a commit is stored; none if it is not.
+async fn look<L: Log, S: Surroundings>(
+    log: &L,
+    around: &S,
+    expected: Fence,
+    commit: &Commit,
+) -> Result<Option<Fence>, Lost> {
+    for attempt in 1..=OUTDATED {
+        let found = last(log, around).await?;
+        match partition::resolve(expected, &commit.checkpoint, found.as_ref()) {
+            Resolution::Stored(fence) => return Ok(Some(fence)),
+            Resolution::NotStored => return Ok(None),
+            Resolution::Overtaken => return Err(Lost::End(End::Deposed)),
+            Resolution::Outdated => around.pause(attempt).await,
+        }
+    }
+    let reason = "the checkpoint is older than it was: the log was replaced or edited";
+    Err(Lost::End(End::Failed(reason.to_owned())))
+}
+
+/// The last checkpoint, however long it takes to get an answer.
+async fn last<L: Log, S: Surroundings>(log: &L, around: &S) -> Result<Option<Held>, Lost> {
+    let mut attempt = 0;
+    loop {
+        let error = match log.checkpoint().await {
+            Ok(found) => return Ok(found),
+            Err(error) => error,
+        };
+        failed(around, error, &mut attempt).await?;
+    }
+}
+
+/// Waits before a failed request is repeated.
+async fn failed<S: Surroundings>(
+    around: &S,
+    error: LogError,
+    attempt: &mut u32,
+) -> Result<(), Lost> {
+    around.note(Note::Failed(&error));
+    if let LogError::Permanent(reason) = error {
+        return Err(Lost::End(End::Failed(reason)));
+    }
+    *attempt += 1;
+    around.pause(*attempt).await;
+    Ok(())
+}
+
+/// Reads the state as of the claim.
+async fn recover<L: Log, W: Work, S: Surroundings>(
+    log: &L,
+    work: &mut W,
+    around: &S,
+    settings: &Settings,
+    claimed: &Held,
+) -> Result<Running, Lost> {
+    let mut attempt = 0;
+    loop {
+        work.begin(&claimed.checkpoint);
+        let mut recovery = Recovery::new(claimed.clone(), settings.groups.clone(), settings.least);
+        let mut take = |stored| recovery.take(stored, work);
+        let error = match log.recover(claimed.fence, &mut take).await {
+            Ok(()) => match recovery.finish(settings.bounds) {
+                Ok(running) => return Ok(running),
+                Err(Unfinished::Overtaken) => return Err(Lost::End(End::Deposed)),
+                Err(Unfinished::Damaged(reason)) => LogError::Permanent(reason),
+                Err(Unfinished::Behind) => {
+                    LogError::Busy("the log was read from a replica that lags behind".to_owned())
+                }
+            },
+            Err(error) => error,
+        };
+        failed(around, error, &mut attempt).await?;
+    }
+}
+
+/// Reads, processes and commits, until the partition is lost.
+async fn serve<L: Log, W: Work, S: Surroundings>(
+    log: &L,
+    work: &mut W,
+    around: &S,
+    settings: &Settings,
+    running: &mut Running,
+) -> Result<Lost, Lost> {
+    let mut in_flight: Option<LocalBoxFuture<'_, Result<Fence, Lost>>> = None;
+    let mut purge: Option<LocalBoxFuture<'_, Result<(), LogError>>> = None;
+    // Read, and not yet processed.
+    let mut waiting: Vec<Input> = Vec::new();
+    let mut most = settings.batch;
+    // Whether what comes next has to wait for the next commit.
+    let mut full = false;
+    let mut stopping = false;
+    loop {
+        if let Some((fence, commit)) = running.form(work) {
+            full = false;
+            in_flight = Some(Box::pin(async move {
+                deliver(log, around, fence, &commit).await
+            }));
+        }
+        if stopping && running.is_idle() {
+            return Ok(Lost::End(End::Stopped));
+        }
+        let due = work.next_due();
+        let can_process = !full && !stopping && !waiting.is_empty();
+        let can_fire = !full && !stopping && due.is_some();
+        let room = running.room().min(settings.batch);
+        let can_read = !full && !stopping && waiting.is_empty() && room > 0;
+        tokio::select! {
+            biased;
+            stored = finished(&mut in_flight) => {
+                work.confirmed();
+                if let Some(before) = running.stored(stored?) {
+                    purge = Some(Box::pin(log.purge(before)));
+                }
+            }
+            purged = finished(&mut purge) => if let Err(error) = purged {
+                around.note(Note::Failed(&error));
+            },
+            () = around.stopped(), if !stopping => stopping = true,
+            () = around.until(due.unwrap_or_default()), if can_fire => {
+                full = process(work, around, running, &mut Vec::new(), &mut most).await?;
+            }
+            () = std::future::ready(()), if can_process => {
+                full = process(work, around, running, &mut waiting, &mut most).await?;
+            }
+            messages = read(log, around, running.inputs(), room), if can_read => {
+                waiting = messages?;
+            }
+        }
+        most = (most * 2).min(settings.batch);
+    }
+}
+
+/// Waits for input, however long it takes to get an answer.
+async fn read<L: Log, S: Surroundings>(
+    log: &L,
+    around: &S,
+    behind: &[Progress],
+    most: usize,
+) -> Result<Vec<Input>, Lost> {
+    let mut attempt = 0;
+    loop {
+        match log.read(behind, most).await {
+            Ok(messages) => return Ok(messages),
+            Err(error) => failed(around, error, &mut attempt).await?,
+        }
+    }
+}
+
+/// Processes messages that wait, or due entries if none does: as many as fit into a commit. True if what is
+/// next has to wait for the next commit.
+async fn process<W: Work, S: Surroundings>(
+    work: &mut W,
+    around: &S,
+    running: &mut Running,
+    waiting: &mut Vec<Input>,
+    most: &mut usize,
+) -> Result<bool, Lost> {
+    loop {
+        let count = waiting.len().min(*most);
+        let batch = waiting.get(..count).unwrap_or_default();
+        let effects = match batch {
+            [] => work.fire(*most).await,
+            batch => work.process(batch).await,
+        };
+        match running.gather(batch, effects, work.unsealed()) {
+            Fit::Joins => {
+                waiting.drain(..count);
+                return Ok(false);
+            }
+            Fit::Later => {
+                work.undo();
+                return Ok(true);
+            }
+            Fit::Never if *most > 1 => {
+                work.undo();
+                *most /= 2;
+            }
+            Fit::Never => {
+                work.undo();
+                around.note(Note::Rejected);
+                let reason = "its results and writes are more than a commit holds";
+                let effects = work.reject(batch.first(), reason);
+                if running.gather(batch, effects, work.unsealed()) != Fit::Joins {
+                    let reason = "the bounds of a commit are too small for a dead letter";
+                    return Err(Lost::End(End::Failed(reason.to_owned())));
+                }
+                waiting.drain(..count);
+                return Ok(false);
+            }
+        }
+    }
+}
+
+/// The end of what is under way; never, if nothing is.
+async fn finished<T>(slot: &mut Option<LocalBoxFuture<'_, T>>) -> T {
+    match slot {
+        Some(future) => {
+            let ended = future.await;
+            *slot = None;
+            ended
+        }
+        None => std::future::pending().await,
+    }
+}

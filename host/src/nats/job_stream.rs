@@ -1,0 +1,149 @@
+//! The stream of a job: made, or verified to be as it was made.
+//!
+//! A job's state is in its stream, so nothing may leave it but what the job itself replaces or purges: no
+//! limit, no age. Servers accept settings that they do not know and ignore them, so what they say the
+//! stream is like is read back.
+
+use super::streams::jetstream;
+use super::{Connection, is_at_least, permitted};
+use crate::report::ResultExt;
+use anyhow::{Context as _, Result, anyhow};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
+use std::time::Duration;
+
+/// Batches of older servers are stored in part (before 2.12.2), or lose headers (before 2.12.14).
+const OLDEST_SERVER: (u64, u64, u64) = (2, 12, 14);
+/// Older servers of 2.13 and 2.14 lose headers in batches too, or let a leader of the past propose.
+const SOUND_SERVER: (u64, u64, u64) = (2, 14, 4);
+/// The least that a server takes (`server/stream.go`). A job stores no message ids.
+const DUPLICATE_WINDOW: Duration = Duration::from_millis(100);
+
+/// What a job's stream is to be like where it does not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    pub in_memory: bool,
+    pub replicas: usize,
+}
+
+/// Makes the stream `name` for all subjects below `prefix`, or verifies the one that is there. Without
+/// `wanted` none is made.
+///
+/// # Errors
+/// The server is too old, there is no such stream, or it is not as a job needs it.
+pub async fn ensure(
+    connection: &Connection,
+    name: &str,
+    prefix: &str,
+    wanted: Option<Wanted>,
+) -> Result<()> {
+    let version = connection.client().server_info().version;
+    if !is_at_least(&version, OLDEST_SERVER) {
+        return Err(anyhow!("cannot run a job on nats-server {version}"))
+            .hint(|| "update nats-server to 2.15: older than 2.12.14 it stores commits in part");
+    }
+    if !is_at_least(&version, SOUND_SERVER) {
+        tracing::warn!(
+            version,
+            "nats-server has known faults in atomic batches before 2.14.4"
+        );
+    }
+    let context = jetstream(connection);
+    let config = match wanted {
+        None => {
+            let api = connection.api.stream_info(name);
+            let found = permitted(connection, &api, context.get_stream(name)).await?;
+            let found = found.map_err(|error| anyhow!("{}", error.kind()));
+            let found = found.with_context(|| format!("cannot use stream `{name}` for a job"))?;
+            found.cached_info().config.clone()
+        }
+        Some(wanted) => {
+            let api = connection.api.stream_create(name);
+            let make = context.get_or_create_stream(Config {
+                name: name.to_owned(),
+                subjects: vec![format!("{prefix}.>")],
+                description: Some("weir: commits and state of a job".to_owned()),
+                storage: match wanted.in_memory {
+                    true => StorageType::Memory,
+                    false => StorageType::File,
+                },
+                num_replicas: wanted.replicas,
+                discard: DiscardPolicy::New,
+                duplicate_window: DUPLICATE_WINDOW,
+                allow_atomic_publish: true,
+                allow_rollup: true,
+                allow_direct: true,
+                ..Config::default()
+            });
+            let made = permitted(connection, &api, make).await?;
+            let made = made.map_err(|error| anyhow!("{}", error.kind()));
+            let made = made.with_context(|| format!("cannot create stream `{name}` for a job"))?;
+            made.cached_info().config.clone()
+        }
+    };
+    match unfit(&config, prefix) {
+        None => Ok(()),
+        Some(why) => Err(anyhow!("cannot use stream `{name}` for a job: {why}"))
+            .hint(|| format!("do not edit the stream of a job: its state is in it; `nats stream info {name}` shows it")),
+    }
+}
+
+/// What makes a stream unfit for a job.
+fn unfit(config: &Config, prefix: &str) -> Option<&'static str> {
+    let all = format!("{prefix}.>");
+    let limited = config.max_messages > 0
+        || config.max_bytes > 0
+        || config.max_messages_per_subject > 0
+        || !config.max_age.is_zero();
+    let findings = [
+        (config.subjects != [all], "it has other subjects"),
+        (
+            config.retention != RetentionPolicy::Limits,
+            "its retention is not `limits`",
+        ),
+        (limited, "it has limits, which drop state"),
+        (
+            !config.allow_atomic_publish,
+            "it does not allow atomic batches",
+        ),
+        (
+            !config.allow_rollup || config.deny_purge,
+            "it does not allow rollups",
+        ),
+        (config.sealed, "it is sealed"),
+        (config.subject_transform.is_some(), "it transforms subjects"),
+    ];
+    findings
+        .into_iter()
+        .find(|(unfit, _)| *unfit)
+        .map(|(_, why)| why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_that_drops_or_refuses_what_a_job_stores_is_unfit() {
+        let fit = Config {
+            subjects: vec!["j.>".to_owned()],
+            allow_atomic_publish: true,
+            allow_rollup: true,
+            ..Config::default()
+        };
+        assert_eq!(unfit(&fit, "j"), None);
+        assert_eq!(unfit(&fit, "k"), Some("it has other subjects"));
+        let unlike: [fn(&mut Config); 6] = [
+            |config| config.max_bytes = 1,
+            |config| config.max_age = Duration::from_secs(1),
+            |config| config.retention = RetentionPolicy::Interest,
+            |config| config.allow_atomic_publish = false,
+            |config| config.deny_purge = true,
+            |config| config.sealed = true,
+        ];
+        for change in unlike {
+            let mut config = fit.clone();
+            change(&mut config);
+            assert!(unfit(&config, "j").is_some(), "{config:?}");
+        }
+    }
+}

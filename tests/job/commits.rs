@@ -1,0 +1,279 @@
+//! What a log on a stream says of a commit is what became of it.
+
+use super::api;
+use super::hosts::{log, nats};
+use crate::harness::{Fate, NatsServer, Proxy, Sender, wait_until};
+use api::OutgoingMessage;
+use tokio::runtime::Runtime;
+use weir::job::jetstream::JetStream;
+use weir::job::log::{Checkpoint, Commit, Fence, Held, Log, LogError, Snapshot, Stored};
+use weir::job::partition::{self, Resolution};
+use weir::job::pause::pause;
+use weir::nats::job_stream::{Wanted, ensure};
+use weir::threads::{block_on, runtime};
+
+/// A server with the stream of a job, and a proxy before it.
+pub fn site() -> (NatsServer, Proxy) {
+    let server = NatsServer::start();
+    make_stream(&server, 1);
+    let proxy = Proxy::before(&server);
+    (server, proxy)
+}
+
+/// Makes the stream of the job.
+pub fn make_stream(server: &NatsServer, replicas: usize) {
+    let wanted = Wanted {
+        in_memory: false,
+        replicas,
+    };
+    verified(server, Some(wanted)).unwrap();
+}
+
+fn verified(server: &NatsServer, wanted: Option<Wanted>) -> anyhow::Result<()> {
+    block_on(async {
+        let connection = weir::nats::connect(&nats(&server.url()), "job").await?;
+        ensure(&connection, "JOB", "job", wanted).await
+    })
+}
+
+/// A commit behind a checkpoint, with two results and a delta.
+fn commit(owner: &str, number: u64) -> Commit {
+    let output = |payload: &'static str| OutgoingMessage {
+        subject: "results".into(),
+        id: None,
+        digest: None,
+        headers: vec![("Color".into(), "red".into())],
+        foreign: Default::default(),
+        payload: payload.into(),
+        key: None,
+    };
+    Commit {
+        outputs: vec![output("one"), output("two")],
+        dead_letters: Vec::new(),
+        delta: Some("x".repeat(500).into()),
+        snapshots: Vec::new(),
+        checkpoint: Checkpoint {
+            owner: owner.into(),
+            epoch: 1,
+            number,
+            log: number,
+            ..Checkpoint::default()
+        },
+    }
+}
+
+/// A log, asked from outside of its runtime.
+struct Asked {
+    runtime: Runtime,
+    log: JetStream,
+}
+
+impl Asked {
+    fn at(url: &str) -> Self {
+        let runtime = runtime().unwrap();
+        let log = runtime.block_on(log(url)).unwrap();
+        Self { runtime, log }
+    }
+
+    fn commit(&self, expected: Fence, commit: &Commit) -> Result<Fence, LogError> {
+        self.runtime.block_on(self.log.commit(expected, commit))
+    }
+
+    fn checkpoint(&self) -> Result<Option<Held>, LogError> {
+        self.runtime.block_on(self.log.checkpoint())
+    }
+
+    /// Claims the partition.
+    fn claim(&self, owner: &str) -> Fence {
+        let found = self.checkpoint().unwrap();
+        let (fence, claim) = partition::claim(found.as_ref(), owner.into(), &[]);
+        self.commit(fence, &claim).unwrap()
+    }
+
+    fn resolve(&self, expected: Fence, commit: &Commit) -> Resolution {
+        let found = self.checkpoint().unwrap();
+        partition::resolve(expected, &commit.checkpoint, found.as_ref())
+    }
+}
+
+/// Whether a message is the last of a commit.
+fn is_commit(sender: Sender, content: &str) -> bool {
+    sender == Sender::Host && content.contains("Nats-Batch-Commit")
+}
+
+#[test]
+fn a_commit_whose_answer_is_lost_is_found_in_the_checkpoint_and_one_that_did_not_arrive_is_not() {
+    let (server, proxy) = site();
+    let log = Asked::at(&proxy.url());
+    let claim = log.claim("a");
+    let before = server.client().count("JOB");
+
+    proxy.rule(|sender, _, content| match is_commit(sender, content) {
+        true => Fate::Lost,
+        false => Fate::Arrives,
+    });
+    let first = commit("a", 2);
+    let lost = log.commit(claim, &first);
+    assert!(matches!(lost, Err(LogError::Ambiguous(_))), "{lost:?}");
+    assert_eq!(log.resolve(claim, &first), Resolution::NotStored);
+    assert_eq!(server.client().count("JOB"), before);
+
+    proxy.rule(|sender, _, content| match sender {
+        Sender::Server if content.contains("\"batch\":") => Fate::Lost,
+        _ => Fate::Arrives,
+    });
+    let lost = log.commit(claim, &first);
+    assert!(matches!(lost, Err(LogError::Ambiguous(_))), "{lost:?}");
+    let found = log.resolve(claim, &first);
+    let Resolution::Stored(fence) = found else {
+        panic!("{found:?}");
+    };
+    proxy.release();
+    // Sent again, it is refused.
+    assert_eq!(log.commit(claim, &first), Err(LogError::WrongFence));
+    assert!(log.commit(fence, &commit("a", 3)).unwrap() > fence);
+    let stored = server.client().messages("JOB");
+    let results = stored.iter().filter(|it| it.subject == "job.out.0.results");
+    let texts: Vec<_> = results.map(|it| (it.text(), it.header("Color"))).collect();
+    let of = |text: &str| (text.to_owned(), Some("red"));
+    assert_eq!(texts, [of("one"), of("two"), of("one"), of("two")]);
+}
+
+#[test]
+fn a_commit_that_arrives_after_another_owner_has_claimed_the_partition_is_refused_as_a_whole() {
+    let (server, proxy) = site();
+    let log = Asked::at(&proxy.url());
+    let claim = log.claim("a");
+    // The owner sleeps with its commit on the way.
+    proxy.rule(|sender, _, content| match is_commit(sender, content) {
+        true => Fate::Late,
+        false => Fate::Arrives,
+    });
+    let late = commit("a", 2);
+    let lost = log.commit(claim, &late);
+    assert!(matches!(lost, Err(LogError::Ambiguous(_))), "{lost:?}");
+
+    let other = Asked::at(&server.url());
+    let theirs = other.claim("b");
+    proxy.release();
+    assert_eq!(log.commit(claim, &late), Err(LogError::WrongFence));
+    assert_eq!(log.resolve(claim, &late), Resolution::Overtaken);
+    // Nothing of it is there.
+    other.commit(theirs, &commit("b", 3)).unwrap();
+    let stored = server.client().messages("JOB");
+    let results = stored.iter().filter(|it| it.subject == "job.out.0.results");
+    assert_eq!(results.count(), 2);
+}
+
+#[test]
+fn a_commit_that_is_half_sent_when_the_server_is_killed_is_not_stored_and_can_be_sent_again() {
+    let (mut server, proxy) = site();
+    let log = Asked::at(&proxy.url());
+    let claim = log.claim("a");
+    proxy.rule(|sender, _, content| match is_commit(sender, content) {
+        true => Fate::Lost,
+        false => Fate::Arrives,
+    });
+    let half = commit("a", 2);
+    let killed = async {
+        while proxy.withheld() == 0 {
+            tokio::task::yield_now().await;
+        }
+        server.kill9();
+    };
+    let both = async { tokio::join!(log.log.commit(claim, &half), killed).0 };
+    let lost = log.runtime.block_on(both);
+    assert!(matches!(lost, Err(LogError::Ambiguous(_))), "{lost:?}");
+    proxy.release();
+    server.start_again();
+    wait_until("the server answers again", || {
+        server.client().count("JOB") == 1
+    });
+    // The connection is found again while its runtime is at work.
+    log.runtime.block_on(async {
+        while log.log.checkpoint().await.is_err() {
+            pause(3).await;
+        }
+    });
+    assert_eq!(log.resolve(claim, &half), Resolution::NotStored);
+    log.commit(claim, &half).unwrap();
+    assert_eq!(server.client().count("JOB"), 6);
+}
+
+#[test]
+fn what_is_recovered_is_what_was_committed_however_large_it_is_and_what_was_purged_is_gone() {
+    let (_server, proxy) = site();
+    let log = Asked::at(&proxy.url());
+    let mut fence = log.claim("a");
+    let snapshot = |reach, content: String| Snapshot {
+        group: 7,
+        reach,
+        content: content.into(),
+    };
+    let mut fences = Vec::new();
+    for number in 1..4 {
+        let mut commit = commit("a", number + 1);
+        commit.checkpoint.log = number;
+        commit.delta = Some(number.to_string().repeat(450).into());
+        let content = format!("{number} {}", "s".repeat(1000));
+        commit.snapshots = vec![snapshot(number, content)];
+        fence = log.commit(fence, &commit).unwrap();
+        fences.push(fence);
+    }
+    log.runtime.block_on(log.log.purge(fences[0])).unwrap();
+    let mut found = Vec::new();
+    let mut take = |stored| {
+        found.push(stored);
+        Ok(())
+    };
+    let read = log.log.recover(fence, &mut take);
+    log.runtime.block_on(read).unwrap();
+    let deltas = found.iter().filter_map(|stored| match stored {
+        Stored::Delta(delta, end) => Some((delta.number, delta.content.len(), *end)),
+        _ => None,
+    });
+    let deltas: Vec<_> = deltas.collect();
+    let numbers: Vec<_> = deltas.iter().map(|delta| (delta.0, delta.1)).collect();
+    assert_eq!(numbers, [(2, 450), (3, 450)]);
+    assert!(deltas[0].2 > fences[0] && deltas[0].2 < fences[1]);
+    let last = snapshot(3, format!("3 {}", "s".repeat(1000)));
+    let others = found
+        .iter()
+        .filter(|stored| !matches!(stored, Stored::Delta(..)));
+    let claim = Stored::Checkpoint(fence);
+    let expected = [Stored::Snapshot(last), claim.clone(), claim];
+    assert!(others.eq(&expected), "{found:?}");
+}
+
+#[test]
+fn a_stream_that_is_not_as_a_job_needs_it_ends_the_job_with_the_reason() {
+    let (server, proxy) = site();
+    let client = server.client();
+    let log = Asked::at(&proxy.url());
+    let claim = log.claim("a");
+    let edit = |change: fn(&mut async_nats::jetstream::stream::Config)| {
+        let mut config = client.stream_info("JOB").unwrap().config;
+        change(&mut config);
+        client.run(client.jetstream.update_stream(config)).unwrap();
+    };
+    edit(|config| config.allow_atomic_publish = false);
+    let refused = log.commit(claim, &commit("a", 2));
+    assert!(
+        matches!(&refused, Err(LogError::Permanent(why)) if why.contains("atomic publish is disabled")),
+        "{refused:?}"
+    );
+    let unfit = verified(&server, None).unwrap_err();
+    assert_eq!(
+        unfit.to_string(),
+        "cannot use stream `JOB` for a job: it does not allow atomic batches"
+    );
+    edit(|config| config.allow_atomic_publish = true);
+    log.commit(claim, &commit("a", 2)).unwrap();
+
+    client.run(client.jetstream.delete_stream("JOB")).unwrap();
+    let gone = log.checkpoint();
+    assert!(
+        matches!(&gone, Err(LogError::Permanent(why)) if why.contains("stream not found")),
+        "{gone:?}"
+    );
+}
