@@ -197,7 +197,7 @@ fn a_component_of_another_version_is_refused_with_both_versions() {
 
 #[test]
 fn a_component_of_a_world_that_is_published_but_not_yet_run_is_refused_by_its_name() {
-    let timers = r#"(func (export "weir:state/timer-handler@0.1.0#on-timer")
+    let timers = r#"(func (export "weir:state/timer-handler@0.2.0#on-timer")
         (param i32 i32) (result i32) (i32.const 16))"#;
     let windows = r#"
         (func (export "weir:window/aggregation@0.1.0#add")

@@ -62,6 +62,7 @@ mod secrets;
 mod shadow;
 mod shutdown;
 mod signatures;
+mod state;
 mod trusted;
 mod watched_paths;
 mod wire;

@@ -28,5 +28,6 @@ pub mod report;
 pub mod rollout;
 pub mod shutdown;
 pub mod signature;
+pub mod state;
 pub mod telemetry;
 pub mod threads;

@@ -19,4 +19,5 @@ mod facts;
 mod headers;
 mod protocol;
 mod receipts;
+mod state;
 mod wire;

@@ -9,7 +9,7 @@ use super::scan::File;
 const FLOORS: &[&[&str]] = &[
     // Plain data, and what everything stands on.
     &["headers", "report", "shutdown", "threads"],
-    &["message", "outgoing", "signature", "telemetry"],
+    &["message", "outgoing", "signature", "state", "telemetry"],
     &["parked", "jsonl", "config"],
     // What knows one library, or compares.
     &["plugin", "compare"],

@@ -129,7 +129,8 @@ pub fn settling(file: &File) -> Vec<String> {
 }
 
 pub fn purity(file: &File) -> Vec<String> {
-    let pure = file.is_in("host/src/config") || PURE.contains(&file.path.as_str());
+    let rooms = ["host/src/config", "host/src/state"];
+    let pure = rooms.iter().any(|room| file.is_in(room)) || PURE.contains(&file.path.as_str());
     if !pure {
         return Vec::new();
     }

@@ -147,6 +147,7 @@ mod tests {
             "facts",
             "headers",
             "receipts",
+            "state",
         ] {
             assert!(
                 targets.iter().any(|target| target == name),

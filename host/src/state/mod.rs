@@ -1,0 +1,330 @@
+//! Keyed state and timers of one partition of a job. Start here.
+//!
+//! A [`State`] is the committed store with two layers of writes over it: those of the commit in flight, and
+//! those of the batches since. Reads look through all three. Its owner, the engine of a job, goes round:
+//!
+//! ```text
+//! begin(time)         a batch begins at this time of the job's clock
+//! take_due            the timers that are due; they are deleted with what their calls write
+//! get set delete scan set_timer delete_timer hold release     with savepoints and roll_back
+//! seal                the writes become those of the commit in flight, as a delta
+//! snapshot            perhaps of some groups, into the same commit
+//! confirmed           the commit is in the store now; or discard: all that is not stored is dropped
+//! ```
+//!
+//! A recovery fills an empty state from snapshots (`restore`) and the log (`replay`); a standby goes on with
+//! it. All of it is pure and synchronous, and knows no broker, no plugin and no process.
+//!
+//! What a plugin keeps belongs to an operator's id and a message's key; below that, names tell values and
+//! timers apart. A key's group decides which partition has it, so a key of another partition is refused.
+
+pub mod clock;
+pub mod codec;
+pub mod group;
+mod held;
+mod overlay;
+mod record;
+mod recovery;
+mod row;
+mod store;
+mod timers;
+mod values;
+
+pub use codec::Corrupt;
+pub use group::{Group, Groups};
+pub use held::HeldMessage;
+pub use row::Operator;
+pub use store::Usage;
+pub use timers::{Clock, Timer};
+
+use bytes::Bytes;
+use overlay::Overlay;
+use row::{Address, Addressed, Kind, Place, Row};
+use std::fmt;
+use store::{Change, Store};
+
+/// Why a write or a read was refused. It changed nothing. All of them are the fault of the message in hand:
+/// the same message is refused again, others are not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The state would be larger than its budget. Writes that make it no larger go on.
+    Budget {
+        /// Bytes with this write, as [`Usage`] counts them.
+        needed: u64,
+        /// As given to [`State::new`].
+        budget: u64,
+    },
+    /// The key belongs to another partition. Only the key of a message in hand surely does not.
+    OtherPartition,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Budget { needed, budget } => write!(
+                formatter,
+                "the state of the partition would need {needed} bytes, and may have {budget}"
+            ),
+            Self::OtherPartition => write!(
+                formatter,
+                "the key belongs to another partition; use the key of a message of the batch"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// What no plugin has deleted and is no longer there: each is counted, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gone {
+    /// Values that had expired, and were removed.
+    pub values: u64,
+    /// Timers that were due and not called, because the values of their keys were gone.
+    pub timers: u64,
+}
+
+/// A point to which writes can be undone. Valid until [`State::seal`] or [`State::discard`], and until an
+/// earlier one was rolled back to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Savepoint(pub usize);
+
+/// State and timers of a partition, as its owner sees them. See the top of this file.
+#[derive(Debug)]
+pub struct State {
+    store: Store,
+    /// The writes of the commit in flight.
+    in_flight: Option<Overlay>,
+    /// The writes since.
+    overlay: Overlay,
+    /// Bytes, as [`Usage`] counts them.
+    budget: u64,
+    /// The time of the present batch: nanoseconds of the job's clock. Decides what has expired.
+    now: u64,
+    /// The time of the last delta.
+    sealed_at: u64,
+    gone: Gone,
+}
+
+impl State {
+    /// An empty one, of a partition with these groups, to be filled by [`State::restore`] and
+    /// [`State::replay`]. `operators` are the ids of the pipeline's operators, in order; `budget` is in bytes
+    /// as [`Usage`] counts them.
+    ///
+    /// # Errors
+    /// More than 4,095 operators.
+    pub fn new<'a>(
+        groups: Groups,
+        operators: impl IntoIterator<Item = &'a str>,
+        budget: u64,
+    ) -> Result<Self, Corrupt> {
+        Ok(Self {
+            store: Store::new(groups, operators)?,
+            in_flight: None,
+            overlay: Overlay::default(),
+            budget,
+            now: 0,
+            sealed_at: 0,
+            gone: Gone::default(),
+        })
+    }
+
+    /// The operator with this id, if the pipeline has it or the recovered state had it.
+    #[must_use]
+    pub fn operator(&self, id: &str) -> Option<Operator> {
+        self.store.operators.find(id)
+    }
+
+    /// Ids of the operators that have state here. One that the pipeline has not is an orphan: it is gone or
+    /// renamed, and the job must not go on without it.
+    pub fn occupied(&self) -> impl Iterator<Item = &str> {
+        self.store.occupied()
+    }
+
+    /// A batch begins at this time of the job's clock, see [`clock::JobClock`]. Time does not go back.
+    pub fn begin(&mut self, now: u64) {
+        self.now = self.now.max(now);
+    }
+
+    /// The time of the present batch; of the last commit before the first batch.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// How much of what was there at [`State::now`] is expired at `now`: what an outage has cost. Looks at
+    /// everything; call it before the first batch, and say it where it is not nothing.
+    #[must_use]
+    pub fn expiring(&self, now: u64) -> Usage {
+        self.store.expiring(now)
+    }
+
+    /// How much there is, with all writes so far.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let (mut usage, mut change) = (self.store.usage(), Change::default());
+        for layer in self.layers() {
+            change.add(layer.change());
+        }
+        usage.add(change);
+        usage
+    }
+
+    /// How much a group has in the store; nothing for one of another partition.
+    #[must_use]
+    pub fn group_usage(&self, group: Group) -> Usage {
+        let position = self.store.groups.position(group);
+        position.map_or_else(Usage::default, |position| self.store.group_usage(position))
+    }
+
+    /// What has gone by itself since the last call.
+    pub fn take_gone(&mut self) -> Gone {
+        std::mem::take(&mut self.gone)
+    }
+
+    /// Marks the writes so far.
+    pub fn savepoint(&mut self) -> Savepoint {
+        Savepoint(self.overlay.savepoint())
+    }
+
+    /// Undoes the writes since a savepoint, also those of [`State::take_due`].
+    pub fn roll_back(&mut self, to: Savepoint) {
+        self.overlay.roll_back(to.0);
+    }
+
+    /// Bytes of the delta that [`State::seal`] would make now, at most.
+    #[must_use]
+    pub fn unsealed(&self) -> usize {
+        match self.overlay.rows() {
+            rows if rows.len() > 0 => record::most(&self.store.operators, rows),
+            _ => 0,
+        }
+    }
+
+    /// Makes the writes since the last commit those of the commit in flight, and returns what they change.
+    /// None if nothing was written, or while a commit is in flight.
+    pub fn seal(&mut self) -> Option<Bytes> {
+        if self.in_flight.is_some() || self.overlay.rows().len() == 0 {
+            return None;
+        }
+        self.mark_timers();
+        let overlay = std::mem::take(&mut self.overlay);
+        let delta = record::write(None, self.now, &self.store.operators, overlay.rows());
+        self.sealed_at = self.now;
+        self.in_flight = Some(overlay);
+        Some(delta)
+    }
+
+    /// The commit in flight is stored. Without one this does nothing.
+    pub fn confirmed(&mut self) {
+        let Some(overlay) = self.in_flight.take() else {
+            return;
+        };
+        let written = overlay.rows().len();
+        for row in overlay.into_rows() {
+            // Its key was found to be of this partition when it was written.
+            drop(self.store.put(row));
+        }
+        self.store.time = self.sealed_at;
+        self.gone.values += self.store.sweep(written, &self.overlay);
+    }
+
+    /// Drops all writes that are not stored: those of the commit in flight, and those since.
+    pub fn discard(&mut self) {
+        self.in_flight = None;
+        self.overlay = Overlay::default();
+    }
+
+    /// A group as it is with the commit in flight: it takes the place of all deltas so far. Nothing of a group
+    /// of another partition.
+    #[must_use]
+    pub fn snapshot(&self, group: Group) -> Bytes {
+        let (place, time) = (Place::first_of(group), self.sealed_at);
+        let (key, name) = (&b""[..], &b""[..]);
+        let rows = self.rows_from(Address { place, key, name }, None);
+        let rows = rows.take_while(|row| row.group() == group);
+        let rows = rows.filter(|row| row.live(time).is_some());
+        record::write(Some(group), time, &self.store.operators, rows)
+    }
+
+    /// The layers of writes, the upper one first.
+    fn layers(&self) -> impl Iterator<Item = &Overlay> {
+        std::iter::once(&self.overlay).chain(&self.in_flight)
+    }
+
+    /// The uppermost row at an address; it may say that there is none, or have expired.
+    fn row(&self, address: &dyn Addressed) -> Option<&Row> {
+        let written = self.layers().find_map(|layer| layer.get(address));
+        written.or_else(|| self.store.get(address))
+    }
+
+    /// The uppermost rows of a group, in order, from an address on: some say that there is none, or have
+    /// expired. Without those of `overlay`, as they are with the commit in flight.
+    fn rows_from<'a>(
+        &'a self,
+        from: Address<'_>,
+        overlay: Option<&'a Overlay>,
+    ) -> impl Iterator<Item = &'a Row> + use<'a> {
+        let layer = |layer: Option<&'a Overlay>| {
+            let rows = layer.map(|layer| layer.from(&from));
+            rows.into_iter().flatten().peekable()
+        };
+        let (mut overlay, mut in_flight) = (layer(overlay), layer(self.in_flight.as_ref()));
+        let mut store = self.store.from(&from).peekable();
+        std::iter::from_fn(move || {
+            let heads = [overlay.peek(), in_flight.peek(), store.peek()];
+            // Of equal ones this is the first: the uppermost.
+            let least: &Row = heads.into_iter().flatten().min()?;
+            overlay.next_if(|row| *row == least);
+            in_flight.next_if(|row| *row == least);
+            store.next_if(|row| *row == least);
+            Some(least)
+        })
+    }
+
+    fn address<'a>(
+        &self,
+        operator: Operator,
+        kind: Kind,
+        key: &'a [u8],
+        name: &'a [u8],
+    ) -> Result<Address<'a>, Refused> {
+        let address = Address::new(operator, kind, key, name);
+        let position = self.store.groups.position(address.place.group());
+        position.map(|_| address).ok_or(Refused::OtherPartition)
+    }
+
+    /// Writes a row if there is room for it.
+    fn write(&mut self, row: Row) -> Result<(), Refused> {
+        self.write_within(row, self.budget)
+    }
+
+    /// Writes a row of the host, for which there is always room, or deletes one.
+    fn put(&mut self, row: Row) {
+        // Only the budget refuses a row.
+        let _ = self.write_within(row, u64::MAX);
+    }
+
+    fn write_within(&mut self, row: Row, budget: u64) -> Result<(), Refused> {
+        let below = self.in_flight.as_ref().and_then(|layer| layer.get(&row));
+        let below = below.or_else(|| self.store.get(&row));
+        let change = Change::between(self.overlay.get(&row).or(below), Some(&row));
+        let needed = self.usage().bytes.saturating_add_signed(change.bytes);
+        if change.bytes > 0 && needed > budget {
+            return Err(Refused::Budget { needed, budget });
+        }
+        match row.is_deleted() && below.is_none_or(Row::is_deleted) {
+            true => self.overlay.remove(&row, change),
+            false => self.overlay.put(row, change),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test says what it expects by failing"
+)]
+mod tests;

@@ -1,0 +1,114 @@
+//! What a commit will change: rows over the store, and how to undo them up to a savepoint.
+//!
+//! It knows neither the store below nor what a row means. A row that says *deleted* hides one below.
+//!
+//! A write allocates its row, which later moves into the store as it is. The first write to an address after a
+//! savepoint allocates the address once more, to undo it.
+
+use super::row::{Addressed, Row};
+use super::store::Change;
+use std::collections::BTreeSet;
+use std::ops::Bound;
+
+/// Writes of the batches since the last commit.
+#[derive(Debug, Default)]
+pub(super) struct Overlay {
+    rows: BTreeSet<Row>,
+    /// What to do to undo the writes since the first savepoint, the last first. Empty before it.
+    undo: Vec<Undo>,
+    /// Whether there is a savepoint. Before the first one, nothing need be remembered.
+    is_marked: bool,
+    /// What it changes of the usage of what is below.
+    change: Change,
+}
+
+#[derive(Debug)]
+struct Undo {
+    row: Row,
+    /// Put the row back, or remove what has its address.
+    put: bool,
+    /// What the write had changed.
+    change: Change,
+}
+
+impl Overlay {
+    pub(super) fn get(&self, row: &dyn Addressed) -> Option<&Row> {
+        self.rows.get(row)
+    }
+
+    /// Rows from this one on.
+    pub(super) fn from<'a>(
+        &'a self,
+        from: &dyn Addressed,
+    ) -> impl Iterator<Item = &'a Row> + use<'a> {
+        let bounds = (Bound::Included(from), Bound::Unbounded);
+        self.rows.range::<dyn Addressed, _>(bounds)
+    }
+
+    pub(super) fn rows(&self) -> impl ExactSizeIterator<Item = &Row> {
+        self.rows.iter()
+    }
+
+    pub(super) fn into_rows(self) -> impl ExactSizeIterator<Item = Row> {
+        self.rows.into_iter()
+    }
+
+    pub(super) fn change(&self) -> Change {
+        self.change
+    }
+
+    /// Writes a row. `change` is what that changes of the usage.
+    pub(super) fn put(&mut self, row: Row, change: Change) {
+        self.change.add(change);
+        if !self.is_marked {
+            self.rows.replace(row);
+            return;
+        }
+        let old = self.rows.take(&row);
+        let put = old.is_some();
+        let undone = old.unwrap_or_else(|| Row::deleted(row.address()));
+        self.rows.insert(row);
+        self.remember(undone, put, change);
+    }
+
+    /// Forgets a row that it has written, if it has.
+    pub(super) fn remove(&mut self, row: &dyn Addressed, change: Change) {
+        self.change.add(change);
+        if let Some(old) = self.rows.take(row) {
+            self.remember(old, true, change);
+        }
+    }
+
+    fn remember(&mut self, row: Row, put: bool, change: Change) {
+        if self.is_marked {
+            self.undo.push(Undo { row, put, change });
+        }
+    }
+
+    /// Replaces rows by others with the same addresses, which count the same. Not undone.
+    pub(super) fn amend(&mut self, rows: Vec<Row>) {
+        for row in rows {
+            self.rows.replace(row);
+        }
+    }
+
+    /// How many writes there are to undo.
+    pub(super) fn savepoint(&mut self) -> usize {
+        self.is_marked = true;
+        self.undo.len()
+    }
+
+    /// Undoes all writes but the first `to` since the first savepoint.
+    pub(super) fn roll_back(&mut self, to: usize) {
+        while self.undo.len() > to {
+            let Some(Undo { row, put, change }) = self.undo.pop() else {
+                return;
+            };
+            self.change.add(change.times(-1));
+            match put {
+                true => drop(self.rows.replace(row)),
+                false => drop(self.rows.take(&row)),
+            }
+        }
+    }
+}

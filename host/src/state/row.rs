@@ -1,0 +1,309 @@
+//! A row: one value, timer or waiting message, in one allocation.
+//!
+//! The bytes of a row are the same in memory, in deltas and in snapshots:
+//!
+//! ```text
+//! key length | key | name length | name | 0                        it was deleted
+//!                                       | 1 | value
+//!                                       | 2 | expiry (8 bytes) | value
+//! ```
+//!
+//! In memory its place stands beside them: the group, the table and the hash of its key. Nearly every
+//! comparison in a map is one of places, and does not follow the pointer to the bytes.
+
+use super::codec::{Corrupt, Reader, put_bytes, varint_len};
+use super::group::{self, Group};
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+
+/// Whose rows they are: an operator of the pipeline, or the host. A number of one process: records have the
+/// operator's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Operator(pub(super) u16);
+
+impl Operator {
+    /// What the host itself keeps for a job; its id is empty.
+    pub const HOST: Self = Self(0);
+    /// How many there can be, the host included: what [`Place`] has bits for.
+    pub(super) const MOST: usize = 1 << 12;
+}
+
+/// What a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// A value of a plugin.
+    Value,
+    /// A timer; the name is its tag.
+    Timer,
+    /// A message that waits; the name is its number in its queue.
+    Message,
+    /// The queue of the messages with one key.
+    Queue,
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [Self::Value, Self::Timer, Self::Message, Self::Queue];
+
+    /// Operator and kind in a number, for records. The operator's number is that of the record.
+    pub(super) fn table(self, operator: Operator) -> u64 {
+        u64::from(operator.0) << 2 | self as u64
+    }
+
+    /// Both of a number; the first is the place in the record's list of operators.
+    pub(super) fn of_table(table: u64) -> (usize, Self) {
+        let kind = Self::ALL.get(table as usize & 3).copied();
+        (
+            usize::try_from(table >> 2).unwrap_or(usize::MAX),
+            kind.unwrap_or(Self::Value),
+        )
+    }
+}
+
+/// Where a row stands in its map: group (10 bits), operator (12), kind (2), more of the key's hash (22).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place(u64);
+
+impl Place {
+    pub(super) fn new(operator: Operator, kind: Kind, key: &[u8]) -> Self {
+        let hash = group::hash(key);
+        let group = u64::from(Group::of_hash(hash).number());
+        let more = u64::from(hash / u32::from(group::GROUPS));
+        Self(group << 54 | kind.table(operator) << 40 | more << 18)
+    }
+
+    /// Where the rows of a group begin.
+    pub(super) fn first_of(group: Group) -> Self {
+        Self(u64::from(group.number()) << 54)
+    }
+
+    pub(super) fn group(self) -> Group {
+        Group::of_bits(self.0 >> 54)
+    }
+
+    pub(super) fn operator(self) -> Operator {
+        Operator((self.0 >> 42) as u16 & 0xfff)
+    }
+
+    pub(super) fn kind(self) -> Kind {
+        let kind = (self.0 >> 40) as usize & 3;
+        Kind::ALL.get(kind).copied().unwrap_or(Kind::Value)
+    }
+}
+
+/// What identifies a row. Rows are looked up by it without making one.
+#[derive(Clone, Copy)]
+pub(super) struct Address<'a> {
+    pub(super) place: Place,
+    pub(super) key: &'a [u8],
+    pub(super) name: &'a [u8],
+}
+
+impl<'a> Address<'a> {
+    pub(super) fn new(operator: Operator, kind: Kind, key: &'a [u8], name: &'a [u8]) -> Self {
+        let place = Place::new(operator, kind, key);
+        Self { place, key, name }
+    }
+}
+
+/// What has an address: the order of rows in a map.
+pub(super) trait Addressed {
+    fn place(&self) -> Place;
+    /// Key and name.
+    fn parts(&self) -> (&[u8], &[u8]);
+}
+
+impl Addressed for Address<'_> {
+    fn place(&self) -> Place {
+        self.place
+    }
+
+    fn parts(&self) -> (&[u8], &[u8]) {
+        (self.key, self.name)
+    }
+}
+
+impl Addressed for Row {
+    fn place(&self) -> Place {
+        self.place
+    }
+
+    fn parts(&self) -> (&[u8], &[u8]) {
+        let (key, name, _) = split(&self.bytes).unwrap_or_default();
+        (key, name)
+    }
+}
+
+impl Ord for dyn Addressed + '_ {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let places = self.place().cmp(&other.place());
+        places.then_with(|| self.parts().cmp(&other.parts()))
+    }
+}
+
+impl PartialOrd for dyn Addressed + '_ {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for dyn Addressed + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for dyn Addressed + '_ {}
+
+/// One row. Rows are equal where their addresses are.
+#[derive(Debug)]
+pub(super) struct Row {
+    place: Place,
+    bytes: Box<[u8]>,
+}
+
+impl<'a> Borrow<dyn Addressed + 'a> for Row {
+    fn borrow(&self) -> &(dyn Addressed + 'a) {
+        self
+    }
+}
+
+impl Ord for Row {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self as &dyn Addressed).cmp(other)
+    }
+}
+
+impl PartialOrd for Row {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Row {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Row {}
+
+const DELETED: u8 = 0;
+const FOR_EVER: u8 = 1;
+const UNTIL: u8 = 2;
+
+impl Row {
+    /// A row with this value, until `expiry` (nanoseconds of the job's clock) if there is one.
+    pub(super) fn new(address: Address<'_>, expiry: Option<u64>, value: &[u8]) -> Self {
+        let end = expiry.map(u64::to_le_bytes);
+        let end = end.as_ref().map_or(&[][..], |end| end.as_slice());
+        let tag = if expiry.is_some() { UNTIL } else { FOR_EVER };
+        Self::of_parts(address, tag, [end, value])
+    }
+
+    /// The row that says that there is none.
+    pub(super) fn deleted(address: Address<'_>) -> Self {
+        Self::of_parts(address, DELETED, [&[], &[]])
+    }
+
+    fn of_parts(address: Address<'_>, tag: u8, rest: [&[u8]; 2]) -> Self {
+        let Address { place, key, name } = address;
+        let [end, value] = rest;
+        let lengths = varint_len(key.len() as u64) + varint_len(name.len() as u64);
+        // Exactly as long as it becomes, so that no byte is left over in the allocation.
+        let length = lengths + key.len() + name.len() + 1 + end.len() + value.len();
+        let mut bytes = Vec::with_capacity(length);
+        put_bytes(&mut bytes, key);
+        put_bytes(&mut bytes, name);
+        bytes.push(tag);
+        bytes.extend_from_slice(end);
+        bytes.extend_from_slice(value);
+        let bytes = bytes.into_boxed_slice();
+        Self { place, bytes }
+    }
+
+    /// A row as it stands in a record.
+    pub(super) fn read(operator: Operator, kind: Kind, bytes: &[u8]) -> Result<Self, Corrupt> {
+        let (key, _, mut rest) = split(bytes)?;
+        match rest.byte()? {
+            DELETED if rest.is_empty() => {}
+            FOR_EVER => {}
+            UNTIL => drop(rest.fixed()?),
+            _ => return Err(Corrupt("it has a row of an unknown kind")),
+        }
+        let place = Place::new(operator, kind, key);
+        let bytes = bytes.into();
+        Ok(Self { place, bytes })
+    }
+
+    pub(super) fn operator(&self) -> Operator {
+        self.place.operator()
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.place.kind()
+    }
+
+    pub(super) fn group(&self) -> Group {
+        self.place.group()
+    }
+
+    /// Operator and kind, for records.
+    pub(super) fn table(&self) -> u64 {
+        self.kind().table(self.operator())
+    }
+
+    /// As it stands in a record.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(super) fn address(&self) -> Address<'_> {
+        let (key, name) = self.parts();
+        let place = self.place;
+        Address { place, key, name }
+    }
+
+    /// Whether it says that there is none.
+    pub(super) fn is_deleted(&self) -> bool {
+        let tag = split(&self.bytes).and_then(|(.., mut rest)| rest.byte());
+        tag.unwrap_or(DELETED) == DELETED
+    }
+
+    /// The expiry, if there is one, and the value; `None` if it says that there is none.
+    pub(super) fn value(&self) -> Option<(Option<u64>, &[u8])> {
+        let (.., mut rest) = split(&self.bytes).ok()?;
+        let expiry = match rest.byte().ok()? {
+            FOR_EVER => None,
+            UNTIL => Some(rest.fixed().ok()?),
+            _ => return None,
+        };
+        Some((expiry, rest.0))
+    }
+
+    /// The value, unless it was deleted or has expired at `now`.
+    pub(super) fn live(&self, now: u64) -> Option<&[u8]> {
+        let (expiry, value) = self.value()?;
+        expiry.is_none_or(|expiry| expiry > now).then_some(value)
+    }
+
+    /// What it counts in bytes of memory: its own, with its part of a node of the map and what the allocator
+    /// rounds up.
+    pub(super) fn cost(&self) -> u64 {
+        match self.place.kind() {
+            _ if self.is_deleted() => 0,
+            // It stands in the index of timers, too.
+            Kind::Timer => 2 * (self.bytes.len() as u64 + OVERHEAD),
+            _ => self.bytes.len() as u64 + OVERHEAD,
+        }
+    }
+}
+
+/// Bytes of memory of a row besides its bytes. *Measured* with mimalloc, 1 million rows, keys of 16 bytes:
+/// with values of 100 bytes a row takes 173 to 185 bytes of resident memory, with values of 8 bytes 83 to 88.
+const OVERHEAD: u64 = 60;
+
+/// Key, name, and what is behind them.
+fn split(bytes: &[u8]) -> Result<(&[u8], &[u8], Reader<'_>), Corrupt> {
+    let mut reader = Reader(bytes);
+    Ok((reader.bytes()?, reader.bytes()?, reader))
+}

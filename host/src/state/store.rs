@@ -1,0 +1,296 @@
+//! The committed state of a partition, in RAM: a sorted map of rows for each key group, and the timers in
+//! the order in which they are due.
+//!
+//! It changes where a commit is acked or recovered, and by sweeps of what has expired. Time is that of
+//! commits: it is a part of each delta, so that a recovered store hides what the live one hid.
+
+use super::codec::Corrupt;
+use super::group::Groups;
+use super::overlay::Overlay;
+use super::row::{Addressed, Operator, Row};
+use super::timers::{self, Clock};
+use std::collections::BTreeSet;
+use std::ops::Bound;
+
+/// Rows that a sweep looks at for each row that a commit has written.
+const SWEPT_PER_WRITE: usize = 4;
+/// Rows that it looks at for each commit besides, so that a quiet job gets rid of what expired, too.
+const SWEPT_PER_COMMIT: usize = 64;
+
+/// How much state there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Values, timers, and messages that wait with their queues.
+    pub rows: u64,
+    /// Bytes of memory, as they are counted: keys and values with a fixed sum for each row. What has expired
+    /// counts until a sweep has removed it.
+    pub bytes: u64,
+}
+
+/// What a write changes of a [`Usage`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) rows: i64,
+    pub(super) bytes: i64,
+}
+
+impl Change {
+    /// Of putting `new` in the place of `old`.
+    pub(super) fn between(old: Option<&Row>, new: Option<&Row>) -> Self {
+        let rows = |row: Option<&Row>| row.map_or(0, |row| i64::from(!row.is_deleted()));
+        let bytes = |row: Option<&Row>| row.map_or(0, |row| row.cost() as i64);
+        Self {
+            rows: rows(new) - rows(old),
+            bytes: bytes(new) - bytes(old),
+        }
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.bytes += other.bytes;
+    }
+
+    pub(super) fn times(self, times: i64) -> Self {
+        Self {
+            rows: times * self.rows,
+            bytes: times * self.bytes,
+        }
+    }
+}
+
+impl Usage {
+    pub(super) fn add(&mut self, change: Change) {
+        self.rows = self.rows.saturating_add_signed(change.rows);
+        self.bytes = self.bytes.saturating_add_signed(change.bytes);
+    }
+}
+
+/// One key group.
+#[derive(Debug, Default)]
+struct Shard {
+    rows: BTreeSet<Row>,
+    usage: Usage,
+    /// Rows with an expiry. Where there are none, no sweep looks.
+    expiring: usize,
+}
+
+/// The ids of operators; the place of one is its [`Operator`]. The first is the host's.
+#[derive(Debug)]
+pub(super) struct Operators(Vec<Box<str>>);
+
+impl Operators {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|id| &**id)
+    }
+
+    pub(super) fn find(&self, id: &str) -> Option<Operator> {
+        let place = self.iter().position(|known| known == id)?;
+        Some(Operator(place as u16))
+    }
+
+    /// The number of this id, a new one if it has none yet.
+    pub(super) fn intern(&mut self, id: &str) -> Result<Operator, Corrupt> {
+        if let Some(known) = self.find(id) {
+            return Ok(known);
+        }
+        if self.0.len() >= Operator::MOST {
+            return Err(Corrupt("there are too many operators"));
+        }
+        self.0.push(id.into());
+        Ok(Operator((self.0.len() - 1) as u16))
+    }
+}
+
+/// See the top of this file.
+#[derive(Debug)]
+pub(super) struct Store {
+    pub(super) groups: Groups,
+    pub(super) operators: Operators,
+    /// Of each group in `groups`.
+    shards: Vec<Shard>,
+    /// Rows of each operator.
+    per_operator: Vec<u64>,
+    timers: timers::Index,
+    usage: Usage,
+    /// The latest time of a commit that is in here: nanoseconds of the job's clock.
+    pub(super) time: u64,
+    /// The group that the next sweep looks at first, and how many rows it may look at besides its own.
+    sweep: (usize, usize),
+}
+
+impl Store {
+    /// An empty one. The operators are those of the pipeline, in order.
+    pub(super) fn new<'a>(
+        groups: Groups,
+        operators: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, Corrupt> {
+        let mut ids = Operators(vec!["".into()]);
+        for id in operators {
+            ids.intern(id)?;
+        }
+        Ok(Self {
+            shards: groups.iter().map(|_| Shard::default()).collect(),
+            groups,
+            operators: ids,
+            per_operator: Vec::new(),
+            timers: timers::Index::default(),
+            usage: Usage::default(),
+            time: 0,
+            sweep: (0, 0),
+        })
+    }
+
+    fn shard(&self, row: &dyn Addressed) -> Option<&Shard> {
+        let position = self.groups.position(row.place().group())?;
+        self.shards.get(position)
+    }
+
+    pub(super) fn get<'a>(&'a self, row: &dyn Addressed) -> Option<&'a Row> {
+        self.shard(row)?.rows.get(row)
+    }
+
+    /// Rows of the group of `from`, from there on.
+    pub(super) fn from<'a>(
+        &'a self,
+        from: &dyn Addressed,
+    ) -> impl Iterator<Item = &'a Row> + use<'a> {
+        let bounds = (Bound::Included(from), Bound::Unbounded);
+        let shard = self.shard(from);
+        let rows = shard.map(|shard| shard.rows.range::<dyn Addressed, _>(bounds));
+        rows.into_iter().flatten()
+    }
+
+    pub(super) fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    pub(super) fn group_usage(&self, position: usize) -> Usage {
+        let shard = self.shards.get(position);
+        shard.map_or_else(Usage::default, |shard| shard.usage)
+    }
+
+    /// Ids of the operators that have rows.
+    pub(super) fn occupied(&self) -> impl Iterator<Item = &str> {
+        let counts = self.operators.iter().zip(&self.per_operator);
+        counts
+            .skip(1)
+            .filter(|(_, rows)| **rows > 0)
+            .map(|(id, _)| id)
+    }
+
+    /// Timers of a clock up to a time, in order.
+    pub(super) fn timers(&self, clock: Clock, upto: u64) -> impl Iterator<Item = (u64, &Row)> {
+        let timers = self.timers.of(clock).iter();
+        timers
+            .take_while(move |(at, _)| *at <= upto)
+            .map(|(at, row)| (*at, row))
+    }
+
+    /// Takes over a row of a commit. Rows of other partitions are refused.
+    pub(super) fn put(&mut self, row: Row) -> Result<(), Corrupt> {
+        let position = self.position(&row)?;
+        self.account(position, &row, 1);
+        let timer = timers::read(&row).map(|timer| (timer, Row::deleted(row.address())));
+        let rows = self.shards.get_mut(position).map(|shard| &mut shard.rows);
+        let old = match row.is_deleted() {
+            true => rows.and_then(|rows| rows.take(&row)),
+            false => rows.and_then(|rows| rows.replace(row)),
+        };
+        if let Some(old) = old {
+            self.account(position, &old, -1);
+            if let Some(timer) = timers::read(&old) {
+                self.timers.of_mut(timer.clock).remove(&(timer.at, old));
+            }
+        }
+        if let Some((timer, row)) = timer {
+            self.timers.of_mut(timer.clock).insert((timer.at, row));
+        }
+        Ok(())
+    }
+
+    /// Fills an empty group.
+    pub(super) fn fill(&mut self, position: usize, rows: Vec<Row>) -> Result<(), Corrupt> {
+        // From rows in order, as snapshots have them, this makes full nodes.
+        let rows: BTreeSet<Row> = rows.into_iter().collect();
+        for row in &rows {
+            self.account(position, row, 1);
+            if let Some(timer) = timers::read(row) {
+                let index = self.timers.of_mut(timer.clock);
+                index.insert((timer.at, Row::deleted(row.address())));
+            }
+        }
+        match self.shards.get_mut(position) {
+            Some(shard) if shard.rows.is_empty() => shard.rows = rows,
+            _ => return Err(Corrupt("the group was read before")),
+        }
+        Ok(())
+    }
+
+    /// Which of its groups a row belongs to.
+    pub(super) fn position(&self, row: &Row) -> Result<usize, Corrupt> {
+        let position = self.groups.position(row.place().group());
+        position.ok_or(Corrupt("it has a key of another partition"))
+    }
+
+    /// Counts a row once more, or once less.
+    fn account(&mut self, position: usize, row: &Row, times: i64) {
+        let change = Change::between(None, Some(row)).times(times);
+        self.usage.add(change);
+        let operator = usize::from(row.operator().0);
+        if self.per_operator.len() <= operator {
+            self.per_operator.resize(operator + 1, 0);
+        }
+        if let Some(rows) = self.per_operator.get_mut(operator) {
+            *rows = rows.saturating_add_signed(change.rows);
+        }
+        if let Some(shard) = self.shards.get_mut(position) {
+            shard.usage.add(change);
+            shard.expiring = shard
+                .expiring
+                .saturating_add_signed(expires(row) as isize * times as isize);
+        }
+    }
+
+    /// Removes rows that have expired from some groups, in turn; returns how many. `written` is how many
+    /// rows the last commit has written. Rows that `above` replaces stay until it is applied.
+    pub(super) fn sweep(&mut self, written: usize, above: &Overlay) -> u64 {
+        let (mut next, mut allowed) = self.sweep;
+        allowed += SWEPT_PER_COMMIT + SWEPT_PER_WRITE * written;
+        let (time, mut expired) = (self.time, Vec::new());
+        for _ in 0..self.shards.len() {
+            if let Some(shard) = self.shards.get(next).filter(|shard| shard.expiring > 0) {
+                // A group is looked at whole, once there were enough commits for it.
+                let Some(left) = allowed.checked_sub(shard.rows.len()) else {
+                    break;
+                };
+                allowed = left;
+                let gone = shard.rows.iter().filter(|row| row.live(time).is_none());
+                let gone = gone.filter(|row| above.get(*row).is_none());
+                expired.extend(gone.map(|row| Row::deleted(row.address())));
+            }
+            next = (next + 1) % self.shards.len();
+        }
+        self.sweep = (next, allowed.min(self.usage.rows as usize));
+        let count = expired.len() as u64;
+        for row in expired {
+            // It is a row of this store.
+            drop(self.put(row));
+        }
+        count
+    }
+
+    /// How much of what is visible now is expired at `time`.
+    pub(super) fn expiring(&self, time: u64) -> Usage {
+        let shards = self.shards.iter().filter(|shard| shard.expiring > 0);
+        let rows = shards.flat_map(|shard| &shard.rows);
+        let mut usage = Usage::default();
+        for row in rows.filter(|row| row.live(self.time).is_some() && row.live(time).is_none()) {
+            usage.add(Change::between(None, Some(row)));
+        }
+        usage
+    }
+}
+
+fn expires(row: &Row) -> bool {
+    row.value().is_some_and(|(expiry, _)| expiry.is_some())
+}
