@@ -5,7 +5,8 @@ use crate::harness::guests::versions as version;
 use crate::harness::{AS_HOST, Site, replaced, repository, series, swaps, wait_until};
 
 /// The names of the page, and those of a site.
-const NAMES: [(&str, &str); 6] = [
+const NAMES: [(&str, &str); 7] = [
+    ("INFO.REBATES", "INFO.OUT"),
     ("WEIR_PARKED_REBATES", "WEIR_PARKED_P"),
     ("weir.parked.rebates", "weir.parked.p"),
     ("weir-rebates", "p"),

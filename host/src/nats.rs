@@ -8,6 +8,7 @@ pub mod attachment;
 mod auth;
 pub mod bench;
 mod buckets;
+pub mod by_subject;
 pub mod components;
 pub mod consumers;
 pub mod dead_letters;

@@ -41,7 +41,7 @@ fn check(bytes: &[u8]) -> String {
         max_payload: MOST,
         ..Target::nowhere()
     };
-    let builder = OutputBuilder::new("p/o/".to_owned(), template, &target);
+    let builder = OutputBuilder::new(Some("p/o/".to_owned()), template, &target);
     let judged = Judged {
         message: &source,
         source_id: "S@x",

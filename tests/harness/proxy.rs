@@ -22,6 +22,8 @@ pub enum Fate {
     Lost,
     /// Arrives when the test says so, behind what was sent since.
     Late,
+    /// The connection ends instead.
+    Cut,
 }
 
 /// Asked of each message, by its sender, subject, and headers with payload; and of each other line of the
@@ -150,6 +152,7 @@ fn pass_on(
                 shared.late.lock().unwrap().push(Late { target, frame });
             }
             Fate::Lost => {}
+            Fate::Cut => return Ok(()),
         }
     }
 }

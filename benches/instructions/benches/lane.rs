@@ -36,7 +36,7 @@ impl Lane {
     pub(crate) fn new(work: Work) -> Self {
         let (tokio, worker) = scene::warm(work);
         let template = Template::parse("bench.out").unwrap();
-        let outputs = OutputBuilder::new("bench/work/".into(), template, &target());
+        let outputs = OutputBuilder::new(Some("bench/work/".into()), template, &target());
         let mut lane = Self {
             tokio,
             processor: Processor::of_plugin(worker, BOUNDS).with_outputs(outputs),

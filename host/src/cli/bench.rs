@@ -168,7 +168,12 @@ async fn measure(
         bar.finish_and_clear();
     }
     let mut delay = None;
-    if arguments.seconds > 0 {
+    let has_ids = setup.pipeline.sink.message_ids;
+    if arguments.seconds > 0 && !has_ids {
+        note(
+            "the delay is not measured: results without message ids do not say which input they are from",
+        );
+    } else if arguments.seconds > 0 {
         let ensured = setup.prepare(0).await?;
         let bar = console.bar("delay", arguments.rate * (arguments.seconds + 1));
         delay = Some(delay::run(&setup, &ensured, &bar).await?);

@@ -15,6 +15,10 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// What a pipeline is without.
+const NO_IDS: &str = "`sink.message-ids: off`: results that are published again after a crash or a lost \
+    connection are stored twice, and `weir trace`, `weir replay --compare` and shadows find none of them";
+
 #[derive(clap::Args)]
 #[command(after_help = "\
 Reads the files, loads every plugin and runs its `configure`. Nothing is sent to a server. \
@@ -143,15 +147,23 @@ fn is_shown(draft: &&Draft) -> bool {
 
 /// What a user should know about a valid pipeline.
 fn notes(draft: &Draft) -> Vec<String> {
-    let order = draft.pipeline.as_ref().map(|pipeline| pipeline.order);
-    let word = match order {
-        Some(Order::Key) => "key",
-        Some(Order::Stream) => "stream",
-        Some(Order::None) | None => return Vec::new(),
+    let Some(pipeline) = &draft.pipeline else {
+        return Vec::new();
     };
-    vec![format!(
-        "`order: {word}` is for one host: with several, a failover takes minutes and can break the order"
-    )]
+    let word = match pipeline.order {
+        Order::Key => Some("key"),
+        Order::Stream => Some("stream"),
+        Order::None => None,
+    };
+    let order = word.map(|word| {
+        format!(
+            "`order: {word}` is for one host: with several, a failover takes minutes and can break the order"
+        )
+    });
+    let ingest = pipeline.sink.no_fast_ingest();
+    let ingest = ingest.map(|why| format!("results are not published in batches: {why}"));
+    let ids = (!pipeline.sink.message_ids).then(|| NO_IDS.to_owned());
+    order.into_iter().chain(ingest).chain(ids).collect()
 }
 
 fn of<'c, 'd>(

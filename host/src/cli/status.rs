@@ -94,11 +94,15 @@ fn text(hosts: &[Value]) -> String {
             let source = &pipeline["source"];
             let _ = writeln!(
                 out,
-                "  pipeline {}: {} -> {}, {}",
+                "  pipeline {}: {} -> {}, {}{}",
                 word(&pipeline["name"]),
                 word(&source["stream"]),
                 word(&pipeline["sink"]),
                 lanes(&pipeline["lanes"]),
+                match pipeline.pointer("/fast_ingest/stream") {
+                    Some(_) => ", fast ingest",
+                    None => "",
+                },
             );
             let numbers = ["lag", "ack_pending", "in_flight", "received", "published"];
             let more = [

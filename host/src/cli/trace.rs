@@ -10,8 +10,8 @@ use std::fmt::Write;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Prints a line for each message, the result first: its stream and sequence, its subject, when it was stored, \
-and what made it, with the beginnings of the plugins' digests. The last message was not made by weir, or no \
-longer exists. Needs permission for $JS.API.STREAM.NAMES, and for STREAM.INFO and STREAM.MSG.GET of the \
+and what made it, with the beginnings of the plugins' digests. The last message was not made by weir, has no \
+message id, or no longer exists. Needs permission for $JS.API.STREAM.NAMES, and for STREAM.INFO and STREAM.MSG.GET of the \
 streams.")]
 pub(super) struct Arguments {
     /// The subject of the result.
@@ -45,6 +45,11 @@ fn text(steps: &[Step]) -> String {
         // Writing to a string does not fail.
         let _ = match (&step.gone, &step.made) {
             (Some(why), _) => writeln!(out, "{stream} {sequence}  {why}"),
+            (None, None) if step.has_no_id => writeln!(
+                out,
+                "{stream} {sequence}  {subject}  {stored}Z  made by weir, from an unknown input: it has no \
+                 message id (`sink.message-ids: off`)"
+            ),
             (None, None) => writeln!(out, "{stream} {sequence}  {subject}  {stored}Z"),
             (None, Some(made)) => writeln!(
                 out,

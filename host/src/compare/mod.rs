@@ -11,9 +11,12 @@ pub mod matcher;
 mod output_counts;
 pub mod report;
 
+use crate::config::resolved::Pipeline;
 use crate::headers::{DIGEST, Headers, MESSAGE_ID, PREFIX, is_server_header};
 use crate::jsonl::{Dead, Line, Record};
 use crate::outgoing::OutgoingMessage;
+use crate::report::ResultExt;
+use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
 use bytestring::ByteString;
 use std::fmt;
@@ -47,6 +50,25 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// That of a pipeline with inputs from `source_id`.
+    ///
+    /// # Errors
+    /// When its results carry no message ids: nothing else says which input a result is from.
+    pub fn of(pipeline: &Pipeline, source_id: &str) -> Result<Self> {
+        if !pipeline.sink.message_ids {
+            let name = &pipeline.name;
+            return Err(anyhow!(
+                "they carry no message ids (`sink.message-ids: off`)"
+            ))
+            .with_context(|| format!("cannot compare with the results of pipeline `{name}`"))
+            .hint(|| "remove `message-ids: off`, and compare with what is published from then on");
+        }
+        Ok(Self {
+            pipeline_id: pipeline.id(),
+            source_id: source_id.to_owned(),
+        })
+    }
+
     /// The input and the slot of an output with this message id. `None` if it belongs to another pipeline or
     /// stream, or is not from weir.
     #[must_use]

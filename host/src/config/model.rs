@@ -283,6 +283,30 @@ pub struct Sink {
     /// Allow results on subjects that the pipeline itself reads. Only for plugins that give every result a
     /// new subject or end the loop themselves.
     pub allow_own_source: bool,
+    /// Whether results go out in batches of publishes (fast ingest, nats-server 2.14).
+    pub fast_ingest: FastIngest,
+    /// Whether results carry a message id. Without one they cost the server less.
+    pub message_ids: MessageIds,
+}
+
+/// Whether results go out in batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FastIngest {
+    /// Where one stream captures all of them and allows it (`allow_batched`).
+    Auto,
+    /// One by one.
+    Off,
+}
+
+/// Whether results carry a message id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MessageIds {
+    /// Repeats within the duplicate window are not stored.
+    On,
+    /// Repeats after a crash or a lost connection are stored.
+    Off,
 }
 
 impl Default for Sink {
@@ -292,6 +316,8 @@ impl Default for Sink {
             stream: None,
             create: Create::default(),
             allow_own_source: false,
+            fast_ingest: FastIngest::Auto,
+            message_ids: MessageIds::On,
         }
     }
 }

@@ -245,6 +245,24 @@ pub struct Sink {
     pub create: Option<StreamSettings>,
     /// Whether results may land on subjects that the pipeline itself reads.
     pub allow_own_source: bool,
+    /// Whether results go out in batches where their stream takes them.
+    pub fast_ingest: bool,
+    /// Whether results carry a message id.
+    pub message_ids: bool,
+}
+
+impl Sink {
+    /// Why results cannot go out in batches, whatever the server has; `None` if they can.
+    #[must_use]
+    pub fn no_fast_ingest(&self) -> Option<&'static str> {
+        if !self.fast_ingest {
+            return Some("`sink.fast-ingest` is `off`");
+        }
+        match self.subject.reach() {
+            None => Some("`sink.subject` leaves open which streams capture the results"),
+            Some(_) => None,
+        }
+    }
 }
 
 /// Where dead letters go.

@@ -145,6 +145,7 @@ impl Lane {
                 self.finish(id, proof).await;
             }
         }
+        self.outbox.sink.end_burst();
         self.at_failpoint(Station::Published, published).await;
     }
 
@@ -173,6 +174,9 @@ impl Lane {
         };
         if let Then::Parked(due) = publication.then {
             return self.not_parked(id, due, failure).await;
+        }
+        if failure == Failure::OutOfBatch {
+            return self.in_flight.ready(id, publication);
         }
         task.publish_failures = task.publish_failures.saturating_add(1);
         let failures = task.publish_failures;

@@ -82,7 +82,15 @@ impl Lane {
         }
         let subjects = subjects(&settings);
         let parking = parking.map(|parking| Parking::new(subjects, &parking.stream));
-        let sink = Sink::open(wire.clone(), connection.clone(), Arc::clone(&metrics));
+        let has_fast_ingest = ensured.fast_ingest.is_ok();
+        metrics.fast_ingest.set(i64::from(has_fast_ingest));
+        let sink = Sink::open(
+            wire.clone(),
+            connection.clone(),
+            Arc::clone(&metrics),
+            &settings,
+            has_fast_ingest,
+        );
         let health = Arc::clone(&wire.health);
         let settle = Settle::new(wire, Arc::clone(&metrics));
         let source_id = format!("{}@{}", ensured.source.stream, ensured.incarnation);

@@ -43,6 +43,7 @@ impl Outbox {
         in_flight: &mut InFlight<Publication>,
     ) -> Option<Settled> {
         let task = in_flight.get_mut(id)?;
+        let is_first = task.message.attempt == 1;
         let mut publication = match std::mem::replace(&mut task.state, State::Called) {
             State::Ready(publication) => publication,
             other => {
@@ -51,9 +52,12 @@ impl Outbox {
             }
         };
         let nothing = publication.settled();
+        // Repeats go out one by one: then the server says which of them it had.
+        let is_result = matches!(publication.then, Then::Ack);
+        let in_batch = is_first && is_result && publication.is_new();
         let mut sent = 0;
         for (index, message) in publication.unstored() {
-            self.sink.publish(id, index, message).await;
+            self.sink.publish(id, index, message, in_batch).await;
             sent += 1;
         }
         publication.published();

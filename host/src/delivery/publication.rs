@@ -48,6 +48,12 @@ impl Publication {
         }
     }
 
+    /// Whether all of it is published for the first time.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.failed.is_none()
+    }
+
     /// What is not known to be stored, with its index.
     pub fn unstored(&self) -> impl Iterator<Item = (usize, &OutgoingMessage)> {
         let failed = self.failed.as_ref();

@@ -35,6 +35,19 @@ impl<T> Window<T> {
         self.first + self.slots.len() as u64
     }
 
+    /// No entry before this number waits.
+    #[must_use]
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// An entry that waits.
+    #[must_use]
+    pub fn get(&self, number: u64) -> Option<&T> {
+        let slot = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        self.slots.get(slot)?.as_ref()
+    }
+
     /// Adds an entry, whose number is [`next`](Self::next).
     pub fn push(&mut self, entry: T) {
         self.slots.push_back(Some(entry));
@@ -97,10 +110,12 @@ mod tests {
                     window.push(step);
                 } else {
                     let number = u64::from(step / 2) % (window.next() + 2);
+                    prop_assert_eq!(window.get(number), map.get(&number));
                     prop_assert_eq!(window.remove(number), map.remove(&number));
                 }
                 prop_assert_eq!(window.is_empty(), map.is_empty());
                 prop_assert_eq!(window.oldest(), map.values().next());
+                prop_assert_eq!(window.first(), map.keys().next().copied().unwrap_or(window.next()));
                 prop_assert!(window.iter().eq(map.iter().map(|(number, entry)| (*number, entry))));
             }
         }

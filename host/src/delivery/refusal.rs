@@ -31,7 +31,7 @@ enum End {
 use End::{Large, Passing, Permanent};
 
 /// Codes and their ends.
-const CODES: [(u64, End); 45] = [
+const CODES: [(u64, End); 44] = [
     (10002, Passing),   // resource limits exceeded for account
     (10003, Permanent), // bad request
     (10008, Passing),   // JetStream system temporarily unavailable
@@ -73,7 +73,6 @@ const CODES: [(u64, End); 45] = [
     (10193, Permanent), // missing sequence for expected last sequence per subject
     (10194, Passing),   // stream is offline, with a reason
     (10203, Permanent), // message schedules source is invalid
-    (10205, Permanent), // batch publish is disabled
     (10212, Permanent), // message schedules invalid scheduler
     (10223, Permanent), // message schedules time zone is invalid
     (10227, Permanent), // message stream source header is not allowed
@@ -91,17 +90,21 @@ pub enum Failure {
     Refused(String),
     /// The same, because of its size.
     TooLarge(String),
+    /// It went out in a batch that ended before it. Says nothing about the message.
+    OutOfBatch,
 }
 
 impl Failure {
     /// Why, in words.
     #[must_use]
     pub fn reason(&self) -> &str {
-        let (Self::Unavailable(reason)
-        | Self::NoAck { reason, .. }
-        | Self::Refused(reason)
-        | Self::TooLarge(reason)) = self;
-        reason
+        match self {
+            Self::Unavailable(reason)
+            | Self::NoAck { reason, .. }
+            | Self::Refused(reason)
+            | Self::TooLarge(reason) => reason,
+            Self::OutOfBatch => "the batch of messages ended before it",
+        }
     }
 
     /// What to do about it, where there is something.
@@ -114,7 +117,7 @@ impl Failure {
             Self::Unavailable(reason) if reason.contains("Permissions Violation") => {
                 Some("allow this user to publish there".to_owned())
             }
-            Self::Unavailable(_) | Self::Refused(_) | Self::TooLarge(_) => None,
+            Self::Unavailable(_) | Self::Refused(_) | Self::TooLarge(_) | Self::OutOfBatch => None,
         }
     }
 }
@@ -142,18 +145,7 @@ pub fn judge(status: Option<u16>, payload: &[u8], subject: &str) -> Result<bool,
     match serde_json::from_slice::<Ack>(payload) {
         Ok(Ack {
             error: Some(error), ..
-        }) => {
-            let why = &error.description;
-            let refuses = format!("the stream of `{subject}` refuses it: {why}");
-            Err(match error.end() {
-                Permanent => Failure::Refused(refuses),
-                Large => Failure::TooLarge(refuses),
-                Passing => {
-                    let reason = format!("the stream of `{subject}` did not store it: {why}");
-                    Failure::Unavailable(reason)
-                }
-            })
-        }
+        }) => Err(error.failure(subject)),
         Ok(Ack {
             seq: Some(_),
             duplicate,
@@ -165,15 +157,31 @@ pub fn judge(status: Option<u16>, payload: &[u8], subject: &str) -> Result<bool,
     }
 }
 
+/// Why a stream does not store a message, in the server's words.
 #[derive(Deserialize)]
-struct ApiError {
+pub struct ApiError {
     #[serde(default)]
-    err_code: u64,
+    pub err_code: u64,
     #[serde(default)]
     description: String,
 }
 
 impl ApiError {
+    /// What it means for a message on `subject`.
+    #[must_use]
+    pub fn failure(&self, subject: &str) -> Failure {
+        let why = &self.description;
+        let refuses = format!("the stream of `{subject}` refuses it: {why}");
+        match self.end() {
+            Permanent => Failure::Refused(refuses),
+            Large => Failure::TooLarge(refuses),
+            Passing => {
+                let reason = format!("the stream of `{subject}` did not store it: {why}");
+                Failure::Unavailable(reason)
+            }
+        }
+    }
+
     fn end(&self) -> End {
         if self.err_code == STORE_FAILED {
             let mut known = STORE_NEVER.iter();

@@ -1,25 +1,34 @@
 //! Station 5: publish messages, and await what the server says of each.
 //!
 //! Takes the publish acks on one inbox, told apart by a number in the reply subject. So a window of
-//! publishes costs no future each, and all that a batch publishes is written together.
+//! publishes costs no future each, and all that a batch publishes is written together. Where the stream takes
+//! batches of publishes, `fast_ingest.rs` says what goes into one: a message is held back until it is known
+//! whether another follows.
 //!
 //! A publish that is not acknowledged is neither stored nor lost as far as the host knows. It is
 //! reported as a failure; the message id makes the repeat harmless within the duplicate window.
 
+mod waiting;
+
+use crate::config::resolved;
+use crate::delivery::fast_ingest::{Bursts, Ingest, Part, Place, Said, Trouble};
 use crate::delivery::in_flight::TaskId;
 use crate::delivery::publish_window::Window;
 pub use crate::delivery::refusal::Failure;
 use crate::delivery::refusal::judge;
 use crate::nats::Connection;
-use crate::nats::wire::{Message, Parts, Subscription, Wire};
+use crate::nats::wire::{Message, Parts, Subscription, Wire, is_subject};
 use crate::outgoing::OutgoingMessage;
 use crate::telemetry::metrics::PipelineMetrics;
 use anyhow::{Context, Result};
+use bytes::Bytes;
 use bytestring::ByteString;
 use std::convert::Infallible;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use waiting::Waiting;
+pub use waiting::{Confirmation, Stored};
 
 /// How long a publish ack may take. Elections take 4 to 9 s (measured); a repeat before one has
 /// ended would only be ambiguous again.
@@ -32,17 +41,6 @@ const WINDOW: usize = 4096;
 const PATIENCE: Duration = Duration::from_secs(2);
 const REST: Duration = Duration::from_secs(10);
 
-/// Proof that one message is stored. Only a publish ack of the server makes one.
-pub struct Stored(());
-
-/// What the server said of one message.
-pub struct Confirmation {
-    pub task: TaskId,
-    /// Of the message among those of its task.
-    pub index: usize,
-    pub result: Result<Stored, Failure>,
-}
-
 /// The publishing end of one lane.
 pub struct Sink {
     wire: Wire,
@@ -50,40 +48,58 @@ pub struct Sink {
     connection: Connection,
     acks: Subscription,
     inbox: String,
-    /// The reply subject and the header block of the message that is being published.
+    /// Of this sink alone: the beginning of the names of its batches.
+    name: String,
+    /// The reply subject and the header block of the message that is published next.
     reply: Vec<u8>,
     headers: Vec<u8>,
+    /// The message to which the header block belongs. None between two bursts.
+    held: Option<Held>,
     waiting: Window<Waiting>,
+    bursts: Bursts,
+    ingest: Ingest,
     /// Taken from the inbox while `publish` waited for room.
     early: Vec<Confirmation>,
     /// When the server was asked last what it knows of a subject, if it has not said.
     unsaid: Option<Instant>,
+    pipeline: String,
     metrics: Arc<PipelineMetrics>,
 }
 
-struct Waiting {
-    task: TaskId,
-    index: usize,
+/// A message that is not written yet.
+struct Held {
+    /// In the window.
+    number: u64,
     subject: ByteString,
-    bytes: u64,
-    since: Instant,
+    payload: Bytes,
 }
 
 impl Sink {
-    /// Subscribes to the inbox of acks.
+    /// Subscribes to the inbox of acks. `has_fast_ingest` is whether the stream of the results takes batches.
     #[must_use]
-    pub fn open(wire: Wire, connection: Connection, metrics: Arc<PipelineMetrics>) -> Self {
+    pub fn open(
+        wire: Wire,
+        connection: Connection,
+        metrics: Arc<PipelineMetrics>,
+        settings: &resolved::Pipeline,
+        has_fast_ingest: bool,
+    ) -> Self {
         let inbox = wire.new_inbox();
         Self {
-            acks: wire.subscribe(&format!("{inbox}.*")),
+            acks: wire.subscribe(&format!("{inbox}.>")),
+            name: wire.new_id(),
             wire,
             connection,
             inbox,
             reply: Vec::new(),
             headers: Vec::new(),
+            held: None,
             waiting: Window::new(WINDOW),
+            bursts: Bursts::default(),
+            ingest: Ingest::new(has_fast_ingest),
             early: Vec::new(),
             unsaid: None,
+            pipeline: settings.name.clone(),
             metrics,
         }
     }
@@ -94,9 +110,17 @@ impl Sink {
         !self.waiting.is_empty() || !self.early.is_empty()
     }
 
-    /// Publishes one message on behalf of a task. Waits while the window is full.
-    pub async fn publish(&mut self, task: TaskId, index: usize, message: &OutgoingMessage) {
+    /// Publishes one message on behalf of a task; `in_batch` is whether it may go out in a batch. It is written
+    /// with the next one, or with the end of the burst. Waits while the window is full.
+    pub async fn publish(
+        &mut self,
+        task: TaskId,
+        index: usize,
+        message: &OutgoingMessage,
+        in_batch: bool,
+    ) {
         while self.waiting.is_full() {
+            self.end_burst();
             match self.next_acks().await {
                 Some(confirmed) => self.early.extend(confirmed),
                 // This publish fails as well.
@@ -104,14 +128,28 @@ impl Sink {
             }
         }
         self.wire.room().await;
-        match self.send(message) {
-            Ok(()) => self.waiting.push(Waiting {
-                task,
-                index,
-                subject: message.subject.clone(),
-                bytes: message.payload.len() as u64,
-                since: Instant::now(),
-            }),
+        match self.check(message) {
+            Ok(()) => {
+                let in_batch = in_batch && self.ingest.is_on();
+                self.write_held(!in_batch);
+                self.headers.clear();
+                message.write_headers(&mut self.headers);
+                self.held = Some(Held {
+                    number: self.waiting.next(),
+                    subject: message.subject.clone(),
+                    payload: message.payload.clone(),
+                });
+                self.waiting.push(Waiting {
+                    task,
+                    index,
+                    subject: message.subject.clone(),
+                    bytes: message.payload.len() as u64,
+                    since: Instant::now(),
+                });
+                if !in_batch {
+                    self.end_burst();
+                }
+            }
             Err(why) => {
                 self.metrics.publish_failures.inc();
                 let reason = format!("cannot publish to `{}`: {why}", message.subject);
@@ -128,27 +166,61 @@ impl Sink {
         }
     }
 
-    /// Writes a message, to be answered under the number of the next entry of the window.
-    fn send(&mut self, message: &OutgoingMessage) -> Result<(), String> {
+    /// No further message follows for now: what is held back is written.
+    pub fn end_burst(&mut self) {
+        self.write_held(true);
+    }
+
+    fn check(&self, message: &OutgoingMessage) -> Result<(), String> {
         let (size, most) = (message.size(), self.wire.max_payload());
         if size > most {
             return Err(format!(
                 "{size} bytes are over the server's limit of {most}"
             ));
         }
+        match is_subject(message.subject.as_bytes()) {
+            true => Ok(()),
+            false => Err("it is no subject to publish to".to_owned()),
+        }
+    }
+
+    /// Writes what is held back, if anything is: as the last of its burst, or one that others follow.
+    fn write_held(&mut self, last: bool) {
+        let Some(held) = self.held.take() else {
+            return;
+        };
         self.reply.clear();
         // Writing to a vector does not fail.
-        let _ = write!(self.reply, "{}.{}", self.inbox, self.waiting.next());
-        self.headers.clear();
-        message.write_headers(&mut self.headers);
+        let _ = write!(self.reply, "{}.", self.inbox);
+        match self.bursts.write(held.number, last) {
+            Some((place, part)) => place.write(&self.name, part, &mut self.reply),
+            None => drop(write!(self.reply, "{}", held.number)),
+        }
         let parts = Parts {
-            subject: message.subject.as_bytes(),
+            subject: held.subject.as_bytes(),
             reply: &self.reply,
             headers: &self.headers,
-            payload: &message.payload,
+            payload: &held.payload,
         };
-        let written = self.wire.publish(&parts);
-        written.map_err(|_| "it is no subject to publish to".to_owned())
+        // Its subject was checked.
+        let _ = self.wire.publish(&parts);
+    }
+
+    /// Ends the batches of which the server would not hear otherwise that they are over.
+    fn end_batches(&mut self) {
+        while let Some((place, number)) = self.bursts.unended(&self.waiting)
+            && let Some(waiting) = self.waiting.get(number)
+        {
+            self.reply.clear();
+            // As above.
+            let _ = write!(self.reply, "{}.", self.inbox);
+            place.write(&self.name, Part::End, &mut self.reply);
+            let _ = self.wire.publish(&Parts {
+                subject: waiting.subject.as_bytes(),
+                reply: &self.reply,
+                ..Parts::default()
+            });
+        }
     }
 
     /// The publish that has been without an ack for longest: its subject, and since when.
@@ -163,7 +235,7 @@ impl Sink {
         if self.unsaid.is_some_and(|since| since.elapsed() < REST) {
             return None;
         }
-        let asked = crate::nats::streams::never_acks(&self.connection, subject);
+        let asked = crate::nats::by_subject::never_acks(&self.connection, subject);
         let said = tokio::time::timeout(PATIENCE, asked).await;
         self.unsaid = (!matches!(said, Ok(Ok(_)))).then(Instant::now);
         said.ok()?.ok()?
@@ -210,9 +282,10 @@ impl Sink {
             tokio::select! {
                 biased;
                 ack = self.acks.next() => {
-                    let mut confirmed = Vec::from_iter(self.take(&ack?));
+                    let mut confirmed = Vec::new();
+                    self.take(&ack?, &mut confirmed);
                     while let Some(ack) = self.acks.has_come() {
-                        confirmed.extend(self.take(&ack));
+                        self.take(&ack, &mut confirmed);
                     }
                     if !confirmed.is_empty() {
                         return Some(confirmed);
@@ -247,38 +320,58 @@ impl Sink {
             .collect();
         let failed = failed.into_iter().filter_map(|(number, failure)| {
             let waiting = self.waiting.remove(number)?;
-            self.metrics.publish_failures.inc();
-            Some(Confirmation {
-                task: waiting.task,
-                index: waiting.index,
-                result: Err(failure),
-            })
+            self.bursts.gave_up(number);
+            Some(waiting.confirmation(Err(failure), &self.metrics))
         });
-        failed.collect()
+        let failed = failed.collect();
+        self.end_batches();
+        failed
     }
 
-    fn take(&mut self, ack: &Message) -> Option<Confirmation> {
-        let number = ack.subject.get(self.inbox.len() + 1..)?;
-        let number = std::str::from_utf8(number).ok()?.parse().ok()?;
-        let waiting = self.waiting.remove(number)?;
+    /// What an answer says of which messages.
+    fn take(&mut self, ack: &Message, confirmed: &mut Vec<Confirmation>) {
+        let reply = ack.subject.get(self.inbox.len() + 1..).unwrap_or_default();
+        let Ok(reply) = std::str::from_utf8(reply) else {
+            return;
+        };
         let status = ack.status().map(|(status, _)| status);
-        let result = judge(status, &ack.payload, &waiting.subject);
-        match &result {
-            Ok(duplicate) => {
-                self.metrics.published.inc();
-                self.metrics.published_bytes.inc_by(waiting.bytes);
-                if *duplicate {
-                    self.metrics.publish_duplicates.inc();
+        let place = match (reply.parse(), Place::read(reply)) {
+            (Ok(number), _) => {
+                if let Some(waiting) = self.waiting.remove(number) {
+                    let result = judge(status, &ack.payload, &waiting.subject);
+                    confirmed.push(waiting.confirmation(result, &self.metrics));
                 }
+                return;
             }
-            Err(_) => {
-                self.metrics.publish_failures.inc();
+            (_, Some(place)) => place,
+            _ => return,
+        };
+        let number = place.first.saturating_add(place.number.saturating_sub(1));
+        let asked = self.waiting.get(number);
+        let subject = asked.map_or("", |waiting| &waiting.subject);
+        let said = Said::of(status, &ack.payload, subject);
+        let is_end = matches!(said, Said::End(_));
+        let metrics = Arc::clone(&self.metrics);
+        let each = |waiting: Waiting, result: Result<bool, Failure>| {
+            if result.is_ok() {
+                metrics.fast_ingest_published.inc();
             }
+            confirmed.push(waiting.confirmation(result, &metrics));
+        };
+        match self.bursts.hear(&mut self.waiting, place, said, each) {
+            Some(trouble) => self.fall_back(trouble),
+            None if is_end => self.ingest.works(),
+            None => {}
         }
-        Some(Confirmation {
-            task: waiting.task,
-            index: waiting.index,
-            result: result.map(|_| Stored(())),
-        })
+        self.end_batches();
+    }
+
+    /// Publishes one by one for a while.
+    fn fall_back(&mut self, why: Trouble) {
+        self.metrics.fast_ingest_fell_back(why.as_str());
+        if self.ingest.fails() {
+            let pipeline = &self.pipeline;
+            tracing::info!(pipeline, "results are published one by one for now: {why}");
+        }
     }
 }

@@ -316,6 +316,14 @@ impl Running {
             Some(Err(why)) => json!({ "off": why }),
             None => Value::Null,
         };
+        let fast_ingest = match attachment
+            .as_ref()
+            .map(|attachment| &attachment.ensured.fast_ingest)
+        {
+            Some(Ok(stream)) => json!({ "stream": stream }),
+            Some(Err(why)) => json!({ "off": why }),
+            None => Value::Null,
+        };
         let problem = self
             .problem()
             .map(|problem| json!({ "error": problem.what, "hint": problem.hint() }));
@@ -348,6 +356,7 @@ impl Running {
             "retried_infrastructure": metrics.retried_infrastructure.get(),
             "parked_pending": metrics.parked_pending.get(),
             "parking": parking,
+            "fast_ingest": fast_ingest,
             "dead": metrics.dead.get(),
             "operators": self.target.versions.status(),
         })

@@ -10,7 +10,7 @@ mod replay;
 pub use replay::Replay;
 
 use super::stored::{self, StoredMessage, Which};
-use super::{Connection, streams};
+use super::{Connection, by_subject, streams};
 use crate::headers::{self, LETTER, PACKED, PART, PREFIX, SERVER_PREFIX, begins_with, block};
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
@@ -184,7 +184,7 @@ impl DeadLetters {
     pub async fn open(connection: &Connection, subject: &str) -> Result<Self> {
         let context = streams::jetstream(connection);
         let what = || format!("cannot read the dead letters on `{subject}`");
-        let name = streams::find_by_subject(&context, subject)
+        let name = by_subject::find_by_subject(&context, subject)
             .await
             .with_context(what)?;
         let name = name

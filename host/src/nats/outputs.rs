@@ -1,7 +1,7 @@
 //! The streams in which a pipeline's outputs are: results and dead letters.
 
 use super::history::History;
-use super::{Connection, streams};
+use super::{Connection, by_subject, streams};
 use crate::config::resolved::Pipeline;
 use crate::config::template::SubjectFilter;
 use crate::report::ResultExt;
@@ -56,7 +56,7 @@ pub async fn output_streams(
         return Ok(output_streams);
     };
     let context = streams::jetstream(connection);
-    let name = streams::find_by_subject(&context, &dead.subject).await;
+    let name = by_subject::find_by_subject(&context, &dead.subject).await;
     let what = || format!("cannot look up the stream of `{}`", dead.subject);
     let Some(name) = name.with_context(what)? else {
         return Ok(output_streams);
@@ -92,7 +92,7 @@ async fn results(
     let context = streams::jetstream(connection);
     let template = &pipeline.sink.subject;
     let found = match template.reach() {
-        Some(reach) => streams::all_by_subject(&context, reach.as_str())
+        Some(reach) => by_subject::all_by_subject(&context, reach.as_str())
             .await
             .with_context(|| format!("cannot look up the streams of `{reach}`"))?,
         None => pipeline.sink.stream.iter().cloned().collect(),

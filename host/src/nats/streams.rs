@@ -3,8 +3,9 @@
 //! An old server accepts a configuration it does not know and ignores it, so what was asked for is
 //! compared with what the server says it has.
 
+use super::by_subject::{FAST_INGEST, all_by_subject, fast_ingest};
 use super::limits::{self, PullLimits};
-use super::{Connection, consumers, loops, parking, permitted, unless_refused};
+use super::{Connection, consumers, is_at_least, loops, parking, permitted, unless_refused};
 use crate::config::resolved::{Order, Pipeline, Source, Storage, StreamSettings};
 use crate::report::{self, ResultExt};
 use anyhow::{Context as _, Result, anyhow};
@@ -48,6 +49,8 @@ pub struct Ensured {
     pub source: Durable,
     /// What brings back retries that were far off, or why nothing does.
     pub parking: Result<Durable, String>,
+    /// The stream that takes the results in batches, or why none does.
+    pub fast_ingest: Result<String, String>,
     /// What the stream captures: all that its messages can be on.
     pub subjects: Vec<String>,
     /// Copies that the server keeps of the source.
@@ -102,6 +105,7 @@ pub async fn ensure(
         )
         .await?;
     }
+    let fast_ingest = fast_ingest(connection, &context, &pipeline.sink).await;
     let start = consumers::start(&pipeline.source, &incarnation, last);
     let durable = consumers::ensure(connection, &source, pipeline, start).await?;
     let parking = parking::ensure(
@@ -122,6 +126,7 @@ pub async fn ensure(
     Ok(Ensured {
         source: durable,
         parking,
+        fast_ingest,
         subjects: config.subjects.clone(),
         replicas: config.num_replicas,
         incarnation,
@@ -226,51 +231,6 @@ async fn ensure_target(
     Ok(())
 }
 
-/// The stream that captures `subject`, if there is one.
-///
-/// # Errors
-/// When no server says, or it may not be asked.
-pub async fn find_by_subject(context: &Context, subject: &str) -> Result<Option<String>> {
-    let names = all_by_subject(context, subject).await?;
-    Ok(names.into_iter().next())
-}
-
-/// The streams that capture what `subject` matches, or a part of it.
-///
-/// # Errors
-/// When no server says, or it may not be asked.
-pub async fn all_by_subject(context: &Context, subject: &str) -> Result<Vec<String>> {
-    #[derive(serde::Deserialize)]
-    struct Names {
-        #[serde(default)]
-        streams: Option<Vec<String>>,
-    }
-    let request = serde_json::json!({ "subject": subject });
-    let answer: jetstream::response::Response<Names> = context
-        .request("STREAM.NAMES", &request)
-        .await
-        .map_err(|error| anyhow!("{}", error.kind()))?;
-    match answer {
-        jetstream::response::Response::Ok(names) => Ok(names.streams.unwrap_or_default()),
-        jetstream::response::Response::Err { error } => Err(anyhow!("{error}")),
-    }
-}
-
-/// Why no publish ack will come for `subject`; `None` if one should.
-///
-/// # Errors
-/// When no server says, or it may not be asked.
-pub async fn never_acks(connection: &Connection, subject: &str) -> Result<Option<String>> {
-    let context = jetstream(connection);
-    let Some(name) = find_by_subject(&context, subject).await? else {
-        return Ok(Some(format!("no stream captures `{subject}`")));
-    };
-    let stream = context.get_stream(&name).await;
-    let stream = stream.map_err(|error| anyhow!("{}", error.kind()))?;
-    let silent = stream.cached_info().config.no_ack;
-    Ok(silent.then(|| format!("stream `{name}` sends no publish acks (`no_ack`)")))
-}
-
 async fn create_stream(
     connection: &Connection,
     context: &Context,
@@ -280,6 +240,7 @@ async fn create_stream(
 ) -> Result<stream::Stream> {
     let what = || format!("cannot create stream `{name}` for {:?}", settings.subjects);
     let api = connection.api.stream_create(name);
+    let version = connection.client().server_info().version;
     let created = context.create_stream(stream::Config {
         name: name.to_owned(),
         subjects: settings.subjects.clone(),
@@ -292,6 +253,7 @@ async fn create_stream(
         max_bytes: settings.max_bytes.unwrap_or(-1),
         duplicate_window: settings.duplicate_window,
         allow_direct: true,
+        allow_batch_publish: is_at_least(&version, FAST_INGEST),
         ..Default::default()
     });
     let created = permitted(connection, &api, created).await;

@@ -2,11 +2,12 @@
 //!
 //! A result's message id says which message of which stream it comes from, and which pipeline and
 //! operator made it; `Weir-Digest` says which versions of the plugins. The input may be a result
-//! itself.
+//! itself. A result without a message id (`sink.message-ids: off`) ends the way.
 
 use super::Connection;
+use super::by_subject::find_by_subject;
 use super::stored::{self, Which};
-use super::streams::{base36, find_by_subject, jetstream};
+use super::streams::{base36, jetstream};
 use crate::headers::{DIGEST, MESSAGE_ID, block};
 use crate::report::ResultExt;
 use anyhow::{Context, Result, anyhow};
@@ -27,6 +28,8 @@ pub struct Step {
     pub stored: Option<String>,
     /// What made it; `None` for a message that weir did not publish.
     pub made: Option<Made>,
+    /// It is a result without a message id, so nothing says what it was made of.
+    pub has_no_id: bool,
     /// Why the message is not there any more.
     pub gone: Option<String>,
 }
@@ -128,6 +131,7 @@ async fn step(
         subject: None,
         stored: None,
         made: None,
+        has_no_id: false,
         gone: Some(why),
     };
     let what = || format!("cannot read message {sequence} of stream `{stream}`");
@@ -158,6 +162,7 @@ async fn step(
         subject: Some(message.subject),
         stored: stored.ok().map(|time| time.to_string()),
         made: Made::parse(header(MESSAGE_ID), header(DIGEST)),
+        has_no_id: headers.get(DIGEST).is_some() && headers.get(MESSAGE_ID).is_none(),
         gone: None,
     })
 }

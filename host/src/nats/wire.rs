@@ -16,7 +16,7 @@ mod state;
 mod task;
 mod tls;
 
-pub use command::{Parts, Unwritable};
+pub use command::{Parts, Unwritable, is_subject};
 pub use parser::{Frame, Malformed, Message, Parser};
 
 use super::Health;

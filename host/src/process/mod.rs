@@ -65,7 +65,7 @@ impl Processor {
             decoder: Decoder::new(settings),
             route: Route::compile(&settings.operators),
             outputs: Some(OutputBuilder::new(
-                format!("{}/{last}/", settings.id()),
+                (settings.sink.message_ids).then(|| format!("{}/{last}/", settings.id())),
                 settings.sink.subject.clone(),
                 target,
             )),

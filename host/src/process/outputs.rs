@@ -74,8 +74,8 @@ impl Target {
 /// Turns results into messages.
 #[derive(Clone, Debug)]
 pub struct OutputBuilder {
-    /// `<pipeline>~<hash>/<operator>/`
-    id_prefix: String,
+    /// `<pipeline>~<hash>/<operator>/`; `None` if results carry no message id.
+    id_prefix: Option<String>,
     template: Template,
     /// Where results would go; its filters are those that the template does not rule out.
     target: Target,
@@ -86,9 +86,9 @@ pub struct OutputBuilder {
 }
 
 impl OutputBuilder {
-    /// Message ids begin with `id_prefix`.
+    /// Message ids begin with `id_prefix`; without one there are none.
     #[must_use]
-    pub fn new(id_prefix: String, template: Template, target: &Target) -> Self {
+    pub fn new(id_prefix: Option<String>, template: Template, target: &Target) -> Self {
         let own_source = target
             .own_source
             .iter()
@@ -146,10 +146,10 @@ impl OutputBuilder {
             let foreign = result.foreign.as_deref();
             let subject = self.template.render(&result)?;
             self.check(&subject)?;
-            let (prefix, sequence) = (&self.id_prefix, source.sequence);
+            let (prefix, sequence) = (self.id_prefix.as_ref(), source.sequence);
             let message = OutgoingMessage {
                 subject,
-                id: Some(format!("{prefix}{source_id}/{sequence}/{index}")),
+                id: prefix.map(|prefix| format!("{prefix}{source_id}/{sequence}/{index}")),
                 digest: digest.clone(),
                 headers: check_headers(source, &result.headers, hops)?,
                 foreign: foreign.map(kept).unwrap_or_default(),

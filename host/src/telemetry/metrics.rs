@@ -235,6 +235,9 @@ handles! {
         published_bytes: Counter = counter(PublishedBytes),
         publish_duplicates: Counter = counter(PublishDuplicates),
         publish_failures: Counter = counter(PublishFailures),
+        fast_ingest: Gauge = gauge(FastIngest),
+        fast_ingest_published: Counter = counter(FastIngestPublished),
+        fast_ingest_repeated: Counter = counter(FastIngestRepeated),
         acked: Counter = counter(Acked),
         dropped: Counter = counter(Dropped),
         retried: Counter = counter(Retried),
@@ -254,6 +257,14 @@ handles! {
         missed_heartbeats: Counter = counter(MissedHeartbeats),
         pull_errors: Counter = counter(PullErrors),
         latency: Histogram = histogram(Latency),
+    }
+    fallbacks: own::Fallbacks = own::Fallbacks::new;
+}
+
+impl PipelineMetrics {
+    /// Counts a batch that the server did not take.
+    pub fn fast_ingest_fell_back(&self, reason: &'static str) {
+        self.fallbacks.of(reason).inc();
     }
 }
 

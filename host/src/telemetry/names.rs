@@ -56,6 +56,7 @@ const PROCESS: &[&str] = &[];
 const BUILD: &[&str] = &["version", "contract"];
 const PIPELINE: &[&str] = &["pipeline"];
 const OPERATOR: &[&str] = &["pipeline", "operator"];
+const FALLBACK: &[&str] = &["pipeline", "reason"];
 const DISCARDED: &[&str] = &["pipeline", "operator", "reason"];
 const PLUGIN: &[&str] = &["pipeline", "operator", "name"];
 
@@ -115,7 +116,15 @@ names! {
     PublishedBytes "published" Counter Bytes PIPELINE
         "Payload bytes of acknowledged results, dead letters and parked inputs"
     PublishDuplicates "publish_duplicates" Counter None PIPELINE
-        "Results and dead letters that the server recognised as duplicates by their message id and did not store again"
+        "Results and dead letters that the server recognised as duplicates by their message id and did not store again; within a batch it does not say so"
+    FastIngest "fast_ingest" Gauge None PIPELINE
+        "1 if the stream of the results took batches (fast ingest) when the pipeline started, otherwise 0"
+    FastIngestPublished "fast_ingest_published" Counter None PIPELINE
+        "Results that JetStream acknowledged as part of a batch; included in the published ones"
+    FastIngestRepeated "fast_ingest_repeated" Counter None PIPELINE
+        "Results that were published again one by one because their batch had ended before them"
+    FastIngestFallbacks "fast_ingest_fallbacks" Counter None FALLBACK
+        "Times after which a lane published one by one for a while, because the server did not take a batch: `disabled`, `unsupported`, `limit` or `broken`"
     PublishFailures "publish_failures" Counter None PIPELINE
         "Results, dead letters and parked inputs that were refused or not acknowledged in time; they are published again or retried"
     Acked "acked" Counter None PIPELINE

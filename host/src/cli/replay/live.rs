@@ -11,6 +11,7 @@ use crate::compare::{Identity, Outputs, Slot, stored};
 use crate::config::resolved::Pipeline;
 use crate::nats::history::{Begin, History, Reader, Stored};
 use crate::nats::{Connection, consumers, outputs, parking, streams};
+use crate::report::ResultExt;
 use anyhow::{Context, Result};
 use std::collections::HashSet;
 
@@ -52,15 +53,13 @@ impl Live {
         range: &Range,
         given: &[String],
     ) -> Result<Self> {
+        let identity = Identity::of(pipeline, &source.source_id).usage()?;
         // In this order, so that the streams have the outputs of everything that is settled and not parked.
         let settled = settled(connection, pipeline).await?;
         let parked = parking::waiting(connection, pipeline, &source.source_id, PARKED).await?;
         let first = source.stored_at(range.first).await?.unwrap_or_default();
         let mut live = Self {
-            identity: Identity {
-                pipeline_id: pipeline.id(),
-                source_id: source.source_id.clone(),
-            },
+            identity,
             range: range.clone(),
             branches: Vec::new(),
             settled,

@@ -31,6 +31,8 @@ pub(super) fn sink(
         stream: stream?,
         create: create?,
         allow_own_source: model.allow_own_source,
+        fast_ingest: model.fast_ingest == model::FastIngest::Auto,
+        message_ids: model.message_ids == model::MessageIds::On,
     })
 }
 

@@ -56,11 +56,7 @@ pub(super) fn publish(into: &mut BytesMut, message: &Parts<'_>) -> Result<(), Un
         headers,
         payload,
     } = *message;
-    let is_word = |text: &[u8]| {
-        text.iter()
-            .all(|byte| !matches!(byte, 0 | b'\t' | b'\n' | b'\r' | b' '))
-    };
-    if subject.is_empty() || !is_word(subject) || !is_word(reply) {
+    if !is_subject(subject) || !is_word(reply) {
         return Err(Unwritable);
     }
     into.reserve(subject.len() + reply.len() + headers.len() + payload.len() + 64);
@@ -85,6 +81,17 @@ pub(super) fn publish(into: &mut BytesMut, message: &Parts<'_>) -> Result<(), Un
     into.put_slice(payload);
     into.put_slice(b"\r\n");
     Ok(())
+}
+
+/// Whether a message can be published to it, as far as the framing of the protocol goes.
+#[must_use]
+pub fn is_subject(text: &[u8]) -> bool {
+    !text.is_empty() && is_word(text)
+}
+
+fn is_word(text: &[u8]) -> bool {
+    text.iter()
+        .all(|byte| !matches!(byte, 0 | b'\t' | b'\n' | b'\r' | b' '))
 }
 
 /// The parts of a message to publish.

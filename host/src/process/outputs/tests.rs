@@ -33,7 +33,11 @@ fn builder(template: &str, source: &[&str]) -> OutputBuilder {
         api_prefix: "js.hub.API".to_owned(),
         may_loop: false,
     };
-    OutputBuilder::new("p/op/".into(), Template::parse(template).unwrap(), &target)
+    OutputBuilder::new(
+        Some("p/op/".into()),
+        Template::parse(template).unwrap(),
+        &target,
+    )
 }
 
 fn judged(message: &Message) -> Judged<'_> {

@@ -62,6 +62,7 @@ impl Follow {
         connection: &Connection,
         pipeline: &Pipeline,
         source: &History,
+        identity: Identity,
         compared: u64,
     ) -> Result<Self> {
         let first = source.stored_at(compared + 1).await?;
@@ -79,10 +80,7 @@ impl Follow {
             });
         }
         Ok(Self {
-            identity: Identity {
-                pipeline_id: pipeline.id(),
-                source_id: source.source_id.clone(),
-            },
+            identity,
             branches,
             dead_letters,
         })

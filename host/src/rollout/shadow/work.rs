@@ -1,8 +1,8 @@
 //! The loop of a shadow: calls the candidate, reads the live side, compares, reports.
 
-use crate::compare::Slot;
 use crate::compare::matcher::{Matcher, Room};
 use crate::compare::report::{Report, SAMPLES, Why};
+use crate::compare::{Identity, Slot};
 use crate::config::resolved::{Bounds, Order, Pipeline};
 use crate::delivery::settle::Observer;
 use crate::delivery::source::{Delivery, Ended, Source};
@@ -139,12 +139,14 @@ impl Work {
         let source = source.ok_or_else(|| anyhow!("there is no stream `{name}`"))?;
         let operator = settings.operators.get(self.operator);
         let operator = operator.context("there is no such operator")?;
+        let identity = Identity::of(&settings, &source.source_id)?;
         let digest = self.plugin.digest();
         let consumer =
             shadows::ensure_consumer(&connection, &settings, &operator.name, digest).await?;
         let durable = consumer.durable().clone();
         locked(&self.told).run = u64::try_from(durable.created / 1_000_000).unwrap_or_default();
-        let follow = Follow::open(&connection, &settings, &source, durable.settled).await?;
+        let follow =
+            Follow::open(&connection, &settings, &source, identity, durable.settled).await?;
         let mut plugins = self.pipeline.versions.plugins();
         let running = plugins
             .get(self.operator)

@@ -17,6 +17,32 @@ enum Own {
     Histogram(Histogram),
 }
 
+/// The counters of batches that the server did not take, by reason.
+pub(super) struct Fallbacks {
+    pipeline: String,
+    family: Family<Labels, Counter>,
+}
+
+impl Fallbacks {
+    pub(super) fn new(metrics: &Metrics, labels: &[&str]) -> Self {
+        let family = metrics.counters.get(&Name::FastIngestFallbacks);
+        let all = Self {
+            pipeline: labels.concat(),
+            family: family.cloned().unwrap_or_default(),
+        };
+        // A series that is not there looks like one that was never asked for.
+        for reason in ["disabled", "unsupported", "limit", "broken"] {
+            drop(all.of(reason));
+        }
+        all
+    }
+
+    pub(super) fn of(&self, reason: &str) -> Counter {
+        let labels = labels(Name::FastIngestFallbacks, &[&self.pipeline, reason]);
+        self.family.get_or_create_owned(&labels)
+    }
+}
+
 /// The metrics of one operator's plugin, at most [`PLUGIN_NAMES`].
 pub(super) struct PluginMetrics {
     /// The pipeline's and the operator's name.

@@ -1,0 +1,91 @@
+//! Which streams capture a subject, and what becomes of what is published there.
+
+use super::streams::{Context, jetstream};
+use super::{Connection, unless_refused};
+use crate::config::resolved::Sink;
+use anyhow::{Result, anyhow};
+use async_nats::jetstream;
+
+/// The oldest server whose streams take batches of publishes (`allow_batched`): since which version.
+pub(super) const FAST_INGEST: (u64, u64, u64) = (2, 14, 0);
+
+/// The stream that captures `subject`, if there is one.
+///
+/// # Errors
+/// When no server says, or it may not be asked.
+pub async fn find_by_subject(context: &Context, subject: &str) -> Result<Option<String>> {
+    let names = all_by_subject(context, subject).await?;
+    Ok(names.into_iter().next())
+}
+
+/// The streams that capture what `subject` matches, or a part of it.
+///
+/// # Errors
+/// When no server says, or it may not be asked.
+pub async fn all_by_subject(context: &Context, subject: &str) -> Result<Vec<String>> {
+    #[derive(serde::Deserialize)]
+    struct Names {
+        #[serde(default)]
+        streams: Option<Vec<String>>,
+    }
+    let request = serde_json::json!({ "subject": subject });
+    let answer: jetstream::response::Response<Names> = context
+        .request("STREAM.NAMES", &request)
+        .await
+        .map_err(|error| anyhow!("{}", error.kind()))?;
+    match answer {
+        jetstream::response::Response::Ok(names) => Ok(names.streams.unwrap_or_default()),
+        jetstream::response::Response::Err { error } => Err(anyhow!("{error}")),
+    }
+}
+
+/// Why no publish ack will come for `subject`; `None` if one should.
+///
+/// # Errors
+/// When no server says, or it may not be asked.
+pub async fn never_acks(connection: &Connection, subject: &str) -> Result<Option<String>> {
+    let context = jetstream(connection);
+    let Some(name) = find_by_subject(&context, subject).await? else {
+        return Ok(Some(format!("no stream captures `{subject}`")));
+    };
+    let stream = context.get_stream(&name).await;
+    let stream = stream.map_err(|error| anyhow!("{}", error.kind()))?;
+    let silent = stream.cached_info().config.no_ack;
+    Ok(silent.then(|| format!("stream `{name}` sends no publish acks (`no_ack`)")))
+}
+
+/// The stream that takes all results of a sink in batches.
+///
+/// # Errors
+/// Why there is none, in words.
+pub(super) async fn fast_ingest(
+    connection: &Connection,
+    context: &Context,
+    sink: &Sink,
+) -> Result<String, String> {
+    if let Some(why) = sink.no_fast_ingest() {
+        return Err(why.to_owned());
+    }
+    let Some(reach) = sink.subject.reach() else {
+        return Err("`sink.subject` may be any subject".to_owned());
+    };
+    let asked = all_by_subject(context, reach.as_str());
+    let asked = unless_refused(connection, &connection.api.stream_names(), asked).await?;
+    let found = asked.map_err(|error| format!("{error:#}"))?;
+    let name = match found.as_slice() {
+        [name] => name,
+        [] => return Err(format!("no stream captures `{reach}`")),
+        [..] => return Err(format!("several streams capture `{reach}`")),
+    };
+    let api = connection.api.stream_info(name);
+    let stream = unless_refused(connection, &api, context.get_stream(name)).await?;
+    let stream =
+        stream.map_err(|error| format!("cannot read stream `{name}`: {}", error.kind()))?;
+    let config = &stream.cached_info().config;
+    if !config.allow_batch_publish || config.no_ack {
+        return Err(format!(
+            "stream `{name}` does not allow batches (`allow_batched`)"
+        ));
+    }
+    Ok(name.clone())
+}
