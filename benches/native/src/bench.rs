@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 use weir_figures::{Section, Setting, Table};
 
 use crate::Measure;
-use crate::case::{Case, OUT, OUT_SUBJECT, Side};
+use crate::case::{Case, OUT, OUT_SUBJECT, Publishing, Side};
 use crate::server::{Server, cpu_seconds};
 
 /// A run that takes longer is stuck, not slow.
@@ -104,6 +104,7 @@ impl<'a> Bench<'a> {
             name: OUT.to_owned(),
             subjects: vec![OUT_SUBJECT.to_owned()],
             storage: case.feed.storage(),
+            allow_batch_publish: case.publishing != Publishing::Single,
             ..Default::default()
         };
         let made = self.context.create_stream(config).await;
@@ -164,6 +165,9 @@ impl<'a> Bench<'a> {
         command.args(["--lanes", &case.lanes.to_string()]);
         if case.ordered {
             command.arg("--ordered");
+        }
+        if case.publishing == Publishing::BothIngest {
+            command.arg("--ingest");
         }
         Ok(command)
     }

@@ -33,6 +33,19 @@ pub(crate) struct Case {
     pub(crate) ordered: bool,
     /// Processes that share the consumer.
     pub(crate) hosts: usize,
+    /// How results are published.
+    pub(crate) publishing: Publishing,
+}
+
+/// How results are published, by weir and by the native loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Publishing {
+    /// One by one, with message ids.
+    Single,
+    /// weir by fast ingest, with message ids or without; the native loop as in [`Self::Single`].
+    Ingest { ids: bool },
+    /// Both by fast ingest, with message ids.
+    BothIngest,
 }
 
 /// Messages of 128 bytes that are passed on as they came; other cases say how they differ.
@@ -46,6 +59,7 @@ pub(crate) const IDENTITY: Case = Case {
     lanes: 1,
     ordered: false,
     hosts: 1,
+    publishing: Publishing::Single,
 };
 
 impl Case {
@@ -78,13 +92,17 @@ impl Case {
             .config
             .map(|config| format!("    config: {config}\n"))
             .unwrap_or_default();
+        let ids = match self.publishing {
+            Publishing::Ingest { ids: false } => "  message-ids: off\n",
+            _ => "",
+        };
         format!(
             "name: {name}\n\
              nats:\n  servers: [\"{server}\"]\n\
              source:\n  stream: {stream}\n  subjects: [\"{filter}\"]\n  consumer: {name}\n\
              {order}lanes: {lanes}\n\
              operators:\n  - name: work\n    plugin: {plugin}\n    trusted: {trusted}\n{config}\
-             sink:\n  subject: {OUT_SUBJECT}\n  stream: {OUT}\n\
+             sink:\n  subject: {OUT_SUBJECT}\n  stream: {OUT}\n{ids}\
              dead-letter: off\n"
         )
     }

@@ -11,6 +11,7 @@ mod case;
 mod delay;
 mod feed;
 mod hosts;
+mod ingest;
 mod native;
 mod pipelines;
 mod profile;

@@ -20,8 +20,10 @@ use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::ingest;
+
 /// Outputs that may wait for their publish ack at once; weir's default.
-const WINDOW: usize = 1024;
+pub(crate) const WINDOW: usize = 1024;
 /// Messages taken from the socket before acks are looked at again; weir's batch.
 const BATCH: usize = 256;
 
@@ -48,6 +50,9 @@ pub(crate) struct Options {
     /// Ack the inputs in the order of the stream
     #[arg(long)]
     pub(crate) ordered: bool,
+    /// Publish by fast ingest, over weir's wire
+    #[arg(long)]
+    pub(crate) ingest: bool,
 }
 
 /// What is done with each message.
@@ -90,7 +95,12 @@ pub(crate) fn run(options: Options) -> Result<()> {
     for _ in 0..options.lanes {
         let (options, failed, runtime) = (options.clone(), failed.clone(), runtime()?);
         std::thread::spawn(move || {
-            let done = runtime.block_on(walk(&options));
+            let done = runtime.block_on(async {
+                match options.ingest {
+                    true => ingest::walk(&options).await,
+                    false => walk(&options).await,
+                }
+            });
             drop(failed.try_send(done));
         });
     }
@@ -275,7 +285,7 @@ struct Stored {
 }
 
 /// The stream sequence in `$JS.ACK.<stream>.<consumer>.<delivered>.<sequence>....`
-fn sequence(reply: &str) -> Result<u64> {
+pub(crate) fn sequence(reply: &str) -> Result<u64> {
     let token = reply
         .split('.')
         .nth(5)

@@ -5,7 +5,7 @@ use serde::Serialize;
 use weir_figures::{Table, median, micros};
 
 use crate::bench::{Bench, Run};
-use crate::case::{Case, IDENTITY, Side};
+use crate::case::{Case, IDENTITY, Publishing, Side};
 use crate::feed::{self, Feed};
 use crate::native::Work;
 
@@ -30,8 +30,23 @@ const FILTER: Case = Case {
 };
 
 /// Those of the same feed stand next to each other: they read the same stream.
-const CASES: [Case; 9] = [
+const CASES: [Case; 12] = [
     IDENTITY,
+    Case {
+        name: "identity, 128 B, fast ingest",
+        publishing: Publishing::Ingest { ids: true },
+        ..IDENTITY
+    },
+    Case {
+        name: "identity, 128 B, fast ingest, no ids",
+        publishing: Publishing::Ingest { ids: false },
+        ..IDENTITY
+    },
+    Case {
+        name: "identity, 128 B, both by fast ingest",
+        publishing: Publishing::BothIngest,
+        ..IDENTITY
+    },
     Case {
         name: "identity, 128 B, two lanes",
         lanes: 2,
@@ -75,7 +90,9 @@ const METHOD: &str = "Rates are messages a second, CPU is per message. A ratio i
     tests the same in Rust, so the filter in CEL shows the cost of an expression. Two lanes are \
     two threads \
     with a connection each, on both sides, on one consumer. Under `order: key` the native loop publishes \
-    and acks everything in order, in one loop, without failover.";
+    and acks everything in order, in one loop, without failover. By fast ingest the sink's stream has \
+    `allow_batched`; the native loop is the same as in the first row, or one on weir's own wire that \
+    commits a batch with the last message at hand.";
 
 /// A run of each side, one directly after the other.
 #[derive(Clone, Copy, Debug, Serialize)]
