@@ -349,3 +349,37 @@ fn a_host_that_is_killed_in_the_middle_of_batches_leaves_nothing_out_and_nothing
     site.assert_stored(0..3000);
     assert!(in_batches(&weir) > 0.0);
 }
+
+#[test]
+fn a_stream_on_several_servers_whose_leader_steps_down_again_and_again_gets_each_result_once() {
+    let [first, _second, _third] = NatsServer::start_cluster();
+    let site = with_sink(
+        first,
+        Config {
+            num_replicas: 3,
+            ..Config::default()
+        },
+    );
+    let client = site.nats.client();
+    let weir = site.run(&site.pipeline(""));
+    // While a stream has no leader, nobody answers.
+    let stored = || {
+        let answer = client.run(async {
+            let asked = client.jetstream.get_stream("OUT");
+            tokio::time::timeout(Duration::from_secs(1), asked).await
+        });
+        answer.map_or(0, |stream| stream.unwrap().cached_info().state.messages)
+    };
+    for round in 1..=3 {
+        site.number((round - 1) * 700..round * 700);
+        let enough = round as u64 * 700 - 650;
+        wait_until("something has come through", || stored() > enough);
+        let step_down = "$JS.API.STREAM.LEADER.STEPDOWN.OUT";
+        let nats = &client.nats;
+        client.run(nats.publish(step_down, "".into())).unwrap();
+        client.run(nats.flush()).unwrap();
+    }
+    wait_until("everything is stored", || stored() >= 2100);
+    site.assert_stored(0..2100);
+    assert!(in_batches(&weir) > 0.0);
+}

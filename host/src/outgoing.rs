@@ -4,16 +4,76 @@ use crate::headers::block::ForeignLines;
 use crate::headers::{DIGEST, MESSAGE_ID};
 use bytes::Bytes;
 use bytestring::ByteString;
+use std::fmt::{self, Display};
+use std::io::Write;
 
 /// `NATS/1.0` with its line ends, and the empty line behind the headers.
 const HEADER_FRAME: usize = 12;
+
+/// What a message is called, so that a repeat of it is recognised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MessageId {
+    /// Of a result, in the parts that it is made of: it is written where it goes, and has no text of its own.
+    Result {
+        /// `<pipeline>~<hash>/<operator>/`
+        prefix: ByteString,
+        /// `<stream>@<incarnation>`
+        source_id: ByteString,
+        /// Of the input.
+        sequence: u64,
+        /// Of the result among those of its input.
+        index: u64,
+    },
+    /// Of anything else.
+    Whole(String),
+}
+
+impl Display for MessageId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Result {
+                prefix,
+                source_id,
+                sequence,
+                index,
+            } => write!(formatter, "{prefix}{source_id}/{sequence}/{index}"),
+            Self::Whole(text) => formatter.write_str(text),
+        }
+    }
+}
+
+impl MessageId {
+    /// In bytes.
+    fn len(&self) -> usize {
+        let digits = |number: u64| number.checked_ilog10().unwrap_or_default() as usize + 1;
+        match self {
+            Self::Result {
+                prefix,
+                source_id,
+                sequence,
+                index,
+            } => prefix.len() + source_id.len() + digits(*sequence) + digits(*index) + 2,
+            Self::Whole(text) => text.len(),
+        }
+    }
+
+    fn has_line_break(&self) -> bool {
+        let breaks = |text: &str| text.contains(['\r', '\n']);
+        match self {
+            Self::Result {
+                prefix, source_id, ..
+            } => breaks(prefix) || breaks(source_id),
+            Self::Whole(text) => breaks(text),
+        }
+    }
+}
 
 /// One message to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutgoingMessage {
     pub subject: ByteString,
     /// By which the server drops repeats: the header [`MESSAGE_ID`].
-    pub id: Option<String>,
+    pub id: Option<MessageId>,
     /// The plugins that it comes from: the header [`DIGEST`]. Shared by all messages of a chain.
     pub digest: Option<ByteString>,
     /// All others.
@@ -46,23 +106,29 @@ impl OutgoingMessage {
     /// headers. What would make other lines of itself is left out; whoever made the message has seen to
     /// it that there is none.
     pub fn write_headers(&self, into: &mut Vec<u8>) {
-        let mut add = |parts: &[&[u8]]| {
+        fn add(into: &mut Vec<u8>, parts: &[&[u8]]) {
             if into.is_empty() {
                 into.extend_from_slice(b"NATS/1.0\r\n");
             }
             parts.iter().for_each(|part| into.extend_from_slice(part));
             into.extend_from_slice(b"\r\n");
-        };
-        let id = self.id.as_deref().map(|id| (MESSAGE_ID, id));
-        let digest = self.digest.as_deref().map(|digest| (DIGEST, digest));
-        let lines = self.headers.iter().map(|(name, value)| (&**name, &**value));
-        for (name, value) in lines.chain(id).chain(digest) {
+        }
+        for (name, value) in &self.headers {
             if !name.contains([':', '\r', '\n']) && !value.contains(['\r', '\n']) {
-                add(&[name.as_bytes(), b": ", value.as_bytes()]);
+                add(into, &[name.as_bytes(), b": ", value.as_bytes()]);
             }
         }
+        if let Some(id) = self.id.as_ref().filter(|id| !id.has_line_break()) {
+            add(into, &[MESSAGE_ID.as_bytes(), b": "]);
+            into.truncate(into.len() - 2);
+            // Writing to a vector does not fail.
+            let _ = write!(into, "{id}\r\n");
+        }
+        if let Some(digest) = &self.digest {
+            add(into, &[DIGEST.as_bytes(), b": ", digest.as_bytes()]);
+        }
         for line in self.foreign.iter().filter(|line| !line.contains(&b'\n')) {
-            add(&[line]);
+            add(into, &[line]);
         }
         if !into.is_empty() {
             into.extend_from_slice(b"\r\n");

@@ -3,6 +3,7 @@
 
 use crate::engine::Target;
 use crate::wire;
+use bytestring::ByteString;
 use weir::headers::LARGEST_BLOCK;
 use weir::message::Message;
 use weir::nats::dead_letters::{DeadLetter, Partials, read};
@@ -11,6 +12,9 @@ use weir::outgoing::OutgoingMessage;
 use weir::process::Judged;
 use weir::process::chain::{Kind, Rejection};
 use weir::process::dead_letter::DeadLetterBuilder;
+
+/// The source of every message here.
+static SOURCE_ID: ByteString = ByteString::from_static("S@x");
 
 /// Where another message lies among the parts.
 const FOREIGN: u64 = 1000;
@@ -45,7 +49,7 @@ fn check(bytes: &[u8]) -> String {
     };
     let judged = Judged {
         message: &source,
-        source_id: "S@x",
+        source_id: &SOURCE_ID,
         retries: 0,
     };
     let messages = builder.build(judged, &rejection(&source));

@@ -14,6 +14,9 @@ use weir::parked::{Origin, Parking, Subjects, original};
 use weir::process::Judged;
 use weir::process::outputs::{OutputBuilder, Target};
 
+/// The source of every message here.
+static SOURCE_ID: ByteString = ByteString::from_static("S@x");
+
 /// The server's largest payload.
 const MOST: usize = 16 * 1024;
 
@@ -41,10 +44,10 @@ fn check(bytes: &[u8]) -> String {
         max_payload: MOST,
         ..Target::nowhere()
     };
-    let builder = OutputBuilder::new(Some("p/o/".to_owned()), template, &target);
+    let mut builder = OutputBuilder::new(Some("p/o/".to_owned()), template, &target);
     let judged = Judged {
         message: &source,
-        source_id: "S@x",
+        source_id: &SOURCE_ID,
         retries: 0,
     };
     let built = builder.build(judged, [result.clone()].into_iter().collect());
@@ -71,7 +74,7 @@ fn as_it_was_meant(message: &OutgoingMessage) {
     let id = message
         .id
         .iter()
-        .map(|id| (MESSAGE_ID.into(), id.as_str().into()));
+        .map(|id| (MESSAGE_ID.into(), id.to_string().into()));
     lines.extend(id);
     let block = wire::block(&lines);
     assert_eq!(message.size(), block.len() + message.payload.len());

@@ -16,6 +16,7 @@ use crate::process::{Judged, Processor, plugin_set};
 use crate::telemetry::metrics::Metrics;
 use crate::threads;
 use anyhow::{Result, anyhow};
+use bytestring::ByteString;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -131,11 +132,12 @@ impl Offline {
         message
     }
 
-    fn lines(&self, input: &Message, verdict: Verdict) -> Vec<Line> {
+    fn lines(&mut self, input: &Message, verdict: Verdict) -> Vec<Line> {
+        // Message ids name a stream, and there is none here.
+        let nowhere = ByteString::new();
         let source = Judged {
             message: input,
-            // Message ids name a stream, and there is none here.
-            source_id: "",
+            source_id: &nowhere,
             retries: 0,
         };
         match self.processor.judge(source, verdict) {

@@ -9,8 +9,13 @@ use super::pointer::Pointer;
 use super::subject::bucket;
 pub use super::subject::{SubjectFilter, check_free, check_subject, is_under};
 use crate::message::Message;
+use bytes::BytesMut;
 use bytestring::ByteString;
 use std::borrow::Cow;
+
+/// The memory for subjects is taken in pieces of this many bytes, and when less is left than most are long.
+const SUBJECTS: usize = 4096;
+const SHORT: usize = 128;
 
 /// For where no inboxes of a connection are known: that of no subject.
 const NO_PREFIX: &str = " ";
@@ -83,15 +88,33 @@ impl Template {
     /// Says in one sentence what the message lacks, or why the rendered text is not a subject. A retry
     /// does not help: such a message is a dead letter.
     pub fn render(&self, message: &Message) -> Result<ByteString, String> {
+        self.render_in(message, &mut BytesMut::new())
+    }
+
+    /// As [`render`](Self::render), in memory that many subjects share.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn render_in(
+        &self,
+        message: &Message,
+        memory: &mut BytesMut,
+    ) -> Result<ByteString, String> {
         let subject = match &*self.parts {
             [Part::Literal(_)] => return Ok(self.text.clone()),
             [Part::Subject] if message.foreign.is_none() => message.subject.clone(),
             parts => {
-                let mut subject = String::with_capacity(64);
-                for part in parts {
-                    subject.push_str(&part.value(message)?);
+                // One that failed may have left something.
+                memory.clear();
+                if memory.capacity() < SHORT {
+                    memory.reserve(SUBJECTS);
                 }
-                subject.into()
+                for part in parts {
+                    memory.extend_from_slice(part.value(message)?.as_bytes());
+                }
+                let subject = ByteString::try_from(memory.split().freeze());
+                subject.map_err(|error| error.to_string())?
             }
         };
         check_subject(&subject)

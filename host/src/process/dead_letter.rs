@@ -17,7 +17,7 @@ use super::Judged;
 use super::chain::Rejection;
 use crate::headers::block::{self, ForeignLines};
 use crate::headers::{self, LARGEST_BLOCK, LETTER, PACKED, PART, PREFIX};
-use crate::outgoing::OutgoingMessage;
+use crate::outgoing::{MessageId, OutgoingMessage};
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use smallvec::SmallVec;
@@ -143,7 +143,7 @@ impl DeadLetterBuilder {
         let operator = rejection.operator.as_deref().unwrap_or_default();
         for (name, value) in [
             ("Operator", operator),
-            ("Stream", stream.map_or(source_id, |(stream, _)| stream)),
+            ("Stream", stream.map_or(&**source_id, |(stream, _)| stream)),
             ("Attempt", &message.attempt.to_string()),
             ("Digest", &rejection.digest),
             ("Config-Hash", &rejection.config_hash),
@@ -261,7 +261,9 @@ impl Draft<'_> {
         headers.extend(more);
         OutgoingMessage {
             subject: ByteString::from(self.subject),
-            id: Some(format!("{prefix}/dead/{source_id}/{sequence}{id}")),
+            id: Some(MessageId::Whole(format!(
+                "{prefix}/dead/{source_id}/{sequence}{id}"
+            ))),
             digest: None,
             headers,
             foreign: self.foreign.clone(),

@@ -12,12 +12,13 @@ use crate::compare::{Outputs, outputs};
 use crate::config::resolved;
 use crate::message::Message;
 use anyhow::{Result, anyhow};
+use bytestring::ByteString;
 
 /// A pipeline whose answers go nowhere.
 pub struct DryRun {
     processor: Processor,
     /// `<stream>@<incarnation>` of the source.
-    source_id: String,
+    source_id: ByteString,
 }
 
 impl DryRun {
@@ -37,7 +38,7 @@ impl DryRun {
         };
         Self {
             processor: Processor::new(settings, chain, &target),
-            source_id: source_id.to_owned(),
+            source_id: ByteString::from(source_id),
         }
     }
 

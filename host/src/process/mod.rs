@@ -24,6 +24,7 @@ use crate::headers::block::ForeignLines;
 use crate::message::Message;
 use crate::outgoing::OutgoingMessage;
 use anyhow::Result;
+use bytestring::ByteString;
 use chain::savepoint::Savepoints;
 use chain::{Chain, Change, Kind, Rejection, Retry, Routed, Verdict};
 use dead_letter::DeadLetterBuilder;
@@ -50,7 +51,7 @@ pub struct Processor {
 pub struct Judged<'a> {
     pub message: &'a Message,
     /// `<stream>@<incarnation>` of where it was stored first.
-    pub source_id: &'a str,
+    pub source_id: &'a ByteString,
     /// How often a plugin has asked for it again before.
     pub retries: u32,
 }
@@ -152,10 +153,10 @@ impl Processor {
 
     /// What a verdict means for its message.
     #[must_use]
-    pub fn judge(&self, source: Judged<'_>, verdict: Verdict) -> Disposition {
+    pub fn judge(&mut self, source: Judged<'_>, verdict: Verdict) -> Disposition {
         match verdict {
             Verdict::Publish(results) if results.is_empty() => Disposition::Drop,
-            Verdict::Publish(results) => match &self.outputs {
+            Verdict::Publish(results) => match &mut self.outputs {
                 Some(outputs) => match outputs.build(source, results) {
                     Ok(messages) => Disposition::Publish(messages),
                     Err(reason) => self.reject(source, Rejection::by_sink(reason)),

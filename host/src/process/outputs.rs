@@ -11,8 +11,9 @@ use crate::config::template::{SubjectFilter, Template, check_free, is_under};
 use crate::headers::block::{self, ForeignLines};
 use crate::headers::{self, DIGEST, HOPS, Headers, PREFIX, SERVER_PREFIX, begins_with};
 use crate::message::{Foreign, Message};
-use crate::outgoing::OutgoingMessage;
+use crate::outgoing::{MessageId, OutgoingMessage};
 use crate::parked::Subjects;
+use bytes::BytesMut;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 
@@ -75,7 +76,9 @@ impl Target {
 #[derive(Clone, Debug)]
 pub struct OutputBuilder {
     /// `<pipeline>~<hash>/<operator>/`; `None` if results carry no message id.
-    id_prefix: Option<String>,
+    id_prefix: Option<ByteString>,
+    /// Where subjects are rendered: many share one piece of memory.
+    subjects: BytesMut,
     template: Template,
     /// Where results would go; its filters are those that the template does not rule out.
     target: Target,
@@ -102,7 +105,8 @@ impl OutputBuilder {
         let dead_letters = target.dead_letters.as_ref().filter(reaches);
         Self {
             may_stray: may_stray(&template, target),
-            id_prefix,
+            id_prefix: id_prefix.map(ByteString::from),
+            subjects: BytesMut::new(),
             template,
             target: Target {
                 own_source,
@@ -123,7 +127,7 @@ impl OutputBuilder {
     /// # Errors
     /// Why one of them cannot be published, for the dead letter.
     pub fn build(
-        &self,
+        &mut self,
         source: Judged<'_>,
         results: SmallVec<[Message; 1]>,
     ) -> Result<SmallVec<[OutgoingMessage; 1]>, String> {
@@ -144,12 +148,17 @@ impl OutputBuilder {
             .map(|provenance| provenance.of(source));
         let messages = results.into_iter().enumerate().map(|(index, result)| {
             let foreign = result.foreign.as_deref();
-            let subject = self.template.render(&result)?;
+            let subject = self.template.render_in(&result, &mut self.subjects)?;
             self.check(&subject)?;
             let (prefix, sequence) = (self.id_prefix.as_ref(), source.sequence);
             let message = OutgoingMessage {
                 subject,
-                id: prefix.map(|prefix| format!("{prefix}{source_id}/{sequence}/{index}")),
+                id: prefix.map(|prefix| MessageId::Result {
+                    prefix: prefix.clone(),
+                    source_id: source_id.clone(),
+                    sequence,
+                    index: index as u64,
+                }),
                 digest: digest.clone(),
                 headers: check_headers(source, &result.headers, hops)?,
                 foreign: foreign.map(kept).unwrap_or_default(),

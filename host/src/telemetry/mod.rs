@@ -1,5 +1,7 @@
 //! Observability of a running host: logs and metrics.
 
+#[cfg(test)]
+pub(crate) mod allocations;
 pub mod log_limit;
 pub mod logs;
 pub mod metrics;

@@ -8,6 +8,9 @@ use crate::process::chain::Kind;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+/// The source of every message here.
+static SOURCE_ID: ByteString = ByteString::from_static("IN@1");
+
 /// A header of an input: of its own, of the server, or of a dead letter that it was once.
 fn line() -> impl Strategy<Value = (String, String)> {
     let name =
@@ -52,7 +55,7 @@ fn published(input: &Message, max_payload: usize) -> Vec<OutgoingMessage> {
     };
     let source = Judged {
         message: input,
-        source_id: "IN@1",
+        source_id: &SOURCE_ID,
         retries: 0,
     };
     builder.build(source, &rejection).into_vec()
