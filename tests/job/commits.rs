@@ -4,6 +4,7 @@ use super::api;
 use super::hosts::{log, nats};
 use crate::harness::{Fate, NatsServer, Proxy, Sender, wait_until};
 use api::OutgoingMessage;
+use std::sync::Arc;
 use tokio::runtime::Runtime;
 use weir::job::jetstream::JetStream;
 use weir::job::log::{Checkpoint, Commit, Fence, Held, Log, LogError, Snapshot, Stored};
@@ -86,7 +87,7 @@ impl Asked {
     /// Claims the partition.
     fn claim(&self, owner: &str) -> Fence {
         let found = self.checkpoint().unwrap();
-        let (fence, claim) = partition::claim(found.as_ref(), owner.into(), &[]);
+        let (fence, claim) = partition::claim(found.as_ref(), owner.into(), &[], &Arc::default());
         self.commit(fence, &claim).unwrap()
     }
 

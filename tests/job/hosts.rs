@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use weir::config::resolved::{API_PREFIX, Auth, Nats, Tls};
-use weir::job::jetstream::{JetStream, Place};
+use weir::job::jetstream::{JetStream, Place, Source};
 use weir::job::partition::Bounds;
 use weir::job::pause::pause;
 use weir::job::worker::{End, Note, Settings, Surroundings, run};
@@ -35,6 +35,7 @@ pub fn settings() -> Settings {
     Settings {
         groups: 0..GROUPS,
         inputs: vec!["IN".into()],
+        digests: Arc::default(),
         bounds: Bounds {
             messages: 40,
             reserve: 8,
@@ -109,7 +110,11 @@ pub async fn log(url: &str) -> anyhow::Result<JetStream> {
         stream: "JOB".to_owned(),
         prefix: "job".to_owned(),
         partition: 0,
-        inputs: vec![("IN".to_owned(), Vec::new())],
+        inputs: vec![Source {
+            name: "IN".into(),
+            stream: "IN".to_owned(),
+            filters: Vec::new(),
+        }],
         part: settings().bounds.part,
         patience: Duration::from_millis(500),
     };

@@ -43,12 +43,21 @@ pub struct Place {
     pub stream: String,
     pub prefix: String,
     pub partition: u16,
-    /// The stream of each input, and the subjects of it that belong to this partition; all if empty.
-    pub inputs: Vec<(String, Vec<String>)>,
+    pub inputs: Vec<Source>,
     /// Bytes of a message's payload; more take several messages.
     pub part: usize,
     /// After which an answer is given up.
     pub patience: Duration,
+}
+
+/// An input.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// As in the checkpoint.
+    pub name: Arc<str>,
+    pub stream: String,
+    /// The subjects that belong to this partition; all if empty.
+    pub filters: Vec<String>,
 }
 
 /// The log of one partition. All partitions of a job in a host share `open`.
@@ -56,14 +65,16 @@ pub struct JetStream {
     wire: Wire,
     place: Place,
     open: Arc<Semaphore>,
-    inputs: Mutex<Vec<Reader>>,
+    inputs: Mutex<Vec<(Arc<str>, Reader)>>,
 }
 
 impl JetStream {
     #[must_use]
     pub fn new(wire: Wire, place: Place, open: Arc<Semaphore>) -> Self {
-        let inputs = place.inputs.iter().map(|(stream, filters)| {
-            Reader::new(wire.clone(), stream, filters.clone(), 1, place.patience)
+        let inputs = place.inputs.iter().map(|source| {
+            let filters = source.filters.clone();
+            let reader = Reader::new(wire.clone(), &source.stream, filters, place.patience);
+            (Arc::clone(&source.name), reader)
         });
         let inputs = Mutex::new(inputs.collect());
         Self {
@@ -109,7 +120,7 @@ impl JetStream {
         let checkpoint = self.subject("ckpt");
         let filters = vec![filter, checkpoint.clone()];
         let (wire, patience) = (self.wire.clone(), self.place.patience);
-        let mut reader = Reader::new(wire, &self.place.stream, filters, 1, patience);
+        let mut reader = Reader::new(wire, &self.place.stream, filters, patience);
         let mut whole = Whole::default();
         loop {
             let (message, place) = reader.next().await?;
@@ -229,21 +240,36 @@ impl Log for JetStream {
     }
 
     async fn read(&self, behind: &[Progress], most: usize) -> Result<Vec<Input>, LogError> {
-        let mut inputs = self.inputs.lock().await;
-        for (reader, progress) in inputs.iter_mut().zip(behind) {
-            reader.begin_at(progress.position + 1);
+        let mut readers = self.inputs.lock().await;
+        let mut inputs = Vec::new();
+        for (name, reader) in readers.iter_mut() {
+            // An input of a checkpoint that is not one of the job any more is not read.
+            let mut known = behind.iter().enumerate();
+            if let Some((input, progress)) = known.find(|known| known.1.source == *name) {
+                reader.begin_at(progress.position + 1);
+                inputs.push((input, reader));
+            }
         }
-        let next = inputs.iter_mut().map(|reader| Box::pin(reader.next()));
-        let (first, input, _) = select_all(next).await;
+        if inputs.is_empty() {
+            return std::future::pending().await;
+        }
+        let next = inputs.iter_mut().map(|(input, reader)| {
+            let input = *input;
+            Box::pin(async move { (input, reader.next().await) })
+        });
+        let ((input, first), ..) = select_all(next).await;
         let (message, place) = first?;
         let message = decoded(message, &place);
         let mut read = vec![Input { input, message }];
-        for (input, reader) in inputs.iter_mut().enumerate() {
+        for (input, reader) in &mut inputs {
             while read.len() < most
                 && let Some((message, place)) = reader.has_come()
             {
                 let message = decoded(message, &place);
-                read.push(Input { input, message });
+                read.push(Input {
+                    input: *input,
+                    message,
+                });
             }
         }
         Ok(read)

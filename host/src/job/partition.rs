@@ -12,6 +12,7 @@ use super::compaction::Compaction;
 use super::log::{Checkpoint, Commit, Fence, Held, Input, Progress, Snapshot};
 use super::work::{Effects, Work};
 use crate::outgoing::OutgoingMessage;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Snapshots in one commit, at most.
@@ -53,7 +54,12 @@ impl Bounds {
 /// The claim of a partition by a new owner: the same positions, one epoch later. `inputs` are those of the
 /// job; one that is new begins at its beginning, and one that is gone is remembered.
 #[must_use]
-pub fn claim(found: Option<&Held>, owner: Arc<str>, inputs: &[Arc<str>]) -> (Fence, Commit) {
+pub fn claim(
+    found: Option<&Held>,
+    owner: Arc<str>,
+    inputs: &[Arc<str>],
+    digests: &Arc<BTreeMap<String, String>>,
+) -> (Fence, Commit) {
     let (fence, last) = match found {
         Some(held) => (held.fence, held.checkpoint.clone()),
         None => Default::default(),
@@ -62,6 +68,7 @@ pub fn claim(found: Option<&Held>, owner: Arc<str>, inputs: &[Arc<str>]) -> (Fen
         owner,
         epoch: last.epoch + 1,
         number: last.number + 1,
+        digests: Arc::clone(digests),
         ..last
     };
     for source in inputs {
@@ -139,6 +146,8 @@ pub struct Running {
     /// Of the commit in flight: number and bytes of its delta, if it has one.
     in_flight: Option<Option<(u64, usize)>>,
     compaction: Compaction,
+    /// The group whose snapshot was too large for the last commit, if it has none for that.
+    oversized: Option<u16>,
 }
 
 impl Running {
@@ -154,6 +163,7 @@ impl Running {
             fan_out: 1,
             in_flight: None,
             compaction,
+            oversized: None,
         }
     }
 
@@ -168,8 +178,13 @@ impl Running {
     pub fn room(&self) -> usize {
         let full = self.bytes >= self.bounds.bytes;
         let most = self.bounds.messages.saturating_sub(self.bounds.reserve);
-        let left = most.saturating_sub(self.messages + 2);
-        if full { 0 } else { left / self.fan_out }
+        let left = most.saturating_sub(self.messages + 2) / self.fan_out;
+        match (self.any, full) {
+            // Whether one fits alone is only known once it has been processed.
+            (false, _) => left.max(1),
+            (true, false) => left,
+            (true, true) => 0,
+        }
     }
 
     /// Adds the effects of processed messages. `unsealed` is the size of the delta with their writes.
@@ -244,6 +259,7 @@ impl Running {
             let content = work.snapshot(group);
             let parts = self.bounds.parts(content.len()).max(1);
             if parts > left {
+                self.oversized = snapshots.is_empty().then_some(group);
                 break;
             }
             left -= parts;
@@ -267,6 +283,12 @@ impl Running {
             self.compaction.add(number, fence, bytes);
         }
         self.compaction.purge()
+    }
+
+    /// The group whose snapshot did not fit into the last commit, which therefore has none: as long as that
+    /// is so, the log grows.
+    pub fn take_oversized(&mut self) -> Option<u16> {
+        self.oversized.take()
     }
 
     /// Whether nothing gathers and nothing is in flight.

@@ -32,7 +32,7 @@ pub trait Work {
     /// Forgets all state: a recovery begins from here.
     fn begin(&mut self, checkpoint: &Checkpoint);
 
-    /// Takes the state of one group. Each group is restored at most once, before any delta.
+    /// Takes the state of one group in the place of what is there of it. Comes before any delta.
     ///
     /// # Errors
     /// When it cannot be read.

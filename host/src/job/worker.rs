@@ -9,6 +9,7 @@ use super::partition::{self, Bounds, Fit, Resolution, Running};
 use super::recovery::{Recovery, Unfinished};
 use super::work::Work;
 use futures_util::future::LocalBoxFuture;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -23,6 +24,8 @@ pub struct Settings {
     pub groups: Range<u16>,
     /// Sources of the inputs.
     pub inputs: Vec<Arc<str>>,
+    /// Of the configuration and the plugins, by name.
+    pub digests: Arc<BTreeMap<String, String>>,
     pub bounds: Bounds,
     /// Messages that are processed at once, at most.
     pub batch: usize,
@@ -61,6 +64,8 @@ pub enum Note<'a> {
     Failed(&'a LogError),
     /// A message exceeds what a commit holds, and becomes a dead letter.
     Rejected,
+    /// The snapshot of this group is larger than a commit has room for, so the log grows.
+    Oversized(u16),
     /// Commits are smaller from now on, as the log does not take larger ones.
     Halved,
 }
@@ -133,8 +138,8 @@ async fn claim<L: Log, S: Surroundings>(
     let mut attempt = 0;
     loop {
         let found = last(log, around).await?;
-        let (fence, commit) =
-            partition::claim(found.as_ref(), Arc::clone(&owner), &settings.inputs);
+        let (inputs, digests) = (&settings.inputs, &settings.digests);
+        let (fence, commit) = partition::claim(found.as_ref(), Arc::clone(&owner), inputs, digests);
         match deliver(log, around, fence, &commit).await {
             Ok(fence) => {
                 let checkpoint = commit.checkpoint;
@@ -276,6 +281,9 @@ async fn serve<L: Log, W: Work, S: Surroundings>(
     loop {
         if let Some((fence, commit)) = running.form(work) {
             full = false;
+            if let Some(group) = running.take_oversized() {
+                around.note(Note::Oversized(group));
+            }
             in_flight = Some(Box::pin(async move {
                 deliver(log, around, fence, &commit).await
             }));

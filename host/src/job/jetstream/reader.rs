@@ -87,24 +87,18 @@ impl Place {
 }
 
 impl Reader {
-    pub(super) fn new(
-        wire: Wire,
-        stream: &str,
-        filters: Vec<String>,
-        next: u64,
-        patience: Duration,
-    ) -> Self {
+    pub(super) fn new(wire: Wire, stream: &str, filters: Vec<String>, patience: Duration) -> Self {
         Self {
             wire,
             stream: stream.to_owned(),
             filters,
-            next,
+            next: 1,
             patience,
             open: None,
         }
     }
 
-    /// Reads on from here.
+    /// Reads from here on; a new reader begins with the first message.
     pub(super) fn begin_at(&mut self, sequence: u64) {
         if sequence != self.next {
             self.next = sequence;

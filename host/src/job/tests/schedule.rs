@@ -20,8 +20,9 @@ use std::task::{Context, Poll, Waker};
 /// Groups of the partition, and keys in them.
 const GROUPS: u16 = 3;
 const KEYS: usize = 5;
-/// Results of one message that fit into a commit, and a number that does not.
+/// Results of most messages, the most that fit into a commit, and a number that does not.
 const FITS: u8 = 3;
+const FILLS: u8 = 9;
 const EXCEEDS: u8 = 20;
 
 /// A host of the model.
@@ -125,6 +126,7 @@ impl Schedule {
             results: match random.below(16) {
                 0 => 0,
                 1 => EXCEEDS,
+                2 if limit > 10 => FILLS,
                 results => 1 + results as u8 % FITS,
             },
         });
@@ -144,6 +146,7 @@ impl Schedule {
                     .map(|input| format!("in{input}").into())
                     .collect(),
                 bounds,
+                digests: Arc::default(),
                 batch: 1 + random.below(4),
                 least: random.below(200),
             },
@@ -201,7 +204,7 @@ impl Schedule {
         let sequence = inputs[input].len() as u64 + 1;
         inputs[input].push(message(sequence, event));
         // Sequences of both inputs are told apart by their keys.
-        self.oracle.add(sequence, event, FITS);
+        self.oracle.add(sequence, event, FILLS);
     }
 
     fn poll(&mut self, which: usize) -> Result<(), String> {
