@@ -55,6 +55,14 @@ pub enum Mistake {
     NoUndo,
 }
 
+/// Whatever folds its input: a [`Fold`], or the state of jobs in its place.
+pub trait Folding: Work {
+    /// How many messages of each key have counted, and their hash.
+    fn hashes(&self) -> BTreeMap<u8, (u64, u64)>;
+    /// Whether nothing waits.
+    fn is_quiet(&self) -> bool;
+}
+
 pub struct Fold {
     /// The time by which entries are due.
     now: Rc<Cell<u64>>,
@@ -173,16 +181,16 @@ impl Fold {
     fn back_up(&mut self) {
         self.before = Some((self.keys.clone(), self.unsealed.len()));
     }
+}
 
-    /// How many messages of each key have counted, and their hash.
-    pub fn hashes(&self) -> BTreeMap<u8, (u64, u64)> {
+impl Folding for Fold {
+    fn hashes(&self) -> BTreeMap<u8, (u64, u64)> {
         let keys = self.keys.iter().filter(|(_, state)| state.count > 0);
         keys.map(|(key, state)| (*key, (state.count, state.hash)))
             .collect()
     }
 
-    /// Whether nothing waits.
-    pub fn is_quiet(&self) -> bool {
+    fn is_quiet(&self) -> bool {
         self.first_due().is_none()
     }
 }

@@ -4,7 +4,7 @@
 //! `fold` beside it.
 
 use super::api::OutgoingMessage;
-use super::fold::Fold;
+use super::fold::Folding;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
@@ -170,7 +170,7 @@ impl Oracle {
     }
 
     /// Compares with the state of a partition that has finished.
-    pub fn compare_state(&self, fold: &Fold) -> Result<(), String> {
+    pub fn compare_state(&self, fold: &impl Folding) -> Result<(), String> {
         let state = fold.hashes();
         match state == self.hashes && fold.is_quiet() {
             true => Ok(()),

@@ -8,9 +8,10 @@ use super::log::{Checkpoint, Delta, Fence, Held, Snapshot, Stored};
 use super::model::Tally;
 use super::partition::Bounds;
 use super::recovery::Recovery;
-use fold::{Fold, Mistake};
+use fold::{Fold, Folding, Mistake};
+use kept::Kept;
 use sabotage::Sabotage;
-use schedule::Schedule;
+use schedule::{Processor, Schedule};
 use std::rc::Rc;
 
 mod api {
@@ -21,6 +22,7 @@ mod api {
 
 #[path = "../../../tests/job/fold.rs"]
 mod fold;
+mod kept;
 #[path = "../../../tests/job/oracle.rs"]
 mod oracle;
 mod sabotage;
@@ -28,7 +30,17 @@ mod schedule;
 
 /// Runs a schedule; an error says what is wrong, and its seed.
 fn schedule(seed: u64, sabotage: Sabotage) -> Result<Tally, String> {
-    let ran = std::panic::catch_unwind(|| Schedule::new(seed, sabotage).run());
+    let (new, part) = (Fold::new, 64);
+    schedule_with(Processor { new, part }, seed, sabotage)
+}
+
+fn schedule_with<F: Folding + 'static>(
+    processor: Processor<F>,
+    seed: u64,
+    sabotage: Sabotage,
+) -> Result<Tally, String> {
+    let schedule = || Schedule::new(processor, seed, sabotage).run();
+    let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(schedule));
     let ran = ran.unwrap_or_else(|_| Err("it panicked".to_owned()));
     ran.map_err(|why| format!("seed {seed}: {why}"))
 }
@@ -84,6 +96,23 @@ fn whatever_fails_and_whenever_nothing_is_lost_repeated_or_written_by_a_deposed_
         commits, claims, refused, ambiguous, late, lagging, snapshots, purged,
     ] {
         assert!(met > schedules / 10, "{all:?}");
+    }
+}
+
+#[test]
+fn the_state_of_jobs_is_that_of_a_fold_whatever_fails_and_whenever() {
+    let first = from_environment("WEIR_FIRST").unwrap_or(0);
+    let schedules = from_environment("WEIR_SCHEDULES").unwrap_or(3_000);
+    let run = |seed, mistake| {
+        let (new, part) = (Kept::new, 256);
+        schedule_with(Processor { new, part }, seed, Sabotage::Processor(mistake))
+    };
+    for seed in first..first + schedules {
+        run(seed, Mistake::None).unwrap();
+    }
+    for mistake in [Mistake::TimerStays, Mistake::NoHold, Mistake::NoUndo] {
+        let found = (0..5_000).any(|seed| run(seed, mistake).is_err());
+        assert!(found, "{mistake:?} is not found");
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Each step follows from the seed. In the end nothing fails any more, and all must be as it should be.
 
-use super::fold::{Fold, Mistake};
+use super::fold::{Folding, Mistake};
 use super::oracle::{Event, Oracle, Published};
 use super::sabotage::{Sabotage, Sabotaged};
 use crate::job::model::{Model, Random, Tally, step};
@@ -92,8 +92,17 @@ struct Owner {
     sleeps: usize,
 }
 
+/// What processes the messages.
+pub struct Processor<F> {
+    /// Makes one with so many groups, this clock, and perhaps a mistake.
+    pub new: fn(u16, Rc<Cell<u64>>, Mistake) -> F,
+    /// Bytes of a message of the log: less than many of its deltas have.
+    pub part: usize,
+}
+
 /// One run of the world.
-pub struct Schedule {
+pub struct Schedule<F> {
+    processor: Processor<F>,
     model: Rc<Model>,
     sabotage: Sabotage,
     settings: Settings,
@@ -103,8 +112,8 @@ pub struct Schedule {
     oracle: Oracle,
 }
 
-impl Schedule {
-    pub fn new(seed: u64, sabotage: Sabotage) -> Self {
+impl<F: Folding + 'static> Schedule<F> {
+    pub fn new(processor: Processor<F>, seed: u64, sabotage: Sabotage) -> Self {
         let mut random = Random::new(!seed);
         let inputs = 1 + random.below(2);
         // The log of some schedules takes less than the bounds say.
@@ -135,9 +144,10 @@ impl Schedule {
             messages: 14,
             reserve: 2,
             bytes: 4096,
-            part: 64,
+            part: processor.part,
         };
         Self {
+            processor,
             model: Rc::new(Model::new(seed, inputs, limit)),
             sabotage,
             settings: Settings {
@@ -161,12 +171,12 @@ impl Schedule {
         self.model.random.borrow_mut().below(most)
     }
 
-    fn fold(&self) -> Fold {
+    fn fold(&self) -> F {
         let mistake = match self.sabotage {
             Sabotage::Processor(mistake) => mistake,
             _ => Mistake::None,
         };
-        Fold::new(GROUPS, Rc::clone(&self.model.now), mistake)
+        (self.processor.new)(GROUPS, Rc::clone(&self.model.now), mistake)
     }
 
     fn start(&mut self) {
@@ -277,10 +287,10 @@ impl Schedule {
     }
 
     /// The state that the log holds now.
-    fn recovered(&self) -> Result<Fold, String> {
+    fn recovered(&self) -> Result<F, String> {
         let (held, stored) = self.model.content();
         let held = held.ok_or("there is no checkpoint")?;
-        let mut fold = Fold::new(GROUPS, Rc::clone(&self.model.now), self.mistake());
+        let mut fold = self.fold();
         let mut recovery = Recovery::new(held, 0..GROUPS, 0);
         for stored in stored {
             recovery
@@ -290,13 +300,6 @@ impl Schedule {
         let running = recovery.finish(self.settings.bounds);
         running.map_err(|error| format!("cannot recover: {error:?}"))?;
         Ok(fold)
-    }
-
-    fn mistake(&self) -> Mistake {
-        match self.sabotage {
-            Sabotage::Processor(mistake) => mistake,
-            _ => Mistake::None,
-        }
     }
 
     /// Runs it to its end.

@@ -38,6 +38,54 @@ fn a_record_of_another_kind_group_or_partition_is_refused() {
 }
 
 #[test]
+fn a_delta_changes_only_the_groups_in_which_it_applies_and_is_refused_for_any_other_partition() {
+    let (mut live, operator) = state();
+    live.set(operator, b"k", b"", b"v", None).unwrap();
+    let delta = commit(&mut live);
+    let (mut next, _) = state();
+    next.replay(&delta, &|group| group != Group::of(b"k").number())
+        .unwrap();
+    assert_eq!(next.usage(), Usage::default());
+    next.replay(&delta, &|group| group == Group::of(b"k").number())
+        .unwrap();
+    assert_eq!(next.usage(), live.usage());
+    let other = Groups::of_partition(Group::of(b"k").number() ^ 1, 1024).unwrap();
+    let mut other = State::new(other, operators(), u64::MAX).unwrap();
+    assert!(other.replay(&delta, &|_| false).is_err());
+}
+
+#[test]
+fn a_snapshot_has_neither_what_was_deleted_nor_what_has_expired() {
+    let (mut live, operator) = state();
+    let group = Group::of(b"k");
+    for name in [&b"expires"[..], b"goes", b"stays"] {
+        let ttl = (name == b"expires").then_some(5);
+        live.set(operator, b"k", name, b"v", ttl).unwrap();
+    }
+    commit(&mut live);
+    live.begin(5);
+    live.delete(operator, b"k", b"goes").unwrap();
+    let delta = live.seal().unwrap();
+    // With the commit in flight, and without what comes later.
+    live.set(operator, b"k", b"later", b"v", None).unwrap();
+    let (mut next, _) = state();
+    next.restore(group.number(), &live.snapshot(group)).unwrap();
+    let names = next.scan(operator, b"k", b"", None).unwrap();
+    assert_eq!(names.map(|(name, _)| name).collect::<Vec<_>>(), [b"stays"]);
+    assert_eq!((next.usage().rows, next.now()), (1, 5));
+    // One that was made of a delta has a row that says that there is none.
+    let mut body = vec![1];
+    codec::put_varint(&mut body, u64::from(group.number()));
+    body.extend_from_slice(&delta[codec::ENVELOPE + 1..]);
+    assert!(
+        state()
+            .0
+            .restore(group.number(), &codec::seal(&body))
+            .is_err()
+    );
+}
+
+#[test]
 fn a_savepoint_is_restored_with_another_number_of_partitions() {
     let (mut state, operator) = state();
     for key in 0..=255u8 {

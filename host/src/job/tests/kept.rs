@@ -1,0 +1,249 @@
+//! The processor of the schedules with the state of jobs in the place of its own maps: what the engine and the
+//! state need of each other, and that they agree.
+
+use super::api::{Checkpoint, Effects, Input, Snapshot, Unreadable, Work};
+use super::fold::{Folding, Mistake};
+use super::oracle::{Event, Published, hash};
+use crate::state::{Clock, Corrupt, Group, Groups, Operator, Savepoint, State, Timer};
+use bytes::Bytes;
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// Keys of events, of which there are fewer.
+const KEYS: u8 = 8;
+const NAME: &[u8] = b"total";
+
+pub struct Kept {
+    now: Rc<Cell<u64>>,
+    groups: u16,
+    /// The bytes of each key: one of the group that the schedule says.
+    keys: Vec<Vec<u8>>,
+    mistake: Mistake,
+    state: State,
+    count: Operator,
+    /// Before the last batch.
+    before: Savepoint,
+}
+
+/// An empty state with the first so many groups.
+fn empty(groups: u16) -> State {
+    let first = (1..=1024).filter_map(|partitions| Groups::of_partition(0, partitions));
+    let mut first = first.filter(|owned| owned.numbers().len() == usize::from(groups));
+    State::new(first.next().unwrap(), ["count"], u64::MAX).unwrap()
+}
+
+fn unreadable(corrupt: Corrupt) -> Unreadable {
+    Unreadable(corrupt.to_string())
+}
+
+impl Kept {
+    pub fn new(groups: u16, now: Rc<Cell<u64>>, mistake: Mistake) -> Self {
+        let keys = (0..KEYS).map(|key| {
+            let mut keys = (0u16..).map(|number| [&[key][..], &number.to_be_bytes()].concat());
+            let group = u16::from(key) % groups;
+            keys.find(|key| Group::of(key).number() == group).unwrap()
+        });
+        let state = empty(groups);
+        Self {
+            now,
+            groups,
+            keys: keys.collect(),
+            mistake,
+            count: state.operator("count").unwrap(),
+            state,
+            before: Savepoint(0),
+        }
+    }
+
+    fn key(&self, key: u8) -> Vec<u8> {
+        self.keys[usize::from(key)].clone()
+    }
+
+    /// Count and hash of a key.
+    fn total(&self, key: u8) -> Option<(u64, u64)> {
+        let value = self.state.get(self.count, &self.key(key), NAME).unwrap()?;
+        let number = |at: usize| u64::from_le_bytes(value[at..at + 8].try_into().unwrap());
+        Some((number(0), number(8)))
+    }
+
+    /// A message is processed at last.
+    fn finish(&mut self, sequence: u64, event: Event, effects: &mut Effects) {
+        let (key, bytes) = (event.key, self.key(event.key));
+        if event.results == 0 {
+            let dead = Published::Dead { key, sequence };
+            effects.dead_letters.push(dead.message());
+            return;
+        }
+        let (count, before) = self.total(key).unwrap_or_default();
+        let hash = hash(before, sequence);
+        let value = [count + 1, hash].map(u64::to_le_bytes).concat();
+        self.state
+            .set(self.count, &bytes, NAME, &value, None)
+            .unwrap();
+        for index in 0..event.results {
+            let result = Published::Result {
+                key,
+                sequence,
+                index,
+                hash,
+            };
+            effects.outputs.push(result.message());
+        }
+        if event.timer > 0 {
+            let (tag, due) = (
+                sequence.to_be_bytes(),
+                self.now.get() + u64::from(event.timer),
+            );
+            let set = self
+                .state
+                .set_timer(self.count, &bytes, &tag, Clock::ProcessingTime, due);
+            set.unwrap();
+        }
+    }
+
+    fn back_up(&mut self) {
+        self.state.begin(self.now.get());
+        self.before = self.state.savepoint();
+    }
+
+    /// The first message that waits with a key: its attempts, its sequence, its event.
+    fn first(&self, key: &[u8]) -> Option<(u32, u64, Event)> {
+        let first = self.state.held(key, b"").unwrap().next()?;
+        let (sequence, event) = first.message.split_first_chunk()?;
+        let sequence = u64::from_le_bytes(*sequence);
+        Some((first.attempts, sequence, Event::read(event)))
+    }
+
+    fn take(&mut self, upto: u64) -> Option<Timer> {
+        self.state.take_due(Clock::ProcessingTime, upto, 1).pop()
+    }
+}
+
+impl Folding for Kept {
+    fn hashes(&self) -> BTreeMap<u8, (u64, u64)> {
+        let totals = (0..KEYS).map(|key| (key, self.total(key)));
+        totals
+            .filter_map(|(key, total)| Some((key, total?)))
+            .collect()
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.next_due().is_none()
+    }
+}
+
+impl Work for Kept {
+    fn begin(&mut self, _checkpoint: &Checkpoint) {
+        self.state = empty(self.groups);
+    }
+
+    fn restore(&mut self, snapshot: &Snapshot) -> Result<(), Unreadable> {
+        let restored = self.state.restore(snapshot.group, &snapshot.content);
+        restored.map_err(unreadable)
+    }
+
+    fn replay(&mut self, delta: &Bytes, applies: &dyn Fn(u16) -> bool) -> Result<(), Unreadable> {
+        self.state.replay(delta, applies).map_err(unreadable)
+    }
+
+    async fn process(&mut self, batch: &[Input]) -> Effects {
+        self.back_up();
+        let mut effects = Effects::default();
+        for Input { message, .. } in batch {
+            let (sequence, event) = (message.sequence, Event::read(&message.payload));
+            let key = self.key(event.key);
+            let waits = self.state.is_held(&key, b"").unwrap() && self.mistake != Mistake::NoHold;
+            if event.failures > 0 || waits {
+                let message = [&sequence.to_le_bytes()[..], &message.payload].concat();
+                let due = self.now.get() + 2;
+                self.state.hold(&key, b"", &message, 1, due).unwrap();
+            } else {
+                self.finish(sequence, event, &mut effects);
+            }
+        }
+        effects
+    }
+
+    async fn fire(&mut self, most: usize) -> Effects {
+        self.back_up();
+        let (mut effects, now) = (Effects::default(), self.state.now());
+        for _ in 0..most {
+            let Some(timer) = self.take(now) else {
+                break;
+            };
+            let (key, tag) = (&timer.key, &timer.tag);
+            if timer.operator != Operator::HOST {
+                let sequence = u64::from_be_bytes(tag[..].try_into().unwrap());
+                let fired = Published::Fired {
+                    key: key[0],
+                    sequence,
+                };
+                effects.outputs.push(fired.message());
+                if self.mistake == Mistake::TimerStays {
+                    let set = self
+                        .state
+                        .set_timer(self.count, key, tag, timer.clock, timer.at);
+                    set.unwrap();
+                }
+                continue;
+            }
+            let (attempts, sequence, event) = self.first(key).unwrap();
+            if event.failures > 0 && attempts <= u32::from(event.failures) {
+                self.state.put_off(key, tag, attempts + 1, now + 3).unwrap();
+            } else {
+                self.state.release(key, tag).unwrap();
+                self.finish(sequence, event, &mut effects);
+            }
+        }
+        effects
+    }
+
+    fn undo(&mut self) {
+        if self.mistake != Mistake::NoUndo {
+            self.state.roll_back(self.before);
+        }
+    }
+
+    fn reject(&mut self, message: Option<&Input>, _reason: &str) -> Effects {
+        let (sequence, key) = match message {
+            Some(Input { message, .. }) => (message.sequence, Event::read(&message.payload).key),
+            None => {
+                let timer = self.take(u64::MAX).unwrap();
+                assert_eq!(timer.operator, Operator::HOST, "a timer has one result");
+                let (_, sequence, event) = self.first(&timer.key).unwrap();
+                self.state.release(&timer.key, b"").unwrap();
+                (sequence, event.key)
+            }
+        };
+        Effects {
+            dead_letters: vec![Published::Dead { key, sequence }.message()],
+            ..Effects::default()
+        }
+    }
+
+    fn next_due(&self) -> Option<u64> {
+        self.state.next_due(Clock::ProcessingTime)
+    }
+
+    fn unsealed(&self) -> usize {
+        self.state.unsealed()
+    }
+
+    fn seal(&mut self) -> Option<Bytes> {
+        self.state.seal()
+    }
+
+    fn confirmed(&mut self) {
+        self.state.confirmed();
+    }
+
+    fn snapshot(&mut self, group: u16) -> Bytes {
+        assert_eq!(self.unsealed(), 0, "a snapshot is of a sealed state");
+        self.state.snapshot(Group::new(u64::from(group)).unwrap())
+    }
+
+    fn size(&self) -> usize {
+        self.state.usage().bytes as usize
+    }
+}
