@@ -156,9 +156,10 @@ pub trait Log {
     /// Only after [`LogError::Ambiguous`] may it be stored, now or later.
     async fn commit(&self, expected: Fence, commit: &Commit) -> Result<Fence, LogError>;
 
-    /// Reads the snapshots, the checkpoint, the deltas in order, and the checkpoint again. A checkpoint is
-    /// given where it is found: what was stored before it has been given by then. Ends early when it comes
-    /// upon a checkpoint behind `claim`, or has waited for one for too long.
+    /// Reads twice, in the order of the log: snapshots up to the checkpoint at `claim`, and deltas up to it. A
+    /// checkpoint is given where it is found, and what was stored before it has been given by then. A replica
+    /// that lags behind may give older checkpoints first, and an older snapshot of a group before a newer one.
+    /// Ends early when it comes upon a checkpoint behind `claim`, or has waited for one for too long.
     ///
     /// # Errors
     /// Everything but [`LogError::Permanent`] passes; the reading begins anew then.

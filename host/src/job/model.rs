@@ -173,29 +173,40 @@ impl Model {
         changes.saturating_sub(self.random.borrow_mut().below(8) as u64)
     }
 
-    /// What one reading finds: snapshots or deltas, and behind them the checkpoint.
-    fn records(&self, view: u64, deltas: bool) -> Vec<Stored> {
+    /// What a reading of snapshots or deltas finds next, with its sequence.
+    fn record(&self, view: u64, deltas: bool, behind: u64) -> Option<(u64, Stored)> {
         let records = self.records.borrow();
-        let there = records
-            .iter()
-            .filter(|it| it.added <= view && view < it.removed);
-        let found = there.filter_map(|record| match &record.content {
-            Content::Snapshot(snapshot) if !deltas => Some(Stored::Snapshot(snapshot.clone())),
-            Content::Delta(delta) if deltas => {
-                Some(Stored::Delta(delta.clone(), Fence(record.sequence + 1)))
+        let mut there = records.iter().skip(behind as usize);
+        there.find_map(|record| {
+            if record.added > view || view >= record.removed {
+                return None;
             }
-            Content::Checkpoint(_) => Some(Stored::Checkpoint(Fence(record.sequence))),
-            _ => None,
-        });
-        found.collect()
+            let stored = match &record.content {
+                Content::Snapshot(snapshot) if !deltas => Stored::Snapshot(snapshot.clone()),
+                Content::Delta(delta) if deltas => {
+                    Stored::Delta(delta.clone(), Fence(record.sequence + 1))
+                }
+                Content::Checkpoint(_) => Stored::Checkpoint(Fence(record.sequence)),
+                _ => return None,
+            };
+            Some((record.sequence, stored))
+        })
+    }
+
+    /// All that a reading finds now.
+    fn records(&self, deltas: bool) -> impl Iterator<Item = Stored> {
+        let mut behind = 0;
+        std::iter::from_fn(move || {
+            let (sequence, stored) = self.record(self.changes.get(), deltas, behind)?;
+            behind = sequence;
+            Some(stored)
+        })
     }
 
     /// The log as it is.
     pub fn content(&self) -> (Option<Held>, Vec<Stored>) {
-        let view = self.changes.get();
-        let mut stored = self.records(view, false);
-        stored.extend(self.records(view, true));
-        (self.last.borrow().clone(), stored)
+        let stored = self.records(false).chain(self.records(true));
+        (self.last.borrow().clone(), stored.collect())
     }
 
     /// Results and dead letters, in order.
@@ -259,19 +270,37 @@ impl Log for Model {
 
     async fn recover(
         &self,
-        _claim: Fence,
+        claim: Fence,
         take: &mut dyn FnMut(Stored) -> Result<(), LogError>,
     ) -> Result<(), LogError> {
         for deltas in [false, true] {
             step().await;
-            for stored in self.records(self.view(), deltas) {
+            let mut view = self.view();
+            let mut behind = 0;
+            loop {
+                let Some((sequence, stored)) = self.record(view, deltas, behind) else {
+                    // Nothing more comes, or the replica catches up.
+                    if view == self.changes.get() || self.once_in(2) {
+                        break;
+                    }
+                    view += 1;
+                    continue;
+                };
+                behind = sequence;
+                let is_end = matches!(stored, Stored::Checkpoint(fence) if fence >= claim);
+                take(stored)?;
+                if is_end {
+                    break;
+                }
+                if self.once_in(4) {
+                    view = self.changes.get().min(view + 1);
+                }
                 if self.once_in(16) {
                     step().await;
                 }
                 if self.once_in(64) {
                     return Err(LogError::Busy("the connection was lost".to_owned()));
                 }
-                take(stored)?;
             }
         }
         Ok(())

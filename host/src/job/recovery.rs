@@ -61,9 +61,10 @@ impl Recovery {
                 self.overtaken |= fence > self.claim.fence;
                 if fence == self.claim.fence {
                     self.claims += 1;
-                }
-                if self.claims == 1 {
-                    self.log = self.compaction.oldest();
+                    // Behind the snapshots, it says where the deltas begin.
+                    if self.claims == 1 {
+                        self.log = self.compaction.oldest();
+                    }
                 }
             }
             Stored::Snapshot(snapshot) => {
