@@ -7,7 +7,7 @@
 //! A record is `version (1 byte) | checksum (8 bytes) | body`. The checksum is the start of the body's
 //! blake3: it finds damage and careless edits, not an attacker, who could compute it.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use std::fmt;
 
 /// Of the whole format: envelope, headers and rows. Another version is refused.
@@ -111,11 +111,28 @@ pub(super) fn varint_len(value: u64) -> usize {
 /// A record with this body.
 #[must_use]
 pub fn seal(body: &[u8]) -> Bytes {
-    let mut record = BytesMut::with_capacity(ENVELOPE + body.len());
-    record.put_u8(VERSION);
-    record.extend(blake3::hash(body).as_bytes().iter().take(CHECKSUM));
+    let mut record = begin(body.len());
     record.extend_from_slice(body);
-    record.freeze()
+    finish(record)
+}
+
+/// Room for the envelope of a record. Its body goes behind.
+pub(super) fn begin(capacity: usize) -> Vec<u8> {
+    let mut record = Vec::with_capacity(ENVELOPE + capacity);
+    record.extend_from_slice(&[VERSION; ENVELOPE]);
+    record
+}
+
+/// A record whose body stands behind its room.
+pub(super) fn finish(mut record: Vec<u8>) -> Bytes {
+    if let Some((envelope, body)) = record.split_at_mut_checked(ENVELOPE) {
+        let checksum = blake3::hash(body);
+        let places = envelope.iter_mut().skip(1);
+        places
+            .zip(checksum.as_bytes())
+            .for_each(|(place, byte)| *place = *byte);
+    }
+    record.into()
 }
 
 /// The body of a record.

@@ -208,8 +208,10 @@ impl State {
             return None;
         }
         self.mark_timers();
+        let capacity = self.unsealed();
         let overlay = std::mem::take(&mut self.overlay);
-        let delta = record::write(None, self.now, &self.store.operators, overlay.rows());
+        let (operators, rows) = (&self.store.operators, overlay.rows());
+        let delta = record::write(None, self.now, capacity, operators, rows);
         self.sealed_at = self.now;
         self.in_flight = Some(overlay);
         Some(delta)
@@ -244,7 +246,8 @@ impl State {
         let rows = self.rows_from(Address { place, key, name }, None);
         let rows = rows.take_while(|row| row.group() == group);
         let rows = rows.filter(|row| row.live(time).is_some());
-        record::write(Some(group), time, &self.store.operators, rows)
+        let capacity = self.group_usage(group).bytes as usize;
+        record::write(Some(group), time, capacity, &self.store.operators, rows)
     }
 
     /// The layers of writes, the upper one first.

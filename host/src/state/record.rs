@@ -22,14 +22,16 @@ const HEADER: usize = ENVELOPE + 1 + 3 + 10 + 2;
 /// Bytes of an id or a row in a record besides its own, at most: table and length.
 const LENGTHS: usize = 3 + 5;
 
-/// The record of a group, or of a commit if there is none. `time` is that of the last commit in it.
+/// The record of a group, or of a commit if there is none. `time` is that of the last commit in it, and
+/// `capacity` the bytes that it probably has.
 pub(super) fn write<'a>(
     group: Option<Group>,
     time: u64,
+    capacity: usize,
     operators: &Operators,
     rows: impl Iterator<Item = &'a Row>,
 ) -> Bytes {
-    let mut body = Vec::new();
+    let mut body = codec::begin(capacity);
     body.push(u8::from(group.is_some()));
     if let Some(group) = group {
         put_varint(&mut body, u64::from(group.number()));
@@ -43,7 +45,7 @@ pub(super) fn write<'a>(
         put_varint(&mut body, row.table());
         put_bytes(&mut body, row.bytes());
     }
-    codec::seal(&body)
+    codec::finish(body)
 }
 
 /// How long a record of these rows is, at most.
