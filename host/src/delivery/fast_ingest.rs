@@ -3,7 +3,7 @@
 //!
 //! A batch covers a *burst*: the results that a lane publishes in one go. It begins with the first of them and
 //! ends with the last, so the server answers at once, at any rate of messages, and nothing is open between two
-//! bursts. A burst of one is no batch: it is published as ever, and costs and waits what it always did.
+//! bursts. Few results are no batch: they are published as ever, and cost and wait what they always did.
 //!
 //! The protocol is that of ADR-50 of NATS (*fast ingest*) and of `processJetStreamFastBatchMsg` in
 //! nats-server 2.15's `stream.go`. With the gap mode `fail`, all up to the number in an answer is stored, in
@@ -18,6 +18,9 @@ use std::fmt::{self, Display};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+/// So many results, or inputs with results, make a batch. The server answers a batch twice and keeps a timer for
+/// it, so a smaller one gains little; and at a low rate everything stays as it is without batches.
+pub const LEAST: usize = 16;
 /// After how many messages of a batch the server says how far it has come. The server lowers it to 500 divided
 /// by the open batches of the stream.
 const FLOW: u16 = 256;

@@ -70,8 +70,7 @@ impl<P> InFlight<P> {
         }
     }
 
-    /// Keeps a share of the bounds for tasks that were parked: an eighth, but not many, since they
-    /// are few beside what is new.
+    /// Keeps an eighth of the bounds for tasks that were parked, but not many: they are few beside new ones.
     pub fn share_with_parked(&mut self, least_bytes: usize) {
         const MOST_SHARED: usize = 64;
         self.share = Bounds {
@@ -84,8 +83,7 @@ impl<P> InFlight<P> {
     pub fn room(&self) -> Room {
         let (all, share, unparked) = (self.bounds, self.share, self.unparked);
         let left = |all: usize, share: usize, held: usize, unparked: usize| {
-            all.saturating_sub(share)
-                .saturating_sub(held.saturating_sub(unparked))
+            all.saturating_sub(share.saturating_add(held.saturating_sub(unparked)))
         };
         let held = self.tasks.len();
         Room {
@@ -181,8 +179,8 @@ impl<P> InFlight<P> {
 
     /// Whether a task is fresh and nothing before it in its group has yet to be called.
     ///
-    /// Along a group the states never go back: called, ready or publishing, then perhaps one that
-    /// waits, then fresh ones. So the neighbour before it answers for all.
+    /// Along a group the states never go back: called, ready or publishing, then perhaps one that waits,
+    /// then fresh ones. So the neighbour before it answers for all.
     fn may_call(&self, id: TaskId) -> bool {
         let Some(task) = self.tasks.get(id) else {
             return false;
@@ -275,21 +273,23 @@ impl<P> InFlight<P> {
         }
     }
 
+    /// So many tasks have something to publish, at most.
+    pub fn publishable(&self) -> usize {
+        self.publishable.len()
+    }
+
     /// The next task whose outputs may be published now, if any.
     pub fn next_publishable(&mut self) -> Option<TaskId> {
         while let Some(id) = self.publishable.pop_front() {
             let Some(task) = self.tasks.get(id) else {
                 continue;
             };
-            if matches!(task.state, State::Ready(_)) && self.is_head(task) {
+            let is_head = task.slot.is_none_or(|slot| self.groups.is_head(slot));
+            if is_head && matches!(task.state, State::Ready(_)) {
                 return Some(id);
             }
         }
         None
-    }
-
-    fn is_head(&self, task: &Task<P>) -> bool {
-        task.slot.is_none_or(|slot| self.groups.is_head(slot))
     }
 
     /// Hands a task back for settlement. The next of its group may go on.

@@ -138,8 +138,9 @@ impl Lane {
     /// Station 5. Publishes what may be published now.
     pub(super) async fn publish(&mut self) {
         let mut published = 0;
+        let waiting = self.in_flight.publishable();
         while let Some(id) = self.in_flight.next_publishable() {
-            let nothing = self.outbox.publish(id, &mut self.in_flight).await;
+            let nothing = self.outbox.publish(id, &mut self.in_flight, waiting).await;
             published += 1;
             if let Some(proof) = nothing {
                 self.finish(id, proof).await;

@@ -2,6 +2,7 @@
 //!
 //! Owns the sink, and the parking stream as far as the lane decides what goes there.
 
+use super::fast_ingest::LEAST;
 use super::in_flight::{InFlight, State, Task, TaskId};
 use super::publication::{Publication, Settled, Then};
 use super::sink::{Confirmation, Failure, Sink};
@@ -36,11 +37,13 @@ impl Outbox {
         }
     }
 
-    /// Publishes what a task has ready. The proof if there was nothing to publish.
+    /// Publishes what a task has ready, one of `waiting` tasks or fewer that are published in one go. The proof if
+    /// there was nothing to publish.
     pub async fn publish(
         &mut self,
         id: TaskId,
         in_flight: &mut InFlight<Publication>,
+        waiting: usize,
     ) -> Option<Settled> {
         let task = in_flight.get_mut(id)?;
         let is_first = task.message.attempt == 1;
@@ -55,6 +58,7 @@ impl Outbox {
         // Repeats go out one by one: then the server says which of them it had.
         let is_result = matches!(publication.then, Then::Ack);
         let in_batch = is_first && is_result && publication.is_new();
+        let in_batch = in_batch && waiting.max(publication.count()) >= LEAST;
         let mut sent = 0;
         for (index, message) in publication.unstored() {
             self.sink.publish(id, index, message, in_batch).await;

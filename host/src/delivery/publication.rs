@@ -54,6 +54,12 @@ impl Publication {
         self.failed.is_none()
     }
 
+    /// How many messages there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.messages.len()
+    }
+
     /// What is not known to be stored, with its index.
     pub fn unstored(&self) -> impl Iterator<Item = (usize, &OutgoingMessage)> {
         let failed = self.failed.as_ref();
