@@ -30,6 +30,8 @@ pub struct Intake {
     most: usize,
     /// Nothing more comes, because the lane stops.
     drained: bool,
+    /// Have come, while the server is asked whose turn it is.
+    untaken: Vec<Delivery>,
 }
 
 impl Intake {
@@ -51,6 +53,7 @@ impl Intake {
             ordered: settings.order != Order::None,
             most,
             drained: false,
+            untaken: Vec::new(),
         }
     }
 
@@ -60,16 +63,20 @@ impl Intake {
     /// # Errors
     /// When a consumer is gone, or the source's may not be pulled from.
     pub async fn pull(&mut self, room: Room, held: usize) -> Result<Vec<Delivery>> {
-        if self.drained {
-            return std::future::pending().await;
-        }
-        match self.consumers.pull(room, self.most).await? {
-            Some(deliveries) => Ok(self.in_turn(deliveries, held).await),
-            None => {
-                self.drained = true;
-                Ok(Vec::new())
+        if self.untaken.is_empty() {
+            if self.drained {
+                return std::future::pending().await;
+            }
+            match self.consumers.pull(room, self.most).await? {
+                Some(deliveries) => self.untaken = deliveries,
+                None => {
+                    self.drained = true;
+                    return Ok(Vec::new());
+                }
             }
         }
+        self.begin_turn(held).await;
+        Ok(self.failover.pass(std::mem::take(&mut self.untaken)))
     }
 
     /// Takes what arrives for the next `pull`, and asks for nothing. Safe to drop while it waits.
@@ -97,14 +104,13 @@ impl Intake {
     }
 
     /// Under `order: key` and `order: stream`, what another lane left unsettled comes first.
-    async fn in_turn(&mut self, deliveries: Vec<Delivery>, held: usize) -> Vec<Delivery> {
+    async fn begin_turn(&mut self, held: usize) {
         if self.failover.is_new(self.consumers.pin()) {
             // Those of the deliveries that have come again are among the outstanding ones, and are
             // counted off as they pass.
-            let fresh = deliveries
-                .iter()
-                .filter(|delivery| delivery.message.attempt == 1)
-                .count();
+            let fresh = self.untaken.iter();
+            let fresh = fresh.filter(|delivery| delivery.message.attempt == 1);
+            let fresh = fresh.count();
             let own = held + self.failover.resting() + fresh;
             let others = match consumers::info(&jetstream(&self.connection), &self.source).await {
                 Ok(Some(info)) => info.num_ack_pending.saturating_sub(own),
@@ -118,7 +124,6 @@ impl Intake {
             self.failover
                 .begin(self.consumers.pin(), others, self.ack_wait);
         }
-        self.failover.pass(deliveries)
     }
 
     /// When [`due`](Self::due) may have something.
@@ -153,6 +158,7 @@ impl Intake {
     #[must_use]
     pub fn give_up(&mut self) -> Vec<Delivery> {
         let mut left = self.failover.give_up();
+        left.append(&mut self.untaken);
         left.extend(self.consumers.unread());
         left
     }
