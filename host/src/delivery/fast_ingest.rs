@@ -250,6 +250,8 @@ impl Bursts {
             }
             Said::Alone(duplicate) => {
                 let known = std::mem::replace(&mut burst.excused, true);
+                // This server would store what says that a batch ends.
+                burst.ended = true;
                 if let Some(entry) = window.remove(first + place.number.saturating_sub(1)) {
                     each(entry, Ok(duplicate));
                 }

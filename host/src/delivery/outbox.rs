@@ -46,7 +46,8 @@ impl Outbox {
         waiting: usize,
     ) -> Option<Settled> {
         let task = in_flight.get_mut(id)?;
-        let is_first = task.message.attempt == 1;
+        // A server that has an id in process would confirm its repeat with the batch, stored or not.
+        let is_first = task.message.attempt == 1 && task.publish_failures == 0;
         let mut publication = match std::mem::replace(&mut task.state, State::Called) {
             State::Ready(publication) => publication,
             other => {

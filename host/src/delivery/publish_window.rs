@@ -48,6 +48,12 @@ impl<T> Window<T> {
         self.slots.get(slot)?.as_ref()
     }
 
+    /// As [`get`](Self::get), to be changed.
+    pub fn get_mut(&mut self, number: u64) -> Option<&mut T> {
+        let slot = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        self.slots.get_mut(slot)?.as_mut()
+    }
+
     /// Adds an entry, whose number is [`next`](Self::next).
     pub fn push(&mut self, entry: T) {
         self.slots.push_back(Some(entry));

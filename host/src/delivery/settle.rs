@@ -121,9 +121,10 @@ pub fn in_progress(wire: &Wire, reply: &ReplyTo) -> Result<(), Unwritable> {
 }
 
 fn answer(wire: &Wire, reply: &ReplyTo, body: &[u8]) -> Result<(), Unwritable> {
-    wire.publish(&Parts {
+    let written = wire.publish(&Parts {
         subject: reply,
         payload: body,
         ..Parts::default()
-    })
+    });
+    written.map(drop)
 }

@@ -145,6 +145,7 @@ impl Sink {
                     subject: message.subject.clone(),
                     bytes: message.payload.len() as u64,
                     since: Instant::now(),
+                    place: u64::MAX,
                 });
                 if !in_batch {
                     self.end_burst();
@@ -203,7 +204,11 @@ impl Sink {
             payload: &held.payload,
         };
         // Its subject was checked.
-        let _ = self.wire.publish(&parts);
+        if let (Ok(place), Some(waiting)) =
+            (self.wire.publish(&parts), self.waiting.get_mut(held.number))
+        {
+            waiting.place = place;
+        }
     }
 
     /// Ends the batches of which the server would not hear otherwise that they are over.
@@ -266,19 +271,24 @@ impl Sink {
     /// At least one. `None` when the connection is closed for good.
     async fn next_acks(&mut self) -> Option<Vec<Confirmation>> {
         loop {
-            let Some(oldest) = self.waiting.oldest().map(|waiting| waiting.since) else {
+            let Some(oldest) = self.waiting.oldest() else {
                 return std::future::pending().await;
             };
-            let deadline = tokio::time::Instant::from_std(oldest + ACK_TIMEOUT);
+            let (since, place) = (oldest.since, oldest.place);
             let health = Arc::clone(&self.wire.health);
             let changed = health.changed.notified();
-            if let Some(lost) = health.lost_before().filter(|at| oldest < *at) {
+            let is_connected = health.is_connected();
+            let lost = self.wire.lost();
+            if is_connected && place <= lost {
                 return Some(self.give_up(|waiting| {
                     let why = "the connection was lost before a publish ack came";
-                    let reason = format!("cannot publish to `{}`: {why}", waiting.subject);
-                    (waiting.since < lost).then_some(Failure::Unavailable(reason))
+                    let reason = || format!("cannot publish to `{}`: {why}", waiting.subject);
+                    (waiting.place <= lost).then(|| Failure::Unavailable(reason()))
                 }));
             }
+            // What was published while there was no connection is under way since there is one.
+            let found = health.found_at().unwrap_or(since);
+            let deadline = tokio::time::Instant::from_std(since.max(found) + ACK_TIMEOUT);
             tokio::select! {
                 biased;
                 ack = self.acks.next() => {
@@ -291,10 +301,10 @@ impl Sink {
                         return Some(confirmed);
                     }
                 }
-                () = tokio::time::sleep_until(deadline) => return Some(self.give_up(|waiting| {
+                () = tokio::time::sleep_until(deadline), if is_connected => return Some(self.give_up(|waiting| {
                     let (subject, seconds) = (waiting.subject.to_string(), ACK_TIMEOUT.as_secs());
                     let reason = format!("cannot publish to `{subject}`: no publish ack within {seconds} s");
-                    (waiting.since.elapsed() >= ACK_TIMEOUT)
+                    (waiting.since.max(found).elapsed() >= ACK_TIMEOUT)
                         .then_some(Failure::NoAck { subject, reason })
                 })),
                 () = changed => {

@@ -59,8 +59,8 @@ struct Trouble {
     lost: Option<Instant>,
     /// Whether the latest loss had no line in the log.
     silent: bool,
-    /// When it was lost last.
-    at: Option<Instant>,
+    /// When it was found last.
+    found: Option<Instant>,
 }
 
 /// A publish or subscription that the server did not permit.
@@ -102,12 +102,10 @@ impl Health {
         self.reconnects.load(Ordering::Relaxed)
     }
 
-    /// When the connection that was before the present one was lost: no answer comes any more to what went
-    /// over it. `None` while there is none, and for the first.
+    /// When the connection was found last after it was lost. `None` before.
     #[must_use]
-    pub fn lost_before(&self) -> Option<Instant> {
-        let at = locked(&self.trouble).at;
-        at.filter(|_| self.is_connected())
+    pub fn found_at(&self) -> Option<Instant> {
+        locked(&self.trouble).found
     }
 
     /// The server's words, if it has ended a subscription to an inbox: no answers come any more.
@@ -186,6 +184,7 @@ impl Health {
         *locked(&self.deaf) = None;
         let mut trouble = locked(&self.trouble);
         trouble.text = None;
+        trouble.found = Some(Instant::now());
         match trouble.silent {
             true => tracing::debug!("connected to nats"),
             false => tracing::info!("connected to nats"),
@@ -199,7 +198,6 @@ impl Health {
         self.connected.store(false, Ordering::Relaxed);
         let (mut trouble, now) = (locked(&self.trouble), Instant::now());
         let soon = |said: Instant| now.saturating_duration_since(said) < SOON;
-        trouble.at = Some(now);
         trouble.silent = trouble.lost.is_some_and(soon);
         match trouble.silent {
             true => tracing::debug!("the connection to nats was lost again: {why}"),

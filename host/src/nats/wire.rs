@@ -135,15 +135,23 @@ impl Wire {
         Subscription { state, number }
     }
 
-    /// Adds a message to what is written next. Without a connection it waits for one.
+    /// Adds a message to what is written next. Without a connection it waits for one. Returns its place
+    /// among all that was ever added, which [`lost`](Self::lost) is compared with.
     ///
     /// # Errors
     /// When a subject cannot be written.
-    pub fn publish(&self, message: &Parts<'_>) -> Result<(), Unwritable> {
+    pub fn publish(&self, message: &Parts<'_>) -> Result<u64, Unwritable> {
         let mut state = locked(&self.state);
         command::publish(&mut state.out, message)?;
         state.wake_writer();
-        Ok(())
+        Ok(state.taken + state.out.len() as u64)
+    }
+
+    /// No answer comes any more to what has this place or one before: it went over a connection that was
+    /// lost. What has a later place goes over the present connection, or the next.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        locked(&self.state).lost
     }
 
     /// Waits until what is to be written is not too much. Safe to drop while it waits.

@@ -25,6 +25,8 @@ pub(super) struct Waiting {
     /// Of the payload.
     pub bytes: u64,
     pub since: Instant,
+    /// Its place on the wire. The last there is, until it is written.
+    pub place: u64,
 }
 
 impl Waiting {

@@ -60,7 +60,8 @@ impl Batch<'_> {
             payload,
         });
         self.headers.clear();
-        sent.map_err(|_| LogError::Permanent(format!("`{subject}` is no subject")))
+        sent.map(drop)
+            .map_err(|_| LogError::Permanent(format!("`{subject}` is no subject")))
     }
 
     async fn result(&mut self, subject: &str, message: &OutgoingMessage) -> Result<(), LogError> {

@@ -83,6 +83,31 @@ pub(super) fn publish(into: &mut BytesMut, message: &Parts<'_>) -> Result<(), Un
     Ok(())
 }
 
+/// How many of the first `most` bytes are whole commands, of what the functions here have written.
+pub(super) fn whole(bytes: &[u8], most: usize) -> usize {
+    let mut whole = 0;
+    loop {
+        let rest = bytes.get(whole..).unwrap_or_default();
+        let Some(line) = memchr::memchr(b'\n', rest).map(|end| end + 1) else {
+            return whole;
+        };
+        let head = rest.get(..line).unwrap_or_default();
+        let body = match head.starts_with(b"PUB ") || head.starts_with(b"HPUB ") {
+            true => {
+                let size = head.trim_ascii_end().rsplit(|byte| *byte == b' ').next();
+                let size = size.and_then(|size| std::str::from_utf8(size).ok()?.parse().ok());
+                size.unwrap_or(0_usize) + 2
+            }
+            false => 0,
+        };
+        let next = whole + line + body;
+        if next > most.min(bytes.len()) {
+            return whole;
+        }
+        whole = next;
+    }
+}
+
 /// Whether a message can be published to it, as far as the framing of the protocol goes.
 #[must_use]
 pub fn is_subject(text: &[u8]) -> bool {

@@ -19,6 +19,11 @@ pub(super) struct State {
     /// Whole commands that are not written yet. What is written here while there is no connection goes
     /// to the next one.
     pub out: BytesMut,
+    /// Bytes that were moved out of `out` so far.
+    pub taken: u64,
+    /// What ends at this byte or before, counted from the first that was ever added to `out`, went over a
+    /// connection that was lost.
+    pub lost: u64,
     subscriptions: BTreeMap<u64, Inbox>,
     /// The number of the latest subscription.
     latest: u64,
@@ -60,6 +65,7 @@ impl State {
             self.ping = false;
         }
         let any = !self.out.is_empty();
+        self.taken += self.out.len() as u64;
         // The two change places, so that neither allocates.
         std::mem::swap(&mut self.out, into);
         self.out.clear();

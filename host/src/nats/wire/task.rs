@@ -32,10 +32,12 @@ pub(super) struct Task {
     pub state: Arc<Mutex<State>>,
     pub health: Arc<Health>,
     /// What is being written: whole commands, of which the first `written` bytes are on their way.
-    /// What is left of it when the connection is lost is written again to the next: the server may have
-    /// seen a part of a command, and never acts on one.
+    /// What is left of it when the connection is lost is written to the next, from the first command that is
+    /// not on its way as a whole: the server never acts on a part of one.
     writing: BytesMut,
     written: usize,
+    /// How many bytes of its end are from what handles have added.
+    added: usize,
 }
 
 /// Whatever ends the task, also a panic, there is no further connection.
@@ -61,6 +63,7 @@ impl Task {
             health,
             writing: BytesMut::new(),
             written: 0,
+            added: 0,
         }
     }
 
@@ -143,14 +146,20 @@ impl Task {
         let mut state = locked(&self.state);
         let before = state.max_payload;
         let mut first = state.begin(info.max_payload);
-        let left = std::mem::take(&mut self.writing);
+        let writing = std::mem::take(&mut self.writing);
+        let greeting = writing.len().saturating_sub(self.added);
+        let added = writing.get(greeting..).unwrap_or_default();
+        let sent = command::whole(added, self.written.saturating_sub(greeting));
+        let mut left = added.get(sent..).unwrap_or_default();
         // A server that takes less would end the connection for it, and the next as well.
-        if before <= info.max_payload {
-            first.extend_from_slice(&left);
-        } else {
+        if before > info.max_payload {
+            left = &[];
+            state.taken += state.out.len() as u64;
             state.out.clear();
         }
-        (self.writing, self.written) = (first, 0);
+        state.lost = state.taken - left.len() as u64;
+        first.extend_from_slice(left);
+        (self.added, self.writing, self.written) = (left.len(), first, 0);
         drop(state);
         self.health.found();
     }
@@ -175,6 +184,7 @@ impl Task {
                     state.writer = Some(context.waker().clone());
                     break;
                 }
+                self.added = self.writing.len();
             }
             let rest = self.writing.get(self.written..).unwrap_or_default();
             match Pin::new(&mut link.io).poll_write(context, rest) {
