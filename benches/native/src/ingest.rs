@@ -203,6 +203,8 @@ impl Loop<'_> {
 
     fn publish(&self, parts: &Parts<'_>) -> Result<()> {
         let written = self.wire.publish(parts);
-        written.map_err(|_| anyhow::anyhow!("a subject cannot be written"))
+        written
+            .map(drop)
+            .map_err(|_| anyhow::anyhow!("a subject cannot be written"))
     }
 }

@@ -19,8 +19,9 @@ use crate::server::cpu_seconds;
 const COUNTS: [usize; 4] = [1, 10, 100, 200];
 /// Rounds over all of the counts.
 const ROUNDS: usize = 3;
-/// How long they are watched doing nothing.
-const IDLE: Duration = Duration::from_secs(5);
+/// How long they are watched doing nothing, and how long they have done nothing before.
+const IDLE: Duration = Duration::from_secs(30);
+const SETTLING: Duration = Duration::from_secs(5);
 /// The stream that the idle ones read, each a subject of its own.
 const STREAM: &str = "BENCH_IDLE";
 
@@ -65,10 +66,11 @@ pub(crate) async fn measure(bench: &Bench<'_>) -> Result<()> {
     }
     let method = format!(
         "Each pipeline has the identity plugin, a connection, a consumer and a lane of its own. They \
-         start together; memory and processor time (in percent of a core, over {} s) are those of \
+         start together; memory and processor time (in percent of a core, over {} s, after {} s) are those of \
          the idle process. Then one of them gets {messages} messages of 128 bytes while the \
          others stay idle. Medians of three processes each; the numbers of pipelines alternate.",
-        IDLE.as_secs()
+        IDLE.as_secs(),
+        SETTLING.as_secs()
     );
     let title = "Many pipelines in one process";
     bench.write("pipelines", title, method, vec![table(&runs)], &runs)
@@ -115,6 +117,7 @@ async fn once(bench: &Bench<'_>, pipelines: usize, round: usize, messages: u64) 
     let pid = children[0].id().context("weir ended at once")?;
     waiting(bench, &busy, &name, pipelines, &mut children[0]).await?;
     let start = now()? - began;
+    tokio::time::sleep(SETTLING).await;
     let before = cpu_seconds(pid)?;
     tokio::time::sleep(IDLE).await;
     let idle = (cpu_seconds(pid)? - before) / IDLE.as_secs_f64() * 100.0;

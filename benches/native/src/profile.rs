@@ -4,6 +4,8 @@
 //! The samples are of `perf`, of the innermost function only: what a function calls is counted where it
 //! is. Inlined code counts as its caller.
 
+mod parts;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -13,173 +15,15 @@ use tokio::process::{Child, Command};
 use weir_figures::{Table, micros};
 
 use crate::bench::{Bench, stop};
-use crate::case::{IDENTITY, Side};
+use crate::case::{Case, IDENTITY, Publishing, Side};
 use crate::feed;
 use crate::server::cpu_seconds;
+use parts::{HOST, Parts, REST, SERVER};
 
 /// Samples a second of each core that is busy; a prime, so that nothing periodic is met in step.
 const FREQUENCY: &str = "1999";
 /// Runs, whose samples are added up.
 const RUNS: usize = 3;
-
-/// A part, and what names its functions. The first that matches counts.
-type Parts = &'static [(&'static str, &'static [&'static str])];
-
-const REST: &str = "everything else";
-
-/// Of the host. A line is the function's name, then where its code is from.
-const HOST: Parts = &[
-    (
-        "the kernel: the socket, wake-ups, files",
-        &["([kernel", "[vdso]", "syscall"],
-    ),
-    (
-        "the plugin's own code",
-        &["jit", "([unknown])", "(//anon)", ".cwasm", "memfd"],
-    ),
-    (
-        "allocating and freeing",
-        &[
-            "mi_",
-            "mimalloc",
-            "alloc::alloc",
-            "__rust_alloc",
-            "__rust_dealloc",
-        ],
-    ),
-    (
-        "copying and comparing memory",
-        &["memmove", "memcpy", "memset", "memcmp", "bcmp"],
-    ),
-    (
-        "the border: wasmtime",
-        &["wasmtime", "weir::plugin", "cranelift"],
-    ),
-    (
-        "the NATS client, its channels and its runtime",
-        &[
-            "async_nats",
-            "tokio",
-            "bytes::",
-            "mio::",
-            "futures",
-            "memchr",
-            "std::sync::mpmc",
-        ],
-    ),
-    (
-        "weir's own steps",
-        &["weir::", "prometheus", "blake3", "bytestring"],
-    ),
-    (
-        "tables, text and numbers: hashing, formatting, reading the acks' JSON",
-        &["hashbrown", "core::", "serde", "alloc::", "fnv", "itoa"],
-    ),
-    (
-        "threads and locks of the standard library",
-        &["std::", "pthread", "libc.so"],
-    ),
-];
-
-/// Of the server.
-const SERVER: Parts = &[
-    (
-        "the kernel: sockets, files, wake-ups",
-        &["([kernel", "[vdso]", "internal/runtime/syscall", "syscall."],
-    ),
-    (
-        "Go's memory: allocating, collecting",
-        &[
-            "mallocgc",
-            "runtime.gc",
-            "runtime.scan",
-            "runtime.mark",
-            "runtime.sweep",
-            "runtime.grey",
-            "runtime.grow",
-            "runtime.(*mspan)",
-            "runtime.(*mcache)",
-            "runtime.(*mcentral)",
-            "runtime.(*mheap)",
-            "runtime.(*gc",
-            "runtime.heap",
-            "runtime.newobject",
-            "runtime.makeslice",
-            "runtime.nextFree",
-            "runtime.bulkBarrier",
-            "runtime.wb",
-            "runtime.find",
-            "runtime.typePointers",
-            "runtime.spanOf",
-            "runtime.memclr",
-            "runtime.(*lfstack)",
-            "runtime.(*sweep",
-            "runtime.deduct",
-            "runtime.publicationBarrier",
-        ],
-    ),
-    (
-        "Go's maps, copies and comparisons",
-        &[
-            "runtime.map",
-            "internal/runtime/maps",
-            "runtime.mem",
-            "memeqbody",
-            "runtime.strhash",
-            "aeshash",
-            "runtime.slicebytetostring",
-            "internal/bytealg",
-            "cmpbody",
-            "bytes.",
-        ],
-    ),
-    (
-        "Go's scheduler, timers, locks",
-        &[
-            "runtime.",
-            "sync.",
-            "internal/sync",
-            "internal/runtime/atomic",
-            "time.",
-        ],
-    ),
-    (
-        "storing and reading files of streams",
-        &[
-            "fileStore",
-            "msgBlock",
-            "memStore",
-            "highwayhash",
-            "hash/",
-            "stree",
-            "compress",
-            "crypto/sha",
-        ],
-    ),
-    (
-        "consumers: deliveries and acks",
-        &["(*consumer)", "consumer", "replyInfo", "parseAck"],
-    ),
-    (
-        "streams: what is published, and its ack",
-        &["(*stream)", "JetStream", "jetStream", "ipQueue", "jsPub"],
-    ),
-    (
-        "the protocol: parsing, routing by subject, writing",
-        &[
-            "server.(*client)",
-            "Sublist",
-            "server.",
-            "net.",
-            "internal/poll",
-            "bufio",
-            "strconv",
-            "nuid",
-            "nats-server",
-        ],
-    ),
-    ("JSON", &["encoding/json", "reflect."]),
-];
 
 /// Samples of one process by part, and what a message cost it.
 #[derive(Debug, Default, Serialize)]
@@ -197,11 +41,18 @@ struct Profiles {
     server: Profile,
 }
 
+/// The same by fast ingest.
+const INGEST: Case = Case {
+    publishing: Publishing::Ingest { ids: true },
+    ..IDENTITY
+};
+
 const METHOD: &str = "A `weir run` passes on 128 bytes, as in the first row of the throughput; it \
     and the server \
     are sampled with `perf record -e cpu-clock`. A sample counts for the part that its innermost \
     function belongs to, so what all parts need, such as memory or the kernel, is a part of its \
-    own. Microseconds are the share of the processor time per message in the same runs.";
+    own. Microseconds are the share of the processor time per message in the same runs. The last two tables are by fast \
+    ingest, with message ids.";
 
 /// Samples, where `perf` is there.
 pub(crate) async fn measure(bench: &Bench<'_>) -> Result<()> {
@@ -217,11 +68,29 @@ pub(crate) async fn measure(bench: &Bench<'_>) -> Result<()> {
     let messages = bench.measure.messages();
     feed::fill(&bench.context, IDENTITY.feed, messages).await?;
     let runs = bench.measure.pairs(RUNS);
+    let all = [
+        profiles(bench, IDENTITY, messages, runs).await?,
+        profiles(bench, INGEST, messages, runs).await?,
+    ];
+    let [single, ingest] = &all;
+    let tables = vec![
+        single.host.table("of the host", HOST),
+        single.server.table("of the server", SERVER),
+        ingest.host.table("of the host, by fast ingest", HOST),
+        ingest.server.table("of the server, by fast ingest", SERVER),
+    ];
+    let method = format!("{METHOD} {messages} messages a run, {runs} runs.");
+    bench.write("profile", "Where the time goes", method, tables, &all)
+}
+
+/// The samples of so many runs of a case, added up.
+async fn profiles(bench: &Bench<'_>, case: Case, messages: u64, runs: usize) -> Result<Profiles> {
     let mut all = Profiles::default();
     let (mut host, mut server) = (Vec::new(), Vec::new());
     for number in 0..runs {
-        let name = format!("bench-profile-{number}");
-        let (of_host, of_server) = once(bench, &name, messages, &mut all).await?;
+        let name = format!("bench-profile-{:?}-{number}", case.publishing);
+        let name = name.to_lowercase().replace([' ', '{', '}', ':'], "");
+        let (of_host, of_server) = once(bench, case, &name, messages, &mut all).await?;
         host.extend(of_host);
         server.extend(of_server);
     }
@@ -229,37 +98,31 @@ pub(crate) async fn measure(bench: &Bench<'_>) -> Result<()> {
     all.server.message /= runs as f64;
     all.host.sort(HOST, host);
     all.server.sort(SERVER, server);
-    let method = format!("{METHOD} {messages} messages a run, {runs} runs.");
     if all.host.samples.is_empty() || all.server.samples.is_empty() {
         bail!("`perf` has taken no samples: may this user take them?");
     }
-    let tables = vec![
-        all.host.table("of the host", HOST),
-        all.server.table("of the server", SERVER),
-    ];
-    bench.write("profile", "Where the time goes", method, tables, &all)
+    Ok(all)
 }
 
 /// One run; the lines of the samples of host and server.
 async fn once(
     bench: &Bench<'_>,
+    case: Case,
     name: &str,
     messages: u64,
     all: &mut Profiles,
 ) -> Result<(Vec<String>, Vec<String>)> {
-    bench.prepare(Side::Weir, IDENTITY, name).await?;
+    bench.prepare(Side::Weir, case, name).await?;
     let server = bench.server.pid;
     let before = cpu_seconds(server)?;
-    let weir = bench.side(Side::Weir, IDENTITY, name, 0)?;
+    let weir = bench.side(Side::Weir, case, name, 0)?;
     let pid = weir.id().context("weir ended at once")?;
     let samples = bench.measure.out.join(format!("{name}.data"));
     let mut children = [weir];
     // All its threads are there when the first message is settled.
-    bench.settled(IDENTITY, name, &mut children, 1).await?;
+    bench.settled(case, name, &mut children, 1).await?;
     let perf = record(&samples, &[pid, server])?;
-    bench
-        .settled(IDENTITY, name, &mut children, messages)
-        .await?;
+    bench.settled(case, name, &mut children, messages).await?;
     let (count, after) = (messages as f64, cpu_seconds(server)?);
     all.host.message += cpu_seconds(pid)? * 1e6 / count;
     all.server.message += (after - before) * 1e6 / count;
