@@ -83,18 +83,7 @@ fn a_lane_whose_server_shuts_down_in_lame_duck_mode_goes_on_at_another_and_loses
     site.create_streams_on(3);
     let mut weir = site.run(&site.pipeline(""));
     let client = second.client();
-    let publish = |number: u32| {
-        wait_for("a message is stored", || {
-            let stored = client.run(async {
-                client
-                    .jetstream
-                    .publish("in.a", number.to_string().into())
-                    .await?
-                    .await
-            });
-            stored.map(drop).map_err(|error| error.to_string())
-        });
-    };
+    let publish = |number: u32| client.publish_once("in.a", &number.to_string());
     (0..10).for_each(publish);
     site.nats.lame_duck();
     weir.wait_until_output("about to shut down");
@@ -124,16 +113,7 @@ fn a_lane_whose_server_is_killed_goes_on_at_another_that_the_cluster_has_named()
         weir.metric(&series("reconnects_total")) >= 1.0
     });
     let client = second.client();
-    wait_for("another message is stored", || {
-        let stored = client.run(async {
-            client
-                .jetstream
-                .publish("in.b", "after".into())
-                .await?
-                .await
-        });
-        stored.map(drop).map_err(|error| error.to_string())
-    });
+    client.publish_once("in.b", "after");
     wait_until("it has gone through", || client.count("OUT") == 2);
     assert_eq!(weir.metric(&series("restarts_total")), 0.0);
 }

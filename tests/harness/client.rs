@@ -7,6 +7,9 @@ use futures_util::StreamExt;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+/// How long an answer may take before the question is asked again.
+const ANSWER: Duration = Duration::from_secs(10);
+
 /// A message as a stream holds it.
 #[derive(Clone, Debug)]
 pub struct Stored {
@@ -68,6 +71,30 @@ impl Client {
     /// Waits for anything asynchronous.
     pub fn run<F: Future>(&self, work: F) -> F::Output {
         self.runtime.block_on(work)
+    }
+
+    /// The answer to a question. It is asked again where none comes: a cluster without a leader is silent.
+    fn ask<T>(&self, question: impl AsyncFn() -> T) -> T {
+        wait_for("the server answers", || {
+            let answer = self.run(async { tokio::time::timeout(ANSWER, question()).await });
+            answer.map_err(|_| "it is silent".to_owned())
+        })
+    }
+
+    /// Publishes text under an id that is this text, so that it is stored once however often that takes.
+    pub fn publish_once(&self, subject: &str, text: &str) {
+        wait_for("a message is stored", || {
+            self.ask(async || {
+                let mut headers = async_nats::HeaderMap::new();
+                headers.insert("Nats-Msg-Id", text);
+                let (subject, text) = (subject.to_owned(), text.to_owned());
+                let sent = self
+                    .jetstream
+                    .publish_with_headers(subject, headers, text.into());
+                Ok::<_, async_nats::Error>(sent.await?.await.map(drop)?)
+            })
+            .map_err(|error| error.to_string())
+        });
     }
 
     /// Creates a stream over `subjects` with the server's defaults, in files.
@@ -186,21 +213,15 @@ impl Client {
 
     /// A stream's configuration and state.
     pub fn stream_info(&self, stream: &str) -> Option<stream::Info> {
-        self.run(async {
-            self.jetstream
-                .get_stream(stream)
-                .await?
-                .get_info()
-                .await
-                .map_err(Into::into)
+        self.ask(async || {
+            let stream = self.jetstream.get_stream(stream).await.ok()?;
+            stream.get_info().await.ok()
         })
-        .map_err(|error: async_nats::Error| error)
-        .ok()
     }
 
     /// A consumer's configuration and state, when there is one.
     pub fn consumer(&self, stream: &str, consumer: &str) -> Option<consumer::Info> {
-        self.run(async {
+        self.ask(async || {
             let stream = self.jetstream.get_stream(stream).await.ok()?;
             stream.consumer_info(consumer).await.ok()
         })
