@@ -85,7 +85,8 @@ fn events_of<'a>(
             sender.send_replace(());
         }
     };
-    let mut debouncer = new_debouncer(TOGETHER, None, on_change)?;
+    // It looks as often as it must, and not at a quarter of that: an idle host sleeps.
+    let mut debouncer = new_debouncer(TOGETHER, Some(TOGETHER), on_change)?;
     for folder in folders.collect::<BTreeSet<_>>() {
         debouncer.watch(folder, RecursiveMode::NonRecursive)?;
     }
