@@ -26,6 +26,7 @@ mod overlay;
 mod record;
 mod recovery;
 mod row;
+mod shared;
 mod store;
 mod timers;
 mod values;
@@ -34,6 +35,7 @@ pub use codec::Corrupt;
 pub use group::{Group, Groups};
 pub use held::HeldMessage;
 pub use row::Operator;
+pub use shared::SharedState;
 pub use store::Usage;
 pub use timers::{Clock, Timer};
 

@@ -6,6 +6,7 @@
 //! messages that end well would have written alone, in any chain. Knows no store.
 
 use super::Verdict;
+use crate::state::{self, SharedState};
 
 /// A point to which writes can be undone; the outer one stays valid when an inner one is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,20 @@ impl Savepoints for Stateless {
     }
 
     fn roll_back(&mut self, _to: Savepoint) {}
+}
+
+impl Savepoints for SharedState {
+    fn is_tracked(&self) -> bool {
+        true
+    }
+
+    fn savepoint(&mut self) -> Savepoint {
+        Savepoint(self.lock().savepoint().0)
+    }
+
+    fn roll_back(&mut self, to: Savepoint) {
+        self.lock().roll_back(state::Savepoint(to.0));
+    }
 }
 
 /// Runs a batch until all of what is left of it ends well, each time from the same savepoint. One
