@@ -31,6 +31,7 @@ mod dead_letter;
 mod delivery;
 mod dev;
 mod domains;
+mod exactly_once;
 mod examples;
 mod fast_ingest;
 mod foreign;

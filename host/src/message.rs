@@ -95,6 +95,36 @@ impl Foreign {
 }
 
 impl Message {
+    /// As it comes from a stream: with a subject and a header block of any bytes, at its first attempt and with
+    /// the time at which it was stored (nanoseconds since the Unix epoch).
+    #[must_use]
+    pub fn received(
+        subject: Bytes,
+        block: &Bytes,
+        payload: Bytes,
+        sequence: u64,
+        stored: u64,
+    ) -> Self {
+        let (subject, foreign) = match ByteString::try_from(subject.clone()) {
+            Ok(text) => (text, None),
+            Err(_) => {
+                let text = String::from_utf8_lossy(&subject).into_owned();
+                (ByteString::from(text), Some(subject))
+            }
+        };
+        let (headers, foreign) = Foreign::read(foreign, block);
+        Self {
+            subject,
+            payload,
+            headers,
+            key: None,
+            event_time: stored,
+            sequence,
+            attempt: 1,
+            foreign,
+        }
+    }
+
     /// Bytes of payload and headers: what counts against every bound by bytes.
     #[must_use]
     pub fn size(&self) -> usize {

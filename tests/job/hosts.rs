@@ -10,7 +10,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use weir::config::resolved::{API_PREFIX, Auth, Nats, Tls};
-use weir::job::jetstream::{JetStream, Place, Source};
+use weir::job::jetstream::{Inputs, JetStream, Place, Source};
+use weir::job::log::Progress;
 use weir::job::partition::Bounds;
 use weir::job::pause::pause;
 use weir::job::worker::{End, Note, Settings, Surroundings, run};
@@ -34,7 +35,7 @@ pub fn nats(url: &str) -> Nats {
 pub fn settings() -> Settings {
     Settings {
         groups: 0..GROUPS,
-        inputs: vec!["IN".into()],
+        inputs: vec![Progress::at("IN", 0)],
         digests: Arc::default(),
         bounds: Bounds {
             messages: 40,
@@ -110,15 +111,17 @@ pub async fn log(url: &str) -> anyhow::Result<JetStream> {
         stream: "JOB".to_owned(),
         prefix: "job".to_owned(),
         partition: 0,
-        inputs: vec![Source {
-            name: "IN".into(),
-            stream: "IN".to_owned(),
-            filters: Vec::new(),
-        }],
         part: settings().bounds.part,
         patience: Duration::from_millis(500),
     };
-    Ok(JetStream::new(wire, place, Arc::new(Semaphore::new(1))))
+    let source = Source {
+        name: "IN".into(),
+        stream: "IN".to_owned(),
+        filters: Vec::new(),
+    };
+    let inputs = Inputs::new(&wire, vec![source], place.patience, Box::new(|_| 0));
+    let open = Arc::new(Semaphore::new(1));
+    Ok(JetStream::new(wire, place, open, Rc::new(inputs)))
 }
 
 /// An owner of the partition that takes it back when it is deposed, until it is killed.

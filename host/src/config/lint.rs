@@ -19,7 +19,7 @@ pub(super) fn ordering(model: &model::Pipeline, at: &Cursor<'_>, context: &mut C
         model::Order::Key => "key",
         model::Order::Stream => "stream",
     };
-    if model.lanes > 1 {
+    if model.lanes > 1 && model.delivery == model::Delivery::AtLeastOnce {
         context.findings.add_hint(
             lanes.location(),
             format!(

@@ -6,11 +6,13 @@
 //! the reference page.
 
 mod connection;
+mod job;
 mod limits;
 mod rollout;
 mod streams;
 
 pub use connection::{Nats, Tls};
+pub use job::{Commit, Delivery, State};
 pub use limits::{Compile, Limits};
 pub use rollout::Rollout;
 pub use streams::{Create, Source, Start, StartAt, StartWord, Storage, StreamSettings};
@@ -41,10 +43,20 @@ pub struct Pipeline {
     /// Where a message has its event time. By default, or if a message lacks it, the event time is the
     /// time at which JetStream stored the message.
     pub event_time: Option<EventTime>,
-    /// Which messages wait for others.
+    /// What is promised for each input: `at-least-once` or `exactly-once`.
+    pub delivery: Delivery,
+    /// Shares of the keys, each with state and commits of its own: a job runs on as many hosts as it has
+    /// partitions, at most. Only with `delivery: exactly-once`.
+    #[schemars(range(min = 1, max = 1024))]
+    pub partitions: usize,
+    /// The state of the plugins. Only with `delivery: exactly-once`.
+    pub state: State,
+    /// How much is committed at once. Only with `delivery: exactly-once`.
+    pub commit: Commit,
+    /// Which messages wait for others. With `delivery: exactly-once`, those of one key always do.
     pub order: Order,
     /// Threads that each run the whole pipeline with a connection and plugin instances of their own.
-    /// More than 1 needs `order: none`.
+    /// More than 1 needs `order: none` or `delivery: exactly-once`.
     #[schemars(range(min = 1, max = 256))]
     pub lanes: usize,
     /// The largest batch for one call of a plugin.
@@ -78,6 +90,10 @@ impl Default for Pipeline {
             source: Source::default(),
             key: None,
             event_time: None,
+            delivery: Delivery::default(),
+            partitions: 8,
+            state: State::default(),
+            commit: Commit::default(),
             order: Order::None,
             lanes: 1,
             batch: Batch::default(),

@@ -5,6 +5,7 @@
 //! resolved.
 
 mod connection;
+mod job;
 mod keys;
 mod operators;
 mod outputs;
@@ -75,7 +76,12 @@ pub(super) fn pipeline(
         &at.field("operators"),
         context,
     );
-    let sink = outputs::sink(&model.sink, &at.field("sink"), context);
+    let mut sink = outputs::sink(&model.sink, &at.field("sink"), context);
+    let job = job::job(model, sink.as_ref(), at, context);
+    if let (Some(Some(_)), Some(sink)) = (&job, &mut sink) {
+        // A commit is stored once, so nothing of it needs to be recognised.
+        (sink.fast_ingest, sink.message_ids) = (false, false);
+    }
     let dead_letter = outputs::dead_letter(
         &model.dead_letter,
         name.as_deref(),
@@ -133,6 +139,7 @@ pub(super) fn pipeline(
             source: source?,
             key: key?,
             event_time: event_time?,
+            job: job?,
             order: model.order,
             lanes: model.lanes,
             batch: batch?,

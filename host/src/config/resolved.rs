@@ -24,8 +24,10 @@ pub struct Pipeline {
     pub key: Option<KeyRule>,
     /// Where the event time comes from; the JetStream timestamp when `None`.
     pub event_time: Option<EventTime>,
+    /// `Some` with `delivery: exactly-once`.
+    pub job: Option<Job>,
     pub order: Order,
-    /// Lanes: OS threads that each run the whole pipeline. 1 unless `order: none`.
+    /// Lanes: OS threads that each run the whole pipeline. 1 unless `order: none` or a job.
     pub lanes: usize,
     /// The largest batch for one plugin call.
     pub batch: Bounds,
@@ -57,6 +59,17 @@ impl Pipeline {
         let hash = hasher.finalize().to_hex();
         format!("{}~{}", self.name, hash.get(..8).unwrap_or_default())
     }
+}
+
+/// What makes a pipeline a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// From 1 to 1,024.
+    pub partitions: u16,
+    /// Bytes of memory that the state of a partition may take.
+    pub state_bytes: u64,
+    /// Results with dead letters, and bytes with those of deltas, in one commit.
+    pub commit: Bounds,
 }
 
 /// How to reach NATS.

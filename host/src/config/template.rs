@@ -30,6 +30,7 @@ pub struct Template {
 /// The rule that computes the key of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRule {
+    text: ByteString,
     parts: Box<[Part]>,
 }
 
@@ -207,7 +208,14 @@ impl KeyRule {
         if parts.iter().all(|part| matches!(part, Part::Literal(_))) {
             return Err("a key without a placeholder is the same for every message".to_owned());
         }
-        Ok(Self { parts })
+        let text = text.into();
+        Ok(Self { text, parts })
+    }
+
+    /// The rule as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// The key of one message; `None` if the message lacks a part of it. Any text can be a key.

@@ -5,7 +5,6 @@
 //! with the host. Here is what it does between them; `mod.rs` has the loop, `judge.rs` what becomes of
 //! a message.
 
-use super::activity::{Activity, Answer};
 use super::control::Control;
 use super::failpoint::Station;
 use super::in_flight::{InFlight, TaskId};
@@ -18,6 +17,7 @@ use super::sink::Confirmation;
 use super::source::Delivery;
 use crate::config::resolved;
 use crate::process::Processor;
+use crate::process::activity::{Activity, Answer};
 use crate::process::chain::{Routed, Verdict};
 use crate::process::changeover::Boundary;
 use crate::telemetry::log_limit::LogLimit;

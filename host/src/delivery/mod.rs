@@ -13,7 +13,6 @@
 //! The loop below names them. What is in hand between 1 and 6 stands in `in_flight.rs`, which also holds
 //! the rules of order. `judge.rs` carries out what is to become of each message.
 
-pub mod activity;
 pub mod consumers;
 pub mod control;
 pub mod failover;

@@ -1,6 +1,5 @@
 //! Puts a lane together: connects, subscribes, and warms the plugins.
 
-use super::activity::Activity;
 use super::consumers::Consumers;
 use super::control::Control;
 use super::in_flight::InFlight;
@@ -19,6 +18,7 @@ use crate::nats::wire::Wire;
 use crate::nats::{Connection, Health};
 use crate::parked::Parking;
 use crate::process::Processor;
+use crate::process::activity::Activity;
 use crate::process::chain::Chain;
 use crate::process::changeover::Changeover;
 use crate::process::outputs::Target;

@@ -15,7 +15,7 @@ pub use status::{Ended, NotPermitted};
 
 use crate::config::resolved::{Bounds, Order};
 use crate::delivery::ticket::Ticket;
-use crate::message::{Foreign, Message};
+use crate::message::Message;
 use crate::nats::consumers::GROUP;
 use crate::nats::limits::PullLimits;
 use crate::nats::streams::Durable;
@@ -23,8 +23,6 @@ use crate::nats::wire::{self, Parts, Subscription, Wire};
 use crate::parked::Origin;
 use crate::telemetry::metrics::PipelineMetrics;
 use anyhow::Result;
-use bytes::Bytes;
-use bytestring::ByteString;
 use pulls::{Amount, Pulls};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -329,17 +327,12 @@ impl Source {
         if ticket.facts.attempt > 1 {
             self.metrics.redelivered.inc();
         }
-        let (subject, foreign) = text(message.subject);
-        let (headers, foreign) = Foreign::read(foreign, &message.headers);
+        let facts = &ticket.facts;
+        let (subject, payload) = (message.subject, message.payload);
+        let (sequence, stored) = (facts.sequence, facts.stored);
         let decoded = Message {
-            foreign,
-            subject,
-            payload: message.payload,
-            headers,
-            key: None,
-            event_time: ticket.facts.stored,
-            sequence: ticket.facts.sequence,
-            attempt: ticket.facts.attempt,
+            attempt: facts.attempt,
+            ..Message::received(subject, &message.headers, payload, sequence, stored)
         };
         into.push(Delivery {
             message: decoded,
@@ -347,16 +340,5 @@ impl Source {
             origin: None,
         });
         Ok(())
-    }
-}
-
-/// A subject as text, with its bytes if it is none.
-fn text(subject: Bytes) -> (ByteString, Option<Bytes>) {
-    match ByteString::try_from(subject.clone()) {
-        Ok(text) => (text, None),
-        Err(_) => {
-            let text = String::from_utf8_lossy(&subject).into_owned();
-            (ByteString::from(text), Some(subject))
-        }
     }
 }

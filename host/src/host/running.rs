@@ -5,11 +5,11 @@
 
 use super::waits::Cause;
 use crate::config::resolved;
-use crate::delivery::activity::{Activity, Wait};
 use crate::delivery::in_progress::InProgressRegistry;
 use crate::nats::Health;
 use crate::nats::attachment::Attachment;
 use crate::plugin::Runtime;
+use crate::process::activity::{Activity, Wait};
 use crate::process::chain::Chain;
 use crate::process::plugin_set::PluginSet;
 use crate::report::Problem;

@@ -14,6 +14,7 @@ use crate::delivery::lane::Lane;
 use crate::delivery::open::Parts;
 use crate::delivery::source::NotPermitted;
 use crate::host::running::{Phase, Running};
+use crate::job;
 use crate::nats::Connection;
 use crate::nats::attachment::Attachment;
 use crate::nats::streams;
@@ -207,6 +208,24 @@ fn run_lane(
         let _cleared = in_progress.clear_on_drop();
         let (active, changeover) = pipeline.target.versions.register_lane(lane);
         let chain = active.chain(runtime, pipeline.settings.batch);
+        if attachment.ensured.job.is_some() {
+            let parts = job::lane::Parts {
+                settings: Arc::clone(&pipeline.settings),
+                metrics: Arc::clone(&pipeline.metrics),
+                dead_letter_log: Arc::clone(&pipeline.dead_letter_log),
+                samples: Arc::clone(&pipeline.target.versions.samples),
+                digests: active.plugins.digests(),
+                chain,
+                changeover,
+                stages,
+                lane,
+            };
+            let lane = job::lane::Lane::open(&attachment.ensured, parts)
+                .await
+                .with_context(|| pipeline.what("start a lane of"))?;
+            pipeline.lane_began(lane.health(), lane.activity());
+            return lane.run().await.with_context(|| pipeline.what("continue"));
+        }
         let parts = Parts {
             settings: Arc::clone(&pipeline.settings),
             metrics: Arc::clone(&pipeline.metrics),

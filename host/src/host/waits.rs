@@ -2,8 +2,8 @@
 //!
 //! Pure. One sentence for each cause, with a hint where somebody can do something about it.
 
-use crate::delivery::activity::{Failing, Wait};
 use crate::nats::attachment::ServerView;
+use crate::process::activity::{Failing, Wait};
 use std::time::Instant;
 
 /// A cause in words, and what to do about it.

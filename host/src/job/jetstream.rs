@@ -13,20 +13,23 @@
 
 mod answer;
 mod batch;
+mod inputs;
 mod reader;
 
-use super::log::{Commit, Delta, Fence, Held, Input, Log, LogError, Progress, Snapshot, Stored};
+pub use inputs::{Deal, Inputs, Source};
+
+use super::log::{Commit, Delta, Fence, Held, Log, LogError, Progress, Read, Snapshot, Stored};
 use crate::headers::PART;
 use crate::nats::wire::{self, Parts, Wire};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{Bytes, BytesMut};
-use futures_util::future::select_all;
-use reader::{Reader, decoded};
+use reader::Reader;
 use serde::Deserialize;
 use serde_json::json;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 
 /// The number of a delta, and of the last delta in a snapshot.
 const RECORD: &str = "Weir-Record";
@@ -36,47 +39,30 @@ const NO_MESSAGE: u64 = 10037;
 /// (`streamDefaultMaxAtomicBatchInflightPerStream` in its `stream.go`).
 pub const OPEN_BATCHES: usize = 40;
 
-/// Which log, and what is read into it.
+/// Which log.
 #[derive(Clone, Debug)]
 pub struct Place {
     /// The stream of the job, and what all of its subjects begin with.
     pub stream: String,
     pub prefix: String,
     pub partition: u16,
-    pub inputs: Vec<Source>,
     /// Bytes of a message's payload; more take several messages.
     pub part: usize,
     /// After which an answer is given up.
     pub patience: Duration,
 }
 
-/// An input.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// As in the checkpoint.
-    pub name: Arc<str>,
-    pub stream: String,
-    /// The subjects that belong to this partition; all if empty.
-    pub filters: Vec<String>,
-}
-
-/// The log of one partition. All partitions of a job in a host share `open`.
+/// The log of one partition. All partitions of a job in a host share `open`, those of a lane `inputs`.
 pub struct JetStream {
     wire: Wire,
     place: Place,
     open: Arc<Semaphore>,
-    inputs: Mutex<Vec<(Arc<str>, Reader)>>,
+    inputs: Rc<Inputs>,
 }
 
 impl JetStream {
     #[must_use]
-    pub fn new(wire: Wire, place: Place, open: Arc<Semaphore>) -> Self {
-        let inputs = place.inputs.iter().map(|source| {
-            let filters = source.filters.clone();
-            let reader = Reader::new(wire.clone(), &source.stream, filters, place.patience);
-            (Arc::clone(&source.name), reader)
-        });
-        let inputs = Mutex::new(inputs.collect());
+    pub fn new(wire: Wire, place: Place, open: Arc<Semaphore>, inputs: Rc<Inputs>) -> Self {
         Self {
             wire,
             place,
@@ -234,45 +220,14 @@ impl Log for JetStream {
         claim: Fence,
         take: &mut dyn FnMut(Stored) -> Result<(), LogError>,
     ) -> Result<(), LogError> {
+        self.inputs.leave(self.place.partition);
         let snapshots = format!("{}.*", self.subject("snap"));
         self.reading(snapshots, claim, take).await?;
         self.reading(self.subject("log"), claim, take).await
     }
 
-    async fn read(&self, behind: &[Progress], most: usize) -> Result<Vec<Input>, LogError> {
-        let mut readers = self.inputs.lock().await;
-        let mut inputs = Vec::new();
-        for (name, reader) in readers.iter_mut() {
-            // An input of a checkpoint that is not one of the job any more is not read.
-            let mut known = behind.iter().enumerate();
-            if let Some((input, progress)) = known.find(|known| known.1.source == *name) {
-                reader.begin_at(progress.position + 1);
-                inputs.push((input, reader));
-            }
-        }
-        if inputs.is_empty() {
-            return std::future::pending().await;
-        }
-        let next = inputs.iter_mut().map(|(input, reader)| {
-            let input = *input;
-            Box::pin(async move { (input, reader.next().await) })
-        });
-        let ((input, first), ..) = select_all(next).await;
-        let (message, place) = first?;
-        let message = decoded(message, &place);
-        let mut read = vec![Input { input, message }];
-        for (input, reader) in &mut inputs {
-            while read.len() < most
-                && let Some((message, place)) = reader.has_come()
-            {
-                let message = decoded(message, &place);
-                read.push(Input {
-                    input: *input,
-                    message,
-                });
-            }
-        }
-        Ok(read)
+    async fn read(&self, behind: &[Progress], most: usize) -> Result<Read, LogError> {
+        self.inputs.read(self.place.partition, behind, most).await
     }
 
     async fn purge(&self, before: Fence) -> Result<(), LogError> {

@@ -48,6 +48,18 @@ pub struct Progress {
     pub watermark: Option<i64>,
 }
 
+impl Progress {
+    /// An input of which everything up to `position` is behind the job.
+    #[must_use]
+    pub fn at(source: impl Into<Arc<str>>, position: u64) -> Self {
+        Self {
+            source: source.into(),
+            position,
+            watermark: None,
+        }
+    }
+}
+
 /// A checkpoint as it was found, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
@@ -101,6 +113,16 @@ pub struct Input {
     pub input: usize,
     /// Its sequence is its position in the input.
     pub message: Message,
+}
+
+/// What [`Log::read`] finds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Read {
+    /// Those of each input in order.
+    pub messages: Vec<Input>,
+    /// Where there are no messages: up to where an input, by its place in the checkpoint, has none for this
+    /// partition.
+    pub passed: Vec<(usize, u64)>,
 }
 
 /// Why a log did not answer. Where it is a commit that failed, nothing of it is stored, unless the variant
@@ -169,11 +191,12 @@ pub trait Log {
         take: &mut dyn FnMut(Stored) -> Result<(), LogError>,
     ) -> Result<(), LogError>;
 
-    /// Waits for messages behind these positions, and returns at most `most`, those of each input in order.
+    /// Waits for messages behind these positions, and returns at most `most`. Returns none now and then, while
+    /// all that comes is for other partitions.
     ///
     /// # Errors
     /// Everything but [`LogError::Permanent`] passes.
-    async fn read(&self, behind: &[Progress], most: usize) -> Result<Vec<Input>, LogError>;
+    async fn read(&self, behind: &[Progress], most: usize) -> Result<Read, LogError>;
 
     /// Removes the deltas before `before`, now or later. Every group has a snapshot that reaches further.
     ///

@@ -15,15 +15,23 @@
 //! | `log.rs` | what the engine needs of a log; plain data |
 //! | `jetstream.rs` | a log on a stream of JetStream, and the inputs |
 //! | `pause.rs` | how long to wait before trying again |
-//!
-//! No pipeline runs as a job yet. Only the last two know a runtime and a broker.
+//! | `lane.rs` | owns partitions, on one thread with one connection |
+//! | `processing.rs` | the work of a partition: a processor on a state |
+//! | `shared.rs` | what the partitions of a lane share |
+//! | `clock.rs` | when timers and retries are due |
+//! | `held.rs` | a message as it waits in the state |
 
+mod clock;
 pub mod compaction;
+mod held;
 pub mod jetstream;
+pub mod lane;
 pub mod log;
 pub mod partition;
 pub mod pause;
+pub mod processing;
 pub mod recovery;
+pub mod shared;
 pub mod work;
 pub mod worker;
 

@@ -13,10 +13,11 @@ pub use chance::{Random, Tally};
 use network::{Request, Sent, answered};
 
 use super::log::{
-    Checkpoint, Commit, Delta, Fence, Held, Input, Log, LogError, Progress, Snapshot, Stored,
+    Checkpoint, Commit, Delta, Fence, Held, Input, Log, LogError, Progress, Read, Snapshot, Stored,
 };
 use crate::message::Message;
 use crate::outgoing::OutgoingMessage;
+use bytes::Bytes;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -62,6 +63,9 @@ pub struct Model {
 }
 
 impl Model {
+    /// The payload of a message for another partition.
+    pub const OTHERS: Bytes = Bytes::new();
+
     pub fn new(seed: u64, inputs: usize, limit: usize) -> Self {
         Self {
             random: RefCell::new(Random::new(seed)),
@@ -306,25 +310,35 @@ impl Log for Model {
         Ok(())
     }
 
-    async fn read(&self, behind: &[Progress], most: usize) -> Result<Vec<Input>, LogError> {
+    async fn read(&self, behind: &[Progress], most: usize) -> Result<Read, LogError> {
         poll_fn(|_| {
             if self.once_in(64) {
                 return Poll::Ready(Err(LogError::Busy("the connection was lost".to_owned())));
             }
-            let mut found = Vec::new();
+            let mut read = Read::default();
             for (input, (progress, messages)) in
                 behind.iter().zip(&*self.inputs.borrow()).enumerate()
             {
-                let come = messages
-                    .get(progress.position as usize..)
-                    .unwrap_or_default();
-                let most = self.random.borrow_mut().below(most - found.len() + 1);
-                let come = come.iter().take(most).cloned();
-                found.extend(come.map(|message| Input { input, message }));
+                let come = messages.get(progress.position as usize..);
+                let come = come.unwrap_or_default();
+                let mine = come
+                    .iter()
+                    .filter(|message| message.payload != Self::OTHERS);
+                let most = most - read.messages.len();
+                let most = self.random.borrow_mut().below(most + 1);
+                if !come.is_empty() && mine.clone().next().is_none() {
+                    read.passed.push((input, messages.len() as u64));
+                }
+                let mine = mine.take(most).cloned();
+                read.messages
+                    .extend(mine.map(|message| Input { input, message }));
             }
-            match found.is_empty() {
+            if !read.messages.is_empty() {
+                read.passed.clear();
+            }
+            match read == Read::default() {
                 true => Poll::Pending,
-                false => Poll::Ready(Ok(found)),
+                false => Poll::Ready(Ok(read)),
             }
         })
         .await

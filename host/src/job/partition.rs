@@ -52,12 +52,12 @@ impl Bounds {
 }
 
 /// The claim of a partition by a new owner: the same positions, one epoch later. `inputs` are those of the
-/// job; one that is new begins at its beginning, and one that is gone is remembered.
+/// job with where each begins, if it is new; one that is gone is remembered.
 #[must_use]
 pub fn claim(
     found: Option<&Held>,
     owner: Arc<str>,
-    inputs: &[Arc<str>],
+    inputs: &[Progress],
     digests: &Arc<BTreeMap<String, String>>,
 ) -> (Fence, Commit) {
     let (fence, last) = match found {
@@ -71,17 +71,10 @@ pub fn claim(
         digests: Arc::clone(digests),
         ..last
     };
-    for source in inputs {
-        if !checkpoint
-            .inputs
-            .iter()
-            .any(|known| known.source == *source)
-        {
-            checkpoint.inputs.push(Progress {
-                source: Arc::clone(source),
-                position: 0,
-                watermark: None,
-            });
+    for input in inputs {
+        let mut known = checkpoint.inputs.iter();
+        if !known.any(|known| known.source == input.source) {
+            checkpoint.inputs.push(input.clone());
         }
     }
     let commit = Commit {
@@ -171,6 +164,17 @@ impl Running {
     #[must_use]
     pub fn inputs(&self) -> &[Progress] {
         &self.checkpoint.inputs
+    }
+
+    /// Up to here an input has nothing for this partition. The next commit has it, and makes one if there is
+    /// nothing else to commit: so a new owner does not look through it again.
+    pub fn pass(&mut self, passed: &[(usize, u64)]) {
+        for (input, position) in passed {
+            if let Some(progress) = self.checkpoint.inputs.get_mut(*input) {
+                progress.position = progress.position.max(*position);
+                self.any = true;
+            }
+        }
     }
 
     /// How many messages probably fit into the commit that gathers.

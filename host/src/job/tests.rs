@@ -133,6 +133,7 @@ fn every_mistake_in_the_engine_is_found() {
         Sabotage::OneName,
         Sabotage::ReadsTwice,
         Sabotage::Skips,
+        Sabotage::PassesMore,
         Sabotage::PurgesMore,
     ];
     let mistakes = mistakes.map(Sabotage::Processor);

@@ -56,7 +56,7 @@ pub trait Work {
 
     /// Gives up one message, or the first due entry if there is none: its effects exceed what a commit
     /// holds. It becomes a dead letter.
-    fn reject(&mut self, message: Option<&Input>, reason: &str) -> Effects;
+    async fn reject(&mut self, message: Option<&Input>, reason: &str) -> Effects;
 
     /// When the next entry is due, by the clock of [`Surroundings`](super::worker::Surroundings); none if
     /// nothing waits for a time. What a watermark has passed is due at once.

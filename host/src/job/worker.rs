@@ -22,8 +22,8 @@ const OUTDATED: u32 = 100;
 pub struct Settings {
     /// The key groups of the partition.
     pub groups: Range<u16>,
-    /// Sources of the inputs.
-    pub inputs: Vec<Arc<str>>,
+    /// The inputs, and where each begins.
+    pub inputs: Vec<Progress>,
     /// Of the configuration and the plugins, by name.
     pub digests: Arc<BTreeMap<String, String>>,
     pub bounds: Bounds,
@@ -43,6 +43,8 @@ pub trait Surroundings {
     fn new_owner(&self) -> Arc<str>;
     /// Waits until entries of the state that are due at this time are due.
     async fn until(&self, due: u64);
+    /// Waits while nothing may be processed: what was processed is committed meanwhile.
+    async fn permitted(&self) {}
     /// Waits before a failed request is repeated, longer with each attempt, from 1, and varied by chance.
     async fn pause(&self, attempt: u32);
     /// Waits until the partition is to be handed over.
@@ -209,13 +211,20 @@ async fn look<L: Log, S: Surroundings>(
 
 /// The last checkpoint, however long it takes to get an answer.
 async fn last<L: Log, S: Surroundings>(log: &L, around: &S) -> Result<Option<Held>, Lost> {
+    answered(around, async || log.checkpoint().await).await
+}
+
+/// Asks until there is an answer.
+async fn answered<T, S: Surroundings>(
+    around: &S,
+    ask: impl AsyncFn() -> Result<T, LogError>,
+) -> Result<T, Lost> {
     let mut attempt = 0;
     loop {
-        let error = match log.checkpoint().await {
-            Ok(found) => return Ok(found),
-            Err(error) => error,
-        };
-        failed(around, error, &mut attempt).await?;
+        match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => failed(around, error, &mut attempt).await?,
+        }
     }
 }
 
@@ -308,34 +317,26 @@ async fn serve<L: Log, W: Work, S: Surroundings>(
                 around.note(Note::Failed(&error));
             },
             () = around.stopped(), if !stopping => stopping = true,
-            () = around.until(due.unwrap_or_default()), if can_fire => {
+            () = fires(around, due), if can_fire => {
                 full = process(work, around, running, &mut Vec::new(), &mut most).await?;
             }
-            () = std::future::ready(()), if can_process => {
+            () = around.permitted(), if can_process => {
                 full = process(work, around, running, &mut waiting, &mut most).await?;
             }
-            messages = read(log, around, running.inputs(), room), if can_read => {
-                waiting = messages?;
+            read = answered(around, async || log.read(running.inputs(), room).await), if can_read => {
+                let read = read?;
+                running.pass(&read.passed);
+                waiting = read.messages;
             }
         }
         most = (most * 2).min(settings.batch);
     }
 }
 
-/// Waits for input, however long it takes to get an answer.
-async fn read<L: Log, S: Surroundings>(
-    log: &L,
-    around: &S,
-    behind: &[Progress],
-    most: usize,
-) -> Result<Vec<Input>, Lost> {
-    let mut attempt = 0;
-    loop {
-        match log.read(behind, most).await {
-            Ok(messages) => return Ok(messages),
-            Err(error) => failed(around, error, &mut attempt).await?,
-        }
-    }
+/// Waits until a due entry can be carried out.
+async fn fires<S: Surroundings>(around: &S, due: Option<u64>) {
+    around.until(due.unwrap_or_default()).await;
+    around.permitted().await;
 }
 
 /// Processes messages that wait, or due entries if none does: as many as fit into a commit. True if what is
@@ -371,7 +372,7 @@ async fn process<W: Work, S: Surroundings>(
                 work.undo();
                 around.note(Note::Rejected);
                 let reason = "its results and writes are more than a commit holds";
-                let effects = work.reject(batch.first(), reason);
+                let effects = work.reject(batch.first(), reason).await;
                 if running.gather(batch, effects, work.unsealed()) != Fit::Joins {
                     let reason = "the bounds of a commit are too small for a dead letter";
                     return Err(Lost::End(End::Failed(reason.to_owned())));

@@ -35,6 +35,11 @@ impl Api {
     }
 
     #[must_use]
+    pub fn stream_update(&self, stream: &str) -> String {
+        self.subject(format_args!("STREAM.UPDATE.{stream}"))
+    }
+
+    #[must_use]
     pub fn stream_purge(&self, stream: &str) -> String {
         self.subject(format_args!("STREAM.PURGE.{stream}"))
     }

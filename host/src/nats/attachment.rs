@@ -1,6 +1,8 @@
 //! A pipeline on its server, and what only the server knows of it: how far it is, what is parked, and what
 //! keeps its consumer from delivering.
 
+use super::job::JobPlace;
+use super::stored::{self, Which};
 use super::streams::{self, Durable, Ensured};
 use super::{Connection, consumers, parking, unless_refused};
 use crate::telemetry::metrics::PipelineMetrics;
@@ -66,6 +68,11 @@ impl Attachment {
     /// Whether every message of the source is settled and none is parked, as the server says now.
     pub async fn is_drained(&self) -> bool {
         let context = streams::jetstream(&self.connection);
+        if let Some(place) = &self.ensured.job {
+            let is_read = place.progress.position().0 == usize::from(place.partitions);
+            let nothing_waits = is_read && place.progress.is_quiet();
+            return nothing_waits && matches!(self.behind(place).await, Ok(0));
+        }
         let settled = match consumers::info(&context, &self.ensured.source).await {
             Ok(Some(info)) => info.num_pending == 0 && info.num_ack_pending == 0,
             _ => false,
@@ -84,6 +91,11 @@ impl Attachment {
     /// When the server does not say.
     pub async fn observe(&self, metrics: &PipelineMetrics) -> Result<ServerView> {
         let mut seen = ServerView::default();
+        if let Some(place) = &self.ensured.job {
+            seen.pending = self.behind(place).await?;
+            metrics.lag.set(gauge(seen.pending));
+            return Ok(seen);
+        }
         if let Some(info) = self.ask(&self.ensured.source).await? {
             seen.pending = info.num_pending;
             seen.ack_pending = info.num_ack_pending as u64;
@@ -108,6 +120,21 @@ impl Attachment {
             }
         }
         Ok(seen)
+    }
+
+    /// How far the last message of the source is ahead of what this host has read for its partitions of a job.
+    async fn behind(&self, place: &JobPlace) -> Result<u64> {
+        let (stream, context) = (
+            &self.ensured.source.stream,
+            streams::jetstream(&self.connection),
+        );
+        let mut last = 0;
+        for filter in &place.filters {
+            let which = Which::last(filter);
+            let found = stored::get(&self.connection, &context, stream, &which).await?;
+            last = last.max(found.map_or(0, |found| found.sequence));
+        }
+        Ok(last.saturating_sub(place.progress.position().1))
     }
 
     async fn ask(&self, durable: &Durable) -> Result<Option<Info>> {

@@ -4,6 +4,7 @@
 //! compared with what the server says it has.
 
 use super::by_subject::{FAST_INGEST, all_by_subject, fast_ingest};
+use super::job::{self, JobPlace};
 use super::limits::{self, PullLimits};
 use super::{Connection, consumers, is_at_least, loops, parking, permitted, unless_refused};
 use crate::config::resolved::{Order, Pipeline, Source, Storage, StreamSettings};
@@ -51,6 +52,8 @@ pub struct Ensured {
     pub parking: Result<Durable, String>,
     /// The stream that takes the results in batches, or why none does.
     pub fast_ingest: Result<String, String>,
+    /// Where the pipeline keeps its state, if it is a job.
+    pub job: Option<JobPlace>,
     /// What the stream captures: all that its messages can be on.
     pub subjects: Vec<String>,
     /// Copies that the server keeps of the source.
@@ -78,6 +81,31 @@ pub async fn ensure(
     loops::refuse(connection, &context, pipeline, config).await?;
     let created = source.cached_info().created.unix_timestamp_nanos() / 1_000_000;
     let incarnation = base36(u64::try_from(created).unwrap_or_default());
+    if let Some(job) = &pipeline.job {
+        let place = job::ensure(
+            connection,
+            &context,
+            pipeline,
+            job,
+            &source,
+            &incarnation,
+            create,
+        );
+        let place = place.await?;
+        let own = "a job keeps it in its state".to_owned();
+        return Ok(Ensured {
+            source: Durable {
+                stream: pipeline.source.stream.clone(),
+                ..Durable::default()
+            },
+            parking: Err(own),
+            fast_ingest: Err("a job commits its results".to_owned()),
+            job: Some(place),
+            subjects: config.subjects.clone(),
+            replicas: config.num_replicas,
+            incarnation,
+        });
+    }
     // A template that begins with a placeholder may go anywhere, so there is nothing to look up.
     if let Some(reach) = pipeline.sink.subject.reach() {
         let sink = &pipeline.sink;
@@ -127,6 +155,7 @@ pub async fn ensure(
         source: durable,
         parking,
         fast_ingest,
+        job: None,
         subjects: config.subjects.clone(),
         replicas: config.num_replicas,
         incarnation,
@@ -134,7 +163,7 @@ pub async fn ensure(
 }
 
 /// Whether the host may make a stream that the pipeline file does not name.
-fn may_create(pipeline: &Pipeline, create: bool) -> bool {
+pub(super) fn may_create(pipeline: &Pipeline, create: bool) -> bool {
     let dead_letter = pipeline.dead_letter.as_ref();
     create
         || pipeline.source.create.is_some()
@@ -178,8 +207,8 @@ async fn ensure_source(
     create_stream(connection, context, name, &settings, "source").await
 }
 
-/// Finds the stream that captures `subject`; creates one when it may.
-async fn ensure_target(
+/// Finds the stream that captures `subject`; creates one when it may. None if it may not be looked for.
+pub(super) async fn ensure_target(
     connection: &Connection,
     context: &Context,
     subject: &str,
@@ -187,7 +216,7 @@ async fn ensure_target(
     settings: Option<&StreamSettings>,
     create: bool,
     role: &str,
-) -> Result<()> {
+) -> Result<Option<String>> {
     let what = || format!("cannot look up the stream of `{subject}`");
     let looked_up = all_by_subject(context, subject);
     match unless_refused(connection, &connection.api.stream_names(), looked_up).await {
@@ -205,8 +234,8 @@ async fn ensure_target(
                     format!("set `{role}.stream: {other}`, or take the subject from `{other}`")
                 });
             }
-            if !found.is_empty() {
-                return Ok(());
+            if let Some(found) = found.into_iter().next() {
+                return Ok(Some(found));
             }
         }
         // Finding a stream by its subject is a permission of its own, which a host that only
@@ -215,7 +244,7 @@ async fn ensure_target(
             tracing::warn!(
                 "cannot determine which stream captures {role} subject `{subject}`: {refused}"
             );
-            return Ok(());
+            return Ok(None);
         }
     }
     if settings.is_none() && !create {
@@ -228,7 +257,7 @@ async fn ensure_target(
         .unwrap_or_else(|| default_stream(vec![subject.to_owned()]));
     let name = name.map_or_else(|| stream_name(subject), ToOwned::to_owned);
     create_stream(connection, context, &name, &settings, role).await?;
-    Ok(())
+    Ok(Some(name))
 }
 
 async fn create_stream(

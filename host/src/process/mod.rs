@@ -7,6 +7,7 @@
 //!
 //! Knows no broker: no connection, no ack, no consumer.
 
+pub mod activity;
 pub mod chain;
 pub mod changeover;
 pub mod dead_letter;

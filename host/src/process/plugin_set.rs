@@ -7,6 +7,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::version_stats::VersionStats;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The plugins of a pipeline, in the order of its chain.
@@ -139,6 +140,17 @@ impl PluginSet {
     #[must_use]
     pub fn operators(&self) -> usize {
         self.0.len()
+    }
+
+    /// The digest of each plugin by its operator.
+    #[must_use]
+    pub fn digests(&self) -> BTreeMap<String, String> {
+        let versions = self.0.iter();
+        let digest = |version: &OperatorVersion| {
+            let operator = version.settings.operator.clone();
+            (operator, version.plugin.digest().to_owned())
+        };
+        versions.map(digest).collect()
     }
 
     /// Puts a version in the place of another.

@@ -178,6 +178,12 @@ impl Store {
             .map(|(id, _)| id)
     }
 
+    /// Whether an operator has rows.
+    pub(super) fn has_rows(&self, operator: Operator) -> bool {
+        let rows = self.per_operator.get(usize::from(operator.0));
+        rows.is_some_and(|rows| *rows > 0)
+    }
+
     /// Timers of a clock up to a time, in order.
     pub(super) fn timers(&self, clock: Clock, upto: u64) -> impl Iterator<Item = (u64, &Row)> {
         let timers = self.timers.of(clock).iter();

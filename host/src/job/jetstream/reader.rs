@@ -5,9 +5,7 @@
 
 use super::answer::ApiError;
 use crate::job::log::LogError;
-use crate::message::{Foreign, Message};
 use crate::nats::wire::{self, Parts, Subscription, Wire};
-use bytestring::ByteString;
 use serde::Deserialize;
 use serde_json::json;
 use std::time::Duration;
@@ -66,7 +64,7 @@ pub(super) struct Place {
     /// Among those that the consumer has delivered.
     delivery: u64,
     /// When it was stored: nanoseconds since the Unix epoch.
-    stored: u64,
+    pub stored: u64,
 }
 
 impl Place {
@@ -274,27 +272,5 @@ impl Open {
         let left = left.and_then(|left| left.parse().ok()).unwrap_or(WINDOW);
         self.asked = self.asked.saturating_sub(left);
         Ok(())
-    }
-}
-
-/// A message of an input, as it is processed.
-pub(super) fn decoded(message: wire::Message, place: &Place) -> Message {
-    let (subject, foreign) = match ByteString::try_from(message.subject.clone()) {
-        Ok(subject) => (subject, None),
-        Err(_) => {
-            let text = String::from_utf8_lossy(&message.subject).into_owned();
-            (ByteString::from(text), Some(message.subject))
-        }
-    };
-    let (headers, foreign) = Foreign::read(foreign, &message.headers);
-    Message {
-        subject,
-        payload: message.payload,
-        headers,
-        key: None,
-        event_time: place.stored,
-        sequence: place.sequence,
-        attempt: 1,
-        foreign,
     }
 }

@@ -205,7 +205,7 @@ impl Work for Kept {
         }
     }
 
-    fn reject(&mut self, message: Option<&Input>, _reason: &str) -> Effects {
+    async fn reject(&mut self, message: Option<&Input>, _reason: &str) -> Effects {
         let (sequence, key) = match message {
             Some(Input { message, .. }) => (message.sequence, Event::read(&message.payload).key),
             None => {

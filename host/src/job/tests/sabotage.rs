@@ -1,8 +1,7 @@
 //! Ways to build the engine, or what it stands on, that are wrong: the properties find each of them.
 
-use super::api::Input;
 use super::fold::Mistake;
-use crate::job::log::{Commit, Delta, Fence, Held, Log, LogError, Progress, Stored};
+use crate::job::log::{Commit, Delta, Fence, Held, Log, LogError, Progress, Read, Stored};
 use crate::job::model::Model;
 use bytes::Bytes;
 use std::rc::Rc;
@@ -27,6 +26,8 @@ pub enum Sabotage {
     ReadsTwice,
     /// Reading skips a message.
     Skips,
+    /// Passes a message that is not another partition's.
+    PassesMore,
     /// Purges more than all snapshots reach.
     PurgesMore,
     Processor(Mistake),
@@ -104,7 +105,7 @@ impl Log for Sabotaged {
         (claims..2).try_for_each(|_| take(Stored::Checkpoint(claim)))
     }
 
-    async fn read(&self, behind: &[Progress], most: usize) -> Result<Vec<Input>, LogError> {
+    async fn read(&self, behind: &[Progress], most: usize) -> Result<Read, LogError> {
         let mut behind = behind.to_vec();
         for progress in &mut behind {
             match self.sabotage {
@@ -113,7 +114,12 @@ impl Log for Sabotaged {
                 _ => {}
             }
         }
-        self.model.read(&behind, most).await
+        let mut read = self.model.read(&behind, most).await?;
+        if self.sabotage == Sabotage::PassesMore {
+            let passed = read.passed.iter_mut();
+            passed.for_each(|(_, position)| *position += 1);
+        }
+        Ok(read)
     }
 
     async fn purge(&self, before: Fence) -> Result<(), LogError> {

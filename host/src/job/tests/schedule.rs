@@ -5,6 +5,7 @@
 use super::fold::{Folding, Mistake};
 use super::oracle::{Event, Oracle, Published};
 use super::sabotage::{Sabotage, Sabotaged};
+use crate::job::log::Progress;
 use crate::job::model::{Model, Random, Tally, step};
 use crate::job::partition::Bounds;
 use crate::job::recovery::Recovery;
@@ -153,7 +154,7 @@ impl<F: Folding + 'static> Schedule<F> {
             settings: Settings {
                 groups: 0..GROUPS,
                 inputs: (0..inputs)
-                    .map(|input| format!("in{input}").into())
+                    .map(|input| Progress::at(format!("in{input}"), 0))
                     .collect(),
                 bounds,
                 digests: Arc::default(),
@@ -213,6 +214,12 @@ impl<F: Folding + 'static> Schedule<F> {
         let input = usize::from(event.key) % inputs.len();
         let sequence = inputs[input].len() as u64 + 1;
         inputs[input].push(message(sequence, event));
+        if self.below(4) == 0 {
+            inputs[input].push(Message {
+                payload: Model::OTHERS,
+                ..message(sequence + 1, event)
+            });
+        }
         // Sequences of both inputs are told apart by their keys.
         self.oracle.add(sequence, event, FILLS);
     }

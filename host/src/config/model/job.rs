@@ -1,0 +1,54 @@
+//! What only `delivery: exactly-once` has.
+
+use crate::config::units::SizeText;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What is promised for each input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivery {
+    /// It is processed until its results are stored. After a failure it may be processed again.
+    #[default]
+    AtLeastOnce,
+    /// Its results, the changes of state and the position in the source are stored together, once. The
+    /// pipeline runs as a job, with a stream of its own.
+    ExactlyOnce,
+}
+
+/// The state of a job.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct State {
+    /// How much memory the state of one partition may take. A message that would exceed it becomes a dead
+    /// letter; others go on.
+    pub max_bytes: SizeText,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            max_bytes: "256MiB".into(),
+        }
+    }
+}
+
+/// How much one commit of a partition may hold. What one message needs must fit into one commit.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Commit {
+    /// Results and dead letters.
+    #[schemars(range(min = 1, max = 900))]
+    pub max_messages: usize,
+    /// Bytes of these and of the changes of state.
+    pub max_bytes: SizeText,
+}
+
+impl Default for Commit {
+    fn default() -> Self {
+        Self {
+            max_messages: 900,
+            max_bytes: "4MiB".into(),
+        }
+    }
+}

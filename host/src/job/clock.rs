@@ -1,0 +1,43 @@
+//! The clock of a partition: when its timers and retries are due. See [`crate::state::clock`].
+
+use crate::state::clock::JobClock;
+use std::cell::RefCell;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Begins with its first use after a recovery.
+#[derive(Default)]
+pub struct PartitionClock(RefCell<Option<(JobClock, Instant)>>);
+
+impl PartitionClock {
+    /// Nanoseconds since the Unix epoch. Of a clock that begins now, at least `committed`.
+    pub(super) fn now_after(&self, committed: u64) -> u64 {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH);
+        let wall = nanoseconds(wall.unwrap_or_default());
+        let mut clock = self.0.borrow_mut();
+        let start = || (JobClock::start(committed, wall, 0), Instant::now());
+        let (clock, begun) = clock.get_or_insert_with(start);
+        clock.advance(wall, nanoseconds(begun.elapsed()))
+    }
+
+    /// Forgets what it was: it begins anew.
+    pub(super) fn reset(&self) {
+        *self.0.borrow_mut() = None;
+    }
+
+    /// Waits until it is this time.
+    pub(super) async fn until(&self, due: u64) {
+        loop {
+            let left = due.saturating_sub(self.now_after(0));
+            if left == 0 {
+                return;
+            }
+            // It goes at most twice as fast as others.
+            tokio::time::sleep(Duration::from_nanos(left / 2).max(Duration::from_millis(1))).await;
+        }
+    }
+}
+
+/// A duration as times are counted.
+pub(super) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

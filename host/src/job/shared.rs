@@ -1,0 +1,192 @@
+//! What the partitions on one thread share: the processor, whose plugins they call in turns, what is counted,
+//! and new versions of the plugins.
+
+use super::log::Input;
+use crate::config::resolved;
+use crate::nats::job_progress::JobProgress;
+use crate::process::Processor;
+use crate::process::activity::Activity;
+use crate::process::chain::{Rejection, Routed};
+use crate::process::changeover::{Boundary, Changeover};
+use crate::process::samples::Sampler;
+use crate::telemetry::log_limit::LogLimit;
+use crate::telemetry::metrics::PipelineMetrics;
+use bytestring::ByteString;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::{Mutex, Notify};
+
+/// What became of messages. Counted once it is committed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    /// Messages that were processed, be it that they wait now.
+    pub taken: i64,
+    /// Messages that ended.
+    pub inputs: u64,
+    pub published: u64,
+    pub dropped: u64,
+    pub dead: u64,
+    pub retried: u64,
+    pub retried_infrastructure: u64,
+}
+
+/// See the top of this file.
+pub struct Shared {
+    pub(super) settings: Arc<resolved::Pipeline>,
+    pub(super) processor: Mutex<Processor>,
+    /// Whether any of the plugins has state.
+    pub(super) is_stateful: bool,
+    /// Of each partition.
+    pub(super) state_bytes: u64,
+    /// The source of a message whose input is not known.
+    pub(super) unknown: ByteString,
+    activity: Arc<Activity>,
+    metrics: Arc<PipelineMetrics>,
+    dead_letter_log: Arc<LogLimit>,
+    control: RefCell<(Changeover, Sampler)>,
+    pub(super) progress: Arc<JobProgress>,
+    /// Partitions with something that is processed and not known to be committed.
+    uncommitted: Cell<usize>,
+    /// None has any more.
+    committed: Notify,
+    /// A new version has taken over.
+    changed: Notify,
+}
+
+/// All that was processed is committed.
+struct Committed;
+
+impl Boundary for Committed {
+    fn has_unpublished(&self) -> bool {
+        false
+    }
+}
+
+impl Shared {
+    pub(super) fn new(
+        settings: Arc<resolved::Pipeline>,
+        processor: Processor,
+        activity: Arc<Activity>,
+        metrics: Arc<PipelineMetrics>,
+        dead_letter_log: Arc<LogLimit>,
+        control: (Changeover, Sampler),
+        progress: Arc<JobProgress>,
+    ) -> Self {
+        Self {
+            is_stateful: false,
+            state_bytes: settings.job.as_ref().map_or(0, |job| job.state_bytes),
+            settings,
+            processor: Mutex::new(processor),
+            unknown: ByteString::new(),
+            activity,
+            metrics,
+            dead_letter_log,
+            control: RefCell::new(control),
+            progress,
+            uncommitted: Cell::new(0),
+            committed: Notify::new(),
+            changed: Notify::new(),
+        }
+    }
+
+    /// The plugins are about to be called with a batch.
+    pub(super) fn calls(&self, batch: &[Routed]) {
+        let now = Instant::now();
+        let (changeover, sampler) = &mut *self.control.borrow_mut();
+        changeover.observe(batch);
+        sampler.keep(batch, now);
+        self.activity.calls(Some(now));
+    }
+
+    /// They have returned.
+    pub(super) fn called(&self) {
+        self.activity.calls(None);
+        self.metrics.batches.inc();
+    }
+
+    /// A partition has something uncommitted, or has not any more.
+    pub(super) fn set_uncommitted(&self, any: bool) {
+        let before = self.uncommitted.get();
+        self.uncommitted.set(match any {
+            true => before + 1,
+            false => before.saturating_sub(1),
+        });
+        if self.uncommitted.get() == 0 {
+            self.committed.notify_one();
+        }
+    }
+
+    /// So many more messages are processed and not committed, or fewer.
+    pub(super) fn in_hand(&self, change: i64) {
+        self.metrics.in_flight.inc_by(change);
+    }
+
+    /// What was committed.
+    pub(super) fn count(&self, counts: Counts) {
+        let metrics = &self.metrics;
+        metrics.in_flight.dec_by(counts.taken);
+        metrics.received.inc_by(counts.inputs);
+        metrics.acked.inc_by(counts.inputs - counts.dead);
+        metrics.termed.inc_by(counts.dead);
+        metrics.dropped.inc_by(counts.dropped);
+        metrics.published.inc_by(counts.published + counts.dead);
+        metrics.retried.inc_by(counts.retried);
+        metrics
+            .retried_infrastructure
+            .inc_by(counts.retried_infrastructure);
+        if self.settings.dead_letter.is_some() {
+            metrics.dead.inc_by(counts.dead);
+        }
+        self.activity.succeeds();
+    }
+
+    pub(super) fn log_dead_letter(&self, input: &Input, rejection: &Rejection) {
+        if self.dead_letter_log.admits(Instant::now()) {
+            tracing::warn!(
+                pipeline = self.settings.name,
+                operator = rejection.operator.as_deref().unwrap_or("sink"),
+                sequence = input.message.sequence,
+                kind = rejection.kind.as_str(),
+                "dead letter: {}",
+                rejection.reason,
+            );
+        }
+    }
+
+    /// Waits while a new version is to take over.
+    pub(super) async fn permitted(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if !self.control.borrow().0.is_pending() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Lets new versions take over, each once all that the one before has processed is committed. Never ends.
+    pub(super) async fn change(&self) {
+        loop {
+            // The changeover is lent for one look at a time, because calls note in it what they see.
+            poll_fn(|context| {
+                let mut control = self.control.borrow_mut();
+                pin!(control.0.arrives()).poll(context)
+            })
+            .await;
+            loop {
+                let mut processor = self.processor.lock().await;
+                if self.uncommitted.get() == 0 {
+                    let changeover = &mut self.control.borrow_mut().0;
+                    changeover.apply(&Committed, &mut processor);
+                    break;
+                }
+                drop(processor);
+                self.committed.notified().await;
+            }
+            self.changed.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! What a job needs at its server: a stream of its own, and the streams of its results and dead letters that
+//! source it.
+//!
+//! A *definition* in the job's stream says what its state was made with. A pipeline that would read that state
+//! otherwise is refused, and so is another pipeline of the same name.
+
+use super::job_progress::JobProgress;
+use super::sourcing::{self, Transform};
+use super::stored::{self, Which};
+use super::streams::{Context, default_stream, ensure_target, may_create, stream_name};
+use super::{Connection, consumers, job_stream, permitted};
+use crate::config::resolved::{Job, Pipeline, Start, StreamSettings};
+use crate::report::ResultExt;
+use anyhow::{Context as _, Result, anyhow, bail};
+use async_nats::jetstream::consumer::{AckPolicy, pull};
+use async_nats::jetstream::context::{PublishErrorKind, traits::Publisher};
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::{RetentionPolicy, StorageType, Stream};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What `Ensured` says of a job.
+#[derive(Clone, Debug)]
+pub struct JobPlace {
+    /// Its stream.
+    pub stream: String,
+    /// What all subjects of its stream begin with.
+    pub prefix: String,
+    /// The position in the source behind which a new job begins.
+    pub begin: u64,
+    /// The subjects of the source that it reads.
+    pub filters: Vec<String>,
+    /// How many partitions it has, and how far it is on this host.
+    pub partitions: u16,
+    pub progress: Arc<JobProgress>,
+}
+
+/// Where a job keeps its state, by the name of its pipeline: the subjects' prefix, and the stream.
+#[must_use]
+pub fn names(pipeline: &str) -> (String, String) {
+    let prefix = format!("weir.job.{pipeline}");
+    let stream = stream_name(&prefix);
+    (prefix, stream)
+}
+
+/// What the state of a job was made with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Definition {
+    /// `<stream>@<incarnation>`, and the position behind which the job began.
+    source: String,
+    begin: u64,
+    partitions: u16,
+    key: Option<String>,
+}
+
+/// Makes what is missing and may be made, and verifies the rest.
+///
+/// # Errors
+/// What is missing, what the server refuses, or how the state was made otherwise.
+pub(super) async fn ensure(
+    connection: &Connection,
+    context: &Context,
+    pipeline: &Pipeline,
+    job: &Job,
+    source: &Stream,
+    incarnation: &str,
+    create: bool,
+) -> Result<JobPlace> {
+    let config = &source.cached_info().config;
+    let (from, may_create) = (&pipeline.source.stream, may_create(pipeline, create));
+    if config.retention != RetentionPolicy::Limits {
+        return Err(anyhow!(
+            "a job cannot read stream `{from}`: it drops what its consumers have settled"
+        ))
+        .hint(|| {
+            format!("create a stream that sources `{from}`, with retention `limits`, and read that")
+        });
+    }
+    let (prefix, stream) = names(&pipeline.name);
+    let wanted = job_stream::Wanted {
+        in_memory: config.storage == StorageType::Memory,
+        replicas: config.num_replicas,
+    };
+    let created = job_stream::ensure(connection, &stream, &prefix, may_create.then_some(wanted));
+    created.await?;
+    let source_id = format!("{from}@{incarnation}");
+    let place = (&*stream, &*prefix);
+    let begin = defined(
+        connection, context, pipeline, job, source, &source_id, place,
+    )
+    .await?;
+    let (sink, dead_letter) = (&pipeline.sink, pipeline.dead_letter.as_ref());
+    let reach = sink.subject.reach();
+    let made = |given: Option<&StreamSettings>, subject: &str| match given {
+        Some(settings) => Some(settings.clone()),
+        None => create.then(|| StreamSettings {
+            replicas: config.num_replicas,
+            ..default_stream(vec![subject.to_owned()])
+        }),
+    };
+    let results = Transform {
+        from: format!("{prefix}.out.*.>"),
+        to: ">".to_owned(),
+    };
+    let mut target = sink.stream.clone();
+    if let Some(reach) = &reach {
+        let (name, settings) = (target.take(), made(sink.create.as_ref(), reach.as_str()));
+        let (name, settings) = (name.as_deref(), settings.as_ref());
+        let (subject, role) = (reach.as_str(), "sink");
+        let found = ensure_target(connection, context, subject, name, settings, create, role);
+        target = found.await?.or(sink.stream.clone());
+    }
+    let mut by_stream = vec![(known(target, "sink")?, vec![results])];
+    if let Some(dead) = dead_letter {
+        let (name, settings) = (
+            dead.stream.as_deref(),
+            made(dead.create.as_ref(), &dead.subject),
+        );
+        let (subject, role) = (&*dead.subject, "dead-letter");
+        let settings = settings.as_ref();
+        let found = ensure_target(connection, context, subject, name, settings, create, role);
+        let target = known(found.await?.or(dead.stream.clone()), role)?;
+        let dead = Transform {
+            from: format!("{prefix}.dead.*"),
+            to: subject.to_owned(),
+        };
+        match by_stream.iter_mut().find(|(stream, _)| *stream == target) {
+            Some((_, transforms)) => transforms.push(dead),
+            None => by_stream.push((target, vec![dead])),
+        }
+    }
+    for (target, transforms) in by_stream {
+        sourcing::ensure(
+            connection,
+            context,
+            &target,
+            &stream,
+            &transforms,
+            may_create,
+        )
+        .await?;
+    }
+    Ok(JobPlace {
+        stream,
+        prefix,
+        begin,
+        filters: match &*pipeline.source.subjects {
+            [] => vec![">".to_owned()],
+            subjects => subjects.iter().map(ToString::to_string).collect(),
+        },
+        partitions: job.partitions,
+        progress: Arc::new(JobProgress::new(pipeline.lanes)),
+    })
+}
+
+/// # Errors
+/// If nobody knows which stream it is.
+fn known(stream: Option<String>, section: &str) -> Result<String> {
+    let unknown = || anyhow!("cannot determine which stream takes what the job publishes");
+    stream
+        .ok_or_else(unknown)
+        .hint(|| format!("name it: `{section}.stream`"))
+}
+
+/// The position behind which the job begins in its source, from its definition; which is stored if there is
+/// none.
+async fn defined(
+    connection: &Connection,
+    context: &Context,
+    pipeline: &Pipeline,
+    job: &Job,
+    source: &Stream,
+    source_id: &str,
+    (stream, prefix): (&str, &str),
+) -> Result<u64> {
+    let what = || format!("cannot run job `{}`", pipeline.name);
+    let subject = format!("{prefix}.job");
+    // Another host may store it in between, but only once.
+    for _ in 0..2 {
+        let last = Which::last(&subject);
+        if let Some(found) = stored::get(connection, context, stream, &last)
+            .await
+            .with_context(what)?
+        {
+            let found: Definition = serde_json::from_slice(&found.payload)
+                .with_context(|| format!("cannot read the message on `{subject}`"))
+                .with_context(what)?;
+            refuse_other(&found, pipeline, job).with_context(what)?;
+            // A stream that was made anew is read from its beginning.
+            return Ok(if found.source == source_id {
+                found.begin
+            } else {
+                0
+            });
+        }
+        let definition = Definition {
+            source: source_id.to_owned(),
+            begin: begin(connection, source, pipeline)
+                .await
+                .with_context(what)?,
+            partitions: job.partitions,
+            key: pipeline.key.as_ref().map(|key| key.as_str().to_owned()),
+        };
+        let first = PublishMessage::build()
+            .payload(serde_json::to_vec(&definition)?.into())
+            .expected_last_subject_sequence(0);
+        let sent = context
+            .publish_message(first.outbound_message(subject.clone()))
+            .await;
+        let acked = match sent {
+            Ok(ack) => ack.await,
+            Err(error) => Err(error),
+        };
+        match acked.map_err(|error| error.kind()) {
+            Ok(_) => return Ok(definition.begin),
+            Err(PublishErrorKind::WrongLastSequence) => {}
+            Err(kind) => return Err(anyhow!("{kind}")).with_context(what),
+        }
+    }
+    bail!("{}: its definition on `{subject}` changes", what())
+}
+
+/// # Errors
+/// If the state was made otherwise than this pipeline would read it.
+fn refuse_other(found: &Definition, pipeline: &Pipeline, job: &Job) -> Result<()> {
+    let key = pipeline.key.as_ref().map(|key| key.as_str());
+    let stream = found
+        .source
+        .rsplit_once('@')
+        .map_or(&*found.source, |(stream, _)| stream);
+    let quoted = |text: Option<&str>| text.map_or("none".to_owned(), |text| format!("`{text}`"));
+    let (field, was, is) = if stream != pipeline.source.stream {
+        (
+            "source.stream",
+            quoted(Some(stream)),
+            quoted(Some(&pipeline.source.stream)),
+        )
+    } else if found.partitions != job.partitions {
+        (
+            "partitions",
+            found.partitions.to_string(),
+            job.partitions.to_string(),
+        )
+    } else if found.key.as_deref() != key {
+        ("key", quoted(found.key.as_deref()), quoted(key))
+    } else {
+        return Ok(());
+    };
+    Err(anyhow!("its state was made with another `{field}`: {was}, and not {is}")).hint(|| {
+        format!("undo the change of `{field}`, or give the pipeline another `name`, with which it begins anew")
+    })
+}
+
+/// The position behind which a new job begins.
+async fn begin(connection: &Connection, source: &Stream, pipeline: &Pipeline) -> Result<u64> {
+    if pipeline.source.start == Start::All {
+        return Ok(0);
+    }
+    let consumer = source.create_consumer(pull::Config {
+        description: Some(format!("weir pipeline {}: where to begin", pipeline.name)),
+        deliver_policy: consumers::start(&pipeline.source, "", None),
+        ack_policy: AckPolicy::None,
+        inactive_threshold: Duration::from_secs(5),
+        memory_storage: true,
+        num_replicas: 1,
+        ..Default::default()
+    });
+    let api = connection.api.ephemeral(&pipeline.source.stream);
+    let made = permitted(connection, &api, consumer).await?;
+    let made = made.map_err(|error| anyhow!("{error}"))?;
+    Ok(made.cached_info().delivered.stream_sequence)
+}

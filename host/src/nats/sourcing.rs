@@ -1,0 +1,156 @@
+//! Lets a stream source what a job publishes, so that results and dead letters come to where the pipeline says
+//! without being published twice.
+//!
+//! The server reads what it sources in order and from where it stood, so nothing is lost or repeated. A
+//! stream's configuration is changed as the server gives it, so that settings that this program does not know
+//! stay as they are.
+
+use super::streams::Context;
+use super::{Connection, permitted};
+use crate::report::ResultExt;
+use anyhow::{Context as _, Result, anyhow};
+use async_nats::jetstream::response::Response;
+use serde_json::{Value, json};
+
+/// Which subjects of a job's stream become which of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Transform {
+    pub(super) from: String,
+    pub(super) to: String,
+}
+
+/// Lets `stream` source these subjects of the stream of a job; changes it only if that is allowed.
+///
+/// # Errors
+/// When it does not and may not be changed, or the server refuses.
+pub(super) async fn ensure(
+    connection: &Connection,
+    context: &Context,
+    stream: &str,
+    job: &str,
+    transforms: &[Transform],
+    may_change: bool,
+) -> Result<()> {
+    let what = || format!("cannot let stream `{stream}` source the results of job `{job}`");
+    let info = connection.api.stream_info(stream);
+    let nothing = json!({});
+    let asked = context.request(format!("STREAM.INFO.{stream}"), &nothing);
+    let config = answer(connection, &info, asked).await.with_context(what)?;
+    if sources(&config, job, transforms) {
+        return Ok(());
+    }
+    if !may_change {
+        return Err(anyhow!("it does not source them yet").context(what())).hint(|| {
+            format!("pass `--create`, or set `create: true` in the section of stream `{stream}`")
+        });
+    }
+    let changed = with(config, job, transforms).with_context(what)?;
+    let update = connection.api.stream_update(stream);
+    let asked = context.request(format!("STREAM.UPDATE.{stream}"), &changed);
+    let config = answer(connection, &update, asked)
+        .await
+        .with_context(what)?;
+    if !sources(&config, job, transforms) {
+        return Err(anyhow!("the server ignores the setting").context(what()))
+            .hint(|| "update nats-server to 2.15");
+    }
+    tracing::info!(stream, job, "the stream sources what the job publishes");
+    Ok(())
+}
+
+/// The configuration of a stream in an answer of the server.
+async fn answer<E: std::error::Error>(
+    connection: &Connection,
+    api: &str,
+    asked: impl Future<Output = Result<Response<Value>, E>>,
+) -> Result<Value> {
+    match permitted(connection, api, asked).await? {
+        Ok(Response::Ok(mut answer)) => {
+            let config = answer.get_mut("config").map(Value::take);
+            config.context("the answer has no configuration")
+        }
+        Ok(Response::Err { error }) => Err(anyhow!("{error}")),
+        Err(error) => Err(anyhow!("{error}")),
+    }
+}
+
+/// Whether a stream sources all of these subjects of a job.
+fn sources(config: &Value, job: &str, transforms: &[Transform]) -> bool {
+    let sources = config["sources"].as_array().into_iter().flatten();
+    let of_job = sources.filter(|source| is_of(source, job));
+    let mut there = of_job.flat_map(|source| {
+        source["subject_transforms"]
+            .as_array()
+            .into_iter()
+            .flatten()
+    });
+    let there: Vec<&Value> = there.by_ref().collect();
+    let mut wanted = transforms.iter().map(Transform::as_json);
+    wanted.all(|wanted| there.iter().any(|there| **there == wanted))
+}
+
+fn is_of(source: &Value, job: &str) -> bool {
+    source["name"] == job && source["external"].is_null()
+}
+
+/// The same configuration with what is missing.
+fn with(mut config: Value, job: &str, transforms: &[Transform]) -> Option<Value> {
+    let all = config.as_object_mut()?;
+    let sources = all.entry("sources").or_insert_with(|| json!([]));
+    if sources.is_null() {
+        *sources = json!([]);
+    }
+    let sources = sources.as_array_mut()?;
+    if !sources.iter().any(|source| is_of(source, job)) {
+        sources.push(json!({ "name": job, "subject_transforms": [] }));
+    }
+    let source = sources.iter_mut().find(|source| is_of(source, job))?;
+    let there = source.as_object_mut()?.entry("subject_transforms");
+    let there = there.or_insert_with(|| json!([])).as_array_mut()?;
+    for wanted in transforms.iter().map(Transform::as_json) {
+        if !there.contains(&wanted) {
+            there.push(wanted);
+        }
+    }
+    Some(config)
+}
+
+impl Transform {
+    fn as_json(&self) -> Value {
+        json!({ "src": self.from, "dest": self.to })
+    }
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_stream_sources_is_added_to_and_the_rest_of_it_stays() {
+        let results = Transform {
+            from: "weir.job.j.out.*.>".to_owned(),
+            to: ">".to_owned(),
+        };
+        let dead = Transform {
+            from: "weir.job.j.dead.*".to_owned(),
+            to: "weir.dead.j".to_owned(),
+        };
+        let config = json!({ "name": "S", "unknown": 7, "sources": [{ "name": "OTHER" }] });
+        assert!(!sources(&config, "J", std::slice::from_ref(&results)));
+        let config = with(config, "J", std::slice::from_ref(&results)).unwrap();
+        assert!(sources(&config, "J", std::slice::from_ref(&results)));
+        assert!(!sources(&config, "J", std::slice::from_ref(&dead)));
+        let both = [results, dead];
+        let config = with(config, "J", &both).unwrap();
+        assert!(sources(&config, "J", &both));
+        assert_eq!(config["unknown"], 7);
+        let named: Vec<&Value> = config["sources"].as_array().unwrap().iter().collect();
+        assert_eq!(named.len(), 2);
+        assert_eq!(named[1]["subject_transforms"].as_array().unwrap().len(), 2);
+    }
+}
