@@ -1,10 +1,15 @@
 //! `delivery: exactly-once`: whatever fails, each input has its results once, those of one key are in the order
 //! of the stream, and a retry holds back its key and no other.
 
-use crate::harness::{Site, Stored, Weir, series, wait_for, wait_until};
-use std::collections::BTreeMap;
+use crate::harness::{
+    NatsServer, Site, Stored, Weir, guests, replaced, series, wait_for, wait_until,
+};
+use async_nats::jetstream::stream::{Config, RetentionPolicy};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+/// The stream of the usual pipeline as a job.
+const JOB: &str = "WEIR_JOB_P";
 /// In place of what only a pipeline with a consumer has.
 const NO_CONSUMER: (&str, &str) = ("stream: IN, consumer: p", "stream: IN");
 
@@ -17,6 +22,18 @@ impl Site {
 
     fn start_job(&self, file: &Path) -> Weir {
         self.start_with(&[file.to_str().unwrap(), "--create"], &[])
+    }
+
+    /// A host that runs: it is started again, as by an init system, where the cluster has no leader yet.
+    fn keep_job(&self, file: &Path) -> Weir {
+        let mut weir = self.start_job(file);
+        wait_until("a host runs", || {
+            if !weir.is_running() {
+                weir = self.start_job(file);
+            }
+            weir.stderr().contains("running")
+        });
+        weir
     }
 
     fn run_job(&self, file: &Path) -> Weir {
@@ -65,6 +82,122 @@ fn a_host_that_is_killed_again_and_again_neither_loses_nor_repeats_nor_reorders_
     }
     let out = site.wait_for_messages("OUT", 3000);
     assert_eq!(by_subject(&out), expected(3000));
+}
+
+#[test]
+fn hosts_that_take_partitions_from_each_other_under_faults_of_a_cluster_change_no_result() {
+    let [first, second, third] = NatsServer::start_cluster();
+    let (site, mut others) = (Site::on(first), [second, third]);
+    site.create_streams_on(3);
+    let file = site.job(&[], "");
+    let client = site.nats.client();
+    let mut hosts = vec![site.keep_job(&file), site.keep_job(&file)];
+    for round in 0..4 {
+        let numbers = round * 300..(round + 1) * 300;
+        let some = client.count("OUT") + 20;
+        for number in numbers {
+            client.publish_once(&format!("in.{}", number % 7), &number.to_string());
+        }
+        wait_until("some results are there", || client.count("OUT") >= some);
+        hosts.remove(0).kill9();
+        hosts.push(site.keep_job(&file));
+        others[round % 2].kill9();
+        others[round % 2].start_again();
+    }
+    let out = site.wait_for_messages("OUT", 1200);
+    assert_eq!(by_subject(&out), expected(1200));
+}
+
+#[test]
+fn what_the_stream_of_the_results_has_is_removed_from_the_stream_of_the_job() {
+    let site = Site::new();
+    let client = site.nats.client();
+    client.publish_all((0..100).map(|number| (format!("in.{number}"), number.to_string())));
+    client.publish("in.a", "reject:this");
+    let _weir = site.run_job(&site.job(&[], ""));
+    site.wait_for_messages("OUT", 100);
+    site.wait_for_messages("DEAD", 1);
+    // A checkpoint for each partition, and the definition.
+    wait_until("nothing else is left", || client.count(JOB) == 9);
+    client.publish("in.b", "101");
+    let out = site.wait_for_messages("OUT", 101);
+    assert_eq!(out.len(), 101);
+}
+
+#[test]
+fn a_new_version_of_a_plugin_takes_over_between_two_commits() {
+    let site = Site::new();
+    site.file("plugin.wasm", guests::versions("v0"));
+    let file = site.job(&[], "");
+    let client = site.nats.client();
+    let _weir = site.run_job(&file);
+    client.publish_all((0..200).map(|number| (format!("in.{}", number % 7), number.to_string())));
+    site.wait_for_messages("OUT", 200);
+    let digest = |message: &Stored| message.header("Weir-Digest").unwrap().to_owned();
+    let old = digest(&client.messages("OUT")[0]);
+    site.file("plugin.wasm", guests::versions("v1"));
+    let mut sent = 200;
+    wait_until("results come from the new version", || {
+        client.publish(&format!("in.{}", sent % 7), sent.to_string());
+        sent += 1;
+        let out = site.wait_for_messages("OUT", sent);
+        digest(out.last().unwrap()) != old
+    });
+    let out = client.messages("OUT");
+    assert_eq!(out.len() as u64, sent);
+    for messages in by_subject(&out).values() {
+        assert!(!messages.is_empty());
+    }
+}
+
+#[test]
+fn a_job_is_refused_if_its_state_was_made_otherwise_or_its_source_drops_what_was_read() {
+    let site = Site::new();
+    let client = site.nats.client();
+    client.publish("in.a", "1");
+    let weir = site.run_job(&site.job(&[], ""));
+    site.wait_for_messages("OUT", 1);
+    drop(weir);
+    let refused = |file: &Path, words: &str| {
+        let weir = site.start_job(file).finish();
+        assert_eq!(weir.code, Some(1), "{weir:#?}");
+        assert!(weir.stderr.contains(words), "{weir:#?}");
+    };
+    refused(
+        &site.job(&[], "partitions: 4\n"),
+        "its state was made with another `partitions`: 8, and not 4",
+    );
+    let other = ("subject[1]", "subject");
+    let text = std::fs::read_to_string(site.job(&[], "")).unwrap();
+    let file = site.file("p.yaml", replaced(&text, &[other]));
+    refused(&file, "its state was made with another `key`");
+    client.create_stream_with(Config {
+        name: "QUEUE".to_owned(),
+        subjects: vec!["queue.>".to_owned()],
+        retention: RetentionPolicy::WorkQueue,
+        ..Config::default()
+    });
+    let queue = [
+        ("name: p\n", "name: queue\n"),
+        ("stream: IN, consumer: p", "stream: QUEUE"),
+    ];
+    let file = site.pipeline_but(&queue, "delivery: exactly-once\nkey: \"{subject[1]}\"\n");
+    refused(&file, "a job cannot read stream `QUEUE`");
+}
+
+#[test]
+fn a_source_that_is_made_anew_is_read_from_its_beginning() {
+    let site = Site::new();
+    let client = site.nats.client();
+    client.publish_all((0..50).map(|number| (format!("in.{number}"), number.to_string())));
+    let _weir = site.run_job(&site.job(&[], ""));
+    site.wait_for_messages("OUT", 50);
+    client.run(client.jetstream.delete_stream("IN")).unwrap();
+    client.create_stream("IN", &["in.>"]);
+    client.publish_all((50..70).map(|number| (format!("in.{number}"), number.to_string())));
+    let out = site.wait_for_messages("OUT", 70);
+    let numbers: BTreeSet<String> = out.iter().map(Stored::text).collect();
+    assert_eq!((out.len(), numbers.len()), (70, 70));
 }
 
 #[test]

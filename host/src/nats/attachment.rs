@@ -1,7 +1,7 @@
 //! A pipeline on its server, and what only the server knows of it: how far it is, what is parked, and what
 //! keeps its consumer from delivering.
 
-use super::job::JobPlace;
+use super::job::{self, JobPlace};
 use super::stored::{self, Which};
 use super::streams::{self, Durable, Ensured};
 use super::{Connection, consumers, parking, unless_refused};
@@ -94,6 +94,7 @@ impl Attachment {
         if let Some(place) = &self.ensured.job {
             seen.pending = self.behind(place).await?;
             metrics.lag.set(gauge(seen.pending));
+            job::sweep(&self.connection, place).await?;
             return Ok(seen);
         }
         if let Some(info) = self.ask(&self.ensured.source).await? {

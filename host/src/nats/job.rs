@@ -7,7 +7,7 @@
 use super::job_progress::JobProgress;
 use super::sourcing::{self, Transform};
 use super::stored::{self, Which};
-use super::streams::{Context, default_stream, ensure_target, may_create, stream_name};
+use super::streams::{Context, default_stream, ensure_target, jetstream, may_create, stream_name};
 use super::{Connection, consumers, job_stream, permitted};
 use crate::config::resolved::{Job, Pipeline, Start, StreamSettings};
 use crate::report::ResultExt;
@@ -15,8 +15,10 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::context::{PublishErrorKind, traits::Publisher};
 use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::response::Response;
 use async_nats::jetstream::stream::{RetentionPolicy, StorageType, Stream};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,11 +31,23 @@ pub struct JobPlace {
     pub prefix: String,
     /// The position in the source behind which a new job begins.
     pub begin: u64,
+    /// The streams that source it, and the subjects that each has from it.
+    pub targets: Vec<Target>,
     /// The subjects of the source that it reads.
     pub filters: Vec<String>,
     /// How many partitions it has, and how far it is on this host.
     pub partitions: u16,
     pub progress: Arc<JobProgress>,
+}
+
+/// A stream that sources the stream of a job.
+#[derive(Clone, Debug)]
+pub struct Target {
+    stream: String,
+    /// What the subjects in the job's stream begin with, before the partition.
+    of: String,
+    /// The only subject that it has there; none if each message has its own.
+    subject: Option<String>,
 }
 
 /// Where a job keeps its state, by the name of its pipeline: the subjects' prefix, and the stream.
@@ -111,7 +125,13 @@ pub(super) async fn ensure(
         let found = ensure_target(connection, context, subject, name, settings, create, role);
         target = found.await?.or(sink.stream.clone());
     }
-    let mut by_stream = vec![(known(target, "sink")?, vec![results])];
+    let target = known(target, "sink")?;
+    let mut targets = vec![Target {
+        stream: target.clone(),
+        of: format!("{prefix}.out"),
+        subject: None,
+    }];
+    let mut by_stream = vec![(target, vec![results])];
     if let Some(dead) = dead_letter {
         let (name, settings) = (
             dead.stream.as_deref(),
@@ -121,6 +141,11 @@ pub(super) async fn ensure(
         let settings = settings.as_ref();
         let found = ensure_target(connection, context, subject, name, settings, create, role);
         let target = known(found.await?.or(dead.stream.clone()), role)?;
+        targets.push(Target {
+            stream: target.clone(),
+            of: format!("{prefix}.dead"),
+            subject: Some(subject.to_owned()),
+        });
         let dead = Transform {
             from: format!("{prefix}.dead.*"),
             to: subject.to_owned(),
@@ -145,6 +170,7 @@ pub(super) async fn ensure(
         stream,
         prefix,
         begin,
+        targets,
         filters: match &*pipeline.source.subjects {
             [] => vec![">".to_owned()],
             subjects => subjects.iter().map(ToString::to_string).collect(),
@@ -270,4 +296,44 @@ async fn begin(connection: &Connection, source: &Stream, pipeline: &Pipeline) ->
     let made = permitted(connection, &api, consumer).await?;
     let made = made.map_err(|error| anyhow!("{error}"))?;
     Ok(made.cached_info().delivered.stream_sequence)
+}
+
+/// Removes results and dead letters from the stream of a job that the streams of the pipeline have stored: it keeps
+/// what they have not.
+///
+/// # Errors
+/// When the server does not say, or refuses.
+pub(super) async fn sweep(connection: &Connection, place: &JobPlace) -> Result<()> {
+    let context = jetstream(connection);
+    for Target {
+        stream,
+        of,
+        subject,
+    } in &place.targets
+    {
+        let all = format!("{of}.>");
+        let last = Which::last(&all);
+        let Some(last) = stored::get(connection, &context, &place.stream, &last).await? else {
+            continue;
+        };
+        let own = last
+            .subject
+            .strip_prefix(of)
+            .and_then(|rest| rest.splitn(3, '.').nth(2));
+        let subject = subject.as_deref().or(own).unwrap_or_default();
+        let job = &place.stream;
+        let sourced = sourcing::sourced(connection, &context, stream, job, subject).await?;
+        if let Some(sourced) = sourced {
+            let question = json!({ "filter": all, "seq": sourced.saturating_add(1) });
+            let api = connection.api.stream_purge(job);
+            let asked = context.request(format!("STREAM.PURGE.{job}"), &question);
+            let answer: Response<serde_json::Value> = permitted(connection, &api, asked)
+                .await?
+                .map_err(|error| anyhow!("{error}"))?;
+            if let Response::Err { error } = answer {
+                return Err(anyhow!("{error}"));
+            }
+        }
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@
 //! stream's configuration is changed as the server gives it, so that settings that this program does not know
 //! stay as they are.
 
+use super::stored::{self, Which};
 use super::streams::Context;
 use super::{Connection, permitted};
 use crate::report::ResultExt;
@@ -35,7 +36,9 @@ pub(super) async fn ensure(
     let info = connection.api.stream_info(stream);
     let nothing = json!({});
     let asked = context.request(format!("STREAM.INFO.{stream}"), &nothing);
-    let config = answer(connection, &info, asked).await.with_context(what)?;
+    let config = answer(connection, &info, asked, "config")
+        .await
+        .with_context(what)?;
     if sources(&config, job, transforms) {
         return Ok(());
     }
@@ -47,7 +50,7 @@ pub(super) async fn ensure(
     let changed = with(config, job, transforms).with_context(what)?;
     let update = connection.api.stream_update(stream);
     let asked = context.request(format!("STREAM.UPDATE.{stream}"), &changed);
-    let config = answer(connection, &update, asked)
+    let config = answer(connection, &update, asked, "config")
         .await
         .with_context(what)?;
     if !sources(&config, job, transforms) {
@@ -58,16 +61,58 @@ pub(super) async fn ensure(
     Ok(())
 }
 
-/// The configuration of a stream in an answer of the server.
+/// Up to which sequence `stream` has stored all that it sources of a job; none if nobody says. `subject` is that
+/// of a message that it has sourced lately.
+///
+/// # Errors
+/// When the server does not say.
+pub(super) async fn sourced(
+    connection: &Connection,
+    context: &Context,
+    stream: &str,
+    job: &str,
+    subject: &str,
+) -> Result<Option<u64>> {
+    let last = Which::last(subject);
+    let found = stored::get(connection, context, stream, &last).await?;
+    let headers = found.map(|found| found.message().headers);
+    let stored = headers.and_then(|headers| origin(headers.get(SOURCED)?, job));
+    if stored.is_some() {
+        return Ok(stored);
+    }
+    // It may have been consumed already. Servers from 2.15 on say it without a message.
+    let nothing = json!({});
+    let asked = context.request(format!("STREAM.INFO.{stream}"), &nothing);
+    let info = connection.api.stream_info(stream);
+    let sources = answer(connection, &info, asked, "sources").await?;
+    let mut sources = sources.as_array().into_iter().flatten();
+    let of_job = sources.find(|source| is_of(source, job));
+    Ok(of_job.and_then(|source| source.get("seq")?.as_u64()))
+}
+
+/// Where a sourced message comes from: stream, sequence, and more.
+const SOURCED: &str = "Nats-Stream-Source";
+
+/// The sequence in that header, if it names this stream.
+fn origin(header: &str, job: &str) -> Option<u64> {
+    let mut words = header.split(' ');
+    let stream = words.next()?;
+    let sequence = words.next()?.parse().ok()?;
+    // A hash of the account may follow the name.
+    (stream.split(':').next() == Some(job)).then_some(sequence)
+}
+
+/// A part of the server's answer.
 async fn answer<E: std::error::Error>(
     connection: &Connection,
     api: &str,
     asked: impl Future<Output = Result<Response<Value>, E>>,
+    part: &str,
 ) -> Result<Value> {
     match permitted(connection, api, asked).await? {
         Ok(Response::Ok(mut answer)) => {
-            let config = answer.get_mut("config").map(Value::take);
-            config.context("the answer has no configuration")
+            let part = answer.get_mut(part).map(Value::take);
+            Ok(part.unwrap_or_default())
         }
         Ok(Response::Err { error }) => Err(anyhow!("{error}")),
         Err(error) => Err(anyhow!("{error}")),

@@ -80,7 +80,7 @@ pub async fn ensure(
     let config = &source.cached_info().config;
     loops::refuse(connection, &context, pipeline, config).await?;
     let created = source.cached_info().created.unix_timestamp_nanos() / 1_000_000;
-    let incarnation = base36(u64::try_from(created).unwrap_or_default());
+    let incarnation = incarnation(i64::try_from(created).unwrap_or_default());
     if let Some(job) = &pipeline.job {
         let place = job::ensure(
             connection,
@@ -356,6 +356,13 @@ pub(super) fn stream_name(subject: &str) -> String {
         literal.join("_")
     };
     name.to_ascii_uppercase()
+}
+
+/// What tells a stream from one of the same name that was deleted, by the time when it was created: milliseconds
+/// since the Unix epoch.
+#[must_use]
+pub fn incarnation(created: i64) -> String {
+    base36(u64::try_from(created).unwrap_or_default())
 }
 
 pub(super) fn base36(mut number: u64) -> String {

@@ -33,7 +33,7 @@ pub type Deal = Box<dyn Fn(&mut Message) -> u16>;
 /// An input.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// As in the checkpoint.
+    /// As in the checkpoint: `<stream>@<incarnation>`.
     pub name: Arc<str>,
     pub stream: String,
     /// The subjects to read; all if empty.
@@ -166,12 +166,12 @@ impl Inputs {
 }
 
 fn reader(wire: &Wire, source: &Source, patience: Duration) -> Reader {
-    Reader::new(
-        wire.clone(),
-        &source.stream,
-        source.filters.clone(),
-        patience,
-    )
+    let filters = source.filters.clone();
+    let reader = Reader::new(wire.clone(), &source.stream, filters, patience);
+    match source.name.rsplit_once('@') {
+        Some((_, incarnation)) => reader.of(incarnation),
+        None => reader,
+    }
 }
 
 impl Line {

@@ -5,6 +5,7 @@
 
 use super::answer::ApiError;
 use crate::job::log::LogError;
+use crate::nats::streams;
 use crate::nats::wire::{self, Parts, Subscription, Wire};
 use serde::Deserialize;
 use serde_json::json;
@@ -19,6 +20,8 @@ const INACTIVE: Duration = Duration::from_secs(30);
 pub(super) struct Reader {
     wire: Wire,
     stream: String,
+    /// Which stream of that name it must be; any, if none. See [`streams::incarnation`].
+    incarnation: Option<String>,
     /// All subjects, if empty.
     filters: Vec<String>,
     /// The sequence to go on with.
@@ -36,7 +39,9 @@ struct Open {
     ask: String,
     inbox: String,
     subscription: Subscription,
+    /// Whether it is made, and of the right stream.
     is_made: bool,
+    is_verified: bool,
     /// Messages that have been asked for and have not come.
     asked: u64,
     /// Messages that it has delivered.
@@ -89,10 +94,20 @@ impl Reader {
         Self {
             wire,
             stream: stream.to_owned(),
+            incarnation: None,
             filters,
             next: 1,
             patience,
             open: None,
+        }
+    }
+
+    /// The same, of no stream that was made anew: it has other messages under the same sequences.
+    pub(super) fn of(self, incarnation: &str) -> Self {
+        let incarnation = Some(incarnation.to_owned());
+        Self {
+            incarnation,
+            ..self
         }
     }
 
@@ -122,6 +137,7 @@ impl Reader {
                     &self.stream,
                     &self.filters,
                     self.next,
+                    self.incarnation.is_none(),
                 )?),
             };
             open.ask(self.patience);
@@ -165,7 +181,13 @@ impl Reader {
         }
     }
 
-    fn open(wire: &Wire, stream: &str, filters: &[String], next: u64) -> Result<Open, LogError> {
+    fn open(
+        wire: &Wire,
+        stream: &str,
+        filters: &[String],
+        next: u64,
+        is_verified: bool,
+    ) -> Result<Open, LogError> {
         let consumer = wire.new_id();
         let inbox = wire.new_inbox();
         let subscription = wire.subscribe_once(&inbox);
@@ -183,6 +205,15 @@ impl Reader {
             },
             "action": "create",
         });
+        if !is_verified {
+            let info = wire.api.stream_info(stream);
+            // What is wrong with the name is told by the next request.
+            let _ = wire.publish(&Parts {
+                subject: info.as_bytes(),
+                reply: inbox.as_bytes(),
+                ..Parts::default()
+            });
+        }
         let create = wire.api.consumer_create(stream, &consumer);
         let sent = wire.publish(&Parts {
             subject: create.as_bytes(),
@@ -198,6 +229,7 @@ impl Reader {
             inbox,
             subscription,
             is_made: false,
+            is_verified,
             asked: 0,
             delivered: 0,
             reconnects: wire.health.reconnects(),
@@ -212,7 +244,8 @@ impl Reader {
         };
         open.heard = Instant::now();
         if message.subject == open.inbox.as_bytes() {
-            return open.on_status(&message).map(|()| None);
+            let incarnation = self.incarnation.as_deref();
+            return open.on_status(&message, incarnation).map(|()| None);
         }
         let Some(place) = Place::parse(&message.reply) else {
             return Ok(None);
@@ -232,7 +265,7 @@ impl Reader {
 impl Open {
     /// Asks for more messages, before those that were asked for have all come.
     fn ask(&mut self, patience: Duration) {
-        if !self.is_made || self.asked > WINDOW / 2 {
+        if !self.is_made || !self.is_verified || self.asked > WINDOW / 2 {
             return;
         }
         let question = json!({ "batch": WINDOW, "expires": patience.as_nanos() as u64 });
@@ -247,15 +280,34 @@ impl Open {
         }
     }
 
-    /// The answer to its making, or the end of what was asked for.
-    fn on_status(&mut self, message: &wire::Message) -> Result<(), LogError> {
+    /// The answer to its making or to the question for its stream, or the end of what was asked for.
+    fn on_status(
+        &mut self,
+        message: &wire::Message,
+        incarnation: Option<&str>,
+    ) -> Result<(), LogError> {
         #[derive(Deserialize)]
-        struct Made {
+        struct Answer {
+            #[serde(default)]
+            r#type: String,
+            created: Option<String>,
             error: Option<ApiError>,
         }
         let Some((status, words)) = message.status() else {
             return match serde_json::from_slice(&message.payload) {
-                Ok(Made { error: Some(error) }) => Err(error.into()),
+                Ok(Answer {
+                    error: Some(error), ..
+                }) => Err(error.into()),
+                Ok(answer) if answer.r#type.contains("stream_info") => {
+                    let created: Option<jiff::Timestamp> =
+                        answer.created.and_then(|time| time.parse().ok());
+                    let found = created.map(|time| streams::incarnation(time.as_millisecond()));
+                    self.is_verified = found.as_deref() == incarnation;
+                    match self.is_verified {
+                        true => Ok(()),
+                        false => Err(LogError::Permanent("the stream was made anew".to_owned())),
+                    }
+                }
                 _ => {
                     self.is_made = true;
                     Ok(())
