@@ -105,6 +105,8 @@ pub struct State {
     now: u64,
     /// The time of the last delta.
     sealed_at: u64,
+    /// See [`State::set_watermark`].
+    watermark: u64,
     gone: Gone,
 }
 
@@ -127,6 +129,7 @@ impl State {
             budget,
             now: 0,
             sealed_at: 0,
+            watermark: 0,
             gone: Gone::default(),
         })
     }
@@ -152,6 +155,18 @@ impl State {
     #[must_use]
     pub fn now(&self) -> u64 {
         self.now
+    }
+
+    /// The watermark of the partition's input: nanoseconds since the Unix epoch. Its owner sets it, here and
+    /// after a recovery; plugins ask for it.
+    pub fn set_watermark(&mut self, watermark: u64) {
+        self.watermark = watermark;
+    }
+
+    /// The watermark; 0 until there is one.
+    #[must_use]
+    pub fn watermark(&self) -> u64 {
+        self.watermark
     }
 
     /// How much of what was there at [`State::now`] is expired at `now`: what an outage has cost. Looks at
