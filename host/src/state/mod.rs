@@ -86,8 +86,8 @@ pub struct Gone {
     pub timers: u64,
 }
 
-/// A point to which writes can be undone. Valid until [`State::seal`] or [`State::discard`], and until an
-/// earlier one was rolled back to.
+/// A point to which writes can be undone. Valid until [`State::seal`], [`State::discard`] or [`State::keep`],
+/// and until an earlier one was rolled back to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Savepoint(pub usize);
 
@@ -202,6 +202,12 @@ impl State {
     /// Marks the writes so far.
     pub fn savepoint(&mut self) -> Savepoint {
         Savepoint(self.overlay.savepoint())
+    }
+
+    /// Ends all savepoints: a batch before is not undone any more. Otherwise what would undo each batch since the
+    /// last commit is kept.
+    pub fn keep(&mut self) {
+        self.overlay.keep();
     }
 
     /// Undoes the writes since a savepoint, also those of [`State::take_due`].
