@@ -273,7 +273,11 @@ fn a_guest_cannot_make_the_host_hold_more_than_it_may_hold_itself() {
         ..limits()
     };
     let mut job = Job::on(&stateful(), state(u64::MAX), limits);
-    job.one("k", "@first fill v 1000000");
+    job.one("k", "@first fill-again v 1000000 16");
+    assert_eq!(
+        job.one("k", "@first fill-again v 1000000 17"),
+        "trap: trapped: wrote more state than `output-bytes` allows, 16.0 MiB"
+    );
     assert_eq!(job.one("k", "@first get-often v 3"), "k:3");
     assert_eq!(
         job.one("k", "@first get-often v 20"),

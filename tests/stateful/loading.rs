@@ -4,7 +4,11 @@ use super::{Job, end, load, stateful};
 use crate::harness::guests::{bytes, guest, repository};
 use crate::harness::lane::{limits, message, tokio, worker};
 use crate::harness::{Weir, pipeline_folder, put};
+use weir::config;
+use weir::process::dry_run::DryRun;
+use weir::process::outputs::Target;
 use weir::process::route::OperatorSet;
+use weir::report;
 use weir::state::Clock;
 
 #[test]
@@ -77,6 +81,23 @@ fn a_component_alone_has_a_state_that_begins_empty() {
             assert!(text.contains(expected), "{lines}");
         }
     }
+}
+
+#[test]
+fn a_dry_run_refuses_it_for_it_has_no_state() {
+    let folder = pipeline_folder("stateful", PIPELINE);
+    let environment = |_: &str| None;
+    let file = folder.path().join("pipeline.yaml");
+    let pipelines = config::Loader::new(&environment).load(&[file]).unwrap();
+    let Job { chain, .. } = Job::of(stateful());
+    let mut dry_run = DryRun::new(&pipelines[0], chain, "IN@1", Target::nowhere());
+    let refusal = tokio().block_on(dry_run.warm()).unwrap_err();
+    assert_eq!(report::exit_code(&refusal), report::USAGE);
+    assert_eq!(
+        report::text(&refusal),
+        "error: cannot run a plugin that keeps state without its state\n\n\
+         hint: run it as a pipeline with a name and a sink of its own\n"
+    );
 }
 
 /// See `tests/witness/README.md`.

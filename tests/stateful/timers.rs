@@ -1,8 +1,13 @@
 //! A timer fires once, and what its call writes and emits is as good as what a message does.
 
-use super::{Job, SECOND, end};
-use crate::harness::lane::tokio;
-use weir::state::{Clock, Timer};
+use super::{Job, SECOND, end, stateful};
+use crate::harness::lane::{limits, tokio, worker};
+use bytestring::ByteString;
+use weir::config::resolved::Bounds;
+use weir::message::Message;
+use weir::process::disposition::Disposition;
+use weir::process::{Judged, Processor};
+use weir::state::{Clock, SharedState, Timer};
 
 #[test]
 fn timers_of_both_clocks_fire_once_and_what_they_emit_passes_the_operators_behind() {
@@ -88,4 +93,54 @@ fn a_version_without_timers_fails_those_that_are_due_one_by_one() {
     ]);
     let ends = job.fire(1, Clock::EventTime, 9);
     assert_eq!(ends, ["trap: trapped: it exports no `on-timer`"; 2]);
+}
+
+#[test]
+fn what_stands_for_a_timer_is_judged_like_a_message() {
+    let bounds = Bounds {
+        messages: 256,
+        bytes: 1 << 20,
+    };
+    let worker = worker("work", stateful(), limits(), "{}");
+    let mut processor = Processor::of_plugin(worker, bounds);
+    assert!(processor.is_stateful());
+    let mut state = SharedState::scratch(["work"], u64::MAX).unwrap();
+    let timer = |tag: &str| Timer {
+        operator: state.lock().operator("work").unwrap(),
+        key: b"k".to_vec(),
+        tag: tag.into(),
+        clock: Clock::EventTime,
+        at: 5,
+    };
+    let timers = vec![timer("say done"), timer("reject"), timer("")];
+    let sources: Vec<Message> = timers
+        .iter()
+        .map(|timer| Message::of_timer(&timer.key, timer.at))
+        .collect();
+    let verdicts = tokio().block_on(processor.fire(0, timers, &mut state));
+    let source_id = ByteString::new();
+    let judged = sources.iter().zip(verdicts).map(|(message, verdict)| {
+        let source = Judged {
+            message,
+            source_id: &source_id,
+            retries: 0,
+        };
+        match processor.judge(source, verdict) {
+            Disposition::Publish(messages) => {
+                let message = &messages[0];
+                format!(
+                    "{:?} {:?} {:?}",
+                    message.subject, message.key, message.payload
+                )
+            }
+            other => format!("{other:?}"),
+        }
+    });
+    let judged: Vec<String> = judged.collect();
+    assert_eq!(judged[0], r#""" Some("k") b"done""#);
+    assert!(judged[1].starts_with("Dead("), "{judged:?}");
+    assert_eq!(
+        judged[2], r#""" Some("k") b"""#,
+        "what it leaves out is empty"
+    );
 }

@@ -13,20 +13,27 @@ use std::sync::MutexGuard;
 const LONGEST: usize = 64 << 10;
 /// Most bytes of what one `scan` returns, unless one value alone has more.
 const SCAN: usize = 1 << 20;
+/// What a write counts besides its key, name and value: what it takes to undo it, too.
+const WRITE: usize = 128;
 const MILLISECOND: u64 = 1_000_000;
 
 /// The state as an operator sees it in one call.
 pub(in crate::plugin) struct LentState {
     state: SharedState,
     operator: Operator,
+    /// Bytes of all writes of the call. Those that replace each other are all kept, to be undone.
+    written: usize,
 }
 
 impl LentState {
     /// `None` for an operator that the state does not know.
     pub(in crate::plugin) fn to(operator: &str, state: &SharedState) -> Option<Self> {
         let operator = state.lock().operator(operator)?;
-        let state = state.clone();
-        Some(Self { state, operator })
+        Some(Self {
+            state: state.clone(),
+            operator,
+            written: 0,
+        })
     }
 }
 
@@ -36,10 +43,34 @@ impl State {
         if names.iter().any(|name| name.len() > LONGEST) {
             wasmtime::bail!("a key, a name or a tag has more than 64 KiB");
         }
-        let Some(LentState { state, operator }) = &self.lent_state else {
+        let Some(LentState {
+            state, operator, ..
+        }) = &self.lent_state
+        else {
             wasmtime::bail!("state is there only in process and on-timer");
         };
         Ok((state.lock(), *operator))
+    }
+
+    /// The same for a write of a value of so many bytes.
+    fn lent_to_write(
+        &mut self,
+        key: &str,
+        name: &str,
+        value: usize,
+    ) -> wasmtime::Result<(MutexGuard<'_, store::State>, Operator)> {
+        let most = self.settings.limits.output_bytes;
+        if let Some(lent) = &mut self.lent_state {
+            let written = lent
+                .written
+                .saturating_add(key.len() + name.len() + value + WRITE);
+            lent.written = written;
+            if written > most {
+                let most = bytesize::ByteSize(most as u64);
+                wasmtime::bail!("wrote more state than `output-bytes` allows, {most}");
+            }
+        }
+        self.lent(&[key, name])
     }
 }
 
@@ -85,13 +116,13 @@ impl state::Host for State {
         value: Vec<u8>,
         ttl_ms: Option<u64>,
     ) -> wasmtime::Result<Result<(), String>> {
-        let (mut state, operator) = self.lent(&[&key, &name])?;
+        let (mut state, operator) = self.lent_to_write(&key, &name, value.len())?;
         let ttl = ttl_ms.map(|ttl| ttl.saturating_mul(MILLISECOND));
         room(state.set(operator, key.as_bytes(), name.as_bytes(), &value, ttl))
     }
 
     fn delete(&mut self, key: String, name: String) -> wasmtime::Result<()> {
-        let (mut state, operator) = self.lent(&[&key, &name])?;
+        let (mut state, operator) = self.lent_to_write(&key, &name, 0)?;
         Ok(state.delete(operator, key.as_bytes(), name.as_bytes())?)
     }
 
@@ -135,7 +166,7 @@ impl timers::Host for State {
         clock: timers::Clock,
         at: u64,
     ) -> wasmtime::Result<Result<(), String>> {
-        let (mut state, operator) = self.lent(&[&key, &tag])?;
+        let (mut state, operator) = self.lent_to_write(&key, &tag, 0)?;
         let clock = match clock {
             timers::Clock::EventTime => Clock::EventTime,
             timers::Clock::ProcessingTime => Clock::ProcessingTime,
@@ -144,7 +175,7 @@ impl timers::Host for State {
     }
 
     fn cancel(&mut self, key: String, tag: String) -> wasmtime::Result<()> {
-        let (mut state, operator) = self.lent(&[&key, &tag])?;
+        let (mut state, operator) = self.lent_to_write(&key, &tag, 0)?;
         Ok(state.delete_timer(operator, key.as_bytes(), tag.as_bytes())?)
     }
 }

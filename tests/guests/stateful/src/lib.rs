@@ -87,6 +87,12 @@ fn obey(command: &str, key: &mut String) -> Result<Option<String>, Error> {
             state::set(key, name, value.as_bytes(), Some(ttl))?;
         }
         ["fill", name, bytes] => state::set(key, name, &vec![b'x'; bytes.parse()?], None)?,
+        // One value of so many bytes, so many times.
+        ["fill-again", name, bytes, times] => {
+            for _ in 0..times.parse()? {
+                state::set(key, name, &vec![b'x'; bytes.parse()?], None)?;
+            }
+        }
         // As many values of so many bytes.
         ["fill", prefix, bytes, values] => {
             for number in 0..values.parse()? {
