@@ -55,6 +55,29 @@ fn a_pipeline_that_delivers_at_least_once_refuses_it_with_what_to_add() {
 }
 
 #[test]
+fn a_pipeline_that_delivers_exactly_once_may_keep_state() {
+    let exactly_once = format!("{PIPELINE}delivery: exactly-once\nkey: '{{subject[1]}}'\n");
+    let folder = pipeline_folder("stateful", &exactly_once);
+    let finished = Weir::run_in(folder.path(), &["check", "pipeline.yaml"]);
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+    let contract = "`work`: ok, weir:state/stateful-operator@0.2.0, ";
+    assert!(finished.stdout.contains(contract), "{finished:#?}");
+    let line = |subject: &str| format!("{{\"subject\":\"{subject}\",\"text\":\"count\"}}\n");
+    let input = ["in.a", "in.b", "in.a"].map(line).concat();
+    let finished = Weir::run_with_input(folder.path(), &["pipe", "pipeline.yaml"], &input);
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+    let payloads = finished
+        .stdout
+        .lines()
+        .map(|line| line.split("\"payload\":").last());
+    assert_eq!(
+        payloads.collect::<Vec<_>>(),
+        [Some("1}"), Some("1}"), Some("2}")],
+        "{finished:#?}"
+    );
+}
+
+#[test]
 fn a_component_alone_has_a_state_that_begins_empty() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::copy(guest("stateful"), folder.path().join("plugin.wasm")).unwrap();

@@ -27,8 +27,8 @@ const CALL: Bounds = Bounds {
     bytes: 1 << 20,
 };
 
-/// Most bytes of state without a job.
-const STATE: u64 = 1 << 30;
+/// Most bytes of state without a job: what a partition of one may have by default.
+const STATE: u64 = 256 << 20;
 
 /// A processor that is fed with lines.
 pub(super) struct Offline {

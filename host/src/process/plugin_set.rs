@@ -98,11 +98,10 @@ pub fn plugin(
     runtime.load_bytes(&found.bytes, &found.origin, options)
 }
 
-/// Whether the plugins of a pipeline may keep state.
+/// Whether the plugins of a pipeline may keep state: it is a job.
 #[must_use]
-pub fn keeps_state(_settings: &resolved::Pipeline) -> bool {
-    // No pipeline is a job yet.
-    false
+pub fn keeps_state(settings: &resolved::Pipeline) -> bool {
+    settings.job.is_some()
 }
 
 /// How an operator loads its plugin, which was found with this signature.
