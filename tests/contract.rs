@@ -197,8 +197,6 @@ fn a_component_of_another_version_is_refused_with_both_versions() {
 
 #[test]
 fn a_component_of_a_world_that_is_published_but_not_yet_run_is_refused_by_its_name() {
-    let timers = r#"(func (export "weir:state/timer-handler@0.2.0#on-timer")
-        (param i32 i32) (result i32) (i32.const 16))"#;
     let windows = r#"
         (func (export "weir:window/aggregation@0.1.0#add")
             (param i32 i32 i32 i32) (result i32) (i32.const 16))
@@ -206,19 +204,52 @@ fn a_component_of_a_world_that_is_published_but_not_yet_run_is_refused_by_its_na
             (param i32 i32 i32 i32) (result i32) (i32.const 16))
         (func (export "weir:window/aggregation@0.1.0#emit")
             (param i64 i64 i32 i32 i32 i32) (result i32) (i32.const 16))"#;
-    for (world, parts) in [("stateful-operator", timers), ("aggregator", windows)] {
-        for bytes in [module(world, parts), encoded(&module(world, parts))] {
-            assert_eq!(
-                refusal(&bytes),
-                format!(
-                    "  cause: it was built for the world `{world}`, which this version of weir \
-                     does not run yet\n\n\
-                     hint: run it on a version of weir that does, or build it for the world \
-                     `weir:plugin/operator@0.1.0`, with `weir plugin build`\n"
-                )
-            );
-        }
+    let module = module("aggregator", windows);
+    for bytes in [module.clone(), encoded(&module)] {
+        assert_eq!(
+            refusal(&bytes),
+            "  cause: it was built for the world `aggregator`, which this version of weir \
+             does not run yet\n\n\
+             hint: run it on a version of weir that does, or build it for the world \
+             `weir:plugin/operator@0.1.0`, with `weir plugin build`\n"
+        );
     }
+}
+
+#[test]
+fn a_component_of_the_world_with_state_runs_where_there_is_state_only() {
+    let timers = r#"(func (export "weir:state/timer-handler@0.2.0#on-timer")
+        (param i32 i32) (result i32) (i32.const 16))"#;
+    let bytes = module("stateful-operator", timers);
+    assert_eq!(
+        refusal(&bytes),
+        "  cause: it keeps state, and there is state only where results are exactly once\n\n\
+         hint: add `delivery: exactly-once` to the pipeline\n"
+    );
+    let options = LoadOptions {
+        stateful: true,
+        ..LoadOptions::default()
+    };
+    let plugin = runtime().load_bytes(&bytes, "x.wasm", options).unwrap();
+    assert_eq!(plugin.contract(), "weir:state/stateful-operator@0.2.0");
+    assert!(plugin.is_stateful());
+    let plugin = runtime().load(&guest("echo")).unwrap();
+    assert!(!plugin.is_stateful());
+}
+
+#[test]
+fn a_component_that_imports_state_must_export_the_handler_of_timers() {
+    let imports = ["weir:state/state@0.2.0"];
+    assert_eq!(
+        refusal(&named(&imports, &OPERATOR)),
+        "  cause: it does not export `weir:state/timer-handler@0.2.0`\n\n\
+         hint: build it for the world `weir:state/stateful-operator@0.2.0`, with `weir plugin build`\n"
+    );
+    assert_eq!(
+        refusal(&named(&["weir:state/state@0.1.0"], &OPERATOR)),
+        "  cause: it was built for version 0.1.0 of the contract `weir:state`; this host runs 0.2.0\n\n\
+         hint: build it for the world `weir:state/stateful-operator@0.2.0`, with `weir plugin build`\n"
+    );
 }
 
 #[test]

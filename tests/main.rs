@@ -66,6 +66,7 @@ mod shadow;
 mod shutdown;
 mod signatures;
 mod state;
+mod stateful;
 mod trusted;
 mod watched_paths;
 mod wire;

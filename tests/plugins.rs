@@ -8,16 +8,28 @@ use std::path::Path;
 /// `weir plugin new` copies the SDK with its WIT; a drift would make components for another contract.
 #[test]
 fn the_sdk_carries_the_published_contract() {
-    let published = repository().join("wit/deps/weir-plugin@0.1.0");
-    let carried = repository().join("plugins/sdk/rust/wit");
+    let pairs = [
+        ("weir-plugin@0.1.0", "wit"),
+        ("weir-state@0.2.0", "wit-state"),
+    ];
+    for (package, folder) in pairs {
+        let published = repository().join("wit/deps").join(package);
+        is_carried(
+            &published,
+            &repository().join("plugins/sdk/rust").join(folder),
+        );
+    }
+}
+
+fn is_carried(published: &Path, carried: &Path) {
     let names = |folder: &Path| {
         let entries = std::fs::read_dir(folder).unwrap();
         let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
         names
     };
-    assert_eq!(names(&published), names(&carried));
-    for name in names(&published) {
+    assert_eq!(names(published), names(carried));
+    for name in names(published) {
         let (published, carried) = (published.join(&name), carried.join(&name));
         if std::fs::read(&published).unwrap() != std::fs::read(&carried).unwrap() {
             panic!(

@@ -125,6 +125,23 @@ impl Message {
         }
     }
 
+    /// What stands for a timer: what an operator emits for it takes the key from here, and finds the rest
+    /// empty. The sequence is 0, the event time that of the timer (nanoseconds since the Unix epoch). The key
+    /// "" is that of messages without one.
+    #[must_use]
+    pub fn of_timer(key: &[u8], at: u64) -> Self {
+        Self {
+            subject: ByteString::new(),
+            payload: Bytes::new(),
+            headers: Headers::default(),
+            key: (!key.is_empty()).then(|| String::from_utf8_lossy(key).into_owned().into()),
+            event_time: at,
+            sequence: 0,
+            attempt: 1,
+            foreign: None,
+        }
+    }
+
     /// Bytes of payload and headers: what counts against every bound by bytes.
     #[must_use]
     pub fn size(&self) -> usize {

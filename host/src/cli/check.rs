@@ -87,8 +87,10 @@ fn check(
 ) -> Result<Arc<Plugin>, Refused> {
     let operator = &placed.operator;
     let at = |location| move |error| Refused { error, location };
-    let plugin =
-        plugin_set::plugin(operator, draft.nats.as_ref(), runtime).map_err(at(placed.plugin))?;
+    let stateful = draft.pipeline.as_ref();
+    let stateful = stateful.is_none_or(plugin_set::keeps_state);
+    let plugin = plugin_set::plugin(operator, draft.nats.as_ref(), stateful, runtime)
+        .map_err(at(placed.plugin))?;
     let name = draft.name.as_deref().unwrap_or_default();
     let settings = plugin_set::operator(name, operator, metrics);
     let mut worker = Worker::new(runtime, Arc::clone(&plugin), Arc::new(settings));

@@ -1,18 +1,19 @@
 //! A pipeline without a broker, from lines to lines: for `weir pipe`, `weir plugin test` and `weir bench`.
 //!
 //! The messages pass the same processor as in `weir run`. Without JetStream there are no redeliveries: a retry
-//! is only reported.
+//! is only reported. Plugins that keep state have one that begins empty and is not stored; no timer fires.
 
 use crate::config::limits::Limits;
 use crate::config::resolved::{self, Bounds, HeaderSelection};
 use crate::jsonl::{Dead, Line, Record, Retry};
 use crate::message::Message;
 use crate::outgoing::OutgoingMessage;
-use crate::plugin::{OperatorSettings, Runtime, Worker};
+use crate::plugin::{LoadOptions, OperatorSettings, Runtime, Worker};
 use crate::process::chain::{Chain, Rejection, Routed, Verdict};
 use crate::process::disposition::Disposition;
 use crate::process::outputs::Target;
 use crate::process::{Judged, Processor, plugin_set};
+use crate::state::SharedState;
 use crate::telemetry::metrics::Metrics;
 use crate::threads;
 use anyhow::{Result, anyhow};
@@ -26,9 +27,14 @@ const CALL: Bounds = Bounds {
     bytes: 1 << 20,
 };
 
+/// Most bytes of state without a job: what a partition of one may have by default.
+const STATE: u64 = 256 << 20;
+
 /// A processor that is fed with lines.
 pub(super) struct Offline {
     processor: Processor,
+    /// `None` if no plugin keeps state.
+    state: Option<SharedState>,
     /// The largest useful batch.
     pub(super) batch: Bounds,
     /// Sequence of the last message; the next message without a sequence gets the following one.
@@ -48,7 +54,8 @@ impl Offline {
         let plugins = plugin_set::load(settings, runtime, &metrics)?;
         let chain = Chain::new(plugins.workers(runtime), settings.batch);
         let processor = Processor::new(settings, chain, &Target::nowhere());
-        Self::warmed(processor, settings.batch, metrics)
+        let names = settings.operators.iter().map(|operator| &*operator.name);
+        Self::warmed(processor, names, settings.batch, metrics)
     }
 
     /// A plugin without a pipeline, with the default limits and all headers.
@@ -57,7 +64,11 @@ impl Offline {
     ///
     /// See [`Offline::of_pipeline`].
     pub(super) fn of_plugin(file: &Path, config: &str, runtime: &Runtime) -> Result<Self> {
-        let plugin = runtime.load(file)?;
+        let options = LoadOptions {
+            stateful: true,
+            ..LoadOptions::default()
+        };
+        let plugin = runtime.load_with(file, options)?;
         let name = file.file_stem().unwrap_or_default().to_string_lossy();
         let metrics = Metrics::new();
         let settings = OperatorSettings {
@@ -69,14 +80,22 @@ impl Offline {
             metrics: metrics.operator(&name, &name),
         };
         let worker = Worker::new(runtime, plugin, Arc::new(settings));
-        Self::warmed(Processor::of_plugin(worker, CALL), CALL, metrics)
+        Self::warmed(Processor::of_plugin(worker, CALL), [&*name], CALL, metrics)
     }
 
-    fn warmed(mut processor: Processor, batch: Bounds, metrics: Arc<Metrics>) -> Result<Self> {
+    fn warmed<'a>(
+        mut processor: Processor,
+        operators: impl IntoIterator<Item = &'a str>,
+        batch: Bounds,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self> {
+        let state = processor.is_stateful();
+        let state = state.then(|| SharedState::scratch(operators, STATE));
         let tokio = threads::runtime()?;
         tokio.block_on(processor.warm())?;
         Ok(Self {
             processor,
+            state: state.transpose()?,
             batch,
             sequence: 0,
             metrics,
@@ -89,6 +108,9 @@ impl Offline {
     pub(super) fn run(&mut self, records: Vec<Record>, now: u64) -> Vec<Vec<Line>> {
         let routed = self.route(records, now);
         let messages: Vec<Message> = routed.iter().map(|(message, _)| message.clone()).collect();
+        if let Some(state) = &self.state {
+            state.lock().begin(now);
+        }
         let verdicts = self.call(routed);
         messages
             .iter()
@@ -112,7 +134,15 @@ impl Offline {
 
     /// Calls the plugins with a batch. One verdict for each message, in order.
     pub(super) fn call(&mut self, batch: Vec<Routed>) -> Vec<Verdict> {
-        self.tokio.block_on(self.processor.call(batch))
+        let Some(state) = &mut self.state else {
+            return self.tokio.block_on(self.processor.call(batch));
+        };
+        let verdicts = self.tokio.block_on(self.processor.call_on(batch, state));
+        // Without this, what would undo all batches is kept.
+        let mut state = state.lock();
+        drop(state.seal());
+        state.confirmed();
+        verdicts
     }
 
     /// The metrics of the plugins, in the format of `/metrics`.

@@ -4,18 +4,15 @@
 //! lacking an optional export. Types are wasmtime's to compare, at instantiation. Pure. What a
 //! component may import besides is decided in `capability/`.
 
-use super::guest::{BUILT, CONTRACTS, Contract};
+use super::guest::{BUILT, CONTRACTS, Contract, STATEFUL};
 use crate::report;
 use anyhow::{Result, anyhow};
 
-/// The package whose version is that of the contract.
-const PACKAGE: &str = "weir:plugin";
+/// The packages of the contracts that this host runs, and the world to build for in each.
+static PACKAGES: [(&str, &Contract); 2] = [("weir:plugin", BUILT), ("weir:state", STATEFUL)];
 
 /// Worlds that are published and not run yet, by the package that only they use.
-const NOT_RUN_YET: [(&str, &str); 2] = [
-    ("weir:state", "stateful-operator"),
-    ("weir:window", "aggregator"),
-];
+const NOT_RUN_YET: [(&str, &str); 1] = [("weir:window", "aggregator")];
 
 /// `namespace:package/name@version`, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,11 +55,13 @@ impl<'a> Interface<'a> {
 pub(super) fn find(imports: &[String], exports: &[String]) -> Result<&'static Contract> {
     let names = exports.iter().chain(imports);
     let names: Vec<Interface<'_>> = names.filter_map(|name| Interface::parse(name)).collect();
-    let versions = versions();
-    let is_unknown =
-        |name: &&Interface<'_>| name.package == PACKAGE && !versions.contains(&name.version);
-    if let Some(other) = names.iter().find(is_unknown) {
-        return Err(other_version(other.version, &versions));
+    for (package, contract) in PACKAGES {
+        let versions = versions(package);
+        let is_unknown =
+            |name: &&Interface<'_>| name.package == package && !versions.contains(&name.version);
+        if let Some(other) = names.iter().find(is_unknown) {
+            return Err(other_version(other, &versions, contract));
+        }
     }
     for (package, world) in NOT_RUN_YET {
         if names.iter().any(|name| name.package == package) {
@@ -70,22 +69,51 @@ pub(super) fn find(imports: &[String], exports: &[String]) -> Result<&'static Co
         }
     }
     let has = |export: &str| exports.iter().any(|name| name == export);
-    let newest_first = || CONTRACTS.iter().copied().rev();
-    if let Some(found) = newest_first().find(|one| one.exports.iter().all(|it| has(it))) {
-        return Ok(found);
+    let missing = |one: &Contract| one.exports.iter().filter(|it| !has(it)).count();
+    let newest_first = CONTRACTS.iter().copied().rev();
+    let possible = newest_first.filter(|one| one.exports.iter().any(|it| has(it)));
+    let possible = possible.filter(|one| offers_all(one, imports));
+    let nearest = possible.min_by_key(|one| missing(one));
+    let nearest = nearest.ok_or_else(|| no_plugin(exports))?;
+    match nearest.exports.iter().find(|it| !has(it)) {
+        Some(export) => Err(lacks(export, nearest)),
+        None => Ok(nearest),
     }
-    // It has not all of the exports of any contract; where it has some, another is missing.
-    let nearest = newest_first().find(|one| one.exports.iter().any(|it| has(it)));
-    let missing = nearest.and_then(|one| one.exports.iter().find(|it| !has(it)));
-    Err(missing.map_or_else(|| no_plugin(exports), |export| lacks(export)))
 }
 
-/// The versions of the contract that this host runs.
-fn versions() -> Vec<&'static str> {
+/// Refuses a contract with state where calls have none.
+///
+/// # Errors
+///
+/// With a hint that says where there is state.
+pub(super) fn check_state(contract: &Contract, stateful: bool) -> Result<()> {
+    if !contract.is_stateful() || stateful {
+        return Ok(());
+    }
+    let error = anyhow!("it keeps state, and there is state only where results are exactly once");
+    let action = "add `delivery: exactly-once` to the pipeline";
+    Err(report::hint(error, action))
+}
+
+/// Whether a contract has what is imported of any contract: a plugin without `on-timer` has no state.
+fn offers_all(contract: &Contract, imports: &[String]) -> bool {
+    let imports = imports.iter();
+    let mut imports = imports.filter_map(|import| Interface::parse(import));
+    let offers = |one: &Contract, import: &Interface<'_>| {
+        let mut interfaces = one.imports.interfaces.iter();
+        interfaces.any(|name| import.matches(name))
+    };
+    imports.all(|import| {
+        offers(contract, &import) || !CONTRACTS.iter().any(|other| offers(other, &import))
+    })
+}
+
+/// The versions of a package that this host runs.
+fn versions(package: &str) -> Vec<&'static str> {
     let exports = CONTRACTS.iter().flat_map(|contract| contract.exports);
     let ours = exports.filter_map(|export| Interface::parse(export));
     let mut versions: Vec<_> = ours
-        .filter(|name| name.package == PACKAGE)
+        .filter(|name| name.package == package)
         .map(|name| name.version)
         .collect();
     versions.sort_unstable();
@@ -93,20 +121,21 @@ fn versions() -> Vec<&'static str> {
     versions
 }
 
-fn rebuild() -> String {
-    format!(
-        "build it for the world `{}`, with `weir plugin build`",
-        BUILT.world
-    )
+fn rebuild(contract: &Contract) -> String {
+    let world = contract.world;
+    format!("build it for the world `{world}`, with `weir plugin build`")
 }
 
-fn other_version(version: &str, runs: &[&str]) -> anyhow::Error {
+fn other_version(found: &Interface<'_>, runs: &[&str], contract: &Contract) -> anyhow::Error {
+    let Interface {
+        package, version, ..
+    } = *found;
     let version = if version.is_empty() { "none" } else { version };
     let runs = runs.join(" and ");
     let error = anyhow!(
-        "it was built for version {version} of the contract `{PACKAGE}`; this host runs {runs}"
+        "it was built for version {version} of the contract `{package}`; this host runs {runs}"
     );
-    report::hint(error, rebuild())
+    report::hint(error, rebuild(contract))
 }
 
 fn other_world(world: &str) -> anyhow::Error {
@@ -115,12 +144,15 @@ fn other_world(world: &str) -> anyhow::Error {
     );
     report::hint(
         error,
-        format!("run it on a version of weir that does, or {}", rebuild()),
+        format!(
+            "run it on a version of weir that does, or {}",
+            rebuild(BUILT)
+        ),
     )
 }
 
-fn lacks(export: &str) -> anyhow::Error {
-    report::hint(anyhow!("it does not export `{export}`"), rebuild())
+fn lacks(export: &str, contract: &Contract) -> anyhow::Error {
+    report::hint(anyhow!("it does not export `{export}`"), rebuild(contract))
 }
 
 fn no_plugin(exports: &[String]) -> anyhow::Error {
@@ -128,5 +160,5 @@ fn no_plugin(exports: &[String]) -> anyhow::Error {
         [] => anyhow!("it exports nothing, so it is not a weir plugin"),
         [first, ..] => anyhow!("it is a component but not a weir plugin: it exports `{first}`"),
     };
-    report::hint(error, rebuild())
+    report::hint(error, rebuild(BUILT))
 }

@@ -2,15 +2,16 @@
 //!
 //! When an instance is replaced is decided in `worker.rs`, which never calls one again that has failed.
 
+use super::capability::state::LentState;
 use super::capability::{InstanceGrants, wasi};
 use super::epoch_ticker::EpochTicker;
 use super::fault::{Fault, FaultKind, explain, no_answer};
-use super::guest::Guest;
+use super::guest::{Call, Guest};
 use super::services::HostServices;
 use super::stdio::{StderrTail, Stdio, Which};
 use super::{OperatorSettings, Plugin};
 use crate::config::limits::Limits;
-use crate::message::{Message, Outcome};
+use crate::message::Outcome;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -48,6 +49,8 @@ pub(super) struct State {
     /// `settings.config`, parsed when an import first asks for it.
     pub(super) config: Option<serde_json::Value>,
     pub(super) grants: InstanceGrants,
+    /// From the beginning of a call to its end, where the caller has a state.
+    pub(super) lent_state: Option<LentState>,
 }
 
 /// Bytes of all linear memories and tables of one instance.
@@ -194,34 +197,40 @@ impl Instance {
         })
     }
 
-    /// Calls `process` once. After a fault, drop the instance.
-    pub(super) async fn call(&mut self, batch: &[Message]) -> Result<Vec<Outcome>, Fault> {
+    /// Calls once, with a state if the plugin has one. After a fault, drop the instance.
+    pub(super) async fn call(
+        &mut self,
+        call: Call<'_>,
+        state: Option<LentState>,
+    ) -> Result<Vec<Outcome>, Fault> {
         let settings = Arc::clone(&self.store.data().settings);
         let limits = &settings.limits;
         self.stderr.clear();
         self.store.data_mut().memory.refused = None;
-        let records = batch.len().saturating_mul(FUEL_PER_OUTCOME);
+        self.store.data_mut().lent_state = state;
+        let (expected, what) = call.size();
+        let records = expected.saturating_mul(FUEL_PER_OUTCOME);
         let fuel = limits.output_bytes.saturating_add(records);
         let ticking = self.ticker.as_ref().map(|ticker| ticker.call());
         let began = begin_call(&mut self.store, limits.deadline, fuel);
         let answer = tokio::time::timeout(
             limits.deadline + TIMER_SLACK,
-            self.guest
-                .process(&mut self.store, batch, &settings.headers),
+            self.guest.call(&mut self.store, call, &settings.headers),
         )
         .await;
+        self.store.data_mut().lent_state = None;
         drop(ticking);
         let elapsed = began.elapsed();
         settings.metrics.call_seconds.observe(elapsed.as_secs_f64());
         let (kind, message, backtrace) = match answer {
-            Ok(Ok(outcomes)) if outcomes.len() == batch.len() => {
+            Ok(Ok(outcomes)) if outcomes.len() == expected => {
                 self.calls += 1;
                 self.report_memory();
                 return Ok(outcomes);
             }
             Ok(Ok(outcomes)) => {
-                let (expected, got) = (batch.len(), outcomes.len());
-                let message = format!("returned {got} outcomes for {expected} messages");
+                let got = outcomes.len();
+                let message = format!("returned {got} outcomes for {expected} {what}");
                 (FaultKind::Length { expected, got }, message, Vec::new())
             }
             Ok(Err(error)) => explain(&error, self.store.data().memory.refused, limits),
@@ -293,6 +302,7 @@ fn store(
         stderr: stderr.clone(),
         config: None,
         grants: plugin.grants.of_instance(limits),
+        lent_state: None,
     };
     let mut store = Store::new(plugin.pre.engine(), state);
     store.limiter(|state| &mut state.memory);

@@ -25,15 +25,15 @@ pub use capability::{Grant, sends};
 pub use compiler::child::{Job as CompileJob, NOT_WRITTEN, run as compile_as_child};
 pub use component::{CONTRACT, componentize};
 pub use fault::{Fault, FaultKind};
+pub use guest::Call;
 pub use inspect::{Inspection, inspect};
 pub use services::HostServices;
-pub use worker::Worker;
+pub use worker::{OperatorSettings, Worker};
 
-use crate::config::limits::{CompileLimits, Limits};
-use crate::config::resolved::{Grants, HeaderSelection};
+use crate::config::limits::CompileLimits;
+use crate::config::resolved::Grants;
 use crate::report::ResultExt;
 use crate::signature::{self, Key};
-use crate::telemetry::metrics::OperatorMetrics;
 use crate::threads;
 use anyhow::{Context, Result};
 use capability::PluginGrants;
@@ -41,7 +41,7 @@ use compiler::{Compiler, Task};
 use engine_context::{EngineContext, EngineContexts};
 use epoch_ticker::EpochTicker;
 use error::from_wasmtime;
-use guest::Bind;
+use guest::{Bind, Contract};
 use instance::State;
 use std::collections::HashMap;
 use std::env;
@@ -105,6 +105,8 @@ pub struct LoadOptions<'a> {
     pub signature: Option<&'a str>,
     /// What compiling it may take.
     pub compile: CompileLimits,
+    /// Whether its calls have a state. One that keeps state is refused otherwise.
+    pub stateful: bool,
 }
 
 /// The engines and the cache: one per process. Cheap to clone.
@@ -198,6 +200,7 @@ impl Runtime {
         let (component, from_cache) = self.compile(&context, bytes, options.compile, &digest)?;
         let (imports, exports) = inspect::interfaces(&component);
         let contract = contract::find(&imports, &exports)?;
+        contract::check_state(contract, options.stateful)?;
         let nothing = Grants::default();
         let grants = options.grants.unwrap_or(&nothing);
         let is_given = |grant: &Grant| (grant.is_given)(grants);
@@ -213,7 +216,7 @@ impl Runtime {
             origin: origin.to_owned(),
             digest,
             size: bytes.len() as u64,
-            contract: contract.world,
+            contract,
             imports,
             from_cache,
             trusted: options.trusted,
@@ -315,7 +318,7 @@ pub struct Plugin {
     origin: String,
     digest: String,
     size: u64,
-    contract: &'static str,
+    contract: &'static Contract,
     imports: Vec<String>,
     from_cache: bool,
     trusted: bool,
@@ -339,7 +342,13 @@ impl Plugin {
     /// The world and version of the contract that it was built for.
     #[must_use]
     pub fn contract(&self) -> &str {
-        self.contract
+        self.contract.world
+    }
+
+    /// Whether it was built for a world with state and timers.
+    #[must_use]
+    pub fn is_stateful(&self) -> bool {
+        self.contract.is_stateful()
     }
 
     /// Where it came from.
@@ -383,16 +392,4 @@ impl Plugin {
     pub fn is_trusted(&self) -> bool {
         self.trusted
     }
-}
-
-/// What all instances of one operator share, on every lane.
-#[derive(Clone)]
-pub struct OperatorSettings {
-    pub pipeline: String,
-    pub operator: String,
-    /// JSON text, as `configure` gets it.
-    pub config: String,
-    pub headers: HeaderSelection,
-    pub limits: Limits,
-    pub metrics: Arc<OperatorMetrics>,
 }

@@ -5,16 +5,33 @@
 //! call makes a new one.
 
 use super::capability::log::PluginLog;
+use super::capability::state::LentState;
 use super::fault::{Fault, FaultKind};
+use super::guest::Call;
 use super::instance::Instance;
 use super::services::HostServices;
-use super::{OperatorSettings, Plugin, Runtime};
-use crate::config::limits::Isolation;
+use super::{Plugin, Runtime};
+use crate::config::limits::{Isolation, Limits};
+use crate::config::resolved::HeaderSelection;
 use crate::message::{Message, Outcome};
 use crate::report;
+use crate::state::SharedState;
+use crate::telemetry::metrics::OperatorMetrics;
 use crate::telemetry::version_stats::VersionStats;
 use anyhow::{Result, anyhow};
 use std::sync::Arc;
+
+/// What all instances of one operator share, on every lane.
+#[derive(Clone)]
+pub struct OperatorSettings {
+    pub pipeline: String,
+    pub operator: String,
+    /// JSON text, as `configure` gets it.
+    pub config: String,
+    pub headers: HeaderSelection,
+    pub limits: Limits,
+    pub metrics: Arc<OperatorMetrics>,
+}
 
 /// One operator on one lane. Must be used inside a tokio runtime with timers; the runtime's thread
 /// runs the guest, and is held by it up to the deadline.
@@ -76,15 +93,28 @@ impl Worker {
         Ok(())
     }
 
-    /// Calls the plugin with a batch: one outcome per message, in order. An empty batch makes no
-    /// call.
+    /// Calls the plugin with a batch, without any state. As [`Worker::call`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Worker::call`].
+    pub async fn process(&mut self, batch: &[Message]) -> Result<Vec<Outcome>, Fault> {
+        self.call(Call::Messages(batch), None).await
+    }
+
+    /// Calls the plugin: one outcome per message or timer, in order. None of them makes no call. A plugin
+    /// that keeps state reads and writes its operator's part of `state`.
     ///
     /// # Errors
     ///
     /// When the plugin gave no usable answer. The instance is gone then; calling again makes a new
-    /// one.
-    pub async fn process(&mut self, batch: &[Message]) -> Result<Vec<Outcome>, Fault> {
-        if batch.is_empty() {
+    /// one. What it wrote is the caller's to undo.
+    pub async fn call(
+        &mut self,
+        call: Call<'_>,
+        state: Option<&SharedState>,
+    ) -> Result<Vec<Outcome>, Fault> {
+        if call.size().0 == 0 {
             return Ok(Vec::new());
         }
         let mut instance = match self.instance.take() {
@@ -95,8 +125,12 @@ impl Worker {
             }
         };
         self.settings.metrics.calls.inc();
-        self.settings.metrics.messages.inc_by(batch.len() as u64);
-        let outcomes = instance.call(batch).await;
+        if let Call::Messages(batch) = call {
+            self.settings.metrics.messages.inc_by(batch.len() as u64);
+        }
+        let state = state.filter(|_| self.plugin.is_stateful());
+        let state = state.and_then(|state| LentState::to(&self.settings.operator, state));
+        let outcomes = instance.call(call, state).await;
         match &outcomes {
             Ok(_) => self.keep(instance),
             Err(fault) => self.count(fault),

@@ -19,6 +19,7 @@ use crate::config::resolved::Bounds;
 use crate::message::Message;
 use crate::plugin::{Fault, Worker};
 use crate::process::route::OperatorSet;
+use crate::state::Timer;
 use anyhow::Result;
 use bytestring::ByteString;
 use canary::Share;
@@ -216,6 +217,12 @@ impl Chain {
         Ok(())
     }
 
+    /// Whether a plugin of it was built to keep state.
+    #[must_use]
+    pub fn is_stateful(&self) -> bool {
+        self.slots.iter().any(OperatorSlot::is_stateful)
+    }
+
     /// Name of the last operator; the one that message ids carry.
     #[must_use]
     pub fn last_operator(&self) -> Option<&str> {
@@ -275,21 +282,69 @@ impl Chain {
         savepoint::settle(batch, state, run).await
     }
 
+    /// Calls an operator with timers of it that are due, and the operators behind it with what it emits
+    /// for them, whatever their `subjects:` are. State is as for [`Chain::run_on`]. One verdict per timer,
+    /// in order; [`Message::of_timer`] stands for its source.
+    pub async fn fire<S: Savepoints>(
+        &mut self,
+        operator: usize,
+        timers: Vec<Timer>,
+        state: &mut S,
+    ) -> Vec<Verdict> {
+        let fire = async |timers: Vec<Timer>, state: &mut S| {
+            let sources = timers.iter();
+            let sources = sources.map(|timer| Message::of_timer(&timer.key, timer.at));
+            let sources: Vec<Message> = sources.collect();
+            let picked = self.picked(sources.iter());
+            let mut ends: Vec<Option<Verdict>> = timers.iter().map(|_| None).collect();
+            self.place.store(operator, Ordering::Relaxed);
+            let Some(slot) = self.slots.get_mut(operator) else {
+                let reason = "the pipeline has no such operator";
+                let end = || Verdict::Dead(Box::new(Rejection::by_sink(reason.to_owned())));
+                return timers.iter().map(|_| end()).collect();
+            };
+            let items = slot
+                .fire(&timers, &sources, &picked, &mut ends, self.bounds, state)
+                .await;
+            let operators = vec![OperatorSet::ALL; timers.len()];
+            self.pass(operator + 1, items, &operators, &picked, ends, state)
+                .await
+        };
+        savepoint::settle(timers, state, fire).await
+    }
+
     /// All operators, once.
     async fn walk<S: Savepoints>(&mut self, batch: Vec<Routed>, state: &mut S) -> Vec<Verdict> {
         let operators: Vec<OperatorSet> = batch.iter().map(|(_, operators)| *operators).collect();
-        let mut ends: Vec<Option<Verdict>> = operators.iter().map(|_| None).collect();
-        let sources = batch.iter().map(|(message, _)| message);
-        let picked: Vec<bool> = match self.slots.iter().find_map(OperatorSlot::share) {
-            Some(share) => sources.map(|source| share.picks(source)).collect(),
-            None => Vec::new(),
-        };
-        let mut items: Vec<Item> = batch
+        let picked = self.picked(batch.iter().map(|(message, _)| message));
+        let ends = operators.iter().map(|_| None).collect();
+        let items = batch
             .into_iter()
             .enumerate()
             .map(|(owner, (message, _))| Item { owner, message })
             .collect();
-        for (index, slot) in self.slots.iter_mut().enumerate() {
+        self.pass(0, items, &operators, &picked, ends, state).await
+    }
+
+    /// Which sources a canary sees; empty where the chain has none.
+    fn picked<'a>(&self, sources: impl Iterator<Item = &'a Message>) -> Vec<bool> {
+        match self.slots.iter().find_map(OperatorSlot::share) {
+            Some(share) => sources.map(|source| share.picks(source)).collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// The operators from `first` on, once. `operators`, `picked` and `ends` are those of each source.
+    async fn pass<S: Savepoints>(
+        &mut self,
+        first: usize,
+        mut items: Vec<Item>,
+        operators: &[OperatorSet],
+        picked: &[bool],
+        mut ends: Vec<Option<Verdict>>,
+        state: &mut S,
+    ) -> Vec<Verdict> {
+        for (index, slot) in self.slots.iter_mut().enumerate().skip(first) {
             self.place.store(index, Ordering::Relaxed);
             let sees = |owner: usize| {
                 operators
@@ -297,7 +352,7 @@ impl Chain {
                     .is_some_and(|operators| operators.includes(index))
             };
             items = slot
-                .apply(items, &sees, &picked, &mut ends, self.bounds, state)
+                .apply(items, &sees, picked, &mut ends, self.bounds, state)
                 .await;
         }
         let mut outputs: Vec<SmallVec<[Message; 1]>> =

@@ -11,6 +11,7 @@ use super::{Judged, Processor};
 use crate::compare::{Outputs, outputs};
 use crate::config::resolved;
 use crate::message::Message;
+use crate::report::ResultExt;
 use anyhow::{Result, anyhow};
 use bytestring::ByteString;
 
@@ -45,8 +46,16 @@ impl DryRun {
     /// Makes and configures all instances.
     ///
     /// # Errors
-    /// What a plugin that refuses said.
+    /// What a plugin that refuses said, and a plugin that keeps state: what it makes of a message depends on
+    /// all messages before.
     pub async fn warm(&mut self) -> Result<()> {
+        if self.processor.is_stateful() {
+            return Err(anyhow!(
+                "cannot run a plugin that keeps state without its state"
+            ))
+            .hint(|| "run it as a pipeline with a name and a sink of its own")
+            .usage();
+        }
         self.processor.warm().await
     }
 

@@ -24,6 +24,7 @@ use crate::config::resolved::{self, Bounds};
 use crate::headers::block::ForeignLines;
 use crate::message::Message;
 use crate::outgoing::OutgoingMessage;
+use crate::state::{SharedState, Timer};
 use anyhow::Result;
 use bytestring::ByteString;
 use chain::savepoint::Savepoints;
@@ -150,6 +151,23 @@ impl Processor {
         state: &mut S,
     ) -> Vec<Verdict> {
         self.chain.run_on(batch, state).await
+    }
+
+    /// Calls an operator, by its place in the chain, with timers that are due and were taken out of `state`.
+    /// One verdict per timer, in order, to be judged with [`Message::of_timer`].
+    pub async fn fire(
+        &mut self,
+        operator: usize,
+        timers: Vec<Timer>,
+        state: &mut SharedState,
+    ) -> Vec<Verdict> {
+        self.chain.fire(operator, timers, state).await
+    }
+
+    /// Whether a plugin of it was built to keep state.
+    #[must_use]
+    pub fn is_stateful(&self) -> bool {
+        self.chain.is_stateful()
     }
 
     /// What a verdict means for its message.

@@ -69,7 +69,8 @@ pub fn load(
 ) -> Result<PluginSet> {
     let mut plugins = Vec::new();
     for use_of in &settings.operators {
-        let plugin = plugin(use_of, Some(&settings.nats), runtime).with_context(|| {
+        let keeps = keeps_state(settings);
+        let plugin = plugin(use_of, Some(&settings.nats), keeps, runtime).with_context(|| {
             format!(
                 "cannot load operator `{}` of pipeline `{}`",
                 use_of.name, settings.name
@@ -82,18 +83,25 @@ pub fn load(
 }
 
 /// The plugin of one operator, with what the operator grants it; `nats` is where buckets are, and whose
-/// authorities are trusted.
+/// authorities are trusted. `stateful` is whether it may keep state.
 ///
 /// # Errors
-/// When it cannot be loaded, or needs what is not granted.
+/// When it cannot be loaded, needs what is not granted, or keeps state and must not.
 pub fn plugin(
     operator: &resolved::Operator,
     nats: Option<&resolved::Nats>,
+    stateful: bool,
     runtime: &Runtime,
 ) -> Result<Arc<Plugin>> {
     let found = component::fetch(&operator.plugin, nats)?;
-    let options = load_options(operator, nats, found.signature.as_deref());
+    let options = load_options(operator, nats, found.signature.as_deref(), stateful);
     runtime.load_bytes(&found.bytes, &found.origin, options)
+}
+
+/// Whether the plugins of a pipeline may keep state: it is a job.
+#[must_use]
+pub fn keeps_state(settings: &resolved::Pipeline) -> bool {
+    settings.job.is_some()
 }
 
 /// How an operator loads its plugin, which was found with this signature.
@@ -101,6 +109,7 @@ pub(crate) fn load_options<'a>(
     operator: &'a resolved::Operator,
     nats: Option<&'a resolved::Nats>,
     signature: Option<&'a str>,
+    stateful: bool,
 ) -> LoadOptions<'a> {
     LoadOptions {
         grants: Some(&operator.grants),
@@ -109,6 +118,7 @@ pub(crate) fn load_options<'a>(
         keys: &operator.require_signature,
         signature,
         compile: operator.limits.compile,
+        stateful,
     }
 }
 

@@ -14,6 +14,9 @@ pub struct OperatorSet(u64);
 pub const MOST_OPERATORS: usize = u64::BITS as usize;
 
 impl OperatorSet {
+    /// Every operator of a chain.
+    pub const ALL: Self = Self(u64::MAX);
+
     /// Whether the operator at `index` of the chain sees the message.
     #[must_use]
     pub fn includes(self, index: usize) -> bool {

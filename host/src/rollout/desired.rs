@@ -6,7 +6,7 @@ use crate::nats::attachment::Attachment;
 use crate::nats::components::Components;
 use crate::nats::deployments::{Changed, Deployments};
 use crate::plugin::{Plugin, Runtime};
-use crate::process::plugin_set::{OperatorVersion, load_options};
+use crate::process::plugin_set::{OperatorVersion, keeps_state, load_options};
 use crate::report::{self, ResultExt};
 use crate::rollout::target::RolloutTarget;
 use crate::rollout::{Candidate, Command};
@@ -96,7 +96,8 @@ async fn load(
         let operator = settings.operators.get(candidate.operator);
         let operator = operator.context("there is no such operator")?;
         let signature = candidate.signature.as_deref();
-        let options = load_options(operator, Some(&settings.nats), signature);
+        let stateful = keeps_state(&settings);
+        let options = load_options(operator, Some(&settings.nats), signature, stateful);
         runtime.load_bytes(&candidate.bytes, &candidate.origin, options)
     });
     loading

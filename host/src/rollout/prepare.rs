@@ -4,14 +4,18 @@
 
 use crate::plugin::{self, Runtime, Worker};
 use crate::process::chain::{Chain, Verdict};
-use crate::process::plugin_set::{OperatorVersion, PluginSet, load_options};
+use crate::process::plugin_set::{OperatorVersion, PluginSet, keeps_state, load_options};
 use crate::process::route::Route;
 use crate::report::ResultExt;
 use crate::rollout::Candidate;
 use crate::rollout::target::RolloutTarget;
+use crate::state::SharedState;
 use crate::threads;
 use anyhow::{Context, Result, anyhow};
 use std::sync::Arc;
+
+/// Most bytes of the state of a trial: a few messages write to it.
+const TRIAL_STATE: u64 = 64 << 20;
 
 /// A version that fits.
 pub(crate) struct Prepared {
@@ -43,6 +47,7 @@ pub(crate) fn prepare(
         operator,
         Some(&settings.nats),
         candidate.signature.as_deref(),
+        keeps_state(settings),
     );
     let plugin = runtime
         .load_bytes(&candidate.bytes, &candidate.origin, options)
@@ -97,17 +102,22 @@ async fn workers(
 }
 
 /// Runs the latest messages through both chains. What they answer is their own business; but the new
-/// one must not fail where the old one does not. Nothing is published.
+/// one must not fail where the old one does not. Nothing is published, and state begins empty.
 async fn compare(pipeline: &RolloutTarget, mut old: Chain, mut new: Chain) -> Result<()> {
-    let route = Route::compile(&pipeline.settings.operators);
+    let operators = &pipeline.settings.operators;
+    let route = Route::compile(operators);
+    let names = || operators.iter().map(|operator| &*operator.name);
+    let state = || SharedState::scratch(names(), TRIAL_STATE);
+    let (mut old_state, mut new_state) = (state()?, state()?);
     for message in pipeline.versions.samples.latest() {
         let operators = route.operators(&message.subject);
         let sequence = message.sequence;
-        let after = new.run(vec![(message.clone(), operators)]).await;
+        let batch = vec![(message.clone(), operators)];
+        let after = new.run_on(batch, &mut new_state).await;
         let Some(reason) = failure(&after) else {
             continue;
         };
-        let before = old.run(vec![(message, operators)]).await;
+        let before = old.run_on(vec![(message, operators)], &mut old_state).await;
         if failure(&before).is_none() {
             return Err(anyhow!("{reason}"))
                 .with_context(|| format!("it fails on message {sequence} of the source"))

@@ -75,6 +75,12 @@ impl Groups {
         Some(Self(bound(partition)..bound(partition + 1)))
     }
 
+    /// All of them: there is one partition.
+    #[must_use]
+    pub fn all() -> Self {
+        Self(0..GROUPS)
+    }
+
     /// Their numbers.
     #[must_use]
     pub fn numbers(&self) -> Range<u16> {

@@ -86,8 +86,8 @@ pub struct Gone {
     pub timers: u64,
 }
 
-/// A point to which writes can be undone. Valid until [`State::seal`] or [`State::discard`], and until an
-/// earlier one was rolled back to.
+/// A point to which writes can be undone. Valid until [`State::seal`], [`State::discard`] or [`State::keep`],
+/// and until an earlier one was rolled back to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Savepoint(pub usize);
 
@@ -105,6 +105,8 @@ pub struct State {
     now: u64,
     /// The time of the last delta.
     sealed_at: u64,
+    /// See [`State::set_watermark`].
+    watermark: u64,
     gone: Gone,
 }
 
@@ -127,6 +129,7 @@ impl State {
             budget,
             now: 0,
             sealed_at: 0,
+            watermark: 0,
             gone: Gone::default(),
         })
     }
@@ -152,6 +155,18 @@ impl State {
     #[must_use]
     pub fn now(&self) -> u64 {
         self.now
+    }
+
+    /// The watermark of the partition's input: nanoseconds since the Unix epoch. Its owner sets it, here and
+    /// after a recovery; plugins ask for it.
+    pub fn set_watermark(&mut self, watermark: u64) {
+        self.watermark = watermark;
+    }
+
+    /// The watermark; 0 until there is one.
+    #[must_use]
+    pub fn watermark(&self) -> u64 {
+        self.watermark
     }
 
     /// How much of what was there at [`State::now`] is expired at `now`: what an outage has cost. Looks at
@@ -187,6 +202,12 @@ impl State {
     /// Marks the writes so far.
     pub fn savepoint(&mut self) -> Savepoint {
         Savepoint(self.overlay.savepoint())
+    }
+
+    /// Ends all savepoints: a batch before is not undone any more. Otherwise what would undo each batch since the
+    /// last commit is kept.
+    pub fn keep(&mut self) {
+        self.overlay.keep();
     }
 
     /// Undoes the writes since a savepoint, also those of [`State::take_due`].

@@ -98,6 +98,12 @@ impl Overlay {
         self.undo.len()
     }
 
+    /// What was written so far is not undone any more.
+    pub(super) fn keep(&mut self) {
+        self.undo = Vec::new();
+        self.is_marked = false;
+    }
+
     /// Undoes all writes but the first `to` since the first savepoint.
     pub(super) fn roll_back(&mut self, to: usize) {
         while self.undo.len() > to {

@@ -8,6 +8,7 @@ pub(super) mod config;
 pub(super) mod http;
 pub(super) mod log;
 pub(super) mod metrics;
+pub(super) mod state;
 pub(super) mod wasi;
 
 use super::contract::Interface;

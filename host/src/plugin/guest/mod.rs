@@ -8,11 +8,13 @@
 #[path = "../../../../tests/contract/next.rs"]
 mod next;
 pub(super) mod operator_0_1_0;
+pub(super) mod stateful_0_2_0;
 
 use super::capability::Capability;
 use super::instance::State;
 use crate::config::resolved::HeaderSelection;
 use crate::message::{Message, Outcome};
+use crate::state::Timer;
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
@@ -28,6 +30,14 @@ pub(super) struct Contract {
     pub(super) bind: fn(&InstancePre<State>) -> wasmtime::Result<Bind>,
 }
 
+impl Contract {
+    /// Whether it has state and timers: it exports the handler of timers.
+    pub(super) fn is_stateful(&self) -> bool {
+        let exports = &mut self.exports.iter();
+        exports.any(|export| export.starts_with("weir:state/"))
+    }
+}
+
 /// Takes the exports of an instance.
 pub(super) type Bind =
     Box<dyn Fn(&mut Store<State>, &Instance) -> wasmtime::Result<Guest> + Send + Sync>;
@@ -35,6 +45,7 @@ pub(super) type Bind =
 /// The contracts that this host runs. Where a component has the exports of several, the last wins.
 pub(super) static CONTRACTS: &[&Contract] = &[
     &operator_0_1_0::CONTRACT,
+    &stateful_0_2_0::CONTRACT,
     #[cfg(test)]
     &next::CONTRACT,
 ];
@@ -42,9 +53,32 @@ pub(super) static CONTRACTS: &[&Contract] = &[
 /// The contract that `weir plugin build` builds for.
 pub(super) static BUILT: &Contract = &operator_0_1_0::CONTRACT;
 
+/// The contract of plugins that keep state.
+pub(super) static STATEFUL: &Contract = &stateful_0_2_0::CONTRACT;
+
+/// What a plugin is called with.
+#[derive(Clone, Copy, Debug)]
+pub enum Call<'a> {
+    /// `process`, with a batch.
+    Messages(&'a [Message]),
+    /// `on-timer`, with timers that are due.
+    Timers(&'a [Timer]),
+}
+
+impl Call<'_> {
+    /// Of how many it is, and what they are.
+    pub(super) fn size(&self) -> (usize, &'static str) {
+        match self {
+            Self::Messages(batch) => (batch.len(), "messages"),
+            Self::Timers(due) => (due.len(), "timers"),
+        }
+    }
+}
+
 /// The exports of one instance.
 pub(super) enum Guest {
     Operator010(operator_0_1_0::Guest),
+    Stateful020(stateful_0_2_0::Guest),
     #[cfg(test)]
     Next(next::Guest),
 }
@@ -58,22 +92,31 @@ impl Guest {
     ) -> wasmtime::Result<Result<(), String>> {
         match self {
             Self::Operator010(guest) => guest.configure(store, config).await,
+            Self::Stateful020(guest) => guest.operator.configure(store, config).await,
             #[cfg(test)]
             Self::Next(guest) => guest.configure(store, config).await,
         }
     }
 
-    /// Calls with a batch. As many outcomes as the plugin gave.
-    pub(super) async fn process(
+    /// As many outcomes as the plugin gave.
+    pub(super) async fn call(
         &self,
         store: &mut Store<State>,
-        batch: &[Message],
+        call: Call<'_>,
         headers: &HeaderSelection,
     ) -> wasmtime::Result<Vec<Outcome>> {
-        match self {
-            Self::Operator010(guest) => guest.process(store, batch, headers).await,
+        match (self, call) {
+            (Self::Operator010(guest), Call::Messages(batch)) => {
+                guest.process(store, batch, headers).await
+            }
+            (Self::Stateful020(guest), Call::Messages(batch)) => {
+                guest.operator.process(store, batch, headers).await
+            }
+            (Self::Stateful020(guest), Call::Timers(due)) => guest.on_timer(store, due).await,
             #[cfg(test)]
-            Self::Next(guest) => guest.process(store, batch).await,
+            (Self::Next(guest), Call::Messages(batch)) => guest.process(store, batch).await,
+            // Another version of the plugin has set them.
+            (_, Call::Timers(_)) => Err(wasmtime::format_err!("it exports no `on-timer`")),
         }
     }
 }

@@ -16,7 +16,7 @@ use exports::weir::plugin::{configurable, handler};
 use std::ops::Range;
 use std::time::Duration;
 use wasmtime::Store;
-use wasmtime::component::{HasSelf, InstancePre};
+use wasmtime::component::{HasSelf, Instance, InstancePre};
 
 wasmtime::component::bindgen!({
     path: "../wit",
@@ -55,14 +55,36 @@ pub(in crate::plugin) struct Guest {
     handler: handler::Guest,
 }
 
+/// Where the exports are in a component.
+pub(super) struct Exports {
+    configurable: configurable::GuestIndices,
+    handler: handler::GuestIndices,
+}
+
+impl Exports {
+    pub(super) fn find(pre: &InstancePre<State>) -> wasmtime::Result<Self> {
+        Ok(Self {
+            configurable: configurable::GuestIndices::new(pre)?,
+            handler: handler::GuestIndices::new(pre)?,
+        })
+    }
+
+    pub(super) fn take(
+        &self,
+        store: &mut Store<State>,
+        instance: &Instance,
+    ) -> wasmtime::Result<Guest> {
+        Ok(Guest {
+            configurable: self.configurable.load(&mut *store, instance)?,
+            handler: self.handler.load(store, instance)?,
+        })
+    }
+}
+
 fn bind(pre: &InstancePre<State>) -> wasmtime::Result<Bind> {
-    let configurable = configurable::GuestIndices::new(pre)?;
-    let handler = handler::GuestIndices::new(pre)?;
+    let exports = Exports::find(pre)?;
     Ok(Box::new(move |store, instance| {
-        Ok(AnyGuest::Operator010(Guest {
-            configurable: configurable.load(&mut *store, instance)?,
-            handler: handler.load(store, instance)?,
-        }))
+        Ok(AnyGuest::Operator010(exports.take(store, instance)?))
     }))
 }
 
@@ -138,7 +160,7 @@ fn lower<'a>(batch: &'a [Message], headers: &'a SelectedHeaders<'a>) -> Vec<type
 }
 
 /// The guest's answer for one message; its buffers become the outputs'.
-fn outcome(outcome: types::Outcome) -> Outcome {
+pub(super) fn outcome(outcome: types::Outcome) -> Outcome {
     match outcome {
         types::Outcome::Emit(outputs) => Outcome::Emit(outputs.into_iter().map(output).collect()),
         types::Outcome::Retry(retry) => Outcome::Retry {

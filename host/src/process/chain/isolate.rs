@@ -1,26 +1,28 @@
-//! Finds the messages of a batch that make a plugin fault, so that no other ends because of them.
+//! Finds the messages of a batch, or the timers, that make a plugin fault, so that no other ends because of
+//! them.
 //!
 //! Pure: it calls whatever it is given. A trap, a missed deadline, a refused allocation or a wrong
 //! number of outcomes halves the batch until the message that does it stands alone, and even then
 //! only the fault of an instance that had served nothing before it counts.
 
 use super::savepoint::Savepoints;
-use crate::message::{Message, Outcome};
+use crate::message::Outcome;
 use crate::plugin::{Fault, FaultKind};
+use crate::state::SharedState;
 
 /// Calls with a batch; on a fault with its halves. Adds one result per message to `outcomes`, in
 /// order; returns how often a batch was divided. What a faulty call wrote is rolled back.
-pub(super) async fn isolate<S: Savepoints>(
-    batch: &[Message],
+pub(super) async fn isolate<T, S: Savepoints>(
+    batch: &[T],
     outcomes: &mut Vec<Result<Outcome, Fault>>,
     state: &mut S,
-    mut call: impl AsyncFnMut(&[Message]) -> Result<Vec<Outcome>, Fault>,
+    mut call: impl AsyncFnMut(&[T], Option<&SharedState>) -> Result<Vec<Outcome>, Fault>,
 ) -> u64 {
     let mut divided = 0;
     let mut work = vec![batch];
     while let Some(part) = work.pop() {
         let begin = state.savepoint();
-        let fault = match call(part).await {
+        let fault = match call(part, state.keyed()).await {
             Ok(answers) => {
                 outcomes.extend(answers.into_iter().map(Ok));
                 continue;

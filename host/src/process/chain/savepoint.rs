@@ -16,6 +16,10 @@ pub struct Savepoint(pub usize);
 pub trait Savepoints {
     /// Whether there is any state. Where there is none, nothing ever runs a second time.
     fn is_tracked(&self) -> bool;
+    /// The state that a call of a plugin reads and writes, if there is any.
+    fn keyed(&self) -> Option<&SharedState> {
+        None
+    }
     /// Marks what has been written so far.
     fn savepoint(&mut self) -> Savepoint;
     /// Undoes all that was written since `to`.
@@ -40,6 +44,10 @@ impl Savepoints for Stateless {
 impl Savepoints for SharedState {
     fn is_tracked(&self) -> bool {
         true
+    }
+
+    fn keyed(&self) -> Option<&SharedState> {
+        Some(self)
     }
 
     fn savepoint(&mut self) -> Savepoint {

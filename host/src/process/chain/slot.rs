@@ -7,7 +7,8 @@ use super::{Change, Kind, Rejection, Retry, Verdict};
 use crate::config::resolved::{Bounds, HeaderSelection};
 use crate::headers::block;
 use crate::message::{Message, Outcome, Output};
-use crate::plugin::{Fault, FaultKind, Worker};
+use crate::plugin::{Call, Fault, FaultKind, Worker};
+use crate::state::{SharedState, Timer};
 use anyhow::{Context, Result};
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,33 @@ struct Version(Worker);
 pub(crate) struct Item {
     pub(crate) owner: usize,
     pub(crate) message: Message,
+}
+
+/// What a plugin is called with several of.
+trait Input: Clone {
+    /// What counts against the bound by bytes.
+    fn size(&self) -> usize;
+    fn call(batch: &[Self]) -> Call<'_>;
+}
+
+impl Input for Message {
+    fn size(&self) -> usize {
+        self.size()
+    }
+
+    fn call(batch: &[Self]) -> Call<'_> {
+        Call::Messages(batch)
+    }
+}
+
+impl Input for Timer {
+    fn size(&self) -> usize {
+        self.key.len() + self.tag.len()
+    }
+
+    fn call(batch: &[Self]) -> Call<'_> {
+        Call::Timers(batch)
+    }
 }
 
 impl OperatorSlot {
@@ -76,6 +104,33 @@ impl OperatorSlot {
 
     pub(crate) fn share(&self) -> Option<Share> {
         self.canary.as_ref().map(|(share, _)| *share)
+    }
+
+    /// Whether a plugin of it keeps state.
+    pub(crate) fn is_stateful(&self) -> bool {
+        let canary = self.canary.iter().map(|(_, version)| version);
+        let mut versions = canary.chain([&self.current]);
+        versions.any(|version| version.0.plugin().is_stateful())
+    }
+
+    /// Calls with timers that are due; each is its own source. What the operator emits for them.
+    pub(crate) async fn fire<S: Savepoints>(
+        &mut self,
+        timers: &[Timer],
+        sources: &[Message],
+        picked: &[bool],
+        ends: &mut [Option<Verdict>],
+        bounds: Bounds,
+        state: &mut S,
+    ) -> Vec<Item> {
+        let outcomes = self.call(timers, picked, bounds, state).await;
+        let mut out = Vec::with_capacity(timers.len());
+        let inputs = sources.iter().enumerate().zip(ends);
+        for (((owner, input), end), outcome) in inputs.zip(outcomes) {
+            let version = self.version(picked.get(owner).copied().unwrap_or_default());
+            *end = self.emit(version, owner, input, outcome, &mut out);
+        }
+        out
     }
 
     /// Replaces the items that this operator sees with what it emits for them. `picked` says for each
@@ -127,35 +182,47 @@ impl OperatorSlot {
                 out.extend(passing.next().map(|message| Item { owner, message }));
                 continue;
             }
-            let Some((input, judged)) = results.next() else {
+            let Some((input, outcome)) = results.next() else {
                 continue;
             };
             let version = self.version(canary(owner));
-            let end = match judged {
-                Ok(Outcome::Emit(outputs)) => {
-                    let messages = outputs.into_iter().map(|output: Output| output.onto(input));
-                    out.extend(messages.map(|message| Item { owner, message }));
-                    continue;
-                }
-                Ok(Outcome::Retry { after, reason }) => {
-                    version.failed(input, "retry", &reason, false);
-                    Verdict::Retry(version.retry(reason, after, true))
-                }
-                Ok(Outcome::Reject(reason)) => {
-                    version.failed(input, Kind::Reject.as_str(), &reason, false);
-                    self.reject(version, Kind::Reject, reason, None)
-                }
-                Err(fault) => {
-                    version.failed(input, fault.kind.as_str(), &fault.message, true);
-                    self.fault(version, fault)
-                }
-            };
-            if let Some(place) = ends.get_mut(owner) {
-                place.get_or_insert(end);
+            let end = self.emit(version, owner, input, outcome, &mut out);
+            if let Some(place) = ends.get_mut(owner).filter(|place| place.is_none()) {
+                *place = end;
             }
         }
         out.retain(|item| ends.get(item.owner).is_some_and(Option::is_none));
         out
+    }
+
+    /// Adds what a version emits for an input to `out`; how the input's source ends where it does not.
+    fn emit(
+        &self,
+        version: &Version,
+        owner: usize,
+        input: &Message,
+        outcome: Result<Outcome, Fault>,
+        out: &mut Vec<Item>,
+    ) -> Option<Verdict> {
+        match outcome {
+            Ok(Outcome::Emit(outputs)) => {
+                let messages = outputs.into_iter().map(|output: Output| output.onto(input));
+                out.extend(messages.map(|message| Item { owner, message }));
+                None
+            }
+            Ok(Outcome::Retry { after, reason }) => {
+                version.failed(input, "retry", &reason, false);
+                Some(Verdict::Retry(version.retry(reason, after, true)))
+            }
+            Ok(Outcome::Reject(reason)) => {
+                version.failed(input, Kind::Reject.as_str(), &reason, false);
+                Some(self.reject(version, Kind::Reject, reason, None))
+            }
+            Err(fault) => {
+                version.failed(input, fault.kind.as_str(), &fault.message, true);
+                Some(self.fault(version, fault))
+            }
+        }
     }
 
     /// Why a message cannot be passed to the plugin: it would see what is no text.
@@ -181,19 +248,19 @@ impl OperatorSlot {
         }
     }
 
-    /// Calls each version with its messages: the canary with those that `by_canary` names.
-    async fn call<S: Savepoints>(
+    /// Calls each version with its inputs: the canary with those that `by_canary` names.
+    async fn call<T: Input, S: Savepoints>(
         &mut self,
-        messages: &[Message],
+        inputs: &[T],
         by_canary: &[bool],
         bounds: Bounds,
         state: &mut S,
     ) -> Vec<Result<Outcome, Fault>> {
         let picked = |place: usize| by_canary.get(place).copied().unwrap_or_default();
         let Some((_, canary)) = self.canary.as_mut().filter(|_| by_canary.contains(&true)) else {
-            return self.current.call(messages, bounds, state).await;
+            return self.current.call(inputs, bounds, state).await;
         };
-        let (new, old) = part(messages.to_vec(), picked);
+        let (new, old) = part(inputs.to_vec(), picked);
         let mut old = self.current.call(&old, bounds, state).await.into_iter();
         let mut new = canary.call(&new, bounds, state).await.into_iter();
         let next = |place| {
@@ -203,7 +270,7 @@ impl OperatorSlot {
                 old.next()
             }
         };
-        (0..messages.len()).filter_map(next).collect()
+        (0..inputs.len()).filter_map(next).collect()
     }
 
     fn fault(&self, version: &Version, fault: Fault) -> Verdict {
@@ -259,30 +326,32 @@ impl OperatorSlot {
 
 impl Version {
     /// Calls the plugin with everything, in calls of at most `bounds`.
-    async fn call<S: Savepoints>(
+    async fn call<T: Input, S: Savepoints>(
         &mut self,
-        messages: &[Message],
+        inputs: &[T],
         bounds: Bounds,
         state: &mut S,
     ) -> Vec<Result<Outcome, Fault>> {
         let began = Instant::now();
         let most = bounds.messages.min(self.0.max_batch());
-        let mut outcomes = Vec::with_capacity(messages.len());
-        let (mut rest, mut divided) = (messages, 0);
+        let mut outcomes = Vec::with_capacity(inputs.len());
+        let (mut rest, mut divided) = (inputs, 0);
         while !rest.is_empty() {
             let mut bytes = 0;
-            let fitting = rest.iter().take(most).take_while(|message| {
-                bytes += message.size();
+            let fitting = rest.iter().take(most).take_while(|input| {
+                bytes += input.size();
                 bytes <= bounds.bytes
             });
             let (now, later) = rest.split_at(fitting.count().max(1));
             let worker = &mut self.0;
-            let call = async |part: &[Message]| worker.process(part).await;
+            let call = async |part: &[T], state: Option<&SharedState>| {
+                worker.call(T::call(part), state).await
+            };
             divided += isolate(now, &mut outcomes, state, call).await;
             rest = later;
         }
         self.0.settings().metrics.bisections.inc_by(divided);
-        self.0.stats().called(messages.len(), began.elapsed());
+        self.0.stats().called(inputs.len(), began.elapsed());
         outcomes
     }
 
@@ -310,15 +379,15 @@ fn apart(reason: &str) -> (String, Vec<String>) {
 }
 
 /// Those in these places, and the others; both in order.
-fn part(messages: Vec<Message>, chosen: impl Fn(usize) -> bool) -> (Vec<Message>, Vec<Message>) {
+fn part<T>(inputs: Vec<T>, chosen: impl Fn(usize) -> bool) -> (Vec<T>, Vec<T>) {
     let (mut these, mut others) = (Vec::new(), Vec::new());
-    for (place, message) in messages.into_iter().enumerate() {
+    for (place, input) in inputs.into_iter().enumerate() {
         let to = if chosen(place) {
             &mut these
         } else {
             &mut others
         };
-        to.push(message);
+        to.push(input);
     }
     (these, others)
 }

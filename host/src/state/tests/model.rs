@@ -116,6 +116,10 @@ impl Pair {
                 self.state.roll_back(savepoint);
                 self.current = view;
             }
+            Step::Keep => {
+                self.state.keep();
+                self.savepoints.clear();
+            }
             Step::Seal => self.seal(),
             Step::Confirm => {
                 self.state.confirmed();

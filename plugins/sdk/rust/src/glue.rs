@@ -1,7 +1,7 @@
-//! What [`export!`](crate::export) expands to calls: the two exports of the contract, over an
-//! [`Operator`]. Not for use by hand.
+//! What [`export!`](crate::export) and [`export_stateful!`](crate::export_stateful) expand to calls: the
+//! exports of the contract, over an [`Operator`]. Not for use by hand.
 
-use crate::{Message, Operator, Outcome};
+use crate::{Message, Operator, Outcome, Stateful, Timer};
 use std::cell::RefCell;
 
 /// `configurable.configure`: reads the configuration and puts the operator into its slot.
@@ -16,11 +16,22 @@ pub fn configure<O: Operator>(slot: &RefCell<Option<O>>, config: &str) -> Result
 /// # Panics
 /// If the host did not call `configure` before, which the contract forbids.
 pub fn process<O: Operator>(slot: &RefCell<Option<O>>, batch: &[Message]) -> Vec<Outcome> {
-    let mut slot = slot.borrow_mut();
-    let Some(operator) = slot.as_mut() else {
-        panic!("the host called `process` before `configure`");
-    };
-    operator.process_batch(batch)
+    with(slot, |operator| operator.process_batch(batch))
+}
+
+/// `timer-handler.on-timer`.
+///
+/// # Panics
+/// As [`process`].
+pub fn on_timer<O: Stateful>(slot: &RefCell<Option<O>>, due: &[Timer]) -> Vec<Outcome> {
+    with(slot, |operator| operator.on_timer_batch(due))
+}
+
+fn with<O, T>(slot: &RefCell<Option<O>>, call: impl FnOnce(&mut O) -> T) -> T {
+    match slot.borrow_mut().as_mut() {
+        Some(operator) => call(operator),
+        None => panic!("the host called before `configure`"),
+    }
 }
 
 /// Sees to it that a panic's message is not lost.

@@ -49,8 +49,10 @@
 //! | `Err(Error::retry("why"))` | delivered again later, with the pipeline's backoff |
 //! | a panic | dead letter for this message alone; the others of its batch go through |
 //!
-//! The SDK loops over the batch, reads the configuration and maps errors. It keeps no state and
-//! does no input or output of its own. Build with `weir plugin build`, or with
+//! A plugin that counts, joins or removes duplicates keeps [`state`], and implements [`Stateful`].
+//!
+//! The SDK loops over the batch, reads the configuration and maps errors. It does no input or output of
+//! its own. Build with `weir plugin build`, or with
 //! `cargo build --release --target wasm32-wasip2`.
 
 #![warn(missing_docs)]
@@ -63,6 +65,11 @@
 #[expect(missing_docs, reason = "generated; the contract in `wit/` is its documentation")]
 pub mod bindings;
 
+/// The same of what a plugin with state has besides.
+#[rustfmt::skip]
+#[expect(missing_docs, reason = "generated; the contract in `wit-state/` is its documentation")]
+pub mod state_bindings;
+
 pub mod config;
 mod error;
 #[doc(hidden)]
@@ -71,14 +78,18 @@ pub mod log;
 mod message;
 pub mod metrics;
 mod output;
+pub mod state;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+pub mod timers;
 
 pub use bindings::weir::plugin::types::{Header, Message, Outcome, Output, Retry};
 pub use error::{Error, OrFail};
 pub use output::Outputs;
 pub use serde_json;
+pub use state::State;
+pub use timers::Timer;
 
 /// A map, filter, enrichment or route.
 pub trait Operator: Sized + 'static {
@@ -114,11 +125,111 @@ pub trait Operator: Sized + 'static {
     }
 }
 
+/// An [`Operator`] that keeps [`state`] for the keys of its messages and may set [`timers`]. Its pipeline
+/// has `delivery: exactly-once`.
+///
+/// ```
+/// use std::time::Duration;
+/// use weir_sdk::{Error, Message, Operator, Output, Outputs, State, Stateful, Timer, timers};
+///
+/// /// Says how many messages of a key there were, a minute after the first of them.
+/// struct PerMinute;
+///
+/// const COUNT: State<u64> = State::new("count");
+///
+/// impl Operator for PerMinute {
+///     type Config = ();
+///
+///     fn configure((): ()) -> Result<Self, String> {
+///         Ok(Self)
+///     }
+///
+///     fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
+///         let key = message.state_key();
+///         let count = COUNT.get(key)?.unwrap_or_default();
+///         if count == 0 {
+///             timers::set_after(key, "minute", Duration::from_secs(60))?;
+///         }
+///         COUNT.set(key, &(count + 1))?;
+///         Ok(Outputs::none())
+///     }
+/// }
+///
+/// impl Stateful for PerMinute {
+///     fn on_timer(&mut self, timer: &Timer) -> Result<Outputs, Error> {
+///         let count = COUNT.get(&timer.key)?.unwrap_or_default();
+///         COUNT.delete(&timer.key);
+///         Ok(Output::json(&count)?.into())
+///     }
+/// }
+///
+/// weir_sdk::export_stateful!(PerMinute);
+/// # use weir_sdk::testing;
+/// # let mut operator: PerMinute = testing::configured(&()).unwrap();
+/// # for payload in ["a", "b"] {
+/// #     operator.process(&Message::new("orders", payload)).unwrap();
+/// # }
+/// # let due = testing::take_timers();
+/// # assert_eq!((due.len(), due[0].at), (1, 60_000_000_000));
+/// # assert_eq!(operator.on_timer(&due[0]), Ok(Output::new("2").into()));
+/// # assert_eq!(COUNT.get(""), Ok(None));
+/// ```
+pub trait Stateful: Operator {
+    /// Called for each timer that is due; it is not set any more. Nothing happens unless you say what.
+    ///
+    /// What an output leaves out is empty, but for the key, which is the timer's.
+    ///
+    /// # Errors
+    /// As for [`Operator::process`]: with [`Error::retry`] the timer fires again later.
+    fn on_timer(&mut self, timer: &Timer) -> Result<Outputs, Error> {
+        let _ = timer;
+        Ok(Outputs::none())
+    }
+
+    /// Called with all timers that are due; calls [`on_timer`](Self::on_timer) for each. Must return one
+    /// outcome per timer, in order.
+    fn on_timer_batch(&mut self, due: &[Timer]) -> Vec<Outcome> {
+        due.iter()
+            .map(|timer| self.on_timer(timer).into())
+            .collect()
+    }
+}
+
 /// Makes an [`Operator`] the plugin that this crate is. Once per crate, with
 /// `crate-type = ["cdylib"]` in its `Cargo.toml`.
 #[macro_export]
 macro_rules! export {
     ($operator:ty) => {
+        $crate::__export!($operator, {});
+    };
+}
+
+/// As [`export!`], for an operator that is [`Stateful`].
+#[macro_export]
+macro_rules! export_stateful {
+    ($operator:ty) => {
+        $crate::__export!($operator, {
+            use $crate::state_bindings::exports::weir::state::timer_handler;
+
+            impl timer_handler::Guest for Component {
+                fn on_timer(
+                    due: ::std::vec::Vec<$crate::Timer>,
+                ) -> ::std::vec::Vec<$crate::Outcome> {
+                    OPERATOR.with(|operator| $crate::glue::on_timer(operator, &due))
+                }
+            }
+
+            $crate::state_bindings::export_timer_handler!(
+                Component with_types_in $crate::state_bindings
+            );
+        });
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export {
+    ($operator:ty, { $($more:tt)* }) => {
         #[cfg(target_family = "wasm")]
         const _: () = {
             use $crate::bindings::exports::weir::plugin::{configurable, handler};
@@ -147,7 +258,9 @@ macro_rules! export {
                 }
             }
 
-    $crate::bindings::export_component!(Component with_types_in $crate::bindings);
+            $crate::bindings::export_component!(Component with_types_in $crate::bindings);
+
+            $($more)*
         };
 
         // In a native build, for tests, there is no host to export to; the type is used all the same.

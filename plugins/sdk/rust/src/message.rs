@@ -39,6 +39,13 @@ impl Message {
         self.subject.split('.').nth(index)
     }
 
+    /// The key that [`state`](crate::state) and [`timers`](crate::timers) of this message belong to: its
+    /// key, and "" if it has none.
+    #[must_use]
+    pub fn state_key(&self) -> &str {
+        self.key.as_deref().unwrap_or_default()
+    }
+
     /// A message for tests: sequence 1, first attempt, event time 0, neither headers nor key.
     pub fn new(subject: impl Into<String>, payload: impl Into<Vec<u8>>) -> Self {
         Self {

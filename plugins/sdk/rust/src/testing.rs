@@ -3,6 +3,11 @@
 use crate::Operator;
 use serde::Serialize;
 
+#[cfg(not(target_family = "wasm"))]
+mod memory;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use memory::{state as host, timers as host_timers};
+
 /// The operator as the host would configure it, from what stands under `config:`.
 ///
 /// ```
@@ -24,4 +29,18 @@ use serde::Serialize;
 pub fn configured<O: Operator>(config: &impl Serialize) -> Result<O, String> {
     let text = serde_json::to_string(config).map_err(|error| error.to_string())?;
     O::configure(crate::config::read(&text)?)
+}
+
+/// The timers that were set on this thread, in the order of their times. They are not set any more: hand
+/// them to [`on_timer`](crate::Stateful::on_timer).
+#[cfg(not(target_family = "wasm"))]
+#[must_use]
+pub fn take_timers() -> Vec<crate::Timer> {
+    memory::take_timers()
+}
+
+/// Forgets all [`state`](crate::state) and [`timers`](crate::timers) of this thread.
+#[cfg(not(target_family = "wasm"))]
+pub fn clear_state() {
+    memory::clear();
 }

@@ -141,3 +141,49 @@ fn an_output_takes_over_what_it_does_not_set() {
     assert_eq!(output.headers.map(|headers| headers.len()), Some(2));
     assert_eq!(output.key, None);
 }
+
+#[test]
+fn what_is_kept_for_a_key_is_read_as_it_was_written() {
+    const NAMES: State<Vec<String>> = State::new("names");
+    const NUMBER: State<u32> = State::new("names");
+    let names = vec!["a".to_owned()];
+    NAMES.set("k", &names).unwrap();
+    assert_eq!(NAMES.get_many(["l", "k"]), Ok(vec![None, Some(names)]));
+    assert_eq!(
+        NUMBER.get("k"),
+        Err(Error::reject(
+            "cannot read the state `names` as JSON: \
+             invalid type: sequence, expected u32 at line 1 column 0"
+        ))
+    );
+    // Less than a millisecond is not zero, which deletes.
+    NUMBER.set_for("k", &7, Duration::from_nanos(1)).unwrap();
+    assert_eq!(NUMBER.get("k"), Ok(Some(7)));
+    NUMBER.set_for("k", &7, Duration::ZERO).unwrap();
+    assert_eq!(NUMBER.get("k"), Ok(None));
+
+    for name in ["b2", "a", "b1", "b3"] {
+        state::set("k", name, name.as_bytes(), None).unwrap();
+    }
+    let names = |after| {
+        let found = state::scan("k", "b", after, 2).into_iter();
+        found.map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    assert_eq!(names(None), ["b1", "b2"]);
+    assert_eq!(names(Some("b2")), ["b3"]);
+    testing::clear_state();
+    assert!(names(None).is_empty());
+}
+
+#[test]
+fn a_timer_is_known_by_its_key_and_tag() {
+    timers::set("k", "a", timers::Clock::EventTime, 20).unwrap();
+    timers::set_after("k", "b", Duration::from_nanos(10)).unwrap();
+    timers::set("k", "a", timers::Clock::EventTime, 5).unwrap();
+    timers::set("l", "a", timers::Clock::EventTime, 1).unwrap();
+    timers::cancel("l", "a");
+    let due = testing::take_timers();
+    let due: Vec<_> = due.iter().map(|timer| (&*timer.tag, timer.at)).collect();
+    assert_eq!(due, [("a", 5), ("b", 10)]);
+    assert!(testing::take_timers().is_empty());
+}
