@@ -136,4 +136,17 @@ mod tests {
         drop(call);
         assert_eq!(ticker.state.calls.load(Ordering::SeqCst), 0);
     }
+
+    #[test]
+    fn a_ticker_that_pauses_ends_when_nobody_can_make_a_call_any_more() {
+        let ticker = EpochTicker::start(&Engine::default()).unwrap();
+        let state = Arc::clone(&ticker.state);
+        while !state.paused.load(Ordering::SeqCst) {
+            thread::yield_now();
+        }
+        drop(ticker);
+        while Arc::strong_count(&state) > 1 {
+            thread::yield_now();
+        }
+    }
 }

@@ -209,3 +209,15 @@ fn state(file: &Path) -> Option<State> {
         identity: (data.dev(), data.ino()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_looks_for_new_versions_ends_when_nobody_wants_to_know_of_them() {
+        let (changed, changes) = watch::channel(());
+        drop(changes);
+        look_again(&BTreeSet::from([PathBuf::from("/")]), &changed);
+    }
+}
