@@ -4,8 +4,7 @@
 mod fallback;
 
 use crate::harness::{
-    Fate, NatsServer, Proxy, SHORT_ACK_WAIT, Sender, Site, Stored, Weir, replaced, series,
-    wait_until,
+    Fate, NatsServer, Proxy, SHORT_ACK_WAIT, Sender, Site, Stored, Weir, series, wait_until,
 };
 use async_nats::jetstream::stream::{Config, DiscardPolicy};
 use std::collections::BTreeMap;
@@ -243,12 +242,7 @@ fn a_stream_that_is_full_gets_the_rest_when_it_has_room() {
 fn what_is_lost_on_the_way_to_the_server_and_back_is_stored_once() {
     let site = site();
     let proxy = Proxy::before(&site.nats);
-    let file = site.pipeline("");
-    let behind = replaced(
-        &std::fs::read_to_string(file).unwrap(),
-        &[(&site.nats.url(), &proxy.url())],
-    );
-    let file = site.file("p.yaml", behind);
+    let file = site.pipeline_but(&[(&site.nats.url(), &proxy.url())], "");
     let mut seen = 0;
     proxy.rule(move |sender, subject, _| {
         let is_result = sender == Sender::Host && subject.starts_with("out.");
@@ -289,12 +283,7 @@ fn what_is_lost_on_the_way_to_the_server_and_back_is_stored_once() {
 fn a_connection_that_ends_in_the_middle_of_a_batch_loses_nothing() {
     let site = site();
     let proxy = Proxy::before(&site.nats);
-    let file = site.pipeline_but(&[SHORT_ACK_WAIT], "");
-    let behind = replaced(
-        &std::fs::read_to_string(file).unwrap(),
-        &[(&site.nats.url(), &proxy.url())],
-    );
-    let file = site.file("p.yaml", behind);
+    let file = site.pipeline_but(&[(&site.nats.url(), &proxy.url()), SHORT_ACK_WAIT], "");
     let mut seen = 0;
     proxy.rule(move |sender, subject, _| {
         seen += usize::from(sender == Sender::Host && subject.starts_with("out."));

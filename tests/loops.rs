@@ -1,7 +1,7 @@
 //! What a pipeline publishes does not come back to it unseen: a loop through other streams is refused at the
 //! start, and one that cannot be found there ends in dead letters with the reason.
 
-use crate::harness::{NatsServer, SHORT_ACK_WAIT, Site, Weir, series, wait_until};
+use crate::harness::{NatsServer, SHORT_ACK_WAIT, Site, Weir, guests, series, wait_until};
 use async_nats::jetstream::stream::{Config, Republish, Source, SubjectTransform};
 use std::path::PathBuf;
 
@@ -150,6 +150,45 @@ fn a_loop_that_nobody_finds_at_the_start_ends_in_a_dead_letter_that_says_so() {
     wait_until("it is counted", || {
         weir.metric(&series("dead_total")) == 1.0
     });
+}
+
+#[test]
+fn a_loop_by_way_of_dead_letters_ends_in_one_that_says_so_and_its_replay_begins_to_count_anew() {
+    let site = Site::new();
+    let client = site.nats.client();
+    client.create_stream("LOST", &["lost.>"]);
+    site.pipeline("");
+    // Sends what `p` rejects back to it.
+    site.file("echo.wasm", guests::bytes("echo"));
+    let again = [
+        ("plugin.wasm", "echo.wasm"),
+        ("\"out.{subject}\"", "in.again"),
+        ("dead.q", "lost.q"),
+    ];
+    site.second_pipeline("DEAD", &again);
+    let weir = site.start_with(&["p.yaml", "q.yaml"], &[]);
+    client.publish("in.a", "reject");
+    let lost = site.wait_for_messages("LOST", 1);
+    let reason = lost[0].header("Weir-Reason").unwrap();
+    assert!(
+        reason.contains("it has come through 17 pipelines"),
+        "{reason}"
+    );
+    assert_eq!(lost[0].header("Weir-Hops"), Some("18"));
+    let letters = client.messages("DEAD");
+    let hops = letters.iter().map(|letter| letter.header("Weir-Hops"));
+    let odd: Vec<String> = (3..18).step_by(2).map(|hops| hops.to_string()).collect();
+    let counted = [None]
+        .into_iter()
+        .chain(odd.iter().map(|hops| Some(&**hops)));
+    assert!(hops.eq(counted), "{letters:#?}");
+    weir.terminate();
+    weir.finish();
+
+    site.weir(&["dlq", "replay", "q.yaml", "--all"]).done();
+    let replayed = client.messages("DEAD").pop().unwrap();
+    assert_eq!(replayed.header("Weir-Kind"), Some("reject"));
+    assert_eq!(replayed.header("Weir-Hops"), None);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Results carry no message id where the file says so. Nothing is lost by it, and what needs the ids says that
 //! it has none.
 
+use crate::harness::guests::versions as version;
 use crate::harness::{SHORT_ACK_WAIT, Site, series, wait_until};
 use std::collections::BTreeSet;
 
@@ -38,6 +39,21 @@ fn results_without_message_ids_are_stored_and_what_needs_the_ids_says_so() {
     assert!(compared.stderr.contains(said), "{compared:#?}");
     let replayed = site.weir(&["replay", "p.yaml"]).done();
     assert_eq!(replayed.lines().count(), 4, "{replayed}");
+}
+
+#[test]
+fn a_shadow_says_that_it_cannot_compare_results_without_message_ids_and_the_pipeline_goes_on() {
+    let site = Site::new();
+    site.install("same");
+    site.file("wrong", version("wrong"));
+    let mut weir = site.run(&site.pipeline_but(&[OFF], ""));
+    let applied = site.deploy("wrong", &["--shadow"]);
+    assert_eq!(applied.code, Some(0), "{applied:#?}");
+    weir.wait_until_output("they carry no message ids (`sink.message-ids: off`)");
+    let said = "a shadow has stopped: cannot compare with the results of pipeline `p`";
+    assert!(weir.stderr().contains(said), "{}", weir.stderr());
+    assert!(!site.has_shadow("wrong"));
+    assert_eq!(site.result(1), "same 1");
 }
 
 #[test]

@@ -95,6 +95,26 @@ fn a_stream_that_is_full_is_waited_for_without_using_attempts() {
 }
 
 #[test]
+fn a_sink_whose_stream_sends_no_publish_acks_is_refused_at_the_start() {
+    let site = with_sink(Config {
+        no_ack: true,
+        ..Default::default()
+    });
+    for more in ["", ", fast-ingest: off"] {
+        let sink = format!("\"out.{{subject}}\"{more}");
+        let file = site.pipeline_but(&[("\"out.{subject}\"", &sink)], "");
+        let ended = site.weir(&["run", file.to_str().unwrap()]);
+        assert_eq!(ended.code, Some(1), "{ended:#?}");
+        for words in [
+            "stream `OUT` sends no publish acks (`no_ack`)",
+            "hint: set `no_ack` of `OUT` to `false`",
+        ] {
+            assert!(ended.stderr.contains(words), "{ended:#?}");
+        }
+    }
+}
+
+#[test]
 fn who_listens_to_results_that_no_stream_acknowledges_does_not_make_them_wait_for_ever() {
     let site = with_sink(Config {
         no_ack: true,

@@ -13,8 +13,8 @@ pub const MESSAGE_ID: &str = "Nats-Msg-Id";
 /// The header that says which plugins a result comes from: the beginnings of their digests, in the
 /// order of the chain, with commas between them. The input is in the message id.
 pub const DIGEST: &str = "Weir-Digest";
-/// Through how many pipelines a message has come that is the result of another pipeline; without it, one
-/// with [`DIGEST`] has come through one. Written by hosts alone.
+/// Through how many pipelines a message has come that is the result or the dead letter of another pipeline;
+/// without it, one with [`DIGEST`] has come through one. Written by hosts alone.
 pub const HOPS: &str = "Weir-Hops";
 /// Prefix of the headers that weir adds.
 pub const PREFIX: &str = "Weir-";

@@ -45,6 +45,7 @@ use anyhow::{Context, Result, anyhow};
 use async_nats::{AuthError, Client, ConnectOptions};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// The oldest server that has what at-least-once pipelines use: consumers with several filters
 /// (2.10), and pinned consumers for ordered pipelines (2.11).
@@ -54,18 +55,27 @@ pub const OLDEST_SERVER: (u64, u64, u64) = (2, 11, 0);
 #[derive(Clone)]
 pub struct Connection {
     /// Another takes its place when its task has ended: [`keep`].
-    client: Arc<Mutex<Client>>,
+    client: Arc<Mutex<(Client, Ended)>>,
     pub health: Arc<Health>,
     pub api: Api,
     settings: Arc<Nats>,
     purpose: Arc<str>,
 }
 
+/// Closed when the task of a client has ended: its event callback has the other end, and goes with it.
+type Ended = watch::Receiver<()>;
+
 impl Connection {
     /// The client of the moment. Not to be kept: it may be replaced.
     #[must_use]
     pub fn client(&self) -> Client {
-        locked(&self.client).clone()
+        locked(&self.client).0.clone()
+    }
+
+    /// The settings that it was made with.
+    #[must_use]
+    pub fn settings(&self) -> &Nats {
+        &self.settings
     }
 }
 
@@ -80,7 +90,7 @@ pub async fn connect(settings: &Nats, purpose: &str) -> Result<Connection> {
     let client = connect_client(settings, purpose, &health).await?;
     health.opened();
     let servers = settings.servers.join(", ");
-    refuse_old(&client.server_info().version)
+    refuse_old(&client.0.server_info().version)
         .with_context(|| format!("cannot use the nats server at `{servers}`"))?;
     Ok(Connection {
         client: Arc::new(Mutex::new(client)),
@@ -91,26 +101,33 @@ pub async fn connect(settings: &Nats, purpose: &str) -> Result<Connection> {
     })
 }
 
-async fn connect_client(settings: &Nats, purpose: &str, health: &Arc<Health>) -> Result<Client> {
+async fn connect_client(
+    settings: &Nats,
+    purpose: &str,
+    health: &Arc<Health>,
+) -> Result<(Client, Ended)> {
     let servers = settings.servers.join(", ");
     let on_event = Arc::clone(health);
+    let (task, ended) = watch::channel(());
     let options = options(settings)
         .await
         .with_context(|| format!("cannot connect to nats at `{servers}`"))?;
-    options
+    let client = options
         .name(format!("weir/{purpose}"))
         .custom_inbox_prefix(&settings.inbox_prefix)
         .connection_timeout(Duration::from_secs(5))
         .ping_interval(Duration::from_secs(20))
         .reconnect_delay_callback(pause)
         .event_callback(move |event| {
+            let _lives = &task;
             let health = Arc::clone(&on_event);
             async move { health.on_event(event) }
         })
         .connect(&settings.servers)
         .await
         .map_err(|error| explain::connect(&error, &settings.tls))
-        .with_context(|| format!("cannot connect to nats at `{servers}`"))
+        .with_context(|| format!("cannot connect to nats at `{servers}`"))?;
+    Ok((client, ended))
 }
 
 /// The pause before the client for management connects again: never none, for a server may take a connection
@@ -162,14 +179,12 @@ pub const INBOXES: &str =
 /// How long a connection without its inboxes is left alone.
 const DEAF: Duration = Duration::from_secs(5);
 
-/// How often a client is asked whether its task still runs.
-const LOOK: Duration = Duration::from_secs(1);
-
 /// Connects anew when the server has ended the subscriptions to the inboxes of a connection: it does not
 /// say when they are permitted again. Takes another client when the task of the present one has ended, which
 /// a message that it cannot read may bring about; `replaced` counts that. Never ends.
 pub async fn keep(connection: &Connection, replaced: &Counter) {
     loop {
+        let mut ended = locked(&connection.client).1.clone();
         tokio::select! {
             _ = connection.health.deaf() => {
                 tokio::time::sleep(DEAF).await;
@@ -178,7 +193,7 @@ pub async fn keep(connection: &Connection, replaced: &Counter) {
                 }
                 connection.health.down().await;
             }
-            () = ended(connection.client()) => {
+            _ = ended.changed() => {
                 connection.health.lost(&"the client has ended, perhaps over a message that it cannot read");
                 while let Err(error) = replace(connection).await {
                     connection.health.not_found(&report::line(&error));
@@ -186,17 +201,6 @@ pub async fn keep(connection: &Connection, replaced: &Counter) {
                 }
                 replaced.inc();
             }
-        }
-    }
-}
-
-/// Waits until the task of a client has ended.
-async fn ended(client: Client) {
-    loop {
-        // Nothing goes to the server: the task alone is asked, and only one that is gone refuses.
-        match client.flush().await {
-            Ok(()) => tokio::time::sleep(LOOK).await,
-            Err(_) => return,
         }
     }
 }

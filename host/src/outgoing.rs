@@ -4,8 +4,6 @@ use crate::headers::block::ForeignLines;
 use crate::headers::{DIGEST, MESSAGE_ID};
 use bytes::Bytes;
 use bytestring::ByteString;
-use std::fmt::{self, Display};
-use std::io::Write;
 
 /// `NATS/1.0` with its line ends, and the empty line behind the headers.
 const HEADER_FRAME: usize = 12;
@@ -28,21 +26,27 @@ pub enum MessageId {
     Whole(String),
 }
 
-impl Display for MessageId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl MessageId {
+    /// Adds it to a header block.
+    pub fn write(&self, into: &mut Vec<u8>) {
         match self {
             Self::Result {
                 prefix,
                 source_id,
                 sequence,
                 index,
-            } => write!(formatter, "{prefix}{source_id}/{sequence}/{index}"),
-            Self::Whole(text) => formatter.write_str(text),
+            } => {
+                into.extend_from_slice(prefix.as_bytes());
+                into.extend_from_slice(source_id.as_bytes());
+                for number in [*sequence, *index] {
+                    into.push(b'/');
+                    into.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+                }
+            }
+            Self::Whole(text) => into.extend_from_slice(text.as_bytes()),
         }
     }
-}
 
-impl MessageId {
     /// In bytes.
     fn len(&self) -> usize {
         let digits = |number: u64| number.checked_ilog10().unwrap_or_default() as usize + 1;
@@ -89,17 +93,14 @@ impl OutgoingMessage {
     /// Bytes that count against the server's `max_payload`: headers and payload.
     #[must_use]
     pub fn size(&self) -> usize {
-        let lines = self
-            .headers
-            .iter()
-            .map(|(name, value)| name.len() + value.len() + 4);
-        let id = self.id.as_ref();
-        let id = id.map_or(0, |id| MESSAGE_ID.len() + id.len() + 4);
-        let digest = self.digest.as_ref();
-        let digest = digest.map_or(0, |digest| DIGEST.len() + digest.len() + 4);
+        let line = |name: &str, value: usize| name.len() + value + 4;
+        let headers = self.headers.iter();
+        let headers = headers.map(|(name, value)| line(name, value.len()));
+        let id = self.id.iter().map(|id| line(MESSAGE_ID, id.len()));
+        let digest = self.digest.iter().map(|digest| line(DIGEST, digest.len()));
         let foreign = self.foreign.iter().map(|line| line.len() + 2);
-        let lines = lines.sum::<usize>() + foreign.sum::<usize>();
-        self.payload.len() + HEADER_FRAME + id + digest + lines
+        let lines = headers.chain(id).chain(digest).chain(foreign);
+        self.payload.len() + HEADER_FRAME + lines.sum::<usize>()
     }
 
     /// Writes the header block as it is sent into an empty vector: whole, or nothing if there are no
@@ -107,22 +108,21 @@ impl OutgoingMessage {
     /// it that there is none.
     pub fn write_headers(&self, into: &mut Vec<u8>) {
         fn add(into: &mut Vec<u8>, parts: &[&[u8]]) {
-            if into.is_empty() {
-                into.extend_from_slice(b"NATS/1.0\r\n");
-            }
             parts.iter().for_each(|part| into.extend_from_slice(part));
             into.extend_from_slice(b"\r\n");
         }
+        into.extend_from_slice(b"NATS/1.0\r\n");
+        let nothing = into.len();
         for (name, value) in &self.headers {
             if !name.contains([':', '\r', '\n']) && !value.contains(['\r', '\n']) {
                 add(into, &[name.as_bytes(), b": ", value.as_bytes()]);
             }
         }
         if let Some(id) = self.id.as_ref().filter(|id| !id.has_line_break()) {
-            add(into, &[MESSAGE_ID.as_bytes(), b": "]);
-            into.truncate(into.len() - 2);
-            // Writing to a vector does not fail.
-            let _ = write!(into, "{id}\r\n");
+            into.extend_from_slice(MESSAGE_ID.as_bytes());
+            into.extend_from_slice(b": ");
+            id.write(into);
+            into.extend_from_slice(b"\r\n");
         }
         if let Some(digest) = &self.digest {
             add(into, &[DIGEST.as_bytes(), b": ", digest.as_bytes()]);
@@ -130,8 +130,9 @@ impl OutgoingMessage {
         for line in self.foreign.iter().filter(|line| !line.contains(&b'\n')) {
             add(into, &[line]);
         }
-        if !into.is_empty() {
-            into.extend_from_slice(b"\r\n");
+        match into.len() == nothing {
+            true => into.clear(),
+            false => into.extend_from_slice(b"\r\n"),
         }
     }
 }

@@ -199,6 +199,22 @@ fn where_no_message_has_a_result_there_is_no_delay_and_not_one_of_zero() {
 }
 
 #[test]
+fn without_message_ids_the_results_are_counted_and_no_delay_is_measured() {
+    let off = [(
+        "\"out.{subject}\" }",
+        "\"out.{subject}\", message-ids: off }",
+    )];
+    let folder = folder(&replaced(PIPELINE, &off), INPUT);
+    let finished = bench(&folder, &["--messages", "4", "--seconds", "1", "--json"]);
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+    let said = "the delay is not measured: results without message ids do not say which input they are from";
+    assert!(finished.stderr.contains(said), "{finished:#?}");
+    let report = json(&finished.stdout);
+    let found = (&report["runs"][0]["counts"]["results"], &report["delay"]);
+    assert_eq!(found, (&3.into(), &Value::Null));
+}
+
+#[test]
 fn nobody_connects_to_the_servers_that_the_file_names() {
     let named = TcpListener::bind("127.0.0.1:0").unwrap();
     named.set_nonblocking(true).unwrap();

@@ -100,6 +100,28 @@ fn a_stream_of_ours_takes_batches_and_one_that_is_there_stays_as_it_is() {
 }
 
 #[test]
+fn a_check_says_where_results_never_go_out_in_batches_and_nothing_where_they_may() {
+    let site = Site::bare();
+    let open = "`sink.subject` leaves open which streams capture the results";
+    for (more, why) in [
+        ("out.{subject}\"", None),
+        (
+            "out.{subject}\", fast-ingest: off",
+            Some("`sink.fast-ingest` is `off`"),
+        ),
+        ("{subject}\", allow-own-source: true", Some(open)),
+    ] {
+        site.pipeline_but(&[("out.{subject}\"", more)], "");
+        let check = site.weir(&["check", "p.yaml"]).done();
+        let note = "note: results are not published in batches";
+        match why {
+            Some(why) => assert!(check.contains(&format!("{note}: {why}\n")), "{check}"),
+            None => assert!(!check.contains(note), "{check}"),
+        }
+    }
+}
+
+#[test]
 fn where_a_sink_has_no_fast_ingest_the_status_says_why() {
     let site = site();
     let client = site.nats.client();

@@ -2,12 +2,12 @@
 
 use super::api;
 use super::hosts::{log, nats};
-use crate::harness::{Fate, NatsServer, Proxy, Sender, wait_until};
+use crate::harness::{Fate, NatsServer, Proxy, Sender, Stored, wait_until};
 use api::OutgoingMessage;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 use weir::job::jetstream::JetStream;
-use weir::job::log::{Checkpoint, Commit, Fence, Held, Log, LogError, Snapshot, Stored};
+use weir::job::log::{self, Checkpoint, Commit, Fence, Held, Log, LogError, Snapshot};
 use weir::job::partition::{self, Resolution};
 use weir::job::pause::pause;
 use weir::nats::job_stream::{Wanted, ensure};
@@ -80,6 +80,13 @@ impl Asked {
         self.runtime.block_on(self.log.commit(expected, commit))
     }
 
+    /// Commits, and hears no answer.
+    #[track_caller]
+    fn commit_unheard(&self, expected: Fence, commit: &Commit) {
+        let lost = self.commit(expected, commit);
+        assert!(matches!(lost, Err(LogError::Ambiguous(_))), "{lost:?}");
+    }
+
     fn checkpoint(&self) -> Result<Option<Held>, LogError> {
         self.runtime.block_on(self.log.checkpoint())
     }
@@ -97,9 +104,19 @@ impl Asked {
     }
 }
 
-/// Whether a message is the last of a commit.
-fn is_commit(sender: Sender, content: &str) -> bool {
-    sender == Sender::Host && content.contains("Nats-Batch-Commit")
+/// What becomes of the last message of each commit.
+fn let_commits(proxy: &Proxy, fate: Fate) {
+    proxy.rule(move |sender, _, content| match sender {
+        Sender::Host if content.contains("Nats-Batch-Commit") => fate,
+        _ => Fate::Arrives,
+    });
+}
+
+/// The results in the stream of the job.
+fn results(server: &NatsServer) -> Vec<Stored> {
+    let mut stored = server.client().messages("JOB");
+    stored.retain(|it| it.subject == "job.out.0.results");
+    stored
 }
 
 #[test]
@@ -109,13 +126,9 @@ fn a_commit_whose_answer_is_lost_is_found_in_the_checkpoint_and_one_that_did_not
     let claim = log.claim("a");
     let before = server.client().count("JOB");
 
-    proxy.rule(|sender, _, content| match is_commit(sender, content) {
-        true => Fate::Lost,
-        false => Fate::Arrives,
-    });
+    let_commits(&proxy, Fate::Lost);
     let first = commit("a", 2);
-    let lost = log.commit(claim, &first);
-    assert!(matches!(lost, Err(LogError::Ambiguous(_))), "{lost:?}");
+    log.commit_unheard(claim, &first);
     assert_eq!(log.resolve(claim, &first), Resolution::NotStored);
     assert_eq!(server.client().count("JOB"), before);
 
@@ -123,8 +136,7 @@ fn a_commit_whose_answer_is_lost_is_found_in_the_checkpoint_and_one_that_did_not
         Sender::Server if content.contains("\"batch\":") => Fate::Lost,
         _ => Fate::Arrives,
     });
-    let lost = log.commit(claim, &first);
-    assert!(matches!(lost, Err(LogError::Ambiguous(_))), "{lost:?}");
+    log.commit_unheard(claim, &first);
     let found = log.resolve(claim, &first);
     let Resolution::Stored(fence) = found else {
         panic!("{found:?}");
@@ -133,9 +145,11 @@ fn a_commit_whose_answer_is_lost_is_found_in_the_checkpoint_and_one_that_did_not
     // Sent again, it is refused.
     assert_eq!(log.commit(claim, &first), Err(LogError::WrongFence));
     assert!(log.commit(fence, &commit("a", 3)).unwrap() > fence);
-    let stored = server.client().messages("JOB");
-    let results = stored.iter().filter(|it| it.subject == "job.out.0.results");
-    let texts: Vec<_> = results.map(|it| (it.text(), it.header("Color"))).collect();
+    let results = results(&server);
+    let texts: Vec<_> = results
+        .iter()
+        .map(|it| (it.text(), it.header("Color")))
+        .collect();
     let of = |text: &str| (text.to_owned(), Some("red"));
     assert_eq!(texts, [of("one"), of("two"), of("one"), of("two")]);
 }
@@ -146,13 +160,9 @@ fn a_commit_that_arrives_after_another_owner_has_claimed_the_partition_is_refuse
     let log = Asked::at(&proxy.url());
     let claim = log.claim("a");
     // The owner sleeps with its commit on the way.
-    proxy.rule(|sender, _, content| match is_commit(sender, content) {
-        true => Fate::Late,
-        false => Fate::Arrives,
-    });
+    let_commits(&proxy, Fate::Late);
     let late = commit("a", 2);
-    let lost = log.commit(claim, &late);
-    assert!(matches!(lost, Err(LogError::Ambiguous(_))), "{lost:?}");
+    log.commit_unheard(claim, &late);
 
     let other = Asked::at(&server.url());
     let theirs = other.claim("b");
@@ -161,9 +171,7 @@ fn a_commit_that_arrives_after_another_owner_has_claimed_the_partition_is_refuse
     assert_eq!(log.resolve(claim, &late), Resolution::Overtaken);
     // Nothing of it is there.
     other.commit(theirs, &commit("b", 3)).unwrap();
-    let stored = server.client().messages("JOB");
-    let results = stored.iter().filter(|it| it.subject == "job.out.0.results");
-    assert_eq!(results.count(), 2);
+    assert_eq!(results(&server).len(), 2);
 }
 
 #[test]
@@ -171,10 +179,7 @@ fn a_commit_that_is_half_sent_when_the_server_is_killed_is_not_stored_and_can_be
     let (mut server, proxy) = site();
     let log = Asked::at(&proxy.url());
     let claim = log.claim("a");
-    proxy.rule(|sender, _, content| match is_commit(sender, content) {
-        true => Fate::Lost,
-        false => Fate::Arrives,
-    });
+    let_commits(&proxy, Fate::Lost);
     let half = commit("a", 2);
     let killed = async {
         while proxy.withheld() == 0 {
@@ -230,7 +235,7 @@ fn what_is_recovered_is_what_was_committed_however_large_it_is_and_what_was_purg
     let read = log.log.recover(fence, &mut take);
     log.runtime.block_on(read).unwrap();
     let deltas = found.iter().filter_map(|stored| match stored {
-        Stored::Delta(delta, end) => Some((delta.number, delta.content.len(), *end)),
+        log::Stored::Delta(delta, end) => Some((delta.number, delta.content.len(), *end)),
         _ => None,
     });
     let deltas: Vec<_> = deltas.collect();
@@ -240,9 +245,9 @@ fn what_is_recovered_is_what_was_committed_however_large_it_is_and_what_was_purg
     let last = snapshot(3, format!("3 {}", "s".repeat(1000)));
     let others = found
         .iter()
-        .filter(|stored| !matches!(stored, Stored::Delta(..)));
-    let claim = Stored::Checkpoint(fence);
-    let expected = [Stored::Snapshot(last), claim.clone(), claim];
+        .filter(|stored| !matches!(stored, log::Stored::Delta(..)));
+    let claim = log::Stored::Checkpoint(fence);
+    let expected = [log::Stored::Snapshot(last), claim.clone(), claim];
     assert!(others.eq(&expected), "{found:?}");
 }
 

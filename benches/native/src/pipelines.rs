@@ -19,9 +19,10 @@ use crate::server::cpu_seconds;
 const COUNTS: [usize; 4] = [1, 10, 100, 200];
 /// Rounds over all of the counts.
 const ROUNDS: usize = 3;
-/// How long they are watched doing nothing, and how long they have done nothing before.
+/// How long they are watched doing nothing, and how long they have done nothing before: by then their first
+/// pulls, which wait for 10 s, have ended, and the next wait as those of idle pipelines do.
 const IDLE: Duration = Duration::from_secs(30);
-const SETTLING: Duration = Duration::from_secs(5);
+const SETTLING: Duration = Duration::from_secs(15);
 /// The stream that the idle ones read, each a subject of its own.
 const STREAM: &str = "BENCH_IDLE";
 
@@ -55,7 +56,7 @@ pub(crate) async fn measure(bench: &Bench<'_>) -> Result<()> {
         for pipelines in COUNTS {
             let run = once(bench, pipelines, round, messages).await?;
             eprintln!(
-                "bench: {pipelines} pipelines: {:.2} s, {}, idle {:.1} %, {:.0}/s",
+                "bench: {pipelines} pipelines: {:.2} s, {}, idle {:.2} %, {:.0}/s",
                 run.start,
                 bytes(run.resident as f64),
                 run.idle,
@@ -94,7 +95,7 @@ fn table(runs: &[Run]) -> Table {
             format!("{:.2} s", of(count, &|run| run.start)),
             bytes(resident(count)),
             more,
-            format!("{:.1} %", of(count, &|run| run.idle)),
+            format!("{:.2} %", of(count, &|run| run.idle)),
             format!("{:.0}/s", of(count, &|run| run.rate)),
         ]);
     }

@@ -15,7 +15,6 @@ use crate::delivery::refusal::{ApiError, Failure, judge};
 use serde::Deserialize;
 use std::collections::VecDeque;
 use std::fmt::{self, Display};
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// So many results, or inputs with results, make a batch. The server answers a batch twice and keeps a timer for
@@ -23,7 +22,7 @@ use std::time::{Duration, Instant};
 pub const LEAST: usize = 16;
 /// After how many messages of a batch the server says how far it has come. The server lowers it to 500 divided
 /// by the open batches of the stream.
-const FLOW: u16 = 256;
+const FLOW: u64 = 256;
 /// How long nothing goes out in batches after the server did not take one: at first, and at most.
 const REST: Duration = Duration::from_secs(10);
 const LONGEST_REST: Duration = Duration::from_secs(600);
@@ -52,10 +51,19 @@ impl Place {
     /// Writes the end of its reply subject. `sink` is a name that no other sink has: a stream tells batches
     /// apart by the first token alone.
     pub fn write(self, sink: &str, part: Part, into: &mut Vec<u8>) {
-        let Self { first, number } = self;
-        let part = part as u8;
-        // Writing to a vector does not fail.
-        let _ = write!(into, "{sink}-{first}.{FLOW}.fail.{number}.{part}.$FI");
+        let mut digits = itoa::Buffer::new();
+        let numbers = [
+            ("-", self.first),
+            (".", FLOW),
+            (".fail.", self.number),
+            (".", part as u64),
+        ];
+        into.extend_from_slice(sink.as_bytes());
+        for (before, number) in numbers {
+            into.extend_from_slice(before.as_bytes());
+            into.extend_from_slice(digits.format(number).as_bytes());
+        }
+        into.extend_from_slice(b".$FI");
     }
 
     /// From what [`Place::write`] has written.

@@ -15,7 +15,7 @@ use crate::process::chain::{Rejection, Retry, Verdict};
 use crate::process::disposition::{DeadLetter, Disposition};
 use crate::process::retry;
 use smallvec::SmallVec;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 impl Lane {
     /// What each verdict means for its message.
@@ -138,12 +138,12 @@ impl Lane {
     /// Station 5. Publishes what may be published now.
     pub(super) async fn publish(&mut self) {
         let mut published = 0;
-        let waiting = self.in_flight.publishable();
+        let (waiting, now) = (self.in_flight.publishable(), SystemTime::now());
         while let Some(id) = self.in_flight.next_publishable() {
             let nothing = self.outbox.publish(id, &mut self.in_flight, waiting).await;
             published += 1;
             if let Some(proof) = nothing {
-                self.finish(id, proof).await;
+                self.finish(id, proof, now).await;
             }
         }
         self.outbox.sink.end_burst();
@@ -153,11 +153,12 @@ impl Lane {
     /// Station 6. Settles what has been confirmed.
     pub(super) async fn settle(&mut self, confirmed: Vec<Confirmation>) {
         self.at_failpoint(Station::Confirmed, confirmed.len()).await;
+        let now = SystemTime::now();
         for confirmation in confirmed {
             match Outbox::confirm(confirmation, &mut self.in_flight) {
                 Some((id, Outcome::Stored(proof))) => {
                     self.activity.succeeds();
-                    self.finish(id, proof).await;
+                    self.finish(id, proof, now).await;
                 }
                 Some((id, Outcome::Failed(publication, failure))) => {
                     self.not_published(id, *publication, failure).await;
@@ -239,7 +240,7 @@ impl Lane {
         self.nak(id, left.max(self.settings.retry.initial)).await;
     }
 
-    async fn finish(&mut self, id: TaskId, proof: Settled) {
+    async fn finish(&mut self, id: TaskId, proof: Settled, now: SystemTime) {
         let Some(task) = self.in_flight.finish(id) else {
             return;
         };
@@ -252,13 +253,9 @@ impl Lane {
             self.settler.parked(task, proof);
             return self.at_failpoint(Station::Settled, 1).await;
         }
-        let now = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
-        let stored = Duration::from_nanos(task.stored());
-        self.metrics
-            .latency
-            .observe(now.saturating_sub(stored).as_secs_f64());
+        let stored = UNIX_EPOCH + Duration::from_nanos(task.stored());
+        let took = now.duration_since(stored).unwrap_or_default();
+        self.metrics.latency.observe(took.as_secs_f64());
         match then {
             Then::Term(rejection) => {
                 if self.settings.dead_letter.is_some() {

@@ -22,9 +22,7 @@ use crate::outgoing::OutgoingMessage;
 use crate::telemetry::metrics::PipelineMetrics;
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use bytestring::ByteString;
 use std::convert::Infallible;
-use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use waiting::Waiting;
@@ -50,7 +48,8 @@ pub struct Sink {
     inbox: String,
     /// Of this sink alone: the beginning of the names of its batches.
     name: String,
-    /// The reply subject and the header block of the message that is published next.
+    /// The reply subject and the header block of the message that is published next. The first begins with
+    /// `inbox` and a dot, whatever it is.
     reply: Vec<u8>,
     headers: Vec<u8>,
     /// The message to which the header block belongs. None between two bursts.
@@ -70,7 +69,6 @@ pub struct Sink {
 struct Held {
     /// In the window.
     number: u64,
-    subject: ByteString,
     payload: Bytes,
 }
 
@@ -90,8 +88,8 @@ impl Sink {
             name: wire.new_id(),
             wire,
             connection,
+            reply: format!("{inbox}.").into_bytes(),
             inbox,
-            reply: Vec::new(),
             headers: Vec::new(),
             held: None,
             waiting: Window::new(WINDOW),
@@ -136,7 +134,6 @@ impl Sink {
                 message.write_headers(&mut self.headers);
                 self.held = Some(Held {
                     number: self.waiting.next(),
-                    subject: message.subject.clone(),
                     payload: message.payload.clone(),
                 });
                 self.waiting.push(Waiting {
@@ -190,25 +187,26 @@ impl Sink {
         let Some(held) = self.held.take() else {
             return;
         };
-        self.reply.clear();
-        // Writing to a vector does not fail.
-        let _ = write!(self.reply, "{}.", self.inbox);
+        self.reply.truncate(self.inbox.len() + 1);
         match self.bursts.write(held.number, last) {
             Some((place, part)) => place.write(&self.name, part, &mut self.reply),
-            None => drop(write!(self.reply, "{}", held.number)),
+            None => {
+                let mut number = itoa::Buffer::new();
+                let number = number.format(held.number);
+                self.reply.extend_from_slice(number.as_bytes());
+            }
         }
-        let parts = Parts {
-            subject: held.subject.as_bytes(),
+        let Some(waiting) = self.waiting.get_mut(held.number) else {
+            return;
+        };
+        let written = self.wire.publish(&Parts {
+            subject: waiting.subject.as_bytes(),
             reply: &self.reply,
             headers: &self.headers,
             payload: &held.payload,
-        };
+        });
         // Its subject was checked.
-        if let (Ok(place), Some(waiting)) =
-            (self.wire.publish(&parts), self.waiting.get_mut(held.number))
-        {
-            waiting.place = place;
-        }
+        waiting.place = written.unwrap_or(waiting.place);
     }
 
     /// Ends the batches of which the server would not hear otherwise that they are over.
@@ -216,9 +214,7 @@ impl Sink {
         while let Some((place, number)) = self.bursts.unended(&self.waiting)
             && let Some(waiting) = self.waiting.get(number)
         {
-            self.reply.clear();
-            // As above.
-            let _ = write!(self.reply, "{}.", self.inbox);
+            self.reply.truncate(self.inbox.len() + 1);
             place.write(&self.name, Part::End, &mut self.reply);
             let _ = self.wire.publish(&Parts {
                 subject: waiting.subject.as_bytes(),
@@ -278,7 +274,7 @@ impl Sink {
             let health = Arc::clone(&self.wire.health);
             let changed = health.changed.notified();
             let is_connected = health.is_connected();
-            let lost = self.wire.lost();
+            let (lost, began) = self.wire.lost();
             if is_connected && place <= lost {
                 return Some(self.give_up(|waiting| {
                     let why = "the connection was lost before a publish ack came";
@@ -287,8 +283,8 @@ impl Sink {
                 }));
             }
             // What was published while there was no connection is under way since there is one.
-            let found = health.found_at().unwrap_or(since);
-            let deadline = tokio::time::Instant::from_std(since.max(found) + ACK_TIMEOUT);
+            let began = began.unwrap_or(since);
+            let deadline = tokio::time::Instant::from_std(since.max(began) + ACK_TIMEOUT);
             tokio::select! {
                 biased;
                 ack = self.acks.next() => {
@@ -304,7 +300,7 @@ impl Sink {
                 () = tokio::time::sleep_until(deadline), if is_connected => return Some(self.give_up(|waiting| {
                     let (subject, seconds) = (waiting.subject.to_string(), ACK_TIMEOUT.as_secs());
                     let reason = format!("cannot publish to `{subject}`: no publish ack within {seconds} s");
-                    (waiting.since.max(found).elapsed() >= ACK_TIMEOUT)
+                    (waiting.since.max(began).elapsed() >= ACK_TIMEOUT)
                         .then_some(Failure::NoAck { subject, reason })
                 })),
                 () = changed => {
@@ -345,16 +341,15 @@ impl Sink {
             return;
         };
         let status = ack.status().map(|(status, _)| status);
-        let place = match (reply.parse(), Place::read(reply)) {
-            (Ok(number), _) => {
-                if let Some(waiting) = self.waiting.remove(number) {
-                    let result = judge(status, &ack.payload, &waiting.subject);
-                    confirmed.push(waiting.confirmation(result, &self.metrics));
-                }
-                return;
+        if let Ok(number) = reply.parse() {
+            if let Some(waiting) = self.waiting.remove(number) {
+                let result = judge(status, &ack.payload, &waiting.subject);
+                confirmed.push(waiting.confirmation(result, &self.metrics));
             }
-            (_, Some(place)) => place,
-            _ => return,
+            return;
+        }
+        let Some(place) = Place::read(reply) else {
+            return;
         };
         let number = place.first.saturating_add(place.number.saturating_sub(1));
         let asked = self.waiting.get(number);

@@ -107,8 +107,15 @@ impl Host {
         let _in_progress = InProgress::start(&self.pipelines)?;
         let _discoverable = self.announce().await;
         let replaced = self.options.metrics.clients_replaced();
-        let connections: Vec<Connection> =
-            attachments.iter().map(|(found, _)| found.clone()).collect();
+        let mut connections: Vec<Connection> = Vec::new();
+        for (connection, _) in &attachments {
+            if !connections
+                .iter()
+                .any(|one| one.settings() == connection.settings())
+            {
+                connections.push(connection.clone());
+            }
+        }
         let supervised = self.pipelines.iter().zip(attachments).map(
             async |(pipeline, (connection, attachment))| {
                 let supervisor = Supervisor {
@@ -205,15 +212,11 @@ impl Host {
     /// When a server cannot be reached, and when no pipeline can start.
     async fn attach(&self) -> Result<Vec<Found>> {
         let mut found: Vec<Found> = Vec::new();
-        for (index, pipeline) in self.pipelines.iter().enumerate() {
+        for pipeline in &self.pipelines {
             let settings = &pipeline.settings;
-            let same = self
-                .pipelines
-                .iter()
-                .take(index)
-                .position(|other| other.settings.nats == settings.nats);
-            let connection = match same.and_then(|same| found.get(same)) {
-                Some((connection, _)) => connection.clone(),
+            let mut connections = found.iter().map(|(connection, _)| connection);
+            let connection = match connections.find(|one| *one.settings() == settings.nats) {
+                Some(connection) => connection.clone(),
                 None => nats::connect(&settings.nats, "supervisor").await?,
             };
             let ensured = streams::ensure(&connection, settings, self.options.create, None)

@@ -3,8 +3,9 @@
 use super::streams::{Context, jetstream};
 use super::{Connection, unless_refused};
 use crate::config::resolved::Sink;
+use crate::report::ResultExt;
 use anyhow::{Result, anyhow};
-use async_nats::jetstream;
+use async_nats::jetstream::{self, stream::Config};
 
 /// The oldest server whose streams take batches of publishes (`allow_batched`): since which version.
 pub(super) const FAST_INGEST: (u64, u64, u64) = (2, 14, 0);
@@ -50,22 +51,49 @@ pub async fn never_acks(connection: &Connection, subject: &str) -> Result<Option
     };
     let stream = context.get_stream(&name).await;
     let stream = stream.map_err(|error| anyhow!("{}", error.kind()))?;
-    let silent = stream.cached_info().config.no_ack;
-    Ok(silent.then(|| format!("stream `{name}` sends no publish acks (`no_ack`)")))
+    let is_silent = stream.cached_info().config.no_ack;
+    Ok(is_silent.then(|| silent(&name).to_string()))
 }
 
-/// The stream that takes all results of a sink in batches.
+/// The stream that takes all results of a sink in batches, or why there is none, in words.
 ///
 /// # Errors
-/// Why there is none, in words.
+/// When no result would ever count as stored.
 pub(super) async fn fast_ingest(
     connection: &Connection,
     context: &Context,
     sink: &Sink,
-) -> Result<String, String> {
-    if let Some(why) = sink.no_fast_ingest() {
-        return Err(why.to_owned());
+) -> Result<Result<String, String>> {
+    let captures = captures_all(connection, context, sink).await;
+    if let Ok(stream) = &captures
+        && stream.no_ack
+    {
+        let name = &stream.name;
+        return Err(silent(name)).hint(|| {
+            format!(
+                "set `no_ack` of `{name}` to `false`, or let `sink.subject` lead to another stream"
+            )
+        });
     }
+    Ok(match (sink.no_fast_ingest(), captures) {
+        (Some(why), _) => Err(why.to_owned()),
+        (None, Ok(stream)) if !stream.allow_batch_publish => Err(format!(
+            "stream `{}` does not allow batches (`allow_batched`)",
+            stream.name
+        )),
+        (None, captures) => captures.map(|stream| stream.name),
+    })
+}
+
+/// The stream that captures all results of a sink.
+///
+/// # Errors
+/// Why there is none, or it is not known, in words.
+async fn captures_all(
+    connection: &Connection,
+    context: &Context,
+    sink: &Sink,
+) -> Result<Config, String> {
     let Some(reach) = sink.subject.reach() else {
         return Err("`sink.subject` may be any subject".to_owned());
     };
@@ -81,11 +109,9 @@ pub(super) async fn fast_ingest(
     let stream = unless_refused(connection, &api, context.get_stream(name)).await?;
     let stream =
         stream.map_err(|error| format!("cannot read stream `{name}`: {}", error.kind()))?;
-    let config = &stream.cached_info().config;
-    if !config.allow_batch_publish || config.no_ack {
-        return Err(format!(
-            "stream `{name}` does not allow batches (`allow_batched`)"
-        ));
-    }
-    Ok(name.clone())
+    Ok(stream.cached_info().config.clone())
+}
+
+fn silent(stream: &str) -> anyhow::Error {
+    anyhow!("stream `{stream}` sends no publish acks (`no_ack`)")
 }

@@ -59,8 +59,6 @@ struct Trouble {
     lost: Option<Instant>,
     /// Whether the latest loss had no line in the log.
     silent: bool,
-    /// When it was found last.
-    found: Option<Instant>,
 }
 
 /// A publish or subscription that the server did not permit.
@@ -100,12 +98,6 @@ impl Health {
     #[must_use]
     pub fn reconnects(&self) -> u64 {
         self.reconnects.load(Ordering::Relaxed)
-    }
-
-    /// When the connection was found last after it was lost. `None` before.
-    #[must_use]
-    pub fn found_at(&self) -> Option<Instant> {
-        locked(&self.trouble).found
     }
 
     /// The server's words, if it has ended a subscription to an inbox: no answers come any more.
@@ -184,7 +176,6 @@ impl Health {
         *locked(&self.deaf) = None;
         let mut trouble = locked(&self.trouble);
         trouble.text = None;
-        trouble.found = Some(Instant::now());
         match trouble.silent {
             true => tracing::debug!("connected to nats"),
             false => tracing::info!("connected to nats"),

@@ -133,7 +133,7 @@ pub async fn ensure(
         )
         .await?;
     }
-    let fast_ingest = fast_ingest(connection, &context, &pipeline.sink).await;
+    let fast_ingest = fast_ingest(connection, &context, &pipeline.sink).await?;
     let start = consumers::start(&pipeline.source, &incarnation, last);
     let durable = consumers::ensure(connection, &source, pipeline, start).await?;
     let parking = parking::ensure(

@@ -30,6 +30,7 @@ use state::State;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
+use std::time::Instant;
 use task::Task;
 use tokio::task::AbortHandle;
 
@@ -148,10 +149,12 @@ impl Wire {
     }
 
     /// No answer comes any more to what has this place or one before: it went over a connection that was
-    /// lost. What has a later place goes over the present connection, or the next.
+    /// lost. What has a later place goes over the present connection, or the next. And since when there is
+    /// that one.
     #[must_use]
-    pub fn lost(&self) -> u64 {
-        locked(&self.state).lost
+    pub fn lost(&self) -> (u64, Option<Instant>) {
+        let state = locked(&self.state);
+        (state.lost, state.began)
     }
 
     /// Waits until what is to be written is not too much. Safe to drop while it waits.

@@ -2,14 +2,14 @@
 //!
 //! It runs on a thread of its own, because a guest that spins holds up every timer of the tokio runtime
 //! that called it. A second after the last call it pauses, so that an idle host does not wake a hundred
-//! times a second. What a tick means for a call is decided in `instance.rs`.
+//! times a second, but sleeps. What a tick means for a call is decided in `instance.rs`.
 
 use anyhow::{Context, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, Thread};
 use std::time::Duration;
-use wasmtime::{Engine, EngineWeak};
+use wasmtime::Engine;
 
 /// The length of an epoch: a deadline is met up to two of these late. A shorter one wakes a host
 /// more often for a precision that no deadline of a batch needs.
@@ -18,10 +18,7 @@ pub(super) const TICK: Duration = Duration::from_millis(10);
 /// Ticks without a call after which the ticker pauses.
 const IDLE: u32 = 100;
 
-/// How often a paused ticker looks whether its engine still exists.
-const CHECK: Duration = Duration::from_secs(1);
-
-/// The ticker of one engine.
+/// The ticker of one engine. Ends with the last of those who make calls.
 pub(super) struct EpochTicker {
     state: Arc<State>,
     thread: Thread,
@@ -33,23 +30,25 @@ struct State {
     calls: AtomicUsize,
     /// Set while the thread waits for a call.
     paused: AtomicBool,
+    /// Set when there will be no further call.
+    ended: AtomicBool,
 }
 
 /// A call in progress, until it is dropped.
 pub(super) struct Call<'a>(&'a State);
 
 impl EpochTicker {
-    /// Starts the ticker of an engine; it ends with the engine.
+    /// Starts the ticker of an engine.
     ///
     /// # Errors
     ///
     /// When a thread cannot be started.
     pub(super) fn start(engine: &Engine) -> Result<Self> {
-        let (weak, state) = (engine.weak(), Arc::<State>::default());
+        let (engine, state) = (engine.clone(), Arc::<State>::default());
         let ticking = Arc::clone(&state);
         let thread = thread::Builder::new()
             .name("weir-epochs".into())
-            .spawn(move || ticking.tick(&weak))
+            .spawn(move || ticking.tick(&engine))
             .context("cannot start the thread that keeps deadlines")?;
         Ok(Self {
             state,
@@ -68,6 +67,13 @@ impl EpochTicker {
     }
 }
 
+impl Drop for EpochTicker {
+    fn drop(&mut self) {
+        self.state.ended.store(true, Ordering::SeqCst);
+        self.thread.unpark();
+    }
+}
+
 impl Drop for Call<'_> {
     fn drop(&mut self) {
         self.0.calls.fetch_sub(1, Ordering::SeqCst);
@@ -75,31 +81,32 @@ impl Drop for Call<'_> {
 }
 
 impl State {
-    /// Advances the epoch until the engine is gone.
-    fn tick(&self, engine: &EngineWeak) {
+    /// Advances the epoch until nobody makes calls any more.
+    fn tick(&self, engine: &Engine) {
         let mut idle = 0;
-        loop {
+        while !self.has_ended() {
             thread::sleep(TICK);
-            match engine.upgrade() {
-                Some(engine) => engine.increment_epoch(),
-                None => return,
-            }
+            engine.increment_epoch();
             let called = self.calls.load(Ordering::Relaxed) > 0;
             idle = if called { 0 } else { idle + 1 };
             if idle >= IDLE {
-                self.pause(engine);
+                self.pause();
                 idle = 0;
             }
         }
     }
 
-    /// Waits for a call, or for the end of the engine.
-    fn pause(&self, engine: &EngineWeak) {
+    /// Waits for a call, or for the end.
+    fn pause(&self) {
         self.paused.store(true, Ordering::SeqCst);
-        while self.calls.load(Ordering::SeqCst) == 0 && engine.upgrade().is_some() {
-            thread::park_timeout(CHECK);
+        while self.calls.load(Ordering::SeqCst) == 0 && !self.has_ended() {
+            thread::park();
         }
         self.paused.store(false, Ordering::SeqCst);
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
     }
 }
 
@@ -128,5 +135,18 @@ mod tests {
         assert!(spin.unwrap().call(&mut store, ()).is_err());
         drop(call);
         assert_eq!(ticker.state.calls.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn a_ticker_that_pauses_ends_when_nobody_can_make_a_call_any_more() {
+        let ticker = EpochTicker::start(&Engine::default()).unwrap();
+        let state = Arc::clone(&ticker.state);
+        while !state.paused.load(Ordering::SeqCst) {
+            thread::yield_now();
+        }
+        drop(ticker);
+        while Arc::strong_count(&state) > 1 {
+            thread::yield_now();
+        }
     }
 }

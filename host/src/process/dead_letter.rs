@@ -13,8 +13,8 @@
 //! Either goes out in parts where it is too large for one message. What the letter says becomes shorter
 //! before it is packed. Something is always made, so that no message is termed with nothing stored.
 
-use super::Judged;
 use super::chain::Rejection;
+use super::{Judged, outputs};
 use crate::headers::block::{self, ForeignLines};
 use crate::headers::{self, LARGEST_BLOCK, LETTER, PACKED, PART, PREFIX};
 use crate::outgoing::{MessageId, OutgoingMessage};
@@ -124,6 +124,10 @@ impl DeadLetterBuilder {
         tell("Pipeline", &self.pipeline, LONGEST);
         tell("Sequence", &message.sequence.to_string(), LONGEST);
         tell("Kind", rejection.kind.as_str(), LONGEST);
+        // Without it, what comes back by way of a pipeline that reads dead letters would have no end.
+        if let hops @ 1.. = outputs::hops(&message.headers) {
+            tell("Hops", &hops.saturating_add(1).to_string(), LONGEST);
+        }
         let Detail::Texts(longest) = detail else {
             return;
         };

@@ -291,7 +291,7 @@ fn check_headers(source: &Message, made: &Headers, hops: u32) -> Result<Lines, S
 }
 
 /// Through how many pipelines a message has come; 0 for one that no pipeline has made.
-fn hops(headers: &Headers) -> u32 {
+pub(super) fn hops(headers: &Headers) -> u32 {
     let first = || headers.get(DIGEST).map_or(0, |_| 1);
     let hops = headers.get(HOPS).and_then(|hops| hops.parse().ok());
     hops.unwrap_or_else(first)

@@ -13,19 +13,19 @@ use crate::rollout::{Candidate, Command};
 use crate::signature;
 use anyhow::Result;
 use futures_util::future::join_all;
-use notify_debouncer_full::notify::{EventKind, RecommendedWatcher, RecursiveMode};
-use notify_debouncer_full::{
-    DebounceEventResult, DebouncedEvent, Debouncer, RecommendedCache, new_debouncer,
+use notify_debouncer_full::notify::{
+    self, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-/// How often to look without an event: two calls of `stat` for each plugin.
+/// How often to look without an event: two calls of `stat` for each path.
 const LOOK: Duration = Duration::from_secs(1);
 /// Events this close together are one.
 const TOGETHER: Duration = Duration::from_millis(100);
@@ -67,43 +67,63 @@ pub(crate) async fn run(pipelines: Vec<(Arc<RolloutTarget>, mpsc::Sender<Command
             })
         }));
     }
-    let (sender, events) = watch::channel(());
-    let _watcher = events_of(watched.iter().filter_map(|each| each.file.parent()), sender)
+    let (changed, changes) = watch::channel(());
+    let mut folders: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
+    for Watched { file, .. } in &watched {
+        let folder = file.parent().map(Path::to_owned).unwrap_or_default();
+        folders.entry(folder).or_default().insert(file.clone());
+    }
+    let _watcher = events_of(folders.keys(), changed.clone())
         .inspect_err(|error| tracing::debug!("no events of files: {error:#}"));
+    for (folder, files) in folders {
+        let changed = changed.clone();
+        let looking = thread::Builder::new().name("files".to_owned());
+        if let Err(error) = looking.spawn(move || look_again(&files, &changed)) {
+            let folder = folder.display();
+            tracing::warn!("new versions in `{folder}` may not be seen: {error}");
+        }
+    }
     // One that is on a file system which hangs keeps none of the others.
-    join_all(watched.iter_mut().map(|each| each.run(events.clone()))).await;
+    join_all(watched.iter_mut().map(|each| each.run(changes.clone()))).await;
 }
 
 /// Sends the events of these folders, until it is dropped.
 fn events_of<'a>(
-    folders: impl Iterator<Item = &'a Path>,
-    sender: watch::Sender<()>,
-) -> Result<Debouncer<RecommendedWatcher, RecommendedCache>> {
-    let on_change = move |result: DebounceEventResult| {
-        let is_change = |event: &DebouncedEvent| !matches!(event.kind, EventKind::Access(_));
-        if result.is_ok_and(|events| events.iter().any(is_change)) {
-            sender.send_replace(());
+    folders: impl Iterator<Item = &'a PathBuf>,
+    changed: watch::Sender<()>,
+) -> notify::Result<RecommendedWatcher> {
+    let on_event = move |event: notify::Result<Event>| {
+        if event.is_ok_and(|event| !matches!(event.kind, EventKind::Access(_))) {
+            changed.send_replace(());
         }
     };
-    // It looks as often as it must, and not at a quarter of that: an idle host sleeps.
-    let mut debouncer = new_debouncer(TOGETHER, Some(TOGETHER), on_change)?;
-    for folder in folders.collect::<BTreeSet<_>>() {
-        debouncer.watch(folder, RecursiveMode::NonRecursive)?;
+    let mut watcher = notify::recommended_watcher(on_event)?;
+    for folder in folders {
+        watcher.watch(folder, RecursiveMode::NonRecursive)?;
     }
-    Ok(debouncer)
+    Ok(watcher)
+}
+
+/// Looks at what the paths in one folder lead to, again and again, while somebody wants to know. A thread of
+/// its own wakes once for all of them, and one whose file system hangs holds up no other folder.
+fn look_again(files: &BTreeSet<PathBuf>, changed: &watch::Sender<()>) {
+    let mut before = Vec::new();
+    while !changed.is_closed() {
+        let now: Vec<_> = files.iter().map(|file| state_of(file)).collect();
+        if before != now {
+            changed.send_replace(());
+        }
+        before = now;
+        thread::sleep(LOOK);
+    }
 }
 
 impl Watched {
-    async fn run(&mut self, mut events: watch::Receiver<()>) {
-        loop {
+    async fn run(&mut self, mut changes: watch::Receiver<()>) {
+        self.look().await;
+        while changes.changed().await.is_ok() {
+            sleep(TOGETHER).await;
             self.look().await;
-            // Without a watcher there are no events, and the channel is closed.
-            let event = async {
-                if events.changed().await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            };
-            let _ = timeout(LOOK, event).await;
         }
     }
 
@@ -173,8 +193,11 @@ async fn read(file: &Path) -> Result<(Vec<u8>, Option<String>)> {
 }
 
 async fn signed(file: &Path) -> Option<Signed> {
-    let look = |file: &Path| Some((state(file)?, state(&signature::path_beside(file))));
-    aside(file, look).await?
+    aside(file, state_of).await?
+}
+
+fn state_of(file: &Path) -> Option<Signed> {
+    Some((state(file)?, state(&signature::path_beside(file))))
 }
 
 fn state(file: &Path) -> Option<State> {
@@ -185,4 +208,16 @@ fn state(file: &Path) -> Option<State> {
         changed: (data.ctime(), data.ctime_nsec()),
         identity: (data.dev(), data.ino()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_looks_for_new_versions_ends_when_nobody_wants_to_know_of_them() {
+        let (changed, changes) = watch::channel(());
+        drop(changes);
+        look_again(&BTreeSet::from([PathBuf::from("/")]), &changed);
+    }
 }

@@ -38,6 +38,20 @@ struct Model {
 }
 
 impl Model {
+    /// What becomes of these bursts, and the messages that still wait: answers are heard behind each burst,
+    /// or behind the last.
+    fn of(bursts: &[Vec<(Fate, Event)>], at_once: bool) -> (Self, Window<u64>) {
+        let (mut model, mut window) = (Self::default(), Window::new(1000));
+        for burst in bursts {
+            model.publish(&mut window, burst);
+            if at_once {
+                model.hear_all(&mut window);
+            }
+        }
+        model.hear_all(&mut window);
+        (model, window)
+    }
+
     fn publish(&mut self, window: &mut Window<u64>, fates: &[(Fate, Event)]) {
         let mut numbers = Vec::new();
         for _ in fates {
@@ -132,14 +146,7 @@ proptest! {
         bursts in bursts(event()),
         at_once in any::<bool>(),
     ) {
-        let (mut model, mut window) = (Model::default(), Window::new(1000));
-        for burst in &bursts {
-            model.publish(&mut window, burst);
-            if at_once {
-                model.hear_all(&mut window);
-            }
-        }
-        model.hear_all(&mut window);
+        let (model, _) = Model::of(&bursts, at_once);
         // A later answer covers a message that the server has refused behind the checks. Answers come in order,
         // so the refusal is heard first, unless it is lost: a connection loses none by itself.
         let unheard = has(&bursts, |_, event| event == Event::LosesAnswer)
@@ -154,14 +161,7 @@ proptest! {
         bursts in bursts(prop_oneof![30 => Just(Event::Nothing), 1 => Just(Event::Full)]),
         at_once in any::<bool>(),
     ) {
-        let (mut model, mut window) = (Model::default(), Window::new(1000));
-        for burst in &bursts {
-            model.publish(&mut window, burst);
-            if at_once {
-                model.hear_all(&mut window);
-            }
-        }
-        model.hear_all(&mut window);
+        let (model, window) = Model::of(&bursts, at_once);
         // The server never ends a batch in which it has refused a message behind the checks. What waits then
         // is given up in time.
         if !has(&bursts, |fate, _| fate == Fate::RefusedBehind) {

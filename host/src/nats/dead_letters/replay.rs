@@ -4,7 +4,7 @@
 use super::{DeadLetter, DeadLetters};
 use crate::config::resolved::Pipeline;
 use crate::config::template::{SubjectFilter, check_free, check_subject, is_under};
-use crate::headers::{LARGEST_BLOCK, MESSAGE_ID, SERVER_PREFIX, begins_with, block};
+use crate::headers::{HOPS, LARGEST_BLOCK, MESSAGE_ID, SERVER_PREFIX, begins_with, block};
 use crate::nats::Connection;
 use crate::nats::history::History;
 use crate::nats::wire::{Parts, Subscription, Wire};
@@ -195,20 +195,21 @@ impl Replay {
         check_free(subject, &self.inbox_prefix).map_err(anyhow::Error::msg)
     }
 
-    /// The header block of the original as it was, without lines that command the server; and before them a
-    /// message id, where there is room: a replay that is interrupted and repeated must not deliver twice.
+    /// The header block of the original as it was, without lines that command the server and without [`HOPS`],
+    /// for a person has ended the circle that it counts; and before them a message id, where there is room: a
+    /// replay that is interrupted and repeated must not deliver twice.
     /// The time tells the letter from one in a stream of the same name that was deleted.
     fn headers(&self, letters: &DeadLetters, letter: &DeadLetter) -> Bytes {
         let original = &letter.headers;
         // However a server reads lines, none of them commands it.
         let ends = |line| <[u8]>::strip_suffix(line, b"\r").unwrap_or(line);
         let lines = original.split(|byte| *byte == b'\n').map(ends);
-        let commands = |line: &[u8]| begins_with(line, SERVER_PREFIX);
-        let block = match lines.clone().any(commands) {
+        let is_left_out = |line: &[u8]| begins_with(line, SERVER_PREFIX) || begins_with(line, HOPS);
+        let block = match lines.clone().any(is_left_out) {
             true => block::join(
                 lines
                     .skip(1)
-                    .filter(|line| !line.is_empty() && !commands(line)),
+                    .filter(|line| !line.is_empty() && !is_left_out(line)),
             ),
             false => original.clone(),
         };

@@ -9,6 +9,7 @@ use super::parser::Message;
 use bytes::{Bytes, BytesMut};
 use std::collections::{BTreeMap, VecDeque};
 use std::task::{Poll, Waker};
+use std::time::Instant;
 
 /// The largest buffer that is kept for what is to be written next, in bytes.
 const MOST_KEPT: usize = 4 << 20;
@@ -38,6 +39,8 @@ pub(super) struct State {
     pub pongs: u64,
     /// Connections so far. An answer to a PING of an earlier one never comes.
     pub connections: u64,
+    /// When the present one began.
+    pub began: Option<Instant>,
     pub max_payload: usize,
     /// There will be no further connection.
     pub closed: bool,
@@ -169,6 +172,7 @@ impl State {
         }
         (self.pings, self.pongs) = (0, 0);
         self.connections += 1;
+        self.began = Some(Instant::now());
         self.max_payload = max_payload;
         self.wake_waiting();
         first

@@ -13,8 +13,7 @@ static SOURCE_ID: ByteString = ByteString::from_static("IN@1");
 
 /// A header of an input: of its own, of the server, or of a dead letter that it was once.
 fn line() -> impl Strategy<Value = (String, String)> {
-    let name =
-        "(Trace|Shop|a-b|Nats-Msg-Id|nats-ttl|Weir-Part|weir-letter|Weir-Kept-A|Weir-Packed)";
+    let name = "(Trace|Shop|a-b|Nats-Msg-Id|nats-ttl|Weir-Part|weir-letter|Weir-Kept-A|Weir-Packed|Weir-Hops)";
     (name, "[!-~]{0,20}")
 }
 
