@@ -2,6 +2,7 @@
 //! beside it in the batch. Each operator has its own state, for the keys of its partition.
 
 mod loading;
+mod random;
 mod timers;
 
 use crate::harness::guests::guest;
@@ -14,7 +15,7 @@ use weir::message::Message;
 use weir::plugin::{LoadOptions, Plugin};
 use weir::process::chain::{Chain, Verdict};
 use weir::process::route::OperatorSet;
-use weir::state::{Clock, Group, Groups, SharedState, State};
+use weir::state::{Clock, Group, Groups, SharedState, State, Timer};
 
 const SECOND: u64 = 1_000_000_000;
 const OPERATORS: [&str; 3] = ["first", "middle", "last"];
@@ -85,9 +86,13 @@ impl Job {
         self.run(&[(key, payload)]).remove(0)
     }
 
-    /// Fires the timers of an operator that are due.
+    /// Fires the timers that are due, all of them as those of one operator.
     fn fire(&mut self, operator: usize, clock: Clock, upto: u64) -> Vec<String> {
         let due = self.state.lock().take_due(clock, upto, 100);
+        self.fire_these(operator, due)
+    }
+
+    fn fire_these(&mut self, operator: usize, due: Vec<Timer>) -> Vec<String> {
         let running = self.chain.fire(operator, due, &mut self.state);
         tokio().block_on(running).iter().map(end).collect()
     }

@@ -1,6 +1,6 @@
 //! A timer fires once, and what its call writes and emits is as good as what a message does.
 
-use super::{Job, SECOND, end, stateful};
+use super::{Job, SECOND, stateful};
 use crate::harness::lane::{limits, tokio, worker};
 use bytestring::ByteString;
 use weir::config::resolved::Bounds;
@@ -65,8 +65,7 @@ fn what_a_timer_writes_that_does_not_end_well_is_undone() {
         at: at as u64,
     };
     let due: Vec<Timer> = due.iter().enumerate().map(timer).collect();
-    let ends = tokio().block_on(job.chain.fire(0, due, &mut job.state));
-    let ends: Vec<String> = ends.iter().map(end).collect();
+    let ends = job.fire_these(0, due);
     let trapped = "trap: trapped: wasm `unreachable` instruction executed";
     assert_eq!(
         ends[..4],
