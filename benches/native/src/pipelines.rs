@@ -43,7 +43,6 @@ struct Run {
 /// Measures each number of pipelines in turn, some rounds.
 pub(crate) async fn measure(bench: &Bench<'_>) -> Result<()> {
     let messages = bench.measure.messages();
-    feed::fill(&bench.context, IDENTITY.feed, messages).await?;
     let config = stream::Config {
         name: STREAM.to_owned(),
         subjects: vec!["idle.*".to_owned()],
@@ -104,13 +103,11 @@ fn table(runs: &[Run]) -> Table {
 
 async fn once(bench: &Bench<'_>, pipelines: usize, round: usize, messages: u64) -> Result<Run> {
     let name = format!("bench-pipelines-{pipelines}-{round}");
+    // Empty at first: a pipeline with work that it does not get is not idle.
+    feed::create(&bench.context, IDENTITY.feed).await?;
     bench.prepare(Side::Weir, IDENTITY, &name).await?;
     let busy = bench.context.get_stream(IDENTITY.feed.stream()).await;
     let busy = busy.context("cannot look at the stream")?;
-    // The stream is full already; the consumer gives nothing until the others have been looked at.
-    let far = parse_rfc3339("2999-01-01T00:00:00Z").map_err(|error| anyhow!("{error}"))?;
-    let paused = busy.pause_consumer(&name, far).await;
-    paused.context("cannot pause the consumer")?;
     let began = now()?;
     let file = bench.measure.out.join(format!("{name}.yaml"));
     std::fs::write(&file, file_of(bench, pipelines, &name)).context("cannot write pipelines")?;
@@ -123,6 +120,11 @@ async fn once(bench: &Bench<'_>, pipelines: usize, round: usize, messages: u64) 
     tokio::time::sleep(IDLE).await;
     let idle = (cpu_seconds(pid)? - before) / IDLE.as_secs_f64() * 100.0;
     let resident = resident(Some(pid))?;
+    // The consumer gives nothing until the stream is full.
+    let far = parse_rfc3339("2999-01-01T00:00:00Z").map_err(|error| anyhow!("{error}"))?;
+    let paused = busy.pause_consumer(&name, far).await;
+    paused.context("cannot pause the consumer")?;
+    feed::publish(&bench.context, IDENTITY.feed, messages).await?;
     let resumed = busy.resume_consumer(&name).await;
     resumed.context("cannot resume the consumer")?;
     let end = bench
