@@ -1,6 +1,8 @@
 //! `delivery: exactly-once`: whatever fails, each input has its results once, those of one key are in the order
 //! of the stream, and a retry holds back its key and no other.
 
+mod state;
+
 use crate::harness::{
     NatsServer, Site, Stored, Weir, guests, replaced, series, wait_for, wait_until,
 };

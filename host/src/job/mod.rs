@@ -16,9 +16,10 @@
 //! | `jetstream.rs` | a log on a stream of JetStream, and the inputs |
 //! | `pause.rs` | how long to wait before trying again |
 //! | `lane.rs` | owns partitions, on one thread with one connection |
-//! | `processing.rs` | the work of a partition: a processor on a state |
+//! | `processing.rs`, `processing/due.rs` | the work of a partition: a processor on a state; timers and retries |
 //! | `shared.rs` | what the partitions of a lane share |
 //! | `clock.rs` | when timers and retries are due |
+//! | `watermarks.rs` | how far event time has come |
 //! | `held.rs` | a message as it waits in the state |
 
 mod clock;
@@ -32,6 +33,7 @@ pub mod pause;
 pub mod processing;
 pub mod recovery;
 pub mod shared;
+mod watermarks;
 pub mod work;
 pub mod worker;
 

@@ -1,27 +1,28 @@
 //! The work of one partition: the processor of its lane, on a state of its own. START HERE.
 //!
 //! A batch becomes effects and writes. A message for which a plugin asks for a retry waits in the state, and so
-//! do those of its key behind it (`docs/adr/0023-what-a-commit-holds.md`). Knows no log and no broker.
+//! do those of its key behind it (`docs/adr/0023-what-a-commit-holds.md`). What is due is in `due.rs`. Knows no log
+//! and no broker.
+
+mod due;
 
 use super::clock::{PartitionClock, nanoseconds};
 use super::held;
 use super::log::{Checkpoint, Input, Snapshot};
 use super::shared::{Counts, Shared};
+use super::watermarks::Watermarks;
 use super::work::{Effects, Unreadable, Work};
 use crate::message::Message;
 use crate::process::Judged;
 use crate::process::chain::{Rejection, Retry};
 use crate::process::disposition::Disposition;
 use crate::process::retry;
-use crate::state::{Clock, Corrupt, Groups, Refused, Savepoint, SharedState, State, Timer};
+use crate::state::{Corrupt, Groups, Operator, Savepoint, SharedState, State};
 use bytes::Bytes;
 use bytestring::ByteString;
 use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Duration;
-
-/// Messages of one key that go on together once the first of them is due.
-const RELEASED: usize = 64;
 
 /// See the top of this file.
 pub struct Processing {
@@ -31,8 +32,13 @@ pub struct Processing {
     clock: Rc<PartitionClock>,
     /// `<stream>@<incarnation>` of each input.
     sources: Vec<ByteString>,
-    /// Before the last batch.
-    before: (Savepoint, Counts),
+    watermarks: Watermarks,
+    /// The operators of the chain, as the state knows them.
+    operators: Vec<Operator>,
+    /// Whether any of the plugins has state, as of the last call.
+    is_stateful: bool,
+    /// Before the last batch: the state, what has gathered, and the watermarks.
+    before: (Savepoint, Counts, Watermarks),
     /// Of what has gathered, and of the commit in flight.
     gathered: Counts,
     in_flight: Counts,
@@ -54,7 +60,10 @@ impl Processing {
             groups,
             clock: Rc::default(),
             sources: Vec::new(),
-            before: (Savepoint(0), Counts::default()),
+            watermarks: Watermarks::default(),
+            operators: Vec::new(),
+            is_stateful: false,
+            before: (Savepoint(0), Counts::default(), Watermarks::default()),
             gathered: Counts::default(),
             in_flight: Counts::default(),
             uncommitted: (false, false),
@@ -73,7 +82,8 @@ impl Processing {
         let mut state = self.state.lock();
         let now = self.clock.now_after(state.now());
         state.begin(now);
-        self.before = (state.savepoint(), self.gathered);
+        state.keep();
+        self.before = (state.savepoint(), self.gathered, self.watermarks.clone());
         drop(state);
         self.mark((true, self.uncommitted.1));
     }
@@ -127,13 +137,13 @@ impl Processing {
                 }
             }
             // What those that have to wait have written is undone, by processing the others without them.
-            if any_retry && any_behind && self.shared.is_stateful {
+            if any_retry && any_behind && self.is_stateful {
                 self.state.lock().roll_back(begin);
                 left = ended.into_iter().map(|(input, _)| input).collect();
                 continue;
             }
             for (input, disposition) in ended {
-                self.carry_out(&input, disposition, effects);
+                self.carry_out(Some(input.message.sequence), disposition, effects);
             }
             break;
         }
@@ -155,7 +165,8 @@ impl Processing {
         };
         let batch: Vec<_> = inputs.iter().map(route).collect();
         self.shared.calls(&batch);
-        let verdicts = match self.shared.is_stateful {
+        self.is_stateful = processor.is_stateful();
+        let verdicts = match self.is_stateful {
             true => processor.call_on(batch, &mut self.state).await,
             false => processor.call(batch).await,
         };
@@ -176,9 +187,14 @@ impl Processing {
         }
     }
 
-    /// All but a retry, which is not for here.
-    fn carry_out(&mut self, input: &Input, disposition: Disposition, effects: &mut Effects) {
-        self.gathered.inputs += 1;
+    /// All but a retry, which is not for here. `sequence` is that of a message; none for a timer.
+    fn carry_out(
+        &mut self,
+        sequence: Option<u64>,
+        disposition: Disposition,
+        effects: &mut Effects,
+    ) {
+        self.gathered.inputs += u64::from(sequence.is_some());
         match disposition {
             Disposition::Publish(messages) => {
                 self.gathered.published += messages.len() as u64;
@@ -186,8 +202,9 @@ impl Processing {
             }
             Disposition::Drop => self.gathered.dropped += 1,
             Disposition::Dead(letter) => {
-                self.shared.log_dead_letter(input, &letter.rejection);
+                self.shared.log_dead_letter(sequence, &letter.rejection);
                 self.gathered.dead += 1;
+                self.gathered.termed += u64::from(sequence.is_some());
                 effects.dead_letters.extend(letter.messages);
             }
             Disposition::Retry(_) => {}
@@ -201,7 +218,7 @@ impl Processing {
         let held = {
             let mut state = self.state.lock();
             let until = state.now().saturating_add(nanoseconds(delay));
-            state.hold(key, &tag, &held::write(input), attempts, until)
+            state.hold(key, &tag, &held::message(input), attempts, until)
         };
         if let Err(refused) = held {
             let reason = format!("it cannot wait for its next attempt: {refused}");
@@ -224,52 +241,13 @@ impl Processing {
     }
 
     async fn give_up(&mut self, input: &Input, reason: String, effects: &mut Effects) {
+        let disposition = self.rejected(input, reason).await;
+        self.carry_out(Some(input.message.sequence), disposition, effects);
+    }
+
+    async fn rejected(&self, input: &Input, reason: String) -> Disposition {
         let processor = self.shared.processor.lock().await;
-        let rejection = Rejection::by_sink(reason);
-        let disposition = processor.reject(self.judged(input, 0), rejection);
-        drop(processor);
-        self.carry_out(input, disposition, effects);
-    }
-
-    /// A queue whose time has come: its messages go on in order until one has to wait again.
-    async fn release(&mut self, timer: &Timer, effects: &mut Effects) -> Result<(), Refused> {
-        let Timer { key, tag, .. } = timer;
-        for _ in 0..RELEASED {
-            let Some((attempts, input)) = self.first(key, tag)? else {
-                break;
-            };
-            let dispositions = match &input {
-                Some(input) => self.dispose(std::slice::from_ref(input), attempts).await,
-                None => Vec::new(),
-            };
-            match (input, dispositions.into_iter().next()) {
-                (Some(_), Some(Disposition::Retry(retry))) => {
-                    let (attempts, delay) = self.put_off(&retry, attempts);
-                    let mut state = self.state.lock();
-                    let until = state.now().saturating_add(nanoseconds(delay));
-                    return state.put_off(key, tag, attempts, until);
-                }
-                (Some(input), Some(disposition)) => self.carry_out(&input, disposition, effects),
-                // It was written by `held`, so this does not happen; and if it does, others go on.
-                _ => {}
-            }
-            self.state.lock().release(key, tag)?;
-        }
-        Ok(())
-    }
-
-    /// The first message of a queue, and how often it was tried.
-    fn first(&self, key: &[u8], tag: &[u8]) -> Result<Option<(u32, Option<Input>)>, Refused> {
-        let state = self.state.lock();
-        let first = state.held(key, tag)?.next();
-        Ok(first.map(|first| (first.attempts, held::read(first.message))))
-    }
-
-    /// Timers that are due; they are gone from the state.
-    fn take_due(&mut self, most: usize) -> Vec<Timer> {
-        let mut state = self.state.lock();
-        let now = state.now();
-        state.take_due(Clock::ProcessingTime, now, most)
+        processor.reject(self.judged(input, 0), Rejection::by_sink(reason))
     }
 }
 
@@ -295,8 +273,13 @@ impl Work for Processing {
             .map(|input| ByteString::from(&*input.source));
         self.sources = sources.collect();
         if let Ok(state) = empty(&self.shared, &self.groups) {
+            let operators = self.shared.settings.operators.iter();
+            let known = operators.map(|operator| state.operator(&operator.name));
+            self.operators = known.map(|known| known.unwrap_or(Operator::HOST)).collect();
             *self.state.lock() = state;
         }
+        self.watermarks = Watermarks::of(&checkpoint.inputs);
+        self.state.lock().set_watermark(self.watermarks.least());
         self.clock.reset();
         self.forget();
     }
@@ -311,12 +294,29 @@ impl Work for Processing {
         replayed.map_err(|error| Unreadable(error.to_string()))
     }
 
+    fn recovered(&mut self) -> Result<(), Unreadable> {
+        let state = self.state.lock();
+        let known = |id: &str| {
+            let mut operators = self.shared.settings.operators.iter();
+            operators.any(|operator| operator.name == id)
+        };
+        match state.occupied().find(|id| !known(id)) {
+            None => Ok(()),
+            Some(id) => Err(Unreadable(format!(
+                "the state has values of operator `{id}`, which the pipeline has not; give the operator its name \
+                 again, or the pipeline another one"
+            ))),
+        }
+    }
+
     async fn process(&mut self, batch: &[Input]) -> Effects {
         self.start();
         let taken = i64::try_from(batch.len()).unwrap_or(i64::MAX);
         self.gathered.taken += taken;
         self.shared.in_hand(taken);
         let (mut effects, mut free) = (Effects::default(), Vec::with_capacity(batch.len()));
+        self.watermarks.watch(batch);
+        self.state.lock().set_watermark(self.watermarks.least());
         let any_held = self.state.lock().has_held();
         for input in batch {
             let (key, tag) = queue(input);
@@ -327,43 +327,37 @@ impl Work for Processing {
             }
         }
         self.run(free, &mut effects).await;
+        effects.watermarks = self.watermarks.marks();
         effects
     }
 
     async fn fire(&mut self, most: usize) -> Effects {
         self.start();
         let mut effects = Effects::default();
-        for timer in self.take_due(most) {
-            // Its key is of this partition, as it was in its state.
-            let _ = self.release(&timer, &mut effects).await;
-        }
+        self.fire_due(most, &mut effects).await;
         effects
     }
 
     fn undo(&mut self) {
-        let (savepoint, counts) = self.before;
+        let (savepoint, counts, ref mut watermarks) = self.before;
+        std::mem::swap(&mut self.watermarks, watermarks);
         self.state.lock().roll_back(savepoint);
+        self.state.lock().set_watermark(self.watermarks.least());
         self.shared.in_hand(counts.taken - self.gathered.taken);
         self.gathered = counts;
     }
 
     async fn reject(&mut self, message: Option<&Input>, reason: &str) -> Effects {
         let mut effects = Effects::default();
-        if let Some(input) = message {
-            self.give_up(input, reason.to_owned(), &mut effects).await;
-            return effects;
-        }
-        for Timer { key, tag, .. } in self.take_due(1) {
-            if let Ok(Some((_, Some(input)))) = self.first(&key, &tag) {
-                self.give_up(&input, reason.to_owned(), &mut effects).await;
-            }
-            let _ = self.state.lock().release(&key, &tag);
+        match message {
+            Some(input) => self.give_up(input, reason.to_owned(), &mut effects).await,
+            None => self.reject_due(reason, &mut effects).await,
         }
         effects
     }
 
     fn next_due(&self) -> Option<u64> {
-        self.state.lock().next_due(Clock::ProcessingTime)
+        self.due()
     }
 
     fn unsealed(&self) -> usize {

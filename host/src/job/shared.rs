@@ -1,7 +1,6 @@
 //! What the partitions on one thread share: the processor, whose plugins they call in turns, what is counted,
 //! and new versions of the plugins.
 
-use super::log::Input;
 use crate::config::resolved;
 use crate::nats::job_progress::JobProgress;
 use crate::process::Processor;
@@ -28,7 +27,9 @@ pub(super) struct Counts {
     pub inputs: u64,
     pub published: u64,
     pub dropped: u64,
+    /// Messages and timers that are dead letters, and those of them that are messages.
     pub dead: u64,
+    pub termed: u64,
     pub retried: u64,
     pub retried_infrastructure: u64,
 }
@@ -37,8 +38,6 @@ pub(super) struct Counts {
 pub struct Shared {
     pub(super) settings: Arc<resolved::Pipeline>,
     pub(super) processor: Mutex<Processor>,
-    /// Whether any of the plugins has state.
-    pub(super) is_stateful: bool,
     /// Of each partition.
     pub(super) state_bytes: u64,
     /// The source of a message whose input is not known.
@@ -76,7 +75,6 @@ impl Shared {
         progress: Arc<JobProgress>,
     ) -> Self {
         Self {
-            is_stateful: false,
             state_bytes: settings.job.as_ref().map_or(0, |job| job.state_bytes),
             settings,
             processor: Mutex::new(processor),
@@ -129,8 +127,8 @@ impl Shared {
         let metrics = &self.metrics;
         metrics.in_flight.dec_by(counts.taken);
         metrics.received.inc_by(counts.inputs);
-        metrics.acked.inc_by(counts.inputs - counts.dead);
-        metrics.termed.inc_by(counts.dead);
+        metrics.acked.inc_by(counts.inputs - counts.termed);
+        metrics.termed.inc_by(counts.termed);
         metrics.dropped.inc_by(counts.dropped);
         metrics.published.inc_by(counts.published + counts.dead);
         metrics.retried.inc_by(counts.retried);
@@ -143,12 +141,12 @@ impl Shared {
         self.activity.succeeds();
     }
 
-    pub(super) fn log_dead_letter(&self, input: &Input, rejection: &Rejection) {
+    pub(super) fn log_dead_letter(&self, sequence: Option<u64>, rejection: &Rejection) {
         if self.dead_letter_log.admits(Instant::now()) {
             tracing::warn!(
                 pipeline = self.settings.name,
+                sequence,
                 operator = rejection.operator.as_deref().unwrap_or("sink"),
-                sequence = input.message.sequence,
                 kind = rejection.kind.as_str(),
                 "dead letter: {}",
                 rejection.reason,

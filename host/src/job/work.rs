@@ -44,6 +44,14 @@ pub trait Work {
     /// When it cannot be read.
     fn replay(&mut self, delta: &Bytes, applies: &dyn Fn(u16) -> bool) -> Result<(), Unreadable>;
 
+    /// The state is whole.
+    ///
+    /// # Errors
+    /// When it is not one that this code goes on with.
+    fn recovered(&mut self) -> Result<(), Unreadable> {
+        Ok(())
+    }
+
     /// Processes messages in order.
     async fn process(&mut self, batch: &[Input]) -> Effects;
 

@@ -7,7 +7,7 @@
 use super::log::{Commit, Fence, Held, Input, Log, LogError, Progress};
 use super::partition::{self, Bounds, Fit, Resolution, Running};
 use super::recovery::{Recovery, Unfinished};
-use super::work::Work;
+use super::work::{Unreadable, Work};
 use futures_util::future::LocalBoxFuture;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -258,7 +258,10 @@ async fn recover<L: Log, W: Work, S: Surroundings>(
         let mut take = |stored| recovery.take(stored, work);
         let error = match log.recover(claimed.fence, &mut take).await {
             Ok(()) => match recovery.finish(settings.bounds) {
-                Ok(running) => return Ok(running),
+                Ok(running) => match work.recovered() {
+                    Ok(()) => return Ok(running),
+                    Err(Unreadable(why)) => LogError::Permanent(why),
+                },
                 Err(Unfinished::Overtaken) => return Err(Lost::End(End::Deposed)),
                 Err(Unfinished::Damaged(reason)) => LogError::Permanent(reason),
                 Err(Unfinished::Behind) => {

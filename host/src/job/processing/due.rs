@@ -1,0 +1,202 @@
+//! What is due: timers of plugins, and messages and timers whose next attempt has come.
+
+use super::super::held::{self, Held, HeldTimer};
+use super::super::log::Input;
+use super::super::work::Effects;
+use super::{Processing, nanoseconds};
+use crate::message::Message;
+use crate::process::Judged;
+use crate::process::disposition::Disposition;
+use crate::state::{Clock, Operator, Refused, Timer};
+use bytes::Bytes;
+
+/// What waits in one queue and goes on together once the first of it is due.
+const RELEASED: usize = 64;
+
+impl Processing {
+    /// When the next entry is due, by the clock of the partition: at once, if the watermark has passed it.
+    pub(super) fn due(&self) -> Option<u64> {
+        let state = self.state.lock();
+        let passed = state.next_due(Clock::EventTime);
+        match passed.filter(|at| *at <= state.watermark()) {
+            Some(_) => Some(0),
+            None => state.next_due(Clock::ProcessingTime),
+        }
+    }
+
+    /// Entries that are due, in the order of their times for each clock. They are gone from the state.
+    fn take_due(&mut self, most: usize) -> Vec<Timer> {
+        let mut state = self.state.lock();
+        let (watermark, now) = (state.watermark(), state.now());
+        let mut due = state.take_due(Clock::EventTime, watermark, most);
+        let left = most - due.len();
+        due.extend(state.take_due(Clock::ProcessingTime, now, left));
+        due
+    }
+
+    /// Carries out what is due.
+    pub(super) async fn fire_due(&mut self, most: usize, effects: &mut Effects) {
+        let mut due = self.take_due(most).into_iter().peekable();
+        while let Some(timer) = due.next() {
+            if timer.operator == Operator::HOST {
+                // Its key is of this partition, as it was in its state.
+                let _ = self.release(&timer, effects).await;
+                continue;
+            }
+            let operator = timer.operator;
+            let mut timers = vec![timer];
+            while let Some(next) = due.next_if(|next| next.operator == operator) {
+                timers.push(next);
+            }
+            self.call(timers, effects).await;
+        }
+    }
+
+    /// Calls one operator with its timers.
+    async fn call(&mut self, timers: Vec<Timer>, effects: &mut Effects) {
+        let dispositions = self.fire_of(timers.clone(), 0).await;
+        for (timer, disposition) in timers.into_iter().zip(dispositions) {
+            match disposition {
+                Disposition::Retry(retry) => {
+                    let (attempts, delay) = self.put_off(&retry, 0);
+                    let refused = self.hold_timer(&timer, attempts, nanoseconds(delay)).err();
+                    if let Some(refused) = refused {
+                        let reason = format!("it cannot wait for its next attempt: {refused}");
+                        self.give_up_timer(&timer, reason, effects).await;
+                    }
+                }
+                disposition => self.carry_out(None, disposition, effects),
+            }
+        }
+    }
+
+    /// What is to become of timers of one operator, which were retried so often.
+    async fn fire_of(&mut self, timers: Vec<Timer>, retries: u32) -> Vec<Disposition> {
+        let sources = timers.iter();
+        let sources = sources.map(|timer| Message::of_timer(&timer.key, timer.at));
+        let sources: Vec<Message> = sources.collect();
+        let operator = timers.first().map(|timer| timer.operator);
+        let place = self
+            .operators
+            .iter()
+            .position(|known| Some(*known) == operator);
+        let mut processor = self.shared.processor.lock().await;
+        self.shared.calls(&[]);
+        let verdicts = processor.fire(place.unwrap_or(usize::MAX), timers, &mut self.state);
+        let verdicts = verdicts.await;
+        self.shared.called();
+        let source_id = self.sources.first().unwrap_or(&self.shared.unknown);
+        let judge = |(message, verdict)| {
+            let judged = Judged {
+                message,
+                source_id,
+                retries,
+            };
+            processor.judge(judged, verdict)
+        };
+        sources.iter().zip(verdicts).map(judge).collect()
+    }
+
+    /// Lets a timer wait, in a queue of its own.
+    fn hold_timer(&mut self, timer: &Timer, attempts: u32, delay: u64) -> Result<(), Refused> {
+        let place = self
+            .operators
+            .iter()
+            .position(|known| *known == timer.operator);
+        let operators = &self.shared.settings.operators;
+        let operator = place.and_then(|place| operators.get(place));
+        let operator = operator.map_or("", |operator| &*operator.name);
+        let tag = [b"timer/", operator.as_bytes(), b"/", &timer.tag].concat();
+        let held = held::timer(&HeldTimer {
+            operator: operator.into(),
+            tag: Bytes::copy_from_slice(&timer.tag),
+            clock: timer.clock,
+            at: timer.at,
+        });
+        let mut state = self.state.lock();
+        let until = state.now().saturating_add(delay);
+        state.hold(&timer.key, &tag, &held, attempts, until)
+    }
+
+    /// A queue whose time has come: what is in it goes on in order until something has to wait again.
+    async fn release(&mut self, queue: &Timer, effects: &mut Effects) -> Result<(), Refused> {
+        let Timer { key, tag, .. } = queue;
+        for _ in 0..RELEASED {
+            let Some((attempts, held)) = self.first(key, tag)? else {
+                break;
+            };
+            let (sequence, dispositions) = match held {
+                Some(Held::Message(input)) => {
+                    let sequence = Some(input.message.sequence);
+                    let input = std::slice::from_ref(&input);
+                    (sequence, self.dispose(input, attempts).await)
+                }
+                Some(Held::Timer(held)) => {
+                    let timer = self.timer(key, &held);
+                    (None, self.fire_of(vec![timer], attempts).await)
+                }
+                // It was written by `held`, so this does not happen; and if it does, others go on.
+                None => (None, Vec::new()),
+            };
+            match dispositions.into_iter().next() {
+                Some(Disposition::Retry(retry)) => {
+                    let (attempts, delay) = self.put_off(&retry, attempts);
+                    let mut state = self.state.lock();
+                    let until = state.now().saturating_add(nanoseconds(delay));
+                    return state.put_off(key, tag, attempts, until);
+                }
+                Some(disposition) => self.carry_out(sequence, disposition, effects),
+                None => {}
+            }
+            self.state.lock().release(key, tag)?;
+        }
+        Ok(())
+    }
+
+    /// A timer that waited. One of an operator that is gone is called nowhere, which its verdict says.
+    fn timer(&self, key: &[u8], held: &HeldTimer) -> Timer {
+        let operator = self.state.lock().operator(&held.operator);
+        Timer {
+            operator: operator.unwrap_or(Operator::HOST),
+            key: key.to_vec(),
+            tag: held.tag.to_vec(),
+            clock: held.clock,
+            at: held.at,
+        }
+    }
+
+    /// The first of a queue, and how often it was tried.
+    fn first(&self, key: &[u8], tag: &[u8]) -> Result<Option<(u32, Option<Held>)>, Refused> {
+        let state = self.state.lock();
+        let first = state.held(key, tag)?.next();
+        Ok(first.map(|first| (first.attempts, held::read(first.message))))
+    }
+
+    /// Gives up the first entry that is due.
+    pub(super) async fn reject_due(&mut self, reason: &str, effects: &mut Effects) {
+        for timer in self.take_due(1) {
+            if timer.operator != Operator::HOST {
+                self.give_up_timer(&timer, reason.to_owned(), effects).await;
+                continue;
+            }
+            let Timer { key, tag, .. } = &timer;
+            match self.first(key, tag) {
+                Ok(Some((_, Some(Held::Message(input))))) => {
+                    self.give_up(&input, reason.to_owned(), effects).await;
+                }
+                Ok(Some((_, Some(Held::Timer(held))))) => {
+                    let timer = self.timer(key, &held);
+                    self.give_up_timer(&timer, reason.to_owned(), effects).await;
+                }
+                _ => {}
+            }
+            let _ = self.state.lock().release(key, tag);
+        }
+    }
+
+    async fn give_up_timer(&mut self, timer: &Timer, reason: String, effects: &mut Effects) {
+        let message = Message::of_timer(&timer.key, timer.at);
+        let disposition = self.rejected(&Input { input: 0, message }, reason).await;
+        self.carry_out(None, disposition, effects);
+    }
+}
