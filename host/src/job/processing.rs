@@ -13,6 +13,7 @@ use super::shared::{Counts, Shared};
 use super::watermarks::Watermarks;
 use super::work::{Effects, Unreadable, Work};
 use crate::message::Message;
+use crate::outgoing::OutgoingMessage;
 use crate::process::Judged;
 use crate::process::chain::{Rejection, Retry};
 use crate::process::disposition::Disposition;
@@ -205,7 +206,13 @@ impl Processing {
                 self.shared.log_dead_letter(sequence, &letter.rejection);
                 self.gathered.dead += 1;
                 self.gathered.termed += u64::from(sequence.is_some());
-                effects.dead_letters.extend(letter.messages);
+                // A commit is stored once: nothing in it may have an id.
+                let messages = letter.messages.into_iter();
+                let plain = messages.map(|message| OutgoingMessage {
+                    id: None,
+                    ..message
+                });
+                effects.dead_letters.extend(plain);
             }
             Disposition::Retry(_) => {}
         }
