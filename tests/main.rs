@@ -44,6 +44,7 @@ mod languages;
 mod letters;
 mod loops;
 mod lost_answers;
+mod members;
 mod message_ids;
 mod oci;
 mod ordering;

@@ -22,6 +22,7 @@ pub mod job_progress;
 pub mod job_stream;
 pub mod limits;
 mod loops;
+pub mod members;
 pub mod outputs;
 pub mod parking;
 pub mod receipts;

@@ -7,9 +7,11 @@ use super::scan::File;
 const LINES: usize = 400;
 
 /// Files beside `host/src/config/` that are pure and synchronous.
-const PURE: [&str; 12] = [
+const PURE: [&str; 14] = [
     "host/src/headers.rs",
+    "host/src/job/assign.rs",
     "host/src/job/compaction.rs",
+    "host/src/job/handover.rs",
     "host/src/job/partition.rs",
     "host/src/job/recovery.rs",
     "host/src/message.rs",

@@ -21,13 +21,19 @@
 //! | `clock.rs` | when timers and retries are due |
 //! | `watermarks.rs` | how far event time has come |
 //! | `held.rs` | a message as it waits in the state |
+//! | `assign.rs` | which host is to own which partition; pure |
+//! | `handover.rs` | which partitions a host takes and releases, by what it knows of the others; pure |
+//! | `membership.rs` | a host as a member of a job: says what it owns, and hears what the others own |
 
+pub mod assign;
 mod clock;
 pub mod compaction;
+pub mod handover;
 mod held;
 pub mod jetstream;
 pub mod lane;
 pub mod log;
+pub mod membership;
 pub mod partition;
 pub mod pause;
 pub mod processing;

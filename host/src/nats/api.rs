@@ -55,6 +55,12 @@ impl Api {
         self.subject(format_args!("STREAM.MSG.GET.{stream}"))
     }
 
+    /// Where stored messages are asked for that any replica may answer with.
+    #[must_use]
+    pub fn direct_get(&self, stream: &str) -> String {
+        self.subject(format_args!("DIRECT.GET.{stream}"))
+    }
+
     #[must_use]
     pub fn consumer_info(&self, stream: &str, consumer: &str) -> String {
         self.subject(format_args!("CONSUMER.INFO.{stream}.{consumer}"))

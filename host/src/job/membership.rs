@@ -1,0 +1,189 @@
+//! A host as a member of a job: says again and again what it owns, hears what the others own, and by that
+//! tells what it is to own.
+//!
+//! A task of its own carries between the bucket (`nats/members.rs`) and the decisions (`handover.rs`). Whoever
+//! runs the partitions follows [`Membership::assigned`] and says with [`Membership::set_owned`] what has become
+//! of it. None of this fences anybody: a host that does not hear of the others goes on, and is deposed when
+//! another claims what it owns (`docs/adr/0026-who-tries-to-own-a-partition.md`).
+
+use super::handover::Handover;
+use crate::nats::Connection;
+use crate::nats::members::{BUCKET, Member, Members, News, Trouble};
+use crate::threads::locked;
+use anyhow::{Context as _, Result};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+/// From one beat to the next. A host that dies is taken for dead after four beats of the others without news
+/// of it: 6 to 8 s. Less, and a host that is paused for a moment, by its garbage, its disk or its machine,
+/// would lose all that it owns, which costs a recovery for each partition; more, and the partitions of a dead
+/// host would stand still for longer. An election of the bucket's servers counts for nothing.
+const BEAT: Duration = Duration::from_secs(2);
+/// From one piece of news to the next, at least: a host that claims all of its partitions says so at once.
+const APART: Duration = Duration::from_millis(20);
+
+/// One host of one job. Ends when it is dropped; without [`leave`](Self::leave) the others take it for dead.
+pub struct Membership {
+    shared: Arc<Shared>,
+    members: Members,
+    assigned: watch::Receiver<BTreeSet<u16>>,
+    task: JoinHandle<()>,
+}
+
+struct Shared {
+    handover: Mutex<Handover>,
+    changed: Notify,
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Membership {
+    /// Joins the hosts that run a job with this number of partitions. What this host is to own is known a
+    /// moment later: when it has heard of all the others, or has waited for them in vain.
+    ///
+    /// # Errors
+    /// When there is no connection. A bucket that cannot be used is none: this host is to own all partitions
+    /// then, and a warning says so.
+    pub async fn join(connection: &Connection, job: &str, partitions: u16) -> Result<Self> {
+        let members = Members::open(connection, job).await;
+        let members = members.with_context(|| format!("cannot join the hosts of job `{job}`"))?;
+        let handover = Handover::new(Member::new(job, partitions));
+        let shared = Arc::new(Shared {
+            handover: Mutex::new(handover),
+            changed: Notify::new(),
+        });
+        let (sender, assigned) = watch::channel(BTreeSet::new());
+        let task = Task {
+            shared: Arc::clone(&shared),
+            members: members.clone(),
+            assigned: sender,
+            job: job.to_owned(),
+        };
+        let task = tokio::spawn(task.run(members.listen()));
+        Ok(Self {
+            shared,
+            members,
+            assigned,
+            task,
+        })
+    }
+
+    /// The partitions that this host is to own now. One that goes is to be released: stop, and then say so
+    /// with [`set_owned`](Self::set_owned). The host that is to own it waits for that.
+    #[must_use]
+    pub fn assigned(&self) -> watch::Receiver<BTreeSet<u16>> {
+        self.assigned.clone()
+    }
+
+    /// What this host owns: from its claim on, until it has released the partition or was deposed. A partition
+    /// that it is to own and gives up all the same, because another has claimed it or it cannot go on, is taken
+    /// from what it is to own, and comes again when nobody has it at the next beat.
+    pub fn set_owned(&self, partition: u16, owned: bool) {
+        locked(&self.shared.handover).set_owned(partition, owned);
+        self.shared.changed.notify_one();
+    }
+
+    /// This host, and all others that it takes for alive.
+    #[must_use]
+    pub fn members(&self) -> Vec<Member> {
+        locked(&self.shared.handover).members().cloned().collect()
+    }
+
+    /// Says that this host owns nothing any more, so that the others need not wait for that.
+    pub async fn leave(self) {
+        self.task.abort();
+        let last = locked(&self.shared.handover).leave();
+        self.members.say(&last);
+        self.members.flush().await;
+    }
+}
+
+/// What goes on while a host is a member. The three never end.
+struct Task {
+    shared: Arc<Shared>,
+    members: Members,
+    assigned: watch::Sender<BTreeSet<u16>>,
+    job: String,
+}
+
+impl Task {
+    async fn run(self, news: News) {
+        tokio::join!(self.beat(), self.hear(news), self.tell());
+    }
+
+    async fn beat(&self) {
+        let mut beats = interval(BEAT);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut is_sound = true;
+        loop {
+            beats.tick().await;
+            let member = locked(&self.shared.handover).say();
+            let made = self.members.beat(&member).await;
+            let was_sound = std::mem::replace(&mut is_sound, made.is_ok());
+            match &made {
+                Ok(_) if !was_sound => {
+                    tracing::info!(job = self.job, "the other hosts are heard again");
+                }
+                Err(trouble) if was_sound => self.warn(trouble),
+                _ => {}
+            }
+            let mut handover = locked(&self.shared.handover);
+            match made {
+                Ok(all) => handover.beat(all),
+                Err(Trouble::Refused(_)) => handover.go_alone(),
+                Err(_) => handover.miss(),
+            }
+            drop(handover);
+            self.shared.changed.notify_one();
+        }
+    }
+
+    fn warn(&self, trouble: &Trouble) {
+        let hint = match trouble {
+            Trouble::Refused(_) => format!(
+                "; hint: allow this user to publish to `$KV.{BUCKET}.>` and to make and read the stream `KV_{BUCKET}`"
+            ),
+            _ => String::new(),
+        };
+        tracing::warn!(
+            job = self.job,
+            "cannot use the bucket `{BUCKET}`: {trouble}: this host does not hear of the others, and tries to own \
+             every partition that no other is known to own{hint}"
+        );
+    }
+
+    async fn hear(&self, mut news: News) {
+        loop {
+            let said = news.next().await;
+            locked(&self.shared.handover).hear(said);
+            self.shared.changed.notify_one();
+        }
+    }
+
+    async fn tell(&self) {
+        loop {
+            self.shared.changed.notified().await;
+            let (news, assigned) = {
+                let mut handover = locked(&self.shared.handover);
+                (handover.news(), handover.assigned().clone())
+            };
+            if let Some(news) = news {
+                self.members.say(&news);
+            }
+            self.assigned.send_if_modified(|known| {
+                let changed = *known != assigned;
+                *known = assigned;
+                changed
+            });
+            sleep(APART).await;
+        }
+    }
+}
