@@ -241,11 +241,16 @@ impl Client {
         if self.count(stream) == 0 {
             return Vec::new();
         }
-        self.run(async {
-            let stream = self.jetstream.get_stream(stream).await.unwrap();
+        let open = async || {
+            let stream = self.jetstream.get_stream(stream).await?;
             let config = consumer::pull::OrderedConfig::default();
-            let consumer = stream.create_consumer(config).await.unwrap();
-            let mut messages = consumer.messages().await.unwrap();
+            let consumer = stream.create_consumer(config).await?;
+            Ok::<_, async_nats::Error>(consumer.messages().await?)
+        };
+        let mut messages = wait_for("a stream can be read", || {
+            self.ask(open).map_err(|error| error.to_string())
+        });
+        self.run(async {
             let mut stored = Vec::new();
             while let Some(message) = messages.next().await {
                 let message = message.expect("cannot read the stream");

@@ -5,7 +5,7 @@
 
 use super::progress::{Change, Progress, Seen};
 use super::running::{Running, Stall};
-use super::waits::{Reads, causes};
+use super::waits::{Reads, causes, not_sourced};
 use crate::config::resolved::Order;
 use crate::nats::attachment::{Attachment, ServerView};
 use std::sync::Arc;
@@ -20,6 +20,8 @@ const IDLE: Duration = Duration::from_secs(20);
 struct Observer<'a> {
     pipeline: &'a Running,
     progress: Progress,
+    /// Whether the streams of the pipeline take over what its job has published.
+    sourcing: Progress,
     /// What the server said last, and when it was asked; `None` after it did not say.
     server: Option<ServerView>,
     asked: Option<Instant>,
@@ -46,6 +48,7 @@ pub(super) async fn observe(pipeline: &Arc<Running>) {
     let mut observer = Observer {
         pipeline,
         progress: Progress::new(pipeline.settings.stalled_after),
+        sourcing: Progress::new(pipeline.settings.stalled_after),
         server: None,
         asked: None,
         received: 0,
@@ -64,6 +67,7 @@ pub(super) async fn observe(pipeline: &Arc<Running>) {
             // What it has lost says so by itself.
             None => {
                 observer.progress.forget();
+                observer.sourcing.forget();
                 observer.asked = None;
                 pipeline.stalls(None);
             }
@@ -105,9 +109,10 @@ impl Observer<'_> {
     fn judge(&mut self) {
         let (pipeline, now) = (self.pipeline, Instant::now());
         self.count(now);
+        let unsourced = self.unsourced(now);
         let server = self.server.as_ref();
         let refused = self.refused.as_ref().map(|(words, _)| words.clone());
-        let delivers = server.is_some_and(|seen| seen.pending + seen.due > 0);
+        let delivers = server.is_some_and(|seen| seen.pending + seen.due > 0 || seen.unowned > 0);
         let seen = Seen {
             work: delivers || refused.is_some() || pipeline.has_work(),
             settled: self.settled,
@@ -122,12 +127,16 @@ impl Observer<'_> {
             .map(|since| {
                 let reads = Reads {
                     stream: &source.stream,
-                    consumer: &source.consumer,
+                    consumer: match pipeline.settings.job {
+                        Some(_) => "",
+                        None => &source.consumer,
+                    },
                     ordered: pipeline.settings.order != Order::None,
                 };
                 let causes = causes(reads, &pipeline.waits(), server, refused, now);
                 Stall { since, causes }
-            });
+            })
+            .or(unsourced);
         match (change, &stall) {
             (Some(Change::Stalled(_)), Some(stall)) => {
                 tracing::error!(
@@ -152,6 +161,23 @@ impl Observer<'_> {
         }
     }
 
+    /// The streams of the pipeline do not take over what its job has published.
+    fn unsourced(&mut self, now: Instant) -> Option<Stall> {
+        let sourced = &self.server.as_ref()?.sourced;
+        let seen = Seen {
+            work: sourced.behind.is_some(),
+            settled: sourced.upto,
+            floor: 0,
+        };
+        self.sourcing.observe(now, seen);
+        let since = self.sourcing.doubtful(now);
+        let (since, stream) = since.zip(sourced.behind.as_deref())?;
+        let causes = vec![not_sourced(stream)];
+        self.sourcing
+            .is_stalled()
+            .then_some(Stall { since, causes })
+    }
+
     /// Counts what was settled. An ack that the server does not permit settles nothing, which it says a
     /// moment later.
     fn count(&mut self, now: Instant) {
@@ -174,4 +200,6 @@ impl Observer<'_> {
 /// Whether the server has nothing for the pipeline to do.
 fn is_idle(seen: &ServerView) -> bool {
     seen.pending + seen.ack_pending + seen.parked == 0
+        && seen.unowned == 0
+        && seen.sourced.behind.is_none()
 }

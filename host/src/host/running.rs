@@ -324,6 +324,19 @@ impl Running {
             Some(Err(why)) => json!({ "off": why }),
             None => Value::Null,
         };
+        let place = attachment
+            .as_ref()
+            .and_then(|found| found.ensured.job.as_ref());
+        let job = place.map(|place| {
+            let read = place.progress.read();
+            json!({
+                "stream": place.stream,
+                "partitions": place.partitions,
+                "assigned": read.wanted,
+                "owned": read.partitions,
+                "position": read.position,
+            })
+        });
         let problem = self
             .problem()
             .map(|problem| json!({ "error": problem.what, "hint": problem.hint() }));
@@ -344,7 +357,11 @@ impl Running {
             "restarts": metrics.restarts.get(),
             "lanes": settings.lanes,
             "replicas": attachment.as_ref().map(|attachment| attachment.ensured.replicas),
-            "source": { "stream": settings.source.stream, "consumer": settings.source.consumer },
+            "source": {
+                "stream": settings.source.stream,
+                "consumer": settings.job.is_none().then_some(&settings.source.consumer),
+            },
+            "job": job,
             "sink": settings.sink.subject.as_str(),
             "lag": metrics.lag.get(),
             "ack_pending": metrics.ack_pending.get(),

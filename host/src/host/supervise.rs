@@ -15,6 +15,7 @@ use crate::delivery::open::Parts;
 use crate::delivery::source::NotPermitted;
 use crate::host::running::{Phase, Running};
 use crate::job;
+use crate::job::membership::Membership;
 use crate::nats::Connection;
 use crate::nats::attachment::Attachment;
 use crate::nats::streams;
@@ -124,12 +125,20 @@ impl Supervisor {
 
     /// Starts the lanes and waits for the end of all. The first that cannot go on stops the others.
     async fn lanes(&self, attachment: &Arc<Attachment>) -> Result<()> {
+        let membership = match &attachment.ensured.job {
+            Some(place) => {
+                let (job, partitions) = (&self.pipeline.settings.name, place.partitions);
+                let joined = Membership::join(&attachment.connection, job, partitions);
+                Some(Arc::new(joined.await?))
+            }
+            None => None,
+        };
         let lanes = self.pipeline.settings.lanes;
         let own = Shutdown::default();
         let (ended, mut ends) = mpsc::channel(lanes);
         for lane in 0..lanes {
-            let started =
-                self.start_lane(lane, Arc::clone(attachment), own.listen(), ended.clone());
+            let place = (Arc::clone(attachment), membership.clone());
+            let started = self.start_lane(lane, place, own.listen(), ended.clone());
             if let Err(error) = started {
                 // There is room for one word of each lane.
                 let _ = ended.try_send(Err(error));
@@ -150,13 +159,17 @@ impl Supervisor {
             () = finishing => {}
             () = follow(self.shutdown.listen(), &own) => {}
         }
+        // The lanes have ended, and with them their shares of it.
+        if let Some(membership) = membership.and_then(Arc::into_inner) {
+            membership.leave().await;
+        }
         first
     }
 
     fn start_lane(
         &self,
         lane: usize,
-        attachment: Arc<Attachment>,
+        (attachment, membership): (Arc<Attachment>, Option<Arc<Membership>>),
         stages: Stages,
         ended: mpsc::Sender<Result<()>>,
     ) -> Result<()> {
@@ -165,7 +178,7 @@ impl Supervisor {
         std::thread::Builder::new()
             .name(format!("{name}/{lane}"))
             .spawn(move || {
-                let life = || run_lane(&pipeline, &runtime, lane, &attachment, stages);
+                let life = || run_lane(&pipeline, &runtime, lane, &attachment, membership, stages);
                 let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(life))
                     .unwrap_or_else(|_| Err(anyhow!("a lane panicked; this is a bug in weir")));
                 // The receiver is gone only when the host has given up on its lanes.
@@ -199,6 +212,7 @@ fn run_lane(
     runtime: &Runtime,
     lane: usize,
     attachment: &Attachment,
+    membership: Option<Arc<Membership>>,
     stages: Stages,
 ) -> Result<()> {
     let tokio = threads::runtime()?;
@@ -208,7 +222,7 @@ fn run_lane(
         let _cleared = in_progress.clear_on_drop();
         let (active, changeover) = pipeline.target.versions.register_lane(lane);
         let chain = active.chain(runtime, pipeline.settings.batch);
-        if attachment.ensured.job.is_some() {
+        if let Some(membership) = membership {
             let parts = job::lane::Parts {
                 settings: Arc::clone(&pipeline.settings),
                 metrics: Arc::clone(&pipeline.metrics),
@@ -218,6 +232,7 @@ fn run_lane(
                 chain,
                 changeover,
                 stages,
+                membership,
                 lane,
             };
             let lane = job::lane::Lane::open(&attachment.ensured, parts)

@@ -13,7 +13,7 @@ pub(super) struct Cause {
     pub(super) hint: Option<String>,
 }
 
-/// The consumer that a pipeline reads.
+/// The consumer that a pipeline reads; a job has none, and its name is empty.
 #[derive(Clone, Copy)]
 pub(super) struct Reads<'a> {
     pub(super) stream: &'a str,
@@ -96,11 +96,38 @@ fn cause(reads: Reads<'_>, wait: &Wait, server: Option<&ServerView>, now: Instan
     Cause { words, hint }
 }
 
+/// A stream does not take over what a job has published.
+pub(super) fn not_sourced(stream: &str) -> Cause {
+    Cause {
+        words: format!("stream `{stream}` does not source what the job has published, which waits"),
+        hint: Some(format!(
+            "see its sources with `nats stream info {stream}`; `weir run --create` adds the job to them"
+        )),
+    }
+}
+
+/// Why a job processes nothing.
+fn unread(stream: &str, server: Option<&ServerView>) -> Cause {
+    let unowned = server.map_or(0, |seen| seen.unowned);
+    let words = match unowned {
+        0 => format!("nothing comes from stream `{stream}`"),
+        1 => "1 partition is to be owned, and cannot be yet".to_owned(),
+        unowned => format!("{unowned} partitions are to be owned, and cannot be yet"),
+    };
+    Cause {
+        words,
+        hint: Some("look at the server's log: a stream may have no leader".to_owned()),
+    }
+}
+
 /// Why a pull brings nothing.
 fn deliveries(reads: Reads<'_>, pull: Option<&str>, server: Option<&ServerView>) -> Cause {
     let Reads {
         stream, consumer, ..
     } = reads;
+    if consumer.is_empty() {
+        return unread(stream, server);
+    }
     let the_consumer = format!("consumer `{consumer}` of stream `{stream}`");
     let (words, hint) = match (server, pull) {
         (

@@ -8,6 +8,7 @@ use super::clock::PartitionClock;
 use super::compaction;
 use super::jetstream::{Inputs, JetStream, OPEN_BATCHES, Place, Source};
 use super::log::{LogError, Progress};
+use super::membership::Membership;
 use super::partition::Bounds;
 use super::pause::pause;
 use super::processing::Processing;
@@ -15,6 +16,7 @@ use super::shared::Shared;
 use super::worker::{self, End, Note, Settings, Surroundings};
 use crate::config::resolved::{self, Job};
 use crate::nats::Health;
+use crate::nats::job_progress::JobProgress;
 use crate::nats::streams::Ensured;
 use crate::nats::wire::Wire;
 use crate::process::Processor;
@@ -30,11 +32,11 @@ use crate::telemetry::log_limit::LogLimit;
 use crate::telemetry::metrics::PipelineMetrics;
 use anyhow::{Context, Result, anyhow};
 use futures_util::future::try_join_all;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 /// After which an answer of the server is given up. Elections take up to 9 s.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -55,6 +57,8 @@ pub struct Parts {
     pub chain: Chain,
     pub changeover: Changeover,
     pub stages: Stages,
+    /// That of the host, which says what it is to own.
+    pub membership: Arc<Membership>,
     /// Which lane of the host it is.
     pub lane: usize,
 }
@@ -65,7 +69,12 @@ pub struct Lane {
     wire: Wire,
     stream: String,
     prefix: String,
+    /// Those that it may own.
     partitions: Vec<u16>,
+    membership: Arc<Membership>,
+    assigned: watch::Receiver<BTreeSet<u16>>,
+    progress: Arc<JobProgress>,
+    lane: usize,
     shared: Rc<Shared>,
     inputs: Rc<Inputs>,
     /// Of the inputs, and where a new job begins in them.
@@ -125,6 +134,10 @@ impl Lane {
         Ok(Self {
             partitions: (0..job.partitions).filter(mine).collect(),
             open: Arc::new(Semaphore::new((OPEN_BATCHES / settings.lanes).max(1))),
+            assigned: parts.membership.assigned(),
+            membership: parts.membership,
+            progress: Arc::clone(&place.progress),
+            lane: parts.lane,
             job,
             wire,
             stream: place.stream.clone(),
@@ -162,6 +175,7 @@ impl Lane {
             ended = try_join_all(partitions) => ended.map(drop),
             () = self.shared.change() => Ok(()),
             () = self.answer() => Ok(()),
+            () = self.note_assigned() => Ok(()),
         }
     }
 
@@ -188,24 +202,67 @@ impl Lane {
             clock: work.clock(),
         };
         let mut deposed = 0;
-        loop {
+        while self.is_to_own(partition).await {
             let began = Instant::now();
-            match worker::run(&log, &mut work, &around, self.settings(&groups, part)).await {
-                End::Stopped => return Ok(()),
+            self.membership.set_owned(partition, true);
+            let ended = worker::run(&log, &mut work, &around, self.settings(&groups, part)).await;
+            work.forget();
+            self.inputs.leave(partition);
+            self.membership.set_owned(partition, false);
+            match ended {
+                End::Stopped => {}
                 End::Failed(reason) => return Err(anyhow!(reason)).with_context(what),
                 End::Deposed => {
-                    work.forget();
-                    tracing::info!(partition, "another host has taken over the partition");
+                    let pipeline = &self.shared.settings.name;
+                    tracing::info!(
+                        pipeline,
+                        partition,
+                        "another host has taken over the partition"
+                    );
                     deposed = if began.elapsed() > PATIENCE {
                         1
                     } else {
                         deposed + 1
                     };
                     tokio::select! {
-                        () = around.stopped() => return Ok(()),
+                        () = self.stopping() => {}
                         () = pause(deposed + 6) => {}
                     }
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the partition is to be owned; false if the host stops before.
+    async fn is_to_own(&self, partition: u16) -> bool {
+        let mut assigned = self.assigned.clone();
+        let assigned = assigned.wait_for(|assigned| assigned.contains(&partition));
+        tokio::select! {
+            biased;
+            () = self.stopping() => false,
+            assigned = assigned => assigned.is_ok(),
+        }
+    }
+
+    /// Waits for a stop.
+    async fn stopping(&self) {
+        reached(&mut self.stages.clone(), Stage::Soft).await;
+    }
+
+    /// Notes how many partitions the lane is to own. Never ends.
+    async fn note_assigned(&self) {
+        let mut assigned = self.assigned.clone();
+        loop {
+            let wanted = {
+                let assigned = assigned.borrow_and_update();
+                let mine = self.partitions.iter();
+                mine.filter(|partition| assigned.contains(partition))
+                    .count()
+            };
+            self.progress.wants(self.lane, wanted);
+            if assigned.changed().await.is_err() {
+                return std::future::pending().await;
             }
         }
     }
@@ -273,7 +330,13 @@ impl Surroundings for Around<'_> {
     }
 
     async fn stopped(&self) {
-        reached(&mut self.lane.stages.clone(), Stage::Soft).await;
+        let (lane, partition) = (self.lane, self.partition);
+        let mut assigned = lane.assigned.clone();
+        let released = assigned.wait_for(|assigned| !assigned.contains(&partition));
+        tokio::select! {
+            () = lane.stopping() => {}
+            _ = released => {}
+        }
     }
 
     fn note(&self, note: Note<'_>) {

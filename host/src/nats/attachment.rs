@@ -1,7 +1,7 @@
 //! A pipeline on its server, and what only the server knows of it: how far it is, what is parked, and what
 //! keeps its consumer from delivering.
 
-use super::job::{self, JobPlace};
+use super::job::{self, JobPlace, Sourced};
 use super::stored::{self, Which};
 use super::streams::{self, Durable, Ensured};
 use super::{Connection, consumers, parking, unless_refused};
@@ -37,6 +37,10 @@ pub struct ServerView {
     pub parked: u64,
     /// Of these, those that are due and to be delivered.
     pub due: u64,
+    /// Partitions of a job that this host is to own and does not work on yet.
+    pub unowned: usize,
+    /// What the streams of the pipeline have of what its job has published.
+    pub sourced: Sourced,
 }
 
 impl ServerView {
@@ -69,7 +73,7 @@ impl Attachment {
     pub async fn is_drained(&self) -> bool {
         let context = streams::jetstream(&self.connection);
         if let Some(place) = &self.ensured.job {
-            let is_read = place.progress.position().0 == usize::from(place.partitions);
+            let is_read = place.progress.read().partitions == usize::from(place.partitions);
             let nothing_waits = is_read && place.progress.is_quiet();
             return nothing_waits && matches!(self.behind(place).await, Ok(0));
         }
@@ -94,7 +98,8 @@ impl Attachment {
         if let Some(place) = &self.ensured.job {
             seen.pending = self.behind(place).await?;
             metrics.lag.set(gauge(seen.pending));
-            job::sweep(&self.connection, place).await?;
+            seen.unowned = place.progress.read().unowned();
+            seen.sourced = job::sweep(&self.connection, place).await?;
             return Ok(seen);
         }
         if let Some(info) = self.ask(&self.ensured.source).await? {
@@ -135,7 +140,8 @@ impl Attachment {
             let found = stored::get(&self.connection, &context, stream, &which).await?;
             last = last.max(found.map_or(0, |found| found.sequence));
         }
-        Ok(last.saturating_sub(place.progress.position().1))
+        let position = place.progress.read().position;
+        Ok(position.map_or(0, |position| last.saturating_sub(position)))
     }
 
     async fn ask(&self, durable: &Durable) -> Result<Option<Info>> {

@@ -298,42 +298,65 @@ async fn begin(connection: &Connection, source: &Stream, pipeline: &Pipeline) ->
     Ok(made.cached_info().delivered.stream_sequence)
 }
 
+/// How far the streams of a pipeline are with what its job has published.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sourced {
+    /// The stream that is behind, if one is.
+    pub behind: Option<String>,
+    /// Sequences of the job's stream that are known to be sourced, added up: it grows as they are.
+    pub upto: u64,
+}
+
 /// Removes results and dead letters from the stream of a job that the streams of the pipeline have stored: it keeps
 /// what they have not.
 ///
 /// # Errors
 /// When the server does not say, or refuses.
-pub(super) async fn sweep(connection: &Connection, place: &JobPlace) -> Result<()> {
-    let context = jetstream(connection);
+pub(super) async fn sweep(connection: &Connection, place: &JobPlace) -> Result<Sourced> {
+    let (context, job) = (jetstream(connection), &place.stream);
+    let mut all = Sourced::default();
     for Target {
         stream,
         of,
         subject,
     } in &place.targets
     {
-        let all = format!("{of}.>");
-        let last = Which::last(&all);
-        let Some(last) = stored::get(connection, &context, &place.stream, &last).await? else {
+        let filter = format!("{of}.>");
+        let last = Which::last(&filter);
+        let Some(last) = stored::get(connection, &context, job, &last).await? else {
             continue;
         };
-        let own = last
-            .subject
-            .strip_prefix(of)
-            .and_then(|rest| rest.splitn(3, '.').nth(2));
+        let own = last.subject.strip_prefix(of);
+        let own = own.and_then(|rest| rest.splitn(3, '.').nth(2));
         let subject = subject.as_deref().or(own).unwrap_or_default();
-        let job = &place.stream;
         let sourced = sourcing::sourced(connection, &context, stream, job, subject).await?;
-        if let Some(sourced) = sourced {
-            let question = json!({ "filter": all, "seq": sourced.saturating_add(1) });
-            let api = connection.api.stream_purge(job);
-            let asked = context.request(format!("STREAM.PURGE.{job}"), &question);
-            let answer: Response<serde_json::Value> = permitted(connection, &api, asked)
-                .await?
-                .map_err(|error| anyhow!("{error}"))?;
-            if let Response::Err { error } = answer {
-                return Err(anyhow!("{error}"));
-            }
+        let sourced = sourced.unwrap_or_default();
+        all.upto += sourced;
+        if sourced < last.sequence {
+            all.behind = Some(stream.clone());
+        }
+        if sourced > 0 {
+            purge(connection, &context, job, &filter, sourced + 1).await?;
         }
     }
-    Ok(())
+    Ok(all)
+}
+
+async fn purge(
+    connection: &Connection,
+    context: &Context,
+    stream: &str,
+    filter: &str,
+    before: u64,
+) -> Result<()> {
+    let question = json!({ "filter": filter, "seq": before });
+    let api = connection.api.stream_purge(stream);
+    let asked = context.request(format!("STREAM.PURGE.{stream}"), &question);
+    let answer: Response<serde_json::Value> = permitted(connection, &api, asked)
+        .await?
+        .map_err(|error| anyhow!("{error}"))?;
+    match answer {
+        Response::Ok(_) => Ok(()),
+        Response::Err { error } => Err(anyhow!("{error}")),
+    }
 }

@@ -5,11 +5,37 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 /// Shared by the lanes of a job and the host.
 #[derive(Debug, Default)]
 pub struct JobProgress {
-    /// Of each lane: how many partitions read the source, and up to where it has nothing for any of them that
-    /// is not processed.
-    lanes: Vec<(AtomicUsize, AtomicU64)>,
+    lanes: Vec<Lane>,
     /// Partitions in whose state messages wait for a retry.
     waiting: AtomicUsize,
+}
+
+/// What a lane says of itself.
+#[derive(Debug, Default)]
+struct Lane {
+    /// Partitions that it is to own, and those that read the source.
+    wanted: AtomicUsize,
+    reading: AtomicUsize,
+    /// Up to where the source has nothing for any of them that is not processed.
+    position: AtomicU64,
+}
+
+/// All lanes together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// Partitions that this host is to own, and those that read the source.
+    pub wanted: usize,
+    pub partitions: usize,
+    /// Up to where the source has nothing for any of them that is not processed; none if none reads.
+    pub position: Option<u64>,
+}
+
+impl Read {
+    /// Partitions that this host is to own and that do not read yet.
+    #[must_use]
+    pub fn unowned(&self) -> usize {
+        self.wanted.saturating_sub(self.partitions)
+    }
 }
 
 impl JobProgress {
@@ -17,31 +43,43 @@ impl JobProgress {
     #[must_use]
     pub fn new(lanes: usize) -> Self {
         Self {
-            lanes: (0..lanes).map(|_| Default::default()).collect(),
+            lanes: (0..lanes).map(|_| Lane::default()).collect(),
             waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// How many partitions a lane is to own.
+    pub fn wants(&self, lane: usize, partitions: usize) {
+        if let Some(lane) = self.lanes.get(lane) {
+            lane.wanted.store(partitions, Ordering::Relaxed);
         }
     }
 
     /// What a lane reads.
     pub fn reads(&self, lane: usize, partitions: usize, position: u64) {
-        if let Some((reading, known)) = self.lanes.get(lane) {
-            known.store(position, Ordering::Relaxed);
-            reading.store(partitions, Ordering::Relaxed);
+        if let Some(lane) = self.lanes.get(lane) {
+            lane.position.store(position, Ordering::Relaxed);
+            lane.reading.store(partitions, Ordering::Relaxed);
         }
     }
 
-    /// How many partitions read the source, and the position of the lane that is the furthest behind.
+    /// What all of them read.
     #[must_use]
-    pub fn position(&self) -> (usize, u64) {
-        let lanes = self.lanes.iter().map(|(reading, position)| {
-            let (reading, position) = (
-                reading.load(Ordering::Relaxed),
-                position.load(Ordering::Relaxed),
-            );
-            (reading, if reading > 0 { position } else { u64::MAX })
-        });
-        lanes.fold((0, u64::MAX), |all, lane| {
-            (all.0 + lane.0, all.1.min(lane.1))
+    pub fn read(&self) -> Read {
+        let none = Read {
+            wanted: 0,
+            partitions: 0,
+            position: None,
+        };
+        self.lanes.iter().fold(none, |all, lane| {
+            let partitions = lane.reading.load(Ordering::Relaxed);
+            let position = lane.position.load(Ordering::Relaxed);
+            let position = (partitions > 0).then_some(position);
+            Read {
+                wanted: all.wanted + lane.wanted.load(Ordering::Relaxed),
+                partitions: all.partitions + partitions,
+                position: all.position.into_iter().chain(position).min(),
+            }
         })
     }
 

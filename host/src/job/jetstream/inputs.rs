@@ -19,9 +19,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 
-/// Messages and bytes that wait for a partition, at most. It reads by itself afterwards.
+/// Messages that wait for a partition, at most, and bytes that wait for all of them. A partition with more reads by
+/// itself afterwards.
 const QUEUE: usize = 4096;
-const QUEUE_BYTES: usize = 16 << 20;
+const QUEUE_BYTES: usize = 64 << 20;
 /// Messages that are dealt out before the next partition may drive.
 const RUN: usize = 512;
 /// After so many messages for others, a partition notes how far it has come.
@@ -144,7 +145,7 @@ impl Inputs {
     }
 
     /// The partition does not read any more, or begins anew.
-    pub(super) fn leave(&self, partition: u16) {
+    pub fn leave(&self, partition: u16) {
         for line in &self.lines {
             line.seats.borrow_mut().remove(&partition);
         }
@@ -275,6 +276,7 @@ impl Line {
                 }
             }
         }
+        let most = QUEUE_BYTES / seats.len().max(1);
         let Some(seat) = seats.get_mut(&partition) else {
             return;
         };
@@ -284,7 +286,7 @@ impl Line {
         seat.seen = sequence;
         seat.bytes += message.size();
         seat.queue.push_back(message);
-        if seat.queue.len() > QUEUE || seat.bytes > QUEUE_BYTES && seat.queue.len() > 1 {
+        if seat.queue.len() > QUEUE || seat.bytes > most && seat.queue.len() > 1 {
             seats.remove(&partition);
         } else {
             seat.dealt.notify_one();

@@ -12,8 +12,11 @@ use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Messages that are asked for at once.
+/// Messages and bytes that are asked for at once. A message that is larger comes alone.
 const WINDOW: u64 = 512;
+const WINDOW_BYTES: usize = 8 << 20;
+/// How a question ends that was answered with as many messages or bytes as it asked for.
+const ENDED: [&str; 2] = ["Message Size Exceeds MaxBytes", "Batch Completed"];
 /// After which the server forgets a consumer that nobody asks.
 const INACTIVE: Duration = Duration::from_secs(30);
 
@@ -268,7 +271,13 @@ impl Open {
         if !self.is_made || !self.is_verified || self.asked > WINDOW / 2 {
             return;
         }
-        let question = json!({ "batch": WINDOW, "expires": patience.as_nanos() as u64 });
+        // Besides its payload and headers, the server counts a message's subject and reply.
+        let largest = self.wire.max_payload() + (64 << 10);
+        let question = json!({
+            "batch": WINDOW,
+            "max_bytes": WINDOW_BYTES.max(largest),
+            "expires": patience.as_nanos() as u64,
+        });
         let sent = self.wire.publish(&Parts {
             subject: self.ask.as_bytes(),
             reply: self.inbox.as_bytes(),
@@ -314,8 +323,9 @@ impl Open {
                 }
             };
         };
-        // 408: the time of a question is over.
-        if status != 408 {
+        // The time of a question is over, or the bytes that it asked for.
+        let is_over = status == 408 || status == 409 && ENDED.contains(&words);
+        if !is_over {
             return Err(LogError::Busy(format!(
                 "the server says: {words} ({status})"
             )));
