@@ -29,6 +29,23 @@ fn a_sound_pipeline_passes_and_its_plugins_are_named() {
 }
 
 #[test]
+fn a_job_is_said_to_need_its_streams_and_to_keep_what_has_no_time_to_live() {
+    let job = format!("{PIPELINE}delivery: exactly-once\nkey: '{{subject}}'\n");
+    let folder = pipeline_folder("stateful", &job);
+    let finished = Weir::run_in(folder.path(), &["check", "pipeline.yaml"]);
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+    for note in [
+        "stream `WEIR_JOB_DEMO` on `weir.job.demo.>`",
+        "the stream of `out.*` sources the results",
+        "the stream of `weir.dead.demo` sources the dead letters",
+        "`work` keeps state: what it sets without a time to live is kept for ever",
+    ] {
+        let line = format!("  note: {note}");
+        assert!(finished.stdout.contains(&line), "{finished:#?}");
+    }
+}
+
+#[test]
 fn an_ordered_pipeline_is_said_to_be_for_one_host() {
     let ordered = format!("order: stream\n{PIPELINE}");
     for (pipeline, notes) in [(PIPELINE, 0), (&*ordered, 1)] {

@@ -2,8 +2,9 @@
 
 use super::shown::short;
 use super::{Console, files};
-use crate::config::resolved::Order;
+use crate::config::resolved::{Order, Pipeline};
 use crate::config::{Draft, Finding, Findings, Located, Location};
+use crate::nats::job;
 use crate::plugin::{Plugin, Runtime, Worker};
 use crate::process::plugin_set;
 use crate::report;
@@ -119,7 +120,7 @@ fn text(drafts: &[Draft], checked: &[Checked<'_>]) -> String {
         let (file, name) = (draft.file.display(), draft.name.as_deref().unwrap_or("?"));
         // Writing to a string does not fail.
         let _ = writeln!(out, "{file}: pipeline `{name}`");
-        for note in notes(draft) {
+        for note in notes(draft, checked) {
             let _ = writeln!(out, "  note: {note}");
         }
         for Checked { placed, result, .. } in of(draft, checked) {
@@ -148,10 +149,13 @@ fn is_shown(draft: &&Draft) -> bool {
 }
 
 /// What a user should know about a valid pipeline.
-fn notes(draft: &Draft) -> Vec<String> {
+fn notes(draft: &Draft, checked: &[Checked<'_>]) -> Vec<String> {
     let Some(pipeline) = &draft.pipeline else {
         return Vec::new();
     };
+    if pipeline.job.is_some() {
+        return job_notes(pipeline, of(draft, checked));
+    }
     let word = match pipeline.order {
         Order::Key => Some("key"),
         Order::Stream => Some("stream"),
@@ -166,6 +170,41 @@ fn notes(draft: &Draft) -> Vec<String> {
     let ingest = ingest.map(|why| format!("results are not published in batches: {why}"));
     let ids = (!pipeline.sink.message_ids).then(|| NO_IDS.to_owned());
     order.into_iter().chain(ingest).chain(ids).collect()
+}
+
+/// The same for a job: the streams that it needs and why, and state that nothing removes.
+fn job_notes<'c>(
+    pipeline: &Pipeline,
+    operators: impl Iterator<Item = &'c Checked<'c>>,
+) -> Vec<String> {
+    let (prefix, stream) = job::names(&pipeline.name);
+    let sink = &pipeline.sink;
+    let results = match (&sink.stream, sink.subject.reach()) {
+        (Some(stream), _) => format!("stream `{stream}`"),
+        (None, Some(reach)) => format!("the stream of `{reach}`"),
+        (None, None) => "the stream of the results".to_owned(),
+    };
+    let mut notes = vec![
+        format!(
+            "stream `{stream}` on `{prefix}.>`, with state and commits of the job; `--create` makes it"
+        ),
+        format!("{results} sources the results from there; `--create` makes it do so"),
+    ];
+    if let Some(dead) = &pipeline.dead_letter {
+        let subject = &dead.subject;
+        notes.push(format!(
+            "the stream of `{subject}` sources the dead letters in the same way"
+        ));
+    }
+    let stateful =
+        operators.filter(|one| one.result.as_ref().is_ok_and(|plugin| plugin.is_stateful()));
+    notes.extend(stateful.map(|Checked { placed, .. }| {
+        format!(
+            "`{}` keeps state: what it sets without a time to live is kept for ever",
+            placed.operator.name
+        )
+    }));
+    notes
 }
 
 fn of<'c, 'd>(
@@ -195,7 +234,7 @@ fn json(drafts: &[Draft], findings: &Findings, checked: &[Checked<'_>]) -> Value
         json!({
             "name": draft.name,
             "file": draft.file,
-            "notes": notes(draft),
+            "notes": notes(draft, checked),
             "operators": of(draft, checked).map(operator).collect::<Vec<_>>(),
         })
     });

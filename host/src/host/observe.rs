@@ -109,7 +109,7 @@ impl Observer<'_> {
     fn judge(&mut self) {
         let (pipeline, now) = (self.pipeline, Instant::now());
         self.count(now);
-        let unsourced = self.unsourced(now);
+        let (unsourced, told) = self.unsourced(now);
         let server = self.server.as_ref();
         let refused = self.refused.as_ref().map(|(words, _)| words.clone());
         let delivers = server.is_some_and(|seen| seen.pending + seen.due > 0 || seen.unowned > 0);
@@ -137,7 +137,7 @@ impl Observer<'_> {
                 Stall { since, causes }
             })
             .or(unsourced);
-        match (change, &stall) {
+        match (change.or(told), &stall) {
             (Some(Change::Stalled(_)), Some(stall)) => {
                 tracing::error!(
                     pipeline = name,
@@ -161,21 +161,25 @@ impl Observer<'_> {
         }
     }
 
-    /// The streams of the pipeline do not take over what its job has published.
-    fn unsourced(&mut self, now: Instant) -> Option<Stall> {
-        let sourced = &self.server.as_ref()?.sourced;
+    /// The streams of the pipeline do not take over what its job has published; and what has changed about that.
+    fn unsourced(&mut self, now: Instant) -> (Option<Stall>, Option<Change>) {
+        let Some(ServerView { sourced, .. }) = &self.server else {
+            return (None, None);
+        };
         let seen = Seen {
             work: sourced.behind.is_some(),
             settled: sourced.upto,
             floor: 0,
         };
-        self.sourcing.observe(now, seen);
+        let change = self.sourcing.observe(now, seen);
         let since = self.sourcing.doubtful(now);
-        let (since, stream) = since.zip(sourced.behind.as_deref())?;
-        let causes = vec![not_sourced(stream)];
-        self.sourcing
-            .is_stalled()
-            .then_some(Stall { since, causes })
+        let since = since.filter(|_| self.sourcing.is_stalled());
+        let stall = since.zip(sourced.behind.as_deref());
+        let stall = stall.map(|(since, stream)| Stall {
+            since,
+            causes: vec![not_sourced(stream)],
+        });
+        (stall, change)
     }
 
     /// Counts what was settled. An ack that the server does not permit settles nothing, which it says a

@@ -40,8 +40,10 @@ use tokio::sync::{Semaphore, watch};
 
 /// After which an answer of the server is given up. Elections take up to 9 s.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Messages of a commit that are kept free for snapshots; the server takes 1,000 in all.
-const RESERVE: usize = 100;
+/// Messages of a commit besides its results, and how many of them are kept free for snapshots; the others are for
+/// deltas and the checkpoint. The server takes 1,000 in all, and a pipeline may have 900 results in a commit.
+const BESIDES: usize = 100;
+const RESERVE: usize = 90;
 /// Bytes of a record's message, at most; half of what the server takes, if that is less.
 const PART: usize = 256 << 10;
 
@@ -274,7 +276,7 @@ impl Lane {
             inputs: self.begin.clone(),
             digests: Arc::clone(&self.digests),
             bounds: Bounds {
-                messages: messages + RESERVE,
+                messages: messages + BESIDES,
                 reserve: RESERVE,
                 bytes,
                 part,
