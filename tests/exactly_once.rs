@@ -1,6 +1,7 @@
 //! `delivery: exactly-once`: whatever fails, each input has its results once, those of one key are in the order
 //! of the stream, and a retry holds back its key and no other.
 
+mod dedupe;
 mod state;
 
 use crate::harness::{
