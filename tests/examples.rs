@@ -3,10 +3,10 @@
 //! writes that anew), and the rebates are right to the cent.
 
 use crate::harness::guests::{example, repository};
-use crate::harness::{Client, NatsServer, Weir, guests, wait_for, wait_until};
+use crate::harness::{Client, NatsServer, Site, Weir, guests, wait_for, wait_until};
 use async_nats::jetstream::consumer::pull;
 use futures_util::StreamExt;
-use rebates_oracle::{Check, generate, jsonl};
+use rebates_oracle::{Check, Ledger, generate, jsonl, totals};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -55,6 +55,21 @@ fn install(name: &str, directory: &Path) -> PathBuf {
     copy
 }
 
+/// What `pipeline-exactly-once.yaml` of rebates needs besides.
+fn install_totals(directory: &Path) -> &'static str {
+    const FILE: &str = "rebates/pipeline-exactly-once.yaml";
+    let source = folder("rebates").join("pipeline-exactly-once.yaml");
+    let totals = guests::example_plugin("rebates/totals", "totals");
+    for (from, to) in [
+        (source, FILE),
+        (totals, "rebates/totals.wasm"),
+        (guests::plugin("dedupe"), "rebates/dedupe.wasm"),
+    ] {
+        std::fs::copy(from, directory.join(to)).unwrap();
+    }
+    FILE
+}
+
 fn the_input_becomes_what_is_expected(example: &str) {
     let directory = tempfile::tempdir().unwrap();
     let folder = install(example, directory.path());
@@ -84,7 +99,13 @@ fn no_example_has_anything_that_weir_check_finds() {
     for name in ["rebates", "advisories"] {
         install(name, directory.path());
     }
-    let files = ["check", "rebates/pipeline.yaml", "advisories/pipeline.yaml"];
+    let totals = install_totals(directory.path());
+    let files = [
+        "check",
+        "rebates/pipeline.yaml",
+        totals,
+        "advisories/pipeline.yaml",
+    ];
     let checked = Weir::run_in(directory.path(), &files);
     assert_eq!(
         checked.code,
@@ -212,6 +233,41 @@ fn a_hundred_thousand_events_through_a_server_earn_what_the_oracle_says() {
     assert_eq!(weir.finish().code, Some(0));
 }
 
+/// `pipeline-exactly-once.yaml` of rebates, with the host killed in the middle again and again.
+#[test]
+fn the_totals_of_rebates_are_the_oracles_to_the_cent_whenever_the_host_is_killed() {
+    const SEED: u64 = 7;
+    const COUNT: u64 = 12_000;
+    let site = Site::bare();
+    install("rebates", site.folder.path());
+    let file = install_totals(site.folder.path());
+    let run = || site.run(Path::new(file));
+    let mut weir = run();
+    let client = site.nats.client();
+    let expected = Ledger::of(generate(SEED, COUNT));
+    let events: Vec<_> = generate(SEED, COUNT).collect();
+    for part in events.chunks(events.len() / 4) {
+        let some = client.count("TOTALS") + 100;
+        let messages = part.iter();
+        client.publish_all(messages.map(|event| (event.subject.clone(), event.payload.clone())));
+        wait_until("some totals are there", || client.count("TOTALS") >= some);
+        weir.kill9();
+        weir = run();
+    }
+    let (ids, dead) = (expected.ids.len() as u64, expected.dead.len() as u64);
+    wait_until("all events are processed", || {
+        let left = |name: &str| weir.metric(&format!("weir_{name}{{pipeline=\"rebate-totals\"}}"));
+        client.count("TOTALS") >= ids
+            && client.count("DEAD_TOTALS") >= dead
+            && left("lag") + left("in_flight") == 0.0
+    });
+    let published = client.messages("TOTALS").into_iter();
+    let published = published.map(|total| (total.subject.to_string(), total.payload.to_vec()));
+    let differences = totals::differences(SEED, COUNT, &published.collect::<Vec<_>>());
+    assert_eq!(differences, Vec::<String>::new());
+    assert_eq!(client.count("DEAD_TOTALS"), dead);
+}
+
 /// The alert of this subject about the stream `ORDERS`, once there is one.
 fn alert(client: &Client, subject: &str) -> Value {
     wait_for(&format!("there is an alert on {subject}"), || {
@@ -311,7 +367,7 @@ fn weir_dev_shows_the_alerts_while_the_rebates_example_makes_them_happen() {
 /// The unit tests of a plugin run natively, without a host: `cargo test` in its folder.
 #[test]
 fn the_unit_tests_of_the_plugins_pass() {
-    for example in ["advisories", "rebates"] {
-        guests::unit_tests(&folder(example).join("plugin"));
+    for plugin in ["advisories/plugin", "rebates/plugin", "rebates/totals"] {
+        guests::unit_tests(&folder(plugin));
     }
 }

@@ -83,6 +83,11 @@ fn the_example_of(name: &str) {
 }
 
 #[test]
+fn dedupe_lets_the_first_of_the_same_messages_through() {
+    the_example_of("dedupe");
+}
+
+#[test]
 fn filter_keeps_the_messages_for_which_the_expression_is_true() {
     the_example_of("filter");
 }

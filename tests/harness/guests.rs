@@ -60,7 +60,12 @@ pub fn plugin(name: &str) -> PathBuf {
 
 /// The plugin of an example, by the name that the folder and the crate share. A workspace each.
 pub fn example(name: &str) -> PathBuf {
-    find(&build(&format!("examples/{name}/plugin")), name)
+    example_plugin(&format!("{name}/plugin"), name)
+}
+
+/// A plugin of an example that has several, by its folder below `examples/` and its crate's name.
+pub fn example_plugin(folder: &str, name: &str) -> PathBuf {
+    find(&build(&format!("examples/{folder}")), name)
 }
 
 /// Runs the unit tests of a plugin, natively.

@@ -212,6 +212,7 @@ pub fn inherited_lints(file: &File) -> Vec<String> {
         "tests/guests",
         "benches/guests",
         "examples/rebates/plugin",
+        "examples/rebates/totals",
         "examples/advisories/plugin",
     ];
     let exempt = guest.iter().any(|folder| file.is_in(folder));

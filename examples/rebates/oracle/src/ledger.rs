@@ -54,6 +54,8 @@ pub struct Expected {
     pub events: u64,
     /// By id: `<order>/paid`, `<order>/refund-<number>`.
     pub entries: BTreeMap<String, Entry>,
+    /// Those ids, in the order in which they were told first.
+    pub ids: Vec<String>,
     /// Messages on `rebates.>`, copies included.
     pub outputs: u64,
     /// Messages that rightly lead to nothing.
@@ -118,6 +120,9 @@ impl Ledger {
             Some((id, cents)) if cents != 0 => {
                 self.expected.outputs += 1;
                 let user = event.order.user.clone();
+                if !self.expected.entries.contains_key(&id) {
+                    self.expected.ids.push(id.clone());
+                }
                 let entry = self.expected.entries.entry(id);
                 entry
                     .or_insert(Entry {

@@ -20,6 +20,7 @@ pub mod malformed;
 pub mod money;
 mod random;
 pub mod shop;
+pub mod totals;
 pub mod verify;
 
 pub use generate::{Event, Fact, Generator, generate};

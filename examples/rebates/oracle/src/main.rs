@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use rebates_oracle::{Check, generate, jsonl};
+use rebates_oracle::{Check, generate, jsonl, totals};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -45,6 +45,14 @@ enum Command {
         /// Print the report as JSON, with every difference
         #[arg(long)]
         json: bool,
+    },
+    /// Compare the running totals that `pipeline-exactly-once.yaml` published, to the cent and in order
+    VerifyTotals {
+        #[command(flatten)]
+        run: Run,
+        /// The messages on `totals.>` as JSON lines
+        #[arg(long, value_name = "FILE")]
+        outputs: PathBuf,
     },
 }
 
@@ -113,6 +121,24 @@ fn run(command: Command) -> Result<ExitCode> {
                 println!("{report}");
             }
             Ok(if report.agree {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            })
+        }
+        Command::VerifyTotals { run, outputs } => {
+            let mut published = Vec::new();
+            each_line(&outputs, |line| {
+                if let jsonl::Line::Message(message) = line {
+                    published.push((message.subject, message.payload));
+                }
+            })?;
+            let differences = totals::differences(run.seed, run.count, &published);
+            differences
+                .iter()
+                .for_each(|difference| println!("- {difference}"));
+            Ok(if differences.is_empty() {
+                println!("{} totals agree to the cent", published.len());
                 ExitCode::SUCCESS
             } else {
                 ExitCode::FAILURE

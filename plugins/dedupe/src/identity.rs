@@ -1,0 +1,87 @@
+//! What makes two messages the same.
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::fmt::{self, Write};
+use weir_sdk::Message;
+
+/// The header that JetStream itself knows repeats by.
+const MESSAGE_ID: &str = "Nats-Msg-Id";
+/// Bytes of the hash that are kept: enough that nobody finds two messages with the same.
+const KEPT: usize = 16;
+
+/// Where the value stands that makes messages the same.
+pub enum By {
+    Field(String),
+    Header(String),
+    Payload,
+}
+
+impl By {
+    /// Parses a JSON pointer (RFC 6901), `header:Name`, `message-id` or `payload`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.starts_with('/') {
+            let escaped = |part: &str| part.starts_with(['0', '1']);
+            return match text.split('~').skip(1).all(escaped) {
+                true => Ok(Self::Field(text.to_owned())),
+                false => Err(format!(
+                    "`{text}` is no JSON pointer: write `~0` for `~` and `~1` for `/`"
+                )),
+            };
+        }
+        match (text, text.strip_prefix("header:")) {
+            ("message-id", _) => Ok(Self::Header(MESSAGE_ID.to_owned())),
+            ("payload", _) => Ok(Self::Payload),
+            (_, Some(name)) if !name.is_empty() => Ok(Self::Header(name.to_owned())),
+            _ => Err(format!(
+                "unknown value `{text}`: there are `/field/of/the/payload`, `header:Name`, `message-id` \
+                 and `payload`"
+            )),
+        }
+    }
+
+    /// The same for messages that are the same, and for no others; or what the message lacks.
+    pub fn identity(&self, message: &Message) -> Result<String, String> {
+        let mut hash = Sha256::new();
+        // Of another place, the same value is another identity.
+        hash.update(format!("{self}\0"));
+        match self {
+            Self::Field(pointer) => hash.update(field(pointer, &message.payload)?),
+            Self::Header(name) => hash.update(message.header(name).ok_or_else(|| {
+                format!("there is no {self}, or `headers:` of the operator does not name it")
+            })?),
+            Self::Payload => hash.update(&message.payload),
+        }
+        let mut identity = String::with_capacity(2 * KEPT);
+        for byte in &hash.finalize()[..KEPT] {
+            // Writing to a string does not fail.
+            let _ = write!(identity, "{byte:02x}");
+        }
+        Ok(identity)
+    }
+}
+
+/// The value of a field as JSON: the text `7` is not the number 7.
+fn field(pointer: &str, payload: &[u8]) -> Result<String, String> {
+    let payload: Value = serde_json::from_slice(payload)
+        .map_err(|error| format!("the payload is not JSON: {error}"))?;
+    match payload.pointer(pointer) {
+        None | Some(Value::Null) => Err(format!("there is no field {pointer}")),
+        Some(value @ (Value::String(_) | Value::Bool(_))) => Ok(value.to_string()),
+        // Others are rounded when they are read, and then two of them may become one.
+        Some(Value::Number(number)) if !number.is_f64() => Ok(number.to_string()),
+        Some(_) => Err(format!(
+            "the field {pointer} is neither text nor a whole number of 64 bits"
+        )),
+    }
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field(pointer) => write!(formatter, "field {pointer}"),
+            Self::Header(name) => write!(formatter, "header {}", name.to_ascii_lowercase()),
+            Self::Payload => formatter.write_str("payload"),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Drops the messages that were there before: of those that are the same, the first passes.
+//!
+//! What makes two messages the same is in `identity.rs`. That a message was there is kept in the state of
+//! its key, for as long as the configuration says. So messages that are the same must have the same key.
+//! Nothing of a message that passes is copied.
+
+mod identity;
+#[cfg(test)]
+mod tests;
+
+use identity::By;
+use std::time::Duration;
+use weir_sdk::{Error, Message, Operator, Outputs, Stateful, metrics, state};
+
+/// What stands under `config:`.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Config {
+    /// What makes messages the same: see [`By::parse`].
+    by: String,
+    /// How long a message is remembered, from the first one on: `30s`, `1h`, `7d`.
+    within: String,
+    /// What becomes of a message that lacks what `by` names.
+    #[serde(default)]
+    without: Without,
+}
+
+#[derive(Clone, Copy, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Without {
+    /// Pass it on: nothing says that it was there before.
+    #[default]
+    Pass,
+    /// Drop it.
+    Drop,
+    /// Make it a dead letter.
+    Reject,
+}
+
+struct Dedupe {
+    by: By,
+    within: Duration,
+    without: Without,
+}
+
+impl Operator for Dedupe {
+    type Config = Config;
+
+    fn configure(config: Config) -> Result<Self, String> {
+        Ok(Self {
+            by: By::parse(&config.by).map_err(|error| format!("`by`: {error}"))?,
+            within: duration(&config.within).map_err(|error| format!("`within`: {error}"))?,
+            without: config.without,
+        })
+    }
+
+    fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
+        let identity = match self.by.identity(message) {
+            Ok(identity) => identity,
+            Err(reason) => {
+                metrics::add("without", 1);
+                return match self.without {
+                    Without::Pass => Ok(Outputs::pass()),
+                    Without::Drop => Ok(Outputs::none()),
+                    Without::Reject => Err(Error::reject(reason)),
+                };
+            }
+        };
+        let key = message.state_key();
+        if state::get(key, &identity).is_some() {
+            metrics::add("duplicates", 1);
+            return Ok(Outputs::none());
+        }
+        state::set(key, &identity, b"", Some(self.within))?;
+        Ok(Outputs::pass())
+    }
+}
+
+/// What is remembered goes by itself, without a timer.
+impl Stateful for Dedupe {}
+
+/// A number and its unit.
+fn duration(text: &str) -> Result<Duration, String> {
+    let refusal = || format!("`{text}` is not a time; write `30s`, `1h` or `7d`");
+    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
+    let milliseconds = match &text[digits.len()..] {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(refusal()),
+    };
+    let number: u64 = digits.trim().parse().map_err(|_| refusal())?;
+    match number.checked_mul(milliseconds) {
+        None => Err(refusal()),
+        Some(0) => Err("nothing would be remembered".to_owned()),
+        Some(milliseconds) => Ok(Duration::from_millis(milliseconds)),
+    }
+}
+
+weir_sdk::export_stateful!(Dedupe);
