@@ -6,6 +6,7 @@
 mod bench;
 mod check;
 mod dlq;
+mod job;
 mod pipe;
 mod progress;
 mod status;

@@ -222,19 +222,36 @@ fn what_others_write_into_the_bucket_moves_nothing() {
     assert_eq!(ledger.counts().stolen, 0);
 }
 
+/// A server's configuration in which everybody is a user who may not `what` to `subject`.
+fn denying(what: &str, subject: &str) -> String {
+    format!(
+        "authorization {{ users = [ {{ user: a, password: a, permissions: \
+         {{ {what}: {{ deny: [\"{subject}\"] }} }} }} ] }}\nno_auth_user: a"
+    )
+}
+
 #[test]
 fn a_host_that_may_not_use_the_bucket_owns_all_partitions_until_it_may() {
-    let denying = |denied: &str| {
-        format!(
-            "authorization {{ users = [ {{ user: a, password: a, permissions: \
-             {{ publish: {{ deny: [{denied}] }} }} }} ] }}\nno_auth_user: a"
-        )
-    };
-    let server = NatsServer::start_with(&denying("\"$KV.>\""));
+    let server = NatsServer::start_with(&denying("publish", "$KV.>"));
     let ledger = Arc::new(Ledger::default());
     let one = Host::start(&server.url(), &ledger);
     settle(&ledger, &[&one]);
-    server.reload(&denying("\"any\""));
+    server.reload(&denying("publish", "any"));
     let two = Host::start(&server.url(), &ledger);
     settle(&ledger, &[&one, &two]);
+}
+
+#[test]
+fn hosts_that_hear_nothing_agree_by_what_they_read() {
+    // As where the bucket is in another domain or account.
+    let server = NatsServer::start_with(&denying("subscribe", "$KV.>"));
+    let ledger = Arc::new(Ledger::default());
+    let start = || Host::start(&server.url(), &ledger);
+    let one = start();
+    settle(&ledger, &[&one]);
+    let two = start();
+    settle(&ledger, &[&one, &two]);
+    assert_eq!(ledger.counts().stolen, 0);
+    one.leave();
+    settle(&ledger, &[&two]);
 }

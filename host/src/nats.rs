@@ -20,6 +20,7 @@ pub mod history;
 pub mod job;
 pub mod job_progress;
 pub mod job_stream;
+pub mod jobs;
 pub mod limits;
 mod loops;
 pub mod members;

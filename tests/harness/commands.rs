@@ -25,6 +25,8 @@ const COMMANDS: &[Row] = &[
     ("dlq purge", &["FILE", "--all", "--yes"]),
     ("replay", &["FILE"]),
     ("status", &["FILE"]),
+    ("job ls", &["--file", "FILE"]),
+    ("job show", &["sums", "--file", "FILE"]),
     ("trace", &["out.a", "1", "--file", "FILE"]),
     ("config schema", &[]),
     ("config reference", &[]),

@@ -13,6 +13,7 @@ mod dev;
 mod differences;
 mod dlq;
 mod files;
+mod job;
 mod metrics;
 mod offline;
 mod pipe;
@@ -105,6 +106,9 @@ enum Command {
     Replay(replay::Arguments),
     /// Show the running hosts, their pipelines, lag and plugins.
     Status(status::Arguments),
+    /// List jobs, and show their hosts and partitions.
+    #[command(subcommand)]
+    Job(job::Command),
     /// Trace a result back to its inputs.
     Trace(trace::Arguments),
     /// Create, build, test, inspect and deploy plugins.
@@ -160,6 +164,7 @@ impl Command {
             Self::Dlq(command) => command.run(console),
             Self::Replay(arguments) => replay::run(&arguments, console),
             Self::Status(arguments) => status::run(&arguments, console),
+            Self::Job(command) => command.run(console),
             Self::Trace(arguments) => trace::run(&arguments, console),
             Self::Config(command) => command.run(console),
             Self::Plugin(command) => command.run(console),

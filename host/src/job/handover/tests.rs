@@ -173,3 +173,39 @@ fn a_host_that_was_deposed_does_not_take_its_partition_back_before_it_knows_who_
     handover.set_owned(9, true);
     assert!(handover.members().all(|me| me.owned.is_empty()));
 }
+
+#[test]
+fn of_two_hosts_that_own_a_partition_which_neither_is_to_own_one_keeps_it() {
+    let names = ["a", "b", "c"].map(str::to_owned);
+    let member = |name: &str, beat, owned: &[u16]| Member {
+        host: name.to_owned(),
+        beat,
+        owned: owned.iter().copied().collect(),
+        ..Member::new("job", 8)
+    };
+    for partition in 0..8 {
+        let target = assign(&names, 8)[usize::from(partition)];
+        let others: Vec<&String> = names
+            .iter()
+            .filter(|name| **name != names[target])
+            .collect();
+        let keeps = |me: &str| {
+            let mut handover = Handover::new(member(me, 0, &[]));
+            for name in names.iter().filter(|name| *name != me) {
+                // The one that is to own it does not ask for it.
+                let owned: &[u16] = if *name == names[target] {
+                    &[]
+                } else {
+                    &[partition]
+                };
+                handover.hear(member(name, 1, owned));
+                handover.hear(member(name, 2, owned));
+            }
+            handover.set_owned(partition, true);
+            handover.beat(Vec::new());
+            handover.assigned().contains(&partition)
+        };
+        assert_ne!(keeps(others[0]), keeps(others[1]));
+        assert!(keeps(&names[target]));
+    }
+}

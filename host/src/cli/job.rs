@@ -1,0 +1,223 @@
+//! `weir job`: the jobs of a server, and how far each of their partitions has come.
+//!
+//! All of it is read from streams and a bucket, into which anybody may have written anything: what cannot be
+//! read is said to be so, and nothing reaches a terminal as it is.
+
+use super::shown::moment;
+use super::{Console, files};
+use crate::job::log::Checkpoint;
+use crate::nats::Connection;
+use crate::nats::jobs::{self, Job, Records};
+use crate::nats::members::{Member, Members, Trouble};
+use crate::report::{self, ResultExt, escape};
+use anyhow::{Result, anyhow};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// List the jobs that have a stream.
+    Ls(List),
+    /// Show a job: its hosts, and the owner, commits, positions and lag of each partition.
+    Show(Show),
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Needs permission for $JS.API.STREAM.NAMES, and for STREAM.INFO of the streams of jobs.")]
+pub(super) struct List {
+    #[command(flatten)]
+    reach: files::Reach,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+The lag is what the source's stream has behind the position, other partitions' messages included. Needs \
+permission for $JS.API.STREAM.NAMES, for STREAM.INFO of the job's stream and of its sources, for STREAM.MSG.GET \
+of the job's stream, and for DIRECT.GET.KV_weir-members.")]
+pub(super) struct Show {
+    /// The name of the job: that of its pipeline.
+    #[arg(value_name = "NAME")]
+    name: String,
+
+    #[command(flatten)]
+    reach: files::Reach,
+}
+
+/// A job as it is shown.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    job: Job,
+    /// Hosts that have said something in the last half minute; none where the bucket cannot be read.
+    hosts: Vec<Member>,
+    /// Why the hosts are not known.
+    hosts_unknown: Option<String>,
+    state: Vec<Partition>,
+}
+
+#[derive(Serialize)]
+struct Partition {
+    partition: u16,
+    /// Names of the hosts that say that they own it: one, unless it is just moving.
+    owners: Vec<String>,
+    /// None where it cannot be read.
+    checkpoint: Option<Checkpoint>,
+    /// What of each input is behind the position; none where its stream does not say.
+    lag: Vec<Option<u64>>,
+    records: Records,
+}
+
+impl Command {
+    pub(super) fn run(self, console: &Console) -> Result<u8> {
+        match self {
+            Self::Ls(arguments) => list(&arguments, console),
+            Self::Show(arguments) => show(&arguments, console),
+        }
+    }
+}
+
+fn list(arguments: &List, console: &Console) -> Result<u8> {
+    let jobs = arguments.reach.connected("job", async |connection| {
+        jobs::list(&connection, None).await
+    })?;
+    let lines: String = jobs.iter().map(line).collect();
+    console.answer(&jobs, &lines)?;
+    Ok(report::DONE)
+}
+
+fn show(arguments: &Show, console: &Console) -> Result<u8> {
+    let name = &arguments.name;
+    let shown = arguments.reach.connected("job", async |connection| {
+        let mut found = jobs::list(&connection, Some(name)).await?;
+        found.retain(|job| job.name == *name);
+        let Some(job) = found.pop() else {
+            return Err(anyhow!("there is no job `{name}`")).hint(|| "see `weir job ls`");
+        };
+        look(&connection, job).await
+    })?;
+    console.answer(&shown, &text(&shown))?;
+    Ok(report::DONE)
+}
+
+async fn look(connection: &Connection, job: Job) -> Result<Shown> {
+    let members = Members::open(connection, &job.name).await?;
+    let (hosts, hosts_unknown) = match members.read().await {
+        Ok(hosts) => (hosts, None),
+        // No host has ever joined.
+        Err(Trouble::Missing) => (Vec::new(), None),
+        Err(trouble) => (Vec::new(), Some(trouble.to_string())),
+    };
+    let hosts: Vec<Member> = hosts.into_iter().filter(|host| !host.left).collect();
+    let mut records = jobs::records(connection, &job).await?;
+    let mut ends = BTreeMap::new();
+    let mut state = Vec::new();
+    for &partition in &job.partitions {
+        let stored = jobs::checkpoint(connection, &job, partition).await?;
+        let checkpoint: Option<Checkpoint> =
+            stored.and_then(|stored| serde_json::from_slice(&stored.payload).ok());
+        let mut lag = Vec::new();
+        for input in checkpoint.iter().flat_map(|checkpoint| &checkpoint.inputs) {
+            let stream = input.source.split('@').next().unwrap_or_default();
+            let end = match ends.get(stream) {
+                Some(end) => *end,
+                None => {
+                    let end = last_sequence(connection, stream).await;
+                    ends.insert(stream.to_owned(), end);
+                    end
+                }
+            };
+            lag.push(end.map(|end: u64| end.saturating_sub(input.position)));
+        }
+        let owners = hosts.iter().filter(|host| host.owned.contains(&partition));
+        state.push(Partition {
+            partition,
+            owners: owners.map(|host| host.name.clone()).collect(),
+            checkpoint,
+            lag,
+            records: records.remove(&partition).unwrap_or_default(),
+        });
+    }
+    Ok(Shown {
+        job,
+        hosts,
+        hosts_unknown,
+        state,
+    })
+}
+
+/// None where nobody says: the rest is shown all the same. A name from a checkpoint may be no name of a stream.
+async fn last_sequence(connection: &Connection, stream: &str) -> Option<u64> {
+    let is_plain = |character: char| character.is_alphanumeric() || matches!(character, '-' | '_');
+    if stream.is_empty() || !stream.chars().all(is_plain) {
+        return None;
+    }
+    jobs::last_sequence(connection, stream).await.ok().flatten()
+}
+
+fn line(job: &Job) -> String {
+    format!(
+        "job {}, stream {}: {} partitions, {} messages, {} bytes\n",
+        escape::line(&job.name),
+        escape::line(&job.stream),
+        job.partitions.len(),
+        job.messages,
+        job.bytes,
+    )
+}
+
+fn text(shown: &Shown) -> String {
+    let mut out = line(&shown.job);
+    // Writing to a string does not fail.
+    if let Some(why) = &shown.hosts_unknown {
+        let _ = writeln!(out, "  hosts unknown: {}", escape::line(why));
+    }
+    for host in &shown.hosts {
+        let owned: Vec<String> = host.owned.iter().map(u16::to_string).collect();
+        let _ = writeln!(
+            out,
+            "  host {}: owns {}, said {}Z",
+            escape::line(&host.name),
+            match owned.is_empty() {
+                true => "nothing".to_owned(),
+                false => owned.join(" "),
+            },
+            escape::line(moment(&host.at)),
+        );
+    }
+    for partition in &shown.state {
+        let Partition {
+            partition,
+            owners,
+            checkpoint,
+            lag,
+            records,
+        } = partition;
+        let owners = match owners.is_empty() {
+            true => "no owner".to_owned(),
+            false => format!("owner {}", escape::line(&owners.join(", "))),
+        };
+        let Some(checkpoint) = checkpoint else {
+            let _ = writeln!(
+                out,
+                "  partition {partition}: {owners}, its checkpoint cannot be read"
+            );
+            continue;
+        };
+        let _ = writeln!(
+            out,
+            "  partition {partition}: {owners}, epoch {}, {} commits, {} log records, {} snapshots",
+            checkpoint.epoch,
+            checkpoint.number.saturating_sub(checkpoint.epoch),
+            records.log,
+            records.snapshots,
+        );
+        for (input, lag) in checkpoint.inputs.iter().zip(lag) {
+            let lag = lag.map_or_else(|| "unknown".to_owned(), |lag| lag.to_string());
+            let source = escape::line(&input.source);
+            let _ = writeln!(out, "    {source}: position {}, lag {lag}", input.position);
+        }
+    }
+    out
+}

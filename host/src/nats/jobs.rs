@@ -1,0 +1,164 @@
+//! What the streams of jobs hold, for people: found by their subjects, and read as it is, whatever it is.
+
+use super::by_subject::all_by_subject;
+use super::stored::{self, StoredMessage, Which};
+use super::streams::{Context, jetstream};
+use super::{Connection, permitted};
+use anyhow::{Context as _, Result, anyhow};
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::response::Response;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the subjects of all jobs begin with: `weir.job.<job>.<kind>.<partition>`.
+pub const PREFIX: &str = "weir.job";
+/// Partitions that are looked at: no job has more.
+const MOST: usize = 1024;
+
+/// A job, as its stream shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Job {
+    pub name: String,
+    pub stream: String,
+    /// Those that were ever claimed.
+    pub partitions: BTreeSet<u16>,
+    /// Messages and bytes of the stream: checkpoints, deltas, snapshots and results.
+    pub messages: u64,
+    pub bytes: u64,
+}
+
+/// Records of a partition in the stream.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Records {
+    /// Parts of deltas.
+    pub log: u64,
+    /// Key groups with a snapshot.
+    pub snapshots: u64,
+}
+
+/// All jobs, or the one of this name.
+///
+/// # Errors
+/// When the server does not say.
+pub async fn list(connection: &Connection, name: Option<&str>) -> Result<Vec<Job>> {
+    let context = jetstream(connection);
+    let filter = format!("{PREFIX}.{}.ckpt.*", name.unwrap_or("*"));
+    let streams = all_by_subject(&context, &filter);
+    let streams = permitted(connection, &connection.api.stream_names(), streams).await?;
+    let mut jobs: BTreeMap<String, Job> = BTreeMap::new();
+    for stream in streams.context("cannot look for the streams of jobs")? {
+        let Some(state) = state(connection, &context, &stream, &filter).await? else {
+            continue;
+        };
+        for subject in state.subjects.keys() {
+            let Some((name, "ckpt", partition)) = parts(subject) else {
+                continue;
+            };
+            let job = jobs.entry(name.to_owned()).or_insert_with(|| Job {
+                name: name.to_owned(),
+                stream: stream.clone(),
+                partitions: BTreeSet::new(),
+                messages: state.messages,
+                bytes: state.bytes,
+            });
+            if job.partitions.len() < MOST {
+                job.partitions.insert(partition);
+            }
+        }
+    }
+    Ok(jobs.into_values().collect())
+}
+
+/// The last message on the checkpoint's subject of a partition.
+///
+/// # Errors
+/// `Ok(None)` when it is gone; an error when the server does not say.
+pub async fn checkpoint(
+    connection: &Connection,
+    job: &Job,
+    partition: u16,
+) -> Result<Option<StoredMessage>> {
+    let subject = format!("{PREFIX}.{}.ckpt.{partition}", job.name);
+    let context = jetstream(connection);
+    let found = stored::get(connection, &context, &job.stream, &Which::last(&subject)).await;
+    found.with_context(|| format!("cannot read the checkpoint of partition `{partition}`"))
+}
+
+/// How many records there are of each partition.
+///
+/// # Errors
+/// When the server does not say.
+pub async fn records(connection: &Connection, job: &Job) -> Result<BTreeMap<u16, Records>> {
+    let context = jetstream(connection);
+    let mut records: BTreeMap<u16, Records> = BTreeMap::new();
+    for kind in ["log.*", "snap.*.*"] {
+        let filter = format!("{PREFIX}.{}.{kind}", job.name);
+        let state = state(connection, &context, &job.stream, &filter).await?;
+        for (subject, count) in state.into_iter().flat_map(|state| state.subjects) {
+            let Some((_, kind, partition)) = parts(&subject) else {
+                continue;
+            };
+            let of = records.entry(partition).or_default();
+            match kind {
+                "log" => of.log += count,
+                _ => of.snapshots += 1,
+            }
+        }
+    }
+    Ok(records)
+}
+
+/// The last sequence of a stream.
+///
+/// # Errors
+/// `Ok(None)` when there is no such stream; an error when the server does not say.
+pub async fn last_sequence(connection: &Connection, stream: &str) -> Result<Option<u64>> {
+    let context = jetstream(connection);
+    // No subject matches: their number is not asked for.
+    let state = state(connection, &context, stream, PREFIX).await?;
+    Ok(state.map(|state| state.last_seq))
+}
+
+/// A stream's state, with the subjects that match and how many messages each has.
+#[derive(Deserialize)]
+struct State {
+    messages: u64,
+    bytes: u64,
+    last_seq: u64,
+    #[serde(default)]
+    subjects: BTreeMap<String, u64>,
+}
+
+async fn state(
+    connection: &Connection,
+    context: &Context,
+    stream: &str,
+    filter: &str,
+) -> Result<Option<State>> {
+    #[derive(Deserialize)]
+    struct Info {
+        state: State,
+    }
+    let what = || format!("cannot read stream `{stream}`");
+    let question = json!({ "subjects_filter": filter });
+    let asked = context.request(format!("STREAM.INFO.{stream}"), &question);
+    let api = connection.api.stream_info(stream);
+    let answer = permitted(connection, &api, asked)
+        .await
+        .with_context(what)?;
+    let answer = answer.map_err(|error| anyhow!("{}", error.kind()));
+    match answer.with_context(what)? {
+        Response::Ok(Info { state }) => Ok(Some(state)),
+        Response::Err { error } if error.error_code() == ErrorCode::STREAM_NOT_FOUND => Ok(None),
+        Response::Err { error } => Err(anyhow!("{error}")).with_context(what),
+    }
+}
+
+/// Job, kind and partition of a subject.
+fn parts(subject: &str) -> Option<(&str, &str, u16)> {
+    let rest = subject.strip_prefix(PREFIX)?.strip_prefix('.')?;
+    let mut tokens = rest.split('.');
+    let (job, kind, partition) = (tokens.next()?, tokens.next()?, tokens.next()?);
+    Some((job, kind, partition.parse().ok()?))
+}

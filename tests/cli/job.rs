@@ -1,0 +1,109 @@
+//! `weir job` shows the partitions of a job with their owners, and says what of it cannot be read.
+
+use super::json;
+use crate::harness::Site;
+use async_nats::jetstream::stream;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use weir::job::log::{Checkpoint, Progress};
+use weir::nats::members::Member;
+
+/// A site with the stream of job `sums`, whose partition 0 has come to the second of five messages, and whose
+/// partition 1 has no checkpoint that can be read.
+fn site() -> Site {
+    let site = Site::new();
+    let client = site.nats.client();
+    client.create_stream_with(stream::Config {
+        name: "WEIR_JOB_SUMS".to_owned(),
+        subjects: vec!["weir.job.sums.>".to_owned()],
+        ..Default::default()
+    });
+    for number in 0..5 {
+        client.publish("in.a", number.to_string());
+    }
+    let checkpoint = Checkpoint {
+        owner: "claim".into(),
+        epoch: 3,
+        number: 10,
+        log: 4,
+        inputs: vec![Progress {
+            source: "IN@x".into(),
+            position: 2,
+            watermark: None,
+        }],
+        digests: Arc::new(BTreeMap::new()),
+    };
+    let checkpoint = serde_json::to_vec(&checkpoint).unwrap();
+    client.publish("weir.job.sums.ckpt.0", checkpoint);
+    client.publish("weir.job.sums.ckpt.1", "\u{1b}[31m{");
+    client.publish("weir.job.sums.ckpt.x", "{}");
+    client.publish("weir.job.sums.log.0", "a delta");
+    client.publish("weir.job.sums.log.0", "a delta");
+    client.publish("weir.job.sums.snap.0.17", "a snapshot");
+    site
+}
+
+#[test]
+fn a_job_is_shown_with_the_owners_positions_and_lag_of_its_partitions() {
+    let site = site();
+    let client = site.nats.client();
+    let listed = site.weir(&["job", "ls"]);
+    assert_eq!(listed.code, Some(0), "{listed:#?}");
+    let expected = "job sums, stream WEIR_JOB_SUMS: 2 partitions, 6 messages, ";
+    assert!(listed.stdout.starts_with(expected), "{listed:#?}");
+
+    // Nobody has joined yet.
+    let shown = site.weir(&["job", "show", "sums"]);
+    assert_eq!(shown.code, Some(0), "{shown:#?}");
+    let line = "  partition 0: no owner, epoch 3, 7 commits, 2 log records, 1 snapshots\n";
+    assert!(shown.stdout.contains(line), "{shown:#?}");
+    assert!(
+        shown.stdout.contains("    IN@x: position 2, lag 3\n"),
+        "{shown:#?}"
+    );
+    let unread = "  partition 1: no owner, its checkpoint cannot be read\n";
+    assert!(shown.stdout.contains(unread), "{shown:#?}");
+
+    client.create_stream_with(stream::Config {
+        name: "KV_weir-members".to_owned(),
+        subjects: vec!["$KV.weir-members.>".to_owned()],
+        allow_direct: true,
+        ..Default::default()
+    });
+    let mut member = Member::new("sums", 2);
+    member.owned = [0].into();
+    "a\u{1b}[2Jb".clone_into(&mut member.name);
+    let said = serde_json::to_vec(&member).unwrap();
+    client.publish("$KV.weir-members.sums.a", said);
+    client.publish("$KV.weir-members.sums.b", vec![0xff; 100]);
+    let shown = site.weir(&["job", "show", "sums"]);
+    assert!(
+        shown.stdout.contains("  host a\\u{1b}[2Jb: owns 0, said "),
+        "{shown:#?}"
+    );
+    assert!(
+        shown
+            .stdout
+            .contains("  partition 0: owner a\\u{1b}[2Jb, epoch 3"),
+        "{shown:#?}"
+    );
+
+    let shown = json(&site.weir(&["job", "show", "sums", "--json"]).stdout);
+    assert_eq!(shown["state"][0]["checkpoint"]["number"], 10);
+    assert_eq!(shown["state"][0]["lag"][0], 3);
+    assert!(shown["state"][1]["checkpoint"].is_null());
+    assert_eq!(shown["hosts"][0]["owned"][0], 0);
+}
+
+#[test]
+fn a_job_that_is_not_there_is_said_to_be_so() {
+    let site = Site::new();
+    let listed = site.weir(&["job", "ls", "--json"]);
+    assert_eq!((listed.code, listed.stdout.trim()), (Some(0), "[]"));
+    let shown = site.weir(&["job", "show", "sums"]);
+    assert_eq!(shown.code, Some(1), "{shown:#?}");
+    assert!(
+        shown.stderr.contains("there is no job `sums`"),
+        "{shown:#?}"
+    );
+}
