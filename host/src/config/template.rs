@@ -221,8 +221,11 @@ impl KeyRule {
     /// The key of one message; `None` if the message lacks a part of it. Any text can be a key.
     #[must_use]
     pub fn extract(&self, message: &Message) -> Option<ByteString> {
-        if let ([Part::Subject], None) = (&*self.parts, &message.foreign) {
-            return Some(message.subject.clone());
+        if let [part @ (Part::Subject | Part::SubjectToken(_))] = &*self.parts
+            && let Cow::Borrowed(value) = part.value(message).ok()?
+        {
+            // In the memory of the subject.
+            return Some(message.subject.slice_ref(value));
         }
         let mut key = String::new();
         for part in &self.parts {

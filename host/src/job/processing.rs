@@ -5,6 +5,8 @@
 //! and no broker.
 
 mod due;
+#[cfg(test)]
+mod tests;
 
 use super::clock::{PartitionClock, nanoseconds};
 use super::held;
@@ -12,12 +14,10 @@ use super::log::{Checkpoint, Input, Snapshot};
 use super::shared::{Counts, Shared};
 use super::watermarks::Watermarks;
 use super::work::{Effects, Unreadable, Work};
-use crate::message::Message;
 use crate::outgoing::OutgoingMessage;
-use crate::process::Judged;
 use crate::process::chain::{Rejection, Retry};
 use crate::process::disposition::Disposition;
-use crate::process::retry;
+use crate::process::{Judged, retry};
 use crate::state::{Corrupt, Groups, Operator, Savepoint, SharedState, State};
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -114,9 +114,9 @@ impl Processing {
     }
 
     /// Processes messages of which none has to wait for another.
-    async fn run(&mut self, mut left: Vec<Input>, effects: &mut Effects) {
+    async fn run(&mut self, mut left: Vec<&Input>, effects: &mut Effects) {
         let begin = self.state.lock().savepoint();
-        let mut waiting: Vec<(Input, Option<Retry>)> = Vec::new();
+        let mut waiting: Vec<(&Input, Option<Retry>)> = Vec::new();
         loop {
             let dispositions = self.dispose(&left, 0).await;
             let mut keys: HashSet<ByteString> = HashSet::new();
@@ -150,19 +150,17 @@ impl Processing {
         }
         waiting.sort_by_key(|(Input { input, message }, _)| (*input, message.sequence));
         for (input, retry) in waiting {
-            self.hold(&input, retry.as_ref(), effects).await;
+            self.hold(input, retry.as_ref(), effects).await;
         }
     }
 
     /// What is to become of messages that were retried so often.
-    async fn dispose(&mut self, inputs: &[Input], retries: u32) -> Vec<Disposition> {
+    async fn dispose(&mut self, inputs: &[&Input], retries: u32) -> Vec<Disposition> {
         let mut processor = self.shared.processor.lock().await;
-        let route = |input: &Input| {
-            let attempt = retries.saturating_add(1);
-            processor.route(Message {
-                attempt,
-                ..input.message.clone()
-            })
+        let route = |input: &&Input| {
+            let mut message = input.message.clone();
+            message.attempt = retries.saturating_add(1);
+            processor.route(message)
         };
         let batch: Vec<_> = inputs.iter().map(route).collect();
         self.shared.calls(&batch);
@@ -172,9 +170,9 @@ impl Processing {
             false => processor.call(batch).await,
         };
         self.shared.called();
-        let verdicts = inputs.iter().zip(verdicts);
-        let judge = |(input, verdict)| processor.judge(self.judged(input, retries), verdict);
-        verdicts.map(judge).collect()
+        let judge =
+            |(input, verdict): (&&Input, _)| processor.judge(self.judged(input, retries), verdict);
+        inputs.iter().zip(verdicts).map(judge).collect()
     }
 
     fn judged<'a>(&'a self, input: &'a Input, retries: u32) -> Judged<'a> {
@@ -326,11 +324,13 @@ impl Work for Processing {
         self.state.lock().set_watermark(self.watermarks.least());
         let any_held = self.state.lock().has_held();
         for input in batch {
-            let (key, tag) = queue(input);
-            let is_held = any_held && self.state.lock().is_held(key, &tag).unwrap_or_default();
-            match is_held {
+            let is_held = || {
+                let (key, tag) = queue(input);
+                self.state.lock().is_held(key, &tag).unwrap_or_default()
+            };
+            match any_held && is_held() {
                 true => self.hold(input, None, &mut effects).await,
-                false => free.push(input.clone()),
+                false => free.push(input),
             }
         }
         self.run(free, &mut effects).await;

@@ -41,7 +41,7 @@ impl State {
     pub fn has_held(&self) -> bool {
         let is_host = |row: &Row| row.operator() == Operator::HOST;
         let mut layers = self.layers();
-        self.store.has_rows(Operator::HOST) || layers.any(|layer| layer.rows().any(is_host))
+        self.store.has_rows(Operator::HOST) || layers.any(|layer| layer.others().any(is_host))
     }
 
     /// Whether messages wait in this queue, so that the next one has to wait behind them.

@@ -5,7 +5,7 @@
 //! A write allocates its row, which later moves into the store as it is. The first write to an address after a
 //! savepoint allocates the address once more, to undo it.
 
-use super::row::{Addressed, Row};
+use super::row::{Addressed, Kind, Row};
 use super::store::Change;
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -20,6 +20,8 @@ pub(super) struct Overlay {
     is_marked: bool,
     /// What it changes of the usage of what is below.
     change: Change,
+    /// Whether it has, or had, rows that are no values.
+    has_others: bool,
 }
 
 #[derive(Debug)]
@@ -49,6 +51,13 @@ impl Overlay {
         self.rows.iter()
     }
 
+    /// Those that are no values: timers and what waits. Of a commit of values alone there is none to look for.
+    pub(super) fn others(&self) -> impl Iterator<Item = &Row> {
+        let rows = self.has_others.then(|| self.rows.iter());
+        let rows = rows.into_iter().flatten();
+        rows.filter(|row| row.kind() != Kind::Value)
+    }
+
     pub(super) fn into_rows(self) -> impl ExactSizeIterator<Item = Row> {
         self.rows.into_iter()
     }
@@ -60,6 +69,7 @@ impl Overlay {
     /// Writes a row. `change` is what that changes of the usage.
     pub(super) fn put(&mut self, row: Row, change: Change) {
         self.change.add(change);
+        self.has_others |= row.kind() != Kind::Value;
         if !self.is_marked {
             self.rows.replace(row);
             return;

@@ -180,7 +180,7 @@ impl State {
 
     /// Notes for the timers that are about to be committed whether their keys have values.
     pub(super) fn mark_timers(&mut self) {
-        let timers = self.overlay.rows().filter_map(|row| {
+        let timers = self.overlay.others().filter_map(|row| {
             let setting = read(row).filter(|timer| !timer.had_values)?;
             let had_values = self.has_values(row.operator(), row.address().key);
             let setting = Setting {
@@ -204,7 +204,7 @@ impl State {
         let stored = self.store.timers(clock, upto);
         let stored = stored.filter(|(_, row)| self.layers().all(|layer| layer.get(*row).is_none()));
         let mut due: Vec<(u64, &Row)> = stored.take(most).collect();
-        let written = self.layers().flat_map(Overlay::rows).filter_map(|row| {
+        let written = self.layers().flat_map(Overlay::others).filter_map(|row| {
             let timer = read(row).filter(|timer| timer.clock == clock && timer.at <= upto)?;
             let is_uppermost = self.row(row).is_some_and(|upper| std::ptr::eq(upper, row));
             is_uppermost.then_some((timer.at, row))

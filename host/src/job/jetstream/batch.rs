@@ -12,34 +12,39 @@ const RUN: usize = 32;
 /// A batch under way.
 struct Batch<'a> {
     log: &'a JetStream,
-    id: String,
     inbox: String,
+    text: Text,
+}
+
+/// What is written for each message of a batch, into memory that all of them use.
+struct Text {
+    /// Of the batch.
+    id: String,
     /// Messages so far.
     count: usize,
-    /// Used for each of them.
+    subject: String,
     headers: Vec<u8>,
 }
 
-impl Batch<'_> {
-    /// Sends a message; `lines` are added to the header block that is in `headers` already.
-    async fn add(
-        &mut self,
-        subject: &str,
-        lines: &[(&str, &str)],
-        payload: &[u8],
-    ) -> Result<(), LogError> {
+impl Text {
+    /// Begins a message on the subject that has these parts, without headers.
+    fn begin(&mut self, subject: &[&str]) {
         self.count += 1;
-        if self.count.is_multiple_of(RUN) {
-            self.log.wire.room().await;
-        }
+        self.subject.clear();
+        self.subject.extend(subject.iter().copied());
+        self.headers.clear();
+    }
+
+    /// Adds lines to the header block, which is empty or whole.
+    fn add(&mut self, lines: &[(&str, &str)]) {
         match self.headers.strip_suffix(b"\r\n") {
             Some(open) => self.headers.truncate(open.len()),
             None => self.headers.extend_from_slice(b"NATS/1.0\r\n"),
         }
-        let count = self.count.to_string();
+        let mut count = itoa::Buffer::new();
         let of_batch = [
             ("Nats-Batch-Id", &*self.id),
-            ("Nats-Batch-Sequence", &*count),
+            ("Nats-Batch-Sequence", count.format(self.count)),
         ];
         for (name, value) in of_batch.iter().chain(lines) {
             for part in [name, ": ", value, "\r\n"] {
@@ -47,26 +52,56 @@ impl Batch<'_> {
             }
         }
         self.headers.extend_from_slice(b"\r\n");
-        let is_last = lines.iter().any(|(name, _)| *name == COMMIT);
-        let reply = if self.count == 1 || is_last {
-            &*self.inbox
-        } else {
-            ""
-        };
-        let sent = self.log.wire.publish(&Parts {
-            subject: subject.as_bytes(),
-            reply: reply.as_bytes(),
-            headers: &self.headers,
-            payload,
-        });
-        self.headers.clear();
-        sent.map(drop)
-            .map_err(|_| LogError::Permanent(format!("`{subject}` is no subject")))
+    }
+}
+
+impl Batch<'_> {
+    async fn add(
+        &mut self,
+        subject: &[&str],
+        lines: &[(&str, &str)],
+        payload: &[u8],
+    ) -> Result<(), LogError> {
+        self.text.begin(subject);
+        self.send(lines, payload).await
     }
 
-    async fn result(&mut self, subject: &str, message: &OutgoingMessage) -> Result<(), LogError> {
-        message.write_headers(&mut self.headers);
-        self.add(subject, &[], &message.payload).await
+    async fn result(
+        &mut self,
+        subject: &[&str],
+        message: &OutgoingMessage,
+    ) -> Result<(), LogError> {
+        self.text.begin(subject);
+        message.write_headers(&mut self.text.headers);
+        self.send(&[], &message.payload).await
+    }
+
+    /// Sends the message that has begun, with these headers besides.
+    async fn send(&mut self, lines: &[(&str, &str)], payload: &[u8]) -> Result<(), LogError> {
+        self.text.add(lines);
+        let Text {
+            count,
+            subject,
+            headers,
+            ..
+        } = &self.text;
+        if count.is_multiple_of(RUN) {
+            self.log.wire.room().await;
+        }
+        let is_last = lines.iter().any(|(name, _)| *name == COMMIT);
+        let has_answer = *count == 1 || is_last;
+        let sent = self.log.wire.publish(&Parts {
+            subject: subject.as_bytes(),
+            reply: if has_answer {
+                self.inbox.as_bytes()
+            } else {
+                b""
+            },
+            headers,
+            payload,
+        });
+        sent.map(drop)
+            .map_err(|_| LogError::Permanent(format!("`{subject}` is no subject")))
     }
 
     /// Sends a record in as many messages as it needs. `first` is a header of the first of them.
@@ -88,7 +123,7 @@ impl Batch<'_> {
             let mut lines = vec![(RECORD, &*number)];
             lines.extend((parts > 1).then_some((PART, &*which)));
             lines.extend(first.filter(|_| place == 1));
-            self.add(subject, &lines, content).await?;
+            self.add(&[subject], &lines, content).await?;
         }
         Ok(())
     }
@@ -104,21 +139,21 @@ impl JetStream {
     pub(super) async fn send(&self, expected: Fence, commit: &Commit) -> Result<Fence, LogError> {
         let inbox = self.wire.new_inbox();
         let mut answers = self.wire.subscribe_once(&inbox);
-        let mut batch = Batch {
-            log: self,
+        let text = Text {
             id: self.wire.new_id(),
-            inbox,
             count: 0,
+            subject: String::new(),
             headers: Vec::new(),
         };
-        let out = self.subject("out");
+        let log = self;
+        let mut batch = Batch { log, inbox, text };
+        let (out, dead) = (self.subject("out"), self.subject("dead"));
         for output in &commit.outputs {
-            batch
-                .result(&format!("{out}.{}", output.subject), output)
-                .await?;
+            let subject = [&*out, ".", &*output.subject];
+            batch.result(&subject, output).await?;
         }
-        for dead in &commit.dead_letters {
-            batch.result(&self.subject("dead"), dead).await?;
+        for letter in &commit.dead_letters {
+            batch.result(&[&dead], letter).await?;
         }
         if let Some(delta) = &commit.delta {
             let number = commit.checkpoint.log;
@@ -142,13 +177,74 @@ impl JetStream {
             (COMMIT, "1"),
         ];
         batch
-            .add(&self.subject("ckpt"), &lines, &checkpoint)
+            .add(&[&self.subject("ckpt")], &lines, &checkpoint)
             .await?;
         loop {
             let answer = answer::wait(&self.wire, &mut answers, self.place.patience).await?;
-            if let Some(fence) = answer::stored(&batch.id, &answer.payload)? {
+            if let Some(fence) = answer::stored(&batch.text.id, &answer.payload)? {
                 return Ok(fence);
             }
         }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use super::*;
+    use crate::headers::block::ForeignLines;
+    use crate::telemetry::allocations::allocations;
+
+    fn result() -> OutgoingMessage {
+        OutgoingMessage {
+            subject: "in.a".into(),
+            id: None,
+            digest: Some("d1".into()),
+            headers: Vec::new(),
+            foreign: ForeignLines::new(),
+            payload: "x".into(),
+            key: None,
+        }
+    }
+
+    fn text() -> Text {
+        Text {
+            id: "b".to_owned(),
+            count: 0,
+            subject: String::new(),
+            headers: Vec::new(),
+        }
+    }
+
+    fn write(text: &mut Text, result: &OutgoingMessage) {
+        text.begin(&["weir.job.p.out.0", ".", &result.subject]);
+        result.write_headers(&mut text.headers);
+        text.add(&[]);
+    }
+
+    #[test]
+    fn each_message_has_the_headers_of_its_batch_behind_its_own() {
+        let mut text = text();
+        write(&mut text, &result());
+        text.begin(&["weir.job.p.ckpt.0"]);
+        text.add(&[(COMMIT, "1")]);
+        assert_eq!(text.subject, "weir.job.p.ckpt.0");
+        let headers = str::from_utf8(&text.headers).unwrap();
+        let last = "NATS/1.0\r\nNats-Batch-Id: b\r\nNats-Batch-Sequence: 2\r\nNats-Batch-Commit: 1\r\n\r\n";
+        assert_eq!(headers, last);
+        write(&mut text, &result());
+        assert_eq!(text.subject, "weir.job.p.out.0.in.a");
+        let headers = str::from_utf8(&text.headers).unwrap();
+        let third =
+            "NATS/1.0\r\nWeir-Digest: d1\r\nNats-Batch-Id: b\r\nNats-Batch-Sequence: 3\r\n\r\n";
+        assert_eq!(headers, third);
+    }
+
+    #[test]
+    fn a_result_asks_for_no_memory_while_its_batch_is_written() {
+        let (mut text, result) = (text(), result());
+        write(&mut text, &result);
+        let count = allocations(|| (0..1000).for_each(|_| write(&mut text, &result)));
+        assert!(count < 5, "{count} allocations");
     }
 }

@@ -161,6 +161,7 @@ impl Reader {
             let Some(message) = arrived else {
                 return Err(LogError::Busy("the connection is closed".to_owned()));
             };
+            open.heard = Instant::now();
             match self.take(message) {
                 Ok(Some(read)) => return Ok(read),
                 Ok(None) => {}
@@ -245,7 +246,6 @@ impl Reader {
         let Some(open) = &mut self.open else {
             return Ok(None);
         };
-        open.heard = Instant::now();
         if message.subject == open.inbox.as_bytes() {
             let incarnation = self.incarnation.as_deref();
             return open.on_status(&message, incarnation).map(|()| None);

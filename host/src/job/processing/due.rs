@@ -128,8 +128,7 @@ impl Processing {
             let (sequence, dispositions) = match held {
                 Some(Held::Message(input)) => {
                     let sequence = Some(input.message.sequence);
-                    let input = std::slice::from_ref(&input);
-                    (sequence, self.dispose(input, attempts).await)
+                    (sequence, self.dispose(&[&input], attempts).await)
                 }
                 Some(Held::Timer(held)) => {
                     let timer = self.timer(key, &held);
