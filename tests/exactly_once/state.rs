@@ -27,9 +27,9 @@ fn the_counts_of_keys_are_right_whenever_the_host_is_killed() {
     let file = site.stateful("");
     let client = site.nats.client();
     let mut weir = site.run_job(&file);
-    for _ in 0..4 {
+    for _ in 0..2 {
         let some = client.count("OUT") + 50;
-        client.publish_all((0..700).map(|number| (format!("in.{}", number % 7), "count")));
+        client.publish_all((0..1400).map(|number| (format!("in.{}", number % 7), "count")));
         wait_until("some results are there", || client.count("OUT") >= some);
         weir.kill9();
         weir = site.run_job(&file);
@@ -50,9 +50,9 @@ fn a_timer_fires_once_whenever_the_host_is_killed() {
         0 => "drop; timer processing 0 say fired",
         _ => "drop; timer event 1 say fired",
     };
-    for round in 0..4 {
+    for round in 0..2 {
         let some = client.count("OUT") + 20;
-        let numbers = round * 100..(round + 1) * 100;
+        let numbers = round * 200..(round + 1) * 200;
         client.publish_all(numbers.map(|number| (format!("in.{number}"), script(number))));
         wait_until("some have fired", || client.count("OUT") >= some);
         weir.kill9();
