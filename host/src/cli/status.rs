@@ -94,11 +94,12 @@ fn text(hosts: &[Value]) -> String {
             let source = &pipeline["source"];
             let _ = writeln!(
                 out,
-                "  pipeline {}: {} -> {}, {}{}",
+                "  pipeline {}: {} -> {}, {}{}{}",
                 word(&pipeline["name"]),
                 word(&source["stream"]),
                 word(&pipeline["sink"]),
                 lanes(&pipeline["lanes"]),
+                owns(&pipeline["job"]),
                 match pipeline.pointer("/fast_ingest/stream") {
                     Some(_) => ", fast ingest",
                     None => "",
@@ -208,6 +209,18 @@ fn word(value: &Value) -> String {
         Value::Null => "?".to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
+    }
+}
+
+/// Which share of a job's partitions it owns; nothing for a pipeline that is none.
+fn owns(job: &Value) -> String {
+    match job.is_object() {
+        true => format!(
+            ", owns {} of {} partitions",
+            word(&job["owned"]),
+            word(&job["partitions"])
+        ),
+        false => String::new(),
     }
 }
 

@@ -196,7 +196,7 @@ impl Processing {
         self.gathered.inputs += u64::from(sequence.is_some());
         match disposition {
             Disposition::Publish(messages) => {
-                self.gathered.published += messages.len() as u64;
+                self.gathered.publish(&messages);
                 effects.outputs.extend(messages);
             }
             Disposition::Drop => self.gathered.dropped += 1,
@@ -204,6 +204,7 @@ impl Processing {
                 self.shared.log_dead_letter(sequence, &letter.rejection);
                 self.gathered.dead += 1;
                 self.gathered.termed += u64::from(sequence.is_some());
+                self.gathered.publish(&letter.messages);
                 // A commit is stored once: nothing in it may have an id.
                 let messages = letter.messages.into_iter();
                 let plain = messages.map(|message| OutgoingMessage {
@@ -316,9 +317,7 @@ impl Work for Processing {
 
     async fn process(&mut self, batch: &[Input]) -> Effects {
         self.start();
-        let taken = i64::try_from(batch.len()).unwrap_or(i64::MAX);
-        self.gathered.taken += taken;
-        self.shared.in_hand(taken);
+        self.shared.in_hand(self.gathered.take(batch));
         let (mut effects, mut free) = (Effects::default(), Vec::with_capacity(batch.len()));
         self.watermarks.watch(batch);
         self.state.lock().set_watermark(self.watermarks.least());

@@ -1,8 +1,10 @@
 //! What the partitions on one thread share: the processor, whose plugins they call in turns, what is counted,
 //! and new versions of the plugins.
 
+use super::log::Input;
 use crate::config::resolved;
 use crate::nats::job_progress::JobProgress;
+use crate::outgoing::OutgoingMessage;
 use crate::process::Processor;
 use crate::process::activity::Activity;
 use crate::process::chain::{Rejection, Routed};
@@ -23,6 +25,9 @@ use tokio::sync::{Mutex, Notify};
 pub(super) struct Counts {
     /// Messages that were processed, be it that they wait now.
     pub taken: i64,
+    /// Payload and header bytes of these, and payload bytes of what was published.
+    pub taken_bytes: u64,
+    pub published_bytes: u64,
     /// Messages that ended.
     pub inputs: u64,
     pub published: u64,
@@ -32,6 +37,24 @@ pub(super) struct Counts {
     pub termed: u64,
     pub retried: u64,
     pub retried_infrastructure: u64,
+}
+
+impl Counts {
+    /// Messages are processed; returns how many.
+    pub(super) fn take(&mut self, batch: &[Input]) -> i64 {
+        let taken = i64::try_from(batch.len()).unwrap_or(i64::MAX);
+        self.taken += taken;
+        let sizes = batch.iter().map(|input| input.message.size() as u64);
+        self.taken_bytes += sizes.sum::<u64>();
+        taken
+    }
+
+    /// Results or dead letters are published.
+    pub(super) fn publish(&mut self, messages: &[OutgoingMessage]) {
+        self.published += messages.len() as u64;
+        let payloads = messages.iter().map(|message| message.payload.len() as u64);
+        self.published_bytes += payloads.sum::<u64>();
+    }
 }
 
 /// See the top of this file.
@@ -130,7 +153,9 @@ impl Shared {
         metrics.acked.inc_by(counts.inputs - counts.termed);
         metrics.termed.inc_by(counts.termed);
         metrics.dropped.inc_by(counts.dropped);
-        metrics.published.inc_by(counts.published + counts.dead);
+        metrics.published.inc_by(counts.published);
+        metrics.published_bytes.inc_by(counts.published_bytes);
+        metrics.received_bytes.inc_by(counts.taken_bytes);
         metrics.retried.inc_by(counts.retried);
         metrics
             .retried_infrastructure
