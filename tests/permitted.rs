@@ -30,8 +30,15 @@ pub fn permitted(headings: &[&str]) -> String {
     let begin = "publish: [\n";
     let all = replaced(&list("A pipeline"), &[(begin, &format!("{begin}{more}"))]);
     let all = replaced(&all, &NAMES);
+    let mut more = vec![("RESULTS", "OUT")];
+    if headings.contains(&"Jobs") {
+        more.push(("WEIR_JOB_REBATES", "WEIR_JOB_P"));
+        // The names of the page have been replaced.
+        more.push(("weir.job.out", "weir.job.p"));
+        more.push(("subscribe: [", "subscribe: [\"$KV.weir-members.>\", "));
+    }
     match all.contains("RESULTS") {
-        true => replaced(&all, &[("RESULTS", "OUT")]),
+        true => replaced(&all, &more),
         false => all,
     }
 }
@@ -68,6 +75,40 @@ fn the_permissions_of_a_pipeline_that_the_page_names_are_enough() {
         client
             .run(client.jetstream.delete_consumer_from_stream("p", "IN"))
             .unwrap();
+    }
+}
+
+#[test]
+fn the_permissions_that_the_page_names_are_enough_for_a_job() {
+    let site = Site::permitting(&permitted(&["Jobs"]));
+    let client = site.nats.client();
+    let changes = [AS_HOST, ("stream: IN, consumer: p", "stream: IN")];
+    let job = "delivery: exactly-once\nkey: \"{subject[1]}\"\n";
+    site.pipeline_but(&changes, job);
+    let mut stored = 0;
+    for _ in 0..2 {
+        let mut weir = site.start_with(&["p.yaml", "--create"], &[]);
+        weir.wait_until_output("running");
+        for payload in ["x", "retry-until:2", "reject"] {
+            client.publish("in.a", payload);
+        }
+        stored += 2;
+        site.wait_for_messages("OUT", stored);
+        site.wait_for_messages("DEAD", stored / 2);
+        wait_until("what was sourced is removed", || {
+            let job = client.stream_info("WEIR_JOB_P").unwrap();
+            job.state.messages < 20 && weir.metric(&series("lag")) == 0.0
+        });
+        weir.terminate();
+        let ended = weir.finish();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        for word in [
+            "nats refused",
+            "cannot use the bucket",
+            "cannot get the lag",
+        ] {
+            assert!(!ended.stderr.contains(word), "{}", ended.stderr);
+        }
     }
 }
 
