@@ -10,7 +10,8 @@ use futures_util::StreamExt;
 use serde::Serialize;
 use weir_figures::{Table, median, micros};
 
-use super::{ONE, PASS, Side, UNORDERED};
+use super::side::Side;
+use super::{ONE, PASS, UNORDERED};
 use crate::bench::{Bench, stop};
 use crate::case::OUT;
 use crate::delay::{Delays, now};

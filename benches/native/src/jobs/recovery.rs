@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use tokio::process::Child;
 use weir_figures::{Table, bytes, median, resident};
 
-use super::{job_stream, stored, weir};
+use super::side::{job_stream, weir};
+use super::stored;
 use crate::bench::{Bench, LIMIT, LOOK, now, stop};
 use crate::case::{self, Case, IDENTITY, OUT, OUT_SUBJECT};
 use crate::server::Server;
