@@ -23,7 +23,7 @@ struct Section {
     runtime: &'static [&'static str],
 }
 
-const SECTIONS: [Section; 8] = [
+const SECTIONS: [Section; 9] = [
     section("throughput", &["throughput"], &[]),
     section("profile", &["profile"], &[]),
     section("delay", &["delay"], &[]),
@@ -31,6 +31,7 @@ const SECTIONS: [Section; 8] = [
     section("safety", &[], &["safety"]),
     section("start", &["start"], &["instances"]),
     section("swap", &["swap"], &[]),
+    section("jobs", &["jobs", "jobs-delay", "jobs-recovery"], &[]),
     section("scale", &["pipelines", "hosts"], &["chain", "plugins"]),
 ];
 

@@ -10,7 +10,7 @@ mod page;
 mod setting;
 
 pub use memory::{Growth, growth};
-pub use page::{FIGURES, Page, SOAK};
+pub use page::{FIGURES, JOBS, Page, SOAK};
 pub use setting::{Setting, resident};
 
 use anyhow::{Context, Result};

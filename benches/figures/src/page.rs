@@ -41,6 +41,17 @@ pub const FIGURES: Page = Page {
     ],
 };
 
+/// What exactly once costs.
+pub const JOBS: Page = Page {
+    file: "jobs.md",
+    title: "Exactly once in figures",
+    command: "cargo xtask bench --only jobs",
+    intro: "What a pipeline with `delivery: exactly-once` does in a second, and what its commits, its restarts and its\n\
+            state cost. The ratio within one run is reliable, absolute figures are not; [README.md](README.md) has\n\
+            the goals. Every run is in `figures/`.",
+    sections: &["jobs", "jobs-delay", "jobs-recovery"],
+};
+
 /// What takes most of an hour.
 pub const SOAK: Page = Page {
     file: "soak.md",

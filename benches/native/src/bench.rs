@@ -14,7 +14,7 @@ use weir_figures::{Section, Setting, Table};
 
 use crate::Measure;
 use crate::case::{Case, OUT, OUT_SUBJECT, Publishing, Side};
-use crate::server::{Server, cpu_seconds};
+use crate::server::{Server, cpu_seconds, terminate};
 
 /// A run that takes longer is stuck, not slow.
 pub(crate) const LIMIT: Duration = Duration::from_secs(180);
@@ -43,6 +43,11 @@ impl<'a> Bench<'a> {
     /// Starts a server that is empty.
     pub(crate) async fn start(measure: &'a Measure) -> Result<Bench<'a>> {
         let server = Server::start(&measure.nats_server, &measure.out.join("server")).await?;
+        Self::on(measure, server).await
+    }
+
+    /// On this server.
+    pub(crate) async fn on(measure: &'a Measure, server: Server) -> Result<Bench<'a>> {
         let client = async_nats::connect(&server.url).await;
         let context = jetstream::new(client.context("cannot connect")?);
         Ok(Bench {
@@ -259,11 +264,7 @@ pub(crate) async fn stop(mut child: Child) -> Result<()> {
         child.try_wait().context("cannot look at a side")?,
         child.id(),
     ) {
-        let mut kill = Command::new("kill");
-        kill.args(["-TERM", &pid.to_string()])
-            .status()
-            .await
-            .context("cannot stop a side")?;
+        terminate(pid).await?;
     }
     let status = child.wait().await.context("cannot wait for a side")?;
     if !status.success() {

@@ -30,9 +30,9 @@ const CASE: Case = Case {
 
 /// Delays of one run, in microseconds.
 #[derive(Clone, Copy, Debug, Serialize)]
-struct Delays {
-    p50: f64,
-    p99: f64,
+pub(crate) struct Delays {
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
     p999: f64,
 }
 
@@ -90,7 +90,7 @@ fn table(pairs: &[Pair]) -> Table {
 }
 
 impl Delays {
-    fn of(mut delays: Vec<f64>) -> Self {
+    pub(crate) fn of(mut delays: Vec<f64>) -> Self {
         delays.sort_by(f64::total_cmp);
         let at = |share: f64| {
             let index = (delays.len() as f64 * share) as usize;
@@ -158,7 +158,7 @@ async fn receive(mut results: Subscriber) -> Result<Delays> {
 }
 
 /// Nanoseconds since 1970.
-fn now() -> Result<u64> {
+pub(crate) fn now() -> Result<u64> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
     Ok(u64::try_from(now.as_nanos())?)
 }

@@ -24,6 +24,8 @@ pub(crate) enum Feed {
     Memory,
     /// 128 bytes that say when they were sent, a few at a time.
     Paced,
+    /// The same, kept in memory as are the results.
+    PacedMemory,
 }
 
 impl Feed {
@@ -36,6 +38,7 @@ impl Feed {
             Feed::Keyed => "BENCH_KEYED",
             Feed::Memory => "BENCH_MEMORY",
             Feed::Paced => "BENCH_PACED",
+            Feed::PacedMemory => "BENCH_PACED_MEMORY",
         }
     }
 
@@ -48,6 +51,7 @@ impl Feed {
             Feed::Keyed => "bench.keyed.*",
             Feed::Memory => "bench.memory",
             Feed::Paced => "bench.paced",
+            Feed::PacedMemory => "bench.paced-memory",
         }
     }
 
@@ -62,7 +66,7 @@ impl Feed {
     /// Where this stream and that of its results are kept.
     pub(crate) fn storage(self) -> stream::StorageType {
         match self {
-            Feed::Memory => stream::StorageType::Memory,
+            Feed::Memory | Feed::PacedMemory => stream::StorageType::Memory,
             _ => stream::StorageType::File,
         }
     }

@@ -51,8 +51,8 @@ struct Ack {
     error: Option<serde_json::Value>,
 }
 
-/// Pulls, publishes, awaits, acks, for ever.
-pub(crate) async fn walk(options: &Options) -> Result<()> {
+/// A connection of weir's own wire.
+pub(crate) async fn connect(options: &Options) -> Result<Wire> {
     let settings = Nats {
         servers: vec![options.server.clone()],
         auth: Auth::None,
@@ -60,7 +60,12 @@ pub(crate) async fn walk(options: &Options) -> Result<()> {
         inbox_prefix: "_INBOX".to_owned(),
         api_prefix: API_PREFIX.to_owned(),
     };
-    let wire = Wire::connect(&settings, "bench", Counter::default()).await?;
+    Wire::connect(&settings, "bench", Counter::default()).await
+}
+
+/// Pulls, publishes, awaits, acks, for ever.
+pub(crate) async fn walk(options: &Options) -> Result<()> {
+    let wire = connect(options).await?;
     let inbox = wire.new_inbox();
     let mut this = Loop {
         options,

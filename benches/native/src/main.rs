@@ -6,12 +6,14 @@
 //! drift by half; so runs come in pairs, one of each side, and what counts is the ratio within a
 //! pair. `cargo xtask bench` builds and starts it.
 
+mod atomic;
 mod bench;
 mod case;
 mod delay;
 mod feed;
 mod hosts;
 mod ingest;
+mod jobs;
 mod native;
 mod pipelines;
 mod profile;
@@ -83,6 +85,9 @@ enum Chosen {
     Swap,
     Pipelines,
     Hosts,
+    Jobs,
+    JobsDelay,
+    JobsRecovery,
     Profile,
     Soak,
 }
@@ -125,7 +130,11 @@ fn main() -> ExitCode {
 }
 
 fn pages(arguments: &Pages) -> Result<()> {
-    for page in [weir_figures::FIGURES, weir_figures::SOAK] {
+    for page in [
+        weir_figures::FIGURES,
+        weir_figures::JOBS,
+        weir_figures::SOAK,
+    ] {
         page.write(&arguments.figures, &arguments.to)?;
     }
     Ok(())
@@ -144,6 +153,9 @@ async fn measure(arguments: &Measure) -> Result<()> {
             Chosen::Swap => swap::measure(&bench).await,
             Chosen::Pipelines => pipelines::measure(&bench).await,
             Chosen::Hosts => hosts::measure(&bench).await,
+            Chosen::Jobs => jobs::measure(&bench).await,
+            Chosen::JobsDelay => jobs::latency::measure(&bench).await,
+            Chosen::JobsRecovery => jobs::recovery::measure(&bench).await,
             Chosen::Profile => profile::measure(&bench).await,
             Chosen::Soak => soak::measure(&bench).await,
         }?;

@@ -20,7 +20,7 @@ use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::ingest;
+use crate::{atomic, ingest};
 
 /// Outputs that may wait for their publish ack at once; weir's default.
 pub(crate) const WINDOW: usize = 1024;
@@ -53,6 +53,9 @@ pub(crate) struct Options {
     /// Publish by fast ingest, over weir's wire
     #[arg(long)]
     pub(crate) ingest: bool,
+    /// Store results and position in one commit, as a job does, over weir's wire
+    #[arg(long)]
+    pub(crate) job: bool,
 }
 
 /// What is done with each message.
@@ -96,9 +99,10 @@ pub(crate) fn run(options: Options) -> Result<()> {
         let (options, failed, runtime) = (options.clone(), failed.clone(), runtime()?);
         std::thread::spawn(move || {
             let done = runtime.block_on(async {
-                match options.ingest {
-                    true => ingest::walk(&options).await,
-                    false => walk(&options).await,
+                match (options.job, options.ingest) {
+                    (true, _) => atomic::walk(&options).await,
+                    (false, true) => ingest::walk(&options).await,
+                    (false, false) => walk(&options).await,
                 }
             });
             drop(failed.try_send(done));

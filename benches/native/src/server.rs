@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 pub(crate) struct Server {
     pub(crate) url: String,
     pub(crate) pid: u32,
-    _child: Child,
+    child: Child,
 }
 
 impl Server {
@@ -21,6 +21,11 @@ impl Server {
         if folder.exists() {
             std::fs::remove_dir_all(folder).context("cannot empty the server's folder")?;
         }
+        Self::start_again(program, folder).await
+    }
+
+    /// Starts it with the files that are in `folder`.
+    pub(crate) async fn start_again(program: &Path, folder: &Path) -> Result<Server> {
         std::fs::create_dir_all(folder).context("cannot create the server's folder")?;
         let mut command = Command::new(program);
         command.args([
@@ -46,12 +51,22 @@ impl Server {
         let name = program.file_name().unwrap_or_default().to_string_lossy();
         let ports = folder.join(format!("{name}_{pid}.ports"));
         let url = address(&ports).await?;
-        Ok(Server {
-            url,
-            pid,
-            _child: child,
-        })
+        Ok(Server { url, pid, child })
     }
+
+    /// Ends it with its files complete.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        terminate(self.pid).await?;
+        let ended = self.child.wait().await;
+        ended.map(drop).context("cannot wait for the server")
+    }
+}
+
+/// Asks a process to end.
+pub(crate) async fn terminate(pid: u32) -> Result<()> {
+    let mut kill = Command::new("kill");
+    let asked = kill.args(["-TERM", &pid.to_string()]).status().await;
+    asked.map(drop).context("cannot stop a process")
 }
 
 #[derive(Deserialize)]

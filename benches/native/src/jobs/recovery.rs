@@ -1,0 +1,226 @@
+//! What a large state costs: the time from the start of a host until its first commit, and memory of host and
+//! server.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use async_nats::jetstream::stream;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tokio::process::Child;
+use weir_figures::{Table, bytes, median, resident};
+
+use super::side::{job_stream, weir};
+use super::stored;
+use crate::bench::{Bench, LIMIT, LOOK, now, stop};
+use crate::case::{self, Case, IDENTITY, OUT, OUT_SUBJECT};
+use crate::server::Server;
+
+/// Keys of the states, and of those in a quick run.
+const KEYS: [u64; 2] = [10_000, 1_000_000];
+const FEW: [u64; 2] = [1_000, 100_000];
+/// Keys that are written for one message.
+const EACH: u64 = 500;
+/// Restarts with each state.
+const ROUNDS: usize = 3;
+const STREAM: &str = "BENCH_FILL";
+const SUBJECT: &str = "bench.fill";
+
+/// A state.
+#[derive(Debug, Serialize)]
+struct State {
+    keys: u64,
+    /// Bytes in the stream of the job: deltas and snapshots.
+    stored: u64,
+    /// Seconds from the start of the host until the first result is in the sink's stream.
+    first: Vec<f64>,
+    /// Bytes that the host has resident then.
+    host: Vec<f64>,
+    /// Bytes that a server has resident that was started with these files; and once hosts have read them.
+    server: u64,
+    server_read: u64,
+}
+
+/// Measures a small state and a large one.
+pub(crate) async fn measure(bench: &Bench<'_>) -> Result<()> {
+    let mut states = Vec::new();
+    for keys in if bench.measure.quick { FEW } else { KEYS } {
+        let state = once(bench, keys).await?;
+        let first = median(state.first.iter().copied());
+        eprintln!("bench: jobs, recovery of {keys} keys: {first:.2} s");
+        states.push(state);
+    }
+    let method = format!(
+        "A value of 100 bytes for each key of 11, in one partition, without limits that matter. The host is stopped, the \
+         server is started again with the files, and then a host is started with a message that waits: *first \
+         commit* is from the start of its process until the result is in the sink's stream, so it includes \
+         the start. *A key more* is the difference of the resident memory of the hosts then, for each key that \
+         the larger state has more: 111 bytes of it are key and value. Medians of {} starts.",
+        bench.measure.pairs(ROUNDS)
+    );
+    let title = "Exactly once: recovery and memory";
+    let table = table(&states);
+    bench.write("jobs-recovery", title, method, vec![table], &states)
+}
+
+fn table(states: &[State]) -> Table {
+    let columns = [
+        "keys",
+        "in the stream",
+        "first commit",
+        "host",
+        "a key more",
+    ];
+    let server = ["server, started", "server, read"];
+    let mut table = Table::new(&[columns.as_slice(), &server].concat());
+    let of = |values: &[f64]| median(values.iter().copied());
+    let least = states.first();
+    for state in states {
+        let more = least.filter(|least| least.keys < state.keys).map(|least| {
+            let more = of(&state.host) - of(&least.host);
+            format!("{:.0} B", more / (state.keys - least.keys) as f64)
+        });
+        table.row([
+            state.keys.to_string(),
+            bytes(state.stored as f64),
+            format!("{:.2} s", of(&state.first)),
+            bytes(of(&state.host)),
+            more.unwrap_or_else(|| "-".to_owned()),
+            bytes(state.server as f64),
+            bytes(state.server_read as f64),
+        ]);
+    }
+    table
+}
+
+/// Makes a state, and starts hosts on it.
+async fn once(section: &Bench<'_>, keys: u64) -> Result<State> {
+    let measure = section.measure;
+    let (program, folder) = (&measure.nats_server, folder(section, keys));
+    let server = Server::start(program, &folder).await?;
+    let bench = Bench::on(measure, server).await?;
+    let name = format!("bench-jobs-state-{keys}");
+    let ready = Case {
+        ordered: true,
+        ..IDENTITY
+    };
+    bench.prepare(case::Side::Weir, ready, &name).await?;
+    let messages = fill(&bench, keys).await?;
+    let mut child = start(&bench, &name)?;
+    processed(&bench, &mut child, &name, messages).await?;
+    stop(child).await?;
+    drop(bench.context);
+    bench.server.stop().await?;
+
+    let bench = Bench::on(measure, Server::start_again(program, &folder).await?).await?;
+    let stored_bytes = job(&bench, &name).await?.cached_info().state.bytes;
+    let server = resident(Some(bench.server.pid))?;
+    let (mut first, mut host) = (Vec::new(), Vec::new());
+    for round in 1..=measure.pairs(ROUNDS) as u64 {
+        publish(&bench, "go on".into()).await?;
+        let began = now()?;
+        let mut child = start(&bench, &name)?;
+        first.push(stored(&bench, &mut child, &name, round).await? - began);
+        host.push(resident(child.id())? as f64);
+        stop(child).await?;
+    }
+    Ok(State {
+        keys,
+        stored: stored_bytes,
+        first,
+        host,
+        server,
+        server_read: resident(Some(bench.server.pid))?,
+    })
+}
+
+fn folder(bench: &Bench<'_>, keys: u64) -> PathBuf {
+    bench.measure.out.join(format!("server-{keys}"))
+}
+
+/// The messages that make the state; how many there are.
+async fn fill(bench: &Bench<'_>, keys: u64) -> Result<u64> {
+    eprintln!("bench: filling a state with {keys} keys");
+    let config = stream::Config {
+        name: STREAM.to_owned(),
+        subjects: vec![SUBJECT.to_owned()],
+        ..Default::default()
+    };
+    let made = bench.context.create_stream(config).await;
+    made.context("cannot create the stream to read")?;
+    let messages = keys.div_ceil(EACH);
+    for number in 0..messages {
+        let (from, to) = (number * EACH, ((number + 1) * EACH).min(keys));
+        publish(bench, format!("fill {from} {to}").into()).await?;
+    }
+    Ok(messages)
+}
+
+async fn publish(bench: &Bench<'_>, payload: Bytes) -> Result<()> {
+    let sent = bench.context.publish(SUBJECT, payload).await;
+    let stored = sent.context("cannot publish")?.await;
+    stored.map(drop).context("the server refused a message")
+}
+
+fn start(bench: &Bench<'_>, name: &str) -> Result<Child> {
+    let plugin = bench.measure.plugins.join("fill.wasm");
+    let (server, plugin) = (&bench.server.url, plugin.display());
+    let pipeline = format!(
+        "name: {name}\n\
+         nats:\n  servers: [\"{server}\"]\n\
+         source:\n  stream: {STREAM}\n  subjects: [\"{SUBJECT}\"]\n\
+         delivery: exactly-once\npartitions: 1\nlanes: 1\n\
+         state:\n  max-bytes: 2GiB\nbatch:\n  max-messages: 16\n\
+         operators:\n  - name: work\n    plugin: {plugin}\n\
+         sink:\n  subject: {OUT_SUBJECT}\n  stream: {OUT}\n\
+         dead-letter: off\n"
+    );
+    weir(bench, name, &pipeline)
+}
+
+/// What a checkpoint says of its input.
+#[derive(Deserialize)]
+struct Checkpoint {
+    inputs: Vec<Progress>,
+}
+
+#[derive(Deserialize)]
+struct Progress {
+    position: u64,
+}
+
+async fn job(bench: &Bench<'_>, name: &str) -> Result<stream::Stream> {
+    let found = bench.context.get_stream(job_stream(name)).await;
+    found.context("cannot look at the stream of the job")
+}
+
+/// Waits until the effects of all messages are committed.
+async fn processed(bench: &Bench<'_>, child: &mut Child, name: &str, messages: u64) -> Result<()> {
+    let deadline = Instant::now() + LIMIT * 2;
+    let checkpoint = format!("weir.job.{name}.ckpt.0");
+    loop {
+        // The stream is not there at once.
+        let position = match job(bench, name).await {
+            Ok(job) => match job.get_last_raw_message_by_subject(&checkpoint).await {
+                Ok(last) => {
+                    let last: Checkpoint = serde_json::from_slice(&last.payload)
+                        .context("cannot understand a checkpoint")?;
+                    last.inputs.first().map_or(0, |input| input.position)
+                }
+                Err(_) => 0,
+            },
+            Err(_) => 0,
+        };
+        if position >= messages {
+            return Ok(());
+        }
+        if let Some(status) = child.try_wait().context("cannot look at weir")? {
+            bail!("weir ended with {status}: see `{name}.log`");
+        }
+        if Instant::now() > deadline {
+            bail!("`{name}` is stuck at {position} of {messages}");
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}

@@ -1,0 +1,175 @@
+//! What moves the messages on one side of a comparison, and the streams that it needs.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use async_nats::jetstream::stream;
+use tokio::process::Child;
+
+use crate::atomic;
+use crate::bench::Bench;
+use crate::case::{self, Case, IDENTITY, OUT, OUT_SUBJECT, Publishing};
+use crate::feed::Feed;
+
+/// The stream that the native loop commits to.
+const NATIVE_STREAM: &str = "BENCH_JOB";
+/// One side of a comparison: what moves the messages.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Side {
+    /// The loop of `atomic.rs`.
+    Native,
+    /// weir, exactly once.
+    Job { partitions: u16, keyed: bool },
+    /// weir, at least once; results by fast ingest, or one by one.
+    AtLeastOnce { ordered: bool, ingest: bool },
+}
+
+impl Side {
+    /// Where its results are published.
+    pub(super) fn first(self, name: &str) -> String {
+        match self {
+            Side::Native => format!("{}.out.>", atomic::PREFIX),
+            Side::Job { .. } => format!("weir.job.{name}.out.>"),
+            Side::AtLeastOnce { .. } => OUT_SUBJECT.to_owned(),
+        }
+    }
+
+    /// Makes its streams and starts its process.
+    pub(super) async fn start(
+        self,
+        bench: &Bench<'_>,
+        feed: Feed,
+        plugins: &[&str],
+        name: &str,
+    ) -> Result<Child> {
+        let case = Case {
+            feed,
+            // A job has no consumer that is made before, as little as a pipeline with order.
+            ordered: !matches!(self, Side::AtLeastOnce { ordered: false, .. }),
+            publishing: match self {
+                Side::AtLeastOnce { ingest: true, .. } => Publishing::Ingest { ids: true },
+                _ => Publishing::Single,
+            },
+            ..IDENTITY
+        };
+        bench.prepare(case::Side::Weir, case, name).await?;
+        match self {
+            Side::Native => {
+                native_streams(bench, feed).await?;
+                let mut native = bench.native(case, name)?;
+                native.arg("--job");
+                bench.spawn(native, name)
+            }
+            _ => {
+                let server = &bench.server.url;
+                let text = self.pipeline(feed, name, server, plugins, &bench.measure.plugins);
+                weir(bench, name, &text)
+            }
+        }
+    }
+
+    /// Removes what it alone has stored.
+    pub(super) async fn forget(self, bench: &Bench<'_>, name: &str) {
+        drop(bench.context.delete_stream(OUT).await);
+        let stream = match self {
+            Side::Native => NATIVE_STREAM.to_owned(),
+            _ => job_stream(name),
+        };
+        drop(bench.context.delete_stream(stream).await);
+    }
+
+    fn pipeline(
+        self,
+        feed: Feed,
+        name: &str,
+        server: &str,
+        plugins: &[&str],
+        folder: &Path,
+    ) -> String {
+        let (stream, filter) = (feed.stream(), feed.filter());
+        let key = "key: \"{subject[2]}\"\n";
+        let (consumer, kind) = match self {
+            Side::Job { partitions, keyed } => {
+                let key = if keyed { key } else { "" };
+                let kind = format!("delivery: exactly-once\n{key}partitions: {partitions}\n");
+                (String::new(), kind)
+            }
+            Side::AtLeastOnce { ordered, .. } => {
+                let kind = match ordered {
+                    true => format!("order: key\n{key}"),
+                    false => String::new(),
+                };
+                (format!("  consumer: {name}\n"), kind)
+            }
+            Side::Native => Default::default(),
+        };
+        let operators = plugins.iter().enumerate().map(|(number, plugin)| {
+            let plugin = folder.join(plugin);
+            format!(
+                "  - name: work-{number}\n    plugin: {}\n",
+                plugin.display()
+            )
+        });
+        let operators: String = operators.collect();
+        format!(
+            "name: {name}\n\
+             nats:\n  servers: [\"{server}\"]\n\
+             source:\n  stream: {stream}\n  subjects: [\"{filter}\"]\n{consumer}\
+             {kind}lanes: 1\n\
+             operators:\n{operators}\
+             sink:\n  subject: {OUT_SUBJECT}\n  stream: {OUT}\n\
+             dead-letter: off\n"
+        )
+    }
+}
+
+/// `weir run` of a pipeline; it makes the streams of a job.
+pub(super) fn weir(bench: &Bench<'_>, name: &str, pipeline: &str) -> Result<Child> {
+    let file = bench.measure.out.join(format!("{name}.yaml"));
+    std::fs::write(&file, pipeline).context("cannot write a pipeline")?;
+    let mut weir = bench.weir(&file);
+    weir.arg("--create");
+    bench.spawn(weir, name)
+}
+
+/// The stream of the job of a pipeline.
+pub(super) fn job_stream(pipeline: &str) -> String {
+    weir::nats::job::names(pipeline).1
+}
+
+/// A stream to commit to, and the sink's stream sources it: as for a job.
+async fn native_streams(bench: &Bench<'_>, feed: Feed) -> Result<()> {
+    let context = &bench.context;
+    drop(context.delete_stream(NATIVE_STREAM).await);
+    let config = stream::Config {
+        name: NATIVE_STREAM.to_owned(),
+        subjects: vec![format!("{}.>", atomic::PREFIX)],
+        storage: feed.storage(),
+        discard: stream::DiscardPolicy::New,
+        allow_atomic_publish: true,
+        allow_rollup: true,
+        allow_direct: true,
+        ..Default::default()
+    };
+    let made = context.create_stream(config).await;
+    made.context("cannot create the stream to commit to")?;
+    let out = context.get_stream(OUT).await;
+    let out = out.context("cannot look at the stream to fill")?;
+    let transform = stream::SubjectTransform {
+        source: format!("{}.out.*.>", atomic::PREFIX),
+        destination: ">".to_owned(),
+    };
+    let source = stream::Source {
+        name: NATIVE_STREAM.to_owned(),
+        subject_transforms: vec![transform],
+        ..Default::default()
+    };
+    let config = stream::Config {
+        sources: Some(vec![source]),
+        ..out.cached_info().config.clone()
+    };
+    let updated = context.update_stream(config).await;
+    updated
+        .map(drop)
+        .context("cannot let a stream source another")
+}
