@@ -51,6 +51,25 @@ fn a_change_of_the_configuration_starts_the_pipeline_again_and_a_mistake_waits_t
     assert_eq!(weir.finish().code, Some(0));
 }
 
+#[test]
+fn the_results_of_a_job_are_shown_as_those_of_any_pipeline() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::copy(guest("misbehave"), path.join("plugin.wasm")).unwrap();
+    let lines = "{\"subject\": \"in.a\", \"text\": \"hello\"}\n{\"subject\": \"in.a\", \"text\": \"reject\"}\n";
+    std::fs::write(path.join("input.jsonl"), lines).unwrap();
+    write_pipeline(path, "first");
+    let file = path.join("pipeline.yaml");
+    let job = "delivery: exactly-once\nkey: \"{subject[1]}\"\n";
+    let text = std::fs::read_to_string(&file).unwrap() + job;
+    std::fs::write(&file, text).unwrap();
+    let mut weir = Weir::start(path, &["dev", path.to_str().unwrap()]);
+    weir.wait_until_output("2 in, 1 out, 0 dropped, 1 dead letter");
+    assert!(weir.stdout().contains("out  out.in.a"), "{}", weir.stdout());
+    weir.interrupt();
+    assert_eq!(weir.finish().code, Some(0));
+}
+
 /// The process of the server whose store is below this folder, once it listens.
 fn server_below(folder: &Path) -> Option<u32> {
     let stores = std::fs::read_dir(folder).unwrap().flatten();

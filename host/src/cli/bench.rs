@@ -22,7 +22,7 @@ use crate::nats::feed::Feed;
 use crate::nats::streams::{self, Ensured};
 use crate::nats::{self, Connection};
 use crate::plugin;
-use crate::report::{DONE, note};
+use crate::report::{DONE, ResultExt, note};
 use crate::shutdown::{Shutdown, Stage, reached};
 use crate::threads;
 use anyhow::{Context, Result, anyhow};
@@ -101,6 +101,12 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
     let pipelines = arguments.trust.loader().load(files);
     let pipelines = pipelines.map_err(crate::report::usage)?;
     let pipeline = offline::choose(pipelines, arguments.pipeline.as_deref())?;
+    if pipeline.job.is_some() {
+        let name = &pipeline.name;
+        return Err(anyhow!("cannot measure pipeline `{name}`: it is a job"))
+            .hint(|| "measure its plugins with `delivery: at-least-once`")
+            .usage();
+    }
     let file = input::place(arguments.input.as_deref(), &arguments.file);
     let input = Arc::new(Input::read(&file, &pipeline)?);
     let program = server::find(arguments.nats_server.as_deref())?;

@@ -22,6 +22,9 @@ use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What the subjects of all jobs begin with.
+pub const PREFIX: &str = "weir.job";
+
 /// What `Ensured` says of a job.
 #[derive(Clone, Debug)]
 pub struct JobPlace {
@@ -53,9 +56,17 @@ pub struct Target {
 /// Where a job keeps its state, by the name of its pipeline: the subjects' prefix, and the stream.
 #[must_use]
 pub fn names(pipeline: &str) -> (String, String) {
-    let prefix = format!("weir.job.{pipeline}");
+    let prefix = format!("{PREFIX}.{pipeline}");
     let stream = stream_name(&prefix);
     (prefix, stream)
+}
+
+/// The subject that a result has in its stream, from that in the job's stream; none for anything else.
+#[must_use]
+pub fn result_subject(subject: &str) -> Option<&str> {
+    let mut rest = subject.strip_prefix(PREFIX)?.splitn(5, '.');
+    let is_result = rest.nth(2)? == "out";
+    rest.nth(1).filter(|_| is_result)
 }
 
 /// What the state of a job was made with.

@@ -1,6 +1,7 @@
 //! What the streams of jobs hold, for people: found by their subjects, and read as it is, whatever it is.
 
 use super::by_subject::all_by_subject;
+use super::job::PREFIX;
 use super::stored::{self, StoredMessage, Which};
 use super::streams::{Context, jetstream};
 use super::{Connection, permitted};
@@ -11,8 +12,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the subjects of all jobs begin with: `weir.job.<job>.<kind>.<partition>`.
-pub const PREFIX: &str = "weir.job";
 /// Partitions that are looked at: no job has more.
 const MOST: usize = 1024;
 

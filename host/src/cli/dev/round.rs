@@ -8,6 +8,7 @@ use crate::config::resolved::Pipeline;
 use crate::host::{Host, Options};
 use crate::jsonl::{self, Record};
 use crate::nats::feed::{Feed, Tap, catch_up};
+use crate::nats::job;
 use crate::nats::wire::Wire;
 use crate::plugin::Runtime;
 use crate::report::{self, ResultExt};
@@ -210,6 +211,17 @@ async fn tap(wire: &Wire, pipelines: &[Pipeline]) -> Taps {
             .dead_letter
             .as_ref()
             .map(|dead| dead.subject.clone());
+        let (sink, dead) = match pipeline.job {
+            None => (sink, dead),
+            // The host publishes them there, and their streams source them.
+            Some(_) => {
+                let (prefix, _) = job::names(&pipeline.name);
+                (
+                    Some(format!("{prefix}.out.*.>")),
+                    Some(format!("{prefix}.dead.*")),
+                )
+            }
+        };
         if sink.is_none() {
             report::note(&format!(
                 "the results of pipeline `{}` can have any subject and are not shown",
@@ -219,8 +231,12 @@ async fn tap(wire: &Wire, pipelines: &[Pipeline]) -> Taps {
         for (kind, filter) in [(Kind::Out, sink), (Kind::Dead, dead)] {
             let Some(filter) = filter else { continue };
             let tap = Tap::open(wire, &filter).await;
+            let is_job = pipeline.job.is_some();
             let heard = futures_util::stream::unfold(tap, move |mut tap| async move {
-                let record = tap.next().await?;
+                let mut record = tap.next().await?;
+                if is_job && let Some(subject) = job::result_subject(&record.subject) {
+                    record.subject = subject.into();
+                }
                 Some(((kind, index, record), tap))
             });
             taps.push(Box::pin(heard));
