@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, push};
-use async_nats::{Client, Subscriber};
-use futures_util::StreamExt;
+use async_nats::{Client, Message, Subscriber};
+use futures_util::stream::select;
+use futures_util::{Stream, StreamExt};
 use serde::Serialize;
 use weir_figures::{Table, median, micros};
 
@@ -136,15 +137,20 @@ async fn once(
     receiver.flush().await.context("cannot flush")?;
     let consumer = bench.context.create_consumer_on_stream(config, OUT).await;
     consumer.context("cannot create a consumer")?;
-    let everything = clients().await?.subscribe(">").await;
-    let everything = everything.context("cannot subscribe")?;
+    // Not all subjects: requests that nobody answers would have a receiver.
+    let watcher = clients().await?;
+    let sent = watcher.subscribe(format!("weir.job.{name}.>")).await;
+    let answers = watcher.subscribe("_INBOX.>").await;
+    let (Ok(sent), Ok(answers)) = (sent, answers) else {
+        bail!("cannot subscribe");
+    };
     let mut commits = Commits::default();
     let delays = tokio::select! {
         seen = async { tokio::join!(send(&sender, feed), receive(results)) } => {
             seen.0?;
             seen.1?
         }
-        never = commits.watch(everything) => return Err(never),
+        never = commits.watch(select(sent, answers)) => return Err(never),
     };
     stop(child).await?;
     side.forget(bench, &name).await;
@@ -192,9 +198,9 @@ struct Commits {
 }
 
 impl Commits {
-    /// Watches all messages of the server. Ends only by failing.
-    async fn watch(&mut self, mut everything: Subscriber) -> anyhow::Error {
-        while let Some(message) = everything.next().await {
+    /// Watches the messages of a job and all answers. Ends only by failing.
+    async fn watch(&mut self, mut seen: impl Stream<Item = Message> + Unpin) -> anyhow::Error {
+        while let Some(message) = seen.next().await {
             let Ok(now) = now() else { continue };
             let first = message.headers.as_ref().is_some_and(|headers| {
                 headers
