@@ -3,11 +3,10 @@
 
 mod bad_input;
 mod dedupe;
+mod nemesis;
 mod state;
 
-use crate::harness::{
-    NatsServer, Site, Stored, Weir, guests, replaced, series, wait_for, wait_until,
-};
+use crate::harness::{Site, Stored, Weir, guests, replaced, series, wait_for, wait_until};
 use async_nats::jetstream::stream::{Config, RetentionPolicy};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -86,30 +85,6 @@ fn a_host_that_is_killed_again_and_again_neither_loses_nor_repeats_nor_reorders_
     }
     let out = site.wait_for_messages("OUT", 3000);
     assert_eq!(by_subject(&out), expected(3000));
-}
-
-#[test]
-fn hosts_that_take_partitions_from_each_other_under_faults_of_a_cluster_change_no_result() {
-    let [first, second, third] = NatsServer::start_cluster();
-    let (site, mut others) = (Site::on(first), [second, third]);
-    site.create_streams_on(3);
-    let file = site.job(&[], "");
-    let client = site.nats.client();
-    let mut hosts = vec![site.keep_job(&file), site.keep_job(&file)];
-    for round in 0..4 {
-        let numbers = round * 300..(round + 1) * 300;
-        let some = client.count("OUT") + 20;
-        for number in numbers {
-            client.publish_once(&format!("in.{}", number % 7), &number.to_string());
-        }
-        wait_until("some results are there", || client.count("OUT") >= some);
-        hosts.remove(0).kill9();
-        hosts.push(site.keep_job(&file));
-        others[round % 2].kill9();
-        others[round % 2].start_again();
-    }
-    let out = site.wait_for_messages("OUT", 1200);
-    assert_eq!(by_subject(&out), expected(1200));
 }
 
 #[test]

@@ -10,7 +10,7 @@ const BY_KEY: (&str, &str) = ("out.{subject}", "out.{key}");
 
 impl Site {
     /// The usual pipeline as a job whose plugin does to its state what payloads say.
-    fn stateful(&self, more: &str) -> PathBuf {
+    pub(super) fn stateful(&self, more: &str) -> PathBuf {
         self.file("plugin.wasm", guests::bytes("stateful"));
         self.job(&[BY_KEY], more)
     }

@@ -11,6 +11,7 @@ mod deny;
 mod fuzz;
 mod instructions;
 mod layout;
+mod nemesis;
 mod process;
 mod readme;
 mod setup;
@@ -41,6 +42,9 @@ usage: cargo xtask <task> [arguments]
                    set up, then count the instructions of a message, and hold them to their limits
   fuzz [--minutes N] [--seed S] [--only TARGET]
                    hand damaged inputs to all that reads what others wrote; 10 minutes unless said
+  nemesis [--minutes N] [--seed S]
+                   set up, then kill hosts and servers of a job, and compare every result; 10 minutes
+                   unless said
   ci               what the continuous integration runs: format, lints, licences, README, instructions, tests
   readme           run the README's commands and compare what they print
 ";
@@ -56,6 +60,7 @@ fn main() -> ExitCode {
         Some("bench") => bench::run(&rest),
         Some("test") => test::run(&rest),
         Some("fuzz") => fuzz::run(&rest),
+        Some("nemesis") => nemesis::run(&rest),
         Some("ci") => without_arguments(&rest).and_then(|()| ci::run()),
         Some("readme") => without_arguments(&rest).and_then(|()| readme::run()),
         Some("help" | "--help" | "-h") => {

@@ -216,6 +216,7 @@ impl Lane {
                 End::Failed(reason) => return Err(anyhow!(reason)).with_context(what),
                 End::Deposed => {
                     let pipeline = &self.shared.settings.name;
+                    self.shared.metrics.job_deposed.inc();
                     tracing::info!(
                         pipeline,
                         partition,
@@ -342,11 +343,22 @@ impl Surroundings for Around<'_> {
     }
 
     fn note(&self, note: Note<'_>) {
-        let (partition, pipeline) = (self.partition, &self.lane.shared.settings.name);
+        let (partition, shared) = (self.partition, &self.lane.shared);
+        let (pipeline, metrics) = (&shared.settings.name, &shared.metrics);
         match note {
-            Note::Recovered => tracing::info!(pipeline, partition, "owns the partition"),
-            Note::Committed | Note::Resolved => {}
+            Note::Recovered => {
+                metrics.job_takeovers.inc();
+                tracing::info!(pipeline, partition, "owns the partition");
+            }
+            Note::Committed => {
+                metrics.job_commits.inc();
+            }
+            Note::Resolved => {
+                metrics.job_commits.inc();
+                metrics.job_commits_resolved.inc();
+            }
             Note::Failed(error) => {
+                metrics.job_failures.inc();
                 tracing::debug!(pipeline, partition, "trying again: {error}");
                 if !matches!(error, LogError::WrongFence) {
                     self.lane.activity.fails(&error.to_string(), None);

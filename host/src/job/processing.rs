@@ -5,6 +5,7 @@
 //! and no broker.
 
 mod due;
+mod noted;
 #[cfg(test)]
 mod tests;
 
@@ -47,6 +48,8 @@ pub struct Processing {
     uncommitted: (bool, bool),
     /// Whether messages wait in the state.
     waits: bool,
+    /// What the state was said to take.
+    bytes: i64,
 }
 
 impl Processing {
@@ -69,6 +72,7 @@ impl Processing {
             in_flight: Counts::default(),
             uncommitted: (false, false),
             waits: false,
+            bytes: 0,
         })
     }
 
@@ -87,30 +91,6 @@ impl Processing {
         self.before = (state.savepoint(), self.gathered, self.watermarks.clone());
         drop(state);
         self.mark((true, self.uncommitted.1));
-    }
-
-    /// The partition is not owned any more: nothing of it will be committed.
-    pub fn forget(&mut self) {
-        let counts = [&mut self.gathered, &mut self.in_flight].map(std::mem::take);
-        let taken = counts.iter().map(|counts| counts.taken).sum::<i64>();
-        self.shared.in_hand(-taken);
-        self.note_waiting(false);
-        self.mark((false, false));
-    }
-
-    /// Whether messages wait in the state now, for whoever asks.
-    fn note_waiting(&mut self, waits: bool) {
-        if std::mem::replace(&mut self.waits, waits) != waits {
-            self.shared.progress.set_waiting(waits);
-        }
-    }
-
-    fn mark(&mut self, uncommitted: (bool, bool)) {
-        let any = |(gathered, in_flight): (bool, bool)| gathered || in_flight;
-        let before = std::mem::replace(&mut self.uncommitted, uncommitted);
-        if any(before) != any(uncommitted) {
-            self.shared.set_uncommitted(any(uncommitted));
-        }
     }
 
     /// Processes messages of which none has to wait for another.
@@ -379,11 +359,12 @@ impl Work for Processing {
     fn confirmed(&mut self) {
         self.shared.count(std::mem::take(&mut self.in_flight));
         self.mark((self.uncommitted.0, false));
-        let waits = {
+        let (waits, bytes) = {
             let mut state = self.state.lock();
             state.confirmed();
-            state.has_held()
+            (state.has_held(), state.usage().bytes)
         };
+        self.note_bytes(bytes);
         self.note_waiting(waits);
     }
 

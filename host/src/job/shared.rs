@@ -66,7 +66,7 @@ pub struct Shared {
     /// The source of a message whose input is not known.
     pub(super) unknown: ByteString,
     activity: Arc<Activity>,
-    metrics: Arc<PipelineMetrics>,
+    pub(super) metrics: Arc<PipelineMetrics>,
     dead_letter_log: Arc<LogLimit>,
     control: RefCell<(Changeover, Sampler)>,
     pub(super) progress: Arc<JobProgress>,

@@ -256,6 +256,12 @@ handles! {
         ack_pending: Gauge = gauge(AckPending),
         missed_heartbeats: Counter = counter(MissedHeartbeats),
         pull_errors: Counter = counter(PullErrors),
+        job_commits: Counter = counter(JobCommits),
+        job_commits_resolved: Counter = counter(JobCommitsResolved),
+        job_takeovers: Counter = counter(JobTakeovers),
+        job_deposed: Counter = counter(JobDeposed),
+        job_failures: Counter = counter(JobFailures),
+        job_state_bytes: Gauge = gauge(JobStateBytes),
         latency: Histogram = histogram(Latency),
     }
     fallbacks: own::Fallbacks = own::Fallbacks::new;

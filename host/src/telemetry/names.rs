@@ -143,6 +143,18 @@ names! {
         "Messages in the parking stream that are not due or not settled yet"
     Deferred "deferred" Counter None PIPELINE
         "Inputs deferred because an earlier one of their key or stream is being retried"
+    JobCommits "job_commits" Counter None PIPELINE
+        "Commits of a job's partitions that are stored, those with which partitions are claimed among them"
+    JobCommitsResolved "job_commits_resolved" Counter None PIPELINE
+        "Commits of a job whose answer was lost, and that were found to be stored; included in the commits"
+    JobTakeovers "job_takeovers" Counter None PIPELINE
+        "Partitions of a job that this host has claimed and recovered"
+    JobDeposed "job_deposed" Counter None PIPELINE
+        "Partitions of a job that another host has claimed while this one owned them"
+    JobFailures "job_failures" Counter None PIPELINE
+        "Requests of a job to the server that failed and were repeated: reads, commits and purges"
+    JobStateBytes "job_state" Gauge Bytes PIPELINE
+        "Memory of the state of all partitions that this host owns, as it counts against their budgets"
     Dead "dead" Counter None PIPELINE
         "Dead letters that JetStream acknowledged"
     Termed "termed" Counter None PIPELINE
