@@ -2,11 +2,13 @@
 //! `input.jsonl` into `expected.jsonl` (after a change that is meant, `weir plugin test --bless`
 //! writes that anew), and the rebates are right to the cent.
 
+mod killed;
+
 use crate::harness::guests::{example, repository};
-use crate::harness::{Client, NatsServer, Site, Weir, guests, wait_for, wait_until};
+use crate::harness::{Client, NatsServer, Weir, guests, wait_for, wait_until};
 use async_nats::jetstream::consumer::pull;
 use futures_util::StreamExt;
-use rebates_oracle::{Check, Ledger, generate, jsonl, totals};
+use rebates_oracle::{Check, generate, jsonl};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -34,7 +36,7 @@ fn every_example_is_complete_and_has_a_test() {
     let found: BTreeSet<String> = found.collect();
     assert_eq!(
         found,
-        BTreeSet::from(["advisories".into(), "rebates".into()])
+        BTreeSet::from(["advisories", "fraud", "rebates"].map(String::from))
     );
     for example in found {
         for part in PARTS {
@@ -55,19 +57,22 @@ fn install(name: &str, directory: &Path) -> PathBuf {
     copy
 }
 
-/// What `pipeline-exactly-once.yaml` of rebates needs besides.
-fn install_totals(directory: &Path) -> &'static str {
-    const FILE: &str = "rebates/pipeline-exactly-once.yaml";
-    let source = folder("rebates").join("pipeline-exactly-once.yaml");
-    let totals = guests::example_plugin("rebates/totals", "totals");
+/// A second pipeline of an example.
+fn install_second(example: &str, file: &str, directory: &Path) -> String {
+    let path = format!("{example}/{file}");
+    std::fs::copy(folder(example).join(file), directory.join(&path)).unwrap();
+    path
+}
+
+/// `pipeline-exactly-once.yaml` of rebates, with its components.
+fn install_totals(directory: &Path) -> String {
     for (from, to) in [
-        (source, FILE),
-        (totals, "rebates/totals.wasm"),
-        (guests::plugin("dedupe"), "rebates/dedupe.wasm"),
+        (guests::example_plugin("rebates/totals", "totals"), "totals"),
+        (guests::plugin("dedupe"), "dedupe"),
     ] {
-        std::fs::copy(from, directory.join(to)).unwrap();
+        std::fs::copy(from, directory.join(format!("rebates/{to}.wasm"))).unwrap();
     }
-    FILE
+    install_second("rebates", "pipeline-exactly-once.yaml", directory)
 }
 
 fn the_input_becomes_what_is_expected(example: &str) {
@@ -89,6 +94,11 @@ fn the_input_of_rebates_becomes_what_is_expected() {
 }
 
 #[test]
+fn the_input_of_fraud_becomes_what_is_expected() {
+    the_input_becomes_what_is_expected("fraud");
+}
+
+#[test]
 fn the_input_of_advisories_becomes_what_is_expected() {
     the_input_becomes_what_is_expected("advisories");
 }
@@ -96,15 +106,18 @@ fn the_input_of_advisories_becomes_what_is_expected() {
 #[test]
 fn no_example_has_anything_that_weir_check_finds() {
     let directory = tempfile::tempdir().unwrap();
-    for name in ["rebates", "advisories"] {
+    for name in ["advisories", "fraud", "rebates"] {
         install(name, directory.path());
     }
     let totals = install_totals(directory.path());
+    let merchants = install_second("fraud", "pipeline-merchants.yaml", directory.path());
     let files = [
         "check",
-        "rebates/pipeline.yaml",
-        totals,
         "advisories/pipeline.yaml",
+        "fraud/pipeline.yaml",
+        &merchants,
+        "rebates/pipeline.yaml",
+        &totals,
     ];
     let checked = Weir::run_in(directory.path(), &files);
     assert_eq!(
@@ -233,41 +246,6 @@ fn a_hundred_thousand_events_through_a_server_earn_what_the_oracle_says() {
     assert_eq!(weir.finish().code, Some(0));
 }
 
-/// `pipeline-exactly-once.yaml` of rebates, with the host killed in the middle again and again.
-#[test]
-fn the_totals_of_rebates_are_the_oracles_to_the_cent_whenever_the_host_is_killed() {
-    const SEED: u64 = 7;
-    const COUNT: u64 = 12_000;
-    let site = Site::bare();
-    install("rebates", site.folder.path());
-    let file = install_totals(site.folder.path());
-    let run = || site.run(Path::new(file));
-    let mut weir = run();
-    let client = site.nats.client();
-    let expected = Ledger::of(generate(SEED, COUNT));
-    let events: Vec<_> = generate(SEED, COUNT).collect();
-    for part in events.chunks(events.len() / 4) {
-        let some = client.count("TOTALS") + 100;
-        let messages = part.iter();
-        client.publish_all(messages.map(|event| (event.subject.clone(), event.payload.clone())));
-        wait_until("some totals are there", || client.count("TOTALS") >= some);
-        weir.kill9();
-        weir = run();
-    }
-    let (ids, dead) = (expected.ids.len() as u64, expected.dead.len() as u64);
-    wait_until("all events are processed", || {
-        let left = |name: &str| weir.metric(&format!("weir_{name}{{pipeline=\"rebate-totals\"}}"));
-        client.count("TOTALS") >= ids
-            && client.count("DEAD_TOTALS") >= dead
-            && left("lag") + left("in_flight") == 0.0
-    });
-    let published = client.messages("TOTALS").into_iter();
-    let published = published.map(|total| (total.subject.to_string(), total.payload.to_vec()));
-    let differences = totals::differences(SEED, COUNT, &published.collect::<Vec<_>>());
-    assert_eq!(differences, Vec::<String>::new());
-    assert_eq!(client.count("DEAD_TOTALS"), dead);
-}
-
 /// The alert of this subject about the stream `ORDERS`, once there is one.
 fn alert(client: &Client, subject: &str) -> Value {
     wait_for(&format!("there is an alert on {subject}"), || {
@@ -367,7 +345,12 @@ fn weir_dev_shows_the_alerts_while_the_rebates_example_makes_them_happen() {
 /// The unit tests of a plugin run natively, without a host: `cargo test` in its folder.
 #[test]
 fn the_unit_tests_of_the_plugins_pass() {
-    for plugin in ["advisories/plugin", "rebates/plugin", "rebates/totals"] {
+    for plugin in [
+        "advisories/plugin",
+        "fraud/plugin",
+        "rebates/plugin",
+        "rebates/totals",
+    ] {
         guests::unit_tests(&folder(plugin));
     }
 }

@@ -214,6 +214,7 @@ pub fn inherited_lints(file: &File) -> Vec<String> {
         "examples/rebates/plugin",
         "examples/rebates/totals",
         "examples/advisories/plugin",
+        "examples/fraud/plugin",
     ];
     let exempt = guest.iter().any(|folder| file.is_in(folder));
     if exempt

@@ -1,8 +1,11 @@
 //! `cargo xtask demo [COUNT]`: set up, then run the rebates example over an evening of shop events
-//! and compare what came out with an independent computation, to the cent.
+//! and compare what came out with an independent computation, to the cent. `fraud.rs` has
+//! `cargo xtask demo fraud [COUNT]`.
 //!
 //! It only calls what a person could call: the generator, `weir dev` with a private server, and
 //! the oracle. What they wrote stays in `target/demo` to be looked at.
+
+mod fraud;
 
 use std::collections::BTreeSet;
 use std::num::NonZero;
@@ -26,25 +29,33 @@ const PROGRAMS: [&str; 2] = ["weir", "rebates-oracle"];
 const MINUTES: u32 = 12;
 
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
-    let count = match arguments {
-        [] => COUNT,
-        [count] => count
-            .parse()
-            .with_context(|| format!("`{count}` is no number of events"))?,
-        [_, more, ..] => bail!("the demo takes a number of events, and got `{more}` besides"),
-    };
+    if let ["fraud", rest @ ..] = arguments {
+        return fraud::run(counted(rest, fraud::COUNT)?);
+    }
+    let count = counted(arguments, COUNT)?;
     let tools = setup::run()?;
-    build(&tools)?;
+    build(&tools, PROGRAMS)?;
     let folder = layout::root().join("target/demo");
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot create `{}`", folder.display()))?;
     play(&tools, &folder, &count.to_string())
 }
 
+/// The number of events that is asked for, or the usual one.
+fn counted(arguments: &[&str], usual: u64) -> Result<u64> {
+    match arguments {
+        [] => Ok(usual),
+        [count] => count
+            .parse()
+            .with_context(|| format!("`{count}` is no number of events")),
+        [_, more, ..] => bail!("the demo takes a number of events, and got `{more}` besides"),
+    }
+}
+
 /// Compiles what the demo runs and nothing else, and says before how long that may take. cargo shows
 /// how far it is.
-fn build(tools: &Tools) -> Result<()> {
-    let packages = || PROGRAMS.iter().flat_map(|name| ["--package", name]);
+fn build(tools: &Tools, programs: [&str; 2]) -> Result<()> {
+    let packages = || programs.iter().flat_map(|name| ["--package", name]);
     let mut tree = tools.cargo()?;
     tree.args(["tree", "--edges", "normal,build", "--prefix", "none"]);
     // It downloads first, and says so.
@@ -65,9 +76,9 @@ fn cores() -> usize {
 /// What is said before so many crates of so many are compiled.
 fn told(missing: usize, all: usize, cores: usize) -> String {
     match missing {
-        0 => "building weir and the rebates oracle".to_owned(),
+        0 => "building weir and the oracle".to_owned(),
         _ => format!(
-            "compiling {missing} of the {all} crates of weir and the rebates oracle; for all of them \
+            "compiling {missing} of the {all} crates of weir and the oracle; for all of them \
              two cores take about {MINUTES} minutes, and this machine has {cores}"
         ),
     }

@@ -29,6 +29,9 @@ usage: cargo xtask <task> [arguments]
   setup            find or install nats-server and a Rust toolchain for WebAssembly
   setup --languages  that, and the tools of all languages that plugins are written in
   demo [COUNT]     set up, then run the rebates example over 100,000 events and check every cent
+  demo fraud [COUNT]
+                   set up, then judge 200,000 card payments with a host that is killed half-way, and
+                   check every alert
   test [ARGS...]   set up, then run every test; ARGS go to `cargo test`, a name filters
   bench [--quick] [--only SECTION,...]
                    set up, then measure weir beside a native loop with the same promises; sections

@@ -1,0 +1,233 @@
+//! `fraud-oracle`: publishes the payments of the fraud example, and checks its alerts.
+//!
+//! Exit codes: 0 done and in agreement, 1 a difference or a failure, 2 wrong usage.
+
+use anyhow::{Context, Result, bail};
+use async_nats::jetstream::{self, consumer::pull, stream};
+use clap::{Parser, Subcommand};
+use fraud_oracle::{Payment, batch, compare, payments};
+use futures_util::StreamExt;
+use std::collections::VecDeque;
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// As `forget-after-minutes` of the pipelines.
+const FORGET_CARDS: u64 = 1440;
+/// As `forget-after-minutes` of the pipelines.
+const FORGET_MERCHANTS: u64 = 60;
+/// Published and not yet acked by the server.
+const UNACKED: usize = 1000;
+/// Differences that are shown.
+const SHOWN: usize = 20;
+
+/// Generates card payments, and computes independently which of them a pipeline must report.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write payments as JSON lines to standard output, as `weir pipe` reads them
+    Generate {
+        #[command(flatten)]
+        run: Run,
+    },
+    /// Publish payments to the stream `PAYMENTS`
+    Feed {
+        #[command(flatten)]
+        run: Run,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Wait until this share of the alerts is published
+    Await {
+        #[command(flatten)]
+        run: Run,
+        #[command(flatten)]
+        server: Server,
+        /// Of all alerts of cards
+        #[arg(long, value_name = "N")]
+        percent: u64,
+    },
+    /// Compare the alerts that were published with those that the payments must lead to
+    Verify {
+        #[command(flatten)]
+        run: Run,
+        #[command(flatten)]
+        server: Server,
+    },
+}
+
+/// Which payments; the same numbers give the same bytes on every machine.
+#[derive(clap::Args)]
+struct Run {
+    /// What the randomness starts from
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// How many payments
+    #[arg(long, value_name = "N", default_value_t = 200_000)]
+    count: u64,
+}
+
+#[derive(clap::Args)]
+struct Server {
+    /// The server with the streams
+    #[arg(long, value_name = "URL", env = "NATS_URL")]
+    nats: String,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    match command {
+        Command::Generate { run } => match generate(&run) {
+            // A reader such as `head` that has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            done => done.context("cannot write to standard output")?,
+        },
+        Command::Feed { run, server } => runtime.block_on(feed(&run, &server))?,
+        Command::Await {
+            run,
+            server,
+            percent,
+        } => {
+            let all = compare::count(&batch::of_cards(&all(&run), FORGET_CARDS));
+            runtime.block_on(wait_for(all * percent / 100, &server))?;
+        }
+        Command::Verify { run, server } => return runtime.block_on(verify(&run, &server)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn all(run: &Run) -> Vec<Payment> {
+    payments(run.seed, run.count).collect()
+}
+
+fn generate(run: &Run) -> io::Result<()> {
+    let mut output = BufWriter::new(io::stdout().lock());
+    for payment in payments(run.seed, run.count) {
+        write!(
+            output,
+            "{{\"subject\":\"{}\",\"payload\":",
+            payment.subject()
+        )?;
+        output.write_all(&payment.payload())?;
+        output.write_all(b"}\n")?;
+    }
+    output.flush()
+}
+
+async fn connect(server: &Server) -> Result<jetstream::Context> {
+    let client = async_nats::connect(&server.nats).await;
+    let client = client.with_context(|| format!("cannot connect to `{}`", server.nats))?;
+    Ok(jetstream::new(client))
+}
+
+async fn feed(run: &Run, server: &Server) -> Result<()> {
+    let context = connect(server).await?;
+    let mut unacked = VecDeque::new();
+    for payment in payments(run.seed, run.count) {
+        let payload = payment.payload().into();
+        unacked.push_back(context.publish(payment.subject(), payload).await?);
+        if unacked.len() > UNACKED
+            && let Some(ack) = unacked.pop_front()
+        {
+            ack.await.context("cannot store a payment")?;
+        }
+    }
+    for ack in unacked {
+        ack.await.context("cannot store a payment")?;
+    }
+    Ok(())
+}
+
+async fn wait_for(alerts: u64, server: &Server) -> Result<()> {
+    let context = connect(server).await?;
+    let stream = context.get_stream("FRAUD_CARDS").await;
+    let mut stream = stream.context("cannot find stream `FRAUD_CARDS`")?;
+    loop {
+        let stored = stream.info().await?.state.messages;
+        if stored >= alerts {
+            println!("{stored} alerts are there");
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn verify(run: &Run, server: &Server) -> Result<ExitCode> {
+    let context = connect(server).await?;
+    let payments = all(run);
+    let expected = [
+        (
+            "FRAUD_CARDS",
+            "fraud.cards.",
+            batch::of_cards(&payments, FORGET_CARDS),
+        ),
+        (
+            "FRAUD_MERCHANTS",
+            "fraud.merchants.",
+            batch::of_merchants(&payments, FORGET_MERCHANTS),
+        ),
+    ];
+    let mut agree = true;
+    for (stream, prefix, expected) in expected {
+        let published = read(&context, stream).await?;
+        let differences = compare::differences(&expected, prefix, &published);
+        let wanted = compare::count(&expected);
+        println!(
+            "{stream:<16} expected {wanted:>6}, found {:>6}",
+            published.len()
+        );
+        for difference in differences.iter().take(SHOWN) {
+            println!("- {difference}");
+        }
+        agree &= differences.is_empty();
+    }
+    if !agree {
+        println!("the two differ");
+        return Ok(ExitCode::FAILURE);
+    }
+    println!("the two agree to the last alert");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Subject and payload of each message of a stream, in its order.
+async fn read(context: &jetstream::Context, name: &str) -> Result<Vec<(String, Vec<u8>)>> {
+    let stream = context.get_stream(name).await;
+    let mut stream: stream::Stream =
+        stream.with_context(|| format!("cannot find stream `{name}`"))?;
+    let last = stream.info().await?.state.last_sequence;
+    let mut found = Vec::new();
+    if last == 0 {
+        return Ok(found);
+    }
+    let config = pull::OrderedConfig::default();
+    let mut messages = stream.create_consumer(config).await?.messages().await?;
+    loop {
+        let Some(message) = messages.next().await else {
+            bail!("stream `{name}` ended before message {last}");
+        };
+        let message = message.with_context(|| format!("cannot read stream `{name}`"))?;
+        found.push((message.subject.to_string(), message.payload.to_vec()));
+        let info = message.info();
+        if info.is_ok_and(|info| info.stream_sequence >= last) {
+            return Ok(found);
+        }
+    }
+}
