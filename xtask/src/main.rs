@@ -120,7 +120,8 @@ mod tests {
     #[test]
     fn the_usage_names_every_section_of_the_bench() {
         let usage = super::usage();
-        let sections = "  are throughput, profile, delay, border, safety, start, swap, scale\n";
+        let sections =
+            "  are throughput, profile, delay, border, safety, start, swap, jobs, scale\n";
         assert!(usage.contains(sections), "{usage}");
     }
 }
