@@ -71,10 +71,12 @@ fn check(bytes: &[u8]) -> String {
 /// The block on the wire, and what is read from it, are the lines of the message.
 fn as_it_was_meant(message: &OutgoingMessage) {
     let mut lines = message.headers.clone();
-    let id = message
-        .id
-        .iter()
-        .map(|id| (MESSAGE_ID.into(), id.to_string().into()));
+    let id = message.id.iter().map(|id| {
+        let mut text = Vec::new();
+        id.write(&mut text);
+        let text = String::from_utf8(text).unwrap();
+        (MESSAGE_ID.into(), text.into())
+    });
     lines.extend(id);
     let block = wire::block(&lines);
     assert_eq!(message.size(), block.len() + message.payload.len());

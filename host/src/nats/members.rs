@@ -133,7 +133,8 @@ impl Members {
         let mut stored = self.answers();
         self.publish(member, stored.inbox.as_bytes());
         let all = match self.read().await {
-            Err(Trouble::Missing) => {
+            // Where somebody subscribes to everything, a bucket that is not there is silent.
+            Err(Trouble::Missing | Trouble::Passing(_)) => {
                 self.make().await?;
                 stored = self.answers();
                 self.publish(member, stored.inbox.as_bytes());
