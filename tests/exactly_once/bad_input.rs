@@ -63,6 +63,27 @@ fn a_message_with_more_results_than_a_commit_holds_is_a_dead_letter_and_others_g
 }
 
 #[test]
+fn a_message_as_large_as_the_server_takes_is_a_dead_letter_if_it_does_not_fit_into_a_commit() {
+    let site = Site::new();
+    let client = site.nats.client();
+    let largest = 1 << 20;
+    let payload = |bytes: usize| vec![b'x'; bytes];
+    client.publish("in.a", "before");
+    for bytes in [largest, largest - 100, largest - 1000] {
+        client.publish("in.a", payload(bytes));
+    }
+    client.publish("in.a", "behind");
+    let weir = site.run_job(&site.job(&[], ""));
+    let out = site.wait_for_messages("OUT", 3);
+    let sizes: Vec<usize> = out.iter().map(|message| message.payload.len()).collect();
+    assert_eq!(sizes, ["before".len(), largest - 1000, "behind".len()]);
+    wait_until("the others are dead letters", || {
+        weir.metric(&series("dead_total")) == 2.0
+    });
+    assert_eq!(weir.metric(&series("reconnects_total")), 0.0);
+}
+
+#[test]
 fn results_wait_while_their_stream_does_not_source_them_and_the_host_says_so() {
     let site = Site::new();
     let client = site.nats.client();

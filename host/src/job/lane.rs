@@ -1,7 +1,7 @@
 //! A lane of a job: one thread with one connection and one warm instance of each plugin, which owns some of the
 //! job's partitions. START HERE.
 //!
-//! Each partition is owned by a [`worker`](super::worker) of its own; they take turns on the thread. What they
+//! Each partition is owned by a [worker](super::worker) of its own; they take turns on the thread. What they
 //! share is in `shared.rs`, and what they read is dealt out by `jetstream/inputs.rs`.
 
 use super::clock::PartitionClock;
@@ -44,6 +44,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// deltas and the checkpoint. The server takes 1,000 in all, and a pipeline may have 900 results in a commit.
 const BESIDES: usize = 100;
 const RESERVE: usize = 90;
+/// Bytes of the header lines that a message has more as part of a commit, at most. The server counts them, and ends
+/// the connection for a message that is too large.
+const BATCH_LINES: usize = 256;
 /// Bytes of a record's message, at most; half of what the server takes, if that is less.
 const PART: usize = 256 << 10;
 
@@ -99,7 +102,8 @@ impl Lane {
         };
         let counter = parts.metrics.reconnects.clone();
         let wire = Wire::connect(&settings.nats, &settings.name, counter).await?;
-        let target = Target::new(&settings, &ensured.subjects, wire.max_payload());
+        let largest = wire.max_payload().saturating_sub(BATCH_LINES);
+        let target = Target::new(&settings, &ensured.subjects, largest);
         let operators = settings.operators.iter();
         let operators = operators.map(|operator| operator.name.clone()).collect();
         let activity = Arc::new(Activity::new(operators, parts.chain.place()));

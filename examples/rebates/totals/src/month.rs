@@ -20,7 +20,7 @@ pub fn of(time: u64) -> String {
 
 /// Days of a month; January is 0.
 fn days_of(year: u64, month: u64) -> u64 {
-    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     match month {
         1 if is_leap => 29,
         1 => 28,
