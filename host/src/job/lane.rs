@@ -1,7 +1,7 @@
 //! A lane of a job: one thread with one connection and one warm instance of each plugin, which owns some of the
 //! job's partitions. START HERE.
 //!
-//! Each partition is owned by a [worker](super::worker) of its own; they take turns on the thread. What they
+//! Each partition is owned by a worker of its own (`worker.rs`); they take turns on the thread. What they
 //! share is in `shared.rs`, and what they read is dealt out by `jetstream/inputs.rs`.
 
 use super::clock::PartitionClock;
