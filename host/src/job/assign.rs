@@ -8,8 +8,8 @@
 
 use std::cmp::Reverse;
 
-/// No job has so many partitions: where hosts are scored for the seats that are left over.
-const SEATS: u16 = u16::MAX;
+/// No job has so many partitions: where hosts are scored for the shares that are left over.
+const LEFT_OVER: u16 = u16::MAX;
 
 /// How well a partition and a host go together. The same in all versions of weir, or hosts would not agree.
 #[must_use]
@@ -28,13 +28,13 @@ pub fn assign(hosts: &[String], partitions: u16) -> Vec<usize> {
     if hosts.is_empty() {
         return Vec::new();
     }
-    let (seats, over) = (
+    let (shares, over) = (
         usize::from(partitions) / hosts.len(),
         usize::from(partitions) % hosts.len(),
     );
-    let mut lucky: Vec<(u64, usize)> = scores(hosts, SEATS).collect();
+    let mut lucky: Vec<(u64, usize)> = scores(hosts, LEFT_OVER).collect();
     lucky.sort_unstable_by_key(|score| Reverse(*score));
-    let mut room = vec![seats; hosts.len()];
+    let mut room = vec![shares; hosts.len()];
     for (_, host) in lucky.into_iter().take(over) {
         room.get_mut(host).into_iter().for_each(|room| *room += 1);
     }
@@ -52,7 +52,7 @@ pub fn assign(hosts: &[String], partitions: u16) -> Vec<usize> {
             *room -= 1;
         }
     }
-    // As many seats as partitions, and every pair is among the pairs: none is left.
+    // As many shares as partitions, and every pair is among the pairs: none is left.
     owners.into_iter().map(Option::unwrap_or_default).collect()
 }
 

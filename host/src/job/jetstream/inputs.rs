@@ -58,13 +58,13 @@ struct Line {
     shared: Mutex<Reader>,
     /// What `shared` reads next; 0 before anybody has read.
     next: Cell<u64>,
-    /// Of the partitions that read. One without a seat is not dealt to; it gets one when it reads.
-    seats: RefCell<BTreeMap<u16, Seat>>,
+    /// Of the partitions that read. One without a queue is not dealt to; it gets one when it reads.
+    queues: RefCell<BTreeMap<u16, Queue>>,
 }
 
 /// What waits for a partition.
-struct Seat {
-    queue: VecDeque<Message>,
+struct Queue {
+    messages: VecDeque<Message>,
     bytes: usize,
     /// Messages up to here have been dealt to it.
     seen: u64,
@@ -87,7 +87,7 @@ impl Inputs {
             wire: wire.clone(),
             patience,
             next: Cell::default(),
-            seats: RefCell::default(),
+            queues: RefCell::default(),
         };
         let lines = sources.into_iter().map(line).collect();
         Self {
@@ -126,7 +126,7 @@ impl Inputs {
             return std::future::pending().await;
         }
         for (_, behind, line) in &known {
-            line.sit(partition, *behind);
+            line.asks(partition, *behind);
         }
         self.note();
         let ((input, passed), ..) = select_all(come).await;
@@ -147,7 +147,7 @@ impl Inputs {
     /// The partition does not read any more, or begins anew.
     pub fn leave(&self, partition: u16) {
         for line in &self.lines {
-            line.seats.borrow_mut().remove(&partition);
+            line.queues.borrow_mut().remove(&partition);
         }
         self.note();
     }
@@ -156,13 +156,13 @@ impl Inputs {
         let (Some((progress, lane)), Some(line)) = (&self.progress, self.lines.first()) else {
             return;
         };
-        let (seats, next) = (line.seats.borrow(), line.next.get());
-        let done = |seat: &Seat| match seat.taken {
-            true => seat.behind,
-            false => seat.position(next),
+        let (queues, next) = (line.queues.borrow(), line.next.get());
+        let done = |queue: &Queue| match queue.taken {
+            true => queue.behind,
+            false => queue.position(next),
         };
-        let least = seats.values().map(done).min();
-        progress.reads(*lane, seats.len(), least.unwrap_or_default());
+        let least = queues.values().map(done).min();
+        progress.reads(*lane, queues.len(), least.unwrap_or_default());
     }
 }
 
@@ -186,16 +186,18 @@ impl Line {
     ) -> Result<Option<u64>, LogError> {
         loop {
             let (dealt, own) = {
-                let mut seats = self.seats.borrow_mut();
-                let seat = seats.entry(partition).or_insert_with(|| self.seat(behind));
-                if !seat.queue.is_empty() {
+                let mut queues = self.queues.borrow_mut();
+                let queue = queues
+                    .entry(partition)
+                    .or_insert_with(|| self.new_queue(behind));
+                if !queue.messages.is_empty() {
                     return Ok(None);
                 }
-                let position = seat.position(self.next.get());
+                let position = queue.position(self.next.get());
                 if position >= behind + PASS {
                     return Ok(Some(position));
                 }
-                (Rc::clone(&seat.dealt), seat.own.clone())
+                (Rc::clone(&queue.dealt), queue.own.clone())
             };
             match own {
                 Some(own) => {
@@ -216,14 +218,16 @@ impl Line {
     }
 
     /// A partition asks for messages: it has processed everything up to `behind`.
-    fn sit(&self, partition: u16, behind: u64) {
-        let mut seats = self.seats.borrow_mut();
-        let seat = seats.entry(partition).or_insert_with(|| self.seat(behind));
-        (seat.behind, seat.taken) = (behind, false);
+    fn asks(&self, partition: u16, behind: u64) {
+        let mut queues = self.queues.borrow_mut();
+        let queue = queues
+            .entry(partition)
+            .or_insert_with(|| self.new_queue(behind));
+        (queue.behind, queue.taken) = (behind, false);
     }
 
     /// That of a partition that has everything up to `behind`.
-    fn seat(&self, behind: u64) -> Seat {
+    fn new_queue(&self, behind: u64) -> Queue {
         if self.next.get() == 0 {
             self.next.set(behind + 1);
         }
@@ -232,8 +236,8 @@ impl Line {
             own.begin_at(behind + 1);
             Rc::new(Mutex::new(own))
         });
-        Seat {
-            queue: VecDeque::new(),
+        Queue {
+            messages: VecDeque::new(),
             bytes: 0,
             seen: behind,
             behind,
@@ -264,62 +268,62 @@ impl Line {
     }
 
     fn deal(&self, to: Option<u16>, partition: u16, message: Message) {
-        let (mut seats, sequence) = (self.seats.borrow_mut(), message.sequence);
+        let (mut queues, sequence) = (self.queues.borrow_mut(), message.sequence);
         match to {
             None => self.next.set(sequence + 1),
             Some(to) => {
-                if let Some(seat) = seats.get_mut(&to) {
-                    seat.seen = sequence;
+                if let Some(queue) = queues.get_mut(&to) {
+                    queue.seen = sequence;
                 }
                 if to != partition {
                     return;
                 }
             }
         }
-        let most = QUEUE_BYTES / seats.len().max(1);
-        let Some(seat) = seats.get_mut(&partition) else {
+        let most = QUEUE_BYTES / queues.len().max(1);
+        let Some(queue) = queues.get_mut(&partition) else {
             return;
         };
-        if to.is_none() && (seat.own.is_some() || sequence <= seat.seen) {
+        if to.is_none() && (queue.own.is_some() || sequence <= queue.seen) {
             return;
         }
-        seat.seen = sequence;
-        seat.bytes += message.size();
-        seat.queue.push_back(message);
-        if seat.queue.len() > QUEUE || seat.bytes > most && seat.queue.len() > 1 {
-            seats.remove(&partition);
+        queue.seen = sequence;
+        queue.bytes += message.size();
+        queue.messages.push_back(message);
+        if queue.messages.len() > QUEUE || queue.bytes > most && queue.messages.len() > 1 {
+            queues.remove(&partition);
         } else {
-            seat.dealt.notify_one();
+            queue.dealt.notify_one();
         }
     }
 
     /// A partition that reads by itself no longer does once it is where the others are.
     fn catch_up(&self, partition: u16) {
-        if let Some(seat) = self.seats.borrow_mut().get_mut(&partition)
-            && seat.seen + 1 >= self.next.get()
+        if let Some(queue) = self.queues.borrow_mut().get_mut(&partition)
+            && queue.seen + 1 >= self.next.get()
         {
-            seat.own = None;
+            queue.own = None;
         }
     }
 
     /// Hands over what waits for a partition, at most `most` messages.
     fn take(&self, partition: u16, most: usize, mut take: impl FnMut(Message)) {
-        let mut seats = self.seats.borrow_mut();
-        let Some(seat) = seats.get_mut(&partition) else {
+        let mut queues = self.queues.borrow_mut();
+        let Some(queue) = queues.get_mut(&partition) else {
             return;
         };
-        for message in seat.queue.drain(..most.min(seat.queue.len())) {
-            seat.bytes -= message.size();
-            seat.taken = true;
+        for message in queue.messages.drain(..most.min(queue.messages.len())) {
+            queue.bytes -= message.size();
+            queue.taken = true;
             take(message);
         }
     }
 }
 
-impl Seat {
+impl Queue {
     /// Up to where nothing waits to be read for its partition; `next` is what is dealt next.
     fn position(&self, next: u64) -> u64 {
-        match (self.queue.front(), &self.own) {
+        match (self.messages.front(), &self.own) {
             (Some(first), _) => first.sequence - 1,
             (None, Some(_)) => self.seen,
             (None, None) => self.seen.max(next - 1),
