@@ -3,8 +3,6 @@
 use super::json;
 use crate::harness::Site;
 use async_nats::jetstream::stream;
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use weir::job::log::{Checkpoint, Progress};
 use weir::nats::members::Member;
 
@@ -26,12 +24,8 @@ fn site() -> Site {
         epoch: 3,
         number: 10,
         log: 4,
-        inputs: vec![Progress {
-            source: "IN@x".into(),
-            position: 2,
-            watermark: None,
-        }],
-        digests: Arc::new(BTreeMap::new()),
+        inputs: vec![Progress::at("IN@x", 2)],
+        ..Checkpoint::default()
     };
     let checkpoint = serde_json::to_vec(&checkpoint).unwrap();
     client.publish("weir.job.sums.ckpt.0", checkpoint);

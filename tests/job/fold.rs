@@ -86,7 +86,7 @@ impl Fold {
         }
     }
 
-    fn group(&self, key: u8) -> u16 {
+    fn group_of(&self, key: u8) -> u16 {
         u16::from(key) % self.groups
     }
 
@@ -227,7 +227,7 @@ impl Work for Fold {
                 due,
                 timers,
             };
-            assert_eq!(self.group(key), snapshot.group);
+            assert_eq!(self.group_of(key), snapshot.group);
             self.keys.insert(key, state);
         }
         Ok(())
@@ -235,11 +235,15 @@ impl Work for Fold {
 
     fn replay(&mut self, delta: &Bytes, applies: &dyn Fn(u16) -> bool) -> Result<(), Unreadable> {
         for line in delta.chunks(CHANGE) {
-            if applies(self.group(line[1])) || self.mistake == Mistake::OverSnapshot {
+            if applies(self.group_of(line[1])) || self.mistake == Mistake::OverSnapshot {
                 self.apply(line)?;
             }
         }
         Ok(())
+    }
+
+    fn group(&self, input: &Input) -> u16 {
+        self.group_of(Event::read(&input.message.payload).key)
     }
 
     async fn process(&mut self, batch: &[Input]) -> Effects {
@@ -335,7 +339,7 @@ impl Work for Fold {
         let keys = self
             .keys
             .iter()
-            .filter(|(key, _)| self.group(**key) == group);
+            .filter(|(key, _)| self.group_of(**key) == group);
         let mut numbers = vec![keys.clone().count() as u64];
         for (key, state) in keys {
             numbers.extend([u64::from(*key), state.count, state.hash]);

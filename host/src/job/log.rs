@@ -14,6 +14,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Where a checkpoint stands in its log. Grows with every commit; zero where there is no checkpoint.
@@ -35,6 +36,13 @@ pub struct Checkpoint {
     pub inputs: Vec<Progress>,
     /// Digests of the configuration and of the plugins by name, as whoever owns the partition runs them.
     pub digests: Arc<BTreeMap<String, String>>,
+    /// The key groups that it is of; none before a claim has said so. Nobody claims it for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Range<u16>>,
+    /// The state is being replaced and is not whole (`replace.rs`): nobody claims it but to replace it. Ends
+    /// with the replacement's last commit.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replacing: bool,
 }
 
 /// How far an input has been processed.
@@ -46,6 +54,16 @@ pub struct Progress {
     pub position: u64,
     /// Nanoseconds since the Unix epoch; none before the first event.
     pub watermark: Option<i64>,
+    /// Key groups that are further: they come from a savepoint. Each ends when `position` reaches it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ahead: Vec<Ahead>,
+}
+
+/// Key groups of which everything up to a later position is in the state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ahead {
+    pub groups: Range<u16>,
+    pub position: u64,
 }
 
 impl Progress {
@@ -56,7 +74,22 @@ impl Progress {
             source: source.into(),
             position,
             watermark: None,
+            ahead: Vec::new(),
         }
+    }
+
+    /// Everything up to `position` is behind the job now.
+    pub fn advance(&mut self, position: u64) {
+        self.position = self.position.max(position);
+        let reached = self.position;
+        self.ahead.retain(|ahead| ahead.position > reached);
+    }
+
+    /// Whether the message with this sequence and of this group is in the state already.
+    #[must_use]
+    pub fn is_done(&self, group: u16, sequence: u64) -> bool {
+        let mut ahead = self.ahead.iter();
+        ahead.any(|ahead| sequence <= ahead.position && ahead.groups.contains(&group))
     }
 }
 

@@ -8,10 +8,13 @@
 //! | file | what it does |
 //! |---|---|
 //! | `worker.rs` | owns one partition: claim, recover, read, process, commit, purge |
+//! | `claim.rs` | claims a partition |
 //! | `partition.rs` | what a commit holds, and what an answer means; pure |
 //! | `recovery.rs` | from a claim to the state; pure |
 //! | `compaction.rs` | which snapshots are due, and what can be purged; pure |
 //! | `work.rs` | what the engine needs of a processor with its state |
+//! | `positions.rs` | positions of key groups that come from several partitions; pure |
+//! | `replace.rs` | puts another state in the place of that of a partition |
 //! | `log.rs` | what the engine needs of a log; plain data |
 //! | `jetstream.rs` | a log on a stream of JetStream, and the inputs |
 //! | `pause.rs` | how long to wait before trying again |
@@ -26,6 +29,7 @@
 //! | `membership.rs` | a host as a member of a job: says what it owns, and hears what the others own |
 
 pub mod assign;
+mod claim;
 mod clock;
 pub mod compaction;
 pub mod handover;
@@ -36,8 +40,10 @@ pub mod log;
 pub mod membership;
 pub mod partition;
 pub mod pause;
+pub mod positions;
 pub mod processing;
 pub mod recovery;
+pub mod replace;
 pub mod shared;
 mod watermarks;
 pub mod work;

@@ -12,6 +12,7 @@ use super::compaction::Compaction;
 use super::log::{Checkpoint, Commit, Fence, Held, Input, Progress, Snapshot};
 use super::work::{Effects, Work};
 use crate::outgoing::OutgoingMessage;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -171,10 +172,29 @@ impl Running {
     pub fn pass(&mut self, passed: &[(usize, u64)]) {
         for (input, position) in passed {
             if let Some(progress) = self.checkpoint.inputs.get_mut(*input) {
-                progress.position = progress.position.max(*position);
+                progress.advance(*position);
                 self.any = true;
             }
         }
+    }
+
+    /// Those of a batch that are not in the state already. Where positions differ by group, some are: they are
+    /// gathered with the others, and have no effects.
+    #[must_use]
+    pub fn fresh<'a>(&self, batch: &'a [Input], work: &impl Work) -> Cow<'a, [Input]> {
+        let inputs = &self.checkpoint.inputs;
+        if inputs.iter().all(|progress| progress.ahead.is_empty()) {
+            return Cow::Borrowed(batch);
+        }
+        let is_done = |input: &&Input| {
+            let progress = inputs.get(input.input);
+            progress.is_some_and(|it| it.is_done(work.group(input), input.message.sequence))
+        };
+        batch
+            .iter()
+            .filter(|input| !is_done(input))
+            .cloned()
+            .collect()
     }
 
     /// How many messages probably fit into the commit that gathers.
@@ -211,7 +231,7 @@ impl Running {
         self.gathered.dead_letters.extend(effects.dead_letters);
         for Input { input, message } in batch {
             if let Some(progress) = self.checkpoint.inputs.get_mut(*input) {
-                progress.position = progress.position.max(message.sequence);
+                progress.advance(message.sequence);
             }
         }
         for (progress, watermark) in self.checkpoint.inputs.iter_mut().zip(effects.watermarks) {

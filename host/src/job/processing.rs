@@ -19,7 +19,7 @@ use crate::outgoing::OutgoingMessage;
 use crate::process::chain::{Rejection, Retry};
 use crate::process::disposition::Disposition;
 use crate::process::{Judged, retry};
-use crate::state::{Corrupt, Groups, Operator, Savepoint, SharedState, State};
+use crate::state::{Corrupt, Group, Groups, Operator, Savepoint, SharedState, State};
 use bytes::Bytes;
 use bytestring::ByteString;
 use std::collections::HashSet;
@@ -295,6 +295,10 @@ impl Work for Processing {
         }
     }
 
+    fn group(&self, Input { message, .. }: &Input) -> u16 {
+        Group::of(message.key.as_deref().unwrap_or_default().as_bytes()).number()
+    }
+
     async fn process(&mut self, batch: &[Input]) -> Effects {
         self.start();
         self.shared.in_hand(self.gathered.take(batch));
@@ -369,7 +373,7 @@ impl Work for Processing {
     }
 
     fn snapshot(&mut self, group: u16) -> Bytes {
-        let group = crate::state::Group::new(group.into());
+        let group = Group::new(group.into());
         group.map_or_else(Bytes::new, |group| self.state.lock().snapshot(group))
     }
 

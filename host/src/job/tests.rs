@@ -25,6 +25,7 @@ mod fold;
 mod kept;
 #[path = "../../../tests/job/oracle.rs"]
 mod oracle;
+mod restored;
 mod sabotage;
 mod schedule;
 
@@ -113,6 +114,61 @@ fn the_state_of_jobs_is_that_of_a_fold_whatever_fails_and_whenever() {
     for mistake in [Mistake::TimerStays, Mistake::NoHold, Mistake::NoUndo] {
         let found = (0..5_000).any(|seed| run(seed, mistake).is_err());
         assert!(found, "{mistake:?} is not found");
+    }
+}
+
+/// Runs a schedule with savepoints that are restored; with the state of jobs, where that is asked for.
+fn restored(seed: u64, sabotage: Sabotage, kept: bool) -> Result<u64, String> {
+    fn run<F: Folding + 'static>(mut schedule: Schedule<F>) -> Result<u64, String> {
+        schedule.run()?;
+        Ok(schedule.restores.map_or(0, |restores| restores.count))
+    }
+    let ran = match kept {
+        false => {
+            let (new, part) = (Fold::new, 64);
+            run(Schedule::new(Processor { new, part }, seed, sabotage).with_restores())
+        }
+        true => {
+            let (new, part) = (Kept::new, 256);
+            run(Schedule::new(Processor { new, part }, seed, sabotage).with_restores())
+        }
+    };
+    ran.map_err(|why| format!("seed {seed}: {why}"))
+}
+
+#[test]
+fn a_restored_savepoint_whose_groups_had_come_to_different_positions_repeats_and_misses_nothing() {
+    if let Some(seed) = from_environment("WEIR_SEED") {
+        println!(
+            "{} restores",
+            restored(seed, Sabotage::None, false).unwrap()
+        );
+        return;
+    }
+    let first = from_environment("WEIR_FIRST").unwrap_or(0);
+    let schedules = from_environment("WEIR_SCHEDULES").unwrap_or(10_000);
+    let seeds = first..first + schedules;
+    let restores = seeds
+        .clone()
+        .map(|seed| restored(seed, Sabotage::None, false).unwrap());
+    let restores: u64 = restores.sum();
+    println!("{schedules} schedules: {restores} restores");
+    assert!(restores > schedules / 2);
+    for seed in seeds.step_by(10) {
+        restored(seed, Sabotage::None, true).unwrap();
+    }
+}
+
+#[test]
+fn every_mistake_in_a_restore_is_found() {
+    for sabotage in [
+        Sabotage::ForgetsAhead,
+        Sabotage::TakesHighest,
+        Sabotage::NoMark,
+    ] {
+        let found = (0..5_000).find_map(|seed| restored(seed, sabotage, false).err());
+        let found = found.unwrap_or_else(|| panic!("{sabotage:?} is not found"));
+        println!("{sabotage:?}: {}", found.lines().next().unwrap_or_default());
     }
 }
 

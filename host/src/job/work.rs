@@ -52,6 +52,9 @@ pub trait Work {
         Ok(())
     }
 
+    /// The key group of a message.
+    fn group(&self, input: &Input) -> u16;
+
     /// Processes messages in order.
     async fn process(&mut self, batch: &[Input]) -> Effects;
 

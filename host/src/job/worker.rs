@@ -4,10 +4,11 @@
 //! that is in `partition.rs` and `recovery.rs`. It may be dropped at any point, which is what a crash is.
 //! Knows no runtime.
 
+use super::claim;
 use super::log::{Commit, Fence, Held, Input, Log, LogError, Progress};
 use super::partition::{self, Bounds, Fit, Resolution, Running};
 use super::recovery::{Recovery, Unfinished};
-use super::work::{Unreadable, Work};
+use super::work::{Effects, Unreadable, Work};
 use futures_util::future::LocalBoxFuture;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -84,7 +85,7 @@ pub enum End {
 }
 
 /// Why a tenure ends.
-enum Lost {
+pub(super) enum Lost {
     End(End),
     /// The log takes no commit as large as one that fits the bounds.
     TooLarge(String),
@@ -117,7 +118,7 @@ async fn tenure<L: Log, W: Work, S: Surroundings>(
     around: &S,
     settings: &Settings,
 ) -> Lost {
-    let claimed = match claim(log, around, settings).await {
+    let claimed = match claim::claim(log, around, settings).await {
         Ok(claimed) => claimed,
         Err(lost) => return lost,
     };
@@ -130,34 +131,8 @@ async fn tenure<L: Log, W: Work, S: Surroundings>(
     lost
 }
 
-/// Claims the partition.
-async fn claim<L: Log, S: Surroundings>(
-    log: &L,
-    around: &S,
-    settings: &Settings,
-) -> Result<Held, Lost> {
-    let owner = around.new_owner();
-    let mut attempt = 0;
-    loop {
-        let found = last(log, around).await?;
-        let (inputs, digests) = (&settings.inputs, &settings.digests);
-        let (fence, commit) = partition::claim(found.as_ref(), Arc::clone(&owner), inputs, digests);
-        match deliver(log, around, fence, &commit).await {
-            Ok(fence) => {
-                let checkpoint = commit.checkpoint;
-                return Ok(Held { fence, checkpoint });
-            }
-            // Somebody else was faster, or what was found was old.
-            Err(Lost::End(End::Deposed)) => {}
-            Err(lost) => return Err(lost),
-        }
-        attempt += 1;
-        around.pause(attempt).await;
-    }
-}
-
 /// Brings a commit in, however often that takes.
-async fn deliver<L: Log, S: Surroundings>(
+pub(super) async fn deliver<L: Log, S: Surroundings>(
     log: &L,
     around: &S,
     expected: Fence,
@@ -210,7 +185,10 @@ async fn look<L: Log, S: Surroundings>(
 }
 
 /// The last checkpoint, however long it takes to get an answer.
-async fn last<L: Log, S: Surroundings>(log: &L, around: &S) -> Result<Option<Held>, Lost> {
+pub(super) async fn last<L: Log, S: Surroundings>(
+    log: &L,
+    around: &S,
+) -> Result<Option<Held>, Lost> {
     answered(around, async || log.checkpoint().await).await
 }
 
@@ -229,7 +207,7 @@ async fn answered<T, S: Surroundings>(
 }
 
 /// Waits before a failed request is repeated.
-async fn failed<S: Surroundings>(
+pub(super) async fn failed<S: Surroundings>(
     around: &S,
     error: LogError,
     attempt: &mut u32,
@@ -354,9 +332,10 @@ async fn process<W: Work, S: Surroundings>(
     loop {
         let count = waiting.len().min(*most);
         let batch = waiting.get(..count).unwrap_or_default();
-        let effects = match batch {
-            [] => work.fire(*most).await,
-            batch => work.process(batch).await,
+        let effects = match &*running.fresh(batch, work) {
+            [] if batch.is_empty() => work.fire(*most).await,
+            [] => Effects::default(),
+            fresh => work.process(fresh).await,
         };
         match running.gather(batch, effects, work.unsealed()) {
             Fit::Joins => {

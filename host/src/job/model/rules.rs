@@ -15,7 +15,12 @@ pub fn follows(before: &Checkpoint, commit: &Commit) -> Result<(), String> {
         ));
     }
     let is_next = after.number == before.number + 1 && after.log == before.log + deltas;
-    let goes_on = positions.all(|(before, after)| before.position <= after.position);
+    // Whoever replaces the state says where it goes on.
+    let goes_on =
+        before.replacing || positions.all(|(before, after)| before.position <= after.position);
+    if before.replacing && is_claim && !after.replacing {
+        return Err(format!("a state that is not whole was claimed: {after:?}"));
+    }
     match is_next && goes_on {
         true => Ok(()),
         false => Err(format!("{after:?} does not follow {before:?}")),

@@ -147,6 +147,10 @@ impl Work for Kept {
         self.state.replay(delta, applies).map_err(unreadable)
     }
 
+    fn group(&self, input: &Input) -> u16 {
+        u16::from(Event::read(&input.message.payload).key) % self.groups
+    }
+
     async fn process(&mut self, batch: &[Input]) -> Effects {
         self.back_up();
         let mut effects = Effects::default();

@@ -30,6 +30,12 @@ pub enum Sabotage {
     PassesMore,
     /// Purges more than all snapshots reach.
     PurgesMore,
+    /// A restore forgets which groups are further than the others.
+    ForgetsAhead,
+    /// A restore goes on where the furthest of its groups is.
+    TakesHighest,
+    /// A state that is being replaced is not marked as such.
+    NoMark,
     Processor(Mistake),
 }
 
@@ -56,6 +62,17 @@ impl Log for Sabotaged {
             Sabotage::NoFence => self.last(),
             _ => expected,
         };
+        let mut commit = commit.clone();
+        for input in &mut commit.checkpoint.inputs {
+            let further = input.ahead.iter().map(|ahead| ahead.position).max();
+            match self.sabotage {
+                Sabotage::ForgetsAhead => input.ahead.clear(),
+                Sabotage::TakesHighest => input.advance(further.unwrap_or_default()),
+                _ => {}
+            }
+        }
+        commit.checkpoint.replacing &= self.sabotage != Sabotage::NoMark;
+        let commit = &commit;
         match (self.model.commit(expected, commit).await, self.sabotage) {
             (Err(LogError::Ambiguous(_)), Sabotage::TakenAsStored) => Ok(self.last()),
             (Err(LogError::Ambiguous(_)), Sabotage::TakenAsLost) => {

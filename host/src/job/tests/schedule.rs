@@ -4,6 +4,7 @@
 
 use super::fold::{Folding, Mistake};
 use super::oracle::{Event, Oracle, Published};
+use super::restored::Restores;
 use super::sabotage::{Sabotage, Sabotaged};
 use crate::job::log::Progress;
 use crate::job::model::{Model, Random, Tally, step};
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 /// Groups of the partition, and keys in them.
-const GROUPS: u16 = 3;
+pub(super) const GROUPS: u16 = 3;
 const KEYS: usize = 5;
 /// Results of most messages, the most that fit into a commit, and a number that does not.
 const FITS: u8 = 3;
@@ -27,12 +28,12 @@ const FILLS: u8 = 9;
 const EXCEEDS: u8 = 20;
 
 /// A host of the model.
-struct Host {
-    model: Rc<Model>,
-    name: u64,
-    one_name: bool,
-    owners: Cell<u64>,
-    stopped: Rc<Cell<bool>>,
+pub(super) struct Host {
+    pub(super) model: Rc<Model>,
+    pub(super) name: u64,
+    pub(super) one_name: bool,
+    pub(super) owners: Cell<u64>,
+    pub(super) stopped: Rc<Cell<bool>>,
 }
 
 impl Surroundings for Host {
@@ -86,11 +87,11 @@ fn message(sequence: u64, event: Event) -> Message {
 }
 
 /// An owner of the partition, or one that was.
-struct Owner {
-    future: Pin<Box<dyn Future<Output = End>>>,
-    stopped: Rc<Cell<bool>>,
+pub(super) struct Owner {
+    pub(super) future: Pin<Box<dyn Future<Output = End>>>,
+    pub(super) stopped: Rc<Cell<bool>>,
     /// Steps that it sleeps through, as a process does that was stopped.
-    sleeps: usize,
+    pub(super) sleeps: usize,
 }
 
 /// What processes the messages.
@@ -104,13 +105,15 @@ pub struct Processor<F> {
 /// One run of the world.
 pub struct Schedule<F> {
     processor: Processor<F>,
-    model: Rc<Model>,
-    sabotage: Sabotage,
+    pub(super) model: Rc<Model>,
+    pub(super) sabotage: Sabotage,
     settings: Settings,
-    owners: Vec<Owner>,
-    started: u64,
+    pub(super) owners: Vec<Owner>,
+    pub(super) started: u64,
     events: Vec<Event>,
     oracle: Oracle,
+    /// Savepoints that are restored; none, if there is nothing like that.
+    pub(super) restores: Option<Restores>,
 }
 
 impl<F: Folding + 'static> Schedule<F> {
@@ -165,14 +168,21 @@ impl<F: Folding + 'static> Schedule<F> {
             started: 0,
             events,
             oracle: Oracle::default(),
+            restores: None,
         }
     }
 
-    fn below(&self, most: usize) -> usize {
+    /// The same, with savepoints that are restored now and then.
+    pub fn with_restores(self) -> Self {
+        let restores = Some(Restores::default());
+        Self { restores, ..self }
+    }
+
+    pub(super) fn below(&self, most: usize) -> usize {
         self.model.random.borrow_mut().below(most)
     }
 
-    fn fold(&self) -> F {
+    pub(super) fn fold(&self) -> F {
         let mistake = match self.sabotage {
             Sabotage::Processor(mistake) => mistake,
             _ => Mistake::None,
@@ -244,6 +254,9 @@ impl<F: Folding + 'static> Schedule<F> {
     /// One thing happens.
     fn step(&mut self) -> Result<(), String> {
         let owners = self.owners.len();
+        if self.restores.is_some() && self.below(16) == 0 {
+            return self.save_or_restore();
+        }
         match self.below(64) {
             0..=31 => self.poll(self.below(owners)),
             32..=51 => {
@@ -284,7 +297,7 @@ impl<F: Folding + 'static> Schedule<F> {
 
     /// A recovery from what the log holds now succeeds; one in so many times it is tried.
     fn check(&self, of: usize) -> Result<(), String> {
-        if self.below(of) == 0 && self.model.content().0.is_some() {
+        if self.below(of) == 0 && self.is_whole() {
             self.recovered()?;
         }
         match self.model.violation.borrow().as_ref() {
@@ -293,8 +306,14 @@ impl<F: Folding + 'static> Schedule<F> {
         }
     }
 
+    /// Whether there is a state, and none that is just being replaced.
+    pub(super) fn is_whole(&self) -> bool {
+        let held = self.model.content().0;
+        held.is_some_and(|held| !held.checkpoint.replacing)
+    }
+
     /// The state that the log holds now.
-    fn recovered(&self) -> Result<F, String> {
+    pub(super) fn recovered(&self) -> Result<F, String> {
         let (held, stored) = self.model.content();
         let held = held.ok_or("there is no checkpoint")?;
         let mut fold = self.fold();
@@ -309,6 +328,20 @@ impl<F: Folding + 'static> Schedule<F> {
         Ok(fold)
     }
 
+    /// All results that count.
+    pub(super) fn published(&self) -> Vec<Published> {
+        let (mut published, base) = self
+            .restores
+            .as_ref()
+            .map_or_else(Default::default, |restores| {
+                (restores.earlier.clone(), restores.base.get())
+            });
+        let outputs = self.model.outputs();
+        let outputs = outputs.iter().skip(base);
+        published.extend(outputs.map(|output| Published::read(&output.payload)));
+        published
+    }
+
     /// Runs it to its end.
     pub fn run(&mut self) -> Result<Tally, String> {
         for _ in 0..60 + self.below(120) {
@@ -321,6 +354,7 @@ impl<F: Folding + 'static> Schedule<F> {
         self.model.calm.set(true);
         let keep = self.below(2);
         self.owners.truncate(keep);
+        self.finish_restore();
         for round in 0_usize.. {
             if self.owners.is_empty() {
                 self.start();
@@ -332,20 +366,19 @@ impl<F: Folding + 'static> Schedule<F> {
             self.poll(0)?;
             while self.model.deliver() {}
             self.model.now.set(self.model.now.get() + 1);
-            if round % 8 == 7 && self.model.is_read() && self.recovered()?.is_quiet() {
+            if round % 8 == 7
+                && self.is_whole()
+                && self.model.is_read()
+                && self.recovered()?.is_quiet()
+            {
                 break;
             }
             if round > 1000 {
-                return Err("no progress".to_owned());
+                return Err(format!("no progress: {:?}", self.model.content().0));
             }
         }
         self.check(1)?;
-        let outputs = self.model.outputs();
-        let published: Vec<_> = outputs
-            .iter()
-            .map(|output| Published::read(&output.payload))
-            .collect();
-        self.oracle.compare(&published)?;
+        self.oracle.compare(&self.published())?;
         self.oracle.compare_state(&self.recovered()?)?;
         Ok(*self.model.tally.borrow())
     }
