@@ -34,7 +34,7 @@ fn weir(code: i32, arguments: &[&str]) -> Finished {
     finished
 }
 
-fn json(text: &str) -> serde_json::Value {
+pub fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 

@@ -4,6 +4,7 @@
 mod bad_input;
 mod dedupe;
 mod nemesis;
+mod operate;
 mod state;
 
 use crate::harness::{Site, Stored, Weir, guests, replaced, series, wait_for, wait_until};

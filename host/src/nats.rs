@@ -18,6 +18,7 @@ pub mod feed;
 mod health;
 pub mod history;
 pub mod job;
+pub mod job_admin;
 pub mod job_progress;
 pub mod job_stream;
 pub mod jobs;

@@ -3,6 +3,8 @@
 //! All of it is read from streams and a bucket, into which anybody may have written anything: what cannot be
 //! read is said to be so, and nothing reaches a terminal as it is.
 
+mod state;
+
 use super::shown::moment;
 use super::{Console, files};
 use crate::job::log::Checkpoint;
@@ -21,6 +23,9 @@ pub(super) enum Command {
     Ls(List),
     /// Show a job: its hosts, and the owner, commits, positions and lag of each partition.
     Show(Show),
+    /// List and get what the plugins of a job keep: values, timers, and messages that wait.
+    #[command(subcommand)]
+    State(state::Command),
 }
 
 #[derive(clap::Args)]
@@ -74,6 +79,7 @@ impl Command {
         match self {
             Self::Ls(arguments) => list(&arguments, console),
             Self::Show(arguments) => show(&arguments, console),
+            Self::State(command) => command.run(console),
         }
     }
 }

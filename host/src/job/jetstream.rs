@@ -18,7 +18,9 @@ mod reader;
 
 pub use inputs::{Deal, Inputs, Source};
 
-use super::log::{Commit, Delta, Fence, Held, Log, LogError, Progress, Read, Snapshot, Stored};
+use super::log::{
+    Checkpoint, Commit, Delta, Fence, Held, Log, LogError, Progress, Read, Snapshot, Stored,
+};
 use crate::headers::PART;
 use crate::nats::wire::{self, Parts, Wire};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -93,7 +95,64 @@ impl JetStream {
         Ok(answer.payload)
     }
 
-    /// Reads records of one kind up to a checkpoint that stands at `claim` or behind it.
+    /// Reads as whoever owns nothing: snapshots of one key group or of all, then deltas, both up to a checkpoint at
+    /// `least` or behind it. Returns the one behind the deltas. Its owner goes on meanwhile: what is read may have
+    /// gaps (`observe.rs`).
+    ///
+    /// # Errors
+    /// As those of [`Log::recover`].
+    pub async fn observe(
+        &self,
+        group: Option<u16>,
+        least: Fence,
+        take: &mut dyn FnMut(Stored) -> Result<(), LogError>,
+    ) -> Result<Held, LogError> {
+        let which = group.map_or_else(|| "*".to_owned(), |group| group.to_string());
+        let snapshots = format!("{}.{which}", self.subject("snap"));
+        let (first, _) = self.reading(snapshots, least, take).await?;
+        let (fence, checkpoint) = self.reading(self.subject("log"), first, take).await?;
+        let checkpoint = self.checkpoint_of(&checkpoint)?;
+        Ok(Held { fence, checkpoint })
+    }
+
+    /// Removes all deltas and snapshots before `before`.
+    ///
+    /// # Errors
+    /// All of them pass.
+    pub async fn clear(&self, before: Fence) -> Result<(), LogError> {
+        self.purge_all(&format!("{}.*", self.subject("snap")), before)
+            .await?;
+        self.purge_all(&self.subject("log"), before).await
+    }
+
+    async fn purge_all(&self, filter: &str, before: Fence) -> Result<(), LogError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            error: Option<answer::ApiError>,
+        }
+        let subject = self.wire.api.stream_purge(&self.place.stream);
+        let question = json!({ "filter": filter, "seq": before.0 });
+        let answered = self.ask(&subject, &question).await?;
+        match serde_json::from_slice(&answered) {
+            Ok(Answer { error: None }) => Ok(()),
+            Ok(Answer { error: Some(error) }) => Err(error.into()),
+            Err(_) => Err(LogError::Ambiguous(
+                "the answer is not one of jetstream".to_owned(),
+            )),
+        }
+    }
+
+    fn checkpoint_of(&self, payload: &[u8]) -> Result<Checkpoint, LogError> {
+        serde_json::from_slice(payload).map_err(|why| self.unreadable(&why))
+    }
+
+    fn unreadable(&self, why: &dyn std::fmt::Display) -> LogError {
+        let place = self.subject("ckpt");
+        LogError::Permanent(format!("cannot read the checkpoint on `{place}`: {why}"))
+    }
+
+    /// Reads records of one kind up to a checkpoint that stands at `claim` or behind it. Returns where that stands, and
+    /// what it says.
     ///
     /// # Errors
     /// Busy, if there is none and nothing comes any more.
@@ -102,7 +161,7 @@ impl JetStream {
         filter: String,
         claim: Fence,
         take: &mut dyn FnMut(Stored) -> Result<(), LogError>,
-    ) -> Result<(), LogError> {
+    ) -> Result<(Fence, Bytes), LogError> {
         let checkpoint = self.subject("ckpt");
         let filters = vec![filter, checkpoint.clone()];
         let (wire, patience) = (self.wire.clone(), self.place.patience);
@@ -114,7 +173,7 @@ impl JetStream {
             if message.subject == checkpoint.as_bytes() {
                 take(Stored::Checkpoint(Fence(sequence)))?;
                 if sequence >= claim.0 {
-                    return Ok(());
+                    return Ok((Fence(sequence), message.payload));
                 }
             } else if let Some((number, content)) = whole.add(&message) {
                 take(match group(&message) {
@@ -195,12 +254,8 @@ impl Log for JetStream {
             (None, Some(error)) => return Err(error.into()),
             (None, None) => return Err(LogError::Ambiguous("there is no answer in it".to_owned())),
         };
-        let unreadable = |why: &dyn std::fmt::Display| {
-            let place = self.subject("ckpt");
-            LogError::Permanent(format!("cannot read the checkpoint on `{place}`: {why}"))
-        };
-        let payload = STANDARD.decode(raw.data).map_err(|why| unreadable(&why))?;
-        let checkpoint = serde_json::from_slice(&payload).map_err(|why| unreadable(&why))?;
+        let payload = STANDARD.decode(raw.data);
+        let checkpoint = self.checkpoint_of(&payload.map_err(|why| self.unreadable(&why))?)?;
         Ok(Some(Held {
             fence: Fence(raw.seq),
             checkpoint,
@@ -223,7 +278,8 @@ impl Log for JetStream {
         self.inputs.leave(self.place.partition);
         let snapshots = format!("{}.*", self.subject("snap"));
         self.reading(snapshots, claim, take).await?;
-        self.reading(self.subject("log"), claim, take).await
+        let deltas = self.reading(self.subject("log"), claim, take);
+        deltas.await.map(drop)
     }
 
     async fn read(&self, behind: &[Progress], most: usize) -> Result<Read, LogError> {
@@ -231,19 +287,6 @@ impl Log for JetStream {
     }
 
     async fn purge(&self, before: Fence) -> Result<(), LogError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            error: Option<answer::ApiError>,
-        }
-        let subject = self.wire.api.stream_purge(&self.place.stream);
-        let question = json!({ "filter": self.subject("log"), "seq": before.0 });
-        let answered = self.ask(&subject, &question).await?;
-        match serde_json::from_slice(&answered) {
-            Ok(Answer { error: None }) => Ok(()),
-            Ok(Answer { error: Some(error) }) => Err(error.into()),
-            Err(_) => Err(LogError::Ambiguous(
-                "the answer is not one of jetstream".to_owned(),
-            )),
-        }
+        self.purge_all(&self.subject("log"), before).await
     }
 }

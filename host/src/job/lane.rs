@@ -39,7 +39,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 
 /// After which an answer of the server is given up. Elections take up to 9 s.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Messages of a commit besides its results, and how many of them are kept free for snapshots; the others are for
 /// deltas and the checkpoint. The server takes 1,000 in all, and a pipeline may have 900 results in a commit.
 const BESIDES: usize = 100;
@@ -48,7 +48,7 @@ const RESERVE: usize = 90;
 /// the connection for a message that is too large.
 const BATCH_LINES: usize = 256;
 /// Bytes of a record's message, at most; half of what the server takes, if that is less.
-const PART: usize = 256 << 10;
+pub(super) const PART: usize = 256 << 10;
 
 /// What a lane is made of. The first four are of its pipeline, the others its own.
 pub struct Parts {

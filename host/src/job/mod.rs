@@ -15,6 +15,9 @@
 //! | `work.rs` | what the engine needs of a processor with its state |
 //! | `positions.rs` | positions of key groups that come from several partitions; pure |
 //! | `replace.rs` | puts another state in the place of that of a partition |
+//! | `observe.rs` | the state of a partition for whoever does not own it; pure |
+//! | `operate.rs` | a job as its operator reads and replaces it |
+//! | `rows.rs` | rows of the state as they are shown |
 //! | `log.rs` | what the engine needs of a log; plain data |
 //! | `jetstream.rs` | a log on a stream of JetStream, and the inputs |
 //! | `pause.rs` | how long to wait before trying again |
@@ -38,12 +41,15 @@ pub mod jetstream;
 pub mod lane;
 pub mod log;
 pub mod membership;
+pub mod observe;
+pub mod operate;
 pub mod partition;
 pub mod pause;
 pub mod positions;
 pub mod processing;
 pub mod recovery;
 pub mod replace;
+pub mod rows;
 pub mod shared;
 mod watermarks;
 pub mod work;

@@ -11,6 +11,7 @@ use super::streams::{Context, default_stream, ensure_target, jetstream, may_crea
 use super::{Connection, consumers, job_stream, permitted};
 use crate::config::resolved::{Job, Pipeline, Start, StreamSettings};
 use crate::report::ResultExt;
+use crate::state::group::GROUPS;
 use anyhow::{Context as _, Result, anyhow, bail};
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::context::{PublishErrorKind, traits::Publisher};
@@ -71,12 +72,26 @@ pub fn result_subject(subject: &str) -> Option<&str> {
 
 /// What the state of a job was made with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Definition {
+pub struct Definition {
     /// `<stream>@<incarnation>`, and the position behind which the job began.
-    source: String,
-    begin: u64,
-    partitions: u16,
-    key: Option<String>,
+    pub source: String,
+    pub begin: u64,
+    pub partitions: u16,
+    pub key: Option<String>,
+}
+
+impl Definition {
+    /// Reads what is in the stream of a job, into which anybody may have written.
+    ///
+    /// # Errors
+    /// When it is no definition.
+    pub fn read(payload: &[u8]) -> Result<Self> {
+        let read: Self = serde_json::from_slice(payload)?;
+        match (1..=GROUPS).contains(&read.partitions) {
+            true => Ok(read),
+            false => bail!("a job cannot have {} partitions", read.partitions),
+        }
+    }
 }
 
 /// Makes what is missing and may be made, and verifies the rest.
@@ -220,7 +235,7 @@ async fn defined(
             .await
             .with_context(what)?
         {
-            let found: Definition = serde_json::from_slice(&found.payload)
+            let found = Definition::read(&found.payload)
                 .with_context(|| format!("cannot read the message on `{subject}`"))
                 .with_context(what)?;
             refuse_other(&found, pipeline, job).with_context(what)?;

@@ -20,6 +20,7 @@
 
 pub mod clock;
 pub mod codec;
+pub mod entries;
 pub mod group;
 mod held;
 mod overlay;

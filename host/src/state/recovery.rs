@@ -9,7 +9,7 @@ use super::codec::Corrupt;
 use super::record::Record;
 
 impl State {
-    /// Takes a group from its snapshot; each group at most once, and before any delta.
+    /// Takes a group from its snapshot, in the place of an older one; before any delta.
     ///
     /// # Errors
     /// Bytes that are no snapshot of this group, and a group of another partition.
@@ -26,7 +26,7 @@ impl State {
             }
             rows.push(row);
         }
-        self.store.fill(position, rows)?;
+        self.store.fill(position, rows);
         self.committed_at(record.time);
         Ok(())
     }

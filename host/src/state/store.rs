@@ -214,10 +214,20 @@ impl Store {
         Ok(())
     }
 
-    /// Fills an empty group.
-    pub(super) fn fill(&mut self, position: usize, rows: Vec<Row>) -> Result<(), Corrupt> {
+    /// Fills a group, in the place of what is there of it.
+    pub(super) fn fill(&mut self, position: usize, rows: Vec<Row>) {
         // From rows in order, as snapshots have them, this makes full nodes.
         let rows: BTreeSet<Row> = rows.into_iter().collect();
+        let old = self
+            .shards
+            .get_mut(position)
+            .map(|shard| std::mem::take(&mut shard.rows));
+        for row in old.into_iter().flatten() {
+            self.account(position, &row, -1);
+            if let Some(timer) = timers::read(&row) {
+                self.timers.of_mut(timer.clock).remove(&(timer.at, row));
+            }
+        }
         for row in &rows {
             self.account(position, row, 1);
             if let Some(timer) = timers::read(row) {
@@ -225,11 +235,9 @@ impl Store {
                 index.insert((timer.at, Row::deleted(row.address())));
             }
         }
-        match self.shards.get_mut(position) {
-            Some(shard) if shard.rows.is_empty() => shard.rows = rows,
-            _ => return Err(Corrupt("the group was read before")),
+        if let Some(shard) = self.shards.get_mut(position) {
+            shard.rows = rows;
         }
-        Ok(())
     }
 
     /// Which of its groups a row belongs to.
