@@ -45,7 +45,7 @@ impl Control {
     /// Plugins are about to be called with a batch.
     pub fn observe(&mut self, batch: &[Routed], now: Instant) {
         self.changeover.observe(batch);
-        self.sampler.keep(batch, now);
+        self.sampler.keep(batch, None, now);
     }
 
     /// Waits for a hard stop; or for a soft one while the connection is down, because then nothing

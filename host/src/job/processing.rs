@@ -143,8 +143,9 @@ impl Processing {
             processor.route(message)
         };
         let batch: Vec<_> = inputs.iter().map(route).collect();
-        self.shared.calls(&batch);
         self.is_stateful = processor.is_stateful();
+        self.shared
+            .calls(&batch, self.is_stateful.then_some(&self.state));
         let verdicts = match self.is_stateful {
             true => processor.call_on(batch, &mut self.state).await,
             false => processor.call(batch).await,

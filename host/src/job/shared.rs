@@ -10,6 +10,7 @@ use crate::process::activity::Activity;
 use crate::process::chain::{Rejection, Routed};
 use crate::process::changeover::{Boundary, Changeover};
 use crate::process::samples::Sampler;
+use crate::state::SharedState;
 use crate::telemetry::log_limit::LogLimit;
 use crate::telemetry::metrics::PipelineMetrics;
 use bytestring::ByteString;
@@ -113,12 +114,12 @@ impl Shared {
         }
     }
 
-    /// The plugins are about to be called with a batch.
-    pub(super) fn calls(&self, batch: &[Routed]) {
+    /// The plugins are about to be called with a batch, and write to `state` if they have any.
+    pub(super) fn calls(&self, batch: &[Routed], state: Option<&SharedState>) {
         let now = Instant::now();
         let (changeover, sampler) = &mut *self.control.borrow_mut();
         changeover.observe(batch);
-        sampler.keep(batch, now);
+        sampler.keep(batch, state, now);
         self.activity.calls(Some(now));
     }
 

@@ -2,7 +2,9 @@
 
 use super::chain::Routed;
 use crate::message::Message;
+use crate::state::SharedState;
 use crate::threads::locked;
+use bytes::Bytes;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -10,10 +12,20 @@ use std::time::{Duration, Instant};
 const SAMPLING: Duration = Duration::from_secs(1);
 /// Messages of a sample.
 const SAMPLE: usize = 16;
+/// Bytes of state of a sample, at most.
+const STATE: usize = 1 << 20;
 
-/// Messages that a pipeline has worked on lately, to try a new version with.
+/// Messages that a pipeline has worked on lately.
+#[derive(Clone, Default)]
+pub struct Sample {
+    pub messages: Vec<Message>,
+    /// What their keys had in the state before, as [`State::replay`](crate::state::State::replay) takes it.
+    pub state: Option<Bytes>,
+}
+
+/// The latest sample of a pipeline, to try a new version with.
 #[derive(Default)]
-pub struct Samples(Mutex<Vec<Message>>);
+pub struct Samples(Mutex<Sample>);
 
 /// What one lane adds to them.
 pub struct Sampler {
@@ -24,7 +36,7 @@ pub struct Sampler {
 impl Samples {
     /// As they are now; none before the first batch.
     #[must_use]
-    pub fn latest(&self) -> Vec<Message> {
+    pub fn latest(&self) -> Sample {
         locked(&self.0).clone()
     }
 }
@@ -37,16 +49,24 @@ impl Sampler {
         }
     }
 
-    /// Keeps the beginning of a batch, now and then.
-    pub fn keep(&mut self, batch: &[Routed], now: Instant) {
-        if now < self.next {
+    /// Keeps the beginning of a batch that is about to be processed, now and then, with what its keys have in
+    /// `state`.
+    pub fn keep(
+        &mut self,
+        batch: &[Routed],
+        state: Option<&SharedState>,
+        now: Instant,
+    ) {
+        if batch.is_empty() || now < self.next {
             return;
         }
         self.next = now + SAMPLING;
-        let latest = batch
+        let latest = batch.iter().take(SAMPLE);
+        let messages: Vec<Message> = latest.map(|(message, _)| message.clone()).collect();
+        let keys = messages
             .iter()
-            .take(SAMPLE)
-            .map(|(message, _)| message.clone());
-        *locked(&self.samples.0) = latest.collect();
+            .map(|message| message.key.as_deref().unwrap_or_default().as_bytes());
+        let state = state.and_then(|state| state.lock().sample(keys, STATE));
+        *locked(&self.samples.0) = Sample { messages, state };
     }
 }

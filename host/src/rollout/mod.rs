@@ -25,6 +25,7 @@ pub(crate) mod shadow;
 mod swap_round;
 pub(crate) mod target;
 mod trial;
+mod try_out;
 pub(crate) mod versions;
 pub(crate) mod watch;
 

@@ -3,19 +3,14 @@
 //! Runs on a thread of its own. Touches no server and no lane.
 
 use crate::plugin::{self, Runtime, Worker};
-use crate::process::chain::{Chain, Verdict};
+use crate::process::chain::Chain;
 use crate::process::plugin_set::{OperatorVersion, PluginSet, keeps_state, load_options};
-use crate::process::route::Route;
-use crate::report::ResultExt;
 use crate::rollout::Candidate;
 use crate::rollout::target::RolloutTarget;
-use crate::state::SharedState;
+use crate::rollout::try_out::TryOut;
 use crate::threads;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use std::sync::Arc;
-
-/// Most bytes of the state of a trial: a few messages write to it.
-const TRIAL_STATE: u64 = 64 << 20;
 
 /// A version that fits.
 pub(crate) struct Prepared {
@@ -69,7 +64,9 @@ pub(crate) fn prepare(
             .any(|each| plugin::sends(&each.grants).is_some())
         {
             let now = pipeline.trial(&plugins, runtime);
-            compare(pipeline, now, trial).await.with_context(what)?;
+            let samples = pipeline.versions.samples.latest();
+            let trial = TryOut::new(&settings.operators, now, trial);
+            trial.run(samples).await.with_context(what)?;
         }
         let workers = workers(&version, runtime, lanes).await;
         let workers = workers.with_context(what)?;
@@ -99,42 +96,6 @@ async fn workers(
         workers.push(worker);
     }
     Ok(workers)
-}
-
-/// Runs the latest messages through both chains. What they answer is their own business; but the new
-/// one must not fail where the old one does not. Nothing is published, and state begins empty.
-async fn compare(pipeline: &RolloutTarget, mut old: Chain, mut new: Chain) -> Result<()> {
-    let operators = &pipeline.settings.operators;
-    let route = Route::compile(operators);
-    let names = || operators.iter().map(|operator| &*operator.name);
-    let state = || SharedState::scratch(names(), TRIAL_STATE);
-    let (mut old_state, mut new_state) = (state()?, state()?);
-    for message in pipeline.versions.samples.latest() {
-        let operators = route.operators(&message.subject);
-        let sequence = message.sequence;
-        let batch = vec![(message.clone(), operators)];
-        let after = new.run_on(batch, &mut new_state).await;
-        let Some(reason) = failure(&after) else {
-            continue;
-        };
-        let before = old.run_on(vec![(message, operators)], &mut old_state).await;
-        if failure(&before).is_none() {
-            return Err(anyhow!("{reason}"))
-                .with_context(|| format!("it fails on message {sequence} of the source"))
-                .hint(|| "fix it; the running version does not fail on that message");
-        }
-    }
-    Ok(())
-}
-
-/// Why a plugin gave no answer, if it gave none.
-fn failure(verdicts: &[Verdict]) -> Option<&str> {
-    verdicts.iter().find_map(|verdict| match verdict {
-        Verdict::Dead(rejection) => rejection.fault.as_ref().map(|fault| fault.message.as_str()),
-        // An instance that does not start is no answer either.
-        Verdict::Retry(retry) if !retry.counts => Some(&retry.reason),
-        _ => None,
-    })
 }
 
 impl RolloutTarget {

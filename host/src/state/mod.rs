@@ -27,6 +27,7 @@ mod overlay;
 mod record;
 mod recovery;
 mod row;
+mod sample;
 mod shared;
 mod store;
 mod timers;

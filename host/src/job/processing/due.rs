@@ -81,7 +81,7 @@ impl Processing {
             .iter()
             .position(|known| Some(*known) == operator);
         let mut processor = self.shared.processor.lock().await;
-        self.shared.calls(&[]);
+        self.shared.calls(&[], None);
         let verdicts = processor.fire(place.unwrap_or(usize::MAX), timers, &mut self.state);
         let verdicts = verdicts.await;
         self.shared.called();
