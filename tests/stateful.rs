@@ -2,6 +2,7 @@
 //! beside it in the batch. Each operator has its own state, for the keys of its partition.
 
 mod loading;
+mod migration;
 mod random;
 mod timers;
 

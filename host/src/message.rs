@@ -125,6 +125,11 @@ impl Message {
         }
     }
 
+    /// The key that its values have in the state: its own, or the empty one.
+    pub fn state_key(&self) -> &[u8] {
+        self.key.as_deref().unwrap_or_default().as_bytes()
+    }
+
     /// What stands for a timer: what an operator emits for it takes the key from here, and finds the rest
     /// empty. The sequence is 0, the event time that of the timer (nanoseconds since the Unix epoch). The key
     /// "" is that of messages without one.

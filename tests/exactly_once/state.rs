@@ -145,3 +145,50 @@ fn a_renamed_operator_whose_values_would_be_orphaned_is_refused() {
     let mut weir = site.start_job(&file);
     weir.wait_until_output("the state has values of operator `op`, which the pipeline has not");
 }
+
+#[test]
+fn a_version_that_cannot_read_the_state_is_refused_and_one_that_migrates_it_takes_over_for_good() {
+    let site = Site::new();
+    let file = site.stateful("");
+    let client = site.nats.client();
+    let mut weir = site.keep_job(&file);
+    let mut sent = 0;
+    let mut count = || {
+        client.publish(&format!("in.{}", sent % 3), "count");
+        sent += 1;
+        let out = site.wait_for_messages("OUT", sent);
+        out.last().unwrap().clone()
+    };
+    for _ in 0..30 {
+        count();
+    }
+    let digest = |message: &Stored| message.header("Weir-Digest").unwrap().to_owned();
+    let old = digest(&count());
+    site.file("plugin.wasm", guests::bytes("unreadable"));
+    weir.wait_until_output("the old version keeps running: cannot swap operator `op`");
+    let stderr = weir.stderr();
+    assert!(
+        stderr.contains("it cannot read the state: it rejects message"),
+        "{stderr}"
+    );
+    assert_eq!(digest(&count()), old);
+    site.file("plugin.wasm", guests::bytes("migrating"));
+    wait_until("results come from the new version", || {
+        digest(&count()) != old
+    });
+    for (key, counts) in by_key(&client.messages("OUT")) {
+        let expected: Vec<String> = (1..=counts.len()).map(|count| count.to_string()).collect();
+        assert_eq!(counts, expected, "{key}");
+    }
+    assert_eq!(client.count("DEAD"), 0);
+
+    // What it has migrated is not for the version before.
+    site.file("plugin.wasm", guests::bytes("stateful"));
+    weir.wait_until_output("the state has values of format 1, and this version reads format 0");
+    weir.terminate();
+    weir.finish();
+    let mut weir = site.start_job(&file);
+    weir.wait_until_output(
+        "operator `op` has values of format 1, and its plugin reads format 0; run a later version",
+    );
+}

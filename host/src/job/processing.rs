@@ -22,8 +22,9 @@ use crate::process::{Judged, retry};
 use crate::state::{Corrupt, Group, Groups, Operator, Savepoint, SharedState, State};
 use bytes::Bytes;
 use bytestring::ByteString;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// See the top of this file.
@@ -35,6 +36,8 @@ pub struct Processing {
     /// `<stream>@<incarnation>` of each input.
     sources: Vec<ByteString>,
     watermarks: Watermarks,
+    /// Of the checkpoint that it was recovered from.
+    formats: Arc<BTreeMap<String, u32>>,
     /// The operators of the chain, as the state knows them.
     operators: Vec<Operator>,
     /// Whether any of the plugins has state, as of the last call.
@@ -65,6 +68,7 @@ impl Processing {
             clock: Rc::default(),
             sources: Vec::new(),
             watermarks: Watermarks::default(),
+            formats: Arc::default(),
             operators: Vec::new(),
             is_stateful: false,
             before: (Savepoint(0), Counts::default(), Watermarks::default()),
@@ -265,6 +269,7 @@ impl Work for Processing {
             self.operators = known.map(|known| known.unwrap_or(Operator::HOST)).collect();
             *self.state.lock() = state;
         }
+        self.formats = Arc::clone(&checkpoint.formats);
         self.watermarks = Watermarks::of(&checkpoint.inputs);
         self.state.lock().set_watermark(self.watermarks.least());
         self.clock.reset();
@@ -287,11 +292,19 @@ impl Work for Processing {
             let mut operators = self.shared.settings.operators.iter();
             operators.any(|operator| operator.name == id)
         };
-        match state.occupied().find(|id| !known(id)) {
-            None => Ok(()),
-            Some(id) => Err(Unreadable(format!(
+        if let Some(id) = state.occupied().find(|id| !known(id)) {
+            return Err(Unreadable(format!(
                 "the state has values of operator `{id}`, which the pipeline has not; give the operator its name \
                  again, or the pipeline another one"
+            )));
+        }
+        let formats = &mut self.formats.iter();
+        match formats.find(|(id, format)| self.shared.format(id) < **format) {
+            None => Ok(()),
+            Some((id, format)) => Err(Unreadable(format!(
+                "operator `{id}` has values of format {format}, and its plugin reads format {}; run a later version \
+                 of the plugin",
+                self.shared.format(id)
             ))),
         }
     }
@@ -359,6 +372,10 @@ impl Work for Processing {
         self.in_flight = std::mem::take(&mut self.gathered);
         self.mark((false, true));
         self.state.lock().seal()
+    }
+
+    fn raise_formats(&self, formats: &mut Arc<BTreeMap<String, u32>>) {
+        self.shared.raise(formats);
     }
 
     fn confirmed(&mut self) {

@@ -15,6 +15,7 @@ use crate::telemetry::log_limit::LogLimit;
 use crate::telemetry::metrics::PipelineMetrics;
 use bytestring::ByteString;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -77,6 +78,8 @@ pub struct Shared {
     committed: Notify,
     /// A new version has taken over.
     changed: Notify,
+    /// By operator, the format of the values that its plugin keeps, where that is not 0.
+    formats: RefCell<BTreeMap<String, u32>>,
 }
 
 /// All that was processed is committed.
@@ -99,6 +102,7 @@ impl Shared {
         progress: Arc<JobProgress>,
     ) -> Self {
         Self {
+            formats: RefCell::new(formats(&processor)),
             state_bytes: settings.job.as_ref().map_or(0, |job| job.state_bytes),
             settings,
             processor: Mutex::new(processor),
@@ -180,6 +184,24 @@ impl Shared {
         }
     }
 
+    /// The format of the values of an operator, as its plugin reads them.
+    pub(super) fn format(&self, operator: &str) -> u32 {
+        self.formats
+            .borrow()
+            .get(operator)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Raises the formats of a checkpoint to those of the plugins.
+    pub(super) fn raise(&self, formats: &mut Arc<BTreeMap<String, u32>>) {
+        for (operator, format) in &*self.formats.borrow() {
+            if formats.get(operator).is_none_or(|found| found < format) {
+                Arc::make_mut(formats).insert(operator.clone(), *format);
+            }
+        }
+    }
+
     /// Waits while a new version is to take over.
     pub(super) async fn permitted(&self) {
         loop {
@@ -205,6 +227,7 @@ impl Shared {
                 if self.uncommitted.get() == 0 {
                     let changeover = &mut self.control.borrow_mut().0;
                     changeover.apply(&Committed, &mut processor);
+                    self.formats.replace(formats(&processor));
                     break;
                 }
                 drop(processor);
@@ -213,4 +236,11 @@ impl Shared {
             self.changed.notify_waiters();
         }
     }
+}
+
+fn formats(processor: &Processor) -> BTreeMap<String, u32> {
+    let formats = processor.formats();
+    formats
+        .map(|(operator, format)| (operator.to_owned(), format))
+        .collect()
 }

@@ -14,6 +14,7 @@ use crate::config::limits::Limits;
 use crate::message::Outcome;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store, Trap, UpdateDeadline};
@@ -51,6 +52,8 @@ pub(super) struct State {
     pub(super) grants: InstanceGrants,
     /// From the beginning of a call to its end, where the caller has a state.
     pub(super) lent_state: Option<LentState>,
+    /// Of the values that the plugin writes. Set after `configure`; 0 for a plugin that does not migrate.
+    pub(super) format: u32,
 }
 
 /// Bytes of all linear memories and tables of one instance.
@@ -159,6 +162,7 @@ impl Instance {
         });
         let problem = match started.await {
             Ok(Ok((guest, Ok(())))) => {
+                plugin.format.store(store.data().format, Ordering::Relaxed);
                 let metrics = &settings.metrics;
                 metrics.instances_created.inc();
                 metrics.instances.inc();
@@ -207,6 +211,9 @@ impl Instance {
         let limits = &settings.limits;
         self.stderr.clear();
         self.store.data_mut().memory.refused = None;
+        if let Some(state) = &state {
+            state.is_read_as(self.format());
+        }
         self.store.data_mut().lent_state = state;
         let (expected, what) = call.size();
         let records = expected.saturating_mul(FUEL_PER_OUTCOME);
@@ -245,6 +252,11 @@ impl Instance {
             elapsed,
             first_call: self.calls == 0,
         })
+    }
+
+    /// Of the values that the plugin reads and writes.
+    pub(super) fn format(&self) -> u32 {
+        self.store.data().format
     }
 
     /// Linear memory and tables, in bytes.
@@ -303,6 +315,7 @@ fn store(
         config: None,
         grants: plugin.grants.of_instance(limits),
         lent_state: None,
+        format: 0,
     };
     let mut store = Store::new(plugin.pre.engine(), state);
     store.limiter(|state| &mut state.memory);

@@ -17,6 +17,7 @@ mod fault;
 mod guest;
 mod inspect;
 mod instance;
+mod loaded;
 mod services;
 mod stdio;
 mod worker;
@@ -27,6 +28,7 @@ pub use component::{CONTRACT, componentize};
 pub use fault::{Fault, FaultKind};
 pub use guest::Call;
 pub use inspect::{Inspection, inspect};
+pub use loaded::Plugin;
 pub use services::HostServices;
 pub use worker::{OperatorSettings, Worker};
 
@@ -39,16 +41,14 @@ use anyhow::{Context, Result};
 use capability::PluginGrants;
 use compiler::{Compiler, Task};
 use engine_context::{EngineContext, EngineContexts};
-use epoch_ticker::EpochTicker;
 use error::from_wasmtime;
-use guest::{Bind, Contract};
-use instance::State;
 use std::collections::HashMap;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, Weak};
-use wasmtime::component::{Component, InstancePre};
+use wasmtime::component::Component;
 
 /// Settings of a [`Runtime`].
 #[derive(Clone, Debug)]
@@ -226,6 +226,7 @@ impl Runtime {
             ticker: context.ticker.clone(),
             pre,
             bind,
+            format: AtomicU32::new(0),
         }))
     }
 
@@ -311,85 +312,4 @@ impl Runtime {
 
 fn not_cached(error: &anyhow::Error) {
     tracing::warn!("the compiled plugin is not cached: {error:#}");
-}
-
-/// A component that this host runs, compiled and linked. Instances of it are made by [`Worker`]s.
-pub struct Plugin {
-    origin: String,
-    digest: String,
-    size: u64,
-    contract: &'static Contract,
-    imports: Vec<String>,
-    from_cache: bool,
-    trusted: bool,
-    signature: Option<String>,
-    grants: PluginGrants,
-    /// Kept so that others that load the same bytes share it.
-    _component: Arc<Component>,
-    /// Ends its calls at their deadlines; `None` for a trusted plugin.
-    ticker: Option<Arc<EpochTicker>>,
-    pre: InstancePre<State>,
-    bind: Bind,
-}
-
-impl Plugin {
-    /// blake3 of the bytes as they were given, in hex.
-    #[must_use]
-    pub fn digest(&self) -> &str {
-        &self.digest
-    }
-
-    /// The world and version of the contract that it was built for.
-    #[must_use]
-    pub fn contract(&self) -> &str {
-        self.contract.world
-    }
-
-    /// Whether it was built for a world with state and timers.
-    #[must_use]
-    pub fn is_stateful(&self) -> bool {
-        self.contract.is_stateful()
-    }
-
-    /// Where it came from.
-    #[must_use]
-    pub fn origin(&self) -> &str {
-        &self.origin
-    }
-
-    /// Bytes of the file.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// Interfaces that it imports, in the component's order.
-    #[must_use]
-    pub fn imports(&self) -> &[String] {
-        &self.imports
-    }
-
-    /// The minisign signature that was found with it.
-    #[must_use]
-    pub fn signature(&self) -> Option<&str> {
-        self.signature.as_deref()
-    }
-
-    /// Keys of `grants:` that its operator gives it.
-    #[must_use]
-    pub fn grants(&self) -> &[&'static str] {
-        &self.grants.names
-    }
-
-    /// Whether its component had been compiled before.
-    #[must_use]
-    pub fn from_cache(&self) -> bool {
-        self.from_cache
-    }
-
-    /// Whether no deadline ends its calls while it computes.
-    #[must_use]
-    pub fn is_trusted(&self) -> bool {
-        self.trusted
-    }
 }

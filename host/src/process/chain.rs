@@ -223,6 +223,15 @@ impl Chain {
         self.slots.iter().any(OperatorSlot::is_stateful)
     }
 
+    /// By operator, the format of the values that it keeps, where that is not 0.
+    pub fn formats(&self) -> impl Iterator<Item = (&str, u32)> {
+        let formats = self
+            .slots
+            .iter()
+            .map(|slot| (slot.operator(), slot.format()));
+        formats.filter(|(_, format)| *format > 0)
+    }
+
     /// Name of the last operator; the one that message ids carry.
     #[must_use]
     pub fn last_operator(&self) -> Option<&str> {

@@ -170,6 +170,11 @@ impl Processor {
         self.chain.is_stateful()
     }
 
+    /// See [`Chain::formats`].
+    pub fn formats(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.chain.formats()
+    }
+
     /// What a verdict means for its message.
     #[must_use]
     pub fn judge(&mut self, source: Judged<'_>, verdict: Verdict) -> Disposition {

@@ -31,6 +31,8 @@ pub struct Samples(Mutex<Sample>);
 pub struct Sampler {
     samples: Arc<Samples>,
     next: Instant,
+    /// Whether the last sample has state.
+    has_state: bool,
 }
 
 impl Samples {
@@ -46,27 +48,27 @@ impl Sampler {
         Self {
             samples,
             next: Instant::now(),
+            has_state: false,
         }
     }
 
     /// Keeps the beginning of a batch that is about to be processed, now and then, with what its keys have in
     /// `state`.
-    pub fn keep(
-        &mut self,
-        batch: &[Routed],
-        state: Option<&SharedState>,
-        now: Instant,
-    ) {
-        if batch.is_empty() || now < self.next {
+    pub fn keep(&mut self, batch: &[Routed], state: Option<&SharedState>, now: Instant) {
+        // One with state is worth more than one without.
+        let is_due = now >= self.next || (!self.has_state && state.is_some());
+        if batch.is_empty() || !is_due {
+            return;
+        }
+        let latest = batch.iter().take(SAMPLE);
+        let messages: Vec<Message> = latest.map(|(message, _)| message.clone()).collect();
+        let keys = messages.iter().map(Message::state_key);
+        let state = state.and_then(|state| state.lock().sample(keys, STATE));
+        if state.is_none() && now < self.next {
             return;
         }
         self.next = now + SAMPLING;
-        let latest = batch.iter().take(SAMPLE);
-        let messages: Vec<Message> = latest.map(|(message, _)| message.clone()).collect();
-        let keys = messages
-            .iter()
-            .map(|message| message.key.as_deref().unwrap_or_default().as_bytes());
-        let state = state.and_then(|state| state.lock().sample(keys, STATE));
+        self.has_state = state.is_some();
         *locked(&self.samples.0) = Sample { messages, state };
     }
 }

@@ -201,6 +201,15 @@ impl Deployer {
         let before = self
             .version(operator)
             .context("there is no such operator")?;
+        let (format, reads) = (before.plugin.format(), version.plugin.format());
+        if reads < format {
+            return Err(anyhow!(
+                "the state has values of format {format}, and this version reads format {reads}"
+            ))
+            .hint(|| "give it the `migrate` and the format of the running version");
+        }
+        // What it has migrated, the version before cannot read.
+        let probation = probation && reads == format;
         let mut next = self.pipeline.versions.active();
         next.plugins.replace(operator, version.clone());
         next.canary = next.canary.filter(|canary| canary.operator != operator);

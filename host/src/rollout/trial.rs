@@ -9,7 +9,7 @@ use crate::nats::components::Components;
 use crate::nats::deployments::{Decision, HostDecision, ROLLED_BACK};
 use crate::process::chain::Change;
 use crate::process::plugin_set::OperatorVersion;
-use crate::report;
+use crate::report::{self, ResultExt};
 use crate::rollout::judge::worse;
 use crate::rollout::shadow::Shadow;
 use crate::rollout::versions::Canary;
@@ -166,6 +166,12 @@ impl Deployer {
             .version(operator)
             .context("there is no such operator")?;
         let version = prepared.version;
+        if version.plugin.format() != good.plugin.format() {
+            return Err(anyhow!(
+                "it migrates values, which the running version could not read any more"
+            ))
+            .hint(|| "deploy it for all keys, without `--canary`");
+        }
         let canary = Canary {
             operator,
             version: version.clone(),

@@ -96,8 +96,8 @@ impl<'a> TryOut<'a> {
 
 /// Whether the key of a message has values or timers.
 fn has_state(message: &Message, state: &SharedState) -> bool {
-    let key = message.key.as_deref().unwrap_or_default().as_bytes();
-    state.lock().sample([key], usize::MAX).is_some()
+    let state = state.lock();
+    state.sample([message.state_key()], usize::MAX).is_some()
 }
 
 /// Runs one message.
@@ -108,7 +108,9 @@ async fn one(
     state: &mut SharedState,
 ) -> Verdict {
     let operators = route.operators(&message.subject);
-    let mut verdicts = chain.run_on(vec![(message.clone(), operators)], state).await;
+    let mut verdicts = chain
+        .run_on(vec![(message.clone(), operators)], state)
+        .await;
     verdicts
         .pop()
         .unwrap_or_else(|| Verdict::Publish(Default::default()))

@@ -40,6 +40,7 @@ pub use row::Operator;
 pub use shared::SharedState;
 pub use store::Usage;
 pub use timers::{Clock, Timer};
+pub use values::Outdated;
 
 use bytes::Bytes;
 use overlay::Overlay;
@@ -60,6 +61,14 @@ pub enum Refused {
     },
     /// The key belongs to another partition. Only the key of a message in hand surely does not.
     OtherPartition,
+    /// The value is of another format than that of this version of the plugin: a later one, or it belongs to a
+    /// key that the call is not about.
+    Format {
+        /// Of the value.
+        format: u32,
+        /// That of the version.
+        reads: u32,
+    },
 }
 
 impl fmt::Display for Refused {
@@ -72,6 +81,10 @@ impl fmt::Display for Refused {
             Self::OtherPartition => write!(
                 formatter,
                 "the key belongs to another partition; use the key of a message of the batch"
+            ),
+            Self::Format { format, reads } => write!(
+                formatter,
+                "the value is of format {format}, and this version of the plugin reads format {reads}"
             ),
         }
     }
@@ -109,6 +122,8 @@ pub struct State {
     sealed_at: u64,
     /// See [`State::set_watermark`].
     watermark: u64,
+    /// See [`State::set_format`].
+    format: u32,
     gone: Gone,
 }
 
@@ -132,6 +147,7 @@ impl State {
             now: 0,
             sealed_at: 0,
             watermark: 0,
+            format: 0,
             gone: Gone::default(),
         })
     }

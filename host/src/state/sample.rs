@@ -39,13 +39,6 @@ impl State {
             let operator = Operator(operator as u16);
             [Kind::Value, Kind::Timer].map(|kind| Address::new(operator, kind, key, b""))
         });
-        tables.flat_map(|from| {
-            let rows = self.rows_from(from, Some(&self.overlay));
-            let rows = rows.take_while(move |row| {
-                let at = row.address();
-                at.place == from.place && at.key == from.key
-            });
-            rows.filter(|row| row.live(self.now).is_some())
-        })
+        tables.flat_map(|from| self.rows_of(from).map(|(row, _)| row))
     }
 }

@@ -306,5 +306,6 @@ impl Store {
 }
 
 fn expires(row: &Row) -> bool {
-    row.value().is_some_and(|(expiry, _)| expiry.is_some())
+    row.written()
+        .is_some_and(|written| written.expiry.is_some())
 }

@@ -172,7 +172,7 @@ fn a_value_is_gone_when_its_time_is_over_and_at_once_with_a_time_of_zero() {
     }
     let names = |state: &State| -> Vec<u8> {
         let names = state.scan(operator, b"k", b"", None).unwrap();
-        names.map(|(name, _)| name[0]).collect()
+        names.map(|value| value.unwrap().0[0]).collect()
     };
     assert_eq!(names(&state), b"abd");
     let log = commit(&mut state);

@@ -69,7 +69,7 @@ pub(super) fn read(row: &Row) -> Option<Setting> {
     if row.kind() != Kind::Timer {
         return None;
     }
-    let mut value = Reader(row.value()?.1);
+    let mut value = Reader(row.written()?.value);
     let flags = value.byte().ok()?;
     let clock = match flags & PROCESSING_TIME {
         0 => Clock::EventTime,

@@ -6,7 +6,7 @@
 
 use crate::plugin::guest::stateful_0_2_0::weir::state0_2_0::{state, timers};
 use crate::plugin::instance::State;
-use crate::state::{self as store, Clock, Operator, Refused, SharedState};
+use crate::state::{self as store, Clock, Operator, Outdated, Refused, SharedState};
 use std::sync::MutexGuard;
 
 /// Most bytes of a key, a name or a tag: those of a message's subject or header, with room.
@@ -35,6 +35,11 @@ impl LentState {
             written: 0,
         })
     }
+
+    /// The plugin writes values in this format, and reads no later ones.
+    pub(in crate::plugin) fn is_read_as(&self, format: u32) {
+        self.state.lock().set_format(format);
+    }
 }
 
 impl State {
@@ -50,6 +55,26 @@ impl State {
             wasmtime::bail!("state is there only in process and on-timer");
         };
         Ok((state.lock(), *operator))
+    }
+
+    /// Values of a key that are of another format, up to so many bytes of them.
+    pub(in crate::plugin) fn outdated(
+        &self,
+        key: &[u8],
+        most: usize,
+    ) -> wasmtime::Result<Vec<Outdated>> {
+        let (state, operator) = self.lent(&[])?;
+        Ok(state.outdated(operator, key, most)?)
+    }
+
+    /// What becomes of one of them.
+    pub(in crate::plugin) fn migrated(
+        &self,
+        old: &Outdated,
+        new: Option<&[u8]>,
+    ) -> wasmtime::Result<()> {
+        let (mut state, operator) = self.lent(&[])?;
+        Ok(state.migrate(operator, old, new)?)
     }
 
     /// The same for a write of a value of so many bytes.
@@ -138,7 +163,8 @@ impl state::Host for State {
         let behind = behind.map(str::as_bytes);
         let found = state.scan(operator, key.as_bytes(), prefix.as_bytes(), behind)?;
         let (mut values, mut bytes) = (Vec::new(), 0_usize);
-        for (name, value) in found.take(limit as usize) {
+        for value in found.take(limit as usize) {
+            let (name, value) = value?;
             let more = size_of::<(String, Vec<u8>)>() + name.len() + value.len();
             bytes = bytes.saturating_add(more);
             if bytes > SCAN && !values.is_empty() {

@@ -4,6 +4,7 @@
 //! messages, and its row of [`CONTRACTS`]. Everything else in the host sees a [`Guest`]. A version or a
 //! world more is a file, a row, and a variant: see `docs/adr/0017-guests-are-an-enum-and-capabilities-a-table.md`.
 
+mod migration_0_1_0;
 #[cfg(test)]
 #[path = "../../../../tests/contract/next.rs"]
 mod next;
@@ -92,7 +93,7 @@ impl Guest {
     ) -> wasmtime::Result<Result<(), String>> {
         match self {
             Self::Operator010(guest) => guest.configure(store, config).await,
-            Self::Stateful020(guest) => guest.operator.configure(store, config).await,
+            Self::Stateful020(guest) => guest.configure(store, config).await,
             #[cfg(test)]
             Self::Next(guest) => guest.configure(store, config).await,
         }
@@ -110,6 +111,8 @@ impl Guest {
                 guest.process(store, batch, headers).await
             }
             (Self::Stateful020(guest), Call::Messages(batch)) => {
+                let keys = batch.iter().map(Message::state_key);
+                guest.migrate(store, keys).await?;
                 guest.operator.process(store, batch, headers).await
             }
             (Self::Stateful020(guest), Call::Timers(due)) => guest.on_timer(store, due).await,

@@ -172,7 +172,7 @@ pub(super) fn outcome(outcome: types::Outcome) -> Outcome {
 }
 
 /// A reason as it goes into logs, dead letters and records.
-fn bounded(mut reason: String) -> String {
+pub(super) fn bounded(mut reason: String) -> String {
     reason.truncate(cut(&reason, REASON).len());
     reason
 }

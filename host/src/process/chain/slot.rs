@@ -107,6 +107,11 @@ impl OperatorSlot {
     }
 
     /// Whether a plugin of it keeps state.
+    /// See [`Plugin::format`](crate::plugin::Plugin::format).
+    pub(crate) fn format(&self) -> u32 {
+        self.current.0.plugin().format()
+    }
+
     pub(crate) fn is_stateful(&self) -> bool {
         let canary = self.canary.iter().map(|(_, version)| version);
         let mut versions = canary.chain([&self.current]);

@@ -287,6 +287,7 @@ impl Pair {
                     .scan(Operator(operator as u16), &bytes, prefix, after)
                     .unwrap();
                 let found: Vec<_> = found
+                    .map(|value| value.unwrap())
                     .map(|(name, value)| (name.to_vec(), value.to_vec()))
                     .collect();
                 let expected = NAMES.iter().enumerate().filter(|(_, name)| {

@@ -71,7 +71,8 @@ fn a_snapshot_has_neither_what_was_deleted_nor_what_has_expired() {
     let (mut next, _) = state();
     next.restore(group.number(), &live.snapshot(group)).unwrap();
     let names = next.scan(operator, b"k", b"", None).unwrap();
-    assert_eq!(names.map(|(name, _)| name).collect::<Vec<_>>(), [b"stays"]);
+    let names = names.map(|value| value.unwrap().0);
+    assert_eq!(names.collect::<Vec<_>>(), [b"stays"]);
     assert_eq!((next.usage().rows, next.now()), (1, 5));
     // One that was made of a delta has a row that says that there is none.
     let mut body = vec![1];

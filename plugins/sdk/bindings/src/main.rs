@@ -18,11 +18,24 @@ world state {
 }
 ";
 
+/// What one that takes over values in older formats has besides.
+const MIGRATION: &str = "
+package weir:sdk;
+
+world migrates {
+  export weir:migration/migration@0.1.0;
+}
+";
+
 /// Generates a module of the SDK.
 type Generate = fn() -> Result<String>;
 
 /// The generated files, below `src/`.
-const MODULES: [(&str, Generate); 2] = [("bindings.rs", operator), ("state_bindings.rs", state)];
+const MODULES: [(&str, Generate); 3] = [
+    ("bindings.rs", operator),
+    ("state_bindings.rs", state),
+    ("migration_bindings.rs", migration),
+];
 
 fn main() -> Result<()> {
     for (name, generate) in MODULES {
@@ -60,6 +73,14 @@ fn state() -> Result<String> {
         ..options("export_timer_handler", "state_bindings")
     };
     generate(resolve, world, options)
+}
+
+fn migration() -> Result<String> {
+    let mut resolve = Resolve::default();
+    resolve.push_path(sdk().join("wit-migration"))?;
+    let package = resolve.push_str("migration.wit", MIGRATION)?;
+    let world = resolve.select_world(&[package], Some("migrates"))?;
+    generate(resolve, world, options("export_migration", "migration_bindings"))
 }
 
 fn options(export: &str, module: &str) -> Opts {

@@ -1,7 +1,7 @@
 //! What [`export!`](crate::export) and [`export_stateful!`](crate::export_stateful) expand to calls: the
 //! exports of the contract, over an [`Operator`]. Not for use by hand.
 
-use crate::{Message, Operator, Outcome, Stateful, Timer};
+use crate::{Error, Message, Migrate, Operator, Outcome, Stateful, Stored, Timer};
 use std::cell::RefCell;
 
 /// `configurable.configure`: reads the configuration and puts the operator into its slot.
@@ -25,6 +25,15 @@ pub fn process<O: Operator>(slot: &RefCell<Option<O>>, batch: &[Message]) -> Vec
 /// As [`process`].
 pub fn on_timer<O: Stateful>(slot: &RefCell<Option<O>>, due: &[Timer]) -> Vec<Outcome> {
     with(slot, |operator| operator.on_timer_batch(due))
+}
+
+/// `migration.migrate`.
+pub fn migrate<O: Migrate>(values: &[Stored]) -> Vec<Result<Option<Vec<u8>>, String>> {
+    let migrate = |value| match O::migrate(value) {
+        Ok(value) => Ok(value),
+        Err(Error::Reject(reason) | Error::Retry { reason, .. }) => Err(reason),
+    };
+    values.iter().map(migrate).collect()
 }
 
 fn with<O, T>(slot: &RefCell<Option<O>>, call: impl FnOnce(&mut O) -> T) -> T {

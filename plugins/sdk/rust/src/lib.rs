@@ -70,6 +70,11 @@ pub mod bindings;
 #[expect(missing_docs, reason = "generated; the contract in `wit-state/` is its documentation")]
 pub mod state_bindings;
 
+/// The same of what one that migrates values has besides.
+#[rustfmt::skip]
+#[expect(missing_docs, reason = "generated; the contract in `wit-migration/` is its documentation")]
+pub mod migration_bindings;
+
 pub mod config;
 mod error;
 #[doc(hidden)]
@@ -88,6 +93,7 @@ pub use bindings::weir::plugin::types::{Header, Message, Outcome, Output, Retry}
 pub use error::{Error, OrFail};
 pub use output::Outputs;
 pub use serde_json;
+pub use migration_bindings::exports::weir::migration::migration::Stored;
 pub use state::State;
 pub use timers::Timer;
 
@@ -195,6 +201,67 @@ pub trait Stateful: Operator {
     }
 }
 
+/// A [`Stateful`] operator that takes over values which an earlier version of it has written in another form.
+///
+/// ```
+/// use weir_sdk::{Error, Message, Migrate, Operator, Outputs, State, Stateful, Stored};
+///
+/// /// The version before kept a bare number.
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Count {
+///     messages: u64,
+/// }
+///
+/// const COUNT: State<Count> = State::new("count");
+///
+/// struct Counter;
+///
+/// impl Operator for Counter {
+///     type Config = ();
+///
+///     fn configure((): ()) -> Result<Self, String> {
+///         Ok(Self)
+///     }
+///
+///     fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
+///         let key = message.state_key();
+///         let messages = COUNT.get(key)?.map_or(0, |count| count.messages);
+///         COUNT.set(key, &Count { messages: messages + 1 })?;
+///         Ok(Outputs::none())
+///     }
+/// }
+///
+/// impl Stateful for Counter {}
+///
+/// impl Migrate for Counter {
+///     const FORMAT: u32 = 1;
+///
+///     fn migrate(old: &Stored) -> Result<Option<Vec<u8>>, Error> {
+///         let messages = serde_json::from_slice(&old.value)?;
+///         Ok(Some(serde_json::to_vec(&Count { messages })?))
+///     }
+/// }
+///
+/// weir_sdk::export_migrating!(Counter);
+/// # use weir_sdk::serde_json;
+/// # let old = Stored { key: "k".into(), name: "count".into(), format: 0, value: b"7".into() };
+/// # assert_eq!(Counter::migrate(&old).unwrap().unwrap(), br#"{"messages":7}"#);
+/// ```
+pub trait Migrate: Stateful {
+    /// The number of the form in which this version writes its values: at least 1, and one more whenever the form
+    /// changes. Versions that do not implement this have 0.
+    const FORMAT: u32;
+
+    /// The value in the present form; `None` deletes it. It keeps its key, its name and its time to live.
+    ///
+    /// Called for the values of a key before the first message or timer of that key is handed over, and stored
+    /// with what that call writes. There is no state during this call.
+    ///
+    /// # Errors
+    /// Why it cannot be read: the messages of its key become dead letters with this reason.
+    fn migrate(old: &Stored) -> Result<Option<Vec<u8>>, Error>;
+}
+
 /// Makes an [`Operator`] the plugin that this crate is. Once per crate, with
 /// `crate-type = ["cdylib"]` in its `Cargo.toml`.
 #[macro_export]
@@ -208,6 +275,45 @@ macro_rules! export {
 #[macro_export]
 macro_rules! export_stateful {
     ($operator:ty) => {
+        $crate::__export_stateful!($operator, {});
+    };
+}
+
+/// As [`export_stateful!`], for an operator that can [`Migrate`] values.
+#[macro_export]
+macro_rules! export_migrating {
+    ($operator:ty) => {
+        $crate::__export_stateful!($operator, {
+            use $crate::migration_bindings::exports::weir::migration::migration;
+
+            impl migration::Guest for Component {
+                fn format() -> u32 {
+                    <$operator as $crate::Migrate>::FORMAT
+                }
+
+                fn migrate(
+                    values: ::std::vec::Vec<$crate::Stored>,
+                ) -> ::std::vec::Vec<
+                    ::std::result::Result<
+                        ::std::option::Option<::std::vec::Vec<u8>>,
+                        ::std::string::String,
+                    >,
+                > {
+                    $crate::glue::migrate::<$operator>(&values)
+                }
+            }
+
+            $crate::migration_bindings::export_migration!(
+                Component with_types_in $crate::migration_bindings
+            );
+        });
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export_stateful {
+    ($operator:ty, { $($more:tt)* }) => {
         $crate::__export!($operator, {
             use $crate::state_bindings::exports::weir::state::timer_handler;
 
@@ -222,6 +328,8 @@ macro_rules! export_stateful {
             $crate::state_bindings::export_timer_handler!(
                 Component with_types_in $crate::state_bindings
             );
+
+            $($more)*
         });
     };
 }
