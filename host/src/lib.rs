@@ -13,6 +13,7 @@ pub mod compare;
 pub mod component;
 pub mod config;
 pub mod delivery;
+pub mod failpoint;
 pub mod headers;
 pub mod host;
 pub mod job;

@@ -20,7 +20,6 @@ fn site() -> Site {
         client.publish("in.a", number.to_string());
     }
     let checkpoint = Checkpoint {
-        formats: Arc::default(),
         owner: "claim".into(),
         epoch: 3,
         number: 10,

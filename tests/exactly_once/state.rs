@@ -192,3 +192,44 @@ fn a_version_that_cannot_read_the_state_is_refused_and_one_that_migrates_it_take
         "operator `op` has values of format 1, and its plugin reads format 0; run a later version",
     );
 }
+
+#[test]
+fn counts_are_right_if_the_host_is_killed_between_any_two_steps_of_a_commit() {
+    let site = Site::new();
+    let file = site.stateful("partitions: 2\n");
+    let client = site.nats.client();
+    let halts = [
+        ("claimed:1", "Claimed"),
+        ("recovered:2", "Recovered"),
+        ("processed:3", "Processed"),
+        ("sent:4", "Sent"),
+        ("committed:2", "Committed"),
+        ("noted:3", "Noted"),
+        ("snapshotted:1", "Snapshotted"),
+        ("purged:1", "Purged"),
+    ];
+    let mut rounds = 0;
+    for (halt, station) in halts {
+        let args = [file.to_str().unwrap(), "--create"];
+        let mut weir = site.start_with(&args, &[("WEIR_HALT_AT", halt)]);
+        // Bursts, so that there are several commits; each has more state than is left uncompacted.
+        while !weir.stderr().contains("halted at") {
+            client.publish_all((0..70).map(|number| {
+                let script = format!("count; fill {} 4000", number / 7);
+                (format!("in.{}", number % 7), script)
+            }));
+            rounds += 1;
+            let stream = client.count("IN");
+            wait_until("the host has halted, or read all of it", || {
+                weir.stderr().contains("halted at") || client.count("OUT") >= stream
+            });
+        }
+        weir.wait_until_output(&format!("halted at {station}"));
+        weir.kill9();
+    }
+    let _weir = site.run_job(&file);
+    let counts: Vec<String> = (1..=10 * rounds).map(|count| count.to_string()).collect();
+    let expected = (0..7).map(|key| (format!("out.{key}"), counts.clone()));
+    let out = site.wait_for_messages("OUT", 70 * rounds);
+    assert_eq!(by_key(&out), expected.collect());
+}

@@ -8,7 +8,7 @@ use super::scan::File;
 /// Each line is a floor: its rooms know none of each other. A room may import every line above its own.
 const FLOORS: &[&[&str]] = &[
     // Plain data, and what everything stands on.
-    &["headers", "report", "shutdown", "threads"],
+    &["failpoint", "headers", "report", "shutdown", "threads"],
     &["message", "outgoing", "signature", "state", "telemetry"],
     &["parked", "jsonl", "config"],
     // What knows one library, or compares.

@@ -1,6 +1,6 @@
 //! The lane's control: what the host asks of it while it works: to stop, or to run another version.
 
-use super::failpoint::Failpoint;
+use crate::failpoint::Failpoint;
 use crate::nats::Health;
 use crate::process::chain::Routed;
 use crate::process::changeover::Changeover;

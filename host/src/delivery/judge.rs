@@ -3,13 +3,13 @@
 //! Every way that a message can take out of the lane is decided here; the outbox and the settler carry
 //! it out.
 
-use super::failpoint::Station;
 use super::in_flight::{State, TaskId};
 use super::lane::Lane;
 use super::outbox::{Outbox, Outcome};
 use super::publication::{Publication, Settled, Then};
 use super::sink::{Confirmation, Failure};
 use crate::config::resolved::Order;
+use crate::failpoint::Station;
 use crate::parked::Origin;
 use crate::process::chain::{Rejection, Retry, Verdict};
 use crate::process::disposition::{DeadLetter, Disposition};

@@ -6,7 +6,6 @@
 //! a message.
 
 use super::control::Control;
-use super::failpoint::Station;
 use super::in_flight::{InFlight, TaskId};
 use super::intake::Intake;
 use super::nakked::Nakked;
@@ -16,6 +15,7 @@ use super::settler::{Settler, gauge};
 use super::sink::Confirmation;
 use super::source::Delivery;
 use crate::config::resolved;
+use crate::failpoint::Station;
 use crate::process::Processor;
 use crate::process::activity::{Activity, Answer};
 use crate::process::chain::{Routed, Verdict};

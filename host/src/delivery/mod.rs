@@ -16,7 +16,6 @@
 pub mod consumers;
 pub mod control;
 pub mod failover;
-pub mod failpoint;
 pub mod fast_ingest;
 pub mod in_flight;
 pub mod in_progress;

@@ -5,7 +5,8 @@
 
 use super::log::{Held, Log, LogError};
 use super::partition;
-use super::worker::{End, Lost, Note, Settings, Surroundings, deliver, last};
+use super::surroundings::{End, Note, Settings, Surroundings};
+use super::worker::{Lost, deliver, last};
 use std::sync::Arc;
 
 /// Claims the partition, however long that takes.

@@ -13,8 +13,10 @@ use super::partition::Bounds;
 use super::pause::pause;
 use super::processing::Processing;
 use super::shared::Shared;
-use super::worker::{self, End, Note, Settings, Surroundings};
+use super::surroundings::{End, Note, Settings, Surroundings};
+use super::worker;
 use crate::config::resolved::{self, Job};
+use crate::failpoint::{Failpoint, Station};
 use crate::nats::Health;
 use crate::nats::job_progress::JobProgress;
 use crate::nats::streams::Ensured;
@@ -32,6 +34,7 @@ use crate::telemetry::log_limit::LogLimit;
 use crate::telemetry::metrics::PipelineMetrics;
 use anyhow::{Context, Result, anyhow};
 use futures_util::future::try_join_all;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -88,6 +91,7 @@ pub struct Lane {
     activity: Arc<Activity>,
     stages: Stages,
     open: Arc<Semaphore>,
+    failpoint: RefCell<Failpoint>,
 }
 
 impl Lane {
@@ -154,6 +158,7 @@ impl Lane {
             digests: Arc::new(parts.digests),
             activity,
             stages: parts.stages,
+            failpoint: RefCell::new(Failpoint::from_environment()),
         })
     }
 
@@ -334,6 +339,14 @@ impl Surroundings for Around<'_> {
 
     async fn pause(&self, attempt: u32) {
         pause(attempt).await;
+    }
+
+    async fn reached(&self, station: Station) {
+        let failure = self.lane.failpoint.borrow_mut().passed(station, 1);
+        if let Some(failure) = failure {
+            self.lane.wire.flush().await;
+            failure.happen(station);
+        }
     }
 
     async fn stopped(&self) {

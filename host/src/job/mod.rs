@@ -12,6 +12,7 @@
 //! | `partition.rs` | what a commit holds, and what an answer means; pure |
 //! | `recovery.rs` | from a claim to the state; pure |
 //! | `compaction.rs` | which snapshots are due, and what can be purged; pure |
+//! | `surroundings.rs` | what an owner is told, and whom it tells; plain data |
 //! | `work.rs` | what the engine needs of a processor with its state |
 //! | `positions.rs` | positions of key groups that come from several partitions; pure |
 //! | `replace.rs` | puts another state in the place of that of a partition |
@@ -51,6 +52,7 @@ pub mod recovery;
 pub mod replace;
 pub mod rows;
 pub mod shared;
+pub mod surroundings;
 mod watermarks;
 pub mod work;
 pub mod worker;

@@ -9,7 +9,7 @@ use super::log::{Fence, Held, Log, LogError};
 use super::observe::{Observation, Observed};
 use super::pause::pause;
 use super::replace::{Most, Replacement};
-use super::worker::{Note, Surroundings};
+use super::surroundings::{Note, Surroundings};
 use crate::nats::Connection;
 use crate::nats::job::{self, Definition};
 use crate::nats::job_admin::{self, Defined};

@@ -298,19 +298,11 @@ impl Work for Processing {
                  again, or the pipeline another one"
             )));
         }
-        let formats = &mut self.formats.iter();
-        match formats.find(|(id, format)| self.shared.format(id) < **format) {
-            None => Ok(()),
-            Some((id, format)) => Err(Unreadable(format!(
-                "operator `{id}` has values of format {format}, and its plugin reads format {}; run a later version \
-                 of the plugin",
-                self.shared.format(id)
-            ))),
-        }
+        self.shared.check(&self.formats).map_err(Unreadable)
     }
 
     fn group(&self, Input { message, .. }: &Input) -> u16 {
-        Group::of(message.key.as_deref().unwrap_or_default().as_bytes()).number()
+        Group::of(message.state_key()).number()
     }
 
     async fn process(&mut self, batch: &[Input]) -> Effects {

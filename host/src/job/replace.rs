@@ -6,7 +6,8 @@
 //! it is run again from its beginning.
 
 use super::log::{Checkpoint, Commit, Held, Log, LogError, Progress, Snapshot};
-use super::worker::{End, Lost, Surroundings, deliver, last};
+use super::surroundings::{End, Surroundings};
+use super::worker::{Lost, deliver, last};
 use bytes::Bytes;
 use std::ops::Range;
 

@@ -184,13 +184,19 @@ impl Shared {
         }
     }
 
-    /// The format of the values of an operator, as its plugin reads them.
-    pub(super) fn format(&self, operator: &str) -> u32 {
-        self.formats
-            .borrow()
-            .get(operator)
-            .copied()
-            .unwrap_or_default()
+    /// Whether the plugins read values in these formats; why not, if they do not.
+    pub(super) fn check(&self, formats: &BTreeMap<String, u32>) -> Result<(), String> {
+        let reads = self.formats.borrow();
+        for (operator, format) in formats {
+            let reads = reads.get(operator).copied().unwrap_or_default();
+            if reads < *format {
+                return Err(format!(
+                    "operator `{operator}` has values of format {format}, and its plugin reads format {reads}; run a \
+                     later version of the plugin"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Raises the formats of a checkpoint to those of the plugins.

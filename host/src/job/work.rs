@@ -71,7 +71,7 @@ pub trait Work {
     /// holds. It becomes a dead letter.
     async fn reject(&mut self, message: Option<&Input>, reason: &str) -> Effects;
 
-    /// When the next entry is due, by the clock of [`Surroundings`](super::worker::Surroundings); none if
+    /// When the next entry is due, by the clock of [`Surroundings`](super::surroundings::Surroundings); none if
     /// nothing waits for a time. What a watermark has passed is due at once.
     fn next_due(&self) -> Option<u64>;
 

@@ -5,84 +5,20 @@
 //! Knows no runtime.
 
 use super::claim;
-use super::log::{Commit, Fence, Held, Input, Log, LogError, Progress};
-use super::partition::{self, Bounds, Fit, Resolution, Running};
+use super::log::{Commit, Fence, Held, Input, Log, LogError};
+use super::partition::{self, Fit, Resolution, Running};
 use super::recovery::{Recovery, Unfinished};
+use super::surroundings::{End, Note, Settings, Surroundings};
 use super::work::{Effects, Unreadable, Work};
+use crate::failpoint::Station;
 use futures_util::future::LocalBoxFuture;
-use std::collections::BTreeMap;
-use std::ops::Range;
-use std::sync::Arc;
+use futures_util::poll;
+use std::pin::pin;
+use std::task::Poll;
 
 /// How often in a row the last checkpoint may be older than one that was there before: a replica that lags
 /// behind catches up, a log that was replaced does not.
 const OUTDATED: u32 = 100;
-
-/// What every owner of a partition is told.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The key groups of the partition.
-    pub groups: Range<u16>,
-    /// The inputs, and where each begins.
-    pub inputs: Vec<Progress>,
-    /// Of the configuration and the plugins, by name.
-    pub digests: Arc<BTreeMap<String, String>>,
-    pub bounds: Bounds,
-    /// Messages that are processed at once, at most.
-    pub batch: usize,
-    /// Bytes of deltas below which nothing is compacted.
-    pub least: usize,
-}
-
-/// What is around a partition.
-#[expect(
-    async_fn_in_trait,
-    reason = "a partition stays on one thread, so nothing here has to be sent to another"
-)]
-pub trait Surroundings {
-    /// A name that nobody has ever claimed a partition with.
-    fn new_owner(&self) -> Arc<str>;
-    /// Waits until entries of the state that are due at this time are due.
-    async fn until(&self, due: u64);
-    /// Waits while nothing may be processed: what was processed is committed meanwhile.
-    async fn permitted(&self) {}
-    /// Waits before a failed request is repeated, longer with each attempt, from 1, and varied by chance.
-    async fn pause(&self, attempt: u32);
-    /// Waits until the partition is to be handed over.
-    async fn stopped(&self);
-    /// Told of everything that makes a partition late or end, to count it and to say it.
-    fn note(&self, note: Note<'_>);
-}
-
-/// What happened to a partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Note<'a> {
-    /// It is claimed and its state is there.
-    Recovered,
-    /// A commit is stored.
-    Committed,
-    /// The same after nobody had answered for it.
-    Resolved,
-    /// A request failed, and is repeated.
-    Failed(&'a LogError),
-    /// A message exceeds what a commit holds, and becomes a dead letter.
-    Rejected,
-    /// The snapshot of this group is larger than a commit has room for, so the log grows.
-    Oversized(u16),
-    /// Commits are smaller from now on, as the log does not take larger ones.
-    Halved,
-}
-
-/// Why a partition is not owned any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
-    /// Another owner has claimed it.
-    Deposed,
-    /// As it was told to, with nothing left to commit.
-    Stopped,
-    /// It cannot go on, and nobody else could.
-    Failed(String),
-}
 
 /// Why a tenure ends.
 pub(super) enum Lost {
@@ -122,11 +58,13 @@ async fn tenure<L: Log, W: Work, S: Surroundings>(
         Ok(claimed) => claimed,
         Err(lost) => return lost,
     };
+    around.reached(Station::Claimed).await;
     let mut running = match recover(log, work, around, settings, &claimed).await {
         Ok(running) => running,
         Err(lost) => return lost,
     };
     around.note(Note::Recovered);
+    around.reached(Station::Recovered).await;
     let (Ok(lost) | Err(lost)) = serve(log, work, around, settings, &mut running).await;
     lost
 }
@@ -140,7 +78,16 @@ pub(super) async fn deliver<L: Log, S: Surroundings>(
 ) -> Result<Fence, Lost> {
     let mut attempt = 0;
     loop {
-        let error = match log.commit(expected, commit).await {
+        let mut committing = pin!(log.commit(expected, commit));
+        // What is asked for is sent by now.
+        let answer = match poll!(&mut committing) {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => {
+                around.reached(Station::Sent).await;
+                committing.await
+            }
+        };
+        let error = match answer {
             Ok(fence) => {
                 around.note(Note::Committed);
                 return Ok(fence);
@@ -268,9 +215,13 @@ async fn serve<L: Log, W: Work, S: Surroundings>(
     // Whether what comes next has to wait for the next commit.
     let mut full = false;
     let mut stopping = false;
+    // Of the commit in flight.
+    let mut has_snapshots = false;
     loop {
         if let Some((fence, commit)) = running.form(work) {
             full = false;
+            has_snapshots = !commit.snapshots.is_empty();
+            around.reached(Station::Processed).await;
             if let Some(group) = running.take_oversized() {
                 around.note(Note::Oversized(group));
             }
@@ -289,13 +240,23 @@ async fn serve<L: Log, W: Work, S: Surroundings>(
         tokio::select! {
             biased;
             stored = finished(&mut in_flight) => {
+                let stored = stored?;
+                around.reached(Station::Committed).await;
+                if has_snapshots {
+                    around.reached(Station::Snapshotted).await;
+                }
                 work.confirmed();
-                if let Some(before) = running.stored(stored?) {
+                let purged = running.stored(stored);
+                around.reached(Station::Noted).await;
+                if let Some(before) = purged {
                     purge = Some(Box::pin(log.purge(before)));
                 }
             }
-            purged = finished(&mut purge) => if let Err(error) = purged {
-                around.note(Note::Failed(&error));
+            purged = finished(&mut purge) => {
+                around.reached(Station::Purged).await;
+                if let Err(error) = purged {
+                    around.note(Note::Failed(&error));
+                }
             },
             () = around.stopped(), if !stopping => stopping = true,
             () = fires(around, due), if can_fire => {

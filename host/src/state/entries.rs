@@ -1,6 +1,6 @@
 //! The rows of a key group, for people and for copies: nothing here decides anything.
 
-use super::row::{Address, Kind, Place, Row};
+use super::row::{Address, Kind, Place, Row, Written};
 use super::timers::{self, Clock};
 use super::{Group, State};
 
@@ -43,7 +43,7 @@ impl State {
 
     fn entry<'a>(&'a self, row: &'a Row) -> Option<Entry<'a>> {
         row.live(self.now)?;
-        let (expiry, value) = row.value()?;
+        let Written { expiry, value, .. } = row.written()?;
         let Address { key, name, .. } = row.address();
         let ids = &mut self.store.operators.iter();
         Some(Entry {

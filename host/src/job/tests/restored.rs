@@ -9,7 +9,7 @@ use crate::job::log::LogError;
 use crate::job::model::Model;
 use crate::job::positions::{Span, merged, spans};
 use crate::job::replace::{Most, Replacement};
-use crate::job::worker::End;
+use crate::job::surroundings::End;
 use bytes::Bytes;
 use std::cell::Cell;
 use std::rc::Rc;

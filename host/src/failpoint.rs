@@ -1,14 +1,14 @@
 //! Where a fault test may stop the host.
 //!
 //! In builds with debug assertions, `WEIR_HALT_AT=<station>:<count>` makes the process say
-//! `halted at <station>` on stderr and stand still once that many messages have passed the station,
+//! `halted at <station>` on stderr and stand still once so many messages, or steps of a partition, have passed it,
 //! so that a test can kill it exactly there; `WEIR_PANIC_AT` makes the lane panic. Release builds have
 //! no such switches.
 
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A place between two steps of the corridor.
+/// A place between two steps: first those of a lane at least once, then those of a partition of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Station {
     /// Taken from the source, nothing done yet.
@@ -25,6 +25,22 @@ pub enum Station {
     Parked,
     /// Inputs settled, perhaps not yet written to the socket.
     Settled,
+    /// A claim is stored, nothing is recovered.
+    Claimed,
+    /// The state is there, nothing is read.
+    Recovered,
+    /// A batch is processed, its commit is not sent.
+    Processed,
+    /// A commit is sent, its answer not awaited.
+    Sent,
+    /// A commit is stored, and not known in the state of the host.
+    Committed,
+    /// The same of a commit with a snapshot.
+    Snapshotted,
+    /// A commit is stored and known, the log is not purged.
+    Noted,
+    /// The log is purged.
+    Purged,
 }
 
 impl FromStr for Station {
@@ -38,6 +54,14 @@ impl FromStr for Station {
             "confirmed" => Self::Confirmed,
             "parked" => Self::Parked,
             "settled" => Self::Settled,
+            "claimed" => Self::Claimed,
+            "recovered" => Self::Recovered,
+            "processed" => Self::Processed,
+            "sent" => Self::Sent,
+            "committed" => Self::Committed,
+            "snapshotted" => Self::Snapshotted,
+            "noted" => Self::Noted,
+            "purged" => Self::Purged,
             _ => return Err(()),
         })
     }
