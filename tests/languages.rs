@@ -165,7 +165,7 @@ macro_rules! language {
 
 language!(rust, Rust with state);
 language!(go, Go);
-language!(python, Python, mod own;);
+language!(python, Python with state, mod own;);
 language!(js, Js, mod own;);
 language!(ts, Ts);
 language!(c, C);
