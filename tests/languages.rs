@@ -164,7 +164,7 @@ macro_rules! language {
 }
 
 language!(rust, Rust with state);
-language!(go, Go);
+language!(go, Go with state);
 language!(python, Python with state, mod own;);
 language!(js, Js, mod own;);
 language!(ts, Ts);
