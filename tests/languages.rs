@@ -166,8 +166,8 @@ macro_rules! language {
 language!(rust, Rust with state);
 language!(go, Go with state);
 language!(python, Python with state, mod own;);
-language!(js, Js, mod own;);
-language!(ts, Ts);
+language!(js, Js with state, mod own;);
+language!(ts, Ts with state);
 language!(c, C);
 language!(cpp, Cpp);
 language!(zig, Zig);
