@@ -168,6 +168,6 @@ language!(go, Go with state);
 language!(python, Python with state, mod own;);
 language!(js, Js with state, mod own;);
 language!(ts, Ts with state);
-language!(c, C);
-language!(cpp, Cpp);
+language!(c, C with state, mod own;);
+language!(cpp, Cpp with state);
 language!(zig, Zig);
