@@ -170,4 +170,4 @@ language!(js, Js with state, mod own;);
 language!(ts, Ts with state);
 language!(c, C with state, mod own;);
 language!(cpp, Cpp with state);
-language!(zig, Zig);
+language!(zig, Zig with state);
