@@ -60,14 +60,6 @@ fn folders(language: Language) -> (&'static Dir<'static>, Option<&'static Dir<'s
 /// The name is invalid, or the folder exists and is not empty (both exit code 2), or it cannot be written.
 pub fn create(folder: &Path, name: &str, language: Language, world: World) -> Result<()> {
     check(name)?;
-    let (own, _) = folders(language);
-    if world == World::StatefulOperator && own.get_dir(TEMPLATE_STATEFUL).is_none() {
-        let error = anyhow!("there is no template of a plugin with state in {language}");
-        return Err(report::usage(report::hint(
-            error,
-            "choose another language",
-        )));
-    }
     let shown = folder.display();
     if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
         let error = anyhow!("cannot create a plugin in `{shown}`: the folder is not empty");
@@ -162,10 +154,7 @@ mod tests {
         let all = all.flat_map(|language| {
             [World::Operator, World::StatefulOperator].map(|world| (language, world))
         });
-        let has_template = |(language, world): &(Language, World)| {
-            *world == World::Operator || folders(*language).0.get_dir(TEMPLATE_STATEFUL).is_some()
-        };
-        for (language, world) in all.filter(has_template) {
+        for (language, world) in all {
             let folder = tempfile::tempdir().unwrap();
             let plugin = folder.path().join("hot-rooms");
             create(&plugin, "hot-rooms", language, world).unwrap();
