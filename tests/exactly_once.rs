@@ -151,6 +151,18 @@ fn a_job_is_refused_if_its_state_was_made_otherwise_or_its_source_drops_what_was
     let text = std::fs::read_to_string(site.job(&[], "")).unwrap();
     let file = site.file("p.yaml", replaced(&text, &[other]));
     refused(&file, "its state was made with another `key`");
+    let whole = |order: &str| {
+        let changes = [("name: p\n", "name: whole\n"), NO_CONSUMER];
+        site.pipeline_but(
+            &changes,
+            &format!("key: \"{{subject[1]}}\"\npartitions: 1\norder: {order}\n"),
+        )
+    };
+    drop(site.run_job(&whole("stream")));
+    refused(
+        &whole("key"),
+        "its state was made with another `order`: `stream`, and not `key`",
+    );
     client.create_stream_with(Config {
         name: "QUEUE".to_owned(),
         subjects: vec!["queue.>".to_owned()],

@@ -50,8 +50,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// The oldest server that has what at-least-once pipelines use: consumers with several filters
-/// (2.10), and pinned consumers for ordered pipelines (2.11).
+/// The oldest server that the tests run; what at-least-once pipelines use is older.
 pub const OLDEST_SERVER: (u64, u64, u64) = (2, 11, 0);
 
 /// A connection for everything but the path of messages, with what its events said.

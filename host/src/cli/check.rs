@@ -2,7 +2,7 @@
 
 use super::shown::short;
 use super::{Console, files};
-use crate::config::resolved::{Order, Pipeline};
+use crate::config::resolved::Pipeline;
 use crate::config::{Draft, Finding, Findings, Located, Location};
 use crate::nats::job;
 use crate::plugin::{Plugin, Runtime, Worker};
@@ -156,20 +156,10 @@ fn notes(draft: &Draft, checked: &[Checked<'_>]) -> Vec<String> {
     if pipeline.job.is_some() {
         return job_notes(pipeline, of(draft, checked));
     }
-    let word = match pipeline.order {
-        Order::Key => Some("key"),
-        Order::Stream => Some("stream"),
-        Order::None => None,
-    };
-    let order = word.map(|word| {
-        format!(
-            "`order: {word}` is for one host: with several, a failover takes minutes and can break the order"
-        )
-    });
     let ingest = pipeline.sink.no_fast_ingest();
     let ingest = ingest.map(|why| format!("results are not published in batches: {why}"));
     let ids = (!pipeline.sink.message_ids).then(|| NO_IDS.to_owned());
-    order.into_iter().chain(ingest).chain(ids).collect()
+    ingest.into_iter().chain(ids).collect()
 }
 
 /// The same for a job: the streams that it needs and why, and state that nothing removes.

@@ -99,7 +99,6 @@ pub(super) fn pipeline(
         .flatten()
         .map(|placed| &placed.operator.plugin);
     lint::registry(sink.as_ref(), plugins, at, context);
-    lint::ordering(model, at, context);
     lint::bounds(batch, in_flight, at, context);
     if let Some(source) = &source {
         lint::key(key.as_ref().and_then(Option::as_ref), source, at, context);
@@ -140,7 +139,6 @@ pub(super) fn pipeline(
             key: key?,
             event_time: event_time?,
             job: job?,
-            order: model.order,
             lanes: model.lanes,
             batch: batch?,
             in_flight: in_flight?,

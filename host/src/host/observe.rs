@@ -6,7 +6,6 @@
 use super::progress::{Change, Progress, Seen};
 use super::running::{Running, Stall};
 use super::waits::{Reads, causes, not_sourced};
-use crate::config::resolved::Order;
 use crate::nats::attachment::{Attachment, ServerView};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -131,7 +130,6 @@ impl Observer<'_> {
                         Some(_) => "",
                         None => &source.consumer,
                     },
-                    ordered: pipeline.settings.order != Order::None,
                 };
                 let causes = causes(reads, &pipeline.waits(), server, refused, now);
                 Stall { since, causes }

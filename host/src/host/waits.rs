@@ -18,8 +18,6 @@ pub(super) struct Cause {
 pub(super) struct Reads<'a> {
     pub(super) stream: &'a str,
     pub(super) consumer: &'a str,
-    /// Whether one host at a time is served.
-    pub(super) ordered: bool,
 }
 
 /// What the lanes of a pipeline wait for, each cause once. `server` is what the server knows, if it says;
@@ -157,12 +155,6 @@ fn deliveries(reads: Reads<'_>, pull: Option<&str>, server: Option<&ServerView>)
             format!("the server does not say how {the_consumer} is, and pulls bring nothing"),
             format!("look at it with `nats consumer info {stream} {consumer}`"),
         ),
-        (Some(_), None) if reads.ordered => (
-            format!("pulls from {the_consumer} bring nothing; another host may have its turn"),
-            format!(
-                "see which hosts run it with `weir status`, and `nats consumer info {stream} {consumer}`"
-            ),
-        ),
         (Some(seen), None) => (
             format!(
                 "pulls from {the_consumer} bring nothing, though {} messages are to be delivered",
@@ -187,7 +179,6 @@ mod tests {
     const READS: Reads<'static> = Reads {
         stream: "IN",
         consumer: "p",
-        ordered: false,
     };
 
     fn words(waits: &[Wait], server: Option<&ServerView>) -> Vec<String> {

@@ -307,7 +307,12 @@ impl Lane {
     async fn answer(&self) {
         loop {
             self.activity.asked().await;
-            self.activity.answer(Answer::default());
+            let retries = usize::from(!self.progress.is_quiet());
+            self.activity.answer(Answer {
+                held: retries,
+                retries,
+                ..Answer::default()
+            });
         }
     }
 }

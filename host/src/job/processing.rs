@@ -1,7 +1,7 @@
 //! The work of one partition: the processor of its lane, on a state of its own. START HERE.
 //!
 //! A batch becomes effects and writes. A message for which a plugin asks for a retry waits in the state, and so
-//! do those of its key behind it (`docs/adr/0023-what-a-commit-holds.md`). What is due is in `due.rs`. Knows no log
+//! do those behind it: of its key, or all with `order: stream` (`docs/adr/0023-what-a-commit-holds.md`). What is due is in `due.rs`. Knows no log
 //! and no broker.
 
 mod due;
@@ -15,6 +15,8 @@ use super::log::{Checkpoint, Input, Snapshot};
 use super::shared::{Counts, Shared};
 use super::watermarks::Watermarks;
 use super::work::{Effects, Unreadable, Work};
+use crate::config::resolved::Order;
+use crate::message::Message;
 use crate::outgoing::OutgoingMessage;
 use crate::process::chain::{Rejection, Retry};
 use crate::process::disposition::Disposition;
@@ -99,15 +101,15 @@ impl Processing {
         let mut waiting: Vec<(&Input, Option<Retry>)> = Vec::new();
         loop {
             let dispositions = self.dispose(&left, 0).await;
-            let mut keys: HashSet<ByteString> = HashSet::new();
+            let mut keys: HashSet<&str> = HashSet::new();
             let mut ended = Vec::with_capacity(left.len());
             let (mut any_retry, mut any_behind) = (false, false);
             for (input, disposition) in left.into_iter().zip(dispositions) {
-                let key = input.message.key.as_ref();
+                let key = waits_for(self.shared.order, &input.message);
                 match disposition {
                     Disposition::Retry(retry) => {
                         any_retry = true;
-                        keys.extend(key.cloned());
+                        keys.extend(key);
                         waiting.push((input, Some(retry)));
                     }
                     _ if key.is_some_and(|key| keys.contains(key)) => {
@@ -200,7 +202,7 @@ impl Processing {
     /// Lets a message wait: for the retry that a plugin asked for, or behind one of its key.
     async fn hold(&mut self, input: &Input, retry: Option<&Retry>, effects: &mut Effects) {
         let (attempts, delay) = retry.map_or_else(Default::default, |retry| self.put_off(retry, 0));
-        let (key, tag) = queue(input);
+        let (key, tag) = queue(self.shared.order, input);
         let held = {
             let mut state = self.state.lock();
             let until = state.now().saturating_add(nanoseconds(delay));
@@ -243,9 +245,17 @@ fn empty(shared: &Shared, groups: &Groups) -> Result<State, Corrupt> {
     State::new(groups.clone(), operators, shared.state_bytes)
 }
 
-/// The queue of a message: that of its key, or its own if it has none.
-fn queue(Input { input, message }: &Input) -> (&[u8], Vec<u8>) {
-    match &message.key {
+/// What messages have in common that wait for each other; none for one that waits for no other.
+fn waits_for(order: Order, message: &Message) -> Option<&str> {
+    match order {
+        Order::Key => message.key.as_deref(),
+        Order::Stream => Some(""),
+    }
+}
+
+/// The queue of a message: that of those that wait for each other, or its own.
+fn queue(order: Order, Input { input, message }: &Input) -> (&[u8], Vec<u8>) {
+    match waits_for(order, message) {
         Some(key) => (key.as_bytes(), Vec::new()),
         None => (b"", format!("{input}/{}", message.sequence).into_bytes()),
     }
@@ -308,7 +318,7 @@ impl Work for Processing {
         let any_held = self.state.lock().has_held();
         for input in batch {
             let is_held = || {
-                let (key, tag) = queue(input);
+                let (key, tag) = queue(self.shared.order, input);
                 self.state.lock().is_held(key, &tag).unwrap_or_default()
             };
             match any_held && is_held() {
@@ -348,6 +358,13 @@ impl Work for Processing {
 
     fn next_due(&self) -> Option<u64> {
         self.due()
+    }
+
+    fn is_blocked(&self) -> bool {
+        let state = self.state.lock();
+        self.shared.order == Order::Stream
+            && state.has_held()
+            && state.is_held(b"", b"").unwrap_or_default()
     }
 
     fn unsealed(&self) -> usize {

@@ -2,7 +2,7 @@
 //! and new versions of the plugins.
 
 use super::log::Input;
-use crate::config::resolved;
+use crate::config::resolved::{self, Order};
 use crate::nats::job_progress::JobProgress;
 use crate::outgoing::OutgoingMessage;
 use crate::process::Processor;
@@ -63,6 +63,7 @@ pub struct Shared {
     pub(super) processor: Mutex<Processor>,
     /// Of each partition.
     pub(super) state_bytes: u64,
+    pub(super) order: Order,
     /// The source of a message whose input is not known.
     pub(super) unknown: ByteString,
     activity: Arc<Activity>,
@@ -97,8 +98,10 @@ impl Shared {
         control: (Changeover, Sampler),
         progress: Arc<JobProgress>,
     ) -> Self {
+        let job = settings.job.as_ref();
         Self {
-            state_bytes: settings.job.as_ref().map_or(0, |job| job.state_bytes),
+            state_bytes: job.map_or(0, |job| job.state_bytes),
+            order: job.map_or(Order::Key, |job| job.order),
             settings,
             processor: Mutex::new(processor),
             unknown: ByteString::new(),

@@ -282,10 +282,10 @@ async fn serve<L: Log, W: Work, S: Surroundings>(
             return Ok(Lost::End(End::Stopped));
         }
         let due = work.next_due();
-        let can_process = !full && !stopping && !waiting.is_empty();
-        let can_fire = !full && !stopping && due.is_some();
+        let free = !full && !stopping;
+        let open = free && !work.is_blocked();
         let room = running.room().min(settings.batch);
-        let can_read = !full && !stopping && waiting.is_empty() && room > 0;
+        let can_read = open && waiting.is_empty() && room > 0;
         tokio::select! {
             biased;
             stored = finished(&mut in_flight) => {
@@ -298,10 +298,10 @@ async fn serve<L: Log, W: Work, S: Surroundings>(
                 around.note(Note::Failed(&error));
             },
             () = around.stopped(), if !stopping => stopping = true,
-            () = fires(around, due), if can_fire => {
+            () = fires(around, due), if free && due.is_some() => {
                 full = process(work, around, running, &mut Vec::new(), &mut most).await?;
             }
-            () = around.permitted(), if can_process => {
+            () = around.permitted(), if open && !waiting.is_empty() => {
                 full = process(work, around, running, &mut waiting, &mut most).await?;
             }
             read = answered(around, async || log.read(running.inputs(), room).await), if can_read => {

@@ -9,7 +9,7 @@ use super::sourcing::{self, Transform};
 use super::stored::{self, Which};
 use super::streams::{Context, default_stream, ensure_target, jetstream, may_create, stream_name};
 use super::{Connection, consumers, job_stream, permitted};
-use crate::config::resolved::{Job, Pipeline, Start, StreamSettings};
+use crate::config::resolved::{Job, Order, Pipeline, Start, StreamSettings};
 use crate::report::ResultExt;
 use crate::state::group::GROUPS;
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -78,6 +78,8 @@ pub struct Definition {
     pub begin: u64,
     pub partitions: u16,
     pub key: Option<String>,
+    #[serde(default)]
+    pub order: Order,
 }
 
 impl Definition {
@@ -246,6 +248,8 @@ async fn defined(
                 0
             });
         }
+        let none = consumers::refuse_left(connection, source, pipeline);
+        none.await.with_context(what)?;
         let definition = Definition {
             source: source_id.to_owned(),
             begin: begin(connection, source, pipeline)
@@ -253,6 +257,7 @@ async fn defined(
                 .with_context(what)?,
             partitions: job.partitions,
             key: pipeline.key.as_ref().map(|key| key.as_str().to_owned()),
+            order: job.order,
         };
         let first = PublishMessage::build()
             .payload(serde_json::to_vec(&definition)?.into())
@@ -296,6 +301,12 @@ fn refuse_other(found: &Definition, pipeline: &Pipeline, job: &Job) -> Result<()
         )
     } else if found.key.as_deref() != key {
         ("key", quoted(found.key.as_deref()), quoted(key))
+    } else if found.order != job.order {
+        let word = |order| match order {
+            Order::Key => quoted(Some("key")),
+            Order::Stream => quoted(Some("stream")),
+        };
+        ("order", word(found.order), word(job.order))
     } else {
         return Ok(());
     };

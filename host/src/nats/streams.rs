@@ -7,7 +7,7 @@ use super::by_subject::{FAST_INGEST, all_by_subject, fast_ingest};
 use super::job::{self, JobPlace};
 use super::limits::{self, PullLimits};
 use super::{Connection, consumers, is_at_least, loops, parking, permitted, unless_refused};
-use crate::config::resolved::{Order, Pipeline, Source, Storage, StreamSettings};
+use crate::config::resolved::{Pipeline, Source, Storage, StreamSettings};
 use crate::report::{self, ResultExt};
 use anyhow::{Context as _, Result, anyhow};
 pub use async_nats::jetstream::context::Context;
@@ -144,7 +144,7 @@ pub async fn ensure(
         may_create(pipeline, create),
     )
     .await;
-    if let (Err(why), Order::None) = (&parking, pipeline.order) {
+    if let Err(why) = &parking {
         let pipeline = &pipeline.name;
         tracing::info!(
             pipeline,

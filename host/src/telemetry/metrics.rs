@@ -245,7 +245,6 @@ handles! {
         parked: Counter = counter(Parked),
         unparked: Counter = counter(Unparked),
         parked_pending: Gauge = gauge(ParkedPending),
-        deferred: Counter = counter(Deferred),
         dead: Counter = counter(Dead),
         termed: Counter = counter(Termed),
         in_progress_sent: Counter = counter(InProgressSent),

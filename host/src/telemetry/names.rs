@@ -141,8 +141,6 @@ names! {
         "Parked inputs that came back when they were due"
     ParkedPending "parked_pending" Gauge None PIPELINE
         "Messages in the parking stream that are not due or not settled yet"
-    Deferred "deferred" Counter None PIPELINE
-        "Inputs deferred because an earlier one of their key or stream is being retried"
     JobCommits "job_commits" Counter None PIPELINE
         "Commits of a job's partitions that are stored, those with which partitions are claimed among them"
     JobCommitsResolved "job_commits_resolved" Counter None PIPELINE
