@@ -24,6 +24,9 @@ fn list(heading: &str) -> String {
     block.strip_prefix("text\n").unwrap().to_owned()
 }
 
+/// What a host subscribes to for a job.
+const SUBSCRIBE: &str = "subscribe: [\"$KV.weir-members.>\", \"$JS.EVENT.ADVISORY.STREAM.BATCH_ABANDONED.WEIR_JOB_P\", ";
+
 /// The permissions of a host that also does these things.
 pub fn permitted(headings: &[&str]) -> String {
     let more: String = headings.iter().map(|heading| list(heading)).collect();
@@ -35,7 +38,7 @@ pub fn permitted(headings: &[&str]) -> String {
         more.push(("WEIR_JOB_REBATES", "WEIR_JOB_P"));
         // The names of the page have been replaced.
         more.push(("weir.job.out", "weir.job.p"));
-        more.push(("subscribe: [", "subscribe: [\"$KV.weir-members.>\", "));
+        more.push(("subscribe: [", SUBSCRIBE));
     }
     match all.contains("RESULTS") {
         true => replaced(&all, &more),

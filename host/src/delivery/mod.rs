@@ -28,7 +28,6 @@ pub mod open;
 pub mod outbox;
 pub mod publication;
 pub mod publish_window;
-pub mod refusal;
 pub mod settle;
 pub mod settler;
 pub mod sink;
