@@ -24,6 +24,9 @@ fn list(heading: &str) -> String {
     block.strip_prefix("text\n").unwrap().to_owned()
 }
 
+/// What a host subscribes to for a job.
+const SUBSCRIBE: &str = "subscribe: [\"$KV.weir-members.>\", \"$JS.EVENT.ADVISORY.STREAM.BATCH_ABANDONED.WEIR_JOB_P\", ";
+
 /// The permissions of a host that also does these things.
 pub fn permitted(headings: &[&str]) -> String {
     let more: String = headings.iter().map(|heading| list(heading)).collect();
@@ -37,7 +40,7 @@ pub fn permitted(headings: &[&str]) -> String {
         more.push(("weir.job.out", "weir.job.p"));
         // A job has a consumer of no other name than the usual.
         more.push(("CONSUMER.INFO.IN.p", "CONSUMER.INFO.IN.weir-p"));
-        more.push(("subscribe: [", "subscribe: [\"$KV.weir-members.>\", "));
+        more.push(("subscribe: [", SUBSCRIBE));
     }
     match all.contains("RESULTS") {
         true => replaced(&all, &more),

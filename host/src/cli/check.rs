@@ -4,7 +4,7 @@ use super::shown::short;
 use super::{Console, files};
 use crate::config::resolved::Pipeline;
 use crate::config::{Draft, Finding, Findings, Located, Location};
-use crate::nats::job;
+use crate::nats::{job, job_input};
 use crate::plugin::{Plugin, Runtime, Worker};
 use crate::process::plugin_set;
 use crate::report;
@@ -19,6 +19,10 @@ use std::sync::Arc;
 /// What a pipeline is without.
 const NO_IDS: &str = "`sink.message-ids: off`: results that are published again after a crash or a lost \
     connection are stored twice, and `weir trace`, `weir replay --compare` and shadows find none of them";
+
+/// What a job is without whose results are not sourced.
+const FORWARD: &str = "`sink.forward`: the job publishes its results, so a repeat that comes after the duplicate \
+    window of their stream is stored twice; `--create` makes no stream for them, `sink.create` does";
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -178,13 +182,24 @@ fn job_notes<'c>(
         format!(
             "stream `{stream}` on `{prefix}.>`, with state and commits of the job; `--create` makes it"
         ),
-        format!("{results} sources the results from there; `--create` makes it do so"),
+        match sink.forward {
+            true => FORWARD.to_owned(),
+            false => format!("{results} sources the results from there; `--create` makes it do so"),
+        },
     ];
+    let (source, input) = (&pipeline.source.stream, job_input::name(&stream));
+    notes.push(format!(
+        "if `{source}` drops what was settled, as a work queue does: stream `{input}` sources it, and the job reads \
+         that; `--create` makes it"
+    ));
     if let Some(dead) = &pipeline.dead_letter {
         let subject = &dead.subject;
-        notes.push(format!(
-            "the stream of `{subject}` sources the dead letters in the same way"
-        ));
+        notes.push(match dead.forward {
+            true => format!("dead letters are forwarded to `{subject}` in the same way as results"),
+            false => format!(
+                "the stream of `{subject}` sources the dead letters; `--create` makes it do so"
+            ),
+        });
     }
     let stateful =
         operators.filter(|one| one.result.as_ref().is_ok_and(|plugin| plugin.is_stateful()));

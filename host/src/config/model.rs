@@ -305,6 +305,10 @@ pub struct Sink {
     pub fast_ingest: FastIngest,
     /// Whether results carry a message id. Without one they cost the server less.
     pub message_ids: MessageIds,
+    /// Only with `delivery: exactly-once`: publish the results, instead of letting their stream source them
+    /// from that of the job. For a stream that may not be changed, or is in another account. It weakens what is
+    /// promised.
+    pub forward: bool,
 }
 
 /// Whether results go out in batches.
@@ -336,6 +340,7 @@ impl Default for Sink {
             allow_own_source: false,
             fast_ingest: FastIngest::Auto,
             message_ids: MessageIds::On,
+            forward: false,
         }
     }
 }
@@ -373,4 +378,6 @@ pub struct DeadLetterSettings {
     pub stream: Option<String>,
     /// Create the stream when it is missing: `true`, or its settings.
     pub create: Create,
+    /// As `sink.forward`, for dead letters.
+    pub forward: bool,
 }

@@ -79,8 +79,8 @@ pub(super) fn pipeline(
     let mut sink = outputs::sink(&model.sink, &at.field("sink"), context);
     let job = job::job(model, sink.as_ref(), at, context);
     if let (Some(Some(_)), Some(sink)) = (&job, &mut sink) {
-        // A commit is stored once, so nothing of it needs to be recognised.
-        (sink.fast_ingest, sink.message_ids) = (false, false);
+        // A commit is one batch already. Its results say where they come from, in a header of weir's.
+        sink.fast_ingest = false;
     }
     let dead_letter = outputs::dead_letter(
         &model.dead_letter,

@@ -274,6 +274,8 @@ pub struct Sink {
     pub fast_ingest: bool,
     /// Whether results carry a message id.
     pub message_ids: bool,
+    /// Whether the owners of a job's partitions publish the results; otherwise their stream sources them.
+    pub forward: bool,
 }
 
 impl Sink {
@@ -299,4 +301,6 @@ pub struct DeadLetter {
     pub stream: Option<String>,
     /// How to create the stream if it is missing.
     pub create: Option<StreamSettings>,
+    /// As [`Sink::forward`].
+    pub forward: bool,
 }

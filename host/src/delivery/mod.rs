@@ -27,7 +27,6 @@ pub mod open;
 pub mod outbox;
 pub mod publication;
 pub mod publish_window;
-pub mod refusal;
 pub mod settle;
 pub mod settler;
 pub mod sink;

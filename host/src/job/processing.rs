@@ -5,6 +5,7 @@
 //! and no broker.
 
 mod due;
+mod judged;
 mod noted;
 #[cfg(test)]
 mod tests;
@@ -18,12 +19,13 @@ use super::work::{Effects, Unreadable, Work};
 use crate::config::resolved::Order;
 use crate::message::Message;
 use crate::outgoing::OutgoingMessage;
-use crate::process::chain::{Rejection, Retry};
+use crate::process::chain::Retry;
 use crate::process::disposition::Disposition;
-use crate::process::{Judged, retry};
+use crate::process::retry;
 use crate::state::{Corrupt, Group, Groups, Operator, Savepoint, SharedState, State};
 use bytes::Bytes;
 use bytestring::ByteString;
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Duration;
@@ -46,6 +48,8 @@ pub struct Processing {
     /// Of what has gathered, and of the commit in flight.
     gathered: Counts,
     in_flight: Counts,
+    /// When the messages of both were stored.
+    stored: (Vec<u64>, Vec<u64>),
     /// Whether something has gathered, and whether a commit is in flight.
     uncommitted: (bool, bool),
     /// Whether messages wait in the state.
@@ -72,6 +76,7 @@ impl Processing {
             before: (Savepoint(0), Counts::default(), Watermarks::default()),
             gathered: Counts::default(),
             in_flight: Counts::default(),
+            stored: Default::default(),
             uncommitted: (false, false),
             waits: false,
             bytes: 0,
@@ -126,11 +131,12 @@ impl Processing {
                 continue;
             }
             for (input, disposition) in ended {
-                self.carry_out(Some(input.message.sequence), disposition, effects);
+                let sequence = self.shown(input).sequence;
+                self.carry_out(Some(sequence), disposition, effects);
             }
             break;
         }
-        waiting.sort_by_key(|(Input { input, message }, _)| (*input, message.sequence));
+        waiting.sort_by_key(|(input, _)| (input.input, input.message.sequence));
         for (input, retry) in waiting {
             self.hold(input, retry.as_ref(), effects).await;
         }
@@ -139,12 +145,13 @@ impl Processing {
     /// What is to become of messages that were retried so often.
     async fn dispose(&mut self, inputs: &[&Input], retries: u32) -> Vec<Disposition> {
         let mut processor = self.shared.processor.lock().await;
-        let route = |input: &&Input| {
-            let mut message = input.message.clone();
+        let shown: Vec<_> = inputs.iter().map(|input| self.shown(input)).collect();
+        let route = |message: &Cow<'_, Message>| {
+            let mut message = message.clone().into_owned();
             message.attempt = retries.saturating_add(1);
             processor.route(message)
         };
-        let batch: Vec<_> = inputs.iter().map(route).collect();
+        let batch: Vec<_> = shown.iter().map(route).collect();
         self.shared.calls(&batch);
         self.is_stateful = processor.is_stateful();
         let verdicts = match self.is_stateful {
@@ -152,20 +159,11 @@ impl Processing {
             false => processor.call(batch).await,
         };
         self.shared.called();
-        let judge =
-            |(input, verdict): (&&Input, _)| processor.judge(self.judged(input, retries), verdict);
-        inputs.iter().zip(verdicts).map(judge).collect()
-    }
-
-    fn judged<'a>(&'a self, input: &'a Input, retries: u32) -> Judged<'a> {
-        Judged {
-            message: &input.message,
-            source_id: self
-                .sources
-                .get(input.input)
-                .unwrap_or(&self.shared.unknown),
-            retries,
-        }
+        let judge = |((input, message), verdict): ((&&Input, &Cow<'_, Message>), _)| {
+            processor.judge(self.judged(input, message, retries), verdict)
+        };
+        let judged = inputs.iter().zip(&shown).zip(verdicts);
+        judged.map(judge).collect()
     }
 
     /// All but a retry, which is not for here. `sequence` is that of a message; none for a timer.
@@ -176,10 +174,15 @@ impl Processing {
         effects: &mut Effects,
     ) {
         self.gathered.inputs += u64::from(sequence.is_some());
+        // What comes of a timer comes of no message.
+        let named = |message: OutgoingMessage| OutgoingMessage {
+            id: message.id.filter(|_| sequence.is_some()),
+            ..message
+        };
         match disposition {
             Disposition::Publish(messages) => {
                 self.gathered.publish(&messages);
-                effects.outputs.extend(messages);
+                effects.outputs.extend(messages.into_iter().map(named));
             }
             Disposition::Drop => self.gathered.dropped += 1,
             Disposition::Dead(letter) => {
@@ -187,13 +190,9 @@ impl Processing {
                 self.gathered.dead += 1;
                 self.gathered.termed += u64::from(sequence.is_some());
                 self.gathered.publish(&letter.messages);
-                // A commit is stored once: nothing in it may have an id.
-                let messages = letter.messages.into_iter();
-                let plain = messages.map(|message| OutgoingMessage {
-                    id: None,
-                    ..message
-                });
-                effects.dead_letters.extend(plain);
+                effects
+                    .dead_letters
+                    .extend(letter.messages.into_iter().map(named));
             }
             Disposition::Retry(_) => {}
         }
@@ -227,16 +226,6 @@ impl Processing {
         let attempts = attempts.saturating_add(1);
         (attempts, retry::delay(settings, retry.after, attempts))
     }
-
-    async fn give_up(&mut self, input: &Input, reason: String, effects: &mut Effects) {
-        let disposition = self.rejected(input, reason).await;
-        self.carry_out(Some(input.message.sequence), disposition, effects);
-    }
-
-    async fn rejected(&self, input: &Input, reason: String) -> Disposition {
-        let processor = self.shared.processor.lock().await;
-        processor.reject(self.judged(input, 0), Rejection::by_sink(reason))
-    }
 }
 
 fn empty(shared: &Shared, groups: &Groups) -> Result<State, Corrupt> {
@@ -254,7 +243,7 @@ fn waits_for(order: Order, message: &Message) -> Option<&str> {
 }
 
 /// The queue of a message: that of those that wait for each other, or its own.
-fn queue(order: Order, Input { input, message }: &Input) -> (&[u8], Vec<u8>) {
+fn queue(order: Order, Input { input, message, .. }: &Input) -> (&[u8], Vec<u8>) {
     match waits_for(order, message) {
         Some(key) => (key.as_bytes(), Vec::new()),
         None => (b"", format!("{input}/{}", message.sequence).into_bytes()),
@@ -312,6 +301,7 @@ impl Work for Processing {
     async fn process(&mut self, batch: &[Input]) -> Effects {
         self.start();
         self.shared.in_hand(self.gathered.take(batch));
+        self.stored.0.extend(batch.iter().map(|input| input.stored));
         let (mut effects, mut free) = (Effects::default(), Vec::with_capacity(batch.len()));
         self.watermarks.watch(batch);
         self.state.lock().set_watermark(self.watermarks.least());
@@ -345,6 +335,9 @@ impl Work for Processing {
         self.state.lock().set_watermark(self.watermarks.least());
         self.shared.in_hand(counts.taken - self.gathered.taken);
         self.gathered = counts;
+        self.stored
+            .0
+            .truncate(usize::try_from(counts.taken).unwrap_or_default());
     }
 
     async fn reject(&mut self, message: Option<&Input>, reason: &str) -> Effects {
@@ -373,11 +366,14 @@ impl Work for Processing {
 
     fn seal(&mut self) -> Option<Bytes> {
         self.in_flight = std::mem::take(&mut self.gathered);
+        self.stored.1.clear();
+        std::mem::swap(&mut self.stored.0, &mut self.stored.1);
         self.mark((false, true));
         self.state.lock().seal()
     }
 
     fn confirmed(&mut self) {
+        self.shared.observe(&self.stored.1);
         self.shared.count(std::mem::take(&mut self.in_flight));
         self.mark((self.uncommitted.0, false));
         let (waits, bytes) = {

@@ -260,6 +260,11 @@ handles! {
         job_takeovers: Counter = counter(JobTakeovers),
         job_deposed: Counter = counter(JobDeposed),
         job_failures: Counter = counter(JobFailures),
+        job_batches_abandoned: Counter = counter(JobBatchesAbandoned),
+        job_forwarded: Counter = counter(JobForwarded),
+        job_forward_duplicates: Counter = counter(JobForwardDuplicates),
+        job_forward_failures: Counter = counter(JobForwardFailures),
+        job_partitions_failing: Gauge = gauge(JobPartitionsFailing),
         job_state_bytes: Gauge = gauge(JobStateBytes),
         latency: Histogram = histogram(Latency),
     }

@@ -51,11 +51,12 @@ pub(super) fn job(
         let message = format!("`lanes` must not be more than `partitions`: {lanes} > {partitions}");
         context.findings.add(at.field("lanes").location(), message);
     }
-    if sink.is_some_and(|sink| sink.stream.is_none() && sink.subject.reach().is_none()) {
+    let is_open = |sink: &Sink| sink.stream.is_none() && sink.subject.reach().is_none();
+    if sink.is_some_and(|sink| !sink.forward && is_open(sink)) {
         context.findings.add_hint(
             at.field("sink").field("subject").location(),
             "`sink.subject` leaves open which stream takes the results of the job",
-            "add `sink.stream`, or begin the subject with a literal token",
+            "add `sink.stream`, begin the subject with a literal token, or set `sink.forward: true`",
         );
     }
     let state = at.field("state").field("max-bytes");
@@ -152,14 +153,13 @@ fn partitions(
 /// Whether a pipeline that is no job has nothing that only a job has.
 fn no_job(at: &Cursor<'_>, context: &mut Context<'_>) -> bool {
     let mut is_one = true;
-    for name in ["partitions", "state", "commit"] {
-        let at = at.field(name);
-        if at.is_given() {
-            let message = format!("`{name}` needs `delivery: exactly-once`");
-            let hint = format!("add `delivery: exactly-once`, or remove `{name}`");
-            context.findings.add_hint(at.key_location(), message, hint);
-            is_one = false;
-        }
+    let whole = ["partitions", "state", "commit"].map(|name| at.field(name));
+    let forward = ["sink", "dead-letter"].map(|section| at.field(section).field("forward"));
+    for at in whole.into_iter().chain(forward).filter(Cursor::is_given) {
+        let message = format!("`{}` needs `delivery: exactly-once`", at.path());
+        let hint = format!("add `delivery: exactly-once`, or remove `{}`", at.path());
+        context.findings.add_hint(at.key_location(), message, hint);
+        is_one = false;
     }
     is_one
 }
