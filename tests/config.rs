@@ -11,6 +11,7 @@ use crate::harness::replaced;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use weir::config::resolved::Order;
 use weir::config::{self, Findings};
 
 fn repository() -> PathBuf {
@@ -161,7 +162,7 @@ fn findings_are_a_list_for_machines() {
     );
     assert_eq!(
         first.get("hint").unwrap(),
-        "add `key: \"{subject[1]}\"`, for example"
+        "add `key: \"{subject[1]}\"`, for example, or write `order: stream` for a single partition"
     );
     assert!(
         first
@@ -303,6 +304,57 @@ fn the_schema_knows_and_describes_every_key_that_is_accepted() {
         unused.is_empty(),
         "in the schema, and in no good file: {unused:?}"
     );
+}
+
+#[test]
+fn a_pipeline_with_an_order_is_a_job_and_a_job_has_an_order() {
+    let job = |more: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pipeline.yaml");
+        let usual = "name: a\nsource: { stream: A }\nsink: { subject: out, stream: B }\n";
+        std::fs::write(&file, format!("{usual}{more}")).unwrap();
+        let loaded = config::load(&[file], &environment).unwrap();
+        loaded[0]
+            .job
+            .as_ref()
+            .map(|job| (job.order, job.partitions))
+    };
+    let key = "key: \"{subject}\"";
+    for (more, expected) in [
+        ("".to_owned(), None),
+        ("order: none".to_owned(), None),
+        ("delivery: at-least-once".to_owned(), None),
+        ("delivery: at-least-once\norder: none".to_owned(), None),
+        (format!("order: key\n{key}"), Some((Order::Key, 8))),
+        (
+            format!("order: key\npartitions: 1\n{key}"),
+            Some((Order::Key, 1)),
+        ),
+        (
+            format!("delivery: exactly-once\norder: key\n{key}"),
+            Some((Order::Key, 8)),
+        ),
+        (
+            format!("delivery: exactly-once\n{key}"),
+            Some((Order::Key, 8)),
+        ),
+        (
+            format!("delivery: exactly-once\npartitions: 1\n{key}"),
+            Some((Order::Key, 1)),
+        ),
+        ("order: stream".to_owned(), Some((Order::Stream, 1))),
+        (format!("order: stream\n{key}"), Some((Order::Stream, 1))),
+        (
+            "delivery: exactly-once\norder: stream".to_owned(),
+            Some((Order::Stream, 1)),
+        ),
+        (
+            "delivery: exactly-once\npartitions: 1".to_owned(),
+            Some((Order::Stream, 1)),
+        ),
+    ] {
+        assert_eq!(job(&more), expected, "{more}");
+    }
 }
 
 #[test]

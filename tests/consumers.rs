@@ -214,6 +214,27 @@ fn a_consumer_that_a_pipeline_cannot_use_is_refused_with_the_reason_and_left_alo
 }
 
 #[test]
+fn a_consumer_that_the_pipeline_had_while_it_was_ordered_at_least_once_is_read_without_a_pin() {
+    let site = Site::new();
+    by_hand(
+        &site,
+        pull::Config {
+            description: Some("weir pipeline p".to_owned()),
+            priority_policy: PriorityPolicy::PinnedClient,
+            priority_groups: vec!["weir".to_owned()],
+            ..pull::Config::default()
+        },
+    );
+    let client = site.nats.client();
+    client.publish_all((0..10).map(|number| ("in.a", number.to_string())));
+    let weir = site.run(&site.pipeline(""));
+    site.wait_for_messages("OUT", 10);
+    let said = weir.stderr();
+    let words = "priority policy from PinnedClient to None";
+    assert!(said.contains(words), "{said}");
+}
+
+#[test]
 fn a_host_asks_for_as_many_messages_as_it_may() {
     let limits = "jetstream { limits { max_request_batch: 100 } }";
     let site = Site::on(NatsServer::start_with(limits));

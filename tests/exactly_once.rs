@@ -3,12 +3,15 @@
 
 mod bad_input;
 mod dedupe;
+mod forward;
 mod nemesis;
 mod operate;
+mod partitions;
+mod queue;
 mod state;
+mod tools;
 
 use crate::harness::{Site, Stored, Weir, guests, replaced, series, wait_for, wait_until};
-use async_nats::jetstream::stream::{Config, RetentionPolicy};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -131,7 +134,7 @@ fn a_new_version_of_a_plugin_takes_over_between_two_commits() {
 }
 
 #[test]
-fn a_job_is_refused_if_its_state_was_made_otherwise_or_its_source_drops_what_was_read() {
+fn a_job_is_refused_if_its_state_was_made_otherwise() {
     let site = Site::new();
     let client = site.nats.client();
     client.publish("in.a", "1");
@@ -151,18 +154,31 @@ fn a_job_is_refused_if_its_state_was_made_otherwise_or_its_source_drops_what_was
     let text = std::fs::read_to_string(site.job(&[], "")).unwrap();
     let file = site.file("p.yaml", replaced(&text, &[other]));
     refused(&file, "its state was made with another `key`");
-    client.create_stream_with(Config {
-        name: "QUEUE".to_owned(),
-        subjects: vec!["queue.>".to_owned()],
-        retention: RetentionPolicy::WorkQueue,
-        ..Config::default()
-    });
-    let queue = [
-        ("name: p\n", "name: queue\n"),
-        ("stream: IN, consumer: p", "stream: QUEUE"),
-    ];
-    let file = site.pipeline_but(&queue, "delivery: exactly-once\nkey: \"{subject[1]}\"\n");
-    refused(&file, "a job cannot read stream `QUEUE`");
+    let whole = |order: &str| {
+        let changes = [
+            (
+                "name: p
+",
+                "name: whole
+",
+            ),
+            NO_CONSUMER,
+        ];
+        site.pipeline_but(
+            &changes,
+            &format!(
+                "key: \"{{subject[1]}}\"
+partitions: 1
+order: {order}
+"
+            ),
+        )
+    };
+    drop(site.run_job(&whole("stream")));
+    refused(
+        &whole("key"),
+        "its state was made with another `order`: `stream`, and not `key`",
+    );
 }
 
 #[test]
@@ -212,6 +228,10 @@ fn every_outcome_has_its_effect_once_and_a_retry_holds_back_its_key_alone() {
     let dead = site.wait_for_messages("DEAD", 21);
     assert_eq!(dead.len(), 21);
     assert_eq!(dead.iter().filter(|dead| dead.text() == "retry").count(), 1);
+    // Those that waited for another attempt are not observed again.
+    wait_until("their latency is observed", || {
+        weir.metric(&series("latency_seconds_count")) == 402.0
+    });
     wait_for("all of it is counted, and nothing is left", || {
         let names = [
             "acked_total",

@@ -4,12 +4,13 @@
 mod author;
 mod chain;
 mod run;
+mod stateful;
 mod suite;
 
 use crate::harness::languages;
 use run::{Subject, limits};
 use weir::cli::project::Language;
-use weir::plugin::{Runtime, RuntimeOptions};
+use weir::plugin::{LoadOptions, Runtime, RuntimeOptions, World};
 
 /// Memory of an instance in the suite: more than the heaviest language runtime takes.
 const MEMORY: usize = 192 << 20;
@@ -28,15 +29,19 @@ const ONE_CALL: i64 = 1 << 20;
 /// Messages after which memory must have stopped to grow.
 const MESSAGES: usize = 100_000;
 
-fn subject(language: Language) -> Subject {
-    let component = languages::conformance(language);
+fn subject(world: World, language: Language) -> Subject {
+    let component = languages::conformance(world, language);
     let runtime = Runtime::new(RuntimeOptions {
         cache_dir: Some(crate::harness::cache().join("languages")),
         compiler: Some(env!("CARGO_BIN_EXE_weir").into()),
         ..RuntimeOptions::default()
     });
     let runtime = runtime.unwrap();
-    let plugin = runtime.load(&component).unwrap();
+    let options = LoadOptions {
+        stateful: world == World::StatefulOperator,
+        ..LoadOptions::default()
+    };
+    let plugin = runtime.load_with(&component, options).unwrap();
     let mut limits = limits(MEMORY);
     match language {
         Language::Js | Language::Ts => limits.recycle_bytes = JAVASCRIPT_RECYCLES,
@@ -58,7 +63,7 @@ fn tokio() -> tokio::runtime::Runtime {
 }
 
 fn conforms(language: Language) {
-    let subject = subject(language);
+    let subject = subject(World::Operator, language);
     let cases = suite::cases();
     assert!(cases.len() > 25, "the suite is not whole");
     let tokio = tokio();
@@ -78,6 +83,10 @@ fn conforms(language: Language) {
     if let Err(error) = tokio.block_on(stays_flat(&subject)) {
         panic!("{error}");
     }
+}
+
+fn conforms_with_state(language: Language) {
+    stateful::conforms(&subject(World::StatefulOperator, language));
 }
 
 /// Memory over many messages: what the second half needs, the first half needed too. An instance
@@ -112,7 +121,7 @@ async fn stays_flat(subject: &Subject) -> Result<(), String> {
 /// Each language's promises, under its name: `cargo xtask test` leaves a language out by it where its
 /// tools cannot be had. What its page promises beyond that is in its module `own`.
 macro_rules! language {
-    ($name:ident, $language:ident $(, $own:item)?) => {
+    ($name:ident, $language:ident $(with $state:ident)? $(, $own:item)?) => {
         mod $name {
             $($own)?
             use weir::cli::project::Language;
@@ -121,6 +130,20 @@ macro_rules! language {
             fn a_plugin_passes_every_case_and_stays_flat() {
                 super::conforms(Language::$language);
             }
+
+            $(mod $state {
+                use weir::cli::project::Language;
+
+                #[test]
+                fn a_plugin_passes_every_case_and_stays_flat() {
+                    crate::languages::conforms_with_state(Language::$language);
+                }
+
+                #[test]
+                fn a_new_plugin_builds_and_passes_its_tests_as_it_is() {
+                    crate::languages::author::passes_its_own_tests_with_state(Language::$language);
+                }
+            })?
 
             #[test]
             fn a_new_plugin_builds_and_passes_its_tests_as_it_is() {
@@ -140,11 +163,11 @@ macro_rules! language {
     };
 }
 
-language!(rust, Rust);
-language!(go, Go);
-language!(python, Python, mod own;);
-language!(js, Js, mod own;);
-language!(ts, Ts);
-language!(c, C);
-language!(cpp, Cpp);
-language!(zig, Zig);
+language!(rust, Rust with state);
+language!(go, Go with state);
+language!(python, Python with state, mod own;);
+language!(js, Js with state, mod own;);
+language!(ts, Ts with state);
+language!(c, C with state, mod own;);
+language!(cpp, Cpp with state);
+language!(zig, Zig with state);

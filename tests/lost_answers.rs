@@ -3,8 +3,7 @@
 
 use crate::harness::deployments::digest;
 use crate::harness::{
-    Fate, Finished, Proxy, SHORT_ACK_WAIT, Sender, Site, refused, replaced, rollbacks, series,
-    swaps, wait_until,
+    Fate, Finished, Proxy, Sender, Site, refused, replaced, rollbacks, series, swaps, wait_until,
 };
 use serde_json::Value;
 
@@ -217,32 +216,6 @@ fn results_whose_acks_are_lost_with_the_connection_are_published_again_over_the_
     assert_eq!(site.nats.client().count("OUT"), 20);
     assert_eq!(weir.metric(&series("publish_failures_total")), 20.0);
     assert_eq!(weir.metric(&series("redelivered_total")), 0.0);
-}
-
-#[test]
-fn deliveries_that_come_while_the_server_is_asked_whose_turn_it_is_are_not_lost_to_a_swap() {
-    let (site, proxy) = behind_a_proxy("", "order: key\n");
-    let text = std::fs::read_to_string(site.path("p.yaml")).unwrap();
-    site.file("p.yaml", replaced(&text, &[SHORT_ACK_WAIT]));
-    let host = site.host();
-    let client = site.nats.client();
-    proxy.rule(|sender, subject, _| match (sender, subject) {
-        (Sender::Host, "$JS.API.CONSUMER.INFO.IN.p") => Fate::Late,
-        _ => Fate::Arrives,
-    });
-    client.publish_all((0..20).map(|number| ("in.a", number.to_string())));
-    wait_until("the lane has them and asks", || {
-        let held = client.consumer("IN", "p").map(|info| info.num_ack_pending);
-        held == Some(20) && proxy.withheld() >= 1
-    });
-    site.install("v1");
-    wait_until("the lane has swapped", || swaps(&host) == 1.0);
-    proxy.release();
-    let out = site.wait_for_messages("OUT", 20);
-    let numbers: Vec<_> = out.iter().map(|one| one.text()).collect();
-    let expected: Vec<_> = (0..20).map(|number| format!("v1 {number}")).collect();
-    assert_eq!(numbers, expected);
-    assert_eq!(host.metric(&series("redelivered_total")), 0.0);
 }
 
 #[test]

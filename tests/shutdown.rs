@@ -168,7 +168,7 @@ fn a_hard_stop_in_the_middle_of_many_loses_none() {
 fn a_stop_without_a_connection_waits_for_nothing_and_loses_nothing() {
     let mut site = Site::new();
     // So long that waiting for it would be seen as a hang.
-    let more = "drain: 1h\norder: stream\n";
+    let more = "drain: 1h\n";
     let file = site.pipeline_but(&[SHORT_ACK_WAIT], more);
     let mut weir = site.run(&file);
     let messages = (0..500).map(|number| ("in.a", format!("slow:{}", number % 20)));

@@ -13,6 +13,8 @@ pub const MESSAGE_ID: &str = "Nats-Msg-Id";
 /// The header that says which plugins a result comes from: the beginnings of their digests, in the
 /// order of the chain, with commas between them. The input is in the message id.
 pub const DIGEST: &str = "Weir-Digest";
+/// In place of [`MESSAGE_ID`] in what a job has committed: a batch that is sent again would be refused for that.
+pub const ORIGIN: &str = "Weir-Origin";
 /// Through how many pipelines a message has come that is the result or the dead letter of another pipeline;
 /// without it, one with [`DIGEST`] has come through one. Written by hosts alone.
 pub const HOPS: &str = "Weir-Hops";
@@ -30,6 +32,18 @@ pub const LETTER: &str = "Weir-Letter";
 /// `<bytes of the subject> <bytes of the header block>` at the beginning of a dead letter's payload, where
 /// that holds all of the message.
 pub const PACKED: &str = "Weir-Packed";
+/// The header of a message that a stream has from another: `<stream> <sequence>`, and more.
+pub const SOURCED: &str = "Nats-Stream-Source";
+
+/// Stream and sequence in that header.
+#[must_use]
+pub fn sourced_from(header: &str) -> Option<(&str, u64)> {
+    let mut words = header.split(' ');
+    // A hash of the account may follow the name.
+    let stream = words.next()?.split(':').next()?;
+    Some((stream, words.next()?.parse().ok()?))
+}
+
 /// Header lines in their order; a name may occur more than once.
 ///
 /// Cheap to clone. Names are compared without regard to case, as NATS clients do.

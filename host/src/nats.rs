@@ -19,6 +19,8 @@ mod health;
 pub mod history;
 pub mod job;
 pub mod job_admin;
+pub mod job_input;
+pub mod job_outputs;
 pub mod job_progress;
 pub mod job_stream;
 pub mod jobs;
@@ -28,6 +30,7 @@ pub mod members;
 pub mod outputs;
 pub mod parking;
 pub mod receipts;
+pub mod refusal;
 pub mod registry;
 pub mod service;
 pub mod shadows;
@@ -50,8 +53,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// The oldest server that has what at-least-once pipelines use: consumers with several filters
-/// (2.10), and pinned consumers for ordered pipelines (2.11).
+/// The oldest server that the tests run; what at-least-once pipelines use is older.
 pub const OLDEST_SERVER: (u64, u64, u64) = (2, 11, 0);
 
 /// A connection for everything but the path of messages, with what its events said.

@@ -76,7 +76,8 @@ impl MessageId {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutgoingMessage {
     pub subject: ByteString,
-    /// By which the server drops repeats: the header [`MESSAGE_ID`].
+    /// By which the server drops repeats: the header [`MESSAGE_ID`], or [`ORIGIN`](crate::headers::ORIGIN), which
+    /// is as long.
     pub id: Option<MessageId>,
     /// The plugins that it comes from: the header [`DIGEST`]. Shared by all messages of a chain.
     pub digest: Option<ByteString>,
@@ -107,6 +108,11 @@ impl OutgoingMessage {
     /// headers. What would make other lines of itself is left out; whoever made the message has seen to
     /// it that there is none.
     pub fn write_headers(&self, into: &mut Vec<u8>) {
+        self.write_headers_as(MESSAGE_ID, into);
+    }
+
+    /// The same, with the id under another name.
+    pub fn write_headers_as(&self, id_name: &str, into: &mut Vec<u8>) {
         fn add(into: &mut Vec<u8>, parts: &[&[u8]]) {
             parts.iter().for_each(|part| into.extend_from_slice(part));
             into.extend_from_slice(b"\r\n");
@@ -119,7 +125,7 @@ impl OutgoingMessage {
             }
         }
         if let Some(id) = self.id.as_ref().filter(|id| !id.has_line_break()) {
-            into.extend_from_slice(MESSAGE_ID.as_bytes());
+            into.extend_from_slice(id_name.as_bytes());
             into.extend_from_slice(b": ");
             id.write(into);
             into.extend_from_slice(b"\r\n");

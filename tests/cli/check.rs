@@ -46,13 +46,13 @@ fn a_job_is_said_to_need_its_streams_and_to_keep_what_has_no_time_to_live() {
 }
 
 #[test]
-fn an_ordered_pipeline_is_said_to_be_for_one_host() {
+fn an_ordered_pipeline_is_said_to_be_a_job() {
     let ordered = format!("order: stream\n{PIPELINE}");
-    for (pipeline, notes) in [(PIPELINE, 0), (&*ordered, 1)] {
+    for (pipeline, notes) in [(PIPELINE, 0), (&*ordered, 3)] {
         let folder = pipeline_folder("echo", pipeline);
         let finished = Weir::run_in(folder.path(), &["check", "pipeline.yaml"]);
         assert_eq!(finished.code, Some(0), "{finished:#?}");
-        let note = "  note: `order: stream` is for one host: ";
+        let note = "  note: ";
         assert_eq!(
             finished.stdout.matches(note).count(),
             notes,

@@ -82,3 +82,41 @@ fn a_dead_letter_is_traced_and_what_is_gone_is_said_to_be() {
     let nowhere = trace(&site, "no.such", "1", &[]);
     assert!(nowhere.stderr.contains("hint:"), "{nowhere:#?}");
 }
+
+#[test]
+fn the_results_of_a_job_are_traced_and_those_of_a_pipeline_behind_it_too() {
+    let site = Site::new();
+    let client = site.nats.client();
+    client.create_stream("LAST", &["last.>"]);
+    let job = "delivery: exactly-once\nkey: \"{subject}\"\n";
+    let no_consumer = ("stream: IN, consumer: p", "stream: IN");
+    let file = site.pipeline_but(&[no_consumer], job);
+    let mut host = site.start_with(&[file.to_str().unwrap(), "--create"], &[]);
+    host.wait_until_output("running");
+    let _second = site.run(&site.second_pipeline("OUT", &[("out.{subject}", "last.{subject}")]));
+    for text in ["drop", "emit:2", "reject"] {
+        client.publish("in.a", text);
+    }
+    site.wait_for_messages("LAST", 2);
+    let traced = trace(&site, "last.out.in.a", "2", &["--json"]);
+    let steps = json(&traced.stdout);
+    let streams: Vec<&str> = steps
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["stream"].as_str().unwrap())
+        .collect();
+    assert_eq!(streams, ["LAST", "OUT", "IN"], "{traced:#?}");
+    assert_eq!(
+        (&steps[1]["made"]["pipeline"], &steps[1]["made"]["index"]),
+        (&"p".into(), &1.into())
+    );
+    assert_eq!(
+        (&steps[1]["made"]["operator"], &steps[2]["sequence"]),
+        (&"op".into(), &2.into())
+    );
+    site.wait_for_messages("DEAD", 1);
+    let dead = trace(&site, "dead.p", "1", &[]);
+    assert!(dead.stdout.contains("made by p/dead"), "{dead:#?}");
+    assert!(dead.stdout.contains("\nIN 3  in.a"), "{dead:#?}");
+}

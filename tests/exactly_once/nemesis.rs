@@ -1,10 +1,10 @@
 //! The nemesis: three hosts on a cluster of three servers, while a seed decides who is killed, stopped for a while,
-//! started or told to leave. Counts of keys are exact to the last one.
+//! started or told to leave. Counts of keys are exact to the last one, and in order.
 //!
 //! `WEIR_NEMESIS_MINUTES` and `WEIR_NEMESIS_SEED` make it as long as one likes: `cargo xtask nemesis`.
 
 use super::by_subject;
-use crate::harness::{NatsServer, Site, Weir, series, signal, wait_until};
+use crate::harness::{NatsServer, Site, Stored, Weir, series, signal, wait_until};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// Rounds, unless the environment gives minutes.
 const ROUNDS: usize = 5;
+/// The same for a job with one partition, with which hosts have less to do.
+const ROUNDS_IN_ORDER: usize = 3;
 const KEYS: usize = 11;
 /// Messages in a round.
 const MESSAGES: usize = 150;
@@ -53,6 +55,8 @@ struct World {
     hosts: Vec<Weir>,
     random: StdRng,
     sent: BTreeMap<usize, usize>,
+    /// The results that are to come, in the order of the source.
+    expected: Vec<(String, String)>,
     tally: Tally,
 }
 
@@ -66,6 +70,8 @@ impl World {
             let script = format!("count; {key}/{count}");
             let client = self.site.nats.client();
             client.publish_once(&format!("in.{key}"), &script);
+            self.expected
+                .push((format!("out.{key}"), count.to_string()));
         }
     }
 
@@ -104,12 +110,18 @@ impl World {
     }
 
     fn total(&self) -> u64 {
-        self.sent.values().sum::<usize>() as u64
+        self.expected.len() as u64
     }
 }
 
-#[test]
-fn counts_are_exact_whatever_a_seed_does_to_hosts_and_servers() {
+/// What a stream holds at the end, and what it is to hold.
+struct Ended {
+    results: Vec<Stored>,
+    expected: Vec<(String, String)>,
+}
+
+/// Runs a job with this order.
+fn run(order: &str, rounds: usize) -> Ended {
     let seed = given("WEIR_NEMESIS_SEED").unwrap_or_else(rand::random);
     println!("WEIR_NEMESIS_SEED={seed}");
     let until = given("WEIR_NEMESIS_MINUTES")
@@ -117,7 +129,7 @@ fn counts_are_exact_whatever_a_seed_does_to_hosts_and_servers() {
     let [first, second, third] = NatsServer::start_cluster();
     let site = Site::on(first);
     site.create_streams_on(3);
-    let file = site.stateful("");
+    let file = site.stateful(order);
     let hosts = (0..HOSTS).map(|_| site.keep_job(&file)).collect();
     let mut world = World {
         site,
@@ -125,10 +137,11 @@ fn counts_are_exact_whatever_a_seed_does_to_hosts_and_servers() {
         hosts,
         random: StdRng::seed_from_u64(seed),
         sent: BTreeMap::new(),
+        expected: Vec::new(),
         tally: Tally::default(),
     };
     for round in 0.. {
-        if until.map_or(round >= ROUNDS, |until| Instant::now() >= until) {
+        if until.map_or(round >= rounds, |until| Instant::now() >= until) {
             break;
         }
         world.feed();
@@ -138,12 +151,31 @@ fn counts_are_exact_whatever_a_seed_does_to_hosts_and_servers() {
             client.count("OUT") >= some
         });
     }
-    let out = world.site.wait_for_messages("OUT", world.total());
-    let expected = world.sent.iter().map(|(key, count)| {
-        let counts = (1..=*count).map(|count| count.to_string());
-        (format!("out.{key}"), counts.collect::<Vec<_>>())
-    });
-    assert_eq!(by_subject(&out), expected.collect());
+    let results = world.site.wait_for_messages("OUT", world.total());
     world.hosts.iter().for_each(|host| world.tally.add(host));
-    println!("{} results, {:?}", out.len(), world.tally);
+    println!("{} results, {:?}", results.len(), world.tally);
+    Ended {
+        results,
+        expected: world.expected,
+    }
+}
+
+#[test]
+fn counts_are_exact_whatever_a_seed_does_to_hosts_and_servers() {
+    let Ended { results, expected } = run("order: key\n", ROUNDS);
+    let mut by_key: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (subject, count) in expected {
+        by_key.entry(subject).or_default().push(count);
+    }
+    assert_eq!(by_subject(&results), by_key);
+}
+
+#[test]
+fn the_whole_stream_keeps_its_order_whatever_a_seed_does_to_hosts_and_servers() {
+    let Ended { results, expected } = run("order: stream\npartitions: 1\n", ROUNDS_IN_ORDER);
+    let found: Vec<(String, String)> = results
+        .iter()
+        .map(|message| (message.subject.clone(), message.text()))
+        .collect();
+    assert_eq!(found, expected);
 }

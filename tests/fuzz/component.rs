@@ -3,7 +3,7 @@
 
 use crate::engine::{Target, kind};
 use std::path::Path;
-use weir::plugin::{CONTRACT, Inspection, componentize, inspect};
+use weir::plugin::{Inspection, World, componentize, inspect};
 use weir::report;
 use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
@@ -71,8 +71,9 @@ fn seeds() -> Vec<Vec<u8>> {
     let (package, _) = resolve.push_dir(files).unwrap();
     let world = resolve.select_world(&[package], Some("operator")).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    let encoded = componentize(&module).unwrap();
-    let text = CONTRACT.map(|(_, text)| text).concat();
+    let encoded = componentize(&module, World::Operator).unwrap();
+    let (contract, _) = World::Operator.packages();
+    let text: String = contract.iter().map(|(_, text)| *text).collect();
     vec![
         plain,
         module,
@@ -84,7 +85,7 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 fn check(bytes: &[u8]) -> String {
-    let made = componentize(bytes);
+    let made = componentize(bytes, World::Operator);
     match inspect(bytes) {
         Err(error) => {
             let text = report::text(&error);

@@ -9,6 +9,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use weir::cli::project::Language;
+use weir::plugin::World;
 
 /// The folder of an installed language's packages.
 fn tools() -> PathBuf {
@@ -58,18 +59,19 @@ impl Deref for Project {
 /// A new plugin's folder, as `weir plugin new` makes it, with what its language's package manager
 /// would install put in place. Kept between runs, so that what has not changed is not built again.
 pub fn scaffold(language: Language, name: &str) -> Project {
+    scaffold_of(World::Operator, language, name)
+}
+
+/// The same for a plugin of this world.
+pub fn scaffold_of(world: World, language: Language, name: &str) -> Project {
     let fresh = tempfile::tempdir().unwrap();
     let made = fresh.path().join(name);
     let folder = made.to_str().unwrap();
-    let arguments = [
-        "plugin",
-        "new",
-        name,
-        "--lang",
-        language.name(),
-        "--folder",
-        folder,
-    ];
+    let mut arguments = vec!["plugin", "new", name, "--lang", language.name()];
+    arguments.extend(["--folder", folder]);
+    if world == World::StatefulOperator {
+        arguments.push("--stateful");
+    }
     let finished = weir(fresh.path(), &arguments);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     let all = repository().join("target/languages");
@@ -108,16 +110,19 @@ pub fn build(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("{}.wasm", name.replace('-', "_")))
 }
 
-/// The language's plugin of the conformance suite, built from source.
-pub fn conformance(language: Language) -> PathBuf {
-    let name = "conformance";
-    let folder = scaffold(language, name);
+/// The language's plugin of the conformance suite for this world, built from source.
+pub fn conformance(world: World, language: Language) -> PathBuf {
+    let name = match world {
+        World::Operator => "conformance",
+        World::StatefulOperator => "conformance-stateful",
+    };
+    let folder = scaffold_of(world, language, name);
     let sources = repository().join("plugins/sdk").join(language.name());
     let main = match language {
         Language::Rust => folder.join("src"),
         _ => folder.to_path_buf(),
     };
-    copy(&sources.join("conformance"), &main);
+    copy(&sources.join(name), &main);
     build(&folder, name)
 }
 

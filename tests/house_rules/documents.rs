@@ -32,12 +32,13 @@ pub fn decision(file: &File) -> Vec<String> {
     findings
 }
 
-/// Every relative link leads to something; those of other sites are not followed.
+/// Every relative link leads to something; those of other sites are not followed, and code has none.
 pub fn links(file: &File, exists: &dyn Fn(&str) -> bool) -> Vec<String> {
     let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let mut findings = Vec::new();
     for (line, text) in (1..).zip(file.text.lines()) {
-        for part in text.split("](").skip(1) {
+        let words: Vec<&str> = text.split('`').step_by(2).collect();
+        for part in words.join("`").split("](").skip(1) {
             let target = part.split([')', '#', ' ']).next().unwrap_or_default();
             let elsewhere = target.contains("://") || target.starts_with("mailto:");
             if !elsewhere && !target.is_empty() && !exists(&joined(folder, target)) {

@@ -6,6 +6,7 @@ use crate::harness::{Finished, Weir, languages, put, replaced, wait_until};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use weir::cli::project::Language;
+use weir::plugin::World;
 
 /// What every template publishes of an alert, and what a test changes it to.
 const FIELD: &str = "above_limit";
@@ -35,6 +36,16 @@ pub fn passes_its_own_tests_as_it_is(language: Language) {
         let said = format!("{}{}", again.stdout, again.stderr);
         assert!(again.stdout.contains("\"fresh\":true"), "{said}");
     }
+    own_tests(language, &folder);
+}
+
+pub fn passes_its_own_tests_with_state(language: Language) {
+    let folder = languages::scaffold_of(World::StatefulOperator, language, "once-hot-rooms");
+    let finished = languages::weir(&folder, &["plugin", "test", "."]);
+    let said = format!("{}{}", finished.stdout, finished.stderr);
+    assert_eq!(finished.code, Some(0), "{said}");
+    let ok = "ok: 6 messages, 3 results, 1 dead letter";
+    assert!(finished.stdout.starts_with(ok), "{said}");
     own_tests(language, &folder);
 }
 

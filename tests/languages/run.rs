@@ -9,7 +9,7 @@ use weir::config::limits::Limits;
 use weir::config::resolved::{Bounds, HeaderSelection};
 use weir::message::{Message, Outcome, Output};
 use weir::plugin::{OperatorSettings, Plugin, Runtime, Worker};
-use weir::process::chain::{Chain, Verdict};
+use weir::process::chain::{Chain, Rejection, Verdict};
 use weir::process::route::Route;
 use weir::telemetry::metrics::Metrics;
 
@@ -156,6 +156,13 @@ pub fn limits(memory: usize) -> Limits {
     }
 }
 
+/// All that is known of why a message became a dead letter.
+pub fn said(rejection: &Rejection) -> String {
+    let fault = rejection.fault.as_ref();
+    let stderr = fault.map(|fault| fault.stderr.as_str()).unwrap_or_default();
+    format!("{} {:?} {stderr}", rejection.reason, rejection.traceback)
+}
+
 /// A batch in which messages end badly, through the code that isolates them.
 async fn isolated(
     worker: Worker,
@@ -195,10 +202,8 @@ async fn isolated(
     for (index, (verdict, expected)) in verdicts.iter().zip(expected).enumerate() {
         let says = match (verdict, &expected.dead, &expected.emit) {
             (Verdict::Dead(rejection), Some(words), _) => {
-                let fault = rejection.fault.as_ref();
-                let stderr = fault.map(|fault| fault.stderr.as_str()).unwrap_or_default();
-                let said = format!("{} {:?} {stderr}", rejection.reason, rejection.traceback);
-                if fault.is_none() && rejection.traceback.is_empty() {
+                let said = said(rejection);
+                if rejection.fault.is_none() && rejection.traceback.is_empty() {
                     return Err(format!(
                         "message {index}: caught, but without a traceback: {said}"
                     ));

@@ -114,8 +114,7 @@ impl<'a> Bench<'a> {
         };
         let made = self.context.create_stream(config).await;
         made.context("cannot create the stream to fill")?;
-        match (side, case.ordered) {
-            // It is one of a kind that weir makes for itself.
+        match (side, case.job) {
             (Side::Weir, true) => Ok(()),
             _ => self.consumer(case, name).await,
         }
@@ -168,9 +167,6 @@ impl<'a> Bench<'a> {
         command.args(["--consumer", name, "--name", name]);
         command.args(["--work", &format!("{:?}", case.work).to_lowercase()]);
         command.args(["--lanes", &case.lanes.to_string()]);
-        if case.ordered {
-            command.arg("--ordered");
-        }
         if case.publishing == Publishing::BothIngest {
             command.arg("--ingest");
         }

@@ -29,8 +29,8 @@ pub(crate) struct Case {
     pub(crate) trusted: bool,
     /// Threads in each process.
     pub(crate) lanes: usize,
-    /// Whether messages of one key are settled in their order; the native loop keeps all in order.
-    pub(crate) ordered: bool,
+    /// Whether weir runs it as a job, which has no consumer.
+    pub(crate) job: bool,
     /// Processes that share the consumer.
     pub(crate) hosts: usize,
     /// How results are published.
@@ -57,7 +57,7 @@ pub(crate) const IDENTITY: Case = Case {
     config: None,
     trusted: false,
     lanes: 1,
-    ordered: false,
+    job: false,
     hosts: 1,
     publishing: Publishing::Single,
 };
@@ -84,10 +84,6 @@ impl Case {
         let (stream, filter) = (feed.stream(), feed.filter());
         let plugin = plugins.join(plugin);
         let plugin = plugin.display();
-        let order = match self.ordered {
-            true => "order: key\nkey: \"{subject[2]}\"\n",
-            false => "",
-        };
         let config = self
             .config
             .map(|config| format!("    config: {config}\n"))
@@ -100,7 +96,7 @@ impl Case {
             "name: {name}\n\
              nats:\n  servers: [\"{server}\"]\n\
              source:\n  stream: {stream}\n  subjects: [\"{filter}\"]\n  consumer: {name}\n\
-             {order}lanes: {lanes}\n\
+             lanes: {lanes}\n\
              operators:\n  - name: work\n    plugin: {plugin}\n    trusted: {trusted}\n{config}\
              sink:\n  subject: {OUT_SUBJECT}\n  stream: {OUT}\n{ids}\
              dead-letter: off\n"

@@ -10,7 +10,7 @@ pub(crate) mod long;
 #[path = "../../guests/json/src/order.rs"]
 pub(crate) mod order;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail};
 use async_nats::{Client, HeaderMap, Message, Subject, Subscriber};
@@ -47,9 +47,6 @@ pub(crate) struct Options {
     /// Loops, each a thread with a connection
     #[arg(long)]
     pub(crate) lanes: usize,
-    /// Ack the inputs in the order of the stream
-    #[arg(long)]
-    pub(crate) ordered: bool,
     /// Publish by fast ingest, over weir's wire
     #[arg(long)]
     pub(crate) ingest: bool,
@@ -79,9 +76,6 @@ struct Loop<'a> {
     asked: usize,
     /// Replies of inputs whose outputs wait for their ack, by the token in the ack's subject.
     waiting: HashMap<u64, Subject>,
-    /// Where inputs are acked in order: those published, and of them those stored but not acked.
-    published: VecDeque<u64>,
-    stored: BTreeMap<u64, Subject>,
 }
 
 /// Runs the loops until it is asked to stop, or one fails.
@@ -141,8 +135,6 @@ async fn walk(options: &Options) -> Result<()> {
         acks,
         asked: 0,
         waiting: HashMap::with_capacity(WINDOW),
-        published: VecDeque::new(),
-        stored: BTreeMap::new(),
     };
     loop {
         this.step().await?;
@@ -223,9 +215,6 @@ impl Loop<'_> {
             format!("{name}/native/{stream}/{sequence}/0").as_str(),
         );
         self.waiting.insert(sequence, reply);
-        if self.options.ordered {
-            self.published.push_back(sequence);
-        }
         let ack = format!("{}.a.{sequence}", self.inbox);
         self.client
             .publish_with_reply_and_headers(to.clone(), ack, headers, payload)
@@ -250,25 +239,8 @@ impl Loop<'_> {
             let token: u64 = token.context("an ack has no token")?;
             let reply = self.waiting.remove(&token);
             let reply = reply.context("an ack belongs to no output")?;
-            if self.options.ordered {
-                self.stored.insert(token, reply);
-                self.ack_in_order().await?;
-            } else {
-                self.ack(reply).await?;
-            }
-            next = self.acks.next().now_or_never().flatten();
-        }
-        Ok(())
-    }
-
-    /// Acks the inputs before the first whose output is not stored yet.
-    async fn ack_in_order(&mut self) -> Result<()> {
-        while let Some(sequence) = self.published.front() {
-            let Some(reply) = self.stored.remove(sequence) else {
-                break;
-            };
-            self.published.pop_front();
             self.ack(reply).await?;
+            next = self.acks.next().now_or_never().flatten();
         }
         Ok(())
     }

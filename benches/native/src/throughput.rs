@@ -30,7 +30,7 @@ const FILTER: Case = Case {
 };
 
 /// Those of the same feed stand next to each other: they read the same stream.
-const CASES: [Case; 12] = [
+const CASES: [Case; 11] = [
     IDENTITY,
     Case {
         name: "identity, 128 B, fast ingest",
@@ -67,12 +67,6 @@ const CASES: [Case; 12] = [
         ..FILTER
     },
     Case {
-        name: "identity, 128 B, `order: key`",
-        feed: Feed::Keyed,
-        ordered: true,
-        ..IDENTITY
-    },
-    Case {
         name: "identity, 128 B, streams in memory",
         feed: Feed::Memory,
         ..IDENTITY
@@ -89,8 +83,7 @@ const METHOD: &str = "Rates are messages a second, CPU is per message. A ratio i
     settled; CPU includes the start. Filters keep half of the orders; the native loop parses and \
     tests the same in Rust, so the filter in CEL shows the cost of an expression. Two lanes are \
     two threads \
-    with a connection each, on both sides, on one consumer. Under `order: key` the native loop publishes \
-    and acks everything in order, in one loop, without failover. By fast ingest the sink's stream has \
+    with a connection each, on both sides, on one consumer. By fast ingest the sink's stream has \
     `allow_batched`; the native loop is the same as in the first row, or one on weir's own wire that \
     commits a batch with the last message at hand.";
 
@@ -132,7 +125,7 @@ pub(crate) async fn measure(bench: &Bench<'_>) -> Result<()> {
             filled = Some(case.feed);
         }
         // The plain cases have a goal to meet; the others show what a setting does.
-        let setting = case.lanes > 1 || case.ordered || case.feed == Feed::Memory;
+        let setting = case.lanes > 1 || case.feed == Feed::Memory;
         let few = setting || case.work == Work::Filter;
         let count = measure.pairs(if few { 3 } else { 5 });
         all.push(pairs(bench, case, &format!("throughput-{index}"), messages, count).await?);

@@ -22,7 +22,7 @@ use crate::nats::feed::Feed;
 use crate::nats::streams::{self, Ensured};
 use crate::nats::{self, Connection};
 use crate::plugin;
-use crate::report::{DONE, ResultExt, note};
+use crate::report::{DONE, note};
 use crate::shutdown::{Shutdown, Stage, reached};
 use crate::threads;
 use anyhow::{Context, Result, anyhow};
@@ -101,12 +101,6 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
     let pipelines = arguments.trust.loader().load(files);
     let pipelines = pipelines.map_err(crate::report::usage)?;
     let pipeline = offline::choose(pipelines, arguments.pipeline.as_deref())?;
-    if pipeline.job.is_some() {
-        let name = &pipeline.name;
-        return Err(anyhow!("cannot measure pipeline `{name}`: it is a job"))
-            .hint(|| "measure its plugins with `delivery: at-least-once`")
-            .usage();
-    }
     let file = input::place(arguments.input.as_deref(), &arguments.file);
     let input = Arc::new(Input::read(&file, &pipeline)?);
     let program = server::find(arguments.nats_server.as_deref())?;
@@ -175,7 +169,11 @@ async fn measure(
     }
     let mut delay = None;
     let has_ids = setup.pipeline.sink.message_ids;
-    if arguments.seconds > 0 && !has_ids {
+    if arguments.seconds > 0 && setup.pipeline.job.is_some() {
+        note(
+            "the delay of a job is not measured: the server tells nobody when it has sourced a result",
+        );
+    } else if arguments.seconds > 0 && !has_ids {
         note(
             "the delay is not measured: results without message ids do not say which input they are from",
         );

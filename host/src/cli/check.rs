@@ -2,9 +2,9 @@
 
 use super::shown::short;
 use super::{Console, files};
-use crate::config::resolved::{Order, Pipeline};
+use crate::config::resolved::Pipeline;
 use crate::config::{Draft, Finding, Findings, Located, Location};
-use crate::nats::job;
+use crate::nats::{job, job_input};
 use crate::plugin::{Plugin, Runtime, Worker};
 use crate::process::plugin_set;
 use crate::report;
@@ -19,6 +19,10 @@ use std::sync::Arc;
 /// What a pipeline is without.
 const NO_IDS: &str = "`sink.message-ids: off`: results that are published again after a crash or a lost \
     connection are stored twice, and `weir trace`, `weir replay --compare` and shadows find none of them";
+
+/// What a job is without whose results are not sourced.
+const FORWARD: &str = "`sink.forward`: the job publishes its results, so a repeat that comes after the duplicate \
+    window of their stream is stored twice; `--create` makes no stream for them, `sink.create` does";
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -156,20 +160,10 @@ fn notes(draft: &Draft, checked: &[Checked<'_>]) -> Vec<String> {
     if pipeline.job.is_some() {
         return job_notes(pipeline, of(draft, checked));
     }
-    let word = match pipeline.order {
-        Order::Key => Some("key"),
-        Order::Stream => Some("stream"),
-        Order::None => None,
-    };
-    let order = word.map(|word| {
-        format!(
-            "`order: {word}` is for one host: with several, a failover takes minutes and can break the order"
-        )
-    });
     let ingest = pipeline.sink.no_fast_ingest();
     let ingest = ingest.map(|why| format!("results are not published in batches: {why}"));
     let ids = (!pipeline.sink.message_ids).then(|| NO_IDS.to_owned());
-    order.into_iter().chain(ingest).chain(ids).collect()
+    ingest.into_iter().chain(ids).collect()
 }
 
 /// The same for a job: the streams that it needs and why, and state that nothing removes.
@@ -188,13 +182,24 @@ fn job_notes<'c>(
         format!(
             "stream `{stream}` on `{prefix}.>`, with state and commits of the job; `--create` makes it"
         ),
-        format!("{results} sources the results from there; `--create` makes it do so"),
+        match sink.forward {
+            true => FORWARD.to_owned(),
+            false => format!("{results} sources the results from there; `--create` makes it do so"),
+        },
     ];
+    let (source, input) = (&pipeline.source.stream, job_input::name(&stream));
+    notes.push(format!(
+        "if `{source}` drops what was settled, as a work queue does: stream `{input}` sources it, and the job reads \
+         that; `--create` makes it"
+    ));
     if let Some(dead) = &pipeline.dead_letter {
         let subject = &dead.subject;
-        notes.push(format!(
-            "the stream of `{subject}` sources the dead letters in the same way"
-        ));
+        notes.push(match dead.forward {
+            true => format!("dead letters are forwarded to `{subject}` in the same way as results"),
+            false => format!(
+                "the stream of `{subject}` sources the dead letters; `--create` makes it do so"
+            ),
+        });
     }
     let stateful =
         operators.filter(|one| one.result.as_ref().is_ok_and(|plugin| plugin.is_stateful()));

@@ -12,7 +12,7 @@ mod output_counts;
 pub mod report;
 
 use crate::config::resolved::Pipeline;
-use crate::headers::{DIGEST, Headers, MESSAGE_ID, PREFIX, is_server_header};
+use crate::headers::{DIGEST, Headers, MESSAGE_ID, ORIGIN, PREFIX, is_server_header};
 use crate::jsonl::{Dead, Line, Record};
 use crate::outgoing::OutgoingMessage;
 use crate::report::ResultExt;
@@ -115,7 +115,12 @@ pub fn line(
             sequence: Some(sequence),
         });
     }
-    let said = |name: &str| !is_server_header(name) && !name.eq_ignore_ascii_case(DIGEST);
+    let of_weir = |name: &str| {
+        [DIGEST, ORIGIN]
+            .iter()
+            .any(|own| name.eq_ignore_ascii_case(own))
+    };
+    let said = |name: &str| !is_server_header(name) && !of_weir(name);
     let lines = headers.iter().filter(|(name, _)| said(name));
     let mut lines: Vec<_> = lines.cloned().collect();
     // Sorted like stored headers; the values of one name keep their order.
@@ -158,7 +163,7 @@ pub fn stored(
     headers: &Headers,
     payload: &Bytes,
 ) -> Option<(u64, Slot, Line)> {
-    let (sequence, slot) = identity.read(headers.get(MESSAGE_ID)?)?;
+    let (sequence, slot) = identity.read(headers.get(ORIGIN).or(headers.get(MESSAGE_ID))?)?;
     let line = line(sequence, slot, subject, headers, payload);
     Some((sequence, slot, line))
 }

@@ -11,33 +11,6 @@ use super::resolved::{Bounds, DeadLetter, Sink, Source, StreamSettings};
 use super::subject::SubjectFilter;
 use super::template::KeyRule;
 
-/// Order needs a single lane, and keyed order needs keys.
-pub(super) fn ordering(model: &model::Pipeline, at: &Cursor<'_>, context: &mut Context<'_>) {
-    let (order, lanes, key) = (at.field("order"), at.field("lanes"), at.field("key"));
-    let word = match model.order {
-        model::Order::None => return,
-        model::Order::Key => "key",
-        model::Order::Stream => "stream",
-    };
-    if model.lanes > 1 && model.delivery == model::Delivery::AtLeastOnce {
-        context.findings.add_hint(
-            lanes.location(),
-            format!(
-                "`order: {word}` needs a single lane, and there are {}",
-                model.lanes
-            ),
-            "remove `lanes`, or write `order: none`",
-        );
-    }
-    if model.order == model::Order::Key && !key.is_given() {
-        context.findings.add_hint(
-            order.location(),
-            "`order: key` needs a rule that says what the key is",
-            "add `key: \"{subject[1]}\"`, for example",
-        );
-    }
-}
-
 /// A full batch must fit into what may be in flight; otherwise no batch is ever full.
 pub(super) fn bounds(
     batch: Option<Bounds>,

@@ -43,20 +43,22 @@ pub struct Pipeline {
     /// Where a message has its event time. By default, or if a message lacks it, the event time is the
     /// time at which JetStream stored the message.
     pub event_time: Option<EventTime>,
-    /// What is promised for each input: `at-least-once` or `exactly-once`.
-    pub delivery: Delivery,
+    /// What is promised for each input. By default it follows from `order`: `exactly-once` with `order: key` and
+    /// `order: stream`, else `at-least-once`. The two keys say the same of a pipeline, so one of them is enough.
+    pub delivery: Option<Delivery>,
     /// Shares of the keys, each with state and commits of its own: a job runs on as many hosts as it has
-    /// partitions, at most. Only with `delivery: exactly-once`.
+    /// partitions, at most. By default 8, and 1 with `order: stream`. Only with `delivery: exactly-once`.
     #[schemars(range(min = 1, max = 1024))]
-    pub partitions: usize,
+    pub partitions: Option<usize>,
     /// The state of the plugins. Only with `delivery: exactly-once`.
     pub state: State,
     /// How much is committed at once. Only with `delivery: exactly-once`.
     pub commit: Commit,
-    /// Which messages wait for others. With `delivery: exactly-once`, those of one key always do.
-    pub order: Order,
-    /// Threads that each run the whole pipeline with a connection and plugin instances of their own.
-    /// More than 1 needs `order: none` or `delivery: exactly-once`.
+    /// Which messages wait for others. By default it follows from `delivery`: `none` at least once; `key` exactly
+    /// once, or `stream` with `partitions: 1` and no `key`.
+    pub order: Option<Order>,
+    /// Threads that each run the whole pipeline with a connection and plugin instances of their own. A job has at
+    /// most as many as partitions.
     #[schemars(range(min = 1, max = 256))]
     pub lanes: usize,
     /// The largest batch for one call of a plugin.
@@ -90,11 +92,11 @@ impl Default for Pipeline {
             source: Source::default(),
             key: None,
             event_time: None,
-            delivery: Delivery::default(),
-            partitions: 8,
+            delivery: None,
+            partitions: None,
             state: State::default(),
             commit: Commit::default(),
-            order: Order::None,
+            order: None,
             lanes: 1,
             batch: Batch::default(),
             in_flight: InFlight::default(),
@@ -128,10 +130,10 @@ pub struct EventTime {
 pub enum Order {
     /// No message waits for another. Fastest.
     None,
-    /// Messages of one key are processed, published and settled in sequence; a key that fails
-    /// holds back only itself.
+    /// Results of one key are in the order of the stream; a key that fails holds back only itself. The pipeline
+    /// runs as a job and needs a `key`.
     Key,
-    /// All messages are processed, published and settled in sequence.
+    /// Results of all messages are in the order of the stream. The pipeline runs as a job with one partition.
     Stream,
 }
 
@@ -190,7 +192,7 @@ pub struct Retry {
     pub max: DurationText,
     /// A message that must wait longer than this for its next attempt is parked: it waits in the stream
     /// `WEIR_PARKED_<PIPELINE>` and does not count against `source.max-ack-pending`. The default is
-    /// `source.ack-wait`. Needs `order: none` and nats-server 2.12.
+    /// `source.ack-wait`. Needs nats-server 2.12.
     pub park_after: Option<DurationText>,
 }
 
@@ -303,6 +305,10 @@ pub struct Sink {
     pub fast_ingest: FastIngest,
     /// Whether results carry a message id. Without one they cost the server less.
     pub message_ids: MessageIds,
+    /// Only with `delivery: exactly-once`: publish the results, instead of letting their stream source them
+    /// from that of the job. For a stream that may not be changed, or is in another account. It weakens what is
+    /// promised.
+    pub forward: bool,
 }
 
 /// Whether results go out in batches.
@@ -334,6 +340,7 @@ impl Default for Sink {
             allow_own_source: false,
             fast_ingest: FastIngest::Auto,
             message_ids: MessageIds::On,
+            forward: false,
         }
     }
 }
@@ -371,4 +378,6 @@ pub struct DeadLetterSettings {
     pub stream: Option<String>,
     /// Create the stream when it is missing: `true`, or its settings.
     pub create: Create,
+    /// As `sink.forward`, for dead letters.
+    pub forward: bool,
 }

@@ -79,8 +79,8 @@ pub(super) fn pipeline(
     let mut sink = outputs::sink(&model.sink, &at.field("sink"), context);
     let job = job::job(model, sink.as_ref(), at, context);
     if let (Some(Some(_)), Some(sink)) = (&job, &mut sink) {
-        // A commit is stored once, so nothing of it needs to be recognised.
-        (sink.fast_ingest, sink.message_ids) = (false, false);
+        // A commit is one batch already. Its results say where they come from, in a header of weir's.
+        sink.fast_ingest = false;
     }
     let dead_letter = outputs::dead_letter(
         &model.dead_letter,
@@ -99,7 +99,6 @@ pub(super) fn pipeline(
         .flatten()
         .map(|placed| &placed.operator.plugin);
     lint::registry(sink.as_ref(), plugins, at, context);
-    lint::ordering(model, at, context);
     lint::bounds(batch, in_flight, at, context);
     if let Some(source) = &source {
         lint::key(key.as_ref().and_then(Option::as_ref), source, at, context);
@@ -140,7 +139,6 @@ pub(super) fn pipeline(
             key: key?,
             event_time: event_time?,
             job: job?,
-            order: model.order,
             lanes: model.lanes,
             batch: batch?,
             in_flight: in_flight?,

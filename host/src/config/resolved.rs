@@ -6,10 +6,11 @@
 use super::component::Reference;
 pub use super::event_time::EventTime;
 pub use super::grants::Grants;
-pub use super::model::{Order, Storage};
+pub use super::model::Storage;
 use super::template::{KeyRule, SubjectFilter, Template};
 use crate::config::limits::Limits;
 use crate::signature::Key;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,10 +25,9 @@ pub struct Pipeline {
     pub key: Option<KeyRule>,
     /// Where the event time comes from; the JetStream timestamp when `None`.
     pub event_time: Option<EventTime>,
-    /// `Some` with `delivery: exactly-once`.
+    /// `Some` with `delivery: exactly-once`, `order: key` or `order: stream`.
     pub job: Option<Job>,
-    pub order: Order,
-    /// Lanes: OS threads that each run the whole pipeline. 1 unless `order: none` or a job.
+    /// Lanes: OS threads that each run the whole pipeline.
     pub lanes: usize,
     /// The largest batch for one plugin call.
     pub batch: Bounds,
@@ -64,12 +64,24 @@ impl Pipeline {
 /// What makes a pipeline a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
+    pub order: Order,
     /// From 1 to 1,024.
     pub partitions: u16,
     /// Bytes of memory that the state of a partition may take.
     pub state_bytes: u64,
     /// Results with dead letters, and bytes with those of deltas, in one commit.
     pub commit: Bounds,
+}
+
+/// What the results of a job are in order of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// Of each key.
+    #[default]
+    Key,
+    /// Of the whole stream: there is one partition.
+    Stream,
 }
 
 /// How to reach NATS.
@@ -262,6 +274,8 @@ pub struct Sink {
     pub fast_ingest: bool,
     /// Whether results carry a message id.
     pub message_ids: bool,
+    /// Whether the owners of a job's partitions publish the results; otherwise their stream sources them.
+    pub forward: bool,
 }
 
 impl Sink {
@@ -287,4 +301,6 @@ pub struct DeadLetter {
     pub stream: Option<String>,
     /// How to create the stream if it is missing.
     pub create: Option<StreamSettings>,
+    /// As [`Sink::forward`].
+    pub forward: bool,
 }

@@ -4,7 +4,7 @@
 //! would else take whatever room a message that came back needs. Owns the two ends; knows nothing of
 //! what becomes of a delivery.
 
-use crate::config::resolved::{Bounds, Order};
+use crate::config::resolved::Bounds;
 use crate::delivery::in_progress::InProgressRegistry;
 use crate::delivery::source::{Delivery, Ended, NotPermitted, Source};
 use crate::nats::streams::{Durable, Ensured};
@@ -122,20 +122,19 @@ impl Consumers {
         wire: &Wire,
         connection: &Connection,
         ensured: &Ensured,
-        order: Order,
         in_progress: Arc<InProgressRegistry>,
         metrics: &Arc<PipelineMetrics>,
     ) -> Self {
-        let open = |durable: &Durable, order| End {
+        let open = |durable: &Durable| End {
             connection: connection.clone(),
-            source: Source::open(wire.clone(), durable, order, Arc::clone(metrics)),
+            source: Source::open(wire.clone(), durable, Arc::clone(metrics)),
             durable: durable.clone(),
             drained: false,
         };
         let parking = ensured.parking.as_ref().ok();
         Self {
-            source: open(&ensured.source, order),
-            parking: parking.map(|durable| open(durable, Order::None)),
+            source: open(&ensured.source),
+            parking: parking.map(open),
             draining: false,
             in_progress,
             early: Vec::new(),
@@ -287,11 +286,5 @@ impl Consumers {
         let parking = self.parking.as_ref();
         let parking = parking.map_or(0, |end| end.source.least_bytes());
         self.source.source.least_bytes().max(parking)
-    }
-
-    /// The pin of an ordered pipeline, once the server has given it to this lane.
-    #[must_use]
-    pub fn pin(&self) -> Option<&str> {
-        self.source.source.pin()
     }
 }

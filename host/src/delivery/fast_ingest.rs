@@ -11,7 +11,7 @@
 //! is published again, one by one. `docs/adr/0022-fast-ingest-by-bursts.md` has the reasons.
 
 use crate::delivery::publish_window::Window;
-use crate::delivery::refusal::{ApiError, Failure, judge};
+use crate::nats::refusal::{ApiError, Failure, judge};
 use serde::Deserialize;
 use std::collections::VecDeque;
 use std::fmt::{self, Display};

@@ -1,27 +1,17 @@
 //! What a lane holds between pull and settlement, and which of it may be worked on next.
 //!
-//! Pure and synchronous; it knows nothing of NATS but the [`Ticket`]s it keeps. The rules of
-//! `order: key` and `order: stream` live here and nowhere else:
-//!
-//! - tasks of one group are called in sequence: a task waits while one before it waits for a retry;
-//! - tasks of one group are published in sequence: one is published when all before it are settled.
-//!   Several may be in one plugin call all the same, because a call publishes nothing.
-//!
-//! Under `order: none` every task is a group of its own and no group is kept.
+//! Pure and synchronous; it knows nothing of NATS but the [`Ticket`]s it keeps. No task waits for another.
 
-mod groups;
 mod task;
 
 pub use task::{State, Task, TaskId};
 
-use crate::config::resolved::{Bounds, Order};
+use crate::config::resolved::Bounds;
 use crate::delivery::consumers::Room;
 use crate::delivery::ticket::Ticket;
 use crate::message::Message;
 use crate::parked::Origin;
 use crate::process::changeover::Boundary;
-use bytestring::ByteString;
-use groups::Groups;
 use slab::Slab;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -35,8 +25,6 @@ const NOTHING: Bounds = Bounds {
 /// The tasks of one lane. `P` is what a task publishes.
 pub struct InFlight<P> {
     tasks: Slab<Task<P>>,
-    groups: Groups,
-    order: Order,
     bounds: Bounds,
     bytes: usize,
     /// Of the bounds, what is kept for tasks that were parked; none without a parking stream.
@@ -54,11 +42,9 @@ pub struct InFlight<P> {
 }
 
 impl<P> InFlight<P> {
-    pub fn new(order: Order, bounds: Bounds) -> Self {
+    pub fn new(bounds: Bounds) -> Self {
         Self {
             tasks: Slab::new(),
-            groups: Groups::default(),
-            order,
             bounds,
             bytes: 0,
             share: NOTHING,
@@ -124,11 +110,6 @@ impl<P> InFlight<P> {
         origin: Option<Box<Origin>>,
         retries: u32,
     ) {
-        let group = match self.order {
-            Order::None => None,
-            Order::Key => message.key.clone(),
-            Order::Stream => Some(ByteString::new()),
-        };
         self.bytes += message.size();
         if origin.is_some() {
             self.unparked.messages += 1;
@@ -141,12 +122,8 @@ impl<P> InFlight<P> {
             retries,
             publish_failures: 0,
             state: State::Fresh,
-            slot: None,
         };
         let id = self.tasks.insert(task);
-        if let (Some(group), Some(task)) = (group, self.tasks.get_mut(id)) {
-            task.slot = Some(self.groups.join(group, id));
-        }
         self.callable.push_back(id);
     }
 
@@ -159,11 +136,12 @@ impl<P> InFlight<P> {
             let Some(&id) = self.callable.front() else {
                 break;
             };
-            if !self.may_call(id) {
+            let task = self.tasks.get(id);
+            let Some(task) = task.filter(|task| matches!(task.state, State::Fresh)) else {
                 self.callable.pop_front();
                 continue;
-            }
-            let size = self.tasks.get(id).map_or(0, |task| task.message.size());
+            };
+            let size = task.message.size();
             if !batch.is_empty() && bytes + size > bounds.bytes {
                 break;
             }
@@ -177,34 +155,6 @@ impl<P> InFlight<P> {
         batch
     }
 
-    /// Whether a task is fresh and nothing before it in its group has yet to be called.
-    ///
-    /// Along a group the states never go back: called, ready or publishing, then perhaps one that waits,
-    /// then fresh ones. So the neighbour before it answers for all.
-    fn may_call(&self, id: TaskId) -> bool {
-        let Some(task) = self.tasks.get(id) else {
-            return false;
-        };
-        if !matches!(task.state, State::Fresh) {
-            return false;
-        }
-        let before = task.slot.and_then(|slot| self.groups.before(slot));
-        let before = before.and_then(|before| self.tasks.get(before));
-        !matches!(
-            before.map(|task| &task.state),
-            Some(State::Fresh | State::Waiting(_))
-        )
-    }
-
-    /// Whether a task is still out in the call that returned a verdict on it, and not waiting for
-    /// one of its group to be called again first.
-    pub fn is_called(&self, id: TaskId) -> bool {
-        matches!(
-            self.tasks.get(id).map(|task| &task.state),
-            Some(State::Called)
-        )
-    }
-
     /// A task has something to publish.
     pub fn ready(&mut self, id: TaskId, publication: P) {
         if let Some(task) = self.tasks.get_mut(id) {
@@ -213,7 +163,7 @@ impl<P> InFlight<P> {
         }
     }
 
-    /// A task is to be called again, from `at` on. What its group has called after it starts over.
+    /// A task is to be called again, from `at` on.
     pub fn wait(&mut self, id: TaskId, at: Instant) {
         let Some(task) = self.tasks.get_mut(id) else {
             return;
@@ -223,7 +173,6 @@ impl<P> InFlight<P> {
         task.publish_failures = 0;
         self.waiting.messages += 1;
         self.waiting.bytes += task.message.size();
-        self.start_over_behind(id);
         self.sleeping.push(Reverse((at, id)));
     }
 
@@ -245,30 +194,10 @@ impl<P> InFlight<P> {
 
     /// Gives up publishing what could not be published so far: plugins are called with it again.
     pub fn call_unpublished(&mut self) {
-        let unpublished = |(id, task): (TaskId, &Task<P>)| {
-            matches!(task.state, State::Unpublished(..)).then_some(id)
-        };
-        let unpublished: Vec<_> = self.tasks.iter().filter_map(unpublished).collect();
-        for id in unpublished {
-            if let Some(task) = self.tasks.get_mut(id) {
+        for (id, task) in &mut self.tasks {
+            if let State::Unpublished(..) = task.state {
                 task.state = State::Fresh;
-            }
-            self.start_over_behind(id);
-            self.recall(id);
-        }
-    }
-
-    /// What the group of a task has called after it is called again.
-    fn start_over_behind(&mut self, id: TaskId) {
-        let slot = self.tasks.get(id).and_then(|task| task.slot);
-        let after = slot
-            .into_iter()
-            .flat_map(|slot| self.groups.from(slot).skip(1));
-        for other in after {
-            if let Some(task) = self.tasks.get_mut(other)
-                && matches!(task.state, State::Called | State::Ready(_))
-            {
-                task.state = State::Fresh;
+                self.callable.push_back(id);
             }
         }
     }
@@ -281,18 +210,15 @@ impl<P> InFlight<P> {
     /// The next task whose outputs may be published now, if any.
     pub fn next_publishable(&mut self) -> Option<TaskId> {
         while let Some(id) = self.publishable.pop_front() {
-            let Some(task) = self.tasks.get(id) else {
-                continue;
-            };
-            let is_head = task.slot.is_none_or(|slot| self.groups.is_head(slot));
-            if is_head && matches!(task.state, State::Ready(_)) {
+            let task = self.tasks.get(id);
+            if task.is_some_and(|task| matches!(task.state, State::Ready(_))) {
                 return Some(id);
             }
         }
         None
     }
 
-    /// Hands a task back for settlement. The next of its group may go on.
+    /// Hands a task back for settlement.
     pub fn finish(&mut self, id: TaskId) -> Option<Task<P>> {
         let task = self.tasks.try_remove(id)?;
         self.bytes -= task.message.size();
@@ -303,8 +229,6 @@ impl<P> InFlight<P> {
             self.unparked.messages -= 1;
             self.unparked.bytes -= task.message.size();
         }
-        let next = task.slot.and_then(|slot| self.groups.leave(slot));
-        self.publishable.extend(next);
         Some(task)
     }
 
@@ -326,7 +250,7 @@ impl<P> InFlight<P> {
                 State::Waiting(until) if until == at => {
                     let message = task.message.clone();
                     self.waits_no_more(&message);
-                    self.recall(id);
+                    self.callable.push_back(id);
                 }
                 State::Unpublished(publication, until) if until == at => {
                     self.ready(id, publication)
@@ -337,35 +261,19 @@ impl<P> InFlight<P> {
         }
     }
 
-    /// Queues a task, and what of its group stands behind it, for a call: in sequence.
-    fn recall(&mut self, id: TaskId) {
-        match self.tasks.get(id).and_then(|task| task.slot) {
-            Some(slot) => self.callable.extend(self.groups.from(slot)),
-            None => self.callable.push_back(id),
-        }
-    }
-
-    /// Tasks that wait to be called or published again, and those behind them, for a lane that is about
-    /// to stop.
+    /// Tasks that wait to be called or published again, for a lane that is about to stop.
     pub fn waiting(&self) -> Vec<TaskId> {
-        let unpublished = |task: &Task<P>| matches!(task.state, State::Unpublished(..));
+        let waits =
+            |task: &Task<P>| matches!(task.state, State::Waiting(_) | State::Unpublished(..));
         let tasks = self.tasks.iter();
-        let waits = tasks.filter(|(id, task)| unpublished(task) || self.is_retry(*id, task));
-        waits.map(|(id, _)| id).collect()
+        let waiting = tasks.filter(|(_, task)| waits(task));
+        waiting.map(|(id, _)| id).collect()
     }
 
-    /// How many wait until plugins want to be called again, with those behind them.
+    /// How many wait until plugins want to be called again.
+    #[must_use]
     pub fn retries(&self) -> usize {
-        let tasks = self.tasks.iter();
-        tasks.filter(|(id, task)| self.is_retry(*id, task)).count()
-    }
-
-    fn is_retry(&self, id: TaskId, task: &Task<P>) -> bool {
-        match task.state {
-            State::Waiting(_) => true,
-            State::Fresh => !self.may_call(id),
-            _ => false,
-        }
+        self.waiting.messages
     }
 
     fn waits_no_more(&mut self, message: &Message) {

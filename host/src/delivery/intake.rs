@@ -1,59 +1,34 @@
 //! The lane's intake: which deliveries it takes, how many, and when.
 //!
-//! Owns both consumers, the pace at which plugins go through messages, and, for ordered pipelines, what
-//! is left of a lane before. It never asks for more than there is room for and than can be worked on
-//! well within ack-wait.
+//! Owns both consumers, and the pace at which plugins go through messages. It never asks for more than there
+//! is room for and than can be worked on well within ack-wait.
 
 use super::consumers::{Consumers, Room};
-use super::failover::Failover;
 use super::in_flight::InFlight;
 use super::source::Delivery;
-use crate::config::resolved::{self, Order};
-use crate::nats::Connection;
-use crate::nats::consumers;
-use crate::nats::streams::{Durable, jetstream};
 use anyhow::Result;
 use std::convert::Infallible;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The first part of a lane.
 pub struct Intake {
     consumers: Consumers,
     pace: Pace,
-    /// For ordered pipelines: whose turn it is.
-    failover: Failover,
-    connection: Connection,
-    source: Durable,
-    ack_wait: Duration,
-    ordered: bool,
     /// Messages of a batch: what is taken at once.
     most: usize,
     /// Nothing more comes, because the lane stops.
     drained: bool,
-    /// Have come, while the server is asked whose turn it is.
-    untaken: Vec<Delivery>,
 }
 
 impl Intake {
+    /// `most` is how many messages a batch has.
     #[must_use]
-    pub fn new(
-        consumers: Consumers,
-        connection: Connection,
-        source: Durable,
-        settings: &resolved::Pipeline,
-    ) -> Self {
-        let (ack_wait, most) = (source.ack_wait, settings.batch.messages);
+    pub fn new(consumers: Consumers, ack_wait: Duration, most: usize) -> Self {
         Self {
             consumers,
             pace: Pace::new(ack_wait, most),
-            failover: Failover::default(),
-            connection,
-            source,
-            ack_wait,
-            ordered: settings.order != Order::None,
             most,
             drained: false,
-            untaken: Vec::new(),
         }
     }
 
@@ -62,21 +37,13 @@ impl Intake {
     ///
     /// # Errors
     /// When a consumer is gone, or the source's may not be pulled from.
-    pub async fn pull(&mut self, room: Room, held: usize) -> Result<Vec<Delivery>> {
-        if self.untaken.is_empty() {
-            if self.drained {
-                return std::future::pending().await;
-            }
-            match self.consumers.pull(room, self.most).await? {
-                Some(deliveries) => self.untaken = deliveries,
-                None => {
-                    self.drained = true;
-                    return Ok(Vec::new());
-                }
-            }
+    pub async fn pull(&mut self, room: Room) -> Result<Vec<Delivery>> {
+        if self.drained {
+            return std::future::pending().await;
         }
-        self.begin_turn(held).await;
-        Ok(self.failover.pass(std::mem::take(&mut self.untaken)))
+        let pulled = self.consumers.pull(room, self.most).await?;
+        self.drained = pulled.is_none();
+        Ok(pulled.unwrap_or_default())
     }
 
     /// Takes what arrives for the next `pull`, and asks for nothing. Safe to drop while it waits.
@@ -98,44 +65,9 @@ impl Intake {
             parking.bytes = parking.bytes.max(least);
         }
         let paced = self.pace.most.saturating_sub(in_flight.len());
-        source.messages = self.failover.room(source.messages.min(paced));
+        source.messages = source.messages.min(paced);
         parking.messages = parking.messages.min(paced);
         Room { source, parking }
-    }
-
-    /// Under `order: key` and `order: stream`, what another lane left unsettled comes first.
-    async fn begin_turn(&mut self, held: usize) {
-        if self.failover.is_new(self.consumers.pin()) {
-            // Those of the deliveries that have come again are among the outstanding ones, and are
-            // counted off as they pass.
-            let fresh = self.untaken.iter();
-            let fresh = fresh.filter(|delivery| delivery.message.attempt == 1);
-            let fresh = fresh.count();
-            let own = held + self.failover.resting() + fresh;
-            let others = match consumers::info(&jetstream(&self.connection), &self.source).await {
-                Ok(Some(info)) => info.num_ack_pending.saturating_sub(own),
-                Ok(None) => 0,
-                // Not to know is no reason to break the order.
-                Err(error) => {
-                    tracing::warn!("cannot determine what another host left unsettled: {error:#}");
-                    1
-                }
-            };
-            self.failover
-                .begin(self.consumers.pin(), others, self.ack_wait);
-        }
-    }
-
-    /// When [`due`](Self::due) may have something.
-    #[must_use]
-    pub fn wake(&self) -> Option<Instant> {
-        self.failover.wake()
-    }
-
-    /// Deliveries that had to wait for those of another lane, and need not any more.
-    #[must_use]
-    pub fn due(&mut self) -> Vec<Delivery> {
-        self.failover.pass(Vec::new())
     }
 
     /// Plugins took so long for so many messages.
@@ -157,10 +89,7 @@ impl Intake {
     /// What is still here that no `pull` has handed out, for a lane that stops.
     #[must_use]
     pub fn give_up(&mut self) -> Vec<Delivery> {
-        let mut left = self.failover.give_up();
-        left.append(&mut self.untaken);
-        left.extend(self.consumers.unread());
-        left
+        self.consumers.unread()
     }
 
     /// How the server ended the last pull of the source, if not as it should.
@@ -173,18 +102,6 @@ impl Intake {
     #[must_use]
     pub fn unparks(&self) -> bool {
         self.consumers.unparks()
-    }
-
-    /// Lets another host have its turn at once.
-    pub async fn unpin(&self, longest: Duration) {
-        if !self.ordered {
-            return;
-        }
-        let context = jetstream(&self.connection);
-        let unpinned = consumers::unpin(&context, &self.source);
-        if tokio::time::timeout(longest, unpinned).await.is_err() {
-            tracing::debug!("the server does not answer; the pin will time out");
-        }
     }
 }
 

@@ -8,7 +8,6 @@ use super::lane::Lane;
 use super::outbox::{Outbox, Outcome};
 use super::publication::{Publication, Settled, Then};
 use super::sink::{Confirmation, Failure};
-use crate::config::resolved::Order;
 use crate::failpoint::Station;
 use crate::parked::Origin;
 use crate::process::chain::{Rejection, Retry, Verdict};
@@ -21,11 +20,6 @@ impl Lane {
     /// What each verdict means for its message.
     pub(super) async fn judge(&mut self, tasks: Vec<TaskId>, verdicts: Vec<Verdict>) {
         for (id, verdict) in tasks.into_iter().zip(verdicts) {
-            if !self.in_flight.is_called(id) {
-                // One before it in its group is to be called again, and then this one as well.
-                self.metrics.deferred.inc();
-                continue;
-            }
             let Some(task) = self.in_flight.get(id) else {
                 continue;
             };
@@ -83,28 +77,18 @@ impl Lane {
             tracing::debug!(sequence, "retry: {}", retry.reason);
             self.activity.fails(&retry.reason, None);
             self.metrics.retried_infrastructure.inc();
-            return match self.settings.order {
-                Order::None => self.nak(id, delay).await,
-                _ => self.wait(id, delay),
-            };
+            return self.nak(id, delay).await;
         }
         task.retries = task.retries.saturating_add(1);
         let retries = task.retries;
         let delay = retry::delay(&self.settings.retry, retry.after, retries);
         tracing::debug!(sequence, retries, "retry: {}", retry.reason);
         self.metrics.retried.inc();
-        // An ordered lane must hold what others wait for.
-        let here = self.settings.order != Order::None
-            || delay <= self.settings.retry.park_after && !self.in_flight.is_crowded(id);
-        if here {
-            self.wait(id, delay);
+        if delay <= self.settings.retry.park_after && !self.in_flight.is_crowded(id) {
+            self.in_flight.wait(id, retry::due(delay));
         } else if !self.park(id, delay) {
             self.nak(id, delay).await;
         }
-    }
-
-    fn wait(&mut self, id: TaskId, delay: Duration) {
-        self.in_flight.wait(id, retry::due(delay));
     }
 
     /// Hands a message back, to be delivered again; the lane remembers how often it was retried.

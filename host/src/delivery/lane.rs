@@ -81,10 +81,9 @@ impl Lane {
                 return Ok(Event::Swap);
             }
         }
-        let wakes = [self.in_flight.next_wake(), self.intake.wake()];
-        let wake = wakes.into_iter().flatten().min();
+        let wake = self.in_flight.next_wake();
         let wake = wake.unwrap_or_else(|| Instant::now() + LONG).into();
-        let (room, held) = (self.intake.room(&self.in_flight), self.in_flight.len());
+        let room = self.intake.room(&self.in_flight);
         let (control, sink) = (&mut self.control, &mut self.outbox.sink);
         tokio::select! {
             biased;
@@ -96,7 +95,7 @@ impl Lane {
             () = self.activity.asked() => Ok(Event::Asked),
             words = control.health.deaf() => Err(deaf(&words)),
             confirmed = sink.confirmed(), if sink.is_waiting() => confirmed.map(Event::Confirmed),
-            pulled = self.intake.pull(room, held) => pulled.map(Event::Deliveries),
+            pulled = self.intake.pull(room) => pulled.map(Event::Deliveries),
             () = tokio::time::sleep_until(wake) => Ok(Event::Due),
         }
     }
@@ -107,17 +106,13 @@ impl Lane {
         if !self.intake.is_drained() {
             return false;
         }
-        let resting = self.intake.give_up();
-        self.decode(resting).await;
         self.nak_all(self.in_flight.waiting()).await;
         self.in_flight.is_empty()
     }
 
     /// What waited for its time goes on.
-    pub(super) async fn wake(&mut self) {
+    pub(super) fn wake(&mut self) {
         self.in_flight.wake(Instant::now());
-        let due = self.intake.due();
-        self.decode(due).await;
     }
 
     /// Says to the host what it waits for.
@@ -227,7 +222,6 @@ impl Lane {
         }
         self.nak_all(self.in_flight.all()).await;
         self.settler.flush(PARTING).await;
-        self.intake.unpin(PARTING).await;
     }
 
     /// A fault test may want the lane to end here, with everything written so far.

@@ -1,4 +1,4 @@
-//! At least once: pull and settle. START HERE.
+//! At least once, in no order: pull and settle. START HERE.
 //!
 //! A [`Lane`] walks each batch through six stations by itself, on one thread, with plain calls:
 //!
@@ -10,12 +10,11 @@
 //! 5. `sink.rs` publishes what they returned;
 //! 6. `settle.rs` acks, naks or terms the inputs, once that is safe.
 //!
-//! The loop below names them. What is in hand between 1 and 6 stands in `in_flight.rs`, which also holds
-//! the rules of order. `judge.rs` carries out what is to become of each message.
+//! The loop below names them. What is in hand between 1 and 6 stands in `in_flight.rs`. `judge.rs` carries
+//! out what is to become of each message.
 
 pub mod consumers;
 pub mod control;
-pub mod failover;
 pub mod fast_ingest;
 pub mod in_flight;
 pub mod in_progress;
@@ -27,7 +26,6 @@ pub mod open;
 pub mod outbox;
 pub mod publication;
 pub mod publish_window;
-pub mod refusal;
 pub mod settle;
 pub mod settler;
 pub mod sink;
@@ -58,7 +56,7 @@ impl Lane {
             match self.pull().await? {
                 Event::Deliveries(deliveries) => self.decode(deliveries).await,
                 Event::Confirmed(confirmed) => self.settle(confirmed).await,
-                Event::Due => self.wake().await,
+                Event::Due => self.wake(),
                 Event::Swap => self.swap(),
                 Event::Asked => self.answer(),
                 Event::Stopped => return Ok(()),

@@ -73,10 +73,9 @@ impl Lane {
         let mut processor = Processor::new(&settings, chain, &target).with_provenance();
         processor.warm().await?;
         let registry = Arc::clone(&in_progress);
-        let order = settings.order;
-        let consumers = Consumers::open(&wire, connection, ensured, order, registry, &metrics);
+        let consumers = Consumers::open(&wire, connection, ensured, registry, &metrics);
         let parking = ensured.parking.as_ref().ok();
-        let mut in_flight = InFlight::new(settings.order, settings.in_flight);
+        let mut in_flight = InFlight::new(settings.in_flight);
         if parking.is_some() {
             in_flight.share_with_parked(consumers.least_bytes());
         }
@@ -94,9 +93,8 @@ impl Lane {
         let health = Arc::clone(&wire.health);
         let settle = Settle::new(wire, Arc::clone(&metrics));
         let source_id = format!("{}@{}", ensured.source.stream, ensured.incarnation);
-        let source = ensured.source.clone();
         Ok(Self {
-            intake: Intake::new(consumers, connection.clone(), source, &settings),
+            intake: Intake::new(consumers, ensured.source.ack_wait, settings.batch.messages),
             processor,
             outbox: Outbox::new(sink, parking, max_payload),
             settler: Settler::new(settle, in_progress, Arc::clone(&metrics)),

@@ -13,10 +13,9 @@ mod timing;
 
 pub use status::{Ended, NotPermitted};
 
-use crate::config::resolved::{Bounds, Order};
+use crate::config::resolved::Bounds;
 use crate::delivery::ticket::Ticket;
 use crate::message::Message;
-use crate::nats::consumers::GROUP;
 use crate::nats::limits::PullLimits;
 use crate::nats::streams::Durable;
 use crate::nats::wire::{self, Parts, Subscription, Wire};
@@ -59,9 +58,6 @@ pub struct Source {
     max_payload: usize,
     /// The least a request asks for in bytes: less than one message would never be answered.
     least_bytes: usize,
-    /// Ordered pipelines: the group, and the pin the server gave to this lane.
-    pinned: bool,
-    pin: Option<String>,
     metrics: Arc<PipelineMetrics>,
     /// Those that the subscription has been through.
     reconnects: u64,
@@ -88,12 +84,7 @@ pub struct Source {
 impl Source {
     /// Subscribes; asks for nothing yet.
     #[must_use]
-    pub fn open(
-        wire: Wire,
-        durable: &Durable,
-        order: Order,
-        metrics: Arc<PipelineMetrics>,
-    ) -> Self {
+    pub fn open(wire: Wire, durable: &Durable, metrics: Arc<PipelineMetrics>) -> Self {
         let (inbox, subscription) = subscription::open(&wire);
         let max_payload = wire.max_payload();
         Self {
@@ -111,8 +102,6 @@ impl Source {
             refused: false,
             max_payload,
             least_bytes: max_payload + OVERHEAD,
-            pinned: order != Order::None,
-            pin: None,
             metrics,
             doubtful: false,
             draining: false,
@@ -228,23 +217,16 @@ impl Source {
         self.pulls.to_come().messages
     }
 
-    /// The pin of an ordered pipeline, once the server has given it to this lane.
-    #[must_use]
-    pub fn pin(&self) -> Option<&str> {
-        self.pin.as_deref()
-    }
-
     fn ask(&mut self, room: Bounds) {
         let paused = self.pause.is_some_and(|until| Instant::now() < until);
         // Requests would be kept until there is a connection again.
         let paused = paused || !self.wire.health.is_connected();
-        // Until an ordered lane has its pin, one message shows it, and none is under way unseen.
-        let unpinned = self.pinned && self.pin.is_none();
-        if self.draining || paused || unpinned && !self.pulls.is_empty() {
+        if self.draining || paused {
             return;
         }
-        let most = self.limits.messages.unwrap_or(usize::MAX);
-        let wanted = room.messages.min(if unpinned { 1 } else { most });
+        let wanted = room
+            .messages
+            .min(self.limits.messages.unwrap_or(usize::MAX));
         let messages = wanted.saturating_sub(self.expected());
         let most = self.limits.bytes.unwrap_or(usize::MAX);
         let least = self.least_bytes.min(most);
@@ -263,21 +245,13 @@ impl Source {
             expires,
             heartbeat,
             silence,
-        } = Timing::of(self.idle && !self.pinned, self.limits.expires);
-        let mut request = serde_json::json!({
+        } = Timing::of(self.idle, self.limits.expires);
+        let request = serde_json::json!({
             "batch": messages,
             "max_bytes": bytes,
             "expires": u64::try_from(expires.as_nanos()).unwrap_or(u64::MAX),
             "idle_heartbeat": u64::try_from(heartbeat.as_nanos()).unwrap_or(u64::MAX),
         });
-        if self.pinned
-            && let Some(fields) = request.as_object_mut()
-        {
-            fields.insert("group".to_owned(), GROUP.into());
-            if let Some(pin) = &self.pin {
-                fields.insert("id".to_owned(), pin.as_str().into());
-            }
-        }
         let (now, first) = (Instant::now(), self.pulls.is_empty());
         self.request(&subject, request.to_string().as_bytes());
         self.pulls.push(subject, Amount { messages, bytes }, now);
@@ -317,11 +291,6 @@ impl Source {
         let Some(ticket) = Ticket::claim(message.reply.clone(), &self.metrics) else {
             return Ok(());
         };
-        if self.pinned
-            && let Some(pin) = message.header("Nats-Pin-Id")
-        {
-            self.pin = Some(pin.to_owned());
-        }
         self.metrics.received.inc();
         self.metrics.received_bytes.inc_by(carried as u64);
         if ticket.facts.attempt > 1 {

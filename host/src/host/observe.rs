@@ -5,8 +5,7 @@
 
 use super::progress::{Change, Progress, Seen};
 use super::running::{Running, Stall};
-use super::waits::{Reads, causes, not_sourced};
-use crate::config::resolved::Order;
+use super::waits::{Cause, Reads, behind, causes, failing};
 use crate::nats::attachment::{Attachment, ServerView};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,6 +21,8 @@ struct Observer<'a> {
     progress: Progress,
     /// Whether the streams of the pipeline take over what its job has published.
     sourcing: Progress,
+    /// Whether its partitions on this host can be owned.
+    owning: Progress,
     /// What the server said last, and when it was asked; `None` after it did not say.
     server: Option<ServerView>,
     asked: Option<Instant>,
@@ -49,6 +50,7 @@ pub(super) async fn observe(pipeline: &Arc<Running>) {
         pipeline,
         progress: Progress::new(pipeline.settings.stalled_after),
         sourcing: Progress::new(pipeline.settings.stalled_after),
+        owning: Progress::new(pipeline.settings.stalled_after),
         server: None,
         asked: None,
         received: 0,
@@ -68,6 +70,7 @@ pub(super) async fn observe(pipeline: &Arc<Running>) {
             None => {
                 observer.progress.forget();
                 observer.sourcing.forget();
+                observer.owning.forget();
                 observer.asked = None;
                 pipeline.stalls(None);
             }
@@ -110,6 +113,7 @@ impl Observer<'_> {
         let (pipeline, now) = (self.pipeline, Instant::now());
         self.count(now);
         let (unsourced, told) = self.unsourced(now);
+        let (unowned, heard) = self.unowned(now);
         let server = self.server.as_ref();
         let refused = self.refused.as_ref().map(|(words, _)| words.clone());
         let delivers = server.is_some_and(|seen| seen.pending + seen.due > 0 || seen.unowned > 0);
@@ -131,13 +135,13 @@ impl Observer<'_> {
                         Some(_) => "",
                         None => &source.consumer,
                     },
-                    ordered: pipeline.settings.order != Order::None,
                 };
                 let causes = causes(reads, &pipeline.waits(), server, refused, now);
                 Stall { since, causes }
             })
+            .or(unowned)
             .or(unsourced);
-        match (change.or(told), &stall) {
+        match (change.or(heard).or(told), &stall) {
             (Some(Change::Stalled(_)), Some(stall)) => {
                 tracing::error!(
                     pipeline = name,
@@ -171,15 +175,24 @@ impl Observer<'_> {
             settled: sourced.upto,
             floor: 0,
         };
-        let change = self.sourcing.observe(now, seen);
-        let since = self.sourcing.doubtful(now);
-        let since = since.filter(|_| self.sourcing.is_stalled());
-        let stall = since.zip(sourced.behind.as_deref());
-        let stall = stall.map(|(since, stream)| Stall {
-            since,
-            causes: vec![not_sourced(stream)],
-        });
-        (stall, change)
+        let causes = || {
+            let behind = sourced
+                .behind
+                .iter()
+                .map(|it| behind(it, &self.pipeline.troubles()));
+            behind.flatten().collect()
+        };
+        aside(&mut self.sourcing, now, seen, causes)
+    }
+
+    /// Partitions cannot be owned while others go on; and what has changed about that.
+    fn unowned(&mut self, now: Instant) -> (Option<Stall>, Option<Change>) {
+        let causes = failing(&self.pipeline.troubles());
+        let seen = Seen {
+            work: !causes.is_empty(),
+            ..Seen::default()
+        };
+        aside(&mut self.owning, now, seen, || causes)
     }
 
     /// Counts what was settled. An ack that the server does not permit settles nothing, which it says a
@@ -199,6 +212,22 @@ impl Observer<'_> {
             None => self.settled += std::mem::replace(&mut self.fresh, latest),
         }
     }
+}
+
+/// A stall of something beside the path of messages.
+fn aside(
+    progress: &mut Progress,
+    now: Instant,
+    seen: Seen,
+    causes: impl FnOnce() -> Vec<Cause>,
+) -> (Option<Stall>, Option<Change>) {
+    let change = progress.observe(now, seen);
+    let since = progress.doubtful(now).filter(|_| progress.is_stalled());
+    let stall = since.map(|since| Stall {
+        since,
+        causes: causes(),
+    });
+    (stall, change)
 }
 
 /// Whether the server has nothing for the pipeline to do.

@@ -8,6 +8,7 @@ use crate::config::resolved;
 use crate::delivery::in_progress::InProgressRegistry;
 use crate::nats::Health;
 use crate::nats::attachment::Attachment;
+use crate::nats::job_progress::{Task, Trouble};
 use crate::plugin::Runtime;
 use crate::process::activity::{Activity, Wait};
 use crate::process::chain::Chain;
@@ -228,6 +229,16 @@ impl Running {
         now.lanes.iter().map(|lane| lane.activity.waits()).collect()
     }
 
+    /// What partitions of a job cannot do on this host.
+    pub(crate) fn troubles(&self) -> Vec<(u16, Task, Trouble)> {
+        let attachment = self.attachment();
+        let job = attachment
+            .as_ref()
+            .and_then(|found| found.ensured.job.as_ref());
+        job.map(|place| place.progress.troubles())
+            .unwrap_or_default()
+    }
+
     /// The server's words on acks that it has not permitted since then.
     pub(crate) fn refused_acks(&self, since: Instant) -> Option<String> {
         let source = &self.settings.source;
@@ -335,6 +346,9 @@ impl Running {
                 "assigned": read.wanted,
                 "owned": read.partitions,
                 "position": read.position,
+                "troubles": place.progress.troubles().into_iter().map(|(partition, _, trouble)| {
+                    json!({ "partition": partition, "error": trouble.words, "hint": trouble.hint })
+                }).collect::<Vec<_>>(),
             })
         });
         let problem = self

@@ -3,8 +3,13 @@
 //! Pure. One sentence for each cause, with a hint where somebody can do something about it.
 
 use crate::nats::attachment::ServerView;
+use crate::nats::job_outputs::Behind;
+use crate::nats::job_progress::{Task, Trouble};
 use crate::process::activity::{Failing, Wait};
 use std::time::Instant;
+
+/// Partitions that are named at once.
+const MOST: usize = 8;
 
 /// A cause in words, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +23,6 @@ pub(super) struct Cause {
 pub(super) struct Reads<'a> {
     pub(super) stream: &'a str,
     pub(super) consumer: &'a str,
-    /// Whether one host at a time is served.
-    pub(super) ordered: bool,
 }
 
 /// What the lanes of a pipeline wait for, each cause once. `server` is what the server knows, if it says;
@@ -96,14 +99,37 @@ fn cause(reads: Reads<'_>, wait: &Wait, server: Option<&ServerView>, now: Instan
     Cause { words, hint }
 }
 
-/// A stream does not take over what a job has published.
-pub(super) fn not_sourced(stream: &str) -> Cause {
-    Cause {
+/// What a job has published is not taken over. `troubles` are those of its partitions on this host.
+pub(super) fn behind(behind: &Behind, troubles: &[(u16, Task, Trouble)]) -> Vec<Cause> {
+    let stream = match behind {
+        Behind::Sourcing(stream) => stream,
+        Behind::Forwarding => {
+            let of_this = troubles.iter().filter(|(_, task, _)| *task != Task::Own);
+            return of_partitions(of_this);
+        }
+    };
+    vec![Cause {
         words: format!("stream `{stream}` does not source what the job has published, which waits"),
         hint: Some(format!(
             "see its sources with `nats stream info {stream}`; `weir run --create` adds the job to them"
         )),
-    }
+    }]
+}
+
+/// Partitions that cannot be owned.
+pub(super) fn failing(troubles: &[(u16, Task, Trouble)]) -> Vec<Cause> {
+    of_partitions(troubles.iter().filter(|(_, task, _)| *task == Task::Own))
+}
+
+fn of_partitions<'t>(troubles: impl Iterator<Item = &'t (u16, Task, Trouble)>) -> Vec<Cause> {
+    let cause = |(partition, task, trouble): &(u16, Task, Trouble)| Cause {
+        words: match task {
+            Task::Own => trouble.words.clone(),
+            _ => format!("partition {partition}: {}", trouble.words),
+        },
+        hint: trouble.hint.clone(),
+    };
+    troubles.take(MOST).map(cause).collect()
 }
 
 /// Why a job processes nothing.
@@ -157,12 +183,6 @@ fn deliveries(reads: Reads<'_>, pull: Option<&str>, server: Option<&ServerView>)
             format!("the server does not say how {the_consumer} is, and pulls bring nothing"),
             format!("look at it with `nats consumer info {stream} {consumer}`"),
         ),
-        (Some(_), None) if reads.ordered => (
-            format!("pulls from {the_consumer} bring nothing; another host may have its turn"),
-            format!(
-                "see which hosts run it with `weir status`, and `nats consumer info {stream} {consumer}`"
-            ),
-        ),
         (Some(seen), None) => (
             format!(
                 "pulls from {the_consumer} bring nothing, though {} messages are to be delivered",
@@ -187,7 +207,6 @@ mod tests {
     const READS: Reads<'static> = Reads {
         stream: "IN",
         consumer: "p",
-        ordered: false,
     };
 
     fn words(waits: &[Wait], server: Option<&ServerView>) -> Vec<String> {

@@ -34,7 +34,7 @@ pub(super) struct HeldTimer {
 }
 
 /// The bytes of a message.
-pub(super) fn message(Input { input, message }: &Input) -> Vec<u8> {
+pub(super) fn message(Input { input, message, .. }: &Input) -> Vec<u8> {
     let (foreign, mut bytes) = (message.foreign.as_deref(), vec![MESSAGE]);
     bytes.put_u32_le(u32::try_from(*input).unwrap_or(u32::MAX));
     bytes.put_u64_le(message.sequence);
@@ -107,7 +107,12 @@ fn read_message(mut bytes: Bytes) -> Option<Input> {
         key: has_key.then_some(key),
         ..Message::received(subject, &block, payload, sequence, event_time)
     };
-    Some(Input { input, message })
+    let stored = 0;
+    Some(Input {
+        input,
+        message,
+        stored,
+    })
 }
 
 fn take(from: &mut Bytes) -> Option<Bytes> {
@@ -126,7 +131,11 @@ mod tests {
             key: key.map(ByteString::from_static),
             ..Message::received(subject, &block, payload, 7, 9)
         };
-        Input { input: 1, message }
+        Input {
+            input: 1,
+            message,
+            stored: 0,
+        }
     }
 
     #[test]

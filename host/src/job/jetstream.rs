@@ -13,9 +13,11 @@
 
 mod answer;
 mod batch;
+mod forward;
 mod inputs;
 mod reader;
 
+pub use forward::{Forward, Forwarding};
 pub use inputs::{Deal, Inputs, Source};
 
 use super::log::{
@@ -120,18 +122,19 @@ impl JetStream {
     /// # Errors
     /// All of them pass.
     pub async fn clear(&self, before: Fence) -> Result<(), LogError> {
-        self.purge_all(&format!("{}.*", self.subject("snap")), before)
+        self.remove(&format!("{}.*", self.subject("snap")), before.0)
             .await?;
-        self.purge_all(&self.subject("log"), before).await
+        self.remove(&self.subject("log"), before.0).await
     }
 
-    async fn purge_all(&self, filter: &str, before: Fence) -> Result<(), LogError> {
+    /// Removes what matches `filter` before this sequence.
+    async fn remove(&self, filter: &str, before: u64) -> Result<(), LogError> {
         #[derive(Deserialize)]
         struct Answer {
             error: Option<answer::ApiError>,
         }
         let subject = self.wire.api.stream_purge(&self.place.stream);
-        let question = json!({ "filter": filter, "seq": before.0 });
+        let question = json!({ "filter": filter, "seq": before });
         let answered = self.ask(&subject, &question).await?;
         match serde_json::from_slice(&answered) {
             Ok(Answer { error: None }) => Ok(()),
@@ -148,7 +151,7 @@ impl JetStream {
 
     fn unreadable(&self, why: &dyn std::fmt::Display) -> LogError {
         let place = self.subject("ckpt");
-        LogError::Permanent(format!("cannot read the checkpoint on `{place}`: {why}"))
+        LogError::Damaged(format!("cannot read the checkpoint on `{place}`: {why}"))
     }
 
     /// Reads records of one kind up to a checkpoint that stands at `claim` or behind it. Returns where that stands, and
@@ -287,6 +290,6 @@ impl Log for JetStream {
     }
 
     async fn purge(&self, before: Fence) -> Result<(), LogError> {
-        self.purge_all(&self.subject("log"), before).await
+        self.remove(&self.subject("log"), before.0).await
     }
 }

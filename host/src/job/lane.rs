@@ -4,21 +4,22 @@
 //! Each partition is owned by a worker of its own (`worker.rs`); they take turns on the thread. What they
 //! share is in `shared.rs`, and what they read is dealt out by `jetstream/inputs.rs`.
 
-use super::clock::PartitionClock;
+mod around;
+
 use super::compaction;
-use super::jetstream::{Inputs, JetStream, OPEN_BATCHES, Place, Source};
-use super::log::{LogError, Progress};
+use super::jetstream::{Forward, Inputs, JetStream, OPEN_BATCHES, Place, Source};
+use super::log::Progress;
 use super::membership::Membership;
 use super::partition::Bounds;
 use super::pause::pause;
 use super::processing::Processing;
 use super::shared::Shared;
-use super::surroundings::{End, Note, Settings, Surroundings};
+use super::surroundings::{End, Settings};
 use super::worker;
 use crate::config::resolved::{self, Job};
-use crate::failpoint::{Failpoint, Station};
+use crate::failpoint::Failpoint;
 use crate::nats::Health;
-use crate::nats::job_progress::JobProgress;
+use crate::nats::job_progress::{JobProgress, Task, Trouble};
 use crate::nats::streams::Ensured;
 use crate::nats::wire::Wire;
 use crate::process::Processor;
@@ -33,7 +34,8 @@ use crate::state::{Group, Groups};
 use crate::telemetry::log_limit::LogLimit;
 use crate::telemetry::metrics::PipelineMetrics;
 use anyhow::{Context, Result, anyhow};
-use futures_util::future::try_join_all;
+use around::Around;
+use futures_util::future::{join_all, try_join_all};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -43,6 +45,11 @@ use tokio::sync::{Semaphore, watch};
 
 /// After which an answer of the server is given up. Elections take up to 9 s.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// Where the server says that it has given up a batch; the stream's name follows.
+const ABANDONED: &str = "$JS.EVENT.ADVISORY.STREAM.BATCH_ABANDONED";
+/// The pauses before a partition is tried again that failed for a reason that stays: they double.
+const FIRST: Duration = Duration::from_millis(500);
+const LONGEST: Duration = Duration::from_secs(60);
 /// Messages of a commit besides its results, and how many of them are kept free for snapshots; the others are for
 /// deltas and the checkpoint. The server takes 1,000 in all, and a pipeline may have 900 results in a commit.
 const BESIDES: usize = 100;
@@ -92,6 +99,8 @@ pub struct Lane {
     stages: Stages,
     open: Arc<Semaphore>,
     failpoint: RefCell<Failpoint>,
+    /// What it publishes by itself.
+    forwards: Vec<Forward>,
 }
 
 impl Lane {
@@ -114,14 +123,9 @@ impl Lane {
         let mut processor = Processor::new(&settings, parts.chain, &target).with_provenance();
         processor.warm().await?;
         let source = Source {
-            name: format!("{}@{}", ensured.source.stream, ensured.incarnation).into(),
-            stream: ensured.source.stream.clone(),
-            filters: settings
-                .source
-                .subjects
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
+            name: place.reads.1.as_str().into(),
+            stream: place.reads.0.clone(),
+            filters: place.filters.clone(),
         };
         let begin = vec![Progress::at(Arc::clone(&source.name), place.begin)];
         let (decoder, of) = (Decoder::new(&settings), job.partitions);
@@ -140,6 +144,19 @@ impl Lane {
             (parts.changeover, Sampler::new(parts.samples)),
             Arc::clone(&place.progress),
         );
+        let shared = shared.with_origin(place.origin.clone());
+        let dead = settings.dead_letter.as_ref().filter(|dead| dead.forward);
+        let dead = dead.map(|dead| (Task::ForwardDeadLetters, Some(dead.subject.clone())));
+        let results = settings
+            .sink
+            .forward
+            .then_some((Task::ForwardResults, None));
+        let forward = |(task, to)| Forward {
+            task,
+            to,
+            id: format!("{}@{}", place.stream, place.incarnation),
+        };
+        let forwards = results.into_iter().chain(dead).map(forward).collect();
         let mine = |partition: &u16| usize::from(*partition) % settings.lanes == parts.lane;
         Ok(Self {
             partitions: (0..job.partitions).filter(mine).collect(),
@@ -159,6 +176,7 @@ impl Lane {
             activity,
             stages: parts.stages,
             failpoint: RefCell::new(Failpoint::from_environment()),
+            forwards,
         })
     }
 
@@ -187,7 +205,21 @@ impl Lane {
             () = self.shared.change() => Ok(()),
             () = self.answer() => Ok(()),
             () = self.note_assigned() => Ok(()),
+            () = self.count_abandoned() => Ok(()),
         }
+    }
+
+    /// Counts the commits that the server gives up, where this user may hear of it. Never ends.
+    async fn count_abandoned(&self) {
+        let subject = format!("{ABANDONED}.{}", self.stream);
+        // One lane of the host is enough.
+        let mut heard = (self.lane == 0).then(|| self.wire.subscribe(&subject));
+        while let Some(heard) = &mut heard
+            && heard.next().await.is_some()
+        {
+            self.shared.metrics.job_batches_abandoned.inc();
+        }
+        std::future::pending().await
     }
 
     /// Owns a partition, again and again, until the host stops.
@@ -211,18 +243,37 @@ impl Lane {
             lane: self,
             partition,
             clock: work.clock(),
+            owner: RefCell::default(),
         };
-        let mut deposed = 0;
+        let (mut deposed, mut failed) = (0, 0);
         while self.is_to_own(partition).await {
             let began = Instant::now();
             self.membership.set_owned(partition, true);
-            let ended = worker::run(&log, &mut work, &around, self.settings(&groups, part)).await;
+            let forwards = self.forwards.iter().map(|what| log.forward(what, &around));
+            let ended = tokio::select! {
+                biased;
+                ended = worker::run(&log, &mut work, &around, self.settings(&groups, part)) => ended,
+                _ = join_all(forwards), if !self.forwards.is_empty() => continue,
+            };
+            for what in &self.forwards {
+                self.progress.set_trouble(partition, what.task, None);
+            }
             work.forget();
             self.inputs.leave(partition);
             self.membership.set_owned(partition, false);
             match ended {
                 End::Stopped => {}
                 End::Failed(reason) => return Err(anyhow!(reason)).with_context(what),
+                End::Damaged(reason) => {
+                    let lasted = began.elapsed();
+                    failed = if lasted > LONGEST { 1 } else { failed + 1 };
+                    self.fails(partition, &reason, failed == 1);
+                    let pause = FIRST.saturating_mul(1 << failed.min(16)).min(LONGEST);
+                    tokio::select! {
+                        () = self.stopping() => {}
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                }
                 End::Deposed => {
                     let pipeline = &self.shared.settings.name;
                     self.shared.metrics.job_deposed.inc();
@@ -246,8 +297,34 @@ impl Lane {
         Ok(())
     }
 
+    /// The partition cannot be owned, for a reason that concerns no other.
+    fn fails(&self, partition: u16, reason: &str, is_new: bool) {
+        let (pipeline, stream) = (&self.shared.settings.name, &self.stream);
+        let trouble = Trouble {
+            words: format!("cannot run partition {partition}: {reason}"),
+            hint: Some(format!(
+                "see what is in stream `{stream}` on `{}.*.{partition}.>`; other partitions go on",
+                self.prefix
+            )),
+        };
+        if is_new {
+            let hint = trouble.hint.as_deref();
+            tracing::error!(pipeline, partition, hint, "{}; trying again", trouble.words);
+        }
+        self.set_trouble(partition, Some(trouble));
+    }
+
+    fn set_trouble(&self, partition: u16, trouble: Option<Trouble>) {
+        let failing = self.progress.set_trouble(partition, Task::Own, trouble);
+        let failing = i64::try_from(failing).unwrap_or(i64::MAX);
+        self.shared.metrics.job_partitions_failing.set(failing);
+    }
+
     /// Waits until the partition is to be owned; false if the host stops before.
     async fn is_to_own(&self, partition: u16) -> bool {
+        if !self.assigned.borrow().contains(&partition) {
+            self.set_trouble(partition, None);
+        }
         let mut assigned = self.assigned.clone();
         let assigned = assigned.wait_for(|assigned| assigned.contains(&partition));
         tokio::select! {
@@ -312,89 +389,12 @@ impl Lane {
     async fn answer(&self) {
         loop {
             self.activity.asked().await;
-            self.activity.answer(Answer::default());
-        }
-    }
-}
-
-/// What is around a partition of a lane.
-struct Around<'a> {
-    lane: &'a Lane,
-    partition: u16,
-    clock: Rc<PartitionClock>,
-}
-
-impl Surroundings for Around<'_> {
-    fn new_owner(&self) -> Arc<str> {
-        self.lane.wire.new_id().into()
-    }
-
-    async fn until(&self, due: u64) {
-        self.clock.until(due).await;
-    }
-
-    async fn permitted(&self) {
-        self.lane.shared.permitted().await;
-    }
-
-    async fn pause(&self, attempt: u32) {
-        pause(attempt).await;
-    }
-
-    async fn reached(&self, station: Station) {
-        let failure = self.lane.failpoint.borrow_mut().passed(station, 1);
-        if let Some(failure) = failure {
-            self.lane.wire.flush().await;
-            failure.happen(station);
-        }
-    }
-
-    async fn stopped(&self) {
-        let (lane, partition) = (self.lane, self.partition);
-        let mut assigned = lane.assigned.clone();
-        let released = assigned.wait_for(|assigned| !assigned.contains(&partition));
-        tokio::select! {
-            () = lane.stopping() => {}
-            _ = released => {}
-        }
-    }
-
-    fn note(&self, note: Note<'_>) {
-        let (partition, shared) = (self.partition, &self.lane.shared);
-        let (pipeline, metrics) = (&shared.settings.name, &shared.metrics);
-        match note {
-            Note::Recovered => {
-                metrics.job_takeovers.inc();
-                tracing::info!(pipeline, partition, "owns the partition");
-            }
-            Note::Committed => {
-                metrics.job_commits.inc();
-            }
-            Note::Resolved => {
-                metrics.job_commits.inc();
-                metrics.job_commits_resolved.inc();
-            }
-            Note::Failed(error) => {
-                metrics.job_failures.inc();
-                tracing::debug!(pipeline, partition, "trying again: {error}");
-                if !matches!(error, LogError::WrongFence) {
-                    self.lane.activity.fails(&error.to_string(), None);
-                }
-            }
-            Note::Rejected => {
-                tracing::warn!(pipeline, partition, "a message exceeds what a commit holds");
-            }
-            Note::Oversized(group) => tracing::warn!(
-                pipeline,
-                partition,
-                group,
-                "the state of a key group is larger than a commit has room for; the log grows"
-            ),
-            Note::Halved => tracing::warn!(
-                pipeline,
-                partition,
-                "the server takes no commits of this size; they are half as large from now on"
-            ),
+            let retries = usize::from(!self.progress.is_quiet());
+            self.activity.answer(Answer {
+                held: retries,
+                retries,
+                ..Answer::default()
+            });
         }
     }
 }

@@ -153,6 +153,8 @@ pub struct Input {
     pub input: usize,
     /// Its sequence is its position in the input.
     pub message: Message,
+    /// When it was stored there, in nanoseconds since the Unix epoch; 0 where that is not known any more.
+    pub stored: u64,
 }
 
 /// What [`Log::read`] finds.
@@ -179,6 +181,8 @@ pub enum LogError {
     Full(String),
     /// The commit has more messages or bytes than the log takes at once.
     TooLarge(String),
+    /// What it holds of this partition cannot be read, or is not whole; other partitions are not concerned.
+    Damaged(String),
     /// The log will never take this, or is not as it was made.
     Permanent(String),
 }
@@ -193,6 +197,7 @@ impl fmt::Display for LogError {
             | Self::Busy(reason)
             | Self::Full(reason)
             | Self::TooLarge(reason)
+            | Self::Damaged(reason)
             | Self::Permanent(reason) => formatter.write_str(reason),
         }
     }
@@ -208,7 +213,7 @@ pub trait Log {
     /// The last checkpoint; none in a new log. It may be older than the last one.
     ///
     /// # Errors
-    /// Everything but [`LogError::Permanent`] passes.
+    /// Everything but [`LogError::Damaged`] and [`LogError::Permanent`] passes.
     async fn checkpoint(&self) -> Result<Option<Held>, LogError>;
 
     /// Stores a commit whose checkpoint follows the one at `expected`. Returns where its own checkpoint
@@ -224,7 +229,7 @@ pub trait Log {
     /// Ends early when it comes upon a checkpoint behind `claim`, or has waited for one for too long.
     ///
     /// # Errors
-    /// Everything but [`LogError::Permanent`] passes; the reading begins anew then.
+    /// Everything but [`LogError::Damaged`] and [`LogError::Permanent`] passes; the reading begins anew then.
     async fn recover(
         &self,
         claim: Fence,
@@ -235,7 +240,7 @@ pub trait Log {
     /// all that comes is for other partitions.
     ///
     /// # Errors
-    /// Everything but [`LogError::Permanent`] passes.
+    /// Everything but [`LogError::Damaged`] and [`LogError::Permanent`] passes.
     async fn read(&self, behind: &[Progress], most: usize) -> Result<Read, LogError>;
 
     /// Removes the deltas before `before`, now or later. Every group has a snapshot that reaches further.

@@ -22,8 +22,8 @@
 //! | `log.rs` | what the engine needs of a log; plain data |
 //! | `jetstream.rs` | a log on a stream of JetStream, and the inputs |
 //! | `pause.rs` | how long to wait before trying again |
-//! | `lane.rs` | owns partitions, on one thread with one connection |
-//! | `processing.rs`, `processing/due.rs` | the work of a partition: a processor on a state; timers and retries |
+//! | `lane.rs`, `lane/around.rs` | owns partitions, on one thread with one connection |
+//! | `processing.rs`, `processing/due.rs`, `processing/judged.rs` | the work of a partition: a processor on a state; timers and retries |
 //! | `shared.rs` | what the partitions of a lane share |
 //! | `clock.rs` | when timers and retries are due |
 //! | `watermarks.rs` | how far event time has come |

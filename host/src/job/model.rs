@@ -330,8 +330,11 @@ impl Log for Model {
                     read.passed.push((input, messages.len() as u64));
                 }
                 let mine = mine.take(most).cloned();
-                read.messages
-                    .extend(mine.map(|message| Input { input, message }));
+                read.messages.extend(mine.map(|message| Input {
+                    input,
+                    message,
+                    stored: 0,
+                }));
             }
             if !read.messages.is_empty() {
                 read.passed.clear();

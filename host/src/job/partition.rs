@@ -229,7 +229,7 @@ impl Running {
         (self.messages, self.bytes, self.any) = (messages, bytes, true);
         self.gathered.outputs.extend(effects.outputs);
         self.gathered.dead_letters.extend(effects.dead_letters);
-        for Input { input, message } in batch {
+        for Input { input, message, .. } in batch {
             if let Some(progress) = self.checkpoint.inputs.get_mut(*input) {
                 progress.advance(message.sequence);
             }

@@ -1,10 +1,11 @@
 //! The work of one partition: the processor of its lane, on a state of its own. START HERE.
 //!
 //! A batch becomes effects and writes. A message for which a plugin asks for a retry waits in the state, and so
-//! do those of its key behind it (`docs/adr/0023-what-a-commit-holds.md`). What is due is in `due.rs`. Knows no log
+//! do those behind it: of its key, or all with `order: stream` (`docs/adr/0023-what-a-commit-holds.md`). What is due is in `due.rs`. Knows no log
 //! and no broker.
 
 mod due;
+mod judged;
 mod noted;
 #[cfg(test)]
 mod tests;
@@ -15,13 +16,16 @@ use super::log::{Checkpoint, Input, Snapshot};
 use super::shared::{Counts, Shared};
 use super::watermarks::Watermarks;
 use super::work::{Effects, Unreadable, Work};
+use crate::config::resolved::Order;
+use crate::message::Message;
 use crate::outgoing::OutgoingMessage;
-use crate::process::chain::{Rejection, Retry};
+use crate::process::chain::Retry;
 use crate::process::disposition::Disposition;
-use crate::process::{Judged, retry};
+use crate::process::retry;
 use crate::state::{Corrupt, Group, Groups, Operator, Savepoint, SharedState, State};
 use bytes::Bytes;
 use bytestring::ByteString;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -47,6 +51,8 @@ pub struct Processing {
     /// Of what has gathered, and of the commit in flight.
     gathered: Counts,
     in_flight: Counts,
+    /// When the messages of both were stored.
+    stored: (Vec<u64>, Vec<u64>),
     /// Whether something has gathered, and whether a commit is in flight.
     uncommitted: (bool, bool),
     /// Whether messages wait in the state.
@@ -74,6 +80,7 @@ impl Processing {
             before: (Savepoint(0), Counts::default(), Watermarks::default()),
             gathered: Counts::default(),
             in_flight: Counts::default(),
+            stored: Default::default(),
             uncommitted: (false, false),
             waits: false,
             bytes: 0,
@@ -103,15 +110,15 @@ impl Processing {
         let mut waiting: Vec<(&Input, Option<Retry>)> = Vec::new();
         loop {
             let dispositions = self.dispose(&left, 0).await;
-            let mut keys: HashSet<ByteString> = HashSet::new();
+            let mut keys: HashSet<&str> = HashSet::new();
             let mut ended = Vec::with_capacity(left.len());
             let (mut any_retry, mut any_behind) = (false, false);
             for (input, disposition) in left.into_iter().zip(dispositions) {
-                let key = input.message.key.as_ref();
+                let key = waits_for(self.shared.order, &input.message);
                 match disposition {
                     Disposition::Retry(retry) => {
                         any_retry = true;
-                        keys.extend(key.cloned());
+                        keys.extend(key);
                         waiting.push((input, Some(retry)));
                     }
                     _ if key.is_some_and(|key| keys.contains(key)) => {
@@ -128,11 +135,12 @@ impl Processing {
                 continue;
             }
             for (input, disposition) in ended {
-                self.carry_out(Some(input.message.sequence), disposition, effects);
+                let sequence = self.shown(input).sequence;
+                self.carry_out(Some(sequence), disposition, effects);
             }
             break;
         }
-        waiting.sort_by_key(|(Input { input, message }, _)| (*input, message.sequence));
+        waiting.sort_by_key(|(input, _)| (input.input, input.message.sequence));
         for (input, retry) in waiting {
             self.hold(input, retry.as_ref(), effects).await;
         }
@@ -141,12 +149,13 @@ impl Processing {
     /// What is to become of messages that were retried so often.
     async fn dispose(&mut self, inputs: &[&Input], retries: u32) -> Vec<Disposition> {
         let mut processor = self.shared.processor.lock().await;
-        let route = |input: &&Input| {
-            let mut message = input.message.clone();
+        let shown: Vec<_> = inputs.iter().map(|input| self.shown(input)).collect();
+        let route = |message: &Cow<'_, Message>| {
+            let mut message = message.clone().into_owned();
             message.attempt = retries.saturating_add(1);
             processor.route(message)
         };
-        let batch: Vec<_> = inputs.iter().map(route).collect();
+        let batch: Vec<_> = shown.iter().map(route).collect();
         self.is_stateful = processor.is_stateful();
         self.shared
             .calls(&batch, self.is_stateful.then_some(&self.state));
@@ -155,20 +164,11 @@ impl Processing {
             false => processor.call(batch).await,
         };
         self.shared.called();
-        let judge =
-            |(input, verdict): (&&Input, _)| processor.judge(self.judged(input, retries), verdict);
-        inputs.iter().zip(verdicts).map(judge).collect()
-    }
-
-    fn judged<'a>(&'a self, input: &'a Input, retries: u32) -> Judged<'a> {
-        Judged {
-            message: &input.message,
-            source_id: self
-                .sources
-                .get(input.input)
-                .unwrap_or(&self.shared.unknown),
-            retries,
-        }
+        let judge = |((input, message), verdict): ((&&Input, &Cow<'_, Message>), _)| {
+            processor.judge(self.judged(input, message, retries), verdict)
+        };
+        let judged = inputs.iter().zip(&shown).zip(verdicts);
+        judged.map(judge).collect()
     }
 
     /// All but a retry, which is not for here. `sequence` is that of a message; none for a timer.
@@ -179,10 +179,15 @@ impl Processing {
         effects: &mut Effects,
     ) {
         self.gathered.inputs += u64::from(sequence.is_some());
+        // What comes of a timer comes of no message.
+        let named = |message: OutgoingMessage| OutgoingMessage {
+            id: message.id.filter(|_| sequence.is_some()),
+            ..message
+        };
         match disposition {
             Disposition::Publish(messages) => {
                 self.gathered.publish(&messages);
-                effects.outputs.extend(messages);
+                effects.outputs.extend(messages.into_iter().map(named));
             }
             Disposition::Drop => self.gathered.dropped += 1,
             Disposition::Dead(letter) => {
@@ -190,13 +195,9 @@ impl Processing {
                 self.gathered.dead += 1;
                 self.gathered.termed += u64::from(sequence.is_some());
                 self.gathered.publish(&letter.messages);
-                // A commit is stored once: nothing in it may have an id.
-                let messages = letter.messages.into_iter();
-                let plain = messages.map(|message| OutgoingMessage {
-                    id: None,
-                    ..message
-                });
-                effects.dead_letters.extend(plain);
+                effects
+                    .dead_letters
+                    .extend(letter.messages.into_iter().map(named));
             }
             Disposition::Retry(_) => {}
         }
@@ -205,7 +206,7 @@ impl Processing {
     /// Lets a message wait: for the retry that a plugin asked for, or behind one of its key.
     async fn hold(&mut self, input: &Input, retry: Option<&Retry>, effects: &mut Effects) {
         let (attempts, delay) = retry.map_or_else(Default::default, |retry| self.put_off(retry, 0));
-        let (key, tag) = queue(input);
+        let (key, tag) = queue(self.shared.order, input);
         let held = {
             let mut state = self.state.lock();
             let until = state.now().saturating_add(nanoseconds(delay));
@@ -230,16 +231,6 @@ impl Processing {
         let attempts = attempts.saturating_add(1);
         (attempts, retry::delay(settings, retry.after, attempts))
     }
-
-    async fn give_up(&mut self, input: &Input, reason: String, effects: &mut Effects) {
-        let disposition = self.rejected(input, reason).await;
-        self.carry_out(Some(input.message.sequence), disposition, effects);
-    }
-
-    async fn rejected(&self, input: &Input, reason: String) -> Disposition {
-        let processor = self.shared.processor.lock().await;
-        processor.reject(self.judged(input, 0), Rejection::by_sink(reason))
-    }
 }
 
 fn empty(shared: &Shared, groups: &Groups) -> Result<State, Corrupt> {
@@ -248,9 +239,17 @@ fn empty(shared: &Shared, groups: &Groups) -> Result<State, Corrupt> {
     State::new(groups.clone(), operators, shared.state_bytes)
 }
 
-/// The queue of a message: that of its key, or its own if it has none.
-fn queue(Input { input, message }: &Input) -> (&[u8], Vec<u8>) {
-    match &message.key {
+/// What messages have in common that wait for each other; none for one that waits for no other.
+fn waits_for(order: Order, message: &Message) -> Option<&str> {
+    match order {
+        Order::Key => message.key.as_deref(),
+        Order::Stream => Some(""),
+    }
+}
+
+/// The queue of a message: that of those that wait for each other, or its own.
+fn queue(order: Order, Input { input, message, .. }: &Input) -> (&[u8], Vec<u8>) {
+    match waits_for(order, message) {
         Some(key) => (key.as_bytes(), Vec::new()),
         None => (b"", format!("{input}/{}", message.sequence).into_bytes()),
     }
@@ -308,13 +307,14 @@ impl Work for Processing {
     async fn process(&mut self, batch: &[Input]) -> Effects {
         self.start();
         self.shared.in_hand(self.gathered.take(batch));
+        self.stored.0.extend(batch.iter().map(|input| input.stored));
         let (mut effects, mut free) = (Effects::default(), Vec::with_capacity(batch.len()));
         self.watermarks.watch(batch);
         self.state.lock().set_watermark(self.watermarks.least());
         let any_held = self.state.lock().has_held();
         for input in batch {
             let is_held = || {
-                let (key, tag) = queue(input);
+                let (key, tag) = queue(self.shared.order, input);
                 self.state.lock().is_held(key, &tag).unwrap_or_default()
             };
             match any_held && is_held() {
@@ -341,6 +341,9 @@ impl Work for Processing {
         self.state.lock().set_watermark(self.watermarks.least());
         self.shared.in_hand(counts.taken - self.gathered.taken);
         self.gathered = counts;
+        self.stored
+            .0
+            .truncate(usize::try_from(counts.taken).unwrap_or_default());
     }
 
     async fn reject(&mut self, message: Option<&Input>, reason: &str) -> Effects {
@@ -356,12 +359,21 @@ impl Work for Processing {
         self.due()
     }
 
+    fn is_blocked(&self) -> bool {
+        let state = self.state.lock();
+        self.shared.order == Order::Stream
+            && state.has_held()
+            && state.is_held(b"", b"").unwrap_or_default()
+    }
+
     fn unsealed(&self) -> usize {
         self.state.lock().unsealed()
     }
 
     fn seal(&mut self) -> Option<Bytes> {
         self.in_flight = std::mem::take(&mut self.gathered);
+        self.stored.1.clear();
+        std::mem::swap(&mut self.stored.0, &mut self.stored.1);
         self.mark((false, true));
         self.state.lock().seal()
     }
@@ -371,6 +383,7 @@ impl Work for Processing {
     }
 
     fn confirmed(&mut self) {
+        self.shared.observe(&self.stored.1);
         self.shared.count(std::mem::take(&mut self.in_flight));
         self.mark((self.uncommitted.0, false));
         let (waits, bytes) = {

@@ -54,7 +54,7 @@ impl Recovery {
     /// When it belongs to another partition or cannot be read. Permanent.
     pub fn take(&mut self, stored: Stored, work: &mut impl Work) -> Result<(), LogError> {
         let unreadable = |what: String, Unreadable(reason): Unreadable| {
-            LogError::Permanent(format!("cannot read {what} of the state: {reason}"))
+            LogError::Damaged(format!("cannot read {what} of the state: {reason}"))
         };
         match stored {
             Stored::Checkpoint(fence) => {
@@ -71,7 +71,7 @@ impl Recovery {
                 let group = snapshot.group;
                 if !self.compaction.written(group, snapshot.reach) {
                     let reason = format!("group {group} is not one of this partition");
-                    return Err(LogError::Permanent(reason));
+                    return Err(LogError::Damaged(reason));
                 }
                 let restored = work.restore(&snapshot);
                 restored.map_err(|error| unreadable(format!("group {group}"), error))?;

@@ -144,7 +144,7 @@ impl<'a, L: Log, S: Surroundings> Replacement<'a, L, S> {
 fn lost(lost: Lost) -> LogError {
     match lost {
         Lost::End(End::Deposed) => LogError::WrongFence,
-        Lost::End(End::Failed(reason)) => LogError::Permanent(reason),
+        Lost::End(End::Failed(reason) | End::Damaged(reason)) => LogError::Permanent(reason),
         Lost::End(End::Stopped) => LogError::Busy("it was stopped".to_owned()),
         Lost::TooLarge(reason) => LogError::TooLarge(reason),
     }

@@ -2,7 +2,9 @@
 //! and new versions of the plugins.
 
 use super::log::Input;
-use crate::config::resolved;
+use crate::config::resolved::{self, Order};
+use crate::headers::{SOURCED, sourced_from};
+use crate::message::Message;
 use crate::nats::job_progress::JobProgress;
 use crate::outgoing::OutgoingMessage;
 use crate::process::Processor;
@@ -19,7 +21,7 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Mutex, Notify};
 
 /// What became of messages. Counted once it is committed.
@@ -65,8 +67,11 @@ pub struct Shared {
     pub(super) processor: Mutex<Processor>,
     /// Of each partition.
     pub(super) state_bytes: u64,
+    pub(super) order: Order,
     /// The source of a message whose input is not known.
     pub(super) unknown: ByteString,
+    /// `<stream>@<incarnation>`, if the job reads a stream of its own that sources this one.
+    pub(super) origin: Option<ByteString>,
     activity: Arc<Activity>,
     pub(super) metrics: Arc<PipelineMetrics>,
     dead_letter_log: Arc<LogLimit>,
@@ -101,12 +106,15 @@ impl Shared {
         control: (Changeover, Sampler),
         progress: Arc<JobProgress>,
     ) -> Self {
+        let job = settings.job.as_ref();
         Self {
             formats: RefCell::new(formats(&processor)),
-            state_bytes: settings.job.as_ref().map_or(0, |job| job.state_bytes),
+            state_bytes: job.map_or(0, |job| job.state_bytes),
+            order: job.map_or(Order::Key, |job| job.order),
             settings,
             processor: Mutex::new(processor),
             unknown: ByteString::new(),
+            origin: None,
             activity,
             metrics,
             dead_letter_log,
@@ -116,6 +124,24 @@ impl Shared {
             committed: Notify::new(),
             changed: Notify::new(),
         }
+    }
+
+    /// The same of a job that reads a stream of its own, which sources this one.
+    pub(super) fn with_origin(self, origin: Option<String>) -> Self {
+        let origin = origin.map(ByteString::from);
+        Self { origin, ..self }
+    }
+
+    /// A message as it is in the source, if the job reads another stream that says so.
+    pub(super) fn as_in_source(&self, message: &Message) -> Option<Message> {
+        let (stream, _) = self.origin.as_ref()?.rsplit_once('@')?;
+        let (from, sequence) = sourced_from(message.headers.get(SOURCED)?)?;
+        let is_kept = |(name, _): &&(ByteString, ByteString)| !name.eq_ignore_ascii_case(SOURCED);
+        (from == stream).then(|| Message {
+            sequence,
+            headers: message.headers.iter().filter(is_kept).cloned().collect(),
+            ..message.clone()
+        })
     }
 
     /// The plugins are about to be called with a batch, and write to `state` if they have any.
@@ -148,6 +174,18 @@ impl Shared {
     /// So many more messages are processed and not committed, or fewer.
     pub(super) fn in_hand(&self, change: i64) {
         self.metrics.in_flight.inc_by(change);
+    }
+
+    /// Messages that were stored at these times are committed; 0 where that is not known.
+    pub(super) fn observe(&self, stored: &[u64]) {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let known = stored.iter().filter(|stored| **stored > 0);
+        known.for_each(|stored| {
+            let took = now.saturating_sub(Duration::from_nanos(*stored));
+            self.metrics.latency.observe(took.as_secs_f64());
+        });
     }
 
     /// What was committed.

@@ -72,6 +72,8 @@ pub enum End {
     Deposed,
     /// As it was told to, with nothing left to commit.
     Stopped,
-    /// It cannot go on, and nobody else could.
+    /// It cannot go on, and nobody else could. Other partitions are not concerned.
+    Damaged(String),
+    /// The job cannot go on.
     Failed(String),
 }

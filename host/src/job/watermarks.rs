@@ -16,7 +16,7 @@ impl Watermarks {
 
     /// Messages move them on.
     pub(super) fn watch(&mut self, batch: &[Input]) {
-        for Input { input, message } in batch {
+        for Input { input, message, .. } in batch {
             if let Some(mark) = self.0.get_mut(*input) {
                 *mark = (*mark).max(Some(message.event_time));
             }

@@ -75,6 +75,11 @@ pub trait Work {
     /// nothing waits for a time. What a watermark has passed is due at once.
     fn next_due(&self) -> Option<u64>;
 
+    /// Whether further messages would only wait behind a due entry, so that none is read or processed before it ends.
+    fn is_blocked(&self) -> bool {
+        false
+    }
+
     /// Bytes of the delta that [`seal`](Self::seal) would make now, at most.
     fn unsealed(&self) -> usize;
 

@@ -35,13 +35,14 @@ pub async fn run<L: Log, W: Work, S: Surroundings>(
     mut settings: Settings,
 ) -> End {
     loop {
-        let reason = match tenure(log, work, around, &settings).await {
+        let (Ok(lost) | Err(lost)) = tenure(log, work, around, &settings).await;
+        let reason = match lost {
             Lost::End(end) => return end,
             Lost::TooLarge(reason) => reason,
         };
         match settings.bounds.halved() {
             Some(bounds) => settings.bounds = bounds,
-            None => return End::Failed(reason),
+            None => return End::Damaged(reason),
         }
         around.note(Note::Halved);
     }
@@ -53,20 +54,21 @@ async fn tenure<L: Log, W: Work, S: Surroundings>(
     work: &mut W,
     around: &S,
     settings: &Settings,
-) -> Lost {
-    let claimed = match claim::claim(log, around, settings).await {
-        Ok(claimed) => claimed,
-        Err(lost) => return lost,
+) -> Result<Lost, Lost> {
+    let owned = async {
+        let claimed = claim::claim(log, around, settings).await?;
+        around.reached(Station::Claimed).await;
+        recover(log, work, around, settings, &claimed).await
     };
-    around.reached(Station::Claimed).await;
-    let mut running = match recover(log, work, around, settings, &claimed).await {
-        Ok(running) => running,
-        Err(lost) => return lost,
+    // Nothing is to be committed yet, so a stop need not wait.
+    let mut running = tokio::select! {
+        biased;
+        () = around.stopped() => return Ok(Lost::End(End::Stopped)),
+        owned = owned => owned?,
     };
     around.note(Note::Recovered);
     around.reached(Station::Recovered).await;
-    let (Ok(lost) | Err(lost)) = serve(log, work, around, settings, &mut running).await;
-    lost
+    serve(log, work, around, settings, &mut running).await
 }
 
 /// Brings a commit in, however often that takes.
@@ -96,6 +98,7 @@ pub(super) async fn deliver<L: Log, S: Surroundings>(
         };
         around.note(Note::Failed(&error));
         match error {
+            LogError::Damaged(reason) => return Err(Lost::End(End::Damaged(reason))),
             LogError::Permanent(reason) => return Err(Lost::End(End::Failed(reason))),
             LogError::TooLarge(reason) => return Err(Lost::TooLarge(reason)),
             LogError::Busy(_) | LogError::Full(_) => {}
@@ -160,8 +163,10 @@ pub(super) async fn failed<S: Surroundings>(
     attempt: &mut u32,
 ) -> Result<(), Lost> {
     around.note(Note::Failed(&error));
-    if let LogError::Permanent(reason) = error {
-        return Err(Lost::End(End::Failed(reason)));
+    match error {
+        LogError::Damaged(reason) => return Err(Lost::End(End::Damaged(reason))),
+        LogError::Permanent(reason) => return Err(Lost::End(End::Failed(reason))),
+        _ => {}
     }
     *attempt += 1;
     around.pause(*attempt).await;
@@ -188,7 +193,7 @@ async fn recover<L: Log, W: Work, S: Surroundings>(
                     Err(Unreadable(why)) => LogError::Permanent(why),
                 },
                 Err(Unfinished::Overtaken) => return Err(Lost::End(End::Deposed)),
-                Err(Unfinished::Damaged(reason)) => LogError::Permanent(reason),
+                Err(Unfinished::Damaged(reason)) => LogError::Damaged(reason),
                 Err(Unfinished::Behind) => {
                     LogError::Busy("the log was read from a replica that lags behind".to_owned())
                 }
@@ -233,10 +238,10 @@ async fn serve<L: Log, W: Work, S: Surroundings>(
             return Ok(Lost::End(End::Stopped));
         }
         let due = work.next_due();
-        let can_process = !full && !stopping && !waiting.is_empty();
-        let can_fire = !full && !stopping && due.is_some();
+        let free = !full && !stopping;
+        let open = free && !work.is_blocked();
         let room = running.room().min(settings.batch);
-        let can_read = !full && !stopping && waiting.is_empty() && room > 0;
+        let can_read = open && waiting.is_empty() && room > 0;
         tokio::select! {
             biased;
             stored = finished(&mut in_flight) => {
@@ -259,10 +264,10 @@ async fn serve<L: Log, W: Work, S: Surroundings>(
                 }
             },
             () = around.stopped(), if !stopping => stopping = true,
-            () = fires(around, due), if can_fire => {
+            () = async { around.until(due.unwrap_or_default()).await; around.permitted().await }, if free && due.is_some() => {
                 full = process(work, around, running, &mut Vec::new(), &mut most).await?;
             }
-            () = around.permitted(), if can_process => {
+            () = around.permitted(), if open && !waiting.is_empty() => {
                 full = process(work, around, running, &mut waiting, &mut most).await?;
             }
             read = answered(around, async || log.read(running.inputs(), room).await), if can_read => {
@@ -273,12 +278,6 @@ async fn serve<L: Log, W: Work, S: Surroundings>(
         }
         most = (most * 2).min(settings.batch);
     }
-}
-
-/// Waits until a due entry can be carried out.
-async fn fires<S: Surroundings>(around: &S, due: Option<u64>) {
-    around.until(due.unwrap_or_default()).await;
-    around.permitted().await;
 }
 
 /// Processes messages that wait, or due entries if none does: as many as fit into a commit. True if what is
@@ -318,7 +317,7 @@ async fn process<W: Work, S: Surroundings>(
                 let effects = work.reject(batch.first(), reason).await;
                 if running.gather(batch, effects, work.unsealed()) != Fit::Joins {
                     let reason = "the bounds of a commit are too small for a dead letter";
-                    return Err(Lost::End(End::Failed(reason.to_owned())));
+                    return Err(Lost::End(End::Damaged(reason.to_owned())));
                 }
                 waiting.drain(..count);
                 return Ok(false);

@@ -3,8 +3,7 @@
 //! Pure. A consumer that weir has made for this pipeline follows the file. Of one that somebody else has
 //! made, only what the file says is changed; the rest is kept. Nothing is changed without a word.
 
-use super::consumers::GROUP;
-use crate::config::resolved::{Order, Pipeline};
+use crate::config::resolved::Pipeline;
 use crate::report;
 use anyhow::{Result, anyhow};
 use async_nats::jetstream::consumer::{AckPolicy, Config, PriorityPolicy};
@@ -33,7 +32,7 @@ pub(super) fn ack_wait(config: &Config) -> Duration {
 /// Why a pipeline cannot use it, with a hint.
 pub(super) fn adopt(there: &Config, asked: Config, pipeline: &Pipeline) -> Result<Adopted> {
     let own = there.description == asked.description;
-    refuse(there, pipeline, own)?;
+    refuse(there, own)?;
     let mut config = there.clone();
     let mut changed = Vec::new();
     let mut change = |name: &str, from: String, to: String| {
@@ -90,7 +89,7 @@ fn filters(config: &Config) -> String {
     }
 }
 
-fn refuse(there: &Config, pipeline: &Pipeline, own: bool) -> Result<()> {
+fn refuse(there: &Config, own: bool) -> Result<()> {
     let other = "name another `source.consumer`, or delete this one";
     if there.deliver_subject.is_some() {
         let error = anyhow!("it is a push consumer; weir needs a pull consumer");
@@ -101,12 +100,9 @@ fn refuse(there: &Config, pipeline: &Pipeline, own: bool) -> Result<()> {
         let error = anyhow!("its ack policy is {policy:?}; weir needs explicit acks");
         return Err(report::hint(error, other));
     }
-    let ordered = pipeline.order != Order::None;
-    let usual = there.priority_policy == PriorityPolicy::None;
-    let groups: Vec<&str> = there.priority_groups.iter().map(|group| &**group).collect();
-    if !usual && (!ordered && !own || groups != [GROUP]) {
+    if there.priority_policy != PriorityPolicy::None && !own {
         let error = anyhow!(
-            "its priority policy is {:?} with the groups {groups:?}, which `order:` does not fit",
+            "its priority policy is {:?}; weir pulls without a group",
             there.priority_policy
         );
         return Err(report::hint(error, other));

@@ -1,10 +1,12 @@
 //! A pipeline on its server, and what only the server knows of it: how far it is, what is parked, and what
 //! keeps its consumer from delivering.
 
-use super::job::{self, JobPlace, Sourced};
+use super::job::JobPlace;
+use super::job_input::{self, Input};
+use super::job_outputs::{self, Sourced};
 use super::stored::{self, Which};
 use super::streams::{self, Durable, Ensured};
-use super::{Connection, consumers, parking, unless_refused};
+use super::{Connection, consumers, parking, permitted, unless_refused};
 use crate::telemetry::metrics::PipelineMetrics;
 use anyhow::{Result, anyhow};
 use async_nats::jetstream::consumer::Info;
@@ -99,7 +101,10 @@ impl Attachment {
             seen.pending = self.behind(place).await?;
             metrics.lag.set(gauge(seen.pending));
             seen.unowned = place.progress.read().unowned();
-            seen.sourced = job::sweep(&self.connection, place).await?;
+            if let Some(input) = &place.input {
+                job_input::sweep(&self.connection, place, input).await?;
+            }
+            seen.sourced = job_outputs::sweep(&self.connection, place).await?;
             return Ok(seen);
         }
         if let Some(info) = self.ask(&self.ensured.source).await? {
@@ -130,18 +135,33 @@ impl Attachment {
 
     /// How far the last message of the source is ahead of what this host has read for its partitions of a job.
     async fn behind(&self, place: &JobPlace) -> Result<u64> {
-        let (stream, context) = (
-            &self.ensured.source.stream,
-            streams::jetstream(&self.connection),
-        );
+        let context = streams::jetstream(&self.connection);
+        let all = [">".to_owned()];
+        let filters = match &*place.filters {
+            [] => &all[..],
+            filters => filters,
+        };
         let mut last = 0;
-        for filter in &place.filters {
+        for filter in filters {
             let which = Which::last(filter);
-            let found = stored::get(&self.connection, &context, stream, &which).await?;
+            let found = stored::get(&self.connection, &context, &place.reads.0, &which).await?;
             last = last.max(found.map_or(0, |found| found.sequence));
         }
+        // What the server is to move into the job's stream comes on top.
+        let mut waiting = 0;
+        if let Some(Input { stream, .. }) = &place.input {
+            let api = self.connection.api.stream_info(stream);
+            let found = permitted(&self.connection, &api, context.get_stream(stream)).await?;
+            let found = found.map_err(|error| anyhow!("{}", error.kind()))?;
+            waiting = found
+                .cached_info()
+                .sources
+                .iter()
+                .map(|source| source.lag)
+                .sum();
+        }
         let position = place.progress.read().position;
-        Ok(position.map_or(0, |position| last.saturating_sub(position)))
+        Ok(waiting + position.map_or(0, |position| last.saturating_sub(position)))
     }
 
     async fn ask(&self, durable: &Durable) -> Result<Option<Info>> {

@@ -3,22 +3,12 @@
 use super::limits::{self, PullLimits};
 use super::streams::{Durable, Ensured, jetstream};
 use super::{Connection, adopt, permitted, unless_refused};
-use crate::config::resolved::{Order, Pipeline, Source, Start};
+use crate::config::resolved::{Pipeline, Source, Start};
 use crate::report::{self, ResultExt};
-use anyhow::{Context as _, Result, anyhow};
-use async_nats::jetstream::consumer::{
-    self, AckPolicy, DeliverPolicy, IntoConsumerConfig, PriorityPolicy, pull,
-};
-use async_nats::jetstream::context::Context;
+use anyhow::{Context as _, Result, anyhow, bail};
+use async_nats::jetstream::consumer::{self, AckPolicy, DeliverPolicy, IntoConsumerConfig, pull};
+use async_nats::jetstream::context::{ConsumerInfoErrorKind, Context};
 use async_nats::jetstream::{ErrorCode, response::Response, stream};
-use std::time::Duration;
-
-/// Name of the priority group of ordered pipelines: the server serves one member at a time.
-pub const GROUP: &str = "weir";
-
-/// How long the member that is served may go without pulling before another takes its place. A
-/// pull waits 10 s at the server; three of them are silence.
-const PIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where a consumer that has to be made begins. Under a host that runs, one that was deleted must
 /// skip nothing of what has come since: a new stream is read from its beginning, and `start: new`
@@ -85,14 +75,6 @@ pub async fn ensure(
     let made = permitted(connection, &api, stream.create_consumer(asked)).await;
     let made = made.with_context(what)?.map_err(|error| refused(&error));
     let made = made.with_context(what)?;
-    let policy = &made.cached_info().config.priority_policy;
-    if pipeline.order != Order::None && *policy != PriorityPolicy::PinnedClient {
-        return Err(anyhow!(
-            "the server does not support its priority policy, which `order:` needs"
-        ))
-        .with_context(what)
-        .hint(|| "update nats-server to 2.11 or later, or delete the consumer");
-    }
     Ok(durable(made.cached_info()))
 }
 
@@ -122,7 +104,6 @@ pub(super) fn durable(info: &consumer::Info) -> Durable {
 
 fn consumer_config(pipeline: &Pipeline, deliver_policy: DeliverPolicy) -> pull::Config {
     let source = &pipeline.source;
-    let ordered = pipeline.order != Order::None;
     pull::Config {
         durable_name: Some(source.consumer.clone()),
         description: Some(format!("weir pipeline {}", pipeline.name)),
@@ -134,26 +115,11 @@ fn consumer_config(pipeline: &Pipeline, deliver_policy: DeliverPolicy) -> pull::
         max_deliver: -1,
         filter_subjects: source.subjects.iter().map(ToString::to_string).collect(),
         max_ack_pending: source.max_ack_pending,
-        priority_policy: if ordered {
-            PriorityPolicy::PinnedClient
-        } else {
-            PriorityPolicy::None
-        },
-        priority_groups: if ordered {
-            vec![GROUP.to_owned()]
-        } else {
-            Vec::new()
-        },
-        priority_timeout: if ordered {
-            source.ack_wait.max(PIN_TIMEOUT)
-        } else {
-            Duration::ZERO
-        },
         ..Default::default()
     }
 }
 
-/// The consumer as it is now, for lag and takeovers.
+/// The consumer as it is now.
 ///
 /// # Errors
 /// `Ok(None)` when the server says that there is no such consumer; an error when it does not say.
@@ -192,12 +158,34 @@ pub async fn is_the_same(connection: &Connection, durable: &Durable) -> Result<b
     }
 }
 
-/// Gives up the pin of an ordered consumer, so that another host need not wait until it times out.
-pub async fn unpin(context: &Context, durable: &Durable) {
-    let subject = format!("CONSUMER.UNPIN.{}.{}", durable.stream, durable.consumer);
-    let request = serde_json::json!({ "group": GROUP });
-    let answer: Result<serde_json::Value, _> = context.request(subject, &request).await;
-    if let Err(error) = answer {
-        tracing::debug!("cannot release the pin; it will time out: {}", error.kind());
-    }
+/// A job has no consumer. One that its pipeline has from before knows what would be processed again.
+///
+/// # Errors
+/// If there is one, with how far it is; or when the server does not say.
+pub(super) async fn refuse_left(
+    connection: &Connection,
+    source: &stream::Stream,
+    pipeline: &Pipeline,
+) -> Result<()> {
+    let (stream, consumer) = (&pipeline.source.stream, &pipeline.source.consumer);
+    let api = connection.api.consumer_info(stream, consumer);
+    let asked = unless_refused(connection, &api, source.consumer_info(consumer)).await;
+    let found = match asked.map(|found| found.map_err(|error| error.kind())) {
+        Ok(Ok(found)) => found,
+        Ok(Err(ConsumerInfoErrorKind::NotFound)) | Err(_) => return Ok(()),
+        Ok(Err(kind)) => {
+            bail!("cannot look for consumer `{consumer}` of stream `{stream}`: {kind}")
+        }
+    };
+    let settled = found.ack_floor.stream_sequence;
+    Err(anyhow!(
+        "consumer `{consumer}` of stream `{stream}` has settled its messages up to {settled}, from when it was no job"
+    ))
+    .hint(|| {
+        let next = settled + 1;
+        format!(
+            "to go on there, write `source.start: {{ sequence: {next} }}`; then delete the consumer with \
+             `nats consumer rm {stream} {consumer}`"
+        )
+    })
 }

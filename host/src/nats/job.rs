@@ -1,25 +1,23 @@
-//! What a job needs at its server: a stream of its own, and the streams of its results and dead letters that
-//! source it.
+//! What a job needs at its server: a stream of its own, and those of `job_outputs.rs`.
 //!
 //! A *definition* in the job's stream says what its state was made with. A pipeline that would read that state
 //! otherwise is refused, and so is another pipeline of the same name.
 
+use super::job_input::{self, Input};
+use super::job_outputs::{self, Target};
 use super::job_progress::JobProgress;
-use super::sourcing::{self, Transform};
 use super::stored::{self, Which};
-use super::streams::{Context, default_stream, ensure_target, jetstream, may_create, stream_name};
+use super::streams::{Context, may_create, stream_name};
 use super::{Connection, consumers, job_stream, permitted};
-use crate::config::resolved::{Job, Pipeline, Start, StreamSettings};
+use crate::config::resolved::{Job, Order, Pipeline, Start};
 use crate::report::ResultExt;
 use crate::state::group::GROUPS;
 use anyhow::{Context as _, Result, anyhow, bail};
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::context::{PublishErrorKind, traits::Publisher};
 use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::response::Response;
-use async_nats::jetstream::stream::{RetentionPolicy, StorageType, Stream};
+use async_nats::jetstream::stream::{StorageType, Stream};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,23 +33,19 @@ pub struct JobPlace {
     pub prefix: String,
     /// The position in the source behind which a new job begins.
     pub begin: u64,
-    /// The streams that source it, and the subjects that each has from it.
+    /// Tells its stream from one of the same name that was deleted; see [`incarnation`](super::streams::incarnation).
+    pub incarnation: String,
+    /// Where its results and dead letters go.
     pub targets: Vec<Target>,
-    /// The subjects of the source that it reads.
+    /// The stream that it reads, and the same as `<stream>@<incarnation>`; and the subjects there, all if empty.
+    pub reads: (String, String),
     pub filters: Vec<String>,
+    /// That stream, if it is the job's own, and the source where its messages come from: `<stream>@<incarnation>`.
+    pub input: Option<Input>,
+    pub origin: Option<String>,
     /// How many partitions it has, and how far it is on this host.
     pub partitions: u16,
     pub progress: Arc<JobProgress>,
-}
-
-/// A stream that sources the stream of a job.
-#[derive(Clone, Debug)]
-pub struct Target {
-    stream: String,
-    /// What the subjects in the job's stream begin with, before the partition.
-    of: String,
-    /// The only subject that it has there; none if each message has its own.
-    subject: Option<String>,
 }
 
 /// Where a job keeps its state, by the name of its pipeline: the subjects' prefix, and the stream.
@@ -78,6 +72,8 @@ pub struct Definition {
     pub begin: u64,
     pub partitions: u16,
     pub key: Option<String>,
+    #[serde(default)]
+    pub order: Order,
 }
 
 impl Definition {
@@ -109,110 +105,49 @@ pub(super) async fn ensure(
 ) -> Result<JobPlace> {
     let config = &source.cached_info().config;
     let (from, may_create) = (&pipeline.source.stream, may_create(pipeline, create));
-    if config.retention != RetentionPolicy::Limits {
-        return Err(anyhow!(
-            "a job cannot read stream `{from}`: it drops what its consumers have settled"
-        ))
-        .hint(|| {
-            format!("create a stream that sources `{from}`, with retention `limits`, and read that")
-        });
-    }
     let (prefix, stream) = names(&pipeline.name);
     let wanted = job_stream::Wanted {
         in_memory: config.storage == StorageType::Memory,
         replicas: config.num_replicas,
     };
     let created = job_stream::ensure(connection, &stream, &prefix, may_create.then_some(wanted));
-    created.await?;
+    let job_incarnation = created.await?;
+    let input = job_input::ensure(connection, context, pipeline, source, &stream, may_create);
+    let input = input.await?;
     let source_id = format!("{from}@{incarnation}");
     let place = (&*stream, &*prefix);
     let begin = defined(
         connection, context, pipeline, job, source, &source_id, place,
     )
     .await?;
-    let (sink, dead_letter) = (&pipeline.sink, pipeline.dead_letter.as_ref());
-    let reach = sink.subject.reach();
-    let made = |given: Option<&StreamSettings>, subject: &str| match given {
-        Some(settings) => Some(settings.clone()),
-        None => create.then(|| StreamSettings {
-            replicas: config.num_replicas,
-            ..default_stream(vec![subject.to_owned()])
-        }),
+    let own = job_outputs::Own {
+        stream: &stream,
+        prefix: &prefix,
+        replicas: config.num_replicas,
     };
-    let results = Transform {
-        from: format!("{prefix}.out.*.>"),
-        to: ">".to_owned(),
-    };
-    let mut target = sink.stream.clone();
-    if let Some(reach) = &reach {
-        let (name, settings) = (target.take(), made(sink.create.as_ref(), reach.as_str()));
-        let (name, settings) = (name.as_deref(), settings.as_ref());
-        let (subject, role) = (reach.as_str(), "sink");
-        let found = ensure_target(connection, context, subject, name, settings, create, role);
-        target = found.await?.or(sink.stream.clone());
-    }
-    let target = known(target, "sink")?;
-    let mut targets = vec![Target {
-        stream: target.clone(),
-        of: format!("{prefix}.out"),
-        subject: None,
-    }];
-    let mut by_stream = vec![(target, vec![results])];
-    if let Some(dead) = dead_letter {
-        let (name, settings) = (
-            dead.stream.as_deref(),
-            made(dead.create.as_ref(), &dead.subject),
-        );
-        let (subject, role) = (&*dead.subject, "dead-letter");
-        let settings = settings.as_ref();
-        let found = ensure_target(connection, context, subject, name, settings, create, role);
-        let target = known(found.await?.or(dead.stream.clone()), role)?;
-        targets.push(Target {
-            stream: target.clone(),
-            of: format!("{prefix}.dead"),
-            subject: Some(subject.to_owned()),
-        });
-        let dead = Transform {
-            from: format!("{prefix}.dead.*"),
-            to: subject.to_owned(),
-        };
-        match by_stream.iter_mut().find(|(stream, _)| *stream == target) {
-            Some((_, transforms)) => transforms.push(dead),
-            None => by_stream.push((target, vec![dead])),
-        }
-    }
-    for (target, transforms) in by_stream {
-        sourcing::ensure(
-            connection,
-            context,
-            &target,
-            &stream,
-            &transforms,
-            may_create,
-        )
-        .await?;
-    }
+    let targets = job_outputs::ensure(connection, context, pipeline, own, create).await?;
     Ok(JobPlace {
         stream,
         prefix,
         begin,
+        incarnation: job_incarnation,
         targets,
-        filters: match &*pipeline.source.subjects {
-            [] => vec![">".to_owned()],
-            subjects => subjects.iter().map(ToString::to_string).collect(),
+        filters: match (&input, &*pipeline.source.subjects) {
+            (Some(_), _) | (None, []) => Vec::new(),
+            (None, subjects) => subjects.iter().map(ToString::to_string).collect(),
         },
+        reads: match &input {
+            Some(Input {
+                stream,
+                incarnation,
+            }) => (stream.clone(), format!("{stream}@{incarnation}")),
+            None => (from.clone(), source_id.clone()),
+        },
+        origin: input.is_some().then_some(source_id),
+        input,
         partitions: job.partitions,
         progress: Arc::new(JobProgress::new(pipeline.lanes)),
     })
-}
-
-/// # Errors
-/// If nobody knows which stream it is.
-fn known(stream: Option<String>, section: &str) -> Result<String> {
-    let unknown = || anyhow!("cannot determine which stream takes what the job publishes");
-    stream
-        .ok_or_else(unknown)
-        .hint(|| format!("name it: `{section}.stream`"))
 }
 
 /// The position behind which the job begins in its source, from its definition; which is stored if there is
@@ -246,6 +181,8 @@ async fn defined(
                 0
             });
         }
+        let none = consumers::refuse_left(connection, source, pipeline);
+        none.await.with_context(what)?;
         let definition = Definition {
             source: source_id.to_owned(),
             begin: begin(connection, source, pipeline)
@@ -253,6 +190,7 @@ async fn defined(
                 .with_context(what)?,
             partitions: job.partitions,
             key: pipeline.key.as_ref().map(|key| key.as_str().to_owned()),
+            order: job.order,
         };
         let first = PublishMessage::build()
             .payload(serde_json::to_vec(&definition)?.into())
@@ -296,6 +234,12 @@ fn refuse_other(found: &Definition, pipeline: &Pipeline, job: &Job) -> Result<()
         )
     } else if found.key.as_deref() != key {
         ("key", quoted(found.key.as_deref()), quoted(key))
+    } else if found.order != job.order {
+        let word = |order| match order {
+            Order::Key => quoted(Some("key")),
+            Order::Stream => quoted(Some("stream")),
+        };
+        ("order", word(found.order), word(job.order))
     } else {
         return Ok(());
     };
@@ -322,67 +266,4 @@ async fn begin(connection: &Connection, source: &Stream, pipeline: &Pipeline) ->
     let made = permitted(connection, &api, consumer).await?;
     let made = made.map_err(|error| anyhow!("{error}"))?;
     Ok(made.cached_info().delivered.stream_sequence)
-}
-
-/// How far the streams of a pipeline are with what its job has published.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sourced {
-    /// The stream that is behind, if one is.
-    pub behind: Option<String>,
-    /// Sequences of the job's stream that are known to be sourced, added up: it grows as they are.
-    pub upto: u64,
-}
-
-/// Removes results and dead letters from the stream of a job that the streams of the pipeline have stored: it keeps
-/// what they have not.
-///
-/// # Errors
-/// When the server does not say, or refuses.
-pub(super) async fn sweep(connection: &Connection, place: &JobPlace) -> Result<Sourced> {
-    let (context, job) = (jetstream(connection), &place.stream);
-    let mut all = Sourced::default();
-    for Target {
-        stream,
-        of,
-        subject,
-    } in &place.targets
-    {
-        let filter = format!("{of}.>");
-        let last = Which::last(&filter);
-        let Some(last) = stored::get(connection, &context, job, &last).await? else {
-            continue;
-        };
-        let own = last.subject.strip_prefix(of);
-        let own = own.and_then(|rest| rest.splitn(3, '.').nth(2));
-        let subject = subject.as_deref().or(own).unwrap_or_default();
-        let sourced = sourcing::sourced(connection, &context, stream, job, subject).await?;
-        let sourced = sourced.unwrap_or_default();
-        all.upto += sourced;
-        if sourced < last.sequence {
-            all.behind = Some(stream.clone());
-        }
-        if sourced > 0 {
-            purge(connection, &context, job, &filter, sourced + 1).await?;
-        }
-    }
-    Ok(all)
-}
-
-async fn purge(
-    connection: &Connection,
-    context: &Context,
-    stream: &str,
-    filter: &str,
-    before: u64,
-) -> Result<()> {
-    let question = json!({ "filter": filter, "seq": before });
-    let api = connection.api.stream_purge(stream);
-    let asked = context.request(format!("STREAM.PURGE.{stream}"), &question);
-    let answer: Response<serde_json::Value> = permitted(connection, &api, asked)
-        .await?
-        .map_err(|error| anyhow!("{error}"))?;
-    match answer {
-        Response::Ok(_) => Ok(()),
-        Response::Err { error } => Err(anyhow!("{error}")),
-    }
 }

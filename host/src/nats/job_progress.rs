@@ -1,5 +1,8 @@
 //! How far a job has come on this host, as its lanes say it and the host reads it. Plain data.
 
+use crate::threads::locked;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Shared by the lanes of a job and the host.
@@ -8,6 +11,25 @@ pub struct JobProgress {
     lanes: Vec<Lane>,
     /// Partitions in whose state messages wait for a retry.
     waiting: AtomicUsize,
+    /// What partitions cannot do, until they can.
+    troubles: Mutex<BTreeMap<(u16, Task), Trouble>>,
+}
+
+/// What a partition does that can fail for long while everything else goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Task {
+    /// Claims, recovers, processes and commits.
+    Own,
+    /// Forwards results, or dead letters.
+    ForwardResults,
+    ForwardDeadLetters,
+}
+
+/// Why it fails, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    pub words: String,
+    pub hint: Option<String>,
 }
 
 /// What a lane says of itself.
@@ -45,7 +67,28 @@ impl JobProgress {
         Self {
             lanes: (0..lanes).map(|_| Lane::default()).collect(),
             waiting: AtomicUsize::new(0),
+            troubles: Mutex::default(),
         }
+    }
+
+    /// A partition cannot do something, or can again. Returns how many cannot be owned.
+    pub fn set_trouble(&self, partition: u16, task: Task, trouble: Option<Trouble>) -> usize {
+        let mut troubles = locked(&self.troubles);
+        match trouble {
+            Some(trouble) => troubles.insert((partition, task), trouble),
+            None => troubles.remove(&(partition, task)),
+        };
+        let unowned = troubles.keys().filter(|(_, task)| *task == Task::Own);
+        unowned.count()
+    }
+
+    /// What partitions cannot do now, by partition.
+    #[must_use]
+    pub fn troubles(&self) -> Vec<(u16, Task, Trouble)> {
+        let troubles = locked(&self.troubles);
+        let each = troubles.iter();
+        each.map(|((partition, task), trouble)| (*partition, *task, trouble.clone()))
+            .collect()
     }
 
     /// How many partitions a lane is to own.

@@ -4,7 +4,7 @@
 //! limit, no age. Servers accept settings that they do not know and ignore them, so what they say the
 //! stream is like is read back.
 
-use super::streams::jetstream;
+use super::streams::{created, jetstream};
 use super::{Connection, is_at_least, permitted};
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
@@ -26,7 +26,7 @@ pub struct Wanted {
 }
 
 /// Makes the stream `name` for all subjects below `prefix`, or verifies the one that is there. Without
-/// `wanted` none is made.
+/// `wanted` none is made. Returns its [`incarnation`](super::streams::incarnation).
 ///
 /// # Errors
 /// The server is too old, there is no such stream, or it is not as a job needs it.
@@ -35,7 +35,7 @@ pub async fn ensure(
     name: &str,
     prefix: &str,
     wanted: Option<Wanted>,
-) -> Result<()> {
+) -> Result<String> {
     let version = connection.client().server_info().version;
     if !is_at_least(&version, OLDEST_SERVER) {
         return Err(anyhow!("cannot run a job on nats-server {version}"))
@@ -48,13 +48,12 @@ pub async fn ensure(
         );
     }
     let context = jetstream(connection);
-    let config = match wanted {
+    let found = match wanted {
         None => {
             let api = connection.api.stream_info(name);
             let found = permitted(connection, &api, context.get_stream(name)).await?;
             let found = found.map_err(|error| anyhow!("{}", error.kind()));
-            let found = found.with_context(|| format!("cannot use stream `{name}` for a job"))?;
-            found.cached_info().config.clone()
+            found.with_context(|| format!("cannot use stream `{name}` for a job"))?
         }
         Some(wanted) => {
             let api = connection.api.stream_create(name);
@@ -76,12 +75,12 @@ pub async fn ensure(
             });
             let made = permitted(connection, &api, make).await?;
             let made = made.map_err(|error| anyhow!("{}", error.kind()));
-            let made = made.with_context(|| format!("cannot create stream `{name}` for a job"))?;
-            made.cached_info().config.clone()
+            made.with_context(|| format!("cannot create stream `{name}` for a job"))?
         }
     };
-    match unfit(&config, prefix) {
-        None => Ok(()),
+    let found = found.cached_info();
+    match unfit(&found.config, prefix) {
+        None => Ok(created(found)),
         Some(why) => Err(anyhow!("cannot use stream `{name}` for a job: {why}"))
             .hint(|| format!("do not edit the stream of a job: its state is in it; `nats stream info {name}` shows it")),
     }

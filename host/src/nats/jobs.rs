@@ -5,6 +5,7 @@ use super::job::PREFIX;
 use super::stored::{self, StoredMessage, Which};
 use super::streams::{Context, jetstream};
 use super::{Connection, permitted};
+use crate::config::resolved::Pipeline;
 use anyhow::{Context as _, Result, anyhow};
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::response::Response;
@@ -82,6 +83,45 @@ pub async fn checkpoint(
     let context = jetstream(connection);
     let found = stored::get(connection, &context, &job.stream, &Which::last(&subject)).await;
     found.with_context(|| format!("cannot read the checkpoint of partition `{partition}`"))
+}
+
+/// The last message of its source that a job has processed; there may be others before it that are still to be
+/// processed. The last that there is, if it has no job's stream.
+///
+/// # Errors
+/// When the server does not say.
+pub async fn furthest(connection: &Connection, pipeline: &Pipeline) -> Result<u64> {
+    #[derive(Deserialize)]
+    struct Checkpoint {
+        inputs: Vec<Progress>,
+    }
+    #[derive(Deserialize)]
+    struct Progress {
+        source: String,
+        position: u64,
+    }
+    let Some(job) = list(connection, Some(&pipeline.name))
+        .await?
+        .into_iter()
+        .next()
+    else {
+        return Ok(u64::MAX);
+    };
+    let mut furthest = 0;
+    for partition in &job.partitions {
+        let found = checkpoint(connection, &job, *partition).await?;
+        let found = found.and_then(|found| serde_json::from_slice(&found.payload).ok());
+        let inputs = found.map(|Checkpoint { inputs }| inputs);
+        for Progress { source, position } in inputs.into_iter().flatten() {
+            let (stream, _) = source.rsplit_once('@').unwrap_or_default();
+            // Positions in a stream of the job's own say nothing of the source.
+            furthest = furthest.max(match stream == pipeline.source.stream {
+                true => position,
+                false => u64::MAX,
+            });
+        }
+    }
+    Ok(furthest)
 }
 
 /// How many records there are of each partition.

@@ -7,7 +7,7 @@
 use super::stored::{self, Which};
 use super::streams::{Context, Durable, jetstream, stream_name};
 use super::{Connection, consumers, is_at_least, unless_refused};
-use crate::config::resolved::{Order, Pipeline};
+use crate::config::resolved::Pipeline;
 use crate::parked::{Subjects, parked};
 use anyhow::Context as _;
 use async_nats::jetstream::consumer::{AckPolicy, pull};
@@ -38,20 +38,6 @@ pub(super) async fn ensure(
 ) -> Result<Durable, String> {
     let subjects = subjects(pipeline);
     let name = stream_name(&subjects.all);
-    if pipeline.order != Order::None {
-        let left = find(connection, context, &name).await.ok().flatten();
-        let left = left.map_or(0, |stream| stream.cached_info().state.messages);
-        if left > 0 {
-            let pipeline = &pipeline.name;
-            tracing::warn!(
-                pipeline,
-                stream = name,
-                left,
-                "parked retries are only read with `order: none`"
-            );
-        }
-        return Err("an ordered pipeline keeps retries in the host".to_owned());
-    }
     if pipeline.in_flight.messages < 2 {
         return Err("`in-flight.max-messages` leaves no room for parked messages".to_owned());
     }

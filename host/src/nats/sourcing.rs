@@ -5,9 +5,11 @@
 //! stream's configuration is changed as the server gives it, so that settings that this program does not know
 //! stay as they are.
 
+use super::by_subject::all_by_subject;
 use super::stored::{self, Which};
 use super::streams::Context;
-use super::{Connection, permitted};
+use super::{Connection, permitted, unless_refused};
+use crate::headers::{SOURCED, sourced_from};
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
 use async_nats::jetstream::response::Response;
@@ -61,6 +63,34 @@ pub(super) async fn ensure(
     Ok(())
 }
 
+/// Makes sure that no stream sources what is forwarded to `subject`, as far as this user may look.
+///
+/// # Errors
+/// When one does: it would have everything twice.
+pub(super) async fn refuse(
+    connection: &Connection,
+    context: &Context,
+    subject: &str,
+    job: &str,
+    transform: &Transform,
+) -> Result<()> {
+    let looked = all_by_subject(context, subject);
+    let names = unless_refused(connection, &connection.api.stream_names(), looked).await;
+    let nothing = json!({});
+    for stream in names.into_iter().flatten().flatten() {
+        let info = connection.api.stream_info(&stream);
+        let asked = context.request(format!("STREAM.INFO.{stream}"), &nothing);
+        let config = answer(connection, &info, asked, "config").await;
+        if config.is_ok_and(|config| sources(&config, job, std::slice::from_ref(transform))) {
+            return Err(anyhow!(
+                "cannot forward to stream `{stream}`: it sources job `{job}`, and would have all of it twice"
+            ))
+            .hint(|| format!("take `{job}` out of the sources of `{stream}`, or remove `forward`"));
+        }
+    }
+    Ok(())
+}
+
 /// Up to which sequence `stream` has stored all that it sources of a job; none if nobody says. `subject` is that
 /// of a message that it has sourced lately.
 ///
@@ -76,9 +106,13 @@ pub(super) async fn sourced(
     let last = Which::last(subject);
     let found = stored::get(connection, context, stream, &last).await?;
     let headers = found.map(|found| found.message().headers);
-    let stored = headers.and_then(|headers| origin(headers.get(SOURCED)?, job));
-    if stored.is_some() {
-        return Ok(stored);
+    let from = headers
+        .as_ref()
+        .and_then(|headers| sourced_from(headers.get(SOURCED)?));
+    if let Some((stream, stored)) = from
+        && stream == job
+    {
+        return Ok(Some(stored));
     }
     // It may have been consumed already. Servers from 2.15 on say it without a message.
     let nothing = json!({});
@@ -88,18 +122,6 @@ pub(super) async fn sourced(
     let mut sources = sources.as_array().into_iter().flatten();
     let of_job = sources.find(|source| is_of(source, job));
     Ok(of_job.and_then(|source| source.get("seq")?.as_u64()))
-}
-
-/// Where a sourced message comes from: stream, sequence, and more.
-const SOURCED: &str = "Nats-Stream-Source";
-
-/// The sequence in that header, if it names this stream.
-fn origin(header: &str, job: &str) -> Option<u64> {
-    let mut words = header.split(' ');
-    let stream = words.next()?;
-    let sequence = words.next()?.parse().ok()?;
-    // A hash of the account may follow the name.
-    (stream.split(':').next() == Some(job)).then_some(sequence)
 }
 
 /// A part of the server's answer.

@@ -7,7 +7,7 @@ use super::by_subject::{FAST_INGEST, all_by_subject, fast_ingest};
 use super::job::{self, JobPlace};
 use super::limits::{self, PullLimits};
 use super::{Connection, consumers, is_at_least, loops, parking, permitted, unless_refused};
-use crate::config::resolved::{Order, Pipeline, Source, Storage, StreamSettings};
+use crate::config::resolved::{Pipeline, Source, Storage, StreamSettings};
 use crate::report::{self, ResultExt};
 use anyhow::{Context as _, Result, anyhow};
 pub use async_nats::jetstream::context::Context;
@@ -79,8 +79,7 @@ pub async fn ensure(
     let source = ensure_source(connection, &context, &pipeline.source, create).await?;
     let config = &source.cached_info().config;
     loops::refuse(connection, &context, pipeline, config).await?;
-    let created = source.cached_info().created.unix_timestamp_nanos() / 1_000_000;
-    let incarnation = incarnation(i64::try_from(created).unwrap_or_default());
+    let incarnation = created(source.cached_info());
     if let Some(job) = &pipeline.job {
         let place = job::ensure(
             connection,
@@ -144,7 +143,7 @@ pub async fn ensure(
         may_create(pipeline, create),
     )
     .await;
-    if let (Err(why), Order::None) = (&parking, pipeline.order) {
+    if let Err(why) = &parking {
         let pipeline = &pipeline.name;
         tracing::info!(
             pipeline,
@@ -358,11 +357,16 @@ pub(super) fn stream_name(subject: &str) -> String {
     name.to_ascii_uppercase()
 }
 
-/// What tells a stream from one of the same name that was deleted, by the time when it was created: milliseconds
-/// since the Unix epoch.
+/// What tells a stream from a deleted one of its name: when it was created, in milliseconds since the Unix epoch.
 #[must_use]
 pub fn incarnation(created: i64) -> String {
     base36(u64::try_from(created).unwrap_or_default())
+}
+
+/// The [`incarnation`] of a stream.
+pub(super) fn created(stream: &stream::Info) -> String {
+    let milliseconds = stream.created.unix_timestamp_nanos() / 1_000_000;
+    base36(u64::try_from(milliseconds).unwrap_or_default())
 }
 
 pub(super) fn base36(mut number: u64) -> String {

@@ -1,14 +1,14 @@
 //! From a result back to what it was made of.
 //!
 //! A result's message id says which message of which stream it comes from, and which pipeline and
-//! operator made it; `Weir-Digest` says which versions of the plugins. The input may be a result
-//! itself. A result without a message id (`sink.message-ids: off`) ends the way.
+//! operator made it; `Weir-Digest` says which versions of the plugins. A job has that in `Weir-Origin`. The input
+//! may be a result itself. A result without a message id (`sink.message-ids: off`) ends the way.
 
 use super::Connection;
 use super::by_subject::find_by_subject;
 use super::stored::{self, Which};
 use super::streams::{base36, jetstream};
-use crate::headers::{DIGEST, MESSAGE_ID, block};
+use crate::headers::{DIGEST, MESSAGE_ID, ORIGIN, block};
 use crate::report::ResultExt;
 use anyhow::{Context, Result, anyhow};
 use async_nats::jetstream::context::Context as JetStream;
@@ -155,14 +155,15 @@ async fn step(
     };
     let (headers, _) = block::read(&message.headers);
     let header = |name: &str| headers.get(name).unwrap_or_default();
+    let id = headers.get(ORIGIN).or(headers.get(MESSAGE_ID));
     let stored = jiff::Timestamp::from_nanosecond(message.time.into());
     Ok(Step {
         stream: stream.to_owned(),
         sequence,
         subject: Some(message.subject),
         stored: stored.ok().map(|time| time.to_string()),
-        made: Made::parse(header(MESSAGE_ID), header(DIGEST)),
-        has_no_id: headers.get(DIGEST).is_some() && headers.get(MESSAGE_ID).is_none(),
+        made: id.and_then(|id| Made::parse(id, header(DIGEST))),
+        has_no_id: headers.get(DIGEST).is_some() && id.is_none(),
         gone: None,
     })
 }

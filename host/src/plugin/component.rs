@@ -133,8 +133,10 @@ pub(super) fn encode(module: &[u8]) -> Result<Vec<u8>> {
         .context("cannot make a component of the core module")
 }
 
-/// The contract's WIT, file by file: tools that read WIT take a package as a folder.
-pub const CONTRACT: [(&str, &str); 2] = [
+/// The files of a package of WIT: names and texts.
+pub type Package = &'static [(&'static str, &'static str)];
+
+const PLUGIN: Package = &[
     (
         "operator.wit",
         include_str!("../../../wit/deps/weir-plugin@0.1.0/operator.wit"),
@@ -145,14 +147,50 @@ pub const CONTRACT: [(&str, &str); 2] = [
     ),
 ];
 
+const STATE: Package = &[(
+    "state.wit",
+    include_str!("../../../wit/deps/weir-state@0.2.0/state.wit"),
+)];
+
+/// The worlds of the contract that a plugin can be built for: `world:` in a `plugin.yaml`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum World {
+    /// `weir:plugin/operator@0.1.0`.
+    #[default]
+    Operator,
+    /// `weir:state/stateful-operator@0.2.0`.
+    StatefulOperator,
+}
+
+impl World {
+    /// Its name within its package, and in a `plugin.yaml`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::StatefulOperator => "stateful-operator",
+        }
+    }
+
+    /// Its package, and the packages that it uses.
+    #[must_use]
+    pub fn packages(self) -> (Package, &'static [Package]) {
+        match self {
+            Self::Operator => (PLUGIN, &[]),
+            Self::StatefulOperator => (STATE, &[PLUGIN]),
+        }
+    }
+}
+
 /// Makes a component of what a language's tool made: a component stays as it is, a core module is
 /// encoded. A core module without a component-type section, as compilers of Go, Zig and C make it, is
-/// taken for one of the contract.
+/// taken for one of `world`.
 ///
 /// # Errors
 ///
 /// When the bytes are no WebAssembly, or the module lacks exports of the contract.
-pub fn componentize(bytes: &[u8]) -> Result<Vec<u8>> {
+pub fn componentize(bytes: &[u8], world: World) -> Result<Vec<u8>> {
     match form(bytes)? {
         Form::Component => Ok(bytes.to_vec()),
         Form::Module => {
@@ -162,21 +200,28 @@ pub fn componentize(bytes: &[u8]) -> Result<Vec<u8>> {
                 return encode(bytes);
             }
             let mut module = bytes.to_vec();
-            embed_contract(&mut module).context("cannot add the contract to it")?;
+            embed_contract(&mut module, world).context("cannot add the contract to it")?;
             encode(&module)
         }
     }
 }
 
-fn embed_contract(module: &mut Vec<u8>) -> Result<()> {
+fn embed_contract(module: &mut Vec<u8>, world: World) -> Result<()> {
     let mut resolve = wit_parser::Resolve::default();
-    let mut sources = wit_parser::SourceMap::default();
-    for (name, text) in CONTRACT {
-        sources.push(std::path::Path::new(name), text);
+    let mut push = |package: Package| {
+        let mut sources = wit_parser::SourceMap::default();
+        for (name, text) in package {
+            sources.push(std::path::Path::new(name), *text);
+        }
+        let group = sources.parse().map_err(|(_, error)| anyhow!("{error:#}"))?;
+        Ok::<_, anyhow::Error>(resolve.push_group(group)?)
+    };
+    let (own, used) = world.packages();
+    for package in used {
+        push(package)?;
     }
-    let group = sources.parse().map_err(|(_, error)| anyhow!("{error:#}"))?;
-    let package = resolve.push_group(group)?;
-    let world = resolve.select_world(&[package], Some("operator"))?;
+    let package = push(own)?;
+    let world = resolve.select_world(&[package], Some(world.name()))?;
     let encoding = wit_component::StringEncoding::UTF8;
     wit_component::embed_component_metadata(module, &resolve, world, encoding)
 }

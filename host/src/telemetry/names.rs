@@ -141,8 +141,6 @@ names! {
         "Parked inputs that came back when they were due"
     ParkedPending "parked_pending" Gauge None PIPELINE
         "Messages in the parking stream that are not due or not settled yet"
-    Deferred "deferred" Counter None PIPELINE
-        "Inputs deferred because an earlier one of their key or stream is being retried"
     JobCommits "job_commits" Counter None PIPELINE
         "Commits of a job's partitions that are stored, those with which partitions are claimed among them"
     JobCommitsResolved "job_commits_resolved" Counter None PIPELINE
@@ -153,6 +151,16 @@ names! {
         "Partitions of a job that another host has claimed while this one owned them"
     JobFailures "job_failures" Counter None PIPELINE
         "Requests of a job to the server that failed and were repeated: reads, commits and purges"
+    JobBatchesAbandoned "job_batches_abandoned" Counter None PIPELINE
+        "Commits of a job, of this host or another, that the server gave up because they were not complete in time; nothing of them is stored"
+    JobForwarded "job_forwarded" Counter None PIPELINE
+        "Results and dead letters of a job that were forwarded and acknowledged (`forward: true`), including duplicates"
+    JobForwardDuplicates "job_forward_duplicates" Counter None PIPELINE
+        "Forwarded results and dead letters that the server recognised as duplicates and did not store again"
+    JobForwardFailures "job_forward_failures" Counter None PIPELINE
+        "Times that a result or a dead letter of a job could not be forwarded; it is tried again, and what is behind it waits"
+    JobPartitionsFailing "job_partitions_failing" Gauge None PIPELINE
+        "Partitions that this host is to own and that failed for a reason that stays; each is tried again with growing pauses while the others go on"
     JobStateBytes "job_state" Gauge Bytes PIPELINE
         "Memory of the state of all partitions that this host owns, as it counts against their budgets"
     Dead "dead" Counter None PIPELINE

@@ -14,6 +14,7 @@
 #include <strings.h>
 
 #include "weir_memory.h"
+#include "weir_state.h"
 
 #define EXPORT(name) __attribute__((export_name(name)))
 #define IMPORT(interface, name) \
@@ -338,6 +339,37 @@ void export_processed(const void *answer) {
     (void)answer;
     weir_forget();
 }
+
+#ifdef WEIR_STATEFUL
+
+_Static_assert(sizeof(weir_timer) == 32, "a timer is laid out as in the contract");
+
+__attribute__((weak)) void weir_on_timer(const weir_timer *timer, weir_result *result) {
+    (void)timer;
+    (void)result;
+}
+
+EXPORT("weir:state/timer-handler@0.2.0#on-timer")
+outcomes *export_on_timer(const weir_timer *due, size_t size) {
+    static outcomes answer;
+    answer.items = weir_alloc(size * sizeof *answer.items);
+    answer.size = size;
+    for (size_t index = 0; index < size; index++) {
+        weir_result result;
+        memset(&result, 0, sizeof result);
+        weir_on_timer(&due[index], &result);
+        answer.items[index] = finished(&result);
+    }
+    return &answer;
+}
+
+EXPORT("cabi_post_weir:state/timer-handler@0.2.0#on-timer")
+void export_timers_processed(const void *answer) {
+    (void)answer;
+    weir_forget();
+}
+
+#endif
 
 EXPORT("cabi_realloc")
 void *export_realloc(void *data, size_t old_size, size_t align, size_t new_size) {

@@ -37,6 +37,8 @@
  * | `weir::retry("why")`, `retry_after`     | delivered again later                              |
  * | a trap: `abort`, `weir::panic`, `at()`  | dead letter for this message alone                 |
  *
+ * A plugin that counts, joins or removes duplicates keeps state: see weir_state.hpp.
+ *
  * Views of a message or of its JSON live to the end of the call, and there are no exceptions: what
  * would throw ends the instance, with its words on stderr. Everything else is plain C++: what you
  * own, you own, and what you hand to an `Output` is copied unless it is the message's own.
@@ -112,6 +114,8 @@ class Message {
         if (!message_->key.is_some) return std::nullopt;
         return view(message_->key.value);
     }
+    /// What state and timers of this message belong to: its key, and "" if it has none.
+    [[nodiscard]] std::string_view state_key() const { return key().value_or(""); }
     /// When it happened, in nanoseconds since the Unix epoch.
     [[nodiscard]] std::uint64_t event_time() const { return message_->event_time; }
     /// In the source stream, from 1. A redelivered message has the same.
@@ -280,8 +284,7 @@ template <class Plugin> const char *configure([[maybe_unused]] const weir_json *
     return nullptr;
 }
 
-template <class Plugin> void process(const weir_message *message, weir_result *result) {
-    const Result<Outputs> outputs = instance<Plugin>->process(Message(*message));
+inline void finish(const Result<Outputs> &outputs, weir_result *result) {
     if (outputs) return outputs->emit(result);
     const Error &error = outputs.error();
     const char *reason = error.reason().c_str();
@@ -289,6 +292,10 @@ template <class Plugin> void process(const weir_message *message, weir_result *r
     if (!error.after()) return weir_retry(result, "%s", reason);
     const auto after = error.after()->count();
     weir_retry_after(result, after < 0 ? 0 : static_cast<std::uint64_t>(after), "%s", reason);
+}
+
+template <class Plugin> void process(const weir_message *message, weir_result *result) {
+    finish(instance<Plugin>->process(Message(*message)), result);
 }
 
 }  // namespace detail

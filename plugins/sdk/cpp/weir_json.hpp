@@ -28,7 +28,10 @@ class Json;
 
 namespace detail {
 
-template <class T> struct Reader;
+/// What is none of the types below reads itself.
+template <class T> struct Reader {
+    static Result<T> read(const Json &json) { return T::read_json(json); }
+};
 
 }  // namespace detail
 
@@ -53,7 +56,8 @@ class Json {
 
     /// The value as a `bool`, any integer (an error where it does not fit), a `double`, a
     /// `std::string_view`, a `std::string`, a `Json`, or a `std::optional` (for what may be `null`
-    /// or missing) or a `std::vector` of these.
+    /// or missing) or a `std::vector` of these; or a type of yours, read by its own
+    /// `static Result<Yours> read_json(Json)`.
     template <class T> [[nodiscard]] Result<T> as() const { return detail::Reader<T>::read(*this); }
 
     /// The member of an object; missing where there is none, or no object.

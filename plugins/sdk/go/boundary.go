@@ -92,23 +92,30 @@ func exportProcess(batch unsafe.Pointer, length uint32) unsafe.Pointer {
 	received := abi.Release()
 
 	outcomes := make([]outcome, length)
-	count := 0
 	for index := range messages {
 		outcomes[index] = process(&messages[index])
+	}
+	list := lowered(outcomes)
+	if received > muchReceived {
+		messages = nil
+		runtime.GC()
+	}
+	return list
+}
+
+// lowered is a list of outcomes as the host reads it.
+func lowered(outcomes []outcome) unsafe.Pointer {
+	count := 0
+	for index := range outcomes {
 		count += len(outcomes[index].outputs)
 	}
-
 	returned.outcomes = outcomes
-	returned.raw = make([]rawOutcome, length)
+	returned.raw = make([]rawOutcome, len(outcomes))
 	returned.outputs = make([]rawOutput, 0, count)
 	for index := range outcomes {
 		lower(&outcomes[index], &returned.raw[index])
 	}
 	returned.list = abi.ListOf(unsafe.SliceData(returned.raw), len(returned.raw))
-	if received > muchReceived {
-		messages = nil
-		runtime.GC()
-	}
 	return unsafe.Pointer(&returned.list)
 }
 

@@ -81,6 +81,14 @@ func (message *Message) Token(index int) string {
 	}
 }
 
+// StateKey is what state and timers of this message belong to: its key, and "" if it has none.
+func (message *Message) StateKey() string {
+	if message.Key == nil {
+		return ""
+	}
+	return *message.Key
+}
+
 // Time is the event time, in UTC.
 func (message *Message) Time() time.Time {
 	const second = uint64(time.Second)

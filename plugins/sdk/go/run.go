@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"strings"
 	"unicode/utf8"
+
+	"weir/timers"
 )
 
 // start is what Export left: it makes an operator of a configuration in JSON text.
@@ -37,14 +39,29 @@ func configure(config []byte) (err error) {
 	return err
 }
 
-// process is one message's turn. A panic is the message's end and no other's.
-func process(message *Message) (result outcome) {
+// process is one message's turn.
+func process(message *Message) outcome {
+	return processed(func() ([]Output, error) { return operator.Process(message) })
+}
+
+// processTimer is one timer's turn.
+func processTimer(timer *timers.Timer) outcome {
+	return processed(func() ([]Output, error) {
+		if stateful, sets := operator.(Stateful); sets {
+			return stateful.OnTimer(timer)
+		}
+		return Drop(), nil
+	})
+}
+
+// processed is what a turn comes to. A panic is its end, and no other's.
+func processed(turn func() ([]Output, error)) (result outcome) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			result = outcome{rejected: true, reject: panicked(cause)}
 		}
 	}()
-	outputs, err := operator.Process(message)
+	outputs, err := turn()
 	if err == nil {
 		err = check(outputs)
 	}
@@ -92,7 +109,7 @@ func panicked(cause any) string {
 	for more := true; more; {
 		var frame runtime.Frame
 		frame, more = frames.Next()
-		if frame.Function == "weir.process" || frame.Function == "weir.configure" {
+		if strings.HasPrefix(frame.Function, "weir.process") || frame.Function == "weir.configure" {
 			break
 		}
 		if !strings.HasPrefix(frame.Function, "runtime.") {

@@ -50,6 +50,9 @@
 //	nil, weir.RetryAfter(err, after)      delivered again, not before this long
 //	a panic                               dead letter for this message alone, with the stack
 //
+// A plugin that counts, joins or removes duplicates keeps weir/state, and sets weir/timers: see
+// [Stateful].
+//
 // The packages weir/log, weir/metrics and weir/config are the host's services. Build with
 // `weir plugin build`. Outside WebAssembly, for `go test`, entries of the log go to stderr and the
 // other services do nothing.
@@ -59,6 +62,7 @@ import (
 	"fmt"
 
 	"weir/internal/strict"
+	"weir/timers"
 )
 
 // An Operator is a map, filter, enrichment or route.
@@ -68,6 +72,15 @@ type Operator interface {
 	// The same message may come more than once (see [Message.Attempt]), and the instance may be
 	// replaced between any two calls: what the operator holds is a cache, not state.
 	Process(message *Message) ([]Output, error)
+}
+
+// A Stateful operator is called for the timers that it has set. Its plugin.yaml has
+// `world: stateful-operator`, and its pipeline `delivery: exactly-once`.
+type Stateful interface {
+	Operator
+	// OnTimer is called for each timer that is due. What it returns is as for Process, with the
+	// timer's key.
+	OnTimer(timer *timers.Timer) ([]Output, error)
 }
 
 // ProcessFunc makes an [Operator] of a function that needs no configuration and holds nothing.

@@ -1,7 +1,7 @@
 /**
  * Makes a component of a plugin, for `weir plugin build`:
  *
- *     node sdk/build.mjs MAIN WIT RESULT
+ *     node sdk/build.mjs MAIN WIT RESULT WORLD
  *
  * in the plugin's folder, with its packages installed. MAIN and all that it imports become one file
  * (esbuild), and that becomes a component around a JavaScript engine which has already run it
@@ -18,14 +18,27 @@ import { dirname, join } from "node:path";
 /** What would ask the host for wasi:http, which it does not link. */
 const DISABLED = ["http", "fetch-event"];
 
-const [main, wit, result] = process.argv.slice(2);
+/** What the SDK's glue makes of the plugin, by the world of the contract. */
+const ENTRIES = {
+  operator: `
+    export const { configurable, handler } = component(plugin, () => weirLineMap);
+  `,
+  "stateful-operator": `
+    import * as state from "weir:state/state@0.2.0";
+    import * as timers from "weir:state/timers@0.2.0";
+    export const { configurable, handler, timerHandler } =
+      component(plugin, () => weirLineMap, { state, timers });
+  `,
+};
+
+const [main, wit, result, world] = process.argv.slice(2);
 
 try {
   if (/\.[cm]?ts$/.test(main)) await check();
   const { component } = await componentize(await bundle(), {
     sourceName: "bundle.js",
     witPath: wit,
-    worldName: "operator",
+    worldName: world,
     disableFeatures: DISABLED,
   });
   await writeFile(result, component);
@@ -42,7 +55,7 @@ async function bundle() {
       contents: `
         import { component } from "./sdk/component.js";
         import * as plugin from ${JSON.stringify(`./${main}`)};
-        export const { configurable, handler } = component(plugin, () => weirLineMap);
+        ${ENTRIES[world]}
       `,
       resolveDir: process.cwd(),
       sourcefile: "sdk/entry.js",

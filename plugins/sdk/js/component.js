@@ -1,5 +1,5 @@
 /**
- * The two exports of the contract, over a plugin's module. Not for use by hand: `build.mjs` makes the
+ * The exports of the contract, over a plugin's module. Not for use by hand: `build.mjs` makes the
  * component's entry of this and the plugin.
  */
 
@@ -7,12 +7,10 @@ import * as hostConfig from "weir:plugin/config@0.1.0";
 import * as hostLog from "weir:plugin/log@0.1.0";
 import * as hostMetrics from "weir:plugin/metrics@0.1.0";
 import { Reject, Retry } from "./errors.js";
-import { install } from "./host.js";
+import { install, refusing } from "./host.js";
 import { parse } from "./json.js";
 import { Message } from "./message.js";
 import { lower } from "./output.js";
-
-install({ config: hostConfig, log: hostLog, metrics: hostMetrics });
 
 /**
  * A message of the host's. The engine makes it in a realm of its own, so that its bytes are no
@@ -27,11 +25,18 @@ function received(fields) {
 }
 
 /**
- * @param {{ configure?: Function, process?: Function }} plugin The author's module.
+ * @param {{ configure?: Function, process?: Function, onTimer?: Function }} plugin The author's module.
  * @param {() => string} lineMap Where each line of the bundle is from: see `places`.
+ * @param {{ state?: any, timers?: any }} stateful What a plugin with state imports besides.
  */
-export function component(plugin, lineMap) {
-  const { configure, process } = plugin;
+export function component(plugin, lineMap, { state, timers } = {}) {
+  install({
+    config: hostConfig,
+    log: hostLog,
+    metrics: hostMetrics,
+    ...(state && { state: refusing(state), timers: refusing(timers) }),
+  });
+  const { configure, process, onTimer = () => null } = plugin;
   if (typeof process !== "function") throw new TypeError("the plugin exports no function `process`");
 
   /** @param {unknown} error */
@@ -44,10 +49,13 @@ export function component(plugin, lineMap) {
     return { tag: "reject", val: reason(error, lineMap) };
   };
 
-  /** @param {Message} message */
-  const attempt = (message) => {
+  /**
+   * @param {Function} call
+   * @param {any} given
+   */
+  const attempt = (call, given) => {
     try {
-      const result = process(message);
+      const result = call(given);
       if (typeof result?.then === "function") return settle(result);
       return { tag: "emit", val: lower(result) };
     } catch (error) {
@@ -82,30 +90,41 @@ export function component(plugin, lineMap) {
     },
     handler: {
       /** @param {any[]} batch */
-      process(batch) {
-        const outcomes = new Array(batch.length);
-        for (let index = 0; index < batch.length; index += 1) {
-          const outcome = attempt(received(batch[index]));
-          if (outcome instanceof Promise) return rest(batch, outcomes, index, outcome);
-          outcomes[index] = outcome;
-        }
-        return outcomes;
-      },
+      process: (batch) => each(batch, (message) => attempt(process, received(message))),
+    },
+    timerHandler: {
+      /** @param {any[]} batch */
+      onTimer: (batch) => each(batch, (timer) => attempt(onTimer, timer)),
     },
   };
+
+  /**
+   * @param {any[]} batch
+   * @param {(given: any) => any} become
+   */
+  function each(batch, become) {
+    const outcomes = new Array(batch.length);
+    for (let index = 0; index < batch.length; index += 1) {
+      const outcome = become(batch[index]);
+      if (outcome instanceof Promise) return rest(batch, become, outcomes, index, outcome);
+      outcomes[index] = outcome;
+    }
+    return outcomes;
+  }
 
   /**
    * The rest of a batch, one message after another, from the first that has to be waited for.
    *
    * @param {any[]} batch
+   * @param {(given: any) => any} become
    * @param {any[]} outcomes
    * @param {number} index
    * @param {Promise<unknown>} first
    */
-  async function rest(batch, outcomes, index, first) {
+  async function rest(batch, become, outcomes, index, first) {
     outcomes[index] = await first;
     for (let next = index + 1; next < batch.length; next += 1) {
-      outcomes[next] = await attempt(received(batch[next]));
+      outcomes[next] = await become(batch[next]);
     }
     return outcomes;
   }

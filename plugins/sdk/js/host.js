@@ -1,15 +1,17 @@
 /**
- * The host's services. Outside a plugin, for unit tests, entries of the log go to stderr and the
- * others do nothing.
+ * The host's services. Outside a plugin, for unit tests, entries of the log go to stderr, state and
+ * timers are kept in memory, and the others do nothing.
  */
 
+import { Reject } from "./errors.js";
 import { parse } from "./json.js";
+import * as memory from "./memory.js";
 
 /** @typedef {"trace" | "debug" | "info" | "warn" | "error"} Level */
 /** @typedef {string | (() => string)} Entry A function is called only if somebody listens. */
 
-/** What the contract imports; a plugin's are put here by `component.js`. */
-let host = {
+/** What the contract imports; a plugin's are put here by `component.js`. Not for use by hand. */
+export let host = {
   log: {
     /** @type {(level: Level) => boolean} */
     enabled: () => true,
@@ -30,12 +32,47 @@ let host = {
     pipeline: () => "test",
     operator: () => "test",
   },
+  state: memory.state,
+  timers: memory.timers,
 };
 
-/** @param {typeof host} real Not for use by hand. */
+/** @param {Partial<typeof host>} real Not for use by hand. */
 export function install(real) {
-  host = real;
+  host = { ...host, state: absent, timers: absent, ...real };
 }
+
+/**
+ * State of the host's, whose refusals are rejections. Not for use by hand.
+ *
+ * @template {{ set: (...given: any[]) => void }} Interface
+ * @param {Interface} real
+ * @returns {Interface}
+ */
+export function refusing(real) {
+  /** @param {any[]} given */
+  const set = (...given) => {
+    try {
+      real.set(...given);
+    } catch (error) {
+      // What the engine throws where the contract has an error.
+      const { payload } = /** @type {{ payload?: unknown }} */ (error);
+      throw typeof payload === "string" ? new Reject(payload) : error;
+    }
+  };
+  return { ...real, set };
+}
+
+/** In a plugin whose world has none. */
+const absent = /** @type {any} */ (
+  new Proxy(
+    {},
+    {
+      get: () => () => {
+        throw new Error("a plugin with state needs `world: stateful-operator` in plugin.yaml");
+      },
+    },
+  )
+);
 
 /**
  * @param {Level} level

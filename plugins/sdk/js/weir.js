@@ -32,6 +32,9 @@
  * | `throw new Retry("why", { afterMs: 1500 })` | delivered again, not before this long |
  * | any other exception | dead letter for this message alone, with the stack |
  *
+ * A plugin that counts, joins or removes duplicates keeps {@link State} and sets {@link timers}; it
+ * exports a function `onTimer` besides, which is called for each timer that is due.
+ *
  * `process` may be `async`. The same message may come more than once (see {@link Message.attempt}),
  * and the instance may be replaced between any two calls: what the module holds is a cache, not
  * state. The module itself runs once, when the plugin is built, and every instance begins with what
@@ -44,8 +47,15 @@
 
 export { Reject, Retry } from "./errors.js";
 export { config, log, metrics } from "./host.js";
+export { testing } from "./memory.js";
 export { Message } from "./message.js";
 export { Output } from "./output.js";
+export { state, State } from "./state.js";
+export { timers } from "./timers.js";
+
+/** @typedef {import("./timers.js").Clock} Clock */
+/** @typedef {import("./timers.js").Keyed} Keyed */
+/** @typedef {import("./timers.js").Timer} Timer */
 
 /**
  * One line of headers.

@@ -1,4 +1,4 @@
-//! The contract `weir:plugin@0.1.0` as it crosses the border: the WebAssembly canonical ABI of its WIT.
+//! The contract, `weir:plugin@0.1.0` and `weir:state@0.2.0`, as it crosses the border: the WebAssembly canonical ABI of its WIT.
 //! Records are structs, lists are pointer and length, options have a flag in front, variants a tag.
 //! For the SDK's own files.
 
@@ -69,6 +69,13 @@ pub const Message = extern struct {
     attempt: u32,
 };
 
+pub const Timer = extern struct {
+    key: Text,
+    tag: Text,
+    clock: u8,
+    at: u64,
+};
+
 pub const Output = extern struct {
     subject: OptionalText = .{},
     payload: OptionalText = .{},
@@ -94,6 +101,7 @@ pub const Configured = extern struct { is_error: bool, reason: Text };
 comptime {
     const assert = @import("std").debug.assert;
     assert(@sizeOf(Message) == 64);
+    assert(@sizeOf(Timer) == 32);
     assert(@sizeOf(Output) == 48);
     assert(@sizeOf(Outcome) == 32);
 }

@@ -63,6 +63,11 @@ pub const Message = struct {
         return null;
     }
 
+    /// What state and timers of this message belong to: its key, and "" if it has none.
+    pub fn stateKey(message: *const Message) []const u8 {
+        return message.key orelse "";
+    }
+
     /// One token of the subject, from 0: of `orders.berlin.paid`, token 1 is `berlin`.
     pub fn token(message: *const Message, index: usize) ?[]const u8 {
         var tokens = std.mem.splitScalar(u8, message.subject, '.');

@@ -31,6 +31,8 @@
 //! | `weir.retry("why", .{})` | delivered again later, with the pipeline's backoff |
 //! | a panic | dead letter for this message alone; the others of its batch go through |
 //!
+//! A plugin that counts, joins or removes duplicates keeps state: see `exportStateful` and state.zig.
+//!
 //! Memory: `weir.allocator` and everything that this file hands out lives until the call is over, and
 //! is freed by itself. What is allocated in `configure` lives as long as the instance. What you keep
 //! from call to call comes from `std.heap.wasm_allocator`, or any allocator of yours.
@@ -43,6 +45,8 @@ const abi = @import("abi.zig");
 pub const log = @import("log.zig");
 pub const metrics = @import("metrics.zig");
 pub const config = @import("config.zig");
+pub const state = @import("state.zig");
+pub const timers = @import("timers.zig");
 const arena = @import("arena.zig");
 const outcome = @import("outcome.zig");
 
@@ -53,6 +57,9 @@ pub const Header = abi.Header;
 pub const Output = @import("output.zig").Output;
 pub const Outputs = @import("output.zig").Outputs;
 pub const Message = @import("message.zig").Message;
+
+pub const State = state.State;
+pub const Timer = timers.Timer;
 
 pub const reject = outcome.reject;
 pub const retry = outcome.retry;
@@ -68,12 +75,10 @@ pub const refuse = outcome.refuse;
 /// `std.json.Value` to look at it yourself. Without `configure`, every field needs a default.
 pub fn exportPlugin(comptime Plugin: type) void {
     const glue = struct {
-        var plugin: Plugin = undefined;
-
         fn configure(ptr: [*]const u8, len: usize) callconv(.c) *const abi.Configured {
             arena.keep(true);
             defer arena.keep(false);
-            plugin = outcome.configured(Plugin, ptr[0..len]) catch |failure| {
+            instance(Plugin).* = outcome.configured(Plugin, ptr[0..len]) catch |failure| {
                 return outcome.refused(failure);
             };
             return outcome.taken();
@@ -83,17 +88,50 @@ pub fn exportPlugin(comptime Plugin: type) void {
             const outcomes = arena.alloc(abi.Outcome, size);
             for (batch[0..size], outcomes) |*raw, *made| {
                 const message: Message = .of(raw);
-                made.* = outcome.of(plugin.process(&message));
+                made.* = outcome.of(instance(Plugin).process(&message));
             }
             return outcome.answer(outcomes);
         }
 
-        fn processed(_: *const abi.Outcomes) callconv(.c) void {
-            arena.forget();
-        }
     };
     @export(&glue.configure, .{ .name = "weir:plugin/configurable@0.1.0#configure" });
     @export(&glue.process, .{ .name = "weir:plugin/handler@0.1.0#process" });
-    @export(&glue.processed, .{ .name = "cabi_post_weir:plugin/handler@0.1.0#process" });
+    @export(&forget, .{ .name = "cabi_post_weir:plugin/handler@0.1.0#process" });
     @export(&arena.realloc, .{ .name = "cabi_realloc" });
+}
+
+fn forget(_: *const abi.Outcomes) callconv(.c) void {
+    arena.forget();
+}
+
+/// As `exportPlugin`, for a `Plugin` that keeps state, and whose `plugin.yaml` says
+/// `world: stateful-operator`. If it sets timers it has
+/// `pub fn onTimer(self: *Plugin, timer: *const Timer) !Outputs`, called for each that is due; what it
+/// returns has the timer's key.
+pub fn exportStateful(comptime Plugin: type) void {
+    const glue = struct {
+        fn onTimer(due: [*]const abi.Timer, size: usize) callconv(.c) *const abi.Outcomes {
+            const outcomes = arena.alloc(abi.Outcome, size);
+            for (due[0..size], outcomes) |*raw, *made| {
+                const timer: Timer = .of(raw);
+                made.* = outcome.of(turn(&timer));
+            }
+            return outcome.answer(outcomes);
+        }
+
+        fn turn(timer: *const Timer) anyerror!Outputs {
+            return if (@hasDecl(Plugin, "onTimer")) instance(Plugin).onTimer(timer) else .none;
+        }
+    };
+    exportPlugin(Plugin);
+    @export(&glue.onTimer, .{ .name = "weir:state/timer-handler@0.2.0#on-timer" });
+    @export(&forget, .{ .name = "cabi_post_weir:state/timer-handler@0.2.0#on-timer" });
+}
+
+/// The one plugin of this instance, which is one thread.
+fn instance(comptime Plugin: type) *Plugin {
+    const one = struct {
+        var plugin: Plugin = undefined;
+    };
+    return &one.plugin;
 }

@@ -3,12 +3,13 @@
 use crate::languages::author::piped;
 use weir::cli::project::Language;
 
-const PLUGIN: &str = r#"import { Output } from "./sdk/weir.js";
+const PLUGIN: &str = r#"import { Output, State } from "./sdk/weir.js";
 
 export async function process(message) {
   const { what } = message.json();
   await Promise.resolve();
   if (what === "forget") return;
+  if (what === "keep") new State("count").set(message, 1);
   if (what === "fail") await fail(what);
   return Output.json({ what, after: await later(10) });
 }
@@ -23,7 +24,8 @@ async function fail(what) {
 const INPUT: &str = r#"{"subject": "readings.a", "payload": {"what": "wait"}}
 {"subject": "readings.b", "payload": {"what": "forget"}}
 {"subject": "readings.c", "payload": {"what": "fail"}}
-{"subject": "readings.d", "payload": {"what": "wait"}}
+{"subject": "readings.d", "payload": {"what": "keep"}}
+{"subject": "readings.e", "payload": {"what": "wait"}}
 "#;
 
 #[test]
@@ -36,11 +38,13 @@ fn process_may_be_async_and_an_exception_says_in_which_line_of_the_source() {
         .lines()
         .filter(|line| line.starts_with('{'))
         .collect();
-    let [forgotten, failed] = dead[..] else {
+    let [forgotten, failed, kept] = dead[..] else {
         panic!("{piped:#?}")
     };
     assert!(forgotten.contains("`process` returned nothing"), "{forgotten}");
     assert!(failed.contains("TypeError: asked to fail"), "{failed}");
+    let no_state = "a plugin with state needs `world: stateful-operator` in plugin.yaml";
+    assert!(kept.contains(no_state), "{kept}");
     let line = PLUGIN.lines().position(|line| line.contains("TypeError"));
     let place = format!("plugin.js:{}", line.unwrap() + 1);
     assert!(failed.contains(&place), "not {place}: {failed}");

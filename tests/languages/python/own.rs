@@ -8,7 +8,7 @@ use weir::cli::project::Language;
 
 const PLUGIN: &str = r#"import roomnames
 import weir
-from weir import Output
+from weir import Output, State
 
 
 @weir.operator
@@ -18,6 +18,8 @@ def process(message):
         return endless(0)
     if what == "memory":
         return Output(bytes(1 << 30))
+    if what == "state":
+        return Output.json(State("count").get(message))
     if what == "nan":
         return Output.json(float("nan"))
     return Output.json({"what": what * 3, "room": roomnames.of(message.token(1))})
@@ -31,7 +33,8 @@ const INPUT: &str = r#"{"subject": "readings.a", "payload": {"what": 11805916207
 {"subject": "readings.b", "payload": {"what": "recursion"}}
 {"subject": "readings.c", "payload": {"what": "memory"}}
 {"subject": "readings.d", "payload": {"what": "nan"}}
-{"subject": "readings.e", "payload": {"what": 1}}
+{"subject": "readings.e", "payload": {"what": "state"}}
+{"subject": "readings.f", "payload": {"what": 1}}
 "#;
 
 #[test]
@@ -55,7 +58,7 @@ fn packages_are_built_in_integers_are_exact_and_what_ends_the_interpreter_ends_o
     let piped = piped(Language::Python, name, PLUGIN, INPUT);
     for published in [
         r#"{"what":3541774862152233910275,"room":"room a"}"#,
-        r#"{"what":3,"room":"room e"}"#,
+        r#"{"what":3,"room":"room f"}"#,
     ] {
         assert!(piped.stdout.contains(published), "{piped:#?}");
     }
@@ -64,7 +67,9 @@ fn packages_are_built_in_integers_are_exact_and_what_ends_the_interpreter_ends_o
         .lines()
         .filter(|line| line.starts_with('{'))
         .collect();
-    assert_eq!(dead.len(), 3, "{piped:#?}");
+    assert_eq!(dead.len(), 4, "{piped:#?}");
+    let no_state = "a plugin with state needs `world: stateful-operator` in plugin.yaml";
+    assert!(dead[3].contains(no_state), "{piped:#?}");
     for (line, sequence) in dead.iter().zip(2..) {
         assert!(
             line.contains(&format!("\"sequence\":{sequence}")),

@@ -12,7 +12,7 @@ use serde::Serialize;
 use weir_figures::{Table, median, micros};
 
 use super::side::Side;
-use super::{ONE, PASS, UNORDERED};
+use super::{BY_INGEST, ONE, PASS};
 use crate::bench::{Bench, stop};
 use crate::case::OUT;
 use crate::delay::{Delays, now};
@@ -53,10 +53,10 @@ pub(crate) async fn measure(bench: &Bench<'_>) -> Result<()> {
             let (job, at_least_once) = match number % 2 {
                 0 => {
                     let job = once(bench, ONE, feed, number).await?;
-                    (job, once(bench, UNORDERED, feed, number).await?)
+                    (job, once(bench, BY_INGEST, feed, number).await?)
                 }
                 _ => {
-                    let at_least_once = once(bench, UNORDERED, feed, number).await?;
+                    let at_least_once = once(bench, BY_INGEST, feed, number).await?;
                     (once(bench, ONE, feed, number).await?, at_least_once)
                 }
             };

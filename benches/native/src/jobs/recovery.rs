@@ -102,7 +102,7 @@ async fn once(section: &Bench<'_>, keys: u64) -> Result<State> {
     let bench = Bench::on(measure, server).await?;
     let name = format!("bench-jobs-state-{keys}");
     let ready = Case {
-        ordered: true,
+        job: true,
         ..IDENTITY
     };
     bench.prepare(case::Side::Weir, ready, &name).await?;

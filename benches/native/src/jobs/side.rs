@@ -21,7 +21,7 @@ pub(super) enum Side {
     /// weir, exactly once.
     Job { partitions: u16, keyed: bool },
     /// weir, at least once; results by fast ingest, or one by one.
-    AtLeastOnce { ordered: bool, ingest: bool },
+    AtLeastOnce { ingest: bool },
 }
 
 impl Side {
@@ -44,10 +44,9 @@ impl Side {
     ) -> Result<Child> {
         let case = Case {
             feed,
-            // A job has no consumer that is made before, as little as a pipeline with order.
-            ordered: !matches!(self, Side::AtLeastOnce { ordered: false, .. }),
+            job: !matches!(self, Side::AtLeastOnce { .. }),
             publishing: match self {
-                Side::AtLeastOnce { ingest: true, .. } => Publishing::Ingest { ids: true },
+                Side::AtLeastOnce { ingest: true } => Publishing::Ingest { ids: true },
                 _ => Publishing::Single,
             },
             ..IDENTITY
@@ -94,13 +93,7 @@ impl Side {
                 let kind = format!("delivery: exactly-once\n{key}partitions: {partitions}\n");
                 (String::new(), kind)
             }
-            Side::AtLeastOnce { ordered, .. } => {
-                let kind = match ordered {
-                    true => format!("order: key\n{key}"),
-                    false => String::new(),
-                };
-                (format!("  consumer: {name}\n"), kind)
-            }
+            Side::AtLeastOnce { .. } => (format!("  consumer: {name}\n"), String::new()),
             Side::Native => Default::default(),
         };
         let operators = plugins.iter().enumerate().map(|(number, plugin)| {

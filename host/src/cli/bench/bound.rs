@@ -37,8 +37,6 @@ pub(super) struct Load {
     pub(super) window: f64,
     /// Retries for each message.
     pub(super) retries: f64,
-    /// Whether another lane is possible.
-    pub(super) may_add_lanes: bool,
     /// Whether every operator is `trusted`.
     pub(super) trusted: bool,
     /// Whether an operator has `isolation: message`.
@@ -98,11 +96,6 @@ pub(super) fn decide(load: &Load) -> Bound {
 pub(super) fn sentence(bound: Bound, load: &Load) -> String {
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
     let (busy, plugins) = (percent(load.lane_busy), percent(load.plugins));
-    let lanes = if load.may_add_lanes {
-        ", or more `lanes`"
-    } else {
-        ""
-    };
     match bound {
         Bound::Machine => {
             let taken = load.host + load.server + load.own;
@@ -141,12 +134,12 @@ pub(super) fn sentence(bound: Bound, load: &Load) -> String {
             };
             format!(
                 "the plugins: each lane computes {busy} of the time, {plugins} of that in plugins; faster \
-                 plugins would help{trusted}{isolated}{lanes}"
+                 plugins would help{trusted}{isolated}, or more `lanes`"
             )
         }
         Bound::Host => format!(
             "the host: each lane computes {busy} of the time, {plugins} of that in plugins; fewer headers \
-             and results would help{lanes}"
+             and results would help, or more `lanes`"
         ),
         Bound::Server => format!(
             "the server: it keeps {:.1} cores busy, while a lane computes {busy} of the time; faster \
@@ -154,13 +147,9 @@ pub(super) fn sentence(bound: Bound, load: &Load) -> String {
             load.server
         ),
         Bound::PluginsWait => format!(
-            "plugins that wait: a lane spends {} of its time in plugin calls and computes {busy} of it{}",
+            "plugins that wait: a lane spends {} of its time in plugin calls and computes {busy} of it; more \
+             `lanes` would wait in parallel",
             percent(load.lane_in_plugins),
-            if load.may_add_lanes {
-                "; more `lanes` would wait in parallel"
-            } else {
-                ""
-            }
         ),
         Bound::Retries => format!(
             "retries: there were {:.2} per message, and the run waits for the last ones; nothing is busy",
@@ -173,13 +162,8 @@ pub(super) fn sentence(bound: Bound, load: &Load) -> String {
         ),
         Bound::Waiting => format!(
             "waiting: a lane computes {busy} of the time, the server keeps {:.1} cores busy; fetches and \
-             acks are in transit, or the disk is slow{lanes_help}",
+             acks are in transit, or the disk is slow; more `lanes` would help",
             load.server,
-            lanes_help = if load.may_add_lanes {
-                "; more `lanes` would help"
-            } else {
-                ""
-            }
         ),
     }
 }
@@ -199,7 +183,6 @@ mod tests {
         plugins: 0.3,
         window: 0.2,
         retries: 0.0,
-        may_add_lanes: true,
         trusted: false,
         isolated: false,
     };
@@ -243,14 +226,10 @@ mod tests {
         assert!(sentence(Bound::Plugins, &isolated).contains("`isolation: lane`"));
         let load = Load {
             trusted: true,
-            may_add_lanes: false,
             ..full
         };
         let text = sentence(Bound::Plugins, &load);
-        assert!(
-            !text.contains("trusted") && !text.contains("lanes`"),
-            "{text}"
-        );
+        assert!(!text.contains("trusted"), "{text}");
     }
 
     #[test]

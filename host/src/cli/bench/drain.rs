@@ -77,7 +77,7 @@ pub(super) async fn run(setup: &Setup<'_>, ensured: &Ensured, bar: &ProgressBar)
     let deadline = Instant::now() + setup.arguments.limit();
     let (mut begun, mut looks, mut unsettled) = (false, 0_u64, 0_u64);
     loop {
-        let at = bench::position(&setup.connection, ensured).await?;
+        let at = setup.position(ensured, &child).await?;
         let settled = setup.settled(&at);
         bar.set_position(settled);
         if at.is_drained() {
@@ -112,6 +112,30 @@ impl Setup<'_> {
     pub(super) fn child(&self) -> Result<Child> {
         let (file, name) = (&self.arguments.file, &self.pipeline.name);
         Child::start(file, name, &self.server.url, self.server.folder())
+    }
+
+    /// How far the pipeline is. A job has no consumer: its host says it.
+    async fn position(&self, ensured: &Ensured, child: &Child) -> Result<Position> {
+        if ensured.job.is_none() {
+            return bench::position(&self.connection, ensured).await;
+        }
+        // It has no pages yet when it begins.
+        let page = child.metrics().await.ok();
+        let count = |name| {
+            page.as_ref()
+                .map_or(0, |page| page.count(name, &self.pipeline.name))
+        };
+        let (settled, unsettled) = (
+            count(Name::Acked) + count(Name::Termed),
+            count(Name::InFlight),
+        );
+        let left = self.arguments.messages.saturating_sub(settled);
+        Ok(Position {
+            begun: settled + unsettled > 0,
+            pending: left.saturating_sub(unsettled),
+            unsettled: unsettled.min(left),
+            parked: 0,
+        })
     }
 
     fn snapshot(&self, host: Times, settled: u64) -> Result<Snapshot> {

@@ -6,7 +6,7 @@ use super::delay::Delay;
 use super::drain::Run;
 use super::plugins::PluginCost;
 use crate::config::limits::Isolation;
-use crate::config::resolved::{Operator, Order, Pipeline};
+use crate::config::resolved::{Operator, Pipeline};
 use anyhow::Result;
 use serde::Serialize;
 
@@ -59,7 +59,6 @@ pub(super) struct Setting {
     pub(super) input_lines: usize,
     pub(super) input_skipped: usize,
     pub(super) lanes: usize,
-    pub(super) order: &'static str,
 }
 
 impl Report {
@@ -117,7 +116,6 @@ fn load(pipeline: &Pipeline, setting: &Setting, plugins: &PluginCost, runs: &[Ru
         plugins: (plugins.us / median(|run| run.host_us).max(f64::MIN_POSITIVE)).min(1.0),
         window: median(|run| run.unsettled) / most.max(1.0),
         retries: median(|run| run.counts.retries as f64) / setting.messages as f64,
-        may_add_lanes: pipeline.order == Order::None,
         trusted: pipeline.operators.iter().all(|operator| operator.trusted),
         isolated: pipeline.operators.iter().any(isolated),
     }
@@ -148,11 +146,6 @@ fn setting(setup: &Setup<'_>) -> Setting {
         input_lines: input.lines(),
         input_skipped: input.skipped,
         lanes: setup.pipeline.lanes,
-        order: match setup.pipeline.order {
-            Order::None => "none",
-            Order::Key => "key",
-            Order::Stream => "stream",
-        },
     }
 }
 

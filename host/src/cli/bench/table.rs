@@ -24,8 +24,8 @@ impl fmt::Display for Report {
         let lanes = plural(lanes as u64, "lane");
         writeln!(
             out,
-            "pipeline `{}`: {messages} messages of {:.0} B a run, {lanes}, order {}",
-            self.pipeline, setting.message_bytes, setting.order
+            "pipeline `{}`: {messages} messages of {:.0} B a run, {lanes}",
+            self.pipeline, setting.message_bytes
         )?;
         if setting.input_skipped > 0 {
             let skipped = plural(setting.input_skipped as u64, "line");

@@ -2,6 +2,7 @@
 
 use crate::cli::Console;
 use crate::cli::project::{self, Language};
+use crate::plugin::World;
 use crate::report;
 use anyhow::Result;
 use serde_json::json;
@@ -16,6 +17,10 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_enum, default_value_t)]
     lang: Language,
 
+    /// A plugin that keeps state and sets timers, for a pipeline that delivers exactly once.
+    #[arg(long)]
+    stateful: bool,
+
     /// The folder to create. [default: NAME]
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
@@ -26,7 +31,11 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
         .folder
         .clone()
         .unwrap_or_else(|| PathBuf::from(&arguments.name));
-    project::create(&folder, &arguments.name, arguments.lang)?;
+    let world = match arguments.stateful {
+        true => World::StatefulOperator,
+        false => World::Operator,
+    };
+    project::create(&folder, &arguments.name, arguments.lang, world)?;
     let shown = folder.display();
     console.answer(
         &json!({"name": arguments.name, "language": arguments.lang.name(), "folder": folder}),

@@ -3,6 +3,7 @@
 //! A Rust plugin has its `Cargo.toml` instead.
 
 use super::language::Language;
+use crate::plugin::World;
 use crate::report::{self, ResultExt};
 use anyhow::{Context, Result, anyhow};
 use serde::Deserialize;
@@ -18,6 +19,10 @@ struct Manifest {
     /// The plugin's name; the component has the same name, with underscores.
     name: String,
     language: Language,
+    /// The world of the contract that it is built for: `operator`, or `stateful-operator` for a plugin that
+    /// keeps state and sets timers.
+    #[serde(default)]
+    world: World,
     /// The main source file, relative to the folder. Each language has a default: `plugin.` and its
     /// extension, or the folder itself for Go.
     #[serde(default)]
@@ -35,6 +40,8 @@ pub(super) struct Project {
     /// The plugin's name.
     pub(super) name: String,
     pub(super) language: Language,
+    /// The world of the contract that it is built for.
+    pub(super) world: World,
     /// The main source file, relative to the folder, if it is not the default.
     pub(super) main: Option<PathBuf>,
     /// More arguments for the language's compiler.
@@ -57,7 +64,9 @@ impl Project {
         let manifest: Manifest = serde_saphyr::from_str(&text)
             .map_err(anyhow::Error::msg)
             .with_context(|| format!("cannot read `{shown}`"))
-            .hint(|| "it needs `name:` and `language:`; `main:` and `flags:` are optional")
+            .hint(
+                || "it needs `name:` and `language:`; `world:`, `main:` and `flags:` are optional",
+            )
             .usage()?;
         super::scaffold::check(&manifest.name).with_context(|| format!("cannot use `{shown}`"))?;
         if manifest.language == Language::Rust {
@@ -71,6 +80,7 @@ impl Project {
             folder,
             name: manifest.name,
             language: manifest.language,
+            world: manifest.world,
             main: manifest.main,
             flags: manifest.flags,
         }))
@@ -115,6 +125,9 @@ mod tests {
         assert_eq!(project.language, Language::Zig);
         assert_eq!(project.main_or("plugin.zig"), Path::new("plugin.zig"));
         assert_eq!(project.flags, ["-Dx"]);
+        assert_eq!(project.world, World::Operator);
+        let text = "name: a\nlanguage: c\nworld: stateful-operator\n";
+        assert_eq!(read(text).unwrap().unwrap().world, World::StatefulOperator);
     }
 
     #[test]
@@ -128,6 +141,7 @@ mod tests {
         for (text, says) in [
             ("name: a\nlanguage: cobol\n", "cobol"),
             ("name: a\nlanguage: c\ncolour: red\n", "colour"),
+            ("name: a\nlanguage: c\nworld: flat\n", "flat"),
             ("language: c\n", "name"),
             ("name: A\nlanguage: c\n", "`A`"),
             ("name: a\nlanguage: rust\n", "Cargo.toml"),

@@ -10,9 +10,10 @@ mod python;
 
 use super::language::Language;
 use super::manifest::Project;
-use crate::plugin;
+use crate::plugin::{self, World};
+use crate::report::ResultExt;
 use anyhow::{Context, Result, bail};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Builds `project` and returns the component.
 ///
@@ -28,21 +29,44 @@ pub(super) fn component(project: &Project) -> Result<Vec<u8>> {
     };
     let bytes =
         std::fs::read(&built).with_context(|| format!("cannot read `{}`", built.display()))?;
-    plugin::componentize(&bytes).context("cannot turn the build result into a component")
+    let component = plugin::componentize(&bytes, project.world)
+        .context("cannot turn the build result into a component");
+    match project.world == World::Operator && names_state(&bytes) {
+        true => component.hint(|| "add `world: stateful-operator` to plugin.yaml"),
+        false => component,
+    }
 }
 
-/// Writes the contract to `.weir/wit`, for tools that read WIT.
+/// Whether a build result names the interfaces of state.
+fn names_state(bytes: &[u8]) -> bool {
+    const NAMED: &[u8] = b"weir:state/";
+    bytes.windows(NAMED.len()).any(|window| window == NAMED)
+}
+
+/// Writes the contract to `.weir/wit`, for tools that read WIT: the package of the project's world, and in
+/// `deps` those that it uses.
 ///
 /// # Errors
 /// The files cannot be written.
 fn write_wit(project: &Project) -> Result<PathBuf> {
-    let folder = folder(project, "wit")?;
-    for (name, text) in plugin::CONTRACT {
-        let file = folder.join(name);
-        std::fs::write(&file, text)
-            .with_context(|| format!("cannot write `{}`", file.display()))?;
+    let root = folder(project, "wit")?;
+    // What an earlier build for another world has left would be another package in the folder.
+    std::fs::remove_dir_all(&root).with_context(|| format!("cannot empty `{}`", root.display()))?;
+    let write = |folder: &Path, package: plugin::Package| {
+        std::fs::create_dir_all(folder)?;
+        for (name, text) in package {
+            std::fs::write(folder.join(name), text)?;
+        }
+        Ok::<_, std::io::Error>(())
+    };
+    let (own, used) = project.world.packages();
+    let mut written = write(&root, own);
+    for (number, package) in used.iter().enumerate() {
+        let folder = root.join("deps").join(number.to_string());
+        written = written.and_then(|()| write(&folder, package));
     }
-    Ok(folder)
+    written.with_context(|| format!("cannot write to `{}`", root.display()))?;
+    Ok(root)
 }
 
 /// A folder in `.weir`, created if it is missing.

@@ -3,13 +3,15 @@
 //!
 //! The language's SDK is copied to `sdk/`, so that the folder needs only the language's own tools and is not
 //! affected by upgrades of weir. Everything is embedded in the binary: `plugins/sdk/<language>` is the SDK,
-//! except for its folders `template` and `conformance`. The files of its `template` are added to, or replace,
-//! those of all languages in `plugins/sdk/template`.
+//! except for its folders of templates and conformance plugins. The files of its `template` are added to, or
+//! replace, those of all languages in `plugins/sdk/template`. For a plugin that keeps state, those of both
+//! folders `template-stateful` are added to them in the same way.
 //!
 //! In every file `{{name}}` is replaced by the plugin's name and `{{crate}}` by the name with underscores. A
 //! file `x.in` becomes `x`, and `gitignore` becomes `.gitignore`.
 
 use super::language::Language;
+use crate::plugin::World;
 use crate::report;
 use anyhow::{Context, Result, anyhow};
 use include_dir::{Dir, File, include_dir};
@@ -17,6 +19,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 static SHARED: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/template");
+static SHARED_STATEFUL: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/template-stateful");
 static RUST: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/rust");
 static GO: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/go");
 static PYTHON: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/python");
@@ -27,7 +30,15 @@ static CPP: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/cpp");
 static ZIG: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/zig");
 
 /// Folders in a language's SDK that are not part of it.
-const ASIDE: [&str; 2] = ["conformance", "template"];
+const ASIDE: [&str; 4] = [
+    "conformance",
+    "conformance-stateful",
+    TEMPLATE,
+    TEMPLATE_STATEFUL,
+];
+
+const TEMPLATE: &str = "template";
+const TEMPLATE_STATEFUL: &str = "template-stateful";
 
 /// The language's own folder, and those of other languages that its SDK uses.
 fn folders(language: Language) -> (&'static Dir<'static>, Option<&'static Dir<'static>>) {
@@ -43,11 +54,11 @@ fn folders(language: Language) -> (&'static Dir<'static>, Option<&'static Dir<'s
     }
 }
 
-/// Creates `folder` for a plugin in `language` named `name`.
+/// Creates `folder` for a plugin in `language` named `name`, which is of `world`.
 ///
 /// # Errors
 /// The name is invalid, or the folder exists and is not empty (both exit code 2), or it cannot be written.
-pub fn create(folder: &Path, name: &str, language: Language) -> Result<()> {
+pub fn create(folder: &Path, name: &str, language: Language, world: World) -> Result<()> {
     check(name)?;
     let shown = folder.display();
     if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
@@ -57,7 +68,7 @@ pub fn create(folder: &Path, name: &str, language: Language) -> Result<()> {
             "choose another name or folder",
         )));
     }
-    for (path, contents) in files(language) {
+    for (path, contents) in files(language, world) {
         let path = folder.join(path);
         let contents = match std::str::from_utf8(contents) {
             Ok(text) => fill(text, name).into_bytes(),
@@ -73,7 +84,7 @@ pub fn create(folder: &Path, name: &str, language: Language) -> Result<()> {
 }
 
 /// Every file of a new plugin, by its path.
-fn files(language: Language) -> BTreeMap<PathBuf, &'static [u8]> {
+fn files(language: Language, world: World) -> BTreeMap<PathBuf, &'static [u8]> {
     let (own, base) = folders(language);
     let mut found = BTreeMap::new();
     for sdk in base.into_iter().chain([own]) {
@@ -82,8 +93,15 @@ fn files(language: Language) -> BTreeMap<PathBuf, &'static [u8]> {
             found.insert(Path::new("sdk").join(file.path()), file.contents());
         }
     }
-    let template = own.get_dir("template");
-    for (folder, root) in [(Some(&SHARED), ""), (template, "template")] {
+    let template = own.get_dir(TEMPLATE);
+    let stateful = own.get_dir(TEMPLATE_STATEFUL);
+    let is_stateful = world == World::StatefulOperator;
+    for (folder, root) in [
+        (Some(&SHARED), ""),
+        (Some(&SHARED_STATEFUL).filter(|_| is_stateful), ""),
+        (template, TEMPLATE),
+        (stateful.filter(|_| is_stateful), TEMPLATE_STATEFUL),
+    ] {
         for file in folder.map(all).unwrap_or_default() {
             let path = file.path().strip_prefix(root).unwrap_or(file.path());
             found.insert(renamed(path), file.contents());
@@ -132,11 +150,15 @@ mod tests {
 
     #[test]
     fn a_new_plugin_of_every_language_has_its_name_in_every_place_and_its_sdk_beside_it() {
-        for language in Language::ALL {
+        let all = Language::ALL.into_iter();
+        let all = all.flat_map(|language| {
+            [World::Operator, World::StatefulOperator].map(|world| (language, world))
+        });
+        for (language, world) in all {
             let folder = tempfile::tempdir().unwrap();
             let plugin = folder.path().join("hot-rooms");
-            create(&plugin, "hot-rooms", language).unwrap();
-            for (path, _) in files(language) {
+            create(&plugin, "hot-rooms", language, world).unwrap();
+            for (path, _) in files(language, world) {
                 let text = String::from_utf8(std::fs::read(plugin.join(&path)).unwrap()).unwrap();
                 let shown = path.display();
                 assert!(
@@ -150,10 +172,15 @@ mod tests {
             };
             let manifest = std::fs::read_to_string(plugin.join(manifest)).unwrap();
             assert!(manifest.contains("hot-rooms"), "{language}");
+            let pipeline = std::fs::read_to_string(plugin.join("pipeline.yaml")).unwrap();
+            let is_stateful = world == World::StatefulOperator;
+            assert_eq!(pipeline.contains("exactly-once"), is_stateful, "{language}");
             assert!(plugin.join("sdk").is_dir(), "{language}");
             assert!(plugin.join(".gitignore").is_file(), "{language}");
-            assert!(!plugin.join("sdk/template").exists(), "{language}");
-            let error = create(&plugin, "hot-rooms", language).unwrap_err();
+            for aside in ASIDE {
+                assert!(!plugin.join("sdk").join(aside).exists(), "{language}");
+            }
+            let error = create(&plugin, "hot-rooms", language, world).unwrap_err();
             assert_eq!(report::exit_code(&error), report::USAGE);
         }
     }
@@ -161,7 +188,13 @@ mod tests {
     #[test]
     fn a_name_that_is_no_crate_is_refused() {
         for name in ["", "Upper", "1st", "a b", "../up", "weir-sdk", "umlaut-ä"] {
-            let error = create(Path::new("/nonexistent"), name, Language::Rust).unwrap_err();
+            let error = create(
+                Path::new("/nonexistent"),
+                name,
+                Language::Rust,
+                World::Operator,
+            )
+            .unwrap_err();
             assert_eq!(report::exit_code(&error), report::USAGE, "{name}");
         }
     }

@@ -10,7 +10,7 @@ use crate::compare::report::Why;
 use crate::compare::{Identity, Outputs, Slot, stored};
 use crate::config::resolved::Pipeline;
 use crate::nats::history::{Begin, History, Reader, Stored};
-use crate::nats::{Connection, consumers, outputs, parking, streams};
+use crate::nats::{Connection, consumers, jobs, outputs, parking, streams};
 use crate::report::ResultExt;
 use anyhow::{Context, Result};
 use std::collections::HashSet;
@@ -139,6 +139,9 @@ impl Live {
 /// The input up to which the pipeline has settled everything. A pipeline without a consumer is no longer
 /// active.
 async fn settled(connection: &Connection, pipeline: &Pipeline) -> Result<u64> {
+    if pipeline.job.is_some() {
+        return jobs::furthest(connection, pipeline).await;
+    }
     let durable = streams::Durable {
         stream: pipeline.source.stream.clone(),
         consumer: pipeline.source.consumer.clone(),

@@ -1,15 +1,14 @@
-//! What only `delivery: exactly-once` has.
+//! What only a job has: a pipeline with `delivery: exactly-once`, `order: key` or `order: stream`.
 
 use crate::config::units::SizeText;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What is promised for each input.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Delivery {
     /// It is processed until its results are stored. After a failure it may be processed again.
-    #[default]
     AtLeastOnce,
     /// Its results, the changes of state and the position in the source are stored together, once. The
     /// pipeline runs as a job, with a stream of its own.

@@ -1,10 +1,13 @@
-//! What `delivery: exactly-once` needs, and what has no meaning with it or without it.
+//! Which pipelines are jobs, what a job needs, and what has no meaning with it or without it.
+//!
+//! `delivery` and `order` say the same of a pipeline: order is kept by jobs, and a job keeps order. Whichever is
+//! missing follows from the other.
 
 use super::bounds;
 use super::values::Context;
 use crate::config::cursor::Cursor;
 use crate::config::model::{self, Delivery, Order};
-use crate::config::resolved::{Bounds, Job, Sink};
+use crate::config::resolved::{self, Bounds, Job, Sink};
 
 /// Of a pipeline that has a consumer or publishes by itself, by section and field.
 const WITHOUT_JOB: [(&str, &str); 7] = [
@@ -17,6 +20,9 @@ const WITHOUT_JOB: [(&str, &str); 7] = [
     ("sink", "message-ids"),
 ];
 
+/// Partitions of a job with `order: key`, unless the file says otherwise.
+const PARTITIONS: usize = 8;
+
 /// `Some(None)` if the pipeline is no job.
 pub(super) fn job(
     model: &model::Pipeline,
@@ -24,62 +30,33 @@ pub(super) fn job(
     at: &Cursor<'_>,
     context: &mut Context<'_>,
 ) -> Option<Option<Job>> {
-    if model.delivery == Delivery::AtLeastOnce {
-        let mut is_one = true;
-        for name in ["partitions", "state", "commit"] {
-            let at = at.field(name);
-            if at.is_given() {
-                let message = format!("`{name}` needs `delivery: exactly-once`");
-                let hint = format!("add `delivery: exactly-once`, or remove `{name}`");
-                context.findings.add_hint(at.key_location(), message, hint);
-                is_one = false;
-            }
-        }
-        return is_one.then_some(None);
-    }
+    let Some((order, because)) = order(model, at, context)? else {
+        return no_job(at, context).then_some(None);
+    };
     for (section, field) in WITHOUT_JOB {
         let mut of = at.field(section);
         if !field.is_empty() {
             of = of.field(field);
         }
         if of.is_given() {
-            let message = format!(
-                "`{}` has no meaning with `delivery: exactly-once`",
-                of.path()
-            );
+            let message = format!("`{}` has no meaning with `{because}`", of.path());
             let hint =
                 "remove it: a job has no consumer, holds retries in its state and commits results";
             context.findings.add_hint(of.key_location(), message, hint);
         }
     }
-    let partitions = at.field("partitions");
-    if model.partitions > 1 && !at.field("key").is_given() {
-        context.findings.add_hint(
-            at.field("delivery").location(),
-            "a job with several partitions needs a rule that says what the key is",
-            "add `key: \"{subject[1]}\"`, for example, or `partitions: 1`",
-        );
-    }
-    if model.order == Order::Stream && model.partitions > 1 {
-        let message = format!(
-            "`order: stream` needs a single partition, and there are {}",
-            model.partitions
-        );
-        let hint = "write `partitions: 1`, or `order: key`";
-        context
-            .findings
-            .add_hint(partitions.or(at.field("order")).location(), message, hint);
-    }
-    if model.lanes > model.partitions {
-        let (lanes, partitions) = (model.lanes, model.partitions);
+    let partitions = partitions(model, order, at, context);
+    if model.lanes > partitions {
+        let lanes = model.lanes;
         let message = format!("`lanes` must not be more than `partitions`: {lanes} > {partitions}");
         context.findings.add(at.field("lanes").location(), message);
     }
-    if sink.is_some_and(|sink| sink.stream.is_none() && sink.subject.reach().is_none()) {
+    let is_open = |sink: &Sink| sink.stream.is_none() && sink.subject.reach().is_none();
+    if sink.is_some_and(|sink| !sink.forward && is_open(sink)) {
         context.findings.add_hint(
             at.field("sink").field("subject").location(),
             "`sink.subject` leaves open which stream takes the results of the job",
-            "add `sink.stream`, or begin the subject with a literal token",
+            "add `sink.stream`, begin the subject with a literal token, or set `sink.forward: true`",
         );
     }
     let state = at.field("state").field("max-bytes");
@@ -92,8 +69,97 @@ pub(super) fn job(
         context,
     )?;
     Some(Some(Job {
-        partitions: u16::try_from(model.partitions).ok()?,
+        order,
+        partitions: u16::try_from(partitions).ok()?,
         state_bytes: state_bytes as u64,
         commit: Bounds { messages, bytes },
     }))
+}
+
+/// The order of a job, and what in the file makes it one; `Some(None)` for a pipeline that is no job.
+fn order(
+    model: &model::Pipeline,
+    at: &Cursor<'_>,
+    context: &mut Context<'_>,
+) -> Option<Option<(resolved::Order, &'static str)>> {
+    let (by_key, by_stream) = (resolved::Order::Key, resolved::Order::Stream);
+    let (order, because) = match model.order {
+        Some(Order::Key) => (by_key, "order: key"),
+        Some(Order::Stream) => (by_stream, "order: stream"),
+        Some(Order::None) if model.delivery == Some(Delivery::ExactlyOnce) => {
+            context.findings.add_hint(
+                at.field("order").location(),
+                "`delivery: exactly-once` keeps the order of each key, so `order: none` has no meaning",
+                "remove `order`, or write `delivery: at-least-once`",
+            );
+            return None;
+        }
+        None if model.delivery == Some(Delivery::ExactlyOnce) => {
+            let whole = model.partitions == Some(1) && !at.field("key").is_given();
+            let order = if whole { by_stream } else { by_key };
+            return Some(Some((order, "delivery: exactly-once")));
+        }
+        _ => return Some(None),
+    };
+    if model.delivery == Some(Delivery::AtLeastOnce) {
+        context.findings.add_hint(
+            at.field("delivery").location(),
+            format!("`{because}` has no meaning with `delivery: at-least-once`: only a job keeps order"),
+            "remove `delivery`; a job needs nats-server 2.12.14, a stream of its own, a source with retention \
+             `limits`, and a stream for the results that sources its own, and it stores each result once; or \
+             write `order: none`",
+        );
+        return None;
+    }
+    Some(Some((order, because)))
+}
+
+/// How many partitions the job has.
+fn partitions(
+    model: &model::Pipeline,
+    order: resolved::Order,
+    at: &Cursor<'_>,
+    context: &mut Context<'_>,
+) -> usize {
+    let (of_order, has_key) = (at.field("order"), at.field("key").is_given());
+    if order == resolved::Order::Stream {
+        let partitions = model.partitions.unwrap_or(1);
+        if partitions > 1 {
+            context.findings.add_hint(
+                at.field("partitions").location(),
+                format!("`order: stream` needs a single partition, and there are {partitions}"),
+                "remove `partitions`, or write `order: key`",
+            );
+        }
+        return 1;
+    }
+    let hint =
+        "add `key: \"{subject[1]}\"`, for example, or write `order: stream` for a single partition";
+    if !has_key && of_order.is_given() {
+        let message = "`order: key` needs a rule that says what the key is";
+        context
+            .findings
+            .add_hint(of_order.location(), message, hint);
+    } else if !has_key {
+        let message = "a job with several partitions needs a rule that says what the key is";
+        let delivery = at.field("delivery");
+        context
+            .findings
+            .add_hint(delivery.location(), message, hint);
+    }
+    model.partitions.unwrap_or(PARTITIONS)
+}
+
+/// Whether a pipeline that is no job has nothing that only a job has.
+fn no_job(at: &Cursor<'_>, context: &mut Context<'_>) -> bool {
+    let mut is_one = true;
+    let whole = ["partitions", "state", "commit"].map(|name| at.field(name));
+    let forward = ["sink", "dead-letter"].map(|section| at.field(section).field("forward"));
+    for at in whole.into_iter().chain(forward).filter(Cursor::is_given) {
+        let message = format!("`{}` needs `delivery: exactly-once`", at.path());
+        let hint = format!("add `delivery: exactly-once`, or remove `{}`", at.path());
+        context.findings.add_hint(at.key_location(), message, hint);
+        is_one = false;
+    }
+    is_one
 }

@@ -33,6 +33,7 @@ pub(super) fn sink(
         allow_own_source: model.allow_own_source,
         fast_ingest: model.fast_ingest == model::FastIngest::Auto,
         message_ids: model.message_ids == model::MessageIds::On,
+        forward: model.forward,
     })
 }
 
@@ -64,6 +65,7 @@ pub(super) fn dead_letter(
         subject: subject?,
         stream: stream?,
         create: create?,
+        forward: model.forward,
     }))
 }
 

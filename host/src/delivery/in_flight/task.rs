@@ -1,6 +1,5 @@
 //! One message in hand, and where it stands between pull and settlement. Plain data.
 
-use super::groups::Slot;
 use crate::delivery::in_progress::Key;
 use crate::delivery::sink::Failure;
 use crate::delivery::ticket::Ticket;
@@ -24,8 +23,6 @@ pub struct Task<P> {
     /// How often publishing it has failed since plugins last answered.
     pub publish_failures: u32,
     pub state: State<P>,
-    /// In its group, if it must keep a sequence.
-    pub(super) slot: Option<Slot>,
 }
 
 impl<P> Task<P> {

@@ -54,7 +54,7 @@ fn sequences(hand: &mut InFlight<u64>, ids: &[TaskId]) -> Vec<u64> {
 #[test]
 fn a_batch_is_bounded_by_count_and_by_bytes_but_has_at_least_one_message() {
     let metrics = metrics();
-    let mut hand = InFlight::new(Order::None, MANY);
+    let mut hand = InFlight::new(MANY);
     for sequence in 1..=5 {
         admit(&mut hand, &metrics, sequence, "k");
     }
@@ -83,7 +83,7 @@ fn a_share_is_kept_for_what_was_parked_and_neither_takes_the_room_of_the_other()
         messages: 16,
         bytes: 80,
     };
-    let mut hand = InFlight::new(Order::None, bounds);
+    let mut hand = InFlight::new(bounds);
     hand.share_with_parked(4);
     let room = |hand: &InFlight<u64>| {
         let Room { source, parking } = hand.room();
@@ -105,13 +105,10 @@ fn a_share_is_kept_for_what_was_parked_and_neither_takes_the_room_of_the_other()
 #[test]
 fn room_is_what_is_left_of_both_bounds() {
     let metrics = metrics();
-    let mut hand = InFlight::new(
-        Order::None,
-        Bounds {
-            messages: 3,
-            bytes: 10,
-        },
-    );
+    let mut hand = InFlight::new(Bounds {
+        messages: 3,
+        bytes: 10,
+    });
     admit(&mut hand, &metrics, 1, "k");
     assert_eq!(
         hand.room().source,
@@ -132,49 +129,32 @@ fn room_is_what_is_left_of_both_bounds() {
 }
 
 #[test]
-fn a_key_that_waits_holds_back_only_itself() {
+fn a_task_that_waits_is_called_again_once_its_time_has_come() {
     let metrics = metrics();
-    let mut hand = InFlight::new(Order::Key, MANY);
-    for (sequence, key) in [(1, "a"), (2, "b"), (3, "a"), (4, "b")] {
-        admit(&mut hand, &metrics, sequence, key);
+    let mut hand = InFlight::new(MANY);
+    for sequence in 1..=3 {
+        admit(&mut hand, &metrics, sequence, "a");
     }
     let batch = hand.next_batch(MANY);
-    assert_eq!(sequences(&mut hand, &batch), [1, 2, 3, 4]);
     hand.wait(batch[0], Instant::now() + Duration::from_secs(60));
-    assert!(!hand.is_called(batch[2]), "3 must be called again, after 1");
-    hand.ready(batch[1], 2);
-    hand.ready(batch[3], 4);
-    assert_eq!(hand.next_publishable(), Some(batch[1]));
-    assert_eq!(
-        hand.next_publishable(),
-        None,
-        "4 is published once 2 is settled"
-    );
-    hand.finish(batch[1]);
-    assert_eq!(hand.next_publishable(), Some(batch[3]));
-    assert!(hand.next_batch(MANY).is_empty(), "3 waits for 1");
-
+    assert_eq!((hand.waiting(), hand.retries()), (vec![batch[0]], 1));
+    for id in &batch[1..] {
+        hand.ready(*id, 0);
+        assert_eq!(hand.next_publishable(), Some(*id));
+        hand.finish(*id);
+    }
+    hand.wake(Instant::now());
+    assert!(hand.next_batch(MANY).is_empty());
     hand.wake(Instant::now() + Duration::from_secs(61));
     let again = hand.next_batch(MANY);
-    assert_eq!(sequences(&mut hand, &again), [1, 3]);
-}
-
-#[test]
-fn a_message_without_a_key_waits_for_none() {
-    let metrics = metrics();
-    let mut hand: InFlight<u64> = InFlight::new(Order::Key, MANY);
-    admit(&mut hand, &metrics, 1, "a");
-    let first = hand.next_batch(MANY);
-    hand.get_mut(first[0]).unwrap().message.key = None;
-    hand.wait(first[0], Instant::now() + Duration::from_secs(60));
-    admit(&mut hand, &metrics, 2, "b");
-    assert_eq!(hand.next_batch(MANY).len(), 1);
+    assert_eq!(sequences(&mut hand, &again), [1]);
+    assert_eq!(hand.retries(), 0);
 }
 
 /// What a random run may do next.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Admit(u8),
+    Admit,
     Call(usize),
     Wake,
     Settle,
@@ -182,7 +162,7 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        (0..4u8).prop_map(Step::Admit),
+        Just(Step::Admit),
         (1..6usize).prop_map(Step::Call),
         Just(Step::Wake),
         Just(Step::Settle),
@@ -191,32 +171,26 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    /// Whatever is retried and whenever, each key's messages are published in sequence, and all of
-    /// them are once nothing is left to do.
+    /// Whatever is retried and whenever, each message is published once when nothing is left to do.
     #[test]
-    fn each_key_is_published_in_sequence_whatever_is_retried(
+    fn each_message_is_published_once_whatever_is_retried(
         steps in steps(),
         retries in proptest::collection::vec(any::<bool>(), 64),
-        stream in any::<bool>(),
     ) {
         let metrics = metrics();
-        let order = if stream { Order::Stream } else { Order::Key };
-        let mut hand = InFlight::new(order, MANY);
-        let mut published: Vec<(u8, u64)> = Vec::new();
+        let mut hand = InFlight::new(MANY);
+        let mut published: Vec<u64> = Vec::new();
         let (mut sequence, mut turn) = (0, 0);
         let far = Instant::now() + Duration::from_secs(3600);
         let finale = [Step::Wake, Step::Call(100), Step::Settle].into_iter().cycle().take(900);
         for (index, step) in steps.iter().copied().chain(finale).enumerate() {
             match step {
-                Step::Admit(key) => {
+                Step::Admit => {
                     sequence += 1;
-                    admit(&mut hand, &metrics, sequence, &key.to_string());
+                    admit(&mut hand, &metrics, sequence, "k");
                 }
                 Step::Call(messages) => {
                     for id in hand.next_batch(Bounds { messages, ..MANY }) {
-                        if !hand.is_called(id) {
-                            continue;
-                        }
                         turn += 1;
                         let refuse = index < steps.len() && retries[turn % retries.len()];
                         if refuse {
@@ -230,19 +204,13 @@ proptest! {
                 Step::Wake => hand.wake(far),
                 Step::Settle => {
                     while let Some(id) = hand.next_publishable() {
-                        let task = hand.finish(id).unwrap();
-                        let key = task.message.key.unwrap().parse().unwrap();
-                        published.push((key, task.message.sequence));
+                        published.push(hand.finish(id).unwrap().message.sequence);
                     }
                 }
             }
         }
-        prop_assert_eq!(published.len() as u64, sequence);
+        published.sort_unstable();
+        prop_assert_eq!(published, (1..=sequence).collect::<Vec<u64>>());
         prop_assert!(hand.is_empty());
-        for key in 0..4u8 {
-            let of_key = published.iter().filter(|(other, _)| stream || *other == key);
-            let sequences: Vec<u64> = of_key.map(|(_, sequence)| *sequence).collect();
-            prop_assert!(sequences.is_sorted(), "{:?}", sequences);
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! A message between its publish and the server's answer, and what the answer comes to. Plain data.
 
 use crate::delivery::in_flight::TaskId;
-use crate::delivery::refusal::Failure;
+use crate::nats::refusal::Failure;
 use crate::telemetry::metrics::PipelineMetrics;
 use bytestring::ByteString;
 use std::time::Instant;

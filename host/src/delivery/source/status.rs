@@ -73,7 +73,6 @@ impl Source {
         const NO_MESSAGES: u16 = 404;
         const TIMEOUT: u16 = 408;
         const CONFLICT: u16 = 409;
-        const WRONG_PIN: u16 = 423;
         const NO_RESPONDERS: u16 = 503;
         let subject = String::from_utf8_lossy(&message.subject);
         if status == HEARTBEAT || subject == self.filler() {
@@ -87,7 +86,6 @@ impl Source {
         let brought = self.pulls.ended(&subject, left);
         match status {
             NO_MESSAGES | TIMEOUT => (self.said, self.idle) = (None, brought == Some(false)),
-            WRONG_PIN => self.pin = None,
             CONFLICT if text.contains("Consumer Deleted") => {
                 return Err(Ended::Gone(text.to_owned()));
             }

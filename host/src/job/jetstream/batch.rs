@@ -1,7 +1,7 @@
 //! A commit as an atomic batch: its messages in their order, and the wait for the answer.
 
 use super::{JetStream, RECORD, answer};
-use crate::headers::PART;
+use crate::headers::{ORIGIN, PART};
 use crate::job::log::{Commit, Fence, LogError};
 use crate::nats::wire::Parts;
 use crate::outgoing::OutgoingMessage;
@@ -72,7 +72,7 @@ impl Batch<'_> {
         message: &OutgoingMessage,
     ) -> Result<(), LogError> {
         self.text.begin(subject);
-        message.write_headers(&mut self.text.headers);
+        message.write_headers_as(ORIGIN, &mut self.text.headers);
         self.send(&[], &message.payload).await
     }
 
@@ -218,7 +218,7 @@ mod tests {
 
     fn write(text: &mut Text, result: &OutgoingMessage) {
         text.begin(&["weir.job.p.out.0", ".", &result.subject]);
-        result.write_headers(&mut text.headers);
+        result.write_headers_as(ORIGIN, &mut text.headers);
         text.add(&[]);
     }
 

@@ -64,7 +64,8 @@ struct Line {
 
 /// What waits for a partition.
 struct Queue {
-    messages: VecDeque<Message>,
+    /// With the time when each was stored.
+    messages: VecDeque<(Message, u64)>,
     bytes: usize,
     /// Messages up to here have been dealt to it.
     seen: u64,
@@ -136,9 +137,17 @@ impl Inputs {
             return Ok(read);
         }
         for (input, _, line) in known {
-            line.take(partition, most - read.messages.len(), |message| {
-                read.messages.push(Input { input, message });
-            });
+            line.take(
+                partition,
+                most - read.messages.len(),
+                |(message, stored)| {
+                    read.messages.push(Input {
+                        input,
+                        message,
+                        stored,
+                    });
+                },
+            );
         }
         self.note();
         Ok(read)
@@ -261,13 +270,13 @@ impl Line {
             let (sequence, stored) = (place.sequence, place.stored);
             let mut message =
                 Message::received(subject, &message.headers, payload, sequence, stored);
-            self.deal(to, deal(&mut message), message);
+            self.deal(to, deal(&mut message), (message, stored));
             next = reader.has_come();
         }
         Ok(())
     }
 
-    fn deal(&self, to: Option<u16>, partition: u16, message: Message) {
+    fn deal(&self, to: Option<u16>, partition: u16, (message, stored): (Message, u64)) {
         let (mut queues, sequence) = (self.queues.borrow_mut(), message.sequence);
         match to {
             None => self.next.set(sequence + 1),
@@ -289,7 +298,7 @@ impl Line {
         }
         queue.seen = sequence;
         queue.bytes += message.size();
-        queue.messages.push_back(message);
+        queue.messages.push_back((message, stored));
         if queue.messages.len() > QUEUE || queue.bytes > most && queue.messages.len() > 1 {
             queues.remove(&partition);
         } else {
@@ -307,13 +316,13 @@ impl Line {
     }
 
     /// Hands over what waits for a partition, at most `most` messages.
-    fn take(&self, partition: u16, most: usize, mut take: impl FnMut(Message)) {
+    fn take(&self, partition: u16, most: usize, mut take: impl FnMut((Message, u64))) {
         let mut queues = self.queues.borrow_mut();
         let Some(queue) = queues.get_mut(&partition) else {
             return;
         };
         for message in queue.messages.drain(..most.min(queue.messages.len())) {
-            queue.bytes -= message.size();
+            queue.bytes -= message.0.size();
             queue.taken = true;
             take(message);
         }
@@ -324,7 +333,7 @@ impl Queue {
     /// Up to where nothing waits to be read for its partition; `next` is what is dealt next.
     fn position(&self, next: u64) -> u64 {
         match (self.messages.front(), &self.own) {
-            (Some(first), _) => first.sequence - 1,
+            (Some((first, _)), _) => first.sequence - 1,
             (None, Some(_)) => self.seen,
             (None, None) => self.seen.max(next - 1),
         }

@@ -127,7 +127,7 @@ impl Processing {
             };
             let (sequence, dispositions) = match held {
                 Some(Held::Message(input)) => {
-                    let sequence = Some(input.message.sequence);
+                    let sequence = Some(self.shown(&input).sequence);
                     (sequence, self.dispose(&[&input], attempts).await)
                 }
                 Some(Held::Timer(held)) => {
@@ -195,7 +195,16 @@ impl Processing {
 
     async fn give_up_timer(&mut self, timer: &Timer, reason: String, effects: &mut Effects) {
         let message = Message::of_timer(&timer.key, timer.at);
-        let disposition = self.rejected(&Input { input: 0, message }, reason).await;
+        let disposition = self
+            .rejected(
+                &Input {
+                    input: 0,
+                    message,
+                    stored: 0,
+                },
+                reason,
+            )
+            .await;
         self.carry_out(None, disposition, effects);
     }
 }

@@ -5,6 +5,7 @@ use super::Processing;
 impl Processing {
     /// The partition is not owned any more: nothing of it will be committed.
     pub fn forget(&mut self) {
+        self.stored.0.clear();
         let counts = [&mut self.gathered, &mut self.in_flight].map(std::mem::take);
         let taken = counts.iter().map(|counts| counts.taken).sum::<i64>();
         self.shared.in_hand(-taken);

@@ -96,7 +96,11 @@ fn a_message_asks_for_no_memory_of_its_own_between_the_socket_and_its_commit() {
         let (subject, payload) = (Bytes::from_static(b"in.a"), Bytes::from_static(b"x"));
         let mut message = Message::received(subject, &Bytes::new(), payload, sequence, 1);
         decoder.decode(&mut message);
-        Input { input: 0, message }
+        Input {
+            input: 0,
+            message,
+            stored: 1,
+        }
     };
     let mut commit = || {
         for _ in 0..BATCHES {

@@ -246,7 +246,9 @@ impl<F: Folding + 'static> Schedule<F> {
         let mut context = Context::from_waker(Waker::noop());
         match owner.future.as_mut().poll(&mut context) {
             Poll::Pending => return Ok(()),
-            Poll::Ready(End::Failed(reason)) => return Err(format!("failed: {reason}")),
+            Poll::Ready(End::Failed(reason) | End::Damaged(reason)) => {
+                return Err(format!("failed: {reason}"));
+            }
             Poll::Ready(End::Deposed | End::Stopped) => drop(self.owners.swap_remove(which)),
         }
         Ok(())

@@ -3,7 +3,7 @@
 use crate::compare::matcher::{Matcher, Room};
 use crate::compare::report::{Report, SAMPLES, Why};
 use crate::compare::{Identity, Slot};
-use crate::config::resolved::{Bounds, Order, Pipeline};
+use crate::config::resolved::{Bounds, Pipeline};
 use crate::delivery::settle::Observer;
 use crate::delivery::source::{Delivery, Ended, Source};
 use crate::delivery::ticket::Ticket;
@@ -162,7 +162,7 @@ impl Work {
         // What the shadow does is no part of what the pipeline counts.
         let apart = Metrics::new().pipeline(&settings.name);
         let wire = Wire::connect(&settings.nats, &purpose, Counter::default()).await?;
-        let source = Source::open(wire.clone(), &durable, Order::None, Arc::clone(&apart));
+        let source = Source::open(wire.clone(), &durable, Arc::clone(&apart));
         Ok(Busy {
             live: attachment.ensured.source.clone(),
             observer: Observer::new(wire, apart, &consumer),

@@ -31,15 +31,19 @@ to configure. What is returned or raised is what becomes of the message:
 | `raise weir.Retry("why", after=0.5)` | delivered again, after half a second or with the pipeline's backoff |
 | any other exception | dead letter for this message alone, with the traceback |
 
+A plugin that counts, joins or removes duplicates keeps `weir.state`, and sets `weir.timers`.
+
 The same message may come more than once (see `Message.attempt`), and the instance may be replaced
 between any two calls: what `self` holds is a cache, not state. Modules are imported while
 `weir plugin build` runs; there is no file system later, so import at the top of the file.
 """
 
-from . import config, log, metrics
+from . import config, log, metrics, state, testing, timers
 from ._message import Header, Message
 from ._operator import operator
 from ._outcome import PASS, Output, Outputs, Reject, Retry
+from ._timer import Timer
+from .state import State
 
 __all__ = [
     "PASS",
@@ -49,8 +53,13 @@ __all__ = [
     "Outputs",
     "Reject",
     "Retry",
+    "State",
+    "Timer",
     "config",
     "log",
     "metrics",
     "operator",
+    "state",
+    "testing",
+    "timers",
 ]

@@ -1,4 +1,4 @@
-"""The two exports of the contract, over what `@weir.operator` has marked.
+"""The exports of the contract, over what `@weir.operator` has marked.
 
 Imported by nothing but the entry module that `weir plugin build` writes, and only while
 `componentize-py` builds: what is set up here is in the component from its start.
@@ -13,10 +13,10 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 # Made by componentize-py; see `_host`.
 from componentize_py_types import Err  # type: ignore[import-not-found]
@@ -24,19 +24,28 @@ from wit_world.imports import types  # type: ignore[import-not-found]
 
 from . import _host, log
 from ._message import Header, Message
-from ._operator import Process, configured, marked
-from ._outcome import PASS, Output, Reject, Retry
+from ._operator import OnTimer, Process, configured, marked
+from ._outcome import PASS, Output, Outputs, Reject, Retry
+from ._timer import Clock, Timer
 
 # The runtime looks up the classes of what comes in after this module is imported. With our own in
 # their place a message arrives as what the operator is given, and nothing is made twice.
 types.Message = Message
 types.Header = Header
+try:
+    from wit_world.exports import timer_handler  # type: ignore[import-not-found]
+    from wit_world.imports import timers
+except ImportError:
+    pass  # A plugin without state.
+else:
+    timers.Clock = Clock
+    timer_handler.Timer = Timer
 
 _DROP = types.Outcome_Emit([])
 _PASS = types.Outcome_Emit([PASS])
-_MOST = (1 << 64) - 1
 
 _process: Process
+_on_timer: OnTimer
 _root = ""
 
 
@@ -45,10 +54,10 @@ class Configurable:
 
     def configure(self, config: str) -> None:
         """Makes the operator. Raises `Err` with the reason if it refuses."""
-        global _process
+        global _process, _on_timer
         try:
             value = json.loads(config)
-            _process = configured({} if value is None else value)
+            _process, _on_timer = configured({} if value is None else value)
         except Reject as error:
             raise Err(_host.printable(error.reason)) from None
         except Exception as error:
@@ -62,12 +71,23 @@ class Handler:
 
     def process(self, batch: list[Message]) -> list[Any]:
         """One outcome per message, in order."""
-        return [_outcome(message) for message in batch]
+        return [_outcome(_process, message) for message in batch]
 
 
-def _outcome(message: Message) -> Any:
+class TimerHandler:
+    """`timer-handler`: the loop over the timers that are due."""
+
+    def on_timer(self, batch: list[Timer]) -> list[Any]:
+        """One outcome per timer, in order."""
+        return [_outcome(_on_timer, timer) for timer in batch]
+
+
+_Input = TypeVar("_Input", Message, Timer)
+
+
+def _outcome(call: Callable[[_Input], Outputs], given: _Input) -> Any:
     try:
-        result = _process(message)
+        result = call(given)
         if result is None:
             return _DROP
         if result is PASS:
@@ -124,7 +144,7 @@ def _named(value: object) -> str:
 def _milliseconds(after: timedelta | None) -> int | None:
     if after is None:
         return None
-    return min(max(-(-after // timedelta(milliseconds=1)), 0), _MOST)
+    return min(max(-(-after // timedelta(milliseconds=1)), 0), _host.MOST)
 
 
 def _described(error: BaseException) -> list[str]:

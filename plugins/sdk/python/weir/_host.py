@@ -1,15 +1,25 @@
-"""The host's side of the imports: what the contract's `log`, `metrics` and `config` offer.
+"""The host's side of the imports: what the contract's `log`, `metrics`, `config`, `state` and `timers`
+offer.
 
 `componentize-py` makes the package `wit_world` while it builds. It is not there elsewhere, and in a
-test a stand-in prints the log and knows no configuration.
+test a stand-in prints the log, knows no configuration and keeps state in memory.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
+
+from . import _memory
+from ._outcome import Reject
+from ._timer import Clock
+
+MOST = (1 << 64) - 1
+"""The greatest integer of the contract."""
 
 
 class Level(IntEnum):
@@ -37,6 +47,22 @@ class _Config(Protocol):
     def get(self, pointer: str, /) -> str | None: ...
     def pipeline(self) -> str: ...
     def operator(self) -> str: ...
+
+
+class _State(Protocol):
+    def get(self, key: str, name: str, /) -> bytes | None: ...
+    def get_many(self, names: list[tuple[str, str]], /) -> list[bytes | None]: ...
+    def set(self, key: str, name: str, value: bytes, ttl_ms: int | None, /) -> None: ...
+    def delete(self, key: str, name: str, /) -> None: ...
+    def scan(
+        self, key: str, prefix: str, after: str | None, limit: int, /
+    ) -> list[tuple[str, bytes]]: ...
+
+
+class _Timers(Protocol):
+    def now(self, clock: Clock, /) -> int: ...
+    def set(self, key: str, tag: str, clock: Clock, at: int, /) -> None: ...
+    def cancel(self, key: str, tag: str, /) -> None: ...
 
 
 class _LogInTests:
@@ -69,6 +95,13 @@ class _ConfigInTests:
         return "test"
 
 
+class _NoState:
+    """In a component of a world that has none."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise RuntimeError("a plugin with state needs `world: stateful-operator` in plugin.yaml")
+
+
 def _imported(name: str, in_tests: Any) -> Any:
     try:
         return importlib.import_module(f"wit_world.imports.{name}")
@@ -79,6 +112,21 @@ def _imported(name: str, in_tests: Any) -> Any:
 log: _Log = _imported("log", _LogInTests())
 metrics: _Metrics = _imported("metrics", _MetricsInTests())
 config: _Config = _imported("config", _ConfigInTests())
+_in_tests = isinstance(config, _ConfigInTests)
+state: _State = _imported("state", _memory.State() if _in_tests else _NoState())
+timers: _Timers = _imported("timers", _memory.Timers() if _in_tests else _NoState())
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Makes what the host has no room for a rejection with its reason."""
+    try:
+        yield
+    except Exception as error:
+        # `Err` of `componentize_py_types`, which is not there in tests.
+        if type(error).__name__ != "Err":
+            raise
+        raise Reject(getattr(error, "value")) from None
 
 
 def printable(text: str) -> str:

@@ -7,12 +7,16 @@ from typing import Any, Protocol, TypeVar, cast, overload
 
 from ._message import Message
 from ._outcome import Outputs
+from ._timer import Timer
 
 Process = Callable[[Message], Outputs]
+OnTimer = Callable[[Timer], Outputs]
 
 
 class Operator(Protocol):
-    """What an instance of a class under `@weir.operator` can do."""
+    """What an instance of a class under `@weir.operator` can do. One that sets timers has a method
+    `on_timer` besides, which is called with each `Timer` that is due.
+    """
 
     def process(self, message: Message, /) -> Outputs:
         """Called for each message."""
@@ -46,12 +50,17 @@ def marked() -> type[Operator] | Process | None:
     return _marked
 
 
-def configured(config: Any) -> Process:
-    """The operator, made with `config`, as a function of a message."""
+def configured(config: Any) -> tuple[Process, OnTimer]:
+    """The operator, made with `config`, as a function of a message and one of a timer."""
     if _marked is None:
         raise TypeError("nothing is marked with `@weir.operator`")
     if not isinstance(_marked, type):
-        return _marked
+        return _marked, _nothing
     make = cast(Callable[..., Operator], _marked)
     takes_config = getattr(_marked, "__init__") is not object.__init__
-    return (make(config) if takes_config else make()).process
+    made = make(config) if takes_config else make()
+    return made.process, getattr(made, "on_timer", _nothing)
+
+
+def _nothing(_: Timer) -> Outputs:
+    return None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Union
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Output:
 
         Raises `TypeError` or `ValueError` if there is something in it that JSON has no form for.
         """
-        return cls(_ENCODER.encode(value).encode(), subject, headers, key)
+        return cls(ENCODER.encode(value).encode(), subject, headers, key)
 
     @classmethod
     def text(

@@ -1,7 +1,7 @@
 //! Does what the payload says, for the tests of isolation and of the dead letters.
 //!
 //! The payload is `VERB` or `VERB:ARGUMENT`; whatever is no verb of the table in [`obey`] is passed
-//! on as it came. `short` and `long` anywhere in a batch spoil the length of the whole answer; `batch`
+//! on as it came. Behind a number there may be `/` and a text, by which the test knows the message. `short` and `long` anywhere in a batch spoil the length of the whole answer; `batch`
 //! becomes the messages and the bytes of the batch that it came in.
 //!
 //! Configuration: `refuse: REASON` makes `configure` fail, `trap: true` makes it trap,
@@ -77,7 +77,8 @@ impl Operator for Misbehave {
 impl Misbehave {
     fn obey(&mut self, verb: &str, argument: &str, message: &Message) -> Result<Outputs, Error> {
         let number = || {
-            argument
+            let number = argument.split('/').next().unwrap_or(argument);
+            number
                 .parse::<u64>()
                 .or_reject(format_args!("`{argument}` is no number"))
         };

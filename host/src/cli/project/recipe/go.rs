@@ -2,6 +2,7 @@
 
 use super::super::command;
 use super::super::manifest::Project;
+use crate::plugin::World;
 use anyhow::Result;
 use std::path::PathBuf;
 use std::process::Command;
@@ -13,6 +14,7 @@ pub(super) fn build(project: &Project) -> Result<PathBuf> {
         .env("GOOS", "wasip1")
         .env("GOARCH", "wasm")
         .args(["build", "-buildmode=c-shared", "-trimpath"])
+        .args(tags(project.world))
         .arg("-ldflags=-s -w")
         .arg("-o")
         .arg(&module)
@@ -20,4 +22,9 @@ pub(super) fn build(project: &Project) -> Result<PathBuf> {
         .arg(project.main_or("."));
     command::run(go, "install Go 1.25 or later from https://go.dev/dl")?;
     Ok(module)
+}
+
+/// With this tag the SDK has the export of a plugin with timers.
+fn tags(world: World) -> Option<&'static str> {
+    (world == World::StatefulOperator).then_some("-tags=weir_stateful")
 }

@@ -39,7 +39,8 @@ pub(super) fn build(project: &Project) -> Result<PathBuf> {
         .arg("sdk/build.mjs")
         .arg(project.main_or(usual))
         .arg(wit)
-        .arg(&component);
+        .arg(&component)
+        .arg(project.world.name());
     command::run(
         node,
         "install Node.js 20 or later, with npm, from https://nodejs.org",

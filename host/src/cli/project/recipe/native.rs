@@ -6,6 +6,7 @@
 use super::super::command;
 use super::super::language::Language;
 use super::super::manifest::Project;
+use crate::plugin::World;
 use crate::report::{self, ResultExt};
 use anyhow::{Context, Result, anyhow};
 use std::path::{Path, PathBuf};
@@ -61,6 +62,9 @@ impl Compiler {
             true => CPP.as_slice(),
             false => &["-std=c17"],
         });
+        if project.world == World::StatefulOperator {
+            command.arg("-DWEIR_STATEFUL");
+        }
         command
     }
 }

@@ -23,7 +23,8 @@ pub(super) fn build(project: &Project) -> Result<PathBuf> {
     let source = format!(
         "# Written by `weir plugin build`.\nimport {module}\n\
          from weir import _component\n\
-         from weir._component import Configurable, Handler\n\n_component.start({module})\n"
+         from weir._component import Configurable, Handler, TimerHandler\n\n\
+         _component.start({module})\n"
     );
     let entry = super::folder(project, "python")?;
     std::fs::write(entry.join(format!("{ENTRY}.py")), source)
@@ -34,7 +35,7 @@ pub(super) fn build(project: &Project) -> Result<PathBuf> {
     python
         .arg("--wit-path")
         .arg(wit)
-        .args(["--world", "operator"]);
+        .args(["--world", project.world.name()]);
     python.args(["componentize", ENTRY]);
     for path in [
         main.parent().unwrap_or(&project.folder),

@@ -1,0 +1,119 @@
+//! What is around a partition of a lane: stops, pauses, and whoever hears of what happens to it.
+
+use super::Lane;
+use crate::failpoint::Station;
+use crate::job::clock::PartitionClock;
+use crate::job::jetstream::Forwarding;
+use crate::job::log::LogError;
+use crate::job::pause::pause;
+use crate::job::surroundings::{Note, Surroundings};
+use crate::nats::job_progress::{Task, Trouble};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// What is around a partition of a lane.
+pub(super) struct Around<'a> {
+    pub(super) lane: &'a Lane,
+    pub(super) partition: u16,
+    pub(super) clock: Rc<PartitionClock>,
+    /// The name of its last claim.
+    pub(super) owner: RefCell<Option<Arc<str>>>,
+}
+
+impl Surroundings for Around<'_> {
+    fn new_owner(&self) -> Arc<str> {
+        let owner: Arc<str> = self.lane.wire.new_id().into();
+        *self.owner.borrow_mut() = Some(Arc::clone(&owner));
+        owner
+    }
+
+    async fn until(&self, due: u64) {
+        self.clock.until(due).await;
+    }
+
+    async fn permitted(&self) {
+        self.lane.shared.permitted().await;
+    }
+
+    async fn pause(&self, attempt: u32) {
+        pause(attempt).await;
+    }
+
+    async fn reached(&self, station: Station) {
+        let failure = self.lane.failpoint.borrow_mut().passed(station, 1);
+        if let Some(failure) = failure {
+            self.lane.wire.flush().await;
+            failure.happen(station);
+        }
+    }
+
+    async fn stopped(&self) {
+        let (lane, partition) = (self.lane, self.partition);
+        let mut assigned = lane.assigned.clone();
+        let released = assigned.wait_for(|assigned| !assigned.contains(&partition));
+        tokio::select! {
+            () = lane.stopping() => {}
+            _ = released => {}
+        }
+    }
+
+    fn note(&self, note: Note<'_>) {
+        let (partition, shared) = (self.partition, &self.lane.shared);
+        let (pipeline, metrics) = (&shared.settings.name, &shared.metrics);
+        match note {
+            Note::Recovered => {
+                metrics.job_takeovers.inc();
+                self.lane.set_trouble(partition, None);
+                tracing::info!(pipeline, partition, "owns the partition");
+            }
+            Note::Committed => {
+                metrics.job_commits.inc();
+            }
+            Note::Resolved => {
+                metrics.job_commits.inc();
+                metrics.job_commits_resolved.inc();
+            }
+            Note::Failed(error) => {
+                metrics.job_failures.inc();
+                tracing::debug!(pipeline, partition, "trying again: {error}");
+                if !matches!(error, LogError::WrongFence) {
+                    self.lane.activity.fails(&error.to_string(), None);
+                }
+            }
+            Note::Rejected => {
+                tracing::warn!(pipeline, partition, "a message exceeds what a commit holds");
+            }
+            Note::Oversized(group) => tracing::warn!(
+                pipeline,
+                partition,
+                group,
+                "the state of a key group is larger than a commit has room for; the log grows"
+            ),
+            Note::Halved => tracing::warn!(
+                pipeline,
+                partition,
+                "the server takes no commits of this size; they are half as large from now on"
+            ),
+        }
+    }
+}
+
+impl Forwarding for Around<'_> {
+    fn owner(&self) -> Option<Arc<str>> {
+        self.owner.borrow().clone()
+    }
+
+    fn forwarded(&self, task: Task, is_duplicate: bool) {
+        let metrics = &self.lane.shared.metrics;
+        metrics.job_forwarded.inc();
+        metrics.job_forward_duplicates.inc_by(is_duplicate.into());
+        self.lane.progress.set_trouble(self.partition, task, None);
+    }
+
+    fn not_forwarded(&self, task: Task, trouble: Trouble) {
+        self.lane.shared.metrics.job_forward_failures.inc();
+        let progress = &self.lane.progress;
+        progress.set_trouble(self.partition, task, Some(trouble));
+    }
+}

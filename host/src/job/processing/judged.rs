@@ -1,0 +1,47 @@
+//! What a message is judged as: as it is in the source of the pipeline, wherever the job reads it.
+
+use super::Processing;
+use crate::job::log::Input;
+use crate::job::work::Effects;
+use crate::message::Message;
+use crate::process::Judged;
+use crate::process::chain::Rejection;
+use crate::process::disposition::Disposition;
+use std::borrow::Cow;
+
+impl Processing {
+    /// An input as it is in the source of the pipeline.
+    pub(super) fn shown<'a>(&self, input: &'a Input) -> Cow<'a, Message> {
+        let shown = self.shared.as_in_source(&input.message);
+        shown.map_or(Cow::Borrowed(&input.message), Cow::Owned)
+    }
+
+    /// `message` is the input as [`shown`](Self::shown).
+    pub(super) fn judged<'a>(
+        &'a self,
+        input: &Input,
+        message: &'a Message,
+        retries: u32,
+    ) -> Judged<'a> {
+        let is_read = std::ptr::eq(message, &raw const input.message);
+        let origin = self.shared.origin.as_ref().filter(|_| !is_read);
+        let read = || self.sources.get(input.input);
+        Judged {
+            message,
+            source_id: origin.or_else(read).unwrap_or(&self.shared.unknown),
+            retries,
+        }
+    }
+
+    pub(super) async fn give_up(&mut self, input: &Input, reason: String, effects: &mut Effects) {
+        let disposition = self.rejected(input, reason).await;
+        let sequence = self.shown(input).sequence;
+        self.carry_out(Some(sequence), disposition, effects);
+    }
+
+    pub(super) async fn rejected(&self, input: &Input, reason: String) -> Disposition {
+        let processor = self.shared.processor.lock().await;
+        let message = self.shown(input);
+        processor.reject(self.judged(input, &message, 0), Rejection::by_sink(reason))
+    }
+}

@@ -1,0 +1,248 @@
+//! Where the results and dead letters of a job go: the streams that source them from the job's, or the subjects
+//! that their owners forward them to; and what of them is there, so that the job's stream keeps only the rest.
+
+use super::job::JobPlace;
+use super::sourcing::{self, Transform};
+use super::stored::{self, Which};
+use super::streams::{Context, default_stream, ensure_target, jetstream, may_create};
+use super::{Connection, permitted};
+use crate::config::resolved::{Pipeline, StreamSettings};
+use crate::report::ResultExt;
+use anyhow::{Result, anyhow};
+use async_nats::jetstream::response::Response;
+use serde_json::json;
+
+/// The stream of a job.
+#[derive(Clone, Copy)]
+pub(super) struct Own<'a> {
+    pub(super) stream: &'a str,
+    /// What its subjects begin with.
+    pub(super) prefix: &'a str,
+    /// What streams that are made have, unless the pipeline says otherwise.
+    pub(super) replicas: usize,
+}
+
+/// Where the results or the dead letters of a job go.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The stream that sources them; none if the owners of the partitions forward them.
+    stream: Option<String>,
+    /// What their subjects in the job's stream begin with, before the partition.
+    of: String,
+    /// The only subject that they have there; none if each has its own.
+    subject: Option<String>,
+}
+
+/// A section of a pipeline that says where something goes.
+struct Section<'a> {
+    role: &'static str,
+    stream: Option<&'a str>,
+    create: Option<&'a StreamSettings>,
+    forward: bool,
+    /// What its stream captures, as far as that is known.
+    subject: Option<&'a str>,
+    /// Subjects in the job's stream, before and behind the partition; and what they become.
+    of: String,
+    behind: &'static str,
+    to: &'a str,
+}
+
+/// Lets streams source the results and the dead letters, unless these are forwarded, and makes what is missing
+/// and may be made.
+///
+/// # Errors
+/// What is missing or is not to be there, or what the server refuses.
+pub(super) async fn ensure(
+    connection: &Connection,
+    context: &Context,
+    pipeline: &Pipeline,
+    own: Own<'_>,
+    create: bool,
+) -> Result<Vec<Target>> {
+    let sink = &pipeline.sink;
+    let reach = sink.subject.reach();
+    let results = Section {
+        role: "sink",
+        stream: sink.stream.as_deref(),
+        create: sink.create.as_ref(),
+        forward: sink.forward,
+        subject: reach.as_ref().map(|reach| reach.as_str()),
+        of: format!("{}.out", own.prefix),
+        behind: ".*.>",
+        to: ">",
+    };
+    let dead = pipeline.dead_letter.as_ref().map(|dead| Section {
+        role: "dead-letter",
+        stream: dead.stream.as_deref(),
+        create: dead.create.as_ref(),
+        forward: dead.forward,
+        subject: Some(&*dead.subject),
+        of: format!("{}.dead", own.prefix),
+        behind: ".*",
+        to: &dead.subject,
+    });
+    let mut targets = Vec::new();
+    let mut by_stream: Vec<(String, Vec<Transform>)> = Vec::new();
+    for section in [Some(results), dead].into_iter().flatten() {
+        let transform = Transform {
+            from: format!("{}{}", section.of, section.behind),
+            to: section.to.to_owned(),
+        };
+        let stream = match section.forward {
+            true => {
+                forwarded(connection, context, &section, own, &transform).await?;
+                None
+            }
+            false => Some(target(connection, context, &section, own, create).await?),
+        };
+        if let Some(stream) = &stream {
+            match by_stream.iter_mut().find(|(known, _)| known == stream) {
+                Some((_, transforms)) => transforms.push(transform),
+                None => by_stream.push((stream.clone(), vec![transform])),
+            }
+        }
+        targets.push(Target {
+            stream,
+            of: section.of,
+            subject: (section.to != ">").then(|| section.to.to_owned()),
+        });
+    }
+    let may = may_create(pipeline, create);
+    for (stream, transforms) in by_stream {
+        let ensured =
+            sourcing::ensure(connection, context, &stream, own.stream, &transforms, may).await;
+        ensured.hint(
+            || "where the stream may not be changed, let the job publish there: `forward: true` in its section",
+        )?;
+    }
+    Ok(targets)
+}
+
+/// The stream that is to source what a section is about.
+async fn target(
+    connection: &Connection,
+    context: &Context,
+    section: &Section<'_>,
+    own: Own<'_>,
+    create: bool,
+) -> Result<String> {
+    let role = section.role;
+    let mut found = None;
+    if let Some(subject) = section.subject {
+        let settings = section.create.cloned().or_else(|| {
+            create.then(|| StreamSettings {
+                replicas: own.replicas,
+                ..default_stream(vec![subject.to_owned()])
+            })
+        });
+        let (name, settings) = (section.stream, settings.as_ref());
+        let looked = ensure_target(connection, context, subject, name, settings, create, role);
+        found = looked
+            .await
+            .hint(|| format!("for a stream of another account, set `{role}.forward: true`"))?;
+    }
+    let found = found.or(section.stream.map(ToOwned::to_owned));
+    found
+        .ok_or_else(|| anyhow!("cannot determine which stream takes what the job publishes"))
+        .hint(|| format!("name it: `{role}.stream`; or set `{role}.forward: true`"))
+}
+
+/// What is forwarded needs no stream that is known here; one is made only if the section says so.
+async fn forwarded(
+    connection: &Connection,
+    context: &Context,
+    section: &Section<'_>,
+    own: Own<'_>,
+    transform: &Transform,
+) -> Result<()> {
+    let Some(subject) = section.subject else {
+        return Ok(());
+    };
+    if let Some(settings) = section.create {
+        let (name, role) = (section.stream, section.role);
+        let settings = Some(settings);
+        ensure_target(connection, context, subject, name, settings, false, role).await?;
+    }
+    sourcing::refuse(connection, context, subject, own.stream, transform).await
+}
+
+/// How far the streams of a pipeline are with what its job has published.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sourced {
+    /// What is behind, if anything is.
+    pub behind: Option<Behind>,
+    /// Sequences of the job's stream that are known to be sourced or forwarded, added up: it grows as they are.
+    pub upto: u64,
+}
+
+/// What does not take over what a job has published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Behind {
+    /// A stream does not source it.
+    Sourcing(String),
+    /// It is not forwarded.
+    Forwarding,
+}
+
+/// Removes results and dead letters from the stream of a job that the streams of the pipeline have stored: it keeps
+/// what they have not. What is forwarded is removed by whoever forwards it.
+///
+/// # Errors
+/// When the server does not say, or refuses.
+pub(super) async fn sweep(connection: &Connection, place: &JobPlace) -> Result<Sourced> {
+    let (context, job) = (jetstream(connection), &place.stream);
+    let mut all = Sourced::default();
+    for Target {
+        stream,
+        of,
+        subject,
+    } in &place.targets
+    {
+        let filter = format!("{of}.>");
+        let Some(stream) = stream else {
+            let first = Which::next(1, &filter);
+            if let Some(first) = stored::get(connection, &context, job, &first).await? {
+                all.behind = Some(Behind::Forwarding);
+                all.upto += first.sequence;
+            }
+            continue;
+        };
+        let last = Which::last(&filter);
+        let Some(last) = stored::get(connection, &context, job, &last).await? else {
+            continue;
+        };
+        let own = last.subject.strip_prefix(of);
+        let own = own.and_then(|rest| rest.splitn(3, '.').nth(2));
+        let subject = subject.as_deref().or(own).unwrap_or_default();
+        let sourced = sourcing::sourced(connection, &context, stream, job, subject).await?;
+        let sourced = sourced.unwrap_or_default();
+        all.upto += sourced;
+        if sourced < last.sequence {
+            all.behind = Some(Behind::Sourcing(stream.clone()));
+        }
+        if sourced > 0 {
+            purge(connection, &context, job, &filter, sourced + 1).await?;
+        }
+    }
+    Ok(all)
+}
+
+/// Removes what matches `filter` before this sequence.
+pub(super) async fn purge(
+    connection: &Connection,
+    context: &Context,
+    stream: &str,
+    filter: &str,
+    before: u64,
+) -> Result<()> {
+    let question = json!({ "filter": filter, "seq": before });
+    let api = connection.api.stream_purge(stream);
+    let asked = context.request(format!("STREAM.PURGE.{stream}"), &question);
+    let answer: Response<serde_json::Value> = permitted(connection, &api, asked)
+        .await?
+        .map_err(|error| anyhow!("{error}"))?;
+    match answer {
+        Response::Ok(_) => Ok(()),
+        Response::Err { error } => Err(anyhow!("{error}")),
+    }
+}

@@ -1,0 +1,94 @@
+//! A partition that cannot go on is said by name and tried again alone; the others go on. A host that is told to
+//! stop does not wait for partitions that it has not got yet.
+
+use super::{JOB, by_subject};
+use crate::harness::{Fate, NatsServer, Proxy, Sender, Site, replaced, series, wait_until};
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_partition_whose_checkpoint_is_damaged_is_named_and_tried_again_while_the_others_go_on() {
+    let site = Site::new();
+    let client = site.nats.client();
+    let file = site.job(&[], "stalled-after: 3s\n");
+    client.publish_all((0..70).map(|number| (format!("in.{}", number % 7), number.to_string())));
+    let weir = site.run_job(&file);
+    site.wait_for_messages("OUT", 70);
+    drop(weir);
+    // Whose messages are those of `in.0`?
+    let keys = by_subject(&client.messages(JOB));
+    let ckpt = "weir.job.p.ckpt.";
+    let damaged: Vec<&String> = keys
+        .keys()
+        .filter(|subject| subject.starts_with(ckpt))
+        .collect();
+    let good = keys[damaged[3]][0].clone();
+    client.publish(damaged[3], "no checkpoint");
+    let mut weir = site.run_job(&file);
+    weir.wait_until_output(
+        "cannot run partition 3: cannot read the checkpoint on `weir.job.p.ckpt.3`",
+    );
+    client.publish_all((70..770).map(|number| (format!("in.{}", number % 70), number.to_string())));
+    let all = |count| wait_until("the others go on", || client.count("OUT") >= count);
+    all(70 + 500);
+    let failing = weir.metric(&series("job_partitions_failing"));
+    assert_eq!(
+        (failing, weir.metric(&series("restarts_total"))),
+        (1.0, 0.0)
+    );
+    weir.wait_until_output("pipeline `p` is stalled");
+    let status = site.weir(&["status", "--json"]).stdout;
+    assert!(status.contains("cannot run partition 3"), "{status}");
+    // It is mended, and goes on by itself.
+    client.publish(damaged[3], good);
+    all(770);
+    assert_eq!(client.count("OUT"), 770);
+    wait_until("none fails", || {
+        weir.metric(&series("job_partitions_failing")) == 0.0
+    });
+}
+
+#[test]
+fn a_host_that_is_told_to_stop_while_it_recovers_stops_soon() {
+    let site = Site::new();
+    let proxy = Proxy::before(&site.nats);
+    let text = std::fs::read_to_string(site.job(&[], "drain: 1h\n")).unwrap();
+    let file = site.file(
+        "p.yaml",
+        replaced(&text, &[(&site.nats.url(), &proxy.url())]),
+    );
+    // Answers to claims get lost, so that no partition is ever owned.
+    proxy.rule(|sender, _, content| {
+        let is_commit = sender == Sender::Server && content.contains("\"batch\":");
+        let is_read = sender == Sender::Server
+            && content.contains("\"message\":{\"subject\":\"weir.job.p.ckpt");
+        if is_commit || is_read {
+            Fate::Lost
+        } else {
+            Fate::Arrives
+        }
+    });
+    let weir = site.run_job(&file);
+    wait_until("answers get lost", || proxy.withheld() > 7);
+    let asked = Instant::now();
+    weir.terminate();
+    assert_eq!(weir.finish().code, Some(0));
+    assert!(asked.elapsed() < Duration::from_secs(60));
+}
+
+#[test]
+fn a_commit_that_the_server_gives_up_is_counted() {
+    let site = Site::on(NatsServer::start_with(
+        "jetstream { limits: { batch: { timeout: 200ms } } }",
+    ));
+    site.create_streams();
+    let weir = site.run_job(&site.job(&[], "lanes: 2\n"));
+    let headers = b"NATS/1.0\r\nNats-Batch-Id: b\r\nNats-Batch-Sequence: 1\r\n\r\n";
+    site.nats.publish_raw(&[(
+        &b"weir.job.p.out.0.x"[..],
+        &headers[..],
+        &b"never committed"[..],
+    )]);
+    wait_until("it is counted", || {
+        weir.metric(&series("job_batches_abandoned_total")) == 1.0
+    });
+}
