@@ -6,6 +6,7 @@
 //! that says whether there is one), header block and payload; of a timer its clock and time, operator and tag.
 
 use super::log::Input;
+use crate::config::resolved::Order;
 use crate::headers::block;
 use crate::message::Message;
 use crate::state::Clock;
@@ -118,6 +119,22 @@ fn read_message(mut bytes: Bytes) -> Option<Input> {
 fn take(from: &mut Bytes) -> Option<Bytes> {
     let length = usize::try_from(from.try_get_u32_le().ok()?).ok()?;
     (length <= from.len()).then(|| from.split_to(length))
+}
+
+/// What messages have in common that wait for each other; none for one that waits for no other.
+pub(super) fn waits_for(order: Order, message: &Message) -> Option<&str> {
+    match order {
+        Order::Key => message.key.as_deref(),
+        Order::Stream => Some(""),
+    }
+}
+
+/// The queue of a message: that of those that wait for each other, or its own.
+pub(super) fn queue(order: Order, Input { input, message, .. }: &Input) -> (&[u8], Vec<u8>) {
+    match waits_for(order, message) {
+        Some(key) => (key.as_bytes(), Vec::new()),
+        None => (b"", format!("{input}/{}", message.sequence).into_bytes()),
+    }
 }
 
 #[cfg(test)]

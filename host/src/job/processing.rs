@@ -11,7 +11,7 @@ mod noted;
 mod tests;
 
 use super::clock::{PartitionClock, nanoseconds};
-use super::held;
+use super::held::{self, queue, waits_for};
 use super::log::{Checkpoint, Input, Snapshot};
 use super::shared::{Counts, Shared};
 use super::watermarks::Watermarks;
@@ -237,22 +237,6 @@ fn empty(shared: &Shared, groups: &Groups) -> Result<State, Corrupt> {
     let operators = shared.settings.operators.iter();
     let operators = operators.map(|operator| operator.name.as_str());
     State::new(groups.clone(), operators, shared.state_bytes)
-}
-
-/// What messages have in common that wait for each other; none for one that waits for no other.
-fn waits_for(order: Order, message: &Message) -> Option<&str> {
-    match order {
-        Order::Key => message.key.as_deref(),
-        Order::Stream => Some(""),
-    }
-}
-
-/// The queue of a message: that of those that wait for each other, or its own.
-fn queue(order: Order, Input { input, message, .. }: &Input) -> (&[u8], Vec<u8>) {
-    match waits_for(order, message) {
-        Some(key) => (key.as_bytes(), Vec::new()),
-        None => (b"", format!("{input}/{}", message.sequence).into_bytes()),
-    }
 }
 
 impl Work for Processing {
