@@ -125,6 +125,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn where_a_message_was_sourced_from_is_read_whatever_else_the_header_says() {
+        assert_eq!(sourced_from("Q 7 > > a.b x"), Some(("Q", 7)));
+        assert_eq!(sourced_from("Q:hash 7 > >"), Some(("Q", 7)));
+        for other in ["", "Q", "Q x", "Q -1", "$JS.ACK.Q.c.1.7.1.0.0"] {
+            assert_eq!(sourced_from(other), None, "{other}");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_line_that_is_hidden_means_nothing_and_comes_back(

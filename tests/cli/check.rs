@@ -43,6 +43,24 @@ fn a_job_is_said_to_need_its_streams_and_to_keep_what_has_no_time_to_live() {
         let line = format!("  note: {note}");
         assert!(finished.stdout.contains(&line), "{finished:#?}");
     }
+    assert!(
+        finished
+            .stdout
+            .contains("stream `WEIR_JOB_DEMO_IN` sources it")
+    );
+    let forward =
+        job.replace("sink: { ", "sink: { forward: true, ") + "dead-letter: { forward: true }\n";
+    let folder = pipeline_folder("stateful", &forward);
+    let finished = Weir::run_in(folder.path(), &["check", "pipeline.yaml"]);
+    for note in [
+        "`sink.forward`: the job publishes its results, so a repeat",
+        "dead letters are forwarded to `weir.dead.demo`",
+    ] {
+        assert!(
+            finished.stdout.contains(&format!("  note: {note}")),
+            "{finished:#?}"
+        );
+    }
 }
 
 #[test]

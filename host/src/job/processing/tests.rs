@@ -111,7 +111,7 @@ fn a_message_asks_for_no_memory_of_its_own_between_the_socket_and_its_commit() {
         }
         let (_, commit) = running.form(&mut processing).unwrap();
         assert_eq!(commit.outputs.len(), BATCHES * BATCH as usize);
-        assert!(commit.outputs.iter().all(|output| output.id.is_none()));
+        assert!(commit.outputs.iter().all(|output| output.id.is_some()));
         running.stored(Fence(2));
         processing.confirmed();
     };

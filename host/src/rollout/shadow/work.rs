@@ -18,6 +18,7 @@ use crate::process::chain::Chain;
 use crate::process::dry_run::DryRun;
 use crate::process::outputs::Target;
 use crate::process::plugin_set::OperatorVersion;
+use crate::report::ResultExt;
 use crate::rollout::shadow::follow::{Follow, Milestone};
 use crate::rollout::shadow::{PAUSE, note};
 use crate::rollout::target::RolloutTarget;
@@ -132,6 +133,13 @@ impl Work {
     /// Connects, finds or makes the consumer, and warms the candidate.
     async fn begin(&self, attachment: &Attachment) -> Result<Busy> {
         let settings = Arc::clone(&self.pipeline.settings);
+        if settings.job.is_some() {
+            return Err(anyhow!("a job has no consumer that says what is settled"))
+                .with_context(|| {
+                    format!("cannot compare with the results of job `{}`", settings.name)
+                })
+                .hint(|| "compare over stored messages, with `weir replay --compare`");
+        }
         let purpose = format!("{}/shadow", settings.name);
         let connection = nats::connect(&settings.nats, &purpose).await?;
         let name = &settings.source.stream;
