@@ -46,6 +46,10 @@ pub fn passes_its_own_tests_with_state(language: Language) {
     assert_eq!(finished.code, Some(0), "{said}");
     let ok = "ok: 6 messages, 3 results, 1 dead letter";
     assert!(finished.stdout.starts_with(ok), "{said}");
+    // The same as a job on a server.
+    let finished = languages::weir(&folder, &["dev", ".", "--once"]);
+    let said = format!("{}{}", finished.stdout, finished.stderr);
+    assert!(finished.stdout.contains("\n6 in, 3 out, "), "{said}");
     own_tests(language, &folder);
 }
 

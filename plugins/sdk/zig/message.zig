@@ -77,7 +77,7 @@ pub const Message = struct {
 };
 
 /// An error of `std.json` as people say it.
-fn words(failure: anyerror) []const u8 {
+pub fn words(failure: anyerror) []const u8 {
     return switch (failure) {
         error.SyntaxError => "a syntax error",
         error.UnexpectedEndOfInput => "it ends early",

@@ -20,6 +20,7 @@ const std = @import("std");
 const abi = @import("abi.zig");
 const arena = @import("arena.zig");
 const outcome = @import("outcome.zig");
+const words = @import("message.zig").words;
 
 const Values = extern struct { ptr: [*]const abi.OptionalText = undefined, len: usize = 0 };
 const Entries = extern struct { ptr: [*]const Entry = undefined, len: usize = 0 };
@@ -78,7 +79,7 @@ pub fn State(comptime T: type) type {
             const text = found orelse return null;
             const options: std.json.ParseOptions = .{ .ignore_unknown_fields = true };
             return std.json.parseFromSliceLeaky(T, arena.allocator, text, options) catch |failure| {
-                const cause = .{ state.name, @errorName(failure) };
+                const cause = .{ state.name, words(failure) };
                 return outcome.reject("cannot read the state `{s}` as JSON: {s}", cause);
             };
         }
