@@ -2,6 +2,7 @@
 //! of the stream, and a retry holds back its key and no other.
 
 mod bad_input;
+mod changes;
 mod dedupe;
 mod forward;
 mod nemesis;
