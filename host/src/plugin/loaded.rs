@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use wasmtime::component::{Component, InstancePre};
 
-/// A component that this host runs, compiled and linked. Instances of it are made by [`Worker`]s.
+/// A component that this host runs, compiled and linked. Instances of it are made by [`Worker`](super::Worker)s.
 pub struct Plugin {
     pub(super) origin: String,
     pub(super) digest: String,
