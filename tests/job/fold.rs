@@ -68,6 +68,8 @@ pub struct Fold {
     now: Rc<Cell<u64>>,
     groups: u16,
     mistake: Mistake,
+    /// Whether a message that waits holds back all that are not read yet.
+    pub blocks: bool,
     keys: BTreeMap<u8, Key>,
     unsealed: Vec<u8>,
     /// As it was before the last batch.
@@ -80,6 +82,7 @@ impl Fold {
             now,
             groups,
             mistake,
+            blocks: false,
             keys: BTreeMap::new(),
             unsealed: Vec::new(),
             before: None,
@@ -320,6 +323,10 @@ impl Work for Fold {
 
     fn next_due(&self) -> Option<u64> {
         self.first_due().map(|first| first.0)
+    }
+
+    fn is_blocked(&self) -> bool {
+        self.blocks && self.keys.values().any(|key| !key.held.is_empty())
     }
 
     fn unsealed(&self) -> usize {

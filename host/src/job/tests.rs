@@ -117,6 +117,21 @@ fn the_state_of_jobs_is_that_of_a_fold_whatever_fails_and_whenever() {
     }
 }
 
+#[test]
+fn a_partition_that_reads_no_more_while_a_message_waits_loses_nothing_and_comes_to_its_end() {
+    let first = from_environment("WEIR_FIRST").unwrap_or(0);
+    let schedules = from_environment("WEIR_SCHEDULES").unwrap_or(5_000);
+    let blocking = |groups, now, mistake| {
+        let mut fold = Fold::new(groups, now, mistake);
+        fold.blocks = true;
+        fold
+    };
+    for seed in first..first + schedules {
+        let (new, part) = (blocking, 64);
+        schedule_with(Processor { new, part }, seed, Sabotage::None).unwrap();
+    }
+}
+
 /// Runs a schedule with savepoints that are restored; with the state of jobs, where that is asked for.
 fn restored(seed: u64, sabotage: Sabotage, kept: bool) -> Result<u64, String> {
     fn run<F: Folding + 'static>(mut schedule: Schedule<F>) -> Result<u64, String> {
