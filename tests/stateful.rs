@@ -364,3 +364,18 @@ fn a_key_of_another_partition_is_a_fault_of_the_message_that_asks_for_it() {
         assert_eq!(job.one(&own, "@first get x"), format!("{own}:-"));
     }
 }
+
+#[test]
+fn values_without_a_time_to_live_have_that_of_the_pipeline() {
+    let state = state(u64::MAX).with_ttl(Some(5 * SECOND));
+    let mut job = Job::on(&stateful(), state, limits());
+    job.state.lock().begin(SECOND);
+    job.one("a", "@first set short v; set own v 9000");
+    let seen = |job: &mut Job, now| {
+        job.state.lock().begin(now);
+        job.one("a", "@first get short; @first get own")
+    };
+    assert_eq!(seen(&mut job, 6 * SECOND - 1), "a:v,v");
+    assert_eq!(seen(&mut job, 6 * SECOND), "a:-,v");
+    assert_eq!(seen(&mut job, 10 * SECOND), "a:-,-");
+}

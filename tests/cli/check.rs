@@ -38,7 +38,7 @@ fn a_job_is_said_to_need_its_streams_and_to_keep_what_has_no_time_to_live() {
         "stream `WEIR_JOB_DEMO` on `weir.job.demo.>`",
         "the stream of `out.*` sources the results",
         "the stream of `weir.dead.demo` sources the dead letters",
-        "`work` keeps state: what it sets without a time to live is kept for ever",
+        "`work` keeps state: what it sets without a time to live is kept for ever; `state.ttl` ends that",
     ] {
         let line = format!("  note: {note}");
         assert!(finished.stdout.contains(&line), "{finished:#?}");

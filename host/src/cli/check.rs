@@ -203,9 +203,14 @@ fn job_notes<'c>(
     }
     let stateful =
         operators.filter(|one| one.result.as_ref().is_ok_and(|plugin| plugin.is_stateful()));
+    let ttl = pipeline.job.as_ref().and_then(|job| job.state_ttl);
+    let kept = match ttl {
+        Some(ttl) => format!("for {ttl:?}"),
+        None => "for ever; `state.ttl` ends that".to_owned(),
+    };
     notes.extend(stateful.map(|Checked { placed, .. }| {
         format!(
-            "`{}` keeps state: what it sets without a time to live is kept for ever",
+            "`{}` keeps state: what it sets without a time to live is kept {kept}",
             placed.operator.name
         )
     }));

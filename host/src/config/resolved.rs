@@ -69,6 +69,8 @@ pub struct Job {
     pub partitions: u16,
     /// Bytes of memory that the state of a partition may take.
     pub state_bytes: u64,
+    /// Of values that a plugin sets without one; none keeps them for ever.
+    pub state_ttl: Option<Duration>,
     /// Results with dead letters, and bytes with those of deltas, in one commit.
     pub commit: Bounds,
 }

@@ -236,7 +236,8 @@ impl Processing {
 fn empty(shared: &Shared, groups: &Groups) -> Result<State, Corrupt> {
     let operators = shared.settings.operators.iter();
     let operators = operators.map(|operator| operator.name.as_str());
-    State::new(groups.clone(), operators, shared.state_bytes)
+    let state = State::new(groups.clone(), operators, shared.state_bytes)?;
+    Ok(state.with_ttl(shared.state_ttl))
 }
 
 impl Work for Processing {

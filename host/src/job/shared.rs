@@ -1,6 +1,7 @@
 //! What the partitions on one thread share: the processor, whose plugins they call in turns, what is counted,
 //! and new versions of the plugins.
 
+use super::clock::nanoseconds;
 use super::log::Input;
 use crate::config::resolved::{self, Order};
 use crate::headers::{SOURCED, sourced_from};
@@ -67,6 +68,8 @@ pub struct Shared {
     pub(super) processor: Mutex<Processor>,
     /// Of each partition.
     pub(super) state_bytes: u64,
+    /// In nanoseconds, of values without one; none keeps them for ever.
+    pub(super) state_ttl: Option<u64>,
     pub(super) order: Order,
     /// The source of a message whose input is not known.
     pub(super) unknown: ByteString,
@@ -110,6 +113,7 @@ impl Shared {
         Self {
             formats: RefCell::new(formats(&processor)),
             state_bytes: job.map_or(0, |job| job.state_bytes),
+            state_ttl: job.and_then(|job| job.state_ttl).map(nanoseconds),
             order: job.map_or(Order::Key, |job| job.order),
             settings,
             processor: Mutex::new(processor),

@@ -116,6 +116,8 @@ pub struct State {
     overlay: Overlay,
     /// Bytes, as [`Usage`] counts them.
     budget: u64,
+    /// See [`State::with_ttl`].
+    ttl: Option<u64>,
     /// The time of the present batch: nanoseconds of the job's clock. Decides what has expired.
     now: u64,
     /// The time of the last delta.
@@ -144,12 +146,19 @@ impl State {
             in_flight: None,
             overlay: Overlay::default(),
             budget,
+            ttl: None,
             now: 0,
             sealed_at: 0,
             watermark: 0,
             format: 0,
             gone: Gone::default(),
         })
+    }
+
+    /// The same with a time to live (nanoseconds) for values that are set without one; none keeps them for ever.
+    #[must_use]
+    pub fn with_ttl(self, ttl: Option<u64>) -> Self {
+        Self { ttl, ..self }
     }
 
     /// The operator with this id, if the pipeline has it or the recovered state had it.

@@ -41,7 +41,7 @@ impl State {
     }
 
     /// Sets a value. With a `ttl` (nanoseconds) it is gone that long after the present batch's time; a `ttl`
-    /// of 0 deletes it.
+    /// of 0 deletes it. Without one that of [`State::with_ttl`] applies.
     ///
     /// # Errors
     /// See [`Refused`].
@@ -57,7 +57,7 @@ impl State {
             return self.delete(operator, key, name);
         }
         let address = self.address(operator, Kind::Value, key, name)?;
-        let expiry = ttl.map(|ttl| self.now.saturating_add(ttl));
+        let expiry = ttl.or(self.ttl).map(|ttl| self.now.saturating_add(ttl));
         let format = self.format;
         let written = Written {
             expiry,

@@ -1,6 +1,6 @@
 //! What only a job has: a pipeline with `delivery: exactly-once`, `order: key` or `order: stream`.
 
-use crate::config::units::SizeText;
+use crate::config::units::{DurationText, SizeText};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,12 +22,17 @@ pub struct State {
     /// How much memory the state of one partition may take. A message that would exceed it becomes a dead
     /// letter; others go on.
     pub max_bytes: SizeText,
+    /// How long a value is kept that a plugin sets without a time to live of its own. Setting it again begins
+    /// anew. Such values are kept for ever if this is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<DurationText>,
 }
 
 impl Default for State {
     fn default() -> Self {
         Self {
             max_bytes: "256MiB".into(),
+            ttl: None,
         }
     }
 }

@@ -61,6 +61,11 @@ pub(super) fn job(
     }
     let state = at.field("state").field("max-bytes");
     let state_bytes = context.size(&model.state.max_bytes, &state)?;
+    let ttl = at.field("state").field("ttl");
+    let state_ttl = match &model.state.ttl {
+        Some(text) => Some(context.positive_duration(text, &ttl)?),
+        None => None,
+    };
     let commit = &model.commit;
     let Bounds { messages, bytes } = bounds(
         commit.max_messages,
@@ -72,6 +77,7 @@ pub(super) fn job(
         order,
         partitions: u16::try_from(partitions).ok()?,
         state_bytes: state_bytes as u64,
+        state_ttl,
         commit: Bounds { messages, bytes },
     }))
 }
