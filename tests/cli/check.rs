@@ -48,8 +48,8 @@ fn a_job_is_said_to_need_its_streams_and_to_keep_what_has_no_time_to_live() {
             .stdout
             .contains("stream `WEIR_JOB_DEMO_IN` sources it")
     );
-    let forward =
-        job.replace("sink: { ", "sink: { forward: true, ") + "dead-letter: { forward: true }\n";
+    let forward = replaced(&job, &[("sink: { ", "sink: { forward: true, ")])
+        + "dead-letter: { forward: true }\n";
     let folder = pipeline_folder("stateful", &forward);
     let finished = Weir::run_in(folder.path(), &["check", "pipeline.yaml"]);
     for note in [
@@ -66,7 +66,7 @@ fn a_job_is_said_to_need_its_streams_and_to_keep_what_has_no_time_to_live() {
 #[test]
 fn an_ordered_pipeline_is_said_to_be_a_job() {
     let ordered = format!("order: stream\n{PIPELINE}");
-    for (pipeline, notes) in [(PIPELINE, 0), (&*ordered, 3)] {
+    for (pipeline, notes) in [(PIPELINE, 0), (&*ordered, 4)] {
         let folder = pipeline_folder("echo", pipeline);
         let finished = Weir::run_in(folder.path(), &["check", "pipeline.yaml"]);
         assert_eq!(finished.code, Some(0), "{finished:#?}");

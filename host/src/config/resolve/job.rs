@@ -111,9 +111,8 @@ fn order(
         context.findings.add_hint(
             at.field("delivery").location(),
             format!("`{because}` has no meaning with `delivery: at-least-once`: only a job keeps order"),
-            "remove `delivery`; a job needs nats-server 2.12.14, a stream of its own, a source with retention \
-             `limits`, and a stream for the results that sources its own, and it stores each result once; or \
-             write `order: none`",
+            "remove `delivery`; a job needs nats-server 2.12.14, a stream of its own, and a stream for the results that \
+             sources it or `sink.forward`, and it stores each result once; or write `order: none`",
         );
         return None;
     }
