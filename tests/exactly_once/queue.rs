@@ -2,7 +2,7 @@
 //! missing or twice, and the source is empty at the end.
 
 use super::{JOB, by_subject};
-use crate::harness::{NatsServer, Site, Stored, Weir, wait_for, wait_until};
+use crate::harness::{NatsServer, Site, Stored, Weir, replaced, wait_for, wait_until};
 use async_nats::jetstream::stream::{Config, RetentionPolicy};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -186,6 +186,11 @@ fn every_stream_that_a_job_needs_has_the_replicas_of_its_source() {
     let [first, _second, _third] = NatsServer::start_cluster();
     let site = Site::on(first);
     let file = site.queue(RetentionPolicy::WorkQueue, 3, "");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let file = site.file(
+        "p.yaml",
+        replaced(&text, &[("sink: { ", "sink: { create: true, ")]),
+    );
     let mut weir = site.keep_job(&file);
     site.queue_up(0..70);
     // The streams of the results and the dead letters are made, too.

@@ -20,6 +20,8 @@ use std::sync::Arc;
 const NO_IDS: &str = "`sink.message-ids: off`: results that are published again after a crash or a lost \
     connection are stored twice, and `weir trace`, `weir replay --compare` and shadows find none of them";
 
+const NO_ORIGINS: &str = "`sink.message-ids: off`: `weir trace` and `weir replay --compare` do not know which \
+    message a result comes from";
 /// What a job is without whose results are not sourced.
 const FORWARD: &str = "`sink.forward`: the job publishes its results, so a repeat that comes after the duplicate \
     window of their stream is stored twice; `--create` makes no stream for them, `sink.create` does";
@@ -200,6 +202,9 @@ fn job_notes<'c>(
                 "the stream of `{subject}` sources the dead letters; `--create` makes it do so"
             ),
         });
+    }
+    if !sink.message_ids {
+        notes.push(NO_ORIGINS.to_owned());
     }
     let stateful =
         operators.filter(|one| one.result.as_ref().is_ok_and(|plugin| plugin.is_stateful()));

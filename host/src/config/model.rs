@@ -303,7 +303,8 @@ pub struct Sink {
     pub allow_own_source: bool,
     /// Whether results go out in batches of publishes (fast ingest, nats-server 2.14).
     pub fast_ingest: FastIngest,
-    /// Whether results carry a message id. Without one they cost the server less.
+    /// Whether results carry a message id. Without one they cost the server less. Those of a job say in the header
+    /// `Weir-Origin` instead which message they come from.
     pub message_ids: MessageIds,
     /// Only with `delivery: exactly-once`: publish the results, instead of letting their stream source them
     /// from that of the job. For a stream that may not be changed, or is in another account. It weakens what is

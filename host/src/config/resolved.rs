@@ -191,7 +191,8 @@ pub enum Start {
 pub struct StreamSettings {
     pub subjects: Vec<String>,
     pub storage: Storage,
-    pub replicas: usize,
+    /// 1, or as many as the source of a job has, if `None`.
+    pub replicas: Option<usize>,
     pub max_age: Option<Duration>,
     pub max_bytes: Option<i64>,
     pub duplicate_window: Duration,

@@ -129,11 +129,11 @@ async fn target(
     let role = section.role;
     let mut found = None;
     if let Some(subject) = section.subject {
-        let settings = section.create.cloned().or_else(|| {
-            create.then(|| StreamSettings {
-                replicas: own.replicas,
-                ..default_stream(vec![subject.to_owned()])
-            })
+        let usual = || create.then(|| default_stream(vec![subject.to_owned()]));
+        let settings = section.create.cloned().or_else(usual);
+        let settings = settings.map(|settings| StreamSettings {
+            replicas: settings.replicas.or(Some(own.replicas)),
+            ..settings
         });
         let (name, settings) = (section.stream, settings.as_ref());
         let looked = ensure_target(connection, context, subject, name, settings, create, role);

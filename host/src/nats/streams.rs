@@ -276,7 +276,7 @@ async fn create_stream(
             Storage::File => stream::StorageType::File,
             Storage::Memory => stream::StorageType::Memory,
         },
-        num_replicas: settings.replicas,
+        num_replicas: settings.replicas.unwrap_or(1),
         max_age: settings.max_age.unwrap_or_default(),
         max_bytes: settings.max_bytes.unwrap_or(-1),
         duplicate_window: settings.duplicate_window,
@@ -336,7 +336,7 @@ pub fn default_stream(subjects: Vec<String>) -> StreamSettings {
     StreamSettings {
         subjects,
         storage: Storage::File,
-        replicas: 1,
+        replicas: None,
         max_age: None,
         max_bytes: None,
         duplicate_window: Duration::from_secs(120),

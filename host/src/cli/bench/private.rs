@@ -58,7 +58,7 @@ pub(super) fn make_private(pipeline: &mut Pipeline) {
         dead.and_then(|dead| dead.create.as_mut()),
     ];
     for settings in creates.into_iter().flatten() {
-        settings.replicas = 1;
+        settings.replicas = Some(1);
     }
     if let Some(settings) = &mut pipeline.source.create {
         // Limits must not remove messages before they are measured.

@@ -101,9 +101,9 @@ pub struct StreamSettings {
     pub subjects: Vec<String>,
     /// On disk or in memory.
     pub storage: Storage,
-    /// Servers that hold a copy.
+    /// Servers that hold a copy. By default 1; for the results and dead letters of a job, as many as of its source.
     #[schemars(range(min = 1, max = 5))]
-    pub replicas: usize,
+    pub replicas: Option<usize>,
     /// Messages older than this are removed. By default they are kept forever.
     #[schemars(example = &"7d")]
     pub max_age: Option<DurationText>,
@@ -119,7 +119,7 @@ impl Default for StreamSettings {
         Self {
             subjects: Vec::new(),
             storage: Storage::File,
-            replicas: 1,
+            replicas: None,
             max_age: None,
             max_bytes: None,
             duplicate_window: "2m".into(),

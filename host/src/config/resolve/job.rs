@@ -10,14 +10,13 @@ use crate::config::model::{self, Delivery, Order};
 use crate::config::resolved::{self, Bounds, Job, Sink};
 
 /// Of a pipeline that has a consumer or publishes by itself, by section and field.
-const WITHOUT_JOB: [(&str, &str); 7] = [
+const WITHOUT_JOB: [(&str, &str); 6] = [
     ("source", "consumer"),
     ("source", "ack-wait"),
     ("source", "max-ack-pending"),
     ("retry", "park-after"),
     ("in-flight", ""),
     ("sink", "fast-ingest"),
-    ("sink", "message-ids"),
 ];
 
 /// Partitions of a job with `order: key`, unless the file says otherwise.
