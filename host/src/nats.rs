@@ -32,6 +32,7 @@ pub mod parking;
 pub mod receipts;
 pub mod refusal;
 pub mod registry;
+pub mod savepoints;
 pub mod service;
 pub mod shadows;
 mod sourcing;

@@ -3,19 +3,29 @@
 //! All of it is read from streams and a bucket, into which anybody may have written anything: what cannot be
 //! read is said to be so, and nothing reaches a terminal as it is.
 
+mod confirm;
+mod control;
+mod savepoint;
 mod state;
 
 use super::shown::moment;
 use super::{Console, files};
 use crate::job::log::Checkpoint;
+use crate::job::rows;
 use crate::nats::Connection;
 use crate::nats::jobs::{self, Job, Records};
 use crate::nats::members::{Member, Members, Trouble};
+use crate::nats::service;
 use crate::report::{self, ResultExt, escape};
 use anyhow::{Result, anyhow};
 use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::time::Duration;
+
+/// How long hosts have to say what they hold.
+const WAIT: Duration = Duration::from_millis(500);
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -26,6 +36,15 @@ pub(super) enum Command {
     /// List and get what the plugins of a job keep: values, timers, and messages that wait.
     #[command(subcommand)]
     State(state::Command),
+    /// Let a job process nothing on any host, until it is resumed.
+    Pause(control::Named),
+    /// Let a paused job go on.
+    Resume(control::Named),
+    /// Let a job go on from an earlier or later message, with an empty state, or from a savepoint. Asks first.
+    Reset(control::Reset),
+    /// Create, list, restore and remove savepoints: copies of the state and the positions of a job.
+    #[command(subcommand)]
+    Savepoint(savepoint::Command),
 }
 
 #[derive(clap::Args)]
@@ -40,7 +59,7 @@ pub(super) struct List {
 #[command(after_help = "\
 The lag is what the source's stream has behind the position, other partitions' messages included. Needs \
 permission for $JS.API.STREAM.NAMES, for STREAM.INFO of the job's stream and of its sources, for STREAM.MSG.GET \
-of the job's stream, and for DIRECT.GET.KV_weir-members.")]
+of the job's stream, for DIRECT.GET.KV_weir-members, and for $SRV.STATS.weir: hosts say how large the state is.")]
 pub(super) struct Show {
     /// The name of the job: that of its pipeline.
     #[arg(value_name = "NAME")]
@@ -72,6 +91,8 @@ struct Partition {
     /// What of each input is behind the position; none where its stream does not say.
     lag: Vec<Option<u64>>,
     records: Records,
+    /// What its owner says of it; none where nobody answers.
+    held: Option<Value>,
 }
 
 impl Command {
@@ -80,6 +101,10 @@ impl Command {
             Self::Ls(arguments) => list(&arguments, console),
             Self::Show(arguments) => show(&arguments, console),
             Self::State(command) => command.run(console),
+            Self::Pause(arguments) => control::pause(&arguments, true, console),
+            Self::Resume(arguments) => control::pause(&arguments, false, console),
+            Self::Reset(arguments) => control::reset(&arguments, console),
+            Self::Savepoint(command) => command.run(console),
         }
     }
 }
@@ -117,6 +142,22 @@ async fn look(connection: &Connection, job: Job) -> Result<Shown> {
     };
     let hosts: Vec<Member> = hosts.into_iter().filter(|host| !host.left).collect();
     let mut records = jobs::records(connection, &job).await?;
+    let held = match hosts.is_empty() {
+        true => Vec::new(),
+        // Without permission the rest is shown all the same.
+        false => service::discover(connection, WAIT)
+            .await
+            .unwrap_or_default(),
+    };
+    let of_job = held
+        .iter()
+        .flat_map(|host| host["pipelines"].as_array())
+        .flatten();
+    let of_job = of_job.filter(|pipeline| pipeline["name"] == job.name.as_str());
+    let held: Vec<&Value> = of_job
+        .filter_map(|pipeline| pipeline.pointer("/job/state")?.as_array())
+        .flatten()
+        .collect();
     let mut ends = BTreeMap::new();
     let mut state = Vec::new();
     for &partition in &job.partitions {
@@ -143,6 +184,10 @@ async fn look(connection: &Connection, job: Job) -> Result<Shown> {
             checkpoint,
             lag,
             records: records.remove(&partition).unwrap_or_default(),
+            held: held
+                .iter()
+                .find(|held| held["partition"] == partition)
+                .map(|held| (*held).clone()),
         });
     }
     Ok(Shown {
@@ -164,12 +209,13 @@ async fn last_sequence(connection: &Connection, stream: &str) -> Option<u64> {
 
 fn line(job: &Job) -> String {
     format!(
-        "job {}, stream {}: {} partitions, {} messages, {} bytes\n",
+        "job {}, stream {}: {} partitions, {} messages, {} bytes{}\n",
         escape::line(&job.name),
         escape::line(&job.stream),
         job.partitions.len(),
         job.messages,
         job.bytes,
+        if job.paused { ", paused" } else { "" },
     )
 }
 
@@ -199,6 +245,7 @@ fn text(shown: &Shown) -> String {
             checkpoint,
             lag,
             records,
+            held,
         } = partition;
         let owners = match owners.is_empty() {
             true => "no owner".to_owned(),
@@ -219,10 +266,28 @@ fn text(shown: &Shown) -> String {
             records.log,
             records.snapshots,
         );
+        if let Some(held) = held {
+            let number = |name: &str| held[name].as_u64().unwrap_or_default();
+            let seconds = held["commit_seconds"].as_f64().unwrap_or_default();
+            let _ = writeln!(
+                out,
+                "    state: {} rows, {} bytes; last commit {:.1} ms",
+                number("rows"),
+                number("bytes"),
+                seconds * 1e3,
+            );
+        }
         for (input, lag) in checkpoint.inputs.iter().zip(lag) {
             let lag = lag.map_or_else(|| "unknown".to_owned(), |lag| lag.to_string());
             let source = escape::line(&input.source);
-            let _ = writeln!(out, "    {source}: position {}, lag {lag}", input.position);
+            let mark = input.watermark.and_then(|mark| u64::try_from(mark).ok());
+            let mark = mark.map(|mark| format!(", watermark {}", rows::time(mark)));
+            let _ = writeln!(
+                out,
+                "    {source}: position {}, lag {lag}{}",
+                input.position,
+                mark.unwrap_or_default(),
+            );
         }
     }
     out

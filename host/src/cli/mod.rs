@@ -106,7 +106,7 @@ enum Command {
     Replay(replay::Arguments),
     /// Show the running hosts, their pipelines, lag and plugins.
     Status(status::Arguments),
-    /// List jobs, and show their hosts and partitions.
+    /// List, show, pause and reset jobs, read their state, and take savepoints.
     #[command(subcommand)]
     Job(job::Command),
     /// Trace a result back to its inputs.

@@ -216,9 +216,13 @@ fn word(value: &Value) -> String {
 fn owns(job: &Value) -> String {
     match job.is_object() {
         true => format!(
-            ", owns {} of {} partitions",
+            ", owns {} of {} partitions{}",
             word(&job["owned"]),
-            word(&job["partitions"])
+            word(&job["partitions"]),
+            match job["paused"] == true {
+                true => ", paused",
+                false => "",
+            },
         ),
         false => String::new(),
     }

@@ -81,6 +81,9 @@ pub(super) async fn observe(pipeline: &Arc<Running>) {
 impl Observer<'_> {
     async fn look(&mut self, attachment: &Attachment) {
         let metrics = &self.pipeline.metrics;
+        if let Some(job) = &attachment.ensured.job {
+            metrics.job_paused.set(job.progress.is_paused().into());
+        }
         let received = metrics.received.get();
         let idle = self.received == received && self.server.as_ref().is_some_and(is_idle);
         let fresh = self.asked.is_some_and(|asked| asked.elapsed() < IDLE);

@@ -349,6 +349,8 @@ impl Running {
                 "troubles": place.progress.troubles().into_iter().map(|(partition, _, trouble)| {
                     json!({ "partition": partition, "error": trouble.words, "hint": trouble.hint })
                 }).collect::<Vec<_>>(),
+                "paused": place.progress.is_paused(),
+                "state": place.progress.state(),
             })
         });
         let problem = self

@@ -128,7 +128,8 @@ impl Supervisor {
         let membership = match &attachment.ensured.job {
             Some(place) => {
                 let (job, partitions) = (&self.pipeline.settings.name, place.partitions);
-                let joined = Membership::join(&attachment.connection, job, partitions);
+                let joined =
+                    Membership::join(&attachment.connection, job, partitions, &place.progress);
                 Some(Arc::new(joined.await?))
             }
             None => None,

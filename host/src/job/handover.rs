@@ -44,6 +44,8 @@ pub struct Handover {
     listening: Option<Listening>,
     /// Whether the others are to hear of it now.
     news: bool,
+    /// Whether nobody is to own anything: nobody takes what others leave alone.
+    paused: bool,
 }
 
 #[derive(Debug)]
@@ -78,7 +80,19 @@ impl Handover {
             wants: None,
             listening: Some(Listening::default()),
             news: false,
+            paused: false,
         }
+    }
+
+    /// The job is paused, or goes on.
+    pub fn set_paused(&mut self, paused: bool) {
+        self.paused = paused;
+    }
+
+    /// Whether this host owns nothing.
+    #[must_use]
+    pub fn owns_nothing(&self) -> bool {
+        self.me.owned.is_empty()
     }
 
     /// The partitions that this host is to own now.
@@ -144,7 +158,11 @@ impl Handover {
         for partition in 0..self.me.partitions {
             let is_free = !self.mine(partition) && self.holders(partition).next().is_none();
             if let Some(beats) = self.free.get_mut(usize::from(partition)) {
-                *beats = if is_free { *beats + 1 } else { 0 };
+                *beats = if is_free && !self.paused {
+                    *beats + 1
+                } else {
+                    0
+                };
             }
         }
         if let Some((_, beats)) = &mut self.wants {

@@ -8,6 +8,8 @@
 
 use super::handover::Handover;
 use crate::nats::Connection;
+use crate::nats::job_admin::Control;
+use crate::nats::job_progress::JobProgress;
 use crate::nats::members::{BUCKET, Member, Members, News, Trouble};
 use crate::threads::locked;
 use anyhow::{Context as _, Result};
@@ -37,6 +39,9 @@ pub struct Membership {
 struct Shared {
     handover: Mutex<Handover>,
     changed: Notify,
+    /// What the operator says; none before it was heard.
+    control: Mutex<Option<Control>>,
+    progress: Arc<JobProgress>,
 }
 
 impl Drop for Membership {
@@ -52,13 +57,20 @@ impl Membership {
     /// # Errors
     /// When there is no connection. A bucket that cannot be used is none: this host is to own all partitions
     /// then, and a warning says so.
-    pub async fn join(connection: &Connection, job: &str, partitions: u16) -> Result<Self> {
+    pub async fn join(
+        connection: &Connection,
+        job: &str,
+        partitions: u16,
+        progress: &Arc<JobProgress>,
+    ) -> Result<Self> {
         let members = Members::open(connection, job).await;
         let members = members.with_context(|| format!("cannot join the hosts of job `{job}`"))?;
         let handover = Handover::new(Member::new(job, partitions));
         let shared = Arc::new(Shared {
             handover: Mutex::new(handover),
             changed: Notify::new(),
+            control: Mutex::default(),
+            progress: Arc::clone(progress),
         });
         let (sender, assigned) = watch::channel(BTreeSet::new());
         let task = Task {
@@ -76,7 +88,7 @@ impl Membership {
         })
     }
 
-    /// The partitions that this host is to own now. One that goes is to be released: stop, and then say so
+    /// The partitions that this host is to own now: none while the job is paused. One that goes is to be released: stop, and then say so
     /// with [`set_owned`](Self::set_owned). The host that is to own it waits for that.
     #[must_use]
     pub fn assigned(&self) -> watch::Receiver<BTreeSet<u16>> {
@@ -126,7 +138,9 @@ impl Task {
         loop {
             beats.tick().await;
             let member = locked(&self.shared.handover).say();
-            let made = self.members.beat(&member).await;
+            let beat = async { tokio::join!(self.members.control(), self.members.beat(&member)) };
+            let (control, made) = beat.await;
+            self.obey(control);
             let was_sound = std::mem::replace(&mut is_sound, made.is_ok());
             match &made {
                 Ok(_) if !was_sound => {
@@ -144,6 +158,23 @@ impl Task {
             drop(handover);
             self.shared.changed.notify_one();
         }
+    }
+
+    /// What the operator says holds until it says something else. Whoever may not hear it goes on.
+    fn obey(&self, heard: Result<Control, Trouble>) {
+        let heard = match heard {
+            Ok(control) => control,
+            Err(Trouble::Passing(_)) => return,
+            Err(Trouble::Refused(_) | Trouble::Missing) => Control::default(),
+        };
+        let paused = heard.paused;
+        let before = locked(&self.shared.control).replace(heard);
+        if before.is_some_and(|before| before.paused) != paused {
+            let what = if paused { "is paused" } else { "goes on" };
+            tracing::info!(job = self.job, "the job {what}");
+        }
+        locked(&self.shared.handover).set_paused(paused);
+        self.shared.progress.set_paused(paused);
     }
 
     fn warn(&self, trouble: &Trouble) {
@@ -169,11 +200,22 @@ impl Task {
     }
 
     async fn tell(&self) {
+        // Up to which replacement of the state everything that was owned before is given up.
+        let mut seen = None;
         loop {
             self.shared.changed.notified().await;
+            let control = locked(&self.shared.control).clone();
             let (news, assigned) = {
                 let mut handover = locked(&self.shared.handover);
-                (handover.news(), handover.assigned().clone())
+                if handover.owns_nothing() {
+                    seen = control.as_ref().map(|control| control.replaced);
+                }
+                let is_still = |control: Control| control.paused || seen != Some(control.replaced);
+                let assigned = match control.is_none_or(is_still) {
+                    true => BTreeSet::new(),
+                    false => handover.assigned().clone(),
+                };
+                (handover.news(), assigned)
             };
             if let Some(news) = news {
                 self.members.say(&news);

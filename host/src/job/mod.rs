@@ -18,6 +18,7 @@
 //! | `replace.rs` | puts another state in the place of that of a partition |
 //! | `observe.rs` | the state of a partition for whoever does not own it; pure |
 //! | `operate.rs` | a job as its operator reads and replaces it |
+//! | `restore.rs`, `savepoint.rs` | savepoints of a job are made and restored, and a job is set back; their bytes |
 //! | `rows.rs` | rows of the state as they are shown |
 //! | `log.rs` | what the engine needs of a log; plain data |
 //! | `jetstream.rs` | a log on a stream of JetStream, and the inputs |
@@ -50,7 +51,9 @@ pub mod positions;
 pub mod processing;
 pub mod recovery;
 pub mod replace;
+pub mod restore;
 pub mod rows;
+pub mod savepoint;
 pub mod shared;
 pub mod surroundings;
 mod watermarks;

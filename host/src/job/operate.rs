@@ -170,7 +170,7 @@ impl Operated {
     ///
     /// # Errors
     /// When the server does not take it.
-    pub async fn replace<'a>(
+    pub async fn seize<'a>(
         &'a self,
         log: &'a JetStream,
     ) -> Result<Replacement<'a, JetStream, Self>> {

@@ -22,14 +22,14 @@ use crate::outgoing::OutgoingMessage;
 use crate::process::chain::Retry;
 use crate::process::disposition::Disposition;
 use crate::process::retry;
-use crate::state::{Corrupt, Group, Groups, Operator, Savepoint, SharedState, State};
+use crate::state::{Corrupt, Group, Groups, Operator, Savepoint, SharedState, State, Usage};
 use bytes::Bytes;
 use bytestring::ByteString;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// See the top of this file.
 pub struct Processing {
@@ -57,8 +57,10 @@ pub struct Processing {
     uncommitted: (bool, bool),
     /// Whether messages wait in the state.
     waits: bool,
+    /// When the commit in flight was made.
+    sealed: Option<Instant>,
     /// What the state was said to take.
-    bytes: i64,
+    usage: Usage,
 }
 
 impl Processing {
@@ -83,7 +85,8 @@ impl Processing {
             stored: Default::default(),
             uncommitted: (false, false),
             waits: false,
-            bytes: 0,
+            sealed: None,
+            usage: Usage::default(),
         })
     }
 
@@ -359,6 +362,7 @@ impl Work for Processing {
         self.in_flight = std::mem::take(&mut self.gathered);
         self.stored.1.clear();
         std::mem::swap(&mut self.stored.0, &mut self.stored.1);
+        self.sealed = Some(Instant::now());
         self.mark((false, true));
         self.state.lock().seal()
     }
@@ -371,12 +375,12 @@ impl Work for Processing {
         self.shared.observe(&self.stored.1);
         self.shared.count(std::mem::take(&mut self.in_flight));
         self.mark((self.uncommitted.0, false));
-        let (waits, bytes) = {
+        let (waits, usage) = {
             let mut state = self.state.lock();
             state.confirmed();
-            (state.has_held(), state.usage().bytes)
+            (state.has_held(), state.usage())
         };
-        self.note_bytes(bytes);
+        self.note_commit(usage);
         self.note_waiting(waits);
     }
 

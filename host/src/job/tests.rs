@@ -161,7 +161,7 @@ fn a_restored_savepoint_whose_groups_had_come_to_different_positions_repeats_and
         return;
     }
     let first = from_environment("WEIR_FIRST").unwrap_or(0);
-    let schedules = from_environment("WEIR_SCHEDULES").unwrap_or(10_000);
+    let schedules = from_environment("WEIR_SCHEDULES").unwrap_or(5_000);
     let seeds = first..first + schedules;
     let restores = seeds
         .clone()

@@ -4,7 +4,7 @@ mod keys;
 mod objects;
 
 pub(super) use keys::{Entry, Keys, Write};
-pub(super) use objects::Objects;
+pub(super) use objects::{Objects, Stored};
 
 use super::Connection;
 use super::streams::jetstream;

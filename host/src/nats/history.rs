@@ -4,6 +4,7 @@
 //! can be read. What a stream does not hold any more is told by [`History`], so that its absence is not
 //! taken for something else.
 
+use super::job_stream::Wanted;
 use super::stored::{self, StoredMessage, Which};
 use super::streams::{self, base36};
 use super::{Connection, permitted};
@@ -13,7 +14,7 @@ use anyhow::{Context as _, Result, anyhow};
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::context::GetStreamErrorKind;
-use async_nats::jetstream::stream::{RetentionPolicy, Stream};
+use async_nats::jetstream::stream::{RetentionPolicy, StorageType, Stream};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
@@ -107,6 +108,16 @@ impl History {
             connection: connection.clone(),
             stream,
         }))
+    }
+
+    /// What the stream of a job that reads this one is to be like.
+    #[must_use]
+    pub fn wanted(&self) -> Wanted {
+        let config = &self.stream.cached_info().config;
+        Wanted {
+            in_memory: config.storage == StorageType::Memory,
+            replicas: config.num_replicas,
+        }
     }
 
     /// Whether all that was stored since this time is still there, unless it was deleted one by one.

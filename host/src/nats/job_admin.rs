@@ -1,4 +1,5 @@
-//! The definition of a job, read and written by who operates it.
+//! What a job is told by who operates it, in its stream: its definition, and whether it is paused (`Control`). Hosts read
+//! the latter with every beat (`members.rs`).
 
 use super::job::{self, Definition};
 use super::stored::{self, Which};
@@ -6,8 +7,12 @@ use super::streams::jetstream;
 use super::{Connection, jobs, permitted};
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
-use async_nats::jetstream::context::traits::Publisher;
+use async_nats::jetstream::context::{PublishErrorKind, traits::Publisher};
 use async_nats::jetstream::message::PublishMessage;
+use serde::{Deserialize, Serialize};
+
+/// How often a record is written that others write, too.
+const TRIES: usize = 10;
 
 /// A definition as it was found, and where it stands: 0 if there is none.
 #[derive(Clone, Debug)]
@@ -46,6 +51,80 @@ pub async fn definition(connection: &Connection, name: &str) -> Result<Option<De
     }))
 }
 
+/// What hosts of a job are told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Control {
+    /// Nobody owns a partition.
+    pub paused: bool,
+    /// Grows whenever the state of the job was replaced: whoever owns a partition claims it anew.
+    #[serde(default)]
+    pub replaced: u64,
+}
+
+impl Control {
+    /// Reads what is in the stream of a job; nothing is the default.
+    #[must_use]
+    pub fn read(payload: &[u8]) -> Self {
+        serde_json::from_slice(payload).unwrap_or_default()
+    }
+}
+
+/// Where the hosts of a job are told.
+pub(super) fn control_subject(job: &str) -> String {
+    format!("{}.{job}.control", job::PREFIX)
+}
+
+/// What the hosts of a job are told.
+///
+/// # Errors
+/// When the server does not say.
+pub async fn control(connection: &Connection, name: &str) -> Result<(Control, u64)> {
+    let (_, stream) = job::names(name);
+    let which = Which::last(&control_subject(name));
+    let found = stored::get(connection, &jetstream(connection), &stream, &which).await;
+    let found = found.with_context(|| format!("cannot read whether job `{name}` is paused"))?;
+    Ok(found.map_or_else(Default::default, |found| {
+        (Control::read(&found.payload), found.sequence)
+    }))
+}
+
+/// Tells the hosts of a job something else. False if it was so already.
+///
+/// # Errors
+/// When the server does not take it.
+pub async fn tell(
+    connection: &Connection,
+    name: &str,
+    change: impl Fn(&mut Control),
+) -> Result<bool> {
+    let what = || format!("cannot tell the hosts of job `{name}`");
+    for _ in 0..TRIES {
+        let (before, sequence) = control(connection, name).await?;
+        let mut after = before.clone();
+        change(&mut after);
+        if after == before {
+            return Ok(false);
+        }
+        let content = serde_json::to_vec(&after)?;
+        if store(connection, control_subject(name), content, sequence)
+            .await
+            .with_context(what)?
+        {
+            return Ok(true);
+        }
+    }
+    Err(anyhow!("others tell them something all the time")).with_context(what)
+}
+
+/// Tells the hosts of a job that its state was replaced.
+///
+/// # Errors
+/// When the server does not take it.
+pub async fn replaced(connection: &Connection, name: &str) -> Result<()> {
+    let change = |control: &mut Control| control.replaced += 1;
+    tell(connection, name, change).await.map(drop)
+}
+
 /// Stores another definition in the place of the one that stands at `sequence`.
 ///
 /// # Errors
@@ -58,11 +137,25 @@ pub async fn define(
 ) -> Result<()> {
     let what = || format!("cannot store the definition of job `{name}`");
     let (prefix, _) = job::names(name);
+    let content = serde_json::to_vec(definition)?;
+    let stored = store(connection, format!("{prefix}.job"), content, sequence).await;
+    match stored.with_context(what)? {
+        true => Ok(()),
+        false => Err(anyhow!("somebody else has stored one meanwhile")).with_context(what),
+    }
+}
+
+/// Stores a record in the place of the one that stands at `sequence`; false if that is not the last any more.
+async fn store(
+    connection: &Connection,
+    subject: String,
+    content: Vec<u8>,
+    sequence: u64,
+) -> Result<bool> {
     let message = PublishMessage::build()
-        .payload(serde_json::to_vec(definition)?.into())
+        .payload(content.into())
         .header("Nats-Rollup", "sub")
         .expected_last_subject_sequence(sequence);
-    let subject = format!("{prefix}.job");
     let context = jetstream(connection);
     let acked = async {
         let sent = context.publish_message(message.outbound_message(subject.clone()));
@@ -71,11 +164,12 @@ pub async fn define(
             Err(error) => Err(error),
         }
     };
-    let acked = permitted(connection, &subject, acked)
-        .await
-        .with_context(what)?;
-    acked
-        .map(drop)
-        .map_err(|error| anyhow!("{}", error.kind()))
-        .with_context(what)
+    match permitted(connection, &subject, acked)
+        .await?
+        .map_err(|error| error.kind())
+    {
+        Ok(_) => Ok(true),
+        Err(PublishErrorKind::WrongLastSequence) => Ok(false),
+        Err(kind) => Err(anyhow!("{kind}")),
+    }
 }

@@ -1,9 +1,10 @@
 //! How far a job has come on this host, as its lanes say it and the host reads it. Plain data.
 
 use crate::threads::locked;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// Shared by the lanes of a job and the host.
 #[derive(Debug, Default)]
@@ -13,6 +14,10 @@ pub struct JobProgress {
     waiting: AtomicUsize,
     /// What partitions cannot do, until they can.
     troubles: Mutex<BTreeMap<(u16, Task), Trouble>>,
+    /// Whether its operator has paused the job.
+    paused: AtomicBool,
+    /// The partitions that are owned and have committed.
+    state: Mutex<BTreeMap<u16, PartitionState>>,
 }
 
 /// What a partition does that can fail for long while everything else goes on.
@@ -30,6 +35,17 @@ pub enum Task {
 pub struct Trouble {
     pub words: String,
     pub hint: Option<String>,
+}
+
+/// A partition, as its owner sees it after a commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct PartitionState {
+    pub partition: u16,
+    /// Values, timers, and messages that wait; and bytes, as they count against the budget.
+    pub rows: u64,
+    pub bytes: u64,
+    /// How long the last commit took.
+    pub commit_seconds: f64,
 }
 
 /// What a lane says of itself.
@@ -68,6 +84,8 @@ impl JobProgress {
             lanes: (0..lanes).map(|_| Lane::default()).collect(),
             waiting: AtomicUsize::new(0),
             troubles: Mutex::default(),
+            paused: AtomicBool::new(false),
+            state: Mutex::default(),
         }
     }
 
@@ -132,6 +150,33 @@ impl JobProgress {
             true => self.waiting.fetch_add(1, Ordering::Relaxed),
             false => self.waiting.fetch_sub(1, Ordering::Relaxed),
         };
+    }
+
+    /// The job is paused, or goes on.
+    pub fn set_paused(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Relaxed);
+    }
+
+    /// Whether the job is paused.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+    }
+
+    /// A partition has committed.
+    pub fn note(&self, state: PartitionState) {
+        locked(&self.state).insert(state.partition, state);
+    }
+
+    /// A partition is not owned any more.
+    pub fn forget(&self, partition: u16) {
+        locked(&self.state).remove(&partition);
+    }
+
+    /// The partitions that are owned and have committed.
+    #[must_use]
+    pub fn state(&self) -> Vec<PartitionState> {
+        locked(&self.state).values().copied().collect()
     }
 
     /// Whether no message waits for a retry.

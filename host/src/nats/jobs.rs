@@ -2,6 +2,7 @@
 
 use super::by_subject::all_by_subject;
 use super::job::PREFIX;
+use super::job_admin;
 use super::stored::{self, StoredMessage, Which};
 use super::streams::{Context, jetstream};
 use super::{Connection, permitted};
@@ -21,7 +22,9 @@ const MOST: usize = 1024;
 pub struct Job {
     pub name: String,
     pub stream: String,
-    /// Those that were ever claimed.
+    /// Whether its operator has paused it.
+    pub paused: bool,
+    /// Those that were ever claimed, as far as the job still has them.
     pub partitions: BTreeSet<u16>,
     /// Messages and bytes of the stream: checkpoints, deltas, snapshots and results.
     pub messages: u64,
@@ -42,6 +45,32 @@ pub struct Records {
 /// # Errors
 /// When the server does not say.
 pub async fn list(connection: &Connection, name: Option<&str>) -> Result<Vec<Job>> {
+    let mut jobs = find(connection, name).await?;
+    for job in &mut jobs {
+        // Whatever of it cannot be read, the rest is shown.
+        if let Ok((control, _)) = job_admin::control(connection, &job.name).await {
+            job.paused = control.paused;
+        }
+        if let Ok(Some(defined)) = job_admin::definition(connection, &job.name).await {
+            // After a restore with fewer partitions those that are left have a checkpoint.
+            let partitions = defined.definition.partitions;
+            job.partitions.retain(|partition| *partition < partitions);
+        }
+    }
+    Ok(jobs)
+}
+
+/// How many partitions of a job there ever were, as far as its stream shows.
+///
+/// # Errors
+/// When the server does not say.
+pub async fn claimed(connection: &Connection, name: &str) -> Result<u16> {
+    let jobs = find(connection, Some(name)).await?;
+    let last = jobs.iter().filter_map(|job| job.partitions.last()).max();
+    Ok(last.map_or(0, |last| last.saturating_add(1)))
+}
+
+async fn find(connection: &Connection, name: Option<&str>) -> Result<Vec<Job>> {
     let context = jetstream(connection);
     let filter = format!("{PREFIX}.{}.ckpt.*", name.unwrap_or("*"));
     let streams = all_by_subject(&context, &filter);
@@ -58,6 +87,7 @@ pub async fn list(connection: &Connection, name: Option<&str>) -> Result<Vec<Job
             let job = jobs.entry(name.to_owned()).or_insert_with(|| Job {
                 name: name.to_owned(),
                 stream: stream.clone(),
+                paused: false,
                 partitions: BTreeSet::new(),
                 messages: state.messages,
                 bytes: state.bytes,

@@ -13,10 +13,12 @@ mod member;
 
 pub use member::Member;
 
-use super::Connection;
+use super::job_admin::{self, Control};
 use super::wire::{Message, Parts, Subscription, Wire};
+use super::{Connection, job};
 use crate::telemetry::metrics::Counter;
 use anyhow::Result;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use member::LONGEST;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -35,6 +37,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const REPLICAS: [u64; 2] = [3, 1];
 /// The stream of a bucket is there, and is not as it was asked for.
 const EXISTS: u64 = 10058;
+/// There is no such message, or no such stream.
+const NOTHING: [u64; 2] = [10037, 10059];
 /// Marks the last record of a host as deleted for all who read buckets.
 const DELETED: &[u8] = b"NATS/1.0\r\nKV-Operation: DEL\r\n\r\n";
 
@@ -209,6 +213,41 @@ impl Members {
         }
     }
 
+    /// What the operator of the job tells its hosts; nothing, where there is no stream of the job.
+    ///
+    /// # Errors
+    /// When the server does not say.
+    pub async fn control(&self) -> Result<Control, Trouble> {
+        #[derive(Deserialize)]
+        struct Answer {
+            message: Option<Raw>,
+            error: Option<ApiError>,
+        }
+        #[derive(Deserialize)]
+        struct Raw {
+            #[serde(default)]
+            data: String,
+        }
+        let (_, stream) = job::names(&self.job);
+        let question = json!({ "last_by_subj": job_admin::control_subject(&self.job) });
+        let subject = self.wire.api.message(&stream);
+        let answer = self.ask(&subject, &question).next(&subject).await?;
+        match serde_json::from_slice(&answer.payload) {
+            Ok(Answer {
+                message: Some(raw), ..
+            }) => Ok(Control::read(
+                &STANDARD.decode(raw.data).unwrap_or_default(),
+            )),
+            Ok(Answer {
+                error: Some(error), ..
+            }) if NOTHING.contains(&error.err_code) => Ok(Control::default()),
+            Ok(Answer {
+                error: Some(error), ..
+            }) => Err(error.into()),
+            _ => Err(Trouble::Passing("the answer is none of jetstream".into())),
+        }
+    }
+
     fn ask(&self, subject: &str, question: &Value) -> Answers<'_> {
         let answers = self.answers();
         let sent = self.wire.publish(&Parts {
@@ -301,28 +340,34 @@ fn is_stored(answer: &Message) -> bool {
     answer.header("Nats-Sequence").is_some()
 }
 
+/// An error of the API.
+#[derive(Deserialize)]
+struct ApiError {
+    #[serde(default)]
+    err_code: u64,
+    #[serde(default)]
+    description: String,
+}
+
+impl From<ApiError> for Trouble {
+    fn from(
+        ApiError {
+            err_code,
+            description,
+        }: ApiError,
+    ) -> Self {
+        Self::Passing(format!("the server says: {description} ({err_code})"))
+    }
+}
+
 /// Whether the server has done what was asked, or another host has.
 fn accepted(answer: &Message) -> Result<(), Trouble> {
     #[derive(Deserialize)]
     struct Answer {
         error: Option<ApiError>,
     }
-    #[derive(Deserialize)]
-    struct ApiError {
-        #[serde(default)]
-        err_code: u64,
-        #[serde(default)]
-        description: String,
-    }
     match serde_json::from_slice(&answer.payload) {
-        Ok(Answer { error: Some(error) }) if error.err_code != EXISTS => {
-            let ApiError {
-                err_code,
-                description,
-            } = error;
-            let why = format!("the server says: {description} ({err_code})");
-            Err(Trouble::Passing(why))
-        }
+        Ok(Answer { error: Some(error) }) if error.err_code != EXISTS => Err(error.into()),
         Ok(_) => Ok(()),
         Err(_) => Err(Trouble::Passing(
             "the answer is none of jetstream".to_owned(),

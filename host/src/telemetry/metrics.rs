@@ -265,6 +265,9 @@ handles! {
         job_forward_duplicates: Counter = counter(JobForwardDuplicates),
         job_forward_failures: Counter = counter(JobForwardFailures),
         job_partitions_failing: Gauge = gauge(JobPartitionsFailing),
+        job_commit_latency: Histogram = histogram(JobCommitLatency),
+        job_paused: Gauge = gauge(JobPaused),
+        job_state_rows: Gauge = gauge(JobStateRows),
         job_state_bytes: Gauge = gauge(JobStateBytes),
         latency: Histogram = histogram(Latency),
     }

@@ -161,6 +161,12 @@ names! {
         "Times that a result or a dead letter of a job could not be forwarded; it is tried again, and what is behind it waits"
     JobPartitionsFailing "job_partitions_failing" Gauge None PIPELINE
         "Partitions that this host is to own and that failed for a reason that stays; each is tried again with growing pauses while the others go on"
+    JobCommitLatency "job_commit" Histogram Seconds PIPELINE
+        "From the time when a commit is made to the time when it is known to be stored"
+    JobPaused "job_paused" Gauge None PIPELINE
+        "1 if the operator has paused the job, which then processes nothing on any host"
+    JobStateRows "job_state_rows" Gauge None PIPELINE
+        "Values, timers and messages that wait in the state of all partitions that this host owns"
     JobStateBytes "job_state" Gauge Bytes PIPELINE
         "Memory of the state of all partitions that this host owns, as it counts against their budgets"
     Dead "dead" Counter None PIPELINE

@@ -7,18 +7,31 @@ use jiff::Timestamp;
 
 /// An end of the range, from the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Edge {
+pub(in crate::cli) enum Edge {
     Sequence(u64),
     Time(Timestamp),
 }
 
 impl Edge {
     /// Parses a number from 1, or RFC 3339.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(in crate::cli) fn parse(text: &str) -> Result<Self, String> {
         let sequence = text.parse().ok().filter(|sequence| *sequence > 0);
         let time = || text.parse().ok().map(Self::Time);
         let edge = sequence.map(Self::Sequence).or_else(time);
         edge.ok_or_else(|| "neither a sequence nor a time as in 2026-03-02T10:00:00Z".to_owned())
+    }
+}
+
+impl Edge {
+    /// The first message from here on.
+    ///
+    /// # Errors
+    /// When the server does not say.
+    pub(in crate::cli) async fn sequence(self, source: &History) -> Result<u64> {
+        match self {
+            Self::Sequence(sequence) => Ok(sequence),
+            Self::Time(time) => source.sequence_at(nanoseconds(time)).await,
+        }
     }
 }
 
@@ -48,8 +61,7 @@ impl Range {
         }
         let from = match from {
             None => source.first.max(1),
-            Some(Edge::Sequence(sequence)) => sequence,
-            Some(Edge::Time(time)) => source.sequence_at(nanoseconds(time)).await?,
+            Some(edge) => edge.sequence(source).await?,
         };
         let to = match to {
             None => source.last,

@@ -1,6 +1,8 @@
 //! What a partition says of itself to its lane and its host: what is uncommitted, what waits, how large the state is.
 
 use super::Processing;
+use crate::nats::job_progress::PartitionState;
+use crate::state::Usage;
 
 impl Processing {
     /// The partition is not owned any more: nothing of it will be committed.
@@ -10,15 +12,56 @@ impl Processing {
         let taken = counts.iter().map(|counts| counts.taken).sum::<i64>();
         self.shared.in_hand(-taken);
         self.note_waiting(false);
-        self.note_bytes(0);
+        self.note_usage(Usage::default());
+        self.shared.progress.forget(self.partition());
         self.mark((false, false));
     }
 
+    fn partition(&self) -> u16 {
+        let partitions = self
+            .shared
+            .settings
+            .job
+            .as_ref()
+            .map_or(1, |job| job.partitions);
+        let first = self.groups.iter().next();
+        first.map_or(0, |first| first.partition(partitions))
+    }
+
+    /// A commit is stored.
+    pub(super) fn note_commit(&mut self, usage: Usage) {
+        self.note_usage(usage);
+        let latency = self
+            .sealed
+            .take()
+            .map(|sealed| sealed.elapsed().as_secs_f64());
+        let commit_seconds = latency.unwrap_or_default();
+        self.shared
+            .metrics
+            .job_commit_latency
+            .observe(commit_seconds);
+        self.shared.progress.note(PartitionState {
+            partition: self.partition(),
+            rows: usage.rows,
+            bytes: usage.bytes,
+            commit_seconds,
+        });
+    }
+
     /// How large the state is now, for whoever asks.
-    pub(super) fn note_bytes(&mut self, bytes: u64) {
-        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        let change = bytes - std::mem::replace(&mut self.bytes, bytes);
-        self.shared.metrics.job_state_bytes.inc_by(change);
+    pub(super) fn note_usage(&mut self, usage: Usage) {
+        let before = std::mem::replace(&mut self.usage, usage);
+        let change = |before: u64, now: u64| {
+            let number = |number| i64::try_from(number).unwrap_or(i64::MAX);
+            number(now) - number(before)
+        };
+        let metrics = &self.shared.metrics;
+        metrics
+            .job_state_rows
+            .inc_by(change(before.rows, usage.rows));
+        metrics
+            .job_state_bytes
+            .inc_by(change(before.bytes, usage.bytes));
     }
 
     /// Whether messages wait in the state now, for whoever asks.

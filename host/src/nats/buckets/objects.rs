@@ -1,18 +1,76 @@
-//! Objects that are called by their digests.
+//! Objects: most are called by their digests, others by names.
 
 use super::{Connection, cannot_make, jetstream};
 use anyhow::{Context as _, Result, anyhow, bail};
 use async_nats::jetstream::object_store::{self, InfoErrorKind, ObjectInfo, ObjectMetadata};
-use tokio::io::AsyncReadExt;
+use futures_util::StreamExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// A bucket of the object store, whose objects are called by the blake3 of their bytes, in hex.
+/// A bucket of the object store. What is called by a digest has the blake3 of its bytes, in hex.
 #[derive(Clone)]
 pub(in crate::nats) struct Objects {
     bucket: String,
     store: object_store::ObjectStore,
 }
 
+/// An object, as it is listed.
+pub(in crate::nats) struct Stored {
+    pub(in crate::nats) name: String,
+    pub(in crate::nats) bytes: usize,
+    /// RFC 3339; empty if it does not say.
+    pub(in crate::nats) at: String,
+}
+
 impl Objects {
+    /// Stores an object of any name from what is read, and returns how many bytes that were.
+    ///
+    /// # Errors
+    /// When it cannot be read to its end, or the server does not take it.
+    pub(in crate::nats) async fn put(
+        &self,
+        name: &str,
+        content: &mut (impl AsyncRead + Unpin),
+    ) -> Result<usize> {
+        let put = self.store.put(name, content).await;
+        put.map(|info| info.size).map_err(anyhow::Error::msg)
+    }
+
+    /// The bytes of an object of any name.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub(in crate::nats) async fn get(&self, name: &str) -> Result<impl AsyncRead + Unpin + use<>> {
+        self.store.get(name).await.map_err(anyhow::Error::msg)
+    }
+
+    /// All objects.
+    ///
+    /// # Errors
+    /// When the server does not send all of them, or somebody has written what is no object.
+    pub(in crate::nats) async fn list(&self) -> Result<Vec<Stored>> {
+        let mut listed = self.store.list().await.map_err(anyhow::Error::msg)?;
+        let mut all = Vec::new();
+        while let Some(info) = listed.next().await {
+            let info = info.map_err(anyhow::Error::msg)?;
+            let at = info.modified.map(|at| at.unix_timestamp_nanos());
+            let at = at.and_then(|at| jiff::Timestamp::from_nanosecond(at).ok());
+            all.push(Stored {
+                name: info.name,
+                bytes: info.size,
+                at: at.map_or_else(String::new, |at| at.to_string()),
+            });
+        }
+        Ok(all)
+    }
+
+    /// Deletes an object.
+    ///
+    /// # Errors
+    /// When the server does not.
+    pub(in crate::nats) async fn delete(&self, name: &str) -> Result<()> {
+        self.store.delete(name).await.map_err(anyhow::Error::msg)
+    }
+
     /// Finds it.
     ///
     /// # Errors

@@ -1,0 +1,124 @@
+//! Savepoints of jobs, in an object store: an object for each, `<job>/<name>`. What is in it is `job/savepoint.rs`'s.
+
+use super::Connection;
+use super::buckets::{Objects, Stored};
+use crate::report::ResultExt;
+use anyhow::{Context as _, Result, anyhow};
+use async_nats::jetstream::object_store::Config;
+use serde::Serialize;
+use tokio::io::AsyncRead;
+
+/// The bucket of all jobs of an account.
+pub const BUCKET: &str = "weir-savepoints";
+
+/// The bucket.
+pub struct Savepoints(Objects);
+
+/// A savepoint, as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    pub job: String,
+    pub name: String,
+    pub bytes: usize,
+    /// When it was stored, RFC 3339.
+    pub at: String,
+}
+
+impl Savepoints {
+    /// Finds the bucket, or makes it with this many replicas.
+    ///
+    /// # Errors
+    /// When it is not there and may not be made.
+    pub async fn open(connection: &Connection, replicas: usize) -> Result<Self> {
+        let config = Config {
+            bucket: BUCKET.to_owned(),
+            description: Some("weir: savepoints of jobs".to_owned()),
+            num_replicas: replicas,
+            ..Default::default()
+        };
+        Objects::open(connection, config).await.map(Self)
+    }
+
+    /// Finds the bucket.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub async fn find(connection: &Connection) -> Result<Self> {
+        let found = Objects::find(connection, BUCKET).await.map(Self);
+        found
+            .with_context(|| format!("cannot open the bucket `{BUCKET}`"))
+            .hint(|| "the first `weir job savepoint create` makes it")
+    }
+
+    /// Whether there is a savepoint.
+    ///
+    /// # Errors
+    /// When the server does not say.
+    pub async fn holds(&self, job: &str, name: &str) -> Result<bool> {
+        self.0.holds(&object(job, name)).await
+    }
+
+    /// Stores a savepoint from what `content` gives. Nobody sees it before it is whole.
+    ///
+    /// # Errors
+    /// When the server does not take it, or `content` fails.
+    pub async fn put(
+        &self,
+        job: &str,
+        name: &str,
+        content: &mut (impl AsyncRead + Unpin),
+    ) -> Result<usize> {
+        let put = self.0.put(&object(job, name), content).await;
+        put.with_context(|| format!("cannot store savepoint `{name}` of job `{job}`"))
+    }
+
+    /// The bytes of a savepoint.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub async fn get(&self, job: &str, name: &str) -> Result<impl AsyncRead + Unpin + use<>> {
+        let get = self.0.get(&object(job, name)).await;
+        get.map_err(|error| anyhow!("{error}"))
+            .with_context(|| format!("cannot read savepoint `{name}` of job `{job}`"))
+            .hint(|| "see `weir job savepoint ls`")
+    }
+
+    /// All savepoints, or those of one job, in the order of their names.
+    ///
+    /// # Errors
+    /// When the server does not say.
+    pub async fn list(&self, job: Option<&str>) -> Result<Vec<Listed>> {
+        let listed = self.0.list().await.context("cannot list the savepoints")?;
+        let read = |Stored { name, bytes, at }: Stored| {
+            let (of, name) = name.split_once('/')?;
+            let listed = Listed {
+                job: of.to_owned(),
+                name: name.to_owned(),
+                bytes,
+                at,
+            };
+            job.is_none_or(|job| job == of).then_some(listed)
+        };
+        let mut listed: Vec<Listed> = listed.into_iter().filter_map(read).collect();
+        listed.sort_by(|one, other| (&one.job, &one.name).cmp(&(&other.job, &other.name)));
+        Ok(listed)
+    }
+
+    /// Removes a savepoint.
+    ///
+    /// # Errors
+    /// When there is none of this name, or the server does not.
+    pub async fn remove(&self, job: &str, name: &str) -> Result<()> {
+        let what = || format!("cannot remove savepoint `{name}` of job `{job}`");
+        if !self.holds(job, name).await.with_context(what)? {
+            return Err(anyhow!("there is none of this name"))
+                .with_context(what)
+                .hint(|| "see `weir job savepoint ls`");
+        }
+        self.0.delete(&object(job, name)).await.with_context(what)
+    }
+}
+
+fn object(job: &str, name: &str) -> String {
+    format!("{job}/{name}")
+}
