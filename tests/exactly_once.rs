@@ -9,6 +9,7 @@ mod nemesis;
 mod operate;
 mod partitions;
 mod queue;
+mod standby;
 mod state;
 mod tools;
 

@@ -212,16 +212,26 @@ fn word(value: &Value) -> String {
     }
 }
 
-/// Which share of a job's partitions it owns; nothing for a pipeline that is none.
+/// Which share of a job's partitions it owns and stands by for; nothing for a pipeline that is none.
 fn owns(job: &Value) -> String {
-    match job.is_object() {
-        true => format!(
-            ", owns {} of {} partitions",
-            word(&job["owned"]),
-            word(&job["partitions"])
-        ),
-        false => String::new(),
+    if !job.is_object() {
+        return String::new();
     }
+    let standby = match (&job["standby"], &job["standby_level"]) {
+        (count, level) if count.as_u64().is_some_and(|count| count > 0) => {
+            format!(
+                ", stands by for {} ({} of them level)",
+                word(count),
+                word(level)
+            )
+        }
+        _ => String::new(),
+    };
+    format!(
+        ", owns {} of {} partitions{standby}",
+        word(&job["owned"]),
+        word(&job["partitions"])
+    )
 }
 
 fn lanes(value: &Value) -> String {

@@ -69,6 +69,8 @@ pub struct Job {
     pub partitions: u16,
     /// Bytes of memory that the state of a partition may take.
     pub state_bytes: u64,
+    /// Other hosts that follow the log of each partition, if there are so many.
+    pub standbys: usize,
     /// Results with dead letters, and bytes with those of deltas, in one commit.
     pub commit: Bounds,
 }

@@ -128,7 +128,13 @@ impl Supervisor {
         let membership = match &attachment.ensured.job {
             Some(place) => {
                 let (job, partitions) = (&self.pipeline.settings.name, place.partitions);
-                let joined = Membership::join(&attachment.connection, job, partitions);
+                let standbys = self
+                    .pipeline
+                    .settings
+                    .job
+                    .as_ref()
+                    .map_or(0, |job| job.standbys);
+                let joined = Membership::join(&attachment.connection, job, partitions, standbys);
                 Some(Arc::new(joined.await?))
             }
             None => None,

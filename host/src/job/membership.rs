@@ -31,6 +31,7 @@ pub struct Membership {
     shared: Arc<Shared>,
     members: Members,
     assigned: watch::Receiver<BTreeSet<u16>>,
+    standby: watch::Receiver<BTreeSet<u16>>,
     task: JoinHandle<()>,
 }
 
@@ -46,25 +47,32 @@ impl Drop for Membership {
 }
 
 impl Membership {
-    /// Joins the hosts that run a job with this number of partitions. What this host is to own is known a
+    /// Joins the hosts that run a job with this number of partitions, for each of which so many hosts stand by. What this host is to own is known a
     /// moment later: when it has heard of all the others, or has waited for them in vain.
     ///
     /// # Errors
     /// When there is no connection. A bucket that cannot be used is none: this host is to own all partitions
     /// then, and a warning says so.
-    pub async fn join(connection: &Connection, job: &str, partitions: u16) -> Result<Self> {
+    pub async fn join(
+        connection: &Connection,
+        job: &str,
+        partitions: u16,
+        standbys: usize,
+    ) -> Result<Self> {
         let members = Members::open(connection, job).await;
         let members = members.with_context(|| format!("cannot join the hosts of job `{job}`"))?;
-        let handover = Handover::new(Member::new(job, partitions));
+        let handover = Handover::new(Member::new(job, partitions), standbys);
         let shared = Arc::new(Shared {
             handover: Mutex::new(handover),
             changed: Notify::new(),
         });
         let (sender, assigned) = watch::channel(BTreeSet::new());
+        let (stands, standby) = watch::channel(BTreeSet::new());
         let task = Task {
             shared: Arc::clone(&shared),
             members: members.clone(),
             assigned: sender,
+            standby: stands,
             job: job.to_owned(),
         };
         let task = tokio::spawn(task.run(members.listen()));
@@ -72,6 +80,7 @@ impl Membership {
             shared,
             members,
             assigned,
+            standby,
             task,
         })
     }
@@ -81,6 +90,18 @@ impl Membership {
     #[must_use]
     pub fn assigned(&self) -> watch::Receiver<BTreeSet<u16>> {
         self.assigned.clone()
+    }
+
+    /// The partitions that this host is to stand by for now. One that goes from [`assigned`](Self::assigned) may be
+    /// one of them by then.
+    #[must_use]
+    pub fn standby(&self) -> watch::Receiver<BTreeSet<u16>> {
+        self.standby.clone()
+    }
+
+    /// See [`Handover::set_standby`].
+    pub fn set_standby(&self, partition: u16, record: Option<u64>) {
+        locked(&self.shared.handover).set_standby(partition, record);
     }
 
     /// What this host owns: from its claim on, until it has released the partition or was deposed. A partition
@@ -111,6 +132,7 @@ struct Task {
     shared: Arc<Shared>,
     members: Members,
     assigned: watch::Sender<BTreeSet<u16>>,
+    standby: watch::Sender<BTreeSet<u16>>,
     job: String,
 }
 
@@ -171,18 +193,22 @@ impl Task {
     async fn tell(&self) {
         loop {
             self.shared.changed.notified().await;
-            let (news, assigned) = {
+            let (news, assigned, standby) = {
                 let mut handover = locked(&self.shared.handover);
-                (handover.news(), handover.assigned().clone())
+                let (assigned, standby) = (handover.assigned().clone(), handover.standby().clone());
+                (handover.news(), assigned, standby)
             };
             if let Some(news) = news {
                 self.members.say(&news);
             }
-            self.assigned.send_if_modified(|known| {
-                let changed = *known != assigned;
-                *known = assigned;
-                changed
-            });
+            // In this order, so that what is released is not forgotten before it is followed.
+            for (watch, now) in [(&self.standby, standby), (&self.assigned, assigned)] {
+                watch.send_if_modified(|known| {
+                    let changed = *known != now;
+                    *known = now;
+                    changed
+                });
+            }
             sleep(APART).await;
         }
     }

@@ -22,12 +22,16 @@ pub struct State {
     /// How much memory the state of one partition may take. A message that would exceed it becomes a dead
     /// letter; others go on.
     pub max_bytes: SizeText,
+    /// How many of the other hosts keep a copy of the state of each partition up to date, so that one of them takes
+    /// over at once when its owner is gone. Each copy takes as much memory as the state itself.
+    pub standby: usize,
 }
 
 impl Default for State {
     fn default() -> Self {
         Self {
             max_bytes: "256MiB".into(),
+            standby: 0,
         }
     }
 }

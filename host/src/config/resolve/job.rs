@@ -72,6 +72,7 @@ pub(super) fn job(
         order,
         partitions: u16::try_from(partitions).ok()?,
         state_bytes: state_bytes as u64,
+        standbys: model.state.standby,
         commit: Bounds { messages, bytes },
     }))
 }
