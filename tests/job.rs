@@ -190,9 +190,10 @@ fn world(seed: u64, mut servers: Vec<NatsServer>, kills: bool) {
     oracle.compare(results.all(&servers[0])).unwrap();
     oracle.compare_state(&fold).unwrap();
     println!(
-        "{sequence} messages, {} owners, {} deposed, {} commits resolved, {} requests failed",
+        "{sequence} messages, {} owners, {} deposed, {} went on as standbys, {} commits resolved, {} requests failed",
         world.owners.load(Ordering::Relaxed),
         world.deposed.load(Ordering::Relaxed),
+        world.warm.load(Ordering::Relaxed),
         world.resolved.load(Ordering::Relaxed),
         world.failed.load(Ordering::Relaxed),
     );

@@ -65,7 +65,7 @@ fn a_job_is_shown_with_the_owners_positions_and_lag_of_its_partitions() {
         ..Default::default()
     });
     let mut member = Member::new("sums", 2);
-    member.owned = [0].into();
+    (member.owned, member.standby) = ([0].into(), [(0, 1)].into());
     "a\u{1b}[2Jb".clone_into(&mut member.name);
     let said = serde_json::to_vec(&member).unwrap();
     client.publish("$KV.weir-members.sums.a", said);
@@ -82,7 +82,11 @@ fn a_job_is_shown_with_the_owners_positions_and_lag_of_its_partitions() {
         "{shown:#?}"
     );
 
+    let standby = "    standby a\\u{1b}[2Jb: 3 records behind\n";
+    assert!(shown.stdout.contains(standby), "{shown:#?}");
+
     let shown = json(&site.weir(&["job", "show", "sums", "--json"]).stdout);
+    assert_eq!(shown["state"][0]["standbys"][0]["behind"], 3);
     assert_eq!(shown["state"][0]["checkpoint"]["number"], 10);
     assert_eq!(shown["state"][0]["lag"][0], 3);
     assert!(shown["state"][1]["checkpoint"].is_null());

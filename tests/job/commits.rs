@@ -246,7 +246,9 @@ fn what_is_recovered_is_what_was_committed_however_large_it_is_and_what_was_purg
     let others = found
         .iter()
         .filter(|stored| !matches!(stored, log::Stored::Delta(..)));
-    let claim = log::Stored::Checkpoint(fence);
+    let checkpoint = log.checkpoint().unwrap().unwrap();
+    assert_eq!(checkpoint.fence, fence);
+    let claim = log::Stored::Checkpoint(checkpoint);
     let expected = [log::Stored::Snapshot(last), claim.clone(), claim];
     assert!(others.eq(&expected), "{found:?}");
 }

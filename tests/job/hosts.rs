@@ -14,6 +14,7 @@ use weir::job::jetstream::{Inputs, JetStream, Place, Source};
 use weir::job::log::Progress;
 use weir::job::partition::Bounds;
 use weir::job::pause::pause;
+use weir::job::standby::stand_by;
 use weir::job::surroundings::{End, Note, Settings, Surroundings};
 use weir::job::worker::run;
 use weir::nats::wire::Wire;
@@ -61,6 +62,8 @@ pub struct World {
     pub resolved: AtomicU64,
     pub failed: AtomicU64,
     pub deposed: AtomicU64,
+    /// Those that stood by and needed only what was missing.
+    pub warm: AtomicU64,
     /// Why an owner ended that should not.
     pub fault: Mutex<Option<String>>,
 }
@@ -100,6 +103,7 @@ impl Surroundings for Host {
             Note::Committed => &self.world.committed,
             Note::Resolved => &self.world.resolved,
             Note::Failed(_) => &self.world.failed,
+            Note::Recovered { warm: true } => &self.world.warm,
             _ => return,
         };
         count.fetch_add(1, Ordering::Relaxed);
@@ -176,19 +180,27 @@ async fn own(url: &str, world: Arc<World>) -> anyhow::Result<()> {
     let now = Rc::new(Cell::new(0));
     let mut fold = Fold::new(GROUPS, Rc::clone(&now), Mistake::None);
     let host = Host { world, now };
+    let mut standby = None;
     loop {
-        match run(&log, &mut fold, &host, settings()).await {
+        match run(&log, &mut fold, &host, settings(), &mut standby).await {
             End::Deposed => host.world.deposed.fetch_add(1, Ordering::Relaxed),
             end => bail!("{end:?}"),
         };
         // The one that has it is to have it for some commits, if it is still there.
         let committed = || host.world.committed.load(Ordering::Relaxed);
         let enough = committed() + 5;
-        for attempt in 1..12 {
-            pause(attempt).await;
-            if committed() >= enough {
-                break;
+        let waits = async {
+            for attempt in 1..12 {
+                pause(attempt).await;
+                if committed() >= enough {
+                    break;
+                }
             }
+        };
+        let settings = settings();
+        tokio::select! {
+            () = waits => {}
+            why = stand_by(&log, &mut fold, &host, &settings, &mut standby) => bail!("{why}"),
         }
     }
 }

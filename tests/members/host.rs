@@ -156,7 +156,7 @@ async fn run(
     mut commands: mpsc::Receiver<Command>,
 ) -> anyhow::Result<()> {
     let connection = weir::nats::connect(&settings, "host").await?;
-    let membership = Membership::join(&connection, "job", PARTITIONS, &Arc::default()).await?;
+    let membership = Membership::join(&connection, "job", PARTITIONS, 1, &Arc::default()).await?;
     let me = membership.members().remove(0).host;
     let (mut assigned, mut owners) = (membership.assigned(), ledger.owners.subscribe());
     let mut owned = BTreeSet::new();

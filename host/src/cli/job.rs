@@ -86,6 +86,8 @@ struct Partition {
     partition: u16,
     /// Names of the hosts that say that they own it: one, unless it is just moving.
     owners: Vec<String>,
+    /// The hosts that stand by for it.
+    standbys: Vec<Standby>,
     /// None where it cannot be read.
     checkpoint: Option<Checkpoint>,
     /// What of each input is behind the position; none where its stream does not say.
@@ -93,6 +95,15 @@ struct Partition {
     records: Records,
     /// What its owner says of it; none where nobody answers.
     held: Option<Value>,
+}
+
+/// A host that follows the log of a partition.
+#[derive(Serialize)]
+struct Standby {
+    host: String,
+    /// Records that it did not have when it last said so, up to two seconds ago; none where the checkpoint cannot
+    /// be read.
+    behind: Option<u64>,
 }
 
 impl Command {
@@ -181,6 +192,7 @@ async fn look(connection: &Connection, job: Job) -> Result<Shown> {
         state.push(Partition {
             partition,
             owners: owners.map(|host| host.name.clone()).collect(),
+            standbys: standbys(&hosts, partition, checkpoint.as_ref()),
             checkpoint,
             lag,
             records: records.remove(&partition).unwrap_or_default(),
@@ -196,6 +208,16 @@ async fn look(connection: &Connection, job: Job) -> Result<Shown> {
         hosts_unknown,
         state,
     })
+}
+
+fn standbys(hosts: &[Member], partition: u16, checkpoint: Option<&Checkpoint>) -> Vec<Standby> {
+    let standbys = hosts.iter().filter_map(|host| {
+        let record = *host.standby.get(&partition)?;
+        let behind = checkpoint.map(|checkpoint| checkpoint.log.saturating_sub(record));
+        let host = host.name.clone();
+        Some(Standby { host, behind })
+    });
+    standbys.collect()
 }
 
 /// None where nobody says: the rest is shown all the same. A name from a checkpoint may be no name of a stream.
@@ -242,6 +264,7 @@ fn text(shown: &Shown) -> String {
         let Partition {
             partition,
             owners,
+            standbys,
             checkpoint,
             lag,
             records,
@@ -276,6 +299,11 @@ fn text(shown: &Shown) -> String {
                 number("bytes"),
                 seconds * 1e3,
             );
+        }
+        for Standby { host, behind } in standbys {
+            let behind = behind.unwrap_or_default();
+            let host = escape::line(host);
+            let _ = writeln!(out, "    standby {host}: {behind} records behind");
         }
         for (input, lag) in checkpoint.inputs.iter().zip(lag) {
             let lag = lag.map_or_else(|| "unknown".to_owned(), |lag| lag.to_string());

@@ -212,20 +212,31 @@ fn word(value: &Value) -> String {
     }
 }
 
-/// Which share of a job's partitions it owns; nothing for a pipeline that is none.
+/// Which share of a job's partitions it owns and stands by for; nothing for a pipeline that is none.
 fn owns(job: &Value) -> String {
-    match job.is_object() {
-        true => format!(
-            ", owns {} of {} partitions{}",
-            word(&job["owned"]),
-            word(&job["partitions"]),
-            match job["paused"] == true {
-                true => ", paused",
-                false => "",
-            },
-        ),
-        false => String::new(),
+    if !job.is_object() {
+        return String::new();
     }
+    let standby = match (&job["standby"], &job["standby_level"]) {
+        (count, level) if count.as_u64().is_some_and(|count| count > 0) => {
+            format!(
+                ", stands by for {} ({} of them level)",
+                word(count),
+                word(level)
+            )
+        }
+        _ => String::new(),
+    };
+    let paused = if job["paused"] == true {
+        ", paused"
+    } else {
+        ""
+    };
+    format!(
+        ", owns {} of {} partitions{standby}{paused}",
+        word(&job["owned"]),
+        word(&job["partitions"])
+    )
 }
 
 fn lanes(value: &Value) -> String {

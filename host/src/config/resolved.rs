@@ -71,6 +71,8 @@ pub struct Job {
     pub state_bytes: u64,
     /// Of values that a plugin sets without one; none keeps them for ever.
     pub state_ttl: Option<Duration>,
+    /// Other hosts that follow the log of each partition, if there are so many.
+    pub standbys: usize,
     /// Results with dead letters, and bytes with those of deltas, in one commit.
     pub commit: Bounds,
 }

@@ -345,6 +345,8 @@ impl Running {
                 "partitions": place.partitions,
                 "assigned": read.wanted,
                 "owned": read.partitions,
+                "standby": metrics.job_standbys.get(),
+                "standby_level": metrics.job_standbys_level.get(),
                 "position": read.position,
                 "troubles": place.progress.troubles().into_iter().map(|(partition, _, trouble)| {
                     json!({ "partition": partition, "error": trouble.words, "hint": trouble.hint })

@@ -128,8 +128,10 @@ impl Supervisor {
         let membership = match &attachment.ensured.job {
             Some(place) => {
                 let (job, partitions) = (&self.pipeline.settings.name, place.partitions);
-                let joined =
-                    Membership::join(&attachment.connection, job, partitions, &place.progress);
+                let job_settings = self.pipeline.settings.job.as_ref();
+                let standbys = job_settings.map_or(0, |job| job.standbys);
+                let (connection, progress) = (&attachment.connection, &place.progress);
+                let joined = Membership::join(connection, job, partitions, standbys, progress);
                 Some(Arc::new(joined.await?))
             }
             None => None,

@@ -25,27 +25,60 @@ pub fn score(partition: u16, host: &str) -> u64 {
 /// The host of each partition, by its place among `hosts`, which are sorted; empty if there are none.
 #[must_use]
 pub fn assign(hosts: &[String], partitions: u16) -> Vec<usize> {
-    if hosts.is_empty() {
+    assign_without(hosts, partitions, None, &pairs(hosts, partitions))
+}
+
+/// The host that each partition is assigned to if the first one is gone, which is the one that stands by for it;
+/// empty if there is no other.
+#[must_use]
+pub fn successors(hosts: &[String], partitions: u16, assigned: &[usize]) -> Vec<usize> {
+    let pairs = pairs(hosts, partitions);
+    let mut successors = vec![0; assigned.len()];
+    for gone in 0..hosts.len() {
+        let others = assign_without(hosts, partitions, Some(gone), &pairs);
+        if others.is_empty() {
+            return others;
+        }
+        let all = successors.iter_mut().zip(others).zip(assigned);
+        all.filter(|(_, first)| **first == gone)
+            .for_each(|((successor, other), _)| *successor = other);
+    }
+    successors
+}
+
+/// All pairs of a partition and a host with their scores, the highest first.
+fn pairs(hosts: &[String], partitions: u16) -> Vec<(u64, u16, usize)> {
+    let of =
+        |partition| scores(hosts, partition).map(move |(score, host)| (score, partition, host));
+    let mut pairs: Vec<_> = (0..partitions).flat_map(of).collect();
+    pairs.sort_unstable_by_key(|pair| Reverse(*pair));
+    pairs
+}
+
+fn assign_without(
+    hosts: &[String],
+    partitions: u16,
+    gone: Option<usize>,
+    pairs: &[(u64, u16, usize)],
+) -> Vec<usize> {
+    let count = hosts.len() - usize::from(gone.is_some());
+    if count == 0 {
         return Vec::new();
     }
     let (shares, over) = (
-        usize::from(partitions) / hosts.len(),
-        usize::from(partitions) % hosts.len(),
+        usize::from(partitions) / count,
+        usize::from(partitions) % count,
     );
+    let is_there = |host: usize| Some(host) != gone;
     let mut lucky: Vec<(u64, usize)> = scores(hosts, LEFT_OVER).collect();
+    lucky.retain(|(_, host)| is_there(*host));
     lucky.sort_unstable_by_key(|score| Reverse(*score));
     let mut room = vec![shares; hosts.len()];
     for (_, host) in lucky.into_iter().take(over) {
         room.get_mut(host).into_iter().for_each(|room| *room += 1);
     }
-    let mut pairs: Vec<(u64, u16, usize)> = (0..partitions)
-        .flat_map(|partition| {
-            scores(hosts, partition).map(move |(score, host)| (score, partition, host))
-        })
-        .collect();
-    pairs.sort_unstable_by_key(|pair| Reverse(*pair));
     let mut owners = vec![None; usize::from(partitions)];
-    for (_, partition, host) in pairs {
+    for &(_, partition, host) in pairs.iter().filter(|(.., host)| is_there(*host)) {
         let owner = owners.get_mut(usize::from(partition));
         if let (Some(owner @ None), Some(room @ 1..)) = (owner, room.get_mut(host)) {
             *owner = Some(host);
@@ -111,6 +144,24 @@ mod tests {
             for host in 0..hosts.len() {
                 let share = owners.iter().filter(|owner| **owner == host).count();
                 prop_assert!((least..=most).contains(&share), "{share} of {partitions}");
+            }
+        }
+
+        #[test]
+        fn the_host_that_stands_by_is_the_one_that_is_to_own_the_partition_when_its_owner_is_gone(
+            names in prop::collection::btree_set(any::<u16>(), 2..12), partitions in 1_u16..50,
+        ) {
+            let hosts = hosts(names);
+            let owners = assign(&hosts, partitions);
+            let successors = successors(&hosts, partitions, &owners);
+            for (gone, host) in hosts.iter().enumerate() {
+                let mut left = hosts.clone();
+                left.retain(|other| other != host);
+                for (partition, next) in assign(&left, partitions).into_iter().enumerate() {
+                    if owners[partition] == gone {
+                        prop_assert_eq!(&hosts[successors[partition]], &left[next]);
+                    }
+                }
             }
         }
 

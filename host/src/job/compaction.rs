@@ -61,6 +61,14 @@ impl Compaction {
         self.reach.iter().copied().min().unwrap_or_default()
     }
 
+    /// All groups have a snapshot in the log that reaches this delta or further.
+    pub fn compacted(&mut self, upto: u64) {
+        for reach in &mut self.reach {
+            *reach = upto.max(*reach);
+        }
+        self.purge();
+    }
+
     /// A delta is in the log, before `end`.
     pub fn add(&mut self, number: u64, end: Fence, bytes: usize) {
         self.bytes += bytes;

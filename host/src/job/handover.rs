@@ -9,7 +9,7 @@
 //! in *beats*: the times that this host has read what all say, and has said what it owns. A host that cannot
 //! do that counts nothing, and so takes nobody for dead while the server is away.
 
-use super::assign::{assign, rank};
+use super::assign::{assign, rank, successors};
 use crate::nats::members::Member;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,8 +31,13 @@ pub struct Handover {
     /// Those that are alive, with this host, in order, and the host of each partition among them.
     live: Vec<String>,
     targets: Vec<usize>,
-    /// What this host is to own.
+    /// The host that is to own each of them when that one is gone; empty where nobody stands by.
+    successors: Vec<usize>,
+    /// Hosts that stand by for each partition.
+    standbys: usize,
+    /// What this host is to own, and what it is to stand by for.
     assigned: BTreeSet<u16>,
+    standby: BTreeSet<u16>,
     /// Partitions that it had to give up while it was to own them. Somebody has them: it takes none back before
     /// the next beat, when it knows who.
     lost: BTreeSet<u16>,
@@ -66,8 +71,9 @@ struct Listening {
 }
 
 impl Handover {
+    /// Of a host of a job for whose partitions so many hosts stand by.
     #[must_use]
-    pub fn new(me: Member) -> Self {
+    pub fn new(me: Member, standbys: usize) -> Self {
         let live = vec![me.host.clone()];
         Self {
             targets: assign(&live, me.partitions),
@@ -75,7 +81,10 @@ impl Handover {
             live,
             me,
             others: BTreeMap::new(),
+            successors: Vec::new(),
+            standbys,
             assigned: BTreeSet::new(),
+            standby: BTreeSet::new(),
             lost: BTreeSet::new(),
             wants: None,
             listening: Some(Listening::default()),
@@ -101,6 +110,21 @@ impl Handover {
         &self.assigned
     }
 
+    /// The partitions that this host is to stand by for now: those that it is the next to own, one that it is to
+    /// get from its present owner among them.
+    #[must_use]
+    pub fn standby(&self) -> &BTreeSet<u16> {
+        &self.standby
+    }
+
+    /// This host follows the log of a partition and has come so far, or does not any more. Said with the next beat.
+    pub fn set_standby(&mut self, partition: u16, record: Option<u64>) {
+        match record {
+            Some(record) => self.me.standby.insert(partition, record),
+            None => self.me.standby.remove(&partition),
+        };
+    }
+
     /// This host and those that it takes for alive.
     pub fn members(&self) -> impl Iterator<Item = &Member> {
         let alive = self.others.values().filter(|other| other.alive);
@@ -122,6 +146,7 @@ impl Handover {
     pub fn leave(&mut self) -> Member {
         (self.me.left, self.me.wants) = (true, None);
         self.me.owned.clear();
+        self.me.standby.clear();
         self.say()
     }
 
@@ -231,6 +256,9 @@ impl Handover {
         live.sort_unstable();
         if live != self.live {
             self.targets = assign(&live, self.me.partitions);
+            if self.standbys > 0 {
+                self.successors = successors(&live, self.me.partitions, &self.targets);
+            }
             self.live = live;
         }
         let is_done = |(partition, beats): (u16, u32)| {
@@ -248,6 +276,9 @@ impl Handover {
             }
         }
         (self.assigned, self.wants) = (assigned, wants);
+        let all = 0..self.me.partitions;
+        let standby = all.filter(|it| !self.assigned.contains(it) && self.is_standby(*it));
+        self.standby = standby.collect();
         let wants = self.wants.map(|(partition, _)| partition);
         self.news |= self.me.wants != wants;
         self.me.wants = wants;
@@ -269,6 +300,22 @@ impl Handover {
         let free = self.free.get(usize::from(partition)).copied();
         let turns = free.unwrap_or_default() / PATIENCE;
         turns as usize >= self.rank(partition, me)
+    }
+
+    /// Whether this host comes soon enough in the order of those that are to own a partition: the first, then the
+    /// one that follows it, then the others by their scores.
+    fn is_standby(&self, partition: u16) -> bool {
+        let successor = self.successors.get(usize::from(partition));
+        let Some(successor) = successor.and_then(|place| self.live.get(*place)) else {
+            return false;
+        };
+        let (me, other) = (&self.me.host, self.rank(partition, &self.me.host));
+        let place = match other {
+            0 => 0,
+            _ if me == successor => 1,
+            other => other + usize::from(other < self.rank(partition, successor)),
+        };
+        place <= self.standbys
     }
 
     /// Whether the host that is to own a partition asks for it.

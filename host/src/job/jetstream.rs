@@ -111,10 +111,10 @@ impl JetStream {
     ) -> Result<Held, LogError> {
         let which = group.map_or_else(|| "*".to_owned(), |group| group.to_string());
         let snapshots = format!("{}.{which}", self.subject("snap"));
-        let (first, _) = self.reading(snapshots, least, take).await?;
-        let (fence, checkpoint) = self.reading(self.subject("log"), first, take).await?;
-        let checkpoint = self.checkpoint_of(&checkpoint)?;
-        Ok(Held { fence, checkpoint })
+        let whole = Fence::default();
+        let first = self.reading(snapshots, (whole, least), take).await?;
+        self.reading(self.subject("log"), (whole, first.fence), take)
+            .await
     }
 
     /// Removes all deltas and snapshots before `before`.
@@ -154,29 +154,32 @@ impl JetStream {
         LogError::Damaged(format!("cannot read the checkpoint on `{place}`: {why}"))
     }
 
-    /// Reads records of one kind up to a checkpoint that stands at `claim` or behind it. Returns where that stands, and
-    /// what it says.
+    /// Reads records of one kind from a place on, up to a checkpoint that stands at `upto` or behind it, and returns that.
     ///
     /// # Errors
     /// Busy, if there is none and nothing comes any more.
     async fn reading(
         &self,
         filter: String,
-        claim: Fence,
+        (from, upto): (Fence, Fence),
         take: &mut dyn FnMut(Stored) -> Result<(), LogError>,
-    ) -> Result<(Fence, Bytes), LogError> {
+    ) -> Result<Held, LogError> {
         let checkpoint = self.subject("ckpt");
         let filters = vec![filter, checkpoint.clone()];
         let (wire, patience) = (self.wire.clone(), self.place.patience);
         let mut reader = Reader::new(wire, &self.place.stream, filters, patience);
+        reader.begin_at(from.0.max(1));
         let mut whole = Whole::default();
         loop {
             let (message, place) = reader.next().await?;
             let sequence = place.sequence;
             if message.subject == checkpoint.as_bytes() {
-                take(Stored::Checkpoint(Fence(sequence)))?;
-                if sequence >= claim.0 {
-                    return Ok((Fence(sequence), message.payload));
+                let fence = Fence(sequence);
+                let checkpoint = self.checkpoint_of(&message.payload)?;
+                let held = Held { fence, checkpoint };
+                take(Stored::Checkpoint(held.clone()))?;
+                if fence >= upto {
+                    return Ok(held);
                 }
             } else if let Some((number, content)) = whole.add(&message) {
                 take(match group(&message) {
@@ -258,10 +261,10 @@ impl Log for JetStream {
             (None, None) => return Err(LogError::Ambiguous("there is no answer in it".to_owned())),
         };
         let payload = STANDARD.decode(raw.data);
-        let checkpoint = self.checkpoint_of(&payload.map_err(|why| self.unreadable(&why))?)?;
+        let payload = payload.map_err(|why| self.unreadable(&why))?;
         Ok(Some(Held {
             fence: Fence(raw.seq),
-            checkpoint,
+            checkpoint: self.checkpoint_of(&payload)?,
         }))
     }
 
@@ -280,9 +283,21 @@ impl Log for JetStream {
     ) -> Result<(), LogError> {
         self.inputs.leave(self.place.partition);
         let snapshots = format!("{}.*", self.subject("snap"));
-        self.reading(snapshots, claim, take).await?;
-        let deltas = self.reading(self.subject("log"), claim, take);
-        deltas.await.map(drop)
+        let whole = (Fence::default(), claim);
+        self.reading(snapshots, whole, take).await?;
+        self.reading(self.subject("log"), whole, take)
+            .await
+            .map(drop)
+    }
+
+    async fn follow(
+        &self,
+        from: Fence,
+        upto: Fence,
+        take: &mut dyn FnMut(Stored) -> Result<(), LogError>,
+    ) -> Result<(), LogError> {
+        let reading = self.reading(self.subject("log"), (from, upto), take);
+        reading.await.map(drop)
     }
 
     async fn read(&self, behind: &[Progress], most: usize) -> Result<Read, LogError> {

@@ -5,6 +5,7 @@
 //! share is in `shared.rs`, and what they read is dealt out by `jetstream/inputs.rs`.
 
 mod around;
+mod standing;
 
 use super::compaction;
 use super::jetstream::{Forward, Inputs, JetStream, OPEN_BATCHES, Place, Source};
@@ -36,7 +37,7 @@ use crate::telemetry::metrics::PipelineMetrics;
 use anyhow::{Context, Result, anyhow};
 use around::Around;
 use futures_util::future::{join_all, try_join_all};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -244,15 +245,21 @@ impl Lane {
             partition,
             clock: work.clock(),
             owner: RefCell::default(),
+            standing: Cell::default(),
         };
-        let (mut deposed, mut failed) = (0, 0);
-        while self.is_to_own(partition).await {
+        let (mut deposed, mut failed, mut standby) = (0, 0, None);
+        let settings = self.settings(&groups, part);
+        while around
+            .is_to_own(&log, &mut work, &settings, &mut standby)
+            .await
+        {
             let began = Instant::now();
             self.membership.set_owned(partition, true);
             let forwards = self.forwards.iter().map(|what| log.forward(what, &around));
+            let settings = settings.clone();
             let ended = tokio::select! {
                 biased;
-                ended = worker::run(&log, &mut work, &around, self.settings(&groups, part)) => ended,
+                ended = worker::run(&log, &mut work, &around, settings, &mut standby) => ended,
                 _ = join_all(forwards), if !self.forwards.is_empty() => continue,
             };
             for what in &self.forwards {
@@ -318,20 +325,6 @@ impl Lane {
         let failing = self.progress.set_trouble(partition, Task::Own, trouble);
         let failing = i64::try_from(failing).unwrap_or(i64::MAX);
         self.shared.metrics.job_partitions_failing.set(failing);
-    }
-
-    /// Waits until the partition is to be owned; false if the host stops before.
-    async fn is_to_own(&self, partition: u16) -> bool {
-        if !self.assigned.borrow().contains(&partition) {
-            self.set_trouble(partition, None);
-        }
-        let mut assigned = self.assigned.clone();
-        let assigned = assigned.wait_for(|assigned| assigned.contains(&partition));
-        tokio::select! {
-            biased;
-            () = self.stopping() => false,
-            assigned = assigned => assigned.is_ok(),
-        }
     }
 
     /// Waits for a stop.

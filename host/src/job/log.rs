@@ -32,6 +32,14 @@ pub struct Checkpoint {
     pub number: u64,
     /// The number of the last [`Delta`]; zero before the first.
     pub log: u64,
+    /// Of all deltas so far, see [`chained`]: who has another one for this `log` has another state. Whoever
+    /// changes the state otherwise than by a delta changes it, too. Empty before the first delta: then it
+    /// proves nothing.
+    #[serde(default)]
+    pub chain: Arc<str>,
+    /// The number of the last delta that the snapshots of all groups reach: those up to here may be purged.
+    #[serde(default)]
+    pub compacted: u64,
     /// One for each input, in the order in which the job first had them. Never fewer.
     pub inputs: Vec<Progress>,
     /// Digests of the configuration and of the plugins by name, as whoever owns the partition runs them.
@@ -107,6 +115,16 @@ pub struct Held {
     pub checkpoint: Checkpoint,
 }
 
+/// The chain of deltas with one more.
+#[must_use]
+pub fn chained(chain: &str, delta: &[u8]) -> Arc<str> {
+    let mut hash = blake3::Hasher::new();
+    hash.update(chain.as_bytes()).update(delta);
+    // Half of it: nobody has to be kept from finding another with the same.
+    let hex = hash.finalize().to_hex();
+    hex.get(..32).unwrap_or_default().into()
+}
+
 /// What one commit changed in the state of a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delta {
@@ -143,7 +161,7 @@ pub enum Stored {
     /// With a fence that no record before it reaches, and that it does not reach itself.
     Delta(Delta, Fence),
     /// The checkpoint, where the reading came upon it.
-    Checkpoint(Fence),
+    Checkpoint(Held),
 }
 
 /// A message of an input.
@@ -233,6 +251,18 @@ pub trait Log {
     async fn recover(
         &self,
         claim: Fence,
+        take: &mut dyn FnMut(Stored) -> Result<(), LogError>,
+    ) -> Result<(), LogError>;
+
+    /// Goes on from a place in the log, in its order: deltas and checkpoints, as they come to be stored. Ends as
+    /// [`recover`](Self::recover) does. Deltas that were purged are missing.
+    ///
+    /// # Errors
+    /// Everything but [`LogError::Permanent`] passes; the reading goes on behind what was given.
+    async fn follow(
+        &self,
+        from: Fence,
+        upto: Fence,
         take: &mut dyn FnMut(Stored) -> Result<(), LogError>,
     ) -> Result<(), LogError>;
 

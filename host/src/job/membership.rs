@@ -33,6 +33,7 @@ pub struct Membership {
     shared: Arc<Shared>,
     members: Members,
     assigned: watch::Receiver<BTreeSet<u16>>,
+    standby: watch::Receiver<BTreeSet<u16>>,
     task: JoinHandle<()>,
 }
 
@@ -51,7 +52,7 @@ impl Drop for Membership {
 }
 
 impl Membership {
-    /// Joins the hosts that run a job with this number of partitions. What this host is to own is known a
+    /// Joins the hosts that run a job with this number of partitions, for each of which so many hosts stand by. What this host is to own is known a
     /// moment later: when it has heard of all the others, or has waited for them in vain.
     ///
     /// # Errors
@@ -61,11 +62,12 @@ impl Membership {
         connection: &Connection,
         job: &str,
         partitions: u16,
+        standbys: usize,
         progress: &Arc<JobProgress>,
     ) -> Result<Self> {
         let members = Members::open(connection, job).await;
         let members = members.with_context(|| format!("cannot join the hosts of job `{job}`"))?;
-        let handover = Handover::new(Member::new(job, partitions));
+        let handover = Handover::new(Member::new(job, partitions), standbys);
         let shared = Arc::new(Shared {
             handover: Mutex::new(handover),
             changed: Notify::new(),
@@ -73,10 +75,12 @@ impl Membership {
             progress: Arc::clone(progress),
         });
         let (sender, assigned) = watch::channel(BTreeSet::new());
+        let (stands, standby) = watch::channel(BTreeSet::new());
         let task = Task {
             shared: Arc::clone(&shared),
             members: members.clone(),
             assigned: sender,
+            standby: stands,
             job: job.to_owned(),
         };
         let task = tokio::spawn(task.run(members.listen()));
@@ -84,6 +88,7 @@ impl Membership {
             shared,
             members,
             assigned,
+            standby,
             task,
         })
     }
@@ -93,6 +98,18 @@ impl Membership {
     #[must_use]
     pub fn assigned(&self) -> watch::Receiver<BTreeSet<u16>> {
         self.assigned.clone()
+    }
+
+    /// The partitions that this host is to stand by for now. One that goes from [`assigned`](Self::assigned) may be
+    /// one of them by then.
+    #[must_use]
+    pub fn standby(&self) -> watch::Receiver<BTreeSet<u16>> {
+        self.standby.clone()
+    }
+
+    /// See [`Handover::set_standby`].
+    pub fn set_standby(&self, partition: u16, record: Option<u64>) {
+        locked(&self.shared.handover).set_standby(partition, record);
     }
 
     /// What this host owns: from its claim on, until it has released the partition or was deposed. A partition
@@ -123,6 +140,7 @@ struct Task {
     shared: Arc<Shared>,
     members: Members,
     assigned: watch::Sender<BTreeSet<u16>>,
+    standby: watch::Sender<BTreeSet<u16>>,
     job: String,
 }
 
@@ -205,26 +223,29 @@ impl Task {
         loop {
             self.shared.changed.notified().await;
             let control = locked(&self.shared.control).clone();
-            let (news, assigned) = {
+            let (news, assigned, standby) = {
                 let mut handover = locked(&self.shared.handover);
                 if handover.owns_nothing() {
                     seen = control.as_ref().map(|control| control.replaced);
                 }
                 let is_still = |control: Control| control.paused || seen != Some(control.replaced);
-                let assigned = match control.is_none_or(is_still) {
-                    true => BTreeSet::new(),
-                    false => handover.assigned().clone(),
+                let (assigned, standby) = match control.is_none_or(is_still) {
+                    true => Default::default(),
+                    false => (handover.assigned().clone(), handover.standby().clone()),
                 };
-                (handover.news(), assigned)
+                (handover.news(), assigned, standby)
             };
             if let Some(news) = news {
                 self.members.say(&news);
             }
-            self.assigned.send_if_modified(|known| {
-                let changed = *known != assigned;
-                *known = assigned;
-                changed
-            });
+            // In this order, so that what is released is not forgotten before it is followed.
+            for (watch, now) in [(&self.standby, standby), (&self.assigned, assigned)] {
+                watch.send_if_modified(|known| {
+                    let changed = *known != now;
+                    *known = now;
+                    changed
+                });
+            }
             sleep(APART).await;
         }
     }

@@ -10,7 +10,8 @@
 //! | `worker.rs` | owns one partition: claim, recover, read, process, commit, purge |
 //! | `claim.rs` | claims a partition |
 //! | `partition.rs` | what a commit holds, and what an answer means; pure |
-//! | `recovery.rs` | from a claim to the state; pure |
+//! | `recovery.rs` | from the log to the state; pure |
+//! | `standby.rs` | reads the log: of a claim, and while another host owns the partition |
 //! | `compaction.rs` | which snapshots are due, and what can be purged; pure |
 //! | `surroundings.rs` | what an owner is told, and whom it tells; plain data |
 //! | `work.rs` | what the engine needs of a processor with its state |
@@ -24,6 +25,7 @@
 //! | `jetstream.rs` | a log on a stream of JetStream, and the inputs |
 //! | `pause.rs` | how long to wait before trying again |
 //! | `lane.rs`, `lane/around.rs` | owns partitions, on one thread with one connection |
+//! | `lane/standing.rs` | waits for a partition that another host owns, and stands by for it |
 //! | `processing.rs`, `processing/due.rs`, `processing/judged.rs` | the work of a partition: a processor on a state; timers and retries |
 //! | `shared.rs` | what the partitions of a lane share |
 //! | `clock.rs` | when timers and retries are due |
@@ -55,6 +57,7 @@ pub mod restore;
 pub mod rows;
 pub mod savepoint;
 pub mod shared;
+pub mod standby;
 pub mod surroundings;
 mod watermarks;
 pub mod work;

@@ -190,11 +190,54 @@ impl Model {
                 Content::Delta(delta) if deltas => {
                     Stored::Delta(delta.clone(), Fence(record.sequence + 1))
                 }
-                Content::Checkpoint(_) => Stored::Checkpoint(Fence(record.sequence)),
+                Content::Checkpoint(checkpoint) => Stored::Checkpoint(Held {
+                    fence: Fence(record.sequence),
+                    checkpoint: checkpoint.clone(),
+                }),
                 _ => return None,
             };
             Some((record.sequence, stored))
         })
+    }
+
+    /// Reads records from a place on, perhaps those of a replica that lags behind.
+    async fn reading(
+        &self,
+        deltas: bool,
+        from: Fence,
+        upto: Fence,
+        take: &mut dyn FnMut(Stored) -> Result<(), LogError>,
+    ) -> Result<(), LogError> {
+        step().await;
+        let (mut view, mut behind) = (self.view(), from.0.saturating_sub(1));
+        loop {
+            let Some((sequence, stored)) = self.record(view, deltas, behind) else {
+                // Nothing more comes, or the replica catches up.
+                let is_all = view == self.changes.get();
+                if upto == Fence(u64::MAX) && (is_all || self.once_in(2)) {
+                    step().await;
+                } else if is_all || self.once_in(2) {
+                    return Ok(());
+                }
+                view = self.changes.get().min(view + 1);
+                continue;
+            };
+            behind = sequence;
+            let is_end = matches!(&stored, Stored::Checkpoint(held) if held.fence >= upto);
+            take(stored)?;
+            if is_end {
+                return Ok(());
+            }
+            if self.once_in(4) {
+                view = self.changes.get().min(view + 1);
+            }
+            if self.once_in(16) {
+                step().await;
+            }
+            if self.once_in(64) {
+                return Err(LogError::Busy("the connection was lost".to_owned()));
+            }
+        }
     }
 
     /// All that a reading finds now.
@@ -277,37 +320,17 @@ impl Log for Model {
         claim: Fence,
         take: &mut dyn FnMut(Stored) -> Result<(), LogError>,
     ) -> Result<(), LogError> {
-        for deltas in [false, true] {
-            step().await;
-            let mut view = self.view();
-            let mut behind = 0;
-            loop {
-                let Some((sequence, stored)) = self.record(view, deltas, behind) else {
-                    // Nothing more comes, or the replica catches up.
-                    if view == self.changes.get() || self.once_in(2) {
-                        break;
-                    }
-                    view += 1;
-                    continue;
-                };
-                behind = sequence;
-                let is_end = matches!(stored, Stored::Checkpoint(fence) if fence >= claim);
-                take(stored)?;
-                if is_end {
-                    break;
-                }
-                if self.once_in(4) {
-                    view = self.changes.get().min(view + 1);
-                }
-                if self.once_in(16) {
-                    step().await;
-                }
-                if self.once_in(64) {
-                    return Err(LogError::Busy("the connection was lost".to_owned()));
-                }
-            }
-        }
-        Ok(())
+        self.reading(false, Fence(1), claim, take).await?;
+        self.reading(true, Fence(1), claim, take).await
+    }
+
+    async fn follow(
+        &self,
+        from: Fence,
+        upto: Fence,
+        take: &mut dyn FnMut(Stored) -> Result<(), LogError>,
+    ) -> Result<(), LogError> {
+        self.reading(true, from, upto, take).await
     }
 
     async fn read(&self, behind: &[Progress], most: usize) -> Result<Read, LogError> {

@@ -9,7 +9,8 @@
 //! everything.
 
 use super::compaction::Compaction;
-use super::log::{Checkpoint, Commit, Fence, Held, Input, Progress, Snapshot};
+use super::log::{Checkpoint, Commit, Fence, Held, Input, Progress, Snapshot, chained};
+use super::recovery::Recovery;
 use super::work::{Effects, Work};
 use crate::outgoing::OutgoingMessage;
 use std::borrow::Cow;
@@ -252,12 +253,16 @@ impl Running {
         let length = delta.as_ref().map_or(0, bytes::Bytes::len);
         work.raise_formats(&mut self.checkpoint.formats);
         self.checkpoint.number += 1;
-        self.checkpoint.log += u64::from(delta.is_some());
+        if let Some(delta) = &delta {
+            self.checkpoint.log += 1;
+            self.checkpoint.chain = chained(&self.checkpoint.chain, delta);
+        }
         let left = self
             .bounds
             .messages
             .saturating_sub(results + self.bounds.parts(length) + 1);
         let snapshots = self.snapshots(work, left, length);
+        self.checkpoint.compacted = self.compaction.oldest();
         self.in_flight = Some(delta.as_ref().map(|_| (self.checkpoint.log, length)));
         let commit = Commit {
             delta,
@@ -314,6 +319,13 @@ impl Running {
     /// is so, the log grows.
     pub fn take_oversized(&mut self) -> Option<u16> {
         self.oversized.take()
+    }
+
+    /// What goes on as a standby, once it is idle: the state is that of the last checkpoint.
+    #[must_use]
+    pub fn into_standby(self) -> Recovery {
+        let (fence, checkpoint) = (self.fence, self.checkpoint);
+        Recovery::of(Held { fence, checkpoint }, self.compaction)
     }
 
     /// Whether nothing gathers and nothing is in flight.

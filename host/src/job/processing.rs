@@ -245,17 +245,21 @@ fn empty(shared: &Shared, groups: &Groups) -> Result<State, Corrupt> {
 
 impl Work for Processing {
     fn begin(&mut self, checkpoint: &Checkpoint) {
-        let sources = checkpoint
-            .inputs
-            .iter()
-            .map(|input| ByteString::from(&*input.source));
-        self.sources = sources.collect();
         if let Ok(state) = empty(&self.shared, &self.groups) {
             let operators = self.shared.settings.operators.iter();
             let known = operators.map(|operator| state.operator(&operator.name));
             self.operators = known.map(|known| known.unwrap_or(Operator::HOST)).collect();
             *self.state.lock() = state;
         }
+        self.claimed(checkpoint);
+    }
+
+    fn claimed(&mut self, checkpoint: &Checkpoint) {
+        let sources = checkpoint
+            .inputs
+            .iter()
+            .map(|input| ByteString::from(&*input.source));
+        self.sources = sources.collect();
         self.formats = Arc::clone(&checkpoint.formats);
         self.watermarks = Watermarks::of(&checkpoint.inputs);
         self.state.lock().set_watermark(self.watermarks.least());

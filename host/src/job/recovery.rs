@@ -1,25 +1,42 @@
-//! From a claim to the state of a partition. Pure.
+//! From the log to the state of a partition: of a claim, or of a standby that goes on with it. Pure.
 //!
 //! A claim is a checkpoint, and every commit behind it needs the claim's fence. So nothing of an older owner
-//! can appear behind it, and whoever has read up to the claim has read all. A reading that does not come upon
+//! can appear behind it, and whoever has read up to the claim has read all. A reading that did not come upon
 //! the claim was one of a replica that lags behind; one that comes upon a later checkpoint is of no use,
 //! because the partition has another owner.
+//!
+//! A standby reads up to any checkpoint and then on, and owns nothing. When it claims the partition itself, its
+//! state is used if the claim proves it: the same number of deltas with the same digests in the same order
+//! ([`chained`]). It may have read what it likes; without the proof, the recovery begins from nothing.
 
 use super::compaction::Compaction;
-use super::log::{Held, LogError, Stored};
+use super::log::{Checkpoint, Fence, Held, LogError, Stored, chained};
 use super::partition::{Bounds, Running};
 use super::work::{Unreadable, Work};
 use std::ops::Range;
+use std::sync::Arc;
 
-/// A recovery under way.
+/// A recovery under way, or what a standby has read.
 #[derive(Debug)]
 pub struct Recovery {
+    /// The claim; of a standby the checkpoint with which it began.
     claim: Held,
     compaction: Compaction,
-    /// How often the reading came upon the claim: once behind the snapshots, once behind the deltas.
+    /// How often the reading came upon the claim, or what is behind it: once behind the snapshots, once behind
+    /// the deltas.
     claims: u32,
     /// The number of the last delta that is in the state.
     log: u64,
+    /// The number and the chain of the checkpoint behind the snapshots.
+    base: (u64, Arc<str>),
+    /// That of the deltas in the state. None before those of `base` are in it: until then it is of no one time.
+    chain: Option<Arc<str>>,
+    /// Whether the state is that of the last checkpoint that the reading came upon.
+    is_level: bool,
+    /// Whether deltas are missing that the log had, or are not those that it has.
+    has_gap: bool,
+    /// Where to read on.
+    next: Fence,
     /// Whether the reading came upon a later checkpoint.
     overtaken: bool,
 }
@@ -44,7 +61,28 @@ impl Recovery {
             compaction: Compaction::new(groups, least),
             claims: 0,
             log: 0,
+            base: Default::default(),
+            chain: None,
+            is_level: false,
+            has_gap: false,
+            next: Fence::default(),
             overtaken: false,
+        }
+    }
+
+    /// Goes on with the state of a checkpoint.
+    pub(super) fn of(last: Held, compaction: Compaction) -> Self {
+        Self {
+            compaction,
+            claims: 2,
+            log: last.checkpoint.log,
+            base: Default::default(),
+            chain: Some(Arc::clone(&last.checkpoint.chain)),
+            is_level: true,
+            has_gap: false,
+            next: Fence(last.fence.0 + 1),
+            overtaken: false,
+            claim: last,
         }
     }
 
@@ -57,13 +95,18 @@ impl Recovery {
             LogError::Damaged(format!("cannot read {what} of the state: {reason}"))
         };
         match stored {
-            Stored::Checkpoint(fence) => {
-                self.overtaken |= fence > self.claim.fence;
-                if fence == self.claim.fence {
-                    self.claims += 1;
+            Stored::Checkpoint(held) => {
+                self.overtaken |= held.fence > self.claim.fence;
+                if self.claims > 0 {
+                    self.compare(&held.checkpoint);
+                    self.next = self.next.max(Fence(held.fence.0 + 1));
+                }
+                if held.fence >= self.claim.fence {
+                    self.claims = self.claims.saturating_add(1);
                     // Behind the snapshots, it says where the deltas begin.
                     if self.claims == 1 {
-                        self.log = self.compaction.oldest();
+                        self.base = (held.checkpoint.log, held.checkpoint.chain);
+                        self.reach(self.compaction.oldest(), None);
                     }
                 }
             }
@@ -82,20 +125,86 @@ impl Recovery {
                 let replayed = work.replay(&delta.content, &applies);
                 let what = || format!("record {}", delta.number);
                 replayed.map_err(|error| unreadable(what(), error))?;
-                self.log = delta.number;
+                let chain = self.chain.take();
+                self.reach(
+                    delta.number,
+                    chain.map(|chain| chained(&chain, &delta.content)),
+                );
+                (self.is_level, self.next) = (false, end);
                 let bytes = delta.content.len();
                 self.compaction.add(delta.number, end, bytes);
             }
-            Stored::Delta(..) => {}
+            Stored::Delta(delta, _) => self.has_gap |= delta.number > self.log,
         }
         Ok(())
+    }
+
+    /// All up to this delta is in the state.
+    fn reach(&mut self, log: u64, chain: Option<Arc<str>>) {
+        self.log = log;
+        self.chain = chain.or_else(|| (log == self.base.0).then(|| Arc::clone(&self.base.1)));
+    }
+
+    /// The reading of the deltas came upon a checkpoint. It may be an old one, of a replica that lags behind.
+    fn compare(&mut self, found: &Checkpoint) {
+        let is_here = found.log == self.log;
+        let is_same = self.chain.as_ref() == Some(&found.chain);
+        self.has_gap |= found.log > self.log || is_here && self.chain.is_some() && !is_same;
+        self.is_level = is_here && is_same;
+        if self.is_level {
+            self.compaction.compacted(found.compacted);
+        }
+    }
+
+    /// Where to read on. What it is given from there on may begin with what it was given before.
+    #[must_use]
+    pub fn next(&self) -> Fence {
+        self.next
+    }
+
+    /// Whether the state is that of one time, and is known to be of this log.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.chain.is_some()
+    }
+
+    /// The number of the last delta that is in the state.
+    #[must_use]
+    pub fn log(&self) -> u64 {
+        self.log
+    }
+
+    /// Whether the state is that of the last checkpoint that the reading came upon.
+    #[must_use]
+    pub fn is_level(&self) -> bool {
+        self.is_level
+    }
+
+    /// Whether the state can never be that of a claim any more: records are missing, or are others.
+    #[must_use]
+    pub fn has_gap(&self) -> bool {
+        self.has_gap
+    }
+
+    /// Whether the state is that of this claim, whatever was read to make it.
+    #[must_use]
+    pub fn is_of(&self, claim: &Checkpoint) -> bool {
+        let chain = self.chain.as_ref().filter(|chain| !chain.is_empty());
+        !self.has_gap && self.log == claim.log && chain == Some(&claim.chain)
+    }
+
+    /// Goes on as the owner, whose claim the state [`is_of`](Self::is_of).
+    #[must_use]
+    pub fn owned(mut self, claim: Held, bounds: Bounds) -> Running {
+        self.compaction.oldest_turn();
+        Running::new(claim, self.compaction, bounds)
     }
 
     /// Ends the reading.
     ///
     /// # Errors
     /// When the state is not that of the claim.
-    pub fn finish(mut self, bounds: Bounds) -> Result<Running, Unfinished> {
+    pub fn finish(self, bounds: Bounds) -> Result<Running, Unfinished> {
         let expected = self.claim.checkpoint.log;
         if self.overtaken {
             return Err(Unfinished::Overtaken);
@@ -109,7 +218,7 @@ impl Recovery {
                 self.log + 1
             )));
         }
-        self.compaction.oldest_turn();
-        Ok(Running::new(self.claim, self.compaction, bounds))
+        let claim = self.claim.clone();
+        Ok(self.owned(claim, bounds))
     }
 }

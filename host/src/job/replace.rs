@@ -5,7 +5,7 @@
 //! has the new positions and frees the partition. What is interrupted is whole nowhere and claimed by nobody, until
 //! it is run again from its beginning.
 
-use super::log::{Checkpoint, Commit, Held, Log, LogError, Progress, Snapshot};
+use super::log::{Checkpoint, Commit, Held, Log, LogError, Progress, Snapshot, chained};
 use super::surroundings::{End, Surroundings};
 use super::worker::{Lost, deliver, last};
 use bytes::Bytes;
@@ -125,6 +125,8 @@ impl<'a, L: Log, S: Surroundings> Replacement<'a, L, S> {
     async fn commit(&mut self, change: impl FnOnce(&mut Checkpoint)) -> Result<(), LogError> {
         let mut checkpoint = self.held.checkpoint.clone();
         checkpoint.number += 1;
+        // Who stands by with the state before, or with a part of this one, has another chain.
+        checkpoint.chain = chained(&checkpoint.chain, checkpoint.owner.as_bytes());
         change(&mut checkpoint);
         self.size = (0, 0);
         let commit = Commit {

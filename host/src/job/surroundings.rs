@@ -3,6 +3,7 @@
 
 use super::log::{LogError, Progress};
 use super::partition::Bounds;
+use super::recovery::Recovery;
 use crate::failpoint::Station;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -47,10 +48,12 @@ pub trait Surroundings {
 }
 
 /// What happened to a partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Note<'a> {
-    /// It is claimed and its state is there.
-    Recovered,
+    /// It is claimed and its state is there: that of the standby with what was missing, if `warm`.
+    Recovered { warm: bool },
+    /// It is another's, and the state of this standby has come so far and has so many bytes.
+    Follows(&'a Recovery, usize),
     /// A commit is stored.
     Committed,
     /// The same after nobody had answered for it.

@@ -22,6 +22,7 @@ mod api {
 
 #[path = "../../../tests/job/fold.rs"]
 mod fold;
+mod host;
 mod kept;
 #[path = "../../../tests/job/oracle.rs"]
 mod oracle;
@@ -92,9 +93,13 @@ fn whatever_fails_and_whenever_nothing_is_lost_repeated_or_written_by_a_deposed_
         lagging,
         snapshots,
         purged,
+        warm,
+        cold,
+        gaps,
     } = all;
+    assert!(gaps > schedules / 100, "{all:?}");
     for met in [
-        commits, claims, refused, ambiguous, late, lagging, snapshots, purged,
+        commits, claims, refused, ambiguous, late, lagging, snapshots, purged, warm, cold,
     ] {
         assert!(met > schedules / 10, "{all:?}");
     }
@@ -188,6 +193,15 @@ fn every_mistake_in_a_restore_is_found() {
 }
 
 #[test]
+fn a_standby_that_was_misled_is_found_out_by_its_claim_and_changes_nothing() {
+    let mut all = Tally::default();
+    for seed in 0..5_000 {
+        all.add(&schedule(seed, Sabotage::Misleads).unwrap());
+    }
+    assert!(all.warm > 100 && all.cold > 1_000, "{all:?}");
+}
+
+#[test]
 fn every_mistake_in_the_engine_is_found() {
     let mistakes = [
         Mistake::TimerStays,
@@ -229,7 +243,14 @@ fn a_log_that_somebody_has_edited_is_not_taken_for_a_whole_one() {
             content,
         })
     };
-    let claim = Stored::Checkpoint(Fence(9));
+    let checkpoint = |fence| {
+        let checkpoint = Checkpoint {
+            log: 3,
+            ..Checkpoint::default()
+        };
+        Stored::Checkpoint(Held { fence, checkpoint })
+    };
+    let claim = checkpoint(Fence(9));
     let recover = |stored: &[Stored]| {
         let checkpoint = Checkpoint {
             log: 3,
@@ -285,7 +306,7 @@ fn a_log_that_somebody_has_edited_is_not_taken_for_a_whole_one() {
     assert_eq!(without(1, &compacted), missing(1));
     assert_eq!(without(0, &whole), Err("Behind".to_owned()));
     assert_eq!(without(4, &whole), Err("Behind".to_owned()));
-    let overtaken = [claim.clone(), Stored::Checkpoint(Fence(10))];
+    let overtaken = [claim.clone(), checkpoint(Fence(10))];
     assert_eq!(recover(&overtaken), Err("Overtaken".to_owned()));
     assert!(recover(&[snapshot(2, 1)]).is_err_and(|why| why.contains("group 2")));
 }

@@ -31,7 +31,7 @@ pub struct Unreadable(pub String);
     reason = "a partition stays on one thread, so nothing here has to be sent to another"
 )]
 pub trait Work {
-    /// Forgets all state: a recovery begins from here.
+    /// Forgets all state: a recovery begins from here, or a standby.
     fn begin(&mut self, checkpoint: &Checkpoint);
 
     /// Takes the state of one group in the place of what is there of it. Comes before any delta.
@@ -53,6 +53,10 @@ pub trait Work {
     fn recovered(&mut self) -> Result<(), Unreadable> {
         Ok(())
     }
+
+    /// The state that is there is that of this checkpoint, with which its partition was claimed. Of a recovery
+    /// [`begin`](Self::begin) has been told it.
+    fn claimed(&mut self, _checkpoint: &Checkpoint) {}
 
     /// The key group of a message.
     fn group(&self, input: &Input) -> u16;

@@ -7,9 +7,10 @@
 use super::claim;
 use super::log::{Commit, Fence, Held, Input, Log, LogError};
 use super::partition::{self, Fit, Resolution, Running};
-use super::recovery::{Recovery, Unfinished};
+use super::recovery::Recovery;
+use super::standby;
 use super::surroundings::{End, Note, Settings, Surroundings};
-use super::work::{Effects, Unreadable, Work};
+use super::work::{Effects, Work};
 use crate::failpoint::Station;
 use futures_util::future::LocalBoxFuture;
 use futures_util::poll;
@@ -27,15 +28,17 @@ pub(super) enum Lost {
     TooLarge(String),
 }
 
-/// Owns a partition.
+/// Owns a partition. `standby` is what [`standby::stand_by`] has read into the state, if it did; and, once the
+/// partition is handed over, what it can go on with.
 pub async fn run<L: Log, W: Work, S: Surroundings>(
     log: &L,
     work: &mut W,
     around: &S,
     mut settings: Settings,
+    standby: &mut Option<Recovery>,
 ) -> End {
     loop {
-        let (Ok(lost) | Err(lost)) = tenure(log, work, around, &settings).await;
+        let (Ok(lost) | Err(lost)) = tenure(log, work, around, &settings, standby).await;
         let reason = match lost {
             Lost::End(end) => return end,
             Lost::TooLarge(reason) => reason,
@@ -54,11 +57,13 @@ async fn tenure<L: Log, W: Work, S: Surroundings>(
     work: &mut W,
     around: &S,
     settings: &Settings,
+    standby: &mut Option<Recovery>,
 ) -> Result<Lost, Lost> {
+    let warm = standby.take();
     let owned = async {
         let claimed = claim::claim(log, around, settings).await?;
         around.reached(Station::Claimed).await;
-        recover(log, work, around, settings, &claimed).await
+        standby::recover(log, work, around, settings, &claimed, warm).await
     };
     // Nothing is to be committed yet, so a stop need not wait.
     let mut running = tokio::select! {
@@ -66,9 +71,12 @@ async fn tenure<L: Log, W: Work, S: Surroundings>(
         () = around.stopped() => return Ok(Lost::End(End::Stopped)),
         owned = owned => owned?,
     };
-    around.note(Note::Recovered);
     around.reached(Station::Recovered).await;
-    serve(log, work, around, settings, &mut running).await
+    let lost = serve(log, work, around, settings, &mut running).await?;
+    if matches!(lost, Lost::End(End::Stopped)) {
+        *standby = Some(running.into_standby());
+    }
+    Ok(lost)
 }
 
 /// Brings a commit in, however often that takes.
@@ -171,37 +179,6 @@ pub(super) async fn failed<S: Surroundings>(
     *attempt += 1;
     around.pause(*attempt).await;
     Ok(())
-}
-
-/// Reads the state as of the claim.
-async fn recover<L: Log, W: Work, S: Surroundings>(
-    log: &L,
-    work: &mut W,
-    around: &S,
-    settings: &Settings,
-    claimed: &Held,
-) -> Result<Running, Lost> {
-    let mut attempt = 0;
-    loop {
-        work.begin(&claimed.checkpoint);
-        let mut recovery = Recovery::new(claimed.clone(), settings.groups.clone(), settings.least);
-        let mut take = |stored| recovery.take(stored, work);
-        let error = match log.recover(claimed.fence, &mut take).await {
-            Ok(()) => match recovery.finish(settings.bounds) {
-                Ok(running) => match work.recovered() {
-                    Ok(()) => return Ok(running),
-                    Err(Unreadable(why)) => LogError::Permanent(why),
-                },
-                Err(Unfinished::Overtaken) => return Err(Lost::End(End::Deposed)),
-                Err(Unfinished::Damaged(reason)) => LogError::Damaged(reason),
-                Err(Unfinished::Behind) => {
-                    LogError::Busy("the log was read from a replica that lags behind".to_owned())
-                }
-            },
-            Err(error) => error,
-        };
-        failed(around, error, &mut attempt).await?;
-    }
 }
 
 /// Reads, processes and commits, until the partition is lost.

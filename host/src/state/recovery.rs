@@ -41,13 +41,17 @@ impl State {
         if record.group.is_some() {
             return Err(Corrupt("it is a snapshot, and no delta"));
         }
+        let mut written = 0;
         while let Some(row) = record.next()? {
             self.store.position(&row)?;
             if applies(row.group().number()) {
                 self.store.put(row)?;
+                written += 1;
             }
         }
         self.committed_at(record.time);
+        // A standby goes on like this for ever.
+        self.store.sweep(written, &self.overlay);
         Ok(())
     }
 

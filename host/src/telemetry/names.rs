@@ -147,6 +147,14 @@ names! {
         "Commits of a job whose answer was lost, and that were found to be stored; included in the commits"
     JobTakeovers "job_takeovers" Counter None PIPELINE
         "Partitions of a job that this host has claimed and recovered"
+    JobTakeoversWarm "job_takeovers_warm" Counter None PIPELINE
+        "Those of the takeovers for which this host stood by: it has read only what was missing"
+    JobStandbys "job_standbys" Gauge None PIPELINE
+        "Partitions of a job that another host owns and whose log this host follows"
+    JobStandbysLevel "job_standbys_level" Gauge None PIPELINE
+        "Those of the standbys that have all of the log that this host has heard of"
+    JobStandbyStateBytes "job_standby_state" Gauge Bytes PIPELINE
+        "Memory of the state of all partitions that this host stands by for, counted as that of those it owns"
     JobDeposed "job_deposed" Counter None PIPELINE
         "Partitions of a job that another host has claimed while this one owned them"
     JobFailures "job_failures" Counter None PIPELINE

@@ -26,6 +26,9 @@ pub struct State {
     /// anew. Such values are kept for ever if this is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl: Option<DurationText>,
+    /// How many of the other hosts keep a copy of the state of each partition up to date, so that one of them takes
+    /// over at once when its owner is gone. Each copy takes as much memory as the state itself.
+    pub standby: usize,
 }
 
 impl Default for State {
@@ -33,6 +36,7 @@ impl Default for State {
         Self {
             max_bytes: "256MiB".into(),
             ttl: None,
+            standby: 0,
         }
     }
 }

@@ -77,6 +77,7 @@ pub(super) fn job(
         partitions: u16::try_from(partitions).ok()?,
         state_bytes: state_bytes as u64,
         state_ttl,
+        standbys: model.state.standby,
         commit: Bounds { messages, bytes },
     }))
 }

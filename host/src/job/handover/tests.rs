@@ -90,6 +90,60 @@ fn what_a_host_leaves_behind_is_taken_at_once_and_what_a_dead_one_does_when_it_i
 }
 
 #[test]
+fn the_one_host_that_stands_by_for_a_partition_is_the_one_that_takes_it_over() {
+    for seed in seeds() {
+        let mut world = settled(seed, 20, 2 + seed as u32 % 4);
+        let before = world.owners.clone();
+        let standbys: Vec<Vec<String>> = (0..20)
+            .map(|partition| {
+                let hosts = world.hosts.iter();
+                let hosts = hosts.filter(|(_, host)| host.handover.standby().contains(&partition));
+                hosts.map(|(name, _)| name.clone()).collect()
+            })
+            .collect();
+        let gone = world.any().unwrap();
+        world.die(&gone);
+        world.rounds(SILENT + 1);
+        world.settle(100);
+        for (partition, standbys) in standbys.into_iter().enumerate() {
+            assert_eq!(standbys.len(), 1);
+            if before[partition].as_ref() == Some(&gone) {
+                assert_eq!(world.owners[partition].as_ref(), standbys.first());
+            }
+        }
+    }
+}
+
+#[test]
+fn more_hosts_stand_by_if_there_are_more_and_one_that_is_alone_stands_by_for_nothing() {
+    let names = ["a", "b", "c", "d"];
+    let standby = |me: &str, others: usize, standbys| {
+        let member = |name: &str| Member {
+            host: name.to_owned(),
+            ..Member::new("job", 8)
+        };
+        let mut handover = Handover::new(member(me), standbys);
+        let others = names.iter().filter(|name| **name != me).take(others);
+        for (name, beat) in others.flat_map(|name| [(name, 1), (name, 2)]) {
+            handover.hear(Member {
+                beat,
+                ..member(name)
+            });
+        }
+        handover.beat(Vec::new());
+        handover.standby().clone()
+    };
+    assert!(standby("a", 0, 3).is_empty() && standby("a", 3, 0).is_empty());
+    for standbys in 1..5 {
+        let all = names.iter().flat_map(|me| standby(me, 3, standbys));
+        let mut count = [0; 8];
+        all.for_each(|partition| count[usize::from(partition)] += 1);
+        // Each took what it is to own, so nobody is a standby that is to own it.
+        assert_eq!(count, [standbys.min(3); 8]);
+    }
+}
+
+#[test]
 fn a_host_that_does_not_release_a_partition_loses_it_and_goes_on_without_it() {
     for seed in seeds() {
         let mut world = settled(seed, 8, 2);
@@ -146,10 +200,10 @@ fn what_no_host_refreshes_moves_nothing_and_holds_nothing_up() {
 
 #[test]
 fn a_host_that_may_not_use_the_bucket_owns_all_and_one_whose_server_is_silent_waits_a_while() {
-    let mut alone = Handover::new(Member::new("job", 8));
+    let mut alone = Handover::new(Member::new("job", 8), 0);
     alone.go_alone();
     assert_eq!(*alone.assigned(), (0..8).collect());
-    let mut silent = Handover::new(Member::new("job", 8));
+    let mut silent = Handover::new(Member::new("job", 8), 0);
     for _ in 1..PATIENCE {
         silent.miss();
         assert!(silent.assigned().is_empty());
@@ -160,7 +214,7 @@ fn a_host_that_may_not_use_the_bucket_owns_all_and_one_whose_server_is_silent_wa
 
 #[test]
 fn a_host_that_was_deposed_does_not_take_its_partition_back_before_it_knows_who_has_it() {
-    let mut handover = Handover::new(Member::new("job", 2));
+    let mut handover = Handover::new(Member::new("job", 2), 0);
     handover.beat(Vec::new());
     handover.set_owned(0, true);
     handover.set_owned(1, true);
@@ -190,7 +244,7 @@ fn of_two_hosts_that_own_a_partition_which_neither_is_to_own_one_keeps_it() {
             .filter(|name| **name != names[target])
             .collect();
         let keeps = |me: &str| {
-            let mut handover = Handover::new(member(me, 0, &[]));
+            let mut handover = Handover::new(member(me, 0, &[]), 0);
             for name in names.iter().filter(|name| *name != me) {
                 // The one that is to own it does not ask for it.
                 let owned: &[u16] = if *name == names[target] {

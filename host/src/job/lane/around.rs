@@ -1,6 +1,7 @@
 //! What is around a partition of a lane: stops, pauses, and whoever hears of what happens to it.
 
 use super::Lane;
+use super::standing::Standing;
 use crate::failpoint::Station;
 use crate::job::clock::PartitionClock;
 use crate::job::jetstream::Forwarding;
@@ -8,7 +9,7 @@ use crate::job::log::LogError;
 use crate::job::pause::pause;
 use crate::job::surroundings::{Note, Surroundings};
 use crate::nats::job_progress::{Task, Trouble};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ pub(super) struct Around<'a> {
     pub(super) clock: Rc<PartitionClock>,
     /// The name of its last claim.
     pub(super) owner: RefCell<Option<Arc<str>>>,
+    /// What it has said of itself while it stands by.
+    pub(super) standing: Cell<Option<Standing>>,
 }
 
 impl Surroundings for Around<'_> {
@@ -62,11 +65,13 @@ impl Surroundings for Around<'_> {
         let (partition, shared) = (self.partition, &self.lane.shared);
         let (pipeline, metrics) = (&shared.settings.name, &shared.metrics);
         match note {
-            Note::Recovered => {
+            Note::Recovered { warm } => {
                 metrics.job_takeovers.inc();
+                metrics.job_takeovers_warm.inc_by(warm.into());
                 self.lane.set_trouble(partition, None);
-                tracing::info!(pipeline, partition, "owns the partition");
+                tracing::info!(pipeline, partition, warm, "owns the partition");
             }
+            Note::Follows(standby, bytes) => self.follows(standby, bytes),
             Note::Committed => {
                 metrics.job_commits.inc();
             }

@@ -42,6 +42,10 @@ pub struct Tally {
     pub lagging: u64,
     pub snapshots: u64,
     pub purged: u64,
+    /// Standbys that went on with what they had, that could not, and that had missed deltas.
+    pub warm: u64,
+    pub cold: u64,
+    pub gaps: u64,
 }
 
 impl Tally {
@@ -54,5 +58,8 @@ impl Tally {
         self.lagging += other.lagging;
         self.snapshots += other.snapshots;
         self.purged += other.purged;
+        self.warm += other.warm;
+        self.cold += other.cold;
+        self.gaps += other.gaps;
     }
 }

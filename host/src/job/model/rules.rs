@@ -1,6 +1,6 @@
 //! What a log of a partition must never hold.
 
-use crate::job::log::{Checkpoint, Commit};
+use crate::job::log::{Checkpoint, Commit, chained};
 
 /// Whether a commit may follow a checkpoint, whoever sent it.
 pub fn follows(before: &Checkpoint, commit: &Commit) -> Result<(), String> {
@@ -14,8 +14,15 @@ pub fn follows(before: &Checkpoint, commit: &Commit) -> Result<(), String> {
             "a deposed owner wrote: {after:?} behind {before:?}"
         ));
     }
+    let chain = match &commit.delta {
+        Some(delta) => chained(&before.chain, delta),
+        None => before.chain.clone(),
+    };
     let is_next = after.number == before.number + 1 && after.log == before.log + deltas;
-    // Whoever replaces the state says where it goes on.
+    let is_next = is_next && after.compacted <= after.log;
+    // Whoever replaces the state begins another chain, and says where it goes on.
+    let is_chained = after.chain == chain || before.replacing;
+    let is_next = is_next && is_chained;
     let goes_on =
         before.replacing || positions.all(|(before, after)| before.position <= after.position);
     if before.replacing && is_claim && !after.replacing {

@@ -2,9 +2,10 @@
 //! of several partitions are, and they are put into a new log or in the place of what is there.
 
 use super::fold::Folding;
+use super::host::Host;
 use super::oracle::Published;
 use super::sabotage::Sabotaged;
-use super::schedule::{GROUPS, Host, Owner, Schedule};
+use super::schedule::{GROUPS, Owner, Schedule};
 use crate::job::log::LogError;
 use crate::job::model::Model;
 use crate::job::positions::{Span, merged, spans};
@@ -134,6 +135,7 @@ impl<F: Folding + 'static> Schedule<F> {
             one_name: false,
             owners: Cell::new(0),
             stopped: Rc::clone(&stopped),
+            stands_by: false,
         };
         let log = Sabotaged {
             model,
@@ -153,6 +155,7 @@ impl<F: Folding + 'static> Schedule<F> {
         self.owners.push(Owner {
             future,
             stopped,
+            promoted: Rc::new(Cell::new(true)),
             sleeps: 0,
         });
     }

@@ -36,6 +36,9 @@ pub enum Sabotage {
     TakesHighest,
     /// A state that is being replaced is not marked as such.
     NoMark,
+    /// Standbys read deltas of another log, and no checkpoint that would tell them. Their claim does: nothing goes
+    /// wrong by this one.
+    Misleads,
     Processor(Mistake),
 }
 
@@ -49,6 +52,12 @@ impl Sabotaged {
     fn last(&self) -> Fence {
         let (held, _) = self.model.content();
         held.map_or(Fence::default(), |held| held.fence)
+    }
+
+    /// The last checkpoint, as if it stood there.
+    fn checkpoint_at(&self, fence: Fence) -> Stored {
+        let checkpoint = self.model.content().0.unwrap().checkpoint;
+        Stored::Checkpoint(Held { fence, checkpoint })
     }
 }
 
@@ -94,11 +103,11 @@ impl Log for Sabotaged {
         let mut last = 0;
         let mut pretend = |stored| {
             match &stored {
-                Stored::Checkpoint(fence) if *fence != claim => return Ok(()),
+                Stored::Checkpoint(held) if held.fence != claim => return Ok(()),
                 Stored::Checkpoint(_) => claims += 1,
                 Stored::Delta(..) if claims == 0 => {
                     claims = 1;
-                    take(Stored::Checkpoint(claim))?;
+                    take(self.checkpoint_at(claim))?;
                 }
                 _ => {}
             }
@@ -119,7 +128,26 @@ impl Log for Sabotaged {
                 take(Stored::Delta(delta, claim))?;
             }
         }
-        (claims..2).try_for_each(|_| take(Stored::Checkpoint(claim)))
+        (claims..2).try_for_each(|_| take(self.checkpoint_at(claim)))
+    }
+
+    async fn follow(
+        &self,
+        from: Fence,
+        upto: Fence,
+        take: &mut dyn FnMut(Stored) -> Result<(), LogError>,
+    ) -> Result<(), LogError> {
+        let mut pretend = |stored| match stored {
+            stored if self.sabotage != Sabotage::Misleads => take(stored),
+            Stored::Delta(mut delta, end) => {
+                if self.model.random.borrow_mut().once_in(4) {
+                    delta.content = Bytes::new();
+                }
+                take(Stored::Delta(delta, end))
+            }
+            _ => Ok(()),
+        };
+        self.model.follow(from, upto, &mut pretend).await
     }
 
     async fn read(&self, behind: &[Progress], most: usize) -> Result<Read, LogError> {

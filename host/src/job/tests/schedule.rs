@@ -3,14 +3,16 @@
 //! Each step follows from the seed. In the end nothing fails any more, and all must be as it should be.
 
 use super::fold::{Folding, Mistake};
+use super::host::Host;
 use super::oracle::{Event, Oracle, Published};
 use super::restored::Restores;
 use super::sabotage::{Sabotage, Sabotaged};
 use crate::job::log::Progress;
-use crate::job::model::{Model, Random, Tally, step};
+use crate::job::model::{Model, Random, Tally};
 use crate::job::partition::Bounds;
 use crate::job::recovery::Recovery;
-use crate::job::surroundings::{End, Note, Settings, Surroundings};
+use crate::job::standby::stand_by;
+use crate::job::surroundings::{End, Settings};
 use crate::job::worker::run;
 use crate::message::Message;
 use std::cell::Cell;
@@ -27,51 +29,6 @@ const KEYS: usize = 5;
 const FITS: u8 = 3;
 const FILLS: u8 = 9;
 const EXCEEDS: u8 = 20;
-
-/// A host of the model.
-pub(super) struct Host {
-    pub(super) model: Rc<Model>,
-    pub(super) name: u64,
-    pub(super) one_name: bool,
-    pub(super) owners: Cell<u64>,
-    pub(super) stopped: Rc<Cell<bool>>,
-}
-
-impl Surroundings for Host {
-    fn new_owner(&self) -> Arc<str> {
-        self.owners.set(self.owners.get() + 1);
-        match self.one_name {
-            true => "host".into(),
-            false => format!("{}.{}", self.name, self.owners.get()).into(),
-        }
-    }
-
-    async fn until(&self, due: u64) {
-        let now = || self.model.now.get();
-        poll_fn(|_| {
-            if now() < due {
-                Poll::Pending
-            } else {
-                Poll::Ready(())
-            }
-        })
-        .await;
-    }
-
-    async fn pause(&self, _attempt: u32) {
-        step().await;
-    }
-
-    async fn stopped(&self) {
-        poll_fn(|_| match self.stopped.get() {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        })
-        .await;
-    }
-
-    fn note(&self, _note: Note<'_>) {}
-}
 
 /// A message with an event.
 fn message(sequence: u64, event: Event) -> Message {
@@ -91,6 +48,8 @@ fn message(sequence: u64, event: Event) -> Message {
 pub(super) struct Owner {
     pub(super) future: Pin<Box<dyn Future<Output = End>>>,
     pub(super) stopped: Rc<Cell<bool>>,
+    /// Whether it is to own the partition; it stands by before.
+    pub(super) promoted: Rc<Cell<bool>>,
     /// Steps that it sleeps through, as a process does that was stopped.
     pub(super) sleeps: usize,
 }
@@ -193,6 +152,8 @@ impl<F: Folding + 'static> Schedule<F> {
 
     fn start(&mut self) {
         self.started += 1;
+        let stands_by = self.below(2) == 0;
+        let promoted = Rc::new(Cell::new(!stands_by));
         let model = Rc::clone(&self.model);
         let stopped = Rc::new(Cell::new(false));
         let host = Host {
@@ -201,16 +162,48 @@ impl<F: Folding + 'static> Schedule<F> {
             one_name: self.sabotage == Sabotage::OneName,
             owners: Cell::new(0),
             stopped: Rc::clone(&stopped),
+            stands_by,
         };
         let log = Sabotaged {
             model,
             sabotage: self.sabotage,
         };
         let (mut fold, settings) = (self.fold(), self.settings.clone());
-        let future = Box::pin(async move { run(&log, &mut fold, &host, settings).await });
+        let is_promoted = Rc::clone(&promoted);
+        let promotion = move || {
+            poll_fn({
+                let is_promoted = Rc::clone(&is_promoted);
+                move |_| match is_promoted.get() {
+                    true => Poll::Ready(()),
+                    false => Poll::Pending,
+                }
+            })
+        };
+        let demoted = Rc::clone(&promoted);
+        let future = Box::pin(async move {
+            let mut standby = None;
+            loop {
+                tokio::select! {
+                    biased;
+                    () = promotion() => {}
+                    why = stand_by(&log, &mut fold, &host, &settings, &mut standby) => {
+                        assert_eq!(log.sabotage, Sabotage::Misleads, "{why}");
+                        promotion().await;
+                    }
+                }
+                let ended = run(&log, &mut fold, &host, settings.clone(), &mut standby).await;
+                if !host.stands_by || ended != End::Stopped {
+                    return ended;
+                }
+                // It has handed the partition over, and follows those who take it.
+                host.stopped.set(false);
+                demoted.set(false);
+            }
+        });
         self.owners.push(Owner {
             future,
             stopped,
+            promoted,
             sleeps: 0,
         });
     }
@@ -294,6 +287,11 @@ impl<F: Folding + 'static> Schedule<F> {
                 self.owners[which].stopped.set(true);
                 Ok(())
             }
+            63 if owners > 0 => {
+                let which = self.below(owners);
+                self.owners[which].promoted.set(true);
+                Ok(())
+            }
             _ => self.check(8),
         }
     }
@@ -365,6 +363,8 @@ impl<F: Folding + 'static> Schedule<F> {
             if let Some(owner) = self.owners.first_mut() {
                 owner.sleeps = 0;
                 owner.stopped.set(false);
+                // One that stands by has time to read all.
+                owner.promoted.set(owner.promoted.get() || round > 8);
             }
             self.poll(0)?;
             while self.model.deliver() {}

@@ -2,10 +2,11 @@
 
 use crate::nats::receipts;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Bytes of what a host says of itself, at most: three times what it takes to own 1024 partitions.
-pub(super) const LONGEST: usize = 16 << 10;
+/// Bytes of what a host says of itself, at most: twice what it takes to own half of
+/// 1024 partitions and to stand by for the others, with the largest numbers.
+pub(super) const LONGEST: usize = 48 << 10;
 
 /// What a host says of itself as a member of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,9 @@ pub struct Member {
     /// A partition that it asks the owner for, or is just taking.
     #[serde(default)]
     pub wants: Option<u16>,
+    /// Whose logs it follows, and the number of the last record that it had when it said this.
+    #[serde(default)]
+    pub standby: BTreeMap<u16, u64>,
     /// Whether it has left the job: this is the last that it says.
     #[serde(default)]
     pub left: bool,
@@ -42,6 +46,7 @@ impl Member {
             partitions,
             owned: BTreeSet::new(),
             wants: None,
+            standby: BTreeMap::new(),
             left: false,
             beat: 0,
             at: String::new(),
@@ -57,7 +62,11 @@ impl Member {
         let member: Self = serde_json::from_slice(bytes).ok()?;
         let is_sound = member.job == job
             && !member.host.is_empty()
-            && member.owned.iter().all(|owned| *owned < member.partitions);
+            && member
+                .owned
+                .iter()
+                .chain(member.standby.keys())
+                .all(|it| *it < member.partitions);
         is_sound.then_some(member)
     }
 }
@@ -71,6 +80,7 @@ mod tests {
     fn member() -> Member {
         let mut member = Member::new("job", 1024);
         member.owned = (0..1024).collect();
+        member.standby = (512..1024).map(|partition| (partition, u64::MAX)).collect();
         (member.wants, member.beat) = (Some(1023), u64::MAX);
         "2026-11-26T10:00:00.123456789Z".clone_into(&mut member.at);
         member

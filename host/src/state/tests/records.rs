@@ -20,9 +20,9 @@ fn a_record_of_another_kind_group_or_partition_is_refused() {
     // A group that was read before is replaced.
     let (mut twice, _) = state();
     twice.restore(group.number(), &snapshot).unwrap();
-    let usage = twice.usage();
+    let once = twice.usage();
     twice.restore(group.number(), &snapshot).unwrap();
-    assert_eq!(twice.usage(), usage);
+    assert_eq!(twice.usage(), once, "a later one takes its place");
     let other = |partition| {
         let groups = Groups::of_partition(partition, 1024).unwrap();
         State::new(groups, operators(), u64::MAX).unwrap()

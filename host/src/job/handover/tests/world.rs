@@ -68,7 +68,7 @@ impl World {
             ..Member::new("job", self.partitions)
         };
         let host = Host {
-            handover: Handover::new(me),
+            handover: Handover::new(me, 1),
             runs: BTreeSet::new(),
             inbox: VecDeque::new(),
             paused: false,

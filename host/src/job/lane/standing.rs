@@ -1,0 +1,113 @@
+//! A partition that another host owns: this one waits until it is to own it, and stands by for it if it is to.
+
+use super::around::Around;
+use crate::job::jetstream::JetStream;
+use crate::job::log::Checkpoint;
+use crate::job::processing::Processing;
+use crate::job::recovery::Recovery;
+use crate::job::standby::stand_by;
+use crate::job::surroundings::Settings;
+use crate::job::work::Work;
+use std::collections::BTreeSet;
+use std::pin::pin;
+
+/// What a standby is, for the metrics.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    bytes: i64,
+    is_level: bool,
+}
+
+impl Around<'_> {
+    /// Waits until the partition is to be owned; false if the host stops before.
+    pub(super) async fn is_to_own(
+        &self,
+        log: &JetStream,
+        work: &mut Processing,
+        settings: &Settings,
+        standby: &mut Option<Recovery>,
+    ) -> bool {
+        let (lane, partition) = (self.lane, self.partition);
+        if !lane.assigned.borrow().contains(&partition) {
+            lane.set_trouble(partition, None);
+        }
+        let mut assigned = lane.assigned.clone();
+        let assigned = assigned.wait_for(|assigned| assigned.contains(&partition));
+        let is_to_own = tokio::select! {
+            biased;
+            () = lane.stopping() => false,
+            assigned = assigned => assigned.is_ok(),
+            () = self.stand_by_if_wanted(log, work, settings, standby) => false,
+        };
+        self.say(None);
+        is_to_own
+    }
+
+    /// Never ends.
+    async fn stand_by_if_wanted(
+        &self,
+        log: &JetStream,
+        work: &mut Processing,
+        settings: &Settings,
+        standby: &mut Option<Recovery>,
+    ) {
+        let (lane, partition) = (self.lane, self.partition);
+        let mut wanted = lane.membership.standby();
+        loop {
+            if !wanted.borrow().contains(&partition) {
+                *standby = None;
+                work.begin(&Checkpoint::default());
+            }
+            let is_wanted = |wanted: &BTreeSet<u16>| wanted.contains(&partition);
+            if wanted.wait_for(is_wanted).await.is_err() {
+                return std::future::pending().await;
+            }
+            let mut released = wanted.clone();
+            let released = async {
+                // It is also released with all others.
+                let _ = released.wait_for(|wanted| !is_wanted(wanted)).await;
+            };
+            let mut released = pin!(released);
+            let ended = tokio::select! {
+                () = &mut released => None,
+                why = stand_by(log, work, self, settings, standby) => Some(why),
+            };
+            self.say(None);
+            if let Some(why) = ended {
+                let pipeline = &lane.shared.settings.name;
+                tracing::warn!(
+                    pipeline,
+                    partition,
+                    "cannot stand by for the partition: {why}"
+                );
+                released.await;
+            }
+        }
+    }
+
+    pub(super) fn follows(&self, standby: &Recovery, bytes: usize) {
+        let (bytes, is_level) = (i64::try_from(bytes).unwrap_or(i64::MAX), standby.is_level());
+        self.say(Some(Standing { bytes, is_level }));
+        let membership = &self.lane.membership;
+        membership.set_standby(self.partition, Some(standby.log()));
+    }
+
+    fn say(&self, now: Option<Standing>) {
+        let before = self.standing.replace(now);
+        let metrics = &self.lane.shared.metrics;
+        for (standing, sign) in [(before, -1), (now, 1)] {
+            if let Some(standing) = standing {
+                metrics.job_standbys.inc_by(sign);
+                metrics
+                    .job_standbys_level
+                    .inc_by(sign * i64::from(standing.is_level));
+                metrics
+                    .job_standby_state_bytes
+                    .inc_by(sign * standing.bytes);
+            }
+        }
+        if before.is_some() && now.is_none() {
+            self.lane.membership.set_standby(self.partition, None);
+        }
+    }
+}
