@@ -200,7 +200,7 @@ async fn own(url: &str, world: Arc<World>) -> anyhow::Result<()> {
         let settings = settings();
         tokio::select! {
             () = waits => {}
-            why = stand_by(&log, &mut fold, &host, &settings, &mut standby) => bail!("{why}"),
+            () = stand_by(&log, &mut fold, &host, &settings, &mut standby) => {}
         }
     }
 }

@@ -51,13 +51,6 @@ pub struct Checkpoint {
     /// with the replacement's last commit.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replacing: bool,
-    /// By operator, the latest format in which values were written, where that is not 0. None ever goes back.
-    #[serde(default, skip_serializing_if = "formats_are_none")]
-    pub formats: Arc<BTreeMap<String, u32>>,
-}
-
-fn formats_are_none(formats: &BTreeMap<String, u32>) -> bool {
-    formats.is_empty()
 }
 
 /// How far an input has been processed.

@@ -215,7 +215,13 @@ impl Model {
                 // Nothing more comes, or the replica catches up.
                 let is_all = view == self.changes.get();
                 if upto == Fence(u64::MAX) && (is_all || self.once_in(2)) {
-                    step().await;
+                    // Nothing may be heard for a while, and what is purged meanwhile is never heard of.
+                    let silent = self.random.borrow_mut().below(24);
+                    for _ in 0..=silent {
+                        step().await;
+                    }
+                    view = self.changes.get();
+                    continue;
                 } else if is_all || self.once_in(2) {
                     return Ok(());
                 }

@@ -251,7 +251,6 @@ impl Running {
         let results = std::mem::take(&mut self.messages);
         let delta = work.seal();
         let length = delta.as_ref().map_or(0, bytes::Bytes::len);
-        work.raise_formats(&mut self.checkpoint.formats);
         self.checkpoint.number += 1;
         if let Some(delta) = &delta {
             self.checkpoint.log += 1;

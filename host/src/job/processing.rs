@@ -26,9 +26,8 @@ use crate::state::{Corrupt, Group, Groups, Operator, Savepoint, SharedState, Sta
 use bytes::Bytes;
 use bytestring::ByteString;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// See the top of this file.
@@ -40,8 +39,6 @@ pub struct Processing {
     /// `<stream>@<incarnation>` of each input.
     sources: Vec<ByteString>,
     watermarks: Watermarks,
-    /// Of the checkpoint that it was recovered from.
-    formats: Arc<BTreeMap<String, u32>>,
     /// The operators of the chain, as the state knows them.
     operators: Vec<Operator>,
     /// Whether any of the plugins has state, as of the last call.
@@ -76,7 +73,6 @@ impl Processing {
             clock: Rc::default(),
             sources: Vec::new(),
             watermarks: Watermarks::default(),
-            formats: Arc::default(),
             operators: Vec::new(),
             is_stateful: false,
             before: (Savepoint(0), Counts::default(), Watermarks::default()),
@@ -260,7 +256,6 @@ impl Work for Processing {
             .iter()
             .map(|input| ByteString::from(&*input.source));
         self.sources = sources.collect();
-        self.formats = Arc::clone(&checkpoint.formats);
         self.watermarks = Watermarks::of(&checkpoint.inputs);
         self.state.lock().set_watermark(self.watermarks.least());
         self.clock.reset();
@@ -289,7 +284,7 @@ impl Work for Processing {
                  again, or the pipeline another one"
             )));
         }
-        self.shared.check(&self.formats).map_err(Unreadable)
+        self.shared.check(state.formats()).map_err(Unreadable)
     }
 
     fn group(&self, Input { message, .. }: &Input) -> u16 {
@@ -369,10 +364,6 @@ impl Work for Processing {
         self.sealed = Some(Instant::now());
         self.mark((false, true));
         self.state.lock().seal()
-    }
-
-    fn raise_formats(&self, formats: &mut Arc<BTreeMap<String, u32>>) {
-        self.shared.raise(formats);
     }
 
     fn confirmed(&mut self) {

@@ -227,11 +227,14 @@ impl Shared {
     }
 
     /// Whether the plugins read values in these formats; why not, if they do not.
-    pub(super) fn check(&self, formats: &BTreeMap<String, u32>) -> Result<(), String> {
+    pub(super) fn check<'a>(
+        &self,
+        formats: impl Iterator<Item = (&'a str, u32)>,
+    ) -> Result<(), String> {
         let reads = self.formats.borrow();
         for (operator, format) in formats {
             let reads = reads.get(operator).copied().unwrap_or_default();
-            if reads < *format {
+            if reads < format {
                 return Err(format!(
                     "operator `{operator}` has values of format {format}, and its plugin reads format {reads}; run a \
                      later version of the plugin"
@@ -239,15 +242,6 @@ impl Shared {
             }
         }
         Ok(())
-    }
-
-    /// Raises the formats of a checkpoint to those of the plugins.
-    pub(super) fn raise(&self, formats: &mut Arc<BTreeMap<String, u32>>) {
-        for (operator, format) in &*self.formats.borrow() {
-            if formats.get(operator).is_none_or(|found| found < format) {
-                Arc::make_mut(formats).insert(operator.clone(), *format);
-            }
-        }
     }
 
     /// Waits while a new version is to take over.

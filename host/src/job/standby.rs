@@ -13,14 +13,14 @@ use super::worker::{Lost, failed};
 
 const BEHIND: &str = "the log was read from a replica that lags behind";
 
-/// Follows the log of a partition, until the state cannot be read. `standby` says what is in the state.
+/// Follows the log of a partition. Never ends. `standby` says what is in the state.
 pub async fn stand_by<L: Log, W: Work, S: Surroundings>(
     log: &L,
     work: &mut W,
     around: &S,
     settings: &Settings,
     standby: &mut Option<Recovery>,
-) -> String {
+) {
     let mut attempt = 0;
     loop {
         let before = standby.as_ref().map(Recovery::log);
@@ -32,11 +32,11 @@ pub async fn stand_by<L: Log, W: Work, S: Surroundings>(
             let reason = "nothing more is heard of the log";
             LogError::Busy(reason.to_owned())
         });
-        if let Err(Lost::End(End::Failed(reason) | End::Damaged(reason))) =
-            failed(around, error, &mut attempt).await
-        {
+        if failed(around, error, &mut attempt).await.is_err() {
+            // What was read does not fit together, as where a restore came between.
             *standby = None;
-            return reason;
+            attempt += 1;
+            around.pause(attempt).await;
         }
     }
 }

@@ -6,8 +6,6 @@
 use super::log::{Checkpoint, Input, Snapshot};
 use crate::outgoing::OutgoingMessage;
 use bytes::Bytes;
-use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Effects of a batch that leave the host. Its writes are in the state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,9 +87,6 @@ pub trait Work {
 
     /// Ends the writes of one commit: what they changed since the last one; none if nothing.
     fn seal(&mut self) -> Option<Bytes>;
-
-    /// Notes in which formats values are written, see [`Checkpoint`].
-    fn raise_formats(&self, _formats: &mut Arc<BTreeMap<String, u32>>) {}
 
     /// The oldest delta that was sealed and not confirmed is in the log.
     fn confirmed(&mut self);

@@ -173,6 +173,11 @@ impl State {
         self.store.occupied()
     }
 
+    /// By operator, the latest format of its values, where that is not 0.
+    pub fn formats(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.store.formats()
+    }
+
     /// A batch begins at this time of the job's clock, see [`clock::JobClock`]. Time does not go back.
     pub fn begin(&mut self, now: u64) {
         self.now = self.now.max(now);

@@ -108,8 +108,8 @@ pub(super) struct Store {
     pub(super) operators: Operators,
     /// Of each group in `groups`.
     shards: Vec<Shard>,
-    /// Rows of each operator.
-    per_operator: Vec<u64>,
+    /// Rows of each operator, and the latest format of those that it ever had.
+    per_operator: Vec<(u64, u32)>,
     timers: timers::Index,
     usage: Usage,
     /// The latest time of a commit that is in here: nanoseconds of the job's clock.
@@ -174,14 +174,22 @@ impl Store {
         let counts = self.operators.iter().zip(&self.per_operator);
         counts
             .skip(1)
-            .filter(|(_, rows)| **rows > 0)
+            .filter(|(_, (rows, _))| *rows > 0)
             .map(|(id, _)| id)
+    }
+
+    /// By operator, the latest format of its values, where that is not 0.
+    pub(super) fn formats(&self) -> impl Iterator<Item = (&str, u32)> {
+        let formats = self.operators.iter().zip(&self.per_operator);
+        formats
+            .map(|(id, (_, format))| (id, *format))
+            .filter(|(_, format)| *format > 0)
     }
 
     /// Whether an operator has rows.
     pub(super) fn has_rows(&self, operator: Operator) -> bool {
         let rows = self.per_operator.get(usize::from(operator.0));
-        rows.is_some_and(|rows| *rows > 0)
+        rows.is_some_and(|(rows, _)| *rows > 0)
     }
 
     /// Timers of a clock up to a time, in order.
@@ -252,16 +260,21 @@ impl Store {
         self.usage.add(change);
         let operator = usize::from(row.operator().0);
         if self.per_operator.len() <= operator {
-            self.per_operator.resize(operator + 1, 0);
+            self.per_operator.resize(operator + 1, (0, 0));
         }
-        if let Some(rows) = self.per_operator.get_mut(operator) {
+        let written = row.written();
+        if let Some((rows, format)) = self.per_operator.get_mut(operator) {
             *rows = rows.saturating_add_signed(change.rows);
+            *format = written
+                .as_ref()
+                .map_or(*format, |written| written.format.max(*format));
         }
+        let expires = written.is_some_and(|written| written.expiry.is_some());
         if let Some(shard) = self.shards.get_mut(position) {
             shard.usage.add(change);
             shard.expiring = shard
                 .expiring
-                .saturating_add_signed(expires(row) as isize * times as isize);
+                .saturating_add_signed(expires as isize * times as isize);
         }
     }
 
@@ -303,9 +316,4 @@ impl Store {
         }
         usage
     }
-}
-
-fn expires(row: &Row) -> bool {
-    row.written()
-        .is_some_and(|written| written.expiry.is_some())
 }

@@ -59,12 +59,10 @@ pub(super) fn job(
         );
     }
     let state = at.field("state").field("max-bytes");
-    let state_bytes = context.size(&model.state.max_bytes, &state)?;
+    let state_bytes = context.size(&model.state.max_bytes, &state);
     let ttl = at.field("state").field("ttl");
-    let state_ttl = match &model.state.ttl {
-        Some(text) => Some(context.positive_duration(text, &ttl)?),
-        None => None,
-    };
+    let state_ttl = model.state.ttl.as_ref();
+    let state_ttl = state_ttl.map(|text| context.positive_duration(text, &ttl));
     let commit = &model.commit;
     let Bounds { messages, bytes } = bounds(
         commit.max_messages,
@@ -75,8 +73,8 @@ pub(super) fn job(
     Some(Some(Job {
         order,
         partitions: u16::try_from(partitions).ok()?,
-        state_bytes: state_bytes as u64,
-        state_ttl,
+        state_bytes: state_bytes? as u64,
+        state_ttl: state_ttl.map_or(Some(None), |ttl| ttl.map(Some))?,
         standbys: model.state.standby,
         commit: Bounds { messages, bytes },
     }))

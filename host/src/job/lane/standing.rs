@@ -9,7 +9,6 @@ use crate::job::standby::stand_by;
 use crate::job::surroundings::Settings;
 use crate::job::work::Work;
 use std::collections::BTreeSet;
-use std::pin::pin;
 
 /// What a standby is, for the metrics.
 #[derive(Clone, Copy, Debug)]
@@ -67,21 +66,11 @@ impl Around<'_> {
                 // It is also released with all others.
                 let _ = released.wait_for(|wanted| !is_wanted(wanted)).await;
             };
-            let mut released = pin!(released);
-            let ended = tokio::select! {
-                () = &mut released => None,
-                why = stand_by(log, work, self, settings, standby) => Some(why),
-            };
-            self.say(None);
-            if let Some(why) = ended {
-                let pipeline = &lane.shared.settings.name;
-                tracing::warn!(
-                    pipeline,
-                    partition,
-                    "cannot stand by for the partition: {why}"
-                );
-                released.await;
+            tokio::select! {
+                () = released => {}
+                () = stand_by(log, work, self, settings, standby) => {}
             }
+            self.say(None);
         }
     }
 
