@@ -6,7 +6,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use std::sync::Arc;
 use tokio::runtime::Runtime as Tokio;
-use weir::config::resolved::{Bounds, Order};
+use weir::config::resolved::Bounds;
 use weir::config::template::Template;
 use weir::delivery::in_flight::{InFlight, State};
 use weir::delivery::publication::{Publication, Then};
@@ -40,7 +40,7 @@ impl Lane {
         let mut lane = Self {
             tokio,
             processor: Processor::of_plugin(worker, BOUNDS).with_outputs(outputs),
-            in_flight: InFlight::new(Order::None, BOUNDS),
+            in_flight: InFlight::new(BOUNDS),
             source_id: "BENCH@1".into(),
             metrics: Metrics::new().pipeline("bench"),
             deliveries: deliveries(work),

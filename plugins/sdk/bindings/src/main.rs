@@ -80,7 +80,11 @@ fn migration() -> Result<String> {
     resolve.push_path(sdk().join("wit-migration"))?;
     let package = resolve.push_str("migration.wit", MIGRATION)?;
     let world = resolve.select_world(&[package], Some("migrates"))?;
-    generate(resolve, world, options("export_migration", "migration_bindings"))
+    generate(
+        resolve,
+        world,
+        options("export_migration", "migration_bindings"),
+    )
 }
 
 fn options(export: &str, module: &str) -> Opts {

@@ -91,9 +91,9 @@ pub mod timers;
 
 pub use bindings::weir::plugin::types::{Header, Message, Outcome, Output, Retry};
 pub use error::{Error, OrFail};
+pub use migration_bindings::exports::weir::migration::migration::Stored;
 pub use output::Outputs;
 pub use serde_json;
-pub use migration_bindings::exports::weir::migration::migration::Stored;
 pub use state::State;
 pub use timers::Timer;
 
