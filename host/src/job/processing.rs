@@ -134,7 +134,7 @@ impl Processing {
                 continue;
             }
             for (input, disposition) in ended {
-                let sequence = self.shown(input).sequence;
+                let sequence = self.shown_sequence(input);
                 self.carry_out(Some(sequence), disposition, effects);
             }
             break;
@@ -347,10 +347,11 @@ impl Work for Processing {
     }
 
     fn is_blocked(&self) -> bool {
+        if self.shared.order == Order::Key {
+            return false;
+        }
         let state = self.state.lock();
-        self.shared.order == Order::Stream
-            && state.has_held()
-            && state.is_held(b"", b"").unwrap_or_default()
+        state.has_held() && state.is_held(b"", b"").unwrap_or_default()
     }
 
     fn unsealed(&self) -> usize {

@@ -138,14 +138,20 @@ impl Shared {
 
     /// A message as it is in the source, if the job reads another stream that says so.
     pub(super) fn as_in_source(&self, message: &Message) -> Option<Message> {
-        let (stream, _) = self.origin.as_ref()?.rsplit_once('@')?;
-        let (from, sequence) = sourced_from(message.headers.get(SOURCED)?)?;
+        let sequence = self.sequence_in_source(message)?;
         let is_kept = |(name, _): &&(ByteString, ByteString)| !name.eq_ignore_ascii_case(SOURCED);
-        (from == stream).then(|| Message {
+        Some(Message {
             sequence,
             headers: message.headers.iter().filter(is_kept).cloned().collect(),
             ..message.clone()
         })
+    }
+
+    /// Its sequence there.
+    pub(super) fn sequence_in_source(&self, message: &Message) -> Option<u64> {
+        let (stream, _) = self.origin.as_ref()?.rsplit_once('@')?;
+        let (from, sequence) = sourced_from(message.headers.get(SOURCED)?)?;
+        (from == stream).then_some(sequence)
     }
 
     /// The plugins are about to be called with a batch, and write to `state` if they have any.

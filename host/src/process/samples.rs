@@ -60,15 +60,15 @@ impl Sampler {
         if batch.is_empty() || !is_due {
             return;
         }
-        let latest = batch.iter().take(SAMPLE);
-        let messages: Vec<Message> = latest.map(|(message, _)| message.clone()).collect();
-        let keys = messages.iter().map(Message::state_key);
+        let latest = || batch.iter().take(SAMPLE).map(|(message, _)| message);
+        let keys = latest().map(Message::state_key);
         let state = state.and_then(|state| state.lock().sample(keys, STATE));
         if state.is_none() && now < self.next {
             return;
         }
         self.next = now + SAMPLING;
         self.has_state = state.is_some();
+        let messages = latest().cloned().collect();
         *locked(&self.samples.0) = Sample { messages, state };
     }
 }

@@ -16,6 +16,12 @@ impl Processing {
         shown.map_or(Cow::Borrowed(&input.message), Cow::Owned)
     }
 
+    /// Its sequence there.
+    pub(super) fn shown_sequence(&self, Input { message, .. }: &Input) -> u64 {
+        let sequence = self.shared.sequence_in_source(message);
+        sequence.unwrap_or(message.sequence)
+    }
+
     /// `message` is the input as [`shown`](Self::shown).
     pub(super) fn judged<'a>(
         &'a self,
@@ -35,7 +41,7 @@ impl Processing {
 
     pub(super) async fn give_up(&mut self, input: &Input, reason: String, effects: &mut Effects) {
         let disposition = self.rejected(input, reason).await;
-        let sequence = self.shown(input).sequence;
+        let sequence = self.shown_sequence(input);
         self.carry_out(Some(sequence), disposition, effects);
     }
 
