@@ -92,3 +92,23 @@ fn a_commit_that_the_server_gives_up_is_counted() {
         weir.metric(&series("job_batches_abandoned_total")) == 1.0
     });
 }
+
+/// A host counts as read what belongs to the partitions of others, though nothing of it is for its own.
+#[test]
+fn hosts_without_a_message_of_their_own_are_not_behind() {
+    let site = Site::new();
+    let client = site.nats.client();
+    let file = site.job(&[], "");
+    let hosts = [site.run_job(&file), site.run_job(&file)];
+    wait_until("each owns half of the partitions", || {
+        let status = site.weir(&["status"]).stdout;
+        status.matches("owns 4 of 8 partitions").count() == 2
+    });
+    client.publish_all((0..100).map(|number| ("in.0".to_owned(), number.to_string())));
+    site.wait_for_messages("OUT", 100);
+    wait_until("no host is behind", || {
+        hosts.iter().all(|host| host.metric(&series("lag")) == 0.0)
+    });
+    let status = site.weir(&["status"]).stdout;
+    assert_eq!(status.matches("lag 0,").count(), 2, "{status}");
+}

@@ -158,12 +158,12 @@ async fn run(
     let connection = weir::nats::connect(&settings, "host").await?;
     let membership = Membership::join(&connection, "job", PARTITIONS, 1, &Arc::default()).await?;
     let me = membership.members().remove(0).host;
-    let (mut assigned, mut owners) = (membership.assigned(), ledger.owners.subscribe());
+    let (mut assigned, mut owners) = (membership.share(), ledger.owners.subscribe());
     let mut owned = BTreeSet::new();
     loop {
         let current = owners.borrow_and_update().clone();
         let is_mine = |partition: &u16| current[usize::from(*partition)].as_ref() == Some(&me);
-        let is_to_own = assigned.borrow_and_update().clone();
+        let is_to_own = assigned.borrow_and_update().assigned.clone();
         let keep = |partition: &u16| is_to_own.contains(partition) && is_mine(partition);
         let gone: Vec<u16> = owned
             .iter()

@@ -10,7 +10,7 @@ mod standing;
 use super::compaction;
 use super::jetstream::{Forward, Inputs, JetStream, OPEN_BATCHES, Place, Source};
 use super::log::Progress;
-use super::membership::Membership;
+use super::membership::{Membership, Share};
 use super::partition::Bounds;
 use super::pause::pause;
 use super::processing::Processing;
@@ -38,7 +38,7 @@ use anyhow::{Context, Result, anyhow};
 use around::Around;
 use futures_util::future::{join_all, try_join_all};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -88,7 +88,7 @@ pub struct Lane {
     /// Those that it may own.
     partitions: Vec<u16>,
     membership: Arc<Membership>,
-    assigned: watch::Receiver<BTreeSet<u16>>,
+    share: watch::Receiver<Share>,
     progress: Arc<JobProgress>,
     lane: usize,
     shared: Rc<Shared>,
@@ -162,7 +162,7 @@ impl Lane {
         Ok(Self {
             partitions: (0..job.partitions).filter(mine).collect(),
             open: Arc::new(Semaphore::new((OPEN_BATCHES / settings.lanes).max(1))),
-            assigned: parts.membership.assigned(),
+            share: parts.membership.share(),
             membership: parts.membership,
             progress: Arc::clone(&place.progress),
             lane: parts.lane,
@@ -334,16 +334,16 @@ impl Lane {
 
     /// Notes how many partitions the lane is to own. Never ends.
     async fn note_assigned(&self) {
-        let mut assigned = self.assigned.clone();
+        let mut share = self.share.clone();
         loop {
             let wanted = {
-                let assigned = assigned.borrow_and_update();
+                let share = share.borrow_and_update();
                 let mine = self.partitions.iter();
-                mine.filter(|partition| assigned.contains(partition))
+                mine.filter(|partition| share.assigned.contains(partition))
                     .count()
             };
             self.progress.wants(self.lane, wanted);
-            if assigned.changed().await.is_err() {
+            if share.changed().await.is_err() {
                 return std::future::pending().await;
             }
         }

@@ -2,7 +2,7 @@
 //! tells what it is to own.
 //!
 //! A task of its own carries between the bucket (`nats/members.rs`) and the decisions (`handover.rs`). Whoever
-//! runs the partitions follows [`Membership::assigned`] and says with [`Membership::set_owned`] what has become
+//! runs the partitions follows [`Membership::share`] and says with [`Membership::set_owned`] what has become
 //! of it. None of this fences anybody: a host that does not hear of the others goes on, and is deposed when
 //! another claims what it owns (`docs/adr/0026-who-tries-to-own-a-partition.md`).
 
@@ -28,12 +28,21 @@ const BEAT: Duration = Duration::from_secs(2);
 /// From one piece of news to the next, at least: a host that claims all of its partitions says so at once.
 const APART: Duration = Duration::from_millis(20);
 
+/// What a host is to do for a job. Both sets change at once: a partition that goes from one to the other is at no
+/// time in neither, so a standby that is to own it keeps its state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Share {
+    /// The partitions that it is to own: none while the job is paused.
+    pub assigned: BTreeSet<u16>,
+    /// Those that it is to stand by for.
+    pub standby: BTreeSet<u16>,
+}
+
 /// One host of one job. Ends when it is dropped; without [`leave`](Self::leave) the others take it for dead.
 pub struct Membership {
     shared: Arc<Shared>,
     members: Members,
-    assigned: watch::Receiver<BTreeSet<u16>>,
-    standby: watch::Receiver<BTreeSet<u16>>,
+    share: watch::Receiver<Share>,
     task: JoinHandle<()>,
 }
 
@@ -74,37 +83,27 @@ impl Membership {
             control: Mutex::default(),
             progress: Arc::clone(progress),
         });
-        let (sender, assigned) = watch::channel(BTreeSet::new());
-        let (stands, standby) = watch::channel(BTreeSet::new());
+        let (sender, share) = watch::channel(Share::default());
         let task = Task {
             shared: Arc::clone(&shared),
             members: members.clone(),
-            assigned: sender,
-            standby: stands,
+            share: sender,
             job: job.to_owned(),
         };
         let task = tokio::spawn(task.run(members.listen()));
         Ok(Self {
             shared,
             members,
-            assigned,
-            standby,
+            share,
             task,
         })
     }
 
-    /// The partitions that this host is to own now: none while the job is paused. One that goes is to be released: stop, and then say so
+    /// What this host is to do now. A partition that it is to own no more is to be released: stop, and then say so
     /// with [`set_owned`](Self::set_owned). The host that is to own it waits for that.
     #[must_use]
-    pub fn assigned(&self) -> watch::Receiver<BTreeSet<u16>> {
-        self.assigned.clone()
-    }
-
-    /// The partitions that this host is to stand by for now. One that goes from [`assigned`](Self::assigned) may be
-    /// one of them by then.
-    #[must_use]
-    pub fn standby(&self) -> watch::Receiver<BTreeSet<u16>> {
-        self.standby.clone()
+    pub fn share(&self) -> watch::Receiver<Share> {
+        self.share.clone()
     }
 
     /// See [`Handover::set_standby`].
@@ -139,8 +138,7 @@ impl Membership {
 struct Task {
     shared: Arc<Shared>,
     members: Members,
-    assigned: watch::Sender<BTreeSet<u16>>,
-    standby: watch::Sender<BTreeSet<u16>>,
+    share: watch::Sender<Share>,
     job: String,
 }
 
@@ -223,29 +221,29 @@ impl Task {
         loop {
             self.shared.changed.notified().await;
             let control = locked(&self.shared.control).clone();
-            let (news, assigned, standby) = {
+            let (news, share) = {
                 let mut handover = locked(&self.shared.handover);
                 if handover.owns_nothing() {
                     seen = control.as_ref().map(|control| control.replaced);
                 }
                 let is_still = |control: Control| control.paused || seen != Some(control.replaced);
-                let (assigned, standby) = match control.is_none_or(is_still) {
-                    true => Default::default(),
-                    false => (handover.assigned().clone(), handover.standby().clone()),
+                let share = match control.is_none_or(is_still) {
+                    true => Share::default(),
+                    false => Share {
+                        assigned: handover.assigned().clone(),
+                        standby: handover.standby().clone(),
+                    },
                 };
-                (handover.news(), assigned, standby)
+                (handover.news(), share)
             };
             if let Some(news) = news {
                 self.members.say(&news);
             }
-            // In this order, so that what is released is not forgotten before it is followed.
-            for (watch, now) in [(&self.standby, standby), (&self.assigned, assigned)] {
-                watch.send_if_modified(|known| {
-                    let changed = *known != now;
-                    *known = now;
-                    changed
-                });
-            }
+            self.share.send_if_modified(|known| {
+                let changed = *known != share;
+                *known = share;
+                changed
+            });
             sleep(APART).await;
         }
     }

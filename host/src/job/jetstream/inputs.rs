@@ -120,7 +120,7 @@ impl Inputs {
         });
         let known: Vec<_> = known.collect();
         let come = known.iter().map(|(input, behind, line)| {
-            Box::pin(async move { (*input, line.come(partition, *behind, &self.deal).await) })
+            Box::pin(async move { (*input, line.come(partition, *behind, self).await) })
         });
         let come: Vec<_> = come.collect();
         if come.is_empty() {
@@ -191,7 +191,7 @@ impl Line {
         &self,
         partition: u16,
         behind: u64,
-        deal: &Deal,
+        inputs: &Inputs,
     ) -> Result<Option<u64>, LogError> {
         loop {
             let (dealt, own) = {
@@ -211,7 +211,7 @@ impl Line {
             match own {
                 Some(own) => {
                     let to = Some(partition);
-                    self.drive(&mut *own.lock().await, to, deal).await?;
+                    self.drive(&mut *own.lock().await, to, &inputs.deal).await?;
                     self.catch_up(partition);
                 }
                 None => tokio::select! {
@@ -219,10 +219,12 @@ impl Line {
                     () = dealt.notified() => {}
                     mut shared = self.shared.lock() => {
                         shared.begin_at(self.next.get());
-                        self.drive(&mut shared, None, deal).await?;
+                        self.drive(&mut shared, None, &inputs.deal).await?;
                     }
                 },
             }
+            // What was dealt may all have been for others, which say nothing if they are elsewhere.
+            inputs.note();
         }
     }
 

@@ -53,8 +53,8 @@ impl Surroundings for Around<'_> {
 
     async fn stopped(&self) {
         let (lane, partition) = (self.lane, self.partition);
-        let mut assigned = lane.assigned.clone();
-        let released = assigned.wait_for(|assigned| !assigned.contains(&partition));
+        let mut share = lane.share.clone();
+        let released = share.wait_for(|share| !share.assigned.contains(&partition));
         tokio::select! {
             () = lane.stopping() => {}
             _ = released => {}

@@ -3,12 +3,12 @@
 use super::around::Around;
 use crate::job::jetstream::JetStream;
 use crate::job::log::Checkpoint;
+use crate::job::membership::Share;
 use crate::job::processing::Processing;
 use crate::job::recovery::Recovery;
 use crate::job::standby::stand_by;
 use crate::job::surroundings::Settings;
 use crate::job::work::Work;
-use std::collections::BTreeSet;
 
 /// What a standby is, for the metrics.
 #[derive(Clone, Copy, Debug)]
@@ -27,11 +27,11 @@ impl Around<'_> {
         standby: &mut Option<Recovery>,
     ) -> bool {
         let (lane, partition) = (self.lane, self.partition);
-        if !lane.assigned.borrow().contains(&partition) {
+        if !lane.share.borrow().assigned.contains(&partition) {
             lane.set_trouble(partition, None);
         }
-        let mut assigned = lane.assigned.clone();
-        let assigned = assigned.wait_for(|assigned| assigned.contains(&partition));
+        let mut share = lane.share.clone();
+        let assigned = share.wait_for(|share| share.assigned.contains(&partition));
         let is_to_own = tokio::select! {
             biased;
             () = lane.stopping() => false,
@@ -51,20 +51,20 @@ impl Around<'_> {
         standby: &mut Option<Recovery>,
     ) {
         let (lane, partition) = (self.lane, self.partition);
-        let mut wanted = lane.membership.standby();
+        let mut share = lane.share.clone();
+        let is_wanted = |share: &Share| share.standby.contains(&partition);
         loop {
-            if !wanted.borrow().contains(&partition) {
+            if !is_wanted(&share.borrow()) {
                 *standby = None;
                 work.begin(&Checkpoint::default());
             }
-            let is_wanted = |wanted: &BTreeSet<u16>| wanted.contains(&partition);
-            if wanted.wait_for(is_wanted).await.is_err() {
+            if share.wait_for(is_wanted).await.is_err() {
                 return std::future::pending().await;
             }
-            let mut released = wanted.clone();
+            let mut released = share.clone();
             let released = async {
                 // It is also released with all others.
-                let _ = released.wait_for(|wanted| !is_wanted(wanted)).await;
+                let _ = released.wait_for(|share| !is_wanted(share)).await;
             };
             tokio::select! {
                 () = released => {}
