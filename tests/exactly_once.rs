@@ -10,6 +10,7 @@ mod operate;
 mod partitions;
 mod queue;
 mod read;
+mod replay;
 mod standby;
 mod state;
 mod tools;

@@ -23,7 +23,16 @@ pub fn bytes(name: &str) -> Vec<u8> {
 
 /// The guest `versions` as this version: at most 16 characters.
 pub fn versions(name: &str) -> Vec<u8> {
-    let mut bytes = bytes("versions");
+    version("versions", name)
+}
+
+/// The guest `stateful` as this version.
+pub fn stateful(name: &str) -> Vec<u8> {
+    version("stateful", name)
+}
+
+fn version(guest: &str, name: &str) -> Vec<u8> {
+    let mut bytes = bytes(guest);
     let mark = b"version-of-this-:";
     let at = bytes.windows(mark.len()).position(|part| part == mark);
     let at = at.expect("the guest holds its version") + mark.len();

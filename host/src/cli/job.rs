@@ -8,6 +8,8 @@ mod control;
 mod savepoint;
 mod state;
 
+pub(super) use savepoint::plain as savepoint_name;
+
 use super::shown::moment;
 use super::{Console, files};
 use crate::job::log::Checkpoint;

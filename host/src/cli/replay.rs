@@ -4,17 +4,18 @@
 //! written as lines of JSON, or compared with what the pipeline has published for the same inputs. Nothing is
 //! published.
 
+mod job;
 mod lanes;
 mod live;
 mod range;
 mod verdict;
 
 use super::{Console, files, offline};
-use crate::compare::Slot;
 use crate::compare::matcher::{Matcher, Room};
 use crate::compare::report::{Report, SAMPLES};
 use crate::config::component::Reference;
 use crate::config::resolved::{Operator, Pipeline};
+use crate::jsonl::Line;
 use crate::message::Message;
 use crate::nats::history::{Begin, History, Reader};
 use crate::nats::{self, Connection};
@@ -27,10 +28,11 @@ use crate::telemetry::metrics::Metrics;
 use crate::threads;
 use anyhow::{Context, Result, anyhow};
 use indicatif::ProgressBar;
-use lanes::{Answer, Lanes};
+use job::{JobLanes, Origin};
+use lanes::{Answered, Lanes, Threads};
 use live::Live;
 pub(super) use range::Edge;
-use range::Range;
+use range::{From, Range};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -64,14 +66,15 @@ pub(super) struct Arguments {
     #[command(flatten)]
     servers: files::Servers,
 
-    /// The first input: its sequence in the source's stream, or a time as in 2026-03-02T10:00:00Z.
-    /// [default: the first that the stream holds]
-    #[arg(long, value_name = "SEQUENCE|TIME", value_parser = Edge::parse)]
-    from: Option<Edge>,
+    /// The first input: its sequence in the source's stream, or a time as in 2026-03-02T10:00:00Z; of a job also the
+    /// name of a savepoint, with whose state and positions the replay begins. [default: the first that the stream
+    /// holds, with an empty state]
+    #[arg(long, value_name = "SEQUENCE|TIME|SAVEPOINT", value_parser = From::parse)]
+    from: Option<From>,
 
     /// The last input, as above; a message that was stored at exactly that time is included.
     /// [default: the last that the stream holds]
-    #[arg(long, value_name = "SEQUENCE|TIME", value_parser = Edge::parse)]
+    #[arg(long, visible_alias = "until", value_name = "SEQUENCE|TIME", value_parser = Edge::parse)]
     to: Option<Edge>,
 
     /// Another version of an operator's plugin: a file, or a reference in the form of `plugin:`.
@@ -157,14 +160,35 @@ impl Arguments {
         let began = Instant::now();
         let connection = nats::connect(&pipeline.nats, "replay").await?;
         let source = source(&connection, &pipeline).await?;
-        let range = Range::find(&source, self.from, self.to).await?;
+        let (from, savepoint) = match &self.from {
+            Some(From::Edge(edge)) => (Some(*edge), None),
+            Some(From::Savepoint(name)) => (None, Some(&**name)),
+            None => (None, None),
+        };
+        let origin = match pipeline.job.is_some() || savepoint.is_some() {
+            true => Some(Origin::find(&connection, &pipeline, &source, savepoint).await?),
+            false => None,
+        };
+        let first = origin.as_ref().and_then(|origin| origin.first(&source));
+        let from = first.map(Edge::Sequence).or(from);
+        let range = Range::find(&source, from, self.to).await?;
         // Before the outputs are read, so that they include those of all settled inputs.
         let live = match self.compare {
             true => Some(Live::open(&connection, &pipeline, &source, &range, &self.results).await?),
             false => None,
         };
+        let mut threads = self
+            .threads(&connection, &pipeline, &source, origin.as_ref(), console)
+            .await?;
+        if let (Threads::Job(lanes), Some(origin)) = (&mut threads, &origin) {
+            if lanes.is_stateful {
+                origin.check_state(range.first, self.compare)?;
+            }
+            lanes.restore(&connection, &pipeline.name, origin).await?;
+        }
         let mut work = Work {
-            lanes: self.lanes(&connection, &pipeline, &source, console).await?,
+            threads,
+            of_timers: 0,
             inputs: inputs(&pipeline, &source, &range).await?,
             bar: console.bar("replaying", range.last - range.first + 1),
             range,
@@ -205,28 +229,45 @@ impl Arguments {
     }
 
     /// Loads the plugins and starts the threads that call them.
-    async fn lanes(
+    async fn threads(
         &self,
         connection: &Connection,
         pipeline: &Pipeline,
         source: &History,
+        origin: Option<&Origin>,
         console: &Console,
-    ) -> Result<Lanes> {
+    ) -> Result<Threads> {
         let lanes = self.lanes.map_or(pipeline.lanes, usize::from);
         let settings = Arc::new(pipeline.clone());
         let max_payload = connection.client().max_payload();
         let target = Target::new(pipeline, &source.captured, max_payload);
         let source_id = source.source_id.clone();
-        let _progress = console.progress("compiling the plugins");
+        let progress = console.progress("compiling the plugins");
+        let loaded = Arc::clone(&settings);
         // A component may come from a server, whose connection must not block in the meantime.
+        let loading = tokio::task::spawn_blocking(move || {
+            let runtime = files::runtime(lanes * loaded.operators.len())?;
+            let plugins = plugin_set::load(&loaded, &runtime, &Metrics::new())?;
+            anyhow::Ok((runtime, plugins))
+        });
+        let loaded = loading.await.context("the plugins could not be loaded")?;
+        drop(progress);
+        let (runtime, plugins) = loaded?;
+        if let Some(origin) = origin {
+            let begin = (origin, &*source_id);
+            let lanes = JobLanes::start(lanes, &settings, &plugins, &runtime, &target, begin)?;
+            return Ok(Threads::Job(lanes));
+        }
+        // Each lane warms its plugins on a runtime of its own.
         let starting = tokio::task::spawn_blocking(move || {
-            let runtime = files::runtime(lanes * settings.operators.len())?;
-            let plugins = plugin_set::load(&settings, &runtime, &Metrics::new())?;
             Lanes::start(lanes, settings.batch, &plugins, &runtime, |chain| {
                 DryRun::new(&settings, chain, &source_id, target.clone())
             })
         });
-        starting.await.context("the plugins could not be loaded")?
+        let lanes = starting
+            .await
+            .context("the plugins could not be started")??;
+        Ok(Threads::Each(lanes))
     }
 }
 
@@ -256,32 +297,37 @@ struct Work {
     settings: Pipeline,
     range: Range,
     inputs: Reader,
-    lanes: Lanes,
+    threads: Threads,
     inputs_read: u64,
+    /// Outputs that come of timers.
+    of_timers: u64,
     ended: bool,
     bar: ProgressBar,
 }
 
 impl Work {
     /// The outputs of the next batch of inputs; `None` after the last.
-    async fn next(&mut self) -> Result<Option<Vec<Answer>>> {
-        while !self.ended && self.lanes.has_room() {
+    async fn next(&mut self) -> Result<Option<Answered>> {
+        while !self.ended && self.threads.has_room() {
             let batch = self.batch().await?;
-            if batch.is_empty() {
-                self.ended = true;
-            } else {
-                self.lanes.send(batch).await?;
-            }
+            self.ended = batch.is_empty();
+            self.threads.send(batch).await?;
         }
-        let answers = self.lanes.receive().await?;
-        if let Some((last, _)) = answers.as_ref().and_then(|answers| answers.last()) {
-            self.bar.set_position(last - self.range.first + 1);
+        let answered = self.threads.receive().await?;
+        if let Some(answered) = &answered {
+            self.of_timers += answered.of_timers.len() as u64;
+            let through = answered.through.saturating_add(1);
+            self.bar
+                .set_position(through.saturating_sub(self.range.first));
         }
-        Ok(answers)
+        Ok(answered)
     }
 
     async fn batch(&mut self) -> Result<Vec<Message>> {
-        let bounds = self.settings.batch;
+        let bounds = match &self.threads {
+            Threads::Each(_) => self.settings.batch,
+            Threads::Job(lanes) => lanes.batch(),
+        };
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while batch.len() < bounds.messages
             && bytes < bounds.bytes
@@ -298,11 +344,13 @@ impl Work {
     async fn write(&mut self, out: impl Write) -> Result<(u64, u64)> {
         let mut out = std::io::BufWriter::new(out);
         let (mut results, mut dead_letters) = (0, 0);
-        while let Some(answers) = self.next().await? {
-            for (slot, line) in answers.into_iter().flat_map(|(_, outputs)| outputs) {
-                match slot {
-                    Slot::Result(_) => results += 1,
-                    Slot::DeadLetter => dead_letters += 1,
+        while let Some(answered) = self.next().await? {
+            let answers = answered.answers.into_iter();
+            let lines = answers.flat_map(|(_, outputs)| outputs.into_iter().map(|(_, line)| line));
+            for line in lines.chain(answered.of_timers) {
+                match line {
+                    Line::Dead(_) => dead_letters += 1,
+                    _ => results += 1,
                 }
                 writeln!(out, "{line}").context("cannot write the outputs")?;
             }
@@ -314,11 +362,14 @@ impl Work {
 
     async fn compare(&mut self, mut live: Live, samples: usize) -> Result<Report> {
         let mut matcher = Matcher::new(ROOM, samples);
-        while let Some(answers) = self.next().await? {
-            for (sequence, outputs) in answers {
-                matcher.answered(sequence, live.comparable(outputs));
-                matcher.pass(sequence);
+        while let Some(answered) = self.next().await? {
+            for (sequence, outputs) in answered.answers {
+                // What waited in a savepoint may be of a message before.
+                if sequence >= self.range.first {
+                    matcher.answered(sequence, live.comparable(outputs));
+                }
             }
+            matcher.pass(answered.through);
             while matcher.waits() && !matcher.is_full() && live.tell(&mut matcher).await? {}
         }
         matcher.pass(u64::MAX);

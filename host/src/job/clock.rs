@@ -1,19 +1,26 @@
 //! The clock of a partition: when its timers and retries are due. See [`crate::state::clock`].
 
 use crate::state::clock::JobClock;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Begins with its first use after a recovery.
 #[derive(Default)]
-pub struct PartitionClock(RefCell<Option<(JobClock, Instant)>>);
+pub struct PartitionClock {
+    follows: RefCell<Option<(JobClock, Instant)>>,
+    /// The time that it was told, if it follows no other clock.
+    told: Cell<Option<u64>>,
+}
 
 impl PartitionClock {
     /// Nanoseconds since the Unix epoch. Of a clock that begins now, at least `committed`.
     pub(super) fn now_after(&self, committed: u64) -> u64 {
+        if let Some(told) = self.told.get() {
+            return told.max(committed);
+        }
         let wall = SystemTime::now().duration_since(UNIX_EPOCH);
         let wall = nanoseconds(wall.unwrap_or_default());
-        let mut clock = self.0.borrow_mut();
+        let mut clock = self.follows.borrow_mut();
         let start = || (JobClock::start(committed, wall, 0), Instant::now());
         let (clock, begun) = clock.get_or_insert_with(start);
         clock.advance(wall, nanoseconds(begun.elapsed()))
@@ -21,7 +28,12 @@ impl PartitionClock {
 
     /// Forgets what it was: it begins anew.
     pub(super) fn reset(&self) {
-        *self.0.borrow_mut() = None;
+        *self.follows.borrow_mut() = None;
+    }
+
+    /// From now on it is this time, or later, until it is told another one.
+    pub(super) fn tell(&self, now: u64) {
+        self.told.set(self.told.get().max(Some(now)));
     }
 
     /// Waits until it is this time.

@@ -298,13 +298,9 @@ impl Work for Processing {
         let (mut effects, mut free) = (Effects::default(), Vec::with_capacity(batch.len()));
         self.watermarks.watch(batch);
         self.state.lock().set_watermark(self.watermarks.least());
-        let any_held = self.state.lock().has_held();
+        let any_held = self.has_held();
         for input in batch {
-            let is_held = || {
-                let (key, tag) = queue(self.shared.order, input);
-                self.state.lock().is_held(key, &tag).unwrap_or_default()
-            };
-            match any_held && is_held() {
+            match any_held && self.is_held(input) {
                 true => self.hold(input, None, &mut effects).await,
                 false => free.push(input),
             }

@@ -259,7 +259,7 @@ async fn serve<L: Log, W: Work, S: Surroundings>(
 
 /// Processes messages that wait, or due entries if none does: as many as fit into a commit. True if what is
 /// next has to wait for the next commit.
-async fn process<W: Work, S: Surroundings>(
+pub(super) async fn process<W: Work, S: Surroundings>(
     work: &mut W,
     around: &S,
     running: &mut Running,

@@ -211,9 +211,11 @@ async fn defined(
     bail!("{}: its definition on `{subject}` changes", what())
 }
 
+/// Refuses the state of another definition.
+///
 /// # Errors
-/// If the state was made otherwise than this pipeline would read it.
-fn refuse_other(found: &Definition, pipeline: &Pipeline, job: &Job) -> Result<()> {
+/// If it was made otherwise than this pipeline would read it.
+pub fn refuse_other(found: &Definition, pipeline: &Pipeline, job: &Job) -> Result<()> {
     let key = pipeline.key.as_ref().map(|key| key.as_str());
     let stream = found
         .source

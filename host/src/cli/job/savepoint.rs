@@ -98,7 +98,7 @@ pub(in super::super) struct Restore {
 }
 
 /// The name of a savepoint.
-fn plain(text: &str) -> Result<String, String> {
+pub(in super::super) fn plain(text: &str) -> Result<String, String> {
     let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
     // A number is a sequence to `reset`.
     let is_number = text.chars().all(|character| character.is_ascii_digit());

@@ -3,8 +3,10 @@
 //! Like a lane of a host, each thread has instances of its own. Batches are distributed round-robin, so the
 //! order of the outputs needs no bookkeeping; a short queue per thread keeps the plugins busy.
 
+use super::job::JobLanes;
 use crate::compare::Outputs;
 use crate::config::resolved::Bounds;
+use crate::jsonl::Line;
 use crate::message::Message;
 use crate::plugin::Runtime;
 use crate::process::chain::Chain;
@@ -19,6 +21,16 @@ const AHEAD: usize = 2;
 
 /// An input and its outputs.
 pub(super) type Answer = (u64, Outputs);
+
+/// What has become of a batch.
+#[derive(Default)]
+pub(super) struct Answered {
+    pub(super) answers: Vec<Answer>,
+    /// Of a job: what comes of no message.
+    pub(super) of_timers: Vec<Line>,
+    /// All messages up to this one have been answered.
+    pub(super) through: u64,
+}
 
 struct Lane {
     batches: Sender<Vec<Message>>,
@@ -86,7 +98,7 @@ impl Lanes {
     ///
     /// # Errors
     /// If a plugin cannot be restarted.
-    pub(super) async fn receive(&mut self) -> Result<Option<Vec<Answer>>> {
+    pub(super) async fn receive(&mut self) -> Result<Option<Answered>> {
         if self.received == self.sent {
             return Ok(None);
         }
@@ -94,9 +106,44 @@ impl Lanes {
         self.received += 1;
         let lane = self.lanes.get_mut(lane).context("there is no such lane")?;
         let answers = lane.answers.recv().await;
-        answers
-            .context("a lane has ended; this is a bug in weir")?
-            .map(Some)
+        let answers = answers.context("a lane has ended; this is a bug in weir")??;
+        Ok(Some(Answered {
+            through: answers.last().map_or(0, |(last, _)| *last),
+            answers,
+            of_timers: Vec::new(),
+        }))
+    }
+}
+
+/// The threads that call plugins.
+pub(super) enum Threads {
+    /// Each takes the next batch.
+    Each(Lanes),
+    /// Each has some of the partitions.
+    Job(JobLanes),
+}
+
+impl Threads {
+    pub(super) fn has_room(&self) -> bool {
+        match self {
+            Self::Each(lanes) => lanes.has_room(),
+            Self::Job(lanes) => lanes.has_room(),
+        }
+    }
+
+    pub(super) async fn send(&mut self, batch: Vec<Message>) -> Result<()> {
+        match self {
+            Self::Each(_) if batch.is_empty() => Ok(()),
+            Self::Each(lanes) => lanes.send(batch).await,
+            Self::Job(lanes) => lanes.send(batch).await,
+        }
+    }
+
+    pub(super) async fn receive(&mut self) -> Result<Option<Answered>> {
+        match self {
+            Self::Each(lanes) => lanes.receive().await,
+            Self::Job(lanes) => lanes.receive().await,
+        }
     }
 }
 

@@ -35,6 +35,25 @@ impl Edge {
     }
 }
 
+/// Where a replay begins, from the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum From {
+    Edge(Edge),
+    /// The name of a savepoint of the job.
+    Savepoint(String),
+}
+
+impl From {
+    /// Parses what an edge is parsed from; anything else is a name.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let edge = Edge::parse(text).map(Self::Edge);
+        edge.or_else(|wrong| match crate::cli::job::savepoint_name(text) {
+            Ok(name) => Ok(Self::Savepoint(name)),
+            Err(_) => Err(format!("{wrong}, nor the name of a savepoint")),
+        })
+    }
+}
+
 /// A non-empty range of messages.
 #[derive(Clone, Debug)]
 pub(super) struct Range {

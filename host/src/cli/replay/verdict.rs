@@ -98,6 +98,8 @@ impl fmt::Display for Written {
 pub(super) struct Compared {
     replayed: Replayed,
     comparison: Report,
+    /// Outputs of timers: they come of no message, so none is compared.
+    of_timers: u64,
 }
 
 impl Compared {
@@ -105,6 +107,7 @@ impl Compared {
         Self {
             replayed: Replayed::new(work, took),
             comparison,
+            of_timers: work.of_timers,
         }
     }
 
@@ -123,6 +126,13 @@ impl fmt::Display for Compared {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}", self.replayed)?;
         formatter.write_str(&differences::text(&self.comparison))?;
+        if self.of_timers > 0 {
+            let count = self.of_timers;
+            writeln!(
+                formatter,
+                "{count} outputs of timers were not compared: they come of no message"
+            )?;
+        }
         if self.comparison.without_input > 0 {
             let gone = self.comparison.without_input;
             writeln!(

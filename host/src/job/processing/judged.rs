@@ -1,15 +1,34 @@
-//! What a message is judged as: as it is in the source of the pipeline, wherever the job reads it.
+//! What a message is judged as: as it is in the source of the pipeline, wherever the job reads it. And what of it
+//! waits in the state.
 
 use super::Processing;
+use crate::job::held::queue;
 use crate::job::log::Input;
 use crate::job::work::Effects;
 use crate::message::Message;
 use crate::process::Judged;
 use crate::process::chain::Rejection;
 use crate::process::disposition::Disposition;
+use crate::state::SharedState;
 use std::borrow::Cow;
 
 impl Processing {
+    /// Its state.
+    pub(in crate::job) fn state(&self) -> SharedState {
+        self.state.clone()
+    }
+
+    /// Whether any message waits.
+    pub(in crate::job) fn has_held(&self) -> bool {
+        self.state.lock().has_held()
+    }
+
+    /// Whether a message has to wait, or does already.
+    pub(in crate::job) fn is_held(&self, input: &Input) -> bool {
+        let (key, tag) = queue(self.shared.order, input);
+        self.state.lock().is_held(key, &tag).unwrap_or_default()
+    }
+
     /// An input as it is in the source of the pipeline.
     pub(super) fn shown<'a>(&self, input: &'a Input) -> Cow<'a, Message> {
         let shown = self.shared.as_in_source(&input.message);
@@ -17,7 +36,7 @@ impl Processing {
     }
 
     /// Its sequence there.
-    pub(super) fn shown_sequence(&self, Input { message, .. }: &Input) -> u64 {
+    pub(in crate::job) fn shown_sequence(&self, Input { message, .. }: &Input) -> u64 {
         let sequence = self.shared.sequence_in_source(message);
         sequence.unwrap_or(message.sequence)
     }

@@ -6,11 +6,18 @@
 //! of that name. A timer runs its tag.
 //!
 //! Configuration: `configure: SCRIPT` is run by `configure`.
+//!
+//! The tests write versions into the compiled component. One that begins with `twice` tallies keys that begin with
+//! `1` twice; `keep` keeps the version, and answers nothing; with `grow` a version of that name writes as much.
 
 use std::fmt::Write;
+use std::hint::black_box;
 use std::time::Duration;
 use weir_sdk::timers::{self, Clock};
 use weir_sdk::{Error, Message, Operator, Output, Outputs, State, Timer, config, state};
+
+/// What the tests look for, and 16 characters for the version.
+static VERSION: &[u8; 34] = b"version-of-this-:first___________.";
 
 #[derive(Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -76,6 +83,16 @@ fn obey(command: &str, key: &mut String) -> Result<Option<String>, Error> {
             COUNT.set(key, &count)?;
             return Ok(Some(count.to_string()));
         }
+        ["tally"] => {
+            let weight = if version() == "twice" && key.starts_with('1') { 2 } else { 1 };
+            let count = COUNT.get(key)?.unwrap_or_default() + weight;
+            COUNT.set(key, &count)?;
+            return Ok(Some(count.to_string()));
+        }
+        ["keep"] => state::set(key, "kept", version().as_bytes(), None)?,
+        ["grow", name, bytes] if version() == "grow" => {
+            state::set(key, name, &vec![b'x'; bytes.parse()?], None)?;
+        }
         ["get", name] => return Ok(Some(shown(state::get(key, name)))),
         ["get-counts", keys @ ..] => {
             let counts = COUNT.get_many(keys.iter().copied())?;
@@ -131,6 +148,12 @@ fn obey(command: &str, key: &mut String) -> Result<Option<String>, Error> {
         _ => {}
     }
     Ok(None)
+}
+
+fn version() -> String {
+    let text = String::from_utf8_lossy(black_box(VERSION)).into_owned();
+    let version = text.split_once(':').map_or("", |(_, version)| version);
+    version.trim_end_matches(['_', '.']).to_owned()
 }
 
 fn named(clock: &str) -> Clock {

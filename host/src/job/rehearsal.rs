@@ -1,0 +1,302 @@
+//! A job in memory: partitions with a state each, whose commits go nowhere. For `weir replay` and for shadows.
+//!
+//! Messages, timers and retries go through the same code as those of a job that runs (`worker.rs`,
+//! `processing.rs`), with the same bounds. Processing time is not that of any clock: it is when the message at hand was
+//! stored, so that timers and retries are due between the same messages as they were. Event time is the
+//! watermark, as always. Knows no broker, and publishes nothing.
+
+mod partition;
+
+use super::log::{Checkpoint, Fence, Held, Progress, Snapshot};
+use super::partition::Bounds;
+use super::positions::{Span, merged};
+use super::processing::Processing;
+use super::shared::Shared;
+use super::work::{Unreadable, Work};
+use crate::compare::Outputs;
+use crate::config::resolved;
+use crate::jsonl::Line;
+use crate::message::Message;
+use crate::nats::job_progress::JobProgress;
+use crate::process::Processor;
+use crate::process::activity::Activity;
+use crate::process::chain::Chain;
+use crate::process::changeover::Changeover;
+use crate::process::decode::Decoder;
+use crate::process::outputs::Target;
+use crate::process::samples::Sampler;
+use crate::state::{Group, Groups, SharedState};
+use crate::telemetry::log_limit::LogLimit;
+use crate::telemetry::metrics::Metrics;
+use anyhow::{Context as _, Result, anyhow};
+use partition::{How, Partition};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// What it is made of.
+pub struct Parts {
+    pub settings: Arc<resolved::Pipeline>,
+    /// That of the pipeline, perhaps with other versions in it.
+    pub chain: Chain,
+    pub target: Target,
+}
+
+/// What has become of messages.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// The messages that have ended, each with its outputs. One that waits for a retry ends later.
+    pub ended: Vec<(u64, Outputs)>,
+    /// What timers have emitted, or have become: it comes of no message.
+    pub of_timers: Vec<Line>,
+}
+
+impl Answers {
+    /// Those of several partitions.
+    pub fn add(&mut self, other: Self) {
+        self.ended.extend(other.ended);
+        self.of_timers.extend(other.of_timers);
+    }
+}
+
+/// See the top of this file.
+pub struct Rehearsal {
+    shared: Rc<Shared>,
+    /// How many partitions the job has; those that are here.
+    of: u16,
+    partitions: BTreeMap<u16, Partition>,
+    bounds: Bounds,
+    batch: usize,
+}
+
+impl Rehearsal {
+    /// Warms the plugins. There is no partition yet.
+    ///
+    /// # Errors
+    /// What a plugin that refuses said, and a pipeline that is no job.
+    pub async fn new(parts: Parts) -> Result<Self> {
+        let settings = parts.settings;
+        let job = settings.job.clone().context("the pipeline is no job")?;
+        // Where there are no dead letters, it is of interest all the same what would be one.
+        let dead_letters = parts.target.dead_letters.or_else(|| Some("-".to_owned()));
+        let target = Target {
+            dead_letters,
+            ..parts.target
+        };
+        let activity = Arc::new(Activity::new(Vec::new(), parts.chain.place()));
+        // The ids say of which message an output comes.
+        let mut named = resolved::Pipeline::clone(&settings);
+        named.sink.message_ids = true;
+        let mut processor = Processor::new(&named, parts.chain, &target);
+        processor.warm().await?;
+        let (_, swaps) = mpsc::channel(1);
+        let control = (Changeover::new(0, 0, swaps), Sampler::new(Arc::default()));
+        let (metrics, silent) = (Metrics::new(), LogLimit::new((0, Duration::MAX)));
+        let shared = Shared::new(
+            Arc::clone(&settings),
+            processor,
+            activity,
+            metrics.pipeline(&settings.name),
+            Arc::new(silent),
+            control,
+            Arc::new(JobProgress::new(1)),
+        );
+        Ok(Self {
+            shared: Rc::new(shared),
+            of: job.partitions,
+            partitions: BTreeMap::new(),
+            bounds: Bounds {
+                messages: job.commit.messages + 1,
+                reserve: 0,
+                bytes: job.commit.bytes,
+                part: usize::MAX,
+            },
+            batch: settings.batch.messages,
+        })
+    }
+
+    /// Begins a partition with an empty state, at these positions of `source` (`<stream>@<incarnation>`).
+    ///
+    /// # Errors
+    /// When there is no such partition.
+    pub fn begin(&mut self, partition: u16, spans: &[Span], source: &str) -> Result<()> {
+        let groups = Groups::of_partition(partition, self.of);
+        let groups = groups.with_context(|| format!("there is no partition {partition}"))?;
+        let mut inputs = merged(&groups.numbers(), spans);
+        let input = inputs.iter().position(|input| &*input.source == source);
+        let input = input.unwrap_or_else(|| {
+            inputs.push(Progress::at(source, 0));
+            inputs.len() - 1
+        });
+        let mut work = Processing::new(Rc::clone(&self.shared), groups)?;
+        let clock = work.clock();
+        clock.tell(0);
+        let checkpoint = Checkpoint {
+            inputs,
+            ..Checkpoint::default()
+        };
+        work.begin(&checkpoint);
+        let partition_of = Partition {
+            work,
+            clock,
+            held: Held {
+                fence: Fence(1),
+                checkpoint,
+            },
+            input,
+            waiting: BTreeMap::new(),
+        };
+        self.partitions.insert(partition, partition_of);
+        Ok(())
+    }
+
+    /// Gives a key group its state, before the first message.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is of a partition that is not here.
+    pub fn restore(&mut self, group: Group, content: bytes::Bytes) -> Result<()> {
+        let partition = self.partitions.get_mut(&group.partition(self.of));
+        let partition = partition.context("its partition is not here")?;
+        let restored = partition.work.restore(&Snapshot {
+            group: group.number(),
+            reach: 0,
+            content,
+        });
+        restored.map_err(|Unreadable(why)| anyhow!(why))
+    }
+
+    /// The states are whole.
+    ///
+    /// # Errors
+    /// When the plugins cannot read what is in them.
+    pub fn restored(&mut self) -> Result<()> {
+        let mut partitions = self.partitions.values_mut();
+        let recovered = partitions.try_for_each(|partition| partition.work.recovered());
+        recovered.map_err(|Unreadable(why)| anyhow!(why))
+    }
+
+    /// The partition of a message, which gets its key and its event time.
+    #[must_use]
+    pub fn deal(decoder: &Decoder, message: &mut Message, of: u16) -> u16 {
+        decoder.decode(message);
+        Group::of(message.state_key()).partition(of)
+    }
+
+    /// Whether a message of a partition is not in its state yet.
+    #[must_use]
+    pub fn is_new(&self, partition: u16, message: &Message) -> bool {
+        let is_new = |here: &Partition| {
+            let progress = here.held.checkpoint.inputs.get(here.input)?;
+            let group = Group::of(message.state_key()).number();
+            let sequence = message.sequence;
+            Some(sequence > progress.position && !progress.is_done(group, sequence))
+        };
+        self.partitions
+            .get(&partition)
+            .and_then(is_new)
+            .unwrap_or_default()
+    }
+
+    /// Processes messages of a partition, in order, each with the time when it was stored.
+    ///
+    /// # Errors
+    /// When a plugin cannot be started any more.
+    pub async fn run(&mut self, partition: u16, messages: Vec<(Message, u64)>) -> Result<Answers> {
+        let how = self.how();
+        let mut answers = Answers::default();
+        if let Some(partition) = self.partitions.get_mut(&partition) {
+            Box::pin(partition.take(messages, how, &mut answers)).await?;
+        }
+        self.check()?;
+        Ok(answers)
+    }
+
+    /// It is this time, as far as a partition is concerned: what is due by then is carried out.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn advance(&mut self, partition: u16, to: u64) -> Result<Answers> {
+        let how = self.how();
+        let mut answers = Answers::default();
+        if let Some(partition) = self.partitions.get_mut(&partition) {
+            partition.clock.tell(to);
+            partition.fire(how, &mut answers).await?;
+        }
+        self.check()?;
+        Ok(answers)
+    }
+
+    /// No message comes any more: what waits for a retry is tried until it ends.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn finish(&mut self) -> Result<Answers> {
+        let mut answers = Answers::default();
+        for partition in self.partitions.keys().copied().collect::<Vec<_>>() {
+            answers.add(self.drain(partition).await?);
+        }
+        Ok(answers)
+    }
+
+    /// The same for a partition that goes on.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn drain(&mut self, partition: u16) -> Result<Answers> {
+        let how = self.how();
+        let mut answers = Answers::default();
+        if let Some(partition) = self.partitions.get_mut(&partition) {
+            while partition.work.has_held()
+                && let Some(due) = partition.work.next_due()
+                && self.shared.metrics.retried_infrastructure.get() == 0
+            {
+                partition.clock.tell(due);
+                partition.fire(how, &mut answers).await?;
+            }
+        }
+        self.check()?;
+        Ok(answers)
+    }
+
+    /// Before the first message that has not ended, all have.
+    #[must_use]
+    pub fn oldest_waiting(&self) -> Option<u64> {
+        let partitions = self.partitions.values();
+        let oldest = partitions.filter_map(|partition| partition.waiting.keys().next());
+        oldest.min().copied()
+    }
+
+    /// The state of a partition.
+    #[must_use]
+    pub fn state(&self, partition: u16) -> Option<SharedState> {
+        Some(self.partitions.get(&partition)?.work.state())
+    }
+
+    /// Bytes of the states of all partitions, as they count against the budget.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let partitions = self.partitions.values();
+        partitions
+            .map(|partition| partition.work.size() as u64)
+            .sum()
+    }
+
+    fn how(&self) -> How {
+        How {
+            bounds: self.bounds,
+            batch: self.batch,
+        }
+    }
+
+    /// A plugin that does not start asks for a retry for ever.
+    fn check(&self) -> Result<()> {
+        match self.shared.metrics.retried_infrastructure.get() {
+            0 => Ok(()),
+            _ => Err(anyhow!(
+                "a plugin cannot be started any more, or its calls have no room"
+            )),
+        }
+    }
+}
