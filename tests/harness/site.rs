@@ -170,10 +170,19 @@ impl Site {
     /// Waits until a stream holds this many messages.
     #[track_caller]
     pub fn wait_for_messages(&self, stream: &str, count: u64) -> Vec<Stored> {
-        wait_until(&format!("{stream} holds {count} messages"), || {
-            self.nats.client().count(stream) >= count
-        });
-        self.nats.client().messages(stream)
+        let client = self.nats.client();
+        wait_for(&format!("{stream} holds {count} messages"), || {
+            let stored = client.count(stream);
+            if stored < count {
+                return Err(format!("it holds {stored}"));
+            }
+            // They may be read from a replica that has yet to get the last of them.
+            let messages = client.messages(stream);
+            match messages.len() as u64 >= count {
+                true => Ok(messages),
+                false => Err(format!("{} of {stored} can be read", messages.len())),
+            }
+        })
     }
 }
 
