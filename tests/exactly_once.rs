@@ -10,6 +10,8 @@ mod operate;
 mod partitions;
 mod queue;
 mod read;
+mod refused;
+mod reset;
 mod standby;
 mod state;
 mod tools;
