@@ -78,6 +78,14 @@ impl Connection {
         locked(&self.client).0.clone()
     }
 
+    /// See [`Health::unless_refused`].
+    ///
+    /// # Errors
+    /// The server's words, with a hint.
+    pub async fn unless_refused<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.health.unless_refused(work).await
+    }
+
     /// The settings that it was made with.
     #[must_use]
     pub fn settings(&self) -> &Nats {

@@ -11,11 +11,11 @@ use weir::job::operate::Operated;
 use weir::threads::block_on;
 
 /// Keys that are counted.
-const KEYS: usize = 7;
+pub(super) const KEYS: usize = 7;
 
 impl Site {
     /// Writes `q.yaml`: the job `q`, which is as `p` but for these parts, and publishes to `q.>`.
-    fn job_q(&self, changes: &[(&str, &str)]) -> PathBuf {
+    pub(super) fn job_q(&self, changes: &[(&str, &str)]) -> PathBuf {
         let text = std::fs::read_to_string(self.path("p.yaml")).unwrap();
         let own = [
             ("name: p\n", "name: q\n"),
@@ -25,13 +25,13 @@ impl Site {
         self.file("q.yaml", replaced(&text, &[&own, changes].concat()))
     }
 
-    fn count_each(&self, times: usize) {
+    pub(super) fn count_each(&self, times: usize) {
         let count = |number: usize| (format!("in.{}", number % KEYS), "count");
         self.nats.client().publish_all((0..times * KEYS).map(count));
     }
 
     /// The counts of each key in a stream.
-    fn counts(&self, stream: &str) -> BTreeMap<String, Vec<u64>> {
+    pub(super) fn counts(&self, stream: &str) -> BTreeMap<String, Vec<u64>> {
         let by_subject = by_subject(&self.nats.client().messages(stream));
         let counts = by_subject.into_iter().map(|(subject, texts)| {
             let key = subject.rsplit('.').next().unwrap().to_owned();
@@ -44,7 +44,7 @@ impl Site {
     }
 
     /// Waits until each key was counted so often in a stream.
-    fn wait_for_counts(&self, stream: &str, upto: u64) -> BTreeMap<String, Vec<u64>> {
+    pub(super) fn wait_for_counts(&self, stream: &str, upto: u64) -> BTreeMap<String, Vec<u64>> {
         wait_for("every key is counted", || {
             let counts = self.counts(stream);
             let done = counts
@@ -59,7 +59,7 @@ impl Site {
     }
 
     /// Runs `weir job` with these arguments; it succeeds.
-    fn operate(&self, arguments: &[&str]) -> Finished {
+    pub(super) fn operate(&self, arguments: &[&str]) -> Finished {
         let finished = self.weir(&[&["job"], arguments].concat());
         assert_eq!(finished.code, Some(0), "{finished:#?}");
         finished
@@ -67,7 +67,7 @@ impl Site {
 }
 
 /// The rows of a job, in the order of their text.
-fn rows(site: &Site, job: &str) -> Vec<String> {
+pub(super) fn rows(site: &Site, job: &str) -> Vec<String> {
     let listed = site.operate(&["state", "ls", job, "--json"]);
     let mut rows: Vec<String> = listed.stdout.lines().map(ToOwned::to_owned).collect();
     rows.sort();

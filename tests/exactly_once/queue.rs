@@ -11,7 +11,12 @@ const INPUT: &str = "WEIR_JOB_P_IN";
 
 impl Site {
     /// A stream `QUEUE` on `queue.>`, and a job that reads it, or these subjects of it.
-    fn queue(&self, retention: RetentionPolicy, replicas: usize, subjects: &str) -> PathBuf {
+    pub(super) fn queue(
+        &self,
+        retention: RetentionPolicy,
+        replicas: usize,
+        subjects: &str,
+    ) -> PathBuf {
         self.nats.client().create_stream_with(Config {
             name: "QUEUE".to_owned(),
             subjects: vec!["queue.>".to_owned()],
@@ -25,7 +30,7 @@ impl Site {
         self.pipeline_but(&changes, job)
     }
 
-    fn queue_up(&self, numbers: std::ops::Range<usize>) {
+    pub(super) fn queue_up(&self, numbers: std::ops::Range<usize>) {
         let messages = numbers.map(|number| (format!("queue.{}", number % 7), number.to_string()));
         self.nats.client().publish_all(messages);
     }

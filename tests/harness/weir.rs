@@ -73,6 +73,16 @@ impl Weir {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Self {
+        Self::answer_on_terminal(directory, "", arguments, environment)
+    }
+
+    /// The same, where this is typed.
+    pub fn answer_on_terminal(
+        directory: &Path,
+        answer: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let program = env!("CARGO_BIN_EXE_weir");
         let words = std::iter::once(&program).chain(arguments);
         let words: Vec<String> = words.map(|word| format!("'{word}'")).collect();
@@ -81,7 +91,10 @@ impl Weir {
             .args(["-q", "-e", "-c", &words.join(" "), "/dev/null"])
             .env("TERM", "xterm")
             .env("SHELL", "/bin/sh")
-            .stdin(Stdio::null());
+            .stdin(match answer {
+                "" => Stdio::null(),
+                answer => typed(answer),
+            });
         Self::spawn(command, directory, environment)
     }
 
@@ -140,10 +153,7 @@ impl Weir {
         arguments: &[A],
         input: impl AsRef<[u8]>,
     ) -> Finished {
-        let mut file = tempfile::tempfile().expect("cannot create a file for stdin");
-        file.write_all(input.as_ref()).expect("cannot write stdin");
-        std::io::Seek::rewind(&mut file).expect("cannot rewind stdin");
-        Self::start_with(directory, arguments, &[], file.into()).finish()
+        Self::start_with(directory, arguments, &[], typed(input)).finish()
     }
 
     /// What it wrote to stdout so far.
@@ -295,6 +305,14 @@ impl Drop for Weir {
 
 fn read(path: &Path) -> String {
     String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()
+}
+
+/// A stdin with this text.
+fn typed(input: impl AsRef<[u8]>) -> Stdio {
+    let mut file = tempfile::tempfile().expect("cannot create a file for stdin");
+    file.write_all(input.as_ref()).expect("cannot write stdin");
+    std::io::Seek::rewind(&mut file).expect("cannot rewind stdin");
+    file.into()
 }
 
 /// Fetches a page and returns its status and body.

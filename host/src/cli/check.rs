@@ -2,7 +2,7 @@
 
 use super::shown::short;
 use super::{Console, files};
-use crate::config::resolved::Pipeline;
+use crate::config::resolved::{Pipeline, Start};
 use crate::config::{Draft, Finding, Findings, Located, Location};
 use crate::nats::{job, job_input};
 use crate::plugin::{Plugin, Runtime, Worker};
@@ -192,7 +192,11 @@ fn job_notes<'c>(
     let (source, input) = (&pipeline.source.stream, job_input::name(&stream));
     notes.push(format!(
         "if `{source}` drops what was settled, as a work queue does: stream `{input}` sources it, and the job reads \
-         that; `--create` makes it"
+         that; `--create` makes it{}",
+        match pipeline.source.start {
+            Start::All => "",
+            _ => "; with `source.start` it is refused then, because a job takes all that is there",
+        }
     ));
     if let Some(dead) = &pipeline.dead_letter {
         let subject = &dead.subject;

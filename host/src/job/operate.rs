@@ -129,7 +129,8 @@ impl Operated {
         for attempt in 1..=READS {
             let mut reading =
                 Observation::new(groups.clone(), wanted.clone()).with_context(what)?;
-            let found = match log.checkpoint().await {
+            let checkpoint = async { Ok(log.checkpoint().await) };
+            let found = match self.permitted(checkpoint).await.with_context(what)? {
                 Ok(None) => return Ok(None),
                 Ok(Some(held)) if held.checkpoint.replacing => {
                     return Err(anyhow!("its state is being replaced"))
@@ -141,7 +142,8 @@ impl Operated {
                 Ok(Some(Held { fence, .. })) => {
                     let group = group.map(Group::number);
                     let mut take = |stored| reading.take(stored);
-                    log.observe(group, fence, &mut take).await
+                    let observed = async { Ok(log.observe(group, fence, &mut take).await) };
+                    self.permitted(observed).await.with_context(what)?
                 }
                 Err(error) => Err(error),
             };
@@ -166,6 +168,11 @@ impl Operated {
         })
     }
 
+    /// What is asked for over the connection of the job, unless the server refuses it.
+    async fn permitted<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.wire.health.unless_refused(work).await
+    }
+
     /// Takes a partition from its owner to replace its state, with a log from `log`.
     ///
     /// # Errors
@@ -187,13 +194,15 @@ impl Operated {
     /// # Errors
     /// When the server does not take it in time.
     pub async fn step<T>(&self, step: impl Future<Output = Result<T, LogError>>) -> Result<T> {
-        match tokio::time::timeout(STEP, step).await {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(LogError::WrongFence)) => {
+        let step = async { Ok(tokio::time::timeout(STEP, step).await) };
+        match self.permitted(step).await {
+            Err(refused) => Err(refused),
+            Ok(Ok(Ok(done))) => Ok(done),
+            Ok(Ok(Err(LogError::WrongFence))) => {
                 Err(anyhow!("another command replaces the state, too"))
             }
-            Ok(Err(error)) => Err(anyhow!("{error}")),
-            Err(_) => Err(anyhow!(
+            Ok(Ok(Err(error))) => Err(anyhow!("{error}")),
+            Ok(Err(_)) => Err(anyhow!(
                 "the server has not stored it within {} s",
                 STEP.as_secs()
             ))

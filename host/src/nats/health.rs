@@ -9,8 +9,10 @@
 //! The server says when a permission is missing, and never that it is back. So a violation explains
 //! what was sent before the server said it, and nothing later: whoever asks says since when.
 
+use crate::report::ResultExt;
 use crate::telemetry::metrics::Counter;
 use crate::threads::locked;
+use anyhow::{Result, anyhow};
 use async_nats::{Event, ServerError};
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -136,6 +138,41 @@ impl Health {
             .iter()
             .find(|violation| violation.subject == subject && violation.at >= since)
             .map(|violation| violation.text.clone())
+    }
+
+    /// The first publish or subscription that the server has refused since then: its subject, and the server's words.
+    #[must_use]
+    pub fn first_violation(&self, since: Instant) -> Option<(String, String)> {
+        let violations = locked(&self.violations);
+        let is_it = |violation: &&Violation| violation.at >= since && is_violation(&violation.text);
+        let first = violations.iter().rev().find(is_it)?;
+        Some((first.subject.clone(), first.text.clone()))
+    }
+
+    /// The result of requests, unless the server refuses one of them: nobody answers then. For a connection that
+    /// does nothing else meanwhile, and needs all that it asks for.
+    ///
+    /// # Errors
+    /// The server's words, with a hint.
+    pub async fn unless_refused<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let began = Instant::now();
+        let mut work = std::pin::pin!(work);
+        loop {
+            let changed = self.changed.notified();
+            if let Some((subject, words)) = self.first_violation(began) {
+                let action = match words.contains("Subscription") {
+                    true => "subscribe",
+                    false => "publish",
+                };
+                return Err(anyhow!("the server refused: {words}"))
+                    .hint(|| format!("allow this user to {action} to `{subject}`"));
+            }
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = changed => {}
+            }
+        }
     }
 
     /// The server's words on an ack, if it has refused one since then. `of` is the end of its subject:

@@ -1,7 +1,7 @@
 //! Savepoints of jobs, in an object store: an object for each, `<job>/<name>`. What is in it is `job/savepoint.rs`'s.
 
-use super::Connection;
 use super::buckets::{Objects, Stored};
+use super::{Connection, jobs};
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
 use async_nats::jetstream::object_store::Config;
@@ -83,12 +83,17 @@ impl Savepoints {
             .hint(|| "see `weir job savepoint ls`")
     }
 
-    /// All savepoints, or those of one job, in the order of their names.
+    /// All savepoints, or those of one job, in the order of their names. None before there is a bucket.
     ///
     /// # Errors
     /// When the server does not say.
-    pub async fn list(&self, job: Option<&str>) -> Result<Vec<Listed>> {
-        let listed = self.0.list().await.context("cannot list the savepoints")?;
+    pub async fn list(connection: &Connection, job: Option<&str>) -> Result<Vec<Listed>> {
+        let stream = format!("OBJ_{BUCKET}");
+        if jobs::last_sequence(connection, &stream).await?.is_none() {
+            return Ok(Vec::new());
+        }
+        let listed = Self::find(connection).await?.0.list().await;
+        let listed = listed?;
         let read = |Stored { name, bytes, at }: Stored| {
             let (of, name) = name.split_once('/')?;
             let listed = Listed {
@@ -109,13 +114,11 @@ impl Savepoints {
     /// # Errors
     /// When there is none of this name, or the server does not.
     pub async fn remove(&self, job: &str, name: &str) -> Result<()> {
-        let what = || format!("cannot remove savepoint `{name}` of job `{job}`");
-        if !self.holds(job, name).await.with_context(what)? {
+        if !self.holds(job, name).await? {
             return Err(anyhow!("there is none of this name"))
-                .with_context(what)
                 .hint(|| "see `weir job savepoint ls`");
         }
-        self.0.delete(&object(job, name)).await.with_context(what)
+        self.0.delete(&object(job, name)).await
     }
 }
 

@@ -28,7 +28,9 @@ pub(in super::super) struct Named {
 #[derive(clap::Args)]
 #[command(after_help = "\
 A sequence is that of the first message to process again; a time that of its arrival, as in 2026-03-02T10:00:00Z. With a \
-sequence or a time the job begins with an empty state. Where it was interrupted, it can be run again.")]
+sequence or a time the job begins with an empty state. Where it was interrupted, it can be run again. Needs permission for \
+STREAM.INFO of the source and, with a time, to make a consumer of it; for STREAM.NAMES; for STREAM.INFO, STREAM.MSG.GET \
+and STREAM.PURGE of the job's stream and to make consumers of it; and to publish to weir.job.<NAME>.>.")]
 pub(in super::super) struct Reset {
     /// The name of the job: that of its pipeline.
     #[arg(value_name = "NAME")]
@@ -82,6 +84,7 @@ pub(super) fn reset(arguments: &Reset, console: &Console) -> Result<u8> {
             None => savepoint::source(&connection, &job.definition).await?,
         };
         let first = edge.sequence(&source).await?;
+        savepoint::gone(&connection, [(&*source.source_id, first - 1)].into_iter()).await?;
         confirm::lost(&job, confirm, console).await?;
         restore::reset(&connection, &job, &source.source_id, first - 1).await?;
         Ok(Some(first))

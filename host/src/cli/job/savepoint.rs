@@ -3,15 +3,17 @@
 use super::super::{Console, files};
 use super::confirm::{self, Confirm};
 use crate::job::operate::Operated;
+use crate::job::positions::Span;
 use crate::job::restore;
 use crate::job::savepoint::{Verified, verify};
 use crate::nats::job::{self, Definition};
 use crate::nats::job_admin::{self, Defined};
 use crate::nats::savepoints::Savepoints;
-use crate::nats::{Connection, history::History, job_stream};
+use crate::nats::{Connection, history::History, job_input, job_stream};
 use crate::report::{self, ResultExt, escape};
 use anyhow::{Context as _, Result, anyhow};
 use serde_json::json;
+use std::collections::BTreeMap;
 
 /// Bytes between what makes a savepoint and what stores it.
 const PIPE: usize = 256 << 10;
@@ -47,6 +49,8 @@ pub(in super::super) struct Create {
 }
 
 #[derive(clap::Args)]
+#[command(after_help = "\
+Needs permission to read the bucket: STREAM.INFO and CONSUMER.CREATE of OBJ_weir-savepoints.")]
 pub(in super::super) struct List {
     /// Only savepoints of this job.
     #[arg(value_name = "NAME")]
@@ -57,6 +61,8 @@ pub(in super::super) struct List {
 }
 
 #[derive(clap::Args)]
+#[command(after_help = "\
+Needs permission for STREAM.INFO and STREAM.PURGE of OBJ_weir-savepoints, and for what reads and writes its records.")]
 pub(in super::super) struct Named {
     /// The name of the job that it is of.
     #[arg(value_name = "NAME")]
@@ -73,7 +79,8 @@ pub(in super::super) struct Named {
 #[command(after_help = "\
 Hosts that run the job give up its partitions and go on with the new state. With another number of partitions the pipeline \
 needs the same `partitions`: stop its hosts before, and start them with the new file. A job that is not there yet is made, \
-and goes on when a host runs it. Where it was interrupted, it can be run again.")]
+and goes on when a host runs it. Where it was interrupted, it can be run again. Needs permission to read the bucket, and for \
+what `weir job reset` needs.")]
 pub(in super::super) struct Restore {
     /// The name of the job that gets the state.
     #[arg(value_name = "NAME")]
@@ -118,10 +125,13 @@ impl Command {
             Self::Restore(arguments) => restore_named(&arguments, console),
             Self::Rm(Named { job, name, reach }) => {
                 reach.connected("job", async |connection| {
-                    Savepoints::find(&connection)
-                        .await?
-                        .remove(&job, &name)
-                        .await
+                    let removed = async {
+                        let bucket = Savepoints::find(&connection).await?;
+                        bucket.remove(&job, &name).await
+                    };
+                    let removed = connection.unless_refused(removed).await;
+                    removed
+                        .with_context(|| format!("cannot remove savepoint `{name}` of job `{job}`"))
                 })?;
                 let shown = format!("removed savepoint {}", escape::line(&name));
                 console.answer(&json!({ "removed": name }), &shown)?;
@@ -139,8 +149,14 @@ fn create(Create { job, name, reach }: &Create, console: &Console) -> Result<u8>
     let (amount, stored) = reach.connected("job", async |connection| {
         let operated = Operated::open(&connection, job).await?;
         let stream = source(&connection, &operated.definition).await?;
-        let bucket = Savepoints::open(&connection, stream.wanted().replicas).await?;
-        if bucket.holds(job, &name).await? {
+        let what = || format!("cannot make a savepoint of job `{job}`");
+        let open = async {
+            let bucket = Savepoints::open(&connection, stream.wanted().replicas).await?;
+            let holds = bucket.holds(job, &name).await?;
+            Ok((bucket, holds))
+        };
+        let (bucket, holds) = connection.unless_refused(open).await.with_context(what)?;
+        if holds {
             return Err(anyhow!("job `{job}` has a savepoint `{name}` already"))
                 .hint(|| "remove it with `weir job savepoint rm`, or choose another name");
         }
@@ -149,12 +165,13 @@ fn create(Create { job, name, reach }: &Create, console: &Console) -> Result<u8>
         let (saved, stored) = tokio::join!(
             async {
                 let saved = restore::save(&operated, to).await;
-                saved.with_context(|| format!("cannot make a savepoint of job `{job}`"))
+                saved.with_context(what)
             },
             // Where it fails, nobody reads any more, and what is made has an end, too.
             async {
                 let mut from = from;
-                bucket.put(job, &name, &mut from).await
+                let put = bucket.put(job, &name, &mut from);
+                connection.unless_refused(put).await.with_context(what)
             }
         );
         let saved = match saved {
@@ -180,10 +197,9 @@ fn create(Create { job, name, reach }: &Create, console: &Console) -> Result<u8>
 
 fn list(List { job, reach }: &List, console: &Console) -> Result<u8> {
     let listed = reach.connected("job", async |connection| {
-        Savepoints::find(&connection)
-            .await?
-            .list(job.as_deref())
-            .await
+        let listed = Savepoints::list(&connection, job.as_deref());
+        let listed = connection.unless_refused(listed).await;
+        listed.context("cannot list the savepoints")
     })?;
     let line = |listed: &crate::nats::savepoints::Listed| {
         let (job, name) = (escape::line(&listed.job), escape::line(&listed.name));
@@ -224,11 +240,18 @@ pub(super) async fn into(
     confirm: &Confirm,
     console: &Console,
 ) -> Result<(Verified, u16)> {
-    let bucket = Savepoints::find(connection).await?;
+    let what = || format!("cannot use savepoint `{name}` of job `{of}`");
     let _progress = console.progress("verifying the savepoint");
-    let verified = verify(bucket.get(of, name).await?).await;
-    let verified =
-        verified.with_context(|| format!("cannot use savepoint `{name}` of job `{of}`"))?;
+    let found = async {
+        let bucket = Savepoints::find(connection).await?;
+        let verified = verify(bucket.get(of, name).await?).await?;
+        Ok((bucket, verified))
+    };
+    let found = connection.unless_refused(found).await;
+    let (bucket, verified) = found.with_context(what)?;
+    same_input(connection, (of, job), &verified.spans)
+        .await
+        .with_context(what)?;
     let saved = &verified.header.definition;
     let definition = Definition {
         partitions: partitions.unwrap_or(saved.partitions),
@@ -238,6 +261,12 @@ pub(super) async fn into(
     let operated = match found {
         Some(_) => {
             let operated = Operated::open(connection, job).await?;
+            let positions = verified.spans.iter().flat_map(|span| &span.inputs);
+            gone(
+                connection,
+                positions.map(|input| (&*input.source, input.position)),
+            )
+            .await?;
             confirm::lost(&operated, confirm, console).await?;
             operated
         }
@@ -258,15 +287,69 @@ pub(super) async fn into(
     Ok((verified, definition.partitions))
 }
 
+/// # Errors
+/// If positions of a savepoint are those of a stream of the job's own that the other job does not read.
+async fn same_input(
+    connection: &Connection,
+    (of, job): (&str, &str),
+    spans: &[Span],
+) -> Result<()> {
+    let own = job_input::name(&job::names(of).1);
+    let mut inputs = spans.iter().flat_map(|span| &span.inputs);
+    let Some(input) = inputs.find(|input| stream_of(&input.source) == own) else {
+        return Ok(());
+    };
+    let found = History::find(connection, &own).await?;
+    let reads = of == job && found.is_some_and(|found| *found.source_id == *input.source);
+    match reads {
+        true => Ok(()),
+        false => Err(anyhow!(
+            "its positions are those of stream `{own}`, which job `{of}` read instead of its source; job `{job}` \
+             does not read that stream"
+        ))
+        .hint(|| {
+            format!("restore it into job `{of}` on the server that has this stream; a stream that was made anew is another")
+        }),
+    }
+}
+
+/// Says which messages a job is not going to process, because the streams do not hold them any more.
+///
+/// # Errors
+/// When the server does not say.
+pub(super) async fn gone(
+    connection: &Connection,
+    positions: impl Iterator<Item = (&str, u64)>,
+) -> Result<()> {
+    let mut least = BTreeMap::new();
+    for (source, position) in positions {
+        let least = least.entry(source).or_insert(position);
+        *least = position.min(*least);
+    }
+    for (source, position) in least {
+        let found = History::find(connection, stream_of(source)).await?;
+        let found = found.filter(|found| found.source_id == source && found.first > position + 1);
+        if let Some(History { name, first, .. }) = found {
+            let (from, to) = (position + 1, first - 1);
+            report::note(&format!(
+                "stream `{name}` does not hold messages {from} to {to} any more: what they would change is missing"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The stream of `<stream>@<incarnation>`.
+fn stream_of(source: &str) -> &str {
+    source.rsplit_once('@').map_or(source, |(stream, _)| stream)
+}
+
 /// The stream that a job reads.
 ///
 /// # Errors
 /// When it is not there.
 pub(super) async fn source(connection: &Connection, definition: &Definition) -> Result<History> {
-    let source = &definition.source;
-    let stream = source
-        .rsplit_once('@')
-        .map_or(&**source, |(stream, _)| stream);
+    let stream = stream_of(&definition.source);
     let found = History::find(connection, stream).await?;
     found.with_context(|| {
         format!(
