@@ -84,7 +84,11 @@ fn obey(command: &str, key: &mut String) -> Result<Option<String>, Error> {
             return Ok(Some(count.to_string()));
         }
         ["tally"] => {
-            let weight = if version() == "twice" && key.starts_with('1') { 2 } else { 1 };
+            let weight = if version() == "twice" && key.starts_with('1') {
+                2
+            } else {
+                1
+            };
             let count = COUNT.get(key)?.unwrap_or_default() + weight;
             COUNT.set(key, &count)?;
             return Ok(Some(count.to_string()));
