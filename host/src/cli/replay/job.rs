@@ -4,8 +4,8 @@
 
 use super::lanes::Answered;
 use crate::config::resolved::{Bounds, Pipeline};
+use crate::job::dry_run::{Answers, JobDryRun, Parts};
 use crate::job::positions::Span;
-use crate::job::rehearsal::{Answers, Parts, Rehearsal};
 use crate::job::savepoint::{Part, Reader, verify};
 use crate::message::Message;
 use crate::nats::history::History;
@@ -200,14 +200,14 @@ impl JobLanes {
             let tokio = threads::runtime()?;
             let run = async move || {
                 let begun = async {
-                    let mut rehearsal = Rehearsal::new(parts).await?;
+                    let mut dry_run = JobDryRun::new(parts).await?;
                     for partition in mine {
-                        rehearsal.begin(partition, &spans, &source)?;
+                        dry_run.begin(partition, &spans, &source)?;
                     }
-                    anyhow::Ok(rehearsal)
+                    anyhow::Ok(dry_run)
                 };
                 match begun.await {
-                    Ok(rehearsal) => Box::pin(work(rehearsal, inbox, &outbox)).await,
+                    Ok(dry_run) => Box::pin(work(dry_run, inbox, &outbox)).await,
                     // The receiver is gone if the replay has ended early.
                     Err(error) => drop(outbox.send(Err(error)).await),
                 }
@@ -285,7 +285,7 @@ impl JobLanes {
         for mut message in batch {
             // As it was read, this is when it was stored.
             let stored = message.event_time;
-            let partition = Rehearsal::deal(&self.decoder, &mut message, self.partitions);
+            let partition = JobDryRun::deal(&self.decoder, &mut message, self.partitions);
             if let Some(part) = parts.get_mut(usize::from(partition) % count) {
                 part.push((partition, message, stored));
             }
@@ -336,25 +336,25 @@ impl JobLanes {
 }
 
 async fn work(
-    mut rehearsal: Rehearsal,
+    mut dry_run: JobDryRun,
     mut tasks: Receiver<Task>,
     answers: &Sender<Result<Answered>>,
 ) {
     let mut last = 0;
     while let Some(task) = tasks.recv().await {
         let done = match task {
-            Task::Restore(group, content) => match rehearsal.restore(group, content) {
+            Task::Restore(group, content) => match dry_run.restore(group, content) {
                 Ok(()) => continue,
                 Err(error) => Err(error),
             },
-            Task::Restored => rehearsal.restored().map(|()| Answers::default()),
+            Task::Restored => dry_run.restored().map(|()| Answers::default()),
             Task::Run(batch, through) => {
                 last = through;
-                run(&mut rehearsal, batch).await
+                run(&mut dry_run, batch).await
             }
-            Task::Finish => rehearsal.finish().await,
+            Task::Finish => dry_run.finish().await,
         };
-        let waiting = rehearsal.oldest_waiting();
+        let waiting = dry_run.oldest_waiting();
         let answered = done.map(|done| Answered {
             answers: done.ended,
             of_timers: done.of_timers,
@@ -369,16 +369,16 @@ async fn work(
 }
 
 /// Each partition with its messages.
-async fn run(rehearsal: &mut Rehearsal, batch: Vec<(u16, Message, u64)>) -> Result<Answers> {
+async fn run(dry_run: &mut JobDryRun, batch: Vec<(u16, Message, u64)>) -> Result<Answers> {
     let mut parts: std::collections::BTreeMap<u16, Vec<(Message, u64)>> = Default::default();
     for (partition, message, stored) in batch {
-        if rehearsal.is_new(partition, &message) {
+        if dry_run.is_new(partition, &message) {
             parts.entry(partition).or_default().push((message, stored));
         }
     }
     let mut answers = Answers::default();
     for (partition, messages) in parts {
-        answers.add(rehearsal.run(partition, messages).await?);
+        answers.add(dry_run.run(partition, messages).await?);
     }
     Ok(answers)
 }

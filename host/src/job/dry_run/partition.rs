@@ -1,4 +1,4 @@
-//! One partition of a rehearsal: what becomes of its messages, and of what is due in its state.
+//! One partition of a dry run: what becomes of its messages, and of what is due in its state.
 
 use super::Answers;
 use crate::compare::{Outputs, outputs};

@@ -62,7 +62,7 @@ impl Answers {
 }
 
 /// See the top of this file.
-pub struct Rehearsal {
+pub struct JobDryRun {
     shared: Rc<Shared>,
     /// How many partitions the job has; those that are here.
     of: u16,
@@ -71,7 +71,7 @@ pub struct Rehearsal {
     batch: usize,
 }
 
-impl Rehearsal {
+impl JobDryRun {
     /// Warms the plugins. There is no partition yet.
     ///
     /// # Errors
