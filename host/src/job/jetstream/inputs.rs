@@ -149,7 +149,6 @@ impl Inputs {
                 },
             );
         }
-        self.note();
         Ok(read)
     }
 
