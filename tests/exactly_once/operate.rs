@@ -58,6 +58,13 @@ impl Site {
         })
     }
 
+    /// The last result of each key is this count.
+    pub(super) fn assert_last_counts(&self, count: u64) {
+        let counts = self.counts("OUT");
+        let is_last = |counts: &Vec<u64>| counts.last() == Some(&count);
+        assert!(counts.values().all(is_last), "{counts:?}");
+    }
+
     /// Runs `weir job` with these arguments; it succeeds.
     pub(super) fn operate(&self, arguments: &[&str]) -> Finished {
         let finished = self.weir(&[&["job"], arguments].concat());
@@ -261,11 +268,7 @@ fn a_job_that_is_set_back_processes_all_again_with_an_empty_state_on_hosts_that_
     assert!(site.counts("OUT").values().all(|counts| *counts == all));
     site.count_each(1);
     site.wait_for_messages("OUT", 105);
-    assert!(
-        site.counts("OUT")
-            .values()
-            .all(|counts| counts.last() == Some(&5))
-    );
+    site.assert_last_counts(5);
 }
 
 #[test]

@@ -58,11 +58,7 @@ fn a_job_that_is_set_back_to_a_time_goes_on_from_the_first_message_that_was_stor
     assert_eq!(json(&done.stdout)["first"], 3 * KEYS as u64 + 1);
     site.count_each(1);
     site.wait_for_messages("OUT", 4 * KEYS as u64 + again);
-    assert!(
-        site.counts("OUT")
-            .values()
-            .all(|counts| counts.last() == Some(&1))
-    );
+    site.assert_last_counts(1);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A job in memory: partitions with a state each, whose commits go nowhere. For `weir replay` and for shadows.
+//! A job in memory: partitions with a state each, whose commits go nowhere. For `weir replay`.
 //!
 //! Messages, timers and retries go through the same code as those of a job that runs (`worker.rs`,
 //! `processing.rs`), with the same bounds. Processing time is not that of any clock: it is when the message at hand was
@@ -25,7 +25,7 @@ use crate::process::changeover::Changeover;
 use crate::process::decode::Decoder;
 use crate::process::outputs::Target;
 use crate::process::samples::Sampler;
-use crate::state::{Group, Groups, SharedState};
+use crate::state::{Group, Groups};
 use crate::telemetry::log_limit::LogLimit;
 use crate::telemetry::metrics::Metrics;
 use anyhow::{Context as _, Result, anyhow};
@@ -213,41 +213,14 @@ impl JobDryRun {
         Ok(answers)
     }
 
-    /// It is this time, as far as a partition is concerned: what is due by then is carried out.
-    ///
-    /// # Errors
-    /// As [`Self::run`].
-    pub async fn advance(&mut self, partition: u16, to: u64) -> Result<Answers> {
-        let how = self.how();
-        let mut answers = Answers::default();
-        if let Some(partition) = self.partitions.get_mut(&partition) {
-            partition.clock.tell(to);
-            partition.fire(how, &mut answers).await?;
-        }
-        self.check()?;
-        Ok(answers)
-    }
-
     /// No message comes any more: what waits for a retry is tried until it ends.
     ///
     /// # Errors
     /// As [`Self::run`].
     pub async fn finish(&mut self) -> Result<Answers> {
-        let mut answers = Answers::default();
-        for partition in self.partitions.keys().copied().collect::<Vec<_>>() {
-            answers.add(self.drain(partition).await?);
-        }
-        Ok(answers)
-    }
-
-    /// The same for a partition that goes on.
-    ///
-    /// # Errors
-    /// As [`Self::run`].
-    pub async fn drain(&mut self, partition: u16) -> Result<Answers> {
         let how = self.how();
         let mut answers = Answers::default();
-        if let Some(partition) = self.partitions.get_mut(&partition) {
+        for partition in self.partitions.values_mut() {
             while partition.work.has_held()
                 && let Some(due) = partition.work.next_due()
                 && self.shared.metrics.retried_infrastructure.get() == 0
@@ -266,21 +239,6 @@ impl JobDryRun {
         let partitions = self.partitions.values();
         let oldest = partitions.filter_map(|partition| partition.waiting.keys().next());
         oldest.min().copied()
-    }
-
-    /// The state of a partition.
-    #[must_use]
-    pub fn state(&self, partition: u16) -> Option<SharedState> {
-        Some(self.partitions.get(&partition)?.work.state())
-    }
-
-    /// Bytes of the states of all partitions, as they count against the budget.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        let partitions = self.partitions.values();
-        partitions
-            .map(|partition| partition.work.size() as u64)
-            .sum()
     }
 
     fn how(&self) -> How {
