@@ -15,6 +15,7 @@ mod replay;
 mod reset;
 mod standby;
 mod state;
+mod time;
 mod tools;
 
 use crate::harness::{Site, Stored, Weir, guests, replaced, series, wait_for, wait_until};

@@ -32,3 +32,4 @@ pub mod signature;
 pub mod state;
 pub mod telemetry;
 pub mod threads;
+pub mod time;

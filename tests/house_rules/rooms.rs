@@ -9,7 +9,14 @@ use super::scan::File;
 const FLOORS: &[&[&str]] = &[
     // Plain data, and what everything stands on.
     &["failpoint", "headers", "report", "shutdown", "threads"],
-    &["message", "outgoing", "signature", "state", "telemetry"],
+    &[
+        "message",
+        "outgoing",
+        "signature",
+        "state",
+        "telemetry",
+        "time",
+    ],
     &["parked", "jsonl", "config"],
     // What knows one library, or compares.
     &["plugin", "compare"],

@@ -132,7 +132,7 @@ pub fn settling(file: &File) -> Vec<String> {
 }
 
 pub fn purity(file: &File) -> Vec<String> {
-    let rooms = ["host/src/config", "host/src/state"];
+    let rooms = ["host/src/config", "host/src/state", "host/src/time"];
     let pure = rooms.iter().any(|room| file.is_in(room)) || PURE.contains(&file.path.as_str());
     if !pure {
         return Vec::new();

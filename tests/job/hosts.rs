@@ -124,7 +124,7 @@ pub async fn log(url: &str) -> anyhow::Result<JetStream> {
         stream: "IN".to_owned(),
         filters: Vec::new(),
     };
-    let inputs = Inputs::new(&wire, vec![source], place.patience, Box::new(|_| 0));
+    let inputs = Inputs::new(&wire, vec![source], place.patience, Box::new(|_| (0, true)));
     let open = Arc::new(Semaphore::new(1));
     Ok(JetStream::new(wire, place, open, Rc::new(inputs)))
 }

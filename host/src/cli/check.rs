@@ -2,7 +2,7 @@
 
 use super::shown::short;
 use super::{Console, files};
-use crate::config::resolved::{Pipeline, Start};
+use crate::config::resolved::{Pipeline, Place, Start};
 use crate::config::{Draft, Finding, Findings, Located, Location};
 use crate::nats::{job, job_input};
 use crate::plugin::{Plugin, Runtime, Worker};
@@ -212,18 +212,55 @@ fn job_notes<'c>(
     }
     let stateful =
         operators.filter(|one| one.result.as_ref().is_ok_and(|plugin| plugin.is_stateful()));
+    let stateful: Vec<_> = stateful.collect();
+    if !stateful.is_empty() {
+        notes.push(event_time_note(pipeline));
+    }
     let ttl = pipeline.job.as_ref().and_then(|job| job.state_ttl);
     let kept = match ttl {
         Some(ttl) => format!("for {ttl:?}"),
         None => "for ever; `state.ttl` ends that".to_owned(),
     };
-    notes.extend(stateful.map(|Checked { placed, .. }| {
+    notes.extend(stateful.iter().map(|Checked { placed, .. }| {
         format!(
             "`{}` keeps state: what it sets without a time to live is kept {kept}",
             placed.operator.name
         )
     }));
     notes
+}
+
+/// What the job takes for the time of a message, and when timers of event time fire.
+fn event_time_note(pipeline: &Pipeline) -> String {
+    let rules = pipeline.job.as_ref().map(|job| job.watermark);
+    let rules = rules.unwrap_or_default();
+    let span = |nanoseconds| format!("{:#}", jiff::SignedDuration::from_nanos(nanoseconds));
+    let time = match pipeline.event_time.as_ref().map(|rule| &rule.place) {
+        None => "when the stream stored a message".to_owned(),
+        Some(Place::Header(name)) => format!("header `{name}`"),
+        Some(Place::JsonPointer(pointer)) => format!("`{}` in the payload", pointer.as_str()),
+    };
+    let message = match rules.bound {
+        0 => "of its time or later".to_owned(),
+        bound => format!("that is {} later", span(bound)),
+    };
+    let idle = match rules.idle_timeout {
+        Some(timeout) => {
+            let timeout = span(timeout.saturating_add(rules.bound));
+            format!("or the clock is {timeout} later and nothing comes")
+        }
+        None => "and waits if nothing comes (`watermark.idle-timeout` ends that)".to_owned(),
+    };
+    let ahead = match rules.max_ahead {
+        Some(ahead) => format!(
+            "more than {} ahead of the clock does not count",
+            span(ahead)
+        ),
+        None => "far ahead of the clock makes all before it late".to_owned(),
+    };
+    format!(
+        "event time is {time}: a timer fires when a message {message} is processed, {idle}; a time {ahead}"
+    )
 }
 
 fn of<'c, 'd>(

@@ -24,7 +24,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long hosts have to say what they hold.
 const WAIT: Duration = Duration::from_millis(500);
@@ -94,6 +94,9 @@ struct Partition {
     checkpoint: Option<Checkpoint>,
     /// What of each input is behind the position; none where its stream does not say.
     lag: Vec<Option<u64>>,
+    /// How far the watermark of each input is behind the clock of this machine, in seconds: event time that is to
+    /// come. Less than 0 where it is ahead; none before there is a watermark.
+    event_time_lag_seconds: Vec<Option<f64>>,
     records: Records,
     /// What its owner says of it; none where nobody answers.
     held: Option<Value>,
@@ -190,11 +193,14 @@ async fn look(connection: &Connection, job: Job) -> Result<Shown> {
             };
             lag.push(end.map(|end: u64| end.saturating_sub(input.position)));
         }
+        let marks = checkpoint.iter().flat_map(|checkpoint| &checkpoint.inputs);
+        let marks = marks.map(|input| input.watermark.map(behind_now));
         let owners = hosts.iter().filter(|host| host.owned.contains(&partition));
         state.push(Partition {
             partition,
             owners: owners.map(|host| host.name.clone()).collect(),
             standbys: standbys(&hosts, partition, checkpoint.as_ref()),
+            event_time_lag_seconds: marks.collect(),
             checkpoint,
             lag,
             records: records.remove(&partition).unwrap_or_default(),
@@ -210,6 +216,13 @@ async fn look(connection: &Connection, job: Job) -> Result<Shown> {
         hosts_unknown,
         state,
     })
+}
+
+/// How many seconds this time lies behind the clock.
+fn behind_now(nanoseconds: i64) -> f64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = i128::try_from(now.unwrap_or_default().as_nanos()).unwrap_or(i128::MAX);
+    (now - i128::from(nanoseconds)) as f64 / 1e9
 }
 
 fn standbys(hosts: &[Member], partition: u16, checkpoint: Option<&Checkpoint>) -> Vec<Standby> {
@@ -269,6 +282,7 @@ fn text(shown: &Shown) -> String {
             standbys,
             checkpoint,
             lag,
+            event_time_lag_seconds,
             records,
             held,
         } = partition;
@@ -307,11 +321,20 @@ fn text(shown: &Shown) -> String {
             let host = escape::line(host);
             let _ = writeln!(out, "    standby {host}: {behind} records behind");
         }
-        for (input, lag) in checkpoint.inputs.iter().zip(lag) {
+        for ((input, lag), behind) in checkpoint
+            .inputs
+            .iter()
+            .zip(lag)
+            .zip(event_time_lag_seconds)
+        {
             let lag = lag.map_or_else(|| "unknown".to_owned(), |lag| lag.to_string());
             let source = escape::line(&input.source);
             let mark = input.watermark.and_then(|mark| u64::try_from(mark).ok());
-            let mark = mark.map(|mark| format!(", watermark {}", rows::time(mark)));
+            let behind = behind.unwrap_or_default();
+            let mark = mark.map(|mark| {
+                let time = rows::time(mark);
+                format!(", watermark {time}, {behind:.1} s behind the clock")
+            });
             let _ = writeln!(
                 out,
                 "    {source}: position {}, lag {lag}{}",

@@ -10,12 +10,14 @@ mod job;
 mod limits;
 mod rollout;
 mod streams;
+mod time;
 
 pub use connection::{Nats, Tls};
 pub use job::{Commit, Delivery, State};
 pub use limits::{Compile, Limits};
 pub use rollout::Rollout;
 pub use streams::{Create, Source, Start, StartAt, StartWord, Storage, StreamSettings};
+pub use time::{DurationOrOff, EventTime, EventTimeSettings, OfStream, OnInvalid, Watermark};
 
 use super::grants;
 use super::units::{DurationText, SizeText};
@@ -40,9 +42,10 @@ pub struct Pipeline {
     /// no key.
     #[schemars(example = &"{subject[1]}", example = &"{payload:/order/user}")]
     pub key: Option<String>,
-    /// Where a message has its event time. By default, or if a message lacks it, the event time is the
-    /// time at which JetStream stored the message.
+    /// Where a message has its event time: `stream`, which is the default, is the time at which JetStream stored it.
     pub event_time: Option<EventTime>,
+    /// How event time moves on. Only with `delivery: exactly-once`.
+    pub watermark: Watermark,
     /// What is promised for each input. By default it follows from `order`: `exactly-once` with `order: key` and
     /// `order: stream`, else `at-least-once`. The two keys say the same of a pipeline, so one of them is enough.
     pub delivery: Option<Delivery>,
@@ -92,6 +95,7 @@ impl Default for Pipeline {
             source: Source::default(),
             key: None,
             event_time: None,
+            watermark: Watermark::default(),
             delivery: None,
             partitions: None,
             state: State::default(),
@@ -109,19 +113,6 @@ impl Default for Pipeline {
             stalled_after: None,
         }
     }
-}
-
-/// Either a header or a value in a JSON payload. It is RFC 3339 text, or a number of seconds,
-/// milliseconds, microseconds or nanoseconds since 1970, distinguished by size.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct EventTime {
-    /// The name of a header.
-    #[schemars(example = &"Event-Time")]
-    pub header: Option<String>,
-    /// A JSON pointer into the payload.
-    #[schemars(example = &"/created-at")]
-    pub payload: Option<String>,
 }
 
 /// Which messages wait for others.

@@ -12,6 +12,7 @@ mod outputs;
 mod rollout;
 mod source;
 mod streams;
+mod time;
 mod values;
 
 pub use connection::{address, without_credentials};
@@ -19,13 +20,11 @@ pub(super) use values::Context;
 
 use self::values::optional;
 use super::cursor::Cursor;
-use super::event_time::EventTime;
 use super::lint;
 use super::load::Draft;
 use super::model;
-use super::pointer::Pointer;
 use super::resolved::{Bounds, Pipeline, Retry};
-use super::template::{KeyRule, check_header_name};
+use super::template::KeyRule;
 use std::time::Duration;
 
 /// The names that must be unique in a process.
@@ -48,9 +47,7 @@ pub(super) fn pipeline(
     let key = optional(model.key.as_deref(), |text| {
         context.parsed(KeyRule::parse(text), &at.field("key"))
     });
-    let event_time = optional(model.event_time.as_ref(), |model| {
-        event_time(model, &at.field("event-time"), context)
-    });
+    let event_time = time::event_time(model.event_time.as_ref(), &at.field("event-time"), context);
     let batch = bounds(
         model.batch.max_messages,
         &model.batch.max_bytes,
@@ -154,33 +151,6 @@ pub(super) fn pipeline(
         })
     })();
     (draft, claims)
-}
-
-fn event_time(
-    model: &model::EventTime,
-    at: &Cursor<'_>,
-    context: &mut Context<'_>,
-) -> Option<EventTime> {
-    let (header, payload) = (at.field("header"), at.field("payload"));
-    match (&model.header, &model.payload) {
-        (Some(name), None) => context
-            .parsed(check_header_name(name), &header)
-            .map(|()| EventTime::Header(name.clone())),
-        (None, Some(pointer)) => context
-            .parsed(Pointer::parse(pointer), &payload)
-            .map(EventTime::JsonPointer),
-        _ => {
-            // If one of them has the wrong type, that has been reported.
-            if header.is_given() == payload.is_given() {
-                context.findings.add_hint(
-                    at.key_location(),
-                    "`event-time` takes either `header` or `payload`",
-                    "write `event-time: {header: NAME}` or `event-time: {payload: /POINTER}`",
-                );
-            }
-            None
-        }
-    }
 }
 
 fn bounds(

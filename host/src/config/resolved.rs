@@ -4,12 +4,13 @@
 //! file, and nothing here can be invalid.
 
 use super::component::Reference;
-pub use super::event_time::EventTime;
+pub use super::event_time::{EventTime, Place};
 pub use super::grants::Grants;
-pub use super::model::Storage;
+pub use super::model::{OnInvalid, Storage};
 use super::template::{KeyRule, SubjectFilter, Template};
 use crate::config::limits::Limits;
 use crate::signature::Key;
+use crate::time::watermark::Rules;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -23,7 +24,7 @@ pub struct Pipeline {
     pub nats: Nats,
     pub source: Source,
     pub key: Option<KeyRule>,
-    /// Where the event time comes from; the JetStream timestamp when `None`.
+    /// Where the event time is in a message; it is the stream's when `None`.
     pub event_time: Option<EventTime>,
     /// `Some` with `delivery: exactly-once`, `order: key` or `order: stream`.
     pub job: Option<Job>,
@@ -75,6 +76,7 @@ pub struct Job {
     pub standbys: usize,
     /// Results with dead letters, and bytes with those of deltas, in one commit.
     pub commit: Bounds,
+    pub watermark: Rules,
 }
 
 /// What the results of a job are in order of.

@@ -148,7 +148,9 @@ impl Lane {
             let retries = self.nakked.recall(delivery).max(parked);
             self.metrics.in_flight.inc();
             self.metrics.in_flight_bytes.inc_by(gauge(message.size()));
-            self.processor.decode(&mut message);
+            if !self.processor.decode(&mut message) {
+                self.metrics.event_times_invalid.inc();
+            }
             self.in_flight.admit(message, ticket, origin, retries);
         }
     }

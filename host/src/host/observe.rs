@@ -8,7 +8,7 @@ use super::running::{Running, Stall};
 use super::waits::{Cause, Reads, behind, causes, failing};
 use crate::nats::attachment::{Attachment, ServerView};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often a pipeline is looked at.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -83,6 +83,15 @@ impl Observer<'_> {
         let metrics = &self.pipeline.metrics;
         if let Some(job) = &attachment.ensured.job {
             metrics.job_paused.set(job.progress.is_paused().into());
+            if let Some(watermark) = job.progress.watermark() {
+                let (watermark, now) = (Duration::from_nanos(watermark), SystemTime::now());
+                let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+                let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+                metrics.watermark.set(seconds(watermark));
+                metrics
+                    .event_time_lag
+                    .set(seconds(now.saturating_sub(watermark)));
+            }
         }
         let received = metrics.received.get();
         let idle = self.received == received && self.server.as_ref().is_some_and(is_idle);

@@ -177,11 +177,11 @@ impl JobDryRun {
         recovered.map_err(|Unreadable(why)| anyhow!(why))
     }
 
-    /// The partition of a message, which gets its key and its event time.
+    /// The partition of a message, which gets its key and its event time; and whether that is valid.
     #[must_use]
-    pub fn deal(decoder: &Decoder, message: &mut Message, of: u16) -> u16 {
-        decoder.decode(message);
-        Group::of(message.state_key()).partition(of)
+    pub fn deal(decoder: &Decoder, message: &mut Message, of: u16) -> (u16, bool) {
+        let timed = decoder.decode(message);
+        (Group::of(message.state_key()).partition(of), timed)
     }
 
     /// Whether a message of a partition is not in its state yet.
@@ -199,11 +199,16 @@ impl JobDryRun {
             .unwrap_or_default()
     }
 
-    /// Processes messages of a partition, in order, each with the time when it was stored.
+    /// Processes messages of a partition, in order, each with the time when it was stored, and whether its event time
+    /// is valid.
     ///
     /// # Errors
     /// When a plugin cannot be started any more.
-    pub async fn run(&mut self, partition: u16, messages: Vec<(Message, u64)>) -> Result<Answers> {
+    pub async fn run(
+        &mut self,
+        partition: u16,
+        messages: Vec<(Message, u64, bool)>,
+    ) -> Result<Answers> {
         let how = self.how();
         let mut answers = Answers::default();
         if let Some(partition) = self.partitions.get_mut(&partition) {

@@ -113,6 +113,7 @@ fn read_message(mut bytes: Bytes) -> Option<Input> {
         input,
         message,
         stored,
+        timed: true,
     })
 }
 
@@ -152,6 +153,7 @@ mod tests {
             input: 1,
             message,
             stored: 0,
+            timed: true,
         }
     }
 

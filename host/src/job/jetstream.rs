@@ -304,6 +304,10 @@ impl Log for JetStream {
         self.inputs.read(self.place.partition, behind, most).await
     }
 
+    async fn idle(&self, behind: &[Progress]) {
+        self.inputs.idle(self.place.partition, behind).await;
+    }
+
     async fn purge(&self, before: Fence) -> Result<(), LogError> {
         self.remove(&self.subject("log"), before.0).await
     }

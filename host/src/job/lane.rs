@@ -128,14 +128,18 @@ impl Lane {
             stream: place.reads.0.clone(),
             filters: place.filters.clone(),
         };
+        let source_name = Arc::clone(&source.name);
         let begin = vec![Progress::at(Arc::clone(&source.name), place.begin)];
         let (decoder, of) = (Decoder::new(&settings), job.partitions);
         let deal = move |message: &mut crate::message::Message| {
-            decoder.decode(message);
-            Group::of(message.key.as_deref().unwrap_or_default().as_bytes()).partition(of)
+            let timed = decoder.decode(message);
+            (Group::of(message.state_key()).partition(of), timed)
         };
         let inputs = Inputs::new(&wire, vec![source], PATIENCE, Box::new(deal));
-        let inputs = inputs.with_progress(Arc::clone(&place.progress), parts.lane);
+        let idle_timeout = job.watermark.idle_timeout.map(i64::unsigned_abs);
+        let inputs = inputs
+            .with_progress(Arc::clone(&place.progress), parts.lane)
+            .with_idle_timeout(idle_timeout.map(Duration::from_nanos));
         let shared = Shared::new(
             Arc::clone(&settings),
             processor,
@@ -145,7 +149,7 @@ impl Lane {
             (parts.changeover, Sampler::new(parts.samples)),
             Arc::clone(&place.progress),
         );
-        let shared = shared.with_origin(place.origin.clone());
+        let shared = shared.with_source(source_name, place.origin.clone());
         let dead = settings.dead_letter.as_ref().filter(|dead| dead.forward);
         let dead = dead.map(|dead| (Task::ForwardDeadLetters, Some(dead.subject.clone())));
         let results = settings

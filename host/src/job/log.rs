@@ -166,6 +166,9 @@ pub struct Input {
     pub message: Message,
     /// When it was stored there, in nanoseconds since the Unix epoch; 0 where that is not known any more.
     pub stored: u64,
+    /// Whether its event time is the one that the pipeline asks for. Otherwise it is the stream's, and moves no
+    /// watermark.
+    pub timed: bool,
 }
 
 /// What [`Log::read`] finds.
@@ -265,6 +268,10 @@ pub trait Log {
     /// # Errors
     /// Everything but [`LogError::Damaged`] and [`LogError::Permanent`] passes.
     async fn read(&self, behind: &[Progress], most: usize) -> Result<Read, LogError>;
+
+    /// Waits until none of these inputs has had anything pending for this partition, for as long as makes an input
+    /// idle. One that cannot be read, or is not read, is not idle. Never ends where nothing makes one idle.
+    async fn idle(&self, behind: &[Progress]);
 
     /// Removes the deltas before `before`, now or later. Every group has a snapshot that reaches further.
     ///

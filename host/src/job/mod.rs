@@ -27,10 +27,10 @@
 //! | `pause.rs` | how long to wait before trying again |
 //! | `lane.rs`, `lane/around.rs` | owns partitions, on one thread with one connection |
 //! | `lane/standing.rs` | waits for a partition that another host owns, and stands by for it |
-//! | `processing.rs`, `processing/due.rs`, `processing/judged.rs` | the work of a partition: a processor on a state; timers and retries |
+//! | `processing.rs`, `processing/due.rs`, `processing/timed.rs`, `processing/judged.rs` | the work of a partition: a processor on a state; timers and retries; event time |
 //! | `shared.rs` | what the partitions of a lane share |
 //! | `clock.rs` | when timers and retries are due |
-//! | `watermarks.rs` | how far event time has come |
+//! | `watermarks.rs` | the watermark of each input |
 //! | `held.rs` | a message as it waits in the state |
 //! | `assign.rs` | which host is to own which partition; pure |
 //! | `handover.rs` | which partitions a host takes and releases, by what it knows of the others; pure |

@@ -363,6 +363,7 @@ impl Log for Model {
                     input,
                     message,
                     stored: 0,
+                    timed: true,
                 }));
             }
             if !read.messages.is_empty() {
@@ -374,6 +375,22 @@ impl Log for Model {
             }
         })
         .await
+    }
+
+    async fn idle(&self, behind: &[Progress]) {
+        let has_mine = |(progress, messages): (&Progress, &Vec<Message>)| {
+            let come = messages.get(progress.position as usize..);
+            let mut come = come.unwrap_or_default().iter();
+            come.any(|message| message.payload != Self::OTHERS)
+        };
+        poll_fn(|_| {
+            let any = behind.iter().zip(&*self.inputs.borrow()).any(has_mine);
+            match any || self.once_in(4) {
+                true => Poll::Pending,
+                false => Poll::Ready(()),
+            }
+        })
+        .await;
     }
 
     async fn purge(&self, before: Fence) -> Result<(), LogError> {

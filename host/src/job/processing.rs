@@ -9,6 +9,7 @@ mod judged;
 mod noted;
 #[cfg(test)]
 mod tests;
+mod timed;
 
 use super::clock::{PartitionClock, nanoseconds};
 use super::held::{self, queue, waits_for};
@@ -256,8 +257,7 @@ impl Work for Processing {
             .iter()
             .map(|input| ByteString::from(&*input.source));
         self.sources = sources.collect();
-        self.watermarks = Watermarks::of(&checkpoint.inputs);
-        self.state.lock().set_watermark(self.watermarks.least());
+        self.resume(&checkpoint.inputs);
         self.clock.reset();
         self.forget();
     }
@@ -296,16 +296,18 @@ impl Work for Processing {
         self.shared.in_hand(self.gathered.take(batch));
         self.stored.0.extend(batch.iter().map(|input| input.stored));
         let (mut effects, mut free) = (Effects::default(), Vec::with_capacity(batch.len()));
-        self.watermarks.watch(batch);
-        self.state.lock().set_watermark(self.watermarks.least());
         let any_held = self.has_held();
         for input in batch {
+            if !input.timed && self.refuses(input, &mut effects).await {
+                continue;
+            }
             match any_held && self.is_held(input) {
                 true => self.hold(input, None, &mut effects).await,
                 false => free.push(input),
             }
         }
         self.run(free, &mut effects).await;
+        self.pass(batch);
         effects.watermarks = self.watermarks.marks();
         effects
     }
@@ -314,6 +316,7 @@ impl Work for Processing {
         self.start();
         let mut effects = Effects::default();
         self.fire_due(most, &mut effects).await;
+        effects.watermarks = self.watermarks.marks();
         effects
     }
 
@@ -340,6 +343,14 @@ impl Work for Processing {
 
     fn next_due(&self) -> Option<u64> {
         self.due()
+    }
+
+    fn quiet_due(&self) -> Option<u64> {
+        self.due_when_quiet()
+    }
+
+    fn idle(&mut self) {
+        self.follow_clock();
     }
 
     fn is_blocked(&self) -> bool {

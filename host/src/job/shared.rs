@@ -16,6 +16,7 @@ use crate::process::samples::Sampler;
 use crate::state::SharedState;
 use crate::telemetry::log_limit::LogLimit;
 use crate::telemetry::metrics::PipelineMetrics;
+use crate::time::watermark::Rules;
 use bytestring::ByteString;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -42,6 +43,9 @@ pub(super) struct Counts {
     pub termed: u64,
     pub retried: u64,
     pub retried_infrastructure: u64,
+    /// Messages whose event time is not valid, or too far ahead.
+    pub untimed: u64,
+    pub ahead: u64,
 }
 
 impl Counts {
@@ -73,6 +77,9 @@ pub struct Shared {
     pub(super) order: Order,
     /// The source of a message whose input is not known.
     pub(super) unknown: ByteString,
+    /// The input that is read, `<stream>@<incarnation>`. A checkpoint may have others, of streams that are gone.
+    pub(super) source: Option<Arc<str>>,
+    pub(super) watermark: Rules,
     /// `<stream>@<incarnation>`, if the job reads a stream of its own that sources this one.
     pub(super) origin: Option<ByteString>,
     activity: Arc<Activity>,
@@ -115,9 +122,11 @@ impl Shared {
             state_bytes: job.map_or(0, |job| job.state_bytes),
             state_ttl: job.and_then(|job| job.state_ttl).map(nanoseconds),
             order: job.map_or(Order::Key, |job| job.order),
+            watermark: job.map_or_else(Rules::default, |job| job.watermark),
             settings,
             processor: Mutex::new(processor),
             unknown: ByteString::new(),
+            source: None,
             origin: None,
             activity,
             metrics,
@@ -130,10 +139,13 @@ impl Shared {
         }
     }
 
-    /// The same of a job that reads a stream of its own, which sources this one.
-    pub(super) fn with_origin(self, origin: Option<String>) -> Self {
-        let origin = origin.map(ByteString::from);
-        Self { origin, ..self }
+    /// The same of a job that reads this input; `origin` is what the input sources, if it is a stream of the job's own.
+    pub(super) fn with_source(self, source: Arc<str>, origin: Option<String>) -> Self {
+        Self {
+            source: Some(source),
+            origin: origin.map(ByteString::from),
+            ..self
+        }
     }
 
     /// A message as it is in the source, if the job reads another stream that says so.
@@ -213,6 +225,8 @@ impl Shared {
         metrics
             .retried_infrastructure
             .inc_by(counts.retried_infrastructure);
+        metrics.event_times_invalid.inc_by(counts.untimed);
+        metrics.event_times_ahead.inc_by(counts.ahead);
         if self.settings.dead_letter.is_some() {
             metrics.dead.inc_by(counts.dead);
         }

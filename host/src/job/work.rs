@@ -77,6 +77,16 @@ pub trait Work {
     /// nothing waits for a time. What a watermark has passed is due at once.
     fn next_due(&self) -> Option<u64>;
 
+    /// When an entry that waits for a watermark would be due, by the clock of
+    /// [`Surroundings`](super::surroundings::Surroundings), if none of the inputs had anything pending; none if nothing
+    /// is to become due by that.
+    fn quiet_due(&self) -> Option<u64> {
+        None
+    }
+
+    /// None of the inputs has had anything pending, until now.
+    fn idle(&mut self) {}
+
     /// Whether further messages would only wait behind a due entry, so that none is read or processed before it ends.
     fn is_blocked(&self) -> bool {
         false

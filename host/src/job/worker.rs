@@ -214,7 +214,7 @@ async fn serve<L: Log, W: Work, S: Surroundings>(
         if stopping && running.is_idle() {
             return Ok(Lost::End(End::Stopped));
         }
-        let due = work.next_due();
+        let (due, quiet) = (work.next_due(), work.quiet_due());
         let free = !full && !stopping;
         let open = free && !work.is_blocked();
         let room = running.room().min(settings.batch);
@@ -251,6 +251,9 @@ async fn serve<L: Log, W: Work, S: Surroundings>(
                 let read = read?;
                 running.pass(&read.passed);
                 waiting = read.messages;
+            }
+            () = async { around.until(quiet.unwrap_or_default()).await; log.idle(running.inputs()).await }, if can_read && quiet.is_some() => {
+                work.idle();
             }
         }
         most = (most * 2).min(settings.batch);

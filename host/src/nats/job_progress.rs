@@ -44,6 +44,8 @@ pub struct PartitionState {
     /// Values, timers, and messages that wait; and bytes, as they count against the budget.
     pub rows: u64,
     pub bytes: u64,
+    /// How far event time has come, nanoseconds since the Unix epoch; 0 before there is anything to go by.
+    pub watermark: u64,
     /// How long the last commit took.
     pub commit_seconds: f64,
 }
@@ -166,6 +168,21 @@ impl JobProgress {
     /// A partition has committed.
     pub fn note(&self, state: PartitionState) {
         locked(&self.state).insert(state.partition, state);
+    }
+
+    /// The watermark of a partition has moved on without a commit.
+    pub fn set_watermark(&self, partition: u16, watermark: u64) {
+        if let Some(state) = locked(&self.state).get_mut(&partition) {
+            state.watermark = watermark;
+        }
+    }
+
+    /// The least watermark of the partitions that are owned and have one.
+    #[must_use]
+    pub fn watermark(&self) -> Option<u64> {
+        let state = locked(&self.state);
+        let marks = state.values().map(|state| state.watermark);
+        marks.filter(|mark| *mark > 0).min()
     }
 
     /// A partition is not owned any more.

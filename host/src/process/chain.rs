@@ -118,11 +118,13 @@ pub enum Kind {
     Sink,
     /// A plugin would see a part of the message that is no text.
     Foreign,
+    /// It has no valid event time.
+    EventTime,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Reject,
         Self::Trap,
         Self::Deadline,
@@ -132,6 +134,7 @@ impl Kind {
         Self::Retries,
         Self::Sink,
         Self::Foreign,
+        Self::EventTime,
     ];
 
     /// As it stands in headers, JSON and metrics.
@@ -147,6 +150,7 @@ impl Kind {
             Kind::Retries => "retries",
             Kind::Sink => "sink",
             Kind::Foreign => "foreign",
+            Kind::EventTime => "event-time",
         }
     }
 }

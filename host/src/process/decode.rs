@@ -20,16 +20,19 @@ impl Decoder {
         }
     }
 
-    /// Sets the key, unless the message has one, and the event time where the pipeline has a rule
-    /// for it and the message what the rule looks for.
-    pub fn decode(&self, message: &mut Message) {
+    /// Sets the key, unless the message has one, and the event time where the pipeline has a rule for it. False if
+    /// the message has none that is valid: it keeps the time of the stream.
+    pub fn decode(&self, message: &mut Message) -> bool {
         if message.key.is_none() {
             message.key = self.key.as_ref().and_then(|rule| rule.extract(message));
         }
-        if let Some(rule) = &self.event_time
-            && let Some(time) = rule.extract(&message.headers, &message.payload)
-        {
-            message.event_time = time;
+        let Some(rule) = &self.event_time else {
+            return true;
+        };
+        let time = rule.extract(&message.headers, &message.payload);
+        if let Ok(time) = &time {
+            message.event_time = *time;
         }
+        time.is_ok()
     }
 }

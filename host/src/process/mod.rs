@@ -126,9 +126,9 @@ impl Processor {
         self.chain.warm().await
     }
 
-    /// Station 2: key and event time.
-    pub fn decode(&self, message: &mut Message) {
-        self.decoder.decode(message);
+    /// Station 2: key and event time. False if it has no valid event time.
+    pub fn decode(&self, message: &mut Message) -> bool {
+        self.decoder.decode(message)
     }
 
     /// Station 3: the operators that see a message.

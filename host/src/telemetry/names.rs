@@ -177,6 +177,14 @@ names! {
         "Values, timers and messages that wait in the state of all partitions that this host owns"
     JobStateBytes "job_state" Gauge Bytes PIPELINE
         "Memory of the state of all partitions that this host owns, as it counts against their budgets"
+    EventTimesInvalid "event_times_invalid" Counter None PIPELINE
+        "Messages without a valid event time (`event-time`): missing, no time, or not from 1970 to 2262; a redelivery counts again"
+    EventTimesAhead "event_times_ahead" Counter None PIPELINE
+        "Messages of a job whose event time is further ahead of the clock than `watermark.max-ahead`; they are processed and do not move the watermark"
+    Watermark "watermark" Gauge Seconds PIPELINE
+        "The least watermark of the partitions of a job that this host owns, in seconds since 1970; 0 before there is one"
+    EventTimeLag "event_time_lag" Gauge Seconds PIPELINE
+        "How far the watermark is behind the clock of this host; it grows while no message comes"
     Dead "dead" Counter None PIPELINE
         "Dead letters that JetStream acknowledged"
     Termed "termed" Counter None PIPELINE

@@ -150,7 +150,7 @@ enum Task {
     /// The state is whole: no message comes before.
     Restored,
     /// Messages with their partitions, and when each was stored; and the last that is read.
-    Run(Vec<(u16, Message, u64)>, u64),
+    Run(Vec<(u16, Message, u64, bool)>, u64),
     Finish,
 }
 
@@ -281,13 +281,14 @@ impl JobLanes {
     pub(super) async fn send(&mut self, batch: Vec<Message>) -> Result<()> {
         let last = batch.last().map(|message| message.sequence);
         let count = self.lanes.len();
-        let mut parts: Vec<Vec<(u16, Message, u64)>> = (0..count).map(|_| Vec::new()).collect();
+        let mut parts: Vec<Vec<(u16, Message, u64, bool)>> =
+            (0..count).map(|_| Vec::new()).collect();
         for mut message in batch {
             // As it was read, this is when it was stored.
             let stored = message.event_time;
-            let partition = JobDryRun::deal(&self.decoder, &mut message, self.partitions);
+            let (partition, timed) = JobDryRun::deal(&self.decoder, &mut message, self.partitions);
             if let Some(part) = parts.get_mut(usize::from(partition) % count) {
-                part.push((partition, message, stored));
+                part.push((partition, message, stored, timed));
             }
         }
         for (lane, part) in parts.into_iter().enumerate() {
@@ -369,11 +370,14 @@ async fn work(
 }
 
 /// Each partition with its messages.
-async fn run(dry_run: &mut JobDryRun, batch: Vec<(u16, Message, u64)>) -> Result<Answers> {
-    let mut parts: std::collections::BTreeMap<u16, Vec<(Message, u64)>> = Default::default();
-    for (partition, message, stored) in batch {
+async fn run(dry_run: &mut JobDryRun, batch: Vec<(u16, Message, u64, bool)>) -> Result<Answers> {
+    let mut parts: std::collections::BTreeMap<u16, Vec<(Message, u64, bool)>> = Default::default();
+    for (partition, message, stored, timed) in batch {
         if dry_run.is_new(partition, &message) {
-            parts.entry(partition).or_default().push((message, stored));
+            parts
+                .entry(partition)
+                .or_default()
+                .push((message, stored, timed));
         }
     }
     let mut answers = Answers::default();

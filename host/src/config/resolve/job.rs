@@ -3,8 +3,8 @@
 //! `delivery` and `order` say the same of a pipeline: order is kept by jobs, and a job keeps order. Whichever is
 //! missing follows from the other.
 
-use super::bounds;
 use super::values::Context;
+use super::{bounds, time};
 use crate::config::cursor::Cursor;
 use crate::config::model::{self, Delivery, Order};
 use crate::config::resolved::{self, Bounds, Job, Sink};
@@ -63,6 +63,8 @@ pub(super) fn job(
     let ttl = at.field("state").field("ttl");
     let state_ttl = model.state.ttl.as_ref();
     let state_ttl = state_ttl.map(|text| context.positive_duration(text, &ttl));
+    let of_stream = matches!(&model.event_time, None | Some(model::EventTime::Word(_)));
+    let watermark = time::watermark(&model.watermark, of_stream, &at.field("watermark"), context);
     let commit = &model.commit;
     let Bounds { messages, bytes } = bounds(
         commit.max_messages,
@@ -77,6 +79,7 @@ pub(super) fn job(
         state_ttl: state_ttl.map_or(Some(None), |ttl| ttl.map(Some))?,
         standbys: model.state.standby,
         commit: Bounds { messages, bytes },
+        watermark: watermark?,
     }))
 }
 
@@ -156,9 +159,14 @@ fn partitions(
 /// Whether a pipeline that is no job has nothing that only a job has.
 fn no_job(at: &Cursor<'_>, context: &mut Context<'_>) -> bool {
     let mut is_one = true;
-    let whole = ["partitions", "state", "commit"].map(|name| at.field(name));
-    let forward = ["sink", "dead-letter"].map(|section| at.field(section).field("forward"));
-    for at in whole.into_iter().chain(forward).filter(Cursor::is_given) {
+    let whole = ["partitions", "state", "commit", "watermark"].map(|name| at.field(name));
+    let fields = [
+        ("sink", "forward"),
+        ("dead-letter", "forward"),
+        ("event-time", "on-invalid"),
+    ];
+    let fields = fields.map(|(section, field)| at.field(section).field(field));
+    for at in whole.into_iter().chain(fields).filter(Cursor::is_given) {
         let message = format!("`{}` needs `delivery: exactly-once`", at.path());
         let hint = format!("add `delivery: exactly-once`, or remove `{}`", at.path());
         context.findings.add_hint(at.key_location(), message, hint);

@@ -41,15 +41,16 @@ impl Partition {
     /// Processes messages, in order.
     pub(super) async fn take(
         &mut self,
-        messages: Vec<(Message, u64)>,
+        messages: Vec<(Message, u64, bool)>,
         how: How,
         answers: &mut Answers,
     ) -> Result<()> {
         let input = self.input;
-        let inputs = messages.into_iter().map(|(message, stored)| Input {
+        let inputs = messages.into_iter().map(|(message, stored, timed)| Input {
             input,
             message,
             stored,
+            timed,
         });
         let mut left = inputs.collect::<Vec<_>>();
         while let Some(first) = left.first() {

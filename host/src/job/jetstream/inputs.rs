@@ -6,18 +6,21 @@
 //! is behind, because it was taken over or is slower than the others, reads by itself until it has caught up:
 //! none waits for another.
 
+mod queue;
+
 use super::reader::Reader;
 use crate::job::log::{Input, LogError, Progress, Read};
 use crate::message::Message;
 use crate::nats::job_progress::JobProgress;
 use crate::nats::wire::Wire;
 use futures_util::future::select_all;
+use queue::{Own, Queue};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{Mutex, Notify};
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
 
 /// Messages that wait for a partition, at most, and bytes that wait for all of them. A partition with more reads by
 /// itself afterwards.
@@ -28,8 +31,9 @@ const RUN: usize = 512;
 /// After so many messages for others, a partition notes how far it has come.
 const PASS: u64 = 10_000;
 
-/// Makes a message ready to be processed, and says to which partition it belongs.
-pub type Deal = Box<dyn Fn(&mut Message) -> u16>;
+/// Makes a message ready to be processed, and says to which partition it belongs and whether it has the event time that
+/// the pipeline asks for.
+pub type Deal = Box<dyn Fn(&mut Message) -> (u16, bool)>;
 
 /// An input.
 #[derive(Clone, Debug)]
@@ -47,6 +51,8 @@ pub struct Inputs {
     deal: Deal,
     /// Where the first of them is noted, and as which lane's.
     progress: Option<(Arc<JobProgress>, usize)>,
+    /// How long nothing has to be pending until a partition is told so; never if none.
+    idle_timeout: Option<Duration>,
 }
 
 /// One input.
@@ -56,45 +62,45 @@ struct Line {
     patience: Duration,
     /// For all partitions that are not behind.
     shared: Mutex<Reader>,
+    /// Whether it has read everything.
+    level: Rc<Cell<bool>>,
     /// What `shared` reads next; 0 before anybody has read.
     next: Cell<u64>,
     /// Of the partitions that read. One without a queue is not dealt to; it gets one when it reads.
     queues: RefCell<BTreeMap<u16, Queue>>,
 }
 
-/// What waits for a partition.
-struct Queue {
-    /// With the time when each was stored.
-    messages: VecDeque<(Message, u64)>,
-    bytes: usize,
-    /// Messages up to here have been dealt to it.
-    seen: u64,
-    /// What it had processed when it last asked for messages, and whether it has taken some since.
-    behind: u64,
-    taken: bool,
-    /// While it is behind what `shared` reads.
-    own: Option<Rc<Mutex<Reader>>>,
-    /// Something was dealt to it.
-    dealt: Rc<Notify>,
-}
-
 impl Inputs {
     /// `deal` says to which partition a message belongs.
     #[must_use]
     pub fn new(wire: &Wire, sources: Vec<Source>, patience: Duration, deal: Deal) -> Self {
-        let line = |source: Source| Line {
-            shared: Mutex::new(reader(wire, &source, patience)),
-            source,
-            wire: wire.clone(),
-            patience,
-            next: Cell::default(),
-            queues: RefCell::default(),
+        let line = |source: Source| {
+            let shared = reader(wire, &source, patience);
+            Line {
+                level: shared.level(),
+                shared: Mutex::new(shared),
+                source,
+                wire: wire.clone(),
+                patience,
+                next: Cell::default(),
+                queues: RefCell::default(),
+            }
         };
         let lines = sources.into_iter().map(line).collect();
         Self {
             lines,
             deal,
             progress: None,
+            idle_timeout: None,
+        }
+    }
+
+    /// The same, of which a partition is told when it has had nothing for so long.
+    #[must_use]
+    pub fn with_idle_timeout(self, idle_timeout: Option<Duration>) -> Self {
+        Self {
+            idle_timeout,
+            ..self
         }
     }
 
@@ -140,16 +146,36 @@ impl Inputs {
             line.take(
                 partition,
                 most - read.messages.len(),
-                |(message, stored)| {
+                |(message, stored, timed)| {
                     read.messages.push(Input {
                         input,
                         message,
                         stored,
+                        timed,
                     });
                 },
             );
         }
         Ok(read)
+    }
+
+    /// See [`Log::idle`](crate::job::log::Log::idle).
+    pub(super) async fn idle(&self, partition: u16, behind: &[Progress]) {
+        let Some(timeout) = self.idle_timeout else {
+            return std::future::pending().await;
+        };
+        let read = |line: &&Line| behind.iter().any(|it| it.source == line.source.name);
+        loop {
+            let since = self.lines.iter().filter(read);
+            let since = since.map(|line| line.quiet_since(partition));
+            // Of all of them, the one that was busy last.
+            let quiet = since.map(|since| since.map_or(Duration::ZERO, |since| since.elapsed()));
+            let left = timeout.saturating_sub(quiet.min().unwrap_or_default());
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left).await;
+        }
     }
 
     /// The partition does not read any more, or begins anew.
@@ -208,9 +234,10 @@ impl Line {
                 (Rc::clone(&queue.dealt), queue.own.clone())
             };
             match own {
-                Some(own) => {
+                Some(Own { reader, .. }) => {
                     let to = Some(partition);
-                    self.drive(&mut *own.lock().await, to, &inputs.deal).await?;
+                    self.drive(&mut *reader.lock().await, to, &inputs.deal)
+                        .await?;
                     self.catch_up(partition);
                 }
                 None => tokio::select! {
@@ -242,9 +269,12 @@ impl Line {
             self.next.set(behind + 1);
         }
         let own = (behind + 1 < self.next.get()).then(|| {
-            let mut own = reader(&self.wire, &self.source, self.patience);
-            own.begin_at(behind + 1);
-            Rc::new(Mutex::new(own))
+            let mut reader = reader(&self.wire, &self.source, self.patience);
+            reader.begin_at(behind + 1);
+            Own {
+                level: reader.level(),
+                reader: Rc::new(Mutex::new(reader)),
+            }
         });
         Queue {
             messages: VecDeque::new(),
@@ -254,6 +284,7 @@ impl Line {
             taken: false,
             own,
             dealt: Rc::default(),
+            since: Instant::now(),
         }
     }
 
@@ -271,14 +302,15 @@ impl Line {
             let (sequence, stored) = (place.sequence, place.stored);
             let mut message =
                 Message::received(subject, &message.headers, payload, sequence, stored);
-            self.deal(to, deal(&mut message), (message, stored));
+            let (partition, timed) = deal(&mut message);
+            self.deal(to, partition, (message, stored, timed));
             next = reader.has_come();
         }
         Ok(())
     }
 
-    fn deal(&self, to: Option<u16>, partition: u16, (message, stored): (Message, u64)) {
-        let (mut queues, sequence) = (self.queues.borrow_mut(), message.sequence);
+    fn deal(&self, to: Option<u16>, partition: u16, dealt: (Message, u64, bool)) {
+        let (mut queues, sequence) = (self.queues.borrow_mut(), dealt.0.sequence);
         match to {
             None => self.next.set(sequence + 1),
             Some(to) => {
@@ -298,8 +330,8 @@ impl Line {
             return;
         }
         queue.seen = sequence;
-        queue.bytes += message.size();
-        queue.messages.push_back((message, stored));
+        queue.bytes += dealt.0.size();
+        queue.messages.push_back(dealt);
         if queue.messages.len() > QUEUE || queue.bytes > most && queue.messages.len() > 1 {
             queues.remove(&partition);
         } else {
@@ -317,26 +349,23 @@ impl Line {
     }
 
     /// Hands over what waits for a partition, at most `most` messages.
-    fn take(&self, partition: u16, most: usize, mut take: impl FnMut((Message, u64))) {
+    fn take(&self, partition: u16, most: usize, mut take: impl FnMut((Message, u64, bool))) {
         let mut queues = self.queues.borrow_mut();
         let Some(queue) = queues.get_mut(&partition) else {
             return;
         };
         for message in queue.messages.drain(..most.min(queue.messages.len())) {
             queue.bytes -= message.0.size();
-            queue.taken = true;
+            (queue.taken, queue.since) = (true, Instant::now());
             take(message);
         }
     }
-}
 
-impl Queue {
-    /// Up to where nothing waits to be read for its partition; `next` is what is dealt next.
-    fn position(&self, next: u64) -> u64 {
-        match (self.messages.front(), &self.own) {
-            (Some((first, _)), _) => first.sequence - 1,
-            (None, Some(_)) => self.seen,
-            (None, None) => self.seen.max(next - 1),
-        }
+    /// Since when it has nothing for a partition; none if that is not so, or not known.
+    fn quiet_since(&self, partition: u16) -> Option<Instant> {
+        let queues = self.queues.borrow();
+        let queue = queues.get(&partition)?;
+        let level = queue.own.as_ref().map_or(&self.level, |own| &own.level);
+        (queue.messages.is_empty() && level.get()).then_some(queue.since)
     }
 }

@@ -9,6 +9,8 @@ use crate::nats::streams;
 use crate::nats::wire::{self, Parts, Subscription, Wire};
 use serde::Deserialize;
 use serde_json::json;
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -31,6 +33,8 @@ pub(super) struct Reader {
     next: u64,
     patience: Duration,
     open: Option<Open>,
+    /// Whether the server has said that there is nothing more to read, and would send what comes.
+    level: Rc<Cell<bool>>,
 }
 
 /// A consumer.
@@ -53,10 +57,13 @@ struct Open {
     reconnects: u64,
     /// When anything was last heard.
     heard: Instant,
+    /// That of its reader.
+    level: Rc<Cell<bool>>,
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
+        self.level.set(false);
         // It goes by itself, too.
         let _ = self.wire.publish(&Parts {
             subject: self.delete.as_bytes(),
@@ -73,6 +80,8 @@ pub(super) struct Place {
     delivery: u64,
     /// When it was stored: nanoseconds since the Unix epoch.
     pub stored: u64,
+    /// How many messages the consumer has left.
+    pending: u64,
 }
 
 impl Place {
@@ -88,6 +97,7 @@ impl Place {
             sequence: number()?,
             delivery: number()?,
             stored: number()?,
+            pending: number()?,
         })
     }
 }
@@ -102,7 +112,13 @@ impl Reader {
             next: 1,
             patience,
             open: None,
+            level: Rc::default(),
         }
+    }
+
+    /// Whether it has read everything, and would hear at once of what comes.
+    pub(super) fn level(&self) -> Rc<Cell<bool>> {
+        Rc::clone(&self.level)
     }
 
     /// The same, of no stream that was made anew: it has other messages under the same sequences.
@@ -141,6 +157,7 @@ impl Reader {
                     &self.filters,
                     self.next,
                     self.incarnation.is_none(),
+                    self.level(),
                 )?),
             };
             open.ask(self.patience);
@@ -191,6 +208,7 @@ impl Reader {
         filters: &[String],
         next: u64,
         is_verified: bool,
+        level: Rc<Cell<bool>>,
     ) -> Result<Open, LogError> {
         let consumer = wire.new_id();
         let inbox = wire.new_inbox();
@@ -238,6 +256,7 @@ impl Reader {
             delivered: 0,
             reconnects: wire.health.reconnects(),
             heard: Instant::now(),
+            level,
         })
     }
 
@@ -248,7 +267,10 @@ impl Reader {
         };
         if message.subject == open.inbox.as_bytes() {
             let incarnation = self.incarnation.as_deref();
-            return open.on_status(&message, incarnation).map(|()| None);
+            if let Some(pending) = open.on_status(&message, incarnation)? {
+                self.level.set(pending == 0);
+            }
+            return Ok(None);
         }
         let Some(place) = Place::parse(&message.reply) else {
             return Ok(None);
@@ -260,6 +282,7 @@ impl Reader {
             return Ok(None);
         }
         open.delivered = place.delivery;
+        self.level.set(place.pending == 0);
         self.next = place.sequence + 1;
         Ok(Some((message, place)))
     }
@@ -289,17 +312,19 @@ impl Open {
         }
     }
 
-    /// The answer to its making or to the question for its stream, or the end of what was asked for.
+    /// The answer to its making or to the question for its stream, or the end of what was asked for. How many
+    /// messages it has to deliver, where that is said.
     fn on_status(
         &mut self,
         message: &wire::Message,
         incarnation: Option<&str>,
-    ) -> Result<(), LogError> {
+    ) -> Result<Option<u64>, LogError> {
         #[derive(Deserialize)]
         struct Answer {
             #[serde(default)]
             r#type: String,
             created: Option<String>,
+            num_pending: Option<u64>,
             error: Option<ApiError>,
         }
         let Some((status, words)) = message.status() else {
@@ -313,13 +338,13 @@ impl Open {
                     let found = created.map(|time| streams::incarnation(time.as_millisecond()));
                     self.is_verified = found.as_deref() == incarnation;
                     match self.is_verified {
-                        true => Ok(()),
+                        true => Ok(None),
                         false => Err(LogError::Permanent("the stream was made anew".to_owned())),
                     }
                 }
-                _ => {
+                answer => {
                     self.is_made = true;
-                    Ok(())
+                    Ok(answer.ok().and_then(|answer| answer.num_pending))
                 }
             };
         };
@@ -333,6 +358,6 @@ impl Open {
         let left = message.header("Nats-Pending-Messages");
         let left = left.and_then(|left| left.parse().ok()).unwrap_or(WINDOW);
         self.asked = self.asked.saturating_sub(left);
-        Ok(())
+        Ok(None)
     }
 }

@@ -2,10 +2,11 @@
 
 use super::super::held::{self, Held, HeldTimer};
 use super::super::log::Input;
-use super::super::work::Effects;
+use super::super::work::{Effects, Work};
 use super::{Processing, nanoseconds};
 use crate::message::Message;
 use crate::process::Judged;
+use crate::process::chain::Kind;
 use crate::process::disposition::Disposition;
 use crate::state::{Clock, Operator, Refused, Timer};
 use bytes::Bytes;
@@ -16,19 +17,22 @@ const RELEASED: usize = 64;
 impl Processing {
     /// When the next entry is due, by the clock of the partition: at once, if the watermark has passed it.
     pub(super) fn due(&self) -> Option<u64> {
+        let is_blocked = self.is_blocked();
         let state = self.state.lock();
-        let passed = state.next_due(Clock::EventTime);
+        let passed = state.next_due(Clock::EventTime).filter(|_| !is_blocked);
         match passed.filter(|at| *at <= state.watermark()) {
             Some(_) => Some(0),
             None => state.next_due(Clock::ProcessingTime),
         }
     }
 
-    /// Entries that are due, in the order of their times for each clock. They are gone from the state.
+    /// Entries that are due, in the order of their times for each clock. They are gone from the state. Those of event
+    /// time wait for all messages of before, also for one that is retried.
     fn take_due(&mut self, most: usize) -> Vec<Timer> {
+        let of_event_time = if self.is_blocked() { 0 } else { most };
         let mut state = self.state.lock();
         let (watermark, now) = (state.watermark(), state.now());
-        let mut due = state.take_due(Clock::EventTime, watermark, most);
+        let mut due = state.take_due(Clock::EventTime, watermark, of_event_time);
         let left = most - due.len();
         due.extend(state.take_due(Clock::ProcessingTime, now, left));
         due
@@ -43,9 +47,15 @@ impl Processing {
                 let _ = self.release(&timer, effects).await;
                 continue;
             }
+            if self.is_behind(&timer) {
+                let held = self.hold_timer(&timer, b"", 0, 0);
+                self.held_or_given_up(&timer, held, effects).await;
+                continue;
+            }
             let operator = timer.operator;
             let mut timers = vec![timer];
-            while let Some(next) = due.next_if(|next| next.operator == operator) {
+            let is_next = |next: &Timer| next.operator == operator && !self.is_behind(next);
+            while let Some(next) = due.next_if(is_next) {
                 timers.push(next);
             }
             self.call(timers, effects).await;
@@ -59,11 +69,9 @@ impl Processing {
             match disposition {
                 Disposition::Retry(retry) => {
                     let (attempts, delay) = self.put_off(&retry, 0);
-                    let refused = self.hold_timer(&timer, attempts, nanoseconds(delay)).err();
-                    if let Some(refused) = refused {
-                        let reason = format!("it cannot wait for its next attempt: {refused}");
-                        self.give_up_timer(&timer, reason, effects).await;
-                    }
+                    let queue = self.queue(&timer);
+                    let held = self.hold_timer(&timer, &queue, attempts, nanoseconds(delay));
+                    self.held_or_given_up(&timer, held, effects).await;
                 }
                 disposition => self.carry_out(None, disposition, effects),
             }
@@ -97,25 +105,56 @@ impl Processing {
         sources.iter().zip(verdicts).map(judge).collect()
     }
 
-    /// Lets a timer wait, in a queue of its own.
-    fn hold_timer(&mut self, timer: &Timer, attempts: u32, delay: u64) -> Result<(), Refused> {
-        let place = self
-            .operators
-            .iter()
-            .position(|known| *known == timer.operator);
-        let operators = &self.shared.settings.operators;
-        let operator = place.and_then(|place| operators.get(place));
-        let operator = operator.map_or("", |operator| &*operator.name);
-        let tag = [b"timer/", operator.as_bytes(), b"/", &timer.tag].concat();
+    /// Whether messages of its key that came before a timer of event time wait for a retry.
+    fn is_behind(&self, timer: &Timer) -> bool {
+        let is_ordered = timer.clock == Clock::EventTime && timer.operator != Operator::HOST;
+        let state = self.state.lock();
+        is_ordered && state.has_held() && state.is_held(&timer.key, b"").unwrap_or_default()
+    }
+
+    /// The name of a timer's operator.
+    fn operator(&self, timer: &Timer) -> &str {
+        let mut operators = self.operators.iter().zip(&self.shared.settings.operators);
+        let operator = operators.find(|(known, _)| **known == timer.operator);
+        operator.map_or("", |(_, operator)| &*operator.name)
+    }
+
+    /// The queue of a timer that is retried: its own.
+    fn queue(&self, timer: &Timer) -> Vec<u8> {
+        let operator = self.operator(timer).as_bytes();
+        [b"timer/", operator, b"/", &timer.tag].concat()
+    }
+
+    /// Ends a timer that cannot wait.
+    async fn held_or_given_up(
+        &mut self,
+        timer: &Timer,
+        held: Result<(), Refused>,
+        effects: &mut Effects,
+    ) {
+        if let Err(refused) = held {
+            let reason = format!("it cannot wait for its next attempt: {refused}");
+            self.give_up_timer(timer, reason, effects).await;
+        }
+    }
+
+    /// Lets a timer wait in a queue of its key.
+    fn hold_timer(
+        &mut self,
+        timer: &Timer,
+        queue: &[u8],
+        attempts: u32,
+        delay: u64,
+    ) -> Result<(), Refused> {
         let held = held::timer(&HeldTimer {
-            operator: operator.into(),
+            operator: self.operator(timer).into(),
             tag: Bytes::copy_from_slice(&timer.tag),
             clock: timer.clock,
             at: timer.at,
         });
         let mut state = self.state.lock();
         let until = state.now().saturating_add(delay);
-        state.hold(&timer.key, &tag, &held, attempts, until)
+        state.hold(&timer.key, queue, &held, attempts, until)
     }
 
     /// A queue whose time has come: what is in it goes on in order until something has to wait again.
@@ -197,10 +236,12 @@ impl Processing {
         let message = Message::of_timer(&timer.key, timer.at);
         let disposition = self
             .rejected(
+                Kind::Sink,
                 &Input {
                     input: 0,
                     message,
                     stored: 0,
+                    timed: true,
                 },
                 reason,
             )

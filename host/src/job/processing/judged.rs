@@ -7,7 +7,7 @@ use crate::job::log::Input;
 use crate::job::work::Effects;
 use crate::message::Message;
 use crate::process::Judged;
-use crate::process::chain::Rejection;
+use crate::process::chain::{Kind, Rejection};
 use crate::process::disposition::Disposition;
 use std::borrow::Cow;
 
@@ -53,14 +53,28 @@ impl Processing {
     }
 
     pub(super) async fn give_up(&mut self, input: &Input, reason: String, effects: &mut Effects) {
-        let disposition = self.rejected(input, reason).await;
+        self.give_up_as(Kind::Sink, input, reason, effects).await;
+    }
+
+    pub(super) async fn give_up_as(
+        &mut self,
+        kind: Kind,
+        input: &Input,
+        reason: String,
+        effects: &mut Effects,
+    ) {
+        let disposition = self.rejected(kind, input, reason).await;
         let sequence = self.shown_sequence(input);
         self.carry_out(Some(sequence), disposition, effects);
     }
 
-    pub(super) async fn rejected(&self, input: &Input, reason: String) -> Disposition {
+    pub(super) async fn rejected(&self, kind: Kind, input: &Input, reason: String) -> Disposition {
         let processor = self.shared.processor.lock().await;
         let message = self.shown(input);
-        processor.reject(self.judged(input, &message, 0), Rejection::by_sink(reason))
+        let rejection = Rejection {
+            kind,
+            ..Rejection::by_sink(reason)
+        };
+        processor.reject(self.judged(input, &message, 0), rejection)
     }
 }

@@ -17,7 +17,7 @@ impl Processing {
         self.mark((false, false));
     }
 
-    fn partition(&self) -> u16 {
+    pub(super) fn partition(&self) -> u16 {
         let partitions = self
             .shared
             .settings
@@ -44,6 +44,7 @@ impl Processing {
             partition: self.partition(),
             rows: usage.rows,
             bytes: usage.bytes,
+            watermark: self.watermarks.least(),
             commit_seconds,
         });
     }

@@ -100,6 +100,7 @@ fn a_message_asks_for_no_memory_of_its_own_between_the_socket_and_its_commit() {
             input: 0,
             message,
             stored: 1,
+            timed: true,
         }
     };
     let mut commit = || {

@@ -95,9 +95,9 @@ impl Kept {
                 sequence.to_be_bytes(),
                 self.now.get() + u64::from(event.timer),
             );
-            let set = self
-                .state
-                .set_timer(self.count, &bytes, &tag, Clock::ProcessingTime, due);
+            // Those of event time wait until nothing is pending.
+            let clock = [Clock::ProcessingTime, Clock::EventTime][sequence as usize % 2];
+            let set = self.state.set_timer(self.count, &bytes, &tag, clock, due);
             set.unwrap();
         }
     }
@@ -116,7 +116,9 @@ impl Kept {
     }
 
     fn take(&mut self, upto: u64) -> Option<Timer> {
-        self.state.take_due(Clock::ProcessingTime, upto, 1).pop()
+        let watermark = self.state.watermark();
+        let by_mark = self.state.take_due(Clock::EventTime, watermark, 1).pop();
+        by_mark.or_else(|| self.state.take_due(Clock::ProcessingTime, upto, 1).pop())
     }
 }
 
@@ -129,7 +131,7 @@ impl Folding for Kept {
     }
 
     fn is_quiet(&self) -> bool {
-        self.next_due().is_none()
+        self.next_due().is_none() && self.state.next_due(Clock::EventTime).is_none()
     }
 }
 
@@ -227,7 +229,20 @@ impl Work for Kept {
     }
 
     fn next_due(&self) -> Option<u64> {
-        self.state.next_due(Clock::ProcessingTime)
+        let passed = self.state.next_due(Clock::EventTime);
+        match passed.filter(|at| *at <= self.state.watermark()) {
+            Some(_) => Some(0),
+            None => self.state.next_due(Clock::ProcessingTime),
+        }
+    }
+
+    fn quiet_due(&self) -> Option<u64> {
+        let next = self.state.next_due(Clock::EventTime);
+        next.filter(|_| !self.state.has_held())
+    }
+
+    fn idle(&mut self) {
+        self.state.set_watermark(self.now.get());
     }
 
     fn unsealed(&self) -> usize {

@@ -167,6 +167,10 @@ impl Log for Sabotaged {
         Ok(read)
     }
 
+    async fn idle(&self, behind: &[Progress]) {
+        self.model.idle(behind).await;
+    }
+
     async fn purge(&self, before: Fence) -> Result<(), LogError> {
         let more = match self.sabotage {
             Sabotage::PurgesMore => before.0 + 6,

@@ -1,0 +1,70 @@
+//! Event time in a partition: messages without one, and how the watermark moves on.
+
+use super::Processing;
+use crate::config::resolved::OnInvalid;
+use crate::job::log::{Input, Progress};
+use crate::job::watermarks::Watermarks;
+use crate::job::work::Effects;
+use crate::process::chain::Kind;
+use crate::state::Clock;
+
+impl Processing {
+    /// The partition goes on where these inputs are.
+    pub(super) fn resume(&mut self, inputs: &[Progress]) {
+        let read = self.shared.source.as_deref();
+        let is_read = |source: &str| read.is_none_or(|read| read == source);
+        self.watermarks = Watermarks::of(inputs, is_read);
+        self.state.lock().set_watermark(self.watermarks.least());
+    }
+
+    /// A message without a valid event time. Whether that is its end: a dead letter.
+    pub(super) async fn refuses(&mut self, input: &Input, effects: &mut Effects) -> bool {
+        self.gathered.untimed += 1;
+        let Some(rule) = &self.shared.settings.event_time else {
+            return false;
+        };
+        if rule.on_invalid == OnInvalid::StreamTime {
+            return false;
+        }
+        let message = &input.message;
+        let found = rule.extract(&message.headers, &message.payload);
+        let reason = found.err().unwrap_or_default();
+        self.give_up_as(Kind::EventTime, input, reason, effects)
+            .await;
+        true
+    }
+
+    /// Messages were processed: event time has come as far as theirs. Not before: what they see of the watermark does
+    /// not depend on those behind them.
+    pub(super) fn pass(&mut self, batch: &[Input]) {
+        let mut state = self.state.lock();
+        let rules = &self.shared.watermark;
+        self.gathered.ahead += self.watermarks.pass(rules, batch, state.now());
+        state.set_watermark(self.watermarks.least());
+    }
+
+    /// When a timer is due that waits for the watermark, if nothing is pending until then. A message that waits for a
+    /// retry is pending.
+    pub(super) fn due_when_quiet(&self) -> Option<u64> {
+        let state = self.state.lock();
+        let next = state
+            .next_due(Clock::EventTime)
+            .filter(|_| !state.has_held())?;
+        let next = i64::try_from(next).ok()?;
+        let due = self.shared.watermark.idle_reaches(next)?;
+        u64::try_from(due).ok()
+    }
+
+    /// Nothing is pending: event time follows the clock. It is part of the next commit, which the timer makes that is
+    /// due by it.
+    pub(super) fn follow_clock(&mut self) {
+        let mut state = self.state.lock();
+        let now = self.clock.now_after(state.now());
+        self.watermarks.idle(&self.shared.watermark, now);
+        let watermark = self.watermarks.least();
+        state.set_watermark(watermark);
+        self.shared
+            .progress
+            .set_watermark(self.partition(), watermark);
+    }
+}
