@@ -356,3 +356,36 @@ fn a_paused_job_processes_nothing_on_any_host_until_it_is_resumed() {
     site.wait_for_counts("OUT", 2);
     assert_eq!(client.count("OUT"), 2 * KEYS as u64);
 }
+
+#[test]
+fn what_the_partitions_of_a_job_hold_is_shown_and_measured() {
+    let site = Site::new();
+    let file = site.stateful("partitions: 3\n");
+    let weir = site.run_job(&file);
+    site.count_each(2);
+    site.wait_for_counts("OUT", 2);
+    let metric = |name| weir.metric(&series(name));
+    wait_until("the metrics have the state and the log", || {
+        metric("job_state_rows") == KEYS as f64 && metric("job_log_bytes") > 0.0
+    });
+    assert!(metric("job_log_records") >= 1.0);
+    let status = site.weir(&["status"]).stdout;
+    let state = format!("    state: {KEYS} rows, ");
+    let line = status.lines().find(|line| line.starts_with(&state));
+    let line = line.unwrap_or_else(|| panic!("{status}"));
+    for part in ["; log: ", " records, ", "; last commit ", "; watermark 2"] {
+        assert!(line.contains(part), "{line}");
+    }
+    let shown = json(&site.operate(&["show", "p", "--json"]).stdout);
+    let partitions = shown["state"].as_array().unwrap();
+    let sum = |name: &str| {
+        let each = partitions
+            .iter()
+            .map(|it| it["held"][name].as_u64().unwrap());
+        each.sum::<u64>()
+    };
+    assert_eq!(sum("rows"), KEYS as u64, "{shown}");
+    assert_eq!(sum("log_bytes") as f64, metric("job_log_bytes"), "{shown}");
+    let shown = site.operate(&["show", "p"]).stdout;
+    assert_eq!(shown.matches(" bytes; log: ").count(), 3, "{shown}");
+}

@@ -310,9 +310,10 @@ fn text(shown: &Shown) -> String {
             let seconds = held["commit_seconds"].as_f64().unwrap_or_default();
             let _ = writeln!(
                 out,
-                "    state: {} rows, {} bytes; last commit {:.1} ms",
+                "    state: {} rows, {} bytes; log: {} bytes; last commit {:.1} ms",
                 number("rows"),
                 number("bytes"),
+                number("log_bytes"),
                 seconds * 1e3,
             );
         }

@@ -2,6 +2,7 @@
 
 use super::shown::{moment, short};
 use super::{Console, files};
+use crate::job::rows;
 use crate::nats::{self, service};
 use crate::report;
 use crate::threads;
@@ -118,6 +119,7 @@ fn text(hosts: &[Value]) -> String {
                 .chain(&more)
                 .map(|&name| format!("{} {}", name.replace('_', " "), word(&pipeline[name])));
             let _ = writeln!(out, "    {}", shown.collect::<Vec<_>>().join(", "));
+            out.push_str(&state(&pipeline["job"]["state"]));
             let problem = &pipeline["problem"];
             for (label, value) in [("problem", &problem["error"]), ("hint", &problem["hint"])] {
                 if let Some(text) = value.as_str().filter(|text| !text.is_empty()) {
@@ -236,6 +238,34 @@ fn owns(job: &Value) -> String {
         ", owns {} of {} partitions{standby}{paused}",
         word(&job["owned"]),
         word(&job["partitions"])
+    )
+}
+
+/// What the partitions of a job have that a host owns; nothing if it owns none.
+fn state(partitions: &Value) -> String {
+    let partitions = list(partitions);
+    if partitions.is_empty() {
+        return String::new();
+    }
+    let each = |name| {
+        partitions
+            .iter()
+            .map(move |it| it[name].as_u64().unwrap_or_default())
+    };
+    let sum = |name| each(name).sum::<u64>();
+    let slowest = partitions
+        .iter()
+        .filter_map(|it| it["commit_seconds"].as_f64());
+    let watermark = each("watermark").filter(|mark| *mark > 0).min();
+    let watermark = watermark.map(|mark| format!("; watermark {}", rows::time(mark)));
+    format!(
+        "    state: {} rows, {} bytes; log: {} records, {} bytes; last commit {:.1} ms at most{}\n",
+        sum("rows"),
+        sum("bytes"),
+        sum("log_records"),
+        sum("log_bytes"),
+        slowest.fold(0.0, f64::max) * 1e3,
+        watermark.unwrap_or_default(),
     )
 }
 

@@ -7,6 +7,8 @@ use super::progress::{Change, Progress, Seen};
 use super::running::{Running, Stall};
 use super::waits::{Cause, Reads, behind, causes, failing};
 use crate::nats::attachment::{Attachment, ServerView};
+use crate::nats::job_progress::JobProgress;
+use crate::telemetry::metrics::PipelineMetrics;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -40,6 +42,25 @@ struct Observer<'a> {
     looked: Instant,
     /// Whether the log says that the server does not say.
     told: bool,
+}
+
+/// What a job says of the partitions that this host owns, for whoever reads the metrics.
+fn measure(progress: &JobProgress, metrics: &PipelineMetrics) {
+    metrics.job_paused.set(progress.is_paused().into());
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let (mut records, mut bytes) = (0, 0);
+    for partition in progress.state() {
+        records += partition.log_records;
+        bytes += partition.log_bytes;
+    }
+    metrics.job_log_records.set(number(records));
+    metrics.job_log_bytes.set(number(bytes));
+    let watermark = progress.watermark().map(Duration::from_nanos);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let lag = watermark.map(|watermark| now.unwrap_or_default().saturating_sub(watermark));
+    let seconds = |time: Option<Duration>| number(time.unwrap_or_default().as_secs());
+    metrics.watermark.set(seconds(watermark));
+    metrics.event_time_lag.set(seconds(lag));
 }
 
 /// Never ends.
@@ -82,16 +103,7 @@ impl Observer<'_> {
     async fn look(&mut self, attachment: &Attachment) {
         let metrics = &self.pipeline.metrics;
         if let Some(job) = &attachment.ensured.job {
-            metrics.job_paused.set(job.progress.is_paused().into());
-            if let Some(watermark) = job.progress.watermark() {
-                let (watermark, now) = (Duration::from_nanos(watermark), SystemTime::now());
-                let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-                let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-                metrics.watermark.set(seconds(watermark));
-                metrics
-                    .event_time_lag
-                    .set(seconds(now.saturating_sub(watermark)));
-            }
+            measure(&job.progress, metrics);
         }
         let received = metrics.received.get();
         let idle = self.received == received && self.server.as_ref().is_some_and(is_idle);

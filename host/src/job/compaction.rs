@@ -91,6 +91,12 @@ impl Compaction {
         self.bytes > state.max(self.least)
     }
 
+    /// How many deltas are not known to be purged, and their bytes.
+    #[must_use]
+    pub fn length(&self) -> (usize, usize) {
+        (self.deltas.len(), self.bytes)
+    }
+
     /// How many groups the partition has.
     #[must_use]
     pub fn groups(&self) -> usize {

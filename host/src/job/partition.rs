@@ -314,6 +314,12 @@ impl Running {
         self.compaction.purge()
     }
 
+    /// Deltas in the log, and their bytes: what a takeover reads besides snapshots.
+    #[must_use]
+    pub fn log_length(&self) -> (usize, usize) {
+        self.compaction.length()
+    }
+
     /// The group whose snapshot did not fit into the last commit, which therefore has none: as long as that
     /// is so, the log grows.
     pub fn take_oversized(&mut self) -> Option<u16> {

@@ -56,6 +56,8 @@ pub enum Note<'a> {
     Follows(&'a Recovery, usize),
     /// A commit is stored.
     Committed,
+    /// So many deltas, with so many bytes, are in the log now.
+    Logged(usize, usize),
     /// The same after nobody had answered for it.
     Resolved,
     /// A request failed, and is repeated.

@@ -71,12 +71,18 @@ async fn tenure<L: Log, W: Work, S: Surroundings>(
         () = around.stopped() => return Ok(Lost::End(End::Stopped)),
         owned = owned => owned?,
     };
+    log_length(around, &running);
     around.reached(Station::Recovered).await;
     let lost = serve(log, work, around, settings, &mut running).await?;
     if matches!(lost, Lost::End(End::Stopped)) {
         *standby = Some(running.into_standby());
     }
     Ok(lost)
+}
+
+fn log_length(around: &impl Surroundings, running: &Running) {
+    let (deltas, bytes) = running.log_length();
+    around.note(Note::Logged(deltas, bytes));
 }
 
 /// Brings a commit in, however often that takes.
@@ -229,6 +235,7 @@ async fn serve<L: Log, W: Work, S: Surroundings>(
                 }
                 work.confirmed();
                 let purged = running.stored(stored);
+                log_length(around, running);
                 around.reached(Station::Noted).await;
                 if let Some(before) = purged {
                     purge = Some(Box::pin(log.purge(before)));

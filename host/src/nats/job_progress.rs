@@ -16,7 +16,7 @@ pub struct JobProgress {
     troubles: Mutex<BTreeMap<(u16, Task), Trouble>>,
     /// Whether its operator has paused the job.
     paused: AtomicBool,
-    /// The partitions that are owned and have committed.
+    /// The partitions that are owned.
     state: Mutex<BTreeMap<u16, PartitionState>>,
 }
 
@@ -37,7 +37,7 @@ pub struct Trouble {
     pub hint: Option<String>,
 }
 
-/// A partition, as its owner sees it after a commit.
+/// A partition, as its owner sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct PartitionState {
     pub partition: u16,
@@ -46,6 +46,9 @@ pub struct PartitionState {
     pub bytes: u64,
     /// How far event time has come, nanoseconds since the Unix epoch; 0 before there is anything to go by.
     pub watermark: u64,
+    /// Deltas in the log, and their bytes: what a takeover reads besides snapshots.
+    pub log_records: u64,
+    pub log_bytes: u64,
     /// How long the last commit took.
     pub commit_seconds: f64,
 }
@@ -165,16 +168,16 @@ impl JobProgress {
         self.paused.load(Ordering::Relaxed)
     }
 
-    /// A partition has committed.
-    pub fn note(&self, state: PartitionState) {
-        locked(&self.state).insert(state.partition, state);
-    }
-
-    /// The watermark of a partition has moved on without a commit.
-    pub fn set_watermark(&self, partition: u16, watermark: u64) {
-        if let Some(state) = locked(&self.state).get_mut(&partition) {
-            state.watermark = watermark;
-        }
+    /// A partition that is owned has something new to say.
+    pub fn update(&self, partition: u16, change: impl FnOnce(&mut PartitionState)) {
+        change(
+            locked(&self.state)
+                .entry(partition)
+                .or_insert(PartitionState {
+                    partition,
+                    ..PartitionState::default()
+                }),
+        );
     }
 
     /// The least watermark of the partitions that are owned and have one.
@@ -190,7 +193,7 @@ impl JobProgress {
         locked(&self.state).remove(&partition);
     }
 
-    /// The partitions that are owned and have committed.
+    /// The partitions that are owned.
     #[must_use]
     pub fn state(&self) -> Vec<PartitionState> {
         locked(&self.state).values().copied().collect()

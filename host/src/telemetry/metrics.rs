@@ -277,6 +277,8 @@ handles! {
         event_time_lag: Gauge = gauge(EventTimeLag),
         job_state_rows: Gauge = gauge(JobStateRows),
         job_state_bytes: Gauge = gauge(JobStateBytes),
+        job_log_records: Gauge = gauge(JobLogRecords),
+        job_log_bytes: Gauge = gauge(JobLogBytes),
         latency: Histogram = histogram(Latency),
     }
     fallbacks: own::Fallbacks = own::Fallbacks::new;

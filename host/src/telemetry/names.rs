@@ -177,6 +177,10 @@ names! {
         "Values, timers and messages that wait in the state of all partitions that this host owns"
     JobStateBytes "job_state" Gauge Bytes PIPELINE
         "Memory of the state of all partitions that this host owns, as it counts against their budgets"
+    JobLogRecords "job_log_records" Gauge None PIPELINE
+        "Deltas in the logs of all partitions that this host owns: what a takeover without a standby reads besides snapshots"
+    JobLogBytes "job_log" Gauge Bytes PIPELINE
+        "Bytes of these deltas"
     EventTimesInvalid "event_times_invalid" Counter None PIPELINE
         "Messages without a valid event time (`event-time`): missing, no time, or not from 1970 to 2262; a redelivery counts again"
     EventTimesAhead "event_times_ahead" Counter None PIPELINE

@@ -75,6 +75,9 @@ impl Surroundings for Around<'_> {
             Note::Committed => {
                 metrics.job_commits.inc();
             }
+            Note::Logged(deltas, bytes) => shared.progress.update(partition, |state| {
+                (state.log_records, state.log_bytes) = (deltas as u64, bytes as u64);
+            }),
             Note::Resolved => {
                 metrics.job_commits.inc();
                 metrics.job_commits_resolved.inc();

@@ -1,7 +1,6 @@
 //! What a partition says of itself to its lane and its host: what is uncommitted, what waits, how large the state is.
 
 use super::Processing;
-use crate::nats::job_progress::PartitionState;
 use crate::state::Usage;
 
 impl Processing {
@@ -40,12 +39,10 @@ impl Processing {
             .metrics
             .job_commit_latency
             .observe(commit_seconds);
-        self.shared.progress.note(PartitionState {
-            partition: self.partition(),
-            rows: usage.rows,
-            bytes: usage.bytes,
-            watermark: self.watermarks.least(),
-            commit_seconds,
+        let watermark = self.watermarks.least();
+        self.shared.progress.update(self.partition(), |state| {
+            (state.rows, state.bytes) = (usage.rows, usage.bytes);
+            (state.watermark, state.commit_seconds) = (watermark, commit_seconds);
         });
     }
 

@@ -63,8 +63,7 @@ impl Processing {
         self.watermarks.idle(&self.shared.watermark, now);
         let watermark = self.watermarks.least();
         state.set_watermark(watermark);
-        self.shared
-            .progress
-            .set_watermark(self.partition(), watermark);
+        let progress = &self.shared.progress;
+        progress.update(self.partition(), |state| state.watermark = watermark);
     }
 }
