@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod changes;
+mod cluster;
 mod dedupe;
 mod forward;
 mod nemesis;
