@@ -56,7 +56,10 @@ fn the_results_of_a_job_are_shown_as_those_of_any_pipeline() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     std::fs::copy(guest("misbehave"), path.join("plugin.wasm")).unwrap();
-    let lines = "{\"subject\": \"in.a\", \"text\": \"hello\"}\n{\"subject\": \"in.a\", \"text\": \"reject\"}\n";
+    let line = |text| format!("{{\"subject\": \"in.a\", \"text\": \"{text}\"}}\n");
+    let mut lines = line("hello") + &line("reject");
+    // The last of them are in the last commit.
+    lines.extend((0..500).map(|_| line("drop")));
     std::fs::write(path.join("input.jsonl"), lines).unwrap();
     write_pipeline(path, "first");
     let file = path.join("pipeline.yaml");
@@ -64,8 +67,14 @@ fn the_results_of_a_job_are_shown_as_those_of_any_pipeline() {
     let text = std::fs::read_to_string(&file).unwrap() + job;
     std::fs::write(&file, text).unwrap();
     let mut weir = Weir::start(path, &["dev", path.to_str().unwrap()]);
-    weir.wait_until_output("2 in, 1 out, 0 dropped, 1 dead letter");
-    assert!(weir.stdout().contains("out  out.in.a"), "{}", weir.stdout());
+    weir.wait_until_output("502 in, 1 out, 500 dropped, 1 dead letter");
+    let stdout = weir.stdout();
+    for shown in [
+        "out  out.in.a",
+        "dead weir.dead.p  (the payload said so)  reject",
+    ] {
+        assert!(stdout.contains(shown), "{stdout}");
+    }
     weir.interrupt();
     assert_eq!(weir.finish().code, Some(0));
 }

@@ -103,6 +103,7 @@ fn a_message_without_a_valid_event_time_is_a_dead_letter_with_the_reason_or_has_
     }
     let is_kind = |dead: &Stored| dead.header("Weir-Kind") == Some("event-time");
     assert!(dead.iter().all(is_kind), "{dead:#?}");
+    weir.wait_until_output("operator=\"source\" kind=\"event-time\"");
     wait_until("they are counted", || {
         weir.metric(&series("event_times_invalid_total")) == 4.0
     });

@@ -102,7 +102,7 @@ pub fn is_built_anew_when_its_source_changes(language: Language) {
     ];
     let arguments = ["dev", ".", "--outputs", results.to_str().unwrap()];
     let mut weir = Weir::start_with(&folder, &arguments, &environment, Stdio::null());
-    weir.wait_until_output("4 in, 2 out, 1 dropped, 1 dead letters");
+    weir.wait_until_output("4 in, 2 out, 1 dropped, 1 dead letter");
     assert!(read().contains(FIELD), "{}", read());
 
     let main = folder.join(main_file(language));

@@ -119,7 +119,7 @@ fn text(hosts: &[Value]) -> String {
                 .chain(&more)
                 .map(|&name| format!("{} {}", name.replace('_', " "), word(&pipeline[name])));
             let _ = writeln!(out, "    {}", shown.collect::<Vec<_>>().join(", "));
-            out.push_str(&state(&pipeline["job"]["state"]));
+            out.push_str(&state(&pipeline["job"]));
             let problem = &pipeline["problem"];
             for (label, value) in [("problem", &problem["error"]), ("hint", &problem["hint"])] {
                 if let Some(text) = value.as_str().filter(|text| !text.is_empty()) {
@@ -242,8 +242,8 @@ fn owns(job: &Value) -> String {
 }
 
 /// What the partitions of a job have that a host owns; nothing if it owns none.
-fn state(partitions: &Value) -> String {
-    let partitions = list(partitions);
+fn state(job: &Value) -> String {
+    let partitions = list(&job["state"]);
     if partitions.is_empty() {
         return String::new();
     }

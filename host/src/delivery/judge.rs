@@ -55,7 +55,7 @@ impl Lane {
         if self.dead_letter_log.admits(Instant::now()) {
             tracing::warn!(
                 pipeline = self.settings.name,
-                operator = rejection.operator.as_deref().unwrap_or("sink"),
+                operator = rejection.by(),
                 sequence = task.message.sequence,
                 kind = rejection.kind.as_str(),
                 "dead letter: {}",

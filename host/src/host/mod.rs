@@ -178,7 +178,9 @@ impl Host {
     pub async fn is_drained(&self) -> bool {
         for pipeline in &self.pipelines {
             match pipeline.attachment() {
-                Some(attachment) if attachment.is_drained().await => {}
+                // Asked last: what a job has processed and not committed is still in flight.
+                Some(attachment)
+                    if attachment.is_drained().await && pipeline.metrics.in_flight.get() == 0 => {}
                 _ => return false,
             }
         }

@@ -238,7 +238,7 @@ impl Shared {
             tracing::warn!(
                 pipeline = self.settings.name,
                 sequence,
-                operator = rejection.operator.as_deref().unwrap_or("sink"),
+                operator = rejection.by(),
                 kind = rejection.kind.as_str(),
                 "dead letter: {}",
                 rejection.reason,

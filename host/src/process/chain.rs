@@ -67,7 +67,7 @@ pub struct Retry {
 /// Why a message is a dead letter.
 #[derive(Clone, Debug)]
 pub struct Rejection {
-    /// `None` when the sink refused what the chain returned.
+    /// `None` when the sink refused what the chain returned, or the message came to no operator.
     pub operator: Option<String>,
     pub kind: Kind,
     /// One line, unless it is the sink's.
@@ -87,6 +87,16 @@ impl Rejection {
     #[must_use]
     pub fn words(&self) -> String {
         format!("{}: {}", self.kind.as_str(), self.reason)
+    }
+
+    /// Who rejects the message: an operator, what lies behind the last, or what lies before the first.
+    #[must_use]
+    pub fn by(&self) -> &str {
+        match (&self.operator, self.kind) {
+            (Some(operator), _) => operator,
+            (None, Kind::EventTime) => "source",
+            (None, _) => "sink",
+        }
     }
 
     /// The chain's results cannot be published.

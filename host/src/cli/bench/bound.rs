@@ -116,7 +116,7 @@ pub(super) fn sentence(bound: Bound, load: &Load) -> String {
             };
             format!(
                 "the machine: a lane waits for a core {} of the time, and {taken:.1} of {:.0} cores are \
-                 used by the bench{others}; {most} uses the most; {help} would help",
+                 used by the bench, most by {most}{others}; {help} would help",
                 percent(load.lane_queued),
                 load.cores,
             )

@@ -15,6 +15,7 @@ use crate::report::{self, ResultExt};
 use crate::shutdown::{Shutdown, Stage, reached};
 use crate::telemetry::metrics::{Counter, Metrics};
 use anyhow::{Context, Result, anyhow};
+use bytestring::ByteString;
 use futures_util::StreamExt;
 use futures_util::stream::SelectAll;
 use std::io::{BufRead, BufReader};
@@ -232,13 +233,20 @@ async fn tap(wire: &Wire, pipelines: &[Pipeline]) -> Taps {
             let Some(filter) = filter else { continue };
             let tap = Tap::open(wire, &filter).await;
             let is_job = pipeline.job.is_some();
-            let heard = futures_util::stream::unfold(tap, move |mut tap| async move {
-                let mut record = tap.next().await?;
-                if is_job && let Some(subject) = job::result_subject(&record.subject) {
-                    record.subject = subject.into();
+            let dead = pipeline.dead_letter.as_ref();
+            let dead = dead.map_or_else(ByteString::new, |dead| dead.subject.clone().into());
+            let shown = move |mut record: Record| {
+                match job::result_subject(&record.subject) {
+                    Some(subject) if is_job => record.subject = subject.into(),
+                    None if is_job => record.subject.clone_from(&dead),
+                    _ => {}
                 }
-                Some(((kind, index, record), tap))
+                (kind, index, record)
+            };
+            let heard = futures_util::stream::unfold(tap, async move |mut tap| {
+                Some((tap.next().await?, tap))
             });
+            let heard = futures_util::StreamExt::map(heard, shown);
             taps.push(Box::pin(heard));
         }
     }

@@ -150,8 +150,13 @@ impl<'c> Show<'c> {
                 "latency_ms": { "p50": p50, "p90": p90, "p99": p99, "max": longest },
             }));
         }
+        let letters = if dead == 1 {
+            "dead letter"
+        } else {
+            "dead letters"
+        };
         let mut text = format!(
-            "\n{fed} in, {out} out, {dropped} dropped, {dead} dead letters\n\
+            "\n{fed} in, {out} out, {dropped} dropped, {dead} {letters}\n\
              {seconds:.2} s, {rate:.0} messages a second"
         );
         if let (Some(p50), Some(p90), Some(p99), Some(longest)) = (p50, p90, p99, longest) {
