@@ -13,7 +13,7 @@ mod streams;
 mod time;
 
 pub use connection::{Nats, Tls};
-pub use job::{Commit, Delivery, State};
+pub use job::{Commit, Delivery, State, Store};
 pub use limits::{Compile, Limits};
 pub use rollout::Rollout;
 pub use streams::{Create, Source, Start, StartAt, StartWord, Storage, StreamSettings};

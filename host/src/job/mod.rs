@@ -26,8 +26,10 @@
 //! | `jetstream.rs` | a log on a stream of JetStream, and the inputs |
 //! | `pause.rs` | how long to wait before trying again |
 //! | `lane.rs`, `lane/around.rs` | owns partitions, on one thread with one connection |
+//! | `lane/folder.rs` | where the states of its partitions are on disk |
 //! | `lane/standing.rs` | waits for a partition that another host owns, and stands by for it |
 //! | `processing.rs`, `processing/due.rs`, `processing/timed.rs`, `processing/judged.rs` | the work of a partition: a processor on a state; timers and retries; event time |
+//! | `processing/kept.rs` | where its state is: in RAM or on disk |
 //! | `shared.rs` | what the partitions of a lane share |
 //! | `clock.rs` | when timers and retries are due |
 //! | `watermarks.rs` | the watermark of each input |

@@ -13,6 +13,7 @@ use super::log::{Checkpoint, Commit, Fence, Held, Input, Progress, Snapshot, cha
 use super::recovery::Recovery;
 use super::work::{Effects, Work};
 use crate::outgoing::OutgoingMessage;
+use crate::state::Mark;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -312,6 +313,18 @@ impl Running {
             self.compaction.add(number, fence, bytes);
         }
         self.compaction.purge()
+    }
+
+    /// Where in the log the state is, while no commit is in flight.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark {
+            log: self.checkpoint.log,
+            chain: Arc::clone(&self.checkpoint.chain),
+            next: self.fence.0 + 1,
+            compacted: self.compaction.oldest(),
+            length: self.compaction.length(),
+        }
     }
 
     /// Deltas in the log, and their bytes: what a takeover reads besides snapshots.

@@ -259,6 +259,8 @@ handles! {
         job_commits_resolved: Counter = counter(JobCommitsResolved),
         job_takeovers: Counter = counter(JobTakeovers),
         job_takeovers_warm: Counter = counter(JobTakeoversWarm),
+        job_records_read: Counter = counter(JobRecordsRead),
+        job_states_discarded: Counter = counter(JobStatesDiscarded),
         job_standbys: Gauge = gauge(JobStandbys),
         job_standbys_level: Gauge = gauge(JobStandbysLevel),
         job_standby_state_bytes: Gauge = gauge(JobStandbyStateBytes),

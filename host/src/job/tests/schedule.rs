@@ -5,6 +5,7 @@
 use super::fold::{Folding, Mistake};
 use super::host::Host;
 use super::oracle::{Event, Oracle, Published};
+use super::remembered::BROKEN;
 use super::restored::Restores;
 use super::sabotage::{Sabotage, Sabotaged};
 use crate::job::log::Progress;
@@ -236,6 +237,10 @@ impl<F: Folding + 'static> Schedule<F> {
         let mut context = Context::from_waker(Waker::noop());
         match owner.future.as_mut().poll(&mut context) {
             Poll::Pending => return Ok(()),
+            // Whoever takes the partition then begins anew.
+            Poll::Ready(End::Damaged(reason)) if reason == BROKEN => {
+                drop(self.owners.swap_remove(which));
+            }
             Poll::Ready(End::Failed(reason) | End::Damaged(reason)) => {
                 return Err(format!("failed: {reason}"));
             }
