@@ -30,6 +30,7 @@
 //! | `processing.rs`, `processing/due.rs`, `processing/timed.rs`, `processing/judged.rs` | the work of a partition: a processor on a state; timers and retries; event time |
 //! | `shared.rs` | what the partitions of a lane share |
 //! | `clock.rs` | when timers and retries are due |
+//! | `views.rs` | the values of views, from results; pure |
 //! | `watermarks.rs` | the watermark of each input |
 //! | `held.rs` | a message as it waits in the state |
 //! | `assign.rs` | which host is to own which partition; pure |
@@ -61,6 +62,7 @@ pub mod savepoint;
 pub mod shared;
 pub mod standby;
 pub mod surroundings;
+pub mod views;
 mod watermarks;
 pub mod work;
 pub mod worker;

@@ -309,6 +309,7 @@ impl Work for Processing {
         self.run(free, &mut effects).await;
         self.pass(batch);
         effects.watermarks = self.watermarks.marks();
+        self.view(&mut effects);
         effects
     }
 
@@ -317,6 +318,7 @@ impl Work for Processing {
         let mut effects = Effects::default();
         self.fire_due(most, &mut effects).await;
         effects.watermarks = self.watermarks.marks();
+        self.view(&mut effects);
         effects
     }
 
