@@ -78,6 +78,27 @@ pub struct Job {
     /// Results with dead letters, and bytes with those of deltas, in one commit.
     pub commit: Bounds,
     pub watermark: Rules,
+    pub views: Vec<View>,
+}
+
+/// The latest value for each key of the results.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// Of no other view of the process.
+    pub name: String,
+    /// Of a result.
+    pub key: KeyRule,
+    pub bucket: String,
+    /// After which a value is removed; none keeps it until another takes its place.
+    pub ttl: Option<Duration>,
+}
+
+impl View {
+    /// The stream of its bucket.
+    #[must_use]
+    pub fn stream(&self) -> String {
+        format!("KV_{}", self.bucket)
+    }
 }
 
 /// Where the state of a partition is.

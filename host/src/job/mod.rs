@@ -32,6 +32,7 @@
 //! | `processing/kept.rs` | where its state is: in RAM or on disk |
 //! | `shared.rs` | what the partitions of a lane share |
 //! | `clock.rs` | when timers and retries are due |
+//! | `views.rs` | the values of views, from results; pure |
 //! | `watermarks.rs` | the watermark of each input |
 //! | `held.rs` | a message as it waits in the state |
 //! | `assign.rs` | which host is to own which partition; pure |
@@ -63,6 +64,7 @@ pub mod savepoint;
 pub mod shared;
 pub mod standby;
 pub mod surroundings;
+pub mod views;
 mod watermarks;
 pub mod work;
 pub mod worker;

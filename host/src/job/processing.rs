@@ -306,6 +306,7 @@ impl Work for Processing {
         self.run(free, &mut effects).await;
         self.pass(batch);
         effects.watermarks = self.watermarks.marks();
+        self.view(&mut effects);
         effects
     }
 
@@ -314,6 +315,7 @@ impl Work for Processing {
         let mut effects = Effects::default();
         self.fire_due(most, &mut effects).await;
         effects.watermarks = self.watermarks.marks();
+        self.view(&mut effects);
         effects
     }
 

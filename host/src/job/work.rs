@@ -13,6 +13,8 @@ use bytes::Bytes;
 pub struct Effects {
     pub outputs: Vec<OutgoingMessage>,
     pub dead_letters: Vec<OutgoingMessage>,
+    /// Values of views (`views.rs`).
+    pub views: Vec<OutgoingMessage>,
     /// The watermark of each input after the batch; empty if none has changed.
     pub watermarks: Vec<Option<i64>>,
 }

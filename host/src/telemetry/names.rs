@@ -171,6 +171,12 @@ names! {
         "Forwarded results and dead letters that the server recognised as duplicates and did not store again"
     JobForwardFailures "job_forward_failures" Counter None PIPELINE
         "Times that a result or a dead letter of a job could not be forwarded; it is tried again, and what is behind it waits"
+    JobViewSkipped "job_view_skipped" Counter None PIPELINE
+        "Times that a result has no value in a view: it lacks a part of the key, or the key is too long"
+    ViewWatchers "view_watchers" Gauge None PIPELINE
+        "Watchers of the pipeline's views at this host"
+    ViewWatchersEnded "view_watchers_ended" Counter None PIPELINE
+        "Watches of views that the host ended: it could not read the bucket any more, or the watcher was too slow"
     JobPartitionsFailing "job_partitions_failing" Gauge None PIPELINE
         "Partitions that this host is to own and that failed for a reason that stays; each is tried again with growing pauses while the others go on"
     JobCommitLatency "job_commit" Histogram Seconds PIPELINE

@@ -4,6 +4,7 @@
 //! missing follows from the other.
 
 use super::values::{Context, absolute};
+use super::views::views;
 use super::{bounds, time};
 use crate::config::cursor::Cursor;
 use crate::config::model::{self, Delivery, Order};
@@ -64,6 +65,7 @@ pub(super) fn job(
     let state_ttl = model.state.ttl.as_ref();
     let state_ttl = state_ttl.map(|text| context.positive_duration(text, &ttl));
     let store = store(&model.state, &at.field("state").field("path"), context);
+    let views = views(model, &at.field("views"), context);
     let of_stream = matches!(&model.event_time, None | Some(model::EventTime::Word(_)));
     let watermark = time::watermark(&model.watermark, of_stream, &at.field("watermark"), context);
     let commit = &model.commit;
@@ -81,6 +83,7 @@ pub(super) fn job(
         state_ttl: state_ttl.map_or(Some(None), |ttl| ttl.map(Some))?,
         standbys: model.state.standby,
         commit: Bounds { messages, bytes },
+        views: views?,
         watermark: watermark?,
     }))
 }
@@ -185,7 +188,7 @@ fn partitions(
 /// Whether a pipeline that is no job has nothing that only a job has.
 fn no_job(at: &Cursor<'_>, context: &mut Context<'_>) -> bool {
     let mut is_one = true;
-    let whole = ["partitions", "state", "commit", "watermark"].map(|name| at.field(name));
+    let whole = ["partitions", "state", "commit", "watermark", "views"].map(|name| at.field(name));
     let fields = [
         ("sink", "forward"),
         ("dead-letter", "forward"),

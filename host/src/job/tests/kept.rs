@@ -137,7 +137,7 @@ impl Kept {
                 index,
                 hash,
             };
-            effects.outputs.push(result.message());
+            result.publish(effects);
         }
         if event.timer > 0 {
             let (tag, due) = (
@@ -248,7 +248,7 @@ impl Work for Kept {
                     key: key[0],
                     sequence,
                 };
-                effects.outputs.push(fired.message());
+                fired.publish(&mut effects);
                 if self.mistake == Mistake::TimerStays {
                     let set = self
                         .state
