@@ -5,6 +5,7 @@ mod bad_input;
 mod changes;
 mod cluster;
 mod dedupe;
+mod disk;
 mod forward;
 mod nemesis;
 mod operate;

@@ -69,5 +69,6 @@ mod signatures;
 mod state;
 mod stateful;
 mod trusted;
+mod views;
 mod watched_paths;
 mod wire;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const PULL: &str = "$JS.API.CONSUMER.MSG.NEXT.IN.p";
 
 /// A server's configuration in which the user `host` may not publish to `denied`.
-fn denying(denied: &[&str]) -> String {
+pub fn denying(denied: &[&str]) -> String {
     format!(
         "authorization {{ users = [ {{ user: all, password: a }}, {{ user: host, password: h, \
          permissions: {{ publish: {{ deny: {denied:?} }} }} }} ] }}\nno_auth_user: all"

@@ -3,6 +3,7 @@
 
 use crate::harness::guests::versions as version;
 use crate::harness::{AS_HOST, Site, replaced, repository, series, swaps, wait_until};
+use crate::views::pages::{pages, wait_for_value};
 
 /// The names of the page, and those of a site.
 const NAMES: [(&str, &str); 7] = [
@@ -56,6 +57,9 @@ pub fn permitted(headings: &[&str]) -> String {
         // A job has a consumer of no other name than the usual.
         more.push(("CONSUMER.INFO.IN.p", "CONSUMER.INFO.IN.weir-p"));
         more.push(("subscribe: [", SUBSCRIBE));
+    }
+    if headings.contains(&"Views") {
+        more.push(("KV_rebates-current", "KV_p-v"));
     }
     match all.contains("RESULTS") {
         true => replaced(&all, &more),
@@ -118,6 +122,27 @@ fn the_permissions_that_the_page_names_are_enough_for_a_job() {
             assert!(!ended.stderr.contains(word), "{}", ended.stderr);
         }
     }
+}
+
+#[test]
+fn the_permissions_that_the_page_names_are_enough_for_a_view() {
+    let site = Site::permitting(&permitted(&["Jobs", "Views"]));
+    let file = site.viewed("views: [{ name: v }]\n");
+    let text = std::fs::read_to_string(&file).unwrap();
+    site.file("p.yaml", replaced(&text, &[AS_HOST]));
+    let mut weir = site.start_with(&["p.yaml", "--create"], &[]);
+    weir.wait_until_output("running");
+    site.set("a", "1");
+    wait_for_value(&weir, "/views/v/a", "1");
+    assert_eq!(pages(&weir, "v", "").0.len(), 1);
+    wait_until("what was sourced is removed", || {
+        let job = site.nats.client().stream_info("WEIR_JOB_P").unwrap();
+        job.state.messages < 10
+    });
+    weir.terminate();
+    let ended = weir.finish();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("nats refused"), "{}", ended.stderr);
 }
 
 #[test]

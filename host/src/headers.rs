@@ -15,6 +15,10 @@ pub const MESSAGE_ID: &str = "Nats-Msg-Id";
 pub const DIGEST: &str = "Weir-Digest";
 /// In place of [`MESSAGE_ID`] in what a job has committed: a batch that is sent again would be refused for that.
 pub const ORIGIN: &str = "Weir-Origin";
+/// Of a value in a view: the partition and the number of the commit that it is of, with a dot between.
+pub const COMMIT: &str = "Weir-Commit";
+/// Of a value in a bucket: what became of the key, if it was not set.
+pub const KV_OPERATION: &str = "KV-Operation";
 /// Through how many pipelines a message has come that is the result or the dead letter of another pipeline;
 /// without it, one with [`DIGEST`] has come through one. Written by hosts alone.
 pub const HOPS: &str = "Weir-Hops";

@@ -39,6 +39,7 @@ mod sourcing;
 pub mod stored;
 pub mod streams;
 pub mod trace;
+pub mod views;
 pub mod wire;
 
 pub use api::Api;

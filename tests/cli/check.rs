@@ -30,12 +30,15 @@ fn a_sound_pipeline_passes_and_its_plugins_are_named() {
 
 #[test]
 fn a_job_is_said_to_need_its_streams_and_to_keep_what_has_no_time_to_live() {
-    let job = format!("{PIPELINE}delivery: exactly-once\nkey: '{{subject}}'\n");
+    let job = format!(
+        "{PIPELINE}delivery: exactly-once\nkey: '{{subject}}'\nviews: [{{ name: last }}]\n"
+    );
     let folder = pipeline_folder("stateful", &job);
     let finished = Weir::run_in(folder.path(), &["check", "pipeline.yaml"]);
     assert_eq!(finished.code, Some(0), "{finished:#?}");
     for note in [
         "stream `WEIR_JOB_DEMO` on `weir.job.demo.>`",
+        "view `last`: bucket `demo-last`, whose stream `KV_demo-last` sources the values by `{key}`",
         "the stream of `out.*` sources the results",
         "the stream of `weir.dead.demo` sources the dead letters",
         "if `ORDERS` drops what was settled, as a work queue does: stream `WEIR_JOB_DEMO_IN` sources it",

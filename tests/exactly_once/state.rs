@@ -195,23 +195,29 @@ fn a_version_that_cannot_read_the_state_is_refused_and_one_that_migrates_it_take
 
 #[test]
 fn counts_are_right_if_the_host_is_killed_between_any_two_steps_of_a_commit() {
+    counts_are_right_if_the_host_is_killed_at(
+        "partitions: 2\n",
+        &[
+            ("claimed:1", "Claimed"),
+            ("recovered:2", "Recovered"),
+            ("processed:3", "Processed"),
+            ("sent:4", "Sent"),
+            ("committed:2", "Committed"),
+            ("noted:3", "Noted"),
+            ("snapshotted:1", "Snapshotted"),
+            ("purged:1", "Purged"),
+        ],
+    );
+}
+
+pub(super) fn counts_are_right_if_the_host_is_killed_at(more: &str, halts: &[(&str, &str)]) {
     let site = Site::new();
-    let file = site.stateful("partitions: 2\n");
+    let file = site.stateful(more);
     let client = site.nats.client();
-    let halts = [
-        ("claimed:1", "Claimed"),
-        ("recovered:2", "Recovered"),
-        ("processed:3", "Processed"),
-        ("sent:4", "Sent"),
-        ("committed:2", "Committed"),
-        ("noted:3", "Noted"),
-        ("snapshotted:1", "Snapshotted"),
-        ("purged:1", "Purged"),
-    ];
     let mut rounds = 0;
     for (halt, station) in halts {
         let args = [file.to_str().unwrap(), "--create"];
-        let mut weir = site.start_with(&args, &[("WEIR_HALT_AT", halt)]);
+        let mut weir = site.start_with(&args, &[("WEIR_HALT_AT", *halt)]);
         // Bursts, so that there are several commits; each has more state than is left uncompacted.
         while !weir.stderr().contains("halted at") {
             client.publish_all((0..70).map(|number| {

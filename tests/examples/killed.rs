@@ -1,9 +1,12 @@
 //! Examples that keep state are right to the last cent and alert if their host is killed in the middle.
 
 use super::{install, install_second, install_totals};
-use crate::harness::{Site, Weir, replaced, wait_until};
+use crate::harness::{Site, Weir, replaced, wait_for, wait_until};
+use crate::views::pages::{get, pages};
 use fraud_oracle::{Payment, batch, compare, payments};
 use rebates_oracle::{Ledger, generate, totals};
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Publishes the messages in as many parts, and kills the host after some results of each, which are in
@@ -67,6 +70,23 @@ fn the_totals_of_rebates_are_the_oracles_to_the_cent_whenever_the_host_is_killed
     let differences = totals::differences(SEED, COUNT, &published(&site, "TOTALS"));
     assert_eq!(differences, Vec::<String>::new());
     assert_eq!(client.count("DEAD_TOTALS"), dead);
+    let totals = published(&site, "TOTALS").into_iter();
+    let last: BTreeMap<String, Value> = totals
+        .map(|(subject, total)| {
+            let user = subject.strip_prefix("totals.").unwrap().to_owned();
+            (user, serde_json::from_slice(&total).unwrap())
+        })
+        .collect();
+    wait_for("the view has the last total of each customer", || {
+        let (found, _) = pages(&weir, "current", "&limit=1000");
+        match found == last {
+            true => Ok(()),
+            false => Err(format!("it has {} of {}", found.len(), last.len())),
+        }
+    });
+    let (user, total) = last.first_key_value().unwrap();
+    let answer = get(&weir, &format!("/views/current/{user}"));
+    assert_eq!((answer.status, &answer.json()), (200, total));
 }
 
 /// Cards are forgotten after minutes, so that some of the few payments come after it.

@@ -51,6 +51,7 @@ fn commit(owner: &str, number: u64) -> Commit {
     Commit {
         outputs: vec![output("one"), output("two")],
         dead_letters: Vec::new(),
+        views: Vec::new(),
         delta: Some("x".repeat(500).into()),
         snapshots: Vec::new(),
         checkpoint: Checkpoint {

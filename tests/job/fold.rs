@@ -159,7 +159,7 @@ impl Fold {
                 index,
                 hash,
             };
-            effects.outputs.push(result.message());
+            result.publish(effects);
         }
         if event.timer > 0 {
             let due = self.now.get() + u64::from(event.timer);
@@ -280,7 +280,7 @@ impl Work for Fold {
                 let event = Event::default();
                 self.change(Change::Fire, key, sequence, 0, event);
                 let fired = Published::Fired { key, sequence };
-                effects.outputs.push(fired.message());
+                fired.publish(&mut effects);
                 continue;
             }
             let state = &self.keys[&key];

@@ -3,7 +3,7 @@
 //! Used by the unit tests on the model and by the promises on real servers: whoever includes it has `api` and
 //! `fold` beside it.
 
-use super::api::OutgoingMessage;
+use super::api::{Effects, OutgoingMessage};
 use super::fold::Folding;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -80,6 +80,28 @@ impl Published {
             foreign: Default::default(),
             payload: Bytes::copy_from_slice(&payload),
             key: None,
+        }
+    }
+
+    /// Adds it to the results, and to the view that it is in.
+    pub fn publish(self, effects: &mut Effects) {
+        let message = self.message();
+        effects
+            .views
+            .extend(self.viewed().map(|subject| OutgoingMessage {
+                subject: subject.into(),
+                ..message.clone()
+            }));
+        effects.outputs.push(message);
+    }
+
+    /// The subject of a view's value, which the first result of each message has.
+    pub fn viewed(self) -> Option<String> {
+        match self {
+            Self::Result { key, index: 0, .. } | Self::Fired { key, .. } => {
+                Some(format!("v.0.{key}"))
+            }
+            _ => None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! `/status`: what runs on this host, as JSON. The same data that `weir status` gets over NATS.
+//! `/status`: what runs on this host, as JSON. The same data that `weir status` gets over NATS. And the views.
 
 use super::AdminState;
 use axum::extract::State;
@@ -8,9 +8,13 @@ use std::sync::Arc;
 
 /// The pages of `--admin-listen`.
 pub fn api(state: Arc<AdminState>) -> Router {
+    let views = super::views::views(&state);
     Router::new()
         .route("/status", get(status))
         .with_state(state)
+        .merge(views)
+        .fallback(super::views::no_page)
+        .method_not_allowed_fallback(super::views::read_only)
 }
 
 async fn status(State(state): State<Arc<AdminState>>) -> Json<serde_json::Value> {

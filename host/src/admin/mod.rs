@@ -1,4 +1,4 @@
-//! The HTTP pages of a running host: health and metrics for machines, status for people.
+//! The HTTP pages of a running host: health and metrics for machines, status for people, views for services.
 //!
 //! There are two servers, so that a scraper can get access without seeing what runs. Both listen on
 //! loopback by default, change nothing and require no credentials: whoever configures an address that
@@ -7,10 +7,12 @@
 mod api;
 mod connections;
 mod health;
+mod views;
 
 pub use api::api;
 pub use health::health;
 
+use crate::host::views::View;
 use crate::report;
 use anyhow::{Context, anyhow};
 use axum::Router;
@@ -27,6 +29,7 @@ pub struct AdminState {
     pub status: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// Whether the host is ready; if not, why, with a line for each pipeline.
     pub ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+    pub views: Vec<Arc<View>>,
 }
 
 /// Where a server listens, from the command line: `ADDRESS:PORT` or `off`.

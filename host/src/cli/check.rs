@@ -207,6 +207,15 @@ fn job_notes<'c>(
             ),
         });
     }
+    let views = pipeline.job.iter().flat_map(|job| &job.views);
+    notes.extend(views.map(|view| {
+        let (name, bucket, stream) = (&view.name, &view.bucket, view.stream());
+        format!(
+            "view `{name}`: bucket `{bucket}`, whose stream `{stream}` sources the values by `{}` from the job's \
+             stream; `--create` makes it",
+            view.key.as_str()
+        )
+    }));
     if !sink.message_ids {
         notes.push(NO_ORIGINS.to_owned());
     }

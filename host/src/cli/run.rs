@@ -45,7 +45,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "ADDRESS")]
     metrics_listen: Option<Listen>,
 
-    /// Where to serve /status: ADDRESS:PORT, or `off`. [default: 127.0.0.1:9465, or a free port
+    /// Where to serve /status and /views: ADDRESS:PORT, or `off`. [default: 127.0.0.1:9465, or a free port
     /// if that is in use]
     #[arg(long, value_name = "ADDRESS")]
     admin_listen: Option<Listen>,
@@ -118,5 +118,6 @@ fn state(host: &Arc<Host>) -> Arc<AdminState> {
         metrics: Arc::new(move || for_metrics.metrics()),
         status: Arc::new(move || for_status.status()),
         ready: Arc::new(move || for_ready.ready()),
+        views: host.views(),
     })
 }

@@ -120,6 +120,10 @@ fn text(hosts: &[Value]) -> String {
                 .map(|&name| format!("{} {}", name.replace('_', " "), word(&pipeline[name])));
             let _ = writeln!(out, "    {}", shown.collect::<Vec<_>>().join(", "));
             out.push_str(&state(&pipeline["job"]));
+            for view in list(&pipeline["views"]) {
+                let (name, bucket) = (word(&view["name"]), word(&view["bucket"]));
+                let _ = writeln!(out, "    view {name}: bucket {bucket}");
+            }
             let problem = &pipeline["problem"];
             for (label, value) in [("problem", &problem["error"]), ("hint", &problem["hint"])] {
                 if let Some(text) = value.as_str().filter(|text| !text.is_empty()) {

@@ -67,6 +67,7 @@ pub struct Located {
 struct Claimed {
     names: HashMap<String, String>,
     consumers: HashMap<(Vec<String>, String, String), String>,
+    views: HashMap<String, String>,
 }
 
 impl<'l> Loader<'l> {
@@ -223,6 +224,8 @@ impl Claimed {
             position(name_at.location()),
             position(consumer_at.location()),
         );
+        let views_at = at.field("views");
+        let views_here = position(views_at.location());
         if let Some(name) = claims.name {
             if let Some(first) = self.names.get(&name) {
                 let message = format!("two pipelines are called `{name}`, the other at {first}");
@@ -231,6 +234,14 @@ impl Claimed {
                 return;
             }
             self.names.insert(name, here);
+        }
+        for view in claims.views {
+            let here = views_here.clone();
+            if let Some(first) = self.views.insert(view.clone(), here) {
+                let message = format!("two views are called `{view}`, the other at {first}");
+                let hint = "give each view of a process a name of its own";
+                findings.add_hint(views_at.location(), message, hint);
+            }
         }
         if let Some(consumer) = claims.consumer {
             if let Some(first) = self.consumers.get(&consumer) {

@@ -11,13 +11,15 @@ mod limits;
 mod rollout;
 mod streams;
 mod time;
+mod views;
 
 pub use connection::{Nats, Tls};
-pub use job::{Commit, Delivery, State};
+pub use job::{Commit, Delivery, State, Store};
 pub use limits::{Compile, Limits};
 pub use rollout::Rollout;
 pub use streams::{Create, Source, Start, StartAt, StartWord, Storage, StreamSettings};
 pub use time::{DurationOrOff, EventTime, EventTimeSettings, OfStream, OnInvalid, Watermark};
+pub use views::{View, ViewFrom};
 
 use super::grants;
 use super::units::{DurationText, SizeText};
@@ -79,6 +81,8 @@ pub struct Pipeline {
     pub sink: Sink,
     /// Where messages go that cannot be processed. `off` discards them: they are termed and counted.
     pub dead_letter: DeadLetter,
+    /// The latest value for each key of what a job publishes. Only with `delivery: exactly-once`.
+    pub views: Vec<View>,
     /// How long a soft stop waits for messages in flight before it becomes a hard stop.
     pub drain: DurationText,
     /// A pipeline that has work and settles nothing for this long is reported as stalled. By default it is
@@ -109,6 +113,7 @@ impl Default for Pipeline {
             operators: Vec::new(),
             sink: Sink::default(),
             dead_letter: DeadLetter::default(),
+            views: Vec::new(),
             drain: "10s".into(),
             stalled_after: None,
         }

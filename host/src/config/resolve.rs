@@ -14,6 +14,7 @@ mod source;
 mod streams;
 mod time;
 mod values;
+mod views;
 
 pub use connection::{address, without_credentials};
 pub(super) use values::Context;
@@ -33,6 +34,7 @@ pub(super) struct Claims {
     pub(super) name: Option<String>,
     /// Servers, stream and durable consumer.
     pub(super) consumer: Option<(Vec<String>, String, String)>,
+    pub(super) views: Vec<String>,
 }
 
 /// One pipeline, and what it claims even if something else is wrong with it.
@@ -112,8 +114,10 @@ pub(super) fn pipeline(
         );
     }
 
+    let of_views = job.iter().flatten().flat_map(|job| &job.views);
     let claims = Claims {
         name: name.clone(),
+        views: of_views.map(|view| view.name.clone()).collect(),
         consumer: nats.as_ref().zip(source.as_ref()).map(|(nats, source)| {
             let mut servers = nats.servers.clone();
             servers.sort();

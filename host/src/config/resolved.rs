@@ -68,8 +68,9 @@ pub struct Job {
     pub order: Order,
     /// From 1 to 1,024.
     pub partitions: u16,
-    /// Bytes of memory that the state of a partition may take.
+    /// Bytes of memory, or of the disk, that the state of a partition may take.
     pub state_bytes: u64,
+    pub store: Store,
     /// Of values that a plugin sets without one; none keeps them for ever.
     pub state_ttl: Option<Duration>,
     /// Other hosts that follow the log of each partition, if there are so many.
@@ -77,6 +78,35 @@ pub struct Job {
     /// Results with dead letters, and bytes with those of deltas, in one commit.
     pub commit: Bounds,
     pub watermark: Rules,
+    pub views: Vec<View>,
+}
+
+/// The latest value for each key of the results.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// Of no other view of the process.
+    pub name: String,
+    /// Of a result.
+    pub key: KeyRule,
+    pub bucket: String,
+    /// After which a value is removed; none keeps it until another takes its place.
+    pub ttl: Option<Duration>,
+}
+
+impl View {
+    /// The stream of its bucket.
+    #[must_use]
+    pub fn stream(&self) -> String {
+        format!("KV_{}", self.bucket)
+    }
+}
+
+/// Where the state of a partition is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Store {
+    Memory,
+    /// Below this directory; if none, below the user's directory for caches.
+    Disk(Option<PathBuf>),
 }
 
 /// What the results of a job are in order of.

@@ -198,13 +198,30 @@ impl KeyRule {
     /// Says in one sentence what is wrong. A rule without a placeholder is refused, because it would give
     /// all messages the same key.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let parts = parse_parts(
+        let rule = Self::of_any(
             text,
             "{subject}, {subject[N]}, {header:Name} and {payload:/pointer}",
         )?;
-        if parts.contains(&Part::Key) {
+        if rule.parts.contains(&Part::Key) {
             return Err("a key cannot contain `{key}`".to_owned());
         }
+        Ok(rule)
+    }
+
+    /// Parses a rule for the key of a result in a view: the same placeholders, and `{key}`.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn of_result(text: &str) -> Result<Self, String> {
+        Self::of_any(
+            text,
+            "{key}, {subject}, {subject[N]}, {header:Name} and {payload:/pointer}",
+        )
+    }
+
+    fn of_any(text: &str, known: &str) -> Result<Self, String> {
+        let parts = parse_parts(text, known)?;
         if parts.iter().all(|part| matches!(part, Part::Literal(_))) {
             return Err("a key without a placeholder is the same for every message".to_owned());
         }

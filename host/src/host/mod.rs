@@ -9,6 +9,7 @@ mod observe;
 mod progress;
 pub(crate) mod running;
 mod supervise;
+pub mod views;
 mod waits;
 
 use crate::config::resolved;
@@ -206,6 +207,12 @@ impl Host {
             "ready": self.ready().is_ok(),
             "pipelines": pipelines.collect::<Vec<_>>(),
         })
+    }
+
+    /// The views of its pipelines.
+    #[must_use]
+    pub fn views(&self) -> Vec<Arc<views::View>> {
+        views::of(&self.pipelines)
     }
 
     /// Connects, and finds the streams of each pipeline, or why it cannot start.

@@ -319,18 +319,13 @@ impl Running {
     pub(crate) fn status(&self) -> Value {
         let (settings, metrics) = (&self.settings, &self.metrics);
         let attachment = self.attachment();
-        let parking = match attachment
-            .as_ref()
-            .map(|attachment| &attachment.ensured.parking)
-        {
+        let ensured = attachment.as_ref().map(|attachment| &attachment.ensured);
+        let parking = match ensured.map(|ensured| &ensured.parking) {
             Some(Ok(place)) => json!({ "stream": place.stream }),
             Some(Err(why)) => json!({ "off": why }),
             None => Value::Null,
         };
-        let fast_ingest = match attachment
-            .as_ref()
-            .map(|attachment| &attachment.ensured.fast_ingest)
-        {
+        let fast_ingest = match ensured.map(|ensured| &ensured.fast_ingest) {
             Some(Ok(stream)) => json!({ "stream": stream }),
             Some(Err(why)) => json!({ "off": why }),
             None => Value::Null,
@@ -380,6 +375,7 @@ impl Running {
                 "consumer": settings.job.is_none().then_some(&settings.source.consumer),
             },
             "job": job,
+            "views": super::views::status(settings),
             "sink": settings.sink.subject.as_str(),
             "lag": metrics.lag.get(),
             "ack_pending": metrics.ack_pending.get(),

@@ -20,7 +20,8 @@ pub struct Compaction {
     reach: Vec<u64>,
     /// The deltas that are not known to be purged, oldest first.
     deltas: VecDeque<Record>,
-    /// Bytes of all of them.
+    /// How many there are, and their bytes.
+    count: usize,
     bytes: usize,
     /// The place in `reach` of the group whose turn it is.
     turn: usize,
@@ -31,7 +32,8 @@ struct Record {
     number: u64,
     /// Behind the delta.
     end: Fence,
-    bytes: usize,
+    /// Deltas and bytes; one delta, but for those that were there when a kept state was opened.
+    length: (usize, usize),
 }
 
 impl Compaction {
@@ -42,6 +44,7 @@ impl Compaction {
             groups,
             least,
             deltas: VecDeque::new(),
+            count: 0,
             bytes: 0,
             turn: 0,
         }
@@ -71,8 +74,18 @@ impl Compaction {
 
     /// A delta is in the log, before `end`.
     pub fn add(&mut self, number: u64, end: Fence, bytes: usize) {
-        self.bytes += bytes;
-        self.deltas.push_back(Record { number, end, bytes });
+        self.add_all(number, end, (1, bytes));
+    }
+
+    /// Several are, of which this is the last: so many, of so many bytes. They are purged together.
+    pub fn add_all(&mut self, number: u64, end: Fence, length: (usize, usize)) {
+        self.count = self.count.saturating_add(length.0);
+        self.bytes = self.bytes.saturating_add(length.1);
+        self.deltas.push_back(Record {
+            number,
+            end,
+            length,
+        });
     }
 
     /// A snapshot is in the log, or in the commit in flight. False if the group is not one of this partition.
@@ -94,7 +107,7 @@ impl Compaction {
     /// How many deltas are not known to be purged, and their bytes.
     #[must_use]
     pub fn length(&self) -> (usize, usize) {
-        (self.deltas.len(), self.bytes)
+        (self.count, self.bytes)
     }
 
     /// How many groups the partition has.
@@ -126,7 +139,8 @@ impl Compaction {
         let oldest = self.oldest();
         let mut end = None;
         while let Some(record) = self.deltas.pop_front_if(|delta| delta.number <= oldest) {
-            self.bytes -= record.bytes;
+            self.count = self.count.saturating_sub(record.length.0);
+            self.bytes = self.bytes.saturating_sub(record.length.1);
             end = Some(record.end);
         }
         end

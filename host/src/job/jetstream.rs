@@ -5,6 +5,7 @@
 //! | `<job>.ckpt.P` | the checkpoint, as JSON; a rollup, so that there is one. Its sequence is the fence |
 //! | `<job>.log.P` | deltas, in parts where they are large |
 //! | `<job>.snap.P.G` | the snapshot of a key group; its first part is a rollup |
+//! | `<job>.view.<view>.P.>` | values of views |
 //! | `<job>.out.P.>`, `<job>.dead.P` | results and dead letters |
 //!
 //! A commit is one atomic batch (nats-server 2.12, architecture decision record 50 of NATS): refused as a
@@ -13,10 +14,12 @@
 
 mod answer;
 mod batch;
+mod changes;
 mod forward;
 mod inputs;
 mod reader;
 
+pub use changes::Changes;
 pub use forward::{Forward, Forwarding};
 pub use inputs::{Deal, Inputs, Source};
 

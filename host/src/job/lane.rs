@@ -5,6 +5,7 @@
 //! share is in `shared.rs`, and what they read is dealt out by `jetstream/inputs.rs`.
 
 mod around;
+mod folder;
 mod standing;
 
 use super::compaction;
@@ -36,6 +37,7 @@ use crate::telemetry::log_limit::LogLimit;
 use crate::telemetry::metrics::PipelineMetrics;
 use anyhow::{Context, Result, anyhow};
 use around::Around;
+use folder::Folder;
 use futures_util::future::{join_all, try_join_all};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -102,6 +104,8 @@ pub struct Lane {
     failpoint: RefCell<Failpoint>,
     /// What it publishes by itself.
     forwards: Vec<Forward>,
+    /// Of the states on disk, if they are there.
+    folder: Option<Folder>,
 }
 
 impl Lane {
@@ -114,6 +118,7 @@ impl Lane {
         let (Some(job), Some(place)) = (settings.job.clone(), &ensured.job) else {
             return Err(anyhow!("pipeline `{}` is no job", settings.name));
         };
+        let folder = Folder::of(&job.store, &place.stream, &place.incarnation)?;
         let counter = parts.metrics.reconnects.clone();
         let wire = Wire::connect(&settings.nats, &settings.name, counter).await?;
         let largest = wire.max_payload().saturating_sub(BATCH_LINES);
@@ -182,6 +187,7 @@ impl Lane {
             stages: parts.stages,
             failpoint: RefCell::new(Failpoint::from_environment()),
             forwards,
+            folder,
         })
     }
 
@@ -234,6 +240,8 @@ impl Lane {
         let mut work = Processing::new(Rc::clone(&self.shared), groups.clone())
             .map_err(|error| anyhow!("{error}"))
             .with_context(what)?;
+        let disk = self.folder.as_ref();
+        work = work.on_disk(disk.map(|folder| folder.location(partition)));
         let part = (self.wire.max_payload() / 2).clamp(1, PART);
         let place = Place {
             stream: self.stream.clone(),
@@ -278,7 +286,8 @@ impl Lane {
                 End::Damaged(reason) => {
                     let lasted = began.elapsed();
                     failed = if lasted > LONGEST { 1 } else { failed + 1 };
-                    self.fails(partition, &reason, failed == 1);
+                    let hint = folder::hint(self, &work, partition);
+                    self.fails(partition, &reason, hint, failed == 1);
                     let pause = FIRST.saturating_mul(1 << failed.min(16)).min(LONGEST);
                     tokio::select! {
                         () = self.stopping() => {}
@@ -306,23 +315,6 @@ impl Lane {
             }
         }
         Ok(())
-    }
-
-    /// The partition cannot be owned, for a reason that concerns no other.
-    fn fails(&self, partition: u16, reason: &str, is_new: bool) {
-        let (pipeline, stream) = (&self.shared.settings.name, &self.stream);
-        let trouble = Trouble {
-            words: format!("cannot run partition {partition}: {reason}"),
-            hint: Some(format!(
-                "see what is in stream `{stream}` on `{}.*.{partition}.>`; other partitions go on",
-                self.prefix
-            )),
-        };
-        if is_new {
-            let hint = trouble.hint.as_deref();
-            tracing::error!(pipeline, partition, hint, "{}; trying again", trouble.words);
-        }
-        self.set_trouble(partition, Some(trouble));
     }
 
     fn set_trouble(&self, partition: u16, trouble: Option<Trouble>) {

@@ -140,6 +140,8 @@ pub struct Snapshot {
 pub struct Commit {
     pub outputs: Vec<OutgoingMessage>,
     pub dead_letters: Vec<OutgoingMessage>,
+    /// Values of views (`views.rs`): one for each key.
+    pub views: Vec<OutgoingMessage>,
     /// None if the state did not change. Its number is the checkpoint's `log`.
     pub delta: Option<Bytes>,
     /// Of the state behind this commit.

@@ -27,10 +27,13 @@
 //! | `jetstream.rs` | a log on a stream of JetStream, and the inputs |
 //! | `pause.rs` | how long to wait before trying again |
 //! | `lane.rs`, `lane/around.rs` | owns partitions, on one thread with one connection |
+//! | `lane/folder.rs` | where the states of its partitions are on disk |
 //! | `lane/standing.rs` | waits for a partition that another host owns, and stands by for it |
 //! | `processing.rs`, `processing/due.rs`, `processing/timed.rs`, `processing/judged.rs` | the work of a partition: a processor on a state; timers and retries; event time |
+//! | `processing/kept.rs` | where its state is: in RAM or on disk |
 //! | `shared.rs` | what the partitions of a lane share |
 //! | `clock.rs` | when timers and retries are due |
+//! | `views.rs` | the values of views, from results; pure |
 //! | `watermarks.rs` | the watermark of each input |
 //! | `held.rs` | a message as it waits in the state |
 //! | `assign.rs` | which host is to own which partition; pure |
@@ -63,6 +66,7 @@ pub mod savepoint;
 pub mod shared;
 pub mod standby;
 pub mod surroundings;
+pub mod views;
 mod watermarks;
 pub mod work;
 pub mod worker;

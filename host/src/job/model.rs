@@ -6,6 +6,7 @@
 
 mod chance;
 mod network;
+mod published;
 mod rules;
 
 pub use chance::{Random, Tally};
@@ -36,6 +37,7 @@ struct Record {
 #[derive(Debug)]
 enum Content {
     Output(OutgoingMessage),
+    Value(OutgoingMessage),
     Delta(Delta),
     Snapshot(Snapshot),
     Checkpoint(Checkpoint),
@@ -107,7 +109,7 @@ impl Model {
             self.tally.borrow_mut().refused += 1;
             return Err(LogError::WrongFence);
         }
-        if commit.outputs.len() + commit.dead_letters.len() + 2 > self.limit {
+        if commit.outputs.len() + commit.dead_letters.len() + commit.views.len() + 2 > self.limit {
             return Err(LogError::TooLarge("it is too large".to_owned()));
         }
         let before = last.map(|held| held.checkpoint).unwrap_or_default();
@@ -136,6 +138,7 @@ impl Model {
         let results = commit.outputs.iter().chain(&commit.dead_letters);
         let contents = results
             .map(|output| Content::Output(output.clone()))
+            .chain(commit.views.iter().cloned().map(Content::Value))
             .chain(
                 commit
                     .delta
@@ -262,17 +265,7 @@ impl Model {
         (self.last.borrow().clone(), stored.collect())
     }
 
-    /// Results and dead letters, in order.
-    pub fn outputs(&self) -> Vec<OutgoingMessage> {
-        let records = self.records.borrow();
-        let outputs = records.iter().filter_map(|record| match &record.content {
-            Content::Output(output) => Some(output.clone()),
-            _ => None,
-        });
-        outputs.collect()
-    }
-
-    /// How many of them there are, at least, without looking.
+    /// Whether all of the inputs has been processed.
     pub fn is_read(&self) -> bool {
         let last = self.last.borrow();
         let inputs = self.inputs.borrow();

@@ -11,8 +11,10 @@
 use super::compaction::Compaction;
 use super::log::{Checkpoint, Commit, Fence, Held, Input, Progress, Snapshot, chained};
 use super::recovery::Recovery;
+use super::views;
 use super::work::{Effects, Work};
 use crate::outgoing::OutgoingMessage;
+use crate::state::Mark;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -214,7 +216,10 @@ impl Running {
 
     /// Adds the effects of processed messages. `unsealed` is the size of the delta with their writes.
     pub fn gather(&mut self, batch: &[Input], effects: Effects, unsealed: usize) -> Fit {
-        let results = || effects.outputs.iter().chain(&effects.dead_letters);
+        let results = || {
+            let results = effects.outputs.iter().chain(&effects.dead_letters);
+            results.chain(&effects.views)
+        };
         let count = results().count();
         let messages = self.messages + count;
         let bytes = self.bytes + results().map(OutgoingMessage::size).sum::<usize>();
@@ -230,6 +235,7 @@ impl Running {
         (self.messages, self.bytes, self.any) = (messages, bytes, true);
         self.gathered.outputs.extend(effects.outputs);
         self.gathered.dead_letters.extend(effects.dead_letters);
+        self.gathered.views.extend(effects.views);
         for Input { input, message, .. } in batch {
             if let Some(progress) = self.checkpoint.inputs.get_mut(*input) {
                 progress.advance(message.sequence);
@@ -262,6 +268,7 @@ impl Running {
             .saturating_sub(results + self.bounds.parts(length) + 1);
         let snapshots = self.snapshots(work, left, length);
         self.checkpoint.compacted = self.compaction.oldest();
+        views::keep_last(&mut self.gathered.views);
         self.in_flight = Some(delta.as_ref().map(|_| (self.checkpoint.log, length)));
         let commit = Commit {
             delta,
@@ -312,6 +319,18 @@ impl Running {
             self.compaction.add(number, fence, bytes);
         }
         self.compaction.purge()
+    }
+
+    /// Where in the log the state is, while no commit is in flight.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark {
+            log: self.checkpoint.log,
+            chain: Arc::clone(&self.checkpoint.chain),
+            next: self.fence.0 + 1,
+            compacted: self.compaction.oldest(),
+            length: self.compaction.length(),
+        }
     }
 
     /// Deltas in the log, and their bytes: what a takeover reads besides snapshots.

@@ -6,6 +6,7 @@
 
 mod due;
 mod judged;
+mod kept;
 mod noted;
 #[cfg(test)]
 mod tests;
@@ -22,20 +23,24 @@ use crate::message::Message;
 use crate::outgoing::OutgoingMessage;
 use crate::process::chain::Retry;
 use crate::process::disposition::Disposition;
-use crate::process::retry;
-use crate::state::{Corrupt, Group, Groups, Operator, Savepoint, SharedState, State, Usage};
+use crate::state::{
+    Corrupt, Group, Groups, Location, Mark, Operator, Savepoint, SharedState, Usage,
+};
 use bytes::Bytes;
 use bytestring::ByteString;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// See the top of this file.
 pub struct Processing {
     shared: Rc<Shared>,
     groups: Groups,
     state: SharedState,
+    /// Where it is kept, if it is kept on disk, and why it cannot be.
+    disk: Option<Location>,
+    unusable: Option<String>,
     clock: Rc<PartitionClock>,
     /// `<stream>@<incarnation>` of each input.
     sources: Vec<ByteString>,
@@ -68,7 +73,9 @@ impl Processing {
     /// More than 4,095 operators.
     pub fn new(shared: Rc<Shared>, groups: Groups) -> Result<Self, Corrupt> {
         Ok(Self {
-            state: SharedState::new(empty(&shared, &groups)?),
+            state: SharedState::new(kept::empty(&shared, &groups)?),
+            disk: None,
+            unusable: None,
             shared,
             groups,
             clock: Rc::default(),
@@ -217,37 +224,11 @@ impl Processing {
             self.give_up(input, reason, effects).await;
         }
     }
-
-    /// How often a message has been tried, and how long it waits, after a further attempt.
-    fn put_off(&mut self, retry: &Retry, attempts: u32) -> (u32, Duration) {
-        let settings = &self.shared.settings.retry;
-        tracing::debug!(attempts, "retry: {}", retry.reason);
-        if !retry.counts {
-            self.gathered.retried_infrastructure += 1;
-            let delay = retry::delay(settings, retry.after, attempts.saturating_add(1));
-            return (attempts, delay);
-        }
-        self.gathered.retried += 1;
-        let attempts = attempts.saturating_add(1);
-        (attempts, retry::delay(settings, retry.after, attempts))
-    }
-}
-
-fn empty(shared: &Shared, groups: &Groups) -> Result<State, Corrupt> {
-    let operators = shared.settings.operators.iter();
-    let operators = operators.map(|operator| operator.name.as_str());
-    let state = State::new(groups.clone(), operators, shared.state_bytes)?;
-    Ok(state.with_ttl(shared.state_ttl))
 }
 
 impl Work for Processing {
     fn begin(&mut self, checkpoint: &Checkpoint) {
-        if let Ok(state) = empty(&self.shared, &self.groups) {
-            let operators = self.shared.settings.operators.iter();
-            let known = operators.map(|operator| state.operator(&operator.name));
-            self.operators = known.map(|known| known.unwrap_or(Operator::HOST)).collect();
-            *self.state.lock() = state;
-        }
+        self.open(false);
         self.claimed(checkpoint);
     }
 
@@ -263,11 +244,13 @@ impl Work for Processing {
     }
 
     fn restore(&mut self, snapshot: &Snapshot) -> Result<(), Unreadable> {
+        self.shared.metrics.job_records_read.inc();
         let restored = self.state.lock().restore(snapshot.group, &snapshot.content);
         restored.map_err(|error| Unreadable(error.to_string()))
     }
 
     fn replay(&mut self, delta: &Bytes, applies: &dyn Fn(u16) -> bool) -> Result<(), Unreadable> {
+        self.shared.metrics.job_records_read.inc();
         let replayed = self.state.lock().replay(delta, applies);
         replayed.map_err(|error| Unreadable(error.to_string()))
     }
@@ -285,6 +268,20 @@ impl Work for Processing {
             )));
         }
         self.shared.check(state.formats()).map_err(Unreadable)
+    }
+
+    fn noted(&mut self, mark: Option<&Mark>) {
+        self.state.lock().note(mark);
+    }
+
+    fn kept(&mut self) -> Option<Mark> {
+        self.open_kept()
+    }
+
+    fn broken(&self) -> Option<String> {
+        let state = self.state.lock();
+        let broken = self.unusable.as_deref().or_else(|| state.broken());
+        broken.map(str::to_owned)
     }
 
     fn group(&self, Input { message, .. }: &Input) -> u16 {
@@ -309,6 +306,7 @@ impl Work for Processing {
         self.run(free, &mut effects).await;
         self.pass(batch);
         effects.watermarks = self.watermarks.marks();
+        self.view(&mut effects);
         effects
     }
 
@@ -317,6 +315,7 @@ impl Work for Processing {
         let mut effects = Effects::default();
         self.fire_due(most, &mut effects).await;
         effects.watermarks = self.watermarks.marks();
+        self.view(&mut effects);
         effects
     }
 

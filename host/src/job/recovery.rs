@@ -13,6 +13,7 @@ use super::compaction::Compaction;
 use super::log::{Checkpoint, Fence, Held, LogError, Stored, chained};
 use super::partition::{Bounds, Running};
 use super::work::{Unreadable, Work};
+use crate::state::Mark;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -86,10 +87,35 @@ impl Recovery {
         }
     }
 
+    /// Goes on with a state that was kept over a restart.
+    pub(super) fn kept(mark: &Mark, groups: Range<u16>, least: usize) -> Self {
+        let mut compaction = Compaction::new(groups, least);
+        compaction.compacted(mark.compacted);
+        compaction.add_all(mark.log, Fence(mark.next), mark.length);
+        let checkpoint = Checkpoint {
+            log: mark.log,
+            chain: Arc::clone(&mark.chain),
+            ..Checkpoint::default()
+        };
+        let fence = Fence(mark.next.saturating_sub(1));
+        Self::of(Held { fence, checkpoint }, compaction)
+    }
+
+    /// Where in the log the state is; none before it is of one time.
+    fn mark(&self) -> Option<Mark> {
+        Some(Mark {
+            log: self.log,
+            chain: self.chain.clone()?,
+            next: self.next.0,
+            compacted: self.compaction.oldest(),
+            length: self.compaction.length(),
+        })
+    }
+
     /// Takes what was read next.
     ///
     /// # Errors
-    /// When it belongs to another partition or cannot be read. Permanent.
+    /// When it belongs to another partition or cannot be read, or the state cannot be kept. Permanent.
     pub fn take(&mut self, stored: Stored, work: &mut impl Work) -> Result<(), LogError> {
         let unreadable = |what: String, Unreadable(reason): Unreadable| {
             LogError::Damaged(format!("cannot read {what} of the state: {reason}"))
@@ -107,6 +133,7 @@ impl Recovery {
                     if self.claims == 1 {
                         self.base = (held.checkpoint.log, held.checkpoint.chain);
                         self.reach(self.compaction.oldest(), None);
+                        work.noted(self.mark().as_ref());
                     }
                 }
             }
@@ -118,6 +145,7 @@ impl Recovery {
                 }
                 let restored = work.restore(&snapshot);
                 restored.map_err(|error| unreadable(format!("group {group}"), error))?;
+                work.noted(None);
             }
             // What is missing before it shows at the end: the number of the last does not fit.
             Stored::Delta(delta, end) if delta.number == self.log + 1 => {
@@ -133,10 +161,12 @@ impl Recovery {
                 (self.is_level, self.next) = (false, end);
                 let bytes = delta.content.len();
                 self.compaction.add(delta.number, end, bytes);
+                work.noted(self.mark().as_ref());
             }
             Stored::Delta(delta, _) => self.has_gap |= delta.number > self.log,
         }
-        Ok(())
+        work.broken()
+            .map_or(Ok(()), |why| Err(LogError::Damaged(why)))
     }
 
     /// All up to this delta is in the state.

@@ -43,6 +43,8 @@ pub(super) struct Counts {
     pub termed: u64,
     pub retried: u64,
     pub retried_infrastructure: u64,
+    /// Times that a result has no key for a view.
+    pub not_viewed: u64,
     /// Messages whose event time is not valid, or too far ahead.
     pub untimed: u64,
     pub ahead: u64,
@@ -225,6 +227,7 @@ impl Shared {
         metrics
             .retried_infrastructure
             .inc_by(counts.retried_infrastructure);
+        metrics.job_view_skipped.inc_by(counts.not_viewed);
         metrics.event_times_invalid.inc_by(counts.untimed);
         metrics.event_times_ahead.inc_by(counts.ahead);
         if self.settings.dead_letter.is_some() {

@@ -4,7 +4,7 @@
 //! claimed the partition itself, and only if the claim proves it (`recovery.rs`). Then what is missing is read,
 //! and everything otherwise. It may be dropped at any point; the state is what the [`Recovery`] says.
 
-use super::log::{Fence, Held, Log, LogError};
+use super::log::{Checkpoint, Fence, Held, Log, LogError};
 use super::partition::Running;
 use super::recovery::{Recovery, Unfinished};
 use super::surroundings::{End, Note, Settings, Surroundings};
@@ -35,6 +35,7 @@ pub async fn stand_by<L: Log, W: Work, S: Surroundings>(
         if failed(around, error, &mut attempt).await.is_err() {
             // What was read does not fit together, as where a restore came between.
             *standby = None;
+            work.begin(&Checkpoint::default());
             attempt += 1;
             around.pause(attempt).await;
         }
@@ -48,6 +49,9 @@ async fn follow<L: Log, W: Work, S: Surroundings>(
     settings: &Settings,
     standby: &mut Option<Recovery>,
 ) -> Result<(), LogError> {
+    if standby.is_none() {
+        *standby = kept(work, settings);
+    }
     if standby.as_ref().is_none_or(Recovery::has_gap) {
         *standby = None;
         let mut attempt = 0;
@@ -87,6 +91,16 @@ async fn follow<L: Log, W: Work, S: Surroundings>(
     log.follow(from, for_ever, &mut take).await
 }
 
+/// What was kept over a restart, to go on with.
+pub(super) fn kept(work: &mut impl Work, settings: &Settings) -> Option<Recovery> {
+    let mark = work.kept()?;
+    Some(Recovery::kept(
+        &mark,
+        settings.groups.clone(),
+        settings.least,
+    ))
+}
+
 /// Reads the state as of the claim.
 pub(super) async fn recover<L: Log, W: Work, S: Surroundings>(
     log: &L,
@@ -99,13 +113,15 @@ pub(super) async fn recover<L: Log, W: Work, S: Surroundings>(
     let mut attempt = 0;
     if let Some(mut standby) = standby {
         catch_up(log, work, around, claimed, &mut standby).await;
-        if standby.is_of(&claimed.checkpoint) {
+        if work.broken().is_none() && standby.is_of(&claimed.checkpoint) {
             work.claimed(&claimed.checkpoint);
             if let Err(Unreadable(why)) = work.recovered() {
                 return Err(Lost::End(End::Failed(why)));
             }
             around.note(Note::Recovered { warm: true });
-            return Ok(standby.owned(claimed.clone(), settings.bounds));
+            let running = standby.owned(claimed.clone(), settings.bounds);
+            work.noted(Some(&running.mark()));
+            return Ok(running);
         }
     }
     loop {
@@ -117,6 +133,7 @@ pub(super) async fn recover<L: Log, W: Work, S: Surroundings>(
                 Ok(running) => match work.recovered() {
                     Ok(()) => {
                         around.note(Note::Recovered { warm: false });
+                        work.noted(Some(&running.mark()));
                         return Ok(running);
                     }
                     Err(Unreadable(why)) => LogError::Permanent(why),
@@ -143,6 +160,10 @@ async fn catch_up<L: Log, W: Work, S: Surroundings>(
     let mut attempt = 0;
     while !standby.is_of(claim) && !standby.has_gap() && standby.log() < claim.log {
         let (from, before) = (standby.next(), standby.log());
+        if from > fence {
+            // It is of another log.
+            return;
+        }
         let mut take = |stored| standby.take(stored, work);
         let error = match log.follow(from, fence, &mut take).await {
             Ok(()) if standby.log() > before => continue,

@@ -10,6 +10,7 @@ use super::partition::Bounds;
 use super::recovery::Recovery;
 use fold::{Fold, Folding, Mistake};
 use kept::Kept;
+use remembered::Remembered;
 use sabotage::Sabotage;
 use schedule::{Processor, Schedule};
 use std::rc::Rc;
@@ -26,6 +27,7 @@ mod host;
 mod kept;
 #[path = "../../../tests/job/oracle.rs"]
 mod oracle;
+mod remembered;
 mod restored;
 mod sabotage;
 mod schedule;
@@ -136,6 +138,51 @@ fn a_partition_that_reads_no_more_while_a_message_waits_loses_nothing_and_comes_
         let (new, part) = (blocking, 64);
         schedule_with(Processor { new, part }, seed, Sabotage::None).unwrap();
     }
+}
+
+#[test]
+fn a_state_that_was_kept_over_a_restart_is_gone_on_with_only_if_the_claim_proves_it() {
+    let first = from_environment("WEIR_FIRST").unwrap_or(0);
+    let schedules = from_environment("WEIR_SCHEDULES").unwrap_or(5_000);
+    let part = 64;
+    let run = |new, seed, sabotage| {
+        remembered::forget();
+        schedule_with(Processor { new, part }, seed, sabotage)
+    };
+    let mut all = Tally::default();
+    for seed in first..first + schedules {
+        all.add(&run(Remembered::new, seed, Sabotage::None).unwrap());
+    }
+    println!("{schedules} schedules: {all:#?}");
+    assert!(
+        all.warm > schedules / 3 && all.purged > schedules,
+        "{all:?}"
+    );
+    // A savepoint that was restored is another state, whatever is kept.
+    for seed in first..first + schedules / 5 {
+        remembered::forget();
+        let new = Remembered::new;
+        let schedule = Schedule::new(Processor { new, part }, seed, Sabotage::None);
+        let ran = schedule.with_restores().run();
+        ran.map_err(|why| format!("seed {seed}: {why}")).unwrap();
+    }
+    let lie = |seed| run(Remembered::lying, seed, Sabotage::None).is_err();
+    assert!((0..5_000).any(lie), "a wrong place in the log is not found");
+}
+
+#[test]
+fn the_state_of_jobs_on_disk_is_that_of_a_fold_whatever_fails_and_whenever() {
+    let first = from_environment("WEIR_FIRST").unwrap_or(0);
+    let schedules = from_environment("WEIR_SCHEDULES").unwrap_or(20);
+    let mut all = Tally::default();
+    for seed in first..first + schedules {
+        let home = tempfile::TempDir::new().unwrap();
+        kept::keep(home.path());
+        let (new, part) = (Kept::on_disk, 256);
+        all.add(&schedule_with(Processor { new, part }, seed, Sabotage::None).unwrap());
+    }
+    println!("{schedules} schedules: {all:#?}");
+    assert!(all.warm > schedules / 4, "{all:?}");
 }
 
 /// Runs a schedule with savepoints that are restored; with the state of jobs, where that is asked for.

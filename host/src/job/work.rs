@@ -5,6 +5,7 @@
 
 use super::log::{Checkpoint, Input, Snapshot};
 use crate::outgoing::OutgoingMessage;
+use crate::state::Mark;
 use bytes::Bytes;
 
 /// Effects of a batch that leave the host. Its writes are in the state.
@@ -12,6 +13,8 @@ use bytes::Bytes;
 pub struct Effects {
     pub outputs: Vec<OutgoingMessage>,
     pub dead_letters: Vec<OutgoingMessage>,
+    /// Values of views (`views.rs`).
+    pub views: Vec<OutgoingMessage>,
     /// The watermark of each input after the batch; empty if none has changed.
     pub watermarks: Vec<Option<i64>>,
 }
@@ -55,6 +58,22 @@ pub trait Work {
     /// The state that is there is that of this checkpoint, with which its partition was claimed. Of a recovery
     /// [`begin`](Self::begin) has been told it.
     fn claimed(&mut self, _checkpoint: &Checkpoint) {}
+
+    /// What was restored, replayed and confirmed is the state of this place in the log, and can be kept there over a
+    /// restart; of no one place, if none.
+    fn noted(&mut self, _mark: Option<&Mark>) {}
+
+    /// Takes the state that was kept over a restart in the place of what is there, and says where in the log that is. None
+    /// if there is none, or it is not whole; [`begin`](Self::begin) comes then.
+    fn kept(&mut self) -> Option<Mark> {
+        None
+    }
+
+    /// Why nothing of the state is to be committed or to be gone on with, but for [`begin`](Self::begin): it cannot be
+    /// read, or cannot be kept.
+    fn broken(&self) -> Option<String> {
+        None
+    }
 
     /// The key group of a message.
     fn group(&self, input: &Input) -> u16;

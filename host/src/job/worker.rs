@@ -59,7 +59,8 @@ async fn tenure<L: Log, W: Work, S: Surroundings>(
     settings: &Settings,
     standby: &mut Option<Recovery>,
 ) -> Result<Lost, Lost> {
-    let warm = standby.take();
+    // What was kept is opened while the partition has its owner.
+    let warm = standby.take().or_else(|| standby::kept(work, settings));
     let owned = async {
         let claimed = claim::claim(log, around, settings).await?;
         around.reached(Station::Claimed).await;
@@ -207,6 +208,10 @@ async fn serve<L: Log, W: Work, S: Surroundings>(
     let mut has_snapshots = false;
     loop {
         if let Some((fence, commit)) = running.form(work) {
+            // What was read for the commit may be wrong.
+            if let Some(why) = work.broken() {
+                return Err(Lost::End(End::Damaged(why)));
+            }
             full = false;
             has_snapshots = !commit.snapshots.is_empty();
             around.reached(Station::Processed).await;
@@ -235,6 +240,7 @@ async fn serve<L: Log, W: Work, S: Surroundings>(
                 }
                 work.confirmed();
                 let purged = running.stored(stored);
+                work.noted(Some(&running.mark()));
                 log_length(around, running);
                 around.reached(Station::Noted).await;
                 if let Some(before) = purged {

@@ -5,7 +5,7 @@ use super::job::JobPlace;
 use super::sourcing::{self, Transform};
 use super::stored::{self, Which};
 use super::streams::{Context, default_stream, ensure_target, jetstream, may_create};
-use super::{Connection, permitted};
+use super::{Connection, permitted, views};
 use crate::config::resolved::{Pipeline, StreamSettings};
 use crate::report::ResultExt;
 use anyhow::{Result, anyhow};
@@ -31,6 +31,20 @@ pub struct Target {
     of: String,
     /// The only subject that they have there; none if each has its own.
     subject: Option<String>,
+    /// What they begin with where they are sourced, if it is not what they have behind the partition.
+    to: String,
+}
+
+impl Target {
+    /// What is sourced under this prefix instead of what it has there, up to the partition.
+    pub(super) fn under(to: String, of: String, stream: String) -> Self {
+        Self {
+            stream: Some(stream),
+            of,
+            subject: None,
+            to,
+        }
+    }
 }
 
 /// A section of a pipeline that says where something goes.
@@ -105,6 +119,7 @@ pub(super) async fn ensure(
             stream,
             of: section.of,
             subject: (section.to != ">").then(|| section.to.to_owned()),
+            to: String::new(),
         });
     }
     let may = may_create(pipeline, create);
@@ -115,6 +130,7 @@ pub(super) async fn ensure(
             || "where the stream may not be changed, let the job publish there: `forward: true` in its section",
         )?;
     }
+    targets.extend(views::ensure(connection, context, pipeline, own, may).await?);
     Ok(targets)
 }
 
@@ -196,6 +212,7 @@ pub(super) async fn sweep(connection: &Connection, place: &JobPlace) -> Result<S
         stream,
         of,
         subject,
+        to,
     } in &place.targets
     {
         let filter = format!("{of}.>");
@@ -213,8 +230,14 @@ pub(super) async fn sweep(connection: &Connection, place: &JobPlace) -> Result<S
         };
         let own = last.subject.strip_prefix(of);
         let own = own.and_then(|rest| rest.splitn(3, '.').nth(2));
-        let subject = subject.as_deref().or(own).unwrap_or_default();
-        let sourced = sourcing::sourced(connection, &context, stream, job, subject).await?;
+        let own = own.map(|own| format!("{to}{own}"));
+        let subject = subject.as_deref().or(own.as_deref()).unwrap_or_default();
+        let sourced = sourcing::sourced(connection, &context, stream, job, subject).await;
+        // A bucket that is gone, or may not be read, keeps no other from being swept.
+        let sourced = match to.is_empty() {
+            true => sourced?,
+            false => sourced.unwrap_or_default(),
+        };
         let sourced = sourced.unwrap_or_default();
         all.upto += sourced;
         if sourced < last.sequence {

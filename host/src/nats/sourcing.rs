@@ -125,7 +125,7 @@ pub(super) async fn sourced(
 }
 
 /// A part of the server's answer.
-async fn answer<E: std::error::Error>(
+pub(super) async fn answer<E: std::error::Error>(
     connection: &Connection,
     api: &str,
     asked: impl Future<Output = Result<Response<Value>, E>>,
@@ -142,7 +142,7 @@ async fn answer<E: std::error::Error>(
 }
 
 /// Whether a stream sources all of these subjects of a job.
-fn sources(config: &Value, job: &str, transforms: &[Transform]) -> bool {
+pub(super) fn sources(config: &Value, job: &str, transforms: &[Transform]) -> bool {
     let sources = config["sources"].as_array().into_iter().flatten();
     let of_job = sources.filter(|source| is_of(source, job));
     let mut there = of_job.flat_map(|source| {
@@ -183,7 +183,7 @@ fn with(mut config: Value, job: &str, transforms: &[Transform]) -> Option<Value>
 }
 
 impl Transform {
-    fn as_json(&self) -> Value {
+    pub(super) fn as_json(&self) -> Value {
         json!({ "src": self.from, "dest": self.to })
     }
 }

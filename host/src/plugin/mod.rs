@@ -67,18 +67,24 @@ pub struct RuntimeOptions {
 impl Default for RuntimeOptions {
     /// The user's cache directory, 1,000 instances, and this program.
     fn default() -> Self {
-        let path = |name: &str| {
-            env::var_os(name)
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute())
-        };
-        let caches = path("XDG_CACHE_HOME").or_else(|| Some(path("HOME")?.join(".cache")));
         Self {
-            cache_dir: caches.map(|caches| caches.join("weir").join("compiled")),
+            cache_dir: user_cache().map(|caches| caches.join("compiled")),
             max_instances: 1000,
             compiler: Some(this_program()),
         }
     }
+}
+
+/// What weir keeps in the user's cache directory is below this one. None if the environment names none.
+#[must_use]
+pub fn user_cache() -> Option<PathBuf> {
+    let path = |name: &str| {
+        env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let caches = path("XDG_CACHE_HOME").or_else(|| Some(path("HOME")?.join(".cache")))?;
+    Some(caches.join("weir"))
 }
 
 /// The program that runs. Its path may lead to a newer one by now, or nowhere; on Linux there is a link

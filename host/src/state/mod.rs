@@ -20,6 +20,7 @@
 
 pub mod clock;
 pub mod codec;
+mod disk;
 pub mod entries;
 pub mod group;
 mod held;
@@ -27,13 +28,16 @@ mod overlay;
 mod record;
 mod recovery;
 mod row;
+mod rows;
 mod sample;
 mod shared;
+mod snapshot;
 mod store;
 mod timers;
 mod values;
 
 pub use codec::Corrupt;
+pub use disk::{Location, Mark};
 pub use group::{Group, Groups};
 pub use held::HeldMessage;
 pub use row::Operator;
@@ -44,7 +48,7 @@ pub use values::Outdated;
 
 use bytes::Bytes;
 use overlay::Overlay;
-use row::{Address, Addressed, Kind, Place, Row};
+use row::{Address, Addressed, Kind, Row};
 use std::fmt;
 use store::{Change, Store};
 
@@ -141,18 +145,22 @@ impl State {
         operators: impl IntoIterator<Item = &'a str>,
         budget: u64,
     ) -> Result<Self, Corrupt> {
-        Ok(Self {
-            store: Store::new(groups, operators)?,
+        Ok(Self::of(Store::new(groups, operators)?, budget))
+    }
+
+    fn of(store: Store, budget: u64) -> Self {
+        Self {
+            now: store.time,
+            sealed_at: store.time,
+            store,
             in_flight: None,
             overlay: Overlay::default(),
             budget,
             ttl: None,
-            now: 0,
-            sealed_at: 0,
             watermark: 0,
             format: 0,
             gone: Gone::default(),
-        })
+        }
     }
 
     /// The same with a time to live (nanoseconds) for values that are set without one; none keeps them for ever.
@@ -181,6 +189,7 @@ impl State {
     /// A batch begins at this time of the job's clock, see [`clock::JobClock`]. Time does not go back.
     pub fn begin(&mut self, now: u64) {
         self.now = self.now.max(now);
+        self.store.rows.settle();
     }
 
     /// The time of the present batch; of the last commit before the first batch.
@@ -290,19 +299,6 @@ impl State {
     pub fn discard(&mut self) {
         self.in_flight = None;
         self.overlay = Overlay::default();
-    }
-
-    /// A group as it is with the commit in flight: it takes the place of all deltas so far. Nothing of a group
-    /// of another partition.
-    #[must_use]
-    pub fn snapshot(&self, group: Group) -> Bytes {
-        let (place, time) = (Place::first_of(group), self.sealed_at);
-        let (key, name) = (&b""[..], &b""[..]);
-        let rows = self.rows_from(Address { place, key, name }, None);
-        let rows = rows.take_while(|row| row.group() == group);
-        let rows = rows.filter(|row| row.live(time).is_some());
-        let capacity = self.group_usage(group).bytes as usize;
-        record::write(Some(group), time, capacity, &self.store.operators, rows)
     }
 
     /// The layers of writes, the upper one first.

@@ -31,21 +31,43 @@ pub(super) fn write<'a>(
     operators: &Operators,
     rows: impl Iterator<Item = &'a Row>,
 ) -> Bytes {
-    let mut body = codec::begin(capacity);
-    body.push(u8::from(group.is_some()));
-    if let Some(group) = group {
-        put_varint(&mut body, u64::from(group.number()));
+    let mut record = Writer::begin(group, time, capacity, operators);
+    rows.for_each(|row| record.add(row));
+    record.finish()
+}
+
+/// A record whose rows come one by one.
+pub(super) struct Writer(Vec<u8>);
+
+impl Writer {
+    /// See [`write`].
+    pub(super) fn begin(
+        group: Option<Group>,
+        time: u64,
+        capacity: usize,
+        operators: &Operators,
+    ) -> Self {
+        let mut body = codec::begin(capacity);
+        body.push(u8::from(group.is_some()));
+        if let Some(group) = group {
+            put_varint(&mut body, u64::from(group.number()));
+        }
+        put_varint(&mut body, time);
+        put_varint(&mut body, operators.iter().count() as u64);
+        for id in operators.iter() {
+            put_bytes(&mut body, id.as_bytes());
+        }
+        Self(body)
     }
-    put_varint(&mut body, time);
-    put_varint(&mut body, operators.iter().count() as u64);
-    for id in operators.iter() {
-        put_bytes(&mut body, id.as_bytes());
+
+    pub(super) fn add(&mut self, row: &Row) {
+        put_varint(&mut self.0, row.table());
+        put_bytes(&mut self.0, row.bytes());
     }
-    for row in rows {
-        put_varint(&mut body, row.table());
-        put_bytes(&mut body, row.bytes());
+
+    pub(super) fn finish(self) -> Bytes {
+        codec::finish(self.0)
     }
-    codec::finish(body)
 }
 
 /// How long a record of these rows is, at most.

@@ -26,7 +26,7 @@ impl State {
             }
             rows.push(row);
         }
-        self.store.fill(position, rows);
+        self.store.fill(position, found, rows);
         self.committed_at(record.time);
         Ok(())
     }

@@ -80,6 +80,22 @@ impl Place {
         Self(u64::from(group.number()) << 54)
     }
 
+    /// As keys on disk begin, in the order of places.
+    pub(super) fn to_bytes(self) -> [u8; 8] {
+        self.0.to_be_bytes()
+    }
+
+    /// That of such a key.
+    pub(super) fn of_bytes(key: &[u8]) -> Option<Self> {
+        Some(Self(u64::from_be_bytes(*key.first_chunk()?)))
+    }
+
+    /// Where the rows of an operator of one kind begin in a group, and where they end.
+    pub(super) fn of_table(group: Group, operator: Operator, kind: Kind) -> [Self; 2] {
+        let first = u64::from(group.number()) << 54 | kind.table(operator) << 40;
+        [Self(first), Self(first | ((1 << 40) - 1))]
+    }
+
     pub(super) fn group(self) -> Group {
         Group::of_bits(self.0 >> 54)
     }

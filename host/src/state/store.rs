@@ -1,16 +1,16 @@
-//! The committed state of a partition, in RAM: a sorted map of rows for each key group, and the timers in
-//! the order in which they are due.
+//! The committed state of a partition: its rows (`rows.rs`), how much of them there is, and the timers in the
+//! order in which they are due, which are in RAM wherever the rows are.
 //!
 //! It changes where a commit is acked or recovered, and by sweeps of what has expired. Time is that of
 //! commits: it is a part of each delta, so that a recovered store hides what the live one hid.
 
 use super::codec::Corrupt;
-use super::group::Groups;
+use super::group::{Group, Groups};
 use super::overlay::Overlay;
 use super::row::{Addressed, Operator, Row};
+use super::rows::Rows;
 use super::timers::{self, Clock};
 use std::collections::BTreeSet;
-use std::ops::Bound;
 
 /// Rows that a sweep looks at for each row that a commit has written.
 const SWEPT_PER_WRITE: usize = 4;
@@ -65,13 +65,12 @@ impl Usage {
     }
 }
 
-/// One key group.
-#[derive(Debug, Default)]
-struct Shard {
-    rows: BTreeSet<Row>,
-    usage: Usage,
+/// What there is of one key group.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Shard {
+    pub(super) usage: Usage,
     /// Rows with an expiry. Where there are none, no sweep looks.
-    expiring: usize,
+    pub(super) expiring: usize,
 }
 
 /// The ids of operators; the place of one is its [`Operator`]. The first is the host's.
@@ -106,12 +105,13 @@ impl Operators {
 pub(super) struct Store {
     pub(super) groups: Groups,
     pub(super) operators: Operators,
+    pub(super) rows: Rows,
     /// Of each group in `groups`.
-    shards: Vec<Shard>,
+    pub(super) shards: Vec<Shard>,
     /// Rows of each operator, and the latest format of those that it ever had.
-    per_operator: Vec<(u64, u32)>,
-    timers: timers::Index,
-    usage: Usage,
+    pub(super) per_operator: Vec<(u64, u32)>,
+    pub(super) timers: timers::Index,
+    pub(super) usage: Usage,
     /// The latest time of a commit that is in here: nanoseconds of the job's clock.
     pub(super) time: u64,
     /// The group that the next sweep looks at first, and how many rows it may look at besides its own.
@@ -129,6 +129,7 @@ impl Store {
             ids.intern(id)?;
         }
         Ok(Self {
+            rows: Rows::Memory(groups.iter().map(|_| Default::default()).collect()),
             shards: groups.iter().map(|_| Shard::default()).collect(),
             groups,
             operators: ids,
@@ -140,13 +141,9 @@ impl Store {
         })
     }
 
-    fn shard(&self, row: &dyn Addressed) -> Option<&Shard> {
-        let position = self.groups.position(row.place().group())?;
-        self.shards.get(position)
-    }
-
     pub(super) fn get<'a>(&'a self, row: &dyn Addressed) -> Option<&'a Row> {
-        self.shard(row)?.rows.get(row)
+        let position = self.groups.position(row.place().group())?;
+        self.rows.get(position, row)
     }
 
     /// Rows of the group of `from`, from there on.
@@ -154,9 +151,8 @@ impl Store {
         &'a self,
         from: &dyn Addressed,
     ) -> impl Iterator<Item = &'a Row> + use<'a> {
-        let bounds = (Bound::Included(from), Bound::Unbounded);
-        let shard = self.shard(from);
-        let rows = shard.map(|shard| shard.rows.range::<dyn Addressed, _>(bounds));
+        let position = self.groups.position(from.place().group());
+        let rows = position.map(|position| self.rows.from(position, from));
         rows.into_iter().flatten()
     }
 
@@ -205,12 +201,7 @@ impl Store {
         let position = self.position(&row)?;
         self.account(position, &row, 1);
         let timer = timers::read(&row).map(|timer| (timer, Row::deleted(row.address())));
-        let rows = self.shards.get_mut(position).map(|shard| &mut shard.rows);
-        let old = match row.is_deleted() {
-            true => rows.and_then(|rows| rows.take(&row)),
-            false => rows.and_then(|rows| rows.replace(row)),
-        };
-        if let Some(old) = old {
+        if let Some(old) = self.rows.put(position, row) {
             self.account(position, &old, -1);
             if let Some(timer) = timers::read(&old) {
                 self.timers.of_mut(timer.clock).remove(&(timer.at, old));
@@ -223,28 +214,22 @@ impl Store {
     }
 
     /// Fills a group, in the place of what is there of it.
-    pub(super) fn fill(&mut self, position: usize, rows: Vec<Row>) {
+    pub(super) fn fill(&mut self, position: usize, group: Group, rows: Vec<Row>) {
         // From rows in order, as snapshots have them, this makes full nodes.
         let rows: BTreeSet<Row> = rows.into_iter().collect();
-        let old = self
-            .shards
-            .get_mut(position)
-            .map(|shard| std::mem::take(&mut shard.rows));
-        for row in old.into_iter().flatten() {
+        let timer = |row: &Row| Some((timers::read(row)?, Row::deleted(row.address())));
+        let timers: Vec<_> = rows.iter().filter_map(timer).collect();
+        for row in &rows {
+            self.account(position, row, 1);
+        }
+        for row in self.rows.fill(position, group, rows) {
             self.account(position, &row, -1);
             if let Some(timer) = timers::read(&row) {
                 self.timers.of_mut(timer.clock).remove(&(timer.at, row));
             }
         }
-        for row in &rows {
-            self.account(position, row, 1);
-            if let Some(timer) = timers::read(row) {
-                let index = self.timers.of_mut(timer.clock);
-                index.insert((timer.at, Row::deleted(row.address())));
-            }
-        }
-        if let Some(shard) = self.shards.get_mut(position) {
-            shard.rows = rows;
+        for (timer, row) in timers {
+            self.timers.of_mut(timer.clock).insert((timer.at, row));
         }
     }
 
@@ -285,15 +270,17 @@ impl Store {
         allowed += SWEPT_PER_COMMIT + SWEPT_PER_WRITE * written;
         let (time, mut expired) = (self.time, Vec::new());
         for _ in 0..self.shards.len() {
-            if let Some(shard) = self.shards.get(next).filter(|shard| shard.expiring > 0) {
+            if let Some((shard, group)) = self.shard(next).filter(|(it, _)| it.expiring > 0) {
                 // A group is looked at whole, once there were enough commits for it.
-                let Some(left) = allowed.checked_sub(shard.rows.len()) else {
+                let Some(left) = allowed.checked_sub(shard.usage.rows as usize) else {
                     break;
                 };
                 allowed = left;
-                let gone = shard.rows.iter().filter(|row| row.live(time).is_none());
-                let gone = gone.filter(|row| above.get(*row).is_none());
-                expired.extend(gone.map(|row| Row::deleted(row.address())));
+                self.rows.each(next, group, &mut |row| {
+                    if row.live(time).is_none() && above.get(row).is_none() {
+                        expired.push(Row::deleted(row.address()));
+                    }
+                });
             }
             next = (next + 1) % self.shards.len();
         }
@@ -308,12 +295,24 @@ impl Store {
 
     /// How much of what is visible now is expired at `time`.
     pub(super) fn expiring(&self, time: u64) -> Usage {
-        let shards = self.shards.iter().filter(|shard| shard.expiring > 0);
-        let rows = shards.flat_map(|shard| &shard.rows);
         let mut usage = Usage::default();
-        for row in rows.filter(|row| row.live(self.time).is_some() && row.live(time).is_none()) {
-            usage.add(Change::between(None, Some(row)));
+        let expires = (0..self.shards.len()).filter_map(|position| {
+            let (shard, group) = self.shard(position)?;
+            (shard.expiring > 0).then_some((position, group))
+        });
+        for (position, group) in expires {
+            self.rows.each(position, group, &mut |row| {
+                if row.live(self.time).is_some() && row.live(time).is_none() {
+                    usage.add(Change::between(None, Some(row)));
+                }
+            });
         }
         usage
+    }
+
+    /// What there is of a group, by its position.
+    fn shard(&self, position: usize) -> Option<(&Shard, Group)> {
+        let number = usize::from(self.groups.numbers().start) + position;
+        Some((self.shards.get(position)?, Group::new(number as u64)?))
     }
 }

@@ -1,8 +1,9 @@
 //! What a state does with keys, times and bounds. `tests/model.rs` has what holds for any sequence of steps,
-//! `tests/records.rs` damaged records, `tests/waiting.rs` the messages that wait.
+//! `tests/records.rs` damaged records, `tests/disk.rs` damaged stores on disk, `tests/waiting.rs` the messages that wait.
 
 use super::*;
 
+mod disk;
 mod model;
 mod records;
 mod steps;

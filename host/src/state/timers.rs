@@ -102,6 +102,14 @@ impl Index {
             Clock::ProcessingTime => processing_time,
         }
     }
+
+    /// Adds a row, if it is a timer.
+    pub(super) fn add(&mut self, row: &Row) {
+        if let Some(timer) = read(row) {
+            let row = Row::deleted(row.address());
+            self.of_mut(timer.clock).insert((timer.at, row));
+        }
+    }
 }
 
 impl State {

@@ -148,13 +148,17 @@ names! {
     JobTakeovers "job_takeovers" Counter None PIPELINE
         "Partitions of a job that this host has claimed and recovered"
     JobTakeoversWarm "job_takeovers_warm" Counter None PIPELINE
-        "Those of the takeovers for which this host stood by: it has read only what was missing"
+        "Those of the takeovers for which this host stood by or had the state on disk: it has read only what was missing"
+    JobRecordsRead "job_records_read" Counter None PIPELINE
+        "Records of changes and snapshots of key groups that were read to bring the state of a partition up to its log, of takeovers and of standbys"
+    JobStatesDiscarded "job_states_discarded" Counter None PIPELINE
+        "States on disk that were thrown away because they were damaged, of another job or of another version of weir; they are read from the stream of the job"
     JobStandbys "job_standbys" Gauge None PIPELINE
         "Partitions of a job that another host owns and whose log this host follows"
     JobStandbysLevel "job_standbys_level" Gauge None PIPELINE
         "Those of the standbys that have all of the log that this host has heard of"
     JobStandbyStateBytes "job_standby_state" Gauge Bytes PIPELINE
-        "Memory of the state of all partitions that this host stands by for, counted as that of those it owns"
+        "Bytes of the state of all partitions that this host stands by for, counted as those of those it owns"
     JobDeposed "job_deposed" Counter None PIPELINE
         "Partitions of a job that another host has claimed while this one owned them"
     JobFailures "job_failures" Counter None PIPELINE
@@ -167,6 +171,12 @@ names! {
         "Forwarded results and dead letters that the server recognised as duplicates and did not store again"
     JobForwardFailures "job_forward_failures" Counter None PIPELINE
         "Times that a result or a dead letter of a job could not be forwarded; it is tried again, and what is behind it waits"
+    JobViewSkipped "job_view_skipped" Counter None PIPELINE
+        "Times that a result has no value in a view: it lacks a part of the key, or the key is too long"
+    ViewWatchers "view_watchers" Gauge None PIPELINE
+        "Watchers of the pipeline's views at this host"
+    ViewWatchersEnded "view_watchers_ended" Counter None PIPELINE
+        "Watches of views that the host ended: it could not read the bucket any more, or the watcher was too slow"
     JobPartitionsFailing "job_partitions_failing" Gauge None PIPELINE
         "Partitions that this host is to own and that failed for a reason that stays; each is tried again with growing pauses while the others go on"
     JobCommitLatency "job_commit" Histogram Seconds PIPELINE
@@ -176,7 +186,7 @@ names! {
     JobStateRows "job_state_rows" Gauge None PIPELINE
         "Values, timers and messages that wait in the state of all partitions that this host owns"
     JobStateBytes "job_state" Gauge Bytes PIPELINE
-        "Memory of the state of all partitions that this host owns, as it counts against their budgets"
+        "Bytes of the state of all partitions that this host owns, in memory or on disk, as they count against their budgets"
     JobLogRecords "job_log_records" Gauge None PIPELINE
         "Deltas in the logs of all partitions that this host owns: what a takeover without a standby reads besides snapshots"
     JobLogBytes "job_log" Gauge Bytes PIPELINE

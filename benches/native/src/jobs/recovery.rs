@@ -1,8 +1,7 @@
 //! What a large state costs: the time from the start of a host until its first commit, and memory of host and
 //! server.
 
-use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use async_nats::jetstream::stream;
@@ -17,9 +16,9 @@ use crate::bench::{Bench, LIMIT, LOOK, now, stop};
 use crate::case::{self, Case, IDENTITY, OUT, OUT_SUBJECT};
 use crate::server::Server;
 
-/// Keys of the states, and of those in a quick run.
-const KEYS: [u64; 2] = [10_000, 1_000_000];
-const FEW: [u64; 2] = [1_000, 100_000];
+/// Keys of the states, and whether they are on disk; and of those in a quick run.
+const KEYS: [(u64, bool); 3] = [(10_000, false), (1_000_000, false), (10_000_000, true)];
+const FEW: [(u64, bool); 3] = [(1_000, false), (100_000, false), (100_000, true)];
 /// Keys that are written for one message.
 const EACH: u64 = 500;
 /// Restarts with each state.
@@ -31,6 +30,8 @@ const SUBJECT: &str = "bench.fill";
 #[derive(Debug, Serialize)]
 struct State {
     keys: u64,
+    /// Whether the host keeps it on disk, and so finds it when it starts again.
+    on_disk: bool,
     /// Bytes in the stream of the job: deltas and snapshots.
     stored: u64,
     /// Seconds from the start of the host until the first result is in the sink's stream.
@@ -45,10 +46,11 @@ struct State {
 /// Measures a small state and a large one.
 pub(crate) async fn measure(bench: &Bench<'_>) -> Result<()> {
     let mut states = Vec::new();
-    for keys in if bench.measure.quick { FEW } else { KEYS } {
-        let state = once(bench, keys).await?;
+    for (keys, on_disk) in if bench.measure.quick { FEW } else { KEYS } {
+        let state = once(bench, keys, on_disk).await?;
         let first = median(state.first.iter().copied());
-        eprintln!("bench: jobs, recovery of {keys} keys: {first:.2} s");
+        let place = if on_disk { "on disk" } else { "in memory" };
+        eprintln!("bench: jobs, recovery of {keys} keys {place}: {first:.2} s");
         states.push(state);
     }
     let method = format!(
@@ -56,7 +58,8 @@ pub(crate) async fn measure(bench: &Bench<'_>) -> Result<()> {
          server is started again with the files, and then a host is started with a message that waits: *first \
          commit* is from the start of its process until the result is in the sink's stream, so it includes \
          the start. *A key more* is the difference of the resident memory of the hosts then, for each key that \
-         the larger state has more: 111 bytes of it are key and value. Medians of {} starts.",
+         the larger state has more: 111 bytes of it are key and value. *On disk* is `state: {{ store: disk }}`: the host \
+         finds the state where it was. Medians of {} starts.",
         bench.measure.pairs(ROUNDS)
     );
     let title = "Exactly once: recovery and memory";
@@ -77,12 +80,16 @@ fn table(states: &[State]) -> Table {
     let of = |values: &[f64]| median(values.iter().copied());
     let least = states.first();
     for state in states {
-        let more = least.filter(|least| least.keys < state.keys).map(|least| {
+        let more = least.filter(|least| least.keys < state.keys && !state.on_disk);
+        let more = more.map(|least| {
             let more = of(&state.host) - of(&least.host);
             format!("{:.0} B", more / (state.keys - least.keys) as f64)
         });
         table.row([
-            state.keys.to_string(),
+            match state.on_disk {
+                true => format!("{}, on disk", state.keys),
+                false => state.keys.to_string(),
+            },
             bytes(state.stored as f64),
             format!("{:.2} s", of(&state.first)),
             bytes(of(&state.host)),
@@ -95,19 +102,25 @@ fn table(states: &[State]) -> Table {
 }
 
 /// Makes a state, and starts hosts on it.
-async fn once(section: &Bench<'_>, keys: u64) -> Result<State> {
+async fn once(section: &Bench<'_>, keys: u64, on_disk: bool) -> Result<State> {
     let measure = section.measure;
-    let (program, folder) = (&measure.nats_server, folder(section, keys));
+    let name = match on_disk {
+        true => format!("bench-jobs-state-{keys}-disk"),
+        false => format!("bench-jobs-state-{keys}"),
+    };
+    let (program, folder) = (
+        &measure.nats_server,
+        measure.out.join(format!("server-{name}")),
+    );
     let server = Server::start(program, &folder).await?;
     let bench = Bench::on(measure, server).await?;
-    let name = format!("bench-jobs-state-{keys}");
     let ready = Case {
         job: true,
         ..IDENTITY
     };
     bench.prepare(case::Side::Weir, ready, &name).await?;
     let messages = fill(&bench, keys).await?;
-    let mut child = start(&bench, &name)?;
+    let mut child = start(&bench, &name, on_disk)?;
     processed(&bench, &mut child, &name, messages).await?;
     stop(child).await?;
     drop(bench.context);
@@ -120,23 +133,20 @@ async fn once(section: &Bench<'_>, keys: u64) -> Result<State> {
     for round in 1..=measure.pairs(ROUNDS) as u64 {
         publish(&bench, "go on".into()).await?;
         let began = now()?;
-        let mut child = start(&bench, &name)?;
+        let mut child = start(&bench, &name, on_disk)?;
         first.push(stored(&bench, &mut child, &name, round).await? - began);
         host.push(resident(child.id())? as f64);
         stop(child).await?;
     }
     Ok(State {
         keys,
+        on_disk,
         stored: stored_bytes,
         first,
         host,
         server,
         server_read: resident(Some(bench.server.pid))?,
     })
-}
-
-fn folder(bench: &Bench<'_>, keys: u64) -> PathBuf {
-    bench.measure.out.join(format!("server-{keys}"))
 }
 
 /// The messages that make the state; how many there are.
@@ -163,7 +173,11 @@ async fn publish(bench: &Bench<'_>, payload: Bytes) -> Result<()> {
     stored.map(drop).context("the server refused a message")
 }
 
-fn start(bench: &Bench<'_>, name: &str) -> Result<Child> {
+fn start(bench: &Bench<'_>, name: &str, on_disk: bool) -> Result<Child> {
+    let store = match on_disk {
+        true => format!("disk\n  path: {name}.states"),
+        false => "memory".to_owned(),
+    };
     let plugin = bench.measure.plugins.join("fill.wasm");
     let (server, plugin) = (&bench.server.url, plugin.display());
     let pipeline = format!(
@@ -171,7 +185,7 @@ fn start(bench: &Bench<'_>, name: &str) -> Result<Child> {
          nats:\n  servers: [\"{server}\"]\n\
          source:\n  stream: {STREAM}\n  subjects: [\"{SUBJECT}\"]\n\
          delivery: exactly-once\npartitions: 1\nlanes: 1\n\
-         state:\n  max-bytes: 2GiB\nbatch:\n  max-messages: 16\n\
+         state:\n  max-bytes: 4GiB\n  store: {store}\nbatch:\n  max-messages: 16\n\
          operators:\n  - name: work\n    plugin: {plugin}\n\
          sink:\n  subject: {OUT_SUBJECT}\n  stream: {OUT}\n\
          dead-letter: off\n"
@@ -197,7 +211,8 @@ async fn job(bench: &Bench<'_>, name: &str) -> Result<stream::Stream> {
 
 /// Waits until the effects of all messages are committed.
 async fn processed(bench: &Bench<'_>, child: &mut Child, name: &str, messages: u64) -> Result<()> {
-    let deadline = Instant::now() + LIMIT * 2;
+    let filling = Duration::from_millis(50 * messages);
+    let deadline = Instant::now() + LIMIT * 2 + filling;
     let checkpoint = format!("weir.job.{name}.ckpt.0");
     loop {
         // The stream is not there at once.

@@ -19,26 +19,46 @@ pub enum Delivery {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct State {
-    /// How much memory the state of one partition may take. A message that would exceed it becomes a dead
-    /// letter; others go on.
+    /// Where a host keeps the state of the partitions that it owns or stands by for.
+    pub store: Store,
+    /// The directory of states on disk: below it each has one of its own. A relative path starts at the folder of this
+    /// file. Without it they are in `weir/state` below the user's directory for caches: `$XDG_CACHE_HOME` or
+    /// `~/.cache`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// How much memory the state of one partition may take, or how much of the disk with `store: disk`. A message
+    /// that would exceed it becomes a dead letter; others go on.
     pub max_bytes: SizeText,
     /// How long a value is kept that a plugin sets without a time to live of its own. Setting it again begins
     /// anew. Such values are kept for ever if this is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl: Option<DurationText>,
     /// How many of the other hosts keep a copy of the state of each partition up to date, so that one of them takes
-    /// over at once when its owner is gone. Each copy takes as much memory as the state itself.
+    /// over at once when its owner is gone. Each copy takes as much memory, or disk, as the state itself.
     pub standby: usize,
 }
 
 impl Default for State {
     fn default() -> Self {
         Self {
+            store: Store::Memory,
+            path: None,
             max_bytes: "256MiB".into(),
             ttl: None,
             standby: 0,
         }
     }
+}
+
+/// Where the state of a partition is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Store {
+    /// In memory.
+    Memory,
+    /// On disk, for a state that is larger than memory: a copy of what is in the stream of the job. A host that starts
+    /// again goes on with it; if it is lost or damaged, it is read from the stream.
+    Disk,
 }
 
 /// How much one commit of a partition may hold. What one message needs must fit into one commit.

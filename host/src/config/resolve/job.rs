@@ -3,7 +3,8 @@
 //! `delivery` and `order` say the same of a pipeline: order is kept by jobs, and a job keeps order. Whichever is
 //! missing follows from the other.
 
-use super::values::Context;
+use super::values::{Context, absolute};
+use super::views::views;
 use super::{bounds, time};
 use crate::config::cursor::Cursor;
 use crate::config::model::{self, Delivery, Order};
@@ -63,6 +64,8 @@ pub(super) fn job(
     let ttl = at.field("state").field("ttl");
     let state_ttl = model.state.ttl.as_ref();
     let state_ttl = state_ttl.map(|text| context.positive_duration(text, &ttl));
+    let store = store(&model.state, &at.field("state").field("path"), context);
+    let views = views(model, &at.field("views"), context);
     let of_stream = matches!(&model.event_time, None | Some(model::EventTime::Word(_)));
     let watermark = time::watermark(&model.watermark, of_stream, &at.field("watermark"), context);
     let commit = &model.commit;
@@ -76,11 +79,37 @@ pub(super) fn job(
         order,
         partitions: u16::try_from(partitions).ok()?,
         state_bytes: state_bytes? as u64,
+        store: store?,
         state_ttl: state_ttl.map_or(Some(None), |ttl| ttl.map(Some))?,
         standbys: model.state.standby,
         commit: Bounds { messages, bytes },
+        views: views?,
         watermark: watermark?,
     }))
+}
+
+/// Where its state is.
+fn store(
+    model: &model::State,
+    path: &Cursor<'_>,
+    context: &mut Context<'_>,
+) -> Option<resolved::Store> {
+    match (model.store, &model.path) {
+        (model::Store::Memory, None) => Some(resolved::Store::Memory),
+        (model::Store::Memory, Some(_)) => {
+            context.findings.add_hint(
+                path.key_location(),
+                "`state.path` has no meaning without `store: disk`",
+                "add `store: disk`, or remove `path`",
+            );
+            None
+        }
+        (model::Store::Disk, None) => Some(resolved::Store::Disk(None)),
+        (model::Store::Disk, Some(text)) => {
+            let path = absolute(&context.path(text));
+            path.map(|path| resolved::Store::Disk(Some(path)))
+        }
+    }
 }
 
 /// The order of a job, and what in the file makes it one; `Some(None)` for a pipeline that is no job.
@@ -159,7 +188,7 @@ fn partitions(
 /// Whether a pipeline that is no job has nothing that only a job has.
 fn no_job(at: &Cursor<'_>, context: &mut Context<'_>) -> bool {
     let mut is_one = true;
-    let whole = ["partitions", "state", "commit", "watermark"].map(|name| at.field(name));
+    let whole = ["partitions", "state", "commit", "watermark", "views"].map(|name| at.field(name));
     let fields = [
         ("sink", "forward"),
         ("dead-letter", "forward"),

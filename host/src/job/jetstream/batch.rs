@@ -1,7 +1,7 @@
 //! A commit as an atomic batch: its messages in their order, and the wait for the answer.
 
 use super::{JetStream, RECORD, answer};
-use crate::headers::{ORIGIN, PART};
+use crate::headers::{self, ORIGIN, PART};
 use crate::job::log::{Commit, Fence, LogError};
 use crate::nats::wire::Parts;
 use crate::outgoing::OutgoingMessage;
@@ -154,6 +154,14 @@ impl JetStream {
         }
         for letter in &commit.dead_letters {
             batch.result(&[&dead], letter).await?;
+        }
+        let number = format!("{}.{}", self.place.partition, commit.checkpoint.number);
+        for value in &commit.views {
+            let subject = [&*self.place.prefix, ".view.", &*value.subject];
+            batch.text.begin(&subject);
+            value.write_headers_as(ORIGIN, &mut batch.text.headers);
+            let of_commit = [(headers::COMMIT, &*number)];
+            batch.send(&of_commit, &value.payload).await?;
         }
         if let Some(delta) = &commit.delta {
             let number = commit.checkpoint.log;

@@ -8,7 +8,7 @@
 
 mod queue;
 
-use super::reader::Reader;
+use super::reader::{Level, Reader};
 use crate::job::log::{Input, LogError, Progress, Read};
 use crate::message::Message;
 use crate::nats::job_progress::JobProgress;
@@ -63,7 +63,7 @@ struct Line {
     /// For all partitions that are not behind.
     shared: Mutex<Reader>,
     /// Whether it has read everything.
-    level: Rc<Cell<bool>>,
+    level: Level,
     /// What `shared` reads next; 0 before anybody has read.
     next: Cell<u64>,
     /// Of the partitions that read. One without a queue is not dealt to; it gets one when it reads.

@@ -9,8 +9,8 @@ use crate::nats::streams;
 use crate::nats::wire::{self, Parts, Subscription, Wire};
 use serde::Deserialize;
 use serde_json::json;
-use std::cell::Cell;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -21,6 +21,20 @@ const WINDOW_BYTES: usize = 8 << 20;
 const ENDED: [&str; 2] = ["Message Size Exceeds MaxBytes", "Batch Completed"];
 /// After which the server forgets a consumer that nobody asks.
 const INACTIVE: Duration = Duration::from_secs(30);
+
+/// Whether a reader has read everything, and would hear at once of what comes.
+#[derive(Clone, Default)]
+pub(super) struct Level(Arc<AtomicBool>);
+
+impl Level {
+    pub(super) fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, is_level: bool) {
+        self.0.store(is_level, Ordering::Relaxed);
+    }
+}
 
 pub(super) struct Reader {
     wire: Wire,
@@ -34,7 +48,7 @@ pub(super) struct Reader {
     patience: Duration,
     open: Option<Open>,
     /// Whether the server has said that there is nothing more to read, and would send what comes.
-    level: Rc<Cell<bool>>,
+    level: Level,
 }
 
 /// A consumer.
@@ -58,7 +72,7 @@ struct Open {
     /// When anything was last heard.
     heard: Instant,
     /// That of its reader.
-    level: Rc<Cell<bool>>,
+    level: Level,
 }
 
 impl Drop for Open {
@@ -112,13 +126,13 @@ impl Reader {
             next: 1,
             patience,
             open: None,
-            level: Rc::default(),
+            level: Level::default(),
         }
     }
 
     /// Whether it has read everything, and would hear at once of what comes.
-    pub(super) fn level(&self) -> Rc<Cell<bool>> {
-        Rc::clone(&self.level)
+    pub(super) fn level(&self) -> Level {
+        self.level.clone()
     }
 
     /// The same, of no stream that was made anew: it has other messages under the same sequences.
@@ -208,7 +222,7 @@ impl Reader {
         filters: &[String],
         next: u64,
         is_verified: bool,
-        level: Rc<Cell<bool>>,
+        level: Level,
     ) -> Result<Open, LogError> {
         let consumer = wire.new_id();
         let inbox = wire.new_inbox();

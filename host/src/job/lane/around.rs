@@ -24,6 +24,22 @@ pub(super) struct Around<'a> {
     pub(super) standing: Cell<Option<Standing>>,
 }
 
+impl Lane {
+    /// The partition cannot be owned, for a reason that concerns no other.
+    pub(super) fn fails(&self, partition: u16, reason: &str, hint: String, is_new: bool) {
+        let pipeline = &self.shared.settings.name;
+        let trouble = Trouble {
+            words: format!("cannot run partition {partition}: {reason}"),
+            hint: Some(hint),
+        };
+        if is_new {
+            let hint = trouble.hint.as_deref();
+            tracing::error!(pipeline, partition, hint, "{}; trying again", trouble.words);
+        }
+        self.set_trouble(partition, Some(trouble));
+    }
+}
+
 impl Surroundings for Around<'_> {
     fn new_owner(&self) -> Arc<str> {
         let owner: Arc<str> = self.lane.wire.new_id().into();

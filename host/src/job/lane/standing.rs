@@ -2,13 +2,11 @@
 
 use super::around::Around;
 use crate::job::jetstream::JetStream;
-use crate::job::log::Checkpoint;
 use crate::job::membership::Share;
 use crate::job::processing::Processing;
 use crate::job::recovery::Recovery;
 use crate::job::standby::stand_by;
 use crate::job::surroundings::Settings;
-use crate::job::work::Work;
 
 /// What a standby is, for the metrics.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +54,7 @@ impl Around<'_> {
         loop {
             if !is_wanted(&share.borrow()) {
                 *standby = None;
-                work.begin(&Checkpoint::default());
+                work.close();
             }
             if share.wait_for(is_wanted).await.is_err() {
                 return std::future::pending().await;

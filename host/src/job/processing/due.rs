@@ -6,10 +6,12 @@ use super::super::work::{Effects, Work};
 use super::{Processing, nanoseconds};
 use crate::message::Message;
 use crate::process::Judged;
-use crate::process::chain::Kind;
+use crate::process::chain::{Kind, Retry};
 use crate::process::disposition::Disposition;
+use crate::process::retry;
 use crate::state::{Clock, Operator, Refused, Timer};
 use bytes::Bytes;
+use std::time::Duration;
 
 /// What waits in one queue and goes on together once the first of it is due.
 const RELEASED: usize = 64;
@@ -36,6 +38,20 @@ impl Processing {
         let left = most - due.len();
         due.extend(state.take_due(Clock::ProcessingTime, now, left));
         due
+    }
+
+    /// How often a message has been tried, and how long it waits, after a further attempt.
+    pub(super) fn put_off(&mut self, retry: &Retry, attempts: u32) -> (u32, Duration) {
+        let settings = &self.shared.settings.retry;
+        tracing::debug!(attempts, "retry: {}", retry.reason);
+        if !retry.counts {
+            self.gathered.retried_infrastructure += 1;
+            let delay = retry::delay(settings, retry.after, attempts.saturating_add(1));
+            return (attempts, delay);
+        }
+        self.gathered.retried += 1;
+        let attempts = attempts.saturating_add(1);
+        (attempts, retry::delay(settings, retry.after, attempts))
     }
 
     /// Carries out what is due.

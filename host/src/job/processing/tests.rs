@@ -18,6 +18,7 @@ use crate::telemetry::allocations::allocations;
 use crate::telemetry::log_limit::LogLimit;
 use crate::telemetry::metrics::Metrics;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 const PIPELINE: &str = "\

@@ -4,10 +4,13 @@
 use super::api::{Checkpoint, Effects, Input, Snapshot, Unreadable, Work};
 use super::fold::{Folding, Mistake};
 use super::oracle::{Event, Published, hash};
-use crate::state::{Clock, Corrupt, Group, Groups, Operator, Savepoint, State, Timer};
+use crate::state::{
+    Clock, Corrupt, Group, Groups, Location, Mark, Operator, Savepoint, State, Timer,
+};
 use bytes::Bytes;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 /// Keys of events, of which there are fewer.
@@ -20,17 +23,33 @@ pub struct Kept {
     /// The bytes of each key: one of the group that the schedule says.
     keys: Vec<Vec<u8>>,
     mistake: Mistake,
+    /// Where the state is on disk, if it is.
+    disk: Option<Location>,
     state: State,
     count: Operator,
     /// Before the last batch.
     before: Savepoint,
 }
 
-/// An empty state with the first so many groups.
-fn empty(groups: u16) -> State {
+thread_local! {
+    static HOME: RefCell<Option<PathBuf>> = const { RefCell::new(None) };
+}
+
+/// States are kept here from now on, on this thread.
+pub fn keep(home: &Path) {
+    HOME.set(Some(home.to_owned()));
+}
+
+/// The first so many groups.
+fn groups(groups: u16) -> Groups {
     let first = (1..=1024).filter_map(|partitions| Groups::of_partition(0, partitions));
     let mut first = first.filter(|owned| owned.numbers().len() == usize::from(groups));
-    State::new(first.next().unwrap(), ["count"], u64::MAX).unwrap()
+    first.next().unwrap()
+}
+
+/// An empty state with these.
+fn empty(count: u16) -> State {
+    State::new(groups(count), ["count"], u64::MAX).unwrap()
 }
 
 fn unreadable(corrupt: Corrupt) -> Unreadable {
@@ -50,10 +69,40 @@ impl Kept {
             groups,
             keys: keys.collect(),
             mistake,
+            disk: None,
             count: state.operator("count").unwrap(),
             state,
             before: Savepoint(0),
         }
+    }
+
+    /// The same with its state on disk: below the directory that [`keep`] has said.
+    pub fn on_disk(groups: u16, now: Rc<Cell<u64>>, mistake: Mistake) -> Self {
+        let disk = HOME.with_borrow(|home| {
+            home.as_ref().map(|home| Location {
+                folder: home.clone(),
+                name: "0".to_owned(),
+                identity: "JOB@1".to_owned(),
+                cache: 1 << 20,
+                // Small, so that files are made.
+                memtable: 1 << 10,
+            })
+        });
+        let mut kept = Self::new(groups, now, mistake);
+        kept.disk = disk;
+        kept
+    }
+
+    /// Takes the state on disk, or an empty one.
+    fn open(&mut self, keep: bool) {
+        self.state = empty(self.groups);
+        if let Some(at) = &self.disk {
+            let opened = State::on_disk(&groups(self.groups), ["count"], u64::MAX, at, keep);
+            let (state, discarded) = opened.unwrap();
+            assert_eq!(discarded.filter(|why| !why.contains("to its end")), None);
+            self.state = state;
+        }
+        self.count = self.state.operator("count").unwrap();
     }
 
     fn key(&self, key: u8) -> Vec<u8> {
@@ -88,7 +137,7 @@ impl Kept {
                 index,
                 hash,
             };
-            effects.outputs.push(result.message());
+            result.publish(effects);
         }
         if event.timer > 0 {
             let (tag, due) = (
@@ -137,7 +186,21 @@ impl Folding for Kept {
 
 impl Work for Kept {
     fn begin(&mut self, _checkpoint: &Checkpoint) {
-        self.state = empty(self.groups);
+        self.open(false);
+    }
+
+    fn noted(&mut self, mark: Option<&Mark>) {
+        self.state.note(mark);
+    }
+
+    fn kept(&mut self) -> Option<Mark> {
+        self.disk.as_ref()?;
+        self.open(true);
+        self.state.mark().cloned()
+    }
+
+    fn broken(&self) -> Option<String> {
+        self.state.broken().map(str::to_owned)
     }
 
     fn restore(&mut self, snapshot: &Snapshot) -> Result<(), Unreadable> {
@@ -185,7 +248,7 @@ impl Work for Kept {
                     key: key[0],
                     sequence,
                 };
-                effects.outputs.push(fired.message());
+                fired.publish(&mut effects);
                 if self.mistake == Mistake::TimerStays {
                     let set = self
                         .state

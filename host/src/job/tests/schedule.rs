@@ -5,6 +5,7 @@
 use super::fold::{Folding, Mistake};
 use super::host::Host;
 use super::oracle::{Event, Oracle, Published};
+use super::remembered::BROKEN;
 use super::restored::Restores;
 use super::sabotage::{Sabotage, Sabotaged};
 use crate::job::log::Progress;
@@ -105,7 +106,7 @@ impl<F: Folding + 'static> Schedule<F> {
         });
         let events = events.collect();
         let bounds = Bounds {
-            messages: 14,
+            messages: 16,
             reserve: 2,
             bytes: 4096,
             part: processor.part,
@@ -236,6 +237,10 @@ impl<F: Folding + 'static> Schedule<F> {
         let mut context = Context::from_waker(Waker::noop());
         match owner.future.as_mut().poll(&mut context) {
             Poll::Pending => return Ok(()),
+            // Whoever takes the partition then begins anew.
+            Poll::Ready(End::Damaged(reason)) if reason == BROKEN => {
+                drop(self.owners.swap_remove(which));
+            }
             Poll::Ready(End::Failed(reason) | End::Damaged(reason)) => {
                 return Err(format!("failed: {reason}"));
             }
@@ -340,6 +345,19 @@ impl<F: Folding + 'static> Schedule<F> {
         published
     }
 
+    /// A view has the last result of each key that is in it.
+    fn compare_view(&self) -> Result<(), String> {
+        let results = self.model.outputs().into_iter().filter_map(|result| {
+            let subject = Published::read(&result.payload).viewed()?;
+            Some((subject.into(), result.payload))
+        });
+        let (last, found) = (results.collect(), self.model.values());
+        match found == last {
+            true => Ok(()),
+            false => Err(format!("the view has {found:?}, not {last:?}")),
+        }
+    }
+
     /// Runs it to its end.
     pub fn run(&mut self) -> Result<Tally, String> {
         for _ in 0..60 + self.below(120) {
@@ -380,6 +398,7 @@ impl<F: Folding + 'static> Schedule<F> {
         self.check(1)?;
         self.oracle.compare(&self.published())?;
         self.oracle.compare_state(&self.recovered()?)?;
+        self.compare_view()?;
         Ok(*self.model.tally.borrow())
     }
 }

@@ -1,10 +1,16 @@
 //! Any sequence of writes, savepoints, commits, snapshots and crashes against plain maps.
 
+use super::super::row::Place;
 use super::super::*;
+use super::disk::{location, mark};
 use super::operators;
 use super::steps::{KEYS, NAMES, Step, few, key, step};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+mod compared;
 
 type Cell = (usize, usize, usize);
 type ModelTimer = (Clock, u64, Option<bool>);
@@ -45,6 +51,8 @@ type Sealed = (View, Bytes, Vec<Stored>);
 /// The state beside its model, with all that was stored.
 struct Pair {
     state: State,
+    /// Where its rows are, if they are on disk.
+    home: Option<TempDir>,
     committed: View,
     sealed: Option<Sealed>,
     /// With all writes.
@@ -57,9 +65,10 @@ struct Pair {
 }
 
 impl Pair {
-    fn new() -> Self {
+    fn new(home: Option<TempDir>) -> Self {
         Self {
-            state: State::new(few(), operators(), u64::MAX).unwrap(),
+            state: empty(home.as_ref()),
+            home,
             committed: View::default(),
             sealed: None,
             current: View::default(),
@@ -122,7 +131,11 @@ impl Pair {
             }
             Step::Seal => self.seal(),
             Step::Confirm => {
-                self.state.confirmed();
+                let mark = mark(self.log.len() + 1);
+                if self.sealed.is_some() {
+                    self.state.confirmed();
+                    self.state.note(Some(&mark));
+                }
                 if let Some(sealed) = self.sealed.take() {
                     self.store(sealed);
                 }
@@ -238,7 +251,12 @@ impl Pair {
             let (group, reach, snapshot) = index.get(&self.snapshots);
             chosen.insert(*group, (*reach, snapshot));
         }
-        let mut next = State::new(few(), operators(), u64::MAX).unwrap();
+        if let Some(home) = self.home.as_ref().filter(|_| chosen.is_empty()) {
+            return self.reopen(home.path().to_owned());
+        }
+        // One on disk is closed before it is opened again.
+        self.state = State::new(few(), operators(), u64::MAX).unwrap();
+        let mut next = empty(self.home.as_ref());
         for (group, (_, snapshot)) in &chosen {
             next.restore(group.number(), snapshot).unwrap();
         }
@@ -248,7 +266,29 @@ impl Pair {
             let applies = |group| number > reach(&Group::new(u64::from(group)).unwrap());
             next.replay(delta, &applies).unwrap();
         }
+        next.note(Some(&mark(self.log.len())));
+        self.go_on(next);
+    }
+
+    /// The next owner finds a state on disk, and reads of the log what is missing in it.
+    fn reopen(&mut self, home: PathBuf) {
+        self.state = State::new(few(), operators(), u64::MAX).unwrap();
+        let (mut next, _) = open(&home, true);
+        let kept = next.mark().map_or(0, |mark| mark.log as usize);
+        assert!(
+            kept + 1 >= self.log.len(),
+            "only the commit in flight is missing"
+        );
+        for (number, delta) in (1..).zip(&self.log).skip(kept) {
+            next.replay(delta, &|_| true).unwrap();
+            next.note(Some(&mark(number)));
+        }
+        self.go_on(next);
+    }
+
+    fn go_on(&mut self, next: State) {
         self.state = next;
+        assert_eq!(self.state.broken(), None);
         self.current = self.committed.clone();
         self.savepoints.clear();
         let now = self.state.now();
@@ -258,89 +298,25 @@ impl Pair {
         assert_eq!(self.state.expiring(self.now).rows as usize, expiring);
         self.state.begin(self.now);
     }
+}
 
-    /// Everything that can be read is what the model says.
-    fn compare(&self) {
-        let view = self.current.at(self.now);
-        for (operator, index) in
-            (1..3).flat_map(|operator| (0..KEYS).map(move |key| (operator, key)))
-        {
-            let bytes = key(index);
-            for (name, found) in NAMES.iter().enumerate() {
-                let value = self
-                    .state
-                    .get(Operator(operator as u16), &bytes, found)
-                    .unwrap();
-                assert_eq!(value, view.get((operator, index, name), self.now));
-            }
-            for (prefix, after) in [
-                (0, None),
-                (1, None),
-                (1, Some(1)),
-                (0, Some(2)),
-                (3, Some(0)),
-                (1, Some(4)),
-            ] {
-                let (prefix, after) = (NAMES[prefix], after.map(|after: usize| NAMES[after]));
-                let found = self
-                    .state
-                    .scan(Operator(operator as u16), &bytes, prefix, after)
-                    .unwrap();
-                let found: Vec<_> = found
-                    .map(|value| value.unwrap())
-                    .map(|(name, value)| (name.to_vec(), value.to_vec()))
-                    .collect();
-                let expected = NAMES.iter().enumerate().filter(|(_, name)| {
-                    name.starts_with(prefix) && after.is_none_or(|after| **name > after)
-                });
-                let expected = expected.filter_map(|(name, bytes)| {
-                    Some((
-                        bytes.to_vec(),
-                        view.get((operator, index, name), self.now)?.to_vec(),
-                    ))
-                });
-                assert_eq!(found, expected.collect::<Vec<_>>());
-            }
-        }
-        for clock in [Clock::EventTime, Clock::ProcessingTime] {
-            let due = self.state.due(clock, u64::MAX, usize::MAX).into_iter();
-            let mut due: Vec<u64> = due.map(|(at, _)| at).collect();
-            let timers = view.timers.values().filter(|timer| timer.0 == clock);
-            let mut expected: Vec<u64> = timers.map(|timer| timer.1).collect();
-            due.sort();
-            expected.sort();
-            assert_eq!(due, expected);
-        }
-        self.compare_usage();
+/// An empty state, in RAM or on disk.
+fn empty(home: Option<&TempDir>) -> State {
+    match home {
+        Some(home) => open(home.path(), false).0,
+        None => State::new(few(), operators(), u64::MAX).unwrap(),
     }
+}
 
-    /// What is counted is what is there.
-    fn compare_usage(&self) {
-        let mut rows: BTreeMap<&Row, &Row> = BTreeMap::new();
-        let start = |group| Address {
-            place: Place::first_of(group),
-            key: b"",
-            name: b"",
-        };
-        let stored = few()
-            .iter()
-            .flat_map(|group| self.state.store.from(&start(group)));
-        rows.extend(stored.map(|row| (row, row)));
-        let layers = self.state.in_flight.iter().chain([&self.state.overlay]);
-        for row in layers.flat_map(Overlay::rows) {
-            rows.remove(row);
-            rows.insert(row, row);
-        }
-        let rows: Vec<&&Row> = rows.values().filter(|row| !row.is_deleted()).collect();
-        let usage = self.state.usage();
-        assert_eq!(usage.rows as usize, rows.len());
-        assert_eq!(usage.bytes, rows.iter().map(|row| row.cost()).sum::<u64>());
-        let by_group = few()
-            .iter()
-            .map(|group| self.state.group_usage(group).bytes)
-            .sum::<u64>();
-        assert_eq!(by_group, self.state.store.usage().bytes);
-    }
+/// The state on disk; why another one was thrown away.
+fn open(folder: &Path, keep: bool) -> (State, Option<String>) {
+    // Small, so that files are made.
+    let memtable = 1 << 10;
+    let at = Location {
+        memtable,
+        ..location(folder)
+    };
+    State::on_disk(&few(), operators(), u64::MAX, &at, keep).unwrap()
 }
 
 fn clock(event_time: bool) -> Clock {
@@ -357,13 +333,32 @@ proptest! {
     fn the_state_is_what_plain_maps_say_whatever_is_undone_committed_and_recovered(
         steps in prop::collection::vec(step(), 0..120),
     ) {
-        let mut pair = Pair::new();
-        for step in steps {
-            pair.apply(step);
-        }
-        // At the end everything is stored, and one more owner finds it.
-        for step in [Step::Confirm, Step::Seal, Step::Confirm, Step::Crash(true, vec![])] {
-            pair.apply(step);
-        }
+        run(Pair::new(None), steps);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(25))]
+
+    #[test]
+    fn a_state_on_disk_is_what_plain_maps_say_and_reopened_lacks_only_what_was_not_noted(
+        steps in prop::collection::vec(step(), 0..120),
+    ) {
+        run(Pair::new(Some(TempDir::new().unwrap())), steps);
+    }
+}
+
+fn run(mut pair: Pair, steps: Vec<Step>) {
+    for step in steps {
+        pair.apply(step);
+    }
+    // At the end everything is stored, and one more owner finds it.
+    for step in [
+        Step::Confirm,
+        Step::Seal,
+        Step::Confirm,
+        Step::Crash(true, vec![]),
+    ] {
+        pair.apply(step);
     }
 }

@@ -1,8 +1,7 @@
 //! What was read of an input, and waits for one partition.
 
-use super::super::reader::Reader;
+use super::super::reader::{Level, Reader};
 use crate::message::Message;
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Instant;
@@ -31,7 +30,7 @@ pub(super) struct Queue {
 pub(super) struct Own {
     pub reader: Rc<Mutex<Reader>>,
     /// Whether it has read everything.
-    pub level: Rc<Cell<bool>>,
+    pub level: Level,
 }
 
 impl Queue {

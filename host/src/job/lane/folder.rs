@@ -1,0 +1,69 @@
+//! Where the states of a lane's partitions are on disk. Each server, job and partition has a directory of its own.
+
+use super::Lane;
+use crate::config::resolved::Store;
+use crate::job::processing::Processing;
+use crate::job::work::Work;
+use crate::plugin::user_cache;
+use crate::report::hint as hinted;
+use crate::state::Location;
+use anyhow::{Result, anyhow};
+use std::path::PathBuf;
+
+/// Bytes of memory of each partition for blocks that were read.
+const CACHE: u64 = 32 << 20;
+/// Bytes of writes of each partition before they become a file.
+const MEMTABLE: usize = 16 << 20;
+
+/// The directory of a job.
+pub(super) struct Folder {
+    folder: PathBuf,
+    /// `<stream>@<incarnation>` of the job.
+    identity: String,
+}
+
+impl Folder {
+    /// None for states in memory.
+    pub(super) fn of(store: &Store, stream: &str, incarnation: &str) -> Result<Option<Self>> {
+        let Store::Disk(path) = store else {
+            return Ok(None);
+        };
+        let states = path.clone();
+        let states = states.or_else(|| Some(user_cache()?.join("state")));
+        let identity = format!("{stream}@{incarnation}");
+        let states = states.ok_or_else(|| {
+            let error =
+                anyhow!("cannot keep the state on disk: the user has no directory for caches");
+            hinted(
+                error,
+                "set `state.path`, or the environment variable `XDG_CACHE_HOME`",
+            )
+        })?;
+        Ok(Some(Self {
+            folder: states.join(&identity),
+            identity,
+        }))
+    }
+
+    pub(super) fn location(&self, partition: u16) -> Location {
+        Location {
+            folder: self.folder.clone(),
+            name: partition.to_string(),
+            identity: self.identity.clone(),
+            cache: CACHE,
+            memtable: MEMTABLE,
+        }
+    }
+}
+
+/// What to do about a partition that cannot be run.
+pub(super) fn hint(lane: &Lane, work: &Processing, partition: u16) -> String {
+    let (stream, prefix) = (&lane.stream, &lane.prefix);
+    let todo = match work.broken() {
+        Some(_) => {
+            format!("make room there, or set `state.path`; it is read from stream `{stream}` again")
+        }
+        None => format!("see what is in stream `{stream}` on `{prefix}.*.{partition}.>`"),
+    };
+    format!("{todo}; other partitions go on")
+}

@@ -1,0 +1,71 @@
+//! Where the state of a partition is: in RAM, or on disk, where it is found again.
+
+use super::Processing;
+use crate::job::shared::Shared;
+use crate::state::{Corrupt, Groups, Location, Mark, Operator, State};
+
+impl Processing {
+    /// The same with a state on disk. It is opened when it is needed.
+    #[must_use]
+    pub fn on_disk(self, disk: Option<Location>) -> Self {
+        Self { disk, ..self }
+    }
+
+    /// The state is not needed any more. What is on disk stays there.
+    pub fn close(&mut self) {
+        self.unusable = None;
+        if let Ok(empty) = empty(&self.shared, &self.groups) {
+            *self.state.lock() = empty;
+        }
+        self.forget();
+    }
+
+    /// Puts an empty state in the place of what is there; with `keep` that on disk, if there is one and it is whole.
+    pub(super) fn open(&mut self, keep: bool) {
+        // One on disk is closed before it is opened again.
+        self.close();
+        if let Some(at) = &self.disk {
+            let shared = &self.shared;
+            let (names, budget) = (names(shared), shared.state_bytes);
+            match State::on_disk(&self.groups, names, budget, at, keep) {
+                Ok((state, discarded)) => {
+                    *self.state.lock() = state.with_ttl(shared.state_ttl);
+                    if let Some(why) = discarded {
+                        shared.metrics.job_states_discarded.inc();
+                        let (pipeline, partition) = (&shared.settings.name, self.partition());
+                        tracing::warn!(
+                            pipeline,
+                            partition,
+                            "the state on disk is thrown away, and is read from the stream of the job: {why}"
+                        );
+                    }
+                }
+                Err(why) => self.unusable = Some(why),
+            }
+        }
+        let state = self.state.lock();
+        let known = names(&self.shared).map(|name| state.operator(name));
+        self.operators = known.map(|known| known.unwrap_or(Operator::HOST)).collect();
+    }
+
+    /// Takes what is kept on disk, if it was not found to be damaged.
+    pub(super) fn open_kept(&mut self) -> Option<Mark> {
+        let is_there = self.disk.as_ref().is_some_and(Location::exists);
+        if !is_there || self.state.lock().broken().is_some() {
+            return None;
+        }
+        self.open(true);
+        self.state.lock().mark().cloned()
+    }
+}
+
+/// An empty state in RAM.
+pub(super) fn empty(shared: &Shared, groups: &Groups) -> Result<State, Corrupt> {
+    let state = State::new(groups.clone(), names(shared), shared.state_bytes)?;
+    Ok(state.with_ttl(shared.state_ttl))
+}
+
+fn names(shared: &Shared) -> impl Iterator<Item = &str> {
+    let operators = shared.settings.operators.iter();
+    operators.map(|operator| operator.name.as_str())
+}

@@ -1,0 +1,137 @@
+//! The values of views: what each result is there, and under which key. Pure.
+//!
+//! They are committed with the results (`jetstream/batch.rs`), and the bucket of each view sources them from the
+//! job's stream (`nats/views.rs`). Which keys a bucket can have is in `nats/views/key.rs`.
+
+use crate::config::resolved::View;
+use crate::headers::block::ForeignLines;
+use crate::headers::{HOPS, KV_OPERATION};
+use crate::message::Message;
+use crate::nats::views::key;
+use crate::outgoing::OutgoingMessage;
+use bytestring::ByteString;
+use std::collections::HashSet;
+
+/// What a result is in these views; nothing in those for which it has no key. The subject of a value is
+/// `<view>.<partition>.<key>`. Its headers are the host's alone: readers trust what they say.
+pub(super) fn values(
+    views: &[View],
+    partition: u16,
+    result: &OutgoingMessage,
+) -> impl Iterator<Item = OutgoingMessage> {
+    let as_message = Message {
+        subject: result.subject.clone(),
+        payload: result.payload.clone(),
+        headers: result.headers.iter().cloned().collect(),
+        key: result.key.clone(),
+        event_time: 0,
+        sequence: 0,
+        attempt: 1,
+        foreign: None,
+    };
+    let is_deleted = result.payload.is_empty();
+    let delete = is_deleted.then(|| (KV_OPERATION.into(), "DEL".into()));
+    let hops = result.headers.iter().filter(|(name, _)| name == HOPS);
+    let headers: Vec<_> = hops.cloned().chain(delete).collect();
+    views.iter().filter_map(move |view| {
+        let key = key::escape(&view.key.extract(&as_message)?)?;
+        Some(OutgoingMessage {
+            subject: ByteString::from(format!("{}.{partition}.{key}", view.name)),
+            id: result.id.clone(),
+            digest: result.digest.clone(),
+            headers: headers.clone(),
+            foreign: ForeignLines::new(),
+            payload: result.payload.clone(),
+            key: None,
+        })
+    })
+}
+
+/// Keeps of several values of one key the last.
+pub(super) fn keep_last(values: &mut Vec<OutgoingMessage>) {
+    let mut seen = HashSet::new();
+    values.reverse();
+    values.retain(|value| seen.insert(value.subject.clone()));
+    values.reverse();
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use super::*;
+    use crate::config::template::KeyRule;
+
+    fn view(name: &str, key: &str) -> View {
+        View {
+            name: name.to_owned(),
+            key: KeyRule::of_result(key).unwrap(),
+            bucket: "b".to_owned(),
+            ttl: None,
+        }
+    }
+
+    fn result(key: &str, payload: &'static str) -> OutgoingMessage {
+        OutgoingMessage {
+            subject: "out.a".into(),
+            id: None,
+            digest: None,
+            headers: vec![
+                ("kv-operation".into(), "PURGE".into()),
+                ("Weir-Commit".into(), "0.1".into()),
+                ("User".into(), "u".into()),
+            ],
+            foreign: Default::default(),
+            payload: payload.into(),
+            key: Some(key.into()),
+        }
+    }
+
+    #[test]
+    fn a_result_is_a_value_of_each_view_for_which_it_has_a_key() {
+        let views = [
+            view("v", "{key}"),
+            view("s", "{subject[1]}"),
+            view("u", "{payload:/user}"),
+            view("h", "{header:User}"),
+        ];
+        let found = |result| -> Vec<_> {
+            let values = values(&views, 3, &result);
+            values.map(|value| value.subject.to_string()).collect()
+        };
+        assert_eq!(
+            found(result("k 1", "{\"user\":7}")),
+            ["v.3.k=201", "s.3.a", "u.3.7", "h.3.u"]
+        );
+        let others = ["s.3.a", "h.3.u"];
+        assert_eq!(found(result("", "x")), others);
+        assert_eq!(found(result(&"x".repeat(10_000), "x")), others);
+    }
+
+    #[test]
+    fn only_a_result_without_a_payload_deletes_its_key_and_no_header_of_it_counts() {
+        let views = [view("v", "{key}")];
+        let headers = |payload| {
+            let result = result("k", payload);
+            values(&views, 0, &result).next().unwrap().headers
+        };
+        assert_eq!(headers("x"), []);
+        assert_eq!(headers(""), [(KV_OPERATION.into(), "DEL".into())]);
+    }
+
+    #[test]
+    fn the_last_value_of_each_key_is_kept_in_its_place() {
+        let views = [view("v", "{key}")];
+        let results = [("a", "1"), ("b", "2"), ("a", "3")];
+        let results = results.map(|(key, payload)| result(key, payload));
+        let mut all: Vec<_> = results
+            .iter()
+            .flat_map(|one| values(&views, 0, one))
+            .collect();
+        keep_last(&mut all);
+        let left: Vec<_> = all
+            .iter()
+            .map(|one| (&*one.subject, &*one.payload))
+            .collect();
+        assert_eq!(left, [("v.0.b", &b"2"[..]), ("v.0.a", &b"3"[..])]);
+    }
+}

@@ -1,0 +1,120 @@
+//! Where the rows of a partition are: in RAM, as a sorted map for each key group, or on disk (`disk.rs`). It
+//! counts nothing and knows no time: that is `store.rs`.
+//!
+//! A row that is read is lent until the store changes or the next batch begins.
+
+use super::disk::Disk;
+use super::group::Group;
+use super::row::{Address, Addressed, Place, Row};
+use std::collections::BTreeSet;
+use std::ops::Bound;
+
+/// See the top of this file. Groups are named by their position in the partition.
+#[derive(Debug)]
+pub(super) enum Rows {
+    Memory(Vec<BTreeSet<Row>>),
+    Disk(Box<Disk>),
+}
+
+/// One of two iterators.
+enum Either<A, B> {
+    Memory(A),
+    Disk(B),
+}
+
+impl<A: Iterator, B: Iterator<Item = A::Item>> Iterator for Either<A, B> {
+    type Item = A::Item;
+
+    fn next(&mut self) -> Option<A::Item> {
+        match self {
+            Self::Memory(rows) => rows.next(),
+            Self::Disk(rows) => rows.next(),
+        }
+    }
+}
+
+impl Rows {
+    pub(super) fn get<'a>(&'a self, position: usize, row: &dyn Addressed) -> Option<&'a Row> {
+        match self {
+            Self::Memory(groups) => groups.get(position)?.get(row),
+            Self::Disk(disk) => disk.get(row),
+        }
+    }
+
+    /// Rows of a group in order, from an address on.
+    pub(super) fn from<'a>(
+        &'a self,
+        position: usize,
+        from: &dyn Addressed,
+    ) -> impl Iterator<Item = &'a Row> + use<'a> {
+        let bounds = (Bound::Included(from), Bound::Unbounded);
+        match self {
+            Self::Memory(groups) => {
+                let rows = groups.get(position);
+                let rows = rows.map(|rows| rows.range::<dyn Addressed, _>(bounds));
+                Either::Memory(rows.into_iter().flatten())
+            }
+            Self::Disk(disk) => Either::Disk(disk.from(from)),
+        }
+    }
+
+    /// Shows all rows of a group in order, and lends none: of those on disk one is in RAM at a time.
+    pub(super) fn each(&self, position: usize, group: Group, show: &mut dyn FnMut(&Row)) {
+        match self {
+            Self::Memory(groups) => groups.get(position).into_iter().flatten().for_each(show),
+            Self::Disk(disk) => disk.each(group, show),
+        }
+    }
+
+    /// Puts a row, or removes it if it says that there is none. Returns what was there.
+    pub(super) fn put(&mut self, position: usize, row: Row) -> Option<Row> {
+        match self {
+            Self::Memory(groups) => {
+                let rows = groups.get_mut(position)?;
+                match row.is_deleted() {
+                    true => rows.take(&row),
+                    false => rows.replace(row),
+                }
+            }
+            Self::Disk(disk) => disk.put(row),
+        }
+    }
+
+    /// Puts these rows in the place of those of a group. Returns what was there.
+    pub(super) fn fill(&mut self, position: usize, group: Group, rows: BTreeSet<Row>) -> Vec<Row> {
+        match self {
+            Self::Memory(groups) => {
+                let old = groups
+                    .get_mut(position)
+                    .map(|old| std::mem::replace(old, rows));
+                old.into_iter().flatten().collect()
+            }
+            Self::Disk(disk) => {
+                let mut old = Vec::new();
+                disk.each(group, &mut |row| old.push(Row::deleted(row.address())));
+                let old = old.into_iter().filter_map(|gone| disk.put(gone)).collect();
+                for row in rows {
+                    disk.put(row);
+                }
+                old
+            }
+        }
+    }
+
+    /// No row is lent any more.
+    pub(super) fn settle(&mut self) {
+        if let Self::Disk(disk) = self {
+            disk.settle();
+        }
+    }
+}
+
+/// Where the rows of a group begin.
+pub(super) fn first_of(group: Group) -> Address<'static> {
+    let place = Place::first_of(group);
+    Address {
+        place,
+        key: b"",
+        name: b"",
+    }
+}
