@@ -15,6 +15,7 @@ mod read;
 mod refused;
 mod replay;
 mod reset;
+mod shadow;
 mod standby;
 mod state;
 mod time;

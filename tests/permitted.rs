@@ -30,7 +30,22 @@ const SUBSCRIBE: &str = "subscribe: [\"$KV.weir-members.>\", \"$JS.EVENT.ADVISOR
 
 /// The permissions of a host that also does these things.
 pub fn permitted(headings: &[&str]) -> String {
-    let more: String = headings.iter().map(|heading| list(heading)).collect();
+    let of_job = |line: &&str| {
+        ["RESULTS", "DEAD", "weir-shadows"]
+            .iter()
+            .any(|it| line.contains(it))
+    };
+    let lines = |heading: &&str| match *heading {
+        "Shadows" if headings.contains(&"Jobs") => {
+            let list = list("Shadows");
+            list.lines()
+                .filter(of_job)
+                .map(|line| format!("{line}\n"))
+                .collect()
+        }
+        heading => list(heading),
+    };
+    let more: String = headings.iter().map(lines).collect();
     let begin = "publish: [\n";
     let all = replaced(&list("A pipeline"), &[(begin, &format!("{begin}{more}"))]);
     let all = replaced(&all, &NAMES);
@@ -188,6 +203,34 @@ fn the_permissions_that_the_page_names_are_enough_for_shadows() {
     assert_eq!(total["comparison"]["different"], 2, "{total}");
     site.done(&["rollback", "p/op"]);
     wait_until("nothing of it is left", || !site.has_shadow("wrong"));
+    weir.terminate();
+    let ended = weir.finish();
+    assert!(!ended.stderr.contains("nats refused"), "{}", ended.stderr);
+}
+
+#[test]
+fn the_permissions_that_the_page_names_are_enough_for_shadows_of_jobs() {
+    let site = Site::permitting(&permitted(&["Jobs", "Swaps", "Deployments", "Shadows"]));
+    site.install("same");
+    site.file("wrong", version("wrong"));
+    let changes = [AS_HOST, ("stream: IN, consumer: p", "stream: IN")];
+    let job = "delivery: exactly-once\nkey: \"{subject[1]}\"\npartitions: 1\n";
+    site.pipeline_but(&changes, job);
+    let mut weir = site.start_with(&["p.yaml", "--create"], &[]);
+    weir.wait_until_output("running");
+    let applied = site.deploy("wrong", &["--shadow"]);
+    assert_eq!(applied.code, Some(0), "{applied:#?}");
+    let mut published = 0;
+    wait_until("a difference is found", || {
+        let numbers = (published..published + 100).map(|number| ("in.a", number.to_string()));
+        site.nats.client().publish_all(numbers);
+        published += 100;
+        site.plugin(&["diff", "p/op"])
+            .stdout
+            .contains("with a different payload")
+    });
+    site.done(&["rollback", "p/op"]);
+    site.wait_until_decided("abandoned");
     weir.terminate();
     let ended = weir.finish();
     assert!(!ended.stderr.contains("nats refused"), "{}", ended.stderr);

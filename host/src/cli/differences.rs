@@ -1,6 +1,6 @@
 //! Formats the result of a comparison of outputs for a terminal.
 
-use crate::compare::report::{Kind, Report, Sample};
+use crate::compare::report::{Kind, Report, Row, Sample, States};
 use crate::report::escape;
 use serde_json::value::RawValue;
 use std::fmt::Write;
@@ -42,6 +42,40 @@ pub(super) fn text(report: &Report) -> String {
     out
 }
 
+/// The same for the states of a job and its shadow.
+pub(super) fn states(states: &States) -> String {
+    let States {
+        partitions,
+        same,
+        different,
+        ..
+    } = states;
+    let mut out = format!(
+        "\nstate of {partitions} partitions: {same} values and timers are the same, {different} differ\n"
+    );
+    for row in &states.samples {
+        let Row {
+            operator,
+            kind,
+            key,
+            name,
+            live,
+            candidate,
+        } = row;
+        let texts = [kind, operator, key, name];
+        let [kind, operator, key, name] = texts.map(|text| escape::line(text));
+        let side = |value: &Option<String>| match value {
+            Some(value) => escape::line(value).into_owned(),
+            None => "-".to_owned(),
+        };
+        let (live, candidate) = (side(live), side(candidate));
+        // Writing to a string does not fail.
+        let _ = writeln!(out, "\n{kind} {name} of key {key}, operator {operator}");
+        let _ = writeln!(out, "  live       {live}\n  candidate  {candidate}");
+    }
+    out
+}
+
 fn meaning(kind: Kind) -> &'static str {
     match kind {
         Kind::Missing => "missing: the pipeline has published them, the candidate would not",
@@ -75,4 +109,28 @@ fn show(out: &mut String, sample: &Sample) {
         differs.join(", ")
     );
     let _ = writeln!(out, "  live       {live}\n  candidate  {candidate}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_state_has_cannot_reach_a_terminal() {
+        let evil = || "a\u{1b}[31m\nb".to_owned();
+        let row = Row {
+            operator: evil(),
+            kind: evil(),
+            key: evil(),
+            name: evil(),
+            live: Some(evil()),
+            candidate: None,
+        };
+        let text = states(&States {
+            samples: vec![row],
+            ..States::default()
+        });
+        assert!(!text.contains('\u{1b}'), "{text}");
+        assert_eq!(text.lines().count(), 6, "{text}");
+    }
 }

@@ -122,6 +122,22 @@ impl Matcher {
         self.live.waiting.len() >= self.room.outputs || self.live.bytes >= self.room.bytes / 2
     }
 
+    /// Whether the live pipeline should catch up, because there is little room for further outputs of the candidate.
+    #[must_use]
+    pub fn is_ahead(&self) -> bool {
+        self.candidate.waiting.len() >= self.room.outputs / 2
+    }
+
+    /// Other inputs come: what waits for a counterpart is not compared. The findings stay.
+    pub fn restart(&mut self) {
+        self.settle(u64::MAX, |_, _| Some(Why::Unsettled));
+        let report = std::mem::take(&mut self.report);
+        *self = Self {
+            report,
+            ..Self::new(self.room, self.samples)
+        };
+    }
+
     /// The candidate has answered an input. A repeated answer is ignored.
     pub fn answered(&mut self, sequence: u64, outputs: Outputs) {
         if self.answered.has(sequence, Slot::DeadLetter).is_some() {

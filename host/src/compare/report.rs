@@ -120,6 +120,54 @@ pub struct Sample {
     pub candidate: Option<Box<RawValue>>,
 }
 
+/// How the states of a job and of its shadow compare, when they were last compared with each other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct States {
+    /// Partitions, and how often they were compared.
+    pub partitions: u64,
+    pub comparisons: u64,
+    /// Values and timers of plugins that are the same, and those that differ or that only one of them has.
+    pub same: u64,
+    pub different: u64,
+    /// The first of those that differ.
+    pub samples: Vec<Row>,
+}
+
+impl States {
+    /// Counts a row that differs; keeps it if there are fewer than `most` samples.
+    pub(crate) fn differs(&mut self, most: usize, row: impl FnOnce() -> Row) {
+        self.different += 1;
+        if self.samples.len() < most {
+            self.samples.push(row());
+        }
+    }
+
+    /// Adds those of other partitions; keeps at most `most` samples.
+    pub fn add(&mut self, other: Self, most: usize) {
+        self.partitions += other.partitions;
+        self.comparisons += other.comparisons;
+        self.same += other.same;
+        self.different += other.different;
+        let left = most.saturating_sub(self.samples.len());
+        self.samples.extend(other.samples.into_iter().take(left));
+    }
+}
+
+/// A value or a timer that differs: their beginnings, with what is no text replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    pub operator: String,
+    /// `value` or `timer`.
+    pub kind: String,
+    pub key: String,
+    /// Of a timer its tag.
+    pub name: String,
+    /// None if there is none.
+    pub live: Option<String>,
+    pub candidate: Option<String>,
+}
+
 /// The findings of a comparison so far.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]

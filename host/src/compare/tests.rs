@@ -230,6 +230,28 @@ fn memory_is_bounded_and_what_does_not_fit_is_counted_and_never_a_difference() {
 }
 
 #[test]
+fn when_other_inputs_come_what_waits_is_not_compared_and_the_findings_stay() {
+    let mut matcher = Matcher::new(ROOM, 5);
+    answered(&mut matcher, 1, &["a"]);
+    published(&mut matcher, 2, 0, "b");
+    answered(&mut matcher, 3, &["new"]);
+    published(&mut matcher, 3, 0, "old");
+    matcher.pass(3);
+    matcher.restart();
+    assert_eq!(matcher.report().not_compared.unsettled, 1);
+    assert_eq!(matcher.report().differences.payload, 1);
+    // The same inputs once more.
+    answered(&mut matcher, 3, &["old"]);
+    published(&mut matcher, 3, 0, "old");
+    published(&mut matcher, 2, 0, "b");
+    answered(&mut matcher, 2, &["b"]);
+    assert_eq!((matcher.report().same, matcher.report().different), (2, 1));
+    assert!(!matcher.is_ahead());
+    (4..54).for_each(|sequence| answered(&mut matcher, sequence, &["a"]));
+    assert!(matcher.is_ahead());
+}
+
+#[test]
 fn beyond_the_room_for_samples_the_kind_of_a_difference_is_still_known() {
     let room = Room {
         outputs: 1000,

@@ -285,6 +285,8 @@ pub struct Rollout {
     pub max_errors: f64,
     /// The time per message in percent of the previous version's.
     pub max_call_time: f64,
+    /// Bytes of the states of a shadow of a job, on one host.
+    pub shadow_bytes: u64,
 }
 
 /// Which headers cross the border.

@@ -1,4 +1,4 @@
-//! A job in memory: partitions with a state each, whose commits go nowhere. For `weir replay`.
+//! A job in memory: partitions with a state each, whose commits go nowhere. For `weir replay` and for shadows.
 //!
 //! Messages, timers and retries go through the same code as those of a job that runs (`worker.rs`,
 //! `processing.rs`), with the same bounds. Processing time is not that of any clock: it is when the message at hand was
@@ -25,7 +25,7 @@ use crate::process::changeover::Changeover;
 use crate::process::decode::Decoder;
 use crate::process::outputs::Target;
 use crate::process::samples::Sampler;
-use crate::state::{Group, Groups};
+use crate::state::{Group, Groups, SharedState};
 use crate::telemetry::log_limit::LogLimit;
 use crate::telemetry::metrics::Metrics;
 use anyhow::{Context as _, Result, anyhow};
@@ -42,6 +42,8 @@ pub struct Parts {
     /// That of the pipeline, perhaps with other versions in it.
     pub chain: Chain,
     pub target: Target,
+    /// What it reads, as `<stream>@<incarnation>`.
+    pub source: Arc<str>,
 }
 
 /// What has become of messages.
@@ -64,6 +66,7 @@ impl Answers {
 /// See the top of this file.
 pub struct JobDryRun {
     shared: Rc<Shared>,
+    source: Arc<str>,
     /// How many partitions the job has; those that are here.
     of: u16,
     partitions: BTreeMap<u16, Partition>,
@@ -103,8 +106,10 @@ impl JobDryRun {
             control,
             Arc::new(JobProgress::new(1)),
         );
+        let source = parts.source;
         Ok(Self {
-            shared: Rc::new(shared),
+            shared: Rc::new(shared.with_source(Arc::clone(&source), None)),
+            source,
             of: job.partitions,
             partitions: BTreeMap::new(),
             bounds: Bounds {
@@ -117,17 +122,17 @@ impl JobDryRun {
         })
     }
 
-    /// Begins a partition with an empty state, at these positions of `source` (`<stream>@<incarnation>`).
+    /// Begins a partition with an empty state, at these positions.
     ///
     /// # Errors
     /// When there is no such partition.
-    pub fn begin(&mut self, partition: u16, spans: &[Span], source: &str) -> Result<()> {
+    pub fn begin(&mut self, partition: u16, spans: &[Span]) -> Result<()> {
         let groups = Groups::of_partition(partition, self.of);
         let groups = groups.with_context(|| format!("there is no partition {partition}"))?;
         let mut inputs = merged(&groups.numbers(), spans);
-        let input = inputs.iter().position(|input| &*input.source == source);
+        let input = inputs.iter().position(|input| input.source == self.source);
         let input = input.unwrap_or_else(|| {
-            inputs.push(Progress::at(source, 0));
+            inputs.push(Progress::at(Arc::clone(&self.source), 0));
             inputs.len() - 1
         });
         let mut work = Processing::new(Rc::clone(&self.shared), groups)?;
@@ -147,6 +152,7 @@ impl JobDryRun {
             },
             input,
             waiting: BTreeMap::new(),
+            infrastructure: self.shared.metrics.retried_infrastructure.clone(),
         };
         self.partitions.insert(partition, partition_of);
         Ok(())
@@ -218,6 +224,27 @@ impl JobDryRun {
         Ok(answers)
     }
 
+    /// Event time has come to where these inputs are, of a checkpoint at whose positions the partition is.
+    pub fn follow(&mut self, partition: u16, inputs: &[Progress]) {
+        if let Some(partition) = self.partitions.get_mut(&partition) {
+            partition.work.resume(inputs);
+        }
+    }
+
+    /// It is this time for a partition, or later: what is due by then is carried out.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn advance(&mut self, partition: u16, to: u64) -> Result<Answers> {
+        let how = self.how();
+        let mut answers = Answers::default();
+        if let Some(partition) = self.partitions.get_mut(&partition) {
+            partition.fire(to, how, &mut answers).await?;
+        }
+        self.check()?;
+        Ok(answers)
+    }
+
     /// No message comes any more: what waits for a retry is tried until it ends.
     ///
     /// # Errors
@@ -228,10 +255,9 @@ impl JobDryRun {
         for partition in self.partitions.values_mut() {
             while partition.work.has_held()
                 && let Some(due) = partition.work.next_due()
-                && self.shared.metrics.retried_infrastructure.get() == 0
+                && partition.infrastructure.get() == 0
             {
-                partition.clock.tell(due);
-                partition.fire(how, &mut answers).await?;
+                partition.fire(due, how, &mut answers).await?;
             }
         }
         self.check()?;
@@ -244,6 +270,26 @@ impl JobDryRun {
         let partitions = self.partitions.values();
         let oldest = partitions.filter_map(|partition| partition.waiting.keys().next());
         oldest.min().copied()
+    }
+
+    /// The state of a partition.
+    #[must_use]
+    pub fn state(&self, partition: u16) -> Option<SharedState> {
+        Some(self.partitions.get(&partition)?.work.state())
+    }
+
+    /// How often a partition has committed: its state has not changed since, if that is the same.
+    #[must_use]
+    pub fn commits(&self, partition: u16) -> u64 {
+        let partition = self.partitions.get(&partition);
+        partition.map_or(0, |partition| partition.held.fence.0)
+    }
+
+    /// Bytes of the states of all partitions, as they count against the budget.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let sizes = self.partitions.values();
+        sizes.map(|partition| partition.work.size() as u64).sum()
     }
 
     fn how(&self) -> How {

@@ -20,7 +20,8 @@
 //! | `observe.rs` | the state of a partition for whoever does not own it; pure |
 //! | `operate.rs` | a job as its operator reads and replaces it |
 //! | `restore.rs`, `savepoint.rs` | savepoints of a job are made and restored, and a job is set back; their bytes |
-//! | `dry_run.rs` | a job in memory, whose commits go nowhere: for replays |
+//! | `dry_run.rs` | a job in memory, whose commits go nowhere: for replays and shadows |
+//! | `differences.rs` | how the state of a candidate differs; pure |
 //! | `rows.rs` | rows of the state as they are shown |
 //! | `log.rs` | what the engine needs of a log; plain data |
 //! | `jetstream.rs` | a log on a stream of JetStream, and the inputs |
@@ -43,6 +44,7 @@ pub mod assign;
 mod claim;
 mod clock;
 pub mod compaction;
+pub mod differences;
 pub mod dry_run;
 pub mod handover;
 mod held;

@@ -7,7 +7,53 @@
 use super::compaction::Compaction;
 use super::log::{Held, LogError, Stored};
 use crate::state::{Groups, State};
+use std::fmt;
 use std::ops::Range;
+
+/// Memory for a state, in bytes as they count against the budget.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// What others have of it already.
+    pub used: u64,
+    pub most: u64,
+}
+
+impl Room {
+    /// As much as there is.
+    pub const ANY: Self = Self {
+        used: 0,
+        most: u64::MAX,
+    };
+
+    /// # Errors
+    /// When so many bytes more do not fit.
+    pub fn holds(self, bytes: u64) -> Result<(), TooLarge> {
+        let fits = self.used.saturating_add(bytes) <= self.most;
+        fits.then_some(()).ok_or(TooLarge { most: self.most })
+    }
+}
+
+/// A state does not fit into its [`Room`].
+#[derive(Clone, Copy, Debug)]
+pub struct TooLarge {
+    most: u64,
+}
+
+impl std::error::Error for TooLarge {}
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "the state takes more than {} bytes", self.most)
+    }
+}
+
+impl Observed {
+    /// What the state takes, as it counts against the budget.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.state.usage().bytes
+    }
+}
 
 /// A reading under way.
 pub struct Observation {
@@ -19,6 +65,7 @@ pub struct Observation {
     furthest: u64,
     /// Bytes of the deltas.
     bytes: u64,
+    room: Room,
 }
 
 /// What was read.
@@ -32,20 +79,21 @@ pub struct Observed {
 impl Observation {
     /// Of the groups `wanted` of a partition with these groups.
     #[must_use]
-    pub fn new(of: Groups, wanted: Range<u16>) -> Option<Self> {
+    pub fn new(of: Groups, wanted: Range<u16>, room: Room) -> Option<Self> {
         Some(Self {
             state: State::new(of, [], u64::MAX).ok()?,
             compaction: Compaction::new(wanted, 0),
             log: None,
             furthest: 0,
             bytes: 0,
+            room,
         })
     }
 
     /// Takes what was read next: snapshots, then deltas.
     ///
     /// # Errors
-    /// When it cannot be read, or belongs to another partition. Permanent.
+    /// When it cannot be read, belongs to another partition, or does not fit. Permanent.
     pub fn take(&mut self, stored: Stored) -> Result<(), LogError> {
         let unreadable = |why: &dyn std::fmt::Display| LogError::Permanent(why.to_string());
         match stored {
@@ -71,7 +119,13 @@ impl Observation {
                 }
             }
         }
-        Ok(())
+        self.fits().map_err(|error| unreadable(&error))
+    }
+
+    /// # Errors
+    /// When the state does not fit.
+    pub fn fits(&self) -> Result<(), TooLarge> {
+        self.room.holds(self.state.usage().bytes)
     }
 
     /// Ends the reading, which came upon this checkpoint. None if something was missing.
@@ -115,7 +169,8 @@ mod tests {
         let (_, deltas) = counted(5);
         let read = |snapshot: Option<u64>, from: u64, upto: u64, at: u64| {
             let mut reading =
-                Observation::new(Groups::all(), group.number()..group.number() + 1).unwrap();
+                Observation::new(Groups::all(), group.number()..group.number() + 1, Room::ANY)
+                    .unwrap();
             // One that is replaced while it is read comes twice.
             for reach in snapshot.into_iter().flat_map(|reach| [reach - 1, reach]) {
                 let content = counted(reach).0.snapshot(group);
@@ -157,5 +212,23 @@ mod tests {
         assert_eq!(read(Some(2), 4, 5, 5), None);
         assert_eq!(read(Some(5), 1, 4, 4), None);
         assert_eq!(read(Some(3), 4, 4, 5), None);
+    }
+
+    #[test]
+    fn a_state_that_is_too_large_beside_others_is_not_read_to_its_end() {
+        let (state, deltas) = counted(1);
+        let bytes = state.usage().bytes;
+        let read = |used: u64| {
+            let room = Room { used, most: 1000 };
+            let mut reading =
+                Observation::new(Groups::all(), Groups::all().numbers(), room).unwrap();
+            let (number, content) = (1, deltas.first().unwrap().clone());
+            let taken = reading.take(Stored::Delta(Delta { number, content }, Fence(1)));
+            assert_eq!(taken.is_ok(), reading.fits().is_ok());
+            taken.is_ok()
+        };
+        assert!(read(1000 - bytes));
+        assert!(!read(1001 - bytes));
+        assert!(!read(u64::MAX));
     }
 }

@@ -6,7 +6,7 @@
 use super::jetstream::{Inputs, JetStream, OPEN_BATCHES, Place};
 use super::lane::{PART, PATIENCE};
 use super::log::{Fence, Held, Log, LogError};
-use super::observe::{Observation, Observed};
+use super::observe::{Observation, Observed, Room};
 use super::pause::pause;
 use super::replace::{Most, Replacement};
 use super::surroundings::{Note, Surroundings};
@@ -119,6 +119,19 @@ impl Operated {
     /// # Errors
     /// When it cannot be read, or changes too fast.
     pub async fn read(&self, partition: u16, group: Option<Group>) -> Result<Option<Observed>> {
+        self.read_into(partition, group, Room::ANY).await
+    }
+
+    /// The same, if it fits.
+    ///
+    /// # Errors
+    /// [`TooLarge`](super::observe::TooLarge) when it does not; and as [`Self::read`].
+    pub async fn read_into(
+        &self,
+        partition: u16,
+        group: Option<Group>,
+        room: Room,
+    ) -> Result<Option<Observed>> {
         let what = || format!("cannot read partition `{partition}` of job `{}`", self.name);
         let (groups, log) = (self.groups(partition)?, self.log(partition));
         let wanted = match group {
@@ -128,7 +141,7 @@ impl Operated {
         let mut why = LogError::Busy("its records change faster than they are read".to_owned());
         for attempt in 1..=READS {
             let mut reading =
-                Observation::new(groups.clone(), wanted.clone()).with_context(what)?;
+                Observation::new(groups.clone(), wanted.clone(), room).with_context(what)?;
             let checkpoint = async { Ok(log.checkpoint().await) };
             let found = match self.permitted(checkpoint).await.with_context(what)? {
                 Ok(None) => return Ok(None),
@@ -154,6 +167,7 @@ impl Operated {
                     }
                 }
                 Err(LogError::Permanent(reason)) => {
+                    reading.fits().with_context(what)?;
                     return Err(anyhow!(reason)).with_context(what);
                 }
                 Err(error) => why = error,

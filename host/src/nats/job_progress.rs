@@ -2,7 +2,7 @@
 
 use crate::threads::locked;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -197,6 +197,12 @@ impl JobProgress {
     #[must_use]
     pub fn state(&self) -> Vec<PartitionState> {
         locked(&self.state).values().copied().collect()
+    }
+
+    /// The numbers of those.
+    #[must_use]
+    pub fn owned(&self) -> BTreeSet<u16> {
+        locked(&self.state).keys().copied().collect()
     }
 
     /// Whether no message waits for a retry.

@@ -154,6 +154,25 @@ pub async fn furthest(connection: &Connection, pipeline: &Pipeline) -> Result<u6
     Ok(furthest)
 }
 
+/// Where the first result or dead letter stands in the stream of a job: what comes before is sourced, or forwarded.
+///
+/// # Errors
+/// When the server does not say.
+pub async fn first_output(connection: &Connection, name: &str) -> Result<Option<u64>> {
+    let (prefix, stream) = super::job::names(name);
+    let context = jetstream(connection);
+    let mut first = None;
+    for kind in ["out", "dead"] {
+        let which = Which::next(1, &format!("{prefix}.{kind}.>"));
+        let found = stored::get(connection, &context, &stream, &which).await?;
+        first = first
+            .into_iter()
+            .chain(found.map(|found| found.sequence))
+            .min();
+    }
+    Ok(first)
+}
+
 /// How many records there are of each partition.
 ///
 /// # Errors

@@ -9,12 +9,13 @@ use super::buckets::{Entry, Keys};
 use super::consumers::{durable, info};
 use super::streams::{Durable, jetstream};
 use super::{Connection, permitted};
-use crate::compare::report::Report;
+use crate::compare::report::{Report, States};
 use crate::config::resolved::Pipeline;
 use anyhow::{Context as _, Result, anyhow};
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::kv::Config;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The bucket of all hosts and pipelines.
@@ -37,14 +38,17 @@ pub struct ShadowReport {
     pub host: String,
     /// blake3 of the component that is tried, in hex.
     pub digest: String,
-    /// Tells this shadow from an earlier one of the same component: when its consumer was made, in
-    /// milliseconds since the Unix epoch.
+    /// Tells this shadow from an earlier one of the same component: when its consumer was made, or of a job when it was
+    /// deployed, in milliseconds since the Unix epoch.
     pub run: u64,
     /// When this host began, RFC 3339.
     pub began: String,
     /// Why it does not go on just now, if so.
     pub problem: Option<String>,
     pub comparison: Report,
+    /// Of the partitions of a job that are shadowed here.
+    #[serde(default)]
+    pub states: BTreeMap<u16, States>,
 }
 
 /// The consumer of a shadow: nothing of what it delivers has to be stored.
@@ -121,6 +125,10 @@ pub async fn remove_consumer(
     operator: &str,
     digest: &str,
 ) -> Result<()> {
+    if pipeline.job.is_some() {
+        // It has had none.
+        return Ok(());
+    }
     let name = consumer(pipeline, operator, digest);
     let stream = &pipeline.source.stream;
     let context = jetstream(connection);

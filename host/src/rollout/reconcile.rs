@@ -227,7 +227,10 @@ impl Deployer {
                 let prepared = self.prepare(candidate).await?;
                 let (pipeline, runtime) = (Arc::clone(&self.pipeline), self.runtime.clone());
                 let plugin = prepared.version.plugin;
-                let shadow = Shadow::start(pipeline, runtime, operator, plugin)?;
+                let desired = self.desired.get(&operator);
+                let decision = desired.and_then(|it| it.decision_on(&component.digest));
+                let run = decision.map_or(0, Decision::milliseconds);
+                let shadow = Shadow::start(pipeline, runtime, operator, plugin, run)?;
                 self.shadows.insert(operator, shadow);
                 let versions = &self.pipeline.versions;
                 versions.shadow(operator, Some(&component.digest));

@@ -318,6 +318,7 @@ handles! {
         shadow_compared: Counter = counter(ShadowCompared),
         shadow_differences: Counter = counter(ShadowDifferences),
         shadow_not_compared: Counter = counter(ShadowNotCompared),
+        shadow_state_differences: Gauge = gauge(ShadowStateDifferences),
         log_entries: Counter = counter(LogEntries),
         log_suppressed: Counter = counter(LogSuppressed),
         metrics_refused: Counter = counter(MetricsRefused),

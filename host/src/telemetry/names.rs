@@ -262,6 +262,8 @@ names! {
         "Outputs of a shadow that differ from those of the live pipeline, or exist only on one side"
     ShadowNotCompared "shadow_not_compared" Counter None OPERATOR
         "Outputs of a shadow that could not be compared"
+    ShadowStateDifferences "shadow_state_differences" Gauge None OPERATOR
+        "Values and timers that differ between a job and its shadow on this host, when they were compared last"
     LogEntries "log_entries" Counter None OPERATOR
         "Entries and lines that the plugin logged"
     LogSuppressed "log_suppressed" Counter None OPERATOR

@@ -3,18 +3,20 @@
 use super::fleet::OperatorPath;
 use crate::cli::shown::{moment, short};
 use crate::cli::{Console, differences, files};
-use crate::compare::report::{Report, SAMPLES};
+use crate::compare::report::{Report, SAMPLES, States};
 use crate::nats::shadows::{ShadowReport, Shadows};
 use crate::report::{self, ResultExt};
 use anyhow::{Result, anyhow};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
 Shows the findings of the latest shadow on all hosts, while it runs and for 30 days after: how many outputs \
-are the same, how many differ and how, and the first differences of each kind with both sides.
+are the same, how many differ and how, and the first differences of each kind with both sides; of a job, also how its \
+state and that of the shadow differ.
 
-Exit codes: 0 no output differs, 1 outputs differ, nothing was compared, or the run failed, 2 wrong \
+Exit codes: 0 nothing differs, 1 something differs, nothing was compared, or the run failed, 2 wrong \
 usage.")]
 pub(in crate::cli) struct Arguments {
     /// The operator that has a shadow.
@@ -36,6 +38,8 @@ struct Total {
     /// Why the shadow of a host has stopped, with the name of the host.
     problems: Vec<String>,
     comparison: Report,
+    /// Of a job.
+    states: Option<States>,
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
@@ -50,7 +54,8 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
         .ok_or_else(|| anyhow!("operator `{operator}` of pipeline `{pipeline}` has had no shadow"))
         .hint(|| "start one with `weir plugin deploy --shadow`")?;
     console.answer(&total, &total.text())?;
-    let clean = total.comparison.different == 0 && total.comparison.compared() > 0;
+    let states = total.states.as_ref().map_or(0, |states| states.different);
+    let clean = total.comparison.different + states == 0 && total.comparison.compared() > 0;
     Ok(if clean { report::DONE } else { report::FAILED })
 }
 
@@ -70,13 +75,20 @@ impl Total {
             hosts: Vec::new(),
             problems: Vec::new(),
             comparison: Report::default(),
+            states: None,
         };
+        let mut states = BTreeMap::new();
         for report in reports {
             let host = report.host;
             let problem = report.problem.map(|problem| format!("{host}: {problem}"));
             total.problems.extend(problem);
             total.hosts.push(host);
             total.comparison.add(report.comparison, SAMPLES);
+            // A partition that has moved was compared last by the host that began last.
+            states.extend(report.states);
+        }
+        for states in states.into_values() {
+            total.states.get_or_insert_default().add(states, SAMPLES);
         }
         // Inputs that one host has not answered were answered by another.
         total.comparison.without_input = 0;
@@ -92,10 +104,12 @@ impl Total {
             hosts,
             problems,
             comparison,
+            states,
         } = self;
         let (digest, began, hosts) = (short(digest), moment(began), hosts.len());
         let inputs = comparison.inputs;
-        let found = differences::text(comparison);
+        let mut found = differences::text(comparison);
+        found.extend(states.iter().map(differences::states));
         let problems = problems.iter().map(|problem| format!("{problem}\n"));
         let problems: String = problems.collect();
         format!(

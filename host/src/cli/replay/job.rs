@@ -193,8 +193,9 @@ impl JobLanes {
                 settings: Arc::clone(settings),
                 chain: Chain::new(plugins.apart().workers(runtime), settings.batch),
                 target: target.clone(),
+                source: source.into(),
             };
-            let (spans, source) = (origin.spans.clone(), source.to_owned());
+            let spans = origin.spans.clone();
             let mine = (0..partitions).filter(|partition| usize::from(*partition) % count == lane);
             let mine: Vec<u16> = mine.collect();
             let tokio = threads::runtime()?;
@@ -202,7 +203,7 @@ impl JobLanes {
                 let begun = async {
                     let mut dry_run = JobDryRun::new(parts).await?;
                     for partition in mine {
-                        dry_run.begin(partition, &spans, &source)?;
+                        dry_run.begin(partition, &spans)?;
                     }
                     anyhow::Ok(dry_run)
                 };

@@ -1,6 +1,6 @@
 //! The `rollout:` section of an operator.
 
-use crate::config::units::{DurationText, PercentText};
+use crate::config::units::{DurationText, PercentText, SizeText};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,9 @@ pub struct Rollout {
     /// The time that a message may take in the plugin, relative to the previous version. Differences
     /// below 1 ms are ignored, because they may come from a busy machine.
     pub max_call_time: PercentText,
+    /// Memory on a host for the states of a shadow of a job: its copies, and the one that is compared with them at a
+    /// time. A shadow that needs more ends, and says so.
+    pub shadow_max_bytes: SizeText,
 }
 
 impl Default for Rollout {
@@ -33,6 +36,7 @@ impl Default for Rollout {
             min_messages: 100,
             max_errors: "1%".into(),
             max_call_time: "300%".into(),
+            shadow_max_bytes: "1GiB".into(),
         }
     }
 }

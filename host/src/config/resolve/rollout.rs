@@ -23,11 +23,13 @@ pub(super) fn rollout(
         Ok(percent)
     });
     let max_call_time = context.parsed(max_call_time, &call_time_at);
+    let shadow_bytes = context.size(&model.shadow_max_bytes, &at.field("shadow-max-bytes"));
     Some(Rollout {
         probation: probation?,
         canary: canary?,
         min_messages: model.min_messages,
         max_errors: max_errors?,
         max_call_time: max_call_time?,
+        shadow_bytes: shadow_bytes? as u64,
     })
 }

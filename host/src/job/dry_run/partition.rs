@@ -14,6 +14,7 @@ use crate::job::worker::{Lost, process};
 use crate::jsonl::{Dead, Line, Record};
 use crate::message::Message;
 use crate::outgoing::{MessageId, OutgoingMessage};
+use crate::telemetry::metrics::Counter;
 use anyhow::{Result, anyhow};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -28,6 +29,8 @@ pub(super) struct Partition {
     pub(super) input: usize,
     /// Messages that wait for a retry or behind one, with the outputs that they have so far.
     pub(super) waiting: BTreeMap<u64, (Input, Outputs)>,
+    /// Retries because a plugin does not start, or has no room.
+    pub(super) infrastructure: Counter,
 }
 
 /// How a partition is processed: what all of them share.
@@ -54,13 +57,13 @@ impl Partition {
         });
         let mut left = inputs.collect::<Vec<_>>();
         while let Some(first) = left.first() {
-            self.clock.tell(first.stored);
-            self.fire(how, answers).await?;
+            let stored = first.stored;
+            self.fire(stored, how, answers).await?;
             if self.work.is_blocked()
+                && self.infrastructure.get() == 0
                 && let Some(due) = self.work.next_due()
             {
-                self.clock.tell(due);
-                self.fire(how, answers).await?;
+                self.fire(due, how, answers).await?;
                 continue;
             }
             let due = self.work.next_due();
@@ -70,18 +73,20 @@ impl Partition {
             let batch = std::mem::replace(&mut left, rest);
             self.process(batch, how, answers).await?;
         }
-        self.fire(how, answers).await
+        self.fire(0, how, answers).await
     }
 
-    /// Carries out what is due.
-    pub(super) async fn fire(&mut self, how: How, answers: &mut Answers) -> Result<()> {
-        while self
-            .work
-            .next_due()
-            .is_some_and(|due| due <= self.clock.now_after(0))
+    /// Carries out what is due until it is this time or that of now, each at its time. A plugin that does not start ends it:
+    /// it asks for a retry for ever.
+    pub(super) async fn fire(&mut self, to: u64, how: How, answers: &mut Answers) -> Result<()> {
+        let to = self.clock.now_after(to);
+        while let Some(due) = self.work.next_due().filter(|due| *due <= to)
+            && self.infrastructure.get() == 0
         {
+            self.clock.tell(due);
             self.process(Vec::new(), how, answers).await?;
         }
+        self.clock.tell(to);
         Ok(())
     }
 

@@ -9,9 +9,14 @@ use crate::message::Message;
 use crate::process::Judged;
 use crate::process::chain::{Kind, Rejection};
 use crate::process::disposition::Disposition;
+use crate::state::SharedState;
 use std::borrow::Cow;
 
 impl Processing {
+    pub(in crate::job) fn state(&self) -> SharedState {
+        self.state.clone()
+    }
+
     /// Whether any message waits.
     pub(in crate::job) fn has_held(&self) -> bool {
         self.state.lock().has_held()

@@ -10,7 +10,7 @@ use crate::state::Clock;
 
 impl Processing {
     /// The partition goes on where these inputs are.
-    pub(super) fn resume(&mut self, inputs: &[Progress]) {
+    pub(in crate::job) fn resume(&mut self, inputs: &[Progress]) {
         let read = self.shared.source.as_deref();
         let is_read = |source: &str| read.is_none_or(|read| read == source);
         self.watermarks = Watermarks::of(inputs, is_read);

@@ -123,6 +123,13 @@ impl Decision {
         }
     }
 
+    /// When it was made, in milliseconds since the Unix epoch; 0 if that cannot be read.
+    #[must_use]
+    pub fn milliseconds(&self) -> u64 {
+        let at = self.at.parse().map(jiff::Timestamp::as_millisecond);
+        at.map_or(0, |at| u64::try_from(at).unwrap_or_default())
+    }
+
     /// Whether a version was not taken, or not kept.
     #[must_use]
     pub fn undoes(&self) -> bool {

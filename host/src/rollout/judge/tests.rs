@@ -9,6 +9,7 @@ fn rollout() -> Rollout {
         min_messages: 100,
         max_errors: 1.0,
         max_call_time: 300.0,
+        shadow_bytes: 0,
     }
 }
 

@@ -54,25 +54,31 @@ impl Milestone {
 }
 
 impl Follow {
-    /// Reads from the outputs of the first input on that the shadow has not compared.
+    /// Where the outputs begin of the first input that the shadow has not compared.
+    ///
+    /// # Errors
+    /// When the server does not say.
+    pub(crate) async fn behind(source: &History, compared: u64) -> Result<Begin> {
+        let first = source.stored_at(compared + 1).await?;
+        Ok(Begin::Time(first.unwrap_or_else(now).saturating_sub(SKEW)))
+    }
+
+    /// Reads outputs from `begin` on; those that are still to come, if there is none.
     ///
     /// # Errors
     /// When it cannot be told where the outputs are, or they cannot be read.
     pub(crate) async fn open(
         connection: &Connection,
         pipeline: &Pipeline,
-        source: &History,
         identity: Identity,
-        compared: u64,
+        begin: Option<Begin>,
     ) -> Result<Self> {
-        let first = source.stored_at(compared + 1).await?;
-        let now = u64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or_default();
-        let begin = Begin::Time(first.unwrap_or(now).saturating_sub(SKEW));
         let mut branches = Vec::new();
         let mut dead_letters = false;
         for output in outputs::output_streams(connection, pipeline, &[]).await? {
             dead_letters |= output.dead_letters;
             let filters: Vec<String> = output.filter.iter().cloned().collect();
+            let begin = begin.unwrap_or(Begin::Sequence(output.stream.last + 1));
             branches.push(Branch {
                 reader: output.stream.read(&filters, begin, u64::MAX).await?,
                 stream: output.stream,
@@ -130,6 +136,14 @@ impl Follow {
         };
         let source_id = &self.identity.source_id;
         let parked = parking::waiting(connection, pipeline, source_id, PARKED).await?;
+        self.milestone(settled, parked).await
+    }
+
+    /// A time at which the streams have all results of the inputs up to `settled` that are not parked.
+    ///
+    /// # Errors
+    /// When the server does not say what the streams have.
+    pub(crate) async fn milestone(&self, settled: u64, parked: HashSet<u64>) -> Result<Milestone> {
         let mut latest = Vec::new();
         for branch in &self.branches {
             latest.push(branch.stream.latest(branch.filter.as_deref()).await?);
@@ -146,4 +160,9 @@ impl Follow {
         let mut pairs = self.branches.iter().zip(&milestone.latest);
         pairs.all(|(branch, latest)| branch.reader.read_up_to() >= *latest)
     }
+}
+
+/// Nanoseconds since the Unix epoch.
+pub(crate) fn now() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or_default()
 }

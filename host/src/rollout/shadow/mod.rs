@@ -7,9 +7,12 @@
 //!
 //! A thread of its own with a runtime and a connection, as a lane has: it takes processor time from the
 //! live pipeline, and nothing else. `follow.rs` reads the live side and says when all of an input is
-//! known; `work.rs` is the loop.
+//! known; `work.rs` is the loop; `job.rs` is that of a job, which has no consumer, over the copies of its state in
+//! `copies.rs`.
 
+mod copies;
 mod follow;
+mod job;
 mod work;
 
 use crate::compare::report::Report;
@@ -22,12 +25,14 @@ use crate::rollout::target::RolloutTarget;
 use crate::shutdown::{Shutdown, Stage};
 use crate::threads::{self, locked};
 use anyhow::{Context, Result, anyhow};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use work::Work;
 
-/// The pause before a shadow that could not go on is started again.
+/// The pause before a shadow is started again, which doubles while it cannot go on, up to the longest.
 const PAUSE: Duration = Duration::from_secs(2);
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// A candidate that runs beside the live pipeline until this is dropped.
 pub(crate) struct Shadow {
@@ -36,16 +41,17 @@ pub(crate) struct Shadow {
 }
 
 impl Shadow {
-    /// Starts `plugin` in the place of an operator's. Touches no lane.
+    /// Starts `plugin` in the place of an operator's. Touches no lane. `run` tells the shadow from an earlier one.
     ///
     /// # Errors
     /// When a plugin of the pipeline may have effects outside of the host, which a second one would
-    /// have again; when the pipeline has not been started.
+    /// have again; when the inputs of a job are gone once they are processed.
     pub(crate) fn start(
         pipeline: Arc<RolloutTarget>,
         runtime: Runtime,
         operator: usize,
         plugin: Arc<Plugin>,
+        run: u64,
     ) -> Result<Self> {
         let settings = &pipeline.settings;
         let name = settings.operators.get(operator).map(|one| one.name.clone());
@@ -57,15 +63,24 @@ impl Shadow {
                 .with_context(|| format!("cannot shadow operator `{name}` of `{}`", settings.name))
                 .hint(|| "a shadow would send them a second time: use a canary");
         }
+        let attachment = pipeline.attachment();
+        let job = attachment.as_ref().and_then(|it| it.ensured.job.as_ref());
+        if job.is_some_and(|job| job.input.is_some()) {
+            let stream = &settings.source.stream;
+            return Err(anyhow!("what a job has processed of `{stream}` is gone"))
+                .with_context(|| format!("cannot shadow operator `{name}` of `{}`", settings.name))
+                .hint(|| "a shadow reads it behind the job: use a canary");
+        }
         let told = Arc::new(Mutex::new(ShadowReport {
             pipeline: settings.name.clone(),
             operator: name.clone(),
             host: host(),
             digest: plugin.digest().to_owned(),
-            run: 0,
+            run,
             began: jiff::Timestamp::now().to_string(),
             problem: None,
             comparison: Report::default(),
+            states: BTreeMap::new(),
         }));
         let shutdown = Shutdown::default();
         let work = Work {

@@ -1,12 +1,13 @@
 //! The loop of a shadow: calls the candidate, reads the live side, compares, reports.
 
 use crate::compare::matcher::{Matcher, Room};
-use crate::compare::report::{Report, SAMPLES, Why};
+use crate::compare::report::{Report, SAMPLES, States, Why};
 use crate::compare::{Identity, Slot};
 use crate::config::resolved::{Bounds, Pipeline};
 use crate::delivery::settle::Observer;
 use crate::delivery::source::{Delivery, Ended, Source};
 use crate::delivery::ticket::Ticket;
+use crate::job::observe::TooLarge;
 use crate::nats::attachment::Attachment;
 use crate::nats::history::History;
 use crate::nats::shadows::{self, ShadowReport, Shadows};
@@ -18,9 +19,8 @@ use crate::process::chain::Chain;
 use crate::process::dry_run::DryRun;
 use crate::process::outputs::Target;
 use crate::process::plugin_set::OperatorVersion;
-use crate::report::ResultExt;
 use crate::rollout::shadow::follow::{Follow, Milestone};
-use crate::rollout::shadow::{PAUSE, note};
+use crate::rollout::shadow::{LONGEST, PAUSE, job, note};
 use crate::rollout::target::RolloutTarget;
 use crate::shutdown::{Stage, Stages, reached};
 use crate::telemetry::metrics::{Counter, Metrics, OperatorMetrics};
@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// How often the live pipeline is looked at, and the report written if it has changed.
-const LOOK: Duration = Duration::from_secs(1);
+pub(super) const LOOK: Duration = Duration::from_secs(1);
 /// An input that the live pipeline has not settled for this long is let go. Well before the server
 /// would deliver it to another host.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -68,18 +68,50 @@ struct Busy {
 impl Work {
     /// Works until it is told to stop; begins again after what it could not go on with.
     pub(crate) async fn run(self, stages: &mut Stages) {
-        let mut matcher = Matcher::new(ROOM, SAMPLES);
-        loop {
-            let ended = tokio::select! {
-                ended = self.attempt(&mut matcher) => ended,
-                () = reached(stages, Stage::Soft) => return,
-            };
-            note(&self.told, ended.as_ref().err());
-            tokio::select! {
-                () = tokio::time::sleep(PAUSE) => {}
-                () = reached(stages, Stage::Soft) => return,
-            }
+        tokio::select! {
+            () = self.attempts() => {}
+            () = reached(stages, Stage::Soft) => {}
         }
+        if let Ok(running) = self.running() {
+            running.settings.metrics.shadow_state_differences.set(0);
+        }
+    }
+
+    /// Never ends.
+    async fn attempts(&self) {
+        let mut matcher = Matcher::new(ROOM, SAMPLES);
+        let mut pause = PAUSE;
+        loop {
+            let ended =
+                self.attempt(&mut matcher)
+                    .await
+                    .map_err(|error| match error.is::<TooLarge>() {
+                        true => error.context("it has ended (`rollout.shadow-max-bytes`)"),
+                        false => error,
+                    });
+            note(&self.told, ended.as_ref().err());
+            pause = match &ended {
+                Ok(()) => PAUSE,
+                Err(_) => {
+                    // Where the server takes no report, the log has it.
+                    let _ = self.tell().await;
+                    (pause * 2).min(LONGEST)
+                }
+            };
+            if ended.is_err_and(|error| error.is::<TooLarge>()) {
+                return std::future::pending().await;
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Writes the report.
+    async fn tell(&self) -> Result<()> {
+        let attachment = self.pipeline.attachment().context("there is no server")?;
+        let replicas = attachment.ensured.replicas;
+        let reports = Shadows::open(&attachment.connection, replicas).await?;
+        let told = locked(&self.told).clone();
+        reports.write(&told).await
     }
 
     async fn attempt(&self, matcher: &mut Matcher) -> Result<()> {
@@ -87,14 +119,14 @@ impl Work {
             .pipeline
             .attachment()
             .context("the pipeline has not started")?;
+        if self.pipeline.settings.job.is_some() {
+            return job::attempt(self, &attachment, matcher).await;
+        }
         let beside = self.beside();
         let mut busy = self.begin(&attachment).await?;
         let reports = Shadows::open(&busy.connection, attachment.ensured.replicas).await?;
         note(&self.told, None);
-        let plugins = self.pipeline.versions.plugins();
-        let operator = plugins
-            .get(self.operator)
-            .context("there is no such operator")?;
+        let operator = self.running()?;
         let mut tick = tokio::time::interval(LOOK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         self.report(matcher.report(), &operator.settings.metrics, &reports, true)
@@ -123,23 +155,33 @@ impl Work {
     }
 
     /// The digests of the operators that the candidate is not tried for.
-    fn beside(&self) -> Vec<String> {
+    pub(super) fn beside(&self) -> Vec<String> {
         let plugins = self.pipeline.versions.plugins();
         let others = (0..plugins.operators()).filter(|index| *index != self.operator);
         let digest = |index| Some(plugins.get(index)?.plugin.digest().to_owned());
         others.filter_map(digest).collect()
     }
 
+    /// What runs where the candidate is tried.
+    pub(super) fn running(&self) -> Result<OperatorVersion> {
+        let plugins = self.pipeline.versions.plugins();
+        let running = plugins.get(self.operator).cloned();
+        running.context("there is no such operator")
+    }
+
+    /// The chain of the pipeline with the candidate.
+    pub(super) fn chain(&self) -> Result<Chain> {
+        let mut plugins = self.pipeline.versions.plugins();
+        let settings = Arc::clone(&self.running()?.settings);
+        let candidate = OperatorVersion::new(Arc::clone(&self.plugin), settings);
+        plugins.replace(self.operator, candidate);
+        let workers = plugins.apart().workers(&self.runtime);
+        Ok(Chain::new(workers, self.pipeline.settings.batch))
+    }
+
     /// Connects, finds or makes the consumer, and warms the candidate.
     async fn begin(&self, attachment: &Attachment) -> Result<Busy> {
         let settings = Arc::clone(&self.pipeline.settings);
-        if settings.job.is_some() {
-            return Err(anyhow!("a job has no consumer that says what is settled"))
-                .with_context(|| {
-                    format!("cannot compare with the results of job `{}`", settings.name)
-                })
-                .hint(|| "compare over stored messages, with `weir replay --compare`");
-        }
         let purpose = format!("{}/shadow", settings.name);
         let connection = nats::connect(&settings.nats, &purpose).await?;
         let name = &settings.source.stream;
@@ -153,16 +195,9 @@ impl Work {
             shadows::ensure_consumer(&connection, &settings, &operator.name, digest).await?;
         let durable = consumer.durable().clone();
         locked(&self.told).run = u64::try_from(durable.created / 1_000_000).unwrap_or_default();
-        let follow =
-            Follow::open(&connection, &settings, &source, identity, durable.settled).await?;
-        let mut plugins = self.pipeline.versions.plugins();
-        let running = plugins
-            .get(self.operator)
-            .context("there is no such operator")?;
-        let settings_of = Arc::clone(&running.settings);
-        let candidate = OperatorVersion::new(Arc::clone(&self.plugin), settings_of);
-        plugins.replace(self.operator, candidate);
-        let chain = Chain::new(plugins.apart().workers(&self.runtime), settings.batch);
+        let begin = Follow::behind(&source, durable.settled).await?;
+        let follow = Follow::open(&connection, &settings, identity, Some(begin)).await?;
+        let chain = self.chain()?;
         let max_payload = connection.client().max_payload();
         let target = Target::new(&settings, &source.captured, max_payload);
         let mut dry_run = DryRun::new(&settings, chain, &source.source_id, target);
@@ -185,8 +220,23 @@ impl Work {
         })
     }
 
+    /// How the states compare; whether that is new.
+    pub(super) fn set_states(
+        &self,
+        states: BTreeMap<u16, States>,
+        metrics: &OperatorMetrics,
+    ) -> bool {
+        let different: u64 = states.values().map(|states| states.different).sum();
+        let different = i64::try_from(different).unwrap_or(i64::MAX);
+        metrics.shadow_state_differences.set(different);
+        let mut told = locked(&self.told);
+        let is_new = told.states != states;
+        told.states = states;
+        is_new
+    }
+
     /// Counts what is new, and writes the report if it has changed.
-    async fn report(
+    pub(super) async fn report(
         &self,
         found: &Report,
         metrics: &OperatorMetrics,

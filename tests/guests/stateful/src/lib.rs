@@ -8,7 +8,8 @@
 //! Configuration: `configure: SCRIPT` is run by `configure`.
 //!
 //! The tests write versions into the compiled component. One that begins with `twice` tallies keys that begin with
-//! `1` twice; `keep` keeps the version, and answers nothing; with `grow` a version of that name writes as much.
+//! `1` twice; `keep` keeps the version, and answers nothing; with `grow` a version of that name writes as much, and with `spin` one
+//! never ends.
 
 use std::fmt::Write;
 use std::hint::black_box;
@@ -96,6 +97,9 @@ fn obey(command: &str, key: &mut String) -> Result<Option<String>, Error> {
         ["keep"] => state::set(key, "kept", version().as_bytes(), None)?,
         ["grow", name, bytes] if version() == "grow" => {
             state::set(key, name, &vec![b'x'; bytes.parse()?], None)?;
+        }
+        ["spin"] => {
+            while black_box(version() == "spin") {}
         }
         ["get", name] => return Ok(Some(shown(state::get(key, name)))),
         ["get-counts", keys @ ..] => {
