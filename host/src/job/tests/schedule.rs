@@ -16,6 +16,7 @@ use crate::job::standby::stand_by;
 use crate::job::surroundings::{End, Settings};
 use crate::job::worker::run;
 use crate::message::Message;
+use bytes::Bytes;
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -33,16 +34,13 @@ const EXCEEDS: u8 = 20;
 
 /// A message with an event.
 fn message(sequence: u64, event: Event) -> Message {
-    Message {
-        subject: "in".into(),
-        payload: event.payload(),
-        headers: Default::default(),
-        key: None,
-        event_time: 0,
+    Message::received(
+        Bytes::from_static(b"in"),
+        &Bytes::new(),
+        event.payload(),
         sequence,
-        attempt: 1,
-        foreign: None,
-    }
+        0,
+    )
 }
 
 /// An owner of the partition, or one that was.

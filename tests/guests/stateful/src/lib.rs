@@ -98,9 +98,7 @@ fn obey(command: &str, key: &mut String) -> Result<Option<String>, Error> {
         ["grow", name, bytes] if version() == "grow" => {
             state::set(key, name, &vec![b'x'; bytes.parse()?], None)?;
         }
-        ["spin"] => {
-            while black_box(version() == "spin") {}
-        }
+        ["spin"] => while black_box(version() == "spin") {},
         ["get", name] => return Ok(Some(shown(state::get(key, name)))),
         ["get-counts", keys @ ..] => {
             let counts = COUNT.get_many(keys.iter().copied())?;
