@@ -34,13 +34,8 @@ const EXCEEDS: u8 = 20;
 
 /// A message with an event.
 fn message(sequence: u64, event: Event) -> Message {
-    Message::received(
-        Bytes::from_static(b"in"),
-        &Bytes::new(),
-        event.payload(),
-        sequence,
-        0,
-    )
+    let (subject, none) = (Bytes::from_static(b"in"), Bytes::new());
+    Message::received(subject, &none, event.payload(), sequence, 0)
 }
 
 /// An owner of the partition, or one that was.
