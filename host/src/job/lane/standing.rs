@@ -51,13 +51,19 @@ impl Around<'_> {
         let (lane, partition) = (self.lane, self.partition);
         let mut share = lane.share.clone();
         let is_wanted = |share: &Share| share.standby.contains(&partition);
+        // A share may come between two looks at it: what is to be owned now is not dropped.
+        let is_needed = |share: &Share| is_wanted(share) || share.assigned.contains(&partition);
         loop {
-            if !is_wanted(&share.borrow()) {
+            if !is_needed(&share.borrow()) {
                 *standby = None;
                 work.close();
             }
-            if share.wait_for(is_wanted).await.is_err() {
-                return std::future::pending().await;
+            let is_there = standby.is_some();
+            let next = |share: &Share| is_wanted(share) || is_there && !is_needed(share);
+            match share.wait_for(next).await.map(|share| is_wanted(&share)) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(_) => return std::future::pending().await,
             }
             let mut released = share.clone();
             let released = async {
