@@ -354,9 +354,12 @@ impl Line {
         let Some(queue) = queues.get_mut(&partition) else {
             return;
         };
-        for message in queue.messages.drain(..most.min(queue.messages.len())) {
-            queue.bytes -= message.0.size();
+        let count = most.min(queue.messages.len());
+        if count > 0 {
             (queue.taken, queue.since) = (true, Instant::now());
+        }
+        for message in queue.messages.drain(..count) {
+            queue.bytes -= message.0.size();
             take(message);
         }
     }
