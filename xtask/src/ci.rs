@@ -36,7 +36,8 @@ pub(crate) fn run() -> Result<()> {
     steps.print_times();
     skipped.print("ci");
     let tests = steps.last("tests", || test::run_all(&tools, &left_out));
-    match (steps.failed(), tests) {
+    steps.print_failures();
+    match (&*steps.failed(), tests) {
         ([], tests) => tests,
         (failed, Ok(())) => bail!("failed steps: {}", failed.join(", ")),
         (failed, Err(_)) => bail!("failed steps: {}, tests", failed.join(", ")),

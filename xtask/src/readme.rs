@@ -57,7 +57,7 @@ pub(crate) fn check(tools: &Tools, skipped: &mut Skipped) -> Result<()> {
     process::run(tools.cargo()?.args(["build", "--workspace", "--quiet"]))?;
     // The README makes a plugin here, which must not be there from an earlier run.
     let _ = std::fs::remove_dir_all(layout::root().join("target/shout"));
-    let mut wrong = 0;
+    let mut wrong = Vec::new();
     for page in pages()? {
         let name = &page.name;
         let language = page.language.as_deref();
@@ -65,11 +65,14 @@ pub(crate) fn check(tools: &Tools, skipped: &mut Skipped) -> Result<()> {
             skipped.add(format!("{name}: {reason}"));
             continue;
         }
-        wrong += check_page(tools, page, skipped)?;
+        wrong.extend(check_page(tools, page, skipped)?);
     }
-    match wrong {
+    match wrong.len() {
         0 => Ok(()),
-        _ => bail!("{wrong} commands do not do what their page shows"),
+        count => bail!(
+            "{count} commands do not do what their page shows:\n{}",
+            wrong.join("\n")
+        ),
     }
 }
 
@@ -103,12 +106,12 @@ fn pages() -> Result<Vec<Page>> {
     Ok(pages)
 }
 
-/// Runs the commands of one page; how many do not do what it shows.
-fn check_page(tools: &Tools, mut page: Page, skipped: &mut Skipped) -> Result<usize> {
+/// Runs the commands of one page, and says of each that does not do what it shows what it does.
+fn check_page(tools: &Tools, mut page: Page, skipped: &mut Skipped) -> Result<Vec<String>> {
     let name = page.name.clone();
     let text = std::fs::read_to_string(layout::root().join(&name))
         .with_context(|| format!("cannot read `{name}`"))?;
-    let mut wrong = 0;
+    let mut wrong = Vec::new();
     for example in examples(&text).with_context(|| format!("cannot read `{name}`"))? {
         let Example { line, command, .. } = &example;
         if RUN_ELSEWHERE.contains(&command.as_str()) {
@@ -119,8 +122,9 @@ fn check_page(tools: &Tools, mut page: Page, skipped: &mut Skipped) -> Result<us
         }
         say("readme", format_args!("{name}:{line}: {command}"));
         if let Err(error) = try_example(tools, &mut page.folder, &example) {
-            eprintln!("error: {name}:{line}: {error:#}");
-            wrong += 1;
+            let error = format!("{name}:{line}: {error:#}");
+            eprintln!("error: {error}");
+            wrong.push(error);
         }
     }
     Ok(wrong)

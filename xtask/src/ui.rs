@@ -37,7 +37,8 @@ impl std::error::Error for Told {}
 pub(crate) struct Steps {
     area: &'static str,
     taken: Vec<(String, Duration)>,
-    failed: Vec<String>,
+    /// Names, and what failed with its causes.
+    failed: Vec<(String, String)>,
 }
 
 impl Steps {
@@ -69,7 +70,7 @@ impl Steps {
     pub(crate) fn check(&mut self, name: &str, work: impl FnOnce() -> anyhow::Result<()>) {
         if let Err(failure) = self.step(name, work) {
             error(&failure);
-            self.failed.push(name.to_owned());
+            self.failed.push((name.to_owned(), format!("{failure:#}")));
         }
     }
 
@@ -84,8 +85,15 @@ impl Steps {
     }
 
     /// The names of the checks that failed.
-    pub(crate) fn failed(&self) -> &[String] {
-        &self.failed
+    pub(crate) fn failed(&self) -> Vec<&str> {
+        self.failed.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// Tells once more what failed: whoever reads the end of a long output finds it there.
+    pub(crate) fn print_failures(&self) {
+        for (_, failure) in &self.failed {
+            eprintln!("\n=== {}: {failure}", self.area);
+        }
     }
 
     /// Prints the time of every step so far and their sum.
