@@ -366,11 +366,13 @@ fn what_the_partitions_of_a_job_hold_is_shown_and_measured() {
     site.wait_for_counts("OUT", 2);
     let metric = |name| weir.metric(&series(name));
     wait_until("the metrics have the state and the log", || {
-        metric("job_state_rows") == KEYS as f64 && metric("job_log_bytes") > 0.0
+        metric("job_state_rows") == KEYS as f64
+            && metric("job_state_keys") == KEYS as f64
+            && metric("job_log_bytes") > 0.0
     });
     assert!(metric("job_log_records") >= 1.0);
     let status = site.weir(&["status"]).stdout;
-    let state = format!("    state: {KEYS} rows, ");
+    let state = format!("    state: {KEYS} keys, {KEYS} rows, ");
     let line = status.lines().find(|line| line.starts_with(&state));
     let line = line.unwrap_or_else(|| panic!("{status}"));
     for part in ["; log: ", " records, ", "; last commit ", "; watermark 2"] {
@@ -384,7 +386,11 @@ fn what_the_partitions_of_a_job_hold_is_shown_and_measured() {
             .map(|it| it["held"][name].as_u64().unwrap());
         each.sum::<u64>()
     };
-    assert_eq!(sum("rows"), KEYS as u64, "{shown}");
+    assert_eq!(
+        (sum("keys"), sum("rows")),
+        (KEYS as u64, KEYS as u64),
+        "{shown}"
+    );
     assert_eq!(sum("log_bytes") as f64, metric("job_log_bytes"), "{shown}");
     let shown = site.operate(&["show", "p"]).stdout;
     assert_eq!(shown.matches(" bytes; log: ").count(), 3, "{shown}");

@@ -84,7 +84,7 @@ fn check(bytes: &[u8]) -> String {
 
 /// A state that was read is read again from its snapshots; returns what kind of state it is.
 fn again(state: &State, size: usize) -> String {
-    let Usage { rows, bytes } = state.usage();
+    let Usage { rows, bytes, .. } = state.usage();
     assert!(bytes <= 64 * size as u64, "{bytes} bytes of {size}");
     let mut again = empty();
     for group in all().iter() {

@@ -310,7 +310,8 @@ fn text(shown: &Shown) -> String {
             let seconds = held["commit_seconds"].as_f64().unwrap_or_default();
             let _ = writeln!(
                 out,
-                "    state: {} rows, {} bytes; log: {} bytes; last commit {:.1} ms",
+                "    state: {} keys, {} rows, {} bytes; log: {} bytes; last commit {:.1} ms",
+                number("keys"),
                 number("rows"),
                 number("bytes"),
                 number("log_bytes"),

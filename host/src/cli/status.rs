@@ -263,7 +263,8 @@ fn state(job: &Value) -> String {
     let watermark = each("watermark").filter(|mark| *mark > 0).min();
     let watermark = watermark.map(|mark| format!("; watermark {}", rows::time(mark)));
     format!(
-        "    state: {} rows, {} bytes; log: {} records, {} bytes; last commit {:.1} ms at most{}\n",
+        "    state: {} keys, {} rows, {} bytes; log: {} records, {} bytes; last commit {:.1} ms at most{}\n",
+        sum("keys"),
         sum("rows"),
         sum("bytes"),
         sum("log_records"),

@@ -41,6 +41,8 @@ pub struct Trouble {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct PartitionState {
     pub partition: u16,
+    /// Keys with values, counted for each operator.
+    pub keys: u64,
     /// Values, timers, and messages that wait; and bytes, as they count against the budget.
     pub rows: u64,
     pub bytes: u64,

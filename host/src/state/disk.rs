@@ -22,7 +22,7 @@ pub use head::Mark;
 
 use super::group::Group;
 use super::row::{Addressed, Row};
-use super::rows::first_of;
+use super::rows::{first_of, siblings};
 use bytes::Bytes;
 use files::Files;
 use fjall::Slice;
@@ -187,6 +187,14 @@ impl Disk {
                 let row = self.parsed(&key, &bytes)?;
                 Some((key, row))
             })
+    }
+
+    pub(super) fn has_sibling(&self, row: &Row) -> bool {
+        let is_there = |other: &Row| self.pending.get(other).is_none_or(|row| !row.is_deleted());
+        let mut above = siblings(&self.pending, row).chain(siblings(&self.long, row));
+        let stored = self.range(&row.first_of_key()).map(|(_, other)| other);
+        let mut stored = stored.take_while(|other| other.has_key_of(row));
+        above.any(is_there) || stored.any(|other| other != *row && is_there(&other))
     }
 
     pub(super) fn put(&mut self, row: Row) -> Option<Row> {

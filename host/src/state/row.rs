@@ -314,6 +314,19 @@ impl Row {
         Address { place, key, name }
     }
 
+    /// Where the rows of its operator, kind and key begin.
+    pub(super) fn first_of_key(&self) -> Address<'_> {
+        Address {
+            name: b"",
+            ..self.address()
+        }
+    }
+
+    /// Whether both are of one operator, kind and key.
+    pub(super) fn has_key_of(&self, other: &Self) -> bool {
+        self.place == other.place && self.address().key == other.address().key
+    }
+
     /// Whether it says that there is none.
     pub(super) fn is_deleted(&self) -> bool {
         let tag = split(&self.bytes).and_then(|(.., mut rest)| rest.byte());

@@ -58,6 +58,17 @@ impl Rows {
         }
     }
 
+    /// Whether there is another row of the same operator, kind and key.
+    pub(super) fn has_sibling(&self, position: usize, row: &Row) -> bool {
+        match self {
+            Self::Memory(groups) => {
+                let rows = groups.get(position);
+                rows.is_some_and(|rows| siblings(rows, row).next().is_some())
+            }
+            Self::Disk(disk) => disk.has_sibling(row),
+        }
+    }
+
     /// Shows all rows of a group in order, and lends none: of those on disk one is in RAM at a time.
     pub(super) fn each(&self, position: usize, group: Group, show: &mut dyn FnMut(&Row)) {
         match self {
@@ -107,6 +118,15 @@ impl Rows {
             disk.settle();
         }
     }
+}
+
+/// The other rows of the same operator, kind and key.
+pub(super) fn siblings<'a>(rows: &'a BTreeSet<Row>, row: &'a Row) -> impl Iterator<Item = &'a Row> {
+    let from = row.first_of_key();
+    let bounds = (Bound::Included(&from as &dyn Addressed), Bound::Unbounded);
+    rows.range::<dyn Addressed, _>(bounds)
+        .take_while(|other| other.has_key_of(row))
+        .filter(move |other| *other != row)
 }
 
 /// Where the rows of a group begin.

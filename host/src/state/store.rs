@@ -7,7 +7,7 @@
 use super::codec::Corrupt;
 use super::group::{Group, Groups};
 use super::overlay::Overlay;
-use super::row::{Addressed, Operator, Row};
+use super::row::{Addressed, Kind, Operator, Row};
 use super::rows::Rows;
 use super::timers::{self, Clock};
 use std::collections::BTreeSet;
@@ -22,6 +22,8 @@ const SWEPT_PER_COMMIT: usize = 64;
 pub struct Usage {
     /// Values, timers, and messages that wait with their queues.
     pub rows: u64,
+    /// Keys with values, for each operator; those of writes that are not committed are not in it.
+    pub keys: u64,
     /// Bytes of memory, as they are counted: keys and values with a fixed sum for each row. What has expired
     /// counts until a sweep has removed it.
     pub bytes: u64,
@@ -31,6 +33,7 @@ pub struct Usage {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) rows: i64,
+    pub(super) keys: i64,
     pub(super) bytes: i64,
 }
 
@@ -41,18 +44,29 @@ impl Change {
         let bytes = |row: Option<&Row>| row.map_or(0, |row| row.cost() as i64);
         Self {
             rows: rows(new) - rows(old),
+            keys: 0,
             bytes: bytes(new) - bytes(old),
+        }
+    }
+
+    /// Of so many keys more, or less.
+    pub(super) fn of_keys(keys: i64) -> Self {
+        Self {
+            keys,
+            ..Self::default()
         }
     }
 
     pub(super) fn add(&mut self, other: Self) {
         self.rows += other.rows;
+        self.keys += other.keys;
         self.bytes += other.bytes;
     }
 
     pub(super) fn times(self, times: i64) -> Self {
         Self {
             rows: times * self.rows,
+            keys: times * self.keys,
             bytes: times * self.bytes,
         }
     }
@@ -61,6 +75,7 @@ impl Change {
 impl Usage {
     pub(super) fn add(&mut self, change: Change) {
         self.rows = self.rows.saturating_add_signed(change.rows);
+        self.keys = self.keys.saturating_add_signed(change.keys);
         self.bytes = self.bytes.saturating_add_signed(change.bytes);
     }
 }
@@ -201,7 +216,18 @@ impl Store {
         let position = self.position(&row)?;
         self.account(position, &row, 1);
         let timer = timers::read(&row).map(|timer| (timer, Row::deleted(row.address())));
-        if let Some(old) = self.rows.put(position, row) {
+        let is_new = row.kind() == Kind::Value && !row.is_deleted();
+        let new = is_new.then(|| Row::deleted(row.address()));
+        let old = self.rows.put(position, row);
+        let (of, keys) = match (&old, &new) {
+            (None, Some(new)) => (Some(new), 1),
+            (Some(old), None) if old.kind() == Kind::Value => (Some(old), -1),
+            _ => (None, 0),
+        };
+        if of.is_some_and(|row| !self.rows.has_sibling(position, row)) {
+            self.count(position, Change::of_keys(keys));
+        }
+        if let Some(old) = old {
             self.account(position, &old, -1);
             if let Some(timer) = timers::read(&old) {
                 self.timers.of_mut(timer.clock).remove(&(timer.at, old));
@@ -219,9 +245,18 @@ impl Store {
         let rows: BTreeSet<Row> = rows.into_iter().collect();
         let timer = |row: &Row| Some((timers::read(row)?, Row::deleted(row.address())));
         let timers: Vec<_> = rows.iter().filter_map(timer).collect();
+        let (mut keys, mut last) = (0, None);
         for row in &rows {
             self.account(position, row, 1);
+            let at = row.address();
+            if row.kind() == Kind::Value
+                && last.replace((at.place, at.key)) != Some((at.place, at.key))
+            {
+                keys += 1;
+            }
         }
+        let before = self.group_usage(position).keys;
+        self.count(position, Change::of_keys(keys - before as i64));
         for row in self.rows.fill(position, group, rows) {
             self.account(position, &row, -1);
             if let Some(timer) = timers::read(&row) {
@@ -242,7 +277,7 @@ impl Store {
     /// Counts a row once more, or once less.
     fn account(&mut self, position: usize, row: &Row, times: i64) {
         let change = Change::between(None, Some(row)).times(times);
-        self.usage.add(change);
+        self.count(position, change);
         let operator = usize::from(row.operator().0);
         if self.per_operator.len() <= operator {
             self.per_operator.resize(operator + 1, (0, 0));
@@ -256,10 +291,16 @@ impl Store {
         }
         let expires = written.is_some_and(|written| written.expiry.is_some());
         if let Some(shard) = self.shards.get_mut(position) {
-            shard.usage.add(change);
             shard.expiring = shard
                 .expiring
                 .saturating_add_signed(expires as isize * times as isize);
+        }
+    }
+
+    fn count(&mut self, position: usize, change: Change) {
+        self.usage.add(change);
+        if let Some(shard) = self.shards.get_mut(position) {
+            shard.usage.add(change);
         }
     }
 

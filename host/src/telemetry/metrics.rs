@@ -281,6 +281,7 @@ handles! {
         watermark: Gauge = gauge(Watermark),
         event_time_lag: Gauge = gauge(EventTimeLag),
         job_state_rows: Gauge = gauge(JobStateRows),
+        job_state_keys: Gauge = gauge(JobStateKeys),
         job_state_bytes: Gauge = gauge(JobStateBytes),
         job_log_records: Gauge = gauge(JobLogRecords),
         job_log_bytes: Gauge = gauge(JobLogBytes),

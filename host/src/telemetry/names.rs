@@ -185,6 +185,8 @@ names! {
         "1 if the operator has paused the job, which then processes nothing on any host"
     JobStateRows "job_state_rows" Gauge None PIPELINE
         "Values, timers and messages that wait in the state of all partitions that this host owns"
+    JobStateKeys "job_state_keys" Gauge None PIPELINE
+        "Keys with values in the state of all partitions that this host owns, counted for each operator"
     JobStateBytes "job_state" Gauge Bytes PIPELINE
         "Bytes of the state of all partitions that this host owns, in memory or on disk, as they count against their budgets"
     JobLogRecords "job_log_records" Gauge None PIPELINE

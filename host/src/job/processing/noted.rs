@@ -60,7 +60,7 @@ impl Processing {
             .observe(commit_seconds);
         let watermark = self.watermarks.least();
         self.shared.progress.update(self.partition(), |state| {
-            (state.rows, state.bytes) = (usage.rows, usage.bytes);
+            (state.rows, state.keys, state.bytes) = (usage.rows, usage.keys, usage.bytes);
             (state.watermark, state.commit_seconds) = (watermark, commit_seconds);
         });
     }
@@ -76,6 +76,9 @@ impl Processing {
         metrics
             .job_state_rows
             .inc_by(change(before.rows, usage.rows));
+        metrics
+            .job_state_keys
+            .inc_by(change(before.keys, usage.keys));
         metrics
             .job_state_bytes
             .inc_by(change(before.bytes, usage.bytes));

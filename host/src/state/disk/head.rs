@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Of the keys, the rows and this record. A store of another one is thrown away.
-pub(super) const FORMAT: u64 = 1;
+pub(super) const FORMAT: u64 = 2;
 
 /// Where in its log a state is: what the checkpoint of its last commit says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,6 +68,7 @@ impl Store {
             if let (Some(found), Some(shard)) = (found, store.shards.get_mut(position)) {
                 *shard = read_group(&found).map_err(corrupt)?;
                 store.usage.rows += shard.usage.rows;
+                store.usage.keys += shard.usage.keys;
                 store.usage.bytes += shard.usage.bytes;
             }
         }
@@ -187,6 +188,7 @@ impl Store {
 fn group_record(shard: &Shard) -> Bytes {
     let mut body = Vec::new();
     put_varint(&mut body, shard.usage.rows);
+    put_varint(&mut body, shard.usage.keys);
     put_varint(&mut body, shard.usage.bytes);
     put_varint(&mut body, shard.expiring as u64);
     codec::seal(&body)
@@ -194,9 +196,14 @@ fn group_record(shard: &Shard) -> Bytes {
 
 fn read_group(record: &[u8]) -> Result<Shard, Corrupt> {
     let mut body: Reader<'_> = codec::open(record)?;
-    let (rows, bytes, expiring) = (body.varint()?, body.varint()?, body.varint()?);
+    let [rows, keys, bytes, expiring] = [
+        body.varint()?,
+        body.varint()?,
+        body.varint()?,
+        body.varint()?,
+    ];
     Ok(Shard {
-        usage: Usage { rows, bytes },
+        usage: Usage { rows, keys, bytes },
         expiring: usize::try_from(expiring).unwrap_or(usize::MAX),
     })
 }

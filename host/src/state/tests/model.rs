@@ -6,7 +6,7 @@ use super::disk::{location, mark};
 use super::operators;
 use super::steps::{KEYS, NAMES, Step, few, key, step};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 

@@ -108,6 +108,7 @@ fn a_savepoint_is_restored_with_another_number_of_partitions() {
                 .unwrap();
         }
         usage.rows += part.usage().rows;
+        usage.keys += part.usage().keys;
         usage.bytes += part.usage().bytes;
         due += part.take_due(Clock::EventTime, 255, 999).len();
     }

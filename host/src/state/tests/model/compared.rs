@@ -70,6 +70,11 @@ impl Pair {
             .iter()
             .flat_map(|group| self.state.store.from(&start(group)));
         rows.extend(stored.map(|row| (row, row)));
+        let values = rows.values().filter(|row| row.kind() == Kind::Value);
+        let keys: BTreeSet<_> = values
+            .map(|row| (row.operator(), row.address().key))
+            .collect();
+        assert_eq!(self.state.store.usage().keys as usize, keys.len());
         let layers = self.state.in_flight.iter().chain([&self.state.overlay]);
         for row in layers.flat_map(Overlay::rows) {
             rows.remove(row);
@@ -81,8 +86,10 @@ impl Pair {
         assert_eq!(usage.bytes, rows.iter().map(|row| row.cost()).sum::<u64>());
         let by_group = few()
             .iter()
-            .map(|group| self.state.group_usage(group).bytes)
-            .sum::<u64>();
-        assert_eq!(by_group, self.state.store.usage().bytes);
+            .map(|group| self.state.group_usage(group))
+            .map(|usage| [usage.keys, usage.bytes]);
+        let by_group = by_group.fold([0, 0], |sum, usage| [sum[0] + usage[0], sum[1] + usage[1]]);
+        let whole = self.state.store.usage();
+        assert_eq!(by_group, [whole.keys, whole.bytes]);
     }
 }
