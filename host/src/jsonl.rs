@@ -304,6 +304,8 @@ impl Record {
     #[must_use]
     pub fn into_message(self, sequence: u64, event_time: u64) -> Message {
         Message {
+            watermark: None,
+            is_late: false,
             foreign: None,
             subject: self.subject,
             payload: self.payload,

@@ -28,6 +28,12 @@ pub struct Message {
     pub sequence: u64,
     /// 1 on first delivery.
     pub attempt: u32,
+    /// The watermark of its partition before this message: nanoseconds since the Unix epoch. A job sets it; none
+    /// before there is one, and in a pipeline that is no job.
+    pub watermark: Option<i64>,
+    /// It came too late for every window of a windowed operator, which passes it on: it goes to the subject of
+    /// late messages.
+    pub is_late: bool,
     /// What of it is no text; `None` for nearly all messages. Set where it is received.
     pub foreign: Option<Arc<Foreign>>,
 }
@@ -121,6 +127,8 @@ impl Message {
             event_time: stored,
             sequence,
             attempt: 1,
+            watermark: None,
+            is_late: false,
             foreign,
         }
     }
@@ -143,6 +151,8 @@ impl Message {
             event_time: at,
             sequence: 0,
             attempt: 1,
+            watermark: None,
+            is_late: false,
             foreign: None,
         }
     }
@@ -171,6 +181,10 @@ pub struct Output {
     pub headers: Option<Headers>,
     /// A new key.
     pub key: Option<ByteString>,
+    /// A new event time, nanoseconds since the Unix epoch. The host sets it for panes of windows; plugins do not.
+    pub event_time: Option<u64>,
+    /// See [`Message::is_late`]. The host sets it.
+    pub late: bool,
 }
 
 impl Output {
@@ -188,9 +202,11 @@ impl Output {
             payload: self.payload.unwrap_or_else(|| input.payload.clone()),
             headers: self.headers.unwrap_or_else(|| input.headers.clone()),
             key: self.key.or_else(|| input.key.clone()),
-            event_time: input.event_time,
+            event_time: self.event_time.unwrap_or(input.event_time),
             sequence: input.sequence,
             attempt: input.attempt,
+            watermark: input.watermark,
+            is_late: self.late || input.is_late,
         }
     }
 }

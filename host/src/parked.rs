@@ -189,6 +189,8 @@ pub fn original(message: Message, stream: &str) -> (Message, Origin) {
     };
     let headers: Headers = message.headers.iter().filter_map(given_back).collect();
     let message = Message {
+        watermark: None,
+        is_late: false,
         foreign: None,
         subject,
         headers,

@@ -142,6 +142,8 @@ mod tests {
 
     fn message(attempt: u32) -> Message {
         Message {
+            watermark: None,
+            is_late: false,
             foreign: None,
             subject: "orders.a".into(),
             payload: Bytes::from_static(b"{}"),

@@ -127,6 +127,8 @@ fn parked_and_back(source: &Message) {
     };
     assert!(scheduled.size() <= MOST);
     let due = Message {
+        watermark: None,
+        is_late: false,
         foreign: None,
         subject: "weir.parked.p.S.c.due".into(),
         headers: wire::read_back(&scheduled),

@@ -74,6 +74,8 @@ pub(crate) fn message(bytes: &[u8]) -> Message {
     let mut headers: Lines = headers.collect();
     headers.sort_by(|(left, _), (right, _)| left.cmp(right));
     Message {
+        watermark: None,
+        is_late: false,
         foreign: None,
         subject: subject.into(),
         payload: Bytes::copy_from_slice(payload.as_bytes()),

@@ -106,6 +106,8 @@ impl Lane {
 /// A message on `orders.a` with this payload.
 pub fn message(payload: &str) -> Message {
     Message {
+        watermark: None,
+        is_late: false,
         foreign: None,
         subject: "orders.a".into(),
         payload: Bytes::copy_from_slice(payload.as_bytes()),

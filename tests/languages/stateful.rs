@@ -77,6 +77,8 @@ enum End {
 impl Input {
     fn message(&self) -> Message {
         Message {
+            watermark: None,
+            is_late: false,
             foreign: None,
             subject: format!("state.{}", self.case).into(),
             payload: serde_json::to_vec(&self.payload).unwrap().into(),

@@ -176,6 +176,8 @@ impl Input {
     fn message(&self) -> Message {
         let headers = self.headers.iter();
         Message {
+            watermark: None,
+            is_late: false,
             foreign: None,
             subject: self.subject.as_str().into(),
             payload: self.payload.bytes().unwrap_or_default(),

@@ -113,6 +113,8 @@ pub(crate) fn message(work: Work, number: u64) -> Message {
         Work::Identity | Work::Json => Headers::default(),
     };
     Message {
+        watermark: None,
+        is_late: false,
         foreign: None,
         subject: "bench.in".into(),
         payload: payload(work, number),

@@ -33,6 +33,7 @@ pub(crate) fn by_value(batch: &[Message]) -> Vec<Outcome> {
                 .collect(),
         ),
         key: message.key.as_ref().map(text),
+        ..Output::default()
     };
     batch.iter().map(|message| one(copy(message))).collect()
 }

@@ -142,6 +142,8 @@ fn message(sequence: u64, payload: Bytes, headers: usize) -> Message {
     });
     let headers: Headers = lines.collect();
     Message {
+        watermark: None,
+        is_late: false,
         foreign: None,
         subject: "bench.in".into(),
         payload,

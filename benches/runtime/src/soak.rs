@@ -198,6 +198,8 @@ fn batch(batch: usize) -> Vec<Message> {
         let celsius = if number.is_multiple_of(2) { 12.5 } else { 31.5 };
         let payload = serde_json::json!({"sensor": format!("room-{room}"), "celsius": celsius});
         Message {
+            watermark: None,
+            is_late: false,
             foreign: None,
             subject: "readings.room".into(),
             payload: payload.to_string().into(),

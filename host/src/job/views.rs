@@ -27,6 +27,8 @@ pub(super) fn values(
         event_time: 0,
         sequence: 0,
         attempt: 1,
+        watermark: None,
+        is_late: false,
         foreign: None,
     };
     let is_deleted = result.payload.is_empty();

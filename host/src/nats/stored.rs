@@ -82,6 +82,8 @@ impl StoredMessage {
             event_time: self.time,
             sequence: self.sequence,
             attempt: 1,
+            watermark: None,
+            is_late: false,
             foreign,
         }
     }

@@ -7,6 +7,8 @@ use proptest::prelude::*;
 fn message(headers: &[(&str, &str)]) -> Message {
     let line = |(name, value): &(&str, &str)| ((*name).into(), (*value).into());
     Message {
+        watermark: None,
+        is_late: false,
         foreign: None,
         subject: "orders.a".into(),
         payload: Bytes::from_static(b"x"),
@@ -115,7 +117,7 @@ proptest! {
             let mut headers = scheduled.headers;
             headers.push(("Nats-Scheduler".into(), scheduled.subject));
             headers.insert(0, ("Nats-Schedule-Next".into(), "purge".into()));
-            let due = Message { foreign: None,
+            let due = Message { watermark: None, is_late: false, foreign: None,
                 subject: "weir.parked.p.ORDERS.c.due".into(),
                 payload: scheduled.payload,
                 headers: headers.into_iter().collect(),

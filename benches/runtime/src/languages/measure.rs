@@ -203,6 +203,8 @@ fn batch() -> Vec<Message> {
                 payload = reading(&history);
             }
             Message {
+                watermark: None,
+                is_late: false,
                 foreign: None,
                 subject: "readings.room".into(),
                 payload: Bytes::from(payload),

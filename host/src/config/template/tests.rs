@@ -5,6 +5,8 @@ use proptest::prelude::*;
 
 fn message() -> Message {
     Message {
+        watermark: None,
+        is_late: false,
         foreign: None,
         subject: "orders.shop-7.paid".into(),
         payload: Bytes::from_static(br#"{"order": {"id": 12, "user": "u 1"}}"#),

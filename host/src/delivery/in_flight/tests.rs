@@ -34,6 +34,8 @@ fn delivery(metrics: &Arc<PipelineMetrics>, sequence: u64, key: &str) -> (Messag
     let reply = format!("$JS.ACK.S.C.1.{sequence}.{sequence}.1.0");
     let ticket = Ticket::claim(reply.into(), metrics).unwrap();
     let message = Message {
+        watermark: None,
+        is_late: false,
         foreign: None,
         subject: "a".into(),
         payload: Bytes::from_static(b"1234"),

@@ -188,6 +188,8 @@ fn output(output: types::Output) -> Output {
                 .collect::<Headers>()
         }),
         key: output.key.map(ByteString::from),
+        event_time: None,
+        late: false,
     }
 }
 

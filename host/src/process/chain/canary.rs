@@ -55,6 +55,8 @@ mod tests {
 
     fn message(key: Option<&str>, sequence: u64) -> Message {
         Message {
+            watermark: None,
+            is_late: false,
             foreign: None,
             subject: "in".into(),
             payload: bytes::Bytes::new(),

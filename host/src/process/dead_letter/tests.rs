@@ -22,6 +22,8 @@ fn input(sequence: u64, size: usize, lines: &[(String, String)]) -> Message {
     let bytes = (0..size as u64).map(|place| (place * 31 + sequence * 7 + place / 251) as u8);
     let lines = lines.iter();
     Message {
+        watermark: None,
+        is_late: false,
         foreign: None,
         subject: "orders.a".into(),
         payload: bytes.collect(),

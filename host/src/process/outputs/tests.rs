@@ -13,6 +13,8 @@ const LIMIT: usize = 1000;
 fn message(payload: &[u8], headers: &[(&str, &str)]) -> Message {
     let line = |(name, value): &(&str, &str)| ((*name).into(), (*value).into());
     Message {
+        watermark: None,
+        is_late: false,
         foreign: None,
         subject: "orders.a.paid".into(),
         payload: Bytes::copy_from_slice(payload),

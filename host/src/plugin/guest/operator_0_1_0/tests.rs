@@ -5,6 +5,8 @@ fn message(headers: &[(&str, &str)]) -> Message {
         .iter()
         .map(|&(name, value)| (name.into(), value.into()));
     Message {
+        watermark: None,
+        is_late: false,
         foreign: None,
         subject: "orders.a".into(),
         payload: Bytes::from_static(b"{}"),
