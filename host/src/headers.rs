@@ -36,6 +36,12 @@ pub const LETTER: &str = "Weir-Letter";
 /// `<bytes of the subject> <bytes of the header block>` at the beginning of a dead letter's payload, where
 /// that holds all of the message.
 pub const PACKED: &str = "Weir-Packed";
+/// Of a pane: the start and the end of its window, RFC 3339 in UTC.
+pub const WINDOW_START: &str = "Weir-Window-Start";
+pub const WINDOW_END: &str = "Weir-Window-End";
+/// Whether a pane is `early`, `on-time` or `late`, and how many its window emitted before it.
+pub const PANE: &str = "Weir-Pane";
+pub const PANE_INDEX: &str = "Weir-Pane-Index";
 /// The header of a message that a stream has from another: `<stream> <sequence>`, and more.
 pub const SOURCED: &str = "Nats-Stream-Source";
 

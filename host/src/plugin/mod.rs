@@ -20,6 +20,11 @@ mod instance;
 mod loaded;
 mod services;
 mod stdio;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the world that calls it follows")
+)]
+mod window;
 mod worker;
 
 pub use capability::{Grant, sends};

@@ -207,6 +207,18 @@ fn a_value_is_gone_when_its_time_is_over_and_at_once_with_a_time_of_zero() {
 }
 
 #[test]
+fn a_value_that_is_set_for_good_stays_whatever_the_pipeline_says() {
+    let (state, operator) = state();
+    let mut state = state.with_ttl(Some(SECOND));
+    state.set(operator, b"k", b"a", b"v", None).unwrap();
+    state.set_for_good(operator, b"k", b"b", b"v").unwrap();
+    commit(&mut state);
+    state.begin(u64::MAX);
+    assert_eq!(state.get(operator, b"k", b"a"), Ok(None));
+    assert_eq!(state.get(operator, b"k", b"b"), Ok(Some(&b"v"[..])));
+}
+
+#[test]
 fn everything_that_has_expired_is_removed_in_turn_and_nothing_else() {
     let (mut state, operator) = state();
     state.begin(SECOND);

@@ -56,8 +56,34 @@ impl State {
         if ttl == Some(0) {
             return self.delete(operator, key, name);
         }
-        let address = self.address(operator, Kind::Value, key, name)?;
         let expiry = ttl.or(self.ttl).map(|ttl| self.now.saturating_add(ttl));
+        self.set_until(operator, key, name, value, expiry)
+    }
+
+    /// Sets a value that does not expire, whatever [`State::with_ttl`] says.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub fn set_for_good(
+        &mut self,
+        operator: Operator,
+        key: &[u8],
+        name: &[u8],
+        value: &[u8],
+    ) -> Result<(), Refused> {
+        self.set_until(operator, key, name, value, None)
+    }
+
+    /// Sets a value of the present format.
+    fn set_until(
+        &mut self,
+        operator: Operator,
+        key: &[u8],
+        name: &[u8],
+        value: &[u8],
+        expiry: Option<u64>,
+    ) -> Result<(), Refused> {
+        let address = self.address(operator, Kind::Value, key, name)?;
         let format = self.format;
         let written = Written {
             expiry,
@@ -146,13 +172,7 @@ impl State {
         };
         let address = self.address(operator, Kind::Value, key, name)?;
         let expiry = self.row(&address).and_then(|row| row.written()?.expiry);
-        let format = self.format;
-        let written = Written {
-            expiry,
-            format,
-            value,
-        };
-        self.write(Row::with(address, &written))
+        self.set_until(operator, key, name, value, expiry)
     }
 
     /// A value, if it is of the format of this version of the plugin. Those of the keys of a call have been
