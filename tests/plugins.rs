@@ -12,6 +12,7 @@ fn the_sdk_carries_the_published_contract() {
         ("weir-plugin@0.1.0", "wit"),
         ("weir-state@0.2.0", "wit-state"),
         ("weir-migration@0.1.0", "wit-migration"),
+        ("weir-window@0.2.0", "wit-window"),
     ];
     for (package, folder) in pairs {
         let published = repository().join("wit/deps").join(package);

@@ -3,11 +3,33 @@
 
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
-use wit_bindgen_core::wit_parser::{Resolve, WorldId};
+use wit_bindgen_core::wit_parser::Resolve;
 use wit_bindgen_core::{Files, WorldGenerator};
 use wit_bindgen_rust::{Opts, WithOption};
 
-/// What a plugin with state has besides `operator`. Two worlds in one crate must not export the same.
+/// What every plugin has. Two worlds in one crate must not export the same.
+const PLUGIN: &str = "
+package weir:sdk;
+
+world plugin {
+  import weir:plugin/log@0.1.0;
+  import weir:plugin/metrics@0.1.0;
+  import weir:plugin/config@0.1.0;
+  import weir:plugin/types@0.1.0;
+  export weir:plugin/configurable@0.1.0;
+}
+";
+
+/// What an operator has besides.
+const HANDLER: &str = "
+package weir:sdk;
+
+world operator {
+  export weir:plugin/handler@0.1.0;
+}
+";
+
+/// What an operator with state has besides.
 const STATE: &str = "
 package weir:sdk;
 
@@ -27,20 +49,63 @@ world migrates {
 }
 ";
 
-/// Generates a module of the SDK.
-type Generate = fn() -> Result<String>;
+/// What one that aggregates windows has, beside what every plugin has.
+const WINDOW: &str = "
+package weir:sdk;
 
-/// The generated files, below `src/`.
-const MODULES: [(&str, Generate); 3] = [
-    ("bindings.rs", operator),
-    ("state_bindings.rs", state),
-    ("migration_bindings.rs", migration),
+world window {
+  export weir:window/aggregation@0.2.0;
+}
+";
+
+/// A module of the SDK.
+struct Module {
+    /// Its file is below `src/`.
+    name: &'static str,
+    /// The folders with the packages of its world.
+    packages: &'static [&'static str],
+    world: (&'static str, &'static str),
+    /// The name of the macro that exports it.
+    export: &'static str,
+}
+
+const MODULES: [Module; 5] = [
+    Module {
+        name: "bindings",
+        packages: &["wit"],
+        world: (PLUGIN, "plugin"),
+        export: "export_configurable",
+    },
+    Module {
+        name: "handler_bindings",
+        packages: &["wit"],
+        world: (HANDLER, "operator"),
+        export: "export_handler",
+    },
+    Module {
+        name: "state_bindings",
+        packages: &["wit", "wit-state"],
+        world: (STATE, "state"),
+        export: "export_timer_handler",
+    },
+    Module {
+        name: "migration_bindings",
+        packages: &["wit-migration"],
+        world: (MIGRATION, "migrates"),
+        export: "export_migration",
+    },
+    Module {
+        name: "window_bindings",
+        packages: &["wit", "wit-window"],
+        world: (WINDOW, "window"),
+        export: "export_aggregation",
+    },
 ];
 
 fn main() -> Result<()> {
-    for (name, generate) in MODULES {
-        let path = path(name);
-        std::fs::write(&path, generate()?)
+    for module in &MODULES {
+        let path = module.path();
+        std::fs::write(&path, module.generate()?)
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
@@ -50,69 +115,48 @@ fn sdk() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../rust")
 }
 
-fn path(name: &str) -> PathBuf {
-    sdk().join("src").join(name)
-}
-
-fn operator() -> Result<String> {
-    let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_path(sdk().join("wit"))?;
-    let world = resolve.select_world(&[package], Some("operator"))?;
-    generate(resolve, world, options("export_component", "bindings"))
-}
-
-fn state() -> Result<String> {
-    let mut resolve = Resolve::default();
-    resolve.push_path(sdk().join("wit"))?;
-    resolve.push_path(sdk().join("wit-state"))?;
-    let package = resolve.push_str("state.wit", STATE)?;
-    let world = resolve.select_world(&[package], Some("state"))?;
-    let types = WithOption::Path("crate::bindings::weir::plugin::types".into());
-    let options = Opts {
-        with: vec![("weir:plugin/types@0.1.0".into(), types)],
-        ..options("export_timer_handler", "state_bindings")
-    };
-    generate(resolve, world, options)
-}
-
-fn migration() -> Result<String> {
-    let mut resolve = Resolve::default();
-    resolve.push_path(sdk().join("wit-migration"))?;
-    let package = resolve.push_str("migration.wit", MIGRATION)?;
-    let world = resolve.select_world(&[package], Some("migrates"))?;
-    generate(
-        resolve,
-        world,
-        options("export_migration", "migration_bindings"),
-    )
-}
-
-fn options(export: &str, module: &str) -> Opts {
-    Opts {
-        pub_export_macro: true,
-        export_macro_name: Some(export.into()),
-        default_bindings_module: Some(format!("weir_sdk::{module}")),
-        additional_derive_attributes: vec!["PartialEq".into(), "Eq".into()],
-        runtime_path: Some("wit_bindgen::rt".into()),
-        generate_all: true,
-        ..Default::default()
+impl Module {
+    fn path(&self) -> PathBuf {
+        sdk().join("src").join(self.name).with_extension("rs")
     }
-}
 
-fn generate(mut resolve: Resolve, world: WorldId, options: Opts) -> Result<String> {
-    let mut files = Files::default();
-    options.build().generate(&mut resolve, world, &mut files)?;
-    let (_, bytes) = files.iter().next().context("the generator made no file")?;
-    Ok(String::from_utf8(bytes.to_vec())?)
+    fn generate(&self) -> Result<String> {
+        let mut resolve = Resolve::default();
+        for package in self.packages {
+            resolve.push_path(sdk().join(package))?;
+        }
+        let (text, world) = self.world;
+        let package = resolve.push_str("sdk.wit", text)?;
+        let world = resolve.select_world(&[package], Some(world))?;
+        // The records of messages are the same in all of them.
+        let types = WithOption::Path("crate::bindings::weir::plugin::types".into());
+        let shares = self.name != "bindings" && self.packages.contains(&"wit");
+        let with = shares.then(|| ("weir:plugin/types@0.1.0".into(), types));
+        let options = Opts {
+            with: with.into_iter().collect(),
+            pub_export_macro: true,
+            export_macro_name: Some(self.export.into()),
+            default_bindings_module: Some(format!("weir_sdk::{}", self.name)),
+            additional_derive_attributes: vec!["PartialEq".into(), "Eq".into()],
+            runtime_path: Some("wit_bindgen::rt".into()),
+            generate_all: true,
+            ..Default::default()
+        };
+        let mut files = Files::default();
+        options.build().generate(&mut resolve, world, &mut files)?;
+        let (_, bytes) = files.iter().next().context("the generator made no file")?;
+        Ok(String::from_utf8(bytes.to_vec())?)
+    }
 }
 
 #[test]
 fn the_bindings_are_those_of_the_wit() {
-    for (name, generate) in MODULES {
-        let written = std::fs::read_to_string(path(name)).unwrap();
+    for module in &MODULES {
+        let written = std::fs::read_to_string(module.path()).unwrap();
         assert!(
-            written == generate().unwrap(),
-            "{name} drifted: `cargo run -p weir-sdk-bindings`"
+            written == module.generate().unwrap(),
+            "{} drifted: `cargo run -p weir-sdk-bindings`",
+            module.name
         );
     }
 }

@@ -3,7 +3,7 @@
 //   * runtime_path: "wit_bindgen::rt"
 //   * additional derives ["PartialEq", "Eq"]
 //   * default-bindings-module: "weir_sdk::bindings"
-//   * export-macro-name: export_component
+//   * export-macro-name: export_configurable
 //   * pub-export-macro
 #[allow(dead_code, clippy::all)]
 pub mod weir {
@@ -496,358 +496,6 @@ pub mod exports {
 
     }
 
-    /// The work itself.
-    #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
-    pub mod handler {
-      #[used]
-      #[doc(hidden)]
-      static __FORCE_SECTION_REF: fn() =
-      super::super::super::super::__link_custom_section_describing_imports;
-      
-      use super::super::super::super::_rt;
-      pub type Message = super::super::super::super::weir::plugin::types::Message;
-      pub type Outcome = super::super::super::super::weir::plugin::types::Outcome;
-      #[doc(hidden)]
-      #[allow(non_snake_case, unused_unsafe)]
-      pub unsafe fn _export_process_cabi<T_: Guest>(arg0: *mut u8,arg1: usize,) -> *mut u8 { unsafe {#[cfg(target_arch="wasm32")]
-      _rt::run_ctors_once();let result23 = {
-        let base22 = arg0;
-        let len22 = arg1;
-        let mut result22 = _rt::Vec::with_capacity(len22);
-        for i in 0..len22 {
-          let base = base22.add(i * (32+8*::core::mem::size_of::<*const u8>()));
-          let e22 = {
-            let l0 = *base.add(0).cast::<*mut u8>();
-            let l1 = *base.add(::core::mem::size_of::<*const u8>()).cast::<usize>();
-            let len2 = l1;
-            let bytes2 = _rt::Vec::from_raw_parts(l0.cast(), len2, len2);
-            let l3 = *base.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
-            let l4 = *base.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
-            let len5 = l4;
-            let l6 = *base.add(4*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
-            let l7 = *base.add(5*::core::mem::size_of::<*const u8>()).cast::<usize>();
-            let base14 = l6;
-            let len14 = l7;
-            let mut result14 = _rt::Vec::with_capacity(len14);
-            for i in 0..len14 {
-              let base = base14.add(i * (4*::core::mem::size_of::<*const u8>()));
-              let e14 = {
-                let l8 = *base.add(0).cast::<*mut u8>();
-                let l9 = *base.add(::core::mem::size_of::<*const u8>()).cast::<usize>();
-                let len10 = l9;
-                let bytes10 = _rt::Vec::from_raw_parts(l8.cast(), len10, len10);
-                let l11 = *base.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
-                let l12 = *base.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
-                let len13 = l12;
-                let bytes13 = _rt::Vec::from_raw_parts(l11.cast(), len13, len13);
-
-                super::super::super::super::weir::plugin::types::Header{
-                  name: _rt::string_lift(bytes10),
-                  value: _rt::string_lift(bytes13),
-                }
-              };
-              result14.push(e14);
-            }
-            _rt::cabi_dealloc(base14, len14 * (4*::core::mem::size_of::<*const u8>()), ::core::mem::size_of::<*const u8>());
-            let l15 = i32::from(*base.add(6*::core::mem::size_of::<*const u8>()).cast::<u8>());
-            let l19 = *base.add(8+8*::core::mem::size_of::<*const u8>()).cast::<i64>();
-            let l20 = *base.add(16+8*::core::mem::size_of::<*const u8>()).cast::<i64>();
-            let l21 = *base.add(24+8*::core::mem::size_of::<*const u8>()).cast::<i32>();
-
-            super::super::super::super::weir::plugin::types::Message{
-              subject: _rt::string_lift(bytes2),
-              payload: <_ as From<_rt::Vec<_>>>::from(_rt::Vec::from_raw_parts(l3.cast(), len5, len5)),
-              headers: result14,
-              key: match l15 {
-                0 => None,
-                1 => {
-                  let e = {
-                    let l16 = *base.add(7*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
-                    let l17 = *base.add(8*::core::mem::size_of::<*const u8>()).cast::<usize>();
-                    let len18 = l17;
-                    let bytes18 = _rt::Vec::from_raw_parts(l16.cast(), len18, len18);
-
-                    _rt::string_lift(bytes18)
-                  };
-                  Some(e)
-                }
-                _ => _rt::invalid_enum_discriminant(),
-              },
-              event_time: l19 as u64,
-              sequence: l20 as u64,
-              attempt: l21 as u32,
-            }
-          };
-          result22.push(e22);
-        }
-        _rt::cabi_dealloc(base22, len22 * (32+8*::core::mem::size_of::<*const u8>()), 8);
-        T_::process(result22)
-      };
-      let ptr24 = (&raw mut _RET_AREA.0).cast::<u8>();
-      let vec38 = result23;
-      let len38 = vec38.len();
-      let layout38 = _rt::alloc::Layout::from_size_align(vec38.len() * (24+2*::core::mem::size_of::<*const u8>()), 8).unwrap();
-      let (result38, _cleanup38) = wit_bindgen::rt::Cleanup::new(layout38);if let Some(cleanup) = _cleanup38 { cleanup.forget(); }
-      for (i, e) in vec38.into_iter().enumerate() {
-        let base = result38.add(i * (24+2*::core::mem::size_of::<*const u8>()));
-        {
-          use super::super::super::super::weir::plugin::types::Outcome as V37;
-          match e {
-            V37::Emit(e) => {
-              *base.add(0).cast::<u8>() = (0i32) as u8;
-              let vec33 = e;
-              let len33 = vec33.len();
-              let layout33 = _rt::alloc::Layout::from_size_align(vec33.len() * (12*::core::mem::size_of::<*const u8>()), ::core::mem::size_of::<*const u8>()).unwrap();
-              let (result33, _cleanup33) = wit_bindgen::rt::Cleanup::new(layout33);if let Some(cleanup) = _cleanup33 { cleanup.forget(); }
-              for (i, e) in vec33.into_iter().enumerate() {
-                let base = result33.add(i * (12*::core::mem::size_of::<*const u8>()));
-                {
-                  let super::super::super::super::weir::plugin::types::Output{ subject:subject25, payload:payload25, headers:headers25, key:key25, } = e;
-                  match subject25 {
-                    Some(e) => {
-                      *base.add(0).cast::<u8>() = (1i32) as u8;
-                      let vec26 = (e.into_bytes()).into_boxed_slice();
-                      let ptr26 = vec26.as_ptr().cast::<u8>();
-                      let len26 = vec26.len();
-                      ::core::mem::forget(vec26);
-                      *base.add(2*::core::mem::size_of::<*const u8>()).cast::<usize>() = len26;
-                      *base.add(::core::mem::size_of::<*const u8>()).cast::<*mut u8>() = ptr26.cast_mut();
-                    },
-                    None => {
-                      {
-                        *base.add(0).cast::<u8>() = (0i32) as u8;
-                      }
-                    },
-                  };match payload25 {
-                    Some(e) => {
-                      *base.add(3*::core::mem::size_of::<*const u8>()).cast::<u8>() = (1i32) as u8;
-                      let vec27 = <_ as Into<_rt::Vec<_>>>::into(e).into_boxed_slice();
-                      let ptr27 = vec27.as_ptr().cast::<u8>();
-                      let len27 = vec27.len();
-                      ::core::mem::forget(vec27);
-                      *base.add(5*::core::mem::size_of::<*const u8>()).cast::<usize>() = len27;
-                      *base.add(4*::core::mem::size_of::<*const u8>()).cast::<*mut u8>() = ptr27.cast_mut();
-                    },
-                    None => {
-                      {
-                        *base.add(3*::core::mem::size_of::<*const u8>()).cast::<u8>() = (0i32) as u8;
-                      }
-                    },
-                  };match headers25 {
-                    Some(e) => {
-                      *base.add(6*::core::mem::size_of::<*const u8>()).cast::<u8>() = (1i32) as u8;
-                      let vec31 = e;
-                      let len31 = vec31.len();
-                      let layout31 = _rt::alloc::Layout::from_size_align(vec31.len() * (4*::core::mem::size_of::<*const u8>()), ::core::mem::size_of::<*const u8>()).unwrap();
-                      let (result31, _cleanup31) = wit_bindgen::rt::Cleanup::new(layout31);if let Some(cleanup) = _cleanup31 { cleanup.forget(); }
-                      for (i, e) in vec31.into_iter().enumerate() {
-                        let base = result31.add(i * (4*::core::mem::size_of::<*const u8>()));
-                        {
-                          let super::super::super::super::weir::plugin::types::Header{ name:name28, value:value28, } = e;
-                          let vec29 = (name28.into_bytes()).into_boxed_slice();
-                          let ptr29 = vec29.as_ptr().cast::<u8>();
-                          let len29 = vec29.len();
-                          ::core::mem::forget(vec29);
-                          *base.add(::core::mem::size_of::<*const u8>()).cast::<usize>() = len29;
-                          *base.add(0).cast::<*mut u8>() = ptr29.cast_mut();
-                          let vec30 = (value28.into_bytes()).into_boxed_slice();
-                          let ptr30 = vec30.as_ptr().cast::<u8>();
-                          let len30 = vec30.len();
-                          ::core::mem::forget(vec30);
-                          *base.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>() = len30;
-                          *base.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>() = ptr30.cast_mut();
-                        }
-                      }
-                      *base.add(8*::core::mem::size_of::<*const u8>()).cast::<usize>() = len31;
-                      *base.add(7*::core::mem::size_of::<*const u8>()).cast::<*mut u8>() = result31;
-                    },
-                    None => {
-                      {
-                        *base.add(6*::core::mem::size_of::<*const u8>()).cast::<u8>() = (0i32) as u8;
-                      }
-                    },
-                  };match key25 {
-                    Some(e) => {
-                      *base.add(9*::core::mem::size_of::<*const u8>()).cast::<u8>() = (1i32) as u8;
-                      let vec32 = (e.into_bytes()).into_boxed_slice();
-                      let ptr32 = vec32.as_ptr().cast::<u8>();
-                      let len32 = vec32.len();
-                      ::core::mem::forget(vec32);
-                      *base.add(11*::core::mem::size_of::<*const u8>()).cast::<usize>() = len32;
-                      *base.add(10*::core::mem::size_of::<*const u8>()).cast::<*mut u8>() = ptr32.cast_mut();
-                    },
-                    None => {
-                      {
-                        *base.add(9*::core::mem::size_of::<*const u8>()).cast::<u8>() = (0i32) as u8;
-                      }
-                    },
-                  };}
-                }
-                *base.add(8+1*::core::mem::size_of::<*const u8>()).cast::<usize>() = len33;
-                *base.add(8).cast::<*mut u8>() = result33;
-              },
-              V37::Retry(e) => {
-                *base.add(0).cast::<u8>() = (1i32) as u8;
-                let super::super::super::super::weir::plugin::types::Retry{ after_ms:after_ms34, reason:reason34, } = e;
-                match after_ms34 {
-                  Some(e) => {
-                    *base.add(8).cast::<u8>() = (1i32) as u8;
-                    *base.add(16).cast::<i64>() = _rt::as_i64(e);
-                  },
-                  None => {
-                    {
-                      *base.add(8).cast::<u8>() = (0i32) as u8;
-                    }
-                  },
-                };let vec35 = (reason34.into_bytes()).into_boxed_slice();
-                let ptr35 = vec35.as_ptr().cast::<u8>();
-                let len35 = vec35.len();
-                ::core::mem::forget(vec35);
-                *base.add(24+1*::core::mem::size_of::<*const u8>()).cast::<usize>() = len35;
-                *base.add(24).cast::<*mut u8>() = ptr35.cast_mut();
-              },
-              V37::Reject(e) => {
-                *base.add(0).cast::<u8>() = (2i32) as u8;
-                let vec36 = (e.into_bytes()).into_boxed_slice();
-                let ptr36 = vec36.as_ptr().cast::<u8>();
-                let len36 = vec36.len();
-                ::core::mem::forget(vec36);
-                *base.add(8+1*::core::mem::size_of::<*const u8>()).cast::<usize>() = len36;
-                *base.add(8).cast::<*mut u8>() = ptr36.cast_mut();
-              },
-            }
-          }
-        }
-        *ptr24.add(::core::mem::size_of::<*const u8>()).cast::<usize>() = len38;
-        *ptr24.add(0).cast::<*mut u8>() = result38;
-        ptr24
-      } }
-      #[doc(hidden)]
-      #[allow(non_snake_case)]
-      pub unsafe fn __post_return_process<T_: Guest>(arg0: *mut u8,) { unsafe {
-        let l0 = *arg0.add(0).cast::<*mut u8>();
-        let l1 = *arg0.add(::core::mem::size_of::<*const u8>()).cast::<usize>();
-        let base28 = l0;
-        let len28 = l1;
-        for i in 0..len28 {
-          let base = base28.add(i * (24+2*::core::mem::size_of::<*const u8>()));
-          {
-            let l2 = i32::from(*base.add(0).cast::<u8>());
-            match l2 {
-              0 => {
-                let l3 = *base.add(8).cast::<*mut u8>();
-                let l4 = *base.add(8+1*::core::mem::size_of::<*const u8>()).cast::<usize>();
-                let base23 = l3;
-                let len23 = l4;
-                for i in 0..len23 {
-                  let base = base23.add(i * (12*::core::mem::size_of::<*const u8>()));
-                  {
-                    let l5 = i32::from(*base.add(0).cast::<u8>());
-                    match l5 {
-                      0 => (),
-                      _ => {
-                        let l6 = *base.add(::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
-                        let l7 = *base.add(2*::core::mem::size_of::<*const u8>()).cast::<usize>();
-                        _rt::cabi_dealloc(l6, l7, 1);
-                      },
-                    }
-                    let l8 = i32::from(*base.add(3*::core::mem::size_of::<*const u8>()).cast::<u8>());
-                    match l8 {
-                      0 => (),
-                      _ => {
-                        let l9 = *base.add(4*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
-                        let l10 = *base.add(5*::core::mem::size_of::<*const u8>()).cast::<usize>();
-                        let base11 = l9;
-                        let len11 = l10;
-                        _rt::cabi_dealloc(base11, len11 * 1, 1);
-                      },
-                    }
-                    let l12 = i32::from(*base.add(6*::core::mem::size_of::<*const u8>()).cast::<u8>());
-                    match l12 {
-                      0 => (),
-                      _ => {
-                        let l13 = *base.add(7*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
-                        let l14 = *base.add(8*::core::mem::size_of::<*const u8>()).cast::<usize>();
-                        let base19 = l13;
-                        let len19 = l14;
-                        for i in 0..len19 {
-                          let base = base19.add(i * (4*::core::mem::size_of::<*const u8>()));
-                          {
-                            let l15 = *base.add(0).cast::<*mut u8>();
-                            let l16 = *base.add(::core::mem::size_of::<*const u8>()).cast::<usize>();
-                            _rt::cabi_dealloc(l15, l16, 1);
-                            let l17 = *base.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
-                            let l18 = *base.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
-                            _rt::cabi_dealloc(l17, l18, 1);
-                          }
-                        }
-                        _rt::cabi_dealloc(base19, len19 * (4*::core::mem::size_of::<*const u8>()), ::core::mem::size_of::<*const u8>());
-                      },
-                    }
-                    let l20 = i32::from(*base.add(9*::core::mem::size_of::<*const u8>()).cast::<u8>());
-                    match l20 {
-                      0 => (),
-                      _ => {
-                        let l21 = *base.add(10*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
-                        let l22 = *base.add(11*::core::mem::size_of::<*const u8>()).cast::<usize>();
-                        _rt::cabi_dealloc(l21, l22, 1);
-                      },
-                    }
-                  }
-                }
-                _rt::cabi_dealloc(base23, len23 * (12*::core::mem::size_of::<*const u8>()), ::core::mem::size_of::<*const u8>());
-              },
-              1 => {
-                let l24 = *base.add(24).cast::<*mut u8>();
-                let l25 = *base.add(24+1*::core::mem::size_of::<*const u8>()).cast::<usize>();
-                _rt::cabi_dealloc(l24, l25, 1);
-              },
-              _ => {
-                let l26 = *base.add(8).cast::<*mut u8>();
-                let l27 = *base.add(8+1*::core::mem::size_of::<*const u8>()).cast::<usize>();
-                _rt::cabi_dealloc(l26, l27, 1);
-              },
-            }
-          }
-        }
-        _rt::cabi_dealloc(base28, len28 * (24+2*::core::mem::size_of::<*const u8>()), 8);
-      } }
-      pub trait Guest {
-        /// Returns exactly one outcome per message, in the order of the batch. Another number is a fault
-        /// of the plugin: nothing of the batch is used, and its messages are tried one by one.
-        ///
-        /// A trap, a missed deadline or a refused allocation never condemns the batch: the host finds the
-        /// message that caused it, makes that one a dead letter, and calls again with the others. So a
-        /// message may be seen more than once, and an instance may be thrown away after any call: memory
-        /// of the instance is a cache, not state.
-        #[allow(async_fn_in_trait)]
-        fn process(batch: _rt::Vec::<Message>,) -> _rt::Vec::<Outcome>;
-      }
-      #[doc(hidden)]
-      #[macro_export]
-      macro_rules! __export_weir_plugin_handler_0_1_0_cabi{
-        ($ty:ident with_types_in $($path_to_types:tt)*) => (const _: () = {
-
-          #[unsafe(export_name = "weir:plugin/handler@0.1.0#process")]
-          unsafe extern "C" fn export_process(arg0: *mut u8,arg1: usize,) -> *mut u8 {
-            unsafe { $($path_to_types)*::_export_process_cabi::<$ty>(arg0, arg1) }
-          }
-          #[unsafe(export_name = "cabi_post_weir:plugin/handler@0.1.0#process")]
-          unsafe extern "C" fn _post_return_process(arg0: *mut u8,) {
-            unsafe { $($path_to_types)*::__post_return_process::<$ty>(arg0) }
-          }
-        };);
-      }
-      #[doc(hidden)]
-      pub use __export_weir_plugin_handler_0_1_0_cabi;
-
-      #[cfg_attr(target_pointer_width="64", repr(align(8)))]
-      #[cfg_attr(target_pointer_width="32", repr(align(4)))]
-      struct _RetArea([::core::mem::MaybeUninit::<u8>; 2*::core::mem::size_of::<*const u8>()]);
-      static mut _RET_AREA: _RetArea = _RetArea([::core::mem::MaybeUninit::uninit(); 2*::core::mem::size_of::<*const u8>()]);
-
-    }
-
   }
 }
 }
@@ -943,8 +591,8 @@ mod _rt {
       alloc::dealloc(ptr, layout);
     }
   }
-  pub use alloc_crate::alloc;
   extern crate alloc as alloc_crate;
+  pub use alloc_crate::alloc;
 }
 
 /// Generates `#[unsafe(no_mangle)]` functions to export the specified type as
@@ -953,7 +601,7 @@ mod _rt {
 /// For more information see the documentation of `wit_bindgen::generate!`.
 ///
 /// ```rust
-/// # macro_rules! export_component{ ($($t:tt)*) => (); }
+/// # macro_rules! export_configurable{ ($($t:tt)*) => (); }
 /// # trait Guest {}
 /// struct MyType;
 ///
@@ -961,25 +609,24 @@ mod _rt {
 ///     // ...
 /// }
 ///
-/// export_component!(MyType);
+/// export_configurable!(MyType);
 /// ```
 #[allow(unused_macros)]
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __export_operator_impl {
-  ($ty:ident) => (weir_sdk::bindings::export_component!($ty with_types_in weir_sdk::bindings););
+macro_rules! __export_plugin_impl {
+  ($ty:ident) => (weir_sdk::bindings::export_configurable!($ty with_types_in weir_sdk::bindings););
   ($ty:ident with_types_in $($path_to_types_root:tt)*) => (
   $($path_to_types_root)*::exports::weir::plugin::configurable::__export_weir_plugin_configurable_0_1_0_cabi!($ty with_types_in $($path_to_types_root)*::exports::weir::plugin::configurable);
-  $($path_to_types_root)*::exports::weir::plugin::handler::__export_weir_plugin_handler_0_1_0_cabi!($ty with_types_in $($path_to_types_root)*::exports::weir::plugin::handler);
   const _: () = {
 
     #[cfg(target_arch = "wasm32")]
-    #[unsafe(link_section = "component-type:wit-bindgen:0.61.1:weir:plugin@0.1.0:operator:imports and exports")]
+    #[unsafe(link_section = "component-type:wit-bindgen:0.61.1:weir:sdk:plugin:imports and exports")]
     #[doc(hidden)]
     #[allow(clippy::octal_escapes)]
-    pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 947] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb4\x06\x01A\x02\x01\
-A\x0e\x01B\x06\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05leve\
+    pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 811] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xae\x05\x01A\x02\x01\
+A\x0a\x01B\x06\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05leve\
 l\x03\0\0\x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x01@\x01\x05\
 level\x01\0\x7f\x04\0\x07enabled\x01\x03\x03\0\x15weir:plugin/log@0.1.0\x05\0\x01\
 B\x05\x01@\x02\x04names\x05valuew\x01\0\x04\0\x03add\x01\0\x01@\x02\x04names\x05\
@@ -994,24 +641,21 @@ key\x04\x0aevent-timew\x08sequencew\x07attempty\x04\0\x07message\x03\0\x05\x01k\
 \0\x0c\x01p\x0a\x01q\x03\x04emit\x01\x0e\0\x05retry\x01\x0d\0\x06reject\x01s\0\x04\
 \0\x07outcome\x03\0\x0f\x03\0\x17weir:plugin/types@0.1.0\x05\x03\x01B\x03\x01j\0\
 \x01s\x01@\x01\x06configs\0\0\x04\0\x09configure\x01\x01\x04\0\x1eweir:plugin/co\
-nfigurable@0.1.0\x05\x04\x02\x03\0\x03\x07message\x02\x03\0\x03\x07outcome\x01B\x08\
-\x02\x03\x02\x01\x05\x04\0\x07message\x03\0\0\x02\x03\x02\x01\x06\x04\0\x07outco\
-me\x03\0\x02\x01p\x01\x01p\x03\x01@\x01\x05batch\x04\0\x05\x04\0\x07process\x01\x06\
-\x04\0\x19weir:plugin/handler@0.1.0\x05\x07\x04\0\x1aweir:plugin/operator@0.1.0\x04\
-\0\x0b\x0e\x01\0\x08operator\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0d\
-wit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+nfigurable@0.1.0\x05\x04\x04\0\x0fweir:sdk/plugin\x04\0\x0b\x0c\x01\0\x06plugin\x03\
+\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-\
+bindgen-rust\x060.61.1";
   };
   )
 }
 #[doc(inline)]
-pub use __export_operator_impl as export_component;
+pub use __export_plugin_impl as export_configurable;
 
 #[cfg(target_arch = "wasm32")]
-#[unsafe(link_section = "component-type:wit-bindgen:0.61.1:weir:plugin@0.1.0:operator-with-all-of-its-exports-removed:encoded world")]
+#[unsafe(link_section = "component-type:wit-bindgen:0.61.1:weir:sdk:plugin-with-all-of-its-exports-removed:encoded world")]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 818] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x93\x05\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 805] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x88\x05\x01A\x02\x01\
 A\x08\x01B\x06\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05leve\
 l\x03\0\0\x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x01@\x01\x05\
 level\x01\0\x7f\x04\0\x07enabled\x01\x03\x03\0\x15weir:plugin/log@0.1.0\x05\0\x01\
@@ -1025,10 +669,10 @@ key\x04\x0aevent-timew\x08sequencew\x07attempty\x04\0\x07message\x03\0\x05\x01k\
 \x01k\x03\x01r\x04\x07subject\x04\x07payload\x07\x07headers\x08\x03key\x04\x04\0\
 \x06output\x03\0\x09\x01kw\x01r\x02\x08after-ms\x0b\x06reasons\x04\0\x05retry\x03\
 \0\x0c\x01p\x0a\x01q\x03\x04emit\x01\x0e\0\x05retry\x01\x0d\0\x06reject\x01s\0\x04\
-\0\x07outcome\x03\0\x0f\x03\0\x17weir:plugin/types@0.1.0\x05\x03\x04\0:weir:plug\
-in/operator-with-all-of-its-exports-removed@0.1.0\x04\0\x0b.\x01\0(operator-with\
--all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dw\
-it-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\0\x07outcome\x03\0\x0f\x03\0\x17weir:plugin/types@0.1.0\x05\x03\x04\0/weir:sdk/\
+plugin-with-all-of-its-exports-removed\x04\0\x0b,\x01\0&plugin-with-all-of-its-e\
+xports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
+0.258.3\x10wit-bindgen-rust\x060.61.1";
 
 #[inline(never)]
 #[doc(hidden)]

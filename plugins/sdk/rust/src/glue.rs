@@ -1,13 +1,28 @@
-//! What [`export!`](crate::export) and [`export_stateful!`](crate::export_stateful) expand to calls: the
-//! exports of the contract, over an [`Operator`]. Not for use by hand.
+//! What [`export!`](crate::export) and the macros beside it expand to calls: the exports of the contract, over
+//! an [`Operator`] or an [`Aggregator`]. Not for use by hand.
 
-use crate::{Error, Message, Migrate, Operator, Outcome, Stateful, Stored, Timer};
+use crate::window_bindings::exports::weir::window::aggregation;
+use crate::{
+    Aggregator, Error, Message, Migrate, Operator, Outcome, Output, Pane, Stateful, Stored, Timer,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::cell::RefCell;
 
 /// `configurable.configure`: reads the configuration and puts the operator into its slot.
 pub fn configure<O: Operator>(slot: &RefCell<Option<O>>, config: &str) -> Result<(), String> {
     report_panics();
     *slot.borrow_mut() = Some(O::configure(crate::config::read(config)?)?);
+    Ok(())
+}
+
+/// The same for an aggregator.
+pub fn configure_aggregator<A: Aggregator>(
+    slot: &RefCell<Option<A>>,
+    config: &str,
+) -> Result<(), String> {
+    report_panics();
+    *slot.borrow_mut() = Some(A::configure(crate::config::read(config)?)?);
     Ok(())
 }
 
@@ -29,11 +44,98 @@ pub fn on_timer<O: Stateful>(slot: &RefCell<Option<O>>, due: &[Timer]) -> Vec<Ou
 
 /// `migration.migrate`.
 pub fn migrate<O: Migrate>(values: &[Stored]) -> Vec<Result<Option<Vec<u8>>, String>> {
-    let migrate = |value| match O::migrate(value) {
-        Ok(value) => Ok(value),
-        Err(Error::Reject(reason) | Error::Retry { reason, .. }) => Err(reason),
-    };
+    let migrate = |value| O::migrate(value).map_err(reason);
     values.iter().map(migrate).collect()
+}
+
+/// `aggregation.add`.
+///
+/// # Panics
+/// As [`process`].
+pub fn add<A: Aggregator>(
+    slot: &RefCell<Option<A>>,
+    additions: &[aggregation::Addition],
+) -> Vec<Result<Vec<u8>, String>> {
+    let add = |aggregator: &A, one: &aggregation::Addition| {
+        let mut accumulator = read(&one.accumulator)?;
+        for message in &one.messages {
+            aggregator.add(&mut accumulator, message)?;
+        }
+        written(&accumulator)
+    };
+    with(slot, |aggregator| {
+        let added = additions
+            .iter()
+            .map(|one| add(aggregator, one).map_err(reason));
+        added.collect()
+    })
+}
+
+/// `aggregation.merge`.
+///
+/// # Panics
+/// As [`process`].
+pub fn merge<A: Aggregator>(
+    slot: &RefCell<Option<A>>,
+    pairs: &[aggregation::Pair],
+) -> Vec<Result<Vec<u8>, String>> {
+    let merge = |aggregator: &A, pair: &aggregation::Pair| {
+        let (left, right) = (read(&pair.left)?, read(&pair.right)?);
+        written(&aggregator.merge(left, right)?)
+    };
+    with(slot, |aggregator| {
+        let merged = pairs
+            .iter()
+            .map(|pair| merge(aggregator, pair).map_err(reason));
+        merged.collect()
+    })
+}
+
+/// `aggregation.emit`.
+///
+/// # Panics
+/// As [`process`].
+pub fn emit<A: Aggregator>(
+    slot: &RefCell<Option<A>>,
+    panes: Vec<aggregation::Pane>,
+) -> Vec<Result<Vec<Output>, String>> {
+    let emit = |aggregator: &A, pane: aggregation::Pane| {
+        let accumulator = read(&pane.accumulator)?;
+        let pane = Pane {
+            key: pane.key,
+            window: pane.window,
+            timing: pane.timing,
+            index: pane.index,
+        };
+        Ok(aggregator.emit(&pane, accumulator)?.into_inner())
+    };
+    with(slot, |aggregator| {
+        let emitted = panes
+            .into_iter()
+            .map(|pane| emit(aggregator, pane).map_err(reason));
+        emitted.collect()
+    })
+}
+
+/// Of no message yet, it is empty.
+fn read<T: DeserializeOwned + Default>(accumulator: &[u8]) -> Result<T, Error> {
+    if accumulator.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(accumulator)
+        .map_err(|cause| Error::reject(format!("cannot read the accumulator as JSON: {cause}")))
+}
+
+fn written(accumulator: &impl Serialize) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(accumulator)
+        .map_err(|cause| Error::reject(format!("cannot write the accumulator as JSON: {cause}")))
+}
+
+/// Nothing of this can be tried again by itself, so a retry is a rejection.
+fn reason(error: Error) -> String {
+    match error {
+        Error::Reject(reason) | Error::Retry { reason, .. } => reason,
+    }
 }
 
 fn with<O, T>(slot: &RefCell<Option<O>>, call: impl FnOnce(&mut O) -> T) -> T {

@@ -49,7 +49,8 @@
 //! | `Err(Error::retry("why"))` | delivered again later, with the pipeline's backoff |
 //! | a panic | dead letter for this message alone; the others of its batch go through |
 //!
-//! A plugin that counts, joins or removes duplicates keeps [`state`], and implements [`Stateful`].
+//! A plugin that counts, joins or removes duplicates keeps [`state`], and implements [`Stateful`]. One that sums
+//! up windows of time is an [`Aggregator`].
 //!
 //! The SDK loops over the batch, reads the configuration and maps errors. It does no input or output of
 //! its own. Build with `weir plugin build`, or with
@@ -65,6 +66,11 @@
 #[expect(missing_docs, reason = "generated; the contract in `wit/` is its documentation")]
 pub mod bindings;
 
+/// The same of what an operator has besides.
+#[rustfmt::skip]
+#[expect(missing_docs, reason = "generated; the contract in `wit/` is its documentation")]
+pub mod handler_bindings;
+
 /// The same of what a plugin with state has besides.
 #[rustfmt::skip]
 #[expect(missing_docs, reason = "generated; the contract in `wit-state/` is its documentation")]
@@ -75,8 +81,15 @@ pub mod state_bindings;
 #[expect(missing_docs, reason = "generated; the contract in `wit-migration/` is its documentation")]
 pub mod migration_bindings;
 
+/// The same of what one that aggregates windows has.
+#[rustfmt::skip]
+#[expect(missing_docs, reason = "generated; the contract in `wit-window/` is its documentation")]
+pub mod window_bindings;
+
+mod aggregator;
 pub mod config;
 mod error;
+mod export;
 #[doc(hidden)]
 pub mod glue;
 pub mod log;
@@ -89,6 +102,7 @@ pub mod testing;
 mod tests;
 pub mod timers;
 
+pub use aggregator::{Aggregator, Pane};
 pub use bindings::weir::plugin::types::{Header, Message, Outcome, Output, Retry};
 pub use error::{Error, OrFail};
 pub use migration_bindings::exports::weir::migration::migration::Stored;
@@ -96,6 +110,7 @@ pub use output::Outputs;
 pub use serde_json;
 pub use state::State;
 pub use timers::Timer;
+pub use window_bindings::exports::weir::window::aggregation::{Timing, Window};
 
 /// A map, filter, enrichment or route.
 pub trait Operator: Sized + 'static {
@@ -260,121 +275,4 @@ pub trait Migrate: Stateful {
     /// # Errors
     /// Why it cannot be read: the messages of its key become dead letters with this reason.
     fn migrate(old: &Stored) -> Result<Option<Vec<u8>>, Error>;
-}
-
-/// Makes an [`Operator`] the plugin that this crate is. Once per crate, with
-/// `crate-type = ["cdylib"]` in its `Cargo.toml`.
-#[macro_export]
-macro_rules! export {
-    ($operator:ty) => {
-        $crate::__export!($operator, {});
-    };
-}
-
-/// As [`export!`], for an operator that is [`Stateful`].
-#[macro_export]
-macro_rules! export_stateful {
-    ($operator:ty) => {
-        $crate::__export_stateful!($operator, {});
-    };
-}
-
-/// As [`export_stateful!`], for an operator that can [`Migrate`] values.
-#[macro_export]
-macro_rules! export_migrating {
-    ($operator:ty) => {
-        $crate::__export_stateful!($operator, {
-            use $crate::migration_bindings::exports::weir::migration::migration;
-
-            impl migration::Guest for Component {
-                fn format() -> u32 {
-                    <$operator as $crate::Migrate>::FORMAT
-                }
-
-                fn migrate(
-                    values: ::std::vec::Vec<$crate::Stored>,
-                ) -> ::std::vec::Vec<
-                    ::std::result::Result<
-                        ::std::option::Option<::std::vec::Vec<u8>>,
-                        ::std::string::String,
-                    >,
-                > {
-                    $crate::glue::migrate::<$operator>(&values)
-                }
-            }
-
-            $crate::migration_bindings::export_migration!(
-                Component with_types_in $crate::migration_bindings
-            );
-        });
-    };
-}
-
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __export_stateful {
-    ($operator:ty, { $($more:tt)* }) => {
-        $crate::__export!($operator, {
-            use $crate::state_bindings::exports::weir::state::timer_handler;
-
-            impl timer_handler::Guest for Component {
-                fn on_timer(
-                    due: ::std::vec::Vec<$crate::Timer>,
-                ) -> ::std::vec::Vec<$crate::Outcome> {
-                    OPERATOR.with(|operator| $crate::glue::on_timer(operator, &due))
-                }
-            }
-
-            $crate::state_bindings::export_timer_handler!(
-                Component with_types_in $crate::state_bindings
-            );
-
-            $($more)*
-        });
-    };
-}
-
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __export {
-    ($operator:ty, { $($more:tt)* }) => {
-        #[cfg(target_family = "wasm")]
-        const _: () = {
-            use $crate::bindings::exports::weir::plugin::{configurable, handler};
-
-            // A component instance is one thread, entered by one call at a time.
-            ::std::thread_local! {
-                static OPERATOR: ::std::cell::RefCell<::std::option::Option<$operator>> =
-                    const { ::std::cell::RefCell::new(::std::option::Option::None) };
-            }
-
-            struct Component;
-
-            impl configurable::Guest for Component {
-                fn configure(
-                    config: ::std::string::String,
-                ) -> ::std::result::Result<(), ::std::string::String> {
-                    OPERATOR.with(|operator| $crate::glue::configure(operator, &config))
-                }
-            }
-
-            impl handler::Guest for Component {
-                fn process(
-                    batch: ::std::vec::Vec<$crate::Message>,
-                ) -> ::std::vec::Vec<$crate::Outcome> {
-                    OPERATOR.with(|operator| $crate::glue::process(operator, &batch))
-                }
-            }
-
-            $crate::bindings::export_component!(Component with_types_in $crate::bindings);
-
-            $($more)*
-        };
-
-        // In a native build, for tests, there is no host to export to; the type is used all the same.
-        #[cfg(not(target_family = "wasm"))]
-        const _: () = {
-            let _ = $crate::glue::configure::<$operator>;
-        };
-    };
 }

@@ -1,6 +1,6 @@
 //! For `cargo test` on your own machine, where there is neither WebAssembly nor a host.
 
-use crate::Operator;
+use crate::{Aggregator, Operator};
 use serde::Serialize;
 
 #[cfg(not(target_family = "wasm"))]
@@ -29,6 +29,16 @@ pub(crate) use memory::{state as host, timers as host_timers};
 pub fn configured<O: Operator>(config: &impl Serialize) -> Result<O, String> {
     let text = serde_json::to_string(config).map_err(|error| error.to_string())?;
     O::configure(crate::config::read(&text)?)
+}
+
+/// The same for an aggregator. Call its [`add`](Aggregator::add), [`merge`](Aggregator::merge) and
+/// [`emit`](Aggregator::emit) as the host would; [`Pane::new`](crate::Pane::new) makes a pane.
+///
+/// # Errors
+/// The reason with which the plugin refuses this configuration.
+pub fn aggregator<A: Aggregator>(config: &impl Serialize) -> Result<A, String> {
+    let text = serde_json::to_string(config).map_err(|error| error.to_string())?;
+    A::configure(crate::config::read(&text)?)
 }
 
 /// The timers that were set on this thread, in the order of their times. They are not set any more: hand

@@ -187,3 +187,73 @@ fn a_timer_is_known_by_its_key_and_tag() {
     assert_eq!(due, [("a", 5), ("b", 10)]);
     assert!(testing::take_timers().is_empty());
 }
+
+/// Joins words, and takes no empty ones.
+struct Words;
+
+impl Aggregator for Words {
+    type Config = ();
+    type Accumulator = Vec<String>;
+
+    fn configure((): ()) -> Result<Self, String> {
+        Ok(Self)
+    }
+
+    fn add(&self, words: &mut Vec<String>, message: &Message) -> Result<(), Error> {
+        match message.text()? {
+            "" => Err(Error::retry("no word")),
+            word => {
+                words.push(word.to_owned());
+                Ok(())
+            }
+        }
+    }
+
+    fn merge(&self, left: Vec<String>, right: Vec<String>) -> Result<Vec<String>, Error> {
+        Ok([left, right].concat())
+    }
+
+    fn emit(&self, pane: &Pane, words: Vec<String>) -> Result<Outputs, Error> {
+        let text = format!("{} {}", words.join("-"), pane.timing.as_str());
+        Ok(Output::new(text).into())
+    }
+}
+
+#[test]
+fn an_accumulator_begins_empty_and_each_addition_pair_and_pane_has_its_answer() {
+    use window_bindings::exports::weir::window::aggregation::{self, Addition, Pair};
+    let slot = RefCell::new(None::<Words>);
+    glue::configure_aggregator(&slot, "null").unwrap();
+    let addition = |accumulator: &str, payloads: &[&str]| Addition {
+        key: "k".into(),
+        accumulator: accumulator.into(),
+        messages: payloads.iter().map(|it| Message::new("a", *it)).collect(),
+    };
+    let additions = [
+        addition("", &["a", "b"]),
+        addition(r#"["a"]"#, &["b"]),
+        addition("", &["a", ""]),
+        addition("{", &["a"]),
+    ];
+    let added = glue::add(&slot, &additions);
+    assert_eq!(added[0], Ok(br#"["a","b"]"#.to_vec()));
+    assert_eq!(added[0], added[1]);
+    assert_eq!(added[2], Err("no word".into()));
+    let unreadable = added[3].as_ref().unwrap_err();
+    assert!(unreadable.starts_with("cannot read the accumulator as JSON"));
+    let pair = Pair {
+        key: "k".into(),
+        left: Vec::new(),
+        right: br#"["a","b"]"#.to_vec(),
+    };
+    assert_eq!(glue::merge(&slot, &[pair]), [added[0].clone()]);
+    let pane = aggregation::Pane {
+        key: "k".into(),
+        window: Window { start: -5, end: 0 },
+        timing: Timing::Late,
+        index: 3,
+        accumulator: br#"["a","b"]"#.to_vec(),
+    };
+    let output = Output::new("a-b late");
+    assert_eq!(glue::emit(&slot, vec![pane]), [Ok(vec![output])]);
+}
