@@ -196,24 +196,55 @@ fn a_component_of_another_version_is_refused_with_both_versions() {
 }
 
 #[test]
-fn a_component_of_a_world_that_is_published_but_not_yet_run_is_refused_by_its_name() {
-    let windows = r#"
-        (func (export "weir:window/aggregation@0.1.0#add")
-            (param i32 i32 i32 i32) (result i32) (i32.const 16))
-        (func (export "weir:window/aggregation@0.1.0#merge")
-            (param i32 i32 i32 i32) (result i32) (i32.const 16))
-        (func (export "weir:window/aggregation@0.1.0#emit")
-            (param i64 i64 i32 i32 i32 i32) (result i32) (i32.const 16))"#;
-    let module = module("aggregator", windows);
-    for bytes in [module.clone(), encoded(&module)] {
-        assert_eq!(
-            refusal(&bytes),
-            "  cause: it was built for the world `aggregator`, which this version of weir \
-             does not run yet\n\n\
-             hint: run it on a version of weir that does, or build it for the world \
-             `weir:plugin/operator@0.1.0`, with `weir plugin build`\n"
-        );
+fn a_component_for_windows_runs_where_an_operator_of_a_job_has_windows_only() {
+    let parts = ["add", "merge", "emit"].map(|name| {
+        format!(
+            r#"(func (export "weir:window/aggregation@0.2.0#{name}")
+                (param i32 i32) (result i32) (i32.const 16))"#
+        )
+    });
+    let bytes = module("aggregator", &parts.concat());
+    assert_eq!(
+        refusal(&bytes),
+        "  cause: it keeps state, and there is state only where results are exactly once\n\n\
+         hint: add `delivery: exactly-once` to the pipeline\n"
+    );
+    let load = |bytes: &[u8], windowed| {
+        let options = LoadOptions {
+            stateful: true,
+            windowed,
+            ..LoadOptions::default()
+        };
+        runtime().load_bytes(bytes, "x.wasm", options)
+    };
+    for bytes in [bytes.clone(), encoded(&bytes)] {
+        let plugin = load(&bytes, true).unwrap();
+        assert_eq!(plugin.contract(), "weir:window/aggregator@0.2.0");
+        assert!(plugin.is_stateful());
     }
+    let refused = |bytes: &[u8], windowed| match load(bytes, windowed) {
+        Ok(_) => panic!("it was loaded"),
+        Err(error) => report::text(&error),
+    };
+    let text = refused(&bytes, false);
+    assert!(
+        text.contains("it aggregates windows, and the operator says nothing of them"),
+        "{text}"
+    );
+    let text = refused(&std::fs::read(guest("echo")).unwrap(), true);
+    assert!(
+        text.contains("it was built for `weir:plugin/operator@0.1.0`"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_component_of_a_version_of_windows_that_no_host_ran_is_refused() {
+    assert_eq!(
+        refusal(&named(&[], &["weir:window/aggregation@0.1.0"])),
+        "  cause: it was built for version 0.1.0 of the contract `weir:window`; this host runs 0.2.0\n\n\
+         hint: build it for the world `weir:window/aggregator@0.2.0`, with `weir plugin build`\n"
+    );
 }
 
 #[test]
@@ -320,7 +351,9 @@ fn inspect_says_what_a_component_is_and_needs() {
     );
     assert_eq!(inspection.digest, blake3::hash(&bytes).to_hex().as_str());
     assert!(!inspection.core_module);
-    assert_eq!(inspection.exports, OPERATOR);
+    let mut exports = inspection.exports.clone();
+    exports.sort();
+    assert_eq!(exports, OPERATOR);
     assert!(
         inspection
             .imports

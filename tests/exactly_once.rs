@@ -7,6 +7,7 @@ mod cluster;
 mod dedupe;
 mod disk;
 mod forward;
+mod golden;
 mod nemesis;
 mod operate;
 mod partitions;
@@ -20,6 +21,7 @@ mod standby;
 mod state;
 mod time;
 mod tools;
+mod windows;
 
 use crate::harness::{Site, Stored, Weir, guests, replaced, series, wait_for, wait_until};
 use std::collections::{BTreeMap, BTreeSet};

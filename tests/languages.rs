@@ -171,3 +171,8 @@ language!(ts, Ts with state);
 language!(c, C with state, mod own;);
 language!(cpp, Cpp with state);
 language!(zig, Zig with state);
+
+#[test]
+fn a_new_plugin_for_windows_builds_and_passes_its_tests_as_it_is_in_rust() {
+    author::passes_its_own_tests_with_windows(Language::Rust);
+}

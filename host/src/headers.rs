@@ -95,6 +95,13 @@ pub fn begins_with(name: &[u8], prefix: &str) -> bool {
         .is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
 }
 
+/// Whether a header says of which window a result is.
+#[must_use]
+pub fn is_window_header(name: &str) -> bool {
+    let names = [WINDOW_START, WINDOW_END, PANE, PANE_INDEX];
+    names.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
 /// Whether a header is one that weir adds, and not data of others that [`keep`] has hidden.
 #[must_use]
 pub fn is_weir_header(name: &str) -> bool {

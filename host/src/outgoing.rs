@@ -88,6 +88,9 @@ pub struct OutgoingMessage {
     pub payload: Bytes,
     /// Of the result that it was made of; not sent.
     pub key: Option<ByteString>,
+    /// It came too late for every window, so that it is no result. Its subject is that of late messages; if the
+    /// pipeline has none it is empty, and the message goes nowhere. Not sent.
+    pub is_late: bool,
 }
 
 impl OutgoingMessage {

@@ -135,6 +135,7 @@ impl Parking {
             add(&format!("{PREFIX}{name}"), value);
         }
         let scheduled = OutgoingMessage {
+            is_late: false,
             foreign: ForeignLines::new(),
             subject: self.subjects.waiting(&origin.source_id, message.sequence),
             id: None,

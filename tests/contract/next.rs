@@ -177,6 +177,7 @@ mod tests {
                 config: "null".into(),
                 headers: HeaderSelection::All,
                 limits: Limits::default(),
+                windows: None,
                 metrics: Metrics::new().operator("shop", "price"),
             };
             Worker::new(&runtime, plugin, Arc::new(settings)).with_services(entries.clone())

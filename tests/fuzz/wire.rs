@@ -106,6 +106,7 @@ pub(crate) fn deliverable(message: Message) -> Message {
 /// The message as a stranger would publish it.
 pub(crate) fn outgoing(message: &Message) -> OutgoingMessage {
     OutgoingMessage {
+        is_late: false,
         foreign: Vec::new(),
         subject: message.subject.clone(),
         id: None,

@@ -45,6 +45,7 @@ pub fn worker(operator: &str, plugin: Arc<Plugin>, limits: Limits, config: &str)
         config: config.into(),
         headers: HeaderSelection::All,
         limits,
+        windows: None,
         metrics: Metrics::new().operator("shop", operator),
     };
     Worker::new(runtime(), plugin, Arc::new(settings))

@@ -69,9 +69,11 @@ pub fn scaffold_of(world: World, language: Language, name: &str) -> Project {
     let folder = made.to_str().unwrap();
     let mut arguments = vec!["plugin", "new", name, "--lang", language.name()];
     arguments.extend(["--folder", folder]);
-    if world == World::StatefulOperator {
-        arguments.push("--stateful");
-    }
+    arguments.extend(match world {
+        World::Operator => None,
+        World::StatefulOperator => Some("--stateful"),
+        World::Aggregator => Some("--aggregator"),
+    });
     let finished = weir(fresh.path(), &arguments);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     let all = repository().join("target/languages");
@@ -115,6 +117,7 @@ pub fn conformance(world: World, language: Language) -> PathBuf {
     let name = match world {
         World::Operator => "conformance",
         World::StatefulOperator => "conformance-stateful",
+        World::Aggregator => "conformance-aggregator",
     };
     let folder = scaffold_of(world, language, name);
     let sources = repository().join("plugins/sdk").join(language.name());

@@ -58,6 +58,7 @@ fn route() -> Route {
             config: serde_json::Value::Null,
             subjects: filters.collect(),
             headers: HeaderSelection::All,
+            windows: None,
             grants: Grants::default(),
             limits: limits(),
             trusted: false,

@@ -40,6 +40,7 @@ fn verified(server: &NatsServer, wanted: Option<Wanted>) -> anyhow::Result<()> {
 /// A commit behind a checkpoint, with two results and a delta.
 fn commit(owner: &str, number: u64) -> Commit {
     let output = |payload: &'static str| OutgoingMessage {
+        is_late: false,
         subject: "results".into(),
         id: None,
         digest: None,

@@ -73,6 +73,7 @@ impl Published {
         payload[3..11].copy_from_slice(&sequence.to_le_bytes());
         payload[11..].copy_from_slice(&hash.to_le_bytes());
         OutgoingMessage {
+            is_late: false,
             subject: "results".into(),
             id: None,
             digest: None,

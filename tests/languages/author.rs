@@ -53,6 +53,16 @@ pub fn passes_its_own_tests_with_state(language: Language) {
     own_tests(language, &folder);
 }
 
+pub fn passes_its_own_tests_with_windows(language: Language) {
+    let folder = languages::scaffold_of(World::Aggregator, language, "warm-minutes");
+    let finished = languages::weir(&folder, &["plugin", "test", "."]);
+    let said = format!("{}{}", finished.stdout, finished.stderr);
+    assert_eq!(finished.code, Some(0), "{said}");
+    let ok = "ok: 8 messages, 5 results, 1 dead letter";
+    assert!(finished.stdout.starts_with(ok), "{said}");
+    own_tests(language, &folder);
+}
+
 /// The tests that the template brings along, and those of the SDK in it, with the language's own tools.
 fn own_tests(language: Language, folder: &Path) {
     match language {

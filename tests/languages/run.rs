@@ -37,6 +37,7 @@ impl Subject {
             config: config.into(),
             headers: HeaderSelection::All,
             limits: self.limits,
+            windows: None,
             metrics: Arc::clone(&operator),
         };
         Counted {
@@ -180,6 +181,7 @@ async fn isolated(
         config: serde_json::Value::Null,
         subjects: Vec::new(),
         headers: HeaderSelection::All,
+        windows: None,
         grants: weir::config::resolved::Grants::default(),
         limits: Limits::default(),
         trusted: false,

@@ -76,6 +76,7 @@ pub(crate) fn warm(work: Work) -> (Tokio, Worker) {
             deadline: std::time::Duration::from_secs(600),
             ..Limits::default()
         },
+        windows: None,
         metrics: Metrics::new().operator("bench", "work"),
     };
     let mut worker = Worker::new(&runtime, plugin, Arc::new(settings));

@@ -94,6 +94,7 @@ pub(crate) fn settings(how: &Use) -> Arc<OperatorSettings> {
             deadline: Duration::from_secs(30),
             ..Limits::default()
         },
+        windows: None,
         metrics: Metrics::new().operator("bench", "work"),
     })
 }

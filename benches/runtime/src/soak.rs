@@ -147,6 +147,7 @@ pub(crate) fn call(arguments: &Arguments) -> Result<()> {
             recycle_calls: arguments.recycle_calls,
             ..Limits::default()
         },
+        windows: None,
         metrics: Arc::clone(&metrics),
     };
     let mut worker = Worker::new(&runtime, plugin, Arc::new(settings));

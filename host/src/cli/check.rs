@@ -26,6 +26,10 @@ const NO_ORIGINS: &str = "`sink.message-ids: off`: `weir trace` and `weir replay
 const FORWARD: &str = "`sink.forward`: the job publishes its results, so a repeat that comes after the duplicate \
     window of their stream is stored twice; `--create` makes no stream for them, `sink.create` does";
 
+/// What becomes of late messages that go nowhere.
+const LATE: &str = "messages that come too late for every window are dropped, and counted by \
+    `weir_late_messages_total`; `late` keeps them";
+
 #[derive(clap::Args)]
 #[command(after_help = "\
 Reads the files, loads every plugin and runs its `configure`. Nothing is sent to a server. \
@@ -225,12 +229,23 @@ fn job_notes<'c>(
     if !stateful.is_empty() {
         notes.push(event_time_note(pipeline));
     }
+    if pipeline.has_windows() {
+        notes.push(match &pipeline.late {
+            Some(late) => format!(
+                "messages that come too late for every window go to `{}`, beside the results",
+                late.as_str()
+            ),
+            None => LATE.to_owned(),
+        });
+    }
     let ttl = pipeline.job.as_ref().and_then(|job| job.state_ttl);
     let kept = match ttl {
         Some(ttl) => format!("for {ttl:?}"),
         None => "for ever; `state.ttl` ends that".to_owned(),
     };
-    notes.extend(stateful.iter().map(|Checked { placed, .. }| {
+    let stateful = stateful.iter();
+    let stateful = stateful.filter(|one| one.placed.operator.windows.is_none());
+    notes.extend(stateful.map(|Checked { placed, .. }| {
         format!(
             "`{}` keeps state: what it sets without a time to live is kept {kept}",
             placed.operator.name
@@ -239,7 +254,7 @@ fn job_notes<'c>(
     notes
 }
 
-/// What the job takes for the time of a message, and when timers of event time fire.
+/// What the job takes for the time of a message, and when timers of event time fire or windows are emitted.
 fn event_time_note(pipeline: &Pipeline) -> String {
     let rules = pipeline.job.as_ref().map(|job| job.watermark);
     let rules = rules.unwrap_or_default();
@@ -249,14 +264,18 @@ fn event_time_note(pipeline: &Pipeline) -> String {
         Some(Place::Header(name)) => format!("header `{name}`"),
         Some(Place::JsonPointer(pointer)) => format!("`{}` in the payload", pointer.as_str()),
     };
+    let (what, its, than) = match pipeline.has_windows() {
+        true => ("the result of a window appears", "end", " than its end"),
+        false => ("a timer fires", "time", ""),
+    };
     let message = match rules.bound {
-        0 => "of its time or later".to_owned(),
-        bound => format!("that is {} later", span(bound)),
+        0 => format!("of its {its} or later"),
+        bound => format!("that is {} later{than}", span(bound)),
     };
     let idle = match rules.idle_timeout {
         Some(timeout) => {
             let timeout = span(timeout.saturating_add(rules.bound));
-            format!("or the clock is {timeout} later and nothing comes")
+            format!("or the clock is {timeout} later{than} and nothing comes")
         }
         None => "and waits if nothing comes (`watermark.idle-timeout` ends that)".to_owned(),
     };
@@ -268,7 +287,7 @@ fn event_time_note(pipeline: &Pipeline) -> String {
         None => "far ahead of the clock makes all before it late".to_owned(),
     };
     format!(
-        "event time is {time}: a timer fires when a message {message} is processed, {idle}; a time {ahead}"
+        "event time is {time}: {what} when a message {message} is processed, {idle}; a time {ahead}"
     )
 }
 

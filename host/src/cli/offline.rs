@@ -1,10 +1,13 @@
 //! A pipeline without a broker, from lines to lines: for `weir pipe`, `weir plugin test` and `weir bench`.
 //!
 //! The messages pass the same processor as in `weir run`. Without JetStream there are no redeliveries: a retry
-//! is only reported. Plugins that keep state have one that begins empty and is not stored; no timer fires.
+//! is only reported. Plugins that keep state have one that begins empty and is not stored; no timer fires. Where there
+//! are windows, event time passes as in a job (`offline/event_time.rs`).
+
+mod event_time;
 
 use crate::config::limits::Limits;
-use crate::config::resolved::{self, Bounds, HeaderSelection};
+use crate::config::resolved::{self, Bounds, HeaderSelection, Operator};
 use crate::jsonl::{Dead, Line, Record, Retry};
 use crate::message::Message;
 use crate::outgoing::OutgoingMessage;
@@ -18,6 +21,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::threads;
 use anyhow::{Result, anyhow};
 use bytestring::ByteString;
+use event_time::EventTime;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -35,6 +39,8 @@ pub(super) struct Offline {
     processor: Processor,
     /// `None` if no plugin keeps state.
     state: Option<SharedState>,
+    /// `None` without windows.
+    event_time: Option<EventTime>,
     /// The largest useful batch.
     pub(super) batch: Bounds,
     /// Sequence of the last message; the next message without a sequence gets the following one.
@@ -54,8 +60,15 @@ impl Offline {
         let plugins = plugin_set::load(settings, runtime, &metrics)?;
         let chain = Chain::new(plugins.workers(runtime), settings.batch);
         let processor = Processor::new(settings, chain, &Target::nowhere());
-        let names = settings.operators.iter().map(|operator| &*operator.name);
-        Self::warmed(processor, names, settings.batch, metrics)
+        let ids: Vec<_> = settings.operators.iter().map(Operator::state_id).collect();
+        let ids = ids.iter().map(|id| &**id);
+        let warmed = Self::warmed(processor, ids.clone(), settings.batch, metrics)?;
+        Ok(Self {
+            event_time: settings
+                .has_windows()
+                .then(|| EventTime::new(settings, ids)),
+            ..warmed
+        })
     }
 
     /// A plugin without a pipeline, with the default limits and all headers.
@@ -77,6 +90,7 @@ impl Offline {
             config: config.to_owned(),
             headers: HeaderSelection::All,
             limits: Limits::default(),
+            windows: None,
             metrics: metrics.operator(&name, &name),
         };
         let worker = Worker::new(runtime, plugin, Arc::new(settings));
@@ -96,6 +110,7 @@ impl Offline {
         Ok(Self {
             processor,
             state: state.transpose()?,
+            event_time: None,
             batch,
             sequence: 0,
             metrics,
@@ -103,8 +118,8 @@ impl Offline {
         })
     }
 
-    /// Processes messages and returns the output lines of each, in order. The event time is `now` if neither
-    /// the line nor the pipeline has one.
+    /// Processes messages and returns the output lines of each, in order, and behind them those of windows that have
+    /// ended. The event time is `now` if neither the line nor the pipeline has one.
     pub(super) fn run(&mut self, records: Vec<Record>, now: u64) -> Vec<Vec<Line>> {
         let routed = self.route(records, now);
         let messages: Vec<Message> = routed.iter().map(|(message, _)| message.clone()).collect();
@@ -112,11 +127,13 @@ impl Offline {
             state.lock().begin(now);
         }
         let verdicts = self.call(routed);
-        messages
+        let lines = messages
             .iter()
             .zip(verdicts)
-            .map(|(message, verdict)| self.lines(message, verdict))
-            .collect()
+            .map(|(message, verdict)| self.lines(message, verdict));
+        let mut lines: Vec<Vec<Line>> = lines.collect();
+        lines.push(self.fire());
+        lines
     }
 
     /// Routes messages to operators, for [`Offline::call`]; see [`Offline::run`] for `now`.
@@ -159,6 +176,9 @@ impl Offline {
         if given.is_some() {
             message.event_time = event_time;
         }
+        if let Some(time) = &mut self.event_time {
+            time.pass(&mut message);
+        }
         message
     }
 
@@ -172,7 +192,9 @@ impl Offline {
         };
         match self.processor.judge(source, verdict) {
             Disposition::Publish(messages) => {
-                let lines = messages.into_iter();
+                let goes =
+                    |message: &OutgoingMessage| !message.is_late || !message.subject.is_empty();
+                let lines = messages.into_iter().filter(goes);
                 lines.map(|message| result(input, message)).collect()
             }
             Disposition::Drop => Vec::new(),
@@ -183,10 +205,15 @@ impl Offline {
                 after_ms: retry
                     .after
                     .and_then(|after| after.as_millis().try_into().ok()),
-                sequence: Some(input.sequence),
+                sequence: sequence(input),
             })],
         }
     }
+}
+
+/// That of a message; none for a window.
+fn sequence(input: &Message) -> Option<u64> {
+    Some(input.sequence).filter(|sequence| *sequence > 0)
 }
 
 fn result(input: &Message, message: OutgoingMessage) -> Line {
@@ -196,7 +223,7 @@ fn result(input: &Message, message: OutgoingMessage) -> Line {
         headers: message.headers.into_iter().collect(),
         key: message.key,
         event_time: None,
-        sequence: Some(input.sequence),
+        sequence: sequence(input),
     })
 }
 
@@ -206,7 +233,7 @@ fn dead(input: &Message, rejection: &Rejection) -> Line {
         operator: rejection.operator.clone(),
         kind: Some(rejection.kind.as_str().to_owned()),
         traceback: rejection.traceback.clone(),
-        sequence: Some(input.sequence),
+        sequence: sequence(input),
     })
 }
 

@@ -53,23 +53,17 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
             }
         }
         let now = jiff::Timestamp::now().as_nanosecond();
-        for line in chain
-            .run(good, now.try_into().unwrap_or_default())
-            .into_iter()
-            .flatten()
-        {
-            match line {
-                Line::Message(record) => {
-                    out.push_str(&record.to_string());
-                    out.push('\n');
-                }
-                line => push(&mut bad, &line, &mut unusable),
-            }
+        let lines = chain.run(good, now.try_into().unwrap_or_default());
+        for line in lines.into_iter().flatten() {
+            sort(line, &mut out, &mut bad, &mut unusable);
         }
-        console.print(&out)?;
-        let written = std::io::stderr().lock().write_all(bad.as_bytes());
-        written.context("cannot write to stderr")?;
+        print(&out, &bad, console)?;
     }
+    let (mut out, mut bad) = (String::new(), String::new());
+    for line in chain.finish() {
+        sort(line, &mut out, &mut bad, &mut unusable);
+    }
+    print(&out, &bad, console)?;
     Ok(if unusable == 0 {
         report::DONE
     } else {
@@ -84,6 +78,23 @@ fn start(
 ) -> Result<Offline> {
     let _progress = console.progress("compiling the plugins");
     Offline::of_pipeline(pipeline, runtime)
+}
+
+/// Results go to stdout, and the rest to stderr.
+fn sort(line: Line, out: &mut String, bad: &mut String, unusable: &mut usize) {
+    match line {
+        Line::Message(record) => {
+            out.push_str(&record.to_string());
+            out.push('\n');
+        }
+        line => push(bad, &line, unusable),
+    }
+}
+
+fn print(out: &str, bad: &str, console: &Console) -> Result<()> {
+    console.print(out)?;
+    let written = std::io::stderr().lock().write_all(bad.as_bytes());
+    written.context("cannot write to stderr")
 }
 
 fn push(text: &mut String, line: &Line, count: &mut usize) {

@@ -9,7 +9,7 @@ use super::model;
 use super::resolve::Context;
 use super::resolved::{Bounds, DeadLetter, Sink, Source, StreamSettings};
 use super::subject::SubjectFilter;
-use super::template::KeyRule;
+use super::template::{KeyRule, Template};
 
 /// A full batch must fit into what may be in flight; otherwise no batch is ever full.
 pub(super) fn bounds(
@@ -131,6 +131,54 @@ pub(super) fn loops(
             "give dead letters a subject of their own, such as `dead.NAME`",
         );
     }
+}
+
+/// One operator of a chain has windows. Behind it the times of messages are those of its windows.
+pub(super) fn windows(models: &[model::Operator], at: &Cursor<'_>, context: &mut Context<'_>) {
+    let places = models.iter().enumerate();
+    let mut windowed = places.filter(|(_, model)| model.window.is_some());
+    let first = windowed.next();
+    let at_operators = at.field("operators");
+    for (index, _) in windowed {
+        let at = at_operators.item(index).field("window");
+        let message = format!("`{}`: another operator has windows before it", at.path());
+        let hint = "let a pipeline of its own read the results of the first";
+        context.findings.add_hint(at.key_location(), message, hint);
+    }
+    let late = at.field("late");
+    if first.is_none() && late.is_given() {
+        let message = "`late` has no meaning without an operator with `window`";
+        let hint = "remove it, or add `window: { tumbling: 1m }` to the operator that aggregates";
+        context
+            .findings
+            .add_hint(late.key_location(), message, hint);
+    }
+}
+
+/// Late messages must not come back.
+pub(super) fn late(
+    late: Option<&Template>,
+    sink: Option<&Sink>,
+    source: &Source,
+    at: &Cursor<'_>,
+    context: &mut Context<'_>,
+) {
+    let Some(late) = late.filter(|_| sink.is_none_or(|sink| !sink.allow_own_source)) else {
+        return;
+    };
+    let known = known_subjects(source);
+    let blind = known.is_empty() && late.begins_with_subject();
+    let meets = known.iter().find(|filter| late.overlaps(filter));
+    let reads = match meets {
+        Some(filter) => format!("the pipeline reads `{filter}`"),
+        None if blind => format!("the pipeline reads all of `{}`", source.stream),
+        None => return,
+    };
+    let message = format!("`late`: late messages would come back, {reads}");
+    let hint = "give them a subject of their own, such as `late.{subject}`";
+    context
+        .findings
+        .add_hint(at.field("late").location(), message, hint);
 }
 
 /// Results must not all land where nothing but the server, weir or an inbox may be.

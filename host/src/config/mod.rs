@@ -37,6 +37,7 @@ mod syntax;
 pub mod template;
 mod tree;
 pub mod units;
+pub mod windows;
 
 pub use crate::report::findings::{Finding, Findings, Location};
 pub use interpolate::Environment;

@@ -12,6 +12,7 @@ mod rollout;
 mod streams;
 mod time;
 mod views;
+mod windows;
 
 pub use connection::{Nats, Tls};
 pub use job::{Commit, Delivery, State, Store};
@@ -20,6 +21,7 @@ pub use rollout::Rollout;
 pub use streams::{Create, Source, Start, StartAt, StartWord, Storage, StreamSettings};
 pub use time::{DurationOrOff, EventTime, EventTimeSettings, OfStream, OnInvalid, Watermark};
 pub use views::{View, ViewFrom};
+pub use windows::{CalendarUnit, Early, Hopping, Panes, Session, Tumbling, Window};
 
 use super::grants;
 use super::units::{DurationText, SizeText};
@@ -79,6 +81,11 @@ pub struct Pipeline {
     pub operators: Vec<Operator>,
     /// Where results go.
     pub sink: Sink,
+    /// Where messages go that come too late for every window: the subject, with the placeholders of `sink.subject`.
+    /// They are stored with the results, as they came to the operator. Without it they are dropped, and counted all
+    /// the same.
+    #[schemars(example = &"late.{subject}")]
+    pub late: Option<String>,
     /// Where messages go that cannot be processed. `off` discards them: they are termed and counted.
     pub dead_letter: DeadLetter,
     /// The latest value for each key of what a job publishes. Only with `delivery: exactly-once`.
@@ -112,6 +119,7 @@ impl Default for Pipeline {
             require_signature: Vec::new(),
             operators: Vec::new(),
             sink: Sink::default(),
+            late: None,
             dead_letter: DeadLetter::default(),
             views: Vec::new(),
             drain: "10s".into(),
@@ -225,6 +233,8 @@ pub struct Operator {
     /// means all.
     #[schemars(example = ["orders.*.paid"])]
     pub subjects: Vec<String>,
+    /// Which windows the plugin aggregates.
+    pub window: Option<Window>,
     /// Which headers the plugin sees: `none`, `all`, or a list of names.
     pub headers: Headers,
     /// What the plugin can access outside its instance. Nothing by default.

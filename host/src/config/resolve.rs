@@ -15,6 +15,7 @@ mod streams;
 mod time;
 mod values;
 mod views;
+mod windows;
 
 pub use connection::{address, without_credentials};
 pub(super) use values::Context;
@@ -81,6 +82,7 @@ pub(super) fn pipeline(
         // A commit is one batch already. Its results say where they come from, in a header of weir's.
         sink.fast_ingest = false;
     }
+    let late = outputs::late(model.late.as_deref(), &at.field("late"), context);
     let dead_letter = outputs::dead_letter(
         &model.dead_letter,
         name.as_deref(),
@@ -99,11 +101,14 @@ pub(super) fn pipeline(
         .map(|placed| &placed.operator.plugin);
     lint::registry(sink.as_ref(), plugins, at, context);
     lint::bounds(batch, in_flight, at, context);
+    lint::windows(&model.operators, at, context);
     if let Some(source) = &source {
         lint::key(key.as_ref().and_then(Option::as_ref), source, at, context);
         lint::operators(&model.operators, source, at, context);
         let dead_letter = dead_letter.as_ref().and_then(Option::as_ref);
         lint::loops(sink.as_ref(), dead_letter, source, at, context);
+        let late = late.as_ref().and_then(Option::as_ref);
+        lint::late(late, sink.as_ref(), source, at, context);
         lint::streams(source, sink.as_ref(), dead_letter, at, context);
         lint::reserved(
             sink.as_ref(),
@@ -149,6 +154,7 @@ pub(super) fn pipeline(
                 .map(|placed| Some(placed?.operator))
                 .collect::<Option<_>>()?,
             sink: sink?,
+            late: late?,
             dead_letter: dead_letter?,
             drain: drain?,
             stalled_after: stalled_after?,

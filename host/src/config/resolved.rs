@@ -11,9 +11,12 @@ use super::template::{KeyRule, SubjectFilter, Template};
 use crate::config::limits::Limits;
 use crate::signature::Key;
 use crate::time::watermark::Rules;
+use crate::time::windows::Windows;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One pipeline, checked.
@@ -38,6 +41,8 @@ pub struct Pipeline {
     /// In the order of the chain; empty for a pipeline that only moves messages.
     pub operators: Vec<Operator>,
     pub sink: Sink,
+    /// The subject of messages that come too late for every window; they are dropped if `None`.
+    pub late: Option<Template>,
     /// `None` if the file says `dead-letter: off`: rejected messages are then termed and counted.
     pub dead_letter: Option<DeadLetter>,
     /// How long a soft stop may take before it becomes a hard stop.
@@ -47,6 +52,13 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
+    /// Whether an operator has windows.
+    #[must_use]
+    pub fn has_windows(&self) -> bool {
+        let mut operators = self.operators.iter();
+        operators.any(|operator| operator.windows.is_some())
+    }
+
     /// The beginning of its message ids: its name, and a hash of its consumer and of its sink's template.
     /// The results of pipelines that share the name, the source and the last operator are therefore not
     /// mistaken for duplicates of each other.
@@ -262,6 +274,8 @@ pub struct Operator {
     pub config: serde_json::Value,
     /// Source subjects that this operator processes; empty for all. Messages on others skip it.
     pub subjects: Vec<SubjectFilter>,
+    /// Those that its plugin aggregates, if it does.
+    pub windows: Option<Arc<Windows>>,
     pub headers: HeaderSelection,
     pub grants: Grants,
     pub limits: Limits,
@@ -270,6 +284,14 @@ pub struct Operator {
     /// One of these keys must have signed the plugin; empty if no signature is required.
     pub require_signature: Vec<Key>,
     pub rollout: Rollout,
+}
+
+impl Operator {
+    /// What its values in the state belong to.
+    #[must_use]
+    pub fn state_id(&self) -> Cow<'_, str> {
+        super::windows::state_id(&self.name, self.windows.as_deref())
+    }
 }
 
 /// How a new version of a plugin is compared with the previous one. The default disables it.

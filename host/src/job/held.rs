@@ -2,7 +2,7 @@
 //! Pure.
 //!
 //! Integers are little endian, and texts and bytes come with their length before them. The first byte tells
-//! what it is. Of a message follow its input, sequence and event time, then subject, key (with a byte before it
+//! what it is. Of a message follow the watermark before it if it has one, its input, sequence and event time, then subject, key (with a byte before it
 //! that says whether there is one), header block and payload; of a timer its clock and time, operator and tag.
 
 use super::log::Input;
@@ -16,6 +16,7 @@ use bytestring::ByteString;
 const MESSAGE: u8 = 1;
 const EVENT_TIMER: u8 = 2;
 const PROCESSING_TIMER: u8 = 3;
+const MARKED_MESSAGE: u8 = 4;
 
 /// What waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +37,14 @@ pub(super) struct HeldTimer {
 
 /// The bytes of a message.
 pub(super) fn message(Input { input, message, .. }: &Input) -> Vec<u8> {
-    let (foreign, mut bytes) = (message.foreign.as_deref(), vec![MESSAGE]);
+    let (foreign, mut bytes) = (message.foreign.as_deref(), Vec::new());
+    match message.watermark {
+        None => bytes.put_u8(MESSAGE),
+        Some(watermark) => {
+            bytes.put_u8(MARKED_MESSAGE);
+            bytes.put_i64_le(watermark);
+        }
+    }
     bytes.put_u32_le(u32::try_from(*input).unwrap_or(u32::MAX));
     bytes.put_u64_le(message.sequence);
     bytes.put_u64_le(message.event_time);
@@ -82,7 +90,11 @@ fn put(to: &mut Vec<u8>, bytes: &[u8]) {
 pub(super) fn read(bytes: &[u8]) -> Option<Held> {
     let mut bytes = Bytes::copy_from_slice(bytes);
     let clock = match bytes.try_get_u8().ok()? {
-        MESSAGE => return read_message(bytes).map(Held::Message),
+        MESSAGE => return read_message(bytes, None).map(Held::Message),
+        MARKED_MESSAGE => {
+            let watermark = Some(bytes.try_get_i64_le().ok()?);
+            return read_message(bytes, watermark).map(Held::Message);
+        }
         EVENT_TIMER => Clock::EventTime,
         PROCESSING_TIMER => Clock::ProcessingTime,
         _ => return None,
@@ -95,7 +107,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Held> {
     }))
 }
 
-fn read_message(mut bytes: Bytes) -> Option<Input> {
+fn read_message(mut bytes: Bytes, watermark: Option<i64>) -> Option<Input> {
     let input = usize::try_from(bytes.try_get_u32_le().ok()?).ok()?;
     let sequence = bytes.try_get_u64_le().ok()?;
     let event_time = bytes.try_get_u64_le().ok()?;
@@ -106,6 +118,7 @@ fn read_message(mut bytes: Bytes) -> Option<Input> {
     let payload = take(&mut bytes)?;
     let message = Message {
         key: has_key.then_some(key),
+        watermark,
         ..Message::received(subject, &block, payload, sequence, event_time)
     };
     let stored = 0;
@@ -147,6 +160,7 @@ mod tests {
         let subject = Bytes::from_static(subject);
         let message = Message {
             key: key.map(ByteString::from_static),
+            watermark: key.map(|_| -7),
             ..Message::received(subject, &block, payload, 7, 9)
         };
         Input {

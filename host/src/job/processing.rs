@@ -192,7 +192,11 @@ impl Processing {
             ..message
         };
         match disposition {
-            Disposition::Publish(messages) => {
+            Disposition::Publish(mut messages) => {
+                let late = messages.iter().filter(|message| message.is_late);
+                self.gathered.late += late.count() as u64;
+                messages.retain(|message| !message.is_late || !message.subject.is_empty());
+                self.gathered.dropped += u64::from(messages.is_empty());
                 self.gathered.publish(&messages);
                 effects.outputs.extend(messages.into_iter().map(named));
             }
@@ -257,15 +261,9 @@ impl Work for Processing {
 
     fn recovered(&mut self) -> Result<(), Unreadable> {
         let state = self.state.lock();
-        let known = |id: &str| {
-            let mut operators = self.shared.settings.operators.iter();
-            operators.any(|operator| operator.name == id)
-        };
+        let known = |id: &str| self.shared.state_ids.iter().any(|known| known == id);
         if let Some(id) = state.occupied().find(|id| !known(id)) {
-            return Err(Unreadable(format!(
-                "the state has values of operator `{id}`, which the pipeline has not; give the operator its name \
-                 again, or the pipeline another one"
-            )));
+            return Err(kept::orphan(id));
         }
         self.shared.check(state.formats()).map_err(Unreadable)
     }
@@ -290,6 +288,7 @@ impl Work for Processing {
 
     async fn process(&mut self, batch: &[Input]) -> Effects {
         self.start();
+        let batch = &*self.with_watermarks(batch);
         self.shared.in_hand(self.gathered.take(batch));
         self.stored.0.extend(batch.iter().map(|input| input.stored));
         let (mut effects, mut free) = (Effects::default(), Vec::with_capacity(batch.len()));

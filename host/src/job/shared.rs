@@ -48,6 +48,8 @@ pub(super) struct Counts {
     /// Messages whose event time is not valid, or too far ahead.
     pub untimed: u64,
     pub ahead: u64,
+    /// Messages that came too late for every window.
+    pub late: u64,
 }
 
 impl Counts {
@@ -71,6 +73,8 @@ impl Counts {
 /// See the top of this file.
 pub struct Shared {
     pub(super) settings: Arc<resolved::Pipeline>,
+    /// Those of its operators in the state, in the order of the chain.
+    pub(super) state_ids: Vec<String>,
     pub(super) processor: Mutex<Processor>,
     /// Of each partition.
     pub(super) state_bytes: u64,
@@ -119,7 +123,9 @@ impl Shared {
         progress: Arc<JobProgress>,
     ) -> Self {
         let job = settings.job.as_ref();
+        let operators = settings.operators.iter();
         Self {
+            state_ids: operators.map(|it| it.state_id().into_owned()).collect(),
             formats: RefCell::new(formats(&processor)),
             state_bytes: job.map_or(0, |job| job.state_bytes),
             state_ttl: job.and_then(|job| job.state_ttl).map(nanoseconds),
@@ -230,6 +236,7 @@ impl Shared {
         metrics.job_view_skipped.inc_by(counts.not_viewed);
         metrics.event_times_invalid.inc_by(counts.untimed);
         metrics.event_times_ahead.inc_by(counts.ahead);
+        metrics.late_messages.inc_by(counts.late);
         if self.settings.dead_letter.is_some() {
             metrics.dead.inc_by(counts.dead);
         }

@@ -38,6 +38,7 @@ pub(super) fn values(
     views.iter().filter_map(move |view| {
         let key = key::escape(&view.key.extract(&as_message)?)?;
         Some(OutgoingMessage {
+            is_late: false,
             subject: ByteString::from(format!("{}.{partition}.{key}", view.name)),
             id: result.id.clone(),
             digest: result.digest.clone(),
@@ -74,6 +75,7 @@ mod tests {
 
     fn result(key: &str, payload: &'static str) -> OutgoingMessage {
         OutgoingMessage {
+            is_late: false,
             subject: "out.a".into(),
             id: None,
             digest: None,

@@ -46,6 +46,18 @@ impl Watermarks {
         ahead
     }
 
+    /// The watermark of the partition before each message of a batch, none before there is one: as it is where each
+    /// is a batch by itself.
+    pub(super) fn before(&self, rules: &Rules, batch: &[Input], now: u64) -> Vec<Option<i64>> {
+        let mut marks = self.clone();
+        let before = batch.iter().map(|input| {
+            let before = marks.least_mark();
+            marks.pass(rules, std::slice::from_ref(input), now);
+            before
+        });
+        before.collect()
+    }
+
     /// None of the inputs has anything pending for the partition.
     pub(super) fn idle(&mut self, rules: &Rules, now: u64) {
         for mark in self.0.iter_mut().filter(|mark| mark.is_read) {
@@ -55,10 +67,12 @@ impl Watermarks {
 
     /// That of the partition: the least of the inputs that have had messages; 0 if none has.
     pub(super) fn least(&self) -> u64 {
+        u64::try_from(self.least_mark().unwrap_or_default()).unwrap_or_default()
+    }
+
+    fn least_mark(&self) -> Option<i64> {
         let read = self.0.iter().filter(|mark| mark.is_read);
-        let marks = read.filter_map(|mark| mark.watermark.get());
-        let least = marks.min().unwrap_or_default();
-        u64::try_from(least).unwrap_or_default()
+        read.filter_map(|mark| mark.watermark.get()).min()
     }
 
     /// As a checkpoint has them.
@@ -77,6 +91,7 @@ mod tests {
     use super::*;
     use crate::message::Message;
     use bytes::Bytes;
+    use proptest::prelude::*;
 
     fn input(input: usize, event_time: u64, timed: bool) -> Input {
         let empty = Bytes::new;
@@ -148,5 +163,32 @@ mod tests {
         assert_eq!((marks.least(), marks.marks()), (0, vec![Some(-4)]));
         marks.idle(&rules, 150);
         assert_eq!(marks.least(), 40);
+    }
+
+    proptest! {
+        #[test]
+        fn a_message_sees_the_same_watermark_wherever_its_batch_ends(
+            messages in prop::collection::vec((0..2_usize, 0..300_u64, any::<bool>()), 0..20),
+            end in 0..20_usize,
+            bound in 0..100_i64,
+        ) {
+            let rules = Rules { bound, max_ahead: Some(50), idle_timeout: None };
+            let messages = messages.into_iter();
+            let batch = messages.map(|(of, time, timed)| input(of, time, timed));
+            let batch: Vec<Input> = batch.collect();
+            let mut marks = Watermarks::of(&[at("A@1", None), at("B@1", Some(20))], |_| true);
+            let whole = marks.before(&rules, &batch, 200);
+            let (first, second) = batch.split_at(end.min(batch.len()));
+            let mut parts = marks.before(&rules, first, 200);
+            marks.pass(&rules, first, 200);
+            parts.extend(marks.before(&rules, second, 200));
+            prop_assert_eq!(&whole, &parts);
+            for (message, before) in batch.iter().zip(whole) {
+                let mut alone = Watermarks::of(&[at("A@1", None), at("B@1", Some(20))], |_| true);
+                let position = batch.iter().position(|other| std::ptr::eq(other, message));
+                alone.pass(&rules, batch.get(..position.unwrap_or_default()).unwrap_or_default(), 200);
+                prop_assert_eq!(alone.least_mark(), before);
+            }
+        }
     }
 }

@@ -152,6 +152,11 @@ const STATE: Package = &[(
     include_str!("../../../wit/deps/weir-state@0.2.0/state.wit"),
 )];
 
+const WINDOW: Package = &[(
+    "window.wit",
+    include_str!("../../../wit/deps/weir-window@0.2.0/window.wit"),
+)];
+
 /// The worlds of the contract that a plugin can be built for: `world:` in a `plugin.yaml`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -161,6 +166,8 @@ pub enum World {
     Operator,
     /// `weir:state/stateful-operator@0.2.0`.
     StatefulOperator,
+    /// `weir:window/aggregator@0.2.0`.
+    Aggregator,
 }
 
 impl World {
@@ -170,6 +177,7 @@ impl World {
         match self {
             Self::Operator => "operator",
             Self::StatefulOperator => "stateful-operator",
+            Self::Aggregator => "aggregator",
         }
     }
 
@@ -179,6 +187,7 @@ impl World {
         match self {
             Self::Operator => (PLUGIN, &[]),
             Self::StatefulOperator => (STATE, &[PLUGIN]),
+            Self::Aggregator => (WINDOW, &[PLUGIN]),
         }
     }
 }

@@ -4,15 +4,16 @@
 //! lacking an optional export. Types are wasmtime's to compare, at instantiation. Pure. What a
 //! component may import besides is decided in `capability/`.
 
-use super::guest::{BUILT, CONTRACTS, Contract, STATEFUL};
+use super::guest::{BUILT, CONTRACTS, Contract, STATEFUL, WINDOWED};
 use crate::report;
 use anyhow::{Result, anyhow};
 
 /// The packages of the contracts that this host runs, and the world to build for in each.
-static PACKAGES: [(&str, &Contract); 2] = [("weir:plugin", BUILT), ("weir:state", STATEFUL)];
-
-/// Worlds that are published and not run yet, by the package that only they use.
-const NOT_RUN_YET: [(&str, &str); 1] = [("weir:window", "aggregator")];
+static PACKAGES: [(&str, &Contract); 3] = [
+    ("weir:plugin", BUILT),
+    ("weir:state", STATEFUL),
+    ("weir:window", WINDOWED),
+];
 
 /// `namespace:package/name@version`, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +51,7 @@ impl<'a> Interface<'a> {
 ///
 /// # Errors
 ///
-/// When it is no plugin, or one of another version or of a world that this host does not run. Each
-/// with a hint.
+/// When it is no plugin, or one of a version that this host does not run. Each with a hint.
 pub(super) fn find(imports: &[String], exports: &[String]) -> Result<&'static Contract> {
     let names = exports.iter().chain(imports);
     let names: Vec<Interface<'_>> = names.filter_map(|name| Interface::parse(name)).collect();
@@ -61,11 +61,6 @@ pub(super) fn find(imports: &[String], exports: &[String]) -> Result<&'static Co
             |name: &&Interface<'_>| name.package == package && !versions.contains(&name.version);
         if let Some(other) = names.iter().find(is_unknown) {
             return Err(other_version(other, &versions, contract));
-        }
-    }
-    for (package, world) in NOT_RUN_YET {
-        if names.iter().any(|name| name.package == package) {
-            return Err(other_world(world));
         }
     }
     let has = |export: &str| exports.iter().any(|name| name == export);
@@ -93,6 +88,29 @@ pub(super) fn check_state(contract: &Contract, stateful: bool) -> Result<()> {
     let error = anyhow!("it keeps state, and there is state only where results are exactly once");
     let action = "add `delivery: exactly-once` to the pipeline";
     Err(report::hint(error, action))
+}
+
+/// Refuses a contract that is not what the operator is for: one for windows where there are none, or another
+/// where there are.
+///
+/// # Errors
+///
+/// With a hint that says how to bring both together.
+pub(super) fn check_window(contract: &Contract, windowed: bool) -> Result<()> {
+    match (contract.is_windowed(), windowed) {
+        (true, false) => {
+            let error = anyhow!("it aggregates windows, and the operator says nothing of them");
+            let action = "add `window: { tumbling: 1m }` to the operator, for example";
+            Err(report::hint(error, action))
+        }
+        (false, true) => {
+            let world = contract.world;
+            let error = anyhow!("the operator has `window:`, and it was built for `{world}`");
+            let build = rebuild(WINDOWED);
+            Err(report::hint(error, format!("remove `window:`, or {build}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether a contract has what is imported of any contract: a plugin without `on-timer` has no state.
@@ -136,19 +154,6 @@ fn other_version(found: &Interface<'_>, runs: &[&str], contract: &Contract) -> a
         "it was built for version {version} of the contract `{package}`; this host runs {runs}"
     );
     report::hint(error, rebuild(contract))
-}
-
-fn other_world(world: &str) -> anyhow::Error {
-    let error = anyhow!(
-        "it was built for the world `{world}`, which this version of weir does not run yet"
-    );
-    report::hint(
-        error,
-        format!(
-            "run it on a version of weir that does, or {}",
-            rebuild(BUILT)
-        ),
-    )
 }
 
 fn lacks(export: &str, contract: &Contract) -> anyhow::Error {

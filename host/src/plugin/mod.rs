@@ -20,10 +20,6 @@ mod instance;
 mod loaded;
 mod services;
 mod stdio;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the world that calls it follows")
-)]
 mod window;
 mod worker;
 
@@ -118,6 +114,8 @@ pub struct LoadOptions<'a> {
     pub compile: CompileLimits,
     /// Whether its calls have a state. One that keeps state is refused otherwise.
     pub stateful: bool,
+    /// Whether the operator has `window:`. Only a plugin that aggregates windows is for that.
+    pub windowed: bool,
 }
 
 /// The engines and the cache: one per process. Cheap to clone.
@@ -212,6 +210,7 @@ impl Runtime {
         let (imports, exports) = inspect::interfaces(&component);
         let contract = contract::find(&imports, &exports)?;
         contract::check_state(contract, options.stateful)?;
+        contract::check_window(contract, options.windowed)?;
         let nothing = Grants::default();
         let grants = options.grants.unwrap_or(&nothing);
         let is_given = |grant: &Grant| (grant.is_given)(grants);

@@ -10,15 +10,18 @@ use super::fault::{Fault, FaultKind};
 use super::guest::Call;
 use super::instance::Instance;
 use super::services::HostServices;
-use super::{Plugin, Runtime};
+use super::{Plugin, Runtime, window};
 use crate::config::limits::{Isolation, Limits};
 use crate::config::resolved::HeaderSelection;
+use crate::config::windows;
 use crate::message::{Message, Outcome};
 use crate::report;
-use crate::state::SharedState;
+use crate::state::{SharedState, Timer};
 use crate::telemetry::metrics::OperatorMetrics;
 use crate::telemetry::version_stats::VersionStats;
+use crate::time::windows::Windows;
 use anyhow::{Result, anyhow};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// What all instances of one operator share, on every lane.
@@ -30,7 +33,17 @@ pub struct OperatorSettings {
     pub config: String,
     pub headers: HeaderSelection,
     pub limits: Limits,
+    /// Of an operator whose plugin aggregates windows.
+    pub windows: Option<Arc<Windows>>,
     pub metrics: Arc<OperatorMetrics>,
+}
+
+impl OperatorSettings {
+    /// What its values in the state belong to.
+    #[must_use]
+    pub fn state_id(&self) -> Cow<'_, str> {
+        windows::state_id(&self.operator, self.windows.as_deref())
+    }
 }
 
 /// One operator on one lane. Must be used inside a tokio runtime with timers; the runtime's thread
@@ -129,13 +142,25 @@ impl Worker {
             self.settings.metrics.messages.inc_by(batch.len() as u64);
         }
         let state = state.filter(|_| self.plugin.is_stateful());
-        let state = state.and_then(|state| LentState::to(&self.settings.operator, state));
+        let state = state.and_then(|state| LentState::to(&self.settings.state_id(), state));
         let outcomes = instance.call(call, state).await;
         match &outcomes {
             Ok(_) => self.keep(instance),
             Err(fault) => self.count(fault),
         }
         outcomes
+    }
+
+    /// A timer of it ended as a dead letter: if it was that of a window, this goes with it, and otherwise nothing
+    /// happens.
+    pub fn abandon(&self, timer: &Timer, state: &SharedState) {
+        let operator = state.lock().operator(&self.settings.state_id());
+        if let (Some(windows), Some(operator)) = (self.settings.windows.as_deref(), operator)
+            && let Err(error) = window::abandon(windows, state, operator, timer)
+        {
+            let (pipeline, operator) = (&self.settings.pipeline, &self.settings.operator);
+            tracing::warn!(pipeline, operator, "cannot give up a window: {error:#}");
+        }
     }
 
     /// The most messages that one call may have.

@@ -12,17 +12,19 @@
 
 pub mod canary;
 mod isolate;
+mod rejection;
 pub mod savepoint;
 mod slot;
 
 use crate::config::resolved::Bounds;
 use crate::message::Message;
-use crate::plugin::{Fault, Worker};
+use crate::plugin::Worker;
 use crate::process::route::OperatorSet;
-use crate::state::Timer;
+use crate::state::{SharedState, Timer};
 use anyhow::Result;
 use bytestring::ByteString;
 use canary::Share;
+pub use rejection::{Kind, Rejection};
 use savepoint::{Savepoints, Stateless};
 use slot::{Item, OperatorSlot};
 use smallvec::SmallVec;
@@ -62,107 +64,6 @@ pub struct Retry {
     /// The plugin asked for it, so it counts against `retry.max-attempts`. Otherwise the host could
     /// not do its part, and the message is not to blame.
     pub counts: bool,
-}
-
-/// Why a message is a dead letter.
-#[derive(Clone, Debug)]
-pub struct Rejection {
-    /// `None` when the sink refused what the chain returned, or the message came to no operator.
-    pub operator: Option<String>,
-    pub kind: Kind,
-    /// One line, unless it is the sink's.
-    pub reason: String,
-    /// The lines below the first of a plugin's rejection: SDKs put the traceback of an exception
-    /// there, innermost call as the language has it.
-    pub traceback: Vec<String>,
-    /// blake3 of the component, and of the operator's `config:`.
-    pub digest: String,
-    pub config_hash: String,
-    /// What the runtime saw, when it was a fault and not an answer.
-    pub fault: Option<Fault>,
-}
-
-impl Rejection {
-    /// The kind and the reason, in a line.
-    #[must_use]
-    pub fn words(&self) -> String {
-        format!("{}: {}", self.kind.as_str(), self.reason)
-    }
-
-    /// Who rejects the message: an operator, what lies behind the last, or what lies before the first.
-    #[must_use]
-    pub fn by(&self) -> &str {
-        match (&self.operator, self.kind) {
-            (Some(operator), _) => operator,
-            (None, Kind::EventTime) => "source",
-            (None, _) => "sink",
-        }
-    }
-
-    /// The chain's results cannot be published.
-    #[must_use]
-    pub fn by_sink(reason: String) -> Self {
-        let (digest, config_hash) = (String::new(), String::new());
-        Self {
-            operator: None,
-            kind: Kind::Sink,
-            reason,
-            traceback: Vec::new(),
-            digest,
-            config_hash,
-            fault: None,
-        }
-    }
-}
-
-/// What kind of end it was; the `Weir-Kind` header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Reject,
-    Trap,
-    Deadline,
-    Memory,
-    Output,
-    Length,
-    Retries,
-    Sink,
-    /// A plugin would see a part of the message that is no text.
-    Foreign,
-    /// It has no valid event time.
-    EventTime,
-}
-
-impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 10] = [
-        Self::Reject,
-        Self::Trap,
-        Self::Deadline,
-        Self::Memory,
-        Self::Output,
-        Self::Length,
-        Self::Retries,
-        Self::Sink,
-        Self::Foreign,
-        Self::EventTime,
-    ];
-
-    /// As it stands in headers, JSON and metrics.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Kind::Reject => "reject",
-            Kind::Trap => "trap",
-            Kind::Deadline => "deadline",
-            Kind::Memory => "memory",
-            Kind::Output => "output",
-            Kind::Length => "length",
-            Kind::Retries => "retries",
-            Kind::Sink => "sink",
-            Kind::Foreign => "foreign",
-            Kind::EventTime => "event-time",
-        }
-    }
 }
 
 /// The operators of one lane, each with its warm instance.
@@ -315,8 +216,13 @@ impl Chain {
         state: &mut S,
     ) -> Vec<Verdict> {
         let fire = async |timers: Vec<Timer>, state: &mut S| {
-            let sources = timers.iter();
-            let sources = sources.map(|timer| Message::of_timer(&timer.key, timer.at));
+            let watermark = state
+                .keyed()
+                .and_then(|state| state.lock().watermark_so_far());
+            let sources = timers.iter().map(|timer| Message {
+                watermark,
+                ..Message::of_timer(&timer.key, timer.at)
+            });
             let sources: Vec<Message> = sources.collect();
             let picked = self.picked(sources.iter());
             let mut ends: Vec<Option<Verdict>> = timers.iter().map(|_| None).collect();
@@ -334,6 +240,13 @@ impl Chain {
                 .await
         };
         savepoint::settle(timers, state, fire).await
+    }
+
+    /// See [`Processor::abandon`](super::Processor::abandon).
+    pub fn abandon(&self, operator: usize, timer: &Timer, state: &SharedState) {
+        if let Some(slot) = self.slots.get(operator) {
+            slot.abandon(timer, state);
+        }
     }
 
     /// All operators, once.

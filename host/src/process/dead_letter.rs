@@ -264,6 +264,7 @@ impl Draft<'_> {
         let mut headers = self.headers.clone();
         headers.extend(more);
         OutgoingMessage {
+            is_late: false,
             subject: ByteString::from(self.subject),
             id: Some(MessageId::Whole(format!(
                 "{prefix}/dead/{source_id}/{sequence}{id}"

@@ -10,6 +10,10 @@ use smallvec::SmallVec;
 
 /// All or nothing for one message of the source.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most are `Publish`, and a box would be an allocation for each message"
+)]
 pub enum Disposition {
     /// Publish these, in order; at least one.
     Publish(SmallVec<[OutgoingMessage; 1]>),

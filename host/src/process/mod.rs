@@ -64,14 +64,18 @@ impl Processor {
     #[must_use]
     pub fn new(settings: &resolved::Pipeline, chain: Chain, target: &Target) -> Self {
         let last = chain.last_operator().unwrap_or("weir");
+        let mut outputs = OutputBuilder::new(
+            (settings.sink.message_ids).then(|| format!("{}/{last}/", settings.id())),
+            settings.sink.subject.clone(),
+            target,
+        );
+        if settings.has_windows() {
+            outputs = outputs.with_windows(settings.late.clone(), target);
+        }
         Self {
             decoder: Decoder::new(settings),
             route: Route::compile(&settings.operators),
-            outputs: Some(OutputBuilder::new(
-                (settings.sink.message_ids).then(|| format!("{}/{last}/", settings.id())),
-                settings.sink.subject.clone(),
-                target,
-            )),
+            outputs: Some(outputs),
             dead_letters: DeadLetterBuilder {
                 pipeline: settings.name.clone(),
                 id: settings.id(),
@@ -164,6 +168,11 @@ impl Processor {
         self.chain.fire(operator, timers, state).await
     }
 
+    /// A timer of an operator, by its place in the chain, ended as a dead letter: its window goes with it.
+    pub fn abandon(&self, operator: usize, timer: &Timer, state: &SharedState) {
+        self.chain.abandon(operator, timer, state);
+    }
+
     /// Whether a plugin of it was built to keep state.
     #[must_use]
     pub fn is_stateful(&self) -> bool {
@@ -248,5 +257,6 @@ fn as_made(output: Message) -> OutgoingMessage {
         foreign: ForeignLines::new(),
         payload: output.payload,
         key: output.key,
+        is_late: output.is_late,
     }
 }

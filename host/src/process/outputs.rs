@@ -86,6 +86,10 @@ pub struct OutputBuilder {
     may_stray: bool,
     /// The values of [`DIGEST`]; `None` where there is no host.
     provenance: Option<Provenance>,
+    /// Whether results may be of windows, which their headers say.
+    has_windows: bool,
+    /// For messages that come too late for every window; they go nowhere if there is none.
+    late: Option<Box<Self>>,
 }
 
 impl OutputBuilder {
@@ -114,7 +118,19 @@ impl OutputBuilder {
                 ..target.clone()
             },
             provenance: None,
+            has_windows: false,
+            late: None,
         }
+    }
+
+    /// The same for a pipeline with windows; `late` is the subject of what comes too late for all of them.
+    #[must_use]
+    pub fn with_windows(mut self, late: Option<Template>, target: &Target) -> Self {
+        let prefix = self.id_prefix.as_ref().map(ToString::to_string);
+        let late = late.map(|template| Self::new(prefix, template, target));
+        self.has_windows = true;
+        self.late = late.map(Box::new);
+        self
     }
 
     /// From now on results are those of these plugins.
@@ -146,24 +162,29 @@ impl OutputBuilder {
             .provenance
             .as_ref()
             .map(|provenance| provenance.of(source));
+        let has_windows = self.has_windows;
         let messages = results.into_iter().enumerate().map(|(index, result)| {
             let foreign = result.foreign.as_deref();
-            let subject = self.template.render_in(&result, &mut self.subjects)?;
-            self.check(&subject)?;
-            let (prefix, sequence) = (self.id_prefix.as_ref(), source.sequence);
+            let (prefix, sequence) = (self.id_prefix.clone(), source.sequence);
+            let subject = match (result.is_late, &mut self.late) {
+                (false, _) => self.subject(&result)?,
+                (true, Some(late)) => late.subject(&result)?,
+                (true, None) => ByteString::new(),
+            };
             let message = OutgoingMessage {
                 subject,
                 id: prefix.map(|prefix| MessageId::Result {
-                    prefix: prefix.clone(),
+                    prefix,
                     source_id: source_id.clone(),
                     sequence,
                     index: index as u64,
                 }),
                 digest: digest.clone(),
-                headers: check_headers(source, &result.headers, hops)?,
+                headers: check_headers(source, &result.headers, hops, has_windows)?,
                 foreign: foreign.map(kept).unwrap_or_default(),
                 payload: result.payload,
                 key: result.key,
+                is_late: result.is_late,
             };
             let (size, limit) = (message.size(), self.target.max_payload);
             if size > limit {
@@ -174,6 +195,13 @@ impl OutputBuilder {
             Ok(message)
         });
         messages.collect()
+    }
+
+    /// Where a result goes.
+    fn subject(&mut self, result: &Message) -> Result<ByteString, String> {
+        let subject = self.template.render_in(result, &mut self.subjects)?;
+        self.check(&subject)?;
+        Ok(subject)
     }
 
     /// Whether results may go to a subject.
@@ -251,13 +279,20 @@ fn read_subjects(settings: &resolved::Pipeline, captured: &[String]) -> Vec<Subj
 }
 
 /// The headers of a result as they may leave the host. Those of the server and of weir are not taken over
-/// from the input, and one that a plugin made up is refused. The line [`HOPS`] is the host's to write.
-fn check_headers(source: &Message, made: &Headers, hops: u32) -> Result<Lines, String> {
+/// from the input, and one that a plugin made up is refused, but for those that `has_windows` allows. The line
+/// [`HOPS`] is the host's to write.
+fn check_headers(
+    source: &Message,
+    made: &Headers,
+    hops: u32,
+    has_windows: bool,
+) -> Result<Lines, String> {
     let mut lines = Vec::with_capacity(made.iter().len());
     for line in made.iter() {
         let (name, value) = line;
         let whose = match name {
             _ if headers::is_server_header(name) => Some("the server"),
+            _ if has_windows && headers::is_window_header(name) => None,
             _ if headers::is_weir_header(name) => Some("weir"),
             _ => None,
         };

@@ -119,6 +119,7 @@ pub(crate) fn load_options<'a>(
         signature,
         compile: operator.limits.compile,
         stateful,
+        windowed: operator.windows.is_some(),
     }
 }
 
@@ -135,6 +136,7 @@ pub fn operator(
         config: operator.config.to_string(),
         headers: operator.headers.clone(),
         limits: operator.limits,
+        windows: operator.windows.clone(),
         metrics: metrics.operator(pipeline, &operator.name),
     }
 }

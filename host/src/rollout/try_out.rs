@@ -85,8 +85,9 @@ impl<'a> TryOut<'a> {
 
     /// A state with what was found; an empty one if nothing was.
     fn state(&self, found: Option<&[u8]>) -> Result<SharedState> {
-        let names = self.operators.iter().map(|operator| &*operator.name);
-        let state = SharedState::scratch(names, STATE)?;
+        let ids = self.operators.iter().map(Operator::state_id);
+        let ids: Vec<_> = ids.collect();
+        let state = SharedState::scratch(ids.iter().map(|id| &**id), STATE)?;
         if let Some(found) = found {
             state.lock().replay(found, &|_| true)?;
         }

@@ -210,6 +210,13 @@ impl State {
         self.watermark
     }
 
+    /// The same; none until there is one.
+    #[must_use]
+    pub fn watermark_so_far(&self) -> Option<i64> {
+        let watermark = Some(self.watermark).filter(|watermark| *watermark > 0);
+        watermark.map(|watermark| i64::try_from(watermark).unwrap_or(i64::MAX))
+    }
+
     /// How much of what was there at [`State::now`] is expired at `now`: what an outage has cost. Looks at
     /// everything; call it before the first batch, and say it where it is not nothing.
     #[must_use]

@@ -278,6 +278,7 @@ handles! {
         job_paused: Gauge = gauge(JobPaused),
         event_times_invalid: Counter = counter(EventTimesInvalid),
         event_times_ahead: Counter = counter(EventTimesAhead),
+        late_messages: Counter = counter(LateMessages),
         watermark: Gauge = gauge(Watermark),
         event_time_lag: Gauge = gauge(EventTimeLag),
         job_state_rows: Gauge = gauge(JobStateRows),

@@ -221,6 +221,8 @@ names! {
         "Times the server missed heartbeats during a pull"
     PullErrors "pull_errors" Counter None PIPELINE
         "Pulls that ended in an error and were repeated"
+    LateMessages "late_messages" Counter None PIPELINE
+        "Messages of a job that came too late for every window, whether or not `late` says where they go"
     Latency "latency" Histogram Seconds PIPELINE
         "From the time JetStream stored an input to its settlement"
 

@@ -124,6 +124,7 @@ impl Subject {
                 deadline: Duration::from_secs(30),
                 ..Limits::default()
             },
+            windows: None,
             metrics: Arc::clone(&metrics),
         };
         let plugin = Arc::clone(&self.plugin);

@@ -1,6 +1,7 @@
 //! `weir job state`: what a job's plugins keep, as of the last commits, while the job goes on.
 
 use super::super::{Console, files};
+use crate::config::windows;
 use crate::job::operate::Operated;
 use crate::job::rows::{Row, Text};
 use crate::report::{self, ResultExt, escape};
@@ -158,7 +159,9 @@ async fn show(
             continue;
         }
         let row = Row::of(entry, group.is_some());
-        let row = row.filter(|row| operator.is_none_or(|operator| row.operator == operator));
+        let row = row.filter(|row| {
+            operator.is_none_or(|operator| windows::parts(&row.operator).0 == operator)
+        });
         if let Some(row) = row {
             console.answer(&row, &line(&row))?;
             count += 1;

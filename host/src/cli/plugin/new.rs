@@ -21,6 +21,10 @@ pub(in crate::cli) struct Arguments {
     #[arg(long)]
     stateful: bool,
 
+    /// A plugin that aggregates windows of time, for a pipeline that delivers exactly once. In Rust.
+    #[arg(long, conflicts_with = "stateful")]
+    aggregator: bool,
+
     /// The folder to create. [default: NAME]
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
@@ -31,9 +35,10 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
         .folder
         .clone()
         .unwrap_or_else(|| PathBuf::from(&arguments.name));
-    let world = match arguments.stateful {
-        true => World::StatefulOperator,
-        false => World::Operator,
+    let world = match (arguments.stateful, arguments.aggregator) {
+        (_, true) => World::Aggregator,
+        (true, false) => World::StatefulOperator,
+        (false, false) => World::Operator,
     };
     project::create(&folder, &arguments.name, arguments.lang, world)?;
     let shown = folder.display();

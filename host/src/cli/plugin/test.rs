@@ -180,6 +180,7 @@ fn run_all(mut chain: Offline, records: Vec<Record>) -> Vec<Line> {
         let batch = records.by_ref().take(chain.batch.messages).collect();
         got.extend(chain.run(batch, 0).into_iter().flatten());
     }
+    got.extend(chain.finish());
     got
 }
 

@@ -19,8 +19,8 @@ struct Manifest {
     /// The plugin's name; the component has the same name, with underscores.
     name: String,
     language: Language,
-    /// The world of the contract that it is built for: `operator`, or `stateful-operator` for a plugin that
-    /// keeps state and sets timers.
+    /// The world of the contract that it is built for: `operator`, `stateful-operator` for a plugin that
+    /// keeps state and sets timers, or `aggregator` for one that aggregates windows.
     #[serde(default)]
     world: World,
     /// The main source file, relative to the folder. Each language has a default: `plugin.` and its
@@ -126,8 +126,13 @@ mod tests {
         assert_eq!(project.main_or("plugin.zig"), Path::new("plugin.zig"));
         assert_eq!(project.flags, ["-Dx"]);
         assert_eq!(project.world, World::Operator);
-        let text = "name: a\nlanguage: c\nworld: stateful-operator\n";
-        assert_eq!(read(text).unwrap().unwrap().world, World::StatefulOperator);
+        for (world, expected) in [
+            ("stateful-operator", World::StatefulOperator),
+            ("aggregator", World::Aggregator),
+        ] {
+            let text = format!("name: a\nlanguage: c\nworld: {world}\n");
+            assert_eq!(read(&text).unwrap().unwrap().world, expected);
+        }
     }
 
     #[test]

@@ -31,16 +31,20 @@ pub(super) fn component(project: &Project) -> Result<Vec<u8>> {
         std::fs::read(&built).with_context(|| format!("cannot read `{}`", built.display()))?;
     let component = plugin::componentize(&bytes, project.world)
         .context("cannot turn the build result into a component");
-    match project.world == World::Operator && names_state(&bytes) {
-        true => component.hint(|| "add `world: stateful-operator` to plugin.yaml"),
-        false => component,
+    match project.world {
+        World::Operator if names(&bytes, b"weir:state/") => {
+            component.hint(|| "add `world: stateful-operator` to plugin.yaml")
+        }
+        World::Operator if names(&bytes, b"weir:window/") => {
+            component.hint(|| "add `world: aggregator` to plugin.yaml")
+        }
+        _ => component,
     }
 }
 
-/// Whether a build result names the interfaces of state.
-fn names_state(bytes: &[u8]) -> bool {
-    const NAMED: &[u8] = b"weir:state/";
-    bytes.windows(NAMED.len()).any(|window| window == NAMED)
+/// Whether a build result names an interface of this package.
+fn names(bytes: &[u8], package: &[u8]) -> bool {
+    bytes.windows(package.len()).any(|window| window == package)
 }
 
 /// Writes the contract to `.weir/wit`, for tools that read WIT: the package of the project's world, and in

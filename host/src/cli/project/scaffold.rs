@@ -5,7 +5,8 @@
 //! affected by upgrades of weir. Everything is embedded in the binary: `plugins/sdk/<language>` is the SDK,
 //! except for its folders of templates and conformance plugins. The files of its `template` are added to, or
 //! replace, those of all languages in `plugins/sdk/template`. For a plugin that keeps state, those of both
-//! folders `template-stateful` are added to them in the same way.
+//! folders `template-stateful` are added to them in the same way, and for one that aggregates windows those of
+//! `template-aggregator`.
 //!
 //! In every file `{{name}}` is replaced by the plugin's name and `{{crate}}` by the name with underscores. A
 //! file `x.in` becomes `x`, and `gitignore` becomes `.gitignore`.
@@ -20,6 +21,8 @@ use std::path::{Path, PathBuf};
 
 static SHARED: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/template");
 static SHARED_STATEFUL: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/template-stateful");
+static SHARED_AGGREGATOR: Dir =
+    include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/template-aggregator");
 static RUST: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/rust");
 static GO: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/go");
 static PYTHON: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/python");
@@ -30,15 +33,17 @@ static CPP: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/cpp");
 static ZIG: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/zig");
 
 /// Folders in a language's SDK that are not part of it.
-const ASIDE: [&str; 4] = [
+const ASIDE: [&str; 5] = [
     "conformance",
     "conformance-stateful",
     TEMPLATE,
     TEMPLATE_STATEFUL,
+    TEMPLATE_AGGREGATOR,
 ];
 
 const TEMPLATE: &str = "template";
 const TEMPLATE_STATEFUL: &str = "template-stateful";
+const TEMPLATE_AGGREGATOR: &str = "template-aggregator";
 
 /// The language's own folder, and those of other languages that its SDK uses.
 fn folders(language: Language) -> (&'static Dir<'static>, Option<&'static Dir<'static>>) {
@@ -60,6 +65,11 @@ fn folders(language: Language) -> (&'static Dir<'static>, Option<&'static Dir<'s
 /// The name is invalid, or the folder exists and is not empty (both exit code 2), or it cannot be written.
 pub fn create(folder: &Path, name: &str, language: Language, world: World) -> Result<()> {
     check(name)?;
+    if world == World::Aggregator && folders(language).0.get_dir(TEMPLATE_AGGREGATOR).is_none() {
+        let error = anyhow!("there is no template of an aggregator in `{language}` yet");
+        let action = "write it in Rust: `--lang rust --aggregator`";
+        return Err(report::usage(report::hint(error, action)));
+    }
     let shown = folder.display();
     if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
         let error = anyhow!("cannot create a plugin in `{shown}`: the folder is not empty");
@@ -93,14 +103,17 @@ fn files(language: Language, world: World) -> BTreeMap<PathBuf, &'static [u8]> {
             found.insert(Path::new("sdk").join(file.path()), file.contents());
         }
     }
-    let template = own.get_dir(TEMPLATE);
-    let stateful = own.get_dir(TEMPLATE_STATEFUL);
-    let is_stateful = world == World::StatefulOperator;
+    let (more, of_world) = match world {
+        World::Operator => (None, None),
+        World::StatefulOperator => (Some(&SHARED_STATEFUL), Some(TEMPLATE_STATEFUL)),
+        World::Aggregator => (Some(&SHARED_AGGREGATOR), Some(TEMPLATE_AGGREGATOR)),
+    };
+    let own_of_world = of_world.and_then(|folder| own.get_dir(folder));
     for (folder, root) in [
         (Some(&SHARED), ""),
-        (Some(&SHARED_STATEFUL).filter(|_| is_stateful), ""),
-        (template, TEMPLATE),
-        (stateful.filter(|_| is_stateful), TEMPLATE_STATEFUL),
+        (more, ""),
+        (own.get_dir(TEMPLATE), TEMPLATE),
+        (own_of_world, of_world.unwrap_or_default()),
     ] {
         for file in folder.map(all).unwrap_or_default() {
             let path = file.path().strip_prefix(root).unwrap_or(file.path());
@@ -154,7 +167,7 @@ mod tests {
         let all = all.flat_map(|language| {
             [World::Operator, World::StatefulOperator].map(|world| (language, world))
         });
-        for (language, world) in all {
+        for (language, world) in all.chain([(Language::Rust, World::Aggregator)]) {
             let folder = tempfile::tempdir().unwrap();
             let plugin = folder.path().join("hot-rooms");
             create(&plugin, "hot-rooms", language, world).unwrap();
@@ -173,8 +186,10 @@ mod tests {
             let manifest = std::fs::read_to_string(plugin.join(manifest)).unwrap();
             assert!(manifest.contains("hot-rooms"), "{language}");
             let pipeline = std::fs::read_to_string(plugin.join("pipeline.yaml")).unwrap();
-            let is_stateful = world == World::StatefulOperator;
+            let is_stateful = world != World::Operator;
             assert_eq!(pipeline.contains("exactly-once"), is_stateful, "{language}");
+            let is_windowed = world == World::Aggregator;
+            assert_eq!(pipeline.contains("window:"), is_windowed, "{language}");
             assert!(plugin.join("sdk").is_dir(), "{language}");
             assert!(plugin.join(".gitignore").is_file(), "{language}");
             for aside in ASIDE {

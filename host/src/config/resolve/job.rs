@@ -31,7 +31,7 @@ pub(super) fn job(
     context: &mut Context<'_>,
 ) -> Option<Option<Job>> {
     let Some((order, because)) = order(model, at, context)? else {
-        return no_job(at, context).then_some(None);
+        return no_job(model, at, context).then_some(None);
     };
     for (section, field) in WITHOUT_JOB {
         let mut of = at.field(section);
@@ -186,16 +186,31 @@ fn partitions(
 }
 
 /// Whether a pipeline that is no job has nothing that only a job has.
-fn no_job(at: &Cursor<'_>, context: &mut Context<'_>) -> bool {
+fn no_job(model: &model::Pipeline, at: &Cursor<'_>, context: &mut Context<'_>) -> bool {
     let mut is_one = true;
-    let whole = ["partitions", "state", "commit", "watermark", "views"].map(|name| at.field(name));
+    let whole = [
+        "partitions",
+        "state",
+        "commit",
+        "watermark",
+        "views",
+        "late",
+    ];
+    let whole = whole.map(|name| at.field(name));
+    let operators = at.field("operators");
+    let windows = (0..model.operators.len()).map(|index| operators.item(index).field("window"));
     let fields = [
         ("sink", "forward"),
         ("dead-letter", "forward"),
         ("event-time", "on-invalid"),
     ];
     let fields = fields.map(|(section, field)| at.field(section).field(field));
-    for at in whole.into_iter().chain(fields).filter(Cursor::is_given) {
+    for at in whole
+        .into_iter()
+        .chain(windows)
+        .chain(fields)
+        .filter(Cursor::is_given)
+    {
         let message = format!("`{}` needs `delivery: exactly-once`", at.path());
         let hint = format!("add `delivery: exactly-once`, or remove `{}`", at.path());
         context.findings.add_hint(at.key_location(), message, hint);

@@ -2,7 +2,8 @@
 
 use super::keys::keys;
 use super::rollout::rollout;
-use super::values::{Context, absolute};
+use super::values::{Context, absolute, optional};
+use super::windows::windows;
 use crate::config::component::Reference;
 use crate::config::cursor::Cursor;
 use crate::config::limits::{CompileLimits, Limits};
@@ -13,6 +14,7 @@ use crate::config::template::check_header_name;
 use crate::signature::Key;
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The minimum memory of an instance. The stacks and statics of a guest take up to 1 MiB before it
 /// allocates anything.
@@ -67,6 +69,9 @@ fn operator(
         .as_deref()
         .and_then(|reference| plugin(reference, &at.field("plugin"), context));
     let subjects = context.filters(&model.subjects, &at.field("subjects"));
+    let windows = optional(model.window.as_ref(), |model| {
+        windows(model, &at.field("window"), context).map(Arc::new)
+    });
     let headers = headers(&model.headers, &at.field("headers"), context);
     let grants = model.grants.resolve(&at.field("grants"), context);
     let limits = limits(model, &at.field("limits"), context);
@@ -86,6 +91,7 @@ fn operator(
         plugin: plugin?,
         config: model.config.clone(),
         subjects: subjects?,
+        windows: windows?,
         headers: headers?,
         grants: grants?,
         limits: limits?,

@@ -37,6 +37,15 @@ pub(super) fn sink(
     })
 }
 
+/// `Some(None)` if late messages are dropped.
+pub(super) fn late(
+    model: Option<&str>,
+    at: &Cursor<'_>,
+    context: &mut Context<'_>,
+) -> Option<Option<Template>> {
+    optional(model, |text| context.parsed(Template::parse(text), at))
+}
+
 /// `Some(None)` if dead letters are off.
 pub(super) fn dead_letter(
     model: &model::DeadLetter,

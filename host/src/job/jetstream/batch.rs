@@ -205,6 +205,7 @@ mod tests {
 
     fn result() -> OutgoingMessage {
         OutgoingMessage {
+            is_late: false,
             subject: "in.a".into(),
             id: None,
             digest: Some("d1".into()),

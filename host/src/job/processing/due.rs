@@ -99,14 +99,10 @@ impl Processing {
         let sources = timers.iter();
         let sources = sources.map(|timer| Message::of_timer(&timer.key, timer.at));
         let sources: Vec<Message> = sources.collect();
-        let operator = timers.first().map(|timer| timer.operator);
-        let place = self
-            .operators
-            .iter()
-            .position(|known| Some(*known) == operator);
+        let place = timers.first().map_or(usize::MAX, |timer| self.place(timer));
         let mut processor = self.shared.processor.lock().await;
         self.shared.calls(&[], None);
-        let verdicts = processor.fire(place.unwrap_or(usize::MAX), timers, &mut self.state);
+        let verdicts = processor.fire(place, timers.clone(), &mut self.state);
         let verdicts = verdicts.await;
         self.shared.called();
         let source_id = self.sources.first().unwrap_or(&self.shared.unknown);
@@ -118,7 +114,21 @@ impl Processing {
             };
             processor.judge(judged, verdict)
         };
-        sources.iter().zip(verdicts).map(judge).collect()
+        let judged = sources.iter().zip(verdicts).map(judge);
+        let dispositions: Vec<Disposition> = judged.collect();
+        for (timer, disposition) in timers.iter().zip(&dispositions) {
+            if matches!(disposition, Disposition::Dead(_)) {
+                processor.abandon(place, timer, &self.state);
+            }
+        }
+        dispositions
+    }
+
+    /// The place of a timer's operator in the chain.
+    fn place(&self, timer: &Timer) -> usize {
+        let mut operators = self.operators.iter();
+        let place = operators.position(|known| *known == timer.operator);
+        place.unwrap_or(usize::MAX)
     }
 
     /// Whether messages of its key that came before a timer of event time wait for a retry.
@@ -128,11 +138,11 @@ impl Processing {
         is_ordered && state.has_held() && state.is_held(&timer.key, b"").unwrap_or_default()
     }
 
-    /// The name of a timer's operator.
+    /// The id of a timer's operator.
     fn operator(&self, timer: &Timer) -> &str {
-        let mut operators = self.operators.iter().zip(&self.shared.settings.operators);
+        let mut operators = self.operators.iter().zip(&self.shared.state_ids);
         let operator = operators.find(|(known, _)| **known == timer.operator);
-        operator.map_or("", |(_, operator)| &*operator.name)
+        operator.map_or("", |(_, id)| id)
     }
 
     /// The queue of a timer that is retried: its own.
@@ -249,6 +259,12 @@ impl Processing {
     }
 
     async fn give_up_timer(&mut self, timer: &Timer, reason: String, effects: &mut Effects) {
+        let place = self.place(timer);
+        self.shared
+            .processor
+            .lock()
+            .await
+            .abandon(place, timer, &self.state);
         let message = Message::of_timer(&timer.key, timer.at);
         let disposition = self
             .rejected(

@@ -1,7 +1,9 @@
 //! Where the state of a partition is: in RAM, or on disk, where it is found again.
 
 use super::Processing;
+use crate::config::windows;
 use crate::job::shared::Shared;
+use crate::job::work::Unreadable;
 use crate::state::{Corrupt, Groups, Location, Mark, Operator, State};
 
 impl Processing {
@@ -65,7 +67,20 @@ pub(super) fn empty(shared: &Shared, groups: &Groups) -> Result<State, Corrupt> 
     Ok(state.with_ttl(shared.state_ttl))
 }
 
+/// The state has values of an operator that the pipeline has not.
+pub(super) fn orphan(id: &str) -> Unreadable {
+    Unreadable(match windows::parts(id) {
+        (id, None) => format!(
+            "the state has values of operator `{id}`, which the pipeline has not; give the operator its name again, or \
+             the pipeline another one"
+        ),
+        (id, Some(windows)) => format!(
+            "the state has values of operator `{id}` with the windows `{windows}`, which the pipeline has not; give the \
+             operator its name and its windows again, or the pipeline another name"
+        ),
+    })
+}
+
 fn names(shared: &Shared) -> impl Iterator<Item = &str> {
-    let operators = shared.settings.operators.iter();
-    operators.map(|operator| operator.name.as_str())
+    shared.state_ids.iter().map(String::as_str)
 }

@@ -26,7 +26,7 @@ impl Processing {
             return;
         }
         let partition = self.partition();
-        for result in &effects.outputs {
+        for result in effects.outputs.iter().filter(|it| !it.is_late) {
             let values = views::values(all, partition, result);
             let before = effects.views.len();
             effects.views.extend(values);

@@ -7,6 +7,7 @@ use crate::job::watermarks::Watermarks;
 use crate::job::work::Effects;
 use crate::process::chain::Kind;
 use crate::state::Clock;
+use std::borrow::Cow;
 
 impl Processing {
     /// The partition goes on where these inputs are.
@@ -32,6 +33,20 @@ impl Processing {
         self.give_up_as(Kind::EventTime, input, reason, effects)
             .await;
         true
+    }
+
+    /// The messages of a batch, each with the watermark before it where there are windows.
+    pub(super) fn with_watermarks<'a>(&self, batch: &'a [Input]) -> Cow<'a, [Input]> {
+        if !self.shared.settings.has_windows() {
+            return batch.into();
+        }
+        let (rules, now) = (&self.shared.watermark, self.state.lock().now());
+        let before = self.watermarks.before(rules, batch, now);
+        let mut batch = batch.to_vec();
+        for (input, watermark) in batch.iter_mut().zip(before) {
+            input.message.watermark = watermark;
+        }
+        batch.into()
     }
 
     /// Messages were processed: event time has come as far as theirs. Not before: what they see of the watermark does

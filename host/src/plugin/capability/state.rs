@@ -57,6 +57,12 @@ impl State {
         Ok((state.lock(), *operator))
     }
 
+    /// The state of the present call and whose part of it is used, for whoever keeps what the plugin does not see.
+    pub(in crate::plugin) fn whole_state(&self) -> Option<(SharedState, Operator)> {
+        let lent = self.lent_state.as_ref()?;
+        Some((lent.state.clone(), lent.operator))
+    }
+
     /// Values of a key that are of another format, up to so many bytes of them.
     pub(in crate::plugin) fn outdated(
         &self,

@@ -4,6 +4,7 @@
 //! messages, and its row of [`CONTRACTS`]. Everything else in the host sees a [`Guest`]. A version or a
 //! world more is a file, a row, and a variant: see `docs/adr/0017-guests-are-an-enum-and-capabilities-a-table.md`.
 
+mod aggregator_0_2_0;
 mod migration_0_1_0;
 #[cfg(test)]
 #[path = "../../../../tests/contract/next.rs"]
@@ -32,10 +33,16 @@ pub(super) struct Contract {
 }
 
 impl Contract {
-    /// Whether it has state and timers: it exports the handler of timers.
+    /// Whether it has state and timers: it exports the handler of timers, or is called for windows.
     pub(super) fn is_stateful(&self) -> bool {
         let exports = &mut self.exports.iter();
-        exports.any(|export| export.starts_with("weir:state/"))
+        self.is_windowed() || exports.any(|export| export.starts_with("weir:state/"))
+    }
+
+    /// Whether it is called for windows.
+    pub(super) fn is_windowed(&self) -> bool {
+        let exports = &mut self.exports.iter();
+        exports.any(|export| export.starts_with("weir:window/"))
     }
 }
 
@@ -45,6 +52,7 @@ pub(super) type Bind =
 
 /// The contracts that this host runs. Where a component has the exports of several, the last wins.
 pub(super) static CONTRACTS: &[&Contract] = &[
+    &aggregator_0_2_0::CONTRACT,
     &operator_0_1_0::CONTRACT,
     &stateful_0_2_0::CONTRACT,
     #[cfg(test)]
@@ -56,6 +64,9 @@ pub(super) static BUILT: &Contract = &operator_0_1_0::CONTRACT;
 
 /// The contract of plugins that keep state.
 pub(super) static STATEFUL: &Contract = &stateful_0_2_0::CONTRACT;
+
+/// The contract of plugins that aggregate windows.
+pub(super) static WINDOWED: &Contract = &aggregator_0_2_0::CONTRACT;
 
 /// What a plugin is called with.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +91,7 @@ impl Call<'_> {
 pub(super) enum Guest {
     Operator010(operator_0_1_0::Guest),
     Stateful020(stateful_0_2_0::Guest),
+    Aggregator020(aggregator_0_2_0::Guest),
     #[cfg(test)]
     Next(next::Guest),
 }
@@ -94,6 +106,7 @@ impl Guest {
         match self {
             Self::Operator010(guest) => guest.configure(store, config).await,
             Self::Stateful020(guest) => guest.configure(store, config).await,
+            Self::Aggregator020(guest) => guest.configure(store, config).await,
             #[cfg(test)]
             Self::Next(guest) => guest.configure(store, config).await,
         }
@@ -116,6 +129,7 @@ impl Guest {
                 guest.operator.process(store, batch, headers).await
             }
             (Self::Stateful020(guest), Call::Timers(due)) => guest.on_timer(store, due).await,
+            (Self::Aggregator020(guest), call) => guest.call(store, call, headers).await,
             #[cfg(test)]
             (Self::Next(guest), Call::Messages(batch)) => guest.process(store, batch).await,
             // Another version of the plugin has set them.

@@ -113,18 +113,22 @@ impl Guest {
 
 /// The header lines of a batch that the operator asks for, in one allocation; none where it asks for
 /// none.
-struct SelectedHeaders<'a> {
+pub(super) struct SelectedHeaders<'a> {
     lines: Vec<types::HeaderParam<'a>>,
     /// Of each message; empty when there are no lines at all.
     ranges: Vec<Range<usize>>,
 }
 
 /// Selects header lines, keeping their order.
-fn selected<'a>(batch: &'a [Message], selection: &HeaderSelection) -> SelectedHeaders<'a> {
+pub(super) fn selected<'a>(
+    batch: impl IntoIterator<Item = &'a Message>,
+    selection: &HeaderSelection,
+) -> SelectedHeaders<'a> {
     let mut lines = Vec::new();
     let mut ranges = Vec::new();
     if *selection != HeaderSelection::None {
-        ranges.reserve_exact(batch.len());
+        let batch = batch.into_iter();
+        ranges.reserve(batch.size_hint().0);
         for message in batch {
             let start = lines.len();
             let selected = message.headers.iter().filter(|(name, _)| match selection {
@@ -142,7 +146,10 @@ fn selected<'a>(batch: &'a [Message], selection: &HeaderSelection) -> SelectedHe
 }
 
 /// Records that borrow from the messages.
-fn lower<'a>(batch: &'a [Message], headers: &'a SelectedHeaders<'a>) -> Vec<types::Message<'a>> {
+pub(super) fn lower<'a>(
+    batch: impl IntoIterator<Item = &'a Message>,
+    headers: &'a SelectedHeaders<'a>,
+) -> Vec<types::Message<'a>> {
     let mut ranges = headers.ranges.iter();
     let lower = |message: &'a Message| types::Message {
         subject: &message.subject,
@@ -156,7 +163,7 @@ fn lower<'a>(batch: &'a [Message], headers: &'a SelectedHeaders<'a>) -> Vec<type
         sequence: message.sequence,
         attempt: message.attempt,
     };
-    batch.iter().map(lower).collect()
+    batch.into_iter().map(lower).collect()
 }
 
 /// The guest's answer for one message; its buffers become the outputs'.
@@ -177,7 +184,7 @@ pub(super) fn bounded(mut reason: String) -> String {
     reason
 }
 
-fn output(output: types::Output) -> Output {
+pub(super) fn output(output: types::Output) -> Output {
     Output {
         subject: output.subject.map(ByteString::from),
         payload: output.payload.map(Bytes::from),

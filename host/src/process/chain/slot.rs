@@ -2,6 +2,7 @@
 
 use super::canary::Share;
 use super::isolate::isolate;
+use super::rejection;
 use super::savepoint::Savepoints;
 use super::{Change, Kind, Rejection, Retry, Verdict};
 use crate::config::resolved::{Bounds, HeaderSelection};
@@ -106,16 +107,21 @@ impl OperatorSlot {
         self.canary.as_ref().map(|(share, _)| *share)
     }
 
-    /// Whether a plugin of it keeps state.
     /// See [`Plugin::format`](crate::plugin::Plugin::format).
     pub(crate) fn format(&self) -> u32 {
         self.current.0.plugin().format()
     }
 
+    /// Whether a plugin of it keeps state.
     pub(crate) fn is_stateful(&self) -> bool {
         let canary = self.canary.iter().map(|(_, version)| version);
         let mut versions = canary.chain([&self.current]);
         versions.any(|version| version.0.plugin().is_stateful())
+    }
+
+    /// A timer of it ended as a dead letter.
+    pub(crate) fn abandon(&self, timer: &Timer, state: &SharedState) {
+        self.current.0.abandon(timer, state);
     }
 
     /// Calls with timers that are due; each is its own source. What the operator emits for them.
@@ -153,7 +159,8 @@ impl OperatorSlot {
         let mut places = Vec::with_capacity(items.len());
         let canary = |owner: usize| picked.get(owner).copied().unwrap_or_default();
         for item in items {
-            let seen = sees(item.owner);
+            // One that is late passes by all operators behind.
+            let seen = sees(item.owner) && !item.message.is_late;
             if let Some(words) = self.unfit(&item.message).filter(|_| seen) {
                 let version = self.version(canary(item.owner));
                 if let Some(place) = ends.get_mut(item.owner) {
@@ -314,7 +321,7 @@ impl OperatorSlot {
         fault: Option<Fault>,
     ) -> Rejection {
         let (reason, traceback) = match kind {
-            Kind::Reject => apart(&reason),
+            Kind::Reject => rejection::apart(&reason),
             _ => (reason, Vec::new()),
         };
         Rejection {
@@ -374,13 +381,6 @@ impl Version {
             counts,
         }
     }
-}
-
-/// The reason of a rejection, and the traceback below it.
-fn apart(reason: &str) -> (String, Vec<String>) {
-    let mut lines = reason.trim().lines().map(str::trim_end);
-    let first = lines.next().unwrap_or_default().to_owned();
-    (first, lines.map(str::to_owned).collect())
 }
 
 /// Those in these places, and the others; both in order.
