@@ -1,10 +1,10 @@
 //! A pipeline without a broker, from lines to lines: for `weir pipe`, `weir plugin test` and `weir bench`.
 //!
 //! The messages pass the same processor as in `weir run`. Without JetStream there are no redeliveries: a retry
-//! is only reported. Plugins that keep state have one that begins empty and is not stored; no timer fires. Where there
-//! are windows, event time passes as in a job (`offline/event_time.rs`).
+//! is only reported. Plugins that keep state have one that begins empty and is not stored. Time passes as in a job
+//! (`offline/time.rs`).
 
-mod event_time;
+mod time;
 
 use crate::config::limits::Limits;
 use crate::config::resolved::{self, Bounds, HeaderSelection, Operator};
@@ -21,9 +21,10 @@ use crate::telemetry::metrics::Metrics;
 use crate::threads;
 use anyhow::{Result, anyhow};
 use bytestring::ByteString;
-use event_time::EventTime;
+
 use std::path::Path;
 use std::sync::Arc;
+use time::Time;
 
 /// The batch of one plugin call without a pipeline.
 const CALL: Bounds = Bounds {
@@ -39,8 +40,7 @@ pub(super) struct Offline {
     processor: Processor,
     /// `None` if no plugin keeps state.
     state: Option<SharedState>,
-    /// `None` without windows.
-    event_time: Option<EventTime>,
+    time: Time,
     /// The largest useful batch.
     pub(super) batch: Bounds,
     /// Sequence of the last message; the next message without a sequence gets the following one.
@@ -64,9 +64,7 @@ impl Offline {
         let ids = ids.iter().map(|id| &**id);
         let warmed = Self::warmed(processor, ids.clone(), settings.batch, metrics)?;
         Ok(Self {
-            event_time: settings
-                .has_windows()
-                .then(|| EventTime::new(settings, ids)),
+            time: Time::of(settings, ids),
             ..warmed
         })
     }
@@ -110,7 +108,7 @@ impl Offline {
         Ok(Self {
             processor,
             state: state.transpose()?,
-            event_time: None,
+            time: Time::default(),
             batch,
             sequence: 0,
             metrics,
@@ -118,13 +116,14 @@ impl Offline {
         })
     }
 
-    /// Processes messages and returns the output lines of each, in order, and behind them those of windows that have
-    /// ended. The event time is `now` if neither the line nor the pipeline has one.
+    /// Processes messages and returns the output lines of each, in order, and behind them those of timers and windows
+    /// that are due. The event time is `now` if neither the line nor the pipeline has one.
     pub(super) fn run(&mut self, records: Vec<Record>, now: u64) -> Vec<Vec<Line>> {
+        self.time.reach(now);
         let routed = self.route(records, now);
         let messages: Vec<Message> = routed.iter().map(|(message, _)| message.clone()).collect();
         if let Some(state) = &self.state {
-            state.lock().begin(now);
+            state.lock().begin(self.time.now());
         }
         let verdicts = self.call(routed);
         let lines = messages
@@ -176,9 +175,7 @@ impl Offline {
         if given.is_some() {
             message.event_time = event_time;
         }
-        if let Some(time) = &mut self.event_time {
-            time.pass(&mut message);
-        }
+        self.time.pass(&mut message);
         message
     }
 

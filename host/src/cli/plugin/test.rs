@@ -5,7 +5,7 @@ use super::difference;
 use crate::cli::dev::projects::Projects;
 use crate::cli::offline::{self, Offline};
 use crate::cli::{Console, files, project};
-use crate::jsonl::{self, Line, Record};
+use crate::jsonl::{self, Input, Line, Record};
 use crate::plugin::Runtime;
 use crate::report::{self, ResultExt};
 use anyhow::{Context, Result, anyhow};
@@ -16,8 +16,11 @@ use std::path::{Path, PathBuf};
 #[command(after_help = "\
 PATH is a folder with a `pipeline.yaml`, a pipeline file, or a component. `expected.jsonl` has a line \
 for each result, dead letter and retry, in the order of the messages. A field that no line of a kind uses \
-(a result's `key`, a dead letter's `operator`, ...) is not compared. The event time of messages without an \
-`event-time` is 0.
+(a result's `key`, a dead letter's `operator`, ...) is not compared.
+
+Time is not that of this machine: it begins in 1970 and follows the event times of the messages. A line \
+{\"advance\": \"5m\"} in the input lets five minutes pass, and timers and windows become due. Windows that are \
+left at the end are emitted.
 
 Exit codes: 0 as expected, 1 different, 2 wrong usage or configuration.")]
 pub(in crate::cli) struct Arguments {
@@ -59,7 +62,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
         .unwrap_or_else(|| subject.folder().join("input.jsonl"));
     let beside = || input.with_file_name("expected.jsonl");
     let expected_file = arguments.expected.clone().unwrap_or_else(beside);
-    let records = files::read_lines(&input, jsonl::parse_message)?;
+    let inputs = files::read_lines(&input, jsonl::parse_input)?;
     let expected = match arguments.bless {
         true => Vec::new(),
         false => files::read_lines(&expected_file, jsonl::parse)
@@ -73,8 +76,9 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
         let _progress = console.progress("compiling the plugins");
         subject.start(arguments, &runtime)?
     };
-    let messages = records.len();
-    let got = run_all(chain, records);
+    let is_message = |input: &&Input| matches!(input, Input::Message(_));
+    let messages = inputs.iter().filter(is_message).count();
+    let got = run_all(chain.with_virtual_clock(), inputs);
     if arguments.bless {
         let text: String = got.iter().map(|line| format!("{line}\n")).collect();
         std::fs::write(&expected_file, text)
@@ -173,13 +177,31 @@ impl Subject {
     }
 }
 
-fn run_all(mut chain: Offline, records: Vec<Record>) -> Vec<Line> {
-    let mut got = Vec::new();
-    let mut records = records.into_iter().peekable();
-    while records.peek().is_some() {
-        let batch = records.by_ref().take(chain.batch.messages).collect();
-        got.extend(chain.run(batch, 0).into_iter().flatten());
+fn run_all(mut chain: Offline, inputs: Vec<Input>) -> Vec<Line> {
+    // What is due between two messages comes between their results.
+    let most = if chain.has_timers() {
+        1
+    } else {
+        chain.batch.messages
+    };
+    let (mut got, mut batch) = (Vec::new(), Vec::new());
+    let run = |chain: &mut Offline, batch: &mut Vec<Record>| {
+        let lines = chain.run(std::mem::take(batch), chain.now());
+        lines.into_iter().flatten().collect::<Vec<_>>()
+    };
+    for input in inputs {
+        match input {
+            Input::Message(record) => batch.push(record),
+            Input::Advance(by) => {
+                got.extend(run(&mut chain, &mut batch));
+                got.extend(chain.advance(by));
+            }
+        }
+        if batch.len() >= most {
+            got.extend(run(&mut chain, &mut batch));
+        }
     }
+    got.extend(run(&mut chain, &mut batch));
     got.extend(chain.finish());
     got
 }

@@ -1,0 +1,160 @@
+//! How time passes without a broker: the watermark follows the lines, timers and windows are due once it has passed
+//! them, and all windows that are left at the end of the lines.
+//!
+//! In a test the clock is one of its own. It follows the event times of the lines, and goes on where a line says so.
+
+use super::Offline;
+use crate::config::resolved::Pipeline;
+use crate::jsonl::Line;
+use crate::message::Message;
+use crate::state::{Clock, Timer};
+use crate::time::watermark::{Rules, Watermark};
+use std::time::Duration;
+
+/// Timers of one call.
+const CALL: usize = 256;
+
+/// The clocks of one pipeline.
+#[derive(Default)]
+pub(super) struct Time {
+    rules: Rules,
+    watermark: Watermark,
+    /// Of the job: nanoseconds since the Unix epoch.
+    now: u64,
+    /// Whether that follows the event times.
+    is_virtual: bool,
+    has_windows: bool,
+    /// The ids of the operators in the state, in the order of the chain.
+    operators: Vec<String>,
+}
+
+impl Time {
+    pub(super) fn of<'a>(settings: &Pipeline, ids: impl Iterator<Item = &'a str>) -> Self {
+        let rules = settings.job.as_ref().map(|job| job.watermark);
+        Self {
+            // Lines come from any time.
+            rules: Rules {
+                max_ahead: None,
+                ..rules.unwrap_or_default()
+            },
+            has_windows: settings.has_windows(),
+            operators: ids.map(ToOwned::to_owned).collect(),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// The clock does not go back.
+    pub(super) fn reach(&mut self, now: u64) {
+        self.now = self.now.max(now);
+    }
+
+    /// A message comes: it has the watermark before it.
+    pub(super) fn pass(&mut self, message: &mut Message) {
+        message.watermark = self.watermark.get();
+        self.see(message.event_time);
+        if self.is_virtual {
+            self.reach(message.event_time);
+        }
+    }
+
+    fn see(&mut self, event_time: u64) {
+        let time = i64::try_from(event_time).unwrap_or(i64::MAX);
+        self.watermark.pass(&self.rules, time, 0);
+    }
+}
+
+impl Offline {
+    /// The same with a clock of its own, which begins in 1970 and follows the event times of the lines.
+    pub(in crate::cli) fn with_virtual_clock(mut self) -> Self {
+        self.time.is_virtual = true;
+        self
+    }
+
+    /// What its clock says: nanoseconds since the Unix epoch.
+    pub(in crate::cli) fn now(&self) -> u64 {
+        self.time.now
+    }
+
+    /// Whether timers or windows may be due between two lines.
+    pub(in crate::cli) fn has_timers(&self) -> bool {
+        self.state.is_some()
+    }
+
+    /// So much time passes, as if a message that concerns no plugin had come then: the lines of what is due.
+    pub(in crate::cli) fn advance(&mut self, by: Duration) -> Vec<Line> {
+        let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        let now = self.time.now.saturating_add(by);
+        self.time.reach(now);
+        self.time.see(now);
+        if let Some(state) = &self.state {
+            state.lock().begin(now);
+        }
+        self.fire()
+    }
+
+    /// No line comes any more: the lines of all windows that are left.
+    pub(in crate::cli) fn finish(&mut self) -> Vec<Line> {
+        if !self.time.has_windows {
+            return Vec::new();
+        }
+        self.time.watermark = Watermark::at(Some(i64::MAX));
+        self.fire()
+    }
+
+    /// The lines of what is due.
+    pub(super) fn fire(&mut self) -> Vec<Line> {
+        let mut lines = Vec::new();
+        loop {
+            let due = self.take_due();
+            if due.is_empty() {
+                return lines;
+            }
+            for timers in due.chunk_by(|one, next| one.operator == next.operator) {
+                lines.extend(self.fire_of(timers));
+            }
+        }
+    }
+
+    /// Timers that are due.
+    fn take_due(&self) -> Vec<Timer> {
+        let Some(state) = &self.state else {
+            return Vec::new();
+        };
+        let watermark = self.time.watermark.get().unwrap_or_default();
+        let watermark = u64::try_from(watermark).unwrap_or_default();
+        let mut state = state.lock();
+        state.set_watermark(watermark);
+        let mut due = state.take_due(Clock::EventTime, watermark, CALL);
+        due.extend(state.take_due(Clock::ProcessingTime, self.time.now, CALL));
+        due
+    }
+
+    /// Calls one operator with its timers.
+    fn fire_of(&mut self, timers: &[Timer]) -> Vec<Line> {
+        let (Some(state), [first, ..]) = (&mut self.state, timers) else {
+            return Vec::new();
+        };
+        let is_it = |id: &String| state.lock().operator(id) == Some(first.operator);
+        let place = self.time.operators.iter().position(is_it);
+        let fired = self
+            .processor
+            .fire(place.unwrap_or(usize::MAX), timers.to_vec(), state);
+        let verdicts = self.tokio.block_on(fired);
+        {
+            let mut state = state.lock();
+            drop(state.seal());
+            state.confirmed();
+        }
+        let sources = timers
+            .iter()
+            .map(|timer| Message::of_timer(&timer.key, timer.at));
+        let lines = sources
+            .zip(verdicts)
+            .flat_map(|(source, verdict)| self.lines(&source, verdict));
+        lines.collect()
+    }
+}
