@@ -17,6 +17,7 @@ mod refused;
 mod replay;
 mod reset;
 mod shadow;
+mod standard;
 mod standby;
 mod state;
 mod time;

@@ -85,6 +85,21 @@ fn the_example_of(name: &str) {
 }
 
 #[test]
+fn aggregate_counts_and_sums_in_windows_and_emits_again_for_late_messages() {
+    the_example_of("aggregate");
+}
+
+#[test]
+fn join_pairs_messages_of_two_subjects_and_says_which_have_no_match() {
+    the_example_of("join");
+}
+
+#[test]
+fn throttle_passes_the_last_message_before_a_pause() {
+    the_example_of("throttle");
+}
+
+#[test]
 fn dedupe_lets_the_first_of_the_same_messages_through() {
     the_example_of("dedupe");
 }

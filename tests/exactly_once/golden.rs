@@ -21,7 +21,7 @@ struct Case<'a> {
     row: fn(&Value, &str) -> Value,
 }
 
-fn lines(name: &str) -> Vec<Value> {
+pub(super) fn lines(name: &str) -> Vec<Value> {
     let path = repository().join("tests/golden/arroyo").join(name);
     let text = std::fs::read_to_string(path).unwrap();
     let lines = text.lines().filter(|line| !line.is_empty());
@@ -30,7 +30,7 @@ fn lines(name: &str) -> Vec<Value> {
         .collect()
 }
 
-fn rows(values: impl IntoIterator<Item = Value>) -> Rows {
+pub(super) fn rows(values: impl IntoIterator<Item = Value>) -> Rows {
     let mut rows = Rows::new();
     for value in values {
         let fields = value.as_object().unwrap().iter();

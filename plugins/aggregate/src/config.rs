@@ -1,0 +1,198 @@
+//! The configuration: which figures, and by what messages are told apart.
+
+use crate::function::{Function, Ranking, Spread};
+use serde_json::{Map, Value};
+
+/// Results of one window and key, before they would be too many to keep.
+const GROUPS: usize = 10_000;
+
+/// What stands under `config:`.
+#[derive(Debug)]
+pub struct Settings {
+    /// Fields by which the messages of a window and key are told apart: the name in the result, and the pointer.
+    pub by: Vec<(String, String)>,
+    /// The figures, by their names in the result.
+    pub results: Vec<(String, Function)>,
+    /// How many groups there may be in one window of a key.
+    pub groups: usize,
+}
+
+impl Settings {
+    /// Reads it from JSON.
+    pub fn read(config: &Value) -> Result<Self, String> {
+        let Value::Object(config) = config else {
+            return Err("`config:` needs `results:`, such as `results: { orders: count }`".into());
+        };
+        let known = ["by", "results", "max-groups"];
+        if let Some(key) = config.keys().find(|key| !known.contains(&key.as_str())) {
+            return Err(format!(
+                "unknown key `{key}`: there are `by`, `results` and `max-groups`"
+            ));
+        }
+        let by = match config.get("by") {
+            None => Vec::new(),
+            Some(by) => fields("by", by)?,
+        };
+        let results = match config.get("results") {
+            Some(Value::Object(results)) if !results.is_empty() => figures(results)?,
+            _ => {
+                return Err(
+                    "`results` names the figures, such as `{ orders: count, total: { sum: /amount } }`"
+                        .into(),
+                );
+            }
+        };
+        if let Some((name, _)) = by
+            .iter()
+            .find(|(name, _)| results.iter().any(|(it, _)| it == name))
+        {
+            return Err(format!("`{name}` stands under both `by` and `results`"));
+        }
+        let groups = match config.get("max-groups") {
+            None => GROUPS,
+            Some(groups) => count("max-groups", groups)?,
+        };
+        Ok(Self {
+            by,
+            results,
+            groups,
+        })
+    }
+}
+
+/// Names and pointers.
+fn fields(key: &str, value: &Value) -> Result<Vec<(String, String)>, String> {
+    let Value::Object(fields) = value else {
+        return Err(format!(
+            "`{key}` is a map of names to fields, such as `{{ country: /address/country }}`"
+        ));
+    };
+    let fields = fields.iter();
+    fields
+        .map(|(name, field)| Ok((name.clone(), pointer(name, field)?)))
+        .collect()
+}
+
+fn figures(results: &Map<String, Value>) -> Result<Vec<(String, Function)>, String> {
+    let results = results.iter();
+    results
+        .map(|(name, value)| Ok((name.clone(), figure(name, value)?)))
+        .collect()
+}
+
+const FIGURES: &str = "`count`, `sum`, `average`, `min`, `max`, `variance`, `stddev`, \
+    `population-variance`, `population-stddev`, `first`, `last`, `distinct`, `distinct-estimated`, `top`, \
+    `quantiles`, `list`, `highest` and `lowest`";
+
+/// What stands beside a figure and its field.
+const OPTIONS: [&str; 3] = ["most", "ranks", "show"];
+
+fn figure(name: &str, value: &Value) -> Result<Function, String> {
+    if value == "count" {
+        return Ok(Function::Count(None));
+    }
+    let unknown = || {
+        format!(
+            "`{name}` is no figure: write `count`, or one of {FIGURES} with a field: `{{ sum: /amount }}`"
+        )
+    };
+    let Value::Object(parts) = value else {
+        return Err(unknown());
+    };
+    let is_kind = |(key, _): &(&String, &Value)| !OPTIONS.contains(&key.as_str());
+    let mut kinds = parts.iter().filter(is_kind);
+    let (Some((kind, field)), None) = (kinds.next(), kinds.next()) else {
+        return Err(unknown());
+    };
+    let options: &[&str] = match kind.as_str() {
+        "top" | "list" => &["most"],
+        "highest" | "lowest" => &["most", "show"],
+        "quantiles" => &["ranks"],
+        _ => &[],
+    };
+    let strange = OPTIONS
+        .iter()
+        .find(|it| parts.contains_key(**it) && !options.contains(it));
+    if let Some(option) = strange {
+        return Err(format!("`{name}`: `{option}` is not for `{kind}`"));
+    }
+    let option = |option: &str, such: &str| {
+        let refusal = || format!("`{name}`: `{kind}` needs `{option}:`, such as `{such}`");
+        parts.get(option).ok_or_else(refusal)
+    };
+    let most = || count(name, option("most", "10")?);
+    let of = pointer(name, field)?;
+    let spread = |sample, root| Function::Variance(of.clone(), Spread { sample, root });
+    let ranked = |highest| {
+        let show = parts
+            .get("show")
+            .map_or(Ok(String::new()), |show| pointer(name, show));
+        let (show, most) = (show?, most()?);
+        Ok::<_, String>(Function::Ranked(
+            of.clone(),
+            Ranking {
+                highest,
+                show,
+                most,
+            },
+        ))
+    };
+    Ok(match kind.as_str() {
+        "count" => Function::Count(Some(of)),
+        "sum" => Function::Sum(of),
+        "average" => Function::Average(of),
+        "min" => Function::Min(of),
+        "max" => Function::Max(of),
+        "variance" => spread(true, false),
+        "stddev" => spread(true, true),
+        "population-variance" => spread(false, false),
+        "population-stddev" => spread(false, true),
+        "first" => Function::First(of),
+        "last" => Function::Last(of),
+        "distinct" => Function::Distinct(of),
+        "distinct-estimated" => Function::DistinctEstimated(of),
+        "top" => Function::Top(of, most()?),
+        "quantiles" => Function::Quantiles(of, shares(name, option("ranks", "[0.5, 0.99]")?)?),
+        "list" => Function::List(of, most()?),
+        "highest" => ranked(true)?,
+        "lowest" => ranked(false)?,
+        kind => {
+            return Err(format!(
+                "`{name}`: unknown figure `{kind}`: there are {FIGURES}"
+            ));
+        }
+    })
+}
+
+/// A JSON pointer (RFC 6901); the empty one is the whole payload.
+fn pointer(name: &str, field: &Value) -> Result<String, String> {
+    let text = field.as_str().unwrap_or(" ");
+    let escaped = |part: &str| part.starts_with(['0', '1']);
+    match (text.is_empty() || text.starts_with('/')) && text.split('~').skip(1).all(escaped) {
+        true => Ok(text.to_owned()),
+        false => Err(format!(
+            "`{name}`: {field} is no JSON pointer, such as `/order/total`"
+        )),
+    }
+}
+
+fn count(name: &str, value: &Value) -> Result<usize, String> {
+    let count = value
+        .as_u64()
+        .filter(|count| (1..=1_000_000).contains(count));
+    let count = count.and_then(|count| usize::try_from(count).ok());
+    count.ok_or_else(|| format!("`{name}`: {value} is no whole number from 1 to 1,000,000"))
+}
+
+fn shares(name: &str, value: &Value) -> Result<Vec<f64>, String> {
+    let refusal = || format!("`{name}`: `ranks` are numbers from 0 to 1, such as `[0.5, 0.99]`");
+    let shares = value
+        .as_array()
+        .filter(|shares| !shares.is_empty())
+        .ok_or_else(refusal)?;
+    let share = |share: &Value| share.as_f64().filter(|share| (0.0..=1.0).contains(share));
+    shares
+        .iter()
+        .map(|it| share(it).ok_or_else(refusal))
+        .collect()
+}

@@ -1,0 +1,310 @@
+//! The figures: what each keeps of the messages so far, and what it says of them in the end.
+//!
+//! A value that is missing or null counts for nothing, as in SQL. What is kept depends neither on the order of
+//! the messages nor on how they were divided, but for the sketches, which stay within their errors.
+
+use crate::number::Decimal;
+use crate::sketch::{Distinct, Frequent, Quantiles};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+/// Bytes of the hash of a value of which only the number is asked: enough that nobody finds two with the same.
+const HASH: usize = 16;
+
+/// A figure of some messages. The text is the pointer to the field that it is about.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Function {
+    /// Of all messages, or of those that have a field.
+    Count(Option<String>),
+    Sum(String),
+    Average(String),
+    /// Of numbers and texts; numbers are less than texts.
+    Min(String),
+    Max(String),
+    Variance(String, Spread),
+    /// By event time, of equal ones by the sequence.
+    First(String),
+    Last(String),
+    /// How many values differ.
+    Distinct(String),
+    DistinctEstimated(String),
+    /// The most frequent values, at most so many.
+    Top(String, usize),
+    /// The values below which these shares of all lie.
+    Quantiles(String, Vec<f64>),
+    /// The first values, at most so many, in the order of event time.
+    List(String, usize),
+    /// The messages with the greatest or the least numbers in a field, and what is shown of them.
+    Ranked(String, Ranking),
+}
+
+/// Which messages are ranked first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ranking {
+    pub highest: bool,
+    /// The pointer to what is shown of a message.
+    pub show: String,
+    pub most: usize,
+}
+
+/// Which measure of a spread.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// Of a sample, which is divided by n - 1, or of all there is, divided by n.
+    pub sample: bool,
+    /// Its square root.
+    pub root: bool,
+}
+
+/// When a message happened: its event time, and its sequence in the stream.
+pub type At = (u64, u64);
+
+/// What a figure keeps of the messages so far.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Partial {
+    Count(u64),
+    Sum(Decimal, u64),
+    /// The sum, that of the squares, and how many.
+    Squares(Decimal, Decimal, u64),
+    /// The least or the greatest so far.
+    Bound(Option<Value>),
+    /// The first or the last so far.
+    Placed(Option<(At, Value)>),
+    Hashes(BTreeSet<String>),
+    Distinct(Distinct),
+    Frequent(Frequent),
+    Quantiles(Quantiles),
+    /// What is first, in order: by what it is ranked (null: by time alone), when it happened, and what is shown.
+    Rows(Vec<(Value, At, Value)>),
+}
+
+impl Function {
+    /// What it keeps of no messages.
+    pub fn empty(&self) -> Result<Partial, String> {
+        let none = Decimal::default;
+        Ok(match self {
+            Self::Count(_) => Partial::Count(0),
+            Self::Sum(_) | Self::Average(_) => Partial::Sum(none(), 0),
+            Self::Variance(..) => Partial::Squares(none(), none(), 0),
+            Self::Min(_) | Self::Max(_) => Partial::Bound(None),
+            Self::First(_) | Self::Last(_) => Partial::Placed(None),
+            Self::Distinct(_) => Partial::Hashes(BTreeSet::new()),
+            Self::DistinctEstimated(_) => Partial::Distinct(Distinct::new()?),
+            Self::Top(..) => Partial::Frequent(Frequent::new()?),
+            Self::Quantiles(..) => Partial::Quantiles(Quantiles::new()?),
+            Self::List(..) | Self::Ranked(..) => Partial::Rows(Vec::new()),
+        })
+    }
+
+    fn field(&self) -> Option<&str> {
+        match self {
+            Self::Count(field) => field.as_deref(),
+            Self::Sum(field) | Self::Average(field) | Self::Min(field) | Self::Max(field) => {
+                Some(field)
+            }
+            Self::First(field) | Self::Last(field) => Some(field),
+            Self::Distinct(field) | Self::DistinctEstimated(field) => Some(field),
+            Self::Variance(field, _) | Self::Top(field, _) | Self::Quantiles(field, _) => {
+                Some(field)
+            }
+            Self::List(field, _) | Self::Ranked(field, _) => Some(field),
+        }
+    }
+
+    /// Takes a message in. The reason is why it cannot be: nothing has changed then.
+    pub fn add(&self, partial: &mut Partial, payload: &Value, at: At) -> Result<(), String> {
+        let Some(field) = self.field() else {
+            return self.merge(partial, Partial::Count(1));
+        };
+        let value = match payload.pointer(field) {
+            None | Some(Value::Null) => return Ok(()),
+            Some(value) => value,
+        };
+        match partial {
+            Partial::Count(count) => *count += 1,
+            Partial::Sum(sum, count) => {
+                sum.add(&number(field, value)?);
+                *count += 1;
+            }
+            Partial::Squares(sum, squares, count) => {
+                let value = number(field, value)?;
+                sum.add(&value);
+                squares.add(&value.times(&value));
+                *count += 1;
+            }
+            Partial::Bound(_) => {
+                if !value.is_string() {
+                    number(field, value)?;
+                }
+                self.merge(partial, Partial::Bound(Some(value.clone())))?;
+            }
+            Partial::Placed(_) => {
+                self.merge(partial, Partial::Placed(Some((at, value.clone()))))?
+            }
+            Partial::Hashes(hashes) => drop(hashes.insert(hash(value))),
+            Partial::Distinct(sketch) => sketch.add(&value.to_string()),
+            Partial::Frequent(sketch) => sketch.add(&value.to_string()),
+            Partial::Quantiles(sketch) => sketch.add(number(field, value)?.double()),
+            Partial::Rows(_) => {
+                let (by, shown) = match self {
+                    Self::Ranked(_, ranking) => {
+                        number(field, value)?;
+                        (value.clone(), payload.pointer(&ranking.show).cloned())
+                    }
+                    _ => (Value::Null, Some(value.clone())),
+                };
+                let row = (by, at, shown.unwrap_or_default());
+                self.merge(partial, Partial::Rows(vec![row]))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what was kept of other messages.
+    pub fn merge(&self, partial: &mut Partial, other: Partial) -> Result<(), String> {
+        match (partial, other) {
+            (Partial::Count(count), Partial::Count(more)) => *count += more,
+            (Partial::Sum(sum, count), Partial::Sum(other, more)) => {
+                sum.add(&other);
+                *count += more;
+            }
+            (Partial::Squares(sum, squares, count), Partial::Squares(other, others, more)) => {
+                sum.add(&other);
+                squares.add(&others);
+                *count += more;
+            }
+            (Partial::Bound(bound), Partial::Bound(Some(other))) => {
+                let wanted = match self {
+                    Self::Max(_) => Ordering::Greater,
+                    _ => Ordering::Less,
+                };
+                let is_wanted = |bound: &Value| compared(&other, bound) == wanted;
+                if bound.as_ref().is_none_or(is_wanted) {
+                    *bound = Some(other);
+                }
+            }
+            (Partial::Placed(placed), Partial::Placed(Some((at, other)))) => {
+                let is_wanted = |(held, _): &(At, Value)| match self {
+                    Self::Last(_) => at >= *held,
+                    _ => at < *held,
+                };
+                if placed.as_ref().is_none_or(is_wanted) {
+                    *placed = Some((at, other));
+                }
+            }
+            (Partial::Bound(_), Partial::Bound(None))
+            | (Partial::Placed(_), Partial::Placed(None)) => {}
+            (Partial::Hashes(hashes), Partial::Hashes(others)) => hashes.extend(others),
+            (Partial::Distinct(sketch), Partial::Distinct(other)) => sketch.merge(&other),
+            (Partial::Frequent(sketch), Partial::Frequent(other)) => sketch.merge(&other),
+            (Partial::Quantiles(sketch), Partial::Quantiles(other)) => sketch.merge(&other),
+            (Partial::Rows(rows), Partial::Rows(others)) => {
+                let (highest, most) = match self {
+                    Self::Ranked(_, ranking) => (ranking.highest, ranking.most),
+                    Self::List(_, most) => (false, *most),
+                    _ => (false, 0),
+                };
+                rows.extend(others);
+                rows.sort_by(|(one, at, _), (other, then, _)| {
+                    let order = compared(one, other);
+                    let order = if highest { order.reverse() } else { order };
+                    order.then(at.cmp(then))
+                });
+                rows.truncate(most);
+            }
+            _ => return Err("what was kept is of other figures than `results:` names".to_owned()),
+        }
+        Ok(())
+    }
+
+    /// What it says in the end: null where there was nothing to go by.
+    pub fn result(&self, partial: Partial) -> Value {
+        match (self, partial) {
+            (_, Partial::Count(count)) => count.into(),
+            (_, Partial::Sum(_, 0)) => Value::Null,
+            (Self::Average(_), Partial::Sum(sum, count)) => {
+                sum.divided_by(&Decimal::whole(count)).json()
+            }
+            (_, Partial::Sum(sum, _)) => sum.json(),
+            (Self::Variance(_, spread), Partial::Squares(sum, squares, count)) => {
+                variance(*spread, &sum, &squares, count).map_or(Value::Null, |it| it.json())
+            }
+            (_, Partial::Squares(..)) => Value::Null,
+            (_, Partial::Bound(bound)) => bound.unwrap_or_default(),
+            (_, Partial::Placed(placed)) => placed.map(|(_, value)| value).unwrap_or_default(),
+            (_, Partial::Hashes(hashes)) => hashes.len().into(),
+            (_, Partial::Distinct(sketch)) => sketch.estimate().into(),
+            (Self::Top(_, most), Partial::Frequent(sketch)) => {
+                let top = sketch.top(*most).into_iter();
+                let row = |(value, count): (String, u64)| {
+                    let value: Value = serde_json::from_str(&value).unwrap_or_default();
+                    json!({ "value": value, "count": count })
+                };
+                top.map(row).collect()
+            }
+            (_, Partial::Frequent(_)) => Value::Null,
+            (Self::Quantiles(_, ranks), Partial::Quantiles(mut sketch)) => {
+                let of = |rank: &f64| (rank.to_string(), sketch.quantile(*rank).into());
+                Value::Object(ranks.iter().map(of).collect())
+            }
+            (_, Partial::Quantiles(_)) => Value::Null,
+            (_, Partial::Rows(rows)) => rows.into_iter().map(|(_, _, shown)| shown).collect(),
+        }
+    }
+}
+
+fn number(field: &str, value: &Value) -> Result<Decimal, String> {
+    match value {
+        Value::Number(number) => Decimal::of(number).map_err(|why| format!("{field}: {why}")),
+        _ => Err(format!("{field} is not a number")),
+    }
+}
+
+/// Numbers before texts.
+fn compared(one: &Value, other: &Value) -> Ordering {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => {
+            let numbers = (Decimal::of(one), Decimal::of(other));
+            let order = match &numbers {
+                (Ok(one), Ok(other)) => one.partial_cmp(other),
+                _ => None,
+            };
+            order.unwrap_or(Ordering::Equal)
+        }
+        (Value::Number(_), _) => Ordering::Less,
+        (_, Value::Number(_)) => Ordering::Greater,
+        (one, other) => one.as_str().cmp(&other.as_str()),
+    }
+}
+
+fn hash(value: &Value) -> String {
+    let hash = Sha256::digest(value.to_string());
+    hash.iter()
+        .take(HASH)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// None of too few values.
+fn variance(
+    Spread { sample, root }: Spread,
+    sum: &Decimal,
+    squares: &Decimal,
+    count: u64,
+) -> Option<Decimal> {
+    let divisor = count
+        .checked_sub(u64::from(sample))
+        .filter(|divisor| *divisor > 0)?;
+    // n * squares - sum^2, over n * divisor: exact up to the one division.
+    let count = Decimal::whole(count);
+    let above = squares.times(&count).minus(&sum.times(sum));
+    let variance = above.divided_by(&count.times(&Decimal::whole(divisor)));
+    Some(match root {
+        true => variance.root(),
+        false => variance,
+    })
+}

@@ -1,0 +1,86 @@
+//! Numbers as JSON has them, added without rounding: a sum does not depend on the order of its parts, and cents
+//! stay cents. What a payload has with more than 17 digits was rounded to a double when it was read.
+
+use bigdecimal::{BigDecimal, ToPrimitive};
+use serde::{Deserialize, Serialize};
+use serde_json::{Number, Value};
+use std::str::FromStr;
+
+/// Digits of a result that a division or a root makes: those of a double.
+const DIGITS: u64 = 16;
+
+/// A decimal number of any length.
+#[derive(Clone, Debug, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Decimal(BigDecimal);
+
+impl Decimal {
+    /// The number that stands in a payload.
+    pub fn of(number: &Number) -> Result<Self, String> {
+        // The shortest text that stands for a double is what was written, up to 15 digits of it.
+        let text = number.to_string();
+        let number = BigDecimal::from_str(&text);
+        number.map(Self).map_err(|_| format!("{text} is no number"))
+    }
+
+    pub fn whole(number: u64) -> Self {
+        Self(number.into())
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        self.0 += &other.0;
+    }
+
+    pub fn times(&self, other: &Self) -> Self {
+        Self(&self.0 * &other.0)
+    }
+
+    pub fn minus(&self, other: &Self) -> Self {
+        Self(&self.0 - &other.0)
+    }
+
+    /// In as many digits as a double has.
+    pub fn divided_by(&self, other: &Self) -> Self {
+        Self((&self.0 / &other.0).with_prec(DIGITS))
+    }
+
+    /// The same of a square root; 0 of what is negative.
+    pub fn root(&self) -> Self {
+        Self(self.0.sqrt().unwrap_or_default().with_prec(DIGITS))
+    }
+
+    /// As sketches take it.
+    pub fn double(&self) -> f64 {
+        self.0.to_f64().unwrap_or(f64::NAN)
+    }
+
+    /// As it stands in a result: whole numbers of 64 bits exactly, others as the nearest double; null if there is
+    /// none.
+    pub fn json(&self) -> Value {
+        match self.0.is_integer() {
+            true => match (self.0.to_i64(), self.0.to_u64()) {
+                (Some(number), _) => number.into(),
+                (None, Some(number)) => number.into(),
+                (None, None) => self.double().into(),
+            },
+            false => self.double().into(),
+        }
+    }
+}
+
+impl From<Decimal> for String {
+    fn from(number: Decimal) -> Self {
+        number.0.to_string()
+    }
+}
+
+impl TryFrom<String> for Decimal {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let number = BigDecimal::from_str(&text);
+        number
+            .map(Self)
+            .map_err(|_| format!("`{text}` is no number"))
+    }
+}

@@ -1,0 +1,258 @@
+//! The figures against plain arithmetic, and what the configuration refuses.
+
+use super::{Aggregate, Groups};
+use serde_json::{Value, json};
+use weir_sdk::{Aggregator, Error, Message, Pane, testing};
+
+fn aggregate(config: Value) -> Aggregate {
+    testing::aggregator(&config).unwrap()
+}
+
+fn refusal(config: Value) -> String {
+    testing::aggregator::<Aggregate>(&config).err().unwrap()
+}
+
+fn message(number: usize, payload: &Value) -> Message {
+    let mut message = Message::new("orders", payload.to_string());
+    message.sequence = number as u64 + 1;
+    message.event_time = 1_000 + number as u64;
+    message
+}
+
+/// The accumulator as the host keeps it between two calls.
+fn kept(groups: Groups) -> Groups {
+    serde_json::from_slice(&serde_json::to_vec(&groups).unwrap()).unwrap()
+}
+
+fn emitted(aggregate: &Aggregate, groups: Groups) -> Vec<Value> {
+    let pane = Pane::new("k", 0..60);
+    let outputs = aggregate.emit(&pane, groups).unwrap().into_inner();
+    let payload =
+        |output: weir_sdk::Output| serde_json::from_slice(&output.payload.unwrap()).unwrap();
+    outputs.into_iter().map(payload).collect()
+}
+
+/// What comes of messages that are added one by one; and divided in all ways in two, and merged.
+fn results(config: Value, payloads: &[Value]) -> Vec<Value> {
+    let aggregate = aggregate(config);
+    let added = |range: std::ops::Range<usize>| {
+        let mut groups = Groups::new();
+        for number in range {
+            groups = kept(groups);
+            aggregate
+                .add(&mut groups, &message(number, &payloads[number]))
+                .unwrap();
+        }
+        groups
+    };
+    let whole = emitted(&aggregate, added(0..payloads.len()));
+    for cut in 0..=payloads.len() {
+        let [left, right] = [added(0..cut), added(cut..payloads.len())];
+        let merged = aggregate.merge(kept(left), kept(right)).unwrap();
+        assert_eq!(emitted(&aggregate, merged), whole, "cut at {cut}");
+    }
+    whole
+}
+
+#[test]
+fn every_figure_is_that_of_plain_arithmetic_however_the_messages_are_divided() {
+    let payloads: Vec<Value> = [(5, "a"), (1, "b"), (4, "a"), (2, "c"), (8, "a")]
+        .map(|(number, text)| json!({ "n": number, "t": text }))
+        .into();
+    let config = json!({ "results": {
+        "count": "count", "sum": { "sum": "/n" }, "average": { "average": "/n" },
+        "min": { "min": "/n" }, "max": { "max": "/n" }, "least": { "min": "/t" }, "most": { "max": "/t" },
+        "variance": { "variance": "/n" }, "stddev": { "stddev": "/n" },
+        "all": { "population-variance": "/n" }, "root": { "population-stddev": "/n" },
+        "first": { "first": "/t" }, "last": { "last": "/n" },
+        "texts": { "distinct": "/t" }, "about": { "distinct-estimated": "/t" },
+        "top": { "top": "/t", "most": 2 }, "quantiles": { "quantiles": "/n", "ranks": [0.0, 0.5, 1.0] },
+    }});
+    assert_eq!(
+        results(config, &payloads),
+        [json!({
+            "count": 5, "sum": 20, "average": 4, "min": 1, "max": 8, "least": "a", "most": "c",
+            // 110 / 5 - 16 = 6, times 5 / 4.
+            "variance": 7.5, "stddev": 2.738_612_787_525_831, "all": 6, "root": 2.449_489_742_783_178,
+            "first": "a", "last": 8, "texts": 3, "about": 3,
+            "top": [{ "value": "a", "count": 3 }, { "value": "b", "count": 1 }],
+            "quantiles": { "0": 1.0, "0.5": 4.0, "1": 8.0 },
+        })]
+    );
+}
+
+#[test]
+fn cents_add_up_exactly_and_whole_numbers_of_64_bits_stay_whole() {
+    let payloads: Vec<Value> = (0..10)
+        .map(|_| json!({ "price": 0.1, "large": u64::MAX / 20 }))
+        .collect();
+    let config =
+        json!({ "results": { "price": { "sum": "/price" }, "large": { "sum": "/large" } } });
+    let expected = json!({ "price": 1, "large": u64::MAX / 20 * 10 });
+    assert_eq!(results(config, &payloads), [expected]);
+    let far = [
+        json!({ "n": 1e300 }),
+        json!({ "n": 1 }),
+        json!({ "n": -1e300 }),
+    ];
+    assert_eq!(
+        results(json!({ "results": { "n": { "sum": "/n" } } }), &far),
+        [json!({ "n": 1 })]
+    );
+}
+
+#[test]
+fn what_is_missing_counts_for_nothing_and_nothing_at_all_is_null() {
+    let payloads = [
+        json!({ "n": 3 }),
+        json!({ "n": null }),
+        json!({ "other": 1 }),
+    ];
+    let config = json!({ "results": {
+        "all": "count", "with": { "count": "/n" }, "sum": { "sum": "/n" }, "none": { "sum": "/x" },
+        "average": { "average": "/x" }, "min": { "min": "/x" }, "last": { "last": "/x" },
+        "variance": { "variance": "/n" }, "distinct": { "distinct": "/x" },
+        "quantiles": { "quantiles": "/x", "ranks": [0.5] }, "top": { "top": "/x", "most": 3 },
+    }});
+    assert_eq!(
+        results(config, &payloads),
+        [json!({
+            "all": 3, "with": 1, "sum": 3, "none": null, "average": null, "min": null, "last": null,
+            "variance": null, "distinct": 0, "quantiles": { "0.5": null }, "top": [],
+        })]
+    );
+}
+
+#[test]
+fn messages_are_told_apart_by_the_fields_under_by() {
+    let payloads = [("de", 1), ("fr", 2), ("de", 4)]
+        .map(|(country, n)| json!({ "at": { "country": country }, "n": n }));
+    let config = json!({ "by": { "country": "/at/country" }, "results": { "n": { "sum": "/n" } } });
+    let expected = [
+        json!({ "country": "de", "n": 5 }),
+        json!({ "country": "fr", "n": 2 }),
+    ];
+    assert_eq!(results(config, &payloads), expected);
+}
+
+#[test]
+fn messages_are_listed_in_the_order_of_event_time_and_ranked_by_a_number() {
+    let payloads =
+        [(5, "a"), (1, "b"), (5, "c"), (2, "d")].map(|(n, id)| json!({ "n": n, "id": id }));
+    let config = json!({ "results": {
+        "ids": { "list": "/id", "most": 3 },
+        "best": { "highest": "/n", "show": "/id", "most": 3 },
+        "least": { "lowest": "/n", "most": 1 },
+    }});
+    assert_eq!(
+        results(config, &payloads),
+        [json!({
+            "ids": ["a", "b", "c"], "best": ["a", "c", "d"], "least": [{ "n": 1, "id": "b" }],
+        })]
+    );
+}
+
+#[test]
+fn a_group_more_than_there_may_be_is_refused_and_those_that_are_there_go_on() {
+    let aggregate =
+        aggregate(json!({ "by": { "n": "/n" }, "max-groups": 2, "results": { "all": "count" } }));
+    let mut groups = Groups::new();
+    let mut add = |n| aggregate.add(&mut groups, &message(0, &json!({ "n": n })));
+    assert_eq!((add(1), add(2), add(1)), (Ok(()), Ok(()), Ok(())));
+    let reason = "the window has 2 groups, which is all that `max-groups` allows";
+    assert_eq!(add(3), Err(Error::reject(reason)));
+}
+
+#[test]
+fn what_is_no_number_is_refused_with_the_name_of_the_figure_and_the_field() {
+    let aggregate =
+        aggregate(json!({ "results": { "total": { "sum": "/n" }, "least": { "min": "/m" } } }));
+    let refused = |payload| {
+        aggregate
+            .add(&mut Groups::new(), &message(0, &payload))
+            .err()
+    };
+    let reason = |text: &str| Some(Error::reject(text));
+    assert_eq!(
+        refused(json!({ "n": "7" })),
+        reason("`total`: /n is not a number")
+    );
+    assert_eq!(
+        refused(json!({ "m": [1] })),
+        reason("`least`: /m is not a number")
+    );
+    assert_eq!(refused(json!({ "m": "text", "n": 7 })), None);
+}
+
+#[test]
+fn estimates_are_within_their_errors() {
+    let aggregate = aggregate(json!({ "results": {
+        "distinct": { "distinct-estimated": "/n" }, "quantiles": { "quantiles": "/n", "ranks": [0.01, 0.5, 0.99] },
+        "top": { "top": "/often", "most": 1 },
+    }}));
+    let mut halves = [Groups::new(), Groups::new()];
+    for number in 0..20_000_usize {
+        let often = if number % 10 == 0 { 0 } else { number };
+        let payload = json!({ "n": number, "often": often });
+        aggregate
+            .add(&mut halves[number % 2], &message(number, &payload))
+            .unwrap();
+    }
+    let [left, right] = halves.map(kept);
+    let result = emitted(&aggregate, aggregate.merge(left, right).unwrap()).remove(0);
+    let distinct = result["distinct"].as_f64().unwrap();
+    assert!(
+        (distinct - 20_000.0).abs() < 3.0 * 0.016 * 20_000.0,
+        "{distinct}"
+    );
+    for (rank, expected) in [("0.01", 200.0), ("0.5", 10_000.0), ("0.99", 19_800.0)] {
+        let found = result["quantiles"][rank].as_f64().unwrap();
+        assert!((found - expected).abs() < 200.0, "{rank}: {found}");
+    }
+    let top = &result["top"][0];
+    assert_eq!(top["value"], 0, "{top}");
+    assert!(top["count"].as_u64().unwrap() >= 2_000, "{top}");
+}
+
+#[test]
+fn a_configuration_that_says_nothing_or_too_much_is_refused_with_what_there_is() {
+    let figure = |figure: Value| refusal(json!({ "results": { "x": figure } }));
+    for (refused, expected) in [
+        (refusal(json!(null)), "needs `results:`"),
+        (
+            refusal(json!({ "results": {} })),
+            "`results` names the figures",
+        ),
+        (refusal(json!({ "result": {} })), "unknown key `result`"),
+        (
+            refusal(json!({ "by": { "x": "/y" }, "results": { "x": "count" } })),
+            "under both",
+        ),
+        (
+            refusal(json!({ "by": ["/y"], "results": { "x": "count" } })),
+            "`by` is a map",
+        ),
+        (
+            refusal(json!({ "max-groups": 0, "results": { "x": "count" } })),
+            "whole number",
+        ),
+        (figure(json!("sum")), "`x` is no figure"),
+        (
+            figure(json!({ "sum": "/a", "max": "/b" })),
+            "`x` is no figure",
+        ),
+        (figure(json!({ "median": "/a" })), "unknown figure `median`"),
+        (figure(json!({ "sum": "amount" })), "no JSON pointer"),
+        (
+            figure(json!({ "sum": "/a", "most": 3 })),
+            "`most` is not for `sum`",
+        ),
+        (figure(json!({ "top": "/a" })), "`top` needs `most:`"),
+        (
+            figure(json!({ "quantiles": "/a", "ranks": [1.5] })),
+            "numbers from 0 to 1",
+        ),
+    ] {
+        assert!(refused.contains(expected), "{refused}");
+    }
+}

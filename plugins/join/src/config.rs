@@ -1,0 +1,193 @@
+//! The configuration of a join.
+
+use serde::Deserialize;
+use std::time::Duration;
+use weir_sdk::Message;
+
+/// What stands under `config:`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    left: SideConfig,
+    right: SideConfig,
+    #[serde(default)]
+    kind: Kind,
+    /// How much later than the left one the right one may be.
+    after: Option<String>,
+    /// How much earlier.
+    before: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SideConfig {
+    name: String,
+    subject: String,
+}
+
+/// What becomes of a message without a match.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Nothing.
+    #[default]
+    Inner,
+    /// One of the left is a result without a right one.
+    Left,
+    Right,
+    /// Both are.
+    Full,
+    /// Each of the left has one result: with the latest of the right that is not later.
+    AsOf,
+}
+
+/// One of the two inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Left,
+    Right,
+}
+
+impl Side {
+    pub fn other(self) -> Self {
+        match self {
+            Self::Left => Self::Right,
+            Self::Right => Self::Left,
+        }
+    }
+}
+
+/// The checked configuration.
+pub struct Settings {
+    names: [String; 2],
+    subjects: [Vec<String>; 2],
+    pub kind: Kind,
+    /// Nanoseconds.
+    pub after: u64,
+    pub before: u64,
+}
+
+impl Settings {
+    pub fn new(config: Config) -> Result<Self, String> {
+        let Config {
+            left,
+            right,
+            kind,
+            after,
+            before,
+        } = config;
+        if left.name == right.name {
+            return Err(format!("both sides have the name `{}`", left.name));
+        }
+        let is_as_of = kind == Kind::AsOf;
+        if is_as_of && (after.is_some() || before.is_some()) {
+            return Err("`after` and `before` are not for `kind: as-of`".into());
+        }
+        if !is_as_of && after.is_none() && before.is_none() {
+            return Err(
+                "`after` or `before` says how far apart two messages may be, such as `after: 30m`"
+                    .into(),
+            );
+        }
+        let time = |name: &str, text: Option<String>| match text {
+            None => Ok(0),
+            Some(text) => nanoseconds(&text).map_err(|why| format!("`{name}`: {why}")),
+        };
+        Ok(Self {
+            after: time("after", after)?,
+            before: time("before", before)?,
+            subjects: [
+                tokens("left", &left.subject)?,
+                tokens("right", &right.subject)?,
+            ],
+            names: [left.name, right.name],
+            kind,
+        })
+    }
+
+    /// What a side is called in a result.
+    pub fn name(&self, side: Side) -> &str {
+        let [left, right] = &self.names;
+        match side {
+            Side::Left => left,
+            Side::Right => right,
+        }
+    }
+
+    /// Which side a message is of; the left one, if its subject is of both.
+    pub fn side(&self, message: &Message) -> Option<Side> {
+        let [left, right] = &self.subjects;
+        match (
+            matches(left, &message.subject),
+            matches(right, &message.subject),
+        ) {
+            (true, _) => Some(Side::Left),
+            (false, true) => Some(Side::Right),
+            (false, false) => None,
+        }
+    }
+
+    /// How much later than a message of this side one of the other may be, and how much earlier.
+    pub fn reach(&self, side: Side) -> (u64, u64) {
+        match side {
+            Side::Left => (self.after, self.before),
+            Side::Right => (self.before, self.after),
+        }
+    }
+
+    /// Whether a message of this side without a match is a result.
+    pub fn is_outer(&self, side: Side) -> bool {
+        match self.kind {
+            Kind::Inner | Kind::AsOf => false,
+            Kind::Left => side == Side::Left,
+            Kind::Right => side == Side::Right,
+            Kind::Full => true,
+        }
+    }
+}
+
+/// The tokens of a subject filter of NATS.
+fn tokens(side: &str, subject: &str) -> Result<Vec<String>, String> {
+    let tokens: Vec<String> = subject.split('.').map(str::to_owned).collect();
+    let last = tokens.len() - 1;
+    let is_wrong = |(place, token): (usize, &String)| {
+        token.is_empty() || (token == ">" && place < last) || token.contains(char::is_whitespace)
+    };
+    match tokens.iter().enumerate().any(is_wrong) {
+        true => Err(format!(
+            "`{side}`: `{subject}` is no subject, such as `orders.>`"
+        )),
+        false => Ok(tokens),
+    }
+}
+
+fn matches(filter: &[String], subject: &str) -> bool {
+    let mut tokens = subject.split('.');
+    for wanted in filter {
+        match (wanted.as_str(), tokens.next()) {
+            (">", Some(_)) => return true,
+            ("*", Some(_)) => {}
+            (wanted, Some(token)) if wanted == token => {}
+            _ => return false,
+        }
+    }
+    tokens.next().is_none()
+}
+
+/// A number and its unit.
+fn nanoseconds(text: &str) -> Result<u64, String> {
+    let refusal = || format!("`{text}` is not a time; write `500ms`, `30s`, `5m`, `1h` or `7d`");
+    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
+    let milliseconds = match &text[digits.len()..] {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(refusal()),
+    };
+    let number: u64 = digits.trim().parse().map_err(|_| refusal())?;
+    let time = number.checked_mul(milliseconds).map(Duration::from_millis);
+    let time = time.and_then(|time| u64::try_from(time.as_nanos()).ok());
+    time.ok_or_else(refusal)
+}

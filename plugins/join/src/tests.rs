@@ -1,0 +1,213 @@
+//! Joins against all pairs, whatever the order of arrival; and what the configuration refuses.
+
+use super::config::{Kind, Side};
+use super::{Join, kept};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use weir_sdk::{Message, Operator, Stateful, testing, timers};
+
+fn join(kind: &str, after: u64, before: u64) -> Join {
+    let mut config = json!({
+        "left": { "name": "impression", "subject": "impressions.*" },
+        "right": { "name": "click", "subject": "clicks.>" },
+        "kind": kind,
+    });
+    if kind != "as-of" {
+        config["after"] = json!(format!("{after}ms"));
+        config["before"] = json!(format!("{before}ms"));
+    }
+    testing::configured(&config).unwrap()
+}
+
+const MILLISECOND: u64 = 1_000_000;
+
+/// An event: its side, its key, and its time in milliseconds.
+type Event = (Side, u8, u64);
+
+fn message((side, key, time): Event, sequence: u64) -> Message {
+    let subject = match side {
+        Side::Left => "impressions.a",
+        Side::Right => "clicks.a.b",
+    };
+    let mut message = Message::new(subject, json!(sequence).to_string());
+    (message.event_time, message.sequence) = (time * MILLISECOND, sequence);
+    message.key = Some(key.to_string());
+    message
+}
+
+/// What comes of events in this order, with a watermark that is behind all that are still to come.
+fn joined(mut join: Join, events: &[Event]) -> Vec<(Value, Value)> {
+    testing::clear_state();
+    let mut results = Vec::new();
+    let mut take = |outputs: weir_sdk::Outputs| {
+        for output in outputs.into_inner() {
+            let result: Value = serde_json::from_slice(&output.payload.unwrap()).unwrap();
+            results.push((result["impression"].clone(), result["click"].clone()));
+        }
+    };
+    for (place, event) in events.iter().enumerate() {
+        take(join.process(&message(*event, place as u64)).unwrap());
+        let rest = events[place + 1..]
+            .iter()
+            .map(|(.., time)| time * MILLISECOND);
+        let watermark = rest.min().unwrap_or(u64::MAX);
+        for timer in testing::take_timers() {
+            match timer.at <= watermark {
+                true => take(join.on_timer(&timer).unwrap()),
+                false => timers::set(&timer.key, &timer.tag, timer.clock, timer.at).unwrap(),
+            }
+        }
+    }
+    results.sort_by_key(|pair| format!("{pair:?}"));
+    results
+}
+
+/// By definition: all pairs, and those without one.
+fn defined(kind: Kind, after: u64, before: u64, events: &[Event]) -> Vec<(Value, Value)> {
+    let of = |side| {
+        events
+            .iter()
+            .enumerate()
+            .filter(move |(_, event)| event.0 == side)
+    };
+    let mut results = Vec::new();
+    let mut matched = BTreeSet::new();
+    for (left, (_, key, time)) in of(Side::Left) {
+        if kind == Kind::AsOf {
+            let known = of(Side::Right).filter(|(_, right)| right.1 == *key && right.2 <= *time);
+            let latest = known.max_by_key(|(place, right)| (right.2, *place));
+            let latest = latest.map_or(Value::Null, |(place, _)| json!(place));
+            results.push((json!(left), latest));
+            continue;
+        }
+        for (right, other) in of(Side::Right) {
+            let is_near = other.2 <= time + after && other.2 + before >= *time;
+            if other.1 == *key && is_near {
+                matched.extend([left, right]);
+                results.push((json!(left), json!(right)));
+            }
+        }
+    }
+    let is_alone = |(place, _): &(usize, &Event)| !matched.contains(place);
+    if matches!(kind, Kind::Left | Kind::Full) {
+        results.extend(
+            of(Side::Left)
+                .filter(is_alone)
+                .map(|(place, _)| (json!(place), Value::Null)),
+        );
+    }
+    if matches!(kind, Kind::Right | Kind::Full) {
+        results.extend(
+            of(Side::Right)
+                .filter(is_alone)
+                .map(|(place, _)| (Value::Null, json!(place))),
+        );
+    }
+    results.sort_by_key(|pair| format!("{pair:?}"));
+    results
+}
+
+/// Numbers that are the same for a seed (SplitMix64).
+fn random(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (*seed ^ (*seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed ^ (mixed >> 29)
+}
+
+#[test]
+fn a_join_is_that_of_all_pairs_whatever_the_order_of_arrival() {
+    let kinds = [
+        ("inner", Kind::Inner),
+        ("left", Kind::Left),
+        ("right", Kind::Right),
+        ("full", Kind::Full),
+        ("as-of", Kind::AsOf),
+    ];
+    for round in 0..400 {
+        let mut seed = round;
+        let mut below = |most: u64| random(&mut seed) % most;
+        let (after, before, count) = (below(6), below(6), below(14));
+        let event = |below: &mut dyn FnMut(u64) -> u64| {
+            let side = if below(2) == 0 {
+                Side::Left
+            } else {
+                Side::Right
+            };
+            (side, below(2) as u8, below(20))
+        };
+        let events: Vec<Event> = (0..count).map(|_| event(&mut below)).collect();
+        for (name, kind) in kinds {
+            let found = joined(join(name, after, before), &events);
+            let expected = defined(kind, after, before, &events);
+            assert_eq!(
+                found, expected,
+                "seed {round}, {name} {after} {before}: {events:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn nothing_is_kept_of_what_can_have_no_match_any_more() {
+    let events: Vec<Event> = (0..50).map(|time| (Side::Left, 1, time)).collect();
+    joined(join("full", 3, 2), &events);
+    assert!(
+        kept::between("1", Side::Left, 0, u64::MAX)
+            .unwrap()
+            .is_empty()
+    );
+    // As of a time there is one that is known.
+    let events: Vec<Event> = (0..50).map(|time| (Side::Right, 1, time)).collect();
+    let mut known = join("as-of", 0, 0);
+    joined(join("as-of", 0, 0), &events);
+    known.process(&message((Side::Left, 1, 60), 99)).unwrap();
+    for timer in testing::take_timers() {
+        known.on_timer(&timer).unwrap();
+    }
+    assert_eq!(
+        kept::between("1", Side::Right, 0, u64::MAX).unwrap().len(),
+        1
+    );
+}
+
+#[test]
+fn more_of_a_key_than_are_read_at_once_are_all_found() {
+    testing::clear_state();
+    let mut events: Vec<Event> = vec![(Side::Left, 1, 5); 350];
+    events.push((Side::Right, 1, 5));
+    let found = joined(join("inner", 0, 0), &events);
+    assert_eq!(found.len(), 350);
+}
+
+#[test]
+fn a_message_of_neither_side_and_one_that_is_no_json_are_refused() {
+    let mut join = join("inner", 1, 0);
+    let mut refused = |subject, payload: &str| {
+        let refused = join.process(&Message::new(subject, payload));
+        format!("{:?}", refused.err().unwrap())
+    };
+    assert!(refused("orders.a", "1").contains("`orders.a` is a subject of neither side"));
+    assert!(refused("impressions", "1").contains("neither side"));
+    assert!(refused("clicks.a", "text").contains("JSON"));
+}
+
+#[test]
+fn a_configuration_without_an_interval_or_with_one_name_twice_is_refused() {
+    let refusal = |config: Value| testing::configured::<Join>(&config).err().unwrap();
+    let with = |more: Value| {
+        let mut config = json!({
+            "left": { "name": "a", "subject": "a.>" }, "right": { "name": "b", "subject": "b.>" },
+        });
+        for (key, value) in more.as_object().unwrap() {
+            config[key] = value.clone();
+        }
+        refusal(config)
+    };
+    assert!(with(json!({})).contains("how far apart"));
+    assert!(with(json!({ "after": "soon" })).contains("`after`: `soon` is not a time"));
+    assert!(with(json!({ "after": "1m", "kind": "as-of" })).contains("not for `kind: as-of`"));
+    let twice = json!({ "right": { "name": "a", "subject": "b.>" }, "after": "1m" });
+    assert!(with(twice).contains("both sides have the name `a`"));
+    let subject = json!({ "right": { "name": "b", "subject": "b..c" }, "after": "1m" });
+    assert!(with(subject).contains("`b..c` is no subject"));
+}
