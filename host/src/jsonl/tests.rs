@@ -153,7 +153,7 @@ fn kept(record: &Record) -> Record {
 
 #[test]
 fn a_line_of_a_tests_input_is_a_message_or_lets_time_pass() {
-    let minutes = |number| Ok(Input::Advance(Duration::from_secs(60 * number)));
+    let minutes = |number: u64| Ok(Input::Advance(Duration::from_secs(60 * number)));
     assert_eq!(parse_input(r#"{"advance": "5m"}"#, 1), minutes(5));
     assert!(matches!(
         parse_input(r#"{"subject": "a"}"#, 1),
