@@ -3,9 +3,10 @@
 //! writes that anew), and the rebates are right to the cent.
 
 mod killed;
+mod nexmark;
 
 use crate::harness::guests::{example, repository};
-use crate::harness::{Client, NatsServer, Weir, guests, wait_for, wait_until};
+use crate::harness::{Client, NatsServer, Site, Weir, guests, wait_for, wait_until};
 use async_nats::jetstream::consumer::pull;
 use futures_util::StreamExt;
 use rebates_oracle::{Check, generate, jsonl};
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-/// What every example consists of.
+/// What every example consists of, but for NEXMark, which has a pipeline for each query.
 const PARTS: [&str; 5] = [
     "README.md",
     "pipeline.yaml",
@@ -34,12 +35,16 @@ fn every_example_is_complete_and_has_a_test() {
     let entries = std::fs::read_dir(repository().join("examples")).unwrap();
     let found = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let found: BTreeSet<String> = found.collect();
-    assert_eq!(
-        found,
-        BTreeSet::from(["advisories", "fraud", "rebates"].map(String::from))
-    );
+    let expected = ["advisories", "fraud", "nexmark", "rebates", "streams"];
+    assert_eq!(found, BTreeSet::from(expected.map(String::from)));
     for example in found {
-        for part in PARTS {
+        let parts = match &*example {
+            "nexmark" => nexmark::PARTS,
+            // What the oracles of the others have in common.
+            "streams" => continue,
+            _ => PARTS,
+        };
+        for part in parts {
             let path = folder(&example).join(part);
             assert!(path.exists(), "there is no {}", path.display());
         }
@@ -73,6 +78,14 @@ fn install_totals(directory: &Path) -> String {
         std::fs::copy(from, directory.join(format!("rebates/{to}.wasm"))).unwrap();
     }
     install_second("rebates", "pipeline-exactly-once.yaml", directory)
+}
+
+/// Subject and payload of each message of a stream, in its order.
+fn published(site: &Site, stream: &str) -> Vec<(String, Vec<u8>)> {
+    let messages = site.nats.client().messages(stream).into_iter();
+    messages
+        .map(|message| (message.subject, message.payload.to_vec()))
+        .collect()
 }
 
 fn the_input_becomes_what_is_expected(example: &str) {
@@ -111,7 +124,8 @@ fn no_example_has_anything_that_weir_check_finds() {
     }
     let totals = install_totals(directory.path());
     let merchants = install_second("fraud", "pipeline-merchants.yaml", directory.path());
-    let files = [
+    let nexmark = nexmark::install_common(directory.path());
+    let mut files = vec![
         "check",
         "advisories/pipeline.yaml",
         "fraud/pipeline.yaml",
@@ -119,6 +133,7 @@ fn no_example_has_anything_that_weir_check_finds() {
         "rebates/pipeline.yaml",
         &totals,
     ];
+    files.extend(nexmark.iter().map(String::as_str));
     let checked = Weir::run_in(directory.path(), &files);
     assert_eq!(
         checked.code,
@@ -348,6 +363,7 @@ fn the_unit_tests_of_the_plugins_pass() {
     for plugin in [
         "advisories/plugin",
         "fraud/plugin",
+        "nexmark/plugin",
         "rebates/plugin",
         "rebates/totals",
     ] {

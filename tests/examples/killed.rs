@@ -1,6 +1,6 @@
 //! Examples that keep state are right to the last cent and alert if their host is killed in the middle.
 
-use super::{install, install_second, install_totals};
+use super::{install, install_second, install_totals, published};
 use crate::harness::{Site, Weir, replaced, wait_for, wait_until};
 use crate::views::pages::{get, pages};
 use fraud_oracle::{Payment, batch, compare, payments};
@@ -31,7 +31,7 @@ fn feed_and_kill(
 }
 
 /// Waits until the host has processed all that these pipelines read.
-fn wait_until_read(weir: &Weir, pipelines: &[&str]) {
+pub(super) fn wait_until_read(weir: &Weir, pipelines: &[&str]) {
     wait_until("nothing is left", || {
         let left = |name: &str, pipeline: &str| {
             weir.metric(&format!("weir_{name}{{pipeline=\"{pipeline}\"}}"))
@@ -39,14 +39,6 @@ fn wait_until_read(weir: &Weir, pipelines: &[&str]) {
         let done = |pipeline: &&str| left("lag", pipeline) + left("in_flight", pipeline) == 0.0;
         pipelines.iter().all(done)
     });
-}
-
-/// Subject and payload of each message of a stream, in its order.
-fn published(site: &Site, stream: &str) -> Vec<(String, Vec<u8>)> {
-    let messages = site.nats.client().messages(stream).into_iter();
-    messages
-        .map(|message| (message.subject, message.payload.to_vec()))
-        .collect()
 }
 
 #[test]

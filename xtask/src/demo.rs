@@ -1,11 +1,13 @@
 //! `cargo xtask demo [COUNT]`: set up, then run the rebates example over an evening of shop events
 //! and compare what came out with an independent computation, to the cent. `fraud.rs` has
-//! `cargo xtask demo fraud [COUNT]`.
+//! `cargo xtask demo fraud [COUNT]`, and `nexmark.rs` has `cargo xtask demo nexmark [COUNT]`.
 //!
 //! It only calls what a person could call: the generator, `weir dev` with a private server, and
 //! the oracle. What they wrote stays in `target/demo` to be looked at.
 
 mod fraud;
+mod nexmark;
+mod site;
 
 use std::collections::BTreeSet;
 use std::num::NonZero;
@@ -31,6 +33,9 @@ const MINUTES: u32 = 12;
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     if let ["fraud", rest @ ..] = arguments {
         return fraud::run(counted(rest, fraud::COUNT)?);
+    }
+    if let ["nexmark", rest @ ..] = arguments {
+        return nexmark::run(counted(rest, nexmark::COUNT)?);
     }
     let count = counted(arguments, COUNT)?;
     let tools = setup::run()?;
@@ -67,6 +72,13 @@ fn build(tools: &Tools, programs: [&str; 2]) -> Result<()> {
     let missing = all.difference(&compiled).count();
     say("demo", told(missing, all.len(), cores()));
     process::run(tools.cargo()?.arg("build").args(packages()))
+}
+
+/// Builds the plugin in a folder as a component.
+fn build_plugin(tools: &Tools, folder: &str, component: &str) -> Result<()> {
+    let mut build = tools.command(layout::root().join("target/debug/weir"))?;
+    build.env("CARGO_TARGET_DIR", layout::root().join("target/guests"));
+    process::run(build.args(["plugin", "build", folder, "-o", component]))
 }
 
 fn cores() -> usize {

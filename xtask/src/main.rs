@@ -32,6 +32,9 @@ usage: cargo xtask <task> [arguments]
   demo fraud [COUNT]
                    set up, then judge 200,000 card payments with a host that is killed half-way, and
                    check every alert
+  demo nexmark [COUNT]
+                   set up, then run twelve queries of NEXMark over 100,000 events with a host that is
+                   killed half-way, and check every row
   test [ARGS...]   set up, then run every test; ARGS go to `cargo test`, a name filters
   bench [--quick] [--only SECTION,...]
                    set up, then measure weir beside a native loop with the same promises; sections

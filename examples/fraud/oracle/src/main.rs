@@ -2,22 +2,17 @@
 //!
 //! Exit codes: 0 done and in agreement, 1 a difference or a failure, 2 wrong usage.
 
-use anyhow::{Context, Result, bail};
-use async_nats::jetstream::{self, consumer::pull, stream};
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use example_streams::{Message, Server};
 use fraud_oracle::{Payment, batch, compare, payments};
-use futures_util::StreamExt;
-use std::collections::VecDeque;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
-use std::time::Duration;
 
 /// As `forget-after-minutes` of the pipelines.
 const FORGET_CARDS: u64 = 1440;
 /// As `forget-after-minutes` of the pipelines.
 const FORGET_MERCHANTS: u64 = 60;
-/// Published and not yet acked by the server.
-const UNACKED: usize = 1000;
 /// Differences that are shown.
 const SHOWN: usize = 20;
 
@@ -73,13 +68,6 @@ struct Run {
     count: u64,
 }
 
-#[derive(clap::Args)]
-struct Server {
-    /// The server with the streams
-    #[arg(long, value_name = "URL", env = "NATS_URL")]
-    nats: String,
-}
-
 fn main() -> ExitCode {
     match run(Arguments::parse().command) {
         Ok(code) => code,
@@ -107,7 +95,9 @@ fn run(command: Command) -> Result<ExitCode> {
             percent,
         } => {
             let all = compare::count(&batch::of_cards(&all(&run), FORGET_CARDS));
-            runtime.block_on(wait_for(all * percent / 100, &server))?;
+            let wait = wait_for(all * percent / 100, &server);
+            let stored = runtime.block_on(wait)?;
+            println!("{stored} alerts are there");
         }
         Command::Verify { run, server } => return runtime.block_on(verify(&run, &server)),
     }
@@ -132,46 +122,26 @@ fn generate(run: &Run) -> io::Result<()> {
     output.flush()
 }
 
-async fn connect(server: &Server) -> Result<jetstream::Context> {
-    let client = async_nats::connect(&server.nats).await;
-    let client = client.with_context(|| format!("cannot connect to `{}`", server.nats))?;
-    Ok(jetstream::new(client))
-}
-
 async fn feed(run: &Run, server: &Server) -> Result<()> {
-    let context = connect(server).await?;
-    let mut unacked = VecDeque::new();
-    for payment in payments(run.seed, run.count) {
-        let payload = payment.payload().into();
-        unacked.push_back(context.publish(payment.subject(), payload).await?);
-        if unacked.len() > UNACKED
-            && let Some(ack) = unacked.pop_front()
-        {
-            ack.await.context("cannot store a payment")?;
-        }
-    }
-    for ack in unacked {
-        ack.await.context("cannot store a payment")?;
-    }
-    Ok(())
+    let message = |payment: Payment| Message {
+        subject: payment.subject(),
+        headers: Vec::new(),
+        payload: payment.payload(),
+    };
+    let messages = payments(run.seed, run.count).map(message);
+    server.connect().await?.publish(messages).await
 }
 
-async fn wait_for(alerts: u64, server: &Server) -> Result<()> {
-    let context = connect(server).await?;
-    let stream = context.get_stream("FRAUD_CARDS").await;
-    let mut stream = stream.context("cannot find stream `FRAUD_CARDS`")?;
-    loop {
-        let stored = stream.info().await?.state.messages;
-        if stored >= alerts {
-            println!("{stored} alerts are there");
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+async fn wait_for(alerts: u64, server: &Server) -> Result<u64> {
+    server
+        .connect()
+        .await?
+        .wait_for("FRAUD_CARDS", alerts)
+        .await
 }
 
 async fn verify(run: &Run, server: &Server) -> Result<ExitCode> {
-    let context = connect(server).await?;
+    let streams = server.connect().await?;
     let payments = all(run);
     let expected = [
         (
@@ -187,7 +157,7 @@ async fn verify(run: &Run, server: &Server) -> Result<ExitCode> {
     ];
     let mut agree = true;
     for (stream, prefix, expected) in expected {
-        let published = read(&context, stream).await?;
+        let published = streams.read(stream).await?;
         let differences = compare::differences(&expected, prefix, &published);
         let wanted = compare::count(&expected);
         println!(
@@ -205,29 +175,4 @@ async fn verify(run: &Run, server: &Server) -> Result<ExitCode> {
     }
     println!("the two agree to the last alert");
     Ok(ExitCode::SUCCESS)
-}
-
-/// Subject and payload of each message of a stream, in its order.
-async fn read(context: &jetstream::Context, name: &str) -> Result<Vec<(String, Vec<u8>)>> {
-    let stream = context.get_stream(name).await;
-    let mut stream: stream::Stream =
-        stream.with_context(|| format!("cannot find stream `{name}`"))?;
-    let last = stream.info().await?.state.last_sequence;
-    let mut found = Vec::new();
-    if last == 0 {
-        return Ok(found);
-    }
-    let config = pull::OrderedConfig::default();
-    let mut messages = stream.create_consumer(config).await?.messages().await?;
-    loop {
-        let Some(message) = messages.next().await else {
-            bail!("stream `{name}` ended before message {last}");
-        };
-        let message = message.with_context(|| format!("cannot read stream `{name}`"))?;
-        found.push((message.subject.to_string(), message.payload.to_vec()));
-        let info = message.info();
-        if info.is_ok_and(|info| info.stream_sequence >= last) {
-            return Ok(found);
-        }
-    }
 }
