@@ -17,6 +17,7 @@ mod refused;
 mod replay;
 mod reset;
 mod shadow;
+mod sources;
 mod standard;
 mod standby;
 mod state;

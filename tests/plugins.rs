@@ -13,6 +13,7 @@ fn the_sdk_carries_the_published_contract() {
         ("weir-state@0.2.0", "wit-state"),
         ("weir-migration@0.1.0", "wit-migration"),
         ("weir-window@0.2.0", "wit-window"),
+        ("weir-sources@0.1.0", "wit-sources"),
     ];
     for (package, folder) in pairs {
         let published = repository().join("wit/deps").join(package);

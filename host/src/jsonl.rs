@@ -345,6 +345,7 @@ impl Record {
             payload: self.payload,
             headers: self.headers,
             key: self.key,
+            source: None,
             event_time: self.event_time.unwrap_or(event_time),
             sequence: self.sequence.unwrap_or(sequence),
             attempt: 1,

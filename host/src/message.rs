@@ -22,6 +22,8 @@ pub struct Message {
     pub headers: Headers,
     /// What the pipeline's `key:` rule found, or an operator set.
     pub key: Option<ByteString>,
+    /// The name of the source that it is of, or the message that it was made from; none where sources have no names.
+    pub source: Option<ByteString>,
     /// Nanoseconds since the Unix epoch.
     pub event_time: u64,
     /// Sequence in the source stream, from 1.
@@ -124,6 +126,7 @@ impl Message {
             payload,
             headers,
             key: None,
+            source: None,
             event_time: stored,
             sequence,
             attempt: 1,
@@ -148,6 +151,7 @@ impl Message {
             payload: Bytes::new(),
             headers: Headers::default(),
             key: (!key.is_empty()).then(|| String::from_utf8_lossy(key).into_owned().into()),
+            source: None,
             event_time: at,
             sequence: 0,
             attempt: 1,
@@ -202,6 +206,7 @@ impl Output {
             payload: self.payload.unwrap_or_else(|| input.payload.clone()),
             headers: self.headers.unwrap_or_else(|| input.headers.clone()),
             key: self.key.or_else(|| input.key.clone()),
+            source: input.source.clone(),
             event_time: self.event_time.unwrap_or(input.event_time),
             sequence: input.sequence,
             attempt: input.attempt,

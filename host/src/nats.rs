@@ -22,6 +22,7 @@ pub mod job_admin;
 pub mod job_input;
 pub mod job_outputs;
 pub mod job_progress;
+mod job_sources;
 pub mod job_stream;
 pub mod jobs;
 pub mod limits;

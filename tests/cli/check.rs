@@ -70,6 +70,32 @@ fn a_job_is_said_to_need_its_streams_and_to_keep_what_has_no_time_to_live() {
 }
 
 #[test]
+fn every_stream_of_several_sources_is_named_with_what_it_is_needed_for() {
+    let sources = "sources:\n  clicks: { stream: CLICKS, subjects: [\"clicks.>\"] }\n  \
+        left: { stream: BOTH, subjects: [left.*], event-time: { header: At } }\n  \
+        right: { stream: BOTH, subjects: [right.*] }\n";
+    let one = "source: { stream: ORDERS, subjects: [\"orders.>\"] }\n";
+    let job = replaced(PIPELINE, &[(one, sources)]);
+    let folder = pipeline_folder(
+        "stateful",
+        &format!("{job}key: '{{subject[1]}}'\norder: key\n"),
+    );
+    let finished = Weir::run_in(folder.path(), &["check", "pipeline.yaml"]);
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+    for note in [
+        "stream `CLICKS`, read as `clicks`",
+        "stream `BOTH`, read as `left` and `right`",
+        "if `CLICKS` drops what was settled, as a work queue does: stream `WEIR_JOB_DEMO_IN_CLICKS` sources it",
+        "if `BOTH` drops what was settled, as a work queue does: stream `WEIR_JOB_DEMO_IN_BOTH` sources it",
+        "event time is when the stream stored a message of `clicks`, header `At` of `left`, when the stream stored a \
+         message of `right`: a timer fires when a message of each stream of its time or later is processed, and waits",
+    ] {
+        let line = format!("  note: {note}");
+        assert!(finished.stdout.contains(&line), "{finished:#?}");
+    }
+}
+
+#[test]
 fn an_ordered_pipeline_is_said_to_be_a_job() {
     let ordered = format!("order: stream\n{PIPELINE}");
     for (pipeline, notes) in [(PIPELINE, 0), (&*ordered, 4)] {

@@ -149,6 +149,7 @@ mod tests {
             payload: Bytes::from_static(b"{}"),
             headers: Headers::default(),
             key: None,
+            source: None,
             event_time: 0,
             sequence: 1,
             attempt,

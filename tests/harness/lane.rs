@@ -114,6 +114,7 @@ pub fn message(payload: &str) -> Message {
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         headers: Headers::default(),
         key: None,
+        source: None,
         event_time: 1_700_000_000_000_000_000,
         sequence: 1,
         attempt: 1,

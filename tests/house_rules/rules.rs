@@ -237,6 +237,7 @@ pub fn contract_copy(file: &File, read: &dyn Fn(&str) -> String) -> Vec<String> 
         "wit-state" => Some("weir-state@0.2.0"),
         "wit-migration" => Some("weir-migration@0.1.0"),
         "wit-window" => Some("weir-window@0.2.0"),
+        "wit-sources" => Some("weir-sources@0.1.0"),
         _ => None,
     };
     let path = file.path.strip_prefix("plugins/sdk/rust/");

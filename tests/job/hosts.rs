@@ -123,8 +123,9 @@ pub async fn log(url: &str) -> anyhow::Result<JetStream> {
         name: "IN".into(),
         stream: "IN".to_owned(),
         filters: Vec::new(),
+        deal: Box::new(|_| (0, true)),
     };
-    let inputs = Inputs::new(&wire, vec![source], place.patience, Box::new(|_| (0, true)));
+    let inputs = Inputs::new(&wire, vec![source], place.patience);
     let open = Arc::new(Semaphore::new(1));
     Ok(JetStream::new(wire, place, open, Rc::new(inputs)))
 }

@@ -84,6 +84,7 @@ impl Input {
             payload: serde_json::to_vec(&self.payload).unwrap().into(),
             headers: weir::headers::Headers::default(),
             key: self.key.as_deref().map(Into::into),
+            source: None,
             event_time: 0,
             sequence: 1,
             attempt: 1,

@@ -185,6 +185,7 @@ impl Input {
                 .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
                 .collect::<Headers>(),
             key: self.key.as_deref().map(Into::into),
+            source: None,
             event_time: self.event_time,
             sequence: self.sequence,
             attempt: self.attempt,

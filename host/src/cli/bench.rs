@@ -22,7 +22,7 @@ use crate::nats::feed::Feed;
 use crate::nats::streams::{self, Ensured};
 use crate::nats::{self, Connection};
 use crate::plugin;
-use crate::report::{DONE, note};
+use crate::report::{DONE, ResultExt, note};
 use crate::shutdown::{Shutdown, Stage, reached};
 use crate::threads;
 use anyhow::{Context, Result, anyhow};
@@ -143,6 +143,14 @@ async fn measure(
     input: &Arc<Input>,
     program: &std::path::Path,
 ) -> Result<Report> {
+    if pipeline.is_named() {
+        return Err(anyhow!(
+            "it has several `sources`, and is measured with one"
+        ))
+        .with_context(|| format!("cannot measure pipeline `{}`", pipeline.name))
+        .hint(|| "copy the file, and write `source:` with one of them")
+        .usage();
+    }
     let plugins = {
         let _progress = console.progress("measuring the plugins alone");
         plugins::measure(&pipeline, input).await?

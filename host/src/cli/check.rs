@@ -2,7 +2,7 @@
 
 use super::shown::short;
 use super::{Console, files};
-use crate::config::resolved::{Pipeline, Place, Start};
+use crate::config::resolved::{NamedSource, Pipeline, Place, Start};
 use crate::config::{Draft, Finding, Findings, Located, Location};
 use crate::nats::{job, job_input};
 use crate::plugin::{Plugin, Runtime, Worker};
@@ -193,15 +193,30 @@ fn job_notes<'c>(
             false => format!("{results} sources the results from there; `--create` makes it do so"),
         },
     ];
-    let (source, input) = (&pipeline.source.stream, job_input::name(&stream));
-    notes.push(format!(
-        "if `{source}` drops what was settled, as a work queue does: stream `{input}` sources it, and the job reads \
-         that; `--create` makes it{}",
-        match pipeline.source.start {
-            Start::All => "",
-            _ => "; with `source.start` it is refused then, because a job takes all that is there",
+    let is_named = pipeline.is_named();
+    for source in pipeline.streams() {
+        let input = job_input::name(&stream, is_named.then_some(source));
+        let names = pipeline
+            .sources_of(source)
+            .filter_map(|named| named.name.as_deref());
+        let names: Vec<&str> = names.collect();
+        if is_named {
+            notes.push(format!(
+                "stream `{source}`, read as `{}`",
+                names.join("` and `")
+            ));
         }
-    ));
+        let mut starts = pipeline.sources_of(source).map(|named| &named.source.start);
+        notes.push(format!(
+            "if `{source}` drops what was settled, as a work queue does: stream `{input}` sources it, and the job reads \
+             that; `--create` makes it{}",
+            match (starts.all(|start| *start == Start::All), is_named) {
+                (true, _) => "",
+                (_, true) => "; with `start` it is refused then, because a job takes all that is there",
+                _ => "; with `source.start` it is refused then, because a job takes all that is there",
+            }
+        ));
+    }
     if let Some(dead) = &pipeline.dead_letter {
         let subject = &dead.subject;
         notes.push(match dead.forward {
@@ -259,7 +274,7 @@ fn event_time_note(pipeline: &Pipeline) -> String {
     let rules = pipeline.job.as_ref().map(|job| job.watermark);
     let rules = rules.unwrap_or_default();
     let span = |nanoseconds| format!("{:#}", jiff::SignedDuration::from_nanos(nanoseconds));
-    let time = match pipeline.event_time.as_ref().map(|rule| &rule.place) {
+    let time = |named: &NamedSource| match named.event_time.as_ref().map(|rule| &rule.place) {
         None => "when the stream stored a message".to_owned(),
         Some(Place::Header(name)) => format!("header `{name}`"),
         Some(Place::JsonPointer(pointer)) => format!("`{}` in the payload", pointer.as_str()),
@@ -267,6 +282,15 @@ fn event_time_note(pipeline: &Pipeline) -> String {
     let (what, its, than) = match pipeline.has_windows() {
         true => ("the result of a window appears", "end", " than its end"),
         false => ("a timer fires", "time", ""),
+    };
+    let times = pipeline.sources.iter().map(|named| match &named.name {
+        Some(name) => format!("{} of `{name}`", time(named)),
+        None => time(named),
+    });
+    let time = times.collect::<Vec<_>>().join(", ");
+    let of = match pipeline.streams().len() {
+        1 => "",
+        _ => " of each stream",
     };
     let message = match rules.bound {
         0 => format!("of its {its} or later"),
@@ -287,7 +311,7 @@ fn event_time_note(pipeline: &Pipeline) -> String {
         None => "far ahead of the clock makes all before it late".to_owned(),
     };
     format!(
-        "event time is {time}: {what} when a message {message} is processed, {idle}; a time {ahead}"
+        "event time is {time}: {what} when a message{of} {message} is processed, {idle}; a time {ahead}"
     )
 }
 

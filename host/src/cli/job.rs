@@ -6,6 +6,7 @@
 mod confirm;
 mod control;
 mod savepoint;
+mod sources;
 mod state;
 
 pub(super) use savepoint::plain as savepoint_name;
@@ -22,6 +23,7 @@ use crate::report::{self, ResultExt, escape};
 use anyhow::{Result, anyhow};
 use serde::Serialize;
 use serde_json::Value;
+use sources::Source;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -80,6 +82,8 @@ struct Shown {
     hosts: Vec<Member>,
     /// Why the hosts are not known.
     hosts_unknown: Option<String>,
+    /// What it reads.
+    sources: Vec<Source>,
     state: Vec<Partition>,
 }
 
@@ -174,6 +178,7 @@ async fn look(connection: &Connection, job: Job) -> Result<Shown> {
         .filter_map(|pipeline| pipeline.pointer("/job/state")?.as_array())
         .flatten()
         .collect();
+    let sources = sources::of(connection, &job.name).await;
     let mut ends = BTreeMap::new();
     let mut state = Vec::new();
     for &partition in &job.partitions {
@@ -214,6 +219,7 @@ async fn look(connection: &Connection, job: Job) -> Result<Shown> {
         job,
         hosts,
         hosts_unknown,
+        sources,
         state,
     })
 }
@@ -330,6 +336,7 @@ fn text(shown: &Shown) -> String {
             .zip(event_time_lag_seconds)
         {
             let lag = lag.map_or_else(|| "unknown".to_owned(), |lag| lag.to_string());
+            let names = sources::names(&shown.sources, &shown.job, input);
             let source = escape::line(&input.source);
             let mark = input.watermark.and_then(|mark| u64::try_from(mark).ok());
             let behind = behind.unwrap_or_default();
@@ -339,9 +346,17 @@ fn text(shown: &Shown) -> String {
             });
             let _ = writeln!(
                 out,
-                "    {source}: position {}, lag {lag}{}",
+                "    {}{source}: position {}, lag {lag}{}{}",
+                names
+                    .iter()
+                    .map(|name| format!("{} ", escape::line(name)))
+                    .collect::<String>(),
                 input.position,
                 mark.unwrap_or_default(),
+                match sources::holds_back(&shown.sources, &shown.job, input, checkpoint) {
+                    true => "; event time waits for it",
+                    false => "",
+                },
             );
         }
     }

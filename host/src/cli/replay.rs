@@ -158,6 +158,7 @@ impl Arguments {
 
     async fn replay(&self, pipeline: Pipeline, console: &Console) -> Result<u8> {
         let began = Instant::now();
+        refuse_several(&pipeline).usage()?;
         let connection = nats::connect(&pipeline.nats, "replay").await?;
         let source = source(&connection, &pipeline).await?;
         let (from, savepoint) = match &self.from {
@@ -271,6 +272,16 @@ impl Arguments {
     }
 }
 
+/// Nothing says in which order a job has read several streams.
+fn refuse_several(pipeline: &Pipeline) -> Result<()> {
+    match &*pipeline.streams() {
+        [_] => Ok(()),
+        streams => Err(anyhow!("it reads several streams: {}", streams.join(", ")))
+            .with_context(|| format!("cannot replay pipeline `{}`", pipeline.name))
+            .hint(|| "in which order a job has read them is not stored; restore a savepoint into another job instead"),
+    }
+}
+
 async fn source(connection: &Connection, pipeline: &Pipeline) -> Result<History> {
     let name = &pipeline.source.stream;
     let source = History::find(connection, name).await?;
@@ -286,8 +297,9 @@ async fn source(connection: &Connection, pipeline: &Pipeline) -> Result<History>
 }
 
 async fn inputs(pipeline: &Pipeline, source: &History, range: &Range) -> Result<Reader> {
-    let filters = pipeline.source.subjects.iter().map(ToString::to_string);
-    let filters: Vec<String> = filters.collect();
+    let read = pipeline.read_of(&source.name);
+    let filters = read.iter().flat_map(|read| &read.subjects);
+    let filters: Vec<String> = filters.map(ToString::to_string).collect();
     let begin = Begin::Sequence(range.first);
     source.read(&filters, begin, range.last).await
 }

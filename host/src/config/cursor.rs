@@ -70,6 +70,12 @@ impl<'t> Cursor<'t> {
         if self.is_given() { self } else { other }
     }
 
+    /// Whether the file has a mapping here.
+    pub(super) fn is_map(&self) -> bool {
+        self.node
+            .is_some_and(|node| matches!(node.kind, Kind::Map(_)))
+    }
+
     /// Whether the file has `text` here. It does not if the value had the wrong type: that has been
     /// reported, and an empty value replaces it.
     pub(super) fn is_text(&self, text: &str) -> bool {

@@ -7,9 +7,10 @@ use super::component::Reference;
 use super::cursor::Cursor;
 use super::model;
 use super::resolve::Context;
-use super::resolved::{Bounds, DeadLetter, Sink, Source, StreamSettings};
+use super::resolved::{Bounds, DeadLetter, NamedSource, Sink, Source, StreamSettings};
 use super::subject::SubjectFilter;
 use super::template::{KeyRule, Template};
+use std::borrow::Cow;
 
 /// A full batch must fit into what may be in flight; otherwise no batch is ever full.
 pub(super) fn bounds(
@@ -36,16 +37,13 @@ pub(super) fn bounds(
 }
 
 /// If the key is a token of the subject, some subject of the source must have that token.
-pub(super) fn key(
-    key: Option<&KeyRule>,
-    source: &Source,
-    at: &Cursor<'_>,
-    context: &mut Context<'_>,
-) {
-    let Some(token) = key.and_then(KeyRule::highest_token) else {
+pub(super) fn key(named: &NamedSource, at: &Cursor<'_>, context: &mut Context<'_>) {
+    let Some(token) = named.key.as_ref().and_then(KeyRule::highest_token) else {
         return;
     };
-    let longest: Option<Vec<usize>> = known_subjects(source)
+    let own = section(named, at).field("key");
+    let at = own.or(at.field("key"));
+    let longest: Option<Vec<usize>> = known_subjects(&named.source)
         .iter()
         .map(SubjectFilter::max_tokens)
         .collect();
@@ -54,24 +52,64 @@ pub(super) fn key(
     };
     if token >= longest {
         context.findings.add_hint(
-            at.field("key").location(),
-            format!("`key`: no subject of the source has a token {token}"),
+            at.location(),
+            format!(
+                "`{}`: no subject of the source has a token {token}",
+                at.path()
+            ),
             format!("tokens count from 0; the last one is {}", longest - 1),
         );
     }
 }
 
-/// An operator's own filter must match some subject of the source.
+/// A message is of one source.
+pub(super) fn sources(sources: &[NamedSource], at: &Cursor<'_>, context: &mut Context<'_>) {
+    for (index, one) in sources.iter().enumerate() {
+        let before = sources.iter().take(index);
+        for other in before.filter(|other| other.source.stream == one.source.stream) {
+            let (mine, theirs) = (&one.source, &other.source);
+            let at = section(one, at);
+            let names = [other, one].map(|named| named.name.as_deref().unwrap_or_default());
+            let [first, second] = names;
+            let stream = &mine.stream;
+            let mut pairs = mine.subjects.iter().flat_map(|subject| {
+                let theirs = theirs.subjects.iter();
+                theirs.map(move |other| subject.overlaps(other))
+            });
+            if mine.subjects.is_empty() || theirs.subjects.is_empty() || pairs.any(|meet| meet) {
+                context.findings.add_hint(
+                    at.key_location(),
+                    format!("a message of `{stream}` could be of `{first}` and of `{second}`"),
+                    "give both `subjects` that do not overlap",
+                );
+            } else if mine.start != theirs.start {
+                context.findings.add_hint(
+                    at.field("start").or(at).key_location(),
+                    format!(
+                        "`{first}` and `{second}` are of one stream and begin at different places"
+                    ),
+                    "give both the same `start`",
+                );
+            }
+        }
+    }
+}
+
+/// An operator's own filter must match some subject of the sources.
 pub(super) fn operators(
     models: &[model::Operator],
-    source: &Source,
+    sources: &[NamedSource],
     at: &Cursor<'_>,
     context: &mut Context<'_>,
 ) {
-    let known = known_subjects(source);
-    if known.is_empty() {
+    let known: Vec<_> = sources
+        .iter()
+        .map(|named| known_subjects(&named.source))
+        .collect();
+    if known.iter().any(Vec::is_empty) {
         return;
     }
+    let known = known.concat();
     let at = at.field("operators");
     for (index, model) in models.iter().enumerate() {
         for (number, text) in model.subjects.iter().enumerate() {
@@ -239,17 +277,28 @@ pub(super) fn registry<'p>(
 
 /// Streams to create must not conflict.
 pub(super) fn streams(
-    source: &Source,
+    sources: &[NamedSource],
     sink: Option<&Sink>,
     dead_letter: Option<&DeadLetter>,
     at: &Cursor<'_>,
     context: &mut Context<'_>,
 ) {
-    let source_stream = Some(source.stream.as_str());
     let sink_stream = sink.and_then(|sink| sink.stream.as_deref());
     let dead_stream = dead_letter.and_then(|dead| dead.stream.as_deref());
-    let created = [
-        ("source", source_stream, source.create.as_ref()),
+    let of_sources = sources.iter().map(|named| {
+        let source = &named.source;
+        let (path, section) = match &named.name {
+            Some(name) => (Cow::from(format!("sources.{name}")), section(named, at)),
+            None => (Cow::from("source"), section(named, at)),
+        };
+        (
+            path,
+            section,
+            Some(source.stream.as_str()),
+            source.create.as_ref(),
+        )
+    });
+    let others = [
         (
             "sink",
             sink_stream,
@@ -261,14 +310,28 @@ pub(super) fn streams(
             dead_letter.and_then(|dead| dead.create.as_ref()),
         ),
     ];
-    let mut before: Vec<(&str, Option<&str>, &StreamSettings)> = Vec::new();
-    for (section, stream, settings) in created {
+    let others =
+        others.map(|(name, stream, settings)| (Cow::from(name), at.field(name), stream, settings));
+    let mut before: Vec<(Cow<'_, str>, Option<&str>, &StreamSettings)> = Vec::new();
+    for (section, at, stream, settings) in of_sources.chain(others) {
         let Some(settings) = settings else { continue };
-        let create = at.field(section).field("create");
+        let create = at.field("create");
         for (other_section, other_stream, other) in &before {
             let message = match (stream, other_stream) {
                 (Some(stream), Some(other_stream)) if stream == *other_stream => {
-                    if *other == settings {
+                    // Sources of one stream have it made with the subjects of all.
+                    let is_source = section.starts_with("sources.");
+                    let subjects = &other.subjects;
+                    let alike = StreamSettings {
+                        subjects: if is_source {
+                            subjects
+                        } else {
+                            &settings.subjects
+                        }
+                        .clone(),
+                        ..settings.clone()
+                    };
+                    if **other == alike {
                         continue;
                     }
                     format!(
@@ -311,6 +374,14 @@ fn shared_subject<'s>(
         let filters = (SubjectFilter::parse(mine), SubjectFilter::parse(theirs));
         matches!(filters, (Ok(mine), Ok(theirs)) if mine.overlaps(&theirs))
     })
+}
+
+/// Where the file has a source.
+fn section<'t>(named: &NamedSource, at: &Cursor<'t>) -> Cursor<'t> {
+    match &named.name {
+        Some(name) => at.field("sources").field(name),
+        None => at.field("source"),
+    }
 }
 
 /// The known subjects that the pipeline reads; empty if only the server knows them.

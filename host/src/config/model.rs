@@ -18,7 +18,9 @@ pub use connection::{Nats, Tls};
 pub use job::{Commit, Delivery, State, Store};
 pub use limits::{Compile, Limits};
 pub use rollout::Rollout;
-pub use streams::{Create, Source, Start, StartAt, StartWord, Storage, StreamSettings};
+pub use streams::{
+    Create, NamedSource, Source, Start, StartAt, StartWord, Storage, StreamSettings,
+};
 pub use time::{DurationOrOff, EventTime, EventTimeSettings, OfStream, OnInvalid, Watermark};
 pub use views::{View, ViewFrom};
 pub use windows::{CalendarUnit, Early, Hopping, Panes, Session, Tumbling, Window};
@@ -27,11 +29,12 @@ use super::grants;
 use super::units::{DurationText, SizeText};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One pipeline. A file may hold several, separated by `---`, and a process may run several files.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-#[schemars(extend("required" = ["name", "source"]))]
+#[schemars(extend("required" = ["name"]))]
 pub struct Pipeline {
     /// Letters, digits, `-` and `_`, at most 64. Part of message ids, of the name of the durable
     /// consumer and of metrics, so a renamed pipeline starts from the beginning.
@@ -39,8 +42,11 @@ pub struct Pipeline {
     pub name: Option<String>,
     /// How to reach NATS.
     pub nats: Nats,
-    /// What to read.
+    /// What to read. Either this or `sources` is required.
     pub source: Source,
+    /// Several sources, each under a name of its own, which plugins can ask for. In place of `source`; only with
+    /// `delivery: exactly-once`.
+    pub sources: BTreeMap<String, NamedSource>,
     /// The key of a message: text with the placeholders `{subject}`, `{subject[N]}` (a token, counted
     /// from 0), `{header:Name}` and `{payload:/json/pointer}`. A message that lacks one of them has
     /// no key.
@@ -104,6 +110,7 @@ impl Default for Pipeline {
             name: None,
             nats: Nats::default(),
             source: Source::default(),
+            sources: BTreeMap::new(),
             key: None,
             event_time: None,
             watermark: Watermark::default(),

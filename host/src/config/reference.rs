@@ -1,7 +1,7 @@
 //! The reference page, generated from the schema and thus from the doc comments of `model.rs`.
 
 use super::cursor::join;
-use super::schema::{branches, fields, has_type, items, shared, words};
+use super::schema::{branches, fields, has_type, items, named, shared, words};
 use serde_json::{Map, Value};
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ const OPENING: &str = "\
 there, run `BLESS=1 cargo test config`. -->
 
 A pipeline is a YAML document. A file may hold several, separated by `---`, and `weir run` takes
-several files. Everything except `name` and `source.stream` has a default; `sink.subject` needs a value
+several files. Everything except `name` and `source.stream`, or `sources`, has a default; `sink.subject` needs a value
 if the pipeline would otherwise read its own results.
 
 ```yaml
@@ -88,8 +88,15 @@ fn section(page: &mut String, title: &str, path: &str, schema: &Value) {
         for item in items(field) {
             section(page, &format!("`{inner}[]`"), &format!("{inner}[]"), item);
         }
+        if let Some(value) = named(field) {
+            let inner = join(&inner, NAME);
+            section(page, &format!("`{inner}`"), &inner, value);
+        }
     }
 }
+
+/// Stands for a name that the user gives.
+const NAME: &str = "NAME";
 
 /// The section that explains the settings of streams; the other sections refer to it.
 const CREATE: &str = "source.create";
@@ -113,6 +120,7 @@ fn kind(schema: &Value) -> String {
                 kinds.extend(allowed.iter().map(|word| format!("`{word}`")));
                 continue;
             }
+            None if named(branch).is_some() => "sections by name".to_owned(),
             None if has_type(branch, "object") => "section".to_owned(),
             None if has_type(branch, "array") => match branch.get("items") {
                 Some(item) if has_type(item, "object") => "list of sections".to_owned(),
@@ -160,7 +168,11 @@ fn explanation(path: &str, name: &str, schema: &Value) -> String {
         let list = branches(schema)
             .iter()
             .any(|branch| has_type(branch, "array"));
-        let inner = if list { format!("{inner}[]") } else { inner };
+        let inner = match named(schema) {
+            Some(_) => join(&inner, NAME),
+            None if list => format!("{inner}[]"),
+            None => inner,
+        };
         return format!("{first} See [`{inner}`](#{}).", anchor(&inner))
             .trim()
             .to_owned();
@@ -191,7 +203,7 @@ fn explanation(path: &str, name: &str, schema: &Value) -> String {
 fn is_section(schema: &Value) -> bool {
     let is_object =
         |schema: &Value| fields(schema).is_some_and(|fields: &Map<_, _>| !fields.is_empty());
-    is_object(schema) || items(schema).any(is_object)
+    is_object(schema) || items(schema).chain(named(schema)).any(is_object)
 }
 
 fn description(schema: &Value) -> Option<&str> {

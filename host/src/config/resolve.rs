@@ -20,13 +20,11 @@ mod windows;
 pub use connection::{address, without_credentials};
 pub(super) use values::Context;
 
-use self::values::optional;
 use super::cursor::Cursor;
 use super::lint;
 use super::load::Draft;
 use super::model;
 use super::resolved::{Bounds, Pipeline, Retry};
-use super::template::KeyRule;
 use std::time::Duration;
 
 /// The names that must be unique in a process.
@@ -46,11 +44,9 @@ pub(super) fn pipeline(
 ) -> (Draft, Claims) {
     let name = context.identifier(model.name.as_deref(), &at.field("name"));
     let nats = connection::nats(&model.nats, &at.field("nats"), context);
-    let source = source::source(&model.source, name.as_deref(), &at.field("source"), context);
-    let key = optional(model.key.as_deref(), |text| {
-        context.parsed(KeyRule::parse(text), &at.field("key"))
-    });
-    let event_time = time::event_time(model.event_time.as_ref(), &at.field("event-time"), context);
+    let sources = source::sources(model, name.as_deref(), at, context);
+    let first = sources.as_ref().and_then(|sources| sources.first());
+    let source = first.map(|named| named.source.clone());
     let batch = bounds(
         model.batch.max_messages,
         &model.batch.max_bytes,
@@ -102,14 +98,19 @@ pub(super) fn pipeline(
     lint::registry(sink.as_ref(), plugins, at, context);
     lint::bounds(batch, in_flight, at, context);
     lint::windows(&model.operators, at, context);
-    if let Some(source) = &source {
-        lint::key(key.as_ref().and_then(Option::as_ref), source, at, context);
-        lint::operators(&model.operators, source, at, context);
+    if let Some(sources) = &sources {
+        sources
+            .iter()
+            .for_each(|named| lint::key(named, at, context));
+        lint::sources(sources, at, context);
+        lint::operators(&model.operators, sources, at, context);
         let dead_letter = dead_letter.as_ref().and_then(Option::as_ref);
-        lint::loops(sink.as_ref(), dead_letter, source, at, context);
         let late = late.as_ref().and_then(Option::as_ref);
-        lint::late(late, sink.as_ref(), source, at, context);
-        lint::streams(source, sink.as_ref(), dead_letter, at, context);
+        for named in sources {
+            lint::loops(sink.as_ref(), dead_letter, &named.source, at, context);
+            lint::late(late, sink.as_ref(), &named.source, at, context);
+        }
+        lint::streams(sources, sink.as_ref(), dead_letter, at, context);
         lint::reserved(
             sink.as_ref(),
             dead_letter,
@@ -142,8 +143,7 @@ pub(super) fn pipeline(
             name: name?,
             nats: nats?,
             source: source?,
-            key: key?,
-            event_time: event_time?,
+            sources: sources?,
             job: job?,
             lanes: model.lanes,
             batch: batch?,

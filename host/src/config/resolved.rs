@@ -25,10 +25,10 @@ pub struct Pipeline {
     /// Unique within a host; part of message ids, of the default name of the durable consumer, of metrics.
     pub name: String,
     pub nats: Nats,
+    /// The first of `sources`; the only one of a pipeline that is no job.
     pub source: Source,
-    pub key: Option<KeyRule>,
-    /// Where the event time is in a message; it is the stream's when `None`.
-    pub event_time: Option<EventTime>,
+    /// At least one. Those of one stream have subjects that do not overlap.
+    pub sources: Vec<NamedSource>,
     /// `Some` with `delivery: exactly-once`, `order: key` or `order: stream`.
     pub job: Option<Job>,
     /// Lanes: OS threads that each run the whole pipeline.
@@ -57,6 +57,49 @@ impl Pipeline {
     pub fn has_windows(&self) -> bool {
         let mut operators = self.operators.iter();
         operators.any(|operator| operator.windows.is_some())
+    }
+
+    /// The streams that it reads, each once.
+    #[must_use]
+    pub fn streams(&self) -> Vec<&str> {
+        let mut streams: Vec<&str> = Vec::new();
+        for NamedSource { source, .. } in &self.sources {
+            if !streams.contains(&&*source.stream) {
+                streams.push(&source.stream);
+            }
+        }
+        streams
+    }
+
+    /// Its sources of this stream.
+    pub fn sources_of(&self, stream: &str) -> impl Iterator<Item = &NamedSource> {
+        let sources = self.sources.iter();
+        sources.filter(move |named| named.source.stream == stream)
+    }
+
+    /// What it reads of a stream: its sources of it in one.
+    #[must_use]
+    pub fn read_of(&self, stream: &str) -> Option<Source> {
+        let mut sources = self.sources_of(stream).map(|named| &named.source);
+        let mut all = sources.next()?.clone();
+        for other in sources {
+            all.subjects.extend(other.subjects.iter().cloned());
+            match (&mut all.create, &other.create) {
+                (Some(all), Some(other)) => all.subjects.extend(other.subjects.iter().cloned()),
+                (all, other) => *all = all.take().or_else(|| other.clone()),
+            }
+        }
+        if let Some(create) = &mut all.create {
+            create.subjects.sort();
+            create.subjects.dedup();
+        }
+        Some(all)
+    }
+
+    /// Whether its sources have names.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        self.sources.iter().any(|named| named.name.is_some())
     }
 
     /// The beginning of its message ids: its name, and a hash of its consumer and of its sink's template.
@@ -212,6 +255,17 @@ pub struct Source {
     pub given: Given,
     /// How to create the stream if it is missing.
     pub create: Option<StreamSettings>,
+}
+
+/// A source with what its messages have.
+#[derive(Clone, Debug)]
+pub struct NamedSource {
+    /// None for the `source` of a pipeline.
+    pub name: Option<String>,
+    pub source: Source,
+    pub key: Option<KeyRule>,
+    /// Where the event time is in a message; it is the stream's when `None`.
+    pub event_time: Option<EventTime>,
 }
 
 /// What the file says of the consumer, besides its defaults. A consumer that somebody else has made keeps the

@@ -74,6 +74,16 @@ pub(super) fn items(schema: &Value) -> impl Iterator<Item = &Value> {
     branches.filter_map(|branch| branch.get("items"))
 }
 
+/// The schema of the values of a map whose keys are names that the user gives, if it is one.
+pub(super) fn named(schema: &Value) -> Option<&Value> {
+    let mut branches = branches(schema).into_iter();
+    branches.find_map(|branch| {
+        branch
+            .get("additionalProperties")
+            .filter(|it| it.is_object())
+    })
+}
+
 /// Whether a schema names the type, alone or among others.
 pub(super) fn has_type(schema: &Value, kind: &str) -> bool {
     match schema.get("type") {

@@ -4,7 +4,7 @@
 //! and `resolve/` can report its findings in the same run.
 
 use super::cursor::join;
-use super::schema::{branches, fields, has_type, shared, words};
+use super::schema::{branches, fields, has_type, named, shared, words};
 use super::suggest::suggest;
 use super::tree::{Entry, Kind, Node, Scalar};
 use crate::report::findings::{Collector, Location};
@@ -69,7 +69,7 @@ impl Shape<'_> {
         let known = fields(schema).unwrap_or(&empty);
         let mut sound = Map::new();
         for entry in entries {
-            match known.get(&entry.key) {
+            match known.get(&entry.key).or_else(|| named(schema)) {
                 Some(schema) => {
                     let path = join(path, &entry.key);
                     if let Some(value) = self.value(&entry.value, schema, &path, entry.key_location)

@@ -150,11 +150,12 @@ impl Observer<'_> {
         // Asked in one look and heard in the next, so that the words are those of now.
         let doubtful = self.progress.doubtful(now);
         let (name, source) = (&pipeline.settings.name, &pipeline.settings.source);
+        let streams = pipeline.settings.streams().join("`, `");
         let stall = doubtful
             .filter(|_| self.progress.is_stalled())
             .map(|since| {
                 let reads = Reads {
-                    stream: &source.stream,
+                    stream: &streams,
                     consumer: match pipeline.settings.job {
                         Some(_) => "",
                         None => &source.consumer,

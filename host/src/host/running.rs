@@ -342,7 +342,10 @@ impl Running {
                 "owned": read.partitions,
                 "standby": metrics.job_standbys.get(),
                 "standby_level": metrics.job_standbys_level.get(),
-                "position": read.position,
+                "position": read.positions.first(),
+                "sources": place.reads.iter().zip(&read.positions).map(|(reads, position)| {
+                    json!({ "names": reads.names, "stream": reads.of, "position": position })
+                }).collect::<Vec<_>>(),
                 "troubles": place.progress.troubles().into_iter().map(|(partition, _, trouble)| {
                     json!({ "partition": partition, "error": trouble.words, "hint": trouble.hint })
                 }).collect::<Vec<_>>(),
@@ -371,7 +374,7 @@ impl Running {
             "lanes": settings.lanes,
             "replicas": attachment.as_ref().map(|attachment| attachment.ensured.replicas),
             "source": {
-                "stream": settings.source.stream,
+                "stream": settings.streams().join(", "),
                 "consumer": settings.job.is_none().then_some(&settings.source.consumer),
             },
             "job": job,

@@ -11,7 +11,7 @@ use super::log::{Checkpoint, Fence, Held, Progress, Snapshot};
 use super::partition::Bounds;
 use super::positions::{Span, merged};
 use super::processing::Processing;
-use super::shared::Shared;
+use super::shared::{Reads, Shared};
 use super::work::{Unreadable, Work};
 use crate::compare::Outputs;
 use crate::config::resolved;
@@ -104,11 +104,15 @@ impl JobDryRun {
             metrics.pipeline(&settings.name),
             Arc::new(silent),
             control,
-            Arc::new(JobProgress::new(1)),
+            Arc::new(JobProgress::new(1, 1)),
         );
         let source = parts.source;
         Ok(Self {
-            shared: Rc::new(shared.with_source(Arc::clone(&source), None)),
+            shared: Rc::new(shared.with_inputs(vec![Reads {
+                id: Arc::clone(&source),
+                origin: None,
+                decoder: Decoder::new(&settings),
+            }])),
             source,
             of: job.partitions,
             partitions: BTreeMap::new(),

@@ -15,7 +15,7 @@ use super::membership::{Membership, Share};
 use super::partition::Bounds;
 use super::pause::pause;
 use super::processing::Processing;
-use super::shared::Shared;
+use super::shared::{Reads, Shared};
 use super::surroundings::{End, Settings};
 use super::worker;
 use crate::config::resolved::{self, Job};
@@ -128,19 +128,29 @@ impl Lane {
         let activity = Arc::new(Activity::new(operators, parts.chain.place()));
         let mut processor = Processor::new(&settings, parts.chain, &target).with_provenance();
         processor.warm().await?;
-        let source = Source {
-            name: place.reads.1.as_str().into(),
-            stream: place.reads.0.clone(),
-            filters: place.filters.clone(),
-        };
-        let source_name = Arc::clone(&source.name);
-        let begin = vec![Progress::at(Arc::clone(&source.name), place.begin)];
-        let (decoder, of) = (Decoder::new(&settings), job.partitions);
-        let deal = move |message: &mut crate::message::Message| {
-            let timed = decoder.decode(message);
-            (Group::of(message.state_key()).partition(of), timed)
-        };
-        let inputs = Inputs::new(&wire, vec![source], PATIENCE, Box::new(deal));
+        let begin = place.reads.iter();
+        let begin = begin.map(|reads| Progress::at(&*reads.id, reads.begin));
+        let begin: Vec<Progress> = begin.collect();
+        let (mut sources, mut inputs_read) = (Vec::new(), Vec::new());
+        for (reads, Progress { source: id, .. }) in place.reads.iter().zip(&begin) {
+            let decoder = Decoder::of_stream(&settings, &reads.of);
+            inputs_read.push(Reads {
+                id: Arc::clone(id),
+                origin: reads.origin.as_deref().map(Into::into),
+                decoder: decoder.clone(),
+            });
+            let of = job.partitions;
+            sources.push(Source {
+                name: Arc::clone(id),
+                stream: reads.stream.clone(),
+                filters: reads.filters.clone(),
+                deal: Box::new(move |message| {
+                    let timed = decoder.decode(message);
+                    (Group::of(message.state_key()).partition(of), timed)
+                }),
+            });
+        }
+        let inputs = Inputs::new(&wire, sources, PATIENCE);
         let idle_timeout = job.watermark.idle_timeout.map(i64::unsigned_abs);
         let inputs = inputs
             .with_progress(Arc::clone(&place.progress), parts.lane)
@@ -154,7 +164,7 @@ impl Lane {
             (parts.changeover, Sampler::new(parts.samples)),
             Arc::clone(&place.progress),
         );
-        let shared = shared.with_source(source_name, place.origin.clone());
+        let shared = shared.with_inputs(inputs_read);
         let dead = settings.dead_letter.as_ref().filter(|dead| dead.forward);
         let dead = dead.map(|dead| (Task::ForwardDeadLetters, Some(dead.subject.clone())));
         let results = settings

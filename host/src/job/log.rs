@@ -42,6 +42,10 @@ pub struct Checkpoint {
     pub compacted: u64,
     /// One for each input, in the order in which the job first had them. Never fewer.
     pub inputs: Vec<Progress>,
+    /// Up to where event time has come in the partition, nanoseconds since the Unix epoch; 0 before there is any. It never goes
+    /// back, whichever inputs come or go. None if an earlier version of weir has written it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<u64>,
     /// Digests of the configuration and of the plugins by name, as whoever owns the partition runs them.
     pub digests: Arc<BTreeMap<String, String>>,
     /// The key groups that it is of; none before a claim has said so. Nobody claims it for others.
@@ -84,6 +88,13 @@ impl Progress {
             watermark: None,
             ahead: Vec::new(),
         }
+    }
+
+    /// The stream of `<stream>@<incarnation>`.
+    #[must_use]
+    pub fn stream(&self) -> &str {
+        let split = self.source.rsplit_once('@');
+        split.map_or(&*self.source, |(stream, _)| stream)
     }
 
     /// Everything up to `position` is behind the job now.
@@ -271,8 +282,8 @@ pub trait Log {
     /// Everything but [`LogError::Damaged`] and [`LogError::Permanent`] passes.
     async fn read(&self, behind: &[Progress], most: usize) -> Result<Read, LogError>;
 
-    /// Waits until none of these inputs has had anything pending for this partition, for as long as makes an input
-    /// idle. One that cannot be read, or is not read, is not idle. Never ends where nothing makes one idle.
+    /// Waits until none of these inputs has had anything pending for this partition, each for as long as makes an input
+    /// idle. They may be some of those that are read. One that cannot be read, or is not read, is not idle. Never ends where nothing makes one idle.
     async fn idle(&self, behind: &[Progress]);
 
     /// Removes the deltas before `before`, now or later. Every group has a snapshot that reaches further.

@@ -113,7 +113,10 @@ impl Model {
             return Err(LogError::TooLarge("it is too large".to_owned()));
         }
         let before = last.map(|held| held.checkpoint).unwrap_or_default();
-        if let Err(why) = rules::follows(&before, commit) {
+        let follows = rules::follows(&before, commit);
+        let inputs = self.inputs.borrow();
+        let follows = follows.and_then(|()| rules::is_not_ahead(&commit.checkpoint, &inputs));
+        if let Err(why) = follows {
             *self.violation.borrow_mut() = Some(why);
         }
         {

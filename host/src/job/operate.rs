@@ -67,7 +67,7 @@ impl Operated {
     pub async fn with(connection: &Connection, name: &str, defined: Defined) -> Result<Self> {
         let (prefix, stream) = job::names(name);
         let wire = Wire::connect(connection.settings(), "job", Counter::default()).await?;
-        let nothing = Inputs::new(&wire, Vec::new(), PATIENCE, Box::new(|_| (0, true)));
+        let nothing = Inputs::new(&wire, Vec::new(), PATIENCE);
         Ok(Self {
             name: name.to_owned(),
             stream,

@@ -75,10 +75,20 @@ pub fn claim(
         digests: Arc::clone(digests),
         ..last
     };
+    let marks = checkpoint.inputs.iter().filter_map(|input| input.watermark);
+    let reached = match checkpoint.watermark {
+        Some(reached) => i64::try_from(reached).ok().filter(|reached| *reached > 0),
+        // There was one input, and perhaps others in its place before.
+        None => marks.max(),
+    };
     for input in inputs {
-        let mut known = checkpoint.inputs.iter();
-        if !known.any(|known| known.source == input.source) {
+        let known = |known: &Progress| known.source == input.source;
+        if !checkpoint.inputs.iter().any(known) {
             checkpoint.inputs.push(input.clone());
+        }
+        // One that comes, or comes again, does not take event time back.
+        for input in checkpoint.inputs.iter_mut().filter(|it| known(it)) {
+            input.watermark = input.watermark.max(reached);
         }
     }
     let commit = Commit {
@@ -244,6 +254,8 @@ impl Running {
         for (progress, watermark) in self.checkpoint.inputs.iter_mut().zip(effects.watermarks) {
             progress.watermark = progress.watermark.max(watermark);
         }
+        let watermark = &mut self.checkpoint.watermark;
+        *watermark = effects.watermark.max(*watermark);
         Fit::Joins
     }
 

@@ -14,7 +14,7 @@ mod timed;
 
 use super::clock::{PartitionClock, nanoseconds};
 use super::held::{self, queue, waits_for};
-use super::log::{Checkpoint, Input, Snapshot};
+use super::log::{Checkpoint, Input, Progress, Snapshot};
 use super::shared::{Counts, Shared};
 use super::watermarks::Watermarks;
 use super::work::{Effects, Unreadable, Work};
@@ -304,8 +304,7 @@ impl Work for Processing {
         }
         self.run(free, &mut effects).await;
         self.pass(batch);
-        effects.watermarks = self.watermarks.marks();
-        self.view(&mut effects);
+        self.conclude(&mut effects);
         effects
     }
 
@@ -313,8 +312,7 @@ impl Work for Processing {
         self.start();
         let mut effects = Effects::default();
         self.fire_due(most, &mut effects).await;
-        effects.watermarks = self.watermarks.marks();
-        self.view(&mut effects);
+        self.conclude(&mut effects);
         effects
     }
 
@@ -345,6 +343,10 @@ impl Work for Processing {
 
     fn quiet_due(&self) -> Option<u64> {
         self.due_when_quiet()
+    }
+
+    fn holding(&self, inputs: &[Progress]) -> Vec<Progress> {
+        self.held_back_by(inputs)
     }
 
     fn idle(&mut self) {

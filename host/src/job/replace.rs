@@ -113,6 +113,9 @@ impl<'a, L: Log, S: Surroundings> Replacement<'a, L, S> {
     ) -> Result<Held, LogError> {
         self.commit(|checkpoint| {
             checkpoint.groups = Some(groups);
+            let marks = inputs.iter().map(|input| input.watermark);
+            let least = marks.min().flatten().unwrap_or_default();
+            checkpoint.watermark = Some(u64::try_from(least).unwrap_or_default());
             checkpoint.inputs = inputs;
             checkpoint.replacing = false;
         })

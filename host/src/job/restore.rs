@@ -46,7 +46,9 @@ pub async fn save(job: &Operated, to: impl AsyncWrite + Unpin) -> Result<Amount>
             continue;
         };
         let inputs = &found.held.checkpoint.inputs;
-        writer.spans(&spans(&groups.numbers(), inputs)).await?;
+        let spans = spans(&groups.numbers(), inputs).into_iter();
+        let spans: Vec<Span> = spans.map(|span| complete(span, &job.definition)).collect();
+        writer.spans(&spans).await?;
         for group in groups.iter() {
             let of = Amount::of(&found.state, group);
             if of.rows > 0 {
@@ -63,8 +65,25 @@ pub async fn save(job: &Operated, to: impl AsyncWrite + Unpin) -> Result<Amount>
 
 /// Groups of a partition that nobody has ever owned.
 fn unread(definition: &Definition, groups: Range<u16>) -> Span {
-    let inputs = vec![Progress::at(definition.source.as_str(), definition.begin)];
+    let inputs = definition.inputs().into_iter();
+    let inputs = inputs.map(|(source, begin)| Progress::at(source, begin));
+    let inputs = inputs.collect();
     Span { groups, inputs }
+}
+
+/// The same span, with the inputs that the job has had only since its partition was last claimed. One that is missing is
+/// read from its beginning.
+fn complete(mut span: Span, definition: &Definition) -> Span {
+    for (source, begin) in definition
+        .inputs()
+        .into_iter()
+        .filter(|(_, begin)| *begin > 0)
+    {
+        if !span.inputs.iter().any(|input| *input.source == *source) {
+            span.inputs.push(Progress::at(source, begin));
+        }
+    }
+    span
 }
 
 /// How much state a job has.
@@ -124,19 +143,14 @@ pub async fn restore(
     replace(connection, job, definition, spans, source).await
 }
 
-/// Takes all state from a job, and lets it go on behind `position` of its source.
+/// Takes all state from a job, and lets it go on behind these positions.
 ///
 /// # Errors
 /// When it cannot be done to the end: it can be run again.
-pub async fn reset(
-    connection: &Connection,
-    job: &Operated,
-    source: &str,
-    position: u64,
-) -> Result<()> {
+pub async fn reset(connection: &Connection, job: &Operated, inputs: Vec<Progress>) -> Result<()> {
     let all = Span {
         groups: 0..GROUPS,
-        inputs: vec![Progress::at(source, position)],
+        inputs,
     };
     let nothing = Source::<tokio::io::Empty>::Nothing;
     replace(connection, job, &job.definition, &[all], nothing).await

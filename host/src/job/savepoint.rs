@@ -292,6 +292,7 @@ fn restored(group: Group, content: &[u8]) -> Result<State> {
 mod tests {
     use super::*;
     use crate::job::log::Progress;
+    use crate::nats::job::DefinedSource;
     use crate::state::Groups;
     use crate::threads::block_on;
 
@@ -299,11 +300,15 @@ mod tests {
         Header {
             job: "p".to_owned(),
             definition: Definition {
-                source: "IN@1".to_owned(),
-                begin: 0,
+                first: DefinedSource {
+                    name: None,
+                    source: "IN@1".to_owned(),
+                    begin: 0,
+                    key: None,
+                },
                 partitions: 2,
-                key: None,
                 order: Default::default(),
+                more: Vec::new(),
             },
             at: "2026-11-27T00:00:00Z".to_owned(),
             weir: "0.1.0".to_owned(),

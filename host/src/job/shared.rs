@@ -12,6 +12,7 @@ use crate::process::Processor;
 use crate::process::activity::Activity;
 use crate::process::chain::{Rejection, Routed};
 use crate::process::changeover::{Boundary, Changeover};
+use crate::process::decode::Decoder;
 use crate::process::samples::Sampler;
 use crate::state::SharedState;
 use crate::telemetry::log_limit::LogLimit;
@@ -83,11 +84,9 @@ pub struct Shared {
     pub(super) order: Order,
     /// The source of a message whose input is not known.
     pub(super) unknown: ByteString,
-    /// The input that is read, `<stream>@<incarnation>`. A checkpoint may have others, of streams that are gone.
-    pub(super) source: Option<Arc<str>>,
+    /// The inputs that are read; all of a checkpoint if empty. It may have others, of streams that are gone.
+    reads: Vec<Reads>,
     pub(super) watermark: Rules,
-    /// `<stream>@<incarnation>`, if the job reads a stream of its own that sources this one.
-    pub(super) origin: Option<ByteString>,
     activity: Arc<Activity>,
     pub(super) metrics: Arc<PipelineMetrics>,
     dead_letter_log: Arc<LogLimit>,
@@ -101,6 +100,35 @@ pub struct Shared {
     changed: Notify,
     /// By operator, the format of the values that its plugin keeps, where that is not 0.
     formats: RefCell<BTreeMap<String, u32>>,
+}
+
+/// An input that a job reads.
+pub(super) struct Reads {
+    /// `<stream>@<incarnation>`.
+    pub id: Arc<str>,
+    /// The same of what it sources, if it is a stream of the job's own.
+    pub origin: Option<ByteString>,
+    pub decoder: Decoder,
+}
+
+impl Reads {
+    /// A message as it is in the source, if another stream is read that says so.
+    pub(super) fn as_in_source(&self, message: &Message) -> Option<Message> {
+        let sequence = self.sequence_in_source(message)?;
+        let is_kept = |(name, _): &&(ByteString, ByteString)| !name.eq_ignore_ascii_case(SOURCED);
+        Some(Message {
+            sequence,
+            headers: message.headers.iter().filter(is_kept).cloned().collect(),
+            ..message.clone()
+        })
+    }
+
+    /// Its sequence there.
+    pub(super) fn sequence_in_source(&self, message: &Message) -> Option<u64> {
+        let (stream, _) = self.origin.as_ref()?.rsplit_once('@')?;
+        let (from, sequence) = sourced_from(message.headers.get(SOURCED)?)?;
+        (from == stream).then_some(sequence)
+    }
 }
 
 /// All that was processed is committed.
@@ -134,8 +162,7 @@ impl Shared {
             settings,
             processor: Mutex::new(processor),
             unknown: ByteString::new(),
-            source: None,
-            origin: None,
+            reads: Vec::new(),
             activity,
             metrics,
             dead_letter_log,
@@ -147,33 +174,23 @@ impl Shared {
         }
     }
 
-    /// The same of a job that reads this input; `origin` is what the input sources, if it is a stream of the job's own.
-    pub(super) fn with_source(self, source: Arc<str>, origin: Option<String>) -> Self {
-        Self {
-            source: Some(source),
-            origin: origin.map(ByteString::from),
-            ..self
-        }
+    /// The same of a job that reads these inputs.
+    pub(super) fn with_inputs(self, reads: Vec<Reads>) -> Self {
+        Self { reads, ..self }
     }
 
-    /// A message as it is in the source, if the job reads another stream that says so.
-    pub(super) fn as_in_source(&self, message: &Message) -> Option<Message> {
-        let sequence = self.sequence_in_source(message)?;
-        let is_kept = |(name, _): &&(ByteString, ByteString)| !name.eq_ignore_ascii_case(SOURCED);
-        Some(Message {
-            sequence,
-            headers: message.headers.iter().filter(is_kept).cloned().collect(),
-            ..message.clone()
-        })
+    /// Whether an input of a checkpoint is read.
+    pub(super) fn is_read(&self, id: &str) -> bool {
+        self.reads.is_empty() || self.reads.iter().any(|reads| *reads.id == *id)
     }
 
-    /// Its sequence there.
-    pub(super) fn sequence_in_source(&self, message: &Message) -> Option<u64> {
-        let (stream, _) = self.origin.as_ref()?.rsplit_once('@')?;
-        let (from, sequence) = sourced_from(message.headers.get(SOURCED)?)?;
-        (from == stream).then_some(sequence)
+    /// What is known of an input, or of the one in the place of one that is gone.
+    pub(super) fn reads(&self, id: &str) -> Option<&Reads> {
+        let stream = |id: &str| id.rsplit_once('@').map(|(stream, _)| stream.to_owned());
+        let mut reads = self.reads.iter();
+        let exact = self.reads.iter().find(|reads| *reads.id == *id);
+        exact.or_else(|| reads.find(|reads| stream(&reads.id) == stream(id)))
     }
-
     /// The plugins are about to be called with a batch, and write to `state` if they have any.
     pub(super) fn calls(&self, batch: &[Routed], state: Option<&SharedState>) {
         let now = Instant::now();

@@ -24,6 +24,7 @@ pub(super) fn values(
         payload: result.payload.clone(),
         headers: result.headers.iter().cloned().collect(),
         key: result.key.clone(),
+        source: None,
         event_time: 0,
         sequence: 0,
         attempt: 1,

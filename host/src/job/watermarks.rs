@@ -18,19 +18,18 @@ struct Mark {
 impl Watermarks {
     /// As a checkpoint has them. An input in the place of one that is gone begins where that was.
     pub(super) fn of(inputs: &[Progress], is_read: impl Fn(&str) -> bool) -> Self {
-        let marks = inputs.iter().map(|input| Mark {
-            watermark: Watermark::at(input.watermark),
-            is_read: is_read(&input.source),
-        });
-        let mut marks: Vec<Mark> = marks.collect();
-        let gone = marks.iter().filter(|mark| !mark.is_read);
-        let gone = gone.map(|mark| mark.watermark).max().unwrap_or_default();
-        for mark in marks.iter_mut().filter(|mark| mark.is_read) {
-            if mark.watermark == Watermark::default() {
-                mark.watermark = gone;
+        let marks = inputs.iter().map(|input| {
+            let is_read_now = is_read(&input.source);
+            let is_before = |it: &&Progress| it.stream() == input.stream() && !is_read(&it.source);
+            let before = inputs.iter().filter(is_before);
+            let gone = before.filter_map(|it| it.watermark).max();
+            let watermark = input.watermark.or(gone.filter(|_| is_read_now));
+            Mark {
+                watermark: Watermark::at(watermark),
+                is_read: is_read_now,
             }
-        }
-        Self(marks)
+        });
+        Self(marks.collect())
     }
 
     /// Messages that were processed move them on; how many are too far ahead and do not. `now` is the clock of the
@@ -58,21 +57,34 @@ impl Watermarks {
         before.collect()
     }
 
-    /// None of the inputs has anything pending for the partition.
-    pub(super) fn idle(&mut self, rules: &Rules, now: u64) {
-        for mark in self.0.iter_mut().filter(|mark| mark.is_read) {
-            mark.watermark.idle(rules, signed(now));
+    /// The inputs whose watermark has not come to this time.
+    pub(super) fn behind(&self, time: u64) -> impl Iterator<Item = usize> {
+        let is_behind =
+            move |mark: &Mark| mark.is_read && mark.watermark.get() < Some(signed(time));
+        let marks = self.0.iter().enumerate();
+        marks.filter_map(move |(input, mark)| is_behind(mark).then_some(input))
+    }
+
+    /// None of the inputs that are behind this time has anything pending for the partition.
+    pub(super) fn idle(&mut self, rules: &Rules, time: u64, now: u64) {
+        let idle: Vec<usize> = self.behind(time).collect();
+        for input in idle {
+            if let Some(mark) = self.0.get_mut(input) {
+                mark.watermark.idle(rules, signed(now));
+            }
         }
     }
 
-    /// That of the partition: the least of the inputs that have had messages; 0 if none has.
+    /// That of the partition: the least of its inputs. 0 as long as one of them has had no message, because what it
+    /// has may be from any time; and before 1970.
     pub(super) fn least(&self) -> u64 {
         u64::try_from(self.least_mark().unwrap_or_default()).unwrap_or_default()
     }
 
     fn least_mark(&self) -> Option<i64> {
         let read = self.0.iter().filter(|mark| mark.is_read);
-        read.filter_map(|mark| mark.watermark.get()).min()
+        let marks = read.map(|mark| mark.watermark.get());
+        marks.min().flatten()
     }
 
     /// As a checkpoint has them.
@@ -89,9 +101,12 @@ fn signed(time: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::log::{Checkpoint, Fence, Held};
+    use crate::job::partition::claim;
     use crate::message::Message;
     use bytes::Bytes;
     use proptest::prelude::*;
+    use std::sync::Arc;
 
     fn input(input: usize, event_time: u64, timed: bool) -> Input {
         let empty = Bytes::new;
@@ -112,12 +127,13 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_is_where_the_last_of_its_inputs_is_and_one_without_a_row_holds_nothing_back() {
+    fn a_partition_is_where_the_last_of_its_inputs_is_and_one_without_a_row_holds_it_back() {
         let rules = Rules::default();
         let mut marks = Watermarks::of(&[at("A@1", None), at("B@1", None)], |_| true);
         assert_eq!(marks.least(), 0);
         assert_eq!(marks.pass(&rules, &[input(0, 70, true)], 0), 0);
-        assert_eq!(marks.least(), 70);
+        assert_eq!(marks.least(), 0);
+        assert_eq!(marks.behind(70).collect::<Vec<_>>(), [1]);
         marks.pass(
             &rules,
             &[input(1, 50, true), input(0, 90, true), input(1, 40, true)],
@@ -147,6 +163,54 @@ mod tests {
     }
 
     #[test]
+    fn an_input_that_is_added_or_added_again_does_not_take_event_time_back() {
+        let read = |watermark: Option<u64>, inputs: &[Progress], names: &[&str]| {
+            let checkpoint = Checkpoint {
+                inputs: inputs.to_vec(),
+                watermark,
+                ..Checkpoint::default()
+            };
+            let fence = Fence(1);
+            let found = Held { fence, checkpoint };
+            let names = names.iter().map(|name| at(name, None));
+            let names: Vec<Progress> = names.collect();
+            let (_, commit) = claim(Some(&found), "o".into(), &names, &Arc::default());
+            let is_read = |id: &str| names.iter().any(|name| *name.source == *id);
+            Watermarks::of(&commit.checkpoint.inputs, is_read).least()
+        };
+        let (a, b) = (at("A@1", Some(70)), at("B@1", Some(50)));
+        let both = ["A@1", "B@1"];
+        assert_eq!(read(Some(70), std::slice::from_ref(&a), &both), 70);
+        assert_eq!(read(Some(70), &[a.clone(), b.clone()], &both), 70);
+        assert_eq!(read(Some(50), &[a.clone(), b.clone()], &both), 50);
+        // As an earlier version has written it.
+        assert_eq!(read(None, std::slice::from_ref(&a), &both), 70);
+        // The second has had no message yet, and still holds it back.
+        assert_eq!(read(Some(0), &[a.clone(), at("B@1", None)], &both), 0);
+        // One that is read no more says nothing.
+        assert_eq!(read(Some(50), &[a, b], &["A@1"]), 70);
+    }
+
+    #[test]
+    fn an_input_that_is_idle_follows_the_clock_and_holds_the_other_back_no_more() {
+        let rules = Rules {
+            bound: 10,
+            max_ahead: None,
+            idle_timeout: Some(100),
+        };
+        let mut marks = Watermarks::of(&[at("A@1", None), at("B@1", None)], |_| true);
+        marks.pass(&rules, &[input(0, 500, true)], 0);
+        marks.idle(&rules, 300, 410);
+        assert_eq!(
+            (marks.least(), marks.marks()),
+            (300, vec![Some(490), Some(300)])
+        );
+        // Once it has messages again, it has a say again.
+        marks.pass(&rules, &[input(1, 340, true), input(0, 900, true)], 0);
+        assert_eq!(marks.least(), 330);
+    }
+
+    #[test]
     fn messages_too_far_ahead_are_counted_and_a_watermark_before_1970_is_shown_as_zero() {
         let rules = Rules {
             bound: 10,
@@ -161,7 +225,7 @@ mod tests {
         ];
         assert_eq!(marks.pass(&rules, &batch, 10), 2);
         assert_eq!((marks.least(), marks.marks()), (0, vec![Some(-4)]));
-        marks.idle(&rules, 150);
+        marks.idle(&rules, 40, 150);
         assert_eq!(marks.least(), 40);
     }
 

@@ -3,7 +3,7 @@
 //! The engine says when; a processor with a store of state says what. Deltas and snapshots are made and read
 //! here and are opaque to the engine. Knows no log.
 
-use super::log::{Checkpoint, Input, Snapshot};
+use super::log::{Checkpoint, Input, Progress, Snapshot};
 use crate::outgoing::OutgoingMessage;
 use crate::state::Mark;
 use bytes::Bytes;
@@ -17,6 +17,8 @@ pub struct Effects {
     pub views: Vec<OutgoingMessage>,
     /// The watermark of each input after the batch; empty if none has changed.
     pub watermarks: Vec<Option<i64>>,
+    /// That of the partition; none if nothing follows event time.
+    pub watermark: Option<u64>,
 }
 
 /// A delta or a snapshot that the code at hand cannot read.
@@ -97,13 +99,18 @@ pub trait Work {
     fn next_due(&self) -> Option<u64>;
 
     /// When an entry that waits for a watermark would be due, by the clock of
-    /// [`Surroundings`](super::surroundings::Surroundings), if none of the inputs had anything pending; none if nothing
-    /// is to become due by that.
+    /// [`Surroundings`](super::surroundings::Surroundings), if the inputs that [`hold`](Self::holding) it back had
+    /// nothing pending; none if nothing is to become due by that.
     fn quiet_due(&self) -> Option<u64> {
         None
     }
 
-    /// None of the inputs has had anything pending, until now.
+    /// Those of the inputs whose watermark it waits for.
+    fn holding(&self, inputs: &[Progress]) -> Vec<Progress> {
+        inputs.to_vec()
+    }
+
+    /// None of the inputs that hold it back has had anything pending, until now.
     fn idle(&mut self) {}
 
     /// Whether further messages would only wait behind a due entry, so that none is read or processed before it ends.

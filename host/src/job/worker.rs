@@ -226,6 +226,8 @@ async fn serve<L: Log, W: Work, S: Surroundings>(
             return Ok(Lost::End(End::Stopped));
         }
         let (due, quiet) = (work.next_due(), work.quiet_due());
+        let holding = quiet.map(|_| work.holding(running.inputs()));
+        let holding = holding.unwrap_or_default();
         let free = !full && !stopping;
         let open = free && !work.is_blocked();
         let room = running.room().min(settings.batch);
@@ -265,7 +267,7 @@ async fn serve<L: Log, W: Work, S: Surroundings>(
                 running.pass(&read.passed);
                 waiting = read.messages;
             }
-            () = async { around.until(quiet.unwrap_or_default()).await; log.idle(running.inputs()).await }, if can_read && quiet.is_some() => {
+            () = async { around.until(quiet.unwrap_or_default()).await; log.idle(&holding).await }, if can_read && quiet.is_some() => {
                 work.idle();
             }
         }

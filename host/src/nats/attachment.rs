@@ -1,7 +1,7 @@
 //! A pipeline on its server, and what only the server knows of it: how far it is, what is parked, and what
 //! keeps its consumer from delivering.
 
-use super::job::JobPlace;
+use super::job::{JobPlace, Reads};
 use super::job_input::{self, Input};
 use super::job_outputs::{self, Sourced};
 use super::stored::{self, Which};
@@ -77,7 +77,8 @@ impl Attachment {
         if let Some(place) = &self.ensured.job {
             let is_read = place.progress.read().partitions == usize::from(place.partitions);
             let nothing_waits = is_read && place.progress.is_quiet();
-            return nothing_waits && matches!(self.behind(place).await, Ok(0));
+            return nothing_waits
+                && matches!(self.behind(place).await, Ok(behind) if behind.iter().sum::<u64>() == 0);
         }
         let settled = match consumers::info(&context, &self.ensured.source).await {
             Ok(Some(info)) => info.num_pending == 0 && info.num_ack_pending == 0,
@@ -98,10 +99,16 @@ impl Attachment {
     pub async fn observe(&self, metrics: &PipelineMetrics) -> Result<ServerView> {
         let mut seen = ServerView::default();
         if let Some(place) = &self.ensured.job {
-            seen.pending = self.behind(place).await?;
+            let behind = self.behind(place).await?;
+            seen.pending = behind.iter().sum();
             metrics.lag.set(gauge(seen.pending));
+            for (reads, behind) in place.reads.iter().zip(behind) {
+                for name in &reads.names {
+                    metrics.source_lag(name).set(gauge(behind));
+                }
+            }
             seen.unowned = place.progress.read().unowned();
-            if let Some(input) = &place.input {
+            for input in place.reads.iter().filter_map(|reads| reads.own.as_ref()) {
                 job_input::sweep(&self.connection, place, input).await?;
             }
             seen.sourced = job_outputs::sweep(&self.connection, place).await?;
@@ -133,23 +140,32 @@ impl Attachment {
         Ok(seen)
     }
 
-    /// How far the last message of the source is ahead of what this host has read for its partitions of a job.
-    async fn behind(&self, place: &JobPlace) -> Result<u64> {
+    /// How far the last message of each input is ahead of what this host has read for its partitions of a job.
+    async fn behind(&self, place: &JobPlace) -> Result<Vec<u64>> {
+        let positions = place.progress.read().positions;
+        let mut behind = Vec::with_capacity(positions.len());
+        for (reads, position) in place.reads.iter().zip(positions) {
+            behind.push(self.behind_in(reads, position).await?);
+        }
+        Ok(behind)
+    }
+
+    async fn behind_in(&self, reads: &Reads, position: Option<u64>) -> Result<u64> {
         let context = streams::jetstream(&self.connection);
         let all = [">".to_owned()];
-        let filters = match &*place.filters {
+        let filters = match &*reads.filters {
             [] => &all[..],
             filters => filters,
         };
         let mut last = 0;
         for filter in filters {
             let which = Which::last(filter);
-            let found = stored::get(&self.connection, &context, &place.reads.0, &which).await?;
+            let found = stored::get(&self.connection, &context, &reads.stream, &which).await?;
             last = last.max(found.map_or(0, |found| found.sequence));
         }
         // What the server is to move into the job's stream comes on top.
         let mut waiting = 0;
-        if let Some(Input { stream, .. }) = &place.input {
+        if let Some(Input { stream, .. }) = &reads.own {
             let api = self.connection.api.stream_info(stream);
             let found = permitted(&self.connection, &api, context.get_stream(stream)).await?;
             let found = found.map_err(|error| anyhow!("{}", error.kind()))?;
@@ -160,7 +176,6 @@ impl Attachment {
                 .map(|source| source.lag)
                 .sum();
         }
-        let position = place.progress.read().position;
         Ok(waiting + position.map_or(0, |position| last.saturating_sub(position)))
     }
 

@@ -165,9 +165,9 @@ pub async fn is_the_same(connection: &Connection, durable: &Durable) -> Result<b
 pub(super) async fn refuse_left(
     connection: &Connection,
     source: &stream::Stream,
-    pipeline: &Pipeline,
+    read: &Source,
 ) -> Result<()> {
-    let (stream, consumer) = (&pipeline.source.stream, &pipeline.source.consumer);
+    let (stream, consumer) = (&read.stream, &read.consumer);
     let api = connection.api.consumer_info(stream, consumer);
     let asked = unless_refused(connection, &api, source.consumer_info(consumer)).await;
     let found = match asked.map(|found| found.map_err(|error| error.kind())) {

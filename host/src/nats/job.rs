@@ -3,23 +3,20 @@
 //! A *definition* in the job's stream says what its state was made with. A pipeline that would read that state
 //! otherwise is refused, and so is another pipeline of the same name.
 
-use super::job_input::{self, Input};
 use super::job_outputs::{self, Target};
 use super::job_progress::JobProgress;
-use super::stored::{self, Which};
-use super::streams::{Context, may_create, stream_name};
-use super::{Connection, consumers, job_stream, permitted};
-use crate::config::resolved::{Job, Order, Pipeline, Start};
-use crate::report::ResultExt;
+pub use super::job_sources::Reads;
+use super::streams::{self, Context, Durable, Ensured, may_create, stream_name};
+use super::{Connection, job_sources, job_stream};
+use crate::config::resolved::{Job, NamedSource, Order, Pipeline};
+use crate::config::template::KeyRule;
+use crate::report::{self, ResultExt};
 use crate::state::group::GROUPS;
 use anyhow::{Context as _, Result, anyhow, bail};
-use async_nats::jetstream::consumer::{AckPolicy, pull};
-use async_nats::jetstream::context::{PublishErrorKind, traits::Publisher};
-use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::stream::{StorageType, Stream};
+use async_nats::jetstream::stream::StorageType;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What the subjects of all jobs begin with.
 pub const PREFIX: &str = "weir.job";
@@ -31,18 +28,12 @@ pub struct JobPlace {
     pub stream: String,
     /// What all subjects of its stream begin with.
     pub prefix: String,
-    /// The position in the source behind which a new job begins.
-    pub begin: u64,
     /// Tells its stream from one of the same name that was deleted; see [`incarnation`](super::streams::incarnation).
     pub incarnation: String,
     /// Where its results and dead letters go.
     pub targets: Vec<Target>,
-    /// The stream that it reads, and the same as `<stream>@<incarnation>`; and the subjects there, all if empty.
-    pub reads: (String, String),
-    pub filters: Vec<String>,
-    /// That stream, if it is the job's own, and the source where its messages come from: `<stream>@<incarnation>`.
-    pub input: Option<Input>,
-    pub origin: Option<String>,
+    /// The streams that it reads.
+    pub reads: Vec<Reads>,
     /// How many partitions it has, and how far it is on this host.
     pub partitions: u16,
     pub progress: Arc<JobProgress>,
@@ -67,16 +58,68 @@ pub fn result_subject(subject: &str) -> Option<&str> {
 /// What the state of a job was made with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Definition {
-    /// `<stream>@<incarnation>`, and the position behind which the job began.
-    pub source: String,
-    pub begin: u64,
+    /// The only source, or the first.
+    #[serde(flatten)]
+    pub first: DefinedSource,
     pub partitions: u16,
-    pub key: Option<String>,
     #[serde(default)]
     pub order: Order,
+    /// The others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more: Vec<DefinedSource>,
+}
+
+/// A source of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DefinedSource {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `<stream>@<incarnation>`, and the position behind which the job began there.
+    pub source: String,
+    pub begin: u64,
+    pub key: Option<String>,
+}
+
+impl DefinedSource {
+    #[must_use]
+    pub fn stream(&self) -> &str {
+        let split = self.source.rsplit_once('@');
+        split.map_or(&*self.source, |(stream, _)| stream)
+    }
+
+    /// Whether it is this one of a pipeline. Where one of both has no name, it is if nothing else is different.
+    #[must_use]
+    pub fn is_of(&self, named: &NamedSource, pipeline: &Pipeline) -> bool {
+        match (&self.name, &named.name) {
+            (Some(mine), Some(name)) => mine == name,
+            (None, None) => true,
+            _ => {
+                let mut alike = pipeline.sources.iter().filter(|named| self.is_like(named));
+                alike.next().is_some_and(|first| std::ptr::eq(first, named))
+            }
+        }
+    }
+
+    fn is_like(&self, named: &NamedSource) -> bool {
+        let key = named.key.as_ref().map(KeyRule::as_str);
+        self.stream() == named.source.stream && self.key.as_deref() == key
+    }
 }
 
 impl Definition {
+    /// # Errors
+    /// When there is no source.
+    pub fn of(sources: Vec<DefinedSource>, partitions: u16, order: Order) -> Result<Self> {
+        let mut sources = sources.into_iter();
+        let first = sources.next().context("a job reads something")?;
+        Ok(Self {
+            first,
+            partitions,
+            order,
+            more: sources.collect(),
+        })
+    }
+
     /// Reads what is in the stream of a job, into which anybody may have written.
     ///
     /// # Errors
@@ -87,6 +130,38 @@ impl Definition {
             true => Ok(read),
             false => bail!("a job cannot have {} partitions", read.partitions),
         }
+    }
+
+    /// All sources.
+    pub fn sources(&self) -> impl Iterator<Item = &DefinedSource> {
+        std::iter::once(&self.first).chain(&self.more)
+    }
+
+    /// What it reads, each once: `<stream>@<incarnation>`, and where it began there.
+    #[must_use]
+    pub fn inputs(&self) -> BTreeMap<&str, u64> {
+        let sources = self.sources().map(|it| (&*it.source, it.begin));
+        sources.collect()
+    }
+
+    /// Whether it has a source of this `<stream>@<incarnation>`.
+    #[must_use]
+    pub fn reads(&self, id: &str) -> bool {
+        self.sources().any(|it| it.source == id)
+    }
+
+    /// The position behind which it begins there: a stream that was made anew is read from its beginning.
+    #[must_use]
+    pub fn begin_of(&self, id: &str) -> u64 {
+        self.inputs().get(id).copied().unwrap_or_default()
+    }
+
+    /// The names of the sources of a stream, with spaces between them.
+    #[must_use]
+    pub fn names_of(&self, stream: &str) -> String {
+        let of_stream = self.sources().filter(|it| it.stream() == stream);
+        let names: Vec<&str> = of_stream.filter_map(|it| it.name.as_deref()).collect();
+        names.join(" ")
     }
 }
 
@@ -99,116 +174,53 @@ pub(super) async fn ensure(
     context: &Context,
     pipeline: &Pipeline,
     job: &Job,
-    source: &Stream,
-    incarnation: &str,
     create: bool,
-) -> Result<JobPlace> {
-    let config = &source.cached_info().config;
-    let (from, may_create) = (&pipeline.source.stream, may_create(pipeline, create));
+) -> Result<Ensured> {
+    let found = job_sources::find(connection, context, pipeline, create).await?;
+    let configs = || found.iter().map(|found| &found.stream.cached_info().config);
+    let replicas = configs().map(|config| config.num_replicas).max();
+    let replicas = replicas.unwrap_or(1);
     let (prefix, stream) = names(&pipeline.name);
     let wanted = job_stream::Wanted {
-        in_memory: config.storage == StorageType::Memory,
-        replicas: config.num_replicas,
+        in_memory: configs().all(|config| config.storage == StorageType::Memory),
+        replicas,
     };
+    let may_create = may_create(pipeline, create);
     let created = job_stream::ensure(connection, &stream, &prefix, may_create.then_some(wanted));
-    let job_incarnation = created.await?;
-    let input = job_input::ensure(connection, context, pipeline, source, &stream, may_create);
-    let input = input.await?;
-    let source_id = format!("{from}@{incarnation}");
-    let place = (&*stream, &*prefix);
-    let begin = defined(
-        connection, context, pipeline, job, source, &source_id, place,
-    )
-    .await?;
+    let incarnation = created.await?;
+    let (of, place) = ((pipeline, job), (&*stream, &*prefix));
+    let reads = job_sources::ensure(connection, context, of, &found, place, create).await?;
     let own = job_outputs::Own {
         stream: &stream,
         prefix: &prefix,
-        replicas: config.num_replicas,
+        replicas,
     };
     let targets = job_outputs::ensure(connection, context, pipeline, own, create).await?;
-    Ok(JobPlace {
-        stream,
-        prefix,
-        begin,
-        incarnation: job_incarnation,
-        targets,
-        filters: match (&input, &*pipeline.source.subjects) {
-            (Some(_), _) | (None, []) => Vec::new(),
-            (None, subjects) => subjects.iter().map(ToString::to_string).collect(),
+    let whole = found.iter().filter(|found| found.read.subjects.is_empty());
+    let captured = whole.map(|found| found.stream.cached_info().config.subjects.clone());
+    let inputs = reads.len();
+    Ok(Ensured {
+        source: Durable {
+            stream: pipeline.source.stream.clone(),
+            ..Durable::default()
         },
-        reads: match &input {
-            Some(Input {
-                stream,
-                incarnation,
-            }) => (stream.clone(), format!("{stream}@{incarnation}")),
-            None => (from.clone(), source_id.clone()),
-        },
-        origin: input.is_some().then_some(source_id),
-        input,
-        partitions: job.partitions,
-        progress: Arc::new(JobProgress::new(pipeline.lanes)),
-    })
-}
-
-/// The position behind which the job begins in its source, from its definition; which is stored if there is
-/// none.
-async fn defined(
-    connection: &Connection,
-    context: &Context,
-    pipeline: &Pipeline,
-    job: &Job,
-    source: &Stream,
-    source_id: &str,
-    (stream, prefix): (&str, &str),
-) -> Result<u64> {
-    let what = || format!("cannot run job `{}`", pipeline.name);
-    let subject = format!("{prefix}.job");
-    // Another host may store it in between, but only once.
-    for _ in 0..2 {
-        let last = Which::last(&subject);
-        if let Some(found) = stored::get(connection, context, stream, &last)
-            .await
-            .with_context(what)?
-        {
-            let found = Definition::read(&found.payload)
-                .with_context(|| format!("cannot read the message on `{subject}`"))
-                .with_context(what)?;
-            refuse_other(&found, pipeline, job).with_context(what)?;
-            // A stream that was made anew is read from its beginning.
-            return Ok(if found.source == source_id {
-                found.begin
-            } else {
-                0
-            });
-        }
-        let none = consumers::refuse_left(connection, source, pipeline);
-        none.await.with_context(what)?;
-        let definition = Definition {
-            source: source_id.to_owned(),
-            begin: begin(connection, source, pipeline)
-                .await
-                .with_context(what)?,
+        parking: Err("a job keeps it in its state".to_owned()),
+        fast_ingest: Err("a job commits its results".to_owned()),
+        subjects: captured.flatten().collect(),
+        replicas,
+        incarnation: found.first().map_or_else(String::new, |found| {
+            streams::created(found.stream.cached_info())
+        }),
+        job: Some(JobPlace {
+            stream,
+            prefix,
+            incarnation,
+            targets,
+            reads,
             partitions: job.partitions,
-            key: pipeline.key.as_ref().map(|key| key.as_str().to_owned()),
-            order: job.order,
-        };
-        let first = PublishMessage::build()
-            .payload(serde_json::to_vec(&definition)?.into())
-            .expected_last_subject_sequence(0);
-        let sent = context
-            .publish_message(first.outbound_message(subject.clone()))
-            .await;
-        let acked = match sent {
-            Ok(ack) => ack.await,
-            Err(error) => Err(error),
-        };
-        match acked.map_err(|error| error.kind()) {
-            Ok(_) => return Ok(definition.begin),
-            Err(PublishErrorKind::WrongLastSequence) => {}
-            Err(kind) => return Err(anyhow!("{kind}")).with_context(what),
-        }
-    }
-    bail!("{}: its definition on `{subject}` changes", what())
+            progress: Arc::new(JobProgress::new(pipeline.lanes, inputs)),
+        }),
+    })
 }
 
 /// Refuses the state of another definition.
@@ -216,33 +228,31 @@ async fn defined(
 /// # Errors
 /// If it was made otherwise than this pipeline would read it.
 pub fn refuse_other(found: &Definition, pipeline: &Pipeline, job: &Job) -> Result<()> {
-    let key = pipeline.key.as_ref().map(|key| key.as_str());
-    let stream = found
-        .source
-        .rsplit_once('@')
-        .map_or(&*found.source, |(stream, _)| stream);
     let quoted = |text: Option<&str>| text.map_or("none".to_owned(), |text| format!("`{text}`"));
-    let (field, was, is) = if stream != pipeline.source.stream {
-        (
-            "source.stream",
-            quoted(Some(stream)),
-            quoted(Some(&pipeline.source.stream)),
-        )
-    } else if found.partitions != job.partitions {
-        (
-            "partitions",
-            found.partitions.to_string(),
-            job.partitions.to_string(),
-        )
-    } else if found.key.as_deref() != key {
-        ("key", quoted(found.key.as_deref()), quoted(key))
-    } else if found.order != job.order {
-        let word = |order| match order {
-            Order::Key => quoted(Some("key")),
-            Order::Stream => quoted(Some("stream")),
+    let word = |order| match order {
+        Order::Key => quoted(Some("key")),
+        Order::Stream => quoted(Some("stream")),
+    };
+    let counts = [found.partitions, job.partitions].map(|count| count.to_string());
+    let mut changes = vec![
+        ("partitions".to_owned(), counts),
+        ("order".to_owned(), [found.order, job.order].map(word)),
+    ];
+    for source in found.sources() {
+        let mut all = pipeline.sources.iter();
+        let Some(named) = all.find(|named| source.is_of(named, pipeline)) else {
+            return Err(removed(source));
         };
-        ("order", word(found.order), word(job.order))
-    } else {
+        let key = named.key.as_ref().map(KeyRule::as_str);
+        let keys = [source.key.as_deref(), key].map(quoted);
+        let streams = [source.stream(), &*named.source.stream].map(|stream| quoted(Some(stream)));
+        let at = named.name.as_ref().map(|name| format!("sources.{name}"));
+        let at = at.unwrap_or_else(|| "source".to_owned());
+        changes.insert(0, (format!("{at}.stream"), streams));
+        changes.push(("key".to_owned(), keys));
+    }
+    let mut changes = changes.into_iter();
+    let Some((field, [was, is])) = changes.find(|(_, [was, is])| was != is) else {
         return Ok(());
     };
     Err(anyhow!("its state was made with another `{field}`: {was}, and not {is}")).hint(|| {
@@ -250,22 +260,19 @@ pub fn refuse_other(found: &Definition, pipeline: &Pipeline, job: &Job) -> Resul
     })
 }
 
-/// The position behind which a new job begins.
-async fn begin(connection: &Connection, source: &Stream, pipeline: &Pipeline) -> Result<u64> {
-    if pipeline.source.start == Start::All {
-        return Ok(0);
-    }
-    let consumer = source.create_consumer(pull::Config {
-        description: Some(format!("weir pipeline {}: where to begin", pipeline.name)),
-        deliver_policy: consumers::start(&pipeline.source, "", None),
-        ack_policy: AckPolicy::None,
-        inactive_threshold: Duration::from_secs(5),
-        memory_storage: true,
-        num_replicas: 1,
-        ..Default::default()
-    });
-    let api = connection.api.ephemeral(&pipeline.source.stream);
-    let made = permitted(connection, &api, consumer).await?;
-    let made = made.map_err(|error| anyhow!("{error}"))?;
-    Ok(made.cached_info().delivered.stream_sequence)
+/// A source that the pipeline does not have any more.
+fn removed(source: &DefinedSource) -> anyhow::Error {
+    let stream = source.stream();
+    let error = match &source.name {
+        Some(name) => anyhow!(
+            "its state was made with source `{name}` of stream `{stream}`, which it has not"
+        ),
+        None => {
+            anyhow!("its state was made with stream `{stream}`, and no source has that and its key")
+        }
+    };
+    report::hint(
+        error,
+        "add the source again, or give the pipeline another `name`, with which it begins anew",
+    )
 }

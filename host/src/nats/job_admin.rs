@@ -146,7 +146,7 @@ pub async fn define(
 }
 
 /// Stores a record in the place of the one that stands at `sequence`; false if that is not the last any more.
-async fn store(
+pub(super) async fn store(
     connection: &Connection,
     subject: String,
     content: Vec<u8>,

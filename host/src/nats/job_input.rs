@@ -11,7 +11,7 @@ use super::job_outputs::purge;
 use super::stored::{self, Which};
 use super::streams::{Context, created, jetstream};
 use super::{Connection, is_at_least, permitted};
-use crate::config::resolved::{Pipeline, Start};
+use crate::config::resolved::{self, Start};
 use crate::config::template::SubjectFilter;
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
@@ -32,10 +32,22 @@ pub struct Input {
     pub incarnation: String,
 }
 
-/// Its name, from that of the job's stream.
+/// Its name, from that of the job's stream. That of a job whose `sources` have names ends with the name of the stream that
+/// it sources.
 #[must_use]
-pub fn name(job: &str) -> String {
-    format!("{job}_IN")
+pub fn name(job: &str, of: Option<&str>) -> String {
+    match of {
+        Some(stream) => format!("{job}_IN_{stream}"),
+        None => format!("{job}_IN"),
+    }
+}
+
+/// Whether a stream of this name is one of those of a job.
+#[must_use]
+pub fn is_name(stream: &str, job: &str) -> bool {
+    let own = name(job, None);
+    let rest = stream.strip_prefix(&own);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
 }
 
 /// Makes or verifies the input stream of a job, if its source drops what was settled; none if it does not.
@@ -45,16 +57,21 @@ pub fn name(job: &str) -> String {
 pub(super) async fn ensure(
     connection: &Connection,
     context: &Context,
-    pipeline: &Pipeline,
+    read: &resolved::Source,
     source: &Stream,
-    job: &str,
+    (job, is_named): (&str, bool),
     may_create: bool,
 ) -> Result<Option<Input>> {
     let found = &source.cached_info().config;
     if found.retention == RetentionPolicy::Limits {
         return Ok(None);
     }
-    let (from, name) = (&found.name, name(job));
+    let from = &found.name;
+    let mut name = name(job, is_named.then_some(from));
+    if is_named && sources_it(connection, context, job, from).await? {
+        // From when the job had no other source.
+        name = self::name(job, None);
+    }
     let what =
         || format!("cannot let stream `{name}` source `{from}`, which drops what was settled");
     let version = connection.client().server_info().version;
@@ -65,11 +82,15 @@ pub(super) async fn ensure(
                 format!("update nats-server to 2.15, or give `{from}` the retention `limits`")
             });
     }
-    if pipeline.source.start != Start::All {
-        return Err(anyhow!("a job takes all that is there").context(what()))
-            .hint(|| "remove `source.start`");
+    if read.start != Start::All {
+        return Err(anyhow!("a job takes all that is there").context(what())).hint(
+            || match is_named {
+                true => format!("remove `start` of the sources of `{from}`"),
+                false => "remove `source.start`".to_owned(),
+            },
+        );
     }
-    let wanted = config(pipeline, found, &name);
+    let wanted = config(read, found, &name);
     let api = connection.api.stream_info(&name);
     let there = permitted(connection, &api, context.get_stream(&name)).await?;
     let stream = match there {
@@ -98,8 +119,24 @@ pub(super) async fn ensure(
     }
 }
 
+/// Whether the stream of a job with a single source sources this one.
+async fn sources_it(
+    connection: &Connection,
+    context: &Context,
+    job: &str,
+    from: &str,
+) -> Result<bool> {
+    let name = name(job, None);
+    let api = connection.api.stream_info(&name);
+    let there = permitted(connection, &api, context.get_stream(&name)).await?;
+    let sources = there
+        .ok()
+        .and_then(|there| there.cached_info().config.sources.clone());
+    Ok(sources.iter().flatten().any(|source| source.name == from))
+}
+
 /// What it is to be like.
-fn config(pipeline: &Pipeline, source: &Config, name: &str) -> Config {
+fn config(read: &resolved::Source, source: &Config, name: &str) -> Config {
     let filter = |subject: &SubjectFilter| SubjectTransform {
         source: subject.to_string(),
         destination: String::new(),
@@ -114,7 +151,7 @@ fn config(pipeline: &Pipeline, source: &Config, name: &str) -> Config {
         // No window: the source has dropped repeats already, and one by another's rule would be lost.
         sources: Some(vec![Source {
             name: source.name.clone(),
-            subject_transforms: pipeline.source.subjects.iter().map(filter).collect(),
+            subject_transforms: read.subjects.iter().map(filter).collect(),
             ..Source::default()
         }]),
         ..Config::default()

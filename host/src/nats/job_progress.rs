@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 #[derive(Debug, Default)]
 pub struct JobProgress {
     lanes: Vec<Lane>,
+    inputs: usize,
     /// Partitions in whose state messages wait for a retry.
     waiting: AtomicUsize,
     /// What partitions cannot do, until they can.
@@ -61,18 +62,18 @@ struct Lane {
     /// Partitions that it is to own, and those that read the source.
     wanted: AtomicUsize,
     reading: AtomicUsize,
-    /// Up to where the source has nothing for any of them that is not processed.
-    position: AtomicU64,
+    /// Up to where each input has nothing for any of them that is not processed.
+    positions: Vec<AtomicU64>,
 }
 
 /// All lanes together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Read {
     /// Partitions that this host is to own, and those that read the source.
     pub wanted: usize,
     pub partitions: usize,
-    /// Up to where the source has nothing for any of them that is not processed; none if none reads.
-    pub position: Option<u64>,
+    /// Up to where each input has nothing for any of them that is not processed; none if none reads.
+    pub positions: Vec<Option<u64>>,
 }
 
 impl Read {
@@ -84,11 +85,16 @@ impl Read {
 }
 
 impl JobProgress {
-    /// Of a job with so many lanes, none of which reads yet.
+    /// Of a job with so many lanes, none of which reads yet, and inputs.
     #[must_use]
-    pub fn new(lanes: usize) -> Self {
+    pub fn new(lanes: usize, inputs: usize) -> Self {
+        let lane = |_| Lane {
+            positions: (0..inputs).map(|_| AtomicU64::default()).collect(),
+            ..Lane::default()
+        };
         Self {
-            lanes: (0..lanes).map(|_| Lane::default()).collect(),
+            lanes: (0..lanes).map(lane).collect(),
+            inputs,
             waiting: AtomicUsize::new(0),
             troubles: Mutex::default(),
             paused: AtomicBool::new(false),
@@ -123,10 +129,12 @@ impl JobProgress {
         }
     }
 
-    /// What a lane reads.
-    pub fn reads(&self, lane: usize, partitions: usize, position: u64) {
+    /// How many partitions of a lane read, and how far each input is.
+    pub fn reads(&self, lane: usize, partitions: usize, positions: impl Iterator<Item = u64>) {
         if let Some(lane) = self.lanes.get(lane) {
-            lane.position.store(position, Ordering::Relaxed);
+            for (place, position) in lane.positions.iter().zip(positions) {
+                place.store(position, Ordering::Relaxed);
+            }
             lane.reading.store(partitions, Ordering::Relaxed);
         }
     }
@@ -137,16 +145,20 @@ impl JobProgress {
         let none = Read {
             wanted: 0,
             partitions: 0,
-            position: None,
+            positions: vec![None; self.inputs],
         };
         self.lanes.iter().fold(none, |all, lane| {
             let partitions = lane.reading.load(Ordering::Relaxed);
-            let position = lane.position.load(Ordering::Relaxed);
-            let position = (partitions > 0).then_some(position);
+            let positions = all.positions.into_iter().zip(&lane.positions);
+            let positions = positions.map(|(least, position)| {
+                let position = position.load(Ordering::Relaxed);
+                let position = (partitions > 0).then_some(position);
+                least.into_iter().chain(position).min()
+            });
             Read {
+                positions: positions.collect(),
                 wanted: all.wanted + lane.wanted.load(Ordering::Relaxed),
                 partitions: all.partitions + partitions,
-                position: all.position.into_iter().chain(position).min(),
             }
         })
     }

@@ -6,7 +6,7 @@
 
 use super::streams::Context;
 use super::{Connection, unless_refused};
-use crate::config::resolved::Pipeline;
+use crate::config::resolved::{self, Pipeline};
 use crate::report;
 use anyhow::{Result, anyhow};
 use async_nats::jetstream::stream::{Config, Source, SubjectTransform};
@@ -23,7 +23,7 @@ struct Upstream {
 }
 
 /// Refuses a pipeline whose results or dead letters come back through other streams. `source` is the stream
-/// that it reads.
+/// that it reads, or one of them, and `read` what of it.
 ///
 /// # Errors
 /// Which subject comes back, and on which way.
@@ -31,9 +31,10 @@ pub(super) async fn refuse(
     connection: &Connection,
     context: &Context,
     pipeline: &Pipeline,
+    read: &resolved::Source,
     source: &Config,
 ) -> Result<()> {
-    let subjects = &pipeline.source.subjects;
+    let subjects = &read.subjects;
     let mut wanted: Vec<String> = subjects.iter().map(ToString::to_string).collect();
     if wanted.is_empty() {
         wanted.push(">".to_owned());

@@ -79,6 +79,7 @@ impl StoredMessage {
             payload: self.payload.clone(),
             headers,
             key: None,
+            source: None,
             event_time: self.time,
             sequence: self.sequence,
             attempt: 1,

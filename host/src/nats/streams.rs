@@ -54,7 +54,7 @@ pub struct Ensured {
     pub fast_ingest: Result<String, String>,
     /// Where the pipeline keeps its state, if it is a job.
     pub job: Option<JobPlace>,
-    /// What the stream captures: all that its messages can be on.
+    /// What the stream captures: all that its messages can be on. Of a job, of the streams that it reads whole.
     pub subjects: Vec<String>,
     /// Copies that the server keeps of the source.
     pub replicas: usize,
@@ -76,35 +76,13 @@ pub async fn ensure(
     last: Option<&Ensured>,
 ) -> Result<Ensured> {
     let context = jetstream(connection);
+    if let Some(job) = &pipeline.job {
+        return job::ensure(connection, &context, pipeline, job, create).await;
+    }
     let source = ensure_source(connection, &context, &pipeline.source, create).await?;
     let config = &source.cached_info().config;
-    loops::refuse(connection, &context, pipeline, config).await?;
+    loops::refuse(connection, &context, pipeline, &pipeline.source, config).await?;
     let incarnation = created(source.cached_info());
-    if let Some(job) = &pipeline.job {
-        let place = job::ensure(
-            connection,
-            &context,
-            pipeline,
-            job,
-            &source,
-            &incarnation,
-            create,
-        );
-        let place = place.await?;
-        let own = "a job keeps it in its state".to_owned();
-        return Ok(Ensured {
-            source: Durable {
-                stream: pipeline.source.stream.clone(),
-                ..Durable::default()
-            },
-            parking: Err(own),
-            fast_ingest: Err("a job commits its results".to_owned()),
-            job: Some(place),
-            subjects: config.subjects.clone(),
-            replicas: config.num_replicas,
-            incarnation,
-        });
-    }
     // A template that begins with a placeholder may go anywhere, so there is nothing to look up.
     if let Some(reach) = pipeline.sink.subject.reach() {
         let sink = &pipeline.sink;
@@ -170,7 +148,8 @@ pub(super) fn may_create(pipeline: &Pipeline, create: bool) -> bool {
         || dead_letter.is_some_and(|dead| dead.create.is_some())
 }
 
-async fn ensure_source(
+/// Finds the stream of a source; creates it when it may.
+pub(super) async fn ensure_source(
     connection: &Connection,
     context: &Context,
     source: &Source,

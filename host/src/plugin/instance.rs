@@ -3,7 +3,7 @@
 //! When an instance is replaced is decided in `worker.rs`, which never calls one again that has failed.
 
 use super::capability::state::LentState;
-use super::capability::{InstanceGrants, wasi};
+use super::capability::{InstanceGrants, sources, wasi};
 use super::epoch_ticker::EpochTicker;
 use super::fault::{Fault, FaultKind, explain, no_answer};
 use super::guest::{Call, Guest};
@@ -12,6 +12,7 @@ use super::stdio::{StderrTail, Stdio, Which};
 use super::{OperatorSettings, Plugin};
 use crate::config::limits::Limits;
 use crate::message::Outcome;
+use bytestring::ByteString;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -52,6 +53,8 @@ pub(super) struct State {
     pub(super) grants: InstanceGrants,
     /// From the beginning of a call to its end, where the caller has a state.
     pub(super) lent_state: Option<LentState>,
+    /// Of the messages of the current call, in their order; empty between calls and for timers.
+    pub(super) sources: Vec<ByteString>,
     /// Of the values that the plugin writes. Set after `configure`; 0 for a plugin that does not migrate.
     pub(super) format: u32,
 }
@@ -215,6 +218,9 @@ impl Instance {
             state.is_read_as(self.format());
         }
         self.store.data_mut().lent_state = state;
+        if let Call::Messages(batch) = call {
+            self.store.data_mut().sources = sources::of(batch);
+        }
         let (expected, what) = call.size();
         let records = expected.saturating_mul(FUEL_PER_OUTCOME);
         let fuel = limits.output_bytes.saturating_add(records);
@@ -226,6 +232,7 @@ impl Instance {
         )
         .await;
         self.store.data_mut().lent_state = None;
+        self.store.data_mut().sources.clear();
         drop(ticking);
         let elapsed = began.elapsed();
         settings.metrics.call_seconds.observe(elapsed.as_secs_f64());
@@ -315,6 +322,7 @@ fn store(
         config: None,
         grants: plugin.grants.of_instance(limits),
         lent_state: None,
+        sources: Vec::new(),
         format: 0,
     };
     let mut store = Store::new(plugin.pre.engine(), state);

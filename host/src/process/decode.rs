@@ -1,32 +1,67 @@
 //! Station 2: what the pipeline's rules extract from a message before any plugin sees it. Pure.
 
-use crate::config::resolved::{EventTime, Pipeline};
-use crate::config::template::KeyRule;
+use crate::config::resolved::{EventTime, NamedSource, Pipeline};
+use crate::config::template::{KeyRule, SubjectFilter};
 use crate::message::Message;
+use bytestring::ByteString;
 
-/// The rules of one pipeline.
+/// The rules of one pipeline: those of its sources, of which a message has one by its subject.
 #[derive(Clone, Debug, Default)]
-pub struct Decoder {
+pub struct Decoder(Vec<Rules>);
+
+/// Those of one source.
+#[derive(Clone, Debug)]
+struct Rules {
+    source: Option<ByteString>,
+    /// All if empty.
+    subjects: Vec<SubjectFilter>,
     key: Option<KeyRule>,
     event_time: Option<EventTime>,
 }
 
 impl Decoder {
+    /// For messages of any stream: where sources of several streams have one subject, the first of them counts.
     #[must_use]
     pub fn new(settings: &Pipeline) -> Self {
-        Self {
-            key: settings.key.clone(),
-            event_time: settings.event_time.clone(),
+        Self(settings.sources.iter().map(Rules::of).collect())
+    }
+
+    /// For messages of a stream.
+    #[must_use]
+    pub fn of_stream(settings: &Pipeline, stream: &str) -> Self {
+        Self(settings.sources_of(stream).map(Rules::of).collect())
+    }
+
+    fn rules(&self, message: &Message) -> Option<&Rules> {
+        match &*self.0 {
+            [only] => Some(only),
+            several => several.iter().find(|rules| rules.reads(&message.subject)),
         }
     }
 
-    /// Sets the key, unless the message has one, and the event time where the pipeline has a rule for it. False if
+    /// The name of a message's source, if it has one.
+    #[must_use]
+    pub fn source(&self, message: &Message) -> Option<ByteString> {
+        self.rules(message)?.source.clone()
+    }
+
+    /// Where a message has its event time; the stream's if `None`.
+    #[must_use]
+    pub fn event_time(&self, message: &Message) -> Option<&EventTime> {
+        self.rules(message)?.event_time.as_ref()
+    }
+
+    /// Sets the source and the key, unless the message has one, and the event time where there is a rule for it. False if
     /// the message has none that is valid: it keeps the time of the stream.
     pub fn decode(&self, message: &mut Message) -> bool {
+        let Some(rules) = self.rules(message) else {
+            return true;
+        };
+        message.source.clone_from(&rules.source);
         if message.key.is_none() {
-            message.key = self.key.as_ref().and_then(|rule| rule.extract(message));
+            message.key = rules.key.as_ref().and_then(|rule| rule.extract(message));
         }
-        let Some(rule) = &self.event_time else {
+        let Some(rule) = &rules.event_time else {
             return true;
         };
         let time = rule.extract(&message.headers, &message.payload);
@@ -34,5 +69,21 @@ impl Decoder {
             message.event_time = *time;
         }
         time.is_ok()
+    }
+}
+
+impl Rules {
+    fn of(named: &NamedSource) -> Self {
+        Self {
+            source: named.name.as_deref().map(ByteString::from),
+            subjects: named.source.subjects.clone(),
+            key: named.key.clone(),
+            event_time: named.event_time.clone(),
+        }
+    }
+
+    fn reads(&self, subject: &str) -> bool {
+        let mut subjects = self.subjects.iter();
+        self.subjects.is_empty() || subjects.any(|filter| filter.matches(subject))
     }
 }

@@ -268,14 +268,17 @@ fn read_subjects(settings: &resolved::Pipeline, captured: &[String]) -> Vec<Subj
     if settings.sink.allow_own_source {
         return Vec::new();
     }
-    if settings.source.subjects.is_empty() {
-        // What a server has as a stream's subjects are filters.
-        return captured
-            .iter()
-            .filter_map(|subject| SubjectFilter::parse(subject).ok())
-            .collect();
+    let sources = settings.sources.iter().map(|named| &named.source);
+    let mut read: Vec<SubjectFilter> = Vec::new();
+    for source in sources.clone() {
+        read.extend(source.subjects.iter().cloned());
     }
-    settings.source.subjects.clone()
+    if sources.clone().any(|source| source.subjects.is_empty()) {
+        // What a server has as a stream's subjects are filters.
+        let captured = captured.iter();
+        read.extend(captured.filter_map(|subject| SubjectFilter::parse(subject).ok()));
+    }
+    read
 }
 
 /// The headers of a result as they may leave the host. Those of the server and of weir are not taken over

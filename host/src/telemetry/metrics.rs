@@ -289,12 +289,19 @@ handles! {
         latency: Histogram = histogram(Latency),
     }
     fallbacks: own::Fallbacks = own::Fallbacks::new;
+    sources: own::Sources = own::Sources::new;
 }
 
 impl PipelineMetrics {
     /// Counts a batch that the server did not take.
     pub fn fast_ingest_fell_back(&self, reason: &'static str) {
         self.fallbacks.of(reason).inc();
+    }
+
+    /// See [`Name::SourceLag`].
+    #[must_use]
+    pub fn source_lag(&self, source: &str) -> Gauge {
+        self.sources.lag(source)
     }
 }
 

@@ -56,6 +56,7 @@ const PROCESS: &[&str] = &[];
 const BUILD: &[&str] = &["version", "contract"];
 const PIPELINE: &[&str] = &["pipeline"];
 const OPERATOR: &[&str] = &["pipeline", "operator"];
+const SOURCE: &[&str] = &["pipeline", "source"];
 const FALLBACK: &[&str] = &["pipeline", "reason"];
 const DISCARDED: &[&str] = &["pipeline", "operator", "reason"];
 const PLUGIN: &[&str] = &["pipeline", "operator", "name"];
@@ -215,6 +216,8 @@ names! {
         "Bytes of messages between pull and settlement"
     Lag "lag" Gauge None PIPELINE
         "Messages in the stream that the consumer has not delivered yet"
+    SourceLag "source_lag" Gauge None SOURCE
+        "The same for each of the `sources` of a job: messages of its stream that this host has not read for its partitions"
     AckPending "ack_pending" Gauge None PIPELINE
         "Messages delivered to any host and not settled yet, according to the server"
     MissedHeartbeats "missed_heartbeats" Counter None PIPELINE

@@ -64,6 +64,14 @@ pub(super) fn make_private(pipeline: &mut Pipeline) {
         // Limits must not remove messages before they are measured.
         (settings.max_age, settings.max_bytes) = (None, None);
     }
+    set_source(pipeline);
+}
+
+/// What was changed of its source holds wherever the source is looked for.
+fn set_source(pipeline: &mut Pipeline) {
+    for named in &mut pipeline.sources {
+        named.source.clone_from(&pipeline.source);
+    }
 }
 
 /// Adds the settings of the streams to create that the file does not have. `inputs` are the subjects of the
@@ -112,6 +120,7 @@ pub(super) fn create_streams(
     {
         add(settings, &dead.subject);
     }
+    set_source(pipeline);
     Ok(())
 }
 

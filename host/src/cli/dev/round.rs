@@ -62,7 +62,8 @@ impl Round<'_> {
         let mut taps = tap(&wire, &pipelines).await;
         let streams = pipelines
             .iter()
-            .map(|pipeline| pipeline.source.stream.clone())
+            .flat_map(|pipeline| pipeline.streams())
+            .map(ToOwned::to_owned)
             .collect();
         let shutdown = Shutdown::default();
         let options = Options {

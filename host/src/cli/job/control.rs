@@ -4,13 +4,16 @@ use super::super::replay::Edge;
 use super::super::{Console, files};
 use super::confirm::{self, Confirm};
 use super::savepoint;
+use crate::job::log::Progress;
 use crate::job::operate::Operated;
 use crate::job::restore;
 use crate::nats::history::History;
-use crate::nats::{job_admin, job_input};
-use crate::report::{self, escape};
-use anyhow::Result;
+use crate::nats::job::Definition;
+use crate::nats::{Connection, job_admin, job_input};
+use crate::report::{self, ResultExt, escape};
+use anyhow::{Result, anyhow};
 use serde_json::json;
+use std::collections::BTreeMap;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -36,7 +39,8 @@ pub(in super::super) struct Reset {
     #[arg(value_name = "NAME")]
     name: String,
 
-    /// Where to go on: a sequence of the source, a time, or the name of a savepoint.
+    /// Where to go on: a sequence of the source, a time, or the name of a savepoint. With several sources a sequence
+    /// for each: `clicks=120,impressions=40`.
     #[arg(long, value_name = "SEQUENCE|TIME|SAVEPOINT")]
     to: String,
 
@@ -73,30 +77,117 @@ pub(super) fn reset(arguments: &Reset, console: &Console) -> Result<u8> {
         reach,
     } = arguments;
     let first = reach.connected("job", async |connection| {
-        let Ok(edge) = Edge::parse(to) else {
+        let Some(edges) = Edges::parse(to) else {
             savepoint::into(&connection, name, (name, to), None, confirm, console).await?;
             return Ok(None);
         };
         let job = Operated::open(&connection, name).await?;
-        // A work queue is read from a stream of the job's own.
-        let source = match History::find(&connection, &job_input::name(&job.stream)).await? {
-            Some(own) => own,
-            None => savepoint::source(&connection, &job.definition).await?,
-        };
-        let first = edge.sequence(&source).await?;
-        savepoint::gone(&connection, [(&*source.source_id, first - 1)].into_iter()).await?;
+        let mut inputs = Vec::new();
+        for of in streams(&job.definition) {
+            let edge = edges.of(&of, &job.definition)?;
+            let source = read(&connection, &job, &of).await?;
+            let first = edge.sequence(&source).await?;
+            inputs.push(Progress::at(source.source_id.as_str(), first - 1));
+        }
+        let positions = inputs.iter().map(|input| (&*input.source, input.position));
+        savepoint::gone(&connection, positions).await?;
         confirm::lost(&job, confirm, console).await?;
-        restore::reset(&connection, &job, &source.source_id, first - 1).await?;
-        Ok(Some(first))
+        restore::reset(&connection, &job, inputs.clone()).await?;
+        Ok(Some(inputs))
     })?;
+    let first = first.map(|inputs| {
+        let first = |input: &Progress| (input.stream().to_owned(), input.position + 1);
+        inputs.iter().map(first).collect::<Vec<_>>()
+    });
+    let shown = |first: &Vec<(String, u64)>| match &**first {
+        [(_, first)] => format!("message {first}"),
+        several => {
+            let each = several.iter();
+            let each =
+                each.map(|(stream, first)| format!("message {first} of {}", escape::line(stream)));
+            each.collect::<Vec<_>>().join(", ")
+        }
+    };
+    let from = first
+        .as_ref()
+        .map_or_else(|| format!("savepoint {}", escape::line(to)), shown);
+    let first = first.map(|first| match &*first {
+        [(_, first)] => json!(first),
+        several => json!(several.iter().cloned().collect::<BTreeMap<_, _>>()),
+    });
     let value = json!({ "job": name, "to": to, "first": first });
-    let from = first.map_or_else(
-        || format!("savepoint {}", escape::line(to)),
-        |first| format!("message {first}"),
-    );
     console.answer(
         &value,
         &format!("job {} goes on from {from}", escape::line(name)),
     )?;
     Ok(report::DONE)
+}
+
+/// Where the sources of a job are to go on.
+enum Edges {
+    All(Edge),
+    /// Of each source, by its name.
+    Each(BTreeMap<String, Edge>),
+}
+
+impl Edges {
+    /// None if it is neither.
+    fn parse(text: &str) -> Option<Self> {
+        if let Ok(edge) = Edge::parse(text) {
+            return Some(Self::All(edge));
+        }
+        let each = text.split(',').map(|part| {
+            let (name, edge) = part.split_once('=')?;
+            Some((name.to_owned(), Edge::parse(edge).ok()?))
+        });
+        each.collect::<Option<_>>().map(Self::Each)
+    }
+
+    /// That of a stream.
+    fn of(&self, stream: &str, definition: &Definition) -> Result<Edge> {
+        let names = definition.names_of(stream);
+        match self {
+            Self::All(Edge::Sequence(_)) if !definition.more.is_empty() => Err(anyhow!(
+                "a sequence is of one stream, and the job reads several"
+            ))
+            .hint(|| "give a time, or a sequence for each source: `--to clicks=120,impressions=40`")
+            .usage(),
+            Self::All(edge) => Ok(*edge),
+            Self::Each(each) => {
+                let edge = names.split(' ').find_map(|name| each.get(name));
+                edge.copied()
+                    .ok_or_else(|| anyhow!("there is no sequence for stream `{stream}`"))
+                    .hint(|| match &*names {
+                        "" => "its source has no name: give the sequence alone".to_owned(),
+                        _ => format!("name one of its sources: {names}"),
+                    })
+                    .usage()
+            }
+        }
+    }
+}
+
+/// The streams of the sources of a job, each once.
+fn streams(definition: &Definition) -> Vec<String> {
+    let mut streams: Vec<String> = Vec::new();
+    for source in definition.sources() {
+        if streams.iter().all(|known| *known != source.stream()) {
+            streams.push(source.stream().to_owned());
+        }
+    }
+    streams
+}
+
+/// What a job reads in place of a stream: a work queue is read from a stream of the job's own.
+async fn read(connection: &Connection, job: &Operated, of: &str) -> Result<History> {
+    let mut names = vec![job_input::name(&job.stream, Some(of))];
+    if job.definition.first.stream() == of {
+        names.push(job_input::name(&job.stream, None));
+    }
+    for name in names {
+        if let Some(own) = History::find(connection, &name).await? {
+            return Ok(own);
+        }
+    }
+    savepoint::stream(connection, of).await
 }

@@ -13,7 +13,7 @@ use crate::nats::{Connection, history::History, job_input, job_stream};
 use crate::report::{self, ResultExt, escape};
 use anyhow::{Context as _, Result, anyhow};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes between what makes a savepoint and what stores it.
 const PIPE: usize = 256 << 10;
@@ -294,23 +294,24 @@ async fn same_input(
     (of, job): (&str, &str),
     spans: &[Span],
 ) -> Result<()> {
-    let own = job_input::name(&job::names(of).1);
-    let mut inputs = spans.iter().flat_map(|span| &span.inputs);
-    let Some(input) = inputs.find(|input| stream_of(&input.source) == own) else {
-        return Ok(());
-    };
-    let found = History::find(connection, &own).await?;
-    let reads = of == job && found.is_some_and(|found| *found.source_id == *input.source);
-    match reads {
-        true => Ok(()),
-        false => Err(anyhow!(
-            "its positions are those of stream `{own}`, which job `{of}` read instead of its source; job `{job}` \
-             does not read that stream"
-        ))
-        .hint(|| {
-            format!("restore it into job `{of}` on the server that has this stream; a stream that was made anew is another")
-        }),
+    let stream = job::names(of).1;
+    let inputs = spans.iter().flat_map(|span| &span.inputs);
+    let owns = inputs.filter(|input| job_input::is_name(input.stream(), &stream));
+    let owns: BTreeSet<&str> = owns.map(|input| &*input.source).collect();
+    for source in owns {
+        let own = stream_of(source);
+        let found = History::find(connection, own).await?;
+        if of != job || found.is_none_or(|found| *found.source_id != *source) {
+            return Err(anyhow!(
+                "its positions are those of stream `{own}`, which job `{of}` read instead of its source; job `{job}` \
+                 does not read that stream"
+            ))
+            .hint(|| {
+                format!("restore it into job `{of}` on the server that has this stream; a stream that was made anew is another")
+            });
+        }
     }
+    Ok(())
 }
 
 /// Says which messages a job is not going to process, because the streams do not hold them any more.
@@ -344,12 +345,19 @@ fn stream_of(source: &str) -> &str {
     source.rsplit_once('@').map_or(source, |(stream, _)| stream)
 }
 
-/// The stream that a job reads.
+/// The stream of the first source of a job.
 ///
 /// # Errors
 /// When it is not there.
-pub(super) async fn source(connection: &Connection, definition: &Definition) -> Result<History> {
-    let stream = stream_of(&definition.source);
+async fn source(connection: &Connection, definition: &Definition) -> Result<History> {
+    stream(connection, definition.first.stream()).await
+}
+
+/// What a job reads.
+///
+/// # Errors
+/// When it is not there.
+pub(super) async fn stream(connection: &Connection, stream: &str) -> Result<History> {
     let found = History::find(connection, stream).await?;
     found.with_context(|| {
         format!(

@@ -60,7 +60,7 @@ impl Origin {
             return Ok(Self {
                 spans: Vec::new(),
                 savepoint: None,
-                begin: defined.map(|defined| defined.definition.begin),
+                begin: defined.map(|defined| defined.definition.first.begin),
             });
         };
         let job = job?;
@@ -74,7 +74,7 @@ impl Origin {
             ..verified.header.definition
         };
         refuse_other(&saved, pipeline, job).with_context(what)?;
-        if saved.source != source.source_id {
+        if saved.first.source != source.source_id {
             let stream = &source.name;
             return Err(anyhow!("stream `{stream}` was made anew since"))
                 .with_context(what)
@@ -83,7 +83,7 @@ impl Origin {
         let origin = Self {
             spans: verified.spans,
             savepoint: Some(savepoint.to_owned()),
-            begin: Some(saved.begin),
+            begin: Some(saved.first.begin),
         };
         // A partition may have nothing between its position and that of the furthest, so only what is behind all of
         // them is known to be missing.

@@ -26,7 +26,8 @@ impl Replayed {
     fn new(work: &Work, took: Duration) -> Self {
         let range = &work.range;
         // With filters, a message that was not read may be one that they do not match.
-        let within = match work.settings.source.subjects.is_empty() {
+        let read = &work.settings.sources;
+        let within = match read.iter().all(|named| named.source.subjects.is_empty()) {
             true => (range.last - range.first + 1).saturating_sub(work.inputs_read),
             false => 0,
         };

@@ -1,5 +1,6 @@
 //! The `source:` section, and the settings of streams to create.
 
+use super::time::EventTime;
 use crate::config::units::{DurationText, SizeText};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,54 @@ impl Default for Source {
             ack_wait: "30s".into(),
             max_ack_pending: 16384,
             create: Create::default(),
+        }
+    }
+}
+
+/// One of several sources of a job, under its name.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[schemars(extend("required" = ["stream"]))]
+pub struct NamedSource {
+    /// The name of the stream. Several sources may have the same stream, with subjects that do not overlap.
+    #[schemars(example = &"CLICKS")]
+    pub stream: Option<String>,
+    /// As [`source.subjects`](#source).
+    pub subjects: Vec<String>,
+    /// Where the job begins in it. Sources of one stream begin together.
+    pub start: Start,
+    /// The key of its messages, as the pipeline's `key`, which is the default.
+    #[schemars(example = &"{payload:/user}")]
+    pub key: Option<String>,
+    /// Where its messages have their event time, as the pipeline's `event-time`, which is the default.
+    pub event_time: Option<EventTime>,
+    /// Whether to create the stream if it is missing: `true`, or its settings.
+    pub create: Create,
+}
+
+impl Default for NamedSource {
+    fn default() -> Self {
+        Self {
+            stream: None,
+            subjects: Vec::new(),
+            start: Start::Word(StartWord::All),
+            key: None,
+            event_time: None,
+            create: Create::default(),
+        }
+    }
+}
+
+impl NamedSource {
+    /// As a source without a name.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        Source {
+            stream: self.stream.clone(),
+            subjects: self.subjects.clone(),
+            start: self.start.clone(),
+            create: self.create.clone(),
+            ..Source::default()
         }
     }
 }

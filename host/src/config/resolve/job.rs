@@ -66,7 +66,12 @@ pub(super) fn job(
     let state_ttl = state_ttl.map(|text| context.positive_duration(text, &ttl));
     let store = store(&model.state, &at.field("state").field("path"), context);
     let views = views(model, &at.field("views"), context);
-    let of_stream = matches!(&model.event_time, None | Some(model::EventTime::Word(_)));
+    let of_stream = |time: &Option<_>| matches!(time, None | Some(model::EventTime::Word(_)));
+    let mut named = model.sources.values();
+    let of_stream = match model.sources.is_empty() {
+        true => of_stream(&model.event_time),
+        false => named.all(|it| of_stream(&it.event_time.clone().or(model.event_time.clone()))),
+    };
     let watermark = time::watermark(&model.watermark, of_stream, &at.field("watermark"), context);
     let commit = &model.commit;
     let Bounds { messages, bytes } = bounds(
@@ -131,7 +136,7 @@ fn order(
             return None;
         }
         None if model.delivery == Some(Delivery::ExactlyOnce) => {
-            let whole = model.partitions == Some(1) && !at.field("key").is_given();
+            let whole = model.partitions == Some(1) && !has_key(model, at);
             let order = if whole { by_stream } else { by_key };
             return Some(Some((order, "delivery: exactly-once")));
         }
@@ -149,6 +154,13 @@ fn order(
     Some(Some((order, because)))
 }
 
+/// Whether every source has a rule for the key.
+fn has_key(model: &model::Pipeline, at: &Cursor<'_>) -> bool {
+    let of = |name: &String| at.field("sources").field(name).field("key").is_given();
+    let all = !model.sources.is_empty() && model.sources.keys().all(of);
+    at.field("key").is_given() || all
+}
+
 /// How many partitions the job has.
 fn partitions(
     model: &model::Pipeline,
@@ -156,7 +168,7 @@ fn partitions(
     at: &Cursor<'_>,
     context: &mut Context<'_>,
 ) -> usize {
-    let (of_order, has_key) = (at.field("order"), at.field("key").is_given());
+    let (of_order, has_key) = (at.field("order"), has_key(model, at));
     if order == resolved::Order::Stream {
         let partitions = model.partitions.unwrap_or(1);
         if partitions > 1 {
@@ -189,6 +201,7 @@ fn partitions(
 fn no_job(model: &model::Pipeline, at: &Cursor<'_>, context: &mut Context<'_>) -> bool {
     let mut is_one = true;
     let whole = [
+        "sources",
         "partitions",
         "state",
         "commit",

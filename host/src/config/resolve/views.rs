@@ -18,7 +18,9 @@ pub(super) fn views(
     let mut names: HashMap<String, usize> = HashMap::new();
     let mut buckets: HashMap<String, usize> = HashMap::new();
     let mut views = Some(Vec::new());
-    let (name, source) = (pipeline.name.as_deref(), pipeline.source.stream.as_deref());
+    let name = pipeline.name.as_deref();
+    let named = pipeline.sources.values().map(|named| &named.stream);
+    let read: Vec<&String> = named.chain([&pipeline.source.stream]).flatten().collect();
     for (index, model) in pipeline.views.iter().enumerate() {
         let at = at.item(index);
         let view = view(model, name, &at, context).filter(|view| {
@@ -41,7 +43,7 @@ pub(super) fn views(
                     return false;
                 }
             }
-            let reads_itself = source == Some(&*view.stream());
+            let reads_itself = read.contains(&&view.stream());
             if reads_itself {
                 let message = format!("bucket `{}` is what the pipeline reads", view.bucket);
                 let hint = "choose another `bucket`";

@@ -15,6 +15,7 @@ fn message() -> Message {
             ("Bad".into(), "a b".into()),
         ]),
         key: Some("k1".into()),
+        source: None,
         event_time: 0,
         sequence: 1,
         attempt: 1,

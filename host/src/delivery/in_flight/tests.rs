@@ -41,6 +41,7 @@ fn delivery(metrics: &Arc<PipelineMetrics>, sequence: u64, key: &str) -> (Messag
         payload: Bytes::from_static(b"1234"),
         headers: Default::default(),
         key: Some(key.into()),
+        source: None,
         event_time: 0,
         sequence,
         attempt: 1,

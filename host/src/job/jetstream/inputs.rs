@@ -36,20 +36,21 @@ const PASS: u64 = 10_000;
 pub type Deal = Box<dyn Fn(&mut Message) -> (u16, bool)>;
 
 /// An input.
-#[derive(Clone, Debug)]
 pub struct Source {
     /// As in the checkpoint: `<stream>@<incarnation>`.
     pub name: Arc<str>,
     pub stream: String,
     /// The subjects to read; all if empty.
     pub filters: Vec<String>,
+    pub deal: Deal,
 }
 
 /// The inputs of a job, for the partitions on one thread.
 pub struct Inputs {
     lines: Vec<Line>,
-    deal: Deal,
-    /// Where the first of them is noted, and as which lane's.
+    /// Which of them is the first to give messages: each in turn.
+    turn: Cell<usize>,
+    /// Where they are noted, and as which lane's.
     progress: Option<(Arc<JobProgress>, usize)>,
     /// How long nothing has to be pending until a partition is told so; never if none.
     idle_timeout: Option<Duration>,
@@ -68,18 +69,21 @@ struct Line {
     next: Cell<u64>,
     /// Of the partitions that read. One without a queue is not dealt to; it gets one when it reads.
     queues: RefCell<BTreeMap<u16, Queue>>,
+    /// That may wait in them.
+    bytes: usize,
 }
 
 impl Inputs {
-    /// `deal` says to which partition a message belongs.
     #[must_use]
-    pub fn new(wire: &Wire, sources: Vec<Source>, patience: Duration, deal: Deal) -> Self {
+    pub fn new(wire: &Wire, sources: Vec<Source>, patience: Duration) -> Self {
+        let bytes = QUEUE_BYTES / sources.len().max(1);
         let line = |source: Source| {
             let shared = reader(wire, &source, patience);
             Line {
                 level: shared.level(),
                 shared: Mutex::new(shared),
                 source,
+                bytes,
                 wire: wire.clone(),
                 patience,
                 next: Cell::default(),
@@ -89,7 +93,7 @@ impl Inputs {
         let lines = sources.into_iter().map(line).collect();
         Self {
             lines,
-            deal,
+            turn: Cell::default(),
             progress: None,
             idle_timeout: None,
         }
@@ -124,7 +128,10 @@ impl Inputs {
             let line = lines.find(|line| line.source.name == progress.source)?;
             Some((input, progress.position, line))
         });
-        let known: Vec<_> = known.collect();
+        let mut known: Vec<_> = known.collect();
+        let turn = self.turn.get().checked_rem(known.len()).unwrap_or_default();
+        self.turn.set(turn + 1);
+        known.rotate_left(turn);
         let come = known.iter().map(|(input, behind, line)| {
             Box::pin(async move { (*input, line.come(partition, *behind, self).await) })
         });
@@ -142,19 +149,20 @@ impl Inputs {
             read.passed.push((input, passed));
             return Ok(read);
         }
-        for (input, _, line) in known {
-            line.take(
-                partition,
-                most - read.messages.len(),
-                |(message, stored, timed)| {
+        // Each gives as much as the others, and then what these have left.
+        let share = most.div_ceil(known.len());
+        for most_of_each in [share, most] {
+            for &(input, _, line) in &known {
+                let count = most_of_each.min(most - read.messages.len());
+                line.take(partition, count, |(message, stored, timed)| {
                     read.messages.push(Input {
                         input,
                         message,
                         stored,
                         timed,
                     });
-                },
-            );
+                });
+            }
         }
         Ok(read)
     }
@@ -187,16 +195,11 @@ impl Inputs {
     }
 
     fn note(&self) {
-        let (Some((progress, lane)), Some(line)) = (&self.progress, self.lines.first()) else {
+        let (Some((progress, lane)), Some(first)) = (&self.progress, self.lines.first()) else {
             return;
         };
-        let (queues, next) = (line.queues.borrow(), line.next.get());
-        let done = |queue: &Queue| match queue.taken {
-            true => queue.behind,
-            false => queue.position(next),
-        };
-        let least = queues.values().map(done).min();
-        progress.reads(*lane, queues.len(), least.unwrap_or_default());
+        let partitions = first.queues.borrow().len();
+        progress.reads(*lane, partitions, self.lines.iter().map(Line::done));
     }
 }
 
@@ -210,6 +213,16 @@ fn reader(wire: &Wire, source: &Source, patience: Duration) -> Reader {
 }
 
 impl Line {
+    /// Up to where it has nothing for any partition that is not processed.
+    fn done(&self) -> u64 {
+        let (queues, next) = (self.queues.borrow(), self.next.get());
+        let done = |queue: &Queue| match queue.taken {
+            true => queue.behind,
+            false => queue.position(next),
+        };
+        queues.values().map(done).min().unwrap_or_default()
+    }
+
     /// Waits until something waits for a partition that has everything up to `behind`; or until there was so
     /// much for others that it should note how far that went.
     async fn come(
@@ -236,8 +249,7 @@ impl Line {
             match own {
                 Some(Own { reader, .. }) => {
                     let to = Some(partition);
-                    self.drive(&mut *reader.lock().await, to, &inputs.deal)
-                        .await?;
+                    self.drive(&mut *reader.lock().await, to).await?;
                     self.catch_up(partition);
                 }
                 None => tokio::select! {
@@ -245,7 +257,7 @@ impl Line {
                     () = dealt.notified() => {}
                     mut shared = self.shared.lock() => {
                         shared.begin_at(self.next.get());
-                        self.drive(&mut shared, None, &inputs.deal).await?;
+                        self.drive(&mut shared, None).await?;
                     }
                 },
             }
@@ -289,12 +301,7 @@ impl Line {
     }
 
     /// Deals out what comes next: `to` one partition, or to all that are not behind.
-    async fn drive(
-        &self,
-        reader: &mut Reader,
-        to: Option<u16>,
-        deal: &Deal,
-    ) -> Result<(), LogError> {
+    async fn drive(&self, reader: &mut Reader, to: Option<u16>) -> Result<(), LogError> {
         let mut next = Some(reader.next().await?);
         for _ in 0..RUN {
             let Some((message, place)) = next else { break };
@@ -302,7 +309,7 @@ impl Line {
             let (sequence, stored) = (place.sequence, place.stored);
             let mut message =
                 Message::received(subject, &message.headers, payload, sequence, stored);
-            let (partition, timed) = deal(&mut message);
+            let (partition, timed) = (self.source.deal)(&mut message);
             self.deal(to, partition, (message, stored, timed));
             next = reader.has_come();
         }
@@ -322,7 +329,7 @@ impl Line {
                 }
             }
         }
-        let most = QUEUE_BYTES / queues.len().max(1);
+        let most = self.bytes / queues.len().max(1);
         let Some(queue) = queues.get_mut(&partition) else {
             return;
         };

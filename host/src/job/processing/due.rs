@@ -191,7 +191,8 @@ impl Processing {
                 break;
             };
             let (sequence, dispositions) = match held {
-                Some(Held::Message(input)) => {
+                Some(Held::Message(mut input)) => {
+                    self.name_source(&mut input);
                     let sequence = Some(self.shown(&input).sequence);
                     (sequence, self.dispose(&[&input], attempts).await)
                 }

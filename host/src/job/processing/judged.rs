@@ -4,6 +4,7 @@
 use super::Processing;
 use crate::job::held::queue;
 use crate::job::log::Input;
+use crate::job::shared::Reads;
 use crate::job::work::Effects;
 use crate::message::Message;
 use crate::process::Judged;
@@ -28,16 +29,30 @@ impl Processing {
         self.state.lock().is_held(key, &tag).unwrap_or_default()
     }
 
+    /// What is known of the stream of an input.
+    pub(super) fn reads(&self, input: &Input) -> Option<&Reads> {
+        self.shared.reads(self.sources.get(input.input)?)
+    }
+
     /// An input as it is in the source of the pipeline.
     pub(super) fn shown<'a>(&self, input: &'a Input) -> Cow<'a, Message> {
-        let shown = self.shared.as_in_source(&input.message);
+        let shown = self.reads(input);
+        let shown = shown.and_then(|reads| reads.as_in_source(&input.message));
         shown.map_or(Cow::Borrowed(&input.message), Cow::Owned)
     }
 
     /// Its sequence there.
-    pub(in crate::job) fn shown_sequence(&self, Input { message, .. }: &Input) -> u64 {
-        let sequence = self.shared.sequence_in_source(message);
-        sequence.unwrap_or(message.sequence)
+    pub(in crate::job) fn shown_sequence(&self, input: &Input) -> u64 {
+        let sequence = self.reads(input);
+        let sequence = sequence.and_then(|reads| reads.sequence_in_source(&input.message));
+        sequence.unwrap_or(input.message.sequence)
+    }
+
+    /// A message that waited does not know its source.
+    pub(super) fn name_source(&self, input: &mut Input) {
+        let source = self.reads(input);
+        let source = source.and_then(|reads| reads.decoder.source(&input.message));
+        input.message.source = source;
     }
 
     /// `message` is the input as [`shown`](Self::shown).
@@ -48,7 +63,8 @@ impl Processing {
         retries: u32,
     ) -> Judged<'a> {
         let is_read = std::ptr::eq(message, &raw const input.message);
-        let origin = self.shared.origin.as_ref().filter(|_| !is_read);
+        let origin = self.reads(input).and_then(|reads| reads.origin.as_ref());
+        let origin = origin.filter(|_| !is_read);
         let read = || self.sources.get(input.input);
         Judged {
             message,

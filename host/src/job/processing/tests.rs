@@ -66,7 +66,7 @@ fn processing(settings: config::resolved::Pipeline) -> Processing {
             Changeover::new(0, 0, swaps),
             Sampler::new(Arc::new(Samples::default())),
         ),
-        Arc::new(JobProgress::new(1)),
+        Arc::new(JobProgress::new(1, 1)),
     );
     Processing::new(Rc::new(shared), Groups::all()).unwrap()
 }

@@ -12,22 +12,21 @@ use std::borrow::Cow;
 impl Processing {
     /// The partition goes on where these inputs are.
     pub(in crate::job) fn resume(&mut self, inputs: &[Progress]) {
-        let read = self.shared.source.as_deref();
-        let is_read = |source: &str| read.is_none_or(|read| read == source);
-        self.watermarks = Watermarks::of(inputs, is_read);
+        self.watermarks = Watermarks::of(inputs, |id| self.shared.is_read(id));
         self.state.lock().set_watermark(self.watermarks.least());
     }
 
     /// A message without a valid event time. Whether that is its end: a dead letter.
     pub(super) async fn refuses(&mut self, input: &Input, effects: &mut Effects) -> bool {
         self.gathered.untimed += 1;
-        let Some(rule) = &self.shared.settings.event_time else {
+        let message = &input.message;
+        let decoder = self.reads(input).map(|reads| &reads.decoder);
+        let Some(rule) = decoder.and_then(|decoder| decoder.event_time(message)) else {
             return false;
         };
         if rule.on_invalid == OnInvalid::StreamTime {
             return false;
         }
-        let message = &input.message;
         let found = rule.extract(&message.headers, &message.payload);
         let reason = found.err().unwrap_or_default();
         self.give_up_as(Kind::EventTime, input, reason, effects)
@@ -58,24 +57,43 @@ impl Processing {
         state.set_watermark(self.watermarks.least());
     }
 
-    /// When a timer is due that waits for the watermark, if nothing is pending until then. A message that waits for a
-    /// retry is pending.
-    pub(super) fn due_when_quiet(&self) -> Option<u64> {
+    /// What a commit says besides of a batch: event time, and the values of views.
+    pub(super) fn conclude(&mut self, effects: &mut Effects) {
+        effects.watermarks = self.watermarks.marks();
+        effects.watermark = Some(self.watermarks.least());
+        self.view(effects);
+    }
+
+    /// The time of the next timer that waits for the watermark. While a message waits for a retry, none does.
+    fn awaited(&self) -> Option<u64> {
         let state = self.state.lock();
-        let next = state
-            .next_due(Clock::EventTime)
-            .filter(|_| !state.has_held())?;
-        let next = i64::try_from(next).ok()?;
+        let next = state.next_due(Clock::EventTime);
+        next.filter(|_| !state.has_held())
+    }
+
+    /// The inputs that hold that timer back.
+    pub(super) fn held_back_by(&self, inputs: &[Progress]) -> Vec<Progress> {
+        let awaited = self.awaited().unwrap_or_default();
+        let behind = self.watermarks.behind(awaited);
+        behind
+            .filter_map(|input| inputs.get(input).cloned())
+            .collect()
+    }
+
+    /// When it is due, if those have nothing pending until then.
+    pub(super) fn due_when_quiet(&self) -> Option<u64> {
+        let next = i64::try_from(self.awaited()?).ok()?;
         let due = self.shared.watermark.idle_reaches(next)?;
         u64::try_from(due).ok()
     }
 
-    /// Nothing is pending: event time follows the clock. It is part of the next commit, which the timer makes that is
-    /// due by it.
+    /// Nothing is pending in the inputs that hold the next timer back: their event time follows the clock. It is part of the
+    /// next commit, which the timer makes that is due by it.
     pub(super) fn follow_clock(&mut self) {
+        let awaited = self.awaited().unwrap_or_default();
         let mut state = self.state.lock();
         let now = self.clock.now_after(state.now());
-        self.watermarks.idle(&self.shared.watermark, now);
+        self.watermarks.idle(&self.shared.watermark, awaited, now);
         let watermark = self.watermarks.least();
         state.set_watermark(watermark);
         let progress = &self.shared.progress;

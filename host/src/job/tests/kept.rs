@@ -4,9 +4,11 @@
 use super::api::{Checkpoint, Effects, Input, Snapshot, Unreadable, Work};
 use super::fold::{Folding, Mistake};
 use super::oracle::{Event, Published, hash};
+use crate::job::watermarks::Watermarks;
 use crate::state::{
     Clock, Corrupt, Group, Groups, Location, Mark, Operator, Savepoint, State, Timer,
 };
+use crate::time::watermark::Rules;
 use bytes::Bytes;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -29,6 +31,8 @@ pub struct Kept {
     count: Operator,
     /// Before the last batch.
     before: Savepoint,
+    /// Of the inputs, and as they were before the last batch.
+    marks: [Watermarks; 2],
 }
 
 thread_local! {
@@ -73,6 +77,7 @@ impl Kept {
             count: state.operator("count").unwrap(),
             state,
             before: Savepoint(0),
+            marks: Default::default(),
         }
     }
 
@@ -154,6 +159,7 @@ impl Kept {
     fn back_up(&mut self) {
         self.state.begin(self.now.get());
         self.before = self.state.savepoint();
+        self.marks[1] = self.marks[0].clone();
     }
 
     /// The first message that waits with a key: its attempts, its sequence, its event.
@@ -185,8 +191,13 @@ impl Folding for Kept {
 }
 
 impl Work for Kept {
-    fn begin(&mut self, _checkpoint: &Checkpoint) {
+    fn begin(&mut self, checkpoint: &Checkpoint) {
         self.open(false);
+        self.claimed(checkpoint);
+    }
+
+    fn claimed(&mut self, checkpoint: &Checkpoint) {
+        self.marks = [(); 2].map(|()| Watermarks::of(&checkpoint.inputs, |_| true));
     }
 
     fn noted(&mut self, mark: Option<&Mark>) {
@@ -231,6 +242,9 @@ impl Work for Kept {
                 self.finish(sequence, event, &mut effects);
             }
         }
+        self.marks[0].pass(&Rules::default(), batch, 0);
+        effects.watermarks = self.marks[0].marks();
+        effects.watermark = Some(self.marks[0].least());
         effects
     }
 
@@ -271,6 +285,7 @@ impl Work for Kept {
     fn undo(&mut self) {
         if self.mistake != Mistake::NoUndo {
             self.state.roll_back(self.before);
+            self.marks[0] = self.marks[1].clone();
         }
     }
 

@@ -32,10 +32,10 @@ const FITS: u8 = 3;
 const FILLS: u8 = 9;
 const EXCEEDS: u8 = 20;
 
-/// A message with an event.
+/// A message with an event, which happened when its sequence says.
 fn message(sequence: u64, event: Event) -> Message {
     let (subject, none) = (Bytes::from_static(b"in"), Bytes::new());
-    Message::received(subject, &none, event.payload(), sequence, 0)
+    Message::received(subject, &none, event.payload(), sequence, sequence)
 }
 
 /// An owner of the partition, or one that was.

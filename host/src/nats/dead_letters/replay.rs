@@ -48,25 +48,35 @@ impl Replay {
     ) -> Result<Self> {
         let wire = Wire::connect(&pipeline.nats, "replay", Counter::default()).await?;
         let inbox = wire.new_inbox();
-        let stream = &pipeline.source.stream;
-        let captured = match to {
-            None => History::find(connection, stream).await?,
-            Some(_) => None,
-        };
-        let filters = |subjects: Vec<String>| {
+        let filters = |subjects: Vec<String>| -> Vec<SubjectFilter> {
             let subjects = subjects.iter();
             subjects
                 .filter_map(|subject| SubjectFilter::parse(subject).ok())
                 .collect()
         };
+        let streams = pipeline.streams();
+        let (mut captured, mut read) = (None, Vec::new());
+        for stream in streams.iter().filter(|_| to.is_none()) {
+            let found = History::find(connection, stream).await?;
+            let of_stream = found.map(|history| filters(history.captured));
+            let subjects = pipeline.read_of(stream).map(|read| read.subjects);
+            let mut subjects = subjects.unwrap_or_default();
+            if subjects.is_empty() && streams.len() > 1 {
+                subjects = of_stream.clone().unwrap_or_default();
+            }
+            read.extend(subjects);
+            if let Some(of_stream) = of_stream {
+                captured.get_or_insert_with(Vec::new).extend(of_stream);
+            }
+        }
         let replay = Self {
             acks: wire.subscribe(&format!("{inbox}.*")),
             wire,
             inbox,
             number: 0,
-            stream: stream.clone(),
-            captured: captured.map(|history| filters(history.captured)),
-            read: pipeline.source.subjects.clone(),
+            stream: streams.join("`, `"),
+            captured,
+            read,
             to: to.map(ToOwned::to_owned),
             inbox_prefix: pipeline.nats.inbox_prefix.clone(),
         };

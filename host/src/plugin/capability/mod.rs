@@ -8,6 +8,7 @@ pub(super) mod config;
 pub(super) mod http;
 pub(super) mod log;
 pub(super) mod metrics;
+pub(super) mod sources;
 pub(super) mod state;
 pub(super) mod wasi;
 
@@ -52,7 +53,7 @@ pub struct Grant {
 }
 
 /// The table, but for what comes with a version of the contract: that stands with it in `guest/`.
-static CAPABILITIES: [Capability; 2] = [wasi::CAPABILITY, http::CAPABILITY];
+static CAPABILITIES: [Capability; 3] = [wasi::CAPABILITY, http::CAPABILITY, sources::CAPABILITY];
 
 fn all() -> impl Iterator<Item = &'static Capability> {
     let of_contracts = guest::CONTRACTS.iter().map(|contract| &contract.imports);

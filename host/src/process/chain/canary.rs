@@ -62,6 +62,7 @@ mod tests {
             payload: bytes::Bytes::new(),
             headers: [].into_iter().collect(),
             key: key.map(Into::into),
+            source: None,
             event_time: 0,
             sequence,
             attempt: 1,

@@ -31,6 +31,7 @@ fn input(sequence: u64, size: usize, lines: &[(String, String)]) -> Message {
             .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
             .collect(),
         key: None,
+        source: None,
         event_time: 1,
         sequence,
         attempt: 1,

@@ -20,6 +20,7 @@ fn message(payload: &[u8], headers: &[(&str, &str)]) -> Message {
         payload: Bytes::copy_from_slice(payload),
         headers: headers.iter().map(line).collect(),
         key: Some("ann".into()),
+        source: None,
         event_time: 1,
         sequence: 17,
         attempt: 2,

@@ -115,7 +115,7 @@ impl Copies {
             self.room().holds(2 * bytes)?;
             let inputs = match &found {
                 Some(found) => found.held.checkpoint.inputs.clone(),
-                None => vec![Progress::at(&*self.source, self.job.definition.begin)],
+                None => vec![Progress::at(&*self.source, self.job.definition.first.begin)],
             };
             let spans = spans(&groups.numbers(), &inputs);
             self.dry_run.begin(partition, &spans)?;

@@ -118,8 +118,10 @@ impl Busy {
         copies.copy(owned.iter().copied(), now()).await?;
         let read = copies.positions().min().unwrap_or(history.last);
         let begin = Begin::Sequence(read + 1);
+        let filters = place.reads.first();
+        let filters = filters.map_or(&[][..], |reads| &reads.filters);
         Ok(Self {
-            reader: history.read(&place.filters, begin, u64::MAX).await?,
+            reader: history.read(filters, begin, u64::MAX).await?,
             read,
             batch: settings.batch.messages,
             name: name.clone(),

@@ -65,7 +65,14 @@ impl Shadow {
         }
         let attachment = pipeline.attachment();
         let job = attachment.as_ref().and_then(|it| it.ensured.job.as_ref());
-        if job.is_some_and(|job| job.input.is_some()) {
+        if let [_, _, ..] = &*settings.streams() {
+            return Err(anyhow!(
+                "its job reads several streams, in an order that nothing has stored"
+            ))
+            .with_context(|| format!("cannot shadow operator `{name}` of `{}`", settings.name))
+            .hint(|| "use a canary");
+        }
+        if job.is_some_and(|job| job.reads.iter().any(|reads| reads.own.is_some())) {
             let stream = &settings.source.stream;
             return Err(anyhow!("what a job has processed of `{stream}` is gone"))
                 .with_context(|| format!("cannot shadow operator `{name}` of `{}`", settings.name))

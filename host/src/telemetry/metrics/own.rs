@@ -1,7 +1,7 @@
 //! Metrics of plugins, created when a plugin first uses a name.
 
 use super::{
-    Counter, FloatGauge, Histogram, Histograms, Labels, Metrics, Name, PLUGIN_NAME_BYTES,
+    Counter, FloatGauge, Gauge, Histogram, Histograms, Labels, Metrics, Name, PLUGIN_NAME_BYTES,
     PLUGIN_NAMES, labels, magnitudes,
 };
 use crate::threads::locked;
@@ -40,6 +40,30 @@ impl Fallbacks {
     pub(super) fn of(&self, reason: &str) -> Counter {
         let labels = labels(Name::FastIngestFallbacks, &[&self.pipeline, reason]);
         self.family.get_or_create_owned(&labels)
+    }
+}
+
+/// What is counted by source.
+pub(super) struct Sources {
+    pipeline: String,
+    lag: Family<Labels, Gauge>,
+}
+
+impl Sources {
+    pub(super) fn new(metrics: &Metrics, labels: &[&str]) -> Self {
+        Self {
+            pipeline: labels.concat(),
+            lag: metrics
+                .gauges
+                .get(&Name::SourceLag)
+                .cloned()
+                .unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn lag(&self, source: &str) -> Gauge {
+        let labels = labels(Name::SourceLag, &[&self.pipeline, source]);
+        self.lag.get_or_create_owned(&labels)
     }
 }
 

@@ -5,7 +5,8 @@ use super::*;
 #[test]
 fn every_name_is_on_the_page_once_its_labels_exist() {
     let metrics = Metrics::new();
-    let _pipeline = metrics.pipeline("rebates");
+    let pipeline = metrics.pipeline("rebates");
+    pipeline.source_lag("orders").set(3);
     let operator = metrics.operator("rebates", "price");
     operator.instance_discarded("trap");
     operator.plugin_add("orders", 2);

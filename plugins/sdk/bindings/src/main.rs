@@ -58,6 +58,15 @@ world window {
 }
 ";
 
+/// What any plugin may import besides.
+const SOURCES: &str = "
+package weir:sdk;
+
+world asks-for-sources {
+  import weir:sources/sources@0.1.0;
+}
+";
+
 /// A module of the SDK.
 struct Module {
     /// Its file is below `src/`.
@@ -69,7 +78,7 @@ struct Module {
     export: &'static str,
 }
 
-const MODULES: [Module; 5] = [
+const MODULES: [Module; 6] = [
     Module {
         name: "bindings",
         packages: &["wit"],
@@ -99,6 +108,12 @@ const MODULES: [Module; 5] = [
         packages: &["wit", "wit-window"],
         world: (WINDOW, "window"),
         export: "export_aggregation",
+    },
+    Module {
+        name: "sources_bindings",
+        packages: &["wit-sources"],
+        world: (SOURCES, "asks-for-sources"),
+        export: "export_nothing",
     },
 ];
 

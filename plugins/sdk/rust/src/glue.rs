@@ -31,7 +31,10 @@ pub fn configure_aggregator<A: Aggregator>(
 /// # Panics
 /// If the host did not call `configure` before, which the contract forbids.
 pub fn process<O: Operator>(slot: &RefCell<Option<O>>, batch: &[Message]) -> Vec<Outcome> {
-    with(slot, |operator| operator.process_batch(batch))
+    crate::source::now::is(batch);
+    let outcomes = with(slot, |operator| operator.process_batch(batch));
+    crate::source::now::is(&[]);
+    outcomes
 }
 
 /// `timer-handler.on-timer`.

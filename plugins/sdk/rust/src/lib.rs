@@ -86,6 +86,11 @@ pub mod migration_bindings;
 #[expect(missing_docs, reason = "generated; the contract in `wit-window/` is its documentation")]
 pub mod window_bindings;
 
+/// The same of the question for the sources of messages.
+#[rustfmt::skip]
+#[expect(missing_docs, reason = "generated; the contract in `wit-sources/` is its documentation")]
+pub mod sources_bindings;
+
 mod aggregator;
 pub mod config;
 mod error;
@@ -96,6 +101,7 @@ pub mod log;
 mod message;
 pub mod metrics;
 mod output;
+mod source;
 pub mod state;
 pub mod testing;
 #[cfg(test)]

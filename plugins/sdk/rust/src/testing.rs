@@ -41,6 +41,12 @@ pub fn aggregator<A: Aggregator>(config: &impl Serialize) -> Result<A, String> {
     A::configure(crate::config::read(&text)?)
 }
 
+/// All messages of this thread are of this source from now on.
+#[cfg(not(target_family = "wasm"))]
+pub fn set_source(source: &str) {
+    crate::source::now::set(source);
+}
+
 /// The timers that were set on this thread, in the order of their times. They are not set any more: hand
 /// them to [`on_timer`](crate::Stateful::on_timer).
 #[cfg(not(target_family = "wasm"))]

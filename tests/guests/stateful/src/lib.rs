@@ -3,7 +3,7 @@
 //! A payload is a script: commands with `; ` between them, see [`obey`]. What they answer, with
 //! commas between, becomes the payload; where none answers, the message passes as it came. A command that is
 //! none is left alone, so a chain of several operators can pass scripts on. `@NAME COMMAND` is for the operator
-//! of that name. A timer runs its tag.
+//! of that name. A timer runs its tag. `SOURCE` stands for the name of the message's source.
 //!
 //! Configuration: `configure: SCRIPT` is run by `configure`.
 //!
@@ -42,7 +42,11 @@ impl Operator for Stateful {
     }
 
     fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
-        run(message.text()?, message.state_key())
+        let script = message.text()?;
+        match message.source() {
+            Some(source) => run(&script.replace("SOURCE", &source), message.state_key()),
+            None => run(script, message.state_key()),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ fn message(headers: &[(&str, &str)]) -> Message {
         payload: Bytes::from_static(b"{}"),
         headers: lines.collect(),
         key: Some("a".into()),
+        source: None,
         event_time: u64::MAX,
         sequence: 7,
         attempt: 2,
