@@ -129,6 +129,7 @@ fn parked_and_back(source: &Message) {
     let due = Message {
         watermark: None,
         is_late: false,
+        source: None,
         foreign: None,
         subject: "weir.parked.p.S.c.due".into(),
         headers: wire::read_back(&scheduled),

@@ -5,7 +5,7 @@ use crate::engine::Target;
 use weir::job::log::Progress;
 use weir::job::positions::Span;
 use weir::job::savepoint::{Amount, Header, Part, Reader, Verified, Writer, verify};
-use weir::nats::job::Definition;
+use weir::nats::job::{DefinedSource, Definition};
 use weir::state::{Clock, Groups, State};
 use weir::threads::block_on;
 
@@ -64,11 +64,15 @@ fn written(keys: &[&str]) -> Vec<u8> {
     let header = Header {
         job: "p".to_owned(),
         definition: Definition {
-            source: "IN@1".to_owned(),
-            begin: 0,
+            first: DefinedSource {
+                name: None,
+                source: "IN@1".to_owned(),
+                begin: 0,
+                key: None,
+            },
             partitions: 2,
-            key: None,
             order: Default::default(),
+            more: Vec::new(),
         },
         at: "2026-11-27T00:00:00Z".to_owned(),
         weir: "0.1.0".to_owned(),

@@ -76,6 +76,7 @@ pub(crate) fn message(bytes: &[u8]) -> Message {
     Message {
         watermark: None,
         is_late: false,
+        source: None,
         foreign: None,
         subject: subject.into(),
         payload: Bytes::copy_from_slice(payload.as_bytes()),

@@ -47,6 +47,7 @@ fn every_stop() -> OperatorSet {
         trusted: false,
         rollout: weir::config::resolved::Rollout::default(),
         require_signature: Vec::new(),
+        windows: None,
     };
     let operators: Vec<_> = (0..8).map(operator).collect();
     Route::compile(&operators).operators("bench.in")

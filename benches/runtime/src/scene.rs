@@ -145,6 +145,7 @@ fn message(sequence: u64, payload: Bytes, headers: usize) -> Message {
     Message {
         watermark: None,
         is_late: false,
+        source: None,
         foreign: None,
         subject: "bench.in".into(),
         payload,

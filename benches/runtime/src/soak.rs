@@ -201,6 +201,7 @@ fn batch(batch: usize) -> Vec<Message> {
         Message {
             watermark: None,
             is_late: false,
+            source: None,
             foreign: None,
             subject: "readings.room".into(),
             payload: payload.to_string().into(),

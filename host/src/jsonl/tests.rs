@@ -162,7 +162,10 @@ fn a_line_of_a_tests_input_is_a_message_or_lets_time_pass() {
     for (line, expected) in [
         (r#"{"advance": "soon"}"#, "line 7: `advance`: "),
         (r#"{"advance": 5}"#, "line 7: "),
-        (r#"{"advance": "5m", "subject": "a"}"#, "unknown field `subject`"),
+        (
+            r#"{"advance": "5m", "subject": "a"}"#,
+            "unknown field `subject`",
+        ),
     ] {
         let problem = parse_input(line, 7).unwrap_err().to_string();
         assert!(problem.contains(expected), "{problem}");

@@ -39,7 +39,11 @@ pub fn read(name: &str) -> Option<(Side, u64)> {
 
 /// A name for a message that no other has.
 pub fn name(side: Side, message: &Message) -> String {
-    let mut name = format!("{}.{:020}", prefix(side, message.event_time), message.sequence);
+    let mut name = format!(
+        "{}.{:020}",
+        prefix(side, message.event_time),
+        message.sequence
+    );
     while state::get(message.state_key(), &name).is_some() {
         name.push('+');
     }

@@ -206,6 +206,7 @@ fn batch() -> Vec<Message> {
             Message {
                 watermark: None,
                 is_late: false,
+                source: None,
                 foreign: None,
                 subject: "readings.room".into(),
                 payload: Bytes::from(payload),

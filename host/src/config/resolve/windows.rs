@@ -29,7 +29,7 @@ pub(super) fn windows(
         .and_then(|lateness| context.parsed(at_most(lateness), &lateness_at));
     let early_at = at.field("early");
     let interval_at = early_at.field("interval");
-    let interval = super::optional(model.early.interval.as_ref(), |text| {
+    let interval = super::values::optional(model.early.interval.as_ref(), |text| {
         let interval = context.positive_duration(text, &interval_at)?;
         context.parsed(at_most(interval), &interval_at)
     });
