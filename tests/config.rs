@@ -270,10 +270,15 @@ fn a_pipeline_with_an_order_is_a_job_and_a_job_has_an_order() {
 
 #[test]
 fn the_pipelines_of_the_examples_have_no_findings() {
-    for example in entries(&repository().join("examples"), None) {
-        let file = example.join("pipeline.yaml");
-        if let Err(findings) = config::Loader::new(&environment).unbuilt().load(&[file]) {
-            panic!("{findings}");
+    let examples = entries(&repository().join("examples"), None).into_iter();
+    let files: Vec<_> = examples
+        .flat_map(|example| entries(&example, Some("yaml")))
+        .collect();
+    assert!(files.len() >= 10, "{files:?}");
+    for file in files {
+        let loader = config::Loader::new(&environment).unbuilt();
+        if let Err(findings) = loader.load(std::slice::from_ref(&file)) {
+            panic!("{}: {findings}", file.display());
         }
     }
 }
