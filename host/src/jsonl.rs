@@ -8,7 +8,6 @@
 //! not rounded and keys are not reordered. Other UTF-8 is under `text`, other bytes under `base64`. This
 //! module is pure: it reads no file and knows no pipeline.
 
-use crate::config::units::DurationText;
 use crate::headers::Headers;
 use crate::message::Message;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -19,7 +18,6 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::fmt;
-use std::time::Duration;
 
 #[cfg(test)]
 mod tests;
@@ -221,38 +219,6 @@ pub fn parse(text: &str, line: usize) -> Result<Line, Problem> {
     } else {
         parse_message(text, line).map(Line::Message)
     }
-}
-
-/// One line of an input of a test.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Input {
-    Message(Record),
-    /// So much time passes: `{"advance": "5m"}`.
-    Advance(Duration),
-}
-
-/// Parses one line of an input of a test.
-///
-/// # Errors
-///
-/// See [`parse_message`]; and a time that is none.
-pub fn parse_input(text: &str, line: usize) -> Result<Input, Problem> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Advance {
-        advance: DurationText,
-    }
-    let object: serde_json::Value = from_json(text, line)?;
-    if object.get("advance").is_none() {
-        return parse_message(text, line).map(Input::Message);
-    }
-    let Advance { advance } = from_json(text, line)?;
-    let advance = advance.parse();
-    let problem = |message| Problem {
-        line,
-        message: format!("`advance`: {message}"),
-    };
-    advance.map(Input::Advance).map_err(problem)
 }
 
 /// Parses one line of an input, which is a message.

@@ -6,6 +6,7 @@ mod diff;
 mod difference;
 mod fleet;
 mod history;
+mod input;
 mod inspect;
 mod new;
 mod registry;

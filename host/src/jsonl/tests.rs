@@ -151,27 +151,6 @@ fn kept(record: &Record) -> Record {
     kept
 }
 
-#[test]
-fn a_line_of_a_tests_input_is_a_message_or_lets_time_pass() {
-    let minutes = |number: u64| Ok(Input::Advance(Duration::from_secs(60 * number)));
-    assert_eq!(parse_input(r#"{"advance": "5m"}"#, 1), minutes(5));
-    assert!(matches!(
-        parse_input(r#"{"subject": "a"}"#, 1),
-        Ok(Input::Message(_))
-    ));
-    for (line, expected) in [
-        (r#"{"advance": "soon"}"#, "line 7: `advance`: "),
-        (r#"{"advance": 5}"#, "line 7: "),
-        (
-            r#"{"advance": "5m", "subject": "a"}"#,
-            "unknown field `subject`",
-        ),
-    ] {
-        let problem = parse_input(line, 7).unwrap_err().to_string();
-        assert!(problem.contains(expected), "{problem}");
-    }
-}
-
 proptest! {
     #[test]
     fn a_printed_record_reads_back_as_itself(record in records()) {

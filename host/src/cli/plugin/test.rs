@@ -2,10 +2,11 @@
 //! `expected.jsonl`, without a broker.
 
 use super::difference;
+use super::input::{self, Input};
 use crate::cli::dev::projects::Projects;
 use crate::cli::offline::{self, Offline};
 use crate::cli::{Console, files, project};
-use crate::jsonl::{self, Input, Line, Record};
+use crate::jsonl::{self, Line, Record};
 use crate::plugin::Runtime;
 use crate::report::{self, ResultExt};
 use anyhow::{Context, Result, anyhow};
@@ -62,7 +63,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
         .unwrap_or_else(|| subject.folder().join("input.jsonl"));
     let beside = || input.with_file_name("expected.jsonl");
     let expected_file = arguments.expected.clone().unwrap_or_else(beside);
-    let inputs = files::read_lines(&input, jsonl::parse_input)?;
+    let inputs = files::read_lines(&input, input::parse)?;
     let expected = match arguments.bless {
         true => Vec::new(),
         false => files::read_lines(&expected_file, jsonl::parse)
