@@ -92,7 +92,11 @@ impl Offline {
             metrics: metrics.operator(&name, &name),
         };
         let worker = Worker::new(runtime, plugin, Arc::new(settings));
-        Self::warmed(Processor::of_plugin(worker, CALL), [&*name], CALL, metrics)
+        let warmed = Self::warmed(Processor::of_plugin(worker, CALL), [&*name], CALL, metrics)?;
+        Ok(Self {
+            time: Time::of_operator(&name),
+            ..warmed
+        })
     }
 
     fn warmed<'a>(

@@ -43,6 +43,14 @@ impl Time {
         }
     }
 
+    /// That of one operator without a pipeline.
+    pub(super) fn of_operator(id: &str) -> Self {
+        Self {
+            operators: vec![id.to_owned()],
+            ..Self::default()
+        }
+    }
+
     pub(super) fn now(&self) -> u64 {
         self.now
     }
@@ -105,18 +113,12 @@ impl Offline {
         self.fire()
     }
 
-    /// The lines of what is due.
+    /// The lines of what is due. A timer that is set meanwhile is due at the next call, as in a job.
     pub(super) fn fire(&mut self) -> Vec<Line> {
-        let mut lines = Vec::new();
-        loop {
-            let due = self.take_due();
-            if due.is_empty() {
-                return lines;
-            }
-            for timers in due.chunk_by(|one, next| one.operator == next.operator) {
-                lines.extend(self.fire_of(timers));
-            }
-        }
+        let due = self.take_due();
+        let due = due.chunk_by(|one, next| one.operator == next.operator);
+        let calls = due.flat_map(|timers| timers.chunks(CALL));
+        calls.flat_map(|timers| self.fire_of(timers)).collect()
     }
 
     /// Timers that are due.
@@ -128,8 +130,8 @@ impl Offline {
         let watermark = u64::try_from(watermark).unwrap_or_default();
         let mut state = state.lock();
         state.set_watermark(watermark);
-        let mut due = state.take_due(Clock::EventTime, watermark, CALL);
-        due.extend(state.take_due(Clock::ProcessingTime, self.time.now, CALL));
+        let mut due = state.take_due(Clock::EventTime, watermark, usize::MAX);
+        due.extend(state.take_due(Clock::ProcessingTime, self.time.now, usize::MAX));
         due
     }
 
