@@ -6,7 +6,7 @@ use crate::harness::{Site, Stored, Weir, guests, series, wait_until};
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A job whose operator is a standard plugin.
 fn job(site: &Site, plugin: &str, operator: &str, more: &str) -> PathBuf {
@@ -22,7 +22,7 @@ fn job(site: &Site, plugin: &str, operator: &str, more: &str) -> PathBuf {
 }
 
 /// Kills the host once it has committed something more, and starts it again.
-fn kill(site: &Site, weir: &mut Weir, file: &PathBuf) {
+fn kill(site: &Site, weir: &mut Weir, file: &Path) {
     wait_until("something is committed", || {
         weir.metric(&series("acked_total")) > 0.0
     });

@@ -116,6 +116,7 @@ pub(crate) fn message(work: Work, number: u64) -> Message {
     Message {
         watermark: None,
         is_late: false,
+        source: None,
         foreign: None,
         subject: "bench.in".into(),
         payload: payload(work, number),
