@@ -295,3 +295,25 @@ fn a_work_queue_is_joined_with_a_stream_through_a_stream_of_the_jobs_own() {
     let shown = site.show();
     assert!(shown.contains("    tasks WEIR_JOB_P_IN_QUEUE@"), "{shown}");
 }
+
+#[test]
+fn the_standard_join_pairs_the_messages_of_two_streams() {
+    let site = Site::with_two();
+    let file = site.joins(&[CLICKS, VIEWS], TIME);
+    let join = std::fs::read(guests::plugin("join")).unwrap();
+    site.file("plugin.wasm", join);
+    let limits = "    limits: { deadline: 1m }\n";
+    let sides = "left: { name: view, source: views }, right: { name: click, source: clicks }";
+    let config = format!("{limits}    config: {{ {sides}, after: 10s }}\n");
+    let text = std::fs::read_to_string(&file).unwrap();
+    site.file("p.yaml", replaced(&text, &[(limits, &config)]));
+    let _weir = site.run_job(&file);
+    site.view("a", "100", r#""first""#);
+    site.click("a", "105", r#""clicked""#);
+    site.click("a", "111", r#""too late""#);
+    site.view("b", "104", r#""other""#);
+    let out = site.wait_for_messages("OUT", 1);
+    assert_eq!(&*out[0].subject, "out.a");
+    let pair = serde_json::json!({ "view": "first", "click": "clicked" });
+    assert_eq!(out[0].json(), pair);
+}

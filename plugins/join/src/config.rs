@@ -22,7 +22,36 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 struct SideConfig {
     name: String,
-    subject: String,
+    subject: Option<String>,
+    source: Option<String>,
+}
+
+/// Which messages are of a side.
+enum Selector {
+    /// The tokens of a subject filter.
+    Subject(Vec<String>),
+    /// The name of a source of the pipeline.
+    Source(String),
+}
+
+impl Selector {
+    fn new(side: &str, config: &SideConfig) -> Result<Self, String> {
+        match (&config.subject, &config.source) {
+            (Some(subject), None) => tokens(side, subject).map(Self::Subject),
+            (None, Some(source)) => Ok(Self::Source(source.clone())),
+            _ => Err(format!(
+                "`{side}` needs either `subject`, such as `orders.>`, or `source`, a name under `sources:` of the \
+                 pipeline"
+            )),
+        }
+    }
+
+    fn selects(&self, message: &Message) -> bool {
+        match self {
+            Self::Subject(filter) => matches(filter, &message.subject),
+            Self::Source(name) => message.source().as_deref() == Some(name),
+        }
+    }
 }
 
 /// What becomes of a message without a match.
@@ -60,7 +89,7 @@ impl Side {
 /// The checked configuration.
 pub struct Settings {
     names: [String; 2],
-    subjects: [Vec<String>; 2],
+    selectors: [Selector; 2],
     pub kind: Kind,
     /// Nanoseconds.
     pub after: u64,
@@ -96,9 +125,9 @@ impl Settings {
         Ok(Self {
             after: time("after", after)?,
             before: time("before", before)?,
-            subjects: [
-                tokens("left", &left.subject)?,
-                tokens("right", &right.subject)?,
+            selectors: [
+                Selector::new("left", &left)?,
+                Selector::new("right", &right)?,
             ],
             names: [left.name, right.name],
             kind,
@@ -114,13 +143,10 @@ impl Settings {
         }
     }
 
-    /// Which side a message is of; the left one, if its subject is of both.
+    /// Which side a message is of; the left one, if it could be of both.
     pub fn side(&self, message: &Message) -> Option<Side> {
-        let [left, right] = &self.subjects;
-        match (
-            matches(left, &message.subject),
-            matches(right, &message.subject),
-        ) {
+        let [left, right] = &self.selectors;
+        match (left.selects(message), right.selects(message)) {
             (true, _) => Some(Side::Left),
             (false, true) => Some(Side::Right),
             (false, false) => None,

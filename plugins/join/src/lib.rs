@@ -27,7 +27,7 @@ impl Operator for Join {
     fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
         let side = self.0.side(message).ok_or_else(|| {
             Error::reject(format!(
-                "`{}` is a subject of neither side",
+                "the message on `{}` is of neither side",
                 message.subject
             ))
         })?;

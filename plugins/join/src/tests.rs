@@ -186,9 +186,26 @@ fn a_message_of_neither_side_and_one_that_is_no_json_are_refused() {
         let refused = join.process(&Message::new(subject, payload));
         format!("{:?}", refused.err().unwrap())
     };
-    assert!(refused("orders.a", "1").contains("`orders.a` is a subject of neither side"));
-    assert!(refused("impressions", "1").contains("neither side"));
+    assert!(refused("orders.a", "1").contains("the message on `orders.a` is of neither side"));
+    assert!(refused("impressions", "1").contains("of neither side"));
     assert!(refused("clicks.a", "text").contains("JSON"));
+}
+
+#[test]
+fn a_side_may_be_a_source_of_the_pipeline_whatever_the_subjects() {
+    testing::clear_state();
+    let config = json!({
+        "left": { "name": "order", "source": "orders" }, "right": { "name": "payment", "source": "payments" },
+        "after": "1s",
+    });
+    let mut join: Join = testing::configured(&config).unwrap();
+    let mut count = |source: &str| {
+        testing::set_source(source);
+        join.process(&Message::new("events", "1"))
+            .map(|outputs| outputs.into_inner().len())
+    };
+    assert_eq!((count("orders"), count("payments")), (Ok(0), Ok(1)));
+    assert!(count("others").is_err());
 }
 
 #[test]
@@ -210,4 +227,6 @@ fn a_configuration_without_an_interval_or_with_one_name_twice_is_refused() {
     assert!(with(twice).contains("both sides have the name `a`"));
     let subject = json!({ "right": { "name": "b", "subject": "b..c" }, "after": "1m" });
     assert!(with(subject).contains("`b..c` is no subject"));
+    let both = json!({ "right": { "name": "b", "subject": "b", "source": "b" }, "after": "1m" });
+    assert!(with(both).contains("`right` needs either `subject`"));
 }
