@@ -6,13 +6,23 @@ use serde_json::{Map, Value};
 /// Results of one window and key, before they would be too many to keep.
 const GROUPS: usize = 10_000;
 
+/// A figure of the results.
+#[derive(Debug)]
+pub struct Figure {
+    /// In the result.
+    pub name: String,
+    /// Name and definition: what is kept for another one is not taken for that of this one.
+    pub id: String,
+    pub function: Function,
+}
+
 /// What stands under `config:`.
 #[derive(Debug)]
 pub struct Settings {
     /// Fields by which the messages of a window and key are told apart: the name in the result, and the pointer.
     pub by: Vec<(String, String)>,
-    /// The figures, by their names in the result.
-    pub results: Vec<(String, Function)>,
+    /// The figures.
+    pub results: Vec<Figure>,
     /// How many groups there may be in one window of a key.
     pub groups: usize,
 }
@@ -44,7 +54,7 @@ impl Settings {
         };
         if let Some((name, _)) = by
             .iter()
-            .find(|(name, _)| results.iter().any(|(it, _)| it == name))
+            .find(|(name, _)| results.iter().any(|it| it.name == *name))
         {
             return Err(format!("`{name}` stands under both `by` and `results`"));
         }
@@ -73,11 +83,15 @@ fn fields(key: &str, value: &Value) -> Result<Vec<(String, String)>, String> {
         .collect()
 }
 
-fn figures(results: &Map<String, Value>) -> Result<Vec<(String, Function)>, String> {
-    let results = results.iter();
-    results
-        .map(|(name, value)| Ok((name.clone(), figure(name, value)?)))
-        .collect()
+fn figures(results: &Map<String, Value>) -> Result<Vec<Figure>, String> {
+    let figure = |(name, value): (&String, &Value)| {
+        Ok(Figure {
+            name: name.clone(),
+            id: format!("{name} {value}"),
+            function: figure(name, value)?,
+        })
+    };
+    results.iter().map(figure).collect()
 }
 
 const FIGURES: &str = "`count`, `sum`, `average`, `min`, `max`, `variance`, `stddev`, \

@@ -11,17 +11,16 @@ mod sketch;
 #[cfg(test)]
 mod tests;
 
-use config::Settings;
+use config::{Figure, Settings};
 use function::Partial;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use weir_sdk::{Aggregator, Error, Message, Output, Outputs, Pane};
 
 struct Aggregate(Settings);
 
-/// What is kept of each group: the values of `by` as a JSON list, and the figures in the order of `results`.
-type Groups = BTreeMap<String, Vec<Partial>>;
+/// What is kept of each group: the group as a JSON object, and what its figures have by their ids.
+type Groups = BTreeMap<String, BTreeMap<String, Partial>>;
 
 impl Aggregator for Aggregate {
     type Config = Value;
@@ -33,17 +32,23 @@ impl Aggregator for Aggregate {
 
     fn add(&self, groups: &mut Groups, message: &Message) -> Result<(), Error> {
         let payload: Value = message.json()?;
-        let values = self.0.by.iter();
-        let values = values.map(|(_, field)| payload.pointer(field).cloned().unwrap_or_default());
-        let group = values.collect::<Value>().to_string();
-        self.make_room(groups, &group)?;
-        let partials = match groups.entry(group) {
-            Entry::Occupied(partials) => partials.into_mut(),
-            Entry::Vacant(group) => group.insert(self.empty()?),
+        let of = |(name, field): &(String, String)| {
+            let value = payload.pointer(field).cloned();
+            (name.clone(), value.unwrap_or_default())
         };
+        let group = Value::Object(self.0.by.iter().map(of).collect()).to_string();
+        self.make_room(groups, &group)?;
+        let partials = groups.entry(group).or_default();
         let at = (message.event_time, message.sequence);
         // Where one of them refuses the message, nothing of it is kept.
-        for ((name, function), partial) in self.0.results.iter().zip(partials) {
+        for Figure { name, id, function } in &self.0.results {
+            let partial = match partials.get_mut(id) {
+                Some(partial) => partial,
+                None => {
+                    let empty = function.empty().map_err(Error::Reject)?;
+                    partials.entry(id.clone()).or_insert(empty)
+                }
+            };
             function
                 .add(partial, &payload, at)
                 .map_err(|why| Error::reject(format!("`{name}`: {why}")))?;
@@ -52,15 +57,17 @@ impl Aggregator for Aggregate {
     }
 
     fn merge(&self, mut left: Groups, right: Groups) -> Result<Groups, Error> {
-        for (group, others) in right {
-            let Some(partials) = left.get_mut(&group) else {
-                self.make_room(&left, &group)?;
-                left.insert(group, others);
-                continue;
-            };
-            for (((_, function), partial), other) in self.0.results.iter().zip(partials).zip(others)
-            {
-                function.merge(partial, other).map_err(Error::Reject)?;
+        for (group, mut others) in right {
+            self.make_room(&left, &group)?;
+            let partials = left.entry(group).or_default();
+            for Figure { id, function, .. } in &self.0.results {
+                match (partials.get_mut(id), others.remove(id)) {
+                    (Some(partial), Some(other)) => {
+                        function.merge(partial, other).map_err(Error::Reject)?;
+                    }
+                    (None, Some(other)) => drop(partials.insert(id.clone(), other)),
+                    (_, None) => {}
+                }
             }
         }
         Ok(left)
@@ -68,14 +75,15 @@ impl Aggregator for Aggregate {
 
     fn emit(&self, _: &Pane, groups: Groups) -> Result<Outputs, Error> {
         let groups = groups.into_iter();
-        let outputs = groups.map(|(group, partials)| {
-            let values: Vec<Value> = serde_json::from_str(&group)?;
-            let names = self.0.by.iter().map(|(name, _)| name.clone());
-            let mut result: Map<String, Value> = names.zip(values).collect();
-            let results = self.0.results.iter().zip(partials);
-            result.extend(
-                results.map(|((name, function), partial)| (name.clone(), function.result(partial))),
-            );
+        let outputs = groups.map(|(group, mut partials)| {
+            let mut result: Map<String, Value> = serde_json::from_str(&group)?;
+            for Figure { name, id, function } in &self.0.results {
+                let partial = match partials.remove(id) {
+                    Some(partial) => partial,
+                    None => function.empty().map_err(Error::Reject)?,
+                };
+                result.insert(name.clone(), function.result(partial));
+            }
             Output::json(&result)
         });
         outputs.collect()
@@ -83,11 +91,6 @@ impl Aggregator for Aggregate {
 }
 
 impl Aggregate {
-    fn empty(&self) -> Result<Vec<Partial>, Error> {
-        let empty = self.0.results.iter().map(|(_, function)| function.empty());
-        empty.collect::<Result<_, _>>().map_err(Error::Reject)
-    }
-
     fn make_room(&self, groups: &Groups, group: &str) -> Result<(), Error> {
         let most = self.0.groups;
         match groups.len() < most || groups.contains_key(group) {

@@ -164,6 +164,24 @@ fn a_group_more_than_there_may_be_is_refused_and_those_that_are_there_go_on() {
 }
 
 #[test]
+fn figures_that_were_changed_begin_anew_and_the_others_go_on() {
+    let before = aggregate(json!({ "by": { "shop": "/shop" }, "results": {
+        "a": { "sum": "/n" }, "b": { "sum": "/m" }, "c": "count",
+    }}));
+    let mut groups = Groups::new();
+    let payload = json!({ "n": 2, "m": 100, "shop": "x" });
+    before.add(&mut groups, &message(0, &payload)).unwrap();
+    // `a` has another name, `b` another field, `c` is gone, and `d` is new.
+    let after = aggregate(json!({ "by": { "shop": "/shop" }, "results": {
+        "z": { "sum": "/n" }, "b": { "sum": "/n" }, "d": { "max": "/m" },
+    }}));
+    let mut groups = kept(groups);
+    after.add(&mut groups, &message(1, &payload)).unwrap();
+    let expected = json!({ "shop": "x", "z": 2, "b": 2, "d": 100 });
+    assert_eq!(emitted(&after, kept(groups)), [expected]);
+}
+
+#[test]
 fn what_is_no_number_is_refused_with_the_name_of_the_figure_and_the_field() {
     let aggregate =
         aggregate(json!({ "results": { "total": { "sum": "/n" }, "least": { "min": "/m" } } }));

@@ -52,10 +52,14 @@ impl Config {
             },
             (None, Some(quiet)) => match keep {
                 Some(_) => Err("`keep` is for `every`: of `quiet` the last message passes".into()),
-                None => Ok(Rule::Quiet {
-                    time: time("quiet", &quiet)?,
-                    at_most: at_most.map(|text| time("at-most", &text)).transpose()?,
-                }),
+                None => {
+                    let at_most = at_most.map(|text| time("at-most", &text)).transpose()?;
+                    let time = time("quiet", &quiet)?;
+                    match at_most.is_some_and(|most| most < time) {
+                        true => Err("`at-most` is less than `quiet`".into()),
+                        false => Ok(Rule::Quiet { time, at_most }),
+                    }
+                }
             },
             _ => Err("write either `every`, such as `every: 10s`, or `quiet`".into()),
         }

@@ -87,9 +87,9 @@ fn the_last_before_a_pause_passes_and_every_message_puts_it_off_up_to_a_limit() 
     assert_eq!(at_once(&mut debounce, "a", "1"), NOTHING);
     assert_eq!(at_once(&mut debounce, "a", "2"), NOTHING);
     assert_eq!(fire(&mut debounce), [(5, vec!["2".to_owned()])]);
-    let mut limited = throttle(json!({ "quiet": "5s", "at-most": "3s" }));
+    let mut limited = throttle(json!({ "quiet": "5s", "at-most": "5s" }));
     assert_eq!(at_once(&mut limited, "a", "1"), NOTHING);
-    assert_eq!(fire(&mut limited), [(3, vec!["1".to_owned()])]);
+    assert_eq!(fire(&mut limited), [(5, vec!["1".to_owned()])]);
 }
 
 #[test]
@@ -117,6 +117,7 @@ fn a_configuration_with_neither_rule_or_with_parts_of_both_is_refused() {
         refusal(json!({ "every": "1s", "at-most": "1s" })).contains("`at-most` is for `quiet`")
     );
     assert!(refusal(json!({ "quiet": "1s", "keep": "last" })).contains("`keep` is for `every`"));
+    assert!(refusal(json!({ "quiet": "5s", "at-most": "4s" })).contains("less than `quiet`"));
     assert!(refusal(json!({ "every": "0s" })).contains("`every`: every message would pass"));
     assert!(refusal(json!({ "quiet": "1 fortnight" })).contains("is not a time"));
 }
