@@ -120,8 +120,8 @@ impl Offline {
         })
     }
 
-    /// Processes messages and returns the output lines of each, in order, and behind them those of timers and windows
-    /// that are due. The event time is `now` if neither the line nor the pipeline has one.
+    /// Processes messages and returns the output lines of each, in order; before them those of timers that the clock has
+    /// reached by then, and behind them those of timers and windows that the messages make due. The event time is `now` if neither the line nor the pipeline has one.
     pub(super) fn run(&mut self, records: Vec<Record>, now: u64) -> Vec<Vec<Line>> {
         self.time.reach(now);
         let routed = self.route(records, now);
@@ -129,12 +129,13 @@ impl Offline {
         if let Some(state) = &self.state {
             state.lock().begin(self.time.now());
         }
+        let mut lines = vec![self.fire_by_clock()];
         let verdicts = self.call(routed);
-        let lines = messages
+        let results = messages
             .iter()
             .zip(verdicts)
             .map(|(message, verdict)| self.lines(message, verdict));
-        let mut lines: Vec<Vec<Line>> = lines.collect();
+        lines.extend(results);
         lines.push(self.fire());
         lines
     }

@@ -116,6 +116,16 @@ impl Offline {
     /// The lines of what is due. A timer that is set meanwhile is due at the next call, as in a job.
     pub(super) fn fire(&mut self) -> Vec<Line> {
         let due = self.take_due();
+        self.fire_all(&due)
+    }
+
+    /// The lines of what the clock has reached, as long as event time stands still.
+    pub(super) fn fire_by_clock(&mut self) -> Vec<Line> {
+        let due = self.take_due_by_clock();
+        self.fire_all(&due)
+    }
+
+    fn fire_all(&mut self, due: &[Timer]) -> Vec<Line> {
         let due = due.chunk_by(|one, next| one.operator == next.operator);
         let calls = due.flat_map(|timers| timers.chunks(CALL));
         calls.flat_map(|timers| self.fire_of(timers)).collect()
@@ -128,11 +138,23 @@ impl Offline {
         };
         let watermark = self.time.watermark.get().unwrap_or_default();
         let watermark = u64::try_from(watermark).unwrap_or_default();
-        let mut state = state.lock();
-        state.set_watermark(watermark);
-        let mut due = state.take_due(Clock::EventTime, watermark, usize::MAX);
-        due.extend(state.take_due(Clock::ProcessingTime, self.time.now, usize::MAX));
+        let mut due = {
+            let mut state = state.lock();
+            state.set_watermark(watermark);
+            state.take_due(Clock::EventTime, watermark, usize::MAX)
+        };
+        due.extend(self.take_due_by_clock());
         due
+    }
+
+    fn take_due_by_clock(&self) -> Vec<Timer> {
+        let now = self.time.now;
+        let taken = self.state.as_ref().map(|state| {
+            state
+                .lock()
+                .take_due(Clock::ProcessingTime, now, usize::MAX)
+        });
+        taken.unwrap_or_default()
     }
 
     /// Calls one operator with its timers.
