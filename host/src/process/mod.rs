@@ -34,6 +34,7 @@ use decode::Decoder;
 use disposition::{DeadLetter, Disposition};
 use outputs::{OutputBuilder, Target};
 use route::Route;
+use smallvec::SmallVec;
 
 /// One pipeline's way with messages, with a warm instance of each plugin.
 pub struct Processor {
@@ -190,10 +191,15 @@ impl Processor {
         match verdict {
             Verdict::Publish(results) if results.is_empty() => Disposition::Drop,
             Verdict::Publish(results) => match &mut self.outputs {
-                Some(outputs) => match outputs.build(source, results) {
-                    Ok(messages) => Disposition::Publish(messages),
-                    Err(reason) => self.reject(source, Rejection::by_sink(reason)),
-                },
+                Some(outputs) => {
+                    // A timer has nothing of its own that a dead letter could keep.
+                    let is_timer = source.message.sequence == 0;
+                    let kept = is_timer.then(|| results.clone()).unwrap_or_default();
+                    match outputs.build(source, results) {
+                        Ok(messages) => Disposition::Publish(messages),
+                        Err(reason) => self.reject_all(source, &kept, Rejection::by_sink(reason)),
+                    }
+                }
                 None => Disposition::Publish(results.into_iter().map(as_made).collect()),
             },
             Verdict::Dead(rejection) => self.reject(source, *rejection),
@@ -211,6 +217,27 @@ impl Processor {
         let (operator, kind) = (&retry.operator, Kind::Retries);
         let rejection = self.chain.rejection(source.message, operator, kind, reason);
         self.reject(source, rejection)
+    }
+
+    /// A message whose results the sink will never take: a dead letter of it, or of each of these in its place.
+    fn reject_all(
+        &self,
+        source: Judged<'_>,
+        results: &[Message],
+        rejection: Rejection,
+    ) -> Disposition {
+        let letters = results.iter().flat_map(|message| {
+            let judged = Judged { message, ..source };
+            self.dead_letters.build(judged, &rejection)
+        });
+        let messages: SmallVec<_> = letters.collect();
+        match results {
+            [] => self.reject(source, rejection),
+            _ => Disposition::Dead(Box::new(DeadLetter {
+                rejection,
+                messages,
+            })),
+        }
     }
 
     /// A message whose results the sink will never take, or that ends for another reason.

@@ -34,6 +34,29 @@ fn early_results_come_at_exactly_the_count_and_the_last_one_has_them_all() {
 }
 
 #[test]
+fn a_result_that_the_sink_cannot_place_is_kept_in_its_dead_letter() {
+    let site = Site::new();
+    let file = site.windows("{ tumbling: 10s }", TIMED);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let key = [("{subject[1]}", "{header:Town}")];
+    site.file("p.yaml", replaced(&text, &key));
+    let _weir = site.run_job(&file);
+    let client = site.nats.client();
+    for (second, town) in [("1", "New York"), ("2", "Rome"), ("30", "Rome")] {
+        let headers = [("Time", second), ("Town", town)];
+        client.publish_with_headers("in.a", &headers, format!("at {second}"));
+    }
+    let dead = site.wait_for_messages("DEAD", 1);
+    assert_eq!(dead[0].text(), "0..10 on-time 0: at 1");
+    assert_eq!(
+        dead[0].header("Weir-Window-End"),
+        Some("1970-01-01T00:00:10Z")
+    );
+    let out = site.wait_for_messages("OUT", 1);
+    assert_eq!(&*out[0].subject, "out.Rome");
+}
+
+#[test]
 fn a_message_within_the_allowed_lateness_emits_its_window_again() {
     let window = "{ tumbling: 10s, allowed-lateness: 20s }";
     let events = [
