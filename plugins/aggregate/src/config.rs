@@ -3,8 +3,8 @@
 use crate::function::{Function, Ranking, Spread};
 use serde_json::{Map, Value};
 
-/// Results of one window and key, before they would be too many to keep.
-const GROUPS: usize = 10_000;
+/// Results of one window and key. All of them are stored in one commit, which holds 900 by default.
+const GROUPS: usize = 500;
 
 /// A figure of the results.
 #[derive(Debug)]

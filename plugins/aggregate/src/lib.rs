@@ -73,7 +73,10 @@ impl Aggregator for Aggregate {
         Ok(left)
     }
 
-    fn emit(&self, _: &Pane, groups: Groups) -> Result<Outputs, Error> {
+    fn emit(&self, _: &Pane, mut groups: Groups) -> Result<Outputs, Error> {
+        if groups.is_empty() && self.0.by.is_empty() {
+            groups.insert("{}".to_owned(), BTreeMap::new());
+        }
         let groups = groups.into_iter();
         let outputs = groups.map(|(group, mut partials)| {
             let mut result: Map<String, Value> = serde_json::from_str(&group)?;

@@ -7,7 +7,7 @@ use serde_json::{Number, Value};
 use std::str::FromStr;
 
 /// Digits of a result that a division or a root makes: those of a double.
-const DIGITS: u64 = 16;
+const DIGITS: u64 = 17;
 
 /// A decimal number of any length.
 #[derive(Clone, Debug, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -51,7 +51,8 @@ impl Decimal {
 
     /// As sketches take it.
     pub fn double(&self) -> f64 {
-        self.0.to_f64().unwrap_or(f64::NAN)
+        // The text is read to the nearest double.
+        self.0.to_string().parse().unwrap_or(f64::NAN)
     }
 
     /// As it stands in a result: whole numbers of 64 bits exactly, others as the nearest double; null if there is

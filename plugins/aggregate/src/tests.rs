@@ -73,7 +73,7 @@ fn every_figure_is_that_of_plain_arithmetic_however_the_messages_are_divided() {
         [json!({
             "count": 5, "sum": 20, "average": 4, "min": 1, "max": 8, "least": "a", "most": "c",
             // 110 / 5 - 16 = 6, times 5 / 4.
-            "variance": 7.5, "stddev": 2.738_612_787_525_831, "all": 6, "root": 2.449_489_742_783_178,
+            "variance": 7.5, "stddev": 7.5_f64.sqrt(), "all": 6, "root": 6.0_f64.sqrt(),
             "first": "a", "last": 8, "texts": 3, "about": 3,
             "top": [{ "value": "a", "count": 3 }, { "value": "b", "count": 1 }],
             "quantiles": { "0": 1.0, "0.5": 4.0, "1": 8.0 },
@@ -90,6 +90,11 @@ fn cents_add_up_exactly_and_whole_numbers_of_64_bits_stay_whole() {
         json!({ "results": { "price": { "sum": "/price" }, "large": { "sum": "/large" } } });
     let expected = json!({ "price": 1, "large": u64::MAX / 20 * 10 });
     assert_eq!(results(config, &payloads), [expected]);
+    let exact = [json!({ "n": 0.036205589035568364 })];
+    let config =
+        json!({ "results": { "first": { "first": "/n" }, "average": { "average": "/n" } } });
+    let expected = json!({ "first": 0.036205589035568364, "average": 0.036205589035568364 });
+    assert_eq!(results(config, &exact), [expected]);
     let far = [
         json!({ "n": 1e300 }),
         json!({ "n": 1 }),
@@ -121,6 +126,13 @@ fn what_is_missing_counts_for_nothing_and_nothing_at_all_is_null() {
             "variance": null, "distinct": 0, "quantiles": { "0.5": null }, "top": [],
         })]
     );
+}
+
+#[test]
+fn a_window_without_anything_new_has_figures_of_nothing() {
+    let aggregate = aggregate(json!({ "results": { "n": "count", "sum": { "sum": "/n" } } }));
+    let expected = json!({ "n": 0, "sum": null });
+    assert_eq!(emitted(&aggregate, Groups::new()), [expected]);
 }
 
 #[test]
