@@ -31,7 +31,7 @@ const TIMER_SLACK: Duration = Duration::from_millis(50);
 
 /// Hostcall fuel for each outcome, on top of `output-bytes`: wasmtime charges for the records of a
 /// batch's outcomes as well, and those are not the plugin's output.
-const FUEL_PER_OUTCOME: usize = 256;
+pub(super) const FUEL_PER_OUTCOME: usize = 256;
 
 /// How a fault's message begins when the plugin's `configure` refused.
 pub(super) const REFUSAL_PREFIX: &str = "configure refused: ";

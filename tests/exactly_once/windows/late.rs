@@ -2,7 +2,7 @@
 
 use super::{TIMED, emitted};
 use crate::exactly_once::by_subject;
-use crate::harness::{Site, guests, replaced, series, wait_until};
+use crate::harness::{Site, Stored, guests, replaced, series, wait_until};
 use std::path::PathBuf;
 
 #[test]
@@ -31,6 +31,29 @@ fn early_results_come_at_exactly_the_count_and_the_last_one_has_them_all() {
     // Nothing comes behind, so that the clock alone emits it.
     let window = "{ tumbling: 10s, early: { interval: 50ms } }";
     assert_eq!(emitted(window, "", &[(1, "a")], 1), ["0..10 early 0: a"]);
+}
+
+/// Together they have more than a call may hand back; each by itself has not.
+#[test]
+fn large_windows_that_a_message_ends_are_emitted_and_the_message_counts() {
+    let site = Site::new();
+    let more = format!("{TIMED}watermark: {{ bound: 60s }}\n");
+    let file = site.windows("{ tumbling: 10s }", &more);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let small = [("deadline: 1m }", "deadline: 1m, output: 64KiB }")];
+    site.file("p.yaml", replaced(&text, &small));
+    let large = "x".repeat(20_000);
+    let mut events: Vec<(u64, &str)> = (0..6).map(|window| (10 * window, &*large)).collect();
+    events.extend([(1000, "far ahead"), (1010, "innocent"), (2000, "end")]);
+    site.events("a", &events);
+    let _weir = site.run_job(&file);
+    let out = site.wait_for_messages("OUT", 8);
+    let texts: Vec<String> = out.iter().map(Stored::text).collect();
+    assert!(
+        texts.iter().any(|text| text.ends_with(": innocent")),
+        "{texts:?}"
+    );
+    assert_eq!(site.nats.client().count("DEAD"), 0);
 }
 
 #[test]

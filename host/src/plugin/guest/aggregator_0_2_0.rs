@@ -7,7 +7,7 @@ use super::operator_0_1_0::{self, bounded, weir::plugin::types};
 use super::{Bind, Call, Capability, Contract, Guest as AnyGuest};
 use crate::config::resolved::HeaderSelection;
 use crate::message::{Outcome, Output};
-use crate::plugin::instance::State;
+use crate::plugin::instance::{FUEL_PER_OUTCOME, State};
 use crate::plugin::window::{self, Addition, Arithmetic, Firing, Merge};
 use crate::time::windows::Timing;
 use exports::weir::plugin::configurable;
@@ -105,6 +105,30 @@ struct Calls<'a> {
 }
 
 impl Calls<'_> {
+    /// Divides what one call would hand over: each part has about a quarter of what a call may hand back, or is one
+    /// element, and may hand back that much by itself. So it does not depend on others whether a window has a result.
+    fn parts<'b, T>(&self, all: &'b [T], size: impl Fn(&T) -> usize) -> Vec<&'b [T]> {
+        let most = self.store.data().settings.limits.output_bytes / 4;
+        let (mut parts, mut start, mut bytes) = (Vec::new(), 0, 0_usize);
+        for (end, one) in all.iter().enumerate() {
+            let more = size(one);
+            if end > start && bytes.saturating_add(more) > most {
+                parts.extend(all.get(start..end));
+                (start, bytes) = (end, 0);
+            }
+            bytes = bytes.saturating_add(more);
+        }
+        parts.extend(all.get(start..).filter(|rest| !rest.is_empty()));
+        parts
+    }
+
+    /// A call of so many elements begins.
+    fn refuel(&mut self, elements: usize) {
+        let records = elements.saturating_mul(FUEL_PER_OUTCOME);
+        let bytes = self.store.data().settings.limits.output_bytes;
+        self.store.set_hostcall_fuel(bytes.saturating_add(records));
+    }
+
     /// Refuses what is larger than an output of the plugin may be.
     fn accumulators(&self, answers: Vec<Result<Vec<u8>, String>>) -> Vec<Result<Vec<u8>, String>> {
         let most = self.store.data().settings.limits.output_bytes;
@@ -145,6 +169,7 @@ impl Arithmetic for Calls<'_> {
             })
         });
         let lowered: Vec<_> = lowered.collect();
+        self.refuel(messages.len());
         let answers = self.guest.call_add(&mut *self.store, &lowered).await?;
         let answers = checked("add", "additions", additions.len(), answers)?;
         Ok(self.accumulators(answers))
@@ -160,9 +185,14 @@ impl Arithmetic for Calls<'_> {
             right: &pair.right,
         });
         let lowered: Vec<_> = lowered.collect();
-        let answers = self.guest.call_merge(&mut *self.store, &lowered).await?;
-        let answers = checked("merge", "pairs", pairs.len(), answers)?;
-        Ok(self.accumulators(answers))
+        let mut merged = Vec::with_capacity(pairs.len());
+        for part in self.parts(&lowered, |pair| pair.left.len() + pair.right.len()) {
+            self.refuel(part.len());
+            let answers = self.guest.call_merge(&mut *self.store, part).await?;
+            let answers = checked("merge", "pairs", part.len(), answers)?;
+            merged.extend(self.accumulators(answers));
+        }
+        Ok(merged)
     }
 
     async fn emit(
@@ -170,10 +200,15 @@ impl Arithmetic for Calls<'_> {
         panes: &[Firing<'_>],
     ) -> wasmtime::Result<Vec<Result<SmallVec<[Output; 1]>, String>>> {
         let lowered: Vec<_> = panes.iter().map(lower_pane).collect();
-        let answers = self.guest.call_emit(&mut *self.store, &lowered).await?;
-        let answers = checked("emit", "panes", panes.len(), answers)?;
         let outputs = |outputs: Vec<_>| outputs.into_iter().map(operator_0_1_0::output).collect();
-        Ok(answers.into_iter().map(|one| one.map(outputs)).collect())
+        let mut emitted = Vec::with_capacity(panes.len());
+        for part in self.parts(&lowered, |pane| pane.accumulator.len()) {
+            self.refuel(part.len());
+            let answers = self.guest.call_emit(&mut *self.store, part).await?;
+            let answers = checked("emit", "panes", part.len(), answers)?;
+            emitted.extend(answers.into_iter().map(|one| one.map(outputs)));
+        }
+        Ok(emitted)
     }
 }
 
