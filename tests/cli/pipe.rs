@@ -202,3 +202,28 @@ fn a_lone_component_can_be_tested_without_a_pipeline() {
          line 2: a JSON object is expected\n"
     );
 }
+
+#[test]
+fn a_message_of_a_job_without_a_valid_event_time_is_refused_and_moves_no_watermark() {
+    let pipeline = "name: p\nnats: { url: \"nats://127.0.0.1:1\" }\nsource: { stream: IN }\n\
+                    delivery: exactly-once\nkey: \"{subject[1]}\"\nevent-time: { header: Time, unit: s }\n\
+                    operators:\n  - name: op\n    plugin: plugin.wasm\n    limits: { deadline: 1m }\n    \
+                    window: { tumbling: 10s }\nsink: { subject: \"out.{key}\" }\n";
+    let folder = pipeline_folder("windows", pipeline);
+    let line = |time: &str| {
+        serde_json::json!({ "subject": "in.a", "headers": { "Time": time }, "text": time })
+            .to_string()
+            + "\n"
+    };
+    let input = [line("1"), line("soon"), line("2")].concat();
+    let finished = Weir::run_with_input(folder.path(), &["pipe", "pipeline.yaml"], &input);
+    assert_eq!(finished.code, Some(1), "{finished:#?}");
+    let dead = json(&finished.stderr);
+    assert_eq!(
+        (&dead["kind"], &dead["sequence"]),
+        (&"event-time".into(), &2.into())
+    );
+    let reason = "its event time in header `Time` is neither RFC 3339 text nor a number";
+    assert_eq!(dead["reject"], reason);
+    assert_eq!(json(&finished.stdout)["text"], "0..10 on-time 0: 1 2");
+}

@@ -124,18 +124,28 @@ impl Offline {
     /// reached by then, and behind them those of timers and windows that the messages make due. The event time is `now` if neither the line nor the pipeline has one.
     pub(super) fn run(&mut self, records: Vec<Record>, now: u64) -> Vec<Vec<Line>> {
         self.time.reach(now);
-        let routed = self.route(records, now);
-        let messages: Vec<Message> = routed.iter().map(|(message, _)| message.clone()).collect();
+        let (mut messages, mut routed) = (Vec::with_capacity(records.len()), Vec::new());
+        for record in records {
+            let (message, refusal) = self.message(record, now);
+            if refusal.is_none() {
+                routed.push(self.processor.route(message.clone()));
+            }
+            messages.push((message, refusal));
+        }
         if let Some(state) = &self.state {
             state.lock().begin(self.time.now());
         }
         let mut lines = vec![self.fire_by_clock()];
-        let verdicts = self.call(routed);
-        let results = messages
-            .iter()
-            .zip(verdicts)
-            .map(|(message, verdict)| self.lines(message, verdict));
-        lines.extend(results);
+        let mut verdicts = self.call(routed).into_iter();
+        for (message, refusal) in messages {
+            lines.push(match refusal {
+                Some(refusal) => vec![refusal],
+                None => match verdicts.next() {
+                    Some(verdict) => self.lines(&message, verdict),
+                    None => Vec::new(),
+                },
+            });
+        }
         lines.push(self.fire());
         lines
     }
@@ -147,7 +157,7 @@ impl Offline {
         now: u64,
     ) -> Vec<Routed> {
         let routed = records.into_iter().map(|record| {
-            let message = self.message(record, now);
+            let (message, _) = self.message(record, now);
             self.processor.route(message)
         });
         routed.collect()
@@ -171,17 +181,19 @@ impl Offline {
         self.metrics.encode()
     }
 
-    fn message(&mut self, record: Record, now: u64) -> Message {
+    /// The message of a record, and why it is refused, as a job refuses it.
+    fn message(&mut self, record: Record, now: u64) -> (Message, Option<Line>) {
         let given = record.event_time;
         let mut message = record.into_message(self.sequence + 1, now);
         self.sequence = message.sequence;
         let event_time = message.event_time;
-        self.processor.decode(&mut message);
+        let is_timed = self.processor.decode(&mut message) || given.is_some();
         if given.is_some() {
             message.event_time = event_time;
         }
-        self.time.pass(&mut message);
-        message
+        self.time.pass(&mut message, is_timed);
+        let refusal = (!is_timed).then(|| self.time.refusal(&self.processor, &message));
+        (message, refusal.flatten())
     }
 
     fn lines(&mut self, input: &Message, verdict: Verdict) -> Vec<Line> {

@@ -136,6 +136,12 @@ impl Processor {
         self.decoder.decode(message)
     }
 
+    /// Where a message has its event time; the stream's if `None`.
+    #[must_use]
+    pub fn event_time(&self, message: &Message) -> Option<&resolved::EventTime> {
+        self.decoder.event_time(message)
+    }
+
     /// Station 3: the operators that see a message.
     #[must_use]
     pub fn route(&self, message: Message) -> Routed {

@@ -4,9 +4,11 @@
 //! In a test the clock is one of its own. It follows the event times of the lines, and goes on where a line says so.
 
 use super::Offline;
-use crate::config::resolved::Pipeline;
-use crate::jsonl::Line;
+use crate::config::resolved::{OnInvalid, Pipeline};
+use crate::jsonl::{Dead, Line};
 use crate::message::Message;
+use crate::process::Processor;
+use crate::process::chain::Kind;
 use crate::state::{Clock, Timer};
 use crate::time::watermark::{Rules, Watermark};
 use std::time::Duration;
@@ -24,6 +26,8 @@ pub(super) struct Time {
     /// Whether that follows the event times.
     is_virtual: bool,
     has_windows: bool,
+    /// A job refuses messages without a valid event time, if its configuration says so.
+    is_job: bool,
     /// The ids of the operators in the state, in the order of the chain.
     operators: Vec<String>,
 }
@@ -38,6 +42,7 @@ impl Time {
                 ..rules.unwrap_or_default()
             },
             has_windows: settings.has_windows(),
+            is_job: settings.job.is_some(),
             operators: ids.map(ToOwned::to_owned).collect(),
             ..Self::default()
         }
@@ -61,12 +66,30 @@ impl Time {
     }
 
     /// A message comes: it has the watermark before it.
-    pub(super) fn pass(&mut self, message: &mut Message) {
+    pub(super) fn pass(&mut self, message: &mut Message, is_timed: bool) {
         message.watermark = self.watermark.get();
+        if !is_timed {
+            return;
+        }
         self.see(message.event_time);
         if self.is_virtual {
             self.reach(message.event_time);
         }
+    }
+
+    /// What becomes of a message without a valid event time; `None` if it is processed.
+    pub(super) fn refusal(&self, processor: &Processor, message: &Message) -> Option<Line> {
+        let rule = processor.event_time(message).filter(|_| self.is_job)?;
+        let reason = rule.extract(&message.headers, &message.payload).err()?;
+        (rule.on_invalid == OnInvalid::DeadLetter).then(|| {
+            Line::Dead(Dead {
+                reject: reason,
+                operator: None,
+                kind: Some(Kind::EventTime.as_str().to_owned()),
+                traceback: Vec::new(),
+                sequence: Some(message.sequence),
+            })
+        })
     }
 
     fn see(&mut self, event_time: u64) {
