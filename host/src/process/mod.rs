@@ -199,8 +199,10 @@ impl Processor {
             Verdict::Publish(results) => match &mut self.outputs {
                 Some(outputs) => {
                     // A timer has nothing of its own that a dead letter could keep.
-                    let is_timer = source.message.sequence == 0;
-                    let kept = is_timer.then(|| results.clone()).unwrap_or_default();
+                    let kept = match source.message.sequence {
+                        0 => results.clone(),
+                        _ => SmallVec::new(),
+                    };
                     match outputs.build(source, results) {
                         Ok(messages) => Disposition::Publish(messages),
                         Err(reason) => self.reject_all(source, &kept, Rejection::by_sink(reason)),
