@@ -10,7 +10,7 @@ mod tests;
 
 use identity::By;
 use std::time::Duration;
-use weir_sdk::{Error, Message, Operator, Outputs, Stateful, metrics, state};
+use weir_sdk::{Error, Message, Operator, Outputs, Stateful, config, metrics, state};
 
 /// What stands under `config:`.
 #[derive(serde::Deserialize)]
@@ -79,23 +79,11 @@ impl Operator for Dedupe {
 /// What is remembered goes by itself, without a timer.
 impl Stateful for Dedupe {}
 
-/// A number and its unit.
+/// How long a message is remembered.
 fn duration(text: &str) -> Result<Duration, String> {
-    let refusal = || format!("`{text}` is not a time; write `30s`, `1h` or `7d`");
-    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
-    let milliseconds = match &text[digits.len()..] {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return Err(refusal()),
-    };
-    let number: u64 = digits.trim().parse().map_err(|_| refusal())?;
-    match number.checked_mul(milliseconds) {
-        None => Err(refusal()),
-        Some(0) => Err("nothing would be remembered".to_owned()),
-        Some(milliseconds) => Ok(Duration::from_millis(milliseconds)),
+    match config::duration(text)? {
+        Duration::ZERO => Err("nothing would be remembered".to_owned()),
+        time => Ok(time),
     }
 }
 

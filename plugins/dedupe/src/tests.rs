@@ -129,7 +129,7 @@ fn a_mistake_is_found_before_any_message() {
         let refusal = within(text);
         assert_eq!(
             refusal,
-            format!("`within`: `{text}` is not a time; write `30s`, `1h` or `7d`")
+            format!("`within`: `{text}` is not a time; write `500ms`, `30s`, `5m`, `1h` or `7d`")
         );
     }
     assert_eq!(within("0s"), "`within`: nothing would be remembered");

@@ -1,8 +1,7 @@
 //! The configuration of a join.
 
 use serde::Deserialize;
-use std::time::Duration;
-use weir_sdk::Message;
+use weir_sdk::{Message, config};
 
 /// What stands under `config:`.
 #[derive(Deserialize)]
@@ -200,20 +199,7 @@ fn matches(filter: &[String], subject: &str) -> bool {
     tokens.next().is_none()
 }
 
-/// A number and its unit.
 fn nanoseconds(text: &str) -> Result<u64, String> {
-    let refusal = || format!("`{text}` is not a time; write `500ms`, `30s`, `5m`, `1h` or `7d`");
-    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
-    let milliseconds = match &text[digits.len()..] {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return Err(refusal()),
-    };
-    let number: u64 = digits.trim().parse().map_err(|_| refusal())?;
-    let time = number.checked_mul(milliseconds).map(Duration::from_millis);
-    let time = time.and_then(|time| u64::try_from(time.as_nanos()).ok());
-    time.ok_or_else(refusal)
+    let time = config::duration(text)?;
+    u64::try_from(time.as_nanos()).map_err(|_| format!("`{text}` is too long"))
 }

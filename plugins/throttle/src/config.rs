@@ -1,6 +1,7 @@
 //! The configuration.
 
 use serde::Deserialize;
+use weir_sdk::config;
 
 /// What stands under `config:`.
 #[derive(Deserialize)]
@@ -66,22 +67,11 @@ impl Config {
     }
 }
 
-/// A number and its unit.
 fn nanoseconds(text: &str) -> Result<u64, String> {
-    let refusal = || format!("`{text}` is not a time; write `500ms`, `30s`, `5m`, `1h` or `7d`");
-    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
-    let unit: u64 = match &text[digits.len()..] {
-        "ms" => 1_000_000,
-        "s" => 1_000_000_000,
-        "m" => 60_000_000_000,
-        "h" => 3_600_000_000_000,
-        "d" => 86_400_000_000_000,
-        _ => return Err(refusal()),
-    };
-    let number: u64 = digits.trim().parse().map_err(|_| refusal())?;
-    match number.checked_mul(unit) {
-        None => Err(refusal()),
-        Some(0) => Err("every message would pass".to_owned()),
-        Some(time) => Ok(time),
+    let time = config::duration(text)?;
+    match u64::try_from(time.as_nanos()) {
+        Ok(0) => Err("every message would pass".to_owned()),
+        Ok(time) => Ok(time),
+        Err(_) => Err(format!("`{text}` is too long")),
     }
 }

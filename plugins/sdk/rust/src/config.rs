@@ -3,6 +3,7 @@
 //! In a native build, for tests, there is no host and so nothing to find.
 
 use serde::de::DeserializeOwned;
+use std::time::Duration;
 
 /// The value at a JSON pointer (RFC 6901; "" is the whole configuration), or `None` where there is
 /// none or it is not a `T`.
@@ -36,6 +37,33 @@ pub fn operator() -> String {
     return crate::bindings::weir::plugin::config::operator();
     #[cfg(not(target_family = "wasm"))]
     String::from("test")
+}
+
+/// A time as people write it in a configuration: a whole number and `ms`, `s`, `m`, `h` or `d`.
+///
+/// ```
+/// # use weir_sdk::config;
+/// # use std::time::Duration;
+/// assert_eq!(config::duration("90s"), Ok(Duration::from_secs(90)));
+/// assert!(config::duration("soon").is_err());
+/// ```
+///
+/// # Errors
+/// What is no such time, in words for the author of the configuration, to stand behind the name of the field.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let refusal = || format!("`{text}` is not a time; write `500ms`, `30s`, `5m`, `1h` or `7d`");
+    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(refusal()),
+    };
+    let number: u64 = digits.trim().parse().map_err(|_| refusal())?;
+    let milliseconds = number.checked_mul(unit).ok_or_else(refusal)?;
+    Ok(Duration::from_millis(milliseconds))
 }
 
 /// Reads the configuration that the host hands over. `null`, which stands for no `config:` at all,
