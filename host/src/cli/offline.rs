@@ -121,7 +121,8 @@ impl Offline {
     }
 
     /// Processes messages and returns the output lines of each, in order; before them those of timers that the clock has
-    /// reached by then, and behind them those of timers and windows that the messages make due. The event time is `now` if neither the line nor the pipeline has one.
+    /// reached by then, and behind them those of timers and windows that the messages make due. The event time is
+    /// `now` if neither the line nor the pipeline has one.
     pub(super) fn run(&mut self, records: Vec<Record>, now: u64) -> Vec<Vec<Line>> {
         self.time.reach(now);
         let (mut messages, mut routed) = (Vec::with_capacity(records.len()), Vec::new());
