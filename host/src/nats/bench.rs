@@ -11,6 +11,8 @@ use futures_util::StreamExt;
 pub struct Position {
     /// Whether anything was delivered yet.
     pub begun: bool,
+    /// The sequence in the source of the last message that was delivered; 0 for a job.
+    pub delivered: u64,
     /// Messages that wait for delivery.
     pub pending: u64,
     /// Messages that were delivered and are not settled.
@@ -20,7 +22,8 @@ pub struct Position {
 }
 
 impl Position {
-    /// Whether every message is settled.
+    /// Whether every message is settled that the consumer knows of. The server tells it of a message after
+    /// it has confirmed the publish, so a publisher compares `delivered` too.
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.pending == 0 && self.unsettled == 0 && self.parked == 0
@@ -37,6 +40,7 @@ pub async fn position(connection: &Connection, ensured: &Ensured) -> Result<Posi
     let info = info.context("the consumer of the pipeline is gone")?;
     let mut position = Position {
         begun: info.delivered.consumer_sequence > 0,
+        delivered: info.delivered.stream_sequence,
         pending: info.num_pending,
         unsettled: info.num_ack_pending as u64,
         parked: 0,

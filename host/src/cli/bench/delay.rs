@@ -68,11 +68,13 @@ pub(super) async fn run(setup: &Setup<'_>, ensured: &Ensured, bar: &ProgressBar)
     while let Some(stored) = feed.confirmed().await? {
         sent.push((stored.sequence, stored.published));
     }
+    sent.sort_unstable();
+    let last = sent.last().map_or(0, |(sequence, _)| *sequence);
     let deadline = Instant::now() + setup.arguments.limit();
     loop {
         listener.listen(tokio::time::sleep(LOOK)).await?;
         let at = bench::position(&setup.connection, ensured).await?;
-        if at.is_drained() {
+        if at.is_drained() && at.delivered >= last {
             break;
         }
         child.goes_on()?;
@@ -81,7 +83,6 @@ pub(super) async fn run(setup: &Setup<'_>, ensured: &Ensured, bar: &ProgressBar)
     let wire = listener.wire.clone();
     listener.listen(catch_up(&wire)).await?;
     child.end().await?;
-    sent.sort_unstable();
     let measured = sent.get(warming as usize..).unwrap_or_default();
     Ok(Delay::of(rate, measured, &listener.seen))
 }

@@ -132,6 +132,7 @@ impl Setup<'_> {
         let left = self.arguments.messages.saturating_sub(settled);
         Ok(Position {
             begun: settled + unsettled > 0,
+            delivered: 0,
             pending: left.saturating_sub(unsettled),
             unsettled: unsettled.min(left),
             parked: 0,
