@@ -5,6 +5,7 @@
 //! are the test runner's own.
 
 use anyhow::{Result, bail};
+use std::process::Command;
 
 use crate::layout::{self, Workspace};
 use crate::process;
@@ -99,16 +100,44 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     };
     let left_out = LeftOut::find(&tools, &mut skipped);
     skipped.print("test");
-    everything(&tools, &guests, arguments, &left_out)
+    everything(&tools, &guests, arguments, &left_out, process::run)
 }
 
-/// Runs the tests of all workspaces, for `cargo xtask ci`, which has set up already.
+/// Runs the tests of all workspaces, for `cargo xtask ci`, which has set up already. What failed is told
+/// once more at the end.
 pub(crate) fn run_all(tools: &Tools, left_out: &LeftOut) -> Result<()> {
     let guests: Vec<_> = layout::workspaces()?
         .into_iter()
         .filter(has_unit_tests)
         .collect();
-    everything(tools, &guests, &[], left_out)
+    let mut failures = Failures::default();
+    let tests = everything(tools, &guests, &[], left_out, |cargo| {
+        process::run_and_read(cargo, |line| failures.read(line))
+    });
+    failures.lines.iter().for_each(|line| eprintln!("{line}"));
+    tests
+}
+
+/// What the test runner says of failed tests, between `failures:` and `test result:`.
+#[derive(Default)]
+struct Failures {
+    is_within: bool,
+    lines: Vec<String>,
+}
+
+impl Failures {
+    /// The most lines that are told once more.
+    const MOST: usize = 400;
+
+    fn read(&mut self, line: &str) {
+        self.is_within = match line {
+            "failures:" => true,
+            _ => self.is_within && !line.starts_with("test result:"),
+        };
+        if self.is_within && self.lines.len() < Self::MOST {
+            self.lines.push(line.to_owned());
+        }
+    }
 }
 
 fn has_unit_tests(workspace: &Workspace) -> bool {
@@ -131,6 +160,7 @@ fn everything(
     guests: &[Workspace],
     arguments: &[&str],
     left_out: &LeftOut,
+    mut run: impl FnMut(&mut Command) -> Result<()>,
 ) -> Result<()> {
     let mut failed = Vec::new();
     for guest in guests {
@@ -142,7 +172,7 @@ fn everything(
         cargo
             .args(["test", "--workspace", "--no-fail-fast"])
             .args(arguments);
-        failed.extend(process::run(&mut cargo).err().map(|_| guest.name.clone()));
+        failed.extend(run(&mut cargo).err().map(|_| guest.name.clone()));
     }
     say("test", "the host's tests, with a real nats-server");
     let mut cargo = tools.cargo()?;
@@ -150,7 +180,7 @@ fn everything(
         .args(["test", "--workspace", "--no-fail-fast"])
         .args(arguments)
         .args(left_out.words(arguments));
-    failed.extend(process::run(&mut cargo).err().map(|_| HOST.to_owned()));
+    failed.extend(run(&mut cargo).err().map(|_| HOST.to_owned()));
     verdict(&failed)
 }
 
@@ -188,6 +218,25 @@ mod tests {
         assert_eq!(both, Err("tests failed in: plugins, the host".to_owned()));
         let guests = verdict(&["plugins"]).map_err(|error| error.to_string());
         assert_eq!(guests, Err("tests failed in: plugins".to_owned()));
+    }
+
+    #[test]
+    fn what_failed_is_read_from_the_runners_lines() {
+        let mut failures = Failures::default();
+        let said = "test a ... FAILED\n\nfailures:\n\n---- a ----\nwhy\n\nfailures:\n    a\n\n\
+                    test result: FAILED. 1 failed\n     Running next\ntest b ... ok";
+        said.lines().for_each(|line| failures.read(line));
+        let kept = [
+            "failures:",
+            "",
+            "---- a ----",
+            "why",
+            "",
+            "failures:",
+            "    a",
+            "",
+        ];
+        assert_eq!(failures.lines, kept);
     }
 
     #[test]
