@@ -84,10 +84,16 @@ pub fn merged(groups: &Range<u16>, spans: &[Span]) -> Vec<Progress> {
                 }),
             }
         }
-        // Timers of those that are behind must not fire before their messages have come.
-        let marks = all.filter_map(|(_, input)| input?.watermark);
+        // Timers of those that are behind must not fire before their messages have come. Who has read as far
+        // as any other and has no watermark had no message of its own.
+        let furthest = all.clone().map(|part| position_of(&part)).max();
+        let marks = all.map(|part| (position_of(&part), part.1.and_then(|input| input.watermark)));
+        let counts =
+            |(position, mark): &(u64, Option<i64>)| mark.is_some() || Some(*position) < furthest;
+        let marks = marks.filter(counts).map(|(_, mark)| mark);
         Progress {
-            watermark: marks.min(),
+            // Nothing is less than any time.
+            watermark: marks.min().flatten(),
             ahead,
             ..Progress::at(source, lowest)
         }
@@ -128,6 +134,18 @@ mod tests {
         };
         assert_eq!(inputs, [expected]);
         assert_eq!(merged(&(4..8), &spans), span(4..8, 9, Some(90)).inputs);
+    }
+
+    #[test]
+    fn groups_that_have_read_less_and_know_no_time_hold_event_time_back() {
+        let unread = Span {
+            groups: 4..8,
+            inputs: Vec::new(),
+        };
+        for behind in [span(4..8, 3, None), unread] {
+            let inputs = merged(&(0..8), &[span(0..4, 9, Some(90)), behind]);
+            assert_eq!(inputs[0].watermark, None);
+        }
     }
 
     #[test]
