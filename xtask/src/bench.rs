@@ -23,7 +23,7 @@ struct Section {
     runtime: &'static [&'static str],
 }
 
-const SECTIONS: [Section; 9] = [
+const SECTIONS: [Section; 10] = [
     section("throughput", &["throughput"], &[]),
     section("profile", &["profile"], &[]),
     section("delay", &["delay"], &[]),
@@ -32,6 +32,7 @@ const SECTIONS: [Section; 9] = [
     section("start", &["start"], &["instances"]),
     section("swap", &["swap"], &[]),
     section("jobs", &["jobs", "jobs-delay", "jobs-recovery"], &[]),
+    section("windows", &["jobs-windows"], &[]),
     section("scale", &["pipelines", "hosts"], &["chain", "plugins"]),
 ];
 
@@ -198,7 +199,7 @@ fn build(tools: &Tools, quick: bool) -> Result<(&'static str, &'static str)> {
     Ok((profile, folder))
 }
 
-/// Compiles the plugins of the benches, and the standard plugin that they use.
+/// Compiles the plugins of the benches, and the standard plugins that they use.
 fn build_plugins(tools: &Tools) -> Result<()> {
     instructions::build_plugins(tools)?;
     let root = layout::root();
@@ -206,7 +207,8 @@ fn build_plugins(tools: &Tools) -> Result<()> {
     cargo
         .current_dir(root.join("plugins"))
         .env("CARGO_TARGET_DIR", root.join("target/guests"))
-        .args(["build", "--release", "--quiet", "--package", "filter"]);
+        .args(["build", "--release", "--quiet", "--package", "filter"])
+        .args(["--package", "aggregate"]);
     process::run(cargo.args(["--target", tools.wasm.target()]))
 }
 

@@ -124,7 +124,7 @@ mod tests {
     fn the_usage_names_every_section_of_the_bench() {
         let usage = super::usage();
         let sections =
-            "  are throughput, profile, delay, border, safety, start, swap, jobs, scale\n";
+            "  are throughput, profile, delay, border, safety, start, swap, jobs, windows, scale\n";
         assert!(usage.contains(sections), "{usage}");
     }
 }

@@ -1,9 +1,11 @@
 //! `delivery: exactly-once`: how fast a job is beside a native loop that commits as it does, and beside weir at
-//! least once. What a commit takes is in `jobs/latency.rs`, what a restart does in `jobs/recovery.rs`.
+//! least once. What a commit takes is in `jobs/latency.rs`, what a restart does in `jobs/recovery.rs`, what windows cost
+//! in `jobs/windows.rs`.
 
 pub(crate) mod latency;
 pub(crate) mod recovery;
 mod side;
+pub(crate) mod windows;
 
 use std::time::Instant;
 

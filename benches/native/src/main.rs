@@ -88,6 +88,7 @@ enum Chosen {
     Jobs,
     JobsDelay,
     JobsRecovery,
+    JobsWindows,
     Profile,
     Soak,
 }
@@ -156,6 +157,7 @@ async fn measure(arguments: &Measure) -> Result<()> {
             Chosen::Jobs => jobs::measure(&bench).await,
             Chosen::JobsDelay => jobs::latency::measure(&bench).await,
             Chosen::JobsRecovery => jobs::recovery::measure(&bench).await,
+            Chosen::JobsWindows => jobs::windows::measure(&bench).await,
             Chosen::Profile => profile::measure(&bench).await,
             Chosen::Soak => soak::measure(&bench).await,
         }?;

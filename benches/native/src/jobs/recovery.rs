@@ -209,24 +209,27 @@ async fn job(bench: &Bench<'_>, name: &str) -> Result<stream::Stream> {
     found.context("cannot look at the stream of the job")
 }
 
+/// Up to where the effects of messages are committed, in a job of one partition.
+pub(super) async fn position(bench: &Bench<'_>, name: &str) -> Result<u64> {
+    // The stream is not there at once.
+    let Ok(job) = job(bench, name).await else {
+        return Ok(0);
+    };
+    let checkpoint = format!("weir.job.{name}.ckpt.0");
+    let Ok(last) = job.get_last_raw_message_by_subject(&checkpoint).await else {
+        return Ok(0);
+    };
+    let last: Checkpoint =
+        serde_json::from_slice(&last.payload).context("cannot understand a checkpoint")?;
+    Ok(last.inputs.first().map_or(0, |input| input.position))
+}
+
 /// Waits until the effects of all messages are committed.
 async fn processed(bench: &Bench<'_>, child: &mut Child, name: &str, messages: u64) -> Result<()> {
     let filling = Duration::from_millis(50 * messages);
     let deadline = Instant::now() + LIMIT * 2 + filling;
-    let checkpoint = format!("weir.job.{name}.ckpt.0");
     loop {
-        // The stream is not there at once.
-        let position = match job(bench, name).await {
-            Ok(job) => match job.get_last_raw_message_by_subject(&checkpoint).await {
-                Ok(last) => {
-                    let last: Checkpoint = serde_json::from_slice(&last.payload)
-                        .context("cannot understand a checkpoint")?;
-                    last.inputs.first().map_or(0, |input| input.position)
-                }
-                Err(_) => 0,
-            },
-            Err(_) => 0,
-        };
+        let position = position(bench, name).await?;
         if position >= messages {
             return Ok(());
         }
