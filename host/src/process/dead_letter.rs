@@ -132,6 +132,11 @@ impl DeadLetterBuilder {
             return;
         };
         tell("Reason", &rejection.reason, longest);
+        // A timer has no sequence, no subject and no payload. It is known by its key and its time.
+        if message.sequence == 0 {
+            tell("Key", message.key.as_deref().unwrap_or_default(), longest);
+            tell("Timer", &time(message.event_time), LONGEST);
+        }
         tell("Backtrace", &rejection.traceback.join(" | "), longest);
         if let Some(fault) = &rejection.fault {
             tell("Backtrace", &fault.backtrace.join(" | "), longest);
@@ -276,6 +281,12 @@ impl Draft<'_> {
             key: message.key.clone(),
         }
     }
+}
+
+/// RFC 3339 in UTC, of nanoseconds since the Unix epoch.
+fn time(nanoseconds: u64) -> String {
+    let time = jiff::Timestamp::from_nanosecond(nanoseconds.into());
+    time.map(|time| time.to_string()).unwrap_or_default()
 }
 
 /// RFC 3339, to the second.
