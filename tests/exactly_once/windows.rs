@@ -232,6 +232,8 @@ fn a_window_that_the_plugin_does_not_emit_is_a_dead_letter_and_holds_back_no_oth
             .contains("a window is stuck"),
         "{dead:#?}"
     );
+    let of = ["Weir-Key", "Weir-Timer"].map(|name| dead[0].header(name));
+    assert_eq!(of, [Some("a"), Some("1970-01-01T00:00:10Z")]);
     weir.kill9();
     let _weir = site.run_job(&file);
     site.events("a", &[(30, "end")]);
@@ -257,9 +259,22 @@ fn a_job_whose_windows_were_changed_is_refused_and_reads_no_accumulator_of_other
     weir.wait_until_output(
         "the state has values of operator `op` with the windows `tumbling 10s`, which the pipeline has not",
     );
+    wait_until("it was tried again", || {
+        weir.metric(&series("restarts_total")) >= 2.0
+    });
+    let said = weir.stderr();
+    assert_eq!(
+        said.matches("or drop the state with `weir job reset`")
+            .count(),
+        1,
+        "{said}"
+    );
     weir.kill9();
     site.file("p.yaml", text);
-    let _weir = site.run_job(&file);
+    let weir = site.run_job(&file);
+    wait_until("what it has found is counted before it commits", || {
+        weir.metric(&series("job_state_keys")) == 1.0
+    });
     let shown = site
         .weir(&["job", "state", "get", "p", "a", "--operator", "op"])
         .stdout;

@@ -52,7 +52,8 @@ impl Supervisor {
     /// Why it has failed for good.
     pub(crate) async fn run(&self, first: Result<Arc<Attachment>>) -> Result<()> {
         let mut pause = FIRST_PAUSE;
-        let mut attachment = first.inspect_err(|error| self.wait(error)).ok();
+        let mut said = None;
+        let mut attachment = first.inspect_err(|error| self.wait(error, &mut said)).ok();
         let mut permitted = false;
         let mut stages = self.shutdown.listen();
         loop {
@@ -72,11 +73,11 @@ impl Supervisor {
                         self.fail(&error);
                         return Err(error);
                     }
-                    self.wait(&error);
+                    if began.elapsed() > LONGEST_PAUSE {
+                        (pause, said) = (FIRST_PAUSE, None);
+                    }
+                    self.wait(&error, &mut said);
                 }
-            }
-            if began.elapsed() > LONGEST_PAUSE {
-                pause = FIRST_PAUSE;
             }
             tokio::select! {
                 () = reached(&mut stages, Stage::Soft) => break,
@@ -191,12 +192,14 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Says what is wrong, once: while it stays the same, the status and readiness go on saying it.
-    fn wait(&self, error: &anyhow::Error) {
-        let (problem, before) = (Problem::new(error), self.pipeline.problem());
-        if before.as_ref() != Some(&problem) {
+    /// Says what is wrong, unless that is what was `said` last: while it stays the same, the status and
+    /// readiness go on saying it.
+    fn wait(&self, error: &anyhow::Error, said: &mut Option<Problem>) {
+        let problem = Problem::new(error);
+        if said.as_ref() != Some(&problem) {
             let (pipeline, hint) = (&self.pipeline.settings.name, problem.hint());
             tracing::error!(pipeline, hint, "{}; trying again", problem.what);
+            *said = Some(problem.clone());
         }
         self.pipeline.end(Phase::Waiting(problem));
     }

@@ -260,12 +260,9 @@ impl Work for Processing {
     }
 
     fn recovered(&mut self) -> Result<(), Unreadable> {
-        let state = self.state.lock();
-        let known = |id: &str| self.shared.state_ids.iter().any(|known| known == id);
-        if let Some(id) = state.occupied().find(|id| !known(id)) {
-            return Err(kept::orphan(id));
-        }
-        self.shared.check(state.formats()).map_err(Unreadable)
+        let usage = kept::readable(&self.state.lock(), &self.shared)?;
+        self.note_usage(usage);
+        Ok(())
     }
 
     fn noted(&mut self, mark: Option<&Mark>) {

@@ -1,10 +1,10 @@
-//! Where the state of a partition is: in RAM, or on disk, where it is found again.
+//! Where the state of a partition is, in RAM or on disk, where it is found again; and whether the pipeline reads it.
 
 use super::Processing;
 use crate::config::windows;
 use crate::job::shared::Shared;
 use crate::job::work::Unreadable;
-use crate::state::{Corrupt, Groups, Location, Mark, Operator, State};
+use crate::state::{Corrupt, Groups, Location, Mark, Operator, State, Usage};
 
 impl Processing {
     /// The same with a state on disk. It is opened when it is needed.
@@ -67,16 +67,26 @@ pub(super) fn empty(shared: &Shared, groups: &Groups) -> Result<State, Corrupt> 
     Ok(state.with_ttl(shared.state_ttl))
 }
 
+/// How large a state is, whose values are of operators of the pipeline in formats that their plugins read.
+pub(super) fn readable(state: &State, shared: &Shared) -> Result<Usage, Unreadable> {
+    let known = |id: &str| names(shared).any(|known| known == id);
+    match state.occupied().find(|id| !known(id)) {
+        Some(id) => Err(orphan(id)),
+        None => shared.check(state.formats()).map_err(Unreadable),
+    }?;
+    Ok(state.usage())
+}
+
 /// The state has values of an operator that the pipeline has not.
-pub(super) fn orphan(id: &str) -> Unreadable {
+fn orphan(id: &str) -> Unreadable {
     Unreadable(match windows::parts(id) {
         (id, None) => format!(
-            "the state has values of operator `{id}`, which the pipeline has not; give the operator its name again, or \
-             the pipeline another one"
+            "the state has values of operator `{id}`, which the pipeline has not; give the operator its name again, \
+             the pipeline another one, or drop the state with `weir job reset`"
         ),
         (id, Some(windows)) => format!(
             "the state has values of operator `{id}` with the windows `{windows}`, which the pipeline has not; give the \
-             operator its name and its windows again, or the pipeline another name"
+             operator its name and its windows again, the pipeline another name, or drop the state with `weir job reset`"
         ),
     })
 }

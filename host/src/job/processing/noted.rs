@@ -60,7 +60,6 @@ impl Processing {
             .observe(commit_seconds);
         let watermark = self.watermarks.least();
         self.shared.progress.update(self.partition(), |state| {
-            (state.rows, state.keys, state.bytes) = (usage.rows, usage.keys, usage.bytes);
             (state.watermark, state.commit_seconds) = (watermark, commit_seconds);
         });
     }
@@ -82,6 +81,9 @@ impl Processing {
         metrics
             .job_state_bytes
             .inc_by(change(before.bytes, usage.bytes));
+        self.shared.progress.update(self.partition(), |state| {
+            (state.rows, state.keys, state.bytes) = (usage.rows, usage.keys, usage.bytes);
+        });
     }
 
     /// Whether messages wait in the state now, for whoever asks.
