@@ -82,6 +82,7 @@ pub(super) fn reset(arguments: &Reset, console: &Console) -> Result<u8> {
             return Ok(None);
         };
         let job = Operated::open(&connection, name).await?;
+        edges.check(&job.definition)?;
         let mut inputs = Vec::new();
         for of in streams(&job.definition) {
             let edge = edges.of(&of, &job.definition)?;
@@ -141,6 +142,24 @@ impl Edges {
             Some((name.to_owned(), Edge::parse(edge).ok()?))
         });
         each.collect::<Option<_>>().map(Self::Each)
+    }
+
+    /// Refuses a name that no source has.
+    fn check(&self, definition: &Definition) -> Result<()> {
+        let Self::Each(each) = self else {
+            return Ok(());
+        };
+        let known = definition.sources();
+        let known: Vec<&str> = known.filter_map(|it| it.name.as_deref()).collect();
+        match each.keys().find(|name| !known.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(_) if known.is_empty() => Err(anyhow!("the source of the job has no name"))
+                .hint(|| "give its sequence alone: `--to 120`")
+                .usage(),
+            Some(name) => Err(anyhow!("the job has no source `{name}`"))
+                .hint(|| format!("name one of its sources: {}", known.join(", ")))
+                .usage(),
+        }
     }
 
     /// That of a stream.
