@@ -167,12 +167,8 @@ fn the_delay_is_that_of_messages_with_a_result() {
     let delay = ["--messages", "4", "--rate", "40", "--seconds", "1"];
     let report = report(&folder, &[&delay[..], &["--runs", "1"]].concat());
     let delay = &report["delay"];
-    assert_eq!(
-        (&delay["rate"], &delay["sent"]),
-        (&40.into(), &40.into()),
-        "{delay}"
-    );
-    assert_eq!(delay["measured"], 20, "{delay}");
+    let counts = ["rate", "sent", "measured"].map(|name| delay[name].as_u64());
+    assert_eq!(counts, [Some(40), Some(40), Some(20)], "{delay}");
     let [p50, p99, p999, max] =
         ["p50_us", "p99_us", "p999_us", "max_us"].map(|name| delay[name].as_f64().unwrap());
     assert!(

@@ -84,7 +84,8 @@ fn kind(model: &model::Window, at: &Cursor<'_>, context: &mut Context<'_>) -> Op
     }
     if let Some(model::Tumbling::Size(size)) = &model.tumbling {
         let parsed = size.parse();
-        let parsed = parsed.map_err(|why| format!("{why}, or `day`, `week` or `month`"));
+        let parsed =
+            parsed.map_err(|why| format!("{why}; a calendar has `day`, `week` and `month`"));
         let size = context.parsed(parsed.and_then(allowed), &tumbling_at)?;
         let size = nanoseconds(size);
         return Some(Kind::Tumbling { size });
