@@ -13,7 +13,6 @@ use weir_figures::{Table, bytes, median, micros, resident};
 
 use super::recovery::position;
 use super::side::weir;
-use super::stored;
 use crate::bench::{Bench, LIMIT, LOOK, now, stop};
 use crate::case::{self, Case, IDENTITY, OUT, OUT_SUBJECT};
 use crate::server::cpu_seconds;
@@ -189,10 +188,9 @@ async fn fire(bench: &Bench<'_>, name: &str, keys: u64) -> Result<Firing> {
     client.flush().await.context("cannot flush")?;
     let began = now()?;
     publish(bench, 0, 3_600_000).await?.await?;
-    let (ended, longest) = tokio::select! {
-        ended = stored(bench, &mut child, name, keys) => bail!("no commit was seen: {ended:?}"),
-        longest = longest(commits, bench, keys) => (now()?, longest?),
-    };
+    let longest = tokio::time::timeout(LIMIT, longest(commits, bench, keys)).await;
+    let longest = longest.with_context(|| format!("`{name}` is stuck"))??;
+    let ended = now()?;
     stop(child).await?;
     Ok(Firing {
         keys,
