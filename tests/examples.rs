@@ -2,22 +2,20 @@
 //! `input.jsonl` into `expected.jsonl` (after a change that is meant, `weir plugin test --bless`
 //! writes that anew), and the rebates are right to the cent.
 
+mod advisories;
+mod iot;
 mod killed;
 mod nexmark;
 
 use crate::harness::guests::{example, repository};
-use crate::harness::{Client, NatsServer, Site, Weir, guests, wait_for, wait_until};
-use async_nats::jetstream::consumer::pull;
-use futures_util::StreamExt;
+use crate::harness::{NatsServer, Site, Weir, guests, wait_until};
 use rebates_oracle::{Check, generate, jsonl};
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
 
-/// What every example consists of, but for NEXMark, which has a pipeline for each query.
+/// What every example consists of, but for those with a pipeline for each question.
 const PARTS: [&str; 5] = [
     "README.md",
     "pipeline.yaml",
@@ -35,14 +33,22 @@ fn every_example_is_complete_and_has_a_test() {
     let entries = std::fs::read_dir(repository().join("examples")).unwrap();
     let found = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let found: BTreeSet<String> = found.collect();
-    let expected = ["advisories", "fraud", "nexmark", "rebates", "streams"];
+    let expected = [
+        "advisories",
+        "fraud",
+        "iot",
+        "nexmark",
+        "rebates",
+        "streams",
+    ];
     assert_eq!(found, BTreeSet::from(expected.map(String::from)));
     for example in found {
-        let parts = match &*example {
-            "nexmark" => nexmark::PARTS,
+        let parts: &[&str] = match &*example {
+            "iot" => &iot::PARTS,
+            "nexmark" => &nexmark::PARTS,
             // What the oracles of the others have in common.
             "streams" => continue,
-            _ => PARTS,
+            _ => &PARTS,
         };
         for part in parts {
             let path = folder(&example).join(part);
@@ -125,6 +131,7 @@ fn no_example_has_anything_that_weir_check_finds() {
     let totals = install_totals(directory.path());
     let merchants = install_second("fraud", "pipeline-merchants.yaml", directory.path());
     let nexmark = nexmark::install_common(directory.path());
+    let iot = iot::install(directory.path());
     let mut files = vec![
         "check",
         "advisories/pipeline.yaml",
@@ -133,7 +140,7 @@ fn no_example_has_anything_that_weir_check_finds() {
         "rebates/pipeline.yaml",
         &totals,
     ];
-    files.extend(nexmark.iter().map(String::as_str));
+    files.extend(nexmark.iter().chain(&iot).map(String::as_str));
     let checked = Weir::run_in(directory.path(), &files);
     assert_eq!(
         checked.code,
@@ -261,108 +268,13 @@ fn a_hundred_thousand_events_through_a_server_earn_what_the_oracle_says() {
     assert_eq!(weir.finish().code, Some(0));
 }
 
-/// The alert of this subject about the stream `ORDERS`, once there is one.
-fn alert(client: &Client, subject: &str) -> Value {
-    wait_for(&format!("there is an alert on {subject}"), || {
-        let alerts = client.messages("ALERTS");
-        let found = alerts
-            .iter()
-            .filter(|alert| alert.subject == subject)
-            .map(|alert| alert.json())
-            .find(|alert| alert["stream"] == "ORDERS");
-        let subjects: Vec<_> = alerts.into_iter().map(|alert| alert.subject).collect();
-        found.ok_or(format!("{subjects:?}"))
-    })
-}
-
-#[test]
-fn what_goes_wrong_with_consumers_and_streams_of_a_server_becomes_alerts() {
-    let server = NatsServer::start();
-    let client = server.client();
-    let directory = tempfile::tempdir().unwrap();
-    install("advisories", directory.path());
-    let arguments = [
-        "run",
-        "advisories/pipeline.yaml",
-        "--metrics-listen=off",
-        "--admin-listen=off",
-    ];
-    let url = server.url();
-    let environment = [("NATS_URL", &*url)];
-    let mut weir = Weir::start_with(directory.path(), &arguments, &environment, Stdio::null());
-    weir.wait_until_output("running");
-
-    client.create_stream("ORDERS", &["orders.>"]);
-    let sequence = client.publish("orders.a", "1");
-    client.run(async {
-        let stream = client.jetstream.get_stream("ORDERS").await.unwrap();
-        let config = pull::Config {
-            durable_name: Some("mailer".to_owned()),
-            max_deliver: 1,
-            ack_wait: Duration::from_millis(100),
-            ..Default::default()
-        };
-        let consumer = stream.create_consumer(config).await.unwrap();
-        let mut delivered = consumer.fetch().max_messages(1).messages().await.unwrap();
-        // Nobody settles it, and there is no second time.
-        delivered.next().await.unwrap().unwrap();
-    });
-    let given_up = alert(client, "alerts.warning.max-deliveries");
-    let text = "consumer `mailer` of stream `ORDERS` gave up on message 1, delivered once";
-    assert_eq!(given_up["text"], text);
-    assert_eq!(given_up["sequence"], sequence);
-
-    client.run(async {
-        let stream = client.jetstream.get_stream("ORDERS").await.unwrap();
-        stream.delete_consumer("mailer").await.unwrap();
-    });
-    let deleted = alert(client, "alerts.warning.consumer-deleted");
-    let text = "consumer `mailer` of stream `ORDERS` was deleted";
-    assert_eq!(deleted["text"], text);
-
-    client
-        .run(client.jetstream.delete_stream("ORDERS"))
-        .unwrap();
-    let deleted = alert(client, "alerts.critical.stream-deleted");
-    assert_eq!(deleted["text"], "stream `ORDERS` was deleted");
-}
-
-/// As the README of advisories says: one `weir dev` watches the server that another one works on.
-#[test]
-fn weir_dev_shows_the_alerts_while_the_rebates_example_makes_them_happen() {
-    let directory = tempfile::tempdir().unwrap();
-    for name in ["rebates", "advisories"] {
-        install(name, directory.path());
-    }
-    let mut watching = Weir::start(directory.path(), &["dev", "advisories"]);
-    watching.wait_until_output("waiting for a change");
-    let log = watching.stderr();
-    let (_, address) = log.split_once("private nats-server at ").unwrap();
-    let url = address.lines().next().unwrap();
-    let fed = Weir::run_in(
-        directory.path(),
-        &["dev", "--once", "--nats", url, "rebates"],
-    );
-    assert_eq!(fed.code, Some(0), "{}\n{}", fed.stdout, fed.stderr);
-    assert!(
-        fed.stdout
-            .contains("40 in, 14 out, 7 dropped, 19 dead letters"),
-        "{}",
-        fed.stdout
-    );
-    // The truncated event of `input.jsonl`.
-    let alert = "consumer `weir-rebates` of stream `ORDERS` will never process message 20";
-    watching.wait_until_output(alert);
-    watching.interrupt();
-    assert_eq!(watching.finish().code, Some(0));
-}
-
 /// The unit tests of a plugin run natively, without a host: `cargo test` in its folder.
 #[test]
 fn the_unit_tests_of_the_plugins_pass() {
     for plugin in [
         "advisories/plugin",
         "fraud/plugin",
+        "iot/plugin",
         "nexmark/plugin",
         "rebates/plugin",
         "rebates/totals",

@@ -217,6 +217,7 @@ pub fn inherited_lints(file: &File) -> Vec<String> {
         "examples/rebates/totals",
         "examples/advisories/plugin",
         "examples/fraud/plugin",
+        "examples/iot/plugin",
         "examples/nexmark/plugin",
     ];
     let exempt = guest.iter().any(|folder| file.is_in(folder));

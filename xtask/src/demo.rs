@@ -1,11 +1,12 @@
 //! `cargo xtask demo [COUNT]`: set up, then run the rebates example over an evening of shop events
 //! and compare what came out with an independent computation, to the cent. `fraud.rs` has
-//! `cargo xtask demo fraud [COUNT]`, and `nexmark.rs` has `cargo xtask demo nexmark [COUNT]`.
+//! `cargo xtask demo fraud [COUNT]`, and so have the other files.
 //!
 //! It only calls what a person could call: the generator, `weir dev` with a private server, and
 //! the oracle. What they wrote stays in `target/demo` to be looked at.
 
 mod fraud;
+mod iot;
 mod nexmark;
 mod site;
 
@@ -33,6 +34,9 @@ const MINUTES: u32 = 12;
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     if let ["fraud", rest @ ..] = arguments {
         return fraud::run(counted(rest, fraud::COUNT)?);
+    }
+    if let ["iot", rest @ ..] = arguments {
+        return iot::run(counted(rest, iot::COUNT)?);
     }
     if let ["nexmark", rest @ ..] = arguments {
         return nexmark::run(counted(rest, nexmark::COUNT)?);

@@ -32,6 +32,9 @@ usage: cargo xtask <task> [arguments]
   demo fraud [COUNT]
                    set up, then judge 200,000 card payments with a host that is killed half-way, and
                    check every alert
+  demo iot [COUNT]
+                   set up, then watch sensors over 100,000 readings with a host that is killed half-way,
+                   and check every minute, day and alert
   demo nexmark [COUNT]
                    set up, then run twelve queries of NEXMark over 100,000 events with a host that is
                    killed half-way, and check every row

@@ -1,6 +1,9 @@
 //! What the oracles of the examples do with JetStream: publish inputs, wait for results, and read them.
 //!
-//! They use the ordinary client and nothing of weir, so that they share no code with what they check.
+//! They use the ordinary client and nothing of weir, so that they share no code with what they check. `compare.rs`
+//! compares results in JSON.
+
+pub mod compare;
 
 use anyhow::{Context, Result, bail};
 use async_nats::HeaderMap;
