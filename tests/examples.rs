@@ -3,6 +3,7 @@
 //! writes that anew), and the rebates are right to the cent.
 
 mod advisories;
+mod clicks;
 mod iot;
 mod killed;
 mod nexmark;
@@ -35,6 +36,7 @@ fn every_example_is_complete_and_has_a_test() {
     let found: BTreeSet<String> = found.collect();
     let expected = [
         "advisories",
+        "clicks",
         "fraud",
         "iot",
         "nexmark",
@@ -44,6 +46,7 @@ fn every_example_is_complete_and_has_a_test() {
     assert_eq!(found, BTreeSet::from(expected.map(String::from)));
     for example in found {
         let parts: &[&str] = match &*example {
+            "clicks" => &clicks::PARTS,
             "iot" => &iot::PARTS,
             "nexmark" => &nexmark::PARTS,
             // What the oracles of the others have in common.
@@ -132,6 +135,7 @@ fn no_example_has_anything_that_weir_check_finds() {
     let merchants = install_second("fraud", "pipeline-merchants.yaml", directory.path());
     let nexmark = nexmark::install_common(directory.path());
     let iot = iot::install(directory.path());
+    let clicks = clicks::install(directory.path());
     let mut files = vec![
         "check",
         "advisories/pipeline.yaml",
@@ -140,7 +144,13 @@ fn no_example_has_anything_that_weir_check_finds() {
         "rebates/pipeline.yaml",
         &totals,
     ];
-    files.extend(nexmark.iter().chain(&iot).map(String::as_str));
+    files.extend(
+        nexmark
+            .iter()
+            .chain(&iot)
+            .chain(&clicks)
+            .map(String::as_str),
+    );
     let checked = Weir::run_in(directory.path(), &files);
     assert_eq!(
         checked.code,

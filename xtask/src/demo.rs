@@ -5,6 +5,7 @@
 //! It only calls what a person could call: the generator, `weir dev` with a private server, and
 //! the oracle. What they wrote stays in `target/demo` to be looked at.
 
+mod clicks;
 mod fraud;
 mod iot;
 mod nexmark;
@@ -32,6 +33,9 @@ const PROGRAMS: [&str; 2] = ["weir", "rebates-oracle"];
 const MINUTES: u32 = 12;
 
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
+    if let ["clicks", rest @ ..] = arguments {
+        return clicks::run(counted(rest, clicks::COUNT)?);
+    }
     if let ["fraud", rest @ ..] = arguments {
         return fraud::run(counted(rest, fraud::COUNT)?);
     }

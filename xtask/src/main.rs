@@ -29,6 +29,9 @@ usage: cargo xtask <task> [arguments]
   setup            find or install nats-server and a Rust toolchain for WebAssembly
   setup --languages  that, and the tools of all languages that plugins are written in
   demo [COUNT]     set up, then run the rebates example over 100,000 events and check every cent
+  demo clicks [COUNT]
+                   set up, then join 100,000 impressions with their clicks, with hosts that are killed
+                   half-way, and check every pair, burst and rate
   demo fraud [COUNT]
                    set up, then judge 200,000 card payments with a host that is killed half-way, and
                    check every alert
