@@ -1,6 +1,7 @@
 //! The configuration: which figures, and by what messages are told apart.
 
 use crate::function::{Function, Ranking, Spread};
+use crate::only::Only;
 use serde_json::{Map, Value};
 
 /// Results of one window and key. All of them are stored in one commit, which holds 900 by default.
@@ -16,6 +17,13 @@ pub struct Figure {
     pub function: Function,
 }
 
+/// A time of the window, as a figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edge {
+    Start,
+    End,
+}
+
 /// What stands under `config:`.
 #[derive(Debug)]
 pub struct Settings {
@@ -23,6 +31,10 @@ pub struct Settings {
     pub by: Vec<(String, String)>,
     /// The figures.
     pub results: Vec<Figure>,
+    /// What the times of the window are called in the results.
+    pub edges: Vec<(String, Edge)>,
+    /// Which groups of a window have a result: all of them, if none.
+    pub only: Option<Only>,
     /// How many groups there may be in one window of a key.
     pub groups: usize,
 }
@@ -33,18 +45,18 @@ impl Settings {
         let Value::Object(config) = config else {
             return Err("`config:` needs `results:`, such as `results: { orders: count }`".into());
         };
-        let known = ["by", "results", "max-groups"];
+        let known = ["by", "results", "only", "max-groups"];
         if let Some(key) = config.keys().find(|key| !known.contains(&key.as_str())) {
             return Err(format!(
-                "unknown key `{key}`: there are `by`, `results` and `max-groups`"
+                "unknown key `{key}`: there are `by`, `results`, `only` and `max-groups`"
             ));
         }
         let by = match config.get("by") {
             None => Vec::new(),
             Some(by) => fields("by", by)?,
         };
-        let results = match config.get("results") {
-            Some(Value::Object(results)) if !results.is_empty() => figures(results)?,
+        let named = match config.get("results") {
+            Some(Value::Object(results)) if !results.is_empty() => results,
             _ => {
                 return Err(
                     "`results` names the figures, such as `{ orders: count, total: { sum: /amount } }`"
@@ -52,12 +64,12 @@ impl Settings {
                 );
             }
         };
-        if let Some((name, _)) = by
-            .iter()
-            .find(|(name, _)| results.iter().any(|it| it.name == *name))
-        {
+        if let Some((name, _)) = by.iter().find(|(name, _)| named.contains_key(name)) {
             return Err(format!("`{name}` stands under both `by` and `results`"));
         }
+        let is_there = |name: &str| named.contains_key(name) || by.iter().any(|it| it.0 == name);
+        let only = config.get("only").map(|only| Only::read(only, is_there));
+        let (only, edges, results) = (only.transpose()?, edges(named), figures(named)?);
         let groups = match config.get("max-groups") {
             None => GROUPS,
             Some(groups) => count("max-groups", groups)?,
@@ -65,6 +77,8 @@ impl Settings {
         Ok(Self {
             by,
             results,
+            edges,
+            only,
             groups,
         })
     }
@@ -83,6 +97,21 @@ fn fields(key: &str, value: &Value) -> Result<Vec<(String, String)>, String> {
         .collect()
 }
 
+fn edge(value: &Value) -> Option<Edge> {
+    match value.as_str()? {
+        "window-start" => Some(Edge::Start),
+        "window-end" => Some(Edge::End),
+        _ => None,
+    }
+}
+
+fn edges(results: &Map<String, Value>) -> Vec<(String, Edge)> {
+    let results = results.iter();
+    results
+        .filter_map(|(name, value)| Some((name.clone(), edge(value)?)))
+        .collect()
+}
+
 fn figures(results: &Map<String, Value>) -> Result<Vec<Figure>, String> {
     let figure = |(name, value): (&String, &Value)| {
         Ok(Figure {
@@ -91,7 +120,8 @@ fn figures(results: &Map<String, Value>) -> Result<Vec<Figure>, String> {
             function: figure(name, value)?,
         })
     };
-    results.iter().map(figure).collect()
+    let results = results.iter().filter(|(_, value)| edge(value).is_none());
+    results.map(figure).collect()
 }
 
 const FIGURES: &str = "`count`, `sum`, `average`, `min`, `max`, `variance`, `stddev`, \
@@ -99,7 +129,7 @@ const FIGURES: &str = "`count`, `sum`, `average`, `min`, `max`, `variance`, `std
     `quantiles`, `list`, `highest` and `lowest`";
 
 /// What stands beside a figure and its field.
-const OPTIONS: [&str; 3] = ["most", "ranks", "show"];
+const OPTIONS: [&str; 4] = ["most", "ranks", "show", "ties"];
 
 fn figure(name: &str, value: &Value) -> Result<Function, String> {
     if value == "count" {
@@ -107,7 +137,8 @@ fn figure(name: &str, value: &Value) -> Result<Function, String> {
     }
     let unknown = || {
         format!(
-            "`{name}` is no figure: write `count`, or one of {FIGURES} with a field: `{{ sum: /amount }}`"
+            "`{name}` is no figure: write `count`, `window-start` or `window-end`, or one of {FIGURES} with a field: \
+             `{{ sum: /amount }}`"
         )
     };
     let Value::Object(parts) = value else {
@@ -120,7 +151,7 @@ fn figure(name: &str, value: &Value) -> Result<Function, String> {
     };
     let options: &[&str] = match kind.as_str() {
         "top" | "list" => &["most"],
-        "highest" | "lowest" => &["most", "show"],
+        "highest" | "lowest" => &["most", "show", "ties"],
         "quantiles" => &["ranks"],
         _ => &[],
     };
@@ -141,15 +172,13 @@ fn figure(name: &str, value: &Value) -> Result<Function, String> {
         let show = parts
             .get("show")
             .map_or(Ok(String::new()), |show| pointer(name, show));
-        let (show, most) = (show?, most()?);
-        Ok::<_, String>(Function::Ranked(
-            of.clone(),
-            Ranking {
-                highest,
-                show,
-                most,
-            },
-        ))
+        let ranking = Ranking {
+            highest,
+            show: show?,
+            most: most()?,
+            ties: parts.get("ties").map_or(Ok(false), |it| ties(name, it))?,
+        };
+        Ok::<_, String>(Function::Ranked(of.clone(), ranking))
     };
     Ok(match kind.as_str() {
         "count" => Function::Count(Some(of)),
@@ -190,7 +219,16 @@ fn pointer(name: &str, field: &Value) -> Result<String, String> {
     }
 }
 
-fn count(name: &str, value: &Value) -> Result<usize, String> {
+/// Whether those that are equal to the last one are kept, too.
+pub fn ties(name: &str, value: &Value) -> Result<bool, String> {
+    match value.as_str() {
+        Some("keep") => Ok(true),
+        Some("cut") => Ok(false),
+        _ => Err(format!("`{name}`: `ties` is `keep` or `cut`, not {value}")),
+    }
+}
+
+pub fn count(name: &str, value: &Value) -> Result<usize, String> {
     let count = value
         .as_u64()
         .filter(|count| (1..=1_000_000).contains(count));

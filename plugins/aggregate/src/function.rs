@@ -48,6 +48,8 @@ pub struct Ranking {
     /// The pointer to what is shown of a message.
     pub show: String,
     pub most: usize,
+    /// Whether those that are equal to the last of them are shown, too.
+    pub ties: bool,
 }
 
 /// Which measure of a spread.
@@ -61,6 +63,9 @@ pub struct Spread {
 
 /// When a message happened: its event time, and its sequence in the stream.
 pub type At = (u64, u64);
+
+/// By what a message is ranked (null: by time alone), when it happened, and what is shown of it.
+type Row = (Value, At, Value);
 
 /// What a figure keeps of the messages so far.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -78,8 +83,8 @@ pub enum Partial {
     Distinct(Distinct),
     Frequent(Frequent),
     Quantiles(Quantiles),
-    /// What is first, in order: by what it is ranked (null: by time alone), when it happened, and what is shown.
-    Rows(Vec<(Value, At, Value)>),
+    /// What is first, in order.
+    Rows(Vec<Row>),
 }
 
 impl Function {
@@ -203,10 +208,10 @@ impl Function {
             (Partial::Frequent(sketch), Partial::Frequent(other)) => sketch.merge(&other),
             (Partial::Quantiles(sketch), Partial::Quantiles(other)) => sketch.merge(&other),
             (Partial::Rows(rows), Partial::Rows(others)) => {
-                let (highest, most) = match self {
-                    Self::Ranked(_, ranking) => (ranking.highest, ranking.most),
-                    Self::List(_, most) => (false, *most),
-                    _ => (false, 0),
+                let (highest, most, ties) = match self {
+                    Self::Ranked(_, ranking) => (ranking.highest, ranking.most, ranking.ties),
+                    Self::List(_, most) => (false, *most, false),
+                    _ => (false, 0, false),
                 };
                 rows.extend(others);
                 rows.sort_by(|(one, at, _), (other, then, _)| {
@@ -214,7 +219,8 @@ impl Function {
                     let order = if highest { order.reverse() } else { order };
                     order.then(at.cmp(then))
                 });
-                rows.truncate(most);
+                let is_equal = |one: &Row, other: &Row| compared(&one.0, &other.0).is_eq();
+                rows.truncate(first(rows, most, ties, is_equal));
             }
             _ => return Err("what was kept is of other figures than `results:` names".to_owned()),
         }
@@ -264,8 +270,17 @@ fn number(field: &str, value: &Value) -> Result<Decimal, String> {
     }
 }
 
+/// How many of these come first: so many, and those that are equal to the last one, if ties are kept.
+pub fn first<T>(sorted: &[T], most: usize, ties: bool, is_equal: impl Fn(&T, &T) -> bool) -> usize {
+    let Some(last) = sorted.get(most.saturating_sub(1)).filter(|_| ties) else {
+        return most;
+    };
+    let more = sorted.iter().skip(most);
+    most + more.take_while(|one| is_equal(one, last)).count()
+}
+
 /// Numbers before texts.
-fn compared(one: &Value, other: &Value) -> Ordering {
+pub fn compared(one: &Value, other: &Value) -> Ordering {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) => {
             let numbers = (Decimal::of(one), Decimal::of(other));

@@ -1,18 +1,20 @@
 //! Figures of the messages of a window: counts, sums, averages, extremes, the number of different values,
 //! quantiles and more, by the configuration alone.
 //!
-//! `function.rs` has the figures, `config.rs` reads which of them are asked for, `number.rs` adds exactly, and
-//! `sketch.rs` has what is estimated.
+//! `function.rs` has the figures, `config.rs` reads which of them are asked for, `number.rs` adds exactly,
+//! `sketch.rs` has what is estimated, and `only.rs` which groups of a window have a result.
 
 mod config;
 mod function;
 mod number;
+mod only;
 mod sketch;
 #[cfg(test)]
 mod tests;
 
-use config::{Figure, Settings};
+use config::{Edge, Figure, Settings};
 use function::Partial;
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use weir_sdk::{Aggregator, Error, Message, Output, Outputs, Pane};
@@ -73,27 +75,46 @@ impl Aggregator for Aggregate {
         Ok(left)
     }
 
-    fn emit(&self, _: &Pane, mut groups: Groups) -> Result<Outputs, Error> {
+    fn emit(&self, pane: &Pane, mut groups: Groups) -> Result<Outputs, Error> {
         if groups.is_empty() && self.0.by.is_empty() {
             groups.insert("{}".to_owned(), BTreeMap::new());
         }
-        let groups = groups.into_iter();
-        let outputs = groups.map(|(group, mut partials)| {
-            let mut result: Map<String, Value> = serde_json::from_str(&group)?;
-            for Figure { name, id, function } in &self.0.results {
-                let partial = match partials.remove(id) {
-                    Some(partial) => partial,
-                    None => function.empty().map_err(Error::Reject)?,
-                };
-                result.insert(name.clone(), function.result(partial));
-            }
-            Output::json(&result)
-        });
-        outputs.collect()
+        let result = |(group, partials): (String, _)| self.result(pane, &group, partials);
+        let results = groups.into_iter().map(result);
+        let mut results = results.collect::<Result<Vec<_>, Error>>()?;
+        if let Some(only) = &self.0.only {
+            only.choose(&mut results);
+        }
+        results.iter().map(Output::json).collect()
     }
 }
 
 impl Aggregate {
+    fn result(
+        &self,
+        pane: &Pane,
+        group: &str,
+        mut partials: BTreeMap<String, Partial>,
+    ) -> Result<Map<String, Value>, Error> {
+        let mut result: Map<String, Value> = serde_json::from_str(group)?;
+        for Figure { name, id, function } in &self.0.results {
+            let partial = match partials.remove(id) {
+                Some(partial) => partial,
+                None => function.empty().map_err(Error::Reject)?,
+            };
+            result.insert(name.clone(), function.result(partial));
+        }
+        for (name, edge) in &self.0.edges {
+            let time = match edge {
+                Edge::Start => pane.window.start,
+                Edge::End => pane.window.end,
+            };
+            let time = Timestamp::from_nanosecond(time.into())?;
+            result.insert(name.clone(), time.to_string().into());
+        }
+        Ok(result)
+    }
+
     fn make_room(&self, groups: &Groups, group: &str) -> Result<(), Error> {
         let most = self.0.groups;
         match groups.len() < most || groups.contains_key(group) {

@@ -165,6 +165,69 @@ fn messages_are_listed_in_the_order_of_event_time_and_ranked_by_a_number() {
 }
 
 #[test]
+fn those_that_are_equal_to_the_last_are_shown_too_where_ties_are_kept() {
+    let payloads = [(5, "a"), (1, "b"), (5, "c"), (2, "d"), (5, "e")]
+        .map(|(n, id)| json!({ "n": n, "id": id }));
+    let best = |more: Value| {
+        let mut best = json!({ "highest": "/n", "show": "/id" });
+        best.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let found = results(json!({ "results": { "best": best } }), &payloads);
+        found[0]["best"].clone()
+    };
+    assert_eq!(
+        best(json!({ "most": 1, "ties": "keep" })),
+        json!(["a", "c", "e"])
+    );
+    assert_eq!(
+        best(json!({ "most": 4, "ties": "keep" })),
+        json!(["a", "c", "e", "d"])
+    );
+    assert_eq!(best(json!({ "most": 2, "ties": "cut" })), json!(["a", "c"]));
+}
+
+#[test]
+fn only_the_groups_with_the_greatest_figures_have_a_result() {
+    let payloads = [("a", 1), ("b", 1), ("a", 1), ("c", 1), ("b", 1), ("d", 0)]
+        .map(|(shop, n)| json!({ "shop": shop, "n": (n > 0).then_some(n) }));
+    let shops = |only: Value| {
+        let config = json!({
+            "by": { "shop": "/shop" }, "results": { "n": "count", "sum": { "sum": "/n" } }, "only": only,
+        });
+        let found = results(config, &payloads).into_iter();
+        let shops = found.map(|result| result["shop"].as_str().unwrap().to_owned());
+        shops.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(shops(json!({ "highest": "n" })), "a");
+    assert_eq!(shops(json!({ "highest": "n", "ties": "keep" })), "a b");
+    assert_eq!(
+        shops(json!({ "highest": "n", "most": 3, "ties": "keep" })),
+        "a b c d"
+    );
+    assert_eq!(
+        shops(json!({ "highest": ["n", "shop"], "most": 3 })),
+        "b a d"
+    );
+    assert_eq!(shops(json!({ "lowest": ["n", "shop"], "most": 1 })), "c");
+    // What is null is neither high nor low.
+    assert_eq!(shops(json!({ "highest": "sum", "most": 3 })), "a b c");
+    assert_eq!(shops(json!({ "lowest": "sum" })), "c");
+}
+
+#[test]
+fn a_result_says_when_its_window_begins_and_ends() {
+    let config = json!({ "results": { "n": "count", "from": "window-start", "to": "window-end" } });
+    let aggregate = aggregate(config);
+    let pane = Pane::new("k", -1_500_000_000..60_000_000_000);
+    let outputs = aggregate.emit(&pane, Groups::new()).unwrap().into_inner();
+    let result: Value = serde_json::from_slice(outputs[0].payload.as_ref().unwrap()).unwrap();
+    let expected =
+        json!({ "n": 0, "from": "1969-12-31T23:59:58.5Z", "to": "1970-01-01T00:01:00Z" });
+    assert_eq!(result, expected);
+}
+
+#[test]
 fn a_group_more_than_there_may_be_is_refused_and_those_that_are_there_go_on() {
     let aggregate =
         aggregate(json!({ "by": { "n": "/n" }, "max-groups": 2, "results": { "all": "count" } }));
@@ -247,6 +310,7 @@ fn estimates_are_within_their_errors() {
 #[test]
 fn a_configuration_that_says_nothing_or_too_much_is_refused_with_what_there_is() {
     let figure = |figure: Value| refusal(json!({ "results": { "x": figure } }));
+    let only = |only: Value| refusal(json!({ "results": { "x": "count" }, "only": only }));
     for (refused, expected) in [
         (refusal(json!(null)), "needs `results:`"),
         (
@@ -265,6 +329,30 @@ fn a_configuration_that_says_nothing_or_too_much_is_refused_with_what_there_is()
         (
             refusal(json!({ "max-groups": 0, "results": { "x": "count" } })),
             "whole number",
+        ),
+        (only(json!({})), "`only` needs either"),
+        (only(json!("x")), "`only` needs either"),
+        (
+            only(json!({ "highest": "x", "lowest": "x" })),
+            "`only` needs either",
+        ),
+        (only(json!({ "highest": [] })), "`only` needs either"),
+        (
+            only(json!({ "highest": "y" })),
+            "no name under `by` or `results`",
+        ),
+        (only(json!({ "highest": "x", "most": 0 })), "whole number"),
+        (
+            only(json!({ "highest": "x", "by": "x" })),
+            "there is no `by`",
+        ),
+        (
+            only(json!({ "highest": "x", "ties": true })),
+            "`ties` is `keep` or `cut`",
+        ),
+        (
+            figure(json!({ "list": "/a", "most": 1, "ties": "keep" })),
+            "`ties` is not for `list`",
         ),
         (figure(json!("sum")), "`x` is no figure"),
         (

@@ -1,0 +1,81 @@
+//! Which groups of a window have a result: those with the greatest or the least of some figures.
+
+use crate::config::{count, ties};
+use crate::function::{compared, first};
+use serde_json::{Map, Value};
+use std::cmp::Ordering;
+
+/// What stands under `only:`.
+#[derive(Debug)]
+pub struct Only {
+    /// Names of a result: of those that are equal in the first, the second decides, and so on.
+    by: Vec<String>,
+    highest: bool,
+    most: usize,
+    /// Whether those that are equal to the last one are kept, too.
+    ties: bool,
+}
+
+impl Only {
+    /// Reads it from JSON. `is_there` says whether a result has something of this name.
+    pub fn read(value: &Value, is_there: impl Fn(&str) -> bool) -> Result<Self, String> {
+        let refusal = || {
+            "`only` needs either `highest` or `lowest`, such as `only: { highest: orders, most: 3 }`"
+                .to_owned()
+        };
+        let parts = value.as_object().ok_or_else(refusal)?;
+        let known = ["highest", "lowest", "most", "ties"];
+        if let Some(key) = parts.keys().find(|key| !known.contains(&key.as_str())) {
+            return Err(format!(
+                "`only`: there is no `{key}`, but {}",
+                known.join(", ")
+            ));
+        }
+        let (names, highest) = match (parts.get("highest"), parts.get("lowest")) {
+            (Some(names), None) => (names, true),
+            (None, Some(names)) => (names, false),
+            _ => return Err(refusal()),
+        };
+        let names = match names {
+            Value::Array(names) => names.as_slice(),
+            name => std::slice::from_ref(name),
+        };
+        let name = |name: &Value| match name.as_str() {
+            Some(name) if is_there(name) => Ok(name.to_owned()),
+            _ => Err(format!("`only`: {name} is no name under `by` or `results`")),
+        };
+        let by = names.iter().map(name).collect::<Result<Vec<_>, _>>()?;
+        if by.is_empty() {
+            return Err(refusal());
+        }
+        Ok(Self {
+            by,
+            highest,
+            most: parts
+                .get("most")
+                .map_or(Ok(1), |most| count("only", most))?,
+            ties: parts.get("ties").map_or(Ok(false), |it| ties("only", it))?,
+        })
+    }
+
+    /// Leaves the results that are wanted, the first ones first.
+    pub fn choose(&self, results: &mut Vec<Map<String, Value>>) {
+        // Equal ones stay in the order in which they came: that of the groups as text.
+        results.sort_by(|one, other| self.compared(one, other));
+        let is_equal = |one: &_, other: &_| self.compared(one, other).is_eq();
+        results.truncate(first(results, self.most, self.ties, is_equal));
+    }
+
+    fn compared(&self, one: &Map<String, Value>, other: &Map<String, Value>) -> Ordering {
+        let figure = |name: &String| match (one.get(name), other.get(name)) {
+            // What there is nothing of comes last, whatever is wanted.
+            (Some(Value::Null) | None, Some(Value::Null) | None) => Ordering::Equal,
+            (Some(Value::Null) | None, _) => Ordering::Greater,
+            (_, Some(Value::Null) | None) => Ordering::Less,
+            (Some(one), Some(other)) if self.highest => compared(other, one),
+            (Some(one), Some(other)) => compared(one, other),
+        };
+        let figures = self.by.iter().map(figure);
+        figures.fold(Ordering::Equal, Ordering::then)
+    }
+}
