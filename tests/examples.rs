@@ -5,8 +5,8 @@
 mod advisories;
 mod clicks;
 mod iot;
-mod killed;
-mod nexmark;
+pub(crate) mod killed;
+pub(crate) mod nexmark;
 
 use crate::harness::guests::{example, repository};
 use crate::harness::{NatsServer, Site, Weir, guests, wait_until};

@@ -31,7 +31,7 @@ fn feed_and_kill(
 }
 
 /// Waits until the host has processed all that these pipelines read.
-pub(super) fn wait_until_read(weir: &Weir, pipelines: &[&str]) {
+pub(crate) fn wait_until_read(weir: &Weir, pipelines: &[&str]) {
     wait_until("nothing is left", || {
         let left = |name: &str, pipeline: &str| {
             weir.metric(&format!("weir_{name}{{pipeline=\"{pipeline}\"}}"))

@@ -1,13 +1,14 @@
-//! The queries of NEXMark come to the rows that another engine's tests expect, and to those of the oracle, each once,
-//! if their host is killed in the middle.
+//! The queries of NEXMark come to the rows that another engine's tests expect, also over savepoints, and to those of the
+//! oracle, each once, if their host is killed in the middle.
 
 mod languages;
+mod restored;
 
 use super::killed::wait_until_read;
 use super::{folder, published};
 use crate::harness::guests::{example, plugin};
 use crate::harness::{Site, Weir, replaced, wait_for, wait_until};
-use example_streams::{Message, Server};
+use example_streams::{Message, Server, Streams};
 use nexmark_oracle::{Event, QUERIES, Query, events, golden, rows};
 use std::path::Path;
 
@@ -33,31 +34,39 @@ fn file(query: &Query) -> String {
     format!("nexmark/{}.yaml", query.name)
 }
 
-/// Copies the pipelines of these queries to where `weir` is run, with the components of those that need no other
-/// language. All events are there before the host is, so a quiet second is the end of them.
+/// Copies the pipelines of these queries to where `weir` is run. All events are there before the host is, so a quiet
+/// second is the end of them.
 fn install(queries: &[&Query], directory: &Path) -> Vec<String> {
     let copy = directory.join("nexmark");
     std::fs::create_dir(&copy).unwrap();
     for query in queries {
         let mut text = std::fs::read_to_string(folder(&file(query))).unwrap();
-        if query.name == "winning-bids" {
-            text = replaced(&text, &[("idle-timeout: 10s", "idle-timeout: 1s")]);
+        let sooner = ("idle-timeout: 10s", "idle-timeout: 1s");
+        if text.contains(sooner.0) {
+            text = replaced(&text, &[sooner]);
         }
         std::fs::write(directory.join(file(query)), text).unwrap();
     }
     queries.iter().map(|query| file(query)).collect()
 }
 
-pub(super) fn install_common(directory: &Path) -> Vec<String> {
-    let files = install(&common(), directory);
+/// The same with the components, none of which needs another language.
+pub(crate) fn install_queries(queries: &[&Query], directory: &Path) -> Vec<String> {
+    let files = install(queries, directory);
     for (component, name) in [
         (plugin("jq"), "jq.wasm"),
         (plugin("filter"), "filter.wasm"),
+        (plugin("aggregate"), "aggregate.wasm"),
+        (plugin("join"), "join.wasm"),
         (example("nexmark"), "nexmark.wasm"),
     ] {
         std::fs::copy(component, directory.join("nexmark").join(name)).unwrap();
     }
     files
+}
+
+pub(super) fn install_common(directory: &Path) -> Vec<String> {
+    install_queries(&common(), directory)
 }
 
 /// A server with these events.
@@ -67,12 +76,14 @@ fn site(events: &[Event]) -> Site {
     client.create_stream("NEXMARK", &["nexmark.*"]);
     let messages = events.iter().map(|event| event.message().unwrap());
     let messages: Vec<Message> = messages.collect();
-    let server = Server {
-        nats: site.nats.url(),
-    };
-    let published = client.run(async { server.connect().await?.publish(messages).await });
+    let published = client.run(async { streams(&site).await.publish(messages).await });
     published.unwrap();
     site
+}
+
+async fn streams(site: &Site) -> Streams {
+    let nats = site.nats.url();
+    Server { nats }.connect().await.unwrap()
 }
 
 fn run(site: &Site, files: &[String]) -> Weir {
@@ -89,7 +100,10 @@ fn wait_until_right(site: &Site, weir: &Weir, queries: &[&Query], events: &[Even
     let pipelines: Vec<String> = queries.iter().map(|query| query.pipeline()).collect();
     let pipelines: Vec<&str> = pipelines.iter().map(String::as_str).collect();
     wait_until_read(weir, &pipelines);
+    let client = site.nats.client();
     for query in queries {
+        let seen = async { query.events(events, &streams(site).await).await.unwrap() };
+        let events = &client.run(seen);
         let expected = match golden::rows(query) {
             Some(text) if events.len() == golden::events().unwrap().len() => {
                 rows::of_text(query, &text).unwrap()
@@ -111,7 +125,7 @@ fn wait_until_right(site: &Site, weir: &Weir, queries: &[&Query], events: &[Even
             }
         });
         let dead = format!("DEAD_{}", query.stream());
-        assert_eq!(site.nats.client().count(&dead), 0, "{dead}");
+        assert_eq!(client.count(&dead), 0, "{dead}");
     }
     wait_until_read(weir, &pipelines);
 }

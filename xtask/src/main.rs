@@ -39,7 +39,7 @@ usage: cargo xtask <task> [arguments]
                    set up, then watch sensors over 100,000 readings with a host that is killed half-way,
                    and check every minute, day and alert
   demo nexmark [COUNT]
-                   set up, then run twelve queries of NEXMark over 100,000 events with a host that is
+                   set up, then run the queries of NEXMark over 100,000 events with a host that is
                    killed half-way, and check every row
   test [ARGS...]   set up, then run every test; ARGS go to `cargo test`, a name filters
   bench [--quick] [--only SECTION,...]

@@ -5,7 +5,7 @@
 
 pub mod compare;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use async_nats::HeaderMap;
 use async_nats::jetstream::{self, consumer::pull};
 use futures_util::StreamExt;
@@ -120,6 +120,29 @@ impl Streams {
     /// # Errors
     /// When there is no such stream, or it cannot be read to its end.
     pub async fn read(&self, name: &str) -> Result<Vec<(String, Vec<u8>)>> {
+        let of = |message: &jetstream::Message, _: &jetstream::message::Info<'_>| {
+            (message.subject.to_string(), message.payload.to_vec())
+        };
+        self.each(name, of).await
+    }
+
+    /// When each message of a stream was stored, in its order: milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// As [`Streams::read`].
+    pub async fn stored(&self, name: &str) -> Result<Vec<u64>> {
+        let of = |_: &jetstream::Message, info: &jetstream::message::Info<'_>| {
+            u64::try_from(info.published.unix_timestamp_nanos() / 1_000_000)
+        };
+        let times = self.each(name, of).await?.into_iter();
+        Ok(times.collect::<Result<_, _>>()?)
+    }
+
+    async fn each<T>(
+        &self,
+        name: &str,
+        of: impl Fn(&jetstream::Message, &jetstream::message::Info<'_>) -> T,
+    ) -> Result<Vec<T>> {
         let mut stream = self.find(name).await?;
         let last = stream.info().await?.state.last_sequence;
         let mut found = Vec::new();
@@ -133,9 +156,10 @@ impl Streams {
                 bail!("stream `{name}` ended before message {last}");
             };
             let message = message.with_context(|| format!("cannot read stream `{name}`"))?;
-            found.push((message.subject.to_string(), message.payload.to_vec()));
             let info = message.info();
-            if info.is_ok_and(|info| info.stream_sequence >= last) {
+            let info = info.map_err(|error| anyhow!("cannot read stream `{name}`: {error}"))?;
+            found.push(of(&message, &info));
+            if info.stream_sequence >= last {
                 return Ok(found);
             }
         }

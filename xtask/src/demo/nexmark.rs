@@ -16,21 +16,27 @@ const SEED: &str = "1";
 const PROGRAMS: [&str; 2] = ["weir", "nexmark-oracle"];
 
 /// Each plugin, by its folder, with the file that the pipelines name.
-const PLUGINS: [(&str, &str); 3] = [
+const PLUGINS: [(&str, &str); 4] = [
     ("plugins/jq", "jq"),
     ("plugins/filter", "filter"),
+    ("plugins/aggregate", "aggregate"),
     ("examples/nexmark/plugin", "nexmark"),
 ];
 
 /// The queries that these are enough for.
-const QUERIES: [&str; 10] = [
+const QUERIES: [&str; 15] = [
     "q0",
     "q1",
     "q2",
     "q3",
     "winning-bids",
     "q4",
+    "q5",
     "q6",
+    "q7",
+    "q8",
+    "q11",
+    "q12",
     "q17",
     "q21",
     "q22",
@@ -66,7 +72,10 @@ pub(super) fn run(count: u64) -> Result<()> {
     say("demo", "killed the host half-way; starting it again");
     let host = site.host(&files, pipelines().collect())?;
     site.wait_until("all events are processed", || host.is_done())?;
-    say("demo", "waiting until the last auctions have ended");
+    say(
+        "demo",
+        "waiting until the last auctions and windows have ended",
+    );
     process::run(oracle("await", &all)?.args(["--percent", "100"]))?;
     site.wait_until("all results are processed", || host.is_done())?;
     say("demo", "comparing every row with the oracle's");

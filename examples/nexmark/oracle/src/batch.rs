@@ -5,9 +5,14 @@ use crate::rows::{Row, decimals};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+mod windows;
+
+pub(crate) use windows::{q5, q7, q8, q11, q12};
+
 macro_rules! row {
     ($($column:expr),* $(,)?) => { vec![$($column.to_string()),*] };
 }
+use row;
 
 fn bids(events: &[Event]) -> impl Iterator<Item = &Bid> {
     events.iter().filter_map(|event| match event {

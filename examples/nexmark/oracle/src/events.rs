@@ -66,6 +66,17 @@ impl Event {
         }
     }
 
+    /// The same event at another time.
+    #[must_use]
+    pub fn at(mut self, time: Time) -> Self {
+        match &mut self {
+            Self::Person(person) => person.date_time = time,
+            Self::Auction(auction) => auction.date_time = time,
+            Self::Bid(bid) => bid.date_time = time,
+        }
+        self
+    }
+
     /// The last token of its subject.
     #[must_use]
     pub fn kind(&self) -> &'static str {

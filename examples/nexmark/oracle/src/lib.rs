@@ -6,7 +6,7 @@
 //! | `random.rs`, `time.rs` | random numbers and times of events |
 //! | `events.rs` | persons, auctions and bids, and how they are published |
 //! | `queries.rs` | the queries: what they read, where their results are, what is compared of them |
-//! | `batch.rs` | the results of each query, over all events at once |
+//! | `batch.rs`, `batch/windows.rs` | the results of each query, over all events at once |
 //! | `rows.rs` | compares what was published with them |
 //! | `golden.rs` | events and rows of others, to which the queries must come as well |
 //!

@@ -152,6 +152,7 @@ async fn feed(run: &Run, server: &Server) -> Result<()> {
 async fn wait_for(run: &Run, server: &Server, percent: usize) -> Result<()> {
     let (streams, events) = (server.connect().await?, run.events());
     for query in run.queries()? {
+        let events = query.events(&events, &streams).await?;
         let results = (query.results)(&events) * percent / 100;
         streams.wait_for(&query.stream(), results as u64).await?;
     }
@@ -171,6 +172,7 @@ async fn verify(run: &Run, server: &Server) -> Result<ExitCode> {
         "query", "events", "results", "events a second"
     );
     for query in run.queries()? {
+        let events = query.events(&events, &streams).await?;
         let published = streams.read(&query.stream()).await?;
         let mut differences = rows::differences(query, &(query.rows)(&events), &published);
         let results = (query.results)(&events);

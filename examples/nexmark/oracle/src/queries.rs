@@ -1,8 +1,10 @@
 //! The queries: where their results are, what is compared of them, and how many there must be.
 
-use crate::batch;
-use crate::events::Event;
 use crate::rows::{Kind, Row};
+use crate::{Event, Time, batch};
+use anyhow::{Result, ensure};
+use example_streams::Streams;
+use std::borrow::Cow;
 
 /// One query, which is one pipeline.
 pub struct Query {
@@ -10,10 +12,14 @@ pub struct Query {
     pub name: &'static str,
     /// The last tokens of the subjects that it reads; empty where it reads the winning bids.
     pub reads: &'static [&'static str],
-    /// Whether results wait until auctions have ended, so that how late they are says nothing of the query.
+    /// Whether results wait until auctions or windows have ended, so that how late they are says nothing of the query.
     pub waits: bool,
     /// What is compared: fields of a result, in the order in which others print them.
     pub columns: &'static [(&'static str, Kind)],
+    /// The same of those that others do not print.
+    pub more: &'static [(&'static str, Kind)],
+    /// Whether its time is not that in an event, but that at which the server stored the event.
+    pub stored: bool,
     /// The columns that say which result a later one takes the place of. Empty where none is ever replaced.
     pub key: &'static [usize],
     /// The rows in the end, in no order.
@@ -35,6 +41,28 @@ impl Query {
         self.pipeline().to_uppercase().replace('-', "_")
     }
 
+    /// These events, which are all that the stream `NEXMARK` has, with the times that they have for the query.
+    ///
+    /// # Errors
+    /// When the stream cannot be read, or has others.
+    pub async fn events<'e>(
+        &self,
+        events: &'e [Event],
+        streams: &Streams,
+    ) -> Result<Cow<'e, [Event]>> {
+        if !self.stored {
+            return Ok(Cow::Borrowed(events));
+        }
+        let times = streams.stored("NEXMARK").await?;
+        let (found, expected) = (times.len(), events.len());
+        ensure!(
+            found == expected,
+            "`NEXMARK` has {found} events, and not {expected}"
+        );
+        let events = events.iter().cloned().zip(times);
+        Ok(events.map(|(event, time)| event.at(Time(time))).collect())
+    }
+
     /// How many of these events it reads, or results of another query.
     #[must_use]
     pub fn inputs(&self, events: &[Event]) -> usize {
@@ -54,15 +82,20 @@ const TIME: (&str, Kind) = ("date_time", Kind::Time);
 const CHANNEL: (&str, Kind) = ("channel", Kind::Text);
 const URL: (&str, Kind) = ("url", Kind::Text);
 const EXTRA: (&str, Kind) = ("extra", Kind::Text);
+const BIDS_COUNTED: (&str, Kind) = ("bids", Kind::Whole);
+const START: (&str, Kind) = ("start", Kind::Time);
+const END: (&str, Kind) = ("end", Kind::Time);
 const AVERAGE: (&str, Kind) = ("average", Kind::Decimals(2));
 
 /// All queries, each behind those whose results it reads.
-pub const QUERIES: [Query; 12] = [
+pub const QUERIES: [Query; 17] = [
     Query {
         name: "q0",
         reads: BIDS,
         waits: false,
         columns: &[AUCTION, BIDDER, PRICE, TIME],
+        more: &[],
+        stored: false,
         key: &[],
         rows: batch::q0,
         results: |events| batch::q0(events).len(),
@@ -72,6 +105,8 @@ pub const QUERIES: [Query; 12] = [
         reads: BIDS,
         waits: false,
         columns: &[AUCTION, BIDDER, ("price", Kind::Decimals(3)), TIME],
+        more: &[],
+        stored: false,
         key: &[],
         rows: batch::q1,
         results: |events| batch::q1(events).len(),
@@ -81,6 +116,8 @@ pub const QUERIES: [Query; 12] = [
         reads: BIDS,
         waits: false,
         columns: &[AUCTION, PRICE],
+        more: &[],
+        stored: false,
         key: &[],
         rows: batch::q2,
         results: |events| batch::q2(events).len(),
@@ -95,6 +132,8 @@ pub const QUERIES: [Query; 12] = [
             ("state", Kind::Text),
             AUCTION,
         ],
+        more: &[],
+        stored: false,
         key: &[],
         rows: batch::q3,
         results: |events| batch::q3(events).len(),
@@ -112,6 +151,8 @@ pub const QUERIES: [Query; 12] = [
             TIME,
             ("expires", Kind::Time),
         ],
+        more: &[],
+        stored: false,
         key: &[],
         rows: batch::winning_bids,
         results: |events| batch::winning_bids(events).len(),
@@ -121,18 +162,77 @@ pub const QUERIES: [Query; 12] = [
         reads: &[],
         waits: true,
         columns: &[("category", Kind::Whole), AVERAGE],
+        more: &[],
+        stored: false,
         key: &[0],
         rows: batch::q4,
         results: |events| batch::winning_bids(events).len(),
+    },
+    Query {
+        name: "q5",
+        reads: BIDS,
+        waits: true,
+        columns: &[AUCTION, BIDS_COUNTED],
+        more: &[START],
+        stored: false,
+        key: &[],
+        rows: batch::q5,
+        results: |events| batch::q5(events).len(),
     },
     Query {
         name: "q6",
         reads: &[],
         waits: true,
         columns: &[("seller", Kind::Whole), AVERAGE],
+        more: &[],
+        stored: false,
         key: &[0],
         rows: batch::q6,
         results: |events| batch::winning_bids(events).len(),
+    },
+    Query {
+        name: "q7",
+        reads: BIDS,
+        waits: true,
+        columns: &[AUCTION, PRICE, BIDDER, TIME],
+        more: &[],
+        stored: false,
+        key: &[],
+        rows: batch::q7,
+        results: |events| batch::q7(events).len(),
+    },
+    Query {
+        name: "q8",
+        reads: &["person", "auction"],
+        waits: true,
+        columns: &[("id", Kind::Whole), ("name", Kind::Text), START],
+        more: &[],
+        stored: false,
+        key: &[],
+        rows: batch::q8,
+        results: |events| batch::q8(events).len(),
+    },
+    Query {
+        name: "q11",
+        reads: BIDS,
+        waits: true,
+        columns: &[BIDDER, BIDS_COUNTED, START, END],
+        more: &[],
+        stored: false,
+        key: &[],
+        rows: batch::q11,
+        results: |events| batch::q11(events).len(),
+    },
+    Query {
+        name: "q12",
+        reads: BIDS,
+        waits: true,
+        columns: &[BIDDER, BIDS_COUNTED, START, END],
+        more: &[],
+        stored: true,
+        key: &[],
+        rows: batch::q12,
+        results: |events| batch::q12(events).len(),
     },
     Query {
         name: "q17",
@@ -141,7 +241,7 @@ pub const QUERIES: [Query; 12] = [
         columns: &[
             AUCTION,
             ("day", Kind::Text),
-            ("bids", Kind::Whole),
+            BIDS_COUNTED,
             ("low", Kind::Whole),
             ("middle", Kind::Whole),
             ("high", Kind::Whole),
@@ -150,6 +250,8 @@ pub const QUERIES: [Query; 12] = [
             AVERAGE,
             ("sum", Kind::Whole),
         ],
+        more: &[],
+        stored: false,
         key: &[0, 1],
         rows: batch::q17,
         results: |events| batch::q0(events).len(),
@@ -159,6 +261,8 @@ pub const QUERIES: [Query; 12] = [
         reads: BIDS,
         waits: false,
         columns: &[AUCTION, BIDDER, PRICE, CHANNEL, URL, TIME, EXTRA],
+        more: &[],
+        stored: false,
         key: &[0, 1],
         rows: batch::q18,
         results: batch::q18_results,
@@ -177,6 +281,8 @@ pub const QUERIES: [Query; 12] = [
             EXTRA,
             ("rank", Kind::Whole),
         ],
+        more: &[],
+        stored: false,
         key: &[0, 7],
         rows: batch::q19,
         results: batch::q19_results,
@@ -186,6 +292,8 @@ pub const QUERIES: [Query; 12] = [
         reads: BIDS,
         waits: false,
         columns: &[AUCTION, BIDDER, PRICE, CHANNEL, ("channel_id", Kind::Text)],
+        more: &[],
+        stored: false,
         key: &[],
         rows: batch::q21,
         results: |events| batch::q21(events).len(),
@@ -203,6 +311,8 @@ pub const QUERIES: [Query; 12] = [
             ("dir2", Kind::Text),
             ("dir3", Kind::Text),
         ],
+        more: &[],
+        stored: false,
         key: &[],
         rows: batch::q22,
         results: |events| batch::q22(events).len(),
