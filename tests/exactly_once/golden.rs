@@ -1,29 +1,53 @@
-//! Windows have the results that the tests of another engine expect (`tests/golden`), in one go and when the host is
-//! killed in the middle.
+//! Pipelines of the standard plugins come to the results that the tests of other engines expect (`tests/golden`) in three ways: in
+//! one go; with a host that is killed in the middle; and with savepoints in the middle, which other hosts go on from, as
+//! many as others, with another number of partitions.
 
-use crate::harness::{Site, replaced, repository, wait_until};
-use jiff::civil::DateTime;
+mod arroyo;
+mod nexmark;
+
+use crate::examples::killed::wait_until_read;
+use crate::harness::{Site, Stored, Weir, guests, repository, wait_for, wait_until};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Results by how often there are such.
-type Rows = BTreeMap<String, usize>;
+pub(super) type Rows = BTreeMap<String, usize>;
 
-/// A case: the messages, and the results that are to come of them.
+/// Behind all messages of all cases, once and again: the windows of the first end with the second.
+const ENDS: [&str; 2] = ["2024-06-01T00:00:00Z", "2025-06-01T00:00:00Z"];
+
+/// How a case is run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    Once,
+    Killed,
+    Restored,
+}
+
+/// A job: what it reads and publishes is by its place in the chain.
+struct Job<'a> {
+    /// In the file, beside the source and the sink: the key, and the times.
+    more: &'a str,
+    /// Each a plugin by its name, and what stands with it.
+    operators: &'a [(&'a str, &'a str)],
+}
+
+/// A case: the messages, the jobs one behind the other, and the results that are to come of them.
 struct Case<'a> {
-    input: &'a str,
-    window: &'a str,
-    bound: &'a str,
-    /// Of a payload; all messages have the same, if none.
-    key: Option<&'a str>,
-    expected: &'a str,
-    /// A result of the plugin, with its key, as a row of what is expected.
-    row: fn(&Value, &str) -> Value,
+    /// Subject and payload, with its time as `timestamp` and with `user`.
+    messages: Vec<(String, Value)>,
+    jobs: &'a [Job<'a>],
+    expected: Vec<Value>,
+    /// Of the results that have this in common the last one counts.
+    last_of: Option<&'a str>,
+}
+
+fn text(name: &str) -> String {
+    std::fs::read_to_string(repository().join("tests/golden").join(name)).unwrap()
 }
 
 pub(super) fn lines(name: &str) -> Vec<Value> {
-    let path = repository().join("tests/golden/arroyo").join(name);
-    let text = std::fs::read_to_string(path).unwrap();
+    let text = text(name);
     let lines = text.lines().filter(|line| !line.is_empty());
     lines
         .map(|line| serde_json::from_str(line).unwrap())
@@ -41,151 +65,204 @@ pub(super) fn rows(values: impl IntoIterator<Item = Value>) -> Rows {
     rows
 }
 
-/// The same text for the same time.
+/// The same text for the same time, for the same number in four digits, and for the same words.
 fn normal(value: &Value) -> String {
-    let time = value
-        .as_str()
-        .and_then(|text| text.parse::<DateTime>().ok());
-    time.map_or_else(|| value.to_string(), |time| time.to_string())
+    match value {
+        Value::Number(number) => format!("{:.4}", number.as_f64().unwrap()),
+        Value::String(text) => match text.trim_end_matches('Z').parse::<jiff::civil::DateTime>() {
+            Ok(time) => time.to_string(),
+            Err(_) => text.split_whitespace().collect::<Vec<_>>().join(" "),
+        },
+        other => other.to_string(),
+    }
 }
 
-/// As the expected rows have a time.
-fn time(nanoseconds: &Value) -> String {
-    let time = jiff::Timestamp::from_nanosecond(nanoseconds.as_i64().unwrap().into()).unwrap();
-    replaced(&time.to_string(), &[("Z", "")])
+/// The streams of a chain of jobs, and the subjects of which they are.
+const STREAMS: [(&str, &str); 3] = [("IN", "in"), ("OUT", "out"), ("END", "end")];
+const NAMES: [&str; 2] = ["p", "q"];
+
+/// A case that runs.
+struct Running<'a> {
+    case: &'a Case<'a>,
+    site: Site,
+    hosts: Vec<Weir>,
+    /// How many messages each stream has had when the hosts were started.
+    before: Vec<u64>,
 }
 
 impl Case<'_> {
     fn holds(&self) {
-        for kill in [false, true] {
-            assert_eq!(
-                self.results(kill),
-                rows(lines(self.expected)),
-                "kill: {kill}"
-            );
-        }
-    }
-
-    fn results(&self, kill: bool) -> Rows {
-        let site = Site::new();
-        let timed = "partitions: 1\nevent-time: { payload: /timestamp }\n";
-        let (bound, window) = (self.bound, self.window);
-        let more = format!("{timed}watermark: {{ bound: {bound} }}\n");
-        let window = format!("{window}\n    config: {{ counts: true }}");
-        let file = site.windows(&window, &more);
-        let text = std::fs::read_to_string(&file).unwrap();
-        let key = format!("key: \"{}\"", self.key.unwrap_or("{subject[1]}"));
-        site.file(
-            "p.yaml",
-            replaced(&text, &[("key: \"{subject[1]}\"", &key)]),
-        );
-        let mut weir = site.run_job(&file);
-        let client = site.nats.client();
-        let mut messages = lines(self.input);
-        for message in &mut messages {
-            let counter = message["counter"].as_i64().unwrap_or_default();
-            message["user"] = if counter % 10 == 0 { 0 } else { counter }.into();
-        }
-        // Far behind all of them, for the end of the input.
-        let mut end = messages.last().unwrap().clone();
-        end["timestamp"] = "2025-01-01T00:00:00Z".into();
-        end["user"] = "end".into();
-        let half = messages.split_off(messages.len() / 2);
-        client.publish_all(messages.iter().map(|it| ("in.all", it.to_string())));
-        if kill {
-            wait_until("some are taken", || {
-                weir.metric(&crate::harness::series("acked_total")) > 0.0
-            });
-            weir.kill9();
-        }
-        let half = half.iter().chain([&end]);
-        client.publish_all(half.map(|it| ("in.all", it.to_string())));
-        let _weir = kill.then(|| site.run_job(&file));
-        let expected = lines(self.expected).len() as u64;
-        let out = site.wait_for_messages("OUT", expected);
-        let out = out.iter().map(|result| {
-            let key = result.subject.strip_prefix("out.").unwrap();
-            (self.row)(&result.json(), key)
+        let expected = self.rows(self.expected.iter().cloned());
+        let holds = &|way| {
+            let running = Running {
+                case: self,
+                site: Site::new(),
+                hosts: Vec::new(),
+                before: Vec::new(),
+            };
+            running.install();
+            assert_eq!(running.results(way, &expected), expected, "{way:?}");
+        };
+        // At the same time: they mostly wait for hosts to find each other.
+        std::thread::scope(|scope| {
+            for way in [Way::Once, Way::Killed, Way::Restored] {
+                scope.spawn(move || holds(way));
+            }
         });
-        rows(out)
+    }
+
+    fn rows(&self, values: impl Iterator<Item = Value>) -> Rows {
+        let Some(name) = self.last_of else {
+            return rows(values);
+        };
+        let last: BTreeMap<String, Value> =
+            values.map(|row| (row[name].to_string(), row)).collect();
+        rows(last.into_values())
     }
 }
 
-#[test]
-fn rides_of_each_hour_count_though_they_are_behind_the_watermark() {
-    let case = Case {
-        input: "cars.jsonl",
-        window: "{ tumbling: 1h }",
-        bound: "0s",
-        key: None,
-        expected: "tumbling-exact-watermark.expected.jsonl",
-        row: |got, _| serde_json::json!({ "count": got["count"], "timestamp": time(&got["end"]) }),
-    };
-    case.holds();
-}
+impl Running<'_> {
+    fn install(&self) {
+        let operators = self.case.jobs.iter().flat_map(|job| job.operators);
+        for (plugin, _) in operators {
+            let component = match *plugin {
+                "nexmark" => guests::example(plugin),
+                plugin => guests::plugin(plugin),
+            };
+            let component = std::fs::read(component).unwrap();
+            self.site.file(&format!("{plugin}.wasm"), component);
+        }
+    }
 
-#[test]
-fn rides_of_each_hour_by_their_kind() {
-    let case = Case {
-        input: "cars.jsonl",
-        window: "{ tumbling: 1h }",
-        bound: "1s",
-        key: Some("{payload:/event_type}"),
-        expected: "tumbling-keyed.expected.jsonl",
-        row: |got, key| {
-            let hour = time(&got["start"]);
-            serde_json::json!({ "count": got["count"], "event_type": key, "hour": hour })
-        },
-    };
-    case.holds();
-}
+    /// Starts so many hosts for all jobs.
+    fn start(&mut self, hosts: usize, partitions: usize) {
+        let mut arguments = vec!["--create".to_owned()];
+        for (place, job) in self.case.jobs.iter().enumerate() {
+            let (name, url) = (NAMES[place], self.site.nats.url());
+            let ([(from, _), (to, subject)], more) =
+                ([STREAMS[place], STREAMS[place + 1]], job.more);
+            let operators = job.operators.iter().map(|(plugin, more)| {
+                format!(
+                    "  - {{ name: {plugin}, plugin: {plugin}.wasm, limits: {{ deadline: 1m }}, {more} }}\n"
+                )
+            });
+            let operators: String = operators.collect();
+            let text = format!(
+                "name: {name}\nnats: {{ url: \"{url}\" }}\nsource: {{ stream: {from} }}\ndelivery: exactly-once\n\
+                 partitions: {partitions}\n{more}\noperators:\n{operators}\
+                 sink: {{ subject: \"{subject}.{{key}}\", stream: {to}, create: true }}\n"
+            );
+            let file = self.site.file(&format!("{name}.yaml"), text);
+            arguments.push(file.to_str().unwrap().to_owned());
+        }
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let client = self.site.nats.client();
+        self.before = STREAMS.map(|(stream, _)| client.count(stream)).into();
+        for _ in 0..hosts {
+            let weir = self.site.start_with(&arguments, &[]);
+            wait_until("a host runs", || {
+                weir.stderr().matches("running").count() >= self.case.jobs.len()
+            });
+            self.hosts.push(weir);
+        }
+        if hosts > 1 {
+            wait_until("every host has partitions of every job", || {
+                let status = self.site.weir(&["status"]).stdout;
+                let own = |line: &&str| line.contains("owns ") && !line.contains("owns 0 ");
+                status.lines().filter(own).count() == hosts * self.case.jobs.len()
+            });
+        }
+    }
 
-#[test]
-fn thirty_days_begin_with_the_epoch_and_not_with_a_month() {
-    let case = Case {
-        input: "cars.jsonl",
-        window: "{ tumbling: 30d }",
-        bound: "1m",
-        key: None,
-        expected: "tumbling-30-days.expected.jsonl",
-        row: |got, _| serde_json::json!({ "count": got["count"], "month": time(&got["start"]) }),
-    };
-    case.holds();
-}
+    fn publish(&self, messages: &[(String, Value)]) {
+        let messages = messages.iter();
+        let messages = messages.map(|(subject, it)| (subject.clone(), it.to_string()));
+        self.site.nats.client().publish_all(messages);
+    }
 
-#[test]
-fn windows_of_ten_seconds_begin_every_two_and_before_the_first_message() {
-    let case = Case {
-        input: "impulse.jsonl",
-        window: "{ hopping: { size: 10s, every: 2s } }",
-        bound: "1s",
-        key: None,
-        expected: "hopping-10s-2s.expected.jsonl",
-        row: |got, _| {
-            serde_json::json!({
-                "count": got["count"], "min": got["min"], "max": got["max"],
-                "start": time(&got["start"]), "end": time(&got["end"]),
-            })
-        },
-    };
-    case.holds();
-}
+    /// How much of a job's source its hosts have processed.
+    fn processed(&self, job: &str) -> f64 {
+        let name = format!("weir_acked_total{{pipeline=\"{job}\"}}");
+        self.hosts.iter().map(|host| host.metric(&name)).sum()
+    }
 
-#[test]
-fn a_session_of_each_user() {
-    let case = Case {
-        input: "impulse.jsonl",
-        window: "{ session: { gap: 20s } }",
-        bound: "1s",
-        key: Some("{payload:/user}"),
-        expected: "session-keyed.expected.jsonl",
-        row: |got, key| {
-            let user: i64 = key.parse().unwrap();
-            serde_json::json!({
-                "user_id": user, "rows": got["count"],
-                "start": time(&got["start"]), "end": time(&got["end"]),
-            })
-        },
-    };
-    case.holds();
+    /// Waits until all that was published since the hosts were started is processed, and stored where it is to be.
+    fn settle(&self) {
+        let client = self.site.nats.client();
+        for (place, _) in self.case.jobs.iter().enumerate() {
+            let (job, stream) = (NAMES[place], STREAMS[place].0);
+            wait_for("all is processed", || {
+                let fed = (client.count(stream) - self.before[place]) as f64;
+                let results = format!("weir.job.{job}.out.");
+                let left = client.messages(&format!("WEIR_JOB_{}", job.to_uppercase()));
+                let left = left.iter().filter(|it| it.subject.starts_with(&results));
+                match (self.processed(job), left.count()) {
+                    (processed, 0) if processed == fed => Ok(()),
+                    (processed, left) => Err(format!(
+                        "{processed} of {fed} of {stream}, {left} to be sourced"
+                    )),
+                }
+            });
+        }
+    }
+
+    /// Goes on from a savepoint with so many hosts and partitions.
+    fn restore(&mut self, savepoint: &str, hosts: usize, partitions: usize) {
+        self.settle();
+        let jobs = &NAMES[..self.case.jobs.len()];
+        for job in jobs {
+            let create = ["savepoint", "create", job, "--name", savepoint];
+            self.site.operate(&create);
+        }
+        self.hosts.clear();
+        let number = partitions.to_string();
+        for job in jobs {
+            let restore = ["savepoint", "restore", job, savepoint, "--yes"];
+            self.site
+                .operate(&[&restore[..], &["--partitions", &number]].concat());
+        }
+        self.start(hosts, partitions);
+    }
+
+    fn results(mut self, way: Way, expected: &Rows) -> Rows {
+        let messages = &self.case.messages;
+        let ends = ENDS.map(|time| {
+            let mut end = messages.last().unwrap().clone();
+            end.1["timestamp"] = time.into();
+            end.1["user"] = "end".into();
+            end
+        });
+        // The results of the first end are the end of the next job.
+        let ends = &ends[2 - self.case.jobs.len()..];
+        let quarters: Vec<&[(String, Value)]> =
+            messages.chunks(messages.len().div_ceil(4)).collect();
+        self.start(1, 1);
+        self.publish(&quarters[..2].concat());
+        match way {
+            Way::Once => {}
+            Way::Killed => {
+                wait_until("some are processed", || self.processed("p") > 0.0);
+                self.hosts.remove(0).kill9();
+                self.start(1, 1);
+            }
+            Way::Restored => self.restore("half", 2, 3),
+        }
+        self.publish(quarters[2]);
+        if way == Way::Restored {
+            self.restore("more", 1, 1);
+        }
+        self.publish(quarters[3]);
+        self.publish(ends);
+        let stream = STREAMS[self.case.jobs.len()].0;
+        let found = || {
+            let found = self.site.nats.client().messages(stream);
+            self.case.rows(found.iter().map(Stored::json))
+        };
+        wait_for("the results are there", || match found() {
+            found if found == *expected => Ok(()),
+            found => Err(format!("{way:?}: {found:?}")),
+        });
+        wait_until_read(&self.hosts[0], &NAMES[..self.case.jobs.len()]);
+        found()
+    }
 }

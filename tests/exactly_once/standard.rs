@@ -92,68 +92,9 @@ fn a_join_is_that_of_all_pairs_though_its_host_is_killed_and_messages_come_out_o
     assert_eq!(rows(out.iter().map(Stored::json)), rows(expected));
 }
 
-/// Two jobs: the rides of each driver in each hour, and how many drivers have more than two in it.
-#[test]
-fn windows_of_the_results_of_windows_are_those_that_another_engine_expects() {
-    let site = Site::new();
-    let client = site.nats.client();
-    let operator = "window: { tumbling: 1h }\n    config: { by: { driver: /driver }, results: { pickups: count } }";
-    let drivers = job(&site, "aggregate", operator, "watermark: { bound: 1m }\n");
-    site.file(
-        "filter.wasm",
-        std::fs::read(guests::plugin("filter")).unwrap(),
-    );
-    let url = site.nats.url();
-    let hours = site.file(
-        "q.yaml",
-        format!(
-            "name: q\nnats: {{ url: \"{url}\" }}\nsource: {{ stream: OUT, subjects: [out.all] }}\n\
-             delivery: exactly-once\nkey: \"{{subject[1]}}\"\npartitions: 1\n\
-             event-time: {{ header: Weir-Window-Start }}\noperators:\n  - name: many\n    plugin: filter.wasm\n    \
-             limits: {{ deadline: 1m }}\n    config: {{ when: payload.pickups > 2 }}\n  - name: drivers\n    \
-             plugin: plugin.wasm\n    limits: {{ deadline: 1m }}\n    window: {{ tumbling: 1h }}\n    \
-             config: {{ results: {{ drivers: count }} }}\nsink: {{ subject: \"hours.all\", stream: HOURS, create: true }}\n"
-        ),
-    );
-    let mut weir = site.run_job(&drivers);
-    let _hours = site.run_job(&hours);
-    let rides = lines("cars.jsonl").into_iter();
-    let rides = rides.filter(|ride| ride["event_type"] == "pickup");
-    let mut rides: Vec<(u64, Value)> = rides
-        .map(|ride| (seconds(&ride["timestamp"]), ride["driver_id"].clone()))
-        .collect();
-    let last = rides.iter().map(|(at, _)| *at).max().unwrap();
-    // Three of each later hour, so that both jobs pass the last one that counts.
-    let later = [10, 10, 10, 20, 20, 20].map(|hours| (last + hours * 3600, json!(0)));
-    rides.extend(later);
-    let publish = |some: &[(u64, Value)]| {
-        client.publish_all(
-            some.iter()
-                .map(|(at, driver)| ("in.all", json!({ "at": at, "driver": driver }).to_string())),
-        );
-    };
-    let (first, rest) = rides.split_at(rides.len() / 2);
-    publish(first);
-    kill(&site, &mut weir, &drivers);
-    publish(rest);
-    let expected = rows(lines("window-of-window.expected.jsonl"));
-    let out = site.wait_for_messages("HOURS", expected.len() as u64);
-    let row = |result: &Stored| {
-        let time = |name| result.header(name).unwrap().trim_end_matches('Z');
-        let (start, end) = (time("Weir-Window-Start"), time("Weir-Window-End"));
-        json!({ "start": start, "end": end, "drivers": result.json()["drivers"] })
-    };
-    assert_eq!(rows(out.iter().map(row)), expected);
-}
-
-fn seconds(timestamp: &Value) -> u64 {
-    let time: jiff::Timestamp = timestamp.as_str().unwrap().parse().unwrap();
-    time.as_second().try_into().unwrap()
-}
-
 /// Without a broker: the window is emitted at the end of the lines.
 #[test]
-fn every_figure_is_that_of_another_engine() {
+fn the_median_is_near_that_of_another_engine() {
     let folder = tempfile::tempdir().unwrap();
     let put =
         |name: &str, content: &[u8]| std::fs::write(folder.path().join(name), content).unwrap();
@@ -161,29 +102,13 @@ fn every_figure_is_that_of_another_engine() {
         "aggregate.wasm",
         &std::fs::read(guests::plugin("aggregate")).unwrap(),
     );
-    let field = |figure: &str| format!("{{ {figure}: /driver_id }}");
-    let figures = [
-        ("avg_driver", "average"),
-        ("max_driver", "max"),
-        ("min_driver", "min"),
-        ("sum_driver", "sum"),
-        ("stddev_driver", "stddev"),
-        ("stddev_pop_driver", "population-stddev"),
-        ("var_driver", "variance"),
-        ("var_pop_driver", "population-variance"),
-        ("approx_distinct_driver", "distinct-estimated"),
-    ];
-    let results = figures.map(|(name, figure)| format!("{name}: {}", field(figure)));
-    let results = results.join(", ");
-    let pipeline = format!(
-        "name: p\nnats: {{ url: \"nats://127.0.0.1:1\" }}\nsource: {{ stream: IN }}\ndelivery: exactly-once\n\
-         key: \"{{subject[1]}}\"\nevent-time: {{ payload: /timestamp }}\noperators:\n  - name: all\n    plugin: aggregate.wasm\n    \
-         limits: {{ deadline: 1m }}\n    window: {{ tumbling: 36500d }}\n    \
-         config: {{ by: {{ event_type: /event_type }}, results: {{ cnt: count, {results}, \
-         quantiles: {{ quantiles: /driver_id, ranks: [0.5] }} }} }}\nsink: {{ subject: out }}\n"
-    );
+    let pipeline = "name: p\nnats: { url: \"nats://127.0.0.1:1\" }\nsource: { stream: IN }\ndelivery: exactly-once\n\
+         key: \"{subject[1]}\"\nevent-time: { payload: /timestamp }\noperators:\n  - name: all\n    plugin: aggregate.wasm\n    \
+         limits: { deadline: 1m }\n    window: { tumbling: 36500d }\n    \
+         config: { by: { event_type: /event_type }, results: { \
+         quantiles: { quantiles: /driver_id, ranks: [0.5] } } }\nsink: { subject: out }\n";
     put("p.yaml", pipeline.as_bytes());
-    let rides = lines("cars.jsonl").into_iter();
+    let rides = lines("arroyo/cars.jsonl").into_iter();
     let rides =
         rides.map(|ride| json!({ "subject": "in.all", "payload": ride }).to_string() + "\n");
     let input: String = rides.collect();
@@ -196,20 +121,12 @@ fn every_figure_is_that_of_another_engine() {
     let found: Vec<Value> = found.map(|line| line["payload"].clone()).collect();
     assert_eq!(found.len(), 2);
     // Each line has the figures so far: the last one has them all.
-    let last: BTreeMap<String, Value> = lines("every-aggregate.expected.jsonl")
+    let last: BTreeMap<String, Value> = lines("arroyo/every-aggregate.expected.jsonl")
         .into_iter()
         .map(|row| (row["after"]["event_type"].to_string(), row["after"].clone()))
         .collect();
-    let rounded = |value: &Value| (value.as_f64().unwrap() * 1e4).round() / 1e4;
     for result in found {
         let expected = &last[&result["event_type"].to_string()];
-        for name in figures.map(|(name, _)| name).into_iter().chain(["cnt"]) {
-            assert_eq!(
-                rounded(&result[name]),
-                rounded(&expected[name]),
-                "{name}: {result}"
-            );
-        }
         let median = result["quantiles"]["0.5"].as_f64().unwrap();
         let exact = expected["median_driver"].as_f64().unwrap();
         assert!((median - exact).abs() <= 1.0, "{median} for {exact}");
