@@ -45,14 +45,20 @@ impl Site {
         self.start_with(&[file.to_str().unwrap(), "--create"], &[])
     }
 
-    /// A host that runs: it is started again, as by an init system, where the cluster has no leader yet.
+    /// A host with this file that runs.
     fn keep_job(&self, file: &Path) -> Weir {
-        let mut weir = self.start_job(file);
+        self.keep_jobs(&[file.to_str().unwrap()])
+    }
+
+    /// The same with several files. It is started again, as by an init system, where the cluster has no leader yet.
+    fn keep_jobs(&self, files: &[&str]) -> Weir {
+        let start = || self.start_with(&[&["--create"], files].concat(), &[]);
+        let mut weir = start();
         wait_until("a host runs", || {
             if !weir.is_running() {
-                weir = self.start_job(file);
+                weir = start();
             }
-            weir.stderr().contains("running")
+            weir.stderr().matches("running").count() >= files.len()
         });
         weir
     }

@@ -97,6 +97,32 @@ impl Client {
         });
     }
 
+    /// Publishes messages of which each has an id among its headers, so that each is stored once however often that
+    /// takes. Those that are stored only later come behind the others.
+    pub fn publish_all_once(&self, messages: &[example_streams::Message]) {
+        wait_for("messages are stored", || {
+            self.ask(async || {
+                let mut acks = Vec::new();
+                for message in messages {
+                    let mut headers = async_nats::HeaderMap::new();
+                    for (name, value) in &message.headers {
+                        headers.insert(*name, value.as_str());
+                    }
+                    let (subject, payload) = (message.subject.clone(), message.payload.clone());
+                    let sent =
+                        self.jetstream
+                            .publish_with_headers(subject, headers, payload.into());
+                    acks.push(sent.await?);
+                }
+                for ack in acks {
+                    ack.await?;
+                }
+                Ok::<_, async_nats::Error>(())
+            })
+            .map_err(|error| error.to_string())
+        });
+    }
+
     /// Creates a stream over `subjects` with the server's defaults, in files.
     pub fn create_stream(&self, name: &str, subjects: &[&str]) {
         self.create_stream_with(stream::Config {

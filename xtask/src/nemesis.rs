@@ -1,8 +1,8 @@
 //! `cargo xtask nemesis [--minutes N] [--seed S]`: kills and stops hosts and servers of a job for as long as one likes,
 //! and compares every result.
 //!
-//! It is the promise of `tests/exactly_once/nemesis.rs`, of which `cargo xtask test` runs a few rounds. Its last line
-//! says what has happened.
+//! These are the promises of `tests/exactly_once/nemesis.rs`, of counts and of NEXMark's windows, timers and joins.
+//! `cargo xtask test` runs a few rounds of each. The last lines say what has happened.
 
 use anyhow::{Context, Result, bail};
 
