@@ -1,6 +1,7 @@
 //! A plugin can be written in any of eight languages, and whichever it is, it is the same plugin:
 //! each passes one suite of cases, built from source by its own tools.
 
+mod aggregator;
 mod author;
 mod chain;
 mod run;
@@ -38,7 +39,8 @@ fn subject(world: World, language: Language) -> Subject {
     });
     let runtime = runtime.unwrap();
     let options = LoadOptions {
-        stateful: world == World::StatefulOperator,
+        stateful: world != World::Operator,
+        windowed: world == World::Aggregator,
         ..LoadOptions::default()
     };
     let plugin = runtime.load_with(&component, options).unwrap();
@@ -89,6 +91,10 @@ fn conforms_with_state(language: Language) {
     stateful::conforms(&subject(World::StatefulOperator, language));
 }
 
+fn conforms_with_windows(language: Language) {
+    aggregator::conforms(&subject(World::Aggregator, language));
+}
+
 /// Memory over many messages: what the second half needs, the first half needed too. An instance
 /// that leaks and is replaced for it in time counts as flat, because that is what its host sees.
 async fn stays_flat(subject: &Subject) -> Result<(), String> {
@@ -121,7 +127,7 @@ async fn stays_flat(subject: &Subject) -> Result<(), String> {
 /// Each language's promises, under its name: `cargo xtask test` leaves a language out by it where its
 /// tools cannot be had. What its page promises beyond that is in its module `own`.
 macro_rules! language {
-    ($name:ident, $language:ident $(with $state:ident)? $(, $own:item)?) => {
+    ($name:ident, $language:ident $(with $state:ident)? $(and $windows:ident)? $(, $own:item)?) => {
         mod $name {
             $($own)?
             use weir::cli::project::Language;
@@ -145,6 +151,20 @@ macro_rules! language {
                 }
             })?
 
+            $(mod $windows {
+                use weir::cli::project::Language;
+
+                #[test]
+                fn a_plugin_passes_every_case_and_stays_flat() {
+                    crate::languages::conforms_with_windows(Language::$language);
+                }
+
+                #[test]
+                fn a_new_plugin_builds_and_passes_its_tests_as_it_is() {
+                    crate::languages::author::passes_its_own_tests_with_windows(Language::$language);
+                }
+            })?
+
             #[test]
             fn a_new_plugin_builds_and_passes_its_tests_as_it_is() {
                 super::author::passes_its_own_tests_as_it_is(Language::$language);
@@ -163,7 +183,7 @@ macro_rules! language {
     };
 }
 
-language!(rust, Rust with state);
+language!(rust, Rust with state and windows);
 language!(go, Go with state);
 language!(python, Python with state, mod own;);
 language!(js, Js with state, mod own;);
@@ -171,8 +191,3 @@ language!(ts, Ts with state);
 language!(c, C with state, mod own;);
 language!(cpp, Cpp with state);
 language!(zig, Zig with state);
-
-#[test]
-fn a_new_plugin_for_windows_builds_and_passes_its_tests_as_it_is_in_rust() {
-    author::passes_its_own_tests_with_windows(Language::Rust);
-}

@@ -12,6 +12,7 @@ use weir::plugin::{OperatorSettings, Plugin, Runtime, Worker};
 use weir::process::chain::{Chain, Rejection, Verdict};
 use weir::process::route::Route;
 use weir::telemetry::metrics::Metrics;
+use weir::time::windows::Windows;
 
 /// A component, ready to be instantiated.
 pub struct Subject {
@@ -29,6 +30,11 @@ pub struct Counted {
 
 impl Subject {
     pub fn worker(&self, config: &str) -> Counted {
+        self.worker_with(config, None)
+    }
+
+    /// The same with windows.
+    pub fn worker_with(&self, config: &str, windows: Option<Arc<Windows>>) -> Counted {
         let metrics = Metrics::new();
         let operator = metrics.operator("conformance", "suite");
         let settings = OperatorSettings {
@@ -37,7 +43,7 @@ impl Subject {
             config: config.into(),
             headers: HeaderSelection::All,
             limits: self.limits,
-            windows: None,
+            windows,
             metrics: Arc::clone(&operator),
         };
         Counted {

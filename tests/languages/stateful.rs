@@ -226,6 +226,11 @@ async fn stays_flat(subject: &Subject) -> Result<(), String> {
         let half = &mut highest[number * 2 / BATCHES];
         *half = (*half).max(job.memory.memory_bytes.get());
     }
+    flat(subject, highest)
+}
+
+/// Whether memory was no higher in the second half than in the first.
+pub fn flat(subject: &Subject, highest: [i64; 2]) -> Result<(), String> {
     let [first, second] = highest;
     // An instance that leaks is replaced in time: one call may take it beyond what is for that.
     let recycles = subject.limits.recycle_bytes;

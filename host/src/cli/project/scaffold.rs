@@ -33,8 +33,9 @@ static CPP: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/cpp");
 static ZIG: Dir = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/zig");
 
 /// Folders in a language's SDK that are not part of it.
-const ASIDE: [&str; 5] = [
+const ASIDE: [&str; 6] = [
     "conformance",
+    "conformance-aggregator",
     "conformance-stateful",
     TEMPLATE,
     TEMPLATE_STATEFUL,
