@@ -185,7 +185,7 @@ macro_rules! language {
 
 language!(rust, Rust with state and windows);
 language!(go, Go with state);
-language!(python, Python with state, mod own;);
+language!(python, Python with state and windows, mod own;);
 language!(js, Js with state, mod own;);
 language!(ts, Ts with state);
 language!(c, C with state, mod own;);

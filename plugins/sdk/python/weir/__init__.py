@@ -31,7 +31,8 @@ to configure. What is returned or raised is what becomes of the message:
 | `raise weir.Retry("why", after=0.5)` | delivered again, after half a second or with the pipeline's backoff |
 | any other exception | dead letter for this message alone, with the traceback |
 
-A plugin that counts, joins or removes duplicates keeps `weir.state`, and sets `weir.timers`.
+A plugin that counts, joins or removes duplicates keeps `weir.state`, and sets `weir.timers`. One that
+aggregates windows of time is a class under `@weir.aggregator`: see `weir.Aggregator`.
 
 The same message may come more than once (see `Message.attempt`), and the instance may be replaced
 between any two calls: what `self` holds is a cache, not state. Modules are imported while
@@ -39,6 +40,7 @@ between any two calls: what `self` holds is a cache, not state. Modules are impo
 """
 
 from . import config, log, metrics, state, testing, timers
+from ._aggregator import Aggregator, Pane, Timing, aggregator
 from ._message import Header, Message
 from ._operator import operator
 from ._outcome import PASS, Output, Outputs, Reject, Retry
@@ -47,14 +49,18 @@ from .state import State
 
 __all__ = [
     "PASS",
+    "Aggregator",
     "Header",
     "Message",
     "Output",
     "Outputs",
+    "Pane",
     "Reject",
     "Retry",
     "State",
     "Timer",
+    "Timing",
+    "aggregator",
     "config",
     "log",
     "metrics",

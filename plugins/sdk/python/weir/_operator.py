@@ -24,6 +24,7 @@ class Operator(Protocol):
 
 _Class = TypeVar("_Class", bound=type[Operator])
 _Function = TypeVar("_Function", bound=Process)
+_Instance = TypeVar("_Instance")
 _marked: type[Operator] | Process | None = None
 
 
@@ -56,10 +57,15 @@ def configured(config: Any) -> tuple[Process, OnTimer]:
         raise TypeError("nothing is marked with `@weir.operator`")
     if not isinstance(_marked, type):
         return _marked, _nothing
-    make = cast(Callable[..., Operator], _marked)
-    takes_config = getattr(_marked, "__init__") is not object.__init__
-    made = make(config) if takes_config else make()
+    made: Operator = instance(_marked, config)
     return made.process, getattr(made, "on_timer", _nothing)
+
+
+def instance(marked: type[_Instance], config: Any) -> _Instance:
+    """An instance of a class, made with `config` if it takes one."""
+    make = cast(Callable[..., _Instance], marked)
+    takes_config = getattr(marked, "__init__") is not object.__init__
+    return make(config) if takes_config else make()
 
 
 def _nothing(_: Timer) -> Outputs:

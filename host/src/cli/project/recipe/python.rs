@@ -12,7 +12,7 @@ const TOOL: &str = "componentize-py";
 const INSTALL: &str = "run `python3 -m venv .venv && .venv/bin/pip install componentize-py==0.25.1` \
                        in the plugin's folder, or have it on PATH";
 
-/// The entry module for componentize-py: it has the two exports and imports the plugin.
+/// The entry module for componentize-py: it has the exports and imports the plugin.
 const ENTRY: &str = "weir_entry";
 
 pub(super) fn build(project: &Project) -> Result<PathBuf> {
@@ -23,7 +23,7 @@ pub(super) fn build(project: &Project) -> Result<PathBuf> {
     let source = format!(
         "# Written by `weir plugin build`.\nimport {module}\n\
          from weir import _component\n\
-         from weir._component import Configurable, Handler, TimerHandler\n\n\
+         from weir._component import Aggregation, Configurable, Handler, TimerHandler\n\n\
          _component.start({module})\n"
     );
     let entry = super::folder(project, "python")?;
