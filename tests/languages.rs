@@ -184,7 +184,7 @@ macro_rules! language {
 }
 
 language!(rust, Rust with state and windows);
-language!(go, Go with state);
+language!(go, Go with state and windows);
 language!(python, Python with state and windows, mod own;);
 language!(js, Js with state, mod own;);
 language!(ts, Ts with state);

@@ -3,7 +3,6 @@
 package weir
 
 import (
-	"runtime"
 	"strings"
 	"unsafe"
 
@@ -36,6 +35,9 @@ type rawOutcome struct {
 	}
 }
 
+// `result<_, string>` with a list in it is laid out as an option of either.
+type rawAnswer = abi.Option
+
 // What the contract's records measure: these do not compile otherwise.
 var (
 	_ = [1]int{}[unsafe.Sizeof(rawMessage{})-64]
@@ -57,10 +59,17 @@ var returned struct {
 	list       abi.List
 	outcomes   []outcome
 	raw        []rawOutcome
+	answers    []answer
+	rawAnswers []rawAnswer
 	outputs    []rawOutput
 	headers    [][]rawHeader
 	texts      []string
 }
+
+// A batch of more bytes than this is collected before the next arrives. No collection can begin while
+// the host hands over a batch, so that otherwise two or three of them would be in memory at once,
+// and the operator would need a `memory` limit for so many.
+const muchReceived = 2 << 20
 
 //go:wasmexport weir:plugin/configurable@0.1.0#configure
 func exportConfigure(text unsafe.Pointer, length uint32) unsafe.Pointer {
@@ -77,32 +86,6 @@ func exportConfigure(text unsafe.Pointer, length uint32) unsafe.Pointer {
 //go:wasmexport cabi_post_weir:plugin/configurable@0.1.0#configure
 func afterConfigure(unsafe.Pointer) { returned.text = "" }
 
-// A batch of more bytes than this is collected before the next arrives. No collection can begin while
-// the host hands over a batch, so that otherwise two or three of them would be in memory at once,
-// and the operator would need a `memory` limit for so many.
-const muchReceived = 2 << 20
-
-//go:wasmexport weir:plugin/handler@0.1.0#process
-func exportProcess(batch unsafe.Pointer, length uint32) unsafe.Pointer {
-	messages := make([]Message, length)
-	for index, raw := range unsafe.Slice((*rawMessage)(batch), length) {
-		messages[index] = raw.message()
-	}
-	// The messages themselves keep what they are made of from here on.
-	received := abi.Release()
-
-	outcomes := make([]outcome, length)
-	for index := range messages {
-		outcomes[index] = process(&messages[index])
-	}
-	list := lowered(outcomes)
-	if received > muchReceived {
-		messages = nil
-		runtime.GC()
-	}
-	return list
-}
-
 // lowered is a list of outcomes as the host reads it.
 func lowered(outcomes []outcome) unsafe.Pointer {
 	count := 0
@@ -117,12 +100,6 @@ func lowered(outcomes []outcome) unsafe.Pointer {
 	}
 	returned.list = abi.ListOf(unsafe.SliceData(returned.raw), len(returned.raw))
 	return unsafe.Pointer(&returned.list)
-}
-
-//go:wasmexport cabi_post_weir:plugin/handler@0.1.0#process
-func afterProcess(unsafe.Pointer) {
-	returned.outcomes, returned.raw, returned.outputs = nil, nil, nil
-	returned.headers, returned.texts = nil, nil
 }
 
 func (raw *rawMessage) message() Message {
@@ -147,6 +124,15 @@ func (raw *rawMessage) message() Message {
 	return message
 }
 
+// received is a list of messages, which keep what they are made of.
+func received(list abi.List) []Message {
+	messages := make([]Message, list.Length)
+	for index, raw := range unsafe.Slice((*rawMessage)(abi.Pointer(list.At)), list.Length) {
+		messages[index] = raw.message()
+	}
+	return messages
+}
+
 func lower(outcome *outcome, raw *rawOutcome) {
 	switch {
 	case outcome.retry != nil:
@@ -161,13 +147,25 @@ func lower(outcome *outcome, raw *rawOutcome) {
 		raw.value.list = reason(outcome.reject)
 	default:
 		raw.tag = tagEmit
-		first := len(returned.outputs)
-		for index := range outcome.outputs {
-			returned.outputs = append(returned.outputs, outcome.outputs[index].raw())
-		}
-		outputs := returned.outputs[first:]
-		raw.value.list = abi.ListOf(unsafe.SliceData(outputs), len(outputs))
+		raw.value.list = lowerOutputs(outcome.outputs)
 	}
+}
+
+// lowerOutputs puts outputs into the room that returned has for those of all outcomes.
+func lowerOutputs(outputs []Output) abi.List {
+	first := len(returned.outputs)
+	for index := range outputs {
+		returned.outputs = append(returned.outputs, outputs[index].raw())
+	}
+	lowered := returned.outputs[first:]
+	return abi.ListOf(unsafe.SliceData(lowered), len(lowered))
+}
+
+// forget lets go of what the last call returned.
+func forget() {
+	returned.outcomes, returned.raw, returned.outputs = nil, nil, nil
+	returned.answers, returned.rawAnswers = nil, nil
+	returned.headers, returned.texts = nil, nil
 }
 
 // reason is text for people: what is not UTF-8 in it becomes U+FFFD.

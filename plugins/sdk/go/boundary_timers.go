@@ -34,4 +34,4 @@ func exportOnTimer(batch unsafe.Pointer, length uint32) unsafe.Pointer {
 }
 
 //go:wasmexport cabi_post_weir:state/timer-handler@0.2.0#on-timer
-func afterOnTimer(pointer unsafe.Pointer) { afterProcess(pointer) }
+func afterOnTimer(unsafe.Pointer) { forget() }

@@ -1,9 +1,9 @@
 package weir
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
+
+	"weir/internal/strict"
 )
 
 // An Output is one message that the operator emits. A field that is nil is taken over from the
@@ -46,13 +46,11 @@ func Text(text string) Output { return Output{Payload: []byte(text)} }
 // JSON is an output with value as JSON text as its payload. A value that cannot be written as JSON
 // makes the message a dead letter that says so.
 func JSON(value any) Output {
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
+	text, err := strict.Marshal(value)
+	if err != nil {
 		return Output{err: fmt.Errorf("cannot write the output as JSON: %w", err)}
 	}
-	return Output{Payload: bytes.TrimSuffix(text.Bytes(), []byte("\n"))}
+	return Output{Payload: text}
 }
 
 // WithSubject is the output, sent to this subject.

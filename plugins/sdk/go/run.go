@@ -10,11 +10,17 @@ import (
 	"weir/timers"
 )
 
-// start is what Export left: it makes an operator of a configuration in JSON text.
-var start func(config []byte) (Operator, error)
+// start is what Export or ExportAggregator left: it makes what it was given of a configuration in JSON text.
+var start func(config []byte) error
 
-// operator is the one that this instance was configured to be.
+// operator is the one that this instance was configured to be, if it is none of aggregates.
 var operator Operator
+
+// aggregates is the aggregator that this instance was configured to be.
+var aggregates aggregation
+
+// isAggregator is whether the world in plugin.yaml is that of aggregators.
+var isAggregator bool
 
 // An outcome is what becomes of one message: the first of retry and reject that is there, or else
 // outputs.
@@ -35,8 +41,14 @@ func configure(config []byte) (err error) {
 	if start == nil {
 		return errors.New("the plugin does not call weir.Export in init")
 	}
-	operator, err = start(config)
-	return err
+	if err := start(config); err != nil {
+		return err
+	}
+	if isAggregator != (aggregates != nil) {
+		return errors.New("an aggregator has `world: aggregator` in plugin.yaml and calls " +
+			"weir.ExportAggregator, and no other plugin does")
+	}
+	return nil
 }
 
 // process is one message's turn.
@@ -109,7 +121,7 @@ func panicked(cause any) string {
 	for more := true; more; {
 		var frame runtime.Frame
 		frame, more = frames.Next()
-		if strings.HasPrefix(frame.Function, "weir.process") || frame.Function == "weir.configure" {
+		if isOwn(frame.Function) {
 			break
 		}
 		if !strings.HasPrefix(frame.Function, "runtime.") {
@@ -117,4 +129,10 @@ func panicked(cause any) string {
 		}
 	}
 	return told.String()
+}
+
+// isOwn is whether a function of the SDK calls the author's.
+func isOwn(function string) bool {
+	return function == "weir.configure" || strings.HasPrefix(function, "weir.process") ||
+		strings.HasPrefix(function, "weir.typed[")
 }

@@ -51,7 +51,7 @@
 //	a panic                               dead letter for this message alone, with the stack
 //
 // A plugin that counts, joins or removes duplicates keeps weir/state, and sets weir/timers: see
-// [Stateful].
+// [Stateful]. One that aggregates windows of time is an [Aggregator].
 //
 // The packages weir/log, weir/metrics and weir/config are the host's services. Build with
 // `weir plugin build`. Outside WebAssembly, for `go test`, entries of the log go to stderr and the
@@ -99,15 +99,24 @@ func (process ProcessFunc) Process(message *Message) ([]Output, error) {
 // `json` tags, in which a field that it does not know is an error; or any, to look at it yourself.
 // Where there is no `config:`, it is C's zero value.
 func Export[C any, O Operator](configure func(config C) (O, error)) {
+	export(configure, func(made O) { operator = made })
+}
+
+// export leaves what configures an instance, and is handed to use.
+func export[C, T any](configure func(config C) (T, error), use func(made T)) {
 	if start != nil {
 		panic("weir.Export is called twice")
 	}
-	start = func(text []byte) (Operator, error) {
+	start = func(text []byte) error {
 		var config C
 		if err := strict.Unmarshal(text, &config); err != nil {
-			return nil, fmt.Errorf("cannot read the configuration: %w", err)
+			return fmt.Errorf("cannot read the configuration: %w", err)
 		}
-		return configure(config)
+		made, err := configure(config)
+		if err == nil {
+			use(made)
+		}
+		return err
 	}
 }
 

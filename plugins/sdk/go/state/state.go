@@ -22,8 +22,6 @@
 package state
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -100,13 +98,11 @@ func (state State[T]) read(text []byte) (value T, err error) {
 }
 
 func (state State[T]) write(value T) ([]byte, error) {
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
+	text, err := strict.Marshal(value)
+	if err != nil {
 		return nil, fmt.Errorf("cannot write the state `%s` as JSON: %w", state.name, err)
 	}
-	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), nil
+	return text, nil
 }
 
 // A Place is where a value is.

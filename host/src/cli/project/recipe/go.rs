@@ -24,7 +24,11 @@ pub(super) fn build(project: &Project) -> Result<PathBuf> {
     Ok(module)
 }
 
-/// With this tag the SDK has the export of a plugin with timers.
+/// With these tags the SDK has the exports of another world than the usual one.
 fn tags(world: World) -> Option<&'static str> {
-    (world == World::StatefulOperator).then_some("-tags=weir_stateful")
+    match world {
+        World::Operator => None,
+        World::StatefulOperator => Some("-tags=weir_stateful"),
+        World::Aggregator => Some("-tags=weir_aggregator"),
+    }
 }

@@ -1,5 +1,5 @@
-// Package strict reads JSON exactly: integers keep all their digits, and what follows the value is
-// an error.
+// Package strict reads and writes JSON exactly: integers keep all their digits, what follows a value is
+// an error, and no character is written as an escape that need not be.
 package strict
 
 import (
@@ -20,6 +20,17 @@ func Unmarshal(text []byte, target any) error {
 // UnmarshalKnown reads text into target and passes over the fields that target does not know.
 func UnmarshalKnown(text []byte, target any) error {
 	return finish(json.NewDecoder(bytes.NewReader(text)), target)
+}
+
+// Marshal writes value as JSON text.
+func Marshal(value any) ([]byte, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), nil
 }
 
 func finish(decoder *json.Decoder, target any) error {
