@@ -186,8 +186,8 @@ macro_rules! language {
 language!(rust, Rust with state and windows);
 language!(go, Go with state and windows);
 language!(python, Python with state and windows, mod own;);
-language!(js, Js with state, mod own;);
-language!(ts, Ts with state);
+language!(js, Js with state and windows, mod own;);
+language!(ts, Ts with state and windows);
 language!(c, C with state, mod own;);
 language!(cpp, Cpp with state);
 language!(zig, Zig with state);

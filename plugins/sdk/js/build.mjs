@@ -29,6 +29,10 @@ const ENTRIES = {
     export const { configurable, handler, timerHandler } =
       component(plugin, () => weirLineMap, { state, timers });
   `,
+  aggregator: `
+    import { aggregator } from "./sdk/aggregator.js";
+    export const { configurable, aggregation } = aggregator(plugin, () => weirLineMap);
+  `,
 };
 
 const [main, wit, result, world] = process.argv.slice(2);

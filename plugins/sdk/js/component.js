@@ -18,7 +18,7 @@ import { lower } from "./output.js";
  *
  * @param {any} fields
  */
-function received(fields) {
+export function received(fields) {
   const message = new Message(fields);
   message.payload = new Uint8Array(fields.payload.buffer);
   return message;
@@ -30,12 +30,7 @@ function received(fields) {
  * @param {{ state?: any, timers?: any }} stateful What a plugin with state imports besides.
  */
 export function component(plugin, lineMap, { state, timers } = {}) {
-  install({
-    config: hostConfig,
-    log: hostLog,
-    metrics: hostMetrics,
-    ...(state && { state: refusing(state), timers: refusing(timers) }),
-  });
+  installHost(state && { state: refusing(state), timers: refusing(timers) });
   const { configure, process, onTimer = () => null } = plugin;
   if (typeof process !== "function") throw new TypeError("the plugin exports no function `process`");
 
@@ -73,21 +68,7 @@ export function component(plugin, lineMap, { state, timers } = {}) {
   };
 
   return {
-    configurable: {
-      /** @param {string} text */
-      configure(text) {
-        /** @param {unknown} error What the engine returns as the error of a call. */
-        const refuse = (error) => {
-          throw Object.assign(new Error(), { payload: reason(error, lineMap) });
-        };
-        try {
-          const done = configure?.(parse(text));
-          return typeof done?.then === "function" ? done.then(() => {}, refuse) : undefined;
-        } catch (error) {
-          return refuse(error);
-        }
-      },
-    },
+    configurable: configurable(configure, lineMap),
     handler: {
       /** @param {any[]} batch */
       process: (batch) => each(batch, (message) => attempt(process, received(message))),
@@ -130,13 +111,42 @@ export function component(plugin, lineMap, { state, timers } = {}) {
   }
 }
 
+/** @param {{ state: any, timers: any }} [stateful] */
+export function installHost(stateful) {
+  install({ config: hostConfig, log: hostLog, metrics: hostMetrics, ...stateful });
+}
+
+/**
+ * The contract's `configurable`.
+ *
+ * @param {Function | undefined} configure
+ * @param {() => string} lineMap
+ */
+export function configurable(configure, lineMap) {
+  /** @param {unknown} error What the engine returns as the error of a call. */
+  const refuse = (error) => {
+    throw Object.assign(new Error(), { payload: reason(error, lineMap) });
+  };
+  return {
+    /** @param {string} text */
+    configure(text) {
+      try {
+        const done = configure?.(parse(text));
+        return typeof done?.then === "function" ? done.then(() => {}, refuse) : undefined;
+      } catch (error) {
+        return refuse(error);
+      }
+    },
+  };
+}
+
 /**
  * Why it failed: the words in the first line and, of what nobody meant to throw, the stack below.
  *
  * @param {unknown} error
  * @param {() => string} lineMap
  */
-function reason(error, lineMap) {
+export function reason(error, lineMap) {
   if (error instanceof Reject || error instanceof Retry) return String(error.message);
   if (!(error instanceof Error)) return `threw ${typeof error}: ${safely(() => String(error))}`;
   const words = safely(() => `${error}`);

@@ -115,20 +115,24 @@ export class Output {
  * at the boundary, so it is found here, where it ends one message.
  *
  * @param {unknown} result
+ * @param {string} [maker] The function that returned it.
  */
-export function lower(result) {
+export function lower(result, maker = "process") {
   if (result === null) return [];
-  if (!Array.isArray(result)) return [lowerOne(result)];
-  return result.map(lowerOne);
+  if (!Array.isArray(result)) return [lowerOne(result, maker)];
+  return result.map((output) => lowerOne(output, maker));
 }
 
-/** @param {any} output */
-function lowerOne(output) {
+/**
+ * @param {any} output
+ * @param {string} maker
+ */
+function lowerOne(output, maker) {
   if (output === undefined) {
-    throw new TypeError("`process` returned nothing: to drop a message, return null");
+    throw new TypeError(`\`${maker}\` returned nothing: to emit nothing, return null`);
   }
   if (!(output instanceof Output)) {
-    throw new TypeError(`\`process\` returned ${typeof output} where an Output belongs`);
+    throw new TypeError(`\`${maker}\` returned ${typeof output} where an Output belongs`);
   }
   const { subject, payload, headers, key } = output;
   return {

@@ -35,6 +35,9 @@
  * A plugin that counts, joins or removes duplicates keeps {@link State} and sets {@link timers}; it
  * exports a function `onTimer` besides, which is called for each timer that is due.
  *
+ * One that aggregates windows of time exports no `process` but `empty`, `add`, `merge` and `emit`: see
+ * {@link Aggregator}.
+ *
  * `process` may be `async`. The same message may come more than once (see {@link Message.attempt}),
  * and the instance may be replaced between any two calls: what the module holds is a cache, not
  * state. The module itself runs once, when the plugin is built, and every instance begins with what
@@ -73,4 +76,34 @@ export { timers } from "./timers.js";
  * What `process` returns: none, one or many outputs.
  *
  * @typedef {import("./output.js").Output | import("./output.js").Output[] | null} Result
+ */
+
+/**
+ * One result of a window. `key` is that of the messages, and "" if they have none. `start` and `end` are those of the
+ * window in nanoseconds since the Unix epoch, the end excluded. `timing` is whether it comes before the end of the
+ * window, at it or after it; `index` is how many panes of the window came before.
+ *
+ * @typedef {{ key: string, start: bigint, end: bigint, timing: Timing, index: number }} Pane
+ */
+
+/** @typedef {"early" | "on-time" | "late"} Timing As the header `Weir-Pane` has it. */
+
+/**
+ * What the module of an aggregator exports; its `plugin.yaml` has `world: aggregator`. The host keeps an accumulator
+ * for each key and window, as JSON, and says when one is emitted. A later version of the plugin must be able to read
+ * it. Results must not depend on how messages were grouped: merging two accumulators is the same as adding the messages
+ * of both to one.
+ *
+ * `empty` makes the accumulator of no messages. `add` returns the accumulator with one more message in it; an exception
+ * makes the message a dead letter, and the others count. `merge` joins two accumulators of a key: `left` is of the
+ * earlier part of the window. `emit` returns the results of a window: what an output leaves out is empty, but for the
+ * key, which is the pane's; an exception makes a dead letter of the window. None of them may be `async`, and there is no
+ * retry.
+ *
+ * @template Accumulator
+ * @typedef {object} Aggregator
+ * @property {() => Accumulator} empty
+ * @property {(accumulator: Accumulator, message: import("./message.js").Message) => Accumulator} add
+ * @property {(left: Accumulator, right: Accumulator) => Accumulator} merge
+ * @property {(pane: Pane, accumulator: Accumulator) => Result} emit
  */
