@@ -188,6 +188,6 @@ language!(go, Go with state and windows);
 language!(python, Python with state and windows, mod own;);
 language!(js, Js with state and windows, mod own;);
 language!(ts, Ts with state and windows);
-language!(c, C with state, mod own;);
-language!(cpp, Cpp with state);
+language!(c, C with state and windows, mod own;);
+language!(cpp, Cpp with state and windows);
 language!(zig, Zig with state);

@@ -14,59 +14,16 @@
 #include <strings.h>
 
 #include "weir_memory.h"
+#include "weir_outcome.h"
 #include "weir_state.h"
 
 #define EXPORT(name) __attribute__((export_name(name)))
 #define IMPORT(interface, name) \
     __attribute__((import_module("weir:plugin/" interface "@0.1.0"), import_name(name)))
 
-typedef struct {
-    bool is_some;
-    weir_headers value;
-} optional_headers;
-
-struct weir_output {
-    weir_optional_text subject;
-    weir_optional_text payload;
-    optional_headers headers;
-    weir_optional_text key;
-};
-
-typedef struct {
-    bool is_some;
-    uint64_t value;
-} optional_u64;
-
-enum { EMIT, RETRY, REJECT };
-
-/* The contract's `outcome`. */
-typedef struct {
-    uint8_t tag;
-    union {
-        struct {
-            weir_output *items;
-            size_t size;
-        } emit;
-        struct {
-            optional_u64 after_ms;
-            weir_text reason;
-        } retry;
-        weir_text reject;
-    };
-} outcome;
-
-/* An outcome, and the room that its list of outputs has; outputs are handed out by address, so they
- * are kept apart until the message is done. */
-struct weir_result {
-    outcome outcome;
-    weir_output **outputs;
-    size_t size;
-    size_t capacity;
-};
-
 _Static_assert(sizeof(weir_message) == 64, "a message is laid out as in the contract");
 _Static_assert(sizeof(weir_output) == 48, "an output is laid out as in the contract");
-_Static_assert(sizeof(outcome) == 32, "an outcome is laid out as in the contract");
+_Static_assert(sizeof(weir_outcome) == 32, "an outcome is laid out as in the contract");
 
 /* ---- Outcomes ------------------------------------------------------------------------------- */
 
@@ -282,11 +239,6 @@ configured *export_configure(const char *data, size_t size) {
     return &answer;
 }
 
-typedef struct {
-    outcome *items;
-    size_t size;
-} outcomes;
-
 /* What cannot cross the border, by name; NULL where all can. The host would end the instance. */
 static const char *unspeakable(const weir_output *output) {
     if (output->subject.is_some && !weir_is_utf8(output->subject.value, NULL)) return "subject";
@@ -299,9 +251,8 @@ static const char *unspeakable(const weir_output *output) {
     return NULL;
 }
 
-/* The outcome as it crosses the border. */
-static outcome finished(weir_result *result) {
-    outcome *outcome = &result->outcome;
+weir_outcome weir_finished(weir_result *result) {
+    weir_outcome *outcome = &result->outcome;
     if (outcome->tag == EMIT) {
         weir_output *items = weir_alloc(result->size * sizeof *items);
         for (size_t at = 0; at < result->size; at++) {
@@ -320,6 +271,13 @@ static outcome finished(weir_result *result) {
     return *outcome;
 }
 
+#ifndef WEIR_AGGREGATOR
+
+typedef struct {
+    weir_outcome *items;
+    size_t size;
+} outcomes;
+
 EXPORT("weir:plugin/handler@0.1.0#process")
 outcomes *export_process(const weir_message *batch, size_t size) {
     static outcomes answer;
@@ -329,7 +287,7 @@ outcomes *export_process(const weir_message *batch, size_t size) {
         weir_result result;
         memset(&result, 0, sizeof result);
         weir_process(&batch[index], &result);
-        answer.items[index] = finished(&result);
+        answer.items[index] = weir_finished(&result);
     }
     return &answer;
 }
@@ -339,6 +297,8 @@ void export_processed(const void *answer) {
     (void)answer;
     weir_forget();
 }
+
+#endif
 
 #ifdef WEIR_STATEFUL
 
@@ -358,7 +318,7 @@ outcomes *export_on_timer(const weir_timer *due, size_t size) {
         weir_result result;
         memset(&result, 0, sizeof result);
         weir_on_timer(&due[index], &result);
-        answer.items[index] = finished(&result);
+        answer.items[index] = weir_finished(&result);
     }
     return &answer;
 }

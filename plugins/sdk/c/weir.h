@@ -17,7 +17,8 @@
  *         weir_set_json(weir_emit(result), &json);  // one new message
  *     }
  *
- * A plugin that counts, joins or removes duplicates keeps state: see weir_state.h.
+ * A plugin that counts, joins or removes duplicates keeps state: see weir_state.h. One that aggregates
+ * windows of time has other functions than `weir_process`: see weir_window.h.
  *
  * Memory: what `weir_alloc` returns, and everything that this header hands out, lives until the call
  * is over and is freed by itself. What is allocated in `weir_configure` lives as long as the

@@ -37,7 +37,8 @@
  * | `weir::retry("why")`, `retry_after`     | delivered again later                              |
  * | a trap: `abort`, `weir::panic`, `at()`  | dead letter for this message alone                 |
  *
- * A plugin that counts, joins or removes duplicates keeps state: see weir_state.hpp.
+ * A plugin that counts, joins or removes duplicates keeps state: see weir_state.hpp. One that aggregates
+ * windows of time has other functions than `process`: see weir_window.hpp.
  *
  * Views of a message or of its JSON live to the end of the call, and there are no exceptions: what
  * would throw ends the instance, with its words on stderr. Everything else is plain C++: what you

@@ -62,9 +62,12 @@ impl Compiler {
             true => CPP.as_slice(),
             false => &["-std=c17"],
         });
-        if project.world == World::StatefulOperator {
-            command.arg("-DWEIR_STATEFUL");
-        }
+        // With these the SDK has the exports of another world than the usual one.
+        command.args(match project.world {
+            World::Operator => None,
+            World::StatefulOperator => Some("-DWEIR_STATEFUL"),
+            World::Aggregator => Some("-DWEIR_AGGREGATOR"),
+        });
         command
     }
 }
