@@ -190,4 +190,4 @@ language!(js, Js with state and windows, mod own;);
 language!(ts, Ts with state and windows);
 language!(c, C with state and windows, mod own;);
 language!(cpp, Cpp with state and windows);
-language!(zig, Zig with state);
+language!(zig, Zig with state and windows);

@@ -1,5 +1,5 @@
-//! The contract, `weir:plugin@0.1.0` and `weir:state@0.2.0`, as it crosses the border: the WebAssembly canonical ABI of its WIT.
-//! Records are structs, lists are pointer and length, options have a flag in front, variants a tag.
+//! The contract, `weir:plugin@0.1.0`, `weir:state@0.2.0` and `weir:window@0.2.0`, as it crosses the border: the
+//! WebAssembly canonical ABI of its WIT. Records are structs, lists are pointer and length, options have a flag in front, variants a tag.
 //! For the SDK's own files.
 
 /// Where a list begins. Even an empty one must be somewhere in memory, or the host refuses it, and Zig
@@ -95,6 +95,35 @@ pub const Outcome = extern struct {
 
 pub const Outcomes = extern struct { ptr: [*]const Outcome, len: usize };
 
+pub const Addition = extern struct {
+    key: Text,
+    accumulator: Text,
+    ptr: [*]const Message,
+    len: usize,
+};
+
+pub const Pair = extern struct { key: Text, left: Text, right: Text };
+
+pub const Pane = extern struct {
+    key: Text,
+    start: i64,
+    end: i64,
+    timing: u8,
+    index: u32,
+    accumulator: Text,
+};
+
+/// `result` of an accumulator or of outputs, and otherwise a reason.
+pub const Answer = extern struct {
+    is_error: bool,
+    body: extern union {
+        text: Text,
+        outputs: extern struct { ptr: [*]const Output, len: usize },
+    },
+};
+
+pub const Answers = extern struct { ptr: [*]const Answer, len: usize };
+
 /// `result<_, string>`.
 pub const Configured = extern struct { is_error: bool, reason: Text };
 
@@ -104,4 +133,6 @@ comptime {
     assert(@sizeOf(Timer) == 32);
     assert(@sizeOf(Output) == 48);
     assert(@sizeOf(Outcome) == 32);
+    assert(@sizeOf(Pane) == 40);
+    assert(@sizeOf(Answer) == 12);
 }

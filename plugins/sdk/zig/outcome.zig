@@ -47,20 +47,23 @@ pub fn of(result: anyerror!Outputs) abi.Outcome {
         error.Retried => .{ .tag = .retry, .body = .{ .retry = .{
             .has_after = after_ms != null,
             .after_ms = after_ms orelse 0,
-            .reason = .of(printable(reason)),
+            .reason = reasonOf(failure),
         } } },
-        error.Rejected => .{ .tag = .reject, .body = .{ .reject = .of(printable(reason)) } },
-        error.OutOfMemory => @panic("out of memory"),
-        else => .{ .tag = .reject, .body = .{ .reject = .of(@errorName(failure)) } },
+        else => .{ .tag = .reject, .body = .{ .reject = reasonOf(failure) } },
     };
-    for (outputs.items) |*output| {
-        const field = unspeakable(output) orelse continue;
-        return of(reject("the {s} of an output is not UTF-8", .{field}));
-    }
+    check(outputs) catch |failure| return of(failure);
     return .{ .tag = .emit, .body = .{ .emit = .{
         .ptr = abi.placed(abi.Output, outputs.items),
         .len = outputs.items.len,
     } } };
+}
+
+/// A rejection where something cannot cross the border.
+pub fn check(outputs: Outputs) error{Rejected}!void {
+    for (outputs.items) |*output| {
+        const field = unspeakable(output) orelse continue;
+        return reject("the {s} of an output is not UTF-8", .{field});
+    }
 }
 
 /// What cannot cross the border, by name. The host would end the instance.
@@ -103,6 +106,15 @@ pub fn configured(comptime Plugin: type, text: []const u8) anyerror!Plugin {
     return Plugin.configure(config);
 }
 
+/// Why it failed, where there is no retry. Any error but ours is named.
+pub fn reasonOf(failure: anyerror) abi.Text {
+    return switch (failure) {
+        error.Rejected, error.Retried, error.Refused => .of(printable(reason)),
+        error.OutOfMemory => @panic("out of memory"),
+        else => .of(@errorName(failure)),
+    };
+}
+
 var configuration: abi.Configured = undefined;
 
 pub fn taken() *const abi.Configured {
@@ -111,7 +123,6 @@ pub fn taken() *const abi.Configured {
 }
 
 pub fn refused(failure: anyerror) *const abi.Configured {
-    const words = if (failure == error.Refused or failure == error.Rejected) reason else @errorName(failure);
-    configuration = .{ .is_error = true, .reason = .of(printable(words)) };
+    configuration = .{ .is_error = true, .reason = reasonOf(failure) };
     return &configuration;
 }

@@ -31,7 +31,8 @@
 //! | `weir.retry("why", .{})` | delivered again later, with the pipeline's backoff |
 //! | a panic | dead letter for this message alone; the others of its batch go through |
 //!
-//! A plugin that counts, joins or removes duplicates keeps state: see `exportStateful` and state.zig.
+//! A plugin that counts, joins or removes duplicates keeps state: see `exportStateful` and state.zig. One
+//! that aggregates windows of time has other functions than `process`: see `exportAggregator`.
 //!
 //! Memory: `weir.allocator` and everything that this file hands out lives until the call is over, and
 //! is freed by itself. What is allocated in `configure` lives as long as the instance. What you keep
@@ -47,6 +48,7 @@ pub const metrics = @import("metrics.zig");
 pub const config = @import("config.zig");
 pub const state = @import("state.zig");
 pub const timers = @import("timers.zig");
+const aggregator = @import("aggregator.zig");
 const arena = @import("arena.zig");
 const outcome = @import("outcome.zig");
 
@@ -60,6 +62,8 @@ pub const Message = @import("message.zig").Message;
 
 pub const State = state.State;
 pub const Timer = timers.Timer;
+pub const Pane = aggregator.Pane;
+pub const Timing = aggregator.Timing;
 
 pub const reject = outcome.reject;
 pub const retry = outcome.retry;
@@ -75,15 +79,6 @@ pub const refuse = outcome.refuse;
 /// `std.json.Value` to look at it yourself. Without `configure`, every field needs a default.
 pub fn exportPlugin(comptime Plugin: type) void {
     const glue = struct {
-        fn configure(ptr: [*]const u8, len: usize) callconv(.c) *const abi.Configured {
-            arena.keep(true);
-            defer arena.keep(false);
-            instance(Plugin).* = outcome.configured(Plugin, ptr[0..len]) catch |failure| {
-                return outcome.refused(failure);
-            };
-            return outcome.taken();
-        }
-
         fn process(batch: [*]const abi.Message, size: usize) callconv(.c) *const abi.Outcomes {
             const outcomes = arena.alloc(abi.Outcome, size);
             for (batch[0..size], outcomes) |*raw, *made| {
@@ -92,15 +87,28 @@ pub fn exportPlugin(comptime Plugin: type) void {
             }
             return outcome.answer(outcomes);
         }
-
     };
-    @export(&glue.configure, .{ .name = "weir:plugin/configurable@0.1.0#configure" });
+    exportConfigure(Plugin);
     @export(&glue.process, .{ .name = "weir:plugin/handler@0.1.0#process" });
     @export(&forget, .{ .name = "cabi_post_weir:plugin/handler@0.1.0#process" });
+}
+
+fn exportConfigure(comptime Plugin: type) void {
+    const glue = struct {
+        fn configure(ptr: [*]const u8, len: usize) callconv(.c) *const abi.Configured {
+            arena.keep(true);
+            defer arena.keep(false);
+            instance(Plugin).* = outcome.configured(Plugin, ptr[0..len]) catch |failure| {
+                return outcome.refused(failure);
+            };
+            return outcome.taken();
+        }
+    };
+    @export(&glue.configure, .{ .name = "weir:plugin/configurable@0.1.0#configure" });
     @export(&arena.realloc, .{ .name = "cabi_realloc" });
 }
 
-fn forget(_: *const abi.Outcomes) callconv(.c) void {
+fn forget(_: *const anyopaque) callconv(.c) void {
     arena.forget();
 }
 
@@ -126,6 +134,36 @@ pub fn exportStateful(comptime Plugin: type) void {
     exportPlugin(Plugin);
     @export(&glue.onTimer, .{ .name = "weir:state/timer-handler@0.2.0#on-timer" });
     @export(&forget, .{ .name = "cabi_post_weir:state/timer-handler@0.2.0#on-timer" });
+}
+
+/// Makes `Plugin` the aggregator that this file is: the arithmetic of windows. Once, in a `comptime` block, and its
+/// `plugin.yaml` says `world: aggregator`.
+///
+/// The host assigns messages to windows, keeps an accumulator for each key and window, and says when one is
+/// emitted: the operator's `window:` in the pipeline file decides that. Results must not depend on how
+/// messages were grouped: merging two accumulators is the same as adding the messages of both to one.
+///
+/// `Plugin` may have a `configure`, as for `exportPlugin`, and it has:
+///
+/// - `pub const Accumulator`: a struct whose fields have defaults, which stand for no messages. It is kept as
+///   JSON, and a later version of the plugin must be able to read it.
+/// - `pub fn add(self: *Plugin, accumulator: *Accumulator, message: *const Message) !void`, called for each
+///   message. An error makes the message a dead letter; the others count.
+/// - `pub fn merge(self: *Plugin, left: Accumulator, right: Accumulator) !Accumulator`, of one key: `left` is
+///   of the earlier part of the window.
+/// - `pub fn emit(self: *Plugin, pane: *const Pane, accumulator: Accumulator) !Outputs`, called with each
+///   result of a window. What an output leaves out is empty, but for the key, which is the pane's; the host
+///   adds headers that name the window.
+///
+/// There is no retry here: it is a rejection.
+pub fn exportAggregator(comptime Plugin: type) void {
+    const glue = aggregator.Glue(Plugin, instance(Plugin));
+    exportConfigure(Plugin);
+    inline for (.{ "add", "merge", "emit" }) |name| {
+        const export_name = "weir:window/aggregation@0.2.0#" ++ name;
+        @export(&@field(glue, name), .{ .name = export_name });
+        @export(&forget, .{ .name = "cabi_post_" ++ export_name });
+    }
 }
 
 /// The one plugin of this instance, which is one thread.
