@@ -113,3 +113,48 @@ func TestPartsOfAMessageAreFound(t *testing.T) {
 		t.Error("headers of an output")
 	}
 }
+
+// sales adds up payloads that are numbers.
+type sales struct{}
+
+func (sales) Add(sum *float64, message *Message) error {
+	var one float64
+	err := message.JSON(&one)
+	*sum += one
+	return err
+}
+
+func (sales) Merge(left, right float64) (float64, error) { return left + right, nil }
+
+func (sales) Emit(pane *Pane, sum float64) ([]Output, error) {
+	return Emit(JSON(sum).WithKey(pane.Key)), nil
+}
+
+func TestAnAccumulatorIsKeptAsJSON(t *testing.T) {
+	aggregates = typed[float64]{sales{}}
+	messages := []Message{{Payload: []byte("1.5")}, {Payload: []byte("2")}}
+	for accumulator, added := range map[string]string{"": "3.5", "10": "13.5"} {
+		if got := processAddition([]byte(accumulator), messages); string(got.accumulator) != added {
+			t.Errorf("%q became %+v", accumulator, got)
+		}
+	}
+	if got := processPair([]byte("1"), []byte("2")); string(got.accumulator) != "3" {
+		t.Errorf("it became %+v", got)
+	}
+	if got := processPane(&Pane{Key: "berlin"}, []byte("4")); string(got.outputs[0].Payload) != "4" {
+		t.Errorf("it became %+v", got)
+	}
+}
+
+func TestWhatIsRefusedInAWindowHasAReason(t *testing.T) {
+	aggregates = typed[float64]{sales{}}
+	for reason, got := range map[string]answer{
+		"cannot read the accumulator as JSON": processPair([]byte("1"), []byte("{")),
+		"cannot read the payload as JSON":     processAddition(nil, []Message{{Payload: []byte("no")}}),
+		"the key of an output is not UTF-8":   processPane(&Pane{Key: "\xff"}, nil),
+	} {
+		if !got.refused || !strings.HasPrefix(got.reason, reason) {
+			t.Errorf("it became %+v, not %s", got, reason)
+		}
+	}
+}

@@ -21,7 +21,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(long)]
     stateful: bool,
 
-    /// A plugin that aggregates windows of time, for a pipeline that delivers exactly once. In Rust.
+    /// A plugin that aggregates windows of time, for a pipeline that delivers exactly once.
     #[arg(long, conflicts_with = "stateful")]
     aggregator: bool,
 

@@ -66,11 +66,6 @@ fn folders(language: Language) -> (&'static Dir<'static>, Option<&'static Dir<'s
 /// The name is invalid, or the folder exists and is not empty (both exit code 2), or it cannot be written.
 pub fn create(folder: &Path, name: &str, language: Language, world: World) -> Result<()> {
     check(name)?;
-    if world == World::Aggregator && folders(language).0.get_dir(TEMPLATE_AGGREGATOR).is_none() {
-        let error = anyhow!("there is no template of an aggregator in `{language}` yet");
-        let action = "write it in Rust: `--lang rust --aggregator`";
-        return Err(report::usage(report::hint(error, action)));
-    }
     let shown = folder.display();
     if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
         let error = anyhow!("cannot create a plugin in `{shown}`: the folder is not empty");
@@ -166,9 +161,10 @@ mod tests {
     fn a_new_plugin_of_every_language_has_its_name_in_every_place_and_its_sdk_beside_it() {
         let all = Language::ALL.into_iter();
         let all = all.flat_map(|language| {
-            [World::Operator, World::StatefulOperator].map(|world| (language, world))
+            let worlds = [World::Operator, World::StatefulOperator, World::Aggregator];
+            worlds.map(|world| (language, world))
         });
-        for (language, world) in all.chain([(Language::Rust, World::Aggregator)]) {
+        for (language, world) in all {
             let folder = tempfile::tempdir().unwrap();
             let plugin = folder.path().join("hot-rooms");
             create(&plugin, "hot-rooms", language, world).unwrap();
