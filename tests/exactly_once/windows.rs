@@ -1,7 +1,8 @@
 //! Windows: what a window got is said once when event time has passed its end, whatever is killed.
-//! What comes before and after that is in `windows/late.rs`.
+//! What comes before and after that is in `windows/late.rs`, and what a replay finds in `windows/replay.rs`.
 
 mod late;
+mod replay;
 
 use super::by_subject;
 use crate::harness::{Site, Stored, guests, replaced, repository, series, wait_until};

@@ -9,14 +9,13 @@ mod lanes;
 mod live;
 mod range;
 mod verdict;
+mod windows;
+mod work;
 
 use super::{Console, files, offline};
-use crate::compare::matcher::{Matcher, Room};
-use crate::compare::report::{Report, SAMPLES};
+use crate::compare::report::SAMPLES;
 use crate::config::component::Reference;
 use crate::config::resolved::{Operator, Pipeline};
-use crate::jsonl::Line;
-use crate::message::Message;
 use crate::nats::history::{Begin, History, Reader};
 use crate::nats::{self, Connection};
 use crate::plugin;
@@ -27,23 +26,16 @@ use crate::report::{self, ResultExt};
 use crate::telemetry::metrics::Metrics;
 use crate::threads;
 use anyhow::{Context, Result, anyhow};
-use indicatif::ProgressBar;
 use job::{JobLanes, Origin};
-use lanes::{Answered, Lanes, Threads};
+use lanes::{Lanes, Threads};
 use live::Live;
 pub(super) use range::Edge;
 use range::{From, Range};
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 use verdict::{Compared, Written};
-
-/// How many outputs may wait for their counterparts: about 200 MB.
-const ROOM: Room = Room {
-    outputs: 1_000_000,
-    bytes: 64 << 20,
-};
+use work::Work;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -196,11 +188,12 @@ impl Arguments {
             settings: pipeline,
             inputs_read: 0,
             ended: false,
+            goes_on: first.is_some(),
         };
         match live {
             Some(live) => {
-                let report = work.compare(live, self.samples).await?;
-                let compared = Compared::new(&work, report, began.elapsed());
+                let found = work.compare(live, self.samples).await?;
+                let compared = Compared::new(&work, found, began.elapsed());
                 match console.json {
                     true => console.value(&compared)?,
                     false => console.print(&compared.to_string())?,
@@ -302,92 +295,4 @@ async fn inputs(pipeline: &Pipeline, source: &History, range: &Range) -> Result<
     let filters: Vec<String> = filters.map(ToString::to_string).collect();
     let begin = Begin::Sequence(range.first);
     source.read(&filters, begin, range.last).await
-}
-
-/// A running replay.
-struct Work {
-    settings: Pipeline,
-    range: Range,
-    inputs: Reader,
-    threads: Threads,
-    inputs_read: u64,
-    /// Outputs that come of timers.
-    of_timers: u64,
-    ended: bool,
-    bar: ProgressBar,
-}
-
-impl Work {
-    /// The outputs of the next batch of inputs; `None` after the last.
-    async fn next(&mut self) -> Result<Option<Answered>> {
-        while !self.ended && self.threads.has_room() {
-            let batch = self.batch().await?;
-            self.ended = batch.is_empty();
-            self.threads.send(batch).await?;
-        }
-        let answered = self.threads.receive().await?;
-        if let Some(answered) = &answered {
-            self.of_timers += answered.of_timers.len() as u64;
-            let through = answered.through.saturating_add(1);
-            self.bar
-                .set_position(through.saturating_sub(self.range.first));
-        }
-        Ok(answered)
-    }
-
-    async fn batch(&mut self) -> Result<Vec<Message>> {
-        let bounds = match &self.threads {
-            Threads::Each(_) => self.settings.batch,
-            Threads::Job(lanes) => lanes.batch(),
-        };
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        while batch.len() < bounds.messages
-            && bytes < bounds.bytes
-            && let Some(stored) = self.inputs.next().await?
-        {
-            bytes += stored.message.payload.len();
-            batch.push(stored.message);
-        }
-        self.inputs_read += batch.len() as u64;
-        Ok(batch)
-    }
-
-    /// Writes all outputs; returns the number of results and of dead letters.
-    async fn write(&mut self, out: impl Write) -> Result<(u64, u64)> {
-        let mut out = std::io::BufWriter::new(out);
-        let (mut results, mut dead_letters) = (0, 0);
-        while let Some(answered) = self.next().await? {
-            let answers = answered.answers.into_iter();
-            let lines = answers.flat_map(|(_, outputs)| outputs.into_iter().map(|(_, line)| line));
-            for line in lines.chain(answered.of_timers) {
-                match line {
-                    Line::Dead(_) => dead_letters += 1,
-                    _ => results += 1,
-                }
-                writeln!(out, "{line}").context("cannot write the outputs")?;
-            }
-        }
-        out.flush().context("cannot write the outputs")?;
-        self.bar.finish_and_clear();
-        Ok((results, dead_letters))
-    }
-
-    async fn compare(&mut self, mut live: Live, samples: usize) -> Result<Report> {
-        let mut matcher = Matcher::new(ROOM, samples);
-        while let Some(answered) = self.next().await? {
-            for (sequence, outputs) in answered.answers {
-                // What waited in a savepoint may be of a message before.
-                if sequence >= self.range.first {
-                    matcher.answered(sequence, live.comparable(outputs));
-                }
-            }
-            matcher.pass(answered.through);
-            while matcher.waits() && !matcher.is_full() && live.tell(&mut matcher).await? {}
-        }
-        matcher.pass(u64::MAX);
-        while live.tell(&mut matcher).await? {}
-        matcher.settle(u64::MAX, |sequence, slot| live.judge(sequence, slot));
-        self.bar.finish_and_clear();
-        Ok(matcher.report().clone())
-    }
 }

@@ -5,6 +5,7 @@
 //! differences.
 
 use super::range::Range;
+use super::windows::Windows;
 use crate::compare::matcher::Matcher;
 use crate::compare::report::Why;
 use crate::compare::{Identity, Outputs, Slot, stored};
@@ -89,8 +90,12 @@ impl Live {
         Ok(live)
     }
 
-    /// Passes the next output to the matcher. Returns whether there was one.
-    pub(super) async fn tell(&mut self, matcher: &mut Matcher) -> Result<bool> {
+    /// Passes the next output on: the result of a window to `windows`, others to the matcher. Returns whether there was one.
+    pub(super) async fn tell(
+        &mut self,
+        matcher: &mut Matcher,
+        windows: &mut Windows,
+    ) -> Result<bool> {
         let oldest = self
             .branches
             .iter_mut()
@@ -100,6 +105,7 @@ impl Live {
             return Ok(false);
         };
         if let Some(Stored { message, .. }) = &branch.next
+            && !windows.take_live(message)
             && let Some((sequence, slot, line)) = stored(
                 &self.identity,
                 &message.subject,
@@ -120,6 +126,11 @@ impl Live {
             outputs.retain(|(slot, _)| *slot != Slot::DeadLetter);
         }
         outputs
+    }
+
+    /// Whether results of the replayed inputs may have been removed.
+    pub(super) fn forgets(&self) -> bool {
+        self.results_since > self.range.first
     }
 
     /// Why the absence of this output is not a difference, if so.

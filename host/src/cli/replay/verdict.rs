@@ -1,6 +1,7 @@
 //! The result of a replay, for people and for machines.
 
-use super::Work;
+use super::windows::Found;
+use super::work::Work;
 use crate::cli::differences;
 use crate::compare::report::Report;
 use crate::report;
@@ -99,24 +100,29 @@ impl fmt::Display for Written {
 pub(super) struct Compared {
     replayed: Replayed,
     comparison: Report,
-    /// Outputs of timers: they come of no message, so none is compared.
+    #[serde(skip_serializing_if = "Found::is_empty")]
+    windows: Found,
+    /// Other outputs of timers: they come of no message, so none is compared.
     of_timers: u64,
 }
 
 impl Compared {
-    pub(super) fn new(work: &Work, comparison: Report, took: Duration) -> Self {
+    pub(super) fn new(work: &Work, found: (Report, Found), took: Duration) -> Self {
+        let (comparison, windows) = found;
         Self {
             replayed: Replayed::new(work, took),
             comparison,
+            windows,
             of_timers: work.of_timers,
         }
     }
 
     /// If there were outputs but none could be compared, the comparison has failed.
     pub(super) fn exit_code(&self) -> u8 {
-        let report = &self.comparison;
-        let in_vain = report.compared() == 0 && report.not_compared.total() > 0;
-        match report.different > 0 || in_vain {
+        let (report, windows) = (&self.comparison, &self.windows);
+        let left = report.not_compared.total() + windows.not_compared;
+        let in_vain = report.compared() + windows.compared() == 0 && left > 0;
+        match report.different + windows.different() > 0 || in_vain {
             true => report::FAILED,
             false => report::DONE,
         }
@@ -127,6 +133,9 @@ impl fmt::Display for Compared {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}", self.replayed)?;
         formatter.write_str(&differences::text(&self.comparison))?;
+        if !self.windows.is_empty() {
+            write!(formatter, "{}", self.windows)?;
+        }
         if self.of_timers > 0 {
             let count = self.of_timers;
             writeln!(

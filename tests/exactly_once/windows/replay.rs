@@ -1,0 +1,49 @@
+//! A replay compares results of windows by their windows.
+
+use super::TIMED;
+use crate::cli::json;
+use crate::harness::{Site, replaced, series, wait_until};
+
+#[test]
+fn a_replay_compares_the_results_of_windows_also_with_those_of_other_windows() {
+    let site = Site::new();
+    let file = site.windows("{ tumbling: 10s }", TIMED);
+    let weir = site.run_job(&file);
+    let events = [1, 12, 23, 41].map(|second| (second, r#"{"counter":1}"#));
+    site.events("a", &events);
+    site.wait_for_messages("OUT", 3);
+    wait_until("all is committed", || {
+        weir.metric(&series("in_flight")) == 0.0
+    });
+    let text = std::fs::read_to_string(&file).unwrap();
+    let window = "window: { tumbling: 10s }";
+    let counts = format!("{window}\n    config: {{ counts: true }}");
+    for (other, [same, payload, missing, additional, not_compared]) in [
+        (window, [3, 0, 0, 0, 0]),
+        (&*counts, [0, 3, 0, 0, 0]),
+        // Of two windows the pipeline has come to the end of one.
+        ("window: { tumbling: 20s }", [0, 0, 3, 1, 1]),
+    ] {
+        site.file("other.yaml", replaced(&text, &[(window, other)]));
+        let replay = ["replay", "other.yaml", "--compare", "--json"];
+        let finished = site.weir(&replay);
+        assert_eq!(finished.code, Some(i32::from(same < 3)), "{finished:#?}");
+        let found = &json(&finished.stdout)["windows"];
+        for (name, count) in [
+            ("same", same),
+            ("payload", payload),
+            ("missing", missing),
+            ("additional", additional),
+            ("not_compared", not_compared),
+        ] {
+            assert_eq!(found[name], count, "{other}, {name}: {found}");
+        }
+    }
+    let shown = site.weir(&["replay", "other.yaml", "--compare"]).stdout;
+    for words in [
+        "\n0 results of windows are the same, 4 differ\n",
+        "\nout.a, window 1970-01-01T00:00:00Z to 1970-01-01T00:00:10Z, pane 0: missing\n",
+    ] {
+        assert!(shown.contains(words), "{shown}");
+    }
+}
