@@ -21,6 +21,7 @@ mod sources;
 mod standard;
 mod standby;
 mod state;
+mod tables;
 mod time;
 mod tools;
 mod windows;

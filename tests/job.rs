@@ -8,6 +8,7 @@ mod commits;
 mod fold;
 mod hosts;
 mod oracle;
+mod tables;
 
 use crate::harness::{Fate, NatsServer, Proxy, Sender, Stored, wait_for, wait_until};
 use anyhow::bail;

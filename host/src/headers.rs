@@ -19,6 +19,8 @@ pub const ORIGIN: &str = "Weir-Origin";
 pub const COMMIT: &str = "Weir-Commit";
 /// Of a value in a bucket: what became of the key, if it was not set.
 pub const KV_OPERATION: &str = "KV-Operation";
+/// Headers that say that a key of a bucket was removed: by somebody, or by the server, for its age.
+pub const REMOVALS: [&str; 2] = [KV_OPERATION, "Nats-Marker-Reason"];
 /// Through how many pipelines a message has come that is the result or the dead letter of another pipeline;
 /// without it, one with [`DIGEST`] has come through one. Written by hosts alone.
 pub const HOPS: &str = "Weir-Hops";

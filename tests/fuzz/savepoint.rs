@@ -69,6 +69,7 @@ fn written(keys: &[&str]) -> Vec<u8> {
                 source: "IN@1".to_owned(),
                 begin: 0,
                 key: None,
+                table: false,
             },
             partitions: 2,
             order: Default::default(),

@@ -123,6 +123,7 @@ pub async fn log(url: &str) -> anyhow::Result<JetStream> {
         name: "IN".into(),
         stream: "IN".to_owned(),
         filters: Vec::new(),
+        is_table: false,
         deal: Box::new(|_| (0, true)),
     };
     let inputs = Inputs::new(&wire, vec![source], place.patience);

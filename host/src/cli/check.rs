@@ -201,10 +201,23 @@ fn job_notes<'c>(
             .filter_map(|named| named.name.as_deref());
         let names: Vec<&str> = names.collect();
         if is_named {
+            let how = match pipeline.sources_of(source).any(|named| named.is_table) {
+                true => {
+                    ": a table, which is read to its end before the first message of the others"
+                }
+                false => "",
+            };
             notes.push(format!(
-                "stream `{source}`, read as `{}`",
+                "stream `{source}`, read as `{}`{how}",
                 names.join("` and `")
             ));
+        }
+        let mut buckets = pipeline.sources_of(source);
+        if let Some(bucket) = buckets.find_map(|named| named.source.bucket.as_ref()) {
+            notes.push(format!(
+                "bucket `{bucket}`, which has to be there: `nats kv add {bucket}` makes it"
+            ));
+            continue;
         }
         let mut starts = pipeline.sources_of(source).map(|named| &named.source.start);
         notes.push(format!(
@@ -283,7 +296,8 @@ fn event_time_note(pipeline: &Pipeline) -> String {
         true => ("the result of a window appears", "end", " than its end"),
         false => ("a timer fires", "time", ""),
     };
-    let times = pipeline.sources.iter().map(|named| match &named.name {
+    let timed = pipeline.sources.iter().filter(|named| !named.is_table);
+    let times = timed.map(|named| match &named.name {
         Some(name) => format!("{} of `{name}`", time(named)),
         None => time(named),
     });

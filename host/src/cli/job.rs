@@ -323,6 +323,7 @@ fn text(shown: &Shown) -> String {
                 number("log_bytes"),
                 seconds * 1e3,
             );
+            sources::loading(held, &mut out);
         }
         for Standby { host, behind } in standbys {
             let behind = behind.unwrap_or_default();
@@ -340,7 +341,8 @@ fn text(shown: &Shown) -> String {
             let source = escape::line(&input.source);
             let mark = input.watermark.and_then(|mark| u64::try_from(mark).ok());
             let behind = behind.unwrap_or_default();
-            let mark = mark.map(|mark| {
+            let is_table = sources::is_table(&shown.sources, &shown.job, input);
+            let mark = mark.filter(|_| !is_table).map(|mark| {
                 let time = rows::time(mark);
                 format!(", watermark {time}, {behind:.1} s behind the clock")
             });
@@ -355,6 +357,7 @@ fn text(shown: &Shown) -> String {
                 mark.unwrap_or_default(),
                 match sources::holds_back(&shown.sources, &shown.job, input, checkpoint) {
                     true => "; event time waits for it",
+                    false if is_table => "; a table, read before the others",
                     false => "",
                 },
             );

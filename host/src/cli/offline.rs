@@ -192,7 +192,8 @@ impl Offline {
         if given.is_some() {
             message.event_time = event_time;
         }
-        self.time.pass(&mut message, is_timed);
+        let has_time = is_timed && !self.processor.is_table(&message);
+        self.time.pass(&mut message, has_time);
         let refusal = (!is_timed).then(|| self.time.refusal(&self.processor, &message));
         (message, refusal.flatten())
     }

@@ -69,14 +69,12 @@ pub(super) fn sources(sources: &[NamedSource], at: &Cursor<'_>, context: &mut Co
         for other in before.filter(|other| other.source.stream == one.source.stream) {
             let (mine, theirs) = (&one.source, &other.source);
             let at = section(one, at);
-            let names = [other, one].map(|named| named.name.as_deref().unwrap_or_default());
-            let [first, second] = names;
-            let stream = &mine.stream;
-            let mut pairs = mine.subjects.iter().flat_map(|subject| {
-                let theirs = theirs.subjects.iter();
-                theirs.map(move |other| subject.overlaps(other))
-            });
-            if mine.subjects.is_empty() || theirs.subjects.is_empty() || pairs.any(|meet| meet) {
+            let name = |named: &NamedSource| named.name.clone().unwrap_or_default();
+            let (first, second, stream) = (name(other), name(one), &mine.stream);
+            let meets =
+                |subject: &SubjectFilter| theirs.subjects.iter().any(|it| it.overlaps(subject));
+            let (all, of_all) = (mine.subjects.is_empty(), theirs.subjects.is_empty());
+            if all || of_all || mine.subjects.iter().any(meets) {
                 context.findings.add_hint(
                     at.key_location(),
                     format!("a message of `{stream}` could be of `{first}` and of `{second}`"),
@@ -89,6 +87,12 @@ pub(super) fn sources(sources: &[NamedSource], at: &Cursor<'_>, context: &mut Co
                         "`{first}` and `{second}` are of one stream and begin at different places"
                     ),
                     "give both the same `start`",
+                );
+            } else if one.is_table != other.is_table {
+                context.findings.add_hint(
+                    at.field("table").or(at).key_location(),
+                    format!("`{first}` and `{second}` are of one stream, and only one is a table"),
+                    "a stream is read in its order: make both tables, or none",
                 );
             }
         }

@@ -48,8 +48,8 @@ pub struct Pipeline {
     /// `delivery: exactly-once`.
     pub sources: BTreeMap<String, NamedSource>,
     /// The key of a message: text with the placeholders `{subject}`, `{subject[N]}` (a token, counted
-    /// from 0), `{header:Name}` and `{payload:/json/pointer}`. A message that lacks one of them has
-    /// no key.
+    /// from 0), `{subject[N..]}` (that token and those behind it), `{header:Name}` and
+    /// `{payload:/json/pointer}`. A message that lacks one of them has no key.
     #[schemars(example = &"{subject[1]}", example = &"{payload:/order/user}")]
     pub key: Option<String>,
     /// Where a message has its event time: `stream`, which is the default, is the time at which JetStream stored it.
@@ -302,7 +302,7 @@ impl Default for Headers {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Sink {
     /// The subject of each result: text with the placeholders `{subject}`, `{subject[N]}` (a token,
-    /// counted from 0), `{key}` and `{header:Name}`. Their values come from the result, or from its
+    /// counted from 0), `{subject[N..]}` (that token and those behind it), `{key}` and `{header:Name}`. Their values come from the result, or from its
     /// input if the plugin did not set them.
     #[schemars(example = &"rebates.{subject[1]}", example = &"routed.{subject}")]
     pub subject: String,

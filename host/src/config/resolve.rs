@@ -24,7 +24,8 @@ use super::cursor::Cursor;
 use super::lint;
 use super::load::Draft;
 use super::model;
-use super::resolved::{Bounds, Pipeline, Retry};
+use super::resolved::{Bounds, NamedSource, Pipeline, Retry};
+use crate::headers::REMOVALS;
 use std::time::Duration;
 
 /// The names that must be unique in a process.
@@ -66,12 +67,17 @@ pub(super) fn pipeline(
         &at.field("require-signature"),
         context,
     );
-    let placed = operators::operators(
+    let mut placed = operators::operators(
         &model.operators,
         &signers.clone().unwrap_or_default(),
         &at.field("operators"),
         context,
     );
+    let of_keys = |named: &NamedSource| named.is_table || named.source.bucket.is_some();
+    if sources.iter().flatten().any(of_keys) {
+        let operators = placed.iter_mut().flatten();
+        operators.for_each(|placed| placed.operator.headers.add(&REMOVALS));
+    }
     let mut sink = outputs::sink(&model.sink, &at.field("sink"), context);
     let job = job::job(model, sink.as_ref(), at, context);
     if let (Some(Some(_)), Some(sink)) = (&job, &mut sink) {

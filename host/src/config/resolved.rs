@@ -203,6 +203,8 @@ pub struct Source {
     pub stream: String,
     /// Filters of the consumer; empty for the whole stream.
     pub subjects: Vec<SubjectFilter>,
+    /// The key-value bucket whose stream it is, if the file names one.
+    pub bucket: Option<String>,
     /// Name of the durable consumer, shared by every host that runs the pipeline.
     pub consumer: String,
     pub start: Start,
@@ -225,6 +227,8 @@ pub struct NamedSource {
     pub key: Option<KeyRule>,
     /// Where the event time is in a message; it is the stream's when `None`.
     pub event_time: Option<EventTime>,
+    /// Whether it is read before the others, and event time does not wait for it.
+    pub is_table: bool,
 }
 
 /// What the file says of the consumer, besides its defaults. A consumer that somebody else has made keeps the
@@ -331,6 +335,18 @@ pub enum HeaderSelection {
     None,
     All,
     Named(Vec<String>),
+}
+
+impl HeaderSelection {
+    /// These cross, too.
+    pub fn add(&mut self, names: &[&str]) {
+        let names = names.iter().map(|name| (*name).to_owned());
+        match self {
+            Self::All => {}
+            Self::None => *self = Self::Named(names.collect()),
+            Self::Named(known) => known.extend(names),
+        }
+    }
 }
 
 /// Where outputs go.

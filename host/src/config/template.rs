@@ -1,9 +1,9 @@
 //! Text with placeholders: the sink's subject, and the rule for a message's key.
 //!
 //! Compiled when the configuration is read, rendered for each message. A placeholder is
-//! `{subject}`, `{subject[1]}` (a token of the subject, counted from 0), `{header:Name}`, `{key}` (in
-//! a sink) or `{payload:/json/pointer}` (in a key). Everything else is literal. There is no escape,
-//! because neither subjects nor keys need braces.
+//! `{subject}`, `{subject[1]}` (a token of the subject, counted from 0), `{subject[2..]}` (that token and those
+//! behind it), `{header:Name}`, `{key}` (in a sink) or `{payload:/json/pointer}` (in a key). Everything else is
+//! literal. There is no escape, because neither subjects nor keys need braces.
 
 use super::pointer::Pointer;
 use super::subject::bucket;
@@ -39,6 +39,7 @@ enum Part {
     Literal(Box<str>),
     Subject,
     SubjectToken(usize),
+    SubjectFrom(usize),
     Key,
     Header(Box<str>),
     Payload(Pointer),
@@ -52,7 +53,10 @@ impl Template {
     /// Says in one sentence what is wrong: an unknown or unclosed placeholder, or literal text
     /// that no subject may contain.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let parts = parse_parts(text, "{subject}, {subject[N]}, {key} and {header:Name}")?;
+        let parts = parse_parts(
+            text,
+            "{subject}, {subject[N]}, {subject[N..]}, {key} and {header:Name}",
+        )?;
         if parts.iter().any(|part| matches!(part, Part::Payload(_))) {
             return Err(
                 "a subject cannot contain `{payload:...}`; put it into `key` and write `{key}`"
@@ -200,7 +204,7 @@ impl KeyRule {
     pub fn parse(text: &str) -> Result<Self, String> {
         let rule = Self::of_any(
             text,
-            "{subject}, {subject[N]}, {header:Name} and {payload:/pointer}",
+            "{subject}, {subject[N]}, {subject[N..]}, {header:Name} and {payload:/pointer}",
         )?;
         if rule.parts.contains(&Part::Key) {
             return Err("a key cannot contain `{key}`".to_owned());
@@ -216,7 +220,7 @@ impl KeyRule {
     pub fn of_result(text: &str) -> Result<Self, String> {
         Self::of_any(
             text,
-            "{key}, {subject}, {subject[N]}, {header:Name} and {payload:/pointer}",
+            "{key}, {subject}, {subject[N]}, {subject[N..]}, {header:Name} and {payload:/pointer}",
         )
     }
 
@@ -229,6 +233,14 @@ impl KeyRule {
         Ok(Self { text, parts })
     }
 
+    /// The key that a change of a key-value bucket has there: its subject is `$KV.<bucket>.<key>`.
+    #[must_use]
+    pub fn of_bucket() -> Self {
+        let parts = [Part::SubjectFrom(2)].into();
+        let text = ByteString::from_static("{subject[2..]}");
+        Self { text, parts }
+    }
+
     /// The rule as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -238,7 +250,8 @@ impl KeyRule {
     /// The key of one message; `None` if the message lacks a part of it. Any text can be a key.
     #[must_use]
     pub fn extract(&self, message: &Message) -> Option<ByteString> {
-        if let [part @ (Part::Subject | Part::SubjectToken(_))] = &*self.parts
+        if let [part @ (Part::Subject | Part::SubjectToken(_) | Part::SubjectFrom(_))] =
+            &*self.parts
             && let Cow::Borrowed(value) = part.value(message).ok()?
         {
             // In the memory of the subject.
@@ -257,7 +270,7 @@ impl KeyRule {
         self.parts
             .iter()
             .filter_map(|part| match part {
-                Part::SubjectToken(n) => Some(*n),
+                Part::SubjectToken(n) | Part::SubjectFrom(n) => Some(*n),
                 _ => None,
             })
             .max()
@@ -270,7 +283,7 @@ impl Part {
         let foreign = message.foreign.as_deref();
         let found = match self {
             Self::Literal(literal) => return Ok(Cow::Borrowed(literal)),
-            Self::Subject | Self::SubjectToken(_)
+            Self::Subject | Self::SubjectToken(_) | Self::SubjectFrom(_)
                 if let Some(foreign) = foreign
                     && foreign.subject.is_some() =>
             {
@@ -278,6 +291,11 @@ impl Part {
             }
             Self::Subject => Some(Cow::Borrowed(&*message.subject)),
             Self::SubjectToken(n) => message.subject.split('.').nth(*n).map(Cow::Borrowed),
+            Self::SubjectFrom(n) => message
+                .subject
+                .splitn(n + 1, '.')
+                .nth(*n)
+                .map(Cow::Borrowed),
             Self::Key => message.key.as_deref().map(Cow::Borrowed),
             Self::Header(name) => message.headers.get(name).map(Cow::Borrowed),
             Self::Payload(pointer) => pointer.find(&message.payload).map(Cow::Owned),
@@ -285,7 +303,7 @@ impl Part {
         found
             .filter(|value| !value.is_empty())
             .ok_or_else(|| match self {
-                Self::SubjectToken(n) => {
+                Self::SubjectToken(n) | Self::SubjectFrom(n) => {
                     format!("the subject `{}` has no token {n}", message.subject)
                 }
                 Self::Key => "the message has no key".to_owned(),
@@ -338,9 +356,13 @@ fn parse_placeholder(text: &str, known: &str) -> Result<Part, String> {
         .strip_prefix("subject[")
         .and_then(|rest| rest.strip_suffix(']'))
     {
-        return index
+        let (number, part): (_, fn(usize) -> Part) = match index.strip_suffix("..") {
+            Some(number) => (number, Part::SubjectFrom),
+            None => (index, Part::SubjectToken),
+        };
+        return number
             .parse()
-            .map(Part::SubjectToken)
+            .map(part)
             .map_err(|_| format!("`{index}` is not the number of a token; the first token is 0"));
     }
     match text {

@@ -111,6 +111,7 @@ impl JobDryRun {
             shared: Rc::new(shared.with_inputs(vec![Reads {
                 id: Arc::clone(&source),
                 origin: None,
+                is_table: false,
                 decoder: Decoder::new(&settings),
             }])),
             source,

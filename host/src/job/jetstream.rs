@@ -27,7 +27,7 @@ use super::log::{
     Checkpoint, Commit, Delta, Fence, Held, Log, LogError, Progress, Read, Snapshot, Stored,
 };
 use crate::headers::PART;
-use crate::nats::wire::{self, Parts, Wire};
+use crate::nats::wire::{self, Wire};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{Bytes, BytesMut};
 use reader::Reader;
@@ -40,8 +40,6 @@ use tokio::sync::Semaphore;
 
 /// The number of a delta, and of the last delta in a snapshot.
 const RECORD: &str = "Weir-Record";
-/// The answer to a question for a message that is not there.
-const NO_MESSAGE: u64 = 10037;
 /// Batches that a host has open on one stream at once, at most: the server takes 50
 /// (`streamDefaultMaxAtomicBatchInflightPerStream` in its `stream.go`).
 pub const OPEN_BATCHES: usize = 40;
@@ -85,21 +83,6 @@ impl JetStream {
         format!("{prefix}.{kind}.{partition}")
     }
 
-    /// Asks the server, and waits for what it answers.
-    async fn ask(&self, subject: &str, question: &serde_json::Value) -> Result<Bytes, LogError> {
-        let inbox = self.wire.new_inbox();
-        let mut answers = self.wire.subscribe_once(&inbox);
-        let sent = self.wire.publish(&Parts {
-            subject: subject.as_bytes(),
-            reply: inbox.as_bytes(),
-            payload: question.to_string().as_bytes(),
-            ..Parts::default()
-        });
-        sent.map_err(|_| LogError::Permanent(format!("`{subject}` is no subject")))?;
-        let answer = answer::wait(&self.wire, &mut answers, self.place.patience).await?;
-        Ok(answer.payload)
-    }
-
     /// Reads as whoever owns nothing: snapshots of one key group or of all, then deltas, both up to a checkpoint at
     /// `least` or behind it. Returns the one behind the deltas. Its owner goes on meanwhile: what is read may have
     /// gaps (`observe.rs`).
@@ -138,7 +121,7 @@ impl JetStream {
         }
         let subject = self.wire.api.stream_purge(&self.place.stream);
         let question = json!({ "filter": filter, "seq": before });
-        let answered = self.ask(&subject, &question).await?;
+        let answered = answer::ask(&self.wire, &subject, &question, self.place.patience).await?;
         match serde_json::from_slice(&answered) {
             Ok(Answer { error: None }) => Ok(()),
             Ok(Answer { error: Some(error) }) => Err(error.into()),
@@ -241,32 +224,14 @@ impl Log for JetStream {
     /// `STREAM.MSG.GET` is answered by the leader of the stream, but perhaps by one that does not know yet
     /// that it is not the leader any more.
     async fn checkpoint(&self) -> Result<Option<Held>, LogError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            message: Option<Raw>,
-            error: Option<answer::ApiError>,
-        }
-        #[derive(Deserialize)]
-        struct Raw {
-            seq: u64,
-            #[serde(default)]
-            data: String,
-        }
-        let subject = self.wire.api.message(&self.place.stream);
-        let question = json!({ "last_by_subj": self.subject("ckpt") });
-        let answered = self.ask(&subject, &question).await?;
-        let answered: Answer = serde_json::from_slice(&answered)
-            .map_err(|_| LogError::Ambiguous("the answer is not one of jetstream".to_owned()))?;
-        let raw = match (answered.message, answered.error) {
-            (Some(raw), _) => raw,
-            (None, Some(error)) if error.err_code == NO_MESSAGE => return Ok(None),
-            (None, Some(error)) => return Err(error.into()),
-            (None, None) => return Err(LogError::Ambiguous("there is no answer in it".to_owned())),
-        };
-        let payload = STANDARD.decode(raw.data);
+        let api = self.wire.api.message(&self.place.stream);
+        let subject = self.subject("ckpt");
+        let found = answer::last(&self.wire, &api, &subject, self.place.patience).await?;
+        let Some(found) = found else { return Ok(None) };
+        let payload = STANDARD.decode(found.data);
         let payload = payload.map_err(|why| self.unreadable(&why))?;
         Ok(Some(Held {
-            fence: Fence(raw.seq),
+            fence: Fence(found.seq),
             checkpoint: self.checkpoint_of(&payload)?,
         }))
     }

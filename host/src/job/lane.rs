@@ -129,14 +129,14 @@ impl Lane {
         let mut processor = Processor::new(&settings, parts.chain, &target).with_provenance();
         processor.warm().await?;
         let begin = place.reads.iter();
-        let begin = begin.map(|reads| Progress::at(&*reads.id, reads.begin));
-        let begin: Vec<Progress> = begin.collect();
+        let begin: Vec<_> = begin.map(|it| Progress::at(&*it.id, it.begin)).collect();
         let (mut sources, mut inputs_read) = (Vec::new(), Vec::new());
         for (reads, Progress { source: id, .. }) in place.reads.iter().zip(&begin) {
             let decoder = Decoder::of_stream(&settings, &reads.of);
             inputs_read.push(Reads {
                 id: Arc::clone(id),
                 origin: reads.origin.as_deref().map(Into::into),
+                is_table: reads.is_table,
                 decoder: decoder.clone(),
             });
             let of = job.partitions;
@@ -144,6 +144,7 @@ impl Lane {
                 name: Arc::clone(id),
                 stream: reads.stream.clone(),
                 filters: reads.filters.clone(),
+                is_table: reads.is_table,
                 deal: Box::new(move |message| {
                     let timed = decoder.decode(message);
                     (Group::of(message.state_key()).partition(of), timed)

@@ -189,8 +189,7 @@ pub struct Input {
 pub struct Read {
     /// Those of each input in order.
     pub messages: Vec<Input>,
-    /// Where there are no messages: up to where an input, by its place in the checkpoint, has none for this
-    /// partition.
+    /// Up to where an input, by its place in the checkpoint, has none for this partition. None of the messages is of it.
     pub passed: Vec<(usize, u64)>,
 }
 
@@ -276,7 +275,8 @@ pub trait Log {
     ) -> Result<(), LogError>;
 
     /// Waits for messages behind these positions, and returns at most `most`. Returns none now and then, while
-    /// all that comes is for other partitions.
+    /// all that comes is for other partitions. Tables are read to their present end before the other inputs, and their
+    /// messages come first.
     ///
     /// # Errors
     /// Everything but [`LogError::Damaged`] and [`LogError::Permanent`] passes.

@@ -305,6 +305,7 @@ mod tests {
                     source: "IN@1".to_owned(),
                     begin: 0,
                     key: None,
+                    table: false,
                 },
                 partitions: 2,
                 order: Default::default(),

@@ -108,6 +108,8 @@ pub(super) struct Reads {
     pub id: Arc<str>,
     /// The same of what it sources, if it is a stream of the job's own.
     pub origin: Option<ByteString>,
+    /// Whether it is read before those that are not. Event time does not wait for it.
+    pub is_table: bool,
     pub decoder: Decoder,
 }
 
@@ -179,9 +181,10 @@ impl Shared {
         Self { reads, ..self }
     }
 
-    /// Whether an input of a checkpoint is read.
-    pub(super) fn is_read(&self, id: &str) -> bool {
-        self.reads.is_empty() || self.reads.iter().any(|reads| *reads.id == *id)
+    /// Whether an input of a checkpoint is read, and event time is that of its messages.
+    pub(super) fn has_time(&self, id: &str) -> bool {
+        let has_time = |reads: &Reads| *reads.id == *id && !reads.is_table;
+        self.reads.is_empty() || self.reads.iter().any(has_time)
     }
 
     /// What is known of an input, or of the one in the place of one that is gone.

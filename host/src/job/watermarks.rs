@@ -11,22 +11,23 @@ pub(super) struct Watermarks(Vec<Mark>);
 #[derive(Clone, Copy, Debug)]
 struct Mark {
     watermark: Watermark,
-    /// Whether the job reads this input. One that is gone, as its stream was made anew, holds nothing back.
-    is_read: bool,
+    /// Whether event time is that of this input, too: it is not that of a table, nor of one that is gone, as its stream was
+    /// made anew.
+    counts: bool,
 }
 
 impl Watermarks {
     /// As a checkpoint has them. An input in the place of one that is gone begins where that was.
-    pub(super) fn of(inputs: &[Progress], is_read: impl Fn(&str) -> bool) -> Self {
+    pub(super) fn of(inputs: &[Progress], counts: impl Fn(&str) -> bool) -> Self {
         let marks = inputs.iter().map(|input| {
-            let is_read_now = is_read(&input.source);
-            let is_before = |it: &&Progress| it.stream() == input.stream() && !is_read(&it.source);
+            let counts_now = counts(&input.source);
+            let is_before = |it: &&Progress| it.stream() == input.stream() && !counts(&it.source);
             let before = inputs.iter().filter(is_before);
             let gone = before.filter_map(|it| it.watermark).max();
-            let watermark = input.watermark.or(gone.filter(|_| is_read_now));
+            let watermark = input.watermark.or(gone.filter(|_| counts_now));
             Mark {
                 watermark: Watermark::at(watermark),
-                is_read: is_read_now,
+                counts: counts_now,
             }
         });
         Self(marks.collect())
@@ -37,7 +38,8 @@ impl Watermarks {
     pub(super) fn pass(&mut self, rules: &Rules, batch: &[Input], now: u64) -> u64 {
         let mut ahead = 0;
         for input in batch.iter().filter(|input| input.timed) {
-            if let Some(mark) = self.0.get_mut(input.input) {
+            let mark = self.0.get_mut(input.input);
+            if let Some(mark) = mark.filter(|mark| mark.counts) {
                 let time = signed(input.message.event_time);
                 ahead += u64::from(!mark.watermark.pass(rules, time, signed(now)));
             }
@@ -59,8 +61,7 @@ impl Watermarks {
 
     /// The inputs whose watermark has not come to this time.
     pub(super) fn behind(&self, time: u64) -> impl Iterator<Item = usize> {
-        let is_behind =
-            move |mark: &Mark| mark.is_read && mark.watermark.get() < Some(signed(time));
+        let is_behind = move |mark: &Mark| mark.counts && mark.watermark.get() < Some(signed(time));
         let marks = self.0.iter().enumerate();
         marks.filter_map(move |(input, mark)| is_behind(mark).then_some(input))
     }
@@ -82,8 +83,8 @@ impl Watermarks {
     }
 
     fn least_mark(&self) -> Option<i64> {
-        let read = self.0.iter().filter(|mark| mark.is_read);
-        let marks = read.map(|mark| mark.watermark.get());
+        let counted = self.0.iter().filter(|mark| mark.counts);
+        let marks = counted.map(|mark| mark.watermark.get());
         marks.min().flatten()
     }
 
@@ -160,6 +161,20 @@ mod tests {
             (marks.least(), marks.marks()),
             (80, vec![Some(50), Some(80)])
         );
+    }
+
+    #[test]
+    fn a_table_has_no_say_whatever_the_times_of_its_messages() {
+        let mut marks = Watermarks::of(&[at("A@1", None), at("T@1", None)], |id| id == "A@1");
+        let rules = Rules {
+            max_ahead: Some(5),
+            ..Rules::default()
+        };
+        let batch = [input(1, 900, true), input(0, 70, true), input(1, 10, true)];
+        // Nor is it too far ahead.
+        assert_eq!(marks.pass(&rules, &batch, 100), 0);
+        assert_eq!((marks.least(), marks.marks()), (70, vec![Some(70), None]));
+        assert_eq!(marks.behind(u64::MAX).collect::<Vec<_>>(), [0]);
     }
 
     #[test]

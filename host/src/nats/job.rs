@@ -78,6 +78,9 @@ pub struct DefinedSource {
     pub source: String,
     pub begin: u64,
     pub key: Option<String>,
+    /// Whether it is a table.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub table: bool,
 }
 
 impl DefinedSource {
@@ -154,6 +157,13 @@ impl Definition {
     #[must_use]
     pub fn begin_of(&self, id: &str) -> u64 {
         self.inputs().get(id).copied().unwrap_or_default()
+    }
+
+    /// Whether the sources of a stream are tables.
+    #[must_use]
+    pub fn is_table(&self, stream: &str) -> bool {
+        let mut sources = self.sources();
+        sources.any(|it| it.table && it.stream() == stream)
     }
 
     /// The names of the sources of a stream, with spaces between them.

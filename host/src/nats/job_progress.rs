@@ -3,8 +3,8 @@
 use crate::threads::locked;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Shared by the lanes of a job and the host.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ pub struct Trouble {
 }
 
 /// A partition, as its owner sees it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct PartitionState {
     pub partition: u16,
     /// Keys with values, counted for each operator.
@@ -54,6 +54,19 @@ pub struct PartitionState {
     pub log_bytes: u64,
     /// How long the last commit took.
     pub commit_seconds: f64,
+    /// The tables that it reads before anything else is read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub loading: Vec<LoadingTable>,
+}
+
+/// A table on its way to its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LoadingTable {
+    /// `<stream>@<incarnation>`.
+    pub table: Arc<str>,
+    /// The sequence up to which it is read, and that up to which it is to be.
+    pub position: u64,
+    pub upto: u64,
 }
 
 /// What a lane says of itself.
@@ -210,7 +223,7 @@ impl JobProgress {
     /// The partitions that are owned.
     #[must_use]
     pub fn state(&self) -> Vec<PartitionState> {
-        locked(&self.state).values().copied().collect()
+        locked(&self.state).values().cloned().collect()
     }
 
     /// The numbers of those.

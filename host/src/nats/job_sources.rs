@@ -21,6 +21,8 @@ pub struct Reads {
     /// That of its sources, and their names; none if they have none.
     pub of: String,
     pub names: Vec<String>,
+    /// Whether they are tables.
+    pub is_table: bool,
     /// What is read: the same stream, or the job's own that sources it. And as `<stream>@<incarnation>`.
     pub stream: String,
     pub id: String,
@@ -103,6 +105,7 @@ pub(super) async fn ensure(
     let reads = found.iter().zip(owns).map(|(found, own)| {
         let Found { read, id, .. } = found;
         let names = pipeline.sources_of(&read.stream);
+        let is_table = names.clone().any(|named| named.is_table);
         let subjects = read.subjects.iter().map(ToString::to_string);
         let (stream, is_own) = match &own {
             Some(own) => (own.stream.clone(), true),
@@ -110,6 +113,7 @@ pub(super) async fn ensure(
         };
         Reads {
             of: read.stream.clone(),
+            is_table,
             names: names.filter_map(|named| named.name.clone()).collect(),
             id: own
                 .as_ref()
@@ -174,6 +178,7 @@ async fn defined(
                 source,
                 begin,
                 key: named.key.as_ref().map(|key| key.as_str().to_owned()),
+                table: named.is_table,
             });
         }
         // Those that are known stay where they are: a message that waits in the state knows its input by its place.

@@ -156,7 +156,10 @@ pub(super) async fn ensure_source(
     create: bool,
 ) -> Result<stream::Stream> {
     let name = &source.stream;
-    let what = || format!("cannot read stream `{name}`");
+    let what = || match &source.bucket {
+        Some(bucket) => format!("cannot read bucket `{bucket}`"),
+        None => format!("cannot read stream `{name}`"),
+    };
     let api = connection.api.stream_info(name);
     let asked = permitted(connection, &api, context.get_stream(name)).await;
     let error = match asked.with_context(what)? {
@@ -167,6 +170,13 @@ pub(super) async fn ensure_source(
         if error.error_code() == ErrorCode::STREAM_NOT_FOUND);
     if !missing {
         return Err(anyhow!("{}", error.kind())).with_context(what);
+    }
+    if let Some(bucket) = &source.bucket {
+        return Err(anyhow!("there is no bucket `{bucket}`")).hint(|| {
+            format!(
+                "create it with `nats kv add {bucket}`: weir does not make the buckets of others"
+            )
+        });
     }
     let settings = source.create.clone().or_else(|| {
         (create && !source.subjects.is_empty())

@@ -12,16 +12,13 @@ use super::stored::{self, Which};
 use super::streams::{Context, jetstream};
 use super::{Connection, permitted};
 use crate::config::resolved::{Pipeline, View};
-use crate::headers::{COMMIT, KV_OPERATION, block};
+use crate::headers::{COMMIT, REMOVALS, block};
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::response::Response;
 use bytes::Bytes;
 use serde_json::{Value, json};
-
-/// Of a message with which the server says that a value was removed for its age.
-const MARKER: &str = "Nats-Marker-Reason";
 
 /// Lets the bucket of each view source its values: makes those that are missing and changes the others, if it may.
 ///
@@ -221,9 +218,7 @@ impl Bucket {
     ) -> Option<Entry> {
         let key = key::unescape(subject.strip_prefix(self.prefix.as_bytes())?)?;
         let (headers, _) = block::read(headers);
-        let gone = [KV_OPERATION, MARKER]
-            .iter()
-            .any(|name| headers.get(name).is_some());
+        let gone = REMOVALS.iter().any(|name| headers.get(name).is_some());
         Some(Entry {
             key,
             revision,

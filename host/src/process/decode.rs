@@ -17,13 +17,17 @@ struct Rules {
     subjects: Vec<SubjectFilter>,
     key: Option<KeyRule>,
     event_time: Option<EventTime>,
+    is_table: bool,
 }
 
 impl Decoder {
-    /// For messages of any stream: where sources of several streams have one subject, the first of them counts.
+    /// For messages of any stream: where sources of several streams have one subject, the first of them counts, and
+    /// those that say which subjects they have.
     #[must_use]
     pub fn new(settings: &Pipeline) -> Self {
-        Self(settings.sources.iter().map(Rules::of).collect())
+        let mut rules: Vec<Rules> = settings.sources.iter().map(Rules::of).collect();
+        rules.sort_by_key(|rules| rules.subjects.is_empty());
+        Self(rules)
     }
 
     /// For messages of a stream.
@@ -43,6 +47,12 @@ impl Decoder {
     #[must_use]
     pub fn source(&self, message: &Message) -> Option<ByteString> {
         self.rules(message)?.source.clone()
+    }
+
+    /// Whether a message is one of a table.
+    #[must_use]
+    pub fn is_table(&self, message: &Message) -> bool {
+        self.rules(message).is_some_and(|rules| rules.is_table)
     }
 
     /// Where a message has its event time; the stream's if `None`.
@@ -74,11 +84,16 @@ impl Decoder {
 
 impl Rules {
     fn of(named: &NamedSource) -> Self {
+        let mut subjects = named.source.subjects.clone();
+        if let (Some(bucket), []) = (&named.source.bucket, &*subjects) {
+            subjects.extend(SubjectFilter::parse(&format!("$KV.{bucket}.>")));
+        }
         Self {
             source: named.name.as_deref().map(ByteString::from),
-            subjects: named.source.subjects.clone(),
+            subjects,
             key: named.key.clone(),
             event_time: named.event_time.clone(),
+            is_table: named.is_table,
         }
     }
 

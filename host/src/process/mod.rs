@@ -136,6 +136,12 @@ impl Processor {
         self.decoder.decode(message)
     }
 
+    /// Whether a message is one of a table.
+    #[must_use]
+    pub fn is_table(&self, message: &Message) -> bool {
+        self.decoder.is_table(message)
+    }
+
     /// Where a message has its event time; the stream's if `None`.
     #[must_use]
     pub fn event_time(&self, message: &Message) -> Option<&resolved::EventTime> {

@@ -67,6 +67,16 @@ pub enum Kind {
     Full,
     /// Each of the left has one result: with the latest of the right that is not later.
     AsOf,
+    /// The right side is a table: each of the left has one result, with what the table has for its key now.
+    Table,
+    /// And one without, if the table has nothing.
+    TableLeft,
+}
+
+impl Kind {
+    pub fn is_table(self) -> bool {
+        matches!(self, Self::Table | Self::TableLeft)
+    }
 }
 
 /// One of the two inputs.
@@ -107,11 +117,13 @@ impl Settings {
         if left.name == right.name {
             return Err(format!("both sides have the name `{}`", left.name));
         }
-        let is_as_of = kind == Kind::AsOf;
-        if is_as_of && (after.is_some() || before.is_some()) {
-            return Err("`after` and `before` are not for `kind: as-of`".into());
+        let is_untimed = kind == Kind::AsOf || kind.is_table();
+        if is_untimed && (after.is_some() || before.is_some()) {
+            return Err(
+                "`after` and `before` are not for `kind: as-of`, `table` and `table-left`".into(),
+            );
         }
-        if !is_as_of && after.is_none() && before.is_none() {
+        if !is_untimed && after.is_none() && before.is_none() {
             return Err(
                 "`after` or `before` says how far apart two messages may be, such as `after: 30m`"
                     .into(),
@@ -163,7 +175,7 @@ impl Settings {
     /// Whether a message of this side without a match is a result.
     pub fn is_outer(&self, side: Side) -> bool {
         match self.kind {
-            Kind::Inner | Kind::AsOf => false,
+            Kind::Inner | Kind::AsOf | Kind::Table | Kind::TableLeft => false,
             Kind::Left => side == Side::Left,
             Kind::Right => side == Side::Right,
             Kind::Full => true,

@@ -61,6 +61,26 @@ pub fn put(key: &str, name: &str, kept: &Kept) -> Result<(), Error> {
     state::set(key, name, &serde_json::to_vec(kept)?, None)
 }
 
+/// The name of what a table has for a key. It begins like that of no message.
+const ROW: &str = "t";
+
+/// What the table has for a key.
+pub fn row(key: &str) -> Result<Option<Box<RawValue>>, Error> {
+    let bytes = state::get(key, ROW);
+    Ok(bytes
+        .map(|bytes| serde_json::from_slice(&bytes))
+        .transpose()?)
+}
+
+/// The table has this for a key now, or nothing.
+pub fn set_row(key: &str, row: Option<&RawValue>) -> Result<(), Error> {
+    match row {
+        Some(row) => state::set(key, ROW, row.get().as_bytes(), None)?,
+        None => state::delete(key, ROW),
+    }
+    Ok(())
+}
+
 /// The event time of the first of a side and key.
 pub fn first(key: &str, side: Side) -> Option<u64> {
     let page = state::scan(key, &prefix(side, 0)[..1], None, 1);

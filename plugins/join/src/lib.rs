@@ -1,7 +1,8 @@
 //! Joins the messages of two subjects that have the same key and event times close to each other.
 //!
 //! Messages wait in the state of their key (`kept.rs`) for as long as a match can come. That it cannot come any
-//! more is known by the watermark: a timer of event time ends the wait.
+//! more is known by the watermark: a timer of event time ends the wait. With a table nothing waits: the state has its
+//! rows.
 
 mod config;
 mod kept;
@@ -31,6 +32,9 @@ impl Operator for Join {
                 message.subject
             ))
         })?;
+        if self.0.kind.is_table() {
+            return self.looked_up(side, message);
+        }
         let payload = message.json::<&RawValue>()?.to_owned();
         let watermark = timers::now(Clock::EventTime);
         let waits_until = message.event_time.saturating_add(self.0.reach(side).0);
@@ -74,6 +78,26 @@ impl Stateful for Join {
 }
 
 impl Join {
+    /// What the table has changes, or a message is joined with what it has now.
+    fn looked_up(&self, side: Side, message: &Message) -> Result<Outputs, Error> {
+        let key = message.state_key();
+        if side == Side::Right {
+            let row = match message.is_removal() {
+                true => None,
+                false => Some(message.json::<&RawValue>()?),
+            };
+            return kept::set_row(key, row).map(|()| Outputs::none());
+        }
+        let payload = message.json::<&RawValue>()?;
+        match kept::row(key)? {
+            None if self.0.kind == Kind::Table => {
+                metrics::add("unmatched", 1);
+                Ok(Outputs::none())
+            }
+            row => self.result(side, payload, row.as_deref()),
+        }
+    }
+
     /// The results with those that wait on the other side; then it waits, too.
     fn matched(
         &self,

@@ -12,7 +12,7 @@ fn join(kind: &str, after: u64, before: u64) -> Join {
         "right": { "name": "click", "subject": "clicks.>" },
         "kind": kind,
     });
-    if kind != "as-of" {
+    if !["as-of", "table", "table-left"].contains(&kind) {
         config["after"] = json!(format!("{after}ms"));
         config["before"] = json!(format!("{before}ms"));
     }
@@ -209,6 +209,66 @@ fn a_side_may_be_a_source_of_the_pipeline_whatever_the_subjects() {
 }
 
 #[test]
+fn a_row_is_joined_with_what_the_table_has_for_its_key_then_whatever_was_there_before() {
+    for (kind, is_left) in [("table", false), ("table-left", true)] {
+        for round in 0..200 {
+            testing::clear_state();
+            let mut seed = round;
+            let mut join = join(kind, 0, 0);
+            let mut table: [Option<u64>; 2] = [None, None];
+            for number in 0..20 {
+                let key = random(&mut seed) % 2;
+                let row = &mut table[key as usize];
+                let mut change = |message: Message| {
+                    let message = Message {
+                        key: Some(key.to_string()),
+                        ..message
+                    };
+                    join.process(&message).map(weir_sdk::Outputs::into_inner)
+                };
+                let clicked = |value: &str| Message::new("clicks.a", value);
+                match random(&mut seed) % 6 {
+                    0 => {
+                        let removal = [
+                            ("KV-Operation", "DEL"),
+                            ("kv-operation", "PURGE"),
+                            ("Nats-Marker-Reason", "MaxAge"),
+                        ];
+                        let (name, value) = removal[random(&mut seed) as usize % 3];
+                        let removed = change(clicked("").with_header(name, value));
+                        assert!(removed.unwrap().is_empty());
+                        *row = None;
+                    }
+                    1 => {
+                        let refused = format!("{:?}", change(clicked("no json")).err().unwrap());
+                        assert!(refused.contains("JSON"), "{refused}");
+                    }
+                    2 | 3 => {
+                        // From A to B and back to A.
+                        let value = random(&mut seed) % 2;
+                        assert!(change(clicked(&value.to_string())).unwrap().is_empty());
+                        *row = Some(value);
+                    }
+                    _ => {
+                        let message = Message::new("impressions.a", number.to_string());
+                        let joined = change(message).unwrap();
+                        let joined = joined.iter().map(|output| {
+                            let payload = output.payload.as_deref().unwrap();
+                            serde_json::from_slice::<Value>(payload).unwrap()
+                        });
+                        let expected = json!({ "impression": number, "click": *row });
+                        let expected = Some(expected).filter(|_| is_left || row.is_some());
+                        let found = joined.collect::<Vec<_>>();
+                        assert_eq!(found, Vec::from_iter(expected), "seed {round}, {kind}");
+                    }
+                }
+                assert!(testing::take_timers().is_empty());
+            }
+        }
+    }
+}
+
+#[test]
 fn a_configuration_without_an_interval_or_with_one_name_twice_is_refused() {
     let refusal = |config: Value| testing::configured::<Join>(&config).err().unwrap();
     let with = |more: Value| {
@@ -222,7 +282,10 @@ fn a_configuration_without_an_interval_or_with_one_name_twice_is_refused() {
     };
     assert!(with(json!({})).contains("how far apart"));
     assert!(with(json!({ "after": "soon" })).contains("`after`: `soon` is not a time"));
-    assert!(with(json!({ "after": "1m", "kind": "as-of" })).contains("not for `kind: as-of`"));
+    for kind in ["as-of", "table", "table-left"] {
+        let refused = with(json!({ "after": "1m", "kind": kind }));
+        assert!(refused.contains("not for `kind: as-of`"), "{refused}");
+    }
     let twice = json!({ "right": { "name": "a", "subject": "b.>" }, "after": "1m" });
     assert!(with(twice).contains("both sides have the name `a`"));
     let subject = json!({ "right": { "name": "b", "subject": "b..c" }, "after": "1m" });

@@ -85,13 +85,16 @@ pub(super) fn reset(arguments: &Reset, console: &Console) -> Result<u8> {
         edges.check(&job.definition)?;
         let mut inputs = Vec::new();
         for of in streams(&job.definition) {
-            let edge = edges.of(&of, &job.definition)?;
             let source = read(&connection, &job, &of).await?;
-            let first = edge.sequence(&source).await?;
+            let first = match job.definition.is_table(&of) {
+                // What it has from before is in no state any more.
+                true => 1,
+                false => edges.of(&of, &job.definition)?.sequence(&source).await?,
+            };
             inputs.push(Progress::at(source.source_id.as_str(), first - 1));
         }
         let positions = inputs.iter().map(|input| (&*input.source, input.position));
-        savepoint::gone(&connection, positions).await?;
+        savepoint::gone(&connection, &job.definition, positions).await?;
         confirm::lost(&job, confirm, console).await?;
         restore::reset(&connection, &job, inputs.clone()).await?;
         Ok(Some(inputs))

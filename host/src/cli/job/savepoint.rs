@@ -264,6 +264,7 @@ pub(super) async fn into(
             let positions = verified.spans.iter().flat_map(|span| &span.inputs);
             gone(
                 connection,
+                &definition,
                 positions.map(|input| (&*input.source, input.position)),
             )
             .await?;
@@ -320,10 +321,13 @@ async fn same_input(
 /// When the server does not say.
 pub(super) async fn gone(
     connection: &Connection,
+    definition: &Definition,
     positions: impl Iterator<Item = (&str, u64)>,
 ) -> Result<()> {
     let mut least = BTreeMap::new();
-    for (source, position) in positions {
+    // A later message of a table's key says all that an earlier one has said.
+    let kept = |source: &str| !definition.is_table(stream_of(source));
+    for (source, position) in positions.filter(|(source, _)| kept(source)) {
         let least = least.entry(source).or_insert(position);
         *least = position.min(*least);
     }

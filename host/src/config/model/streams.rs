@@ -8,15 +8,20 @@ use serde::{Deserialize, Serialize};
 /// What to read, and with which consumer.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-#[schemars(extend("required" = ["stream"]))]
 pub struct Source {
-    /// The name of the stream.
+    /// The name of the stream. Either this or `bucket` is required.
     #[schemars(example = &"ORDERS")]
     pub stream: Option<String>,
     /// Subjects of the stream to read; `*` matches one token, a final `>` one or more. Empty means all.
     /// They must not overlap.
     #[schemars(example = ["orders.>"])]
     pub subjects: Vec<String>,
+    /// The name of a key-value bucket: each change of a key is a message.
+    #[schemars(example = &"CUSTOMERS")]
+    pub bucket: Option<String>,
+    /// Keys of the bucket to read, with `*` and `>` as in `subjects`. Empty means all.
+    #[schemars(example = ["eu.>"])]
+    pub keys: Vec<String>,
     /// The name of the durable consumer, which all hosts of the pipeline share. The default is
     /// `weir-<pipeline>`.
     pub consumer: Option<String>,
@@ -38,6 +43,8 @@ impl Default for Source {
         Self {
             stream: None,
             subjects: Vec::new(),
+            bucket: None,
+            keys: Vec::new(),
             consumer: None,
             start: Start::Word(StartWord::All),
             ack_wait: "30s".into(),
@@ -50,16 +57,24 @@ impl Default for Source {
 /// One of several sources of a job, under its name.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-#[schemars(extend("required" = ["stream"]))]
 pub struct NamedSource {
-    /// The name of the stream. Several sources may have the same stream, with subjects that do not overlap.
+    /// The name of the stream. Several sources may have the same stream, with subjects that do not overlap. Either this
+    /// or `bucket` is required.
     #[schemars(example = &"CLICKS")]
     pub stream: Option<String>,
     /// As [`source.subjects`](#source).
     pub subjects: Vec<String>,
+    /// As [`source.bucket`](#source).
+    #[schemars(example = &"CUSTOMERS")]
+    pub bucket: Option<String>,
+    /// As [`source.keys`](#source).
+    pub keys: Vec<String>,
+    /// Whether it is a table: read to its end before the first message of the others, and before them from then on.
+    /// Event time does not wait for it.
+    pub table: bool,
     /// Where the job begins in it. Sources of one stream begin together.
     pub start: Start,
-    /// The key of its messages, as the pipeline's `key`, which is the default.
+    /// The key of its messages, as the pipeline's `key`, which is the default; of a bucket, the key in the bucket is.
     #[schemars(example = &"{payload:/user}")]
     pub key: Option<String>,
     /// Where its messages have their event time, as the pipeline's `event-time`, which is the default.
@@ -73,6 +88,9 @@ impl Default for NamedSource {
         Self {
             stream: None,
             subjects: Vec::new(),
+            bucket: None,
+            keys: Vec::new(),
+            table: false,
             start: Start::Word(StartWord::All),
             key: None,
             event_time: None,
@@ -88,6 +106,8 @@ impl NamedSource {
         Source {
             stream: self.stream.clone(),
             subjects: self.subjects.clone(),
+            bucket: self.bucket.clone(),
+            keys: self.keys.clone(),
             start: self.start.clone(),
             create: self.create.clone(),
             ..Source::default()

@@ -13,8 +13,8 @@ pub struct View {
     /// Letters, digits, `-` and `_`, at most 64. No other view of the process has it.
     #[schemars(example = &"rebates")]
     pub name: Option<String>,
-    /// The key of a value: text with the placeholders `{key}`, `{subject}`, `{subject[N]}`, `{header:Name}` and
-    /// `{payload:/json/pointer}`, all of the result. A result that lacks one of them is in no view, and counted.
+    /// The key of a value: text with the placeholders `{key}`, `{subject}`, `{subject[N]}`, `{subject[N..]}`,
+    /// `{header:Name}` and `{payload:/json/pointer}`, all of the result. A result that lacks one of them is in no view, and counted.
     #[schemars(example = &"{payload:/user}")]
     pub key: String,
     /// What the values are.

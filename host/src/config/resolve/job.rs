@@ -70,7 +70,8 @@ pub(super) fn job(
     let mut named = model.sources.values();
     let of_stream = match model.sources.is_empty() {
         true => of_stream(&model.event_time),
-        false => named.all(|it| of_stream(&it.event_time.clone().or(model.event_time.clone()))),
+        false => named
+            .all(|it| it.table || of_stream(&it.event_time.clone().or(model.event_time.clone()))),
     };
     let watermark = time::watermark(&model.watermark, of_stream, &at.field("watermark"), context);
     let commit = &model.commit;
@@ -156,9 +157,10 @@ fn order(
 
 /// Whether every source has a rule for the key.
 fn has_key(model: &model::Pipeline, at: &Cursor<'_>) -> bool {
-    let of = |name: &String| at.field("sources").field(name).field("key").is_given();
+    let has = |at: Cursor<'_>| at.field("key").is_given() || at.field("bucket").is_given();
+    let of = |name: &String| has(at.field("sources").field(name));
     let all = !model.sources.is_empty() && model.sources.keys().all(of);
-    at.field("key").is_given() || all
+    at.field("key").is_given() || at.field("source").field("bucket").is_given() || all
 }
 
 /// How many partitions the job has.

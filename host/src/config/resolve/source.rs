@@ -7,7 +7,7 @@ use crate::config::cursor::Cursor;
 use crate::config::event_time::EventTime;
 use crate::config::model;
 use crate::config::resolved::{Given, NamedSource, Source, Start};
-use crate::config::template::KeyRule;
+use crate::config::template::{KeyRule, SubjectFilter};
 use std::time::Duration;
 
 /// The shortest ack-wait. The host sends in-progress acks every third of it; below this, one pause of the
@@ -42,12 +42,13 @@ pub(super) fn sources(
         }
         (true, false) => {
             let source = source(&model.source, pipeline, &one, context);
-            let (key, event_time) = key?;
+            let ((key, event_time), source) = (key?, source?);
             Some(vec![NamedSource {
                 name: None,
-                source: source?,
-                key,
+                key: key.or_else(|| key_in_bucket(&source)),
+                source,
                 event_time,
+                is_table: false,
             }])
         }
         (false, true) if model.sources.is_empty() => {
@@ -69,20 +70,55 @@ pub(super) fn sources(
                     &at,
                     context,
                 );
+                let is_sound = !model.table || table(model, &at, context);
                 let ((own_key, own_time), (key, time)) = (own?, key.clone()?);
-                let has_time = at.field("event-time").is_given();
+                let has_time = at.field("event-time").is_given() || model.table;
+                let source = source.filter(|_| is_sound)?;
                 Some(NamedSource {
                     name: Some(name?),
-                    source: source?,
-                    key: own_key.or(key),
+                    key: own_key.or_else(|| key_in_bucket(&source)).or(key),
+                    source,
                     event_time: if has_time { own_time } else { time },
+                    is_table: model.table,
                 })
             });
             // All of them are looked at, whatever is wrong with one.
             let named: Vec<_> = named.collect();
+            if model.sources.values().all(|it| it.table) {
+                context.findings.add_hint(
+                    several.key_location(),
+                    "each of the `sources` is a table",
+                    "add a source whose messages are joined with them, or remove a `table: true`",
+                );
+            }
             named.into_iter().collect()
         }
     }
+}
+
+/// Of a key-value bucket, the key in it: a removal has no payload to take one from.
+fn key_in_bucket(source: &Source) -> Option<KeyRule> {
+    source.bucket.as_ref().map(|_| KeyRule::of_bucket())
+}
+
+/// Whether it can be a table.
+fn table(model: &model::NamedSource, at: &Cursor<'_>, context: &mut Context<'_>) -> bool {
+    let (start, time) = (at.field("start"), at.field("event-time"));
+    let is_whole = matches!(model.start, model::Start::Word(model::StartWord::All));
+    let wrong = [
+        (!is_whole, start, "is read from its beginning", "`start`"),
+        (time.is_given(), time, "has no event time", "`event-time`"),
+    ];
+    let mut is_sound = true;
+    for (_, field, why, what) in wrong.into_iter().filter(|(is_wrong, ..)| *is_wrong) {
+        let message = format!("`{}`: a table {why}", field.path());
+        let hint = format!("remove {what}, or `table: true`");
+        context
+            .findings
+            .add_hint(field.key_location(), message, hint);
+        is_sound = false;
+    }
+    is_sound
 }
 
 /// The rules for the key and the event time that stand here.
@@ -105,11 +141,7 @@ fn source(
     at: &Cursor<'_>,
     context: &mut Context<'_>,
 ) -> Option<Source> {
-    let stream = model
-        .stream
-        .as_deref()
-        .and_then(|stream| context.server_name(stream, &at.field("stream")));
-    let subjects = context.filters(&model.subjects, &at.field("subjects"));
+    let place = place(model, at, context);
     let consumer = match &model.consumer {
         Some(consumer) => context.server_name(consumer, &at.field("consumer")),
         None => pipeline.map(|pipeline| format!("weir-{pipeline}")),
@@ -117,16 +149,22 @@ fn source(
     let start = start(&model.start, &at.field("start"), context);
     let ack_wait = ack_wait(model, &at.field("ack-wait"), context);
     // Without valid subjects the stream to create cannot be checked.
-    let create = subjects.as_ref().and_then(|subjects| {
+    let create = place.as_ref().and_then(|Place { subjects, .. }| {
         let wanted = Wanted {
             subjects,
             partly: false,
         };
         create(&model.create, wanted, &at.field("create"), context)
     });
+    let Place {
+        stream,
+        subjects,
+        bucket,
+    } = place?;
     Some(Source {
-        stream: stream?,
-        subjects: subjects?,
+        stream,
+        subjects,
+        bucket,
         consumer: consumer?,
         start: start?,
         ack_wait: ack_wait?,
@@ -136,6 +174,66 @@ fn source(
             max_ack_pending: at.field("max-ack-pending").is_given(),
         },
         create: create?,
+    })
+}
+
+/// Where a source is.
+struct Place {
+    stream: String,
+    subjects: Vec<SubjectFilter>,
+    bucket: Option<String>,
+}
+
+/// That of a stream, or of a bucket: its stream, and its keys as subjects.
+fn place(model: &model::Source, at: &Cursor<'_>, context: &mut Context<'_>) -> Option<Place> {
+    let is_bucket = at.field("bucket").is_given();
+    let (name, filters, others) = match is_bucket {
+        true => ("bucket", "keys", &["stream", "subjects", "create"][..]),
+        false => ("stream", "subjects", &["keys"][..]),
+    };
+    let name_at = at.field(name);
+    if !name_at.is_given() {
+        // Otherwise it has been reported what is there instead of a source.
+        if at.is_map() {
+            let message = format!("`{}` is missing", name_at.path());
+            let hint = "name a `stream`, or a key-value `bucket`";
+            context.findings.add_hint(at.key_location(), message, hint);
+        }
+        return None;
+    }
+    let others = others.iter().map(|other| (*other, at.field(other)));
+    let mut is_sound = true;
+    for (other, field) in others.filter(|(_, field)| field.is_given()) {
+        let message = format!("`{}` is not for a `{name}`", field.path());
+        let hint = match other {
+            "create" => "remove it, and make the bucket with `nats kv add`".to_owned(),
+            _ => format!("use `{name}` and `{filters}`"),
+        };
+        context
+            .findings
+            .add_hint(field.key_location(), message, hint);
+        is_sound = false;
+    }
+    let (text, filters_of) = match is_bucket {
+        true => (&model.bucket, &model.keys),
+        false => (&model.stream, &model.subjects),
+    };
+    let name = text.as_deref();
+    let name = name.and_then(|name| context.server_name(name, &name_at));
+    let subjects = context.filters(filters_of, &at.field(filters));
+    let (name, subjects) = name.zip(subjects).filter(|_| is_sound)?;
+    if !is_bucket {
+        return Some(Place {
+            stream: name,
+            subjects,
+            bucket: None,
+        });
+    }
+    let of_key = |key: &SubjectFilter| SubjectFilter::parse(&format!("$KV.{name}.{key}")).ok();
+    Some(Place {
+        subjects: subjects.iter().map(of_key).collect::<Option<_>>()?,
+        stream: format!("KV_{name}"),
+        bucket: Some(name),
     })
 }
 

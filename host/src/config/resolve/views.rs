@@ -2,7 +2,7 @@
 
 use super::values::{Context, optional};
 use crate::config::cursor::Cursor;
-use crate::config::model;
+use crate::config::model::{self, NamedSource};
 use crate::config::resolved::View;
 use crate::config::template::KeyRule;
 use std::collections::HashMap;
@@ -19,8 +19,12 @@ pub(super) fn views(
     let mut buckets: HashMap<String, usize> = HashMap::new();
     let mut views = Some(Vec::new());
     let name = pipeline.name.as_deref();
-    let named = pipeline.sources.values().map(|named| &named.stream);
-    let read: Vec<&String> = named.chain([&pipeline.source.stream]).flatten().collect();
+    let named = pipeline.sources.values().map(NamedSource::source);
+    let read = named.chain([pipeline.source.clone()]).filter_map(|source| {
+        let of_bucket = source.bucket.map(|bucket| format!("KV_{bucket}"));
+        source.stream.or(of_bucket)
+    });
+    let read: Vec<String> = read.collect();
     for (index, model) in pipeline.views.iter().enumerate() {
         let at = at.item(index);
         let view = view(model, name, &at, context).filter(|view| {
@@ -43,7 +47,7 @@ pub(super) fn views(
                     return false;
                 }
             }
-            let reads_itself = read.contains(&&view.stream());
+            let reads_itself = read.contains(&view.stream());
             if reads_itself {
                 let message = format!("bucket `{}` is what the pipeline reads", view.bucket);
                 let hint = "choose another `bucket`";

@@ -16,7 +16,7 @@ impl Pipeline {
     }
 
     /// Its sources of this stream.
-    pub fn sources_of(&self, stream: &str) -> impl Iterator<Item = &NamedSource> {
+    pub fn sources_of(&self, stream: &str) -> impl Iterator<Item = &NamedSource> + Clone {
         let sources = self.sources.iter();
         sources.filter(move |named| named.source.stream == stream)
     }

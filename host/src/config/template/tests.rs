@@ -38,6 +38,22 @@ fn a_template_renders_its_placeholders() {
         "out.k1-eu.west"
     );
     assert_eq!(render("fixed.subject").unwrap(), "fixed.subject");
+    assert_eq!(render("x.{subject[1..]}").unwrap(), "x.shop-7.paid");
+    assert_eq!(render("x.{subject[0..]}").unwrap(), "x.orders.shop-7.paid");
+}
+
+#[test]
+fn the_key_in_a_bucket_is_all_that_is_behind_its_name() {
+    let mut message = message();
+    let mut key = |subject: &str| {
+        message.subject = subject.into();
+        KeyRule::of_bucket().extract(&message)
+    };
+    assert_eq!(key("$KV.CUSTOMERS.eu.berlin.7").unwrap(), "eu.berlin.7");
+    assert_eq!(key("$KV.CUSTOMERS.a").unwrap(), "a");
+    assert_eq!(key("$KV.CUSTOMERS"), None);
+    let rule = KeyRule::of_bucket();
+    assert_eq!(KeyRule::parse(rule.as_str()), Ok(rule));
 }
 
 #[test]

@@ -5,12 +5,17 @@
 //! thought about what it means for a commit.
 
 use crate::job::log::{Fence, LogError};
-use crate::nats::wire::{Message, Subscription, Wire};
+use crate::nats::wire::{Message, Parts, Subscription, Wire};
+use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::json;
 use std::time::Duration;
 
 /// Answer to a message that nobody receives.
 const NO_RESPONDERS: u16 = 503;
+
+/// The answer to a question for a message that is not there.
+const NO_MESSAGE: u64 = 10037;
 
 /// An error of the API.
 #[derive(Debug, Deserialize)]
@@ -77,6 +82,64 @@ pub(super) fn stored(batch: &str, payload: &[u8]) -> Result<Option<Fence>, LogEr
         _ => Err(LogError::Ambiguous(
             "the answer is not one of jetstream".to_owned(),
         )),
+    }
+}
+
+/// Asks the server, and waits for what it answers.
+///
+/// # Errors
+/// As those of [`wait`].
+pub(super) async fn ask(
+    wire: &Wire,
+    subject: &str,
+    question: &serde_json::Value,
+    patience: Duration,
+) -> Result<Bytes, LogError> {
+    let inbox = wire.new_inbox();
+    let mut answers = wire.subscribe_once(&inbox);
+    let sent = wire.publish(&Parts {
+        subject: subject.as_bytes(),
+        reply: inbox.as_bytes(),
+        payload: question.to_string().as_bytes(),
+        ..Parts::default()
+    });
+    sent.map_err(|_| LogError::Permanent(format!("`{subject}` is no subject")))?;
+    Ok(wait(wire, &mut answers, patience).await?.payload)
+}
+
+/// A message as the server has it: its payload is base64.
+#[derive(Debug, Deserialize)]
+pub(super) struct Found {
+    pub seq: u64,
+    #[serde(default)]
+    pub data: String,
+}
+
+/// The last message of a stream on a subject, or on one that matches it; none if there is none. `api` is where the leader
+/// of the stream is asked for a message.
+///
+/// # Errors
+/// As those of [`wait`], and what the server says.
+pub(super) async fn last(
+    wire: &Wire,
+    api: &str,
+    subject: &str,
+    patience: Duration,
+) -> Result<Option<Found>, LogError> {
+    #[derive(Deserialize)]
+    struct Answer {
+        message: Option<Found>,
+        error: Option<ApiError>,
+    }
+    let question = json!({ "last_by_subj": subject });
+    let answered = ask(wire, api, &question, patience).await?;
+    let answered: Answer = serde_json::from_slice(&answered)
+        .map_err(|_| LogError::Ambiguous("the answer is not one of jetstream".to_owned()))?;
+    match (answered.message, answered.error) {
+        (Some(found), _) => Ok(Some(found)),
+        (None, Some(error)) if error.err_code == NO_MESSAGE => Ok(None),
+        (None, Some(error)) => Err(error.into()),
+        (None, None) => Err(LogError::Ambiguous("there is no answer in it".to_owned())),
     }
 }
 

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 impl Processing {
     /// The partition goes on where these inputs are.
     pub(in crate::job) fn resume(&mut self, inputs: &[Progress]) {
-        self.watermarks = Watermarks::of(inputs, |id| self.shared.is_read(id));
+        self.watermarks = Watermarks::of(inputs, |id| self.shared.has_time(id));
         self.state.lock().set_watermark(self.watermarks.least());
     }
 

@@ -1,6 +1,7 @@
 //! Keys and what they say: written by compare-and-swap, and read all or not at all.
 
 use super::{Connection, cannot_make, jetstream};
+use crate::headers::REMOVALS;
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
 use async_nats::jetstream::ErrorCode;
@@ -250,6 +251,5 @@ impl Keys {
 
 /// Whether a stored message says what a key is, and not that it was deleted, by somebody or by its age.
 fn is_put(headers: Option<&HeaderMap>) -> bool {
-    let gone = ["KV-Operation", "Nats-Marker-Reason"];
-    headers.is_none_or(|headers| gone.iter().all(|name| headers.get(*name).is_none()))
+    headers.is_none_or(|headers| REMOVALS.iter().all(|name| headers.get(*name).is_none()))
 }

@@ -33,6 +33,14 @@ impl Message {
             .map(|header| header.value.as_str())
     }
 
+    /// Whether it says that its key was removed from a key-value bucket: deleted, purged, or too old. Its payload is no
+    /// value then. The headers that say so are here in every pipeline that reads a bucket or a table.
+    #[must_use]
+    pub fn is_removal(&self) -> bool {
+        matches!(self.header("KV-Operation"), Some("DEL" | "PURGE"))
+            || self.header("Nats-Marker-Reason").is_some()
+    }
+
     /// One token of the subject, from 0: of `orders.berlin.paid`, token 1 is `berlin`.
     #[must_use]
     pub fn token(&self, index: usize) -> Option<&str> {

@@ -1,6 +1,7 @@
 //! What was read of an input, and waits for one partition.
 
 use super::super::reader::{Level, Reader};
+use super::table::Loading;
 use crate::message::Message;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -23,6 +24,8 @@ pub(super) struct Queue {
     pub dealt: Rc<Notify>,
     /// When it last had a message, or began to read.
     pub since: Instant,
+    /// Of a table, until it is read to its end.
+    pub loading: Option<Loading>,
 }
 
 /// Reads for one partition alone.
@@ -34,6 +37,17 @@ pub(super) struct Own {
 }
 
 impl Queue {
+    /// Whether a table that it loads has nothing more for its partition. `next` is what is dealt next, and `level` that of
+    /// whoever deals.
+    pub(super) fn is_at_end(&self, next: u64, level: &Level) -> bool {
+        let (read, level) = match &self.own {
+            Some(own) => (self.seen, &own.level),
+            None => (next.saturating_sub(1), level),
+        };
+        let upto = self.loading.and_then(|loading| loading.upto);
+        self.messages.is_empty() && level.get() && upto.is_some_and(|upto| read >= upto)
+    }
+
     /// Up to where nothing waits to be read for its partition; `next` is what is dealt next.
     pub(super) fn position(&self, next: u64) -> u64 {
         match (self.messages.front(), &self.own) {
