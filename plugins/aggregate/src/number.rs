@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 use std::str::FromStr;
 
-/// Digits of a result that a division or a root makes: those of a double.
-const DIGITS: u64 = 17;
+/// Digits of a result that a division or a root makes. A double has 17: with more, it is the nearest one, as it is
+/// rounded once.
+const DIGITS: u64 = 40;
 
 /// A decimal number of any length.
 #[derive(Clone, Debug, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -39,7 +40,7 @@ impl Decimal {
         Self(&self.0 - &other.0)
     }
 
-    /// In as many digits as a double has.
+    /// To so many digits that the double is the nearest.
     pub fn divided_by(&self, other: &Self) -> Self {
         Self((&self.0 / &other.0).with_prec(DIGITS))
     }

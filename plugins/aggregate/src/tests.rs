@@ -107,6 +107,24 @@ fn cents_add_up_exactly_and_whole_numbers_of_64_bits_stay_whole() {
 }
 
 #[test]
+fn an_average_is_the_double_that_is_nearest_to_the_quotient() {
+    for count in [3_u32, 7, 9, 11, 13] {
+        for sum in 1000..1100_u32 {
+            let mut payloads = vec![json!({ "n": 0 }); count as usize - 1];
+            payloads.push(json!({ "n": sum }));
+            let config = json!({ "results": { "average": { "average": "/n" } } });
+            let average = results(config, &payloads)[0]["average"].as_f64();
+            // The division of two doubles is rounded once.
+            assert_eq!(
+                average,
+                Some(f64::from(sum) / f64::from(count)),
+                "{sum} / {count}"
+            );
+        }
+    }
+}
+
+#[test]
 fn what_is_missing_counts_for_nothing_and_nothing_at_all_is_null() {
     let payloads = [
         json!({ "n": 3 }),
