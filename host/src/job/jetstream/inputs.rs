@@ -179,10 +179,14 @@ impl Inputs {
 /// table that always has something would keep the others from being read.
 async fn first<F: Future>(mut all: Vec<Pin<Box<F>>>) -> F::Output {
     poll_fn(|context| {
-        let ended = all.iter_mut().map(|one| one.as_mut().poll(context));
-        let ended: Vec<Poll<F::Output>> = ended.collect();
-        let ended = ended.into_iter().find(Poll::is_ready);
-        ended.unwrap_or(Poll::Pending)
+        let mut first = Poll::Pending;
+        for one in &mut all {
+            let ended = one.as_mut().poll(context);
+            if first.is_pending() {
+                first = ended;
+            }
+        }
+        first
     })
     .await
 }
