@@ -152,10 +152,9 @@ impl Attachment {
 
     async fn behind_in(&self, reads: &Reads, position: Option<u64>) -> Result<u64> {
         let context = streams::jetstream(&self.connection);
-        let all = [">".to_owned()];
-        let filters = match &*reads.filters {
-            [] => &all[..],
-            filters => filters,
+        let filters: Vec<&str> = match &*reads.filters {
+            [] => stored::ALL.into(),
+            filters => filters.iter().map(|filter| &**filter).collect(),
         };
         let mut last = 0;
         for filter in filters {

@@ -14,6 +14,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+/// Filters of all subjects, to ask for the last message. Of `>` the server has none while the one with the last
+/// sequence is removed (`LoadLastMsg` in its `filestore.go`).
+pub const ALL: [&str; 2] = ["*", "*.>"];
+
 /// Which message of a stream.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Which {

@@ -10,16 +10,13 @@ use super::super::answer;
 use super::line::Line;
 use super::{Inputs, Known, LogError};
 use crate::nats::job_progress::LoadingTable;
+use crate::nats::stored;
 use futures_util::future::select_all;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// When nothing has come for so long, the end is asked for again: the message there may have been removed.
 const AGAIN: Duration = Duration::from_secs(1);
-
-/// All subjects. Of `>` the server has no last message while the one with the last sequence is removed (`LoadLastMsg` in its
-/// `filestore.go`).
-const ALL: [&str; 2] = ["*", "*.>"];
 
 /// A table that is not read to its end for a partition.
 #[derive(Clone, Copy, Debug, Default)]
@@ -141,7 +138,7 @@ impl Line {
     async fn end(&self) -> Result<u64, LogError> {
         let subject = self.wire.api.message(&self.source.stream);
         let filters: Vec<&str> = match &*self.source.filters {
-            [] => ALL.into(),
+            [] => stored::ALL.into(),
             filters => filters.iter().map(|filter| &**filter).collect(),
         };
         let mut end = 0;
