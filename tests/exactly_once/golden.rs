@@ -182,25 +182,25 @@ impl Running<'_> {
 
     /// How much of a job's source its hosts have processed.
     fn processed(&self, job: &str) -> f64 {
-        let name = format!("weir_acked_total{{pipeline=\"{job}\"}}");
+        self.counted("acked_total", job)
+    }
+
+    fn counted(&self, name: &str, job: &str) -> f64 {
+        let name = format!("weir_{name}{{pipeline=\"{job}\"}}");
         self.hosts.iter().map(|host| host.metric(&name)).sum()
     }
 
     /// Waits until all that was published since the hosts were started is processed, and stored where it is to be.
     fn settle(&self) {
         let client = self.site.nats.client();
-        for (place, _) in self.case.jobs.iter().enumerate() {
-            let (job, stream) = (NAMES[place], STREAMS[place].0);
-            wait_for("all is processed", || {
-                let fed = (client.count(stream) - self.before[place]) as f64;
-                let results = format!("weir.job.{job}.out.");
-                let left = client.messages(&format!("WEIR_JOB_{}", job.to_uppercase()));
-                let left = left.iter().filter(|it| it.subject.starts_with(&results));
-                match (self.processed(job), left.count()) {
-                    (processed, 0) if processed == fed => Ok(()),
-                    (processed, left) => Err(format!(
-                        "{processed} of {fed} of {stream}, {left} to be sourced"
-                    )),
+        let new = |place: usize| (client.count(STREAMS[place].0) - self.before[place]) as f64;
+        for (place, job) in NAMES[..self.case.jobs.len()].iter().enumerate() {
+            wait_for(&format!("{job} has processed all"), || {
+                let processed = (self.processed(job), self.counted("published_total", job));
+                let expected = (new(place), new(place + 1));
+                match processed == expected {
+                    true => Ok(()),
+                    false => Err(format!("{processed:?} of {expected:?}")),
                 }
             });
         }

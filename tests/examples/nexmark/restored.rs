@@ -1,6 +1,7 @@
 //! The same over savepoints: other hosts go on from them, as many as others, with another number of partitions.
 
 use super::*;
+use std::collections::BTreeMap;
 
 /// The first and the last hosts have as many partitions as the files say.
 const FEWER: usize = 3;
@@ -9,8 +10,8 @@ const FEWER: usize = 3;
 struct Running {
     site: Site,
     hosts: Vec<Weir>,
-    /// How many winning bids there were when they were started.
-    won: u64,
+    /// How many results of each query there were when they were started.
+    before: BTreeMap<String, u64>,
 }
 
 impl Running {
@@ -30,7 +31,10 @@ impl Running {
             }
             self.site.file(file, text);
         }
-        self.won = self.site.nats.client().count("NEXMARK_WINNING_BIDS");
+        let client = self.site.nats.client();
+        let results = common().into_iter().map(|query| query.stream());
+        let results = results.map(|stream| (stream.clone(), client.count(&stream)));
+        self.before = results.collect();
         self.hosts = (0..hosts).map(|_| run(&self.site, &files)).collect();
     }
 
@@ -44,22 +48,22 @@ impl Running {
     /// Waits until these events, which are all since the hosts were started, are processed, and their results stored.
     fn settle(&self, events: &[Event]) {
         let client = self.site.nats.client();
+        let new = |stream: &str| client.count(stream) - self.before[stream];
         for query in common() {
-            let pipeline = query.pipeline();
-            let acked = format!("weir_acked_total{{pipeline=\"{pipeline}\"}}");
-            let results = format!("weir.job.{pipeline}.out.");
-            wait_for(&format!("{pipeline} has processed all"), || {
+            let counted = |name: &str| -> f64 {
+                let name = format!("weir_{name}_total{{pipeline=\"{}\"}}", query.pipeline());
+                self.hosts.iter().map(|host| host.metric(&name)).sum()
+            };
+            wait_for(&format!("{} has processed all", query.name), || {
                 let inputs = match query.reads {
-                    [] => client.count("NEXMARK_WINNING_BIDS") - self.won,
+                    [] => new("NEXMARK_WINNING_BIDS"),
                     _ => query.inputs(events) as u64,
                 };
-                let hosts = self.hosts.iter();
-                let acked: f64 = hosts.map(|host| host.metric(&acked)).sum();
-                let left = client.messages(&format!("WEIR_JOB_{}", pipeline.to_uppercase()));
-                let left = left.iter().filter(|it| it.subject.starts_with(&results));
-                match (acked == inputs as f64, left.count()) {
-                    (true, 0) => Ok(()),
-                    (_, left) => Err(format!("{acked} of {inputs}, {left} to be sourced")),
+                let processed = (counted("acked"), counted("published"));
+                let expected = (inputs as f64, new(&query.stream()) as f64);
+                match processed == expected {
+                    true => Ok(()),
+                    false => Err(format!("{processed:?} of {expected:?}")),
                 }
             });
         }
@@ -99,7 +103,7 @@ fn the_queries_of_nexmark_come_to_the_same_rows_from_savepoints_with_other_parti
     let mut running = Running {
         site: site(&[]),
         hosts: Vec::new(),
-        won: 0,
+        before: BTreeMap::new(),
     };
     running.start(1, None, false);
     running.publish(thirds[0]);
