@@ -44,11 +44,14 @@ pub async fn output_streams(
     given: &[String],
 ) -> Result<Vec<OutputStream>> {
     let mut output_streams = Vec::new();
+    // Messages that come too late are stored with the results, on subjects of their own.
+    let reach = pipeline.sink.subject.reach();
+    let reach = reach.filter(|_| pipeline.late.is_none());
     for name in results(connection, pipeline, given).await? {
         let stream = find(connection, &name).await?;
         output_streams.push(OutputStream::new(
             stream,
-            pipeline.sink.subject.reach(),
+            reach.clone(),
             true,
         ));
     }
