@@ -266,7 +266,7 @@ pub fn refuse_other(found: &Definition, pipeline: &Pipeline, job: &Job) -> Resul
         return Ok(());
     };
     Err(anyhow!("its state was made with another `{field}`: {was}, and not {is}")).hint(|| {
-        format!("undo the change of `{field}`, or give the pipeline another `name`, with which it begins anew")
+        format!("give `{field}` the value {was} in the file, or the pipeline another `name`, with which it begins anew")
     })
 }
 

@@ -184,7 +184,7 @@ pub(super) async fn ensure_source(
     });
     let Some(settings) = settings else {
         let hint = if create {
-            "name `source.subjects`: a stream cannot be created without them".to_owned()
+            "name the `subjects` of the source: a stream cannot be created without them".to_owned()
         } else {
             format!(
                 "create it with `nats stream add {name}`, pass `--create`, or set `source.create`"
