@@ -49,11 +49,7 @@ pub async fn output_streams(
     let reach = reach.filter(|_| pipeline.late.is_none());
     for name in results(connection, pipeline, given).await? {
         let stream = find(connection, &name).await?;
-        output_streams.push(OutputStream::new(
-            stream,
-            reach.clone(),
-            true,
-        ));
+        output_streams.push(OutputStream::new(stream, reach.clone(), true));
     }
     let Some(dead) = &pipeline.dead_letter else {
         return Ok(output_streams);
