@@ -65,6 +65,7 @@ fn written(keys: &[&str]) -> Vec<u8> {
         job: "p".to_owned(),
         definition: Definition {
             first: DefinedSource {
+                rows: Vec::new(),
                 name: None,
                 source: "IN@1".to_owned(),
                 begin: 0,

@@ -301,6 +301,7 @@ mod tests {
             job: "p".to_owned(),
             definition: Definition {
                 first: DefinedSource {
+                    rows: Vec::new(),
                     name: None,
                     source: "IN@1".to_owned(),
                     begin: 0,

@@ -81,6 +81,23 @@ pub struct DefinedSource {
     /// Whether it is a table.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub table: bool,
+    /// What a table has of its stream, or its bucket; all if empty. Another source may have others later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<String>,
+}
+
+/// The `rows` of a source.
+#[must_use]
+pub fn rows(named: &NamedSource) -> Vec<String> {
+    let source = &named.source;
+    let prefix = source
+        .bucket
+        .as_ref()
+        .map(|bucket| format!("$KV.{bucket}."));
+    let prefix = prefix.unwrap_or_default();
+    let rows = source.subjects.iter().filter(|_| named.is_table);
+    rows.map(|subject| subject.as_str().trim_start_matches(&prefix).to_owned())
+        .collect()
 }
 
 impl DefinedSource {
@@ -260,6 +277,16 @@ pub fn refuse_other(found: &Definition, pipeline: &Pipeline, job: &Job) -> Resul
         let at = at.unwrap_or_else(|| "source".to_owned());
         changes.insert(0, (format!("{at}.stream"), streams));
         changes.push(("key".to_owned(), keys));
+        if source.table && named.is_table {
+            let of_stream = if named.source.bucket.is_some() {
+                "keys"
+            } else {
+                "subjects"
+            };
+            let rows = [source.rows.join(", "), rows(named).join(", ")];
+            let rows = rows.map(|rows| quoted(Some(&*rows).filter(|rows| !rows.is_empty())));
+            changes.push((format!("{at}.{of_stream}"), rows));
+        }
     }
     let mut changes = changes.into_iter();
     let Some((field, [was, is])) = changes.find(|(_, [was, is])| was != is) else {

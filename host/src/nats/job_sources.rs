@@ -1,7 +1,7 @@
 //! The streams that a job reads: found or made, and where it begins in them. And the definition of the job, which says
 //! so.
 
-use super::job::{DefinedSource, Definition, refuse_other};
+use super::job::{DefinedSource, Definition, refuse_other, rows};
 use super::job_input::{self, Input};
 use super::stored::{self, Which};
 use super::streams::{self, Context, created, may_create};
@@ -179,6 +179,7 @@ async fn defined(
                 begin,
                 key: named.key.as_ref().map(|key| key.as_str().to_owned()),
                 table: named.is_table,
+                rows: rows(named),
             });
         }
         // Those that are known stay where they are: a message that waits in the state knows its input by its place.

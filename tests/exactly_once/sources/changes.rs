@@ -100,15 +100,25 @@ fn a_job_of_several_sources_is_set_back_and_saved_with_all_of_its_positions() {
         refused.stderr.contains("one of its sources: views"),
         "{refused:#?}"
     );
+    for (to, said, hint) in [
+        (
+            "clicks=1,vews=2",
+            "the job has no source `vews`",
+            "name one of its sources: clicks, views",
+        ),
+        (
+            "clicks=1,views=100000",
+            "message 100000 of stream `VIEWS` is yet to come",
+            "or a time",
+        ),
+    ] {
+        let refused = site.weir(&["job", "reset", "p", "--to", to, "--yes"]);
+        assert!(
+            refused.stderr.contains(said) && refused.stderr.contains(hint),
+            "{refused:#?}"
+        );
+    }
     // One of both from its beginning.
-    let refused = site.weir(&["job", "reset", "p", "--to", "clicks=1,vews=2", "--yes"]);
-    assert!(
-        refused.stderr.contains("the job has no source `vews`")
-            && refused
-                .stderr
-                .contains("name one of its sources: clicks, views"),
-        "{refused:#?}"
-    );
     let to = format!("clicks=1,views={}", 2 * each + 1);
     let done = site.operate(&["reset", "p", "--to", &to, "--yes"]);
     let said = format!("message 1 of CLICKS, message {} of VIEWS", 2 * each + 1);

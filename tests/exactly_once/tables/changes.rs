@@ -45,6 +45,33 @@ fn each_change_of_a_key_is_a_message_with_the_key_of_the_bucket_at_least_and_exa
 }
 
 #[test]
+fn a_table_with_other_keys_than_before_is_refused_because_their_rows_may_be_older_than_what_was_read()
+ {
+    let (site, bucket) = Site::with_bucket();
+    site.put(&bucket, "us.a", &json!(1));
+    site.put(&bucket, "eu.a", &json!(2));
+    let some = "customers: { bucket: CUSTOMERS, keys: [\"eu.>\"], table: true }";
+    let file = site.looks_up(&[ORDERS, some], "table-left", "");
+    let weir = site.run_job(&file);
+    site.order("eu.a", 0);
+    site.wait_for_messages("OUT", 1);
+    weir.terminate();
+    weir.finish();
+    let file = site.looks_up(&[ORDERS, CUSTOMERS], "table-left", "");
+    let refused = site.start_job(&file).finish();
+    for said in [
+        "its state was made with another `sources.customers.keys`: `eu.>`, and not none",
+        "give `sources.customers.keys` the value `eu.>` in the file",
+    ] {
+        assert!(refused.stderr.contains(said), "{refused:#?}");
+    }
+    let reset = ["job", "reset", "p", "--to", "orders=1,customers=1", "--yes"];
+    let refused = site.weir(&reset);
+    let said = "source `customers` is a table";
+    assert!(refused.stderr.contains(said), "{refused:#?}");
+}
+
+#[test]
 fn a_bucket_that_is_not_there_is_said_and_not_made_and_read_once_it_is_there() {
     let site = Site::new();
     let file = site.looks_up(&[ORDERS, CUSTOMERS], "table-left", "");

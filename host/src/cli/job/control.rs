@@ -89,7 +89,10 @@ pub(super) fn reset(arguments: &Reset, console: &Console) -> Result<u8> {
             let first = match job.definition.is_table(&of) {
                 // What it has from before is in no state any more.
                 true => 1,
-                false => edges.of(&of, &job.definition)?.sequence(&source).await?,
+                false => {
+                    let edge = edges.of(&of, &job.definition)?;
+                    not_beyond(edge.sequence(&source).await?, &source)?
+                }
             };
             inputs.push(Progress::at(source.source_id.as_str(), first - 1));
         }
@@ -140,11 +143,15 @@ impl Edges {
         if let Ok(edge) = Edge::parse(text) {
             return Some(Self::All(edge));
         }
-        let each = text.split(',').map(|part| {
+        let mut each = BTreeMap::new();
+        for part in text.split(',') {
             let (name, edge) = part.split_once('=')?;
-            Some((name.to_owned(), Edge::parse(edge).ok()?))
-        });
-        each.collect::<Option<_>>().map(Self::Each)
+            let before = each.insert(name.to_owned(), Edge::parse(edge).ok()?);
+            if before.is_some() {
+                return None;
+            }
+        }
+        Some(Self::Each(each))
     }
 
     /// Refuses a name that no source has.
@@ -152,8 +159,18 @@ impl Edges {
         let Self::Each(each) = self else {
             return Ok(());
         };
-        let known = definition.sources();
-        let known: Vec<&str> = known.filter_map(|it| it.name.as_deref()).collect();
+        let named = |is_table| {
+            let known = definition.sources().filter(move |it| it.table == is_table);
+            known.filter_map(|it| it.name.as_deref())
+        };
+        if let Some(table) = named(true).find(|name| each.contains_key(*name)) {
+            return Err(anyhow!(
+                "source `{table}` is a table, and read from its beginning"
+            ))
+            .hint(|| format!("leave `{table}` out"))
+            .usage();
+        }
+        let known: Vec<&str> = named(false).collect();
         match each.keys().find(|name| !known.contains(&name.as_str())) {
             None => Ok(()),
             Some(_) if known.is_empty() => Err(anyhow!("the source of the job has no name"))
@@ -187,6 +204,19 @@ impl Edges {
             }
         }
     }
+}
+
+/// Refuses to go on behind messages that are yet to come: they would be passed over.
+fn not_beyond(first: u64, source: &History) -> Result<u64> {
+    if first <= source.last + 1 {
+        return Ok(first);
+    }
+    let (stream, last) = (&source.name, source.last);
+    Err(anyhow!(
+        "message {first} of stream `{stream}` is yet to come: its last one is {last}"
+    ))
+    .hint(|| format!("give a sequence up to {}, or a time", last + 1))
+    .usage()
 }
 
 /// The streams of the sources of a job, each once.
