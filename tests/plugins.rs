@@ -96,6 +96,11 @@ fn join_pairs_messages_of_two_subjects_and_says_which_have_no_match() {
 }
 
 #[test]
+fn merge_passes_messages_in_the_order_of_their_event_times() {
+    the_example_of("merge");
+}
+
+#[test]
 fn throttle_passes_the_last_message_before_a_pause() {
     the_example_of("throttle");
 }

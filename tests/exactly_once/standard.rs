@@ -1,5 +1,5 @@
-//! The standard plugins for windows and joins, by configuration alone: their results are those of all messages at
-//! once, whatever is killed.
+//! The standard plugins for windows, joins and order, by configuration alone: their results are those of all messages
+//! at once, whatever is killed.
 
 use super::golden::{lines, rows};
 use crate::harness::{Site, Stored, Weir, guests, series, wait_until};
@@ -90,6 +90,125 @@ fn a_join_is_that_of_all_pairs_though_its_host_is_killed_and_messages_come_out_o
     expected.extend(alone.map(|right| json!({ "l": null, "r": shown(right.2) })));
     let out = site.wait_for_messages("OUT", expected.len() as u64);
     assert_eq!(rows(out.iter().map(Stored::json)), rows(expected));
+}
+
+/// A job that brings the streams `IN` and `MORE` into one order.
+fn merge(site: &Site, config: &str) -> PathBuf {
+    let bytes = std::fs::read(guests::plugin("merge")).unwrap();
+    site.file("plugin.wasm", bytes);
+    site.nats.client().create_stream("MORE", &["more.>"]);
+    let operator = format!("limits: {{ deadline: 1m }}\n    headers: all\n    {config}\n");
+    let changes = [
+        (
+            "source: { stream: IN, consumer: p }",
+            "sources: { one: { stream: IN }, two: { stream: MORE } }",
+        ),
+        ("limits: { deadline: 1m }\n", &*operator),
+    ];
+    let timed = "event-time: { payload: /at, unit: s }\nwatermark: { bound: 20s }\n";
+    site.pipeline_but(
+        &changes,
+        &format!("delivery: exactly-once\npartitions: 1\n{timed}"),
+    )
+}
+
+/// Moves the watermark of both streams to 20 seconds before this one.
+fn end(site: &Site, second: u64) {
+    for stream in ["in", "more"] {
+        let payload = json!({ "end": second, "at": second }).to_string();
+        site.nats
+            .client()
+            .publish(&format!("{stream}.end"), payload);
+    }
+}
+
+const LATE: &str = "weir_plugin_counter_total{pipeline=\"p\",operator=\"op\",name=\"late\"}";
+
+#[test]
+fn two_streams_out_of_order_become_one_in_order_of_event_time_though_the_host_is_killed() {
+    const EVENTS: u64 = 600;
+    let seed: u64 = rand::random();
+    eprintln!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let site = Site::new();
+    let file = merge(&site, "");
+    // Three a second, mixed with those of the next few: none is behind by more than the bound.
+    let mut events: Vec<(u64, &str)> = (0..EVENTS)
+        .map(|id| (id, ["in", "more"][random.random_range(0..2)]))
+        .collect();
+    events
+        .chunks_mut(50)
+        .for_each(|some| some.shuffle(&mut random));
+    let shown = |id: u64| json!({ "id": id, "at": id / 3 });
+    let client = site.nats.client();
+    let mut weir = site.run_job(&file);
+    for third in events.chunks(EVENTS as usize / 3) {
+        for (id, stream) in third {
+            let (subject, id_text) = (format!("{stream}.{id}"), id.to_string());
+            client.publish_with_headers(&subject, &[("Id", &id_text)], shown(*id).to_string());
+        }
+        kill(&site, &mut weir, &file);
+    }
+    end(&site, 10_000);
+    let out = site.wait_for_messages("OUT", EVENTS);
+    assert_eq!(out.len() as u64, EVENTS);
+    let times = out.iter().map(|message| message.json()["at"].as_u64());
+    assert!(times.is_sorted());
+    // Those of one second and stream are in the order of the stream, which the sort keeps.
+    for stream in ["in", "more"] {
+        let mut expected: Vec<u64> = events
+            .iter()
+            .filter(|event| event.1 == stream)
+            .map(|(id, _)| *id)
+            .collect();
+        expected.sort_by_key(|id| id / 3);
+        let prefix = format!("out.{stream}.");
+        let found: Vec<u64> = out
+            .iter()
+            .filter_map(|message| {
+                let id: u64 = message.subject.strip_prefix(&prefix)?.parse().unwrap();
+                assert_eq!(message.json(), shown(id));
+                assert_eq!(message.header("Id"), Some(&*id.to_string()));
+                Some(id)
+            })
+            .collect();
+        assert_eq!(found, expected, "{stream}");
+    }
+    assert_eq!(weir.metric_of_plugin(LATE), None);
+    client.publish("in.late", shown(3).to_string());
+    wait_until("it is late", || weir.metric_of_plugin(LATE) == Some(1.0));
+    end(&site, 20_000);
+    let out = site.wait_for_messages("OUT", EVENTS + 2);
+    let last = out.iter().skip(EVENTS as usize).map(Stored::json);
+    let last: Vec<Value> = last.map(|message| message["end"].clone()).collect();
+    assert_eq!(last, [10_000, 10_000]);
+}
+
+#[test]
+fn a_burst_of_one_event_time_that_no_commit_holds_is_merged_and_a_late_message_passes_if_it_may() {
+    const BURST: u64 = 2_000;
+    let site = Site::new();
+    let file = merge(&site, "config: { late: pass }");
+    let padding = "x".repeat(4_000);
+    let burst = (0..BURST).map(|id| {
+        let payload = json!({ "id": id, "at": 100, "padding": padding });
+        ("in.burst", payload.to_string())
+    });
+    let client = site.nats.client();
+    client.publish_all(burst);
+    let weir = site.run_job(&file);
+    end(&site, 200);
+    let ids = |out: &[Stored]| -> Vec<Option<u64>> {
+        let ids = out.iter().map(|message| message.json()["id"].as_u64());
+        ids.collect()
+    };
+    let out = site.wait_for_messages("OUT", BURST);
+    assert_eq!(ids(&out), (0..BURST).map(Some).collect::<Vec<_>>());
+    client.publish("in.late", json!({ "id": BURST, "at": 99 }).to_string());
+    let out = site.wait_for_messages("OUT", BURST + 1);
+    assert_eq!(ids(&out).last(), Some(&Some(BURST)));
+    assert_eq!(weir.metric_of_plugin(LATE), Some(1.0));
+    assert_eq!(client.count("DEAD"), 0);
 }
 
 /// Without a broker: the window is emitted at the end of the lines.
