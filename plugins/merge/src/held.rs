@@ -7,13 +7,6 @@ use serde::{Deserialize, Serialize};
 use weir_sdk::timers::{self, Clock};
 use weir_sdk::{Error, Message, Output, State, state};
 
-/// What a message has besides its payload. Its key and event time are those of the timer.
-#[derive(Serialize, Deserialize)]
-struct Head {
-    subject: String,
-    headers: Vec<(String, String)>,
-}
-
 /// Of a key.
 #[derive(Default, Serialize, Deserialize)]
 struct Count {
@@ -31,7 +24,7 @@ pub fn hold(message: &Message) -> Result<(), Error> {
     let Count { held, next } = COUNT.get(key)?.unwrap_or_default();
     // The digits of all that 64 bits can have.
     let name = format!("{next:020}");
-    state::set(key, &name, &write(message)?, None)?;
+    state::set(key, &name, &message.keep()?, None)?;
     let (held, next) = (held + 1, next + 1);
     COUNT.set(key, &Count { held, next })?;
     timers::set(key, &name, Clock::EventTime, message.event_time)
@@ -50,37 +43,5 @@ pub fn take(key: &str, name: &str) -> Result<Option<Output>, Error> {
         }
         _ => COUNT.delete(key),
     }
-    read(&bytes).map(Some)
-}
-
-/// The head as a line of JSON, and the payload behind it.
-fn write(message: &Message) -> Result<Vec<u8>, Error> {
-    let headers = message.headers.iter();
-    let headers = headers.filter(|header| !is_of_the_host(&header.name));
-    let head = Head {
-        subject: message.subject.clone(),
-        headers: headers
-            .map(|header| (header.name.clone(), header.value.clone()))
-            .collect(),
-    };
-    let mut bytes = serde_json::to_vec(&head)?;
-    bytes.push(b'\n');
-    bytes.extend_from_slice(&message.payload);
-    Ok(bytes)
-}
-
-fn read(bytes: &[u8]) -> Result<Output, Error> {
-    let mut parts = bytes.splitn(2, |byte| *byte == b'\n');
-    let head: Head = serde_json::from_slice(parts.next().unwrap_or_default())?;
-    let output = Output::new(parts.next().unwrap_or_default()).subject(head.subject);
-    let headers = head.headers.into_iter();
-    Ok(headers.fold(output, |output, (name, value)| output.header(name, value)))
-}
-
-/// Whether it is a header of the server or of weir. The host passes none of them on from an input, and refuses them
-/// in an output.
-fn is_of_the_host(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let is_kept = name.starts_with("weir-kept-");
-    name.starts_with("nats-") || (name.starts_with("weir-") && !is_kept)
+    Output::kept(&bytes).map(Some)
 }

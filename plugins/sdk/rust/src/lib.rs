@@ -97,6 +97,7 @@ mod error;
 mod export;
 #[doc(hidden)]
 pub mod glue;
+mod kept;
 pub mod log;
 mod message;
 pub mod metrics;
