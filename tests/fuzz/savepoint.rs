@@ -85,7 +85,7 @@ fn written(keys: &[&str]) -> Vec<u8> {
         inputs: vec![Progress::at("IN@1", 7)],
     };
     let mut parts = vec![
-        Part::Header(header),
+        Part::Header(Box::new(header)),
         Part::Spans(vec![span(0..512), span(512..1024)]),
     ];
     for group in Groups::all()

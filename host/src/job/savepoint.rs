@@ -138,7 +138,7 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
 /// A part of a savepoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
-    Header(Header),
+    Header(Box<Header>),
     Spans(Vec<Span>),
     Group(u16, Bytes),
 }
@@ -269,7 +269,7 @@ pub async fn verify(from: impl AsyncRead + Unpin) -> Result<Verified> {
     Ok(Verified {
         header: Header {
             definition,
-            ..header
+            ..*header
         },
         spans,
         amount,
