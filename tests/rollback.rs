@@ -123,9 +123,12 @@ fn every_host_tells_what_was_taken_back_why_and_on_which_messages() {
             .iter()
             .all(|host| host.stderr().contains("canary ended"))
     });
-    // The host that has decided says so once that is stored, perhaps after the other has heard of it.
-    wait_until("the host that has decided logs it", || {
-        let mut hosts = [&one, &other].into_iter();
-        hosts.any(|host| host.stderr().contains("rolled back on all hosts: "))
+    // A host that has decided says why; one that hears of it, while it has a canary, what was decided. Both may decide.
+    wait_until("both hosts log it", || {
+        [&one, &other].iter().all(|host| {
+            let log = host.stderr();
+            let decided = "it was rolled back, and is in quarantine: ";
+            log.contains("rolled back on all hosts: ") || log.contains(decided)
+        })
     });
 }
