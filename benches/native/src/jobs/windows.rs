@@ -9,7 +9,7 @@ use async_nats::{HeaderMap, Subscriber};
 use futures_util::StreamExt;
 use serde::Serialize;
 use tokio::process::Child;
-use weir_figures::{Table, bytes, median, micros, resident};
+use weir_figures::{Table, median, micros, resident};
 
 use super::recovery::position;
 use super::side::weir;
@@ -153,7 +153,7 @@ fn firing_table(firing: &[Firing]) -> Table {
         firing.first().map_or(0, |run| run.keys).to_string(),
         format!("{:.2} s", of(&|run| run.seconds)),
         format!("{:.0} ms", of(&|run| run.longest_ms)),
-        bytes(of(&|run| run.a_key)),
+        format!("{:.0} B", of(&|run| run.a_key)),
     ]);
     table
 }
