@@ -4,6 +4,7 @@
 mod aggregator;
 mod author;
 mod chain;
+mod memory;
 mod run;
 mod stateful;
 mod suite;
@@ -24,11 +25,8 @@ const JAVASCRIPT_RECYCLES: usize = 48 << 20;
 /// pipeline has unless it says otherwise, so that it happens several times here.
 const PYTHON_RECYCLES: usize = 24 << 20;
 
-/// How far the second half may go beyond the first: what one call more can add before it is seen.
-const ONE_CALL: i64 = 1 << 20;
-
-/// Messages after which memory must have stopped to grow.
-const MESSAGES: usize = 100_000;
+/// Messages of a stretch of the soak.
+const MESSAGES: usize = 50_000;
 
 fn subject(world: World, language: Language) -> Subject {
     let component = languages::conformance(world, language);
@@ -95,33 +93,20 @@ fn conforms_with_windows(language: Language) {
     aggregator::conforms(&subject(World::Aggregator, language));
 }
 
-/// Memory over many messages: what the second half needs, the first half needed too. An instance
-/// that leaks and is replaced for it in time counts as flat, because that is what its host sees.
+/// Memory over many messages.
 async fn stays_flat(subject: &Subject) -> Result<(), String> {
     const BATCH: usize = 250;
     let mut counted = subject.worker("null");
-    let call = suite::soak(BATCH);
-    let messages = call.messages();
-    let mut highest = [0_i64; 2];
-    let calls = MESSAGES / BATCH;
-    for number in 0..calls {
+    let messages = suite::soak(BATCH).messages();
+    memory::stays_flat(subject, MESSAGES / BATCH, async |_| {
         let outcomes = counted.worker.process(&messages).await;
-        let outcomes =
-            outcomes.map_err(|fault| format!("call {number}: {fault} {}", fault.stderr))?;
+        let outcomes = outcomes.map_err(|fault| format!("{fault} {}", fault.stderr))?;
         if outcomes.len() != messages.len() {
-            return Err(format!("call {number}: {} outcomes", outcomes.len()));
+            return Err(format!("{} outcomes", outcomes.len()));
         }
-        let memory = counted.operator.memory_bytes.get();
-        let half = &mut highest[number * 2 / calls];
-        *half = (*half).max(memory);
-    }
-    let [first, second] = highest;
-    let replaced = [JAVASCRIPT_RECYCLES, PYTHON_RECYCLES].contains(&subject.limits.recycle_bytes);
-    let slack = if replaced { first / 8 } else { ONE_CALL };
-    if first == 0 || second > first + slack {
-        return Err(format!("memory grew from {first} to {second} bytes"));
-    }
-    Ok(())
+        Ok(counted.operator.memory_bytes.get())
+    })
+    .await
 }
 
 /// Each language's promises, under its name: `cargo xtask test` leaves a language out by it where its

@@ -1,7 +1,7 @@
 //! `plugins/sdk/conformance/aggregator.yaml`, read and run: an aggregator, with the windows of a pipeline file on a
 //! state of the host's.
 
-use super::{Subject, run, stateful, tokio};
+use super::{Subject, memory, run, stateful, tokio};
 use crate::harness::{put, repository};
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,8 +15,8 @@ use weir::process::route::OperatorSet;
 use weir::state::{Clock, SharedState};
 use weir::time::windows::Windows;
 
-/// Batches of the soak, and messages in each.
-const BATCHES: usize = 80;
+/// Batches of a stretch of the soak, and messages in each.
+const BATCHES: usize = 40;
 const MESSAGES: usize = 250;
 
 /// Nanoseconds.
@@ -248,8 +248,7 @@ fn agrees(verdict: &Verdict, end: &End) -> bool {
 async fn stays_flat(subject: &Subject) -> Result<(), String> {
     let window = serde_json::json!({"hopping": {"size": "6s", "every": "3s"}});
     let mut job = Job::new(subject, &window, &Value::Null);
-    let mut highest = [0_i64; 2];
-    for number in 0..BATCHES {
+    memory::stays_flat(subject, BATCHES, async |number| {
         let second = number as u64 * 3;
         let inputs = (0..MESSAGES).map(|index| Input {
             case: "add".into(),
@@ -262,14 +261,8 @@ async fn stays_flat(subject: &Subject) -> Result<(), String> {
         });
         let mut verdicts = job.run(&inputs.collect::<Vec<_>>()).await;
         verdicts.extend(job.reach(Clock::EventTime, second).await);
-        if let Some(other) = verdicts
-            .iter()
-            .find(|end| !matches!(end, Verdict::Publish(_)))
-        {
-            return Err(format!("batch {number}: {other:?}"));
-        }
-        let half = &mut highest[number * 2 / BATCHES];
-        *half = (*half).max(job.memory.memory_bytes.get());
-    }
-    stateful::flat(subject, highest)
+        stateful::all_published(&verdicts)?;
+        Ok(job.memory.memory_bytes.get())
+    })
+    .await
 }

@@ -1,6 +1,6 @@
 //! `plugins/sdk/conformance/stateful.yaml`, read and run: a plugin with state, on a state of the host's.
 
-use super::{JAVASCRIPT_RECYCLES, PYTHON_RECYCLES, Subject, run, tokio};
+use super::{Subject, memory, run, tokio};
 use crate::harness::repository;
 use bytes::Bytes;
 use serde::Deserialize;
@@ -11,8 +11,8 @@ use weir::process::chain::{Chain, Verdict};
 use weir::process::route::OperatorSet;
 use weir::state::{Clock, SharedState};
 
-/// Batches of the soak, and messages in each. The plugin keeps as many values and timers.
-const BATCHES: usize = 40;
+/// Batches of a stretch of the soak, and messages in each. The plugin keeps as many values and timers.
+const BATCHES: usize = 20;
 const MESSAGES: usize = 250;
 
 #[derive(Deserialize)]
@@ -212,35 +212,21 @@ async fn stays_flat(subject: &Subject) -> Result<(), String> {
         }
     });
     let inputs: Vec<Input> = inputs.collect();
-    let mut highest = [0_i64; 2];
-    for number in 0..BATCHES {
+    memory::stays_flat(subject, BATCHES, async |_| {
         let mut verdicts = job.run(inputs.iter().map(Input::message).collect()).await;
         let due = job.state.lock().take_due(Clock::EventTime, 9, MESSAGES);
         verdicts.extend(job.chain.fire(0, due, &mut job.state).await);
-        if let Some(other) = verdicts
-            .iter()
-            .find(|end| !matches!(end, Verdict::Publish(_)))
-        {
-            return Err(format!("batch {number}: {other:?}"));
-        }
-        let half = &mut highest[number * 2 / BATCHES];
-        *half = (*half).max(job.memory.memory_bytes.get());
-    }
-    flat(subject, highest)
+        all_published(&verdicts)?;
+        Ok(job.memory.memory_bytes.get())
+    })
+    .await
 }
 
-/// Whether memory was no higher in the second half than in the first.
-pub fn flat(subject: &Subject, highest: [i64; 2]) -> Result<(), String> {
-    let [first, second] = highest;
-    // An instance that leaks is replaced in time: one call may take it beyond what is for that.
-    let recycles = subject.limits.recycle_bytes;
-    let replaced = [JAVASCRIPT_RECYCLES, PYTHON_RECYCLES].contains(&recycles);
-    let most = match replaced {
-        true => i64::try_from(recycles / 8 * 9).unwrap(),
-        false => first + super::ONE_CALL,
-    };
-    if first == 0 || second > most {
-        return Err(format!("memory grew from {first} to {second} bytes"));
+/// No message of a soak has another end.
+pub fn all_published(verdicts: &[Verdict]) -> Result<(), String> {
+    let other = |end: &&Verdict| !matches!(end, Verdict::Publish(_));
+    match verdicts.iter().find(other) {
+        Some(other) => Err(format!("{other:?}")),
+        None => Ok(()),
     }
-    Ok(())
 }
