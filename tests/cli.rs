@@ -91,7 +91,7 @@ fn with_json_an_error_is_one_line_of_json() {
     assert_eq!(finished.stderr.lines().count(), 1);
     let error = json(&finished.stderr);
     assert_eq!(error["error"], "cannot read `/nonexistent.wasm`");
-    assert_eq!(error["exit-code"], 2);
+    assert_eq!(error["exit_code"], 2);
     let error = json(&weir(2, &["plugim", "--json"]).stderr);
     assert_eq!(error["error"], "unrecognized subcommand 'plugim'");
     assert_eq!(error["hints"][0], "a similar subcommand exists: 'plugin'");

@@ -107,7 +107,7 @@ fn a_dead_letter_carries_the_bytes_the_origin_and_the_backtrace() {
 }
 
 #[test]
-fn a_payload_as_large_as_the_server_takes_becomes_a_dead_letter_whole_and_can_be_replayed() {
+fn a_payload_as_large_as_the_server_takes_becomes_a_dead_letter_whole_and_can_be_resent() {
     let site = Site::new();
     let client = site.nats.client();
     // `retry` forever would do as well; the plugin rejects what begins so.
@@ -127,12 +127,12 @@ fn a_payload_as_large_as_the_server_takes_becomes_a_dead_letter_whole_and_can_be
 
     let listed = site.weir(&["dlq", "ls", "p.yaml", "--json"]);
     assert_eq!(listed.stdout.lines().count(), 1, "{}", listed.stdout);
-    let replayed = site.weir(&["dlq", "replay", "p.yaml", "--all"]);
+    let resent = site.weir(&["dlq", "resend", "p.yaml", "--all"]);
     assert_eq!(
-        (replayed.code, replayed.stdout.trim()),
-        (Some(0), "replayed 1"),
+        (resent.code, resent.stdout.trim()),
+        (Some(0), "resent 1"),
         "{}",
-        replayed.stderr
+        resent.stderr
     );
     assert_eq!(client.count("DEAD"), 0);
     assert_eq!(client.messages("IN").last().unwrap().payload, payload);
@@ -170,8 +170,8 @@ fn an_input_of_the_largest_payload_whose_result_has_no_room_for_an_id_is_a_dead_
     weir.terminate();
     assert_eq!(weir.finish().code, Some(0));
 
-    let replayed = site.weir(&["dlq", "replay", "p.yaml", "--all"]);
-    assert_eq!(replayed.stdout.trim(), "replayed 1", "{}", replayed.stderr);
+    let resent = site.weir(&["dlq", "resend", "p.yaml", "--all"]);
+    assert_eq!(resent.stdout.trim(), "resent 1", "{}", resent.stderr);
     assert_eq!(client.count("DEAD"), 0);
     assert_eq!(client.messages("IN").last().unwrap().payload, payload);
 }
@@ -207,12 +207,12 @@ fn parts_of_dead_letters_that_lie_between_each_other_are_told_apart() {
 
     let listed = site.weir(&["dlq", "ls", "p.yaml", "--json"]);
     assert_eq!(listed.stdout.lines().count(), 2, "{}", listed.stdout);
-    let replayed = site.weir(&["dlq", "replay", "p.yaml", "--all"]);
-    assert_eq!(replayed.stdout.trim(), "replayed 2", "{}", replayed.stderr);
+    let resent = site.weir(&["dlq", "resend", "p.yaml", "--all"]);
+    assert_eq!(resent.stdout.trim(), "resent 2", "{}", resent.stderr);
     assert_eq!(client.count("DEAD"), 0);
     let input = client.messages("IN");
     let [.., second, first] = &*input else {
-        panic!("nothing was replayed")
+        panic!("nothing was resent")
     };
     assert!(second.payload == payloads[1] && first.payload == payloads[0]);
 }
@@ -240,7 +240,7 @@ fn of_a_flood_of_dead_letters_a_few_are_shown_and_the_others_are_counted() {
 }
 
 #[test]
-fn dead_letters_can_be_listed_shown_replayed_and_purged() {
+fn dead_letters_can_be_listed_shown_resent_and_purged() {
     let site = Site::new();
     let client = site.nats.client();
     for number in 0..3 {
@@ -259,8 +259,8 @@ fn dead_letters_can_be_listed_shown_replayed_and_purged() {
     let refused = site.weir(&["dlq", "purge", "p.yaml"]);
     assert_eq!(refused.code, Some(2));
     assert!(refused.stderr.contains("hint: "), "{}", refused.stderr);
-    let replayed = site.weir(&["dlq", "replay", "p.yaml", "--kind", "trap", "--all"]);
-    assert_eq!(replayed.stdout.trim(), "replayed 1", "{}", replayed.stderr);
+    let resent = site.weir(&["dlq", "resend", "p.yaml", "--kind", "trap", "--all"]);
+    assert_eq!(resent.stdout.trim(), "resent 1", "{}", resent.stderr);
     assert_eq!(client.messages("IN").last().unwrap().subject, "in.b");
     let purged = site.weir(&["dlq", "purge", "p.yaml", "--all", "--json"]);
     assert_eq!(purged.stdout.trim(), r#"{"purged":3}"#);

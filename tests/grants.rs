@@ -118,7 +118,7 @@ fn inspect_names_the_grant_that_a_plugin_needs() {
     );
     let json = Weir::run(&["plugin", "inspect", file, "--json"]).stdout;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(json["grants-needed"], serde_json::json!(["http"]));
+    assert_eq!(json["grants_needed"], serde_json::json!(["http"]));
     assert_eq!(json["ungranted"], serde_json::json!([]));
 }
 

@@ -55,10 +55,10 @@ fn a_letter_goes_back_to_what_the_source_takes_and_to_nothing_that_it_says_itsel
         let unsafe_at = output.find(|c: char| c.is_control() && c != '\n');
         assert_eq!(unsafe_at, None, "{output:?}");
     }
-    let replayed = dlq(&site, 1, &["replay", "--all"]);
-    assert_eq!(replayed.stdout, "replayed 1\n", "{}", replayed.stderr);
-    let stays = replayed.stderr.matches("  stays: cannot replay").count();
-    assert_eq!(stays, refused.len(), "{}", replayed.stderr);
+    let resent = dlq(&site, 1, &["resend", "--all"]);
+    assert_eq!(resent.stdout, "resent 1\n", "{}", resent.stderr);
+    let stays = resent.stderr.matches("  stays: cannot resend").count();
+    assert_eq!(stays, refused.len(), "{}", resent.stderr);
     assert_eq!(client.count("DEAD"), refused.len() as u64);
     assert_eq!(client.messages("IN")[0].text(), "good");
     assert_eq!((client.count("PRECIOUS"), client.count("OUT")), (1, 0));
@@ -66,11 +66,11 @@ fn a_letter_goes_back_to_what_the_source_takes_and_to_nothing_that_it_says_itsel
     dlq(
         &site,
         2,
-        &["replay", "1", "--to", "$JS.API.STREAM.DELETE.PRECIOUS"],
+        &["resend", "1", "--to", "$JS.API.STREAM.DELETE.PRECIOUS"],
     );
-    dlq(&site, 2, &["replay", "1", "--to", "_INBOX.x"]);
+    dlq(&site, 2, &["resend", "1", "--to", "_INBOX.x"]);
     assert_eq!(client.count("PRECIOUS"), 1);
-    dlq(&site, 0, &["replay", "1", "--to", "precious.c"]);
+    dlq(&site, 0, &["resend", "1", "--to", "precious.c"]);
     assert_eq!(client.count("PRECIOUS"), 2);
 }
 
@@ -105,7 +105,7 @@ fn whatever_lies_among_dead_letters_is_listed_and_the_rest_as_well() {
     assert!(lines[6].contains("  p  reject  "), "{listed}");
     let shown = dlq(&site, 0, &["show", "1"]).stdout;
     assert!(shown.contains(r"City: M\xfcnchen"), "{shown}");
-    assert_eq!(dlq(&site, 0, &["replay", "--all"]).stdout, "replayed 2\n");
+    assert_eq!(dlq(&site, 0, &["resend", "--all"]).stdout, "resent 2\n");
     assert!(client.raw("IN", 1).has_line(b"A: \xff"));
     assert_eq!(dlq(&site, 0, &["purge", "2"]).stdout, "purged 1\n");
     assert_eq!(client.count("DEAD"), 4);
@@ -137,10 +137,10 @@ fn a_message_comes_back_byte_for_byte() {
     weir.terminate();
     weir.finish();
     assert_eq!(client.count("OUT"), 0);
-    assert_eq!(dlq(&site, 0, &["replay", "--all"]).stdout, "replayed 7\n");
+    assert_eq!(dlq(&site, 0, &["resend", "--all"]).stdout, "resent 7\n");
     for (index, block) in blocks.iter().enumerate() {
         let back = client.raw("IN", 8 + index as u64);
-        let start = b"NATS/1.0\r\nNats-Msg-Id: replay/DEAD/";
+        let start = b"NATS/1.0\r\nNats-Msg-Id: resend/DEAD/";
         let rest = back.headers.strip_prefix(start).expect("no id");
         let end = rest.iter().position(|byte| *byte == b'\n').unwrap() + 1;
         let whole = [b"NATS/1.0\r\n", &rest[end..]].concat();
@@ -167,7 +167,7 @@ fn nothing_is_published_where_its_letter_could_not_be_deleted() {
     });
     client.publish_with_headers("dead.p", &letter("in.a"), "good");
     site.pipeline("");
-    let refused = dlq(&site, 1, &["replay", "--all"]).stderr;
+    let refused = dlq(&site, 1, &["resend", "--all"]).stderr;
     assert!(
         refused.contains("stream `DEAD` has `deny_delete`"),
         "{refused}"
@@ -198,7 +198,7 @@ fn a_message_whose_headers_leave_no_room_is_stored_as_a_dead_letter_and_comes_ba
         weir.terminate();
         weir.finish();
         assert_eq!((client.count("OUT"), client.count("IN")), (0, 3));
-        assert_eq!(dlq(&site, 0, &["replay", "--all"]).stdout, "replayed 3\n");
+        assert_eq!(dlq(&site, 0, &["resend", "--all"]).stdout, "resent 3\n");
         assert_eq!(client.count("DEAD"), 0);
         let back = (4..=6).map(|sequence| {
             let back = client.raw("IN", sequence);

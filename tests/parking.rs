@@ -142,8 +142,8 @@ fn a_parked_message_gives_up_after_its_attempts_and_its_dead_letter_is_that_of_t
     assert_eq!(weir.metric(&series("parked_total")), 2.0);
     weir.terminate();
     assert_eq!(weir.finish().code, Some(0));
-    let replayed = site.weir(&["dlq", "replay", "p.yaml", "--all"]);
-    assert_eq!(replayed.stdout.trim(), "replayed 1", "{}", replayed.stderr);
+    let resent = site.weir(&["dlq", "resend", "p.yaml", "--all"]);
+    assert_eq!(resent.stdout.trim(), "resent 1", "{}", resent.stderr);
     let last = client.messages("IN").pop().unwrap();
     assert_eq!((&*last.subject, &*last.text()), ("in.a", payload));
     let names = last.headers.iter().map(|(name, _)| name.to_string());

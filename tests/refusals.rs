@@ -67,8 +67,8 @@ fn a_dead_letter_fits_into_a_stream_of_small_messages() {
     site.wait_until_settled();
     weir.terminate();
     weir.finish();
-    let replayed = site.weir(&["dlq", "replay", "p.yaml", "--all"]);
-    assert!(replayed.stdout.contains("replayed 2\n"), "{replayed:#?}");
+    let resent = site.weir(&["dlq", "resend", "p.yaml", "--all"]);
+    assert!(resent.stdout.contains("resent 2\n"), "{resent:#?}");
     let back = client.messages("IN");
     assert!(back[2].text() == payload && back[3].text() == payload);
 }

@@ -50,6 +50,17 @@ pub enum Line {
     Retry(Retry),
 }
 
+impl Line {
+    /// Why the plugin failed, if this is the end of a message on which it did: an exception that it has not
+    /// caught (the SDKs report its traceback), a trap, or a limit that it exceeded. A rejection on purpose is none.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        let Self::Dead(dead) = self else { return None };
+        let is_fault = matches!(dead.kind.as_deref(), Some("trap" | "deadline" | "memory"));
+        (is_fault || !dead.traceback.is_empty()).then_some(&*dead.reject)
+    }
+}
+
 /// A message as a user writes it. The command that runs it replaces `None` by defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -83,14 +94,14 @@ pub struct Dead {
 
 /// Why a message is to be retried.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields)]
 pub struct Retry {
     /// The reason.
     pub retry: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator: Option<String>,
     /// The delay that the plugin asked for, in milliseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, alias = "after-ms", skip_serializing_if = "Option::is_none")]
     pub after_ms: Option<u64>,
     /// Of the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,7 +110,7 @@ pub struct Retry {
 
 /// The fields of a message's line.
 #[derive(Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[serde(deny_unknown_fields, default)]
 struct Wire {
     #[serde(skip_serializing_if = "Option::is_none")]
     sequence: Option<u64>,
@@ -107,7 +118,7 @@ struct Wire {
     subject: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(alias = "event-time", skip_serializing_if = "Option::is_none")]
     event_time: Option<u64>,
     #[serde(skip_serializing_if = "HeaderMap::is_empty")]
     headers: HeaderMap,

@@ -250,7 +250,17 @@ fn paragraphs(error: &anyhow::Error) -> String {
     out
 }
 
-/// The error for a machine: `{"error", "causes", "hints", "exit-code"}`; findings in a configuration
+/// A number of things as a person writes it: `1 message`, `2 messages`, `3 retries`.
+pub fn count(number: impl TryInto<u64>, noun: &str) -> String {
+    let number: u64 = number.try_into().unwrap_or(u64::MAX);
+    match (number, noun.strip_suffix("ry")) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{number} {stem}ries"),
+        _ => format!("{number} {noun}s"),
+    }
+}
+
+/// The error for a machine: `{"error", "causes", "hints", "exit_code"}`; findings in a configuration
 /// are under `findings`.
 #[must_use]
 pub fn json(error: &anyhow::Error) -> serde_json::Value {
@@ -258,7 +268,7 @@ pub fn json(error: &anyhow::Error) -> serde_json::Value {
         return serde_json::json!({
             "error": problems(findings),
             "findings": findings,
-            "exit-code": exit_code(error),
+            "exit_code": exit_code(error),
         });
     }
     let mut messages = chain(error).into_iter();
@@ -266,7 +276,7 @@ pub fn json(error: &anyhow::Error) -> serde_json::Value {
         "error": messages.next().unwrap_or_default(),
         "causes": messages.collect::<Vec<_>>(),
         "hints": hints(error),
-        "exit-code": exit_code(error),
+        "exit_code": exit_code(error),
     })
 }
 

@@ -291,7 +291,7 @@ fn an_input_that_cannot_be_used_is_wrong_usage_with_what_to_do() {
         "{bad}"
     );
     let other = refused(2, PIPELINE, "{\"subject\": \"other.a\"}\n", &[]);
-    let cause = "none of its 1 messages is on a subject that the pipeline reads";
+    let cause = "no message in it is on a subject that the pipeline reads";
     assert!(
         other.contains(cause) && other.contains("hint: use messages on `in.>`"),
         "{other}"

@@ -36,7 +36,7 @@ fn dead_letters_are_listed_shown_and_purged() {
         lines[0].starts_with('1') && lines[0].ends_with("in.a  the payload said so"),
         "{list}"
     );
-    assert!(lines[1].contains("  p  trap  "), "{list}");
+    assert!(lines[1].contains("  p/op  trap  "), "{list}");
     dlq(site, 2, "ls", &["--kind", "tarp"]);
     let traps = dlq(site, 0, "ls", &["--kind", "trap", "--json"]).stdout;
     assert_eq!(json(&traps)["dead_letter"], 2);
@@ -56,7 +56,7 @@ fn dead_letters_are_listed_shown_and_purged() {
     let nothing = dlq(site, 1, "show", &["9"]);
     assert_eq!(
         nothing.stderr,
-        "error: 1 of 1 dead letters do not exist\n\n\
+        "error: cannot find 1 of 1 dead letter\n\n\
          hint: list them with `weir dlq ls p.yaml`\n"
     );
     dlq(site, 2, "purge", &[]);
@@ -76,21 +76,30 @@ fn a_payload_is_shown_as_it_can_be_read_and_gives_a_terminal_no_orders() {
 }
 
 #[test]
-fn a_replayed_message_is_as_it_was_and_its_dead_letter_is_gone() {
+fn marks_in_a_backtrace_stand_below_what_they_mark() {
+    let site = &with_dead_letters(&["raise"], 1);
+    let shown = dlq(site, 0, "show", &[]).stdout;
+    let raised = "  Reason: the payload said so\n";
+    let below = "  Backtrace:\n      raise | error\n            ^^^^^\n";
+    assert!(shown.contains(raised) && shown.contains(below), "{shown}");
+}
+
+#[test]
+fn a_resent_message_is_as_it_was_and_its_dead_letter_is_gone() {
     // So large that its dead letter had to be stored in two parts.
     let large = format!("reject:{}", "x".repeat((1 << 20) - 200));
     let site = &with_dead_letters(&["reject", &large], 3);
-    let replayed = dlq(site, 0, "replay", &["--all", "--json"]).stdout;
-    assert_eq!(json(&replayed)["replayed"], 2);
+    let resent = dlq(site, 0, "resend", &["--all", "--json"]).stdout;
+    assert_eq!(json(&resent)["resent"], 2);
     assert_eq!(site.nats.client().count("DEAD"), 0);
     let messages = site.nats.client().messages("IN");
-    let replays = &messages[2..];
-    assert_eq!(replays.len(), 2);
-    for (replay, original) in replays.iter().zip(&messages) {
-        assert_eq!(replay.subject, original.subject);
-        assert!(replay.payload == original.payload, "the payload differs");
-        assert_eq!(replay.header("Shop"), Some("7"));
-        assert_eq!(replay.header("Weir-Reason"), None);
+    let again = &messages[2..];
+    assert_eq!(again.len(), 2);
+    for (resent, original) in again.iter().zip(&messages) {
+        assert_eq!(resent.subject, original.subject);
+        assert!(resent.payload == original.payload, "the payload differs");
+        assert_eq!(resent.header("Shop"), Some("7"));
+        assert_eq!(resent.header("Weir-Reason"), None);
     }
 }
 
@@ -99,11 +108,11 @@ fn a_message_that_nobody_takes_back_keeps_its_dead_letter() {
     let site = &with_dead_letters(&["reject"], 1);
     let client = site.nats.client();
     client.run(client.jetstream.delete_stream("IN")).unwrap();
-    let refused = dlq(site, 1, "replay", &["1"]);
+    let refused = dlq(site, 1, "resend", &["1"]);
     assert!(
         refused
             .stderr
-            .contains("cannot replay dead letter 1 to `in.a`\n"),
+            .contains("cannot resend dead letter 1 to `in.a`\n"),
         "{refused:#?}"
     );
     assert!(
@@ -128,7 +137,7 @@ fn what_is_no_dead_letter_is_listed_as_what_it_is_and_nothing_of_others_is_purge
         list.contains("  -  unknown   dead.p  not a dead letter\n"),
         "{list}"
     );
-    let refused = dlq(site, 1, "replay", &["3"]).stderr;
+    let refused = dlq(site, 1, "resend", &["3"]).stderr;
     assert!(refused.contains("it is not a dead letter"), "{refused}");
     assert_eq!(dlq(site, 0, "purge", &["--all"]).stdout.trim(), "purged 2");
     let left = client.messages("DEAD");

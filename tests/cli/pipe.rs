@@ -71,7 +71,7 @@ fn dead_letters_retries_and_bad_lines_go_to_stderr_and_the_rest_goes_on() {
     assert_eq!(find("sequence", 1.into())["kind"], "trap");
     assert_eq!(find("sequence", 1.into())["operator"], "work");
     assert_eq!(find("sequence", 2.into())["retry"], "the payload said so");
-    assert_eq!(find("sequence", 2.into())["after-ms"], 5);
+    assert_eq!(find("sequence", 2.into())["after_ms"], 5);
     assert_eq!(
         find("kind", "line".into())["reject"],
         "line 3: a JSON object is expected"
@@ -139,7 +139,7 @@ fn a_test_passes_when_everything_became_what_was_expected() {
     );
     assert_eq!(
         test(&["--bless"]).stdout,
-        "wrote 2 lines to expected.jsonl\n"
+        "wrote 2 lines to expected.jsonl: 1 result, 1 dead letter\n"
     );
     let passed = test(&[]);
     assert_eq!(passed.code, Some(0), "{passed:#?}");
@@ -164,6 +164,41 @@ fn a_test_passes_when_everything_became_what_was_expected() {
         failed.ends_with("different: 1 changed, 0 missing, 0 unexpected\n"),
         "{failed}"
     );
+}
+
+#[test]
+fn a_failure_of_the_plugin_is_blessed_on_request_alone_and_without_its_traceback() {
+    for verb in ["raise", "trap"] {
+        let folder = pipeline_folder("misbehave", PIPELINE);
+        let line = |text| format!("{{\"subject\":\"orders.a\",\"text\":\"{text}\"}}\n");
+        put(
+            folder.path(),
+            "input.jsonl",
+            [line("good"), line(verb)].concat(),
+        );
+        let bless = |more: &[&str]| {
+            Weir::run_in(
+                folder.path(),
+                &[&["plugin", "test", "--bless"], more].concat(),
+            )
+        };
+        let refused = bless(&[]);
+        assert_eq!(refused.code, Some(1), "{refused:#?}");
+        assert!(
+            refused
+                .stderr
+                .contains("error: `expected.jsonl` is as it was")
+                && refused.stderr.contains("the plugin fails on a message: "),
+            "{refused:#?}"
+        );
+        assert!(!folder.path().join("expected.jsonl").exists());
+        assert_eq!(bless(&["--failures"]).code, Some(0));
+        let expected = std::fs::read_to_string(folder.path().join("expected.jsonl")).unwrap();
+        assert!(expected.contains("\"reject\":"), "{expected}");
+        assert!(!expected.contains("traceback"), "{expected}");
+        let passed = Weir::run_in(folder.path(), &["plugin", "test"]);
+        assert_eq!(passed.code, Some(0), "{passed:#?}");
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ const COMMANDS: &[Row] = &[
     ),
     ("dlq ls", &["FILE"]),
     ("dlq show", &["FILE"]),
-    ("dlq replay", &["FILE", "--all"]),
+    ("dlq resend", &["FILE", "--all"]),
     ("dlq purge", &["FILE", "--all", "--yes"]),
     ("replay", &["FILE"]),
     ("status", &["FILE"]),

@@ -1,7 +1,7 @@
 //! Formats the result of a comparison of outputs for a terminal.
 
 use crate::compare::report::{Kind, Report, Row, Sample, States};
-use crate::report::escape;
+use crate::report::{count, escape};
 use serde_json::value::RawValue;
 use std::fmt::Write;
 
@@ -51,7 +51,8 @@ pub(super) fn states(states: &States) -> String {
         ..
     } = states;
     let mut out = format!(
-        "\nstate of {partitions} partitions: {same} values and timers are the same, {different} differ\n"
+        "\nstate of {}: {same} values and timers are the same, {different} differ\n",
+        count(*partitions, "partition")
     );
     for row in &states.samples {
         let Row {

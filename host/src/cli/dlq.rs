@@ -1,13 +1,14 @@
-//! `weir dlq ...`: lists, shows, replays and purges dead letters.
+//! `weir dlq ...`: lists, shows, resends and purges dead letters.
 
 use super::{Console, files, offline};
 use crate::config::resolved::Pipeline;
 use crate::headers::block;
 use crate::jsonl::Record;
-use crate::nats::dead_letters::{DeadLetter, DeadLetters, Replay};
+use crate::nats::dead_letters::{DeadLetter, DeadLetters, Resend};
 use crate::nats::{self, Connection};
 use crate::process::chain::Kind;
-use crate::report::{self, ResultExt, escape};
+use crate::process::dead_letter::backtrace;
+use crate::report::{self, ResultExt, count, escape};
 use crate::threads;
 use anyhow::{Result, anyhow};
 use clap::Subcommand;
@@ -24,13 +25,14 @@ pub(super) enum Command {
     Show(Selection),
     /// Publish dead letters to their original subjects, and delete each after the publish ack. Goes on after
     /// one that cannot go back.
-    Replay(ReplayArguments),
+    #[command(visible_alias = "replay")]
+    Resend(ResendArguments),
     /// Delete dead letters.
     Purge(Selection),
 }
 
 #[derive(clap::Args)]
-pub(super) struct ReplayArguments {
+pub(super) struct ResendArguments {
     #[command(flatten)]
     selection: Selection,
 
@@ -61,7 +63,7 @@ pub(super) struct Selection {
     #[arg(long, value_parser = PossibleValuesParser::new(Kind::ALL.map(Kind::as_str)))]
     kind: Option<String>,
 
-    /// All dead letters (of the kind). `replay` and `purge` need this or sequences.
+    /// All dead letters (of the kind). `resend` and `purge` need this or sequences.
     #[arg(long, conflicts_with = "sequences")]
     all: bool,
 }
@@ -94,22 +96,22 @@ impl Command {
         if self.changes() {
             letters.check_removable()?;
         }
-        let mut replay = match self {
-            Self::Replay(given) => {
-                Some(Replay::open(&connection, pipeline, given.to.as_deref()).await?)
+        let mut resend = match self {
+            Self::Resend(given) => {
+                Some(Resend::open(&connection, pipeline, given.to.as_deref()).await?)
             }
             _ => None,
         };
         let (mut done, mut failed) = (0, Vec::new());
-        // A replayed message can become a dead letter again at once; later dead letters are not touched.
+        // A message can become a dead letter again at once; later dead letters are not touched.
         while let Some(letter) = letters.next().await? {
             if !self.includes(selection, pipeline, &letter) {
                 continue;
             }
-            let result = match (self, &mut replay) {
+            let result = match (self, &mut resend) {
                 (Self::Ls(_), _) => console.answer(&summary(&letter), &line(&letter)),
                 (Self::Show(_), _) => console.answer(&whole(&letter), &page(&letter)),
-                (_, Some(replay)) => match replay.publish(&letters, &letter).await {
+                (_, Some(resend)) => match resend.publish(&letters, &letter).await {
                     Ok(()) => letters.remove(&letter).await,
                     Err(error) => Err(error),
                 },
@@ -128,13 +130,13 @@ impl Command {
     }
 
     fn changes(&self) -> bool {
-        matches!(self, Self::Replay(_) | Self::Purge(_))
+        matches!(self, Self::Resend(_) | Self::Purge(_))
     }
 
     fn selection(&self) -> &Selection {
         match self {
             Self::Ls(selection) | Self::Show(selection) | Self::Purge(selection) => selection,
-            Self::Replay(replay) => &replay.selection,
+            Self::Resend(given) => &given.selection,
         }
     }
 
@@ -154,23 +156,24 @@ impl Command {
     fn close(
         &self,
         selection: &Selection,
-        count: usize,
+        done: usize,
         mut failed: Vec<anyhow::Error>,
         console: &Console,
     ) -> Result<u8> {
-        let found = count + failed.len();
+        let found = done + failed.len();
         let selected = selection.sequences.len();
         let verb = match self {
-            Self::Replay(_) => Some("replayed"),
+            Self::Resend(_) => Some("resent"),
             Self::Purge(_) => Some("purged"),
             _ => None,
         };
         if let Some(verb) = verb.filter(|_| found >= selected) {
-            console.answer(&json!({ verb: count }), &format!("{verb} {count}"))?;
+            console.answer(&json!({ verb: done }), &format!("{verb} {done}"))?;
         }
         if found < selected {
             let missing = selected - found;
-            return Err(anyhow!("{missing} of {selected} dead letters do not exist"))
+            let selected = count(selected, "dead letter");
+            return Err(anyhow!("cannot find {missing} of {selected}"))
                 .hint(|| format!("list them with `weir dlq ls {}`", selection.file.display()));
         }
         match failed.pop() {
@@ -182,7 +185,7 @@ impl Command {
                     "{failed} of {found} dead letters were not {verb}, for the reasons above"
                 ))
             }
-            None if verb.is_none() && count == 0 && !console.json => {
+            None if verb.is_none() && done == 0 && !console.json => {
                 console.print("no dead letters")?;
                 Ok(report::DONE)
             }
@@ -204,12 +207,15 @@ impl Selection {
 
 fn line(letter: &DeadLetter) -> String {
     let fact = |name| escape::line(letter.fact(name));
-    let pipeline = Some(fact("Pipeline")).filter(|name| !name.is_empty());
+    let by = match (&*fact("Pipeline"), &*fact("Operator")) {
+        ("", _) => "-".to_owned(),
+        (pipeline, "") => pipeline.to_owned(),
+        (pipeline, operator) => format!("{pipeline}/{operator}"),
+    };
     format!(
-        "{:>6}  {}  {}  {:<8}  {}  {}",
+        "{:>6}  {}  {by}  {:<8}  {}  {}",
         letter.sequence(),
         letter.time,
-        pipeline.unwrap_or("-".into()),
         fact("Kind"),
         fact("Subject"),
         fact("Reason"),
@@ -221,7 +227,12 @@ fn page(letter: &DeadLetter) -> String {
     let mut page = format!("dead letter {}\n", letter.sequence());
     for (name, value) in &letter.facts {
         // Writing to a string cannot fail.
-        let _ = writeln!(page, "  {}: {}", escape::line(name), escape::line(value));
+        let _ = write!(page, "  {}:", escape::line(name));
+        let _ = match name == "Backtrace" {
+            // A line for each, so that the marks in one stand below what they mark.
+            true => writeln!(page, "{}", below(value)),
+            false => writeln!(page, " {}", escape::line(value)),
+        };
     }
     let (headers, foreign) = block::read(&letter.headers);
     for (name, value) in headers.iter() {
@@ -239,11 +250,18 @@ fn page(letter: &DeadLetter) -> String {
     page
 }
 
+fn below(value: &str) -> String {
+    let lines = backtrace(value);
+    lines
+        .map(|line| format!("\n    {}", escape::line(&line)))
+        .collect()
+}
+
 fn summary(letter: &DeadLetter) -> Value {
     let facts = letter
         .facts
         .iter()
-        .map(|(name, value)| (name.to_lowercase(), json!(value)));
+        .map(|(name, value)| (name.to_lowercase().replace('-', "_"), json!(value)));
     let mut summary: serde_json::Map<String, Value> = facts.collect();
     summary.insert("dead_letter".into(), letter.sequence().into());
     Value::Object(summary)

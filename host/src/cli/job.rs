@@ -19,7 +19,7 @@ use crate::nats::Connection;
 use crate::nats::jobs::{self, Job, Records};
 use crate::nats::members::{Member, Members, Trouble};
 use crate::nats::service;
-use crate::report::{self, ResultExt, escape};
+use crate::report::{self, ResultExt, count, escape};
 use anyhow::{Result, anyhow};
 use serde::Serialize;
 use serde_json::Value;
@@ -252,12 +252,12 @@ async fn last_sequence(connection: &Connection, stream: &str) -> Option<u64> {
 
 fn line(job: &Job) -> String {
     format!(
-        "job {}, stream {}: {} partitions, {} messages, {} bytes{}\n",
+        "job {}, stream {}: {}, {}, {}{}\n",
         escape::line(&job.name),
         escape::line(&job.stream),
-        job.partitions.len(),
-        job.messages,
-        job.bytes,
+        count(job.partitions.len(), "partition"),
+        count(job.messages, "message"),
+        count(job.bytes, "byte"),
         if job.paused { ", paused" } else { "" },
     )
 }
@@ -305,22 +305,22 @@ fn text(shown: &Shown) -> String {
         };
         let _ = writeln!(
             out,
-            "  partition {partition}: {owners}, epoch {}, {} commits, {} log records, {} snapshots",
+            "  partition {partition}: {owners}, epoch {}, {}, {}, {}",
             checkpoint.epoch,
-            checkpoint.number.saturating_sub(checkpoint.epoch),
-            records.log,
-            records.snapshots,
+            count(checkpoint.number.saturating_sub(checkpoint.epoch), "commit"),
+            count(records.log, "log record"),
+            count(records.snapshots, "snapshot"),
         );
         if let Some(held) = held {
             let number = |name: &str| held[name].as_u64().unwrap_or_default();
             let seconds = held["commit_seconds"].as_f64().unwrap_or_default();
             let _ = writeln!(
                 out,
-                "    state: {} keys, {} rows, {} bytes; log: {} bytes; last commit {:.1} ms",
-                number("keys"),
-                number("rows"),
-                number("bytes"),
-                number("log_bytes"),
+                "    state: {}, {}, {}; log: {}; last commit {:.1} ms",
+                count(number("keys"), "key"),
+                count(number("rows"), "row"),
+                count(number("bytes"), "byte"),
+                count(number("log_bytes"), "byte"),
                 seconds * 1e3,
             );
             sources::loading(held, &mut out);

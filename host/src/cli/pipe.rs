@@ -14,7 +14,7 @@ use std::sync::mpsc;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Each line of stdin is a message: {\"subject\": \"orders.a\", \"payload\": {...}}. Use `text` or `base64` \
-instead of `payload` if it is not JSON; `headers`, `key`, `event-time` and `sequence` are optional. \
+instead of `payload` if it is not JSON; `headers`, `key`, `event_time` and `sequence` are optional. \
 Results go to stdout in the same form, dead letters and retries to stderr as \
 {\"reject\": ...} and {\"retry\": ...}.
 

@@ -4,7 +4,7 @@ use super::shown::{moment, short};
 use super::{Console, files};
 use crate::job::rows;
 use crate::nats::{self, service};
-use crate::report;
+use crate::report::{self, count};
 use crate::threads;
 use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
@@ -99,7 +99,7 @@ fn text(hosts: &[Value]) -> String {
                 word(&pipeline["name"]),
                 word(&source["stream"]),
                 word(&pipeline["sink"]),
-                lanes(&pipeline["lanes"]),
+                counted(&pipeline["lanes"], "lane"),
                 owns(&pipeline["job"]),
                 match pipeline.pointer("/fast_ingest/stream") {
                     Some(_) => ", fast ingest",
@@ -160,10 +160,10 @@ fn text(hosts: &[Value]) -> String {
                     let (digest, counts) = (word(&canary["digest"]), &canary["counts"]);
                     let _ = writeln!(
                         out,
-                        "      canary {}: {} % of the keys, {} messages, {} failed",
+                        "      canary {}: {} % of the keys, {}, {} failed",
                         short(&digest),
                         canary["percent"].as_f64().unwrap_or_default(),
-                        word(&counts["messages"]),
+                        counted(&counts["messages"], "message"),
                         word(&counts["errors"]),
                     );
                 }
@@ -224,10 +224,10 @@ fn owns(job: &Value) -> String {
         return String::new();
     }
     let standby = match (&job["standby"], &job["standby_level"]) {
-        (count, level) if count.as_u64().is_some_and(|count| count > 0) => {
+        (standby, level) if standby.as_u64().is_some_and(|standby| standby > 0) => {
             format!(
                 ", stands by for {} ({} of them level)",
-                word(count),
+                word(standby),
                 word(level)
             )
         }
@@ -239,9 +239,9 @@ fn owns(job: &Value) -> String {
         ""
     };
     format!(
-        ", owns {} of {} partitions{standby}{paused}",
+        ", owns {} of {}{standby}{paused}",
         word(&job["owned"]),
-        word(&job["partitions"])
+        counted(&job["partitions"], "partition")
     )
 }
 
@@ -263,20 +263,20 @@ fn state(job: &Value) -> String {
     let watermark = each("watermark").filter(|mark| *mark > 0).min();
     let watermark = watermark.map(|mark| format!("; watermark {}", rows::time(mark)));
     format!(
-        "    state: {} keys, {} rows, {} bytes; log: {} records, {} bytes; last commit {:.1} ms at most{}\n",
-        sum("keys"),
-        sum("rows"),
-        sum("bytes"),
-        sum("log_records"),
-        sum("log_bytes"),
+        "    state: {}, {}, {}; log: {}, {}; last commit {:.1} ms at most{}\n",
+        count(sum("keys"), "key"),
+        count(sum("rows"), "row"),
+        count(sum("bytes"), "byte"),
+        count(sum("log_records"), "record"),
+        count(sum("log_bytes"), "byte"),
         slowest.fold(0.0, f64::max) * 1e3,
         watermark.unwrap_or_default(),
     )
 }
 
-fn lanes(value: &Value) -> String {
+fn counted(value: &Value, noun: &str) -> String {
     match value.as_u64() {
-        Some(1) => "1 lane".to_owned(),
-        _ => format!("{} lanes", word(value)),
+        Some(number) => count(number, noun),
+        None => format!("{} {noun}s", word(value)),
     }
 }

@@ -6,6 +6,7 @@ use crate::nats::attachment::ServerView;
 use crate::nats::job_outputs::Behind;
 use crate::nats::job_progress::{Task, Trouble};
 use crate::process::activity::{Failing, Wait};
+use crate::report::count;
 use std::time::Instant;
 
 /// Partitions that are named at once.
@@ -137,8 +138,8 @@ fn unread(stream: &str, server: Option<&ServerView>) -> Cause {
     let unowned = server.map_or(0, |seen| seen.unowned);
     let words = match unowned {
         0 => format!("nothing comes from stream `{stream}`"),
-        1 => "1 partition is to be owned, and cannot be yet".to_owned(),
-        unowned => format!("{unowned} partitions are to be owned, and cannot be yet"),
+        1 => "1 partition has no owner yet".to_owned(),
+        unowned => format!("{unowned} partitions have no owner yet"),
     };
     Cause {
         words,
@@ -185,8 +186,8 @@ fn deliveries(reads: Reads<'_>, pull: Option<&str>, server: Option<&ServerView>)
         ),
         (Some(seen), None) => (
             format!(
-                "pulls from {the_consumer} bring nothing, though {} messages are to be delivered",
-                seen.pending
+                "pulls from {the_consumer} bring nothing, though it has {} to deliver",
+                count(seen.pending, "message")
             ),
             format!(
                 "look at it with `nats consumer info {stream} {consumer}`, and at the server's log"

@@ -85,7 +85,7 @@ fn an_output_may_be_a_dead_letter_or_a_retry() {
     for line in [
         r#"{"reject":"not JSON","operator":"price","kind":"reject","sequence":3}"#,
         r#"{"reject":"not JSON"}"#,
-        r#"{"retry":"later","operator":"price","after-ms":5,"sequence":3}"#,
+        r#"{"retry":"later","operator":"price","after_ms":5,"sequence":3}"#,
         r#"{"subject":"s","text":"x"}"#,
     ] {
         assert_eq!(parse(line, 1).unwrap().to_string(), line);
@@ -100,8 +100,11 @@ fn what_a_line_does_not_say_is_filled_in() {
         (message.sequence, message.event_time, message.attempt),
         (4, 9, 1)
     );
-    let message = record(r#"{"subject":"s","sequence":1,"event-time":2}"#).into_message(4, 9);
-    assert_eq!((message.sequence, message.event_time), (1, 2));
+    for event_time in ["event_time", "event-time"] {
+        let line = format!(r#"{{"subject":"s","sequence":1,"{event_time}":2}}"#);
+        let message = record(&line).into_message(4, 9);
+        assert_eq!((message.sequence, message.event_time), (1, 2));
+    }
 }
 
 fn payloads() -> impl Strategy<Value = Bytes> {

@@ -1,13 +1,13 @@
-//! Dead letters as they lie in their stream: read and removed. `dead_letters/replay.rs` sends them back.
+//! Dead letters as they lie in their stream: read and removed. `dead_letters/resend.rs` sends them back.
 //!
 //! What they are made of is settled in `process/dead_letter.rs`; this reads it back. A letter that
 //! went out in parts is one letter here, wherever its parts lie: lanes publish at the same time. Anybody may
 //! publish on the subject of dead letters, so what a letter says is a claim. What is no letter at all is
 //! given out as what it is.
 
-mod replay;
+mod resend;
 
-pub use replay::Replay;
+pub use resend::Resend;
 
 use super::stored::{self, StoredMessage, Which};
 use super::{Connection, by_subject, streams};

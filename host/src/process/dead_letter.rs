@@ -1,6 +1,6 @@
 //! The dead letter: a message that is never going to work, with all that is known of its end.
 //!
-//! Pure. A dead letter holds its message byte for byte, so that a replay needs nothing else, in the first of
+//! Pure. A dead letter holds its message byte for byte, so that sending it again needs nothing else, in the first of
 //! these forms that fits:
 //!
 //! - **plain**: the payload is that of the message, its headers come first, and `Weir-*` headers say what is
@@ -30,6 +30,24 @@ const LONGEST: usize = 2048;
 /// Most bytes of a text where headers leave little room.
 const SHORT: usize = 128;
 
+/// Between the lines of a backtrace: a header is one line.
+const BETWEEN_LINES: &str = " | ";
+/// The same within a line.
+const WITHIN_A_LINE: &str = r" \| ";
+
+/// The lines of a backtrace as one.
+fn one_line(backtrace: &[String]) -> String {
+    let lines = backtrace.iter();
+    let lines = lines.map(|line| line.replace(BETWEEN_LINES, WITHIN_A_LINE));
+    lines.collect::<Vec<_>>().join(BETWEEN_LINES)
+}
+
+/// The lines of a backtrace in a dead letter.
+pub fn backtrace(header: &str) -> impl Iterator<Item = String> {
+    let lines = header.split(BETWEEN_LINES);
+    lines.map(|line| line.replace(WITHIN_A_LINE, BETWEEN_LINES))
+}
+
 /// The smallest message that letters are made for, in bytes: about what the least of headers takes.
 pub const LEAST: usize = 1024;
 
@@ -51,7 +69,7 @@ pub struct DeadLetterBuilder {
 enum Detail {
     /// Everything, with texts of so many bytes at most.
     Texts(usize),
-    /// What a replay needs.
+    /// What sending the message again needs.
     Least,
 }
 
@@ -137,9 +155,9 @@ impl DeadLetterBuilder {
             tell("Key", message.key.as_deref().unwrap_or_default(), longest);
             tell("Timer", &time(message.event_time), LONGEST);
         }
-        tell("Backtrace", &rejection.traceback.join(" | "), longest);
+        tell("Backtrace", &one_line(&rejection.traceback), longest);
         if let Some(fault) = &rejection.fault {
-            tell("Backtrace", &fault.backtrace.join(" | "), longest);
+            tell("Backtrace", &one_line(&fault.backtrace), longest);
             tell("Stderr", tail(&fault.stderr, longest), longest);
             tell("Memory-Bytes", &fault.memory_bytes.to_string(), LONGEST);
             tell(

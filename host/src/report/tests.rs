@@ -96,7 +96,7 @@ fn the_form_for_machines_has_the_same_parts() {
     let error = hint(usage(anyhow!("inner")), "do this").context("outer");
     assert_eq!(
         json(&error),
-        serde_json::json!({"error": "outer", "causes": ["inner"], "hints": ["do this"], "exit-code": 2})
+        serde_json::json!({"error": "outer", "causes": ["inner"], "hints": ["do this"], "exit_code": 2})
     );
 }
 
@@ -105,4 +105,15 @@ fn a_closed_pipe_is_not_a_failure() {
     let error = anyhow::Error::new(std::io::Error::from(std::io::ErrorKind::BrokenPipe))
         .context("cannot write");
     assert_eq!(print(&error, false), DONE);
+}
+
+#[test]
+fn numbers_agree_with_what_they_count() {
+    let counts = [
+        count(1_u64, "dead letter"),
+        count(0_u64, "message"),
+        count(2_usize, "retry"),
+    ];
+    assert_eq!(counts, ["1 dead letter", "0 messages", "2 retries"]);
+    assert_eq!(count(2_u64, "key"), "2 keys");
 }

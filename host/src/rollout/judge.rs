@@ -7,6 +7,7 @@
 //! the few failures that there are to judge by, where the normal approximation is not.
 
 use crate::config::resolved::Rollout;
+use crate::report::count;
 use crate::telemetry::version_stats::Counts;
 use std::time::Duration;
 
@@ -35,9 +36,9 @@ pub(crate) fn worse(rollout: &Rollout, old: Counts, new: Counts) -> Option<Strin
         if now.is_worse(before, rollout.max_errors) {
             let (now, before) = (now.percent(), Share::of(old.faults, old.messages).percent());
             return Some(format!(
-                "the plugin gave no answer to {} of {} messages, {now:.2} %; the previous version: \
-                 {before:.2} %",
-                new.faults, new.messages
+                "the plugin gave no answer to {} of {}, {now:.2} %; the previous version: {before:.2} %",
+                new.faults,
+                count(new.messages, "message")
             ));
         }
     }
@@ -50,8 +51,9 @@ pub(crate) fn worse(rollout: &Rollout, old: Counts, new: Counts) -> Option<Strin
     if now.is_worse(before, rollout.max_errors) {
         let (now, before) = (now.percent(), before.percent());
         return Some(format!(
-            "{} of {} messages failed, {now:.2} %; in the previous version {before:.2} %",
-            new.errors, new.messages
+            "{} of {} failed, {now:.2} %; in the previous version {before:.2} %",
+            new.errors,
+            count(new.messages, "message")
         ));
     }
     let (before, now) = (call_time(old), call_time(new));

@@ -57,7 +57,7 @@ impl Input {
                         .to_owned(),
                 ),
                 _ => (
-                    format!("none of its {lines} messages is on a subject that the pipeline reads"),
+                    "no message in it is on a subject that the pipeline reads".to_owned(),
                     format!("use messages on `{subjects}`"),
                 ),
             };

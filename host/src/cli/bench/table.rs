@@ -20,11 +20,11 @@ impl fmt::Display for Report {
                 "NOTE: THIS IS A DEBUG BUILD OF WEIR; times of the host are not those of a release\n"
             )?;
         }
-        let (messages, lanes) = (grouped(setting.messages), setting.lanes);
+        let (messages, lanes) = (plural(setting.messages, "message"), setting.lanes);
         let lanes = plural(lanes as u64, "lane");
         writeln!(
             out,
-            "pipeline `{}`: {messages} messages of {:.0} B a run, {lanes}",
+            "pipeline `{}`: {messages} of {:.0} B a run, {lanes}",
             self.pipeline, setting.message_bytes
         )?;
         if setting.input_skipped > 0 {

@@ -2,6 +2,7 @@
 
 use super::super::Console;
 use crate::jsonl::Record;
+use crate::report::count;
 use anyhow::{Context, Result};
 use serde_json::json;
 use std::collections::HashMap;
@@ -150,13 +151,9 @@ impl<'c> Show<'c> {
                 "latency_ms": { "p50": p50, "p90": p90, "p99": p99, "max": longest },
             }));
         }
-        let letters = if dead == 1 {
-            "dead letter"
-        } else {
-            "dead letters"
-        };
+        let letters = count(dead, "dead letter");
         let mut text = format!(
-            "\n{fed} in, {out} out, {dropped} dropped, {dead} {letters}\n\
+            "\n{fed} in, {out} out, {dropped} dropped, {letters}\n\
              {seconds:.2} s, {rate:.0} messages a second"
         );
         if let (Some(p50), Some(p90), Some(p99), Some(longest)) = (p50, p90, p99, longest) {

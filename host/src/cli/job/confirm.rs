@@ -3,7 +3,7 @@
 use super::super::Console;
 use crate::job::operate::Operated;
 use crate::job::restore;
-use crate::report::{self, ResultExt};
+use crate::report::{self, ResultExt, count};
 use anyhow::{Result, anyhow};
 use std::io::{IsTerminal, Write};
 
@@ -23,7 +23,11 @@ pub(super) async fn lost(job: &Operated, confirm: &Confirm, console: &Console) -
         return Ok(());
     }
     let state = match restore::amount(job).await {
-        Ok(amount) => format!("{} keys, {} bytes", amount.keys, amount.bytes),
+        Ok(amount) => format!(
+            "{}, {}",
+            count(amount.keys, "key"),
+            count(amount.bytes, "byte")
+        ),
         Err(_) => "it cannot be read".to_owned(),
     };
     let what = format!(

@@ -10,7 +10,7 @@ use crate::nats::job::{self, Definition};
 use crate::nats::job_admin::{self, Defined};
 use crate::nats::savepoints::Savepoints;
 use crate::nats::{Connection, history::History, job_input, job_stream};
-use crate::report::{self, ResultExt, escape};
+use crate::report::{self, ResultExt, count, escape};
 use anyhow::{Context as _, Result, anyhow};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -188,8 +188,10 @@ fn create(Create { job, name, reach }: &Create, console: &Console) -> Result<u8>
     })?;
     let value = json!({ "job": job, "savepoint": name, "state": amount, "bytes": stored });
     let shown = format!(
-        "savepoint {name} of job {job}: {} keys, {} rows, {stored} bytes",
-        amount.keys, amount.rows
+        "savepoint {name} of job {job}: {}, {}, {}",
+        count(amount.keys, "key"),
+        count(amount.rows, "row"),
+        count(stored, "byte")
     );
     console.answer(&value, &shown)?;
     Ok(report::DONE)
@@ -203,7 +205,11 @@ fn list(List { job, reach }: &List, console: &Console) -> Result<u8> {
     })?;
     let line = |listed: &crate::nats::savepoints::Listed| {
         let (job, name) = (escape::line(&listed.job), escape::line(&listed.name));
-        format!("{job}  {name}  {} bytes  {}\n", listed.bytes, listed.at)
+        format!(
+            "{job}  {name}  {}  {}\n",
+            count(listed.bytes, "byte"),
+            listed.at
+        )
     };
     let lines: String = listed.iter().map(line).collect();
     console.answer(&listed, &lines)?;
@@ -221,8 +227,10 @@ fn restore_named(arguments: &Restore, console: &Console) -> Result<u8> {
     let amount = verified.amount;
     let value = json!({ "job": job, "savepoint": name, "state": amount, "partitions": partitions });
     let shown = format!(
-        "job {job} has the state of savepoint {name}: {} keys, {} rows, {partitions} partitions",
-        amount.keys, amount.rows
+        "job {job} has the state of savepoint {name}: {}, {}, {}",
+        count(amount.keys, "key"),
+        count(amount.rows, "row"),
+        count(partitions, "partition")
     );
     console.answer(&value, &shown)?;
     Ok(report::DONE)

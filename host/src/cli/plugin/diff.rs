@@ -5,7 +5,7 @@ use crate::cli::shown::{moment, short};
 use crate::cli::{Console, differences, files};
 use crate::compare::report::{Report, SAMPLES, States};
 use crate::nats::shadows::{ShadowReport, Shadows};
-use crate::report::{self, ResultExt};
+use crate::report::{self, ResultExt, count};
 use anyhow::{Result, anyhow};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -106,14 +106,15 @@ impl Total {
             comparison,
             states,
         } = self;
-        let (digest, began, hosts) = (short(digest), moment(began), hosts.len());
-        let inputs = comparison.inputs;
+        let (digest, began) = (short(digest), moment(began));
+        let hosts = count(hosts.len(), "host");
+        let inputs = count(comparison.inputs, "message");
         let mut found = differences::text(comparison);
         found.extend(states.iter().map(differences::states));
         let problems = problems.iter().map(|problem| format!("{problem}\n"));
         let problems: String = problems.collect();
         format!(
-            "{pipeline}/{operator}: shadow {digest} since {began}Z on {hosts} hosts, {inputs} messages\n\
+            "{pipeline}/{operator}: shadow {digest} since {began}Z on {hosts}, {inputs}\n\
              {problems}{found}"
         )
     }

@@ -38,10 +38,10 @@ fn json(found: &Inspection) -> serde_json::Value {
         "refused": found.contract.as_ref().err(),
         "digest": found.digest,
         "size": found.size,
-        "core-module": found.core_module,
+        "core_module": found.core_module,
         "imports": found.imports,
         "exports": found.exports,
-        "grants-needed": found.grant_names(),
+        "grants_needed": found.grant_names(),
         "ungranted": found.ungranted,
     })
 }

@@ -8,7 +8,7 @@ use crate::cli::offline::{self, Offline};
 use crate::cli::{Console, files, project};
 use crate::jsonl::{self, Line, Record};
 use crate::plugin::Runtime;
-use crate::report::{self, ResultExt};
+use crate::report::{self, ResultExt, count};
 use anyhow::{Context, Result, anyhow};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -50,9 +50,14 @@ pub(in crate::cli) struct Arguments {
     #[arg(long)]
     no_build: bool,
 
-    /// Write the output to `expected.jsonl` instead of comparing it.
+    /// Write the output to `expected.jsonl` instead of comparing it, without tracebacks. Refused if the plugin
+    /// fails on a message: an exception that it does not catch, a trap, or a limit that it exceeds.
     #[arg(long)]
     bless: bool,
+
+    /// With `--bless`: also where the plugin fails.
+    #[arg(long, requires = "bless")]
+    failures: bool,
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
@@ -81,15 +86,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
     let messages = inputs.iter().filter(is_message).count();
     let got = run_all(chain.with_virtual_clock(), inputs);
     if arguments.bless {
-        let text: String = got.iter().map(|line| format!("{line}\n")).collect();
-        std::fs::write(&expected_file, text)
-            .with_context(|| format!("cannot write `{}`", expected_file.display()))?;
-        console.print(&format!(
-            "wrote {} lines to {}",
-            got.len(),
-            expected_file.display()
-        ))?;
-        return Ok(report::DONE);
+        return bless(got, &expected_file, arguments.failures, console);
     }
     let found = difference::compare(&expected, &got);
     if console.json {
@@ -100,7 +97,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
             "differences": found.pairs(),
         }))?;
     } else if found.is_empty() {
-        let messages = count(messages, "message", "messages");
+        let messages = count(messages, "message");
         console.print(&format!("ok: {messages}, {}", counts(&got)))?;
     } else {
         console.print(&found.text(&expected_file.display().to_string()))?;
@@ -110,6 +107,37 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
     } else {
         report::FAILED
     })
+}
+
+/// Writes what is expected from now on.
+fn bless(mut got: Vec<Line>, file: &Path, failures: bool, console: &Console) -> Result<u8> {
+    let failed = got.iter().filter_map(Line::failure);
+    if let (false, [first, others @ ..]) = (failures, &*failed.collect::<Vec<_>>()) {
+        let error = match others.len() {
+            0 => anyhow!("the plugin fails on a message: {first}"),
+            more => anyhow!("the plugin fails on {} messages, first: {first}", more + 1),
+        };
+        return Err(error)
+            .with_context(|| format!("`{}` is as it was", file.display()))
+            .hint(
+                || "see all with `weir plugin test`; add `--failures` if this is what is expected",
+            );
+    }
+    for line in &mut got {
+        if let Line::Dead(dead) = line {
+            // Lines of code move with every change.
+            dead.traceback.clear();
+        }
+    }
+    let text: String = got.iter().map(|line| format!("{line}\n")).collect();
+    std::fs::write(file, text).with_context(|| format!("cannot write `{}`", file.display()))?;
+    let lines = count(got.len(), "line");
+    console.print(&format!(
+        "wrote {lines} to {}: {}",
+        file.display(),
+        counts(&got)
+    ))?;
+    Ok(report::DONE)
 }
 
 /// The subject of the test.
@@ -213,16 +241,12 @@ fn counts(lines: &[Line]) -> String {
     let results = of(|line| matches!(line, Line::Message(_)));
     let dead = of(|line| matches!(line, Line::Dead(_)));
     let retries = of(|line| matches!(line, Line::Retry(_)));
-    let mut text = count(results, "result", "results");
+    let mut text = count(results, "result");
     if dead > 0 {
-        text = format!("{text}, {}", count(dead, "dead letter", "dead letters"));
+        text = format!("{text}, {}", count(dead, "dead letter"));
     }
     if retries > 0 {
-        text = format!("{text}, {}", count(retries, "retry", "retries"));
+        text = format!("{text}, {}", count(retries, "retry"));
     }
     text
-}
-
-fn count(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
 }

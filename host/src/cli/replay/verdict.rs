@@ -4,7 +4,7 @@ use super::windows::Found;
 use super::work::Work;
 use crate::cli::differences;
 use crate::compare::report::Report;
-use crate::report;
+use crate::report::{self, count};
 use serde::Serialize;
 use std::fmt;
 use std::time::Duration;
@@ -57,12 +57,14 @@ impl fmt::Display for Replayed {
         } = self;
         writeln!(
             formatter,
-            "replayed {inputs} messages of {stream}, {from} to {to}, through {pipeline} in {seconds:.1} s"
+            "replayed {} of {stream}, {from} to {to}, through {pipeline} in {seconds:.1} s",
+            count(*inputs, "message"),
         )?;
         if *missing_inputs > 0 {
             writeln!(
                 formatter,
-                "the stream no longer holds {missing_inputs} messages of the range"
+                "the stream no longer holds {} of the range",
+                count(*missing_inputs, "message"),
             )?;
         }
         Ok(())
@@ -89,9 +91,13 @@ impl Written {
 
 impl fmt::Display for Written {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (results, dead_letters) = (self.results, self.dead_letters);
         write!(formatter, "{}", self.replayed)?;
-        writeln!(formatter, "{results} results, {dead_letters} dead letters")
+        let results = count(self.results, "result");
+        writeln!(
+            formatter,
+            "{results}, {}",
+            count(self.dead_letters, "dead letter")
+        )
     }
 }
 

@@ -139,6 +139,11 @@ impl Misbehave {
                 return Err(Error::retry_after(after, "the payload said so"));
             }
             "reject" => return Err(Error::reject("the payload said so")),
+            // As the SDKs report an exception.
+            "raise" => {
+                let mark = "the payload said so\n  raise | error\n        ^^^^^";
+                return Err(Error::reject(mark));
+            }
             "drop" => {
                 if !argument.is_empty() {
                     metrics::add(&format!("dropped_{argument}"), 1);

@@ -30,7 +30,7 @@ pub(super) fn push(push: &Push, to: &InRegistry, upload: Upload, console: &Conso
             "size": found.size,
             "contract": contract,
             "new": pushed != Pushed::AlreadyThere,
-            "moved-from": before,
+            "moved_from": before,
             "signed": is_signed,
             "tags": push.tag,
         }));

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The way back of a pipeline's dead letters.
-pub struct Replay {
+pub struct Resend {
     /// What is stored may have any bytes.
     wire: Wire,
     acks: Subscription,
@@ -36,7 +36,7 @@ pub struct Replay {
     inbox_prefix: String,
 }
 
-impl Replay {
+impl Resend {
     /// Looks at the source.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ impl Replay {
         pipeline: &Pipeline,
         to: Option<&str>,
     ) -> Result<Self> {
-        let wire = Wire::connect(&pipeline.nats, "replay", Counter::default()).await?;
+        let wire = Wire::connect(&pipeline.nats, "resend", Counter::default()).await?;
         let inbox = wire.new_inbox();
         let filters = |subjects: Vec<String>| -> Vec<SubjectFilter> {
             let subjects = subjects.iter();
@@ -69,7 +69,7 @@ impl Replay {
                 captured.get_or_insert_with(Vec::new).extend(of_stream);
             }
         }
-        let replay = Self {
+        let resend = Self {
             acks: wire.subscribe(&format!("{inbox}.*")),
             wire,
             inbox,
@@ -83,11 +83,11 @@ impl Replay {
         if let Some(to) = to {
             let checked = check_subject(to).map_err(anyhow::Error::msg);
             checked
-                .and_then(|()| replay.check_free(to))
-                .with_context(|| format!("cannot replay to `{to}`"))
+                .and_then(|()| resend.check_free(to))
+                .with_context(|| format!("cannot resend to `{to}`"))
                 .usage()?;
         }
-        Ok(replay)
+        Ok(resend)
     }
 
     /// Publishes the original message and awaits the publish ack.
@@ -99,7 +99,7 @@ impl Replay {
         let subject = subject.unwrap_or_else(|| letter.subject.clone());
         let text = String::from_utf8_lossy(&subject);
         let (number, shown) = (letter.sequence(), escape::line(&text));
-        let what = || format!("cannot replay dead letter {number} to `{shown}`");
+        let what = || format!("cannot resend dead letter {number} to `{shown}`");
         self.check(letter).with_context(what)?;
         self.number += 1;
         let reply = format!("{}.{}", self.inbox, self.number);
@@ -207,7 +207,7 @@ impl Replay {
 
     /// The header block of the original as it was, without lines that command the server and without [`HOPS`],
     /// for a person has ended the circle that it counts; and before them a message id, where there is room: a
-    /// replay that is interrupted and repeated must not deliver twice.
+    /// resend that is interrupted and repeated must not deliver twice.
     /// The time tells the letter from one in a stream of the same name that was deleted.
     fn headers(&self, letters: &DeadLetters, letter: &DeadLetter) -> Bytes {
         let original = &letter.headers;
@@ -224,7 +224,7 @@ impl Replay {
             false => original.clone(),
         };
         let (name, sequence) = (&letters.stream.cached_info().config.name, letter.sequence());
-        let id = format!("{MESSAGE_ID}: replay/{name}/{sequence}/{}", letter.time);
+        let id = format!("{MESSAGE_ID}: resend/{name}/{sequence}/{}", letter.time);
         let with_id = block::join([id.as_bytes()]);
         let (Some(start), true) = (
             with_id.strip_suffix(b"\r\n"),
