@@ -85,6 +85,31 @@ fn marks_in_a_backtrace_stand_below_what_they_mark() {
 }
 
 #[test]
+fn what_is_redacted_is_in_no_dead_letter_and_the_letter_cannot_be_resent() {
+    let site = &Site::new();
+    let headers = [("Authorization", "secret"), ("Shop", "7")];
+    let client = site.nats.client();
+    client.publish_with_headers("in.a", &headers, "reject: card 4111".to_owned());
+    let redact = "dead.p, redact: { fields: [/card], headers: [authorization] } }";
+    let file = site.pipeline_but(&[("dead.p }", redact)], "");
+    let weir = site.run(&file);
+    let dead = site.wait_for_messages("DEAD", 1);
+    site.wait_until_settled();
+    weir.terminate();
+    assert_eq!(weir.finish().code, Some(0));
+    assert_eq!(dead[0].text(), "[redacted]");
+    assert_eq!(dead[0].header("Authorization"), Some("[redacted]"));
+    assert_eq!(dead[0].header("Shop"), Some("7"));
+    let refused = dlq(site, 1, "resend", &["1"]).stderr;
+    assert!(
+        refused.contains("it does not hold the whole message")
+            && refused.contains("hint: publish the original again: message 1 of stream `IN`"),
+        "{refused}"
+    );
+    assert_eq!(client.count("DEAD"), 1);
+}
+
+#[test]
 fn a_resent_message_is_as_it_was_and_its_dead_letter_is_gone() {
     // So large that its dead letter had to be stored in two parts.
     let large = format!("reject:{}", "x".repeat((1 << 20) - 200));

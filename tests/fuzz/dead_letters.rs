@@ -46,6 +46,7 @@ fn check(bytes: &[u8]) -> String {
         id: "p".to_owned(),
         subject: Some("dead.p".to_owned()),
         max_payload,
+        redact: std::sync::Arc::default(),
     };
     let judged = Judged {
         message: &source,

@@ -6,6 +6,7 @@
 //! the reference page.
 
 mod connection;
+mod dead_letter;
 mod job;
 mod limits;
 mod rollout;
@@ -15,6 +16,7 @@ mod views;
 mod windows;
 
 pub use connection::{Nats, Tls};
+pub use dead_letter::{DeadLetter, DeadLetterSettings, Off, Redact};
 pub use job::{Commit, Delivery, State, Store};
 pub use limits::{Compile, Limits};
 pub use rollout::Rollout;
@@ -357,41 +359,4 @@ impl Default for Sink {
             forward: false,
         }
     }
-}
-
-/// Where messages go that will never work: settings, or `off`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum DeadLetter {
-    /// `off`.
-    Word(Off),
-    /// On, which is the default.
-    Settings(DeadLetterSettings),
-}
-
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Off {
-    Off,
-}
-
-impl Default for DeadLetter {
-    fn default() -> Self {
-        Self::Settings(DeadLetterSettings::default())
-    }
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct DeadLetterSettings {
-    /// One subject, without placeholders. `weir.dead.` and the pipeline's name unless given.
-    #[schemars(example = &"dead.rebates")]
-    pub subject: Option<String>,
-    /// The stream that captures them. Found by subject unless given; where one is created it is
-    /// named after the subject.
-    pub stream: Option<String>,
-    /// Create the stream when it is missing: `true`, or its settings.
-    pub create: Create,
-    /// As `sink.forward`, for dead letters.
-    pub forward: bool,
 }

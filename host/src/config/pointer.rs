@@ -3,10 +3,13 @@
 //! The payload is parsed once, and values off the path are skipped without being built, because this runs
 //! for every message of a pipeline whose key or event time is in the payload.
 
+mod spans;
+
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
+use std::ops::Range;
 
 /// A compiled pointer, for example `/order/customer`.
 #[derive(Clone, PartialEq, Eq)]
@@ -62,6 +65,16 @@ impl Pointer {
         let found = Step(&self.tokens).deserialize(&mut reader).ok()?;
         reader.end().ok()?;
         found
+    }
+}
+
+impl Pointer {
+    /// Where the values lie in a payload that it points at; a token `*` is every member of an object and every
+    /// element of a list, and if a name occurs twice, both are meant. `None` if the payload is not JSON.
+    #[must_use]
+    pub fn spans(&self, payload: &[u8]) -> Option<Vec<Range<usize>>> {
+        let whole: &RawValue = serde_json::from_slice(payload).ok()?;
+        Some(spans::all(&self.tokens, whole.get(), payload))
     }
 }
 

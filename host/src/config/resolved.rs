@@ -3,6 +3,7 @@
 //! `model.rs` is the text of the user; this is what the host runs. Nothing here refers to a position in a
 //! file, and nothing here can be invalid.
 
+mod dead_letter;
 mod reads;
 
 use super::component::Reference;
@@ -14,6 +15,7 @@ use crate::config::limits::Limits;
 use crate::signature::Key;
 use crate::time::watermark::Rules;
 use crate::time::windows::Windows;
+pub use dead_letter::{DeadLetter, Redact};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
@@ -380,17 +382,4 @@ impl Sink {
             Some(_) => None,
         }
     }
-}
-
-/// Where dead letters go.
-#[derive(Clone, Debug)]
-pub struct DeadLetter {
-    /// A literal subject.
-    pub subject: String,
-    /// The stream that is expected to capture them; found by subject if `None`.
-    pub stream: Option<String>,
-    /// How to create the stream if it is missing.
-    pub create: Option<StreamSettings>,
-    /// As [`Sink::forward`].
-    pub forward: bool,
 }

@@ -14,13 +14,15 @@
 //! before it is packed. Something is always made, so that no message is termed with nothing stored.
 
 use super::chain::Rejection;
-use super::{Judged, outputs};
+use super::{Judged, outputs, redaction};
+use crate::config::resolved::Redact;
 use crate::headers::block::{self, ForeignLines};
 use crate::headers::{self, LARGEST_BLOCK, LETTER, PACKED, PART, PREFIX};
 use crate::outgoing::{MessageId, OutgoingMessage};
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use smallvec::SmallVec;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Header lines.
@@ -62,6 +64,8 @@ pub struct DeadLetterBuilder {
     pub subject: Option<String>,
     /// The largest message that the server takes, in bytes.
     pub max_payload: usize,
+    /// What letters do not keep.
+    pub redact: Arc<Redact>,
 }
 
 /// How much a letter says in its headers.
@@ -96,6 +100,11 @@ impl DeadLetterBuilder {
     ) -> SmallVec<[OutgoingMessage; 1]> {
         let Some(subject) = &self.subject else {
             return SmallVec::new();
+        };
+        let redacted = redaction::redacted(&self.redact, source.message);
+        let source = Judged {
+            message: redacted.as_ref().unwrap_or(source.message),
+            ..source
         };
         let draft = |packed: bool, detail: Detail| {
             let (mut headers, foreign, content) = match packed {
@@ -142,6 +151,9 @@ impl DeadLetterBuilder {
         tell("Pipeline", &self.pipeline, LONGEST);
         tell("Sequence", &message.sequence.to_string(), LONGEST);
         tell("Kind", rejection.kind.as_str(), LONGEST);
+        if !self.redact.is_empty() {
+            tell("Redacted", "true", LONGEST);
+        }
         // Without it, what comes back by way of a pipeline that reads dead letters would have no end.
         if let hops @ 1.. = outputs::hops(&message.headers) {
             tell("Hops", &hops.saturating_add(1).to_string(), LONGEST);

@@ -16,6 +16,7 @@ pub mod disposition;
 pub mod dry_run;
 pub mod outputs;
 pub mod plugin_set;
+mod redaction;
 pub mod retry;
 pub mod route;
 pub mod samples;
@@ -35,6 +36,7 @@ use disposition::{DeadLetter, Disposition};
 use outputs::{OutputBuilder, Target};
 use route::Route;
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// One pipeline's way with messages, with a warm instance of each plugin.
 pub struct Processor {
@@ -82,6 +84,11 @@ impl Processor {
                 id: settings.id(),
                 subject: target.dead_letters.clone(),
                 max_payload: target.max_payload,
+                redact: settings
+                    .dead_letter
+                    .as_ref()
+                    .map(|dead| Arc::clone(&dead.redact))
+                    .unwrap_or_default(),
             },
             max_attempts: settings.retry.max_attempts,
             has_provenance: false,
@@ -102,6 +109,7 @@ impl Processor {
                 id: String::new(),
                 subject: None,
                 max_payload: usize::MAX,
+                redact: Arc::default(),
             },
             max_attempts: u32::MAX,
             has_provenance: false,

@@ -4,7 +4,8 @@ use super::streams::{Wanted, create};
 use super::values::{Context, optional};
 use crate::config::cursor::Cursor;
 use crate::config::model;
-use crate::config::resolved::{DeadLetter, Sink};
+use crate::config::pointer::Pointer;
+use crate::config::resolved::{DeadLetter, Redact, Sink};
 use crate::config::subject::{SubjectFilter, check_free, check_subject};
 use crate::config::template::Template;
 
@@ -70,12 +71,26 @@ pub(super) fn dead_letter(
         };
         create(&model.create, wanted, &at.field("create"), context)
     });
+    let redact = redact(&model.redact, &at.field("redact"), context);
     Some(Some(DeadLetter {
         subject: subject?,
         stream: stream?,
         create: create?,
         forward: model.forward,
+        redact: redact?.into(),
     }))
+}
+
+fn redact(model: &model::Redact, at: &Cursor<'_>, context: &mut Context<'_>) -> Option<Redact> {
+    let fields = at.field("fields");
+    let pointers = model.fields.iter().enumerate();
+    let pointers: Vec<_> = pointers
+        .map(|(index, text)| context.parsed(Pointer::parse(text), &fields.item(index)))
+        .collect();
+    Some(Redact {
+        fields: pointers.into_iter().collect::<Option<_>>()?,
+        headers: model.headers.clone(),
+    })
 }
 
 fn stream(

@@ -172,6 +172,15 @@ impl Resend {
         if !letter.whole {
             return Err(anyhow!("parts of it are missing"));
         }
+        if !letter.fact("Redacted").is_empty() {
+            let (stream, sequence) = (letter.fact("Stream"), letter.fact("Sequence"));
+            return Err(anyhow!(
+                "it does not hold the whole message (`dead-letter.redact`)"
+            ))
+            .hint(|| {
+                format!("publish the original again: message {sequence} of stream `{stream}`")
+            });
+        }
         if self.to.is_some() {
             return Ok(());
         }

@@ -45,6 +45,7 @@ fn published(input: &Message, max_payload: usize) -> Vec<OutgoingMessage> {
         id: "p".into(),
         subject: Some("dead.p".into()),
         max_payload,
+        redact: std::sync::Arc::default(),
     };
     let rejection = Rejection {
         operator: Some("op".into()),

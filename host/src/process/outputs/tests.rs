@@ -241,6 +241,7 @@ fn dead_letters(max_payload: usize) -> DeadLetterBuilder {
         id: "p".into(),
         subject: Some("dead.p".into()),
         max_payload,
+        redact: std::sync::Arc::default(),
     }
 }
 

@@ -1,0 +1,127 @@
+//! What a dead letter does not keep of its message (`dead-letter.redact`). Pure.
+
+use crate::config::resolved::Redact;
+use crate::message::{Foreign, Message};
+use bytes::Bytes;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// In the place of a value.
+const REDACTED: &str = "[redacted]";
+
+/// The message without what is not kept; `None` if all of it is.
+pub(super) fn redacted(redact: &Redact, message: &Message) -> Option<Message> {
+    if redact.is_empty() {
+        return None;
+    }
+    let is_meant = |name: &str| {
+        redact
+            .headers
+            .iter()
+            .any(|each| each.eq_ignore_ascii_case(name))
+    };
+    let headers = message
+        .headers
+        .iter()
+        .map(|(name, value)| match is_meant(name) {
+            true => (name.clone(), REDACTED.into()),
+            false => (name.clone(), value.clone()),
+        });
+    let foreign = message.foreign.as_deref().map(|parts| {
+        let is_kept = |line: &&Bytes| {
+            let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+            !is_meant(String::from_utf8_lossy(name).trim())
+        };
+        Arc::new(Foreign {
+            lines: parts.lines.iter().filter(is_kept).cloned().collect(),
+            // As it was it has what is not kept.
+            block: None,
+            subject: parts.subject.clone(),
+        })
+    });
+    Some(Message {
+        headers: headers.collect(),
+        foreign,
+        payload: payload(redact, &message.payload),
+        ..message.clone()
+    })
+}
+
+/// With the values replaced, and all else byte for byte.
+fn payload(redact: &Redact, payload: &Bytes) -> Bytes {
+    if redact.fields.is_empty() || payload.is_empty() {
+        return payload.clone();
+    }
+    let spans = redact.fields.iter().map(|field| field.spans(payload));
+    let Some(spans) = spans.collect::<Option<Vec<_>>>() else {
+        return Bytes::from_static(REDACTED.as_bytes());
+    };
+    let mut spans: Vec<Range<usize>> = spans.into_iter().flatten().collect();
+    // Of two that overlap, one is within the other, and the outer one comes first.
+    spans.sort_by_key(|span| (span.start, std::cmp::Reverse(span.end)));
+    let (mut kept, mut end) = (Vec::with_capacity(payload.len()), 0);
+    for span in spans {
+        if span.start < end {
+            continue;
+        }
+        kept.extend_from_slice(payload.get(end..span.start).unwrap_or_default());
+        kept.extend_from_slice(format!("\"{REDACTED}\"").as_bytes());
+        end = span.end;
+    }
+    kept.extend_from_slice(payload.get(end..).unwrap_or_default());
+    kept.into()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::config::Pointer;
+
+    fn after(fields: &[&str], before: &'static str) -> String {
+        let redact = Redact {
+            fields: fields
+                .iter()
+                .map(|text| Pointer::parse(text).unwrap())
+                .collect(),
+            headers: Vec::new(),
+        };
+        let bytes = payload(&redact, &Bytes::from_static(before.as_bytes()));
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn what_is_named_is_replaced_and_all_else_is_byte_for_byte() {
+        let card = r#"{"card" : {"number": "4111", "n": 12345678901234567890123},  "a":1.0}"#;
+        assert_eq!(
+            after(&["/card/number"], card),
+            r#"{"card" : {"number": "[redacted]", "n": 12345678901234567890123},  "a":1.0}"#
+        );
+        assert_eq!(
+            after(&["/card/number", "/card"], card),
+            r#"{"card" : "[redacted]",  "a":1.0}"#
+        );
+        assert_eq!(after(&["/none", "/a/b"], card), card);
+        // Of a name that occurs twice, neither is kept; an escaped name is the same name.
+        let twice = r#"{"a":1,"\u0061":[2,{"b":3}]}"#;
+        assert_eq!(
+            after(&["/a"], twice),
+            r#"{"a":"[redacted]","\u0061":"[redacted]"}"#
+        );
+        let list = r#"[{"b":1,"c":2},{"b":{}},7]"#;
+        let all = r#"[{"b":"[redacted]","c":2},{"b":"[redacted]"},7]"#;
+        assert_eq!(after(&["/*/b"], list), all);
+        assert_eq!(
+            after(&["/1", "/2"], list),
+            r#"[{"b":1,"c":2},"[redacted]","[redacted]"]"#
+        );
+    }
+
+    #[test]
+    fn a_payload_that_is_no_json_is_not_kept_at_all() {
+        assert_eq!(after(&["/a"], "card 4111"), "[redacted]");
+        assert_eq!(after(&["/a"], r#"{"a": 4111"#), "[redacted]");
+        assert_eq!(after(&["/a"], ""), "");
+    }
+}
