@@ -95,11 +95,12 @@ fn results_change_version_once_for_each_receipt_and_at_the_message_that_it_names
     let weir = site.host();
     let fed = site.under_load(|| {
         for round in 1..=8 {
-            let before = site.nats.client().count("OUT");
             site.install(&format!("v{round}"));
             wait_until("the lane has the new version", || {
                 swaps(&weir) == f64::from(round)
             });
+            // So many that those that were on their way are not all of them.
+            let before = site.nats.client().count("OUT");
             wait_until("it has results", || {
                 site.nats.client().count("OUT") > before + 2 * AHEAD
             });
@@ -129,6 +130,27 @@ fn results_change_version_once_for_each_receipt_and_at_the_message_that_it_names
     }
     assert_eq!(weir.metric(&series("publish_duplicates_total")), 0.0);
     assert_eq!(weir.metric(&series("redelivered_total")), 0.0);
+}
+
+#[test]
+fn a_script_waits_until_all_hosts_run_a_file_or_hears_why_not() {
+    let site = Site::of_first_version(&[], "");
+    let _hosts = [site.host(), site.host()];
+    site.install("v1");
+    let ran = site.done(&["wait", "p/op", "plugin.wasm"]);
+    assert_eq!(ran, "plugin.wasm is running on 2 hosts\n");
+    site.install("refuse");
+    let refused = site.plugin(&["wait", "p/op", "plugin.wasm"]);
+    assert_eq!(refused.code, Some(1), "{refused:#?}");
+    assert!(
+        refused.stderr.contains("refuses\n") && refused.stderr.contains("this version refuses"),
+        "{refused:#?}"
+    );
+    site.file("other.wasm", version("v2"));
+    let never = site.plugin(&["wait", "p/op", "other.wasm", "--timeout", "1s"]);
+    assert_eq!(never.code, Some(1), "{never:#?}");
+    let words = "error: these hosts run another version: ";
+    assert!(never.stderr.contains(words), "{never:#?}");
 }
 
 #[test]

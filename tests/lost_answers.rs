@@ -139,7 +139,7 @@ fn a_deployment_is_applied_although_the_answer_to_its_write_is_lost() {
     );
     let hash = plan["hash"].as_str().unwrap();
     let applied = site.plugin_behind(&proxy, &["deploy", "p/op", "v1", "--apply", hash]);
-    assert_eq!(applied.done(), "v1 is running on 1 host(s)\n");
+    assert_eq!(applied.done(), "v1 is running on 1 host\n");
     assert_eq!(proxy.withheld(), 1);
 }
 

@@ -135,6 +135,9 @@ fn a_component_is_pushed_listed_and_pulled_and_a_tag_that_moves_is_said() {
         "{moved}"
     );
 
+    // The same bytes are the same manifest, when and wherever they are pushed.
+    assert_eq!(shop.push("v1", "shop/other:7"), first);
+
     let repository = shop.registry.reference("shop/versions");
     assert_eq!(shop.site.done(&["list", &repository]), "1.0.0\nstable\n");
     shop.site.done(&["pull", &reference]);

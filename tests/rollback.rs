@@ -100,7 +100,7 @@ fn every_host_tells_what_was_taken_back_why_and_on_which_messages() {
     let one = site.host();
     let other = site.fresh_host("other");
     site.round();
-    assert_eq!(site.deploy("picky", &["--canary", "50%"]).code, Some(0));
+    assert_eq!(site.deploy("picky", &["--canary", "90%"]).code, Some(0));
     site.feed_until("it is rolled back", || {
         rollbacks(&one) + rollbacks(&other) >= 1.0
     });

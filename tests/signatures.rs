@@ -159,6 +159,26 @@ fn a_new_file_that_is_not_signed_leaves_the_old_version_running() {
 }
 
 #[test]
+fn a_plan_says_that_a_signature_is_required_and_takes_no_component_without_one() {
+    let guarded = Guarded::new();
+    guarded.put("v1", Some(&guarded.good_signature("v1")));
+    let _weir = guarded.run("v.wasm");
+    let plan = |file: &str, code: i32| {
+        let planned = guarded.site.plugin(&["deploy", "p/op", file]);
+        assert_eq!(planned.code, Some(code), "{planned:#?}");
+        planned.stdout
+    };
+    let signed = plan("v.wasm", 0);
+    assert!(signed.contains("required; it has one"), "{signed}");
+    guarded.site.file("bare.wasm", versions("v2"));
+    let bare = plan("bare.wasm", 1);
+    assert!(
+        bare.contains("required; it has none") && bare.contains("cannot be applied: it has no sig"),
+        "{bare}"
+    );
+}
+
+#[test]
 fn a_version_in_a_bucket_runs_only_if_it_was_pushed_with_a_signature() {
     let guarded = Guarded::new();
     let push = |version: &str, more: &[&str]| {

@@ -49,7 +49,7 @@ fn a_job_is_shown_with_the_owners_positions_and_lag_of_its_partitions() {
     // Nobody has joined yet.
     let shown = site.weir(&["job", "show", "sums"]);
     assert_eq!(shown.code, Some(0), "{shown:#?}");
-    let line = "  partition 0: no owner, epoch 3, 7 commits, 2 log records, 1 snapshots\n";
+    let line = "  partition 0: no owner, epoch 3, 7 commits, 2 log records, 1 snapshot\n";
     assert!(shown.stdout.contains(line), "{shown:#?}");
     assert!(
         shown.stdout.contains("    IN@x: position 2, lag 3\n"),

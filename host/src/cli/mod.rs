@@ -290,6 +290,13 @@ impl Console {
 /// A spinner on a terminal.
 pub struct Progress(ProgressBar);
 
+impl Progress {
+    /// What takes long now.
+    pub fn say(&self, what: String) {
+        self.0.set_message(what);
+    }
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
         self.0.finish_and_clear();

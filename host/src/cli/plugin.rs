@@ -12,6 +12,7 @@ mod new;
 mod registry;
 mod rollback;
 mod test;
+mod wait;
 
 use super::Console;
 use clap::Subcommand;
@@ -43,6 +44,8 @@ pub(super) enum Command {
     Rollback(rollback::Rollback),
     /// List the receipts of swaps: which version processed which messages on each lane.
     History(history::Arguments),
+    /// Wait until all hosts run a version, after its file was replaced or its tag was moved.
+    Wait(wait::Arguments),
     /// Show how a shadow differs from the live version.
     Diff(diff::Arguments),
 }
@@ -62,6 +65,7 @@ impl Command {
             Self::Promote(promote) => promote.run(console),
             Self::Rollback(rollback) => rollback.run(console),
             Self::History(arguments) => history::run(&arguments, console),
+            Self::Wait(arguments) => wait::run(&arguments, console),
             Self::Diff(arguments) => diff::run(&arguments, console),
         }
     }

@@ -55,7 +55,7 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
             .context("cannot discover hosts")
     })?;
     // Sorted by name, so that the output of two calls can be compared.
-    hosts.sort_by_cached_key(|host| word(&host["service_id"]));
+    hosts.sort_by_cached_key(|host| word(&host["host"]));
     if console.json {
         console.value(&hosts)?;
         return Ok(if hosts.is_empty() {
@@ -86,7 +86,7 @@ fn text(hosts: &[Value]) -> String {
         let _ = writeln!(
             out,
             "host {}, weir {}, process {}, up {} s, {ready}",
-            word(&host["service_id"]),
+            word(&host["host"]),
             word(&host["version"]),
             word(&host["pid"]),
             word(&host["uptime_seconds"]),
@@ -170,6 +170,11 @@ fn text(hosts: &[Value]) -> String {
                 if let Some(digest) = operator.pointer("/shadow/digest").map(word) {
                     let short = short(&digest);
                     let _ = writeln!(out, "      shadow {short}: see `weir plugin diff`");
+                }
+                if let Some(version) = operator.get("preparing") {
+                    let (digest, since) = (word(&version["digest"]), word(&version["since"]));
+                    let (short, since) = (short(&digest), moment(&since));
+                    let _ = writeln!(out, "      prepares {short} since {since}Z");
                 }
                 out.push_str(&decision(operator));
                 let refused = &operator["refused"];

@@ -17,7 +17,7 @@ use crate::host::in_progress::InProgress;
 use crate::host::running::Running;
 use crate::host::supervise::Supervisor;
 use crate::nats::attachment::Attachment;
-use crate::nats::{self, Connection, service, streams};
+use crate::nats::{self, Connection, receipts, service, streams};
 use crate::plugin::Runtime;
 use crate::process::plugin_set;
 use crate::rollout::{Command, Deployer, desired, follow, watch};
@@ -202,6 +202,7 @@ impl Host {
     pub fn status(&self) -> Value {
         let pipelines = self.pipelines.iter().map(|pipeline| pipeline.status());
         json!({
+            "host": receipts::host(),
             "pid": std::process::id(),
             "uptime_seconds": self.started.elapsed().as_secs(),
             "ready": self.ready().is_ok(),

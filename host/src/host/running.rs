@@ -392,7 +392,7 @@ impl Running {
             "parking": parking,
             "fast_ingest": fast_ingest,
             "dead": metrics.dead.get(),
-            "operators": self.target.versions.status(),
+            "operators": self.target.status(),
         })
     }
 }

@@ -190,7 +190,10 @@ pub async fn discover(connection: &Connection, wait: Duration) -> Result<Vec<Val
         for endpoint in stats.endpoints {
             let mut status = endpoint.data;
             if let Some(fields) = status.as_object_mut() {
-                fields.insert("service_id".into(), stats.id.clone().into());
+                // A host of another version may not say its name.
+                let id = stats.id.clone();
+                fields.entry("host").or_insert_with(|| id.clone().into());
+                fields.insert("service_id".into(), id.into());
                 fields.insert("version".into(), stats.version.clone().into());
             }
             hosts.push(status);

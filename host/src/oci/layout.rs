@@ -68,7 +68,8 @@ pub(super) fn artifact(
         target: found.contract.as_ref().ok().copied(),
     };
     let described = Described {
-        created: jiff::Timestamp::now().to_string(),
+        // The same bytes are the same manifest, whenever they are pushed.
+        created: jiff::Timestamp::UNIX_EPOCH.to_string(),
         author: None,
         architecture: "wasm",
         os: if found.core_module {

@@ -256,12 +256,15 @@ impl Deployer {
     async fn prepare(&self, candidate: Candidate) -> Result<Prepared> {
         let (pipeline, runtime) = (Arc::clone(&self.pipeline), self.runtime.clone());
         let lanes = self.pipeline.settings.lanes;
+        let (operator, versions) = (candidate.operator, &self.pipeline.versions);
+        let digest = blake3::hash(&candidate.bytes).to_hex();
+        versions.preparing(operator, Some((&candidate.origin, &digest)));
         let preparing = tokio::task::spawn_blocking(move || {
             prepare::prepare(&candidate, &pipeline, &runtime, lanes)
         });
-        preparing
-            .await
-            .context("the preparation of a plugin panicked; this is a bug in weir")?
+        let prepared = preparing.await;
+        versions.preparing(operator, None);
+        prepared.context("the preparation of a plugin panicked; this is a bug in weir")?
     }
 
     /// The same for a version that has run before.

@@ -7,6 +7,7 @@ use crate::config::resolved;
 use crate::nats::attachment::Attachment;
 use crate::process::plugin_set::PluginSet;
 use crate::rollout::versions::Versions;
+use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -25,6 +26,18 @@ impl RolloutTarget {
             versions: Versions::new(plugins),
             attachment: watch::Sender::default(),
         }
+    }
+
+    /// The operators, for `weir status`.
+    pub(crate) fn status(&self) -> Vec<Value> {
+        let mut operators = self.versions.status();
+        for (shown, operator) in operators.iter_mut().zip(&self.settings.operators) {
+            if let Value::Object(fields) = shown {
+                let required = !operator.require_signature.is_empty();
+                fields.insert("requires_signature".to_owned(), required.into());
+            }
+        }
+        operators
     }
 
     /// The pipeline on its server; `None` before the host has found the streams.

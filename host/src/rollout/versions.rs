@@ -88,6 +88,8 @@ pub(crate) struct Versions {
     shadows: Mutex<HashMap<usize, String>>,
     /// By operator, the digest of what `plugin:` names. Set at the start, and when that changes.
     configured: Mutex<HashMap<usize, String>>,
+    /// By operator, the version that is being loaded, configured and tried.
+    preparing: Mutex<HashMap<usize, Value>>,
     /// By operator, what was decided for all hosts last, where a version was not taken or not kept.
     decisions: Mutex<HashMap<usize, Decision>>,
     /// By operator on probation, the digest of the version that a rollback would install.
@@ -115,6 +117,7 @@ impl Versions {
             refusals: Mutex::default(),
             shadows: Mutex::default(),
             configured: Mutex::new(configured),
+            preparing: Mutex::default(),
             decisions: Mutex::default(),
             probation: Mutex::default(),
             samples: Arc::default(),
@@ -187,6 +190,18 @@ impl Versions {
         }
     }
 
+    /// A version is being prepared, or that is over.
+    pub(crate) fn preparing(&self, operator: usize, version: Option<(&str, &str)>) {
+        let mut preparing = locked(&self.preparing);
+        let Some((origin, digest)) = version else {
+            preparing.remove(&operator);
+            return;
+        };
+        let since = jiff::Timestamp::now().to_string();
+        let shown = json!({ "plugin": origin, "digest": digest, "since": since });
+        preparing.insert(operator, shown);
+    }
+
     /// A version was not taken or not kept, as all hosts are told; or something else was decided since.
     pub(crate) fn decided(&self, operator: usize, decision: Option<Decision>) {
         let mut decisions = locked(&self.decisions);
@@ -223,6 +238,9 @@ impl Versions {
         }
         for (operator, digest) in &*locked(&self.probation) {
             add(*operator, "probation", json!({ "goes_back_to": digest }));
+        }
+        for (operator, version) in &*locked(&self.preparing) {
+            add(*operator, "preparing", version.clone());
         }
         for (operator, decision) in &*locked(&self.decisions) {
             add(*operator, "decision", json!(decision));

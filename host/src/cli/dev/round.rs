@@ -18,7 +18,7 @@ use anyhow::{Context, Result, anyhow};
 use bytestring::ByteString;
 use futures_util::StreamExt;
 use futures_util::stream::SelectAll;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -88,7 +88,10 @@ impl Round<'_> {
                 Err(error) => Err(error),
                 Ok(()) if self.arguments.once => Ok(Verdict::Stopped),
                 Ok(()) => {
-                    report::note("waiting for a change; Ctrl-C to quit");
+                    report::note(match std::io::stdout().is_terminal() {
+                        true => "waiting for a change; Ctrl-C to quit",
+                        false => "waiting for a change until it is ended; `--once` does not wait",
+                    });
                     tokio::select! {
                         ended = &mut running => {
                             return ended?.map(|()| Verdict::Stopped);

@@ -1,7 +1,9 @@
 //! `weir plugin deploy`: shows a plan with its hash, and applies exactly that plan.
 
+mod configuration;
 mod text;
 
+use self::configuration::Configuration;
 use super::fleet::{Command, Fleet, OperatorPath, Running, Tried};
 use crate::cli::{Console, files};
 use crate::component;
@@ -12,12 +14,13 @@ use crate::nats::components::Components;
 use crate::nats::deployments::{Component, Deployment, Deployments, Trial, TrialKind};
 use crate::nats::{self, Connection};
 use crate::plugin::{self, Inspection};
-use crate::report;
+use crate::report::{self, count};
 use crate::threads;
 use anyhow::{Context, Result, anyhow};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::path::PathBuf;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -50,6 +53,10 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, conflicts_with = "canary")]
     shadow: bool,
 
+    /// The file of the pipeline, to try whether the version accepts the operator's configuration.
+    #[arg(long = "try", value_name = "FILE")]
+    try_file: Option<PathBuf>,
+
     /// Run it even if it is in quarantine.
     #[arg(long)]
     force: bool,
@@ -81,9 +88,15 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
         digest: found.digest.clone(),
         origin: origin.clone(),
     };
+    let configuration = arguments.try_file.as_deref();
+    let configuration = configuration
+        .map(|file| Configuration::try_out(file, &arguments.operator_path, &origin, console))
+        .transpose()?;
     threads::block_on(async {
         let connection = nats::connect(&settings, "deploy").await?;
-        let plan = Plan::make(arguments, &connection, found, new).await?;
+        let mut plan = Plan::make(arguments, &connection, found, new).await?;
+        plan.configuration = configuration;
+        plan.is_signed = signature.is_some();
         match &arguments.apply {
             None => plan.show(arguments, console),
             Some(hash) => {
@@ -96,7 +109,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
 }
 
 /// The component that a reference currently names.
-fn component(reference: &str, settings: &Nats) -> Result<component::Component> {
+pub(super) fn component(reference: &str, settings: &Nats) -> Result<component::Component> {
     let folder = std::env::current_dir().context("there is no working directory")?;
     let reference = Reference::parse(reference, &folder);
     let reference = reference.map_err(|why| report::usage(anyhow!(why)))?;
@@ -113,6 +126,9 @@ struct Plan {
     operator_path: OperatorPath,
     fleet: Fleet,
     found: Inspection,
+    is_signed: bool,
+    /// Of `--try`, tried.
+    configuration: Option<Configuration>,
     new: Component,
     kind: Option<TrialKind>,
     force: bool,
@@ -141,6 +157,8 @@ impl Plan {
             operator_path,
             fleet,
             found,
+            is_signed: false,
+            configuration: None,
             new,
             kind: match arguments.shadow {
                 true => Some(TrialKind::Shadow),
@@ -179,6 +197,20 @@ impl Plan {
         if let Some(grant) = self.fleet.hosts.iter().find_map(|(_, host)| missing(host)) {
             return Some(format!(
                 "it needs the grant `{grant}`, which the operator does not have"
+            ));
+        }
+        let requires = |(_, host): &(String, Running)| host.requires_signature;
+        if !self.is_signed && self.fleet.hosts.iter().any(requires) {
+            return Some(
+                "it has no signature, and the operator has `require-signature`".to_owned(),
+            );
+        }
+        if let Some(Configuration {
+            refused: Some(why), ..
+        }) = &self.configuration
+        {
+            return Some(format!(
+                "it does not start with the configuration of `--try`: {why}"
             ));
         }
         let bad = self.deployment.quarantined(&self.new.digest);
@@ -230,7 +262,9 @@ impl Plan {
                     "imports": self.found.imports,
                     "grants": self.found.grant_names(),
                     "size": self.found.size,
+                    "signed": self.is_signed,
                 },
+                "configuration": self.configuration,
                 "trial": self.kind,
                 "obstacle": obstacle,
                 "hash": hash,
@@ -245,10 +279,13 @@ impl Plan {
                         Some(TrialKind::Shadow) => " --shadow".to_owned(),
                         None => String::new(),
                     };
+                    let file = arguments.try_file.as_ref();
+                    let file = file.map(|file| format!(" --try {}", file.display()));
+                    let file = file.unwrap_or_default();
                     let force = if self.force { " --force" } else { "" };
                     let _ = writeln!(
                         text,
-                        "apply it with: weir plugin deploy {} {}{how}{force} --apply {hash}",
+                        "apply it with: weir plugin deploy {} {}{how}{force}{file} --apply {hash}",
                         self.operator_path, arguments.reference,
                     );
                 }
@@ -329,7 +366,7 @@ impl Plan {
             None => "running",
         };
         let hosts: Vec<&String> = fleet.hosts.iter().map(|(id, _)| id).collect();
-        let text = format!("{} is {how} on {} host(s)", new.origin, hosts.len());
+        let text = format!("{} is {how} on {}", new.origin, count(hosts.len(), "host"));
         let value = json!({
             "digest": new.digest, "hosts": hosts, "missing": missing, "trial": kind,
         });

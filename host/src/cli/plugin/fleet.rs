@@ -1,6 +1,7 @@
 //! The hosts that run an operator: what each of them runs, and waiting until all run another version.
 
 use crate::cli::Console;
+use crate::cli::shown::moment;
 use crate::nats::deployments::{Decision, Deployments, REFUSED};
 use crate::nats::{Connection, service};
 use crate::report::{self, ResultExt};
@@ -63,6 +64,9 @@ pub(super) struct Running {
     pub(super) canary: Option<Tried>,
     pub(super) shadow: Option<Tried>,
     pub(super) refused: Option<Refused>,
+    /// Set while a version is loaded, configured and tried.
+    pub(super) preparing: Option<Preparing>,
+    pub(super) requires_signature: bool,
     /// Set while the running version is on probation.
     pub(super) probation: Option<Probation>,
 }
@@ -87,6 +91,23 @@ pub(super) struct Refused {
     pub(super) since: String,
     pub(super) error: String,
     pub(super) hint: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(super) struct Preparing {
+    pub(super) digest: String,
+    pub(super) since: String,
+}
+
+impl Refused {
+    pub(super) fn error(&self, host: &str) -> anyhow::Error {
+        let error = anyhow!("{}", self.error).context(format!("host `{host}` refuses"));
+        match &self.hint {
+            Some(hint) => report::hint(error, hint.clone()),
+            None => error,
+        }
+    }
 }
 
 /// The command that all hosts are to follow.
@@ -173,7 +194,7 @@ impl Fleet {
                 let named = operators.filter(|each| each["name"] == operator_path.operator);
                 for operator in named {
                     let id = host
-                        .pointer("/service_id")
+                        .pointer("/host")
                         .and_then(Value::as_str)
                         .unwrap_or_default();
                     let running = serde_json::from_value(operator.clone())?;
@@ -190,6 +211,16 @@ impl Fleet {
         let digests = self.hosts.iter().map(|(_, host)| host.configured.clone());
         let digests: BTreeSet<String> = digests.collect();
         digests.into_iter().collect()
+    }
+
+    /// Which hosts are preparing a version, and since when; `None` if no host is.
+    pub(super) fn preparing(&self, digest: &str) -> Option<String> {
+        let it = |(id, host): &(String, Running)| {
+            let version = host.preparing.as_ref()?;
+            (version.digest == digest).then(|| format!("{id} since {}Z", moment(&version.since)))
+        };
+        let all: Vec<String> = self.hosts.iter().filter_map(it).collect();
+        (!all.is_empty()).then(|| format!("prepared on {}", all.join(", ")))
     }
 
     /// Whether a host had already reported this refusal.
@@ -218,7 +249,7 @@ impl Fleet {
         console: &Console,
     ) -> Result<(Self, Vec<String>)> {
         let progress = console.progress("waiting for the hosts");
-        let until = Instant::now() + PATIENCE;
+        let mut until = Instant::now() + PATIENCE;
         let mut again = 0;
         loop {
             let fleet = Self::ask(command.connection, command.operator_path).await?;
@@ -227,12 +258,7 @@ impl Fleet {
                     refused.digest == command.digest && !self.refused(id, refused)
                 };
                 if let Some(refused) = host.refused.as_ref().filter(is_new) {
-                    let error =
-                        anyhow!("{}", refused.error).context(format!("host `{id}` refuses"));
-                    return Err(match &refused.hint {
-                        Some(hint) => report::hint(error, hint.clone()),
-                        None => error,
-                    });
+                    return Err(refused.error(id));
                 }
             }
             // After the hosts have responded: one may have followed the command and undone it again.
@@ -248,6 +274,11 @@ impl Fleet {
                     return Ok((fleet, missing));
                 }
                 again += 1;
+            }
+            if let Some(preparing) = fleet.preparing(command.digest) {
+                // What a host compiles and tries has bounds of its own.
+                until = Instant::now() + PATIENCE;
+                progress.say(format!("waiting for the hosts; {preparing}"));
             }
             if Instant::now() > until {
                 let not = fleet.hosts.iter().filter(|(_, host)| !done(host));

@@ -3,7 +3,7 @@
 use crate::cli::shown::{moment, short};
 use crate::cli::{Console, files};
 use crate::nats::receipts::{Receipt, Receipts, Version};
-use crate::report;
+use crate::report::{self, count};
 use anyhow::Result;
 use std::fmt::Write;
 
@@ -16,6 +16,10 @@ pub(in crate::cli) struct Arguments {
     /// Only this pipeline, or this operator of it.
     #[arg(value_name = "PIPELINE[/OPERATOR]")]
     of: Option<String>,
+
+    /// Only so many, the latest; 0 for all.
+    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    limit: usize,
 
     #[command(flatten)]
     reach: files::Reach,
@@ -34,17 +38,25 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
         }
     };
     let (pipeline, operator) = (given("pipeline", pipeline)?, given("operator", operator)?);
-    let receipts =
-        arguments.reach.connected("history", async |connection| {
-            match Receipts::find(&connection).await? {
-                Some(receipts) => {
-                    receipts
-                        .list(pipeline.as_deref(), operator.as_deref())
-                        .await
-                }
-                None => Ok(Vec::new()),
+    let mut receipts = arguments.reach.connected("history", async |connection| {
+        match Receipts::find(&connection).await? {
+            Some(receipts) => {
+                receipts
+                    .list(pipeline.as_deref(), operator.as_deref())
+                    .await
             }
-        })?;
+            None => Ok(Vec::new()),
+        }
+    })?;
+    let older = match arguments.limit {
+        0 => 0,
+        limit => receipts.len().saturating_sub(limit),
+    };
+    receipts.drain(..older);
+    if older > 0 {
+        let older = count(older, "older receipt");
+        report::note(&format!("{older} left out; `--limit 0` shows all"));
+    }
     if console.json {
         console.value(&receipts)?;
     } else if receipts.is_empty() {

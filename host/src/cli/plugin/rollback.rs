@@ -11,7 +11,7 @@ use crate::nats::deployments::{
     Component, Decision, Deployment, Deployments, FORCED_BACK, Quarantined, ROLLED_BACK,
 };
 use crate::nats::receipts::{Receipt, Receipts};
-use crate::report;
+use crate::report::{self, count};
 use anyhow::{Result, anyhow};
 use serde_json::json;
 
@@ -239,8 +239,12 @@ async fn settle(fleet: &Fleet, command: &Command<'_>, console: &Console) -> Resu
     let runs =
         |host: &Running| host.digest == digest && host.canary.is_none() && host.shadow.is_none();
     let (fleet, missing) = fleet.wait(command, runs, console).await?;
-    let hosts = fleet.hosts.len();
-    let text = format!("{} ({origin}) runs on {hosts} host(s)", short(digest));
+    let hosts: Vec<&String> = fleet.hosts.iter().map(|(id, _)| id).collect();
+    let text = format!(
+        "{} ({origin}) runs on {}",
+        short(digest),
+        count(hosts.len(), "host")
+    );
     let value = json!({ "digest": digest, "hosts": hosts, "missing": missing });
     console.answer(&value, &text)?;
     Ok(report::DONE)

@@ -3,6 +3,7 @@
 use super::Plan;
 use crate::cli::shown::short;
 use crate::nats::deployments::TrialKind;
+use crate::report::count;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -10,14 +11,12 @@ impl Plan {
     /// The changes, for each version that is running.
     pub(super) fn text(&self) -> String {
         let mut out = String::new();
-        let count = self.fleet.hosts.len();
+        let hosts = count(self.fleet.hosts.len(), "host");
         // Writing to a string does not fail.
         let _ = writeln!(
             out,
-            "deploy {} to {}, on {count} host{}",
-            self.new.origin,
-            self.operator_path,
-            if count == 1 { "" } else { "s" }
+            "deploy {} to {}, on {hosts}",
+            self.new.origin, self.operator_path,
         );
         let mut seen = BTreeSet::new();
         for (_, host) in &self.fleet.hosts {
@@ -52,10 +51,18 @@ impl Plan {
                 "  imports        {}",
                 difference(&host.imports, &self.found.imports)
             );
+            if host.requires_signature {
+                let has = match self.is_signed {
+                    true => "it has one, which every host verifies",
+                    false => "it has none",
+                };
+                let _ = writeln!(out, "  signature      required; {has}");
+            }
             let _ = writeln!(
                 out,
-                "  configuration  stays {}; it must accept that before it takes over",
-                short(&host.config_hash)
+                "  configuration  stays {}{}",
+                short(&host.config_hash),
+                self.accepts(&host.config_hash)
             );
             if self.kind.is_none() && !same {
                 let watched = host.probation.as_ref();
@@ -76,6 +83,18 @@ impl Plan {
         };
         let _ = writeln!(out, "  takes over     {how}");
         out
+    }
+}
+
+impl Plan {
+    /// Whether it is known that the version accepts the configuration of a host.
+    fn accepts(&self, config_hash: &str) -> &'static str {
+        match &self.configuration {
+            None => "; it must accept that before it takes over (`--try` tries it now)",
+            Some(tried) if tried.config_hash != config_hash => ", which is not that of `--try`",
+            Some(tried) if tried.refused.is_some() => ", which it does not accept",
+            Some(_) => ", which it accepts",
+        }
     }
 }
 
