@@ -18,7 +18,7 @@ const FAULTS: u64 = 10;
 const EXCESS: f64 = 10.0;
 /// Standard deviations that the shares must be apart.
 const DEVIATIONS: f64 = 4.0;
-/// Messages that the version before is taken to have answered at least, where its faults are looked at: a
+/// Messages that the version before is assumed to have answered at least, where its faults are looked at: a
 /// host that has just started knows nothing of it.
 const ANSWERED: u64 = 100;
 /// Differences of call time a message that are noise, in nanoseconds.

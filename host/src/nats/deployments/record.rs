@@ -54,7 +54,7 @@ pub struct Deployment {
 pub struct Stable {
     pub component: Component,
     /// The digests of what `plugin:` named when this was decided. A host for which it names another
-    /// component since runs that: who decides last has his way.
+    /// component since runs that: the last decision wins.
     pub over: Vec<String>,
 }
 
