@@ -26,6 +26,7 @@ struct SideConfig {
 }
 
 /// Which messages are of a side.
+#[derive(PartialEq, Eq)]
 enum Selector {
     /// The tokens of a subject filter.
     Subject(Vec<String>),
@@ -42,6 +43,14 @@ impl Selector {
                 "`{side}` needs either `subject`, such as `orders.>`, or `source`, a name under `sources:` of the \
                  pipeline"
             )),
+        }
+    }
+
+    /// For people.
+    fn words(&self) -> String {
+        match self {
+            Self::Subject(filter) => format!("`{}`", filter.join(".")),
+            Self::Source(name) => format!("source `{name}`"),
         }
     }
 
@@ -133,13 +142,18 @@ impl Settings {
             None => Ok(0),
             Some(text) => nanoseconds(&text).map_err(|why| format!("`{name}`: {why}")),
         };
+        let selectors = [
+            Selector::new("left", &left)?,
+            Selector::new("right", &right)?,
+        ];
+        let [one, other] = &selectors;
+        if one == other {
+            return Err(format!("both sides are {}", one.words()));
+        }
         Ok(Self {
             after: time("after", after)?,
             before: time("before", before)?,
-            selectors: [
-                Selector::new("left", &left)?,
-                Selector::new("right", &right)?,
-            ],
+            selectors,
             names: [left.name, right.name],
             kind,
         })
@@ -162,6 +176,11 @@ impl Settings {
             (false, true) => Some(Side::Right),
             (false, false) => None,
         }
+    }
+
+    /// What the sides are, for people.
+    pub fn sides(&self) -> [String; 2] {
+        self.selectors.each_ref().map(Selector::words)
     }
 
     /// How much later than a message of this side one of the other may be, and how much earlier.

@@ -27,9 +27,13 @@ impl Operator for Join {
 
     fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
         let side = self.0.side(message).ok_or_else(|| {
+            let [left, right] = self.0.sides();
+            let source = message.source();
+            let source = source.map(|name| format!(" of source `{name}`"));
             Error::reject(format!(
-                "the message on `{}` is of neither side",
-                message.subject
+                "the message on `{}`{} is of neither side: left is {left}, and right is {right}",
+                message.subject,
+                source.unwrap_or_default()
             ))
         })?;
         if self.0.kind.is_table() {
@@ -87,6 +91,11 @@ impl Join {
                 false => Some(message.json::<&RawValue>()?),
             };
             return kept::set_row(key, row).map(|()| Outputs::none());
+        }
+        if message.is_removal() {
+            let why =
+                "a removal from a bucket is of the left side; the table has to be the right one";
+            return Err(Error::reject(why));
         }
         let payload = message.json::<&RawValue>()?;
         match kept::row(key)? {

@@ -186,7 +186,10 @@ fn a_message_of_neither_side_and_one_that_is_no_json_are_refused() {
         let refused = join.process(&Message::new(subject, payload));
         format!("{:?}", refused.err().unwrap())
     };
-    assert!(refused("orders.a", "1").contains("the message on `orders.a` is of neither side"));
+    assert!(
+        refused("orders.a", "1")
+            .contains("the message on `orders.a` is of neither side: left is `impressions.*`, and")
+    );
     assert!(refused("impressions", "1").contains("of neither side"));
     assert!(refused("clicks.a", "text").contains("JSON"));
 }
@@ -288,6 +291,8 @@ fn a_configuration_without_an_interval_or_with_one_name_twice_is_refused() {
     }
     let twice = json!({ "right": { "name": "a", "subject": "b.>" }, "after": "1m" });
     assert!(with(twice).contains("both sides have the name `a`"));
+    let same = json!({ "right": { "name": "b", "subject": "a.>" }, "after": "1m" });
+    assert!(with(same).contains("both sides are `a.>`"));
     let subject = json!({ "right": { "name": "b", "subject": "b..c" }, "after": "1m" });
     assert!(with(subject).contains("`b..c` is no subject"));
     let both = json!({ "right": { "name": "b", "subject": "b", "source": "b" }, "after": "1m" });
