@@ -2,6 +2,7 @@
 //! stop does not wait for partitions that it has not got yet.
 
 use super::{JOB, by_subject};
+use crate::cli::json;
 use crate::harness::{Fate, NatsServer, Proxy, Sender, Site, replaced, series, wait_until};
 use std::time::{Duration, Instant};
 
@@ -111,4 +112,21 @@ fn hosts_without_a_message_of_their_own_are_not_behind() {
     });
     let status = site.weir(&["status"]).stdout;
     assert_eq!(status.matches("lag 0,").count(), 2, "{status}");
+}
+
+#[test]
+fn a_partition_without_messages_of_its_own_comes_to_the_end_of_the_source() {
+    let site = Site::new();
+    let file = site.job(&[], "");
+    let client = site.nats.client();
+    client.publish_all((0..50).map(|number| ("in.a".to_owned(), number.to_string())));
+    let weir = site.run_job(&file);
+    site.wait_for_messages("OUT", 50);
+    let shown = || json(&site.weir(&["job", "show", "p", "--json"]).stdout);
+    wait_until("no partition has a lag", || {
+        let shown = shown();
+        let state = shown["state"].as_array().unwrap();
+        state.len() == 8 && state.iter().all(|partition| partition["lag"][0] == 0)
+    });
+    assert_eq!(weir.metric(&series("lag")), 0.0);
 }

@@ -17,8 +17,10 @@ use tokio::sync::Mutex;
 const QUEUE: usize = 4096;
 /// Messages that are dealt out before the next partition may drive.
 const RUN: usize = 512;
-/// After so many messages for others, a partition notes how far it has come.
+/// After so many messages for others, a partition notes how far it has come; or after this time without a message of
+/// its own, if there were any.
 const PASS: u64 = 10_000;
+const QUIET: Duration = Duration::from_secs(10);
 
 /// One input.
 pub(super) struct Line {
@@ -91,7 +93,9 @@ impl Line {
                 }
                 let position = queue.position(self.next.get());
                 let is_at_end = queue.is_at_end(self.next.get(), &self.level);
-                if position >= behind + PASS || is_at_end {
+                let is_quiet = position > behind && queue.noted.elapsed() >= QUIET;
+                if position >= behind + PASS || is_quiet || is_at_end {
+                    queue.noted = Instant::now();
                     return Ok(Some(position));
                 }
                 (Rc::clone(&queue.dealt), queue.own.clone())
@@ -105,10 +109,12 @@ impl Line {
                 None => tokio::select! {
                     biased;
                     () = dealt.notified() => {}
-                    mut shared = self.shared.lock() => {
+                    () = tokio::time::sleep(QUIET) => {}
+                    driven = async {
+                        let mut shared = self.shared.lock().await;
                         shared.begin_at(self.next.get());
-                        self.drive(&mut shared, None).await?;
-                    }
+                        self.drive(&mut shared, None).await
+                    } => driven?,
                 },
             }
             // What was dealt may all have been for others, which say nothing if they are elsewhere.
@@ -147,6 +153,7 @@ impl Line {
             own,
             dealt: Rc::default(),
             since: Instant::now(),
+            noted: Instant::now(),
             loading: self.source.is_table.then(Loading::default),
         }
     }
@@ -223,7 +230,8 @@ impl Line {
         };
         let count = most.min(queue.messages.len());
         if count > 0 {
-            (queue.taken, queue.since) = (true, Instant::now());
+            let now = Instant::now();
+            (queue.taken, queue.since, queue.noted) = (true, now, now);
         }
         for message in queue.messages.drain(..count) {
             queue.bytes -= message.0.size();

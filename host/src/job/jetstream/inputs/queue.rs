@@ -24,6 +24,8 @@ pub(super) struct Queue {
     pub dealt: Rc<Notify>,
     /// When it last had a message, or began to read.
     pub since: Instant,
+    /// When it last had a message, noted how far it is, or began to read.
+    pub noted: Instant,
     /// Of a table, until it is read to its end.
     pub loading: Option<Loading>,
 }
