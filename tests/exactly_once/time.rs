@@ -156,3 +156,20 @@ fn a_timer_of_event_time_waits_for_the_messages_of_its_key_that_are_retried() {
     assert_eq!(found["out.b"], ["other", "its"]);
     site.wait_for_messages("DEAD", 1);
 }
+
+#[test]
+fn seconds_that_are_read_as_milliseconds_are_said_once() {
+    let site = Site::new();
+    let file = site.stateful("event-time: { header: Time }\n");
+    let weir = site.run_job(&file);
+    let word = "before 1973; if it counts seconds, set `event-time.unit: s`";
+    site.event("a", "1700000000000", "say right");
+    site.wait_for_messages("OUT", 1);
+    assert!(!weir.stderr().contains(word), "{}", weir.stderr());
+    for key in ["a", "b", "c", "d"] {
+        site.event(key, "1700000000", "say early");
+    }
+    site.wait_for_messages("OUT", 5);
+    wait_until("it is said", || weir.stderr().contains(word));
+    assert_eq!(weir.stderr().matches(word).count(), 1);
+}

@@ -17,6 +17,8 @@ pub struct JobProgress {
     troubles: Mutex<BTreeMap<(u16, Task), Trouble>>,
     /// Whether its operator has paused the job.
     paused: AtomicBool,
+    /// Whether it was said that event times are too early to be right.
+    said_early: AtomicBool,
     /// The partitions that are owned.
     state: Mutex<BTreeMap<u16, PartitionState>>,
 }
@@ -111,6 +113,7 @@ impl JobProgress {
             waiting: AtomicUsize::new(0),
             troubles: Mutex::default(),
             paused: AtomicBool::new(false),
+            said_early: AtomicBool::new(false),
             state: Mutex::default(),
         }
     }
@@ -182,6 +185,11 @@ impl JobProgress {
             true => self.waiting.fetch_add(1, Ordering::Relaxed),
             false => self.waiting.fetch_sub(1, Ordering::Relaxed),
         };
+    }
+
+    /// Whether nobody has said yet that event times are too early to be right.
+    pub fn is_first_to_say_early(&self) -> bool {
+        !self.said_early.swap(true, Ordering::Relaxed)
     }
 
     /// The job is paused, or goes on.

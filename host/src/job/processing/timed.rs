@@ -7,7 +7,11 @@ use crate::job::watermarks::Watermarks;
 use crate::job::work::Effects;
 use crate::process::chain::Kind;
 use crate::state::Clock;
+use crate::time::parse::Unit;
 use std::borrow::Cow;
+
+/// An event time before this, 1973 in nanoseconds, is probably a number of another unit.
+const EARLY: u64 = 94_694_400_000_000_000;
 
 impl Processing {
     /// The partition goes on where these inputs are.
@@ -51,10 +55,32 @@ impl Processing {
     /// Messages were processed: event time has come as far as theirs. Not before: what they see of the watermark does
     /// not depend on those behind them.
     pub(super) fn pass(&mut self, batch: &[Input]) {
+        self.warn_of_early(batch);
         let mut state = self.state.lock();
         let rules = &self.shared.watermark;
         self.gathered.ahead += self.watermarks.pass(rules, batch, state.now());
         state.set_watermark(self.watermarks.least());
+    }
+
+    /// Says once of a pipeline that event times may have another unit than the file says.
+    fn warn_of_early(&self, batch: &[Input]) {
+        let mut early = batch.iter().filter(|input| {
+            input.timed && input.message.event_time < EARLY && {
+                let decoder = self.reads(input).map(|reads| &reads.decoder);
+                let rule = decoder.and_then(|decoder| decoder.event_time(&input.message));
+                rule.is_some_and(|rule| rule.unit != Unit::Seconds)
+            }
+        });
+        let Some(input) = early.next() else {
+            return;
+        };
+        if self.shared.progress.is_first_to_say_early() {
+            tracing::warn!(
+                pipeline = self.shared.settings.name,
+                sequence = self.shown_sequence(input),
+                "an event time is before 1973; if it counts seconds, set `event-time.unit: s`"
+            );
+        }
     }
 
     /// What a commit says besides of a batch: event time, and the values of views.
