@@ -31,7 +31,7 @@ use weir::threads::block_on;
 
 mod api {
     pub use weir::job::log::{Checkpoint, Input, Snapshot};
-    pub use weir::job::work::{Effects, Unreadable, Work};
+    pub use weir::job::work::{Effects, Unreadable, Unsealed, Work};
     pub use weir::outgoing::OutgoingMessage;
 }
 

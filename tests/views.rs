@@ -3,6 +3,7 @@
 mod http;
 pub mod pages;
 mod refused;
+mod state;
 
 use crate::harness::{NatsServer, Site, Weir, series, wait_for, wait_until};
 use async_nats::jetstream::kv;

@@ -17,6 +17,8 @@ pub const DIGEST: &str = "Weir-Digest";
 pub const ORIGIN: &str = "Weir-Origin";
 /// Of a value in a view: the partition and the number of the commit that it is of, with a dot between.
 pub const COMMIT: &str = "Weir-Commit";
+/// After how long the server removes a message: seconds, with an `s`.
+pub const TTL: &str = "Nats-TTL";
 /// Of a value in a bucket: what became of the key, if it was not set.
 pub const KV_OPERATION: &str = "KV-Operation";
 /// Headers that say that a key of a bucket was removed: by somebody, or by the server, for its age.

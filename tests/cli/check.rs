@@ -38,7 +38,7 @@ fn a_job_is_said_to_need_its_streams_and_to_keep_what_has_no_time_to_live() {
     assert_eq!(finished.code, Some(0), "{finished:#?}");
     for note in [
         "stream `WEIR_JOB_DEMO` on `weir.job.demo.>`",
-        "view `last`: bucket `demo-last`, whose stream `KV_demo-last` sources the values by `{key}`",
+        "view `last` of results: bucket `demo-last`, whose stream `KV_demo-last` sources the values by `{key}`",
         "the stream of `out.*` sources the results",
         "the stream of `weir.dead.demo` sources the dead letters",
         "if `ORDERS` drops what was settled, as a work queue does: stream `WEIR_JOB_DEMO_IN` sources it",
@@ -258,4 +258,14 @@ fn a_trusted_operator_is_refused_on_a_host_that_trusts_none() {
         assert!(said.contains(finding), "{said}");
         assert!(said.contains("hint: remove it"), "{said}");
     }
+}
+
+#[test]
+fn subjects_that_lack_the_token_of_the_key_are_noted() {
+    let pipeline = replaced(PIPELINE, &[("[\"orders.>\"]", "[orders, \"orders.>\"]")]);
+    let folder = pipeline_folder("echo", &format!("{pipeline}key: '{{subject[1]}}'\n"));
+    let finished = Weir::run_in(folder.path(), &["check", "pipeline.yaml"]);
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+    let note = "  note: messages on `orders` have no key: their subject has no token 1, which `{subject[1]}` asks for\n";
+    assert!(finished.stdout.contains(note), "{finished:#?}");
 }

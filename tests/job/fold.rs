@@ -5,9 +5,10 @@
 //! tests on the model and by the promises on real servers: whoever includes it has `api`
 //! and `oracle` beside it.
 
-use super::api::{Checkpoint, Effects, Input, Snapshot, Unreadable, Work};
+use super::api::{Checkpoint, Effects, Input, Snapshot, Unreadable, Unsealed, Work};
 use super::oracle::{Event, Published, hash};
 use bytes::Bytes;
+use bytestring::ByteString;
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -59,6 +60,10 @@ pub enum Mistake {
 pub trait Folding: Work {
     /// How many messages of each key have counted, and their hash.
     fn hashes(&self) -> BTreeMap<u8, (u64, u64)>;
+    /// What a view of the state is to have; nothing, if there is none.
+    fn of_view(&self) -> BTreeMap<ByteString, Bytes> {
+        BTreeMap::new()
+    }
     /// Whether nothing waits.
     fn is_quiet(&self) -> bool;
 }
@@ -329,8 +334,11 @@ impl Work for Fold {
         self.blocks && self.keys.values().any(|key| !key.held.is_empty())
     }
 
-    fn unsealed(&self) -> usize {
-        self.unsealed.len()
+    fn unsealed(&self) -> Unsealed {
+        Unsealed {
+            delta: self.unsealed.len(),
+            ..Unsealed::default()
+        }
     }
 
     fn seal(&mut self) -> Option<Bytes> {

@@ -3,7 +3,7 @@
 use super::shown::short;
 use super::{Console, files};
 use crate::config::resolved::{NamedSource, Pipeline, Place, Start};
-use crate::config::{Draft, Finding, Findings, Located, Location};
+use crate::config::{Draft, Finding, Findings, Located, Location, short_subjects};
 use crate::nats::{job, job_input};
 use crate::plugin::{Plugin, Runtime, Worker};
 use crate::process::plugin_set;
@@ -163,13 +163,15 @@ fn notes(draft: &Draft, checked: &[Checked<'_>]) -> Vec<String> {
     let Some(pipeline) = &draft.pipeline else {
         return Vec::new();
     };
+    let short = short_subjects(pipeline);
     if pipeline.job.is_some() {
-        return job_notes(pipeline, of(draft, checked));
+        let notes = job_notes(pipeline, of(draft, checked));
+        return notes.into_iter().chain(short).collect();
     }
     let ingest = pipeline.sink.no_fast_ingest();
     let ingest = ingest.map(|why| format!("results are not published in batches: {why}"));
     let ids = (!pipeline.sink.message_ids).then(|| NO_IDS.to_owned());
-    ingest.into_iter().chain(ids).collect()
+    ingest.into_iter().chain(ids).chain(short).collect()
 }
 
 /// The same for a job: the streams that it needs and why, and state that nothing removes.
@@ -243,8 +245,9 @@ fn job_notes<'c>(
     notes.extend(views.map(|view| {
         let (name, bucket, stream) = (&view.name, &view.bucket, view.stream());
         format!(
-            "view `{name}`: bucket `{bucket}`, whose stream `{stream}` sources the values by `{}` from the job's \
+            "view `{name}` of {}: bucket `{bucket}`, whose stream `{stream}` sources the values by `{}` from the job's \
              stream; `--create` makes it",
+            view.from.words(),
             view.key.as_str()
         )
     }));

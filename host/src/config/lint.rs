@@ -3,13 +3,17 @@
 //! Each rule catches a configuration that is well formed and cannot work, or that will lose or repeat
 //! messages. `resolve/` checks single values; the host checks at its start what only a server knows.
 
+mod keys;
+
 use super::component::Reference;
 use super::cursor::Cursor;
 use super::model;
 use super::resolve::Context;
 use super::resolved::{Bounds, DeadLetter, NamedSource, Sink, Source, StreamSettings};
 use super::subject::SubjectFilter;
-use super::template::{KeyRule, Template};
+use super::template::Template;
+pub use keys::short_subjects;
+pub(super) use keys::{key, needs_key};
 use std::borrow::Cow;
 
 /// A full batch must fit into what may be in flight; otherwise no batch is ever full.
@@ -33,32 +37,6 @@ pub(super) fn bounds(
             let message = format!("`in-flight.{field}` must not be less than `batch.{field}`");
             context.findings.add(at.location(), message);
         }
-    }
-}
-
-/// If the key is a token of the subject, some subject of the source must have that token.
-pub(super) fn key(named: &NamedSource, at: &Cursor<'_>, context: &mut Context<'_>) {
-    let Some(token) = named.key.as_ref().and_then(KeyRule::highest_token) else {
-        return;
-    };
-    let own = section(named, at).field("key");
-    let at = own.or(at.field("key"));
-    let longest: Option<Vec<usize>> = known_subjects(&named.source)
-        .iter()
-        .map(SubjectFilter::max_tokens)
-        .collect();
-    let Some(longest) = longest.and_then(|counts| counts.into_iter().max()) else {
-        return;
-    };
-    if token >= longest {
-        context.findings.add_hint(
-            at.location(),
-            format!(
-                "`{}`: no subject of the source has a token {token}",
-                at.path()
-            ),
-            format!("tokens count from 0; the last one is {}", longest - 1),
-        );
     }
 }
 
@@ -393,8 +371,11 @@ fn known_subjects(source: &Source) -> Vec<SubjectFilter> {
     if !source.subjects.is_empty() {
         return source.subjects.clone();
     }
+    let of_bucket = source.bucket.iter();
+    let of_bucket = of_bucket.filter_map(|it| SubjectFilter::parse(&format!("$KV.{it}.>")).ok());
     let created = source.create.iter().flat_map(|settings| &settings.subjects);
     created
         .filter_map(|text| SubjectFilter::parse(text).ok())
+        .chain(of_bucket)
         .collect()
 }

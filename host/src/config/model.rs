@@ -24,7 +24,7 @@ pub use streams::{
     Create, NamedSource, Source, Start, StartAt, StartWord, Storage, StreamSettings,
 };
 pub use time::{DurationOrOff, EventTime, EventTimeSettings, OfStream, OnInvalid, Watermark};
-pub use views::{View, ViewFrom};
+pub use views::{StateValue, View, ViewFrom};
 pub use windows::{CalendarUnit, Early, Hopping, Panes, Session, Tumbling, Window};
 
 use super::grants;

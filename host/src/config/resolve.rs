@@ -108,6 +108,9 @@ pub(super) fn pipeline(
         sources
             .iter()
             .for_each(|named| lint::key(named, at, context));
+        let views = job.iter().flatten().flat_map(|job| &*job.views);
+        let views: Vec<_> = views.cloned().collect();
+        lint::needs_key(model, sources, (sink.as_ref(), &views), at, context);
         lint::sources(sources, at, context);
         lint::operators(&model.operators, sources, at, context);
         let dead_letter = dead_letter.as_ref().and_then(Option::as_ref);

@@ -5,6 +5,7 @@
 
 mod dead_letter;
 mod reads;
+mod views;
 
 use super::component::Reference;
 pub use super::event_time::{EventTime, Place};
@@ -22,6 +23,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+pub use views::{View, ViewFrom};
 
 /// One pipeline, checked.
 #[derive(Clone, Debug)]
@@ -95,26 +97,6 @@ pub struct Job {
     pub commit: Bounds,
     pub watermark: Rules,
     pub views: Vec<View>,
-}
-
-/// The latest value for each key of the results.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct View {
-    /// Of no other view of the process.
-    pub name: String,
-    /// Of a result.
-    pub key: KeyRule,
-    pub bucket: String,
-    /// After which a value is removed; none keeps it until another takes its place.
-    pub ttl: Option<Duration>,
-}
-
-impl View {
-    /// The stream of its bucket.
-    #[must_use]
-    pub fn stream(&self) -> String {
-        format!("KV_{}", self.bucket)
-    }
 }
 
 /// Where the state of a partition is.

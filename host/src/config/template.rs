@@ -5,6 +5,10 @@
 //! behind it), `{header:Name}`, `{key}` (in a sink) or `{payload:/json/pointer}` (in a key). Everything else is
 //! literal. There is no escape, because neither subjects nor keys need braces.
 
+mod key;
+
+pub use key::SAME_KEY;
+
 use super::pointer::Pointer;
 use super::subject::bucket;
 pub use super::subject::{SubjectFilter, check_free, check_subject, is_under};
@@ -186,94 +190,16 @@ impl Template {
             .flatten()
     }
 
+    /// Whether a rendered subject has the key of its message.
+    #[must_use]
+    pub fn has_key(&self) -> bool {
+        self.parts.contains(&Part::Key)
+    }
+
     /// Whether the template begins with the message's subject.
     #[must_use]
     pub fn begins_with_subject(&self) -> bool {
         matches!(self.parts.first(), Some(Part::Subject))
-    }
-}
-
-impl KeyRule {
-    /// Parses a key rule: the same placeholders as a template, with `{payload:/pointer}` instead of
-    /// `{key}`.
-    ///
-    /// # Errors
-    ///
-    /// Says in one sentence what is wrong. A rule without a placeholder is refused, because it would give
-    /// all messages the same key.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let rule = Self::of_any(
-            text,
-            "{subject}, {subject[N]}, {subject[N..]}, {header:Name} and {payload:/pointer}",
-        )?;
-        if rule.parts.contains(&Part::Key) {
-            return Err("a key cannot contain `{key}`".to_owned());
-        }
-        Ok(rule)
-    }
-
-    /// Parses a rule for the key of a result in a view: the same placeholders, and `{key}`.
-    ///
-    /// # Errors
-    ///
-    /// The same.
-    pub fn of_result(text: &str) -> Result<Self, String> {
-        Self::of_any(
-            text,
-            "{key}, {subject}, {subject[N]}, {subject[N..]}, {header:Name} and {payload:/pointer}",
-        )
-    }
-
-    fn of_any(text: &str, known: &str) -> Result<Self, String> {
-        let parts = parse_parts(text, known)?;
-        if parts.iter().all(|part| matches!(part, Part::Literal(_))) {
-            return Err("a key without a placeholder is the same for every message".to_owned());
-        }
-        let text = text.into();
-        Ok(Self { text, parts })
-    }
-
-    /// The key that a change of a key-value bucket has there: its subject is `$KV.<bucket>.<key>`.
-    #[must_use]
-    pub fn of_bucket() -> Self {
-        let parts = [Part::SubjectFrom(2)].into();
-        let text = ByteString::from_static("{subject[2..]}");
-        Self { text, parts }
-    }
-
-    /// The rule as it was written.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// The key of one message; `None` if the message lacks a part of it. Any text can be a key.
-    #[must_use]
-    pub fn extract(&self, message: &Message) -> Option<ByteString> {
-        if let [part @ (Part::Subject | Part::SubjectToken(_) | Part::SubjectFrom(_))] =
-            &*self.parts
-            && let Cow::Borrowed(value) = part.value(message).ok()?
-        {
-            // In the memory of the subject.
-            return Some(message.subject.slice_ref(value));
-        }
-        let mut key = String::new();
-        for part in &self.parts {
-            key.push_str(&part.value(message).ok()?);
-        }
-        Some(key.into())
-    }
-
-    /// The highest subject token it reads, counted from 0.
-    #[must_use]
-    pub fn highest_token(&self) -> Option<usize> {
-        self.parts
-            .iter()
-            .filter_map(|part| match part {
-                Part::SubjectToken(n) | Part::SubjectFrom(n) => Some(*n),
-                _ => None,
-            })
-            .max()
     }
 }
 

@@ -84,6 +84,7 @@ impl View {
         json!({
             "name": self.settings.name,
             "pipeline": self.pipeline.settings.name,
+            "from": self.settings.from.words(),
             "key": self.settings.key.as_str(),
             "bucket": self.settings.bucket,
         })

@@ -12,7 +12,7 @@ use crate::message::Message;
 use crate::outgoing::OutgoingMessage;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -51,10 +51,17 @@ pub struct Checkpoint {
     /// The key groups that it is of; none before a claim has said so. Nobody claims it for others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<Range<u16>>,
+    /// The views of the state that have all of it; see [`View::identity`](crate::config::resolved::View::identity).
+    #[serde(default, skip_serializing_if = "no_views")]
+    pub viewed: Arc<BTreeSet<String>>,
     /// The state is being replaced and is not whole (`replace.rs`): nobody claims it but to replace it. Ends
     /// with the replacement's last commit.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replacing: bool,
+}
+
+fn no_views(views: &Arc<BTreeSet<String>>) -> bool {
+    views.is_empty()
 }
 
 /// How far an input has been processed.

@@ -30,10 +30,11 @@
 //! | `lane/folder.rs` | where the states of its partitions are on disk |
 //! | `lane/standing.rs` | waits for a partition that another host owns, and stands by for it |
 //! | `processing.rs`, `processing/due.rs`, `processing/timed.rs`, `processing/judged.rs` | the work of a partition: a processor on a state; timers and retries; event time |
+//! | `processing/viewed.rs` | what it adds to views, and fills them with |
 //! | `processing/kept.rs` | where its state is: in RAM or on disk |
 //! | `shared.rs` | what the partitions of a lane share |
 //! | `clock.rs` | when timers and retries are due |
-//! | `views.rs` | the values of views, from results; pure |
+//! | `views.rs` | the values of views, from results and from the state; pure |
 //! | `watermarks.rs` | the watermark of each input |
 //! | `held.rs` | a message as it waits in the state |
 //! | `assign.rs` | which host is to own which partition; pure |

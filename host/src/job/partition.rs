@@ -12,7 +12,7 @@ use super::compaction::Compaction;
 use super::log::{Checkpoint, Commit, Fence, Held, Input, Progress, Snapshot, chained};
 use super::recovery::Recovery;
 use super::views;
-use super::work::{Effects, Work};
+use super::work::{Effects, Room, Unsealed, Work};
 use crate::outgoing::OutgoingMessage;
 use crate::state::Mark;
 use std::borrow::Cow;
@@ -146,6 +146,8 @@ pub struct Running {
     /// Messages and bytes of the results that have gathered.
     messages: usize,
     bytes: usize,
+    /// Values of views that the writes which have gathered make besides, at most.
+    values: usize,
     /// Whether anything has gathered, be it a position.
     any: bool,
     /// Results of a message in the last batch, on average; at least one.
@@ -166,6 +168,7 @@ impl Running {
             gathered: Commit::default(),
             messages: 0,
             bytes: 0,
+            values: 0,
             any: false,
             fan_out: 1,
             in_flight: None,
@@ -215,7 +218,7 @@ impl Running {
     pub fn room(&self) -> usize {
         let full = self.bytes >= self.bounds.bytes;
         let most = self.bounds.messages.saturating_sub(self.bounds.reserve);
-        let left = most.saturating_sub(self.messages + 2) / self.fan_out;
+        let left = most.saturating_sub(self.messages + self.values + 2) / self.fan_out;
         match (self.any, full) {
             // Whether one fits alone is only known once it has been processed.
             (false, _) => left.max(1),
@@ -224,8 +227,8 @@ impl Running {
         }
     }
 
-    /// Adds the effects of processed messages. `unsealed` is the size of the delta with their writes.
-    pub fn gather(&mut self, batch: &[Input], effects: Effects, unsealed: usize) -> Fit {
+    /// Adds the effects of processed messages. `unsealed` is what all writes make.
+    pub fn gather(&mut self, batch: &[Input], effects: Effects, unsealed: Unsealed) -> Fit {
         let results = || {
             let results = effects.outputs.iter().chain(&effects.dead_letters);
             results.chain(&effects.views)
@@ -233,16 +236,18 @@ impl Running {
         let count = results().count();
         let messages = self.messages + count;
         let bytes = self.bytes + results().map(OutgoingMessage::size).sum::<usize>();
-        let all = messages + self.bounds.parts(unsealed) + 1;
+        let all = messages + unsealed.values + self.bounds.parts(unsealed.delta) + 1;
         let fits = all + self.bounds.reserve <= self.bounds.messages
-            && bytes + unsealed <= self.bounds.bytes;
+            && bytes + unsealed.bytes + unsealed.delta <= self.bounds.bytes;
         if !fits {
             return if self.any { Fit::Later } else { Fit::Never };
         }
         if !batch.is_empty() {
+            let count = count + unsealed.values.saturating_sub(self.values);
             self.fan_out = count.div_ceil(batch.len()).max(1);
         }
         (self.messages, self.bytes, self.any) = (messages, bytes, true);
+        self.values = unsealed.values;
         self.gathered.outputs.extend(effects.outputs);
         self.gathered.dead_letters.extend(effects.dead_letters);
         self.gathered.views.extend(effects.views);
@@ -261,12 +266,21 @@ impl Running {
 
     /// The commit of what has gathered, and the fence it needs; none while one is in flight.
     pub fn form(&mut self, work: &mut impl Work) -> Option<(Fence, Commit)> {
-        if self.in_flight.is_some() || !self.any {
+        if self.in_flight.is_some() {
+            return None;
+        }
+        let filled = work.fill(&self.left(work.unsealed()));
+        if !self.any && filled.is_none() {
             return None;
         }
         self.any = false;
         self.bytes = 0;
-        let results = std::mem::take(&mut self.messages);
+        let filled = filled.unwrap_or_default().into_iter();
+        let values: Vec<_> = filled.chain(work.values(self.bounds.part)).collect();
+        self.checkpoint.viewed = work.viewed();
+        self.values = 0;
+        let results = std::mem::take(&mut self.messages) + values.len();
+        self.gathered.views.extend(values);
         let delta = work.seal();
         let length = delta.as_ref().map_or(0, bytes::Bytes::len);
         self.checkpoint.number += 1;
@@ -289,6 +303,17 @@ impl Running {
             ..std::mem::take(&mut self.gathered)
         };
         Some((self.fence, commit))
+    }
+
+    /// What has not gathered of what a commit holds.
+    fn left(&self, unsealed: Unsealed) -> Room {
+        let (messages, bytes) = (self.messages + unsealed.values, self.bytes + unsealed.bytes);
+        let others = self.bounds.parts(unsealed.delta) + 1 + self.bounds.reserve;
+        Room {
+            messages: self.bounds.messages.saturating_sub(messages + others),
+            bytes: self.bounds.bytes.saturating_sub(bytes + unsealed.delta),
+            longest: self.bounds.part,
+        }
     }
 
     /// Those that go along with a commit: about as many bytes as its delta has, so that the log shrinks while

@@ -11,13 +11,14 @@ mod noted;
 #[cfg(test)]
 mod tests;
 mod timed;
+mod viewed;
 
 use super::clock::{PartitionClock, nanoseconds};
-use super::held::{self, queue, waits_for};
+use super::held::waits_for;
 use super::log::{Checkpoint, Input, Progress, Snapshot};
 use super::shared::{Counts, Shared};
 use super::watermarks::Watermarks;
-use super::work::{Effects, Unreadable, Work};
+use super::work::{Effects, Room, Unreadable, Unsealed, Work};
 use crate::config::resolved::Order;
 use crate::message::Message;
 use crate::outgoing::OutgoingMessage;
@@ -29,9 +30,11 @@ use crate::state::{
 use bytes::Bytes;
 use bytestring::ByteString;
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
+use viewed::Filling;
 
 /// See the top of this file.
 pub struct Processing {
@@ -64,6 +67,7 @@ pub struct Processing {
     sealed: Option<Instant>,
     /// What the state was said to take.
     usage: Usage,
+    filling: Filling,
 }
 
 impl Processing {
@@ -91,6 +95,7 @@ impl Processing {
             waits: false,
             sealed: None,
             usage: Usage::default(),
+            filling: Filling::default(),
         })
     }
 
@@ -213,21 +218,6 @@ impl Processing {
             Disposition::Retry(_) => {}
         }
     }
-
-    /// Lets a message wait: for the retry that a plugin asked for, or behind one of its key.
-    async fn hold(&mut self, input: &Input, retry: Option<&Retry>, effects: &mut Effects) {
-        let (attempts, delay) = retry.map_or_else(Default::default, |retry| self.put_off(retry, 0));
-        let (key, tag) = queue(self.shared.order, input);
-        let held = {
-            let mut state = self.state.lock();
-            let until = state.now().saturating_add(nanoseconds(delay));
-            state.hold(key, &tag, &held::message(input), attempts, until)
-        };
-        if let Err(refused) = held {
-            let reason = format!("it cannot wait for its next attempt: {refused}");
-            self.give_up(input, reason, effects).await;
-        }
-    }
 }
 
 impl Work for Processing {
@@ -244,6 +234,7 @@ impl Work for Processing {
         self.sources = sources.collect();
         self.resume(&checkpoint.inputs);
         self.clock.reset();
+        self.begin_filling(&checkpoint.viewed);
         self.forget();
     }
 
@@ -358,8 +349,20 @@ impl Work for Processing {
         state.has_held() && state.is_held(b"", b"").unwrap_or_default()
     }
 
-    fn unsealed(&self) -> usize {
-        self.state.lock().unsealed()
+    fn unsealed(&self) -> Unsealed {
+        self.unsealed_views()
+    }
+
+    fn fill(&mut self, room: &Room) -> Option<Vec<OutgoingMessage>> {
+        self.fill_views(room)
+    }
+
+    fn viewed(&self) -> Arc<BTreeSet<String>> {
+        self.filling.done()
+    }
+
+    fn values(&mut self, longest: usize) -> Vec<OutgoingMessage> {
+        self.view_state(longest)
     }
 
     fn seal(&mut self) -> Option<Bytes> {

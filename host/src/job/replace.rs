@@ -10,6 +10,7 @@ use super::surroundings::{End, Surroundings};
 use super::worker::{Lost, deliver, last};
 use bytes::Bytes;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A replacement under way.
 pub struct Replacement<'a, L, S> {
@@ -118,6 +119,8 @@ impl<'a, L: Log, S: Surroundings> Replacement<'a, L, S> {
             checkpoint.watermark = Some(u64::try_from(least).unwrap_or_default());
             checkpoint.inputs = inputs;
             checkpoint.replacing = false;
+            // They are to have what the state has now.
+            checkpoint.viewed = Arc::default();
         })
         .await?;
         // What stays is in the way of nothing.

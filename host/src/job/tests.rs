@@ -17,7 +17,7 @@ use std::rc::Rc;
 
 mod api {
     pub use crate::job::log::{Checkpoint, Input, Snapshot};
-    pub use crate::job::work::{Effects, Unreadable, Work};
+    pub use crate::job::work::{Effects, Room, Unreadable, Unsealed, Work};
     pub use crate::outgoing::OutgoingMessage;
 }
 
@@ -31,6 +31,7 @@ mod remembered;
 mod restored;
 mod sabotage;
 mod schedule;
+mod views;
 
 /// Runs a schedule; an error says what is wrong, and its seed.
 fn schedule(seed: u64, sabotage: Sabotage) -> Result<Tally, String> {

@@ -1,16 +1,25 @@
-//! The values of views: what each result is there, and under which key. Pure.
+//! The values of views: what each result, or each value of the state, is there, and under which key. Pure.
 //!
 //! They are committed with the results (`jetstream/batch.rs`), and the bucket of each view sources them from the
 //! job's stream (`nats/views.rs`). Which keys a bucket can have is in `nats/views/key.rs`.
 
-use crate::config::resolved::View;
+use crate::config::resolved::{View, ViewFrom};
 use crate::headers::block::ForeignLines;
-use crate::headers::{HOPS, KV_OPERATION};
+use crate::headers::{HOPS, KV_OPERATION, TTL};
 use crate::message::Message;
 use crate::nats::views::key;
 use crate::outgoing::OutgoingMessage;
+use crate::state::Shown;
+use bytes::Bytes;
 use bytestring::ByteString;
 use std::collections::HashSet;
+
+/// Nanoseconds in a second. The server takes a time to live in seconds.
+const SECOND: u64 = 1_000_000_000;
+/// What expires later than this is kept for ever, in nanoseconds: a hundred years.
+const FOR_EVER: u64 = 100 * 365 * 24 * 3600 * SECOND;
+/// What a value takes besides its key and its bytes, about: the subject and the headers.
+const OVERHEAD: usize = 128;
 
 /// What a result is in these views; nothing in those for which it has no key. The subject of a value is
 /// `<view>.<partition>.<key>`. Its headers are the host's alone: readers trust what they say.
@@ -36,7 +45,8 @@ pub(super) fn values(
     let delete = is_deleted.then(|| (KV_OPERATION.into(), "DEL".into()));
     let hops = result.headers.iter().filter(|(name, _)| name == HOPS);
     let headers: Vec<_> = hops.cloned().chain(delete).collect();
-    views.iter().filter_map(move |view| {
+    let of_results = views.iter().filter(|view| view.from == ViewFrom::Results);
+    of_results.filter_map(move |view| {
         let key = key::escape(&view.key.extract(&as_message)?)?;
         Some(OutgoingMessage {
             is_late: false,
@@ -49,6 +59,42 @@ pub(super) fn values(
             key: None,
         })
     })
+}
+
+/// What a value of the state is in a view; nothing if its key is none that a bucket has. One that is deleted, or longer
+/// than `longest`, deletes its key there: no older one is taken for it.
+pub(super) fn of_state(
+    view: &View,
+    partition: u16,
+    shown: &Shown<'_>,
+    longest: usize,
+) -> Option<OutgoingMessage> {
+    let key = str::from_utf8(shown.key).ok()?;
+    let key = key::escape(&view.key.of_key(key)?)?;
+    let value = shown.value.filter(|value| value.len() <= longest);
+    let header = match (value, shown.left) {
+        (None, _) => Some((KV_OPERATION.into(), "DEL".into())),
+        (Some(_), Some(left)) if left < FOR_EVER => {
+            let seconds = left.div_ceil(SECOND).max(1);
+            Some((TTL.into(), format!("{seconds}s").into()))
+        }
+        (Some(_), _) => None,
+    };
+    Some(OutgoingMessage {
+        is_late: false,
+        subject: ByteString::from(format!("{}.{partition}.{key}", view.name)),
+        id: None,
+        digest: None,
+        headers: header.into_iter().collect(),
+        foreign: ForeignLines::new(),
+        payload: Bytes::copy_from_slice(value.unwrap_or_default()),
+        key: None,
+    })
+}
+
+/// Bytes of that, about.
+pub(super) fn size(shown: &Shown<'_>) -> usize {
+    shown.key.len() + shown.value.map_or(0, <[u8]>::len) + OVERHEAD
 }
 
 /// Keeps of several values of one key the last.
@@ -68,6 +114,7 @@ mod tests {
     fn view(name: &str, key: &str) -> View {
         View {
             name: name.to_owned(),
+            from: ViewFrom::Results,
             key: KeyRule::of_result(key).unwrap(),
             bucket: "b".to_owned(),
             ttl: None,
@@ -121,6 +168,34 @@ mod tests {
         };
         assert_eq!(headers("x"), []);
         assert_eq!(headers(""), [(KV_OPERATION.into(), "DEL".into())]);
+    }
+
+    #[test]
+    fn a_value_of_the_state_says_how_long_it_is_there_and_one_that_no_message_holds_is_none() {
+        let mut view = view("v", "{key}");
+        view.key = KeyRule::of_state("of/{key}").unwrap();
+        let of = |key: &'static [u8], value, left| {
+            let shown = Shown { key, value, left };
+            let value = of_state(&view, 3, &shown, 4)?;
+            let header = value.headers.first();
+            let header = header.map(|(name, value)| format!("{name}: {value}"));
+            Some((value.subject.to_string(), value.payload, header))
+        };
+        let is = |payload: &'static str, header: Option<&str>| {
+            let subject = "v.3.of/k=201".to_owned();
+            Some((subject, payload.into(), header.map(str::to_owned)))
+        };
+        assert_eq!(of(b"k 1", Some(b"1234"), None), is("1234", None));
+        for (left, seconds) in [(1, "1s"), (SECOND, "1s"), (SECOND + 1, "2s")] {
+            let header = format!("Nats-TTL: {seconds}");
+            assert_eq!(of(b"k 1", Some(b"1"), Some(left)), is("1", Some(&header)));
+        }
+        assert_eq!(of(b"k 1", Some(b"1"), Some(u64::MAX)), is("1", None));
+        let gone = is("", Some("KV-Operation: DEL"));
+        assert_eq!(of(b"k 1", None, Some(0)), gone);
+        assert_eq!(of(b"k 1", Some(b"12345"), None), gone);
+        assert_eq!(of(b"", Some(b"1"), None), None);
+        assert_eq!(of(b"\xff", Some(b"1"), None), None);
     }
 
     #[test]

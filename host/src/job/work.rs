@@ -7,6 +7,8 @@ use super::log::{Checkpoint, Input, Progress, Snapshot};
 use crate::outgoing::OutgoingMessage;
 use crate::state::Mark;
 use bytes::Bytes;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Effects of a batch that leave the host. Its writes are in the state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +21,25 @@ pub struct Effects {
     pub watermarks: Vec<Option<i64>>,
     /// That of the partition; none if nothing follows event time.
     pub watermark: Option<u64>,
+}
+
+/// What the writes since the last commit add to the next one, at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unsealed {
+    /// Bytes of the delta.
+    pub delta: usize,
+    /// Values of views, and their bytes.
+    pub values: usize,
+    pub bytes: usize,
+}
+
+/// What values of views may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    pub messages: usize,
+    pub bytes: usize,
+    /// Bytes of a payload.
+    pub longest: usize,
 }
 
 /// A delta or a snapshot that the code at hand cannot read.
@@ -118,8 +139,25 @@ pub trait Work {
         false
     }
 
-    /// Bytes of the delta that [`seal`](Self::seal) would make now, at most.
-    fn unsealed(&self) -> usize;
+    /// What [`values`](Self::values) and [`seal`](Self::seal) would make now.
+    fn unsealed(&self) -> Unsealed;
+
+    /// Values of views that are to have what the state had before them: so many, and of so many bytes. Comes before
+    /// [`values`](Self::values), with which they are committed, and again until there is nothing to be filled.
+    fn fill(&mut self, _room: &Room) -> Option<Vec<OutgoingMessage>> {
+        None
+    }
+
+    /// The views that have all of the state, once what was made of them is committed.
+    fn viewed(&self) -> Arc<BTreeSet<String>> {
+        Arc::default()
+    }
+
+    /// The values of views (`views.rs`) that the writes of one commit have changed. Comes before [`seal`](Self::seal).
+    /// None has a payload of more than `longest` bytes.
+    fn values(&mut self, _longest: usize) -> Vec<OutgoingMessage> {
+        Vec::new()
+    }
 
     /// Ends the writes of one commit: what they changed since the last one; none if nothing.
     fn seal(&mut self) -> Option<Bytes>;

@@ -207,6 +207,9 @@ async fn serve<L: Log, W: Work, S: Surroundings>(
     // Of the commit in flight.
     let mut has_snapshots = false;
     loop {
+        if stopping && running.is_idle() {
+            return Ok(Lost::End(End::Stopped));
+        }
         if let Some((fence, commit)) = running.form(work) {
             // What was read for the commit may be wrong.
             if let Some(why) = work.broken() {
@@ -221,9 +224,6 @@ async fn serve<L: Log, W: Work, S: Surroundings>(
             in_flight = Some(Box::pin(async move {
                 deliver(log, around, fence, &commit).await
             }));
-        }
-        if stopping && running.is_idle() {
-            return Ok(Lost::End(End::Stopped));
         }
         let (due, quiet) = (work.next_due(), work.quiet_due());
         let holding = quiet.map(|_| work.holding(running.inputs()));

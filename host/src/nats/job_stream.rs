@@ -71,6 +71,8 @@ pub async fn ensure(
                 allow_atomic_publish: true,
                 allow_rollup: true,
                 allow_direct: true,
+                // For values of views that expire.
+                allow_message_ttl: true,
                 ..Config::default()
             });
             let made = permitted(connection, &api, make).await?;
@@ -115,6 +117,37 @@ fn unfit(config: &Config, prefix: &str) -> Option<&'static str> {
         .into_iter()
         .find(|(unfit, _)| *unfit)
         .map(|(_, why)| why)
+}
+
+/// Lets the stream of a job remove messages when they say so. One that an earlier version of weir has made does not.
+///
+/// # Errors
+/// It does not, and `may_change` is false; or the server refuses.
+pub(super) async fn let_expire(
+    connection: &Connection,
+    name: &str,
+    may_change: bool,
+) -> Result<()> {
+    let context = jetstream(connection);
+    let api = connection.api.stream_info(name);
+    let found = permitted(connection, &api, context.get_stream(name)).await?;
+    let found = found.map_err(|error| anyhow!("{}", error.kind()))?;
+    let config = &found.cached_info().config;
+    if config.allow_message_ttl {
+        return Ok(());
+    }
+    if !may_change {
+        return Err(anyhow!("stream `{name}` does not let messages expire"))
+            .hint(|| "pass `--create`, which changes that");
+    }
+    let changed = Config {
+        allow_message_ttl: true,
+        ..config.clone()
+    };
+    let api = connection.api.stream_update(name);
+    let changed = permitted(connection, &api, context.update_stream(changed)).await?;
+    changed.map_err(|error| anyhow!("{}", error.kind()))?;
+    Ok(())
 }
 
 #[cfg(test)]

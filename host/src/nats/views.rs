@@ -10,15 +10,18 @@ use super::job_outputs::{Own, Target};
 use super::sourcing::{self, Transform};
 use super::stored::{self, Which};
 use super::streams::{Context, jetstream};
-use super::{Connection, permitted};
-use crate::config::resolved::{Pipeline, View};
+use super::{Connection, job_stream, permitted};
+use crate::config::resolved::{Pipeline, View, ViewFrom};
 use crate::headers::{COMMIT, REMOVALS, block};
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::response::Response;
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+
+/// How long the marker of a value that has expired stays: an hour, in nanoseconds.
+const MARKER: u64 = 3_600_000_000_000;
 
 /// Lets the bucket of each view source its values: makes those that are missing and changes the others, if it may.
 ///
@@ -33,6 +36,10 @@ pub(super) async fn ensure(
 ) -> Result<Vec<Target>> {
     let mut targets = Vec::new();
     for view in pipeline.job.iter().flat_map(|job| &job.views) {
+        if view.from != ViewFrom::Results {
+            let expire = job_stream::let_expire(connection, own.stream, may_change).await;
+            expire.with_context(|| format!("cannot commit values of view `{}`", view.name))?;
+        }
         let of = format!("{}.view.{}", own.prefix, view.name);
         let prefix = prefix(&view.bucket);
         let transform = Transform {
@@ -67,23 +74,36 @@ async fn bucket(
     let (stream, bucket) = (view.stream(), &view.bucket);
     let transforms = std::slice::from_ref(transform);
     let max_age = view.ttl.unwrap_or_default().as_nanos();
-    let max_age = json!(u64::try_from(max_age).unwrap_or(u64::MAX));
+    let mut kept = Map::new();
+    kept.insert(
+        "max_age".to_owned(),
+        json!(u64::try_from(max_age).unwrap_or(u64::MAX)),
+    );
+    if view.from != ViewFrom::Results {
+        kept.insert("allow_msg_ttl".to_owned(), json!(true));
+        // Of each value that expires there is a marker, so that whoever watches hears of it.
+        kept.insert("subject_delete_marker_ttl".to_owned(), json!(MARKER));
+    }
+    let is_kept = |found: &Value| {
+        kept.iter()
+            .all(|(name, value)| found.get(name) == Some(value))
+    };
     let (what, api, config) = match there(connection, context, &stream).await? {
         Some(found) if !sourcing::sources(&found, own.stream, transforms) => {
             return Err(anyhow!("it is there, and does not source the view")).hint(|| {
                 format!("choose another `bucket`, or delete this one with `nats kv del {bucket}`")
             });
         }
-        Some(found) if found.get("max_age") == Some(&max_age) => return Ok(()),
+        Some(found) if is_kept(&found) => return Ok(()),
         Some(_) if !may_change => {
             return Err(anyhow!(
-                "it does not keep its values for the `ttl` of the view"
+                "it does not keep its values for the `ttl` of the view, or as long as they say"
             ))
             .hint(|| "pass `--create`, which changes that");
         }
         Some(mut found) => {
             if let Some(settings) = found.as_object_mut() {
-                settings.insert("max_age".to_owned(), max_age);
+                settings.extend(kept);
                 // It must not be longer; values have no message ids.
                 settings.remove("duplicate_window");
             }
@@ -96,12 +116,11 @@ async fn bucket(
         }
         // As clients make a bucket that keeps one value for each key, and with a source.
         None => {
-            let config = json!({
+            let mut config = json!({
                 "name": stream,
                 "description": format!("weir: view {}", view.name),
                 "subjects": [format!("{}>", prefix(bucket))],
                 "num_replicas": own.replicas,
-                "max_age": max_age,
                 "max_msgs_per_subject": 1,
                 "storage": "file",
                 "discard": "new",
@@ -110,6 +129,9 @@ async fn bucket(
                 "allow_direct": true,
                 "sources": [{ "name": own.stream, "subject_transforms": [transform.as_json()] }],
             });
+            if let Some(settings) = config.as_object_mut() {
+                settings.extend(kept);
+            }
             ("CREATE", connection.api.stream_create(&stream), config)
         }
     };

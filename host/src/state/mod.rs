@@ -35,6 +35,7 @@ mod snapshot;
 mod store;
 mod timers;
 mod values;
+mod viewed;
 
 pub use codec::Corrupt;
 pub use disk::{Location, Mark};
@@ -45,6 +46,7 @@ pub use shared::SharedState;
 pub use store::Usage;
 pub use timers::{Clock, Timer};
 pub use values::Outdated;
+pub use viewed::{Cursor, Shown};
 
 use bytes::Bytes;
 use overlay::Overlay;

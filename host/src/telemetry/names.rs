@@ -173,7 +173,7 @@ names! {
     JobForwardFailures "job_forward_failures" Counter None PIPELINE
         "Times that a result or a dead letter of a job could not be forwarded; it is tried again, and what is behind it waits"
     JobViewSkipped "job_view_skipped" Counter None PIPELINE
-        "Times that a result has no value in a view: it lacks a part of the key, or the key is too long"
+        "Times that a result or a value of the state is not in a view: it lacks a part of the key, or is too long"
     ViewWatchers "view_watchers" Gauge None PIPELINE
         "Watchers of the pipeline's views at this host"
     ViewWatchersEnded "view_watchers_ended" Counter None PIPELINE

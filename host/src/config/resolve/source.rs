@@ -14,6 +14,9 @@ use std::time::Duration;
 /// machine or of the server's disk causes redelivery.
 const SHORTEST_ACK_WAIT: Duration = Duration::from_secs(2);
 
+/// What the subjects of all buckets begin with.
+const BUCKET: &str = "$KV.";
+
 /// All that a pipeline reads, in the order of their names.
 pub(super) fn sources(
     model: &model::Pipeline,
@@ -118,6 +121,20 @@ fn table(model: &model::NamedSource, at: &Cursor<'_>, context: &mut Context<'_>)
             .add_hint(field.key_location(), message, hint);
         is_sound = false;
     }
+    let key = model.key.as_deref().map(KeyRule::parse);
+    let of_payload = key
+        .and_then(Result::ok)
+        .is_some_and(|key| key.reads_payload());
+    if model.bucket.is_some() && of_payload {
+        let key = at.field("key");
+        let message = format!(
+            "`{}`: a key that is removed from the bucket has no payload",
+            key.path()
+        );
+        let hint = "remove `key`: the key in the bucket stands in place of it";
+        context.findings.add_hint(key.location(), message, hint);
+        is_sound = false;
+    }
     is_sound
 }
 
@@ -129,7 +146,8 @@ fn rules(
     context: &mut Context<'_>,
 ) -> Option<(Option<KeyRule>, Option<EventTime>)> {
     let key = optional(key, |text| {
-        context.parsed(KeyRule::parse(text), &at.field("key"))
+        let hint = "name what tells keys apart, such as `{subject[1]}`; or write `order: stream` without a `key`";
+        context.key_rule(KeyRule::parse(text), &at.field("key"), hint)
     });
     let event_time = time::event_time(event_time, &at.field("event-time"), context);
     Some((key?, event_time?))
@@ -221,6 +239,23 @@ fn place(model: &model::Source, at: &Cursor<'_>, context: &mut Context<'_>) -> O
     let name = text.as_deref();
     let name = name.and_then(|name| context.server_name(name, &name_at));
     let subjects = context.filters(filters_of, &at.field(filters));
+    let in_full = filters_of
+        .iter()
+        .enumerate()
+        .filter(|(_, key)| is_bucket && key.starts_with(BUCKET));
+    for (number, key) in in_full {
+        let at = at.field(filters).item(number);
+        let own = key
+            .strip_prefix(BUCKET)
+            .and_then(|rest| rest.split_once('.'));
+        let message = format!(
+            "`{}`: a key of a bucket is written without `{BUCKET}` and the bucket's name",
+            at.path()
+        );
+        let hint = format!("write `{}`", own.map_or(">", |(_, key)| key));
+        context.findings.add_hint(at.location(), message, hint);
+        is_sound = false;
+    }
     let (name, subjects) = name.zip(subjects).filter(|_| is_sound)?;
     if !is_bucket {
         return Some(Place {

@@ -3,6 +3,7 @@
 use crate::config::cursor::Cursor;
 use crate::config::interpolate::Environment;
 use crate::config::subject::SubjectFilter;
+use crate::config::template::{KeyRule, SAME_KEY};
 use crate::config::units::{DurationText, SizeText};
 use crate::report::findings::Collector;
 use std::path::{Path, PathBuf};
@@ -47,6 +48,25 @@ impl Context<'_> {
                     .add(at.location(), format!("`{}`: {why}", at.path()))
             })
             .ok()
+    }
+
+    /// The rule for a key. The hint is for one that is the same for every message.
+    pub(super) fn key_rule(
+        &mut self,
+        rule: Result<KeyRule, String>,
+        at: &Cursor<'_>,
+        hint: &str,
+    ) -> Option<KeyRule> {
+        let why = match rule {
+            Ok(rule) => return Some(rule),
+            Err(why) => why,
+        };
+        let message = format!("`{}`: {why}", at.path());
+        match why == SAME_KEY {
+            true => self.findings.add_hint(at.location(), message, hint),
+            false => self.findings.add(at.location(), message),
+        }
+        None
     }
 
     pub(super) fn duration(&mut self, text: &DurationText, at: &Cursor<'_>) -> Option<Duration> {

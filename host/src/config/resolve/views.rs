@@ -3,7 +3,7 @@
 use super::values::{Context, optional};
 use crate::config::cursor::Cursor;
 use crate::config::model::{self, NamedSource};
-use crate::config::resolved::View;
+use crate::config::resolved::{View, ViewFrom};
 use crate::config::template::KeyRule;
 use std::collections::HashMap;
 
@@ -18,7 +18,6 @@ pub(super) fn views(
     let mut names: HashMap<String, usize> = HashMap::new();
     let mut buckets: HashMap<String, usize> = HashMap::new();
     let mut views = Some(Vec::new());
-    let name = pipeline.name.as_deref();
     let named = pipeline.sources.values().map(NamedSource::source);
     let read = named.chain([pipeline.source.clone()]).filter_map(|source| {
         let of_bucket = source.bucket.map(|bucket| format!("KV_{bucket}"));
@@ -27,7 +26,7 @@ pub(super) fn views(
     let read: Vec<String> = read.collect();
     for (index, model) in pipeline.views.iter().enumerate() {
         let at = at.item(index);
-        let view = view(model, name, &at, context).filter(|view| {
+        let view = view(model, pipeline, &at, context).filter(|view| {
             let bucket_at = at.field("bucket").or(at.field("name"));
             let others = [
                 (&mut names, &view.name, at.field("name"), "are called"),
@@ -67,16 +66,22 @@ pub(super) fn views(
 
 fn view(
     model: &model::View,
-    pipeline: Option<&str>,
+    pipeline: &model::Pipeline,
     at: &Cursor<'_>,
     context: &mut Context<'_>,
 ) -> Option<View> {
     let name = context.identifier(model.name.as_deref(), &at.field("name"));
-    let key = context.parsed(KeyRule::of_result(&model.key), &at.field("key"));
+    let from = from(&model.from, &pipeline.operators, &at.field("from"), context);
+    let key = match &model.from {
+        model::ViewFrom::Word(_) => KeyRule::of_result(&model.key),
+        model::ViewFrom::State(_) => KeyRule::of_state(&model.key),
+    };
+    let hint = "leave `key` out: then it is `{key}`";
+    let key = context.key_rule(key, &at.field("key"), hint);
     let bucket_at = at.field("bucket");
     let bucket = match &model.bucket {
         Some(bucket) => context.identifier(Some(bucket), &bucket_at),
-        None => pipeline
+        None => (pipeline.name.as_deref())
             .zip(name.as_ref())
             .map(|(pipeline, name)| format!("{pipeline}-{name}")),
     };
@@ -96,8 +101,44 @@ fn view(
     });
     Some(View {
         name: name?,
+        from: from?,
         key: key?,
         bucket: bucket?,
         ttl: ttl?,
+    })
+}
+
+/// What the values are. The rows of windows are not for people.
+fn from(
+    model: &model::ViewFrom,
+    operators: &[model::Operator],
+    at: &Cursor<'_>,
+    context: &mut Context<'_>,
+) -> Option<ViewFrom> {
+    let model::ViewFrom::State(model) = model else {
+        return Some(ViewFrom::Results);
+    };
+    let at = at.field("state");
+    let name = model.state.as_deref()?;
+    let named = operators.iter().filter_map(|it| it.name.as_deref());
+    let Some(operator) = operators.iter().find(|it| it.name.as_deref() == Some(name)) else {
+        let message = format!("`{}`: there is no operator `{name}`", at.path());
+        let all: Vec<String> = named.map(|name| format!("`{name}`")).collect();
+        let hint = match all.is_empty() {
+            true => "the pipeline has no operators".to_owned(),
+            false => format!("the operators are {}", all.join(", ")),
+        };
+        context.findings.add_hint(at.location(), message, hint);
+        return None;
+    };
+    if operator.window.is_some() {
+        let message = format!("`{}`: operator `{name}` has windows", at.path());
+        let hint = "what a window has so far is not in a view; remove `from` to see its results";
+        context.findings.add_hint(at.location(), message, hint);
+        return None;
+    }
+    Some(ViewFrom::State {
+        operator: name.to_owned(),
+        value: model.value.clone()?,
     })
 }

@@ -1,6 +1,6 @@
 //! What is due: timers of plugins, and messages and timers whose next attempt has come.
 
-use super::super::held::{self, Held, HeldTimer};
+use super::super::held::{self, Held, HeldTimer, queue};
 use super::super::log::Input;
 use super::super::work::{Effects, Work};
 use super::{Processing, nanoseconds};
@@ -17,6 +17,26 @@ use std::time::Duration;
 const RELEASED: usize = 64;
 
 impl Processing {
+    /// Lets a message wait: for the retry that a plugin asked for, or behind one of its key.
+    pub(super) async fn hold(
+        &mut self,
+        input: &Input,
+        retry: Option<&Retry>,
+        effects: &mut Effects,
+    ) {
+        let (attempts, delay) = retry.map_or_else(Default::default, |retry| self.put_off(retry, 0));
+        let (key, tag) = queue(self.shared.order, input);
+        let held = {
+            let mut state = self.state.lock();
+            let until = state.now().saturating_add(nanoseconds(delay));
+            state.hold(key, &tag, &held::message(input), attempts, until)
+        };
+        if let Err(refused) = held {
+            let reason = format!("it cannot wait for its next attempt: {refused}");
+            self.give_up(input, reason, effects).await;
+        }
+    }
+
     /// When the next entry is due, by the clock of the partition: at once, if the watermark has passed it.
     pub(super) fn due(&self) -> Option<u64> {
         let is_blocked = self.is_blocked();

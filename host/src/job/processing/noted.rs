@@ -1,8 +1,6 @@
 //! What a partition says of itself to its lane and its host: what is uncommitted, what waits, how large the state is.
 
 use super::Processing;
-use crate::job::views;
-use crate::job::work::Effects;
 use crate::state::Usage;
 
 impl Processing {
@@ -16,23 +14,6 @@ impl Processing {
         self.note_usage(Usage::default());
         self.shared.progress.forget(self.partition());
         self.mark((false, false));
-    }
-
-    /// What the results are in the views of the job.
-    pub(super) fn view(&mut self, effects: &mut Effects) {
-        let job = self.shared.settings.job.as_ref();
-        let all = job.map(|job| &*job.views).unwrap_or_default();
-        if all.is_empty() {
-            return;
-        }
-        let partition = self.partition();
-        for result in effects.outputs.iter().filter(|it| !it.is_late) {
-            let values = views::values(all, partition, result);
-            let before = effects.views.len();
-            effects.views.extend(values);
-            let missing = all.len() - (effects.views.len() - before);
-            self.gathered.not_viewed += missing as u64;
-        }
     }
 
     pub(super) fn partition(&self) -> u16 {

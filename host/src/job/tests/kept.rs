@@ -1,23 +1,28 @@
 //! The processor of the schedules with the state of jobs in the place of its own maps: what the engine and the
 //! state need of each other, and that they agree.
 
-use super::api::{Checkpoint, Effects, Input, Snapshot, Unreadable, Work};
+use super::api::{
+    Checkpoint, Effects, Input, OutgoingMessage, Room, Snapshot, Unreadable, Unsealed, Work,
+};
 use super::fold::{Folding, Mistake};
 use super::oracle::{Event, Published, hash};
+use super::views::viewed;
 use crate::job::watermarks::Watermarks;
 use crate::state::{
-    Clock, Corrupt, Group, Groups, Location, Mark, Operator, Savepoint, State, Timer,
+    Clock, Corrupt, Cursor, Group, Groups, Location, Mark, Operator, Savepoint, State, Timer,
 };
 use crate::time::watermark::Rules;
 use bytes::Bytes;
+use bytestring::ByteString;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Keys of events, of which there are fewer.
 const KEYS: u8 = 8;
-const NAME: &[u8] = b"total";
+pub(super) const NAME: &[u8] = b"total";
 
 pub struct Kept {
     now: Rc<Cell<u64>>,
@@ -27,12 +32,15 @@ pub struct Kept {
     mistake: Mistake,
     /// Where the state is on disk, if it is.
     disk: Option<Location>,
-    state: State,
-    count: Operator,
+    pub(super) state: State,
+    pub(super) count: Operator,
     /// Before the last batch.
     before: Savepoint,
     /// Of the inputs, and as they were before the last batch.
     marks: [Watermarks; 2],
+    /// Whether it has the view that is added, and where that is filled.
+    pub(super) has_late: bool,
+    pub(super) filling: Option<Cursor>,
 }
 
 thread_local! {
@@ -78,6 +86,8 @@ impl Kept {
             state,
             before: Savepoint(0),
             marks: Default::default(),
+            has_late: false,
+            filling: None,
         }
     }
 
@@ -185,6 +195,15 @@ impl Folding for Kept {
             .collect()
     }
 
+    fn of_view(&self) -> BTreeMap<ByteString, Bytes> {
+        let keys = 0..KEYS;
+        let values = keys.filter_map(|key| {
+            let value = self.state.get(self.count, &self.key(key), NAME).unwrap()?;
+            Some(viewed("", key, value))
+        });
+        values.map(|it| (it.subject, it.payload)).collect()
+    }
+
     fn is_quiet(&self) -> bool {
         self.next_due().is_none() && self.state.next_due(Clock::EventTime).is_none()
     }
@@ -198,6 +217,9 @@ impl Work for Kept {
 
     fn claimed(&mut self, checkpoint: &Checkpoint) {
         self.marks = [(); 2].map(|()| Watermarks::of(&checkpoint.inputs, |_| true));
+        self.has_late = checkpoint.epoch > 1;
+        let is_empty = self.has_late && checkpoint.viewed.is_empty();
+        self.filling = is_empty.then(Cursor::default);
     }
 
     fn noted(&mut self, mark: Option<&Mark>) {
@@ -323,8 +345,25 @@ impl Work for Kept {
         self.state.set_watermark(self.now.get());
     }
 
-    fn unsealed(&self) -> usize {
-        self.state.unsealed()
+    fn unsealed(&self) -> Unsealed {
+        Unsealed {
+            delta: self.state.unsealed(),
+            values: 2 * self.state.changed(self.count, NAME).count(),
+            bytes: 0,
+        }
+    }
+
+    fn values(&mut self, _longest: usize) -> Vec<OutgoingMessage> {
+        self.changed_values()
+    }
+
+    fn fill(&mut self, room: &Room) -> Option<Vec<OutgoingMessage>> {
+        self.fill_late(room)
+    }
+
+    fn viewed(&self) -> Arc<BTreeSet<String>> {
+        let is_filled = self.has_late && self.filling.is_none();
+        Arc::new(is_filled.then(String::new).into_iter().collect())
     }
 
     fn seal(&mut self) -> Option<Bytes> {
@@ -336,7 +375,7 @@ impl Work for Kept {
     }
 
     fn snapshot(&mut self, group: u16) -> Bytes {
-        assert_eq!(self.unsealed(), 0, "a snapshot is of a sealed state");
+        assert_eq!(self.state.unsealed(), 0, "a snapshot is of a sealed state");
         self.state.snapshot(Group::new(u64::from(group)).unwrap())
     }
 

@@ -2,7 +2,7 @@
 //! owner or standby ever had, with its place in the log, as one finds it in a directory of an earlier run. The claim
 //! alone says whether it is of use.
 
-use super::api::{Checkpoint, Effects, Input, Snapshot, Unreadable, Work};
+use super::api::{Checkpoint, Effects, Input, Snapshot, Unreadable, Unsealed, Work};
 use super::fold::{Fold, Folding, Mistake};
 use crate::state::Mark;
 use bytes::Bytes;
@@ -79,7 +79,9 @@ impl Work for Remembered {
 
     fn noted(&mut self, mark: Option<&Mark>) {
         // What is gathered for the next commit is in the state of a fold.
-        let Some(mark) = mark.filter(|_| self.fold.unsealed() == 0 && !self.broken) else {
+        let Some(mark) =
+            mark.filter(|_| self.fold.unsealed() == Unsealed::default() && !self.broken)
+        else {
             return;
         };
         let groups = (0..self.groups).map(|group| Snapshot {
@@ -154,7 +156,7 @@ impl Work for Remembered {
         self.fold.next_due()
     }
 
-    fn unsealed(&self) -> usize {
+    fn unsealed(&self) -> Unsealed {
         self.fold.unsealed()
     }
 
