@@ -101,6 +101,16 @@ fn merge_passes_messages_in_the_order_of_their_event_times() {
 }
 
 #[test]
+fn sessionize_says_when_each_session_was_and_what_its_messages_say() {
+    the_example_of("sessionize");
+}
+
+#[test]
+fn top_ranks_the_messages_of_each_group() {
+    the_example_of("top");
+}
+
+#[test]
 fn throttle_passes_the_last_message_before_a_pause() {
     the_example_of("throttle");
 }

@@ -1,4 +1,4 @@
-//! The standard plugins for windows, joins and order, by configuration alone: their results are those of all messages
+//! The standard plugins for windows, rankings, joins and order, by configuration alone: their results are those of all messages
 //! at once, whatever is killed.
 
 use super::golden::{lines, rows};
@@ -209,6 +209,118 @@ fn a_burst_of_one_event_time_that_no_commit_holds_is_merged_and_a_late_message_p
     assert_eq!(ids(&out).last(), Some(&Some(BURST)));
     assert_eq!(weir.metric_of_plugin(LATE), Some(1.0));
     assert_eq!(client.count("DEAD"), 0);
+}
+
+#[test]
+fn a_ranking_is_that_of_all_messages_though_its_host_is_killed_and_they_come_out_of_order() {
+    const EVENTS: u64 = 600;
+    const WINDOW: u64 = 100;
+    const N: usize = 3;
+    let seed: u64 = rand::random();
+    eprintln!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let site = Site::new();
+    let operator = "window: { tumbling: 100s }\n    \
+                    config: { by: /price, n: 3, ties: keep, of: { color: /color } }";
+    let file = job(&site, "top", operator, "watermark: { bound: 20s }\n");
+    // A second each; few prices, so that many are equal.
+    let mut events: Vec<(u64, u64, u64)> = (0..EVENTS)
+        .map(|at| {
+            let color = random.random_range(0..2);
+            (at, color, random.random_range(0..8))
+        })
+        .collect();
+    let shown =
+        |(at, color, price): (u64, u64, u64)| json!({ "at": at, "color": color, "price": price });
+    let mut expected = Vec::new();
+    for window in events.chunks(WINDOW as usize) {
+        for color in 0..2 {
+            let of: Vec<_> = window.iter().filter(|event| event.1 == color).collect();
+            for event in &of {
+                let above = of.iter().filter(|other| other.2 > event.2).count();
+                if above < N {
+                    let mut result = shown(**event);
+                    result["rank"] = json!(above + 1);
+                    expected.push(result);
+                }
+            }
+        }
+    }
+    events
+        .chunks_mut(20)
+        .for_each(|some| some.shuffle(&mut random));
+    let client = site.nats.client();
+    let mut weir = site.run_job(&file);
+    for third in events.chunks(EVENTS as usize / 3) {
+        let third = third.iter();
+        client.publish_all(third.map(|event| ("in.all", shown(*event).to_string())));
+        kill(&site, &mut weir, &file);
+    }
+    // Ends the last window, and is in one that stays open.
+    client.publish("in.all", shown((10_000, 0, 0)).to_string());
+    let out = site.wait_for_messages("OUT", expected.len() as u64);
+    assert_eq!(rows(out.iter().map(Stored::json)), rows(expected));
+}
+
+#[test]
+fn sessions_are_those_of_all_messages_though_their_host_is_killed_and_they_come_out_of_order() {
+    const EVENTS: u64 = 600;
+    const GAP: u64 = 10;
+    let seed: u64 = rand::random();
+    eprintln!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let site = Site::new();
+    let operator = "window: { session: { gap: 10s } }\n    \
+                    config: { first: { from: /id }, last: { to: /id }, events: { show: /id, most: 3 } }";
+    let file = job(
+        &site,
+        "sessionize",
+        operator,
+        "watermark: { bound: 200s }\n",
+    );
+    // Of four keys, each a few seconds after the one before it or some more.
+    let mut now = 0;
+    let events: Vec<(u64, u64)> = (0..EVENTS)
+        .map(|_| {
+            now += random.random_range(1..8);
+            (random.random_range(0..4), now)
+        })
+        .collect();
+    let mut expected = Vec::new();
+    let text = |second: u64| {
+        let time = jiff::Timestamp::from_second(second as i64).unwrap();
+        time.to_string()
+    };
+    for key in 0..4 {
+        let all = events.iter().enumerate();
+        let of_key = all.filter(|(_, event)| event.0 == key);
+        let times: Vec<(usize, u64)> = of_key.map(|(id, event)| (id, event.1)).collect();
+        for session in times.chunk_by(|one, next| next.1 - one.1 < GAP) {
+            let (first, last) = (session[0], session[session.len() - 1]);
+            let ids: Vec<usize> = session.iter().take(3).map(|(id, _)| *id).collect();
+            expected.push(json!({
+                "start": text(first.1), "end": text(last.1), "duration": last.1 - first.1,
+                "count": session.len(), "from": first.0, "to": last.0, "events": ids,
+            }));
+        }
+    }
+    let mut numbered: Vec<_> = events.into_iter().enumerate().collect();
+    numbered
+        .chunks_mut(25)
+        .for_each(|some| some.shuffle(&mut random));
+    let client = site.nats.client();
+    let mut weir = site.run_job(&file);
+    for third in numbered.chunks(EVENTS as usize / 3) {
+        let third = third.iter();
+        client.publish_all(third.map(|(id, (key, at))| {
+            let payload = json!({ "id": id, "at": at });
+            (format!("in.{key}"), payload.to_string())
+        }));
+        kill(&site, &mut weir, &file);
+    }
+    client.publish("in.0", json!({ "id": EVENTS, "at": 100_000 }).to_string());
+    let out = site.wait_for_messages("OUT", expected.len() as u64);
+    assert_eq!(rows(out.iter().map(Stored::json)), rows(expected));
 }
 
 /// Without a broker: the window is emitted at the end of the lines.

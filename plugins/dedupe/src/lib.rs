@@ -14,9 +14,10 @@ use weir_sdk::{Error, Message, Operator, Outputs, Stateful, config, metrics, sta
 
 /// What stands under `config:`.
 #[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Config {
-    /// What makes messages the same: see [`By::parse`].
+    /// What makes messages the same: a field such as `/order/id`, `header:NAME`, `message-id`, or `payload`.
     by: String,
     /// How long a message is remembered, from the first one on: `30s`, `1h`, `7d`.
     within: String,
@@ -26,6 +27,7 @@ struct Config {
 }
 
 #[derive(Clone, Copy, Default, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 enum Without {
     /// Pass it on: nothing says that it was there before.

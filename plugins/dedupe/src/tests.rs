@@ -159,3 +159,9 @@ fn times_are_read_as_people_write_them() {
     assert_eq!(duration("1h"), seconds(3600));
     assert_eq!(duration("7d"), seconds(7 * 86_400));
 }
+
+#[test]
+fn the_schema_of_the_configuration_is_that_of_the_file() {
+    let folder = env!("CARGO_MANIFEST_DIR");
+    assert_eq!(config_schema::check::<super::Config>(folder), Ok(()));
+}

@@ -16,9 +16,10 @@ use weir_sdk::{Error, Message, Operator, Outputs, metrics};
 
 /// What stands under `config:`.
 #[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Config {
-    /// The expression.
+    /// The expression, in CEL.
     when: String,
     /// What becomes of a message for which it is neither true nor false: a field that is not
     /// there, a payload that is not JSON.
@@ -27,6 +28,7 @@ struct Config {
 }
 
 #[derive(Clone, Copy, Default, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 enum OnError {
     /// Make it a dead letter, because nobody said that it may be lost.

@@ -128,3 +128,9 @@ fn a_kept_message_moves_no_bytes() {
     let mut filter: Filter = testing::configured(&config).unwrap();
     assert_eq!(filter.process(&order()), Ok(Outputs::pass()));
 }
+
+#[test]
+fn the_schema_of_the_configuration_is_that_of_the_file() {
+    let folder = env!("CARGO_MANIFEST_DIR");
+    assert_eq!(config_schema::check::<super::Config>(folder), Ok(()));
+}

@@ -5,23 +5,31 @@ use weir_sdk::{Message, config};
 
 /// What stands under `config:`.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
+    /// The left side.
     left: SideConfig,
+    /// The right side.
     right: SideConfig,
+    /// Which results there are.
     #[serde(default)]
     kind: Kind,
-    /// How much later than the left one the right one may be.
+    /// How much later than the left message the right one may be: `30s`, `5m`, `1h`.
     after: Option<String>,
-    /// How much earlier.
+    /// How much earlier than the left message the right one may be.
     before: Option<String>,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct SideConfig {
+    /// What the payload of this side is called in a result.
     name: String,
+    /// The subjects of the messages of this side, with `*` and `>` as in NATS. Either this or `source`.
     subject: Option<String>,
+    /// The source whose messages are of this side: a name under `sources:` of the pipeline.
     source: Option<String>,
 }
 
@@ -62,23 +70,24 @@ impl Selector {
     }
 }
 
-/// What becomes of a message without a match.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// Nothing.
+    /// The pairs. A message without a match has no result.
     #[default]
     Inner,
-    /// One of the left is a result without a right one.
+    /// The pairs, and the messages of the left side without a match.
     Left,
+    /// The pairs, and the messages of the right side without a match.
     Right,
-    /// Both are.
+    /// The pairs, and the messages of both sides without a match.
     Full,
-    /// Each of the left has one result: with the latest of the right that is not later.
+    /// One for each message of the left side: with the latest of the right side that is not later.
     AsOf,
-    /// The right side is a table: each of the left has one result, with what the table has for its key now.
+    /// One for each message of the left side: with what the right side, a table, has for its key now.
     Table,
-    /// And one without, if the table has nothing.
+    /// The same, and one with `null` if the table has nothing.
     TableLeft,
 }
 

@@ -298,3 +298,9 @@ fn a_configuration_without_an_interval_or_with_one_name_twice_is_refused() {
     let both = json!({ "right": { "name": "b", "subject": "b", "source": "b" }, "after": "1m" });
     assert!(with(both).contains("`right` needs either `subject`"));
 }
+
+#[test]
+fn the_schema_of_the_configuration_is_that_of_the_file() {
+    let folder = env!("CARGO_MANIFEST_DIR");
+    assert_eq!(config_schema::check::<crate::config::Config>(folder), Ok(()));
+}

@@ -14,9 +14,10 @@ use weir_sdk::{Error, Message, Operator, Output, Outputs, metrics};
 
 /// What stands under `config:`.
 #[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Config {
-    /// The program.
+    /// The program, in jq.
     query: String,
     /// Write a value that is a string without quotes and escapes, as `jq -r` does.
     #[serde(default)]
@@ -27,6 +28,7 @@ struct Config {
 }
 
 #[derive(Clone, Copy, Default, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 enum OnError {
     /// Make it a dead letter, because nobody said that it may be lost.

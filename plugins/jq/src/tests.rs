@@ -116,3 +116,9 @@ fn a_mistake_in_the_program_is_found_before_any_message() {
     );
     assert_eq!(refusal(".a |"), "`query`: line 1, column 5: expected term");
 }
+
+#[test]
+fn the_schema_of_the_configuration_is_that_of_the_file() {
+    let folder = env!("CARGO_MANIFEST_DIR");
+    assert_eq!(config_schema::check::<super::Config>(folder), Ok(()));
+}

@@ -12,19 +12,22 @@ use weir_sdk::{Error, Message, Operator, Outputs, Stateful, Timer, metrics};
 
 /// What stands under `config:`.
 #[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Config {
+    /// What becomes of a message that is behind the watermark: its place in the order has passed.
     #[serde(default)]
     late: Late,
 }
 
-/// What becomes of a message that is behind the watermark: its place in the order has passed.
 #[derive(Clone, Copy, Default, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 enum Late {
+    /// Drop it.
     #[default]
     Drop,
-    /// At once, out of order.
+    /// Pass it at once, out of order.
     Pass,
 }
 

@@ -193,3 +193,9 @@ fn a_configuration_that_says_something_else_is_refused() {
     assert!(refusal(json!({ "late": "keep" })).contains("unknown variant `keep`"));
     assert!(refusal(json!({ "lateness": "1s" })).contains("unknown field `lateness`"));
 }
+
+#[test]
+fn the_schema_of_the_configuration_is_that_of_the_file() {
+    let folder = env!("CARGO_MANIFEST_DIR");
+    assert_eq!(config_schema::check::<super::Config>(folder), Ok(()));
+}

@@ -14,6 +14,7 @@ use weir_sdk::{Error, Message, Operator, Output, Outputs, metrics};
 
 /// What stands under `config:`: `subject`, or `by` and `routes`.
 #[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Config {
     /// The template of every message's subject.
@@ -28,6 +29,7 @@ struct Config {
 }
 
 #[derive(Default, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 enum Otherwise<T> {
     /// Make it a dead letter, because nobody said that it may be lost.

@@ -5,20 +5,26 @@ use weir_sdk::config;
 
 /// What stands under `config:`.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
+    /// One message passes in each interval of this length: `500ms`, `10s`, `1h`. It begins with the first message.
     every: Option<String>,
+    /// Which message of an interval passes: the first, unless it says otherwise.
     keep: Option<Keep>,
+    /// The last message passes, once none has come for so long: `30s`, `5m`.
     quiet: Option<String>,
+    /// With `quiet`: a message passes at the latest so long after the first one.
     at_most: Option<String>,
 }
 
-/// Which message of an interval passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Keep {
+    /// The first, at once.
     First,
-    /// At the end of the interval.
+    /// The last, at the end of the interval.
     Last,
     /// The first at once, and the last at the end.
     Both,

@@ -20,6 +20,7 @@ const MISTAKE_LENGTH: usize = 200;
 
 /// What stands under `config:`.
 #[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Config {
     /// The schema: draft 2020-12 unless its `$schema` says otherwise.
@@ -37,6 +38,7 @@ fn yes() -> bool {
 }
 
 #[derive(Clone, Copy, Default, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 enum OnInvalid {
     /// Make it a dead letter, because nobody said that it may be lost.

@@ -114,3 +114,9 @@ fn a_mistake_in_the_schema_is_found_before_any_message() {
         assert!(refusal.starts_with(error), "{refusal}");
     }
 }
+
+#[test]
+fn the_schema_of_the_configuration_is_that_of_the_file() {
+    let folder = env!("CARGO_MANIFEST_DIR");
+    assert_eq!(config_schema::check::<super::Config>(folder), Ok(()));
+}

@@ -1,7 +1,7 @@
 //! Which groups of a window have a result: those with the greatest or the least of some figures.
 
-use crate::config::{count, ties};
-use crate::function::{compared, first};
+use crate::config::{count, text, ties};
+use crate::rank::{compared, first, ranks};
 use serde_json::{Map, Value};
 use std::cmp::Ordering;
 
@@ -14,6 +14,8 @@ pub struct Only {
     most: usize,
     /// Whether those that are equal to the last one are kept, too.
     ties: bool,
+    /// What the rank is called in a result, if it has one.
+    rank: Option<String>,
 }
 
 impl Only {
@@ -24,7 +26,7 @@ impl Only {
                 .to_owned()
         };
         let parts = value.as_object().ok_or_else(refusal)?;
-        let known = ["highest", "lowest", "most", "ties"];
+        let known = ["highest", "lowest", "most", "rank", "ties"];
         if let Some(key) = parts.keys().find(|key| !known.contains(&key.as_str())) {
             return Err(format!(
                 "`only`: there is no `{key}`, but {}",
@@ -48,8 +50,16 @@ impl Only {
         if by.is_empty() {
             return Err(refusal());
         }
+        let rank = parts.get("rank").map(|rank| text("only", "rank", rank));
+        let rank = rank.transpose()?;
+        if let Some(name) = rank.as_ref().filter(|name| is_there(name)) {
+            return Err(format!(
+                "`only`: `{name}` stands under `by` or `results`, and is to be the rank"
+            ));
+        }
         Ok(Self {
             by,
+            rank,
             highest,
             most: parts
                 .get("most")
@@ -64,6 +74,11 @@ impl Only {
         results.sort_by(|one, other| self.compared(one, other));
         let is_equal = |one: &_, other: &_| self.compared(one, other).is_eq();
         results.truncate(first(results, self.most, self.ties, is_equal));
+        let Some(name) = &self.rank else { return };
+        let ranks = ranks(results, self.ties, is_equal);
+        for (result, rank) in results.iter_mut().zip(ranks) {
+            result.insert(name.clone(), rank.into());
+        }
     }
 
     fn compared(&self, one: &Map<String, Value>, other: &Map<String, Value>) -> Ordering {

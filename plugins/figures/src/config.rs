@@ -1,7 +1,8 @@
 //! The configuration: which figures, and by what messages are told apart.
 
-use crate::function::{Function, Ranking, Spread};
+use crate::function::{Function, Ranking, Spread, Time};
 use crate::only::Only;
+use crate::shown::Shown;
 use serde_json::{Map, Value};
 
 /// Results of one window and key. All of them are stored in one commit, which holds 900 by default.
@@ -15,6 +16,17 @@ pub struct Figure {
     /// Name and definition: what is kept for another one is not taken for that of this one.
     pub id: String,
     pub function: Function,
+}
+
+impl Figure {
+    /// The figure that is called so, by what stands under `results:`.
+    pub fn read(name: &str, definition: &Value) -> Result<Self, String> {
+        Ok(Self {
+            name: name.to_owned(),
+            id: format!("{name} {definition}"),
+            function: figure(name, definition)?,
+        })
+    }
 }
 
 /// A time of the window, as a figure.
@@ -40,6 +52,17 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Of these figures, in groups of messages that are alike in the fields `by`.
+    pub fn new(by: Vec<(String, String)>, results: Vec<Figure>) -> Self {
+        Self {
+            by,
+            results,
+            edges: Vec::new(),
+            only: None,
+            groups: GROUPS,
+        }
+    }
+
     /// Reads it from JSON.
     pub fn read(config: &Value) -> Result<Self, String> {
         let Value::Object(config) = config else {
@@ -85,7 +108,7 @@ impl Settings {
 }
 
 /// Names and pointers.
-fn fields(key: &str, value: &Value) -> Result<Vec<(String, String)>, String> {
+pub fn fields(key: &str, value: &Value) -> Result<Vec<(String, String)>, String> {
     let Value::Object(fields) = value else {
         return Err(format!(
             "`{key}` is a map of names to fields, such as `{{ country: /address/country }}`"
@@ -113,15 +136,10 @@ fn edges(results: &Map<String, Value>) -> Vec<(String, Edge)> {
 }
 
 fn figures(results: &Map<String, Value>) -> Result<Vec<Figure>, String> {
-    let figure = |(name, value): (&String, &Value)| {
-        Ok(Figure {
-            name: name.clone(),
-            id: format!("{name} {value}"),
-            function: figure(name, value)?,
-        })
-    };
     let results = results.iter().filter(|(_, value)| edge(value).is_none());
-    results.map(figure).collect()
+    results
+        .map(|(name, value)| Figure::read(name, value))
+        .collect()
 }
 
 const FIGURES: &str = "`count`, `sum`, `average`, `min`, `max`, `variance`, `stddev`, \
@@ -129,16 +147,23 @@ const FIGURES: &str = "`count`, `sum`, `average`, `min`, `max`, `variance`, `std
     `quantiles`, `list`, `highest` and `lowest`";
 
 /// What stands beside a figure and its field.
-const OPTIONS: [&str; 4] = ["most", "ranks", "show", "ties"];
+const OPTIONS: [&str; 5] = ["most", "rank", "ranks", "show", "ties"];
 
 fn figure(name: &str, value: &Value) -> Result<Function, String> {
-    if value == "count" {
-        return Ok(Function::Count(None));
+    let of_all = match value.as_str() {
+        Some("count") => Some(Function::Count(None)),
+        Some("first-time") => Some(Function::Time(Time::First)),
+        Some("last-time") => Some(Function::Time(Time::Last)),
+        Some("duration") => Some(Function::Time(Time::Between)),
+        _ => None,
+    };
+    if let Some(function) = of_all {
+        return Ok(function);
     }
     let unknown = || {
         format!(
-            "`{name}` is no figure: write `count`, `window-start` or `window-end`, or one of {FIGURES} with a field: \
-             `{{ sum: /amount }}`"
+            "`{name}` is no figure: write `count`, `first-time`, `last-time`, `duration`, `window-start` or \
+             `window-end`, or one of {FIGURES} with a field: `{{ sum: /amount }}`"
         )
     };
     let Value::Object(parts) = value else {
@@ -150,8 +175,9 @@ fn figure(name: &str, value: &Value) -> Result<Function, String> {
         return Err(unknown());
     };
     let options: &[&str] = match kind.as_str() {
-        "top" | "list" => &["most"],
-        "highest" | "lowest" => &["most", "show", "ties"],
+        "top" => &["most"],
+        "list" => &["most", "show"],
+        "highest" | "lowest" => &["most", "rank", "show", "ties"],
         "quantiles" => &["ranks"],
         _ => &[],
     };
@@ -168,13 +194,14 @@ fn figure(name: &str, value: &Value) -> Result<Function, String> {
     let most = || count(name, option("most", "10")?);
     let of = pointer(name, field)?;
     let spread = |sample, root| Function::Variance(of.clone(), Spread { sample, root });
+    let show = parts.get("show").map(|show| Shown::read(name, show));
+    let show = show.transpose()?;
     let ranked = |highest| {
-        let show = parts
-            .get("show")
-            .map_or(Ok(String::new()), |show| pointer(name, show));
+        let rank = parts.get("rank").map(|rank| text(name, "rank", rank));
         let ranking = Ranking {
             highest,
-            show: show?,
+            show: show.clone().unwrap_or(Shown::Field(String::new())),
+            rank: rank.transpose()?,
             most: most()?,
             ties: parts.get("ties").map_or(Ok(false), |it| ties(name, it))?,
         };
@@ -196,7 +223,7 @@ fn figure(name: &str, value: &Value) -> Result<Function, String> {
         "distinct-estimated" => Function::DistinctEstimated(of),
         "top" => Function::Top(of, most()?),
         "quantiles" => Function::Quantiles(of, shares(name, option("ranks", "[0.5, 0.99]")?)?),
-        "list" => Function::List(of, most()?),
+        "list" => Function::List(of, show, most()?),
         "highest" => ranked(true)?,
         "lowest" => ranked(false)?,
         kind => {
@@ -208,7 +235,7 @@ fn figure(name: &str, value: &Value) -> Result<Function, String> {
 }
 
 /// A JSON pointer (RFC 6901); the empty one is the whole payload.
-fn pointer(name: &str, field: &Value) -> Result<String, String> {
+pub fn pointer(name: &str, field: &Value) -> Result<String, String> {
     let text = field.as_str().unwrap_or(" ");
     let escaped = |part: &str| part.starts_with(['0', '1']);
     match (text.is_empty() || text.starts_with('/')) && text.split('~').skip(1).all(escaped) {
@@ -217,6 +244,13 @@ fn pointer(name: &str, field: &Value) -> Result<String, String> {
             "`{name}`: {field} is no JSON pointer, such as `/order/total`"
         )),
     }
+}
+
+/// A name that an option gives.
+pub fn text(name: &str, option: &str, value: &Value) -> Result<String, String> {
+    let text = value.as_str().filter(|text| !text.is_empty());
+    let refusal = || format!("`{name}`: `{option}` is a name in the result, not {value}");
+    text.map(str::to_owned).ok_or_else(refusal)
 }
 
 /// Whether those that are equal to the last one are kept, too.

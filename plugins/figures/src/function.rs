@@ -4,7 +4,10 @@
 //! the messages nor on how they were divided, but for the sketches, which stay within their errors.
 
 use crate::number::Decimal;
+use crate::rank::{compared, first, ranks};
+use crate::shown::{Shown, ranked};
 use crate::sketch::{Distinct, Frequent, Quantiles};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -19,6 +22,8 @@ const HASH: usize = 16;
 pub enum Function {
     /// Of all messages, or of those that have a field.
     Count(Option<String>),
+    /// Of all messages.
+    Time(Time),
     Sum(String),
     Average(String),
     /// Of numbers and texts; numbers are less than texts.
@@ -35,8 +40,8 @@ pub enum Function {
     Top(String, usize),
     /// The values below which these shares of all lie.
     Quantiles(String, Vec<f64>),
-    /// The first values, at most so many, in the order of event time.
-    List(String, usize),
+    /// The first values, at most so many, in the order of event time; or what is shown of their messages.
+    List(String, Option<Shown>, usize),
     /// The messages with the greatest or the least numbers in a field, and what is shown of them.
     Ranked(String, Ranking),
 }
@@ -45,11 +50,21 @@ pub enum Function {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranking {
     pub highest: bool,
-    /// The pointer to what is shown of a message.
-    pub show: String,
+    pub show: Shown,
     pub most: usize,
     /// Whether those that are equal to the last of them are shown, too.
     pub ties: bool,
+    /// What the rank is called, if it is shown.
+    pub rank: Option<String>,
+}
+
+/// A figure of event times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Time {
+    First,
+    Last,
+    /// From the first to the last, in seconds.
+    Between,
 }
 
 /// Which measure of a spread.
@@ -72,6 +87,8 @@ type Row = (Value, At, Value);
 #[serde(rename_all = "kebab-case")]
 pub enum Partial {
     Count(u64),
+    /// The first and the last event time.
+    Times(Option<(u64, u64)>),
     Sum(Decimal, u64),
     /// The sum, that of the squares, and how many.
     Squares(Decimal, Decimal, u64),
@@ -93,6 +110,7 @@ impl Function {
         let none = Decimal::default;
         Ok(match self {
             Self::Count(_) => Partial::Count(0),
+            Self::Time(_) => Partial::Times(None),
             Self::Sum(_) | Self::Average(_) => Partial::Sum(none(), 0),
             Self::Variance(..) => Partial::Squares(none(), none(), 0),
             Self::Min(_) | Self::Max(_) => Partial::Bound(None),
@@ -107,6 +125,7 @@ impl Function {
 
     fn field(&self) -> Option<&str> {
         match self {
+            Self::Time(_) => None,
             Self::Count(field) => field.as_deref(),
             Self::Sum(field) | Self::Average(field) | Self::Min(field) | Self::Max(field) => {
                 Some(field)
@@ -116,14 +135,18 @@ impl Function {
             Self::Variance(field, _) | Self::Top(field, _) | Self::Quantiles(field, _) => {
                 Some(field)
             }
-            Self::List(field, _) | Self::Ranked(field, _) => Some(field),
+            Self::List(field, ..) | Self::Ranked(field, _) => Some(field),
         }
     }
 
     /// Takes a message in. The reason is why it cannot be: nothing has changed then.
     pub fn add(&self, partial: &mut Partial, payload: &Value, at: At) -> Result<(), String> {
         let Some(field) = self.field() else {
-            return self.merge(partial, Partial::Count(1));
+            let one = match self {
+                Self::Time(_) => Partial::Times(Some((at.0, at.0))),
+                _ => Partial::Count(1),
+            };
+            return self.merge(partial, one);
         };
         let value = match payload.pointer(field) {
             None | Some(Value::Null) => return Ok(()),
@@ -131,6 +154,8 @@ impl Function {
         };
         match partial {
             Partial::Count(count) => *count += 1,
+            // These are of no field.
+            Partial::Times(_) => {}
             Partial::Sum(sum, count) => {
                 sum.add(&number(field, value)?);
                 *count += 1;
@@ -158,12 +183,12 @@ impl Function {
                 let (by, shown) = match self {
                     Self::Ranked(_, ranking) => {
                         number(field, value)?;
-                        (value.clone(), payload.pointer(&ranking.show).cloned())
+                        (value.clone(), ranking.show.of(payload))
                     }
-                    _ => (Value::Null, Some(value.clone())),
+                    Self::List(_, Some(show), _) => (Value::Null, show.of(payload)),
+                    _ => (Value::Null, value.clone()),
                 };
-                let row = (by, at, shown.unwrap_or_default());
-                self.merge(partial, Partial::Rows(vec![row]))?;
+                self.merge(partial, Partial::Rows(vec![(by, at, shown)]))?;
             }
         }
         Ok(())
@@ -173,6 +198,11 @@ impl Function {
     pub fn merge(&self, partial: &mut Partial, other: Partial) -> Result<(), String> {
         match (partial, other) {
             (Partial::Count(count), Partial::Count(more)) => *count += more,
+            (Partial::Times(times), Partial::Times(Some((from, to)))) => {
+                let (first, last) = times.unwrap_or((from, to));
+                *times = Some((first.min(from), last.max(to)));
+            }
+            (Partial::Times(_), Partial::Times(None)) => {}
             (Partial::Sum(sum, count), Partial::Sum(other, more)) => {
                 sum.add(&other);
                 *count += more;
@@ -210,7 +240,7 @@ impl Function {
             (Partial::Rows(rows), Partial::Rows(others)) => {
                 let (highest, most, ties) = match self {
                     Self::Ranked(_, ranking) => (ranking.highest, ranking.most, ranking.ties),
-                    Self::List(_, most) => (false, *most, false),
+                    Self::List(_, _, most) => (false, *most, false),
                     _ => (false, 0, false),
                 };
                 rows.extend(others);
@@ -219,7 +249,6 @@ impl Function {
                     let order = if highest { order.reverse() } else { order };
                     order.then(at.cmp(then))
                 });
-                let is_equal = |one: &Row, other: &Row| compared(&one.0, &other.0).is_eq();
                 rows.truncate(first(rows, most, ties, is_equal));
             }
             _ => return Err("what was kept is of other figures than `results:` names".to_owned()),
@@ -231,6 +260,15 @@ impl Function {
     pub fn result(&self, partial: Partial) -> Value {
         match (self, partial) {
             (_, Partial::Count(count)) => count.into(),
+            (Self::Time(time), Partial::Times(Some((from, to)))) => match time {
+                Time::First => text_of(from),
+                Time::Last => text_of(to),
+                Time::Between => {
+                    let second = Decimal::whole(1_000_000_000);
+                    Decimal::whole(to - from).divided_by(&second).json()
+                }
+            },
+            (_, Partial::Times(_)) => Value::Null,
             (_, Partial::Sum(_, 0)) => Value::Null,
             (Self::Average(_), Partial::Sum(sum, count)) => {
                 sum.divided_by(&Decimal::whole(count)).json()
@@ -258,6 +296,22 @@ impl Function {
                 Value::Object(ranks.iter().map(of).collect())
             }
             (_, Partial::Quantiles(_)) => Value::Null,
+            (
+                Self::Ranked(
+                    _,
+                    Ranking {
+                        rank: Some(name),
+                        ties,
+                        ..
+                    },
+                ),
+                Partial::Rows(rows),
+            ) => {
+                let ranks = ranks(&rows, *ties, is_equal);
+                let rows = rows.into_iter().zip(ranks);
+                rows.map(|((_, _, shown), rank)| ranked(shown, name, rank))
+                    .collect()
+            }
             (_, Partial::Rows(rows)) => rows.into_iter().map(|(_, _, shown)| shown).collect(),
         }
     }
@@ -270,30 +324,15 @@ fn number(field: &str, value: &Value) -> Result<Decimal, String> {
     }
 }
 
-/// How many of these come first: so many, and those that are equal to the last one, if ties are kept.
-pub fn first<T>(sorted: &[T], most: usize, ties: bool, is_equal: impl Fn(&T, &T) -> bool) -> usize {
-    let Some(last) = sorted.get(most.saturating_sub(1)).filter(|_| ties) else {
-        return most;
-    };
-    let more = sorted.iter().skip(most);
-    most + more.take_while(|one| is_equal(one, last)).count()
+/// Whether neither is ranked before the other but for its time.
+fn is_equal(one: &Row, other: &Row) -> bool {
+    compared(&one.0, &other.0).is_eq()
 }
 
-/// Numbers before texts.
-pub fn compared(one: &Value, other: &Value) -> Ordering {
-    match (one, other) {
-        (Value::Number(one), Value::Number(other)) => {
-            let numbers = (Decimal::of(one), Decimal::of(other));
-            let order = match &numbers {
-                (Ok(one), Ok(other)) => one.partial_cmp(other),
-                _ => None,
-            };
-            order.unwrap_or(Ordering::Equal)
-        }
-        (Value::Number(_), _) => Ordering::Less,
-        (_, Value::Number(_)) => Ordering::Greater,
-        (one, other) => one.as_str().cmp(&other.as_str()),
-    }
+/// A time in nanoseconds since 1970, in RFC 3339; null if it has none.
+pub fn text_of(time: impl Into<i128>) -> Value {
+    let time = Timestamp::from_nanosecond(time.into());
+    time.map_or(Value::Null, |time| time.to_string().into())
 }
 
 fn hash(value: &Value) -> String {

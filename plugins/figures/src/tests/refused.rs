@@ -1,0 +1,80 @@
+//! What a configuration refuses.
+
+use super::refusal;
+use serde_json::{Value, json};
+
+#[test]
+fn a_configuration_that_says_nothing_or_too_much_is_refused_with_what_there_is() {
+    let figure = |figure: Value| refusal(json!({ "results": { "x": figure } }));
+    let only = |only: Value| refusal(json!({ "results": { "x": "count" }, "only": only }));
+    for (refused, expected) in [
+        (refusal(json!(null)), "needs `results:`"),
+        (
+            refusal(json!({ "results": {} })),
+            "`results` names the figures",
+        ),
+        (refusal(json!({ "result": {} })), "unknown key `result`"),
+        (
+            refusal(json!({ "by": { "x": "/y" }, "results": { "x": "count" } })),
+            "under both",
+        ),
+        (
+            refusal(json!({ "by": ["/y"], "results": { "x": "count" } })),
+            "`by` is a map",
+        ),
+        (
+            refusal(json!({ "max-groups": 0, "results": { "x": "count" } })),
+            "whole number",
+        ),
+        (only(json!({})), "`only` needs either"),
+        (only(json!("x")), "`only` needs either"),
+        (
+            only(json!({ "highest": "x", "lowest": "x" })),
+            "`only` needs either",
+        ),
+        (only(json!({ "highest": [] })), "`only` needs either"),
+        (
+            only(json!({ "highest": "y" })),
+            "no name under `by` or `results`",
+        ),
+        (only(json!({ "highest": "x", "most": 0 })), "whole number"),
+        (
+            only(json!({ "highest": "x", "by": "x" })),
+            "there is no `by`",
+        ),
+        (
+            only(json!({ "highest": "x", "ties": true })),
+            "`ties` is `keep` or `cut`",
+        ),
+        (
+            only(json!({ "highest": "x", "rank": "x" })),
+            "is to be the rank",
+        ),
+        (
+            figure(json!({ "highest": "/a", "most": 1, "rank": true })),
+            "`rank` is a name in the result",
+        ),
+        (
+            figure(json!({ "list": "/a", "most": 1, "ties": "keep" })),
+            "`ties` is not for `list`",
+        ),
+        (figure(json!("sum")), "`x` is no figure"),
+        (
+            figure(json!({ "sum": "/a", "max": "/b" })),
+            "`x` is no figure",
+        ),
+        (figure(json!({ "median": "/a" })), "unknown figure `median`"),
+        (figure(json!({ "sum": "amount" })), "no JSON pointer"),
+        (
+            figure(json!({ "sum": "/a", "most": 3 })),
+            "`most` is not for `sum`",
+        ),
+        (figure(json!({ "top": "/a" })), "`top` needs `most:`"),
+        (
+            figure(json!({ "quantiles": "/a", "ranks": [1.5] })),
+            "numbers from 0 to 1",
+        ),
+    ] {
+        assert!(refused.contains(expected), "{refused}");
+    }
+}

@@ -1,0 +1,85 @@
+//! The configuration: what a result says besides when its session was and how many messages it has.
+
+use figures::{Figure, Settings};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// What every result has, and the figures that it is.
+const ALWAYS: [(&str, &str); 4] = [
+    ("start", "first-time"),
+    ("end", "last-time"),
+    ("duration", "duration"),
+    ("count", "count"),
+];
+
+/// What stands under `config:`.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Fields of the first message: a name in the result, and the field as a JSON pointer.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "BTreeMap<String, String>"))]
+    first: BTreeMap<String, Value>,
+    /// Fields of the last message: a name in the result, and the field as a JSON pointer.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "BTreeMap<String, String>"))]
+    last: BTreeMap<String, Value>,
+    /// The messages themselves, in the order of event time. A result has none, if it is left out.
+    events: Option<Events>,
+}
+
+/// Which messages a result lists.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+struct Events {
+    /// No more than the first so many.
+    #[cfg_attr(test, schemars(with = "usize", range(min = 1, max = 1_000_000)))]
+    most: Value,
+    /// What is listed of each: names and JSON pointers, or one JSON pointer. The whole payload, if it is left out.
+    #[cfg_attr(test, schemars(with = "Option<Show>"))]
+    show: Option<Value>,
+}
+
+#[cfg(test)]
+#[derive(schemars::JsonSchema)]
+#[schemars(untagged)]
+#[allow(dead_code, reason = "the schema is made of the type")]
+enum Show {
+    Field(String),
+    Fields(BTreeMap<String, String>),
+}
+
+impl Config {
+    /// What is kept: a figure for each name in the result.
+    pub fn settings(&self) -> Result<Settings, String> {
+        let always = ALWAYS.map(|(name, figure)| (name, figure.into()));
+        let mut definitions: BTreeMap<&str, Value> = always.into();
+        let first = self.first.iter().map(|it| ("first", it));
+        let last = self.last.iter().map(|it| ("last", it));
+        let fields = first.chain(last);
+        let fields = fields.map(|(which, (name, field))| (&**name, json!({ which: field })));
+        let events = self.events.iter().map(|events| ("events", events.figure()));
+        for (name, definition) in fields.chain(events) {
+            if definitions.insert(name, definition).is_some() {
+                return Err(format!("two things in a result are called `{name}`"));
+            }
+        }
+        let figures = definitions.iter();
+        let figures = figures.map(|(name, definition)| Figure::read(name, definition));
+        let figures = figures.collect::<Result<_, _>>()?;
+        Ok(Settings::new(Vec::new(), figures))
+    }
+}
+
+impl Events {
+    fn figure(&self) -> Value {
+        let mut figure = json!({ "list": "", "most": self.most });
+        if let (Some(figure), Some(show)) = (figure.as_object_mut(), &self.show) {
+            figure.insert("show".to_owned(), show.clone());
+        }
+        figure
+    }
+}
