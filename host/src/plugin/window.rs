@@ -4,7 +4,9 @@
 //! | file | what it does |
 //! |---|---|
 //! | `window/plan.rs` | what becomes of windows with a message or a timer: the rules, without the arithmetic |
+//! | `window/closing.rs` | windows that the watermark has passed |
 //! | `window/keys.rs` | the windows of a key: read from the state, and written back |
+//! | `window/lookup.rs` | which windows of a key a message or a timer concerns |
 //! | `window/values.rs` | accumulators that are still to be computed, and computing them in as few calls as possible |
 //! | `window/pane.rs` | what the host adds to a result of a window |
 //!
@@ -13,9 +15,15 @@
 //! planned, and what remains is written. If the plugin refuses anything, nothing is written.
 //!
 //! What a window emits does not depend on where a batch ends: before a message is added, the windows of its key that
-//! its watermark has passed are emitted, as if their timers had fired.
+//! its watermark has passed are emitted, as if their timers had fired. Of many, those that it is not in wait for their
+//! timers instead.
+//!
+//! What a message or a timer takes does not depend on how many windows its key has: only those that it concerns are
+//! read.
 
+mod closing;
 mod keys;
+mod lookup;
 mod pane;
 mod plan;
 #[cfg(test)]

@@ -28,7 +28,7 @@ use files::Files;
 use fjall::Slice;
 use keys::{HEAD, group_key, is_long, key_of, long_key, row_of};
 use lent::Lent;
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::iter::Peekable;
@@ -147,6 +147,30 @@ impl Disk {
         });
         let rows = merged(pending, merged(long, stored));
         rows.filter(|row| !row.is_deleted())
+    }
+
+    /// Rows of a group from an address on and before another one, the last one first.
+    pub(super) fn back<'a>(
+        &'a self,
+        from: &dyn Addressed,
+        upto: &dyn Addressed,
+    ) -> impl Iterator<Item = &'a Row> + use<'a> {
+        let (first, last) = (key_of(from), key_of(upto));
+        let bounds = [&first, &last].map(|key| keys::cut(key.clone()));
+        let [start, end] = bounds;
+        let stored = self.files.scan_back(start, end);
+        let stored = stored
+            .filter(move |(key, _)| **key < *last)
+            .take_while(move |(key, _)| **key >= *first)
+            .map_while(|(key, bytes)| Some((self.parsed(&key, &bytes)?, key)))
+            .filter_map(|(row, key)| self.lent.lend(&key, row));
+        let [pending, long] = [&self.pending, &self.long].map(|rows| {
+            let bounds = (Bound::Included(from), Bound::Excluded(upto));
+            let rows = rows.range::<dyn Addressed, _>(bounds);
+            rows.rev().map(Reverse)
+        });
+        let rows = merged(pending, merged(long, stored.map(Reverse)));
+        rows.map(|Reverse(row)| row).filter(|row| !row.is_deleted())
     }
 
     pub(super) fn each(&self, group: Group, show: &mut dyn FnMut(&Row)) {

@@ -18,6 +18,7 @@
 //! What a plugin keeps belongs to an operator's id and a message's key; below that, names tell values and
 //! timers apart. A key's group decides which partition has it, so a key of another partition is refused.
 
+mod backward;
 pub mod clock;
 pub mod codec;
 mod disk;

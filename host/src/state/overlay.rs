@@ -47,6 +47,16 @@ impl Overlay {
         self.rows.range::<dyn Addressed, _>(bounds)
     }
 
+    /// Rows from one on and before another, the last one first.
+    pub(super) fn back<'a>(
+        &'a self,
+        from: &dyn Addressed,
+        upto: &dyn Addressed,
+    ) -> impl Iterator<Item = &'a Row> + use<'a> {
+        let bounds = (Bound::Included(from), Bound::Excluded(upto));
+        self.rows.range::<dyn Addressed, _>(bounds).rev()
+    }
+
     pub(super) fn rows(&self) -> impl ExactSizeIterator<Item = &Row> {
         self.rows.iter()
     }

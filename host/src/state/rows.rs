@@ -58,6 +58,24 @@ impl Rows {
         }
     }
 
+    /// Rows of a group from an address on and before another one, the last one first.
+    pub(super) fn back<'a>(
+        &'a self,
+        position: usize,
+        from: &dyn Addressed,
+        upto: &dyn Addressed,
+    ) -> impl Iterator<Item = &'a Row> + use<'a> {
+        let bounds = (Bound::Included(from), Bound::Excluded(upto));
+        match self {
+            Self::Memory(groups) => {
+                let rows = groups.get(position);
+                let rows = rows.map(|rows| rows.range::<dyn Addressed, _>(bounds).rev());
+                Either::Memory(rows.into_iter().flatten())
+            }
+            Self::Disk(disk) => Either::Disk(disk.back(from, upto)),
+        }
+    }
+
     /// Whether there is another row of the same operator, kind and key.
     pub(super) fn has_sibling(&self, position: usize, row: &Row) -> bool {
         match self {

@@ -171,6 +171,17 @@ impl Store {
         rows.into_iter().flatten()
     }
 
+    /// Rows of the group of `from`, from there on and before another one, the last one first.
+    pub(super) fn back<'a>(
+        &'a self,
+        from: &dyn Addressed,
+        upto: &dyn Addressed,
+    ) -> impl Iterator<Item = &'a Row> + use<'a> {
+        let position = self.groups.position(from.place().group());
+        let rows = position.map(|position| self.rows.back(position, from, upto));
+        rows.into_iter().flatten()
+    }
+
     pub(super) fn usage(&self) -> Usage {
         self.usage
     }

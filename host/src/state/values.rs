@@ -7,7 +7,7 @@ use super::row::{Address, Kind, Row, Written};
 use super::{Operator, Refused, State};
 
 /// A name and its value.
-type Named<'a> = (&'a [u8], &'a [u8]);
+pub(super) type Named<'a> = (&'a [u8], &'a [u8]);
 
 /// A value that a version of the plugin has written in an older format.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,7 +177,7 @@ impl State {
 
     /// A value, if it is of the format of this version of the plugin. Those of the keys of a call have been
     /// migrated, if they were older.
-    fn read<'a>(&self, (format, value): (u32, &'a [u8])) -> Result<&'a [u8], Refused> {
+    pub(super) fn read<'a>(&self, (format, value): (u32, &'a [u8])) -> Result<&'a [u8], Refused> {
         let reads = self.format;
         match format == reads {
             true => Ok(value),

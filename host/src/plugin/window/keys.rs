@@ -10,7 +10,7 @@ use crate::state::{Clock, Operator, Refused, State};
 use crate::time::windows::{Kept, Stage, Window, Windows};
 use std::collections::{BTreeMap, BTreeSet};
 
-const WINDOW: u8 = b'w';
+pub(super) const WINDOW: u8 = b'w';
 const SLICE: u8 = b's';
 const EARLY: u8 = b'e';
 
@@ -35,14 +35,25 @@ impl Tag {
     }
 }
 
-/// The windows of a key.
+/// Where windows are read.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub state: &'a State,
+    pub rules: &'a Windows,
+    pub operator: Operator,
+}
+
+/// The windows of a key. A batch reads those that its messages and timers concern, however many there are.
 pub(super) struct Key<'a> {
     pub name: &'a str,
-    /// All of them, by their ids, which have the order of their times.
+    pub(super) place: usize,
+    /// Those that were asked for, by their ids, which have the order of their times.
     pub windows: BTreeMap<i64, Open>,
+    /// The watermark up to which those that it has passed were looked for.
+    pub looked: i64,
     /// Those that were asked for, by their starts.
     slices: BTreeMap<i64, Slice>,
-    gone: BTreeSet<(u8, i64)>,
+    pub(super) gone: BTreeSet<(u8, i64)>,
 }
 
 /// A window.
@@ -54,7 +65,7 @@ pub(super) struct Open {
     /// Its early timer begins anew.
     pub is_first: bool,
     /// When its timer is due in the state.
-    timer: Option<i64>,
+    pub(super) timer: Option<i64>,
 }
 
 struct Slice {
@@ -63,48 +74,34 @@ struct Slice {
 }
 
 impl<'a> Key<'a> {
-    /// As the state has it.
-    pub(super) fn read(
-        rules: &Windows,
-        state: &State,
-        operator: Operator,
-        name: &'a str,
-        place: usize,
-        values: &mut Values,
-    ) -> wasmtime::Result<Self> {
-        let mut windows = BTreeMap::new();
-        for row in state.scan(operator, name.as_bytes(), &[WINDOW], None)? {
-            let (row, bytes) = row?;
-            let read = split(row).zip(Kept::read(bytes));
-            let Some(((_, id), (kept, accumulator))) = read else {
-                wasmtime::bail!("the state has a value that is no window");
-            };
-            let open = Open {
-                kept,
-                accumulator: (!accumulator.is_empty()).then(|| values.known(place, accumulator)),
-                by: None,
-                is_first: false,
-                timer: Some(rules.due(&kept)),
-            };
-            windows.insert(id, open);
-        }
-        Ok(Self {
+    /// The key with this place in the batch.
+    pub(super) fn new(name: &'a str, place: usize) -> Self {
+        Self {
             name,
-            windows,
+            place,
+            windows: BTreeMap::new(),
+            looked: i64::MIN,
             slices: BTreeMap::new(),
             gone: BTreeSet::new(),
-        })
+        }
     }
 
     /// The window with this id, which there is from now on.
-    pub(super) fn open(&mut self, id: i64, window: Window, watermark: i64) -> &mut Open {
-        self.windows.entry(id).or_insert_with(|| Open {
+    pub(super) fn open(
+        &mut self,
+        from: Source<'_>,
+        id: i64,
+        (window, watermark): (Window, i64),
+        values: &mut Values,
+    ) -> wasmtime::Result<&mut Open> {
+        self.get(from, id, values)?;
+        Ok(self.windows.entry(id).or_insert_with(|| Open {
             kept: Kept::new(window, watermark),
             accumulator: None,
             by: None,
             is_first: false,
             timer: None,
-        })
+        }))
     }
 
     /// Ends a window.
@@ -116,16 +113,15 @@ impl<'a> Key<'a> {
     /// The accumulator of a slice, if it has one.
     pub(super) fn slice(
         &mut self,
-        state: &State,
-        operator: Operator,
-        place: usize,
+        from: Source<'_>,
         start: i64,
         values: &mut Values,
     ) -> Result<Option<Value>, Refused> {
         if !self.slices.contains_key(&start) && !self.gone.contains(&(SLICE, start)) {
-            let found = state.get(operator, self.name.as_bytes(), &named(SLICE, start))?;
+            let key = self.name.as_bytes();
+            let found = from.state.get(from.operator, key, &named(SLICE, start))?;
             if let Some(bytes) = found {
-                self.keep_slice(start, values.known(place, bytes), None);
+                self.keep_slice(start, values.known(self.place, bytes), None);
             }
         }
         Ok(self.slices.get(&start).map(|slice| slice.accumulator))
@@ -138,21 +134,20 @@ impl<'a> Key<'a> {
     /// The slices of a window, in order.
     pub(super) fn slices_of(
         &mut self,
-        state: &State,
-        operator: Operator,
-        place: usize,
+        from: Source<'_>,
         window: Window,
         values: &mut Values,
     ) -> wasmtime::Result<Vec<(i64, Value)>> {
-        let from = named(SLICE, window.start.saturating_sub(1));
-        let rows = state.scan(operator, self.name.as_bytes(), &[SLICE], Some(&from))?;
+        let (state, key) = (from.state, self.name.as_bytes());
+        let after = named(SLICE, window.start.saturating_sub(1));
+        let rows = state.scan(from.operator, key, &[SLICE], Some(&after))?;
         for row in rows {
             let (row, bytes) = row?;
             let Some((_, start)) = split(row).filter(|(_, start)| *start < window.end) else {
                 break;
             };
             if !self.slices.contains_key(&start) && !self.gone.contains(&(SLICE, start)) {
-                self.keep_slice(start, values.known(place, bytes), None);
+                self.keep_slice(start, values.known(self.place, bytes), None);
             }
         }
         let slices = self.slices.range(window.start..window.end);
@@ -162,11 +157,19 @@ impl<'a> Key<'a> {
     }
 
     /// Ends a slice if no window needs it any more.
-    pub(super) fn release_slice(&mut self, rules: &Windows, start: i64) {
-        if self.windows.range(rules.over(start)).next().is_none() {
+    pub(super) fn release_slice(
+        &mut self,
+        from: Source<'_>,
+        start: i64,
+        values: &mut Values,
+    ) -> wasmtime::Result<()> {
+        let over = from.rules.over(start);
+        let first = self.next(from, over.0, values)?;
+        if first.is_none_or(|first| first > over.1) {
             self.slices.remove(&start);
             self.gone.insert((SLICE, start));
         }
+        Ok(())
     }
 
     /// Writes what has changed. Whose writes were refused for want of room is returned.
@@ -250,7 +253,7 @@ fn no_room(by: usize, set: Result<(), Refused>) -> Result<Option<(usize, Refused
     }
 }
 
-fn named(kind: u8, id: i64) -> [u8; 9] {
+pub(super) fn named(kind: u8, id: i64) -> [u8; 9] {
     let mut name = [kind; 9];
     let id = id.wrapping_sub(i64::MIN).to_be_bytes();
     for (to, from) in name.iter_mut().skip(1).zip(id) {
@@ -259,7 +262,7 @@ fn named(kind: u8, id: i64) -> [u8; 9] {
     name
 }
 
-fn split(name: &[u8]) -> Option<(u8, i64)> {
+pub(super) fn split(name: &[u8]) -> Option<(u8, i64)> {
     let (kind, id) = name.split_first()?;
     let id = i64::from_be_bytes(id.try_into().ok()?);
     Some((*kind, id.wrapping_add(i64::MIN)))

@@ -1,6 +1,6 @@
 //! What becomes of windows with messages and timers, without the arithmetic.
 
-use super::keys::{Key, Open, Tag};
+use super::keys::{Key, Open, Source, Tag};
 use super::values::{Cause, Refusals, Value, Values};
 use super::{Arithmetic, Firing, pane};
 use crate::message::{Message, Output};
@@ -14,17 +14,18 @@ type Outputs = Vec<SmallVec<[Output; 1]>>;
 
 /// What a batch does. It knows the state as it was before.
 pub(super) struct Plan<'a> {
-    rules: &'a Windows,
+    pub(super) rules: &'a Windows,
     operator: Operator,
     /// Windows that are left to their timers: the places of their keys, and their ids.
-    left: &'a HashSet<(usize, i64)>,
-    keys: Vec<Key<'a>>,
+    pub(super) left: &'a HashSet<(usize, i64)>,
+    pub(super) keys: Vec<Key<'a>>,
     places: HashMap<&'a str, usize>,
-    values: Values,
-    emissions: Vec<Emission>,
+    pub(super) values: Values,
+    pub(super) emissions: Vec<Emission>,
 }
 
-struct Emission {
+/// A pane that the plugin is asked for.
+pub(super) struct Emission {
     cause: Cause,
     key: usize,
     pane: Pane,
@@ -60,21 +61,28 @@ impl<'a> Plan<'a> {
         let mut windows = self.rules.of(time);
         let is_in_any = !windows.is_empty();
         let mut joined = SmallVec::new();
-        let key = self.key(state, message.key.as_deref().unwrap_or_default())?;
+        let key = self.key(message.key.as_deref().unwrap_or_default());
+        let from = self.source(state);
+        let Some(at) = self.keys.get_mut(key) else {
+            return Ok(false);
+        };
+        let passed = windows.iter().filter(|window| window.end <= watermark);
+        let mut own: SmallVec<[i64; 2]> = passed.map(|window| window.start).collect();
         if let (Kind::Session { .. }, [alone]) = (&self.rules.kind, &mut *windows) {
-            let sessions = self.keys.get(key).into_iter();
-            let sessions = sessions.flat_map(|key| &key.windows);
-            let sessions = sessions.map(|(id, open)| (*id, &open.kept));
-            match self.rules.place(*alone, watermark, sessions) {
+            let near = at.near(from, *alone, &mut self.values)?;
+            let near = near.iter().filter_map(|id| at.windows.get_key_value(id));
+            let near = near.map(|(id, open)| (*id, &open.kept));
+            match self.rules.place(*alone, watermark, near) {
                 Place::Late => return Ok(true),
                 Place::In(window, ids) => (*alone, joined) = (window, ids),
             }
+            own.clone_from(&joined);
         }
         windows.retain(|window| self.rules.final_at(*window) > watermark);
         if windows.is_empty() {
             return Ok(is_in_any);
         }
-        self.close_passed(state, key, watermark, by)?;
+        self.close_passed(state, key, watermark, by, &own)?;
         if self.rules.has_slices() {
             self.add_to_slice(state, key, time, by)?;
         }
@@ -83,7 +91,8 @@ impl<'a> Plan<'a> {
             let Some(at) = self.keys.get_mut(key) else {
                 continue;
             };
-            let open = at.open(id, window, watermark);
+            let new = (window, watermark);
+            let open = at.open(from, id, new, &mut self.values)?;
             if self.rules.has_slices() {
                 // It is written if it is new.
                 open.by = open.by.or((open.is_new()).then_some(by));
@@ -107,13 +116,16 @@ impl<'a> Plan<'a> {
         emits: bool,
     ) -> wasmtime::Result<()> {
         let watermark = i64::try_from(state.watermark()).unwrap_or(i64::MAX);
-        let key = self.key(state, str::from_utf8(&timer.key)?)?;
+        let key = self.key(str::from_utf8(&timer.key)?);
+        let from = self.source(state);
         let tag = Tag::read(&timer.tag);
         let Some(Tag::Window(id) | Tag::Early(id)) = tag else {
             return Ok(());
         };
         // The window may be gone by now, or have grown.
-        let Some(open) = self.open(key, id) else {
+        let at = self.keys.get_mut(key);
+        let open = at.map(|at| at.get(from, id, &mut self.values));
+        let Some(open) = open.transpose()?.flatten() else {
             return Ok(());
         };
         let (stage, since, end) = (open.kept.stage, open.kept.since, open.kept.window.end);
@@ -187,128 +199,28 @@ impl<'a> Plan<'a> {
         Ok(refusals)
     }
 
-    /// The place of a key, which is read if it was not yet.
-    fn key(&mut self, state: &State, name: &'a str) -> wasmtime::Result<usize> {
-        if let Some(place) = self.places.get(name) {
-            return Ok(*place);
-        }
-        let place = self.keys.len();
-        let (rules, operator) = (self.rules, self.operator);
-        let key = Key::read(rules, state, operator, name, place, &mut self.values)?;
-        self.keys.push(key);
-        self.places.insert(name, place);
-        Ok(place)
+    /// The place of a key.
+    fn key(&mut self, name: &'a str) -> usize {
+        let (next, keys) = (self.keys.len(), &mut self.keys);
+        *self.places.entry(name).or_insert_with(|| {
+            keys.push(Key::new(name, next));
+            next
+        })
     }
 
-    fn open(&mut self, key: usize, id: i64) -> Option<&mut Open> {
+    pub(super) fn source<'s>(&self, state: &'s State) -> Source<'s>
+    where
+        'a: 's,
+    {
+        Source {
+            state,
+            rules: self.rules,
+            operator: self.operator,
+        }
+    }
+
+    pub(super) fn open(&mut self, key: usize, id: i64) -> Option<&mut Open> {
         self.keys.get_mut(key)?.windows.get_mut(&id)
-    }
-
-    /// Closes the windows of a key that the watermark has passed.
-    fn close_passed(
-        &mut self,
-        state: &State,
-        key: usize,
-        watermark: i64,
-        by: usize,
-    ) -> wasmtime::Result<()> {
-        let windows = self.keys.get(key).into_iter().flat_map(|key| &key.windows);
-        let passed = windows.filter(|(id, open)| {
-            let is_passed = open.kept.stage == Stage::Open && open.kept.window.end <= watermark;
-            is_passed && !self.left.contains(&(key, **id))
-        });
-        let passed: SmallVec<[i64; 2]> = passed.map(|(id, _)| *id).collect();
-        for id in passed {
-            self.close(state, key, id, watermark, by, true)?;
-        }
-        Ok(())
-    }
-
-    /// Closes a window: it emits its on-time pane, if it `emits`.
-    fn close(
-        &mut self,
-        state: &State,
-        key: usize,
-        id: i64,
-        watermark: i64,
-        by: usize,
-        emits: bool,
-    ) -> wasmtime::Result<()> {
-        let cause = Cause {
-            by,
-            closes: Some((key, id)),
-        };
-        let mut slices = Vec::new();
-        if self.rules.has_slices()
-            && let Some(at) = self.keys.get_mut(key)
-            && let Some(window) = at.windows.get(&id).map(|open| open.kept.window)
-        {
-            slices = at.slices_of(state, self.operator, key, window, &mut self.values)?;
-            if emits {
-                let merged = self.merge_all(key, &slices, cause);
-                if let Some(open) = self.open(key, id) {
-                    open.accumulator = merged;
-                }
-            }
-        }
-        let Some(open) = self.open(key, id) else {
-            return Ok(());
-        };
-        match emits {
-            true => self.emit_for(key, id, Timing::OnTime, cause),
-            false => open.accumulator = None,
-        }
-        if let Some(open) = self.open(key, id) {
-            open.kept.stage = Stage::Closed;
-        }
-        self.go_on(key, id, watermark, by);
-        if let Some(at) = self.keys.get_mut(key) {
-            for (start, _) in slices {
-                at.release_slice(self.rules, start);
-            }
-        }
-        Ok(())
-    }
-
-    /// All slices in one, two by two, so that few merges wait for others.
-    fn merge_all(&mut self, key: usize, slices: &[(i64, Value)], cause: Cause) -> Option<Value> {
-        let mut values: Vec<Option<Value>> = Vec::with_capacity(slices.len());
-        for (_, value) in slices {
-            // The slice stays for other windows.
-            self.values.share(Some(*value));
-            values.push(Some(*value));
-        }
-        while values.len() > 1 {
-            let pairs = values.chunks(2);
-            let pairs: Vec<_> = pairs
-                .map(|pair| {
-                    let [left, right] = [0, 1].map(|at| pair.get(at).copied().flatten());
-                    self.values.merge(key, left, right, cause)
-                })
-                .collect();
-            values = pairs;
-        }
-        values.pop().flatten()
-    }
-
-    /// The next stages of a window that is closed.
-    fn go_on(&mut self, key: usize, id: i64, watermark: i64, by: usize) {
-        let Some(at) = self.keys.get_mut(key) else {
-            return;
-        };
-        while let Some(open) = at.windows.get_mut(&id) {
-            open.by = Some(by);
-            if self.rules.due(&open.kept) > watermark {
-                return;
-            }
-            match self.rules.next(open.kept.stage) {
-                Some(stage) => {
-                    open.kept.stage = stage;
-                    open.accumulator = None;
-                }
-                None => drop(at.remove(id)),
-            }
-        }
     }
 
     /// Adds a message to a window, which emits a pane where it is time for one.
@@ -340,9 +252,9 @@ impl<'a> Plan<'a> {
         time: i64,
         by: usize,
     ) -> wasmtime::Result<()> {
-        let start = self.rules.slice(time);
+        let (from, start) = (self.source(state), self.rules.slice(time));
         if let Some(at) = self.keys.get_mut(key) {
-            let before = at.slice(state, self.operator, key, start, &mut self.values)?;
+            let before = at.slice(from, start, &mut self.values)?;
             at.keep_slice(start, self.values.add(key, before, by), Some(by));
         }
         Ok(())
@@ -371,7 +283,7 @@ impl<'a> Plan<'a> {
         self.emit_for(key, id, timing, Cause { by, closes: None });
     }
 
-    fn emit_for(&mut self, key: usize, id: i64, timing: Timing, cause: Cause) {
+    pub(super) fn emit_for(&mut self, key: usize, id: i64, timing: Timing, cause: Cause) {
         let is_discarding = self.rules.panes == Panes::Discarding;
         let Some(open) = self.open(key, id) else {
             return;

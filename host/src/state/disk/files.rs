@@ -163,6 +163,20 @@ impl Files {
         })
     }
 
+    /// What is stored from a key on, up to another one and with it, the last one first.
+    pub(super) fn scan_back(
+        &self,
+        from: Vec<u8>,
+        upto: Vec<u8>,
+    ) -> impl Iterator<Item = (Slice, Slice)> + use<'_> {
+        let bounds = (Bound::Included(from), Bound::Included(upto));
+        let mut found = self.rows.range::<Vec<u8>, _>(bounds);
+        std::iter::from_fn(move || {
+            let next = || found.next_back().map(Guard::into_inner).transpose();
+            self.checked(AssertUnwindSafe(next))?
+        })
+    }
+
     pub(super) fn batch(&self) -> Batch {
         Batch {
             rows: self.rows.clone(),

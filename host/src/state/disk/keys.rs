@@ -55,10 +55,15 @@ pub(super) fn row_of(key: &[u8], bytes: &[u8]) -> Result<Row, Corrupt> {
     }
 }
 
+/// As much of a key as a stored one can have. No stored one lies between the two.
+pub(super) fn cut(mut key: Vec<u8>) -> Vec<u8> {
+    key.truncate(LONGEST);
+    key
+}
+
 /// From where to where the rows of a group are that are not before an address; a few that are may be among them.
 pub(super) fn range(from: &dyn Addressed) -> (Vec<u8>, Vec<u8>) {
-    let mut start = key_of(from);
-    start.truncate(LONGEST);
+    let start = cut(key_of(from));
     let next = Group::new(u64::from(from.place().group().number()) + 1);
     let upto = next.map(|next| [&[ROW][..], &Place::first_of(next).to_bytes()].concat());
     (start, upto.unwrap_or_else(|| vec![ROW + 1]))

@@ -5,7 +5,6 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use smallvec::{SmallVec, smallvec};
-use std::ops::Bound;
 
 impl Windows {
     /// The windows that a time is in, the earliest first; none in a gap between hopping windows. For a session, what
@@ -35,15 +34,14 @@ impl Windows {
         time.saturating_sub(since - start)
     }
 
-    /// The starts of the windows that a slice is in.
+    /// The first and the last start that a window may have that a slice is in.
     #[must_use]
-    pub fn over(&self, slice: i64) -> (Bound<i64>, Bound<i64>) {
+    pub fn over(&self, slice: i64) -> (i64, i64) {
         let size = match self.kind {
             Kind::Hopping { size, .. } => size,
-            _ => 0,
+            _ => 1,
         };
-        let behind = Bound::Excluded(slice.saturating_sub(size));
-        (behind, Bound::Included(slice))
+        (slice.saturating_sub(size - 1), slice)
     }
 }
 

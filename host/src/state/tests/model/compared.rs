@@ -45,6 +45,17 @@ impl Pair {
                 });
                 assert_eq!(found, expected.collect::<Vec<_>>());
             }
+            for (prefix, before) in [(0, 4), (1, 4), (1, 2), (3, 4), (2, 1), (0, 0)] {
+                let (prefix, before) = (NAMES[prefix], NAMES[before]);
+                let state = &self.state;
+                let last = state.last_before(Operator(operator as u16), &bytes, prefix, before);
+                let is_such = |name: &&[u8]| name.starts_with(prefix) && **name < *before;
+                let such = NAMES.iter().enumerate().filter(|(_, name)| is_such(name));
+                let such = such.filter_map(|(name, bytes)| {
+                    Some((*bytes, view.get((operator, index, name), self.now)?))
+                });
+                assert_eq!(last.unwrap(), such.max());
+            }
         }
         for clock in [Clock::EventTime, Clock::ProcessingTime] {
             let due = self.state.due(clock, u64::MAX, usize::MAX).into_iter();
