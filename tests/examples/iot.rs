@@ -42,7 +42,6 @@ pub(super) fn install(directory: &Path) -> Vec<String> {
     std::fs::create_dir(&copy).unwrap();
     for (component, name) in [
         (plugin("aggregate"), "aggregate.wasm"),
-        (plugin("jq"), "jq.wasm"),
         (example("iot"), "iot.wasm"),
     ] {
         std::fs::copy(component, copy.join(name)).unwrap();

@@ -3,6 +3,9 @@
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Differences that are shown of a stream.
+const SHOWN: usize = 10;
+
 /// Results of each subject, in the order of their stream.
 pub type Results = BTreeMap<String, Vec<Value>>;
 
@@ -26,6 +29,32 @@ pub fn results(published: &[(String, Vec<u8>)], prefix: &str) -> Results {
         }
     }
     results
+}
+
+/// The streams of these results, which stand between the stream and its prefix, and how many each has.
+#[must_use]
+pub fn counts(expected: &[(&str, &str, Results)]) -> Vec<(String, u64)> {
+    let expected = expected.iter();
+    let counts = expected.map(|(stream, _, results)| ((*stream).to_owned(), count(results)));
+    counts.collect()
+}
+
+/// Prints how many results there are of a prefix, and how they differ. True if they do not.
+#[must_use]
+pub fn show(prefix: &str, expected: &Results, found: &Results) -> bool {
+    let counts = (count(expected), count(found));
+    shown(prefix, counts, &differences(expected, found))
+}
+
+/// Prints how many results were expected and found of a prefix, and differences. True if there are none.
+#[must_use]
+pub fn shown(prefix: &str, (expected, found): (u64, u64), differences: &[String]) -> bool {
+    let name = format!("{prefix}>");
+    println!("{name:<18} expected {expected:>7}, found {found:>7}");
+    for difference in differences.iter().take(SHOWN) {
+        println!("- {difference}");
+    }
+    differences.is_empty()
 }
 
 /// One sentence for each subject whose results differ, with the first that does.

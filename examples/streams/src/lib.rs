@@ -1,9 +1,10 @@
 //! What the oracles of the examples do with JetStream: publish inputs, wait for results, and read them.
 //!
 //! They use the ordinary client and nothing of weir, so that they share no code with what they check. `compare.rs`
-//! compares results in JSON.
+//! compares results in JSON, and `oracle.rs` is the command line of an oracle.
 
 pub mod compare;
+pub mod oracle;
 
 use anyhow::{Context, Result, anyhow, bail};
 use async_nats::HeaderMap;

@@ -16,9 +16,8 @@ const SEED: &str = "1";
 const PROGRAMS: [&str; 2] = ["weir", "iot-oracle"];
 
 /// Each plugin, by its folder, with the file that the pipelines name.
-const PLUGINS: [(&str, &str); 3] = [
+const PLUGINS: [(&str, &str); 2] = [
     ("plugins/aggregate", "aggregate"),
-    ("plugins/jq", "jq"),
     ("examples/iot/plugin", "iot"),
 ];
 

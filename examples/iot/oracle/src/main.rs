@@ -1,57 +1,10 @@
 //! `iot-oracle`: publishes the readings of the iot example, and checks what its pipelines find in them.
-//!
-//! Exit codes: 0 done and in agreement, 1 a difference or a failure, 2 wrong usage.
 
-use anyhow::{Context, Result};
-use clap::{Parser, Subcommand};
-use example_streams::{Message, Server, compare};
+use anyhow::Result;
+use example_streams::oracle::{self, Oracle};
+use example_streams::{Message, Streams, compare};
 use iot_oracle::{Reading, batch, readings};
-use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
-
-/// Differences that are shown of a stream.
-const SHOWN: usize = 10;
-
-/// Generates the readings of sensors, and computes independently what pipelines must find in them.
-#[derive(Parser)]
-#[command(version)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Write readings as JSON lines to standard output, as `weir pipe` reads them
-    Generate {
-        #[command(flatten)]
-        run: Run,
-    },
-    /// Publish readings to the stream `SENSORS`, which is created if it is missing
-    Feed {
-        #[command(flatten)]
-        run: Run,
-        #[command(flatten)]
-        server: Server,
-    },
-    /// Wait until this share of the results is published
-    Await {
-        #[command(flatten)]
-        run: Run,
-        #[command(flatten)]
-        server: Server,
-        /// Of all results of each stream
-        #[arg(long, value_name = "N")]
-        percent: u64,
-    },
-    /// Compare the results that were published with those that the readings must lead to
-    Verify {
-        #[command(flatten)]
-        run: Run,
-        #[command(flatten)]
-        server: Server,
-    },
-}
 
 /// Which readings; the same numbers give the same bytes on every machine.
 #[derive(clap::Args)]
@@ -64,99 +17,36 @@ struct Run {
     count: u64,
 }
 
-impl Run {
-    fn readings(&self) -> Vec<Reading> {
-        readings(self.seed, self.count)
+impl Oracle for Run {
+    const ABOUT: &'static str = "Generates the readings of sensors, and computes independently what pipelines must find in them";
+    const TO_THE_LAST: &'static str = "alert";
+    const STREAMS: &'static [(&'static str, &'static str)] = &[("SENSORS", "sensors.>")];
+
+    fn inputs(&self) -> impl Iterator<Item = Result<Message>> {
+        let message = |reading: Reading| Message {
+            subject: reading.subject(),
+            headers: Vec::new(),
+            payload: reading.payload(),
+        };
+        let readings = readings(self.seed, self.count).into_iter();
+        readings.map(message).map(Ok)
+    }
+
+    async fn expected(&self, _: &Streams) -> Result<Vec<(String, u64)>> {
+        let expected = batch::expected(&readings(self.seed, self.count));
+        Ok(compare::counts(&expected))
+    }
+
+    async fn agrees(&self, streams: &Streams) -> Result<bool> {
+        let mut agree = true;
+        for (stream, prefix, expected) in batch::expected(&readings(self.seed, self.count)) {
+            let found = compare::results(&streams.read(stream).await?, prefix);
+            agree &= compare::show(prefix, &expected, &found);
+        }
+        Ok(agree)
     }
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().command) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(command: Command) -> Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    match command {
-        Command::Generate { run } => match generate(&run) {
-            // A reader such as `head` that has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-            done => done.context("cannot write to standard output")?,
-        },
-        Command::Feed { run, server } => runtime.block_on(feed(&run, &server))?,
-        Command::Await {
-            run,
-            server,
-            percent,
-        } => runtime.block_on(wait_for(&run, &server, percent))?,
-        Command::Verify { run, server } => return runtime.block_on(verify(&run, &server)),
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn generate(run: &Run) -> io::Result<()> {
-    let mut output = BufWriter::new(io::stdout().lock());
-    for reading in run.readings() {
-        write!(
-            output,
-            "{{\"subject\":\"{}\",\"payload\":",
-            reading.subject()
-        )?;
-        output.write_all(&reading.payload())?;
-        output.write_all(b"}\n")?;
-    }
-    output.flush()
-}
-
-async fn feed(run: &Run, server: &Server) -> Result<()> {
-    let message = |reading: Reading| Message {
-        subject: reading.subject(),
-        headers: Vec::new(),
-        payload: reading.payload(),
-    };
-    let streams = server.connect().await?;
-    streams.create("SENSORS", "sensors.>").await?;
-    streams
-        .publish(run.readings().into_iter().map(message))
-        .await
-}
-
-async fn wait_for(run: &Run, server: &Server, percent: u64) -> Result<()> {
-    let streams = server.connect().await?;
-    for (stream, _, results) in batch::expected(&run.readings()) {
-        let results = compare::count(&results) * percent / 100;
-        streams.wait_for(stream, results).await?;
-    }
-    Ok(())
-}
-
-async fn verify(run: &Run, server: &Server) -> Result<ExitCode> {
-    let streams = server.connect().await?;
-    let mut agree = true;
-    for (stream, prefix, expected) in batch::expected(&run.readings()) {
-        let found = compare::results(&streams.read(stream).await?, prefix);
-        let differences = compare::differences(&expected, &found);
-        let (wanted, count) = (compare::count(&expected), compare::count(&found));
-        println!(
-            "{:<12} expected {wanted:>7}, found {count:>7}",
-            format!("{prefix}>")
-        );
-        for difference in differences.iter().take(SHOWN) {
-            println!("- {difference}");
-        }
-        agree &= differences.is_empty();
-    }
-    if !agree {
-        println!("the two differ");
-        return Ok(ExitCode::FAILURE);
-    }
-    println!("the two agree to the last alert");
-    Ok(ExitCode::SUCCESS)
+    oracle::run::<Run>("iot-oracle")
 }
