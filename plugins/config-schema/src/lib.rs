@@ -13,7 +13,8 @@ pub const FILE: &str = "config.schema.json";
 /// Compares the schema of a configuration with the file in a plugin's `folder`, or writes it if `BLESS` is set.
 /// The error says what to do.
 pub fn check<C: JsonSchema>(folder: &str) -> Result<(), String> {
-    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let settings =
+        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let current = text(&settings.into_generator().into_root_schema_for::<C>())?;
     let file = Path::new(folder).join(FILE);
     if std::env::var_os("BLESS").is_some() {

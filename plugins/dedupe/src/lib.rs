@@ -27,7 +27,7 @@ struct Config {
 }
 
 #[derive(Clone, Copy, Default, serde::Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(rename_all = "kebab-case")]
 enum Without {
     /// Pass it on: nothing says that it was there before.

@@ -302,5 +302,8 @@ fn a_configuration_without_an_interval_or_with_one_name_twice_is_refused() {
 #[test]
 fn the_schema_of_the_configuration_is_that_of_the_file() {
     let folder = env!("CARGO_MANIFEST_DIR");
-    assert_eq!(config_schema::check::<crate::config::Config>(folder), Ok(()));
+    assert_eq!(
+        config_schema::check::<crate::config::Config>(folder),
+        Ok(())
+    );
 }

@@ -28,7 +28,7 @@ struct Config {
 }
 
 #[derive(Clone, Copy, Default, serde::Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(rename_all = "kebab-case")]
 enum OnError {
     /// Make it a dead letter, because nobody said that it may be lost.

@@ -21,7 +21,7 @@ struct Config {
 }
 
 #[derive(Clone, Copy, Default, serde::Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(rename_all = "kebab-case")]
 enum Late {
     /// Drop it.

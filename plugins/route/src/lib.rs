@@ -29,7 +29,7 @@ struct Config {
 }
 
 #[derive(Default, serde::Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(rename_all = "kebab-case")]
 enum Otherwise<T> {
     /// Make it a dead letter, because nobody said that it may be lost.

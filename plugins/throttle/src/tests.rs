@@ -127,5 +127,8 @@ fn a_configuration_with_neither_rule_or_with_parts_of_both_is_refused() {
 #[test]
 fn the_schema_of_the_configuration_is_that_of_the_file() {
     let folder = env!("CARGO_MANIFEST_DIR");
-    assert_eq!(config_schema::check::<crate::config::Config>(folder), Ok(()));
+    assert_eq!(
+        config_schema::check::<crate::config::Config>(folder),
+        Ok(())
+    );
 }

@@ -38,7 +38,7 @@ fn yes() -> bool {
 }
 
 #[derive(Clone, Copy, Default, serde::Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(rename_all = "kebab-case")]
 enum OnInvalid {
     /// Make it a dead letter, because nobody said that it may be lost.
