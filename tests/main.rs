@@ -66,6 +66,7 @@ mod secrets;
 mod shadow;
 mod shutdown;
 mod signatures;
+mod standard;
 mod state;
 mod stateful;
 mod trusted;

@@ -1,12 +1,13 @@
-//! Loads the bytes of a component from a file, a bucket or a registry, before anything runs. Blocks on
+//! Loads the bytes of a component from a file, a bucket, a registry or the binary, before anything runs. Blocks on
 //! servers; a running host that follows a tag fetches asynchronously (`rollout/follow.rs`).
 
 use crate::config::component::{InBucket, InRegistry, Reference};
 use crate::config::resolved::Nats;
 use crate::nats::registry::Registry as Bucket;
 use crate::oci::{LARGEST, Registry};
+use crate::report::ResultExt;
 use crate::threads;
-use crate::{nats, signature};
+use crate::{nats, signature, standard};
 use anyhow::{Context, Result, anyhow};
 use std::fs::File;
 use std::io::Read;
@@ -44,6 +45,13 @@ pub fn fetch(reference: &Reference, nats: Option<&Nats>) -> Result<Component> {
                 signature,
             })
         }
+        Reference::Standard(place) => Ok(Component {
+            bytes: standard::find(&place.name, place.version.as_deref())
+                .usage()?
+                .component()?,
+            signature: None,
+            origin,
+        }),
         Reference::Registry(place) => {
             let (bytes, signature) = wait(async || from_registry(nats, place).await)?;
             Ok(Component {

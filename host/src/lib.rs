@@ -29,6 +29,7 @@ pub mod report;
 pub mod rollout;
 pub mod shutdown;
 pub mod signature;
+pub mod standard;
 pub mod state;
 pub mod telemetry;
 pub mod threads;

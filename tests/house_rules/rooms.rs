@@ -13,6 +13,7 @@ const FLOORS: &[&[&str]] = &[
         "message",
         "outgoing",
         "signature",
+        "standard",
         "state",
         "telemetry",
         "time",

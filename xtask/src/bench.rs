@@ -12,7 +12,8 @@ use anyhow::{Context, Result, bail};
 use crate::instructions;
 use crate::layout;
 use crate::process;
-use crate::setup::{self, Tools, Wasm};
+use crate::setup::{Tools, Wasm};
+use crate::standard;
 use crate::ui::say;
 
 /// What is measured together, by its name on the command line.
@@ -96,7 +97,7 @@ fn chosen(only: Option<&str>) -> Result<Vec<&'static Section>> {
 /// What the same plugin costs in each language: `benches/runtime`. Without `--quick` the table in
 /// `docs/languages` is written anew.
 fn measure_languages(quick: bool) -> Result<()> {
-    let mut tools = setup::run()?;
+    let mut tools = standard::set_up()?;
     tools.find_languages();
     let (profile, folder) = build(&tools, quick)?;
     let root = layout::root();
@@ -129,7 +130,7 @@ fn measure_languages(quick: bool) -> Result<()> {
 /// Measures sections. Without `--quick` their figures and the pages in `docs/performance` are written
 /// anew, each section by itself.
 fn measure(quick: bool, sections: &[&Section]) -> Result<()> {
-    let mut tools = setup::run()?;
+    let mut tools = standard::set_up()?;
     if tools.wasm == Wasm::DebianBuildStd {
         bail!("the bench needs a toolchain with wasm32-wasip2 or wasm32-unknown-unknown");
     }

@@ -11,7 +11,7 @@ use crate::process;
 use crate::setup::{self, Tools, Wasm};
 use crate::test::LeftOut;
 use crate::ui::{Skipped, Steps};
-use crate::{deny, instructions, readme, test};
+use crate::{deny, instructions, readme, standard, test};
 
 /// Runs the steps in order.
 ///
@@ -26,6 +26,7 @@ pub(crate) fn run() -> Result<()> {
         tools.find_languages();
         Ok(())
     })?;
+    steps.step("standard plugins", || standard::build(&tools))?;
     steps.check("format", || format(&tools));
     steps.check("clippy", || clippy(&tools));
     steps.check("documentation", || documentation(&tools));

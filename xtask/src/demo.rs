@@ -19,7 +19,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::layout;
 use crate::process;
-use crate::setup::{self, Tools};
+use crate::setup::Tools;
+use crate::standard;
 use crate::ui::say;
 
 /// How many events there are unless the command line says otherwise.
@@ -46,7 +47,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
         return nexmark::run(counted(rest, nexmark::COUNT)?);
     }
     let count = counted(arguments, COUNT)?;
-    let tools = setup::run()?;
+    let tools = standard::set_up()?;
     build(&tools, PROGRAMS)?;
     let folder = layout::root().join("target/demo");
     std::fs::create_dir_all(&folder)

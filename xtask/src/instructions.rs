@@ -11,7 +11,8 @@ use anyhow::{Context, Result};
 
 use crate::layout;
 use crate::process;
-use crate::setup::{self, Tools, Wasm};
+use crate::setup::{Tools, Wasm};
+use crate::standard;
 use crate::ui::{Skipped, say};
 use crate::version::Version;
 
@@ -20,7 +21,7 @@ const RUNNER: &str = "0.20.0";
 
 pub(crate) fn run() -> Result<()> {
     let mut skipped = Skipped::default();
-    check(&setup::run()?, &mut skipped)?;
+    check(&standard::set_up()?, &mut skipped)?;
     skipped.print("bench");
     Ok(())
 }

@@ -15,6 +15,7 @@ mod nemesis;
 mod process;
 mod readme;
 mod setup;
+mod standard;
 mod test;
 mod ui;
 mod version;
@@ -28,6 +29,7 @@ usage: cargo xtask <task> [arguments]
 
   setup            find or install nats-server and a Rust toolchain for WebAssembly
   setup --languages  that, and the tools of all languages that plugins are written in
+  std              set up, then build the standard plugins, which the next build of weir embeds
   demo [COUNT]     set up, then run the rebates example over 100,000 events and check every cent
   demo clicks [COUNT]
                    set up, then join 100,000 impressions with their clicks, with hosts that are killed
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
     let rest: Vec<&str> = words.collect();
     let done = match task {
         Some("setup") => set_up(&rest),
+        Some("std") => without_arguments(&rest).and_then(|()| standard::run()),
         Some("demo") => demo::run(&rest),
         Some("bench") => bench::run(&rest),
         Some("test") => test::run(&rest),

@@ -7,7 +7,7 @@
 use anyhow::{Context, Result, bail};
 
 use crate::process;
-use crate::setup;
+use crate::standard;
 
 /// How long it runs, unless the command line says otherwise.
 const MINUTES: u64 = 10;
@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
             other => bail!("this task takes `--minutes` and `--seed`, and got `{other}`"),
         }
     }
-    let tools = setup::run()?;
+    let tools = standard::set_up()?;
     let mut cargo = tools.cargo()?;
     cargo
         .env("WEIR_NEMESIS_MINUTES", minutes.to_string())

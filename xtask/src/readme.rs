@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail};
 use crate::layout;
 use crate::process;
 use crate::setup::{self, Tools};
+use crate::standard;
 use crate::ui::{Skipped, say};
 
 /// Commands that are not run from here, because `cargo xtask ci` runs the same thing itself.
@@ -41,7 +42,7 @@ struct Example {
 
 /// Sets up and runs the pages' commands.
 pub(crate) fn run() -> Result<()> {
-    let mut tools = setup::run()?;
+    let mut tools = standard::set_up()?;
     tools.find_languages();
     let mut skipped = Skipped::default();
     check(&tools, &mut skipped)?;

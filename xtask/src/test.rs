@@ -10,6 +10,7 @@ use std::process::Command;
 use crate::layout::{self, Workspace};
 use crate::process;
 use crate::setup::{self, Tools};
+use crate::standard;
 use crate::ui::{Skipped, Told, say};
 
 /// The host's workspace, in messages.
@@ -85,7 +86,7 @@ impl LeftOut {
 
 /// Sets up and runs the tests; `arguments` go to `cargo test`.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
-    let mut tools = setup::run()?;
+    let mut tools = standard::set_up()?;
     tools.find_languages();
     let mut skipped = Skipped::default();
     let guests = layout::workspaces()?.into_iter().filter(has_unit_tests);

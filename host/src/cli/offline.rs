@@ -69,17 +69,22 @@ impl Offline {
         })
     }
 
-    /// A plugin without a pipeline, with the default limits and all headers.
+    /// A plugin without a pipeline, the component `bytes` that `file` names, with the default limits and all headers.
     ///
     /// # Errors
     ///
     /// See [`Offline::of_pipeline`].
-    pub(super) fn of_plugin(file: &Path, config: &str, runtime: &Runtime) -> Result<Self> {
+    pub(super) fn of_plugin(
+        file: &Path,
+        bytes: &[u8],
+        config: &str,
+        runtime: &Runtime,
+    ) -> Result<Self> {
         let options = LoadOptions {
             stateful: true,
             ..LoadOptions::default()
         };
-        let plugin = runtime.load_with(file, options)?;
+        let plugin = runtime.load_bytes(bytes, &file.display().to_string(), options)?;
         let name = file.file_stem().unwrap_or_default().to_string_lossy();
         let metrics = Metrics::new();
         let settings = OperatorSettings {

@@ -11,6 +11,7 @@ mod inspect;
 mod new;
 mod registry;
 mod rollback;
+mod standard;
 mod test;
 mod wait;
 
@@ -32,7 +33,7 @@ pub(super) enum Command {
     Push(registry::Push),
     /// Fetch a component from a bucket or a registry.
     Pull(registry::Pull),
-    /// List the plugins of a bucket with their versions and tags, or the tags of a repository.
+    /// List the plugins of a bucket with their versions and tags, the tags of a repository, or the standard plugins.
     List(registry::List),
     /// Point a tag to a version; hosts that follow the tag swap to it.
     Tag(registry::Tag),

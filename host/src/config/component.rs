@@ -1,4 +1,4 @@
-//! Where a component comes from: a file, a bucket of plugins, or an OCI registry.
+//! Where a component comes from: a file, a bucket of plugins, an OCI registry, or the binary.
 
 mod in_registry;
 
@@ -14,6 +14,7 @@ pub enum Reference {
     File(PathBuf),
     Bucket(InBucket),
     Registry(InRegistry),
+    Standard(InBinary),
 }
 
 /// `nats://BUCKET/NAME@VERSION`.
@@ -25,18 +26,29 @@ pub struct InBucket {
     pub version: String,
 }
 
+/// `std:NAME` or `std:NAME@VERSION`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct InBinary {
+    pub name: String,
+    /// The version that the binary must have; any, if none is given.
+    pub version: Option<String>,
+}
+
 impl Reference {
     /// Parses the value of `plugin:`; a relative path starts at `folder`.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, String> {
+        if let Some(found) = InBinary::parse(text) {
+            return found.map(Self::Standard);
+        }
         match text.split_once("://") {
             Some(_) if text.starts_with(SCHEME) => InBucket::parse(text).map(Self::Bucket),
             Some(_) if InRegistry::is_meant(text) => InRegistry::parse(text).map(Self::Registry),
             Some((scheme, _)) => Err(format!(
                 "plugins cannot be loaded from `{scheme}://`: use the path of a `.wasm` file, \
-                 nats://BUCKET/NAME@VERSION or oci://REGISTRY/REPOSITORY:TAG"
+                 std:NAME, nats://BUCKET/NAME@VERSION or oci://REGISTRY/REPOSITORY:TAG"
             )),
             None if text.is_empty() => Err("a plugin's path cannot be empty".to_owned()),
             None => Ok(Self::File(folder.join(text))),
@@ -48,8 +60,29 @@ impl Reference {
     pub fn file(&self) -> Option<&PathBuf> {
         match self {
             Self::File(file) => Some(file),
-            Self::Bucket(_) | Self::Registry(_) => None,
+            Self::Bucket(_) | Self::Registry(_) | Self::Standard(_) => None,
         }
+    }
+}
+
+impl InBinary {
+    /// Reads a reference with its scheme; `None` if it has another one.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Result<Self, String>> {
+        let rest = text.strip_prefix(STANDARD)?;
+        let (name, version) = match rest.split_once('@') {
+            Some((name, version)) => (name, Some(version)),
+            None => (rest, None),
+        };
+        let checked = check("standard plugin", name, "-_");
+        let checked = checked.and_then(|()| version.map_or(Ok(()), check_version));
+        Some(checked.map(|()| Self {
+            name: name.to_owned(),
+            version: version.map(str::to_owned),
+        }))
     }
 }
 
@@ -82,6 +115,9 @@ impl InBucket {
 
 /// Prefix of the names of weir's own buckets: receipts, deployments and others.
 const RESERVED: &str = "weir-";
+
+/// Scheme of references to standard plugins.
+const STANDARD: &str = "std:";
 
 /// Scheme of references to buckets.
 pub const SCHEME: &str = "nats://";
@@ -124,6 +160,17 @@ impl fmt::Display for Reference {
             Self::File(file) => file.display().fmt(formatter),
             Self::Bucket(location) => location.fmt(formatter),
             Self::Registry(location) => location.fmt(formatter),
+            Self::Standard(standard) => standard.fmt(formatter),
+        }
+    }
+}
+
+impl fmt::Display for InBinary {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{STANDARD}{}", self.name)?;
+        match &self.version {
+            Some(version) => write!(formatter, "@{version}"),
+            None => Ok(()),
         }
     }
 }
@@ -162,6 +209,25 @@ mod tests {
         ] {
             assert!(InBucket::parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_reference_to_a_standard_plugin_has_a_name_and_perhaps_a_version() {
+        let parsed = |text: &str| Reference::parse(text, Path::new("/pipelines"));
+        for text in ["std:filter", "std:filter@1.2.0-rc1"] {
+            assert_eq!(parsed(text).unwrap().to_string(), text);
+        }
+        assert!(parsed("std:filter").unwrap().file().is_none());
+        for wrong in [
+            "std:",
+            "std:filter@",
+            "std:a/b",
+            "std:filter.wasm",
+            "std://filter",
+        ] {
+            assert!(parsed(wrong).is_err(), "{wrong}");
+        }
+        assert!(parsed("std/filter.wasm").unwrap().file().is_some());
     }
 
     #[test]

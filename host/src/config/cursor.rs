@@ -60,6 +60,11 @@ impl<'t> Cursor<'t> {
         }
     }
 
+    /// The value, if the file has one here.
+    pub(super) fn node(&self) -> Option<&'t Node> {
+        self.node
+    }
+
     /// Whether the file has a value here, valid or not.
     pub(super) fn is_given(&self) -> bool {
         self.node.is_some()

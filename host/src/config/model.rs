@@ -229,8 +229,9 @@ pub struct Operator {
     /// and dead letters.
     #[schemars(example = &"price")]
     pub name: Option<String>,
-    /// The file of the component; a relative path starts at the folder of this file. Or
-    /// `nats://BUCKET/NAME@VERSION` for a component that was pushed with `weir plugin push`; with a tag
+    /// A standard plugin, as `std:filter`: `weir plugin list --std` lists them. Or the file of a component; a
+    /// relative path starts at the folder of this file. Or `nats://BUCKET/NAME@VERSION` for a component that was
+    /// pushed with `weir plugin push`; with a tag
     /// instead of the version, the host follows the tag. Or `oci://REGISTRY/REPOSITORY:TAG@DIGEST` for a
     /// component in an OCI registry; without the digest, the host follows the tag.
     #[schemars(example = &"rebates.wasm")]

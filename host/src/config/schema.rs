@@ -28,6 +28,13 @@ pub(super) fn shared() -> &'static Value {
     })
 }
 
+/// The schema of a plugin's configuration, without what only concerns serde.
+pub(super) fn of_plugin(schema: Value) -> Option<Value> {
+    let mut schema = Schema::try_from(schema).ok()?;
+    simplify(&mut schema);
+    Some(schema.to_value())
+}
+
 /// Removes what only concerns serde: a missing value has no key and is never null, and the default of a
 /// section is that of its fields.
 fn simplify(schema: &mut Schema) {

@@ -1,24 +1,49 @@
 //! Compares a tree with the schema: unknown and missing fields, wrong types, numbers out of range.
+//! And what stands under `config:` with the schema of a plugin. `shape/free.rs` reads what has no schema.
 //!
 //! Continues after each finding and returns the valid part as JSON, so that the model can be read from it
 //! and `resolve/` can report its findings in the same run.
 
-use super::cursor::join;
+mod free;
+
+use super::cursor::{Cursor, join};
 use super::schema::{branches, fields, has_type, named, shared, words};
 use super::suggest::suggest;
 use super::tree::{Entry, Kind, Node, Scalar};
 use crate::report::findings::{Collector, Location};
+use free::{to_bool, to_json};
 use serde_json::{Map, Value};
 
 /// Checks one document. The result contains only the valid part.
 pub(super) fn check(document: &Node, findings: &mut Collector) -> Value {
-    Shape { findings }
-        .value(document, shared(), "", document.location)
+    let schema = shared();
+    Shape { findings, schema }
+        .value(document, schema, "", document.location)
         .unwrap_or_else(|| Value::Object(Map::new()))
+}
+
+/// Checks the configuration of a plugin, at `config:` of its operator, with the plugin's own schema. It finds what
+/// is wrong for sure; the plugin checks the rest.
+pub(super) fn check_config(at: &Cursor<'_>, schema: &Value, findings: &mut Collector) {
+    match at.node() {
+        Some(node) if !node.is_null() => {
+            Shape { findings, schema }.value(node, schema, at.path(), at.key_location());
+        }
+        _ => {
+            let needed: Vec<_> = required(schema).map(|name| format!("`{name}`")).collect();
+            if !needed.is_empty() {
+                let message = format!("`{}` is missing", at.path());
+                let hint = format!("the plugin needs {}", needed.join(" and "));
+                findings.add_hint(at.key_location(), message, hint);
+            }
+        }
+    }
 }
 
 struct Shape<'f> {
     findings: &'f mut Collector,
+    /// Of the whole.
+    schema: &'f Value,
 }
 
 impl Shape<'_> {
@@ -36,7 +61,7 @@ impl Shape<'_> {
                     .add_hint(key, message, "give it one, or remove the key");
                 None
             }
-            Kind::Map(entries) => match branches.iter().find(|branch| has_type(branch, "object")) {
+            Kind::Map(entries) => match object(&branches, entries) {
                 Some(branch) => Some(self.map(entries, branch, path, key)),
                 None => self.wrong(node, &branches, path),
             },
@@ -77,22 +102,21 @@ impl Shape<'_> {
                         sound.insert(entry.key.clone(), value);
                     }
                 }
+                None if schema.get("additionalProperties") != Some(&Value::Bool(false)) => {
+                    let value = to_json(&entry.value);
+                    sound.extend(value.map(|value| (entry.key.clone(), value)));
+                }
                 None => {
                     let message = match path {
                         "" => format!("unknown field `{}`", entry.key),
                         path => format!("unknown field `{}` in `{path}`", entry.key),
                     };
-                    let hint = suggest(&entry.key, known, shared());
+                    let hint = suggest(&entry.key, known, self.schema);
                     self.findings.add_hint(entry.key_location, message, hint);
                 }
             }
         }
-        let required = schema
-            .get("required")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten();
-        for name in required.filter_map(Value::as_str) {
+        for name in required(schema) {
             if !entries.iter().any(|entry| entry.key == name) {
                 self.findings
                     .add(key, format!("`{}` is missing", join(path, name)));
@@ -177,10 +201,38 @@ impl Shape<'_> {
     }
 }
 
-/// Whether a schema allows any value: a plugin's own configuration.
+/// Whether a schema allows any value, or says what is not checked here.
 fn is_free(schema: &Value) -> bool {
-    let names = ["type", "anyOf", "oneOf", "enum", "const"];
-    !names.iter().any(|name| schema.get(name).is_some())
+    let has = |names: &[&str]| names.iter().any(|name| schema.get(name).is_some());
+    let says_more = has(&[
+        "$ref",
+        "allOf",
+        "not",
+        "if",
+        "patternProperties",
+        "unevaluatedProperties",
+    ]);
+    let is_mixed = has(&["properties"]) && has(&["anyOf", "oneOf"]);
+    !has(&["type", "anyOf", "oneOf", "enum", "const"]) || says_more || is_mixed
+}
+
+/// The branch that a mapping is meant for: the one that knows most of its keys.
+fn object<'s>(branches: &[&'s Value], entries: &[Entry]) -> Option<&'s Value> {
+    let known = |branch: &Value| {
+        let fields = fields(branch);
+        let is_known =
+            |entry: &&Entry| fields.is_some_and(|fields| fields.contains_key(&entry.key));
+        entries.iter().filter(is_known).count()
+    };
+    let objects = branches.iter().filter(|branch| has_type(branch, "object"));
+    // The first of those that know as many.
+    objects.copied().rev().max_by_key(|branch| known(branch))
+}
+
+/// The fields that must be there.
+fn required(schema: &Value) -> impl Iterator<Item = &str> {
+    let names = schema.get("required").and_then(Value::as_array);
+    names.into_iter().flatten().filter_map(Value::as_str)
 }
 
 /// The replacement for an invalid item.
@@ -215,6 +267,9 @@ fn read_scalar(scalar: &Scalar, schema: &Value) -> Option<Value> {
             .or_else(|_| text.parse::<i64>().map(Value::from))
             .ok();
     }
+    if has_type(schema, "number") && is_plain {
+        return scalar.text.parse::<f64>().ok().map(Value::from);
+    }
     if has_type(schema, "boolean") && is_plain {
         return to_bool(&scalar.text).map(Value::from);
     }
@@ -246,14 +301,6 @@ fn is_text(schema: &Value) -> bool {
     has_type(schema, "string") && schema.get("x-kind").is_none()
 }
 
-fn to_bool(text: &str) -> Option<bool> {
-    match text {
-        "true" | "True" | "TRUE" => Some(true),
-        "false" | "False" | "FALSE" => Some(false),
-        _ => None,
-    }
-}
-
 /// The kinds of values that are accepted, in words.
 fn describe(branches: &[&Value]) -> String {
     let mut wanted: Vec<String> = Vec::new();
@@ -267,6 +314,7 @@ fn describe(branches: &[&Value]) -> String {
             _ if has_type(branch, "object") => wanted.push("a mapping".to_owned()),
             _ if has_type(branch, "array") => wanted.push("a list".to_owned()),
             _ if has_type(branch, "integer") => wanted.push("a whole number".to_owned()),
+            _ if has_type(branch, "number") => wanted.push("a number".to_owned()),
             _ if has_type(branch, "boolean") => wanted.push("`true` or `false`".to_owned()),
             _ => wanted.push("text".to_owned()),
         }
@@ -276,82 +324,5 @@ fn describe(branches: &[&Value]) -> String {
         last
     } else {
         format!("{} or {last}", wanted.join(", "))
-    }
-}
-
-/// A value without a schema, by the rules of YAML 1.2: plain scalars are null, booleans, numbers or
-/// text. `None` if part of it is broken.
-fn to_json(node: &Node) -> Option<Value> {
-    match &node.kind {
-        Kind::Broken => None,
-        Kind::List(items) => items
-            .iter()
-            .map(to_json)
-            .collect::<Option<_>>()
-            .map(Value::Array),
-        Kind::Map(entries) => entries
-            .iter()
-            .map(|entry| Some((entry.key.clone(), to_json(&entry.value)?)))
-            .collect::<Option<_>>()
-            .map(Value::Object),
-        _ if node.is_null() => Some(Value::Null),
-        Kind::Scalar(Scalar {
-            text, plain: false, ..
-        }) => Some(text.clone().into()),
-        Kind::Scalar(Scalar { text, .. }) => Some(plain_scalar(text)),
-    }
-}
-
-fn plain_scalar(text: &str) -> Value {
-    if let Some(truth) = to_bool(text) {
-        return truth.into();
-    }
-    let digits = text.trim_start_matches(['+', '-']);
-    // `nan` and `infinity` are numbers in Rust, but not in JSON or YAML 1.2 without a dot.
-    if digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
-        let positive = text.strip_prefix('+').unwrap_or(text);
-        if let Ok(number) = positive.parse::<u64>() {
-            return number.into();
-        }
-        if let Ok(number) = positive.parse::<i64>() {
-            return number.into();
-        }
-        let hexadecimal = digits
-            .strip_prefix("0x")
-            .map(|rest| u64::from_str_radix(rest, 16));
-        if let (Some(Ok(number)), true) = (hexadecimal, digits.len() == text.len()) {
-            return number.into();
-        }
-        if let Ok(number) = positive.parse::<f64>() {
-            return number.into();
-        }
-    }
-    text.into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plain_scalars_are_read_by_the_rules_of_yaml_1_2() {
-        for (text, expected) in [
-            ("5", Value::from(5)),
-            ("-5", Value::from(-5)),
-            ("+5", Value::from(5)),
-            ("0x1F", Value::from(31)),
-            ("0.05", Value::from(0.05)),
-            ("1e3", Value::from(1000.0)),
-            (".5", Value::from(0.5)),
-            ("18446744073709551615", Value::from(u64::MAX)),
-            ("true", Value::from(true)),
-            ("yes", Value::from("yes")),
-            ("off", Value::from("off")),
-            ("infinity", Value::from("infinity")),
-            ("1.2.3", Value::from("1.2.3")),
-            ("2026-01-31", Value::from("2026-01-31")),
-        ] {
-            assert_eq!(plain_scalar(text), expected, "{text}");
-        }
     }
 }

@@ -46,7 +46,7 @@ async fn follow(
     let mut seen = None;
     loop {
         let followed = match &reference {
-            Reference::File(_) => std::future::pending().await,
+            Reference::File(_) | Reference::Standard(_) => std::future::pending().await,
             Reference::Bucket(reference) => watch(&pipeline, operator, reference, &commands).await,
             Reference::Registry(reference) => {
                 ask(&pipeline, operator, reference, &commands, &mut seen).await

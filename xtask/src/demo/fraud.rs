@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 
 use super::site::Site;
 use crate::process;
-use crate::setup;
+use crate::standard;
 use crate::ui::say;
 
 /// How many payments there are unless the command line says otherwise.
@@ -14,7 +14,7 @@ const SEED: &str = "1";
 const PROGRAMS: [&str; 2] = ["weir", "fraud-oracle"];
 
 pub(super) fn run(count: u64) -> Result<()> {
-    let tools = setup::run()?;
+    let tools = standard::set_up()?;
     super::build(&tools, PROGRAMS)?;
     super::build_plugin(&tools, "examples/fraud/plugin", "examples/fraud/fraud.wasm")?;
     let site = Site::start(&tools, "fraud")?;

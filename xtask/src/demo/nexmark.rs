@@ -8,6 +8,7 @@ use anyhow::Result;
 use super::site::Site;
 use crate::process;
 use crate::setup::{self, Tools};
+use crate::standard;
 use crate::ui::say;
 
 /// How many events there are unless the command line says otherwise.
@@ -46,7 +47,7 @@ const QUERIES: [&str; 15] = [
 const OTHERS: [(&str, &str); 2] = [("q18", "componentize-py"), ("q19", "go")];
 
 pub(super) fn run(count: u64) -> Result<()> {
-    let tools = setup::run()?;
+    let tools = standard::set_up()?;
     super::build(&tools, PROGRAMS)?;
     let queries = queries(&tools)?;
     let site = Site::start(&tools, "nexmark")?;

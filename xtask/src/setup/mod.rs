@@ -123,6 +123,14 @@ impl Tools {
         self.command(cargo_program())
     }
 
+    /// `cargo build --release` for WebAssembly.
+    ///
+    /// # Errors
+    /// As [`Tools::command`].
+    pub(crate) fn wasm_cargo(&self) -> Result<Command> {
+        Ok(self.wasm.cargo_build(self.cargo()?))
+    }
+
     /// `cargo` in a workspace of guests. They all build into `target/guests`, so that the
     /// libraries they share are compiled once.
     ///

@@ -26,6 +26,15 @@ pub(crate) enum Wasm {
 
 /// The programs that Debian's way consists of; all of them present means it is installed.
 const DEBIAN_PROGRAMS: [&str; 3] = ["usr/bin/rustc", "usr/bin/cargo", "usr/bin/wasm-ld-22"];
+/// Settings that are meant for this machine and not for WebAssembly.
+const NATIVE_SETTINGS: [&str; 6] = [
+    "RUSTFLAGS",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_BUILD_RUSTFLAGS",
+    "CARGO_BUILD_TARGET",
+    "CARGO_BUILD_WARNINGS",
+    "RUSTC_LINKER",
+];
 const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-22"];
 
 impl Wasm {
@@ -36,6 +45,24 @@ impl Wasm {
             Wasm::Unknown => "wasm32-unknown-unknown",
             Wasm::DebianBuildStd => "debian-build-std",
         }
+    }
+
+    /// `cargo build --release` for this target, as `weir plugin build` does it: `cargo` is the active toolchain's.
+    pub(super) fn cargo_build(self, mut cargo: Command) -> Command {
+        if self == Wasm::DebianBuildStd {
+            let [rustc, own, linker] = DEBIAN_PROGRAMS.map(layout::system);
+            cargo = Command::new(own);
+            cargo
+                .env("RUSTC_BOOTSTRAP", "1")
+                .env("RUSTC", rustc)
+                .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker)
+                .arg("-Zbuild-std=std,panic_abort");
+        }
+        for name in NATIVE_SETTINGS {
+            cargo.env_remove(name);
+        }
+        cargo.args(["build", "--release", "--target", self.target()]);
+        cargo
     }
 
     /// The Rust target that plugins are compiled for.

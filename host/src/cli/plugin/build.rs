@@ -1,5 +1,6 @@
 //! `weir plugin build [FOLDER]`: builds a plugin's source into the `.wasm` file that its pipeline names.
 
+use super::standard;
 use crate::cli::Console;
 use crate::cli::project::{self, Built};
 use crate::report;
@@ -23,6 +24,12 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
+    if let Some(standard) = standard::named(&arguments.folder) {
+        let name = format!("std:{}", standard?.name);
+        let error = anyhow!("`{name}` is part of weir, there is nothing to build");
+        let hint = format!("write `plugin: {name}` in a pipeline");
+        return Err(report::usage(report::hint(error, hint)));
+    }
     if !arguments.folder.is_dir() {
         let what = if arguments.folder.exists() {
             "is not a folder"

@@ -1,9 +1,11 @@
-//! `weir plugin inspect FILE`: shows what a `.wasm` file is and what it needs, without running it.
+//! `weir plugin inspect FILE`: shows what a `.wasm` file or a standard plugin is and what it needs, without running it.
 
+use super::standard;
 use crate::cli::Console;
 use crate::plugin::{self, Grant, Inspection};
 use crate::report;
-use anyhow::Context;
+use crate::standard::Standard;
+use anyhow::{Context, anyhow};
 use bytesize::ByteSize;
 use serde_json::json;
 use std::fmt::Write;
@@ -11,29 +13,44 @@ use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct Arguments {
-    /// A component, or a core module with a component-type section.
+    /// A component, a core module with a component-type section, or a standard plugin: std:NAME.
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
     /// Print the component's world and interfaces as WIT, and nothing else.
     #[arg(long, conflicts_with = "json")]
     wit: bool,
+
+    /// Print the example of a standard plugin, a pipeline, and nothing else.
+    #[arg(long, conflicts_with_all = ["json", "wit"])]
+    example: bool,
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<u8> {
     let name = arguments.file.display();
-    let bytes = std::fs::read(&arguments.file)
-        .map_err(|error| crate::cli::files::unreadable(&arguments.file, &error))?;
+    let standard = standard::named(&arguments.file).transpose()?;
+    if arguments.example {
+        let standard = standard.ok_or_else(|| {
+            let error = anyhow!("`{name}` is no standard plugin, and has no example");
+            report::usage(report::hint(
+                error,
+                "name one that `weir plugin list --std` lists",
+            ))
+        })?;
+        console.print(&standard.example())?;
+        return Ok(report::DONE);
+    }
+    let bytes = standard::component(&arguments.file)?;
     let found = plugin::inspect(&bytes).with_context(|| format!("cannot inspect `{name}`"))?;
     match arguments.wit {
         true => console.print(&found.wit)?,
-        false => console.answer(&json(&found), &text(&found))?,
+        false => console.answer(&json(&found, standard), &text(&found, standard))?,
     }
     Ok(report::DONE)
 }
 
-fn json(found: &Inspection) -> serde_json::Value {
-    json!({
+fn json(found: &Inspection, standard: Option<&Standard>) -> serde_json::Value {
+    let mut value = json!({
         "contract": found.contract.as_ref().ok(),
         "refused": found.contract.as_ref().err(),
         "digest": found.digest,
@@ -43,10 +60,14 @@ fn json(found: &Inspection) -> serde_json::Value {
         "exports": found.exports,
         "grants_needed": found.grant_names(),
         "ungranted": found.ungranted,
-    })
+    });
+    if let (Some(value), Some(standard)) = (value.as_object_mut(), standard) {
+        value.extend(standard::about(standard));
+    }
+    value
 }
 
-fn text(found: &Inspection) -> String {
+fn text(found: &Inspection, standard: Option<&Standard>) -> String {
     let mut out = String::new();
     let mut row = |name: &str, values: &[String]| {
         for (position, value) in values.iter().enumerate() {
@@ -55,6 +76,10 @@ fn text(found: &Inspection) -> String {
             let _ = writeln!(out, "{name:<10}{value}");
         }
     };
+    if let Some(standard) = standard {
+        let name = format!("std:{} {}", standard.name, standard.version);
+        row("plugin", &[name, standard.description.to_owned()]);
+    }
     let contract = match &found.contract {
         Ok(contract) => (*contract).to_owned(),
         Err(reason) => format!("none that this host runs: {reason}"),
@@ -87,6 +112,7 @@ fn text(found: &Inspection) -> String {
         "grants",
         &or_none(&grants.chain(impossible).collect::<Vec<_>>()),
     );
+    out.extend(standard.map(standard::explained));
     out
 }
 

@@ -4,8 +4,9 @@
 mod bucket;
 mod oci;
 
+use super::standard;
 use crate::cli::{Console, files};
-use crate::config::component::{InBucket, InRegistry, SCHEME, check_name, check_version};
+use crate::config::component::{InBinary, InBucket, InRegistry, SCHEME, check_name, check_version};
 use crate::plugin::{self, Inspection};
 use crate::report;
 use crate::signature;
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 A version in a bucket is never overwritten, but the same component can be pushed again. The bucket is \
 created if it does not exist. A tag in a registry can move; the output says so.")]
 pub(in crate::cli) struct Push {
-    /// The component.
+    /// The component: a file, or a standard plugin as std:NAME.
     #[arg(value_name = "COMPONENT")]
     component: PathBuf,
 
@@ -61,8 +62,12 @@ pub(in crate::cli) struct Pull {
 #[derive(clap::Args)]
 pub(in crate::cli) struct List {
     /// nats://BUCKET or oci://REGISTRY/REPOSITORY
-    #[arg(value_name = "PLACE", value_parser = listed)]
-    location: Listing,
+    #[arg(value_name = "PLACE", value_parser = listed, required_unless_present = "std")]
+    location: Option<Listing>,
+
+    /// The standard plugins, which are part of weir.
+    #[arg(long, conflicts_with = "location")]
+    std: bool,
 
     #[command(flatten)]
     reach: files::Reach,
@@ -104,6 +109,12 @@ fn pushed(text: &str) -> Result<Store, String> {
 }
 
 fn pulled(text: &str) -> Result<Store, String> {
+    if let Some(standard) = InBinary::parse(text) {
+        let InBinary { name, .. } = standard?;
+        return Err(format!(
+            "`std:{name}` is part of weir: a pipeline names it, and `weir plugin push` copies it to a bucket"
+        ));
+    }
     match InRegistry::is_meant(text) {
         true => InRegistry::parse(text).map(Store::Registry),
         false => InBucket::parse(text).map(Store::Bucket),
@@ -144,8 +155,7 @@ impl Push {
     /// Reads the component, which must be a plugin, and its signature.
     fn upload(&self) -> Result<Upload> {
         let what = || format!("cannot push `{}`", self.component.display());
-        let bytes = std::fs::read(&self.component)
-            .map_err(|error| files::unreadable(&self.component, &error))?;
+        let bytes = standard::component(&self.component)?;
         let found = plugin::inspect(&bytes).with_context(what)?;
         let contract = found.contract.clone();
         let contract = contract.map_err(|why| report::usage(anyhow!(why).context(what())))?;
@@ -197,8 +207,12 @@ fn write(file: &Path, bytes: &[u8]) -> Result<()> {
 impl List {
     pub(in crate::cli) fn run(&self, console: &Console) -> Result<u8> {
         match &self.location {
-            Listing::Bucket(bucket) => bucket::list(&self.reach, bucket, console)?,
-            Listing::Repository(location) => oci::list(&self.reach, location, console)?,
+            Some(Listing::Bucket(bucket)) => bucket::list(&self.reach, bucket, console)?,
+            Some(Listing::Repository(location)) => oci::list(&self.reach, location, console)?,
+            None => {
+                let (value, text) = standard::list()?;
+                console.answer(&value, &text)?;
+            }
         }
         Ok(report::DONE)
     }

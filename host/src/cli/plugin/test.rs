@@ -3,6 +3,7 @@
 
 use super::difference;
 use super::input::{self, Input};
+use super::standard;
 use crate::cli::dev::projects::Projects;
 use crate::cli::offline::{self, Offline};
 use crate::cli::{Console, files, project};
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-PATH is a folder with a `pipeline.yaml`, a pipeline file, or a component. `expected.jsonl` has a line \
+PATH is a folder with a `pipeline.yaml`, a pipeline file, a component, or a standard plugin as `std:NAME`. `expected.jsonl` has a line \
 for each result, dead letter and retry, in the order of the messages. A field that no line of a kind uses \
 (a result's `key`, a dead letter's `operator`, ...) is not compared.
 
@@ -160,7 +161,7 @@ impl Subject {
         let wasm = path
             .extension()
             .is_some_and(|extension| extension == "wasm");
-        Ok(if wasm {
+        Ok(if wasm || standard::named(path).is_some() {
             Self::Component(path.to_owned())
         } else {
             Self::Pipeline(path.to_owned())
@@ -195,12 +196,12 @@ impl Subject {
                 Offline::of_pipeline(&pipeline, runtime)
             }
             Self::Component(file) => {
-                std::fs::metadata(file).map_err(|error| files::unreadable(file, &error))?;
+                let bytes = standard::component(file)?;
                 let config = arguments.config.as_deref().unwrap_or("null");
                 serde_json::from_str::<serde_json::Value>(config)
                     .context("`--config` is not JSON")
                     .usage()?;
-                Offline::of_plugin(file, config, runtime)
+                Offline::of_plugin(file, &bytes, config, runtime)
             }
         }
     }

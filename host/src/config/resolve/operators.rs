@@ -11,7 +11,10 @@ use crate::config::load::Located;
 use crate::config::model::{self, HeadersWord};
 use crate::config::resolved::{HeaderSelection, Operator};
 use crate::config::template::check_header_name;
+use crate::config::{schema, shape};
 use crate::signature::Key;
+use crate::{report, standard};
+use serde_json::Value;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -68,6 +71,7 @@ fn operator(
         .plugin
         .as_deref()
         .and_then(|reference| plugin(reference, &at.field("plugin"), context));
+    let config = config(plugin.as_ref(), model, &at.field("config"), context);
     let subjects = context.filters(&model.subjects, &at.field("subjects"));
     let windows = optional(model.window.as_ref(), |model| {
         windows(model, &at.field("window"), context).map(Arc::new)
@@ -89,7 +93,7 @@ fn operator(
     Some(Operator {
         name: name?,
         plugin: plugin?,
-        config: model.config.clone(),
+        config: config?,
         subjects: subjects?,
         windows: windows?,
         headers: headers?,
@@ -118,8 +122,38 @@ fn plugin(reference: &str, at: &Cursor<'_>, context: &mut Context<'_>) -> Option
     let folder = context.path("");
     match context.parsed(Reference::parse(reference, &folder), at)? {
         Reference::File(_) => file(reference, at, context).map(Reference::File),
+        Reference::Standard(standard) if context.plugins_exist => {
+            let found = standard::find(&standard.name, standard.version.as_deref());
+            let refused = found.err();
+            if let Some(error) = &refused {
+                let message = format!("`{}`: {}", at.path(), report::line(error));
+                let hint = report::hints(error).join("; ");
+                context.findings.add_hint(at.location(), message, hint);
+            }
+            refused.is_none().then_some(Reference::Standard(standard))
+        }
         elsewhere => Some(elsewhere),
     }
+}
+
+/// The configuration of a plugin. That of a standard one is checked with its schema, so that a mistake has its line.
+fn config(
+    plugin: Option<&Reference>,
+    model: &model::Operator,
+    at: &Cursor<'_>,
+    context: &mut Context<'_>,
+) -> Option<Value> {
+    if let Some(Reference::Standard(standard)) = plugin.filter(|_| context.plugins_exist)
+        && let Ok(found) = standard::find(&standard.name, None)
+        && let Some(schema) = found.schema().and_then(schema::of_plugin)
+    {
+        let before = context.findings.len();
+        shape::check_config(at, &schema, context.findings);
+        if context.findings.len() > before {
+            return None;
+        }
+    }
+    Some(model.config.clone())
 }
 
 fn file(reference: &str, at: &Cursor<'_>, context: &mut Context<'_>) -> Option<PathBuf> {
