@@ -78,14 +78,10 @@ fn install_second(example: &str, file: &str, directory: &Path) -> String {
     path
 }
 
-/// `pipeline-exactly-once.yaml` of rebates, with its components.
+/// `pipeline-exactly-once.yaml` of rebates, with its component.
 fn install_totals(directory: &Path) -> String {
-    for (from, to) in [
-        (guests::example_plugin("rebates/totals", "totals"), "totals"),
-        (guests::plugin("dedupe"), "dedupe"),
-    ] {
-        std::fs::copy(from, directory.join(format!("rebates/{to}.wasm"))).unwrap();
-    }
+    let totals = guests::example_plugin("rebates/totals", "totals");
+    std::fs::copy(totals, directory.join("rebates/totals.wasm")).unwrap();
     install_second("rebates", "pipeline-exactly-once.yaml", directory)
 }
 

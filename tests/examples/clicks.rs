@@ -3,7 +3,6 @@
 
 use super::killed::wait_until_read;
 use super::{folder, published};
-use crate::harness::guests::plugin;
 use crate::harness::{Site, Weir, replaced, wait_for, wait_until};
 use crate::views::pages::{get, pages};
 use clicks_oracle::{Event, batch, events};
@@ -29,13 +28,10 @@ const FILES: [&str; 3] = [
     "pipeline-rates.yaml",
 ];
 
-/// Copies the pipelines to where `weir` is run, with their components.
+/// Copies the pipelines to where `weir` is run.
 pub(super) fn install(directory: &Path) -> Vec<String> {
     let copy = directory.join("clicks");
     std::fs::create_dir(&copy).unwrap();
-    for name in ["aggregate", "dedupe", "filter", "join", "jq", "route"] {
-        std::fs::copy(plugin(name), copy.join(name).with_extension("wasm")).unwrap();
-    }
     let names = FILES.iter().map(|name| {
         std::fs::copy(folder("clicks").join(name), copy.join(name)).unwrap();
         format!("clicks/{name}")

@@ -3,7 +3,7 @@
 
 use super::killed::wait_until_read;
 use super::{folder, published};
-use crate::harness::guests::{example, plugin};
+use crate::harness::guests::example;
 use crate::harness::{Site, Weir, replaced, wait_for, wait_until};
 use crate::views::pages::{get, pages};
 use example_streams::compare;
@@ -36,16 +36,11 @@ const PIPELINES: [&str; 5] = [
     "iot-days-pune",
 ];
 
-/// Copies the pipelines to where `weir` is run, with their components.
+/// Copies the pipelines to where `weir` is run, with the component.
 pub(super) fn install(directory: &Path) -> Vec<String> {
     let copy = directory.join("iot");
     std::fs::create_dir(&copy).unwrap();
-    for (component, name) in [
-        (plugin("aggregate"), "aggregate.wasm"),
-        (example("iot"), "iot.wasm"),
-    ] {
-        std::fs::copy(component, copy.join(name)).unwrap();
-    }
+    std::fs::copy(example("iot"), copy.join("iot.wasm")).unwrap();
     let names = FILES.iter().map(|name| {
         std::fs::copy(folder("iot").join(name), copy.join(name)).unwrap();
         format!("iot/{name}")

@@ -8,15 +8,13 @@ use anyhow::Result;
 
 use super::site::Site;
 use crate::process;
-use crate::setup;
+use crate::standard;
 use crate::ui::say;
 
 /// How many impressions there are unless the command line says otherwise.
 pub(super) const COUNT: u64 = 100_000;
 const SEED: &str = "1";
 const PROGRAMS: [&str; 2] = ["weir", "clicks-oracle"];
-const PLUGINS: [&str; 6] = ["aggregate", "dedupe", "filter", "join", "jq", "route"];
-
 /// What runs at the same time: the files, their pipelines, and the streams of their results.
 const STAGES: [(&[&str], &[&str], &str); 2] = [
     (
@@ -28,12 +26,8 @@ const STAGES: [(&[&str], &[&str], &str); 2] = [
 ];
 
 pub(super) fn run(count: u64) -> Result<()> {
-    let tools = setup::run()?;
+    let tools = standard::set_up()?;
     super::build(&tools, PROGRAMS)?;
-    for name in PLUGINS {
-        let component = format!("examples/clicks/{name}.wasm");
-        super::build_plugin(&tools, &format!("plugins/{name}"), &component)?;
-    }
     let site = Site::start(&tools, "clicks")?;
     let oracle = |task: &str, more: &[&str]| {
         let mut oracle = site.program("clicks-oracle")?;

@@ -7,19 +7,13 @@ use anyhow::Result;
 
 use super::site::Site;
 use crate::process;
-use crate::setup;
+use crate::standard;
 use crate::ui::say;
 
 /// How many readings there are, and are missing in gaps, unless the command line says otherwise.
 pub(super) const COUNT: u64 = 100_000;
 const SEED: &str = "1";
 const PROGRAMS: [&str; 2] = ["weir", "iot-oracle"];
-
-/// Each plugin, by its folder, with the file that the pipelines name.
-const PLUGINS: [(&str, &str); 2] = [
-    ("plugins/aggregate", "aggregate"),
-    ("examples/iot/plugin", "iot"),
-];
 
 const FILES: [&str; 4] = [
     "pipeline",
@@ -37,11 +31,9 @@ const PIPELINES: [&str; 5] = [
 ];
 
 pub(super) fn run(count: u64) -> Result<()> {
-    let tools = setup::run()?;
+    let tools = standard::set_up()?;
     super::build(&tools, PROGRAMS)?;
-    for (folder, name) in PLUGINS {
-        super::build_plugin(&tools, folder, &format!("examples/iot/{name}.wasm"))?;
-    }
+    super::build_plugin(&tools, "examples/iot/plugin", "examples/iot/iot.wasm")?;
     let site = Site::start(&tools, "iot")?;
     let oracle = |task: &str, more: &[&str]| {
         let mut oracle = site.program("iot-oracle")?;
