@@ -1,13 +1,8 @@
 //! Keeps the messages for which an expression is true, and drops the others.
 //!
 //! The expression is written in [CEL](https://cel.dev): no loops without end, no side effects, the
-//! same one that Kubernetes and Envoy use. This file is the plugin; `expression.rs` is what it does
-//! with CEL. Nothing of a kept message is copied.
+//! same one that Kubernetes and Envoy use. The crate `expression` is what is done with it. Nothing of a kept message is copied.
 
-mod expression;
-mod json;
-mod matches;
-mod names;
 #[cfg(test)]
 mod tests;
 

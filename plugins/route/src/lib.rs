@@ -8,8 +8,9 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+use fields::{Fields, Source};
 use std::collections::BTreeMap;
-use template::{Source, Template};
+use template::Template;
 use weir_sdk::{Error, Message, Operator, Output, Outputs, metrics};
 
 /// What stands under `config:`: `subject`, or `by` and `routes`.
@@ -85,7 +86,7 @@ impl Operator for Route {
     }
 
     fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
-        let mut fields = template::Fields::of(message);
+        let mut fields = Fields::of(message);
         let reason = match self.rule.subject(&mut fields) {
             Ok(subject) => return Ok(Output::pass().subject(subject).into()),
             Err(reason) => reason,
@@ -104,7 +105,7 @@ impl Operator for Route {
 }
 
 impl Rule {
-    fn subject(&self, fields: &mut template::Fields<'_>) -> Result<String, String> {
+    fn subject(&self, fields: &mut Fields<'_>) -> Result<String, String> {
         match self {
             Self::Always(template) => template.render(fields),
             Self::By(by, routes) => {

@@ -135,7 +135,7 @@ fn a_mistake_in_the_configuration_is_found_before_any_message() {
     assert_eq!(
         refusal(json!({ "by": "country", "routes": {} })),
         "`by`: unknown value `country`: there are `/field/of/the/payload`, `header:Name`, `key`, \
-         `subject` and `subject[0]`"
+         `subject`, `subject[0]` and `sequence`"
     );
     assert_eq!(
         refusal(json!({ "by": "key", "routes": { "a": "b..c" } })),

@@ -5,7 +5,7 @@
 //! ask whether the payload is JSON. Names are checked when it is compiled: a typing error is an error
 //! of the configuration, not of every message.
 
-use crate::json::Json;
+use crate::json::{Computed, Json};
 use crate::matches;
 use crate::names::{Names, is_function};
 use cel::common::value::{CowVal, Val};
@@ -27,6 +27,7 @@ const VARIABLES: [&str; 8] = [
     "event_time",
 ];
 
+/// A compiled expression.
 pub struct Expression {
     env: Arc<Env>,
     program: Program,
@@ -34,6 +35,9 @@ pub struct Expression {
 
 impl Expression {
     /// Compiles an expression and checks the names in it.
+    ///
+    /// # Errors
+    /// What is wrong with it, with the line and the column.
     pub fn compile(source: &str) -> Result<Self, String> {
         let env = Arc::new(matches::environment()?);
         let program = env.compile(source).map_err(|errors| describe(&errors))?;
@@ -55,33 +59,68 @@ impl Expression {
         Ok(Self { env, program })
     }
 
-    /// Whether it is true for this message; the error says why that cannot be told.
+    /// Whether it is true for this message.
+    ///
+    /// # Errors
+    /// Why that cannot be told.
     pub fn is_true_for(&self, message: &Message) -> Result<bool, String> {
-        let variables = Variables::of(message);
-        let mut context = Context::with_env(Arc::clone(&self.env));
-        context.set_variable_resolver(&variables);
-        match self.program.execute(&context) {
-            Ok(Value::Bool(answer)) => Ok(answer),
-            Ok(other) => Err(format!(
+        match self.execute(&Variables::of(message))? {
+            Value::Bool(answer) => Ok(answer),
+            other => Err(format!(
                 "the expression is neither true nor false: {other:?}"
             )),
-            Err(error) => Err(match (variables.error(), error) {
+        }
+    }
+
+    /// Its value, to be written as JSON.
+    ///
+    /// # Errors
+    /// Why it has none.
+    pub fn value(&self, variables: &Variables<'_>) -> Result<Computed, String> {
+        self.execute(variables).map(Computed)
+    }
+
+    fn execute(&self, variables: &Variables<'_>) -> Result<Value, String> {
+        let mut context = Context::with_env(Arc::clone(&self.env));
+        context.set_variable_resolver(variables);
+        self.program
+            .execute(&context)
+            .map_err(|error| match (variables.error(), error) {
                 (Some(reason), _) => reason.to_owned(),
                 (None, ExecutionError::NoSuchKey(name)) => format!("there is no field `{name}`"),
+                // CEL has no arithmetic with both, and JSON writes both in the same way.
+                (
+                    None,
+                    ExecutionError::UnsupportedBinaryOperator(
+                        _,
+                        Value::Float(decimal),
+                        Value::Int(whole),
+                    )
+                    | ExecutionError::UnsupportedBinaryOperator(
+                        _,
+                        Value::Int(whole),
+                        Value::Float(decimal),
+                    ),
+                ) => format!(
+                    "cannot calculate with the decimal number {decimal} and the whole number {whole}: \
+                     write `double(...)` around both"
+                ),
                 (None, error) => format!("cannot evaluate the expression: {error}"),
-            }),
-        }
+            })
     }
 }
 
-/// The values of [`VARIABLES`] for one message, in their order; filled in as they are asked for.
-struct Variables<'m> {
+/// What an expression can name of one message, in the order of [`VARIABLES`]; filled in as it is asked for, once
+/// for all expressions.
+pub struct Variables<'m> {
     message: &'m Message,
     values: [OnceLock<Result<Box<dyn Val>, String>>; VARIABLES.len()],
 }
 
 impl<'m> Variables<'m> {
-    fn of(message: &'m Message) -> Self {
+    /// Those of a message.
+    #[must_use]
+    pub fn of(message: &'m Message) -> Self {
         Self {
             message,
             values: Default::default(),

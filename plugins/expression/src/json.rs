@@ -1,15 +1,19 @@
-//! JSON text straight into CEL values.
+//! JSON text straight into CEL values, and back.
 //!
 //! Not through `cel::to_value`, which makes every integer that is not negative a `uint`: CEL does
 //! not add an `int` to a `uint`, and `payload.total + 1` would fail.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use cel::Value;
 use cel::objects::{Key, Map};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use std::collections::HashMap;
+use serde::ser::{Error, Serialize, Serializer};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
+/// A value that was read.
 pub struct Json(pub Value);
 
 impl<'de> Deserialize<'de> for Json {
@@ -69,5 +73,43 @@ impl<'de> Visitor<'de> for ToValue {
             map.insert(Key::String(Arc::new(name)), value);
         }
         Ok(Value::Map(Map { map: Arc::new(map) }))
+    }
+}
+
+/// What an expression yields, which is written as JSON: bytes in Base64, the fields of an object in alphabetical
+/// order.
+pub struct Computed(pub(crate) Value);
+
+impl Serialize for Computed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Borrowed(&self.0).serialize(serializer)
+    }
+}
+
+struct Borrowed<'v>(&'v Value);
+
+impl Serialize for Borrowed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Null => serializer.serialize_unit(),
+            Value::Bool(value) => serializer.serialize_bool(*value),
+            Value::Int(value) => serializer.serialize_i64(*value),
+            Value::UInt(value) => serializer.serialize_u64(*value),
+            Value::Float(value) if !value.is_finite() => Err(S::Error::custom(format!(
+                "the expression yields {value}, which JSON has no word for"
+            ))),
+            Value::Float(value) => serializer.serialize_f64(*value),
+            Value::String(value) => serializer.serialize_str(value),
+            Value::Bytes(value) => serializer.serialize_str(&STANDARD.encode(value.as_slice())),
+            Value::List(elements) => serializer.collect_seq(elements.iter().map(Borrowed)),
+            Value::Map(Map { map }) => {
+                let fields = map.iter();
+                let fields = fields.map(|(name, value)| (name.to_string(), Borrowed(value)));
+                serializer.collect_map(fields.collect::<BTreeMap<_, _>>())
+            }
+            other => Err(S::Error::custom(format!(
+                "the expression yields {other:?}, which JSON has no word for"
+            ))),
+        }
     }
 }

@@ -1,0 +1,10 @@
+//! Expressions over a message, in [CEL](https://cel.dev): no loops without end, no side effects, the same one
+//! that Kubernetes and Envoy use.
+
+mod json;
+mod matches;
+mod names;
+mod program;
+
+pub use json::Computed;
+pub use program::{Expression, Variables};

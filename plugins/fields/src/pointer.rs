@@ -1,0 +1,119 @@
+//! JSON pointers (RFC 6901), and patterns: pointers with `*` for every element.
+
+use std::fmt;
+
+/// The place of one field. Displays as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pointer(Vec<String>);
+
+impl Pointer {
+    /// Parses a pointer: "" is the whole payload, `/a/0` the first element of `a`.
+    ///
+    /// # Errors
+    /// What is no pointer, and how to write one.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Self(Vec::new()));
+        }
+        let steps = text
+            .strip_prefix('/')
+            .ok_or_else(|| format!("`{text}` is no JSON pointer: it begins with `/`"))?;
+        let escaped = |part: &str| part.starts_with(['0', '1']);
+        if !text.split('~').skip(1).all(escaped) {
+            return Err(format!(
+                "`{text}` is no JSON pointer: write `~0` for `~` and `~1` for `/`"
+            ));
+        }
+        let steps = steps.split('/');
+        Ok(Self(
+            steps
+                .map(|step| step.replace("~1", "/").replace("~0", "~"))
+                .collect(),
+        ))
+    }
+
+    /// Parses a pointer, or the name of a field of the payload: `total` is `/total`.
+    ///
+    /// # Errors
+    /// As for [`Pointer::parse`].
+    pub fn field(text: &str) -> Result<Self, String> {
+        match text.starts_with('/') {
+            true => Self::parse(text),
+            false => Ok(Self(vec![text.to_owned()])),
+        }
+    }
+
+    /// The names and indexes, from the outside.
+    #[must_use]
+    pub fn steps(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Pointer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.0 {
+            write!(formatter, "/{}", step.replace('~', "~0").replace('/', "~1"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The places of fields: a pointer in which the step `*` stands for every element of an array and every
+/// field of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern(Vec<Step>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Every,
+    Named(String),
+}
+
+impl Pattern {
+    /// Parses a pattern.
+    ///
+    /// # Errors
+    /// As for [`Pointer::parse`].
+    pub fn parse(text: &str) -> Result<Self, String> {
+        Pointer::parse(text).map(Self::from)
+    }
+
+    /// Parses a pattern, or the name of a field of the payload: `card` is `/card`.
+    ///
+    /// # Errors
+    /// As for [`Pointer::parse`].
+    pub fn field(text: &str) -> Result<Self, String> {
+        Pointer::field(text).map(Self::from)
+    }
+
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.0
+    }
+}
+
+impl From<Pointer> for Pattern {
+    fn from(pointer: Pointer) -> Self {
+        let steps = pointer.0.into_iter().map(|step| match step.as_str() {
+            "*" => Step::Every,
+            _ => Step::Named(step),
+        });
+        Self(steps.collect())
+    }
+}
+
+impl Step {
+    pub(crate) fn is(&self, name: &str) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Named(named) => named == name,
+        }
+    }
+}
+
+/// The index of an array that a step is: digits without leading zeros.
+pub(crate) fn index(step: &str) -> Option<usize> {
+    let is_canonical = step == "0" || !step.starts_with('0');
+    let digits = step.bytes().all(|byte| byte.is_ascii_digit());
+    (is_canonical && digits).then(|| step.parse().ok())?
+}
