@@ -139,3 +139,8 @@ fn route_gives_each_message_a_subject_by_what_is_in_it() {
 fn validate_lets_through_what_fits_the_schema_and_says_what_does_not() {
     the_example_of("validate");
 }
+
+#[test]
+fn map_computes_fields_by_expressions_and_leaves_the_others_as_they_were_written() {
+    the_example_of("map");
+}

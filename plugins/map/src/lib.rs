@@ -1,0 +1,126 @@
+//! Computes fields of the payload by expressions, and removes or keeps others.
+//!
+//! The expressions are those of `filter`. All of them see the message as it came, and what none of them touches
+//! stays as it was written.
+
+#[cfg(test)]
+mod tests;
+
+use expression::{Expression, Variables};
+use fields::{Node, Pattern, Pointer};
+use std::collections::BTreeMap;
+use weir_sdk::{Error, Message, Operator, Output, Outputs, metrics};
+
+/// What stands under `config:`.
+#[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Config {
+    /// From a field, by its name or JSON pointer, to the expression of its value.
+    #[serde(default)]
+    fields: BTreeMap<String, String>,
+    /// The fields that are taken out: JSON pointers, with `*` for every element.
+    #[serde(default)]
+    remove: Vec<String>,
+    /// The fields that stay, of those that came; without it all.
+    keep: Option<Vec<String>>,
+    /// What becomes of a message for which an expression has no value: a field that is not there, a payload
+    /// that is not JSON; `reject` by default.
+    #[serde(default)]
+    on_error: OnError,
+}
+
+#[derive(Clone, Copy, Default, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+enum OnError {
+    /// Make it a dead letter, because nobody said that it may be lost.
+    #[default]
+    Reject,
+    /// Drop it.
+    Drop,
+    /// Pass it on as it came.
+    Pass,
+}
+
+struct Map {
+    fields: Vec<(Pointer, Expression)>,
+    remove: Vec<Pattern>,
+    keep: Option<Vec<Pattern>>,
+    on_error: OnError,
+}
+
+impl Operator for Map {
+    type Config = Config;
+
+    fn configure(config: Config) -> Result<Self, String> {
+        if !config.remove.is_empty() && config.keep.is_some() {
+            return Err("give either `remove` or `keep`".into());
+        }
+        let mut fields: Vec<(Pointer, Expression)> = Vec::new();
+        for (name, source) in config.fields {
+            let wrong = |error: String| format!("`fields.{name}`: {error}");
+            let pointer = Pointer::field(&name).map_err(wrong)?;
+            if pointer.steps().is_empty() || fields.iter().any(|(other, _)| *other == pointer) {
+                return Err(wrong("a field has one expression, and a name".into()));
+            }
+            fields.push((pointer, Expression::compile(&source).map_err(wrong)?));
+        }
+        Ok(Self {
+            fields,
+            remove: patterns("remove", config.remove)?,
+            keep: config.keep.map(|keep| patterns("keep", keep)).transpose()?,
+            on_error: config.on_error,
+        })
+    }
+
+    fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
+        match self.mapped(message) {
+            Ok(payload) => Ok(Output::new(payload).into()),
+            Err(error) => {
+                metrics::add("failed", 1);
+                match self.on_error {
+                    OnError::Reject => Err(Error::Reject(error)),
+                    OnError::Drop => Ok(Outputs::none()),
+                    OnError::Pass => Ok(Outputs::pass()),
+                }
+            }
+        }
+    }
+}
+
+fn patterns(name: &str, texts: Vec<String>) -> Result<Vec<Pattern>, String> {
+    let patterns = texts
+        .iter()
+        .map(|text| Pattern::field(text).map_err(|error| format!("`{name}`: {error}")));
+    patterns.collect()
+}
+
+impl Map {
+    fn mapped(&self, message: &Message) -> Result<Vec<u8>, String> {
+        let variables = Variables::of(message);
+        let values = self.fields.iter().map(|(pointer, expression)| {
+            let value = expression.value(&variables);
+            let value = value.and_then(|value| Node::new(&value));
+            value.map_err(|error| format!("field {pointer}: {error}"))
+        });
+        let values: Vec<Node<'_>> = values.collect::<Result<_, _>>()?;
+        let mut payload = match &self.keep {
+            // Nothing of the payload stays, so it need not be JSON.
+            Some(keep) if keep.is_empty() => Node::Object(Vec::new()),
+            _ => Node::read(&message.payload)?,
+        };
+        if let Some(keep) = &self.keep {
+            payload.keep(keep)?;
+        }
+        for pattern in &self.remove {
+            payload.remove(pattern)?;
+        }
+        for ((pointer, _), value) in self.fields.iter().zip(values) {
+            payload.set(pointer, value)?;
+        }
+        Ok(payload.to_json())
+    }
+}
+
+weir_sdk::export!(Map);
