@@ -144,3 +144,8 @@ fn validate_lets_through_what_fits_the_schema_and_says_what_does_not() {
 fn map_computes_fields_by_expressions_and_leaves_the_others_as_they_were_written() {
     the_example_of("map");
 }
+
+#[test]
+fn redact_lets_no_message_through_with_what_its_rules_are_about() {
+    the_example_of("redact");
+}
