@@ -149,3 +149,8 @@ fn map_computes_fields_by_expressions_and_leaves_the_others_as_they_were_written
 fn redact_lets_no_message_through_with_what_its_rules_are_about() {
     the_example_of("redact");
 }
+
+#[test]
+fn split_makes_a_message_of_each_element_with_what_it_carries() {
+    the_example_of("split");
+}
