@@ -154,3 +154,13 @@ fn redact_lets_no_message_through_with_what_its_rules_are_about() {
 fn split_makes_a_message_of_each_element_with_what_it_carries() {
     the_example_of("split");
 }
+
+#[test]
+fn decode_makes_json_of_avro_by_its_schema() {
+    the_example_of("decode");
+}
+
+#[test]
+fn encode_writes_json_as_a_message_of_protocol_buffers() {
+    the_example_of("encode");
+}

@@ -1,0 +1,64 @@
+//! Makes JSON of payloads in another format. The formats are in the crate `formats`.
+
+#[cfg(test)]
+mod tests;
+
+use formats::Format;
+use weir_sdk::{Error, Message, Operator, Output, Outputs, metrics};
+
+/// What stands under `config:`.
+#[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Config {
+    /// The format that payloads have.
+    format: formats::Config,
+    /// What becomes of a message whose payload is not in this format; `reject` by default.
+    #[serde(default)]
+    on_error: OnError,
+}
+
+#[derive(Clone, Copy, Default, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+enum OnError {
+    /// Make it a dead letter, because nobody said that it may be lost.
+    #[default]
+    Reject,
+    /// Drop it.
+    Drop,
+    /// Pass it on as it came.
+    Pass,
+}
+
+struct Decode {
+    format: Format,
+    on_error: OnError,
+}
+
+impl Operator for Decode {
+    type Config = Config;
+
+    fn configure(config: Config) -> Result<Self, String> {
+        Ok(Self {
+            format: Format::new(config.format)?,
+            on_error: config.on_error,
+        })
+    }
+
+    fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
+        match self.format.decode(&message.payload) {
+            Ok(payloads) => Ok(payloads.into_iter().map(Output::new).collect()),
+            Err(reason) => {
+                metrics::add("failed", 1);
+                match self.on_error {
+                    OnError::Reject => Err(Error::Reject(reason)),
+                    OnError::Drop => Ok(Outputs::none()),
+                    OnError::Pass => Ok(Outputs::pass()),
+                }
+            }
+        }
+    }
+}
+
+weir_sdk::export!(Decode);

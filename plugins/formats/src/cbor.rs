@@ -1,0 +1,81 @@
+//! CBOR (RFC 8949).
+
+use crate::json::{self, DEPTH, View, view};
+use ciborium::Value;
+use ciborium::value::Integer;
+use fields::Node;
+
+pub fn decode(payload: &[u8]) -> Result<Node<'static>, String> {
+    let mut rest = payload;
+    let value: Value = ciborium::de::from_reader_with_recursion_limit(&mut rest, DEPTH)
+        .map_err(|error| format!("the payload is not CBOR: {error}"))?;
+    match rest.len() {
+        0 => node(value),
+        more => Err(format!(
+            "the payload is not one value of CBOR: {more} bytes come behind it"
+        )),
+    }
+}
+
+fn node(value: Value) -> Result<Node<'static>, String> {
+    match value {
+        Value::Null => json::value(&()),
+        Value::Bool(value) => json::value(&value),
+        Value::Integer(number) => json::digits(i128::from(number).to_string()),
+        Value::Float(number) => json::double(number),
+        Value::Text(text) => json::value(&text),
+        Value::Bytes(bytes) => json::bytes(&bytes),
+        Value::Array(elements) => {
+            let elements = elements.into_iter().map(node);
+            elements.collect::<Result<_, _>>().map(Node::Array)
+        }
+        Value::Map(entries) => {
+            let fields = entries
+                .into_iter()
+                .map(|(name, value)| Ok((self::name(name)?, node(value)?)));
+            fields.collect::<Result<_, String>>().map(json::object)
+        }
+        // What a tag says about a value, JSON has no word for.
+        Value::Tag(_, value) => node(*value),
+        _ => Err("there is a value of a kind that is not known".into()),
+    }
+}
+
+fn name(name: Value) -> Result<String, String> {
+    match name {
+        Value::Text(text) => Ok(text),
+        Value::Integer(number) => Ok(i128::from(number).to_string()),
+        Value::Bool(value) => Ok(value.to_string()),
+        other => Err(format!("{other:?} cannot be the name of a field")),
+    }
+}
+
+pub fn encode(payload: &mut Node<'_>) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(&value(payload, DEPTH)?, &mut bytes)
+        .map_err(|error| error.to_string())?;
+    Ok(bytes)
+}
+
+fn value(node: &mut Node<'_>, depth: usize) -> Result<Value, String> {
+    let depth = json::deeper(depth)?;
+    Ok(match view(node)? {
+        View::Null => Value::Null,
+        View::Bool(value) => Value::Bool(value),
+        View::Whole(number) => Integer::try_from(number)
+            .map(Value::Integer)
+            .map_err(|_| format!("the number {number} has more than 64 bits"))?,
+        View::Decimal(number) => Value::Float(number),
+        View::Text(text) => Value::Text(text.into_owned()),
+        View::Array(elements) => {
+            let elements = elements.iter_mut().map(|element| value(element, depth));
+            Value::Array(elements.collect::<Result<_, _>>()?)
+        }
+        View::Object(fields) => {
+            let entries = fields
+                .iter_mut()
+                .map(|(name, node)| Ok((Value::Text(name.to_string()), value(node, depth)?)));
+            Value::Map(entries.collect::<Result<_, String>>()?)
+        }
+    })
+}

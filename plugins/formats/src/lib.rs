@@ -1,0 +1,111 @@
+//! Formats of payloads other than JSON, from and to JSON.
+//!
+//! | file | |
+//! |---|---|
+//! | `json.rs` | JSON values to read and to make |
+//! | `avro.rs` | Avro by a schema |
+//! | `cbor.rs` | CBOR |
+//! | `messagepack.rs` | MessagePack |
+//! | `protobuf.rs` | Protocol Buffers by a schema |
+//! | `table.rs` | CSV |
+//!
+//! Whole numbers of 64 bits are exact in each of them.
+
+mod avro;
+mod cbor;
+mod json;
+mod messagepack;
+mod protobuf;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use fields::Node;
+
+/// What stands under `format:`.
+#[derive(serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Config {
+    /// MessagePack.
+    Messagepack,
+    /// CBOR (RFC 8949).
+    Cbor,
+    /// CSV (RFC 4180).
+    Csv(table::Config),
+    /// Avro by a schema.
+    Avro(avro::Config),
+    /// Protocol Buffers by a schema.
+    Protobuf(protobuf::Config),
+}
+
+/// A format that is ready to read and write.
+pub enum Format {
+    /// MessagePack.
+    Messagepack,
+    /// CBOR.
+    Cbor,
+    /// CSV.
+    Csv(table::Table),
+    /// Avro.
+    Avro(Box<avro::Avro>),
+    /// Protocol Buffers.
+    Protobuf(protobuf::Protobuf),
+}
+
+impl Format {
+    /// Compiles the schema.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration.
+    pub fn new(config: Config) -> Result<Self, String> {
+        Ok(match config {
+            Config::Messagepack => Self::Messagepack,
+            Config::Cbor => Self::Cbor,
+            Config::Csv(config) => Self::Csv(table::Table::new(config)?),
+            Config::Avro(config) => Self::Avro(Box::new(avro::Avro::new(config)?)),
+            Config::Protobuf(config) => Self::Protobuf(protobuf::Protobuf::new(config)?),
+        })
+    }
+
+    /// Whether the configuration has what is needed to write.
+    ///
+    /// # Errors
+    /// What it lacks.
+    pub fn can_write(&self) -> Result<(), String> {
+        match self {
+            Self::Csv(table) => table.names().map(|_| ()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The JSON texts that a payload becomes: one, but one for each row of CSV.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn decode(&self, payload: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+        let node = match self {
+            Self::Messagepack => messagepack::decode(payload),
+            Self::Cbor => cbor::decode(payload),
+            Self::Csv(table) => return table.decode(payload),
+            Self::Avro(avro) => avro.decode(payload),
+            Self::Protobuf(protobuf) => return Ok(vec![protobuf.decode(payload)?]),
+        };
+        Ok(vec![node?.to_json()])
+    }
+
+    /// A JSON payload in this format.
+    ///
+    /// # Errors
+    /// Why it cannot be written.
+    pub fn encode(&self, payload: &[u8]) -> Result<Vec<u8>, String> {
+        let mut node = Node::read(payload)?;
+        match self {
+            Self::Messagepack => messagepack::encode(&mut node),
+            Self::Cbor => cbor::encode(&mut node),
+            Self::Csv(table) => table.encode(&mut node),
+            Self::Avro(avro) => avro.encode(&mut node),
+            Self::Protobuf(protobuf) => protobuf.encode(payload),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! CSV (RFC 4180): a row is an object with a field for each column.
+
+use crate::json::{self, View, view};
+use csv::{ReaderBuilder, StringRecord, WriterBuilder};
+use fields::Node;
+use std::collections::BTreeMap;
+
+#[derive(serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// The names of the columns, in their order. Without them the first row has the names, when it is read.
+    columns: Option<Vec<String>>,
+    /// Writes the names of the columns as the first row; not by default.
+    #[serde(default)]
+    header: bool,
+    /// What stands between two values: one ASCII character, a comma by default.
+    #[serde(default = "comma")]
+    delimiter: char,
+    /// Columns that are read as something else than text, which is the default.
+    #[serde(default)]
+    types: BTreeMap<String, Type>,
+}
+
+fn comma() -> char {
+    ','
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Type {
+    /// As it is written.
+    Text,
+    /// A number as JSON writes it; empty is `null`.
+    Number,
+    /// `true` or `false`; empty is `null`.
+    Boolean,
+}
+
+pub struct Table {
+    columns: Option<Vec<String>>,
+    header: bool,
+    delimiter: u8,
+    types: BTreeMap<String, Type>,
+}
+
+impl Table {
+    pub fn new(config: Config) -> Result<Self, String> {
+        let delimiter = config.delimiter;
+        if !delimiter.is_ascii() || matches!(delimiter, '"' | '\r' | '\n') {
+            return Err(format!(
+                "`delimiter` must be one ASCII character, not `{delimiter}`"
+            ));
+        }
+        if let Some(columns) = &config.columns {
+            let unknown = config.types.keys().find(|name| !columns.contains(name));
+            if let Some(unknown) = unknown {
+                return Err(format!("`types`: there is no column `{unknown}`"));
+            }
+            if columns.is_empty() {
+                return Err("`columns` needs at least one name".into());
+            }
+        }
+        Ok(Self {
+            columns: config.columns,
+            header: config.header,
+            delimiter: u8::try_from(delimiter).unwrap_or(b','),
+            types: config.types,
+        })
+    }
+
+    /// Whether it has what is needed to write.
+    pub fn names(&self) -> Result<&[String], String> {
+        self.columns
+            .as_deref()
+            .ok_or_else(|| "`csv` needs `columns` to write".into())
+    }
+
+    pub fn decode(&self, payload: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+        let wrong = |error: csv::Error| format!("the payload is not CSV: {error}");
+        let mut reader = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(self.delimiter)
+            .from_reader(payload);
+        let mut rows = reader.records();
+        let names = match &self.columns {
+            Some(columns) => columns.clone(),
+            None => match rows.next().transpose().map_err(wrong)? {
+                Some(header) => header.iter().map(str::to_owned).collect(),
+                None => Vec::new(),
+            },
+        };
+        let rows = rows.enumerate().map(|(index, row)| {
+            let row = row.map_err(wrong)?;
+            let object = self.object(&names, &row);
+            let object = object.map_err(|error| format!("row {}: {error}", index + 1))?;
+            Ok(object.to_json())
+        });
+        rows.collect()
+    }
+
+    fn object(&self, names: &[String], row: &StringRecord) -> Result<Node<'static>, String> {
+        if row.len() != names.len() {
+            return Err(format!(
+                "there are {} values for {} columns",
+                row.len(),
+                names.len()
+            ));
+        }
+        let fields = names.iter().zip(row.iter()).map(|(name, value)| {
+            let kind = self.types.get(name).copied().unwrap_or(Type::Text);
+            let value = match kind {
+                Type::Text => json::value(value),
+                _ if value.is_empty() => json::value(&()),
+                Type::Number => number(value),
+                Type::Boolean => match value {
+                    "true" => json::value(&true),
+                    "false" => json::value(&false),
+                    _ => Err(format!("`{value}` is neither `true` nor `false`")),
+                },
+            };
+            let value = value.map_err(|error| format!("column `{name}`: {error}"))?;
+            Ok((name.clone(), value))
+        });
+        fields.collect::<Result<_, String>>().map(json::object)
+    }
+
+    pub fn encode(&self, payload: &mut Node<'_>) -> Result<Vec<u8>, String> {
+        let names = self.names()?;
+        let mut writer = WriterBuilder::new()
+            .delimiter(self.delimiter)
+            .from_writer(Vec::new());
+        if self.header {
+            writer
+                .write_record(names)
+                .map_err(|error| error.to_string())?;
+        }
+        let rows = match payload.open()? {
+            Node::Array(rows) => rows.iter_mut().collect(),
+            row => vec![row],
+        };
+        for row in rows {
+            let values = values(names, row)?;
+            writer
+                .write_record(values)
+                .map_err(|error| error.to_string())?;
+        }
+        writer.into_inner().map_err(|error| error.to_string())
+    }
+}
+
+fn number(text: &str) -> Result<Node<'static>, String> {
+    let is_number = text.starts_with(|first: char| first.is_ascii_digit() || first == '-');
+    match json::digits(text.to_owned()) {
+        Ok(number) if is_number => Ok(number),
+        _ => Err(format!("`{text}` is no number")),
+    }
+}
+
+/// The values of a row, in the order of the columns.
+fn values(names: &[String], row: &mut Node<'_>) -> Result<Vec<String>, String> {
+    let View::Object(fields) = view(row)? else {
+        return Err("CSV is written from an object, or from an array of them".into());
+    };
+    if let Some((unknown, _)) = fields
+        .iter()
+        .find(|(name, _)| !names.iter().any(|known| known == name))
+    {
+        return Err(format!("there is no column for the field `{unknown}`"));
+    }
+    let values = names.iter().map(|name| {
+        let field = fields.iter_mut().rfind(|(field, _)| field == name);
+        let Some((_, node)) = field else {
+            return Ok(String::new());
+        };
+        match (node.text()?, node.raw()) {
+            (Some(text), _) => Ok(text.into_owned()),
+            (None, Some("null")) => Ok(String::new()),
+            (None, Some(raw)) if !raw.starts_with(['{', '[']) => Ok(raw.to_owned()),
+            _ => Err(format!("the field `{name}` is no single value")),
+        }
+    });
+    values.collect()
+}
