@@ -164,3 +164,8 @@ fn decode_makes_json_of_avro_by_its_schema() {
 fn encode_writes_json_as_a_message_of_protocol_buffers() {
     the_example_of("encode");
 }
+
+#[test]
+fn timestamp_reads_a_local_time_and_writes_it_into_a_header() {
+    the_example_of("timestamp");
+}

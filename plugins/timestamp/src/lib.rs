@@ -1,0 +1,180 @@
+//! Reads a time of a message in one format and writes it in another. The formats are in `format.rs`.
+
+mod format;
+#[cfg(test)]
+mod tests;
+
+use fields::{Fields, Node, Pointer, Source};
+use format::Format;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use weir_sdk::{Error, Message, Operator, Output, Outputs, metrics};
+
+/// What stands under `config:`.
+#[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Config {
+    /// Where the time is: a JSON pointer, `header:Name`, or `event-time`, which is the default.
+    #[serde(default = "event_time")]
+    from: String,
+    /// How it is written there: `rfc3339`, which is the default, `s`, `ms`, `us` or `ns` since 1970, or a pattern.
+    #[serde(default = "rfc3339")]
+    format: String,
+    /// The time zone of times that do not say theirs: a name such as `Europe/Berlin`, `UTC` by default.
+    #[serde(default = "utc")]
+    zone: String,
+    /// Where it is written to: a JSON pointer or `header:Name`.
+    to: String,
+    /// How it is written there, `rfc3339` by default.
+    #[serde(default = "rfc3339", rename = "as")]
+    written: String,
+    /// The time zone in which it is written, `UTC` by default.
+    #[serde(default = "utc")]
+    as_zone: String,
+    /// What becomes of a message whose time is missing or cannot be read; `reject` by default.
+    #[serde(default)]
+    on_error: OnError,
+}
+
+fn event_time() -> String {
+    "event-time".into()
+}
+
+fn rfc3339() -> String {
+    "rfc3339".into()
+}
+
+fn utc() -> String {
+    "UTC".into()
+}
+
+#[derive(Clone, Copy, Default, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+enum OnError {
+    /// Make it a dead letter, because nobody said that it may be lost.
+    #[default]
+    Reject,
+    /// Drop it.
+    Drop,
+    /// Pass it on as it came.
+    Pass,
+}
+
+struct Convert {
+    from: From,
+    to: To,
+    on_error: OnError,
+}
+
+enum From {
+    EventTime,
+    Value(Source, Format, TimeZone),
+}
+
+struct To {
+    place: Place,
+    format: Format,
+    zone: TimeZone,
+}
+
+enum Place {
+    Field(Pointer),
+    Header(String),
+}
+
+impl Operator for Convert {
+    type Config = Config;
+
+    fn configure(config: Config) -> Result<Self, String> {
+        let from = match config.from.as_str() {
+            "event-time" => From::EventTime,
+            text => From::Value(
+                Source::parse(text).map_err(|error| format!("`from`: {error}"))?,
+                Format::parse(&config.format).map_err(|error| format!("`format`: {error}"))?,
+                zone("zone", &config.zone)?,
+            ),
+        };
+        let place = match Source::parse(&config.to) {
+            Ok(Source::Field(pointer)) => Place::Field(pointer),
+            Ok(Source::Header(name)) => Place::Header(name),
+            _ => return Err("`to` must be a field such as `/time`, or `header:Name`".into()),
+        };
+        let to = To {
+            place,
+            format: Format::parse(&config.written).map_err(|error| format!("`as`: {error}"))?,
+            zone: zone("as-zone", &config.as_zone)?,
+        };
+        // Finds what a pattern cannot write before any message does.
+        to.format
+            .write(Timestamp::UNIX_EPOCH, &to.zone)
+            .map_err(|error| format!("`as`: {error}"))?;
+        Ok(Self {
+            from,
+            to,
+            on_error: config.on_error,
+        })
+    }
+
+    fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
+        match self.converted(message) {
+            Ok(output) => Ok(output.into()),
+            Err(reason) => {
+                metrics::add("failed", 1);
+                match self.on_error {
+                    OnError::Reject => Err(Error::Reject(reason)),
+                    OnError::Drop => Ok(Outputs::none()),
+                    OnError::Pass => Ok(Outputs::pass()),
+                }
+            }
+        }
+    }
+}
+
+fn zone(name: &str, zone: &str) -> Result<TimeZone, String> {
+    TimeZone::get(zone).map_err(|_| {
+        format!("`{name}`: there is no time zone `{zone}`; write a name such as `Europe/Berlin`")
+    })
+}
+
+impl Convert {
+    fn converted(&self, message: &Message) -> Result<Output, String> {
+        let time = match &self.from {
+            From::EventTime => {
+                let time = Timestamp::from_nanosecond(message.event_time.into());
+                time.map_err(|error| format!("the event time is no time: {error}"))?
+            }
+            From::Value(source, format, zone) => {
+                let mut fields = Fields::of(message);
+                let text = source.value(&mut fields)?;
+                format
+                    .read(&text, zone)
+                    .map_err(|error| format!("{source} = `{text}` is no time: {error}"))?
+            }
+        };
+        let text = self.to.format.write(time, &self.to.zone)?;
+        match &self.to.place {
+            Place::Field(pointer) => {
+                let mut payload = Node::read(&message.payload)?;
+                let value = match self.to.format.is_number() {
+                    true => Node::digits(text)?,
+                    false => Node::new(&text)?,
+                };
+                payload.set(pointer, value)?;
+                Ok(Output::new(payload.to_json()))
+            }
+            Place::Header(name) => {
+                let mut headers = fields::headers_of(message);
+                headers.retain(|header| !header.name.eq_ignore_ascii_case(name));
+                let output = Output {
+                    headers: Some(headers),
+                    ..Output::pass()
+                };
+                Ok(output.header(name, text))
+            }
+        }
+    }
+}
+
+weir_sdk::export!(Convert);
