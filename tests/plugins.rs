@@ -169,3 +169,8 @@ fn encode_writes_json_as_a_message_of_protocol_buffers() {
 fn timestamp_reads_a_local_time_and_writes_it_into_a_header() {
     the_example_of("timestamp");
 }
+
+#[test]
+fn sample_passes_all_messages_of_a_value_or_none() {
+    the_example_of("sample");
+}
