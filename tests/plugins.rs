@@ -174,3 +174,8 @@ fn timestamp_reads_a_local_time_and_writes_it_into_a_header() {
 fn sample_passes_all_messages_of_a_value_or_none() {
     the_example_of("sample");
 }
+
+#[test]
+fn cloudevents_wraps_messages_into_events_and_refuses_what_makes_none() {
+    the_example_of("cloudevents");
+}

@@ -1,0 +1,180 @@
+//! What stands under `config:`.
+
+use crate::event::{Data, Event, is_attribute};
+use fields::{Fields, Template};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use weir_sdk::Message;
+
+#[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// What comes; a message by default.
+    #[serde(default)]
+    read: Reads,
+    /// What becomes of it.
+    write: Writes,
+    /// A template of the attribute `type`, such as `com.example.{subject[0]}`.
+    r#type: Option<String>,
+    /// A template of the attribute `source`, such as `/shops/{subject[1]}`.
+    source: Option<String>,
+    /// A template of the attribute `id`; the sequence in the stream, unless given.
+    id: Option<String>,
+    /// A template of the attribute `subject`.
+    subject: Option<String>,
+    /// Whether the event time of the message becomes the attribute `time`; `true` by default.
+    time: Option<bool>,
+    /// What the payload is; `application/json`, unless given.
+    data_content_type: Option<String>,
+    /// The address of the payload's schema.
+    data_schema: Option<String>,
+    /// Templates of further attributes.
+    #[serde(default)]
+    extensions: BTreeMap<String, String>,
+    /// What becomes of a message that makes no event, or is none; `reject` by default.
+    #[serde(default)]
+    on_error: OnError,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+enum Reads {
+    /// A message of any kind: its payload becomes the data of an event.
+    #[default]
+    Message,
+    /// An event, in either mode.
+    Event,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Writes {
+    /// An event in the payload, as JSON.
+    Structured,
+    /// The data in the payload, the attributes in headers.
+    Binary,
+    /// The data alone.
+    Data,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+enum OnError {
+    /// Make it a dead letter, because nobody said that it may be lost.
+    #[default]
+    Reject,
+    /// Drop it.
+    Drop,
+}
+
+pub struct Settings {
+    /// Of messages that are no events yet.
+    pub template: Option<EventTemplate>,
+    pub writes: Writes,
+    pub drops: bool,
+}
+
+/// How a message becomes an event.
+pub struct EventTemplate {
+    attributes: Vec<(String, Template)>,
+    time: bool,
+}
+
+impl Config {
+    pub fn settings(self) -> Result<Settings, String> {
+        let (reads, writes) = (self.read, self.write);
+        let drops = self.on_error == OnError::Drop;
+        let template = match reads {
+            Reads::Message if writes == Writes::Data => {
+                return Err("`write: data` needs `read: event`".into());
+            }
+            Reads::Message => Some(self.template()?),
+            Reads::Event if self.has_attributes() => {
+                return Err(
+                    "an event has its attributes: they are given for `read: message`".into(),
+                );
+            }
+            Reads::Event => None,
+        };
+        Ok(Settings {
+            template,
+            writes,
+            drops,
+        })
+    }
+
+    fn has_attributes(&self) -> bool {
+        let texts = [
+            &self.r#type,
+            &self.source,
+            &self.id,
+            &self.subject,
+            &self.data_content_type,
+            &self.data_schema,
+        ];
+        texts.iter().any(|text| text.is_some())
+            || self.time.is_some()
+            || !self.extensions.is_empty()
+    }
+
+    fn template(self) -> Result<EventTemplate, String> {
+        let id = self.id.unwrap_or_else(|| "{sequence}".into());
+        let content = self.data_content_type;
+        let content = content.unwrap_or_else(|| "application/json".into());
+        let own = [
+            ("id", Some(id)),
+            ("source", Some(self.source.ok_or("give `source`")?)),
+            ("type", Some(self.r#type.ok_or("give `type`")?)),
+            ("subject", self.subject),
+            ("datacontenttype", Some(content)),
+            ("dataschema", self.data_schema),
+        ];
+        let own = own
+            .into_iter()
+            .filter_map(|(name, text)| Some((name.to_owned(), text?)));
+        let mut attributes = Vec::new();
+        for (name, text) in own.chain(self.extensions) {
+            let is_there = attributes.iter().any(|(other, _)| *other == name);
+            if is_there
+                || !is_attribute(&name)
+                || matches!(name.as_str(), "specversion" | "time" | "data")
+            {
+                return Err(format!(
+                    "`extensions`: `{name}` cannot be the name of an extension; it has lower-case letters and \
+                     digits, and is no attribute that CloudEvents defines"
+                ));
+            }
+            let template = Template::parse(&text).map_err(|error| format!("`{name}`: {error}"))?;
+            attributes.push((name, template));
+        }
+        Ok(EventTemplate {
+            attributes,
+            time: self.time.unwrap_or(true),
+        })
+    }
+}
+
+impl EventTemplate {
+    pub fn event(&self, message: &Message) -> Result<Event, String> {
+        let mut fields = Fields::of(message);
+        let mut attributes = vec![("specversion".to_owned(), "1.0".to_owned())];
+        for (name, template) in &self.attributes {
+            let value = template.render(&mut fields);
+            let value = value.map_err(|error| format!("attribute `{name}`: {error}"))?;
+            attributes.push((name.clone(), value));
+        }
+        if self.time {
+            let time = Timestamp::from_nanosecond(message.event_time.into());
+            let time = time.map_err(|error| format!("the event time is no time: {error}"))?;
+            attributes.push(("time".to_owned(), time.to_string()));
+        }
+        Ok(Event {
+            attributes,
+            data: Data::of_bytes(&message.payload),
+        })
+    }
+}
