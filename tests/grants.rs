@@ -106,6 +106,20 @@ fn a_plugin_that_needs_http_is_refused_without_the_grant() {
 }
 
 #[test]
+fn a_grant_that_a_plugin_does_not_use_is_told() {
+    let pipeline = "name: demo\nsource: { stream: IN }\nsink: { subject: out }\noperators:\n  - name: enrich\n    \
+                    plugin: plugin.wasm\n    grants: { http: [\"https://api.example.com\"] }\n";
+    let folder = pipeline_folder("echo", pipeline);
+    let checked = Weir::run_in(folder.path(), &["check", "pipeline.yaml"]);
+    assert_eq!(checked.code, Some(0), "{checked:#?}");
+    let told = "  note: `enrich` has `grants.http`, and its plugin imports nothing for it: remove the grant; ";
+    assert!(checked.stdout.contains(told), "{checked:#?}");
+    let granted = "    grants: { http: [\"https://api.example.com\"] }\n";
+    let used = weir("check", granted, "").stdout;
+    assert!(!used.contains("imports nothing for it"), "{used}");
+}
+
+#[test]
 fn inspect_names_the_grant_that_a_plugin_needs() {
     let file = guest("fetch");
     let file = file.to_str().unwrap();

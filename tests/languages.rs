@@ -4,14 +4,17 @@
 mod aggregator;
 mod author;
 mod chain;
+mod http;
 mod memory;
 mod run;
 mod stateful;
 mod suite;
 
 use crate::harness::languages;
+use http::Servers;
 use run::{Subject, limits};
 use weir::cli::project::Language;
+use weir::config::resolved::Grants;
 use weir::plugin::{LoadOptions, Runtime, RuntimeOptions, World};
 
 /// Memory of an instance in the suite: more than the heaviest language runtime takes.
@@ -28,7 +31,7 @@ const PYTHON_RECYCLES: usize = 24 << 20;
 /// Messages of a stretch of the soak.
 const MESSAGES: usize = 50_000;
 
-fn subject(world: World, language: Language) -> Subject {
+fn subject(world: World, language: Language, grants: &Grants) -> Subject {
     let component = languages::conformance(world, language);
     let runtime = Runtime::new(RuntimeOptions {
         cache_dir: Some(crate::harness::cache().join("languages")),
@@ -39,6 +42,7 @@ fn subject(world: World, language: Language) -> Subject {
     let options = LoadOptions {
         stateful: world != World::Operator,
         windowed: world == World::Aggregator,
+        grants: Some(grants),
         ..LoadOptions::default()
     };
     let plugin = runtime.load_with(&component, options).unwrap();
@@ -63,34 +67,32 @@ fn tokio() -> tokio::runtime::Runtime {
 }
 
 fn conforms(language: Language) {
-    let subject = subject(World::Operator, language);
+    // The plugin sends requests, too: see `http.yaml`.
+    let subject = subject(World::Operator, language, &Servers::start().grants());
     let cases = suite::cases();
     assert!(cases.len() > 25, "the suite is not whole");
     let tokio = tokio();
-    let mut failed = Vec::new();
-    for case in &cases {
-        if let Err(error) = tokio.block_on(subject.passes(case)) {
-            failed.push(format!("{}: {error}", case.name));
-        }
-    }
-    assert!(
-        failed.is_empty(),
-        "{} of {} cases failed:\n\n{}",
-        failed.len(),
-        cases.len(),
-        failed.join("\n\n")
-    );
+    suite::pass(&subject, &cases, &tokio);
     if let Err(error) = tokio.block_on(stays_flat(&subject)) {
         panic!("{error}");
     }
 }
 
+fn conforms_with_http(language: Language) {
+    let servers = Servers::start();
+    let subject = subject(World::Operator, language, &servers.grants());
+    http::conforms(subject, &servers);
+}
+
+// What these do not call is not in them: they need no grant.
+
 fn conforms_with_state(language: Language) {
-    stateful::conforms(&subject(World::StatefulOperator, language));
+    let subject = subject(World::StatefulOperator, language, &Grants::default());
+    stateful::conforms(&subject);
 }
 
 fn conforms_with_windows(language: Language) {
-    aggregator::conforms(&subject(World::Aggregator, language));
+    aggregator::conforms(&subject(World::Aggregator, language, &Grants::default()));
 }
 
 /// Memory over many messages.
@@ -120,6 +122,11 @@ macro_rules! language {
             #[test]
             fn a_plugin_passes_every_case_and_stays_flat() {
                 super::conforms(Language::$language);
+            }
+
+            #[test]
+            fn a_plugin_sends_requests_and_is_told_what_became_of_them() {
+                super::conforms_with_http(Language::$language);
             }
 
             #[test]

@@ -114,6 +114,7 @@ fn router(hits: Arc<AtomicUsize>, gate: Arc<Semaphore>) -> Router {
     Router::new()
         .route("/hello", get(|| async { "hello" }))
         .route("/host", get(host))
+        .route("/key", get(key))
         .route("/echo", post(echo))
         .route("/sized/{bytes}", get(sized))
         .route("/chunked/{bytes}", get(chunked))
@@ -143,6 +144,10 @@ async fn host(headers: HeaderMap) -> String {
     header(&headers, "host")
 }
 
+async fn key(headers: HeaderMap) -> String {
+    header(&headers, "idempotency-key")
+}
+
 /// What was sent, and the idempotency key.
 async fn echo(headers: HeaderMap, body: Bytes) -> String {
     let key = header(&headers, "idempotency-key");
@@ -153,9 +158,17 @@ async fn sized(Path(bytes): Path<usize>) -> Vec<u8> {
     vec![b'x'; bytes]
 }
 
+/// Bytes that are sent at once where no header tells how many there are.
+const CHUNK: usize = 100;
+
 /// So many bytes, of which no header tells.
 async fn chunked(Path(bytes): Path<usize>) -> Body {
-    let chunks = (0..bytes).map(|_| Ok::<_, Infallible>(Bytes::from_static(b"x")));
+    let chunk = |at| Bytes::from(vec![b'x'; CHUNK.min(bytes - at)]);
+    let chunks: Vec<_> = (0..bytes)
+        .step_by(CHUNK)
+        .map(chunk)
+        .map(Ok::<_, Infallible>)
+        .collect();
     Body::from_stream(stream::iter(chunks))
 }
 

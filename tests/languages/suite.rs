@@ -1,6 +1,7 @@
-//! `plugins/sdk/conformance/cases.yaml`, read.
+//! `plugins/sdk/conformance/cases.yaml` and `http.yaml`, read.
 
-use crate::harness::repository;
+use super::run::Subject;
+use crate::harness::{replaced, repository};
 use base64::Engine;
 use bytes::Bytes;
 use serde::Deserialize;
@@ -132,10 +133,32 @@ fn first() -> u32 {
 
 /// Reads the suite.
 pub fn cases() -> Vec<Case> {
-    let path = repository().join("plugins/sdk/conformance/cases.yaml");
-    let text = std::fs::read_to_string(path).unwrap();
+    cases_of("cases.yaml", &[])
+}
+
+/// Reads the suite in this file, with these values in place of their names.
+pub fn cases_of(file: &str, values: &[(&str, &str)]) -> Vec<Case> {
+    let path = repository().join("plugins/sdk/conformance").join(file);
+    let text = replaced(&std::fs::read_to_string(path).unwrap(), values);
     let suite: Suite = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{error}"));
     suite.cases
+}
+
+/// Runs all of them, and tells of all that failed.
+pub fn pass(subject: &Subject, cases: &[Case], tokio: &tokio::runtime::Runtime) {
+    let mut failed = Vec::new();
+    for case in cases {
+        if let Err(error) = tokio.block_on(subject.passes(case)) {
+            failed.push(format!("{}: {error}", case.name));
+        }
+    }
+    assert!(
+        failed.is_empty(),
+        "{} of {} cases failed:\n\n{}",
+        failed.len(),
+        cases.len(),
+        failed.join("\n\n")
+    );
 }
 
 impl Case {

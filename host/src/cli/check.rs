@@ -163,15 +163,32 @@ fn notes(draft: &Draft, checked: &[Checked<'_>]) -> Vec<String> {
     let Some(pipeline) = &draft.pipeline else {
         return Vec::new();
     };
-    let short = short_subjects(pipeline);
-    if pipeline.job.is_some() {
-        let notes = job_notes(pipeline, of(draft, checked));
-        return notes.into_iter().chain(short).collect();
-    }
-    let ingest = pipeline.sink.no_fast_ingest();
-    let ingest = ingest.map(|why| format!("results are not published in batches: {why}"));
-    let ids = (!pipeline.sink.message_ids).then(|| NO_IDS.to_owned());
-    ingest.into_iter().chain(ids).chain(short).collect()
+    let mut notes = match pipeline.job.is_some() {
+        true => job_notes(pipeline, of(draft, checked)),
+        false => {
+            let ingest = pipeline.sink.no_fast_ingest();
+            let ingest = ingest.map(|why| format!("results are not published in batches: {why}"));
+            let ids = (!pipeline.sink.message_ids).then(|| NO_IDS.to_owned());
+            ingest.into_iter().chain(ids).collect()
+        }
+    };
+    notes.extend(short_subjects(pipeline));
+    notes.extend(of(draft, checked).flat_map(unused_grants));
+    notes
+}
+
+/// What an operator grants a plugin that cannot use it.
+fn unused_grants(checked: &Checked<'_>) -> Vec<String> {
+    let unused = checked.result.as_ref().map(|plugin| plugin.unused_grants());
+    let unused = unused.unwrap_or_default().into_iter();
+    let name = &checked.placed.operator.name;
+    let note = |grant| {
+        format!(
+            "`{name}` has `grants.{grant}`, and its plugin imports nothing for it: remove the grant; a plugin in \
+             JavaScript, TypeScript or Python that is to use it needs `{grant}: true` in plugin.yaml"
+        )
+    };
+    unused.map(note).collect()
 }
 
 /// The same for a job: the streams that it needs and why, and state that nothing removes.

@@ -157,6 +157,22 @@ const WINDOW: Package = &[(
     include_str!("../../../wit/deps/weir-window@0.2.0/window.wit"),
 )];
 
+/// `wasi:http`, behind what it uses.
+const HTTP: [Package; 3] = [
+    &[(
+        "io.wit",
+        include_str!("../../wit/deps/wasi-io@0.2.12/io.wit"),
+    )],
+    &[(
+        "clocks.wit",
+        include_str!("../../wit/deps/wasi-clocks@0.2.12/clocks.wit"),
+    )],
+    &[(
+        "http.wit",
+        include_str!("../../wit/deps/wasi-http@0.2.12/http.wit"),
+    )],
+];
+
 /// The worlds of the contract that a plugin can be built for: `world:` in a `plugin.yaml`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -190,7 +206,28 @@ impl World {
             Self::Aggregator => (WINDOW, &[PLUGIN]),
         }
     }
+
+    /// The world [`WITH_HTTP`], which is this one and requests over HTTP, as WIT, and the packages that it uses: each
+    /// behind those that it uses itself.
+    #[must_use]
+    pub fn with_http(self) -> (String, Vec<Package>) {
+        let package = match self {
+            Self::Operator => "weir:plugin/operator@0.1.0",
+            Self::StatefulOperator => "weir:state/stateful-operator@0.2.0",
+            Self::Aggregator => "weir:window/aggregator@0.2.0",
+        };
+        let text = format!(
+            "package weir:build;\n\nworld {WITH_HTTP} {{\n  include {package};\n  \
+             import wasi:http/outgoing-handler@0.2.12;\n}}\n"
+        );
+        let (own, used) = self.packages();
+        let packages = used.iter().copied().chain([own]).chain(HTTP);
+        (text, packages.collect())
+    }
 }
+
+/// The name of the world that [`World::with_http`] makes.
+pub const WITH_HTTP: &str = "with-http";
 
 /// Makes a component of what a language's tool made: a component stays as it is, a core module is
 /// encoded. A core module without a component-type section, as compilers of Go, Zig and C make it, is
@@ -215,9 +252,10 @@ pub fn componentize(bytes: &[u8], world: World) -> Result<Vec<u8>> {
     }
 }
 
+/// Adds the contract, and `wasi:http`, of which nothing is left where the module does not call it.
 fn embed_contract(module: &mut Vec<u8>, world: World) -> Result<()> {
     let mut resolve = wit_parser::Resolve::default();
-    let mut push = |package: Package| {
+    let mut push = |package: &[(&str, &str)]| {
         let mut sources = wit_parser::SourceMap::default();
         for (name, text) in package {
             sources.push(std::path::Path::new(name), *text);
@@ -225,12 +263,12 @@ fn embed_contract(module: &mut Vec<u8>, world: World) -> Result<()> {
         let group = sources.parse().map_err(|(_, error)| anyhow!("{error:#}"))?;
         Ok::<_, anyhow::Error>(resolve.push_group(group)?)
     };
-    let (own, used) = world.packages();
-    for package in used {
+    let (text, packages) = world.with_http();
+    for package in packages {
         push(package)?;
     }
-    let package = push(own)?;
-    let world = resolve.select_world(&[package], Some(world.name()))?;
+    let package = push(&[("build.wit", text.as_str())])?;
+    let world = resolve.select_world(&[package], Some(WITH_HTTP))?;
     let encoding = wit_component::StringEncoding::UTF8;
     wit_component::embed_component_metadata(module, &resolve, world, encoding)
 }

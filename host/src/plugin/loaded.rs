@@ -1,6 +1,6 @@
 //! A plugin that is compiled and linked, as operators share it.
 
-use super::capability::PluginGrants;
+use super::capability::{self, PluginGrants};
 use super::epoch_ticker::EpochTicker;
 use super::guest::{Bind, Contract};
 use super::instance::State;
@@ -83,6 +83,14 @@ impl Plugin {
     #[must_use]
     pub fn grants(&self) -> &[&'static str] {
         &self.grants.names
+    }
+
+    /// Those of them for which it imports nothing.
+    #[must_use]
+    pub fn unused_grants(&self) -> Vec<&'static str> {
+        let (needed, _) = capability::needed(&self.imports);
+        let is_unused = |name: &&str| needed.iter().all(|grant| grant.name != *name);
+        self.grants().iter().copied().filter(is_unused).collect()
     }
 
     /// Whether its component had been compiled before.

@@ -25,7 +25,7 @@ mod worker;
 
 pub use capability::{Grant, sends};
 pub use compiler::child::{Job as CompileJob, NOT_WRITTEN, run as compile_as_child};
-pub use component::{Package, World, componentize};
+pub use component::{Package, WITH_HTTP, World, componentize};
 pub use fault::{Fault, FaultKind};
 pub use guest::Call;
 pub use inspect::{Inspection, inspect};

@@ -1,7 +1,7 @@
 /**
  * Makes a component of a plugin, for `weir plugin build`:
  *
- *     node sdk/build.mjs MAIN WIT RESULT WORLD
+ *     node sdk/build.mjs MAIN WIT RESULT WORLD [http]
  *
  * in the plugin's folder, with its packages installed. MAIN and all that it imports become one file
  * (esbuild), and that becomes a component around a JavaScript engine which has already run it
@@ -15,7 +15,7 @@ import { writeFile } from "node:fs/promises";
 import { createRequire, SourceMap } from "node:module";
 import { dirname, join } from "node:path";
 
-/** What would ask the host for wasi:http, which it does not link. */
+/** What would make the engine import wasi:http, whether the plugin uses it or not. */
 const DISABLED = ["http", "fetch-event"];
 
 /** What the SDK's glue makes of the plugin, by the world of the contract. */
@@ -35,14 +35,26 @@ const ENTRIES = {
   `,
 };
 
-const [main, wit, result, world] = process.argv.slice(2);
+/** What a plugin that sends requests has besides, and what one that does not. */
+const HTTP = `
+  import * as httpTypes from "wasi:http/types@0.2.12";
+  import { handle } from "wasi:http/outgoing-handler@0.2.12";
+  import { connect } from "./sdk/http_host.js";
+  connect(httpTypes, handle);
+`;
+const NO_HTTP = `
+  import { disconnect } from "./sdk/http_host.js";
+  disconnect();
+`;
+
+const [main, wit, result, world, http] = process.argv.slice(2);
 
 try {
   if (/\.[cm]?ts$/.test(main)) await check();
   const { component } = await componentize(await bundle(), {
     sourceName: "bundle.js",
     witPath: wit,
-    worldName: world,
+    worldName: http ? "with-http" : world,
     disableFeatures: DISABLED,
   });
   await writeFile(result, component);
@@ -57,6 +69,7 @@ async function bundle() {
   const { outputFiles } = await build({
     stdin: {
       contents: `
+        ${http ? HTTP : NO_HTTP}
         import { component } from "./sdk/component.js";
         import * as plugin from ${JSON.stringify(`./${main}`)};
         ${ENTRIES[world]}
@@ -69,7 +82,7 @@ async function bundle() {
     format: "esm",
     platform: "neutral",
     mainFields: ["module", "main"],
-    external: ["weir:*"],
+    external: ["wasi:*", "weir:*"],
     charset: "utf8",
     legalComments: "none",
     sourcemap: "external",

@@ -1,5 +1,7 @@
 /** The host's side of state and timers outside a plugin, for unit tests: maps of the process. */
 
+import { serve } from "./http.js";
+
 /** @typedef {import("./timers.js").Timer} Timer */
 
 /** @type {Map<string, { key: string, name: string, value: Uint8Array }>} */
@@ -56,6 +58,8 @@ export const timers = {
 
 /** For unit tests: what a plugin has written. */
 export const testing = {
+  /** All requests are answered by this function from now on: it is given one, and returns an `HttpResponse`. */
+  serve,
   /** Forgets all state and all timers. */
   clearState: () => {
     values.clear();

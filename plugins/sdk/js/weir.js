@@ -50,6 +50,7 @@
 
 export { Reject, Retry } from "./errors.js";
 export { config, log, metrics } from "./host.js";
+export { http, HttpError, HttpResponse } from "./http.js";
 export { testing } from "./memory.js";
 export { Message } from "./message.js";
 export { Output } from "./output.js";

@@ -11,8 +11,14 @@ const Outputs = @import("output.zig").Outputs;
 var reason: []const u8 = "";
 var after_ms: ?u64 = null;
 
-fn say(comptime format: []const u8, args: anytype) void {
+/// Puts words aside for an error that is on its way.
+pub fn say(comptime format: []const u8, args: anytype) void {
     reason = std.fmt.allocPrint(arena.allocator, format, args) catch @panic("out of memory");
+}
+
+/// The words that were put aside last.
+pub fn said() []const u8 {
+    return reason;
 }
 
 /// It is never going to work: `return weir.reject("no `{s}`", .{name})` makes it a dead letter.
@@ -110,6 +116,7 @@ pub fn configured(comptime Plugin: type, text: []const u8) anyerror!Plugin {
 pub fn reasonOf(failure: anyerror) abi.Text {
     return switch (failure) {
         error.Rejected, error.Retried, error.Refused => .of(printable(reason)),
+        error.HttpDenied, error.HttpTimeout, error.HttpTooLarge, error.HttpFailed => .of(printable(reason)),
         error.OutOfMemory => @panic("out of memory"),
         else => .of(@errorName(failure)),
     };

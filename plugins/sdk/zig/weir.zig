@@ -32,7 +32,8 @@
 //! | a panic | dead letter for this message alone; the others of its batch go through |
 //!
 //! A plugin that counts, joins or removes duplicates keeps state: see `exportStateful` and state.zig. One
-//! that aggregates windows of time has other functions than `process`: see `exportAggregator`.
+//! that aggregates windows of time has other functions than `process`: see `exportAggregator`. One that asks
+//! servers sends requests: see http.zig.
 //!
 //! Memory: `weir.allocator` and everything that this file hands out lives until the call is over, and
 //! is freed by itself. What is allocated in `configure` lives as long as the instance. What you keep
@@ -46,6 +47,7 @@ const abi = @import("abi.zig");
 pub const log = @import("log.zig");
 pub const metrics = @import("metrics.zig");
 pub const config = @import("config.zig");
+pub const http = @import("http.zig");
 pub const state = @import("state.zig");
 pub const timers = @import("timers.zig");
 const aggregator = @import("aggregator.zig");

@@ -8,7 +8,7 @@ use weir::cli::project::Language;
 
 const PLUGIN: &str = r#"import roomnames
 import weir
-from weir import Output, State
+from weir import Output, State, http
 
 
 @weir.operator
@@ -20,6 +20,8 @@ def process(message):
         return Output(bytes(1 << 30))
     if what == "state":
         return Output.json(State("count").get(message))
+    if what == "http":
+        return Output(http.get("http://127.0.0.1:1").body)
     if what == "nan":
         return Output.json(float("nan"))
     return Output.json({"what": what * 3, "room": roomnames.of(message.token(1))})
@@ -34,6 +36,7 @@ const INPUT: &str = r#"{"subject": "readings.a", "payload": {"what": 11805916207
 {"subject": "readings.c", "payload": {"what": "memory"}}
 {"subject": "readings.d", "payload": {"what": "nan"}}
 {"subject": "readings.e", "payload": {"what": "state"}}
+{"subject": "readings.f", "payload": {"what": "http"}}
 {"subject": "readings.f", "payload": {"what": 1}}
 "#;
 
@@ -67,9 +70,11 @@ fn packages_are_built_in_integers_are_exact_and_what_ends_the_interpreter_ends_o
         .lines()
         .filter(|line| line.starts_with('{'))
         .collect();
-    assert_eq!(dead.len(), 4, "{piped:#?}");
+    assert_eq!(dead.len(), 5, "{piped:#?}");
     let no_state = "a plugin with state needs `world: stateful-operator` in plugin.yaml";
     assert!(dead[3].contains(no_state), "{piped:#?}");
+    let no_http = "a plugin that sends requests needs `http: true` in plugin.yaml";
+    assert!(dead[4].contains(no_http), "{piped:#?}");
     for (line, sequence) in dead.iter().zip(2..) {
         assert!(
             line.contains(&format!("\"sequence\":{sequence}")),

@@ -23,6 +23,10 @@ struct Manifest {
     /// keeps state and sets timers, or `aggregator` for one that aggregates windows.
     #[serde(default)]
     world: World,
+    /// Whether it sends HTTP requests, in JavaScript, TypeScript and Python: everything that could be called is
+    /// in their components. In the other languages it is there if it is called.
+    #[serde(default)]
+    http: bool,
     /// The main source file, relative to the folder. Each language has a default: `plugin.` and its
     /// extension, or the folder itself for Go.
     #[serde(default)]
@@ -42,6 +46,8 @@ pub(super) struct Project {
     pub(super) language: Language,
     /// The world of the contract that it is built for.
     pub(super) world: World,
+    /// Whether a component of a language that has all in it has what sends HTTP requests.
+    pub(super) http: bool,
     /// The main source file, relative to the folder, if it is not the default.
     pub(super) main: Option<PathBuf>,
     /// More arguments for the language's compiler.
@@ -65,13 +71,24 @@ impl Project {
             .map_err(anyhow::Error::msg)
             .with_context(|| format!("cannot read `{shown}`"))
             .hint(
-                || "it needs `name:` and `language:`; `world:`, `main:` and `flags:` are optional",
+                || "it needs `name:` and `language:`; `world:`, `http:`, `main:` and `flags:` are optional",
             )
             .usage()?;
         super::scaffold::check(&manifest.name).with_context(|| format!("cannot use `{shown}`"))?;
         if manifest.language == Language::Rust {
             let error = anyhow!("cannot use `{shown}`: a plugin in Rust has a Cargo.toml instead");
             return Err(report::usage(report::hint(error, "delete the file")));
+        }
+        let has_all = matches!(
+            manifest.language,
+            Language::Js | Language::Ts | Language::Python
+        );
+        if manifest.http && !has_all {
+            let language = manifest.language;
+            let error = anyhow!(
+                "cannot use `{shown}`: `http` has no effect in {language}, which sees by itself what is called"
+            );
+            return Err(report::usage(report::hint(error, "remove it")));
         }
         let folder = folder
             .canonicalize()
@@ -81,6 +98,7 @@ impl Project {
             name: manifest.name,
             language: manifest.language,
             world: manifest.world,
+            http: manifest.http,
             main: manifest.main,
             flags: manifest.flags,
         }))
@@ -136,6 +154,15 @@ mod tests {
     }
 
     #[test]
+    fn http_is_said_where_a_component_has_all_that_could_be_called() {
+        for language in ["js", "ts", "python"] {
+            let text = format!("name: a\nlanguage: {language}\nhttp: true\n");
+            assert!(read(&text).unwrap().unwrap().http);
+        }
+        assert!(!read("name: a\nlanguage: js\n").unwrap().unwrap().http);
+    }
+
+    #[test]
     fn a_folder_without_a_manifest_is_no_project() {
         let folder = tempfile::tempdir().unwrap();
         assert!(Project::find(folder.path()).unwrap().is_none());
@@ -150,6 +177,7 @@ mod tests {
             ("language: c\n", "name"),
             ("name: A\nlanguage: c\n", "`A`"),
             ("name: a\nlanguage: rust\n", "Cargo.toml"),
+            ("name: a\nlanguage: zig\nhttp: true\n", "no effect in zig"),
         ] {
             let error = read(text).unwrap_err();
             assert_eq!(report::exit_code(&error), report::USAGE, "{text}");

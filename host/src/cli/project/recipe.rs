@@ -10,7 +10,7 @@ mod python;
 
 use super::language::Language;
 use super::manifest::Project;
-use crate::plugin::{self, World};
+use crate::plugin::{self, WITH_HTTP, World};
 use crate::report::ResultExt;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -47,30 +47,39 @@ fn names(bytes: &[u8], package: &[u8]) -> bool {
     bytes.windows(package.len()).any(|window| window == package)
 }
 
-/// Writes the contract to `.weir/wit`, for tools that read WIT: the package of the project's world, and in
-/// `deps` those that it uses.
+/// Writes the world that the project is built for to `.weir/wit`, for tools that read WIT: its package, and in
+/// `deps` those that it uses. Returns the folder and the name of the world. With `http` it imports `wasi:http`.
 ///
 /// # Errors
 /// The files cannot be written.
-fn write_wit(project: &Project) -> Result<PathBuf> {
+fn write_wit(project: &Project, http: bool) -> Result<(PathBuf, &'static str)> {
     let root = folder(project, "wit")?;
     // What an earlier build for another world has left would be another package in the folder.
     std::fs::remove_dir_all(&root).with_context(|| format!("cannot empty `{}`", root.display()))?;
-    let write = |folder: &Path, package: plugin::Package| {
+    let write = |folder: &Path, package: &[(&str, &str)]| {
         std::fs::create_dir_all(folder)?;
         for (name, text) in package {
             std::fs::write(folder.join(name), text)?;
         }
         Ok::<_, std::io::Error>(())
     };
+    let (text, with_http) = project.world.with_http();
     let (own, used) = project.world.packages();
-    let mut written = write(&root, own);
-    for (number, package) in used.iter().enumerate() {
-        let folder = root.join("deps").join(number.to_string());
-        written = written.and_then(|()| write(&folder, package));
-    }
-    written.with_context(|| format!("cannot write to `{}`", root.display()))?;
-    Ok(root)
+    let (written, used, name) = match http {
+        true => (
+            write(&root, &[("build.wit", text.as_str())]),
+            with_http.as_slice(),
+            WITH_HTTP,
+        ),
+        false => (write(&root, own), used, project.world.name()),
+    };
+    let deps = used.iter().enumerate();
+    let mut deps =
+        deps.map(|(number, package)| (root.join("deps").join(number.to_string()), package));
+    written
+        .and_then(|()| deps.try_for_each(|(folder, package)| write(&folder, package)))
+        .with_context(|| format!("cannot write to `{}`", root.display()))?;
+    Ok((root, name))
 }
 
 /// A folder in `.weir`, created if it is missing.

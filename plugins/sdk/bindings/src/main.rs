@@ -67,6 +67,15 @@ world asks-for-sources {
 }
 ";
 
+/// What any plugin imports that sends requests.
+const HTTP: &str = "
+package weir:sdk;
+
+world sends-requests {
+  import wasi:http/outgoing-handler@0.2.1;
+}
+";
+
 /// A module of the SDK.
 struct Module {
     /// Its file is below `src/`.
@@ -78,7 +87,7 @@ struct Module {
     export: &'static str,
 }
 
-const MODULES: [Module; 6] = [
+const MODULES: [Module; 7] = [
     Module {
         name: "bindings",
         packages: &["wit"],
@@ -114,6 +123,12 @@ const MODULES: [Module; 6] = [
         packages: &["wit-sources"],
         world: (SOURCES, "asks-for-sources"),
         export: "export_nothing",
+    },
+    Module {
+        name: "http_bindings",
+        packages: &["wit-http"],
+        world: (HTTP, "sends-requests"),
+        export: "export_no_server",
     },
 ];
 
@@ -153,6 +168,8 @@ impl Module {
             export_macro_name: Some(self.export.into()),
             default_bindings_module: Some(format!("weir_sdk::{}", self.name)),
             additional_derive_attributes: vec!["PartialEq".into(), "Eq".into()],
+            // It holds a resource.
+            additional_derive_ignore: vec!["stream-error".into()],
             runtime_path: Some("wit_bindgen::rt".into()),
             generate_all: true,
             ..Default::default()

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "sdk/weir.h"
+#include "sdk/weir_http.h"
 
 static const weir_json *answer;
 static uint64_t count;
@@ -131,6 +132,45 @@ static void configuration(weir_result *result) {
     emit(result, &json);
 }
 
+static void http(const weir_json *wanted, weir_result *result) {
+    static const char *const kinds[] = {"denied", "timeout", "too-large", "failed"};
+    weir_http_request request = {0};
+    weir_get_text(wanted, "url", &request.url);
+    weir_get_text(wanted, "method", &request.method);
+    weir_get_text(wanted, "body", &request.body);
+    weir_get_uint(wanted, "timeout_ms", &request.timeout_ms);
+    const weir_json *pairs = weir_get(wanted, "headers");
+    request.headers.size = pairs ? pairs->size : 0;
+    request.headers.items = weir_alloc(request.headers.size * sizeof(weir_header));
+    for (size_t index = 0; index < request.headers.size; index++) {
+        const weir_json *pair = pairs->items[index].items;
+        request.headers.items[index] = (weir_header){pair[0].string, pair[1].string};
+    }
+    weir_http_response response;
+    weir_http_error error;
+    if (!weir_http_send(&request, &response, &error)) {
+        weir_reject(result, "%s: %.*s", kinds[error.kind], WEIR_ARG(error.reason));
+        return;
+    }
+    weir_text type;
+    weir_writer json = weir_write_json();
+    weir_begin_object(&json);
+    weir_write_name(&json, "status");
+    weir_write_uint(&json, response.status);
+    weir_write_name(&json, "type");
+    if (weir_http_find_header(&response, "Content-Type", &type)) {
+        weir_write_text(&json, type);
+    } else {
+        weir_write_null(&json);
+    }
+    weir_write_name(&json, "length");
+    weir_write_uint(&json, response.body.size);
+    weir_write_name(&json, "body");
+    weir_write_text(&json, (weir_text){response.body.data, response.body.size < 100 ? response.body.size : 100});
+    weir_end_object(&json);
+    emit(result, &json);
+}
+
 void weir_process(const weir_message *message, weir_result *result) {
     weir_text word = weir_token(message, 1), text;
     const weir_json *json;
@@ -170,6 +210,8 @@ void weir_process(const weir_message *message, weir_result *result) {
         weir_metric_add("conform_added", 3);
         weir_metric_set("conform_set", 2.5);
         weir_metric_observe("conform_observed", 0.5);
+    } else if (weir_text_is(word, "http")) {
+        if ((json = weir_read_json(message, result))) http(json, result);
     } else {
         weir_reject(result, "no such case: %.*s", WEIR_ARG(word));
     }

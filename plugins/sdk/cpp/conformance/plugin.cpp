@@ -4,6 +4,7 @@
 #include <array>
 
 #include "sdk/weir.hpp"
+#include "sdk/weir_http.hpp"
 
 using weir::Json, weir::Message, weir::Output, weir::Outputs, weir::Result;
 
@@ -57,6 +58,30 @@ Result<Outputs> retry(Json wanted) {
     return weir::retry(reason);
 }
 
+Result<Outputs> http(Json wanted) {
+    static constexpr std::array kinds{"denied", "timeout", "too-large", "failed"};
+    const auto url = WEIR_TRY(wanted["url"].as<std::string_view>());
+    weir::http::Request request(url);
+    using Text = std::optional<std::string_view>;
+    if (const auto method = WEIR_TRY(wanted["method"].as<Text>())) request.method(*method);
+    for (const Json header : wanted["headers"].items()) {
+        const auto name = WEIR_TRY(header[0].as<std::string_view>());
+        request.header(name, WEIR_TRY(header[1].as<std::string_view>()));
+    }
+    if (const auto body = WEIR_TRY(wanted["body"].as<Text>())) request.body(*body);
+    const auto timeout = WEIR_TRY(wanted["timeout_ms"].as<std::optional<std::int64_t>>());
+    if (timeout) request.timeout(std::chrono::milliseconds(*timeout));
+    const auto response = request.send();
+    if (!response) {
+        const auto kind = kinds[static_cast<std::size_t>(response.error().kind)];
+        return weir::reject(kind, ": ", response.error().reason);
+    }
+    return Output::json({{"status", response->status},
+                         {"type", response->header("Content-Type")},
+                         {"length", response->body().size()},
+                         {"body", response->text().substr(0, 100)}});
+}
+
 }  // namespace
 
 class Conformance {
@@ -96,6 +121,7 @@ class Conformance {
             weir::metrics::observe("conform_observed", 0.5);
             return weir::drop();
         }
+        if (word == "http") return http(WEIR_TRY(message.json()));
         return weir::reject("no such case: ", word);
     }
 

@@ -9,6 +9,7 @@ import (
 
 	"weir"
 	"weir/config"
+	"weir/http"
 	"weir/log"
 	"weir/metrics"
 )
@@ -74,6 +75,8 @@ func (c *conformance) Process(message *weir.Message) ([]weir.Output, error) {
 		metrics.Set("conform_set", 2.5)
 		metrics.Observe("conform_observed", 0.5)
 		return weir.Drop(), nil
+	case "http":
+		return send(message)
 	default:
 		return nil, fmt.Errorf("no such case: %s", which)
 	}
@@ -155,6 +158,44 @@ func retry(message *weir.Message) error {
 		return weir.Retry(reason)
 	}
 	return weir.RetryAfter(reason, time.Duration(*wanted.AfterMs)*time.Millisecond)
+}
+
+func send(message *weir.Message) ([]weir.Output, error) {
+	var wanted struct {
+		URL, Method string
+		Headers     [][2]string
+		Body        *string
+		TimeoutMs   int64 `json:"timeout_ms"`
+	}
+	if err := message.JSON(&wanted); err != nil {
+		return nil, err
+	}
+	request := http.Request{URL: wanted.URL, Method: wanted.Method}
+	request.Timeout = time.Duration(wanted.TimeoutMs) * time.Millisecond
+	for _, header := range wanted.Headers {
+		request.Headers = append(request.Headers, http.Header{Name: header[0], Value: header[1]})
+	}
+	if wanted.Body != nil {
+		request.Body = []byte(*wanted.Body)
+	}
+	response, err := request.Send()
+	switch {
+	case errors.Is(err, http.ErrDenied):
+		return nil, fmt.Errorf("denied: %w", err)
+	case errors.Is(err, http.ErrTimeout):
+		return nil, fmt.Errorf("timeout: %w", err)
+	case errors.Is(err, http.ErrTooLarge):
+		return nil, fmt.Errorf("too-large: %w", err)
+	case err != nil:
+		return nil, fmt.Errorf("failed: %w", err)
+	}
+	described := map[string]any{"status": response.Status, "type": nil}
+	described["length"] = len(response.Body)
+	described["body"] = string(response.Body[:min(len(response.Body), 100)])
+	if value, found := response.Header("Content-Type"); found {
+		described["type"] = value
+	}
+	return weir.Emit(weir.JSON(described)), nil
 }
 
 func init() { weir.Export(configure) }

@@ -1,6 +1,6 @@
 /** The plugin of the conformance suite, in JavaScript: see plugins/sdk/conformance/README.md. */
 
-import { config, log, metrics, Output, Reject, Retry } from "./sdk/weir.js";
+import { config, http, HttpError, log, metrics, Output, Reject, Retry } from "./sdk/weir.js";
 
 let answer = null;
 let count = 0;
@@ -71,6 +71,20 @@ const cases = {
     metrics.set("conform_set", 2.5);
     metrics.observe("conform_observed", 0.5);
     return null;
+  },
+  http: (message) => {
+    const { url, method = "GET", headers, body, timeout_ms: timeoutMs } = message.json();
+    try {
+      const response = http.fetch(method, url, { headers, body, timeoutMs });
+      return Output.json({
+        status: response.status,
+        type: response.header("Content-Type") ?? null,
+        length: response.body.length,
+        body: response.text().slice(0, 100),
+      });
+    } catch (error) {
+      throw error instanceof HttpError ? new Reject(`${error.kind}: ${error.message}`) : error;
+    }
   },
 };
 

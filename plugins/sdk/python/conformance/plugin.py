@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import weir
-from weir import Message, Output, Outputs, config, log, metrics
+from weir import Message, Output, Outputs, config, http, log, metrics
 
 
 @weir.operator
@@ -65,6 +65,8 @@ class Conformance:
                 metrics.set("conform_set", 2.5)
                 metrics.observe("conform_observed", 0.5)
                 return None
+            case "http":
+                return send(message)
             case _:
                 raise weir.Reject(f"no such case: {case}")
 
@@ -98,3 +100,21 @@ def set_fields(message: Message) -> Output:
 def many(count: int) -> Iterator[Output]:
     for index in range(count):
         yield Output.json({"index": index})
+
+
+def send(message: Message) -> Output:
+    wanted = message.json()
+    after = wanted.get("timeout_ms")
+    try:
+        response = http.fetch(
+            wanted.get("method", "GET"),
+            wanted["url"],
+            headers=[(name, value) for name, value in wanted.get("headers", [])],
+            body=wanted.get("body"),
+            timeout=None if after is None else after / 1000,
+        )
+    except http.Error as error:
+        raise weir.Reject(f"{error.kind}: {error}") from None
+    described = {"status": response.status, "type": response.header("Content-Type")}
+    text = response.text()[:100]
+    return Output.json({**described, "length": len(response.body), "body": text})

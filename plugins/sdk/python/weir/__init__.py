@@ -32,14 +32,15 @@ to configure. What is returned or raised is what becomes of the message:
 | any other exception | dead letter for this message alone, with the traceback |
 
 A plugin that counts, joins or removes duplicates keeps `weir.state`, and sets `weir.timers`. One that
-aggregates windows of time is a class under `@weir.aggregator`: see `weir.Aggregator`.
+aggregates windows of time is a class under `@weir.aggregator`: see `weir.Aggregator`. One that asks
+servers sends requests with `weir.http`.
 
 The same message may come more than once (see `Message.attempt`), and the instance may be replaced
 between any two calls: what `self` holds is a cache, not state. Modules are imported while
 `weir plugin build` runs; there is no file system later, so import at the top of the file.
 """
 
-from . import config, log, metrics, state, testing, timers
+from . import config, http, log, metrics, state, testing, timers
 from ._aggregator import Aggregator, Pane, Timing, aggregator
 from ._message import Header, Message
 from ._operator import operator
@@ -62,6 +63,7 @@ __all__ = [
     "Timing",
     "aggregator",
     "config",
+    "http",
     "log",
     "metrics",
     "operator",

@@ -1,5 +1,5 @@
 """The host's side of the imports: what the contract's `log`, `metrics`, `config`, `state` and `timers`
-offer.
+offer, and `wasi:http`.
 
 `componentize-py` makes the package `wit_world` while it builds. It is not there elsewhere, and in a
 test a stand-in prints the log, knows no configuration and keeps state in memory.
@@ -115,6 +115,37 @@ config: _Config = _imported("config", _ConfigInTests())
 _in_tests = isinstance(config, _ConfigInTests)
 state: _State = _imported("state", _memory.State() if _in_tests else _NoState())
 timers: _Timers = _imported("timers", _memory.Timers() if _in_tests else _NoState())
+
+
+class _NoHttp:
+    """In a component that was built without it."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise RuntimeError("a plugin that sends requests needs `http: true` in plugin.yaml")
+
+
+class _Http:
+    """What `weir.http` is made of in a component."""
+
+    def __init__(self, handler: Any) -> None:
+        results: Any = importlib.import_module("componentize_py_types")
+        self.Ok, self.Err = results.Ok, results.Err
+        self.types: Any = importlib.import_module("wit_world.imports.http_types")
+        self.handle = handler.handle
+
+
+def _http() -> Any:
+    handler = _imported("outgoing_handler", None)
+    if handler is not None:
+        return _Http(handler)
+    return None if _in_tests else _NoHttp()
+
+
+http: Any = _http()
+"""None in tests."""
+
+answer = _memory.answer
+"""What there is in place of it."""
 
 
 @contextmanager

@@ -1,6 +1,9 @@
-"""The host's side of state and timers in a test: dictionaries of the process."""
+"""The host's side of state, timers and requests in a test: what the process has of its own."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 from ._timer import Clock, Timer
 
@@ -21,6 +24,24 @@ def take_timers() -> list[Timer]:
     due = [Timer(key, tag, clock, at) for (key, tag), (clock, at) in _timers.items()]
     _timers.clear()
     return sorted(due, key=lambda timer: timer.at)
+
+
+_server: Callable[[Any], Any] | None = None
+
+
+def serve(server: Callable[[Any], Any]) -> None:
+    """All requests of `weir.http` are answered by this function from now on: it is given a `http.Request`,
+    and returns a `http.Response` or raises a `http.Error`.
+    """
+    global _server
+    _server = server
+
+
+def answer(request: Any) -> Any:
+    """What it answers."""
+    if _server is None:
+        raise RuntimeError("nothing answers requests in this test: see `weir.testing.serve`")
+    return _server(request)
 
 
 class State:

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use weir_sdk::serde_json::{Value, json};
-use weir_sdk::{Error, Message, Operator, OrFail, Output, Outputs, config, log, metrics};
+use weir_sdk::{Error, Message, Operator, OrFail, Output, Outputs, config, http, log, metrics};
 
 struct Conformance {
     answer: Value,
@@ -101,9 +101,47 @@ impl Operator for Conformance {
                 metrics::observe("conform_observed", 0.5);
                 Ok(Outputs::none())
             }
+            "http" => send(message),
             other => Err(Error::reject(format!("no such case: {other}"))),
         }
     }
+}
+
+#[derive(Deserialize)]
+struct Http {
+    url: String,
+    method: Option<String>,
+    #[serde(default)]
+    headers: Vec<(String, String)>,
+    body: Option<String>,
+    timeout_ms: Option<u64>,
+}
+
+fn send(message: &Message) -> Result<Outputs, Error> {
+    let wanted: Http = message.json()?;
+    let mut request = http::Request::new(wanted.method.as_deref().unwrap_or("GET"), &wanted.url);
+    for (name, value) in &wanted.headers {
+        request = request.header(name, value);
+    }
+    request.body = wanted.body.map(String::into_bytes);
+    request.timeout = wanted.timeout_ms.map(std::time::Duration::from_millis);
+    let response = request.send().map_err(|error| {
+        let kind = match error.kind {
+            http::ErrorKind::Denied => "denied",
+            http::ErrorKind::Timeout => "timeout",
+            http::ErrorKind::TooLarge => "too-large",
+            http::ErrorKind::Failed => "failed",
+        };
+        Error::reject(format!("{kind}: {error}"))
+    })?;
+    let text = response.text()?;
+    Ok(Output::json(&json!({
+        "status": response.status,
+        "type": response.header("Content-Type"),
+        "length": response.body.len(),
+        "body": &text[..text.len().min(100)],
+    }))?
+    .into())
 }
 
 fn describe(message: &Message) -> Result<Outputs, Error> {

@@ -50,7 +50,7 @@
 //! | a panic | dead letter for this message alone; the others of its batch go through |
 //!
 //! A plugin that counts, joins or removes duplicates keeps [`state`], and implements [`Stateful`]. One that sums
-//! up windows of time is an [`Aggregator`].
+//! up windows of time is an [`Aggregator`]. One that asks servers sends [`http`] requests.
 //!
 //! The SDK loops over the batch, reads the configuration and maps errors. It does no input or output of
 //! its own. Build with `weir plugin build`, or with
@@ -91,12 +91,18 @@ pub mod window_bindings;
 #[expect(missing_docs, reason = "generated; the contract in `wit-sources/` is its documentation")]
 pub mod sources_bindings;
 
+/// The same of what a plugin that sends requests has besides.
+#[rustfmt::skip]
+#[expect(missing_docs, reason = "generated; `wit-http/` is its documentation")]
+pub mod http_bindings;
+
 mod aggregator;
 pub mod config;
 mod error;
 mod export;
 #[doc(hidden)]
 pub mod glue;
+pub mod http;
 mod kept;
 pub mod log;
 mod message;

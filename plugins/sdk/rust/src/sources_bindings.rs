@@ -2,6 +2,7 @@
 // Options used:
 //   * runtime_path: "wit_bindgen::rt"
 //   * additional derives ["PartialEq", "Eq"]
+//   * additional derives ignored ["stream-error"]
 //   * default-bindings-module: "weir_sdk::sources_bindings"
 //   * export-macro-name: export_nothing
 //   * pub-export-macro

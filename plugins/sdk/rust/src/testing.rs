@@ -4,6 +4,8 @@ use crate::{Aggregator, Operator};
 use serde::Serialize;
 
 #[cfg(not(target_family = "wasm"))]
+pub(crate) mod http;
+#[cfg(not(target_family = "wasm"))]
 mod memory;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use memory::{state as host, timers as host_timers};
@@ -45,6 +47,15 @@ pub fn aggregator<A: Aggregator>(config: &impl Serialize) -> Result<A, String> {
 #[cfg(not(target_family = "wasm"))]
 pub fn set_source(source: &str) {
     crate::source::now::set(source);
+}
+
+/// All [requests](crate::http) of this thread are answered by this function from now on.
+#[cfg(not(target_family = "wasm"))]
+pub fn serve(
+    server: impl Fn(&crate::http::Request) -> Result<crate::http::Response, crate::http::Error>
+    + 'static,
+) {
+    http::set(std::rc::Rc::new(server));
 }
 
 /// The timers that were set on this thread, in the order of their times. They are not set any more: hand

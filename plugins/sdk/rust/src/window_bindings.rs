@@ -2,6 +2,7 @@
 // Options used:
 //   * runtime_path: "wit_bindgen::rt"
 //   * additional derives ["PartialEq", "Eq"]
+//   * additional derives ignored ["stream-error"]
 //   * with "weir:plugin/types@0.1.0" = "crate::bindings::weir::plugin::types"
 //   * default-bindings-module: "weir_sdk::window_bindings"
 //   * export-macro-name: export_aggregation

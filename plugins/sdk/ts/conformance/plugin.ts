@@ -1,6 +1,6 @@
 /** The plugin of the conformance suite, in TypeScript: see plugins/sdk/conformance/README.md. */
 
-import { config, log, metrics, Output, Reject, Retry } from "./sdk/weir.js";
+import { config, http, HttpError, log, metrics, Output, Reject, Retry } from "./sdk/weir.js";
 import type { Message, Result } from "./sdk/weir.js";
 
 let answer: unknown = null;
@@ -16,6 +16,14 @@ interface Set {
   key?: string;
   headers?: [string, string][];
   text?: string;
+}
+
+interface Http {
+  url: string;
+  method?: string;
+  headers?: [string, string][];
+  body?: string;
+  timeout_ms?: number;
 }
 
 const levels = ["trace", "debug", "info", "warn", "error"] as const;
@@ -79,6 +87,20 @@ const cases: Record<string, (message: Message) => Result> = {
     metrics.set("conform_set", 2.5);
     metrics.observe("conform_observed", 0.5);
     return null;
+  },
+  http: (message) => {
+    const { url, method = "GET", timeout_ms: timeoutMs, ...wanted } = message.json<Http>();
+    try {
+      const response = http.fetch(method, url, { ...wanted, timeoutMs });
+      return Output.json({
+        status: response.status,
+        type: response.header("Content-Type") ?? null,
+        length: response.body.length,
+        body: response.text().slice(0, 100),
+      });
+    } catch (error) {
+      throw error instanceof HttpError ? new Reject(`${error.kind}: ${error.message}`) : error;
+    }
   },
 };
 

@@ -20,6 +20,7 @@ const Case = enum {
     config,
     log,
     metrics,
+    http,
 };
 
 const Conformance = struct {
@@ -83,6 +84,7 @@ const Conformance = struct {
                 weir.metrics.observe("conform_observed", 0.5);
                 return .none;
             },
+            .http => return send(message),
         }
     }
 };
@@ -125,6 +127,39 @@ fn many(message: *const weir.Message) !weir.Outputs {
     const outputs = try weir.allocator.alloc(weir.Output, wanted.count);
     for (outputs, 0..) |*output, index| output.* = try weir.Output.json(.{ .index = index });
     return .many(outputs);
+}
+
+fn send(message: *const weir.Message) !weir.Outputs {
+    const wanted = try message.json(struct {
+        url: []const u8,
+        method: []const u8 = "GET",
+        headers: []const [2][]const u8 = &.{},
+        body: ?[]const u8 = null,
+        timeout_ms: ?u64 = null,
+    });
+    const headers = try weir.allocator.alloc(weir.Header, wanted.headers.len);
+    for (wanted.headers, headers) |pair, *header| header.* = .of(pair[0], pair[1]);
+    const response = weir.http.send(.{
+        .url = wanted.url,
+        .method = wanted.method,
+        .headers = headers,
+        .body = wanted.body,
+        .timeout_ms = wanted.timeout_ms,
+    }) catch |failure| {
+        const kind = switch (failure) {
+            error.HttpDenied => "denied",
+            error.HttpTimeout => "timeout",
+            error.HttpTooLarge => "too-large",
+            error.HttpFailed => "failed",
+        };
+        return weir.reject("{s}: {s}", .{ kind, weir.http.reason() });
+    };
+    return .one(try weir.Output.json(.{
+        .status = response.status,
+        .type = response.header("Content-Type"),
+        .length = response.body.len,
+        .body = response.body[0..@min(response.body.len, 100)],
+    }));
 }
 
 comptime {

@@ -31,7 +31,7 @@ pub(super) fn build(project: &Project) -> Result<PathBuf> {
             return Err(report::hint(error, "run `npm install` in its folder"));
         }
     }
-    let wit = super::write_wit(project)?;
+    let (wit, _) = super::write_wit(project, project.http)?;
     let component = project.work().join("built.wasm");
     let usual = if is_typed { "plugin.ts" } else { "plugin.js" };
     let mut node = Command::new("node");
@@ -40,7 +40,8 @@ pub(super) fn build(project: &Project) -> Result<PathBuf> {
         .arg(project.main_or(usual))
         .arg(wit)
         .arg(&component)
-        .arg(project.world.name());
+        .arg(project.world.name())
+        .args(project.http.then_some("http"));
     command::run(
         node,
         "install Node.js 20 or later, with npm, from https://nodejs.org",

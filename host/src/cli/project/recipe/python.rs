@@ -15,9 +15,15 @@ const INSTALL: &str = "run `python3 -m venv .venv && .venv/bin/pip install compo
 /// The entry module for componentize-py: it has the exports and imports the plugin.
 const ENTRY: &str = "weir_entry";
 
+/// What the SDK calls interfaces that are both named `types`.
+const INTERFACES: [(&str, &str); 2] = [
+    ("weir:plugin/types@0.1.0", "types"),
+    ("wasi:http/types@0.2.12", "http_types"),
+];
+
 pub(super) fn build(project: &Project) -> Result<PathBuf> {
     let tool = tool(project)?;
-    let wit = super::write_wit(project)?;
+    let (wit, world) = super::write_wit(project, project.http)?;
     let main = project.folder.join(project.main_or("plugin.py"));
     let module = module(&main)?;
     let source = format!(
@@ -32,10 +38,13 @@ pub(super) fn build(project: &Project) -> Result<PathBuf> {
     let component = project.work().join("python.wasm");
     let mut python = Command::new(tool);
     python.current_dir(&project.folder).arg("--quiet");
-    python
-        .arg("--wit-path")
-        .arg(wit)
-        .args(["--world", project.world.name()]);
+    python.arg("--wit-path").arg(wit).args(["--world", world]);
+    if project.http {
+        // Of two interfaces with one name, neither would keep it.
+        for (interface, name) in INTERFACES {
+            python.args(["--import-interface-name", &format!("{interface}={name}")]);
+        }
+    }
     python.args(["componentize", ENTRY]);
     for path in [
         main.parent().unwrap_or(&project.folder),

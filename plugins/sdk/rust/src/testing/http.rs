@@ -1,0 +1,25 @@
+//! What answers requests in a test.
+
+use crate::http::{Error, ErrorKind, Request, Response};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+type Server = Rc<dyn Fn(&Request) -> Result<Response, Error>>;
+
+thread_local! {
+    static SERVER: RefCell<Option<Server>> = RefCell::default();
+}
+
+pub(super) fn set(server: Server) {
+    SERVER.set(Some(server));
+}
+
+pub(crate) fn send(request: &Request) -> Result<Response, Error> {
+    match SERVER.with_borrow(Clone::clone) {
+        Some(server) => server(request),
+        None => Err(Error {
+            kind: ErrorKind::Failed,
+            reason: "nothing answers requests in this test: see `testing::serve`".into(),
+        }),
+    }
+}
