@@ -116,7 +116,7 @@ fn one_is_described_with_its_configuration_and_an_example() {
     let found = json(&["plugin", "inspect", "std:filter"]);
     assert_eq!(found["name"], "std:filter");
     assert_eq!(found["contract"], "weir:plugin/operator@0.1.0");
-    let schema = &found["config-schema"];
+    let schema = &found["config_schema"];
     assert_eq!(schema["required"], serde_json::json!(["when"]));
     assert_eq!(schema["additionalProperties"], false);
     assert!(
@@ -138,7 +138,7 @@ fn one_is_described_with_its_configuration_and_an_example() {
     for name in names() {
         let found = json(&["plugin", "inspect", &format!("std:{name}")]);
         assert!(
-            found["config-schema"].is_object(),
+            found["config_schema"].is_object(),
             "{name} has no config.schema.json"
         );
     }

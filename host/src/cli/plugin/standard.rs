@@ -67,7 +67,7 @@ pub(super) fn about(standard: &Standard) -> serde_json::Map<String, Value> {
         "name": format!("std:{}", standard.name),
         "version": standard.version,
         "description": standard.description,
-        "config-schema": standard.schema(),
+        "config_schema": standard.schema(),
         "example": standard.example(),
     });
     about.as_object().cloned().unwrap_or_default()
