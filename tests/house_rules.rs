@@ -119,6 +119,17 @@ fn every_link_in_the_documents_leads_to_a_file() {
 }
 
 #[test]
+fn every_page_is_found_from_the_readme() {
+    let contents = scan::read("README.md");
+    hold(".md", |file| documents::listed(file, &contents));
+}
+
+#[test]
+fn every_link_to_a_heading_leads_to_one() {
+    hold(".md", |file| documents::anchors(file, &scan::read));
+}
+
+#[test]
 fn every_file_that_the_architecture_names_exists() {
     hold("ARCHITECTURE.md", |file| {
         documents::named_files(file, &scan::exists)

@@ -49,6 +49,57 @@ pub fn links(file: &File, exists: &dyn Fn(&str) -> bool) -> Vec<String> {
     findings
 }
 
+/// `contents` is the README, which has a link to every page of `docs`; folders have a page for those in them.
+pub fn listed(file: &File, contents: &str) -> Vec<String> {
+    let name = file.path.strip_prefix("docs/").unwrap_or("/");
+    let is_page = !name.contains('/') || name.ends_with("/README.md");
+    match !is_page || contents.contains(&format!("({}", file.path)) {
+        true => Vec::new(),
+        false => vec!["1: the README has no link to it".to_owned()],
+    }
+}
+
+/// Every link to a heading leads to one, in this page or another. `read` gives the text of a page.
+pub fn anchors(file: &File, read: &dyn Fn(&str) -> String) -> Vec<String> {
+    let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let mut findings = Vec::new();
+    for (line, text) in (1..).zip(file.text.lines()) {
+        let words: Vec<&str> = text.split('`').step_by(2).collect();
+        for part in words.join("`").split("](").skip(1) {
+            let target = part.split([')', ' ']).next().unwrap_or_default();
+            let Some((page, anchor)) = target.split_once('#') else {
+                continue;
+            };
+            let text = match page {
+                "" => file.text.clone(),
+                page if page.contains("://") || !page.ends_with(".md") => continue,
+                page => read(&joined(folder, page)),
+            };
+            if !headings(&text).contains(&anchor.to_lowercase()) {
+                findings.push(format!("{line}: `{target}` is no heading"));
+            }
+        }
+    }
+    findings
+}
+
+/// The anchors of a page: its headings in small letters, without punctuation, and `-` for a space.
+fn headings(text: &str) -> Vec<String> {
+    let mut fenced = false;
+    let headings = text.lines().filter(|line| {
+        fenced ^= line.starts_with("```");
+        !fenced && line.starts_with('#')
+    });
+    let anchor = |line: &str| {
+        let words = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = words
+            .chars()
+            .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.map(anchor).collect()
+}
+
 /// `docs/adr` and `../a.md` are `docs/a.md`.
 fn joined(folder: &str, target: &str) -> String {
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
@@ -102,6 +153,10 @@ mod broken {
             2
         );
         assert_eq!(count(decision, "docs/a.md", ""), 0);
+        let found = |file: &File| listed(file, "[a](docs/a.md#b)");
+        assert_eq!(count(found, "docs/b.md", ""), 1);
+        assert_eq!(count(found, "docs/a.md", ""), 0);
+        assert_eq!(count(found, "docs/adr/0001-c.md", ""), 0);
     }
 
     #[test]
@@ -112,6 +167,16 @@ mod broken {
         assert_eq!(
             count(linked, "docs/adr/1.md", "[a](../a.md) [w](https://x.org/y)"),
             0
+        );
+        let pages = |_: &str| "# A\n## What is `x`?\n```sh\n# no heading\n```\n".to_owned();
+        let anchored = |file: &File| anchors(file, &pages);
+        assert_eq!(
+            count(anchored, "b.md", "[a](a.md#what-is-x) [b](a.md#x)"),
+            1
+        );
+        assert_eq!(
+            count(anchored, "b.md", "# B\n[b](#b) [a](a.md#no-heading)"),
+            1
         );
         let named = |file: &File| named_files(file, &there);
         assert_eq!(
