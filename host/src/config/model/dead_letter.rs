@@ -11,7 +11,7 @@ pub enum DeadLetter {
     /// `off`.
     Word(Off),
     /// On, which is the default.
-    Settings(DeadLetterSettings),
+    Settings(Box<DeadLetterSettings>),
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
@@ -22,7 +22,7 @@ pub enum Off {
 
 impl Default for DeadLetter {
     fn default() -> Self {
-        Self::Settings(DeadLetterSettings::default())
+        Self::Settings(Box::default())
     }
 }
 
