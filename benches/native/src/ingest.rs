@@ -52,9 +52,9 @@ struct Ack {
 }
 
 /// A connection of weir's own wire.
-pub(crate) async fn connect(options: &Options) -> Result<Wire> {
+pub(crate) async fn connect(server: &str) -> Result<Wire> {
     let settings = Nats {
-        servers: vec![options.server.clone()],
+        servers: vec![server.to_owned()],
         auth: Auth::None,
         tls: Tls::default(),
         inbox_prefix: "_INBOX".to_owned(),
@@ -65,7 +65,7 @@ pub(crate) async fn connect(options: &Options) -> Result<Wire> {
 
 /// Pulls, publishes, awaits, acks, for ever.
 pub(crate) async fn walk(options: &Options) -> Result<()> {
-    let wire = connect(options).await?;
+    let wire = connect(&options.server).await?;
     let inbox = wire.new_inbox();
     let mut this = Loop {
         options,
