@@ -24,7 +24,7 @@ struct Section {
     runtime: &'static [&'static str],
 }
 
-const SECTIONS: [Section; 10] = [
+const SECTIONS: [Section; 11] = [
     section("throughput", &["throughput"], &[]),
     section("profile", &["profile"], &[]),
     section("delay", &["delay"], &[]),
@@ -34,6 +34,7 @@ const SECTIONS: [Section; 10] = [
     section("swap", &["swap"], &[]),
     section("jobs", &["jobs", "jobs-delay", "jobs-recovery"], &[]),
     section("windows", &["jobs-windows"], &[]),
+    section("nexmark", &["nexmark"], &[]),
     section("scale", &["pipelines", "hosts"], &["chain", "plugins"]),
 ];
 
@@ -200,17 +201,22 @@ fn build(tools: &Tools, quick: bool) -> Result<(&'static str, &'static str)> {
     Ok((profile, folder))
 }
 
-/// Compiles the plugins of the benches, and the standard plugins that they use.
+/// Compiles the plugins of the benches, and those that they use: standard plugins, and that of NEXMark.
 fn build_plugins(tools: &Tools) -> Result<()> {
     instructions::build_plugins(tools)?;
     let root = layout::root();
-    let mut cargo = tools.cargo()?;
-    cargo
-        .current_dir(root.join("plugins"))
-        .env("CARGO_TARGET_DIR", root.join("target/guests"))
-        .args(["build", "--release", "--quiet", "--package", "filter"])
-        .args(["--package", "aggregate"]);
-    process::run(cargo.args(["--target", tools.wasm.target()]))
+    let standard = ["filter", "aggregate", "jq"].map(|name| ["--package", name]);
+    let standard = standard.as_flattened();
+    for (folder, packages) in [("plugins", standard), ("examples/nexmark/plugin", &[])] {
+        let mut cargo = tools.cargo()?;
+        cargo
+            .current_dir(root.join(folder))
+            .env("CARGO_TARGET_DIR", root.join("target/guests"))
+            .args(["build", "--release", "--quiet"])
+            .args(packages);
+        process::run(cargo.args(["--target", tools.wasm.target()]))?;
+    }
+    Ok(())
 }
 
 /// The npm packages for JavaScript and TypeScript, where they are.

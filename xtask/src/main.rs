@@ -132,8 +132,7 @@ mod tests {
     #[test]
     fn the_usage_names_every_section_of_the_bench() {
         let usage = super::usage();
-        let sections =
-            "  are throughput, profile, delay, border, safety, start, swap, jobs, windows, scale\n";
+        let sections = "  are throughput, profile, delay, border, safety, start, swap, jobs, windows, nexmark, scale\n";
         assert!(usage.contains(sections), "{usage}");
     }
 }

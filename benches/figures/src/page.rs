@@ -49,7 +49,13 @@ pub const JOBS: Page = Page {
     intro: "What a pipeline with `delivery: exactly-once` does in a second, and what its commits, its restarts and its\n\
             state cost. The ratio within one run is reliable, absolute figures are not; [README.md](README.md) has\n\
             the goals. Every run is in `figures/`.",
-    sections: &["jobs", "jobs-delay", "jobs-recovery", "jobs-windows"],
+    sections: &[
+        "jobs",
+        "jobs-delay",
+        "jobs-recovery",
+        "jobs-windows",
+        "nexmark",
+    ],
 };
 
 /// What takes most of an hour.

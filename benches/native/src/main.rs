@@ -46,6 +46,8 @@ enum Command {
     Pages(Pages),
     /// The native loop; `measure` starts it as a process of its own
     Native(native::Options),
+    /// A query of NEXMark by hand; `measure` starts it as a process of its own
+    Nexmark(jobs::nexmark::lane::Options),
 }
 
 /// What is measured, and where everything is.
@@ -89,6 +91,7 @@ enum Chosen {
     JobsDelay,
     JobsRecovery,
     JobsWindows,
+    Nexmark,
     Profile,
     Soak,
 }
@@ -120,6 +123,7 @@ fn main() -> ExitCode {
         Command::Measure(arguments) => measure(&arguments),
         Command::Pages(arguments) => pages(&arguments),
         Command::Native(options) => native::run(options),
+        Command::Nexmark(options) => jobs::nexmark::lane::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -158,6 +162,7 @@ async fn measure(arguments: &Measure) -> Result<()> {
             Chosen::JobsDelay => jobs::latency::measure(&bench).await,
             Chosen::JobsRecovery => jobs::recovery::measure(&bench).await,
             Chosen::JobsWindows => jobs::windows::measure(&bench).await,
+            Chosen::Nexmark => jobs::nexmark::measure(&bench).await,
             Chosen::Profile => profile::measure(&bench).await,
             Chosen::Soak => soak::measure(&bench).await,
         }?;

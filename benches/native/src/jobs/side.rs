@@ -12,7 +12,7 @@ use crate::case::{self, Case, IDENTITY, OUT, OUT_SUBJECT, Publishing};
 use crate::feed::Feed;
 
 /// The stream that the native loop commits to.
-const NATIVE_STREAM: &str = "BENCH_JOB";
+pub(super) const NATIVE_STREAM: &str = "BENCH_JOB";
 /// One side of a comparison: what moves the messages.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Side {
@@ -131,7 +131,7 @@ pub(super) fn job_stream(pipeline: &str) -> String {
 }
 
 /// A stream to commit to, and the sink's stream sources it: as for a job.
-async fn native_streams(bench: &Bench<'_>, feed: Feed) -> Result<()> {
+pub(super) async fn native_streams(bench: &Bench<'_>, feed: Feed) -> Result<()> {
     let context = &bench.context;
     drop(context.delete_stream(NATIVE_STREAM).await);
     let config = stream::Config {
