@@ -271,7 +271,9 @@ fn a_pipeline_with_an_order_is_a_job_and_a_job_has_an_order() {
 #[test]
 fn the_pipelines_of_the_examples_have_no_findings() {
     let examples = entries(&repository().join("examples"), None).into_iter();
-    let files: Vec<_> = examples
+    // What Prometheus reads is no pipeline.
+    let of_pipelines = examples.filter(|example| !example.ends_with("monitoring"));
+    let files: Vec<_> = of_pipelines
         .flat_map(|example| entries(&example, Some("yaml")))
         .collect();
     assert!(files.len() >= 10, "{files:?}");

@@ -246,7 +246,7 @@ mod tests {
             let wait = Wait::Deliveries(pull.map(ToOwned::to_owned));
             words(&[wait], server).join("\n")
         };
-        assert!(said(Some(&server), None).contains("though 12 messages"));
+        assert!(said(Some(&server), None).contains("though it has 12 messages"));
         assert!(said(Some(&server), Some("Exceeded MaxWaiting")).contains("Exceeded MaxWaiting"));
         let full = ServerView {
             ack_pending: 5,
