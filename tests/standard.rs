@@ -193,6 +193,11 @@ fn a_name_or_version_that_is_not_there_is_refused_with_what_is() {
         "{}",
         found.stderr
     );
+    let found = checked("  - { name: a, plugin: filter }\n").stderr;
+    assert!(
+        found.contains("write `std:filter` for the standard plugin"),
+        "{found}"
+    );
     let config = "config: { when: \"true\" }";
     let found = checked(&format!(
         "  - {{ name: a, plugin: std:filter@0.0.7, {config} }}\n"

@@ -71,7 +71,7 @@ impl Site {
 
     /// The receipts.
     pub fn history(&self) -> Vec<Value> {
-        serde_json::from_str(&self.done(&["history", "p/op", "--json"])).unwrap()
+        serde_json::from_str(&self.done(&["history", "p/op", "--json", "--limit", "0"])).unwrap()
     }
 
     /// What is deployed; null before anything was.

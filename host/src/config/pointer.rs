@@ -70,11 +70,12 @@ impl Pointer {
 
 impl Pointer {
     /// Where the values lie in a payload that it points at; a token `*` is every member of an object and every
-    /// element of a list, and if a name occurs twice, both are meant. `None` if the payload is not JSON.
+    /// element of a list, and if a name occurs twice, both are meant. `None` if the payload is not JSON, or a name on the
+    /// way is no text.
     #[must_use]
     pub fn spans(&self, payload: &[u8]) -> Option<Vec<Range<usize>>> {
         let whole: &RawValue = serde_json::from_slice(payload).ok()?;
-        Some(spans::all(&self.tokens, whole.get(), payload))
+        spans::all(&self.tokens, whole.get(), payload)
     }
 }
 

@@ -111,6 +111,9 @@ impl DeadLetterBuilder {
                 true => packed_content(source),
                 false => plain_content(source),
             };
+            if redacted.is_some() {
+                headers.push(line(&format!("{PREFIX}Redacted"), "true", LONGEST));
+            }
             self.say(source, rejection, detail, &mut headers);
             Draft {
                 builder: self,
@@ -151,9 +154,6 @@ impl DeadLetterBuilder {
         tell("Pipeline", &self.pipeline, LONGEST);
         tell("Sequence", &message.sequence.to_string(), LONGEST);
         tell("Kind", rejection.kind.as_str(), LONGEST);
-        if !self.redact.is_empty() {
-            tell("Redacted", "true", LONGEST);
-        }
         // Without it, what comes back by way of a pipeline that reads dead letters would have no end.
         if let hops @ 1.. = outputs::hops(&message.headers) {
             tell("Hops", &hops.saturating_add(1).to_string(), LONGEST);
@@ -164,7 +164,12 @@ impl DeadLetterBuilder {
         tell("Reason", &rejection.reason, longest);
         // A timer has no sequence, no subject and no payload. It is known by its key and its time.
         if message.sequence == 0 {
-            tell("Key", message.key.as_deref().unwrap_or_default(), longest);
+            // What it is made of may be what is not kept.
+            let key = match self.redact.is_empty() {
+                true => message.key.as_deref().unwrap_or_default(),
+                false => redaction::REDACTED,
+            };
+            tell("Key", key, longest);
             tell("Timer", &time(message.event_time), LONGEST);
         }
         tell("Backtrace", &one_line(&rejection.traceback), longest);

@@ -4,16 +4,12 @@ use crate::config::resolved::Redact;
 use crate::message::{Foreign, Message};
 use bytes::Bytes;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// In the place of a value.
-const REDACTED: &str = "[redacted]";
+pub(super) const REDACTED: &str = "[redacted]";
 
 /// The message without what is not kept; `None` if all of it is.
 pub(super) fn redacted(redact: &Redact, message: &Message) -> Option<Message> {
-    if redact.is_empty() {
-        return None;
-    }
     let is_meant = |name: &str| {
         redact
             .headers
@@ -27,24 +23,34 @@ pub(super) fn redacted(redact: &Redact, message: &Message) -> Option<Message> {
             true => (name.clone(), REDACTED.into()),
             false => (name.clone(), value.clone()),
         });
-    let foreign = message.foreign.as_deref().map(|parts| {
-        let is_kept = |line: &&Bytes| {
-            let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
-            !is_meant(String::from_utf8_lossy(name).trim())
-        };
-        Arc::new(Foreign {
-            lines: parts.lines.iter().filter(is_kept).cloned().collect(),
-            // As it was it has what is not kept.
-            block: None,
-            subject: parts.subject.clone(),
-        })
-    });
-    Some(Message {
+    let kept = Message {
         headers: headers.collect(),
-        foreign,
+        foreign: match redact.headers.is_empty() {
+            true => message.foreign.clone(),
+            false => message.foreign.as_deref().and_then(|parts| {
+                let lines = parts
+                    .lines
+                    .iter()
+                    .filter(|line| name(line).is_some_and(|name| !is_meant(name)));
+                // The block as it was has what is not kept.
+                Foreign::of(parts.subject.clone(), lines.cloned().collect(), None)
+            }),
+        },
         payload: payload(redact, &message.payload),
         ..message.clone()
-    })
+    };
+    let is_whole = kept.headers == message.headers
+        && kept.foreign == message.foreign
+        && kept.payload == message.payload;
+    (!is_whole).then_some(kept)
+}
+
+/// The name of a line that is no text; `None` if it goes on with the line before, or has no plain name.
+fn name(line: &Bytes) -> Option<&str> {
+    let end = memchr::memchr(b':', line)?;
+    let name = std::str::from_utf8(line.get(..end)?).ok()?;
+    let is_plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
+    is_plain.then_some(name)
 }
 
 /// With the values replaced, and all else byte for byte.
@@ -78,6 +84,43 @@ mod tests {
 
     use super::*;
     use crate::config::Pointer;
+
+    #[test]
+    fn no_line_of_a_header_is_kept_that_may_go_on_with_one_that_is_not() {
+        let redact = Redact {
+            fields: Vec::new(),
+            headers: vec!["Authorization".to_owned()],
+        };
+        let plain = Message {
+            watermark: None,
+            is_late: false,
+            foreign: None,
+            subject: "s".into(),
+            payload: Bytes::from_static(b"{}"),
+            headers: [("City".into(), "Ulm".into())].into_iter().collect(),
+            key: None,
+            source: None,
+            event_time: 1,
+            sequence: 1,
+            attempt: 1,
+        };
+        let lines: [&[u8]; 5] = [
+            b"Authorization: B\xff",
+            b" more: B\xff",
+            b"Authorization\0: B\xff",
+            b"B\xff",
+            b"City: M\xfc",
+        ];
+        let lines = lines.map(Bytes::from_static).into_iter().collect();
+        let message = Message {
+            foreign: Foreign::of(None, lines, Some(Bytes::from_static(b"all of it"))),
+            ..plain.clone()
+        };
+        let kept = redacted(&redact, &message).unwrap().foreign.unwrap();
+        let lines: Vec<&[u8]> = kept.lines.iter().map(|line| &**line).collect();
+        assert_eq!((lines, &kept.block), (vec![&b"City: M\xfc"[..]], &None));
+        assert_eq!(redacted(&redact, &plain), None);
+    }
 
     fn after(fields: &[&str], before: &'static str) -> String {
         let redact = Redact {
@@ -123,5 +166,12 @@ mod tests {
         assert_eq!(after(&["/a"], "card 4111"), "[redacted]");
         assert_eq!(after(&["/a"], r#"{"a": 4111"#), "[redacted]");
         assert_eq!(after(&["/a"], ""), "");
+        // Half of a surrogate pair: JSON to some readers, and no name to ours.
+        for payload in [
+            r#"{"\ud800":1,"card":{"number":"4111"}}"#,
+            r#"{"card":{"\udc00":1,"number":"4111"}}"#,
+        ] {
+            assert_eq!(after(&["/card/number"], payload), "[redacted]");
+        }
     }
 }

@@ -166,11 +166,11 @@ fn file(reference: &str, at: &Cursor<'_>, context: &mut Context<'_>) -> Option<P
         return None;
     }
     if context.plugins_exist {
-        context.existing_file(
-            reference,
-            "build it with `weir plugin build`, or correct the path",
-            at,
-        )
+        let otherwise = match standard::find(reference, None) {
+            Ok(found) => format!("write `std:{}` for the standard plugin", found.name),
+            Err(_) => "build it with `weir plugin build`, or correct the path".to_owned(),
+        };
+        context.existing_file(reference, &otherwise, at)
     } else {
         absolute(&context.path(reference))
     }

@@ -88,15 +88,18 @@ impl Processing {
         let place = *self.filling.left.first()?;
         let partition = self.partition();
         let view = of_job(&self.shared.settings).get(place)?;
-        let (mut values, mut bytes) = (Vec::new(), 0);
+        let (mut values, mut bytes, mut missing) = (Vec::new(), 0, 0);
         let mut take = |shown: &Shown<'_>| {
+            let is_long = shown.value.is_some_and(|value| value.len() > room.longest);
             let Some(value) = views::of_state(view, partition, shown, room.longest) else {
+                missing += 1;
                 return true;
             };
             bytes += views::size(shown);
             let has_room = bytes <= room.bytes || values.is_empty();
             let fits = values.len() < room.messages && has_room;
             values.extend(fits.then_some(value));
+            missing += u64::from(fits && is_long);
             fits
         };
         let mut state = self.state.lock();
@@ -106,6 +109,7 @@ impl Processing {
         let of = of_state(view, &state);
         let is_whole = of.is_none_or(|of| state.show(of, &mut self.filling.at, ROWS, &mut take));
         drop(state);
+        self.gathered.not_viewed += missing;
         if is_whole {
             self.filling.at = Cursor::default();
             self.filling.left.remove(0);

@@ -172,6 +172,12 @@ impl Resend {
         if !letter.whole {
             return Err(anyhow!("parts of it are missing"));
         }
+        if letter.fact("Sequence") == "0" {
+            return Err(anyhow!(
+                "it is of a window or a timer, and no message of the source"
+            ))
+            .hint(|| "mend what made it fail; its key and its time are in `weir dlq show`");
+        }
         if !letter.fact("Redacted").is_empty() {
             let (stream, sequence) = (letter.fact("Stream"), letter.fact("Sequence"));
             return Err(anyhow!(
