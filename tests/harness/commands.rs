@@ -74,6 +74,10 @@ const COMMANDS: &[Row] = &[
     ),
     ("plugin promote", &["p/op", "--file", "FILE"]),
     ("plugin rollback", &["p/op", "--file", "FILE"]),
+    (
+        "plugin wait",
+        &["p/op", "plugin.wasm", "--timeout", "1s", "--file", "FILE"],
+    ),
     ("plugin history", &["p", "--file", "FILE"]),
     ("plugin diff", &["p/op", "--file", "FILE"]),
 ];
