@@ -120,7 +120,7 @@ fn steps(workflow: &Value) -> &[Value] {
 }
 
 #[test]
-fn its_steps_build_test_check_sign_and_push_a_new_plugin() {
+fn its_steps_end_with_a_new_plugin_that_is_signed_in_a_registry() {
     let (runner, workflow) = (Runner::new(), workflow());
     assert_eq!(runner.run(&workflow), None);
 
@@ -144,7 +144,7 @@ fn its_steps_build_test_check_sign_and_push_a_new_plugin() {
 }
 
 #[test]
-fn a_plugin_that_does_something_else_than_expected_goes_no_further() {
+fn a_plugin_that_does_something_else_than_expected_is_never_in_a_registry() {
     let (runner, workflow) = (Runner::new(), workflow());
     put(&runner.project, "expected.jsonl", "");
     let failed = runner.run(&workflow).unwrap_or_default();
