@@ -1,6 +1,6 @@
 //! The shape of the configuration that the library `figures` reads, for its JSON Schema.
 
-#![allow(
+#![expect(
     dead_code,
     reason = "the schema is made of the types, and nothing has a value of them"
 )]

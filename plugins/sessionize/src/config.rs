@@ -46,7 +46,7 @@ struct Events {
 #[cfg(test)]
 #[derive(schemars::JsonSchema)]
 #[schemars(untagged)]
-#[allow(dead_code, reason = "the schema is made of the type")]
+#[expect(dead_code, reason = "the schema is made of the type")]
 enum Show {
     Field(String),
     Fields(BTreeMap<String, String>),

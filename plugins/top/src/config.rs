@@ -49,7 +49,7 @@ pub struct Config {
 #[cfg(test)]
 #[derive(schemars::JsonSchema)]
 #[schemars(untagged)]
-#[allow(dead_code, reason = "the schema is made of the type")]
+#[expect(dead_code, reason = "the schema is made of the type")]
 enum OneOf<T> {
     Text(String),
     Other(T),
