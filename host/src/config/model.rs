@@ -33,74 +33,74 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// One pipeline. A file may hold several, separated by `---`, and a process may run several files.
+/// One pipeline. A file may contain several, separated by `---`, and a process may run several files.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 #[schemars(extend("required" = ["name"]))]
 pub struct Pipeline {
-    /// Letters, digits, `-` and `_`, at most 64. Part of message ids, of the name of the durable
-    /// consumer and of metrics, so a renamed pipeline starts from the beginning.
+    /// Letters, digits, `-` and `_`, at most 64. The name is part of message ids, of the name of the durable consumer
+    /// and of metrics, so a renamed pipeline starts from the beginning.
     #[schemars(example = &"rebates")]
     pub name: Option<String>,
     /// How to reach NATS.
     pub nats: Nats,
-    /// What to read. Either this or `sources` is required.
+    /// The stream or bucket that the pipeline reads. Either this or `sources` is required.
     pub source: Source,
-    /// Several sources, each under a name of its own, which plugins can ask for. In place of `source`; only with
+    /// Several sources, each with a name that plugins can ask for. Use it instead of `source`, only with
     /// `delivery: exactly-once`.
     pub sources: BTreeMap<String, NamedSource>,
-    /// The key of a message: text with the placeholders `{subject}`, `{subject[N]}` (a token, counted
-    /// from 0), `{subject[N..]}` (that token and those behind it), `{header:Name}` and
-    /// `{payload:/json/pointer}`. A message that lacks one of them has no key.
+    /// The key of a message: text with the placeholders `{subject}`, `{subject[N]}` (a token, counted from 0),
+    /// `{subject[N..]}` (that token and all later ones), `{header:Name}` and `{payload:/json/pointer}`. If a message
+    /// lacks one of them, it has no key.
     #[schemars(example = &"{subject[1]}", example = &"{payload:/order/user}")]
     pub key: Option<String>,
-    /// Where a message has its event time: `stream`, which is the default, is the time at which JetStream stored it.
+    /// The event time of a message. `stream`, the default, is the time at which JetStream stored the message.
     pub event_time: Option<EventTime>,
-    /// How event time moves on. Only with `delivery: exactly-once`.
+    /// How the watermark follows event times. Only with `delivery: exactly-once`.
     pub watermark: Watermark,
-    /// What is promised for each input. By default it follows from `order`: `exactly-once` with `order: key` and
-    /// `order: stream`, else `at-least-once`. The two keys say the same of a pipeline, so one of them is enough.
+    /// The delivery guarantee for each input. The default depends on `order`: `exactly-once` with `order: key` and
+    /// `order: stream`, else `at-least-once`. `delivery` and `order` imply each other, so one of them is enough.
     pub delivery: Option<Delivery>,
-    /// Shares of the keys, each with state and commits of its own: a job runs on as many hosts as it has
-    /// partitions, at most. By default 8, and 1 with `order: stream`. Only with `delivery: exactly-once`.
+    /// The number of shares of the keys, each with its own state and commits. A job can use at most as many hosts as
+    /// it has partitions. The default is 8, and 1 with `order: stream`. Only with `delivery: exactly-once`.
     #[schemars(range(min = 1, max = 1024))]
     pub partitions: Option<usize>,
     /// The state of the plugins. Only with `delivery: exactly-once`.
     pub state: State,
-    /// How much is committed at once. Only with `delivery: exactly-once`.
+    /// Limits of one commit. Only with `delivery: exactly-once`.
     pub commit: Commit,
-    /// Which messages wait for others. By default it follows from `delivery`: `none` at least once; `key` exactly
-    /// once, or `stream` with `partitions: 1` and no `key`.
+    /// Which messages wait for others. The default depends on `delivery`: `none` for at-least-once delivery; for
+    /// exactly-once delivery `key`, or `stream` with `partitions: 1` and no `key`.
     pub order: Option<Order>,
-    /// Threads that each run the whole pipeline with a connection and plugin instances of their own. A job has at
-    /// most as many as partitions.
+    /// The number of threads that each run the whole pipeline with their own connection and plugin instances. A job
+    /// can use at most as many lanes as partitions.
     #[schemars(range(min = 1, max = 256))]
     pub lanes: usize,
     /// The largest batch for one call of a plugin.
     pub batch: Batch,
-    /// How much a lane holds between pull and settlement; it pulls only what it has room for.
+    /// The limits of a lane between pull and settlement; it pulls only as much as it has room for.
     pub in_flight: InFlight,
-    /// What happens to a message that a plugin wants to retry.
+    /// What happens to a message that a plugin asks to retry.
     pub retry: Retry,
     /// The default of `operators[].require-signature`.
     #[schemars(example = ["keys/release.pub"])]
     pub require_signature: Vec<String>,
-    /// The plugins that process a message, in order. Without operators, messages are moved unchanged.
+    /// The plugins that process a message, in order. Without operators, the pipeline moves messages unchanged.
     pub operators: Vec<Operator>,
     /// Where results go.
     pub sink: Sink,
-    /// Where messages go that come too late for every window: the subject, with the placeholders of `sink.subject`.
-    /// They are stored with the results, as they came to the operator. Without it they are dropped, and counted all
-    /// the same.
+    /// The subject for messages that are too late for all their windows, with the placeholders of `sink.subject`.
+    /// They are stored with the results, in the form in which they reached the operator. Without `late`, such
+    /// messages are dropped. They are counted in both cases.
     #[schemars(example = &"late.{subject}")]
     pub late: Option<String>,
-    /// Where messages go that cannot be processed. `off` discards them: they are termed and counted.
+    /// Where messages go that cannot be processed. `off` discards them: the host terms and counts them.
     pub dead_letter: DeadLetter,
-    /// The latest value for each key of what a job publishes. Only with `delivery: exactly-once`.
+    /// The latest value for each key of a job's results or state, for look-ups. Only with `delivery: exactly-once`.
     pub views: Vec<View>,
     /// How long a soft stop waits for messages in flight before it becomes a hard stop.
     pub drain: DurationText,
-    /// A pipeline that has work and settles nothing for this long is reported as stalled. By default it is
+    /// The time after which a pipeline that has work and settles nothing is reported as stalled. The default is
     /// `source.ack-wait`.
     #[schemars(example = &"5m")]
     pub stalled_after: Option<DurationText>,
@@ -150,14 +150,14 @@ pub enum Order {
     Stream,
 }
 
-/// Limits by count and by bytes; the first that is reached applies.
+/// Limits by count and by bytes; the first one that is reached applies.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Batch {
-    /// Messages in one call.
+    /// The most messages in one call.
     #[schemars(range(min = 1, max = 65536))]
     pub max_messages: usize,
-    /// Bytes of payloads and headers in one call. A larger message is a batch by itself.
+    /// The most bytes of payloads and headers in one call. A larger message is a batch by itself.
     pub max_bytes: SizeText,
 }
 
@@ -170,14 +170,14 @@ impl Default for Batch {
     }
 }
 
-/// Limits per lane, by count and by bytes; the first that is reached applies.
+/// Limits per lane, by count and by bytes; the first one that is reached applies.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct InFlight {
-    /// Messages that are pulled and not yet settled.
+    /// The most messages that are pulled and not yet settled.
     #[schemars(range(min = 1, max = 1000000))]
     pub max_messages: usize,
-    /// Their bytes.
+    /// The most bytes of these messages.
     pub max_bytes: SizeText,
 }
 
@@ -195,16 +195,16 @@ impl Default for InFlight {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Retry {
-    /// Attempts after which a retry becomes a dead letter. Only retries that a plugin asks for count, not
-    /// redeliveries and not failures of the server or the network.
+    /// The number of attempts after which a retry becomes a dead letter. Only retries that a plugin asks for count.
+    /// Redeliveries and failures of the server or the network do not count.
     #[schemars(range(min = 1))]
     pub max_attempts: u32,
     /// The delay before the second attempt.
     pub initial: DurationText,
     /// The longest delay.
     pub max: DurationText,
-    /// A message that must wait longer than this for its next attempt is parked: it waits in the stream
-    /// `WEIR_PARKED_<PIPELINE>` and does not count against `source.max-ack-pending`. The default is
+    /// If a message must wait longer than this for its next attempt, the host parks it: the message waits in the
+    /// stream `WEIR_PARKED_<PIPELINE>` and does not count against `source.max-ack-pending`. The default is
     /// `source.ack-wait`. Needs nats-server 2.12.
     pub park_after: Option<DurationText>,
 }
@@ -225,45 +225,44 @@ impl Default for Retry {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 #[schemars(extend("required" = ["name", "plugin"]))]
 pub struct Operator {
-    /// Letters, digits, `-` and `_`, at most 64; unique in the pipeline. Names it in metrics, logs
-    /// and dead letters.
+    /// Letters, digits, `-` and `_`, at most 64; unique in the pipeline. The name appears in metrics, logs and dead
+    /// letters.
     #[schemars(example = &"price")]
     pub name: Option<String>,
-    /// A standard plugin, as `std:filter`: `weir plugin list --std` lists them. Or the file of a component; a
+    /// A standard plugin, such as `std:filter`: `weir plugin list --std` lists them. Or the file of a component; a
     /// relative path starts at the folder of this file. Or `nats://BUCKET/NAME@VERSION` for a component that was
-    /// pushed with `weir plugin push`; with a tag
-    /// instead of the version, the host follows the tag. Or `oci://REGISTRY/REPOSITORY:TAG@DIGEST` for a
-    /// component in an OCI registry; without the digest, the host follows the tag.
+    /// pushed with `weir plugin push`; with a tag instead of the version, the host follows the tag. Or
+    /// `oci://REGISTRY/REPOSITORY:TAG@DIGEST` for a component in an OCI registry; without the digest, the host
+    /// follows the tag.
     #[schemars(example = &"rebates.wasm")]
     pub plugin: Option<String>,
-    /// Passed to the plugin's `configure` as JSON; `{}` by default. The plugin decides what is valid;
-    /// `weir check` asks it.
+    /// The host passes this value to the plugin's `configure` as JSON. The default is `{}`. The plugin decides
+    /// whether it is valid; `weir check` asks the plugin.
     pub config: serde_json::Value,
-    /// Subjects of the source that this operator processes; messages on other subjects skip it. Empty
-    /// means all.
+    /// Subjects of the source that this operator processes; messages on other subjects skip it. An empty list means
+    /// all subjects.
     #[schemars(example = ["orders.*.paid"])]
     pub subjects: Vec<String>,
-    /// Which windows the plugin aggregates.
+    /// The windows over which the plugin aggregates.
     pub window: Option<Window>,
     /// Which headers the plugin sees: `none`, `all`, or a list of names.
     pub headers: Headers,
     /// What the plugin can access outside its instance. Nothing by default.
     pub grants: grants::Written,
-    /// What one instance of the plugin can use.
+    /// The resource limits of one instance of the plugin.
     pub limits: Limits,
-    /// What messages share: `lane`, an instance that processes them one after the other; or `message`,
-    /// nothing: each message is a call of a fresh, configured instance.
+    /// How messages share an instance of the plugin. With `lane`, one instance processes the messages of a lane, one
+    /// after the other. With `message`, each message has a new, configured instance.
     pub isolation: Isolation,
-    /// Trusts the plugin to return from every call: it runs without the checks that end a call at its
-    /// deadline, and up to 40 % faster. A call that never returns blocks its lane until the host is
-    /// stopped. All other limits apply.
+    /// Trusts the plugin to return from every call: the host removes the checks that stop a call at its deadline, and
+    /// the plugin runs up to 40 % faster. If a call never returns, it blocks its lane until the host is stopped. All
+    /// other limits apply.
     pub trusted: bool,
-    /// How new versions of the plugin are judged.
+    /// How hosts compare a new version of the plugin with the previous one.
     pub rollout: Rollout,
-    /// Public minisign keys: the key itself, which begins with `RW`, or a file with the key. The plugin
-    /// runs only if it is signed by one of them; a new version without such a signature is refused, and
-    /// the old one keeps running. The default are the pipeline's keys; without any key no signature is
-    /// required.
+    /// Public minisign keys: the key itself, which begins with `RW`, or a file with the key. The plugin runs only if
+    /// one of these keys has signed it. The host refuses a new version without such a signature, and keeps running
+    /// the old one. The default is the pipeline's keys. Without any key, no signature is required.
     #[schemars(example = ["RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"])]
     pub require_signature: Vec<String>,
 }
@@ -304,27 +303,27 @@ impl Default for Headers {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Sink {
-    /// The subject of each result: text with the placeholders `{subject}`, `{subject[N]}` (a token,
-    /// counted from 0), `{subject[N..]}` (that token and those behind it), `{key}` and `{header:Name}`. Their values come from the result, or from its
-    /// input if the plugin did not set them.
+    /// The subject of each result: text with the placeholders `{subject}`, `{subject[N]}` (a token, counted from 0),
+    /// `{subject[N..]}` (that token and all later ones), `{key}` and `{header:Name}`. Their values come from the
+    /// result, or from its input if the plugin did not set them.
     #[schemars(example = &"rebates.{subject[1]}", example = &"routed.{subject}")]
     pub subject: String,
-    /// The stream that captures the results. By default it is found by subject; a created stream is named
+    /// The stream that captures the results. By default the host finds it by the subject. A created stream is named
     /// after the subject.
     pub stream: Option<String>,
     /// Whether to create the stream if it is missing: `true`, or its settings.
     pub create: Create,
-    /// Allow results on subjects that the pipeline itself reads. Only for plugins that give every result a
+    /// Allows results on subjects that the pipeline itself reads. Use it only with plugins that give every result a
     /// new subject or end the loop themselves.
     pub allow_own_source: bool,
-    /// Whether results go out in batches of publishes (fast ingest, nats-server 2.14).
+    /// Whether the host publishes results in batches (fast ingest, nats-server 2.14).
     pub fast_ingest: FastIngest,
-    /// Whether results carry a message id. Without one they cost the server less. Those of a job say in the header
-    /// `Weir-Origin` instead which message they come from.
+    /// Whether results have a message id. Without message ids, results cost the server less. Results of a job
+    /// have the header `Weir-Origin` instead, which names their input.
     pub message_ids: MessageIds,
-    /// Only with `delivery: exactly-once`: publish the results, instead of letting their stream source them
-    /// from that of the job. For a stream that may not be changed, or is in another account. It weakens what is
-    /// promised.
+    /// Publishes the results of a job, instead of letting their stream source them from the job's stream. Use it if
+    /// you cannot change that stream, or if it is in another account. It weakens the guarantee. Only with
+    /// `delivery: exactly-once`.
     pub forward: bool,
 }
 
@@ -332,7 +331,7 @@ pub struct Sink {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FastIngest {
-    /// Where one stream captures all of them and allows it (`allow_batched`).
+    /// In batches, if one stream captures all results and allows batches (`allow_batched`).
     Auto,
     /// One by one.
     Off,
@@ -342,9 +341,9 @@ pub enum FastIngest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MessageIds {
-    /// Repeats within the duplicate window are not stored.
+    /// The server does not store repeats within the duplicate window.
     On,
-    /// Repeats after a crash or a lost connection are stored.
+    /// The server stores repeats after a crash or a lost connection.
     Off,
 }
 
