@@ -3,13 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How to reach NATS. At most one kind of credentials: a file, an nkey, a user with a password, or a
-/// token.
+/// How to reach NATS. Use at most one kind of credentials: a file, an nkey, a user with a password, or a token.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Nats {
-    /// Addresses of the servers of one cluster, `nats://` or `tls://`. `--nats` on the command line
-    /// overrides them; if the file names none, the environment variable `NATS_URL` is used.
+    /// Addresses of the servers of one cluster, `nats://` or `tls://`. `--nats` on the command line overrides them.
+    /// If the file has no address, weir uses the environment variable `NATS_URL`.
     #[schemars(example = ["nats://a.example:4222", "nats://b.example:4222"])]
     pub servers: Vec<String>,
     /// One address, instead of `servers`.
@@ -31,12 +30,12 @@ pub struct Nats {
     pub tls: Tls,
     /// The prefix of the connection's inboxes, for accounts that restrict subscriptions.
     pub inbox_prefix: String,
-    /// The JetStream domain that has the streams, buckets and consumers, if the connection is in another:
-    /// for example that of the hub, from a leaf node.
+    /// The JetStream domain that has the streams, buckets and consumers, if the connection is in another domain: for
+    /// example the domain of the hub, from a leaf node.
     #[schemars(example = &"hub")]
     pub domain: Option<String>,
-    /// What the subjects of the JetStream API begin with, if the account imports the API of another
-    /// account under a name of its own. Instead of `domain`.
+    /// The prefix of the subjects of the JetStream API, if the account imports the API of another account under its
+    /// own prefix. Use it instead of `domain`.
     #[schemars(example = &"JS.acme.API")]
     pub api_prefix: Option<String>,
 }

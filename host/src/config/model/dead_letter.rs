@@ -4,7 +4,7 @@ use super::Create;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where messages go that will never work: settings, or `off`.
+/// Where messages go that can never be processed: settings, or `off`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum DeadLetter {
@@ -29,30 +29,30 @@ impl Default for DeadLetter {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct DeadLetterSettings {
-    /// One subject, without placeholders. `weir.dead.` and the pipeline's name unless given.
+    /// One subject, without placeholders. The default is `weir.dead.` and the pipeline's name.
     #[schemars(example = &"dead.rebates")]
     pub subject: Option<String>,
-    /// The stream that captures them. Found by subject unless given; where one is created it is
+    /// The stream that captures the dead letters. By default the host finds it by the subject. A created stream is
     /// named after the subject.
     pub stream: Option<String>,
-    /// Create the stream when it is missing: `true`, or its settings.
+    /// Whether to create the stream if it is missing: `true`, or its settings.
     pub create: Create,
-    /// As `sink.forward`, for dead letters.
+    /// Like `sink.forward`, for dead letters.
     pub forward: bool,
-    /// What dead letters do not keep. By default they hold the whole message.
+    /// The data to remove from dead letters. By default they contain the whole message.
     pub redact: Redact,
 }
 
-/// What dead letters do not keep: `[redacted]` stands in its place, and `weir dlq resend` refuses the letter.
-/// The reason of a plugin is kept as it is.
+/// The data to remove from dead letters. `[redacted]` replaces it, and `weir dlq resend` refuses such a dead
+/// letter. The reason of a plugin is not changed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Redact {
-    /// JSON pointers into the payload; `*` in one is every member of an object and every element of a list. A
-    /// payload that is no JSON is redacted as a whole.
+    /// JSON pointers into the payload. A `*` stands for every field of an object and every element of an array. If a
+    /// payload is not JSON, all of it is redacted.
     #[schemars(example = &["/card/number", "/passengers/*/passport"])]
     pub fields: Vec<String>,
-    /// Names of headers, in any case.
+    /// Names of headers; upper and lower case are equal.
     #[schemars(example = &["Authorization"])]
     pub headers: Vec<String>,
 }

@@ -4,7 +4,7 @@ use crate::config::units::{DurationText, SizeText};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What one instance of a plugin can use. These limits apply to every plugin.
+/// The resource limits of one instance of a plugin. These limits apply to every plugin.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Limits {
@@ -12,24 +12,23 @@ pub struct Limits {
     pub memory: SizeText,
     /// The maximum duration of one call, whether the plugin computes or waits.
     pub deadline: DurationText,
-    /// Bytes that one call may return.
+    /// The most bytes that one call may return.
     pub output: SizeText,
-    /// Bytes of the body of one HTTP response.
+    /// The most bytes in the body of one HTTP response.
     pub http_response: SizeText,
-    /// HTTP requests that an instance may have open at once.
+    /// The most HTTP requests that an instance may have open at once.
     #[schemars(range(min = 1, max = 1000))]
     pub http_requests: usize,
-    /// Component-model handles that an instance may hold.
+    /// The most component-model handles that an instance may hold.
     #[schemars(range(min = 16, max = 1000000))]
     pub handles: usize,
-    /// Calls after which an instance is replaced by a fresh one.
+    /// The number of calls after which the host replaces an instance.
     #[schemars(range(min = 1))]
     pub recycle_calls: u64,
-    /// Memory above which an instance is replaced between calls. The default is three quarters of
-    /// `memory`.
+    /// The memory above which the host replaces an instance between calls. The default is three quarters of `memory`.
     pub recycle_memory: Option<SizeText>,
-    /// What compiling the plugin may take. It happens in a process of its own, which is ended at these
-    /// limits; the version that runs keeps running.
+    /// The limits for compiling the plugin. The host compiles in a separate process, and stops that process at these
+    /// limits; the running version keeps running.
     pub compile: Compile,
 }
 
@@ -49,13 +48,13 @@ impl Default for Limits {
     }
 }
 
-/// What the process that compiles a plugin may take.
+/// The limits of the process that compiles a plugin.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Compile {
-    /// Time on the clock, and processor time of all its threads together.
+    /// The limit of wall-clock time, and also of the processor time of all its threads together.
     pub time: DurationText,
-    /// Address space, its own program included: at least 256MiB.
+    /// The limit of address space, which includes the program itself: at least 256MiB.
     pub memory: SizeText,
 }
 

@@ -5,32 +5,32 @@ use crate::config::units::{DurationText, SizeText};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What to read, and with which consumer.
+/// The stream or bucket to read, and the consumer.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Source {
     /// The name of the stream. Either this or `bucket` is required.
     #[schemars(example = &"ORDERS")]
     pub stream: Option<String>,
-    /// Subjects of the stream to read; `*` matches one token, a final `>` one or more. Empty means all.
-    /// They must not overlap.
+    /// Subjects of the stream to read; `*` matches one token, a final `>` one or more. An empty list means all
+    /// subjects. They must not overlap.
     #[schemars(example = ["orders.>"])]
     pub subjects: Vec<String>,
     /// The name of a key-value bucket: each change of a key is a message.
     #[schemars(example = &"CUSTOMERS")]
     pub bucket: Option<String>,
-    /// Keys of the bucket to read, with `*` and `>` as in `subjects`. Empty means all.
+    /// Keys of the bucket to read, with `*` and `>` as in `subjects`. An empty list means all keys.
     #[schemars(example = ["eu.>"])]
     pub keys: Vec<String>,
     /// The name of the durable consumer, which all hosts of the pipeline share. The default is
     /// `weir-<pipeline>`.
     pub consumer: Option<String>,
-    /// Where a new consumer begins: `all`, `new`, `{sequence: N}` or `{time: "2026-01-31T00:00:00Z"}`.
+    /// The first message of a new consumer: `all`, `new`, `{sequence: N}` or `{time: "2026-01-31T00:00:00Z"}`.
     pub start: Start,
-    /// How long JetStream waits for an ack before it redelivers a message. The host sends in-progress acks
-    /// every third of it, so that slow processing does not cause redelivery.
+    /// The time that JetStream waits for an ack before it redelivers a message. The host sends in-progress acks every
+    /// third of this time, so slow processing does not cause redelivery.
     pub ack_wait: DurationText,
-    /// How many messages all hosts of the pipeline together may hold, including those that wait for a retry
+    /// The most messages that all hosts of the pipeline together may hold, including messages that wait for a retry
     /// and are not parked.
     #[schemars(range(min = 1))]
     pub max_ack_pending: i64,
@@ -54,30 +54,30 @@ impl Default for Source {
     }
 }
 
-/// One of several sources of a job, under its name.
+/// One of several sources of a job, with its name.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct NamedSource {
-    /// The name of the stream. Several sources may have the same stream, with subjects that do not overlap. Either this
-    /// or `bucket` is required.
+    /// The name of the stream. Several sources may have the same stream, with subjects that do not overlap. Either
+    /// this or `bucket` is required.
     #[schemars(example = &"CLICKS")]
     pub stream: Option<String>,
-    /// As [`source.subjects`](#source).
+    /// Like [`source.subjects`](#source).
     pub subjects: Vec<String>,
-    /// As [`source.bucket`](#source).
+    /// Like [`source.bucket`](#source).
     #[schemars(example = &"CUSTOMERS")]
     pub bucket: Option<String>,
-    /// As [`source.keys`](#source).
+    /// Like [`source.keys`](#source).
     pub keys: Vec<String>,
-    /// Whether it is a table: read to its end before the first message of the others, and before them from then on.
-    /// Event time does not wait for it.
+    /// Whether the source is a table. The job reads a table to its end before the first message of the other sources,
+    /// and reads its changes first from then on. Event time does not wait for a table.
     pub table: bool,
-    /// Where the job begins in it. Sources of one stream begin together.
+    /// The first message that the job reads. Sources of one stream must start together.
     pub start: Start,
-    /// The key of its messages, as the pipeline's `key`, which is the default; of a bucket, the key in the bucket is.
+    /// The key of its messages. The default is the pipeline's `key`, and for a bucket the key in the bucket.
     #[schemars(example = &"{payload:/user}")]
     pub key: Option<String>,
-    /// Where its messages have their event time, as the pipeline's `event-time`, which is the default.
+    /// The event time of its messages. The default is the pipeline's `event-time`.
     pub event_time: Option<EventTime>,
     /// Whether to create the stream if it is missing: `true`, or its settings.
     pub create: Create,
@@ -115,7 +115,7 @@ impl NamedSource {
     }
 }
 
-/// Where a new durable consumer begins.
+/// The first message of a new durable consumer.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Start {
@@ -128,9 +128,9 @@ pub enum Start {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StartWord {
-    /// With the oldest message of the stream.
+    /// The oldest message of the stream.
     All,
-    /// With the first message after the consumer was created.
+    /// The first message after the consumer was created.
     New,
 }
 
@@ -141,7 +141,7 @@ pub struct StartAt {
     /// The sequence of the first message.
     #[schemars(range(min = 1))]
     pub sequence: Option<u64>,
-    /// RFC 3339. The consumer begins with the first message that was stored at that time or later.
+    /// RFC 3339. The consumer starts with the first message that was stored at that time or later.
     #[schemars(example = &"2026-01-31T00:00:00Z")]
     pub time: Option<String>,
 }
@@ -162,24 +162,25 @@ impl Default for Create {
     }
 }
 
-/// How a missing stream is created. An existing stream is not changed.
+/// How to create a missing stream. An existing stream is not changed.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct StreamSettings {
-    /// What the stream captures. By default it is derived from the section that contains it.
+    /// The subjects that the stream captures. The default depends on the section that contains this one.
     pub subjects: Vec<String>,
     /// On disk or in memory.
     pub storage: Storage,
-    /// Servers that hold a copy. By default 1; for the results and dead letters of a job, as many as of its source.
+    /// The number of servers that hold a copy. The default is 1; for the results and dead letters of a job it is the
+    /// number of replicas of the source.
     #[schemars(range(min = 1, max = 5))]
     pub replicas: Option<usize>,
-    /// Messages older than this are removed. By default they are kept forever.
+    /// The age at which the server removes messages. By default messages stay for ever.
     #[schemars(example = &"7d")]
     pub max_age: Option<DurationText>,
-    /// Above this size the oldest messages are removed. There is no limit by default.
+    /// The size above which the server removes the oldest messages. By default there is no limit.
     #[schemars(example = &"10GiB")]
     pub max_bytes: Option<SizeText>,
-    /// How long the server remembers message ids. It drops duplicates within this time.
+    /// The time for which the server remembers message ids. It drops duplicates within this time.
     pub duplicate_window: DurationText,
 }
 

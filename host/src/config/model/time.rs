@@ -5,13 +5,13 @@ use crate::time::parse::Unit;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where a message has its event time: `stream`, or settings.
+/// The event time of a message: `stream`, or settings.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum EventTime {
-    /// `stream`, which is the default: the time at which JetStream stored it.
+    /// `stream`, the default: the time at which JetStream stored the message.
     Word(OfStream),
-    /// Somewhere in the message.
+    /// A place in the message.
     Settings(EventTimeSettings),
 }
 
@@ -21,7 +21,7 @@ pub enum OfStream {
     Stream,
 }
 
-/// Either a header or a value in a JSON payload. It is RFC 3339 text, or a number since 1970.
+/// Either a header or a value in a JSON payload. It is RFC 3339 text, or a number counted from 1970.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct EventTimeSettings {
@@ -31,38 +31,39 @@ pub struct EventTimeSettings {
     /// A JSON pointer into the payload.
     #[schemars(example = &"/created-at")]
     pub payload: Option<String>,
-    /// What a number counts: `s`, `ms`, `us` or `ns`. Text has no unit.
+    /// The unit of a number: `s`, `ms`, `us` or `ns`. Text has no unit.
     pub unit: Unit,
-    /// What becomes of a message whose event time is missing, is no time, or is not from 1970 to 2262. Only with
-    /// `delivery: exactly-once`, where the default is `dead-letter`; elsewhere it has the stream's time.
+    /// What happens to a message whose event time is missing, cannot be read, or is not from 1970 to 2262. Only with
+    /// `delivery: exactly-once`, where the default is `dead-letter`. In other pipelines the message has the stream's
+    /// time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_invalid: Option<OnInvalid>,
 }
 
-/// What becomes of a message without a valid event time.
+/// What happens to a message without a valid event time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnInvalid {
-    /// A dead letter with the reason. No plugin sees it.
+    /// The message becomes a dead letter with the reason. No plugin sees it.
     #[default]
     DeadLetter,
-    /// It is processed with the time at which JetStream stored it, and does not move the watermark.
+    /// The message has the time at which JetStream stored it, and does not move the watermark.
     StreamTime,
 }
 
-/// How the watermark follows the event times of messages. When it has passed the time of a timer, the timer fires.
+/// How the watermark follows the event times of messages. If it has passed the time of a timer, the timer fires.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Watermark {
-    /// How far a message may lie behind the latest one and still be on time.
+    /// How far a message may be behind the latest one and still be on time.
     pub bound: DurationText,
-    /// How long nothing has to be pending before the watermark follows the clock, at the distance of this and
-    /// `bound`; or `off`. By default `30s` where the event time is the stream's, and `off` elsewhere: messages that
-    /// come later than that are late.
+    /// The time for which nothing is left to read before the watermark follows the clock, at a distance of this time
+    /// plus `bound`; or `off`. The default is `30s` if the event time is the stream's, and `off` otherwise. Messages
+    /// that come later than that are late.
     #[schemars(example = &"1m")]
     pub idle_timeout: Option<DurationOrOff>,
-    /// How far ahead of the clock an event time may be and still move the watermark; or `off`. A message beyond
-    /// that is counted and processed.
+    /// How far ahead of the clock an event time may be and still move the watermark; or `off`. A message beyond that
+    /// is counted and processed.
     pub max_ahead: DurationOrOff,
 }
 

@@ -4,25 +4,26 @@ use crate::config::units::DurationText;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The latest value for each key of what a job publishes or keeps, as a key-value bucket, and over HTTP at `/views/<name>` of
-/// `--admin-listen`. Only with `delivery: exactly-once`.
+/// The latest value for each key of a job's results or state, as a key-value bucket, and over HTTP at
+/// `/views/<name>` of `--admin-listen`. Only with `delivery: exactly-once`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 #[schemars(extend("required" = ["name"]))]
 pub struct View {
-    /// Letters, digits, `-` and `_`, at most 64. No other view of the process has it.
+    /// Letters, digits, `-` and `_`, at most 64. Two views of a process cannot have the same name.
     #[schemars(example = &"rebates")]
     pub name: Option<String>,
     /// The key of a value: text with the placeholders `{key}`, `{subject}`, `{subject[N]}`, `{subject[N..]}`,
-    /// `{header:Name}` and `{payload:/json/pointer}`, all of the result. A result that lacks one of them is in no view, and counted.
-    /// With `from: { state: ... }` only `{key}`, the key of the state.
+    /// `{header:Name}` and `{payload:/json/pointer}`, which refer to the result. If a result lacks one of them, no
+    /// view contains it, and it is counted. With `from: { state: ... }` only `{key}` is possible, the key of the
+    /// state.
     #[schemars(example = &"{payload:/user}")]
     pub key: String,
-    /// What the values are.
+    /// The source of the values.
     pub from: ViewFrom,
-    /// The bucket. By default it is `<pipeline>-<view>`. `--create` makes it.
+    /// The name of the bucket. The default is `<pipeline>-<view>`. `--create` creates the bucket.
     pub bucket: Option<String>,
-    /// Values older than this are removed. By default they are kept until another takes their place.
+    /// The age at which the server removes a value. By default a value stays until another one replaces it.
     #[schemars(example = &"30d")]
     pub ttl: Option<DurationText>,
 }
@@ -39,13 +40,13 @@ impl Default for View {
     }
 }
 
-/// What the values of a view are: `results`, or a value of the state.
+/// The source of a view's values: `results`, or a value of the state.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ViewFrom {
-    /// `results`, which is the default: those of the job. One without a payload deletes its key.
+    /// `results`, the default: the results of the job. A result without a payload deletes its key.
     Word(OfResults),
-    /// What an operator keeps.
+    /// A value in the state of an operator.
     State(StateValue),
 }
 
@@ -63,7 +64,7 @@ pub struct StateValue {
     /// The operator's name.
     #[schemars(example = &"total")]
     pub state: Option<String>,
-    /// The name of the value, as the plugin has it: `sum` of `State::new("sum")`.
+    /// The name that the plugin gives the value: `sum` for `State::new("sum")`.
     #[schemars(example = &"sum")]
     pub value: Option<String>,
 }

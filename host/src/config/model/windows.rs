@@ -4,28 +4,28 @@ use crate::config::units::DurationText;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Windows of event time, for a plugin that aggregates: exactly one of `tumbling`, `hopping` and `session`. Only with
-/// `delivery: exactly-once`.
+/// Windows of event time, for a plugin that aggregates: exactly one of `tumbling`, `hopping` and `session`. Only
+/// with `delivery: exactly-once`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Window {
-    /// One window after the other, each of this length, beginning in 1970; or each `day`, `week` (from Monday) or
-    /// `month` of a time zone.
+    /// Windows of this length, one after the other, counted from 1970. Or each `day`, `week` (from Monday) or `month`
+    /// of a time zone.
     #[schemars(example = &"1m", example = &"day")]
     pub tumbling: Option<Tumbling>,
-    /// Windows that overlap: a message is in each that it falls into.
+    /// Windows that overlap. A message is in each window that contains its time.
     pub hopping: Option<Hopping>,
     /// Messages that follow each other closely.
     pub session: Option<Session>,
     /// The time zone of days, weeks and months, by its name in the IANA database. `UTC` by default.
     #[schemars(example = &"Europe/Berlin")]
     pub timezone: Option<String>,
-    /// How long after its end a window still takes messages, each of which emits it again. Measured by the
-    /// watermark.
+    /// The time after its end for which a window still accepts messages, measured by the watermark. Each of them
+    /// emits the window again.
     pub allowed_lateness: DurationText,
-    /// When a window is emitted before its end, besides. It is not, by default.
+    /// When a window is also emitted before its end. By default it is not.
     pub early: Early,
-    /// What each result of a window is about.
+    /// Which messages each result of a window covers.
     pub panes: Panes,
 }
 
@@ -49,7 +49,7 @@ impl Default for Window {
 pub enum Tumbling {
     /// Of a time zone.
     Unit(CalendarUnit),
-    /// The same for all.
+    /// The same length for all.
     Size(DurationText),
 }
 
@@ -69,7 +69,7 @@ pub struct Hopping {
     /// The length of a window.
     #[schemars(example = &"1h")]
     pub size: Option<DurationText>,
-    /// How long after the beginning of one the next begins.
+    /// The time between the starts of two windows.
     #[schemars(example = &"5m")]
     pub every: Option<DurationText>,
 }
@@ -79,30 +79,30 @@ pub struct Hopping {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 #[schemars(extend("required" = ["gap"]))]
 pub struct Session {
-    /// A message that comes this long after the last one, or later, begins another session.
+    /// A message that comes this long after the last one, or later, starts another session.
     #[schemars(example = &"30m")]
     pub gap: Option<DurationText>,
 }
 
-/// When a window is emitted before its end. Both may be given.
+/// When a window is emitted before its end. You can set both.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Early {
-    /// Whenever so many messages came since it was last emitted.
+    /// Emits the window each time this number of messages came since it was last emitted.
     #[schemars(range(min = 1))]
     pub count: Option<u32>,
-    /// So long after the first message since it was last emitted, by the clock.
+    /// Emits the window this long after the first message since it was last emitted, by the clock.
     #[schemars(example = &"10s")]
     pub interval: Option<DurationText>,
 }
 
-/// What each result of a window is about.
+/// Which messages each result of a window covers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Panes {
     /// All messages of the window so far.
     #[default]
     Accumulating,
-    /// Those since it was last emitted.
+    /// The messages since the window was last emitted.
     Discarding,
 }
