@@ -13,6 +13,7 @@
 //! one go is never refused.
 
 use super::codec::{Reader, put_bytes, put_varint};
+use super::overlay::Overlay;
 use super::row::{Address, Kind, Row};
 use super::timers::{Clock, Setting};
 use super::{Operator, Refused, State};
@@ -39,9 +40,7 @@ impl State {
     /// Whether any message waits.
     #[must_use]
     pub fn has_held(&self) -> bool {
-        let is_host = |row: &Row| row.operator() == Operator::HOST;
-        let mut layers = self.layers();
-        self.store.has_rows(Operator::HOST) || layers.any(|layer| layer.others().any(is_host))
+        self.store.has_rows(Operator::HOST) || self.layers().any(Overlay::has_host)
     }
 
     /// Whether messages wait in this queue, so that the next one has to wait behind them.

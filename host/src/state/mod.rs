@@ -44,7 +44,7 @@ pub use group::{Group, Groups};
 pub use held::HeldMessage;
 pub use row::Operator;
 pub use shared::SharedState;
-pub use store::Usage;
+pub use store::{Gone, Usage};
 pub use timers::{Clock, Timer};
 pub use values::Outdated;
 pub use viewed::{Cursor, Shown};
@@ -52,7 +52,7 @@ pub use viewed::{Cursor, Shown};
 use bytes::Bytes;
 use overlay::Overlay;
 use row::{Address, Addressed, Kind, Row};
-use std::fmt;
+use std::{cell::Cell, fmt};
 use store::{Change, Store};
 
 /// Why a write or a read was refused. It changed nothing. All of them are the fault of the message in hand:
@@ -99,15 +99,6 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// What no plugin has deleted and is no longer there: each is counted, for metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Gone {
-    /// Values that had expired, and were removed.
-    pub values: u64,
-    /// Timers that were due and not called, because the values of their keys were gone.
-    pub timers: u64,
-}
-
 /// A point to which writes can be undone. Valid until [`State::seal`], [`State::discard`] or [`State::keep`],
 /// and until an earlier one was rolled back to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +125,8 @@ pub struct State {
     /// See [`State::set_format`].
     format: u32,
     gone: Gone,
+    /// What [`State::next_due`] has found for each clock.
+    next_due: Cell<Option<[Option<u64>; 2]>>,
 }
 
 impl State {
@@ -163,6 +156,7 @@ impl State {
             watermark: 0,
             format: 0,
             gone: Gone::default(),
+            next_due: Cell::default(),
         }
     }
 
@@ -230,10 +224,9 @@ impl State {
     /// How much there is, with all writes so far.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        let (mut usage, mut change) = (self.store.usage(), Change::default());
-        for layer in self.layers() {
-            change.add(layer.change());
-        }
+        let mut change = Change::default();
+        self.layers().for_each(|layer| change.add(layer.change()));
+        let mut usage = self.store.usage();
         usage.add(change);
         usage
     }
@@ -263,15 +256,16 @@ impl State {
 
     /// Undoes the writes since a savepoint, also those of [`State::take_due`].
     pub fn roll_back(&mut self, to: Savepoint) {
+        self.next_due.take();
         self.overlay.roll_back(to.0);
     }
 
     /// Bytes of the delta that [`State::seal`] would make now, at most.
     #[must_use]
     pub fn unsealed(&self) -> usize {
-        match self.overlay.rows() {
-            rows if rows.len() > 0 => record::most(&self.store.operators, rows),
-            _ => 0,
+        match self.overlay.rows().len() {
+            0 => 0,
+            rows => record::most(&self.store.operators, rows, self.overlay.bytes()),
         }
     }
 
@@ -307,6 +301,7 @@ impl State {
 
     /// Drops all writes that are not stored: those of the commit in flight, and those since.
     pub fn discard(&mut self) {
+        self.next_due.take();
         self.in_flight = None;
         self.overlay = Overlay::default();
     }
@@ -376,6 +371,9 @@ impl State {
         let needed = self.usage().bytes.saturating_add_signed(change.bytes);
         if change.bytes > 0 && needed > budget {
             return Err(Refused::Budget { needed, budget });
+        }
+        if row.kind() == Kind::Timer {
+            self.next_due.take();
         }
         match row.is_deleted() && below.is_none_or(Row::is_deleted) {
             true => self.overlay.remove(&row, change),

@@ -5,8 +5,9 @@
 //! A write allocates its row, which later moves into the store as it is. The first write to an address after a
 //! savepoint allocates the address once more, to undo it.
 
-use super::row::{Addressed, Kind, Row};
+use super::row::{Addressed, Kind, Operator, Row};
 use super::store::Change;
+use super::timers;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
@@ -14,6 +15,12 @@ use std::ops::Bound;
 #[derive(Debug, Default)]
 pub(super) struct Overlay {
     rows: BTreeSet<Row>,
+    /// Of these, the timers that were set, in the order in which they are due.
+    timers: timers::Index,
+    /// How many of them are the host's.
+    of_host: usize,
+    /// Their bytes.
+    bytes: usize,
     /// What to do to undo the writes since the first savepoint, the last first. Empty before it.
     undo: Vec<Undo>,
     /// Whether there is a savepoint. Before the first one, nothing need be remembered.
@@ -61,6 +68,21 @@ impl Overlay {
         self.rows.iter()
     }
 
+    /// Bytes of all rows.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether it has rows of the host: messages that wait, or that no longer do.
+    pub(super) fn has_host(&self) -> bool {
+        self.of_host > 0
+    }
+
+    /// Timers that it sets.
+    pub(super) fn timers(&self) -> &timers::Index {
+        &self.timers
+    }
+
     /// Those that are no values: timers and what waits. Of a commit of values alone there is none to look for.
     pub(super) fn others(&self) -> impl Iterator<Item = &Row> {
         let rows = self.has_others.then(|| self.rows.iter());
@@ -80,23 +102,37 @@ impl Overlay {
     pub(super) fn put(&mut self, row: Row, change: Change) {
         self.change.add(change);
         self.has_others |= row.kind() != Kind::Value;
-        if !self.is_marked {
-            self.rows.replace(row);
-            return;
+        let old = self.take(&row);
+        if self.is_marked {
+            let put = old.is_some();
+            let undone = old.unwrap_or_else(|| Row::deleted(row.address()));
+            self.remember(undone, put, change);
         }
-        let old = self.rows.take(&row);
-        let put = old.is_some();
-        let undone = old.unwrap_or_else(|| Row::deleted(row.address()));
-        self.rows.insert(row);
-        self.remember(undone, put, change);
+        self.insert(row);
     }
 
     /// Forgets a row that it has written, if it has.
     pub(super) fn remove(&mut self, row: &dyn Addressed, change: Change) {
         self.change.add(change);
-        if let Some(old) = self.rows.take(row) {
+        if let Some(old) = self.take(row) {
             self.remember(old, true, change);
         }
+    }
+
+    /// Puts a row where none is.
+    fn insert(&mut self, row: Row) {
+        self.bytes += row.bytes().len();
+        self.of_host += usize::from(row.operator() == Operator::HOST);
+        self.timers.add(&row);
+        self.rows.insert(row);
+    }
+
+    fn take(&mut self, row: &dyn Addressed) -> Option<Row> {
+        let old = self.rows.take(row)?;
+        self.bytes -= old.bytes().len();
+        self.of_host -= usize::from(old.operator() == Operator::HOST);
+        self.timers.remove(&old);
+        Some(old)
     }
 
     fn remember(&mut self, row: Row, put: bool, change: Change) {
@@ -131,9 +167,9 @@ impl Overlay {
                 return;
             };
             self.change.add(change.times(-1));
-            match put {
-                true => drop(self.rows.replace(row)),
-                false => drop(self.rows.take(&row)),
+            drop(self.take(&row));
+            if put {
+                self.insert(row);
             }
         }
     }

@@ -70,11 +70,10 @@ impl Writer {
     }
 }
 
-/// How long a record of these rows is, at most.
-pub(super) fn most<'a>(operators: &Operators, rows: impl Iterator<Item = &'a Row>) -> usize {
+/// How long a record of so many rows with so many bytes is, at most.
+pub(super) fn most(operators: &Operators, rows: usize, bytes: usize) -> usize {
     let ids = operators.iter().map(|id| LENGTHS + id.len());
-    let rows = rows.map(|row| LENGTHS + row.bytes().len());
-    HEADER + ids.chain(rows).sum::<usize>()
+    HEADER + ids.sum::<usize>() + LENGTHS * rows + bytes
 }
 
 /// A record, with its rows still to be read.

@@ -56,6 +56,7 @@ impl State {
     }
 
     fn committed_at(&mut self, time: u64) {
+        self.next_due.take();
         self.store.time = self.store.time.max(time);
         self.now = self.now.max(time);
         self.sealed_at = self.store.time;

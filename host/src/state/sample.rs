@@ -27,7 +27,7 @@ impl State {
             }
         }
         let rows = || sample.iter().copied();
-        let capacity = record::most(&self.store.operators, rows());
+        let capacity = record::most(&self.store.operators, sample.len(), length);
         (!sample.is_empty())
             .then(|| record::write(None, self.now, capacity, &self.store.operators, rows()))
     }

@@ -9,7 +9,7 @@ use super::group::{Group, Groups};
 use super::overlay::Overlay;
 use super::row::{Addressed, Kind, Operator, Row};
 use super::rows::Rows;
-use super::timers::{self, Clock};
+use super::timers;
 use std::collections::BTreeSet;
 
 /// Rows that a sweep looks at for each row that a commit has written.
@@ -27,6 +27,15 @@ pub struct Usage {
     /// Bytes of memory, as they are counted: keys and values with a fixed sum for each row. What has expired
     /// counts until a sweep has removed it.
     pub bytes: u64,
+}
+
+/// What no plugin has deleted and is no longer there: each is counted, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gone {
+    /// Values that had expired, and were removed.
+    pub values: u64,
+    /// Timers that were due and not called, because the values of their keys were gone.
+    pub timers: u64,
 }
 
 /// What a write changes of a [`Usage`].
@@ -214,19 +223,11 @@ impl Store {
         rows.is_some_and(|(rows, _)| *rows > 0)
     }
 
-    /// Timers of a clock up to a time, in order.
-    pub(super) fn timers(&self, clock: Clock, upto: u64) -> impl Iterator<Item = (u64, &Row)> {
-        let timers = self.timers.of(clock).iter();
-        timers
-            .take_while(move |(at, _)| *at <= upto)
-            .map(|(at, row)| (*at, row))
-    }
-
     /// Takes over a row of a commit. Rows of other partitions are refused.
     pub(super) fn put(&mut self, row: Row) -> Result<(), Corrupt> {
         let position = self.position(&row)?;
         self.account(position, &row, 1);
-        let timer = timers::read(&row).map(|timer| (timer, Row::deleted(row.address())));
+        let timer = timers::Entry::of(&row);
         let is_new = row.kind() == Kind::Value && !row.is_deleted();
         let new = is_new.then(|| Row::deleted(row.address()));
         let old = self.rows.put(position, row);
@@ -240,13 +241,9 @@ impl Store {
         }
         if let Some(old) = old {
             self.account(position, &old, -1);
-            if let Some(timer) = timers::read(&old) {
-                self.timers.of_mut(timer.clock).remove(&(timer.at, old));
-            }
+            self.timers.remove(&old);
         }
-        if let Some((timer, row)) = timer {
-            self.timers.of_mut(timer.clock).insert((timer.at, row));
-        }
+        self.timers.extend(timer);
         Ok(())
     }
 
@@ -254,8 +251,7 @@ impl Store {
     pub(super) fn fill(&mut self, position: usize, group: Group, rows: Vec<Row>) {
         // From rows in order, as snapshots have them, this makes full nodes.
         let rows: BTreeSet<Row> = rows.into_iter().collect();
-        let timer = |row: &Row| Some((timers::read(row)?, Row::deleted(row.address())));
-        let timers: Vec<_> = rows.iter().filter_map(timer).collect();
+        let timers: Vec<_> = rows.iter().filter_map(timers::Entry::of).collect();
         let (mut keys, mut last) = (0, None);
         for row in &rows {
             self.account(position, row, 1);
@@ -270,13 +266,9 @@ impl Store {
         self.count(position, Change::of_keys(keys - before as i64));
         for row in self.rows.fill(position, group, rows) {
             self.account(position, &row, -1);
-            if let Some(timer) = timers::read(&row) {
-                self.timers.of_mut(timer.clock).remove(&(timer.at, row));
-            }
+            self.timers.remove(&row);
         }
-        for (timer, row) in timers {
-            self.timers.of_mut(timer.clock).insert((timer.at, row));
-        }
+        self.timers.extend(timers);
     }
 
     /// Which of its groups a row belongs to.

@@ -6,7 +6,6 @@
 //! for every owner.
 
 use super::codec::Reader;
-use super::overlay::Overlay;
 use super::row::{Address, Kind, Operator, Row};
 use super::{Refused, State};
 use std::collections::BTreeSet;
@@ -82,12 +81,31 @@ pub(super) fn read(row: &Row) -> Option<Setting> {
     })
 }
 
-/// Every timer of a store by the time at which it is due; the row says which it is.
+/// A timer as it stands in an [`Index`]: when it is due, and a row that says which it is.
+pub(super) struct Entry(Clock, (u64, Row));
+
+impl Entry {
+    /// That of a row, if it is a timer.
+    pub(super) fn of(row: &Row) -> Option<Self> {
+        let timer = read(row)?;
+        Some(Self(timer.clock, (timer.at, Row::deleted(row.address()))))
+    }
+}
+
+/// Timers of both clocks in the order in which they are due.
 #[derive(Debug, Default)]
 pub(super) struct Index([BTreeSet<(u64, Row)>; 2]);
 
+impl Extend<Entry> for Index {
+    fn extend<T: IntoIterator<Item = Entry>>(&mut self, entries: T) {
+        for Entry(clock, timer) in entries {
+            self.of_mut(clock).insert(timer);
+        }
+    }
+}
+
 impl Index {
-    pub(super) fn of(&self, clock: Clock) -> &BTreeSet<(u64, Row)> {
+    fn of(&self, clock: Clock) -> &BTreeSet<(u64, Row)> {
         let [event_time, processing_time] = &self.0;
         match clock {
             Clock::EventTime => event_time,
@@ -95,7 +113,7 @@ impl Index {
         }
     }
 
-    pub(super) fn of_mut(&mut self, clock: Clock) -> &mut BTreeSet<(u64, Row)> {
+    fn of_mut(&mut self, clock: Clock) -> &mut BTreeSet<(u64, Row)> {
         let [event_time, processing_time] = &mut self.0;
         match clock {
             Clock::EventTime => event_time,
@@ -105,10 +123,20 @@ impl Index {
 
     /// Adds a row, if it is a timer.
     pub(super) fn add(&mut self, row: &Row) {
-        if let Some(timer) = read(row) {
-            let row = Row::deleted(row.address());
-            self.of_mut(timer.clock).insert((timer.at, row));
+        self.extend(Entry::of(row));
+    }
+
+    /// Removes a row, if it is a timer.
+    pub(super) fn remove(&mut self, row: &Row) {
+        if let Some(Entry(clock, timer)) = Entry::of(row) {
+            self.of_mut(clock).remove(&timer);
         }
+    }
+
+    /// Timers of a clock up to a time, in order.
+    fn upto(&self, clock: Clock, upto: u64) -> impl Iterator<Item = (u64, &Row)> {
+        let timers = self.of(clock).iter().map(|(at, row)| (*at, row));
+        timers.take_while(move |(at, _)| *at <= upto)
     }
 }
 
@@ -204,21 +232,36 @@ impl State {
     /// When the first timer of a clock is due.
     #[must_use]
     pub fn next_due(&self, clock: Clock) -> Option<u64> {
-        self.due(clock, u64::MAX, 1).first().map(|(at, _)| *at)
+        let [event_time, processing_time] = match self.next_due.get() {
+            Some(next) => next,
+            None => {
+                let clocks = [Clock::EventTime, Clock::ProcessingTime];
+                let first = |clock| self.due(clock, u64::MAX, 1).first().map(|(at, _)| *at);
+                let next = clocks.map(first);
+                self.next_due.set(Some(next));
+                next
+            }
+        };
+        match clock {
+            Clock::EventTime => event_time,
+            Clock::ProcessingTime => processing_time,
+        }
     }
 
     /// The first timers up to a time, in order.
     pub(super) fn due(&self, clock: Clock, upto: u64, most: usize) -> Vec<(u64, &Row)> {
-        let stored = self.store.timers(clock, upto);
-        let stored = stored.filter(|(_, row)| self.layers().all(|layer| layer.get(*row).is_none()));
-        let mut due: Vec<(u64, &Row)> = stored.take(most).collect();
-        let written = self.layers().flat_map(Overlay::others).filter_map(|row| {
-            let timer = read(row).filter(|timer| timer.clock == clock && timer.at <= upto)?;
-            let is_uppermost = self.row(row).is_some_and(|upper| std::ptr::eq(upper, row));
-            is_uppermost.then_some((timer.at, row))
-        });
-        due.extend(written);
-        due.sort();
+        let is_new = |row: &Row| self.overlay.get(row).is_none();
+        let written = self.overlay.timers().upto(clock, upto);
+        let in_flight = self.in_flight.iter();
+        let in_flight = in_flight.flat_map(|layer| layer.timers().upto(clock, upto));
+        let in_flight = in_flight.filter(|(_, row)| is_new(row));
+        let stored = self.store.timers.upto(clock, upto);
+        let is_hidden = |row: &Row| self.layers().any(|layer| layer.get(row).is_some());
+        let stored = stored.filter(|(_, row)| !is_hidden(row));
+        let mut due: Vec<(u64, &Row)> = written.take(most).collect();
+        due.extend(in_flight.take(most));
+        due.extend(stored.take(most));
+        due.sort_unstable();
         due.truncate(most);
         due
     }

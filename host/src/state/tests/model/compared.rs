@@ -65,6 +65,7 @@ impl Pair {
             due.sort();
             expected.sort();
             assert_eq!(due, expected);
+            assert_eq!(self.state.next_due(clock), expected.first().copied());
         }
         self.compare_usage();
     }
@@ -86,7 +87,12 @@ impl Pair {
             .map(|row| (row.operator(), row.address().key))
             .collect();
         assert_eq!(self.state.store.usage().keys as usize, keys.len());
-        let layers = self.state.in_flight.iter().chain([&self.state.overlay]);
+        let overlay = &self.state.overlay;
+        let bytes = overlay.rows().map(|row| row.bytes().len());
+        assert_eq!(overlay.bytes(), bytes.sum::<usize>());
+        let is_host = |row: &Row| row.operator() == Operator::HOST;
+        assert_eq!(overlay.has_host(), overlay.rows().any(is_host));
+        let layers = self.state.in_flight.iter().chain([overlay]);
         for row in layers.flat_map(Overlay::rows) {
             rows.remove(row);
             rows.insert(row, row);
