@@ -26,11 +26,7 @@ impl Plan<'_> {
         let Some(at) = self.keys.get_mut(key) else {
             return Ok(());
         };
-        let mut passed = Vec::new();
-        if watermark > at.looked {
-            at.looked = watermark;
-            passed = at.passed(from, watermark, most, &mut self.values)?;
-        }
+        let mut passed = at.passed(from, watermark, most, &mut self.values)?;
         for id in own {
             let open = at.get(from, *id, &mut self.values)?;
             let is_open = open.is_some_and(|open| open.kept.stage == Stage::Open);

@@ -49,8 +49,8 @@ pub(super) struct Key<'a> {
     pub(super) place: usize,
     /// Those that were asked for, by their ids, which have the order of their times.
     pub windows: BTreeMap<i64, Open>,
-    /// The watermark up to which those that it has passed were looked for.
-    pub looked: i64,
+    /// The watermark that may pass more windows than those that were looked for.
+    pub look_again: i64,
     /// Those that were asked for, by their starts.
     slices: BTreeMap<i64, Slice>,
     pub(super) gone: BTreeSet<(u8, i64)>,
@@ -80,7 +80,7 @@ impl<'a> Key<'a> {
             name,
             place,
             windows: BTreeMap::new(),
-            looked: i64::MIN,
+            look_again: i64::MIN,
             slices: BTreeMap::new(),
             gone: BTreeSet::new(),
         }

@@ -105,14 +105,17 @@ impl Key<'_> {
         most: usize,
         values: &mut Values,
     ) -> wasmtime::Result<Vec<i64>> {
-        // Windows of one size end in the order in which they begin.
-        let mut before = match from.rules.kind {
-            Kind::Session { .. } => watermark,
-            _ => {
-                let around = from.rules.of(watermark);
-                around.first().map_or(watermark, |window| window.start)
-            }
-        };
+        if watermark < self.look_again {
+            return Ok(Vec::new());
+        }
+        let mut before = watermark;
+        self.look_again = watermark.saturating_add(1);
+        if !matches!(from.rules.kind, Kind::Session { .. })
+            && let Some(first) = from.rules.of(watermark).first()
+        {
+            // Windows of one size end in the order in which they begin.
+            (before, self.look_again) = (first.start, first.end);
+        }
         let mut passed = Vec::new();
         while let Some(id) = self.before(from, before, values)? {
             before = id;
