@@ -51,6 +51,8 @@ fn a_host_that_stood_by_goes_on_with_what_it_has_when_the_owner_is_killed_or_lea
         // What comes meanwhile is processed by whoever owns it then.
         feed();
         assert_eq!(warm(&hosts[0]), before + 4.0);
+        let logged = hosts[0].stderr().contains("says nothing any more");
+        assert_eq!(logged, is_killed, "{}", hosts[0].stderr());
         let bytes = hosts[0].metric(&series("job_standby_state_bytes"));
         assert_eq!(bytes, 0.0);
         hosts.push(site.run_job(&file));

@@ -170,15 +170,19 @@ impl Handover {
         }
     }
 
-    /// This host has read what all say, and has said what it owns.
-    pub fn beat(&mut self, all: Vec<Member>) {
+    /// This host has read what all say, and has said what it owns. Returns those that it takes for dead from now on.
+    pub fn beat(&mut self, all: Vec<Member>) -> Vec<String> {
         for other in self.others.values_mut() {
             other.silent += 1;
         }
         for said in all {
             self.take(said);
         }
-        self.others.retain(|_, other| other.silent < SILENT);
+        let dead = self
+            .others
+            .extract_if(.., |_, other| other.silent >= SILENT);
+        let dead = dead.filter(|(_, other)| other.alive);
+        let dead = dead.map(|(host, _)| host).collect();
         self.lost.clear();
         for partition in 0..self.me.partitions {
             let is_free = !self.mine(partition) && self.holders(partition).next().is_none();
@@ -197,6 +201,7 @@ impl Handover {
             listening.made += 1;
         }
         self.decide();
+        dead
     }
 
     /// This host could not say or read anything.

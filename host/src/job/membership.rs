@@ -167,7 +167,15 @@ impl Task {
             }
             let mut handover = locked(&self.shared.handover);
             match made {
-                Ok(all) => handover.beat(all),
+                Ok(all) => {
+                    for host in handover.beat(all) {
+                        tracing::warn!(
+                            job = self.job,
+                            host,
+                            "this host says nothing any more: others take over its partitions"
+                        );
+                    }
+                }
                 Err(Trouble::Refused(_)) => handover.go_alone(),
                 Err(_) => handover.miss(),
             }
