@@ -32,7 +32,11 @@ const SECTIONS: [Section; 11] = [
     section("safety", &[], &["safety"]),
     section("start", &["start"], &["instances"]),
     section("swap", &["swap"], &[]),
-    section("jobs", &["jobs", "jobs-delay", "jobs-recovery"], &[]),
+    section(
+        "jobs",
+        &["jobs", "jobs-delay", "jobs-recovery", "jobs-takeover"],
+        &[],
+    ),
     section("windows", &["jobs-windows"], &[]),
     section("nexmark", &["nexmark"], &[]),
     section("scale", &["pipelines", "hosts"], &["chain", "plugins"]),

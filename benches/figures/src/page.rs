@@ -53,6 +53,7 @@ pub const JOBS: Page = Page {
         "jobs",
         "jobs-delay",
         "jobs-recovery",
+        "jobs-takeover",
         "jobs-windows",
         "nexmark",
     ],

@@ -150,7 +150,7 @@ async fn once(section: &Bench<'_>, keys: u64, on_disk: bool) -> Result<State> {
 }
 
 /// The messages that make the state; how many there are.
-async fn fill(bench: &Bench<'_>, keys: u64) -> Result<u64> {
+pub(super) async fn fill(bench: &Bench<'_>, keys: u64) -> Result<u64> {
     eprintln!("bench: filling a state with {keys} keys");
     let config = stream::Config {
         name: STREAM.to_owned(),
@@ -167,7 +167,7 @@ async fn fill(bench: &Bench<'_>, keys: u64) -> Result<u64> {
     Ok(messages)
 }
 
-async fn publish(bench: &Bench<'_>, payload: Bytes) -> Result<()> {
+pub(super) async fn publish(bench: &Bench<'_>, payload: Bytes) -> Result<()> {
     let sent = bench.context.publish(SUBJECT, payload).await;
     let stored = sent.context("cannot publish")?.await;
     stored.map(drop).context("the server refused a message")
@@ -178,9 +178,14 @@ fn start(bench: &Bench<'_>, name: &str, on_disk: bool) -> Result<Child> {
         true => format!("disk\n  path: {name}.states"),
         false => "memory".to_owned(),
     };
+    weir(bench, name, &pipeline(bench, name, &store))
+}
+
+/// A pipeline that fills its state, which it keeps there.
+pub(super) fn pipeline(bench: &Bench<'_>, name: &str, store: &str) -> String {
     let plugin = bench.measure.plugins.join("fill.wasm");
     let (server, plugin) = (&bench.server.url, plugin.display());
-    let pipeline = format!(
+    format!(
         "name: {name}\n\
          nats:\n  servers: [\"{server}\"]\n\
          source:\n  stream: {STREAM}\n  subjects: [\"{SUBJECT}\"]\n\
@@ -189,8 +194,7 @@ fn start(bench: &Bench<'_>, name: &str, on_disk: bool) -> Result<Child> {
          operators:\n  - name: work\n    plugin: {plugin}\n\
          sink:\n  subject: {OUT_SUBJECT}\n  stream: {OUT}\n\
          dead-letter: off\n"
-    );
-    weir(bench, name, &pipeline)
+    )
 }
 
 /// What a checkpoint says of its input.
@@ -225,7 +229,12 @@ pub(super) async fn position(bench: &Bench<'_>, name: &str) -> Result<u64> {
 }
 
 /// Waits until the effects of all messages are committed.
-async fn processed(bench: &Bench<'_>, child: &mut Child, name: &str, messages: u64) -> Result<()> {
+pub(super) async fn processed(
+    bench: &Bench<'_>,
+    child: &mut Child,
+    name: &str,
+    messages: u64,
+) -> Result<()> {
     let filling = Duration::from_millis(50 * messages);
     let deadline = Instant::now() + LIMIT * 2 + filling;
     loop {
