@@ -35,14 +35,14 @@ use std::time::Duration;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Everything happens on a private nats-server; the servers in the file are not contacted. Plugins run \
-unchanged, so a plugin with an HTTP grant does send requests. Linux only.")]
+The benchmark uses a private nats-server and does not contact the servers in the file. Plugins run \
+unchanged, so a plugin with an HTTP grant sends requests. Linux only.")]
 pub(super) struct Arguments {
     /// The pipeline's file
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Which pipeline, if the file holds several
+    /// The pipeline, if the file has several
     #[arg(long, value_name = "NAME")]
     pipeline: Option<String>,
 
@@ -58,7 +58,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
     runs: u64,
 
-    /// Messages a second while the delay is measured
+    /// Messages per second while the delay is measured
     #[arg(long, value_name = "RATE", default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     rate: u64,
 

@@ -32,8 +32,8 @@ const LATE: &str = "messages that come too late for every window are dropped, an
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Reads the files, loads every plugin and runs its `configure`. Nothing is sent to a server. \
-Exit code 2 when anything is wrong.")]
+Reads the files, loads every plugin and runs its `configure`. Sends nothing to a server. \
+Exit code 2 if there is a mistake.")]
 pub(super) struct Arguments {
     /// Pipeline files that would run in one process.
     #[arg(value_name = "FILE", required = true)]

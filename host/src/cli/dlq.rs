@@ -23,8 +23,8 @@ pub(super) enum Command {
     Ls(Selection),
     /// Show dead letters with all details.
     Show(Selection),
-    /// Publish dead letters to their original subjects, and delete each after the publish ack. Goes on after
-    /// one that cannot go back.
+    /// Publish dead letters to their original subjects, and delete each after the publish ack. If a dead letter
+    /// cannot be resent, the command continues with the next one.
     #[command(visible_alias = "replay")]
     Resend(ResendArguments),
     /// Delete dead letters.
@@ -36,8 +36,8 @@ pub(super) struct ResendArguments {
     #[command(flatten)]
     selection: Selection,
 
-    /// Publish all of them to this subject. Without it they go to subjects that the pipeline's source takes,
-    /// and to no others.
+    /// Publish all dead letters to this subject. By default each goes to its original subject, if the
+    /// pipeline's source reads that subject.
     #[arg(long, value_name = "SUBJECT")]
     to: Option<String>,
 }
@@ -59,11 +59,11 @@ pub(super) struct Selection {
     #[arg(value_name = "SEQUENCE")]
     sequences: Vec<u64>,
 
-    /// Only this kind.
+    /// Select only this kind.
     #[arg(long, value_parser = PossibleValuesParser::new(Kind::ALL.map(Kind::as_str)))]
     kind: Option<String>,
 
-    /// All dead letters (of the kind). `resend` and `purge` need this or sequences.
+    /// Select all dead letters (of the kind). `resend` and `purge` need this or sequences.
     #[arg(long, conflicts_with = "sequences")]
     all: bool,
 }

@@ -155,7 +155,7 @@ impl Reach {
 /// Whether the host allows trusted plugins.
 #[derive(clap::Args, Default)]
 pub(super) struct Trust {
-    /// Refuse operators with `trusted: true`: every call of a plugin ends at its deadline.
+    /// Refuse operators with `trusted: true`, so that every call of a plugin stops at its deadline.
     #[arg(long, env = "WEIR_FORBID_TRUSTED", value_parser = clap::builder::FalseyValueParser::new())]
     forbid_trusted: bool,
 }

@@ -37,14 +37,14 @@ pub(super) enum Command {
     Ls(List),
     /// Show a job: its hosts, and the owner, commits, positions and lag of each partition.
     Show(Show),
-    /// List and get what the plugins of a job keep: values, timers, and messages that wait.
+    /// List and get the state of a job's plugins: values, timers, and waiting messages.
     #[command(subcommand)]
     State(state::Command),
-    /// Let a job process nothing on any host, until it is resumed.
+    /// Pause a job on all hosts, until it is resumed.
     Pause(control::Named),
-    /// Let a paused job go on.
+    /// Resume a paused job.
     Resume(control::Named),
-    /// Let a job go on from an earlier or later message, with an empty state, or from a savepoint. Asks first.
+    /// Continue a job from another message with an empty state, or from a savepoint. Asks for confirmation.
     Reset(control::Reset),
     /// Create, list, restore and remove savepoints: copies of the state and the positions of a job.
     #[command(subcommand)]
@@ -61,11 +61,11 @@ pub(super) struct List {
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-The lag is what the source's stream has behind the position, other partitions' messages included. Needs \
+The lag is the number of messages in the source's stream after the position, including those of other partitions. Needs \
 permission for $JS.API.STREAM.NAMES, for STREAM.INFO of the job's stream and of its sources, for STREAM.MSG.GET \
-of the job's stream, for DIRECT.GET.KV_weir-members, and for $SRV.STATS.weir: hosts say how large the state is.")]
+of the job's stream, for DIRECT.GET.KV_weir-members, and for $SRV.STATS.weir: hosts report the size of the state.")]
 pub(super) struct Show {
-    /// The name of the job: that of its pipeline.
+    /// The name of the job, which is the name of its pipeline.
     #[arg(value_name = "NAME")]
     name: String,
 

@@ -95,14 +95,14 @@ enum Command {
     Check(check::Arguments),
     /// Run a pipeline from stdin to stdout, as lines of JSON, without a broker.
     Pipe(pipe::Arguments),
-    /// Build a folder's plugins, run its pipeline with example input, and restart at every change.
+    /// Build the plugins of a folder, run its pipeline with example input, and restart at every change.
     Dev(dev::Arguments),
     /// Measure a pipeline with your own messages: rate, delay, processor time and bottleneck.
     Bench(bench::Arguments),
-    /// List, show, replay and purge dead letters.
+    /// List, show, resend and purge dead letters.
     #[command(subcommand)]
     Dlq(dlq::Command),
-    /// Run any version over stored messages; write its outputs or compare them with the live ones.
+    /// Run any version over stored messages, and write its outputs or compare them with the live outputs.
     Replay(replay::Arguments),
     /// Show the running hosts, their pipelines, lag and plugins.
     Status(status::Arguments),

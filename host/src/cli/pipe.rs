@@ -14,18 +14,18 @@ use std::sync::mpsc;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Each line of stdin is a message: {\"subject\": \"orders.a\", \"payload\": {...}}. Use `text` or `base64` \
-instead of `payload` if it is not JSON; `headers`, `key`, `event_time` and `sequence` are optional. \
+instead of `payload` if the payload is not JSON; `headers`, `key`, `event_time` and `sequence` are optional. \
 Results go to stdout in the same form, dead letters and retries to stderr as \
 {\"reject\": ...} and {\"retry\": ...}.
 
-Exit codes: 0 every message became results or was dropped, 1 there were dead letters, retries or \
+Exit codes: 0 every message gave results or was dropped, 1 there were dead letters, retries or \
 invalid lines, 2 wrong usage or configuration.")]
 pub(super) struct Arguments {
     /// The pipeline's file. Its source, sink stream and dead-letter stream are not used.
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Which pipeline, if the file holds several.
+    /// The pipeline, if the file has several.
     #[arg(long, value_name = "NAME")]
     pipeline: Option<String>,
 }

@@ -20,7 +20,7 @@ use clap::Subcommand;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Create a folder with a plugin that builds as it is.
+    /// Create a folder with a complete plugin.
     New(new::Arguments),
     /// Build a plugin from its source.
     Build(build::Arguments),
@@ -28,8 +28,7 @@ pub(super) enum Command {
     Inspect(inspect::Arguments),
     /// Run a plugin or a pipeline over recorded messages and compare the outputs.
     Test(test::Arguments),
-    /// Store a component in a JetStream bucket, under a version that is never overwritten; or in an OCI
-    /// registry.
+    /// Store a component in a JetStream bucket, with a version that never changes; or in an OCI registry.
     Push(registry::Push),
     /// Fetch a component from a bucket or a registry.
     Pull(registry::Pull),
@@ -39,7 +38,7 @@ pub(super) enum Command {
     Tag(registry::Tag),
     /// Roll out a version to all hosts of a pipeline: at once, as a canary, or as a shadow.
     Deploy(deploy::Arguments),
-    /// Let a canary take over.
+    /// Make a canary take over on all keys.
     Promote(rollback::Promote),
     /// Roll back: end a canary or a shadow, or return to the version before a swap.
     Rollback(rollback::Rollback),

@@ -39,10 +39,10 @@ use work::Work;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Without --compare the outputs (results and dead letters) are written as lines of JSON, in the order of their \
-inputs. With --compare they are compared with what the pipeline has published, by the sequence of the input \
-and the index of the output. The pipeline may run at the same time: nothing is published, and its consumer \
-is not used. A message that a plugin wants to retry is processed again at once.
+Without --compare the command writes the outputs (results and dead letters) as lines of JSON, in the order of \
+their inputs. With --compare it compares them with the published outputs of the pipeline, by the sequence of the \
+input and the index of the output. The pipeline may run at the same time: the command publishes nothing, and does \
+not use the pipeline's consumer. If a plugin asks to retry a message, the command processes it again at once.
 
 Exit codes: 0 done, and no output differs, 1 outputs differ or the run failed, 2 wrong usage or \
 configuration.")]
@@ -51,21 +51,21 @@ pub(super) struct Arguments {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Which pipeline, if the file holds several.
+    /// The pipeline, if the file has several.
     #[arg(long, value_name = "NAME")]
     pipeline: Option<String>,
 
     #[command(flatten)]
     servers: files::Servers,
 
-    /// The first input: its sequence in the source's stream, or a time as in 2026-03-02T10:00:00Z; of a job also the
-    /// name of a savepoint, with whose state and positions the replay begins. [default: the first that the stream
-    /// holds, with an empty state]
+    /// The first input: its sequence in the source's stream, or a time as in 2026-03-02T10:00:00Z. For a job it can
+    /// also be the name of a savepoint: the replay starts with the state and positions of the savepoint.
+    /// [default: the first message in the stream, with an empty state]
     #[arg(long, value_name = "SEQUENCE|TIME|SAVEPOINT", value_parser = From::parse)]
     from: Option<From>,
 
-    /// The last input, as above; a message that was stored at exactly that time is included.
-    /// [default: the last that the stream holds]
+    /// The last input, a sequence or a time. A message that was stored at exactly that time is included.
+    /// [default: the last message in the stream]
     #[arg(long, visible_alias = "until", value_name = "SEQUENCE|TIME", value_parser = Edge::parse)]
     to: Option<Edge>,
 
@@ -77,7 +77,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE", conflicts_with = "compare")]
     output: Option<PathBuf>,
 
-    /// Compare the outputs with what the pipeline has published.
+    /// Compare the outputs with the published outputs of the pipeline.
     #[arg(long)]
     compare: bool,
 
@@ -93,7 +93,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=256))]
     lanes: Option<u16>,
 
-    /// Allow plugins to send the HTTP requests that the file grants, again for each message.
+    /// Allow plugins to send HTTP requests, as far as the file grants them. They send them again for each message.
     #[arg(long)]
     allow_http: bool,
 }

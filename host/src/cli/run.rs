@@ -19,7 +19,7 @@ const ADMIN_PORT: u16 = 9465;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-SIGTERM, SIGHUP or Ctrl-C starts a soft stop: the host pulls no more messages and finishes those in flight. A second \
+SIGTERM, SIGHUP or Ctrl-C starts a soft stop: the host pulls no more messages and finishes the messages in flight. A second \
 signal, or the end of the pipeline's `drain` time, stops at once. Neither loses a message.")]
 pub(super) struct Arguments {
     /// Pipeline files; all their pipelines run in this process.

@@ -9,9 +9,9 @@ use std::fmt::Write;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Prints a line for each message, the result first: its stream and sequence, its subject, when it was stored, \
-and what made it, with the beginnings of the plugins' digests. The last message was not made by weir, has no \
-message id, or no longer exists. Needs permission for $JS.API.STREAM.NAMES, and for STREAM.INFO and STREAM.MSG.GET of the \
+Prints a line for each message, starting with the result: its stream and sequence, its subject, the time at which \
+it was stored, and the operators that made it, with the first characters of the plugins' digests. The walk ends at \
+a message that is not a result of weir, has no message id, or no longer exists. Needs permission for $JS.API.STREAM.NAMES, and for STREAM.INFO and STREAM.MSG.GET of the \
 streams.")]
 pub(super) struct Arguments {
     /// The subject of the result.

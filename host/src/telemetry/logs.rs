@@ -21,7 +21,7 @@ pub enum Format {
     /// A line for people.
     #[default]
     Pretty,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 

@@ -9,7 +9,7 @@ use std::io::{IsTerminal, Write};
 
 #[derive(clap::Args)]
 pub(super) struct Confirm {
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long)]
     pub(super) yes: bool,
 }

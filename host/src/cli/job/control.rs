@@ -17,10 +17,10 @@ use std::collections::BTreeMap;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-It stays so over restarts, and on hosts that join. Hosts hear of it within two seconds. Needs permission for STREAM.MSG.GET \
+The setting survives restarts, and also applies to hosts that join. Hosts notice it within two seconds. Needs permission for STREAM.MSG.GET \
 and STREAM.INFO of the job's stream, and to publish to weir.job.<NAME>.control.")]
 pub(in super::super) struct Named {
-    /// The name of the job: that of its pipeline.
+    /// The name of the job, which is the name of its pipeline.
     #[arg(value_name = "NAME")]
     name: String,
 
@@ -30,17 +30,17 @@ pub(in super::super) struct Named {
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-A sequence is that of the first message to process again; a time that of its arrival, as in 2026-03-02T10:00:00Z. With a \
-sequence or a time the job begins with an empty state. Where it was interrupted, it can be run again. Needs permission for \
-STREAM.INFO of the source and, with a time, to make a consumer of it; for STREAM.NAMES; for STREAM.INFO, STREAM.MSG.GET \
-and STREAM.PURGE of the job's stream and to make consumers of it; and to publish to weir.job.<NAME>.>.")]
+A sequence or a time (as in 2026-03-02T10:00:00Z, when the message was stored) names the first message to process again. With a \
+sequence or a time, the job starts with an empty state. If the command is interrupted, run it again. Needs permission for \
+STREAM.INFO of the source and, with a time, to create a consumer of it; for STREAM.NAMES; for STREAM.INFO, STREAM.MSG.GET \
+and STREAM.PURGE of the job's stream and to create consumers of it; and to publish to weir.job.<NAME>.>.")]
 pub(in super::super) struct Reset {
-    /// The name of the job: that of its pipeline.
+    /// The name of the job, which is the name of its pipeline.
     #[arg(value_name = "NAME")]
     name: String,
 
-    /// Where to go on: a sequence of the source, a time, or the name of a savepoint. With several sources a sequence
-    /// for each: `clicks=120,impressions=40`.
+    /// Where to continue: a sequence of the source, a time, or the name of a savepoint. With several sources, give a
+    /// sequence for each: `clicks=120,impressions=40`.
     #[arg(long, value_name = "SEQUENCE|TIME|SAVEPOINT")]
     to: String,
 

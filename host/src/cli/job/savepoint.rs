@@ -20,12 +20,12 @@ const PIPE: usize = 256 << 10;
 
 #[derive(clap::Subcommand)]
 pub(in super::super) enum Command {
-    /// Store a savepoint of a job, which goes on meanwhile.
+    /// Store a savepoint of a job, while the job continues.
     Create(Create),
     /// List savepoints.
     #[command(visible_alias = "list")]
     Ls(List),
-    /// Give a job the state and the positions of a savepoint, in place of its own or as a new job.
+    /// Replace the state and the positions of a job with those of a savepoint, or create a new job from it.
     Restore(Restore),
     /// Remove a savepoint.
     Rm(Named),
@@ -33,10 +33,10 @@ pub(in super::super) enum Command {
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Each partition is saved as of one of its commits. Needs the permissions of `weir job state ls`, and to create and write \
-the bucket `weir-savepoints`.")]
+Each partition is saved as of one of its commits. Needs the permissions of `weir job state ls`, and permission to create and \
+write the bucket `weir-savepoints`.")]
 pub(in super::super) struct Create {
-    /// The name of the job: that of its pipeline.
+    /// The name of the job, which is the name of its pipeline.
     #[arg(value_name = "NAME")]
     job: String,
 
@@ -52,7 +52,7 @@ pub(in super::super) struct Create {
 #[command(after_help = "\
 Needs permission to read the bucket: STREAM.INFO and CONSUMER.CREATE of OBJ_weir-savepoints.")]
 pub(in super::super) struct List {
-    /// Only savepoints of this job.
+    /// List only savepoints of this job.
     #[arg(value_name = "NAME")]
     job: Option<String>,
 
@@ -62,9 +62,9 @@ pub(in super::super) struct List {
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Needs permission for STREAM.INFO and STREAM.PURGE of OBJ_weir-savepoints, and for what reads and writes its records.")]
+Needs permission for STREAM.INFO and STREAM.PURGE of OBJ_weir-savepoints, and to read and write its records.")]
 pub(in super::super) struct Named {
-    /// The name of the job that it is of.
+    /// The name of the savepoint's job.
     #[arg(value_name = "NAME")]
     job: String,
 
@@ -77,10 +77,10 @@ pub(in super::super) struct Named {
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Hosts that run the job give up its partitions and go on with the new state. With another number of partitions the pipeline \
-needs the same `partitions`: stop its hosts before, and start them with the new file. A job that is not there yet is made, \
-and goes on when a host runs it. Where it was interrupted, it can be run again. Needs permission to read the bucket, and for \
-what `weir job reset` needs.")]
+Hosts that run the job release its partitions and continue with the new state. To restore with another number of partitions, \
+set the same `partitions` in the pipeline: stop its hosts first, and start them with the new file. If the job does not exist, \
+the command creates it, and it continues when a host runs it. If the command is interrupted, run it again. Needs permission \
+to read the bucket, and the permissions of `weir job reset`.")]
 pub(in super::super) struct Restore {
     /// The name of the job that gets the state.
     #[arg(value_name = "NAME")]
@@ -89,11 +89,11 @@ pub(in super::super) struct Restore {
     #[arg(value_name = "SAVEPOINT")]
     name: String,
 
-    /// The name of the job that the savepoint is of. [default: the same]
+    /// The name of the savepoint's job, if it is another one. [default: JOB]
     #[arg(long, value_name = "NAME")]
     of: Option<String>,
 
-    /// The number of partitions that the job is to have. [default: that of the savepoint]
+    /// The number of partitions of the restored job. [default: as in the savepoint]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024))]
     partitions: Option<u16>,
 

@@ -12,7 +12,7 @@ use std::fmt::Write;
 
 #[derive(clap::Subcommand)]
 pub(in super::super) enum Command {
-    /// List the rows of all keys, or of those that begin with a prefix.
+    /// List the rows of all keys, or of the keys with a prefix.
     #[command(visible_alias = "list")]
     Ls(List),
     /// Show the rows of one key with their values.
@@ -21,14 +21,14 @@ pub(in super::super) enum Command {
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Reads the state as of a commit of each partition, and disturbs nobody. With --json, one line for each row. Needs \
-permission for STREAM.INFO and STREAM.MSG.GET of the job's stream, and to make consumers of it.")]
+Reads the state as of a commit of each partition, and does not disturb the hosts. With --json, one line for each row. Needs \
+permission for STREAM.INFO and STREAM.MSG.GET of the job's stream, and to create consumers of it.")]
 pub(in super::super) struct List {
-    /// The name of the job: that of its pipeline.
+    /// The name of the job, which is the name of its pipeline.
     #[arg(value_name = "NAME")]
     name: String,
 
-    /// What the keys begin with.
+    /// The prefix of the keys.
     #[arg(value_name = "PREFIX")]
     prefix: Option<String>,
 
@@ -38,10 +38,10 @@ pub(in super::super) struct List {
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-A value that is JSON is shown as JSON. Exit code 1 if there is nothing of the key. Needs the permissions of \
+Prints JSON values as JSON. Exit code 1 if the state has nothing for the key. Needs the permissions of \
 `weir job state ls`.")]
 pub(in super::super) struct Get {
-    /// The name of the job: that of its pipeline.
+    /// The name of the job, which is the name of its pipeline.
     #[arg(value_name = "NAME")]
     name: String,
 
@@ -55,7 +55,7 @@ pub(in super::super) struct Get {
 
 #[derive(clap::Args)]
 struct Which {
-    /// Only what this operator keeps.
+    /// Show only the state of this operator.
     #[arg(long, value_name = "ID")]
     operator: Option<String>,
 

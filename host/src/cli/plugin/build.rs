@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Runs the language's own tool (cargo for a folder with a Cargo.toml, otherwise that of the language in \
-`plugin.yaml`) and prints the path of the component. It installs nothing, and says what is missing.")]
+Runs the language's own tool (cargo for a folder with a Cargo.toml, otherwise the tool of the language in \
+`plugin.yaml`) and prints the path of the component. It installs nothing, and names missing tools.")]
 pub(in crate::cli) struct Arguments {
     /// The folder with the plugin's Cargo.toml or plugin.yaml.
     #[arg(value_name = "FOLDER", default_value = ".")]

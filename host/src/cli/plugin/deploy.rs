@@ -24,11 +24,11 @@ use std::path::PathBuf;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Without `--apply` this only shows a plan and its hash. A version is judged while it is a canary and after \
-it has taken over, according to the operator's `rollout:`. A version that is worse than the previous one is \
-rolled back on all hosts and quarantined.")]
+Without `--apply` this only shows a plan and its hash. Hosts judge a version while it is a canary and after \
+it has taken over, by the operator's `rollout:`. If a version is worse than the previous one, it is rolled \
+back on all hosts and quarantined.")]
 pub(in crate::cli) struct Arguments {
-    /// The operator that is to run it.
+    /// The operator that will run the version.
     #[arg(value_name = "PIPELINE/OPERATOR", value_parser = OperatorPath::parse)]
     operator_path: OperatorPath,
 
@@ -40,24 +40,24 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, conflicts_with = "apply")]
     plan: bool,
 
-    /// Apply the plan with this hash; refused if anything has changed since.
+    /// Apply the plan with this hash. The command refuses if anything has changed since.
     #[arg(long, value_name = "HASH")]
     apply: Option<String>,
 
-    /// Run it as a canary for this share of the keys, such as `10%`.
+    /// Run the version as a canary for this share of the keys, such as `10%`.
     #[arg(long, value_name = "SHARE", value_parser = share)]
     canary: Option<f64>,
 
-    /// Run it as a shadow: it processes all messages and publishes nothing. `weir plugin diff` shows the
+    /// Run the version as a shadow: it processes all messages and publishes nothing. `weir plugin diff` shows the
     /// differences.
     #[arg(long, conflicts_with = "canary")]
     shadow: bool,
 
-    /// The file of the pipeline, to try whether the version accepts the operator's configuration.
+    /// A pipeline file, to test whether the version accepts the operator's configuration in it.
     #[arg(long = "try", value_name = "FILE")]
     try_file: Option<PathBuf>,
 
-    /// Run it even if it is in quarantine.
+    /// Run the version even if it is in quarantine.
     #[arg(long)]
     force: bool,
 

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Shows the findings of the latest shadow on all hosts, while it runs and for 30 days after: how many outputs \
-are the same, how many differ and how, and the first differences of each kind with both sides; of a job, also how its \
-state and that of the shadow differ.
+are the same, how many differ and how, and the first differences of each kind with both sides. For a job it also shows \
+how its state differs from that of the shadow.
 
 Exit codes: 0 nothing differs, 1 something differs, nothing was compared, or the run failed, 2 wrong \
 usage.")]

@@ -9,15 +9,15 @@ use std::fmt::Write;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Prints a line for each swap of a lane: the name of the receipt, which `weir plugin rollback` takes; the digest \
-of the old version with the sequence of its last message; and the new version with its first message, or `-` \
-if there was none yet. Receipts are kept for 90 days.")]
+Prints a line for each swap of a lane: the name of the receipt, for `weir plugin rollback`; the digest of the \
+old version with the sequence of its last message; and the new version with its first message, or `-` if it has \
+processed none yet. Hosts keep receipts for 90 days.")]
 pub(in crate::cli) struct Arguments {
-    /// Only this pipeline, or this operator of it.
+    /// Show only this pipeline, or this operator of it.
     #[arg(value_name = "PIPELINE[/OPERATOR]")]
     of: Option<String>,
 
-    /// Only so many, the latest; 0 for all.
+    /// The number of receipts to show, the latest ones; 0 for all.
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     limit: usize,
 

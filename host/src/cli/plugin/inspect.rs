@@ -17,11 +17,11 @@ pub(in crate::cli) struct Arguments {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Print the component's world and interfaces as WIT, and nothing else.
+    /// Print only the component's world and interfaces, as WIT.
     #[arg(long, conflicts_with = "json")]
     wit: bool,
 
-    /// Print the example of a standard plugin, a pipeline, and nothing else.
+    /// Print only the example of a standard plugin, a pipeline.
     #[arg(long, conflicts_with_all = ["json", "wit"])]
     example: bool,
 }

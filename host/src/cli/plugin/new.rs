@@ -13,15 +13,15 @@ pub(in crate::cli) struct Arguments {
     /// The plugin's name: lower-case letters, digits and `-`.
     name: String,
 
-    /// The language to write it in.
+    /// The language of the plugin.
     #[arg(long, value_enum, default_value_t)]
     lang: Language,
 
-    /// A plugin that keeps state and sets timers, for a pipeline that delivers exactly once.
+    /// Create a plugin with state and timers, for a pipeline with exactly-once delivery.
     #[arg(long)]
     stateful: bool,
 
-    /// A plugin that aggregates windows of time, for a pipeline that delivers exactly once.
+    /// Create a plugin that aggregates windows of time, for a pipeline with exactly-once delivery.
     #[arg(long, conflicts_with = "stateful")]
     aggregator: bool,
 

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-A version in a bucket is never overwritten, but the same component can be pushed again. The bucket is \
-created if it does not exist. A tag in a registry can move; the output says so.")]
+You cannot overwrite a version in a bucket, but you can push the same component again. If the bucket does \
+not exist, the command creates it. A tag in a registry can move; the output says so.")]
 pub(in crate::cli) struct Push {
     /// The component: a file, or a standard plugin as std:NAME.
     #[arg(value_name = "COMPONENT")]
@@ -26,15 +26,15 @@ pub(in crate::cli) struct Push {
     #[arg(value_name = "REFERENCE", value_parser = pushed)]
     to: Store,
 
-    /// Also point this tag to it; hosts that follow the tag swap to it.
+    /// Also point this tag to the version; hosts that follow the tag swap to it.
     #[arg(long, value_name = "TAG", value_parser = version)]
     tag: Vec<String>,
 
-    /// The minisign signature to push with it [default: COMPONENT.minisig, if it exists]
+    /// The minisign signature to push with the component [default: COMPONENT.minisig, if it exists]
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
 
-    /// Replicas of the bucket, if it is created.
+    /// Replicas of the bucket, if the command creates it.
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
     replicas: u8,
 
@@ -44,14 +44,14 @@ pub(in crate::cli) struct Push {
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-If the component was pushed with a signature, it is written to FILE.minisig.")]
+If the component was pushed with a signature, the command writes the signature to FILE.minisig.")]
 pub(in crate::cli) struct Pull {
     /// nats://BUCKET/NAME@VERSION, or a tag instead of the version; or
     /// oci://REGISTRY/REPOSITORY:TAG@DIGEST, where the tag or the digest is optional.
     #[arg(value_name = "REFERENCE", value_parser = pulled)]
     from: Store,
 
-    /// Where to write it [default: NAME.wasm]
+    /// Where to write the component [default: NAME.wasm]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
@@ -79,7 +79,7 @@ pub(in crate::cli) struct Tag {
     #[arg(value_name = "REFERENCE", value_parser = InBucket::parse)]
     version: InBucket,
 
-    /// The tag to point to it.
+    /// The tag to point to the version.
     #[arg(value_name = "TAG", value_parser = version)]
     tag: String,
 

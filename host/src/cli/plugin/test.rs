@@ -17,12 +17,12 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args)]
 #[command(after_help = "\
 PATH is a folder with a `pipeline.yaml`, a pipeline file, a component, or a standard plugin as `std:NAME`. `expected.jsonl` has a line \
-for each result, dead letter and retry, in the order of the messages. A field that no line of a kind uses \
-(a result's `key`, a dead letter's `operator`, ...) is not compared.
+for each result, dead letter and retry, in the order of the messages. If no line of a kind has a field \
+(a result's `key`, a dead letter's `operator`, ...), the test does not compare that field.
 
-Time is not that of this machine: it begins in 1970 and follows the event times of the messages. A line \
-{\"advance\": \"5m\"} in the input lets five minutes pass, and timers and windows become due. Windows that are \
-left at the end are emitted.
+The clock of the test starts in 1970 and follows the event times of the messages. A line {\"advance\": \"5m\"} \
+in the input advances the clock by five minutes, and timers and windows become due. At the end the remaining \
+windows are emitted.
 
 Exit codes: 0 as expected, 1 different, 2 wrong usage or configuration.")]
 pub(in crate::cli) struct Arguments {
@@ -42,7 +42,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "JSON")]
     config: Option<String>,
 
-    /// Which pipeline, if the file holds several.
+    /// The pipeline, if the file has several.
     #[arg(long, value_name = "NAME")]
     pipeline: Option<String>,
 
@@ -51,12 +51,12 @@ pub(in crate::cli) struct Arguments {
     #[arg(long)]
     no_build: bool,
 
-    /// Write the output to `expected.jsonl` instead of comparing it, without tracebacks. Refused if the plugin
-    /// fails on a message: an exception that it does not catch, a trap, or a limit that it exceeds.
+    /// Write the output to `expected.jsonl` instead of comparing it, without tracebacks. The command refuses if the
+    /// plugin fails on a message: an uncaught exception, a trap, or an exceeded limit.
     #[arg(long)]
     bless: bool,
 
-    /// With `--bless`: also where the plugin fails.
+    /// With `--bless`: write the output even if the plugin fails.
     #[arg(long, requires = "bless")]
     failures: bool,
 }

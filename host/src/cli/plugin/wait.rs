@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-For scripts that replace the file of a running plugin, or move a tag: hosts notice that by themselves, prepare the \
-version and swap to it.
+For scripts that replace the file of a running plugin, or move a tag: hosts notice the change, prepare the version and \
+swap to it.
 
-Exit codes: 0 all hosts run it, 1 a host refuses it or the time is over, 2 wrong usage.")]
+Exit codes: 0 all hosts run the version, 1 a host refuses it or the timeout is over, 2 wrong usage.")]
 pub(in crate::cli) struct Arguments {
-    /// The operator that is to run it.
+    /// The operator that will run the version.
     #[arg(value_name = "PIPELINE/OPERATOR", value_parser = OperatorPath::parse)]
     operator_path: OperatorPath,
 
