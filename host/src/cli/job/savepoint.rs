@@ -89,7 +89,7 @@ pub(in super::super) struct Restore {
     #[arg(value_name = "SAVEPOINT")]
     name: String,
 
-    /// The name of the savepoint's job, if it is another one. [default: JOB]
+    /// The name of the savepoint's job, if it is another one. [default: NAME]
     #[arg(long, value_name = "NAME")]
     of: Option<String>,
 
