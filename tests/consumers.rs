@@ -65,7 +65,7 @@ fn a_consumer_made_by_hand_is_kept_as_it_is_and_what_one_should_know_of_it_is_sa
     assert_eq!(config(&site), before);
     let said = weir.stderr();
     for words in [
-        "its backoff takes the place of ack-wait: 7s at least",
+        "its backoff replaces ack-wait: 7s at least",
         "its max-ack-pending is 33",
         "it delivers only `in.a`",
         "gives a message up after 9 deliveries",

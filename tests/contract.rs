@@ -206,7 +206,7 @@ fn a_component_for_windows_runs_where_an_operator_of_a_job_has_windows_only() {
     let bytes = module("aggregator", &parts.concat());
     assert_eq!(
         refusal(&bytes),
-        "  cause: it keeps state, and there is state only where results are exactly once\n\n\
+        "  cause: it keeps state, which needs exactly-once delivery\n\n\
          hint: add `delivery: exactly-once` to the pipeline\n"
     );
     let load = |bytes: &[u8], windowed| {
@@ -228,7 +228,7 @@ fn a_component_for_windows_runs_where_an_operator_of_a_job_has_windows_only() {
     };
     let text = refused(&bytes, false);
     assert!(
-        text.contains("it aggregates windows, and the operator says nothing of them"),
+        text.contains("it aggregates windows, but the operator has no `window:`"),
         "{text}"
     );
     let text = refused(&std::fs::read(guest("echo")).unwrap(), true);
@@ -254,7 +254,7 @@ fn a_component_of_the_world_with_state_runs_where_there_is_state_only() {
     let bytes = module("stateful-operator", timers);
     assert_eq!(
         refusal(&bytes),
-        "  cause: it keeps state, and there is state only where results are exactly once\n\n\
+        "  cause: it keeps state, which needs exactly-once delivery\n\n\
          hint: add `delivery: exactly-once` to the pipeline\n"
     );
     let options = LoadOptions {
@@ -305,7 +305,7 @@ fn an_import_that_nobody_granted_is_refused_at_load() {
         ("wasi:http/outgoing-handler@0.2.0", "add `grants: { http: ["),
         (
             "wasi:http/incoming-handler@0.2.0",
-            "a plugin serves no requests",
+            "a plugin cannot serve requests",
         ),
         ("wasi:http/client@0.3.0", "build it for WASI 0.2"),
         ("wasi:keyvalue/store@0.2.0-draft", "a plugin may import"),

@@ -169,12 +169,12 @@ fn a_job_is_refused_if_its_state_was_made_otherwise() {
     };
     refused(
         &site.job(&[], "partitions: 4\n"),
-        "its state was made with another `partitions`: 8, and not 4",
+        "its state depends on another `partitions`: 8, not 4",
     );
     let other = ("subject[1]", "subject");
     let text = std::fs::read_to_string(site.job(&[], "")).unwrap();
     let file = site.file("p.yaml", replaced(&text, &[other]));
-    refused(&file, "its state was made with another `key`");
+    refused(&file, "its state depends on another `key`");
     let whole = |order: &str| {
         let changes = [
             (
@@ -198,7 +198,7 @@ order: {order}
     drop(site.run_job(&whole("stream")));
     refused(
         &whole("key"),
-        "its state was made with another `order`: `stream`, and not `key`",
+        "its state depends on another `order`: `stream`, not `key`",
     );
 }
 

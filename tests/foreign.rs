@@ -149,7 +149,7 @@ fn a_plugin_is_never_shown_what_is_no_text_and_the_dead_letter_keeps_it() {
         let letter = client.raw("DEAD", number);
         assert!(letter.has_line(b"City: M\xfcnchen"));
         assert!(letter.has_line(b"Weir-Kind: foreign"));
-        let reason = b"Weir-Reason: `City: M\\xfcnchen` is no header line in UTF-8";
+        let reason = b"Weir-Reason: `City: M\\xfcnchen` is not a header line in UTF-8";
         assert!(letter.has_line(reason), "{}", letter.headers.escape_ascii());
     }
 }

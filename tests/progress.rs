@@ -55,7 +55,7 @@ fn wait_until_it_goes_on(weir: &Weir) {
     let log = weir.stderr();
     let (began, ended) = (
         log.matches(" is stalled").count(),
-        log.matches("goes on after").count(),
+        log.matches("continues after").count(),
     );
     assert_eq!((began, ended), (1, 1), "{log}");
 }

@@ -352,7 +352,10 @@ fn a_wrong_replay_is_refused_with_what_to_do() {
     let missing = Path::new("/nowhere/plugin.wasm").display();
     let missing = format!("op={missing}");
     for (arguments, said) in [
-        (vec!["--from", "soon"], "is no job, so it has no savepoints"),
+        (
+            vec!["--from", "soon"],
+            "is not a job, so it has no savepoints",
+        ),
         (
             vec!["--from", "3", "--to", "2"],
             "the range from 3 to 2 is empty",

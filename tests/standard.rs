@@ -238,7 +238,7 @@ fn a_command_that_needs_a_source_says_that_there_is_none() {
     assert!(
         found
             .stderr
-            .contains("is no standard plugin, and has no example"),
+            .contains("is not a standard plugin, so it has no example"),
         "{}",
         found.stderr
     );

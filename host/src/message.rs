@@ -95,7 +95,7 @@ impl Foreign {
             }
             (None, Some(line)) => {
                 let start = line.get(..line.len().min(128)).unwrap_or_default();
-                format!("`{}` is no header line in UTF-8", start.escape_ascii())
+                format!("`{}` is not a header line in UTF-8", start.escape_ascii())
             }
             (None, None) => String::new(),
         }

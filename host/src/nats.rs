@@ -190,7 +190,7 @@ async fn options(settings: &Nats) -> Result<ConnectOptions> {
 
 /// What to do where answers cannot be received.
 pub const INBOXES: &str =
-    "allow this user to subscribe to its inboxes: `nats.inbox-prefix`, with `.>` behind it";
+    "allow this user to subscribe to its inboxes: `nats.inbox-prefix`, followed by `.>`";
 
 /// How long a connection without its inboxes is left alone.
 const DEAF: Duration = Duration::from_secs(5);
@@ -205,7 +205,7 @@ pub async fn keep(connection: &Connection, replaced: &Counter) {
             _ = connection.health.deaf() => {
                 tokio::time::sleep(DEAF).await;
                 if let Err(error) = connection.client().force_reconnect().await {
-                    tracing::debug!("cannot connect anew: {error}");
+                    tracing::debug!("cannot connect again: {error}");
                 }
                 connection.health.down().await;
             }
@@ -292,7 +292,7 @@ fn refuse_old(version: &str) -> Result<()> {
     Err(anyhow!(
         "it is version {version}; weir needs {major}.{minor}.{patch} or later"
     ))
-    .hint(|| "update nats-server: older ones accept what they do not know and ignore it")
+    .hint(|| "update nats-server: older servers accept unknown settings and ignore them")
 }
 
 #[cfg(test)]

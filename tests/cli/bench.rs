@@ -207,7 +207,7 @@ fn without_message_ids_the_results_are_counted_and_no_delay_is_measured() {
     let folder = folder(&replaced(PIPELINE, &off), INPUT);
     let finished = bench(&folder, &["--messages", "4", "--seconds", "1", "--json"]);
     assert_eq!(finished.code, Some(0), "{finished:#?}");
-    let said = "the delay is not measured: results without message ids do not say which input they are from";
+    let said = "the delay is not measured: results without message ids do not name their input";
     assert!(finished.stderr.contains(said), "{finished:#?}");
     let report = json(&finished.stdout);
     let found = (&report["runs"][0]["counts"]["results"], &report["delay"]);

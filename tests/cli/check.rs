@@ -42,7 +42,7 @@ fn a_job_is_said_to_need_its_streams_and_to_keep_what_has_no_time_to_live() {
         "the stream of `out.*` sources the results",
         "the stream of `weir.dead.demo` sources the dead letters",
         "if `ORDERS` drops what was settled, as a work queue does: stream `WEIR_JOB_DEMO_IN` sources it",
-        "`work` keeps state: what it sets without a time to live is kept for ever; `state.ttl` ends that",
+        "`work` keeps state: values without a time to live are kept for ever; set `state.ttl` to limit that",
         "event time is when the stream stored a message: a timer fires when a message of its time or later is \
          processed, or the clock is 30s later and nothing comes; a time more than 10m ahead of the clock does not count",
     ] {
@@ -59,8 +59,8 @@ fn a_job_is_said_to_need_its_streams_and_to_keep_what_has_no_time_to_live() {
         "`sink.forward`: the job publishes its results, so a repeat",
         "dead letters are forwarded to `weir.dead.demo`",
         "`sink.message-ids: off`: `weir trace` and `weir replay --compare`",
-        "event time is header `At`: a timer fires when a message that is 5s later is processed, and waits if nothing \
-         comes (`watermark.idle-timeout` ends that); a time far ahead of the clock makes all before it late",
+        "event time is header `At`: a timer fires when a message that is 5s later is processed, and waits while nothing \
+         comes (`watermark.idle-timeout` limits that); a time far ahead of the clock makes all before it late",
     ] {
         assert!(
             finished.stdout.contains(&format!("  note: {note}")),

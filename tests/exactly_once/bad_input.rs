@@ -100,7 +100,7 @@ fn results_wait_while_their_stream_does_not_source_them_and_the_host_says_so() {
         }))
         .unwrap();
     client.publish_all((2..20).map(|number| ("in.a", number.to_string())));
-    weir.wait_until_output("stream `OUT` does not source what the job has published");
+    weir.wait_until_output("stream `OUT` does not source the results of the job");
     assert_eq!(client.count("OUT"), 1);
     drop(weir);
     let _weir = site.run_job(&file);

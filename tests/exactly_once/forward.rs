@@ -107,7 +107,7 @@ fn a_result_that_its_stream_refuses_for_good_waits_and_the_host_says_how_to_give
     client.run(stream.delete_message(sequence)).unwrap();
     let out = site.wait_for_messages("OUT", 9);
     assert_eq!(by_subject(&out)["out.in.a"], ["1", "3"]);
-    weir.wait_until_output("goes on after");
+    weir.wait_until_output("continues after");
 }
 
 #[test]

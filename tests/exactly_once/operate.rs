@@ -225,9 +225,7 @@ fn timers_and_values_that_expire_come_along_and_hosts_with_the_old_partitions_ar
     let refused = site.start_job(&file).finish();
     assert_eq!(refused.code, Some(1), "{refused:#?}");
     assert!(
-        refused
-            .stderr
-            .contains("another `partitions`: 3, and not 5"),
+        refused.stderr.contains("another `partitions`: 3, not 5"),
         "{refused:#?}"
     );
     let text = std::fs::read_to_string(&file).unwrap();
@@ -352,7 +350,7 @@ fn a_paused_job_processes_nothing_on_any_host_until_it_is_resumed() {
     let listed = site.operate(&["ls"]).stdout;
     assert!(listed.contains(", paused"), "{listed}");
     assert_eq!(client.count("OUT"), KEYS as u64);
-    assert_eq!(site.operate(&["resume", "p"]).stdout, "job p goes on\n");
+    assert_eq!(site.operate(&["resume", "p"]).stdout, "job p continues\n");
     site.wait_for_counts("OUT", 2);
     assert_eq!(client.count("OUT"), 2 * KEYS as u64);
 }

@@ -61,9 +61,7 @@ fn the_state_of_a_job_is_read_key_by_key_while_it_runs() {
     let missing = get("nobody");
     assert_eq!(missing.code, Some(1), "{missing:#?}");
     assert!(
-        missing
-            .stderr
-            .contains("keeps nothing for the key `nobody`"),
+        missing.stderr.contains("has no state for the key `nobody`"),
         "{missing:#?}"
     );
     let wrong = site.weir(&["job", "state", "get", "p", "xyz", "--hex"]);

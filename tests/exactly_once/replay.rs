@@ -199,7 +199,7 @@ fn what_a_savepoint_lacks_is_said_and_nothing_is_replayed_from_it() {
     refused(
         &["--compare", "--from", "50"],
         &[
-            "at message 50 the job had state, and the replay has none",
+            "at message 50 the job had state, but the replay has none",
             "--from SAVEPOINT",
         ],
     );
@@ -244,10 +244,7 @@ fn what_a_savepoint_lacks_is_said_and_nothing_is_replayed_from_it() {
     );
     let text = std::fs::read_to_string(site.path("p.yaml")).unwrap();
     site.file("p.yaml", replaced(&text, &[("{subject[1]}", "{subject}")]));
-    refused(
-        &["--from", "s1"],
-        &["its state was made with another `key`"],
-    );
+    refused(&["--from", "s1"], &["its state depends on another `key`"]);
     site.file("p.yaml", text);
 
     // Behind the savepoint are messages from 36 on.
@@ -258,7 +255,7 @@ fn what_a_savepoint_lacks_is_said_and_nothing_is_replayed_from_it() {
     refused(
         &["--from", "s1"],
         &[
-            "no longer holds messages 36 to 49, which come behind it",
+            "no longer holds messages 36 to 49, which come after it",
             "choose a later savepoint",
         ],
     );

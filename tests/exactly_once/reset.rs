@@ -78,7 +78,7 @@ fn a_job_that_is_set_back_to_a_savepoint_has_its_state_and_goes_on_from_its_posi
     assert_eq!(asked.code, Some(2), "{asked:#?}");
     assert!(asked.stderr.contains("add `--yes`"), "{asked:#?}");
     let done = site.operate(&["reset", "p", "--to", "two", "--yes"]);
-    assert_eq!(done.stdout, "job p goes on from savepoint two\n");
+    assert_eq!(done.stdout, "job p continues from savepoint two\n");
     site.wait_for_messages("OUT", 4 * KEYS as u64);
     assert!(
         site.counts("OUT")
@@ -127,7 +127,7 @@ fn whoever_sets_a_job_back_on_a_terminal_is_told_what_is_lost_and_asked_first() 
     let done = site.typed("y\n", &["reset", "p", "--to", "1"]);
     assert_eq!(done.code, Some(0), "{done:#?}");
     assert!(
-        done.stdout.contains("job p goes on from message 1"),
+        done.stdout.contains("job p continues from message 1"),
         "{done:#?}"
     );
     assert_eq!(rows(&site, "p"), [""; 0]);
@@ -149,7 +149,7 @@ fn whoever_sets_a_job_back_is_told_which_messages_are_not_there_any_more() {
     site.wait_for_counts("OUT", 3);
     drop(weir);
     client.begin_at("IN", 8);
-    let words = "stream `IN` does not hold messages 1 to 7 any more";
+    let words = "stream `IN` no longer holds messages 1 to 7";
     for to in ["1", "s"] {
         let done = site.operate(&["reset", "p", "--to", to, "--yes"]);
         assert!(done.stderr.contains(words), "{to}: {done:#?}");
@@ -229,7 +229,10 @@ fn a_job_that_is_to_begin_elsewhere_in_a_work_queue_is_refused_and_a_check_says_
     let file = site.queue(RetentionPolicy::WorkQueue, 1, ", start: new");
     let refused = site.start_job(&file).finish();
     assert_eq!(refused.code, Some(1), "{refused:#?}");
-    for words in ["a job takes all that is there", "remove `source.start`"] {
+    for words in [
+        "a job reads all messages of its source",
+        "remove `source.start`",
+    ] {
         assert!(refused.stderr.contains(words), "{words}: {refused:#?}");
     }
     let checked = site.weir(&["check", "p.yaml"]);

@@ -319,7 +319,7 @@ fn a_job_on_a_work_queue_has_no_shadow_and_is_told_why() {
     site.file("v1", guests::versions("v1"));
     let refused = site.deploy("v1", &["--shadow"]);
     assert_eq!(refused.code, Some(1), "{refused:#?}");
-    let said = "what a job has processed of `QUEUE` is gone";
+    let said = "the messages of `QUEUE` that the job has processed are gone";
     assert!(refused.stderr.contains(said), "{refused:#?}");
     site.queue_up(0..7);
     site.wait_for_messages("OUT", 7);

@@ -299,10 +299,11 @@ fn event_time_does_not_wait_for_a_table_nor_is_it_that_of_its_messages() {
     assert!(!shown.contains("event time waits"), "{shown}");
     drop(weir);
     let checked = site.weir(&["check", "p.yaml"]).stdout;
-    let said = "read as `customers`: a table, which is read to its end before the first message";
+    let said =
+        "read as `customers`: a table, which the job reads to its end before the first message";
     assert!(checked.contains(said), "{checked}");
     assert!(
-        checked.contains("`nats kv add CUSTOMERS` makes it"),
+        checked.contains("`nats kv add CUSTOMERS` creates it"),
         "{checked}"
     );
 }

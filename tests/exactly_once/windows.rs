@@ -267,7 +267,7 @@ fn a_job_whose_windows_were_changed_is_refused_and_reads_no_accumulator_of_other
     });
     let said = weir.stderr();
     assert_eq!(
-        said.matches("or drop the state with `weir job reset`")
+        said.matches("or delete the state with `weir job reset`")
             .count(),
         1,
         "{said}"
@@ -305,12 +305,12 @@ fn a_plugin_and_an_operator_that_do_not_fit_together_are_refused_with_what_to_do
     site.file("plugin.wasm", guests::bytes("windows"));
     site.job(&[], "");
     refused(
-        "it aggregates windows, and the operator says nothing of them",
+        "it aggregates windows, but the operator has no `window:`",
         "add `window: { tumbling: 1m }` to the operator",
     );
     site.pipeline("");
     refused(
-        "there is state only where results are exactly once",
+        "it keeps state, which needs exactly-once delivery",
         "add `delivery: exactly-once`",
     );
 }
@@ -337,8 +337,8 @@ fn weir_check_says_when_results_appear_and_what_becomes_of_late_messages() {
     says(
         &format!("{TIMED}watermark: {{ bound: 5s }}\nlate: late.a\n"),
         &[
-            "the result of a window appears when a message that is 5s later than its end is processed, and waits if \
-             nothing comes (`watermark.idle-timeout` ends that);",
+            "the result of a window appears when a message that is 5s later than its end is processed, and waits \
+             while nothing comes (`watermark.idle-timeout` limits that);",
             "messages that come too late for every window go to `late.a`",
         ],
     );

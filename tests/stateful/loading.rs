@@ -13,7 +13,7 @@ use weir::state::Clock;
 
 #[test]
 fn there_is_no_state_in_configure_nor_without_a_job() {
-    let reason = "trapped: state is there only in process and on-timer";
+    let reason = "trapped: state is available only in process and on-timer";
     let config = r#"{"configure": "get x"}"#;
     let mut configured = worker("first", stateful(), limits(), config);
     let refusal = tokio().block_on(configured.warm()).unwrap_err();

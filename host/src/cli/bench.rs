@@ -145,10 +145,10 @@ async fn measure(
 ) -> Result<Report> {
     if pipeline.is_named() {
         return Err(anyhow!(
-            "it has several `sources`, and is measured with one"
+            "it has several `sources`, and `weir bench` measures only one"
         ))
         .with_context(|| format!("cannot measure pipeline `{}`", pipeline.name))
-        .hint(|| "copy the file, and write `source:` with one of them")
+        .hint(|| "copy the file, and keep one of them as `source:`")
         .usage();
     }
     let plugins = {
@@ -179,12 +179,10 @@ async fn measure(
     let has_ids = setup.pipeline.sink.message_ids;
     if arguments.seconds > 0 && setup.pipeline.job.is_some() {
         note(
-            "the delay of a job is not measured: the server tells nobody when it has sourced a result",
+            "the delay of a job is not measured: the server does not report when it sources a result",
         );
     } else if arguments.seconds > 0 && !has_ids {
-        note(
-            "the delay is not measured: results without message ids do not say which input they are from",
-        );
+        note("the delay is not measured: results without message ids do not name their input");
     } else if arguments.seconds > 0 {
         let ensured = setup.prepare(0).await?;
         let bar = console.bar("delay", arguments.rate * (arguments.seconds + 1));

@@ -205,11 +205,13 @@ fn job_notes<'c>(
     };
     let mut notes = vec![
         format!(
-            "stream `{stream}` on `{prefix}.>`, with state and commits of the job; `--create` makes it"
+            "stream `{stream}` on `{prefix}.>`, with state and commits of the job; `--create` creates it"
         ),
         match sink.forward {
             true => FORWARD.to_owned(),
-            false => format!("{results} sources the results from there; `--create` makes it do so"),
+            false => {
+                format!("{results} sources the results from there; `--create` configures that")
+            }
         },
     ];
     let is_named = pipeline.is_named();
@@ -222,7 +224,7 @@ fn job_notes<'c>(
         if is_named {
             let how = match pipeline.sources_of(source).any(|named| named.is_table) {
                 true => {
-                    ": a table, which is read to its end before the first message of the others"
+                    ": a table, which the job reads to its end before the first message of the other sources"
                 }
                 false => "",
             };
@@ -234,7 +236,7 @@ fn job_notes<'c>(
         let mut buckets = pipeline.sources_of(source);
         if let Some(bucket) = buckets.find_map(|named| named.source.bucket.as_ref()) {
             notes.push(format!(
-                "bucket `{bucket}`, which has to be there: `nats kv add {bucket}` makes it"
+                "bucket `{bucket}`, which must exist: `nats kv add {bucket}` creates it"
             ));
             continue;
         }
@@ -244,8 +246,8 @@ fn job_notes<'c>(
              that; `--create` makes it{}",
             match (starts.all(|start| *start == Start::All), is_named) {
                 (true, _) => "",
-                (_, true) => "; with `start` it is refused then, because a job takes all that is there",
-                _ => "; with `source.start` it is refused then, because a job takes all that is there",
+                (_, true) => "; with `start` it is refused then, because a job reads all its messages",
+                _ => "; with `source.start` it is refused then, because a job reads all its messages",
             }
         ));
     }
@@ -254,7 +256,7 @@ fn job_notes<'c>(
         notes.push(match dead.forward {
             true => format!("dead letters are forwarded to `{subject}` in the same way as results"),
             false => format!(
-                "the stream of `{subject}` sources the dead letters; `--create` makes it do so"
+                "the stream of `{subject}` sources the dead letters; `--create` configures that"
             ),
         });
     }
@@ -289,13 +291,13 @@ fn job_notes<'c>(
     let ttl = pipeline.job.as_ref().and_then(|job| job.state_ttl);
     let kept = match ttl {
         Some(ttl) => format!("for {ttl:?}"),
-        None => "for ever; `state.ttl` ends that".to_owned(),
+        None => "for ever; set `state.ttl` to limit that".to_owned(),
     };
     let stateful = stateful.iter();
     let stateful = stateful.filter(|one| one.placed.operator.windows.is_none());
     notes.extend(stateful.map(|Checked { placed, .. }| {
         format!(
-            "`{}` keeps state: what it sets without a time to live is kept {kept}",
+            "`{}` keeps state: values without a time to live are kept {kept}",
             placed.operator.name
         )
     }));
@@ -335,7 +337,7 @@ fn event_time_note(pipeline: &Pipeline) -> String {
             let timeout = span(timeout.saturating_add(rules.bound));
             format!("or the clock is {timeout} later{than} and nothing comes")
         }
-        None => "and waits if nothing comes (`watermark.idle-timeout` ends that)".to_owned(),
+        None => "and waits while nothing comes (`watermark.idle-timeout` limits that)".to_owned(),
     };
     let ahead = match rules.max_ahead {
         Some(ahead) => format!(

@@ -61,7 +61,7 @@ impl Identity {
                 "they carry no message ids (`sink.message-ids: off`)"
             ))
             .with_context(|| format!("cannot compare with the results of pipeline `{name}`"))
-            .hint(|| "remove `message-ids: off`, and compare with what is published from then on");
+            .hint(|| "remove `message-ids: off`, and compare with outputs that are published after that");
         }
         Ok(Self {
             pipeline_id: pipeline.id(),

@@ -62,15 +62,17 @@ pub(super) fn sources(sources: &[NamedSource], at: &Cursor<'_>, context: &mut Co
                 context.findings.add_hint(
                     at.field("start").or(at).key_location(),
                     format!(
-                        "`{first}` and `{second}` are of one stream and begin at different places"
+                        "`{first}` and `{second}` have the same stream and start at different messages"
                     ),
                     "give both the same `start`",
                 );
             } else if one.is_table != other.is_table {
                 context.findings.add_hint(
                     at.field("table").or(at).key_location(),
-                    format!("`{first}` and `{second}` are of one stream, and only one is a table"),
-                    "a stream is read in its order: make both tables, or none",
+                    format!(
+                        "`{first}` and `{second}` have the same stream, and only one is a table"
+                    ),
+                    "a stream is read in its order: make both tables, or neither",
                 );
             }
         }
@@ -162,7 +164,7 @@ pub(super) fn windows(models: &[model::Operator], at: &Cursor<'_>, context: &mut
     for (index, _) in windowed {
         let at = at_operators.item(index).field("window");
         let message = format!("`{}`: another operator has windows before it", at.path());
-        let hint = "let a pipeline of its own read the results of the first";
+        let hint = "let a separate pipeline read the results of the first";
         context.findings.add_hint(at.key_location(), message, hint);
     }
     let late = at.field("late");

@@ -81,7 +81,7 @@ impl Settle {
             self.metrics.unsettled_dropped.inc();
             tracing::warn!(
                 sequence,
-                "cannot settle a delivery: its reply subject is none"
+                "cannot settle a delivery: its reply subject is invalid"
             );
         }
     }

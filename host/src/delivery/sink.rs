@@ -178,7 +178,7 @@ impl Sink {
         }
         match is_subject(message.subject.as_bytes()) {
             true => Ok(()),
-            false => Err("it is no subject to publish to".to_owned()),
+            false => Err("it is not a valid subject to publish to".to_owned()),
         }
     }
 

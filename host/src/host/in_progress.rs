@@ -72,7 +72,9 @@ async fn serve(settings: Nats, pipelines: Vec<Arc<Running>>) {
             Err(error) => error,
         };
         if !std::mem::replace(&mut said, true) {
-            tracing::warn!("what takes longer than ack-wait is delivered again: {ended:#}");
+            tracing::warn!(
+                "messages that take longer than ack-wait are delivered again: {ended:#}"
+            );
         }
         tokio::time::sleep(PAUSE).await;
     }

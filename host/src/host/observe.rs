@@ -120,7 +120,7 @@ impl Observer<'_> {
         match attachment.observe(&self.pipeline.metrics).await {
             Ok(seen) => {
                 if std::mem::replace(&mut self.told, false) {
-                    tracing::info!(pipeline, "the server says the lag again");
+                    tracing::info!(pipeline, "the server reports the lag again");
                 }
                 Some(seen)
             }
@@ -179,7 +179,7 @@ impl Observer<'_> {
                 let seconds = lasted.as_secs();
                 tracing::info!(
                     pipeline = name,
-                    "goes on after {seconds} s without progress"
+                    "continues after {seconds} s without progress"
                 );
             }
             _ => {}

@@ -110,7 +110,7 @@ pub(super) fn behind(behind: &Behind, troubles: &[(u16, Task, Trouble)]) -> Vec<
         }
     };
     vec![Cause {
-        words: format!("stream `{stream}` does not source what the job has published, which waits"),
+        words: format!("stream `{stream}` does not source the results of the job, so they wait"),
         hint: Some(format!(
             "see its sources with `nats stream info {stream}`; `weir run --create` adds the job to them"
         )),

@@ -81,7 +81,7 @@ impl JobDryRun {
     /// What a plugin that refuses said, and a pipeline that is no job.
     pub async fn new(parts: Parts) -> Result<Self> {
         let settings = parts.settings;
-        let job = settings.job.clone().context("the pipeline is no job")?;
+        let job = settings.job.clone().context("the pipeline is not a job")?;
         // Where there are no dead letters, it is of interest all the same what would be one.
         let dead_letters = parts.target.dead_letters.or_else(|| Some("-".to_owned()));
         let target = Target {

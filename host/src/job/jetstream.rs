@@ -126,7 +126,7 @@ impl JetStream {
             Ok(Answer { error: None }) => Ok(()),
             Ok(Answer { error: Some(error) }) => Err(error.into()),
             Err(_) => Err(LogError::Ambiguous(
-                "the answer is not one of jetstream".to_owned(),
+                "the answer is not a jetstream answer".to_owned(),
             )),
         }
     }

@@ -116,7 +116,7 @@ impl Lane {
     pub async fn open(ensured: &Ensured, parts: Parts) -> Result<Self> {
         let settings = parts.settings;
         let (Some(job), Some(place)) = (settings.job.clone(), &ensured.job) else {
-            return Err(anyhow!("pipeline `{}` is no job", settings.name));
+            return Err(anyhow!("pipeline `{}` is not a job", settings.name));
         };
         let folder = Folder::of(&job.store, &place.stream, &place.incarnation)?;
         let counter = parts.metrics.reconnects.clone();

@@ -194,7 +194,7 @@ impl Task {
         let paused = heard.paused;
         let before = locked(&self.shared.control).replace(heard);
         if before.is_some_and(|before| before.paused) != paused {
-            let what = if paused { "is paused" } else { "goes on" };
+            let what = if paused { "is paused" } else { "continues" };
             tracing::info!(job = self.job, "the job {what}");
         }
         locked(&self.shared.handover).set_paused(paused);

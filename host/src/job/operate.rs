@@ -176,7 +176,7 @@ impl Operated {
         }
         Err(anyhow!("{why}")).with_context(what).hint(|| {
             format!(
-                "try again; `weir job pause {}` keeps the job still meanwhile",
+                "try again; `weir job pause {}` stops the job meanwhile",
                 self.name
             )
         })
@@ -223,7 +223,7 @@ impl Operated {
             .with_context(|| self.trouble.borrow().clone()),
         }
         .with_context(|| format!("cannot replace the state of job `{}`", self.name))
-        .hint(|| "run it again: until then nobody runs the partitions whose state is not whole")
+        .hint(|| "run it again: until then no host runs the partitions with an incomplete state")
     }
 
     /// Removes the records of a partition before `before`, of which none counts any more.

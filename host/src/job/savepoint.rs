@@ -156,7 +156,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         let mut magic = [0; MAGIC.len()];
         let read = from.read_exact(&mut magic).await;
         if read.is_err() || magic != MAGIC {
-            bail!("it is no savepoint, or one of another version of weir");
+            bail!("it is not a savepoint, or it is from another version of weir");
         }
         let mut digest = blake3::Hasher::new();
         digest.update(&magic);
@@ -249,7 +249,7 @@ pub async fn verify(from: impl AsyncRead + Unpin) -> Result<Verified> {
                     let end = spans.last().map_or(0, |last| last.groups.end);
                     let is_plain = span.inputs.iter().all(|input| input.ahead.is_empty());
                     if span.groups.start != end || span.groups.is_empty() || !is_plain {
-                        bail!("its key groups are not one behind the other");
+                        bail!("its key groups are not in order");
                     }
                     spans.push(span);
                 }

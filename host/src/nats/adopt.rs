@@ -119,7 +119,7 @@ fn kept(config: &Config, pipeline: &Pipeline) -> Vec<String> {
     if !config.backoff.is_empty() {
         let shortest = ack_wait(config);
         kept.push(format!(
-            "its backoff takes the place of ack-wait: {shortest:?} at least"
+            "its backoff replaces ack-wait: {shortest:?} at least"
         ));
     }
     if config.max_ack_pending != source.max_ack_pending {

@@ -159,7 +159,7 @@ fn changed(entry: &Entry) -> Result<Option<Changed>> {
 }
 
 fn unsound(key: &str) -> String {
-    format!("find out who has written it, and delete it with `nats kv del {BUCKET} {key}`")
+    format!("find out who wrote it, and delete it with `nats kv del {BUCKET} {key}`")
 }
 
 fn key(pipeline: &str, operator: &str) -> String {

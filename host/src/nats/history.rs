@@ -74,7 +74,7 @@ impl History {
     /// Looks at a stream.
     ///
     /// # Errors
-    /// `Ok(None)` when there is none of this name; an error when the server does not say.
+    /// `Ok(None)` when there is no savepoint with this name; an error when the server does not say.
     pub async fn find(connection: &Connection, name: &str) -> Result<Option<Self>> {
         let context = streams::jetstream(connection);
         let what = || format!("cannot read stream `{name}`");

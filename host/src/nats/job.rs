@@ -292,8 +292,8 @@ pub fn refuse_other(found: &Definition, pipeline: &Pipeline, job: &Job) -> Resul
     let Some((field, [was, is])) = changes.find(|(_, [was, is])| was != is) else {
         return Ok(());
     };
-    Err(anyhow!("its state was made with another `{field}`: {was}, and not {is}")).hint(|| {
-        format!("give `{field}` the value {was} in the file, or the pipeline another `name`, with which it begins anew")
+    Err(anyhow!("its state depends on another `{field}`: {was}, not {is}")).hint(|| {
+        format!("give `{field}` the value {was} in the file, or the pipeline another `name`, with which it starts again")
     })
 }
 
@@ -302,14 +302,16 @@ fn removed(source: &DefinedSource) -> anyhow::Error {
     let stream = source.stream();
     let error = match &source.name {
         Some(name) => anyhow!(
-            "its state was made with source `{name}` of stream `{stream}`, which it has not"
+            "its state depends on source `{name}` of stream `{stream}`, which the file does not have"
         ),
         None => {
-            anyhow!("its state was made with stream `{stream}`, and no source has that and its key")
+            anyhow!(
+                "its state depends on stream `{stream}`, and no source has this stream and its key"
+            )
         }
     };
     report::hint(
         error,
-        "add the source again, or give the pipeline another `name`, with which it begins anew",
+        "add the source again, or give the pipeline another `name`, with which it starts again",
     )
 }

@@ -29,7 +29,7 @@ pub async fn definition(connection: &Connection, name: &str) -> Result<Option<De
     let what = || format!("cannot read the definition of job `{name}`");
     let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
     if name.is_empty() || !name.chars().all(is_plain) {
-        return Err(anyhow!("`{}` is no name of a job", name.escape_debug()))
+        return Err(anyhow!("`{}` is not a valid job name", name.escape_debug()))
             .hint(|| "see `weir job ls`")
             .usage();
     }
@@ -113,7 +113,7 @@ pub async fn tell(
             return Ok(true);
         }
     }
-    Err(anyhow!("others tell them something all the time")).with_context(what)
+    Err(anyhow!("other commands change it all the time")).with_context(what)
 }
 
 /// Tells the hosts of a job that its state was replaced.
@@ -141,7 +141,7 @@ pub async fn define(
     let stored = store(connection, format!("{prefix}.job"), content, sequence).await;
     match stored.with_context(what)? {
         true => Ok(()),
-        false => Err(anyhow!("somebody else has stored one meanwhile")).with_context(what),
+        false => Err(anyhow!("another command has stored one meanwhile")).with_context(what),
     }
 }
 

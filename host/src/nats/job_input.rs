@@ -73,7 +73,7 @@ pub(super) async fn ensure(
         name = self::name(job, None);
     }
     let what =
-        || format!("cannot let stream `{name}` source `{from}`, which drops what was settled");
+        || format!("cannot let stream `{name}` source `{from}`, which deletes settled messages");
     let version = connection.client().server_info().version;
     if !is_at_least(&version, OLDEST_SERVER) {
         return Err(anyhow!("nats-server {version} loses messages in between"))
@@ -83,12 +83,12 @@ pub(super) async fn ensure(
             });
     }
     if read.start != Start::All {
-        return Err(anyhow!("a job takes all that is there").context(what())).hint(
-            || match is_named {
+        return Err(anyhow!("a job reads all messages of its source").context(what())).hint(|| {
+            match is_named {
                 true => format!("remove `start` of the sources of `{from}`"),
                 false => "remove `source.start`".to_owned(),
-            },
-        );
+            }
+        });
     }
     let wanted = config(read, found, &name);
     let api = connection.api.stream_info(&name);
@@ -183,7 +183,7 @@ fn unfit(found: &Config, wanted: &Config) -> Option<&'static str> {
             found.retention != RetentionPolicy::Limits,
             "its retention is not `limits`",
         ),
-        (limited, "it has limits, which drop what is to be read"),
+        (limited, "it has limits, which drop unread messages"),
         (!found.duplicate_window.is_zero(), "it drops repeats"),
         (
             found.deny_purge || found.sealed,

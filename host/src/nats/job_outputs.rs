@@ -159,7 +159,7 @@ async fn target(
     }
     let found = found.or(section.stream.map(ToOwned::to_owned));
     found
-        .ok_or_else(|| anyhow!("cannot determine which stream takes what the job publishes"))
+        .ok_or_else(|| anyhow!("cannot determine the stream for the results of the job"))
         .hint(|| format!("name it: `{role}.stream`; or set `{role}.forward: true`"))
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 pub(super) fn hint(code: ErrorCode, section: &str) -> Option<String> {
     let hint = match code {
         ErrorCode::CONSUMER_MAX_PENDING_ACK_EXCESS => {
-            "set `source.max-ack-pending` to what the server, the account or the stream allows".to_owned()
+            "set `source.max-ack-pending` to a value that the server, the account and the stream allow".to_owned()
         }
         ErrorCode::STREAM_MAX_BYTES_REQUIRED => {
             format!("the account needs a bound: set `{section}.create: {{ max-bytes: 1GiB }}`")
@@ -21,7 +21,7 @@ pub(super) fn hint(code: ErrorCode, section: &str) -> Option<String> {
         | ErrorCode::MEMORY_RESOURCES_EXCEEDED
         | ErrorCode::INSUFFICIENT_RESOURCES
         | ErrorCode::ACCOUNT_RESOURCES_EXCEEDED => {
-            format!("set `{section}.create: {{ max-bytes: ... }}` to what is left, or raise the account's limit")
+            format!("set `{section}.create: {{ max-bytes: ... }}` to at most the remaining space, or raise the account's limit")
         }
         ErrorCode::MAXIMUM_STREAMS_LIMIT => {
             "raise the account's `max_streams`, or let another stream capture the subject".to_owned()
@@ -30,7 +30,7 @@ pub(super) fn hint(code: ErrorCode, section: &str) -> Option<String> {
             "raise `max_consumers` of the account or the stream, or delete a consumer that nobody uses".to_owned()
         }
         ErrorCode::CLUSTER_NO_PEERS | ErrorCode::STREAM_REPLICAS_NOT_SUPPORTED => {
-            format!("set `{section}.create: {{ replicas: ... }}` to what the cluster has")
+            format!("set `{section}.create: {{ replicas: ... }}` to at most the number of servers in the cluster")
         }
         ErrorCode::NO_LIMITS => "give the account limits for JetStream".to_owned(),
         _ => return None,

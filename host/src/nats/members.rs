@@ -123,7 +123,7 @@ impl Members {
         if sent.is_err() {
             tracing::debug!(
                 job = self.job,
-                "the name of the job is no part of a subject"
+                "the name of the job is not a valid part of a subject"
             );
         }
     }
@@ -208,7 +208,9 @@ impl Members {
                 (Some((status, words)), _) => Err(Trouble::Passing(format!(
                     "the server says: {words} ({status})"
                 ))),
-                (None, _) => Err(Trouble::Passing("the answer is none of jetstream".into())),
+                (None, _) => Err(Trouble::Passing(
+                    "the answer is not a jetstream answer".into(),
+                )),
             };
         }
     }
@@ -244,7 +246,9 @@ impl Members {
             Ok(Answer {
                 error: Some(error), ..
             }) => Err(error.into()),
-            _ => Err(Trouble::Passing("the answer is none of jetstream".into())),
+            _ => Err(Trouble::Passing(
+                "the answer is not a jetstream answer".into(),
+            )),
         }
     }
 
@@ -370,7 +374,7 @@ fn accepted(answer: &Message) -> Result<(), Trouble> {
         Ok(Answer { error: Some(error) }) if error.err_code != EXISTS => Err(error.into()),
         Ok(_) => Ok(()),
         Err(_) => Err(Trouble::Passing(
-            "the answer is none of jetstream".to_owned(),
+            "the answer is not a jetstream answer".to_owned(),
         )),
     }
 }

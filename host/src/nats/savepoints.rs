@@ -47,7 +47,7 @@ impl Savepoints {
         let found = Objects::find(connection, BUCKET).await.map(Self);
         found
             .with_context(|| format!("cannot open the bucket `{BUCKET}`"))
-            .hint(|| "the first `weir job savepoint create` makes it")
+            .hint(|| "the first `weir job savepoint create` creates it")
     }
 
     /// Whether there is a savepoint.
@@ -75,7 +75,7 @@ impl Savepoints {
     /// The bytes of a savepoint.
     ///
     /// # Errors
-    /// When there is none of this name.
+    /// When there is no savepoint with this name.
     pub async fn get(&self, job: &str, name: &str) -> Result<impl AsyncRead + Unpin + use<>> {
         let get = self.0.get(&object(job, name)).await;
         get.map_err(|error| anyhow!("{error}"))
@@ -112,10 +112,10 @@ impl Savepoints {
     /// Removes a savepoint.
     ///
     /// # Errors
-    /// When there is none of this name, or the server does not.
+    /// When there is no savepoint with this name, or the server does not.
     pub async fn remove(&self, job: &str, name: &str) -> Result<()> {
         if !self.holds(job, name).await? {
-            return Err(anyhow!("there is none of this name"))
+            return Err(anyhow!("there is no savepoint with this name"))
                 .hint(|| "see `weir job savepoint ls`");
         }
         self.0.delete(&object(job, name)).await

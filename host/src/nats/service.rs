@@ -139,7 +139,9 @@ async fn serve(wire: &Wire, mut questions: Subscription, answer: impl Fn() -> Va
         };
         wire.room().await;
         if wire.publish(&parts).is_err() {
-            tracing::debug!("cannot answer a question for the status: its reply subject is none");
+            tracing::debug!(
+                "cannot answer a question for the status: its reply subject is invalid"
+            );
         }
     }
 }

@@ -83,7 +83,7 @@ pub(super) async fn refuse(
         let config = answer(connection, &info, asked, "config").await;
         if config.is_ok_and(|config| sources(&config, job, std::slice::from_ref(transform))) {
             return Err(anyhow!(
-                "cannot forward to stream `{stream}`: it sources job `{job}`, and would have all of it twice"
+                "cannot forward to stream `{stream}`: it sources job `{job}`, and would store all results twice"
             ))
             .hint(|| format!("take `{job}` out of the sources of `{stream}`, or remove `forward`"));
         }

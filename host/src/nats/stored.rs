@@ -132,8 +132,8 @@ pub async fn get(
     let bytes = |text: &str| STANDARD.decode(text).map(Bytes::from);
     let time: jiff::Timestamp = raw.time.parse().context("the server sent no time")?;
     Ok(Some(StoredMessage {
-        headers: bytes(&raw.headers).context("the server sent headers that are no base64")?,
-        payload: bytes(&raw.payload).context("the server sent a payload that is no base64")?,
+        headers: bytes(&raw.headers).context("the server sent headers that are not base64")?,
+        payload: bytes(&raw.payload).context("the server sent a payload that is not base64")?,
         subject: raw.subject,
         sequence: raw.sequence,
         time: u64::try_from(time.as_nanosecond()).unwrap_or_default(),

@@ -90,7 +90,7 @@ async fn bucket(
     };
     let (what, api, config) = match there(connection, context, &stream).await? {
         Some(found) if !sourcing::sources(&found, own.stream, transforms) => {
-            return Err(anyhow!("it is there, and does not source the view")).hint(|| {
+            return Err(anyhow!("it exists, but does not source the view")).hint(|| {
                 format!("choose another `bucket`, or delete this one with `nats kv del {bucket}`")
             });
         }
@@ -111,7 +111,7 @@ async fn bucket(
         }
         None if !may_change => {
             return Err(anyhow!("there is none")).hint(
-                || "pass `--create`: a bucket that was made otherwise does not source the view",
+                || "pass `--create`: a bucket that was created in another way does not source the view",
             );
         }
         // As clients make a bucket that keeps one value for each key, and with a source.
@@ -153,7 +153,7 @@ async fn there(connection: &Connection, context: &Context, stream: &str) -> Resu
     let asked = permitted(connection, &info, asked).await?;
     match asked.map_err(|error| anyhow!("{}", error.kind()))? {
         Response::Ok(mut found @ Value::Object(_)) => Ok(found.get_mut("config").map(Value::take)),
-        Response::Ok(_) => Err(anyhow!("the answer is none of jetstream")),
+        Response::Ok(_) => Err(anyhow!("the answer is not a jetstream answer")),
         Response::Err { error } if error.error_code() == ErrorCode::STREAM_NOT_FOUND => Ok(None),
         Response::Err { error } => Err(anyhow!("{error}")),
     }

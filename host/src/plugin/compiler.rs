@@ -177,7 +177,7 @@ impl Ended {
             let error = anyhow!("the process that compiles ended with {}{said}", self.status);
             report::hint(
                 error,
-                "look at whether the machine or its container has memory for it",
+                "check whether the machine or its container has enough memory",
             )
         })
     }

@@ -130,7 +130,7 @@ pub(super) fn encode(module: &[u8]) -> Result<Vec<u8>> {
             )
         })
         .and_then(|mut encoder| encoder.encode())
-        .context("cannot make a component of the core module")
+        .context("cannot encode the core module as a component")
 }
 
 /// The files of a package of WIT: names and texts.

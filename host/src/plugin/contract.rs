@@ -85,7 +85,7 @@ pub(super) fn check_state(contract: &Contract, stateful: bool) -> Result<()> {
     if !contract.is_stateful() || stateful {
         return Ok(());
     }
-    let error = anyhow!("it keeps state, and there is state only where results are exactly once");
+    let error = anyhow!("it keeps state, which needs exactly-once delivery");
     let action = "add `delivery: exactly-once` to the pipeline";
     Err(report::hint(error, action))
 }
@@ -99,7 +99,7 @@ pub(super) fn check_state(contract: &Contract, stateful: bool) -> Result<()> {
 pub(super) fn check_window(contract: &Contract, windowed: bool) -> Result<()> {
     match (contract.is_windowed(), windowed) {
         (true, false) => {
-            let error = anyhow!("it aggregates windows, and the operator says nothing of them");
+            let error = anyhow!("it aggregates windows, but the operator has no `window:`");
             let action = "add `window: { tumbling: 1m }` to the operator, for example";
             Err(report::hint(error, action))
         }

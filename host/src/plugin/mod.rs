@@ -223,7 +223,7 @@ impl Runtime {
             .linker
             .instantiate_pre(&component)
             .map_err(from_wasmtime)
-            .context("an import is not what the contract says")?;
+            .context("an import does not match the contract")?;
         let bind = (contract.bind)(&pre).map_err(from_wasmtime)?;
         Ok(Arc::new(Plugin {
             origin: origin.to_owned(),

@@ -168,7 +168,7 @@ impl Deployer {
         let version = prepared.version;
         if version.plugin.format() != good.plugin.format() {
             return Err(anyhow!(
-                "it migrates values, which the running version could not read any more"
+                "it migrates values, and the running version could not read them afterwards"
             ))
             .hint(|| "deploy it for all keys, without `--canary`");
         }

@@ -78,7 +78,7 @@ impl<'a> TryOut<'a> {
                          without what the running version has written"
                     )
                 })
-                .hint(|| "let it read the values that are there"),
+                .hint(|| "make it read the existing values"),
             _ => Ok(()),
         }
     }

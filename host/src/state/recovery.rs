@@ -16,7 +16,7 @@ impl State {
     pub fn restore(&mut self, group: u16, snapshot: &[u8]) -> Result<(), Corrupt> {
         let mut record = Record::read(snapshot, &mut self.store.operators)?;
         let found = record.group.filter(|found| found.number() == group);
-        let found = found.ok_or(Corrupt("it is no snapshot of the group"))?;
+        let found = found.ok_or(Corrupt("it is not a snapshot of the group"))?;
         let position = self.store.groups.position(found);
         let position = position.ok_or(Corrupt("it is of a group of another partition"))?;
         let mut rows = Vec::new();
@@ -39,7 +39,7 @@ impl State {
     pub fn replay(&mut self, delta: &[u8], applies: &dyn Fn(u16) -> bool) -> Result<(), Corrupt> {
         let mut record = Record::read(delta, &mut self.store.operators)?;
         if record.group.is_some() {
-            return Err(Corrupt("it is a snapshot, and no delta"));
+            return Err(Corrupt("it is a snapshot, not a delta"));
         }
         let mut written = 0;
         while let Some(row) = record.next()? {

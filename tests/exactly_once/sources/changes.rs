@@ -65,11 +65,11 @@ fn a_source_that_is_removed_renamed_or_has_another_stream_or_key_is_refused_and_
         (&[CLICKS, &*renamed], "source `views` of stream `VIEWS`"),
         (
             &[CLICKS, &*moved],
-            "another `sources.views.stream`: `VIEWS`, and not `IN`",
+            "another `sources.views.stream`: `VIEWS`, not `IN`",
         ),
         (
             &[CLICKS, &*keyed],
-            "another `key`: `{header:User}`, and not `{header:Other}`",
+            "another `key`: `{header:User}`, not `{header:Other}`",
         ),
     ] {
         let refused = site.refused(&site.joins(sources, ""));
@@ -108,7 +108,7 @@ fn a_job_of_several_sources_is_set_back_and_saved_with_all_of_its_positions() {
         ),
         (
             "clicks=1,views=100000",
-            "message 100000 of stream `VIEWS` is yet to come",
+            "stream `VIEWS` does not have message 100000 yet",
             "or a time",
         ),
     ] {

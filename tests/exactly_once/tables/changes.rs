@@ -60,7 +60,7 @@ fn a_table_with_other_keys_than_before_is_refused_because_their_rows_may_be_olde
     let file = site.looks_up(&[ORDERS, CUSTOMERS], "table-left", "");
     let refused = site.start_job(&file).finish();
     for said in [
-        "its state was made with another `sources.customers.keys`: `eu.>`, and not none",
+        "its state depends on another `sources.customers.keys`: `eu.>`, not none",
         "give `sources.customers.keys` the value `eu.>` in the file",
     ] {
         assert!(refused.stderr.contains(said), "{refused:#?}");

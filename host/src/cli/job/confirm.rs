@@ -31,7 +31,7 @@ pub(super) async fn lost(job: &Operated, confirm: &Confirm, console: &Console) -
         Err(_) => "it cannot be read".to_owned(),
     };
     let what = format!(
-        "job `{}` loses its state ({state}), and results since the new position come again",
+        "job `{}` loses its state ({state}), and publishes results since the new position again",
         job.name
     );
     if console.json || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {

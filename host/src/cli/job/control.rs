@@ -60,7 +60,7 @@ pub(super) fn pause(Named { name, reach }: &Named, paused: bool, console: &Conso
     let what = match (paused, changed) {
         (true, true) => "is paused",
         (true, false) => "was paused already",
-        (false, true) => "goes on",
+        (false, true) => "continues",
         (false, false) => "was not paused",
     };
     let value = json!({ "job": name, "paused": paused, "changed": changed });
@@ -125,7 +125,7 @@ pub(super) fn reset(arguments: &Reset, console: &Console) -> Result<u8> {
     let value = json!({ "job": name, "to": to, "first": first });
     console.answer(
         &value,
-        &format!("job {} goes on from {from}", escape::line(name)),
+        &format!("job {} continues from {from}", escape::line(name)),
     )?;
     Ok(report::DONE)
 }
@@ -165,7 +165,7 @@ impl Edges {
         };
         if let Some(table) = named(true).find(|name| each.contains_key(*name)) {
             return Err(anyhow!(
-                "source `{table}` is a table, and read from its beginning"
+                "source `{table}` is a table, which is always read from its beginning"
             ))
             .hint(|| format!("leave `{table}` out"))
             .usage();
@@ -174,7 +174,7 @@ impl Edges {
         match each.keys().find(|name| !known.contains(&name.as_str())) {
             None => Ok(()),
             Some(_) if known.is_empty() => Err(anyhow!("the source of the job has no name"))
-                .hint(|| "give its sequence alone: `--to 120`")
+                .hint(|| "give only its sequence: `--to 120`")
                 .usage(),
             Some(name) => Err(anyhow!("the job has no source `{name}`"))
                 .hint(|| format!("name one of its sources: {}", known.join(", ")))
@@ -187,7 +187,7 @@ impl Edges {
         let names = definition.names_of(stream);
         match self {
             Self::All(Edge::Sequence(_)) if !definition.more.is_empty() => Err(anyhow!(
-                "a sequence is of one stream, and the job reads several"
+                "a sequence belongs to one stream, and the job reads several streams"
             ))
             .hint(|| "give a time, or a sequence for each source: `--to clicks=120,impressions=40`")
             .usage(),
@@ -197,7 +197,7 @@ impl Edges {
                 edge.copied()
                     .ok_or_else(|| anyhow!("there is no sequence for stream `{stream}`"))
                     .hint(|| match &*names {
-                        "" => "its source has no name: give the sequence alone".to_owned(),
+                        "" => "its source has no name: give only the sequence".to_owned(),
                         _ => format!("name one of its sources: {names}"),
                     })
                     .usage()
@@ -213,7 +213,7 @@ fn not_beyond(first: u64, source: &History) -> Result<u64> {
     }
     let (stream, last) = (&source.name, source.last);
     Err(anyhow!(
-        "message {first} of stream `{stream}` is yet to come: its last one is {last}"
+        "stream `{stream}` does not have message {first} yet: its last message is {last}"
     ))
     .hint(|| format!("give a sequence up to {}, or a time", last + 1))
     .usage()

@@ -149,7 +149,7 @@ fn create(Create { job, name, reach }: &Create, console: &Console) -> Result<u8>
     let (amount, stored) = reach.connected("job", async |connection| {
         let operated = Operated::open(&connection, job).await?;
         let stream = source(&connection, &operated.definition).await?;
-        let what = || format!("cannot make a savepoint of job `{job}`");
+        let what = || format!("cannot create a savepoint of job `{job}`");
         let open = async {
             let bucket = Savepoints::open(&connection, stream.wanted().replicas).await?;
             let holds = bucket.holds(job, &name).await?;
@@ -157,7 +157,7 @@ fn create(Create { job, name, reach }: &Create, console: &Console) -> Result<u8>
         };
         let (bucket, holds) = connection.unless_refused(open).await.with_context(what)?;
         if holds {
-            return Err(anyhow!("job `{job}` has a savepoint `{name}` already"))
+            return Err(anyhow!("job `{job}` already has a savepoint `{name}`"))
                 .hint(|| "remove it with `weir job savepoint rm`, or choose another name");
         }
         let _progress = console.progress("storing the state");
@@ -316,7 +316,7 @@ async fn same_input(
                  does not read that stream"
             ))
             .hint(|| {
-                format!("restore it into job `{of}` on the server that has this stream; a stream that was made anew is another")
+                format!("restore it into job `{of}` on the server that has this stream; a stream that was created again is a different one")
             });
         }
     }
@@ -345,7 +345,7 @@ pub(super) async fn gone(
         if let Some(History { name, first, .. }) = found {
             let (from, to) = (position + 1, first - 1);
             report::note(&format!(
-                "stream `{name}` does not hold messages {from} to {to} any more: what they would change is missing"
+                "stream `{name}` no longer holds messages {from} to {to}: their changes would be missing"
             ));
         }
     }

@@ -77,11 +77,11 @@ impl Which {
         let what = || format!("cannot read the key `{}`", given.escape_debug());
         match (self.hex, self.base64) {
             (true, _) => unhex(given)
-                .ok_or_else(|| anyhow!("{}: it is no hex", what()))
+                .ok_or_else(|| anyhow!("{}: it is not hex", what()))
                 .usage(),
             (_, true) => STANDARD
                 .decode(given)
-                .map_err(|_| anyhow!("{}: it is no base64", what()))
+                .map_err(|_| anyhow!("{}: it is not base64", what()))
                 .usage(),
             _ => Ok(given.as_bytes().to_vec()),
         }
@@ -126,7 +126,7 @@ impl Command {
                 })?;
                 match found {
                     0 => Err(anyhow!(
-                        "job `{name}` keeps nothing for the key `{}`",
+                        "job `{name}` has no state for the key `{}`",
                         key.escape_debug()
                     ))
                     .hint(|| format!("list the keys: `weir job state ls {name}`")),

@@ -223,7 +223,7 @@ impl Plan {
         let trial = self.deployment.trial.as_ref();
         trial.map(|trial| {
             format!(
-                "`{}` is a canary or a shadow there; end that with `weir plugin promote` or `rollback`",
+                "`{}` is a canary or a shadow there; end it with `weir plugin promote` or `rollback`",
                 trial.component.origin
             )
         })

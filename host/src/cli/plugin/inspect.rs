@@ -31,7 +31,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> anyhow::R
     let standard = standard::named(&arguments.file).transpose()?;
     if arguments.example {
         let standard = standard.ok_or_else(|| {
-            let error = anyhow!("`{name}` is no standard plugin, and has no example");
+            let error = anyhow!("`{name}` is not a standard plugin, so it has no example");
             report::usage(report::hint(
                 error,
                 "name one that `weir plugin list --std` lists",

@@ -86,7 +86,7 @@ impl Project {
         if manifest.http && !has_all {
             let language = manifest.language;
             let error = anyhow!(
-                "cannot use `{shown}`: `http` has no effect in {language}, which sees by itself what is called"
+                "cannot use `{shown}`: `http` has no effect in {language}, because its build detects HTTP calls"
             );
             return Err(report::usage(report::hint(error, "remove it")));
         }

@@ -52,7 +52,7 @@ impl Origin {
         let name = &pipeline.name;
         let job = pipeline.job.as_ref();
         let job = job
-            .ok_or_else(|| anyhow!("pipeline `{name}` is no job, so it has no savepoints"))
+            .ok_or_else(|| anyhow!("pipeline `{name}` is not a job, so it has no savepoints"))
             .hint(|| "give `--from` a sequence or a time as in 2026-03-02T10:00:00Z")
             .usage();
         let Some(savepoint) = savepoint else {
@@ -76,9 +76,11 @@ impl Origin {
         refuse_other(&saved, pipeline, job).with_context(what)?;
         if saved.first.source != source.source_id {
             let stream = &source.name;
-            return Err(anyhow!("stream `{stream}` was made anew since"))
-                .with_context(what)
-                .hint(|| "its messages are gone: choose a later savepoint");
+            return Err(anyhow!(
+                "stream `{stream}` was deleted and created again since"
+            ))
+            .with_context(what)
+            .hint(|| "its messages are gone: choose a later savepoint");
         }
         let origin = Self {
             spans: verified.spans,
@@ -91,7 +93,7 @@ impl Origin {
         if behind < source.first {
             let (gone, stream) = (source.first - 1, &source.name);
             return Err(anyhow!(
-                "stream `{stream}` no longer holds messages {behind} to {gone}, which come behind it"
+                "stream `{stream}` no longer holds messages {behind} to {gone}, which come after it"
             ))
             .with_context(what)
             .hint(|| "choose a later savepoint");
@@ -131,14 +133,14 @@ impl Origin {
         }
         if compares {
             return Err(anyhow!(
-                "at message {first} the job had state, and the replay has none"
+                "at message {first} the job had state, but the replay has none"
             ))
             .context("cannot compare")
             .hint(|| "begin with a savepoint: `--from SAVEPOINT`")
             .usage();
         }
         report::note(&format!(
-            "the state is empty at message {first}, where the job had some; `--from SAVEPOINT` begins with one"
+            "the state is empty at message {first}, where the job had state; use `--from SAVEPOINT` to start with state"
         ));
         Ok(())
     }

@@ -23,7 +23,7 @@ const WITHOUT_JOB: [(&str, &str); 6] = [
 /// Partitions of a job with `order: key`, unless the file says otherwise.
 const PARTITIONS: usize = 8;
 
-/// `Some(None)` if the pipeline is no job.
+/// `Some(None)` if the pipeline is not a job.
 pub(super) fn job(
     model: &model::Pipeline,
     sink: Option<&Sink>,
@@ -55,7 +55,7 @@ pub(super) fn job(
     if sink.is_some_and(|sink| !sink.forward && is_open(sink)) {
         context.findings.add_hint(
             at.field("sink").field("subject").location(),
-            "`sink.subject` leaves open which stream takes the results of the job",
+            "`sink.subject` does not determine the stream for the results of the job",
             "add `sink.stream`, begin the subject with a literal token, or set `sink.forward: true`",
         );
     }

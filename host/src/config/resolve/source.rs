@@ -30,7 +30,7 @@ pub(super) fn sources(
         (true, true) => {
             context.findings.add_hint(
                 several.key_location(),
-                "`sources` stands in place of `source`, and both are there",
+                "`sources` replaces `source`, but both are set",
                 "move `source` into `sources`, under a name",
             );
             None
@@ -131,7 +131,7 @@ fn table(model: &model::NamedSource, at: &Cursor<'_>, context: &mut Context<'_>)
             "`{}`: a key that is removed from the bucket has no payload",
             key.path()
         );
-        let hint = "remove `key`: the key in the bucket stands in place of it";
+        let hint = "remove `key`: the key in the bucket replaces it";
         context.findings.add_hint(key.location(), message, hint);
         is_sound = false;
     }
@@ -146,7 +146,7 @@ fn rules(
     context: &mut Context<'_>,
 ) -> Option<(Option<KeyRule>, Option<EventTime>)> {
     let key = optional(key, |text| {
-        let hint = "name what tells keys apart, such as `{subject[1]}`; or write `order: stream` without a `key`";
+        let hint = "name the part that distinguishes keys, such as `{subject[1]}`; or write `order: stream` without a `key`";
         context.key_rule(KeyRule::parse(text), &at.field("key"), hint)
     });
     let event_time = time::event_time(event_time, &at.field("event-time"), context);

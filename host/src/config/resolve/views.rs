@@ -133,7 +133,7 @@ fn from(
     };
     if operator.window.is_some() {
         let message = format!("`{}`: operator `{name}` has windows", at.path());
-        let hint = "what a window has so far is not in a view; remove `from` to see its results";
+        let hint = "a view cannot show accumulators of windows; remove `from` to see the results";
         context.findings.add_hint(at.location(), message, hint);
         return None;
     }

@@ -107,7 +107,7 @@ fn hopping(model: &model::Hopping, at: &Cursor<'_>, context: &mut Context<'_>) -
         context.findings.add_hint(
             at.key_location(),
             format!(
-                "`{}`: a message would be in {windows} windows, and may be in {MOST}",
+                "`{}`: a message would be in {windows} windows, and the limit is {MOST}",
                 at.path()
             ),
             "make `every` longer or `size` shorter",

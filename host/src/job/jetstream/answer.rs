@@ -80,7 +80,7 @@ pub(super) fn stored(batch: &str, payload: &[u8]) -> Result<Option<Fence>, LogEr
             "the server stores the messages of a batch one by one".to_owned(),
         )),
         _ => Err(LogError::Ambiguous(
-            "the answer is not one of jetstream".to_owned(),
+            "the answer is not a jetstream answer".to_owned(),
         )),
     }
 }
@@ -103,7 +103,7 @@ pub(super) async fn ask(
         payload: question.to_string().as_bytes(),
         ..Parts::default()
     });
-    sent.map_err(|_| LogError::Permanent(format!("`{subject}` is no subject")))?;
+    sent.map_err(|_| LogError::Permanent(format!("`{subject}` is not a valid subject")))?;
     Ok(wait(wire, &mut answers, patience).await?.payload)
 }
 
@@ -134,7 +134,7 @@ pub(super) async fn last(
     let question = json!({ "last_by_subj": subject });
     let answered = ask(wire, api, &question, patience).await?;
     let answered: Answer = serde_json::from_slice(&answered)
-        .map_err(|_| LogError::Ambiguous("the answer is not one of jetstream".to_owned()))?;
+        .map_err(|_| LogError::Ambiguous("the answer is not a jetstream answer".to_owned()))?;
     match (answered.message, answered.error) {
         (Some(found), _) => Ok(Some(found)),
         (None, Some(error)) if error.err_code == NO_MESSAGE => Ok(None),

@@ -101,7 +101,7 @@ impl Batch<'_> {
             payload,
         });
         sent.map(drop)
-            .map_err(|_| LogError::Permanent(format!("`{subject}` is no subject")))
+            .map_err(|_| LogError::Permanent(format!("`{subject}` is not a valid subject")))
     }
 
     /// Sends a record in as many messages as it needs. `first` is a header of the first of them.

@@ -109,7 +109,7 @@ impl<F: Forwarding> Forwarder<'_, F> {
                     }
                 },
                 Err(error) => Trouble {
-                    words: format!("cannot read what is to be forwarded: {error}"),
+                    words: format!("cannot read the results to forward: {error}"),
                     hint: None,
                 },
             };
@@ -144,7 +144,7 @@ impl<F: Forwarding> Forwarder<'_, F> {
             headers: &headers(&message.headers, &self.what.id, sequence),
             payload: &message.payload,
         });
-        sent.map_err(|_| Failure::Refused(format!("`{shown}` is no subject")))?;
+        sent.map_err(|_| Failure::Refused(format!("`{shown}` is not a valid subject")))?;
         let wait = answer::wait(wire, &mut answers, self.log.place.patience);
         let answer = tokio::select! {
             biased;

@@ -257,7 +257,7 @@ impl Reader {
             payload: config.to_string().as_bytes(),
             ..Parts::default()
         });
-        sent.map_err(|_| LogError::Permanent(format!("`{stream}` is no name of a stream")))?;
+        sent.map_err(|_| LogError::Permanent(format!("`{stream}` is not a valid stream name")))?;
         Ok(Open {
             delete: wire.api.consumer_delete(stream, &consumer),
             ask: wire.api.next(stream, &consumer),
@@ -353,7 +353,9 @@ impl Open {
                     self.is_verified = found.as_deref() == incarnation;
                     match self.is_verified {
                         true => Ok(None),
-                        false => Err(LogError::Permanent("the stream was made anew".to_owned())),
+                        false => Err(LogError::Permanent(
+                            "the stream was deleted and created again".to_owned(),
+                        )),
                     }
                 }
                 answer => {

@@ -106,7 +106,11 @@ impl Surroundings for Around<'_> {
                 }
             }
             Note::Rejected => {
-                tracing::warn!(pipeline, partition, "a message exceeds what a commit holds");
+                tracing::warn!(
+                    pipeline,
+                    partition,
+                    "a message exceeds the limits of a commit"
+                );
             }
             Note::Oversized(group) => tracing::warn!(
                 pipeline,
@@ -117,7 +121,7 @@ impl Surroundings for Around<'_> {
             Note::Halved => tracing::warn!(
                 pipeline,
                 partition,
-                "the server takes no commits of this size; they are half as large from now on"
+                "the server does not accept commits of this size; they are half as large from now on"
             ),
         }
     }

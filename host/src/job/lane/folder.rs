@@ -65,5 +65,5 @@ pub(super) fn hint(lane: &Lane, work: &Processing, partition: u16) -> String {
         }
         None => format!("see what is in stream `{stream}` on `{prefix}.*.{partition}.>`"),
     };
-    format!("{todo}; other partitions go on")
+    format!("{todo}; other partitions continue")
 }

@@ -110,7 +110,7 @@ impl Resend {
             headers: &self.headers(letters, letter),
             payload: &letter.payload,
         });
-        sent.map_err(|_| anyhow!("it is no subject to publish to"))
+        sent.map_err(|_| anyhow!("it is not a valid subject to publish to"))
             .with_context(what)?;
         self.stored(&reply, &text, since)
             .await
@@ -176,7 +176,7 @@ impl Resend {
             return Err(anyhow!(
                 "it is of a window or a timer, and no message of the source"
             ))
-            .hint(|| "mend what made it fail; its key and its time are in `weir dlq show`");
+            .hint(|| "fix the cause; `weir dlq show` prints its key and its time");
         }
         if !letter.fact("Redacted").is_empty() {
             let (stream, sequence) = (letter.fact("Stream"), letter.fact("Sequence"));

@@ -157,7 +157,7 @@ impl Deployment {
         for digest in digests.chain(over).chain(quarantined) {
             let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
             if digest.len() != 64 || !digest.bytes().all(is_hex) {
-                bail!("`{}` is no digest", escape::line(cut(digest, 80)));
+                bail!("`{}` is not a digest", escape::line(cut(digest, 80)));
             }
         }
         let kind = record.trial.as_ref().map(|trial| trial.kind);

@@ -84,7 +84,7 @@ async fn connect(settings: &Nats, name: &str, address: &Address) -> Result<Link>
     let demanded = settings.tls.required || address.tls || info.tls_required;
     if demanded && !settings.tls.first {
         if !parser.room().is_empty() {
-            bail!("the server goes on without TLS although it is demanded");
+            bail!("the server continues without TLS, which is required");
         }
         io = encrypt(settings, address, io).await?;
     }
@@ -134,7 +134,7 @@ fn refused(words: &str) -> anyhow::Error {
 async fn encrypt(settings: &Nats, address: &Address, io: Box<dyn Io>) -> Result<Box<dyn Io>> {
     let connector = tls::connector(&settings.tls).await?;
     let name = ServerName::try_from(address.host.clone());
-    let name = name.with_context(|| format!("`{}` is no name for TLS", address.host))?;
+    let name = name.with_context(|| format!("`{}` is not a valid name for TLS", address.host))?;
     let encrypted = connector.connect(name, io).await;
     Ok(Box::new(
         encrypted.map_err(|error| explain::encrypt(error, &settings.tls))?,

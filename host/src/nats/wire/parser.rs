@@ -160,7 +160,7 @@ impl Parser {
                 let line = self.buffer.split_to(length).freeze();
                 Ok(Some(Frame::Info(line.slice(b"INFO".len()..))))
             }
-            _ => Err(Malformed("a line begins with none of its words")),
+            _ => Err(Malformed("a line begins with an unknown word")),
         }
     }
 
@@ -176,7 +176,9 @@ impl Parser {
             return Ok(None);
         };
         if end != b"\r\n" {
-            return Err(Malformed("a message is longer or shorter than it says"));
+            return Err(Malformed(
+                "a message does not have the length that it declares",
+            ));
         }
         let whole = self.buffer.split_to(body + 2).freeze();
         let payload = head.line + head.headers;

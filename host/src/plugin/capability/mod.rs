@@ -147,7 +147,7 @@ fn refusal(import: &str, grant: Option<&Grant>, javascript: bool) -> anyhow::Err
     let action = match Interface::parse(import) {
         Some(it) if it.package == "wasi:http" && it.name == "incoming-handler" => {
             let world = guest::BUILT.world;
-            format!("a plugin serves no requests: build it for the world `{world}` alone")
+            format!("a plugin cannot serve requests: build it only for the world `{world}`")
         }
         Some(it) if it.package.starts_with("wasi:") && it.version.starts_with("0.3") => {
             "build it for WASI 0.2: `--target wasm32-wasip2`".to_owned()

@@ -52,7 +52,7 @@ impl State {
             state, operator, ..
         }) = &self.lent_state
         else {
-            wasmtime::bail!("state is there only in process and on-timer");
+            wasmtime::bail!("state is available only in process and on-timer");
         };
         Ok((state.lock(), *operator))
     }

@@ -52,7 +52,7 @@ impl Guest {
     pub(super) async fn format(&self, store: &mut Store<State>) -> wasmtime::Result<u32> {
         match self.0.call_format(store).await? {
             0 => wasmtime::bail!(
-                "it says that its values are of format 0, which is that of versions without `migrate`"
+                "it declares format 0, which is the format of versions without `migrate`"
             ),
             format => Ok(format),
         }

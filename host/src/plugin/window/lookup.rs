@@ -146,7 +146,7 @@ impl Key<'_> {
         values: &mut Values,
     ) -> wasmtime::Result<()> {
         let Some((kept, accumulator)) = Kept::read(bytes) else {
-            wasmtime::bail!("the state has a value that is no window");
+            wasmtime::bail!("the state has a value that is not a window");
         };
         let known = |bytes| values.known(self.place, bytes);
         let open = Open {

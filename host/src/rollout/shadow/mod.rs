@@ -67,16 +67,18 @@ impl Shadow {
         let job = attachment.as_ref().and_then(|it| it.ensured.job.as_ref());
         if let [_, _, ..] = &*settings.streams() {
             return Err(anyhow!(
-                "its job reads several streams, in an order that nothing has stored"
+                "its job reads several streams, and their order is not stored"
             ))
             .with_context(|| format!("cannot shadow operator `{name}` of `{}`", settings.name))
             .hint(|| "use a canary");
         }
         if job.is_some_and(|job| job.reads.iter().any(|reads| reads.own.is_some())) {
             let stream = &settings.source.stream;
-            return Err(anyhow!("what a job has processed of `{stream}` is gone"))
-                .with_context(|| format!("cannot shadow operator `{name}` of `{}`", settings.name))
-                .hint(|| "a shadow reads it behind the job: use a canary");
+            return Err(anyhow!(
+                "the messages of `{stream}` that the job has processed are gone"
+            ))
+            .with_context(|| format!("cannot shadow operator `{name}` of `{}`", settings.name))
+            .hint(|| "a shadow reads it after the job: use a canary");
         }
         let told = Arc::new(Mutex::new(ShadowReport {
             pipeline: settings.name.clone(),

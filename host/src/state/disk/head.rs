@@ -165,14 +165,14 @@ impl Store {
                 return Err(Corrupt("it names an operator twice"));
             }
             let (rows, format) = (head.varint()?, head.varint()?);
-            let format = u32::try_from(format).map_err(|_| Corrupt("a format is no number"))?;
+            let format = u32::try_from(format).map_err(|_| Corrupt("a format is not a number"))?;
             self.per_operator.push((rows, format));
         }
         if head.is_empty() {
             return Ok(None);
         }
         let chain = std::str::from_utf8(head.bytes()?);
-        let chain = chain.map_err(|_| Corrupt("its digest is no text"))?.into();
+        let chain = chain.map_err(|_| Corrupt("its digest is not text"))?.into();
         let [log, next, compacted] = [head.varint()?, head.varint()?, head.varint()?];
         let mut length = || Ok(usize::try_from(head.varint()?).unwrap_or(usize::MAX));
         Ok(Some(Mark {

@@ -178,7 +178,7 @@ impl HttpCall {
 
 fn prohibited(reach: Reach, address: IpAddr) -> String {
     let advice = if reach == Reach::Public && Reach::Private.allows(address) {
-        "; a name of your own network belongs into `grants.http-private`"
+        "; put a name of your own network into `grants.http-private`"
     } else {
         ""
     };

@@ -125,7 +125,7 @@ impl types::Host for State {
 }
 
 fn no_server<T>() -> Result<T> {
-    bail!("a plugin serves no requests")
+    bail!("a plugin cannot serve requests")
 }
 
 impl HostIncomingRequest for State {
