@@ -41,7 +41,7 @@ fn a_job_is_said_to_need_its_streams_and_to_keep_what_has_no_time_to_live() {
         "view `last` of results: bucket `demo-last`, whose stream `KV_demo-last` sources the values by `{key}`",
         "the stream of `out.*` sources the results",
         "the stream of `weir.dead.demo` sources the dead letters",
-        "if `ORDERS` drops what was settled, as a work queue does: stream `WEIR_JOB_DEMO_IN` sources it",
+        "if `ORDERS` deletes settled messages, like a work queue: stream `WEIR_JOB_DEMO_IN` sources it",
         "`work` keeps state: values without a time to live are kept for ever; set `state.ttl` to limit that",
         "event time is when the stream stored a message: a timer fires when a message of its time or later is \
          processed, or the clock is 30s later and nothing comes; a time more than 10m ahead of the clock does not count",
@@ -85,8 +85,8 @@ fn every_stream_of_several_sources_is_named_with_what_it_is_needed_for() {
     for note in [
         "stream `CLICKS`, read as `clicks`",
         "stream `BOTH`, read as `left` and `right`",
-        "if `CLICKS` drops what was settled, as a work queue does: stream `WEIR_JOB_DEMO_IN_CLICKS` sources it",
-        "if `BOTH` drops what was settled, as a work queue does: stream `WEIR_JOB_DEMO_IN_BOTH` sources it",
+        "if `CLICKS` deletes settled messages, like a work queue: stream `WEIR_JOB_DEMO_IN_CLICKS` sources it",
+        "if `BOTH` deletes settled messages, like a work queue: stream `WEIR_JOB_DEMO_IN_BOTH` sources it",
         "event time is when the stream stored a message of `clicks`, header `At` of `left`, when the stream stored a \
          message of `right`: a timer fires when a message of each stream of its time or later is processed, and waits",
     ] {

@@ -143,7 +143,9 @@ fn a_renamed_operator_whose_values_would_be_orphaned_is_refused() {
     let text = std::fs::read_to_string(&file).unwrap();
     site.file("p.yaml", replaced(&text, &[("name: op", "name: other")]));
     let mut weir = site.start_job(&file);
-    weir.wait_until_output("the state has values of operator `op`, which the pipeline has not");
+    weir.wait_until_output(
+        "the state has values of operator `op`, which the pipeline does not have",
+    );
 }
 
 #[test]

@@ -260,7 +260,7 @@ fn a_job_whose_windows_were_changed_is_refused_and_reads_no_accumulator_of_other
     );
     let mut weir = site.start_job(&file);
     weir.wait_until_output(
-        "the state has values of operator `op` with the windows `tumbling 10s`, which the pipeline has not",
+        "the state has values of operator `op` with the windows `tumbling 10s`, which the pipeline does not have",
     );
     wait_until("it was tried again", || {
         weir.metric(&series("restarts_total")) >= 2.0
@@ -331,7 +331,7 @@ fn weir_check_says_when_results_appear_and_what_becomes_of_late_messages() {
         &[
             "event time is when the stream stored a message: the result of a window appears when a message of its \
              end or later is processed, or the clock is 30s later than its end and nothing comes;",
-            "messages that come too late for every window are dropped",
+            "messages that are too late for all their windows are dropped",
         ],
     );
     says(
@@ -339,7 +339,7 @@ fn weir_check_says_when_results_appear_and_what_becomes_of_late_messages() {
         &[
             "the result of a window appears when a message that is 5s later than its end is processed, and waits \
              while nothing comes (`watermark.idle-timeout` limits that);",
-            "messages that come too late for every window go to `late.a`",
+            "messages that are too late for all their windows go to `late.a`",
         ],
     );
 }

@@ -24,10 +24,10 @@ const NO_ORIGINS: &str = "`sink.message-ids: off`: `weir trace` and `weir replay
     message a result comes from";
 /// What a job is without whose results are not sourced.
 const FORWARD: &str = "`sink.forward`: the job publishes its results, so a repeat that comes after the duplicate \
-    window of their stream is stored twice; `--create` makes no stream for them, `sink.create` does";
+    window of their stream is stored twice; `--create` creates no stream for them, `sink.create` does";
 
 /// What becomes of late messages that go nowhere.
-const LATE: &str = "messages that come too late for every window are dropped, and counted by \
+const LATE: &str = "messages that are too late for all their windows are dropped, and counted by \
     `weir_late_messages_total`; `late` keeps them";
 
 #[derive(clap::Args)]
@@ -184,8 +184,8 @@ fn unused_grants(checked: &Checked<'_>) -> Vec<String> {
     let name = &checked.placed.operator.name;
     let note = |grant| {
         format!(
-            "`{name}` has `grants.{grant}`, and its plugin imports nothing for it: remove the grant; a plugin in \
-             JavaScript, TypeScript or Python that is to use it needs `{grant}: true` in plugin.yaml"
+            "`{name}` has `grants.{grant}`, and its plugin imports nothing for it: remove the grant; to use it, \
+             a plugin in JavaScript, TypeScript or Python needs `{grant}: true` in plugin.yaml"
         )
     };
     unused.map(note).collect()
@@ -242,8 +242,8 @@ fn job_notes<'c>(
         }
         let mut starts = pipeline.sources_of(source).map(|named| &named.source.start);
         notes.push(format!(
-            "if `{source}` drops what was settled, as a work queue does: stream `{input}` sources it, and the job reads \
-             that; `--create` makes it{}",
+            "if `{source}` deletes settled messages, like a work queue: stream `{input}` sources it, and the \
+             job reads that stream; `--create` creates it{}",
             match (starts.all(|start| *start == Start::All), is_named) {
                 (true, _) => "",
                 (_, true) => "; with `start` it is refused then, because a job reads all its messages",
@@ -264,8 +264,8 @@ fn job_notes<'c>(
     notes.extend(views.map(|view| {
         let (name, bucket, stream) = (&view.name, &view.bucket, view.stream());
         format!(
-            "view `{name}` of {}: bucket `{bucket}`, whose stream `{stream}` sources the values by `{}` from the job's \
-             stream; `--create` makes it",
+            "view `{name}` of {}: bucket `{bucket}`, whose stream `{stream}` sources the values by `{}` from \
+             the job's stream; `--create` creates it",
             view.from.words(),
             view.key.as_str()
         )
@@ -282,7 +282,7 @@ fn job_notes<'c>(
     if pipeline.has_windows() {
         notes.push(match &pipeline.late {
             Some(late) => format!(
-                "messages that come too late for every window go to `{}`, beside the results",
+                "messages that are too late for all their windows go to `{}`, beside the results",
                 late.as_str()
             ),
             None => LATE.to_owned(),

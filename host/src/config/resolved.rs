@@ -47,7 +47,7 @@ pub struct Pipeline {
     /// In the order of the chain; empty for a pipeline that only moves messages.
     pub operators: Vec<Operator>,
     pub sink: Sink,
-    /// The subject of messages that come too late for every window; they are dropped if `None`.
+    /// The subject of messages that are too late for all their windows; they are dropped if `None`.
     pub late: Option<Template>,
     /// `None` if the file says `dead-letter: off`: rejected messages are then termed and counted.
     pub dead_letter: Option<DeadLetter>,

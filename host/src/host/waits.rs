@@ -168,8 +168,8 @@ fn deliveries(reads: Reads<'_>, pull: Option<&str>, server: Option<&ServerView>)
         ),
         (Some(seen), _) if seen.is_used_up() => (
             format!(
-                "all {} deliveries that {the_consumer} may have outstanding are unsettled; another \
-                 client has them, or they wait for their retry",
+                "all {} deliveries that {the_consumer} may have outstanding are unsettled; another client has \
+                 them, or they wait for a retry",
                 seen.ack_pending
             ),
             "stop other clients of this consumer, wait for `ack-wait`, or raise \

@@ -59,8 +59,8 @@ fn refused(found: Option<&Held>, settings: &Settings) -> Option<LogError> {
     let groups = checkpoint.groups.as_ref()?;
     (*groups != settings.groups).then(|| {
         LogError::Permanent(format!(
-            "the job was restored with another number of partitions: this one has the key groups {groups:?}, and not \
-             {:?}; `weir job show` says how many `partitions` the pipeline is to have",
+            "the job was restored with another number of partitions: this one has the key groups {groups:?}, \
+             not {:?}; `weir job show` prints the `partitions` that the pipeline needs",
             settings.groups
         ))
     })

@@ -210,8 +210,8 @@ impl Task {
         };
         tracing::warn!(
             job = self.job,
-            "cannot use the bucket `{BUCKET}`: {trouble}: this host does not hear of the others, and tries to own \
-             every partition that no other is known to own{hint}"
+            "cannot use the bucket `{BUCKET}`: {trouble}: this host does not see the other hosts, and tries to \
+             own every partition without a known owner{hint}"
         );
     }
 

@@ -88,7 +88,7 @@ pub struct OutputBuilder {
     provenance: Option<Provenance>,
     /// Whether results may be of windows, which their headers say.
     has_windows: bool,
-    /// For messages that come too late for every window; they go nowhere if there is none.
+    /// For messages that are too late for all their windows; they go nowhere if there is none.
     late: Option<Box<Self>>,
 }
 

@@ -74,8 +74,8 @@ impl<'a> TryOut<'a> {
             Some((sequence, reason)) if unreadable.len() == with_state => Err(anyhow!("{reason}"))
                 .with_context(|| {
                     format!(
-                        "it cannot read the state: it rejects message {sequence} of the source, and would take it \
-                         without what the running version has written"
+                        "it cannot read the state: it rejects message {sequence} of the source, and would \
+                         accept it without the state of the running version"
                     )
                 })
                 .hint(|| "make it read the existing values"),

@@ -201,8 +201,8 @@ impl<F: Forwarding> Forwarder<'_, F> {
         let (stream, why) = (&self.log.place.stream, failure.reason());
         let hint = match failure {
             Failure::Refused(_) | Failure::TooLarge(_) => Some(format!(
-                "let the stream take it, or give it up with `nats stream rmm {stream} {sequence}`: what is \
-                 behind it waits"
+                "make the stream accept it, or delete it with `nats stream rmm {stream} {sequence}`: later \
+                 results wait for it"
             )),
             Failure::NoAck { subject, .. } => Some(format!(
                 "see that a stream captures `{subject}`, and that it has a leader"

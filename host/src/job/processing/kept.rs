@@ -81,12 +81,13 @@ pub(super) fn readable(state: &State, shared: &Shared) -> Result<Usage, Unreadab
 fn orphan(id: &str) -> Unreadable {
     Unreadable(match windows::parts(id) {
         (id, None) => format!(
-            "the state has values of operator `{id}`, which the pipeline has not; give the operator its name again, \
-             the pipeline another one, or drop the state with `weir job reset`"
+            "the state has values of operator `{id}`, which the pipeline does not have; give the operator its \
+             old name, give the pipeline another name, or delete the state with `weir job reset`"
         ),
         (id, Some(windows)) => format!(
-            "the state has values of operator `{id}` with the windows `{windows}`, which the pipeline has not; give the \
-             operator its name and its windows again, the pipeline another name, or drop the state with `weir job reset`"
+            "the state has values of operator `{id}` with the windows `{windows}`, which the pipeline does not \
+             have; give the operator its old name and windows, give the pipeline another name, or delete the state with \
+             `weir job reset`"
         ),
     })
 }
