@@ -86,7 +86,7 @@ macro_rules! names {
 
 names! {
     BuildInformation "build_info" Gauge None BUILD
-        "Always 1; the labels say what is running"
+        "Always 1; the labels name the running version"
 
     ClientsReplaced "clients_replaced" Counter None PROCESS
         "Clients for management that were replaced because their task had ended"
@@ -117,15 +117,15 @@ names! {
     PublishedBytes "published" Counter Bytes PIPELINE
         "Payload bytes of acknowledged results, dead letters and parked inputs"
     PublishDuplicates "publish_duplicates" Counter None PIPELINE
-        "Results and dead letters that the server recognised as duplicates by their message id and did not store again; within a batch it does not say so"
+        "Results and dead letters that the server recognised as duplicates by their message id and did not store again; within a batch the server does not report duplicates"
     FastIngest "fast_ingest" Gauge None PIPELINE
-        "1 if the stream of the results took batches (fast ingest) when the pipeline started, otherwise 0"
+        "1 if the stream of the results accepted batches (fast ingest) when the pipeline started, otherwise 0"
     FastIngestPublished "fast_ingest_published" Counter None PIPELINE
         "Results that JetStream acknowledged as part of a batch; included in the published ones"
     FastIngestRepeated "fast_ingest_repeated" Counter None PIPELINE
         "Results that were published again one by one because their batch had ended before them"
     FastIngestFallbacks "fast_ingest_fallbacks" Counter None FALLBACK
-        "Times after which a lane published one by one for a while, because the server did not take a batch: `disabled`, `unsupported`, `limit` or `broken`"
+        "Times that a lane switched to publishing one by one for a while, because the server did not accept a batch: `disabled`, `unsupported`, `limit` or `broken`"
     PublishFailures "publish_failures" Counter None PIPELINE
         "Results, dead letters and parked inputs that were refused or not acknowledged in time; they are published again or retried"
     Acked "acked" Counter None PIPELINE
@@ -143,35 +143,35 @@ names! {
     ParkedPending "parked_pending" Gauge None PIPELINE
         "Messages in the parking stream that are not due or not settled yet"
     JobCommits "job_commits" Counter None PIPELINE
-        "Commits of a job's partitions that are stored, those with which partitions are claimed among them"
+        "Stored commits of a job's partitions, including claims of partitions"
     JobCommitsResolved "job_commits_resolved" Counter None PIPELINE
-        "Commits of a job whose answer was lost, and that were found to be stored; included in the commits"
+        "Commits of a job whose answer was lost and that proved to be stored; included in the commits"
     JobTakeovers "job_takeovers" Counter None PIPELINE
         "Partitions of a job that this host has claimed and recovered"
     JobTakeoversWarm "job_takeovers_warm" Counter None PIPELINE
-        "Those of the takeovers for which this host stood by or had the state on disk: it has read only what was missing"
+        "Takeovers for which this host stood by or had the state on disk, so it read only the missing part"
     JobRecordsRead "job_records_read" Counter None PIPELINE
-        "Records of changes and snapshots of key groups that were read to bring the state of a partition up to its log, of takeovers and of standbys"
+        "Records of changes and snapshots of key groups that takeovers and standbys read to bring the state of a partition up to date with its log"
     JobStatesDiscarded "job_states_discarded" Counter None PIPELINE
-        "States on disk that were thrown away because they were damaged, of another job or of another version of weir; they are read from the stream of the job"
+        "States on disk that were discarded because they were damaged, of another job or of another version of weir; the host reads them from the stream of the job"
     JobStandbys "job_standbys" Gauge None PIPELINE
         "Partitions of a job that another host owns and whose log this host follows"
     JobStandbysLevel "job_standbys_level" Gauge None PIPELINE
-        "Those of the standbys that have all of the log that this host has heard of"
+        "Standbys of this host that have all records of the log that the host knows of"
     JobStandbyStateBytes "job_standby_state" Gauge Bytes PIPELINE
-        "Bytes of the state of all partitions that this host stands by for, counted as those of those it owns"
+        "Bytes of the state of all partitions that this host stands by for, counted like the state of owned partitions"
     JobDeposed "job_deposed" Counter None PIPELINE
         "Partitions of a job that another host has claimed while this one owned them"
     JobFailures "job_failures" Counter None PIPELINE
         "Requests of a job to the server that failed and were repeated: reads, commits and purges"
     JobBatchesAbandoned "job_batches_abandoned" Counter None PIPELINE
-        "Commits of a job, of this host or another, that the server gave up because they were not complete in time; nothing of them is stored"
+        "Commits of a job, of this host or another, that the server abandoned because they were not complete in time; it stores nothing of them"
     JobForwarded "job_forwarded" Counter None PIPELINE
         "Results and dead letters of a job that were forwarded and acknowledged (`forward: true`), including duplicates"
     JobForwardDuplicates "job_forward_duplicates" Counter None PIPELINE
         "Forwarded results and dead letters that the server recognised as duplicates and did not store again"
     JobForwardFailures "job_forward_failures" Counter None PIPELINE
-        "Times that a result or a dead letter of a job could not be forwarded; it is tried again, and what is behind it waits"
+        "Times that a result or a dead letter of a job could not be forwarded; the host tries again, and later ones wait"
     JobViewSkipped "job_view_skipped" Counter None PIPELINE
         "Times that a result or a value of the state is not in a view: it lacks a part of the key, or is too long"
     ViewWatchers "view_watchers" Gauge None PIPELINE
@@ -179,9 +179,9 @@ names! {
     ViewWatchersEnded "view_watchers_ended" Counter None PIPELINE
         "Watches of views that the host ended: it could not read the bucket any more, or the watcher was too slow"
     JobPartitionsFailing "job_partitions_failing" Gauge None PIPELINE
-        "Partitions that this host is to own and that failed for a reason that stays; each is tried again with growing pauses while the others go on"
+        "Partitions of this host that failed for a lasting reason; the host tries each again with growing pauses while the others continue"
     JobCommitLatency "job_commit" Histogram Seconds PIPELINE
-        "From the time when a commit is made to the time when it is known to be stored"
+        "From the creation of a commit until the host knows that it is stored"
     JobPaused "job_paused" Gauge None PIPELINE
         "1 if the operator has paused the job, which then processes nothing on any host"
     JobStateRows "job_state_rows" Gauge None PIPELINE
@@ -191,15 +191,15 @@ names! {
     JobStateBytes "job_state" Gauge Bytes PIPELINE
         "Bytes of the state of all partitions that this host owns, in memory or on disk, as they count against their budgets"
     JobLogRecords "job_log_records" Gauge None PIPELINE
-        "Deltas in the logs of all partitions that this host owns: what a takeover without a standby reads besides snapshots"
+        "Deltas in the logs of all partitions that this host owns: a takeover without a standby reads these in addition to snapshots"
     JobLogBytes "job_log" Gauge Bytes PIPELINE
         "Bytes of these deltas"
     EventTimesInvalid "event_times_invalid" Counter None PIPELINE
-        "Messages without a valid event time (`event-time`): missing, no time, or not from 1970 to 2262; a redelivery counts again"
+        "Messages without a valid event time (`event-time`): missing, not a time, or not from 1970 to 2262; a redelivery counts again"
     EventTimesAhead "event_times_ahead" Counter None PIPELINE
         "Messages of a job whose event time is further ahead of the clock than `watermark.max-ahead`; they are processed and do not move the watermark"
     Watermark "watermark" Gauge Seconds PIPELINE
-        "The least watermark of the partitions of a job that this host owns, in seconds since 1970; 0 before there is one"
+        "The least watermark of the partitions of a job that this host owns, in seconds since 1970; 0 before the first watermark"
     EventTimeLag "event_time_lag" Gauge Seconds PIPELINE
         "How far the watermark is behind the clock of this host; it grows while no message comes"
     Dead "dead" Counter None PIPELINE
@@ -225,7 +225,7 @@ names! {
     PullErrors "pull_errors" Counter None PIPELINE
         "Pulls that ended in an error and were repeated"
     LateMessages "late_messages" Counter None PIPELINE
-        "Messages of a job that came too late for every window, whether or not `late` says where they go"
+        "Messages of a job that were too late for all their windows, with or without `late`"
     Latency "latency" Histogram Seconds PIPELINE
         "From the time JetStream stored an input to its settlement"
 
