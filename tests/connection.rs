@@ -214,8 +214,8 @@ fn a_server_that_is_too_old_is_refused_with_the_way_out() {
         let start =
             format!("error: cannot use the nats server at `{url}`\n  cause: it is version 2.");
         assert!(ended.stderr.starts_with(&start), "{}", ended.stderr);
-        let end = "weir needs 2.11.0 or later\n\nhint: update nats-server: older ones accept \
-                   what they do not know and ignore it\n";
+        let end = "weir needs 2.11.0 or later\n\nhint: update nats-server: older servers \
+                   accept unknown settings and ignore them\n";
         assert!(ended.stderr.ends_with(end), "{}", ended.stderr);
     }
 }
