@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// How long an answer may take before the question is asked again.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long the next message of a stream that has more may take.
+const NEXT: Duration = Duration::from_secs(60);
 
 /// A message as a stream holds it.
 #[derive(Clone, Debug)]
@@ -278,7 +280,14 @@ impl Client {
         });
         self.run(async {
             let mut stored = Vec::new();
-            while let Some(message) = messages.next().await {
+            loop {
+                let next = tokio::time::timeout(NEXT, messages.next()).await;
+                let Ok(Some(message)) = next else {
+                    panic!(
+                        "stream `{stream}` said that it has more than {} messages, and none came: was it purged?",
+                        stored.len()
+                    );
+                };
                 let message = message.expect("cannot read the stream");
                 let info = message.info().expect("not a JetStream message");
                 let (sequence, pending) = (info.stream_sequence, info.pending);

@@ -3,6 +3,7 @@
 
 use super::pages::{Watch, get, pages, wait_for_value};
 use crate::harness::{Site, Weir, guests, series, wait_for, wait_until};
+use async_nats::jetstream::stream;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -141,4 +142,60 @@ fn a_view_of_the_state_that_is_added_later_has_all_that_is_kept() {
     }
     wait_until("it goes on", || is_whole(&weir, 3));
     assert_eq!(last(), revision + 300);
+}
+
+#[test]
+fn a_value_that_expires_before_its_bucket_has_it_leaves_no_older_one_in_the_view() {
+    let site = Site::new();
+    let client = site.nats.client();
+    let weir = site.run_counting(OF_X);
+    site.set("a", "set x 1");
+    wait_for_value(&weir, "/views/v/a", "1");
+    // As while the bucket has no leader.
+    let bucket = client.stream_info("KV_p-v").unwrap().config;
+    let apart = stream::Config {
+        sources: None,
+        ..bucket.clone()
+    };
+    client.run(client.jetstream.update_stream(apart)).unwrap();
+    site.set("a", "set x 2 1000");
+    let of_view = || {
+        let job = client.messages("WEIR_JOB_P").into_iter();
+        let job = job.filter(|it| it.subject.contains(".view.v."));
+        job.collect::<Vec<_>>()
+    };
+    wait_until(
+        "its removal is committed, and nothing else is left",
+        || matches!(&*of_view(), [one] if one.header("KV-Operation") == Some("PURGE")),
+    );
+    assert_eq!(get(&weir, "/views/v/a").text(), "1");
+    client.run(client.jetstream.update_stream(bucket)).unwrap();
+    wait_until("the older one is gone", || {
+        get(&weir, "/views/v/a").is_problem(404, "no such key")
+    });
+}
+
+#[test]
+fn the_removal_of_a_value_that_expires_is_that_of_the_last_one() {
+    let site = Site::new();
+    let mut weir = site.run_counting(OF_X);
+    for (key, scripts) in [
+        ("set later", ["set x 1 2000", "set x 2 600000"]),
+        ("set for good", ["set x 1 2000", "set x 2"]),
+        ("expires", ["set x 1 600000", "set x 2 2000"]),
+    ] {
+        scripts.iter().for_each(|script| site.set(key, script));
+    }
+    let seen = |weir: &Weir| pages(weir, "v", "").0;
+    wait_until("all are there", || {
+        seen(&weir).values().all(|it| *it == 2) && seen(&weir).len() == 3
+    });
+    // It fires though the host that has set it is gone.
+    weir.kill9();
+    let weir = site.run_counting(OF_X);
+    wait_until("one is gone", || seen(&weir).len() == 2);
+    assert!(!seen(&weir).contains_key("expires"));
+    // Nor do scripts see how that is done.
+    let rows = site.weir(&["job", "state", "ls", "p", "--json"]);
+    assert!(!rows.stdout.contains("timer"), "{}", rows.stdout);
 }

@@ -7,7 +7,7 @@ use crate::config::resolved::{View, ViewFrom};
 use crate::headers::block::ForeignLines;
 use crate::headers::{HOPS, KV_OPERATION, TTL};
 use crate::message::Message;
-use crate::nats::views::key;
+use crate::nats::views::{MARKER, key};
 use crate::outgoing::OutgoingMessage;
 use crate::state::Shown;
 use bytes::Bytes;
@@ -18,6 +18,8 @@ use std::collections::HashSet;
 const SECOND: u64 = 1_000_000_000;
 /// What expires later than this is kept for ever, in nanoseconds: a hundred years.
 const FOR_EVER: u64 = 100 * 365 * 24 * 3600 * SECOND;
+/// How much longer the server keeps a value that expires than the job does, in seconds: it removes what no host does.
+const LONGER: u64 = 10;
 /// What a value takes besides its key and its bytes, about: the subject and the headers.
 const OVERHEAD: usize = 128;
 
@@ -61,8 +63,9 @@ pub(super) fn values(
     })
 }
 
-/// What a value of the state is in a view; nothing if its key is none that a bucket has. One that is deleted, or longer
-/// than `longest`, deletes its key there: no older one is taken for it.
+/// What a value of the state is in a view; nothing if its key is none that a bucket has. One that is deleted, has expired,
+/// or is longer than `longest`, deletes its key there: no older one is taken for it. Of one that has expired there are as
+/// many as there are keys that ever were, so what deletes it does not stay.
 pub(super) fn of_state(
     view: &View,
     partition: u16,
@@ -72,20 +75,19 @@ pub(super) fn of_state(
     let key = str::from_utf8(shown.key).ok()?;
     let key = key::escape(&view.key.of_key(key)?)?;
     let value = shown.value.filter(|value| value.len() <= longest);
-    let header = match (value, shown.left) {
-        (None, _) => Some((KV_OPERATION.into(), "DEL".into())),
-        (Some(_), Some(left)) if left < FOR_EVER => {
-            let seconds = left.div_ceil(SECOND).max(1);
-            Some((TTL.into(), format!("{seconds}s").into()))
-        }
-        (Some(_), _) => None,
+    let keep = |seconds: u64| (TTL.into(), format!("{seconds}s").into());
+    let headers = match (value, shown.left) {
+        (None, Some(0)) => vec![(KV_OPERATION.into(), "PURGE".into()), keep(MARKER / SECOND)],
+        (None, _) => vec![(KV_OPERATION.into(), "DEL".into())],
+        (Some(_), Some(left)) if left < FOR_EVER => vec![keep(left.div_ceil(SECOND) + LONGER)],
+        (Some(_), _) => Vec::new(),
     };
     Some(OutgoingMessage {
         is_late: false,
         subject: ByteString::from(format!("{}.{partition}.{key}", view.name)),
         id: None,
         digest: None,
-        headers: header.into_iter().collect(),
+        headers,
         foreign: ForeignLines::new(),
         payload: Bytes::copy_from_slice(value.unwrap_or_default()),
         key: None,
@@ -177,22 +179,26 @@ mod tests {
         let of = |key: &'static [u8], value, left| {
             let shown = Shown { key, value, left };
             let value = of_state(&view, 3, &shown, 4)?;
-            let header = value.headers.first();
-            let header = header.map(|(name, value)| format!("{name}: {value}"));
-            Some((value.subject.to_string(), value.payload, header))
+            let headers = value.headers.iter();
+            let headers = headers.map(|(name, value)| format!("{name}: {value}"));
+            let headers = headers.collect::<Vec<_>>().join(", ");
+            Some((value.subject.to_string(), value.payload, headers))
         };
-        let is = |payload: &'static str, header: Option<&str>| {
+        let is = |payload: &'static str, headers: &str| {
             let subject = "v.3.of/k=201".to_owned();
-            Some((subject, payload.into(), header.map(str::to_owned)))
+            Some((subject, payload.into(), headers.to_owned()))
         };
-        assert_eq!(of(b"k 1", Some(b"1234"), None), is("1234", None));
-        for (left, seconds) in [(1, "1s"), (SECOND, "1s"), (SECOND + 1, "2s")] {
+        assert_eq!(of(b"k 1", Some(b"1234"), None), is("1234", ""));
+        for (left, seconds) in [(1, "11s"), (SECOND, "11s"), (SECOND + 1, "12s")] {
             let header = format!("Nats-TTL: {seconds}");
-            assert_eq!(of(b"k 1", Some(b"1"), Some(left)), is("1", Some(&header)));
+            assert_eq!(of(b"k 1", Some(b"1"), Some(left)), is("1", &header));
         }
-        assert_eq!(of(b"k 1", Some(b"1"), Some(u64::MAX)), is("1", None));
-        let gone = is("", Some("KV-Operation: DEL"));
-        assert_eq!(of(b"k 1", None, Some(0)), gone);
+        assert_eq!(of(b"k 1", Some(b"1"), Some(u64::MAX)), is("1", ""));
+        let expired = is("", "KV-Operation: PURGE, Nats-TTL: 3600s");
+        assert_eq!(of(b"k 1", None, Some(0)), expired);
+        let gone = is("", "KV-Operation: DEL");
+        assert_eq!(of(b"k 1", None, None), gone);
+        assert_eq!(of(b"k 1", Some(b"12345"), Some(1)), gone);
         assert_eq!(of(b"k 1", Some(b"12345"), None), gone);
         assert_eq!(of(b"", Some(b"1"), None), None);
         assert_eq!(of(b"\xff", Some(b"1"), None), None);

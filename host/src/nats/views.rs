@@ -20,8 +20,9 @@ use async_nats::jetstream::response::Response;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-/// How long the marker of a value that has expired stays: an hour, in nanoseconds.
-const MARKER: u64 = 3_600_000_000_000;
+/// How long the marker of a value that has expired stays: an hour, in nanoseconds. A bucket that is away for longer may
+/// miss it.
+pub const MARKER: u64 = 3_600_000_000_000;
 
 /// Lets the bucket of each view source its values: makes those that are missing and changes the others, if it may.
 ///

@@ -2,6 +2,7 @@
 
 use super::row::{Address, Kind, Place, Row, Written};
 use super::timers::{self, Clock};
+use super::viewed::is_expiry;
 use super::{Group, State};
 
 /// What a row is.
@@ -33,7 +34,7 @@ pub struct Entry<'a> {
 }
 
 impl State {
-    /// All rows of a group, in order, without those that have expired.
+    /// All rows of a group, in order, without those that have expired and the timers for it.
     pub fn entries(&self, group: Group) -> impl Iterator<Item = Entry<'_>> {
         let (place, key, name) = (Place::first_of(group), &b""[..], &b""[..]);
         let rows = self.rows_from(Address { place, key, name }, None);
@@ -45,6 +46,9 @@ impl State {
         row.live(self.now)?;
         let Written { expiry, value, .. } = row.written()?;
         let Address { key, name, .. } = row.address();
+        if row.kind() == Kind::Timer && is_expiry(name) {
+            return None;
+        }
         let ids = &mut self.store.operators.iter();
         Some(Entry {
             operator: ids.nth(usize::from(row.operator().0)).unwrap_or_default(),

@@ -124,6 +124,8 @@ pub struct State {
     watermark: u64,
     /// See [`State::set_format`].
     format: u32,
+    /// See [`State::with_viewed`].
+    viewed: Vec<(Operator, Box<[u8]>)>,
     gone: Gone,
     /// What [`State::next_due`] has found for each clock.
     next_due: Cell<Option<[Option<u64>; 2]>>,
@@ -155,6 +157,7 @@ impl State {
             ttl: None,
             watermark: 0,
             format: 0,
+            viewed: Vec::new(),
             gone: Gone::default(),
             next_due: Cell::default(),
         }

@@ -7,6 +7,7 @@
 
 use super::codec::Reader;
 use super::row::{Address, Kind, Operator, Row};
+use super::viewed::is_expiry;
 use super::{Refused, State};
 use std::collections::BTreeSet;
 
@@ -216,7 +217,9 @@ impl State {
 
     /// Notes for the timers that are about to be committed whether their keys have values.
     pub(super) fn mark_timers(&mut self) {
-        let timers = self.overlay.others().filter_map(|row| {
+        let others = self.overlay.others();
+        let of_plugins = others.filter(|row| !is_expiry(row.address().name));
+        let timers = of_plugins.filter_map(|row| {
             let setting = read(row).filter(|timer| !timer.had_values)?;
             let had_values = self.has_values(row.operator(), row.address().key);
             let setting = Setting {

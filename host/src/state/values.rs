@@ -84,6 +84,7 @@ impl State {
         expiry: Option<u64>,
     ) -> Result<(), Refused> {
         let address = self.address(operator, Kind::Value, key, name)?;
+        self.expires(operator, key, name, expiry)?;
         let format = self.format;
         let written = Written {
             expiry,
@@ -99,6 +100,7 @@ impl State {
     /// [`Refused::OtherPartition`].
     pub fn delete(&mut self, operator: Operator, key: &[u8], name: &[u8]) -> Result<(), Refused> {
         let address = self.address(operator, Kind::Value, key, name)?;
+        self.expires(operator, key, name, None)?;
         self.write(Row::deleted(address))
     }
 

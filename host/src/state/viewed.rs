@@ -1,7 +1,14 @@
 //! Values for views: those that the writes of a commit change, and all of them in turn.
+//!
+//! A value that expires writes nothing. So one that a view shows has a timer of the host, which is due when it expires:
+//! it is written once more then, as one that has expired, and leaves the view with that commit.
 
 use super::row::{Address, Kind, Place, Row};
-use super::{Operator, State};
+use super::timers::{Clock, Timer};
+use super::{Operator, Refused, State};
+
+/// What the tag of such a timer begins with, before the name of the value. It is no UTF-8, so no plugin has such a tag.
+const EXPIRY: &[u8] = b"\xffexpiry:";
 
 /// A value as a view is to have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +29,58 @@ pub struct Cursor {
     after: Option<(Vec<u8>, Vec<u8>)>,
 }
 
+/// Whether a timer with this tag is one of the host, for a value that expires.
+pub(super) fn is_expiry(tag: &[u8]) -> bool {
+    tag.starts_with(EXPIRY)
+}
+
 impl State {
+    /// The same, of which views show the values with these names of operators.
+    #[must_use]
+    pub fn with_viewed<'a>(self, names: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let names = names.into_iter();
+        let viewed =
+            names.filter_map(|(id, name)| Some((self.operator(id)?, name.as_bytes().into())));
+        Self {
+            viewed: viewed.collect(),
+            ..self
+        }
+    }
+
+    /// A value is about to be set until then, or for ever, or deleted: sets its timer, if views show it, or deletes it.
+    pub(super) fn expires(
+        &mut self,
+        operator: Operator,
+        key: &[u8],
+        name: &[u8],
+        at: Option<u64>,
+    ) -> Result<(), Refused> {
+        let is_it = |(of, shown): &(Operator, Box<[u8]>)| *of == operator && **shown == *name;
+        if !self.viewed.iter().any(is_it) {
+            return Ok(());
+        }
+        let tag = [EXPIRY, name].concat();
+        match at {
+            Some(at) => self.set_timer(operator, key, &tag, Clock::ProcessingTime, at),
+            None => self.delete_timer(operator, key, &tag),
+        }
+    }
+
+    /// Whether a timer that is due was one for a value that expires, which has then been written as one that has.
+    pub fn expire(&mut self, timer: &Timer) -> bool {
+        let Some(name) = timer.tag.strip_prefix(EXPIRY) else {
+            return false;
+        };
+        let address = Address::new(timer.operator, Kind::Value, &timer.key, name);
+        if self
+            .row(&address)
+            .is_none_or(|row| row.live(self.now).is_none())
+        {
+            self.put(Row::new(address, Some(timer.at), b""));
+        }
+        true
+    }
+
     /// The values with this name that the writes since the last commit have changed.
     pub fn changed<'a>(
         &'a self,

@@ -48,8 +48,8 @@ impl Processing {
         }
     }
 
-    /// Entries that are due, in the order of their times for each clock. They are gone from the state. Those of event
-    /// time wait for all messages of before, also for one that is retried.
+    /// Entries that are due, in the order of their times for each clock. They are gone from the state. Of values that have
+    /// expired the views hear. Those of event time wait for all messages of before, also for one that is retried.
     fn take_due(&mut self, most: usize) -> Vec<Timer> {
         let of_event_time = if self.is_blocked() { 0 } else { most };
         let mut state = self.state.lock();
@@ -57,6 +57,7 @@ impl Processing {
         let mut due = state.take_due(Clock::EventTime, watermark, of_event_time);
         let left = most - due.len();
         due.extend(state.take_due(Clock::ProcessingTime, now, left));
+        due.retain(|timer| !state.expire(timer));
         due
     }
 

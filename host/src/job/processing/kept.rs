@@ -1,6 +1,7 @@
 //! Where the state of a partition is, in RAM or on disk, where it is found again; and whether the pipeline reads it.
 
 use super::Processing;
+use crate::config::resolved::ViewFrom;
 use crate::config::windows;
 use crate::job::shared::Shared;
 use crate::job::work::Unreadable;
@@ -31,7 +32,7 @@ impl Processing {
             let (names, budget) = (names(shared), shared.state_bytes);
             match State::on_disk(&self.groups, names, budget, at, keep) {
                 Ok((state, discarded)) => {
-                    *self.state.lock() = state.with_ttl(shared.state_ttl);
+                    *self.state.lock() = set_up(state, shared);
                     if let Some(why) = discarded {
                         shared.metrics.job_states_discarded.inc();
                         let (pipeline, partition) = (&shared.settings.name, self.partition());
@@ -64,7 +65,17 @@ impl Processing {
 /// An empty state in RAM.
 pub(super) fn empty(shared: &Shared, groups: &Groups) -> Result<State, Corrupt> {
     let state = State::new(groups.clone(), names(shared), shared.state_bytes)?;
-    Ok(state.with_ttl(shared.state_ttl))
+    Ok(set_up(state, shared))
+}
+
+/// The same with what the pipeline says of its values.
+fn set_up(state: State, shared: &Shared) -> State {
+    let views = shared.settings.job.iter().flat_map(|job| &job.views);
+    let viewed = views.filter_map(|view| match &view.from {
+        ViewFrom::State { operator, value } => Some((&**operator, &**value)),
+        ViewFrom::Results => None,
+    });
+    state.with_ttl(shared.state_ttl).with_viewed(viewed)
 }
 
 /// How large a state is, whose values are of operators of the pipeline in formats that their plugins read.
