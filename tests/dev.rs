@@ -23,7 +23,7 @@ fn a_change_of_the_configuration_starts_the_pipeline_again_and_a_mistake_waits_t
     std::fs::copy(guest("misbehave"), path.join("plugin.wasm")).unwrap();
     std::fs::write(
         path.join("input.jsonl"),
-        "{\"subject\": \"in.a\", \"text\": \"hello\"}\n",
+        "{\"subject\": \"in.a\", \"text\": \"hello\"}\n{\"advance\": \"1h\"}\n",
     )
     .unwrap();
     write_pipeline(path, "first");
@@ -37,6 +37,7 @@ fn a_change_of_the_configuration_starts_the_pipeline_again_and_a_mistake_waits_t
     let mut weir = Weir::start(path, &arguments);
     weir.wait_until_output("1 in, 1 out, 0 dropped, 0 dead letters");
     assert!(weir.stdout().contains("out  out.in.a"), "{}", weir.stdout());
+    weir.wait_until_output("line 2: `advance` by 3600s is skipped");
     assert!(std::fs::read_to_string(&results).unwrap().contains("first"));
 
     std::fs::write(path.join("pipeline.yaml"), "name: p\nsorce: {}\n").unwrap();

@@ -43,6 +43,9 @@ fn a_version_is_pushed_listed_pulled_and_never_overwritten() {
     let again = site.done(&["push", "v1", "nats://plugins/versions@1.0.0"]);
     assert!(again.contains("already there"), "{again}");
 
+    let inspected = site.done(&["inspect", "nats://plugins/versions@stable", "--json"]);
+    assert!(inspected.contains(&digest), "{inspected}");
+
     let other = site.plugin(&["push", "v2", "nats://plugins/versions@1.0.0"]);
     assert_eq!(other.code, Some(1), "{other:#?}");
     assert!(

@@ -37,6 +37,8 @@ fn dead_letters_are_listed_shown_and_purged() {
         "{list}"
     );
     assert!(lines[1].contains("  p/op  trap  "), "{list}");
+    let time = lines[0].split_whitespace().nth(1).unwrap();
+    assert_eq!((time.len(), time.ends_with('Z')), (20, true), "{list}");
     dlq(site, 2, "ls", &["--kind", "tarp"]);
     let traps = dlq(site, 0, "ls", &["--kind", "trap", "--json"]).stdout;
     assert_eq!(json(&traps)["dead_letter"], 2);
@@ -126,6 +128,22 @@ fn a_resent_message_is_as_it_was_and_its_dead_letter_is_gone() {
         assert_eq!(resent.header("Shop"), Some("7"));
         assert_eq!(resent.header("Weir-Reason"), None);
     }
+}
+
+#[test]
+fn what_is_shown_of_a_message_that_failed_again_can_be_published_as_a_new_one() {
+    let site = &with_dead_letters(&["reject"], 1);
+    dlq(site, 0, "resend", &["--all"]);
+    let _weir = site.run(&site.pipeline(""));
+    site.wait_for_messages("DEAD", 1);
+    let dead = &site.nats.client().messages("DEAD")[0];
+    let id = dead.header("Weir-Kept-Nats-Msg-Id");
+    assert!(
+        id.is_some_and(|id| id.starts_with("resend/DEAD/1/")),
+        "{dead:#?}"
+    );
+    let shown = json(&dlq(site, 0, "show", &["--json"]).stdout);
+    assert_eq!(shown["message"]["headers"], json(r#"{"Shop":"7"}"#));
 }
 
 #[test]

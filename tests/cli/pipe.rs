@@ -5,7 +5,11 @@ use crate::harness::{Finished, Weir, pipeline_folder, put, replaced};
 use std::process::Stdio;
 
 fn pipe(guest: &str, input: &str) -> Finished {
-    let folder = pipeline_folder(guest, PIPELINE);
+    pipe_through(PIPELINE, guest, input)
+}
+
+fn pipe_through(pipeline: &str, guest: &str, input: &str) -> Finished {
+    let folder = pipeline_folder(guest, pipeline);
     Weir::run_with_input(folder.path(), &["pipe", "pipeline.yaml"], input)
 }
 
@@ -34,7 +38,9 @@ fn messages_come_out_as_they_would_be_published() {
 
 #[test]
 fn dead_letters_retries_and_bad_lines_go_to_stderr_and_the_rest_goes_on() {
-    let finished = pipe(
+    let all = replaced(PIPELINE, &[("[\"orders.>\"]", "[orders, \"orders.>\"]")]);
+    let finished = pipe_through(
+        &all,
         "misbehave",
         concat!(
             r#"{"subject":"orders.a","text":"trap"}"#,
@@ -116,6 +122,24 @@ fn a_line_is_answered_before_the_next_one_is_there() {
     }
     drop(writer);
     assert_eq!(weir.finish().code, Some(0));
+}
+
+#[test]
+fn a_message_that_no_source_reads_is_skipped_and_counted() {
+    let line = |subject, text| format!("{{\"subject\":\"{subject}\",\"text\":\"{text}\"}}\n");
+    let input = line("other.a", "reject") + &line("orders.a", "good");
+    let said = "skipped 1 message that no source of the pipeline reads (`subjects`, `keys`)\n";
+    let piped = pipe("misbehave", &input);
+    assert_eq!((piped.code, &*piped.stderr), (Some(0), said), "{piped:#?}");
+    assert_eq!(json(&piped.stdout)["text"], "good");
+    let folder = pipeline_folder("misbehave", PIPELINE);
+    put(folder.path(), "input.jsonl", input);
+    let tested = Weir::run_in(folder.path(), &["plugin", "test", "--bless"]);
+    assert_eq!(
+        tested.stdout, "wrote 1 line to expected.jsonl: 1 result\n",
+        "{tested:#?}"
+    );
+    assert_eq!(tested.stderr, said);
 }
 
 #[test]

@@ -79,6 +79,14 @@ fn a_dead_letter_is_traced_and_what_is_gone_is_said_to_be() {
             .contains("cannot read message 9 of stream `OUT`"),
         "{missing:#?}"
     );
+    let other = trace(&site, "out.in.b", "1", &[]);
+    assert_eq!(other.code, Some(1), "{other:#?}");
+    for words in [
+        "message 1 of stream `OUT` is on `out.in.a`",
+        "`weir trace out.in.a 1`",
+    ] {
+        assert!(other.stderr.contains(words), "{other:#?}");
+    }
     let nowhere = trace(&site, "no.such", "1", &[]);
     assert!(nowhere.stderr.contains("hint:"), "{nowhere:#?}");
 }

@@ -1,6 +1,7 @@
 //! A partition that cannot go on is said by name and tried again alone; the others go on. A host that is told to
 //! stop does not wait for partitions that it has not got yet.
 
+use super::operate::{KEYS, rows};
 use super::{JOB, by_subject};
 use crate::cli::json;
 use crate::harness::{Fate, NatsServer, Proxy, Sender, Site, replaced, series, wait_until};
@@ -129,4 +130,63 @@ fn a_partition_without_messages_of_its_own_comes_to_the_end_of_the_source() {
         state.len() == 8 && state.iter().all(|partition| partition["lag"][0] == 0)
     });
     assert_eq!(weir.metric(&series("lag")), 0.0);
+}
+
+#[test]
+fn a_savepoint_has_the_partitions_that_had_no_message_and_goes_on_with_messages_for_all() {
+    let site = Site::new();
+    let client = site.nats.client();
+    let weir = site.run_job(&site.stateful("partitions: 5\n"));
+    // Of one key, so one partition has them all.
+    client.publish_all((0..3).map(|_| ("in.0".to_owned(), "count")));
+    site.wait_for_messages("OUT", 3);
+    site.operate(&["savepoint", "create", "p", "--name", "s"]);
+    site.operate(&["savepoint", "restore", "q", "s", "--of", "p"]);
+    assert_eq!(rows(&site, "q"), rows(&site, "p"));
+    drop(weir);
+    client.create_stream("Q", &["q.>"]);
+    let _weir = site.run_job(&site.job_q(&[]));
+    site.count_each(1);
+    let out = site.wait_for_messages("Q", KEYS as u64);
+    assert_eq!(out.len(), KEYS);
+    let counts = site.counts("Q");
+    let expected = |key: &str| vec![if key == "0" { 4 } else { 1 }];
+    assert!(
+        counts.iter().all(|(key, found)| *found == expected(key)),
+        "{counts:?}"
+    );
+}
+
+#[test]
+fn messages_without_their_key_have_one_in_common_and_are_counted_and_said_once() {
+    let site = Site::new();
+    let client = site.nats.client();
+    let file = site.stateful("partitions: 3\n");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let by_header = [
+        ("\"{subject[1]}\"", "\"{header:User}\""),
+        ("out.{key}", "out.{subject}"),
+    ];
+    let file = site.file("p.yaml", replaced(&text, &by_header));
+    let weir = site.run_job(&file);
+    client.publish_with_headers("in.a", &[("User", "u")], "count");
+    for subject in ["in.a", "in.b"] {
+        client.publish(subject, "count");
+    }
+    let out = by_subject(&site.wait_for_messages("OUT", 3));
+    let mut of_a = out["out.in.a"].clone();
+    of_a.sort();
+    assert_eq!(
+        (of_a, &*out["out.in.b"]),
+        (vec!["1".into(), "1".into()], &["2".into()][..])
+    );
+    wait_until("both are counted", || {
+        weir.metric(&series("messages_without_key_total")) == 2.0
+    });
+    let said = weir.stderr();
+    assert_eq!(
+        said.matches("a message lacks a part of its `key`").count(),
+        1,
+        "{said}"
+    );
 }

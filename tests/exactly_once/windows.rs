@@ -237,6 +237,10 @@ fn a_window_that_the_plugin_does_not_emit_is_a_dead_letter_and_holds_back_no_oth
     );
     let of = ["Weir-Key", "Weir-Timer"].map(|name| dead[0].header(name));
     assert_eq!(of, [Some("a"), Some("1970-01-01T00:00:10Z")]);
+    let refused = site.weir(&["dlq", "resend", "p.yaml", "--all"]);
+    assert_eq!(refused.code, Some(1), "{refused:#?}");
+    let why = "it is of a window or a timer, and no message of the source";
+    assert!(refused.stderr.contains(why), "{refused:#?}");
     weir.kill9();
     let _weir = site.run_job(&file);
     site.events("a", &[(30, "end")]);

@@ -258,6 +258,24 @@ fn what_a_language_misses_is_named_with_the_way_to_get_it() {
     }
 }
 
+#[test]
+fn a_source_of_a_world_that_the_manifest_does_not_name_is_refused_with_the_line_to_add() {
+    for (language, header, world) in [
+        (Language::C, "sdk/weir_window.h", "aggregator"),
+        (Language::Cpp, "sdk/weir_window.hpp", "aggregator"),
+        (Language::Cpp, "sdk/weir_state.hpp", "stateful-operator"),
+    ] {
+        let folder = new(language);
+        let source = folder.path().join(main_file(language));
+        let text = std::fs::read_to_string(&source).unwrap();
+        std::fs::write(&source, format!("#include \"{header}\"\n{text}")).unwrap();
+        let build = Weir::run_in(folder.path(), &["plugin", "build", "."]);
+        assert_eq!(build.code, Some(2), "{}", build.stderr);
+        let hint = format!("hint: add `world: {world}` to plugin.yaml");
+        assert!(build.stderr.contains(&hint), "{}", build.stderr);
+    }
+}
+
 /// With its packages there, what JavaScript misses next is Node.js.
 #[test]
 fn node_is_named_where_only_the_packages_are_there() {

@@ -92,9 +92,15 @@ pub async fn serve(
         })?,
         None => match TcpListener::bind(loopback(usual_port)).await {
             Ok(listener) => listener,
-            Err(_) => TcpListener::bind(loopback(0))
-                .await
-                .context("cannot listen on loopback")?,
+            Err(error) => {
+                let free = TcpListener::bind(loopback(0)).await;
+                let free = free.context("cannot listen on loopback")?;
+                tracing::warn!(
+                    port = usual_port,
+                    "cannot listen on the usual port, so a free one is taken: {error}"
+                );
+                free
+            }
         },
     };
     let address = listener

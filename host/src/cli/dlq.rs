@@ -1,16 +1,18 @@
 //! `weir dlq ...`: lists, shows, resends and purges dead letters.
 
+use super::shown::moment;
 use super::{Console, files, offline};
 use crate::config::resolved::Pipeline;
-use crate::headers::block;
+use crate::headers::{MESSAGE_ID, block};
 use crate::jsonl::Record;
-use crate::nats::dead_letters::{DeadLetter, DeadLetters, Resend};
+use crate::nats::dead_letters::{DeadLetter, DeadLetters, RESENT, Resend};
 use crate::nats::{self, Connection};
 use crate::process::chain::Kind;
 use crate::process::dead_letter::backtrace;
 use crate::report::{self, ResultExt, count, escape};
 use crate::threads;
 use anyhow::{Result, anyhow};
+use bytestring::ByteString;
 use clap::Subcommand;
 use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
@@ -213,9 +215,9 @@ fn line(letter: &DeadLetter) -> String {
         (pipeline, operator) => format!("{pipeline}/{operator}"),
     };
     format!(
-        "{:>6}  {}  {by}  {:<8}  {}  {}",
+        "{:>6}  {}Z  {by}  {:<8}  {}  {}",
         letter.sequence(),
-        letter.time,
+        moment(&letter.time),
         fact("Kind"),
         fact("Subject"),
         fact("Reason"),
@@ -267,13 +269,22 @@ fn summary(letter: &DeadLetter) -> Value {
     Value::Object(summary)
 }
 
-/// With the message in the format of `weir pipe` and `weir plugin test`.
+/// With the message in the format of `weir pipe` and `weir plugin test`, without the id that sent it back before: with
+/// that, the server would take it for the one that was stored then.
 fn whole(letter: &DeadLetter) -> Value {
     let mut whole = summary(letter);
+    let (headers, _) = block::read(&letter.headers);
+    let is_resent = |(name, value): &(ByteString, ByteString)| {
+        name.eq_ignore_ascii_case(MESSAGE_ID) && value.starts_with(RESENT)
+    };
     let record = Record {
         subject: letter.fact("Subject").into(),
         payload: letter.payload.clone(),
-        headers: block::read(&letter.headers).0,
+        headers: headers
+            .iter()
+            .filter(|it| !is_resent(it))
+            .cloned()
+            .collect(),
         key: None,
         event_time: None,
         sequence: letter.fact("Sequence").parse().ok(),

@@ -16,6 +16,7 @@ use crate::process::chain::{Chain, Rejection, Routed, Verdict};
 use crate::process::disposition::Disposition;
 use crate::process::outputs::Target;
 use crate::process::{Judged, Processor, plugin_set};
+use crate::report::{self, count};
 use crate::state::SharedState;
 use crate::telemetry::metrics::Metrics;
 use crate::threads;
@@ -45,6 +46,8 @@ pub(super) struct Offline {
     pub(super) batch: Bounds,
     /// Sequence of the last message; the next message without a sequence gets the following one.
     sequence: u64,
+    /// Messages that no source reads.
+    skipped: usize,
     metrics: Arc<Metrics>,
     tokio: tokio::runtime::Runtime,
 }
@@ -120,18 +123,25 @@ impl Offline {
             time: Time::default(),
             batch,
             sequence: 0,
+            skipped: 0,
             metrics,
             tokio,
         })
     }
 
-    /// Processes messages and returns the output lines of each, in order; before them those of timers that the clock has
+    /// Processes messages and returns the output lines of each that a source reads, in order; before them those of timers that the clock has
     /// reached by then, and behind them those of timers and windows that the messages make due. The event time is
     /// `now` if neither the line nor the pipeline has one.
     pub(super) fn run(&mut self, records: Vec<Record>, now: u64) -> Vec<Vec<Line>> {
         self.time.reach(now);
         let (mut messages, mut routed) = (Vec::with_capacity(records.len()), Vec::new());
         for record in records {
+            if !self.processor.reads(&record.subject) {
+                // It has its place in the stream all the same.
+                self.sequence = record.sequence.unwrap_or(self.sequence + 1);
+                self.skipped += 1;
+                continue;
+            }
             let (message, refusal) = self.message(record, now);
             if refusal.is_none() {
                 routed.push(self.processor.route(message.clone()));
@@ -180,6 +190,16 @@ impl Offline {
         drop(state.seal());
         state.confirmed();
         verdicts
+    }
+
+    /// Says how many messages no source reads, if there were any.
+    pub(super) fn note_skipped(&self) {
+        if self.skipped > 0 {
+            let skipped = count(self.skipped, "message");
+            report::note(&format!(
+                "skipped {skipped} that no source of the pipeline reads (`subjects`, `keys`)"
+            ));
+        }
     }
 
     /// The metrics of the plugins, in the format of `/metrics`.

@@ -6,7 +6,7 @@ mod diff;
 mod difference;
 mod fleet;
 mod history;
-mod input;
+pub(super) mod input;
 mod inspect;
 mod new;
 mod registry;

@@ -151,6 +151,9 @@ impl Lane {
             if !self.processor.decode(&mut message) {
                 self.metrics.event_times_invalid.inc();
             }
+            if self.processor.lacks_key(&message) {
+                self.metrics.messages_without_key.inc();
+            }
             self.in_flight.admit(message, ticket, origin, retries);
         }
     }

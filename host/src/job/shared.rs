@@ -46,6 +46,8 @@ pub(super) struct Counts {
     pub retried_infrastructure: u64,
     /// Times that a result has no key for a view.
     pub not_viewed: u64,
+    /// Messages without the key that their source has a rule for.
+    pub keyless: u64,
     /// Messages whose event time is not valid, or too far ahead.
     pub untimed: u64,
     pub ahead: u64,
@@ -254,6 +256,7 @@ impl Shared {
             .retried_infrastructure
             .inc_by(counts.retried_infrastructure);
         metrics.job_view_skipped.inc_by(counts.not_viewed);
+        metrics.messages_without_key.inc_by(counts.keyless);
         metrics.event_times_invalid.inc_by(counts.untimed);
         metrics.event_times_ahead.inc_by(counts.ahead);
         metrics.late_messages.inc_by(counts.late);

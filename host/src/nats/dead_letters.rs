@@ -7,7 +7,7 @@
 
 mod resend;
 
-pub use resend::Resend;
+pub use resend::{RESENT, Resend};
 
 use super::stored::{self, StoredMessage, Which};
 use super::{Connection, by_subject, streams};

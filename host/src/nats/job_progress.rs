@@ -19,6 +19,8 @@ pub struct JobProgress {
     paused: AtomicBool,
     /// Whether it was said that event times are too early to be right.
     said_early: AtomicBool,
+    /// Whether it was said that messages have no key.
+    said_keyless: AtomicBool,
     /// The partitions that are owned.
     state: Mutex<BTreeMap<u16, PartitionState>>,
 }
@@ -114,6 +116,7 @@ impl JobProgress {
             troubles: Mutex::default(),
             paused: AtomicBool::new(false),
             said_early: AtomicBool::new(false),
+            said_keyless: AtomicBool::new(false),
             state: Mutex::default(),
         }
     }
@@ -190,6 +193,11 @@ impl JobProgress {
     /// Whether nobody has said yet that event times are too early to be right.
     pub fn is_first_to_say_early(&self) -> bool {
         !self.said_early.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether nobody has said yet that messages have no key.
+    pub fn is_first_to_say_keyless(&self) -> bool {
+        !self.said_keyless.swap(true, Ordering::Relaxed)
     }
 
     /// The job is paused, or goes on.

@@ -8,8 +8,9 @@ use super::Connection;
 use super::by_subject::find_by_subject;
 use super::stored::{self, Which};
 use super::streams::{base36, jetstream};
+use crate::config::template::SubjectFilter;
 use crate::headers::{DIGEST, MESSAGE_ID, ORIGIN, block};
-use crate::report::ResultExt;
+use crate::report::{ResultExt, escape};
 use anyhow::{Context, Result, anyhow};
 use async_nats::jetstream::context::Context as JetStream;
 use serde::Serialize;
@@ -101,6 +102,16 @@ pub async fn walk(connection: &Connection, subject: &str, sequence: u64) -> Resu
     if let Some(why) = &first.gone {
         return Err(anyhow!("{why}"))
             .with_context(|| format!("cannot read message {sequence} of stream `{stream}`"));
+    }
+    let found = first.subject.as_deref().unwrap_or_default();
+    let is_meant = SubjectFilter::parse(subject).is_ok_and(|meant| meant.matches(found));
+    if !is_meant {
+        let found = escape::line(found);
+        return Err(anyhow!(
+            "message {sequence} of stream `{stream}` is on `{found}`"
+        ))
+        .with_context(|| format!("cannot trace `{subject}`"))
+        .hint(|| format!("to trace that one: `weir trace {found} {sequence}`"));
     }
     let mut steps = vec![first];
     while let Some(StoredMessage {

@@ -43,6 +43,12 @@ impl Decoder {
         }
     }
 
+    /// Whether any source reads messages with this subject.
+    #[must_use]
+    pub fn reads(&self, subject: &str) -> bool {
+        self.0.is_empty() || self.0.iter().any(|rules| rules.reads(subject))
+    }
+
     /// The name of a message's source, if it has one.
     #[must_use]
     pub fn source(&self, message: &Message) -> Option<ByteString> {
@@ -59,6 +65,12 @@ impl Decoder {
     #[must_use]
     pub fn event_time(&self, message: &Message) -> Option<&EventTime> {
         self.rules(message)?.event_time.as_ref()
+    }
+
+    /// Whether a message that was decoded lacks the key that its source has a rule for.
+    #[must_use]
+    pub fn lacks_key(&self, message: &Message) -> bool {
+        message.key.is_none() && self.rules(message).is_some_and(|rules| rules.key.is_some())
     }
 
     /// Sets the source and the key, unless the message has one, and the event time where there is a rule for it. False if

@@ -144,6 +144,18 @@ impl Processor {
         self.decoder.decode(message)
     }
 
+    /// Whether any source reads messages with this subject.
+    #[must_use]
+    pub fn reads(&self, subject: &str) -> bool {
+        self.decoder.reads(subject)
+    }
+
+    /// Whether a message that was decoded lacks the key that its source has a rule for.
+    #[must_use]
+    pub fn lacks_key(&self, message: &Message) -> bool {
+        self.decoder.lacks_key(message)
+    }
+
     /// Whether a message is one of a table.
     #[must_use]
     pub fn is_table(&self, message: &Message) -> bool {

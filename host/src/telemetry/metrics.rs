@@ -276,6 +276,7 @@ handles! {
         job_partitions_failing: Gauge = gauge(JobPartitionsFailing),
         job_commit_latency: Histogram = histogram(JobCommitLatency),
         job_paused: Gauge = gauge(JobPaused),
+        messages_without_key: Counter = counter(MessagesWithoutKey),
         event_times_invalid: Counter = counter(EventTimesInvalid),
         event_times_ahead: Counter = counter(EventTimesAhead),
         late_messages: Counter = counter(LateMessages),

@@ -194,6 +194,8 @@ names! {
         "Deltas in the logs of all partitions that this host owns: a takeover without a standby reads these in addition to snapshots"
     JobLogBytes "job_log" Gauge Bytes PIPELINE
         "Bytes of these deltas"
+    MessagesWithoutKey "messages_without_key" Counter None PIPELINE
+        "Messages that lack a part of the `key` of their source; in a job all of them have one key in common; a redelivery counts again"
     EventTimesInvalid "event_times_invalid" Counter None PIPELINE
         "Messages without a valid event time (`event-time`): missing, not a time, or not from 1970 to 2262; a redelivery counts again"
     EventTimesAhead "event_times_ahead" Counter None PIPELINE

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// A line.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Input {
+pub(in crate::cli) enum Input {
     Message(Record),
     /// So much time passes: `{"advance": "5m"}`.
     Advance(Duration),
@@ -24,7 +24,7 @@ struct Advance {
 /// # Errors
 ///
 /// See [`jsonl::parse_message`]; and a time that is none.
-pub(super) fn parse(text: &str, line: usize) -> Result<Input, Problem> {
+pub(in crate::cli) fn parse(text: &str, line: usize) -> Result<Input, Problem> {
     let is_advance = |object: serde_json::Value| object.get("advance").is_some();
     if !serde_json::from_str(text).is_ok_and(is_advance) {
         return jsonl::parse_message(text, line).map(Input::Message);

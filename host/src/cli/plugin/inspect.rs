@@ -1,7 +1,8 @@
-//! `weir plugin inspect FILE`: shows what a `.wasm` file or a standard plugin is and what it needs, without running it.
+//! `weir plugin inspect FILE`: shows what a component is and what it needs, without running it.
 
+use super::deploy::component;
 use super::standard;
-use crate::cli::Console;
+use crate::cli::{Console, files};
 use crate::plugin::{self, Grant, Inspection};
 use crate::report;
 use crate::standard::Standard;
@@ -13,9 +14,13 @@ use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct Arguments {
-    /// A component, a core module with a component-type section, or a standard plugin: std:NAME.
+    /// A component, a core module with a component-type section, or a reference: std:NAME,
+    /// nats://BUCKET/NAME@VERSION or oci://REGISTRY/REPOSITORY:TAG.
     #[arg(value_name = "FILE")]
-    file: PathBuf,
+    component: PathBuf,
+
+    #[command(flatten)]
+    reach: files::Reach,
 
     /// Print only the component's world and interfaces, as WIT.
     #[arg(long, conflicts_with = "json")]
@@ -27,8 +32,8 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<u8> {
-    let name = arguments.file.display();
-    let standard = standard::named(&arguments.file).transpose()?;
+    let name = arguments.component.display();
+    let standard = standard::named(&arguments.component).transpose()?;
     if arguments.example {
         let standard = standard.ok_or_else(|| {
             let error = anyhow!("`{name}` is not a standard plugin, so it has no example");
@@ -40,7 +45,14 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> anyhow::R
         console.print(&standard.example())?;
         return Ok(report::DONE);
     }
-    let bytes = standard::component(&arguments.file)?;
+    let reference = arguments
+        .component
+        .to_str()
+        .filter(|text| text.contains("://"));
+    let bytes = match reference {
+        Some(reference) => component(reference, &arguments.reach.settings()?)?.bytes,
+        None => standard::component(&arguments.component)?,
+    };
     let found = plugin::inspect(&bytes).with_context(|| format!("cannot inspect `{name}`"))?;
     match arguments.wit {
         true => console.print(&found.wit)?,

@@ -233,6 +233,7 @@ fn run_all(mut chain: Offline, inputs: Vec<Input>) -> Vec<Line> {
     }
     got.extend(run(&mut chain, &mut batch));
     got.extend(chain.finish());
+    chain.note_skipped();
     got
 }
 

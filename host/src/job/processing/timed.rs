@@ -56,6 +56,7 @@ impl Processing {
     /// not depend on those behind them.
     pub(super) fn pass(&mut self, batch: &[Input]) {
         self.warn_of_early(batch);
+        self.note_keyless(batch);
         let mut state = self.state.lock();
         let rules = &self.shared.watermark;
         self.gathered.ahead += self.watermarks.pass(rules, batch, state.now());
@@ -81,6 +82,28 @@ impl Processing {
                 "an event time is before 1973; if it counts seconds, set `event-time.unit: s`"
             );
         }
+    }
+
+    /// Counts messages without a key, and says once of a pipeline that there are some: they share a key.
+    fn note_keyless(&mut self, batch: &[Input]) {
+        let is_keyless = |input: &&Input| {
+            let reads = self.reads(input);
+            reads.is_some_and(|reads| reads.decoder.lacks_key(&input.message))
+        };
+        let mut keyless = batch.iter().filter(is_keyless);
+        let Some(first) = keyless.next() else {
+            return;
+        };
+        let count = 1 + keyless.count() as u64;
+        if self.shared.progress.is_first_to_say_keyless() {
+            tracing::warn!(
+                pipeline = self.shared.settings.name,
+                sequence = self.shown_sequence(first),
+                subject = &*first.message.subject,
+                "a message lacks a part of its `key`: all that do have one key in common, in one partition"
+            );
+        }
+        self.gathered.keyless += count;
     }
 
     /// What a commit says besides of a batch: event time, and the values of views.

@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 /// How long a publish ack may take: elections take 4 to 9 s (measured).
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What the message id of a message begins with that was sent back.
+pub const RESENT: &str = "resend/";
+
 /// The way back of a pipeline's dead letters.
 pub struct Resend {
     /// What is stored may have any bytes.
@@ -239,7 +242,7 @@ impl Resend {
             false => original.clone(),
         };
         let (name, sequence) = (&letters.stream.cached_info().config.name, letter.sequence());
-        let id = format!("{MESSAGE_ID}: resend/{name}/{sequence}/{}", letter.time);
+        let id = format!("{MESSAGE_ID}: {RESENT}{name}/{sequence}/{}", letter.time);
         let with_id = block::join([id.as_bytes()]);
         let (Some(start), true) = (
             with_id.strip_suffix(b"\r\n"),

@@ -73,8 +73,9 @@ impl Compiler {
 }
 
 fn c(project: &Project, module: &Path) -> Result<Command> {
+    let own = own_sources(project, &["c"])?;
     let mut command = find(project)?.command(project, false);
-    command.args(own_sources(project, &["c"])?);
+    command.args(own);
     command.args(sources(&project.folder.join("sdk"), &["c"])?);
     link(&mut command, project, module);
     Ok(command)
@@ -82,8 +83,8 @@ fn c(project: &Project, module: &Path) -> Result<Command> {
 
 /// The C++ SDK contains C. A compiler accepts one standard at a time, so C is compiled first.
 fn cpp(project: &Project, module: &Path) -> Result<Command> {
-    let compiler = find(project)?;
     let own = own_sources(project, &["cc", "cpp"])?;
+    let compiler = find(project)?;
     let objects = super::folder(project, "objects")?;
     let mut command = compiler.command(project, true);
     command.args(own);
@@ -157,6 +158,9 @@ fn has_ziglang(python: &Path) -> bool {
 /// The plugin's own files: those beside `plugin.yaml`.
 fn own_sources(project: &Project, extensions: &[&str]) -> Result<Vec<PathBuf>> {
     let found = sources(&project.folder, extensions)?;
+    for source in &found {
+        has_world(project, source)?;
+    }
     if found.is_empty() {
         let shown = project.folder.display();
         let error = anyhow!("there is no source in `{shown}`");
@@ -164,6 +168,32 @@ fn own_sources(project: &Project, extensions: &[&str]) -> Result<Vec<PathBuf>> {
         return Err(report::hint(error, action));
     }
     Ok(found)
+}
+
+/// The header of a world of its own is of use only where `plugin.yaml` names the world: the linker would say no more than
+/// that functions are missing.
+fn has_world(project: &Project, source: &Path) -> Result<()> {
+    let what = || format!("cannot read `{}`", source.display());
+    let text = std::fs::read(source).with_context(what)?;
+    let text = String::from_utf8_lossy(&text);
+    for (header, name) in [
+        ("weir_window.h", "aggregator"),
+        ("weir_state.h", "stateful-operator"),
+    ] {
+        let includes =
+            |line: &str| line.trim_start().starts_with("#include") && line.contains(header);
+        if project.world == World::Operator && text.lines().any(includes) {
+            let file = source.file_name().unwrap_or_default().to_string_lossy();
+            let error = anyhow!(
+                "`{file}` includes `{header}`, and `plugin.yaml` does not say `world: {name}`"
+            );
+            return Err(report::usage(report::hint(
+                error,
+                format!("add `world: {name}` to plugin.yaml"),
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The files directly in `folder` with one of these extensions, relative to the project's folder.
