@@ -269,3 +269,13 @@ fn subjects_that_lack_the_token_of_the_key_are_noted() {
     let note = "  note: messages on `orders` have no key: their subject has no token 1, which `{subject[1]}` asks for\n";
     assert!(finished.stdout.contains(note), "{finished:#?}");
 }
+
+#[test]
+fn a_key_that_only_an_operator_can_set_is_noted() {
+    let pipeline = replaced(PIPELINE, &[("out.{subject[1]}", "out.{key}")]);
+    let folder = pipeline_folder("echo", &pipeline);
+    let finished = Weir::run_in(folder.path(), &["check", "pipeline.yaml"]);
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+    let note = "  note: `{key}`: the pipeline has no `key`, so a result has one only if an operator sets it\n";
+    assert!(finished.stdout.contains(note), "{finished:#?}");
+}

@@ -3,7 +3,7 @@
 use super::shown::short;
 use super::{Console, files};
 use crate::config::resolved::{NamedSource, Pipeline, Place, Start};
-use crate::config::{Draft, Finding, Findings, Located, Location, short_subjects};
+use crate::config::{Draft, Finding, Findings, Located, Location, short_subjects, unsure_results};
 use crate::nats::{job, job_input};
 use crate::plugin::{Plugin, Runtime, Worker};
 use crate::process::plugin_set;
@@ -173,6 +173,7 @@ fn notes(draft: &Draft, checked: &[Checked<'_>]) -> Vec<String> {
         }
     };
     notes.extend(short_subjects(pipeline));
+    notes.extend(unsure_results(pipeline));
     notes.extend(of(draft, checked).flat_map(unused_grants));
     notes
 }

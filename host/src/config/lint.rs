@@ -4,6 +4,8 @@
 //! messages. `resolve/` checks single values; the host checks at its start what only a server knows.
 
 mod keys;
+mod named;
+mod results;
 
 use super::component::Reference;
 use super::cursor::Cursor;
@@ -12,8 +14,11 @@ use super::resolve::Context;
 use super::resolved::{Bounds, DeadLetter, NamedSource, Sink, Source, StreamSettings};
 use super::subject::SubjectFilter;
 use super::template::Template;
+pub(super) use keys::key;
 pub use keys::short_subjects;
-pub(super) use keys::{key, needs_key};
+pub(super) use named::named_sources;
+pub use results::unsure_results;
+pub(super) use results::{Made, results};
 use std::borrow::Cow;
 
 /// A full batch must fit into what may be in flight; otherwise no batch is ever full.

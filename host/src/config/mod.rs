@@ -41,7 +41,7 @@ pub mod windows;
 
 pub use crate::report::findings::{Finding, Findings, Location};
 pub use interpolate::Environment;
-pub use lint::short_subjects;
+pub use lint::{short_subjects, unsure_results};
 pub use load::{Draft, Loader, Located, load};
 pub use pointer::Pointer;
 pub use reference::reference;

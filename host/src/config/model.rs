@@ -51,7 +51,8 @@ pub struct Pipeline {
     pub sources: BTreeMap<String, NamedSource>,
     /// The key of a message: text with the placeholders `{subject}`, `{subject[N]}` (a token, counted from 0),
     /// `{subject[N..]}` (that token and all later ones), `{header:Name}` and `{payload:/json/pointer}`. If a message
-    /// lacks one of them, it has no key.
+    /// lacks one of them, it has no key. In a job all messages without a key share one key, the empty one, in the state and
+    /// in windows. `weir_messages_without_key_total` counts them.
     #[schemars(example = &"{subject[1]}", example = &"{payload:/order/user}")]
     pub key: Option<String>,
     /// The event time of a message. `stream`, the default, is the time at which JetStream stored the message.

@@ -110,11 +110,17 @@ pub(super) fn pipeline(
             .for_each(|named| lint::key(named, at, context));
         let views = job.iter().flatten().flat_map(|job| &*job.views);
         let views: Vec<_> = views.cloned().collect();
-        lint::needs_key(model, sources, (sink.as_ref(), &views), at, context);
         lint::sources(sources, at, context);
         lint::operators(&model.operators, sources, at, context);
+        lint::named_sources(&model.operators, sources, at, context);
         let dead_letter = dead_letter.as_ref().and_then(Option::as_ref);
         let late = late.as_ref().and_then(Option::as_ref);
+        let made = lint::Made {
+            sink: sink.as_ref(),
+            late,
+            views: &views,
+        };
+        lint::results(model, sources, made, at, context);
         for named in sources {
             lint::loops(sink.as_ref(), dead_letter, &named.source, at, context);
             lint::late(late, sink.as_ref(), &named.source, at, context);

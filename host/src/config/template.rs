@@ -196,6 +196,12 @@ impl Template {
         self.parts.contains(&Part::Key)
     }
 
+    /// Whether a rendered subject has anything of the subject of its message.
+    #[must_use]
+    pub fn has_subject(&self) -> bool {
+        self.parts.iter().any(Part::is_of_subject)
+    }
+
     /// Whether the template begins with the message's subject.
     #[must_use]
     pub fn begins_with_subject(&self) -> bool {
@@ -204,6 +210,13 @@ impl Template {
 }
 
 impl Part {
+    fn is_of_subject(&self) -> bool {
+        matches!(
+            self,
+            Self::Subject | Self::SubjectToken(_) | Self::SubjectFrom(_)
+        )
+    }
+
     /// The value of this part for one message; empty values count as missing.
     fn value<'m>(&'m self, message: &'m Message) -> Result<Cow<'m, str>, String> {
         let foreign = message.foreign.as_deref();

@@ -30,6 +30,7 @@ struct SideConfig {
     /// The subjects of the messages of this side, with `*` and `>` as in NATS. Either this or `source`.
     subject: Option<String>,
     /// The source whose messages are of this side: a name under `sources:` of the pipeline.
+    #[cfg_attr(test, schemars(extend("x-weir-source" = true)))]
     source: Option<String>,
 }
 

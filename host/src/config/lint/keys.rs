@@ -1,10 +1,9 @@
-//! Rules about keys: whether a message can have one, and whether what needs one has it.
+//! Rules about keys: whether a message can have one. Whether what needs one has it is in `results.rs`.
 
 use super::{known_subjects, section};
 use crate::config::cursor::Cursor;
-use crate::config::model;
 use crate::config::resolve::Context;
-use crate::config::resolved::{NamedSource, Pipeline, Sink, View, ViewFrom};
+use crate::config::resolved::{NamedSource, Pipeline};
 use crate::config::subject::SubjectFilter;
 use crate::config::template::KeyRule;
 
@@ -30,37 +29,6 @@ pub(in crate::config) fn key(named: &NamedSource, at: &Cursor<'_>, context: &mut
                 at.path()
             ),
             format!("tokens count from 0; the last one is {}", longest - 1),
-        );
-    }
-}
-
-/// What is made of `{key}` needs a rule that says what the key is. A plugin may set one: then nobody can say.
-pub(in crate::config) fn needs_key(
-    model: &model::Pipeline,
-    sources: &[NamedSource],
-    (sink, views): (Option<&Sink>, &[View]),
-    at: &Cursor<'_>,
-    context: &mut Context<'_>,
-) {
-    if !model.operators.is_empty() || sources.iter().any(|named| named.key.is_some()) {
-        return;
-    }
-    let subject = at.field("sink").field("subject");
-    let mut of_key: Vec<Cursor<'_>> = Vec::new();
-    of_key.extend(sink.filter(|sink| sink.subject.has_key()).map(|_| subject));
-    for (index, view) in views
-        .iter()
-        .enumerate()
-        .filter(|(_, view)| view.key.has_key())
-    {
-        let at = at.field("views").item(index);
-        of_key.extend((view.from == ViewFrom::Results).then(|| at.field("key").or(at)));
-    }
-    for at in of_key {
-        context.findings.add_hint(
-            at.location(),
-            format!("`{}` needs `{{key}}`, and no message has a key", at.path()),
-            "add `key: \"{subject[1]}\"`, for example, or use another placeholder",
         );
     }
 }

@@ -110,6 +110,12 @@ impl KeyRule {
         self.parts.contains(&Part::Key)
     }
 
+    /// Whether it has anything of the subject.
+    #[must_use]
+    pub fn has_subject(&self) -> bool {
+        self.parts.iter().any(Part::is_of_subject)
+    }
+
     /// Whether it has something of the payload.
     #[must_use]
     pub fn reads_payload(&self) -> bool {
