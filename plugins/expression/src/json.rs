@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cel::Value;
 use cel::objects::{Key, Map};
+use fields::{Payload, Wanted};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Error, Serialize, Serializer};
 use std::collections::{BTreeMap, HashMap};
@@ -19,6 +20,19 @@ pub struct Json(pub Value);
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ToValue).map(Self)
+    }
+}
+
+impl Json {
+    /// Reads a payload, and of an object the wanted fields.
+    pub fn read(payload: &[u8], wanted: &Wanted) -> serde_json::Result<Self> {
+        let fields = match wanted.read(payload)? {
+            Payload::Whole(json) => return Ok(json),
+            Payload::Fields(fields) => fields.into_iter(),
+        };
+        let map = fields.map(|(name, Self(value))| (Key::String(Arc::new(name.to_owned())), value));
+        let map = Arc::new(map.collect());
+        Ok(Self(Value::Map(Map { map })))
     }
 }
 

@@ -5,6 +5,7 @@ mod json;
 mod matches;
 mod names;
 mod program;
+mod wanted;
 
 pub use json::Computed;
 pub use program::{Expression, Variables};

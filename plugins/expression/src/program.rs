@@ -8,9 +8,11 @@
 use crate::json::{Computed, Json};
 use crate::matches;
 use crate::names::{Names, is_function};
+use crate::wanted::fields_of;
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use cel::{Context, Env, ExecutionError, Program, Value};
+use fields::Wanted;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use weir_sdk::Message;
@@ -31,6 +33,8 @@ const VARIABLES: [&str; 8] = [
 pub struct Expression {
     env: Arc<Env>,
     program: Program,
+    /// The fields of the payload that it looks at.
+    wanted: Wanted,
 }
 
 impl Expression {
@@ -56,7 +60,12 @@ impl Expression {
         for pattern in names.patterns {
             matches::check(pattern)?;
         }
-        Ok(Self { env, program })
+        let wanted = fields_of("payload", program.expression());
+        Ok(Self {
+            env,
+            program,
+            wanted,
+        })
     }
 
     /// Whether it is true for this message.
@@ -64,7 +73,11 @@ impl Expression {
     /// # Errors
     /// Why that cannot be told.
     pub fn is_true_for(&self, message: &Message) -> Result<bool, String> {
-        match self.execute(&Variables::of(message))? {
+        let variables = Variables {
+            wanted: Some(&self.wanted),
+            ..Variables::of(message)
+        };
+        match self.execute(&variables)? {
             Value::Bool(answer) => Ok(answer),
             other => Err(format!(
                 "the expression is neither true nor false: {other:?}"
@@ -114,6 +127,8 @@ impl Expression {
 /// for all expressions.
 pub struct Variables<'m> {
     message: &'m Message,
+    /// The fields of the payload, if not all of them.
+    wanted: Option<&'m Wanted>,
     values: [OnceLock<Result<Box<dyn Val>, String>>; VARIABLES.len()],
 }
 
@@ -123,6 +138,7 @@ impl<'m> Variables<'m> {
     pub fn of(message: &'m Message) -> Self {
         Self {
             message,
+            wanted: None,
             values: Default::default(),
         }
     }
@@ -141,7 +157,7 @@ impl VariableResolver for Variables<'_> {
     fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
         let index = VARIABLES.iter().position(|variable| *variable == name)?;
         let value = self.values[index].get_or_init(|| {
-            let value = variable(name, self.message)?;
+            let value = variable(name, self.message, self.wanted)?;
             value
                 .try_into()
                 .map_err(|error: ExecutionError| error.to_string())
@@ -153,7 +169,7 @@ impl VariableResolver for Variables<'_> {
     }
 }
 
-fn variable(name: &str, message: &Message) -> Result<Value, String> {
+fn variable(name: &str, message: &Message, wanted: Option<&Wanted>) -> Result<Value, String> {
     let integer = |number: u64| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
     Ok(match name {
         "subject" => message.subject.as_str().into(),
@@ -166,8 +182,11 @@ fn variable(name: &str, message: &Message) -> Result<Value, String> {
             map.into()
         }
         "payload" => {
-            let Json(value) = serde_json::from_slice(&message.payload)
-                .map_err(|error| format!("the payload is not JSON: {error}"))?;
+            let json = match wanted {
+                Some(wanted) => Json::read(&message.payload, wanted),
+                None => serde_json::from_slice(&message.payload),
+            };
+            let Json(value) = json.map_err(|error| format!("the payload is not JSON: {error}"))?;
             value
         }
         "text" => str::from_utf8(&message.payload)

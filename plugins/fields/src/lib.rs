@@ -1,5 +1,5 @@
-//! What plugins have in common that look at fields of a message: JSON pointers, values and templates, and
-//! JSON of which a part changes while the rest stays as it was written.
+//! What plugins have in common that look at fields of a message: JSON pointers, values and templates, JSON of
+//! which a part changes while the rest stays as it was written, and JSON of which only a part is read.
 
 mod headers;
 mod node;
@@ -8,12 +8,14 @@ mod source;
 mod template;
 #[cfg(test)]
 mod tests;
+mod wanted;
 
 pub use headers::headers_of;
 pub use node::Node;
 pub use pointer::{Pattern, Pointer};
 pub use source::{Fields, Source};
 pub use template::Template;
+pub use wanted::{Payload, Wanted};
 
 /// Why the payload cannot be read.
 fn not_json(error: &serde_json::Error) -> String {
