@@ -1,8 +1,12 @@
 //! The configuration: which figures, and by what messages are told apart.
 
-use crate::function::{Function, Ranking, Spread, Time};
+use crate::function::{Function, Spread, Time};
+use crate::groups::Name;
 use crate::only::Only;
+use crate::payload::wanted;
+use crate::rank::Ranking;
 use crate::shown::Shown;
+use fields::Wanted;
 use serde_json::{Map, Value};
 
 /// Results of one window and key. All of them are stored in one commit, which holds 900 by default.
@@ -14,7 +18,7 @@ pub struct Figure {
     /// In the result.
     pub name: String,
     /// Name and definition: what is kept for another one is not taken for that of this one.
-    pub id: String,
+    pub(crate) id: Name,
     pub function: Function,
 }
 
@@ -23,7 +27,7 @@ impl Figure {
     pub fn read(name: &str, definition: &Value) -> Result<Self, String> {
         Ok(Self {
             name: name.to_owned(),
-            id: format!("{name} {definition}"),
+            id: Name(format!("{name} {definition}")),
             function: figure(name, definition)?,
         })
     }
@@ -49,12 +53,18 @@ pub struct Settings {
     pub only: Option<Only>,
     /// How many groups there may be in one window of a key.
     pub groups: usize,
+    /// The fields of a payload that all this is about.
+    pub(crate) wanted: Wanted,
 }
 
 impl Settings {
     /// Of these figures, in groups of messages that are alike in the fields `by`.
-    pub fn new(by: Vec<(String, String)>, results: Vec<Figure>) -> Self {
+    pub fn new(mut by: Vec<(String, String)>, results: Vec<Figure>) -> Self {
+        by.sort(); // as the fields of the object that stands for a group
+        let pointers = by.iter().map(|(_, field)| field.as_str());
+        let of_figures = results.iter().flat_map(|figure| figure.function.pointers());
         Self {
+            wanted: wanted(pointers.chain(of_figures)),
             by,
             results,
             edges: Vec::new(),
@@ -98,11 +108,10 @@ impl Settings {
             Some(groups) => count("max-groups", groups)?,
         };
         Ok(Self {
-            by,
-            results,
             edges,
             only,
             groups,
+            ..Self::new(by, results)
         })
     }
 }

@@ -4,7 +4,8 @@
 //! the messages nor on how they were divided, but for the sketches, which stay within their errors.
 
 use crate::number::Decimal;
-use crate::rank::{compared, first, ranks};
+use crate::payload::Payload;
+use crate::rank::{At, Ranking, Row, compared, first, is_equal, ranks};
 use crate::shown::{Shown, ranked};
 use crate::sketch::{Distinct, Frequent, Quantiles};
 use jiff::Timestamp;
@@ -46,18 +47,6 @@ pub enum Function {
     Ranked(String, Ranking),
 }
 
-/// Which messages are ranked first.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Ranking {
-    pub highest: bool,
-    pub show: Shown,
-    pub most: usize,
-    /// Whether those that are equal to the last of them are shown, too.
-    pub ties: bool,
-    /// What the rank is called, if it is shown.
-    pub rank: Option<String>,
-}
-
 /// A figure of event times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Time {
@@ -75,12 +64,6 @@ pub struct Spread {
     /// Its square root.
     pub root: bool,
 }
-
-/// When a message happened: its event time, and its sequence in the stream.
-pub type At = (u64, u64);
-
-/// By what a message is ranked (null: by time alone), when it happened, and what is shown of it.
-type Row = (Value, At, Value);
 
 /// What a figure keeps of the messages so far.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -139,8 +122,20 @@ impl Function {
         }
     }
 
+    /// The pointers to what it looks at.
+    pub fn pointers(&self) -> Vec<&str> {
+        let mut pointers: Vec<&str> = self.field().into_iter().collect();
+        match self {
+            Self::Ranked(_, Ranking { show, .. }) | Self::List(_, Some(show), _) => {
+                pointers.extend(show.pointers());
+            }
+            _ => {}
+        }
+        pointers
+    }
+
     /// Takes a message in. The reason is why it cannot be: nothing has changed then.
-    pub fn add(&self, partial: &mut Partial, payload: &Value, at: At) -> Result<(), String> {
+    pub fn add(&self, partial: &mut Partial, payload: &Payload<'_>, at: At) -> Result<(), String> {
         let Some(field) = self.field() else {
             let one = match self {
                 Self::Time(_) => Partial::Times(Some((at.0, at.0))),
@@ -167,8 +162,8 @@ impl Function {
                 *count += 1;
             }
             Partial::Bound(_) => {
-                if !value.is_string() {
-                    number(field, value)?;
+                if !value.is_string() && !value.is_number() {
+                    return Err(format!("{field} is not a number"));
                 }
                 self.merge(partial, Partial::Bound(Some(value.clone())))?;
             }
@@ -179,10 +174,15 @@ impl Function {
             Partial::Distinct(sketch) => sketch.add(&value.to_string()),
             Partial::Frequent(sketch) => sketch.add(&value.to_string()),
             Partial::Quantiles(sketch) => sketch.add(number(field, value)?.double()),
-            Partial::Rows(_) => {
+            Partial::Rows(rows) => {
                 let (by, shown) = match self {
                     Self::Ranked(_, ranking) => {
-                        number(field, value)?;
+                        if !value.is_number() {
+                            return Err(format!("{field} is not a number"));
+                        }
+                        if ranking.is_behind(rows, value, at) {
+                            return Ok(());
+                        }
                         (value.clone(), ranking.show.of(payload))
                     }
                     Self::List(_, Some(show), _) => (Value::Null, show.of(payload)),
@@ -238,17 +238,20 @@ impl Function {
             (Partial::Frequent(sketch), Partial::Frequent(other)) => sketch.merge(&other),
             (Partial::Quantiles(sketch), Partial::Quantiles(other)) => sketch.merge(&other),
             (Partial::Rows(rows), Partial::Rows(others)) => {
-                let (highest, most, ties) = match self {
-                    Self::Ranked(_, ranking) => (ranking.highest, ranking.most, ranking.ties),
-                    Self::List(_, _, most) => (false, *most, false),
-                    _ => (false, 0, false),
-                };
                 rows.extend(others);
-                rows.sort_by(|(one, at, _), (other, then, _)| {
-                    let order = compared(one, other);
-                    let order = if highest { order.reverse() } else { order };
-                    order.then(at.cmp(then))
-                });
+                let (most, ties) = match self {
+                    Self::Ranked(_, ranking) => {
+                        rows.sort_by(|(one, at, _), (other, then, _)| {
+                            ranking.order(one, other).then(at.cmp(then))
+                        });
+                        (ranking.most, ranking.ties)
+                    }
+                    Self::List(_, _, most) => {
+                        rows.sort_by_key(|(_, at, _)| *at);
+                        (*most, false)
+                    }
+                    _ => (0, false),
+                };
                 rows.truncate(first(rows, most, ties, is_equal));
             }
             _ => return Err("what was kept is of other figures than `results:` names".to_owned()),
@@ -322,11 +325,6 @@ fn number(field: &str, value: &Value) -> Result<Decimal, String> {
         Value::Number(number) => Decimal::of(number).map_err(|why| format!("{field}: {why}")),
         _ => Err(format!("{field} is not a number")),
     }
-}
-
-/// Whether neither is ranked before the other but for its time.
-fn is_equal(one: &Row, other: &Row) -> bool {
-    compared(&one.0, &other.0).is_eq()
 }
 
 /// A time in nanoseconds since 1970, in RFC 3339; null if it has none.

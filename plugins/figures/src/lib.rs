@@ -1,14 +1,16 @@
 //! Figures of the messages of a window: counts, sums, averages, extremes, the number of different values,
 //! quantiles and more, by the configuration alone. The plugins `aggregate`, `sessionize` and `top` are made of them.
 //!
-//! `function.rs` has the figures, `config.rs` reads which of them are asked for, `number.rs` adds exactly,
-//! `sketch.rs` has what is estimated, `rank.rs` what comes first, `shown.rs` what a result shows of a message, and
+//! `function.rs` has the figures, `groups.rs` keeps them, `config.rs` reads which of them are asked for, `number.rs` adds exactly,
+//! `payload.rs` reads what they look at, `sketch.rs` has what is estimated, `rank.rs` what comes first, `shown.rs` what a result shows of a message, and
 //! `only.rs` which groups of a window have a result.
 
 mod config;
 mod function;
+mod groups;
 mod number;
 mod only;
+mod payload;
 mod rank;
 mod shown;
 mod sketch;
@@ -17,19 +19,18 @@ mod tests;
 
 use config::Edge;
 pub use config::{Figure, Settings, count, pointer};
-pub use function::Partial;
 use function::text_of;
+pub use groups::Groups;
+use groups::{Name, Partials};
+use payload::Payload;
+use serde::Serializer;
 use serde_json::{Map, Value};
 pub use shown::{Shown, object};
-use std::collections::BTreeMap;
-use weir_sdk::{Aggregator, Error, Message, Output, Outputs, Pane};
+use weir_sdk::{Aggregator, Error, Message, OrFail, Output, Outputs, Pane};
 
 /// An aggregator with these figures.
 #[derive(Debug)]
 pub struct Aggregate(pub Settings);
-
-/// What is kept of each group: the group as a JSON object, and what its figures have by their ids.
-pub type Groups = BTreeMap<String, BTreeMap<String, Partial>>;
 
 impl Aggregator for Aggregate {
     type Config = Value;
@@ -40,22 +41,17 @@ impl Aggregator for Aggregate {
     }
 
     fn add(&self, groups: &mut Groups, message: &Message) -> Result<(), Error> {
-        let payload: Value = message.json()?;
-        let group = Value::Object(shown::named(&self.0.by, &payload)).to_string();
+        let payload = Payload::read(&message.payload, &self.0.wanted)
+            .map_err(|cause| Error::reject(format!("cannot read the payload as JSON: {cause}")))?;
+        let group = self.group(&payload)?;
         self.make_room(groups, &group)?;
         let partials = groups.entry(group).or_default();
         let at = (message.event_time, message.sequence);
         // Where one of them refuses the message, nothing of it is kept.
         for Figure { name, id, function } in &self.0.results {
-            let partial = match partials.get_mut(id) {
-                Some(partial) => partial,
-                None => {
-                    let empty = function.empty().map_err(Error::Reject)?;
-                    partials.entry(id.clone()).or_insert(empty)
-                }
-            };
+            let partial = partials.entry(id, || function.empty());
             function
-                .add(partial, &payload, at)
+                .add(partial.map_err(Error::Reject)?, &payload, at)
                 .map_err(|why| Error::reject(format!("`{name}`: {why}")))?;
         }
         Ok(())
@@ -66,12 +62,10 @@ impl Aggregator for Aggregate {
             self.make_room(&left, &group)?;
             let partials = left.entry(group).or_default();
             for Figure { id, function, .. } in &self.0.results {
-                match (partials.get_mut(id), others.remove(id)) {
-                    (Some(partial), Some(other)) => {
-                        function.merge(partial, other).map_err(Error::Reject)?;
-                    }
-                    (None, Some(other)) => drop(partials.insert(id.clone(), other)),
-                    (_, None) => {}
+                if let Some(other) = others.remove(id) {
+                    let partial = partials.entry(id, || function.empty());
+                    let merged = partial.and_then(|partial| function.merge(partial, other));
+                    merged.map_err(Error::Reject)?;
                 }
             }
         }
@@ -92,9 +86,9 @@ impl Aggregate {
         mut groups: Groups,
     ) -> Result<Vec<Map<String, Value>>, Error> {
         if groups.is_empty() && self.0.by.is_empty() {
-            groups.insert("{}".to_owned(), BTreeMap::new());
+            groups.insert(Name("{}".to_owned()), Partials::default());
         }
-        let result = |(group, partials): (String, _)| self.result(pane, &group, partials);
+        let result = |(Name(group), partials)| self.result(pane, &group, partials);
         let results = groups.into_iter().map(result);
         let mut results = results.collect::<Result<Vec<_>, Error>>()?;
         if let Some(only) = &self.0.only {
@@ -107,7 +101,7 @@ impl Aggregate {
         &self,
         pane: &Pane,
         group: &str,
-        mut partials: BTreeMap<String, Partial>,
+        mut partials: Partials,
     ) -> Result<Map<String, Value>, Error> {
         let mut result: Map<String, Value> = serde_json::from_str(group)?;
         for Figure { name, id, function } in &self.0.results {
@@ -127,7 +121,19 @@ impl Aggregate {
         Ok(result)
     }
 
-    fn make_room(&self, groups: &Groups, group: &str) -> Result<(), Error> {
+    /// What the message is told apart by, as a JSON object.
+    fn group(&self, payload: &Payload<'_>) -> Result<Name, Error> {
+        let by = self.0.by.iter();
+        let fields = by.map(|(name, field)| (name, payload.pointer(field)));
+        let mut group = Vec::with_capacity(64);
+        serde_json::Serializer::new(&mut group).collect_map(fields)?;
+        let group = String::from_utf8(group);
+        group
+            .map(Name)
+            .or_reject("the fields under `by` are no text")
+    }
+
+    fn make_room(&self, groups: &Groups, group: &Name) -> Result<(), Error> {
         let most = self.0.groups;
         match groups.len() < most || groups.contains_key(group) {
             true => Ok(()),

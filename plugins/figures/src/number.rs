@@ -18,6 +18,9 @@ pub struct Decimal(BigDecimal);
 impl Decimal {
     /// The number that stands in a payload.
     pub fn of(number: &Number) -> Result<Self, String> {
+        if let Some(whole) = number.as_i64() {
+            return Ok(Self(whole.into()));
+        }
         // The shortest text that stands for a double is what was written, up to 15 digits of it.
         let text = number.to_string();
         let number = BigDecimal::from_str(&text);
@@ -72,7 +75,12 @@ impl Decimal {
 
 impl From<Decimal> for String {
     fn from(number: Decimal) -> Self {
-        number.0.to_string()
+        let number = number.0;
+        let whole = (number.fractional_digit_count() == 0).then(|| number.to_i64());
+        match whole.flatten() {
+            Some(whole) => whole.to_string(),
+            None => number.to_string(),
+        }
     }
 }
 
@@ -80,6 +88,9 @@ impl TryFrom<String> for Decimal {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
+        if let Ok(whole) = text.parse::<i64>() {
+            return Ok(Self(whole.into()));
+        }
         let number = BigDecimal::from_str(&text);
         number
             .map(Self)

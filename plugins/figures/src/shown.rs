@@ -1,6 +1,7 @@
 //! What a result shows of a message.
 
 use crate::config::{fields, pointer};
+use crate::payload::Payload;
 use serde_json::{Map, Value};
 
 /// See the top of this file.
@@ -21,8 +22,16 @@ impl Shown {
         })
     }
 
+    /// The pointers in it.
+    pub fn pointers(&self) -> Vec<&str> {
+        match self {
+            Self::Field(field) => vec![field],
+            Self::Fields(fields) => fields.iter().map(|(_, field)| field.as_str()).collect(),
+        }
+    }
+
     /// What it is of this payload; null in place of what is missing.
-    pub fn of(&self, payload: &Value) -> Value {
+    pub fn of(&self, payload: &Payload<'_>) -> Value {
         match self {
             Self::Field(field) => payload.pointer(field).cloned().unwrap_or_default(),
             Self::Fields(fields) => Value::Object(named(fields, payload)),
@@ -31,7 +40,7 @@ impl Shown {
 }
 
 /// Fields of a payload by their names in a result; null in place of what is missing.
-pub fn named(fields: &[(String, String)], payload: &Value) -> Map<String, Value> {
+fn named(fields: &[(String, String)], payload: &Payload<'_>) -> Map<String, Value> {
     let fields = fields.iter().map(|(name, field)| {
         let value = payload.pointer(field).cloned();
         (name.clone(), value.unwrap_or_default())

@@ -1,6 +1,7 @@
 //! The figures against plain arithmetic.
 
 mod refused;
+mod shorter;
 
 use super::{Aggregate, Groups};
 use serde_json::{Value, json};
