@@ -1,8 +1,9 @@
-//! What is read: of each event, the fields that the queries need.
+//! What is read: of each event, the fields that the queries need. When it happened is its event time, which the
+//! pipelines take from `date_time`: so it need not be read again.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use weir_sdk::{Error, Message};
+use weir_sdk::{Error, Message, OrFail};
 
 #[derive(Deserialize, Serialize)]
 pub struct Person {
@@ -11,23 +12,21 @@ pub struct Person {
     pub state: String,
 }
 
-#[derive(Clone, Deserialize, Serialize)]
+/// It begins at its event time.
+#[derive(Deserialize)]
 pub struct Auction {
     pub id: u64,
-    /// When it begins.
-    pub date_time: Timestamp,
     /// When it ends; a bid of this time still counts.
     pub expires: Timestamp,
     pub seller: u64,
     pub category: u64,
 }
 
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Deserialize)]
 pub struct Bid {
     pub bidder: u64,
     /// In cents.
     pub price: u64,
-    pub date_time: Timestamp,
 }
 
 /// An auction that has ended, with its highest bid: what `winning_bids.rs` publishes.
@@ -41,6 +40,11 @@ pub struct Won {
     /// Of the bid.
     pub date_time: Timestamp,
     pub expires: Timestamp,
+}
+
+/// A time in nanoseconds since 1970, as results have it.
+pub fn timestamp(nanoseconds: u64) -> Result<Timestamp, Error> {
+    Timestamp::from_nanosecond(nanoseconds.into()).or_reject("a time is too late")
 }
 
 /// What kind of event a message is.

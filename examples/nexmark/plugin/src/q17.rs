@@ -1,7 +1,7 @@
 //! Query 17: the bids of each auction on each day, in numbers. Each bid is a result, which takes the place of the one
 //! before of that auction and day.
 
-use crate::events::Bid;
+use crate::events::{Bid, timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use weir_sdk::{Error, Message, OrFail, Output, Outputs, State};
@@ -53,7 +53,7 @@ impl Numbers {
 pub fn process(message: &Message) -> Result<Outputs, Error> {
     let key = message.state_key();
     let bid: Bid = message.json()?;
-    let day = bid.date_time.strftime("%F").to_string();
+    let day = timestamp(message.event_time)?.strftime("%F").to_string();
     let mut days = DAYS.get(key)?.unwrap_or_default();
     let numbers = days.entry(day.clone()).or_default();
     numbers.add(bid.price);

@@ -5,14 +5,13 @@
 //! end, and not when they come.
 
 use crate::events::Won;
-use jiff::Timestamp;
 use serde::Serialize;
 use weir_sdk::{Error, Message, Output, Outputs, State};
 
 const LAST: usize = 10;
 
-/// End, id and price of the last auctions, in this order.
-const AUCTIONS: State<Vec<(Timestamp, u64, u64)>> = State::new("auctions");
+/// End, id and price of the last auctions, in this order. The end is the event time, in nanoseconds.
+const AUCTIONS: State<Vec<(u64, u64, u64)>> = State::new("auctions");
 
 #[derive(Serialize)]
 struct Average {
@@ -26,7 +25,7 @@ pub fn process(message: &Message) -> Result<Outputs, Error> {
     let key = message.state_key();
     let won: Won = message.json()?;
     let mut auctions = AUCTIONS.get(key)?.unwrap_or_default();
-    auctions.push((won.expires, won.auction, won.price));
+    auctions.push((message.event_time, won.auction, won.price));
     auctions.sort_unstable();
     if auctions.len() > LAST {
         auctions.remove(0);
