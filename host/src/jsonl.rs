@@ -51,6 +51,17 @@ pub enum Line {
 }
 
 impl Line {
+    /// The same of no message in particular.
+    #[must_use]
+    pub fn without_sequence(mut self) -> Self {
+        match &mut self {
+            Self::Message(Record { sequence, .. })
+            | Self::Dead(Dead { sequence, .. })
+            | Self::Retry(Retry { sequence, .. }) => *sequence = None,
+        }
+        self
+    }
+
     /// Why the plugin failed, if this is the end of a message on which it did: an exception that it has not
     /// caught (the SDKs report its traceback), a trap, or a limit that it exceeded. A rejection on purpose is none.
     #[must_use]

@@ -30,7 +30,7 @@ impl Site {
     }
 
     /// What was found, once this holds.
-    fn found(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    pub(super) fn found(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
         wait_for(what, || {
             let finished = self.diff_job(&["--json"]);
             let Ok(total) = serde_json::from_str::<Value>(&finished.stdout) else {
@@ -157,14 +157,14 @@ fn the_same_version_as_a_shadow_on_two_hosts_differs_in_nothing_whatever_ends_a_
     for payload in payloads {
         site.feed_each(payload, 1);
     }
-    // Nine outputs of each key but for the timer and what is dropped. What was retried may have been late: then it is
-    // not compared. The count of the timer is in the state.
+    // Nine outputs of each key but for what is dropped, with that of the timer. What was retried may have been late: then
+    // it is not compared. The count of the timer is in the state.
     let total = site.found("all is compared", |total| {
         let found = &total["comparison"];
         let left = found["not_compared"]["unsettled"].as_u64().unwrap();
         let compared =
             found["same"].as_u64().unwrap() + found["different"].as_u64().unwrap() + left;
-        compared == 7 * 7 && total["states"]["same"] == 14
+        compared == 8 * 7 && total["states"]["same"] == 14
     });
     assert_eq!(
         (
@@ -250,8 +250,11 @@ fn timers_and_what_expires_by_the_clock_are_no_difference_between_equal_versions
     // Nothing comes behind it: the watermark follows the clock.
     let soon = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(1);
     site.feed_each(&format!("timer event {} tally; drop", soon.as_nanos()), 1);
-    // A result of each first message, and one of each timer, which comes of none.
+    // A result of each first message, and one of each timer, which comes of none: all are compared.
     site.wait_for_messages("OUT", 3 * 7);
+    site.found("all that was published is compared", |total| {
+        total["comparison"]["same"] == 3 * 7
+    });
     // A count, and two timers that are not due yet. What has expired is gone once the job is told the time.
     let total = site.found("what has expired is gone", |total| {
         site.feed_each("say y", 1);
@@ -262,6 +265,29 @@ fn timers_and_what_expires_by_the_clock_are_no_difference_between_equal_versions
         &total["states"]["different"],
     );
     assert_eq!(different, (&0.into(), &0.into()), "{total}");
+}
+
+#[test]
+fn what_a_shadow_emits_in_a_timer_is_compared_and_what_only_one_side_emits_is_said() {
+    let site = Site::new();
+    let _weir = site.run_job(&site.stateful(SEVERAL));
+    site.shadow_job("other", 1);
+    site.feed_each("keep; drop", 1);
+    site.feed_each("timer processing 1 get kept; drop", 1);
+    let total = site.found("the results of timers differ", |total| {
+        total["comparison"]["different"] == 7
+    });
+    let found = &total["comparison"];
+    assert_eq!(
+        (&found["differences"]["payload"], &found["same"]),
+        (&7.into(), &0.into()),
+        "{total}"
+    );
+    let sample = &found["samples"][0];
+    let sides = (&sample["live"]["text"], &sample["candidate"]["text"]);
+    assert_eq!(sides, (&"first".into(), &"other".into()), "{total}");
+    let shown = site.diff_job(&[]);
+    assert!(shown.stdout.contains("\nout.0: payload\n"), "{shown:#?}");
 }
 
 #[test]

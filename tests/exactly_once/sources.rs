@@ -2,6 +2,7 @@
 //! time is that of the source that is furthest behind.
 
 mod changes;
+mod replay;
 
 use super::by_subject;
 use crate::cli::json;
@@ -39,6 +40,18 @@ impl Site {
             ("out.{subject}", "out.{key}"),
         ];
         self.pipeline_but(&changes, &format!("delivery: exactly-once\n{more}"))
+    }
+
+    /// A job of the standard join: views with the clicks on them so long after.
+    fn pairs(&self, after: &str) -> PathBuf {
+        let file = self.joins(&[CLICKS, VIEWS], TIME);
+        let join = std::fs::read(guests::plugin("join")).unwrap();
+        self.file("plugin.wasm", join);
+        let limits = "    limits: { deadline: 1m }\n";
+        let sides = "left: { name: view, source: views }, right: { name: click, source: clicks }";
+        let config = format!("{limits}    config: {{ {sides}, after: {after} }}\n");
+        let text = std::fs::read_to_string(&file).unwrap();
+        self.file("p.yaml", replaced(&text, &[(limits, &config)]))
     }
 
     fn click(&self, key: &str, second: &str, script: &str) {
@@ -299,14 +312,7 @@ fn a_work_queue_is_joined_with_a_stream_through_a_stream_of_the_jobs_own() {
 #[test]
 fn the_standard_join_pairs_the_messages_of_two_streams() {
     let site = Site::with_two();
-    let file = site.joins(&[CLICKS, VIEWS], TIME);
-    let join = std::fs::read(guests::plugin("join")).unwrap();
-    site.file("plugin.wasm", join);
-    let limits = "    limits: { deadline: 1m }\n";
-    let sides = "left: { name: view, source: views }, right: { name: click, source: clicks }";
-    let config = format!("{limits}    config: {{ {sides}, after: 10s }}\n");
-    let text = std::fs::read_to_string(&file).unwrap();
-    site.file("p.yaml", replaced(&text, &[(limits, &config)]));
+    let file = site.pairs("10s");
     let _weir = site.run_job(&file);
     site.view("a", "100", r#""first""#);
     site.click("a", "105", r#""clicked""#);

@@ -2,6 +2,7 @@
 //! table has for its key then, and never again, whatever is killed.
 
 mod changes;
+mod replay;
 
 use crate::harness::{Site, Stored, guests, wait_for, wait_until};
 use async_nats::jetstream::kv::{self, Store};

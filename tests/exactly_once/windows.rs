@@ -1,6 +1,6 @@
 //! Windows: what a window got is said once when event time has passed its end, whatever is killed.
-//! What comes before and after that is in `windows/late.rs`, many of one key in `windows/many.rs`, and what a replay
-//! finds in `windows/replay.rs`.
+//! What comes before and after that is in `windows/late.rs`, many of one key in `windows/many.rs`, and what a replay and a
+//! shadow find in `windows/replay.rs`.
 
 mod late;
 mod many;

@@ -104,11 +104,12 @@ fn show(out: &mut String, sample: &Sample) {
         side(&sample.candidate, only(Kind::Missing)),
     );
     // Writing to a string does not fail.
-    let _ = writeln!(
-        out,
-        "\nmessage {sequence}, {output}: {}",
-        differs.join(", ")
-    );
+    let output = escape::line(output);
+    let of = match sequence {
+        0 => output.into_owned(),
+        _ => format!("message {sequence}, {output}"),
+    };
+    let _ = writeln!(out, "\n{of}: {}", differs.join(", "));
     let _ = writeln!(out, "  live       {live}\n  candidate  {candidate}");
 }
 

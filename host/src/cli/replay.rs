@@ -4,9 +4,11 @@
 //! written as lines of JSON, or compared with what the pipeline has published for the same inputs. Nothing is
 //! published.
 
+mod inputs;
 mod job;
 mod lanes;
 mod live;
+mod origin;
 mod range;
 mod verdict;
 mod windows;
@@ -16,7 +18,7 @@ use super::{Console, files, offline};
 use crate::compare::report::SAMPLES;
 use crate::config::component::Reference;
 use crate::config::resolved::{Operator, Pipeline};
-use crate::nats::history::{Begin, History, Reader};
+use crate::nats::history::History;
 use crate::nats::{self, Connection};
 use crate::plugin;
 use crate::process::dry_run::DryRun;
@@ -26,9 +28,11 @@ use crate::report::{self, ResultExt};
 use crate::telemetry::metrics::Metrics;
 use crate::threads;
 use anyhow::{Context, Result, anyhow};
-use job::{JobLanes, Origin};
+use inputs::{Inputs, is_table};
+use job::JobLanes;
 use lanes::{Lanes, Threads};
 use live::Live;
+use origin::Origin;
 pub(super) use range::Edge;
 use range::{From, Range};
 use std::path::PathBuf;
@@ -41,8 +45,9 @@ use work::Work;
 #[command(after_help = "\
 Without --compare the command writes the outputs (results and dead letters) as lines of JSON, in the order of \
 their inputs. With --compare it compares them with the published outputs of the pipeline, by the sequence of the \
-input and the index of the output. The pipeline may run at the same time: the command publishes nothing, and does \
-not use the pipeline's consumer. If a plugin asks to retry a message, the command processes it again at once.
+input and the index of the output; outputs of timers, and of a job that reads several streams, by subject and \
+payload. The pipeline may run at the same time: the command publishes nothing, and does not use the pipeline's \
+consumer. If a plugin asks to retry a message, the command processes it again at once.
 
 Exit codes: 0 done, and no output differs, 1 outputs differ or the run failed, 2 wrong usage or \
 configuration.")]
@@ -59,8 +64,8 @@ pub(super) struct Arguments {
     servers: files::Servers,
 
     /// The first input: its sequence in the source's stream, or a time as in 2026-03-02T10:00:00Z. For a job it can
-    /// also be the name of a savepoint: the replay starts with the state and positions of the savepoint.
-    /// [default: the first message in the stream, with an empty state]
+    /// also be the name of a savepoint: the replay starts with the state and positions of the savepoint. If a job reads
+    /// several streams, it cannot be a sequence. [default: the first message in the stream, with an empty state]
     #[arg(long, value_name = "SEQUENCE|TIME|SAVEPOINT", value_parser = From::parse)]
     from: Option<From>,
 
@@ -150,45 +155,55 @@ impl Arguments {
 
     async fn replay(&self, pipeline: Pipeline, console: &Console) -> Result<u8> {
         let began = Instant::now();
-        refuse_several(&pipeline).usage()?;
         let connection = nats::connect(&pipeline.nats, "replay").await?;
-        let source = source(&connection, &pipeline).await?;
+        let sources = sources(&connection, &pipeline).await?;
         let (from, savepoint) = match &self.from {
             Some(From::Edge(edge)) => (Some(*edge), None),
             Some(From::Savepoint(name)) => (None, Some(&**name)),
             None => (None, None),
         };
         let origin = match pipeline.job.is_some() || savepoint.is_some() {
-            true => Some(Origin::find(&connection, &pipeline, &source, savepoint).await?),
+            true => Some(Origin::find(&connection, &pipeline, &sources, savepoint).await?),
             false => None,
         };
-        let first = origin.as_ref().and_then(|origin| origin.first(&source));
-        let from = first.map(Edge::Sequence).or(from);
-        let range = Range::find(&source, from, self.to).await?;
+        let replayed = self
+            .range(&pipeline, sources, from, origin.as_ref())
+            .await?;
         // Before the outputs are read, so that they include those of all settled inputs.
         let live = match self.compare {
-            true => Some(Live::open(&connection, &pipeline, &source, &range, &self.results).await?),
+            true => Some(Live::open(&connection, &pipeline, &replayed, &self.results).await?),
             false => None,
         };
         let mut threads = self
-            .threads(&connection, &pipeline, &source, origin.as_ref(), console)
+            .threads(
+                &connection,
+                &pipeline,
+                &replayed.sources,
+                origin.as_ref(),
+                console,
+            )
             .await?;
         if let (Threads::Job(lanes), Some(origin)) = (&mut threads, &origin) {
             if lanes.is_stateful {
-                origin.check_state(range.first, self.compare)?;
+                origin.check_state(&replayed.sources, &replayed.ranges, self.compare)?;
             }
             lanes.restore(&connection, &pipeline.name, origin).await?;
         }
+        let Replayed {
+            sources,
+            ranges,
+            whole,
+            ..
+        } = &replayed;
         let mut work = Work {
             threads,
-            of_timers: 0,
-            inputs: inputs(&pipeline, &source, &range).await?,
-            bar: console.bar("replaying", range.last - range.first + 1),
-            range,
+            inputs: Inputs::open(&pipeline, sources, ranges, whole).await?,
+            bar: console.bar("replaying", ranges.iter().map(Range::len).sum()),
+            replayed,
             settings: pipeline,
             inputs_read: 0,
             ended: false,
-            goes_on: first.is_some(),
+            goes_on: savepoint.is_some(),
         };
         match live {
             Some(live) => {
@@ -227,15 +242,19 @@ impl Arguments {
         &self,
         connection: &Connection,
         pipeline: &Pipeline,
-        source: &History,
+        sources: &[History],
         origin: Option<&Origin>,
         console: &Console,
     ) -> Result<Threads> {
         let lanes = self.lanes.map_or(pipeline.lanes, usize::from);
         let settings = Arc::new(pipeline.clone());
         let max_payload = connection.client().max_payload();
-        let target = Target::new(pipeline, &source.captured, max_payload);
-        let source_id = source.source_id.clone();
+        let captured: Vec<String> = sources.iter().flat_map(|it| it.captured.clone()).collect();
+        let target = Target::new(pipeline, &captured, max_payload);
+        let source_ids = sources
+            .iter()
+            .map(|source| source.source_id.as_str().into());
+        let source_ids: Vec<Arc<str>> = source_ids.collect();
         let progress = console.progress("compiling the plugins");
         let loaded = Arc::clone(&settings);
         // A component may come from a server, whose connection must not block in the meantime.
@@ -248,10 +267,11 @@ impl Arguments {
         drop(progress);
         let (runtime, plugins) = loaded?;
         if let Some(origin) = origin {
-            let begin = (origin, &*source_id);
+            let begin = (origin, &*source_ids);
             let lanes = JobLanes::start(lanes, &settings, &plugins, &runtime, &target, begin)?;
             return Ok(Threads::Job(lanes));
         }
+        let source_id = source_ids.into_iter().next().unwrap_or_default();
         // Each lane warms its plugins on a runtime of its own.
         let starting = tokio::task::spawn_blocking(move || {
             Lanes::start(lanes, settings.batch, &plugins, &runtime, |chain| {
@@ -265,34 +285,85 @@ impl Arguments {
     }
 }
 
-/// Nothing says in which order a job has read several streams.
-fn refuse_several(pipeline: &Pipeline) -> Result<()> {
-    match &*pipeline.streams() {
-        [_] => Ok(()),
-        streams => Err(anyhow!("it reads several streams: {}", streams.join(", ")))
-            .with_context(|| format!("cannot replay pipeline `{}`", pipeline.name))
-            .hint(|| "in which order a job has read them is not stored; restore a savepoint into another job instead"),
+/// The streams that are replayed, and what of each.
+struct Replayed {
+    sources: Vec<History>,
+    ranges: Vec<Range>,
+    /// Whether a stream is read to its end before the others.
+    whole: Vec<bool>,
+    /// Up to where messages may be in the state with which it begins.
+    begun: Vec<u64>,
+}
+
+impl Arguments {
+    /// Finds what is to be replayed. Of several streams, a table is read from its beginning or from the savepoint: what a
+    /// row needs of it is older than the row. Where the server keeps only its last values, all are read first.
+    async fn range(
+        &self,
+        pipeline: &Pipeline,
+        sources: Vec<History>,
+        from: Option<Edge>,
+        origin: Option<&Origin>,
+    ) -> Result<Replayed> {
+        let saved = |source: &History| origin.and_then(|origin| origin.first(source));
+        let begun = sources
+            .iter()
+            .map(|source| origin.map_or(0, |it| it.furthest(source)));
+        let begun: Vec<u64> = begun.collect();
+        let (mut ranges, mut whole) = (Vec::new(), Vec::new());
+        if let [source] = &*sources {
+            let from = saved(source).map(Edge::Sequence).or(from);
+            ranges.push(Range::find(source, from, self.to).await?);
+            whole.push(false);
+        } else {
+            for edge in from.iter().chain(&self.to) {
+                if let Edge::Sequence(sequence) = edge {
+                    let streams = pipeline.streams().join(", ");
+                    return Err(anyhow!(
+                        "{sequence} is a sequence of one stream, and it reads several: {streams}"
+                    ))
+                    .with_context(|| format!("cannot replay pipeline `{}`", pipeline.name))
+                    .hint(|| "give a time as in 2026-03-02T10:00:00Z, or a savepoint")
+                    .usage();
+                }
+            }
+            for source in &sources {
+                let is_table = is_table(pipeline, &source.name);
+                let from_saved = saved(source).map(Edge::Sequence);
+                let is_whole = is_table && source.last_only && from_saved.is_none();
+                let from = from_saved.or(from.filter(|_| !is_table));
+                let to = self.to.filter(|_| !is_whole);
+                ranges.push(Range::find_any(source, from, to).await?);
+                whole.push(is_whole);
+            }
+            if ranges.iter().all(|range| range.len() == 0) {
+                return Err(anyhow!("there is nothing to replay"))
+                    .hint(|| "no stream holds a message in the range")
+                    .usage();
+            }
+        }
+        Ok(Replayed {
+            sources,
+            ranges,
+            whole,
+            begun,
+        })
     }
 }
 
-async fn source(connection: &Connection, pipeline: &Pipeline) -> Result<History> {
-    let name = &pipeline.source.stream;
-    let source = History::find(connection, name).await?;
-    let source = source.ok_or_else(|| anyhow!("there is no stream `{name}`"))?;
-    if !source.keeps {
-        return Err(anyhow!(
-            "stream `{name}` deletes messages when they are acked"
-        ))
-        .context("there is no history to replay")
-        .hint(|| "use a source with `limits` retention");
+async fn sources(connection: &Connection, pipeline: &Pipeline) -> Result<Vec<History>> {
+    let mut sources = Vec::new();
+    for name in pipeline.streams() {
+        let source = History::find(connection, name).await?;
+        let source = source.ok_or_else(|| anyhow!("there is no stream `{name}`"))?;
+        if !source.keeps {
+            return Err(anyhow!(
+                "stream `{name}` deletes messages when they are acked"
+            ))
+            .context("there is no history to replay")
+            .hint(|| "use a source with `limits` retention");
+        }
+        sources.push(source);
     }
-    Ok(source)
-}
-
-async fn inputs(pipeline: &Pipeline, source: &History, range: &Range) -> Result<Reader> {
-    let read = pipeline.read_of(&source.name);
-    let filters = read.iter().flat_map(|read| &read.subjects);
-    let filters: Vec<String> = filters.map(ToString::to_string).collect();
-    let begin = Begin::Sequence(range.first);
-    source.read(&filters, begin, range.last).await
+    Ok(sources)
 }

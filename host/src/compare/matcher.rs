@@ -5,11 +5,15 @@
 //! that tells how it differs. The live pipeline has no counterpart if it has settled the input
 //! ([`Matcher::settle`]); the candidate has none if it has answered the input.
 
+mod unnamed;
+
 use super::output_counts::OutputCounts;
 use super::report::{Kind, Report, Why};
 use super::{Outputs, Print, Slot, size};
 use crate::jsonl::Line;
 use std::collections::BTreeMap;
+pub use unnamed::OnlySide;
+use unnamed::Unnamed;
 
 /// How much may wait for a counterpart.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +83,7 @@ pub struct Matcher {
     samples: usize,
     candidate: Side,
     live: Side,
+    unnamed: Unnamed,
     answered: OutputCounts,
     /// The candidate will not answer inputs up to this one any more.
     passed: u64,
@@ -96,6 +101,7 @@ impl Matcher {
             samples,
             candidate: Side::default(),
             live: Side::default(),
+            unnamed: Unnamed::default(),
             answered: OutputCounts::default(),
             passed: 0,
             dropped: 0,
@@ -125,12 +131,14 @@ impl Matcher {
     /// Whether the live pipeline should catch up, because there is little room for further outputs of the candidate.
     #[must_use]
     pub fn is_ahead(&self) -> bool {
-        self.candidate.waiting.len() >= self.room.outputs / 2
+        let waiting = self.candidate.waiting.len().max(self.unnamed.of_candidate);
+        waiting >= self.room.outputs / 2
     }
 
     /// Other inputs come: what waits for a counterpart is not compared. The findings stay.
     pub fn restart(&mut self) {
         self.settle(u64::MAX, |_, _| Some(Why::Unsettled));
+        self.settle_unnamed(0, |_| Some(Why::Unsettled));
         let report = std::mem::take(&mut self.report);
         *self = Self {
             report,
@@ -231,15 +239,7 @@ impl Matcher {
     }
 
     fn compare(&mut self, key: (u64, Slot), live: &Waiting, candidate: &Waiting) {
-        let (one, other) = (live.print, candidate.print);
-        let kinds = [
-            (Kind::Subject, one.subject == other.subject),
-            (Kind::Headers, one.headers == other.headers),
-            (Kind::Payload, one.payload == other.payload),
-            (Kind::Reason, one.end == other.end),
-        ];
-        let kinds = kinds.iter().filter(|(_, same)| !same);
-        let kinds: Vec<Kind> = kinds.map(|(kind, _)| *kind).collect();
+        let kinds = differing(live.print, candidate.print);
         if kinds.is_empty() {
             self.report.same += 1;
             return;
@@ -248,4 +248,16 @@ impl Matcher {
         self.report
             .differs(key, kinds, live, candidate, self.samples);
     }
+}
+
+/// How two outputs differ.
+fn differing(one: Print, other: Print) -> Vec<Kind> {
+    let kinds = [
+        (Kind::Subject, one.subject == other.subject),
+        (Kind::Headers, one.headers == other.headers),
+        (Kind::Payload, one.payload == other.payload),
+        (Kind::Reason, one.end == other.end),
+    ];
+    let kinds = kinds.iter().filter(|(_, same)| !same);
+    kinds.map(|(kind, _)| *kind).collect()
 }

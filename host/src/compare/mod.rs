@@ -1,8 +1,8 @@
 //! Compares what a pipeline has published with what a candidate would publish, output by output.
 //!
 //! The outputs of both sides arrive in any order: a result of the live pipeline may be stored long after its
-//! input. `matcher.rs` matches outputs with the same input and slot; `report.rs` counts differences and
-//! keeps samples.
+//! input. `matcher.rs` matches outputs with the same input and slot, and `matcher/unnamed.rs` those that no input names;
+//! `report.rs` counts differences and keeps samples.
 //!
 //! Pure: knows no broker, no plugin and no clock. `weir replay` feeds it from stored history, a shadow from
 //! recent messages.
@@ -12,8 +12,11 @@ mod output_counts;
 pub mod report;
 
 use crate::config::resolved::Pipeline;
-use crate::headers::{DIGEST, Headers, MESSAGE_ID, ORIGIN, PREFIX, is_server_header};
+use crate::headers::{
+    DIGEST, Headers, MESSAGE_ID, ORIGIN, PART, PREFIX, SOURCED, is_server_header, sourced_from,
+};
 use crate::jsonl::{Dead, Line, Record};
+use crate::message::Message;
 use crate::outgoing::OutgoingMessage;
 use crate::report::ResultExt;
 use anyhow::{Context, Result, anyhow};
@@ -168,8 +171,60 @@ pub fn stored(
     Some((sequence, slot, line))
 }
 
+/// An output of a job, as it is stored.
+pub struct OfJob {
+    /// In which source its input is, and where; none of what comes of a timer.
+    pub input: Option<(usize, u64)>,
+    /// The partition that has committed it, if it is known, and where it stood in the job's stream.
+    pub partition: Option<u16>,
+    pub place: u64,
+    pub line: Line,
+}
+
+/// A stored message, if it is an output of the job with this stream. `identities` are those of its sources.
+#[must_use]
+pub fn stored_of_job(job: &str, identities: &[Identity], message: &Message) -> Option<OfJob> {
+    let headers = &message.headers;
+    let sourced = headers.get(SOURCED).and_then(sourced_from);
+    let sourced = sourced.filter(|(stream, _)| *stream == job);
+    let forwarded = || {
+        let id = headers.get(MESSAGE_ID)?.strip_prefix(job)?;
+        id.strip_prefix('@')?.split_once('/')?.1.parse().ok()
+    };
+    let place = sourced.map(|(_, place)| place).or_else(forwarded)?;
+    let origin = headers.get(ORIGIN);
+    let mut known = identities.iter().enumerate();
+    let input = match origin {
+        Some(id) => Some(known.find_map(|(source, it)| Some((source, it.read(id)?.0)))?),
+        None => None,
+    };
+    let partition = sourced.and_then(|_| {
+        // The subject that it had in the job's stream is the last word.
+        let subject = headers.get(SOURCED)?.rsplit(' ').next()?;
+        subject
+            .strip_prefix("weir.job.")?
+            .split('.')
+            .nth(2)?
+            .parse()
+            .ok()
+    });
+    let is_dead = headers.get(&format!("{PREFIX}Kind")).is_some();
+    let is_first = headers.get(PART).is_none_or(|part| part.starts_with("1/"));
+    let slot = match is_dead {
+        true => Slot::DeadLetter,
+        false => Slot::Result(0),
+    };
+    let line = line(0, slot, &message.subject, headers, &message.payload);
+    (!is_dead || is_first).then(|| OfJob {
+        input,
+        partition,
+        place,
+        line: line.without_sequence(),
+    })
+}
+
 /// A summary of an output that tells whether and how another output differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Print {
     subject: u64,
     headers: u64,

@@ -110,9 +110,9 @@ impl NotCompared {
 /// One output that differs, for people.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sample {
-    /// The sequence of the input in the source.
+    /// The sequence of the input in the source; 0 if no input names the output.
     pub sequence: u64,
-    /// `result <index>` or `dead letter`.
+    /// `result <index>` or `dead letter`; of a result that no input names, its subject.
     pub output: String,
     pub differs: Vec<Kind>,
     /// As a line of JSON; `None` if there is none, or it was not kept.
@@ -203,6 +203,28 @@ impl Report {
         candidate: Option<&Line>,
         most: usize,
     ) {
+        let named = (sequence, slot.to_string());
+        self.count(named, kinds, (live, candidate), most);
+    }
+
+    /// The same of an output that no input names.
+    pub(super) fn differs_in(
+        &mut self,
+        subject: &str,
+        kinds: Vec<Kind>,
+        sides: (Option<&Line>, Option<&Line>),
+        most: usize,
+    ) {
+        self.count((0, subject.to_owned()), kinds, sides, most);
+    }
+
+    fn count(
+        &mut self,
+        (sequence, output): (u64, String),
+        kinds: Vec<Kind>,
+        (live, candidate): (Option<&Line>, Option<&Line>),
+        most: usize,
+    ) {
         self.different += 1;
         for kind in &kinds {
             *self.differences.count(*kind) += 1;
@@ -210,7 +232,7 @@ impl Report {
         if self.wants(&kinds, most) {
             self.samples.push(Sample {
                 sequence,
-                output: slot.to_string(),
+                output,
                 differs: kinds,
                 live: live.and_then(raw),
                 candidate: candidate.and_then(raw),

@@ -1,6 +1,8 @@
-use super::matcher::{Matcher, Room};
+use super::matcher::{Matcher, OnlySide, Room};
 use super::report::{Kinds, Report, Why};
 use super::*;
+
+mod unnamed;
 
 const ROOM: Room = Room {
     outputs: 100,

@@ -7,7 +7,7 @@
 
 mod partition;
 
-use super::log::{Checkpoint, Fence, Held, Progress, Snapshot};
+use super::log::{Checkpoint, Fence, Held, Input, Progress, Snapshot};
 use super::partition::Bounds;
 use super::positions::{Span, merged};
 use super::processing::Processing;
@@ -42,15 +42,54 @@ pub struct Parts {
     /// That of the pipeline, perhaps with other versions in it.
     pub chain: Chain,
     pub target: Target,
-    /// What it reads, as `<stream>@<incarnation>`.
-    pub source: Arc<str>,
+    /// What it reads, as `<stream>@<incarnation>`: one for each of its streams.
+    pub sources: Vec<Arc<str>>,
+}
+
+/// The place of a source among those that are read, and the sequence of a message there.
+pub type Place = (usize, u64);
+
+/// Makes messages ready to be processed, and says to which partition each belongs.
+pub struct Dealer {
+    decoders: Vec<Decoder>,
+    of: u16,
+}
+
+impl Dealer {
+    /// For the streams of a pipeline, in their order.
+    #[must_use]
+    pub fn new(settings: &resolved::Pipeline, of: u16) -> Self {
+        let streams = settings.streams();
+        let decoders = streams.iter();
+        Self {
+            decoders: decoders
+                .map(|stream| Decoder::of_stream(settings, stream))
+                .collect(),
+            of,
+        }
+    }
+
+    /// The partition of a message that was stored in a stream then, and the message with its key, source and event time.
+    #[must_use]
+    pub fn deal(&self, source: usize, mut message: Message, stored: u64) -> (u16, Input) {
+        let decoder = self.decoders.get(source);
+        let timed = decoder.is_none_or(|decoder| decoder.decode(&mut message));
+        let partition = Group::of(message.state_key()).partition(self.of);
+        let input = Input {
+            input: source,
+            message,
+            stored,
+            timed,
+        };
+        (partition, input)
+    }
 }
 
 /// What has become of messages.
 #[derive(Debug, Default)]
 pub struct Answers {
     /// The messages that have ended, each with its outputs. One that waits for a retry ends later.
-    pub ended: Vec<(u64, Outputs)>,
+    pub ended: Vec<(Place, Outputs)>,
     /// What timers have emitted, or have become: it comes of no message.
     pub of_timers: Vec<Line>,
 }
@@ -66,7 +105,7 @@ impl Answers {
 /// See the top of this file.
 pub struct JobDryRun {
     shared: Rc<Shared>,
-    source: Arc<str>,
+    sources: Arc<[Arc<str>]>,
     /// How many partitions the job has; those that are here.
     of: u16,
     partitions: BTreeMap<u16, Partition>,
@@ -106,15 +145,18 @@ impl JobDryRun {
             control,
             Arc::new(JobProgress::new(1, 1)),
         );
-        let source = parts.source;
-        Ok(Self {
-            shared: Rc::new(shared.with_inputs(vec![Reads {
-                id: Arc::clone(&source),
+        let reads = parts.sources.iter().map(|id| {
+            let (stream, _) = id.rsplit_once('@').unwrap_or((id, ""));
+            Reads {
+                id: Arc::clone(id),
                 origin: None,
-                is_table: false,
-                decoder: Decoder::new(&settings),
-            }])),
-            source,
+                is_table: settings.sources_of(stream).any(|named| named.is_table),
+                decoder: Decoder::of_stream(&settings, stream),
+            }
+        });
+        Ok(Self {
+            shared: Rc::new(shared.with_inputs(reads.collect())),
+            sources: parts.sources.into(),
             of: job.partitions,
             partitions: BTreeMap::new(),
             bounds: Bounds {
@@ -135,11 +177,11 @@ impl JobDryRun {
         let groups = Groups::of_partition(partition, self.of);
         let groups = groups.with_context(|| format!("there is no partition {partition}"))?;
         let mut inputs = merged(&groups.numbers(), spans);
-        let input = inputs.iter().position(|input| input.source == self.source);
-        let input = input.unwrap_or_else(|| {
-            inputs.push(Progress::at(Arc::clone(&self.source), 0));
-            inputs.len() - 1
-        });
+        for source in &*self.sources {
+            if !inputs.iter().any(|input| input.source == *source) {
+                inputs.push(Progress::at(Arc::clone(source), 0));
+            }
+        }
         let mut work = Processing::new(Rc::clone(&self.shared), groups)?;
         let clock = work.clock();
         clock.tell(0);
@@ -155,7 +197,7 @@ impl JobDryRun {
                 fence: Fence(1),
                 checkpoint,
             },
-            input,
+            sources: Arc::clone(&self.sources),
             waiting: BTreeMap::new(),
             infrastructure: self.shared.metrics.retried_infrastructure.clone(),
         };
@@ -188,20 +230,13 @@ impl JobDryRun {
         recovered.map_err(|Unreadable(why)| anyhow!(why))
     }
 
-    /// The partition of a message, which gets its key and its event time; and whether that is valid.
-    #[must_use]
-    pub fn deal(decoder: &Decoder, message: &mut Message, of: u16) -> (u16, bool) {
-        let timed = decoder.decode(message);
-        (Group::of(message.state_key()).partition(of), timed)
-    }
-
     /// Whether a message of a partition is not in its state yet.
     #[must_use]
-    pub fn is_new(&self, partition: u16, message: &Message) -> bool {
+    pub fn is_new(&self, partition: u16, input: &Input) -> bool {
         let is_new = |here: &Partition| {
-            let progress = here.held.checkpoint.inputs.get(here.input)?;
-            let group = Group::of(message.state_key()).number();
-            let sequence = message.sequence;
+            let progress = here.held.checkpoint.inputs.get(here.place(input.input)?)?;
+            let group = Group::of(input.message.state_key()).number();
+            let sequence = input.message.sequence;
             Some(sequence > progress.position && !progress.is_done(group, sequence))
         };
         self.partitions
@@ -210,16 +245,11 @@ impl JobDryRun {
             .unwrap_or_default()
     }
 
-    /// Processes messages of a partition, in order, each with the time when it was stored, and whether its event time
-    /// is valid.
+    /// Processes messages of a partition in this order, as the [`Dealer`] has made them ready.
     ///
     /// # Errors
     /// When a plugin cannot be started any more.
-    pub async fn run(
-        &mut self,
-        partition: u16,
-        messages: Vec<(Message, u64, bool)>,
-    ) -> Result<Answers> {
+    pub async fn run(&mut self, partition: u16, messages: Vec<Input>) -> Result<Answers> {
         let how = self.how();
         let mut answers = Answers::default();
         if let Some(partition) = self.partitions.get_mut(&partition) {
@@ -232,7 +262,14 @@ impl JobDryRun {
     /// Event time has come to where these inputs are, of a checkpoint at whose positions the partition is.
     pub fn follow(&mut self, partition: u16, inputs: &[Progress]) {
         if let Some(partition) = self.partitions.get_mut(&partition) {
-            partition.work.resume(inputs);
+            let here = &partition.held.checkpoint.inputs;
+            let of = |mine: &Progress| {
+                let mut inputs = inputs.iter();
+                let input = inputs.find(|input| input.source == mine.source);
+                input.unwrap_or(mine).clone()
+            };
+            let inputs: Vec<Progress> = here.iter().map(of).collect();
+            partition.work.resume(&inputs);
         }
     }
 
@@ -269,12 +306,12 @@ impl JobDryRun {
         Ok(answers)
     }
 
-    /// Before the first message that has not ended, all have.
+    /// Before the first message that has not ended, all have that are of the same source.
     #[must_use]
     pub fn oldest_waiting(&self) -> Option<u64> {
         let partitions = self.partitions.values();
         let oldest = partitions.filter_map(|partition| partition.waiting.keys().next());
-        oldest.min().copied()
+        oldest.min().map(|(_, sequence)| *sequence)
     }
 
     /// The state of a partition.

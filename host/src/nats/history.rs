@@ -46,6 +46,8 @@ pub struct History {
     pub last: u64,
     /// Whether it keeps only so many messages of each subject, wherever they lie.
     pub per_subject: bool,
+    /// Whether it keeps only the last of each.
+    pub last_only: bool,
     /// Messages between the first and the last that are gone.
     pub deleted: u64,
     /// Whether it keeps messages that every consumer has acked.
@@ -102,6 +104,7 @@ impl History {
             first_stored: nanoseconds(state.first_timestamp.unix_timestamp_nanos()),
             last: state.last_sequence,
             per_subject: config.max_messages_per_subject > 0,
+            last_only: config.max_messages_per_subject == 1,
             deleted: state.deleted_count.unwrap_or_default(),
             keeps: config.retention == RetentionPolicy::Limits,
             average: state.bytes / state.messages.max(1),

@@ -115,12 +115,15 @@ pub async fn checkpoint(
     found.with_context(|| format!("cannot read the checkpoint of partition `{partition}`"))
 }
 
-/// The last message of its source that a job has processed; there may be others before it that are still to be
-/// processed. The last that there is, if it has no job's stream.
+/// The last message of each stream that a job has processed; there may be others before it that are still to be
+/// processed. None if it has no stream of its own.
 ///
 /// # Errors
 /// When the server does not say.
-pub async fn furthest(connection: &Connection, pipeline: &Pipeline) -> Result<u64> {
+pub async fn furthest(
+    connection: &Connection,
+    pipeline: &Pipeline,
+) -> Result<Option<BTreeMap<String, u64>>> {
     #[derive(Deserialize)]
     struct Checkpoint {
         inputs: Vec<Progress>,
@@ -130,28 +133,22 @@ pub async fn furthest(connection: &Connection, pipeline: &Pipeline) -> Result<u6
         source: String,
         position: u64,
     }
-    let Some(job) = list(connection, Some(&pipeline.name))
-        .await?
-        .into_iter()
-        .next()
-    else {
-        return Ok(u64::MAX);
+    let jobs = list(connection, Some(&pipeline.name)).await?;
+    let Some(job) = jobs.into_iter().next() else {
+        return Ok(None);
     };
-    let mut furthest = 0;
+    let mut furthest: BTreeMap<String, u64> = BTreeMap::new();
     for partition in &job.partitions {
         let found = checkpoint(connection, &job, *partition).await?;
         let found = found.and_then(|found| serde_json::from_slice(&found.payload).ok());
         let inputs = found.map(|Checkpoint { inputs }| inputs);
         for Progress { source, position } in inputs.into_iter().flatten() {
             let (stream, _) = source.rsplit_once('@').unwrap_or_default();
-            // Positions in a stream of the job's own say nothing of the source.
-            furthest = furthest.max(match stream == pipeline.source.stream {
-                true => position,
-                false => u64::MAX,
-            });
+            let of_stream = furthest.entry(stream.to_owned()).or_default();
+            *of_stream = position.max(*of_stream);
         }
     }
-    Ok(furthest)
+    Ok(Some(furthest))
 }
 
 /// Where the first result or dead letter stands in the stream of a job: what comes before is sourced, or forwarded.

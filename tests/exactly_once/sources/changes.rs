@@ -2,7 +2,7 @@
 
 use super::{CLICKS, KEYS, TIME, VIEWS, assert_joined};
 use crate::exactly_once::by_subject;
-use crate::harness::{Site, guests, replaced};
+use crate::harness::{Site, replaced};
 use std::collections::BTreeSet;
 
 #[test]
@@ -142,24 +142,6 @@ fn a_job_of_several_sources_is_set_back_and_saved_with_all_of_its_positions() {
     let last = by_subject(&out[before..]);
     let last: BTreeSet<&str> = last.values().flatten().map(|text| &text[..1]).collect();
     assert_eq!(last, BTreeSet::from(["5", "6"]));
-}
-
-#[test]
-fn a_replay_and_a_shadow_of_several_streams_are_refused_with_the_reason() {
-    let site = Site::with_two();
-    let file = site.joins(&[CLICKS, VIEWS], "");
-    let mut weir = site.run_job(&file);
-    let refused = site.weir(&["replay", "p.yaml"]);
-    assert_eq!(refused.code, Some(2), "{refused:#?}");
-    assert!(
-        refused
-            .stderr
-            .contains("reads several streams: CLICKS, VIEWS"),
-        "{refused:#?}"
-    );
-    site.file("candidate", guests::stateful("candidate"));
-    site.deploy("candidate", &["--shadow"]);
-    weir.wait_until_output("its job reads several streams");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A replay compares results of windows by their windows.
+//! A replay compares results of windows by their windows, and a shadow those of a subject as a set.
 
 use super::TIMED;
 use crate::cli::json;
@@ -48,4 +48,28 @@ fn a_replay_compares_the_results_of_windows_also_with_those_of_other_windows() {
     ] {
         assert!(shown.contains(words), "{shown}");
     }
+}
+
+#[test]
+fn a_shadow_of_a_job_with_windows_has_the_same_results_whether_a_message_or_a_timer_ends_a_window()
+{
+    let site = Site::new();
+    let file = site.windows("{ tumbling: 10s }", TIMED);
+    let _weir = site.run_job(&file);
+    site.events("a", &[(1, "before")]);
+    let applied = site.deploy("plugin.wasm", &["--shadow"]);
+    assert_eq!(applied.code, Some(0), "{applied:#?}");
+    site.found("there is a copy", |total| {
+        total["states"]["partitions"] == 1
+    });
+    for round in 0..10 {
+        for key in ["a", "b", "c"] {
+            site.events(key, &[(20 + 10 * round, "x"), (29 + 10 * round, "y")]);
+        }
+    }
+    let out = site.wait_for_messages("OUT", 28).len();
+    let total = site.found("all is compared", |total| {
+        total["comparison"]["same"] == out
+    });
+    assert_eq!(total["comparison"]["different"], 0, "{total}");
 }

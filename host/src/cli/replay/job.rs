@@ -3,156 +3,36 @@
 //! Nothing of the job is touched: a savepoint is read, verified before, and what is made of it is in memory.
 
 use super::lanes::Answered;
+use super::origin::Origin;
 use crate::config::resolved::{Bounds, Pipeline};
-use crate::job::dry_run::{Answers, JobDryRun, Parts};
-use crate::job::positions::Span;
-use crate::job::savepoint::{Part, Reader, verify};
-use crate::message::Message;
-use crate::nats::history::History;
-use crate::nats::job::{Definition, refuse_other};
+use crate::job::dry_run::{Answers, Dealer, JobDryRun, Parts, Place};
+use crate::job::log::Input;
+use crate::job::savepoint::{Part, Reader};
+use crate::nats::Connection;
+use crate::nats::history::Stored;
 use crate::nats::savepoints::Savepoints;
-use crate::nats::{Connection, job_admin};
 use crate::plugin::Runtime;
 use crate::process::chain::Chain;
-use crate::process::decode::Decoder;
 use crate::process::outputs::Target;
 use crate::process::plugin_set::PluginSet;
-use crate::report::{self, ResultExt};
 use crate::state::Group;
 use crate::threads;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 /// Tasks of a lane that wait.
 const AHEAD: usize = 2;
 
-/// Where a replay of a job begins.
-pub(super) struct Origin {
-    /// Up to where the inputs are in the state, and what has that state; empty for an empty state.
-    spans: Vec<Span>,
-    /// A savepoint and its job.
-    savepoint: Option<String>,
-    /// The position behind which the job began; none if there is no job.
-    begin: Option<u64>,
-}
-
-impl Origin {
-    /// Finds a savepoint of the pipeline and reads it once; without a name, the state begins empty.
-    ///
-    /// # Errors
-    /// When there is no such savepoint, it is damaged, or is of a job of another kind.
-    pub(super) async fn find(
-        connection: &Connection,
-        pipeline: &Pipeline,
-        source: &History,
-        savepoint: Option<&str>,
-    ) -> Result<Self> {
-        let name = &pipeline.name;
-        let job = pipeline.job.as_ref();
-        let job = job
-            .ok_or_else(|| anyhow!("pipeline `{name}` is not a job, so it has no savepoints"))
-            .hint(|| "give `--from` a sequence or a time as in 2026-03-02T10:00:00Z")
-            .usage();
-        let Some(savepoint) = savepoint else {
-            let defined = job_admin::definition(connection, name).await?;
-            return Ok(Self {
-                spans: Vec::new(),
-                savepoint: None,
-                begin: defined.map(|defined| defined.definition.first.begin),
-            });
-        };
-        let job = job?;
-        let what = || format!("cannot replay from savepoint `{savepoint}` of job `{name}`");
-        let bucket = Savepoints::find(connection).await.with_context(what)?;
-        let verified = verify(bucket.get(name, savepoint).await?).await;
-        let verified = verified.with_context(what)?;
-        let saved = Definition {
-            // The state is by key group, so this does not matter.
-            partitions: job.partitions,
-            ..verified.header.definition
-        };
-        refuse_other(&saved, pipeline, job).with_context(what)?;
-        if saved.first.source != source.source_id {
-            let stream = &source.name;
-            return Err(anyhow!(
-                "stream `{stream}` was deleted and created again since"
-            ))
-            .with_context(what)
-            .hint(|| "its messages are gone: choose a later savepoint");
-        }
-        let origin = Self {
-            spans: verified.spans,
-            savepoint: Some(savepoint.to_owned()),
-            begin: Some(saved.first.begin),
-        };
-        // A partition may have nothing between its position and that of the furthest, so only what is behind all of
-        // them is known to be missing.
-        let behind = origin.position(source, Iterator::max).unwrap_or_default() + 1;
-        if behind < source.first {
-            let (gone, stream) = (source.first - 1, &source.name);
-            return Err(anyhow!(
-                "stream `{stream}` no longer holds messages {behind} to {gone}, which come after it"
-            ))
-            .with_context(what)
-            .hint(|| "choose a later savepoint");
-        }
-        Ok(origin)
-    }
-
-    /// The first message that is not in the state of all key groups; none where the state is empty.
-    pub(super) fn first(&self, source: &History) -> Option<u64> {
-        Some(self.position(source, Iterator::min)? + 1)
-    }
-
-    /// One of the positions in the source.
-    fn position(
-        &self,
-        source: &History,
-        which: impl FnOnce(std::vec::IntoIter<u64>) -> Option<u64>,
-    ) -> Option<u64> {
-        let position = |span: &Span| {
-            let mut inputs = span.inputs.iter();
-            let input = inputs.find(|input| *input.source == *source.source_id);
-            input.map_or(0, |input| input.position)
-        };
-        let all: Vec<u64> = self.spans.iter().map(position).collect();
-        which(all.into_iter())
-    }
-
-    /// Refuses to compare from a message on where the job had state and the replay has none; says it, if it does not
-    /// compare.
-    ///
-    /// # Errors
-    /// See above.
-    pub(super) fn check_state(&self, first: u64, compares: bool) -> Result<()> {
-        let is_lacking = self.begin.is_some_and(|begin| first > begin + 1);
-        if self.savepoint.is_some() || !is_lacking {
-            return Ok(());
-        }
-        if compares {
-            return Err(anyhow!(
-                "at message {first} the job had state, but the replay has none"
-            ))
-            .context("cannot compare")
-            .hint(|| "begin with a savepoint: `--from SAVEPOINT`")
-            .usage();
-        }
-        report::note(&format!(
-            "the state is empty at message {first}, where the job had state; use `--from SAVEPOINT` to start with state"
-        ));
-        Ok(())
-    }
-}
-
 /// What a lane is to do.
 enum Task {
     Restore(Group, Bytes),
     /// The state is whole: no message comes before.
     Restored,
-    /// Messages with their partitions, and when each was stored; and the last that is read.
-    Run(Vec<(u16, Message, u64, bool)>, u64),
+    /// Messages with their partitions; and the last that is read.
+    Run(Vec<(u16, Input)>, u64),
     Finish,
 }
 
@@ -164,9 +44,11 @@ struct Lane {
 /// The threads. Partition P is on the lane P modulo their number.
 pub(super) struct JobLanes {
     lanes: Vec<Lane>,
-    decoder: Decoder,
+    dealer: Dealer,
     partitions: u16,
     batch: Bounds,
+    /// The messages of the batches that were sent, in their order.
+    orders: VecDeque<HashMap<Place, usize>>,
     sent: usize,
     received: usize,
     pub(super) is_stateful: bool,
@@ -183,7 +65,7 @@ impl JobLanes {
         plugins: &PluginSet,
         runtime: &Runtime,
         target: &Target,
-        (origin, source): (&Origin, &str),
+        (origin, sources): (&Origin, &[Arc<str>]),
     ) -> Result<Self> {
         let partitions = settings.job.as_ref().map_or(1, |job| job.partitions);
         let count = lanes.clamp(1, usize::from(partitions));
@@ -195,7 +77,7 @@ impl JobLanes {
                 settings: Arc::clone(settings),
                 chain: Chain::new(plugins.apart().workers(runtime), settings.batch),
                 target: target.clone(),
-                source: source.into(),
+                sources: sources.to_vec(),
             };
             let spans = origin.spans.clone();
             let mine = (0..partitions).filter(|partition| usize::from(*partition) % count == lane);
@@ -224,9 +106,10 @@ impl JobLanes {
         let stateful = |index| plugins.get(index).is_some_and(|it| it.plugin.is_stateful());
         Ok(Self {
             lanes: started,
-            decoder: Decoder::new(settings),
+            dealer: Dealer::new(settings, partitions),
             partitions,
             batch: settings.batch,
+            orders: VecDeque::new(),
             sent: 0,
             received: 0,
             is_stateful: (0..plugins.operators()).any(stateful),
@@ -260,6 +143,7 @@ impl JobLanes {
             self.send_to(lane, Task::Restored).await?;
         }
         self.sent += 1;
+        self.orders.push_back(HashMap::new());
         self.receive().await.map(drop)
     }
 
@@ -277,23 +161,23 @@ impl JobLanes {
         }
     }
 
-    /// Sends messages as they are stored; none is the end.
+    /// Sends messages as they are stored, each with the place of its source; none is the end.
     ///
     /// # Errors
     /// If a lane has ended.
-    pub(super) async fn send(&mut self, batch: Vec<Message>) -> Result<()> {
-        let last = batch.last().map(|message| message.sequence);
+    pub(super) async fn send(&mut self, batch: Vec<(usize, Stored)>) -> Result<()> {
+        let last = batch.last().map(|(_, stored)| stored.message.sequence);
         let count = self.lanes.len();
-        let mut parts: Vec<Vec<(u16, Message, u64, bool)>> =
-            (0..count).map(|_| Vec::new()).collect();
-        for mut message in batch {
-            // As it was read, this is when it was stored.
-            let stored = message.event_time;
-            let (partition, timed) = JobDryRun::deal(&self.decoder, &mut message, self.partitions);
+        let mut parts: Vec<Vec<(u16, Input)>> = (0..count).map(|_| Vec::new()).collect();
+        let mut order = HashMap::with_capacity(batch.len());
+        for (source, Stored { message, stored }) in batch {
+            order.insert((source, message.sequence), order.len());
+            let (partition, input) = self.dealer.deal(source, message, stored);
             if let Some(part) = parts.get_mut(usize::from(partition) % count) {
-                part.push((partition, message, stored, timed));
+                part.push((partition, input));
             }
         }
+        self.orders.push_back(order);
         for (lane, part) in parts.into_iter().enumerate() {
             let task = last.map_or(Task::Finish, |last| Task::Run(part, last));
             self.send_to(lane, task).await?;
@@ -334,7 +218,10 @@ impl JobLanes {
             all.of_timers.extend(answered.of_timers);
             all.through = all.through.min(answered.through);
         }
-        all.answers.sort_by_key(|(sequence, _)| *sequence);
+        // What has waited for a retry came before.
+        let order = self.orders.pop_front().unwrap_or_default();
+        all.answers
+            .sort_by_key(|(place, _)| (order.get(place).copied(), *place));
         Ok(Some(all))
     }
 }
@@ -373,19 +260,16 @@ async fn work(
 }
 
 /// Each partition with its messages.
-async fn run(dry_run: &mut JobDryRun, batch: Vec<(u16, Message, u64, bool)>) -> Result<Answers> {
-    let mut parts: std::collections::BTreeMap<u16, Vec<(Message, u64, bool)>> = Default::default();
-    for (partition, message, stored, timed) in batch {
-        if dry_run.is_new(partition, &message) {
-            parts
-                .entry(partition)
-                .or_default()
-                .push((message, stored, timed));
+async fn run(dry_run: &mut JobDryRun, batch: Vec<(u16, Input)>) -> Result<Answers> {
+    let mut parts: BTreeMap<u16, Vec<Input>> = BTreeMap::new();
+    for (partition, input) in batch {
+        if dry_run.is_new(partition, &input) {
+            parts.entry(partition).or_default().push(input);
         }
     }
     let mut answers = Answers::default();
-    for (partition, messages) in parts {
-        answers.add(dry_run.run(partition, messages).await?);
+    for (partition, inputs) in parts {
+        answers.add(dry_run.run(partition, inputs).await?);
     }
     Ok(answers)
 }

@@ -6,8 +6,10 @@
 use super::job::JobLanes;
 use crate::compare::Outputs;
 use crate::config::resolved::Bounds;
+use crate::job::dry_run::Place;
 use crate::jsonl::Line;
 use crate::message::Message;
+use crate::nats::history::Stored;
 use crate::plugin::Runtime;
 use crate::process::chain::Chain;
 use crate::process::dry_run::DryRun;
@@ -20,7 +22,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 const AHEAD: usize = 2;
 
 /// An input and its outputs.
-pub(super) type Answer = (u64, Outputs);
+pub(super) type Answer = (Place, Outputs);
 
 /// What has become of a batch.
 #[derive(Default)]
@@ -108,7 +110,7 @@ impl Lanes {
         let answers = lane.answers.recv().await;
         let answers = answers.context("a lane has ended; this is a bug in weir")??;
         Ok(Some(Answered {
-            through: answers.last().map_or(0, |(last, _)| *last),
+            through: answers.last().map_or(0, |((_, last), _)| *last),
             answers,
             of_timers: Vec::new(),
         }))
@@ -131,10 +133,14 @@ impl Threads {
         }
     }
 
-    pub(super) async fn send(&mut self, batch: Vec<Message>) -> Result<()> {
+    /// Sends messages, each with the place of its source; none is the end.
+    pub(super) async fn send(&mut self, batch: Vec<(usize, Stored)>) -> Result<()> {
         match self {
             Self::Each(_) if batch.is_empty() => Ok(()),
-            Self::Each(lanes) => lanes.send(batch).await,
+            Self::Each(lanes) => {
+                let messages = batch.into_iter().map(|(_, stored)| stored.message);
+                lanes.send(messages.collect()).await
+            }
             Self::Job(lanes) => lanes.send(batch).await,
         }
     }
@@ -153,9 +159,9 @@ async fn work(
     answers: Sender<Result<Vec<Answer>>>,
 ) {
     while let Some(batch) = batches.recv().await {
-        let sequences: Vec<u64> = batch.iter().map(|message| message.sequence).collect();
+        let places: Vec<Place> = batch.iter().map(|message| (0, message.sequence)).collect();
         let outputs = dry_run.run(batch).await;
-        let answer = outputs.map(|outputs| sequences.into_iter().zip(outputs).collect());
+        let answer = outputs.map(|outputs| places.into_iter().zip(outputs).collect());
         // The receiver is gone if the replay has ended early.
         if answers.send(answer).await.is_err() {
             return;

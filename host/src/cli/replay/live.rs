@@ -4,17 +4,22 @@
 //! Outputs that the streams no longer hold, and inputs that the pipeline has not settled yet, do not count as
 //! differences.
 
+use super::Replayed;
+use super::inputs::is_table;
 use super::range::Range;
 use super::windows::Windows;
-use crate::compare::matcher::Matcher;
+use crate::compare::matcher::{Matcher, OnlySide};
 use crate::compare::report::Why;
-use crate::compare::{Identity, Outputs, Slot, stored};
+use crate::compare::{Identity, Outputs, Slot, stored, stored_of_job};
 use crate::config::resolved::Pipeline;
+use crate::jsonl::Line;
+use crate::message::Message;
 use crate::nats::history::{Begin, History, Reader, Stored};
-use crate::nats::{Connection, consumers, jobs, outputs, parking, streams};
+use crate::nats::{Connection, consumers, job, jobs, outputs, parking, streams};
 use crate::report::ResultExt;
 use anyhow::{Context, Result};
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 
 /// Maximum clock difference between servers, in nanoseconds.
 const SKEW: u64 = 10_000_000_000;
@@ -29,15 +34,23 @@ struct Branch {
 
 /// The outputs of the live pipeline.
 pub(super) struct Live {
-    identity: Identity,
-    range: Range,
+    /// Of each of its streams.
+    identities: Vec<Identity>,
+    /// The stream of the job, if it is one.
+    job: Option<String>,
+    ranges: Vec<Range>,
+    /// Up to where inputs may be in the state with which the replay begins.
+    begun: Vec<u64>,
+    /// When the first and the last input were stored.
+    times: RangeInclusive<u64>,
     branches: Vec<Branch>,
-    /// The pipeline has settled the inputs up to this one.
-    settled: u64,
+    /// The pipeline has settled the inputs of each stream up to this one.
+    settled: Vec<u64>,
     /// Inputs that are parked.
     parked: HashSet<u64>,
-    /// Results of inputs before this one may have been removed.
+    /// Results of inputs before this one may have been removed; and whether any that are replayed.
     results_since: u64,
+    forgets: bool,
     /// The same for dead letters; `None` if they are not compared.
     dead_letters_since: Option<u64>,
 }
@@ -50,22 +63,40 @@ impl Live {
     pub(super) async fn open(
         connection: &Connection,
         pipeline: &Pipeline,
-        source: &History,
-        range: &Range,
+        Replayed {
+            sources,
+            ranges,
+            begun,
+            ..
+        }: &Replayed,
         given: &[String],
     ) -> Result<Self> {
-        let identity = Identity::of(pipeline, &source.source_id).usage()?;
+        let source = sources.first().context("nothing is read")?;
+        let identities = sources.iter();
+        let identities = identities.map(|source| Identity::of(pipeline, &source.source_id));
+        let identities: Vec<Identity> = identities.collect::<Result<_>>().usage()?;
         // In this order, so that the streams have the outputs of everything that is settled and not parked.
         let settled = settled(connection, pipeline).await?;
         let parked = parking::waiting(connection, pipeline, &source.source_id, PARKED).await?;
-        let first = source.stored_at(range.first).await?.unwrap_or_default();
+        let (mut first, mut last) = (u64::MAX, 0);
+        let read = sources.iter().zip(ranges);
+        for (source, range) in read.filter(|(_, range)| range.len() > 0) {
+            if !is_table(pipeline, &source.name) {
+                first = first.min(source.stored_at(range.first).await?.unwrap_or_default());
+                last = last.max(source.stored_at(range.last).await?.unwrap_or(u64::MAX));
+            }
+        }
         let mut live = Self {
-            identity,
-            range: range.clone(),
+            identities,
+            job: pipeline.job.as_ref().map(|_| job::names(&pipeline.name).1),
+            ranges: ranges.clone(),
+            begun: begun.clone(),
+            times: first..=last,
             branches: Vec::new(),
-            settled,
+            settled: sources.iter().map(|source| settled(&source.name)).collect(),
             parked,
             results_since: 0,
+            forgets: false,
             dead_letters_since: None,
         };
         for output in outputs::output_streams(connection, pipeline, given).await? {
@@ -75,6 +106,7 @@ impl Live {
                 // A stream that keeps only the last message per subject has removed the others.
                 let since = if stream.per_subject { u64::MAX } else { since };
                 live.results_since = live.results_since.max(since);
+                live.forgets |= stream.per_subject || !stream.reaches_back_to(first);
             }
             if output.dead_letters {
                 // Replayed and purged dead letters can be missing anywhere in the stream.
@@ -104,33 +136,72 @@ impl Live {
         let Some(branch) = oldest else {
             return Ok(false);
         };
-        if let Some(Stored { message, .. }) = &branch.next
-            && !windows.take_live(message)
-            && let Some((sequence, slot, line)) = stored(
-                &self.identity,
-                &message.subject,
-                &message.headers,
-                &message.payload,
-            )
-            && (self.range.first..=self.range.last).contains(&sequence)
-        {
-            matcher.published(sequence, slot, line);
-        }
+        let next = branch.next.take();
         branch.next = branch.reader.next().await?;
+        if let Some(Stored { message, stored }) = next
+            && !windows.take_live(&message)
+        {
+            self.pass_on(&message, stored, matcher);
+        }
         Ok(true)
+    }
+
+    fn pass_on(&self, message: &Message, at: u64, matcher: &mut Matcher) {
+        let Message {
+            subject,
+            headers,
+            payload,
+            ..
+        } = message;
+        if let ([identity], [range]) = (&*self.identities, &*self.ranges)
+            && let Some((sequence, slot, line)) = stored(identity, subject, headers, payload)
+        {
+            if (range.first..=range.last).contains(&sequence) {
+                matcher.published(sequence, slot, line);
+            }
+            return;
+        }
+        let job = self.job.as_ref();
+        let found = job.and_then(|job| stored_of_job(job, &self.identities, message));
+        let Some(found) = found.filter(|found| self.compares(&found.line)) else {
+            return;
+        };
+        let Some((source, sequence)) = found.input else {
+            return matcher.published_unnamed(found.line, self.times.contains(&at));
+        };
+        if let (Some(range), Some(begun)) = (self.ranges.get(source), self.begun.get(source))
+            && (range.first..=range.last).contains(&sequence)
+        {
+            matcher.published_unnamed(found.line, sequence > *begun);
+        }
+    }
+
+    /// Whether an output of the candidate can have a counterpart.
+    pub(super) fn compares(&self, line: &Line) -> bool {
+        self.dead_letters_since.is_some() || !matches!(line, Line::Dead(_))
     }
 
     /// The outputs of the candidate that can have counterparts.
     pub(super) fn comparable(&self, mut outputs: Outputs) -> Outputs {
-        if self.dead_letters_since.is_none() {
-            outputs.retain(|(slot, _)| *slot != Slot::DeadLetter);
-        }
+        outputs.retain(|(_, line)| self.compares(line));
         outputs
     }
 
     /// Whether results of the replayed inputs may have been removed.
     pub(super) fn forgets(&self) -> bool {
-        self.results_since > self.range.first
+        self.forgets
+    }
+
+    /// Why it is no difference that one side lacks an output that no input names, if so. The inputs up to these were read.
+    pub(super) fn judge_unnamed(&self, side: OnlySide, read: &[u64]) -> Option<Why> {
+        let mut ends = self.settled.iter().zip(read);
+        match side {
+            OnlySide::Live => None,
+            OnlySide::Candidate if ends.any(|(settled, read)| settled < read) => {
+                Some(Why::Unsettled)
+            }
+            OnlySide::Candidate => self.forgets.then_some(Why::Forgotten),
+        }
     }
 
     /// Why the absence of this output is not a difference, if so.
@@ -139,7 +210,8 @@ impl Live {
             Slot::Result(_) => self.results_since,
             Slot::DeadLetter => self.dead_letters_since.unwrap_or_default(),
         };
-        if sequence > self.settled || self.parked.contains(&sequence) {
+        let settled = self.settled.first().copied().unwrap_or_default();
+        if sequence > settled || self.parked.contains(&sequence) {
             Some(Why::Unsettled)
         } else {
             (sequence < since).then_some(Why::Forgotten)
@@ -147,12 +219,28 @@ impl Live {
     }
 }
 
-/// The input up to which the pipeline has settled everything. A pipeline without a consumer is no longer
-/// active.
-async fn settled(connection: &Connection, pipeline: &Pipeline) -> Result<u64> {
-    if pipeline.job.is_some() {
-        return jobs::furthest(connection, pipeline).await;
-    }
+/// Tells of each stream the input up to which the pipeline has settled everything. A pipeline without a consumer is no
+/// longer active.
+async fn settled(connection: &Connection, pipeline: &Pipeline) -> Result<impl Fn(&str) -> u64> {
+    let of = match pipeline.job.is_some() {
+        true => jobs::furthest(connection, pipeline).await?,
+        false => Some(
+            [(
+                pipeline.source.stream.clone(),
+                consumed(connection, pipeline).await?,
+            )]
+            .into(),
+        ),
+    };
+    Ok(move |stream: &str| {
+        let Some(of) = &of else { return u64::MAX };
+        let position = of.get(stream).copied();
+        // A stream of the job's own says nothing of the source.
+        position.unwrap_or(if of.is_empty() { 0 } else { u64::MAX })
+    })
+}
+
+async fn consumed(connection: &Connection, pipeline: &Pipeline) -> Result<u64> {
     let durable = streams::Durable {
         stream: pipeline.source.stream.clone(),
         consumer: pipeline.source.consumer.clone(),

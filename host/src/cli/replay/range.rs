@@ -54,7 +54,7 @@ impl From {
     }
 }
 
-/// A non-empty range of messages.
+/// A range of messages. It is empty only where other streams are read as well.
 #[derive(Clone, Debug)]
 pub(super) struct Range {
     pub(super) stream: String,
@@ -78,15 +78,7 @@ impl Range {
         if source.last == 0 {
             return Err(anyhow!("stream `{name}` holds no message"));
         }
-        let from = match from {
-            None => source.first.max(1),
-            Some(edge) => edge.sequence(source).await?,
-        };
-        let to = match to {
-            None => source.last,
-            Some(Edge::Sequence(sequence)) => sequence,
-            Some(Edge::Time(time)) => source.sequence_at(nanoseconds(time) + 1).await? - 1,
-        };
+        let (from, to) = ends(source, from, to).await?;
         if from > source.last {
             return Err(anyhow!("there is nothing to replay"))
                 .hint(|| format!("the last message of stream `{name}` is {}", source.last))
@@ -103,13 +95,49 @@ impl Range {
             ))
             .hint(|| format!("the first message that `{name}` holds is {}", source.first));
         }
-        Ok(Self {
-            stream: name.clone(),
+        Ok(Self::of(source, from, to))
+    }
+
+    /// The same of one of several streams, which may have nothing there.
+    ///
+    /// # Errors
+    /// If the server does not say.
+    pub(super) async fn find_any(
+        source: &History,
+        from: Option<Edge>,
+        to: Option<Edge>,
+    ) -> Result<Self> {
+        let (from, to) = ends(source, from, to).await?;
+        Ok(Self::of(source, from, to))
+    }
+
+    fn of(source: &History, from: u64, to: u64) -> Self {
+        Self {
+            stream: source.name.clone(),
             first: from.max(source.first),
             last: to.min(source.last),
             gone: source.first.saturating_sub(from),
-        })
+        }
     }
+
+    /// How many messages it has at most.
+    pub(super) fn len(&self) -> u64 {
+        (self.last + 1).saturating_sub(self.first)
+    }
+}
+
+/// The sequences at the ends.
+async fn ends(source: &History, from: Option<Edge>, to: Option<Edge>) -> Result<(u64, u64)> {
+    let from = match from {
+        None => source.first.max(1),
+        Some(edge) => edge.sequence(source).await?,
+    };
+    let to = match to {
+        None => source.last,
+        Some(Edge::Sequence(sequence)) => sequence,
+        Some(Edge::Time(time)) => source.sequence_at(nanoseconds(time) + 1).await? - 1,
+    };
+    Ok((from, to))
 }
 
 fn nanoseconds(time: Timestamp) -> u64 {

@@ -1,9 +1,11 @@
 //! The result of a replay, for people and for machines.
 
+use super::range::Range;
 use super::windows::Found;
 use super::work::Work;
 use crate::cli::differences;
 use crate::compare::report::Report;
+use crate::config::resolved::NamedSource;
 use crate::report::{self, count};
 use serde::Serialize;
 use std::fmt;
@@ -11,61 +13,96 @@ use std::time::Duration;
 
 /// What was replayed.
 #[derive(Serialize)]
-struct Replayed {
+struct Summary {
     pipeline: String,
-    stream: String,
-    /// The ends of the range that the stream holds.
-    from: u64,
-    to: u64,
+    #[serde(flatten)]
+    first: Span,
+    /// The other streams of a job that reads several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    more: Vec<Span>,
     inputs: u64,
-    /// Number of messages in the range that the stream no longer holds.
+    /// Number of messages in the ranges that the streams no longer hold.
     missing_inputs: u64,
     seconds: f64,
 }
 
-impl Replayed {
+/// The ends of the range that a stream holds.
+#[derive(Serialize)]
+struct Span {
+    stream: String,
+    from: u64,
+    to: u64,
+}
+
+impl Summary {
     fn new(work: &Work, took: Duration) -> Self {
-        let range = &work.range;
-        // With filters, a message that was not read may be one that they do not match.
+        let ranges = &work.replayed.ranges;
+        let asked: u64 = ranges.iter().map(Range::len).sum();
+        let gone: u64 = ranges.iter().map(|range| range.gone).sum();
+        // With filters, a message that was not read may be one that they do not match; of a table, one that another took
+        // the place of.
         let read = &work.settings.sources;
-        let within = match read.iter().all(|named| named.source.subjects.is_empty()) {
-            true => (range.last - range.first + 1).saturating_sub(work.inputs_read),
-            false => 0,
+        let is_whole = |named: &NamedSource| named.source.subjects.is_empty() && !named.is_table;
+        let missing = match read.iter().all(is_whole) {
+            true => gone + asked.saturating_sub(work.inputs_read),
+            false if read.iter().any(|named| named.is_table) => 0,
+            false => gone,
         };
-        Self {
-            pipeline: work.settings.name.clone(),
+        let span = |range: &Range| Span {
             stream: range.stream.clone(),
             from: range.first,
             to: range.last,
+        };
+        let mut spans = ranges.iter().map(span);
+        Self {
+            pipeline: work.settings.name.clone(),
+            first: spans.next().unwrap_or(Span {
+                stream: String::new(),
+                from: 0,
+                to: 0,
+            }),
+            more: spans.collect(),
             inputs: work.inputs_read,
-            missing_inputs: range.gone + within,
+            missing_inputs: missing,
             seconds: took.as_secs_f64(),
         }
     }
 }
 
-impl fmt::Display for Replayed {
+impl fmt::Display for Span {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stream, from, to } = self;
+        write!(formatter, "{stream}, {from} to {to}, ")
+    }
+}
+
+impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             pipeline,
-            stream,
-            from,
-            to,
+            first,
+            more,
             inputs,
             missing_inputs,
             seconds,
         } = self;
-        writeln!(
+        write!(
             formatter,
-            "replayed {} of {stream}, {from} to {to}, through {pipeline} in {seconds:.1} s",
-            count(*inputs, "message"),
+            "replayed {} of {first}",
+            count(*inputs, "message")
         )?;
+        more.iter()
+            .try_for_each(|span| write!(formatter, "{span}"))?;
+        writeln!(formatter, "through {pipeline} in {seconds:.1} s")?;
         if *missing_inputs > 0 {
-            writeln!(
-                formatter,
-                "the stream no longer holds {} of the range",
+            let (gone, verb) = (
                 count(*missing_inputs, "message"),
-            )?;
+                match more.is_empty() {
+                    true => "stream no longer holds",
+                    false => "streams no longer hold",
+                },
+            );
+            writeln!(formatter, "the {verb} {gone} of the range")?;
         }
         Ok(())
     }
@@ -74,7 +111,7 @@ impl fmt::Display for Replayed {
 /// A replay whose outputs were written.
 #[derive(Serialize)]
 pub(super) struct Written {
-    replayed: Replayed,
+    replayed: Summary,
     results: u64,
     dead_letters: u64,
 }
@@ -82,7 +119,7 @@ pub(super) struct Written {
 impl Written {
     pub(super) fn new(work: &Work, results: u64, dead_letters: u64, took: Duration) -> Self {
         Self {
-            replayed: Replayed::new(work, took),
+            replayed: Summary::new(work, took),
             results,
             dead_letters,
         }
@@ -104,22 +141,19 @@ impl fmt::Display for Written {
 /// A replay whose outputs were compared.
 #[derive(Serialize)]
 pub(super) struct Compared {
-    replayed: Replayed,
+    replayed: Summary,
     comparison: Report,
     #[serde(skip_serializing_if = "Found::is_empty")]
     windows: Found,
-    /// Other outputs of timers: they come of no message, so none is compared.
-    of_timers: u64,
 }
 
 impl Compared {
     pub(super) fn new(work: &Work, found: (Report, Found), took: Duration) -> Self {
         let (comparison, windows) = found;
         Self {
-            replayed: Replayed::new(work, took),
+            replayed: Summary::new(work, took),
             comparison,
             windows,
-            of_timers: work.of_timers,
         }
     }
 
@@ -141,13 +175,6 @@ impl fmt::Display for Compared {
         formatter.write_str(&differences::text(&self.comparison))?;
         if !self.windows.is_empty() {
             write!(formatter, "{}", self.windows)?;
-        }
-        if self.of_timers > 0 {
-            let count = self.of_timers;
-            writeln!(
-                formatter,
-                "{count} outputs of timers were not compared: they come of no message"
-            )?;
         }
         if self.comparison.without_input > 0 {
             let gone = self.comparison.without_input;

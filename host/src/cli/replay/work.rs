@@ -1,15 +1,15 @@
 //! A replay that runs: inputs go to the threads, and what they answer is written or compared.
 
+use super::Replayed;
+use super::inputs::Inputs;
 use super::lanes::{Answered, Threads};
 use super::live::Live;
-use super::range::Range;
 use super::windows::{self, Windows};
 use crate::compare::matcher::{Matcher, Room};
 use crate::compare::report::Report;
 use crate::config::resolved::Pipeline;
 use crate::jsonl::Line;
-use crate::message::Message;
-use crate::nats::history::Reader;
+use crate::nats::history::Stored;
 use anyhow::{Context, Result};
 use indicatif::ProgressBar;
 use std::io::Write;
@@ -23,12 +23,10 @@ const ROOM: Room = Room {
 /// A running replay.
 pub(super) struct Work {
     pub(super) settings: Pipeline,
-    pub(super) range: Range,
-    pub(super) inputs: Reader,
+    pub(super) replayed: Replayed,
+    pub(super) inputs: Inputs,
     pub(super) threads: Threads,
     pub(super) inputs_read: u64,
-    /// Outputs that come of timers.
-    pub(super) of_timers: u64,
     pub(super) ended: bool,
     /// It began with a savepoint.
     pub(super) goes_on: bool,
@@ -44,15 +42,11 @@ impl Work {
             self.threads.send(batch).await?;
         }
         let answered = self.threads.receive().await?;
-        if let Some(answered) = &answered {
-            let through = answered.through.saturating_add(1);
-            self.bar
-                .set_position(through.saturating_sub(self.range.first));
-        }
+        self.bar.set_position(self.inputs.passed());
         Ok(answered)
     }
 
-    async fn batch(&mut self) -> Result<Vec<Message>> {
+    async fn batch(&mut self) -> Result<Vec<(usize, Stored)>> {
         let bounds = match &self.threads {
             Threads::Each(_) => self.settings.batch,
             Threads::Job(lanes) => lanes.batch(),
@@ -60,10 +54,10 @@ impl Work {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while batch.len() < bounds.messages
             && bytes < bounds.bytes
-            && let Some(stored) = self.inputs.next().await?
+            && let Some((source, stored)) = self.inputs.next().await?
         {
             bytes += stored.message.payload.len();
-            batch.push(stored.message);
+            batch.push((source, stored));
         }
         self.inputs_read += batch.len() as u64;
         Ok(batch)
@@ -97,18 +91,30 @@ impl Work {
     ) -> Result<(Report, windows::Found)> {
         let mut matcher = Matcher::new(ROOM, samples);
         let mut windows = Windows::of(&self.settings, self.goes_on);
+        let is_several = self.replayed.ranges.len() > 1;
         while let Some(answered) = self.next().await? {
-            let others = answered.of_timers.iter();
-            self.of_timers += others.filter(|line| !windows.take_candidate(line)).count() as u64;
-            for (sequence, mut outputs) in answered.answers {
-                outputs.retain(|(_, line)| !windows.take_candidate(line));
-                // What waited in a savepoint may be of a message before.
-                if sequence >= self.range.first {
-                    matcher.answered(sequence, live.comparable(outputs));
+            for line in answered.of_timers {
+                if !windows.take_candidate(&line) && live.compares(&line) {
+                    matcher.answered_unnamed(line);
                 }
             }
-            matcher.pass(answered.through);
-            while matcher.waits()
+            for ((source, sequence), mut outputs) in answered.answers {
+                let range = self.replayed.ranges.get(source);
+                // What waited in a savepoint may be of a message before.
+                if range.is_none_or(|range| sequence < range.first) {
+                    continue;
+                }
+                outputs.retain(|(_, line)| !windows.take_candidate(line));
+                let outputs = live.comparable(outputs);
+                match is_several {
+                    true => matcher.answered_any(outputs),
+                    false => matcher.answered(sequence, outputs),
+                }
+            }
+            if !is_several {
+                matcher.pass(answered.through);
+            }
+            while (matcher.waits() || is_several && matcher.waits_unnamed())
                 && !matcher.is_full()
                 && live.tell(&mut matcher, &mut windows).await?
             {}
@@ -116,6 +122,8 @@ impl Work {
         matcher.pass(u64::MAX);
         while live.tell(&mut matcher, &mut windows).await? {}
         matcher.settle(u64::MAX, |sequence, slot| live.judge(sequence, slot));
+        let read = self.inputs.read();
+        matcher.settle_unnamed(0, |side| live.judge_unnamed(side, &read));
         self.bar.finish_and_clear();
         let windows = windows.found(live.forgets(), samples);
         Ok((matcher.report().clone(), windows))

@@ -1,6 +1,6 @@
 //! One partition of a dry run: what becomes of its messages, and of what is due in its state.
 
-use super::Answers;
+use super::{Answers, Place};
 use crate::compare::{Outputs, outputs};
 use crate::headers::PREFIX;
 use crate::job::clock::PartitionClock;
@@ -11,8 +11,6 @@ use crate::job::processing::Processing;
 use crate::job::surroundings::{Note, Surroundings};
 use crate::job::work::Work;
 use crate::job::worker::{Lost, process};
-use crate::jsonl::{Dead, Line, Record};
-use crate::message::Message;
 use crate::outgoing::{MessageId, OutgoingMessage};
 use crate::telemetry::metrics::Counter;
 use anyhow::{Result, anyhow};
@@ -25,10 +23,10 @@ pub(super) struct Partition {
     pub(super) work: Processing,
     pub(super) clock: Rc<PartitionClock>,
     pub(super) held: Held,
-    /// The place of the source among the inputs.
-    pub(super) input: usize,
+    /// What is read.
+    pub(super) sources: Arc<[Arc<str>]>,
     /// Messages that wait for a retry or behind one, with the outputs that they have so far.
-    pub(super) waiting: BTreeMap<u64, (Input, Outputs)>,
+    pub(super) waiting: BTreeMap<Place, (Input, Outputs)>,
     /// Retries because a plugin does not start, or has no room.
     pub(super) infrastructure: Counter,
 }
@@ -41,19 +39,25 @@ pub(super) struct How {
 }
 
 impl Partition {
+    /// The place of a source among the inputs of the checkpoint.
+    pub(super) fn place(&self, source: usize) -> Option<usize> {
+        let source = self.sources.get(source)?;
+        let mut inputs = self.held.checkpoint.inputs.iter();
+        inputs.position(|input| input.source == *source)
+    }
+
     /// Processes messages, in order.
     pub(super) async fn take(
         &mut self,
-        messages: Vec<(Message, u64, bool)>,
+        messages: Vec<Input>,
         how: How,
         answers: &mut Answers,
     ) -> Result<()> {
-        let input = self.input;
-        let inputs = messages.into_iter().map(|(message, stored, timed)| Input {
-            input,
-            message,
-            stored,
-            timed,
+        let inputs = messages.into_iter().filter_map(|input| {
+            Some(Input {
+                input: self.place(input.input)?,
+                ..input
+            })
         });
         let mut left = inputs.collect::<Vec<_>>();
         while let Some(first) = left.first() {
@@ -93,7 +97,7 @@ impl Partition {
     /// Processes messages, or what is due if there are none.
     async fn process(&mut self, batch: Vec<Input>, how: How, answers: &mut Answers) -> Result<()> {
         let (mut left, mut most) = (batch.clone(), how.batch);
-        let mut made: BTreeMap<u64, Outputs> = BTreeMap::new();
+        let mut made: BTreeMap<Place, Outputs> = BTreeMap::new();
         loop {
             let compaction = Compaction::new(0..0, usize::MAX);
             let mut running = Running::new(self.held.clone(), compaction, how.bounds);
@@ -107,76 +111,85 @@ impl Partition {
                     fence: Fence(fence.0 + 1),
                     checkpoint: commit.checkpoint,
                 };
-                sort(commit.outputs, false, &mut made, answers);
-                sort(commit.dead_letters, true, &mut made, answers);
+                self.sort(commit.outputs, false, &mut made, answers);
+                self.sort(commit.dead_letters, true, &mut made, answers);
             }
             if left.is_empty() {
                 break;
             }
         }
         for input in batch {
-            let sequence = self.work.shown_sequence(&input);
-            self.waiting.insert(sequence, (input, Outputs::new()));
+            let place = (self.source(input.input), self.work.shown_sequence(&input));
+            self.waiting.insert(place, (input, Outputs::new()));
         }
-        for (sequence, outputs) in made {
-            match self.waiting.get_mut(&sequence) {
+        for (place, outputs) in made {
+            match self.waiting.get_mut(&place) {
                 Some((_, all)) => all.extend(outputs),
                 // It waited in the state that this began with.
-                None => answers.ended.push((sequence, outputs)),
+                None => answers.ended.push((place, outputs)),
             }
         }
         let work = &self.work;
-        let is_over = |_: &u64, (input, _): &mut (Input, Outputs)| !work.is_held(input);
+        let is_over = |_: &Place, (input, _): &mut (Input, Outputs)| !work.is_held(input);
         let over = self.waiting.extract_if(.., is_over);
         answers
             .ended
-            .extend(over.map(|(sequence, (_, outputs))| (sequence, outputs)));
+            .extend(over.map(|(place, (_, outputs))| (place, outputs)));
         Ok(())
     }
-}
 
-/// Outputs by their messages.
-fn sort(
-    messages: Vec<OutgoingMessage>,
-    dead: bool,
-    made: &mut BTreeMap<u64, Outputs>,
-    answers: &mut Answers,
-) {
-    let mut by_sequence: BTreeMap<u64, Vec<OutgoingMessage>> = BTreeMap::new();
-    for message in messages {
-        match sequence(&message) {
-            Some(sequence) => by_sequence.entry(sequence).or_default().push(message),
-            None => {
-                let lines = outputs(0, [message], dead).into_iter();
-                answers.of_timers.extend(lines.map(|(_, line)| match line {
-                    Line::Message(record) => Line::Message(Record {
-                        sequence: None,
-                        ..record
-                    }),
-                    Line::Dead(letter) => Line::Dead(Dead {
-                        sequence: None,
-                        ..letter
-                    }),
-                    other @ Line::Retry(_) => other,
-                }));
+    /// Which of the sources an input of the checkpoint is.
+    fn source(&self, input: usize) -> usize {
+        let input = self.held.checkpoint.inputs.get(input);
+        let is_it = |source: &Arc<str>| input.is_some_and(|input| input.source == *source);
+        self.sources.iter().position(is_it).unwrap_or_default()
+    }
+
+    /// Outputs by their messages.
+    fn sort(
+        &self,
+        messages: Vec<OutgoingMessage>,
+        dead: bool,
+        made: &mut BTreeMap<Place, Outputs>,
+        answers: &mut Answers,
+    ) {
+        let mut by_place: BTreeMap<Place, Vec<OutgoingMessage>> = BTreeMap::new();
+        for message in messages {
+            match self.origin(&message) {
+                Some(place) => by_place.entry(place).or_default().push(message),
+                None => {
+                    let lines = outputs(0, [message], dead).into_iter();
+                    answers
+                        .of_timers
+                        .extend(lines.map(|(_, line)| line.without_sequence()));
+                }
             }
         }
+        for (place, messages) in by_place {
+            let all = made.entry(place).or_default();
+            all.extend(outputs(place.1, messages, dead));
+        }
     }
-    for (sequence, messages) in by_sequence {
-        let all = made.entry(sequence).or_default();
-        all.extend(outputs(sequence, messages, dead));
-    }
-}
 
-/// That of the message that an output comes of; none for one of a timer.
-fn sequence(message: &OutgoingMessage) -> Option<u64> {
-    match message.id.as_ref()? {
-        MessageId::Result { sequence, .. } => Some(*sequence),
-        MessageId::Whole(_) => {
-            let name = format!("{PREFIX}Sequence");
-            let mut headers = message.headers.iter();
-            let (_, value) = headers.find(|(header, _)| **header == *name)?;
-            value.parse().ok()
+    /// The message that an output comes of; none for one of a timer.
+    fn origin(&self, message: &OutgoingMessage) -> Option<Place> {
+        let mut sources = self.sources.iter();
+        match message.id.as_ref()? {
+            MessageId::Result {
+                sequence,
+                source_id,
+                ..
+            } => {
+                let source = sources.position(|source| **source == **source_id);
+                Some((source.unwrap_or_default(), *sequence))
+            }
+            MessageId::Whole(id) => {
+                let name = format!("{PREFIX}Sequence");
+                let mut headers = message.headers.iter();
+                let (_, value) = headers.find(|(header, _)| **header == *name)?;
+                let source = sources.position(|source| id.contains(&**source));
+                Some((source.unwrap_or_default(), value.parse().ok()?))
+            }
         }
     }
 }

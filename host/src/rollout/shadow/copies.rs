@@ -5,36 +5,38 @@
 //! Time is that of the messages, and at least when the job was seen not to have committed them yet. Knows nothing of
 //! results.
 
+mod copy;
+
 use crate::compare::Outputs;
 use crate::compare::report::{SAMPLES, States};
 use crate::config::resolved::Pipeline;
 use crate::job::differences;
-use crate::job::dry_run::JobDryRun;
-use crate::job::log::{Held, Log, Progress};
+use crate::job::dry_run::{Dealer, JobDryRun, Place};
+use crate::job::log::{Log, Progress};
 use crate::job::observe::{Observed, Room};
 use crate::job::operate::Operated;
 use crate::job::positions::spans;
-use crate::message::Message;
+use crate::jsonl::Line;
 use crate::nats::history::Stored;
-use crate::process::decode::Decoder;
 use anyhow::Result;
-use std::collections::{BTreeMap, VecDeque};
+use copy::{Copy, size};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The part of the time that is spent on comparing states, one of so many; what was not spent for so long is lost.
 const SHARE: u32 = 20;
 const CREDIT: Duration = Duration::from_secs(1);
-/// Bytes of messages that are read before the job has committed them, and what each takes besides its payload.
+/// Bytes of messages that are read before the job has committed them.
 const AHEAD: usize = 64 << 20;
-const BESIDES: usize = 1 << 10;
 
 /// See the top of this file.
 pub(super) struct Copies {
     job: Operated,
     dry_run: JobDryRun,
-    decoder: Decoder,
-    /// `<stream>@<incarnation>` that is read, and how many messages are processed at once.
-    source: String,
+    dealer: Dealer,
+    /// `<stream>@<incarnation>` of what is read, and how many messages are processed at once.
+    sources: Vec<Arc<str>>,
     batch: usize,
     /// Bytes that all states may take.
     most: u64,
@@ -44,21 +46,6 @@ pub(super) struct Copies {
     comparing: Option<Comparing>,
     /// The partition to compare next, and not before when.
     next: (u16, Instant),
-}
-
-/// A partition beside that of the job.
-struct Copy {
-    /// Where the checkpoint stands up to which it goes, and its position in the source.
-    fence: u64,
-    position: u64,
-    /// When the job was asked for that, and when it was before: nanoseconds since the Unix epoch.
-    looked: u64,
-    looked_before: u64,
-    /// What is read and not processed, when it was stored, and whether its event time is valid.
-    ahead: VecDeque<(Message, u64, bool)>,
-    /// The last comparison; where the checkpoint stood, and how many commits the dry run had made.
-    states: States,
-    compared: (u64, u64),
 }
 
 /// The state of the job at a checkpoint to which the copy has to come.
@@ -73,23 +60,25 @@ struct Comparing {
 pub(super) struct Ended {
     /// The first of those that were processed; what ended and lies before has waited for a retry.
     pub(super) first: u64,
-    pub(super) messages: Vec<(u64, Outputs)>,
+    pub(super) messages: Vec<(Place, Outputs)>,
+    /// What timers have emitted.
+    pub(super) of_timers: Vec<Line>,
 }
 
 impl Copies {
-    /// Without any yet. `source` is that of the job, and `most` the bytes of all states.
+    /// Without any yet. `sources` are the streams of the job, and `most` the bytes of all states.
     pub(super) fn new(
         job: Operated,
         dry_run: JobDryRun,
         settings: &Pipeline,
-        source: &str,
+        sources: Vec<Arc<str>>,
         most: u64,
     ) -> Self {
         Self {
+            dealer: Dealer::new(settings, job.definition.partitions),
             job,
             dry_run,
-            decoder: Decoder::new(settings),
-            source: source.to_owned(),
+            sources,
             batch: settings.batch.messages,
             most,
             partitions: BTreeMap::new(),
@@ -115,7 +104,12 @@ impl Copies {
             self.room().holds(2 * bytes)?;
             let inputs = match &found {
                 Some(found) => found.held.checkpoint.inputs.clone(),
-                None => vec![Progress::at(&*self.source, self.job.definition.first.begin)],
+                None => {
+                    let begin = |source: &Arc<str>| self.job.definition.begin_of(source);
+                    let sources = self.sources.iter();
+                    let inputs = sources.map(|it| Progress::at(Arc::clone(it), begin(it)));
+                    inputs.collect()
+                }
             };
             let spans = spans(&groups.numbers(), &inputs);
             self.dry_run.begin(partition, &spans)?;
@@ -126,15 +120,8 @@ impl Copies {
                     self.dry_run.restore(group, state.snapshot(group))?;
                 }
             }
-            let copy = Copy {
-                fence: found.map_or(0, |found| found.held.fence.0),
-                position: position(&inputs, &self.source),
-                looked: now,
-                looked_before: 0,
-                ahead: VecDeque::new(),
-                states: States::default(),
-                compared: (0, 0),
-            };
+            let fence = found.map_or(0, |found| found.held.fence.0);
+            let copy = Copy::new(fence, inputs, &self.sources, now);
             self.partitions.insert(partition, copy);
         }
         self.dry_run.restored()
@@ -152,23 +139,34 @@ impl Copies {
         }
     }
 
-    /// The positions of all.
-    pub(super) fn positions(&self) -> impl Iterator<Item = u64> {
-        self.partitions.values().map(|copy| copy.position)
+    /// The positions of all in a source.
+    pub(super) fn positions(&self, source: usize) -> impl Iterator<Item = u64> {
+        let of = move |copy: &Copy| copy.positions.get(source).copied();
+        self.partitions.values().filter_map(of)
     }
 
     /// The furthest checkpoint.
     pub(super) fn fence(&self) -> u64 {
-        let fences = self.partitions.values().map(|copy| copy.fence);
-        fences.max().unwrap_or_default()
+        self.fences().into_values().max().unwrap_or_default()
     }
 
-    /// Up to where all is processed, if the source is read up to `read`: a message that lies behind has not ended.
+    /// The checkpoint of each.
+    pub(super) fn fences(&self) -> BTreeMap<u16, u64> {
+        let copies = self.partitions.iter();
+        copies
+            .map(|(partition, copy)| (*partition, copy.fence))
+            .collect()
+    }
+
+    /// Whether they are of all partitions of the job.
+    pub(super) fn are_all(&self) -> bool {
+        self.partitions.len() == usize::from(self.job.definition.partitions)
+    }
+
+    /// Up to where all is processed of the first source, if that is read up to `read`: a message that lies behind has not
+    /// ended.
     pub(super) fn processed(&self, read: u64) -> Option<u64> {
-        let of = |copy: &Copy| match copy.ahead.front() {
-            Some((message, ..)) => message.sequence - 1,
-            None => read,
-        };
+        let of = |copy: &Copy| copy.first_ahead().map_or(read, |first| first - 1);
         self.partitions.values().map(of).min()
     }
 
@@ -186,24 +184,17 @@ impl Copies {
 
     /// Whether there are messages that the job has committed.
     pub(super) fn is_behind(&self) -> bool {
-        self.partitions.values().any(|copy| copy.committed(1) > 0)
+        self.partitions.values().any(Copy::has_committed)
     }
 
-    /// A message comes from the source.
-    pub(super) fn take(
-        &mut self,
-        Stored {
-            mut message,
-            stored,
-        }: Stored,
-    ) {
-        let of = self.job.definition.partitions;
-        let (partition, timed) = JobDryRun::deal(&self.decoder, &mut message, of);
+    /// A message comes from a source.
+    pub(super) fn take(&mut self, source: usize, Stored { message, stored }: Stored) {
+        let (partition, input) = self.dealer.deal(source, message, stored);
         if let Some(copy) = self.partitions.get_mut(&partition)
-            && self.dry_run.is_new(partition, &message)
+            && self.dry_run.is_new(partition, &input)
         {
-            self.ahead += size(&message);
-            copy.ahead.push_back((message, stored, timed));
+            self.ahead += size(&input);
+            copy.take(input);
         }
     }
 
@@ -219,7 +210,7 @@ impl Copies {
             if let Some(held) = held
                 && comparing != Some(*partition)
             {
-                copy.goes_to(&held, &self.source, now);
+                copy.goes_to(&held, &self.sources, now);
             }
         }
         Ok(())
@@ -245,7 +236,7 @@ impl Copies {
         if let Some(state) = self.read(partition).await?
             && let Some(copy) = self.partitions.get_mut(&partition)
         {
-            copy.goes_to(&state.held, &self.source, now);
+            copy.goes_to(&state.held, &self.sources, now);
             self.comparing = Some(Comparing {
                 partition,
                 state,
@@ -260,29 +251,26 @@ impl Copies {
     ///
     /// # Errors
     /// When the candidate cannot go on, or its state does not fit.
-    pub(super) async fn go_on(&mut self, read: u64) -> Result<Vec<Ended>> {
+    pub(super) async fn go_on(&mut self, read: &[u64]) -> Result<Vec<Ended>> {
         let mut all = Vec::new();
+        let is_full = !self.has_room();
         for (partition, copy) in &mut self.partitions {
-            let count = copy.committed(self.batch);
-            let since = copy.looked_before;
-            let batch = copy.ahead.drain(..count);
-            let batch = batch.map(|(message, stored, timed)| (message, stored.max(since), timed));
-            let batch: Vec<(Message, u64, bool)> = batch.collect();
-            let Some((first, ..)) = batch.first() else {
+            let batch = copy.next(self.batch, read, is_full);
+            let Some(first) = batch.first().map(|input| input.message.sequence) else {
                 continue;
             };
-            let first = first.sequence;
-            let bytes: usize = batch.iter().map(|(message, ..)| size(message)).sum();
+            let bytes: usize = batch.iter().map(size).sum();
             self.ahead -= bytes;
             let answers = Box::pin(self.dry_run.run(*partition, batch)).await?;
             all.push(Ended {
                 first,
                 messages: answers.ended,
+                of_timers: answers.of_timers,
             });
         }
         let is_there = |comparing: &mut Comparing| {
             let copy = self.partitions.get(&comparing.partition);
-            copy.is_some_and(|copy| copy.committed(1) == 0 && copy.position <= read)
+            copy.is_some_and(|copy| copy.is_there(read))
         };
         if let Some(comparing) = self.comparing.take_if(is_there) {
             all.push(self.compare(comparing).await?);
@@ -318,14 +306,21 @@ impl Copies {
         Ok(ended)
     }
 
-    /// It is this time for all, because the job has nothing to process.
+    /// Lets time pass: where all is processed that the job has committed, event time is that of its checkpoint, and it is
+    /// as late as when the job was last seen to have committed nothing more. It is `now` if the job has nothing to
+    /// process.
     ///
     /// # Errors
     /// As [`Self::go_on`].
-    pub(super) async fn wait_until(&mut self, now: u64) -> Result<Vec<Ended>> {
+    pub(super) async fn wait(&mut self, read: &[u64], now: Option<u64>) -> Result<Vec<Ended>> {
         let mut all = Vec::new();
-        for partition in self.partitions.keys().copied().collect::<Vec<_>>() {
-            all.push(self.advance(partition, now).await?);
+        let there = self.partitions.iter().filter(|(_, it)| it.is_there(read));
+        let there = there.map(|(partition, copy)| (*partition, now.unwrap_or(copy.looked_before)));
+        for (partition, to) in there.collect::<Vec<_>>() {
+            if let Some(copy) = self.partitions.get(&partition) {
+                self.dry_run.follow(partition, &copy.inputs);
+            }
+            all.push(self.advance(partition, to).await?);
         }
         Ok(all)
     }
@@ -335,6 +330,7 @@ impl Copies {
         Ok(Ended {
             first: u64::MAX,
             messages: answers.ended,
+            of_timers: answers.of_timers,
         })
     }
 
@@ -352,34 +348,4 @@ impl Copies {
         }
         found
     }
-}
-
-impl Copy {
-    /// The job has come to this checkpoint.
-    fn goes_to(&mut self, held: &Held, source: &str, now: u64) {
-        let position = position(&held.checkpoint.inputs, source);
-        self.fence = self.fence.max(held.fence.0);
-        self.position = self.position.max(position);
-        if now > self.looked {
-            self.looked_before = std::mem::replace(&mut self.looked, now);
-        }
-    }
-
-    /// How many messages are committed, of the first `most` that are read.
-    fn committed(&self, most: usize) -> usize {
-        let ahead = self.ahead.iter().take(most);
-        let committed = ahead.take_while(|(message, ..)| message.sequence <= self.position);
-        committed.count()
-    }
-}
-
-/// What a message takes, about.
-fn size(message: &Message) -> usize {
-    message.payload.len() + BESIDES
-}
-
-fn position(inputs: &[Progress], source: &str) -> u64 {
-    let mut inputs = inputs.iter();
-    let input = inputs.find(|input| &*input.source == source);
-    input.map_or(0, |input| input.position)
 }

@@ -6,14 +6,15 @@
 
 use crate::compare::matcher::Matcher;
 use crate::compare::report::Why;
-use crate::compare::{Identity, Slot, stored};
+use crate::compare::{Identity, Slot, stored, stored_of_job};
 use crate::config::resolved::Pipeline;
+use crate::jsonl::Line;
 use crate::nats::history::{Begin, History, Reader, Stored};
 use crate::nats::streams::{self, Durable};
 use crate::nats::{Connection, consumers, outputs, parking};
 use anyhow::{Context, Result};
 use futures_util::future::select_all;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 /// How far the clocks of servers may be apart, in nanoseconds.
 const SKEW: u64 = 10_000_000_000;
@@ -33,6 +34,20 @@ pub(crate) struct Follow {
     branches: Vec<Branch>,
     /// Whether its dead letters are among it.
     pub(crate) dead_letters: bool,
+    /// What of it no input names; nothing where there are no timers.
+    pub(crate) unnamed: Option<Unnamed>,
+}
+
+/// Outputs of a job that no input names.
+pub(crate) struct Unnamed {
+    /// The stream of the job, and its sources.
+    pub(crate) job: String,
+    pub(crate) identities: Vec<Identity>,
+    /// Whether these are all of its outputs, and not those of timers alone.
+    pub(crate) is_all: bool,
+    /// Where the checkpoints stood of which the shadow has copies, and whether there is one of each partition.
+    pub(crate) copied: BTreeMap<u16, u64>,
+    pub(crate) is_whole: bool,
 }
 
 /// What was known of the live pipeline at some time.
@@ -89,6 +104,7 @@ impl Follow {
             identity,
             branches,
             dead_letters,
+            unnamed: None,
         })
     }
 
@@ -105,15 +121,42 @@ impl Follow {
     /// Tells the matcher of a message, if it is an output of the pipeline.
     pub(crate) fn tell(&self, matcher: &mut Matcher, arrived: &Stored) {
         let message = &arrived.message;
+        let is_all = self.unnamed.as_ref().is_some_and(|unnamed| unnamed.is_all);
         let output = stored(
             &self.identity,
             &message.subject,
             &message.headers,
             &message.payload,
         );
-        if let Some((sequence, slot, line)) = output {
+        if let Some((sequence, slot, line)) = output.filter(|_| !is_all) {
             matcher.published(sequence, slot, line);
+        } else if let Some(unnamed) = &self.unnamed
+            && let Some(found) = stored_of_job(&unnamed.job, &unnamed.identities, message)
+            && self.compares(&found.line)
+        {
+            // What was committed before is in the copy. Of which partition a result is that was forwarded is not known.
+            let fences = match found.partition {
+                Some(partition) => {
+                    let fence = unnamed.copied.get(&partition);
+                    fence.map(|fence| (*fence, *fence))
+                }
+                None => {
+                    let mut fences: Vec<u64> = unnamed.copied.values().copied().collect();
+                    fences.sort_unstable();
+                    let last = fences.last().filter(|_| unnamed.is_whole);
+                    let last = last.copied().unwrap_or(u64::MAX);
+                    fences.first().map(|first| (*first, last))
+                }
+            };
+            if let Some((_, last)) = fences.filter(|(first, _)| found.place > *first) {
+                matcher.published_unnamed(found.line, found.place > last);
+            }
         }
+    }
+
+    /// Whether an output of the candidate can have a counterpart.
+    pub(crate) fn compares(&self, line: &Line) -> bool {
+        self.dead_letters || !matches!(line, Line::Dead(_))
     }
 
     /// Looks where the live pipeline is.

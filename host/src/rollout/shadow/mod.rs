@@ -8,7 +8,7 @@
 //! A thread of its own with a runtime and a connection, as a lane has: it takes processor time from the
 //! live pipeline, and nothing else. `follow.rs` reads the live side and says when all of an input is
 //! known; `work.rs` is the loop; `job.rs` is that of a job, which has no consumer, over the copies of its state in
-//! `copies.rs`.
+//! `copies.rs`; `copies/copy.rs` is one of them.
 
 mod copies;
 mod follow;
@@ -65,15 +65,9 @@ impl Shadow {
         }
         let attachment = pipeline.attachment();
         let job = attachment.as_ref().and_then(|it| it.ensured.job.as_ref());
-        if let [_, _, ..] = &*settings.streams() {
-            return Err(anyhow!(
-                "its job reads several streams, and their order is not stored"
-            ))
-            .with_context(|| format!("cannot shadow operator `{name}` of `{}`", settings.name))
-            .hint(|| "use a canary");
-        }
-        if job.is_some_and(|job| job.reads.iter().any(|reads| reads.own.is_some())) {
-            let stream = &settings.source.stream;
+        let mut reads = job.iter().flat_map(|job| &job.reads);
+        if let Some(queue) = reads.find(|reads| reads.own.is_some()) {
+            let stream = &queue.of;
             return Err(anyhow!(
                 "the messages of `{stream}` that the job has processed are gone"
             ))
