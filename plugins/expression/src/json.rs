@@ -3,6 +3,7 @@
 //! Not through `cel::to_value`, which makes every integer that is not negative a `uint`: CEL does
 //! not add an `int` to a `uint`, and `payload.total + 1` would fail.
 
+use crate::why::kind;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cel::Value;
@@ -121,8 +122,12 @@ impl Serialize for Borrowed<'_> {
                 let fields = fields.map(|(name, value)| (name.to_string(), Borrowed(value)));
                 serializer.collect_map(fields.collect::<BTreeMap<_, _>>())
             }
+            Value::Opaque(_) => Err(S::Error::custom(
+                "the expression yields a value that may be missing: end it with `.orValue(...)`",
+            )),
             other => Err(S::Error::custom(format!(
-                "the expression yields {other:?}, which JSON has no word for"
+                "the expression yields {}, which JSON has no word for",
+                kind(other)
             ))),
         }
     }

@@ -2,13 +2,14 @@
 //!
 //! What an expression can name is in [`VARIABLES`]; each is computed when it is looked at, so that an
 //! expression over the subject never reads the payload, and one that the subject has decided does not
-//! ask whether the payload is JSON. Names are checked when it is compiled: a typing error is an error
+//! ask whether the payload is JSON. Names and calls are checked when it is compiled: a typing error is an error
 //! of the configuration, not of every message.
 
 use crate::json::{Computed, Json};
-use crate::matches;
-use crate::names::{Names, is_function};
+use crate::names::Names;
 use crate::wanted::fields_of;
+use crate::wrong::Wrong;
+use crate::{functions, library, syntax, why};
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use cel::{Context, Env, ExecutionError, Program, Value};
@@ -38,27 +39,22 @@ pub struct Expression {
 }
 
 impl Expression {
-    /// Compiles an expression and checks the names in it.
+    /// Compiles an expression, and checks what it names and calls.
     ///
     /// # Errors
-    /// What is wrong with it, with the line and the column.
-    pub fn compile(source: &str) -> Result<Self, String> {
-        let env = Arc::new(matches::environment()?);
-        let program = env.compile(source).map_err(|errors| describe(&errors))?;
-        let names = Names::of(program.expression());
-        if let Some(unknown) = names
-            .variables
-            .iter()
-            .find(|name| !VARIABLES.contains(name))
-        {
-            let known = VARIABLES.join("`, `");
-            return Err(format!("unknown name `{unknown}`: there are `{known}`"));
-        }
-        if let Some(unknown) = names.functions.iter().find(|name| !is_function(&env, name)) {
-            return Err(format!("unknown function `{unknown}`"));
-        }
-        for pattern in names.patterns {
-            matches::check(pattern)?;
+    /// What is wrong with it; of several mistakes in how it is written, the first.
+    pub fn compile(source: &str) -> Result<Self, Vec<Wrong>> {
+        let env = library::environment().map(Arc::new).map_err(|error| {
+            let (at, message, hint) = ((1, 1), error.to_string(), None);
+            vec![Wrong { at, message, hint }]
+        })?;
+        let program = env
+            .compile(source)
+            .map_err(|errors| vec![syntax::explain(source, &errors)])?;
+        let mut wrong = check(source, &program);
+        wrong.sort_by_key(|wrong| wrong.at);
+        if !wrong.is_empty() {
+            return Err(wrong);
         }
         let wanted = fields_of("payload", program.expression());
         Ok(Self {
@@ -80,7 +76,8 @@ impl Expression {
         match self.execute(&variables)? {
             Value::Bool(answer) => Ok(answer),
             other => Err(format!(
-                "the expression is neither true nor false: {other:?}"
+                "the expression is neither true nor false, but {}",
+                why::kind(&other)
             )),
         }
     }
@@ -96,31 +93,77 @@ impl Expression {
     fn execute(&self, variables: &Variables<'_>) -> Result<Value, String> {
         let mut context = Context::with_env(Arc::clone(&self.env));
         context.set_variable_resolver(variables);
-        self.program
-            .execute(&context)
-            .map_err(|error| match (variables.error(), error) {
-                (Some(reason), _) => reason.to_owned(),
-                (None, ExecutionError::NoSuchKey(name)) => format!("there is no field `{name}`"),
-                // CEL has no arithmetic with both, and JSON writes both in the same way.
-                (
-                    None,
-                    ExecutionError::UnsupportedBinaryOperator(
-                        _,
-                        Value::Float(decimal),
-                        Value::Int(whole),
-                    )
-                    | ExecutionError::UnsupportedBinaryOperator(
-                        _,
-                        Value::Int(whole),
-                        Value::Float(decimal),
-                    ),
-                ) => format!(
-                    "cannot calculate with the decimal number {decimal} and the whole number {whole}: \
-                     write `double(...)` around both"
-                ),
-                (None, error) => format!("cannot evaluate the expression: {error}"),
-            })
+        let outcome = self.program.execute(&context);
+        outcome.map_err(|error| match variables.error() {
+            Some(reason) => reason.to_owned(),
+            None => why::explain(self.program.expression(), &context, error),
+        })
     }
+}
+
+/// What is wrong with what an expression names and calls.
+fn check(source: &str, program: &Program) -> Vec<Wrong> {
+    let names = Names::of(program.expression());
+    let at = |id: u64, name: &str| position(source, program, id, name);
+    let variables = names.variables.iter();
+    let unknown = variables.filter(|named| !VARIABLES.contains(&named.name));
+    let unknown = unknown.map(|named| {
+        let near = functions::nearest(named.name, VARIABLES.into_iter());
+        let all = || format!("the variables are `{}`", VARIABLES.join("`, `"));
+        Wrong {
+            at: at(named.id, named.name),
+            message: format!("unknown variable `{}`", named.name),
+            hint: Some(near.map_or_else(all, |near| format!("did you mean `{near}`?"))),
+        }
+    });
+    let calls = names.calls.iter().filter_map(|called| {
+        let known = functions::all().find(|function| function.name == called.name);
+        let message = match known {
+            Some(function) if function.takes(called.is_member, called.arguments) => return None,
+            Some(_) => format!("`{}` is not called like this", called.name),
+            None => format!("unknown function `{}`", called.name),
+        };
+        let hint = match (known, functions::meant(&called.name)) {
+            (Some(function), _) => format!("write {}", function.call()),
+            (None, Some(near)) => format!("did you mean {}?", near.call()),
+            (None, None) => "docs/expressions.md lists the functions".to_owned(),
+        };
+        Some(Wrong {
+            at: at(called.id, &called.name),
+            message,
+            hint: Some(hint),
+        })
+    });
+    let types = names.types.iter().map(|named| Wrong {
+        at: at(named.id, named.name),
+        message: format!("there is no type `{}`", named.name),
+        hint: Some("write an object: `{\"name\": value}`".to_owned()),
+    });
+    let patterns = names.patterns.iter().filter_map(|named| {
+        let message = library::check(named.name).err()?;
+        Some(Wrong {
+            at: at(named.id, named.name),
+            message,
+            hint: None,
+        })
+    });
+    unknown.chain(calls).chain(types).chain(patterns).collect()
+}
+
+/// The line and the column of a node, in characters from 1. What has a bracket behind its name is a node at the
+/// bracket, and is looked for before it.
+fn position(source: &str, program: &Program, id: u64, name: &str) -> (usize, usize) {
+    let offset = program.source_info().offset_for(id);
+    let offset = usize::try_from(offset.unwrap_or_default().0).unwrap_or_default();
+    let (mut before, behind) = source.split_at_checked(offset).unwrap_or((source, ""));
+    let last = name.rsplit('.').next().unwrap_or_default();
+    if behind.starts_with(['(', '{'])
+        && let Some(begin) = before.rfind(last)
+    {
+        before = &before[..begin];
+    }
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    (before.matches('\n').count() + 1, line.chars().count() + 1)
 }
 
 /// What an expression can name of one message, in the order of [`VARIABLES`]; filled in as it is asked for, once
@@ -196,13 +239,4 @@ fn variable(name: &str, message: &Message, wanted: Option<&Wanted>) -> Result<Va
         "attempt" => integer(message.attempt.into()),
         _ => integer(message.event_time),
     })
-}
-
-/// The parser's errors, one a line, with the column in the expression.
-fn describe(errors: &cel::ParseErrors) -> String {
-    let lines = errors.errors.iter().map(|error| {
-        let (line, column) = error.pos;
-        format!("line {line}, column {column}: {}", error.msg)
-    });
-    lines.collect::<Vec<_>>().join("\n")
 }

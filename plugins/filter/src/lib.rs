@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use expression::Expression;
+use expression::{Expression, Refusal};
 use weir_sdk::{Error, Message, Operator, Outputs, metrics};
 
 /// What stands under `config:`.
@@ -44,9 +44,10 @@ impl Operator for Filter {
     type Config = Config;
 
     fn configure(config: Config) -> Result<Self, String> {
-        let when = Expression::compile(&config.when).map_err(|error| format!("`when`: {error}"))?;
+        let mut refusal = Refusal::default();
+        let when = refusal.expression(&["when"], &config.when);
         Ok(Self {
-            when,
+            when: refusal.or(when)?,
             on_error: config.on_error,
         })
     }

@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use expression::{Expression, Variables};
+use expression::{Expression, Refusal, Variables};
 use fields::{Node, Pattern, Pointer};
 use std::collections::BTreeMap;
 use weir_sdk::{Error, Message, Operator, Output, Outputs, metrics};
@@ -54,24 +54,34 @@ impl Operator for Map {
     type Config = Config;
 
     fn configure(config: Config) -> Result<Self, String> {
+        let mut refusal = Refusal::default();
         if !config.remove.is_empty() && config.keep.is_some() {
-            return Err("give either `remove` or `keep`".into());
+            refusal.add(&["keep"], "give either `remove` or `keep`");
         }
         let mut fields: Vec<(Pointer, Expression)> = Vec::new();
         for (name, source) in config.fields {
-            let wrong = |error: String| format!("`fields.{name}`: {error}");
-            let pointer = Pointer::field(&name).map_err(wrong)?;
-            if pointer.steps().is_empty() || fields.iter().any(|(other, _)| *other == pointer) {
-                return Err(wrong("a field has one expression, and a name".into()));
+            let place = ["fields", &name];
+            let expression = refusal.expression(&place, &source);
+            match Pointer::field(&name) {
+                Err(error) => refusal.add(&place, error),
+                Ok(pointer)
+                    if pointer.steps().is_empty()
+                        || fields.iter().any(|(other, _)| *other == pointer) =>
+                {
+                    refusal.add(&place, "a field has one expression, and a name");
+                }
+                Ok(pointer) => fields.extend(expression.map(|expression| (pointer, expression))),
             }
-            fields.push((pointer, Expression::compile(&source).map_err(wrong)?));
         }
-        Ok(Self {
+        let remove = patterns("remove", &config.remove, &mut refusal);
+        let keep = config.keep.as_deref();
+        let keep = keep.map(|keep| patterns("keep", keep, &mut refusal));
+        refusal.or(Some(Self {
             fields,
-            remove: patterns("remove", config.remove)?,
-            keep: config.keep.map(|keep| patterns("keep", keep)).transpose()?,
+            remove,
+            keep,
             on_error: config.on_error,
-        })
+        }))
     }
 
     fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
@@ -89,10 +99,16 @@ impl Operator for Map {
     }
 }
 
-fn patterns(name: &str, texts: Vec<String>) -> Result<Vec<Pattern>, String> {
-    let patterns = texts
-        .iter()
-        .map(|text| Pattern::field(text).map_err(|error| format!("`{name}`: {error}")));
+/// Those that are sound.
+fn patterns(name: &str, texts: &[String], refusal: &mut Refusal) -> Vec<Pattern> {
+    let texts = texts.iter().enumerate();
+    let patterns = texts.filter_map(|(index, text)| {
+        let pattern = Pattern::field(text);
+        if let Err(error) = &pattern {
+            refusal.add(&[name, &index.to_string()], error);
+        }
+        pattern.ok()
+    });
     patterns.collect()
 }
 

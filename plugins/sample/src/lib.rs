@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use expression::Expression;
+use expression::{Expression, Refusal};
 use fields::{Fields, Template};
 use sha2::{Digest, Sha256};
 use weir_sdk::{Error, Message, Operator, Outputs, metrics};
@@ -42,28 +42,35 @@ impl Operator for Sample {
     type Config = Config;
 
     fn configure(config: Config) -> Result<Self, String> {
+        let mut refusal = Refusal::default();
         let all = 1_u128 << 64;
         let bound = match (config.one_in, config.fraction) {
-            (Some(0), None) => return Err("`one-in` must be at least 1".into()),
-            (Some(number), None) => all.div_ceil(number.into()),
-            (None, Some(fraction)) if (0.0..=1.0).contains(&fraction) => of_all(fraction),
+            (Some(0), None) => {
+                refusal.add(&["one-in"], "it must be at least 1");
+                None
+            }
+            (Some(number), None) => Some(all.div_ceil(number.into())),
+            (None, Some(fraction)) if (0.0..=1.0).contains(&fraction) => Some(of_all(fraction)),
             (None, Some(fraction)) => {
-                return Err(format!(
-                    "`fraction` must be between 0 and 1, not {fraction}"
-                ));
+                refusal.add(
+                    &["fraction"],
+                    format!("it must be between 0 and 1, not {fraction}"),
+                );
+                None
             }
             _ => return Err("give either `one-in` or `fraction`".into()),
         };
         let by = config.by.as_deref().map(Template::parse).transpose();
-        let always = config.always.as_deref().map(Expression::compile);
-        Ok(Self {
+        let by = by.map_err(|error| refusal.add(&["by"], error));
+        let always = config.always.as_deref();
+        let always = always.and_then(|always| refusal.expression(&["always"], always));
+        let made = bound.zip(by.ok()).map(|(bound, by)| Self {
             bound,
-            by: by.map_err(|error| format!("`by`: {error}"))?,
+            by,
             seed: config.seed,
-            always: always
-                .transpose()
-                .map_err(|error| format!("`always`: {error}"))?,
-        })
+            always,
+        });
+        refusal.or(made)
     }
 
     fn process(&mut self, message: &Message) -> Result<Outputs, Error> {

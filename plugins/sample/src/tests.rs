@@ -65,7 +65,7 @@ fn what_is_always_wanted_passes() {
     assert_eq!(outcome(r#"{"level":"info"}"#), Ok(Outputs::none()));
     assert_eq!(
         outcome("{}"),
-        Err(Error::reject("there is no field `level`"))
+        Err(Error::reject("there is no field `payload.level`"))
     );
 }
 
@@ -77,18 +77,18 @@ fn a_mistake_in_the_configuration_is_found_before_any_message() {
             json!({ "one-in": 2, "fraction": 0.5 }),
             "give either `one-in` or `fraction`",
         ),
-        (json!({ "one-in": 0 }), "`one-in` must be at least 1"),
+        (json!({ "one-in": 0 }), "/one-in: it must be at least 1"),
         (
             json!({ "fraction": 1.5 }),
-            "`fraction` must be between 0 and 1, not 1.5",
+            "/fraction: it must be between 0 and 1, not 1.5",
         ),
         (
             json!({ "one-in": 2, "by": "{user}" }),
-            "`by`: unknown value `user`",
+            "/by: unknown value `user`",
         ),
         (
             json!({ "one-in": 2, "always": "user" }),
-            "`always`: unknown name `user`",
+            "/always:1:1: unknown variable `user`",
         ),
     ] {
         let refusal = testing::configured::<Sample>(&config)
