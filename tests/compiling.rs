@@ -129,7 +129,7 @@ fn weir_check_says_what_compiling_may_take() {
     site.compiling_within("time: 2m, memory: 1GiB");
     let text = site.weir(&["check", "p.yaml"]).done();
     assert!(
-        text.contains(", at most 2m and 1.0 GiB to compile, "),
+        text.contains(", compiling limited to 2m and 1.0 GiB, "),
         "{text}"
     );
     let json = site.weir(&["check", "p.yaml", "--json"]).done();

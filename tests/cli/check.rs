@@ -212,7 +212,7 @@ fn what_is_wrong_with_a_file_and_with_its_plugins_is_said_at_once_in_the_order_o
         ("gone.wasm", "does not exist"),
         ("plugin: folder }", "`folder` is a folder"),
         ("config: {", "configure refused"),
-        ("lanes:", "not text"),
+        ("lanes:", "found text"),
     ];
     assert_eq!(findings.len(), expected.len(), "{stderr}");
     for (finding, (line, text)) in findings.iter().zip(expected) {

@@ -153,7 +153,7 @@ fn a_test_passes_when_everything_became_what_was_expected() {
     let test = |arguments: &[&str]| {
         Weir::run_in(folder.path(), &[&["plugin", "test"], arguments].concat())
     };
-    let missing = test(&[]);
+    let missing = test(&["--expected", "expected.jsonl"]);
     assert_eq!(missing.code, Some(2), "{missing:#?}");
     assert!(
         missing

@@ -5,7 +5,7 @@ use super::{Console, files};
 use crate::config::resolved::{NamedSource, Pipeline, Place, Start};
 use crate::config::{Draft, Finding, Findings, Located, Location, short_subjects, unsure_results};
 use crate::nats::{job, job_input};
-use crate::plugin::{Plugin, Runtime, Worker};
+use crate::plugin::{Plugin, Refusal, Runtime, Worker};
 use crate::process::plugin_set;
 use crate::report;
 use crate::telemetry::metrics::Metrics;
@@ -72,7 +72,7 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
             });
         }
     }
-    let refused = checked.iter().filter_map(finding).collect();
+    let refused = checked.iter().flat_map(found).collect();
     findings.add(refused, &arguments.files);
     if console.json {
         console.value(&json(&drafts, &findings, &checked))?;
@@ -114,13 +114,22 @@ fn check(
     }
 }
 
-fn finding(checked: &Checked<'_>) -> Option<Finding> {
-    let Refused { error, location } = checked.result.as_ref().err()?;
-    Some(Finding {
-        file: checked.draft.file.clone(),
-        location: *location,
-        message: report::line(error),
-        hint: Some(report::hints(error).join("; ")).filter(|hint| !hint.is_empty()),
+/// Why an operator's plugin cannot be used; each mistake that it names in its configuration is a finding of its own.
+fn found(checked: &Checked<'_>) -> Vec<Finding> {
+    let Err(Refused { error, location }) = &checked.result else {
+        return Vec::new();
+    };
+    let (file, given) = (&checked.draft.file, &checked.placed.given);
+    let refusal = report::find::<Refusal>(error);
+    let placed = refusal.and_then(|refusal| given.findings(file, &refusal.0));
+    placed.unwrap_or_else(|| {
+        vec![Finding {
+            file: file.clone(),
+            location: *location,
+            message: report::line(error),
+            hint: Some(report::hints(error).join("; ")).filter(|hint| !hint.is_empty()),
+            excerpt: None,
+        }]
     })
 }
 
@@ -141,7 +150,7 @@ fn text(drafts: &[Draft], checked: &[Checked<'_>]) -> String {
                     let (file, digest) = (&operator.plugin, short(plugin.digest()));
                     writeln!(
                         out,
-                        "  `{name}`: ok, {}, {digest}, at most {} to compile, {file}",
+                        "  `{name}`: ok, {}, {digest}, compiling limited to {}, {file}",
                         plugin.contract(),
                         operator.limits.compile
                     )

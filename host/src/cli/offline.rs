@@ -4,6 +4,7 @@
 //! is only reported. Plugins that keep state have one that begins empty and is not stored. Time passes as in a job
 //! (`offline/time.rs`).
 
+pub(super) mod plugin;
 mod time;
 
 use crate::config::limits::Limits;

@@ -1,4 +1,4 @@
-//! `weir pipe FILE`: a pipeline from stdin to stdout, as lines of JSON, without a broker.
+//! `weir pipe FILE`: a pipeline, or one plugin, from stdin to stdout, as lines of JSON, without a broker.
 
 use super::offline::{self, Offline};
 use super::{Console, files};
@@ -21,9 +21,14 @@ Results go to stdout in the same form, dead letters and retries to stderr as \
 Exit codes: 0 every message gave results or was dropped, 1 there were dead letters, retries or \
 invalid lines, 2 wrong usage or configuration.")]
 pub(super) struct Arguments {
-    /// The pipeline's file. Its source, sink stream and dead-letter stream are not used.
+    /// The pipeline's file. Its source, sink stream and dead-letter stream are not used. Or one plugin: a component, or a
+    /// standard plugin as `std:NAME`.
     #[arg(value_name = "FILE")]
     file: PathBuf,
+
+    /// The configuration of a plugin without a pipeline, as JSON.
+    #[arg(long, value_name = "JSON")]
+    config: Option<String>,
 
     /// The pipeline, if the file has several.
     #[arg(long, value_name = "NAME")]
@@ -38,10 +43,8 @@ type Numbered = (usize, Vec<u8>);
 type Lines = mpsc::Receiver<std::io::Result<Numbered>>;
 
 pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
-    let pipelines = files::load(std::slice::from_ref(&arguments.file))?;
-    let pipeline = offline::choose(pipelines, arguments.pipeline.as_deref())?;
     let runtime = files::runtime(1)?;
-    let mut chain = start(&pipeline, &runtime, console)?;
+    let mut chain = start(arguments, &runtime, console)?;
     let lines = read_ahead()?;
     let mut unusable = 0;
     while let Some(batch) = next_batch(&lines, chain.batch)? {
@@ -72,13 +75,10 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
     })
 }
 
-fn start(
-    pipeline: &crate::config::resolved::Pipeline,
-    runtime: &Runtime,
-    console: &Console,
-) -> Result<Offline> {
+fn start(arguments: &Arguments, runtime: &Runtime, console: &Console) -> Result<Offline> {
     let _progress = console.progress("compiling the plugins");
-    Offline::of_pipeline(pipeline, runtime)
+    let (config, name) = (arguments.config.as_deref(), arguments.pipeline.as_deref());
+    offline::plugin::or_pipeline(&arguments.file, config, name, runtime)
 }
 
 /// Results go to stdout, and the rest to stderr.

@@ -11,7 +11,7 @@ mod inspect;
 mod new;
 mod registry;
 mod rollback;
-mod standard;
+pub(in crate::cli) mod standard;
 mod test;
 mod wait;
 

@@ -8,6 +8,11 @@ use std::borrow::Cow;
 /// The value of a variable, if it is set.
 pub type Environment<'e> = dyn Fn(&str) -> Option<String> + 'e;
 
+/// An environment that leaves a text as it is, where `${` has no meaning.
+pub(super) fn unchanged(name: &str) -> Option<String> {
+    Some(format!("${{{name}}}"))
+}
+
 /// How deep defaults may be in defaults.
 const DEEPEST: usize = 16;
 

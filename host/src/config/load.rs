@@ -4,6 +4,7 @@
 //! are checked against each other.
 
 use super::cursor::Cursor;
+use super::given::Given;
 use super::interpolate::Environment;
 use super::resolve::{self, Claims, Context};
 use super::resolved::{Nats, Operator, Pipeline};
@@ -14,6 +15,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Largest file, in bytes. A thousand pipelines fit; a device or a log that is passed by mistake does
 /// not exhaust the memory.
@@ -60,6 +62,8 @@ pub struct Located {
     pub plugin: Location,
     /// Of the value of `config:`, or of `plugin:` if there is none.
     pub config: Location,
+    /// What stands at `config:`.
+    pub given: Given,
 }
 
 /// What pipelines have claimed so far, and at which location.
@@ -155,7 +159,8 @@ impl<'l> Loader<'l> {
         claimed: &mut Claimed,
         drafts: &mut Vec<Draft>,
     ) {
-        let documents = tree::parse(text, self.environment, findings);
+        let text: Arc<str> = text.strip_prefix('\u{feff}').unwrap_or(text).into();
+        let documents = tree::parse(&text, self.environment, findings);
         let known = documents.iter().flat_map(secrets::find);
         known.for_each(|secret| report::secrets::keep(&secret));
         if documents.is_empty() && findings.is_empty() {
@@ -181,6 +186,7 @@ impl<'l> Loader<'l> {
             let at = Cursor::document(document);
             let mut context = Context {
                 findings,
+                text: Arc::clone(&text),
                 plugins_exist: self.plugins_exist,
                 environment: self.environment,
                 servers: self.servers,

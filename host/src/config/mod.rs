@@ -11,12 +11,15 @@
 //! | `model` | the valid part | the file's values, typed, with defaults |
 //! | `resolve` | the model | [`resolved::Pipeline`], every value compiled and checked |
 //! | `lint` | resolved sections | findings about values that contradict each other |
+//! | `given` | a plugin's refusal of its configuration | findings at the places that it names |
 //!
 //! No step stops at its first finding, so that a user sees all of them at once.
 
 pub mod component;
 mod cursor;
 mod event_time;
+mod explained;
+mod given;
 mod grants;
 mod interpolate;
 pub mod limits;
@@ -40,6 +43,8 @@ pub mod units;
 pub mod windows;
 
 pub use crate::report::findings::{Finding, Findings, Location};
+pub use explained::explained;
+pub use given::Given;
 pub use interpolate::Environment;
 pub use lint::{short_subjects, unsure_results};
 pub use load::{Draft, Loader, Located, load};

@@ -1,7 +1,7 @@
 //! The reference page, generated from the schema and thus from the doc comments of `model.rs`.
 
 use super::cursor::join;
-use super::schema::{branches, fields, has_type, items, named, shared, words};
+use super::schema::{branches, default, fields, has_type, items, named, shared, words};
 use serde_json::{Map, Value};
 use std::fmt::Write;
 
@@ -78,7 +78,7 @@ fn section(page: &mut String, title: &str, path: &str, schema: &Value) {
             page,
             "| `{name}` | {} | {} | {} |",
             cell(&kind(field)),
-            cell(&default(schema, name, field)),
+            cell(&shown_default(schema, name, field)),
             cell(&explanation(path, name, field)),
         );
     }
@@ -136,20 +136,11 @@ fn kind(schema: &Value) -> String {
     kinds.join(", ")
 }
 
-fn default(parent: &Value, name: &str, schema: &Value) -> String {
-    let required = branches(parent)
-        .into_iter()
-        .filter_map(|branch| branch.get("required")?.as_array())
-        .flatten()
-        .any(|required| required == name);
-    if required {
-        return "**required**".to_owned();
-    }
-    match schema.get("default") {
-        Some(Value::String(text)) => format!("`{text}`"),
-        Some(Value::Array(items)) if items.is_empty() => String::new(),
-        Some(value) => format!("`{value}`"),
-        None => String::new(),
+fn shown_default(parent: &Value, name: &str, schema: &Value) -> String {
+    match default(parent, name, schema) {
+        None => "**required**".to_owned(),
+        Some(text) if text.is_empty() => text,
+        Some(text) => format!("`{text}`"),
     }
 }
 

@@ -115,6 +115,21 @@ pub(super) fn words(schema: &Value) -> Vec<&str> {
         .collect()
 }
 
+/// The default of a field, which is empty if there is none; `None` if the field must be there.
+pub(super) fn default(parent: &Value, name: &str, schema: &Value) -> Option<String> {
+    let required = branches(parent)
+        .into_iter()
+        .filter_map(|branch| branch.get("required")?.as_array())
+        .flatten()
+        .any(|required| required == name);
+    (!required).then(|| match schema.get("default") {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(items)) if items.is_empty() => String::new(),
+        Some(value) => value.to_string(),
+        None => String::new(),
+    })
+}
+
 /// The fields of the object that a schema allows, if it allows one.
 pub(super) fn fields(schema: &Value) -> Option<&Map<String, Value>> {
     branches(schema)

@@ -11,7 +11,7 @@ use super::schema::{branches, fields, has_type, named, shared, words};
 use super::suggest::suggest;
 use super::tree::{Entry, Kind, Node, Scalar};
 use crate::report::findings::{Collector, Location};
-use free::{to_bool, to_json};
+use free::{plain_scalar, to_bool, to_json};
 use serde_json::{Map, Value};
 
 /// Checks one document. The result contains only the valid part.
@@ -25,16 +25,26 @@ pub(super) fn check(document: &Node, findings: &mut Collector) -> Value {
 /// Checks the configuration of a plugin, at `config:` of its operator, with the plugin's own schema. It finds what
 /// is wrong for sure; the plugin checks the rest.
 pub(super) fn check_config(at: &Cursor<'_>, schema: &Value, findings: &mut Collector) {
-    match at.node() {
+    check_given(at.node(), (at.path(), at.key_location()), schema, findings);
+}
+
+/// The same for what is given somewhere, with the path and the location of its key.
+pub(super) fn check_given(
+    node: Option<&Node>,
+    (path, key): (&str, Location),
+    schema: &Value,
+    findings: &mut Collector,
+) {
+    match node {
         Some(node) if !node.is_null() => {
-            Shape { findings, schema }.value(node, schema, at.path(), at.key_location());
+            Shape { findings, schema }.value(node, schema, path, key);
         }
         _ => {
             let needed: Vec<_> = required(schema).map(|name| format!("`{name}`")).collect();
             if !needed.is_empty() {
-                let message = format!("`{}` is missing", at.path());
+                let message = format!("`{path}` is missing");
                 let hint = format!("the plugin needs {}", needed.join(" and "));
-                findings.add_hint(at.key_location(), message, hint);
+                findings.add_hint(key, message, hint);
             }
         }
     }
@@ -157,7 +167,7 @@ impl Shape<'_> {
         };
         self.findings.add(
             node.location,
-            format!("`{path}` must be {wanted}, not {number}"),
+            format!("`{path}` must be {wanted}, found {number}"),
         );
         None
     }
@@ -167,13 +177,12 @@ impl Shape<'_> {
         let found = match &node.kind {
             Kind::Map(_) => "a mapping".to_owned(),
             Kind::List(_) => "a list".to_owned(),
-            Kind::Scalar(scalar) if is_harmless(scalar, branches) => format!("`{}`", scalar.text),
-            Kind::Scalar(_) => "text".to_owned(),
+            Kind::Scalar(scalar) => found(scalar, is_harmless(scalar, branches)),
             Kind::Broken => return None,
         };
         let message = match path {
-            "" => format!("a pipeline must be {wanted}, not {found}"),
-            path => format!("`{path}` must be {wanted}, not {found}"),
+            "" => format!("a pipeline must be {wanted}, found {found}"),
+            path => format!("`{path}` must be {wanted}, found {found}"),
         };
         let texts = |schema: &&&Value| {
             schema
@@ -193,6 +202,10 @@ impl Shape<'_> {
                     && branches.iter().all(|branch| words(branch).is_empty()) =>
             {
                 let hint = format!("quote it: `\"{}\"`", scalar.text);
+                self.findings.add_hint(node.location, message, hint);
+            }
+            Kind::Scalar(scalar) if is_quoted_in_vain(scalar, branches) => {
+                let hint = "remove the quotes";
                 self.findings.add_hint(node.location, message, hint);
             }
             _ => self.findings.add(node.location, message),
@@ -296,6 +309,30 @@ fn is_harmless(scalar: &Scalar, branches: &[&Value]) -> bool {
     is_short && (is_quantity || is_pattern || is_word || to_bool(text).is_some())
 }
 
+/// What a scalar is, in words; its value only if that is `shown`.
+fn found(scalar: &Scalar, shown: bool) -> String {
+    let text = &scalar.text;
+    let is_plain = scalar.plain || scalar.interpolated;
+    match plain_scalar(text) {
+        _ if !shown => "text".to_owned(),
+        Value::Number(_) if is_plain => format!("the number `{text}`"),
+        Value::Bool(_) if is_plain => format!("`{text}`"),
+        _ => format!("text `{text}`"),
+    }
+}
+
+/// Whether a text would be what is wanted without its quotes.
+fn is_quoted_in_vain(scalar: &Scalar, branches: &[&Value]) -> bool {
+    let plain = Scalar {
+        plain: true,
+        ..scalar.clone()
+    };
+    !scalar.plain
+        && branches
+            .iter()
+            .any(|branch| read_scalar(&plain, branch).is_some())
+}
+
 /// Whether a branch accepts any text, and not only durations and similar kinds.
 fn is_text(schema: &Value) -> bool {
     has_type(schema, "string") && schema.get("x-kind").is_none()
@@ -319,6 +356,13 @@ fn describe(branches: &[&Value]) -> String {
             _ => wanted.push("text".to_owned()),
         }
     }
+    let mut seen = Vec::new();
+    wanted.retain(|kind| {
+        !seen.contains(kind) && {
+            seen.push(kind.clone());
+            true
+        }
+    });
     let last = wanted.pop().unwrap_or_default();
     if wanted.is_empty() {
         last

@@ -44,6 +44,7 @@ pub(super) struct Scalar {
     pub(super) plain: bool,
     /// Contained a reference to the environment: its text is then never read as null.
     pub(super) interpolated: bool,
+    pub(super) style: ScalarStyle,
 }
 
 #[derive(Clone, Debug)]
@@ -64,7 +65,7 @@ impl Node {
 
     /// Whether this is null: an empty value, `~` or `null`.
     pub(super) fn is_null(&self) -> bool {
-        matches!(&self.kind, Kind::Scalar(Scalar { text, plain: true, interpolated: false })
+        matches!(&self.kind, Kind::Scalar(Scalar { text, plain: true, interpolated: false, .. })
             if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 }
@@ -164,7 +165,7 @@ impl<'b, 'e> Builder<'b, 'e> {
                     self.refuse_tag(span);
                 }
                 let plain = style == ScalarStyle::Plain && !is_text_tag;
-                let kind = self.scalar(&text, plain, location);
+                let kind = self.scalar(&text, style, plain, location);
                 self.finish(Node { location, kind }, anchor);
             }
             Event::SequenceStart(_, anchor, tag) => {
@@ -281,7 +282,7 @@ impl<'b, 'e> Builder<'b, 'e> {
     }
 
     /// A scalar with its references replaced; keys are literal.
-    fn scalar(&mut self, text: &str, plain: bool, location: Location) -> Kind {
+    fn scalar(&mut self, text: &str, style: ScalarStyle, plain: bool, location: Location) -> Kind {
         let is_key = matches!(
             self.open.last(),
             Some(Open {
@@ -294,11 +295,13 @@ impl<'b, 'e> Builder<'b, 'e> {
                 text: text.to_owned(),
                 plain,
                 interpolated: false,
+                style,
             });
         }
         match interpolate(text, self.environment) {
             Ok(done) => Kind::Scalar(Scalar {
                 plain,
+                style,
                 interpolated: done != text,
                 text: done.into_owned(),
             }),

@@ -1,6 +1,6 @@
 //! What a plugin did wrong, in a form that a dead letter can carry.
 
-use super::instance::MemoryRefusal;
+use super::instance::{MemoryRefusal, REFUSAL_PREFIX};
 use crate::config::limits::Limits;
 use crate::report::escape::cut;
 use std::fmt;
@@ -72,6 +72,18 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+/// What a plugin's `configure` refused with.
+#[derive(Debug)]
+pub struct Refusal(pub String);
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{REFUSAL_PREFIX}{}", self.0)
+    }
+}
+
+impl std::error::Error for Refusal {}
 
 /// Why wasmtime ended a call: the kind, a line for people, and the guest's stack.
 pub(super) fn explain(

@@ -26,7 +26,7 @@ mod worker;
 pub use capability::{Grant, sends};
 pub use compiler::child::{Job as CompileJob, NOT_WRITTEN, run as compile_as_child};
 pub use component::{Package, WITH_HTTP, World, componentize};
-pub use fault::{Fault, FaultKind};
+pub use fault::{Fault, FaultKind, Refusal};
 pub use guest::Call;
 pub use inspect::{Inspection, inspect};
 pub use loaded::Plugin;

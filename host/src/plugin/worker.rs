@@ -6,9 +6,9 @@
 
 use super::capability::log::PluginLog;
 use super::capability::state::LentState;
-use super::fault::{Fault, FaultKind};
+use super::fault::{Fault, FaultKind, Refusal};
 use super::guest::Call;
-use super::instance::Instance;
+use super::instance::{Instance, REFUSAL_PREFIX};
 use super::services::HostServices;
 use super::{Plugin, Runtime, window};
 use crate::config::limits::{Isolation, Limits};
@@ -217,7 +217,11 @@ impl Worker {
 
     fn explain(&self, fault: &Fault) -> anyhow::Error {
         let (plugin, operator) = (self.plugin.origin(), &self.settings.operator);
-        let mut error = anyhow!("{fault}");
+        let refusal = fault.message.strip_prefix(REFUSAL_PREFIX);
+        let mut error = match refusal {
+            Some(reason) => Refusal(reason.to_owned()).into(),
+            None => anyhow!("{fault}"),
+        };
         let stderr = fault.stderr.trim();
         if !stderr.is_empty() {
             error = anyhow!("{stderr}").context(error);
@@ -225,8 +229,12 @@ impl Worker {
         let error = error.context(format!(
             "cannot start plugin `{plugin}` of operator `{operator}`"
         ));
-        if fault.message.starts_with(super::instance::REFUSAL_PREFIX) {
-            let action = format!("correct `config:` of operator `{operator}`");
+        if let Some(reason) = refusal {
+            let places = match reason.starts_with('/') {
+                true => "; `weir check` shows the places in the file",
+                false => "",
+            };
+            let action = format!("correct `config:` of operator `{operator}`{places}");
             return report::usage(report::hint(error, action));
         }
         error

@@ -36,6 +36,17 @@ pub struct Finding {
     /// What to do about it, if there is something.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// What is written there, if it is in a language of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub excerpt: Option<Excerpt>,
+}
+
+/// A part of a line, and the character in it that a finding is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Excerpt {
+    pub text: String,
+    /// From 0; behind the text if something is missing there.
+    pub caret: usize,
 }
 
 impl fmt::Display for Finding {
@@ -46,6 +57,9 @@ impl fmt::Display for Finding {
             write!(formatter, "{line}:{column}:")?;
         }
         write!(formatter, " error: {}", Legible(&self.message))?;
+        if let Some(Excerpt { text, caret }) = &self.excerpt {
+            write!(formatter, "\n    {}\n    {:caret$}^", Legible(text), "")?;
+        }
         match &self.hint {
             Some(hint) => write!(formatter, "\n  hint: {}", Legible(hint)),
             None => Ok(()),
@@ -195,6 +209,7 @@ impl Collector {
             location,
             message,
             hint,
+            excerpt: None,
         });
     }
 

@@ -60,13 +60,14 @@ pub(in crate::cli) struct Pull {
 }
 
 #[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("listed").args(["location", "std"]).required(true))]
 pub(in crate::cli) struct List {
     /// nats://BUCKET or oci://REGISTRY/REPOSITORY
-    #[arg(value_name = "PLACE", value_parser = listed, required_unless_present = "std")]
+    #[arg(value_name = "PLACE", value_parser = listed)]
     location: Option<Listing>,
 
     /// The standard plugins, which are part of weir.
-    #[arg(long, conflicts_with = "location")]
+    #[arg(long)]
     std: bool,
 
     #[command(flatten)]

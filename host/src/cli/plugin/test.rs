@@ -3,12 +3,10 @@
 
 use super::difference;
 use super::input::{self, Input};
-use super::standard;
 use crate::cli::dev::projects::Projects;
 use crate::cli::offline::{self, Offline};
 use crate::cli::{Console, files, project};
 use crate::jsonl::{self, Line, Record};
-use crate::plugin::Runtime;
 use crate::report::{self, ResultExt, count};
 use anyhow::{Context, Result, anyhow};
 use serde_json::json;
@@ -24,7 +22,9 @@ The clock of the test starts in 1970 and follows the event times of the messages
 in the input advances the clock by five minutes, and timers and windows become due. At the end the remaining \
 windows are emitted.
 
-Exit codes: 0 as expected, 1 different, 2 wrong usage or configuration.")]
+Without `expected.jsonl`, the output is printed; `--bless` keeps it.
+
+Exit codes: 0 as expected, 1 different or nothing to compare with, 2 wrong usage or configuration.")]
 pub(in crate::cli) struct Arguments {
     /// What to test.
     #[arg(value_name = "PATH", default_value = ".")]
@@ -38,7 +38,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "FILE")]
     expected: Option<PathBuf>,
 
-    /// The configuration of a component without a pipeline, as JSON.
+    /// The configuration of a plugin without a pipeline, as JSON.
     #[arg(long, value_name = "JSON")]
     config: Option<String>,
 
@@ -70,7 +70,9 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
     let beside = || input.with_file_name("expected.jsonl");
     let expected_file = arguments.expected.clone().unwrap_or_else(beside);
     let inputs = files::read_lines(&input, input::parse)?;
-    let expected = match arguments.bless {
+    // Nothing to compare with is no reason not to show what comes out.
+    let is_first = arguments.expected.is_none() && !expected_file.exists();
+    let expected = match arguments.bless || is_first {
         true => Vec::new(),
         false => files::read_lines(&expected_file, jsonl::parse)
             .hint(|| "create the file with `--bless`, and review it")?,
@@ -81,13 +83,17 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
     let runtime = files::runtime(1)?;
     let chain = {
         let _progress = console.progress("compiling the plugins");
-        subject.start(arguments, &runtime)?
+        let (config, name) = (arguments.config.as_deref(), arguments.pipeline.as_deref());
+        offline::plugin::or_pipeline(subject.path(), config, name, &runtime)?
     };
     let is_message = |input: &&Input| matches!(input, Input::Message(_));
     let messages = inputs.iter().filter(is_message).count();
     let got = run_all(chain.with_virtual_clock(), inputs);
     if arguments.bless {
         return bless(got, &expected_file, arguments.failures, console);
+    }
+    if is_first {
+        return show(&got, messages, &expected_file, console);
     }
     let found = difference::compare(&expected, &got);
     if console.json {
@@ -108,6 +114,25 @@ pub(in crate::cli) fn run(arguments: &Arguments, console: &Console) -> Result<u8
     } else {
         report::FAILED
     })
+}
+
+/// Prints what came out, where nothing says what is expected.
+fn show(got: &[Line], messages: usize, file: &Path, console: &Console) -> Result<u8> {
+    if console.json {
+        let lines = got
+            .iter()
+            .map(|line| serde_json::from_str(&line.to_string()));
+        let lines: Vec<serde_json::Value> = lines.collect::<Result<_, _>>()?;
+        console.value(&json!({ "passed": false, "messages": messages, "output": lines }))?;
+        return Ok(report::FAILED);
+    }
+    let text: String = got.iter().map(|line| format!("{line}\n")).collect();
+    console.print(&text)?;
+    let (messages, counts, file) = (count(messages, "message"), counts(got), file.display());
+    report::note(&format!(
+        "{messages}, {counts}; there is no `{file}` to compare with\n\nhint: review the output, and keep it with `--bless`"
+    ));
+    Ok(report::FAILED)
 }
 
 /// Writes what is expected from now on.
@@ -158,10 +183,7 @@ impl Subject {
                 )
             });
         }
-        let wasm = path
-            .extension()
-            .is_some_and(|extension| extension == "wasm");
-        Ok(if wasm || standard::named(path).is_some() {
+        Ok(if offline::plugin::is_plugin(path) {
             Self::Component(path.to_owned())
         } else {
             Self::Pipeline(path.to_owned())
@@ -180,29 +202,9 @@ impl Subject {
         }
     }
 
-    fn start(&self, arguments: &Arguments, runtime: &Runtime) -> Result<Offline> {
-        let refuse =
-            |option: &str, other: &str| Err(report::usage(anyhow!("`{option}` is for {other}")));
+    fn path(&self) -> &Path {
         match self {
-            Self::Pipeline(_) if arguments.config.is_some() => {
-                refuse("--config", "a component; a pipeline has its own")
-            }
-            Self::Component(_) if arguments.pipeline.is_some() => {
-                refuse("--pipeline", "a pipeline file")
-            }
-            Self::Pipeline(file) => {
-                let pipelines = files::load(std::slice::from_ref(file))?;
-                let pipeline = offline::choose(pipelines, arguments.pipeline.as_deref())?;
-                Offline::of_pipeline(&pipeline, runtime)
-            }
-            Self::Component(file) => {
-                let bytes = standard::component(file)?;
-                let config = arguments.config.as_deref().unwrap_or("null");
-                serde_json::from_str::<serde_json::Value>(config)
-                    .context("`--config` is not JSON")
-                    .usage()?;
-                Offline::of_plugin(file, &bytes, config, runtime)
-            }
+            Self::Pipeline(path) | Self::Component(path) => path,
         }
     }
 }

@@ -6,6 +6,7 @@ use super::values::{Context, absolute, optional};
 use super::windows::windows;
 use crate::config::component::Reference;
 use crate::config::cursor::Cursor;
+use crate::config::given::Given;
 use crate::config::limits::{CompileLimits, Limits};
 use crate::config::load::Located;
 use crate::config::model::{self, HeadersWord};
@@ -50,10 +51,14 @@ pub(super) fn operators(
             context.findings.add(at.field("name").location(), message);
         }
         let plugin_at = at.field("plugin");
+        let config_at = at.field("config");
+        let (text, node) = (Arc::clone(&context.text), config_at.node().cloned());
+        let given = Given::new(text, node, config_at.path().to_owned());
         let placed = |operator| Located {
             operator,
             plugin: plugin_at.location(),
-            config: at.field("config").or(plugin_at.clone()).location(),
+            config: config_at.or(plugin_at.clone()).location(),
+            given,
         };
         operators.push(operator(model, name, signers, &at, context).map(placed));
     }

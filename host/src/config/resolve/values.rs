@@ -7,6 +7,7 @@ use crate::config::template::{KeyRule, SAME_KEY};
 use crate::config::units::{DurationText, SizeText};
 use crate::report::findings::Collector;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Longest name of a pipeline or operator. Message ids, consumer names and metric labels consist of
@@ -16,6 +17,8 @@ const MAX_NAME: usize = 64;
 /// What the resolution of one file needs in addition to the model.
 pub(in crate::config) struct Context<'c> {
     pub(in crate::config) findings: &'c mut Collector,
+    /// Of the file, without a byte order mark.
+    pub(in crate::config) text: Arc<str>,
     /// Whether a plugin's file must exist. False if it is not built yet.
     pub(in crate::config) plugins_exist: bool,
     /// Whether `trusted: true` is refused.

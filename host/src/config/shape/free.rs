@@ -26,7 +26,7 @@ pub(super) fn to_json(node: &Node) -> Option<Value> {
     }
 }
 
-fn plain_scalar(text: &str) -> Value {
+pub(super) fn plain_scalar(text: &str) -> Value {
     if let Some(truth) = to_bool(text) {
         return truth.into();
     }
