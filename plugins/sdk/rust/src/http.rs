@@ -27,6 +27,7 @@ use crate::Header;
 #[cfg(not(target_family = "wasm"))]
 use crate::testing::http as host;
 use serde::de::DeserializeOwned;
+use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
@@ -100,8 +101,34 @@ impl Request {
     /// # Errors
     /// There is no response, or not all of it.
     pub fn send(&self) -> Result<Response, Error> {
-        host::send(self)
+        host::send(self).response()
     }
+}
+
+/// Sends requests at the same time and yields their responses, whatever their status, in the order of the requests.
+///
+/// At most `most` of them are open at once; more than the operator's `limits.http-requests` fail.
+///
+/// ```
+/// # use weir_sdk::http;
+/// # weir_sdk::testing::serve(|request| Ok(http::Response::new(200, request.url.as_bytes())));
+/// let requests = ["http://a.example", "http://b.example"].map(http::Request::get);
+/// let responses: Result<Vec<_>, _> = http::send_all(&requests, 8).collect();
+/// # assert_eq!(responses.unwrap()[1].body, b"http://b.example");
+/// ```
+pub fn send_all(
+    requests: &[Request],
+    most: usize,
+) -> impl Iterator<Item = Result<Response, Error>> {
+    let mut rest = requests.iter();
+    let mut sent = VecDeque::new();
+    std::iter::from_fn(move || {
+        while sent.len() < most.max(1) {
+            let Some(request) = rest.next() else { break };
+            sent.push_back(host::send(request));
+        }
+        sent.pop_front().map(host::Sent::response)
+    })
 }
 
 /// Sends a `GET` and waits for the response, whatever its status.

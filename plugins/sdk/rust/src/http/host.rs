@@ -91,7 +91,24 @@ impl<'a> Address<'a> {
     }
 }
 
-pub(super) fn send(request: &Request) -> Result<Response, Error> {
+/// A request that was sent.
+pub(super) struct Sent<'r>(Result<(Address<'r>, FutureIncomingResponse), Error>);
+
+pub(super) fn send(request: &Request) -> Sent<'_> {
+    Sent(start(request))
+}
+
+impl Sent<'_> {
+    /// Waits for the response.
+    pub(super) fn response(self) -> Result<Response, Error> {
+        let (address, future) = self.0?;
+        wait(&future)
+            .and_then(read)
+            .map_err(|code| address.explain(&code))
+    }
+}
+
+fn start(request: &Request) -> Result<(Address<'_>, FutureIncomingResponse), Error> {
     let missing = "a request needs an address that begins with `https://` or `http://`";
     let address = Address::parse(&request.url).ok_or_else(|| Error::failed(missing))?;
     let message = make(request, &address)?;
@@ -102,9 +119,7 @@ pub(super) fn send(request: &Request) -> Result<Response, Error> {
     if let Some((body, bytes)) = body {
         write(body, bytes);
     }
-    wait(&future)
-        .and_then(read)
-        .map_err(|code| address.explain(&code))
+    Ok((address, future))
 }
 
 fn make(request: &Request, address: &Address<'_>) -> Result<OutgoingRequest, Error> {

@@ -14,12 +14,21 @@ pub(super) fn set(server: Server) {
     SERVER.set(Some(server));
 }
 
-pub(crate) fn send(request: &Request) -> Result<Response, Error> {
-    match SERVER.with_borrow(Clone::clone) {
+/// A request that was answered.
+pub(crate) struct Sent(Result<Response, Error>);
+
+pub(crate) fn send(request: &Request) -> Sent {
+    Sent(match SERVER.with_borrow(Clone::clone) {
         Some(server) => server(request),
         None => Err(Error {
             kind: ErrorKind::Failed,
             reason: "nothing answers requests in this test: see `testing::serve`".into(),
         }),
+    })
+}
+
+impl Sent {
+    pub(crate) fn response(self) -> Result<Response, Error> {
+        self.0
     }
 }
