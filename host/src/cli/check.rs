@@ -3,7 +3,8 @@
 use super::shown::short;
 use super::{Console, files};
 use crate::config::resolved::{NamedSource, Pipeline, Place, Start};
-use crate::config::{Draft, Finding, Findings, Located, Location, short_subjects, unsure_results};
+use crate::config::{Draft, Finding, Findings, Located, Location};
+use crate::config::{short_subjects, unseen_headers, unsure_results};
 use crate::nats::{job, job_input};
 use crate::plugin::{Plugin, Refusal, Runtime, Worker};
 use crate::process::plugin_set;
@@ -184,6 +185,7 @@ fn notes(draft: &Draft, checked: &[Checked<'_>]) -> Vec<String> {
     notes.extend(short_subjects(pipeline));
     notes.extend(unsure_results(pipeline));
     notes.extend(of(draft, checked).flat_map(unused_grants));
+    notes.extend(of(draft, checked).filter_map(|one| unseen_headers(&one.placed.operator)));
     notes
 }
 

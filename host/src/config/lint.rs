@@ -3,6 +3,7 @@
 //! Each rule catches a configuration that is well formed and cannot work, or that will lose or repeat
 //! messages. `resolve/` checks single values; the host checks at its start what only a server knows.
 
+mod headers;
 mod keys;
 mod named;
 mod results;
@@ -14,6 +15,7 @@ use super::resolve::Context;
 use super::resolved::{Bounds, DeadLetter, NamedSource, Sink, Source, StreamSettings};
 use super::subject::SubjectFilter;
 use super::template::Template;
+pub use headers::unseen_headers;
 pub(super) use keys::key;
 pub use keys::short_subjects;
 pub(super) use named::named_sources;

@@ -46,7 +46,7 @@ pub use crate::report::findings::{Finding, Findings, Location};
 pub use explained::explained;
 pub use given::Given;
 pub use interpolate::Environment;
-pub use lint::{short_subjects, unsure_results};
+pub use lint::{short_subjects, unseen_headers, unsure_results};
 pub use load::{Draft, Loader, Located, load};
 pub use pointer::Pointer;
 pub use reference::reference;
