@@ -32,6 +32,7 @@ mod dead_letter;
 mod delivery;
 mod dev;
 mod domains;
+mod enrich;
 mod exactly_once;
 mod examples;
 mod fast_ingest;

@@ -161,6 +161,11 @@ fn decode_makes_json_of_avro_by_its_schema() {
 }
 
 #[test]
+fn enrich_asks_nothing_for_a_message_that_makes_no_url() {
+    the_example_of("enrich");
+}
+
+#[test]
 fn encode_writes_json_as_a_message_of_protocol_buffers() {
     the_example_of("encode");
 }

@@ -111,6 +111,7 @@ fn router(hits: Arc<AtomicUsize>, gate: Arc<Semaphore>) -> Router {
         let _closed = gate.acquire().await;
         "open"
     };
+    let late = Arc::new(AtomicUsize::new(0));
     Router::new()
         .route("/hello", get(|| async { "hello" }))
         .route("/host", get(host))
@@ -119,6 +120,7 @@ fn router(hits: Arc<AtomicUsize>, gate: Arc<Semaphore>) -> Router {
         .route("/sized/{bytes}", get(sized))
         .route("/chunked/{bytes}", get(chunked))
         .route("/redirect", get(redirect))
+        .route("/items/{sku}", get(move |path| item(path, late)))
         .route("/gate", get(pass))
         .route("/never", get(future::pending::<()>))
         .route("/stall", get(stall))
@@ -174,6 +176,23 @@ async fn chunked(Path(bytes): Path<usize>) -> Body {
 
 async fn redirect(Query(query): Query<HashMap<String, String>>) -> impl IntoResponse {
     (StatusCode::FOUND, [(header::LOCATION, query["to"].clone())])
+}
+
+/// What an article costs. Of some there is nothing to be known, or not yet.
+async fn item(Path(sku): Path<String>, late: Arc<AtomicUsize>) -> Result<String, StatusCode> {
+    match &*sku {
+        "none" => Err(StatusCode::NOT_FOUND),
+        "forbidden" => Err(StatusCode::FORBIDDEN),
+        "busy" => Err(StatusCode::SERVICE_UNAVAILABLE),
+        "late" if late.fetch_add(1, Ordering::Relaxed) == 0 => Err(StatusCode::TOO_MANY_REQUESTS),
+        "page" => Ok("<p>hello".into()),
+        "large" => Ok(format!(
+            "{{\"cents\":150,\"note\":\"{}\"}}",
+            "x".repeat(2000)
+        )),
+        "empty" => Ok("{}".into()),
+        _ => Ok("{\"cents\":150}".into()),
+    }
 }
 
 /// The head and the first bytes, and nothing after them.

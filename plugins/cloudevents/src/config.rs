@@ -16,12 +16,16 @@ pub struct Config {
     /// What becomes of it.
     write: Writes,
     /// A template of the attribute `type`, such as `com.example.{subject[0]}`.
+    #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     r#type: Option<String>,
     /// A template of the attribute `source`, such as `/shops/{subject[1]}`.
+    #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     source: Option<String>,
     /// A template of the attribute `id`; the sequence in the stream, unless given.
+    #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     id: Option<String>,
     /// A template of the attribute `subject`.
+    #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     subject: Option<String>,
     /// Whether the event time of the message becomes the attribute `time`; `true` by default.
     time: Option<bool>,
@@ -30,6 +34,7 @@ pub struct Config {
     /// The address of the payload's schema.
     data_schema: Option<String>,
     /// Templates of further attributes.
+    #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     #[serde(default)]
     extensions: BTreeMap<String, String>,
     /// What becomes of a message that makes no event, or is none; `reject` by default.

@@ -4,6 +4,7 @@ use crate::event::{Data, Event};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fields::Node;
+use std::collections::BTreeSet;
 use weir_sdk::Message;
 
 /// The prefix of attributes in headers.
@@ -34,6 +35,11 @@ pub fn is_event(content_type: &str) -> bool {
     content_type.to_ascii_lowercase().starts_with(STRUCTURED)
 }
 
+/// Of two values nobody can say which one is meant.
+fn twice(name: &str) -> String {
+    format!("the event has `{name}` twice")
+}
+
 fn structured(payload: &[u8]) -> Result<Event, String> {
     let mut payload = Node::read(payload)?;
     let Node::Object(members) = payload.open()? else {
@@ -44,7 +50,11 @@ fn structured(payload: &[u8]) -> Result<Event, String> {
         data: Data(None),
     };
     let (mut json, mut bytes) = (None, None);
+    let mut seen = BTreeSet::new();
     for (name, node) in members.drain(..) {
+        if !seen.insert(name.clone()) {
+            return Err(twice(&name));
+        }
         match name.as_ref() {
             "data" => json = (!node.is_null()).then_some(node),
             "data_base64" => bytes = node.text()?.map(|text| STANDARD.decode(text.as_bytes())),
@@ -80,7 +90,7 @@ fn binary(message: &Message) -> Result<Event, String> {
             continue;
         };
         if attributes.iter().any(|(other, _)| other == name) {
-            return Err(format!("the attribute `{name}` is there twice"));
+            return Err(twice(name));
         }
         let value = decoded(&unquoted(&header.value))
             .ok_or_else(|| format!("the header `{}` is not well encoded", header.name))?;

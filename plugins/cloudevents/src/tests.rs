@@ -213,9 +213,12 @@ fn what_is_no_event_is_refused_with_the_attribute() {
         assert!(refused.starts_with(error), "{refused}");
     }
     let twice = as_message(binary()).with_header("CE-ID", "8");
-    assert_eq!(
-        reason(&unwrap("data"), &twice),
-        "the attribute `id` is there twice"
+    assert_eq!(reason(&unwrap("data"), &twice), "the event has `id` twice");
+    let twice = EVENT.replace(r#""id":"7""#, r#""id":"7","\u0069d":"8""#);
+    let reason_of_twice = reason(&unwrap("binary"), &Message::new("a", twice));
+    assert!(
+        reason_of_twice.ends_with("the event has `id` twice"),
+        "{reason_of_twice}"
     );
     let bad = Message::new("a", "").with_header("ce-specversion", "%C0%A0");
     assert_eq!(

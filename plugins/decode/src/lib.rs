@@ -3,8 +3,9 @@
 #[cfg(test)]
 mod tests;
 
+use fields::OnError;
 use formats::Format;
-use weir_sdk::{Error, Message, Operator, Output, Outputs, metrics};
+use weir_sdk::{Error, Message, Operator, Output, Outputs};
 
 /// What stands under `config:`.
 #[derive(serde::Deserialize)]
@@ -13,26 +14,18 @@ use weir_sdk::{Error, Message, Operator, Output, Outputs, metrics};
 struct Config {
     /// The format that payloads have.
     format: formats::Config,
+    /// The header with the number of a payload that is part of a larger one, from 0, as `index-header` of `split`
+    /// writes it: the reason of a dead letter names the part.
+    #[cfg_attr(test, schemars(extend("x-weir-headers" = "names")))]
+    index_header: Option<String>,
     /// What becomes of a message whose payload is not in this format; `reject` by default.
     #[serde(default)]
     on_error: OnError,
 }
 
-#[derive(Clone, Copy, Default, serde::Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-enum OnError {
-    /// Make it a dead letter, because nobody said that it may be lost.
-    #[default]
-    Reject,
-    /// Drop it.
-    Drop,
-    /// Pass it on as it came.
-    Pass,
-}
-
 struct Decode {
     format: Format,
+    index_header: Option<String>,
     on_error: OnError,
 }
 
@@ -42,6 +35,7 @@ impl Operator for Decode {
     fn configure(config: Config) -> Result<Self, String> {
         Ok(Self {
             format: Format::new(config.format)?,
+            index_header: config.index_header,
             on_error: config.on_error,
         })
     }
@@ -49,15 +43,19 @@ impl Operator for Decode {
     fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
         match self.format.decode(&message.payload) {
             Ok(payloads) => Ok(payloads.into_iter().map(Output::new).collect()),
-            Err(reason) => {
-                metrics::add("failed", 1);
-                match self.on_error {
-                    OnError::Reject => Err(Error::Reject(reason)),
-                    OnError::Drop => Ok(Outputs::none()),
-                    OnError::Pass => Ok(Outputs::pass()),
-                }
-            }
+            Err(reason) => self.on_error.result(match self.part(message) {
+                Some(part) => format!("part {part}: {reason}"),
+                None => reason,
+            }),
         }
+    }
+}
+
+impl Decode {
+    /// Which part of a larger payload a message is, from 1.
+    fn part(&self, message: &Message) -> Option<u64> {
+        let index: u64 = message.header(self.index_header.as_deref()?)?.parse().ok()?;
+        index.checked_add(1)
     }
 }
 

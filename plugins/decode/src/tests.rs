@@ -39,6 +39,24 @@ fn a_payload_in_another_format_is_handled_as_configured() {
 }
 
 #[test]
+fn the_reason_names_the_part_of_a_larger_payload_if_a_header_says_which() {
+    let csv = json!({ "columns": ["id"], "types": { "id": "number" } });
+    let config = json!({ "format": { "csv": csv }, "index-header": "Row" });
+    let mut decode: Decode = testing::configured(&config).unwrap();
+    for (index, reason) in [
+        (Some("36"), "part 37: column `id`: `x` is no number"),
+        (Some("none"), "column `id`: `x` is no number"),
+        (None, "column `id`: `x` is no number"),
+    ] {
+        let mut message = Message::new("files", "x");
+        if let Some(index) = index {
+            message = message.with_header("row", index);
+        }
+        assert_eq!(decode.process(&message), Err(Error::reject(reason)));
+    }
+}
+
+#[test]
 fn the_schema_of_the_configuration_is_that_of_the_file() {
     let folder = env!("CARGO_MANIFEST_DIR");
     assert_eq!(config_schema::check::<Config>(folder), Ok(()));

@@ -18,6 +18,7 @@ use weir_sdk::{Error, Message, Operator, Outputs, Stateful, config, metrics, sta
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Config {
     /// What makes messages the same: a field such as `/order/id`, `header:NAME`, `message-id`, or `payload`.
+    #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     by: String,
     /// How long a message is remembered, from the first one on: `30s`, `1h`, `7d`.
     within: String,

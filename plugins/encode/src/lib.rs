@@ -3,8 +3,9 @@
 #[cfg(test)]
 mod tests;
 
+use fields::OnError;
 use formats::Format;
-use weir_sdk::{Error, Message, Operator, Output, Outputs, metrics};
+use weir_sdk::{Error, Message, Operator, Output, Outputs};
 
 /// What stands under `config:`.
 #[derive(serde::Deserialize)]
@@ -16,19 +17,6 @@ struct Config {
     /// What becomes of a message whose payload cannot be written in this format; `reject` by default.
     #[serde(default)]
     on_error: OnError,
-}
-
-#[derive(Clone, Copy, Default, serde::Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-enum OnError {
-    /// Make it a dead letter, because nobody said that it may be lost.
-    #[default]
-    Reject,
-    /// Drop it.
-    Drop,
-    /// Pass it on as it came.
-    Pass,
 }
 
 struct Encode {
@@ -51,14 +39,7 @@ impl Operator for Encode {
     fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
         match self.format.encode(&message.payload) {
             Ok(payload) => Ok(Output::new(payload).into()),
-            Err(reason) => {
-                metrics::add("failed", 1);
-                match self.on_error {
-                    OnError::Reject => Err(Error::Reject(reason)),
-                    OnError::Drop => Ok(Outputs::none()),
-                    OnError::Pass => Ok(Outputs::pass()),
-                }
-            }
+            Err(reason) => self.on_error.result(reason),
         }
     }
 }

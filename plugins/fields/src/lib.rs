@@ -1,8 +1,10 @@
 //! What plugins have in common that look at fields of a message: JSON pointers, values and templates, JSON of
 //! which a part changes while the rest stays as it was written, and JSON of which only a part is read.
 
+mod depth;
 mod headers;
 mod node;
+mod on_error;
 mod pointer;
 mod source;
 mod template;
@@ -10,8 +12,10 @@ mod template;
 mod tests;
 mod wanted;
 
+pub use depth::{DEPTH, check_depth, too_deep};
 pub use headers::headers_of;
 pub use node::Node;
+pub use on_error::OnError;
 pub use pointer::{Pattern, Pointer};
 pub use source::{Fields, Source};
 pub use template::Template;

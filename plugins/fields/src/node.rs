@@ -1,6 +1,7 @@
 //! JSON that is changed in place. What nobody looks into stays the text that it was: numbers keep their
 //! digits, fields their order, and reading costs what is on the way to the fields that are asked for.
 
+use crate::depth::{DEPTH, too_deep};
 use crate::not_json;
 use crate::pointer::{Pattern, Pointer, Step, index};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -9,9 +10,6 @@ use serde_json::value::{RawValue, to_raw_value};
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
-
-/// How deep a payload may be nested where all of it is looked at: as deep as serde_json reads.
-const DEPTH: usize = 128;
 
 /// A JSON value.
 #[derive(Debug, Clone)]
@@ -282,7 +280,7 @@ impl<'a> Node<'a> {
         F: FnMut(&mut Node<'a>) -> Result<(), String>,
     {
         let Some(depth) = depth.checked_sub(1) else {
-            return Err(format!("the payload is nested deeper than {DEPTH} levels"));
+            return Err(too_deep());
         };
         match self.open()? {
             Node::Array(elements) => elements

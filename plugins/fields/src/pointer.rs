@@ -32,15 +32,24 @@ impl Pointer {
         ))
     }
 
-    /// Parses a pointer, or the name of a field of the payload: `total` is `/total`.
+    /// Parses a pointer, or the name of a field of the payload: `total` is `/total`. A name with a dot is no name
+    /// here, because it would be read as a path by one and as a name by another: only a pointer says which.
     ///
     /// # Errors
-    /// As for [`Pointer::parse`].
+    /// As for [`Pointer::parse`], and for a name with a dot, with both pointers that it may mean.
     pub fn field(text: &str) -> Result<Self, String> {
-        match text.starts_with('/') {
-            true => Self::parse(text),
-            false => Ok(Self(vec![text.to_owned()])),
+        if text.starts_with('/') {
+            return Self::parse(text);
         }
+        let name = Self(vec![text.to_owned()]);
+        if !text.contains('.') {
+            return Ok(name);
+        }
+        let path = Self(text.split('.').map(str::to_owned).collect());
+        Err(format!(
+            "`{text}` has a dot: write `{path}` for a field inside of another, or `{name}` for a field with a dot in \
+             its name"
+        ))
     }
 
     /// The names and indexes, from the outside.

@@ -90,6 +90,12 @@ fn pointers_are_checked_and_displayed_as_they_are_written() {
     assert_eq!(pointer("/a~1b/m~0n").steps(), ["a/b", "m~n"]);
     assert_eq!(pointer("/a~1b/m~0n").to_string(), "/a~1b/m~0n");
     assert_eq!(Pointer::field("total").unwrap(), pointer("/total"));
+    assert_eq!(Pointer::field("/card.no").unwrap().steps(), ["card.no"]);
+    assert_eq!(
+        Pointer::field("card.no").unwrap_err(),
+        "`card.no` has a dot: write `/card/no` for a field inside of another, or `/card.no` for a field with a dot in \
+         its name"
+    );
     assert!(
         Pointer::parse("total")
             .unwrap_err()

@@ -15,6 +15,7 @@ use weir_sdk::{Error, Message, Operator, Outputs, metrics};
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Config {
     /// The expression, in CEL.
+    #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     when: String,
     /// What becomes of a message for which it is neither true nor false: a field that is not
     /// there, a payload that is not JSON.

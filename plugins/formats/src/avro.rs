@@ -1,5 +1,6 @@
 //! Avro by a schema: bare, or with the fingerprint of the schema in front (single-object encoding).
 
+use crate::avro_depth;
 use crate::json::{self, View, excerpt, view};
 use apache_avro::rabin::Rabin;
 use apache_avro::reader::datum::GenericDatumReader;
@@ -82,6 +83,7 @@ impl Avro {
                 false => "the payload has no single-object encoding".to_owned(),
             }
         })?;
+        avro_depth::check(rest, &self.schema, &self.names, LARGEST)?;
         let value = GenericDatumReader::builder(&self.schema)
             .build()
             .and_then(|reader| reader.read_value(&mut rest))

@@ -1,14 +1,20 @@
 //! CBOR (RFC 8949).
 
-use crate::json::{self, DEPTH, View, view};
+use crate::json::{self, View, view};
 use ciborium::Value;
+use ciborium::de::Error;
 use ciborium::value::Integer;
-use fields::Node;
+use fields::{DEPTH, Node, too_deep};
 
 pub fn decode(payload: &[u8]) -> Result<Node<'static>, String> {
     let mut rest = payload;
-    let value: Value = ciborium::de::from_reader_with_recursion_limit(&mut rest, DEPTH)
-        .map_err(|error| format!("the payload is not CBOR: {error}"))?;
+    let value: Value =
+        ciborium::de::from_reader_with_recursion_limit(&mut rest, DEPTH).map_err(|error| {
+            match error {
+                Error::RecursionLimitExceeded => too_deep(),
+                error => format!("the payload is not CBOR: {error}"),
+            }
+        })?;
     match rest.len() {
         0 => node(value),
         more => Err(format!(
@@ -52,13 +58,11 @@ fn name(name: Value) -> Result<String, String> {
 
 pub fn encode(payload: &mut Node<'_>) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    ciborium::into_writer(&value(payload, DEPTH)?, &mut bytes)
-        .map_err(|error| error.to_string())?;
+    ciborium::into_writer(&value(payload)?, &mut bytes).map_err(|error| error.to_string())?;
     Ok(bytes)
 }
 
-fn value(node: &mut Node<'_>, depth: usize) -> Result<Value, String> {
-    let depth = json::deeper(depth)?;
+fn value(node: &mut Node<'_>) -> Result<Value, String> {
     Ok(match view(node)? {
         View::Null => Value::Null,
         View::Bool(value) => Value::Bool(value),
@@ -68,13 +72,13 @@ fn value(node: &mut Node<'_>, depth: usize) -> Result<Value, String> {
         View::Decimal(number) => Value::Float(number),
         View::Text(text) => Value::Text(text.into_owned()),
         View::Array(elements) => {
-            let elements = elements.iter_mut().map(|element| value(element, depth));
+            let elements = elements.iter_mut().map(value);
             Value::Array(elements.collect::<Result<_, _>>()?)
         }
         View::Object(fields) => {
             let entries = fields
                 .iter_mut()
-                .map(|(name, node)| Ok((Value::Text(name.to_string()), value(node, depth)?)));
+                .map(|(name, node)| Ok((Value::Text(name.to_string()), value(node)?)));
             Value::Map(entries.collect::<Result<_, String>>()?)
         }
     })

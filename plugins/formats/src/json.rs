@@ -5,9 +5,6 @@ use base64::engine::general_purpose::STANDARD;
 use fields::Node;
 use std::borrow::Cow;
 
-/// How deep values may be nested.
-pub const DEPTH: usize = 128;
-
 /// What a JSON value is.
 pub enum View<'v, 'a> {
     Null,
@@ -112,11 +109,4 @@ pub fn object(fields: Vec<(String, Node<'static>)>) -> Node<'static> {
             .map(|(name, node)| (Cow::Owned(name), node))
             .collect(),
     )
-}
-
-/// One level deeper.
-pub fn deeper(depth: usize) -> Result<usize, String> {
-    depth
-        .checked_sub(1)
-        .ok_or_else(|| format!("the payload is nested deeper than {DEPTH} levels"))
 }

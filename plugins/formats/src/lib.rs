@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `json.rs` | JSON values to read and to make |
 //! | `avro.rs` | Avro by a schema |
+//! | `avro_depth.rs` | how deep a value in Avro is nested |
 //! | `cbor.rs` | CBOR |
 //! | `messagepack.rs` | MessagePack |
 //! | `protobuf.rs` | Protocol Buffers by a schema |
@@ -12,6 +13,7 @@
 //! Whole numbers of 64 bits are exact in each of them.
 
 mod avro;
+mod avro_depth;
 mod cbor;
 mod json;
 mod messagepack;
@@ -99,6 +101,7 @@ impl Format {
     /// # Errors
     /// Why it cannot be written.
     pub fn encode(&self, payload: &[u8]) -> Result<Vec<u8>, String> {
+        fields::check_depth(payload)?;
         let mut node = Node::read(payload)?;
         match self {
             Self::Messagepack => messagepack::encode(&mut node),

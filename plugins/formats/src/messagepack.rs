@@ -1,13 +1,22 @@
 //! MessagePack.
 
-use crate::json::{self, DEPTH, View, view};
-use fields::Node;
+use crate::json::{self, View, view};
+use fields::{DEPTH, Node, too_deep};
 use rmpv::Value;
+use rmpv::decode::Error;
+
+/// How deep `rmpv` may recurse: it counts two for an array or a map, and three for a text.
+const RECURSION: usize = 2 * DEPTH + 3;
 
 pub fn decode(payload: &[u8]) -> Result<Node<'static>, String> {
     let mut rest = payload;
-    let value = rmpv::decode::read_value_with_max_depth(&mut rest, DEPTH)
-        .map_err(|error| format!("the payload is not MessagePack: {error}"))?;
+    let value =
+        rmpv::decode::read_value_with_max_depth(&mut rest, RECURSION).map_err(
+            |error| match error {
+                Error::DepthLimitExceeded => too_deep(),
+                error => format!("the payload is not MessagePack: {error}"),
+            },
+        )?;
     match rest.len() {
         0 => node(value),
         more => Err(format!(
@@ -50,13 +59,11 @@ fn name(name: &Value) -> Result<String, String> {
 
 pub fn encode(payload: &mut Node<'_>) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    rmpv::encode::write_value(&mut bytes, &value(payload, DEPTH)?)
-        .map_err(|error| error.to_string())?;
+    rmpv::encode::write_value(&mut bytes, &value(payload)?).map_err(|error| error.to_string())?;
     Ok(bytes)
 }
 
-fn value(node: &mut Node<'_>, depth: usize) -> Result<Value, String> {
-    let depth = json::deeper(depth)?;
+fn value(node: &mut Node<'_>) -> Result<Value, String> {
     Ok(match view(node)? {
         View::Null => Value::Nil,
         View::Bool(value) => Value::Boolean(value),
@@ -68,13 +75,13 @@ fn value(node: &mut Node<'_>, depth: usize) -> Result<Value, String> {
         View::Decimal(number) => Value::F64(number),
         View::Text(text) => text.into_owned().into(),
         View::Array(elements) => {
-            let elements = elements.iter_mut().map(|element| value(element, depth));
+            let elements = elements.iter_mut().map(value);
             Value::Array(elements.collect::<Result<_, _>>()?)
         }
         View::Object(fields) => {
             let entries = fields
                 .iter_mut()
-                .map(|(name, node)| Ok((name.as_ref().into(), value(node, depth)?)));
+                .map(|(name, node)| Ok((name.as_ref().into(), value(node)?)));
             Value::Map(entries.collect::<Result<_, String>>()?)
         }
     })

@@ -92,13 +92,16 @@ impl Table {
                 None => Vec::new(),
             },
         };
-        let rows = rows.enumerate().map(|(index, row)| {
-            let row = row.map_err(wrong)?;
-            let object = self.object(&names, &row);
-            let object = object.map_err(|error| format!("row {}: {error}", index + 1))?;
+        let rows: Vec<StringRecord> = rows.collect::<Result<_, _>>().map_err(wrong)?;
+        let objects = rows.iter().enumerate().map(|(index, row)| {
+            let object = self.object(&names, row).map_err(|error| match rows.len() {
+                // The payload may be one line of a file, whose number nobody knows here.
+                1 => error,
+                _ => format!("row {}: {error}", index + 1),
+            })?;
             Ok(object.to_json())
         });
-        rows.collect()
+        objects.collect()
     }
 
     fn object(&self, names: &[String], row: &StringRecord) -> Result<Node<'static>, String> {

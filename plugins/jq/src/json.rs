@@ -3,6 +3,7 @@
 //! jaq's values are a superset of JSON, and its own writer writes them all. What leaves this plugin
 //! is read by others, so it is JSON or an error. Numbers keep their digits.
 
+use fields::DEPTH;
 use jaq_json::{Num, Val};
 use std::io::Write;
 
@@ -12,11 +13,17 @@ pub fn write(value: &Val, raw: bool) -> Result<Vec<u8>, String> {
         return Ok(text.to_vec());
     }
     let mut json = Vec::with_capacity(256);
-    append(value, &mut json)?;
+    append(value, &mut json, DEPTH)?;
     Ok(json)
 }
 
-fn append(value: &Val, json: &mut Vec<u8>) -> Result<(), String> {
+/// `depth` is how many levels may still come.
+fn append(value: &Val, json: &mut Vec<u8>, depth: usize) -> Result<(), String> {
+    let inner = || {
+        depth.checked_sub(1).ok_or_else(|| {
+            format!("the program yields a value that is nested deeper than {DEPTH} levels")
+        })
+    };
     match value {
         Val::Null => json.extend(b"null"),
         Val::Bool(truth) => json.extend(if *truth { "true" } else { "false" }.bytes()),
@@ -31,16 +38,18 @@ fn append(value: &Val, json: &mut Vec<u8>) -> Result<(), String> {
             .map_err(|error| error.to_string())?,
         Val::BStr(_) => return Err("the program yields bytes, which JSON has no word for".into()),
         Val::Arr(elements) => {
+            let inner = inner()?;
             json.push(b'[');
             for (index, element) in elements.iter().enumerate() {
                 if index > 0 {
                     json.push(b',');
                 }
-                append(element, json)?;
+                append(element, json, inner)?;
             }
             json.push(b']');
         }
         Val::Obj(entries) => {
+            let inner = inner()?;
             json.push(b'{');
             for (index, (name, element)) in entries.iter().enumerate() {
                 if index > 0 {
@@ -49,9 +58,9 @@ fn append(value: &Val, json: &mut Vec<u8>) -> Result<(), String> {
                 if !matches!(name, Val::TStr(_)) {
                     return Err(format!("the program yields an object with the key {name}"));
                 }
-                append(name, json)?;
+                append(name, json, inner)?;
                 json.push(b':');
-                append(element, json)?;
+                append(element, json, inner)?;
             }
             json.push(b'}');
         }

@@ -9,8 +9,9 @@ mod program;
 #[cfg(test)]
 mod tests;
 
+use fields::OnError;
 use program::Program;
-use weir_sdk::{Error, Message, Operator, Output, Outputs, metrics};
+use weir_sdk::{Error, Message, Operator, Output, Outputs};
 
 /// What stands under `config:`.
 #[derive(serde::Deserialize)]
@@ -18,6 +19,7 @@ use weir_sdk::{Error, Message, Operator, Output, Outputs, metrics};
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Config {
     /// The program, in jq.
+    #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     query: String,
     /// Write a value that is a string without quotes and escapes, as `jq -r` does.
     #[serde(default)]
@@ -25,19 +27,6 @@ struct Config {
     /// What becomes of a message whose payload is not JSON, or on which the program fails.
     #[serde(default)]
     on_error: OnError,
-}
-
-#[derive(Clone, Copy, Default, serde::Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
-#[serde(rename_all = "kebab-case")]
-enum OnError {
-    /// Make it a dead letter, because nobody said that it may be lost.
-    #[default]
-    Reject,
-    /// Drop it.
-    Drop,
-    /// Pass it on as it came.
-    Pass,
 }
 
 struct Jq {
@@ -60,14 +49,8 @@ impl Operator for Jq {
     }
 
     fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
-        self.run(message).or_else(|error| {
-            metrics::add("failed", 1);
-            match self.on_error {
-                OnError::Reject => Err(Error::reject(error)),
-                OnError::Drop => Ok(Outputs::none()),
-                OnError::Pass => Ok(Outputs::pass()),
-            }
-        })
+        self.run(message)
+            .or_else(|error| self.on_error.result(error))
     }
 }
 

@@ -65,6 +65,7 @@ impl Program {
         &self,
         message: &Message,
     ) -> Result<impl Iterator<Item = Result<Val, String>>, String> {
+        fields::check_depth(&message.payload)?;
         let payload = read::parse_single(&message.payload)
             .map_err(|error| format!("the payload is not JSON: {error}"))?;
         let variables = if self.needs_variables {

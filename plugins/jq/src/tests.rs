@@ -96,6 +96,25 @@ fn a_message_on_which_the_program_fails_is_handled_as_configured() {
 }
 
 #[test]
+fn a_value_that_is_nested_too_deep_is_refused() {
+    let levels = |count: usize| "[".repeat(count) + &"]".repeat(count);
+    assert_eq!(query(".", &levels(128)), one(&levels(128)));
+    let refused = "the payload is nested deeper than 128 levels";
+    assert_eq!(query(".", &levels(129)), Err(Error::reject(refused)));
+    // A quote in a comment, which jq reads, opens no text; a bracket in a text is none.
+    let hidden = format!("# \"\n{}", levels(3_000));
+    assert_eq!(query(".", &hidden), Err(Error::reject(refused)));
+    let text = format!(r#""\"{}""#, "[".repeat(3_000));
+    assert_eq!(query(".", &text), one(&text));
+    assert_eq!(
+        query("reduce range(200) as $i (0; [.])", "0"),
+        Err(Error::reject(
+            "the program yields a value that is nested deeper than 128 levels"
+        ))
+    );
+}
+
+#[test]
 fn a_mistake_in_the_program_is_found_before_any_message() {
     let refusal = |query: &str| {
         testing::configured::<Jq>(&json!({ "query": query }))

@@ -7,9 +7,9 @@
 mod tests;
 
 use expression::{Expression, Refusal, Variables};
-use fields::{Node, Pattern, Pointer};
+use fields::{Node, OnError, Pattern, Pointer};
 use std::collections::BTreeMap;
-use weir_sdk::{Error, Message, Operator, Output, Outputs, metrics};
+use weir_sdk::{Error, Message, Operator, Output, Outputs};
 
 /// What stands under `config:`.
 #[derive(serde::Deserialize)]
@@ -17,6 +17,7 @@ use weir_sdk::{Error, Message, Operator, Output, Outputs, metrics};
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Config {
     /// From a field, by its name or JSON pointer, to the expression of its value.
+    #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     #[serde(default)]
     fields: BTreeMap<String, String>,
     /// The fields that are taken out: JSON pointers, with `*` for every element.
@@ -28,19 +29,6 @@ struct Config {
     /// that is not JSON; `reject` by default.
     #[serde(default)]
     on_error: OnError,
-}
-
-#[derive(Clone, Copy, Default, serde::Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-enum OnError {
-    /// Make it a dead letter, because nobody said that it may be lost.
-    #[default]
-    Reject,
-    /// Drop it.
-    Drop,
-    /// Pass it on as it came.
-    Pass,
 }
 
 struct Map {
@@ -87,14 +75,7 @@ impl Operator for Map {
     fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
         match self.mapped(message) {
             Ok(payload) => Ok(Output::new(payload).into()),
-            Err(error) => {
-                metrics::add("failed", 1);
-                match self.on_error {
-                    OnError::Reject => Err(Error::Reject(error)),
-                    OnError::Drop => Ok(Outputs::none()),
-                    OnError::Pass => Ok(Outputs::pass()),
-                }
-            }
+            Err(error) => self.on_error.result(error),
         }
     }
 }

@@ -33,6 +33,7 @@ struct RuleConfig {
     /// Fields of the payload: JSON pointers, with `*` for every element.
     fields: Option<Vec<String>>,
     /// Headers, by their names.
+    #[cfg_attr(test, schemars(extend("x-weir-headers" = "names")))]
     headers: Option<Vec<String>>,
     /// The parts of texts that a regular expression matches: of the fields or headers, or of the whole payload.
     pattern: Option<String>,

@@ -44,6 +44,20 @@ fn fields_are_removed_masked_replaced_and_hashed_and_the_rest_stays_as_it_was_wr
 }
 
 #[test]
+fn a_pointer_says_whether_a_dot_is_part_of_a_name() {
+    let rules = |field: &str| config(json!([{ "fields": [field], "method": "remove" }]));
+    let payload = r#"{"card":{"number":1},"card.number":2}"#;
+    assert_eq!(
+        redacted(&rules("/card/number"), payload).unwrap(),
+        r#"{"card":{},"card.number":2}"#
+    );
+    assert_eq!(
+        redacted(&rules("/card.number"), payload).unwrap(),
+        r#"{"card":{"number":1}}"#
+    );
+}
+
+#[test]
 fn a_field_that_is_there_twice_is_redacted_twice_and_an_object_everywhere_inside() {
     let rules = config(json!([{ "fields": ["secret"], "method": "replace", "with": "-" }]));
     assert_eq!(
@@ -158,6 +172,10 @@ fn a_mistake_in_the_configuration_is_found_before_any_message() {
         (
             json!({ "pattern": "x*", "method": "remove" }),
             "`x*` matches where nothing is",
+        ),
+        (
+            json!({ "fields": ["card.number"], "method": "remove" }),
+            "`card.number` has a dot: write `/card/number`",
         ),
         (
             json!({ "fields": ["/a~"], "method": "remove" }),

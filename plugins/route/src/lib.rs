@@ -19,10 +19,13 @@ use weir_sdk::{Error, Message, Operator, Output, Outputs, metrics};
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Config {
     /// The template of every message's subject.
+    #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     subject: Option<String>,
     /// Where the value stands that chooses: what a template has between braces.
+    #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     by: Option<String>,
     /// From a value to the template of the subject.
+    #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     routes: Option<BTreeMap<String, String>>,
     /// What becomes of a message without a route, or whose values make no subject.
     #[serde(default)]
@@ -41,6 +44,7 @@ enum Otherwise<T> {
     /// Pass it on with the subject that it has.
     Keep,
     /// Send it to this subject.
+    #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     Subject(T),
 }
 

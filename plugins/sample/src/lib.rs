@@ -22,11 +22,13 @@ struct Config {
     fraction: Option<f64>,
     /// A template of the value that decides: all messages with the same value pass, or none.
     /// Without it the subject and the sequence decide.
+    #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     by: Option<String>,
     /// A text that makes another selection; empty by default.
     #[serde(default)]
     seed: String,
     /// An expression: messages for which it is true pass in any case.
+    #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     always: Option<String>,
 }
 

@@ -5,7 +5,7 @@
 #[cfg(test)]
 mod tests;
 
-use fields::{Node, Pointer};
+use fields::{Node, OnError, Pointer};
 use std::collections::BTreeMap;
 use weir_sdk::{Error, Header, Message, Operator, Output, Outputs, metrics};
 
@@ -50,19 +50,6 @@ enum OnEmpty {
     Drop,
     /// Make it a dead letter.
     Reject,
-    /// Pass it on as it came.
-    Pass,
-}
-
-#[derive(Clone, Copy, Default, serde::Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-enum OnError {
-    /// Make it a dead letter, because nobody said that it may be lost.
-    #[default]
-    Reject,
-    /// Drop it.
-    Drop,
     /// Pass it on as it came.
     Pass,
 }
@@ -132,14 +119,7 @@ impl Operator for Split {
                 }
             }
             Ok(parts) => Ok(self.outputs(message, parts)),
-            Err(reason) => {
-                metrics::add("failed", 1);
-                match self.on_error {
-                    OnError::Reject => Err(Error::Reject(reason)),
-                    OnError::Drop => Ok(Outputs::none()),
-                    OnError::Pass => Ok(Outputs::pass()),
-                }
-            }
+            Err(reason) => self.on_error.result(reason),
         }
     }
 }

@@ -1,8 +1,6 @@
 //! How a time is written.
 
-use jiff::Timestamp;
-use jiff::fmt::strtime::{self, BrokenDownTime};
-use jiff::fmt::temporal::DateTimePrinter;
+use crate::time::Time;
 use jiff::tz::TimeZone;
 
 pub enum Format {
@@ -40,49 +38,32 @@ impl Format {
     }
 
     /// Reads a time; `zone` is that of times that do not say theirs.
-    pub fn read(&self, text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
-        match self {
-            Self::Rfc3339 => text.parse().map_err(|error: jiff::Error| error.to_string()),
+    pub fn read(&self, text: &str, zone: &TimeZone) -> Result<Time, String> {
+        let time = match self {
+            Self::Rfc3339 => Time::rfc3339(text),
             Self::Since1970(places) => {
                 let nanoseconds = nanoseconds(text, *places)
                     .ok_or("it is no decimal number with at most nanoseconds")?;
-                Timestamp::from_nanosecond(nanoseconds).map_err(|error| error.to_string())
+                return Time::from_nanosecond(nanoseconds)
+                    .ok_or_else(|| "it is not in the years -9999 to 9999".into());
             }
-            Self::Pattern(pattern) => {
-                let time = strtime::parse(pattern, text).and_then(|time| in_zone(&time, zone));
-                time.map_err(|error| error.to_string())
-            }
-        }
+            Self::Pattern(pattern) => Time::parse(pattern, text, zone),
+        };
+        time.map_err(|error| error.to_string())
     }
 
     /// Writes a time, in this zone where the format has one.
-    pub fn write(&self, time: Timestamp, zone: &TimeZone) -> Result<String, String> {
-        match self {
-            Self::Rfc3339 if *zone == TimeZone::UTC => Ok(time.to_string()),
-            Self::Rfc3339 => {
-                Ok(DateTimePrinter::new()
-                    .timestamp_with_offset_to_string(&time, zone.to_offset(time)))
-            }
+    pub fn write(&self, time: Time, zone: &TimeZone) -> Result<String, String> {
+        let text = match self {
+            Self::Rfc3339 => time.to_rfc3339(zone),
             Self::Since1970(places) => {
                 let unit = 10_i128.pow(NANOSECONDS - places);
                 Ok(time.as_nanosecond().div_euclid(unit).to_string())
             }
-            Self::Pattern(pattern) => strtime::format(pattern, &time.to_zoned(zone.clone()))
-                .map_err(|error| error.to_string()),
-        }
+            Self::Pattern(pattern) => time.format(pattern, zone),
+        };
+        text.map_err(|error| error.to_string())
     }
-}
-
-fn in_zone(time: &BrokenDownTime, zone: &TimeZone) -> Result<Timestamp, jiff::Error> {
-    if time.offset().is_some() || time.timestamp().is_some() || time.iana_time_zone().is_some() {
-        return time.to_timestamp();
-    }
-    // A pattern without a time of day means midnight.
-    let time = match time.hour() {
-        Some(_) => time.to_datetime()?,
-        None => time.to_date()?.at(0, 0, 0, 0),
-    };
-    Ok(time.to_zoned(zone.clone())?.timestamp())
 }
 
 /// A decimal number with `places` less digits behind the point than nanoseconds have, in nanoseconds.

@@ -1,14 +1,16 @@
-//! Reads a time of a message in one format and writes it in another. The formats are in `format.rs`.
+//! Reads a time of a message in one format and writes it in another. The formats are in `format.rs`, what a time
+//! is in `time.rs`.
 
 mod format;
 #[cfg(test)]
 mod tests;
+mod time;
 
-use fields::{Fields, Node, Pointer, Source};
+use fields::{Fields, Node, OnError, Pointer, Source};
 use format::Format;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use weir_sdk::{Error, Message, Operator, Output, Outputs, metrics};
+use time::Time;
+use weir_sdk::{Error, Message, Operator, Output, Outputs};
 
 /// What stands under `config:`.
 #[derive(serde::Deserialize)]
@@ -16,6 +18,7 @@ use weir_sdk::{Error, Message, Operator, Output, Outputs, metrics};
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Config {
     /// Where the time is: a JSON pointer, `header:Name`, or `event-time`, which is the default.
+    #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     #[serde(default = "event_time")]
     from: String,
     /// How it is written there: `rfc3339`, which is the default, `s`, `ms`, `us` or `ns` since 1970, or a pattern.
@@ -47,19 +50,6 @@ fn rfc3339() -> String {
 
 fn utc() -> String {
     "UTC".into()
-}
-
-#[derive(Clone, Copy, Default, serde::Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-enum OnError {
-    /// Make it a dead letter, because nobody said that it may be lost.
-    #[default]
-    Reject,
-    /// Drop it.
-    Drop,
-    /// Pass it on as it came.
-    Pass,
 }
 
 struct Convert {
@@ -108,7 +98,7 @@ impl Operator for Convert {
         };
         // Finds what a pattern cannot write before any message does.
         to.format
-            .write(Timestamp::UNIX_EPOCH, &to.zone)
+            .write(Time::EPOCH, &to.zone)
             .map_err(|error| format!("`as`: {error}"))?;
         Ok(Self {
             from,
@@ -120,14 +110,7 @@ impl Operator for Convert {
     fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
         match self.converted(message) {
             Ok(output) => Ok(output.into()),
-            Err(reason) => {
-                metrics::add("failed", 1);
-                match self.on_error {
-                    OnError::Reject => Err(Error::Reject(reason)),
-                    OnError::Drop => Ok(Outputs::none()),
-                    OnError::Pass => Ok(Outputs::pass()),
-                }
-            }
+            Err(reason) => self.on_error.result(reason),
         }
     }
 }
@@ -142,8 +125,8 @@ impl Convert {
     fn converted(&self, message: &Message) -> Result<Output, String> {
         let time = match &self.from {
             From::EventTime => {
-                let time = Timestamp::from_nanosecond(message.event_time.into());
-                time.map_err(|error| format!("the event time is no time: {error}"))?
+                let time = Time::from_nanosecond(message.event_time.into());
+                time.ok_or("the event time is no time")?
             }
             From::Value(source, format, zone) => {
                 let mut fields = Fields::of(message);

@@ -109,6 +109,119 @@ fn a_time_is_written_in_another_format() {
     }
 }
 
+/// Tables write the last second of 9999 for "without end".
+#[test]
+fn the_first_and_the_last_second_of_the_years_with_four_digits_are_times() {
+    let iso = "%Y-%m-%dT%H:%M:%S";
+    for (format, zone, value, to, to_zone, expected) in [
+        (
+            "rfc3339",
+            "UTC",
+            "9999-12-31T23:59:59.999999999Z",
+            "rfc3339",
+            "UTC",
+            "9999-12-31T23:59:59.999999999Z",
+        ),
+        (
+            "rfc3339",
+            "UTC",
+            "9999-12-31T23:59:59Z",
+            "rfc3339",
+            "America/New_York",
+            "9999-12-31T18:59:59-05:00",
+        ),
+        (
+            "rfc3339",
+            "UTC",
+            "9999-12-31T23:59:59+14:00",
+            "rfc3339",
+            "UTC",
+            "9999-12-31T09:59:59Z",
+        ),
+        (
+            iso,
+            "Europe/Berlin",
+            "9999-12-31T23:59:59",
+            iso,
+            "Europe/Berlin",
+            "9999-12-31T23:59:59",
+        ),
+        (
+            iso,
+            "Europe/Berlin",
+            "9999-12-31T23:59:59",
+            "rfc3339",
+            "UTC",
+            "9999-12-31T22:59:59Z",
+        ),
+        (
+            "%F %T %z",
+            "UTC",
+            "9999-12-31 23:59:59 +0000",
+            "%F %T %z",
+            "UTC",
+            "9999-12-31 23:59:59 +0000",
+        ),
+        (
+            "s",
+            "UTC",
+            "253402300799",
+            "rfc3339",
+            "UTC",
+            "9999-12-31T23:59:59Z",
+        ),
+        (
+            "rfc3339",
+            "UTC",
+            "0001-01-01T00:00:00Z",
+            "rfc3339",
+            "UTC",
+            "0001-01-01T00:00:00Z",
+        ),
+        (
+            "rfc3339",
+            "UTC",
+            "0000-01-01T00:00:00Z",
+            iso,
+            "Asia/Tokyo",
+            "0000-01-01T09:18:59",
+        ),
+        (
+            iso,
+            "Asia/Tokyo",
+            "0000-01-01T09:18:59",
+            "rfc3339",
+            "UTC",
+            "0000-01-01T00:00:00Z",
+        ),
+        (
+            iso,
+            "UTC",
+            "0001-01-01T00:00:00",
+            iso,
+            "UTC",
+            "0001-01-01T00:00:00",
+        ),
+    ] {
+        let found = converted(format, zone, json!(value), to, to_zone);
+        assert_eq!(
+            found,
+            json!(expected),
+            "{value} as {format} to {to} in {to_zone}"
+        );
+    }
+    let number = converted("rfc3339", "UTC", json!("9999-12-31T23:59:59Z"), "s", "UTC");
+    assert_eq!(number, json!(253_402_300_799_u64));
+    let beyond = converted(
+        "rfc3339",
+        "UTC",
+        json!("9999-12-31T23:59:59Z"),
+        "rfc3339",
+        "Asia/Tokyo",
+    );
+    assert!(beyond.as_str().unwrap().contains("9999"), "{beyond}");
+}
+
 #[test]
 fn a_time_goes_to_a_field_or_a_header_and_the_rest_stays_as_it_was_written() {
     let mut message = Message::new("a", r#"{"rate":1.10}"#)
