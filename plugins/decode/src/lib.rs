@@ -54,7 +54,10 @@ impl Operator for Decode {
 impl Decode {
     /// Which part of a larger payload a message is, from 1.
     fn part(&self, message: &Message) -> Option<u64> {
-        let index: u64 = message.header(self.index_header.as_deref()?)?.parse().ok()?;
+        let index: u64 = message
+            .header(self.index_header.as_deref()?)?
+            .parse()
+            .ok()?;
         index.checked_add(1)
     }
 }
