@@ -30,6 +30,12 @@ fn outcome(lane: &mut Lane, payload: Vec<u8>) -> Result<String, String> {
     }
 }
 
+/// Something with so many levels.
+type Nested<'a, T> = &'a dyn Fn(usize) -> T;
+
+/// A plugin with its configuration, a payload, and what it makes of it.
+type Case<'a> = (&'a str, Value, Nested<'a, Vec<u8>>, Nested<'a, String>);
+
 #[test]
 fn a_payload_that_is_nested_a_thousand_levels_is_refused_and_one_of_a_hundred_is_read() {
     let brackets = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
@@ -39,12 +45,7 @@ fn a_payload_that_is_nested_a_thousand_levels_is_refused_and_one_of_a_hundred_is
     let records = |levels: usize| r#"{"next":"#.repeat(levels) + "null" + &"}".repeat(levels);
     let cbor = |levels: usize| [vec![0x81; levels - 1], vec![0x80]].concat();
     let messagepack = |levels: usize| [vec![0x91; levels - 1], vec![0x90]].concat();
-    let all: [(
-        &str,
-        Value,
-        &dyn Fn(usize) -> Vec<u8>,
-        &dyn Fn(usize) -> String,
-    ); 4] = [
+    let all: [Case<'_>; 4] = [
         (
             "decode",
             json!({ "format": { "avro": { "schema": node } } }),
