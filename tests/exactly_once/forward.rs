@@ -94,7 +94,7 @@ fn a_result_that_its_stream_refuses_for_good_waits_and_the_host_says_how_to_give
     client.publish("in.a", "x".repeat(400));
     client.publish("in.a", "3");
     let mut weir = site.run_job(&site.job(&[FORWARD], "stalled-after: 3s\n"));
-    weir.wait_until_output("give it up with `nats stream rmm WEIR_JOB_P ");
+    weir.wait_until_output("delete it with `nats stream rmm WEIR_JOB_P ");
     let log = weir.stderr();
     assert!(log.contains("pipeline `p` is stalled"), "{log}");
     assert!(weir.metric(&series("job_forward_failures_total")) > 0.0);
