@@ -9,8 +9,9 @@ use std::time::Duration;
 
 /// How long an answer may take before the question is asked again.
 const ANSWER: Duration = Duration::from_secs(10);
-/// How long the next message of a stream that has more may take.
-const NEXT: Duration = Duration::from_secs(60);
+/// How long the next message of a stream that has more may take, until the stream is read from its beginning again:
+/// what it had may have been removed meanwhile.
+const NEXT: Duration = Duration::from_secs(5);
 
 /// A message as a stream holds it.
 #[derive(Clone, Debug)]
@@ -266,8 +267,12 @@ impl Client {
 
     /// Every message of a stream, in its order.
     pub fn messages(&self, stream: &str) -> Vec<Stored> {
+        wait_for("a stream can be read to its end", || self.all(stream))
+    }
+
+    fn all(&self, stream: &str) -> Result<Vec<Stored>, String> {
         if self.count(stream) == 0 {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let open = async || {
             let stream = self.jetstream.get_stream(stream).await?;
@@ -275,18 +280,16 @@ impl Client {
             let consumer = stream.create_consumer(config).await?;
             Ok::<_, async_nats::Error>(consumer.messages().await?)
         };
-        let mut messages = wait_for("a stream can be read", || {
-            self.ask(open).map_err(|error| error.to_string())
-        });
+        let mut messages = self.ask(open).map_err(|error| error.to_string())?;
         self.run(async {
             let mut stored = Vec::new();
             loop {
                 let next = tokio::time::timeout(NEXT, messages.next()).await;
                 let Ok(Some(message)) = next else {
-                    panic!(
-                        "stream `{stream}` said that it has more than {} messages, and none came: was it purged?",
+                    return Err(format!(
+                        "after {} messages of stream `{stream}` the next one did not come",
                         stored.len()
-                    );
+                    ));
                 };
                 let message = message.expect("cannot read the stream");
                 let info = message.info().expect("not a JetStream message");
@@ -299,10 +302,9 @@ impl Client {
                     sequence,
                 });
                 if pending == 0 {
-                    break;
+                    return Ok(stored);
                 }
             }
-            stored
         })
     }
 }
