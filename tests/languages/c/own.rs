@@ -16,7 +16,7 @@ fn a_plugin_that_keeps_state_is_told_what_its_plugin_yaml_lacks() {
     let folder = scaffold(Language::C, "kept-rooms");
     put(&folder, "plugin.c", PLUGIN);
     let finished = weir(&folder, &["plugin", "build", "."]);
-    assert_eq!(finished.code, Some(1), "{finished:#?}");
+    assert_eq!(finished.code, Some(2), "{finished:#?}");
     let hint = "hint: add `world: stateful-operator` to plugin.yaml\n";
     assert!(finished.stderr.ends_with(hint), "{finished:#?}");
 }
