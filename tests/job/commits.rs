@@ -93,11 +93,17 @@ impl Asked {
         self.runtime.block_on(self.log.checkpoint())
     }
 
-    /// Claims the partition.
+    /// Claims the partition; again, where a server that is busy has not answered in time.
     fn claim(&self, owner: &str) -> Fence {
-        let found = self.checkpoint().unwrap();
-        let (fence, claim) = partition::claim(found.as_ref(), owner.into(), &[], &Arc::default());
-        self.commit(fence, &claim).unwrap()
+        loop {
+            let found = self.checkpoint().unwrap();
+            let digests = Arc::default();
+            let (fence, claim) = partition::claim(found.as_ref(), owner.into(), &[], &digests);
+            match self.commit(fence, &claim) {
+                Err(LogError::Ambiguous(_)) => {}
+                answer => return answer.unwrap(),
+            }
+        }
     }
 
     fn resolve(&self, expected: Fence, commit: &Commit) -> Resolution {
