@@ -1,7 +1,7 @@
 //! Whatever is a key, a message or a stream, a job has a clear end for it, and everything else goes on.
 
 use super::{JOB, by_subject};
-use crate::harness::{Site, Weir, replaced, series, wait_until};
+use crate::harness::{NatsServer, Site, Weir, replaced, series, wait_until};
 use async_nats::jetstream::stream::Config;
 use std::collections::BTreeMap;
 
@@ -40,6 +40,24 @@ fn any_text_is_a_key_and_what_lacks_it_or_is_no_text_goes_its_way() {
     payloads.sort();
     assert_eq!(stored, payloads);
     assert_eq!(weir.metric(&series("dead_total")), 0.0);
+}
+
+#[test]
+fn a_message_larger_than_a_commit_is_a_dead_letter_and_those_behind_it_go_on() {
+    let site = Site::on(NatsServer::start_with("max_payload: 8388608"));
+    site.create_streams();
+    let client = site.nats.client();
+    let large = "x".repeat(7_500_000);
+    client.publish("in.a", "before");
+    client.publish("in.a", large.clone());
+    client.publish("in.a", "behind");
+    let _weir = site.run_job(&site.job(&[], ""));
+    let out = site.wait_for_messages("OUT", 2);
+    assert_eq!(by_subject(&out)["out.in.a"], ["before", "behind"]);
+    let dead = site.wait_for_messages("DEAD", 1);
+    assert_eq!(dead[0].payload, large);
+    let reason = dead[0].header("Weir-Reason").unwrap();
+    assert!(reason.contains("more than a commit holds"), "{reason}");
 }
 
 #[test]

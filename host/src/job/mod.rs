@@ -12,6 +12,7 @@
 //! | `partition.rs` | what a commit holds, and what an answer means; pure |
 //! | `recovery.rs` | from the log to the state; pure |
 //! | `standby.rs` | reads the log: of a claim, and while another host owns the partition |
+//! | `bounds.rs` | how much a commit may hold; pure |
 //! | `compaction.rs` | which snapshots are due, and what can be purged; pure |
 //! | `surroundings.rs` | what an owner is told, and whom it tells; plain data |
 //! | `work.rs` | what the engine needs of a processor with its state |
@@ -42,6 +43,7 @@
 //! | `membership.rs` | a host as a member of a job: says what it owns, and hears what the others own |
 
 pub mod assign;
+mod bounds;
 mod claim;
 mod clock;
 pub mod compaction;

@@ -8,6 +8,7 @@
 //! has the writes of the commit in flight: either that commit is stored, or the owner is deposed and drops
 //! everything.
 
+pub use super::bounds::Bounds;
 use super::compaction::Compaction;
 use super::log::{Checkpoint, Commit, Fence, Held, Input, Progress, Snapshot, chained};
 use super::recovery::Recovery;
@@ -21,39 +22,6 @@ use std::sync::Arc;
 
 /// Snapshots in one commit, at most.
 const SNAPSHOTS: usize = 8;
-
-/// What one commit may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
-    /// Messages, the checkpoint among them.
-    pub messages: usize,
-    /// Messages of these that are kept free for snapshots.
-    pub reserve: usize,
-    /// Bytes of results and deltas. Snapshots come on top.
-    pub bytes: usize,
-    /// Bytes of a message's payload: what is longer takes several messages.
-    pub part: usize,
-}
-
-impl Bounds {
-    /// Messages for so many bytes.
-    fn parts(&self, bytes: usize) -> usize {
-        bytes.div_ceil(self.part.max(1))
-    }
-
-    /// Half of it, while that is worth trying.
-    #[must_use]
-    pub fn halved(self) -> Option<Self> {
-        let [messages, reserve, bytes] = [self.messages, self.reserve, self.bytes].map(|n| n / 2);
-        let enough = messages > reserve + 2;
-        enough.then_some(Self {
-            messages,
-            reserve,
-            bytes,
-            ..self
-        })
-    }
-}
 
 /// The claim of a partition by a new owner: the same positions, one epoch later. `inputs` are those of the
 /// job with where each begins, if it is new; one that is gone is remembered.
@@ -262,6 +230,15 @@ impl Running {
         let watermark = &mut self.checkpoint.watermark;
         *watermark = effects.watermark.max(*watermark);
         Fit::Joins
+    }
+
+    /// Adds the dead letter of a message that fits into no commit. It may exceed the bytes of one, as a message may
+    /// that the server has taken: otherwise nothing behind it would ever be processed.
+    pub fn gather_dead(&mut self, batch: &[Input], effects: Effects, unsealed: Unsealed) -> Fit {
+        let bytes = std::mem::replace(&mut self.bounds.bytes, usize::MAX);
+        let fit = self.gather(batch, effects, unsealed);
+        self.bounds.bytes = bytes;
+        fit
     }
 
     /// The commit of what has gathered, and the fence it needs; none while one is in flight.

@@ -310,7 +310,7 @@ pub(super) async fn process<W: Work, S: Surroundings>(
                 around.note(Note::Rejected);
                 let reason = "its results and writes are more than a commit holds";
                 let effects = work.reject(batch.first(), reason).await;
-                if running.gather(batch, effects, work.unsealed()) != Fit::Joins {
+                if running.gather_dead(batch, effects, work.unsealed()) != Fit::Joins {
                     let reason = "the bounds of a commit are too small for a dead letter";
                     return Err(Lost::End(End::Damaged(reason.to_owned())));
                 }
