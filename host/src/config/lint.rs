@@ -130,7 +130,7 @@ pub(super) fn loops(
         let blind = known.is_empty() && sink.subject.begins_with_subject();
         let meets = known.iter().find(|filter| sink.subject.overlaps(filter));
         let at = at.field("sink").field("subject");
-        let hint = "give results a subject of their own, such as `results.{subject}`";
+        let hint = "give results a subject of their own, such as `results.{subject}`; if plugins set other subjects, add `allow-own-source: true`";
         let reads = match meets {
             Some(filter) => format!("the pipeline reads `{filter}`"),
             None if blind => format!("the pipeline reads all of `{}`", source.stream),
@@ -229,7 +229,7 @@ pub(super) fn reserved(
         && reach.as_str() == dead.subject
     {
         let message = format!("results on `{reach}` would be among the dead letters");
-        let hint = "give results a subject of their own, such as `results.{subject}`";
+        let hint = "give results a subject of their own, such as `results.{subject}`; if plugins set other subjects, add `allow-own-source: true`";
         let at = at.field("sink").field("subject");
         context.findings.add_hint(at.location(), message, hint);
     }
