@@ -34,7 +34,7 @@ const SECTIONS: [Section; 11] = [
     section("swap", &["swap"], &[]),
     section(
         "jobs",
-        &["jobs", "jobs-delay", "jobs-recovery", "jobs-takeover"],
+        &["jobs", "jobs-delay", "jobs-recovery", "jobs-failover"],
         &[],
     ),
     section("windows", &["jobs-windows"], &[]),

@@ -53,7 +53,7 @@ pub const JOBS: Page = Page {
         "jobs",
         "jobs-delay",
         "jobs-recovery",
-        "jobs-takeover",
+        "jobs-failover",
         "jobs-windows",
         "nexmark",
     ],

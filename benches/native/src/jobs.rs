@@ -1,12 +1,12 @@
 //! `delivery: exactly-once`: how fast a job is beside a native loop that commits as it does, and beside weir at
 //! least once. What a commit takes is in `jobs/latency.rs`, what a restart does in `jobs/recovery.rs`, how long a
-//! takeover is in `jobs/takeover.rs`, what windows cost in `jobs/windows.rs`, what the queries of NEXMark cost in `jobs/nexmark/`.
+//! failover is in `jobs/failover.rs`, what windows cost in `jobs/windows.rs`, what the queries of NEXMark cost in `jobs/nexmark/`.
 
+pub(crate) mod failover;
 pub(crate) mod latency;
 pub(crate) mod nexmark;
 pub(crate) mod recovery;
 mod side;
-pub(crate) mod takeover;
 pub(crate) mod windows;
 
 use std::time::Instant;

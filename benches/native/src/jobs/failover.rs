@@ -22,14 +22,14 @@ const ROUNDS: usize = 3;
 const PACE: Duration = Duration::from_millis(10);
 /// What the owner had sent before it was killed is stored within this; silence is noticed much later.
 const STORED: f64 = 1.0;
-const NAME: &str = "bench-jobs-takeover";
+const NAME: &str = "bench-jobs-failover";
 /// What a host writes when it owns a partition, and when it takes another for dead.
 const OWNS: &str = "owns the partition";
 const SILENT: &str = "says nothing any more";
 
-/// A takeover, in seconds.
+/// A failover, in seconds.
 #[derive(Clone, Copy, Debug, Serialize)]
-struct Takeover {
+struct Failover {
     /// From the death of the owner until the standby takes it for dead.
     noticed: f64,
     /// From then until the first result is in the sink's stream.
@@ -55,35 +55,35 @@ pub(crate) async fn measure(bench: &Bench<'_>) -> Result<()> {
     for host in &mut hosts {
         recovery::processed(bench, &mut host.child, NAME, messages).await?;
     }
-    let (mut takeovers, rounds) = (Vec::new(), bench.measure.pairs(ROUNDS));
+    let (mut failovers, rounds) = (Vec::new(), bench.measure.pairs(ROUNDS));
     for round in 1..=rounds {
         hosts.push(start(bench, round)?);
         stands_by(bench).await?;
-        let takeover = once(bench, &mut hosts).await?;
-        let Takeover { noticed, took } = takeover;
+        let failover = once(bench, &mut hosts).await?;
+        let Failover { noticed, took } = failover;
         eprintln!(
-            "bench: takeover {round}/{rounds}: noticed after {noticed:.2} s, took {took:.3} s"
+            "bench: failover {round}/{rounds}: noticed after {noticed:.2} s, took {took:.3} s"
         );
-        takeovers.push(takeover);
+        failovers.push(failover);
     }
     for host in hosts {
         stop(host.child).await?;
     }
-    let of = |value: fn(&Takeover) -> f64| median(takeovers.iter().map(value));
+    let of = |value: fn(&Failover) -> f64| median(failovers.iter().map(value));
     let mut table = Table::new(&["keys", "noticed", "then the first commit"]);
     table.row([
         keys.to_string(),
-        format!("{:.1} s", of(|takeover| takeover.noticed)),
-        format!("{:.0} ms", of(|takeover| takeover.took) * 1e3),
+        format!("{:.1} s", of(|failover| failover.noticed)),
+        format!("{:.0} ms", of(|failover| failover.took) * 1e3),
     ]);
     let method = format!(
         "A value of 100 bytes for each key, in one partition, 100 messages a second, and two hosts with \
          `state: {{ standby: 1 }}`. The owner is killed with SIGKILL. *Noticed* is when the other host takes it for \
          dead, because it has said nothing for four beats of two seconds each; then until the first result is in the \
-         sink's stream. Medians of {rounds} takeovers."
+         sink's stream. Medians of {rounds} failovers."
     );
-    let title = "Exactly once: takeover by a standby";
-    bench.write("jobs-takeover", title, method, vec![table], &takeovers)
+    let title = "Exactly once: failover to a standby";
+    bench.write("jobs-failover", title, method, vec![table], &failovers)
 }
 
 fn start(bench: &Bench<'_>, number: usize) -> Result<Host> {
@@ -148,7 +148,7 @@ async fn stands_by(bench: &Bench<'_>) -> Result<()> {
 }
 
 /// Kills the owner while messages come.
-async fn once(bench: &Bench<'_>, hosts: &mut Vec<Host>) -> Result<Takeover> {
+async fn once(bench: &Bench<'_>, hosts: &mut Vec<Host>) -> Result<Failover> {
     let mut last = (0.0, 0);
     for (place, host) in hosts.iter().enumerate() {
         let owned = times(host, OWNS)?.pop().unwrap_or_default();
@@ -176,7 +176,7 @@ async fn once(bench: &Bench<'_>, hosts: &mut Vec<Host>) -> Result<Takeover> {
         let noticed = times(standby, SILENT)?.pop();
         let noticed = noticed.filter(|noticed| *noticed > killed);
         let noticed = noticed.context("the standby has not noticed that the owner is gone")?;
-        Ok(Takeover {
+        Ok(Failover {
             noticed: noticed - killed,
             took: committed - noticed,
         })
@@ -188,7 +188,7 @@ async fn once(bench: &Bench<'_>, hosts: &mut Vec<Host>) -> Result<Takeover> {
         }
     };
     tokio::select! {
-        takeover = watched => takeover,
+        failover = watched => failover,
         failed = send => failed,
     }
 }
