@@ -69,11 +69,12 @@ fn sessions_for_which_the_state_has_no_room_are_dead_letters_that_say_so_and_the
     let client = site.nats.client();
     client.publish_all((0..SESSIONS).map(|number| at(number * STEP)));
     let weir = site.run_job(&file);
+    let count = |name: &str| weir.metric(&series(name));
     wait_until("all are in the state or dead", || {
-        weir.metric(&series("acked_total")) + weir.metric(&series("termed_total"))
-            >= SESSIONS as f64
+        count("acked_total") + count("termed_total") >= SESSIONS as f64
     });
-    let dead = client.messages("DEAD");
+    // The stream of dead letters sources them after their commit.
+    let dead = site.wait_for_messages("DEAD", count("termed_total") as u64);
     assert!(
         (1..SESSIONS).contains(&(dead.len() as u64)),
         "{}",
@@ -88,9 +89,9 @@ fn sessions_for_which_the_state_has_no_room_are_dead_letters_that_say_so_and_the
     client.publish_all([at(end)]);
     assert_eq!(site.wait_for_messages("OUT", kept).len() as u64, kept);
     // There is room again.
-    let before = weir.metric(&series("acked_total"));
+    let before = count("acked_total");
     client.publish_all([at(end + STEP)]);
     wait_until("one more session is open", || {
-        weir.metric(&series("acked_total")) == before + 1.0
+        count("acked_total") == before + 1.0
     });
 }
