@@ -8,6 +8,7 @@ mod dedupe;
 mod disk;
 mod forward;
 mod golden;
+mod in_job_stream;
 mod nemesis;
 mod operate;
 mod partitions;

@@ -33,7 +33,9 @@ pub fn make_stream(server: &NatsServer, replicas: usize) {
 fn verified(server: &NatsServer, wanted: Option<Wanted>) -> anyhow::Result<()> {
     block_on(async {
         let connection = weir::nats::connect(&nats(&server.url()), "job").await?;
-        ensure(&connection, "JOB", "job", wanted).await.map(drop)
+        ensure(&connection, "JOB", "job", &[], wanted)
+            .await
+            .map(drop)
     })
 }
 

@@ -115,6 +115,7 @@ pub async fn log(url: &str) -> anyhow::Result<JetStream> {
     let place = Place {
         stream: "JOB".to_owned(),
         prefix: "job".to_owned(),
+        keeps_results: false,
         partition: 0,
         part: settings().bounds.part,
         patience: Duration::from_millis(500),

@@ -130,6 +130,7 @@ fn no_partition_reads_a_row_before_the_table_is_as_it_was_when_the_partition_beg
         let place = Place {
             stream: "JOB".to_owned(),
             prefix: "job".to_owned(),
+            keeps_results: false,
             partition,
             part: 1 << 10,
             patience: PATIENCE,

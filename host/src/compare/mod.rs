@@ -181,9 +181,14 @@ pub struct OfJob {
     pub line: Line,
 }
 
-/// A stored message, if it is an output of the job with this stream. `identities` are those of its sources.
+/// A message of the stream `read`, if it is an output of the job with the stream `job`. `identities` are those of the
+/// job's sources.
 #[must_use]
-pub fn stored_of_job(job: &str, identities: &[Identity], message: &Message) -> Option<OfJob> {
+pub fn stored_of_job(
+    job: &str,
+    identities: &[Identity],
+    (read, message): (&str, &Message),
+) -> Option<OfJob> {
     let headers = &message.headers;
     let sourced = headers.get(SOURCED).and_then(sourced_from);
     let sourced = sourced.filter(|(stream, _)| *stream == job);
@@ -191,7 +196,9 @@ pub fn stored_of_job(job: &str, identities: &[Identity], message: &Message) -> O
         let id = headers.get(MESSAGE_ID)?.strip_prefix(job)?;
         id.strip_prefix('@')?.split_once('/')?.1.parse().ok()
     };
-    let place = sourced.map(|(_, place)| place).or_else(forwarded)?;
+    let kept = || (read == job).then_some(message.sequence);
+    let place = sourced.map(|(_, place)| place);
+    let place = place.or_else(forwarded).or_else(kept)?;
     let origin = headers.get(ORIGIN);
     let mut known = identities.iter().enumerate();
     let input = match origin {

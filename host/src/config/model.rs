@@ -326,6 +326,18 @@ pub struct Sink {
     /// you cannot change that stream, or if it is in another account. It weakens the guarantee. Only with
     /// `delivery: exactly-once`.
     pub forward: bool,
+    /// Stores the results of a job in the job's own stream, under their own subjects, and for how long. Then no other
+    /// stream captures or sources them, and each is stored once. Only with `delivery: exactly-once`.
+    pub in_job_stream: Option<InJobStream>,
+}
+
+/// How long the stream of a job keeps the results.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct InJobStream {
+    /// The age at which a host removes results from the job's stream, while one runs the job.
+    #[schemars(example = &"7d")]
+    pub max_age: DurationText,
 }
 
 /// Whether results go out in batches.
@@ -358,6 +370,7 @@ impl Default for Sink {
             fast_ingest: FastIngest::Auto,
             message_ids: MessageIds::On,
             forward: false,
+            in_job_stream: None,
         }
     }
 }

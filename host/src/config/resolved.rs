@@ -350,6 +350,8 @@ pub struct Sink {
     pub message_ids: bool,
     /// Whether the owners of a job's partitions publish the results; otherwise their stream sources them.
     pub forward: bool,
+    /// For how long the stream of a job keeps the results itself; `None` if it hands them over.
+    pub in_job_stream: Option<Duration>,
 }
 
 impl Sink {

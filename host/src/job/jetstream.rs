@@ -6,7 +6,7 @@
 //! | `<job>.log.P` | deltas, in parts where they are large |
 //! | `<job>.snap.P.G` | the snapshot of a key group; its first part is a rollup |
 //! | `<job>.view.<view>.P.>` | values of views |
-//! | `<job>.out.P.>`, `<job>.dead.P` | results and dead letters |
+//! | `<job>.out.P.>`, `<job>.dead.P` | results, unless they have their own subjects here, and dead letters |
 //!
 //! A commit is one atomic batch (nats-server 2.12, architecture decision record 50 of NATS): refused as a
 //! whole unless the last message of `ckpt.P` is the expected one. Nothing in it has a message id, because a
@@ -50,6 +50,8 @@ pub struct Place {
     /// The stream of the job, and what all of its subjects begin with.
     pub stream: String,
     pub prefix: String,
+    /// Whether results are stored under their own subjects, and not below the prefix.
+    pub keeps_results: bool,
     pub partition: u16,
     /// Bytes of a message's payload; more take several messages.
     pub part: usize,

@@ -25,7 +25,7 @@ use crate::nats::job_progress::{JobProgress, Task, Trouble};
 use crate::nats::streams::Ensured;
 use crate::nats::wire::Wire;
 use crate::process::Processor;
-use crate::process::activity::{Activity, Answer};
+use crate::process::activity::Activity;
 use crate::process::chain::Chain;
 use crate::process::changeover::Changeover;
 use crate::process::decode::Decoder;
@@ -85,8 +85,8 @@ pub struct Parts {
 pub struct Lane {
     job: Job,
     wire: Wire,
-    stream: String,
-    prefix: String,
+    /// Of its partitions, but for which.
+    place: Place,
     /// Those that it may own.
     partitions: Vec<u16>,
     membership: Arc<Membership>,
@@ -187,9 +187,15 @@ impl Lane {
             progress: Arc::clone(&place.progress),
             lane: parts.lane,
             job,
+            place: Place {
+                stream: place.stream.clone(),
+                prefix: place.prefix.clone(),
+                keeps_results: settings.sink.in_job_stream.is_some(),
+                partition: 0,
+                part: (wire.max_payload() / 2).clamp(1, PART),
+                patience: PATIENCE,
+            },
             wire,
-            stream: place.stream.clone(),
-            prefix: place.prefix.clone(),
             shared: Rc::new(shared),
             inputs: Rc::new(inputs),
             begin,
@@ -233,7 +239,7 @@ impl Lane {
 
     /// Counts the commits that the server gives up, where this user may hear of it. Never ends.
     async fn count_abandoned(&self) {
-        let subject = format!("{ABANDONED}.{}", self.stream);
+        let subject = format!("{ABANDONED}.{}", self.place.stream);
         // One lane of the host is enough.
         let mut heard = (self.lane == 0).then(|| self.wire.subscribe(&subject));
         while let Some(heard) = &mut heard
@@ -253,14 +259,8 @@ impl Lane {
             .with_context(what)?;
         let disk = self.folder.as_ref();
         work = work.on_disk(disk.map(|folder| folder.location(partition)));
-        let part = (self.wire.max_payload() / 2).clamp(1, PART);
-        let place = Place {
-            stream: self.stream.clone(),
-            prefix: self.prefix.clone(),
-            partition,
-            part,
-            patience: PATIENCE,
-        };
+        let mut place = self.place.clone();
+        place.partition = partition;
         let (wire, inputs) = (self.wire.clone(), Rc::clone(&self.inputs));
         let log = JetStream::new(wire, place, Arc::clone(&self.open), inputs);
         let around = Around {
@@ -271,7 +271,7 @@ impl Lane {
             standing: Cell::default(),
         };
         let (mut deposed, mut failed, mut standby) = (0, 0, None);
-        let settings = self.settings(&groups, part);
+        let settings = self.settings(&groups);
         while around
             .is_to_own(&log, &mut work, &settings, &mut standby)
             .await
@@ -356,7 +356,7 @@ impl Lane {
         }
     }
 
-    fn settings(&self, groups: &Groups, part: usize) -> Settings {
+    fn settings(&self, groups: &Groups) -> Settings {
         let resolved::Bounds { messages, bytes } = self.job.commit;
         Settings {
             groups: groups.numbers(),
@@ -366,7 +366,7 @@ impl Lane {
                 messages: messages + BESIDES,
                 reserve: RESERVE,
                 bytes,
-                part,
+                part: self.place.part,
             },
             batch: self.shared.settings.batch.messages,
             least: compaction::LEAST,
@@ -382,19 +382,6 @@ impl Lane {
                 reached(&mut soft, Stage::Soft).await;
                 self.wire.health.down().await;
             } => {}
-        }
-    }
-
-    /// Says to the host what it waits for. Never ends.
-    async fn answer(&self) {
-        loop {
-            self.activity.asked().await;
-            let retries = usize::from(!self.progress.is_quiet());
-            self.activity.answer(Answer {
-                held: retries,
-                retries,
-                ..Answer::default()
-            });
         }
     }
 }

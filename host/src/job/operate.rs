@@ -102,6 +102,7 @@ impl Operated {
         let place = Place {
             stream: self.stream.clone(),
             prefix: self.prefix.clone(),
+            keeps_results: false,
             partition,
             part: self.part(),
             patience: PATIENCE,

@@ -18,6 +18,7 @@ use async_nats::jetstream::stream::{RetentionPolicy, StorageType, Stream};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// After which the server forgets a consumer that only tells a time.
@@ -66,6 +67,8 @@ pub enum Begin {
 
 /// A stored message.
 pub struct Stored {
+    /// By which stream.
+    pub stream: Arc<str>,
     /// Its event time is when it was stored.
     pub message: Message,
     /// Nanoseconds since the Unix epoch.
@@ -203,7 +206,7 @@ impl History {
         Ok(Reader {
             connection: self.connection.clone(),
             context: streams::jetstream(&self.connection),
-            name: self.name.clone(),
+            name: self.name.as_str().into(),
             filter,
             filters: parsed.map_err(anyhow::Error::msg)?,
             ahead: FuturesOrdered::new(),
@@ -220,7 +223,7 @@ impl History {
 pub struct Reader {
     connection: Connection,
     context: streams::Context,
-    name: String,
+    name: Arc<str>,
     /// What the server is asked for.
     filter: String,
     /// What is left out of that; empty for nothing.
@@ -280,6 +283,7 @@ impl Reader {
             let matches = |filter: &SubjectFilter| filter.matches(&message.subject);
             if self.filters.is_empty() || self.filters.iter().any(matches) {
                 return Ok(Some(Stored {
+                    stream: Arc::clone(&self.name),
                     stored: message.time,
                     message: message.message(),
                 }));

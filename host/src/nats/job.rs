@@ -213,8 +213,12 @@ pub(super) async fn ensure(
         replicas,
     };
     let may_create = may_create(pipeline, create);
-    let created = job_stream::ensure(connection, &stream, &prefix, may_create.then_some(wanted));
-    let incarnation = created.await?;
+    let results = job_outputs::kept(pipeline);
+    for subject in &results {
+        job_outputs::refuse_captured(connection, context, subject, &stream).await?;
+    }
+    let wanted = may_create.then_some(wanted);
+    let incarnation = job_stream::ensure(connection, &stream, &prefix, &results, wanted).await?;
     let (of, place) = ((pipeline, job), (&*stream, &*prefix));
     let reads = job_sources::ensure(connection, context, of, &found, place, create).await?;
     let own = job_outputs::Own {

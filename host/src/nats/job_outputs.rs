@@ -1,16 +1,18 @@
-//! Where the results and dead letters of a job go: the streams that source them from the job's, or the subjects
-//! that their owners forward them to; and what of them is there, so that the job's stream keeps only the rest.
+//! Where the results and dead letters of a job go: the streams that source them from the job's, the subjects that
+//! their owners forward them to, or the job's stream itself; and what of them is to be removed from the job's stream.
 
 use super::job::JobPlace;
 use super::sourcing::{self, Transform};
 use super::stored::{self, Which};
 use super::streams::{Context, default_stream, ensure_target, jetstream, may_create};
-use super::{Connection, permitted, views};
+use super::{Connection, by_subject, permitted, unless_refused, views};
 use crate::config::resolved::{Pipeline, StreamSettings};
+use crate::config::template::{SubjectFilter, Template};
 use crate::report::ResultExt;
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 use async_nats::jetstream::response::Response;
 use serde_json::json;
+use std::time::Duration;
 
 /// The stream of a job.
 #[derive(Clone, Copy)]
@@ -24,9 +26,19 @@ pub(super) struct Own<'a> {
 
 /// Where the results or the dead letters of a job go.
 #[derive(Clone, Debug)]
-pub struct Target {
-    /// The stream that sources them; none if the owners of the partitions forward them.
-    stream: Option<String>,
+pub enum Target {
+    /// A stream sources them.
+    Sourced(SourcedBy),
+    /// The owners of the partitions forward what matches this.
+    Forwarded(String),
+    /// The job's stream keeps what matches these, until it is so old.
+    Kept(Vec<String>, Duration),
+}
+
+/// The stream that sources something from that of a job.
+#[derive(Clone, Debug)]
+pub struct SourcedBy {
+    stream: String,
     /// What their subjects in the job's stream begin with, before the partition.
     of: String,
     /// The only subject that they have there; none if each has its own.
@@ -38,12 +50,63 @@ pub struct Target {
 impl Target {
     /// What is sourced under this prefix instead of what it has there, up to the partition.
     pub(super) fn under(to: String, of: String, stream: String) -> Self {
-        Self {
-            stream: Some(stream),
+        Self::Sourced(SourcedBy {
+            stream,
             of,
             subject: None,
             to,
-        }
+        })
+    }
+}
+
+/// Sequences between the first and the last message that are removed at once, at most: the server stores nothing
+/// meanwhile.
+const STEP: u64 = 50_000;
+
+/// The subjects of the results that the stream of a job keeps itself, without those that others cover.
+#[must_use]
+pub(super) fn kept(pipeline: &Pipeline) -> Vec<String> {
+    let results = pipeline.sink.in_job_stream.map(|_| &pipeline.sink.subject);
+    let late = results.and(pipeline.late.as_ref());
+    let all: Vec<_> = results
+        .into_iter()
+        .chain(late)
+        .filter_map(Template::reach)
+        .collect();
+    let others = |place: usize| {
+        all.iter()
+            .enumerate()
+            .filter(move |(other, _)| *other != place)
+    };
+    let is_covered = |(place, subject): &(usize, &SubjectFilter)| {
+        // Of two that are the same, the first stays.
+        others(*place)
+            .any(|(other, it)| it.covers(subject) && (other < *place || !subject.covers(it)))
+    };
+    let own = all.iter().enumerate().filter(|it| !is_covered(it));
+    own.map(|(_, subject)| subject.to_string()).collect()
+}
+
+/// Refuses results that the stream of a job is to keep while another one captures them.
+///
+/// # Errors
+/// If one does.
+pub(super) async fn refuse_captured(
+    connection: &Connection,
+    context: &Context,
+    subject: &str,
+    job: &str,
+) -> Result<()> {
+    let asked = by_subject::all_by_subject(context, subject);
+    // Who may not look for it hears of it from the server.
+    let asked = unless_refused(connection, &connection.api.stream_names(), asked).await;
+    let Ok(Ok(found)) = asked else { return Ok(()) };
+    match found.iter().find(|found| *found != job) {
+        None => Ok(()),
+        Some(other) => Err(anyhow!(
+            "stream `{other}` captures `{subject}`, so the stream of the job cannot keep the results"
+        ))
+        .hint(|| "begin `sink.subject` with a token of its own, or remove `sink.in-job-stream`"),
     }
 }
 
@@ -75,7 +138,7 @@ pub(super) async fn ensure(
 ) -> Result<Vec<Target>> {
     let sink = &pipeline.sink;
     let reach = sink.subject.reach();
-    let results = Section {
+    let results = sink.in_job_stream.is_none().then(|| Section {
         role: "sink",
         stream: sink.stream.as_deref(),
         create: sink.create.as_ref(),
@@ -84,7 +147,7 @@ pub(super) async fn ensure(
         of: format!("{}.out", own.prefix),
         behind: ".*.>",
         to: ">",
-    };
+    });
     let dead = pipeline.dead_letter.as_ref().map(|dead| Section {
         role: "dead-letter",
         stream: dead.stream.as_deref(),
@@ -95,32 +158,32 @@ pub(super) async fn ensure(
         behind: ".*",
         to: &dead.subject,
     });
-    let mut targets = Vec::new();
+    let kept = sink
+        .in_job_stream
+        .map(|age| Target::Kept(kept(pipeline), age));
+    let mut targets = Vec::from_iter(kept);
     let mut by_stream: Vec<(String, Vec<Transform>)> = Vec::new();
-    for section in [Some(results), dead].into_iter().flatten() {
+    for section in [results, dead].into_iter().flatten() {
         let transform = Transform {
             from: format!("{}{}", section.of, section.behind),
             to: section.to.to_owned(),
         };
-        let stream = match section.forward {
-            true => {
-                forwarded(connection, context, &section, own, &transform).await?;
-                None
-            }
-            false => Some(target(connection, context, &section, own, create).await?),
-        };
-        if let Some(stream) = &stream {
-            match by_stream.iter_mut().find(|(known, _)| known == stream) {
-                Some((_, transforms)) => transforms.push(transform),
-                None => by_stream.push((stream.clone(), vec![transform])),
-            }
+        if section.forward {
+            forwarded(connection, context, &section, own, &transform).await?;
+            targets.push(Target::Forwarded(format!("{}.>", section.of)));
+            continue;
         }
-        targets.push(Target {
+        let stream = target(connection, context, &section, own, create).await?;
+        match by_stream.iter_mut().find(|(known, _)| *known == stream) {
+            Some((_, transforms)) => transforms.push(transform),
+            None => by_stream.push((stream.clone(), vec![transform])),
+        }
+        targets.push(Target::Sourced(SourcedBy {
             stream,
             of: section.of,
             subject: (section.to != ">").then(|| section.to.to_owned()),
             to: String::new(),
-        });
+        }));
     }
     let may = may_create(pipeline, create);
     for (stream, transforms) in by_stream {
@@ -200,54 +263,101 @@ pub enum Behind {
     Forwarding,
 }
 
-/// Removes results and dead letters from the stream of a job that the streams of the pipeline have stored: it keeps
-/// what they have not. What is forwarded is removed by whoever forwards it.
+/// Removes results and dead letters from the stream of a job that the streams of the pipeline have stored, or that
+/// are too old: it keeps the rest. What is forwarded is removed by whoever forwards it.
 ///
 /// # Errors
 /// When the server does not say, or refuses.
 pub(super) async fn sweep(connection: &Connection, place: &JobPlace) -> Result<Sourced> {
-    let (context, job) = (jetstream(connection), &place.stream);
+    let (context, job) = (jetstream(connection), &*place.stream);
     let mut all = Sourced::default();
-    for Target {
+    for target in &place.targets {
+        match target {
+            Target::Sourced(by) => remove_sourced(connection, &context, job, by, &mut all).await?,
+            Target::Forwarded(filter) => {
+                let first = Which::next(1, filter);
+                if let Some(first) = stored::get(connection, &context, job, &first).await? {
+                    all.behind = Some(Behind::Forwarding);
+                    all.upto += first.sequence;
+                }
+            }
+            Target::Kept(filters, max_age) => {
+                for filter in filters {
+                    expire(connection, &context, job, filter, *max_age).await?;
+                }
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Removes what a stream has sourced.
+async fn remove_sourced(
+    connection: &Connection,
+    context: &Context,
+    job: &str,
+    by: &SourcedBy,
+    all: &mut Sourced,
+) -> Result<()> {
+    let SourcedBy {
         stream,
         of,
         subject,
         to,
-    } in &place.targets
-    {
-        let filter = format!("{of}.>");
-        let Some(stream) = stream else {
-            let first = Which::next(1, &filter);
-            if let Some(first) = stored::get(connection, &context, job, &first).await? {
-                all.behind = Some(Behind::Forwarding);
-                all.upto += first.sequence;
-            }
-            continue;
-        };
-        let last = Which::last(&filter);
-        let Some(last) = stored::get(connection, &context, job, &last).await? else {
-            continue;
-        };
-        let own = last.subject.strip_prefix(of);
-        let own = own.and_then(|rest| rest.splitn(3, '.').nth(2));
-        let own = own.map(|own| format!("{to}{own}"));
-        let subject = subject.as_deref().or(own.as_deref()).unwrap_or_default();
-        let sourced = sourcing::sourced(connection, &context, stream, job, subject).await;
-        // A bucket that is gone, or may not be read, keeps no other from being swept.
-        let sourced = match to.is_empty() {
-            true => sourced?,
-            false => sourced.unwrap_or_default(),
-        };
-        let sourced = sourced.unwrap_or_default();
-        all.upto += sourced;
-        if sourced < last.sequence {
-            all.behind = Some(Behind::Sourcing(stream.clone()));
-        }
-        if sourced > 0 {
-            purge(connection, &context, job, &filter, sourced + 1).await?;
-        }
+    } = by;
+    let filter = format!("{of}.>");
+    let last = Which::last(&filter);
+    let Some(last) = stored::get(connection, context, job, &last).await? else {
+        return Ok(());
+    };
+    let own = last.subject.strip_prefix(of);
+    let own = own.and_then(|rest| rest.splitn(3, '.').nth(2));
+    let own = own.map(|own| format!("{to}{own}"));
+    let subject = subject.as_deref().or(own.as_deref()).unwrap_or_default();
+    let sourced = sourcing::sourced(connection, context, stream, job, subject).await;
+    // A bucket that is gone, or may not be read, keeps no other from being swept.
+    let sourced = match to.is_empty() {
+        true => sourced?,
+        false => sourced.unwrap_or_default(),
+    };
+    let sourced = sourced.unwrap_or_default();
+    all.upto += sourced;
+    if sourced < last.sequence {
+        all.behind = Some(Behind::Sourcing(stream.clone()));
     }
-    Ok(all)
+    if sourced > 0 {
+        purge(connection, context, job, &filter, sourced + 1).await?;
+    }
+    Ok(())
+}
+
+/// Removes what matches `filter` and is older than that.
+async fn expire(
+    connection: &Connection,
+    context: &Context,
+    job: &str,
+    filter: &str,
+    max_age: Duration,
+) -> Result<()> {
+    let age = jiff::SignedDuration::try_from(max_age).context("there is no such age")?;
+    // Before that time, there was nothing.
+    let Ok(oldest) = jiff::Timestamp::now().checked_sub(age) else {
+        return Ok(());
+    };
+    let last = Which::last(filter);
+    let Some(last) = stored::get(connection, context, job, &last).await? else {
+        return Ok(());
+    };
+    let since = stored::get(connection, context, job, &Which::since(oldest, filter)).await?;
+    let end = since.map_or(last.sequence + 1, |since| since.sequence);
+    loop {
+        let first = stored::get(connection, context, job, &Which::next(1, filter)).await?;
+        let Some(first) = first.filter(|first| first.sequence < end) else {
+            return Ok(());
+        };
+        let before = end.min(first.sequence + STEP);
+        purge(connection, context, job, filter, before).await?;
+    }
 }
 
 /// Removes what matches `filter` before this sequence.

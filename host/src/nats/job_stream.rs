@@ -25,8 +25,8 @@ pub struct Wanted {
     pub replicas: usize,
 }
 
-/// Makes the stream `name` for all subjects below `prefix`, or verifies the one that is there. Without
-/// `wanted` none is made. Returns its [`incarnation`](super::streams::incarnation).
+/// Makes the stream `name` for all subjects below `prefix` and the `results` that it keeps, or verifies the one that
+/// is there. Without `wanted` none is made or changed. Returns its [`incarnation`](super::streams::incarnation).
 ///
 /// # Errors
 /// The server is too old, there is no such stream, or it is not as a job needs it.
@@ -34,6 +34,7 @@ pub async fn ensure(
     connection: &Connection,
     name: &str,
     prefix: &str,
+    results: &[String],
     wanted: Option<Wanted>,
 ) -> Result<String> {
     let version = connection.client().server_info().version;
@@ -48,6 +49,7 @@ pub async fn ensure(
         );
     }
     let context = jetstream(connection);
+    let subjects = [&[format!("{prefix}.>")], results].concat();
     let found = match wanted {
         None => {
             let api = connection.api.stream_info(name);
@@ -59,7 +61,7 @@ pub async fn ensure(
             let api = connection.api.stream_create(name);
             let make = context.get_or_create_stream(Config {
                 name: name.to_owned(),
-                subjects: vec![format!("{prefix}.>")],
+                subjects: subjects.clone(),
                 description: Some("weir: commits and state of a job".to_owned()),
                 storage: match wanted.in_memory {
                     true => StorageType::Memory,
@@ -81,22 +83,42 @@ pub async fn ensure(
         }
     };
     let found = found.cached_info();
-    match unfit(&found.config, prefix) {
+    let mut config = found.config.clone();
+    // The sink of the pipeline was another one before.
+    let is_of_job = config.subjects.contains(&subjects[0]);
+    if config.subjects != subjects && is_of_job && wanted.is_some() {
+        config.subjects.clone_from(&subjects);
+        let changed = update(connection, config.clone()).await;
+        changed.with_context(|| format!("cannot let stream `{name}` capture {subjects:?}"))?;
+    }
+    match unfit(&config, &subjects) {
         None => Ok(created(found)),
+        Some(why) if is_of_job && config.subjects != subjects => {
+            Err(anyhow!("cannot use stream `{name}` for a job: {why}")).hint(|| {
+                format!("pass `--create`, which lets it capture {subjects:?}: results are stored there, or were")
+            })
+        }
         Some(why) => Err(anyhow!("cannot use stream `{name}` for a job: {why}"))
             .hint(|| format!("do not edit the stream of a job: its state is in it; `nats stream info {name}` shows it")),
     }
 }
 
+async fn update(connection: &Connection, config: Config) -> Result<()> {
+    let api = connection.api.stream_update(&config.name);
+    let context = jetstream(connection);
+    let updated = permitted(connection, &api, context.update_stream(config)).await?;
+    updated.map_err(|error| anyhow!("{}", error.kind()))?;
+    Ok(())
+}
+
 /// What makes a stream unfit for a job.
-fn unfit(config: &Config, prefix: &str) -> Option<&'static str> {
-    let all = format!("{prefix}.>");
+fn unfit(config: &Config, subjects: &[String]) -> Option<&'static str> {
     let limited = config.max_messages > 0
         || config.max_bytes > 0
         || config.max_messages_per_subject > 0
         || !config.max_age.is_zero();
     let findings = [
-        (config.subjects != [all], "it has other subjects"),
+        (config.subjects != subjects, "it has other subjects"),
         (
             config.retention != RetentionPolicy::Limits,
             "its retention is not `limits`",
@@ -144,10 +166,7 @@ pub(super) async fn let_expire(
         allow_message_ttl: true,
         ..config.clone()
     };
-    let api = connection.api.stream_update(name);
-    let changed = permitted(connection, &api, context.update_stream(changed)).await?;
-    changed.map_err(|error| anyhow!("{}", error.kind()))?;
-    Ok(())
+    update(connection, changed).await
 }
 
 #[cfg(test)]
@@ -162,8 +181,9 @@ mod tests {
             allow_rollup: true,
             ..Config::default()
         };
-        assert_eq!(unfit(&fit, "j"), None);
-        assert_eq!(unfit(&fit, "k"), Some("it has other subjects"));
+        let subjects = |subject: &str| [subject.to_owned()];
+        assert_eq!(unfit(&fit, &subjects("j.>")), None);
+        assert_eq!(unfit(&fit, &subjects("k.>")), Some("it has other subjects"));
         let unlike: [fn(&mut Config); 6] = [
             |config| config.max_bytes = 1,
             |config| config.max_age = Duration::from_secs(1),
@@ -175,7 +195,7 @@ mod tests {
         for change in unlike {
             let mut config = fit.clone();
             change(&mut config);
-            assert!(unfit(&config, "j").is_some(), "{config:?}");
+            assert!(unfit(&config, &subjects("j.>")).is_some(), "{config:?}");
         }
     }
 }

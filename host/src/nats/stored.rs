@@ -27,6 +27,9 @@ pub struct Which {
     next: Option<String>,
     #[serde(rename = "last_by_subj", skip_serializing_if = "Option::is_none")]
     last: Option<String>,
+    /// RFC 3339. It takes the place of a sequence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_time: Option<String>,
 }
 
 impl Which {
@@ -45,7 +48,17 @@ impl Which {
         Self {
             sequence: Some(sequence),
             next: Some(filter.to_owned()),
-            last: None,
+            ..Self::default()
+        }
+    }
+
+    /// The first that was stored at this time or later and whose subject matches.
+    #[must_use]
+    pub fn since(time: jiff::Timestamp, filter: &str) -> Self {
+        Self {
+            next: Some(filter.to_owned()),
+            start_time: Some(time.to_string()),
+            ..Self::default()
         }
     }
 

@@ -70,9 +70,13 @@ fn job_notes<'c>(
         format!(
             "stream `{stream}` on `{prefix}.>`, with state and commits of the job; `--create` creates it"
         ),
-        match sink.forward {
-            true => FORWARD.to_owned(),
-            false => {
+        match (sink.forward, sink.in_job_stream) {
+            (true, _) => FORWARD.to_owned(),
+            (_, Some(_)) => format!(
+                "stream `{stream}` captures the results as well; `--create` configures that, and no other stream may \
+                 capture them"
+            ),
+            _ => {
                 format!("{results} sources the results from there; `--create` configures that")
             }
         },

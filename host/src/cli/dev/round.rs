@@ -222,10 +222,11 @@ async fn tap(wire: &Wire, pipelines: &[Pipeline]) -> Taps {
             // The host publishes them there, and their streams source them.
             Some(_) => {
                 let (prefix, _) = job::names(&pipeline.name);
-                (
-                    Some(format!("{prefix}.out.*.>")),
-                    Some(format!("{prefix}.dead.*")),
-                )
+                let out = match pipeline.sink.in_job_stream {
+                    Some(_) => sink,
+                    None => Some(format!("{prefix}.out.*.>")),
+                };
+                (out, Some(format!("{prefix}.dead.*")))
             }
         };
         if sink.is_none() {
@@ -241,9 +242,9 @@ async fn tap(wire: &Wire, pipelines: &[Pipeline]) -> Taps {
             let dead = pipeline.dead_letter.as_ref();
             let dead = dead.map_or_else(ByteString::new, |dead| dead.subject.clone().into());
             let shown = move |mut record: Record| {
-                match job::result_subject(&record.subject) {
-                    Some(subject) if is_job => record.subject = subject.into(),
-                    None if is_job => record.subject.clone_from(&dead),
+                match (job::result_subject(&record.subject), kind) {
+                    (Some(subject), _) if is_job => record.subject = subject.into(),
+                    (None, Kind::Dead) if is_job => record.subject.clone_from(&dead),
                     _ => {}
                 }
                 (kind, index, record)

@@ -283,7 +283,7 @@ pub(super) async fn into(
             let source = source(connection, &definition).await?;
             let (prefix, stream) = job::names(job);
             let wanted = source.wanted();
-            job_stream::ensure(connection, &stream, &prefix, Some(wanted)).await?;
+            job_stream::ensure(connection, &stream, &prefix, &[], Some(wanted)).await?;
             let defined = Defined {
                 definition: definition.clone(),
                 sequence: 0,

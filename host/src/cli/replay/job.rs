@@ -170,7 +170,13 @@ impl JobLanes {
         let count = self.lanes.len();
         let mut parts: Vec<Vec<(u16, Input)>> = (0..count).map(|_| Vec::new()).collect();
         let mut order = HashMap::with_capacity(batch.len());
-        for (source, Stored { message, stored }) in batch {
+        for (
+            source,
+            Stored {
+                message, stored, ..
+            },
+        ) in batch
+        {
             order.insert((source, message.sequence), order.len());
             let (partition, input) = self.dealer.deal(source, message, stored);
             if let Some(part) = parts.get_mut(usize::from(partition) % count) {

@@ -138,15 +138,16 @@ impl Live {
         };
         let next = branch.next.take();
         branch.next = branch.reader.next().await?;
-        if let Some(Stored { message, stored }) = next
-            && !windows.take_live(&message)
+        if let Some(next) = next
+            && !windows.take_live(&next.message)
         {
-            self.pass_on(&message, stored, matcher);
+            self.pass_on(&next, matcher);
         }
         Ok(true)
     }
 
-    fn pass_on(&self, message: &Message, at: u64, matcher: &mut Matcher) {
+    fn pass_on(&self, next: &Stored, matcher: &mut Matcher) {
+        let message = &next.message;
         let Message {
             subject,
             headers,
@@ -162,12 +163,13 @@ impl Live {
             return;
         }
         let job = self.job.as_ref();
-        let found = job.and_then(|job| stored_of_job(job, &self.identities, message));
+        let found =
+            job.and_then(|job| stored_of_job(job, &self.identities, (&next.stream, message)));
         let Some(found) = found.filter(|found| self.compares(&found.line)) else {
             return;
         };
         let Some((source, sequence)) = found.input else {
-            return matcher.published_unnamed(found.line, self.times.contains(&at));
+            return matcher.published_unnamed(found.line, self.times.contains(&next.stored));
         };
         if let (Some(range), Some(begun)) = (self.ranges.get(source), self.begun.get(source))
             && (range.first..=range.last).contains(&sequence)

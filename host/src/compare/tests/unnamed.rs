@@ -87,17 +87,19 @@ fn an_output_of_a_job_is_known_by_the_stream_that_it_comes_from() {
         pipeline_id: "p".into(),
         source_id: source_id.into(),
     });
-    let of = |headers: &[(&str, &str)]| {
+    let read_of = |stream: &str, headers: &[(&str, &str)]| {
         let headers = headers.iter();
         let message = Message {
             headers: headers
                 .map(|(name, value)| (ByteString::from(*name), ByteString::from(*value)))
                 .collect(),
+            sequence: 19,
             ..Message::of_timer(b"a", 1)
         };
-        stored_of_job("WEIR_JOB_P", &identities, &message)
+        stored_of_job("WEIR_JOB_P", &identities, (stream, &message))
             .map(|found| (found.input, found.partition, found.place))
     };
+    let of = |headers: &[(&str, &str)]| read_of("OUT", headers);
     let sourced = (
         "Nats-Stream-Source",
         "WEIR_JOB_P 17 > > weir.job.p.out.3.out.a",
@@ -110,6 +112,7 @@ fn an_output_of_a_job_is_known_by_the_stream_that_it_comes_from() {
     assert_eq!(forwarded, Some((None, None, 18)));
     assert_eq!(of(&[("Nats-Stream-Source", "OTHER 17 > > x")]), None);
     assert_eq!(of(&[]), None);
+    assert_eq!(read_of("WEIR_JOB_P", &[]), Some((None, None, 19)));
     let parts = [("Weir-Kind", "reject"), ("Weir-Part", "2/3")];
     assert_eq!(of(&[&[sourced][..], &parts].concat()), None);
 }

@@ -9,6 +9,7 @@ use super::{bounds, time};
 use crate::config::cursor::Cursor;
 use crate::config::model::{self, Delivery, Order};
 use crate::config::resolved::{self, Bounds, Job, Sink};
+use crate::config::template::Template;
 
 /// Of a pipeline that has a consumer or publishes by itself, by section and field.
 const WITHOUT_JOB: [(&str, &str); 6] = [
@@ -51,12 +52,23 @@ pub(super) fn job(
         let message = format!("`lanes` must not be more than `partitions`: {lanes} > {partitions}");
         context.findings.add(at.field("lanes").location(), message);
     }
+    let is_sourced = |sink: &Sink| !sink.forward && sink.in_job_stream.is_none();
     let is_open = |sink: &Sink| sink.stream.is_none() && sink.subject.reach().is_none();
-    if sink.is_some_and(|sink| !sink.forward && is_open(sink)) {
+    if sink.is_some_and(|sink| is_sourced(sink) && is_open(sink)) {
         context.findings.add_hint(
             at.field("sink").field("subject").location(),
             "`sink.subject` does not determine the stream for the results of the job",
             "add `sink.stream`, begin the subject with a literal token, or set `sink.forward: true`",
+        );
+    }
+    let is_kept = sink.is_some_and(|sink| sink.in_job_stream.is_some());
+    let late = model.late.as_ref().filter(|_| is_kept);
+    let late = late.and_then(|late| Template::parse(late).ok());
+    if late.is_some_and(|late| late.reach().is_none()) {
+        context.findings.add_hint(
+            at.field("late").location(),
+            "`sink.in-job-stream` needs subjects that begin with a literal token, also in `late`",
+            "begin `late` with a token of its own, as in `late.{subject}`: the job's stream captures it",
         );
     }
     let state = at.field("state").field("max-bytes");
@@ -216,6 +228,7 @@ fn no_job(model: &model::Pipeline, at: &Cursor<'_>, context: &mut Context<'_>) -
     let windows = (0..model.operators.len()).map(|index| operators.item(index).field("window"));
     let fields = [
         ("sink", "forward"),
+        ("sink", "in-job-stream"),
         ("dead-letter", "forward"),
         ("event-time", "on-invalid"),
     ];

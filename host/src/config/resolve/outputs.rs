@@ -8,6 +8,7 @@ use crate::config::pointer::Pointer;
 use crate::config::resolved::{DeadLetter, Redact, Sink};
 use crate::config::subject::{SubjectFilter, check_free, check_subject};
 use crate::config::template::Template;
+use std::time::Duration;
 
 /// What the subjects of dead letters begin with where none is given.
 const DEAD: &str = "weir.dead.";
@@ -27,6 +28,7 @@ pub(super) fn sink(
         };
         create(&model.create, wanted, &at.field("create"), context)
     });
+    let kept = in_job_stream(model, subject.as_ref(), at, context);
     Some(Sink {
         subject: subject?,
         stream: stream?,
@@ -35,7 +37,46 @@ pub(super) fn sink(
         fast_ingest: model.fast_ingest == model::FastIngest::Auto,
         message_ids: model.message_ids == model::MessageIds::On,
         forward: model.forward,
+        in_job_stream: kept?,
     })
+}
+
+/// `Some(None)` if the stream of a job does not keep the results.
+fn in_job_stream(
+    model: &model::Sink,
+    subject: Option<&Template>,
+    at: &Cursor<'_>,
+    context: &mut Context<'_>,
+) -> Option<Option<Duration>> {
+    let at_kept = at.field("in-job-stream");
+    let max_age = optional(model.in_job_stream.as_ref(), |kept| {
+        context.positive_duration(&kept.max_age, &at_kept.field("max-age"))
+    });
+    if !at_kept.is_given() {
+        return max_age;
+    }
+    for other in ["stream", "create", "forward"] {
+        let other = at.field(other);
+        if other.is_given() {
+            let message = format!(
+                "`{}` has no meaning with `{}`",
+                other.path(),
+                at_kept.path()
+            );
+            let hint = "remove one of the two: the stream of the job keeps the results, and no other has them";
+            context
+                .findings
+                .add_hint(other.key_location(), message, hint);
+        }
+    }
+    if subject.is_some_and(|subject| subject.reach().is_none()) {
+        context.findings.add_hint(
+            at.field("subject").location(),
+            format!("`{}` needs a subject that begins with a literal token", at_kept.path()),
+            "begin `sink.subject` with a token of its own, as in `results.{key}`: the job's stream captures it",
+        );
+    }
+    max_age
 }
 
 /// `Some(None)` if late messages are dropped.

@@ -149,8 +149,12 @@ impl JetStream {
         let mut batch = Batch { log, inbox, text };
         let (out, dead) = (self.subject("out"), self.subject("dead"));
         for output in &commit.outputs {
-            let subject = [&*out, ".", &*output.subject];
-            batch.result(&subject, output).await?;
+            let below = [&*out, ".", &*output.subject];
+            let subject = match self.place.keeps_results {
+                true => &below[2..],
+                false => &below,
+            };
+            batch.result(subject, output).await?;
         }
         for letter in &commit.dead_letters {
             batch.result(&[&dead], letter).await?;

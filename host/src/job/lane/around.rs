@@ -9,6 +9,7 @@ use crate::job::log::LogError;
 use crate::job::pause::pause;
 use crate::job::surroundings::{Note, Surroundings};
 use crate::nats::job_progress::{Task, Trouble};
+use crate::process::activity::Answer;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,6 +26,20 @@ pub(super) struct Around<'a> {
 }
 
 impl Lane {
+    /// Says to the host what it waits for. Never ends.
+    pub(super) async fn answer(&self) {
+        loop {
+            self.activity.asked().await;
+            let retries = usize::from(!self.progress.is_quiet());
+            let uncommitted = self.shared.metrics.in_flight.get();
+            self.activity.answer(Answer {
+                held: retries + usize::try_from(uncommitted).unwrap_or_default(),
+                retries,
+                ..Answer::default()
+            });
+        }
+    }
+
     /// The partition cannot be owned, for a reason that concerns no other.
     pub(super) fn fails(&self, partition: u16, reason: &str, hint: String, is_new: bool) {
         let pipeline = &self.shared.settings.name;

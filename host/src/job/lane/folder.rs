@@ -58,7 +58,7 @@ impl Folder {
 
 /// What to do about a partition that cannot be run.
 pub(super) fn hint(lane: &Lane, work: &Processing, partition: u16) -> String {
-    let (stream, prefix) = (&lane.stream, &lane.prefix);
+    let (stream, prefix) = (&lane.place.stream, &lane.place.prefix);
     let todo = match work.broken() {
         Some(_) => {
             format!("make room there, or set `state.path`; it is read from stream `{stream}` again")

@@ -188,7 +188,13 @@ impl Copies {
     }
 
     /// A message comes from a source.
-    pub(super) fn take(&mut self, source: usize, Stored { message, stored }: Stored) {
+    pub(super) fn take(
+        &mut self,
+        source: usize,
+        Stored {
+            message, stored, ..
+        }: Stored,
+    ) {
         let (partition, input) = self.dealer.deal(source, message, stored);
         if let Some(copy) = self.partitions.get_mut(&partition)
             && self.dry_run.is_new(partition, &input)

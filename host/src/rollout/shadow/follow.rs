@@ -131,7 +131,11 @@ impl Follow {
         if let Some((sequence, slot, line)) = output.filter(|_| !is_all) {
             matcher.published(sequence, slot, line);
         } else if let Some(unnamed) = &self.unnamed
-            && let Some(found) = stored_of_job(&unnamed.job, &unnamed.identities, message)
+            && let Some(found) = stored_of_job(
+                &unnamed.job,
+                &unnamed.identities,
+                (&arrived.stream, message),
+            )
             && self.compares(&found.line)
         {
             // What was committed before is in the copy. Of which partition a result is that was forwarded is not known.
