@@ -41,21 +41,34 @@ const COUNT: &[&str] = &["count.wasm"];
 const ONE: Side = Side::Job {
     partitions: 1,
     keyed: false,
+    kept: false,
 };
 const FOUR: Side = Side::Job {
     partitions: 4,
     keyed: true,
+    kept: false,
+};
+const FOUR_KEPT: Side = Side::Job {
+    partitions: 4,
+    keyed: true,
+    kept: true,
 };
 /// With as many partitions as there are unless given.
 const KEYED: Side = Side::Job {
     partitions: 8,
     keyed: true,
+    kept: false,
+};
+const KEYED_KEPT: Side = Side::Job {
+    partitions: 8,
+    keyed: true,
+    kept: true,
 };
 const BY_INGEST: Side = Side::AtLeastOnce { ingest: true };
 const ONE_BY_ONE: Side = Side::AtLeastOnce { ingest: false };
 
 /// Those of the same feed stand next to each other: they read the same stream.
-const COMPARISONS: [Comparison; 6] = [
+const COMPARISONS: [Comparison; 8] = [
     Comparison {
         name: "one partition, beside the native loop",
         feed: Feed::Small,
@@ -81,6 +94,12 @@ const COMPARISONS: [Comparison; 6] = [
         sides: [FOUR, ONE_BY_ONE],
     },
     Comparison {
+        name: "the same, its results in the job's stream, beside fast ingest",
+        feed: Feed::Keyed,
+        plugins: [PASS, PASS],
+        sides: [FOUR_KEPT, BY_INGEST],
+    },
+    Comparison {
         name: "a count of each key, beside passing on",
         feed: Feed::Keyed,
         plugins: [COUNT, PASS],
@@ -92,6 +111,12 @@ const COMPARISONS: [Comparison; 6] = [
         plugins: [CHAIN, CHAIN],
         sides: [KEYED, BY_INGEST],
     },
+    Comparison {
+        name: "the same, its results in the job's stream",
+        feed: Feed::Keyed,
+        plugins: [CHAIN, CHAIN],
+        sides: [KEYED_KEPT, BY_INGEST],
+    },
 ];
 
 /// What the figures are.
@@ -100,7 +125,7 @@ const METHOD: &str = "Rates are messages a second, from the first result that is
     median of the ratios within the pairs of runs, everything else is a median of the runs; the sides alternate in \
     being first. Messages have 128 bytes and, except for the first two rows, one of 100 keys; plugins pass them \
     on unless said otherwise; one lane, one replica. A job commits to a stream of its own, which the sink's stream \
-    sources. The native loop has the same two streams: it reads in order without acks, and commits up to 900 \
+    sources, unless it keeps the results (`sink.in-job-stream`). The native loop has the same two streams: it reads in order without acks, and commits up to 900 \
     messages with a checkpoint whose expected last sequence is checked, one commit in flight, on weir's own wire; \
     it writes no `Weir-Digest`, and does not remove from its stream what the sink has. At least once, results \
     are published with message ids, by fast ingest unless said otherwise. The count reads, adds, writes and emits 128 bytes.";
@@ -210,7 +235,8 @@ async fn once(
         first.next().await.context("no result was seen")?;
         now()
     };
-    let (began, ended) = tokio::try_join!(began, stored(bench, &mut child, name, messages))?;
+    let (began, ended) =
+        tokio::try_join!(began, stored(bench, &mut child, (*side, name), messages))?;
     let cpu = cpu_seconds(pid)?;
     let server_cpu = cpu_seconds(bench.server.pid)? - before;
     stop(child).await?;
@@ -224,10 +250,15 @@ async fn once(
 }
 
 /// Waits until so many results are in the sink's stream; the time in seconds since 1970.
-async fn stored(bench: &Bench<'_>, child: &mut Child, name: &str, results: u64) -> Result<f64> {
+async fn stored(
+    bench: &Bench<'_>,
+    child: &mut Child,
+    (side, name): (Side, &str),
+    results: u64,
+) -> Result<f64> {
     let deadline = Instant::now() + LIMIT;
     loop {
-        let (stored, _) = bench.stored().await?;
+        let stored = side.stored(bench, name).await?;
         match stored.cmp(&results) {
             std::cmp::Ordering::Less => {}
             std::cmp::Ordering::Equal => return now(),

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use async_nats::jetstream::stream;
+use futures_util::StreamExt;
 use tokio::process::Child;
 
 use crate::atomic;
@@ -18,8 +19,12 @@ pub(super) const NATIVE_STREAM: &str = "BENCH_JOB";
 pub(super) enum Side {
     /// The loop of `atomic.rs`.
     Native,
-    /// weir, exactly once.
-    Job { partitions: u16, keyed: bool },
+    /// weir, exactly once; the sink's stream sources the results, or that of the job keeps them.
+    Job {
+        partitions: u16,
+        keyed: bool,
+        kept: bool,
+    },
     /// weir, at least once; results by fast ingest, or one by one.
     AtLeastOnce { ingest: bool },
 }
@@ -29,8 +34,8 @@ impl Side {
     pub(super) fn first(self, name: &str) -> String {
         match self {
             Side::Native => format!("{}.out.>", atomic::PREFIX),
-            Side::Job { .. } => format!("weir.job.{name}.out.>"),
-            Side::AtLeastOnce { .. } => OUT_SUBJECT.to_owned(),
+            Side::Job { kept: false, .. } => format!("weir.job.{name}.out.>"),
+            Side::Job { kept: true, .. } | Side::AtLeastOnce { .. } => OUT_SUBJECT.to_owned(),
         }
     }
 
@@ -52,6 +57,11 @@ impl Side {
             ..IDENTITY
         };
         bench.prepare(case::Side::Weir, case, name).await?;
+        if let Side::Job { kept: true, .. } = self {
+            // Another stream captures what it does.
+            let deleted = bench.context.delete_stream(OUT).await;
+            deleted.context("cannot delete the stream to fill")?;
+        }
         match self {
             Side::Native => {
                 native_streams(bench, feed).await?;
@@ -65,6 +75,20 @@ impl Side {
                 weir(bench, name, &text)
             }
         }
+    }
+
+    /// How many of its results are stored.
+    pub(super) async fn stored(self, bench: &Bench<'_>, name: &str) -> Result<u64> {
+        let Side::Job { kept: true, .. } = self else {
+            return Ok(bench.stored().await?.0);
+        };
+        // It is made meanwhile.
+        let Ok(stream) = bench.context.get_stream(job_stream(name)).await else {
+            return Ok(0);
+        };
+        let mut subjects = stream.info_with_subjects(OUT_SUBJECT).await?;
+        let found = subjects.next().await.transpose()?;
+        Ok(found.map_or(0, |(_, count)| count as u64))
     }
 
     /// Removes what it alone has stored.
@@ -88,13 +112,19 @@ impl Side {
         let (stream, filter) = (feed.stream(), feed.filter());
         let key = "key: \"{subject[2]}\"\n";
         let (consumer, kind) = match self {
-            Side::Job { partitions, keyed } => {
+            Side::Job {
+                partitions, keyed, ..
+            } => {
                 let key = if keyed { key } else { "" };
                 let kind = format!("delivery: exactly-once\n{key}partitions: {partitions}\n");
                 (String::new(), kind)
             }
             Side::AtLeastOnce { .. } => (format!("  consumer: {name}\n"), String::new()),
             Side::Native => Default::default(),
+        };
+        let sink = match self {
+            Side::Job { kept: true, .. } => "in-job-stream: { max-age: 1d }".to_owned(),
+            _ => format!("stream: {OUT}"),
         };
         let operators = plugins.iter().enumerate().map(|(number, plugin)| {
             let plugin = folder.join(plugin);
@@ -110,7 +140,7 @@ impl Side {
              source:\n  stream: {stream}\n  subjects: [\"{filter}\"]\n{consumer}\
              {kind}lanes: 1\n\
              operators:\n{operators}\
-             sink:\n  subject: {OUT_SUBJECT}\n  stream: {OUT}\n\
+             sink:\n  subject: {OUT_SUBJECT}\n  {sink}\n\
              dead-letter: off\n"
         )
     }
