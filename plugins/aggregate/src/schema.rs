@@ -9,19 +9,20 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// What stands under `config:`.
+/// The keys of `config:`.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 struct Config {
     /// The figures, by their names in the result.
     #[schemars(length(min = 1))]
     results: BTreeMap<String, Figure>,
-    /// Fields by which the messages of a window are told apart: a name in the result, and the field as a JSON pointer.
+    /// Fields that divide the messages of a window into groups: a name in the result, and the field as a JSON
+    /// pointer.
     #[schemars(default)]
     by: BTreeMap<String, String>,
-    /// Which groups of a window have a result: all of them, if it is left out.
+    /// Which groups of a window have a result; all groups by default.
     only: Option<Only>,
-    /// How many groups there may be in a window of a key.
+    /// The greatest number of groups in a window of a key.
     #[schemars(default = "groups", range(min = 1, max = 1_000_000))]
     max_groups: usize,
 }
@@ -34,17 +35,17 @@ fn groups() -> usize {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 struct Only {
-    /// The groups with the greatest of these.
+    /// Keeps the groups with the greatest values of this figure.
     highest: Option<Names>,
-    /// The groups with the least of these.
+    /// Keeps the groups with the least values of this figure.
     lowest: Option<Names>,
-    /// How many groups.
+    /// The number of groups to keep.
     #[schemars(default = "one", range(min = 1, max = 1_000_000))]
     most: usize,
-    /// Whether groups that are equal to the last one have a result, too.
+    /// Whether groups that equal the last one also have a result.
     #[schemars(default)]
     ties: Ties,
-    /// What the rank is called in a result; without it none has a rank.
+    /// The name of the rank in a result; without it, results have no rank.
     rank: Option<String>,
 }
 
@@ -104,15 +105,15 @@ impl JsonSchema for Figure {
         let mut properties: serde_json::Map<_, _> = KINDS.iter().map(pointer).collect();
         let options = serde_json::json!({
             "most": { "type": "integer", "minimum": 1, "maximum": 1_000_000,
-                "description": "How many values, for `top`, `list`, `highest` and `lowest`." },
+                "description": "The number of values, for `top`, `list`, `highest` and `lowest`." },
             "ranks": { "type": "array", "items": { "type": "number", "minimum": 0, "maximum": 1 }, "minItems": 1,
-                "description": "Which quantiles." },
+                "description": "The quantiles, such as 0.5 for the median." },
             "rank": { "type": "string",
-                "description": "What the rank is called in what is shown, for `highest` and `lowest`." },
+                "description": "The name of the rank in each shown message, for `highest` and `lowest`." },
             "show": { "type": ["string", "object"], "additionalProperties": { "type": "string" },
-                "description": "What is shown of the messages, for `highest`, `lowest` and `list`: a JSON pointer, or names and JSON pointers." },
+                "description": "The part of each message to show, for `highest`, `lowest` and `list`: a JSON pointer, or names and JSON pointers." },
             "ties": { "enum": ["cut", "keep"],
-                "description": "Whether those that are equal to the last one are kept, for `highest` and `lowest`." },
+                "description": "Whether messages that equal the last one are also kept, for `highest` and `lowest`." },
         });
         properties.extend(options.as_object().cloned().unwrap_or_default());
         json_schema!({

@@ -1,4 +1,4 @@
-//! What stands under `config:`.
+//! The keys of `config:`.
 
 use crate::event::{Data, Event, is_attribute};
 use fields::{Fields, Template};
@@ -10,10 +10,10 @@ use weir_sdk::Message;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
-    /// What comes; a message by default.
+    /// The kind of the inputs; `message` by default.
     #[serde(default)]
     read: Reads,
-    /// What becomes of it.
+    /// The kind of the results.
     write: Writes,
     /// A template of the attribute `type`, such as `com.example.{subject[0]}`.
     #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
@@ -21,7 +21,7 @@ pub struct Config {
     /// A template of the attribute `source`, such as `/shops/{subject[1]}`.
     #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     source: Option<String>,
-    /// A template of the attribute `id`; the sequence in the stream, unless given.
+    /// A template of the attribute `id`; the sequence in the stream by default.
     #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     id: Option<String>,
     /// A template of the attribute `subject`.
@@ -29,15 +29,15 @@ pub struct Config {
     subject: Option<String>,
     /// Whether the event time of the message becomes the attribute `time`; `true` by default.
     time: Option<bool>,
-    /// What the payload is; `application/json`, unless given.
+    /// The content type of the payload; `application/json` by default.
     data_content_type: Option<String>,
-    /// The address of the payload's schema.
+    /// The URI of the payload's schema.
     data_schema: Option<String>,
-    /// Templates of further attributes.
+    /// Extension attributes, as templates.
     #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     #[serde(default)]
     extensions: BTreeMap<String, String>,
-    /// What becomes of a message that makes no event, or is none; `reject` by default.
+    /// What happens to a message that cannot become an event, or is not an event; `reject` by default.
     #[serde(default)]
     on_error: OnError,
 }
@@ -69,7 +69,7 @@ pub enum Writes {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 enum OnError {
-    /// Make it a dead letter, because nobody said that it may be lost.
+    /// Make it a dead letter.
     #[default]
     Reject,
     /// Drop it.

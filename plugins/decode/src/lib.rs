@@ -1,4 +1,4 @@
-//! Makes JSON of payloads in another format. The formats are in the crate `formats`.
+//! Converts payloads in other formats to JSON. The formats are in the crate `formats`.
 
 #[cfg(test)]
 mod tests;
@@ -7,18 +7,18 @@ use fields::OnError;
 use formats::Format;
 use weir_sdk::{Error, Message, Operator, Output, Outputs};
 
-/// What stands under `config:`.
+/// The keys of `config:`.
 #[derive(serde::Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Config {
-    /// The format that payloads have.
+    /// The format of the payloads.
     format: formats::Config,
-    /// The header with the number of a payload that is part of a larger one, from 0, as `index-header` of `split`
-    /// writes it: the reason of a dead letter names the part.
+    /// The header with the number of this part of a larger payload, from 0, as `index-header` of `split`
+    /// writes it. The reason of a dead letter names the part.
     #[cfg_attr(test, schemars(extend("x-weir-headers" = "names")))]
     index_header: Option<String>,
-    /// What becomes of a message whose payload is not in this format; `reject` by default.
+    /// What happens to a message whose payload is not in this format; `reject` by default.
     #[serde(default)]
     on_error: OnError,
 }

@@ -1,4 +1,4 @@
-//! Drops the messages that were there before: of those that are the same, the first passes.
+//! Drops repeated messages: of equal messages, only the first passes.
 //!
 //! What makes two messages the same is in `identity.rs`. That a message was there is kept in the state of
 //! its key, for as long as the configuration says. So messages that are the same must have the same key.
@@ -12,17 +12,18 @@ use identity::By;
 use std::time::Duration;
 use weir_sdk::{Error, Message, Operator, Outputs, Stateful, config, metrics, state};
 
-/// What stands under `config:`.
+/// The keys of `config:`.
 #[derive(serde::Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Config {
-    /// What makes messages the same: a field such as `/order/id`, `header:NAME`, `message-id`, or `payload`.
+    /// The value that identifies a message: a field such as `/order/id`, `header:NAME`, `message-id`, or
+    /// `payload`.
     #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     by: String,
-    /// How long a message is remembered, from the first one on: `30s`, `1h`, `7d`.
+    /// How long to drop repeats, counted from the first message: `30s`, `1h`, `7d`.
     within: String,
-    /// What becomes of a message that lacks what `by` names.
+    /// What happens to a message that lacks the value of `by`.
     #[serde(default)]
     without: Without,
 }
@@ -31,7 +32,7 @@ struct Config {
 #[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(rename_all = "kebab-case")]
 enum Without {
-    /// Pass it on: nothing says that it was there before.
+    /// Pass it on.
     #[default]
     Pass,
     /// Drop it.

@@ -7,14 +7,14 @@ use fields::OnError;
 use formats::Format;
 use weir_sdk::{Error, Message, Operator, Output, Outputs};
 
-/// What stands under `config:`.
+/// The keys of `config:`.
 #[derive(serde::Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Config {
-    /// The format that payloads get.
+    /// The format to write.
     format: formats::Config,
-    /// What becomes of a message whose payload cannot be written in this format; `reject` by default.
+    /// What happens to a message whose payload cannot be written in this format; `reject` by default.
     #[serde(default)]
     on_error: OnError,
 }

@@ -1,4 +1,4 @@
-//! What stands under `config:`.
+//! The keys of `config:`.
 
 use crate::Enrich;
 use crate::answer::Reader;
@@ -28,29 +28,30 @@ const OF_THE_HOST: [&str; 10] = [
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
-    /// The URL to ask, with values of the message between braces: `http://prices.internal/items/{/sku}`.
+    /// The URL of the request, with values of the message between braces:
+    /// `http://prices.internal/items/{/sku}`.
     #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     url: String,
-    /// The field of the payload that gets the answer: its name or JSON pointer.
+    /// The field of the payload for the answer: its name or JSON pointer.
     into: String,
-    /// The part of the answer that it gets: the name of a field or a JSON pointer; all of it by default.
+    /// The part of the answer to write: the name of a field or a JSON pointer; the whole answer by default.
     pick: Option<String>,
-    /// Headers of the requests, from their names to their values.
+    /// Headers of the requests: names and values.
     #[serde(default)]
     headers: BTreeMap<String, String>,
     /// How long to wait for a connection, for the answer and between its parts, such as `2s`; half of
     /// `limits.deadline` by default.
     timeout: Option<String>,
-    /// Requests that may be open at once, at most `limits.http-requests`; 8 by default.
+    /// The greatest number of requests at the same time, at most `limits.http-requests`; 8 by default.
     #[serde(default = "concurrency")]
     concurrency: usize,
-    /// How long answers are remembered.
+    /// How many answers are cached, and for how long.
     #[serde(default)]
     cache: CacheConfig,
-    /// What becomes of a message of which the server knows nothing; `reject` by default.
+    /// What happens to a message if the server has no value for it; `reject` by default.
     #[serde(default)]
     missing: Missing,
-    /// What becomes of a message that cannot be enriched, today or later; `reject` by default.
+    /// What happens to a message for which no retry can help; `reject` by default.
     #[serde(default)]
     on_error: OnError,
 }
@@ -63,11 +64,11 @@ fn concurrency() -> usize {
 #[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 struct CacheConfig {
-    /// Answers that are remembered; the ones that were not asked for since longest are forgotten.
+    /// The greatest number of cached answers; the least recently used ones are removed.
     max_entries: usize,
-    /// How long an answer is good; `0s` remembers none.
+    /// The time to live of an answer in the cache; `0s` caches none.
     ttl: String,
-    /// How long it is good that there is none; `0s` remembers none.
+    /// The time to live of a missing value in the cache; `0s` caches none.
     negative_ttl: String,
 }
 
@@ -85,12 +86,12 @@ impl Default for CacheConfig {
 #[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(rename_all = "kebab-case")]
 pub enum Missing {
-    /// Make it a dead letter, because nobody said that it may be lost.
+    /// Make it a dead letter.
     #[default]
     Reject,
     /// Drop it.
     Drop,
-    /// Pass it on as it came.
+    /// Pass it on unchanged.
     Pass,
     /// Write `null` into the field.
     SetNull,

@@ -1,4 +1,4 @@
-//! Adds to a message what a server says of one of its fields.
+//! Sends a field of a message to an HTTP server, and adds the answer to the message.
 //!
 //! The URLs of a batch are rendered first (`url.rs`), each is looked up in the cache (`cache.rs`) or asked once
 //! (`answer.rs` reads what comes back), and then each message gets its answer.

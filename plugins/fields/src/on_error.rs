@@ -7,12 +7,12 @@ use weir_sdk::{Error, Outputs, metrics};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(rename_all = "kebab-case")]
 pub enum OnError {
-    /// Make it a dead letter, because nobody said that it may be lost.
+    /// Make it a dead letter.
     #[default]
     Reject,
     /// Drop it.
     Drop,
-    /// Pass it on as it came.
+    /// Pass it on unchanged.
     Pass,
 }
 

@@ -40,7 +40,7 @@ pub enum Edge {
     End,
 }
 
-/// What stands under `config:`.
+/// The keys of `config:`.
 #[derive(Debug)]
 pub struct Settings {
     /// Fields by which the messages of a window and key are told apart: the name in the result, and the pointer.

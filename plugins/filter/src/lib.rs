@@ -9,7 +9,7 @@ mod tests;
 use expression::{Expression, Refusal};
 use weir_sdk::{Error, Message, Operator, Outputs, metrics};
 
-/// What stands under `config:`.
+/// The keys of `config:`.
 #[derive(serde::Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -17,8 +17,8 @@ struct Config {
     /// The expression, in CEL.
     #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     when: String,
-    /// What becomes of a message for which it is neither true nor false: a field that is not
-    /// there, a payload that is not JSON.
+    /// What happens to a message for which the expression has no value: a missing field, or a payload that is
+    /// not JSON.
     #[serde(default)]
     on_error: OnError,
 }
@@ -27,12 +27,12 @@ struct Config {
 #[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(rename_all = "kebab-case")]
 enum OnError {
-    /// Make it a dead letter, because nobody said that it may be lost.
+    /// Make it a dead letter.
     #[default]
     Reject,
-    /// Drop it like one for which the expression is false.
+    /// Drop it, as if the expression were false.
     Drop,
-    /// Keep it like one for which the expression is true.
+    /// Keep it, as if the expression were true.
     Keep,
 }
 

@@ -23,7 +23,7 @@ const LARGEST: usize = 64 << 20;
 pub struct Config {
     /// The schema, as an object or as its JSON text.
     schema: serde_json::Value,
-    /// What stands around the value; nothing by default.
+    /// The framing of the value; none by default.
     #[serde(default)]
     encoding: Encoding,
 }

@@ -35,9 +35,9 @@ pub enum Config {
     Cbor,
     /// CSV (RFC 4180).
     Csv(table::Config),
-    /// Avro by a schema.
+    /// Avro, with a schema.
     Avro(avro::Config),
-    /// Protocol Buffers by a schema.
+    /// Protocol Buffers, with a schema.
     Protobuf(protobuf::Config),
 }
 

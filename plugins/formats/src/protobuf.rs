@@ -18,10 +18,10 @@ pub struct Config {
     descriptor_set: Option<String>,
     /// The full name of the message's type. Not needed if there is only one.
     message: Option<String>,
-    /// How fields are called in JSON; as in the schema by default.
+    /// The names of fields in JSON; as in the schema by default.
     #[serde(default)]
     names: Names,
-    /// Whether fields that are not set have the default of their type when they are read; `true` by default.
+    /// Whether `decode` gives fields that are not set the default of their type; `true` by default.
     #[serde(default = "yes")]
     defaults: bool,
 }
@@ -45,7 +45,7 @@ pub enum Names {
     /// As in the schema.
     #[default]
     Schema,
-    /// In lower camel case, as in the JSON of Protocol Buffers.
+    /// In lower camel case, as in the JSON mapping of Protocol Buffers.
     Json,
 }
 

@@ -9,15 +9,15 @@ use std::collections::BTreeMap;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
-    /// The names of the columns, in their order. Without them the first row has the names, when it is read.
+    /// The names of the columns, in order. Without them, `decode` takes the names from the first row.
     columns: Option<Vec<String>>,
-    /// Writes the names of the columns as the first row; not by default.
+    /// Whether to write the names of the columns as the first row; `false` by default.
     #[serde(default)]
     header: bool,
-    /// What stands between two values: one ASCII character, a comma by default.
+    /// The separator of values: one ASCII character, a comma by default.
     #[serde(default = "comma")]
     delimiter: char,
-    /// Columns that are read as something else than text, which is the default.
+    /// The types of columns; text by default.
     #[serde(default)]
     types: BTreeMap<String, Type>,
 }
@@ -30,11 +30,11 @@ fn comma() -> char {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Type {
-    /// As it is written.
+    /// Text, unchanged.
     Text,
-    /// A number as JSON writes it; empty is `null`.
+    /// A number in the syntax of JSON; an empty value is `null`.
     Number,
-    /// `true` or `false`; empty is `null`.
+    /// `true` or `false`; an empty value is `null`.
     Boolean,
 }
 

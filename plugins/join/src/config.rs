@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use weir_sdk::{Message, config};
 
-/// What stands under `config:`.
+/// The keys of `config:`.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -12,12 +12,12 @@ pub struct Config {
     left: SideConfig,
     /// The right side.
     right: SideConfig,
-    /// Which results there are.
+    /// The kind of the join.
     #[serde(default)]
     kind: Kind,
-    /// How much later than the left message the right one may be: `30s`, `5m`, `1h`.
+    /// How much later than the left message the right message may be: `30s`, `5m`, `1h`.
     after: Option<String>,
-    /// How much earlier than the left message the right one may be.
+    /// How much earlier than the left message the right message may be.
     before: Option<String>,
 }
 
@@ -25,11 +25,12 @@ pub struct Config {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct SideConfig {
-    /// What the payload of this side is called in a result.
+    /// The name of this side's payload in a result.
     name: String,
     /// The subjects of the messages of this side, with `*` and `>` as in NATS. Either this or `source`.
     subject: Option<String>,
-    /// The source whose messages are of this side: a name under `sources:` of the pipeline.
+    /// The source of the messages of this side: a name under `sources:` of the pipeline. Either this or
+    /// `subject`.
     #[cfg_attr(test, schemars(extend("x-weir-source" = true)))]
     source: Option<String>,
 }
@@ -84,11 +85,13 @@ pub enum Kind {
     Right,
     /// The pairs, and the messages of both sides without a match.
     Full,
-    /// One for each message of the left side: with the latest of the right side that is not later.
+    /// One result for each message of the left side, with the latest message of the right side that is not
+    /// later.
     AsOf,
-    /// One for each message of the left side: with what the right side, a table, has for its key now.
+    /// One result for each message of the left side, with the current value of its key in the right side, a
+    /// table. Without a value, no result.
     Table,
-    /// The same, and one with `null` if the table has nothing.
+    /// As `table`, but with `null` if the table has no value.
     TableLeft,
 }
 

@@ -13,7 +13,7 @@ use fields::OnError;
 use program::Program;
 use weir_sdk::{Error, Message, Operator, Output, Outputs};
 
-/// What stands under `config:`.
+/// The keys of `config:`.
 #[derive(serde::Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -21,10 +21,10 @@ struct Config {
     /// The program, in jq.
     #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     query: String,
-    /// Write a value that is a string without quotes and escapes, as `jq -r` does.
+    /// Write strings without quotes and escapes, as `jq -r` does.
     #[serde(default)]
     raw: bool,
-    /// What becomes of a message whose payload is not JSON, or on which the program fails.
+    /// What happens to a message whose payload is not JSON, or on which the program fails.
     #[serde(default)]
     on_error: OnError,
 }

@@ -1,4 +1,4 @@
-//! Computes fields of the payload by expressions, and removes or keeps others.
+//! Computes fields of the payload with expressions, and removes or keeps other fields.
 //!
 //! The expressions are those of `filter`. All of them see the message as it came, and what none of them touches
 //! stays as it was written.
@@ -11,22 +11,22 @@ use fields::{Node, OnError, Pattern, Pointer};
 use std::collections::BTreeMap;
 use weir_sdk::{Error, Message, Operator, Output, Outputs};
 
-/// What stands under `config:`.
+/// The keys of `config:`.
 #[derive(serde::Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Config {
-    /// From a field, by its name or JSON pointer, to the expression of its value.
+    /// Fields to set: the name or JSON pointer of a field, and the expression of its value.
     #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     #[serde(default)]
     fields: BTreeMap<String, String>,
-    /// The fields that are taken out: JSON pointers, with `*` for every element.
+    /// The fields to remove: JSON pointers, with `*` for every element.
     #[serde(default)]
     remove: Vec<String>,
-    /// The fields that stay, of those that came; without it all.
+    /// The fields of the input to keep; all fields by default.
     keep: Option<Vec<String>>,
-    /// What becomes of a message for which an expression has no value: a field that is not there, a payload
-    /// that is not JSON; `reject` by default.
+    /// What happens to a message for which an expression has no value: a missing field, or a payload that is
+    /// not JSON; `reject` by default.
     #[serde(default)]
     on_error: OnError,
 }

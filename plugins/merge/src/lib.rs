@@ -10,12 +10,12 @@ mod tests;
 use weir_sdk::timers::{self, Clock};
 use weir_sdk::{Error, Message, Operator, Outputs, Stateful, Timer, metrics};
 
-/// What stands under `config:`.
+/// The keys of `config:`.
 #[derive(serde::Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Config {
-    /// What becomes of a message that is behind the watermark: its place in the order has passed.
+    /// What happens to a message behind the watermark: its place in the order has passed.
     #[serde(default)]
     late: Late,
 }

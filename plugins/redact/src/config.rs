@@ -1,4 +1,4 @@
-//! What stands under `config:`.
+//! The keys of `config:`.
 
 use crate::Redact;
 use crate::method::Method;
@@ -13,19 +13,19 @@ const LEAST_KEY: usize = 16;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
-    /// The rules, which apply one after the other.
+    /// The rules, applied in order.
     rules: Vec<RuleConfig>,
     /// The key of hashes: at least 16 bytes.
     hash_key: Option<String>,
-    /// What a payload is; `json` by default.
+    /// The kind of the payload; `json` by default.
     #[serde(default)]
     payload: Payload,
-    /// What becomes of a message that cannot be redacted; `reject` by default.
+    /// What happens to a message that cannot be redacted; `reject` by default.
     #[serde(default)]
     on_error: OnError,
 }
 
-/// Where and how.
+/// What to redact, and how.
 #[derive(serde::Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -37,9 +37,9 @@ struct RuleConfig {
     headers: Option<Vec<String>>,
     /// The parts of texts that a regular expression matches: of the fields or headers, or of the whole payload.
     pattern: Option<String>,
-    /// What is left.
+    /// What replaces the value.
     method: MethodName,
-    /// How many of the last characters `mask` leaves; 0 by default.
+    /// The number of last characters that `mask` keeps; 0 by default.
     keep: Option<usize>,
     /// The text of `replace`.
     with: Option<String>,
@@ -66,7 +66,7 @@ enum Payload {
     /// JSON.
     #[default]
     Json,
-    /// Any text, in which only patterns are looked for.
+    /// Any text, in which only patterns are searched.
     Text,
 }
 
@@ -74,7 +74,7 @@ enum Payload {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 enum OnError {
-    /// Make it a dead letter, which has the whole message.
+    /// Make it a dead letter. The dead letter contains the whole message, unredacted.
     #[default]
     Reject,
     /// Drop it.

@@ -1,4 +1,4 @@
-//! Removes, masks, replaces or hashes what others must not see.
+//! Removes, masks, replaces or hashes sensitive data.
 //!
 //! A rule says where (`rule.rs`) and how (`method.rs`). The rest of a payload stays as it was written. A message
 //! that cannot be redacted never passes.

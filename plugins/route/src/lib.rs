@@ -1,4 +1,4 @@
-//! Gives each message a subject by what is in it.
+//! Gives each message a subject that depends on its content.
 //!
 //! Either one template for all, or a table: the value that `by` finds chooses the template. What
 //! has no route becomes a dead letter unless `otherwise` says what to do with it. The payload is
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use template::Template;
 use weir_sdk::{Error, Message, Operator, Output, Outputs, metrics};
 
-/// What stands under `config:`: `subject`, or `by` and `routes`.
+/// The keys of `config:`: either `subject`, or `by` and `routes`.
 #[derive(serde::Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -21,13 +21,13 @@ struct Config {
     /// The template of every message's subject.
     #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     subject: Option<String>,
-    /// Where the value stands that chooses: what a template has between braces.
+    /// The value that selects the route, written like a placeholder of a template without its braces.
     #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     by: Option<String>,
-    /// From a value to the template of the subject.
+    /// Routes: a value, and the template of its subject.
     #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     routes: Option<BTreeMap<String, String>>,
-    /// What becomes of a message without a route, or whose values make no subject.
+    /// What happens to a message that has no route, or whose values do not make a valid subject.
     #[serde(default)]
     otherwise: Otherwise<String>,
 }
@@ -36,14 +36,14 @@ struct Config {
 #[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(rename_all = "kebab-case")]
 enum Otherwise<T> {
-    /// Make it a dead letter, because nobody said that it may be lost.
+    /// Make it a dead letter.
     #[default]
     Reject,
     /// Drop it.
     Drop,
-    /// Pass it on with the subject that it has.
+    /// Pass it on with its own subject.
     Keep,
-    /// Send it to this subject.
+    /// Publish it on this subject.
     #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     Subject(T),
 }

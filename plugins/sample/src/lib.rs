@@ -1,4 +1,4 @@
-//! Passes a share of the messages.
+//! Passes a share of the messages, the same share at each delivery.
 //!
 //! Nothing is random: whether a message passes follows from its subject and sequence, or from a value of it. So it
 //! is the same when a message is delivered again, and on every host.
@@ -11,20 +11,20 @@ use fields::{Fields, Template};
 use sha2::{Digest, Sha256};
 use weir_sdk::{Error, Message, Operator, Outputs, metrics};
 
-/// What stands under `config:`.
+/// The keys of `config:`.
 #[derive(serde::Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Config {
-    /// One of so many messages passes, on average.
+    /// One of this many messages passes, on average.
     one_in: Option<u64>,
     /// The share that passes, between 0 and 1.
     fraction: Option<f64>,
-    /// A template of the value that decides: all messages with the same value pass, or none.
-    /// Without it the subject and the sequence decide.
+    /// A template of the value that decides: either all messages with the same value pass, or none. By
+    /// default the subject and the sequence decide.
     #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     by: Option<String>,
-    /// A text that makes another selection; empty by default.
+    /// A text; a different text makes a different selection. Empty by default.
     #[serde(default)]
     seed: String,
     /// An expression: messages for which it is true pass in any case.

@@ -13,7 +13,7 @@ const ALWAYS: [(&str, &str); 4] = [
     ("count", "count"),
 ];
 
-/// What stands under `config:`.
+/// The keys of `config:`.
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -26,7 +26,7 @@ pub struct Config {
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "BTreeMap<String, String>"))]
     last: BTreeMap<String, Value>,
-    /// The messages themselves, in the order of event time. A result has none, if it is left out.
+    /// Lists the messages in the order of event time. By default results contain no messages.
     events: Option<Events>,
 }
 
@@ -35,10 +35,11 @@ pub struct Config {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Events {
-    /// No more than the first so many.
+    /// The greatest number of messages to list; the first ones.
     #[cfg_attr(test, schemars(with = "usize", range(min = 1, max = 1_000_000)))]
     most: Value,
-    /// What is listed of each: names and JSON pointers, or one JSON pointer. The whole payload, if it is left out.
+    /// The part of each message to list: names and JSON pointers, or one JSON pointer; the whole payload by
+    /// default.
     #[cfg_attr(test, schemars(with = "Option<Show>"))]
     show: Option<Value>,
 }

@@ -1,4 +1,4 @@
-//! Sessions: when each began and ended, how many messages it has, and what the first, the last and all of them say.
+//! Emits one result per session: its time, the number of its messages, and values from them.
 //!
 //! `config.rs` says what is shown. The library `figures` keeps it; the host knows which messages are one session.
 

@@ -1,4 +1,4 @@
-//! Makes a message of each element of an array, or of each line of a text.
+//! Makes a message from each element of an array, or from each line of a text.
 //!
 //! Elements stay as they were written. A message becomes all of its parts, or none.
 
@@ -9,30 +9,30 @@ use fields::{Node, OnError, Pointer};
 use std::collections::BTreeMap;
 use weir_sdk::{Error, Header, Message, Operator, Output, Outputs, metrics};
 
-/// What stands under `config:`.
+/// The keys of `config:`.
 #[derive(serde::Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Config {
     /// The array: a JSON pointer, "" for the whole payload.
     at: Option<String>,
-    /// Split the payload at the ends of its lines instead; not by default.
+    /// Whether to split the payload at line ends instead; `false` by default.
     #[serde(default)]
     lines: bool,
-    /// The field of a part that gets the element; without it the element is the part.
+    /// The field of a part for the element; by default the element is the whole part.
     into: Option<String>,
     /// Fields of the payload that each part gets: from a field of the part to a field of the payload.
     #[serde(default)]
     carry: BTreeMap<String, String>,
-    /// The header that gets the number of a part, from 0.
+    /// The header for the number of a part, from 0.
     index_header: Option<String>,
-    /// Parts that a message may have; 10000 by default.
+    /// The greatest number of parts of a message; 10000 by default.
     #[serde(default = "max_parts")]
     max_parts: usize,
-    /// What becomes of a message that has no part; `drop` by default.
+    /// What happens to a message without parts; `drop` by default.
     #[serde(default)]
     on_empty: OnEmpty,
-    /// What becomes of a message that cannot be split; `reject` by default.
+    /// What happens to a message that cannot be split; `reject` by default.
     #[serde(default)]
     on_error: OnError,
 }
@@ -45,12 +45,12 @@ fn max_parts() -> usize {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 enum OnEmpty {
-    /// Drop it: that nothing is there is no fault.
+    /// Drop it.
     #[default]
     Drop,
     /// Make it a dead letter.
     Reject,
-    /// Pass it on as it came.
+    /// Pass it on unchanged.
     Pass,
 }
 

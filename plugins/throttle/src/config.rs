@@ -3,18 +3,19 @@
 use serde::Deserialize;
 use weir_sdk::config;
 
-/// What stands under `config:`.
+/// The keys of `config:`.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
-    /// One message passes in each interval of this length: `500ms`, `10s`, `1h`. It begins with the first message.
+    /// One message passes per interval of this length: `500ms`, `10s`, `1h`. An interval begins with its
+    /// first message.
     every: Option<String>,
-    /// Which message of an interval passes: the first, unless it says otherwise.
+    /// Which message of an interval passes; the first by default.
     keep: Option<Keep>,
-    /// The last message passes, once none has come for so long: `30s`, `5m`.
+    /// The last message passes when no message has come for this time: `30s`, `5m`.
     quiet: Option<String>,
-    /// With `quiet`: a message passes at the latest so long after the first one.
+    /// With `quiet`: the longest time from the first message until one passes.
     at_most: Option<String>,
 }
 

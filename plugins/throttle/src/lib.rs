@@ -1,4 +1,4 @@
-//! Passes some of the messages of a key: one in a time, or the last one before a pause.
+//! Passes one message of a key per time span, or the last message before a pause.
 //!
 //! The time is that of the job's clock. What waits is in the state of its key (`held.rs`).
 

@@ -12,30 +12,30 @@ use jiff::tz::TimeZone;
 use time::Time;
 use weir_sdk::{Error, Message, Operator, Output, Outputs};
 
-/// What stands under `config:`.
+/// The keys of `config:`.
 #[derive(serde::Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Config {
-    /// Where the time is: a JSON pointer, `header:Name`, or `event-time`, which is the default.
+    /// Where to read the time: a JSON pointer, `header:Name`, or `event-time`, which is the default.
     #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     #[serde(default = "event_time")]
     from: String,
-    /// How it is written there: `rfc3339`, which is the default, `s`, `ms`, `us` or `ns` since 1970, or a pattern.
+    /// The format to read: `rfc3339`, which is the default, `s`, `ms`, `us` or `ns` since 1970, or a pattern.
     #[serde(default = "rfc3339")]
     format: String,
-    /// The time zone of times that do not say theirs: a name such as `Europe/Berlin`, `UTC` by default.
+    /// The time zone of times without one: a name such as `Europe/Berlin`; `UTC` by default.
     #[serde(default = "utc")]
     zone: String,
-    /// Where it is written to: a JSON pointer or `header:Name`.
+    /// Where to write the time: a JSON pointer or `header:Name`.
     to: String,
-    /// How it is written there, `rfc3339` by default.
+    /// The format to write; `rfc3339` by default.
     #[serde(default = "rfc3339", rename = "as")]
     written: String,
-    /// The time zone in which it is written, `UTC` by default.
+    /// The time zone to write; `UTC` by default.
     #[serde(default = "utc")]
     as_zone: String,
-    /// What becomes of a message whose time is missing or cannot be read; `reject` by default.
+    /// What happens to a message whose time is missing or cannot be read; `reject` by default.
     #[serde(default)]
     on_error: OnError,
 }

@@ -8,36 +8,36 @@ use std::collections::BTreeMap;
 /// What the ranking is called while it is kept, and where a message is refused.
 pub const RESULTS: &str = "by";
 
-/// What stands under `config:`.
+/// The keys of `config:`.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
-    /// The field with the number that a message is ranked by, as a JSON pointer.
+    /// The field with the number that ranks a message, as a JSON pointer.
     #[cfg_attr(test, schemars(with = "String"))]
     by: Value,
-    /// How many messages have a result, from 1 on.
+    /// The number of messages with a result; at least 1.
     #[cfg_attr(test, schemars(with = "usize", range(min = 1, max = 1_000_000)))]
     n: Value,
-    /// Which messages come first.
+    /// The order of the ranking.
     #[serde(default)]
     order: Order,
-    /// What becomes of messages that are equal to the last one.
+    /// What happens to messages that equal the last one.
     #[serde(default)]
     ties: Ties,
-    /// Fields by which messages are told apart: a name in the result, and the field as a JSON pointer. Each group has a
-    /// ranking of its own.
+    /// Fields that divide the messages into groups, each with its own ranking: a name in the result, and the
+    /// field as a JSON pointer.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "BTreeMap<String, String>"))]
     of: BTreeMap<String, Value>,
-    /// What a result has of its message: names and JSON pointers, or one JSON pointer. The whole payload, if it is left
-    /// out.
+    /// The part of the message in a result: names and JSON pointers, or one JSON pointer; the whole payload
+    /// by default.
     #[cfg_attr(test, schemars(with = "Option<OneOf<BTreeMap<String, String>>>"))]
     show: Option<Value>,
-    /// What the rank is called in a result: `rank`, if it is left out. `false` leaves the rank out.
+    /// The name of the rank in a result; `rank` by default. `false` omits the rank.
     #[cfg_attr(test, schemars(with = "Option<OneOf<bool>>"))]
     rank: Option<Value>,
-    /// How many groups there may be in a window of a key: 500, if it is left out.
+    /// The greatest number of groups in a window of a key; 500 by default.
     #[cfg_attr(
         test,
         schemars(with = "Option<usize>", range(min = 1, max = 1_000_000))
@@ -59,10 +59,10 @@ enum OneOf<T> {
 #[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(rename_all = "kebab-case")]
 enum Order {
-    /// Those with the greatest numbers.
+    /// The greatest numbers first.
     #[default]
     Highest,
-    /// Those with the least.
+    /// The least numbers first.
     Lowest,
 }
 
@@ -70,9 +70,9 @@ enum Order {
 #[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(rename_all = "kebab-case")]
 enum Ties {
-    /// They have results, too. Equal numbers have the same rank.
+    /// They also have results. Equal numbers have the same rank.
     Keep,
-    /// There are no more than `n` results. Of equal numbers the earlier message comes first.
+    /// There are at most `n` results. Of equal numbers, the earlier message comes first.
     #[default]
     Cut,
 }

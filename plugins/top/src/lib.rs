@@ -1,4 +1,4 @@
-//! The messages with the greatest or the least numbers in a field: a result for each, with its rank.
+//! Emits the messages with the greatest or the least numbers in a field, with their ranks.
 //!
 //! `config.rs` says which. The library `figures` keeps them and ranks them.
 

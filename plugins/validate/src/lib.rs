@@ -1,4 +1,4 @@
-//! Lets through the messages whose payload fits a [JSON Schema](https://json-schema.org).
+//! Passes the messages whose payload is valid for a [JSON Schema](https://json-schema.org).
 //!
 //! The others become dead letters that say which field is wrong and how. The schema stands in the
 //! pipeline file; references to other documents are refused, because a plugin has no network.
@@ -18,17 +18,17 @@ const NAMED_MISTAKES: usize = 5;
 /// Characters of one mistake; the offending value is part of it.
 const MISTAKE_LENGTH: usize = 200;
 
-/// What stands under `config:`.
+/// The keys of `config:`.
 #[derive(serde::Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Config {
     /// The schema: draft 2020-12 unless its `$schema` says otherwise.
     schema: Value,
-    /// Check `format: email` and the like too, which the standard leaves open.
+    /// Whether to check `format` (`email` and others), which is optional in the standard.
     #[serde(default = "yes")]
     formats: bool,
-    /// What becomes of a message that does not fit.
+    /// What happens to an invalid message.
     #[serde(default)]
     on_invalid: OnInvalid,
 }
@@ -41,7 +41,7 @@ fn yes() -> bool {
 #[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(rename_all = "kebab-case")]
 enum OnInvalid {
-    /// Make it a dead letter, because nobody said that it may be lost.
+    /// Make it a dead letter.
     #[default]
     Reject,
     /// Drop it.

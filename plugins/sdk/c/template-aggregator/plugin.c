@@ -1,29 +1,28 @@
 /*
- * {{name}}: the mean of what a sensor reads in a minute, and how often that was more than the limit.
+ * {{name}}: computes the mean reading of a sensor per minute, and the number of readings above the limit.
  *
- * `weir plugin test` runs it over input.jsonl, and `weir dev` against a NATS server.
+ * `weir plugin test` runs it with input.jsonl, and `weir dev` with a NATS server.
  */
 #include "sdk/weir_window.h"
 
 static double limit;
 
-/* What is kept of the readings of a sensor in a window. What stands in a variable is a cache; this is
- * stored. */
+/* The accumulator: the readings of a sensor in a window. The host stores it; a variable is only a cache. */
 typedef struct sum {
     uint64_t readings;
     double celsius;
     uint64_t hot;
 } sum;
 
-/* Called once, before any message. A reason keeps the pipeline from starting. */
+/* Called once, before any message. If it returns a reason, the pipeline does not start. */
 const char *weir_configure(const weir_json *config) {
     if (!weir_get_double(config, "limit", &limit)) return "`limit` must be a number";
     weir_log(WEIR_INFO, "counts readings above %g degrees", limit);
     return NULL;
 }
 
-/* Called with messages of a sensor in a window. A message that is rejected becomes a dead letter, and the
- * others count. */
+/* Called with messages of a sensor in a window. A rejected message becomes a dead letter; other
+ * messages still count. */
 void weir_add(weir_text *accumulator, const weir_message *messages, size_t size, weir_result *result) {
     sum sum;
     if (!weir_read_accumulator(*accumulator, &sum, sizeof sum, result)) return;
@@ -42,7 +41,7 @@ void weir_add(weir_text *accumulator, const weir_message *messages, size_t size,
     *accumulator = weir_write_accumulator(&sum, sizeof sum);
 }
 
-/* Called where two parts of a window come together. The same as adding the readings of both. */
+/* Called to merge two parts of a window. It must give the same as adding the readings of both. */
 void weir_merge(weir_text *left, weir_text right, weir_result *result) {
     sum sum, more;
     if (!weir_read_accumulator(*left, &sum, sizeof sum, result)) return;
@@ -53,7 +52,7 @@ void weir_merge(weir_text *left, weir_text right, weir_result *result) {
     *left = weir_write_accumulator(&sum, sizeof sum);
 }
 
-/* Called when a window ends. What it emits has the key of the window, and headers that name it. */
+/* Called when a window ends. Its results have the key of the window, and headers that describe the window. */
 void weir_emit_pane(const weir_pane *pane, weir_result *result) {
     sum sum;
     if (!weir_read_accumulator(pane->accumulator, &sum, sizeof sum, result)) return;

@@ -1,13 +1,13 @@
 /*
- * {{name}}: tells when a sensor reads more than the limit.
+ * {{name}}: reports when a sensor reads more than the limit.
  *
- * `weir plugin test` runs it over input.jsonl, and `weir dev` against a NATS server.
+ * `weir plugin test` runs it with input.jsonl, and `weir dev` with a NATS server.
  */
 #include "sdk/weir.h"
 
 static double limit;
 
-/* Called once, before any message. A reason keeps the pipeline from starting. */
+/* Called once, before any message. If it returns a reason, the pipeline does not start. */
 const char *weir_configure(const weir_json *config) {
     if (!weir_get_double(config, "limit", &limit)) return "`limit` must be a number";
     if (limit < -273.15) return "`limit` is below absolute zero";
@@ -15,7 +15,7 @@ const char *weir_configure(const weir_json *config) {
     return NULL;
 }
 
-/* Called for each message. What is not emitted is dropped, on purpose. */
+/* Called for each message. A message without a result is dropped. */
 void weir_process(const weir_message *message, weir_result *result) {
     const weir_json *reading = weir_read_json(message, result);
     if (!reading) return; /* a dead letter that says why */

@@ -1,12 +1,11 @@
 /*
- * {{name}}: the mean of what a sensor reads in a minute, and how often that was more than the limit.
+ * {{name}}: computes the mean reading of a sensor per minute, and the number of readings above the limit.
  *
- * `weir plugin test` runs it over input.jsonl, and `weir dev` against a NATS server.
+ * `weir plugin test` runs it with input.jsonl, and `weir dev` with a NATS server.
  */
 #include "sdk/weir_window.hpp"
 
-/// What is kept of the readings of a sensor in a window. What stands in the class is a cache; this is
-/// stored.
+/// The accumulator: the readings of a sensor in a window. The host stores it; the class is only a cache.
 struct Sum {
     std::uint64_t readings = 0;
     double celsius = 0;
@@ -29,7 +28,7 @@ class Plugin {
    public:
     using Accumulator = Sum;
 
-    /// Called once, before any message. An error keeps the pipeline from starting.
+    /// Called once, before any message. After an error, the pipeline does not start.
     static weir::Result<Plugin> configure(weir::Json config) {
         Plugin plugin;
         plugin.limit_ = WEIR_TRY(config["limit"].as<double>());
@@ -37,7 +36,7 @@ class Plugin {
         return plugin;
     }
 
-    /// Called for each message. `WEIR_TRY` makes one that cannot be read a dead letter; the others count.
+    /// Called for each message. If `WEIR_TRY` fails, the message becomes a dead letter; other messages still count.
     weir::Result<void> add(Sum &sum, const weir::Message &message) {
         const weir::Json reading = WEIR_TRY(message.json());
         const double celsius = WEIR_TRY(reading["celsius"].as<double>());
@@ -47,7 +46,7 @@ class Plugin {
         return {};
     }
 
-    /// Called where two parts of a window come together. The same as adding the readings of both.
+    /// Called to merge two parts of a window. It must give the same as adding the readings of both.
     weir::Result<Sum> merge(Sum left, Sum right) {
         left.readings += right.readings;
         left.celsius += right.celsius;
@@ -55,7 +54,7 @@ class Plugin {
         return left;
     }
 
-    /// Called when a window ends. What it returns has the key of the window, and headers that name it.
+    /// Called when a window ends. Its results have the key of the window, and headers that describe the window.
     weir::Result<weir::Outputs> emit(const weir::Pane &, Sum sum) {
         const double mean = sum.celsius / static_cast<double>(sum.readings);
         return weir::Output::json({{"mean", mean}, {"readings", sum.readings}, {"hot", sum.hot}});

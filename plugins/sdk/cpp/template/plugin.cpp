@@ -1,13 +1,13 @@
 /*
- * {{name}}: tells when a sensor reads more than the limit.
+ * {{name}}: reports when a sensor reads more than the limit.
  *
- * `weir plugin test` runs it over input.jsonl, and `weir dev` against a NATS server.
+ * `weir plugin test` runs it with input.jsonl, and `weir dev` with a NATS server.
  */
 #include "sdk/weir.hpp"
 
 class Plugin {
    public:
-    /// Called once, before any message. An error keeps the pipeline from starting.
+    /// Called once, before any message. After an error, the pipeline does not start.
     static weir::Result<Plugin> configure(weir::Json config) {
         Plugin plugin;
         plugin.limit_ = WEIR_TRY(config["limit"].as<double>());
@@ -18,12 +18,12 @@ class Plugin {
         return plugin;
     }
 
-    /// Called for each message. `WEIR_TRY` makes a message that cannot be read a dead letter.
+    /// Called for each message. If `WEIR_TRY` fails, the message becomes a dead letter.
     weir::Result<weir::Outputs> process(const weir::Message &message) {
         const weir::Json reading = WEIR_TRY(message.json());
         const auto sensor = WEIR_TRY(reading["sensor"].as<std::string_view>());
         const double above_limit = WEIR_TRY(reading["celsius"].as<double>()) - limit_;
-        if (above_limit <= 0) return weir::drop();  // dropped, on purpose
+        if (above_limit <= 0) return weir::drop();  // drops the message
         return weir::Output::json({{"sensor", sensor}, {"above_limit", above_limit}});
     }
 

@@ -1,7 +1,7 @@
-"""{{name}}: the mean of what a sensor reads in a minute, and how often that was more than the limit.
+"""{{name}}: computes the mean reading of a sensor per minute, and the number of readings above the limit.
 
-`weir plugin test` runs it over input.jsonl, `weir dev` against a NATS server, and
-`python3 -m unittest` needs neither.
+`weir plugin test` runs it with input.jsonl, `weir dev` with a NATS server, and
+`python3 -m unittest` runs its unit tests.
 """
 
 from typing import TypedDict
@@ -11,19 +11,19 @@ from weir import Message, Output, Outputs, Pane, log
 
 
 class Config(TypedDict):
-    """What stands under `config:` in pipeline.yaml."""
+    """The keys of `config:` in pipeline.yaml."""
 
     limit: float
 
 
 class Reading(TypedDict):
-    """What comes in."""
+    """The payload of an input."""
 
     celsius: float
 
 
 class Sum(TypedDict):
-    """What is kept of the readings of a sensor in a window. What stands in `self` is a cache; this is stored."""
+    """The accumulator: the readings of a sensor in a window. The host stores it; `self` is only a cache."""
 
     readings: int
     celsius: float
@@ -32,18 +32,18 @@ class Sum(TypedDict):
 
 @weir.aggregator
 class Plugin:
-    """Made once, before any message. `weir.Reject` keeps the pipeline from starting."""
+    """Created once, before any message. After `weir.Reject`, the pipeline does not start."""
 
     def __init__(self, config: Config) -> None:
         self.limit = config["limit"]
         log.info("counts readings above %s degrees", self.limit)
 
     def empty(self) -> Sum:
-        """What is kept of no readings."""
+        """The accumulator of no readings."""
         return {"readings": 0, "celsius": 0, "hot": 0}
 
     def add(self, sum: Sum, message: Message) -> Sum:
-        """Called for each message. An exception makes it a dead letter; the others count."""
+        """Called for each message. After an exception, it becomes a dead letter; the other messages still count."""
         reading: Reading = message.json()
         return {
             "readings": sum["readings"] + 1,
@@ -52,7 +52,7 @@ class Plugin:
         }
 
     def merge(self, left: Sum, right: Sum) -> Sum:
-        """Called where two parts of a window come together. The same as adding the readings of both."""
+        """Called to merge two parts of a window. It must give the same as adding the readings of both."""
         return {
             "readings": left["readings"] + right["readings"],
             "celsius": left["celsius"] + right["celsius"],
@@ -60,6 +60,6 @@ class Plugin:
         }
 
     def emit(self, pane: Pane, sum: Sum) -> Outputs:
-        """Called when a window ends. What it returns has the key of the window, and headers that name it."""
+        """Called when a window ends. Its results have the key of the window, and headers that describe the window."""
         mean = sum["celsius"] / sum["readings"]
         return Output.json({"mean": mean, "readings": sum["readings"], "hot": sum["hot"]})

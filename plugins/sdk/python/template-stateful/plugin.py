@@ -1,7 +1,7 @@
-"""{{name}}: tells when a sensor begins to read more than the limit, and when it falls silent.
+"""{{name}}: reports when a sensor begins to read more than the limit, and when it falls silent.
 
-`weir plugin test` runs it over input.jsonl, `weir dev` against a NATS server, and
-`python3 -m unittest` needs neither.
+`weir plugin test` runs it with input.jsonl, `weir dev` with a NATS server, and
+`python3 -m unittest` runs its unit tests.
 """
 
 from datetime import timedelta
@@ -12,18 +12,18 @@ from weir import Message, Output, Outputs, State, Timer, log, timers
 
 
 class Config(TypedDict):
-    """What stands under `config:` in pipeline.yaml."""
+    """The keys of `config:` in pipeline.yaml."""
 
     limit: float
 
 
 class Reading(TypedDict):
-    """What comes in."""
+    """The payload of an input."""
 
     celsius: float
 
 
-# Whether a sensor reads more than the limit. What stands in `self` is a cache; this is stored.
+# Whether a sensor reads more than the limit. The host stores this; `self` is only a cache.
 IS_HOT = State[bool]("is-hot")
 
 # How long a sensor may be silent.
@@ -32,14 +32,14 @@ SILENT = timedelta(minutes=10)
 
 @weir.operator
 class Plugin:
-    """Made once, before any message. `weir.Reject` keeps the pipeline from starting."""
+    """Created once, before any message. After `weir.Reject`, the pipeline does not start."""
 
     def __init__(self, config: Config) -> None:
         self.limit = config["limit"]
         log.info("alerts above %s degrees", self.limit)
 
     def process(self, message: Message) -> Outputs:
-        """Called for each message. An exception makes the message a dead letter."""
+        """Called for each message. After an exception, the message becomes a dead letter."""
         reading: Reading = message.json()
         above_limit = reading["celsius"] - self.limit
         was_hot = IS_HOT.get(message)
@@ -50,6 +50,6 @@ class Plugin:
         return Output.json({"above_limit": above_limit})
 
     def on_timer(self, timer: Timer) -> Outputs:
-        """Called for each timer that is due. What it returns has the timer's key."""
+        """Called for each timer that is due. Its results have the timer's key."""
         IS_HOT.delete(timer)
         return Output.json({"silent_minutes": SILENT // timedelta(minutes=1)})

@@ -1,7 +1,7 @@
-"""{{name}}: tells when a sensor reads more than the limit.
+"""{{name}}: reports when a sensor reads more than the limit.
 
-`weir plugin test` runs it over input.jsonl, `weir dev` against a NATS server, and
-`python3 -m unittest` needs neither.
+`weir plugin test` runs it with input.jsonl, `weir dev` with a NATS server, and
+`python3 -m unittest` runs its unit tests.
 """
 
 from typing import TypedDict
@@ -11,13 +11,13 @@ from weir import Message, Output, Outputs, log
 
 
 class Config(TypedDict):
-    """What stands under `config:` in pipeline.yaml."""
+    """The keys of `config:` in pipeline.yaml."""
 
     limit: float
 
 
 class Reading(TypedDict):
-    """What comes in."""
+    """The payload of an input."""
 
     sensor: str
     celsius: float
@@ -25,7 +25,7 @@ class Reading(TypedDict):
 
 @weir.operator
 class Plugin:
-    """Made once, before any message. `weir.Reject` keeps the pipeline from starting."""
+    """Created once, before any message. After `weir.Reject`, the pipeline does not start."""
 
     def __init__(self, config: Config) -> None:
         self.limit = config["limit"]
@@ -34,7 +34,7 @@ class Plugin:
         log.info("alerts above %s degrees", self.limit)
 
     def process(self, message: Message) -> Outputs:
-        """Called for each message. An exception makes the message a dead letter."""
+        """Called for each message. After an exception, the message becomes a dead letter."""
         reading: Reading = message.json()
         above_limit = reading["celsius"] - self.limit
         if above_limit <= 0:

@@ -1,16 +1,16 @@
-//! {{name}}: the mean of what a sensor reads in a minute, and how often that was more than the limit.
+//! {{name}}: computes the mean reading of a sensor per minute, and the number of readings above the limit.
 //!
-//! `weir plugin test` runs it over input.jsonl, and `weir dev` against a NATS server.
+//! `weir plugin test` runs it with input.jsonl, and `weir dev` with a NATS server.
 
 const weir = @import("weir");
 
-/// What stands under `config:` in pipeline.yaml.
+/// The keys of `config:` in pipeline.yaml.
 const Config = struct { limit: f64 };
 
-/// What comes in.
+/// The payload of an input.
 const Reading = struct { celsius: f64 };
 
-/// What is kept of the readings of a sensor in a window. What stands in `Plugin` is a cache; this is stored.
+/// The accumulator: the readings of a sensor in a window. The host stores it; `Plugin` is only a cache.
 const Sum = struct { readings: u64 = 0, celsius: f64 = 0, hot: u64 = 0 };
 
 const Plugin = struct {
@@ -18,13 +18,13 @@ const Plugin = struct {
 
     pub const Accumulator = Sum;
 
-    /// Called once, before any message. A refusal keeps the pipeline from starting.
+    /// Called once, before any message. After an error, the pipeline does not start.
     pub fn configure(config: Config) !Plugin {
         weir.log.info("counts readings above {d} degrees", .{config.limit});
         return .{ .limit = config.limit };
     }
 
-    /// Called for each message. `try` makes one that cannot be read a dead letter; the others count.
+    /// Called for each message. If `try` fails, the message becomes a dead letter; other messages still count.
     pub fn add(self: *Plugin, sum: *Sum, message: *const weir.Message) !void {
         const reading = try message.json(Reading);
         sum.readings += 1;
@@ -32,7 +32,7 @@ const Plugin = struct {
         sum.hot += @intFromBool(reading.celsius > self.limit);
     }
 
-    /// Called where two parts of a window come together. The same as adding the readings of both.
+    /// Called to merge two parts of a window. It must give the same as adding the readings of both.
     pub fn merge(_: *Plugin, left: Sum, right: Sum) !Sum {
         return .{
             .readings = left.readings + right.readings,
@@ -41,7 +41,7 @@ const Plugin = struct {
         };
     }
 
-    /// Called when a window ends. What it returns has the key of the window, and headers that name it.
+    /// Called when a window ends. Its results have the key of the window, and headers that describe the window.
     pub fn emit(_: *Plugin, _: *const weir.Pane, sum: Sum) !weir.Outputs {
         const mean = sum.celsius / @as(f64, @floatFromInt(sum.readings));
         return .one(try weir.Output.json(.{ .mean = mean, .readings = sum.readings, .hot = sum.hot }));
