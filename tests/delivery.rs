@@ -1,5 +1,5 @@
 //! Every message of the source becomes outputs, a drop or a dead letter, and none is lost: not when
-//! the host is killed at any station of the corridor, not when the server restarts.
+//! the host is killed at any step of a lane, not when the server restarts.
 
 use crate::harness::{SHORT_ACK_WAIT, SLEEPER, Site, Stored, Weir, series, wait_until};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,9 +1,8 @@
-//! Where a fault test may stop the host.
+//! Points at which a test halts the host.
 //!
-//! In builds with debug assertions, `WEIR_HALT_AT=<station>:<count>` makes the process say
-//! `halted at <station>` on stderr and stand still once so many messages, or steps of a partition, have passed it,
-//! so that a test can kill it exactly there; `WEIR_PANIC_AT` makes the lane panic. Release builds have
-//! no such switches.
+//! In builds with debug assertions, `WEIR_HALT_AT=<step>:<count>` makes the process print `halted at <step>`
+//! on stderr and stop after this many messages, or steps of a partition, so that a test can kill it exactly
+//! there. `WEIR_PANIC_AT` makes the lane panic. Release builds have no such switches.
 
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! Header lines of a message, and the names that mean something to the server or to weir.
+//! Header lines of a message, and the names that have a meaning for the server or for weir.
 
 pub mod block;
 

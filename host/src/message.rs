@@ -1,8 +1,8 @@
-//! Station 2: a delivery becomes a [`Message`].
+//! A message: what a delivery becomes after step 1.
 //!
-//! A message owns nothing of the broker: no acker, no connection. Its payload and subject are
-//! reference-counted views, so that cloning one for a chain of operators copies no bytes. This file
-//! is pure; `source.rs` and the JSON lines of `weir pipe` both make messages.
+//! A message owns nothing of the broker: no ack and no connection. Its payload and subject are
+//! reference-counted views, so a clone for a chain of operators copies no bytes. This file is pure;
+//! `source.rs` and the JSON lines of `weir pipe` both make messages.
 
 use crate::headers::Headers;
 use crate::headers::block::{self, ForeignLines};

@@ -1,6 +1,6 @@
-//! The connection to NATS: credentials, TLS, and what the server says outside of any request.
+//! The connection to NATS: credentials, TLS, and events of the server outside of requests.
 //!
-//! What the client reports only through its events is in `health.rs`.
+//! `health.rs` has what the client reports only through its events.
 
 mod adopt;
 mod api;

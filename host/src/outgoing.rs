@@ -1,4 +1,4 @@
-//! A message as it leaves the host, made ready before any of it is sent. Plain data.
+//! A message that is ready to leave the host. Plain data.
 
 use crate::headers::block::ForeignLines;
 use crate::headers::{DIGEST, MESSAGE_ID};

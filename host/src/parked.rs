@@ -1,22 +1,23 @@
-//! Parking: a message whose retry is far off waits in a stream of its own instead of in the consumer.
+//! Parking: a message whose retry is far off waits in a separate stream instead of in the consumer.
 //!
-//! Pure; `nats/parking.rs` makes the stream, `decide.rs` says what is parked, `settle.rs` acks it.
+//! Pure; `nats/parking.rs` creates the stream, `judge.rs` decides which messages are parked, `settle.rs` acks
+//! them.
 //!
 //! # The order of events
 //!
-//! **Publish the message to the parking stream as a schedule, await the publish ack, then ack the
-//! input.** The server holds it until it is due, then stores it on the due subject of the same
-//! stream; a second durable consumer brings it back into the corridor, where it ends like any input:
-//! what becomes of it is stored first, and only then is it acked in the parking stream.
+//! **Publish the message to the parking stream as a schedule, await the publish ack, then ack the input.**
+//! The server holds it until it is due, then stores it on the due subject of the same stream. A second
+//! durable consumer delivers it to a lane, where it ends like any input: its results are stored first, and
+//! only then is it acked in the parking stream.
 //!
-//! A crash between publish and ack brings the input again. If that is parked again, it replaces its
-//! own schedule: the subject of a schedule is made of the identity, and the server keeps one schedule
-//! for each subject. There is no message id on purpose: inside the duplicate window it would swallow
-//! the next parking of the same message.
+//! A crash between publish and ack redelivers the input. If the lane parks it again, the message replaces its
+//! own schedule: the identity makes the subject of a schedule, and the server keeps one schedule for each
+//! subject. There is deliberately no message id: within the duplicate window it would suppress the next
+//! parking of the same message.
 //!
 //! # Identity
 //!
-//! Headers carry what the stream would say of the original: its source id, sequence, subject, time and
+//! Headers contain what the stream says about the original: its source id, sequence, subject, time and
 //! attempts. So message ids, dead letters and what plugins see are those of the original message.
 
 use crate::headers::block::ForeignLines;

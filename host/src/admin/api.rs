@@ -1,4 +1,5 @@
-//! `/status`: what runs on this host, as JSON. The same data that `weir status` gets over NATS. And the views.
+//! `/status`: the pipelines of this host, as JSON, with the same data that `weir status` gets over NATS. Also
+//! routes to the views.
 
 use super::AdminState;
 use axum::extract::State;

@@ -1,8 +1,9 @@
-//! The connections of one HTTP server: few, each for one request, and short but for those that watch.
+//! Limits the connections of one HTTP server: few at a time, one request each, and short, except for
+//! watchers.
 //!
-//! Whoever reaches the port can open connections and say nothing. They must not take the descriptors that
-//! the host needs for NATS, nor keep a probe from its answer. So there is a bound, and beyond it the oldest
-//! connection makes room for the newest.
+//! Any client that reaches the port can open connections and stay silent. Such clients must not use up the
+//! file descriptors that the host needs for NATS, or prevent an answer to a probe. So the number is limited,
+//! and a new connection beyond the limit closes the oldest one.
 
 use axum::{Extension, Router};
 use hyper::server::conn::http1;

@@ -1,8 +1,8 @@
 //! The HTTP pages of a running host: health and metrics for machines, status for people, views for services.
 //!
-//! There are two servers, so that a scraper can get access without seeing what runs. Both listen on
-//! loopback by default, change nothing and require no credentials: whoever configures an address that
-//! others can reach decides who may read the pages.
+//! There are two servers, so that a scraper can get access to metrics without access to the status. Both
+//! listen on loopback by default, change nothing and require no credentials: the operator who configures a
+//! reachable address decides who may read the pages.
 
 mod api;
 mod connections;

@@ -1,6 +1,6 @@
 //! `/views`: the views of this host's pipelines, read-only. `docs/views.md` and `openapi.json` describe the pages.
 //!
-//! Whoever asks gets words: an answer that is no value is a problem as JSON (RFC 9457).
+//! Every error is a problem as JSON (RFC 9457).
 
 use super::AdminState;
 use super::connections::Lasting;
@@ -121,7 +121,7 @@ async fn value(
         let detail = format!("view `{name}` has no value for this key, or not yet");
         return Err(problem(StatusCode::NOT_FOUND, "no such key", &detail));
     };
-    // Revisions begin anew with a bucket that is made anew.
+    // Revisions start again with a bucket that is created again.
     let hash = blake3::hash(&value).to_hex();
     let tag = format!(
         "\"{}-{}\"",

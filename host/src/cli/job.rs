@@ -1,7 +1,7 @@
-//! `weir job`: the jobs of a server, and how far each of their partitions has come.
+//! `weir job`: the jobs of a server, and the progress of each of their partitions.
 //!
-//! All of it is read from streams and a bucket, into which anybody may have written anything: what cannot be
-//! read is said to be so, and nothing reaches a terminal as it is.
+//! The data comes from streams and a bucket to which anybody may have written. The commands report what they
+//! cannot read, and escape everything before it reaches a terminal.
 
 mod confirm;
 mod control;

@@ -1,8 +1,8 @@
 //! A pipeline without a broker, from lines to lines: for `weir pipe`, `weir plugin test` and `weir bench`.
 //!
-//! The messages pass the same processor as in `weir run`. Without JetStream there are no redeliveries: a retry
-//! is only reported. Plugins that keep state have one that begins empty and is not stored. Time passes as in a job
-//! (`offline/time.rs`).
+//! The messages pass through the same processor as in `weir run`. Without JetStream there are no
+//! redeliveries: a retry is only reported. The state of stateful plugins begins empty and is not stored.
+//! `offline/time.rs` advances the time as in a job.
 
 pub(super) mod plugin;
 mod time;

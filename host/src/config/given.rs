@@ -1,8 +1,8 @@
-//! The configuration of a plugin as its author wrote it, to find the places of the mistakes that the plugin tells.
+//! The configuration of a plugin as its author wrote it. Finds the places of mistakes that a plugin reports.
 //!
-//! A refusal of `configure` may have a line for each mistake: the JSON pointer of the value in the configuration, a colon,
-//! and what is wrong. If the value is a text in a language of its own, the line and the column in it can stand between. A
-//! line `  hint: ...` below says what to do about it.
+//! A refusal of `configure` may have a line for each mistake: the JSON pointer of the value in the
+//! configuration, a colon, and the problem. If the value is a text in a language of its own, the line and the
+//! column in that text can stand between pointer and problem. A line `  hint: ...` below says what to do.
 //!
 //! ```text
 //! /fields/total:1:3: unknown variable `paylod`

@@ -89,7 +89,7 @@ pub struct Job {
     /// Bytes of memory, or of the disk, that the state of a partition may take.
     pub state_bytes: u64,
     pub store: Store,
-    /// Of values that a plugin sets without one; none keeps them for ever.
+    /// The time to live of values that a plugin sets without one; none keeps them forever.
     pub state_ttl: Option<Duration>,
     /// Other hosts that follow the log of each partition, if there are so many.
     pub standbys: usize,

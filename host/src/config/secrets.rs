@@ -1,5 +1,5 @@
-//! Which values of a file may be secrets: those of `nats:` that say who this is, and whatever has the name
-//! of a secret, known or not, wherever it stands.
+//! Which values of a file may be secrets: credentials in `nats:`, and every value whose key is the name of a
+//! secret, in any place, even if the key is unknown.
 
 use super::tree::{Kind, Node, Scalar};
 

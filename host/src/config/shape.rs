@@ -1,5 +1,5 @@
-//! Compares a tree with the schema: unknown and missing fields, wrong types, numbers out of range.
-//! And what stands under `config:` with the schema of a plugin. `shape/free.rs` reads what has no schema.
+//! Compares a tree with the schema: unknown and missing fields, wrong types, numbers out of range. Also
+//! compares `config:` with the schema of a plugin. `shape/free.rs` reads values without a schema.
 //!
 //! Continues after each finding and returns the valid part as JSON, so that the model can be read from it
 //! and `resolve/` can report its findings in the same run.

@@ -1,4 +1,4 @@
-//! What the values of a windowed operator belong to: its name and its windows.
+//! The owner of the values of a windowed operator: its name together with its windows.
 
 use crate::time::windows::{CalendarUnit, Kind, Panes, Windows};
 use jiff::SignedDuration;
@@ -25,7 +25,7 @@ pub fn parts(id: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// All that decides what is kept. The same windows have the same text in all versions.
+/// Everything that decides which values are kept. The same windows have the same text in all versions.
 fn described(windows: &Windows) -> String {
     let mut text = match &windows.kind {
         Kind::Tumbling { size } => format!("tumbling {}", span(*size)),

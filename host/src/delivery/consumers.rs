@@ -1,8 +1,7 @@
-//! Both consumers that a lane pulls from: that of its source, and that of its parked retries.
+//! The two consumers from which a lane pulls: its source, and its parked retries.
 //!
-//! Each has room of its own, so that neither can keep the other from being pulled: a full source
-//! would else take whatever room a message that came back needs. Owns the two ends; knows nothing of
-//! what becomes of a delivery.
+//! Each has room of its own, so neither can block the other: otherwise a full source would take the room of
+//! messages that come back. Owns both consumers, and does not know what happens to a delivery.
 
 use crate::config::resolved::Bounds;
 use crate::delivery::in_progress::InProgressRegistry;
@@ -45,7 +44,7 @@ pub struct Consumers {
     parking: Option<End>,
     draining: bool,
     in_progress: Arc<InProgressRegistry>,
-    /// What has arrived while nobody waited for it, and the end of it if that has come.
+    /// Deliveries that arrived while no pull waited, and the end of the pulls if it has come.
     early: Vec<Delivery>,
     ended: Option<Result<()>>,
     metrics: Arc<PipelineMetrics>,
@@ -59,8 +58,8 @@ struct End {
 }
 
 impl End {
-    /// Pulls if there is room, or if something is still to come: what was asked for while there was
-    /// room is taken in hand even when there is none left, because unread nobody would keep it alive.
+    /// Pulls if there is room, or if requested messages are still to come. These are taken even if there is
+    /// no room left, because nobody extends the ack-wait of an unread delivery.
     async fn pull(
         &mut self,
         room: Bounds,
@@ -143,12 +142,12 @@ impl Consumers {
         }
     }
 
-    /// Waits for at least one delivery of either, then takes those that have already arrived, `most` at
-    /// a time. `None` when all that was under way has been handed out after `drain`. Safe to drop
-    /// while it waits. The deliveries that it returns are in the in-progress registry.
+    /// Waits for at least one delivery of either consumer, then returns those that have already arrived, at
+    /// most `most`. `None` when everything in transit was returned after `drain`. Safe to drop while it
+    /// waits. The in-progress registry contains the returned deliveries.
     ///
     /// # Errors
-    /// When a consumer is gone, or the source's may not be pulled from.
+    /// When a consumer is gone, or the permission to pull from the source's consumer is missing.
     pub async fn pull(&mut self, room: Room, most: usize) -> Result<Option<Vec<Delivery>>> {
         if !self.early.is_empty() {
             return Ok(Some(std::mem::take(&mut self.early)));

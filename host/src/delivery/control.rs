@@ -1,4 +1,4 @@
-//! The lane's control: what the host asks of it while it works: to stop, or to run another version.
+//! The lane's control: commands of the host to a running lane, to stop or to run another version.
 
 use crate::failpoint::Failpoint;
 use crate::nats::Health;
@@ -14,7 +14,7 @@ pub struct Control {
     pub stages: Stages,
     pub changeover: Changeover,
     sampler: Sampler,
-    /// Where a fault test may want the host to stand still.
+    /// A point at which a test may halt the host.
     pub failpoint: Failpoint,
     /// That of the lane's connection.
     pub health: Arc<Health>,
@@ -37,7 +37,7 @@ impl Control {
         }
     }
 
-    /// Whether the lane is to stop. What is asked from now on wakes whoever waits for a change.
+    /// Whether the lane is to stop. Later requests wake the waiters for a change.
     pub fn is_stopping(&mut self) -> bool {
         *self.stages.borrow_and_update() >= Stage::Soft
     }
@@ -48,8 +48,8 @@ impl Control {
         self.sampler.keep(batch, None, now);
     }
 
-    /// Waits for a hard stop; or for a soft one while the connection is down, because then nothing
-    /// that is in hand can be settled.
+    /// Waits for a hard stop; or for a soft one while the connection is down, because then no message in
+    /// flight can be settled.
     pub fn must_leave_at_once(&self) -> impl Future<Output = ()> + use<> {
         let (mut soft, mut hard) = (self.stages.clone(), self.stages.clone());
         let health = Arc::clone(&self.health);

@@ -1,14 +1,14 @@
-//! Station 5, for a stream that takes messages in batches: which results make a batch, and what the server's
-//! answers say of them. Pure.
+//! Step 5, for a stream that accepts publishes in batches: which results form a batch, and what the server's
+//! answers mean. Pure.
 //!
-//! A batch covers a *burst*: the results that a lane publishes in one go. It begins with the first of them and
-//! ends with the last, so the server answers at once, at any rate of messages, and nothing is open between two
-//! bursts. Few results are no batch: they are published as ever, and cost and wait what they always did.
+//! A batch is a *burst*: the results that a lane publishes at once. It begins with the first result and ends
+//! with the last. So the server answers at once at any rate, and no batch is open between two bursts. Small
+//! bursts are published one by one, with the same cost and delay as without batches.
 //!
 //! The protocol is that of ADR-50 of NATS (*fast ingest*) and of `processJetStreamFastBatchMsg` in
-//! nats-server 2.15's `stream.go`. With the gap mode `fail`, all up to the number in an answer is stored, in
-//! order, and the first message that is missing or refused ends the batch. What the batch does not cover then
-//! is published again, one by one. `docs/adr/0022-fast-ingest-by-bursts.md` has the reasons.
+//! nats-server 2.15's `stream.go`. With the gap mode `fail`, everything up to the number in an answer is
+//! stored, in order, and the first missing or refused message ends the batch. Messages after it are published
+//! again, one by one. `docs/adr/0022-fast-ingest-by-bursts.md` has the reasons.
 
 use crate::delivery::publish_window::Window;
 use crate::nats::refusal::{ApiError, Failure, judge};
@@ -297,8 +297,8 @@ impl Bursts {
         }
     }
 
-    /// A burst whose last message has failed while others of it wait: unless somebody says so, the server
-    /// does not know that it ends. Where to say it, and the number in the window of one that waits.
+    /// A burst whose last message has failed while others of it wait: the server must be told that it has
+    /// ended. Returns the subject for that, and the number in the window of a waiting message.
     pub fn unended<T>(&mut self, window: &Window<T>) -> Option<(Place, u64)> {
         while let Some(burst) = self.sent.front()
             && !(self.open && self.sent.len() == 1)

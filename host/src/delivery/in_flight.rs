@@ -1,6 +1,6 @@
-//! What a lane holds between pull and settlement, and which of it may be worked on next.
+//! The messages that a lane holds between pull and settlement, and which of them it may process next.
 //!
-//! Pure and synchronous; it knows nothing of NATS but the [`Ticket`]s it keeps. No task waits for another.
+//! Pure and synchronous. Of NATS it knows only the [`Ticket`]s that it keeps. No task waits for another.
 
 mod task;
 
@@ -100,7 +100,7 @@ impl<P> InFlight<P> {
         self.tasks.get_mut(id)
     }
 
-    /// Takes a delivery in hand.
+    /// Adds a delivery.
     ///
     /// `retries` is how often a plugin has asked for it again before.
     pub fn admit(
@@ -176,8 +176,8 @@ impl<P> InFlight<P> {
         self.sleeping.push(Reverse((at, id)));
     }
 
-    /// Whether so much waits to be called again that another task had better wait elsewhere: what
-    /// waits takes the room of what is new.
+    /// Whether so many tasks wait for a retry that another one should wait elsewhere: waiting tasks take the room
+    /// of new ones.
     pub fn is_crowded(&self, id: TaskId) -> bool {
         let size = self.tasks.get(id).map_or(0, |task| task.message.size());
         let (waiting, all) = (self.waiting, self.bounds);
@@ -261,7 +261,7 @@ impl<P> InFlight<P> {
         }
     }
 
-    /// Tasks that wait to be called or published again, for a lane that is about to stop.
+    /// Tasks that wait for a retry or another publish, for a lane that is about to stop.
     pub fn waiting(&self) -> Vec<TaskId> {
         let waits =
             |task: &Task<P>| matches!(task.state, State::Waiting(_) | State::Unpublished(..));

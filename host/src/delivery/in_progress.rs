@@ -1,7 +1,7 @@
-//! The in-progress registry: which deliveries a lane has in hand, for whoever extends their ack-wait.
+//! The in-progress registry: the deliveries of a lane whose ack-wait the host extends.
 //!
-//! A lane may be busy in a plugin for longer than ack-wait; slow is not dead. So the host sends
-//! in-progress for it, from a thread and over a connection of its own (`host/in_progress.rs`).
+//! A plugin may keep a lane busy for longer than ack-wait, and the lane is still alive. So the host sends
+//! in-progress acks for it, from a separate thread and connection (`host/in_progress.rs`).
 
 use crate::delivery::ticket::ReplyTo;
 use crate::threads::locked;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// came from.
 pub type Key = (bool, u64);
 
-/// Deliveries in hand. Shared by one lane and the thread that sends in-progress.
+/// Deliveries in flight. Shared by one lane and the thread that sends in-progress acks.
 #[derive(Default)]
 pub struct InProgressRegistry(Mutex<FnvHashMap<Key, (ReplyTo, Instant)>>);
 
@@ -30,14 +30,14 @@ impl InProgressRegistry {
         locked(&self.0).remove(&key);
     }
 
-    /// Lets all of them go when what it returns is dropped: whatever becomes of a lane, nobody must keep
-    /// from others what it does not have any more.
+    /// Removes all deliveries when the returned guard is dropped: however a lane ends, the host must not
+    /// extend the ack-wait of deliveries that the lane no longer has.
     #[must_use]
     pub fn clear_on_drop(self: &Arc<Self>) -> impl Drop + use<> {
         ClearOnDrop(Arc::clone(self))
     }
 
-    /// Where in-progress must go now: what the server has not heard of for `age`.
+    /// The deliveries that need an in-progress ack now: those without one for `age`.
     pub fn due(&self, age: Duration) -> Vec<ReplyTo> {
         let now = Instant::now();
         let mut in_progress = locked(&self.0);

@@ -1,7 +1,7 @@
-//! The lane's intake: which deliveries it takes, how many, and when.
+//! The lane's intake: which deliveries it pulls, how many, and when.
 //!
-//! Owns both consumers, and the pace at which plugins go through messages. It never asks for more than there
-//! is room for and than can be worked on well within ack-wait.
+//! Owns both consumers, and measures the rate of the plugins. It requests only messages for which the lane
+//! has room, and which the plugins can process well within ack-wait.
 
 use super::consumers::{Consumers, Room};
 use super::in_flight::InFlight;
@@ -36,7 +36,7 @@ impl Intake {
     /// the last have come after [`drain`](Self::drain). Safe to drop while it waits.
     ///
     /// # Errors
-    /// When a consumer is gone, or the source's may not be pulled from.
+    /// When a consumer is gone, or the permission to pull from the source's consumer is missing.
     pub async fn pull(&mut self, room: Room) -> Result<Vec<Delivery>> {
         if self.drained {
             return std::future::pending().await;
@@ -105,10 +105,10 @@ impl Intake {
     }
 }
 
-/// How fast messages go through the plugins, so that no more is fetched than can be worked on well
-/// within ack-wait.
+/// The rate of the plugins, so that a lane pulls only as many messages as they can process well within
+/// ack-wait.
 struct Pace {
-    /// What may be in hand at the present speed.
+    /// How many messages may be in flight at the present rate.
     most: usize,
     /// The time in which all of it must be done.
     within: Duration,

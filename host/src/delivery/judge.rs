@@ -1,7 +1,6 @@
-//! Between stations 4 and 6: carries out what is to become of each message.
+//! Between steps 4 and 6: carries out the disposition of each message.
 //!
-//! Every way that a message can take out of the lane is decided here; the outbox and the settler carry
-//! it out.
+//! This file decides how each message leaves the lane; the outbox and the settler carry that out.
 
 use super::in_flight::{State, TaskId};
 use super::lane::Lane;
@@ -102,7 +101,7 @@ impl Lane {
         self.settler.nak(task, delay);
     }
 
-    /// Makes a message ready for the parking stream. False where it cannot go there.
+    /// Prepares a message for the parking stream. False if it cannot be parked.
     fn park(&mut self, id: TaskId, delay: Duration) -> bool {
         let Some(task) = self.in_flight.get(id).filter(|_| self.intake.unparks()) else {
             return false;
@@ -119,7 +118,7 @@ impl Lane {
         true
     }
 
-    /// Station 5. Publishes what may be published now.
+    /// Step 5. Publishes what may be published now.
     pub(super) async fn publish(&mut self) {
         let mut published = 0;
         let (waiting, now) = (self.in_flight.publishable(), SystemTime::now());
@@ -134,7 +133,7 @@ impl Lane {
         self.at_failpoint(Station::Published, published).await;
     }
 
-    /// Station 6. Settles what has been confirmed.
+    /// Step 6. Settles what has been confirmed.
     pub(super) async fn settle(&mut self, confirmed: Vec<Confirmation>) {
         self.at_failpoint(Station::Confirmed, confirmed.len()).await;
         let now = SystemTime::now();
@@ -210,8 +209,7 @@ impl Lane {
         }
     }
 
-    /// The server did not take a message for the parking stream: it goes back to where it came from,
-    /// for as long as it would have been parked.
+    /// The server refused a message for the parking stream: it is nakked with the same delay.
     async fn not_parked(&mut self, id: TaskId, due: Instant, failure: Failure) {
         let reason = failure.reason();
         if self.outbox.parking_failed() {

@@ -1,9 +1,8 @@
 //! A lane: one OS thread, one runtime, one connection, one warm instance per operator.
 //!
-//! It has five parts: [`Intake`], [`Processor`], [`Outbox`], [`Settler`] and [`Control`], and what it
-//! has in hand. It owns everything it touches; it shares only counters, and the in-progress registry
-//! with the host. Here is what it does between them; `mod.rs` has the loop, `judge.rs` what becomes of
-//! a message.
+//! It has five parts: [`Intake`], [`Processor`], [`Outbox`], [`Settler`] and [`Control`], and the messages in
+//! flight. It owns everything that it uses; it shares only counters and the in-progress registry with the
+//! host. This file connects the parts; `mod.rs` has the loop, and `judge.rs` carries out dispositions.
 
 use super::control::Control;
 use super::in_flight::{InFlight, TaskId};
@@ -67,10 +66,10 @@ pub(super) enum Event {
 }
 
 impl Lane {
-    /// Station 1. Waits for what is to be done next. Safe to drop while it waits.
+    /// Step 1. Waits for the next event. Safe to drop while it waits.
     ///
     /// # Errors
-    /// When a consumer or the host is gone, or the source's consumer may not be pulled from.
+    /// When a consumer or the host is gone, or the permission to pull from the source's consumer is missing.
     pub(super) async fn pull(&mut self) -> Result<Event> {
         if self.control.is_stopping() && self.stop().await {
             return Ok(Event::Stopped);
@@ -132,7 +131,7 @@ impl Lane {
         changeover.apply(&self.in_flight, &mut self.processor);
     }
 
-    /// Station 2. Takes deliveries in hand, with their keys and event times.
+    /// Step 2. Adds deliveries to those in flight, with their keys and event times.
     pub(super) async fn decode(&mut self, deliveries: Vec<Delivery>) {
         self.at_failpoint(Station::Pulled, deliveries.len()).await;
         let unparked = deliveries.iter().filter(|one| one.origin.is_some());
@@ -158,7 +157,7 @@ impl Lane {
         }
     }
 
-    /// Station 3. The next tasks to work on, with the operators that see each. `None` when there
+    /// Step 3. The next tasks to work on, with the operators that see each. `None` when there
     /// are none for now, and before a swap.
     pub(super) fn route(&mut self) -> Option<(Vec<TaskId>, Vec<Routed>)> {
         if self.control.changeover.is_pending() {
@@ -173,9 +172,8 @@ impl Lane {
         (!tasks.is_empty()).then_some((tasks, batch))
     }
 
-    /// Station 4. Calls the plugins. While they compute, what arrives is taken in hand, because unread
-    /// nobody would keep it alive, and acks of publishes are heard; what either means waits until
-    /// after the call.
+    /// Step 4. Calls the plugins. While they compute, the lane reads deliveries, because nobody extends the
+    /// ack-wait of an unread one, and publish acks. It handles both after the call.
     pub(super) async fn call(&mut self, batch: Vec<Routed>) -> Vec<Verdict> {
         let (messages, began) = (batch.len(), Instant::now());
         self.control.observe(&batch, began);
@@ -199,8 +197,8 @@ impl Lane {
         }
     }
 
-    /// Hands back what is still in hand, and waits until every answer is on its way. Without a
-    /// connection the server delivers it again by itself, after ack-wait.
+    /// Naks the messages in flight, and waits until all naks are sent. Without a connection the server
+    /// redelivers them after ack-wait.
     pub(super) async fn leave(&mut self) {
         let unread = self.intake.give_up();
         self.decode(unread).await;

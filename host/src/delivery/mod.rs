@@ -1,17 +1,17 @@
 //! At least once, in no order: pull and settle. START HERE.
 //!
-//! A [`Lane`] walks each batch through six stations by itself, on one thread, with plain calls:
+//! A [`Lane`] passes each batch through six steps by itself, on one thread, with plain calls:
 //!
-//! 1. `source.rs` pulls deliveries from a durable consumer; `consumers.rs` pulls from both that a lane
-//!    has, its source's and that of its parked retries, and `intake.rs` says how many;
+//! 1. `source.rs` pulls deliveries from a durable consumer; `consumers.rs` pulls from the two consumers of a
+//!    lane, its source's and that of its parked retries, and `intake.rs` decides how many;
 //! 2. `process/decode.rs`: key and event time;
-//! 3. `process/route.rs`: which operators see a message;
+//! 3. `process/route.rs`: which operators process a message;
 //! 4. `process/chain.rs`: their plugins, called with the batch;
 //! 5. `sink.rs` publishes what they returned;
 //! 6. `settle.rs` acks, naks or terms the inputs, once that is safe.
 //!
-//! The loop below names them. What is in hand between 1 and 6 stands in `in_flight.rs`. `judge.rs` carries
-//! out what is to become of each message.
+//! The loop below has one line per step. `in_flight.rs` has the messages between steps 1 and 6. `judge.rs`
+//! carries out the disposition of each message.
 
 pub mod consumers;
 pub mod control;
@@ -36,10 +36,10 @@ use anyhow::Result;
 use lane::{Event, Lane};
 
 impl Lane {
-    /// Walks batches through the stations until the host stops or the source is gone.
+    /// Passes batches through the steps until the host stops or the source is gone.
     ///
     /// # Errors
-    /// When the consumer is gone, or may not be pulled from.
+    /// When the consumer is gone, or the permission to pull is missing.
     pub async fn run(mut self) -> Result<()> {
         let at_once = self.control.must_leave_at_once();
         let ended = tokio::select! {

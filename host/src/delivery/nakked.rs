@@ -1,9 +1,9 @@
-//! How often plugins have asked for messages again that were then nakked.
+//! Counts the retries of messages that were nakked.
 //!
-//! JetStream counts deliveries, also those of killed hosts and of outages, so its count says nothing of
-//! the plugins. A message that waits in the lane or in the parking stream carries its own count; one
-//! that waits at the consumer comes back without. If it comes back to another lane, that one begins
-//! anew: a message may then be tried more often than `retry.max-attempts`, never less.
+//! JetStream counts deliveries, including those of killed hosts and of outages, so its count says nothing
+//! about the plugins. A message that waits in the lane or in the parking stream carries its own count; a
+//! nakked message comes back without one. If it comes back to another lane, the count starts again: the
+//! message may then be tried more often than `retry.max-attempts`, but never less.
 
 use super::in_progress::Key;
 use std::collections::{HashMap, VecDeque};

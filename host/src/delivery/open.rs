@@ -1,4 +1,4 @@
-//! Puts a lane together: connects, subscribes, and warms the plugins.
+//! Builds a lane: connects, subscribes, and warms the plugins.
 
 use super::consumers::Consumers;
 use super::control::Control;
@@ -30,7 +30,7 @@ use anyhow::Result;
 use bytestring::ByteString;
 use std::sync::Arc;
 
-/// What a lane is made of. The first five are of its pipeline, the others its own.
+/// The parts of a lane. The first five belong to its pipeline, the others to the lane.
 pub struct Parts {
     pub settings: Arc<resolved::Pipeline>,
     pub metrics: Arc<PipelineMetrics>,

@@ -1,6 +1,6 @@
-//! The lane's outbox: publishes what tasks have ready, and hears what becomes of it.
+//! The lane's outbox: publishes what tasks have ready, and receives the publish acks.
 //!
-//! Owns the sink, and the parking stream as far as the lane decides what goes there.
+//! Owns the sink, and the publishes of this lane to the parking stream.
 
 use super::fast_ingest::LEAST;
 use super::in_flight::{InFlight, State, Task, TaskId};

@@ -1,7 +1,7 @@
-//! What is published for one message of the source, and what its publish acks then mean. Plain data.
+//! Everything that is published for one message of the source, and what its publish acks mean. Plain data.
 //!
-//! [`Settled`] is made here and nowhere else: of a publication of which nothing is left to be stored. Only
-//! the lane makes publications, and only a publish ack takes a message off one.
+//! Only this file makes [`Settled`]: from a publication of which everything is stored. Only the lane makes
+//! publications, and only a publish ack removes a message from one.
 
 use super::sink::Stored;
 use crate::outgoing::OutgoingMessage;
@@ -32,7 +32,7 @@ pub enum Then {
     /// A dead letter, in parts if it is too large for one message, none if dead letters are off: the
     /// input is termed, for this reason.
     Term(Box<Rejection>),
-    /// The input itself, for the parking stream, until then: the input is acked.
+    /// The input itself, for the parking stream, until this time. The input is acked.
     Parked(Instant),
 }
 
@@ -74,7 +74,7 @@ impl Publication {
         sizes.max().unwrap_or_default()
     }
 
-    /// All that was not stored has been published, for the first time or again.
+    /// Everything that was not stored has been published, for the first time or again.
     pub fn published(&mut self) {
         self.failed = Some(Vec::new());
     }

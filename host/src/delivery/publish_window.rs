@@ -1,5 +1,5 @@
-//! What has been sent and awaits an answer, under numbers that count up: the oldest is always known,
-//! and nothing is allocated for each entry.
+//! The publishes without an answer, under increasing numbers: the oldest is always known, and an entry needs
+//! no allocation.
 
 use std::collections::VecDeque;
 

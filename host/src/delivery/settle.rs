@@ -1,14 +1,14 @@
-//! Station 6: the only file that acks, naks, terms or dead-letters.
+//! Step 6: the only file that acks, naks, terms or dead-letters.
 //!
 //! # The order invariant
 //!
-//! **Publish, await the publish ack, then ack the input. For a dead letter: publish it, await its
-//! ack, then term the input. For a retry that is parked: publish it to the parking stream, await its
-//! ack, then ack the input.** So a crash anywhere repeats work and never loses it. The functions
-//! here take a [`Settled`], which only a publication hands out of which nothing is left to be stored.
+//! **Publish, await the publish ack, then ack the input. For a dead letter: publish it, await its ack, then
+//! term the input. For a parked retry: publish it to the parking stream, await its ack, then ack the input.**
+//! So a crash at any point repeats work and never loses it. The functions here require a [`Settled`], which
+//! exists only for a publication of which everything is stored.
 //!
-//! Every way out of the host is counted in one place each: acked, termed, retried, parked; what is dropped
-//! without any of them is counted by the ticket itself.
+//! One place each counts every way out of the host: acked, termed, retried, parked. The ticket counts
+//! messages that are dropped without any of these.
 
 use crate::delivery::publication::Settled;
 use crate::delivery::ticket::{ReplyTo, Ticket};
@@ -111,8 +111,8 @@ impl Observer {
     }
 }
 
-/// In-progress: the delivery is being worked on, its ack-wait starts anew. It settles nothing, and
-/// is sent over another connection than the lane's, because that may be busy in a plugin.
+/// In-progress: the delivery is being processed, and its ack-wait starts again. It settles nothing. It is
+/// sent over a separate connection, because a plugin may keep the lane busy.
 ///
 /// # Errors
 /// When the reply subject is none.

@@ -1,7 +1,7 @@
-//! The lane's settler: lets tasks go, each with its settlement.
+//! The lane's settler: releases tasks, each with its settlement.
 //!
-//! What leaves the lane leaves the in-progress registry and the gauges with it, here and nowhere else.
-//! `settle.rs` says what the settlement is, and in which order things happen.
+//! Only this file removes a message from the in-progress registry and the gauges. `settle.rs` decides the
+//! settlement and its order.
 
 use super::in_flight::Task;
 use super::in_progress::InProgressRegistry;

@@ -1,12 +1,12 @@
-//! Station 5: publish messages, and await what the server says of each.
+//! Step 5: publishes messages, and awaits the server's answer to each.
 //!
-//! Takes the publish acks on one inbox, told apart by a number in the reply subject. So a window of
-//! publishes costs no future each, and all that a batch publishes is written together. Where the stream takes
-//! batches of publishes, `fast_ingest.rs` says what goes into one: a message is held back until it is known
-//! whether another follows.
+//! All publish acks arrive on one inbox, distinguished by a number in the reply subject. So a publish needs
+//! no future, and all publishes of a batch are written together. If the stream accepts batches,
+//! `fast_ingest.rs` decides their content: the sink holds a message back until it knows whether another
+//! follows.
 //!
-//! A publish that is not acknowledged is neither stored nor lost as far as the host knows. It is
-//! reported as a failure; the message id makes the repeat harmless within the duplicate window.
+//! If a publish is not acknowledged, the host does not know whether it is stored. It reports a failure;
+//! within the duplicate window the message id makes the repeat harmless.
 
 mod waiting;
 
@@ -31,11 +31,10 @@ pub use waiting::{Confirmation, Stored};
 /// How long a publish ack may take. Elections take 4 to 9 s (measured); a repeat before one has
 /// ended would only be ambiguous again.
 const ACK_TIMEOUT: Duration = Duration::from_secs(10);
-/// Publishes that may await their acks at once, over which `publish` waits. One message that
-/// becomes a million results is bounded by this.
+/// The greatest number of publishes without an ack; beyond it `publish` waits. This bounds a message that
+/// becomes a million results.
 const WINDOW: usize = 4096;
-/// How long the server may take to say what it knows of a subject, and how long it is not asked again where
-/// it has not said.
+/// How long to wait for the server's answer about a subject, and how long not to ask again after a failure.
 const PATIENCE: Duration = Duration::from_secs(2);
 const REST: Duration = Duration::from_secs(10);
 
@@ -164,7 +163,7 @@ impl Sink {
         }
     }
 
-    /// No further message follows for now: what is held back is written.
+    /// No further message follows for now: writes the message that is held back.
     pub fn end_burst(&mut self) {
         self.write_held(true);
     }
@@ -182,7 +181,8 @@ impl Sink {
         }
     }
 
-    /// Writes what is held back, if anything is: as the last of its burst, or one that others follow.
+    /// Writes the message that is held back, if there is one: as the last of its burst, or as one that others
+    /// follow.
     fn write_held(&mut self, last: bool) {
         let Some(held) = self.held.take() else {
             return;

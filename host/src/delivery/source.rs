@@ -1,10 +1,9 @@
-//! Station 1: pull deliveries from the durable consumer.
+//! Step 1: pulls deliveries from the durable consumer.
 //!
-//! Pulls on one inbox for the life of the lane, so that a batch costs one
-//! publish and no subscription. Deliveries come on that inbox under their own subject, statuses
-//! under the inbox of the request they end, which is how the two are told apart.
+//! One inbox serves all pulls of a lane, so a batch costs one publish and no subscription. Deliveries arrive
+//! on that inbox with their own subject, statuses with the inbox of the request that they end.
 //!
-//! Backpressure: nothing is asked for without room to work on it, by count and by bytes.
+//! Backpressure: the lane requests nothing without room for it, by number and by bytes.
 
 mod pulls;
 mod status;
@@ -30,7 +29,7 @@ use timing::Timing;
 /// Added to the largest payload for subject, reply and headers in the server's count of bytes.
 const OVERHEAD: usize = 64 * 1024;
 
-/// One delivery: what to work on, and what is owed for it.
+/// One delivery: its message, and the obligation to settle it.
 pub struct Delivery {
     pub message: Message,
     pub ticket: Ticket,
@@ -61,7 +60,7 @@ pub struct Source {
     metrics: Arc<PipelineMetrics>,
     /// Those that the subscription has been through.
     reconnects: u64,
-    /// Whether the consumer may be gone, or another: after a reconnect, and when nobody answers.
+    /// Whether the consumer may be gone or replaced: after a reconnect, and without an answer.
     doubtful: bool,
     /// Set by `drain` for good: nothing more is asked for.
     draining: bool,

@@ -1,8 +1,8 @@
-//! The claim ticket: what the host owes JetStream for one delivery.
+//! The obligation to settle one delivery.
 //!
-//! Whoever holds a [`Ticket`] owes the server an ack, a nak or a term. Only `settle.rs` redeems one.
-//! A ticket that is dropped unredeemed is counted and left for redelivery after ack-wait: that is
-//! late, never lost.
+//! The holder of a [`Ticket`] owes the server an ack, a nak or a term. Only `settle.rs` redeems tickets. A
+//! ticket that is dropped without that is counted, and the server redelivers its message after ack-wait:
+//! late, but not lost.
 
 use crate::telemetry::metrics::PipelineMetrics;
 use bytes::Bytes;

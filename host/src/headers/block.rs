@@ -1,9 +1,9 @@
-//! Header lines from the bytes of a block, whatever somebody has put there. Pure.
+//! Parses the header lines of a block with any bytes. Pure.
 //!
-//! A server checks nothing of a block but its length. So a line is read as generously as it can be: it
-//! ends with a line feed, with or without a carriage return; a line that begins with a blank continues
-//! the one before (RFC 9112, section 5.2); blanks around a value are no part of it. What is no line of
-//! text then is foreign: nobody is shown it, and it is kept as it came.
+//! A server checks only the length of a block. So this parser is tolerant: a line ends with a line feed, with
+//! or without a carriage return; a line that begins with a blank continues the previous one (RFC 9112,
+//! section 5.2); blanks around a value are not part of it. Lines that are still not text are foreign: they
+//! are shown to nobody and kept unchanged.
 
 use super::Headers;
 use bytes::Bytes;

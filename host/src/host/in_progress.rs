@@ -1,8 +1,8 @@
-//! Extends the ack-wait of what lanes have in hand: sends in-progress before it runs out.
+//! Extends the ack-wait of the deliveries in flight: sends in-progress acks before ack-wait ends.
 //!
-//! On a thread of its own, with a task and a connection for each set of `nats:` settings. So neither a file
-//! that is read, nor a question to a server, nor a server that does not answer holds up what is owed to
-//! another. Settles nothing.
+//! It runs on a separate thread, with a task and a connection for each set of `nats:` settings. So a slow
+//! file, a request to a server, or a server that does not answer cannot delay the acks to another server.
+//! Settles nothing.
 
 use crate::config::resolved::Nats;
 use crate::delivery::settle;
@@ -80,7 +80,7 @@ async fn serve(settings: Nats, pipelines: Vec<Arc<Running>>) {
     }
 }
 
-/// Sends what is due, again and again. Returns why that is not possible any more.
+/// Sends due in-progress acks repeatedly. Returns why that is no longer possible.
 async fn send(wire: &Wire, pipelines: &[Arc<Running>]) -> anyhow::Error {
     loop {
         let shortest = pipelines.iter().map(|pipeline| pipeline.ack_wait()).min();

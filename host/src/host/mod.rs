@@ -1,8 +1,8 @@
-//! The host: starts its pipelines, keeps what their lanes hold alive, and stops them.
+//! The host: starts its pipelines, keeps the deliveries of their lanes alive, and stops them.
 //!
-//! Runs on the main thread's runtime with a connection of its own per server, because a lane's
-//! thread belongs to its plugins while they work. Each pipeline is supervised by itself
-//! (`supervise.rs`); the host ends when the last of them has ended.
+//! It runs on the main thread's runtime with one connection per server, because plugins may block the thread
+//! of a lane. `supervise.rs` supervises each pipeline separately; the host ends when the last pipeline has
+//! ended.
 
 mod in_progress;
 mod observe;

@@ -1,7 +1,7 @@
-//! Looks at one pipeline again and again: its lag, what is parked, and whether it makes progress.
+//! Observes one pipeline repeatedly: its lag, its parked messages, and its progress.
 //!
-//! The server is asked seldom while nothing happens. What stalls is decided in `progress.rs`, and said
-//! here: once when it begins, once when it ends; `/ready` and the status say it in between.
+//! While nothing happens, it rarely asks the server. `progress.rs` decides when a pipeline is stalled. This
+//! file logs the beginning and the end of a stall; `/ready` and the status show it in between.
 
 use super::progress::{Change, Progress, Seen};
 use super::running::{Running, Stall};
@@ -17,7 +17,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// How often the server is asked about a pipeline that has received nothing since, and had nothing to do.
 const IDLE: Duration = Duration::from_secs(20);
 
-/// What is known of one pipeline, and when it was learnt.
+/// The observations of one pipeline, with their times.
 struct Observer<'a> {
     pipeline: &'a Running,
     progress: Progress,
@@ -35,8 +35,8 @@ struct Observer<'a> {
     settled: u64,
     fresh: u64,
     counted: u64,
-    /// The server's words on acks that it did not permit, and up to where all was settled then; until it
-    /// takes acks again.
+    /// The server's refusal of acks, and the position up to which everything was settled then; until it
+    /// accepts acks again.
     refused: Option<(String, u64)>,
     /// The last look.
     looked: Instant,
@@ -44,7 +44,7 @@ struct Observer<'a> {
     told: bool,
 }
 
-/// What a job says of the partitions that this host owns, for whoever reads the metrics.
+/// What a job reports about the partitions of this host, for the metrics.
 fn measure(progress: &JobProgress, metrics: &PipelineMetrics) {
     metrics.job_paused.set(progress.is_paused().into());
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);

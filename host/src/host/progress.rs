@@ -1,7 +1,7 @@
-//! Whether a pipeline makes progress: it does while it settles something, or has nothing to do.
+//! Whether a pipeline makes progress: it settles messages, or has nothing to do.
 //!
-//! Pure: it is told what was seen and when. What is seen comes from `observe.rs`, what a pipeline without
-//! progress waits for from `waits.rs`.
+//! Pure: its caller passes observations and times. `observe.rs` makes the observations; `waits.rs` says what
+//! a stalled pipeline waits for.
 
 use std::time::{Duration, Instant};
 
@@ -71,7 +71,7 @@ impl Progress {
         }
     }
 
-    /// The lanes were started anew, or the connection is lost: what was before says nothing.
+    /// The lanes were restarted, or the connection is lost: earlier observations have no meaning.
     pub(super) fn forget(&mut self) {
         (self.since, self.stalled) = (None, false);
     }

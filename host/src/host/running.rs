@@ -1,7 +1,7 @@
-//! One pipeline of a host: its settings, plugins and numbers, and its place at the server.
+//! One pipeline of a host: its settings, plugins and numbers, and its attachment to the server.
 //!
-//! What the host looks at while lanes work: for `weir status`, for readiness, for the lag. Starts
-//! and stops nothing, which is up to `supervise.rs`; whether it makes progress is up to `observe.rs`.
+//! The host reads it while lanes work: for `weir status`, for readiness, for the lag. `supervise.rs` starts
+//! and stops pipelines; `observe.rs` observes their progress.
 
 use super::waits::Cause;
 use crate::config::resolved;
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-/// One pipeline and what is known of it.
+/// One pipeline and its observations.
 pub(crate) struct Running {
     pub(crate) settings: Arc<resolved::Pipeline>,
     /// Its versions and its attachment, which it shares with those who deploy to it.
@@ -212,7 +212,7 @@ impl Running {
         metrics.acked.get() + metrics.termed.get() + metrics.parked.get()
     }
 
-    /// Whether a lane has something in hand to work on now, as far as they have said.
+    /// Whether a lane has a message to process now, by the reports of the lanes.
     pub(crate) fn has_work(&self) -> bool {
         let works = |lane: &AtWork| lane.activity.has_work();
         self.metrics.in_flight.get() > 0 && self.now().lanes.iter().any(works)
@@ -290,7 +290,7 @@ impl Running {
         }
     }
 
-    /// Sets the gauges that say how it is now.
+    /// Sets the gauges to the present values.
     pub(crate) fn show(&self) {
         let running = matches!(self.now().phase, Phase::Running);
         self.metrics.running.set(running.into());

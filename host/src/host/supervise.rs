@@ -1,14 +1,12 @@
-//! Keeps one pipeline running: starts its lanes, and starts them again when what they read is gone.
+//! Supervises one pipeline: starts its lanes, and restarts them when their stream or consumer is gone.
 //!
-//! Each pipeline of a host is supervised by itself: what happens to the streams of one stops no
-//! other. A pipeline that cannot go on because its stream, its consumer or its parking stream was
-//! deleted is started again, with longer and longer pauses, as if it had just been started: it finds
-//! or makes what it needs, and its message ids are those of the stream that is there then. So is one
-//! whose permission to pull was taken away, and one that could not start beside others that could. Only
-//! where the server has never permitted it, the pipeline has failed for good.
+//! Each pipeline of a host has its own supervisor, so a problem with the streams of one pipeline does not
+//! stop others. If the stream, the consumer or the parking stream was deleted, the supervisor restarts the
+//! pipeline like a new one, with growing pauses: it finds or creates what it needs, and its message ids name
+//! the new stream. The same happens if the permission to pull was removed, or if the pipeline could not start
+//! although others could. A pipeline fails permanently only if the server has never permitted it.
 //!
-//! Nothing is carried over from lanes that ended: what they had in hand is handed back, and the
-//! server delivers again what it still has.
+//! Nothing is carried over from ended lanes: they nak their deliveries, and the server delivers these again.
 
 use crate::delivery::lane::Lane;
 use crate::delivery::open::Parts;
@@ -192,8 +190,8 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Says what is wrong, unless that is what was `said` last: while it stays the same, the status and
-    /// readiness go on saying it.
+    /// Logs the problem, unless it was `said` last: while it stays the same, the status and readiness show
+    /// it.
     fn wait(&self, error: &anyhow::Error, said: &mut Option<Problem>) {
         let problem = Problem::new(error);
         if said.as_ref() != Some(&problem) {

@@ -1,6 +1,7 @@
-//! The views of a host's pipelines, for whoever asks for a key: looked up in their buckets.
+//! Looks up keys of views in their buckets.
 //!
-//! Which host owns a key does not matter: every host of a job reads the same buckets. Nothing is kept here.
+//! Every host of a job reads the same buckets, so it does not matter which host owns a key. Nothing is
+//! cached.
 
 use super::running::Running;
 use crate::config::resolved::{self, View as Settings};
@@ -141,7 +142,7 @@ impl View {
     }
 
     /// Follows the keys that begin with `prefix`, from behind a revision on; from the beginning, if the bucket has
-    /// none that late, because it was made anew.
+    /// none that late, because it was created again.
     ///
     /// # Errors
     /// When the server does not let it.

@@ -1,6 +1,6 @@
-//! What a pipeline without progress waits for, in words: what its lanes say, and what the server knows.
+//! Texts for what a stalled pipeline waits for, from the reports of its lanes and of the server.
 //!
-//! Pure. One sentence for each cause, with a hint where somebody can do something about it.
+//! Pure. There is one sentence for each cause, with a hint if the user can do something.
 
 use crate::nats::attachment::ServerView;
 use crate::nats::job_outputs::Behind;
@@ -19,7 +19,7 @@ pub(super) struct Cause {
     pub(super) hint: Option<String>,
 }
 
-/// The consumer that a pipeline reads; a job has none, and its name is empty.
+/// The consumer of a pipeline; a job has none, and its name is empty.
 #[derive(Clone, Copy)]
 pub(super) struct Reads<'a> {
     pub(super) stream: &'a str,

@@ -1,10 +1,11 @@
-//! Which host is to own which partition of a job: rendezvous hashing with bounded load. Pure.
+//! Which host is assigned which partition of a job: rendezvous hashing with bounded load. Pure.
 //!
-//! Every host computes it by itself from who is alive, and all come to the same. A pair of a partition and a
-//! host has a score, and the pairs are taken from the highest score down: a partition goes to the host of its
-//! first pair that still has room. P partitions fill H hosts evenly: each has P/H, rounded down or up.
+//! Every host computes the assignment from the hosts that are alive, and all get the same result. A pair of a
+//! partition and a host has a score, and pairs are taken from the highest score down: a partition goes to the
+//! host of its first pair that still has room. P partitions fill H hosts evenly: each has P/H, rounded down
+//! or up.
 //!
-//! It decides who tries and nothing else; who may write is decided by the fence (`log.rs`).
+//! The assignment decides only which host tries; the fence (`log.rs`) decides which host may write.
 
 use std::cmp::Reverse;
 
@@ -28,8 +29,8 @@ pub fn assign(hosts: &[String], partitions: u16) -> Vec<usize> {
     assign_without(hosts, partitions, None, &pairs(hosts, partitions))
 }
 
-/// The host that each partition is assigned to if the first one is gone, which is the one that stands by for it;
-/// empty if there is no other.
+/// For each partition, the host that would be assigned it if the first host were gone: its standby. Empty if
+/// there is no other host.
 #[must_use]
 pub fn successors(hosts: &[String], partitions: u16, assigned: &[usize]) -> Vec<usize> {
     let pairs = pairs(hosts, partitions);

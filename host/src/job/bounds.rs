@@ -1,4 +1,4 @@
-//! How much a commit may hold. Pure.
+//! The limits of a commit. Pure.
 
 /// What one commit may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
-//! Claims a partition. It becomes its owner's with a checkpoint of a new owner; whoever owned it is deposed.
+//! Claims a partition: a checkpoint with a new owner fences the previous owner.
 //!
-//! Two kinds of partitions are not claimed: one of other key groups, because its job was restored with another
-//! number of partitions, and one whose state is just being replaced (`replace.rs`).
+//! Two kinds of partitions cannot be claimed: one with other key groups, because the job was restored with
+//! another number of partitions, and one whose state is being replaced (`replace.rs`).
 
 use super::log::{Held, Log, LogError};
 use super::partition;

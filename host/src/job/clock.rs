@@ -26,12 +26,12 @@ impl PartitionClock {
         clock.advance(wall, nanoseconds(begun.elapsed()))
     }
 
-    /// Forgets what it was: it begins anew.
+    /// Resets the clock.
     pub(super) fn reset(&self) {
         *self.follows.borrow_mut() = None;
     }
 
-    /// From now on it is this time, or later, until it is told another one.
+    /// Advances the clock to this time at least.
     pub(super) fn tell(&self, now: u64) {
         self.told.set(self.told.get().max(Some(now)));
     }

@@ -1,8 +1,8 @@
-//! Which group's snapshot is due, and what of the log nobody needs any more. Pure.
+//! Which snapshots of groups are due, and which part of the log can be purged. Pure.
 //!
-//! When the deltas are longer than the state, each commit takes the snapshots of some groups along, in turn,
-//! so that the work is spread. The deltas that every group's snapshot reaches are purged once the commits with
-//! these snapshots are stored, and not before: a purge cannot be undone.
+//! When the deltas are longer than the state, each commit contains snapshots of some groups, in turn, so that
+//! the work is spread. Deltas that the snapshots of all groups include are purged only after the commits with
+//! these snapshots are stored: a purge cannot be undone.
 
 use super::log::Fence;
 use std::collections::VecDeque;
@@ -133,8 +133,8 @@ impl Compaction {
         self.turn = (self.reach.iter().position(|reach| *reach == oldest)).unwrap_or_default();
     }
 
-    /// Where the deltas end that nobody needs any more; they are forgotten here. None if there are none. To be
-    /// asked while no commit is in flight.
+    /// The end of the deltas that can be purged, which are forgotten here. None if there are none. Call it
+    /// only while no commit is in flight.
     pub fn purge(&mut self) -> Option<Fence> {
         let oldest = self.oldest();
         let mut end = None;

@@ -1,8 +1,8 @@
 //! How the state of a candidate differs from that of a job at the same positions. Pure.
 //!
-//! Values and timers of plugins are compared, with their keys and names. Not compared is when a value expires or a
-//! timer is due by processing time, because a candidate works a little later than the job; and what the host keeps:
-//! messages that wait.
+//! It compares values and timers of plugins, with their keys and names. It ignores when a value expires or a
+//! timer of processing time is due, because a candidate works a little later than the job. It also ignores
+//! waiting messages, which the host keeps.
 
 use crate::compare::report::{Row, States};
 use crate::state::entries::{Entry, What};
@@ -21,7 +21,7 @@ type Place<'a> = (&'a str, bool, &'a [u8], &'a [u8]);
 /// What is there.
 struct Kept<'a> {
     value: Cow<'a, [u8]>,
-    /// When it goes by itself.
+    /// When it expires.
     ends: Option<u64>,
 }
 

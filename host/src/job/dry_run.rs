@@ -1,9 +1,10 @@
-//! A job in memory: partitions with a state each, whose commits go nowhere. For `weir replay` and for shadows.
+//! A job in memory: partitions with a state each, whose commits are not stored. For `weir replay` and for
+//! shadows.
 //!
-//! Messages, timers and retries go through the same code as those of a job that runs (`worker.rs`,
-//! `processing.rs`), with the same bounds. Processing time is not that of any clock: it is when the message at hand was
-//! stored, so that timers and retries are due between the same messages as they were. Event time is the
-//! watermark, as always. Knows no broker, and publishes nothing.
+//! Messages, timers and retries use the same code as in a running job (`worker.rs`, `processing.rs`), with
+//! the same limits. Processing time is the time at which the current message was stored, so that timers and
+//! retries are due between the same messages as in the job. Event time is the watermark, as always. Knows no
+//! broker, and publishes nothing.
 
 mod partition;
 
@@ -341,7 +342,7 @@ impl JobDryRun {
         }
     }
 
-    /// A plugin that does not start asks for a retry for ever.
+    /// A plugin that does not start asks for retries forever.
     fn check(&self) -> Result<()> {
         match self.shared.metrics.retried_infrastructure.get() {
             0 => Ok(()),

@@ -1,13 +1,13 @@
-//! What a host knows of the others that run a job, and which partitions it is to own by that. Pure.
+//! What a host knows of the other hosts of a job, and which partitions it is to own. Pure.
 //!
-//! Each host says what it owns (`nats/members.rs`), and each decides for itself alone. `assign.rs` says who is
-//! to own a partition. A partition that nobody owns is taken at once by the host that is to own it. One that
-//! another owns is asked for, one at a time, and its owner releases what the right host asks for. So at most
-//! one partition for each host that receives some is without an owner while partitions move.
+//! Each host reports what it owns (`nats/members.rs`), and decides only for itself. `assign.rs` assigns
+//! partitions. The assigned host takes a free partition at once. It asks for a partition of another owner,
+//! one at a time, and the owner releases what the assigned host asks for. So while partitions move, each host
+//! that receives some has at most one without an owner.
 //!
-//! Views may differ, records may be late or lost, and hosts may hang, so each wait has an end. Time is counted
-//! in *beats*: the times that this host has read what all say, and has said what it owns. A host that cannot
-//! do that counts nothing, and so takes nobody for dead while the server is away.
+//! Views may differ, records may be late or lost, and hosts may hang, so each wait has an end. Time is
+//! counted in *beats*: one beat is one time that this host has read all reports and stored its own. A host
+//! that cannot do that counts nothing, so it takes no other host for dead while the server is away.
 
 use super::assign::{assign, rank, successors};
 use crate::nats::members::Member;
@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Beats without news of a host after which it is taken for dead.
 pub const SILENT: u32 = 4;
-/// Beats for which the owner of a partition may keep it from the host that asks for it, and for which the host
-/// that is to own it may leave it unowned, before the next takes it.
+/// Beats after which the assigned host claims a partition that its owner does not release, and after which
+/// the next host claims a free partition that the assigned host does not claim.
 pub const PATIENCE: u32 = 5;
 /// Beats for which a host that joins waits to hear of those that it has found, the first of them included.
 pub const LISTEN: u32 = 3;
@@ -31,7 +31,7 @@ pub struct Handover {
     /// Those that are alive, with this host, in order, and the host of each partition among them.
     live: Vec<String>,
     targets: Vec<usize>,
-    /// The host that is to own each of them when that one is gone; empty where nobody stands by.
+    /// The standby of each partition; empty if there is none.
     successors: Vec<usize>,
     /// Hosts that stand by for each partition.
     standbys: usize,
@@ -41,7 +41,7 @@ pub struct Handover {
     /// Partitions that it had to give up while it was to own them. Somebody has them: it takes none back before
     /// the next beat, when it knows who.
     lost: BTreeSet<u16>,
-    /// For how many beats nobody has had each partition.
+    /// For how many beats each partition had no owner.
     free: Vec<u32>,
     /// The partition that is asked for, and for how many beats.
     wants: Option<(u16, u32)>,
@@ -49,7 +49,7 @@ pub struct Handover {
     listening: Option<Listening>,
     /// Whether the others are to hear of it now.
     news: bool,
-    /// Whether nobody is to own anything: nobody takes what others leave alone.
+    /// Whether no host may own a partition, because the job is paused.
     paused: bool,
 }
 
@@ -110,8 +110,8 @@ impl Handover {
         &self.assigned
     }
 
-    /// The partitions that this host is to stand by for now: those that it is the next to own, one that it is to
-    /// get from its present owner among them.
+    /// The partitions for which this host stands by now: those for which it is next, including one that it is
+    /// to get from its present owner.
     #[must_use]
     pub fn standby(&self) -> &BTreeSet<u16> {
         &self.standby
@@ -212,7 +212,7 @@ impl Handover {
         self.decide();
     }
 
-    /// This host takes all that it is to own by what it knows, without waiting any longer for the others.
+    /// Lets this host take all its assigned partitions, without waiting longer for the others.
     pub fn go_alone(&mut self) {
         self.listening = None;
         self.decide();
@@ -248,7 +248,7 @@ impl Handover {
         }
     }
 
-    /// Decides anew, after anything has changed.
+    /// Decides again after a change.
     fn decide(&mut self) {
         if let Some(Listening { made, failed }) = self.listening {
             let knows_all = made > 0 && self.others.values().all(|other| other.alive);

@@ -1,4 +1,4 @@
-//! What waits in the state for its next attempt: a message, or a timer that a plugin wants to be called with again.
+//! Entries of the state that wait for their next attempt: a message, or a timer that a plugin wants to retry.
 //! Pure.
 //!
 //! Integers are little endian, and texts and bytes come with their length before them. The first byte tells

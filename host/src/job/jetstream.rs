@@ -85,9 +85,9 @@ impl JetStream {
         format!("{prefix}.{kind}.{partition}")
     }
 
-    /// Reads as whoever owns nothing: snapshots of one key group or of all, then deltas, both up to a checkpoint at
-    /// `least` or behind it. Returns the one behind the deltas. Its owner goes on meanwhile: what is read may have
-    /// gaps (`observe.rs`).
+    /// Reads without owning the partition: snapshots of one key group or of all, then deltas, both up to a
+    /// checkpoint at `least` or later. Returns the checkpoint after the deltas. The owner continues
+    /// meanwhile, so the records may have gaps (`observe.rs`).
     ///
     /// # Errors
     /// As those of [`Log::recover`].
@@ -142,7 +142,8 @@ impl JetStream {
         LogError::Damaged(format!("cannot read the checkpoint on `{place}`: {why}"))
     }
 
-    /// Reads records of one kind from a place on, up to a checkpoint that stands at `upto` or behind it, and returns that.
+    /// Reads records of one kind from a place on, up to a checkpoint at `upto` or later, and returns that
+    /// checkpoint.
     ///
     /// # Errors
     /// Busy, if there is none and nothing comes any more.
@@ -223,8 +224,8 @@ impl Whole {
 }
 
 impl Log for JetStream {
-    /// `STREAM.MSG.GET` is answered by the leader of the stream, but perhaps by one that does not know yet
-    /// that it is not the leader any more.
+    /// The leader of the stream answers `STREAM.MSG.GET`, but perhaps a former leader that does not know it
+    /// yet.
     async fn checkpoint(&self) -> Result<Option<Held>, LogError> {
         let api = self.wire.api.message(&self.place.stream);
         let subject = self.subject("ckpt");

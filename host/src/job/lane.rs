@@ -1,8 +1,8 @@
-//! A lane of a job: one thread with one connection and one warm instance of each plugin, which owns some of the
-//! job's partitions. START HERE.
+//! A lane of a job: one thread with one connection and one warm instance of each plugin, which owns some of
+//! the job's partitions. START HERE.
 //!
-//! Each partition is owned by a worker of its own (`worker.rs`); they take turns on the thread. What they
-//! share is in `shared.rs`, and what they read is dealt out by `jetstream/inputs.rs`.
+//! Each partition has its own worker (`worker.rs`); workers take turns on the thread. `shared.rs` has what
+//! they share, and `jetstream/inputs.rs` deals out what they read.
 
 mod around;
 mod folder;
@@ -57,13 +57,13 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// deltas and the checkpoint. The server takes 1,000 in all, and a pipeline may have 900 results in a commit.
 const BESIDES: usize = 100;
 const RESERVE: usize = 90;
-/// Bytes of the header lines that a message has more as part of a commit, at most. The server counts them, and ends
-/// the connection for a message that is too large.
+/// The greatest number of bytes of the header lines that a commit adds to a message. The server counts them,
+/// and ends the connection if a message is too large.
 const BATCH_LINES: usize = 256;
 /// Bytes of a record's message, at most; half of what the server takes, if that is less.
 pub(super) const PART: usize = 256 << 10;
 
-/// What a lane is made of. The first four are of its pipeline, the others its own.
+/// The parts of a lane. The first four belong to its pipeline, the others to the lane.
 pub struct Parts {
     pub settings: Arc<resolved::Pipeline>,
     pub metrics: Arc<PipelineMetrics>,
@@ -223,7 +223,7 @@ impl Lane {
     /// Owns partitions until the host stops.
     ///
     /// # Errors
-    /// When a partition cannot go on, and none of this job could.
+    /// When a partition cannot continue for a reason that affects the whole job.
     pub async fn run(self) -> Result<()> {
         let partitions = self.partitions.iter().map(|partition| self.own(*partition));
         tokio::select! {

@@ -1,12 +1,12 @@
-//! What a job needs of the place where a partition's commits are kept. Plain data and one trait.
+//! The interface between a job and the store of a partition's commits. Plain data and one trait.
 //!
-//! A log holds, for one partition, one [`Checkpoint`], records of what each commit changed in the state
+//! For one partition, a log contains one [`Checkpoint`], records of what each commit changed in the state
 //! ([`Delta`]), at most one [`Snapshot`] of each key group, and the results. One rule makes it safe: a
-//! [`Commit`] is stored as a whole, and only if the checkpoint is still the one that its [`Fence`] names. All
-//! else may fail, be late, or be read from a replica that lags behind.
+//! [`Commit`] is stored as a whole, and only if the checkpoint is still the one that its [`Fence`] names.
+//! Everything else may fail, be late, or be read from a replica that lags behind.
 //!
-//! `jetstream.rs` keeps a log on a stream, `model.rs` in memory with seeded faults. What is in a delta and in
-//! a snapshot is opaque here.
+//! `jetstream.rs` stores a log on a stream, and `model.rs` in memory with seeded faults. The content of
+//! deltas and snapshots is opaque here.
 
 use crate::message::Message;
 use crate::outgoing::OutgoingMessage;
@@ -17,7 +17,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Where a checkpoint stands in its log. Grows with every commit; zero where there is no checkpoint.
+/// The place of a checkpoint in its log. It grows with every commit, and is zero if there is no checkpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fence(pub u64);
 
@@ -32,9 +32,9 @@ pub struct Checkpoint {
     pub number: u64,
     /// The number of the last [`Delta`]; zero before the first.
     pub log: u64,
-    /// Of all deltas so far, see [`chained`]: who has another one for this `log` has another state. Whoever
-    /// changes the state otherwise than by a delta changes it, too. Empty before the first delta: then it
-    /// proves nothing.
+    /// The chain of all deltas so far, see [`chained`]: another chain for this `log` means another state. A
+    /// change of the state without a delta changes it, too. Empty before the first delta: then it proves
+    /// nothing.
     #[serde(default)]
     pub chain: Arc<str>,
     /// The number of the last delta that the snapshots of all groups reach: those up to here may be purged.
@@ -46,16 +46,17 @@ pub struct Checkpoint {
     /// back, whichever inputs come or go. None if an earlier version of weir has written it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watermark: Option<u64>,
-    /// Digests of the configuration and of the plugins by name, as whoever owns the partition runs them.
+    /// Digests of the owner's configuration and of its plugins by name.
     pub digests: Arc<BTreeMap<String, String>>,
-    /// The key groups that it is of; none before a claim has said so. Nobody claims it for others.
+    /// The key groups of the partition; none before the first claim. It can be claimed only for the same
+    /// groups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<Range<u16>>,
     /// The views of the state that have all of it; see [`View::identity`](crate::config::resolved::View::identity).
     #[serde(default, skip_serializing_if = "no_views")]
     pub viewed: Arc<BTreeSet<String>>,
-    /// The state is being replaced and is not whole (`replace.rs`): nobody claims it but to replace it. Ends
-    /// with the replacement's last commit.
+    /// Whether the state is being replaced and is incomplete (`replace.rs`): then only a replacement may
+    /// claim it. The replacement's last commit resets it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replacing: bool,
 }
@@ -186,8 +187,8 @@ pub struct Input {
     pub message: Message,
     /// When it was stored there, in nanoseconds since the Unix epoch; 0 where that is not known any more.
     pub stored: u64,
-    /// Whether its event time is the one that the pipeline asks for. Otherwise it is the stream's, and moves no
-    /// watermark.
+    /// Whether its event time is the one that the pipeline configures. Otherwise it is the stream's, and
+    /// moves no watermark.
     pub timed: bool,
 }
 
@@ -196,17 +197,17 @@ pub struct Input {
 pub struct Read {
     /// Those of each input in order.
     pub messages: Vec<Input>,
-    /// Up to where an input, by its place in the checkpoint, has none for this partition. None of the messages is of it.
+    /// The position up to which an input, by its place in the checkpoint, has no messages for this partition.
+    /// None of the messages is from it.
     pub passed: Vec<(usize, u64)>,
 }
 
-/// Why a log did not answer. Where it is a commit that failed, nothing of it is stored, unless the variant
-/// says otherwise.
+/// Why a log did not answer. If a commit failed, nothing of it is stored, unless the variant says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogError {
     /// The checkpoint is not the one that the fence names.
     WrongFence,
-    /// Nobody knows whether the commit is stored, or will be: no answer came.
+    /// No answer came: the commit may be stored, now or later.
     Ambiguous(String),
     /// Not now: an election, too many requests.
     Busy(String),
@@ -246,7 +247,7 @@ pub trait Log {
     /// The last checkpoint; none in a new log. It may be older than the last one.
     ///
     /// # Errors
-    /// Everything but [`LogError::Damaged`] and [`LogError::Permanent`] passes.
+    /// All errors except [`LogError::Damaged`] and [`LogError::Permanent`] are temporary.
     async fn checkpoint(&self) -> Result<Option<Held>, LogError>;
 
     /// Stores a commit whose checkpoint follows the one at `expected`. Returns where its own checkpoint
@@ -256,13 +257,14 @@ pub trait Log {
     /// Only after [`LogError::Ambiguous`] may it be stored, now or later.
     async fn commit(&self, expected: Fence, commit: &Commit) -> Result<Fence, LogError>;
 
-    /// Reads twice, in the order of the log: snapshots up to the checkpoint at `claim`, and deltas up to it. A
-    /// checkpoint is given where it is found, and what was stored before it has been given by then. A replica
-    /// that lags behind may give older checkpoints first, and an older snapshot of a group before a newer one.
-    /// Ends early when it comes upon a checkpoint behind `claim`, or has waited for one for too long.
+    /// Reads twice, in the order of the log: first snapshots and then deltas, each up to the checkpoint at
+    /// `claim`. A checkpoint is passed on when it is found, after everything that was stored before it. A
+    /// replica that lags behind may return older checkpoints first, and an older snapshot of a group before a
+    /// newer one. Ends early if it finds a checkpoint after `claim`, or has waited for one too long.
     ///
     /// # Errors
-    /// Everything but [`LogError::Damaged`] and [`LogError::Permanent`] passes; the reading begins anew then.
+    /// All errors except [`LogError::Damaged`] and [`LogError::Permanent`] are temporary; the caller reads
+    /// again.
     async fn recover(
         &self,
         claim: Fence,
@@ -281,21 +283,22 @@ pub trait Log {
         take: &mut dyn FnMut(Stored) -> Result<(), LogError>,
     ) -> Result<(), LogError>;
 
-    /// Waits for messages behind these positions, and returns at most `most`. Returns none now and then, while
-    /// all that comes is for other partitions. Tables are read to their present end before the other inputs, and their
-    /// messages come first.
+    /// Waits for messages after these positions, and returns at most `most`. May return none while all
+    /// messages are for other partitions. Tables are read to their present end before the other inputs, and
+    /// their messages come first.
     ///
     /// # Errors
-    /// Everything but [`LogError::Damaged`] and [`LogError::Permanent`] passes.
+    /// All errors except [`LogError::Damaged`] and [`LogError::Permanent`] are temporary.
     async fn read(&self, behind: &[Progress], most: usize) -> Result<Read, LogError>;
 
-    /// Waits until none of these inputs has had anything pending for this partition, each for as long as makes an input
-    /// idle. They may be some of those that are read. One that cannot be read, or is not read, is not idle. Never ends where nothing makes one idle.
+    /// Waits until all these inputs are idle: each had nothing pending for this partition during the idle
+    /// timeout. An input that is not read, or cannot be read, is not idle. Never ends if there is no idle
+    /// timeout.
     async fn idle(&self, behind: &[Progress]);
 
-    /// Removes the deltas before `before`, now or later. Every group has a snapshot that reaches further.
+    /// Removes the deltas before `before`, now or later. The snapshots of all groups include them.
     ///
     /// # Errors
-    /// All of them pass, and none matters but for the room that is not freed.
+    /// All errors are temporary, and only delay the release of storage.
     async fn purge(&self, before: Fence) -> Result<(), LogError>;
 }

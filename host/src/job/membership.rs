@@ -1,10 +1,10 @@
-//! A host as a member of a job: says again and again what it owns, hears what the others own, and by that
-//! tells what it is to own.
+//! A host as a member of a job: reports what it owns, receives the reports of others, and derives what it is
+//! to own.
 //!
-//! A task of its own carries between the bucket (`nats/members.rs`) and the decisions (`handover.rs`). Whoever
-//! runs the partitions follows [`Membership::share`] and says with [`Membership::set_owned`] what has become
-//! of it. None of this fences anybody: a host that does not hear of the others goes on, and is deposed when
-//! another claims what it owns (`docs/adr/0026-who-tries-to-own-a-partition.md`).
+//! A separate task connects the bucket (`nats/members.rs`) and the decisions (`handover.rs`). The runner of
+//! the partitions follows [`Membership::share`], and reports with [`Membership::set_owned`]. None of this
+//! fences: a host without news of the others continues, and is fenced when another host claims its partitions
+//! (`docs/adr/0026-who-tries-to-own-a-partition.md`).
 
 use super::handover::Handover;
 use crate::nats::Connection;
@@ -20,21 +20,21 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-/// From one beat to the next. A host that dies is taken for dead after four beats of the others without news
-/// of it: 6 to 8 s. Less, and a host that is paused for a moment, by its garbage, its disk or its machine,
-/// would lose all that it owns, which costs a recovery for each partition; more, and the partitions of a dead
-/// host would stand still for longer. An election of the bucket's servers counts for nothing.
+/// The time from one beat to the next. A host counts as dead after four beats of the others without news: 6
+/// to 8 s. With a shorter time, a host that is paused for a moment by its disk or its machine would lose all
+/// its partitions, which costs a recovery for each. With a longer time, the partitions of a dead host would
+/// stand still for longer. Beats during an election of the bucket's servers do not count.
 const BEAT: Duration = Duration::from_secs(2);
 /// From one piece of news to the next, at least: a host that claims all of its partitions says so at once.
 const APART: Duration = Duration::from_millis(20);
 
-/// What a host is to do for a job. Both sets change at once: a partition that goes from one to the other is at no
-/// time in neither, so a standby that is to own it keeps its state.
+/// What a host is to do for a job. Both sets change at once: a partition that moves between them is always in
+/// one of them, so a standby that becomes the owner keeps its state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Share {
-    /// The partitions that it is to own: none while the job is paused.
+    /// The partitions to own: none while the job is paused.
     pub assigned: BTreeSet<u16>,
-    /// Those that it is to stand by for.
+    /// The partitions to stand by for.
     pub standby: BTreeSet<u16>,
 }
 
@@ -61,12 +61,13 @@ impl Drop for Membership {
 }
 
 impl Membership {
-    /// Joins the hosts that run a job with this number of partitions, for each of which so many hosts stand by. What this host is to own is known a
-    /// moment later: when it has heard of all the others, or has waited for them in vain.
+    /// Joins the hosts of a job with this number of partitions, and this number of standbys for each. The
+    /// partitions of this host are known a moment later: after reports of all other hosts, or after a
+    /// timeout.
     ///
     /// # Errors
-    /// When there is no connection. A bucket that cannot be used is none: this host is to own all partitions
-    /// then, and a warning says so.
+    /// When there is no connection. If the bucket cannot be used, this host is to own all partitions, with a
+    /// warning.
     pub async fn join(
         connection: &Connection,
         job: &str,
@@ -99,8 +100,8 @@ impl Membership {
         })
     }
 
-    /// What this host is to do now. A partition that it is to own no more is to be released: stop, and then say so
-    /// with [`set_owned`](Self::set_owned). The host that is to own it waits for that.
+    /// What this host is to do now. Release a partition that is no longer in the share: stop it, and then
+    /// report that with [`set_owned`](Self::set_owned). The newly assigned host waits for that.
     #[must_use]
     pub fn share(&self) -> watch::Receiver<Share> {
         self.share.clone()
@@ -111,9 +112,9 @@ impl Membership {
         locked(&self.shared.handover).set_standby(partition, record);
     }
 
-    /// What this host owns: from its claim on, until it has released the partition or was deposed. A partition
-    /// that it is to own and gives up all the same, because another has claimed it or it cannot go on, is taken
-    /// from what it is to own, and comes again when nobody has it at the next beat.
+    /// Reports what this host owns: from the claim until it has released the partition or was deposed. If the
+    /// host gives up an assigned partition, because another host has claimed it or it cannot continue, the
+    /// partition leaves the share. It returns when it has no owner at the next beat.
     pub fn set_owned(&self, partition: u16, owned: bool) {
         locked(&self.shared.handover).set_owned(partition, owned);
         self.shared.changed.notify_one();
@@ -184,7 +185,8 @@ impl Task {
         }
     }
 
-    /// What the operator says holds until it says something else. Whoever may not hear it goes on.
+    /// A command of the operator holds until the next one. A host without the permission to read commands
+    /// continues.
     fn obey(&self, heard: Result<Control, Trouble>) {
         let heard = match heard {
             Ok(control) => control,

@@ -1,9 +1,9 @@
 //! Exactly once: results, state and positions of a partition in one commit. START HERE, then `worker.rs`.
 //!
-//! A job has partitions; each has a log with one checkpoint. Whoever claims a partition writes the checkpoint
-//! with its own name, and every commit is refused whose checkpoint does not follow the last one. So at most
-//! one owner writes, whatever hosts believe of each other, and what is committed is there as a whole or not
-//! at all (`docs/adr/0023-what-a-commit-holds.md`).
+//! A job has partitions; each has a log with one checkpoint. A host claims a partition by writing the
+//! checkpoint with its own name. A commit is refused if its checkpoint does not follow the last one. So at
+//! most one owner writes, whatever hosts know of each other, and a commit is stored as a whole or not at all
+//! (`docs/adr/0023-what-a-commit-holds.md`).
 //!
 //! | file | what it does |
 //! |---|---|

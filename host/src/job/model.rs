@@ -1,8 +1,8 @@
 //! A log in memory, with faults that a seed decides.
 //!
-//! What is sent to it is under way until [`Model::deliver`] says what becomes of it: it arrives, it is lost,
-//! it arrives twice, or long after its sender has given up or is gone. Answers are lost, too. Reads may be
-//! served by a replica that lags behind. There is no time but that of the tests.
+//! A message to it is in transit until [`Model::deliver`] decides: it arrives, is lost, arrives twice, or
+//! arrives long after its sender has given up or is gone. Answers can be lost, too. A replica that lags
+//! behind may serve reads. Only the tests advance the time.
 
 mod chance;
 mod network;

@@ -1,8 +1,8 @@
-//! The state of a partition for whoever does not own it: as of a checkpoint, while its owner goes on. Pure.
+//! Reads the state of a partition as of a checkpoint, while its owner continues. Pure.
 //!
-//! Nothing is claimed, so what is read changes meanwhile: a snapshot takes the place of another one, and deltas that
-//! it reaches are purged. What was read is right all the same if the deltas behind the oldest snapshot are
-//! complete up to the checkpoint, and no snapshot reaches further. Otherwise it is read again.
+//! The reader claims nothing, so the log changes meanwhile: new snapshots replace old ones, and deltas that
+//! they include are purged. The result is right if the deltas after the oldest snapshot are complete up to
+//! the checkpoint, and no snapshot is newer than the checkpoint. Otherwise the state is read again.
 
 use super::compaction::Compaction;
 use super::log::{Held, LogError, Stored};

@@ -1,7 +1,6 @@
-//! A job as its operator reads and replaces it, beside the hosts that run it.
+//! Reads and replaces the state of a job for its operator, while hosts run the job.
 //!
-//! Reading claims nothing and disturbs nobody. It fails if it cannot be done within bounds: a command
-//! does not wait for ever.
+//! Reading claims nothing and disturbs no host. It fails after a limit, so a command never waits forever.
 
 use super::jetstream::{Inputs, JetStream, OPEN_BATCHES, Place};
 use super::lane::{PART, PATIENCE};
@@ -38,7 +37,7 @@ pub struct Operated {
     pub stream: String,
     prefix: String,
     pub definition: Definition,
-    /// Where the definition stands in the stream; 0 before there is one.
+    /// The sequence of the definition in the stream; 0 if there is none.
     pub defined: u64,
     wire: Wire,
     inputs: Rc<Inputs>,
@@ -51,7 +50,7 @@ impl Operated {
     /// Finds a job by its name.
     ///
     /// # Errors
-    /// When there is none, or the server does not say.
+    /// When there is none, or the server does not answer.
     pub async fn open(connection: &Connection, name: &str) -> Result<Self> {
         let defined = job_admin::definition(connection, name).await?;
         let defined = defined
@@ -115,7 +114,8 @@ impl Operated {
         (self.wire.max_payload() / 2).clamp(1, PART)
     }
 
-    /// The state of a partition, or of one group of it, as of one of its checkpoints; none if nobody has ever claimed it.
+    /// The state of a partition, or of one group of it, as of one of its checkpoints; none if the partition
+    /// was never claimed.
     ///
     /// # Errors
     /// When it cannot be read, or changes too fast.
@@ -191,7 +191,7 @@ impl Operated {
     /// Takes a partition from its owner to replace its state, with a log from `log`.
     ///
     /// # Errors
-    /// When the server does not take it.
+    /// When the server refuses it.
     pub async fn seize<'a>(
         &'a self,
         log: &'a JetStream,

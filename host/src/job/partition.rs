@@ -1,11 +1,12 @@
-//! What a partition decides: how it is claimed, what its next commit holds, what an answer means. Pure.
+//! The decisions of a partition: how it is claimed, what its next commit contains, what an answer means.
+//! Pure.
 //!
-//! A partition is *claimed* by a checkpoint with a new owner, *recovers* its state up to that claim
-//! (`recovery.rs`), *runs*, and is *deposed* by the claim of another. `worker.rs` carries out what is decided
-//! here.
+//! A checkpoint with a new owner *claims* a partition. The owner *recovers* the state up to that claim
+//! (`recovery.rs`), *runs*, and is *deposed* when another owner claims the partition. `worker.rs` carries out
+//! the decisions.
 //!
-//! One commit is in flight at a time. What is processed meanwhile gathers for the next one, on a state that
-//! has the writes of the commit in flight: either that commit is stored, or the owner is deposed and drops
+//! One commit is in flight at a time. Meanwhile, effects gather for the next commit, on a state that includes
+//! the writes of the commit in flight: either that commit is stored, or the owner is deposed and drops
 //! everything.
 
 pub use super::bounds::Bounds;
@@ -23,8 +24,8 @@ use std::sync::Arc;
 /// Snapshots in one commit, at most.
 const SNAPSHOTS: usize = 8;
 
-/// The claim of a partition by a new owner: the same positions, one epoch later. `inputs` are those of the
-/// job with where each begins, if it is new; one that is gone is remembered.
+/// The claim of a partition by a new owner: the same positions, and the next epoch. `inputs` are those of the
+/// job, with the start of each new one; inputs that are gone are kept.
 #[must_use]
 pub fn claim(
     found: Option<&Held>,
@@ -66,7 +67,7 @@ pub fn claim(
     (fence, commit)
 }
 
-/// What the last checkpoint says about a commit that nobody answered for.
+/// What the last checkpoint says about a commit without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolution {
     /// It is stored, and its checkpoint stands here.
@@ -293,8 +294,8 @@ impl Running {
         }
     }
 
-    /// Those that go along with a commit: about as many bytes as its delta has, so that the log shrinks while
-    /// compaction costs no more than the commits themselves. At least one is tried.
+    /// The snapshots for a commit: about as many bytes as its delta, so that the log shrinks while compaction
+    /// costs no more than the commits themselves. At least one is tried.
     fn snapshots(&mut self, work: &mut impl Work, mut left: usize, delta: usize) -> Vec<Snapshot> {
         let mut snapshots: Vec<Snapshot> = Vec::new();
         let mut bytes = 0;
@@ -347,7 +348,7 @@ impl Running {
         }
     }
 
-    /// Deltas in the log, and their bytes: what a takeover reads besides snapshots.
+    /// Deltas in the log, and their bytes: what a new owner reads in addition to snapshots.
     #[must_use]
     pub fn log_length(&self) -> (usize, usize) {
         self.compaction.length()

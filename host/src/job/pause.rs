@@ -1,4 +1,4 @@
-//! How long a partition waits before it tries again.
+//! How long a partition waits before the next try.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
-//! How far key groups have come, where those of one partition were in several partitions before. Pure.
+//! The progress of key groups that come from several partitions. Pure.
 //!
-//! A savepoint says for each *span* of key groups up to where the inputs are in its state. A partition of
-//! a restored job begins at the lowest position of its spans, and passes over the messages of those that are
-//! further (`Progress::ahead`) until all have come together.
+//! A savepoint contains the positions of the inputs for each *span* of key groups. A partition of a restored
+//! job begins at the lowest position of its spans, and skips messages of groups that are further
+//! (`Progress::ahead`) until all groups are level.
 
 use super::log::{Ahead, Progress};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     pub groups: Range<u16>,
-    /// None of them has groups ahead. An input that is missing has not been read at all.
+    /// None of them has groups ahead. A missing input was never read.
     pub inputs: Vec<Progress>,
 }
 

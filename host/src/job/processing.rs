@@ -1,8 +1,8 @@
 //! The work of one partition: the processor of its lane, on a state of its own. START HERE.
 //!
-//! A batch becomes effects and writes. A message for which a plugin asks for a retry waits in the state, and so
-//! do those behind it: of its key, or all with `order: stream` (`docs/adr/0023-what-a-commit-holds.md`). What is due is in `due.rs`. Knows no log
-//! and no broker.
+//! A batch becomes effects and writes. If a plugin asks for a retry, the message waits in the state, and so
+//! do the messages behind it: those of its key, or all with `order: stream`
+//! (`docs/adr/0023-what-a-commit-holds.md`). `due.rs` processes what is due. Knows no log and no broker.
 
 mod due;
 mod judged;

@@ -1,13 +1,14 @@
-//! From the log to the state of a partition: of a claim, or of a standby that goes on with it. Pure.
+//! From the log to the state of a partition: for a claim, or for a standby that claims. Pure.
 //!
-//! A claim is a checkpoint, and every commit behind it needs the claim's fence. So nothing of an older owner
-//! can appear behind it, and whoever has read up to the claim has read all. A reading that did not come upon
-//! the claim was one of a replica that lags behind; one that comes upon a later checkpoint is of no use,
-//! because the partition has another owner.
+//! A claim is a checkpoint, and every later commit needs the claim's fence. So an older owner can store
+//! nothing after the claim, and a reader that has read up to the claim has read everything. If a reader did
+//! not find the claim, it read from a replica that lags behind. If it finds a later checkpoint, its result
+//! has no use, because the partition has another owner.
 //!
-//! A standby reads up to any checkpoint and then on, and owns nothing. When it claims the partition itself, its
-//! state is used if the claim proves it: the same number of deltas with the same digests in the same order
-//! ([`chained`]). It may have read what it likes; without the proof, the recovery begins from nothing.
+//! A standby reads up to any checkpoint and then continues, and owns nothing. When it claims the partition,
+//! its state is used if the claim proves it: the same number of deltas with the same digests in the same
+//! order ([`chained`]). Without that proof, the recovery begins with an empty state, whatever the standby has
+//! read.
 
 use super::compaction::Compaction;
 use super::log::{Checkpoint, Fence, Held, LogError, Stored, chained};
@@ -30,7 +31,8 @@ pub struct Recovery {
     log: u64,
     /// The number and the chain of the checkpoint behind the snapshots.
     base: (u64, Arc<str>),
-    /// That of the deltas in the state. None before those of `base` are in it: until then it is of no one time.
+    /// The chain of the deltas in the state. None before the deltas of `base` are in it: until then the state
+    /// mixes several times.
     chain: Option<Arc<str>>,
     /// Whether the state is that of the last checkpoint that the reading came upon.
     is_level: bool,
@@ -49,7 +51,7 @@ pub enum Unfinished {
     Behind,
     /// Another owner has claimed the partition.
     Overtaken,
-    /// Records are missing that nobody may remove.
+    /// Records are missing that must not be removed.
     Damaged(String),
 }
 
@@ -192,7 +194,7 @@ impl Recovery {
         self.next
     }
 
-    /// Whether the state is that of one time, and is known to be of this log.
+    /// Whether the state is consistent as of one time, and is known to belong to this log.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.chain.is_some()

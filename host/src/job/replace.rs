@@ -1,9 +1,9 @@
-//! Puts another state and other positions in the place of those of a partition: a reset, or a restore.
+//! Replaces the state and the positions of a partition: for a reset or a restore.
 //!
-//! It begins with a claim whose checkpoint says that the state is being replaced. From then on no host claims the
-//! partition, and whoever owned it is deposed. Snapshots follow, in as many commits as they need; the last commit
-//! has the new positions and frees the partition. What is interrupted is whole nowhere and claimed by nobody, until
-//! it is run again from its beginning.
+//! It begins with a claim whose checkpoint marks the state as being replaced. From then on no host claims the
+//! partition, and the previous owner is deposed. Snapshots follow, in as many commits as needed; the last
+//! commit has the new positions and frees the partition. After an interruption, no host claims the partition
+//! until the replacement runs again from its beginning.
 
 use super::log::{Checkpoint, Commit, Held, Log, LogError, Progress, Snapshot, chained};
 use super::surroundings::{End, Surroundings};
@@ -33,10 +33,10 @@ pub struct Most {
 }
 
 impl<'a, L: Log, S: Surroundings> Replacement<'a, L, S> {
-    /// Takes the partition from whoever owns it.
+    /// Claims the partition.
     ///
     /// # Errors
-    /// When the log takes no claim.
+    /// When the log refuses the claim.
     pub async fn begin(log: &'a L, around: &'a S, most: Most) -> Result<Self, LogError> {
         let owner = around.new_owner();
         for attempt in 1.. {
@@ -103,7 +103,8 @@ impl<'a, L: Log, S: Surroundings> Replacement<'a, L, S> {
         Ok(())
     }
 
-    /// Frees the partition, which has these groups and goes on at these positions. Nobody needs its deltas any more.
+    /// Frees the partition, which has these groups and continues at these positions. Its deltas are no longer
+    /// needed.
     ///
     /// # Errors
     /// As [`put`](Self::put).

@@ -1,8 +1,7 @@
-//! Savepoints of a whole job are made and restored, and a job is set back: what `weir job` does to all partitions.
+//! Creates and restores savepoints of a whole job, and resets a job: what `weir job` does to all partitions.
 //!
-//! A restore first takes every partition from its owner, those of the job before as those of the job after, and
-//! then gives each its new state and frees it. So at no time do a partition of before and one of after
-//! run, whatever is interrupted.
+//! A restore first claims all partitions, those of the old and of the new job. Then it gives each its new
+//! state and frees it. So an old and a new partition never run at the same time, even after an interruption.
 
 use super::log::{Log, Progress};
 use super::operate::Operated;
@@ -63,7 +62,7 @@ pub async fn save(job: &Operated, to: impl AsyncWrite + Unpin) -> Result<Amount>
     Ok(amount)
 }
 
-/// Groups of a partition that nobody has ever owned.
+/// Groups of a partition that never had an owner.
 fn unread(definition: &Definition, groups: Range<u16>) -> Span {
     let inputs = definition.inputs().into_iter();
     let inputs = inputs.map(|(source, begin)| Progress::at(source, begin));
@@ -71,8 +70,8 @@ fn unread(definition: &Definition, groups: Range<u16>) -> Span {
     Span { groups, inputs }
 }
 
-/// The same span, with the inputs that the job has had only since its partition was last claimed. One that is missing is
-/// read from its beginning.
+/// The same span, with inputs that were added to the job after the last claim of its partition. A missing
+/// input is read from its beginning.
 fn complete(mut span: Span, definition: &Definition) -> Span {
     for (source, begin) in definition
         .inputs()

@@ -1,4 +1,4 @@
-//! Rows of the state as they are shown to people and scripts: any bytes may be in them.
+//! Rows of the state as text for people and scripts: they may contain any bytes.
 
 use super::held::{self, Held};
 use crate::state::Clock;

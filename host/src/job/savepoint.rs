@@ -1,5 +1,5 @@
-//! The bytes of a savepoint: the state of all key groups of a job, each as of a checkpoint of its partition, and up to
-//! where the inputs are in it.
+//! The bytes of a savepoint: the state of all key groups of a job, each as of a checkpoint of its partition,
+//! and the positions of the inputs.
 //!
 //! ```text
 //! magic | frames                   frame: kind (1 byte) | length (4 bytes, the least first) | content
@@ -226,7 +226,7 @@ pub struct Verified {
     pub header: Header,
     /// Of all key groups, in order.
     pub spans: Vec<Span>,
-    /// Counted anew.
+    /// Counted again.
     pub amount: Amount,
 }
 

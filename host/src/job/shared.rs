@@ -1,5 +1,4 @@
-//! What the partitions on one thread share: the processor, whose plugins they call in turns, what is counted,
-//! and new versions of the plugins.
+//! What the partitions on one thread share: the processor, the counters, and new versions of the plugins.
 
 use super::clock::nanoseconds;
 use super::log::Input;
@@ -51,7 +50,7 @@ pub(super) struct Counts {
     /// Messages whose event time is not valid, or too far ahead.
     pub untimed: u64,
     pub ahead: u64,
-    /// Messages that came too late for every window.
+    /// Messages that were late for all windows.
     pub late: u64,
 }
 
@@ -81,7 +80,7 @@ pub struct Shared {
     pub(super) processor: Mutex<Processor>,
     /// Of each partition.
     pub(super) state_bytes: u64,
-    /// In nanoseconds, of values without one; none keeps them for ever.
+    /// The time to live of values without their own, in nanoseconds; none keeps them forever.
     pub(super) state_ttl: Option<u64>,
     pub(super) order: Order,
     /// The source of a message whose input is not known.
@@ -100,7 +99,7 @@ pub struct Shared {
     committed: Notify,
     /// A new version has taken over.
     changed: Notify,
-    /// By operator, the format of the values that its plugin keeps, where that is not 0.
+    /// By operator, the format of its plugin's values, if it is not 0.
     formats: RefCell<BTreeMap<String, u32>>,
 }
 
@@ -135,7 +134,7 @@ impl Reads {
     }
 }
 
-/// All that was processed is committed.
+/// Everything processed is committed.
 struct Committed;
 
 impl Boundary for Committed {
@@ -228,7 +227,7 @@ impl Shared {
         self.metrics.in_flight.inc_by(change);
     }
 
-    /// Messages that were stored at these times are committed; 0 where that is not known.
+    /// Messages that were stored at these times are committed; 0 if a time is unknown.
     pub(super) fn observe(&self, stored: &[u64]) {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -308,7 +307,8 @@ impl Shared {
         }
     }
 
-    /// Lets new versions take over, each once all that the one before has processed is committed. Never ends.
+    /// Installs new versions, each after everything that the previous one has processed is committed. Never
+    /// ends.
     pub(super) async fn change(&self) {
         loop {
             // The changeover is lent for one look at a time, because calls note in it what they see.

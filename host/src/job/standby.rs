@@ -1,8 +1,8 @@
-//! Brings a state up to its log: of a partition that another host owns, and of one that was just claimed.
+//! Brings a state up to date with its log: for a partition of another owner, and after a claim.
 //!
-//! A standby follows the log and owns nothing, so it is right in nothing: what it has read counts only once it has
-//! claimed the partition itself, and only if the claim proves it (`recovery.rs`). Then what is missing is read,
-//! and everything otherwise. It may be dropped at any point; the state is what the [`Recovery`] says.
+//! A standby follows the log and owns nothing. What it has read counts only if its host claims the partition
+//! and the claim proves the state (`recovery.rs`). Then it reads what is missing; otherwise everything. It
+//! may be dropped at any point; the [`Recovery`] describes the state.
 
 use super::log::{Checkpoint, Fence, Held, Log, LogError};
 use super::partition::Running;
@@ -13,7 +13,7 @@ use super::worker::{Lost, failed};
 
 const BEHIND: &str = "the log was read from a replica that lags behind";
 
-/// Follows the log of a partition. Never ends. `standby` says what is in the state.
+/// Follows the log of a partition. Never ends. `standby` describes the state.
 pub async fn stand_by<L: Log, W: Work, S: Surroundings>(
     log: &L,
     work: &mut W,

@@ -1,5 +1,4 @@
-//! What an owner of a partition is told, and whom it tells: plain data and one trait, between the engine and whoever
-//! runs it.
+//! The interface between the engine and the runner of a partition: plain data and one trait.
 
 use super::log::{LogError, Progress};
 use super::partition::Bounds;
@@ -9,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// What every owner of a partition is told.
+/// The settings of every owner of a partition.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The key groups of the partition.
@@ -31,7 +30,7 @@ pub struct Settings {
     reason = "a partition stays on one thread, so nothing here has to be sent to another"
 )]
 pub trait Surroundings {
-    /// A name that nobody has ever claimed a partition with.
+    /// A name that no claim of a partition has ever used.
     fn new_owner(&self) -> Arc<str>;
     /// Waits until entries of the state that are due at this time are due.
     async fn until(&self, due: u64);
@@ -58,7 +57,7 @@ pub enum Note<'a> {
     Committed,
     /// So many deltas, with so many bytes, are in the log now.
     Logged(usize, usize),
-    /// The same after nobody had answered for it.
+    /// The same, after a commit without an answer.
     Resolved,
     /// A request failed, and is repeated.
     Failed(&'a LogError),
@@ -77,7 +76,7 @@ pub enum End {
     Deposed,
     /// As it was told to, with nothing left to commit.
     Stopped,
-    /// It cannot go on, and nobody else could. Other partitions are not concerned.
+    /// It cannot continue on any host. Other partitions are not affected.
     Damaged(String),
     /// The job cannot go on.
     Failed(String),

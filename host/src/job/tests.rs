@@ -1,5 +1,5 @@
-//! The properties of a job, on the model: nothing twice, nothing missing, no write of a deposed owner, the
-//! state of a fold over the input, whatever fails and whenever.
+//! The properties of a job, on the model: no repeated result, no missing result, no write of a deposed owner,
+//! and the state of a fold over the input, through every fault.
 //!
 //! Each schedule follows from its seed. `WEIR_SEED=N cargo test -p weir --lib job` repeats one,
 //! `WEIR_SCHEDULES=N` runs more of them.

@@ -1,4 +1,4 @@
-//! The values of views: what each result, or each value of the state, is there, and under which key. Pure.
+//! The values of views: the key and the value for each result, or for each value of the state. Pure.
 //!
 //! They are committed with the results (`jetstream/batch.rs`), and the bucket of each view sources them from the
 //! job's stream (`nats/views.rs`). Which keys a bucket can have is in `nats/views/key.rs`.
@@ -16,7 +16,7 @@ use std::collections::HashSet;
 
 /// Nanoseconds in a second. The server takes a time to live in seconds.
 const SECOND: u64 = 1_000_000_000;
-/// What expires later than this is kept for ever, in nanoseconds: a hundred years.
+/// Values that expire later than this are kept forever, in nanoseconds: a hundred years.
 const FOR_EVER: u64 = 100 * 365 * 24 * 3600 * SECOND;
 /// How much longer the server keeps a value that expires than the job does, in seconds: it removes what no host does.
 const LONGER: u64 = 10;
@@ -63,9 +63,9 @@ pub(super) fn values(
     })
 }
 
-/// What a value of the state is in a view; nothing if its key is none that a bucket has. One that is deleted, has expired,
-/// or is longer than `longest`, deletes its key there: no older one is taken for it. Of one that has expired there are as
-/// many as there are keys that ever were, so what deletes it does not stay.
+/// The value of a view for a value of the state; none if a bucket cannot have its key. A value that is
+/// deleted, has expired, or is longer than `longest` deletes its key there, so that no older value remains.
+/// The number of expired keys is unlimited, so the marker of an expired key is itself temporary.
 pub(super) fn of_state(
     view: &View,
     partition: u16,

@@ -1,5 +1,4 @@
-//! How far event time has come in the inputs of a partition. Pure; how one watermark moves is in
-//! `time/watermark.rs`.
+//! The progress of event time in the inputs of a partition. Pure; `time/watermark.rs` moves one watermark.
 
 use super::log::{Input, Progress};
 use crate::time::watermark::{Rules, Watermark};
@@ -11,8 +10,8 @@ pub(super) struct Watermarks(Vec<Mark>);
 #[derive(Clone, Copy, Debug)]
 struct Mark {
     watermark: Watermark,
-    /// Whether event time is that of this input, too: it is not that of a table, nor of one that is gone, as its stream was
-    /// made anew.
+    /// Whether the input takes part in event time. A table does not, nor an input that is gone because its
+    /// stream was created again.
     counts: bool,
 }
 
@@ -33,8 +32,8 @@ impl Watermarks {
         Self(marks.collect())
     }
 
-    /// Messages that were processed move them on; how many are too far ahead and do not. `now` is the clock of the
-    /// partition.
+    /// Advances the watermarks by processed messages, and returns how many are too far ahead and do not
+    /// count. `now` is the clock of the partition.
     pub(super) fn pass(&mut self, rules: &Rules, batch: &[Input], now: u64) -> u64 {
         let mut ahead = 0;
         for input in batch.iter().filter(|input| input.timed) {
@@ -47,8 +46,8 @@ impl Watermarks {
         ahead
     }
 
-    /// The watermark of the partition before each message of a batch, none before there is one: as it is where each
-    /// is a batch by itself.
+    /// The watermark of the partition before each message of a batch, as if each message were a batch; none
+    /// before the first watermark.
     pub(super) fn before(&self, rules: &Rules, batch: &[Input], now: u64) -> Vec<Option<i64>> {
         let mut marks = self.clone();
         let before = batch.iter().map(|input| {
@@ -66,7 +65,7 @@ impl Watermarks {
         marks.filter_map(move |(input, mark)| is_behind(mark).then_some(input))
     }
 
-    /// None of the inputs that are behind this time has anything pending for the partition.
+    /// No input behind this time has anything pending for the partition.
     pub(super) fn idle(&mut self, rules: &Rules, time: u64, now: u64) {
         let idle: Vec<usize> = self.behind(time).collect();
         for input in idle {

@@ -1,7 +1,7 @@
-//! What a partition does with its input and the state that it does it on, as far as the engine knows them.
+//! The interface between the engine and a processor with its state.
 //!
-//! The engine says when; a processor with a store of state says what. Deltas and snapshots are made and read
-//! here and are opaque to the engine. Knows no log.
+//! The engine decides when; the processor with its store of state decides what. It makes and reads deltas and
+//! snapshots, which are opaque to the engine. Knows no log.
 
 use super::log::{Checkpoint, Input, Progress, Snapshot};
 use crate::outgoing::OutgoingMessage;
@@ -120,8 +120,8 @@ pub trait Work {
     fn next_due(&self) -> Option<u64>;
 
     /// When an entry that waits for a watermark would be due, by the clock of
-    /// [`Surroundings`](super::surroundings::Surroundings), if the inputs that [`hold`](Self::holding) it back had
-    /// nothing pending; none if nothing is to become due by that.
+    /// [`Surroundings`](super::surroundings::Surroundings), if the inputs that [`hold`](Self::holding) it
+    /// back had nothing pending; none if no entry would become due.
     fn quiet_due(&self) -> Option<u64> {
         None
     }
@@ -131,10 +131,11 @@ pub trait Work {
         inputs.to_vec()
     }
 
-    /// None of the inputs that hold it back has had anything pending, until now.
+    /// No input that holds it back has had anything pending until now.
     fn idle(&mut self) {}
 
-    /// Whether further messages would only wait behind a due entry, so that none is read or processed before it ends.
+    /// Whether further messages would only wait behind a due entry. Then none is read or processed before the
+    /// entry ends.
     fn is_blocked(&self) -> bool {
         false
     }
@@ -148,7 +149,7 @@ pub trait Work {
         None
     }
 
-    /// The views that have all of the state, once what was made of them is committed.
+    /// The views that contain all of the state after the next commit.
     fn viewed(&self) -> Arc<BTreeSet<String>> {
         Arc::default()
     }

@@ -1,8 +1,8 @@
-//! Carries out what a partition decides: claim, recover, read, process, commit, purge. START HERE.
+//! Carries out the decisions of a partition: claim, recover, read, process, commit, purge. START HERE.
 //!
-//! [`run`] owns one partition until it is deposed or told to stop. It decides nothing about what is safe:
-//! that is in `partition.rs` and `recovery.rs`. It may be dropped at any point, which is what a crash is.
-//! Knows no runtime.
+//! [`run`] owns one partition until it is deposed or told to stop. It makes no safety decision: those are in
+//! `partition.rs` and `recovery.rs`. It may be dropped at any point, which is the same as a crash. Knows no
+//! runtime.
 
 use super::claim;
 use super::log::{Commit, Fence, Held, Input, Log, LogError};
@@ -275,8 +275,8 @@ async fn serve<L: Log, W: Work, S: Surroundings>(
     }
 }
 
-/// Processes messages that wait, or due entries if none does: as many as fit into a commit. True if what is
-/// next has to wait for the next commit.
+/// Processes waiting messages, or due entries if there are none: as many as fit into a commit. True if the
+/// next one must wait for the next commit.
 pub(super) async fn process<W: Work, S: Surroundings>(
     work: &mut W,
     around: &S,

@@ -1,7 +1,7 @@
-//! A consumer that is there already: what of it is kept, what is changed and said, and what is refused.
+//! An existing consumer: which settings weir keeps, changes and reports, or refuses.
 //!
-//! Pure. A consumer that weir has made for this pipeline follows the file. Of one that somebody else has
-//! made, only what the file says is changed; the rest is kept. Nothing is changed without a word.
+//! Pure. A consumer that weir has created for this pipeline follows the file. In a consumer that somebody
+//! else has created, weir changes only settings that are in the file. It reports every change.
 
 use crate::config::resolved::Pipeline;
 use crate::report;
@@ -74,7 +74,7 @@ pub(super) fn adopt(there: &Config, asked: Config, pipeline: &Pipeline) -> Resul
     })
 }
 
-/// A filter of its own kind is one of the others: the server has two fields for the same.
+/// The server has two fields for filters, so a single filter equals a list with one.
 fn filters(config: &Config) -> String {
     let one = Some(&config.filter_subject).filter(|one| !one.is_empty());
     let mut all: Vec<&str> = one

@@ -1,8 +1,8 @@
-//! The subjects of the JetStream API, under the prefix that a pipeline's `nats:` section says: that of a
-//! domain, or of an import from another account.
+//! The subjects of the JetStream API, under the prefix in a pipeline's `nats:` section: that of a domain, or
+//! of an import from another account.
 //!
-//! Every subject of the API that weir writes itself is made here; the client makes the others, with the
-//! same prefix. Acks need none: the server gives their subjects with each delivery.
+//! This file makes every API subject that weir writes itself; the client makes the others, with the same
+//! prefix. Acks need none: each delivery contains its reply subject.
 
 use crate::config::resolved::Nats;
 use std::fmt::Display;

@@ -1,4 +1,4 @@
-//! A pipeline on its server, and what only the server knows of it: how far it is, what is parked, and what
+//! A pipeline on its server, with what only the server knows: its progress, its parked messages, and what
 //! keeps its consumer from delivering.
 
 use super::job::{JobPlace, Reads};
@@ -27,7 +27,7 @@ pub struct Attachment {
 pub struct ServerView {
     /// Messages of the source that are to be delivered.
     pub pending: u64,
-    /// Deliveries that nobody has settled yet.
+    /// Deliveries that are not settled yet.
     pub ack_pending: u64,
     /// How many of those there may be; 0 if there is no limit.
     pub most: u64,
@@ -39,7 +39,7 @@ pub struct ServerView {
     pub parked: u64,
     /// Of these, those that are due and to be delivered.
     pub due: u64,
-    /// Partitions of a job that this host is to own and does not work on yet.
+    /// Assigned partitions of a job on which this host does not work yet.
     pub unowned: usize,
     /// What the streams of the pipeline have of what its job has published.
     pub sourced: Sourced,
@@ -95,7 +95,7 @@ impl Attachment {
     /// Reads from the server what only it knows.
     ///
     /// # Errors
-    /// When the server does not say.
+    /// When the server does not answer.
     pub async fn observe(&self, metrics: &PipelineMetrics) -> Result<ServerView> {
         let mut seen = ServerView::default();
         if let Some(place) = &self.ensured.job {

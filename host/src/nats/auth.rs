@@ -1,4 +1,5 @@
-//! Who the host is to a server. Read anew at each connection, so that renewed credentials are used.
+//! The credentials of the host. They are read again for each connection, so that renewed credentials are
+//! used.
 
 use crate::config::resolved::Auth;
 use crate::report::{self, ResultExt};

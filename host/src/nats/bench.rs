@@ -1,5 +1,5 @@
-//! What `weir bench` does at the server that it has to itself: empties it, and asks how far a consumer
-//! is. Never called with the connection to any other server.
+//! Operations of `weir bench` on its private server: empties it, and asks for the progress of a consumer.
+//! Never called with a connection to any other server.
 
 use super::streams::{self, Ensured};
 use super::{Connection, consumers, parking};

@@ -1,4 +1,4 @@
-//! Buckets of JetStream as weir uses them: found, or made by whoever needs them first.
+//! Buckets of JetStream: found, or created by the first host that needs them.
 
 mod keys;
 mod objects;

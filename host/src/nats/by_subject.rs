@@ -1,4 +1,4 @@
-//! Which streams capture a subject, and what becomes of what is published there.
+//! Which streams capture a subject, and what they do with a message that is published there.
 
 use super::streams::{Context, jetstream};
 use super::{Connection, unless_refused};
@@ -13,7 +13,7 @@ pub(super) const FAST_INGEST: (u64, u64, u64) = (2, 14, 0);
 /// The stream that captures `subject`, if there is one.
 ///
 /// # Errors
-/// When no server says, or it may not be asked.
+/// When no server answers, or the permission is missing.
 pub async fn find_by_subject(context: &Context, subject: &str) -> Result<Option<String>> {
     let names = all_by_subject(context, subject).await?;
     Ok(names.into_iter().next())
@@ -22,7 +22,7 @@ pub async fn find_by_subject(context: &Context, subject: &str) -> Result<Option<
 /// The streams that capture what `subject` matches, or a part of it.
 ///
 /// # Errors
-/// When no server says, or it may not be asked.
+/// When no server answers, or the permission is missing.
 pub async fn all_by_subject(context: &Context, subject: &str) -> Result<Vec<String>> {
     #[derive(serde::Deserialize)]
     struct Names {
@@ -43,7 +43,7 @@ pub async fn all_by_subject(context: &Context, subject: &str) -> Result<Vec<Stri
 /// Why no publish ack will come for `subject`; `None` if one should.
 ///
 /// # Errors
-/// When no server says, or it may not be asked.
+/// When no server answers, or the permission is missing.
 pub async fn never_acks(connection: &Connection, subject: &str) -> Result<Option<String>> {
     let context = jetstream(connection);
     let Some(name) = find_by_subject(&context, subject).await? else {
@@ -58,7 +58,7 @@ pub async fn never_acks(connection: &Connection, subject: &str) -> Result<Option
 /// The stream that takes all results of a sink in batches, or why there is none, in words.
 ///
 /// # Errors
-/// When no result would ever count as stored.
+/// When no result could ever be stored.
 pub(super) async fn fast_ingest(
     connection: &Connection,
     context: &Context,

@@ -1,4 +1,4 @@
-//! Components by their digests, in an object store: what deployments take and rollbacks go back to.
+//! Components by their digests, in an object store: for deployments and rollbacks.
 
 use super::Connection;
 use super::buckets::Objects;
@@ -30,7 +30,7 @@ impl Components {
     /// Keeps a component with its signature, unless both are there.
     ///
     /// # Errors
-    /// When the server does not take it.
+    /// When the server refuses it.
     pub async fn keep(&self, digest: &str, bytes: &[u8], signature: Option<&str>) -> Result<()> {
         self.0.keep(digest, bytes, signature).await
     }
@@ -38,7 +38,7 @@ impl Components {
     /// Whether it is there.
     ///
     /// # Errors
-    /// When the server does not say.
+    /// When the server does not answer.
     pub async fn holds(&self, digest: &str) -> Result<bool> {
         self.0.holds(digest).await
     }

@@ -1,4 +1,4 @@
-//! Durable consumers: made or adopted at start, read back, and looked at for lag.
+//! Durable consumers: created or adopted at the start, verified, and asked for their lag.
 
 use super::limits::{self, PullLimits};
 use super::streams::{Durable, Ensured, jetstream};
@@ -34,10 +34,10 @@ pub(super) fn start(source: &Source, incarnation: &str, last: Option<&Ensured>) 
     }
 }
 
-/// Makes the durable consumer, or adopts the one that is there if a pipeline can use it.
+/// Creates the durable consumer, or adopts an existing one if a pipeline can use it.
 ///
 /// # Errors
-/// What the server refuses, or why the one that is there does not fit.
+/// What the server refuses, or why the existing consumer cannot be used.
 pub async fn ensure(
     connection: &Connection,
     stream: &stream::Stream,
@@ -142,11 +142,11 @@ pub async fn info(context: &Context, durable: &Durable) -> Result<Option<consume
     }
 }
 
-/// Whether the consumer is the one that was there before, and not gone or another of its name. Who may
-/// not ask is told that it is.
+/// Whether the consumer is still the same one: neither gone nor created again under its name. Without the
+/// permission to ask, true.
 ///
 /// # Errors
-/// When the server does not say.
+/// When the server does not answer.
 pub async fn is_the_same(connection: &Connection, durable: &Durable) -> Result<bool> {
     let api = connection
         .api
@@ -158,10 +158,11 @@ pub async fn is_the_same(connection: &Connection, durable: &Durable) -> Result<b
     }
 }
 
-/// A job has no consumer. One that its pipeline has from before knows what would be processed again.
+/// A job has no consumer. If its pipeline still has one, that consumer knows what the job would process
+/// again.
 ///
 /// # Errors
-/// If there is one, with how far it is; or when the server does not say.
+/// If there is one, with its position; or when the server does not answer.
 pub(super) async fn refuse_left(
     connection: &Connection,
     source: &stream::Stream,

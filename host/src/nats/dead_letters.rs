@@ -1,9 +1,9 @@
-//! Dead letters as they lie in their stream: read and removed. `dead_letters/resend.rs` sends them back.
+//! Dead letters in their stream: read and deleted. `dead_letters/resend.rs` resends them.
 //!
-//! What they are made of is settled in `process/dead_letter.rs`; this reads it back. A letter that
-//! went out in parts is one letter here, wherever its parts lie: lanes publish at the same time. Anybody may
-//! publish on the subject of dead letters, so what a letter says is a claim. What is no letter at all is
-//! given out as what it is.
+//! `process/dead_letter.rs` defines their format; this file reads it. It joins the parts of a large dead
+//! letter, which may be anywhere in the stream, because lanes publish at the same time. Anybody may publish
+//! on the subject of dead letters, so their content is not trusted. Messages that are not dead letters are
+//! returned as such.
 
 mod resend;
 
@@ -180,7 +180,7 @@ impl DeadLetters {
     /// Finds the stream that captures `subject`.
     ///
     /// # Errors
-    /// When there is none, or the server does not say.
+    /// When there is none, or the server does not answer.
     pub async fn open(connection: &Connection, subject: &str) -> Result<Self> {
         let context = streams::jetstream(connection);
         let what = || format!("cannot read the dead letters on `{subject}`");

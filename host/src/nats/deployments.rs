@@ -1,10 +1,10 @@
-//! What operators are to run, where that is not what `plugin:` names: deployments, canaries and
-//! shadows, and the versions that must not come back.
+//! The desired version of each operator if it differs from `plugin:`: deployments, canaries and shadows, and
+//! the versions in quarantine.
 //!
-//! A bucket of the key-value store, a key `<pipeline>.<operator>` for each operator that anything was
-//! ever deployed to or rolled back for. Commands and hosts write to it by compare-and-swap, all hosts
-//! that run the pipeline follow it. What such a key says, and how it changes, is in `record.rs`, and what
-//! one host decides for all in `host_decision.rs`.
+//! They are in a key-value bucket, with a key `<pipeline>.<operator>` for each operator that ever had a
+//! deployment or a rollback. Commands and hosts write by compare-and-swap, and all hosts of the pipeline
+//! follow it. `record.rs` has the content of a key and its changes, and `host_decision.rs` what one host
+//! decides for all.
 
 mod host_decision;
 mod record;
@@ -64,7 +64,7 @@ impl Deployments {
         Ok(found.map(Self))
     }
 
-    /// What an operator is to run, with the revision of its key; the default where nobody has said.
+    /// The desired version of an operator, with the revision of its key; the default if there is no record.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -80,7 +80,8 @@ impl Deployments {
         Ok((deployment.unwrap_or_default(), revision))
     }
 
-    /// Writes what an operator is to run, if nobody has written since `revision`; false if somebody has.
+    /// Writes the desired version of an operator if the record has not changed since `revision`; false if it
+    /// has.
     ///
     /// # Errors
     /// When it is not stored.

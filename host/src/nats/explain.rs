@@ -1,8 +1,7 @@
-//! Why a connection could not be made, in words, with what to do about it.
+//! Why a connection failed, and what to do about it.
 //!
-//! async-nats prints a source in `Display` and returns it from `source()` as well; the kind and the
-//! innermost source are all there is to say. What fails in TLS arrives as any other input or output
-//! error: only the source tells them apart.
+//! async-nats prints a source in `Display` and also returns it from `source()`; the kind and the innermost
+//! source contain everything. A TLS failure arrives as a general I/O error: only its source identifies it.
 
 use crate::config::resolved::Tls;
 use crate::report;
@@ -15,7 +14,7 @@ use std::io;
 /// For credentials that a server does not take.
 pub(super) const CREDENTIALS: &str =
     "check `nats.user`, `nats.password`, `nats.token`, `nats.nkey` or `nats.credentials`";
-/// For an address where nobody listens.
+/// For an address without a listener.
 pub(super) const NOBODY: &str =
     "start a server with `nats-server -js`, or name another with `--nats URL` or `nats.url`";
 const TLS_FIRST: &str = "check that a nats server listens at this address; set `nats.tls.first` if it begins with TLS (`handshake_first`)";
@@ -144,7 +143,7 @@ fn plain(error: &ConnectError, tls: &Tls) -> (String, &'static str) {
     (text, hint)
 }
 
-/// Whether nobody listens.
+/// Whether there is no listener.
 fn was_refused(error: &ConnectError) -> bool {
     let cause = error.source();
     let cause = cause.and_then(|cause| cause.downcast_ref::<io::Error>());

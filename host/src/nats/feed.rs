@@ -1,4 +1,4 @@
-//! Publishing a file of messages into a stream, and listening to what comes out: for `weir dev`.
+//! Publishes a file of messages to a stream, and receives the outputs: for `weir dev`.
 
 use super::wire::{Subscription, Wire};
 use super::{Connection, streams};

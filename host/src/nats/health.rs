@@ -1,13 +1,12 @@
-//! What becomes of a connection outside of any request.
+//! Events of a connection outside of requests.
 //!
-//! That it was lost and found again, and that the server did not permit a publish or a subscription, comes
-//! to no caller: async-nats says it to its event callback, our own client to its task. [`Health`] keeps
-//! both where whoever waits can ask for them.
-//! A subscription that the server ends is gone for good, also when it is permitted again: whoever needs it
-//! connects or subscribes anew.
+//! No caller learns directly that a connection was lost or restored, or that the server refused a publish or
+//! a subscription: async-nats reports these to its event callback, our own client to its task. [`Health`]
+//! stores both for everyone who waits. A subscription that the server ends does not come back, even if it is
+//! permitted again: its owner must reconnect or subscribe again.
 //!
-//! The server says when a permission is missing, and never that it is back. So a violation explains
-//! what was sent before the server said it, and nothing later: whoever asks says since when.
+//! The server reports a missing permission, but not that it is back. So a violation explains only what was
+//! sent before the report: callers say since when.
 
 use crate::report::ResultExt;
 use crate::telemetry::metrics::Counter;
@@ -21,7 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
-/// Violations remembered; one for each subject that is not permitted is enough.
+/// The number of violations to keep; one for each subject that is not permitted is enough.
 const VIOLATIONS: usize = 64;
 /// A violation that goes on has a line in the log this often.
 const SAID_AGAIN: Duration = Duration::from_secs(60);
@@ -29,7 +28,7 @@ const SAID_AGAIN: Duration = Duration::from_secs(60);
 /// at once, for example in the second in which credentials expire.
 const SOON: Duration = Duration::from_secs(5);
 
-/// What became of a connection since it was opened. Shared with the client that it is of.
+/// The events of a connection since it was opened. Shared with its client.
 #[derive(Default)]
 pub struct Health {
     /// The prefix of its inboxes.
@@ -38,7 +37,7 @@ pub struct Health {
     /// Whether it was up before and is not any more.
     lost: AtomicBool,
     reconnects: AtomicU64,
-    /// The same, for whoever counts them over several connections.
+    /// The same, for counts over several connections.
     counter: Counter,
     /// The latest first, one for each subject.
     violations: Mutex<VecDeque<Violation>>,
@@ -46,11 +45,11 @@ pub struct Health {
     /// The server's words on a subscription to an inbox that it has ended or not permitted; until the
     /// connection is found again.
     deaf: Mutex<Option<String>>,
-    /// Woken at every event, for whoever must act on one at once.
+    /// Notified at every event.
     pub changed: Notify,
 }
 
-/// The loss of a connection, as the log and the status tell it.
+/// The loss of a connection, as text for the log and the status.
 #[derive(Default)]
 struct Trouble {
     /// Why the latest attempt to find it again has failed. Set while it is lost.
@@ -75,8 +74,7 @@ struct Violation {
 }
 
 impl Health {
-    /// Of a connection that is about to be opened, with this prefix of its inboxes. `counter` counts how
-    /// often it is found again.
+    /// For a new connection with this prefix of its inboxes. `counter` counts its reconnects.
     pub(super) fn new(inbox: &str, counter: Counter) -> Self {
         Self {
             inbox: inbox.to_owned(),
@@ -149,8 +147,8 @@ impl Health {
         Some((first.subject.clone(), first.text.clone()))
     }
 
-    /// The result of requests, unless the server refuses one of them: nobody answers then. For a connection that
-    /// does nothing else meanwhile, and needs all that it asks for.
+    /// The result of requests, unless the server refuses one of them, which would get no answer. For a
+    /// connection that does nothing else meanwhile and needs all answers.
     ///
     /// # Errors
     /// The server's words, with a hint.

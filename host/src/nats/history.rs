@@ -1,8 +1,7 @@
-//! Streams read from one message to another, without anything of it showing at any durable consumer.
+//! Reads a range of a stream without any effect on its durable consumers.
 //!
-//! Messages are asked for one by one (`stored.rs`), many at a time, so that whatever somebody has stored
-//! can be read. What a stream does not hold any more is told by [`History`], so that its absence is not
-//! taken for something else.
+//! It requests messages one by one (`stored.rs`), many at the same time, so that it can read any bytes.
+//! [`History`] reports messages that the stream no longer has, so that nobody misinterprets their absence.
 
 use super::job_stream::Wanted;
 use super::stored::{self, StoredMessage, Which};
@@ -21,7 +20,7 @@ use futures_util::stream::FuturesOrdered;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// After which the server forgets a consumer that only tells a time.
+/// The time after which the server removes a consumer that was only asked for a time.
 const QUIET: Duration = Duration::from_secs(5);
 /// How often to look for messages that are still to come.
 const LOOK: Duration = Duration::from_millis(100);
@@ -126,7 +125,7 @@ impl History {
         }
     }
 
-    /// Whether all that was stored since this time is still there, unless it was deleted one by one.
+    /// Whether all messages since this time still exist, apart from single deletions.
     #[must_use]
     pub fn reaches_back_to(&self, time: u64) -> bool {
         let whole = self.first <= 1;
@@ -137,7 +136,7 @@ impl History {
     /// if there is none.
     ///
     /// # Errors
-    /// When the server does not say.
+    /// When the server does not answer.
     pub async fn sequence_at(&self, time: u64) -> Result<u64> {
         let config = pull::Config {
             ack_policy: AckPolicy::None,
@@ -163,7 +162,7 @@ impl History {
     /// The sequence of the last message that matches, as it is now; 0 if there is none.
     ///
     /// # Errors
-    /// When the server does not say.
+    /// When the server does not answer.
     pub async fn latest(&self, filter: Option<&str>) -> Result<u64> {
         let found = self.get(&Which::last(filter.unwrap_or(">"))).await?;
         Ok(found.map_or(0, |message| message.sequence))
@@ -173,7 +172,7 @@ impl History {
     /// `None` if there is none.
     ///
     /// # Errors
-    /// When the server does not say.
+    /// When the server does not answer.
     pub async fn stored_at(&self, sequence: u64) -> Result<Option<u64>> {
         let found = self.get(&Which::next(sequence, ">")).await?;
         Ok(found.map(|message| message.time))

@@ -1,7 +1,7 @@
-//! What a job needs at its server: a stream of its own, and those of `job_outputs.rs`.
+//! What a job needs on its server: its own stream, and the streams in `job_outputs.rs`.
 //!
-//! A *definition* in the job's stream says what its state was made with. A pipeline that would read that state
-//! otherwise is refused, and so is another pipeline of the same name.
+//! A *definition* in the job's stream describes how its state was made. A pipeline that would read that state
+//! differently is refused, and so is another pipeline of the same name.
 
 use super::job_outputs::{self, Target};
 use super::job_progress::JobProgress;
@@ -170,7 +170,7 @@ impl Definition {
         self.sources().any(|it| it.source == id)
     }
 
-    /// The position behind which it begins there: a stream that was made anew is read from its beginning.
+    /// The position behind which it begins there: a stream that was created again is read from its beginning.
     #[must_use]
     pub fn begin_of(&self, id: &str) -> u64 {
         self.inputs().get(id).copied().unwrap_or_default()

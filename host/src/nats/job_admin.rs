@@ -1,5 +1,5 @@
-//! What a job is told by who operates it, in its stream: its definition, and whether it is paused (`Control`). Hosts read
-//! the latter with every beat (`members.rs`).
+//! The commands of an operator to a job, in its stream: its definition, and whether it is paused (`Control`).
+//! Hosts read the latter at every beat (`members.rs`).
 
 use super::job::{self, Definition};
 use super::stored::{self, Which};
@@ -54,9 +54,9 @@ pub async fn definition(connection: &Connection, name: &str) -> Result<Option<De
 /// What hosts of a job are told.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Control {
-    /// Nobody owns a partition.
+    /// No host owns a partition.
     pub paused: bool,
-    /// Grows whenever the state of the job was replaced: whoever owns a partition claims it anew.
+    /// Grows with each replacement of the job's state: owners then claim their partitions again.
     #[serde(default)]
     pub replaced: u64,
 }
@@ -77,7 +77,7 @@ pub(super) fn control_subject(job: &str) -> String {
 /// What the hosts of a job are told.
 ///
 /// # Errors
-/// When the server does not say.
+/// When the server does not answer.
 pub async fn control(connection: &Connection, name: &str) -> Result<(Control, u64)> {
     let (_, stream) = job::names(name);
     let which = Which::last(&control_subject(name));
@@ -88,10 +88,10 @@ pub async fn control(connection: &Connection, name: &str) -> Result<(Control, u6
     }))
 }
 
-/// Tells the hosts of a job something else. False if it was so already.
+/// Sends a command to the hosts of a job. False if nothing changes.
 ///
 /// # Errors
-/// When the server does not take it.
+/// When the server refuses it.
 pub async fn tell(
     connection: &Connection,
     name: &str,
@@ -116,19 +116,19 @@ pub async fn tell(
     Err(anyhow!("other commands change it all the time")).with_context(what)
 }
 
-/// Tells the hosts of a job that its state was replaced.
+/// Reports to the hosts of a job that its state was replaced.
 ///
 /// # Errors
-/// When the server does not take it.
+/// When the server refuses it.
 pub async fn replaced(connection: &Connection, name: &str) -> Result<()> {
     let change = |control: &mut Control| control.replaced += 1;
     tell(connection, name, change).await.map(drop)
 }
 
-/// Stores another definition in the place of the one that stands at `sequence`.
+/// Replaces the definition at `sequence`.
 ///
 /// # Errors
-/// When the server does not take it, or somebody else has stored one.
+/// When the server refuses it, or the definition has changed.
 pub async fn define(
     connection: &Connection,
     name: &str,
@@ -145,7 +145,7 @@ pub async fn define(
     }
 }
 
-/// Stores a record in the place of the one that stands at `sequence`; false if that is not the last any more.
+/// Replaces the record at `sequence`; false if that is no longer the last one.
 pub(super) async fn store(
     connection: &Connection,
     subject: String,

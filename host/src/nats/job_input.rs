@@ -1,10 +1,10 @@
-//! The input of a job whose source drops what its consumers have settled, as a work queue does: a stream that
-//! sources it.
+//! The input stream of a job whose source drops settled messages, as a work queue does: it sources the
+//! source.
 //!
-//! A job reads without acks, and again after a failure. So the server moves what comes into a stream of the job's
-//! own, and acks to the source what is stored there (nats-server 2.14, architecture decision record 60 of NATS).
-//! What all partitions have processed is removed, but for the last message: the server sees from it how far it
-//! has sourced.
+//! A job reads without acks, and reads again after a failure. So the server moves messages into an input
+//! stream of the job, and acks them to the source when they are stored there (nats-server 2.14, architecture
+//! decision record 60 of NATS). Messages that all partitions have processed are removed, except the last one,
+//! from which the server knows how far it has sourced.
 
 use super::job::JobPlace;
 use super::job_outputs::purge;
@@ -197,7 +197,7 @@ fn unfit(found: &Config, wanted: &Config) -> Option<&'static str> {
 /// Removes what all partitions have processed, as their checkpoints say. They may be older than the last.
 ///
 /// # Errors
-/// When the server does not say, or refuses.
+/// When the server does not answer, or refuses.
 pub(super) async fn sweep(connection: &Connection, place: &JobPlace, input: &Input) -> Result<()> {
     #[derive(Deserialize)]
     struct Checkpoint {

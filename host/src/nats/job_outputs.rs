@@ -1,5 +1,6 @@
-//! Where the results and dead letters of a job go: the streams that source them from the job's, the subjects that
-//! their owners forward them to, or the job's stream itself; and what of them is to be removed from the job's stream.
+//! The destinations of a job's results and dead letters: streams that source them from the job's stream, subjects
+//! to which owners forward them, or the job's stream itself. Also what is to be removed from the job's stream:
+//! what the others have stored, and what is too old.
 
 use super::job::JobPlace;
 use super::sourcing::{self, Transform};
@@ -197,7 +198,7 @@ pub(super) async fn ensure(
     Ok(targets)
 }
 
-/// The stream that is to source what a section is about.
+/// The stream that sources the outputs of a section.
 async fn target(
     connection: &Connection,
     context: &Context,
@@ -263,11 +264,11 @@ pub enum Behind {
     Forwarding,
 }
 
-/// Removes results and dead letters from the stream of a job that the streams of the pipeline have stored, or that
-/// are too old: it keeps the rest. What is forwarded is removed by whoever forwards it.
+/// Removes results and dead letters from the stream of a job after the streams of the pipeline have stored
+/// them, or when they are too old. Forwarded ones are removed by their forwarder.
 ///
 /// # Errors
-/// When the server does not say, or refuses.
+/// When the server does not answer, or refuses.
 pub(super) async fn sweep(connection: &Connection, place: &JobPlace) -> Result<Sourced> {
     let (context, job) = (jetstream(connection), &*place.stream);
     let mut all = Sourced::default();

@@ -1,4 +1,4 @@
-//! How far a job has come on this host, as its lanes say it and the host reads it. Plain data.
+//! The progress of a job on this host: written by its lanes, read by the host. Plain data.
 
 use crate::threads::locked;
 use serde::Serialize;
@@ -53,12 +53,12 @@ pub struct PartitionState {
     pub bytes: u64,
     /// How far event time has come, nanoseconds since the Unix epoch; 0 before there is anything to go by.
     pub watermark: u64,
-    /// Deltas in the log, and their bytes: what a takeover reads besides snapshots.
+    /// Deltas in the log, and their bytes: what a new owner reads in addition to snapshots.
     pub log_records: u64,
     pub log_bytes: u64,
     /// How long the last commit took.
     pub commit_seconds: f64,
-    /// The tables that it reads before anything else is read.
+    /// The tables that it reads before all other inputs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub loading: Vec<LoadingTable>,
 }
@@ -68,7 +68,7 @@ pub struct PartitionState {
 pub struct LoadingTable {
     /// `<stream>@<incarnation>`.
     pub table: Arc<str>,
-    /// The sequence up to which it is read, and that up to which it is to be.
+    /// The sequence up to which it is read, and its end.
     pub position: u64,
     pub upto: u64,
 }
@@ -190,12 +190,12 @@ impl JobProgress {
         };
     }
 
-    /// Whether nobody has said yet that event times are too early to be right.
+    /// Whether the log does not yet have the warning about event times that are too early.
     pub fn is_first_to_say_early(&self) -> bool {
         !self.said_early.swap(true, Ordering::Relaxed)
     }
 
-    /// Whether nobody has said yet that messages have no key.
+    /// Whether the log does not yet have the warning about messages without a key.
     pub fn is_first_to_say_keyless(&self) -> bool {
         !self.said_keyless.swap(true, Ordering::Relaxed)
     }

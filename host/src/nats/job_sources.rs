@@ -1,5 +1,5 @@
-//! The streams that a job reads: found or made, and where it begins in them. And the definition of the job, which says
-//! so.
+//! The streams that a job reads: found or created, and the first position in each. Also the definition of the
+//! job, which contains them.
 
 use super::job::{DefinedSource, Definition, refuse_other, rows};
 use super::job_input::{self, Input};

@@ -1,8 +1,7 @@
-//! The stream of a job: made, or verified to be as it was made.
+//! The stream of a job: created, or verified.
 //!
-//! A job's state is in its stream, so nothing may leave it but what the job itself replaces or purges: no
-//! limit, no age. Servers accept settings that they do not know and ignore them, so what they say the
-//! stream is like is read back.
+//! The stream contains the job's state, so only the job may replace or purge its messages: it has no limits
+//! and no age. Servers accept and ignore settings that they do not know, so the settings are read back.
 
 use super::streams::{created, jetstream};
 use super::{Connection, is_at_least, permitted};
@@ -25,11 +24,12 @@ pub struct Wanted {
     pub replicas: usize,
 }
 
-/// Makes the stream `name` for all subjects below `prefix` and the `results` that it keeps, or verifies the one that
-/// is there. Without `wanted` none is made or changed. Returns its [`incarnation`](super::streams::incarnation).
+/// Creates the stream `name` for all subjects below `prefix` and for the `results` that it keeps, or verifies an
+/// existing one. Without `wanted` it creates and changes none. Returns the
+/// [`incarnation`](super::streams::incarnation).
 ///
 /// # Errors
-/// The server is too old, there is no such stream, or it is not as a job needs it.
+/// The server is too old, the stream does not exist, or a job cannot use it.
 pub async fn ensure(
     connection: &Connection,
     name: &str,

@@ -1,4 +1,4 @@
-//! What the streams of jobs hold, for people: found by their subjects, and read as it is, whatever it is.
+//! The content of the streams of jobs, for people: found by their subjects, and read whatever it is.
 
 use super::by_subject::all_by_subject;
 use super::job::PREFIX;
@@ -43,7 +43,7 @@ pub struct Records {
 /// All jobs, or the one of this name.
 ///
 /// # Errors
-/// When the server does not say.
+/// When the server does not answer.
 pub async fn list(connection: &Connection, name: Option<&str>) -> Result<Vec<Job>> {
     let mut jobs = find(connection, name).await?;
     for job in &mut jobs {
@@ -63,7 +63,7 @@ pub async fn list(connection: &Connection, name: Option<&str>) -> Result<Vec<Job
 /// How many partitions of a job there ever were, as far as its stream shows.
 ///
 /// # Errors
-/// When the server does not say.
+/// When the server does not answer.
 pub async fn claimed(connection: &Connection, name: &str) -> Result<u16> {
     let jobs = find(connection, Some(name)).await?;
     let last = jobs.iter().filter_map(|job| job.partitions.last()).max();
@@ -119,7 +119,7 @@ pub async fn checkpoint(
 /// processed. None if it has no stream of its own.
 ///
 /// # Errors
-/// When the server does not say.
+/// When the server does not answer.
 pub async fn furthest(
     connection: &Connection,
     pipeline: &Pipeline,
@@ -151,10 +151,11 @@ pub async fn furthest(
     Ok(Some(furthest))
 }
 
-/// Where the first result or dead letter stands in the stream of a job: what comes before is sourced, or forwarded.
+/// The place of the first result or dead letter in the stream of a job: earlier ones are sourced or
+/// forwarded.
 ///
 /// # Errors
-/// When the server does not say.
+/// When the server does not answer.
 pub async fn first_output(connection: &Connection, name: &str) -> Result<Option<u64>> {
     let (prefix, stream) = super::job::names(name);
     let context = jetstream(connection);
@@ -173,7 +174,7 @@ pub async fn first_output(connection: &Connection, name: &str) -> Result<Option<
 /// How many records there are of each partition.
 ///
 /// # Errors
-/// When the server does not say.
+/// When the server does not answer.
 pub async fn records(connection: &Connection, job: &Job) -> Result<BTreeMap<u16, Records>> {
     let context = jetstream(connection);
     let mut records: BTreeMap<u16, Records> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Limits of the server, the account and the stream: what a refusal means, and which key mends it.
+//! Limits of the server, the account and the stream: the meaning of a refusal, and the key that fixes it.
 //!
 //! Pure. [`PullLimits`] is what a consumer allows a pull to ask for.
 

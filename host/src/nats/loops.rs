@@ -1,8 +1,8 @@
-//! Whether what a pipeline publishes comes back to it through other streams: mirrors, sources, and the
-//! transforms of subjects on the way.
+//! Whether the results of a pipeline return to it through other streams: mirrors, sources, and subject
+//! transforms.
 //!
-//! Follows the streams upstream from the source, and knows at each which subjects would become inputs. What
-//! goes another way is noticed while it runs, by the header [`HOPS`](crate::headers::HOPS).
+//! It follows the streams upstream from the source, and computes for each which subjects would become inputs.
+//! The header [`HOPS`](crate::headers::HOPS) detects other loops while the pipeline runs.
 
 use super::streams::Context;
 use super::{Connection, unless_refused};
@@ -124,7 +124,7 @@ fn find(stream: &Upstream, published: &[(&'static str, String)]) -> Result<()> {
     Ok(())
 }
 
-/// The streams that one gets its messages from, each with what of it is wanted.
+/// The streams from which a stream gets its messages, each with the wanted subjects.
 fn origins(stream: &Upstream) -> Vec<(&Source, Vec<String>)> {
     let sources = stream.config.sources.iter().flatten();
     let origins = stream.config.mirror.iter().chain(sources);

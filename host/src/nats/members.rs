@@ -1,13 +1,13 @@
-//! Who runs a job: what each of its hosts says of itself, for the others.
+//! The hosts of a job, by their own reports.
 //!
-//! One bucket of the key-value store for the jobs of an account, a key `<job>.<host>` for each host of a job:
-//! a bucket is a stream with replicas of its own, which is too much for every job. A host writes its
-//! key again and again. All of them hear what is written, while it is written; who comes later, or has missed
-//! something, reads what is stored. That a bucket tells who is alive is all that it is for: nothing here
-//! fences anybody (`docs/adr/0026-who-tries-to-own-a-partition.md`).
+//! One key-value bucket serves all jobs of an account, with a key `<job>.<host>` for each host of a job: a
+//! bucket is a stream with its own replicas, which is too much for every job. A host writes its key
+//! repeatedly. All hosts receive each write; a host that joins or has missed a write reads the stored ones.
+//! The bucket only shows which hosts are alive; it fences nothing
+//! (`docs/adr/0026-who-tries-to-own-a-partition.md`).
 //!
-//! Anybody may write to a bucket, with any bytes. So it is read over a wire of its own, where no message ends
-//! anything, and what is no [`Member`] of the job is passed over.
+//! Anybody may write any bytes to a bucket. So it is read over a separate wire, where no message ends a
+//! connection, and what is not a [`Member`] of the job is skipped.
 
 mod member;
 
@@ -215,10 +215,10 @@ impl Members {
         }
     }
 
-    /// What the operator of the job tells its hosts; nothing, where there is no stream of the job.
+    /// The command of the operator to the hosts of the job; none if the job has no stream.
     ///
     /// # Errors
-    /// When the server does not say.
+    /// When the server does not answer.
     pub async fn control(&self) -> Result<Control, Trouble> {
         #[derive(Deserialize)]
         struct Answer {
@@ -284,8 +284,8 @@ pub struct News {
 }
 
 impl News {
-    /// The next that a host says. Never ends: behind the end of the connection it waits for ever. Safe to drop
-    /// while it waits.
+    /// The next report of a host. After the end of the connection it waits forever. Safe to drop while it
+    /// waits.
     pub async fn next(&mut self) -> Member {
         loop {
             match self.said.next().await {

@@ -1,4 +1,4 @@
-//! The streams in which a pipeline's outputs are: results and dead letters.
+//! The streams that contain a pipeline's outputs: results and dead letters.
 
 use super::history::History;
 use super::{Connection, by_subject, streams};

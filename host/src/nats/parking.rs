@@ -1,8 +1,8 @@
-//! The stream in which long retries wait: made or adopted at start, and looked at for what waits.
+//! The stream of parked retries: created or adopted at the start, and asked for its number of messages.
 //!
-//! It needs message schedules (nats-server 2.12, architecture decision record 51 of NATS), and work
-//! queue retention, so that what came back and was acked is gone. Where it cannot be had, the
-//! pipeline runs without it: a long retry then waits at the source's consumer.
+//! It needs message schedules (nats-server 2.12, architecture decision record 51 of NATS), and work-queue
+//! retention, so that messages that came back and were acked are removed. If it is not possible, the pipeline
+//! runs without it: a long retry then waits at the source's consumer.
 
 use super::stored::{self, Which};
 use super::streams::{Context, Durable, jetstream, stream_name};
@@ -25,7 +25,7 @@ pub fn subjects(pipeline: &Pipeline) -> Subjects {
     Subjects::of(&pipeline.name, &source.stream, &source.consumer)
 }
 
-/// Makes the parking stream of a pipeline, or adopts the one that is there.
+/// Creates the parking stream of a pipeline, or adopts an existing one.
 ///
 /// # Errors
 /// Why there is none, in words for the log and the status. The pipeline can run all the same.
@@ -89,7 +89,7 @@ pub(super) async fn ensure(
 /// Messages in the parking stream: those that wait and those that are due and not settled.
 ///
 /// # Errors
-/// When the server does not say.
+/// When the server does not answer.
 pub async fn pending(context: &Context, parking: &Durable) -> anyhow::Result<u64> {
     let stream = context.get_stream(&parking.stream).await;
     let stream = stream.map_err(|error| anyhow::anyhow!("{}", error.kind()))?;
@@ -99,7 +99,7 @@ pub async fn pending(context: &Context, parking: &Durable) -> anyhow::Result<u64
 /// The sequences of the inputs of `source_id` that wait for a retry, as far as `most` messages tell.
 ///
 /// # Errors
-/// When the server does not say.
+/// When the server does not answer.
 pub async fn waiting(
     connection: &Connection,
     pipeline: &Pipeline,

@@ -1,8 +1,8 @@
-//! The receipts of swaps: what ran on a lane up to which message, and what from which on.
+//! The receipts of swaps: the last message of the old version on a lane, and the first of the new one.
 //!
-//! A bucket of the key-value store, a key for each swap of each lane. A receipt is begun before the
-//! lane takes the new version, and completed when its first message has come; every write is a
-//! compare-and-swap, so that none replaces what another host has written.
+//! They are in a key-value bucket, with a key for each swap of each lane. A receipt is begun before the lane
+//! installs the new version, and completed when its first message has come. Every write is a
+//! compare-and-swap, so that no host overwrites another's.
 
 use super::Connection;
 use super::buckets::{Keys, Write};
@@ -91,7 +91,7 @@ impl Receipts {
         Ok(found.map(Self))
     }
 
-    /// Writes a receipt that was not there before. `number` tells the swaps of a lane apart.
+    /// Writes a new receipt. `number` identifies the swap of a lane.
     ///
     /// # Errors
     /// When it is not stored.
@@ -206,7 +206,7 @@ fn id(key: &str) -> String {
     hash.get(..ID).unwrap_or_default().to_owned()
 }
 
-/// Characters of an id: 40 bits tell the receipts of an operator apart.
+/// Characters of an id: 40 bits distinguish the receipts of an operator.
 const ID: usize = 10;
 
 /// This process among all hosts, as a part of a key: name and process id.

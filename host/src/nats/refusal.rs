@@ -1,13 +1,13 @@
-//! What the server's answer to a publish means: stored, not now, or never. Pure.
+//! The meaning of the server's answer to a publish: stored, not now, or never. Pure.
 //!
-//! Permanent is not passing: what can never be stored becomes a dead letter, and what can be stored later
-//! waits without using attempts. The codes are those of nats-server 2.15 (`server/errors.json`, as far as
-//! `server/stream.go` and `server/jetstream_batching.go` answer a publish with them). A code that is not in
-//! the table is passing: then a message is late, and not given up.
+//! A permanent refusal makes a dead letter; a temporary one waits without using attempts. The codes are those
+//! of nats-server 2.15 (`server/errors.json`, as far as `server/stream.go` and `server/jetstream_batching.go`
+//! answer a publish with them). An unknown code counts as temporary: then a message is late, but not given
+//! up.
 
 use serde::Deserialize;
 
-/// Answer to a publish that no stream captures and nobody hears.
+/// The answer to a publish without a stream and without a subscriber.
 const NO_RESPONDERS: u16 = 503;
 /// The store did not take it, for the reason in the description.
 const STORE_FAILED: u64 = 10077;
@@ -83,8 +83,8 @@ const CODES: [(u64, End); 44] = [
 pub enum Failure {
     /// Not now: no permission, a full stream, an election. Says nothing about the message.
     Unavailable(String),
-    /// No publish ack: nobody was there, somebody else answered, or nobody did. What the server knows of
-    /// its streams says whether that stays so.
+    /// No publish ack: there was no subscriber, another one answered, or no answer came. The streams of the
+    /// server decide whether that is permanent.
     NoAck { subject: String, reason: String },
     /// The stream will never take this message.
     Refused(String),

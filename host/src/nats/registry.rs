@@ -1,9 +1,9 @@
-//! Plugins in JetStream: `weir plugin push` puts them there, hosts take them from there.
+//! Plugins in JetStream: `weir plugin push` stores them, and hosts load them.
 //!
-//! A bucket is two: an object store that holds components under their digests, and a key-value store
-//! of the same name that holds what they are called. `<name>/versions/<version>` keeps the digest it
-//! was written with; `<name>/tags/<tag>` names a version, and may name another tomorrow. So a version is
-//! always the same bytes, and a host that follows a tag sees it move.
+//! A bucket of plugins is two buckets of the same name: an object store with components by digest, and a
+//! key-value store with their names. `<name>/versions/<version>` contains the digest with which it was
+//! written; `<name>/tags/<tag>` names a version and may change. So a version always has the same bytes, and a
+//! host that follows a tag sees it move.
 
 use super::Connection;
 use super::buckets::{Keys, Objects};
@@ -122,7 +122,7 @@ impl Registry {
     /// object that no version names, and can be repeated.
     ///
     /// # Errors
-    /// When the version is there already and is other bytes, or a tag has its name.
+    /// When the version exists with other bytes, or a tag has its name.
     pub async fn push(
         &self,
         name: &str,
@@ -288,10 +288,10 @@ impl Registry {
         Ok(all)
     }
 
-    /// Whether a reference is to a version, and so to the same bytes for ever.
+    /// Whether a reference names a version, and so always the same bytes.
     ///
     /// # Errors
-    /// When the server does not say.
+    /// When the server does not answer.
     pub async fn is_version(&self, name: &str, reference: &str) -> Result<bool> {
         Ok(self.version(name, reference).await?.is_some())
     }

@@ -1,4 +1,5 @@
-//! Savepoints of jobs, in an object store: an object for each, `<job>/<name>`. What is in it is `job/savepoint.rs`'s.
+//! Savepoints of jobs in an object store: one object each, `<job>/<name>`. `job/savepoint.rs` defines their
+//! content.
 
 use super::buckets::{Objects, Stored};
 use super::{Connection, jobs};
@@ -53,12 +54,12 @@ impl Savepoints {
     /// Whether there is a savepoint.
     ///
     /// # Errors
-    /// When the server does not say.
+    /// When the server does not answer.
     pub async fn holds(&self, job: &str, name: &str) -> Result<bool> {
         self.0.holds(&object(job, name)).await
     }
 
-    /// Stores a savepoint from what `content` gives. Nobody sees it before it is whole.
+    /// Stores a savepoint with this content. It becomes visible when it is complete.
     ///
     /// # Errors
     /// When the server does not take it, or `content` fails.
@@ -86,7 +87,7 @@ impl Savepoints {
     /// All savepoints, or those of one job, in the order of their names. None before there is a bucket.
     ///
     /// # Errors
-    /// When the server does not say.
+    /// When the server does not answer.
     pub async fn list(connection: &Connection, job: Option<&str>) -> Result<Vec<Listed>> {
         let stream = format!("OBJ_{BUCKET}");
         if jobs::last_sequence(connection, &stream).await?.is_none() {

@@ -1,9 +1,9 @@
-//! The host as a NATS service, so that `weir status` and every NATS tool can find it.
+//! The host as a NATS service, for `weir status` and every NATS tool.
 //!
-//! Answers `$SRV.PING`, `$SRV.INFO` and `$SRV.STATS` for the service `weir` (architecture decision record
-//! 32 of NATS); the statistics of its one endpoint carry the host's status as JSON. Anybody may ask, with
-//! any bytes: so it listens over a wire of its own, where no message ends anything, and answers only where
-//! an answer can be meant.
+//! It answers `$SRV.PING`, `$SRV.INFO` and `$SRV.STATS` for the service `weir` (architecture decision record
+//! 32 of NATS); the statistics of its one endpoint contain the host's status as JSON. Anybody may ask, with
+//! any bytes. So it listens over a separate wire, where no message ends a connection, and answers only to
+//! subjects that can be reply subjects.
 
 use super::Connection;
 use super::wire::{Message, Parts, Subscription, Wire};
@@ -37,7 +37,7 @@ impl Drop for Discoverable {
     }
 }
 
-/// Status of a host, made anew for each question.
+/// The status of a host, computed for each request.
 pub type Status = Arc<dyn Fn() -> Value + Send + Sync>;
 
 /// A question that every NATS service answers.
@@ -48,7 +48,7 @@ enum Question {
     Stats,
 }
 
-/// What the answers are made of.
+/// The data for the answers.
 struct Service {
     id: String,
     started: String,

@@ -1,9 +1,8 @@
-//! What shadows need at the server: a durable consumer beside the live one, and a bucket for what they
-//! have found.
+//! What shadows need on the server: a durable consumer beside the live one, and a bucket for their reports.
 //!
-//! The consumer is shared by all hosts that run the shadow, and is deleted when the shadow is ended for
-//! good; forgotten, it goes by itself. Each host writes its own report, under
-//! `<pipeline>.<operator>.<host>`; whoever reads them adds them up.
+//! All hosts that run the shadow share the consumer. It is deleted when the shadow ends; a forgotten consumer
+//! expires. Each host writes its own report, under `<pipeline>.<operator>.<host>`; readers add the reports
+//! up.
 
 use super::buckets::{Entry, Keys};
 use super::consumers::{durable, info};
@@ -115,10 +114,10 @@ pub async fn ensure_consumer(
     Ok(ShadowConsumer(durable(made.cached_info())))
 }
 
-/// Deletes the consumer of a shadow that has ended for good. One that is not there is no error.
+/// Deletes the consumer of a shadow that has ended. A missing consumer is not an error.
 ///
 /// # Errors
-/// When the server does not say.
+/// When the server does not answer.
 pub async fn remove_consumer(
     connection: &Connection,
     pipeline: &Pipeline,

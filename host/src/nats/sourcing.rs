@@ -1,9 +1,9 @@
-//! Lets a stream source what a job publishes, so that results and dead letters come to where the pipeline says
-//! without being published twice.
+//! Lets a stream source the outputs of a job, so that results and dead letters reach their stream without a
+//! second publish.
 //!
-//! The server reads what it sources in order and from where it stood, so nothing is lost or repeated. A
-//! stream's configuration is changed as the server gives it, so that settings that this program does not know
-//! stay as they are.
+//! The server sources in order and continues at its position, so nothing is lost or repeated. The host
+//! changes the configuration as the server returns it, so that settings that this program does not know stay
+//! unchanged.
 
 use super::by_subject::all_by_subject;
 use super::stored::{self, Which};
@@ -63,10 +63,10 @@ pub(super) async fn ensure(
     Ok(())
 }
 
-/// Makes sure that no stream sources what is forwarded to `subject`, as far as this user may look.
+/// Verifies that no stream sources what is forwarded to `subject`, as far as this user may read.
 ///
 /// # Errors
-/// When one does: it would have everything twice.
+/// When one does: it would store everything twice.
 pub(super) async fn refuse(
     connection: &Connection,
     context: &Context,
@@ -95,7 +95,7 @@ pub(super) async fn refuse(
 /// of a message that it has sourced lately.
 ///
 /// # Errors
-/// When the server does not say.
+/// When the server does not answer.
 pub(super) async fn sourced(
     connection: &Connection,
     context: &Context,

@@ -1,8 +1,8 @@
-//! One stored message at a time, whatever its bytes are.
+//! Reads one stored message at a time, with any bytes.
 //!
-//! `STREAM.MSG.GET` answers in JSON, with headers and payload in base64, so that the client can read the
-//! answer whatever somebody has stored. A delivery of the same message could end its connection. The one
-//! loss: JSON has no byte that is not UTF-8, so such a byte of a subject arrives as U+FFFD.
+//! `STREAM.MSG.GET` answers in JSON, with headers and payload in base64, so the client can read the answer
+//! whatever is stored. A delivery of the same message could end its connection. There is one loss: JSON
+//! cannot contain bytes that are not UTF-8, so such a byte of a subject arrives as U+FFFD.
 
 use super::streams::Context;
 use super::{Connection, permitted};

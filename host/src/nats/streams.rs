@@ -1,7 +1,7 @@
-//! Streams and consumers: checked at start, created when asked for, and read back.
+//! Streams and consumers: checked at the start, created on request, and read back.
 //!
-//! An old server accepts a configuration it does not know and ignores it, so what was asked for is
-//! compared with what the server says it has.
+//! An old server accepts and ignores settings that it does not know, so weir compares what it requested with
+//! what the server reports.
 
 use super::by_subject::{FAST_INGEST, all_by_subject, fast_ingest};
 use super::job::{self, JobPlace};
@@ -33,8 +33,8 @@ pub fn jetstream(connection: &Connection) -> Context {
 pub struct Durable {
     pub stream: String,
     pub consumer: String,
-    /// Tells it from one of the same name that was deleted: when it was created, in nanoseconds
-    /// since the Unix epoch.
+    /// Its creation time in nanoseconds since the Unix epoch, which distinguishes it from a deleted one of
+    /// the same name.
     pub created: i128,
     /// The sequence up to which every message was settled when it was read.
     pub settled: u64,
@@ -58,14 +58,13 @@ pub struct Ensured {
     pub subjects: Vec<String>,
     /// Copies that the server keeps of the source.
     pub replicas: usize,
-    /// Tells a stream from one of the same name that was deleted: when it was created, in
-    /// milliseconds since the Unix epoch, base 36. Part of message ids, because sequences begin
-    /// again at 1.
+    /// The creation time of a stream in milliseconds since the Unix epoch, base 36, which distinguishes it
+    /// from a deleted one of the same name. Part of message ids, because sequences begin again at 1.
     pub incarnation: String,
 }
 
-/// Checks that everything the pipeline names is there, and creates what it may. `last` is where the
-/// pipeline stood, if this host has run it before.
+/// Checks that everything in the pipeline exists, and creates what it may. `last` is the position of the
+/// pipeline if this host has run it before.
 ///
 /// # Errors
 /// A missing stream without `create`, a denied request, a server without JetStream.
@@ -319,7 +318,7 @@ async fn create_stream(
     }
 }
 
-/// What a stream is like that nobody has said more of.
+/// The default settings of a stream.
 #[must_use]
 pub fn default_stream(subjects: Vec<String>) -> StreamSettings {
     StreamSettings {
@@ -346,7 +345,8 @@ pub(super) fn stream_name(subject: &str) -> String {
     name.to_ascii_uppercase()
 }
 
-/// What tells a stream from a deleted one of its name: when it was created, in milliseconds since the Unix epoch.
+/// The creation time of a stream in milliseconds since the Unix epoch, which distinguishes it from a deleted
+/// one of its name.
 #[must_use]
 pub fn incarnation(created: i64) -> String {
     base36(u64::try_from(created).unwrap_or_default())

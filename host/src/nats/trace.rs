@@ -1,8 +1,8 @@
-//! From a result back to what it was made of.
+//! From a result back to its inputs.
 //!
-//! A result's message id says which message of which stream it comes from, and which pipeline and
-//! operator made it; `Weir-Digest` says which versions of the plugins. A job has that in `Weir-Origin`. The input
-//! may be a result itself. A result without a message id (`sink.message-ids: off`) ends the way.
+//! A result's message id names the source stream and the message, and the pipeline and the operator that made
+//! the result; `Weir-Digest` names the versions of the plugins. Results of a job have this in `Weir-Origin`.
+//! An input may itself be a result. A result without a message id (`sink.message-ids: off`) ends the trace.
 
 use super::Connection;
 use super::by_subject::find_by_subject;
@@ -29,7 +29,7 @@ pub struct Step {
     pub stored: Option<String>,
     /// What made it; `None` for a message that weir did not publish.
     pub made: Option<Made>,
-    /// It is a result without a message id, so nothing says what it was made of.
+    /// It is a result without a message id, so its inputs are unknown.
     pub has_no_id: bool,
     /// Why the message is not there any more.
     pub gone: Option<String>,
@@ -86,11 +86,11 @@ impl Made {
     }
 }
 
-/// Walks from the message with this sequence, of the stream that captures `subject`, back to one that
-/// weir did not make. The first step is the message itself.
+/// Follows the message with this sequence, in the stream that captures `subject`, back to a message that weir
+/// did not make. The first step is the message itself.
 ///
 /// # Errors
-/// When the stream or its message is not there, or the server does not say.
+/// When the stream or its message does not exist, or the server does not answer.
 pub async fn walk(connection: &Connection, subject: &str, sequence: u64) -> Result<Vec<Step>> {
     let context = jetstream(connection);
     let stream = find_by_subject(&context, subject)

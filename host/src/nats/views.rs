@@ -1,8 +1,8 @@
-//! The buckets of views: made so that they source the values from the job's stream, and read as they are.
+//! The buckets of views: created so that they source the values from the job's stream, and read.
 //!
-//! The host never publishes to a bucket. Its stream takes over what was committed, as the stream of the results
-//! does (`sourcing.rs`): in order, and once. Anybody else may write to a bucket, with any bytes, so what is read is
-//! taken for bytes first.
+//! The host never publishes to a bucket. Its stream sources what was committed, like the stream of the
+//! results (`sourcing.rs`): in order, and once. Anybody else may write any bytes to a bucket, so values are
+//! read as bytes first.
 
 pub mod key;
 
@@ -160,7 +160,7 @@ async fn there(connection: &Connection, context: &Context, stream: &str) -> Resu
     }
 }
 
-/// The bucket of a view, for whoever reads it.
+/// The bucket of a view, for reads.
 pub struct Bucket {
     connection: Connection,
     pub stream: String,
@@ -173,7 +173,7 @@ pub struct Entry {
     pub key: String,
     /// The sequence in the bucket's stream.
     pub revision: u64,
-    /// `<partition>.<number>` of the commit that it is of; none if somebody else has written it.
+    /// `<partition>.<number>` of its commit; none if somebody else has written it.
     pub commit: Option<String>,
     /// None if the key is deleted.
     pub value: Option<Bytes>,
@@ -198,7 +198,7 @@ impl Bucket {
     /// What it says of a key, as the leader of its stream knows it; none if there is nothing.
     ///
     /// # Errors
-    /// When the server does not say.
+    /// When the server does not answer.
     pub async fn get(&self, key: &str) -> Result<Option<Entry>> {
         let Some(escaped) = key::escape(key) else {
             return Ok(None);
@@ -218,7 +218,7 @@ impl Bucket {
     /// The last revision; 0 if there is none.
     ///
     /// # Errors
-    /// When the server does not say.
+    /// When the server does not answer.
     pub async fn last(&self) -> Result<u64> {
         let found = self.ask(&self.all()).await?;
         Ok(found.map_or(0, |found| found.sequence))

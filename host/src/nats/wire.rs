@@ -1,12 +1,12 @@
 //! The path of messages to and from a server: a small client of our own.
 //!
-//! It takes any bytes for a subject or a header, writes publishes straight into one buffer, and reads
-//! credentials anew at each connection. `docs/adr/0021-a-wire-of-our-own.md` says why there is one beside
-//! the client that serves everything else.
+//! It accepts any bytes in a subject or a header, writes publishes straight into one buffer, and reads
+//! credentials again for each connection. `docs/adr/0021-a-wire-of-our-own.md` has the reason for a second
+//! client beside the general one.
 //!
-//! A [`Wire`] is a handle of a connection; a task on the runtime of whoever opened it reads and writes
-//! (`wire/task.rs`). Nothing that is published waits for it: [`Wire::publish`] adds to a buffer, and
-//! [`Wire::room`] waits while that is full.
+//! A [`Wire`] is a handle of a connection; a task on the runtime of its creator reads and writes
+//! (`wire/task.rs`). A publish does not wait for it: [`Wire::publish`] adds to a buffer, and [`Wire::room`]
+//! waits while that is full.
 
 mod command;
 mod dial;
@@ -67,7 +67,7 @@ impl Wire {
     /// `weir/<purpose>`; `reconnects` counts how often it is found again after it was lost.
     ///
     /// # Errors
-    /// Names the servers and the cause: nobody answers, credentials are refused, TLS fails.
+    /// Names the servers and the cause: no answer, refused credentials, a failure of TLS.
     pub async fn connect(settings: &Nats, purpose: &str, reconnects: Counter) -> Result<Self> {
         let health = Arc::new(Health::new(&settings.inbox_prefix, reconnects));
         let state = Arc::default();
@@ -92,13 +92,13 @@ impl Wire {
         })
     }
 
-    /// A subject that nobody else has.
+    /// A unique subject.
     #[must_use]
     pub fn new_inbox(&self) -> String {
         format!("{}.{}", self.inbox_prefix, self.new_id())
     }
 
-    /// A name that nobody else has.
+    /// A unique name.
     #[must_use]
     pub fn new_id(&self) -> String {
         nuid::next().to_string()
@@ -136,8 +136,8 @@ impl Wire {
         Subscription { state, number }
     }
 
-    /// Adds a message to what is written next. Without a connection it waits for one. Returns its place
-    /// among all that was ever added, which [`lost`](Self::lost) is compared with.
+    /// Adds a message to the next write. Without a connection it waits for one. Returns its place among all
+    /// messages ever added, to compare with [`lost`](Self::lost).
     ///
     /// # Errors
     /// When a subject cannot be written.

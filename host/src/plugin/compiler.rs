@@ -1,10 +1,10 @@
-//! Compiles components in a child process, because compiling is the work that a component nobody trusts
-//! can make long and large.
+//! Compiles components in a child process, because an untrusted component can make its compilation long and
+//! large.
 //!
-//! The child is this program with a hidden command (`compiler/child.rs`). It gets the component on stdin
-//! and answers with the compiled form on stdout, which may be a file of the cache, or with an error on
-//! stderr. It bounds itself before it reads anything, and it ends when its stdin does: with this process,
-//! however that ends. See ADR 20. Nothing is loaded here.
+//! The child is this program with a hidden command (`compiler/child.rs`). It gets the component on stdin. It
+//! writes the compiled form to stdout, which may be a file of the cache, or an error to stderr. It sets its
+//! own limits before it reads anything, and ends when its stdin does, and so with this process. See ADR 20.
+//! Nothing is loaded here.
 
 pub(super) mod child;
 

@@ -1,5 +1,5 @@
-//! Bytes to a component: what they are, and the encoding of a core module, to which the contract is
-//! added where a language's tool leaves it out.
+//! From bytes to a component: recognises the kind, and encodes a core module, with the contract added if a
+//! language's tool omits it.
 //!
 //! Nothing is compiled here.
 

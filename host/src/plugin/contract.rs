@@ -1,8 +1,8 @@
-//! Which contract a component was built for, told by the names of its imports and exports.
+//! Which contract a component was built for, by the names of its imports and exports.
 //!
-//! Every interface is looked at by itself: a whole-world comparison would refuse a component for
-//! lacking an optional export. Types are wasmtime's to compare, at instantiation. Pure. What a
-//! component may import besides is decided in `capability/`.
+//! Each interface is checked separately: a comparison of whole worlds would refuse a component that lacks an
+//! optional export. wasmtime compares types at instantiation. Pure. `capability/` decides what else a
+//! component may import.
 
 use super::guest::{BUILT, CONTRACTS, Contract, STATEFUL, WINDOWED};
 use crate::report;

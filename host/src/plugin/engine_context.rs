@@ -1,4 +1,4 @@
-//! An engine, the ticker that ends calls on it, and the host's imports linked for it.
+//! An engine, the ticker that ends its calls, and a linker with the host's imports.
 //!
 //! A process has up to two. The usual one compiles plugins with checks of the epoch, which cost up to
 //! 40 % of a parser's speed (`docs/performance/README.md`) and end a call at its deadline. The other

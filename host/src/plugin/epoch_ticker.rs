@@ -81,7 +81,7 @@ impl Drop for Call<'_> {
 }
 
 impl State {
-    /// Advances the epoch until nobody makes calls any more.
+    /// Advances the epoch while there are calls.
     fn tick(&self, engine: &Engine) {
         let mut idle = 0;
         while !self.has_ended() {

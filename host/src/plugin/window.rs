@@ -1,5 +1,5 @@
-//! Windows over the state of a job: the host assigns windows, keeps their accumulators and fires their timers, and
-//! asks a plugin for the arithmetic. Start here. What a window is says `crate::time::windows`.
+//! Windows over the state of a job: the host assigns windows, keeps their accumulators and fires their
+//! timers; a plugin does the arithmetic. Start here. `crate::time::windows` defines windows.
 //!
 //! | file | what it does |
 //! |---|---|
@@ -10,16 +10,17 @@
 //! | `window/values.rs` | accumulators that are still to be computed, and computing them in as few calls as possible |
 //! | `window/pane.rs` | what the host adds to a result of a window |
 //!
-//! A batch is first planned from beginning to end: which accumulators messages are added to, which are merged, and
-//! which panes are emitted. Nothing of that depends on what is in an accumulator. Then the plugin computes what was
-//! planned, and what remains is written. If the plugin refuses anything, nothing is written.
+//! A batch is first planned completely: which messages are added to which accumulators, which accumulators
+//! are merged, and which panes are emitted. The plan does not depend on the content of accumulators. Then the
+//! plugin computes what was planned, and the results are written. If the plugin refuses anything, nothing is
+//! written.
 //!
-//! What a window emits does not depend on where a batch ends: before a message is added, the windows of its key that
-//! its watermark has passed are emitted, as if their timers had fired. Of many, those that it is not in wait for their
-//! timers instead.
+//! What a window emits does not depend on where a batch ends: before a message is added, the windows of its
+//! key that its watermark has passed are emitted, as if their timers had fired. If there are many, those that
+//! do not contain the message wait for their timers instead.
 //!
-//! What a message or a timer takes does not depend on how many windows its key has: only those that it concerns are
-//! read.
+//! A message or a timer reads only the windows that it concerns, so its cost does not depend on how many
+//! windows its key has.
 
 mod closing;
 mod keys;
@@ -158,7 +159,7 @@ pub(super) async fn timers(
 }
 
 /// A timer has become a dead letter, and what it wrote was undone. Its window goes on without the pane, so that it does
-/// not stay for ever.
+/// not stay forever.
 pub(super) fn abandon(
     rules: &Windows,
     state: &SharedState,

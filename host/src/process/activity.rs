@@ -1,7 +1,7 @@
 //! What a lane waits for: the lane writes it, and the host reads it when nothing is settled.
 //!
-//! A lane notes when a call begins and ends, and what fails; the rest it says when it is asked. So nothing
-//! is written for each message. Judges nothing: `host/waits.rs` has the words.
+//! A lane records when a call begins and ends, and what fails; it reports the rest on request. So nothing is
+//! written for each message. Judges nothing: `host/waits.rs` has the texts.
 
 use crate::threads::locked;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -122,7 +122,7 @@ impl Activity {
         *locked(&self.said) = Said::This(answer);
     }
 
-    /// Whether the lane has something in hand that is to be worked on now: retries wait for their time.
+    /// Whether the lane has a message to process now; retries wait for their time.
     #[must_use]
     pub fn has_work(&self) -> bool {
         if locked(&self.calling).is_some() {

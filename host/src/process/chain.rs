@@ -1,12 +1,12 @@
-//! Station 4: call the plugins of a chain with a batch, and judge each message by itself.
+//! Step 4: calls the plugins of a chain with a batch, and judges each message separately.
 //!
 //! All or nothing for each source message: its outputs are published only if every operator emitted
 //! for every message derived from it. If one asks for a retry, the source message is retried; if
 //! one rejects, the source message becomes a dead letter.
 //!
-//! A trap, a missed deadline, a refused allocation or a wrong number of outcomes never rejects a
-//! batch. The batch is halved until the message that does it stands alone, and even then it is
-//! rejected only by an instance that had served nothing before it.
+//! A trap, a missed deadline, a refused allocation or a wrong number of outcomes never rejects a batch. The
+//! batch is halved until the message that causes the fault is alone. Even then only the fault of a fresh
+//! instance rejects the message.
 //!
 //! Knows no broker: `weir pipe` and `weir plugin test` run the same chain.
 
@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// What becomes of one source message.
+/// The result of one source message.
 #[derive(Debug)]
 pub enum Verdict {
     /// Publish these, perhaps none; their subjects are those before the sink's template.
@@ -115,7 +115,7 @@ impl Chain {
         }
     }
 
-    /// Where the chain keeps the place of the operator that it calls, for whoever wants to say it.
+    /// Where the chain stores the index of the operator that it calls, for reports.
     #[must_use]
     pub fn place(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.place)
@@ -138,7 +138,7 @@ impl Chain {
         self.slots.iter().any(OperatorSlot::is_stateful)
     }
 
-    /// By operator, the format of the values that it keeps, where that is not 0.
+    /// By operator, the format of its values, if it is not 0.
     pub fn formats(&self) -> impl Iterator<Item = (&str, u32)> {
         let formats = self
             .slots
@@ -206,9 +206,9 @@ impl Chain {
         savepoint::settle(batch, state, run).await
     }
 
-    /// Calls an operator with timers of it that are due, and the operators behind it with what it emits
-    /// for them, whatever their `subjects:` are. State is as for [`Chain::run_on`]. One verdict per timer,
-    /// in order; [`Message::of_timer`] stands for its source.
+    /// Calls an operator with its due timers, and the operators after it with the outputs, whatever their
+    /// `subjects:` are. State is as for [`Chain::run_on`]. One verdict per timer, in order;
+    /// [`Message::of_timer`] represents its source.
     pub async fn fire<S: Savepoints>(
         &mut self,
         operator: usize,

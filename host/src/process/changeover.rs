@@ -1,10 +1,10 @@
-//! Puts a new version of an operator's plugin in place between two batches.
+//! Installs a new version of an operator's plugin between two batches.
 //!
-//! Everything that could fail or take long has been done elsewhere (`crate::rollout`): what arrives
-//! here is instantiated, configured and tried. Whoever owns the processor first publishes what the old
-//! version has returned, so that what is published changes version once: a lane between two settled
-//! windows, a job between two commits. The reports say with which message the one ended and the other
-//! began. Knows no lane and no broker.
+//! `crate::rollout` has done everything that could fail or take long: the version is instantiated, configured
+//! and tried. The owner of the processor first publishes the results of the old version, so that the
+//! published results change version once: a lane between two settled windows, a job between two commits. The
+//! reports name the last message of the old version and the first of the new one. Knows no lane and no
+//! broker.
 
 use super::Processor;
 use super::chain::canary::Share;
@@ -31,9 +31,9 @@ pub enum Report {
     First { lane: usize, sequence: u64 },
 }
 
-/// Whoever a changeover serves.
+/// The owner of a processor, for whom a changeover installs versions.
 pub trait Boundary {
-    /// Whether something that the plugins have returned is not stored yet.
+    /// Whether some results of the plugins are not stored yet.
     fn has_unpublished(&self) -> bool;
 }
 
@@ -112,8 +112,8 @@ impl Changeover {
         }
     }
 
-    /// Takes a pending swap, unless something that the old version has returned is still to be
-    /// published by whoever this serves. Whether it did.
+    /// Applies a pending swap, unless results of the old version are still to be published. Returns whether
+    /// it did.
     pub fn apply(&mut self, boundary: &impl Boundary, processor: &mut Processor) -> bool {
         if boundary.has_unpublished() {
             return false;

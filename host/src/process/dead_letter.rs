@@ -1,4 +1,4 @@
-//! The dead letter: a message that is never going to work, with all that is known of its end.
+//! The dead letter: a message that cannot be processed, with everything that is known about its failure.
 //!
 //! Pure. A dead letter holds its message byte for byte, so that sending it again needs nothing else, in the first of
 //! these forms that fits:
@@ -141,7 +141,7 @@ impl DeadLetterBuilder {
         })
     }
 
-    /// Adds what is known of the end of a message.
+    /// Adds the reason and the details of a failure.
     fn say(&self, source: Judged<'_>, rejection: &Rejection, detail: Detail, headers: &mut Lines) {
         let Judged {
             message, source_id, ..

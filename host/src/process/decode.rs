@@ -1,4 +1,4 @@
-//! Station 2: what the pipeline's rules extract from a message before any plugin sees it. Pure.
+//! Step 2: extracts key and event time by the pipeline's rules, before any plugin sees the message. Pure.
 
 use crate::config::resolved::{EventTime, NamedSource, Pipeline};
 use crate::config::template::{KeyRule, SubjectFilter};

@@ -1,8 +1,7 @@
-//! What is to become of one message of the source: the seam between processing and whoever carries it
-//! out. Plain data.
+//! What is to happen with one message of the source: the seam between processing and delivery. Plain data.
 //!
-//! `delivery/` turns it into publishes and a settlement, a dry run into what would have been published,
-//! `weir pipe` and `weir plugin test` into lines.
+//! `delivery/` turns it into publishes and a settlement, a dry run into outputs to compare, `weir pipe` and
+//! `weir plugin test` into lines.
 
 use super::chain::{Rejection, Retry};
 use crate::outgoing::OutgoingMessage;

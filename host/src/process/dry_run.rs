@@ -1,8 +1,8 @@
 //! What a pipeline would publish for messages of its source, without publishing it.
 //!
-//! What is missing is JetStream: a message whose plugin asks for a retry is called again at once, as
-//! the delivery after the next, until the pipeline would give it up. `weir replay` runs stored history
-//! dry, a shadow what has just come.
+//! JetStream is missing here: if a plugin asks for a retry, the message is called again at once, as another
+//! delivery, until the pipeline would give it up. `weir replay` runs stored history dry, and a shadow new
+//! messages.
 
 use super::chain::Chain;
 use super::disposition::Disposition;

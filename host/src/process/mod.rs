@@ -1,9 +1,9 @@
 //! What becomes of a batch: decode, route, call, judge. START HERE.
 //!
-//! A [`Processor`] is the whole of it for one pipeline: lanes, `weir replay`, shadows, `weir pipe` and
-//! `weir plugin test` all use it, so that a message means the same in each of them. It ends with one
-//! [`Disposition`] per message, in order. What follows from that is up to whoever asked: `delivery/`
-//! publishes and settles, a dry run compares, `weir pipe` prints.
+//! A [`Processor`] does all of it for one pipeline. Lanes, `weir replay`, shadows, `weir pipe` and `weir
+//! plugin test` all use it, so that a message has the same outcome in each. It ends with one [`Disposition`]
+//! per message, in order. Its caller carries that out: `delivery/` publishes and settles, a dry run compares,
+//! `weir pipe` prints.
 //!
 //! Knows no broker: no connection, no ack, no consumer.
 
@@ -139,7 +139,7 @@ impl Processor {
         self.chain.warm().await
     }
 
-    /// Station 2: key and event time. False if it has no valid event time.
+    /// Step 2: key and event time. False if it has no valid event time.
     pub fn decode(&self, message: &mut Message) -> bool {
         self.decoder.decode(message)
     }
@@ -168,14 +168,14 @@ impl Processor {
         self.decoder.event_time(message)
     }
 
-    /// Station 3: the operators that see a message.
+    /// Step 3: the operators that see a message.
     #[must_use]
     pub fn route(&self, message: Message) -> Routed {
         let operators = self.route.operators(&message.subject);
         (message, operators)
     }
 
-    /// Station 4: calls the plugins, which keep no state. One verdict per message, in order.
+    /// Step 4: calls the plugins, which keep no state. One verdict per message, in order.
     pub async fn call(&mut self, batch: Vec<Routed>) -> Vec<Verdict> {
         self.chain.run(batch).await
     }

@@ -1,8 +1,8 @@
-//! What is published for one source message, made ready before any of it is sent.
+//! The results of one source message, checked before any of them is published.
 //!
-//! Pure. All rules about what may leave the host are here: subjects, header names and values, the
-//! server's largest payload, and that a pipeline does not feed itself. A rule that is broken makes
-//! the source message a dead letter, with the reason in words.
+//! Pure. This file has all rules about what may leave the host: subjects, header names and values, the
+//! server's largest payload, and that a pipeline does not feed itself. A broken rule makes the source message
+//! a dead letter, with the reason.
 
 use super::Judged;
 use super::chain::Provenance;
@@ -29,7 +29,8 @@ type Lines = Vec<(ByteString, ByteString)>;
 /// Where the results of a pipeline would go, as far as it decides what they may be.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// What results must not land on: what is parked, and what the pipeline reads unless it may feed itself.
+    /// Subjects that results must not have: those of parked messages, and those that the pipeline reads,
+    /// unless it may feed itself.
     pub own_source: Vec<SubjectFilter>,
     /// The largest message that the server takes, in bytes.
     pub max_payload: usize,
@@ -88,7 +89,7 @@ pub struct OutputBuilder {
     provenance: Option<Provenance>,
     /// Whether results may be of windows, which their headers say.
     has_windows: bool,
-    /// For messages that are too late for all their windows; they go nowhere if there is none.
+    /// The subject for late messages; without it they are dropped.
     late: Option<Box<Self>>,
 }
 
@@ -281,9 +282,9 @@ fn read_subjects(settings: &resolved::Pipeline, captured: &[String]) -> Vec<Subj
     read
 }
 
-/// The headers of a result as they may leave the host. Those of the server and of weir are not taken over
-/// from the input, and one that a plugin made up is refused, but for those that `has_windows` allows. The line
-/// [`HOPS`] is the host's to write.
+/// The headers of a result as they may leave the host. Headers of the server and of weir are not copied from
+/// the input, and are refused from a plugin, except those that `has_windows` allows. The host writes the line
+/// [`HOPS`].
 fn check_headers(
     source: &Message,
     made: &Headers,

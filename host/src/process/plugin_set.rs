@@ -1,4 +1,4 @@
-//! The plugins of a pipeline, loaded: one version for each operator of its chain. Touches no server.
+//! The loaded plugins of a pipeline: one version for each operator of its chain. Uses no server.
 
 use crate::component;
 use crate::config::resolved;

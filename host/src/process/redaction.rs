@@ -1,4 +1,4 @@
-//! What a dead letter does not keep of its message (`dead-letter.redact`). Pure.
+//! The parts of a message that a dead letter omits (`dead-letter.redact`). Pure.
 
 use crate::config::resolved::Redact;
 use crate::message::{Foreign, Message};
@@ -8,7 +8,7 @@ use std::ops::Range;
 /// In the place of a value.
 pub(super) const REDACTED: &str = "[redacted]";
 
-/// The message without what is not kept; `None` if all of it is.
+/// The message without its redacted parts; `None` if nothing is redacted.
 pub(super) fn redacted(redact: &Redact, message: &Message) -> Option<Message> {
     let is_meant = |name: &str| {
         redact

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 /// Exponential backoff with jitter: the delay after the attempt numbered `attempt` (from 1) failed.
 ///
-/// Between half of the nominal delay and all of it, so that what failed together does not come back
-/// together. Never zero: a bare nak is redelivered within microseconds.
+/// Between half of the nominal delay and all of it, so that messages that failed together do not come back
+/// together. Never zero: the server redelivers after a bare nak within microseconds.
 #[must_use]
 pub fn backoff(retry: &Retry, attempt: u32) -> Duration {
     let doublings = attempt.saturating_sub(1).min(20);
@@ -17,11 +17,11 @@ pub fn backoff(retry: &Retry, attempt: u32) -> Duration {
         .max(Duration::from_millis(1))
 }
 
-/// The shortest delay that a plugin can ask for, where the backoff is no shorter: without it, all
-/// attempts would be used up before what is wrong has had time to pass.
+/// The shortest delay that a plugin can ask for, unless the backoff is shorter: otherwise all attempts could
+/// be used up before the fault is over.
 const SHORTEST: Duration = Duration::from_millis(100);
-/// The longest delay, a hundred days. The server counts delays in nanoseconds
-/// of 64 bits with a sign, and takes what is beyond for no delay at all.
+/// The longest delay, a hundred days. The server counts delays in signed nanoseconds of 64 bits, and treats a
+/// longer one as no delay.
 pub const LONGEST: Duration = Duration::from_secs(100 * 24 * 3600);
 
 /// How long a message waits for its attempt after this one: as long as the plugin `asked`, within

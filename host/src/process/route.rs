@@ -1,7 +1,7 @@
-//! Station 3: which operators see a message, compiled at start.
+//! Step 3: which operators process a message. The filters are compiled at the start.
 //!
-//! Pure. An operator with `subjects:` sees the messages whose source subject one of its filters
-//! matches; others pass it by.
+//! Pure. An operator with `subjects:` processes the messages whose source subject matches one of its filters;
+//! other messages skip it.
 
 use crate::config::resolved::Operator;
 use crate::config::template::SubjectFilter;

@@ -1,4 +1,4 @@
-//! Messages that a pipeline has lately worked on, to try a new version of a plugin with.
+//! Recent messages of a pipeline, for the trial of a new version of a plugin.
 
 use super::chain::Routed;
 use crate::message::Message;

@@ -1,7 +1,7 @@
-//! Text from elsewhere (messages, headers, plugins, servers) made harmless for a terminal and for a log.
+//! Makes text from others (messages, headers, plugins, servers) harmless for a terminal and for a log.
 //!
-//! Escaped is what a terminal could obey or what hides or reorders the text around it: control characters,
-//! and the marks of the direction of writing. Pure.
+//! It escapes what a terminal could obey, and what hides or reorders the text around it: control characters
+//! and direction marks. Pure.
 
 use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
-//! What operators are to run, as the server says: what was deployed by command, and what other hosts
-//! decide. `reconcile.rs` makes it so.
+//! The desired versions of operators, as stored on the server: deployments by command, and decisions of other
+//! hosts. `reconcile.rs` applies them.
 
 use crate::config::resolved::Operator;
 use crate::nats::attachment::Attachment;
@@ -28,11 +28,12 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// Pipelines of one server, each with who deploys to it.
 type Pipelines = Vec<(Arc<RolloutTarget>, mpsc::Sender<Command>)>;
 
-/// Before its lanes start: the versions that are to run in the place of what `plugin:` names. Whether there
-/// are any; a user who may not look for them runs what is configured.
+/// Before the lanes start: installs the desired versions instead of those in `plugin:`. Returns whether there
+/// are any. Without the permission to read them, the host runs what is configured.
 ///
 /// # Errors
-/// When one of them cannot be had. What is configured may be what was rolled back, so it does not run.
+/// When one of them cannot be loaded. The configured version may be one that was rolled back, so it does not
+/// run.
 pub(crate) async fn initial(
     pipeline: &RolloutTarget,
     runtime: &Runtime,

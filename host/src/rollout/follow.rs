@@ -1,5 +1,5 @@
-//! Follows a tag in a bucket of plugins or a registry: when it names another version, that one is
-//! fetched. A bucket tells of it; a registry has to be asked.
+//! Follows a tag in a bucket of plugins or a registry, and fetches the version that it names. A bucket
+//! reports changes; a registry is polled.
 
 use crate::config::component::{InBucket, InRegistry, Reference};
 use crate::config::resolved::Operator;
@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// The pause before a bucket that could not be followed is tried again.
+/// The pause before another try to follow a bucket.
 const PAUSE: Duration = Duration::from_secs(5);
-/// How often a registry is asked what a tag names, in milliseconds, where the environment does not say.
+/// How often a registry is asked for a tag, in milliseconds, unless the environment sets it.
 const ASKING: u64 = 60_000;
 /// The variable that says it.
 const ASKING_VARIABLE: &str = "WEIR_OCI_POLL_MS";
@@ -63,8 +63,8 @@ async fn follow(
     }
 }
 
-/// Asks a registry again and again, until it does not answer. `seen` is the manifest that was handed
-/// on last; the first is always, for what was loaded at the start may be older.
+/// Polls a registry until it does not answer. `seen` is the last manifest passed on; the first one is always
+/// passed on, because the version from the start may be older.
 async fn ask(
     pipeline: &RolloutTarget,
     operator: usize,
@@ -114,7 +114,7 @@ async fn watch(
         .is_version(&reference.name, &reference.version)
         .await?
     {
-        // It is the same for ever.
+        // It is the same forever.
         return std::future::pending().await;
     }
     let mut changes = registry.watch(&reference.name, &reference.version).await?;

@@ -1,25 +1,25 @@
-//! Whether a new version is worse than the one before. Pure.
+//! Whether a new version is worse than the previous one. Pure.
 //!
-//! It is asked again four times a second for as long as a version is watched, so what is unlikely once
-//! becomes likely. A share of failures that is higher by more than `max-errors` counts only if it is also
-//! too high for chance: by a likelihood-ratio test of the two shares, at four standard deviations (about 3
-//! in 100,000), and by ten failures beyond what the old share would give. The test is exact enough for
-//! the few failures that there are to judge by, where the normal approximation is not.
+//! The judgement runs four times a second while a version is watched, so a chance that is small once becomes
+//! large. A failure share that is higher by more than `max-errors` counts only if chance cannot explain it:
+//! by a likelihood-ratio test of the two shares, at four standard deviations (about 3 in 100,000), and with
+//! ten failures more than the old share would give. The test is exact enough for few failures, where the
+//! normal approximation is not.
 
 use crate::config::resolved::Rollout;
 use crate::report::count;
 use crate::telemetry::version_stats::Counts;
 use std::time::Duration;
 
-/// Faults that are enough to judge by, before a version has seen `min-messages`: one that gives no
-/// answers is not to go through a hundred messages first.
+/// The number of faults that is enough for a judgement before `min-messages`: a version without answers must
+/// not fail on a hundred messages first.
 const FAULTS: u64 = 10;
 /// Failures beyond what the share of the version before would give; fewer are chance.
 const EXCESS: f64 = 10.0;
 /// Standard deviations that the shares must be apart.
 const DEVIATIONS: f64 = 4.0;
-/// Messages that the version before is assumed to have answered at least, where its faults are looked at: a
-/// host that has just started knows nothing of it.
+/// The least number of messages that the previous version is assumed to have answered, when faults are
+/// compared: a host that has just started has no data.
 const ANSWERED: u64 = 100;
 /// Differences of call time a message that are noise, in nanoseconds.
 const NOISE: f64 = 1_000_000.0;

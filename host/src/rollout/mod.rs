@@ -1,19 +1,19 @@
-//! How a new version of a plugin takes the place of the one that runs. START HERE.
+//! How a new version of a plugin replaces the running one. START HERE.
 //!
-//! 1. `watch.rs` sees that a plugin's file has changed, and reads it when its write is complete;
-//!    `follow.rs` sees that a tag names another version, and fetches that; `desired.rs` sees what
-//!    `weir plugin deploy` and `rollback` ask for;
-//! 2. `prepare.rs` compiles it, asks whether it fits, configures an instance for each lane and tries
-//!    it with messages that the pipeline has lately worked on: all of it off the corridor;
+//! 1. `watch.rs` detects a changed file of a plugin, and reads it when its write is complete; `follow.rs`
+//!    detects that a tag names another version, and fetches that; `desired.rs` follows `weir plugin deploy`
+//!    and `rollback`;
+//! 2. `prepare.rs` compiles the version, checks it, configures an instance for each lane and tries it with
+//!    recent messages of the pipeline: all of it on a separate thread;
 //! 3. `swap_round.rs` begins a receipt for each lane (`nats/receipts.rs`);
 //! 4. each lane publishes what the old version has returned and continues with the new one, or lets it
-//!    see a share of the keys (`delivery/swap.rs`);
+//!    process a share of the keys (`process/changeover.rs`);
 //! 5. the receipts are completed with the last message of the old version and the first of the new one;
-//! 6. `trial.rs` watches it for a while, and rolls it back if `judge.rs` finds it worse; `pending.rs`
-//!    keeps that decision until it is stored for all hosts.
+//! 6. `trial.rs` observes the version for a while, and rolls it back if `judge.rs` finds it worse;
+//!    `pending.rs` keeps that decision until it is stored for all hosts.
 //!
-//! What fails before the lanes are told leaves the old version running, and says why in the log, in
-//! `weir status` and in a metric.
+//! After a failure in the steps 1 to 3 the old version continues. The log, `weir status` and a metric show the
+//! reason.
 
 pub(crate) mod desired;
 pub(crate) mod follow;

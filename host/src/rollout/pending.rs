@@ -1,8 +1,8 @@
-//! What this host has decided for all and has not been stored yet. Pure: `reconcile.rs` stores it.
+//! Decisions of this host for all hosts that are not stored yet. Pure: `reconcile.rs` stores them.
 //!
-//! A decision is made once and tried until it is stored, with longer and longer pauses. Until then it
-//! holds on this host, whatever the server says: a version that was found worse does not come back because
-//! the server did not answer. Gone with the process, which the server is not told of either.
+//! A decision is made once and tried until it is stored, with growing pauses. Until then it holds on this
+//! host, whatever the server says: a bad version does not come back because the server did not answer. A
+//! decision that is not stored ends with the process.
 
 use crate::nats::deployments::{Deployment, HostDecision};
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ impl Pending {
         self.decisions.is_empty()
     }
 
-    /// Takes what is to be stored now. What is not stored then comes back by [`Self::tried`].
+    /// Takes the decisions to store now. [`Self::tried`] returns those that were not stored.
     pub(super) fn due(&mut self, now: Instant) -> Vec<(usize, HostDecision)> {
         match now >= self.next {
             true => std::mem::take(&mut self.decisions),

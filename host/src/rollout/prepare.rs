@@ -1,6 +1,6 @@
-//! Everything that can be found wrong with a new version before a lane takes it.
+//! Finds everything that can be wrong with a new version before a lane installs it.
 //!
-//! Runs on a thread of its own. Touches no server and no lane.
+//! Runs on a separate thread. Uses no server and no lane.
 
 use crate::plugin::{self, Runtime, Worker};
 use crate::process::chain::Chain;

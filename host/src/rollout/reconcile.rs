@@ -1,4 +1,4 @@
-//! Makes an operator run what it is to run, and tells the other hosts where this one cannot.
+//! Makes an operator run its desired version, and reports to the other hosts if this one cannot.
 
 use crate::nats::deployments::{
     Component, Decision, Deployment, Deployments, HostDecision, REFUSED, ROLLED_BACK, TrialKind,
@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 impl Deployer {
-    /// Asks what an operator is to run: what was said of it may still be on its way here. Where the server
-    /// does not say, what was heard last holds.
+    /// Asks for the desired version of an operator, because a change may still be in transit. Without an
+    /// answer, the last known version holds.
     pub(crate) async fn refresh(&mut self, operator: usize) {
         let (Some(attachment), Some(version)) =
             (self.pipeline.attachment(), self.version(operator))
@@ -114,7 +114,7 @@ impl Deployer {
         tried.is_some_and(|trial| trial.kind != Kind::Probation && trial.digest() == digest)
     }
 
-    /// Says in the log and in the status that a version was not taken, or not kept, whoever found out.
+    /// Reports in the log and in the status that a version was refused or rolled back, by any host.
     fn report(&self, operator: usize, last: &Decision) {
         let undoes = last.undoes() && last.what != "abandoned";
         self.pipeline
@@ -137,8 +137,8 @@ impl Deployer {
         }
     }
 
-    /// Installs what is to run in the place of what is configured, unless it runs already; or what ran here
-    /// before, where the deployed version was rejected.
+    /// Installs the desired version instead of the configured one, unless it already runs; or the previous
+    /// version of this host, if the deployed version was rejected.
     async fn follow_stable(
         &mut self,
         operator: usize,

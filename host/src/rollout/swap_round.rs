@@ -1,4 +1,4 @@
-//! Brings a change to every lane, between two of its batches, with a receipt for each.
+//! Applies a swap to every lane, between two of its batches, with a receipt for each.
 
 use crate::nats::deployments::Component;
 use crate::nats::receipts::{Receipt, Receipts, Version, Written, host};
@@ -133,8 +133,8 @@ struct ReceiptWriter {
 }
 
 impl ReceiptWriter {
-    /// Until every lane has said with which message its new version began, or is gone. Tells `all`
-    /// how many have the new version as soon as no other will.
+    /// Waits until every lane has reported the first message of its new version, or is gone. Sends to `all`
+    /// how many lanes have the new version as soon as the number is final.
     async fn keep(
         mut self,
         mut heard: mpsc::Receiver<Report>,

@@ -1,7 +1,7 @@
-//! What versions are rolled out to: a pipeline, as the rollout sees it.
+//! The target of a rollout: a pipeline, as the rollout sees it.
 //!
 //! The host shares it with those who deploy to the pipeline. It holds no lane: lanes take their swaps
-//! from their [`crate::delivery::swap::Changeover`].
+//! from their [`crate::process::changeover::Changeover`].
 
 use crate::config::resolved;
 use crate::nats::attachment::Attachment;

@@ -1,8 +1,8 @@
-//! Versions that are watched: on probation after they have taken over, or as a canary before.
+//! Versions under observation: on probation after a swap, or as a canary before one.
 //!
-//! Each host judges by what it sees. The first that finds a version worse rolls it back and tells all
-//! hosts, and none runs it again; the first that has seen a canary do well for long enough promotes it on
-//! all hosts.
+//! Each host judges by its own messages. The first host that finds a version worse rolls it back and reports
+//! that to all hosts, and none runs it again. The first host on which a canary has run well for long enough
+//! promotes it on all hosts.
 
 use crate::config::resolved::Rollout;
 use crate::nats::components::Components;
@@ -45,7 +45,7 @@ pub(crate) enum Kind {
     Canary,
 }
 
-/// What is to become of it.
+/// The decision about it.
 enum Verdict {
     Wait,
     /// It has done well on probation.
@@ -56,8 +56,8 @@ enum Verdict {
 }
 
 impl Trial {
-    /// Watches a version that has taken over from `good`; or from a version that was itself on
-    /// probation, which then is not known to be any good. `None` where none is watched.
+    /// Observes a version that has replaced `good`, or a version that was itself on probation, which is then
+    /// not a rollback target. `None` if there is no observation.
     pub(crate) fn probation(
         rollout: Rollout,
         good: OperatorVersion,
@@ -88,7 +88,7 @@ impl Trial {
         self.version.plugin.digest()
     }
 
-    /// The version that a host goes back to, while one is on probation.
+    /// The rollback target, while a version is on probation.
     pub(crate) fn goes_back_to(&self) -> Option<&str> {
         (self.kind == Kind::Probation).then(|| self.good.plugin.digest())
     }

@@ -1,8 +1,8 @@
-//! Tries a candidate with messages that the pipeline has lately worked on, and with what their keys had in the
-//! state.
+//! Tries a candidate with recent messages of the pipeline, and with the state of their keys.
 //!
-//! What it answers is its own business. But it must not fail where the version before does not, and it must be
-//! able to read what that one has written. Nothing is published, and no state is changed.
+//! The candidate may answer differently. But it must not fail on messages on which the previous version does
+//! not fail, and it must be able to read what that version has written. Nothing is published, and no state
+//! changes.
 
 use crate::config::resolved::Operator;
 use crate::message::Message;

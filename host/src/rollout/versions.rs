@@ -1,5 +1,5 @@
-//! The versions of a pipeline's plugins: what runs, what is tried beside it, what was refused, and
-//! where lanes take new ones.
+//! The versions of a pipeline's plugins: the active ones, those on trial, the refused ones, and the handles
+//! through which lanes get new ones.
 
 use crate::config::resolved::Bounds;
 use crate::nats::deployments::Decision;
@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 /// than one waits only for a lane that hangs.
 const SWAPS: usize = 4;
 
-/// Where a lane takes new versions of plugins.
+/// The handle through which a lane gets new versions of plugins.
 #[derive(Clone)]
 pub(crate) struct LaneHandle {
     pub(crate) lane: usize,
@@ -70,7 +70,7 @@ impl Canary {
     }
 }
 
-/// What the lanes of a pipeline run, and where they take what is next.
+/// What the lanes of a pipeline run, and the handles through which they get new versions.
 struct Lanes {
     /// What a lane starts with. Set by [`Versions::adopt`] and [`Versions::adopt_on_lanes`].
     active: ActiveVersions,
@@ -82,7 +82,7 @@ struct Lanes {
 pub(crate) struct Versions {
     /// One lock for both: a swap either reaches a lane or is in what the lane starts with.
     lanes: Mutex<Lanes>,
-    /// By operator, the last version that was refused. Removed when a version is installed.
+    /// By operator, the last refused version. Removed when a version is installed.
     refusals: Mutex<HashMap<usize, Refusal>>,
     /// By operator, the digest of what runs as a shadow.
     shadows: Mutex<HashMap<usize, String>>,
@@ -90,7 +90,7 @@ pub(crate) struct Versions {
     configured: Mutex<HashMap<usize, String>>,
     /// By operator, the version that is being loaded, configured and tried.
     preparing: Mutex<HashMap<usize, Value>>,
-    /// By operator, what was decided for all hosts last, where a version was not taken or not kept.
+    /// By operator, the last decision for all hosts that refused or rolled back a version.
     decisions: Mutex<HashMap<usize, Decision>>,
     /// By operator on probation, the digest of the version that a rollback would install.
     probation: Mutex<HashMap<usize, String>>,
@@ -166,7 +166,7 @@ impl Versions {
         Ok(lanes.handles.clone())
     }
 
-    /// Remembers that a version of an operator's plugin was not taken, or that this is over.
+    /// Sets or removes the refusal of a version of an operator's plugin.
     pub(crate) fn refuse(&self, operator: usize, refusal: Option<Refusal>) {
         let mut refusals = locked(&self.refusals);
         match refusal {

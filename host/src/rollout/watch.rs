@@ -1,10 +1,9 @@
-//! Notices when the path of a plugin leads to other bytes, and reads them when their write is complete.
+//! Detects that the path of a plugin leads to other bytes, and reads them when their write is complete.
 //!
-//! It looks, again and again, at what each path leads to. A path can come to lead elsewhere in many ways of
-//! which the system tells nobody: a link anywhere on it is switched, a folder above is renamed or made
-//! again, the file has another name, is on a network or behind a bind mount. All of them change what `stat`
-//! says of the path. An event in the folder of a plugin only makes it look at once. The signature beside a
-//! plugin is a part of it: when that changes, the plugin has.
+//! It checks each path repeatedly. Many changes of a path cause no event: a link in it is switched, a folder
+//! above is renamed or created again, the file has another name, is on a network or behind a bind mount. All
+//! of them change the `stat` of the path. An event in the folder of a plugin only triggers a check at once.
+//! The signature beside a plugin is a part of it: if it changes, the plugin has changed.
 
 use crate::component;
 use crate::report;
@@ -127,8 +126,8 @@ impl Watched {
         }
     }
 
-    /// Reads the file if it has changed, when it does not change any more. One that is gone is left
-    /// alone: what runs does not need it.
+    /// Reads the file after a change, when it is stable. A missing file is ignored: the running version does
+    /// not need it.
     async fn look(&mut self) {
         let Some(mut state) = signed(&self.file)
             .await

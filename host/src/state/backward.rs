@@ -1,4 +1,4 @@
-//! The values of a key from behind: which is the last before a name.
+//! Reads the values of a key backwards: the last value before a name.
 
 use super::overlay::Overlay;
 use super::row::{Address, Kind, Row};

@@ -1,10 +1,10 @@
 //! The clock of a job: processing time, which decides what has expired and which timers are due.
 //!
-//! It is not the wall clock, which steps when somebody sets it. It follows a monotonic clock and comes closer
-//! to the wall clock at between half and double speed. So a wall clock that steps an hour forwards makes the
-//! timers of that hour due within an hour, not in a burst; one that steps back delays a timer to at most twice
-//! its time, and never for ever. Time never goes back, not on another host either: commits carry it, and
-//! the next owner begins there. Pure: its caller reads the clocks.
+//! It is not the wall clock, which jumps when somebody sets it. It follows a monotonic clock, and approaches
+//! the wall clock at half to double speed. If the wall clock jumps an hour forwards, the timers of that hour
+//! are due within an hour, not in a burst. If it jumps back, a timer takes at most twice its time. The clock
+//! never goes back, not on another host either: commits contain the time, and the next owner begins there.
+//! Pure: its caller reads the clocks.
 
 /// The clock of a partition, while one host owns it. Times are nanoseconds since the Unix epoch.
 #[derive(Clone, Debug)]
@@ -15,8 +15,8 @@ pub struct JobClock {
 }
 
 impl JobClock {
-    /// Begins at the wall clock's time or, if that is behind, at the time of the last commit. Between the two
-    /// nobody owned the partition, so what was due in that time is due at once.
+    /// Begins at the wall clock's time or, if that is earlier, at the time of the last commit. Between the
+    /// two the partition had no owner, so what was due in that time is due at once.
     #[must_use]
     pub fn start(committed: u64, wall: u64, monotonic: u64) -> Self {
         let now = committed.max(wall);

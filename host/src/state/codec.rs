@@ -1,11 +1,11 @@
 //! The bytes of stored state: integers, byte strings, and the envelope of a record.
 //!
-//! Written by hand rather than with a serde format: a row of state is the same bytes in memory, in a delta
-//! and in a snapshot, so that recovery and compaction copy memory and build nothing. What is left is a varint
-//! (LEB128), and a reader that can pass no end.
+//! Written by hand rather than with a serde format: a row of state has the same bytes in memory, in a delta
+//! and in a snapshot, so that recovery and compaction copy memory and build nothing. The codec has only a
+//! varint (LEB128), and a reader that cannot pass the end of its bytes.
 //!
 //! A record is `version (1 byte) | checksum (8 bytes) | body`. The checksum is the start of the body's
-//! blake3: it finds damage and careless edits, not an attacker, who could compute it.
+//! blake3: it detects damage and careless edits, but not an attacker, who could compute it.
 
 use bytes::Bytes;
 use std::fmt;
@@ -16,8 +16,8 @@ const CHECKSUM: usize = 8;
 /// Bytes of a record besides its body.
 pub(super) const ENVELOPE: usize = 1 + CHECKSUM;
 
-/// Why bytes are no record of a job's state, or no record that belongs here. It is permanent: the same
-/// bytes fail again.
+/// Why bytes are not a record of a job's state, or belong elsewhere. It is permanent: the same bytes fail
+/// again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Corrupt(pub(super) &'static str);
 

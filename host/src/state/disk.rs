@@ -1,16 +1,16 @@
-//! Rows on disk: an LSM store (`fjall`) in a directory of its own, which is a cache of what the log has.
+//! Rows on disk: an LSM store (`fjall`) in its own directory, which is a cache of the log.
 //!
-//! What is put gathers in RAM, and is stored by [`Disk::note`] in one transaction with the place in the log that
-//! it belongs to (`disk/head.rs`). A crash between two transactions leaves the earlier one. Nothing is synced to
-//! the disk for it: after a power loss an earlier transaction is found, and the log has what is missing.
+//! Writes gather in RAM. [`Disk::note`] stores them in one transaction with their position in the log
+//! (`disk/head.rs`). A crash between two transactions leaves the earlier one. The disk is not synced: after a
+//! power loss the store has an earlier transaction, and the log has what is missing.
 //!
-//! `disk/files.rs` has the files, `disk/keys.rs` the keys. What is damaged or of another job, partition or format is
-//! thrown away when it is opened. What is found to be damaged later, and what cannot be written, makes the store
-//! *broken*: it reads nothing any more, nothing of it is to be committed, and whoever has the partition begins
-//! anew. Reads and writes block the thread of the caller.
+//! `disk/files.rs` has the files, `disk/keys.rs` the keys. A store that is damaged, or belongs to another
+//! job, partition or format, is deleted when it is opened. Damage that is found later, and a failed write,
+//! make the store *broken*: it reads nothing more, nothing of it may be committed, and the owner of the
+//! partition starts again. Reads and writes block the thread of the caller.
 //!
-//! A row is kept under its place, key and name, in the order of rows in RAM. Such a key has at most 64 KiB; the
-//! few rows whose keys are longer are kept by their digest and are all in RAM.
+//! A row has the key of its place, key and name, in the order of rows in RAM. Such a key has at most 64 KiB;
+//! the few rows with longer keys are stored by their digest and are all in RAM.
 
 mod files;
 mod head;
@@ -42,11 +42,12 @@ pub struct Location {
     pub folder: PathBuf,
     /// What the directories of this partition are named by.
     pub name: String,
-    /// Whose rows they are: what is there of another is thrown away.
+    /// The owner of the rows: a store of another owner is deleted.
     pub identity: String,
     /// Bytes of memory for blocks that were read.
     pub cache: u64,
-    /// Bytes of writes in RAM before they become a file. Twice as many wait meanwhile; then whoever writes waits, too.
+    /// Bytes of writes in RAM before they become a file. Twice as many may wait meanwhile; then writers wait,
+    /// too.
     pub memtable: usize,
 }
 

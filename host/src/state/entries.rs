@@ -1,4 +1,4 @@
-//! The rows of a key group, for people and for copies: nothing here decides anything.
+//! The rows of a key group, for display and for copies.
 
 use super::row::{Address, Kind, Place, Row, Written};
 use super::timers::{self, Clock};

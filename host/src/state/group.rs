@@ -1,9 +1,9 @@
-//! Key groups: which group a key belongs to, for ever, and which groups a partition owns.
+//! Key groups: the permanent group of a key, and the groups of a partition.
 //!
-//! A key belongs to one of 1024 groups by FNV-1a (32 bits) of its bytes. State, timers and snapshots are
-//! kept by group, so the number of partitions can change and no key is hashed anew. The server computes the
-//! same number for `{{partition(1024,...)}}` in a subject transform (nats-server,
-//! `server/subject_transform.go`), so either side may do the shuffle.
+//! FNV-1a (32 bits) of a key's bytes assigns it to one of 1024 groups. State, timers and snapshots are stored
+//! by group, so the number of partitions can change without another hash. The server computes the same number
+//! for `{{partition(1024,...)}}` in a subject transform (nats-server, `server/subject_transform.go`), so
+//! either side may do the shuffle.
 
 use std::ops::Range;
 
@@ -44,7 +44,7 @@ impl Group {
         (number < GROUPS).then_some(Self(number))
     }
 
-    /// As it stands in subjects.
+    /// The name in subjects.
     #[must_use]
     pub fn number(self) -> u16 {
         self.0
@@ -118,7 +118,7 @@ mod tests {
         for (key, of_ten) in [("foo", 3), ("baz", 0), ("qux", 9), ("foo.bar", 6)] {
             assert_eq!(hash(key.as_bytes()) % 10, of_ten, "{key}");
         }
-        // These are for ever: a change would lose the state of every job.
+        // These are forever: a change would lose the state of every job.
         let long = [b'k'; 10_000];
         let keys: [(&[u8], u16); 9] = [
             (b"", 453),

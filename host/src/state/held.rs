@@ -1,16 +1,16 @@
 //! Messages that wait for a retry, in the state of their partition.
 //!
-//! A message that is to be retried waits in a queue of its key, and those of the same key behind it; other
-//! keys go on. The queue with an empty tag is that of a key. One that holds back nothing, because it has no
-//! key, waits in a queue of its own: with the key of no message, "", and a tag that only it has.
+//! A message to retry waits in a queue of its key, together with the later messages of that key; other keys
+//! continue. The queue of a key has an empty tag. A message without a key holds back nothing, and waits in
+//! its own queue: under the key "", which no message has, with a unique tag.
 //!
-//! A queue has one timer of the host ([`Operator::HOST`]), with its key and tag. Once that is taken, its owner
-//! processes the messages of the queue in order, as many as it likes: it *releases* each that ends, and *puts
-//! off* the first one that does not. All of that is in the same commits as the rest of the state.
+//! A queue has one timer of the host ([`Operator::HOST`]), with its key and tag. After the timer is taken,
+//! its owner processes messages of the queue in order: it *releases* each that ends, and *puts off* the first
+//! one that does not. All of that is in the same commits as the rest of the state.
 //!
-//! A queue always has its timer, or was taken by the present batch. What a message is, and when attempts end,
-//! is the caller's business. Only a message that begins to wait needs room in the budget: what it takes to let
-//! one go is never refused.
+//! A queue always has its timer, unless the present batch has taken it. The caller decides what a message is,
+//! and when attempts end. Only a message that begins to wait needs room in the budget: the writes that
+//! release one are never refused.
 
 use super::codec::{Reader, put_bytes, put_varint};
 use super::overlay::Overlay;
@@ -110,8 +110,8 @@ impl State {
         Ok(())
     }
 
-    /// Removes the first message of a queue, which has ended. While others wait behind it, the queue is due at
-    /// once; with the last one it is gone.
+    /// Removes the first message of a queue, which has ended. While others wait behind it, the queue is due
+    /// at once; the last one removes the queue.
     ///
     /// # Errors
     /// [`Refused::OtherPartition`].

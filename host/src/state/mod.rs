@@ -55,8 +55,8 @@ use row::{Address, Addressed, Kind, Row};
 use std::{cell::Cell, fmt};
 use store::{Change, Store};
 
-/// Why a write or a read was refused. It changed nothing. All of them are the fault of the message in hand:
-/// the same message is refused again, others are not.
+/// Why a write or a read was refused. It changed nothing. The present message causes all of them: the same
+/// message is refused again, others are not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// The state would be larger than its budget. Writes that make it no larger go on.
@@ -66,7 +66,8 @@ pub enum Refused {
         /// As given to [`State::new`].
         budget: u64,
     },
-    /// The key belongs to another partition. Only the key of a message in hand surely does not.
+    /// The key belongs to another partition. Only the keys of the present messages are certain to belong to
+    /// this one.
     OtherPartition,
     /// The value is of another format than that of this version of the plugin: a later one, or it belongs to a
     /// key that the call is not about.
@@ -163,7 +164,8 @@ impl State {
         }
     }
 
-    /// The same with a time to live (nanoseconds) for values that are set without one; none keeps them for ever.
+    /// The same with a time to live (nanoseconds) for values that are set without one; none keeps them
+    /// forever.
     #[must_use]
     pub fn with_ttl(self, ttl: Option<u64>) -> Self {
         Self { ttl, ..self }
@@ -175,8 +177,8 @@ impl State {
         self.store.operators.find(id)
     }
 
-    /// Ids of the operators that have state here. One that the pipeline has not is an orphan: it is gone or
-    /// renamed, and the job must not go on without it.
+    /// Ids of the operators that have state here. An id that is not in the pipeline is an orphan: its
+    /// operator was removed or renamed, and the job must not continue without it.
     pub fn occupied(&self) -> impl Iterator<Item = &str> {
         self.store.occupied()
     }
@@ -217,8 +219,8 @@ impl State {
         watermark.map(|watermark| i64::try_from(watermark).unwrap_or(i64::MAX))
     }
 
-    /// How much of what was there at [`State::now`] is expired at `now`: what an outage has cost. Looks at
-    /// everything; call it before the first batch, and say it where it is not nothing.
+    /// How many of the values at [`State::now`] are expired at `now`: the cost of an outage. It examines all
+    /// rows: call it before the first batch, and report a number other than zero.
     #[must_use]
     pub fn expiring(&self, now: u64) -> Usage {
         self.store.expiring(now)
@@ -241,7 +243,7 @@ impl State {
         position.map_or_else(Usage::default, |position| self.store.group_usage(position))
     }
 
-    /// What has gone by itself since the last call.
+    /// What has expired since the last call.
     pub fn take_gone(&mut self) -> Gone {
         std::mem::take(&mut self.gone)
     }

@@ -1,9 +1,9 @@
-//! What a commit will change: rows over the store, and how to undo them up to a savepoint.
+//! The changes of a commit: rows over the store, and how to undo them up to a savepoint.
 //!
-//! It knows neither the store below nor what a row means. A row that says *deleted* hides one below.
+//! It knows neither the store below nor the meaning of a row. A row marked *deleted* hides one below.
 //!
-//! A write allocates its row, which later moves into the store as it is. The first write to an address after a
-//! savepoint allocates the address once more, to undo it.
+//! A write allocates its row, which later moves into the store unchanged. The first write to an address after
+//! a savepoint allocates the address once more, for the undo.
 
 use super::row::{Addressed, Kind, Operator, Row};
 use super::store::Change;
@@ -119,7 +119,7 @@ impl Overlay {
         }
     }
 
-    /// Puts a row where none is.
+    /// Puts a row at an empty address.
     fn insert(&mut self, row: Row) {
         self.bytes += row.bytes().len();
         self.of_host += usize::from(row.operator() == Operator::HOST);

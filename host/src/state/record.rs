@@ -1,4 +1,4 @@
-//! Records: what a commit changed, and whole key groups.
+//! Records: the changes of a commit, and whole key groups.
 //!
 //! Both are a header, the ids of operators, and rows:
 //!

@@ -1,7 +1,7 @@
-//! From snapshots and the log to a state. A standby keeps its state up to date in the same way.
+//! From snapshots and the log to a state. A standby updates its state in the same way.
 //!
-//! The engine of a job knows which records there are, that none is missing, and in which groups a delta is
-//! newer than the snapshot. Here they are read. After an error the state is of no use: the bytes are no records of
+//! The engine of a job knows which records exist, that none is missing, and in which groups a delta is newer
+//! than the snapshot. This file reads them. After an error the state has no use: the bytes are not records of
 //! this partition, or somebody has changed them.
 
 use super::State;
@@ -50,7 +50,7 @@ impl State {
             }
         }
         self.committed_at(record.time);
-        // A standby goes on like this for ever.
+        // A standby goes on like this forever.
         self.store.sweep(written, &self.overlay);
         Ok(())
     }

@@ -215,7 +215,7 @@ const UNTIL_IN: u8 = 4;
 
 /// What a row says of its value.
 pub(super) struct Written<'a> {
-    /// When it is gone; never if none.
+    /// When it expires; never if none.
     pub(super) expiry: Option<u64>,
     pub(super) format: u32,
     pub(super) value: &'a [u8],
@@ -255,7 +255,7 @@ impl Row {
         Self::of_parts(address, tag, [end, &number, value])
     }
 
-    /// The row that says that there is none.
+    /// The row that marks a deletion.
     pub(super) fn deleted(address: Address<'_>) -> Self {
         Self::of_parts(address, DELETED, [&[], &[], &[]])
     }
@@ -277,7 +277,7 @@ impl Row {
         Self { place, bytes }
     }
 
-    /// A row as it stands in a record.
+    /// A row in a record.
     pub(super) fn read(operator: Operator, kind: Kind, bytes: &[u8]) -> Result<Self, Corrupt> {
         let (key, ..) = split(bytes)?;
         written(bytes)?;
@@ -303,7 +303,7 @@ impl Row {
         self.kind().table(self.operator())
     }
 
-    /// As it stands in a record.
+    /// The form in a record.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -327,13 +327,13 @@ impl Row {
         self.place == other.place && self.address().key == other.address().key
     }
 
-    /// Whether it says that there is none.
+    /// Whether it marks a deletion.
     pub(super) fn is_deleted(&self) -> bool {
         let tag = split(&self.bytes).and_then(|(.., mut rest)| rest.byte());
         tag.unwrap_or(DELETED) == DELETED
     }
 
-    /// What it says of its value; `None` if it says that there is none.
+    /// Its value; `None` if it marks a deletion.
     pub(super) fn written(&self) -> Option<Written<'_>> {
         written(&self.bytes).ok()?
     }

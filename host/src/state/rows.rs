@@ -1,5 +1,5 @@
-//! Where the rows of a partition are: in RAM, as a sorted map for each key group, or on disk (`disk.rs`). It
-//! counts nothing and knows no time: that is `store.rs`.
+//! The rows of a partition: in RAM, as a sorted map for each key group, or on disk (`disk.rs`). It counts
+//! nothing and knows no time: `store.rs` does.
 //!
 //! A row that is read is lent until the store changes or the next batch begins.
 
@@ -95,7 +95,7 @@ impl Rows {
         }
     }
 
-    /// Puts a row, or removes it if it says that there is none. Returns what was there.
+    /// Puts a row, or removes it if the new row marks a deletion. Returns the old row.
     pub(super) fn put(&mut self, position: usize, row: Row) -> Option<Row> {
         match self {
             Self::Memory(groups) => {

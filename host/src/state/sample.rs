@@ -1,4 +1,4 @@
-//! All that a few keys have, as a record: to try a new version of a plugin with.
+//! All rows of a few keys, as a record: for the trial of a new version of a plugin.
 
 use super::record;
 use super::row::{Address, Kind, Row};

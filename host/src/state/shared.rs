@@ -1,11 +1,11 @@
-//! A state in two hands: its partition has it, and lends it to the plugin that it calls.
+//! A shared state: its partition owns it, and lends it to the plugin that it calls.
 
 use super::{Corrupt, Groups, State};
 use crate::threads::locked;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// A [`State`] that a call of a plugin reads and writes. Only one of the two works with it at a time, so no
-/// lock is ever waited for.
+/// A [`State`] that a call of a plugin reads and writes. Only one of the two uses it at a time, so a lock
+/// never blocks.
 #[derive(Clone, Debug)]
 pub struct SharedState(Arc<Mutex<State>>);
 
@@ -15,7 +15,7 @@ impl SharedState {
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// An empty one of all keys, for calls outside of a job: nobody stores it. `budget` is in bytes.
+    /// An empty state of all keys, for calls outside a job: it is never stored. `budget` is in bytes.
     ///
     /// # Errors
     /// As [`State::new`].

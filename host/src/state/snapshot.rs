@@ -1,4 +1,4 @@
-//! A key group as a record. Nothing of it is in RAM besides that record.
+//! A key group as a record. Only that record is in RAM.
 
 use super::record::Writer;
 use super::rows::first_of;

@@ -1,8 +1,8 @@
-//! The committed state of a partition: its rows (`rows.rs`), how much of them there is, and the timers in the
-//! order in which they are due, which are in RAM wherever the rows are.
+//! The committed state of a partition: its rows (`rows.rs`), their size, and the timers in the order in which
+//! they are due. Timers are in RAM wherever the rows are.
 //!
-//! It changes where a commit is acked or recovered, and by sweeps of what has expired. Time is that of
-//! commits: it is a part of each delta, so that a recovered store hides what the live one hid.
+//! It changes when a commit is acked or recovered, and when expired rows are removed. Its time is that of
+//! commits: each delta contains it, so that a recovered store hides the same rows as the live one.
 
 use super::codec::Corrupt;
 use super::group::{Group, Groups};
@@ -93,7 +93,7 @@ impl Usage {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Shard {
     pub(super) usage: Usage,
-    /// Rows with an expiry. Where there are none, no sweep looks.
+    /// The number of rows with an expiry. Without any, no sweep runs.
     pub(super) expiring: usize,
 }
 

@@ -1,9 +1,9 @@
 //! Timers: rows of state, and the order in which they are due.
 //!
-//! A timer is known by its operator, key and tag; setting it again moves it, to another clock, too. It is
-//! taken once it is due, which deletes it in the same commit as what the call does: it fires exactly once.
-//! Timers of one clock are taken in the order of their times; those of one time in an order that is the same
-//! for every owner.
+//! Operator, key and tag identify a timer; setting it again moves it, also to another clock. A due timer is
+//! taken, which deletes it in the same commit as the writes of its call: it fires exactly once. Timers of one
+//! clock are taken in the order of their times; timers of one time in an order that is the same for every
+//! owner.
 
 use super::codec::Reader;
 use super::row::{Address, Kind, Operator, Row};
@@ -40,7 +40,7 @@ pub struct Timer {
 pub(super) struct Setting {
     pub(super) clock: Clock,
     pub(super) at: u64,
-    /// Its key had values when it was committed: where they are gone, it is not called.
+    /// Its key had values when it was committed: if they are gone, it does not fire.
     pub(super) had_values: bool,
 }
 
@@ -64,7 +64,7 @@ impl Setting {
     }
 }
 
-/// What a row says of a timer; `None` if it is none, or says that there is none.
+/// The timer in a row; `None` if the row is not a timer, or marks a deletion.
 pub(super) fn read(row: &Row) -> Option<Setting> {
     if row.kind() != Kind::Timer {
         return None;
@@ -164,7 +164,7 @@ impl State {
         self.write(Row::new(address, None, &setting.value()))
     }
 
-    /// Deletes a timer; what is not there is deleted already.
+    /// Deletes a timer; a missing one is not an error.
     ///
     /// # Errors
     /// [`Refused::OtherPartition`].

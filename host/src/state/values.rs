@@ -1,7 +1,6 @@
-//! Values of plugins: what a partition's state is read and written by.
+//! Values of plugins: the reads and writes of a partition's state.
 //!
-//! A read sees all writes before it, of the same batch and of those that are not committed yet. Nothing is
-//! copied for it.
+//! A read sees all earlier writes, of the same batch and of uncommitted ones. It copies nothing.
 
 use super::row::{Address, Kind, Row, Written};
 use super::{Operator, Refused, State};
@@ -19,7 +18,7 @@ pub struct Outdated {
 }
 
 impl State {
-    /// From here on values are read and written in this format. Whoever lends the state to a plugin says it; 0
+    /// Sets the format in which values are read and written from now on. The lender of the state sets it; 0
     /// until then.
     pub fn set_format(&mut self, format: u32) {
         self.format = format;
@@ -40,8 +39,8 @@ impl State {
         value.map(|value| self.read(value)).transpose()
     }
 
-    /// Sets a value. With a `ttl` (nanoseconds) it is gone that long after the present batch's time; a `ttl`
-    /// of 0 deletes it. Without one that of [`State::with_ttl`] applies.
+    /// Sets a value. With a `ttl` (nanoseconds) it expires that long after the present batch's time; a `ttl`
+    /// of 0 deletes it. Without one, that of [`State::with_ttl`] applies.
     ///
     /// # Errors
     /// See [`Refused`].
@@ -94,7 +93,7 @@ impl State {
         self.write(Row::with(address, &written))
     }
 
-    /// Deletes a value; what is not there is deleted already.
+    /// Deletes a value; a missing one is not an error.
     ///
     /// # Errors
     /// [`Refused::OtherPartition`].

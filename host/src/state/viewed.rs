@@ -1,7 +1,8 @@
-//! Values for views: those that the writes of a commit change, and all of them in turn.
+//! Values for views: those that the writes of a commit change, and all values in turn.
 //!
-//! A value that expires writes nothing. So one that a view shows has a timer of the host, which is due when it expires:
-//! it is written once more then, as one that has expired, and leaves the view with that commit.
+//! An expiring value writes nothing. So a value in a view has a timer of the host, which is due when the
+//! value expires: then the value is written once more, as an expired one, and leaves the view with that
+//! commit.
 
 use super::row::{Address, Kind, Place, Row};
 use super::timers::{Clock, Timer};
@@ -47,7 +48,7 @@ impl State {
         }
     }
 
-    /// A value is about to be set until then, or for ever, or deleted: sets its timer, if views show it, or deletes it.
+    /// A value is about to be set until then, or forever, or deleted: sets its timer, if views show it, or deletes it.
     pub(super) fn expires(
         &mut self,
         operator: Operator,
@@ -93,7 +94,7 @@ impl State {
         rows.map(|row| self.shown(row))
     }
 
-    /// Goes on to show the values with this name, with all writes so far, until `take` says that there is no room for one.
+    /// Continues to show the values with this name, with all writes so far, until `take` has no room for one.
     /// Looks at so many rows, at most. True if that was the end.
     pub fn show(
         &self,

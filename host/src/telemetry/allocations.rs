@@ -1,4 +1,4 @@
-//! How much memory a piece of code asks for, for tests: every allocation of a thread is counted.
+//! Counts the allocations of a thread, for tests.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

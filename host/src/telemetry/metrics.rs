@@ -117,7 +117,7 @@ impl Metrics {
         }
     }
 
-    /// Clients for everything but messages that were replaced.
+    /// Management clients that were replaced.
     #[must_use]
     pub fn clients_replaced(&self) -> Counter {
         self.counter(Name::ClientsReplaced, &[])

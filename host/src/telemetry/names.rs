@@ -149,9 +149,9 @@ names! {
     JobTakeovers "job_takeovers" Counter None PIPELINE
         "Partitions of a job that this host has claimed and recovered"
     JobTakeoversWarm "job_takeovers_warm" Counter None PIPELINE
-        "Takeovers for which this host stood by or had the state on disk, so it read only the missing part"
+        "Claims of partitions for which this host stood by or had the state on disk, so it read only the missing part"
     JobRecordsRead "job_records_read" Counter None PIPELINE
-        "Records of changes and snapshots of key groups that takeovers and standbys read to bring the state of a partition up to date with its log"
+        "Records of changes and snapshots of key groups that claims and standbys read to bring the state of a partition up to date with its log"
     JobStatesDiscarded "job_states_discarded" Counter None PIPELINE
         "States on disk that were discarded because they were damaged, of another job or of another version of weir; the host reads them from the stream of the job"
     JobStandbys "job_standbys" Gauge None PIPELINE
@@ -191,7 +191,7 @@ names! {
     JobStateBytes "job_state" Gauge Bytes PIPELINE
         "Bytes of the state of all partitions that this host owns, in memory or on disk, as they count against their budgets"
     JobLogRecords "job_log_records" Gauge None PIPELINE
-        "Deltas in the logs of all partitions that this host owns: a takeover without a standby reads these in addition to snapshots"
+        "Deltas in the logs of all partitions that this host owns: a failover without a standby reads these in addition to snapshots"
     JobLogBytes "job_log" Gauge Bytes PIPELINE
         "Bytes of these deltas"
     MessagesWithoutKey "messages_without_key" Counter None PIPELINE

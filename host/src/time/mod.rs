@@ -1,4 +1,4 @@
-//! Event time: when what a message tells of happened, and how far that has come. START HERE.
+//! Event time: when the event of a message happened, and how far event time has advanced. START HERE.
 //!
 //! | file | what it does |
 //! |---|---|
@@ -6,7 +6,7 @@
 //! | `watermark.rs` | the watermark of an input: how far event time has come |
 //! | `windows.rs` | which windows a time is in, and until when they count; it says what its files do |
 //!
-//! Pure and synchronous. Knows no message, no job and no clock: whoever calls it says what time it is.
+//! Pure and synchronous. Knows no message, no job and no clock: callers pass the time.
 
 pub mod parse;
 pub mod watermark;

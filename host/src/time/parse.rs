@@ -1,7 +1,7 @@
-//! An event time as text: RFC 3339, or a number since the Unix epoch in a unit that the pipeline says.
+//! An event time as text: RFC 3339, or a number since the Unix epoch in the unit of the pipeline.
 //!
-//! A number is never guessed to be of another unit: what is wrong by a factor of a thousand is far away, and is
-//! found by the bounds here or by `max-ahead`.
+//! The unit of a number is never guessed: a time that is wrong by a factor of a thousand is far away, and the
+//! limits here or `max-ahead` detect it.
 
 use serde::{Deserialize, Serialize};
 

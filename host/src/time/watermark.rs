@@ -1,8 +1,9 @@
-//! The watermark of an input of a partition: messages with earlier event times are not expected any more.
+//! The watermark of an input of a partition: no messages with earlier event times are expected any more.
 //!
-//! It is the greatest event time so far less a bound, and never goes back. An event time too far ahead of the
-//! clock does not move it, so that one wrong clock does not make everything behind it late. While nothing is
-//! pending, it follows the clock at a distance, so that what waits for the last messages does not wait for ever.
+//! It is the greatest event time so far minus a bound, and never goes back. An event time too far ahead of
+//! the clock does not move it, so that one wrong clock does not make all later messages late. While nothing
+//! is pending, it follows the clock at a distance, so that timers behind the last messages do not wait
+//! forever.
 //!
 //! Times are nanoseconds since the Unix epoch, and may be negative.
 

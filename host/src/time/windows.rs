@@ -1,4 +1,4 @@
-//! Windows of event time: which windows a time is in, and until when they count. Start here.
+//! Windows of event time: which windows contain a time, and how long they accept messages. Start here.
 //!
 //! | file | what it does |
 //! |---|---|
@@ -6,9 +6,9 @@
 //! | `windows/sessions.rs` | which sessions a time joins, or why it is late |
 //! | `windows/kept.rs` | what is kept of a window, as bytes |
 //!
-//! A window `[start, end)` *closes* when the watermark reaches its end: its on-time pane is emitted. With an allowed
-//! lateness it then takes late messages until the watermark has passed its end by that much: it is *final*. Of a
-//! final session a marker is left for one more gap, so that nothing makes a session that overlaps it.
+//! A window `[start, end)` *closes* when the watermark reaches its end: its on-time pane is emitted. With an
+//! allowed lateness it accepts late messages until the watermark has passed its end by that much: then it is
+//! *final*. A final session leaves a marker for one more gap, so that no later session overlaps it.
 //!
 //! Times are nanoseconds since the Unix epoch. They saturate at the limits of 64 bits.
 

@@ -1,4 +1,4 @@
-//! Asks before something is lost, and says what.
+//! Asks for confirmation before a command loses data, and names the data.
 
 use super::super::Console;
 use crate::job::operate::Operated;

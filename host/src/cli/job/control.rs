@@ -1,4 +1,5 @@
-//! `weir job pause`, `resume` and `reset`: what a job's hosts are told, and where it goes on.
+//! `weir job pause`, `resume` and `reset`: commands to the hosts of a job, and the position at which it
+//! continues.
 
 use super::super::replay::Edge;
 use super::super::{Console, files};

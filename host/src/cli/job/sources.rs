@@ -1,4 +1,4 @@
-//! The sources of a job, by name, and which of them its event time waits for.
+//! The sources of a job by name, and those for which its event time waits.
 
 use crate::job::log::{Checkpoint, Progress};
 use crate::nats::jobs::Job;

@@ -1,4 +1,4 @@
-//! `weir job state`: what a job's plugins keep, as of the last commits, while the job goes on.
+//! `weir job state`: the values that a job's plugins keep, as of the last commits, while the job runs.
 
 use super::super::{Console, files};
 use crate::config::windows;

@@ -1,7 +1,7 @@
-//! How time passes without a broker: the watermark follows the lines, timers and windows are due once it has passed
-//! them, and all windows that are left at the end of the lines.
+//! Time without a broker: the watermark follows the lines, and timers and windows become due when it passes
+//! them. The end of the lines ends all remaining windows.
 //!
-//! In a test the clock is one of its own. It follows the event times of the lines, and goes on where a line says so.
+//! A test has its own clock, which follows the event times of the lines, and advances when a line says so.
 
 use super::Offline;
 use crate::config::resolved::{OnInvalid, Pipeline};

@@ -1,4 +1,4 @@
-//! The lines of `input.jsonl`: messages, and time that passes between them.
+//! The lines of `input.jsonl`: messages, and lines that advance the time.
 
 use crate::config::units::DurationText;
 use crate::jsonl::{self, Problem, Record};

@@ -1,4 +1,4 @@
-//! What `weir plugin list --std` and `weir plugin inspect std:NAME` say of standard plugins.
+//! The output of `weir plugin list --std` and `weir plugin inspect std:NAME`.
 
 use crate::cli::files;
 use crate::cli::shown::short;

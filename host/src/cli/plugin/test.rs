@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args)]
 #[command(after_help = "\
 PATH is a folder with a `pipeline.yaml`, a pipeline file, a component, or a standard plugin as `std:NAME`. `expected.jsonl` has a line \
-for each result, dead letter and retry, in the order of the messages. If no line of a kind has a field \
-(a result's `key`, a dead letter's `operator`, ...), the test does not compare that field.
+for each result, dead letter and retry, in the order of the messages. The test compares \
+a field such as `key` or `sequence` only if a line of the same kind in the file has it.
 
 The clock of the test starts in 1970 and follows the event times of the messages. A line {\"advance\": \"5m\"} \
 in the input advances the clock by five minutes, and timers and windows become due. At the end the remaining \

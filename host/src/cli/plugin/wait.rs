@@ -1,4 +1,4 @@
-//! `weir plugin wait`: until all hosts run a version, however it came to them.
+//! `weir plugin wait`: waits until all hosts run a version, whatever brought it to them.
 
 use super::fleet::{Fleet, OperatorPath};
 use crate::cli::{Console, files};

@@ -1,4 +1,5 @@
-//! What is replayed, in the order in which it was stored. At the same time a table comes before the others.
+//! The messages to replay, in the order in which they were stored. Of messages with the same time, those of
+//! tables come first.
 
 use super::range::Range;
 use crate::config::resolved::Pipeline;

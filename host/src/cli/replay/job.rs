@@ -1,6 +1,6 @@
-//! A replay of a job: its partitions on threads, with states that begin empty or as a savepoint has them.
+//! A replay of a job: runs its partitions on threads, with states that begin empty or come from a savepoint.
 //!
-//! Nothing of the job is touched: a savepoint is read, verified before, and what is made of it is in memory.
+//! It changes nothing of the job: it verifies a savepoint and then reads it into memory.
 
 use super::lanes::Answered;
 use super::origin::Origin;

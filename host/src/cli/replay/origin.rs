@@ -1,4 +1,4 @@
-//! Where a replay of a job begins: with an empty state, or with a savepoint, which is verified before.
+//! The start of a replay of a job: an empty state, or a verified savepoint.
 
 use super::inputs::is_table;
 use super::range::Range;

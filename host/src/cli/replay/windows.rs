@@ -1,7 +1,8 @@
-//! Results of windows, compared by what they are of: a subject, a window, and which pane of it.
+//! Compares results of windows by subject, window and pane.
 //!
-//! Whether one comes of a message or of a timer depends on how messages were grouped into batches, so their message ids
-//! say nothing. A version may also have other windows than the pipeline: then most results are on one side only.
+//! The grouping into batches decides whether a message or a timer emits a result, so message ids cannot
+//! identify results. A version may also have other windows than the pipeline: then most results are on one
+//! side only.
 
 use crate::config::resolved::Pipeline;
 use crate::headers::{Headers, PANE_INDEX, WINDOW_END, WINDOW_START};

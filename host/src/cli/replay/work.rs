@@ -1,4 +1,4 @@
-//! A replay that runs: inputs go to the threads, and what they answer is written or compared.
+//! A running replay: passes inputs to the threads, and writes or compares their answers.
 
 use super::Replayed;
 use super::inputs::Inputs;

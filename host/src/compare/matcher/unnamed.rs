@@ -1,8 +1,9 @@
-//! Outputs that no input names: those of timers, and all of them where the order of inputs is not known.
+//! Compares outputs that name no input: results of timers, and all results if the order of inputs is unknown.
 //!
-//! Those of one subject are compared as a set, by their payloads: their headers are often those of whichever message came
-//! last. What is the same on both sides goes at once. What is left when it is known
-//! that nothing more comes differs: one of each side in turn, and what only one side has.
+//! It compares the outputs of one subject as a set, by their payloads. Headers often come from whichever
+//! message was last, so they are ignored. Equal outputs are removed at once. When both sides are complete,
+//! the remaining outputs are differences: pairs of one output from each side, and then those that only one
+//! side has.
 
 use super::{Kind, Matcher, Print, Waiting, Why, differing};
 use crate::compare::Outputs;

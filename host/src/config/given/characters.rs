@@ -1,7 +1,8 @@
-//! The characters of a scalar of YAML with their places in the file.
+//! The characters of a YAML scalar with their places in the file.
 //!
-//! The parser gives the text of a scalar and where it begins. Quotes, escapes, folded lines and indentation are between the
-//! text and the file. The caller compares the characters with the text, so what is not understood here is no harm.
+//! The parser returns the text of a scalar and the place where it begins. Quotes, escapes, folded lines and
+//! indentation separate the text from the file. The caller compares the characters with the text, so a form
+//! that this file does not understand does no harm.
 
 use crate::report::findings::Location;
 use serde_saphyr::granit_parser::ScalarStyle;

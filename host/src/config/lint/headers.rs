@@ -1,5 +1,5 @@
-//! Headers that a plugin looks at, and that its operator does not ask for: the plugin sees them in no message, so that a
-//! rule for them never applies.
+//! Headers that a plugin reads but its operator does not request: the plugin never sees them, so a rule for
+//! them never applies.
 //!
 //! The schema of a standard plugin says where its configuration names headers, with the keyword `x-weir-headers`:
 //! `names` for the names themselves, `mentions` for a template or an expression in which they occur.

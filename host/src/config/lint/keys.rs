@@ -1,4 +1,5 @@
-//! Rules about keys: whether a message can have one. Whether what needs one has it is in `results.rs`.
+//! Rules about keys: whether a message can have one. `results.rs` checks whether everything that needs a key
+//! has one.
 
 use super::{known_subjects, section};
 use crate::config::cursor::Cursor;

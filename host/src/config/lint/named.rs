@@ -1,4 +1,4 @@
-//! Names of sources in the configurations of standard plugins: their schemas say where there are any.
+//! Checks names of sources in the configurations of standard plugins. Their schemas say where such names are.
 
 use crate::config::cursor::Cursor;
 use crate::config::model;

@@ -1,7 +1,9 @@
-//! Rules about what results lack: a key, if no rule gives their messages one, and a subject, if they are of a window.
+//! Rules about missing properties of results: a key, if no rule gives their messages one, and a subject, if
+//! they are results of a window.
 //!
-//! An operator can set either for its results. Of the standard plugins `route` alone does so, and sets the subject; of
-//! another plugin only its author can say. So where there is none of those it is a finding, and else a note.
+//! An operator can set either for its results. Of the standard plugins only `route` does, and it sets the
+//! subject. For other plugins only their authors know. So if a chain has only standard plugins, the result is
+//! a finding, and otherwise a note.
 
 use crate::config::cursor::Cursor;
 use crate::config::model;

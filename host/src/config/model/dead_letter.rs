@@ -1,4 +1,4 @@
-//! `dead-letter:`: where messages go that will never work, and what is kept of them.
+//! `dead-letter:`: where dead letters go, and which parts of a message they omit.
 
 use super::Create;
 use schemars::JsonSchema;

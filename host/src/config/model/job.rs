@@ -1,4 +1,4 @@
-//! What only a job has: a pipeline with `delivery: exactly-once`, `order: key` or `order: stream`.
+//! Settings that only a job has: a pipeline with `delivery: exactly-once`, `order: key` or `order: stream`.
 
 use crate::config::units::{DurationText, SizeText};
 use schemars::JsonSchema;

@@ -1,4 +1,4 @@
-//! Event time: where a message has it, and how the watermark of a job follows it.
+//! Event time: where a message contains it, and how the watermark of a job follows it.
 
 use crate::config::units::DurationText;
 use crate::time::parse::Unit;

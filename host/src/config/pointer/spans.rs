@@ -1,4 +1,5 @@
-//! Where values lie in the text of a payload, so that they can be replaced and all else stays as it is.
+//! The positions of values in the text of a payload, so that a value can be replaced and the rest stays
+//! unchanged.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;

@@ -1,7 +1,7 @@
-//! Which pipelines are jobs, what a job needs, and what has no meaning with it or without it.
+//! Which pipelines are jobs, what a job needs, and which keys have no meaning with or without a job.
 //!
-//! `delivery` and `order` say the same of a pipeline: order is kept by jobs, and a job keeps order. Whichever is
-//! missing follows from the other.
+//! `delivery` and `order` imply each other: only jobs keep order, and every job keeps order. If one is
+//! missing, it follows from the other.
 
 use super::values::{Context, absolute};
 use super::views::views;

@@ -17,7 +17,7 @@ const SHORTEST_ACK_WAIT: Duration = Duration::from_secs(2);
 /// What the subjects of all buckets begin with.
 const BUCKET: &str = "$KV.";
 
-/// All that a pipeline reads, in the order of their names.
+/// All sources of a pipeline, in the order of their names.
 pub(super) fn sources(
     model: &model::Pipeline,
     pipeline: Option<&str>,

@@ -1,4 +1,4 @@
-//! The rule for a key: of a message, of a result in a view, or of a value of the state in one.
+//! The rule for a key: the key of a message, of a result in a view, or of a state value in a view.
 
 use super::{KeyRule, Part, parse_parts};
 use crate::message::Message;

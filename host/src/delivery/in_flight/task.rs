@@ -1,4 +1,4 @@
-//! One message in hand, and where it stands between pull and settlement. Plain data.
+//! One message between pull and settlement, and its progress. Plain data.
 
 use crate::delivery::in_progress::Key;
 use crate::delivery::sink::Failure;
@@ -12,7 +12,7 @@ use std::time::Instant;
 /// Names a task for as long as it is held.
 pub type TaskId = usize;
 
-/// One message in hand, until it is settled.
+/// One message in flight, until it is settled.
 pub struct Task<P> {
     pub ticket: Ticket,
     pub message: Message,

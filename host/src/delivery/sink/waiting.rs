@@ -1,4 +1,4 @@
-//! A message between its publish and the server's answer, and what the answer comes to. Plain data.
+//! A message between its publish and the server's answer, and the meaning of the answer. Plain data.
 
 use crate::delivery::in_flight::TaskId;
 use crate::nats::refusal::Failure;

@@ -1,7 +1,7 @@
-//! The requests of a lane that are under way, and how much of what they ask for is still to come.
+//! The pull requests of a lane in progress, and how many messages they still expect.
 //!
-//! Pure. A delivery does not say which request it answers, and the server serves several in turn. So only
-//! the sum is counted, and the server says what was left of a request when it ends one.
+//! Pure. A delivery does not name its request, and the server serves several requests in turn. So only the
+//! sum is counted, and the server reports the rest of a request when it ends one.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

@@ -1,11 +1,11 @@
-//! What the server says to a pull besides messages, and how pulling ends.
+//! The server's answers to a pull other than messages, and how pulling ends.
 
 use crate::delivery::source::Source;
 use crate::delivery::source::pulls::Amount;
 use crate::nats::wire::Message;
 use std::time::{Duration, Instant};
 
-/// How long a pull that was not permitted is not tried again.
+/// The pause after a pull without permission.
 const REFUSED: Duration = Duration::from_secs(10);
 
 /// How long to wait before asking again for what no pull may ask for.

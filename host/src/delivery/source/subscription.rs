@@ -1,12 +1,12 @@
-//! The subscription of a source: how it begins, begins anew, and ends without losing what is on its way.
+//! The subscription of a source: how it begins, begins again, and ends without losing messages in transit.
 //!
-//! The server goes on answering pulls for as long as somebody subscribes to their inbox. Unsubscribing
-//! takes effect at the client first, which from then on drops what comes, and later at the server. A
-//! delivery that is dropped in between would come again only after ack-wait, to somebody else.
+//! The server serves pulls as long as somebody subscribes to their inbox. An unsubscribe takes effect at the
+//! client first, which then drops messages, and later at the server. A delivery that is dropped in between
+//! would come again only after ack-wait, to another client.
 //!
-//! So a subscription ends at a number of messages that both ends count: more than can be on their way.
-//! The server is then made to send as many as it takes, with requests that it answers with a refusal
-//! each. What it wants to deliver afterwards it finds nobody for, and delivers elsewhere at once.
+//! So a subscription ends after a number of messages that both ends count, which is larger than the number in
+//! transit. The host then makes the server send that many, with requests that the server refuses one by one.
+//! The server finds no subscriber for later deliveries, and delivers them elsewhere at once.
 
 use super::{Delivery, Ended, Source};
 use crate::nats::wire::{Subscription, Wire};
@@ -18,8 +18,8 @@ const MOST_FILLERS: usize = 16 * 1024;
 /// What is no request: the server answers it with a status 400.
 const NO_REQUEST: &[u8] = b"{";
 
-/// A new inbox, and what comes on it. Requests that were kept over the loss of a connection find nobody
-/// at the one before.
+/// A new inbox with its subscription. Requests that survived the loss of a connection find no subscriber on
+/// the old one.
 pub(super) fn open(wire: &Wire) -> (String, Subscription) {
     let inbox = wire.new_inbox();
     let subscription = wire.subscribe_once(&format!("{inbox}.*"));
@@ -32,7 +32,7 @@ impl Source {
     /// Returns what the one before had received.
     ///
     /// # Errors
-    /// When a lane must begin anew, because results are made for what a server takes.
+    /// When a lane must start again, because results depend on the limits of the server.
     pub(super) fn subscribe_after_reconnect(&mut self) -> Result<Vec<Delivery>, Ended> {
         let mut left = Vec::new();
         let health = &self.wire.health;

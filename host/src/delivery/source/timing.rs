@@ -1,4 +1,4 @@
-//! How long pulls wait at the server, and after which silence one is taken for lost.
+//! How long pulls wait at the server, and how long a silence means that a pull is lost.
 
 use super::Source;
 use crate::delivery::source::Ended;

@@ -1,4 +1,4 @@
-//! One partition of a dry run: what becomes of its messages, and of what is due in its state.
+//! One partition of a dry run: processes its messages, and the timers and retries that are due.
 
 use super::{Answers, Place};
 use crate::compare::{Outputs, outputs};
@@ -80,8 +80,8 @@ impl Partition {
         self.fire(0, how, answers).await
     }
 
-    /// Carries out what is due until it is this time or that of now, each at its time. A plugin that does not start ends it:
-    /// it asks for a retry for ever.
+    /// Processes everything that is due until this time or the present one, each at its own time. A plugin
+    /// that does not start ends it, because it would ask for retries forever.
     pub(super) async fn fire(&mut self, to: u64, how: How, answers: &mut Answers) -> Result<()> {
         let to = self.clock.now_after(to);
         while let Some(due) = self.work.next_due().filter(|due| *due <= to)

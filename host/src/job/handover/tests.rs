@@ -190,7 +190,7 @@ fn what_no_host_refreshes_moves_nothing_and_holds_nothing_up() {
     world.say(foreign.clone());
     world.rounds(2 * SILENT);
     assert_eq!((world.claims, world.most_free), (0, 0));
-    // A host that joins waits for it, and not for ever.
+    // A host that joins waits for it, and not forever.
     let joined = world.join();
     world.rounds(LISTEN + 1);
     assert!(!world.hosts[&joined].handover.assigned().is_empty());

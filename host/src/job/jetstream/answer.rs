@@ -1,8 +1,8 @@
-//! What the server answers to a commit or a question, and what that means for a log.
+//! The server's answers to a commit or a request, and their meaning for a log.
 //!
 //! The codes are those of nats-server 2.15 (`server/errors.json`, as far as `stream.go` and
-//! `jetstream_batching.go` answer a batch with them). A code that is not among them ends the job: nobody has
-//! thought about what it means for a commit.
+//! `jetstream_batching.go` answer a batch with them). An unknown code ends the job, because its meaning for a
+//! commit is unknown.
 
 use crate::job::log::{Fence, LogError};
 use crate::nats::wire::{Message, Parts, Subscription, Wire};
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 use std::time::Duration;
 
-/// Answer to a message that nobody receives.
+/// The answer to a message without a receiver.
 const NO_RESPONDERS: u16 = 503;
 
 /// The answer to a question for a message that is not there.

@@ -1,4 +1,4 @@
-//! A commit as an atomic batch: its messages in their order, and the wait for the answer.
+//! A commit as an atomic batch: its messages in order, and the wait for the answer.
 
 use super::{JetStream, RECORD, answer};
 use crate::headers::{self, ORIGIN, PART};

@@ -1,14 +1,14 @@
-//! The messages of a stream in their order, as they come, for whoever owns no partition.
+//! The messages of a stream in order, as they arrive, for readers that own no partition.
 
 use super::reader::Reader;
 use crate::job::log::LogError;
 use crate::nats::wire::{Message, Wire};
 use std::time::Duration;
 
-/// After which a server that does not answer is given up.
+/// The time after which a request to a server counts as failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Reads a stream by a consumer of its own, which ends with it.
+/// Reads a stream with its own consumer, which ends with the reader.
 pub struct Changes(Reader);
 
 impl Changes {

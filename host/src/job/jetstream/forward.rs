@@ -1,10 +1,10 @@
-//! Publishes what a partition has committed, where the stream that is to have it may not source the job's stream.
+//! Publishes the committed results of a partition, if their stream may not source the job's stream.
 //!
-//! What is in the job's stream is still to be forwarded: results, or dead letters, are read from there in order,
-//! published one at a time, and removed once that is acknowledged. One at a time, because what comes behind a
-//! publish that fails would be stored before it. Their message ids let the server drop repeats, so several may
-//! forward the same for a while: each forwards only what comes behind something that is stored, so the order
-//! holds. Whoever does not own the partition any more finds that out within [`CHECK`].
+//! The job's stream contains what is still to be forwarded. The owner reads results or dead letters there in
+//! order, publishes them one at a time, and removes them when they are acknowledged. One at a time, because
+//! after a failed publish a later one could be stored first. The message ids let the server drop repeats, so
+//! several hosts may forward the same results for a while: each forwards a result only after the previous one
+//! is stored, so the order holds. A host that no longer owns the partition learns that within [`CHECK`].
 
 use super::reader::Reader;
 use super::{JetStream, answer};

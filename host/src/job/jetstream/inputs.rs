@@ -1,10 +1,10 @@
 //! What the partitions of a lane read: each input once for all of them, dealt out by key.
 //!
-//! A consumer for each partition would make the server look through what belongs to the others, which costs it
-//! more than to send it (`docs/adr/0025-a-lane-reads-its-inputs-whole.md`). So one reader reads an input, and
-//! whichever partition waits for messages drives it; those of the others wait in their queues. A partition that
-//! is behind, because it was taken over or is slower than the others, reads by itself until it has caught up:
-//! none waits for another.
+//! With a consumer per partition, the server would examine the messages of the others, which costs it more
+//! than to send them (`docs/adr/0025-a-lane-reads-its-inputs-whole.md`). So one reader reads an input. Any
+//! partition that waits for messages drives the reader; messages of other partitions wait in their queues. A
+//! partition that is behind, because it came from another host or is slower, uses its own reader until it has
+//! caught up: no partition waits for another.
 
 mod line;
 mod queue;
@@ -158,7 +158,7 @@ impl Inputs {
         }
     }
 
-    /// The partition does not read any more, or begins anew.
+    /// The partition stops reading, or starts again.
     pub fn leave(&self, partition: u16) {
         for line in &self.lines {
             line.queues.borrow_mut().remove(&partition);

@@ -1,7 +1,7 @@
-//! Reads a stream in order, from a message on, by a consumer of its own without acks.
+//! Reads a stream in order from a given message on, with its own consumer without acks.
 //!
-//! The consumer is made again wherever a message is missing, or nothing is heard: after a reconnect, after a
-//! restart of the server, when somebody deletes it. So what is read has no gaps but those of the stream.
+//! The reader creates the consumer again when a message is missing or nothing arrives: after a reconnect,
+//! after a restart of the server, or when somebody deletes it. So the only gaps are those of the stream.
 
 use super::answer::ApiError;
 use crate::job::log::LogError;
@@ -14,12 +14,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Messages and bytes that are asked for at once. A message that is larger comes alone.
+/// Messages and bytes of one request. A larger message comes alone.
 const WINDOW: u64 = 512;
 const WINDOW_BYTES: usize = 8 << 20;
 /// How a question ends that was answered with as many messages or bytes as it asked for.
 const ENDED: [&str; 2] = ["Message Size Exceeds MaxBytes", "Batch Completed"];
-/// After which the server forgets a consumer that nobody asks.
+/// The time after which the server removes an unused consumer.
 const INACTIVE: Duration = Duration::from_secs(30);
 
 /// Whether a reader has read everything, and would hear at once of what comes.
@@ -135,7 +135,7 @@ impl Reader {
         self.level.clone()
     }
 
-    /// The same, of no stream that was made anew: it has other messages under the same sequences.
+    /// The same, of no stream that was created again: it has other messages under the same sequences.
     pub(super) fn of(self, incarnation: &str) -> Self {
         let incarnation = Some(incarnation.to_owned());
         Self {
@@ -152,10 +152,10 @@ impl Reader {
         }
     }
 
-    /// Waits for the next message, and where it stands. Safe to drop while it waits.
+    /// Waits for the next message and its place. Safe to drop while it waits.
     ///
     /// # Errors
-    /// When the server says or does what it should not; the next call begins anew.
+    /// When the server gives an unexpected answer; the next call starts again.
     pub(super) async fn next(&mut self) -> Result<(wire::Message, Place), LogError> {
         loop {
             let reconnects = self.wire.health.reconnects();

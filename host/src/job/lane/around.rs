@@ -1,4 +1,4 @@
-//! What is around a partition of a lane: stops, pauses, and whoever hears of what happens to it.
+//! The environment of a partition on a lane: stops, pauses, and the receivers of its events.
 
 use super::Lane;
 use super::standing::Standing;

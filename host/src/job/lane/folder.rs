@@ -1,4 +1,4 @@
-//! Where the states of a lane's partitions are on disk. Each server, job and partition has a directory of its own.
+//! The directories of the states on disk. Each server, job and partition has its own.
 
 use super::Lane;
 use crate::config::resolved::Store;

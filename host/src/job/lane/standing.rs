@@ -1,4 +1,4 @@
-//! A partition that another host owns: this one waits until it is to own it, and stands by for it if it is to.
+//! A partition of another owner: waits until this host is to own it, and stands by for it if assigned to.
 
 use super::around::Around;
 use crate::job::jetstream::JetStream;

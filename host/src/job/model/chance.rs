@@ -1,4 +1,4 @@
-//! What a seed decides, and how often it did.
+//! The decisions of a seed, and their counts.
 
 /// Random numbers from a seed (splitmix64).
 #[derive(Debug)]

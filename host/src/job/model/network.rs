@@ -1,4 +1,4 @@
-//! What is under way to the log, and what becomes of it.
+//! Messages in transit to the log, and what happens to them.
 
 use super::{Content, Model, Record};
 use crate::job::log::{Commit, Fence, LogError};

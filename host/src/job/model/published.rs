@@ -1,4 +1,4 @@
-//! What a log of the model has published, for the tests to compare. It changes nothing.
+//! What a log of the model has published, for the tests to compare. Changes nothing.
 
 use super::{Content, Model};
 use crate::outgoing::OutgoingMessage;

@@ -1,4 +1,4 @@
-//! What a log of a partition must never hold.
+//! Invariants of a partition's log.
 
 use super::Model;
 use crate::job::log::{Checkpoint, Commit, chained};

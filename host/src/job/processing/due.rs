@@ -1,4 +1,4 @@
-//! What is due: timers of plugins, and messages and timers whose next attempt has come.
+//! Processes what is due: timers of plugins, and messages and timers whose next attempt has come.
 
 use super::super::held::{self, Held, HeldTimer, queue};
 use super::super::log::Input;
@@ -48,8 +48,8 @@ impl Processing {
         }
     }
 
-    /// Entries that are due, in the order of their times for each clock. They are gone from the state. Of values that have
-    /// expired the views hear. Those of event time wait for all messages of before, also for one that is retried.
+    /// Takes the due entries out of the state, in the order of their times for each clock. Views learn of
+    /// expired values. Entries of event time wait for all earlier messages, also for a retried one.
     fn take_due(&mut self, most: usize) -> Vec<Timer> {
         let of_event_time = if self.is_blocked() { 0 } else { most };
         let mut state = self.state.lock();
@@ -239,7 +239,7 @@ impl Processing {
         Ok(())
     }
 
-    /// A timer that waited. One of an operator that is gone is called nowhere, which its verdict says.
+    /// A timer that waited. If its operator is gone, no plugin is called, and the verdict says so.
     fn timer(&self, key: &[u8], held: &HeldTimer) -> Timer {
         let operator = self.state.lock().operator(&held.operator);
         Timer {

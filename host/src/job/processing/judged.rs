@@ -1,5 +1,5 @@
-//! What a message is judged as: as it is in the source of the pipeline, wherever the job reads it. And what of it
-//! waits in the state.
+//! A message in the form that it has in the source of the pipeline, wherever the job reads it. Also the form
+//! in which it waits in the state.
 
 use super::Processing;
 use crate::job::held::queue;

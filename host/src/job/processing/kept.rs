@@ -1,4 +1,4 @@
-//! Where the state of a partition is, in RAM or on disk, where it is found again; and whether the pipeline reads it.
+//! Where the state of a partition is, in RAM or on disk, and whether the pipeline reads it.
 
 use super::Processing;
 use crate::config::resolved::ViewFrom;
@@ -23,7 +23,7 @@ impl Processing {
         self.forget();
     }
 
-    /// Puts an empty state in the place of what is there; with `keep` that on disk, if there is one and it is whole.
+    /// Replaces the state by an empty one; with `keep`, by the state on disk if there is one and it is whole.
     pub(super) fn open(&mut self, keep: bool) {
         // One on disk is closed before it is opened again.
         self.close();

@@ -1,4 +1,5 @@
-//! What a partition says of itself to its lane and its host: what is uncommitted, what waits, how large the state is.
+//! What a partition reports to its lane and its host: uncommitted effects, waiting messages, the size of the
+//! state.
 
 use super::Processing;
 use crate::state::Usage;
@@ -45,7 +46,7 @@ impl Processing {
         });
     }
 
-    /// How large the state is now, for whoever asks.
+    /// The size of the state now.
     pub(super) fn note_usage(&mut self, usage: Usage) {
         let before = std::mem::replace(&mut self.usage, usage);
         let change = |before: u64, now: u64| {
@@ -67,7 +68,7 @@ impl Processing {
         });
     }
 
-    /// Whether messages wait in the state now, for whoever asks.
+    /// Whether messages wait in the state now.
     pub(super) fn note_waiting(&mut self, waits: bool) {
         if std::mem::replace(&mut self.waits, waits) != waits {
             self.shared.progress.set_waiting(waits);

@@ -1,4 +1,4 @@
-//! Event time in a partition: messages without one, and how the watermark moves on.
+//! Event time in a partition: messages without one, and how the watermark advances.
 
 use super::Processing;
 use crate::config::resolved::OnInvalid;
@@ -136,8 +136,8 @@ impl Processing {
         u64::try_from(due).ok()
     }
 
-    /// Nothing is pending in the inputs that hold the next timer back: their event time follows the clock. It is part of the
-    /// next commit, which the timer makes that is due by it.
+    /// Nothing is pending in the inputs that hold the next timer back, so their event time follows the clock.
+    /// The next commit, which the due timer causes, stores it.
     pub(super) fn follow_clock(&mut self) {
         let awaited = self.awaited().unwrap_or_default();
         let mut state = self.state.lock();

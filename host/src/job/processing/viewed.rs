@@ -1,4 +1,5 @@
-//! What a partition adds to the views of its job: values from results, and those that its writes change.
+//! What a partition adds to the views of its job: values from results, and state values that its writes
+//! change.
 
 use super::Processing;
 use crate::config::resolved::{View, ViewFrom};
@@ -83,7 +84,8 @@ impl Processing {
         }
     }
 
-    /// Fills the view that is at work, and whether that was the end; none if there is none.
+    /// Continues to fill the current view, and returns whether it is complete; none if there is no view to
+    /// fill.
     fn fill_view(&mut self, room: &Room) -> Option<(bool, Vec<OutgoingMessage>)> {
         let place = *self.filling.left.first()?;
         let partition = self.partition();

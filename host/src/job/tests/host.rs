@@ -1,4 +1,4 @@
-//! What is around an owner of the model's partition, and counts what becomes of it.
+//! The environment of an owner in the model, which counts its events.
 
 use crate::job::model::{Model, step};
 use crate::job::surroundings::{Note, Surroundings};

@@ -1,5 +1,5 @@
-//! The processor of the schedules with the state of jobs in the place of its own maps: what the engine and the
-//! state need of each other, and that they agree.
+//! The processor of the schedules with the real state of jobs instead of maps: checks that the engine and the
+//! state agree.
 
 use super::api::{
     Checkpoint, Effects, Input, OutgoingMessage, Room, Snapshot, Unreadable, Unsealed, Work,

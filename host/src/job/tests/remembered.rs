@@ -1,6 +1,6 @@
-//! The processor of the schedules with a state that is kept over a restart: whoever begins may find any state that any
-//! owner or standby ever had, with its place in the log, as one finds it in a directory of an earlier run. The claim
-//! alone says whether it is of use.
+//! The processor of the schedules with a state that survives restarts: an owner may find any state that any
+//! owner or standby ever had, with its position in the log, as in a directory of an earlier run. Only the
+//! claim decides whether the state is used.
 
 use super::api::{Checkpoint, Effects, Input, Snapshot, Unreadable, Unsealed, Work};
 use super::fold::{Fold, Folding, Mistake};
@@ -32,7 +32,7 @@ pub struct Remembered {
     groups: u16,
     /// Whether it finds a state with the place of another one.
     lies: bool,
-    /// Whether it could not read its state: it is broken until it begins anew.
+    /// Whether it could not read its state: it is broken until it starts again.
     broken: bool,
 }
 

@@ -1,5 +1,5 @@
-//! Savepoints that are restored in the middle of a schedule: their groups were saved at different times, as those
-//! of several partitions are, and they are put into a new log or in the place of what is there.
+//! Savepoints that are restored in the middle of a schedule: their groups were saved at different times, like
+//! those of several partitions, and are restored into a new log or in place.
 
 use super::fold::Folding;
 use super::host::Host;

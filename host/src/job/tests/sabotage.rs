@@ -1,4 +1,4 @@
-//! Ways to build the engine, or what it stands on, that are wrong: the properties find each of them.
+//! Wrong versions of the engine and of its foundations: the properties detect each of them.
 
 use super::fold::Mistake;
 use crate::job::log::{Commit, Delta, Fence, Held, Log, LogError, Progress, Read, Stored};

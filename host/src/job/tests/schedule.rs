@@ -1,6 +1,6 @@
-//! One run of a small world: owners that come, go, sleep and crash, a log with faults, and its input.
+//! One run of a small simulation: owners that come, go, sleep and crash, a log with faults, and its input.
 //!
-//! Each step follows from the seed. In the end nothing fails any more, and all must be as it should be.
+//! The seed decides each step. At the end nothing fails any more, and the result must be right.
 
 use super::fold::{Folding, Mistake};
 use super::host::Host;
@@ -230,7 +230,7 @@ impl<F: Folding + 'static> Schedule<F> {
         let mut context = Context::from_waker(Waker::noop());
         match owner.future.as_mut().poll(&mut context) {
             Poll::Pending => return Ok(()),
-            // Whoever takes the partition then begins anew.
+            // Whoever takes the partition then starts again.
             Poll::Ready(End::Damaged(reason)) if reason == BROKEN => {
                 drop(self.owners.swap_remove(which));
             }

@@ -1,4 +1,4 @@
-//! What the views of a schedule are to have in its end.
+//! The expected content of views at the end of a schedule.
 
 use super::api::{OutgoingMessage, Room};
 use super::fold::Folding;

@@ -1,4 +1,4 @@
-//! Keys and what they say: written by compare-and-swap, and read all or not at all.
+//! Keys and values: written by compare-and-swap, and read completely or not at all.
 
 use super::{Connection, cannot_make, jetstream};
 use crate::headers::REMOVALS;

@@ -1,4 +1,4 @@
-//! Objects: most are called by their digests, others by names.
+//! Objects, named by their digests or by other names.
 
 use super::{Connection, cannot_make, jetstream};
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -134,7 +134,7 @@ impl Objects {
     /// Whether they are there.
     ///
     /// # Errors
-    /// When the server does not say.
+    /// When the server does not answer.
     pub(in crate::nats) async fn holds(&self, digest: &str) -> Result<bool> {
         Ok(self.info(digest).await?.is_some())
     }

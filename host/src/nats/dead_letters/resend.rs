@@ -1,5 +1,5 @@
-//! Sending dead letters back: to subjects that the pipeline's own source takes, and to no other unless a
-//! person names it. A letter is what somebody has published, and its subject is data.
+//! Resends dead letters: only to subjects that the pipeline's source reads, unless the user names another
+//! one. Anybody may have published a dead letter, and its subject is data.
 
 use super::{DeadLetter, DeadLetters};
 use crate::config::resolved::Pipeline;

@@ -1,5 +1,5 @@
-//! What one host decides for all that run an operator, and how it goes into the record: once, however
-//! often it is tried. Pure: reads and writes no server.
+//! A decision of one host for all hosts of an operator, and how it changes the record: once, however often it
+//! is tried. Pure: uses no server.
 
 use super::record::{Component, Decision, Deployment};
 

@@ -1,7 +1,7 @@
-//! What the key of one operator says, and how decisions change it. Pure: reads and writes no server.
+//! The record of one operator, and how decisions change it. Pure: uses no server.
 //!
-//! Held here whatever command or host decides: a version in quarantine is never what runs in the place
-//! of another, and what a host cannot run leaves all hosts with what they ran.
+//! Two invariants hold whatever commands and hosts decide: a version in quarantine never replaces another
+//! version, and a version that a host cannot run leaves all hosts with their previous versions.
 
 use crate::report::escape::{self, cut};
 use crate::telemetry::version_stats::Sample;

@@ -1,4 +1,4 @@
-//! What a host says of itself as a member of a job: plain data, as it is in the bucket.
+//! The report of a host as a member of a job: plain data, as stored in the bucket.
 
 use crate::nats::receipts;
 use serde::{Deserialize, Serialize};

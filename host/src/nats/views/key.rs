@@ -1,8 +1,8 @@
-//! Keys as a bucket can have them. Pure.
+//! Keys that a bucket can have. Pure.
 //!
-//! Clients of buckets take letters, digits and `-`, `_`, `/`, `=` and `.` in a key, and no empty part between two
-//! dots. What else there is in a key of a view is written as `=` and two hexadecimal digits for each byte, `=` itself
-//! among them. So two keys are never one, and each can be read back.
+//! Clients of buckets accept letters, digits and `-`, `_`, `/`, `=` and `.` in a key, and no empty part
+//! between two dots. Every other byte of a view's key, and `=` itself, is written as `=` and two hexadecimal
+//! digits. So two keys never become one, and a reader can recover each key.
 
 /// Bytes of an escaped key, at most. A subject has room for more, but not for any length: the server ends the
 /// connection on which a line of more than 4,096 bytes comes (`MAX_CONTROL_LINE_SIZE` in its `const.go`).

@@ -1,4 +1,4 @@
-//! What a client sends, to bytes. Pure.
+//! Commands of a client as bytes. Pure.
 
 use bytes::{BufMut, BytesMut};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Makes a connection to one server: TCP, TLS, INFO, CONNECT, and the answer to a first PING.
+//! Opens a connection to one server: TCP, TLS, INFO, CONNECT, and the answer to a first PING.
 
 use super::command;
 use super::parser::{Frame, Parser};

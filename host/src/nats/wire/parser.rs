@@ -1,8 +1,8 @@
-//! What a server sends, from bytes. Pure.
+//! Parses what a server sends. Pure.
 //!
-//! A subject and a header block are bytes here, whatever they hold: who publishes may put anything into
-//! them, and a message that is not valid text is still a message. Only what breaks the framing of the
-//! protocol ends a connection, and only the server can send that.
+//! Subject and header block stay bytes, because publishers may put anything into them, and a message that is
+//! not valid text is still a message. Only broken framing of the protocol ends a connection, and only the
+//! server can send that.
 
 use bytes::{Buf, Bytes, BytesMut};
 use std::fmt;

@@ -1,6 +1,6 @@
-//! The servers of a cluster: those that were configured, and those that a server has named since. Pure.
+//! The servers of a cluster: the configured ones, and those that a server has named. Pure.
 //!
-//! Owns the order in which they are tried and the pause between two rounds.
+//! Owns the order of the attempts and the pause between two rounds.
 
 use rand::seq::SliceRandom;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! What a connection's handles share with the task that reads and writes: what is to be written, and
-//! the subscriptions with what has come for them.
+//! What a connection's handles share with its task: data to write, and the subscriptions with their received
+//! messages.
 //!
 //! Nothing waits here. A lane and its connection run on one thread, so the lock is never contended on
 //! the path of a message.

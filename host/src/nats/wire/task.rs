@@ -1,5 +1,4 @@
-//! The task of a connection: writes what is to be written, reads what comes, and makes the next
-//! connection when one is lost.
+//! The task of a connection: writes, reads, and reconnects after a loss.
 
 use super::command;
 use super::dial::{Info, Link, dial};

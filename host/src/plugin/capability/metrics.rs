@@ -1,4 +1,4 @@
-//! `weir:plugin/metrics`: numbers of the plugin's own, under the operator's labels.
+//! `weir:plugin/metrics`: the plugin's own metrics, under the operator's labels.
 //!
 //! The rules for names are held by [`OperatorMetrics`](crate::telemetry::metrics::OperatorMetrics);
 //! what breaks them is counted there and never fails the call.

@@ -79,7 +79,7 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<State>> {
     Ok(linker)
 }
 
-/// Refuses a component that imports what nobody can grant, or what is not given here.
+/// Refuses a component with imports that do not exist here or are not granted.
 ///
 /// # Errors
 ///

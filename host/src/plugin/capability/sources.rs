@@ -1,4 +1,4 @@
-//! `weir:sources/sources`: of which source each message of a batch is.
+//! `weir:sources/sources`: the source of each message of a batch.
 
 use super::Capability;
 use crate::message::Message;

@@ -1,8 +1,8 @@
-//! `weir:state/state` and `weir:state/timers`: what an operator keeps for the keys of messages.
+//! `weir:state/state` and `weir:state/timers`: the values and timers of an operator for the keys of messages.
 //!
-//! The state is its partition's, and is lent to the store for one call of `process` or `on-timer`. There is
-//! none in `configure`, nor between calls. What a value is, and what is undone, is decided elsewhere; here
-//! are the bounds of what a guest can ask for.
+//! The state belongs to the partition, and is lent to the store for one call of `process` or `on-timer`.
+//! There is none in `configure`, nor between calls. This file checks the limits of what a guest may ask for;
+//! other files decide what a value is and what is undone.
 
 use crate::plugin::guest::stateful_0_2_0::weir::state0_2_0::{state, timers};
 use crate::plugin::instance::State;
@@ -57,7 +57,7 @@ impl State {
         Ok((state.lock(), *operator))
     }
 
-    /// The state of the present call and whose part of it is used, for whoever keeps what the plugin does not see.
+    /// The state of the present call and the operator that uses it, for data that the plugin does not see.
     pub(in crate::plugin) fn whole_state(&self) -> Option<(SharedState, Operator)> {
         let lent = self.lent_state.as_ref()?;
         Some((lent.state.clone(), lent.operator))

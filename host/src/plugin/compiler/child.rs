@@ -1,8 +1,8 @@
-//! The child process that compiles one component: bounds itself, reads it, compiles it.
+//! The child process that compiles one component: sets its limits, reads the component, compiles it.
 //!
-//! Its limits are the system's, so that nothing in a component can pass them: address space, processor
-//! time, no core dump. A thread counts the time on the clock, and another waits for the end of stdin,
-//! which is the end of the host.
+//! The operating system enforces the limits, so that no component can exceed them: address space, processor
+//! time, no core dump. One thread measures the elapsed time, and another waits for the end of stdin, which is
+//! the end of the host.
 
 use crate::config::limits::CompileLimits;
 use crate::plugin::component::{self, Form};

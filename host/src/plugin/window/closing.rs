@@ -1,4 +1,4 @@
-//! Windows that the watermark has passed: they are closed, and go on to what is next for them.
+//! Windows that the watermark has passed: closes them, and moves them to their next stage.
 
 use super::keys::Key;
 use super::plan::Plan;

@@ -1,9 +1,9 @@
-//! The windows of a key, as they are in the state and as a batch changes them.
+//! The windows of a key, as stored in the state and as a batch changes them.
 //!
-//! A window is a value of its key, named `w` and its id, and a timer of event time with that tag, for what is next for
-//! it. The id is where the window began: a session keeps that of its first message. A slice is a value named `s` and
-//! its start. A timer of processing time for an early pane has the tag `e` and the id. An id is 8 bytes that sort as
-//! the numbers do.
+//! A window is a value of its key, named `w` and its id, and a timer of event time with that tag, for its
+//! next stage. The id is the start of the window; a session keeps the id of its first message. A slice is a
+//! value named `s` and its start. A timer of processing time for an early pane has the tag `e` and the id. An
+//! id has 8 bytes that sort like the numbers.
 
 use super::values::{Value, Values};
 use crate::state::{Clock, Operator, Refused, State};
@@ -62,7 +62,7 @@ pub(super) struct Open {
     pub accumulator: Option<Value>,
     /// The last of the batch that changed it.
     pub by: Option<usize>,
-    /// Its early timer begins anew.
+    /// Its early timer starts again.
     pub is_first: bool,
     /// When its timer is due in the state.
     pub(super) timer: Option<i64>,

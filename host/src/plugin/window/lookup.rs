@@ -1,4 +1,4 @@
-//! Which windows of a key a message or a timer concerns. They are read when they are looked for, and no others.
+//! Finds the windows of a key that a message or a timer concerns, and reads only these.
 
 use super::keys::{Key, Open, Source, WINDOW, named, split};
 use super::values::Values;

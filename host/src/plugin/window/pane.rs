@@ -1,4 +1,4 @@
-//! What the host adds to a result of a window.
+//! The headers and fields that the host adds to a result of a window.
 
 use crate::headers::{Headers, PANE, PANE_INDEX, WINDOW_END, WINDOW_START};
 use crate::message::Output;

@@ -1,4 +1,4 @@
-//! What becomes of windows with messages and timers, without the arithmetic.
+//! Plans what messages and timers do to windows, without the arithmetic.
 
 use super::keys::{Key, Open, Source, Tag};
 use super::values::{Cause, Refusals, Value, Values};

@@ -1,7 +1,7 @@
 //! Accumulators that are still to be computed.
 //!
-//! A value is known, or made of others by adding messages or by merging. What does not wait for each other is computed
-//! in one call of the plugin, so there are as many calls as additions and merges stand on each other.
+//! A value is known, or made from others by adding messages or by merging. One call of the plugin computes
+//! all values that do not depend on each other. So the number of calls is the depth of the dependencies.
 
 use super::{Addition, Arithmetic, Merge};
 use crate::message::Message;

@@ -1,4 +1,4 @@
-//! Which messages a canary sees: a share of the keys, so that all messages of a key see one version.
+//! Which messages a canary processes: a share of the keys, so that all messages of a key go to one version.
 //!
 //! Pure, and the same on every lane and host.
 
@@ -9,7 +9,7 @@ use crate::message::Message;
 pub struct Share {
     /// Hashes below this are in it.
     below: u64,
-    /// Of the version, so that it is not always the same keys that try new ones.
+    /// The salt, from the version: each version gets different keys.
     salt: [u8; 8],
 }
 

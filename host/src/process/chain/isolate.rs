@@ -1,9 +1,8 @@
-//! Finds the messages of a batch, or the timers, that make a plugin fault, so that no other ends because of
-//! them.
+//! Finds the messages or timers of a batch that make a plugin fault, so that the fault affects no others.
 //!
-//! Pure: it calls whatever it is given. A trap, a missed deadline, a refused allocation or a wrong
-//! number of outcomes halves the batch until the message that does it stands alone, and even then
-//! only the fault of an instance that had served nothing before it counts.
+//! Pure: its caller passes the function to call. A trap, a missed deadline, a refused allocation or a wrong
+//! number of outcomes halves the batch until the message that causes the fault is alone. Even then only the
+//! fault of a fresh instance counts.
 
 use super::savepoint::Savepoints;
 use crate::message::Outcome;

@@ -85,7 +85,7 @@ impl Kind {
         Self::EventTime,
     ];
 
-    /// As it stands in headers, JSON and metrics.
+    /// The name in headers, JSON and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

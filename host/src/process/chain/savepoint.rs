@@ -1,9 +1,9 @@
-//! Savepoints: how the writes of plugins are undone when what they belong to does not happen.
+//! Savepoints: undo the writes of plugins for messages that fail.
 //!
-//! Writes belong to a batch, not to a message. A call that faults is rolled back at once. A message
-//! that is rejected, retried or dead after some operators had written on its behalf takes the whole
-//! batch back to its beginning, and the batch runs again without it. So what remains is what the
-//! messages that end well would have written alone, in any chain. Knows no store.
+//! Writes belong to a batch, not to a message. A call that faults is rolled back at once. If a message is
+//! rejected, retried or dead after operators have written for it, the whole batch returns to its beginning
+//! and runs again without it. So the state contains what the other messages would have written alone, in any
+//! chain. Knows no store.
 
 use super::Verdict;
 use crate::state::{self, SharedState};
@@ -14,7 +14,7 @@ pub struct Savepoint(pub usize);
 
 /// The state that the plugins of a chain write to, as far as the chain knows it.
 pub trait Savepoints {
-    /// Whether there is any state. Where there is none, nothing ever runs a second time.
+    /// Whether there is any state. Without state, nothing runs twice.
     fn is_tracked(&self) -> bool;
     /// The state that a call of a plugin reads and writes, if there is any.
     fn keyed(&self) -> Option<&SharedState> {
@@ -22,7 +22,7 @@ pub trait Savepoints {
     }
     /// Marks what has been written so far.
     fn savepoint(&mut self) -> Savepoint;
-    /// Undoes all that was written since `to`.
+    /// Undoes all writes since `to`.
     fn roll_back(&mut self, to: Savepoint);
 }
 
@@ -59,9 +59,9 @@ impl Savepoints for SharedState {
     }
 }
 
-/// Runs a batch until all of what is left of it ends well, each time from the same savepoint. One
-/// verdict per message, in order. `run` is called at most once more than messages end badly, and
-/// only once where there is no state.
+/// Runs a batch until all remaining messages end well, each time from the same savepoint. One verdict per
+/// message, in order. It calls `run` at most once more than there are failed messages, and only once without
+/// state.
 pub(super) async fn settle<M: Clone, S: Savepoints>(
     batch: Vec<M>,
     state: &mut S,

@@ -1,4 +1,4 @@
-//! One operator of a chain: the version that it runs, and perhaps a canary beside it.
+//! One operator of a chain: its running version, and a canary beside it if there is one.
 
 use super::canary::Share;
 use super::isolate::isolate;
@@ -237,7 +237,7 @@ impl OperatorSlot {
         }
     }
 
-    /// Why a message cannot be passed to the plugin: it would see what is no text.
+    /// Why a message cannot be passed to the plugin: a part that the plugin would see is not text.
     fn unfit(&self, message: &Message) -> Option<String> {
         let foreign = message.foreign.as_deref()?;
         let is_named = |names: &[String], line: &[u8]| {

@@ -1,4 +1,4 @@
-//! Whatever is given up comes back byte for byte, wherever its parts lie, and always fits.
+//! Every dead letter returns its input byte for byte, wherever its parts are stored, and always fits.
 
 use super::*;
 use crate::message::{Foreign, Message};

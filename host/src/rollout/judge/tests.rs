@@ -1,4 +1,4 @@
-//! What is found worse, how soon, and how rarely by chance.
+//! Which versions are judged worse, how soon, and how rarely by chance.
 
 use super::*;
 

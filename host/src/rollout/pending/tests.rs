@@ -1,4 +1,4 @@
-//! A decision is stored once, whatever becomes of the tries; until then it holds on its host.
+//! A decision is stored once, whatever happens to the tries; until then it holds on its host.
 
 use super::*;
 use crate::nats::deployments::{Component, Decision, REFUSED, ROLLED_BACK};

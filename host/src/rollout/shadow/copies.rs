@@ -1,9 +1,10 @@
-//! The partitions of a shadow of a job: a copy of the state of each, and the candidate that goes on from it.
+//! The partitions of a shadow of a job: a copy of the state of each, and the candidate that continues from
+//! it.
 //!
-//! A copy is made at a checkpoint of its partition, and goes from one checkpoint to the next: a message is processed
-//! when the job has committed it. So at a checkpoint both states are of the same messages, and can be compared.
-//! Time is that of the messages, and at least when the job was seen not to have committed them yet. Knows nothing of
-//! results.
+//! A copy is made at a checkpoint of its partition, and advances from checkpoint to checkpoint: it processes
+//! a message after the job has committed it. So at a checkpoint both states include the same messages, and
+//! can be compared. Time is that of the messages, but not earlier than the moment at which the job was last
+//! known not to have committed them. Knows nothing of results.
 
 mod copy;
 

@@ -1,8 +1,8 @@
-//! The live side of a shadow: what the pipeline publishes, and up to where it is done.
+//! The live side of a shadow: what the pipeline publishes, and which inputs are complete.
 //!
-//! That the pipeline has no output for an input is known when it has settled the input and everything
-//! has been read that its streams held at that time. A [`Milestone`] is such a time: the inputs that
-//! were settled then, and how far each stream has to be read.
+//! An input without an output is known after the pipeline has settled it and everything was read that its
+//! streams contained at that time. A [`Milestone`] is such a time: the inputs that were settled then, and the
+//! positions up to which each stream must be read.
 
 use crate::compare::matcher::Matcher;
 use crate::compare::report::Why;
@@ -81,7 +81,7 @@ impl Follow {
     /// Reads outputs from `begin` on; those that are still to come, if there is none.
     ///
     /// # Errors
-    /// When it cannot be told where the outputs are, or they cannot be read.
+    /// When the outputs cannot be found or read.
     pub(crate) async fn open(
         connection: &Connection,
         pipeline: &Pipeline,

@@ -1,9 +1,9 @@
 //! The loop of a shadow of a job: lets the copies follow the job, and compares results.
 //!
-//! It reads the source and the checkpoints by itself, for the partitions that this host owns; the lanes say nothing but
-//! which these are. It claims nothing, and writes nothing but its report
-//! (`docs/adr/0033-a-shadow-follows-checkpoints.md`). When they are others, when the state of the job was
-//! replaced, or a plugin beside the candidate, it begins anew with other copies.
+//! It reads the source and the checkpoints itself, for the partitions that this host owns; the lanes only say
+//! which these are. It claims nothing, and writes only its report
+//! (`docs/adr/0033-a-shadow-follows-checkpoints.md`). It starts again with new copies if the host gets other
+//! partitions, the state of the job is replaced, or a plugin beside the candidate is swapped.
 
 use super::copies::{Copies, Ended};
 use super::follow::{Follow, Milestone, Unnamed, now};
@@ -60,7 +60,7 @@ struct Committed {
     is_level: bool,
 }
 
-/// Works until it has to begin anew.
+/// Works until it must start again.
 ///
 /// # Errors
 /// When it cannot go on; [`TooLarge`](crate::job::observe::TooLarge) when the states do not fit.

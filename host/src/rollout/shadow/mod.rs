@@ -1,4 +1,4 @@
-//! A shadow: a candidate that works on what the live pipeline works on, and publishes nothing.
+//! A shadow: a candidate that processes the messages of the live pipeline, and publishes nothing.
 //!
 //! It has a durable consumer of its own, shared with the other hosts that run the same shadow, and
 //! reads what the live pipeline publishes. Both are brought together by the sequence of the input and
@@ -34,7 +34,7 @@ use work::Work;
 const PAUSE: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// A candidate that runs beside the live pipeline until this is dropped.
+/// A candidate that runs beside the live pipeline. Dropping this stops it.
 pub(crate) struct Shadow {
     told: Arc<Mutex<ShadowReport>>,
     shutdown: Shutdown,
@@ -116,7 +116,7 @@ impl Drop for Shadow {
     }
 }
 
-/// Says what keeps a shadow from going on, once.
+/// Logs once why a shadow cannot continue.
 fn note(told: &Mutex<ShadowReport>, problem: Option<&anyhow::Error>) {
     let problem = problem.map(report::line);
     let mut told = locked(told);

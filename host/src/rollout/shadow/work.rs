@@ -32,8 +32,8 @@ use std::time::{Duration, Instant};
 
 /// How often the live pipeline is looked at, and the report written if it has changed.
 pub(super) const LOOK: Duration = Duration::from_secs(1);
-/// An input that the live pipeline has not settled for this long is let go. Well before the server
-/// would deliver it to another host.
+/// An input that the live pipeline has not settled for this long is released, well before the server would
+/// deliver it to another host.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// What may wait on each side.
 const ROOM: Room = Room {
@@ -41,7 +41,7 @@ const ROOM: Room = Room {
     bytes: 64 << 20,
 };
 
-/// What a shadow is made of.
+/// The parts of a shadow.
 pub(crate) struct Work {
     pub(crate) pipeline: Arc<RolloutTarget>,
     pub(crate) runtime: Runtime,
@@ -60,13 +60,13 @@ struct Busy {
     dry_run: DryRun,
     follow: Follow,
     observer: Observer,
-    /// What is owed for the inputs that are not compared yet, and since when.
+    /// The tickets of the inputs that are not compared yet, with their times.
     tickets: BTreeMap<u64, (Ticket, Instant)>,
     milestone: Option<Milestone>,
 }
 
 impl Work {
-    /// Works until it is told to stop; begins again after what it could not go on with.
+    /// Works until it is stopped; starts again after an error.
     pub(crate) async fn run(self, stages: &mut Stages) {
         tokio::select! {
             () = self.attempts() => {}
@@ -316,8 +316,8 @@ impl Busy {
         Ok(())
     }
 
-    /// Asks where the live pipeline is, unless what it said before has not been reached yet; lets go
-    /// of what has waited too long.
+    /// Asks for the position of the live pipeline, unless the previous position is not reached yet; releases
+    /// inputs that have waited too long.
     async fn look(&mut self, matcher: &mut Matcher) -> Result<()> {
         if self.milestone.is_none() {
             let live = &self.live;

@@ -1,11 +1,11 @@
-//! The files of a store on disk: opened, locked, read, written, and given up.
+//! The files of a store on disk: opened, locked, read, written, and deleted.
 //!
-//! The directory belongs to whoever holds the lock beside it; another process takes the next number.
+//! The directory belongs to the holder of the lock beside it; another process takes the next number.
 //!
-//! What was written last is in RAM and in a journal, everything else in sorted files. Nothing is written while what is
-//! in RAM becomes a file. So whichever journal is deleted or torn, what is left is what an earlier transaction
-//! has left. Of a sorted file that is missing the store knows; that all of them are, the *anchor* says: it was written
-//! first and is in no journal any more.
+//! The last writes are in RAM and in a journal, everything else in sorted files. Nothing is written while the
+//! content of RAM becomes a file. So if any journal is deleted or torn, the rest is the state after an
+//! earlier transaction. The store detects a missing sorted file. The *anchor* detects that all of them are
+//! missing: it was written first and is no longer in any journal.
 
 use super::Location;
 use super::keys::ANCHOR;
@@ -26,7 +26,7 @@ use std::time::Duration;
 const COPIES: usize = 16;
 /// Of a store: one that makes files, and one that merges them.
 const THREADS: usize = 2;
-/// How often whoever waits for a file looks.
+/// How often a writer that waits for a file checks it.
 const TICK: Duration = Duration::from_millis(1);
 
 /// See the top of this file.
@@ -42,7 +42,7 @@ pub(super) struct Files {
     _lock: File,
 }
 
-/// What is written at once.
+/// The size of one write.
 pub(super) struct Batch {
     rows: Keyspace,
     batch: OwnedWriteBatch,
@@ -61,7 +61,7 @@ impl Batch {
 }
 
 impl Files {
-    /// Takes the first directory that no other process has. With `keep` what is there is kept.
+    /// Takes the first directory that no other process has locked. With `keep` it keeps the content.
     pub(super) fn open(at: &Location, keep: bool) -> Result<Self, String> {
         // What plugins keep is for nobody else.
         let mut builder = DirBuilder::new();

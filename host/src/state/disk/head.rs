@@ -1,5 +1,5 @@
-//! What a store on disk says of itself: whose it is, how much there is, and where in the log it is. With that it is
-//! opened without reading its rows, but for its timers.
+//! The description of a store on disk: its owner, its size, and its position in the log. With it the store
+//! can be opened without reading rows, except timers.
 
 use super::keys::{HEAD, LONG, group_key};
 use super::{Disk, Location};
@@ -15,13 +15,13 @@ use std::sync::Arc;
 /// Of the keys, the rows and this record. A store of another one is thrown away.
 pub(super) const FORMAT: u64 = 2;
 
-/// Where in its log a state is: what the checkpoint of its last commit says.
+/// The position of a state in its log, by the checkpoint of its last commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mark {
     /// The number of the last delta that is in the state, and the digest of all of them.
     pub log: u64,
     pub chain: Arc<str>,
-    /// Where the log goes on, by its fence.
+    /// Where the log continues, by its fence.
     pub next: u64,
     /// The number of the last delta that all snapshots reach.
     pub compacted: u64,
@@ -30,8 +30,8 @@ pub struct Mark {
 }
 
 impl Store {
-    /// What is kept there of these groups. What is not whole, or not wanted, gives way to an empty one; why it
-    /// did is returned beside it.
+    /// The stored state of these groups. A state that is damaged or not wanted is replaced by an empty one,
+    /// and the reason is returned with it.
     pub(super) fn open(
         groups: &Groups,
         at: &Location,

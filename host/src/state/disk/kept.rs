@@ -7,8 +7,8 @@ use crate::state::store::Store;
 use crate::state::{Groups, State};
 
 impl State {
-    /// The state that is kept there, or an empty one in its place. One that is not whole, or of another
-    /// identity or partition, is thrown away; why is returned beside it. So is every other, without `keep`.
+    /// The stored state, or an empty one instead. A state that is damaged, or has another identity or
+    /// partition, is deleted, and the reason is returned with it. Without `keep` every state is deleted.
     ///
     /// # Errors
     /// When nothing can be kept there.
@@ -27,7 +27,7 @@ impl State {
         Ok((Self::of(store, budget), discarded))
     }
 
-    /// Where in the log the state is, if it is on disk and whole.
+    /// The position of the state in the log, if the state is on disk and not damaged.
     #[must_use]
     pub fn mark(&self) -> Option<&Mark> {
         match &self.store.rows {
@@ -36,8 +36,8 @@ impl State {
         }
     }
 
-    /// The state is there in the log: what is in it but for writes that are not confirmed. A state on disk keeps it with
-    /// that; with no mark it is of no one place, and only what is noted later is kept.
+    /// Sets the position of the committed state in the log. A state on disk stores it together with its rows;
+    /// without a mark the state has no single position, and only later marks are stored.
     pub fn note(&mut self, mark: Option<&Mark>) {
         if mark.is_none() || self.mark() != mark {
             self.store.note(mark);

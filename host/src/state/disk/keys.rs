@@ -1,4 +1,4 @@
-//! The keys of a store on disk. Rows have theirs in the order that they have in RAM.
+//! The keys of a store on disk. Rows have the same order as in RAM.
 
 use crate::state::codec::Corrupt;
 use crate::state::group::Group;

@@ -1,7 +1,7 @@
-//! Rows that were read from disk, for as long as somebody looks at them.
+//! Rows that were read from disk, as long as a reader borrows them.
 //!
-//! Whoever reads a state borrows what it has. A row on disk is nobody's, so it is kept here until the store changes
-//! or the next batch begins. Each is kept once, however often it is read.
+//! Readers of a state borrow its rows. A row on disk has no owner, so it is kept here until the store changes
+//! or the next batch begins. Each row is kept once, however often it is read.
 
 use crate::state::row::Row;
 use std::cell::{OnceCell, RefCell};

@@ -321,7 +321,7 @@ fn what_cannot_be_written_breaks_the_store_and_nobody_waits_for_it() {
     state.seal().unwrap();
     noted(&mut state, 4);
     assert_eq!(state.mark(), None);
-    // Whoever begins anew finds room.
+    // Whoever starts again finds room.
     drop(state);
     let (state, discarded) = open(home.path()).unwrap();
     assert_eq!((discarded, state.usage()), (None, Usage::default()));

@@ -1,4 +1,4 @@
-//! The windows of a time. Tumbling and hopping ones are computed, those of a calendar are those of its time zone.
+//! The windows of a time. Tumbling and hopping windows are computed; calendar windows follow their time zone.
 
 use super::{CalendarUnit, Kind, Window, Windows};
 use jiff::civil::Date;

@@ -1,4 +1,4 @@
-//! What is kept of a window besides its accumulator, and the bytes of both.
+//! What is stored of a window besides its accumulator, and the bytes of both.
 //!
 //! ```text
 //! stage (1 byte) | start (8) | end (8) | panes so far (4) | messages since the last pane (4) | accumulator

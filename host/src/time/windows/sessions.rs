@@ -1,4 +1,5 @@
-//! Which sessions of a key a time joins. A time exactly a gap behind the last one of a session joins it not.
+//! Which sessions of a key a time joins. A time exactly one gap after the last time of a session does not
+//! join it.
 
 use super::{Kept, Stage, Window, Windows};
 use smallvec::SmallVec;

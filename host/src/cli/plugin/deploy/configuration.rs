@@ -1,5 +1,5 @@
-//! Whether a version accepts the configuration of an operator, tried here with the file of the pipeline. The
-//! hosts do not give their configuration away: it may hold secrets.
+//! Whether a version accepts the configuration of an operator, tried here with the pipeline's file. Hosts do
+//! not reveal their configuration, because it may contain secrets.
 
 use crate::cli::offline::{self, Offline};
 use crate::cli::plugin::fleet::OperatorPath;

@@ -1,5 +1,5 @@
-//! Hosts in a simulated world: a bucket that may lag behind, news that may be lost, hosts that join, leave, die,
-//! pause and hang, and who owns each partition by the fence. All of it follows from a seed.
+//! Simulated hosts: a bucket that may lag behind, reports that may be lost, hosts that join, leave, die,
+//! pause and hang, and the owner of each partition by the fence. A seed decides everything.
 
 use super::super::{Handover, assign};
 use crate::nats::members::Member;

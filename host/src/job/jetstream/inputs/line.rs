@@ -13,12 +13,13 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
-/// Messages that wait for a partition, at most. One with more reads by itself afterwards.
+/// The greatest number of messages that wait for a partition. A partition with more continues with its own
+/// reader.
 const QUEUE: usize = 4096;
 /// Messages that are dealt out before the next partition may drive.
 const RUN: usize = 512;
-/// After so many messages for others, a partition notes how far it has come; or after this time without a message of
-/// its own, if there were any.
+/// After this many messages of others, a partition stores its position; or after this time without a message
+/// of its own, if others had any.
 const PASS: u64 = 10_000;
 const QUIET: Duration = Duration::from_secs(10);
 
@@ -33,7 +34,8 @@ pub(super) struct Line {
     pub(super) level: Level,
     /// What `shared` reads next; 0 before anybody has read.
     pub(super) next: Cell<u64>,
-    /// Of the partitions that read. One without a queue is not dealt to; it gets one when it reads.
+    /// The queues of the partitions that read. A partition without a queue gets no messages; it gets a queue
+    /// when it reads.
     pub(super) queues: RefCell<BTreeMap<u16, Queue>>,
     /// That may wait in them.
     bytes: usize,
@@ -208,7 +210,7 @@ impl Line {
         }
     }
 
-    /// A partition that reads by itself no longer does once it is where the others are.
+    /// A partition stops using its own reader when it is level with the others.
     fn catch_up(&self, partition: u16) {
         if let Some(queue) = self.queues.borrow_mut().get_mut(&partition)
             && queue.seen + 1 >= self.next.get()

@@ -1,4 +1,4 @@
-//! What was read of an input, and waits for one partition.
+//! Messages of an input that wait for one partition.
 
 use super::super::reader::{Level, Reader};
 use super::table::Loading;

@@ -1,10 +1,11 @@
-//! Inputs that are tables: read to their end before anything else.
+//! Inputs that are tables: read to their end before all other inputs.
 //!
-//! The end is the last message that the server has when a partition begins to read. The leader of the stream is asked for
-//! it: a consumer may be on a replica that is behind, and says that there is nothing more.
+//! The end is the last message of the server when a partition begins to read. The leader of the stream is
+//! asked for it, because a consumer on a replica that is behind would report an earlier end.
 //!
-//! To have read up to there is not enough. A key that gets a new value meanwhile has no message there any more: what it
-//! has is behind the end. So a table is loaded at a moment at which its reader has nothing more.
+//! To read up to that end is not enough. If a key gets a new value in the meantime, its earlier message is
+//! gone, and the new one is after the end. So a table is loaded at a moment at which its reader has nothing
+//! more to read.
 
 use super::super::answer;
 use super::line::Line;

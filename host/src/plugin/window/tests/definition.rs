@@ -1,5 +1,5 @@
-//! What windows emit, by their definition: every window is looked at by itself, with all messages at hand. Nothing of
-//! the code under test is used.
+//! What windows emit, by their definition: each window separately, with all messages known. Uses nothing of
+//! the code under test.
 
 use super::job::Seen;
 use crate::time::windows::{Kind, Panes, Timing, Window, Windows};

@@ -51,7 +51,7 @@ impl Transcript {
                 count: self.trigger_fn.contains("early=AfterCount(2)").then_some(2),
                 interval: None,
             },
-            // Beam keeps a window for ever by default.
+            // Beam keeps a window forever by default.
             allowed_lateness: 1_000,
             panes: match &*self.accumulation_mode {
                 "discarding" => Panes::Discarding,

@@ -1,4 +1,4 @@
-//! What users of other engines fell into.
+//! Known faults of windows in other engines.
 
 use super::job::{Job, Seen, message, windows};
 use crate::state::Clock;
@@ -325,7 +325,7 @@ fn an_early_pane_comes_an_interval_after_the_first_message_since_the_last_pane()
     assert_eq!(at(&mut job, 1_050), 1);
     // Nothing new.
     assert_eq!(at(&mut job, 2_000), 1);
-    // Three are enough; the fourth begins anew.
+    // Three are enough; the fourth starts again.
     job.times(&[2, 3, 4]);
     assert_eq!(at(&mut job, 2_040), 2);
     job.times(&[5]);

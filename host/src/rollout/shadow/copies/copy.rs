@@ -1,4 +1,4 @@
-//! One copy: how far the job is in its partition, and what is read and not processed.
+//! One copy: the progress of the job in its partition, and the messages that are read and not processed.
 
 use crate::compare::report::States;
 use crate::job::log::{Held, Input, Progress};
@@ -17,7 +17,7 @@ pub(super) struct Copy {
     /// When the job was asked for that, and when it was before: nanoseconds since the Unix epoch.
     looked: u64,
     pub(super) looked_before: u64,
-    /// What is read of each source and not processed.
+    /// By source, the messages that are read and not processed.
     ahead: Vec<VecDeque<Input>>,
     /// The last comparison; where the checkpoint stood, and how many commits the dry run had made.
     pub(super) states: States,
