@@ -52,14 +52,11 @@ impl Site {
         self.keep_jobs(&[file.to_str().unwrap()])
     }
 
-    /// The same with several files. It is started again, as by an init system, where the cluster has no leader yet.
+    /// The same with several files. It waits where the cluster has no leader yet.
     fn keep_jobs(&self, files: &[&str]) -> Weir {
-        let start = || self.start_with(&[&["--create"], files].concat(), &[]);
-        let mut weir = start();
+        let mut weir = self.start_with(&[&["--create"], files].concat(), &[]);
         wait_until("a host runs", || {
-            if !weir.is_running() {
-                weir = start();
-            }
+            assert!(weir.is_running(), "{}", weir.stderr());
             weir.stderr().matches("running").count() >= files.len()
         });
         weir

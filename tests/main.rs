@@ -32,6 +32,7 @@ mod dead_letter;
 mod delivery;
 mod dev;
 mod domains;
+mod elections;
 mod enrich;
 mod exactly_once;
 mod examples;

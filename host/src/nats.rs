@@ -40,11 +40,14 @@ mod sourcing;
 pub mod stored;
 pub mod streams;
 pub mod trace;
+mod unanswered;
 pub mod views;
 pub mod wire;
 
 pub use api::Api;
 pub use health::Health;
+use unanswered::failed;
+pub use unanswered::passes;
 
 use crate::config::resolved::{Auth, Nats};
 use crate::report::{self, ResultExt};

@@ -41,6 +41,9 @@ pub struct Options {
     pub shutdown: Shutdown,
 }
 
+/// The pause before a server that has not answered at the start is asked again.
+const UNANSWERED: Duration = Duration::from_secs(1);
+
 /// The connection to the server of a pipeline, and its streams there, or why it cannot start.
 type Found = (Connection, Result<Arc<Attachment>>);
 
@@ -81,7 +84,7 @@ impl Host {
             refused.push(pipeline.warm(&self.options.runtime).await);
         }
         let mut stages = self.options.shutdown.listen();
-        let attachments = tokio::select! {
+        let mut attachments = tokio::select! {
             attachments = self.attach() => match attachments {
                 Ok(attachments) => attachments,
                 // Of two errors the one that no waiting mends.
@@ -89,20 +92,23 @@ impl Host {
             },
             () = reached(&mut stages, Stage::Soft) => return Ok(()),
         };
-        for ((pipeline, (_, attachment)), refused) in
-            self.pipelines.iter().zip(&attachments).zip(refused)
+        for ((pipeline, (_, found)), refused) in
+            self.pipelines.iter().zip(&mut attachments).zip(refused)
         {
             // Its supervisor does this when it has been found.
-            let Ok(attachment) = attachment else { continue };
+            let Ok(attachment) = found else { continue };
             let runtime = &self.options.runtime;
             let deployed = tokio::select! {
                 deployed = desired::initial(&pipeline.target, runtime, attachment) => deployed,
                 () = reached(&mut stages, Stage::Soft) => return Ok(()),
             };
-            match deployed.with_context(|| pipeline.what("start"))? {
+            match deployed.with_context(|| pipeline.what("start")) {
                 // What is configured may be refused if something else was deployed in its place.
-                true => pipeline.warm(&self.options.runtime).await?,
-                false => refused?,
+                Ok(true) => pipeline.warm(&self.options.runtime).await?,
+                Ok(false) => refused?,
+                // Its supervisor asks again.
+                Err(error) if nats::passes(&error) => *found = Err(error),
+                Err(error) => return Err(error),
             }
         }
         let _in_progress = InProgress::start(&self.pipelines)?;
@@ -216,30 +222,56 @@ impl Host {
         views::of(&self.pipelines)
     }
 
-    /// Connects, and finds the streams of each pipeline, or why it cannot start.
+    /// Connects, and finds the streams of each pipeline, or why it cannot start. While none can and a server does not
+    /// answer, as during an election, it waits.
     ///
     /// # Errors
-    /// When a server cannot be reached, and when no pipeline can start.
+    /// When a server cannot be reached, and when no pipeline can start and none waits.
     async fn attach(&self) -> Result<Vec<Found>> {
-        let mut found: Vec<Found> = Vec::new();
-        for pipeline in &self.pipelines {
-            let settings = &pipeline.settings;
-            let mut connections = found.iter().map(|(connection, _)| connection);
-            let connection = match connections.find(|one| *one.settings() == settings.nats) {
+        let mut connections: Vec<Connection> = Vec::new();
+        for Running { settings, .. } in self.pipelines.iter().map(Arc::as_ref) {
+            let mut known = connections.iter();
+            let connection = match known.find(|one| *one.settings() == settings.nats) {
                 Some(connection) => connection.clone(),
                 None => nats::connect(&settings.nats, "supervisor").await?,
             };
-            let ensured = streams::ensure(&connection, settings, self.options.create, None)
+            connections.push(connection);
+        }
+        let mut said = vec![None; self.pipelines.len()];
+        loop {
+            let found = self.find(&connections).await;
+            if found.iter().any(|(_, attachment)| attachment.is_ok()) {
+                return Ok(found);
+            }
+            let mut waits = false;
+            let mut refused = Ok(());
+            for ((pipeline, (_, found)), said) in self.pipelines.iter().zip(found).zip(&mut said) {
+                let Err(error) = found else { continue };
+                if nats::passes(&error) {
+                    supervise::wait(pipeline, &error, said);
+                    waits = true;
+                }
+                refused = refused.and(Err(error));
+            }
+            if !waits {
+                refused?;
+            }
+            tokio::time::sleep(UNANSWERED).await;
+        }
+    }
+
+    /// The streams of each pipeline on its connection, or why it cannot start.
+    async fn find(&self, connections: &[Connection]) -> Vec<Found> {
+        let mut found = Vec::new();
+        for (pipeline, connection) in self.pipelines.iter().zip(connections) {
+            let settings = &pipeline.settings;
+            let ensured = streams::ensure(connection, settings, self.options.create, None)
                 .await
                 .with_context(|| pipeline.what("start"));
             let attach = |ensured| Arc::new(Attachment::new(connection.clone(), ensured));
             found.push((connection.clone(), ensured.map(attach)));
         }
-        if found.iter().any(|(_, attachment)| attachment.is_ok()) {
-            return Ok(found);
-        }
-        let refused = found.into_iter().map(|(_, attachment)| attachment.err());
-        Err(refused.flatten().next().context("there is no pipeline")?)
+        found
     }
 
     async fn announce(self: &Arc<Self>) -> Vec<service::Discoverable> {

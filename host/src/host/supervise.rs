@@ -14,9 +14,9 @@ use crate::delivery::source::NotPermitted;
 use crate::host::running::{Phase, Running};
 use crate::job;
 use crate::job::membership::Membership;
-use crate::nats::Connection;
 use crate::nats::attachment::Attachment;
 use crate::nats::streams;
+use crate::nats::{self, Connection};
 use crate::plugin::Runtime;
 use crate::report::{self, Problem};
 use crate::rollout::desired;
@@ -51,7 +51,8 @@ impl Supervisor {
     pub(crate) async fn run(&self, first: Result<Arc<Attachment>>) -> Result<()> {
         let mut pause = FIRST_PAUSE;
         let mut said = None;
-        let mut attachment = first.inspect_err(|error| self.wait(error, &mut said)).ok();
+        let attachment = first.inspect_err(|error| wait(&self.pipeline, error, &mut said));
+        let mut attachment = attachment.ok();
         let mut permitted = false;
         let mut stages = self.shutdown.listen();
         loop {
@@ -74,7 +75,7 @@ impl Supervisor {
                     if began.elapsed() > LONGEST_PAUSE {
                         (pause, said) = (FIRST_PAUSE, None);
                     }
-                    self.wait(&error, &mut said);
+                    wait(&self.pipeline, &error, &mut said);
                 }
             }
             tokio::select! {
@@ -190,24 +191,27 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Logs the problem, unless it was `said` last: while it stays the same, the status and readiness show
-    /// it.
-    fn wait(&self, error: &anyhow::Error, said: &mut Option<Problem>) {
-        let problem = Problem::new(error);
-        if said.as_ref() != Some(&problem) {
-            let (pipeline, hint) = (&self.pipeline.settings.name, problem.hint());
-            tracing::error!(pipeline, hint, "{}; trying again", problem.what);
-            *said = Some(problem.clone());
-        }
-        self.pipeline.end(Phase::Waiting(problem));
-    }
-
     fn fail(&self, error: &anyhow::Error) {
         let problem = Problem::new(error);
         let (pipeline, hint) = (&self.pipeline.settings.name, problem.hint());
         tracing::error!(pipeline, hint, "{}", problem.what);
         self.pipeline.end(Phase::Failed(problem));
     }
+}
+
+/// Says what is wrong, unless that is what was `said` last: while it stays the same, the status and readiness go on
+/// saying it.
+pub(super) fn wait(running: &Running, error: &anyhow::Error, said: &mut Option<Problem>) {
+    let problem = Problem::new(error);
+    if said.as_ref() != Some(&problem) {
+        let (pipeline, hint) = (&running.settings.name, problem.hint());
+        match nats::passes(error) {
+            true => tracing::warn!(pipeline, hint, "{}; waiting for it", problem.what),
+            false => tracing::error!(pipeline, hint, "{}; trying again", problem.what),
+        }
+        *said = Some(problem.clone());
+    }
+    running.end(Phase::Waiting(problem));
 }
 
 /// A lane's whole life, on its own thread.

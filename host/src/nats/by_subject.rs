@@ -1,10 +1,10 @@
 //! Which streams capture a subject, and what they do with a message that is published there.
 
 use super::streams::{Context, jetstream};
-use super::{Connection, unless_refused};
+use super::{Connection, failed, passes, unless_refused};
 use crate::config::resolved::Sink;
-use crate::report::ResultExt;
-use anyhow::{Result, anyhow};
+use crate::report::{self, ResultExt};
+use anyhow::{Context as _, Result, anyhow, bail};
 use async_nats::jetstream::{self, stream::Config};
 
 /// The oldest server whose streams take batches of publishes (`allow_batched`): since which version.
@@ -33,10 +33,10 @@ pub async fn all_by_subject(context: &Context, subject: &str) -> Result<Vec<Stri
     let answer: jetstream::response::Response<Names> = context
         .request("STREAM.NAMES", &request)
         .await
-        .map_err(|error| anyhow!("{}", error.kind()))?;
+        .map_err(|error| failed(&error))?;
     match answer {
         jetstream::response::Response::Ok(names) => Ok(names.streams.unwrap_or_default()),
-        jetstream::response::Response::Err { error } => Err(anyhow!("{error}")),
+        jetstream::response::Response::Err { error } => Err(error.into()),
     }
 }
 
@@ -50,7 +50,7 @@ pub async fn never_acks(connection: &Connection, subject: &str) -> Result<Option
         return Ok(Some(format!("no stream captures `{subject}`")));
     };
     let stream = context.get_stream(&name).await;
-    let stream = stream.map_err(|error| anyhow!("{}", error.kind()))?;
+    let stream = stream.map_err(|error| failed(&error))?;
     let is_silent = stream.cached_info().config.no_ack;
     Ok(is_silent.then(|| silent(&name).to_string()))
 }
@@ -58,13 +58,16 @@ pub async fn never_acks(connection: &Connection, subject: &str) -> Result<Option
 /// The stream that takes all results of a sink in batches, or why there is none, in words.
 ///
 /// # Errors
-/// When no result could ever be stored.
+/// When no result could ever be stored, or the server does not answer.
 pub(super) async fn fast_ingest(
     connection: &Connection,
     context: &Context,
     sink: &Sink,
 ) -> Result<Result<String, String>> {
-    let captures = captures_all(connection, context, sink).await;
+    let captures = match captures_all(connection, context, sink).await {
+        Err(error) if passes(&error) => return Err(error),
+        captures => captures.map_err(|error| report::line(&error)),
+    };
     if let Ok(stream) = &captures
         && stream.no_ack
     {
@@ -88,27 +91,24 @@ pub(super) async fn fast_ingest(
 /// The stream that captures all results of a sink.
 ///
 /// # Errors
-/// Why there is none, or it is not known, in words.
-async fn captures_all(
-    connection: &Connection,
-    context: &Context,
-    sink: &Sink,
-) -> Result<Config, String> {
+/// Why there is none, or it is not known.
+async fn captures_all(connection: &Connection, context: &Context, sink: &Sink) -> Result<Config> {
     let Some(reach) = sink.subject.reach() else {
-        return Err("`sink.subject` may be any subject".to_owned());
+        bail!("`sink.subject` may be any subject");
     };
     let asked = all_by_subject(context, reach.as_str());
-    let asked = unless_refused(connection, &connection.api.stream_names(), asked).await?;
-    let found = asked.map_err(|error| format!("{error:#}"))?;
+    let asked = unless_refused(connection, &connection.api.stream_names(), asked).await;
+    let found = asked.map_err(anyhow::Error::msg)??;
     let name = match found.as_slice() {
         [name] => name,
-        [] => return Err(format!("no stream captures `{reach}`")),
-        [..] => return Err(format!("several streams capture `{reach}`")),
+        [] => bail!("no stream captures `{reach}`"),
+        [..] => bail!("several streams capture `{reach}`"),
     };
     let api = connection.api.stream_info(name);
-    let stream = unless_refused(connection, &api, context.get_stream(name)).await?;
-    let stream =
-        stream.map_err(|error| format!("cannot read stream `{name}`: {}", error.kind()))?;
+    let stream = unless_refused(connection, &api, context.get_stream(name)).await;
+    let stream = stream.map_err(anyhow::Error::msg)?;
+    let stream = stream.map_err(|error| failed(&error));
+    let stream = stream.with_context(|| format!("cannot read stream `{name}`"))?;
     Ok(stream.cached_info().config.clone())
 }
 

@@ -2,10 +2,10 @@
 
 use super::limits::{self, PullLimits};
 use super::streams::{Durable, Ensured, jetstream};
-use super::{Connection, adopt, permitted, unless_refused};
+use super::{Connection, adopt, failed, passes, permitted, unless_refused};
 use crate::config::resolved::{Pipeline, Source, Start};
 use crate::report::{self, ResultExt};
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
 use async_nats::jetstream::consumer::{self, AckPolicy, DeliverPolicy, IntoConsumerConfig, pull};
 use async_nats::jetstream::context::{ConsumerInfoErrorKind, Context};
 use async_nats::jetstream::{ErrorCode, response::Response, stream};
@@ -52,7 +52,14 @@ pub async fn ensure(
     let what = || format!("cannot use consumer `{name}` of stream `{source}`");
     let mut asked = consumer_config(pipeline, start).into_consumer_config();
     let api = connection.api.consumer_info(source, name);
-    if let Ok(Ok(there)) = unless_refused(connection, &api, stream.consumer_info(name)).await {
+    let there = unless_refused(connection, &api, stream.consumer_info(name)).await;
+    let there = match there.map(|there| there.map_err(|error| failed(&error))) {
+        Ok(Ok(there)) => Some(there),
+        // One that is there and does not answer must not be taken for one that has to be made.
+        Ok(Err(error)) if passes(&error) => return Err(error).with_context(what),
+        _ => None,
+    };
+    if let Some(there) = there {
         let adopted = adopt::adopt(&there.config, asked, pipeline).with_context(what)?;
         let pipeline = &pipeline.name;
         for kept in &adopted.kept {
@@ -83,7 +90,7 @@ fn refused(error: &stream::ConsumerError) -> anyhow::Error {
         stream::ConsumerErrorKind::JetStream(error) => limits::hint(error.error_code(), "source"),
         _ => None,
     };
-    let error = anyhow!("{error}");
+    let error = failed(error);
     match hint {
         Some(hint) => report::hint(error, hint),
         None => error,
@@ -129,7 +136,7 @@ pub async fn info(context: &Context, durable: &Durable) -> Result<Option<consume
         // Nothing but an empty object will do: the server refuses `null`.
         .request(subject, &serde_json::json!({}))
         .await
-        .map_err(|error| anyhow!("{}", error.kind()))?;
+        .map_err(|error| failed(&error))?;
     match answer {
         Response::Ok(info) => Ok(Some(info)),
         Response::Err { error }
@@ -138,7 +145,7 @@ pub async fn info(context: &Context, durable: &Durable) -> Result<Option<consume
         {
             Ok(None)
         }
-        Response::Err { error } => Err(anyhow!("{error}")),
+        Response::Err { error } => Err(error.into()),
     }
 }
 
@@ -171,11 +178,13 @@ pub(super) async fn refuse_left(
     let (stream, consumer) = (&read.stream, &read.consumer);
     let api = connection.api.consumer_info(stream, consumer);
     let asked = unless_refused(connection, &api, source.consumer_info(consumer)).await;
-    let found = match asked.map(|found| found.map_err(|error| error.kind())) {
+    let found = match asked {
         Ok(Ok(found)) => found,
-        Ok(Err(ConsumerInfoErrorKind::NotFound)) | Err(_) => return Ok(()),
-        Ok(Err(kind)) => {
-            bail!("cannot look for consumer `{consumer}` of stream `{stream}`: {kind}")
+        Ok(Err(error)) if error.kind() == ConsumerInfoErrorKind::NotFound => return Ok(()),
+        Err(_) => return Ok(()),
+        Ok(Err(error)) => {
+            let what = || format!("cannot look for consumer `{consumer}` of stream `{stream}`");
+            return Err(failed(&error)).with_context(what);
         }
     };
     let settled = found.ack_floor.stream_sequence;

@@ -4,7 +4,7 @@
 use super::job::{self, Definition};
 use super::stored::{self, Which};
 use super::streams::jetstream;
-use super::{Connection, jobs, permitted};
+use super::{Connection, failed, jobs, permitted};
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
 use async_nats::jetstream::context::{PublishErrorKind, traits::Publisher};
@@ -164,12 +164,9 @@ pub(super) async fn store(
             Err(error) => Err(error),
         }
     };
-    match permitted(connection, &subject, acked)
-        .await?
-        .map_err(|error| error.kind())
-    {
+    match permitted(connection, &subject, acked).await? {
         Ok(_) => Ok(true),
-        Err(PublishErrorKind::WrongLastSequence) => Ok(false),
-        Err(kind) => Err(anyhow!("{kind}")),
+        Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(false),
+        Err(error) => Err(failed(&error)),
     }
 }

@@ -10,7 +10,7 @@ use super::job::JobPlace;
 use super::job_outputs::purge;
 use super::stored::{self, Which};
 use super::streams::{Context, created, jetstream};
-use super::{Connection, is_at_least, permitted};
+use super::{Connection, failed, is_at_least, permitted};
 use crate::config::resolved::{self, Start};
 use crate::config::template::SubjectFilter;
 use crate::report::ResultExt;
@@ -96,14 +96,14 @@ pub(super) async fn ensure(
     let stream = match there {
         Ok(stream) => stream,
         Err(error) if !may_create => {
-            return Err(anyhow!("{}", error.kind()).context(what()))
+            return Err(failed(&error).context(what()))
                 .hint(|| format!("pass `--create`: a job reads `{from}` through `{name}`"));
         }
         Err(_) => {
             let api = connection.api.stream_create(&name);
             let make = context.get_or_create_stream(wanted.clone());
             let made = permitted(connection, &api, make).await.with_context(what)?;
-            let made = made.map_err(|error| anyhow!("{}", error.kind()));
+            let made = made.map_err(|error| failed(&error));
             tracing::info!(stream = name, from, "created the stream that a job reads");
             made.with_context(what)?
         }

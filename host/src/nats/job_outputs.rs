@@ -6,7 +6,7 @@ use super::job::JobPlace;
 use super::sourcing::{self, Transform};
 use super::stored::{self, Which};
 use super::streams::{Context, default_stream, ensure_target, jetstream, may_create};
-use super::{Connection, by_subject, permitted, unless_refused, views};
+use super::{Connection, by_subject, failed, permitted, unless_refused, views};
 use crate::config::resolved::{Pipeline, StreamSettings};
 use crate::config::template::{SubjectFilter, Template};
 use crate::report::ResultExt;
@@ -374,9 +374,9 @@ pub(super) async fn purge(
     let asked = context.request(format!("STREAM.PURGE.{stream}"), &question);
     let answer: Response<serde_json::Value> = permitted(connection, &api, asked)
         .await?
-        .map_err(|error| anyhow!("{error}"))?;
+        .map_err(|error| failed(&error))?;
     match answer {
         Response::Ok(_) => Ok(()),
-        Response::Err { error } => Err(anyhow!("{error}")),
+        Response::Err { error } => Err(error.into()),
     }
 }

@@ -5,9 +5,9 @@ use super::job::{DefinedSource, Definition, refuse_other, rows};
 use super::job_input::{self, Input};
 use super::stored::{self, Which};
 use super::streams::{self, Context, created, may_create};
-use super::{Connection, consumers, job_admin, loops, permitted};
+use super::{Connection, consumers, failed, job_admin, loops, permitted};
 use crate::config::resolved::{self, Job, Pipeline, Start};
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::stream::Stream;
 use std::time::Duration;
@@ -216,6 +216,6 @@ async fn begin(connection: &Connection, Found { read, stream, .. }: &Found) -> R
     });
     let api = connection.api.ephemeral(&read.stream);
     let made = permitted(connection, &api, consumer).await?;
-    let made = made.map_err(|error| anyhow!("{error}"))?;
+    let made = made.map_err(|error| failed(&error))?;
     Ok(made.cached_info().delivered.stream_sequence)
 }

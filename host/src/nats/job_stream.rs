@@ -4,7 +4,7 @@
 //! and no age. Servers accept and ignore settings that they do not know, so the settings are read back.
 
 use super::streams::{created, jetstream};
-use super::{Connection, is_at_least, permitted};
+use super::{Connection, failed, is_at_least, permitted};
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
@@ -54,7 +54,7 @@ pub async fn ensure(
         None => {
             let api = connection.api.stream_info(name);
             let found = permitted(connection, &api, context.get_stream(name)).await?;
-            let found = found.map_err(|error| anyhow!("{}", error.kind()));
+            let found = found.map_err(|error| failed(&error));
             found.with_context(|| format!("cannot use stream `{name}` for a job"))?
         }
         Some(wanted) => {
@@ -78,7 +78,7 @@ pub async fn ensure(
                 ..Config::default()
             });
             let made = permitted(connection, &api, make).await?;
-            let made = made.map_err(|error| anyhow!("{}", error.kind()));
+            let made = made.map_err(|error| failed(&error));
             made.with_context(|| format!("cannot create stream `{name}` for a job"))?
         }
     };
@@ -153,7 +153,7 @@ pub(super) async fn let_expire(
     let context = jetstream(connection);
     let api = connection.api.stream_info(name);
     let found = permitted(connection, &api, context.get_stream(name)).await?;
-    let found = found.map_err(|error| anyhow!("{}", error.kind()))?;
+    let found = found.map_err(|error| failed(&error))?;
     let config = &found.cached_info().config;
     if config.allow_message_ttl {
         return Ok(());

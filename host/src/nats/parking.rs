@@ -6,10 +6,10 @@
 
 use super::stored::{self, Which};
 use super::streams::{Context, Durable, jetstream, stream_name};
-use super::{Connection, consumers, is_at_least, unless_refused};
+use super::{Connection, consumers, failed, is_at_least, unless_refused};
 use crate::config::resolved::Pipeline;
 use crate::parked::{Subjects, parked};
-use anyhow::Context as _;
+use anyhow::{Context as _, Result, bail};
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::{ErrorCode, stream};
@@ -28,43 +28,36 @@ pub fn subjects(pipeline: &Pipeline) -> Subjects {
 /// Creates the parking stream of a pipeline, or adopts an existing one.
 ///
 /// # Errors
-/// Why there is none, in words for the log and the status. The pipeline can run all the same.
+/// Why there is none. The pipeline can run all the same, unless the server only does not answer yet.
 pub(super) async fn ensure(
     connection: &Connection,
     context: &Context,
     source: &stream::Config,
     pipeline: &Pipeline,
     create: bool,
-) -> Result<Durable, String> {
+) -> Result<Durable> {
     let subjects = subjects(pipeline);
     let name = stream_name(&subjects.all);
     if pipeline.in_flight.messages < 2 {
-        return Err("`in-flight.max-messages` leaves no room for parked messages".to_owned());
+        bail!("`in-flight.max-messages` leaves no room for parked messages");
     }
     let version = connection.client().server_info().version;
     if !is_at_least(&version, OLDEST_SERVER) {
-        return Err(format!(
-            "nats-server {version} has no message schedules; 2.12 or later has"
-        ));
+        bail!("nats-server {version} has no message schedules; 2.12 or later has");
     }
     let stream = match find(connection, context, &name).await? {
         Some(stream) => stream,
         None if create => make(connection, context, &name, &subjects, source).await?,
         None => {
-            return Err(format!(
-                "there is no stream `{name}`; pass `--create` to create it"
-            ));
+            bail!("there is no stream `{name}`; pass `--create` to create it");
         }
     };
     let got = &stream.cached_info().config;
     if !got.allow_message_schedules {
-        return Err(format!("stream `{name}` does not allow message schedules"));
+        bail!("stream `{name}` does not allow message schedules");
     }
     if !got.subjects.contains(&subjects.all) {
-        return Err(format!(
-            "stream `{name}` does not capture `{}`",
-            subjects.all
-        ));
+        bail!("stream `{name}` does not capture `{}`", subjects.all);
     }
     let (due, reader) = (subjects.due, &subjects.consumer);
     let consumer = stream.create_consumer(pull::Config {
@@ -80,9 +73,11 @@ pub(super) async fn ensure(
     let api = connection
         .api
         .consumer_create(&name, &format!("{reader}.{due}"));
-    let made = unless_refused(connection, &api, consumer).await?;
-    let made = made
-        .map_err(|error| format!("cannot use consumer `{reader}` of stream `{name}`: {error}"))?;
+    let made = unless_refused(connection, &api, consumer).await;
+    let made = made.map_err(anyhow::Error::msg)?;
+    let made = made.map_err(|error| failed(&error));
+    let made =
+        made.with_context(|| format!("cannot use consumer `{reader}` of stream `{name}`"))?;
     Ok(consumers::durable(made.cached_info()))
 }
 
@@ -90,9 +85,9 @@ pub(super) async fn ensure(
 ///
 /// # Errors
 /// When the server does not answer.
-pub async fn pending(context: &Context, parking: &Durable) -> anyhow::Result<u64> {
+pub async fn pending(context: &Context, parking: &Durable) -> Result<u64> {
     let stream = context.get_stream(&parking.stream).await;
-    let stream = stream.map_err(|error| anyhow::anyhow!("{}", error.kind()))?;
+    let stream = stream.map_err(|error| failed(&error))?;
     Ok(stream.cached_info().state.messages)
 }
 
@@ -105,12 +100,12 @@ pub async fn waiting(
     pipeline: &Pipeline,
     source_id: &str,
     most: usize,
-) -> anyhow::Result<HashSet<u64>> {
+) -> Result<HashSet<u64>> {
     let subjects = subjects(pipeline);
     let name = stream_name(&subjects.all);
     let context = jetstream(connection);
-    let what = |why: String| anyhow::anyhow!(why).context("cannot read parked retries");
-    let found = find(connection, &context, &name).await.map_err(what)?;
+    let found = find(connection, &context, &name).await;
+    let found = found.context("cannot read parked retries")?;
     let mut waiting = HashSet::new();
     if found.is_none() {
         return Ok(waiting);
@@ -136,18 +131,18 @@ async fn find(
     connection: &Connection,
     context: &Context,
     name: &str,
-) -> Result<Option<stream::Stream>, String> {
+) -> Result<Option<stream::Stream>> {
     let api = connection.api.stream_info(name);
-    match unless_refused(connection, &api, context.get_stream(name)).await? {
+    let asked = unless_refused(connection, &api, context.get_stream(name)).await;
+    match asked.map_err(anyhow::Error::msg)? {
         Ok(stream) => Ok(Some(stream)),
-        Err(error) => match error.kind() {
-            GetStreamErrorKind::JetStream(error)
-                if error.error_code() == ErrorCode::STREAM_NOT_FOUND =>
-            {
-                Ok(None)
-            }
-            kind => Err(format!("cannot read stream `{name}`: {kind}")),
-        },
+        Err(error)
+            if matches!(error.kind(), GetStreamErrorKind::JetStream(error)
+                if error.error_code() == ErrorCode::STREAM_NOT_FOUND) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(failed(&error)).with_context(|| format!("cannot read stream `{name}`")),
     }
 }
 
@@ -158,7 +153,7 @@ async fn make(
     name: &str,
     subjects: &Subjects,
     source: &stream::Config,
-) -> Result<stream::Stream, String> {
+) -> Result<stream::Stream> {
     let config = stream::Config {
         name: name.to_owned(),
         subjects: vec![subjects.all.clone()],
@@ -171,14 +166,17 @@ async fn make(
         ..Default::default()
     };
     let api = connection.api.stream_create(name);
-    match unless_refused(connection, &api, context.create_stream(config)).await? {
+    let asked = unless_refused(connection, &api, context.create_stream(config)).await;
+    match asked.map_err(anyhow::Error::msg)? {
         Ok(stream) => {
             tracing::info!(stream = name, "created the stream for long retries");
             Ok(stream)
         }
         // Another host may have been quicker.
-        Err(error) => find(connection, context, name)
-            .await?
-            .ok_or_else(|| format!("cannot create stream `{name}`: {}", error.kind())),
+        Err(error) => {
+            let found = find(connection, context, name).await?;
+            let made = found.ok_or_else(|| failed(&error));
+            made.with_context(|| format!("cannot create stream `{name}`"))
+        }
     }
 }

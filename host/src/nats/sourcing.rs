@@ -8,10 +8,11 @@
 use super::by_subject::all_by_subject;
 use super::stored::{self, Which};
 use super::streams::Context;
-use super::{Connection, permitted, unless_refused};
+use super::{Connection, failed, permitted, unless_refused};
 use crate::headers::{SOURCED, sourced_from};
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
+use async_nats::jetstream::context::RequestError;
 use async_nats::jetstream::response::Response;
 use serde_json::{Value, json};
 
@@ -125,10 +126,10 @@ pub(super) async fn sourced(
 }
 
 /// A part of the server's answer.
-pub(super) async fn answer<E: std::error::Error>(
+pub(super) async fn answer(
     connection: &Connection,
     api: &str,
-    asked: impl Future<Output = Result<Response<Value>, E>>,
+    asked: impl Future<Output = Result<Response<Value>, RequestError>>,
     part: &str,
 ) -> Result<Value> {
     match permitted(connection, api, asked).await? {
@@ -136,8 +137,8 @@ pub(super) async fn answer<E: std::error::Error>(
             let part = answer.get_mut(part).map(Value::take);
             Ok(part.unwrap_or_default())
         }
-        Ok(Response::Err { error }) => Err(anyhow!("{error}")),
-        Err(error) => Err(anyhow!("{error}")),
+        Ok(Response::Err { error }) => Err(error.into()),
+        Err(error) => Err(failed(&error)),
     }
 }
 

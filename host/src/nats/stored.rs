@@ -5,9 +5,9 @@
 //! cannot contain bytes that are not UTF-8, so such a byte of a subject arrives as U+FFFD.
 
 use super::streams::Context;
-use super::{Connection, permitted};
+use super::{Connection, failed, permitted};
 use crate::message::{Foreign, Message};
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::response::Response;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -135,12 +135,12 @@ pub async fn get(
     }
     let asked = context.request(format!("STREAM.MSG.GET.{stream}"), which);
     let asked = permitted(connection, &connection.api.message(stream), asked).await?;
-    let raw = match asked.map_err(|error| anyhow!("{}", error.kind()))? {
+    let raw = match asked.map_err(|error| failed(&error))? {
         Response::Ok(Answer { message }) => message,
         Response::Err { error } if error.error_code() == ErrorCode::NO_MESSAGE_FOUND => {
             return Ok(None);
         }
-        Response::Err { error } => return Err(anyhow!("{error}")),
+        Response::Err { error } => return Err(error.into()),
     };
     let bytes = |text: &str| STANDARD.decode(text).map(Bytes::from);
     let time: jiff::Timestamp = raw.time.parse().context("the server sent no time")?;

@@ -6,7 +6,9 @@
 use super::by_subject::{FAST_INGEST, all_by_subject, fast_ingest};
 use super::job::{self, JobPlace};
 use super::limits::{self, PullLimits};
-use super::{Connection, consumers, is_at_least, loops, parking, permitted, unless_refused};
+use super::{
+    Connection, consumers, failed, is_at_least, loops, parking, passes, permitted, unless_refused,
+};
 use crate::config::resolved::{Pipeline, Source, Storage, StreamSettings};
 use crate::report::{self, ResultExt};
 use anyhow::{Context as _, Result, anyhow};
@@ -120,6 +122,10 @@ pub async fn ensure(
         may_create(pipeline, create),
     )
     .await;
+    let parking = match parking {
+        Err(error) if passes(&error) => return Err(error),
+        parking => parking.map_err(|error| report::line(&error)),
+    };
     if let Err(why) = &parking {
         let pipeline = &pipeline.name;
         tracing::info!(
@@ -168,7 +174,7 @@ pub(super) async fn ensure_source(
     let missing = matches!(error.kind(), GetStreamErrorKind::JetStream(error)
         if error.error_code() == ErrorCode::STREAM_NOT_FOUND);
     if !missing {
-        return Err(anyhow!("{}", error.kind())).with_context(what);
+        return Err(failed(&error)).with_context(what);
     }
     if let Some(bucket) = &source.bucket {
         return Err(anyhow!("there is no bucket `{bucket}`")).hint(|| {
@@ -285,7 +291,7 @@ async fn create_stream(
         {
             let there = context.get_stream(name).await;
             let there = there
-                .map_err(|error| anyhow!("{}", error.kind()))
+                .map_err(|error| failed(&error))
                 .with_context(|| format!("cannot read stream `{name}`"))?;
             let captured = &there.cached_info().config.subjects;
             let missing = settings
@@ -309,7 +315,7 @@ async fn create_stream(
                 CreateStreamErrorKind::JetStream(error) => limits::hint(error.error_code(), role),
                 _ => None,
             };
-            let error = anyhow!("{}", error.kind()).context(what());
+            let error = failed(&error).context(what());
             Err(match hint {
                 Some(hint) => report::hint(error, hint),
                 None => error,

@@ -10,7 +10,7 @@ use super::job_outputs::{Own, Target};
 use super::sourcing::{self, Transform};
 use super::stored::{self, Which};
 use super::streams::{Context, jetstream};
-use super::{Connection, job_stream, permitted};
+use super::{Connection, failed, job_stream, permitted};
 use crate::config::resolved::{Pipeline, View, ViewFrom};
 use crate::headers::{COMMIT, REMOVALS, block};
 use crate::report::ResultExt;
@@ -152,11 +152,11 @@ async fn there(connection: &Connection, context: &Context, stream: &str) -> Resu
     let asked = context.request(format!("STREAM.INFO.{stream}"), &nothing);
     let info = connection.api.stream_info(stream);
     let asked = permitted(connection, &info, asked).await?;
-    match asked.map_err(|error| anyhow!("{}", error.kind()))? {
+    match asked.map_err(|error| failed(&error))? {
         Response::Ok(mut found @ Value::Object(_)) => Ok(found.get_mut("config").map(Value::take)),
         Response::Ok(_) => Err(anyhow!("the answer is not a jetstream answer")),
         Response::Err { error } if error.error_code() == ErrorCode::STREAM_NOT_FOUND => Ok(None),
-        Response::Err { error } => Err(anyhow!("{error}")),
+        Response::Err { error } => Err(error.into()),
     }
 }
 

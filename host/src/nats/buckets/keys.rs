@@ -2,6 +2,7 @@
 
 use super::{Connection, cannot_make, jetstream};
 use crate::headers::REMOVALS;
+use crate::nats::failed;
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
 use async_nats::jetstream::ErrorCode;
@@ -76,7 +77,7 @@ impl Keys {
             {
                 return Ok(None);
             }
-            Err(error) => return Err(anyhow!("{error}")).with_context(what),
+            Err(error) => return Err(failed(&error)).with_context(what),
         }
         let store = context.get_key_value(bucket).await;
         let store = store.map_err(anyhow::Error::msg).with_context(what)?;
@@ -115,7 +116,7 @@ impl Keys {
     /// `Ok(None)` when it was never written; an error when the server does not say.
     pub(in crate::nats) async fn get(&self, key: &str) -> Result<Option<(Option<Bytes>, u64)>> {
         let entry = self.store.entry(key).await;
-        let entry = entry.map_err(anyhow::Error::msg)?;
+        let entry = entry.map_err(|error| failed(&error))?;
         Ok(entry.map(|entry| {
             let put = entry.operation == Operation::Put;
             (put.then_some(entry.value), entry.revision)
