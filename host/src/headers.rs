@@ -58,6 +58,43 @@ pub fn sourced_from(header: &str) -> Option<(&str, u64)> {
     Some((stream, words.next()?.parse().ok()?))
 }
 
+/// Where a message stood in the stream of a job before another stream sourced it, or its owner forwarded it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FromJob {
+    pub stream: String,
+    pub place: u64,
+    /// Which has committed it; the id of a forwarded message does not say so.
+    pub partition: Option<u16>,
+}
+
+impl FromJob {
+    /// From the headers of the message; `None` for one of another origin.
+    #[must_use]
+    pub fn of(headers: &Headers) -> Option<Self> {
+        let sourced = || {
+            let sourced = headers.get(SOURCED)?;
+            let (stream, place) = sourced_from(sourced)?;
+            // The filter, its destination and the subject that it had follow, and with some servers one word more.
+            let partition = |word: &str| {
+                let own = word.strip_prefix("weir.job.")?;
+                own.split('.').nth(2)?.parse().ok()
+            };
+            let partition = sourced.split(' ').find_map(partition);
+            Some((stream, place, partition))
+        };
+        let forwarded = || {
+            let (stream, place) = headers.get(MESSAGE_ID)?.split_once('@')?;
+            Some((stream, place.split_once('/')?.1.parse().ok()?, None))
+        };
+        let (stream, place, partition) = sourced().or_else(forwarded)?;
+        Some(Self {
+            stream: stream.to_owned(),
+            place,
+            partition,
+        })
+    }
+}
+
 /// Header lines in their order; a name may occur more than once.
 ///
 /// Cheap to clone. Names are compared without regard to case, as NATS clients do.

@@ -128,3 +128,37 @@ fn the_results_of_a_job_are_traced_and_those_of_a_pipeline_behind_it_too() {
     assert!(dead.stdout.contains("made by p/dead"), "{dead:#?}");
     assert!(dead.stdout.contains("\nIN 3  in.a"), "{dead:#?}");
 }
+
+#[test]
+fn the_result_of_a_timer_is_said_to_be_one_with_its_partition_and_its_commit() {
+    let site = Site::new();
+    site.file("plugin.wasm", guests::bytes("stateful"));
+    let client = site.nats.client();
+    let job = "delivery: exactly-once\nkey: \"{subject[1]}\"\npartitions: 3\n";
+    let changes = [
+        ("stream: IN, consumer: p", "stream: IN"),
+        ("out.{subject}", "out.{key}"),
+    ];
+    let file = site.pipeline_but(&changes, job);
+    let mut host = site.start_with(&[file.to_str().unwrap(), "--create"], &[]);
+    host.wait_until_output("running");
+    client.publish("in.a", "timer processing 1 say fired");
+    // The first is what the message says itself.
+    let out = site.wait_for_messages("OUT", 2);
+    assert_eq!(out[1].text(), "fired");
+    let sourced = out[1].header("Nats-Stream-Source").unwrap().to_owned();
+    let mut words = sourced.split(' ');
+    let (stream, place) = (words.next().unwrap(), words.next().unwrap());
+    let mut partition = words.filter_map(|word| word.split('.').nth(4)?.parse::<u16>().ok());
+    let partition = partition.next().unwrap();
+
+    let traced = trace(&site, "out.a", "2", &[]);
+    assert_eq!(traced.code, Some(0), "{traced:#?}");
+    let said = format!(
+        "made by a timer of a job, from its state, partition {partition}; committed as {stream} {place} "
+    );
+    assert!(traced.stdout.contains(&said), "{traced:#?}");
+    assert!(!traced.stdout.contains("message id"), "{traced:#?}");
+    let steps = json(&trace(&site, "out.a", "2", &["--json"]).stdout);
+    assert_eq!(steps[0]["timer"]["job_stream"], stream, "{steps}");
+}

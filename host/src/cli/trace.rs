@@ -2,7 +2,7 @@
 
 use super::shown::moment;
 use super::{Console, files};
-use crate::nats::trace::{Step, walk};
+use crate::nats::trace::{Step, TimerResult, walk};
 use crate::report::{self, escape};
 use anyhow::Result;
 use std::fmt::Write;
@@ -11,7 +11,7 @@ use std::fmt::Write;
 #[command(after_help = "\
 Prints a line for each message, starting with the result: its stream and sequence, its subject, the time at which \
 it was stored, and the operators that made it, with the first characters of the plugins' digests. The walk ends at \
-a message that is not a result of weir, has no message id, or no longer exists. Needs permission for $JS.API.STREAM.NAMES, and for STREAM.INFO and STREAM.MSG.GET of the \
+a message that is not a result of weir, is the result of a timer or of a window, has no message id, or no longer exists. Needs permission for $JS.API.STREAM.NAMES, and for STREAM.INFO and STREAM.MSG.GET of the \
 streams.")]
 pub(super) struct Arguments {
     /// The subject of the result.
@@ -45,6 +45,11 @@ fn text(steps: &[Step]) -> String {
         // Writing to a string does not fail.
         let _ = match (&step.gone, &step.made) {
             (Some(why), _) => writeln!(out, "{stream} {sequence}  {why}"),
+            (None, None) if let Some(timer) = &step.timer => writeln!(
+                out,
+                "{stream} {sequence}  {subject}  {stored}Z  {}",
+                of_timer(timer)
+            ),
             (None, None) if step.has_no_id => writeln!(
                 out,
                 "{stream} {sequence}  {subject}  {stored}Z  made by weir, from an unknown input: it has no \
@@ -61,4 +66,26 @@ fn text(steps: &[Step]) -> String {
         };
     }
     out
+}
+
+/// What is known of a result that no message names.
+fn of_timer(timer: &TimerResult) -> String {
+    let TimerResult {
+        job_stream,
+        place,
+        partition,
+        window,
+        plugins,
+    } = timer;
+    let what = match window {
+        Some([start, end]) => format!("the window from {start} to {end}"),
+        None => "a timer".to_owned(),
+    };
+    let partition = partition.map(|partition| format!(", partition {partition}"));
+    let made = format!(
+        "made by {what} of a job, from its state{}; committed as {job_stream} {place} {}",
+        partition.unwrap_or_default(),
+        plugins.join(","),
+    );
+    escape::line(&made).into_owned()
 }

@@ -1,15 +1,18 @@
 //! From a result back to its inputs.
 //!
-//! A result's message id names the source stream and the message, and the pipeline and the operator that made
-//! the result; `Weir-Digest` names the versions of the plugins. Results of a job have this in `Weir-Origin`.
-//! An input may itself be a result. A result without a message id (`sink.message-ids: off`) ends the trace.
+//! A result's message id says which message of which stream it comes from, and which pipeline and
+//! operator made it; `Weir-Digest` says which versions of the plugins. A job has that in `Weir-Origin`. The input
+//! may be a result itself. The result of a timer ends the way: it is made of the state. So does one without a message id
+//! (`sink.message-ids: off`).
 
 use super::Connection;
 use super::by_subject::find_by_subject;
 use super::stored::{self, Which};
 use super::streams::{base36, jetstream};
 use crate::config::template::SubjectFilter;
-use crate::headers::{DIGEST, MESSAGE_ID, ORIGIN, block};
+use crate::headers::{
+    DIGEST, FromJob, Headers, MESSAGE_ID, ORIGIN, SOURCED, WINDOW_END, WINDOW_START, block,
+};
 use crate::report::{ResultExt, escape};
 use anyhow::{Context, Result, anyhow};
 use async_nats::jetstream::context::Context as JetStream;
@@ -29,7 +32,9 @@ pub struct Step {
     pub stored: Option<String>,
     /// What made it; `None` for a message that weir did not publish.
     pub made: Option<Made>,
-    /// It is a result without a message id, so its inputs are unknown.
+    /// It is a result of a job that no message names: of a timer, or of a window, which a timer ends.
+    pub timer: Option<TimerResult>,
+    /// It is a result without a message id, so nothing says what it was made of.
     pub has_no_id: bool,
     /// Why the message is not there any more.
     pub gone: Option<String>,
@@ -47,6 +52,44 @@ pub struct Made {
     pub plugins: Vec<String>,
     #[serde(skip)]
     from: StoredMessage,
+}
+
+/// What is known of a result that no message names. Its timer is gone from the state, and its key is not stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TimerResult {
+    /// The stream of the job, and the place that the result got there in the commit that contains it.
+    pub job_stream: String,
+    pub place: u64,
+    /// `None` where the result was forwarded.
+    pub partition: Option<u16>,
+    /// Start and end of its window, RFC 3339, if it is the result of one.
+    pub window: Option<[String; 2]>,
+    /// As in [`Made`].
+    pub plugins: Vec<String>,
+}
+
+impl TimerResult {
+    /// From the headers of a result without an origin; `None` if it does not come from the stream of a job.
+    fn parse(headers: &Headers) -> Option<Self> {
+        let from = FromJob::of(headers)?;
+        // Other streams than those of jobs are sourced, too.
+        (from.partition.is_some() || headers.get(SOURCED).is_none()).then_some(())?;
+        let header = |name| headers.get(name).map(ToOwned::to_owned);
+        let window = header(WINDOW_START).zip(header(WINDOW_END));
+        Some(Self {
+            partition: from.partition,
+            job_stream: from.stream,
+            place: from.place,
+            window: window.map(Into::into),
+            plugins: plugins(headers.get(DIGEST)?),
+        })
+    }
+}
+
+/// The beginnings of digests, with commas between them.
+fn plugins(digests: &str) -> Vec<String> {
+    let plugins = digests.split(',').filter(|digest| !digest.is_empty());
+    plugins.map(ToOwned::to_owned).collect()
 }
 
 /// A message of a stream that was created at a certain time.
@@ -71,12 +114,11 @@ impl Made {
             "dead" => 0,
             _ => parts.next()?.parse().ok()?,
         };
-        let plugins = digests.split(',').filter(|digest| !digest.is_empty());
         Some(Self {
             pipeline: pipeline.to_owned(),
             operator: operator.to_owned(),
             index,
-            plugins: plugins.map(ToOwned::to_owned).collect(),
+            plugins: plugins(digests),
             from: StoredMessage {
                 stream: stream.to_owned(),
                 incarnation: incarnation.to_owned(),
@@ -142,6 +184,7 @@ async fn step(
         subject: None,
         stored: None,
         made: None,
+        timer: None,
         has_no_id: false,
         gone: Some(why),
     };
@@ -168,13 +211,17 @@ async fn step(
     let header = |name: &str| headers.get(name).unwrap_or_default();
     let id = headers.get(ORIGIN).or(headers.get(MESSAGE_ID));
     let stored = jiff::Timestamp::from_nanosecond(message.time.into());
+    let made = id.and_then(|id| Made::parse(id, header(DIGEST)));
+    let timer = made.is_none().then(|| TimerResult::parse(&headers));
+    let timer = timer.flatten();
     Ok(Step {
         stream: stream.to_owned(),
         sequence,
         subject: Some(message.subject),
         stored: stored.ok().map(|time| time.to_string()),
-        made: id.and_then(|id| Made::parse(id, header(DIGEST))),
-        has_no_id: headers.get(DIGEST).is_some() && id.is_none(),
+        has_no_id: headers.get(DIGEST).is_some() && id.is_none() && timer.is_none(),
+        made,
+        timer,
         gone: None,
     })
 }
