@@ -37,6 +37,14 @@ fn a_partition_whose_checkpoint_is_damaged_is_named_and_tried_again_while_the_ot
         weir.metric(&series("job_partitions_failing")) == 1.0
     });
     assert_eq!(weir.metric(&series("restarts_total")), 0.0);
+    // What it does not process is pending, and it is said when it is tried again.
+    wait_until("its messages are pending", || {
+        weir.metric(&series("lag")) > 0.0
+    });
+    weir.wait_until_output("still cannot run it: trying again in 2 s");
+    wait_until("the status says when it is tried again", || {
+        site.weir(&["status"]).stdout.contains("trying again in ")
+    });
     weir.wait_until_output("pipeline `p` is stalled");
     let status = site.weir(&["status", "--json"]).stdout;
     assert!(status.contains("cannot run partition 3"), "{status}");
@@ -45,7 +53,7 @@ fn a_partition_whose_checkpoint_is_damaged_is_named_and_tried_again_while_the_ot
     all(770);
     assert_eq!(client.count("OUT"), 770);
     wait_until("none fails", || {
-        weir.metric(&series("job_partitions_failing")) == 0.0
+        weir.metric(&series("job_partitions_failing")) == 0.0 && weir.metric(&series("lag")) == 0.0
     });
 }
 

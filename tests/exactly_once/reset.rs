@@ -244,3 +244,38 @@ fn a_job_that_is_to_begin_elsewhere_in_a_work_queue_is_refused_and_a_check_says_
     let checked = site.weir(&["check", "p.yaml"]);
     assert!(!checked.stdout.contains(note), "{checked:#?}");
 }
+
+#[test]
+fn a_savepoint_with_another_number_of_partitions_is_refused_while_a_host_runs_the_job() {
+    let site = Site::new();
+    let weir = site.run_job(&site.stateful("partitions: 5\n"));
+    site.count_each(3);
+    site.wait_for_counts("OUT", 3);
+    site.operate(&["savepoint", "create", "p", "--name", "s"]);
+    let restore = [
+        "savepoint",
+        "restore",
+        "p",
+        "s",
+        "--yes",
+        "--partitions",
+        "3",
+    ];
+    let refused = site.weir(&[&["job"], &restore[..]].concat());
+    assert_eq!(refused.code, Some(1), "{refused:#?}");
+    for said in [
+        "cannot restore job `p` with 3 instead of 5 partitions",
+        "hint: stop all hosts that run it",
+    ] {
+        assert!(refused.stderr.contains(said), "{refused:#?}");
+    }
+    // Nothing has happened to it.
+    site.count_each(1);
+    site.wait_for_counts("OUT", 4);
+    // A host that was killed does not count.
+    drop(weir);
+    site.operate(&restore);
+    let _weir = site.run_job(&site.stateful("partitions: 3\n"));
+    site.count_each(1);
+    site.wait_for_counts("OUT", 5);
+}

@@ -8,6 +8,7 @@ mod control;
 mod savepoint;
 mod sources;
 mod state;
+mod stopped;
 
 pub(super) use savepoint::plain as savepoint_name;
 

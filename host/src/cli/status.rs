@@ -107,6 +107,8 @@ fn text(hosts: &[Value]) -> String {
                 },
             );
             let numbers = ["lag", "ack_pending", "in_flight", "received", "published"];
+            // What a plugin keeps in its state has no result either.
+            let is_job = pipeline["job"].is_object();
             let more = [
                 "dropped",
                 "retried",
@@ -114,10 +116,13 @@ fn text(hosts: &[Value]) -> String {
                 "parked_pending",
                 "dead",
             ];
-            let shown = numbers
-                .iter()
-                .chain(&more)
-                .map(|&name| format!("{} {}", name.replace('_', " "), word(&pipeline[name])));
+            let shown = numbers.iter().chain(&more).map(|&name| {
+                let shown = match name {
+                    "dropped" if is_job => "without results".to_owned(),
+                    name => name.replace('_', " "),
+                };
+                format!("{shown} {}", word(&pipeline[name]))
+            });
             let _ = writeln!(out, "    {}", shown.collect::<Vec<_>>().join(", "));
             out.push_str(&state(&pipeline["job"]));
             for view in list(&pipeline["views"]) {
@@ -131,6 +136,22 @@ fn text(hosts: &[Value]) -> String {
                 }
             }
             let stalled = &pipeline["stalled"];
+            for trouble in list(&pipeline["job"]["troubles"]) {
+                let (error, hint) = (word(&trouble["error"]), &trouble["hint"]);
+                let _ = match stalled.is_null() {
+                    true => writeln!(out, "    problem: {error}{}", again(trouble)),
+                    // It is among the causes.
+                    false => writeln!(
+                        out,
+                        "    partition {}{}",
+                        word(&trouble["partition"]),
+                        again(trouble)
+                    ),
+                };
+                if let Some(hint) = hint.as_str().filter(|_| stalled.is_null()) {
+                    let _ = writeln!(out, "    hint: {hint}");
+                }
+            }
             if let Some(seconds) = stalled["seconds"].as_u64() {
                 let causes: Vec<String> = list(&stalled["waits_for"]).iter().map(word).collect();
                 let causes = causes.join("; ");
@@ -178,7 +199,8 @@ fn text(hosts: &[Value]) -> String {
                 }
                 out.push_str(&decision(operator));
                 let refused = &operator["refused"];
-                if let Some(why) = refused["error"].as_str() {
+                let is_said = operator.pointer("/decision/digest") == refused.get("digest");
+                if let Some(why) = refused["error"].as_str().filter(|_| !is_said) {
                     let digest = word(&refused["digest"]);
                     let short = short(&digest);
                     let _ = writeln!(out, "      refused {short}: {why}");
@@ -187,6 +209,15 @@ fn text(hosts: &[Value]) -> String {
         }
     }
     out
+}
+
+/// When a partition that fails is tried again.
+fn again(trouble: &Value) -> String {
+    match trouble["again_seconds"].as_u64() {
+        Some(0) => ": trying again now".to_owned(),
+        Some(seconds) => format!(": trying again in {seconds} s"),
+        None => String::new(),
+    }
 }
 
 /// The decision for all hosts, if a version was refused or rolled back.

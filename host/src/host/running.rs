@@ -347,7 +347,7 @@ impl Running {
                     json!({ "names": reads.names, "stream": reads.of, "position": position })
                 }).collect::<Vec<_>>(),
                 "troubles": place.progress.troubles().into_iter().map(|(partition, _, trouble)| {
-                    json!({ "partition": partition, "error": trouble.words, "hint": trouble.hint })
+                    trouble.shown(partition)
                 }).collect::<Vec<_>>(),
                 "paused": place.progress.is_paused(),
                 "state": place.progress.state(),

@@ -298,8 +298,8 @@ impl Lane {
                     let lasted = began.elapsed();
                     failed = if lasted > LONGEST { 1 } else { failed + 1 };
                     let hint = folder::hint(self, &work, partition);
-                    self.fails(partition, &reason, hint, failed == 1);
                     let pause = FIRST.saturating_mul(1 << failed.min(16)).min(LONGEST);
+                    self.fails(partition, &reason, hint, (failed == 1, pause));
                     tokio::select! {
                         () = self.stopping() => {}
                         () = tokio::time::sleep(pause) => {}

@@ -4,9 +4,10 @@
 use super::job::{JobPlace, Reads};
 use super::job_input::{self, Input};
 use super::job_outputs::{self, Sourced};
+use super::job_progress::Task;
 use super::stored::{self, Which};
 use super::streams::{self, Durable, Ensured};
-use super::{Connection, consumers, parking, permitted, unless_refused};
+use super::{Connection, consumers, failed, jobs, parking, permitted, unless_refused};
 use crate::telemetry::metrics::PipelineMetrics;
 use anyhow::{Result, anyhow};
 use async_nats::jetstream::consumer::Info;
@@ -140,11 +141,26 @@ impl Attachment {
         Ok(seen)
     }
 
-    /// How far the last message of each input is ahead of what this host has read for its partitions of a job.
+    /// How far the last message of each input is ahead of what this host has read for its partitions of a job, those that
+    /// fail included.
     async fn behind(&self, place: &JobPlace) -> Result<Vec<u64>> {
         let positions = place.progress.read().positions;
+        let mut failing = Vec::new();
+        for (partition, task, _) in place.progress.troubles() {
+            if task == Task::Own {
+                let connection = &self.connection;
+                failing.push(jobs::positions(connection, place, partition).await?);
+            }
+        }
         let mut behind = Vec::with_capacity(positions.len());
         for (reads, position) in place.reads.iter().zip(positions) {
+            let of_failing = failing.iter().map(|inputs: &Vec<(String, u64)>| {
+                let mut inputs = inputs.iter();
+                let input = inputs.find(|(source, _)| *source == reads.id);
+                // Of a checkpoint that cannot be read nothing is known to be processed.
+                input.map_or(reads.begin, |(_, position)| *position)
+            });
+            let position = position.into_iter().chain(of_failing).min();
             behind.push(self.behind_in(reads, position).await?);
         }
         Ok(behind)
@@ -167,7 +183,7 @@ impl Attachment {
         if let Some(Input { stream, .. }) = &reads.own {
             let api = self.connection.api.stream_info(stream);
             let found = permitted(&self.connection, &api, context.get_stream(stream)).await?;
-            let found = found.map_err(|error| anyhow!("{}", error.kind()))?;
+            let found = found.map_err(|error| failed(&error))?;
             waiting = found
                 .cached_info()
                 .sources

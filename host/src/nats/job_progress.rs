@@ -2,9 +2,11 @@
 
 use crate::threads::locked;
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 /// Shared by the lanes of a job and the host.
 #[derive(Debug, Default)]
@@ -40,6 +42,24 @@ pub enum Task {
 pub struct Trouble {
     pub words: String,
     pub hint: Option<String>,
+    /// When it is tried again, where that is known.
+    pub again: Option<Instant>,
+}
+
+impl Trouble {
+    /// In how many seconds it is tried again: 0 while it is tried.
+    #[must_use]
+    pub fn again_seconds(&self) -> Option<u64> {
+        let left = self.again?.saturating_duration_since(Instant::now());
+        Some(left.as_secs_f64().ceil() as u64)
+    }
+
+    /// For `weir status`.
+    #[must_use]
+    pub fn shown(&self, partition: u16) -> Value {
+        let (error, hint, again) = (&self.words, &self.hint, self.again_seconds());
+        json!({ "partition": partition, "error": error, "hint": hint, "again_seconds": again })
+    }
 }
 
 /// A partition, as its owner sees it.

@@ -107,7 +107,7 @@ async fn update(connection: &Connection, config: Config) -> Result<()> {
     let api = connection.api.stream_update(&config.name);
     let context = jetstream(connection);
     let updated = permitted(connection, &api, context.update_stream(config)).await?;
-    updated.map_err(|error| anyhow!("{}", error.kind()))?;
+    updated.map_err(|error| failed(&error))?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The content of the streams of jobs, for people: found by their subjects, and read whatever it is.
 
 use super::by_subject::all_by_subject;
-use super::job::PREFIX;
+use super::job::{JobPlace, PREFIX};
 use super::job_admin;
 use super::stored::{self, StoredMessage, Which};
 use super::streams::{Context, jetstream};
@@ -115,15 +115,26 @@ pub async fn checkpoint(
     found.with_context(|| format!("cannot read the checkpoint of partition `{partition}`"))
 }
 
-/// The last message of each stream that a job has processed; there may be others before it that are still to be
-/// processed. None if it has no stream of its own.
+/// Up to where the inputs of a partition are in its last checkpoint: `<stream>@<incarnation>` and the sequence. Empty if
+/// that cannot be read.
 ///
 /// # Errors
-/// When the server does not answer.
-pub async fn furthest(
+/// When the server does not say.
+pub async fn positions(
     connection: &Connection,
-    pipeline: &Pipeline,
-) -> Result<Option<BTreeMap<String, u64>>> {
+    place: &JobPlace,
+    partition: u16,
+) -> Result<Vec<(String, u64)>> {
+    let (context, subject) = (
+        jetstream(connection),
+        format!("{}.ckpt.{partition}", place.prefix),
+    );
+    let which = Which::last(&subject);
+    let found = stored::get(connection, &context, &place.stream, &which).await?;
+    Ok(found.as_ref().map(read_positions).unwrap_or_default())
+}
+
+fn read_positions(checkpoint: &StoredMessage) -> Vec<(String, u64)> {
     #[derive(Deserialize)]
     struct Checkpoint {
         inputs: Vec<Progress>,
@@ -133,6 +144,20 @@ pub async fn furthest(
         source: String,
         position: u64,
     }
+    let read: Option<Checkpoint> = serde_json::from_slice(&checkpoint.payload).ok();
+    let inputs = read.into_iter().flat_map(|checkpoint| checkpoint.inputs);
+    inputs.map(|input| (input.source, input.position)).collect()
+}
+
+/// The last message of each stream that a job has processed; there may be others before it that are still to be
+/// processed. None if it has no stream of its own.
+///
+/// # Errors
+/// When the server does not say.
+pub async fn furthest(
+    connection: &Connection,
+    pipeline: &Pipeline,
+) -> Result<Option<BTreeMap<String, u64>>> {
     let jobs = list(connection, Some(&pipeline.name)).await?;
     let Some(job) = jobs.into_iter().next() else {
         return Ok(None);
@@ -140,9 +165,7 @@ pub async fn furthest(
     let mut furthest: BTreeMap<String, u64> = BTreeMap::new();
     for partition in &job.partitions {
         let found = checkpoint(connection, &job, *partition).await?;
-        let found = found.and_then(|found| serde_json::from_slice(&found.payload).ok());
-        let inputs = found.map(|Checkpoint { inputs }| inputs);
-        for Progress { source, position } in inputs.into_iter().flatten() {
+        for (source, position) in found.iter().flat_map(read_positions) {
             let (stream, _) = source.rsplit_once('@').unwrap_or_default();
             let of_stream = furthest.entry(stream.to_owned()).or_default();
             *of_stream = position.max(*of_stream);

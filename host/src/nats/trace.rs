@@ -1,9 +1,9 @@
 //! From a result back to its inputs.
 //!
-//! A result's message id says which message of which stream it comes from, and which pipeline and
-//! operator made it; `Weir-Digest` says which versions of the plugins. A job has that in `Weir-Origin`. The input
-//! may be a result itself. The result of a timer ends the way: it is made of the state. So does one without a message id
-//! (`sink.message-ids: off`).
+//! A result's message id names the source stream and the message, and the pipeline and the operator that made
+//! the result; `Weir-Digest` names the versions of the plugins. Results of a job have this in `Weir-Origin`.
+//! An input may itself be a result. The result of a timer ends the trace, because it is made from the state. So does a
+//! result without a message id (`sink.message-ids: off`).
 
 use super::Connection;
 use super::by_subject::find_by_subject;
@@ -34,7 +34,7 @@ pub struct Step {
     pub made: Option<Made>,
     /// It is a result of a job that no message names: of a timer, or of a window, which a timer ends.
     pub timer: Option<TimerResult>,
-    /// It is a result without a message id, so nothing says what it was made of.
+    /// It is a result without a message id, so its inputs are unknown.
     pub has_no_id: bool,
     /// Why the message is not there any more.
     pub gone: Option<String>,

@@ -2,6 +2,7 @@
 
 use super::super::{Console, files};
 use super::confirm::{self, Confirm};
+use super::stopped::nobody_runs;
 use crate::job::operate::Operated;
 use crate::job::positions::Span;
 use crate::job::restore;
@@ -78,7 +79,7 @@ pub(in super::super) struct Named {
 #[derive(clap::Args)]
 #[command(after_help = "\
 Hosts that run the job release its partitions and continue with the new state. To restore with another number of partitions, \
-set the same `partitions` in the pipeline: stop its hosts first, and start them with the new file. If the job does not exist, \
+set the same `partitions` in the pipeline: stop its hosts first, which the command demands, and start them with the new file. If the job does not exist, \
 the command creates it, and it continues when a host runs it. If the command is interrupted, run it again. Needs permission \
 to read the bucket, and the permissions of `weir job reset`.")]
 pub(in super::super) struct Restore {
@@ -269,6 +270,10 @@ pub(super) async fn into(
     let operated = match found {
         Some(_) => {
             let operated = Operated::open(connection, job).await?;
+            let (was, is) = (operated.definition.partitions, definition.partitions);
+            if was != is {
+                nobody_runs(connection, job, [was, is]).await?;
+            }
             let positions = verified.spans.iter().flat_map(|span| &span.inputs);
             gone(
                 connection,

@@ -111,6 +111,7 @@ impl<F: Forwarding> Forwarder<'_, F> {
                 Err(error) => Trouble {
                     words: format!("cannot read the results to forward: {error}"),
                     hint: None,
+                    again: None,
                 },
             };
             self.around.not_forwarded(self.what.task, trouble);
@@ -212,6 +213,7 @@ impl<F: Forwarding> Forwarder<'_, F> {
         Trouble {
             words: format!("cannot forward message {sequence} of stream `{stream}`: {why}"),
             hint,
+            again: None,
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::process::activity::Answer;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// What is around a partition of a lane.
 pub(super) struct Around<'a> {
@@ -41,15 +42,35 @@ impl Lane {
     }
 
     /// The partition cannot be owned, for a reason that concerns no other.
-    pub(super) fn fails(&self, partition: u16, reason: &str, hint: String, is_new: bool) {
+    pub(super) fn fails(
+        &self,
+        partition: u16,
+        reason: &str,
+        hint: String,
+        (is_new, pause): (bool, Duration),
+    ) {
         let pipeline = &self.shared.settings.name;
         let trouble = Trouble {
             words: format!("cannot run partition {partition}: {reason}"),
             hint: Some(hint),
+            again: Some(Instant::now() + pause),
         };
+        let seconds = pause.as_secs_f64();
         if is_new {
             let hint = trouble.hint.as_deref();
-            tracing::error!(pipeline, partition, hint, "{}; trying again", trouble.words);
+            let words = &trouble.words;
+            tracing::error!(
+                pipeline,
+                partition,
+                hint,
+                "{words}; trying again in {seconds} s"
+            );
+        } else {
+            tracing::warn!(
+                pipeline,
+                partition,
+                "still cannot run it: trying again in {seconds} s"
+            );
         }
         self.set_trouble(partition, Some(trouble));
     }
