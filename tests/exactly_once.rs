@@ -24,6 +24,7 @@ mod standby;
 mod state;
 mod tables;
 mod time;
+mod timers;
 mod tools;
 mod windows;
 

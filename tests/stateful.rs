@@ -94,7 +94,7 @@ impl Job {
     }
 
     fn fire_these(&mut self, operator: usize, due: Vec<Timer>) -> Vec<String> {
-        let running = self.chain.fire(operator, due, &mut self.state);
+        let running = self.chain.fire(operator, due, None, &mut self.state);
         tokio().block_on(running).iter().map(end).collect()
     }
 }

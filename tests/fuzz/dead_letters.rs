@@ -110,6 +110,7 @@ fn rejection(source: &Message) -> Rejection {
         config_hash: "c".repeat(64),
         reason: text,
         fault: None,
+        emitted: None,
     }
 }
 

@@ -148,7 +148,7 @@ impl Job {
             }
             state.take_due(clock, at, 1000)
         };
-        self.chain.fire(0, due, &mut self.state).await
+        self.chain.fire(0, due, None, &mut self.state).await
     }
 
     async fn step(&mut self, step: &Step) -> Vec<Verdict> {

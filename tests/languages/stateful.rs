@@ -136,7 +136,7 @@ impl Job {
             Some(Which::Processing) => Clock::ProcessingTime,
         };
         let due = self.state.lock().take_due(clock, step.upto, 100);
-        self.chain.fire(0, due, &mut self.state).await
+        self.chain.fire(0, due, None, &mut self.state).await
     }
 }
 
@@ -215,7 +215,7 @@ async fn stays_flat(subject: &Subject) -> Result<(), String> {
     memory::stays_flat(subject, BATCHES, async |_| {
         let mut verdicts = job.run(inputs.iter().map(Input::message).collect()).await;
         let due = job.state.lock().take_due(Clock::EventTime, 9, MESSAGES);
-        verdicts.extend(job.chain.fire(0, due, &mut job.state).await);
+        verdicts.extend(job.chain.fire(0, due, None, &mut job.state).await);
         all_published(&verdicts)?;
         Ok(job.memory.memory_bytes.get())
     })

@@ -4,6 +4,7 @@ use super::model::OnInvalid;
 use super::pointer::Pointer;
 use crate::headers::Headers;
 use crate::time::parse::{self, Unit};
+use serde::de::IgnoredAny;
 
 /// Where the event time is, other than the time of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,11 +37,19 @@ impl EventTime {
                 pointer.find(payload).as_deref().map(parse_in(self.unit))
             }
         };
-        let why = match found {
-            Some(Ok(time)) => return Ok(time),
+        let why = match &found {
+            Some(Ok(time)) => return Ok(*time),
             Some(Err(why)) => why.as_str(),
             None => "is missing",
         };
+        if let (None, Place::JsonPointer(pointer)) = (&found, &self.place)
+            && let Err(error) = serde_json::from_slice::<IgnoredAny>(payload)
+        {
+            let place = pointer.as_str();
+            return Err(format!(
+                "its event time at `{place}` cannot be read: the payload is not JSON: {error}"
+            ));
+        }
         Err(match &self.place {
             Place::Header(name) => format!("its event time in header `{name}` {why}"),
             Place::JsonPointer(pointer) => {
@@ -84,7 +93,15 @@ mod tests {
                 "is neither RFC 3339 text nor a number",
             ),
             (br#"{"at": null}"#, "is missing"),
-            (b"no json", "is missing"),
+            (
+                b"no json",
+                "cannot be read: the payload is not JSON: expected ident at line 1 column 2",
+            ),
+            (
+                b"",
+                "cannot be read: the payload is not JSON: EOF while parsing a value at line 1 column 0",
+            ),
+            (br#"{"other": 1e400}"#, "is missing"),
         ] {
             let expected = format!("its event time at `/at` {why}");
             assert_eq!(extract(payload), Some(expected));

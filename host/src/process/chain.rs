@@ -15,6 +15,7 @@ mod isolate;
 mod rejection;
 pub mod savepoint;
 mod slot;
+mod timers;
 
 use crate::config::resolved::Bounds;
 use crate::message::Message;
@@ -190,6 +191,13 @@ impl Chain {
         )
     }
 
+    /// Why a message of the source is rejected after the last retry that it may have.
+    #[must_use]
+    pub fn gave_up(&self, source: &Message, retry: &Retry, attempts: u32) -> Rejection {
+        let reason = format!("gave up after {attempts} attempts: {}", retry.reason);
+        self.rejection(source, &retry.operator, Kind::Retries, reason)
+    }
+
     /// Runs a batch of plugins that keep no state. One verdict per message, in order.
     pub async fn run(&mut self, batch: Vec<Routed>) -> Vec<Verdict> {
         self.run_on(batch, &mut Stateless).await
@@ -204,42 +212,6 @@ impl Chain {
     ) -> Vec<Verdict> {
         let run = async |batch: Vec<Routed>, state: &mut S| self.walk(batch, state).await;
         savepoint::settle(batch, state, run).await
-    }
-
-    /// Calls an operator with its due timers, and the operators after it with the outputs, whatever their
-    /// `subjects:` are. State is as for [`Chain::run_on`]. One verdict per timer, in order;
-    /// [`Message::of_timer`] represents its source.
-    pub async fn fire<S: Savepoints>(
-        &mut self,
-        operator: usize,
-        timers: Vec<Timer>,
-        state: &mut S,
-    ) -> Vec<Verdict> {
-        let fire = async |timers: Vec<Timer>, state: &mut S| {
-            let watermark = state
-                .keyed()
-                .and_then(|state| state.lock().watermark_so_far());
-            let sources = timers.iter().map(|timer| Message {
-                watermark,
-                ..Message::of_timer(&timer.key, timer.at)
-            });
-            let sources: Vec<Message> = sources.collect();
-            let picked = self.picked(sources.iter());
-            let mut ends: Vec<Option<Verdict>> = timers.iter().map(|_| None).collect();
-            self.place.store(operator, Ordering::Relaxed);
-            let Some(slot) = self.slots.get_mut(operator) else {
-                let reason = "the pipeline has no such operator";
-                let end = || Verdict::Dead(Box::new(Rejection::by_sink(reason.to_owned())));
-                return timers.iter().map(|_| end()).collect();
-            };
-            let items = slot
-                .fire(&timers, &sources, &picked, &mut ends, self.bounds, state)
-                .await;
-            let operators = vec![OperatorSet::ALL; timers.len()];
-            self.pass(operator + 1, items, &operators, &picked, ends, state)
-                .await
-        };
-        savepoint::settle(timers, state, fire).await
     }
 
     /// See [`Processor::abandon`](super::Processor::abandon).

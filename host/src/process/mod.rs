@@ -29,13 +29,12 @@ use crate::state::{SharedState, Timer};
 use anyhow::Result;
 use bytestring::ByteString;
 use chain::savepoint::Savepoints;
-use chain::{Chain, Change, Kind, Rejection, Retry, Routed, Verdict};
+use chain::{Chain, Change, Rejection, Retry, Routed, Verdict};
 use dead_letter::DeadLetterBuilder;
 use decode::Decoder;
 use disposition::{DeadLetter, Disposition};
 use outputs::{OutputBuilder, Target};
 use route::Route;
-use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// One pipeline's way with messages, with a warm instance of each plugin.
@@ -190,15 +189,18 @@ impl Processor {
         self.chain.run_on(batch, state).await
     }
 
-    /// Calls an operator, by its place in the chain, with timers that are due and were taken out of `state`.
-    /// One verdict per timer, in order, to be judged with [`Message::of_timer`].
+    /// Calls an operator, by its place in the chain, with timers that are due, were taken out of `state`, and were
+    /// retried so often before. One verdict per timer, in order, to be judged with [`Message::of_timer`].
     pub async fn fire(
         &mut self,
         operator: usize,
         timers: Vec<Timer>,
+        retries: u32,
         state: &mut SharedState,
     ) -> Vec<Verdict> {
-        self.chain.fire(operator, timers, state).await
+        let attempts = retries.saturating_add(1);
+        let last = (attempts >= self.max_attempts).then_some(attempts);
+        self.chain.fire(operator, timers, last, state).await
     }
 
     /// A timer of an operator, by its place in the chain, ended as a dead letter: its window goes with it.
@@ -225,13 +227,19 @@ impl Processor {
             Verdict::Publish(results) => match &mut self.outputs {
                 Some(outputs) => {
                     // A timer has nothing of its own that a dead letter could keep.
-                    let kept = match source.message.sequence {
-                        0 => results.clone(),
-                        _ => SmallVec::new(),
-                    };
+                    let emitted = (source.message.sequence == 0).then(|| results.to_vec());
                     match outputs.build(source, results) {
                         Ok(messages) => Disposition::Publish(messages),
-                        Err(reason) => self.reject_all(source, &kept, Rejection::by_sink(reason)),
+                        Err(reason) => {
+                            let rejection = Rejection::by_sink(reason);
+                            self.reject(
+                                source,
+                                Rejection {
+                                    emitted,
+                                    ..rejection
+                                },
+                            )
+                        }
                     }
                 }
                 None => Disposition::Publish(results.into_iter().map(as_made).collect()),
@@ -247,37 +255,22 @@ impl Processor {
         if !retry.counts || attempts < self.max_attempts {
             return Disposition::Retry(retry);
         }
-        let reason = format!("gave up after {attempts} attempts: {}", retry.reason);
-        let (operator, kind) = (&retry.operator, Kind::Retries);
-        let rejection = self.chain.rejection(source.message, operator, kind, reason);
+        let rejection = self.chain.gave_up(source.message, &retry, attempts);
         self.reject(source, rejection)
     }
 
-    /// A message whose results the sink will never take: a dead letter of it, or of each of these in its place.
-    fn reject_all(
-        &self,
-        source: Judged<'_>,
-        results: &[Message],
-        rejection: Rejection,
-    ) -> Disposition {
-        let letters = results.iter().flat_map(|message| {
-            let judged = Judged { message, ..source };
-            self.dead_letters.build(judged, &rejection)
-        });
-        let messages: SmallVec<_> = letters.collect();
-        match results {
-            [] => self.reject(source, rejection),
-            _ => Disposition::Dead(Box::new(DeadLetter {
-                rejection,
-                messages,
-            })),
-        }
-    }
-
-    /// A message whose results the sink will never take, or that ends for another reason.
+    /// A message whose results the sink will never take, or that ends for another reason: a dead letter of it, or of
+    /// each result of a timer.
     #[must_use]
     pub fn reject(&self, source: Judged<'_>, rejection: Rejection) -> Disposition {
-        let messages = self.dead_letters.build(source, &rejection);
+        let letter = |message| {
+            let judged = Judged { message, ..source };
+            self.dead_letters.build(judged, &rejection)
+        };
+        let messages = match &rejection.emitted {
+            Some(results) => results.iter().flat_map(letter).collect(),
+            None => letter(source.message),
+        };
         Disposition::Dead(Box::new(DeadLetter {
             rejection,
             messages,

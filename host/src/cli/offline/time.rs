@@ -189,7 +189,7 @@ impl Offline {
         let place = self.time.operators.iter().position(is_it);
         let fired = self
             .processor
-            .fire(place.unwrap_or(usize::MAX), timers.to_vec(), state);
+            .fire(place.unwrap_or(usize::MAX), timers.to_vec(), 0, state);
         let verdicts = self.tokio.block_on(fired);
         {
             let mut state = state.lock();

@@ -123,7 +123,7 @@ impl Processing {
         let place = timers.first().map_or(usize::MAX, |timer| self.place(timer));
         let mut processor = self.shared.processor.lock().await;
         self.shared.calls(&[], None);
-        let verdicts = processor.fire(place, timers.clone(), &mut self.state);
+        let verdicts = processor.fire(place, timers.clone(), retries, &mut self.state);
         let verdicts = verdicts.await;
         self.shared.called();
         let source_id = self.sources.first().unwrap_or(&self.shared.unknown);
@@ -138,7 +138,9 @@ impl Processing {
         let judged = sources.iter().zip(verdicts).map(judge);
         let dispositions: Vec<Disposition> = judged.collect();
         for (timer, disposition) in timers.iter().zip(&dispositions) {
-            if matches!(disposition, Disposition::Dead(_)) {
+            // One that has emitted what is refused has fired.
+            if matches!(disposition, Disposition::Dead(letter) if letter.rejection.emitted.is_none())
+            {
                 processor.abandon(place, timer, &self.state);
             }
         }

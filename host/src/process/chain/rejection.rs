@@ -1,5 +1,6 @@
 //! Why a message, or a timer, is a dead letter.
 
+use crate::message::Message;
 use crate::plugin::Fault;
 
 /// Why a message is a dead letter.
@@ -18,6 +19,8 @@ pub struct Rejection {
     pub config_hash: String,
     /// What the runtime saw, when it was a fault and not an answer.
     pub fault: Option<Fault>,
+    /// What a timer had emitted, if it has fired and this is about its results. They are what the dead letter keeps.
+    pub emitted: Option<Vec<Message>>,
 }
 
 impl Rejection {
@@ -49,6 +52,7 @@ impl Rejection {
             digest,
             config_hash,
             fault: None,
+            emitted: None,
         }
     }
 }

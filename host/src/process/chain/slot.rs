@@ -332,6 +332,7 @@ impl OperatorSlot {
             digest: version.0.plugin().digest().to_owned(),
             config_hash: self.config_hash.clone(),
             fault,
+            emitted: None,
         }
     }
 }

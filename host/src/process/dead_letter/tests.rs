@@ -55,6 +55,7 @@ fn published(input: &Message, max_payload: usize) -> Vec<OutgoingMessage> {
         digest: "d1g".into(),
         config_hash: "c0f".into(),
         fault: None,
+        emitted: None,
     };
     let source = Judged {
         message: input,

@@ -254,6 +254,7 @@ fn rejection(reason: &str) -> Rejection {
         digest: "d1g".into(),
         config_hash: "c0n".into(),
         fault: None,
+        emitted: None,
     }
 }
 
