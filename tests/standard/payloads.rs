@@ -17,13 +17,13 @@ fn lane(name: &str, config: &Value) -> Lane {
 fn outcome(lane: &mut Lane, payload: Vec<u8>) -> Result<String, String> {
     let mut message = message("");
     message.payload = Bytes::from(payload);
-    let outcomes = lane
-        .tokio
-        .block_on(lane.worker.process(&[message]))
-        .unwrap();
+    let batch = [message.clone()];
+    let outcomes = lane.tokio.block_on(lane.worker.process(&batch)).unwrap();
     match &*outcomes {
         [Outcome::Emit(outputs)] => {
-            Ok(String::from_utf8(outputs[0].payload.clone().unwrap().to_vec()).unwrap())
+            // One without a payload has that of the message.
+            let payload = outputs[0].payload.as_ref().unwrap_or(&message.payload);
+            Ok(String::from_utf8(payload.to_vec()).unwrap())
         }
         [Outcome::Reject(reason)] => Err(reason.to_string()),
         other => panic!("{other:?}"),
@@ -84,6 +84,47 @@ fn a_payload_that_is_nested_a_thousand_levels_is_refused_and_one_of_a_hundred_is
             );
         }
         assert_eq!(lane.metrics.instances_created.get(), 1);
+    }
+}
+
+#[test]
+fn a_number_of_any_size_is_json_for_every_plugin_and_goes_on_as_it_was_written() {
+    const PAYLOAD: &str = r#"{"far":1e400,"id":7,"long":12345678901234567890.10}"#;
+    let passing = [
+        ("filter", json!({ "when": "payload.id == 7" })),
+        ("map", json!({ "fields": { "id": "payload.id" } })),
+        ("validate", json!({ "schema": { "type": "object" } })),
+        ("jq", json!({ "query": "." })),
+        (
+            "redact",
+            json!({ "rules": [{ "fields": ["/none"], "method": "remove" }] }),
+        ),
+        ("sample", json!({ "one-in": 1, "by": "{/id}" })),
+        (
+            "route",
+            json!({ "by": "/id", "routes": { "7": "out.{/id}" }, "otherwise": "drop" }),
+        ),
+    ];
+    for (name, config) in passing {
+        let mut lane = lane(name, &config);
+        let passed = outcome(&mut lane, PAYLOAD.into());
+        assert_eq!(passed.as_deref(), Ok(PAYLOAD), "{name}");
+    }
+    let reading = [
+        (
+            "filter",
+            json!({ "when": "payload.far > 1" }),
+            "`>` does not work with a number out of range at /far (`payload.far`) and the whole number 1",
+        ),
+        (
+            "map",
+            json!({ "fields": { "id": "payload.far" } }),
+            "number out of range at /far",
+        ),
+    ];
+    for (name, config, reason) in reading {
+        let refused = outcome(&mut lane(name, &config), PAYLOAD.into()).unwrap_err();
+        assert!(refused.contains(reason), "{refused}");
     }
 }
 

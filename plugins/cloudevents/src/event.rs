@@ -1,6 +1,7 @@
 //! An event, and what CloudEvents 1.0 asks of it.
 
 use jiff::Timestamp;
+use jiff::fmt::temporal::Pieces;
 
 /// An event, of whatever mode.
 pub struct Event {
@@ -66,7 +67,7 @@ impl Event {
                     return wrong("is no absolute URI");
                 }
                 "datacontenttype" if !value.contains('/') => return wrong("is no media type"),
-                "time" if value.parse::<Timestamp>().is_err() => {
+                "time" if !is_time(value) => {
                     return wrong("is no time in the format of RFC 3339");
                 }
                 "subject" if value.is_empty() => return wrong("is empty"),
@@ -87,6 +88,14 @@ fn media_type(text: &str) -> String {
 pub fn is_attribute(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     !name.is_empty() && name.bytes().all(allowed)
+}
+
+/// Whether it is a time in RFC 3339. `jiff::Timestamp` ends on 9999-12-30, and many systems have the end of 9999 for
+/// "without end".
+fn is_time(text: &str) -> bool {
+    let has_offset =
+        |pieces: Pieces<'_>| pieces.time().is_some() && pieces.to_numeric_offset().is_some();
+    text.parse::<Timestamp>().is_ok() || Pieces::parse(text).is_ok_and(has_offset)
 }
 
 /// Whether it has no character that a URI never has (RFC 3986).

@@ -231,6 +231,41 @@ fn what_is_no_event_is_refused_with_the_attribute() {
     assert_eq!(events.process(&Message::new("a", "")), Ok(Outputs::none()));
 }
 
+/// Many systems have the last second of 9999 for "without end".
+#[test]
+fn a_time_is_in_any_of_the_years_that_rfc_3339_can_write() {
+    let with = |time: &str| {
+        let message = Message::new("a", "").with_header("ce-time", time);
+        let attributes = [
+            ("specversion", "1.0"),
+            ("id", "1"),
+            ("source", "/s"),
+            ("type", "t"),
+        ];
+        let message = attributes.iter().fold(message, |message, (name, value)| {
+            message.with_header(format!("ce-{name}"), *value)
+        });
+        convert(&unwrap("data"), &message).map(|_| ())
+    };
+    for time in [
+        "0000-01-01T00:00:00Z",
+        "9999-12-31T23:59:59Z",
+        "9999-12-31T23:59:59.999999999-12:00",
+        "9999-12-30T22:00:00+02:00",
+    ] {
+        assert_eq!(with(time), Ok(()), "{time}");
+    }
+    for time in [
+        "9999-12-31T23:59:59",
+        "9999-12-31",
+        "9999-12-32T00:00:00Z",
+        "9999-12-31T24:00:00Z",
+        "10000-01-01T00:00:00Z",
+    ] {
+        assert!(with(time).is_err(), "{time}");
+    }
+}
+
 #[test]
 fn values_in_quotes_are_read_as_older_versions_wrote_them() {
     let message = as_message(binary()).with_header("ce-note", r#""a \"b\" %41""#);

@@ -1,6 +1,6 @@
 //! What makes two messages the same.
 
-use serde_json::Value;
+use fields::{LEVELS, Pointer};
 use sha2::{Digest, Sha256};
 use std::fmt::{self, Write};
 use weir_sdk::Message;
@@ -12,7 +12,7 @@ const KEPT: usize = 16;
 
 /// Where the value stands that makes messages the same.
 pub enum By {
-    Field(String),
+    Field(Pointer),
     Header(String),
     Payload,
 }
@@ -21,13 +21,7 @@ impl By {
     /// Parses a JSON pointer (RFC 6901), `header:Name`, `message-id` or `payload`.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.starts_with('/') {
-            let escaped = |part: &str| part.starts_with(['0', '1']);
-            return match text.split('~').skip(1).all(escaped) {
-                true => Ok(Self::Field(text.to_owned())),
-                false => Err(format!(
-                    "`{text}` is no JSON pointer: write `~0` for `~` and `~1` for `/`"
-                )),
-            };
+            return Pointer::parse(text).map(Self::Field);
         }
         match (text, text.strip_prefix("header:")) {
             ("message-id", _) => Ok(Self::Header(MESSAGE_ID.to_owned())),
@@ -62,17 +56,27 @@ impl By {
 }
 
 /// The value of a field as JSON: the text `7` is not the number 7.
-fn field(pointer: &str, payload: &[u8]) -> Result<String, String> {
-    let payload: Value = serde_json::from_slice(payload)
-        .map_err(|error| format!("the payload is not JSON: {error}"))?;
-    match payload.pointer(pointer) {
-        None | Some(Value::Null) => Err(format!("there is no field {pointer}")),
-        Some(value @ (Value::String(_) | Value::Bool(_))) => Ok(value.to_string()),
-        // Others are rounded when they are read, and then two of them may become one.
-        Some(Value::Number(number)) if !number.is_f64() => Ok(number.to_string()),
-        Some(_) => Err(format!(
-            "the field {pointer} is neither text nor a whole number of 64 bits"
-        )),
+fn field(pointer: &Pointer, payload: &[u8]) -> Result<String, String> {
+    let payload = fields::check(payload, LEVELS);
+    let payload = payload.map_err(|error| format!("the payload is not JSON: {error}"))?;
+    let unusable = || format!("the field {pointer} is neither text nor a whole number of 64 bits");
+    match fields::find(payload.get(), pointer.steps()) {
+        None | Some("null") => Err(format!("there is no field {pointer}")),
+        Some(value @ ("true" | "false")) => Ok(value.to_owned()),
+        Some(text) if text.starts_with('"') => {
+            let text: Result<String, _> = serde_json::from_str(text);
+            let text = text.and_then(|text| serde_json::to_string(&text));
+            text.map_err(|error| error.to_string())
+        }
+        // Others are rounded by who reads them, and then two of them may be one.
+        Some(number) => {
+            let number: serde_json::Number =
+                serde_json::from_str(number).map_err(|_| unusable())?;
+            match number.is_f64() {
+                true => Err(unusable()),
+                false => Ok(number.to_string()),
+            }
+        }
     }
 }
 

@@ -70,7 +70,7 @@ impl Operator for Dedupe {
                 };
             }
         };
-        let key = message.state_key();
+        let key = fields::state_key(message)?;
         if state::get(key, &identity).is_some() {
             metrics::add("duplicates", 1);
             return Ok(Outputs::none());

@@ -165,3 +165,25 @@ fn the_schema_of_the_configuration_is_that_of_the_file() {
     let folder = env!("CARGO_MANIFEST_DIR");
     assert_eq!(config_schema::check::<super::Config>(folder), Ok(()));
 }
+
+#[test]
+fn a_key_that_the_state_does_not_take_is_refused() {
+    let mut dedupe = dedupe(&json!({ "by": "payload", "within": "1h" }));
+    let mut message = with_payload(&json!({}));
+    message.key = Some("k".repeat(65_537));
+    let reason = "the key has 65537 bytes, and a key in the state at most 65536";
+    assert_eq!(dedupe.process(&message), Err(Error::reject(reason)));
+}
+
+#[test]
+fn a_number_out_of_range_in_another_field_is_none_of_its_business() {
+    let mut dedupe = dedupe(&json!({ "by": "/id", "within": "1h", "without": "reject" }));
+    assert!(passes(
+        &mut dedupe,
+        &Message::new("a", r#"{"far": 1e400, "id": "\u0061"}"#)
+    ));
+    assert!(!passes(&mut dedupe, &Message::new("a", r#"{"id": "a"}"#)));
+    let refused = dedupe.process(&Message::new("a", r#"{"id": 1e400}"#));
+    let reason = "the field /id is neither text nor a whole number of 64 bits";
+    assert_eq!(refused, Err(Error::reject(reason)));
+}

@@ -7,8 +7,8 @@ use crate::why::kind;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cel::Value;
-use cel::objects::{Key, Map};
-use fields::{Payload, Wanted};
+use cel::objects::{Key, Map, Opaque};
+use fields::{Node, Payload, Wanted};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Error, Serialize, Serializer};
 use std::collections::{BTreeMap, HashMap};
@@ -25,15 +25,79 @@ impl<'de> Deserialize<'de> for Json {
 }
 
 impl Json {
-    /// Reads a payload, and of an object the wanted fields.
-    pub fn read(payload: &[u8], wanted: &Wanted) -> serde_json::Result<Self> {
-        let fields = match wanted.read(payload)? {
-            Payload::Whole(json) => return Ok(json),
-            Payload::Fields(fields) => fields.into_iter(),
+    /// Reads a payload, and of an object the wanted fields, if not all.
+    pub fn read(payload: &[u8], wanted: Option<&Wanted>) -> Result<Self, String> {
+        let Some(wanted) = wanted else {
+            let whole = || {
+                let mut all = Wanted::default();
+                all.all();
+                Self::read(payload, Some(&all))
+            };
+            return serde_json::from_slice(payload).or_else(|_| whole());
         };
-        let map = fields.map(|(name, Self(value))| (Key::String(Arc::new(name.to_owned())), value));
-        let map = Arc::new(map.collect());
-        Ok(Self(Value::Map(Map { map })))
+        let not_json = |error| format!("the payload is not JSON: {error}");
+        match wanted.read(payload).map_err(not_json)? {
+            Payload::Whole(json) => value(json, ""),
+            Payload::Fields(fields) => object(fields.into_iter(), ""),
+        }
+        .map(Self)
+    }
+}
+
+/// The value of JSON at this place of a payload.
+fn value(json: &str, place: &str) -> Result<Value, String> {
+    match serde_json::from_str(json) {
+        Ok(Json(value)) => Ok(value),
+        // The only thing that may be wrong with what is JSON.
+        Err(_) => around(json, place),
+    }
+}
+
+/// The same of a value in which a number is out of the range of doubles.
+fn around(json: &str, place: &str) -> Result<Value, String> {
+    match Node::read(json.as_bytes())?.open()? {
+        Node::Object(fields) => {
+            let fields = fields.iter().map(|(name, node)| (&**name, node));
+            object(
+                fields.filter_map(|(name, node)| Some((name, node.raw()?))),
+                place,
+            )
+        }
+        Node::Array(elements) => {
+            let elements = elements.iter().filter_map(Node::raw).enumerate();
+            let elements = elements.map(|(index, json)| value(json, &format!("{place}/{index}")));
+            Ok(Value::List(Arc::new(elements.collect::<Result<_, _>>()?)))
+        }
+        _ => Ok(Value::Opaque(Arc::new(OutOfRange(place.to_owned())))),
+    }
+}
+
+fn object<'j>(
+    fields: impl Iterator<Item = (&'j str, &'j str)>,
+    place: &str,
+) -> Result<Value, String> {
+    let field = |(name, json): (&'j str, &'j str)| {
+        let step = name.replace('~', "~0").replace('/', "~1");
+        let value = value(json, &format!("{place}/{step}"))?;
+        Ok((Key::String(Arc::new(name.to_owned())), value))
+    };
+    let map = fields.map(field).collect::<Result<_, String>>()?;
+    Ok(Value::Map(Map { map: Arc::new(map) }))
+}
+
+/// A number that is out of the range of doubles, with its place in the payload. No operator works with it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OutOfRange(String);
+
+impl Opaque for OutOfRange {
+    fn runtime_type_name(&self) -> &'static str {
+        "number out of range"
+    }
+}
+
+impl fmt::Display for OutOfRange {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "number out of range at {}", self.0)
     }
 }
 
@@ -121,6 +185,9 @@ impl Serialize for Borrowed<'_> {
                 let fields = map.iter();
                 let fields = fields.map(|(name, value)| (name.to_string(), Borrowed(value)));
                 serializer.collect_map(fields.collect::<BTreeMap<_, _>>())
+            }
+            Value::Opaque(opaque) if let Some(number) = opaque.downcast_ref::<OutOfRange>() => {
+                Err(S::Error::custom(number))
             }
             Value::Opaque(_) => Err(S::Error::custom(
                 "the expression yields a value that may be missing: end it with `.orValue(...)`",

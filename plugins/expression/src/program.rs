@@ -224,14 +224,7 @@ fn variable(name: &str, message: &Message, wanted: Option<&Wanted>) -> Result<Va
                 .collect();
             map.into()
         }
-        "payload" => {
-            let json = match wanted {
-                Some(wanted) => Json::read(&message.payload, wanted),
-                None => serde_json::from_slice(&message.payload),
-            };
-            let Json(value) = json.map_err(|error| format!("the payload is not JSON: {error}"))?;
-            value
-        }
+        "payload" => Json::read(&message.payload, wanted)?.0,
         "text" => str::from_utf8(&message.payload)
             .map_err(|error| format!("the payload is not text: {error}"))?
             .into(),

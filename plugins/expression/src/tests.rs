@@ -314,6 +314,33 @@ fn a_value_that_cannot_be_computed_is_told_in_words_with_its_fields_and_types() 
 }
 
 #[test]
+fn a_number_out_of_range_is_refused_where_it_is_read_and_nowhere_else() {
+    let payload = r#"{"far": 1e400, "a": {"b/c": [1, -1e999], "n": 2}, "n": 1}"#;
+    for (source, expected) in [
+        ("payload.n + payload.a.n", Ok("3")),
+        ("payload.a['b/c'][0]", Ok("1")),
+        ("has(payload.far)", Ok("true")),
+        (
+            "payload.far > 1",
+            Err(
+                "`>` does not work with a number out of range at /far (`payload.far`) and the whole number 1",
+            ),
+        ),
+        (
+            "payload.a['b/c'][1] + 1.0",
+            Err(
+                "`+` does not work with a number out of range at /a/b~1c/1 (`payload.a['b/c'][1]`) and the decimal number 1",
+            ),
+        ),
+        ("payload.far", Err("number out of range at /far")),
+        ("payload.a", Err("number out of range at /a/b~1c/1")),
+    ] {
+        let expected = expected.map(str::to_owned).map_err(str::to_owned);
+        assert_eq!(value(source, payload), expected, "{source}");
+    }
+}
+
+#[test]
 fn all_mistakes_of_a_configuration_are_told_at_once_each_with_its_place() {
     let mut refusal = Refusal::default();
     assert!(refusal.expression(&["fields", "a/b"], "subjct").is_none());

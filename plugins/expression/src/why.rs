@@ -1,5 +1,6 @@
 //! Why an expression has no value for a message: the part of it that failed, and what that part works on.
 
+use crate::json::OutOfRange;
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue};
 use cel::objects::Key;
 use cel::{Context, ExecutionError, Value};
@@ -15,6 +16,9 @@ pub fn explain(expression: &IdedExpr, context: &Context<'_, '_>, error: Executio
                 kind(value).trim_start_matches("a "),
                 plain(value)
             )
+        }
+        Value::Opaque(opaque) if let Some(number) = opaque.downcast_ref::<OutOfRange>() => {
+            format!("a {number}")
         }
         _ => kind(value).to_owned(),
     };
@@ -277,6 +281,9 @@ pub fn kind(value: &Value) -> &'static str {
         Value::Bytes(_) => "bytes",
         Value::List(_) => "a list",
         Value::Map(_) => "an object",
+        Value::Opaque(opaque) if opaque.downcast_ref::<OutOfRange>().is_some() => {
+            "a number out of range"
+        }
         Value::Opaque(_) => "a value that may be missing",
         _ => "a type or a function",
     }

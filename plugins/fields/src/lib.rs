@@ -3,9 +3,11 @@
 
 mod depth;
 mod headers;
+mod key;
 mod node;
 mod on_error;
 mod pointer;
+mod scan;
 mod source;
 mod template;
 #[cfg(test)]
@@ -14,9 +16,11 @@ mod wanted;
 
 pub use depth::{DEPTH, check_depth, too_deep};
 pub use headers::headers_of;
+pub use key::{LONGEST_KEY, state_key};
 pub use node::Node;
 pub use on_error::OnError;
 pub use pointer::{Pattern, Pointer};
+pub use scan::{LEVELS, NotJson, check, find};
 pub use source::{Fields, Source};
 pub use template::Template;
 pub use wanted::{Payload, Wanted};

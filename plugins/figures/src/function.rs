@@ -5,15 +5,19 @@
 
 use crate::number::Decimal;
 use crate::payload::Payload;
-use crate::rank::{At, Ranking, Row, compared, first, is_equal, ranks};
+use crate::rank::{At, Ranking, Row, first, is_equal, ranks};
 use crate::shown::{Shown, ranked};
 use crate::sketch::{Distinct, Frequent, Quantiles};
+use crate::value::{
+    Kept, canonical, compared, digits, is_readable, is_text, kept, node, null, number,
+};
+use fields::Node;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes of the hash of a value of which only the number is asked: enough that nobody finds two with the same.
 const HASH: usize = 16;
@@ -76,9 +80,9 @@ pub enum Partial {
     /// The sum, that of the squares, and how many.
     Squares(Decimal, Decimal, u64),
     /// The least or the greatest so far.
-    Bound(Option<Value>),
+    Bound(Option<Kept>),
     /// The first or the last so far.
-    Placed(Option<(At, Value)>),
+    Placed(Option<(At, Kept)>),
     Hashes(BTreeSet<String>),
     Distinct(Distinct),
     Frequent(Frequent),
@@ -144,49 +148,59 @@ impl Function {
             return self.merge(partial, one);
         };
         let value = match payload.pointer(field) {
-            None | Some(Value::Null) => return Ok(()),
+            None | Some("null") => return Ok(()),
             Some(value) => value,
         };
+        let canonical = || canonical(value).map_err(|why| format!("{field}: {why}"));
         match partial {
             Partial::Count(count) => *count += 1,
             // These are of no field.
             Partial::Times(_) => {}
             Partial::Sum(sum, count) => {
-                sum.add(&number(field, value)?);
+                sum.add(&number(field, value)?)?;
                 *count += 1;
             }
             Partial::Squares(sum, squares, count) => {
                 let value = number(field, value)?;
-                sum.add(&value);
-                squares.add(&value.times(&value));
+                // The square is the first to be out of range.
+                squares.add(&value.times(&value))?;
+                sum.add(&value)?;
                 *count += 1;
             }
-            Partial::Bound(_) => {
-                if !value.is_string() && !value.is_number() {
-                    return Err(format!("{field} is not a number"));
+            Partial::Bound(bound) => {
+                if !is_text(value) {
+                    is_readable(field, value)?;
                 }
-                self.merge(partial, Partial::Bound(Some(value.clone())))?;
+                if bound
+                    .as_deref()
+                    .is_none_or(|bound| self.is_bound(value, bound.get()))
+                {
+                    *bound = Some(kept(value)?);
+                }
             }
-            Partial::Placed(_) => {
-                self.merge(partial, Partial::Placed(Some((at, value.clone()))))?
+            Partial::Placed(placed) => {
+                if placed
+                    .as_ref()
+                    .is_none_or(|(held, _)| self.is_placed(at, *held))
+                {
+                    *placed = Some((at, kept(value)?));
+                }
             }
-            Partial::Hashes(hashes) => drop(hashes.insert(hash(value))),
-            Partial::Distinct(sketch) => sketch.add(&value.to_string()),
-            Partial::Frequent(sketch) => sketch.add(&value.to_string()),
+            Partial::Hashes(hashes) => drop(hashes.insert(hash(&canonical()?))),
+            Partial::Distinct(sketch) => sketch.add(&canonical()?),
+            Partial::Frequent(sketch) => sketch.add(&canonical()?),
             Partial::Quantiles(sketch) => sketch.add(number(field, value)?.double()),
             Partial::Rows(rows) => {
                 let (by, shown) = match self {
                     Self::Ranked(_, ranking) => {
-                        if !value.is_number() {
-                            return Err(format!("{field} is not a number"));
-                        }
+                        is_readable(field, value)?;
                         if ranking.is_behind(rows, value, at) {
                             return Ok(());
                         }
-                        (value.clone(), ranking.show.of(payload))
+                        (kept(value)?, ranking.show.of(payload)?)
                     }
-                    Self::List(_, Some(show), _) => (Value::Null, show.of(payload)),
-                    _ => (Value::Null, value.clone()),
+                    Self::List(_, Some(show), _) => (none(), show.of(payload)?),
+                    _ => (none(), kept(value)?),
                 };
                 self.merge(partial, Partial::Rows(vec![(by, at, shown)]))?;
             }
@@ -204,30 +218,27 @@ impl Function {
             }
             (Partial::Times(_), Partial::Times(None)) => {}
             (Partial::Sum(sum, count), Partial::Sum(other, more)) => {
-                sum.add(&other);
+                sum.add(&other)?;
                 *count += more;
             }
             (Partial::Squares(sum, squares, count), Partial::Squares(other, others, more)) => {
-                sum.add(&other);
-                squares.add(&others);
+                sum.add(&other)?;
+                squares.add(&others)?;
                 *count += more;
             }
             (Partial::Bound(bound), Partial::Bound(Some(other))) => {
-                let wanted = match self {
-                    Self::Max(_) => Ordering::Greater,
-                    _ => Ordering::Less,
-                };
-                let is_wanted = |bound: &Value| compared(&other, bound) == wanted;
-                if bound.as_ref().is_none_or(is_wanted) {
+                if bound
+                    .as_ref()
+                    .is_none_or(|bound| self.is_bound(other.get(), bound.get()))
+                {
                     *bound = Some(other);
                 }
             }
             (Partial::Placed(placed), Partial::Placed(Some((at, other)))) => {
-                let is_wanted = |(held, _): &(At, Value)| match self {
-                    Self::Last(_) => at >= *held,
-                    _ => at < *held,
-                };
-                if placed.as_ref().is_none_or(is_wanted) {
+                if placed
+                    .as_ref()
+                    .is_none_or(|(held, _)| self.is_placed(at, *held))
+                {
                     *placed = Some((at, other));
                 }
             }
@@ -242,7 +253,7 @@ impl Function {
                 let (most, ties) = match self {
                     Self::Ranked(_, ranking) => {
                         rows.sort_by(|(one, at, _), (other, then, _)| {
-                            ranking.order(one, other).then(at.cmp(then))
+                            ranking.order(one.get(), other.get()).then(at.cmp(then))
                         });
                         (ranking.most, ranking.ties)
                     }
@@ -259,46 +270,64 @@ impl Function {
         Ok(())
     }
 
+    /// Whether a value comes before the least so far, or behind the greatest.
+    fn is_bound(&self, value: &str, bound: &str) -> bool {
+        let wanted = match self {
+            Self::Max(_) => Ordering::Greater,
+            _ => Ordering::Less,
+        };
+        compared(value, bound) == wanted
+    }
+
+    /// Whether a message comes before the first so far, or behind the last.
+    fn is_placed(&self, at: At, held: At) -> bool {
+        match self {
+            Self::Last(_) => at >= held,
+            _ => at < held,
+        }
+    }
+
     /// What it says in the end: null where there was nothing to go by.
-    pub fn result(&self, partial: Partial) -> Value {
+    pub fn result(&self, partial: Partial) -> Node<'static> {
         match (self, partial) {
-            (_, Partial::Count(count)) => count.into(),
+            (_, Partial::Count(count)) => node(&count),
             (Self::Time(time), Partial::Times(Some((from, to)))) => match time {
                 Time::First => text_of(from),
                 Time::Last => text_of(to),
                 Time::Between => {
                     let second = Decimal::whole(1_000_000_000);
-                    Decimal::whole(to - from).divided_by(&second).json()
+                    digits(Decimal::whole(to - from).divided_by(&second).rounded())
                 }
             },
-            (_, Partial::Times(_)) => Value::Null,
-            (_, Partial::Sum(_, 0)) => Value::Null,
+            (_, Partial::Times(_)) => null(),
+            (_, Partial::Sum(_, 0)) => null(),
             (Self::Average(_), Partial::Sum(sum, count)) => {
-                sum.divided_by(&Decimal::whole(count)).json()
+                digits(sum.divided_by(&Decimal::whole(count)).rounded())
             }
-            (_, Partial::Sum(sum, _)) => sum.json(),
+            (_, Partial::Sum(sum, _)) => digits(sum.exact()),
             (Self::Variance(_, spread), Partial::Squares(sum, squares, count)) => {
-                variance(*spread, &sum, &squares, count).map_or(Value::Null, |it| it.json())
+                let variance = variance(*spread, &sum, &squares, count);
+                variance.map_or_else(null, |variance| digits(variance.rounded()))
             }
-            (_, Partial::Squares(..)) => Value::Null,
-            (_, Partial::Bound(bound)) => bound.unwrap_or_default(),
-            (_, Partial::Placed(placed)) => placed.map(|(_, value)| value).unwrap_or_default(),
-            (_, Partial::Hashes(hashes)) => hashes.len().into(),
-            (_, Partial::Distinct(sketch)) => sketch.estimate().into(),
+            (_, Partial::Squares(..)) => null(),
+            (_, Partial::Bound(bound)) => bound.map_or_else(null, Node::New),
+            (_, Partial::Placed(placed)) => placed.map_or_else(null, |(_, value)| Node::New(value)),
+            (_, Partial::Hashes(hashes)) => node(&hashes.len()),
+            (_, Partial::Distinct(sketch)) => node(&sketch.estimate()),
             (Self::Top(_, most), Partial::Frequent(sketch)) => {
                 let top = sketch.top(*most).into_iter();
                 let row = |(value, count): (String, u64)| {
-                    let value: Value = serde_json::from_str(&value).unwrap_or_default();
-                    json!({ "value": value, "count": count })
+                    let fields = [("count", node(&count)), ("value", digits(value))];
+                    Node::Object(fields.map(|(name, node)| (name.into(), node)).into())
                 };
-                top.map(row).collect()
+                Node::Array(top.map(row).collect())
             }
-            (_, Partial::Frequent(_)) => Value::Null,
+            (_, Partial::Frequent(_)) => null(),
             (Self::Quantiles(_, ranks), Partial::Quantiles(mut sketch)) => {
-                let of = |rank: &f64| (rank.to_string(), sketch.quantile(*rank).into());
-                Value::Object(ranks.iter().map(of).collect())
+                let of = |rank: &f64| (rank.to_string(), sketch.quantile(*rank));
+                node(&ranks.iter().map(of).collect::<BTreeMap<_, _>>())
             }
-            (_, Partial::Quantiles(_)) => Value::Null,
+            (_, Partial::Quantiles(_)) => null(),
             (
                 Self::Ranked(
                     _,
@@ -312,29 +341,31 @@ impl Function {
             ) => {
                 let ranks = ranks(&rows, *ties, is_equal);
                 let rows = rows.into_iter().zip(ranks);
-                rows.map(|((_, _, shown), rank)| ranked(shown, name, rank))
-                    .collect()
+                let rows = rows.map(|((_, _, shown), rank)| ranked(shown, name, rank));
+                Node::Array(rows.collect())
             }
-            (_, Partial::Rows(rows)) => rows.into_iter().map(|(_, _, shown)| shown).collect(),
+            (_, Partial::Rows(rows)) => Node::Array(
+                rows.into_iter()
+                    .map(|(_, _, shown)| Node::New(shown))
+                    .collect(),
+            ),
         }
     }
 }
 
-fn number(field: &str, value: &Value) -> Result<Decimal, String> {
-    match value {
-        Value::Number(number) => Decimal::of(number).map_err(|why| format!("{field}: {why}")),
-        _ => Err(format!("{field} is not a number")),
-    }
+/// What a message is ranked by that is ranked by its time.
+fn none() -> Kept {
+    RawValue::NULL.to_owned()
 }
 
 /// A time in nanoseconds since 1970, in RFC 3339; null if it has none.
-pub fn text_of(time: impl Into<i128>) -> Value {
+pub fn text_of(time: impl Into<i128>) -> Node<'static> {
     let time = Timestamp::from_nanosecond(time.into());
-    time.map_or(Value::Null, |time| time.to_string().into())
+    node(&time.ok().map(|time| time.to_string()))
 }
 
-fn hash(value: &Value) -> String {
-    let hash = Sha256::digest(value.to_string());
+fn hash(value: &str) -> String {
+    let hash = Sha256::digest(value);
     hash.iter()
         .take(HASH)
         .map(|byte| format!("{byte:02x}"))

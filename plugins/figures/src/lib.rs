@@ -2,7 +2,7 @@
 //! quantiles and more, by the configuration alone. The plugins `aggregate`, `sessionize` and `top` are made of them.
 //!
 //! `function.rs` has the figures, `groups.rs` keeps them, `config.rs` reads which of them are asked for, `number.rs` adds exactly,
-//! `payload.rs` reads what they look at, `sketch.rs` has what is estimated, `rank.rs` what comes first, `shown.rs` what a result shows of a message, and
+//! `payload.rs` finds what they look at, `value.rs` compares it, `sketch.rs` has what is estimated, `rank.rs` what comes first, `shown.rs` what a result shows of a message, and
 //! `only.rs` which groups of a window have a result.
 
 mod config;
@@ -16,17 +16,22 @@ mod shown;
 mod sketch;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use config::Edge;
 pub use config::{Figure, Settings, count, pointer};
+use fields::Node;
 use function::text_of;
 pub use groups::Groups;
 use groups::{Name, Partials};
 use payload::Payload;
-use serde::Serializer;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::RawValue;
 pub use shown::{Shown, object};
-use weir_sdk::{Aggregator, Error, Message, OrFail, Output, Outputs, Pane};
+use std::collections::BTreeMap;
+pub use value::Named;
+use value::canonical;
+use weir_sdk::{Aggregator, Error, Message, Output, Outputs, Pane};
 
 /// An aggregator with these figures.
 #[derive(Debug)]
@@ -80,11 +85,7 @@ impl Aggregator for Aggregate {
 
 impl Aggregate {
     /// The results of a window.
-    pub fn results(
-        &self,
-        pane: &Pane,
-        mut groups: Groups,
-    ) -> Result<Vec<Map<String, Value>>, Error> {
+    pub fn results(&self, pane: &Pane, mut groups: Groups) -> Result<Vec<Named>, Error> {
         if groups.is_empty() && self.0.by.is_empty() {
             groups.insert(Name("{}".to_owned()), Partials::default());
         }
@@ -97,13 +98,12 @@ impl Aggregate {
         Ok(results)
     }
 
-    fn result(
-        &self,
-        pane: &Pane,
-        group: &str,
-        mut partials: Partials,
-    ) -> Result<Map<String, Value>, Error> {
-        let mut result: Map<String, Value> = serde_json::from_str(group)?;
+    fn result(&self, pane: &Pane, group: &str, mut partials: Partials) -> Result<Named, Error> {
+        let group: BTreeMap<String, Box<RawValue>> = serde_json::from_str(group)?;
+        let group = group
+            .into_iter()
+            .map(|(name, value)| (name, Node::New(value)));
+        let mut result: Named = group.collect();
         for Figure { name, id, function } in &self.0.results {
             let partial = match partials.remove(id) {
                 Some(partial) => partial,
@@ -121,16 +121,19 @@ impl Aggregate {
         Ok(result)
     }
 
-    /// What the message is told apart by, as a JSON object.
+    /// What the message is told apart by, as a JSON object: the same for equal values.
     fn group(&self, payload: &Payload<'_>) -> Result<Name, Error> {
-        let by = self.0.by.iter();
-        let fields = by.map(|(name, field)| (name, payload.pointer(field)));
-        let mut group = Vec::with_capacity(64);
-        serde_json::Serializer::new(&mut group).collect_map(fields)?;
-        let group = String::from_utf8(group);
-        group
-            .map(Name)
-            .or_reject("the fields under `by` are no text")
+        let mut group = String::with_capacity(64);
+        for (name, field) in &self.0.by {
+            let value = canonical(payload.pointer(field).unwrap_or("null"));
+            let value = value.map_err(|why| Error::reject(format!("`{name}`: {field}: {why}")))?;
+            group.push(if group.is_empty() { '{' } else { ',' });
+            group.push_str(&serde_json::to_string(name)?);
+            group.push(':');
+            group.push_str(&value);
+        }
+        group.push_str(if group.is_empty() { "{}" } else { "}" });
+        Ok(Name(group))
     }
 
     fn make_room(&self, groups: &Groups, group: &Name) -> Result<(), Error> {

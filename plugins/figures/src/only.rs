@@ -1,8 +1,10 @@
 //! Which groups of a window have a result: those with the greatest or the least of some figures.
 
 use crate::config::{count, text, ties};
-use crate::rank::{compared, first, ranks};
-use serde_json::{Map, Value};
+use crate::rank::{first, ranks};
+use crate::value::{Named, compared, node};
+use fields::Node;
+use serde_json::Value;
 use std::cmp::Ordering;
 
 /// What stands under `only:`.
@@ -69,7 +71,7 @@ impl Only {
     }
 
     /// Leaves the results that are wanted, the first ones first.
-    pub fn choose(&self, results: &mut Vec<Map<String, Value>>) {
+    pub fn choose(&self, results: &mut Vec<Named>) {
         // Equal ones stay in the order in which they came: that of the groups as text.
         results.sort_by(|one, other| self.compared(one, other));
         let is_equal = |one: &_, other: &_| self.compared(one, other).is_eq();
@@ -77,16 +79,20 @@ impl Only {
         let Some(name) = &self.rank else { return };
         let ranks = ranks(results, self.ties, is_equal);
         for (result, rank) in results.iter_mut().zip(ranks) {
-            result.insert(name.clone(), rank.into());
+            result.insert(name.clone(), node(&rank));
         }
     }
 
-    fn compared(&self, one: &Map<String, Value>, other: &Map<String, Value>) -> Ordering {
-        let figure = |name: &String| match (one.get(name), other.get(name)) {
+    fn compared(&self, one: &Named, other: &Named) -> Ordering {
+        // Of an array there is nothing to compare.
+        let is_value = |json: &&str| *json != "null";
+        let [one, other] = [one, other]
+            .map(|of| move |name: &str| of.get(name).and_then(Node::raw).filter(is_value));
+        let figure = |name: &String| match (one(name), other(name)) {
             // What there is nothing of comes last, whatever is wanted.
-            (Some(Value::Null) | None, Some(Value::Null) | None) => Ordering::Equal,
-            (Some(Value::Null) | None, _) => Ordering::Greater,
-            (_, Some(Value::Null) | None) => Ordering::Less,
+            (None, None) => Ordering::Equal,
+            (None, _) => Ordering::Greater,
+            (_, None) => Ordering::Less,
             (Some(one), Some(other)) if self.highest => compared(other, one),
             (Some(one), Some(other)) => compared(one, other),
         };

@@ -1,25 +1,24 @@
-//! The payload of a message, of which only the fields are read that figures look at.
+//! The payload of a message, of which only the fields are found that figures look at. Values are the JSON that they were
+//! written as.
 
-use fields::{Pointer, Wanted};
-use serde_json::Value;
+use fields::{NotJson, Pointer, Wanted};
 use std::borrow::Cow;
-use std::cell::OnceCell;
 
 /// A payload that is JSON.
 pub struct Payload<'m> {
     json: &'m [u8],
     /// The wanted fields of an object, in their order.
-    fields: Vec<(&'m str, Value)>,
-    /// All of it: of what is no object, and once somebody has asked for it.
-    whole: OnceCell<Value>,
+    fields: Vec<(&'m str, &'m str)>,
+    /// All of what is no object.
+    whole: Option<&'m str>,
 }
 
 impl<'m> Payload<'m> {
-    /// Reads these fields of an object, and all of what is none. The error is that of the whole payload.
-    pub fn read(json: &'m [u8], wanted: &'m Wanted) -> serde_json::Result<Self> {
+    /// Finds these fields of an object, and all of what is none. The error is that of the whole payload.
+    pub fn read(json: &'m [u8], wanted: &'m Wanted) -> Result<Self, NotJson> {
         let (fields, whole) = match wanted.read(json)? {
-            fields::Payload::Fields(fields) => (fields, OnceCell::new()),
-            fields::Payload::Whole(whole) => (Vec::new(), OnceCell::from(whole)),
+            fields::Payload::Fields(fields) => (fields, None),
+            fields::Payload::Whole(whole) => (Vec::new(), Some(whole)),
         };
         Ok(Self {
             json,
@@ -29,13 +28,15 @@ impl<'m> Payload<'m> {
     }
 
     /// What a JSON pointer names, which begins with a field that was wanted, or is the empty one.
-    pub fn pointer(&self, pointer: &str) -> Option<&Value> {
-        if let Some(whole) = self.whole.get() {
-            return whole.pointer(pointer);
+    pub fn pointer(&self, pointer: &str) -> Option<&'m str> {
+        if let Some(whole) = self.whole {
+            return Pointer::parse(pointer)
+                .ok()
+                .and_then(|it| fields::find(whole, it.steps()));
         }
         let Some(steps) = pointer.strip_prefix('/') else {
-            let read = || serde_json::from_slice(self.json).unwrap_or_default();
-            return Some(self.whole.get_or_init(read));
+            // It was read as text.
+            return str::from_utf8(self.json).ok().map(str::trim);
         };
         let (name, rest) = steps.split_at(steps.find('/').unwrap_or(steps.len()));
         let name = match name.contains('~') {
@@ -45,7 +46,10 @@ impl<'m> Payload<'m> {
         // Of several with this name the last one counts.
         let mut fields = self.fields.iter().rev();
         let (_, value) = fields.find(|(field, _)| *field == name)?;
-        value.pointer(rest)
+        match rest {
+            "" => Some(value),
+            rest => fields::find(value, Pointer::parse(rest).ok()?.steps()),
+        }
     }
 }
 

@@ -2,7 +2,11 @@
 
 use crate::config::{fields, pointer};
 use crate::payload::Payload;
-use serde_json::{Map, Value};
+use crate::value::{Kept, Named, kept, node};
+use fields::Node;
+use serde_json::Value;
+use serde_json::value::to_raw_value;
+use std::collections::BTreeMap;
 
 /// See the top of this file.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,34 +35,36 @@ impl Shown {
     }
 
     /// What it is of this payload; null in place of what is missing.
-    pub fn of(&self, payload: &Payload<'_>) -> Value {
+    pub fn of(&self, payload: &Payload<'_>) -> Result<Kept, String> {
+        let value = |field: &str| payload.pointer(field).unwrap_or("null");
         match self {
-            Self::Field(field) => payload.pointer(field).cloned().unwrap_or_default(),
-            Self::Fields(fields) => Value::Object(named(fields, payload)),
+            Self::Field(field) => kept(value(field)),
+            Self::Fields(fields) => {
+                let named = fields
+                    .iter()
+                    .map(|(name, field)| (name, kept(value(field))));
+                let named = named.map(|(name, value)| Ok((name, value?)));
+                let named = named.collect::<Result<BTreeMap<_, _>, String>>()?;
+                to_raw_value(&named).map_err(|error| error.to_string())
+            }
         }
     }
 }
 
-/// Fields of a payload by their names in a result; null in place of what is missing.
-fn named(fields: &[(String, String)], payload: &Payload<'_>) -> Map<String, Value> {
-    let fields = fields.iter().map(|(name, field)| {
-        let value = payload.pointer(field).cloned();
-        (name.clone(), value.unwrap_or_default())
-    });
-    fields.collect()
-}
-
 /// What is shown, with its rank as a field more.
-pub fn ranked(shown: Value, name: &str, rank: usize) -> Value {
-    let mut object = object(shown);
-    object.insert(name.to_owned(), rank.into());
-    Value::Object(object)
+pub fn ranked(shown: Kept, name: &str, rank: usize) -> Node<'static> {
+    let mut object = object(Node::New(shown));
+    object.insert(name.to_owned(), node(&rank));
+    self::node(&object)
 }
 
 /// An object; what is none stands in it as `value`.
-pub fn object(shown: Value) -> Map<String, Value> {
-    match shown {
-        Value::Object(object) => object,
-        value => Map::from_iter([("value".to_owned(), value)]),
+pub fn object(mut shown: Node<'static>) -> Named {
+    if let Ok(Node::Object(fields)) = shown.open() {
+        let fields = std::mem::take(fields).into_iter();
+        return fields
+            .map(|(name, value)| (name.into_owned(), value))
+            .collect();
     }
+    Named::from([("value".to_owned(), shown)])
 }

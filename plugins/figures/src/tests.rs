@@ -1,5 +1,6 @@
 //! The figures against plain arithmetic.
 
+mod digits;
 mod refused;
 mod shorter;
 

@@ -3,6 +3,9 @@
 //! Messages wait in the state of their key (`kept.rs`) for as long as a match can come. That it cannot come any
 //! more is known by the watermark: a timer of event time ends the wait. With a table nothing waits: the state has its
 //! rows.
+//!
+//! A result has the payloads of two messages, and whoever refuses it refuses both. So a payload that others would not read
+//! is refused when it comes: only its own message is a dead letter then.
 
 mod config;
 mod kept;
@@ -10,6 +13,7 @@ mod kept;
 mod tests;
 
 use config::{Config, Kind, Settings, Side};
+use fields::LEVELS;
 use kept::Kept;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -36,10 +40,11 @@ impl Operator for Join {
                 source.unwrap_or_default()
             ))
         })?;
+        fields::state_key(message)?;
         if self.0.kind.is_table() {
             return self.looked_up(side, message);
         }
-        let payload = message.json::<&RawValue>()?.to_owned();
+        let payload = payload(message)?.to_owned();
         let watermark = timers::now(Clock::EventTime);
         let waits_until = message.event_time.saturating_add(self.0.reach(side).0);
         let is_as_of = self.0.kind == Kind::AsOf;
@@ -88,7 +93,7 @@ impl Join {
         if side == Side::Right {
             let row = match message.is_removal() {
                 true => None,
-                false => Some(message.json::<&RawValue>()?),
+                false => Some(payload(message)?),
             };
             return kept::set_row(key, row).map(|()| Outputs::none());
         }
@@ -97,7 +102,7 @@ impl Join {
                 "a removal from a bucket is of the left side; the table has to be the right one";
             return Err(Error::reject(why));
         }
-        let payload = message.json::<&RawValue>()?;
+        let payload = payload(message)?;
         match kept::row(key)? {
             None if self.0.kind == Kind::Table => {
                 metrics::add("unmatched", 1);
@@ -167,6 +172,12 @@ impl Join {
         ];
         Ok(Output::json(&BTreeMap::from(pair))?.into())
     }
+}
+
+/// The payload as a part of a result, which is one level deeper: whoever reads JSON strictly reads the result, too.
+fn payload(message: &Message) -> Result<&RawValue, Error> {
+    let payload = fields::check(&message.payload, LEVELS - 1);
+    payload.map_err(|why| Error::reject(format!("cannot read the payload as JSON: {why}")))
 }
 
 /// Of the right ones of a key up to a time, all but the last are of no use any more. Returns that one.

@@ -307,3 +307,55 @@ fn the_schema_of_the_configuration_is_that_of_the_file() {
         Ok(())
     );
 }
+
+#[test]
+fn a_payload_that_others_would_refuse_is_refused_when_it_comes_and_its_partners_are_joined() {
+    testing::clear_state();
+    let mut join = join("inner", 10, 10);
+    let mut sent = |side, sequence, payload: &str| {
+        let mut message = message((side, 0, 5), sequence);
+        message.payload = payload.into();
+        let outputs = join.process(&message)?.into_inner().into_iter();
+        Ok(outputs
+            .map(|output| String::from_utf8(output.payload.unwrap()).unwrap())
+            .collect())
+    };
+    let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    assert_eq!(sent(Side::Left, 1, r#"{"a": 1e400}"#), Ok(vec![]));
+    for (refused, why) in [
+        (
+            r#"{"a": "\ud800"}"#.to_owned(),
+            "lone leading surrogate in hex escape at line 1 column 14",
+        ),
+        (
+            nested(127),
+            "more than 126 levels of nesting at line 1 column 127",
+        ),
+        ("[1,]".to_owned(), "trailing comma at line 1 column 4"),
+    ] {
+        let reason = format!("cannot read the payload as JSON: {why}");
+        for side in [Side::Left, Side::Right] {
+            assert_eq!(
+                sent(side, 2, &refused),
+                Err(weir_sdk::Error::reject(&*reason))
+            );
+        }
+    }
+    // One level more, and as many as who reads JSON strictly takes.
+    let pairs: Vec<String> = sent(Side::Right, 3, &nested(126)).unwrap();
+    let expected = format!(r#"{{"click":{},"impression":{{"a": 1e400}}}}"#, nested(126));
+    assert_eq!(pairs, [expected.clone()]);
+    assert!(fields::check(expected.as_bytes(), fields::LEVELS).is_ok());
+}
+
+#[test]
+fn a_key_that_the_state_does_not_take_is_refused() {
+    testing::clear_state();
+    for kind in ["inner", "as-of", "table"] {
+        let mut message = message((Side::Right, 0, 5), 1);
+        message.key = Some("k".repeat(65_537));
+        let reason = "the key has 65537 bytes, and a key in the state at most 65536";
+        let refused = join(kind, 1, 1).process(&message);
+        assert_eq!(refused, Err(weir_sdk::Error::reject(reason)), "{kind}");
+    }
+}

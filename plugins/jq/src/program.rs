@@ -66,6 +66,9 @@ impl Program {
         message: &Message,
     ) -> Result<impl Iterator<Item = Result<Val, String>>, String> {
         fields::check_depth(&message.payload)?;
+        // jaq reads more than JSON: `NaN`, `+1`, comments, and bytes that are no text.
+        fields::check(&message.payload, fields::DEPTH)
+            .map_err(|error| format!("the payload is not JSON: {error}"))?;
         let payload = read::parse_single(&message.payload)
             .map_err(|error| format!("the payload is not JSON: {error}"))?;
         let variables = if self.needs_variables {

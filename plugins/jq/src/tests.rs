@@ -81,7 +81,7 @@ fn a_message_on_which_the_program_fails_is_handled_as_configured() {
     let not_json = query(".", "not JSON").unwrap_err();
     assert_eq!(
         not_json,
-        Error::reject("the payload is not JSON: byte offset 0: value expected")
+        Error::reject("the payload is not JSON: expected ident at line 1 column 2")
     );
     let failing = query("1, (.a | error)", r#"{"a":"bad"}"#).unwrap_err();
     assert_eq!(failing, Error::reject(r#"the program fails: "bad""#));
@@ -101,9 +101,10 @@ fn a_value_that_is_nested_too_deep_is_refused() {
     assert_eq!(query(".", &levels(128)), one(&levels(128)));
     let refused = "the payload is nested deeper than 128 levels";
     assert_eq!(query(".", &levels(129)), Err(Error::reject(refused)));
-    // A quote in a comment, which jq reads, opens no text; a bracket in a text is none.
-    let hidden = format!("# \"\n{}", levels(3_000));
-    assert_eq!(query(".", &hidden), Err(Error::reject(refused)));
+    // A comment is not JSON, and a bracket in a text is none.
+    let hidden = query(".", &format!("# \"\n{}", levels(3_000)));
+    let refused = "the payload is not JSON: expected value at line 1 column 1";
+    assert_eq!(hidden, Err(Error::reject(refused)));
     let text = format!(r#""\"{}""#, "[".repeat(3_000));
     assert_eq!(query(".", &text), one(&text));
     assert_eq!(
@@ -140,4 +141,33 @@ fn a_mistake_in_the_program_is_found_before_any_message() {
 fn the_schema_of_the_configuration_is_that_of_the_file() {
     let folder = env!("CARGO_MANIFEST_DIR");
     assert_eq!(config_schema::check::<super::Config>(folder), Ok(()));
+}
+
+#[test]
+fn what_is_not_json_is_refused_though_jaq_would_read_it() {
+    for payload in [
+        "NaN",
+        "[-Infinity]",
+        "01",
+        "+1",
+        "[1,]",
+        "1 # one",
+        "1 2",
+        "{a: 1}",
+        r#""\ud800""#,
+        "'a'",
+    ] {
+        let Err(Error::Reject(reason)) = query(".", payload) else {
+            panic!("{payload} is taken");
+        };
+        assert!(
+            reason.starts_with("the payload is not JSON: "),
+            "{payload}: {reason}"
+        );
+    }
+    let mut jq: Jq = testing::configured(&json!({ "query": "." })).unwrap();
+    let reason = "the payload is not JSON: invalid unicode code point at line 1 column 3";
+    let refused = jq.process(&Message::new("orders", b"\"a\xff\"".to_vec()));
+    assert_eq!(refused, Err(Error::reject(reason)));
+    assert_eq!(query(".", r#"{"far":1e400}"#), one(r#"{"far":1e400}"#));
 }

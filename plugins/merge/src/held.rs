@@ -20,7 +20,7 @@ const COUNT: State<Count> = State::new("count");
 
 /// Lets a message wait until the watermark has reached its event time.
 pub fn hold(message: &Message) -> Result<(), Error> {
-    let key = message.state_key();
+    let key = fields::state_key(message)?;
     let Count { held, next } = COUNT.get(key)?.unwrap_or_default();
     // The digits of all that 64 bits can have.
     let name = format!("{next:020}");

@@ -199,3 +199,10 @@ fn the_schema_of_the_configuration_is_that_of_the_file() {
     let folder = env!("CARGO_MANIFEST_DIR");
     assert_eq!(config_schema::check::<super::Config>(folder), Ok(()));
 }
+
+#[test]
+fn a_key_that_the_state_does_not_take_is_refused() {
+    let refused = merge().process(&message(&"k".repeat(65_537), 1, ""));
+    let reason = "the key has 65537 bytes, and a key in the state at most 65536";
+    assert_eq!(refused, Err(weir_sdk::Error::reject(reason)));
+}

@@ -26,7 +26,7 @@ impl Operator for Throttle {
     }
 
     fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
-        let key = message.state_key();
+        let key = fields::state_key(message)?;
         match self.0 {
             Rule::Every { time, keep } => {
                 let is_first = state::get(key, INTERVAL).is_none();

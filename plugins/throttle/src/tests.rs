@@ -132,3 +132,10 @@ fn the_schema_of_the_configuration_is_that_of_the_file() {
         Ok(())
     );
 }
+
+#[test]
+fn a_key_that_the_state_does_not_take_is_refused() {
+    let refused = throttle(json!({ "every": "1m" })).process(&message(&"k".repeat(65_537), ""));
+    let reason = "the key has 65537 bytes, and a key in the state at most 65536";
+    assert_eq!(refused, Err(weir_sdk::Error::reject(reason)));
+}

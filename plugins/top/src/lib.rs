@@ -7,8 +7,8 @@ mod config;
 mod tests;
 
 use config::{Config, RESULTS};
+use fields::Node;
 use figures::{Aggregate, Groups, object};
-use serde_json::Value;
 use weir_sdk::{Aggregator, Error, Message, Output, Outputs, Pane};
 
 struct Top(Aggregate);
@@ -32,7 +32,7 @@ impl Aggregator for Top {
     fn emit(&self, pane: &Pane, groups: Groups) -> Result<Outputs, Error> {
         let mut outputs = Vec::new();
         for mut group in self.0.results(pane, groups)? {
-            let Some(Value::Array(results)) = group.remove(RESULTS) else {
+            let Some(Node::Array(results)) = group.remove(RESULTS) else {
                 continue;
             };
             for result in results {

@@ -4,6 +4,7 @@
 //! pipeline file; references to other documents are refused, because a plugin has no network.
 //! Nothing of a message that fits is copied.
 
+mod far;
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 mod random;
 #[cfg(test)]
@@ -98,8 +99,7 @@ impl jsonschema::Retrieve for NoNetwork {
 
 impl Validate {
     fn check(&self, payload: &[u8]) -> Result<(), String> {
-        let payload = serde_json::from_slice(payload)
-            .map_err(|error| format!("the payload is not JSON: {error}"))?;
+        let payload = serde_json::from_slice(payload).or_else(|_| far::value(payload))?;
         if self.validator.is_valid(&payload) {
             return Ok(()); // several times as fast as looking for the mistakes
         }

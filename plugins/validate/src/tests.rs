@@ -120,3 +120,20 @@ fn the_schema_of_the_configuration_is_that_of_the_file() {
     let folder = env!("CARGO_MANIFEST_DIR");
     assert_eq!(config_schema::check::<super::Config>(folder), Ok(()));
 }
+
+#[test]
+fn a_number_out_of_range_is_a_number_beyond_all_bounds() {
+    let config = json!({ "schema": { "properties": {
+        "n": { "type": "number", "maximum": 1e300 }, "all": { "items": { "type": "string" } },
+    } } });
+    for payload in [r#"{"far": [1e400]}"#, r#"{"n": -1e400, "all": ["a"]}"#] {
+        assert_eq!(process(&config, payload), Ok(Outputs::pass()), "{payload}");
+    }
+    let greater = "/n: 1.7976931348623157e308 is greater than the maximum of 1e300";
+    assert_eq!(
+        reason(&config, r#"{"n": 1e400}"#).replace("e+", "e"),
+        greater
+    );
+    let lone = "the payload is not JSON: lone leading surrogate in hex escape at line 1 column 26";
+    assert_eq!(reason(&config, r#"{"n": 1e400, "b": "\ud800"}"#), lone);
+}
