@@ -1,5 +1,6 @@
 //! The standard plugins are in the binary: `plugin: std:NAME` needs no file, no Rust and no build.
 
+mod mistakes;
 mod payloads;
 mod refusals;
 mod runs;

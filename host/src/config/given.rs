@@ -1,8 +1,9 @@
 //! The configuration of a plugin as its author wrote it. Finds the places of mistakes that a plugin reports.
 //!
 //! A refusal of `configure` may have a line for each mistake: the JSON pointer of the value in the
-//! configuration, a colon, and the problem. If the value is a text in a language of its own, the line and the
-//! column in that text can stand between pointer and problem. A line `  hint: ...` below says what to do.
+//! configuration, a colon, and the problem; the pointer of the whole is empty. If the value is a text in a language
+//! of its own, the line and the column in that text can stand between pointer and problem. A line `  hint: ...` below
+//! says what to do.
 //!
 //! ```text
 //! /fields/total:1:3: unknown variable `paylod`
@@ -186,7 +187,11 @@ impl Given {
 fn mistake<'r>(line: &'r str, node: &Node) -> Option<Mistake<'r>> {
     let colons = line.match_indices(':').filter_map(|(at, _)| {
         let (pointer, rest) = (line.get(..at)?, line.get(at + 1..)?);
-        let keys = pointer.strip_prefix('/')?.split('/');
+        let keys = match pointer {
+            "" => None,
+            _ => Some(pointer.strip_prefix('/')?.split('/')),
+        };
+        let keys = keys.into_iter().flatten();
         let keys = keys.map(|key| key.replace("~1", "/").replace("~0", "~"));
         let (within, message) = within(rest)?;
         Some(Mistake {

@@ -17,9 +17,14 @@ use serde_json::{Map, Value};
 /// Checks one document. The result contains only the valid part.
 pub(super) fn check(document: &Node, findings: &mut Collector) -> Value {
     let schema = shared();
-    Shape { findings, schema }
-        .value(document, schema, "", document.location)
-        .unwrap_or_else(|| Value::Object(Map::new()))
+    let is_plugin = false;
+    Shape {
+        findings,
+        schema,
+        is_plugin,
+    }
+    .value(document, schema, "", document.location)
+    .unwrap_or_else(|| Value::Object(Map::new()))
 }
 
 /// Checks the configuration of a plugin, at `config:` of its operator, with the plugin's own schema. It finds what
@@ -37,7 +42,13 @@ pub(super) fn check_given(
 ) {
     match node {
         Some(node) if !node.is_null() => {
-            Shape { findings, schema }.value(node, schema, path, key);
+            let is_plugin = true;
+            Shape {
+                findings,
+                schema,
+                is_plugin,
+            }
+            .value(node, schema, path, key);
         }
         _ => {
             let needed: Vec<_> = required(schema).map(|name| format!("`{name}`")).collect();
@@ -54,6 +65,8 @@ struct Shape<'f> {
     findings: &'f mut Collector,
     /// Of the whole.
     schema: &'f Value,
+    /// Whether it is the configuration of a plugin, which gets a number as a number also where it expects text.
+    is_plugin: bool,
 }
 
 impl Shape<'_> {
@@ -91,6 +104,7 @@ impl Shape<'_> {
                 match branches
                     .iter()
                     .find_map(|branch| read_scalar(scalar, branch))
+                    .filter(|value| !self.is_plugin || is_same_kind(value, scalar))
                 {
                     Some(value) => self.in_range(value, node, &branches, path),
                     None => self.wrong(node, &branches, path),
@@ -287,6 +301,11 @@ fn read_scalar(scalar: &Scalar, schema: &Value) -> Option<Value> {
         return to_bool(&scalar.text).map(Value::from);
     }
     None
+}
+
+/// Whether a text that was read is text without a schema, too.
+fn is_same_kind(value: &Value, scalar: &Scalar) -> bool {
+    !value.is_string() || !scalar.plain || plain_scalar(&scalar.text).is_string()
 }
 
 /// Whether a finding may quote a value of the wrong type. It may be a secret under a wrong key, unless it is a

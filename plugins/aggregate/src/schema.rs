@@ -158,7 +158,7 @@ fn the_schema_has_what_the_configuration_may_have() {
     assert_eq!(named.count(), KINDS.len());
     assert_eq!(
         refusal.matches('`').count() / 2,
-        KINDS.len() + 2,
+        KINDS.len() + 1,
         "{refusal}"
     );
 }

@@ -4,7 +4,20 @@ use crate::event::{Data, Event, is_attribute};
 use fields::{Fields, Template};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use weir_sdk::Message;
+use weir_sdk::{Message, Refusal};
+
+/// The attributes that CloudEvents defines, and `data`, whose name it reserves.
+const DEFINED: [&str; 9] = [
+    "data",
+    "datacontenttype",
+    "dataschema",
+    "id",
+    "source",
+    "specversion",
+    "subject",
+    "time",
+    "type",
+];
 
 #[derive(serde::Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -93,73 +106,89 @@ impl Config {
     pub fn settings(self) -> Result<Settings, String> {
         let (reads, writes) = (self.read, self.write);
         let drops = self.on_error == OnError::Drop;
+        let mut refusal = Refusal::default();
         let template = match reads {
             Reads::Message if writes == Writes::Data => {
-                return Err("`write: data` needs `read: event`".into());
+                refusal.add(&["write"], "`data` needs `read: event`");
+                None
             }
-            Reads::Message => Some(self.template()?),
-            Reads::Event if self.has_attributes() => {
-                return Err(
-                    "an event has its attributes: they are given for `read: message`".into(),
-                );
+            Reads::Message => Some(self.template(&mut refusal)),
+            Reads::Event => {
+                for (name, _) in self.attributes().iter().filter(|(_, is_given)| *is_given) {
+                    refusal.add(
+                        &[name],
+                        "an event has its attributes: they are given for `read: message`",
+                    );
+                }
+                None
             }
-            Reads::Event => None,
         };
-        Ok(Settings {
+        refusal.or(Some(Settings {
             template,
             writes,
             drops,
-        })
+        }))
     }
 
-    fn has_attributes(&self) -> bool {
-        let texts = [
-            &self.r#type,
-            &self.source,
-            &self.id,
-            &self.subject,
-            &self.data_content_type,
-            &self.data_schema,
-        ];
-        texts.iter().any(|text| text.is_some())
-            || self.time.is_some()
-            || !self.extensions.is_empty()
+    /// What makes an event, and whether it is given.
+    fn attributes(&self) -> [(&'static str, bool); 8] {
+        [
+            ("type", self.r#type.is_some()),
+            ("source", self.source.is_some()),
+            ("id", self.id.is_some()),
+            ("subject", self.subject.is_some()),
+            ("data-content-type", self.data_content_type.is_some()),
+            ("data-schema", self.data_schema.is_some()),
+            ("time", self.time.is_some()),
+            ("extensions", !self.extensions.is_empty()),
+        ]
     }
 
-    fn template(self) -> Result<EventTemplate, String> {
+    /// Of the attributes that are sound.
+    fn template(self, refusal: &mut Refusal) -> EventTemplate {
+        for (name, text) in [("source", &self.source), ("type", &self.r#type)] {
+            if text.is_none() {
+                refusal.add(&[], format!("give `{name}`"));
+            }
+        }
         let id = self.id.unwrap_or_else(|| "{sequence}".into());
         let content = self.data_content_type;
         let content = content.unwrap_or_else(|| "application/json".into());
         let own = [
-            ("id", Some(id)),
-            ("source", Some(self.source.ok_or("give `source`")?)),
-            ("type", Some(self.r#type.ok_or("give `type`")?)),
-            ("subject", self.subject),
-            ("datacontenttype", Some(content)),
-            ("dataschema", self.data_schema),
+            ("id", "id", Some(id)),
+            ("source", "source", self.source),
+            ("type", "type", self.r#type),
+            ("subject", "subject", self.subject),
+            ("data-content-type", "datacontenttype", Some(content)),
+            ("data-schema", "dataschema", self.data_schema),
         ];
-        let own = own
-            .into_iter()
-            .filter_map(|(name, text)| Some((name.to_owned(), text?)));
         let mut attributes = Vec::new();
-        for (name, text) in own.chain(self.extensions) {
-            let is_there = attributes.iter().any(|(other, _)| *other == name);
-            if is_there
-                || !is_attribute(&name)
-                || matches!(name.as_str(), "specversion" | "time" | "data")
-            {
-                return Err(format!(
-                    "`extensions`: `{name}` cannot be the name of an extension; it has lower-case letters and \
-                     digits, and is no attribute that CloudEvents defines"
-                ));
-            }
-            let template = Template::parse(&text).map_err(|error| format!("`{name}`: {error}"))?;
-            attributes.push((name, template));
+        for (key, name, text) in own {
+            let template = text.map(|text| refusal.check(&[key], Template::parse(&text)));
+            attributes.extend(
+                template
+                    .flatten()
+                    .map(|template| (name.to_owned(), template)),
+            );
         }
-        Ok(EventTemplate {
+        for (name, text) in self.extensions {
+            let keys = ["extensions", &name];
+            if !is_attribute(&name) || DEFINED.contains(&name.as_str()) {
+                refusal.add(
+                    &keys,
+                    format!(
+                        "`{name}` cannot be the name of an extension; it has lower-case letters and digits, and is no \
+                         attribute that CloudEvents defines"
+                    ),
+                );
+            }
+            let template = refusal.check(&keys, Template::parse(&text));
+            attributes.extend(template.map(|template| (name, template)));
+        }
+        EventTemplate {
             attributes,
             time: self.time.unwrap_or(true),
-        })
+        }
     }
 }
 

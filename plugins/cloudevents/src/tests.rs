@@ -282,23 +282,23 @@ fn a_mistake_in_the_configuration_is_found_before_any_message() {
         (json!({ "write": "binary", "type": "t" }), "give `source`"),
         (
             json!({ "write": "data" }),
-            "`write: data` needs `read: event`",
+            "/write: `data` needs `read: event`",
         ),
         (
             json!({ "read": "event", "write": "data", "type": "t" }),
-            "an event has its attributes",
+            "/type: an event has its attributes",
         ),
         (
             json!({ "write": "binary", "type": "{x}", "source": "s" }),
-            "`type`: unknown value `x`",
+            "/type: unknown value `x`",
         ),
         (
             json!({ "write": "binary", "type": "t", "source": "s", "extensions": { "trace-id": "1" } }),
-            "`extensions`: `trace-id` cannot be the name of an extension",
+            "/extensions/trace-id: `trace-id` cannot be the name of an extension",
         ),
         (
             json!({ "write": "binary", "type": "t", "source": "s", "extensions": { "time": "1" } }),
-            "`extensions`: `time` cannot be",
+            "/extensions/time: `time` cannot be",
         ),
     ] {
         let refusal = testing::configured::<Cloudevents>(&config)

@@ -5,7 +5,7 @@ mod tests;
 
 use fields::OnError;
 use formats::Format;
-use weir_sdk::{Error, Message, Operator, Output, Outputs};
+use weir_sdk::{Error, Message, Operator, Output, Outputs, Refusal};
 
 /// The keys of `config:`.
 #[derive(serde::Deserialize)]
@@ -33,11 +33,13 @@ impl Operator for Decode {
     type Config = Config;
 
     fn configure(config: Config) -> Result<Self, String> {
-        Ok(Self {
-            format: Format::new(config.format)?,
+        let mut refusal = Refusal::default();
+        let format = refusal.under("format", |refusal| Format::read(refusal, config.format));
+        refusal.or(format.map(|format| Self {
+            format,
             index_header: config.index_header,
             on_error: config.on_error,
-        })
+        }))
     }
 
     fn process(&mut self, message: &Message) -> Result<Outputs, Error> {

@@ -10,7 +10,7 @@ mod tests;
 
 use identity::By;
 use std::time::Duration;
-use weir_sdk::{Error, Message, Operator, Outputs, Stateful, config, metrics, state};
+use weir_sdk::{Error, Message, Operator, Outputs, Refusal, Stateful, config, metrics, state};
 
 /// The keys of `config:`.
 #[derive(serde::Deserialize)]
@@ -51,11 +51,14 @@ impl Operator for Dedupe {
     type Config = Config;
 
     fn configure(config: Config) -> Result<Self, String> {
-        Ok(Self {
-            by: By::parse(&config.by).map_err(|error| format!("`by`: {error}"))?,
-            within: duration(&config.within).map_err(|error| format!("`within`: {error}"))?,
+        let mut refusal = Refusal::default();
+        let by = refusal.check(&["by"], By::parse(&config.by));
+        let within = refusal.check(&["within"], duration(&config.within));
+        refusal.or(by.zip(within).map(|(by, within)| Self {
+            by,
+            within,
             without: config.without,
-        })
+        }))
     }
 
     fn process(&mut self, message: &Message) -> Result<Outputs, Error> {

@@ -129,23 +129,23 @@ fn a_mistake_is_found_before_any_message() {
         let refusal = within(text);
         assert_eq!(
             refusal,
-            format!("`within`: `{text}` is not a time; write `500ms`, `30s`, `5m`, `1h` or `7d`")
+            format!("/within: `{text}` is not a time; write `500ms`, `30s`, `5m`, `1h` or `7d`")
         );
     }
-    assert_eq!(within("0s"), "`within`: nothing would be remembered");
+    assert_eq!(within("0s"), "/within: nothing would be remembered");
     let by = |by: &str| refusal(&json!({ "by": by, "within": "1h" }));
     for text in ["id", "header:", "key", ""] {
         assert_eq!(
             by(text),
             format!(
-                "`by`: unknown value `{text}`: there are `/field/of/the/payload`, `header:Name`, \
+                "/by: unknown value `{text}`: there are `/field/of/the/payload`, `header:Name`, \
                  `message-id` and `payload`"
             )
         );
     }
     assert_eq!(
         by("/a~b"),
-        "`by`: `/a~b` is no JSON pointer: write `~0` for `~` and `~1` for `/`"
+        "/by: `/a~b` is no JSON pointer: write `~0` for `~` and `~1` for `/`"
     );
     assert!(refusal(&json!({ "by": "/id" })).contains("missing field `within`"));
 }

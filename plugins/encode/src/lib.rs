@@ -5,7 +5,7 @@ mod tests;
 
 use fields::OnError;
 use formats::Format;
-use weir_sdk::{Error, Message, Operator, Output, Outputs};
+use weir_sdk::{Error, Message, Operator, Output, Outputs, Refusal};
 
 /// The keys of `config:`.
 #[derive(serde::Deserialize)]
@@ -28,12 +28,12 @@ impl Operator for Encode {
     type Config = Config;
 
     fn configure(config: Config) -> Result<Self, String> {
-        let format = Format::new(config.format)?;
-        format.can_write()?;
-        Ok(Self {
+        let mut refusal = Refusal::default();
+        let format = refusal.under("format", |refusal| Format::to_write(refusal, config.format));
+        refusal.or(format.map(|format| Self {
             format,
             on_error: config.on_error,
-        })
+        }))
     }
 
     fn process(&mut self, message: &Message) -> Result<Outputs, Error> {

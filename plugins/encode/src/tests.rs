@@ -36,7 +36,10 @@ fn a_payload_that_cannot_be_written_is_handled_as_configured() {
 fn what_is_needed_to_write_is_asked_for_before_any_message() {
     let config = json!({ "format": { "csv": {} } });
     let refusal = testing::configured::<Encode>(&config).map(|_| ());
-    assert_eq!(refusal, Err("`csv` needs `columns` to write".into()));
+    assert_eq!(
+        refusal,
+        Err("/format/csv: `csv` needs `columns` to write".into())
+    );
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use crate::url::shown;
 use fields::{DEPTH, Node, Pointer, check_depth};
+use httpdate::parse_http_date;
 use serde_json::value::RawValue;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use weir_sdk::Error;
 use weir_sdk::http::{self, ErrorKind, Response};
 
@@ -23,6 +24,8 @@ pub enum Answer {
 pub struct Reader {
     /// The part of a response that is the value; without it all.
     pub pick: Option<Pointer>,
+    /// How long a response is waited for, as it is configured.
+    pub timeout: String,
 }
 
 impl Reader {
@@ -43,9 +46,11 @@ impl Reader {
             Err(error) => match error.kind {
                 ErrorKind::TooLarge => Answer::Unusable(format!("`{url}`: {error}")),
                 ErrorKind::Denied => Answer::None(Error::reject(error.reason)),
-                ErrorKind::Timeout | ErrorKind::Failed => {
-                    Answer::None(Error::retry(format!("`{url}`: {error}")))
-                }
+                ErrorKind::Timeout => Answer::None(Error::retry(format!(
+                    "`{url}`: {error}; `timeout` is {}",
+                    self.timeout
+                ))),
+                ErrorKind::Failed => Answer::None(Error::retry(format!("`{url}`: {error}"))),
             },
         }
     }
@@ -76,8 +81,16 @@ impl Reader {
     }
 }
 
-/// The seconds of `Retry-After`. Its other form, a date, is left to the pipeline's backoff.
+/// How long `Retry-After` says to wait: seconds, or until a date, which is compared with the clock of the server, and of
+/// the host if the response does not have it.
 fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response.header("retry-after")?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    let text = response.header("retry-after")?.trim();
+    let seconds = text.parse().map(Duration::from_secs).ok();
+    seconds.or_else(|| {
+        let until = parse_http_date(text).ok()?;
+        let date = response.header("date");
+        let now = date.and_then(|date| parse_http_date(date.trim()).ok());
+        let wait = until.duration_since(now.unwrap_or_else(SystemTime::now));
+        Some(wait.unwrap_or(Duration::ZERO))
+    })
 }

@@ -7,8 +7,8 @@ use crate::url::Url;
 use fields::{OnError, Pointer};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use weir_sdk::Header;
 use weir_sdk::config::duration;
+use weir_sdk::{Header, Refusal};
 
 /// Headers that the host writes itself.
 const OF_THE_HOST: [&str; 10] = [
@@ -99,68 +99,80 @@ pub enum Missing {
 
 impl Config {
     pub fn enrich(self) -> Result<Enrich, String> {
-        let of = |name: &'static str| move |error: String| format!("`{name}`: {error}");
-        let into = Pointer::field(&self.into).map_err(of("into"))?;
+        let mut refusal = Refusal::default();
+        let into = refusal.check(&["into"], Pointer::field(&self.into));
         if self.into.is_empty() {
-            return Err("`into` needs the name of a field".into());
+            refusal.add(&["into"], "it needs the name of a field");
         }
         if self.concurrency == 0 {
-            return Err("`concurrency` must be at least 1".into());
+            refusal.add(&["concurrency"], "it must be at least 1");
         }
-        if self.cache.max_entries == 0 {
-            return Err(
-                "`cache.max-entries` must be at least 1; `ttl: 0s` remembers nothing".into(),
+        let pick = self.pick.as_deref();
+        let pick = pick.and_then(|pick| refusal.check(&["pick"], Pointer::field(pick)));
+        let timeout = self.timeout.as_deref();
+        let timeout = timeout.and_then(|timeout| refusal.check(&["timeout"], duration(timeout)));
+        if timeout == Some(Duration::ZERO) {
+            refusal.add(&["timeout"], "it must be more than 0");
+        }
+        let url = refusal.check(&["url"], Url::parse(&self.url));
+        let headers = headers(&mut refusal, self.headers);
+        let cache = refusal.under("cache", |refusal| self.cache.cache(refusal));
+        let made = (|| {
+            Some(Enrich {
+                url: url?,
+                into: into?,
+                reader: Reader {
+                    pick,
+                    timeout: self
+                        .timeout
+                        .unwrap_or_else(|| "half of `limits.deadline`".into()),
+                },
+                headers,
+                timeout,
+                concurrency: self.concurrency,
+                cache: cache?,
+                missing: self.missing,
+                on_error: self.on_error,
+            })
+        })();
+        refusal.or(made)
+    }
+}
+
+impl CacheConfig {
+    fn cache(&self, refusal: &mut Refusal) -> Option<Cache> {
+        if self.max_entries == 0 {
+            refusal.add(
+                &["max-entries"],
+                "it must be at least 1; `ttl: 0s` remembers nothing",
             );
         }
-        let pick = self.pick.as_deref().map(Pointer::field).transpose();
-        let timeout = self.timeout.as_deref().map(duration).transpose();
-        let timeout = timeout.map_err(of("timeout"))?;
-        if timeout == Some(Duration::ZERO) {
-            return Err("`timeout` must be more than 0".into());
-        }
-        Ok(Enrich {
-            url: Url::parse(&self.url).map_err(of("url"))?,
-            into,
-            reader: Reader {
-                pick: pick.map_err(of("pick"))?,
-            },
-            headers: headers(self.headers)?,
-            timeout,
-            concurrency: self.concurrency,
-            cache: Cache::new(
-                self.cache.max_entries,
-                duration(&self.cache.ttl).map_err(of("cache.ttl"))?,
-                duration(&self.cache.negative_ttl).map_err(of("cache.negative-ttl"))?,
-            ),
-            missing: self.missing,
-            on_error: self.on_error,
-        })
+        let ttl = refusal.check(&["ttl"], duration(&self.ttl));
+        let negative_ttl = refusal.check(&["negative-ttl"], duration(&self.negative_ttl));
+        Some(Cache::new(self.max_entries, ttl?, negative_ttl?))
     }
 }
 
 /// The headers, with one that asks for JSON.
-fn headers(config: BTreeMap<String, String>) -> Result<Vec<Header>, String> {
+fn headers(refusal: &mut Refusal, config: BTreeMap<String, String>) -> Vec<Header> {
     let mut headers = BTreeMap::from([("accept".to_owned(), "application/json".to_owned())]);
     for (name, value) in config {
         let lower = name.to_ascii_lowercase();
         let is_token =
             |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        let mut refuse = |why: String| refusal.add(&["headers", &name], why);
         if lower.is_empty() || !lower.bytes().all(is_token) {
-            return Err(format!(
-                "`headers`: `{name}` cannot be the name of a header"
-            ));
+            refuse(format!("`{name}` cannot be the name of a header"));
         }
         if OF_THE_HOST.contains(&lower.as_str()) {
-            return Err(format!("`headers`: the host writes `{name}` itself"));
+            refuse(format!("the host writes `{name}` itself"));
         }
         // The value may be a secret.
         if value.chars().any(char::is_control) {
-            return Err(format!(
-                "`headers`: the value of `{name}` has control characters"
-            ));
+            refuse(format!("the value of `{name}` has control characters"));
         }
         headers.insert(lower, value);
     }
     let header = |(name, value)| Header { name, value };
-    Ok(headers.into_iter().map(header).collect())
+    headers.into_iter().map(header).collect()
 }

@@ -114,7 +114,11 @@ fn the_messages_of_a_batch_with_the_same_url_ask_once_and_later_ones_find_it_in_
 fn an_answer_is_forgotten_after_its_time_and_when_there_are_too_many() {
     let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
     let now = Instant::now();
-    let answer = Reader { pick: None }.read("u", Ok(Response::new(200, "1")));
+    let reader = Reader {
+        pick: None,
+        timeout: "2s".into(),
+    };
+    let answer = reader.read("u", Ok(Response::new(200, "1")));
     let missing = Answer::Missing("none".into());
     let mut cache = Cache::new(10, hour, minute);
     cache.put("a", &answer, now);
@@ -167,18 +171,23 @@ fn a_fault_that_passes_is_tried_again_and_one_that_does_not_is_handled_as_config
         enrich(config, r#"{"sku":"a"}"#)
     };
     let drops = with("on-error", json!("drop"));
-    for (status, after) in [
-        (503, Some("7")),
-        (500, None),
-        (429, Some("Fri, 31 Dec 1999 23:59:59 GMT")),
+    let date = "Fri, 31 Dec 1999 23:59:59 GMT";
+    for (status, said, after) in [
+        (503, Some("7"), Some(7)),
+        (500, None, None),
+        (503, Some("soon"), None),
+        (429, Some("Sat, 01 Jan 2000 00:00:29 GMT"), Some(30)),
+        (429, Some("Fri, 31 Dec 1999 00:00:00 GMT"), Some(0)),
     ] {
         let mut response = Response::new(status, "busy");
-        response.headers.extend(after.map(|after| Header {
-            name: "retry-after".into(),
-            value: after.into(),
-        }));
+        let headers = [("date", Some(date)), ("retry-after", said)];
+        let headers = headers.into_iter().filter_map(|(name, value)| {
+            let (name, value) = (name.into(), value?.into());
+            Some(Header { name, value })
+        });
+        response.headers.extend(headers);
         let reason = format!("`http://prices.internal/items/a` has the status {status}");
-        let after = (status == 503).then(|| Duration::from_secs(7));
+        let after = after.map(Duration::from_secs);
         let expected = Err(Error::Retry { after, reason });
         assert_eq!(outcome(&drops, Ok(response)), expected);
     }
@@ -189,10 +198,14 @@ fn a_fault_that_passes_is_tried_again_and_one_that_does_not_is_handled_as_config
         })
     };
     let reason = "`http://prices.internal/items/a`: why";
-    assert_eq!(
-        outcome(&drops, failed(ErrorKind::Timeout)),
-        Err(Error::retry(reason))
-    );
+    for (config, timeout) in [
+        (drops.clone(), "half of `limits.deadline`"),
+        (with("timeout", json!("2s")), "2s"),
+    ] {
+        let late = format!("{reason}; `timeout` is {timeout}");
+        let timed_out = outcome(&config, failed(ErrorKind::Timeout));
+        assert_eq!(timed_out, Err(Error::retry(late)));
+    }
     assert_eq!(
         outcome(&drops, failed(ErrorKind::Failed)),
         Err(Error::retry(reason))
@@ -279,48 +292,52 @@ fn a_mistake_in_the_configuration_is_found_before_any_message() {
         (
             "url",
             json!("prices/{/sku}"),
-            "`url`: it must begin with `http://` or `https://`",
+            "/url: it must begin with `http://` or `https://`",
         ),
         (
             "url",
             json!("http://{/host}/"),
-            "`url`: its server must be written out",
+            "/url: its server must be written out",
         ),
-        ("url", json!("http://a/{sku}"), "`url`: unknown value `sku`"),
+        ("url", json!("http://a/{sku}"), "/url: unknown value `sku`"),
         (
             "url",
             json!("http://a/ {/sku}"),
-            "`url`: ` ` cannot be in a URL",
+            "/url: ` ` cannot be in a URL",
         ),
-        ("into", json!(""), "`into` needs the name of a field"),
-        ("pick", json!("/a~"), "`pick`: `/a~` is no JSON pointer"),
-        ("timeout", json!("2"), "`timeout`: `2` is not a time"),
-        ("timeout", json!("0s"), "`timeout` must be more than 0"),
-        ("concurrency", json!(0), "`concurrency` must be at least 1"),
+        ("into", json!(""), "/into: it needs the name of a field"),
+        ("pick", json!("/a~"), "/pick: `/a~` is no JSON pointer"),
+        ("timeout", json!("2"), "/timeout: `2` is not a time"),
+        ("timeout", json!("0s"), "/timeout: it must be more than 0"),
+        (
+            "concurrency",
+            json!(0),
+            "/concurrency: it must be at least 1",
+        ),
         (
             "cache",
             json!({ "ttl": "soon" }),
-            "`cache.ttl`: `soon` is not a time",
+            "/cache/ttl: `soon` is not a time",
         ),
         (
             "cache",
             json!({ "max-entries": 0 }),
-            "`cache.max-entries` must be at least 1",
+            "/cache/max-entries: it must be at least 1",
         ),
         (
             "headers",
             json!({ "Host": "a" }),
-            "`headers`: the host writes `Host` itself",
+            "/headers/Host: the host writes `Host` itself",
         ),
         (
             "headers",
             json!({ "a b": "a" }),
-            "`headers`: `a b` cannot be the name",
+            "/headers/a b: `a b` cannot be the name",
         ),
         (
             "headers",
             json!({ "a": "x\ny" }),
-            "`headers`: the value of `a` has control characters",
+            "/headers/a: the value of `a` has control characters",
         ),
     ] {
         let refusal = testing::configured::<Enrich>(&with(key, value)).map(|_| ());

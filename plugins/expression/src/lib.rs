@@ -15,4 +15,4 @@ mod wrong;
 
 pub use json::Computed;
 pub use program::{Expression, Variables};
-pub use wrong::{Refusal, Wrong};
+pub use wrong::Wrong;

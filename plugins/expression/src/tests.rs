@@ -1,20 +1,24 @@
 use crate::functions::{self, GROUPS, SIGNS};
-use crate::{Expression, Refusal, Variables};
+use crate::{Expression, Variables};
 use std::fmt::Write;
-use weir_sdk::Message;
+use weir_sdk::{Message, Refusal};
 
 /// The value of an expression over a message, as JSON, or why there is none.
 fn value(source: &str, payload: &str) -> Result<String, String> {
-    let expression = Expression::compile(source).map_err(|wrong| wrong[0].to_string())?;
+    let expression = Expression::compile(source).map_err(|wrong| wrong[0].message.clone())?;
     let message = Message::new("orders.berlin", payload);
     let value = expression.value(&Variables::of(&message))?;
     serde_json::to_string(&value).map_err(|error| error.to_string())
 }
 
 fn wrong(source: &str) -> String {
-    let wrong = Expression::compile(source).map(|_| ()).unwrap_err();
-    let wrong: Vec<_> = wrong.iter().map(ToString::to_string).collect();
-    wrong.join("\n")
+    let mut refusal = Refusal::default();
+    let expression = Expression::read(&mut refusal, &["e"], source);
+    let refused = refusal.or(expression).map(|_| ()).unwrap_err();
+    let lines = refused
+        .lines()
+        .map(|line| line.strip_prefix("/e:").unwrap_or(line));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// `docs/expressions.md`.
@@ -343,8 +347,8 @@ fn a_number_out_of_range_is_refused_where_it_is_read_and_nowhere_else() {
 #[test]
 fn all_mistakes_of_a_configuration_are_told_at_once_each_with_its_place() {
     let mut refusal = Refusal::default();
-    assert!(refusal.expression(&["fields", "a/b"], "subjct").is_none());
-    assert!(refusal.expression(&["fields", "c"], "1").is_some());
+    assert!(Expression::read(&mut refusal, &["fields", "a/b"], "subjct").is_none());
+    assert!(Expression::read(&mut refusal, &["fields", "c"], "1").is_some());
     refusal.add(&["keep", "0"], "no pointer");
     let text = "/fields/a~1b:1:1: unknown variable `subjct`\n  hint: did you mean `subject`?\n/keep/0: no pointer";
     assert_eq!(refusal.or(Some(())), Err(text.to_owned()));

@@ -8,6 +8,7 @@ use crate::rank::Ranking;
 use crate::shown::Shown;
 use fields::Wanted;
 use serde_json::{Map, Value};
+use weir_sdk::Refusal;
 
 /// Results of one window and key. All of them are stored in one commit, which holds 900 by default.
 const GROUPS: usize = 500;
@@ -23,12 +24,12 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// The figure that is called so, by what stands under `results:`.
-    pub fn read(name: &str, definition: &Value) -> Result<Self, String> {
-        Ok(Self {
+    /// The figure that is called so, by its definition under `results:`.
+    pub fn read(refusal: &mut Refusal, name: &str, definition: &Value) -> Option<Self> {
+        Some(Self {
             name: name.to_owned(),
             id: Name(format!("{name} {definition}")),
-            function: figure(name, definition)?,
+            function: figure(refusal, definition)?,
         })
     }
 }
@@ -74,59 +75,81 @@ impl Settings {
     }
 
     /// Reads it from JSON.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
     pub fn read(config: &Value) -> Result<Self, String> {
+        let mut refusal = Refusal::default();
+        let settings = Self::checked(&mut refusal, config);
+        refusal.or(settings)
+    }
+
+    /// What is refused may be missing in it.
+    fn checked(refusal: &mut Refusal, config: &Value) -> Option<Self> {
         let Value::Object(config) = config else {
-            return Err("`config:` needs `results:`, such as `results: { orders: count }`".into());
+            refusal.add(
+                &[],
+                "`results:` is needed, such as `results: { orders: count }`",
+            );
+            return None;
         };
         let known = ["by", "results", "only", "max-groups"];
-        if let Some(key) = config.keys().find(|key| !known.contains(&key.as_str())) {
-            return Err(format!(
-                "unknown key `{key}`: there are `by`, `results`, `only` and `max-groups`"
-            ));
+        for key in config.keys().filter(|key| !known.contains(&key.as_str())) {
+            refusal.add(
+                &[key],
+                "unknown key: there are `by`, `results`, `only` and `max-groups`",
+            );
         }
         let by = match config.get("by") {
-            None => Vec::new(),
-            Some(by) => fields("by", by)?,
+            None => Some(Vec::new()),
+            Some(by) => refusal.under("by", |refusal| fields(refusal, by)),
+        };
+        let groups = match config.get("max-groups") {
+            None => Some(GROUPS),
+            Some(groups) => count(refusal, &["max-groups"], groups),
         };
         let named = match config.get("results") {
             Some(Value::Object(results)) if !results.is_empty() => results,
             _ => {
-                return Err(
-                    "`results` names the figures, such as `{ orders: count, total: { sum: /amount } }`"
-                        .into(),
+                refusal.add(
+                    &["results"],
+                    "it names the figures, such as `{ orders: count, total: { sum: /amount } }`",
                 );
+                return None;
             }
         };
-        if let Some((name, _)) = by.iter().find(|(name, _)| named.contains_key(name)) {
-            return Err(format!("`{name}` stands under both `by` and `results`"));
+        let of_by = config.get("by").and_then(Value::as_object);
+        let is_by = |name: &str| of_by.is_some_and(|by| by.contains_key(name));
+        for name in named.keys().filter(|name| is_by(name)) {
+            refusal.add(&["results", name], "the name stands under `by`, too");
         }
-        let is_there = |name: &str| named.contains_key(name) || by.iter().any(|it| it.0 == name);
-        let only = config.get("only").map(|only| Only::read(only, is_there));
-        let (only, edges, results) = (only.transpose()?, edges(named), figures(named)?);
-        let groups = match config.get("max-groups") {
-            None => GROUPS,
-            Some(groups) => count("max-groups", groups)?,
-        };
-        Ok(Self {
-            edges,
+        let is_there = |name: &str| named.contains_key(name) || is_by(name);
+        let only = config
+            .get("only")
+            .and_then(|only| refusal.under("only", |refusal| Only::read(refusal, only, is_there)));
+        let results = refusal.under("results", |refusal| figures(refusal, named));
+        Some(Self {
+            edges: edges(named),
             only,
-            groups,
-            ..Self::new(by, results)
+            groups: groups?,
+            ..Self::new(by?, results)
         })
     }
 }
 
 /// Names and pointers.
-pub fn fields(key: &str, value: &Value) -> Result<Vec<(String, String)>, String> {
+pub fn fields(refusal: &mut Refusal, value: &Value) -> Option<Vec<(String, String)>> {
     let Value::Object(fields) = value else {
-        return Err(format!(
-            "`{key}` is a map of names to fields, such as `{{ country: /address/country }}`"
-        ));
+        refusal.add(
+            &[],
+            "it is a map of names to fields, such as `{ country: /address/country }`",
+        );
+        return None;
     };
-    let fields = fields.iter();
-    fields
-        .map(|(name, field)| Ok((name.clone(), pointer(name, field)?)))
-        .collect()
+    let fields = fields
+        .iter()
+        .filter_map(|(name, field)| Some((name.clone(), pointer(refusal, &[name], field)?)));
+    Some(fields.collect())
 }
 
 fn edge(value: &Value) -> Option<Edge> {
@@ -144,11 +167,13 @@ fn edges(results: &Map<String, Value>) -> Vec<(String, Edge)> {
         .collect()
 }
 
-fn figures(results: &Map<String, Value>) -> Result<Vec<Figure>, String> {
+/// Those that are sound.
+fn figures(refusal: &mut Refusal, results: &Map<String, Value>) -> Vec<Figure> {
     let results = results.iter().filter(|(_, value)| edge(value).is_none());
-    results
-        .map(|(name, value)| Figure::read(name, value))
-        .collect()
+    let figures = results.filter_map(|(name, value)| {
+        refusal.under(name, |refusal| Figure::read(refusal, name, value))
+    });
+    figures.collect()
 }
 
 const FIGURES: &str = "`count`, `sum`, `average`, `min`, `max`, `variance`, `stddev`, \
@@ -158,7 +183,7 @@ const FIGURES: &str = "`count`, `sum`, `average`, `min`, `max`, `variance`, `std
 /// What stands beside a figure and its field.
 const OPTIONS: [&str; 5] = ["most", "rank", "ranks", "show", "ties"];
 
-fn figure(name: &str, value: &Value) -> Result<Function, String> {
+fn figure(refusal: &mut Refusal, value: &Value) -> Option<Function> {
     let of_all = match value.as_str() {
         Some("count") => Some(Function::Count(None)),
         Some("first-time") => Some(Function::Time(Time::First)),
@@ -166,128 +191,166 @@ fn figure(name: &str, value: &Value) -> Result<Function, String> {
         Some("duration") => Some(Function::Time(Time::Between)),
         _ => None,
     };
-    if let Some(function) = of_all {
-        return Ok(function);
+    if of_all.is_some() {
+        return of_all;
     }
-    let unknown = || {
-        format!(
-            "`{name}` is no figure: write `count`, `first-time`, `last-time`, `duration`, `window-start` or \
-             `window-end`, or one of {FIGURES} with a field: `{{ sum: /amount }}`"
-        )
+    let is_kind = |key: &&String| !OPTIONS.contains(&key.as_str());
+    let parts = value.as_object();
+    let kinds: Vec<_> = parts
+        .iter()
+        .flat_map(|parts| parts.keys())
+        .filter(is_kind)
+        .collect();
+    let (Some(parts), [kind]) = (parts, kinds.as_slice()) else {
+        refusal.add(
+            &[],
+            format!(
+                "it is no figure: write `count`, `first-time`, `last-time`, `duration`, `window-start` or \
+                 `window-end`, or one of {FIGURES} with a field: `{{ sum: /amount }}`"
+            ),
+        );
+        return None;
     };
-    let Value::Object(parts) = value else {
-        return Err(unknown());
-    };
-    let is_kind = |(key, _): &(&String, &Value)| !OPTIONS.contains(&key.as_str());
-    let mut kinds = parts.iter().filter(is_kind);
-    let (Some((kind, field)), None) = (kinds.next(), kinds.next()) else {
-        return Err(unknown());
-    };
-    let options: &[&str] = match kind.as_str() {
+    let kind = kind.as_str();
+    let options: &[&str] = match kind {
         "top" => &["most"],
         "list" => &["most", "show"],
         "highest" | "lowest" => &["most", "rank", "show", "ties"],
         "quantiles" => &["ranks"],
         _ => &[],
     };
-    let strange = OPTIONS
-        .iter()
-        .find(|it| parts.contains_key(**it) && !options.contains(it));
-    if let Some(option) = strange {
-        return Err(format!("`{name}`: `{option}` is not for `{kind}`"));
+    for option in OPTIONS {
+        if parts.contains_key(option) && !options.contains(&option) {
+            refusal.add(&[option], format!("it is not for `{kind}`"));
+        }
     }
-    let option = |option: &str, such: &str| {
-        let refusal = || format!("`{name}`: `{kind}` needs `{option}:`, such as `{such}`");
-        parts.get(option).ok_or_else(refusal)
+    let of = pointer(refusal, &[kind], parts.get(kind)?);
+    let needs = |refusal: &mut Refusal, option: &str, such: &str| {
+        if !parts.contains_key(option) {
+            refusal.add(&[], format!("`{kind}` needs `{option}:`, such as `{such}`"));
+        }
+        parts.get(option)
     };
-    let most = || count(name, option("most", "10")?);
-    let of = pointer(name, field)?;
-    let spread = |sample, root| Function::Variance(of.clone(), Spread { sample, root });
-    let show = parts.get("show").map(|show| Shown::read(name, show));
-    let show = show.transpose()?;
-    let ranked = |highest| {
-        let rank = parts.get("rank").map(|rank| text(name, "rank", rank));
-        let ranking = Ranking {
-            highest,
-            show: show.clone().unwrap_or(Shown::Field(String::new())),
-            rank: rank.transpose()?,
-            most: most()?,
-            ties: parts.get("ties").map_or(Ok(false), |it| ties(name, it))?,
-        };
-        Ok::<_, String>(Function::Ranked(of.clone(), ranking))
+    let most = |refusal: &mut Refusal| {
+        needs(refusal, "most", "10").and_then(|most| count(refusal, &["most"], most))
     };
-    Ok(match kind.as_str() {
-        "count" => Function::Count(Some(of)),
-        "sum" => Function::Sum(of),
-        "average" => Function::Average(of),
-        "min" => Function::Min(of),
-        "max" => Function::Max(of),
-        "variance" => spread(true, false),
-        "stddev" => spread(true, true),
-        "population-variance" => spread(false, false),
-        "population-stddev" => spread(false, true),
-        "first" => Function::First(of),
-        "last" => Function::Last(of),
-        "distinct" => Function::Distinct(of),
-        "distinct-estimated" => Function::DistinctEstimated(of),
-        "top" => Function::Top(of, most()?),
-        "quantiles" => Function::Quantiles(of, shares(name, option("ranks", "[0.5, 0.99]")?)?),
-        "list" => Function::List(of, show, most()?),
-        "highest" => ranked(true)?,
-        "lowest" => ranked(false)?,
-        kind => {
-            return Err(format!(
-                "`{name}`: unknown figure `{kind}`: there are {FIGURES}"
-            ));
+    let shown = |refusal: &mut Refusal| {
+        let show = parts.get("show");
+        show.and_then(|show| refusal.under("show", |refusal| Shown::read(refusal, show)))
+    };
+    let spread = |of, sample, root| Function::Variance(of, Spread { sample, root });
+    Some(match kind {
+        "count" => Function::Count(Some(of?)),
+        "sum" => Function::Sum(of?),
+        "average" => Function::Average(of?),
+        "min" => Function::Min(of?),
+        "max" => Function::Max(of?),
+        "variance" => spread(of?, true, false),
+        "stddev" => spread(of?, true, true),
+        "population-variance" => spread(of?, false, false),
+        "population-stddev" => spread(of?, false, true),
+        "first" => Function::First(of?),
+        "last" => Function::Last(of?),
+        "distinct" => Function::Distinct(of?),
+        "distinct-estimated" => Function::DistinctEstimated(of?),
+        "top" => {
+            let most = most(refusal);
+            Function::Top(of?, most?)
+        }
+        "quantiles" => {
+            let ranks = needs(refusal, "ranks", "[0.5, 0.99]");
+            let ranks = ranks.and_then(|ranks| shares(refusal, ranks));
+            Function::Quantiles(of?, ranks?)
+        }
+        "list" => {
+            let (most, show) = (most(refusal), shown(refusal));
+            Function::List(of?, show, most?)
+        }
+        "highest" | "lowest" => {
+            let (most, show) = (most(refusal), shown(refusal));
+            let rank = parts.get("rank").and_then(|rank| text(refusal, rank));
+            let ties = parts.get("ties").and_then(|it| ties(refusal, it));
+            let ranking = Ranking {
+                highest: kind == "highest",
+                show: show.unwrap_or(Shown::Field(String::new())),
+                rank,
+                most: most?,
+                ties: ties.unwrap_or(false),
+            };
+            Function::Ranked(of?, ranking)
+        }
+        _ => {
+            refusal.add(
+                &[kind],
+                format!("unknown figure `{kind}`: there are {FIGURES}"),
+            );
+            return None;
         }
     })
 }
 
 /// A JSON pointer (RFC 6901); the empty one is the whole payload.
-pub fn pointer(name: &str, field: &Value) -> Result<String, String> {
+pub fn pointer(refusal: &mut Refusal, keys: &[&str], field: &Value) -> Option<String> {
     let text = field.as_str().unwrap_or(" ");
     let escaped = |part: &str| part.starts_with(['0', '1']);
-    match (text.is_empty() || text.starts_with('/')) && text.split('~').skip(1).all(escaped) {
-        true => Ok(text.to_owned()),
-        false => Err(format!(
-            "`{name}`: {field} is no JSON pointer, such as `/order/total`"
-        )),
+    if (text.is_empty() || text.starts_with('/')) && text.split('~').skip(1).all(escaped) {
+        return Some(text.to_owned());
     }
+    refusal.add(
+        keys,
+        format!("{field} is no JSON pointer, such as `/order/total`"),
+    );
+    None
 }
 
-/// A name that an option gives.
-pub fn text(name: &str, option: &str, value: &Value) -> Result<String, String> {
+/// The name that the rank has in a result.
+pub fn text(refusal: &mut Refusal, value: &Value) -> Option<String> {
     let text = value.as_str().filter(|text| !text.is_empty());
-    let refusal = || format!("`{name}`: `{option}` is a name in the result, not {value}");
-    text.map(str::to_owned).ok_or_else(refusal)
+    if text.is_none() {
+        refusal.add(
+            &["rank"],
+            format!("it is a name in the result, not {value}"),
+        );
+    }
+    text.map(str::to_owned)
 }
 
 /// Whether those that are equal to the last one are kept, too.
-pub fn ties(name: &str, value: &Value) -> Result<bool, String> {
+pub fn ties(refusal: &mut Refusal, value: &Value) -> Option<bool> {
     match value.as_str() {
-        Some("keep") => Ok(true),
-        Some("cut") => Ok(false),
-        _ => Err(format!("`{name}`: `ties` is `keep` or `cut`, not {value}")),
+        Some("keep") => Some(true),
+        Some("cut") => Some(false),
+        _ => {
+            refusal.add(&["ties"], format!("it is `keep` or `cut`, not {value}"));
+            None
+        }
     }
 }
 
-pub fn count(name: &str, value: &Value) -> Result<usize, String> {
+/// How many there may be of something.
+pub fn count(refusal: &mut Refusal, keys: &[&str], value: &Value) -> Option<usize> {
     let count = value
         .as_u64()
         .filter(|count| (1..=1_000_000).contains(count));
     let count = count.and_then(|count| usize::try_from(count).ok());
-    count.ok_or_else(|| format!("`{name}`: {value} is no whole number from 1 to 1,000,000"))
+    if count.is_none() {
+        refusal.add(
+            keys,
+            format!("{value} is no whole number from 1 to 1,000,000"),
+        );
+    }
+    count
 }
 
-fn shares(name: &str, value: &Value) -> Result<Vec<f64>, String> {
-    let refusal = || format!("`{name}`: `ranks` are numbers from 0 to 1, such as `[0.5, 0.99]`");
-    let shares = value
-        .as_array()
-        .filter(|shares| !shares.is_empty())
-        .ok_or_else(refusal)?;
+fn shares(refusal: &mut Refusal, value: &Value) -> Option<Vec<f64>> {
     let share = |share: &Value| share.as_f64().filter(|share| (0.0..=1.0).contains(share));
+    let shares = value.as_array().filter(|shares| !shares.is_empty());
+    let shares = shares.and_then(|shares| shares.iter().map(share).collect());
+    if shares.is_none() {
+        refusal.add(
+            &["ranks"],
+            "they are numbers from 0 to 1, such as `[0.5, 0.99]`",
+        );
+    }
     shares
-        .iter()
-        .map(|it| share(it).ok_or_else(refusal))
-        .collect()
 }

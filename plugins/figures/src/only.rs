@@ -6,6 +6,7 @@ use crate::value::{Named, compared, node};
 use fields::Node;
 use serde_json::Value;
 use std::cmp::Ordering;
+use weir_sdk::Refusal;
 
 /// What stands under `only:`.
 #[derive(Debug)]
@@ -22,51 +23,61 @@ pub struct Only {
 
 impl Only {
     /// Reads it from JSON. `is_there` says whether a result has something of this name.
-    pub fn read(value: &Value, is_there: impl Fn(&str) -> bool) -> Result<Self, String> {
-        let refusal = || {
-            "`only` needs either `highest` or `lowest`, such as `only: { highest: orders, most: 3 }`"
-                .to_owned()
-        };
-        let parts = value.as_object().ok_or_else(refusal)?;
+    pub fn read(
+        refusal: &mut Refusal,
+        value: &Value,
+        is_there: impl Fn(&str) -> bool,
+    ) -> Option<Self> {
+        let empty = Map::new();
+        let parts = value.as_object().unwrap_or(&empty);
         let known = ["highest", "lowest", "most", "rank", "ties"];
-        if let Some(key) = parts.keys().find(|key| !known.contains(&key.as_str())) {
-            return Err(format!(
-                "`only`: there is no `{key}`, but {}",
-                known.join(", ")
-            ));
+        for key in parts.keys().filter(|key| !known.contains(&key.as_str())) {
+            refusal.add(
+                &[key],
+                format!("unknown key: there are {}", known.join(", ")),
+            );
         }
-        let (names, highest) = match (parts.get("highest"), parts.get("lowest")) {
-            (Some(names), None) => (names, true),
-            (None, Some(names)) => (names, false),
-            _ => return Err(refusal()),
+        let rank = parts.get("rank").and_then(|rank| text(refusal, rank));
+        if let Some(name) = rank.as_ref().filter(|name| is_there(name)) {
+            refusal.add(
+                &["rank"],
+                format!("`{name}` stands under `by` or `results`, and is to be the rank"),
+            );
+        }
+        let most = parts
+            .get("most")
+            .and_then(|most| count(refusal, &["most"], most));
+        let ties = parts.get("ties").and_then(|it| ties(refusal, it));
+        let (key, names) = match (parts.get("highest"), parts.get("lowest")) {
+            (Some(names), None) => ("highest", names),
+            (None, Some(names)) => ("lowest", names),
+            _ => ("", &Value::Null),
         };
         let names = match names {
+            Value::Null => &[],
             Value::Array(names) => names.as_slice(),
             name => std::slice::from_ref(name),
         };
-        let name = |name: &Value| match name.as_str() {
-            Some(name) if is_there(name) => Ok(name.to_owned()),
-            _ => Err(format!("`only`: {name} is no name under `by` or `results`")),
-        };
-        let by = names.iter().map(name).collect::<Result<Vec<_>, _>>()?;
-        if by.is_empty() {
-            return Err(refusal());
+        if names.is_empty() {
+            refusal.add(
+                &[],
+                "it needs either `highest` or `lowest`, such as `only: { highest: orders, most: 3 }`",
+            );
+            return None;
         }
-        let rank = parts.get("rank").map(|rank| text("only", "rank", rank));
-        let rank = rank.transpose()?;
-        if let Some(name) = rank.as_ref().filter(|name| is_there(name)) {
-            return Err(format!(
-                "`only`: `{name}` stands under `by` or `results`, and is to be the rank"
-            ));
+        let mut by = Vec::new();
+        for name in names {
+            match name.as_str() {
+                Some(name) if is_there(name) => by.push(name.to_owned()),
+                _ => refusal.add(&[key], format!("{name} is no name under `by` or `results`")),
+            }
         }
-        Ok(Self {
+        Some(Self {
             by,
             rank,
-            highest,
-            most: parts
-                .get("most")
-                .map_or(Ok(1), |most| count("only", most))?,
-            ties: parts.get("ties").map_or(Ok(false), |it| ties("only", it))?,
+            highest: key == "highest",
+            most: most.unwrap_or(1),
+            ties: ties.unwrap_or(false),
         })
     }
 

@@ -7,6 +7,7 @@ use fields::Node;
 use serde_json::Value;
 use serde_json::value::to_raw_value;
 use std::collections::BTreeMap;
+use weir_sdk::Refusal;
 
 /// See the top of this file.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,10 +20,10 @@ pub enum Shown {
 
 impl Shown {
     /// Reads it from JSON: a pointer, or a map of names to pointers.
-    pub fn read(name: &str, value: &Value) -> Result<Self, String> {
-        Ok(match value {
-            Value::Object(_) => Self::Fields(fields(name, value)?),
-            _ => Self::Field(pointer(name, value)?),
+    pub fn read(refusal: &mut Refusal, value: &Value) -> Option<Self> {
+        Some(match value {
+            Value::Object(_) => Self::Fields(fields(refusal, value)?),
+            _ => Self::Field(pointer(refusal, &[], value)?),
         })
     }
 

@@ -6,8 +6,8 @@
 #[cfg(test)]
 mod tests;
 
-use expression::{Expression, Refusal};
-use weir_sdk::{Error, Message, Operator, Outputs, metrics};
+use expression::Expression;
+use weir_sdk::{Error, Message, Operator, Outputs, Refusal, metrics};
 
 /// The keys of `config:`.
 #[derive(serde::Deserialize)]
@@ -46,7 +46,7 @@ impl Operator for Filter {
 
     fn configure(config: Config) -> Result<Self, String> {
         let mut refusal = Refusal::default();
-        let when = refusal.expression(&["when"], &config.when);
+        let when = Expression::read(&mut refusal, &["when"], &config.when);
         Ok(Self {
             when: refusal.or(when)?,
             on_error: config.on_error,

@@ -47,9 +47,10 @@ pub struct Avro {
 }
 
 impl Avro {
+    /// Of a schema that can be used; the error says what is wrong with it.
     pub fn new(config: Config) -> Result<Self, String> {
         apache_avro::util::max_allocation_bytes(LARGEST);
-        let wrong = |error: apache_avro::Error| format!("`schema`: {error}");
+        let wrong = |error: apache_avro::Error| error.to_string();
         let schema = match &config.schema {
             // A text that is no object is the name of a type, such as `string`.
             serde_json::Value::String(text) if text.trim_start().starts_with(['{', '[']) => {

@@ -23,6 +23,7 @@ mod table;
 mod tests;
 
 use fields::Node;
+use weir_sdk::Refusal;
 
 /// What stands under `format:`.
 #[derive(serde::Deserialize)]
@@ -56,29 +57,32 @@ pub enum Format {
 }
 
 impl Format {
-    /// Compiles the schema.
-    ///
-    /// # Errors
-    /// What is wrong with the configuration.
-    pub fn new(config: Config) -> Result<Self, String> {
-        Ok(match config {
+    /// Compiles the schema. What is wrong with the configuration is added to the refusal.
+    pub fn read(refusal: &mut Refusal, config: Config) -> Option<Self> {
+        Some(match config {
             Config::Messagepack => Self::Messagepack,
             Config::Cbor => Self::Cbor,
-            Config::Csv(config) => Self::Csv(table::Table::new(config)?),
-            Config::Avro(config) => Self::Avro(Box::new(avro::Avro::new(config)?)),
-            Config::Protobuf(config) => Self::Protobuf(protobuf::Protobuf::new(config)?),
+            Config::Csv(config) => {
+                let table = refusal.under("csv", |refusal| table::Table::read(refusal, config));
+                Self::Csv(table)
+            }
+            Config::Avro(config) => {
+                let avro = refusal.check(&["avro", "schema"], avro::Avro::new(config));
+                Self::Avro(Box::new(avro?))
+            }
+            Config::Protobuf(config) => Self::Protobuf(refusal.under("protobuf", |refusal| {
+                protobuf::Protobuf::read(refusal, config)
+            })?),
         })
     }
 
-    /// Whether the configuration has what is needed to write.
-    ///
-    /// # Errors
-    /// What it lacks.
-    pub fn can_write(&self) -> Result<(), String> {
-        match self {
-            Self::Csv(table) => table.names().map(|_| ()),
-            _ => Ok(()),
+    /// The same, of a format to write.
+    pub fn to_write(refusal: &mut Refusal, config: Config) -> Option<Self> {
+        let format = Self::read(refusal, config);
+        if let Some(Self::Csv(table)) = &format {
+            refusal.check(&["csv"], table.names());
         }
+        format
     }
 
     /// The JSON texts that a payload becomes: one, but one for each row of CSV.

@@ -7,6 +7,7 @@ use prost_reflect::{
 use protox::Compiler;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 use std::collections::BTreeMap;
+use weir_sdk::Refusal;
 
 #[derive(serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -55,17 +56,18 @@ pub struct Protobuf {
 }
 
 impl Protobuf {
-    pub fn new(config: Config) -> Result<Self, String> {
+    pub fn read(refusal: &mut Refusal, config: Config) -> Option<Self> {
         let (pool, own) = match (config.schema, config.descriptor_set) {
-            (Some(Files::One(text)), None) => {
-                compiled(BTreeMap::from([("schema.proto".to_owned(), text)]))?
+            (Some(schema), None) => refusal.under("schema", |refusal| compiled(refusal, schema)),
+            (None, Some(base64)) => refusal.check(&["descriptor-set"], described(&base64)),
+            _ => {
+                refusal.add(&[], "give either `schema` or `descriptor-set`");
+                None
             }
-            (Some(Files::Several(files)), None) => compiled(files)?,
-            (None, Some(base64)) => described(&base64)?,
-            _ => return Err("give either `schema` or `descriptor-set`".into()),
-        };
-        Ok(Self {
-            message: message(&pool, &own, config.message.as_deref())?,
+        }?;
+        let message = message(&pool, &own, config.message.as_deref());
+        Some(Self {
+            message: refusal.check(&["message"], message)?,
             options: SerializeOptions::new()
                 .stringify_64_bit_integers(false)
                 .use_proto_field_name(config.names == Names::Schema)
@@ -99,29 +101,45 @@ impl Protobuf {
 /// The types, and the names of the files that are the author's own.
 type Types = (DescriptorPool, Vec<String>);
 
-fn compiled(files: BTreeMap<String, String>) -> Result<Types, String> {
-    let names: Vec<String> = files.keys().cloned().collect();
+/// Of several files that are wrong, each is named.
+fn compiled(refusal: &mut Refusal, schema: Files) -> Option<Types> {
+    let is_one = matches!(schema, Files::One(_));
+    let files = match schema {
+        Files::One(text) => BTreeMap::from([("schema.proto".to_owned(), text)]),
+        Files::Several(files) => files,
+    };
     let mut resolver = ChainFileResolver::new();
-    resolver.add(Texts(files));
+    resolver.add(Texts(files.clone()));
     resolver.add(GoogleFileResolver::new());
     let mut compiler = Compiler::with_file_resolver(resolver);
     compiler.include_imports(true);
-    for name in &names {
+    let mut is_sound = true;
+    for name in files.keys() {
+        let Err(error) = compiler.open_file(name) else {
+            continue;
+        };
+        is_sound = false;
+        // It may be in a file that this one imports, which tells it, too.
+        let keys: &[&str] = match error.file() {
+            _ if is_one => &[],
+            Some(other) if other != name && files.contains_key(other) => continue,
+            _ => &[name],
+        };
         // The report has the line and the column.
-        let wrong = |error| format!("`schema`: {error:?}");
-        compiler.open_file(name).map_err(wrong)?;
+        refusal.add(keys, format!("{error:?}"));
+    }
+    if !is_sound {
+        return None;
     }
     let set = compiler.file_descriptor_set();
-    let pool = DescriptorPool::from_file_descriptor_set(set);
-    let pool = pool.map_err(|error| format!("`schema`: {error}"))?;
-    Ok((pool, names))
+    let pool = refusal.check(&[], DescriptorPool::from_file_descriptor_set(set))?;
+    Some((pool, files.into_keys().collect()))
 }
 
 fn described(base64: &str) -> Result<Types, String> {
-    let wrong = |error: &dyn std::fmt::Display| format!("`descriptor-set`: {error}");
     let text: String = base64.split_whitespace().collect();
-    let bytes = json::from_base64(&text).map_err(|error| wrong(&error))?;
-    let pool = DescriptorPool::decode(bytes.as_slice()).map_err(|error| wrong(&error))?;
+    let bytes = json::from_base64(&text).map_err(|error| error.to_string())?;
+    let pool = DescriptorPool::decode(bytes.as_slice()).map_err(|error| error.to_string())?;
     let names = pool.files().map(|file| file.name().to_owned());
     let names = names.filter(|name| !name.starts_with("google/protobuf/"));
     Ok((pool.clone(), names.collect()))
@@ -135,7 +153,7 @@ fn message(
     if let Some(name) = name {
         return pool
             .get_message_by_name(name)
-            .ok_or_else(|| format!("`message`: the schema has no message `{name}`"));
+            .ok_or_else(|| format!("the schema has no message `{name}`"));
     }
     let files = pool
         .files()
@@ -145,9 +163,7 @@ fn message(
         .collect();
     match (messages.pop(), messages.is_empty()) {
         (Some(only), true) => Ok(only),
-        _ => {
-            Err("`message`: the schema has several messages or none; write the name of one".into())
-        }
+        _ => Err("the schema has several messages or none; write the name of one".into()),
     }
 }
 

@@ -4,6 +4,7 @@ use crate::json::{self, View, view};
 use csv::{ReaderBuilder, StringRecord, WriterBuilder};
 use fields::Node;
 use std::collections::BTreeMap;
+use weir_sdk::Refusal;
 
 #[derive(serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -16,14 +17,14 @@ pub struct Config {
     header: bool,
     /// The separator of values: one ASCII character, a comma by default.
     #[serde(default = "comma")]
-    delimiter: char,
+    delimiter: String,
     /// The types of columns; text by default.
     #[serde(default)]
     types: BTreeMap<String, Type>,
 }
 
-fn comma() -> char {
-    ','
+fn comma() -> String {
+    ",".into()
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -46,28 +47,36 @@ pub struct Table {
 }
 
 impl Table {
-    pub fn new(config: Config) -> Result<Self, String> {
-        let delimiter = config.delimiter;
-        if !delimiter.is_ascii() || matches!(delimiter, '"' | '\r' | '\n') {
-            return Err(format!(
-                "`delimiter` must be one ASCII character, not `{delimiter}`"
-            ));
-        }
+    pub fn read(refusal: &mut Refusal, config: Config) -> Self {
+        let mut letters = config.delimiter.bytes();
+        let delimiter = match (letters.next(), letters.next()) {
+            (Some(letter), None) if !b"\"\r\n".contains(&letter) => letter,
+            _ => {
+                let delimiter = config.delimiter;
+                refusal.add(
+                    &["delimiter"],
+                    format!("it must be one ASCII character, not `{delimiter}`"),
+                );
+                b','
+            }
+        };
         if let Some(columns) = &config.columns {
-            let unknown = config.types.keys().find(|name| !columns.contains(name));
-            if let Some(unknown) = unknown {
-                return Err(format!("`types`: there is no column `{unknown}`"));
+            for unknown in config.types.keys().filter(|name| !columns.contains(name)) {
+                refusal.add(
+                    &["types", unknown],
+                    format!("there is no column `{unknown}`"),
+                );
             }
             if columns.is_empty() {
-                return Err("`columns` needs at least one name".into());
+                refusal.add(&["columns"], "at least one name is needed");
             }
         }
-        Ok(Self {
+        Self {
             columns: config.columns,
             header: config.header,
-            delimiter: u8::try_from(delimiter).unwrap_or(b','),
+            delimiter,
             types: config.types,
-        })
+        }
     }
 
     /// Whether it has what is needed to write.

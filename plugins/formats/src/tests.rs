@@ -2,12 +2,17 @@ use super::*;
 use serde_json::{Value, json};
 
 fn format(config: Value) -> Format {
-    Format::new(serde_json::from_value(config).unwrap()).unwrap()
+    read(config).unwrap()
+}
+
+fn read(config: Value) -> Result<Format, String> {
+    let mut refusal = Refusal::default();
+    let format = Format::read(&mut refusal, serde_json::from_value(config).unwrap());
+    refusal.or(format)
 }
 
 fn refusal(config: Value) -> String {
-    let format = Format::new(serde_json::from_value(config).unwrap());
-    format.map(|_| ()).unwrap_err()
+    read(config).map(|_| ()).unwrap_err()
 }
 
 fn decoded(format: &Format, payload: &[u8]) -> Result<String, String> {
@@ -216,7 +221,7 @@ fn what_does_not_fit_an_avro_schema_is_named() {
     let error = decoded(&avro, &[payload, vec![0]].concat()).unwrap_err();
     assert!(error.ends_with("1 bytes come behind the value"), "{error}");
     assert!(
-        refusal(json!({ "avro": { "schema": { "type": "recrd" } } })).starts_with("`schema`: ")
+        refusal(json!({ "avro": { "schema": { "type": "recrd" } } })).starts_with("/avro/schema: ")
     );
 }
 
@@ -298,7 +303,7 @@ fn a_mistake_in_a_schema_of_protocol_buffers_is_named() {
     let refused = |config: Value| refusal(json!({ "protobuf": config }));
     let error = refused(json!({ "schema": "syntax = \"proto3\";\nmessage A { int64 b; }" }));
     assert!(
-        error.starts_with("`schema`: ") && error.contains("2:"),
+        error.starts_with("/protobuf/schema: ") && error.contains("2:"),
         "{error}"
     );
     let error = refused(json!({ "schema": "syntax = \"proto3\"; import \"b.proto\";" }));
@@ -306,15 +311,15 @@ fn a_mistake_in_a_schema_of_protocol_buffers_is_named() {
     let two = "syntax = \"proto3\"; message A {} message B {}";
     assert_eq!(
         refused(json!({ "schema": two })),
-        "`message`: the schema has several messages or none; write the name of one"
+        "/protobuf/message: the schema has several messages or none; write the name of one"
     );
     assert_eq!(
         refused(json!({ "schema": two, "message": "C" })),
-        "`message`: the schema has no message `C`"
+        "/protobuf/message: the schema has no message `C`"
     );
     assert_eq!(
         refused(json!({})),
-        "give either `schema` or `descriptor-set`"
+        "/protobuf: give either `schema` or `descriptor-set`"
     );
 }
 

@@ -1,7 +1,7 @@
 //! The configuration of a join.
 
 use serde::Deserialize;
-use weir_sdk::{Message, config};
+use weir_sdk::{Message, Refusal, config};
 
 /// The keys of `config:`.
 #[derive(Deserialize)]
@@ -45,14 +45,20 @@ enum Selector {
 }
 
 impl Selector {
-    fn new(side: &str, config: &SideConfig) -> Result<Self, String> {
+    fn new(refusal: &mut Refusal, config: &SideConfig) -> Option<Self> {
         match (&config.subject, &config.source) {
-            (Some(subject), None) => tokens(side, subject).map(Self::Subject),
-            (None, Some(source)) => Ok(Self::Source(source.clone())),
-            _ => Err(format!(
-                "`{side}` needs either `subject`, such as `orders.>`, or `source`, a name under `sources:` of the \
-                 pipeline"
-            )),
+            (Some(subject), None) => {
+                let tokens = refusal.check(&["subject"], tokens(subject));
+                tokens.map(Self::Subject)
+            }
+            (None, Some(source)) => Some(Self::Source(source.clone())),
+            _ => {
+                refusal.add(
+                    &[],
+                    "it needs either `subject`, such as `orders.>`, or `source`, a name under `sources:` of the pipeline",
+                );
+                None
+            }
         }
     }
 
@@ -136,40 +142,44 @@ impl Settings {
             after,
             before,
         } = config;
+        let mut refusal = Refusal::default();
         if left.name == right.name {
-            return Err(format!("both sides have the name `{}`", left.name));
+            let twice = format!("both sides have the name `{}`", left.name);
+            refusal.add(&["right", "name"], twice);
+        }
+        let selectors = refusal
+            .under("left", |refusal| Selector::new(refusal, &left))
+            .zip(refusal.under("right", |refusal| Selector::new(refusal, &right)));
+        if let Some((one, other)) = &selectors
+            && one == other
+        {
+            refusal.add(&["right"], format!("both sides are {}", one.words()));
         }
         let is_untimed = kind == Kind::AsOf || kind.is_table();
-        if is_untimed && (after.is_some() || before.is_some()) {
-            return Err(
-                "`after` and `before` are not for `kind: as-of`, `table` and `table-left`".into(),
-            );
-        }
         if !is_untimed && after.is_none() && before.is_none() {
-            return Err(
-                "`after` or `before` says how far apart two messages may be, such as `after: 30m`"
-                    .into(),
+            refusal.add(
+                &[],
+                "`after` or `before` says how far apart two messages may be, such as `after: 30m`",
             );
         }
-        let time = |name: &str, text: Option<String>| match text {
-            None => Ok(0),
-            Some(text) => nanoseconds(&text).map_err(|why| format!("`{name}`: {why}")),
+        let mut time = |name: &str, text: Option<String>| {
+            let text = text?;
+            if is_untimed {
+                refusal.add(
+                    &[name],
+                    "it is not for `kind: as-of`, `table` and `table-left`",
+                );
+            }
+            refusal.check(&[name], nanoseconds(&text))
         };
-        let selectors = [
-            Selector::new("left", &left)?,
-            Selector::new("right", &right)?,
-        ];
-        let [one, other] = &selectors;
-        if one == other {
-            return Err(format!("both sides are {}", one.words()));
-        }
-        Ok(Self {
-            after: time("after", after)?,
-            before: time("before", before)?,
-            selectors,
+        let (after, before) = (time("after", after), time("before", before));
+        refusal.or(selectors.map(|(one, other)| Self {
+            after: after.unwrap_or(0),
+            before: before.unwrap_or(0),
+            selectors: [one, other],
             names: [left.name, right.name],
             kind,
-        })
+        }))
     }
 
     /// What a side is called in a result.
@@ -216,16 +226,14 @@ impl Settings {
 }
 
 /// The tokens of a subject filter of NATS.
-fn tokens(side: &str, subject: &str) -> Result<Vec<String>, String> {
+fn tokens(subject: &str) -> Result<Vec<String>, String> {
     let tokens: Vec<String> = subject.split('.').map(str::to_owned).collect();
     let last = tokens.len() - 1;
     let is_wrong = |(place, token): (usize, &String)| {
         token.is_empty() || (token == ">" && place < last) || token.contains(char::is_whitespace)
     };
     match tokens.iter().enumerate().any(is_wrong) {
-        true => Err(format!(
-            "`{side}`: `{subject}` is no subject, such as `orders.>`"
-        )),
+        true => Err(format!("`{subject}` is no subject, such as `orders.>`")),
         false => Ok(tokens),
     }
 }

@@ -284,7 +284,7 @@ fn a_configuration_without_an_interval_or_with_one_name_twice_is_refused() {
         refusal(config)
     };
     assert!(with(json!({})).contains("how far apart"));
-    assert!(with(json!({ "after": "soon" })).contains("`after`: `soon` is not a time"));
+    assert!(with(json!({ "after": "soon" })).contains("/after: `soon` is not a time"));
     for kind in ["as-of", "table", "table-left"] {
         let refused = with(json!({ "after": "1m", "kind": kind }));
         assert!(refused.contains("not for `kind: as-of`"), "{refused}");
@@ -296,7 +296,7 @@ fn a_configuration_without_an_interval_or_with_one_name_twice_is_refused() {
     let subject = json!({ "right": { "name": "b", "subject": "b..c" }, "after": "1m" });
     assert!(with(subject).contains("`b..c` is no subject"));
     let both = json!({ "right": { "name": "b", "subject": "b", "source": "b" }, "after": "1m" });
-    assert!(with(both).contains("`right` needs either `subject`"));
+    assert!(with(both).contains("/right: it needs either `subject`"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ mod tests;
 
 use fields::OnError;
 use program::Program;
-use weir_sdk::{Error, Message, Operator, Output, Outputs};
+use weir_sdk::{Error, Message, Operator, Output, Outputs, Refusal};
 
 /// The keys of `config:`.
 #[derive(serde::Deserialize)]
@@ -39,13 +39,16 @@ impl Operator for Jq {
     type Config = Config;
 
     fn configure(config: Config) -> Result<Self, String> {
-        let program =
-            Program::compile(&config.query).map_err(|error| format!("`query`: {error}"))?;
-        Ok(Self {
+        let mut refusal = Refusal::default();
+        let program = Program::compile(&config.query);
+        for (at, what) in program.as_ref().err().into_iter().flatten() {
+            refusal.add_within(&["query"], *at, what, None);
+        }
+        refusal.or(program.ok().map(|program| Self {
             program,
             raw: config.raw,
             on_error: config.on_error,
-        })
+        }))
     }
 
     fn process(&mut self, message: &Message) -> Result<Outputs, Error> {

@@ -16,6 +16,9 @@ const VARIABLES: [&str; 6] = [
     "$event_time",
 ];
 
+/// A mistake: the line and the column in the program, in characters from 1, and what is wrong.
+pub type Wrong = ((usize, usize), String);
+
 pub struct Program {
     filter: Filter<JustLut<Val>>,
     /// Whether it names any of [`VARIABLES`]; most programs do not, and the values cost.
@@ -23,8 +26,8 @@ pub struct Program {
 }
 
 impl Program {
-    /// Compiles a program; the error has the place of each mistake.
-    pub fn compile(query: &str) -> Result<Self, String> {
+    /// Compiles a program; the error has each mistake, with the line and the column in it.
+    pub fn compile(query: &str) -> Result<Self, Vec<Wrong>> {
         let definitions = jaq_core::defs()
             .chain(jaq_std::defs())
             .chain(jaq_json::defs());
@@ -99,7 +102,7 @@ fn variables(message: &Message) -> [Val; VARIABLES.len()] {
     ]
 }
 
-fn describe_syntax(query: &str, errors: jaq_core::load::Errors<&str, ()>) -> String {
+fn describe_syntax(query: &str, errors: jaq_core::load::Errors<&str, ()>) -> Vec<Wrong> {
     let errors = errors.into_iter().flat_map(|(_, error)| match error {
         Error::Io(errors) => errors,
         Error::Lex(errors) => {
@@ -118,18 +121,13 @@ fn describe_syntax(query: &str, errors: jaq_core::load::Errors<&str, ()>) -> Str
     describe(query, errors)
 }
 
-/// One error a line, with its place in the program.
-fn describe<'q>(query: &str, errors: impl Iterator<Item = (&'q str, String)>) -> String {
-    let lines = errors.map(|(at, what)| {
+/// The mistakes, with their places in the program.
+fn describe<'q>(query: &str, errors: impl Iterator<Item = (&'q str, String)>) -> Vec<Wrong> {
+    let wrong = errors.map(|(at, what)| {
         let before = query.get(..span(query, at).start).unwrap_or(query);
-        let line = before.matches('\n').count() + 1;
-        let column = before
-            .chars()
-            .rev()
-            .take_while(|&character| character != '\n')
-            .count()
-            + 1;
-        format!("line {line}, column {column}: {what}")
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        let at = (before.matches('\n').count() + 1, line.chars().count() + 1);
+        (at, what)
     });
-    lines.collect::<Vec<_>>().join("\n")
+    wrong.collect()
 }

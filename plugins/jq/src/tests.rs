@@ -124,17 +124,14 @@ fn a_mistake_in_the_program_is_found_before_any_message() {
     };
     assert_eq!(
         refusal(".a | nonsense"),
-        "`query`: line 1, column 6: unknown filter `nonsense`"
+        "/query:1:6: unknown filter `nonsense`"
     );
     assert_eq!(
         refusal(".a\n| $nope"),
-        "`query`: line 2, column 3: unknown variable `$nope`"
+        "/query:2:3: unknown variable `$nope`"
     );
-    assert_eq!(
-        refusal("{a: "),
-        "`query`: line 1, column 5: expected closing brace"
-    );
-    assert_eq!(refusal(".a |"), "`query`: line 1, column 5: expected term");
+    assert_eq!(refusal("{a: "), "/query:1:5: expected closing brace");
+    assert_eq!(refusal(".a |"), "/query:1:5: expected term");
 }
 
 #[test]

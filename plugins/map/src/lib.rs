@@ -6,10 +6,10 @@
 #[cfg(test)]
 mod tests;
 
-use expression::{Expression, Refusal, Variables};
+use expression::{Expression, Variables};
 use fields::{Node, OnError, Pattern, Pointer};
 use std::collections::BTreeMap;
-use weir_sdk::{Error, Message, Operator, Output, Outputs};
+use weir_sdk::{Error, Message, Operator, Output, Outputs, Refusal};
 
 /// The keys of `config:`.
 #[derive(serde::Deserialize)]
@@ -49,7 +49,7 @@ impl Operator for Map {
         let mut fields: Vec<(Pointer, Expression)> = Vec::new();
         for (name, source) in config.fields {
             let place = ["fields", &name];
-            let expression = refusal.expression(&place, &source);
+            let expression = Expression::read(&mut refusal, &place, &source);
             match Pointer::field(&name) {
                 Err(error) => refusal.add(&place, error),
                 Ok(pointer)

@@ -5,6 +5,7 @@ use crate::method::Method;
 use crate::rule::{Place, Rule};
 use fields::Pattern;
 use regex_lite::Regex;
+use weir_sdk::Refusal;
 
 /// Bytes that the key of a hash has at least: shorter ones can be guessed.
 const LEAST_KEY: usize = 16;
@@ -89,76 +90,95 @@ impl Config {
             payload,
             on_error,
         } = self;
+        let mut refusal = Refusal::default();
         if let Some(key) = hash_key.as_ref().filter(|key| key.len() < LEAST_KEY) {
-            return Err(format!(
-                "`hash-key` has {} bytes, and at least {LEAST_KEY} are needed; make one with \
-                 `openssl rand -hex 32`",
-                key.len()
-            ));
+            refusal.add(
+                &["hash-key"],
+                format!(
+                    "it has {} bytes, and at least {LEAST_KEY} are needed; make one with `openssl rand -hex 32`",
+                    key.len()
+                ),
+            );
         }
         let is_text = payload == Payload::Text;
-        let rules = rules.into_iter().enumerate().map(|(index, rule)| {
-            rule.rule(hash_key.as_deref(), is_text)
-                .map_err(|error| format!("`rules[{index}]`: {error}"))
+        let rules = refusal.under("rules", |refusal| {
+            let rules = rules.into_iter().enumerate().filter_map(|(index, rule)| {
+                refusal.under(&index.to_string(), |refusal| {
+                    rule.rule(refusal, hash_key.as_deref(), is_text)
+                })
+            });
+            rules.collect()
         });
-        Ok(Redact {
-            rules: rules.collect::<Result<_, _>>()?,
+        refusal.or(Some(Redact {
+            rules,
             is_text,
             drops: on_error == OnError::Drop,
-        })
+        }))
     }
 }
 
 impl RuleConfig {
-    fn rule(self, hash_key: Option<&str>, is_text: bool) -> Result<Rule, String> {
-        let method = self.method(hash_key)?;
+    fn rule(self, refusal: &mut Refusal, hash_key: Option<&str>, is_text: bool) -> Option<Rule> {
+        let method = self.method(refusal, hash_key);
+        let pattern = self.pattern.as_deref();
+        let regex = pattern.and_then(|pattern| refusal.check(&["pattern"], regex(pattern)));
         let place = match (self.fields, self.headers) {
-            (Some(_), Some(_)) => return Err("give either `fields` or `headers`".into()),
+            (Some(_), Some(_)) => {
+                refusal.add(&["headers"], "give either `fields` or `headers`");
+                None
+            }
             (Some(_), None) if is_text => {
-                return Err("a payload that is text has no `fields`".into());
+                refusal.add(&["fields"], "a payload that is text has no fields");
+                None
             }
             (Some(fields), None) => {
-                let fields = fields.iter().map(|text| Pattern::field(text));
-                Place::Fields(fields.collect::<Result<_, _>>()?)
+                let fields = fields.iter().enumerate().filter_map(|(index, text)| {
+                    refusal.check(&["fields", &index.to_string()], Pattern::field(text))
+                });
+                Some(Place::Fields(fields.collect()))
             }
-            (None, Some(headers)) => Place::Headers(headers),
-            (None, None) if self.pattern.is_some() => Place::Payload,
-            (None, None) => return Err("give `fields`, `headers` or `pattern`".into()),
+            (None, Some(headers)) => Some(Place::Headers(headers)),
+            (None, None) if pattern.is_some() => Some(Place::Payload),
+            (None, None) => {
+                refusal.add(&[], "give `fields`, `headers` or `pattern`");
+                None
+            }
         };
-        let pattern = self.pattern.map(|pattern| {
-            let regex = Regex::new(&pattern)
-                .map_err(|error| format!("`{pattern}` is no regular expression: {error}"))?;
-            match regex.is_match("") {
-                true => Err(format!("`{pattern}` matches where nothing is")),
-                false => Ok(regex),
-            }
-        });
-        Ok(Rule {
-            place,
-            pattern: pattern.transpose()?,
-            method,
+        Some(Rule {
+            place: place?,
+            pattern: regex,
+            method: method?,
         })
     }
 
-    fn method(&self, hash_key: Option<&str>) -> Result<Method, String> {
-        let is_mask = matches!(self.method, MethodName::Mask);
-        if self.keep.is_some() && !is_mask {
-            return Err("`keep` is for `mask`".into());
+    fn method(&self, refusal: &mut Refusal, hash_key: Option<&str>) -> Option<Method> {
+        if self.keep.is_some() && !matches!(self.method, MethodName::Mask) {
+            refusal.add(&["keep"], "it is for `mask`");
         }
         if self.with.is_some() && !matches!(self.method, MethodName::Replace) {
-            return Err("`with` is for `replace`".into());
+            refusal.add(&["with"], "it is for `replace`");
         }
-        Ok(match self.method {
-            MethodName::Remove => Method::Remove,
-            MethodName::Mask => Method::Mask(self.keep.unwrap_or(0)),
-            MethodName::Replace => Method::Replace(
-                self.with
-                    .clone()
-                    .ok_or("`replace` needs the text, in `with`")?,
-            ),
-            MethodName::Hash => {
-                Method::hash(hash_key.ok_or("`hash` needs the key, in `hash-key` of the config")?)
+        let method = match self.method {
+            MethodName::Remove => Ok(Method::Remove),
+            MethodName::Mask => Ok(Method::Mask(self.keep.unwrap_or(0))),
+            MethodName::Replace => {
+                let with = self.with.clone().map(Method::Replace);
+                with.ok_or("`replace` needs the text, in `with`")
             }
-        })
+            MethodName::Hash => {
+                let hash = hash_key.map(Method::hash);
+                hash.ok_or("`hash` needs the key, in `hash-key` of the config")
+            }
+        };
+        refusal.check(&["method"], method)
+    }
+}
+
+fn regex(pattern: &str) -> Result<Regex, String> {
+    let regex = Regex::new(pattern)
+        .map_err(|error| format!("`{pattern}` is no regular expression: {error}"))?;
+    match regex.is_match("") {
+        true => Err(format!("`{pattern}` matches where nothing is")),
+        false => Ok(regex),
     }
 }

@@ -155,36 +155,36 @@ fn a_mistake_in_the_configuration_is_found_before_any_message() {
     for (rule, error) in [
         (
             json!({ "method": "remove" }),
-            "give `fields`, `headers` or `pattern`",
+            ": give `fields`, `headers` or `pattern`",
         ),
         (
             json!({ "fields": [], "headers": [], "method": "remove" }),
-            "give either `fields` or `headers`",
+            "/headers: give either `fields` or `headers`",
         ),
         (
             json!({ "fields": ["a"], "method": "replace" }),
-            "`replace` needs the text, in `with`",
+            "/method: `replace` needs the text, in `with`",
         ),
         (
             json!({ "fields": ["a"], "method": "hash", "keep": 3 }),
-            "`keep` is for `mask`",
+            "/keep: it is for `mask`",
         ),
         (
             json!({ "pattern": "x*", "method": "remove" }),
-            "`x*` matches where nothing is",
+            "/pattern: `x*` matches where nothing is",
         ),
         (
             json!({ "fields": ["card.number"], "method": "remove" }),
-            "`card.number` has a dot: write `/card/number`",
+            "/fields/0: `card.number` has a dot: write `/card/number`",
         ),
         (
             json!({ "fields": ["/a~"], "method": "remove" }),
-            "`/a~` is no JSON pointer",
+            "/fields/0: `/a~` is no JSON pointer",
         ),
     ] {
         let refusal = refusal(config(json!([rule])));
         assert!(
-            refusal.starts_with(&format!("`rules[0]`: {error}")),
+            refusal.starts_with(&format!("/rules/0{error}")),
             "{refusal}"
         );
     }

@@ -11,7 +11,7 @@ mod tests;
 use fields::{Fields, Source};
 use std::collections::BTreeMap;
 use template::Template;
-use weir_sdk::{Error, Message, Operator, Output, Outputs, metrics};
+use weir_sdk::{Error, Message, Operator, Output, Outputs, Refusal, metrics};
 
 /// The keys of `config:`: either `subject`, or `by` and `routes`.
 #[derive(serde::Deserialize)]
@@ -62,31 +62,37 @@ impl Operator for Route {
     type Config = Config;
 
     fn configure(config: Config) -> Result<Self, String> {
-        let parse = |name: &str, text: &str| {
-            Template::parse(text).map_err(|error| format!("`{name}`: {error}"))
-        };
-        let rule = match (config.subject, config.by, config.routes) {
-            (Some(subject), None, None) => Rule::Always(parse("subject", &subject)?),
-            (None, Some(by), Some(routes)) => {
-                let by = Source::parse(by.trim_start_matches('{').trim_end_matches('}'))
-                    .map_err(|error| format!("`by`: {error}"))?;
-                let routes = routes.into_iter().map(|(value, subject)| {
-                    let template = parse(&format!("routes.{value}"), &subject)?;
-                    Ok((value, template))
-                });
-                Rule::By(by, routes.collect::<Result<_, String>>()?)
-            }
-            _ => return Err("give either `subject`, or `by` and `routes`".into()),
-        };
-        let otherwise = match config.otherwise {
-            Otherwise::Reject => Otherwise::Reject,
-            Otherwise::Drop => Otherwise::Drop,
-            Otherwise::Keep => Otherwise::Keep,
+        let mut refusal = Refusal::default();
+        let mut parse = |keys: &[&str], text: &str| refusal.check(keys, Template::parse(text));
+        let always = config.subject.as_deref();
+        let always = always.and_then(|subject| parse(&["subject"], subject));
+        let routes = config.routes.iter().flatten();
+        let routes = routes.filter_map(|(value, subject)| {
+            Some((value.clone(), parse(&["routes", value], subject)?))
+        });
+        let routes = routes.collect();
+        let otherwise = match &config.otherwise {
+            Otherwise::Reject => Some(Otherwise::Reject),
+            Otherwise::Drop => Some(Otherwise::Drop),
+            Otherwise::Keep => Some(Otherwise::Keep),
             Otherwise::Subject(subject) => {
-                Otherwise::Subject(parse("otherwise.subject", &subject)?)
+                parse(&["otherwise", "subject"], subject).map(Otherwise::Subject)
             }
         };
-        Ok(Self { rule, otherwise })
+        let by = config.by.as_deref();
+        let by = by.map(|by| Source::parse(by.trim_start_matches('{').trim_end_matches('}')));
+        let by = by.and_then(|by| refusal.check(&["by"], by));
+        let rule = match (config.subject, config.by, config.routes) {
+            (Some(_), None, None) => always.map(Rule::Always),
+            (None, Some(_), Some(_)) => by.map(|by| Rule::By(by, routes)),
+            _ => {
+                refusal.add(&[], "give either `subject`, or `by` and `routes`");
+                None
+            }
+        };
+        refusal.or(rule
+            .zip(otherwise)
+            .map(|(rule, otherwise)| Self { rule, otherwise }))
     }
 
     fn process(&mut self, message: &Message) -> Result<Outputs, Error> {

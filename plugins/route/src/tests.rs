@@ -130,16 +130,16 @@ fn a_mistake_in_the_configuration_is_found_before_any_message() {
     );
     assert_eq!(
         refusal(json!({ "subject": "a.{/b" })),
-        "`subject`: a `{` is not closed by `}`"
+        "/subject: a `{` is not closed by `}`"
     );
     assert_eq!(
         refusal(json!({ "by": "country", "routes": {} })),
-        "`by`: unknown value `country`: there are `/field/of/the/payload`, `header:Name`, `key`, \
+        "/by: unknown value `country`: there are `/field/of/the/payload`, `header:Name`, `key`, \
          `subject`, `subject[0]` and `sequence`"
     );
     assert_eq!(
         refusal(json!({ "by": "key", "routes": { "a": "b..c" } })),
-        "`routes.a`: `b..c` cannot be a subject: it is made of tokens with dots between them, \
+        "/routes/a: `b..c` cannot be a subject: it is made of tokens with dots between them, \
          without wildcards or white space"
     );
     assert_eq!(

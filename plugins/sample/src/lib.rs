@@ -6,10 +6,10 @@
 #[cfg(test)]
 mod tests;
 
-use expression::{Expression, Refusal};
+use expression::Expression;
 use fields::{Fields, Template};
 use sha2::{Digest, Sha256};
-use weir_sdk::{Error, Message, Operator, Outputs, metrics};
+use weir_sdk::{Error, Message, Operator, Outputs, Refusal, metrics};
 
 /// The keys of `config:`.
 #[derive(serde::Deserialize)]
@@ -65,7 +65,7 @@ impl Operator for Sample {
         let by = config.by.as_deref().map(Template::parse).transpose();
         let by = by.map_err(|error| refusal.add(&["by"], error));
         let always = config.always.as_deref();
-        let always = always.and_then(|always| refusal.expression(&["always"], always));
+        let always = always.and_then(|always| Expression::read(&mut refusal, &["always"], always));
         let made = bound.zip(by.ok()).map(|(bound, by)| Self {
             bound,
             by,

@@ -1,9 +1,10 @@
 //! The configuration: what a result says besides when its session was and how many messages it has.
 
-use figures::{Figure, Settings};
+use figures::{Figure, Settings, Shown, count, pointer};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use weir_sdk::Refusal;
 
 /// What every result has, and the figures that it is.
 const ALWAYS: [(&str, &str); 4] = [
@@ -56,26 +57,46 @@ enum Show {
 impl Config {
     /// What is kept: a figure for each name in the result.
     pub fn settings(&self) -> Result<Settings, String> {
+        let mut refusal = Refusal::default();
         let always = ALWAYS.map(|(name, figure)| (name, figure.into()));
         let mut definitions: BTreeMap<&str, Value> = always.into();
         let first = self.first.iter().map(|it| ("first", it));
         let last = self.last.iter().map(|it| ("last", it));
-        let fields = first.chain(last);
-        let fields = fields.map(|(which, (name, field))| (&**name, json!({ which: field })));
-        let events = self.events.iter().map(|events| ("events", events.figure()));
-        for (name, definition) in fields.chain(events) {
+        for (which, (name, field)) in first.chain(last) {
+            pointer(&mut refusal, &[which, name], field);
+            let definition = json!({ which: field });
             if definitions.insert(name, definition).is_some() {
-                return Err(format!("two things in a result are called `{name}`"));
+                refusal.add(&[which, name], twice(name));
             }
         }
+        if let Some(events) = &self.events {
+            refusal.under("events", |refusal| events.check(refusal));
+            if definitions.insert("events", events.figure()).is_some() {
+                refusal.add(&["events"], twice("events"));
+            }
+        }
+        refusal.or(Some(()))?;
+        let mut refusal = Refusal::default();
         let figures = definitions.iter();
-        let figures = figures.map(|(name, definition)| Figure::read(name, definition));
-        let figures = figures.collect::<Result<_, _>>()?;
-        Ok(Settings::new(Vec::new(), figures))
+        let figures =
+            figures.filter_map(|(name, definition)| Figure::read(&mut refusal, name, definition));
+        let figures = figures.collect();
+        refusal.or(Some(Settings::new(Vec::new(), figures)))
     }
 }
 
+fn twice(name: &str) -> String {
+    format!("two things in a result are called `{name}`")
+}
+
 impl Events {
+    fn check(&self, refusal: &mut Refusal) {
+        count(refusal, &["most"], &self.most);
+        if let Some(show) = &self.show {
+            refusal.under("show", |refusal| Shown::read(refusal, show));
+        }
+    }
+
     fn figure(&self) -> Value {
         let mut figure = json!({ "list": "", "most": self.most });
         if let (Some(figure), Some(show)) = (figure.as_object_mut(), &self.show) {

@@ -84,7 +84,7 @@ fn a_configuration_that_says_too_much_is_refused_with_what_there_is() {
     for (config, expected) in [
         (
             json!({ "first": { "a": "page" } }),
-            "`a`: \"page\" is no JSON pointer",
+            "/first/a: \"page\" is no JSON pointer",
         ),
         (
             json!({ "last": { "count": "/page" } }),
@@ -97,11 +97,11 @@ fn a_configuration_that_says_too_much_is_refused_with_what_there_is() {
         (json!({ "events": {} }), "missing field `most`"),
         (
             json!({ "events": { "most": 0 } }),
-            "`events`: 0 is no whole number",
+            "/events/most: 0 is no whole number",
         ),
         (
             json!({ "events": { "most": 1, "show": "page" } }),
-            "`events`: \"page\" is no JSON pointer",
+            "/events/show: \"page\" is no JSON pointer",
         ),
         (json!({ "gap": "30m" }), "unknown field `gap`"),
     ] {

@@ -7,7 +7,7 @@ mod tests;
 
 use fields::{Node, OnError, Pointer};
 use std::collections::BTreeMap;
-use weir_sdk::{Error, Header, Message, Operator, Output, Outputs, metrics};
+use weir_sdk::{Error, Header, Message, Operator, Output, Outputs, Refusal, metrics};
 
 /// The keys of `config:`.
 #[derive(serde::Deserialize)]
@@ -76,36 +76,48 @@ impl Operator for Split {
     type Config = Config;
 
     fn configure(config: Config) -> Result<Self, String> {
-        let by = match (config.at, config.lines) {
-            (None, true) if config.into.is_some() || !config.carry.is_empty() => {
-                return Err("`into` and `carry` are for elements, not for `lines`".into());
-            }
-            (None, true) => By::Lines,
-            (Some(at), false) => {
-                let pointer = |name: &str, text: &str| {
-                    Pointer::field(text).map_err(|error| format!("`{name}`: {error}"))
-                };
-                let carry = config.carry.iter();
-                By::Elements {
-                    at: Pointer::parse(&at).map_err(|error| format!("`at`: {error}"))?,
-                    into: config.into.map(|into| pointer("into", &into)).transpose()?,
-                    carry: carry
-                        .map(|(to, from)| Ok((pointer("carry", from)?, pointer("carry", to)?)))
-                        .collect::<Result<_, String>>()?,
+        let mut refusal = Refusal::default();
+        let by = match (&config.at, config.lines) {
+            (None, true) => {
+                if config.into.is_some() {
+                    refusal.add(&["into"], "it is for elements, not for `lines`");
                 }
+                if !config.carry.is_empty() {
+                    refusal.add(&["carry"], "it is for elements, not for `lines`");
+                }
+                Some(By::Lines)
             }
-            _ => return Err("give either `at` or `lines: true`".into()),
+            (Some(at), false) => {
+                let at = refusal.check(&["at"], Pointer::parse(at));
+                let into = config.into.as_deref();
+                let into = into.and_then(|into| refusal.check(&["into"], Pointer::field(into)));
+                let carry = config.carry.iter().filter_map(|(to, from)| {
+                    let mut pointer = |text| refusal.check(&["carry", to], Pointer::field(text));
+                    let (from, to) = (pointer(from), pointer(to));
+                    from.zip(to)
+                });
+                let carry = carry.collect();
+                at.map(|at| By::Elements { at, into, carry })
+            }
+            (Some(_), true) => {
+                refusal.add(&["lines"], "give either `at` or `lines: true`");
+                None
+            }
+            (None, false) => {
+                refusal.add(&[], "give either `at` or `lines: true`");
+                None
+            }
         };
         if config.max_parts == 0 {
-            return Err("`max-parts` must be at least 1".into());
+            refusal.add(&["max-parts"], "it must be at least 1");
         }
-        Ok(Self {
+        refusal.or(by.map(|by| Self {
             by,
             index_header: config.index_header,
             max_parts: config.max_parts,
             on_empty: config.on_empty,
             on_error: config.on_error,
-        })
+        }))
     }
 
     fn process(&mut self, message: &Message) -> Result<Outputs, Error> {

@@ -130,19 +130,19 @@ fn a_mistake_in_the_configuration_is_found_before_any_message() {
         (json!({}), "give either `at` or `lines: true`"),
         (
             json!({ "at": "/a", "lines": true }),
-            "give either `at` or `lines: true`",
+            "/lines: give either `at` or `lines: true`",
         ),
         (
             json!({ "at": "a" }),
-            "`at`: `a` is no JSON pointer: it begins with `/`",
+            "/at: `a` is no JSON pointer: it begins with `/`",
         ),
         (
             json!({ "lines": true, "into": "a" }),
-            "`into` and `carry` are for elements, not for `lines`",
+            "/into: it is for elements, not for `lines`",
         ),
         (
             json!({ "at": "", "max-parts": 0 }),
-            "`max-parts` must be at least 1",
+            "/max-parts: it must be at least 1",
         ),
     ] {
         let refusal = testing::configured::<Split>(&config).map(|_| ());

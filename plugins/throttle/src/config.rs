@@ -1,7 +1,7 @@
 //! The configuration.
 
 use serde::Deserialize;
-use weir_sdk::config;
+use weir_sdk::{Refusal, config};
 
 /// The keys of `config:`.
 #[derive(Deserialize)]
@@ -42,35 +42,42 @@ pub enum Rule {
 
 impl Config {
     pub fn rule(self) -> Result<Rule, String> {
-        let time =
-            |name: &str, text: &str| nanoseconds(text).map_err(|why| format!("`{name}`: {why}"));
-        let Self {
-            every,
-            keep,
-            quiet,
-            at_most,
-        } = self;
-        match (every, quiet) {
-            (Some(every), None) => match at_most {
-                Some(_) => Err("`at-most` is for `quiet`".into()),
-                None => Ok(Rule::Every {
-                    time: time("every", &every)?,
-                    keep: keep.unwrap_or(Keep::First),
-                }),
-            },
-            (None, Some(quiet)) => match keep {
-                Some(_) => Err("`keep` is for `every`: of `quiet` the last message passes".into()),
-                None => {
-                    let at_most = at_most.map(|text| time("at-most", &text)).transpose()?;
-                    let time = time("quiet", &quiet)?;
-                    match at_most.is_some_and(|most| most < time) {
-                        true => Err("`at-most` is less than `quiet`".into()),
-                        false => Ok(Rule::Quiet { time, at_most }),
-                    }
-                }
-            },
-            _ => Err("write either `every`, such as `every: 10s`, or `quiet`".into()),
+        let mut refusal = Refusal::default();
+        let mut time = |name: &str, text: &Option<String>| {
+            let text = text.as_ref()?;
+            refusal.check(&[name], nanoseconds(text))
+        };
+        let times = (
+            time("every", &self.every),
+            time("quiet", &self.quiet),
+            time("at-most", &self.at_most),
+        );
+        let (every, quiet, at_most) = times;
+        match (&self.every, &self.quiet) {
+            (Some(_), None) if self.at_most.is_some() => {
+                refusal.add(&["at-most"], "it is for `quiet`");
+            }
+            (None, Some(_)) if self.keep.is_some() => {
+                refusal.add(
+                    &["keep"],
+                    "it is for `every`: of `quiet` the last message passes",
+                );
+            }
+            (Some(_), Some(_)) => refusal.add(&["quiet"], "write either `every` or `quiet`"),
+            (None, None) => {
+                refusal.add(
+                    &[],
+                    "write either `every`, such as `every: 10s`, or `quiet`",
+                );
+            }
+            _ => {}
         }
+        if at_most < quiet && at_most.is_some() {
+            refusal.add(&["at-most"], "it is less than `quiet`");
+        }
+        let keep = self.keep.unwrap_or(Keep::First);
+        let every = every.map(|time| Rule::Every { time, keep });
+        refusal.or(every.or(quiet.map(|time| Rule::Quiet { time, at_most })))
     }
 }
 

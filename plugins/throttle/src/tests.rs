@@ -116,11 +116,11 @@ fn a_configuration_with_neither_rule_or_with_parts_of_both_is_refused() {
     assert!(refusal(json!({})).contains("either `every`"));
     assert!(refusal(json!({ "every": "1s", "quiet": "1s" })).contains("either `every`"));
     assert!(
-        refusal(json!({ "every": "1s", "at-most": "1s" })).contains("`at-most` is for `quiet`")
+        refusal(json!({ "every": "1s", "at-most": "1s" })).contains("/at-most: it is for `quiet`")
     );
-    assert!(refusal(json!({ "quiet": "1s", "keep": "last" })).contains("`keep` is for `every`"));
+    assert!(refusal(json!({ "quiet": "1s", "keep": "last" })).contains("/keep: it is for `every`"));
     assert!(refusal(json!({ "quiet": "5s", "at-most": "4s" })).contains("less than `quiet`"));
-    assert!(refusal(json!({ "every": "0s" })).contains("`every`: every message would pass"));
+    assert!(refusal(json!({ "every": "0s" })).contains("/every: every message would pass"));
     assert!(refusal(json!({ "quiet": "1 fortnight" })).contains("is not a time"));
 }
 

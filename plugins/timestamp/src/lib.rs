@@ -10,7 +10,7 @@ use fields::{Fields, Node, OnError, Pointer, Source};
 use format::Format;
 use jiff::tz::TimeZone;
 use time::Time;
-use weir_sdk::{Error, Message, Operator, Output, Outputs};
+use weir_sdk::{Error, Message, Operator, Output, Outputs, Refusal};
 
 /// The keys of `config:`.
 #[derive(serde::Deserialize)]
@@ -78,33 +78,48 @@ impl Operator for Convert {
     type Config = Config;
 
     fn configure(config: Config) -> Result<Self, String> {
+        let mut refusal = Refusal::default();
         let from = match config.from.as_str() {
-            "event-time" => From::EventTime,
-            text => From::Value(
-                Source::parse(text).map_err(|error| format!("`from`: {error}"))?,
-                Format::parse(&config.format).map_err(|error| format!("`format`: {error}"))?,
-                zone("zone", &config.zone)?,
-            ),
+            "event-time" => Some(From::EventTime),
+            text => {
+                let source = refusal.check(&["from"], Source::parse(text));
+                let format = refusal.check(&["format"], Format::parse(&config.format));
+                let zone = refusal.check(&["zone"], zone(&config.zone));
+                let format = format.zip(zone);
+                source
+                    .zip(format)
+                    .map(|(source, (format, zone))| From::Value(source, format, zone))
+            }
         };
         let place = match Source::parse(&config.to) {
-            Ok(Source::Field(pointer)) => Place::Field(pointer),
-            Ok(Source::Header(name)) => Place::Header(name),
-            _ => return Err("`to` must be a field such as `/time`, or `header:Name`".into()),
+            Ok(Source::Field(pointer)) => Some(Place::Field(pointer)),
+            Ok(Source::Header(name)) => Some(Place::Header(name)),
+            _ => {
+                refusal.add(
+                    &["to"],
+                    "it must be a field such as `/time`, or `header:Name`",
+                );
+                None
+            }
         };
-        let to = To {
-            place,
-            format: Format::parse(&config.written).map_err(|error| format!("`as`: {error}"))?,
-            zone: zone("as-zone", &config.as_zone)?,
-        };
+        let zone = refusal.check(&["as-zone"], zone(&config.as_zone));
         // Finds what a pattern cannot write before any message does.
-        to.format
-            .write(Time::EPOCH, &to.zone)
-            .map_err(|error| format!("`as`: {error}"))?;
-        Ok(Self {
+        let sound = |format: Format| {
+            let zone = zone.clone().unwrap_or(TimeZone::UTC);
+            format.write(Time::EPOCH, &zone).map(|_| format)
+        };
+        let format = Format::parse(&config.written).and_then(sound);
+        let format = refusal.check(&["as"], format).zip(zone);
+        let to = place.zip(format).map(|(place, (format, zone))| To {
+            place,
+            format,
+            zone,
+        });
+        refusal.or(from.zip(to).map(|(from, to)| Self {
             from,
             to,
             on_error: config.on_error,
-        })
+        }))
     }
 
     fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
@@ -115,9 +130,9 @@ impl Operator for Convert {
     }
 }
 
-fn zone(name: &str, zone: &str) -> Result<TimeZone, String> {
+fn zone(zone: &str) -> Result<TimeZone, String> {
     TimeZone::get(zone).map_err(|_| {
-        format!("`{name}`: there is no time zone `{zone}`; write a name such as `Europe/Berlin`")
+        format!("there is no time zone `{zone}`; write a name such as `Europe/Berlin`")
     })
 }
 

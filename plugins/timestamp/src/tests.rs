@@ -284,23 +284,23 @@ fn a_time_that_cannot_be_read_is_handled_as_configured() {
 #[test]
 fn a_mistake_in_the_configuration_is_found_before_any_message() {
     for (config, error) in [
-        (json!({ "to": "key" }), "`to` must be a field"),
+        (json!({ "to": "key" }), "/to: it must be a field"),
         (
             json!({ "to": "/a", "as": "iso" }),
-            "`as`: unknown format `iso`",
+            "/as: unknown format `iso`",
         ),
-        (json!({ "to": "/a", "as": "%!" }), "`as`: "),
+        (json!({ "to": "/a", "as": "%!" }), "/as: "),
         (
             json!({ "to": "/a", "as-zone": "Berlin" }),
-            "`as-zone`: there is no time zone `Berlin`",
+            "/as-zone: there is no time zone `Berlin`",
         ),
         (
             json!({ "to": "/a", "from": "time" }),
-            "`from`: unknown value `time`",
+            "/from: unknown value `time`",
         ),
         (
             json!({ "to": "/a", "from": "/b", "format": "x" }),
-            "`format`: unknown format `x`",
+            "/format: unknown format `x`",
         ),
     ] {
         let refusal = testing::configured::<Convert>(&config)

@@ -4,6 +4,7 @@ use figures::{Figure, Settings, Shown, count, pointer};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use weir_sdk::Refusal;
 
 /// What the ranking is called while it is kept, and where a message is refused.
 pub const RESULTS: &str = "by";
@@ -80,8 +81,9 @@ enum Ties {
 impl Config {
     /// What is kept: one figure, which is the ranking.
     pub fn settings(&self) -> Result<Settings, String> {
-        pointer("by", &self.by)?;
-        count("n", &self.n)?;
+        let mut refusal = Refusal::default();
+        pointer(&mut refusal, &["by"], &self.by);
+        count(&mut refusal, &["n"], &self.n);
         let order = match self.order {
             Order::Highest => "highest",
             Order::Lowest => "lowest",
@@ -94,36 +96,49 @@ impl Config {
             None | Some(Value::Bool(true)) => Some("rank"),
             Some(Value::Bool(false)) => None,
             Some(Value::String(name)) if !name.is_empty() => Some(&**name),
-            Some(other) => return Err(format!("`rank` is true, false or a name, not {other}")),
+            Some(other) => {
+                refusal.add(
+                    &["rank"],
+                    format!("it is true, false or a name, not {other}"),
+                );
+                None
+            }
         };
+        if let Some(show) = &self.show {
+            refusal.under("show", |refusal| Shown::read(refusal, show));
+        }
         let shown = self.show.as_ref().and_then(Value::as_object);
         let has_name = |name: &str| shown.is_some_and(|shown| shown.contains_key(name));
-        let is_twice = |name: &&str| has_name(name) || rank == Some(name);
-        let of = self.of.keys().map(String::as_str);
-        let twice = of
-            .filter(is_twice)
-            .chain(rank.filter(|name| has_name(name)));
-        if let Some(name) = twice.into_iter().next() {
-            return Err(format!("two things in a result are called `{name}`"));
+        let twice = |name: &str| format!("two things in a result are called `{name}`");
+        if let Some(name) = rank.filter(|name| has_name(name)) {
+            refusal.add(&["show", name], twice(name));
         }
+        let mut of = Vec::new();
+        for (name, field) in &self.of {
+            if has_name(name) || rank == Some(name) {
+                refusal.add(&["of", name], twice(name));
+            }
+            if name == RESULTS {
+                refusal.add(&["of", name], format!("`{RESULTS}` is no name for a field"));
+            }
+            of.extend(
+                pointer(&mut refusal, &["of", name], field).map(|field| (name.clone(), field)),
+            );
+        }
+        let groups = self.max_groups.as_ref();
+        let groups = groups.and_then(|most| count(&mut refusal, &["max-groups"], most));
+        refusal.or(Some(()))?;
         let mut definition = json!({ order: self.by, "most": self.n, "ties": ties });
         if let Some(definition) = definition.as_object_mut() {
             let show = self.show.clone().map(|show| ("show".to_owned(), show));
             let rank = rank.map(|rank| ("rank".to_owned(), rank.into()));
             definition.extend(show.into_iter().chain(rank));
         }
-        if let Some(show) = &self.show {
-            Shown::read("show", show)?;
-        }
-        let figure = Figure::read(RESULTS, &definition)?;
-        let of = self.of.iter();
-        let of = of.map(|(name, field)| match &**name {
-            RESULTS => Err(format!("`of`: `{RESULTS}` is no name for a field")),
-            _ => Ok((name.clone(), pointer(name, field)?)),
-        });
-        let mut settings = Settings::new(of.collect::<Result<_, _>>()?, vec![figure]);
-        if let Some(most) = &self.max_groups {
-            settings.groups = count("max-groups", most)?;
+        let mut refusal = Refusal::default();
+        let figure = Figure::read(&mut refusal, RESULTS, &definition);
+        let mut settings = Settings::new(of, vec![refusal.or(figure)?]);
+        if let Some(groups) = groups {
+            settings.groups = groups;
         }
         Ok(settings)
     }

@@ -134,21 +134,21 @@ fn a_configuration_that_says_too_little_or_too_much_is_refused_with_what_there_i
     for (more, expected) in [
         (
             json!({ "by": "price" }),
-            "`by`: \"price\" is no JSON pointer",
+            "/by: \"price\" is no JSON pointer",
         ),
         (json!({ "by": null }), "no JSON pointer"),
-        (json!({ "n": 0 }), "`n`: 0 is no whole number"),
+        (json!({ "n": 0 }), "/n: 0 is no whole number"),
         (json!({ "order": "most" }), "expected `highest` or `lowest`"),
         (json!({ "ties": "all" }), "expected `keep` or `cut`"),
         (
             json!({ "show": { "a": "b" } }),
-            "`a`: \"b\" is no JSON pointer",
+            "/show/a: \"b\" is no JSON pointer",
         ),
-        (json!({ "show": "b" }), "`show`: \"b\" is no JSON pointer"),
-        (json!({ "show": 1 }), "`show`: 1 is no JSON pointer"),
+        (json!({ "show": "b" }), "/show: \"b\" is no JSON pointer"),
+        (json!({ "show": 1 }), "/show: 1 is no JSON pointer"),
         (
             json!({ "of": { "a": "b" } }),
-            "`a`: \"b\" is no JSON pointer",
+            "/of/a: \"b\" is no JSON pointer",
         ),
         (
             json!({ "of": { "rank": "/b" } }),
@@ -164,11 +164,11 @@ fn a_configuration_that_says_too_little_or_too_much_is_refused_with_what_there_i
         ),
         (
             json!({ "rank": 1 }),
-            "`rank` is true, false or a name, not 1",
+            "/rank: it is true, false or a name, not 1",
         ),
         (
             json!({ "max-groups": 0 }),
-            "`max-groups`: 0 is no whole number",
+            "/max-groups: 0 is no whole number",
         ),
         (json!({ "most": 1 }), "unknown field `most`"),
     ] {

@@ -10,9 +10,9 @@ mod random;
 #[cfg(test)]
 mod tests;
 
-use jsonschema::Validator;
+use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
-use weir_sdk::{Error, Message, Operator, Outputs, metrics};
+use weir_sdk::{Error, Message, Operator, Outputs, Refusal, metrics};
 
 /// Mistakes named in one reason; more do not help, and dead letters carry the reason as a header.
 const NAMED_MISTAKES: usize = 5;
@@ -62,15 +62,15 @@ impl Operator for Validate {
             .should_validate_formats(config.formats)
             .should_ignore_unknown_formats(!config.formats)
             .with_retriever(NoNetwork)
-            .build(&config.schema)
-            .map_err(|error| match error.instance_path().as_str() {
-                "" => format!("`schema`: {error}"),
-                path => format!("`schema` at {path}: {error}"),
-            })?;
-        Ok(Self {
+            .build(&config.schema);
+        let mut refusal = Refusal::default();
+        if let Err(error) = &validator {
+            mistakes(&config.schema, error, &mut refusal);
+        }
+        refusal.or(validator.ok().map(|validator| Self {
             validator,
             on_invalid: config.on_invalid,
-        })
+        }))
     }
 
     fn process(&mut self, message: &Message) -> Result<Outputs, Error> {
@@ -83,6 +83,34 @@ impl Operator for Validate {
             OnInvalid::Drop => Ok(Outputs::none()),
         }
     }
+}
+
+/// What is wrong with a schema: all that its meta-schema refuses, or else why it cannot be compiled.
+fn mistakes(schema: &Value, error: &ValidationError<'_>, refusal: &mut Refusal) {
+    let meta = jsonschema::meta::validator_for(schema);
+    let found = meta
+        .as_ref()
+        .map(|meta| meta.iter_errors(schema))
+        .into_iter()
+        .flatten();
+    let mut found = found.peekable();
+    let only = found.peek().is_none().then_some(error);
+    refusal.under("schema", |refusal| {
+        for error in found {
+            told(&error, refusal);
+        }
+        only.into_iter().for_each(|error| told(error, refusal));
+    });
+}
+
+fn told(error: &ValidationError<'_>, refusal: &mut Refusal) {
+    let path = error.instance_path().as_str();
+    let keys = path.split('/').skip(1);
+    let keys: Vec<_> = keys
+        .map(|key| key.replace("~1", "/").replace("~0", "~"))
+        .collect();
+    let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+    refusal.add(&keys, error);
 }
 
 /// Refuses references to other documents.

@@ -93,21 +93,21 @@ fn a_mistake_in_the_schema_is_found_before_any_message() {
     for (schema, error) in [
         (
             json!({ "type": "strin" }),
-            "`schema` at /type: \"strin\" is not valid",
+            "/schema/type: \"strin\" is not valid",
         ),
         (
             json!({ "properties": { "a": { "minimum": "1" } } }),
-            "`schema` at /properties/a/minimum: ",
+            "/schema/properties/a/minimum: ",
         ),
         (
             json!({ "$ref": "https://example.org/order.json" }),
-            "`schema`: ",
+            "/schema: ",
         ),
         (
             json!({ "format": "e-mail" }),
-            "`schema` at /format: Unknown format: 'e-mail'",
+            "/schema/format: Unknown format: 'e-mail'",
         ),
-        (json!({ "pattern": "(" }), "`schema` at /pattern: "),
+        (json!({ "pattern": "(" }), "/schema/pattern: "),
     ] {
         let refusal = refusal(schema);
         println!("{refusal}");

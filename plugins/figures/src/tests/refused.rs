@@ -8,31 +8,31 @@ fn a_configuration_that_says_nothing_or_too_much_is_refused_with_what_there_is()
     let figure = |figure: Value| refusal(json!({ "results": { "x": figure } }));
     let only = |only: Value| refusal(json!({ "results": { "x": "count" }, "only": only }));
     for (refused, expected) in [
-        (refusal(json!(null)), "needs `results:`"),
+        (refusal(json!(null)), "`results:` is needed"),
         (
             refusal(json!({ "results": {} })),
-            "`results` names the figures",
+            "/results: it names the figures",
         ),
-        (refusal(json!({ "result": {} })), "unknown key `result`"),
+        (refusal(json!({ "result": {} })), "/result: unknown key"),
         (
             refusal(json!({ "by": { "x": "/y" }, "results": { "x": "count" } })),
-            "under both",
+            "/results/x: the name stands under `by`, too",
         ),
         (
             refusal(json!({ "by": ["/y"], "results": { "x": "count" } })),
-            "`by` is a map",
+            "it is a map",
         ),
         (
             refusal(json!({ "max-groups": 0, "results": { "x": "count" } })),
             "whole number",
         ),
-        (only(json!({})), "`only` needs either"),
-        (only(json!("x")), "`only` needs either"),
+        (only(json!({})), "/only: it needs either"),
+        (only(json!("x")), "/only: it needs either"),
         (
             only(json!({ "highest": "x", "lowest": "x" })),
-            "`only` needs either",
+            "/only: it needs either",
         ),
-        (only(json!({ "highest": [] })), "`only` needs either"),
+        (only(json!({ "highest": [] })), "/only: it needs either"),
         (
             only(json!({ "highest": "y" })),
             "no name under `by` or `results`",
@@ -40,34 +40,34 @@ fn a_configuration_that_says_nothing_or_too_much_is_refused_with_what_there_is()
         (only(json!({ "highest": "x", "most": 0 })), "whole number"),
         (
             only(json!({ "highest": "x", "by": "x" })),
-            "there is no `by`",
+            "/only/by: unknown key",
         ),
         (
             only(json!({ "highest": "x", "ties": true })),
-            "`ties` is `keep` or `cut`",
+            "/only/ties: it is `keep` or `cut`",
         ),
         (
             only(json!({ "highest": "x", "rank": "x" })),
-            "is to be the rank",
+            "/only/rank: `x` stands under `by` or `results`",
         ),
         (
             figure(json!({ "highest": "/a", "most": 1, "rank": true })),
-            "`rank` is a name in the result",
+            "/results/x/rank: it is a name in the result",
         ),
         (
             figure(json!({ "list": "/a", "most": 1, "ties": "keep" })),
-            "`ties` is not for `list`",
+            "/results/x/ties: it is not for `list`",
         ),
-        (figure(json!("sum")), "`x` is no figure"),
+        (figure(json!("sum")), "/results/x: it is no figure"),
         (
             figure(json!({ "sum": "/a", "max": "/b" })),
-            "`x` is no figure",
+            "/results/x: it is no figure",
         ),
         (figure(json!({ "median": "/a" })), "unknown figure `median`"),
         (figure(json!({ "sum": "amount" })), "no JSON pointer"),
         (
             figure(json!({ "sum": "/a", "most": 3 })),
-            "`most` is not for `sum`",
+            "/results/x/most: it is not for `sum`",
         ),
         (figure(json!({ "top": "/a" })), "`top` needs `most:`"),
         (

@@ -108,6 +108,7 @@ pub mod log;
 mod message;
 pub mod metrics;
 mod output;
+mod refusal;
 mod source;
 pub mod state;
 pub mod testing;
@@ -120,6 +121,7 @@ pub use bindings::weir::plugin::types::{Header, Message, Outcome, Output, Retry}
 pub use error::{Error, OrFail};
 pub use migration_bindings::exports::weir::migration::migration::Stored;
 pub use output::Outputs;
+pub use refusal::Refusal;
 pub use serde_json;
 pub use state::State;
 pub use timers::Timer;
@@ -133,7 +135,8 @@ pub trait Operator: Sized + 'static {
     type Config: serde::de::DeserializeOwned;
 
     /// Called once on every new instance. A refusal is printed by `weir check` and keeps the
-    /// pipeline from starting, so this is the place to compile expressions and check ranges.
+    /// pipeline from starting, so this is the place to compile expressions and check ranges. A [`Refusal`] tells all
+    /// mistakes at once, each with its place.
     ///
     /// # Errors
     /// What is wrong with the configuration, in words for its author: name the field.
