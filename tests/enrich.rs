@@ -164,6 +164,8 @@ fn check_names_the_grant_and_the_header_that_it_lacks() {
         refused.stderr.contains("which is not granted"),
         "{refused:#?}"
     );
+    let line = "add `grants: { http: [\"http://a.example\"] }` to the operator, with the servers of its `config`";
+    assert!(refused.stderr.contains(line), "{refused:#?}");
     let grant = "    grants: { http: [\"http://a.example\"] }\n";
     let told = "note: `price` has headers in its `config` that it does not get: add `headers: [Sku]` to the operator\n";
     let unseen = checked(grant).done();

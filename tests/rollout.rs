@@ -72,6 +72,32 @@ fn a_plan_with_the_file_says_whether_the_version_accepts_the_configuration() {
 }
 
 #[test]
+fn a_plan_for_a_plugin_that_the_operator_is_not_for_offers_no_way_to_apply_it() {
+    let site = Site::of_versions("");
+    let _host = site.host();
+    for (plugin, why) in [
+        (
+            "std:dedupe",
+            "it keeps state, which needs exactly-once delivery",
+        ),
+        (
+            "std:enrich",
+            "it needs the grant `http`, which the operator does not have",
+        ),
+        (
+            "std:top",
+            "it keeps state, which needs exactly-once delivery",
+        ),
+    ] {
+        let planned = site.plugin(&["deploy", "p/op", plugin]);
+        assert_eq!(planned.code, Some(1), "{planned:#?}");
+        let obstacle = format!("cannot be applied: {why}\n");
+        assert!(planned.stdout.contains(&obstacle), "{planned:#?}");
+        assert!(!planned.stdout.contains("--apply"), "{planned:#?}");
+    }
+}
+
+#[test]
 fn what_a_host_cannot_run_is_turned_down_by_all() {
     let site = Site::of_versions("");
     let _host = site.host();

@@ -58,6 +58,13 @@ fn every_host_of_a_pipeline_is_shown_with_what_it_did_itself() {
     let published = found.iter().map(|host| &host["pipelines"][0]["published"]);
     let published: u64 = published.map(|count| count.as_u64().unwrap()).sum();
     assert_eq!(published, 40, "{found:#?}");
+    for host in &found {
+        let server = |name: &str| host[name].as_str().unwrap();
+        let (admin, metrics) = (server("admin"), server("metrics"));
+        let line =
+            format!("  status at http://{admin}/status, metrics at http://{metrics}/metrics\n");
+        assert!(text.contains(&line), "{line}{text}");
+    }
     for pid in pids {
         assert!(text.contains(&format!(", process {pid}, up ")), "{text}");
     }

@@ -25,6 +25,8 @@ const STANDARD: [(&str, &str); 4] = [
 
 pub fn passes_its_own_tests_as_it_is(language: Language) {
     let folder = languages::scaffold(language, "hot-rooms");
+    let built = languages::weir(&folder, &["plugin", "build", "."]);
+    assert!(built.stderr.contains("running `"), "{}", built.stderr);
     let finished = languages::weir(&folder, &["plugin", "test", "."]);
     let said = format!("{}{}", finished.stdout, finished.stderr);
     assert_eq!(finished.code, Some(0), "{said}");

@@ -84,6 +84,7 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
         let pages = admin::health(Arc::clone(&state));
         let metrics = admin::serve(arguments.metrics_listen, METRICS_PORT, pages).await?;
         let admin = admin::serve(arguments.admin_listen, ADMIN_PORT, admin::api(state)).await?;
+        host.listens([&admin, &metrics].map(|server| server.as_ref().map(|it| it.address)));
         if let Some(server) = &metrics {
             tracing::info!("metrics at http://{}/metrics", server.address);
         }

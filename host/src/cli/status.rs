@@ -91,6 +91,18 @@ fn text(hosts: &[Value]) -> String {
             word(&host["pid"]),
             word(&host["uptime_seconds"]),
         );
+        let servers = [
+            ("status", "admin", "status"),
+            ("metrics", "metrics", "metrics"),
+        ];
+        let servers = servers.into_iter().filter_map(|(what, server, page)| {
+            let address = host[server].as_str()?;
+            Some(format!("{what} at http://{address}/{page}"))
+        });
+        let servers: Vec<_> = servers.collect();
+        if !servers.is_empty() {
+            let _ = writeln!(out, "  {}", servers.join(", "));
+        }
         for pipeline in list(&host["pipelines"]) {
             let source = &pipeline["source"];
             let _ = writeln!(

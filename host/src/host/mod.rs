@@ -26,7 +26,8 @@ use crate::telemetry::metrics::Metrics;
 use anyhow::{Context, Result};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -52,6 +53,8 @@ pub struct Host {
     options: Options,
     pipelines: Vec<Arc<Running>>,
     started: Instant,
+    /// Of the admin pages and of metrics.
+    addresses: OnceLock<[Option<SocketAddr>; 2]>,
 }
 
 impl Host {
@@ -70,6 +73,7 @@ impl Host {
             options,
             pipelines: running,
             started: Instant::now(),
+            addresses: OnceLock::new(),
         }))
     }
 
@@ -203,15 +207,24 @@ impl Host {
             .sum()
     }
 
+    /// Where its servers of the admin pages and of metrics listen, for [`Host::status`]; once.
+    pub fn listens(&self, addresses: [Option<SocketAddr>; 2]) {
+        // A second call has nothing to add.
+        let _ = self.addresses.set(addresses);
+    }
+
     /// What the host does, for `weir status` and `/status`.
     #[must_use]
     pub fn status(&self) -> Value {
         let pipelines = self.pipelines.iter().map(|pipeline| pipeline.status());
+        let [admin, metrics] = self.addresses.get().copied().unwrap_or_default();
         json!({
             "host": receipts::host(),
             "pid": std::process::id(),
             "uptime_seconds": self.started.elapsed().as_secs(),
             "ready": self.ready().is_ok(),
+            "admin": admin,
+            "metrics": metrics,
             "pipelines": pipelines.collect::<Vec<_>>(),
         })
     }

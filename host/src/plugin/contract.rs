@@ -113,6 +113,22 @@ pub(super) fn check_window(contract: &Contract, windowed: bool) -> Result<()> {
     }
 }
 
+/// Refuses a plugin of the contract `new` where an operator runs one of `running`, if the host would refuse it for its
+/// kind: both as [`inspect`](super::inspect) names contracts. `stateful` is whether the pipeline is a job. A contract
+/// that this host does not know is not judged.
+///
+/// # Errors
+///
+/// Why it cannot take over.
+pub fn check_successor(new: &str, running: &str, stateful: bool) -> Result<()> {
+    let find = |world: &str| CONTRACTS.iter().find(|contract| contract.world == world);
+    let Some(new) = find(new) else {
+        return Ok(());
+    };
+    check_state(new, stateful)?;
+    find(running).map_or(Ok(()), |running| check_window(new, running.is_windowed()))
+}
+
 /// Whether a contract has what is imported of any contract: a plugin without `on-timer` has no state.
 fn offers_all(contract: &Contract, imports: &[String]) -> bool {
     let imports = imports.iter();
@@ -166,4 +182,29 @@ fn no_plugin(exports: &[String]) -> anyhow::Error {
         [first, ..] => anyhow!("it is a component but not a weir plugin: it exports `{first}`"),
     };
     report::hint(error, rebuild(BUILT))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test says what it expects by failing")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_is_refused_where_the_running_one_shows_that_the_operator_is_for_others() {
+        let refusal = |new: &Contract, running: &str, stateful| {
+            check_successor(new.world, running, stateful).map_err(|error| error.to_string())
+        };
+        let windows = "it aggregates windows, but the operator has no `window:`";
+        assert_eq!(refusal(WINDOWED, STATEFUL.world, true), Err(windows.into()));
+        let refused = refusal(BUILT, WINDOWED.world, true).unwrap_err();
+        assert!(
+            refused.starts_with("the operator has `window:`"),
+            "{refused}"
+        );
+        let refused = refusal(STATEFUL, BUILT.world, false).unwrap_err();
+        assert!(refused.starts_with("it keeps state"), "{refused}");
+        assert_eq!(refusal(STATEFUL, BUILT.world, true), Ok(()));
+        assert_eq!(refusal(BUILT, STATEFUL.world, true), Ok(()));
+        assert_eq!(refusal(WINDOWED, "weir:later/world@9.0.0", true), Ok(()));
+    }
 }

@@ -74,7 +74,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection> {
         .context("cannot print its interfaces")?;
     let javascript = component::is_javascript(bytes);
     let contract = contract::find(&imports, &exports).and_then(|found| {
-        capability::check(&imports, |_| true, javascript)?;
+        capability::check(&imports, |_| true, javascript, None)?;
         Ok(found.world)
     });
     let (grants, ungranted) = capability::needed(&imports);

@@ -26,6 +26,7 @@ mod worker;
 pub use capability::{Grant, sends};
 pub use compiler::child::{Job as CompileJob, NOT_WRITTEN, run as compile_as_child};
 pub use component::{Package, WITH_HTTP, World, componentize};
+pub use contract::check_successor;
 pub use fault::{Fault, FaultKind, Refusal};
 pub use guest::Call;
 pub use inspect::{Inspection, inspect};
@@ -43,6 +44,7 @@ use capability::PluginGrants;
 use compiler::{Compiler, Task};
 use engine_context::{EngineContext, EngineContexts};
 use error::from_wasmtime;
+use serde_json::Value;
 use std::collections::HashMap;
 use std::env;
 use std::fs;
@@ -116,6 +118,8 @@ pub struct LoadOptions<'a> {
     pub stateful: bool,
     /// Whether the operator has `window:`. Only a plugin that aggregates windows is for that.
     pub windowed: bool,
+    /// The operator's `config:`. Where a grant is missing, the hint names the servers in it.
+    pub config: Option<&'a Value>,
 }
 
 /// The engines and the cache: one per process. Cheap to clone.
@@ -217,7 +221,8 @@ impl Runtime {
         let nothing = Grants::default();
         let grants = options.grants.unwrap_or(&nothing);
         let is_given = |grant: &Grant| (grant.is_given)(grants);
-        capability::check(&imports, is_given, component::is_javascript(bytes))?;
+        let javascript = component::is_javascript(bytes);
+        capability::check(&imports, is_given, javascript, options.config)?;
         let grants = PluginGrants::new(grants, options.ca)?;
         let pre = context
             .linker

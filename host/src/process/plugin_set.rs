@@ -120,6 +120,7 @@ pub(crate) fn load_options<'a>(
         compile: operator.limits.compile,
         stateful,
         windowed: operator.windows.is_some(),
+        config: Some(&operator.config),
     }
 }
 

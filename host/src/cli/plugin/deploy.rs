@@ -199,6 +199,13 @@ impl Plan {
                 "it needs the grant `{grant}`, which the operator does not have"
             ));
         }
+        let new = self.found.contract.as_ref().map_or("", |contract| contract);
+        let refused = |(_, host): &(String, Running)| {
+            plugin::check_successor(new, &host.contract, host.is_of_job).err()
+        };
+        if let Some(why) = self.fleet.hosts.iter().find_map(refused) {
+            return Some(why.to_string());
+        }
         let requires = |(_, host): &(String, Running)| host.requires_signature;
         if !self.is_signed && self.fleet.hosts.iter().any(requires) {
             return Some(

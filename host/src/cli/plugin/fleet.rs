@@ -69,6 +69,9 @@ pub(super) struct Running {
     pub(super) requires_signature: bool,
     /// Set while the running version is on probation.
     pub(super) probation: Option<Probation>,
+    /// Whether the pipeline is a job.
+    #[serde(skip)]
+    pub(super) is_of_job: bool,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -197,7 +200,8 @@ impl Fleet {
                         .pointer("/host")
                         .and_then(Value::as_str)
                         .unwrap_or_default();
-                    let running = serde_json::from_value(operator.clone())?;
+                    let mut running: Running = serde_json::from_value(operator.clone())?;
+                    running.is_of_job = pipeline["job"].is_object();
                     hosts.push((id.to_owned(), running));
                 }
             }

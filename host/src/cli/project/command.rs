@@ -1,13 +1,15 @@
 //! Runs a language's tool.
 //!
-//! On a terminal the tool's output is shown directly, with its progress bar and colours. Otherwise it is
-//! captured, and is part of the error if the tool fails.
+//! What runs is said: on a terminal with the time that it has taken, elsewhere on a line. The tool's output is captured,
+//! shown when it has ended, and part of the error if it fails. On a terminal, cargo shows its progress itself.
 
 use crate::report;
 use anyhow::{Context, Result, anyhow};
+use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Runs `command` to its end and returns what it wrote to stdout.
 ///
@@ -19,7 +21,8 @@ pub(super) fn run(mut command: Command, install: &'static str) -> Result<String>
     let name = Path::new(&name)
         .file_name()
         .map_or(name.clone(), |file| file.to_string_lossy().into_owned());
-    let watched = std::io::stderr().is_terminal();
+    let is_terminal = std::io::stderr().is_terminal();
+    let watched = is_terminal && name == "cargo";
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     command.stderr(if watched {
         Stdio::inherit()
@@ -35,6 +38,10 @@ pub(super) fn run(mut command: Command, install: &'static str) -> Result<String>
             error
         }
     })?;
+    let progress = match watched {
+        true => ProgressBar::hidden(),
+        false => progress(&running(&name, &command), is_terminal),
+    };
     // Both pipes are read concurrently: otherwise the tool would block on the full one.
     let said = child.stderr.take().map(|mut pipe| {
         std::thread::spawn(move || {
@@ -49,8 +56,9 @@ pub(super) fn run(mut command: Command, install: &'static str) -> Result<String>
         .and_then(|thread| thread.join().ok())
         .and_then(Result::ok)
         .unwrap_or_default();
+    progress.finish_and_clear();
+    let said = String::from_utf8_lossy(&said).trim().to_owned();
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&said).trim().to_owned();
         let failed = anyhow!("{name} ended with {}", output.status);
         return Err(if said.is_empty() {
             failed
@@ -58,7 +66,32 @@ pub(super) fn run(mut command: Command, install: &'static str) -> Result<String>
             anyhow!(said).context(failed)
         });
     }
+    if is_terminal && !said.is_empty() {
+        eprintln!("{said}");
+    }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// What runs, as a person would write it.
+fn running(name: &str, command: &Command) -> String {
+    let arguments = command.get_args().map(std::ffi::OsStr::to_string_lossy);
+    let words: Vec<_> = std::iter::once(name.into()).chain(arguments).collect();
+    format!("running `{}`", words.join(" "))
+}
+
+/// Says what runs, until it is cleared.
+fn progress(what: &str, is_terminal: bool) -> ProgressBar {
+    if !is_terminal {
+        eprintln!("{what}");
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner().with_message(what.to_owned());
+    let bar = match ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    };
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
 }
 
 /// The first executable called `name` on PATH.

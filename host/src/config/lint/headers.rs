@@ -14,11 +14,16 @@ use std::collections::BTreeSet;
 const KEYWORD: &str = "x-weir-headers";
 
 /// What stands in front of a name in a template and in an expression, and what may follow it.
-const MENTIONS: [(&str, &[char]); 3] = [
+const MENTIONS: [(&str, &[char]); 4] = [
     ("header:", &['}']),
     ("headers[\"", &['"']),
     ("headers['", &['\'']),
+    // In jq.
+    ("headers.\"", &['"']),
 ];
+
+/// What stands in front of a name that is an identifier, as in `headers.Name`.
+const FIELD: &str = "headers.";
 
 /// What is wrong if the configuration of a standard plugin names headers that its operator does not ask for.
 pub fn unseen_headers(operator: &Operator) -> Option<String> {
@@ -92,6 +97,17 @@ fn mentioned(text: &str, found: &mut BTreeSet<String>) {
         let names = names.filter_map(|rest| rest.split(after).next());
         found.extend(names.filter(|name| !name.is_empty()).map(str::to_owned));
     }
+    let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    for (at, _) in text.match_indices(FIELD) {
+        let (before, behind) = text.split_at(at);
+        let behind = behind.strip_prefix(FIELD).unwrap_or_default();
+        let (name, after) = behind.split_at(behind.find(|it| !is_part(it)).unwrap_or(behind.len()));
+        // `payload.headers.x` is a field of the payload, and `headers.size()` is a call.
+        let is_own = !before.ends_with(|it: char| is_part(it) || it == '.');
+        if is_own && !name.is_empty() && !after.starts_with('(') {
+            found.insert(name.to_owned());
+        }
+    }
 }
 
 #[cfg(test)]
@@ -112,11 +128,13 @@ mod tests {
         let value = json!({
             "rules": [{ "headers": ["A", "B"], "note": "header:No" }, { "headers": null }],
             "to": { "subject": "{header:C}.{key}.{header:D}" },
-            "fields": { "x": "headers[\"E\"] + headers['F']", "y": "header:G", "z": "\"H\" in headers" },
+            "fields": { "x": "headers[\"E\"] + headers['F']", "y": "header:G", "z": "\"H\" in headers",
+                "cel": "has(headers.I) && headers.size() > 1 && payload.headers.No == 1",
+                "jq": "$headers.J + $headers.\"K-L\"" },
         });
         let mut found = BTreeSet::new();
         collect(&schema, &value, &mut found);
         let found: Vec<_> = found.iter().map(String::as_str).collect();
-        assert_eq!(found, ["A", "B", "C", "D", "E", "F", "G"]);
+        assert_eq!(found, ["A", "B", "C", "D", "E", "F", "G", "I", "J", "K-L"]);
     }
 }

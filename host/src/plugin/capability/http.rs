@@ -27,6 +27,8 @@ use bindings::{outgoing_handler, types};
 use call::{CallLog, HttpCall};
 use request::{OutgoingRequest, RequestOptions, Target};
 use response::{FutureIncomingResponse, Reply};
+use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -36,6 +38,31 @@ use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 
 /// The key of `grants:`.
 pub(super) const NAME: &str = "http";
+
+/// The servers of the URLs in a configuration, as `grants.http` lists them; `None` if there is none.
+pub(super) fn servers(config: &Value) -> Option<String> {
+    let mut found = BTreeSet::new();
+    collect(config, &mut found);
+    let found: Vec<_> = found.iter().map(|server| format!("\"{server}\"")).collect();
+    (!found.is_empty()).then(|| format!("[{}]", found.join(", ")))
+}
+
+fn collect(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::String(text) => {
+            let host = text.find("://").map_or(0, |at| at + 3);
+            let behind = text.get(host..).unwrap_or_default();
+            let length = behind.find(['/', '?', '#']).unwrap_or(behind.len());
+            let server = text.get(..host + length).unwrap_or_default();
+            if Origin::parse(server, false).is_ok() {
+                found.insert(server.to_owned());
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| collect(value, found)),
+        Value::Object(values) => values.values().for_each(|value| collect(value, found)),
+        _ => {}
+    }
+}
 
 pub(super) const CAPABILITY: Capability = Capability {
     grant: Some(Grant {

@@ -21,6 +21,7 @@ use crate::config::resolved::Grants;
 use crate::report;
 use anyhow::{Result, anyhow};
 use http::{Http, HttpPolicy};
+use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
 use wasmtime::Engine;
@@ -83,17 +84,19 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<State>> {
 ///
 /// # Errors
 ///
-/// Names the first such import, with a hint. `javascript` decides about its words.
+/// Names the first such import, with a hint. `javascript` decides about its words; `config` is the operator's, if there
+/// is one.
 pub(super) fn check(
     imports: &[String],
     is_given: impl Fn(&Grant) -> bool,
     javascript: bool,
+    config: Option<&Value>,
 ) -> Result<()> {
     for import in imports {
         let found = find(import);
         if !found.is_some_and(|each| each.grant.as_ref().is_none_or(&is_given)) {
             let grant = found.and_then(|each| each.grant.as_ref());
-            return Err(refusal(import, grant, javascript));
+            return Err(refusal(import, grant, javascript, config));
         }
     }
     Ok(())
@@ -134,10 +137,24 @@ impl Grant {
     }
 }
 
-fn refusal(import: &str, grant: Option<&Grant>, javascript: bool) -> anyhow::Error {
+fn refusal(
+    import: &str,
+    grant: Option<&Grant>,
+    javascript: bool,
+    config: Option<&Value>,
+) -> anyhow::Error {
     let error = anyhow!("it imports `{import}`, which is not granted");
     if let Some(grant) = grant {
-        let mut action = format!("add `{}` to the operator, {}", grant.line(), grant.meaning);
+        let servers = config.filter(|_| grant.name == http::NAME);
+        let mut action = match servers.and_then(http::servers) {
+            Some(servers) => {
+                let name = grant.name;
+                format!(
+                    "add `grants: {{ {name}: {servers} }}` to the operator, with the servers of its `config`"
+                )
+            }
+            None => format!("add `{}` to the operator, {}", grant.line(), grant.meaning),
+        };
         // Its toolchain imports `wasi:http` unasked.
         if javascript && grant.name == http::NAME {
             action += ", or, if it makes no requests, build it with `-d http -d fetch-event`";
