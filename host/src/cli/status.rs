@@ -148,7 +148,8 @@ fn text(hosts: &[Value]) -> String {
                 }
             }
             let stalled = &pipeline["stalled"];
-            for trouble in list(&pipeline["job"]["troubles"]) {
+            let job = &pipeline["job"];
+            for trouble in list(&job["troubles"]) {
                 let (error, hint) = (word(&trouble["error"]), &trouble["hint"]);
                 let _ = match stalled.is_null() {
                     true => writeln!(out, "    problem: {error}{}", again(trouble)),
