@@ -52,7 +52,7 @@ pub use viewed::{Cursor, Shown};
 use bytes::Bytes;
 use overlay::Overlay;
 use row::{Address, Addressed, Kind, Row};
-use std::{cell::Cell, fmt};
+use std::fmt;
 use store::{Change, Store};
 
 /// Why a write or a read was refused. It changed nothing. The present message causes all of them: the same
@@ -128,8 +128,6 @@ pub struct State {
     /// See [`State::with_viewed`].
     viewed: Vec<(Operator, Box<[u8]>)>,
     gone: Gone,
-    /// What [`State::next_due`] has found for each clock.
-    next_due: Cell<Option<[Option<u64>; 2]>>,
 }
 
 impl State {
@@ -160,7 +158,6 @@ impl State {
             format: 0,
             viewed: Vec::new(),
             gone: Gone::default(),
-            next_due: Cell::default(),
         }
     }
 
@@ -261,8 +258,8 @@ impl State {
 
     /// Undoes the writes since a savepoint, also those of [`State::take_due`].
     pub fn roll_back(&mut self, to: Savepoint) {
-        self.next_due.take();
-        self.overlay.roll_back(to.0);
+        let timers = timers::of(self.overlay.undone(to.0));
+        self.untime(&timers, |state| state.overlay.roll_back(to.0));
     }
 
     /// Bytes of the delta that [`State::seal`] would make now, at most.
@@ -306,9 +303,11 @@ impl State {
 
     /// Drops all writes that are not stored: those of the commit in flight, and those since.
     pub fn discard(&mut self) {
-        self.next_due.take();
-        self.in_flight = None;
-        self.overlay = Overlay::default();
+        let timers = timers::of(self.layers().flat_map(Overlay::rows));
+        self.untime(&timers, |state| {
+            state.in_flight = None;
+            state.overlay = Overlay::default();
+        });
     }
 
     /// The layers of writes, the upper one first.
@@ -372,15 +371,16 @@ impl State {
     fn write_within(&mut self, row: Row, budget: u64) -> Result<(), Refused> {
         let below = self.in_flight.as_ref().and_then(|layer| layer.get(&row));
         let below = below.or_else(|| self.store.get(&row));
-        let change = Change::between(self.overlay.get(&row).or(below), Some(&row));
+        let old = self.overlay.get(&row).or(below);
+        let change = Change::between(old, Some(&row));
         let needed = self.usage().bytes.saturating_add_signed(change.bytes);
         if change.bytes > 0 && needed > budget {
             return Err(Refused::Budget { needed, budget });
         }
-        if row.kind() == Kind::Timer {
-            self.next_due.take();
-        }
-        match row.is_deleted() && below.is_none_or(Row::is_deleted) {
+        let (old, new) = (old.and_then(timers::Entry::of), timers::Entry::of(&row));
+        let is_nothing = row.is_deleted() && below.is_none_or(Row::is_deleted);
+        self.store.timers.replace(old, new);
+        match is_nothing {
             true => self.overlay.remove(&row, change),
             false => self.overlay.put(row, change),
         }

@@ -7,7 +7,6 @@
 
 use super::row::{Addressed, Kind, Operator, Row};
 use super::store::Change;
-use super::timers;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
@@ -15,8 +14,6 @@ use std::ops::Bound;
 #[derive(Debug, Default)]
 pub(super) struct Overlay {
     rows: BTreeSet<Row>,
-    /// Of these, the timers that were set, in the order in which they are due.
-    timers: timers::Index,
     /// How many of them are the host's.
     of_host: usize,
     /// Their bytes.
@@ -78,9 +75,10 @@ impl Overlay {
         self.of_host > 0
     }
 
-    /// Timers that it sets.
-    pub(super) fn timers(&self) -> &timers::Index {
-        &self.timers
+    /// Rows as they were before the writes from the one with this number on.
+    pub(super) fn undone(&self, from: usize) -> impl Iterator<Item = &Row> {
+        let undone = self.undo.iter().skip(from);
+        undone.map(|undo| &undo.row)
     }
 
     /// Those that are no values: timers and what waits. Of a commit of values alone there is none to look for.
@@ -123,7 +121,6 @@ impl Overlay {
     fn insert(&mut self, row: Row) {
         self.bytes += row.bytes().len();
         self.of_host += usize::from(row.operator() == Operator::HOST);
-        self.timers.add(&row);
         self.rows.insert(row);
     }
 
@@ -131,7 +128,6 @@ impl Overlay {
         let old = self.rows.take(row)?;
         self.bytes -= old.bytes().len();
         self.of_host -= usize::from(old.operator() == Operator::HOST);
-        self.timers.remove(&old);
         Some(old)
     }
 

@@ -45,7 +45,7 @@ impl State {
         while let Some(row) = record.next()? {
             self.store.position(&row)?;
             if applies(row.group().number()) {
-                self.store.put(row)?;
+                self.store.replay(row)?;
                 written += 1;
             }
         }
@@ -56,7 +56,6 @@ impl State {
     }
 
     fn committed_at(&mut self, time: u64) {
-        self.next_due.take();
         self.store.time = self.store.time.max(time);
         self.now = self.now.max(time);
         self.sealed_at = self.store.time;

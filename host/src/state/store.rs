@@ -134,6 +134,7 @@ pub(super) struct Store {
     pub(super) shards: Vec<Shard>,
     /// Rows of each operator, and the latest format of those that it ever had.
     pub(super) per_operator: Vec<(u64, u32)>,
+    /// With those that are not committed: whoever writes them changes it.
     pub(super) timers: timers::Index,
     pub(super) usage: Usage,
     /// The latest time of a commit that is in here: nanoseconds of the job's clock.
@@ -223,11 +224,19 @@ impl Store {
         rows.is_some_and(|(rows, _)| *rows > 0)
     }
 
-    /// Takes over a row of a commit. Rows of other partitions are refused.
-    pub(super) fn put(&mut self, row: Row) -> Result<(), Corrupt> {
+    /// Takes over a row of a log, and the timer that it may be. Rows of other partitions are refused.
+    pub(super) fn replay(&mut self, row: Row) -> Result<(), Corrupt> {
+        let new = timers::Entry::of(&row);
+        let old = self.put(row)?;
+        let old = old.as_ref().and_then(timers::Entry::of);
+        self.timers.replace(old, new);
+        Ok(())
+    }
+
+    /// Takes over a row of a commit. Returns what was there. Rows of other partitions are refused.
+    pub(super) fn put(&mut self, row: Row) -> Result<Option<Row>, Corrupt> {
         let position = self.position(&row)?;
         self.account(position, &row, 1);
-        let timer = timers::Entry::of(&row);
         let is_new = row.kind() == Kind::Value && !row.is_deleted();
         let new = is_new.then(|| Row::deleted(row.address()));
         let old = self.rows.put(position, row);
@@ -239,12 +248,10 @@ impl Store {
         if of.is_some_and(|row| !self.rows.has_sibling(position, row)) {
             self.count(position, Change::of_keys(keys));
         }
-        if let Some(old) = old {
-            self.account(position, &old, -1);
-            self.timers.remove(&old);
+        if let Some(old) = &old {
+            self.account(position, old, -1);
         }
-        self.timers.extend(timer);
-        Ok(())
+        Ok(old)
     }
 
     /// Fills a group, in the place of what is there of it.

@@ -82,7 +82,7 @@ pub(super) fn read(row: &Row) -> Option<Setting> {
     })
 }
 
-/// A timer as it stands in an [`Index`]: when it is due, and a row that says which it is.
+/// A timer as it stands in the [`Index`]: when it is due, and a row that says which it is.
 pub(super) struct Entry(Clock, (u64, Row));
 
 impl Entry {
@@ -129,9 +129,15 @@ impl Index {
 
     /// Removes a row, if it is a timer.
     pub(super) fn remove(&mut self, row: &Row) {
-        if let Some(Entry(clock, timer)) = Entry::of(row) {
+        self.replace(Entry::of(row), None);
+    }
+
+    /// Puts a timer in the place of another.
+    pub(super) fn replace(&mut self, old: Option<Entry>, new: Option<Entry>) {
+        if let Some(Entry(clock, timer)) = old {
             self.of_mut(clock).remove(&timer);
         }
+        self.extend(new);
     }
 
     /// Timers of a clock up to a time, in order.
@@ -235,37 +241,31 @@ impl State {
     /// When the first timer of a clock is due.
     #[must_use]
     pub fn next_due(&self, clock: Clock) -> Option<u64> {
-        let [event_time, processing_time] = match self.next_due.get() {
-            Some(next) => next,
-            None => {
-                let clocks = [Clock::EventTime, Clock::ProcessingTime];
-                let first = |clock| self.due(clock, u64::MAX, 1).first().map(|(at, _)| *at);
-                let next = clocks.map(first);
-                self.next_due.set(Some(next));
-                next
-            }
-        };
-        match clock {
-            Clock::EventTime => event_time,
-            Clock::ProcessingTime => processing_time,
-        }
+        let mut timers = self.store.timers.upto(clock, u64::MAX);
+        timers.next().map(|(at, _)| at)
     }
 
     /// The first timers up to a time, in order.
     pub(super) fn due(&self, clock: Clock, upto: u64, most: usize) -> Vec<(u64, &Row)> {
-        let is_new = |row: &Row| self.overlay.get(row).is_none();
-        let written = self.overlay.timers().upto(clock, upto);
-        let in_flight = self.in_flight.iter();
-        let in_flight = in_flight.flat_map(|layer| layer.timers().upto(clock, upto));
-        let in_flight = in_flight.filter(|(_, row)| is_new(row));
-        let stored = self.store.timers.upto(clock, upto);
-        let is_hidden = |row: &Row| self.layers().any(|layer| layer.get(row).is_some());
-        let stored = stored.filter(|(_, row)| !is_hidden(row));
-        let mut due: Vec<(u64, &Row)> = written.take(most).collect();
-        due.extend(in_flight.take(most));
-        due.extend(stored.take(most));
-        due.sort_unstable();
-        due.truncate(most);
-        due
+        self.store.timers.upto(clock, upto).take(most).collect()
     }
+
+    /// Takes back writes, of which these rows are timers.
+    pub(super) fn untime(&mut self, timers: &[Row], take_back: impl FnOnce(&mut Self)) {
+        for timer in timers {
+            let written = self.row(timer).and_then(Entry::of);
+            self.store.timers.replace(written, None);
+        }
+        take_back(self);
+        for timer in timers {
+            let before = self.row(timer).and_then(Entry::of);
+            self.store.timers.replace(None, before);
+        }
+    }
+}
+
+/// Rows that stand for the timers among these.
+pub(super) fn of<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<Row> {
+    let timers = rows.filter(|row| row.kind() == Kind::Timer);
+    timers.map(|row| Row::deleted(row.address())).collect()
 }
