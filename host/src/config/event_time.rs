@@ -31,12 +31,27 @@ impl EventTime {
     /// # Errors
     /// Says in a sentence what is wrong with it.
     pub fn extract(&self, headers: &Headers, payload: &[u8]) -> Result<u64, String> {
-        let found = match &self.place {
-            Place::Header(name) => headers.get(name).map(parse_in(self.unit)),
-            Place::JsonPointer(pointer) => {
-                pointer.find(payload).as_deref().map(parse_in(self.unit))
-            }
-        };
+        match &self.place {
+            Place::Header(name) => self.read(headers.get(name), payload),
+            Place::JsonPointer(pointer) => self.read(pointer.find(payload).as_deref(), payload),
+        }
+    }
+
+    /// Where it is in a payload, if it is there.
+    #[must_use]
+    pub fn pointer(&self) -> Option<&Pointer> {
+        match &self.place {
+            Place::Header(_) => None,
+            Place::JsonPointer(pointer) => Some(pointer),
+        }
+    }
+
+    /// The event time of a message with this payload, from the text at its place.
+    ///
+    /// # Errors
+    /// As [`EventTime::extract`].
+    pub fn read(&self, found: Option<&str>, payload: &[u8]) -> Result<u64, String> {
+        let found = found.map(|text| parse::event_time(text, self.unit));
         let why = match &found {
             Some(Ok(time)) => return Ok(*time),
             Some(Err(why)) => why.as_str(),
@@ -57,10 +72,6 @@ impl EventTime {
             }
         })
     }
-}
-
-fn parse_in(unit: Unit) -> impl Fn(&str) -> Result<u64, parse::NoTime> {
-    move |text| parse::event_time(text, unit)
 }
 
 #[cfg(test)]

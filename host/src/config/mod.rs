@@ -27,7 +27,7 @@ mod lint;
 mod load;
 pub mod model;
 pub mod origin;
-mod pointer;
+pub mod pointer;
 mod reference;
 mod resolve;
 pub mod resolved;

@@ -8,6 +8,8 @@ mod spans;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -55,16 +57,35 @@ impl Pointer {
     }
 
     /// The scalar that it points at, as text: a string's content, or a number or boolean as it is written, so
-    /// that numbers which differ in any digit are different texts.
+    /// that numbers which differ in any digit are different texts. Text without an escape is a part of the payload.
     ///
     /// `None` if the payload is not JSON, or if there is nothing, null, a list or an object at that
     /// position. If a name occurs twice, the last one counts, as in most JSON parsers.
     #[must_use]
-    pub fn find(&self, payload: &[u8]) -> Option<String> {
-        let mut reader = serde_json::Deserializer::from_slice(payload);
-        let found = Step(&self.tokens).deserialize(&mut reader).ok()?;
-        reader.end().ok()?;
+    pub fn find<'d>(&self, payload: &'d [u8]) -> Option<Cow<'d, str>> {
+        let [found] = Self::find_each([self], payload);
         found
+    }
+
+    /// The same of several pointers, for which the payload is read once.
+    #[must_use]
+    pub fn find_each<'d, const N: usize>(
+        pointers: [&Self; N],
+        payload: &'d [u8],
+    ) -> [Option<Cow<'d, str>>; N] {
+        let mut found = [const { None }; N];
+        let paths = pointers.iter().enumerate();
+        let paths = paths.map(|(place, pointer)| (place, &*pointer.tokens));
+        let step = Step {
+            paths: paths.collect(),
+            found: &mut found,
+        };
+        let mut reader = serde_json::Deserializer::from_slice(payload);
+        let read = step.deserialize(&mut reader);
+        match read.and_then(|()| reader.end()) {
+            Ok(()) => found,
+            Err(_) => [const { None }; N],
+        }
     }
 }
 
@@ -85,98 +106,154 @@ impl fmt::Debug for Pointer {
     }
 }
 
-/// What is left of the path at one level of the document.
-struct Step<'p>(&'p [Box<str>]);
+/// What is left of each path at one level of the document, with its place in what is found.
+type Paths<'p> = SmallVec<[(usize, &'p [Box<str>]); 2]>;
 
-impl<'de> DeserializeSeed<'de> for Step<'_> {
-    type Value = Option<String>;
+/// One level of the document.
+struct Step<'p, 'f, 'd> {
+    paths: Paths<'p>,
+    found: &'f mut [Option<Cow<'d, str>>],
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Self::Value, D::Error> {
-        match self.0.is_empty() {
-            true => <&RawValue>::deserialize(reader).map(|raw| scalar(raw.get())),
-            false => reader.deserialize_any(self),
+impl<'d> Step<'_, '_, 'd> {
+    fn set(&mut self, paths: &Paths<'_>, value: &Option<Cow<'d, str>>) {
+        for (place, _) in paths {
+            if let Some(found) = self.found.get_mut(*place) {
+                found.clone_from(value);
+            }
         }
     }
 }
 
+impl<'d> DeserializeSeed<'d> for Step<'_, '_, 'd> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'d>>(mut self, reader: D) -> Result<(), D::Error> {
+        let paths = self.paths.iter().copied();
+        let (here, below): (Paths<'_>, Paths<'_>) = paths.partition(|(_, path)| path.is_empty());
+        if here.is_empty() {
+            return reader.deserialize_any(self);
+        }
+        let raw = <&RawValue>::deserialize(reader)?.get();
+        self.set(&here, &scalar(raw));
+        if below.is_empty() {
+            return Ok(());
+        }
+        self.paths = below;
+        let mut reader = serde_json::Deserializer::from_str(raw);
+        self.deserialize(&mut reader).map_err(D::Error::custom)
+    }
+}
+
 /// A value as text, if it is a scalar.
-fn scalar(raw: &str) -> Option<String> {
+fn scalar(raw: &str) -> Option<Cow<'_, str>> {
     match raw.as_bytes().first()? {
-        b'"' => serde_json::from_str(raw).ok(),
+        b'"' if raw.contains('\\') => serde_json::from_str(raw).ok().map(Cow::Owned),
+        b'"' => raw.get(1..raw.len() - 1).map(Cow::Borrowed),
         b'{' | b'[' | b'n' => None,
-        _ => Some(raw.to_owned()),
+        _ => Some(raw.into()),
     }
 }
 
 /// A scalar before the end of the path is not what it leads to.
-impl<'de> Visitor<'de> for Step<'_> {
-    type Value = Option<String>;
+impl<'d> Visitor<'d> for Step<'_, '_, 'd> {
+    type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a JSON value")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(None)
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(None)
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(None)
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(None)
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_str<E: Error>(self, _: &str) -> Result<Self::Value, E> {
-        Ok(None)
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'d>>(self, mut items: A) -> Result<(), A::Error> {
         // An index has no leading zeros (RFC 6901, section 4).
-        let wanted = self.0.split_first().and_then(|(token, rest)| {
+        let index = |token: &str| {
             let plain = token.len() == 1 || !token.starts_with('0');
-            Some((plain.then(|| token.parse::<usize>().ok())??, rest))
-        });
-        let mut found = None;
-        let mut index = 0;
-        loop {
-            match wanted {
-                Some((at, rest)) if at == index => match items.next_element_seed(Step(rest))? {
-                    Some(value) => found = value,
-                    None => return Ok(found),
-                },
-                _ => {
-                    if items.next_element::<IgnoredAny>()?.is_none() {
-                        return Ok(found);
-                    }
-                }
+            plain.then(|| token.parse::<usize>().ok())?
+        };
+        for at in 0.. {
+            let paths = rest(&self.paths, |token| index(token) == Some(at));
+            let next = match paths.is_empty() {
+                true => items.next_element::<IgnoredAny>()?.map(drop),
+                false => items.next_element_seed(Step {
+                    paths,
+                    found: &mut *self.found,
+                })?,
+            };
+            if next.is_none() {
+                break;
             }
-            index += 1;
         }
+        Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        while let Some(name) = entries.next_key::<std::borrow::Cow<'_, str>>()? {
-            match self.0.split_first() {
-                Some((token, rest)) if **token == *name => {
-                    found = entries.next_value_seed(Step(rest))?;
-                }
-                _ => {
-                    entries.next_value::<IgnoredAny>()?;
-                }
+    fn visit_map<A: MapAccess<'d>>(mut self, mut entries: A) -> Result<(), A::Error> {
+        while let Some(paths) = entries.next_key_seed(Name(&self.paths))? {
+            if paths.is_empty() {
+                entries.next_value::<IgnoredAny>()?;
+                continue;
             }
+            self.set(&paths, &None);
+            entries.next_value_seed(Step {
+                paths,
+                found: &mut *self.found,
+            })?;
         }
-        Ok(found)
+        Ok(())
+    }
+}
+
+/// What is left of the paths that begin with such a token.
+fn rest<'p>(paths: &[(usize, &'p [Box<str>])], is_next: impl Fn(&str) -> bool) -> Paths<'p> {
+    let rest = paths.iter().filter_map(|(place, path)| {
+        let (token, rest) = path.split_first()?;
+        is_next(token).then_some((*place, rest))
+    });
+    rest.collect()
+}
+
+/// The name of a member: what is left of the paths that begin with it. It is not copied.
+struct Name<'p, 's>(&'s [(usize, &'p [Box<str>])]);
+
+impl<'p, 'd> DeserializeSeed<'d> for Name<'p, '_> {
+    type Value = Paths<'p>;
+
+    fn deserialize<D: Deserializer<'d>>(self, reader: D) -> Result<Paths<'p>, D::Error> {
+        reader.deserialize_str(self)
+    }
+}
+
+impl<'p> Visitor<'_> for Name<'p, '_> {
+    type Value = Paths<'p>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a name")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Paths<'p>, E> {
+        Ok(rest(self.0, |token| token == name))
     }
 }
 
@@ -186,9 +263,9 @@ mod tests {
     use super::*;
 
     fn find(pointer: &str, payload: &str) -> Option<String> {
-        Pointer::parse(pointer)
-            .expect(pointer)
-            .find(payload.as_bytes())
+        let pointer = Pointer::parse(pointer).expect(pointer);
+        let found = pointer.find(payload.as_bytes());
+        found.map(Cow::into_owned)
     }
 
     #[test]
@@ -204,6 +281,22 @@ mod tests {
             find("/x", r#"{"x": "first", "x": "esc\naped"}"#).as_deref(),
             Some("esc\naped")
         );
+    }
+
+    #[test]
+    fn several_pointers_find_what_each_finds_alone() {
+        let texts = ["/a", "/a/b", "/a/c/1", "/t", "/a/b"];
+        let pointers = texts.map(|text| Pointer::parse(text).expect(text));
+        for payload in [
+            r#"{"a": {"b": 1, "c": [2, "x"]}, "t": "2015-07-15T00:00:00Z"}"#,
+            r#"{"a": {"b": 1}, "t": 5, "a": {"c": [0, true]}}"#,
+            r#"{"t": null, "a": 7}"#,
+            r#"{"t": 1, "a": {"b": 2}"#,
+        ] {
+            let payload = payload.as_bytes();
+            let alone = pointers.each_ref().map(|pointer| pointer.find(payload));
+            assert_eq!(Pointer::find_each(pointers.each_ref(), payload), alone);
+        }
     }
 
     #[test]

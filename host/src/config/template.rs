@@ -237,7 +237,7 @@ impl Part {
                 .map(Cow::Borrowed),
             Self::Key => message.key.as_deref().map(Cow::Borrowed),
             Self::Header(name) => message.headers.get(name).map(Cow::Borrowed),
-            Self::Payload(pointer) => pointer.find(&message.payload).map(Cow::Owned),
+            Self::Payload(pointer) => pointer.find(&message.payload),
         };
         found
             .filter(|value| !value.is_empty())

@@ -1,5 +1,6 @@
 //! Step 2: extracts key and event time by the pipeline's rules, before any plugin sees the message. Pure.
 
+use crate::config::pointer::Pointer;
 use crate::config::resolved::{EventTime, NamedSource, Pipeline};
 use crate::config::template::{KeyRule, SubjectFilter};
 use crate::message::Message;
@@ -80,17 +81,33 @@ impl Decoder {
             return true;
         };
         message.source.clone_from(&rules.source);
-        if message.key.is_none() {
-            message.key = rules.key.as_ref().and_then(|rule| rule.extract(message));
-        }
-        let Some(rule) = &rules.event_time else {
-            return true;
+        let key = rules.key.as_ref().filter(|_| message.key.is_none());
+        let event_time = rules.event_time.as_ref();
+        let pointers = (
+            key.and_then(KeyRule::pointer),
+            event_time.and_then(EventTime::pointer),
+        );
+        let (key, time) = match pointers {
+            (Some(key), Some(time)) => {
+                // Both are in the payload, which is read once.
+                let [key, time] = Pointer::find_each([key, time], &message.payload);
+                let time = event_time.map(|rule| rule.read(time.as_deref(), &message.payload));
+                (KeyRule::read(key, &message.payload), time)
+            }
+            _ => (
+                key.and_then(|rule| rule.extract(message)),
+                event_time.map(|rule| rule.extract(&message.headers, &message.payload)),
+            ),
         };
-        let time = rule.extract(&message.headers, &message.payload);
-        if let Ok(time) = &time {
-            message.event_time = *time;
+        if key.is_some() {
+            message.key = key;
         }
-        time.is_ok()
+        match time {
+            Some(Ok(time)) => message.event_time = time,
+            Some(Err(_)) => return false,
+            None => {}
+        }
+        true
     }
 }
 

@@ -4,7 +4,7 @@ use crate::config::{count, text, ties};
 use crate::rank::{first, ranks};
 use crate::value::{Named, compared, node};
 use fields::Node;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::cmp::Ordering;
 use weir_sdk::Refusal;
 

@@ -1,7 +1,9 @@
 //! The rule for a key: the key of a message, of a result in a view, or of a state value in a view.
 
 use super::{KeyRule, Part, parse_parts};
+use crate::config::pointer::Pointer;
 use crate::message::Message;
+use bytes::Bytes;
 use bytestring::ByteString;
 use std::borrow::Cow;
 
@@ -79,6 +81,9 @@ impl KeyRule {
     /// The key of one message; `None` if the message lacks a part of it. Any text can be a key.
     #[must_use]
     pub fn extract(&self, message: &Message) -> Option<ByteString> {
+        if let Some(pointer) = self.pointer() {
+            return Self::read(pointer.find(&message.payload), &message.payload);
+        }
         if let [part @ (Part::Subject | Part::SubjectToken(_) | Part::SubjectFrom(_))] =
             &*self.parts
             && let Cow::Borrowed(value) = part.value(message).ok()?
@@ -91,6 +96,24 @@ impl KeyRule {
             key.push_str(&part.value(message).ok()?);
         }
         Some(key.into())
+    }
+
+    /// Where it is in the payload, if it is that and nothing else.
+    #[must_use]
+    pub fn pointer(&self) -> Option<&Pointer> {
+        match &*self.parts {
+            [Part::Payload(pointer)] => Some(pointer),
+            _ => None,
+        }
+    }
+
+    /// The key of what was found there, in the memory of the payload if it is a part of it.
+    #[must_use]
+    pub fn read(found: Option<Cow<'_, str>>, payload: &Bytes) -> Option<ByteString> {
+        match found.filter(|found| !found.is_empty())? {
+            Cow::Borrowed(text) => payload.slice_ref(text.as_bytes()).try_into().ok(),
+            Cow::Owned(text) => Some(text.into()),
+        }
     }
 
     /// The rule for such a key, where it is made of nothing else; `None` if it needs more, or the key is empty.
