@@ -49,7 +49,8 @@ pub async fn ensure(
         );
     }
     let context = jetstream(connection);
-    let subjects = [&[format!("{prefix}.>")], results].concat();
+    let own = format!("{prefix}.>");
+    let subjects = [std::slice::from_ref(&own), results].concat();
     let found = match wanted {
         None => {
             let api = connection.api.stream_info(name);
@@ -85,7 +86,7 @@ pub async fn ensure(
     let found = found.cached_info();
     let mut config = found.config.clone();
     // The sink of the pipeline was another one before.
-    let is_of_job = config.subjects.contains(&subjects[0]);
+    let is_of_job = config.subjects.contains(&own);
     if config.subjects != subjects && is_of_job && wanted.is_some() {
         config.subjects.clone_from(&subjects);
         let changed = update(connection, config.clone()).await;
