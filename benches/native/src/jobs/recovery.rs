@@ -134,7 +134,7 @@ async fn once(section: &Bench<'_>, keys: u64, on_disk: bool) -> Result<State> {
         publish(&bench, "go on".into()).await?;
         let began = now()?;
         let mut child = start(&bench, &name, on_disk)?;
-        first.push(stored(&bench, &mut child, &name, round).await? - began);
+        first.push(stored(&bench, &mut child, (super::ONE, &name), round).await? - began);
         host.push(resident(child.id())? as f64);
         stop(child).await?;
     }
