@@ -1,7 +1,7 @@
 //! What is ranked, and what a configuration refuses.
 
 use super::*;
-use serde_json::json;
+use serde_json::{Value, json};
 use weir_sdk::testing;
 
 fn message(number: u64, payload: &Value) -> Message {
