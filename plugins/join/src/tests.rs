@@ -344,7 +344,7 @@ fn a_payload_that_others_would_refuse_is_refused_when_it_comes_and_its_partners_
     // One level more, and as many as who reads JSON strictly takes.
     let pairs: Vec<String> = sent(Side::Right, 3, &nested(126)).unwrap();
     let expected = format!(r#"{{"click":{},"impression":{{"a": 1e400}}}}"#, nested(126));
-    assert_eq!(pairs, [expected.clone()]);
+    assert_eq!(pairs, std::slice::from_ref(&expected));
     assert!(fields::check(expected.as_bytes(), fields::LEVELS).is_ok());
 }
 
