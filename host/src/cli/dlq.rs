@@ -300,7 +300,7 @@ fn whole(letter: &DeadLetter) -> Value {
 fn tell(console: &Console, letter: &DeadLetter, reason: &str) {
     let sequence = letter.sequence();
     match console.json {
-        true => eprintln!("{}", json!({ "dead_letter": sequence, "error": reason })),
-        false => eprintln!("{sequence:>6}  stays: {reason}"),
+        true => report::note(&json!({ "dead_letter": sequence, "error": reason }).to_string()),
+        false => report::note(&format!("{sequence:>6}  stays: {reason}")),
     }
 }

@@ -67,7 +67,7 @@ pub(super) fn run(mut command: Command, install: &'static str) -> Result<String>
         });
     }
     if is_terminal && !said.is_empty() {
-        eprintln!("{said}");
+        report::note(&said);
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -82,7 +82,7 @@ fn running(name: &str, command: &Command) -> String {
 /// Says what runs, until it is cleared.
 fn progress(what: &str, is_terminal: bool) -> ProgressBar {
     if !is_terminal {
-        eprintln!("{what}");
+        report::note(what);
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new_spinner().with_message(what.to_owned());
