@@ -108,6 +108,36 @@ fn a_server_without_storage_for_results_stalls_a_pipeline_until_it_has_some() {
 }
 
 #[test]
+fn a_server_without_storage_for_commits_stalls_a_job_until_it_has_some() {
+    let site = Site::on(NatsServer::start_with(
+        "jetstream { max_file_store: 400KB }",
+    ));
+    site.create_streams();
+    let client = site.nats.client();
+    client.create_stream("FILLER", &["filler.>"]);
+    let job = format!("delivery: exactly-once\nkey: \"{{subject[1]}}\"\npartitions: 1\n{SOON}");
+    let changes = [("stream: IN, consumer: p", "stream: IN")];
+    let file = site.pipeline_but(&changes, &job);
+    let mut weir = site.start_with(&[file.to_str().unwrap(), "--create"], &[]);
+    weir.wait_until_output("running");
+    client.publish("in.a", "first");
+    site.wait_for_messages("OUT", 1);
+    // As above. What is in `IN` needs as much again for its commit, and for its result.
+    client.publish("filler.a", vec![b'x'; 300 * 1024]);
+    client.publish("in.a", vec![b'x'; 110 * 1024]);
+    wait_until_stalled(&site, &weir, "insufficient", "");
+    assert_eq!(client.count("OUT"), 1);
+    client
+        .run(client.jetstream.delete_stream("FILLER"))
+        .unwrap();
+    client.publish("in.a", "last");
+    let results = site.wait_for_messages("OUT", 3);
+    let sizes: Vec<_> = results.iter().map(|result| result.text().len()).collect();
+    assert_eq!(sizes, [5, 110 * 1024, 4]);
+    wait_until_it_goes_on(&weir);
+}
+
+#[test]
 fn what_another_client_has_of_the_consumer_is_said_when_nothing_else_may_be_delivered() {
     let site = Site::new();
     let client = site.nats.client();

@@ -1,6 +1,8 @@
 //! A state on disk is a copy that a host goes on with when it starts again: it reads what it is missing, and all of it
 //! where the copy is lost, damaged or another's.
 
+mod room;
+
 use super::by_subject;
 use super::state::counts_are_right_if_the_host_is_killed_at;
 use crate::harness::{Site, Weir, replaced, series, wait_for, wait_until};

@@ -66,6 +66,27 @@ impl Weir {
         Self::spawn(command, directory, &[])
     }
 
+    /// As [`Weir::start_with`], where `folder` is an own disk of so many bytes: only this process sees it. Needs the
+    /// program `unshare`, and a system that lets it mount one.
+    pub fn start_on_small_disk(
+        directory: &Path,
+        (folder, bytes): (&Path, usize),
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let script = "mount -t tmpfs -o size=$0 tmpfs $1 || {\n\
+            echo 'cannot mount: leave this test out with `--skip on_a_small_disk`' >&2\nexit 1\n}\n\
+            shift\nexec \"$@\"";
+        let mut command = Command::new("unshare");
+        command
+            .args(["-rm", "sh", "-c", script, &bytes.to_string()])
+            .arg(folder)
+            .arg(env!("CARGO_BIN_EXE_weir"))
+            .args(arguments)
+            .stdin(Stdio::null());
+        Self::spawn(command, directory, environment)
+    }
+
     /// Starts `weir` on a terminal, which is its stdin, stdout and stderr; stdout has all of it.
     /// Needs the program `script`.
     pub fn start_on_terminal(

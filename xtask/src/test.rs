@@ -31,6 +31,9 @@ const NEEDS_CORE_MODULES: &str = "core_module::";
 /// Part of the names of the tests that need the program `script`, which gives them a terminal.
 const NEEDS_TERMINAL: &str = "on_a_terminal";
 
+/// Part of the names of the tests that mount a disk of their own.
+const NEEDS_MOUNT: &str = "on_a_small_disk";
+
 /// The tests of one language, as `languages::go::`, and those of a chain of several.
 const LANGUAGES: &str = "languages::";
 const NEEDS_SEVERAL_LANGUAGES: &str = "languages::chain::";
@@ -62,6 +65,11 @@ impl LeftOut {
             skipped.add(format!("the tests `...{NEEDS_TERMINAL}...`: {reason}"));
             left_out.push(NEEDS_TERMINAL.to_owned());
         }
+        if !can_mount() {
+            let reason = "`unshare -rm mount -t tmpfs tmpfs /tmp` fails";
+            skipped.add(format!("the tests `...{NEEDS_MOUNT}...`: {reason}"));
+            left_out.push(NEEDS_MOUNT.to_owned());
+        }
         for (name, reason) in tools.languages.all_missing() {
             skipped.add(format!("the tests of the language {name}: {reason}"));
             left_out.push(format!("{LANGUAGES}{name}::"));
@@ -82,6 +90,13 @@ impl LeftOut {
         let skips = self.0.iter().flat_map(|name| ["--skip", name.as_str()]);
         dashes.into_iter().chain(skips).collect()
     }
+}
+
+/// Whether this user may mount a disk that only one process sees.
+fn can_mount() -> bool {
+    let mut command = Command::new("unshare");
+    command.args(["-rm", "mount", "-t", "tmpfs", "tmpfs", "/tmp"]);
+    command.output().is_ok_and(|output| output.status.success())
 }
 
 /// Sets up and runs the tests; `arguments` go to `cargo test`.
@@ -252,11 +267,17 @@ mod tests {
     fn a_test_that_may_be_left_out_is_there() {
         let tests = layout::root().join("tests");
         assert!(tests.join("core_module.rs").is_file());
-        let files = ["connection.rs", "cli/progress.rs"].map(|name| tests.join(name));
+        let files = [
+            "connection.rs",
+            "cli/progress.rs",
+            "exactly_once/disk/room.rs",
+        ]
+        .map(|name| tests.join(name));
         let text = files.map(|file| std::fs::read_to_string(file).unwrap_or_default());
         let text = text.concat();
         assert!(text.contains(&format!("fn {NEEDS_OLD_SERVER}()")));
         assert!(text.contains(NEEDS_TERMINAL));
+        assert!(text.contains(NEEDS_MOUNT));
         let [file, name] = NEEDS_REGISTRY;
         assert!(tests.join(file.replace("::", ".rs")).is_file());
         let signatures = std::fs::read_to_string(tests.join("signatures.rs"));

@@ -234,6 +234,7 @@ impl Lane {
             () = self.answer() => Ok(()),
             () = self.note_assigned() => Ok(()),
             () = self.count_abandoned() => Ok(()),
+            () = self.remove_unused() => Ok(()),
         }
     }
 
@@ -246,6 +247,15 @@ impl Lane {
             && heard.next().await.is_some()
         {
             self.shared.metrics.job_batches_abandoned.inc();
+        }
+        std::future::pending().await
+    }
+
+    /// Removes states on disk that nobody uses any more. Never ends.
+    async fn remove_unused(&self) {
+        // One lane of the host is enough.
+        if let Some(folder) = self.folder.as_ref().filter(|_| self.lane == 0) {
+            folder.remove_unused(&self.shared.settings.name).await;
         }
         std::future::pending().await
     }

@@ -28,7 +28,7 @@
 //! | `jetstream.rs` | a log on a stream of JetStream, and the inputs |
 //! | `pause.rs` | how long to wait before trying again |
 //! | `lane.rs`, `lane/around.rs` | owns partitions, on one thread with one connection |
-//! | `lane/folder.rs` | where the states of its partitions are on disk |
+//! | `lane/folder.rs` | where the states of its partitions are on disk, and when unused ones are removed |
 //! | `lane/standing.rs` | waits for a partition that another host owns, and stands by for it |
 //! | `processing.rs`, `processing/due.rs`, `processing/timed.rs`, `processing/judged.rs` | the work of a partition: a processor on a state; timers and retries; event time |
 //! | `processing/viewed.rs` | what it adds to views, and fills them with |

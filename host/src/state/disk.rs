@@ -4,7 +4,7 @@
 //! (`disk/head.rs`). A crash between two transactions leaves the earlier one. The disk is not synced: after a
 //! power loss the store has an earlier transaction, and the log has what is missing.
 //!
-//! `disk/files.rs` has the files, `disk/keys.rs` the keys. A store that is damaged, or belongs to another
+//! `disk/files.rs` has the files, `disk/keys.rs` the keys, `disk/unused.rs` removes files that nobody uses. A store that is damaged, or belongs to another
 //! job, partition or format, is deleted when it is opened. Damage that is found later, and a failed write,
 //! make the store *broken*: it reads nothing more, nothing of it may be committed, and the owner of the
 //! partition starts again. Reads and writes block the thread of the caller.
@@ -17,8 +17,10 @@ mod head;
 mod kept;
 mod keys;
 mod lent;
+mod unused;
 
 pub use head::Mark;
+pub use unused::remove_unused;
 
 use super::group::Group;
 use super::row::{Addressed, Row};

@@ -39,7 +39,7 @@ mod values;
 mod viewed;
 
 pub use codec::Corrupt;
-pub use disk::{Location, Mark};
+pub use disk::{Location, Mark, remove_unused};
 pub use group::{Group, Groups};
 pub use held::HeldMessage;
 pub use row::Operator;

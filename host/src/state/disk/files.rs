@@ -15,7 +15,7 @@ use fjall::{
 use std::fmt;
 use std::fs::{self, DirBuilder, File};
 use std::ops::Bound;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -69,11 +69,12 @@ impl Files {
         made.map_err(|why| unusable(&at.folder, &why))?;
         for copy in 0..COPIES {
             let path = at.folder.join(format!("{}.{copy}", at.name));
-            let lock = at.folder.join(format!("{}.{copy}.lock", at.name));
-            let lock = File::create(lock).map_err(|why| unusable(&path, &why))?;
+            let name = at.folder.join(format!("{}.{copy}.lock", at.name));
+            let lock = File::create(&name).map_err(|why| unusable(&path, &why))?;
             match lock.try_lock() {
-                Ok(()) => return Self::open_at(path, lock, at, keep),
-                Err(fs::TryLockError::WouldBlock) => {}
+                Ok(()) if is_at(&lock, &name) => return Self::open_at(path, lock, at, keep),
+                // Another process has removed it (`unused.rs`).
+                Ok(()) | Err(fs::TryLockError::WouldBlock) => {}
                 Err(fs::TryLockError::Error(why)) => return Err(unusable(&path, &why)),
             }
         }
@@ -212,6 +213,13 @@ impl Files {
         self.written = 0;
         self.checked(|| self.rows.rotate_memtable());
     }
+}
+
+/// Whether a file has this name, and was not removed.
+fn is_at(file: &File, name: &Path) -> bool {
+    let inode = |found: fs::Metadata| (found.dev(), found.ino());
+    let found = [file.metadata(), fs::metadata(name)].map(|found| found.ok().map(inode));
+    matches!(found, [Some(one), Some(other)] if one == other)
 }
 
 /// Of what somebody may have edited, the store may say that it cannot be by a panic.
