@@ -32,7 +32,7 @@ use inputs::{Inputs, is_table};
 use job::JobLanes;
 use lanes::{Lanes, Threads};
 use live::Live;
-use origin::Origin;
+use origin::{Origin, Published};
 pub(super) use range::Edge;
 use range::{From, Range};
 use std::path::PathBuf;
@@ -171,7 +171,9 @@ impl Arguments {
             .await?;
         // Before the outputs are read, so that they include those of all settled inputs.
         let live = match self.compare {
-            true => Some(Live::open(&connection, &pipeline, &replayed, &self.results).await?),
+            true => {
+                Some(Live::open(&connection, &pipeline, &replayed, &self.results, console).await?)
+            }
             false => None,
         };
         let mut threads = self
@@ -291,8 +293,9 @@ struct Replayed {
     ranges: Vec<Range>,
     /// Whether a stream is read to its end before the others.
     whole: Vec<bool>,
-    /// Up to where messages may be in the state with which it begins.
+    /// Up to where messages may be in the state with which it begins, and what was published with that state.
     begun: Vec<u64>,
+    published: Option<Published>,
 }
 
 impl Arguments {
@@ -347,6 +350,7 @@ impl Arguments {
             ranges,
             whole,
             begun,
+            published: origin.and_then(Origin::published),
         })
     }
 }

@@ -13,7 +13,7 @@ pub mod report;
 
 use crate::config::resolved::Pipeline;
 use crate::headers::{
-    DIGEST, Headers, MESSAGE_ID, ORIGIN, PART, PREFIX, SOURCED, is_server_header, sourced_from,
+    DIGEST, FromJob, Headers, MESSAGE_ID, ORIGIN, PART, PREFIX, is_server_header,
 };
 use crate::jsonl::{Dead, Line, Record};
 use crate::message::Message;
@@ -190,31 +190,16 @@ pub fn stored_of_job(
     (read, message): (&str, &Message),
 ) -> Option<OfJob> {
     let headers = &message.headers;
-    let sourced = headers.get(SOURCED).and_then(sourced_from);
-    let sourced = sourced.filter(|(stream, _)| *stream == job);
-    let forwarded = || {
-        let id = headers.get(MESSAGE_ID)?.strip_prefix(job)?;
-        id.strip_prefix('@')?.split_once('/')?.1.parse().ok()
-    };
+    let from = FromJob::of(headers).filter(|from| from.stream == job);
     let kept = || (read == job).then_some(message.sequence);
-    let place = sourced.map(|(_, place)| place);
-    let place = place.or_else(forwarded).or_else(kept)?;
+    let place = from.as_ref().map(|from| from.place).or_else(kept)?;
     let origin = headers.get(ORIGIN);
     let mut known = identities.iter().enumerate();
     let input = match origin {
         Some(id) => Some(known.find_map(|(source, it)| Some((source, it.read(id)?.0)))?),
         None => None,
     };
-    let partition = sourced.and_then(|_| {
-        // The subject that it had in the job's stream is the last word.
-        let subject = headers.get(SOURCED)?.rsplit(' ').next()?;
-        subject
-            .strip_prefix("weir.job.")?
-            .split('.')
-            .nth(2)?
-            .parse()
-            .ok()
-    });
+    let partition = from.and_then(|from| from.partition);
     let is_dead = headers.get(&format!("{PREFIX}Kind")).is_some();
     let is_first = headers.get(PART).is_none_or(|part| part.starts_with("1/"));
     let slot = match is_dead {

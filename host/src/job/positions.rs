@@ -15,6 +15,10 @@ pub struct Span {
     pub groups: Range<u16>,
     /// None of them has groups ahead. A missing input was never read.
     pub inputs: Vec<Progress>,
+    /// Where the checkpoint of this progress stands in the job's stream: what was committed up to there is in the
+    /// state. 0 if there is none, or a savepoint does not say it.
+    #[serde(default)]
+    pub committed: u64,
 }
 
 /// What these groups of a partition have come to.
@@ -43,6 +47,7 @@ pub fn spans(groups: &Range<u16>, inputs: &[Progress]) -> Vec<Span> {
         Span {
             groups: *start..*end,
             inputs: inputs.iter().map(of).collect(),
+            committed: 0,
         }
     });
     spans.collect()
@@ -111,7 +116,11 @@ mod tests {
             watermark,
             ..Progress::at("IN@1", position)
         }];
-        Span { groups, inputs }
+        Span {
+            groups,
+            inputs,
+            committed: 0,
+        }
     }
 
     fn ahead(groups: Range<u16>, position: u64) -> Ahead {
@@ -141,6 +150,7 @@ mod tests {
         let unread = Span {
             groups: 4..8,
             inputs: Vec::new(),
+            committed: 0,
         };
         for behind in [span(4..8, 3, None), unread] {
             let inputs = merged(&(0..8), &[span(0..4, 9, Some(90)), behind]);
@@ -172,6 +182,7 @@ mod tests {
         let other = Span {
             groups: 1..2,
             inputs: vec![Progress::at("IN@2", 3)],
+            committed: 0,
         };
         let inputs = merged(&(0..2), &[span(0..1, 7, None), other]);
         assert_eq!(inputs.len(), 2);

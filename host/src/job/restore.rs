@@ -46,7 +46,11 @@ pub async fn save(job: &Operated, to: impl AsyncWrite + Unpin) -> Result<Amount>
         };
         let inputs = &found.held.checkpoint.inputs;
         let spans = spans(&groups.numbers(), inputs).into_iter();
-        let spans: Vec<Span> = spans.map(|span| complete(span, &job.definition)).collect();
+        let spans = spans.map(|span| Span {
+            committed: found.held.fence.0,
+            ..complete(span, &job.definition)
+        });
+        let spans: Vec<Span> = spans.collect();
         writer.spans(&spans).await?;
         for group in groups.iter() {
             let of = Amount::of(&found.state, group);
@@ -67,7 +71,11 @@ fn unread(definition: &Definition, groups: Range<u16>) -> Span {
     let inputs = definition.inputs().into_iter();
     let inputs = inputs.map(|(source, begin)| Progress::at(source, begin));
     let inputs = inputs.collect();
-    Span { groups, inputs }
+    Span {
+        groups,
+        inputs,
+        committed: 0,
+    }
 }
 
 /// The same span, with inputs that were added to the job after the last claim of its partition. A missing
@@ -150,6 +158,7 @@ pub async fn reset(connection: &Connection, job: &Operated, inputs: Vec<Progress
     let all = Span {
         groups: 0..GROUPS,
         inputs,
+        committed: 0,
     };
     let nothing = Source::<tokio::io::Empty>::Nothing;
     replace(connection, job, &job.definition, &[all], nothing).await

@@ -320,7 +320,11 @@ mod tests {
 
     fn span(groups: std::ops::Range<u16>) -> Span {
         let inputs = vec![Progress::at("IN@1", 7)];
-        Span { groups, inputs }
+        Span {
+            groups,
+            inputs,
+            committed: 0,
+        }
     }
 
     /// A savepoint of two partitions with a value for each of some keys.

@@ -1,7 +1,8 @@
 //! The streams that contain a pipeline's outputs: results and dead letters.
 
 use super::history::History;
-use super::{Connection, by_subject, streams};
+use super::stored::{self, Which};
+use super::{Connection, by_subject, job, sourcing, streams};
 use crate::config::resolved::Pipeline;
 use crate::config::template::SubjectFilter;
 use crate::report::ResultExt;
@@ -78,6 +79,38 @@ pub async fn output_streams(
         }
     }
     Ok(output_streams)
+}
+
+/// Whether these streams have all outputs that a job has committed, as far as they say what they have sourced. Of outputs
+/// that are forwarded they do not say it.
+///
+/// # Errors
+/// When the server does not say.
+pub async fn have_arrived(
+    connection: &Connection,
+    pipeline: &Pipeline,
+    given: &[String],
+) -> Result<bool> {
+    let context = streams::jetstream(connection);
+    let (prefix, own) = job::names(&pipeline.name);
+    for OutputStream {
+        stream, results, ..
+    } in output_streams(connection, pipeline, given).await?
+    {
+        let kind = if results { "out" } else { "dead" };
+        let last = Which::last(&format!("{prefix}.{kind}.>"));
+        let Some(last) = stored::get(connection, &context, &own, &last).await? else {
+            continue;
+        };
+        let dead = pipeline.dead_letter.as_ref().map(|dead| &*dead.subject);
+        let subject = job::result_subject(&last.subject).or(dead);
+        let subject = subject.unwrap_or_default();
+        let sourced = sourcing::sourced(connection, &context, &stream.name, &own, subject).await?;
+        if sourced.is_some_and(|sourced| sourced < last.sequence) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 async fn results(

@@ -3,6 +3,7 @@
 use super::KEYS;
 use crate::cli::json;
 use crate::harness::{Finished, Site, Weir, guests, series, wait_until};
+use async_nats::jetstream::stream;
 use serde_json::Value;
 
 /// The span of event time between two views of a key, in seconds: no click is near two of them.
@@ -26,6 +27,26 @@ impl Site {
         wait_until("all is committed", || {
             weir.metric(&series("in_flight")) == 0.0
                 && weir.metric("weir_lag{pipeline=\"p\"}") == 0.0
+        });
+    }
+
+    /// Lets the stream of the results source nothing; returns what it had.
+    fn source_nothing(&self) -> stream::Config {
+        let client = self.nats.client();
+        let whole = client.stream_info("OUT").unwrap().config;
+        let cut = stream::Config {
+            sources: None,
+            ..whole.clone()
+        };
+        client.run(client.jetstream.update_stream(cut)).unwrap();
+        whole
+    }
+
+    /// Waits until the job has committed a result with this text.
+    fn is_committed(&self, text: &str) {
+        wait_until("the result is committed", || {
+            let mut stored = self.nats.client().messages("WEIR_JOB_P").into_iter();
+            stored.any(|it| it.subject.contains(".out.") && it.text().contains(text))
         });
     }
 
@@ -91,6 +112,50 @@ fn a_replay_of_a_join_of_two_streams_is_what_was_published_and_another_interval_
     for said in ["it reads several: CLICKS, VIEWS", "give a time"] {
         assert!(refused.stderr.contains(said), "{refused:#?}");
     }
+}
+
+#[test]
+fn what_a_timer_emitted_before_a_savepoint_is_not_missing_if_its_stream_gets_it_after() {
+    let site = Site::with_two();
+    let weir = site.run_job(&site.joins(&[super::CLICKS, super::VIEWS], ""));
+    let client = site.nats.client();
+    site.view("1", "1", "say first");
+    site.committed(&weir, 1);
+    // The stream of the results sources nothing, until messages have come after the savepoint.
+    let whole = site.source_nothing();
+    site.click("1", "1", "timer processing 1 say fired; drop");
+    site.is_committed("fired");
+    let made = site.weir(&["job", "savepoint", "create", "p", "--name", "s1"]);
+    assert_eq!(made.code, Some(0), "{made:#?}");
+    site.click("1", "1", "say after");
+    site.view("1", "1", "say after");
+    client.run(client.jetstream.update_stream(whole)).unwrap();
+    site.wait_for_messages("OUT", 4);
+    // So the stream of the results has the timer's before the last message of the replay was stored.
+    site.click("1", "1", "say last");
+    site.committed(&weir, 5);
+
+    let report = site.compare_joined(0, &["--from", "s1"]);
+    assert_found(&report, 3, 0);
+    // The first result, and that of the timer.
+    assert_eq!(report["comparison"]["without_input"], 2, "{report}");
+}
+
+#[test]
+fn results_that_their_stream_has_not_sourced_yet_are_not_compared() {
+    let site = Site::with_two();
+    let _weir = site.run_job(&site.joins(&[super::CLICKS, super::VIEWS], ""));
+    let client = site.nats.client();
+    site.view("1", "1", "say first");
+    site.wait_for_messages("OUT", 1);
+    site.source_nothing();
+    site.click("1", "1", "say second");
+    site.is_committed("second");
+    let report = site.compare_joined(0, &[]);
+    assert_found(&report, 1, 0);
+    let left = &report["comparison"]["not_compared"];
+    assert_eq!(left["unsettled"], 1, "{report}");
+    assert_eq!(client.count("OUT"), 1);
 }
 
 #[test]

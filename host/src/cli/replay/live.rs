@@ -6,8 +6,10 @@
 
 use super::Replayed;
 use super::inputs::is_table;
+use super::origin::Published;
 use super::range::Range;
 use super::windows::Windows;
+use crate::cli::Console;
 use crate::compare::matcher::{Matcher, OnlySide};
 use crate::compare::report::Why;
 use crate::compare::{Identity, Outputs, Slot, stored, stored_of_job};
@@ -20,11 +22,16 @@ use crate::report::ResultExt;
 use anyhow::{Context, Result};
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
 
 /// Maximum clock difference between servers, in nanoseconds.
 const SKEW: u64 = 10_000_000_000;
 /// Maximum number of parked retries to read.
 const PARKED: usize = 100_000;
+
+/// How long to wait until the streams of the outputs have what the job has committed, and how often to ask.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// One stream and its next message.
 struct Branch {
@@ -41,11 +48,15 @@ pub(super) struct Live {
     ranges: Vec<Range>,
     /// Up to where inputs may be in the state with which the replay begins.
     begun: Vec<u64>,
-    /// When the first and the last input were stored.
+    /// What was published with the state with which the replay begins.
+    published: Option<Published>,
+    /// When the first and the last input were stored; from a savepoint, from when that was made.
     times: RangeInclusive<u64>,
     branches: Vec<Branch>,
     /// The pipeline has settled the inputs of each stream up to this one.
     settled: Vec<u64>,
+    /// The streams lack outputs that the job has committed.
+    lacks: bool,
     /// Inputs that are parked.
     parked: HashSet<u64>,
     /// Results of inputs before this one may have been removed; and whether any that are replayed.
@@ -67,9 +78,11 @@ impl Live {
             sources,
             ranges,
             begun,
+            published,
             ..
         }: &Replayed,
         given: &[String],
+        console: &Console,
     ) -> Result<Self> {
         let source = sources.first().context("nothing is read")?;
         let identities = sources.iter();
@@ -77,6 +90,10 @@ impl Live {
         let identities: Vec<Identity> = identities.collect::<Result<_>>().usage()?;
         // In this order, so that the streams have the outputs of everything that is settled and not parked.
         let settled = settled(connection, pipeline).await?;
+        let lacks = match pipeline.job.is_some() {
+            true => !arrive(connection, pipeline, given, console).await?,
+            false => false,
+        };
         let parked = parking::waiting(connection, pipeline, &source.source_id, PARKED).await?;
         let (mut first, mut last) = (u64::MAX, 0);
         let read = sources.iter().zip(ranges);
@@ -86,14 +103,18 @@ impl Live {
                 last = last.max(source.stored_at(range.last).await?.unwrap_or(u64::MAX));
             }
         }
+        // A timer may have fired before the first input was stored.
+        first = published.map_or(first, |published| first.min(published.at));
         let mut live = Self {
             identities,
             job: pipeline.job.as_ref().map(|_| job::names(&pipeline.name).1),
             ranges: ranges.clone(),
             begun: begun.clone(),
+            published: *published,
             times: first..=last,
             branches: Vec::new(),
             settled: sources.iter().map(|source| settled(&source.name)).collect(),
+            lacks,
             parked,
             results_since: 0,
             forgets: false,
@@ -169,7 +190,11 @@ impl Live {
             return;
         };
         let Some((source, sequence)) = found.input else {
-            return matcher.published_unnamed(found.line, self.times.contains(&next.stored));
+            // A timer: what was stored after the savepoint may have been committed before.
+            let published = self.published.as_ref();
+            let is_after = published.is_none_or(|published| found.place > published.place);
+            let is_certain = is_after && self.times.contains(&next.stored);
+            return matcher.published_unnamed(found.line, is_certain);
         };
         if let (Some(range), Some(begun)) = (self.ranges.get(source), self.begun.get(source))
             && (range.first..=range.last).contains(&sequence)
@@ -199,7 +224,7 @@ impl Live {
         let mut ends = self.settled.iter().zip(read);
         match side {
             OnlySide::Live => None,
-            OnlySide::Candidate if ends.any(|(settled, read)| settled < read) => {
+            OnlySide::Candidate if self.lacks || ends.any(|(settled, read)| settled < read) => {
                 Some(Why::Unsettled)
             }
             OnlySide::Candidate => self.forgets.then_some(Why::Forgotten),
@@ -213,11 +238,31 @@ impl Live {
             Slot::DeadLetter => self.dead_letters_since.unwrap_or_default(),
         };
         let settled = self.settled.first().copied().unwrap_or_default();
-        if sequence > settled || self.parked.contains(&sequence) {
+        if self.lacks || sequence > settled || self.parked.contains(&sequence) {
             Some(Why::Unsettled)
         } else {
             (sequence < since).then_some(Why::Forgotten)
         }
+    }
+}
+
+/// Waits until the streams have what the job has committed. Returns whether they have it in time.
+async fn arrive(
+    connection: &Connection,
+    pipeline: &Pipeline,
+    given: &[String],
+    console: &Console,
+) -> Result<bool> {
+    let (_progress, began) = (
+        console.progress("waiting until the streams have the results of the job"),
+        Instant::now(),
+    );
+    loop {
+        let have = outputs::have_arrived(connection, pipeline, given).await?;
+        if have || began.elapsed() > PATIENCE {
+            return Ok(have);
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

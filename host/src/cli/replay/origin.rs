@@ -1,7 +1,7 @@
 //! The start of a replay of a job: an empty state, or a verified savepoint.
 
 use super::inputs::is_table;
-use super::range::Range;
+use super::range::{Range, nanoseconds};
 use crate::config::resolved::Pipeline;
 use crate::job::positions::Span;
 use crate::job::savepoint::verify;
@@ -18,8 +18,19 @@ pub(super) struct Origin {
     pub(super) spans: Vec<Span>,
     /// The savepoint that has it.
     pub(super) savepoint: Option<String>,
+    /// When the savepoint was begun, in nanoseconds since 1970.
+    at: Option<u64>,
     /// What the job was defined with; none if there is no job.
     defined: Option<Definition>,
+}
+
+/// What a job had published when a savepoint was made.
+#[derive(Clone, Copy)]
+pub(super) struct Published {
+    /// Its outputs up to this place in the job's stream may be of the state in the savepoint.
+    pub(super) place: u64,
+    /// Later ones were published from then on, in nanoseconds since 1970.
+    pub(super) at: u64,
 }
 
 impl Origin {
@@ -44,6 +55,7 @@ impl Origin {
             return Ok(Self {
                 spans: Vec::new(),
                 savepoint: None,
+                at: None,
                 defined: defined.map(|defined| defined.definition),
             });
         };
@@ -52,6 +64,7 @@ impl Origin {
         let bucket = Savepoints::find(connection).await.with_context(what)?;
         let verified = verify(bucket.get(name, savepoint).await?).await;
         let verified = verified.with_context(what)?;
+        let at = verified.header.at.parse().ok().map(nanoseconds);
         let saved = Definition {
             // The state is by key group, so this does not matter.
             partitions: job.partitions,
@@ -72,6 +85,7 @@ impl Origin {
         let origin = Self {
             spans: verified.spans,
             savepoint: Some(savepoint.to_owned()),
+            at,
             defined: Some(saved),
         };
         // What a table has for a key is in the last change, so it lacks nothing.
@@ -99,6 +113,17 @@ impl Origin {
     /// Up to where messages are in the state of some key groups; 0 where the state is empty.
     pub(super) fn furthest(&self, source: &History) -> u64 {
         self.positions(source).max().unwrap_or_default()
+    }
+
+    /// What the job had published with the state of the savepoint; none where the state is empty, or an older weir made the
+    /// savepoint.
+    pub(super) fn published(&self) -> Option<Published> {
+        let places = self.spans.iter().map(|span| span.committed);
+        let place = places.max().filter(|place| *place > 0)?;
+        Some(Published {
+            place,
+            at: self.at?,
+        })
     }
 
     fn positions(&self, source: &History) -> impl Iterator<Item = u64> {

@@ -140,7 +140,8 @@ async fn ends(source: &History, from: Option<Edge>, to: Option<Edge>) -> Result<
     Ok((from, to))
 }
 
-fn nanoseconds(time: Timestamp) -> u64 {
+/// Since 1970.
+pub(super) fn nanoseconds(time: Timestamp) -> u64 {
     u64::try_from(time.as_nanosecond()).unwrap_or_default()
 }
 

@@ -102,7 +102,7 @@ fn an_output_of_a_job_is_known_by_the_stream_that_it_comes_from() {
     let of = |headers: &[(&str, &str)]| read_of("OUT", headers);
     let sourced = (
         "Nats-Stream-Source",
-        "WEIR_JOB_P 17 > > weir.job.p.out.3.out.a",
+        "WEIR_JOB_P 17 weir.job.p.out.*.> > weir.job.p.out.3.out.a xSApbkHM",
     );
     assert_eq!(of(&[sourced]), Some((None, Some(3), 17)));
     let named = of(&[sourced, ("Weir-Origin", "p/op/B@2/42/0")]);
