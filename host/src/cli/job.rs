@@ -293,9 +293,10 @@ fn text(shown: &Shown) -> String {
             records,
             held,
         } = partition;
-        let owners = match owners.is_empty() {
-            true => "no owner".to_owned(),
-            false => format!("owner {}", escape::line(&owners.join(", "))),
+        let owners = match (owners.is_empty(), &shown.hosts_unknown) {
+            (true, None) => "no owner".to_owned(),
+            (true, Some(_)) => "owner unknown".to_owned(),
+            _ => format!("owner {}", escape::line(&owners.join(", "))),
         };
         let Some(checkpoint) = checkpoint else {
             let _ = writeln!(
