@@ -41,8 +41,18 @@ pub fn is_readable(field: &str, value: &str) -> Result<(), String> {
     }
 }
 
+/// Levels of nesting of a value that is kept: a result has up to three more, and readers of JSON take 127.
+const DEEPEST: usize = 124;
+
 /// A value to be kept, without the space in it.
+///
+/// # Errors
+/// Nobody could read a result with it: it is nested too deep, or has text that is not Unicode.
 pub fn kept(json: &str) -> Result<Kept, String> {
+    if json.starts_with(['{', '[', '"']) {
+        fields::check(json.as_bytes(), DEEPEST)
+            .map_err(|error| format!("a value that results show has {error}"))?;
+    }
     let text = match json.starts_with(['{', '[']) {
         true => compact(json),
         false => json.to_owned(),

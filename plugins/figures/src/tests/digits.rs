@@ -198,3 +198,27 @@ fn a_number_out_of_range_is_refused_where_it_is_read_and_kept_where_it_is_shown(
     );
     assert_eq!(shown.as_deref(), Ok(r#"{"all":1,"far":1e400,"n":1}"#));
 }
+
+#[test]
+fn a_value_that_spoils_the_result_of_others_is_refused_alone() {
+    let nested = |levels: usize| {
+        let value = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        format!(r#"{{"v":{value}}}"#)
+    };
+    for figure in [
+        json!({ "list": "", "most": 2 }),
+        json!({ "list": "/v", "most": 2, "show": { "v": "/v" } }),
+        json!({ "first": "/v" }),
+    ] {
+        let results = || json!({ "x": figure.clone() });
+        let refused = said(results(), &[&nested(125)]);
+        let Err(Error::Reject(why)) = refused else {
+            panic!("{refused:?}");
+        };
+        assert!(why.contains("more than 124 levels of nesting"), "{why}");
+        let lone = said(results(), &[r#"{"v":"\ud800"}"#]);
+        assert!(matches!(lone, Err(Error::Reject(_))), "{lone:?}");
+        let result = said(results(), &[&nested(123)]).unwrap();
+        assert!(fields::check(result.as_bytes(), fields::LEVELS).is_ok());
+    }
+}
