@@ -83,6 +83,7 @@ fn written(keys: &[&str]) -> Vec<u8> {
     let span = |groups| Span {
         groups,
         inputs: vec![Progress::at("IN@1", 7)],
+        committed: 0,
     };
     let mut parts = vec![
         Part::Header(Box::new(header)),
