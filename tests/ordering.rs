@@ -72,6 +72,15 @@ impl Site {
         last.into_values().collect()
     }
 
+    /// Waits until the partition of the whole stream is with the host that is to own it.
+    fn wait_until_placed(&self, hosts: usize) {
+        wait_until("the partition is with the host that is to own it", || {
+            let said = self.members("q");
+            let settled = |member: &Member| member.beat > 6 && member.wants.is_none();
+            said.len() == hosts && said.iter().all(settled)
+        });
+    }
+
     /// Waits for the results of so many messages, and compares them.
     #[track_caller]
     fn expect_in_order(&self, messages: usize, result: impl Fn(usize) -> String) {
@@ -96,14 +105,13 @@ impl Site {
     }
 }
 
-/// Which of the hosts owns the partition of the whole stream.
+/// Which of the hosts, none of which had a message of the whole stream yet, is the first to have some.
 fn active(hosts: &[Weir]) -> usize {
-    let processed = |host: &Weir| host.metric("weir_received_total{pipeline=\"q\"}");
-    let before: Vec<f64> = hosts.iter().map(processed).collect();
+    let received = |host: &Weir| host.metric("weir_received_total{pipeline=\"q\"}");
     wait_for("a host goes on with the stream", || {
-        let mut now = hosts.iter().map(processed).zip(&before);
-        now.position(|(now, before)| now > *before)
-            .ok_or_else(|| format!("{before:?}"))
+        let received: Vec<f64> = hosts.iter().map(received).collect();
+        let active = received.iter().position(|messages| *messages > 0.0);
+        active.ok_or_else(|| format!("{received:?}"))
     })
 }
 
@@ -243,9 +251,12 @@ fn another_host_goes_on_in_order_when_the_active_one_is_killed_with_a_backlog() 
     let site = Site::new();
     let files = site.ordered(&[]);
     let slow = |number: usize| format!("slow:5/{number}");
-    feed(&site, 0..400, slow);
     let mut hosts: Vec<Weir> = (0..2).map(|_| site.run_ordered(&files)).collect();
+    site.wait_until_placed(hosts.len());
+    feed(&site, 0..100, slow);
     let which = active(&hosts);
+    hosts[which].pause();
+    feed(&site, 100..400, slow);
     hosts.remove(which).kill9();
     let some = site.nats.client().count("OUT");
     assert!(some < 800, "there is no backlog: {some}");
@@ -258,11 +269,7 @@ fn a_standby_that_is_stopped_changes_nothing_for_the_active_host() {
     let files = site.ordered(&[]);
     let slow = |number: usize| format!("slow:5/{number}");
     let mut hosts: Vec<Weir> = (0..3).map(|_| site.run_ordered(&files)).collect();
-    wait_until("the partition is with the host that is to own it", || {
-        let said = site.members("q");
-        let settled = |member: &Member| member.beat > 6 && member.wants.is_none();
-        said.len() == 3 && said.iter().all(settled)
-    });
+    site.wait_until_placed(hosts.len());
     feed(&site, 0..400, slow);
     let which = active(&hosts);
     let active = hosts.remove(which);

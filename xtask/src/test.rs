@@ -134,10 +134,12 @@ pub(crate) fn run_all(tools: &Tools, left_out: &LeftOut) -> Result<()> {
     tests
 }
 
-/// What the test runner says of failed tests, between `failures:` and `test result:`.
+/// What the test runner says of failed tests, between `failures:` and `test result:`, without the logs of
+/// servers and hosts, each of which begins with a line `--- NAME`.
 #[derive(Default)]
 struct Failures {
     is_within: bool,
+    is_log: bool,
     lines: Vec<String>,
 }
 
@@ -150,7 +152,12 @@ impl Failures {
             "failures:" => true,
             _ => self.is_within && !line.starts_with("test result:"),
         };
-        if self.is_within && self.lines.len() < Self::MOST {
+        self.is_log = match line {
+            "failures:" => false,
+            _ if line.starts_with("---- ") => false,
+            _ => self.is_log || line.starts_with("--- "),
+        };
+        if self.is_within && !self.is_log && self.lines.len() < Self::MOST {
             self.lines.push(line.to_owned());
         }
     }
@@ -239,7 +246,7 @@ mod tests {
     #[test]
     fn what_failed_is_read_from_the_runners_lines() {
         let mut failures = Failures::default();
-        let said = "test a ... FAILED\n\nfailures:\n\n---- a ----\nwhy\n\nfailures:\n    a\n\n\
+        let said = "test a ... FAILED\n\nfailures:\n\n---- a ----\nwhy\n--- weir, stderr\nlog\n\nfailures:\n    a\n\n\
                     test result: FAILED. 1 failed\n     Running next\ntest b ... ok";
         said.lines().for_each(|line| failures.read(line));
         let kept = [
@@ -247,7 +254,6 @@ mod tests {
             "",
             "---- a ----",
             "why",
-            "",
             "failures:",
             "    a",
             "",
