@@ -81,7 +81,8 @@ impl Asked {
     }
 
     fn commit(&self, expected: Fence, commit: &Commit) -> Result<Fence, LogError> {
-        self.runtime.block_on(self.log.commit(expected, commit))
+        let committing = self.log.commit(expected, commit, None);
+        self.runtime.block_on(committing)
     }
 
     /// Commits, and hears no answer.
@@ -106,6 +107,16 @@ impl Asked {
                 answer => return answer.unwrap(),
             }
         }
+    }
+
+    /// Waits until the server has answered to all that was sent before.
+    fn settle(&self) {
+        // A connection is found again while its runtime is at work.
+        self.runtime.block_on(async {
+            while self.log.checkpoint().await.is_err() {
+                pause(3).await;
+            }
+        });
     }
 
     fn resolve(&self, expected: Fence, commit: &Commit) -> Resolution {
@@ -197,7 +208,7 @@ fn a_commit_that_is_half_sent_when_the_server_is_killed_is_not_stored_and_can_be
         }
         server.kill9();
     };
-    let both = async { tokio::join!(log.log.commit(claim, &half), killed).0 };
+    let both = async { tokio::join!(log.log.commit(claim, &half, None), killed).0 };
     let lost = log.runtime.block_on(both);
     assert!(matches!(lost, Err(LogError::Ambiguous(_))), "{lost:?}");
     proxy.release();
@@ -205,15 +216,47 @@ fn a_commit_that_is_half_sent_when_the_server_is_killed_is_not_stored_and_can_be
     wait_until("the server answers again", || {
         server.client().count("JOB") == 1
     });
-    // The connection is found again while its runtime is at work.
-    log.runtime.block_on(async {
-        while log.log.checkpoint().await.is_err() {
-            pause(3).await;
-        }
-    });
+    log.settle();
     assert_eq!(log.resolve(claim, &half), Resolution::NotStored);
     log.commit(claim, &half).unwrap();
     assert_eq!(server.client().count("JOB"), 6);
+}
+
+#[test]
+fn what_is_sent_ahead_of_a_commit_is_stored_with_it_once_and_without_it_never() {
+    let (mut server, proxy) = site();
+    let log = Asked::at(&proxy.url());
+    let claim = log.claim("a");
+    let whole = commit("a", 2);
+    let first = Commit {
+        outputs: whole.outputs[..1].to_vec(),
+        ..Commit::default()
+    };
+    let ahead = || {
+        let mut staged = None;
+        log.log.stage(&mut staged, &first);
+        assert!(staged.is_some());
+        staged
+    };
+    // Of an owner that does not get to its commit.
+    drop(ahead());
+    let staged = ahead();
+    let committing = log.log.commit(claim, &whole, staged);
+    let fence = log.runtime.block_on(committing).unwrap();
+    let texts =
+        |server: &NatsServer| -> Vec<_> { results(server).iter().map(Stored::text).collect() };
+    assert_eq!(texts(&server), ["one", "two"]);
+
+    // The server forgets what was not committed, and the connection is another.
+    let staged = ahead();
+    log.settle();
+    server.stop();
+    server.start_again();
+    log.settle();
+    let next = commit("a", 3);
+    let committing = log.log.commit(fence, &next, staged);
+    log.runtime.block_on(committing).unwrap();
+    assert_eq!(texts(&server), ["one", "two", "one", "two"]);
 }
 
 #[test]

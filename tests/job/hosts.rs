@@ -116,6 +116,7 @@ pub async fn log(url: &str) -> anyhow::Result<JetStream> {
         stream: "JOB".to_owned(),
         prefix: "job".to_owned(),
         keeps_results: false,
+        stages: true,
         partition: 0,
         part: settings().bounds.part,
         patience: Duration::from_millis(500),

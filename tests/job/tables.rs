@@ -131,6 +131,7 @@ fn no_partition_reads_a_row_before_the_table_is_as_it_was_when_the_partition_beg
             stream: "JOB".to_owned(),
             prefix: "job".to_owned(),
             keeps_results: false,
+            stages: false,
             partition,
             part: 1 << 10,
             patience: PATIENCE,

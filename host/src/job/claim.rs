@@ -29,7 +29,7 @@ pub(super) async fn claim<L: Log, S: Surroundings>(
             let owner = Arc::clone(&owner);
             let (fence, mut commit) = partition::claim(found.as_ref(), owner, inputs, digests);
             commit.checkpoint.groups = Some(settings.groups.clone());
-            match deliver(log, around, fence, &commit).await {
+            match deliver(log, around, fence, &commit, Default::default()).await {
                 Ok(fence) => {
                     let checkpoint = commit.checkpoint;
                     return Ok(Held { fence, checkpoint });

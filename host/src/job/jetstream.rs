@@ -19,6 +19,7 @@ mod forward;
 mod inputs;
 mod reader;
 
+pub use batch::Batch;
 pub use changes::Changes;
 pub use forward::{Forward, Forwarding};
 pub use inputs::{Deal, Inputs, Source};
@@ -57,6 +58,8 @@ pub struct Place {
     pub part: usize,
     /// After which an answer is given up.
     pub patience: Duration,
+    /// Whether results are sent ahead of their commits, which makes two open batches of a partition.
+    pub stages: bool,
 }
 
 /// The log of one partition. All partitions of a job in a host share `open`, those of a lane `inputs`.
@@ -224,6 +227,8 @@ impl Whole {
 }
 
 impl Log for JetStream {
+    type Staged = Option<Batch>;
+
     /// The leader of the stream answers `STREAM.MSG.GET`, but perhaps a former leader that does not know it
     /// yet.
     async fn checkpoint(&self) -> Result<Option<Held>, LogError> {
@@ -239,12 +244,30 @@ impl Log for JetStream {
         }))
     }
 
-    async fn commit(&self, expected: Fence, commit: &Commit) -> Result<Fence, LogError> {
+    fn stage(&self, staged: &mut Option<Batch>, gathered: &Commit) {
+        if self.place.stages
+            && self.wire.health.is_connected()
+            && gathered.results() > staged.as_ref().map_or(0, Batch::results)
+        {
+            let batch = staged.get_or_insert_with(|| self.begin());
+            // It is told of when the commit is sent.
+            let _ = self.send_results(batch, gathered);
+        }
+    }
+
+    async fn commit(
+        &self,
+        expected: Fence,
+        commit: &Commit,
+        staged: Option<Batch>,
+    ) -> Result<Fence, LogError> {
         let _open = self.open.acquire().await;
         if !self.wire.health.is_connected() {
             return Err(LogError::Busy("there is no connection".to_owned()));
         }
-        self.send(expected, commit).await
+        let staged = staged.filter(|batch| !batch.is_lost());
+        let batch = staged.unwrap_or_else(|| self.begin());
+        self.send(batch, expected, commit).await
     }
 
     async fn recover(

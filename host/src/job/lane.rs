@@ -186,7 +186,6 @@ impl Lane {
             membership: parts.membership,
             progress: Arc::clone(&place.progress),
             lane: parts.lane,
-            job,
             place: Place {
                 stream: place.stream.clone(),
                 prefix: place.prefix.clone(),
@@ -194,7 +193,9 @@ impl Lane {
                 partition: 0,
                 part: (wire.max_payload() / 2).clamp(1, PART),
                 patience: PATIENCE,
+                stages: 2 * usize::from(job.partitions) <= OPEN_BATCHES,
             },
+            job,
             wire,
             shared: Rc::new(shared),
             inputs: Rc::new(inputs),

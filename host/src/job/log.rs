@@ -168,6 +168,14 @@ pub struct Commit {
     pub checkpoint: Checkpoint,
 }
 
+impl Commit {
+    /// How many results and dead letters it has.
+    #[must_use]
+    pub fn results(&self) -> usize {
+        self.outputs.len() + self.dead_letters.len()
+    }
+}
+
 /// What [`Log::recover`] finds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stored {
@@ -244,18 +252,31 @@ impl fmt::Display for LogError {
     reason = "a partition stays on one thread, so nothing here has to be sent to another"
 )]
 pub trait Log {
+    /// What was sent ahead of a commit: a prefix of its results and one of its dead letters. Without the commit,
+    /// nothing of it is ever stored.
+    type Staged: Default;
+
     /// The last checkpoint; none in a new log. It may be older than the last one.
     ///
     /// # Errors
     /// All errors except [`LogError::Damaged`] and [`LogError::Permanent`] are temporary.
     async fn checkpoint(&self) -> Result<Option<Held>, LogError>;
 
+    /// Sends results and dead letters of the commit that gathers, as many as can be sent at once and are not in
+    /// `staged` yet, so that the commit has less to send. What fails here is found out by the commit.
+    fn stage(&self, staged: &mut Self::Staged, gathered: &Commit);
+
     /// Stores a commit whose checkpoint follows the one at `expected`. Returns where its own checkpoint
     /// stands.
     ///
     /// # Errors
     /// Only after [`LogError::Ambiguous`] may it be stored, now or later.
-    async fn commit(&self, expected: Fence, commit: &Commit) -> Result<Fence, LogError>;
+    async fn commit(
+        &self,
+        expected: Fence,
+        commit: &Commit,
+        staged: Self::Staged,
+    ) -> Result<Fence, LogError>;
 
     /// Reads twice, in the order of the log: first snapshots and then deltas, each up to the checkpoint at
     /// `claim`. A checkpoint is passed on when it is found, after everything that was stored before it. A

@@ -8,8 +8,11 @@ mod chance;
 mod network;
 mod published;
 mod rules;
+mod staged;
 
 pub use chance::{Random, Tally};
+pub use network::step;
+pub use staged::Staged;
 
 use network::{Request, Sent, answered};
 
@@ -279,17 +282,9 @@ impl Model {
     }
 }
 
-/// Lets others go on.
-pub async fn step() {
-    let mut first = true;
-    poll_fn(|_| match std::mem::take(&mut first) {
-        true => Poll::Pending,
-        false => Poll::Ready(()),
-    })
-    .await;
-}
-
 impl Log for Model {
+    type Staged = Staged;
+
     async fn checkpoint(&self) -> Result<Option<Held>, LogError> {
         step().await;
         if self.once_in(16) {
@@ -312,8 +307,17 @@ impl Log for Model {
         }))
     }
 
-    async fn commit(&self, expected: Fence, commit: &Commit) -> Result<Fence, LogError> {
-        let commit = Rc::new(commit.clone());
+    fn stage(&self, staged: &mut Staged, gathered: &Commit) {
+        staged.add(gathered, |new| self.random.borrow_mut().below(new + 1));
+    }
+
+    async fn commit(
+        &self,
+        expected: Fence,
+        commit: &Commit,
+        staged: Staged,
+    ) -> Result<Fence, LogError> {
+        let commit = Rc::new(self.complete(staged, commit).await?);
         answered(self.send(Request::Commit(expected, commit))).await
     }
 

@@ -102,6 +102,7 @@ impl Operated {
             stream: self.stream.clone(),
             prefix: self.prefix.clone(),
             keeps_results: false,
+            stages: false,
             partition,
             part: self.part(),
             patience: PATIENCE,

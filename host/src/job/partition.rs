@@ -5,8 +5,9 @@
 //! (`recovery.rs`), *runs*, and is *deposed* when another owner claims the partition. `worker.rs` carries out
 //! the decisions.
 //!
-//! One commit is in flight at a time. Meanwhile, effects gather for the next commit, on a state that includes
-//! the writes of the commit in flight: either that commit is stored, or the owner is deposed and drops
+//! One commit is in flight at a time. Meanwhile, effects gather for the next commit, and its results are sent
+//! ahead (`docs/adr/0042-results-are-sent-ahead-of-their-commit.md`), on a state that includes the writes of the
+//! commit in flight: either that commit is stored, or the owner is deposed and drops
 //! everything.
 
 pub use super::bounds::Bounds;
@@ -150,6 +151,12 @@ impl Running {
     #[must_use]
     pub fn inputs(&self) -> &[Progress] {
         &self.checkpoint.inputs
+    }
+
+    /// What has gathered for the next commit. Results and dead letters are only ever added, until it is formed.
+    #[must_use]
+    pub fn gathered(&self) -> &Commit {
+        &self.gathered
     }
 
     /// Up to here an input has nothing for this partition. The next commit has it, and makes one if there is

@@ -54,7 +54,7 @@ impl<'a, L: Log, S: Surroundings> Replacement<'a, L, S> {
                 checkpoint,
                 ..Commit::default()
             };
-            match deliver(log, around, fence, &commit).await {
+            match deliver(log, around, fence, &commit, Default::default()).await {
                 Ok(fence) => {
                     let checkpoint = commit.checkpoint;
                     let held = Held { fence, checkpoint };
@@ -141,7 +141,14 @@ impl<'a, L: Log, S: Surroundings> Replacement<'a, L, S> {
             checkpoint,
             ..Commit::default()
         };
-        let fence = deliver(self.log, self.around, self.held.fence, &commit).await;
+        let fence = deliver(
+            self.log,
+            self.around,
+            self.held.fence,
+            &commit,
+            Default::default(),
+        )
+        .await;
         self.held = Held {
             fence: fence.map_err(lost)?,
             checkpoint: commit.checkpoint,

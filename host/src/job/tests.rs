@@ -94,6 +94,7 @@ fn whatever_fails_and_whenever_nothing_is_lost_repeated_or_written_by_a_deposed_
         ambiguous,
         late,
         lagging,
+        staged,
         snapshots,
         purged,
         warm,
@@ -103,7 +104,7 @@ fn whatever_fails_and_whenever_nothing_is_lost_repeated_or_written_by_a_deposed_
     // A standby that misses what was purged is rare.
     assert!(gaps > 0 || schedules < 100_000, "{all:?}");
     for met in [
-        commits, claims, refused, ambiguous, late, lagging, snapshots, purged, warm, cold,
+        commits, claims, refused, ambiguous, late, lagging, staged, snapshots, purged, warm, cold,
     ] {
         assert!(met > schedules / 10, "{all:?}");
     }
@@ -264,6 +265,8 @@ fn every_mistake_in_the_engine_is_found() {
         Sabotage::TakenAsLost,
         Sabotage::NoClaim,
         Sabotage::ShortLog,
+        Sabotage::ForgetsStaged,
+        Sabotage::StagedStays,
         Sabotage::OneName,
         Sabotage::ReadsTwice,
         Sabotage::Skips,

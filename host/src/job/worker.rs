@@ -86,16 +86,18 @@ fn log_length(around: &impl Surroundings, running: &Running) {
     around.note(Note::Logged(deltas, bytes));
 }
 
-/// Brings a commit in, however often that takes.
+/// Brings a commit in, of which `staged` was sent ahead, however often that takes.
 pub(super) async fn deliver<L: Log, S: Surroundings>(
     log: &L,
     around: &S,
     expected: Fence,
     commit: &Commit,
+    mut staged: L::Staged,
 ) -> Result<Fence, Lost> {
     let mut attempt = 0;
     loop {
-        let mut committing = pin!(log.commit(expected, commit));
+        // What was sent ahead is of use once: no second attempt is to depend on it.
+        let mut committing = pin!(log.commit(expected, commit, std::mem::take(&mut staged)));
         // What is asked for is sent by now.
         let answer = match poll!(&mut committing) {
             Poll::Ready(answer) => answer,
@@ -198,6 +200,8 @@ async fn serve<L: Log, W: Work, S: Surroundings>(
 ) -> Result<Lost, Lost> {
     let mut in_flight: Option<LocalBoxFuture<'_, Result<Fence, Lost>>> = None;
     let mut purge: Option<LocalBoxFuture<'_, Result<(), LogError>>> = None;
+    // Of the commit that gathers.
+    let mut staged = L::Staged::default();
     // Read, and not yet processed.
     let mut waiting: Vec<Input> = Vec::new();
     let mut most = settings.batch;
@@ -221,9 +225,12 @@ async fn serve<L: Log, W: Work, S: Surroundings>(
             if let Some(group) = running.take_oversized() {
                 around.note(Note::Oversized(group));
             }
+            let staged = std::mem::take(&mut staged);
             in_flight = Some(Box::pin(async move {
-                deliver(log, around, fence, &commit).await
+                deliver(log, around, fence, &commit, staged).await
             }));
+        } else {
+            log.stage(&mut staged, running.gathered());
         }
         let (due, quiet) = (work.next_due(), work.quiet_due());
         let holding = quiet.map(|_| work.holding(running.inputs()));

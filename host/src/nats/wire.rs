@@ -157,6 +157,13 @@ impl Wire {
         (state.lost, state.began)
     }
 
+    /// Whether what is to be written is not too much, so that [`room`](Self::room) does not wait.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        let state = locked(&self.state);
+        state.out.len() < FULL || state.closed
+    }
+
     /// Waits until what is to be written is not too much. Safe to drop while it waits.
     pub async fn room(&self) {
         poll_fn(|context| {

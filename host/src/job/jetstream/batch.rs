@@ -3,17 +3,23 @@
 use super::{JetStream, RECORD, answer};
 use crate::headers::{self, ORIGIN, PART};
 use crate::job::log::{Commit, Fence, LogError};
-use crate::nats::wire::Parts;
+use crate::nats::wire::{Parts, Subscription, Wire};
 use crate::outgoing::OutgoingMessage;
 
 /// Messages that are written before there is a look at whether there is room for more.
 const RUN: usize = 32;
 
-/// A batch under way.
-struct Batch<'a> {
-    log: &'a JetStream,
+/// A batch under way. The server gives it up when nothing of it has come for 10 s.
+pub struct Batch {
+    wire: Wire,
     inbox: String,
+    answers: Subscription,
     text: Text,
+    /// The place of its first message among all that were published.
+    first: Option<u64>,
+    /// The results and the dead letters that it has so far.
+    outputs: usize,
+    dead_letters: usize,
 }
 
 /// What is written for each message of a batch, into memory that all of them use.
@@ -55,29 +61,44 @@ impl Text {
     }
 }
 
-impl Batch<'_> {
+impl Batch {
+    /// How many results and dead letters it has.
+    pub(super) fn results(&self) -> usize {
+        self.outputs + self.dead_letters
+    }
+
+    /// Whether its connection is not known to be there any more: no answer would come.
+    pub(super) fn is_lost(&self) -> bool {
+        let (lost, _) = self.wire.lost();
+        self.first.is_none_or(|first| first <= lost)
+    }
+
+    /// Whether another message may be added without waiting for room.
+    fn has_room(&self) -> bool {
+        !self.text.count.is_multiple_of(RUN) || self.wire.has_room()
+    }
+
     async fn add(
         &mut self,
         subject: &[&str],
         lines: &[(&str, &str)],
         payload: &[u8],
     ) -> Result<(), LogError> {
+        if !self.has_room() {
+            self.wire.room().await;
+        }
         self.text.begin(subject);
-        self.send(lines, payload).await
+        self.send(lines, payload)
     }
 
-    async fn result(
-        &mut self,
-        subject: &[&str],
-        message: &OutgoingMessage,
-    ) -> Result<(), LogError> {
+    fn result(&mut self, subject: &[&str], message: &OutgoingMessage) -> Result<(), LogError> {
         self.text.begin(subject);
         message.write_headers_as(ORIGIN, &mut self.text.headers);
-        self.send(&[], &message.payload).await
+        self.send(&[], &message.payload)
     }
 
     /// Sends the message that has begun, with these headers besides.
-    async fn send(&mut self, lines: &[(&str, &str)], payload: &[u8]) -> Result<(), LogError> {
+    fn send(&mut self, lines: &[(&str, &str)], payload: &[u8]) -> Result<(), LogError> {
         self.text.add(lines);
         let Text {
             count,
@@ -85,12 +106,9 @@ impl Batch<'_> {
             headers,
             ..
         } = &self.text;
-        if count.is_multiple_of(RUN) {
-            self.log.wire.room().await;
-        }
         let is_last = lines.iter().any(|(name, _)| *name == COMMIT);
         let has_answer = *count == 1 || is_last;
-        let sent = self.log.wire.publish(&Parts {
+        let sent = self.wire.publish(&Parts {
             subject: subject.as_bytes(),
             reply: if has_answer {
                 self.inbox.as_bytes()
@@ -100,19 +118,22 @@ impl Batch<'_> {
             headers,
             payload,
         });
-        sent.map(drop)
-            .map_err(|_| LogError::Permanent(format!("`{subject}` is not a valid subject")))
+        let sent =
+            sent.map_err(|_| LogError::Permanent(format!("`{subject}` is not a valid subject")))?;
+        self.first.get_or_insert(sent);
+        Ok(())
     }
 
-    /// Sends a record in as many messages as it needs. `first` is a header of the first of them.
+    /// Sends a record in as many messages as it needs, none of which is larger than `part`. `first` is a header of
+    /// the first of them.
     async fn record(
         &mut self,
-        subject: &str,
+        (subject, part): (&str, usize),
         number: u64,
         content: &[u8],
         first: Option<(&str, &str)>,
     ) -> Result<(), LogError> {
-        let part = self.log.place.part.max(1);
+        let part = part.max(1);
         let parts = content.len().div_ceil(part).max(1);
         let number = number.to_string();
         let mut rest = content;
@@ -135,49 +156,86 @@ const COMMIT: &str = "Nats-Batch-Commit";
 const ROLLUP: (&str, &str) = ("Nats-Rollup", "sub");
 
 impl JetStream {
-    /// Sends a commit, and waits for the answer.
-    pub(super) async fn send(&self, expected: Fence, commit: &Commit) -> Result<Fence, LogError> {
+    /// A batch without messages.
+    pub(super) fn begin(&self) -> Batch {
         let inbox = self.wire.new_inbox();
-        let mut answers = self.wire.subscribe_once(&inbox);
-        let text = Text {
-            id: self.wire.new_id(),
-            count: 0,
-            subject: String::new(),
-            headers: Vec::new(),
-        };
-        let log = self;
-        let mut batch = Batch { log, inbox, text };
+        Batch {
+            answers: self.wire.subscribe_once(&inbox),
+            inbox,
+            text: Text {
+                id: self.wire.new_id(),
+                count: 0,
+                subject: String::new(),
+                headers: Vec::new(),
+            },
+            first: None,
+            outputs: 0,
+            dead_letters: 0,
+            wire: self.wire.clone(),
+        }
+    }
+
+    /// Sends the results and dead letters that the batch does not have yet. False if there is no room for all.
+    pub(super) fn send_results(
+        &self,
+        batch: &mut Batch,
+        commit: &Commit,
+    ) -> Result<bool, LogError> {
         let (out, dead) = (self.subject("out"), self.subject("dead"));
-        for output in &commit.outputs {
+        for output in commit.outputs.iter().skip(batch.outputs) {
+            if !batch.has_room() {
+                return Ok(false);
+            }
             let below = [&*out, ".", &*output.subject];
             let subject = match self.place.keeps_results {
                 true => &below[2..],
                 false => &below,
             };
-            batch.result(subject, output).await?;
+            batch.result(subject, output)?;
+            batch.outputs += 1;
         }
-        for letter in &commit.dead_letters {
-            batch.result(&[&dead], letter).await?;
+        for letter in commit.dead_letters.iter().skip(batch.dead_letters) {
+            if !batch.has_room() {
+                return Ok(false);
+            }
+            batch.result(&[&dead], letter)?;
+            batch.dead_letters += 1;
+        }
+        Ok(true)
+    }
+
+    /// Sends what the batch does not have of a commit, and waits for the answer.
+    pub(super) async fn send(
+        &self,
+        mut batch: Batch,
+        expected: Fence,
+        commit: &Commit,
+    ) -> Result<Fence, LogError> {
+        while !self.send_results(&mut batch, commit)? {
+            self.wire.room().await;
         }
         let number = format!("{}.{}", self.place.partition, commit.checkpoint.number);
         for value in &commit.views {
+            if !batch.has_room() {
+                self.wire.room().await;
+            }
             let subject = [&*self.place.prefix, ".view.", &*value.subject];
             batch.text.begin(&subject);
             value.write_headers_as(ORIGIN, &mut batch.text.headers);
-            let of_commit = [(headers::COMMIT, &*number)];
-            batch.send(&of_commit, &value.payload).await?;
+            batch.send(&[(headers::COMMIT, &*number)], &value.payload)?;
         }
+        let part = self.place.part;
         if let Some(delta) = &commit.delta {
             let number = commit.checkpoint.log;
             batch
-                .record(&self.subject("log"), number, delta, None)
+                .record((&self.subject("log"), part), number, delta, None)
                 .await?;
         }
         for snapshot in &commit.snapshots {
             let subject = format!("{}.{}", self.subject("snap"), snapshot.group);
             let content = &snapshot.content;
             batch
-                .record(&subject, snapshot.reach, content, Some(ROLLUP))
+                .record((&subject, part), snapshot.reach, content, Some(ROLLUP))
                 .await?;
         }
         let checkpoint = serde_json::to_vec(&commit.checkpoint)
@@ -192,7 +250,7 @@ impl JetStream {
             .add(&[&self.subject("ckpt")], &lines, &checkpoint)
             .await?;
         loop {
-            let answer = answer::wait(&self.wire, &mut answers, self.place.patience).await?;
+            let answer = answer::wait(&self.wire, &mut batch.answers, self.place.patience).await?;
             if let Some(fence) = answer::stored(&batch.text.id, &answer.payload)? {
                 return Ok(fence);
             }

@@ -40,6 +40,8 @@ pub struct Tally {
     pub late: u64,
     /// Reads of an old state of the log.
     pub lagging: u64,
+    /// Commits of which something was sent ahead.
+    pub staged: u64,
     pub snapshots: u64,
     pub purged: u64,
     /// Standbys that went on with what they had, that could not, and that had missed deltas.
@@ -56,6 +58,7 @@ impl Tally {
         self.ambiguous += other.ambiguous;
         self.late += other.late;
         self.lagging += other.lagging;
+        self.staged += other.staged;
         self.snapshots += other.snapshots;
         self.purged += other.purged;
         self.warm += other.warm;

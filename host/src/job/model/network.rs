@@ -117,3 +117,13 @@ pub(super) async fn answered(answer: Answer) -> Result<Fence, LogError> {
     })
     .await
 }
+
+/// Lets others go on.
+pub async fn step() {
+    let mut first = true;
+    poll_fn(|_| match std::mem::take(&mut first) {
+        true => Poll::Pending,
+        false => Poll::Ready(()),
+    })
+    .await;
+}

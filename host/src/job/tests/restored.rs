@@ -140,6 +140,7 @@ impl<F: Folding + 'static> Schedule<F> {
         let log = Sabotaged {
             model,
             sabotage: self.sabotage,
+            staged: Default::default(),
         };
         let restores = self.restores();
         let (base, pending) = (Rc::clone(&restores.base), restores.pending.clone().unwrap());

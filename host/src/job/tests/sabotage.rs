@@ -2,8 +2,10 @@
 
 use super::fold::Mistake;
 use crate::job::log::{Commit, Delta, Fence, Held, Log, LogError, Progress, Read, Stored};
-use crate::job::model::Model;
+use crate::job::model::{Model, Staged};
+use crate::outgoing::OutgoingMessage;
 use bytes::Bytes;
+use std::cell::RefCell;
 use std::rc::Rc;
 
 /// One of them.
@@ -20,6 +22,10 @@ pub enum Sabotage {
     NoClaim,
     /// The same, and takes a shorter log for a whole one.
     ShortLog,
+    /// A commit is sent without what was sent ahead of it.
+    ForgetsStaged,
+    /// What was sent ahead of a commit is in the next one, too.
+    StagedStays,
     /// All owners have one name.
     OneName,
     /// Reading begins with the last message that is committed.
@@ -46,6 +52,8 @@ pub enum Sabotage {
 pub struct Sabotaged {
     pub model: Rc<Model>,
     pub sabotage: Sabotage,
+    /// What was sent ahead of the last commit.
+    pub staged: RefCell<Vec<OutgoingMessage>>,
 }
 
 impl Sabotaged {
@@ -62,11 +70,22 @@ impl Sabotaged {
 }
 
 impl Log for Sabotaged {
+    type Staged = Staged;
+
     async fn checkpoint(&self) -> Result<Option<Held>, LogError> {
         self.model.checkpoint().await
     }
 
-    async fn commit(&self, expected: Fence, commit: &Commit) -> Result<Fence, LogError> {
+    fn stage(&self, staged: &mut Staged, gathered: &Commit) {
+        self.model.stage(staged, gathered);
+    }
+
+    async fn commit(
+        &self,
+        expected: Fence,
+        commit: &Commit,
+        mut staged: Staged,
+    ) -> Result<Fence, LogError> {
         let expected = match self.sabotage {
             Sabotage::NoFence => self.last(),
             _ => expected,
@@ -81,11 +100,29 @@ impl Log for Sabotaged {
             }
         }
         commit.checkpoint.replacing &= self.sabotage != Sabotage::NoMark;
+        match self.sabotage {
+            Sabotage::ForgetsStaged => {
+                let staged = std::mem::take(&mut staged);
+                commit.outputs.drain(..staged.outputs.len());
+                commit.dead_letters.drain(..staged.dead_letters.len());
+            }
+            Sabotage::StagedStays => {
+                let before = self.staged.replace(staged.outputs.clone());
+                commit.outputs.splice(..0, before);
+                staged = Staged::default();
+            }
+            _ => {}
+        }
         let commit = &commit;
-        match (self.model.commit(expected, commit).await, self.sabotage) {
+        match (
+            self.model.commit(expected, commit, staged).await,
+            self.sabotage,
+        ) {
             (Err(LogError::Ambiguous(_)), Sabotage::TakenAsStored) => Ok(self.last()),
             (Err(LogError::Ambiguous(_)), Sabotage::TakenAsLost) => {
-                self.model.commit(self.last(), commit).await
+                self.model
+                    .commit(self.last(), commit, Staged::default())
+                    .await
             }
             (result, _) => result,
         }

@@ -161,6 +161,7 @@ impl<F: Folding + 'static> Schedule<F> {
         let log = Sabotaged {
             model,
             sabotage: self.sabotage,
+            staged: Default::default(),
         };
         let (mut fold, settings) = (self.fold(), self.settings.clone());
         let is_promoted = Rc::clone(&promoted);
