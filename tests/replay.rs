@@ -1,6 +1,8 @@
 //! Any version runs over stored messages, beside the live pipeline and without a trace at it: its
 //! outputs are written, or compared with what was published, and every difference is found.
 
+mod large;
+
 use crate::harness::guests::versions as version;
 use crate::harness::{Finished, Site, Weir};
 use bytes::Bytes;

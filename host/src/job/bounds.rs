@@ -1,5 +1,19 @@
 //! The limits of a commit. Pure.
 
+use crate::config::resolved;
+
+/// Messages of a commit besides its results, and how many of them are kept free for snapshots; the others are for
+/// deltas and the checkpoint. The server takes 1,000 in all, and a pipeline may have 900 results in a commit.
+const BESIDES: usize = 100;
+const RESERVE: usize = 90;
+/// Bytes of a record's message, at most; half of what the server takes, if that is less.
+const PART: usize = 256 << 10;
+
+/// Bytes of a record's message, where the server takes messages of this size.
+pub(super) fn part(max_payload: usize) -> usize {
+    (max_payload / 2).clamp(1, PART)
+}
+
 /// What one commit may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
@@ -14,6 +28,17 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// Those of a job that may have these results in a commit, and records of `part` bytes.
+    #[must_use]
+    pub fn of_commit(results: resolved::Bounds, part: usize) -> Self {
+        Self {
+            messages: results.messages + BESIDES,
+            reserve: RESERVE,
+            bytes: results.bytes,
+            part,
+        }
+    }
+
     /// Messages for so many bytes.
     pub(super) fn parts(&self, bytes: usize) -> usize {
         bytes.div_ceil(self.part.max(1))

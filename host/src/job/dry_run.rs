@@ -8,8 +8,8 @@
 
 mod partition;
 
+use super::bounds::{self, Bounds};
 use super::log::{Checkpoint, Fence, Held, Input, Progress, Snapshot};
-use super::partition::Bounds;
 use super::positions::{Span, merged};
 use super::processing::Processing;
 use super::shared::{Reads, Shared};
@@ -132,7 +132,8 @@ impl JobDryRun {
         // The ids say of which message an output comes.
         let mut named = resolved::Pipeline::clone(&settings);
         named.sink.message_ids = true;
-        let mut processor = Processor::new(&named, parts.chain, &target);
+        // As in the job, also for the size of results.
+        let mut processor = Processor::new(&named, parts.chain, &target).with_provenance();
         processor.warm().await?;
         let (_, swaps) = mpsc::channel(1);
         let control = (Changeover::new(0, 0, swaps), Sampler::new(Arc::default()));
@@ -160,12 +161,7 @@ impl JobDryRun {
             sources: parts.sources.into(),
             of: job.partitions,
             partitions: BTreeMap::new(),
-            bounds: Bounds {
-                messages: job.commit.messages + 1,
-                reserve: 0,
-                bytes: job.commit.bytes,
-                part: usize::MAX,
-            },
+            bounds: Bounds::of_commit(job.commit, bounds::part(target.max_payload)),
             batch: settings.batch.messages,
         })
     }

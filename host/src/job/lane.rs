@@ -8,11 +8,11 @@ mod around;
 mod folder;
 mod standing;
 
+use super::bounds::{self, Bounds};
 use super::compaction;
 use super::jetstream::{Forward, Inputs, JetStream, OPEN_BATCHES, Place, Source};
 use super::log::Progress;
 use super::membership::{Membership, Share};
-use super::partition::Bounds;
 use super::pause::pause;
 use super::processing::Processing;
 use super::shared::{Reads, Shared};
@@ -53,15 +53,6 @@ const ABANDONED: &str = "$JS.EVENT.ADVISORY.STREAM.BATCH_ABANDONED";
 /// The pauses before a partition is tried again that failed for a reason that stays: they double.
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(60);
-/// Messages of a commit besides its results, and how many of them are kept free for snapshots; the others are for
-/// deltas and the checkpoint. The server takes 1,000 in all, and a pipeline may have 900 results in a commit.
-const BESIDES: usize = 100;
-const RESERVE: usize = 90;
-/// The greatest number of bytes of the header lines that a commit adds to a message. The server counts them,
-/// and ends the connection if a message is too large.
-const BATCH_LINES: usize = 256;
-/// Bytes of a record's message, at most; half of what the server takes, if that is less.
-pub(super) const PART: usize = 256 << 10;
 
 /// The parts of a lane. The first four belong to its pipeline, the others to the lane.
 pub struct Parts {
@@ -121,8 +112,7 @@ impl Lane {
         let folder = Folder::of(&job.store, &place.stream, &place.incarnation)?;
         let counter = parts.metrics.reconnects.clone();
         let wire = Wire::connect(&settings.nats, &settings.name, counter).await?;
-        let largest = wire.max_payload().saturating_sub(BATCH_LINES);
-        let target = Target::new(&settings, &ensured.subjects, largest);
+        let target = Target::new(&settings, &ensured.subjects, wire.max_payload());
         let operators = settings.operators.iter();
         let operators = operators.map(|operator| operator.name.clone()).collect();
         let activity = Arc::new(Activity::new(operators, parts.chain.place()));
@@ -191,7 +181,7 @@ impl Lane {
                 prefix: place.prefix.clone(),
                 keeps_results: settings.sink.in_job_stream.is_some(),
                 partition: 0,
-                part: (wire.max_payload() / 2).clamp(1, PART),
+                part: bounds::part(wire.max_payload()),
                 patience: PATIENCE,
                 stages: 2 * usize::from(job.partitions) <= OPEN_BATCHES,
             },
@@ -368,17 +358,11 @@ impl Lane {
     }
 
     fn settings(&self, groups: &Groups) -> Settings {
-        let resolved::Bounds { messages, bytes } = self.job.commit;
         Settings {
             groups: groups.numbers(),
             inputs: self.begin.clone(),
             digests: Arc::clone(&self.digests),
-            bounds: Bounds {
-                messages: messages + BESIDES,
-                reserve: RESERVE,
-                bytes,
-                part: self.place.part,
-            },
+            bounds: Bounds::of_commit(self.job.commit, self.place.part),
             batch: self.shared.settings.batch.messages,
             least: compaction::LEAST,
         }

@@ -2,8 +2,9 @@
 //!
 //! Reading claims nothing and disturbs no host. It fails after a limit, so a command never waits forever.
 
+use super::bounds;
 use super::jetstream::{Inputs, JetStream, OPEN_BATCHES, Place};
-use super::lane::{PART, PATIENCE};
+use super::lane::PATIENCE;
 use super::log::{Fence, Held, Log, LogError};
 use super::observe::{Observation, Observed, Room};
 use super::pause::pause;
@@ -112,7 +113,7 @@ impl Operated {
     }
 
     fn part(&self) -> usize {
-        (self.wire.max_payload() / 2).clamp(1, PART)
+        bounds::part(self.wire.max_payload())
     }
 
     /// The state of a partition, or of one group of it, as of one of its checkpoints; none if the partition

@@ -38,7 +38,8 @@ impl DryRun {
             ..target
         };
         Self {
-            processor: Processor::new(settings, chain, &target),
+            // As in a host, also for the size of results.
+            processor: Processor::new(settings, chain, &target).with_provenance(),
             source_id: ByteString::from(source_id),
         }
     }

@@ -23,6 +23,9 @@ const TRACE: [&str; 2] = ["traceparent", "tracestate"];
 /// Through how many pipelines a message may come. Longer ways than a handful are hardly ever meant, and a
 /// loop that makes two of one has made 65,536 by then.
 const MOST_HOPS: u32 = 16;
+/// The greatest number of bytes of the header lines that a commit of a job adds to a message. The server counts them,
+/// and ends the connection if a message is too large.
+const COMMIT_LINES: usize = 256;
 /// Headers by name and value.
 type Lines = Vec<(ByteString, ByteString)>;
 
@@ -32,7 +35,7 @@ pub struct Target {
     /// Subjects that results must not have: those of parked messages, and those that the pipeline reads,
     /// unless it may feed itself.
     pub own_source: Vec<SubjectFilter>,
-    /// The largest message that the server takes, in bytes.
+    /// The largest message that may be published, in bytes.
     pub max_payload: usize,
     /// Where dead letters go; `None` when they are off.
     pub dead_letters: Option<String>,
@@ -44,14 +47,15 @@ pub struct Target {
 }
 
 impl Target {
-    /// That of a pipeline, at a server that takes messages of this size. `captured` is what the
-    /// source's stream captures.
+    /// That of a pipeline, at a server that takes messages of this size; those of a job are a little smaller.
+    /// `captured` is what the source's stream captures.
     #[must_use]
     pub fn new(settings: &resolved::Pipeline, captured: &[String], max_payload: usize) -> Self {
         let dead_letters = settings.dead_letter.as_ref();
+        let added = settings.job.as_ref().map_or(0, |_| COMMIT_LINES);
         Self {
             own_source: own_source(settings, captured),
-            max_payload,
+            max_payload: max_payload.saturating_sub(added),
             dead_letters: dead_letters.map(|dead| dead.subject.clone()),
             inbox_prefix: settings.nats.inbox_prefix.clone(),
             api_prefix: settings.nats.api_prefix.clone(),
