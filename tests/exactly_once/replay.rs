@@ -168,6 +168,32 @@ fn timers_and_retries_of_a_replay_are_due_by_the_times_of_the_messages() {
 }
 
 #[test]
+fn a_job_and_its_replay_refuse_the_same_results_for_their_size_and_count_a_letter_in_parts_once() {
+    let site = Site::new();
+    let weir = site.run_job(&site.stateful(SEVERAL));
+    let client = site.nats.client();
+    client.publish("in.a", "small");
+    let small = &site.wait_for_messages("OUT", 1)[0];
+    // A commit adds lines to a result, for which a job keeps 256 bytes free.
+    let most = (1 << 20) - 256 - small.overhead("Weir-Origin");
+    client.publish("in.a", "x".repeat(most));
+    client.publish("in.a", "x".repeat(most + 1));
+    // What a timer emits is refused as well.
+    client.publish("in.b", "fill big 1048570; timer event 1 get big; drop");
+    site.wait_for_messages("OUT", 2);
+    let dead = site.wait_for_messages("DEAD", 4);
+    let parts = dead
+        .iter()
+        .filter(|part| part.header("Weir-Part").is_some());
+    assert_eq!(parts.count(), 4, "{:?}", dead.len());
+    wait_until("all is committed", || {
+        weir.metric(&series("in_flight")) == 0.0
+    });
+    let report = site.compare_job(0, &[]);
+    assert_eq!(report["comparison"]["same"], 4, "{report}");
+}
+
+#[test]
 fn what_another_version_emits_in_a_timer_differs_and_is_shown_by_its_subject() {
     let site = Site::new();
     let weir = site.run_job(&site.stateful(SEVERAL));

@@ -138,6 +138,11 @@ pub fn line(
     })
 }
 
+/// Whether a message stands for an output: a dead letter in parts is one, for which its first part stands.
+fn is_one(slot: Slot, headers: &Headers) -> bool {
+    slot != Slot::DeadLetter || headers.get(PART).is_none_or(|part| part.starts_with("1/"))
+}
+
 /// The outputs of an input, from the messages that would be published.
 #[must_use]
 pub fn outputs(
@@ -146,19 +151,17 @@ pub fn outputs(
     dead: bool,
 ) -> Outputs {
     let slots = (0..).map(Slot::Result);
-    // All parts of a dead letter have the same reason.
-    let most = if dead { 1 } else { usize::MAX };
-    let messages = messages.into_iter().take(most).zip(slots);
-    let outputs = messages.map(|(message, slot)| {
+    let outputs = messages.into_iter().zip(slots);
+    let outputs = outputs.filter_map(|(message, slot)| {
         let slot = if dead { Slot::DeadLetter } else { slot };
         let headers: Headers = message.headers.into_iter().collect();
         let line = line(sequence, slot, &message.subject, &headers, &message.payload);
-        (slot, line)
+        is_one(slot, &headers).then_some((slot, line))
     });
     outputs.collect()
 }
 
-/// The slot of a stored message and its form for comparison, if it is an output of this pipeline.
+/// The slot of a stored message and its form for comparison, if it stands for an output of this pipeline.
 #[must_use]
 pub fn stored(
     identity: &Identity,
@@ -167,6 +170,9 @@ pub fn stored(
     payload: &Bytes,
 ) -> Option<(u64, Slot, Line)> {
     let (sequence, slot) = identity.read(headers.get(ORIGIN).or(headers.get(MESSAGE_ID))?)?;
+    if !is_one(slot, headers) {
+        return None;
+    }
     let line = line(sequence, slot, subject, headers, payload);
     Some((sequence, slot, line))
 }
@@ -201,13 +207,12 @@ pub fn stored_of_job(
     };
     let partition = from.and_then(|from| from.partition);
     let is_dead = headers.get(&format!("{PREFIX}Kind")).is_some();
-    let is_first = headers.get(PART).is_none_or(|part| part.starts_with("1/"));
     let slot = match is_dead {
         true => Slot::DeadLetter,
         false => Slot::Result(0),
     };
     let line = line(0, slot, &message.subject, headers, &message.payload);
-    (!is_dead || is_first).then(|| OfJob {
+    is_one(slot, headers).then(|| OfJob {
         input,
         partition,
         place,
