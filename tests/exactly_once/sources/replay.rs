@@ -142,6 +142,27 @@ fn what_a_timer_emitted_before_a_savepoint_is_not_missing_if_its_stream_gets_it_
 }
 
 #[test]
+fn a_difference_is_shown_between_results_of_the_same_message_or_between_those_of_timers() {
+    let site = Site::with_two();
+    let weir = site.run_job(&site.joins(&[super::CLICKS, super::VIEWS], ""));
+    let payload = "keep; timer processing 1 get kept; get kept; say message";
+    site.view("1", "1", payload);
+    site.committed(&weir, 2);
+    let other = site.file("other.wasm", guests::stateful("other"));
+    let report = site.compare_joined(1, &["--operator", &format!("op={}", other.display())]);
+    let found = &report["comparison"];
+    assert_eq!(found["differences"]["payload"], 2, "{report}");
+    let sides = |sample: &Value| ["live", "candidate"].map(|side| sample[side]["text"].clone());
+    let samples = found["samples"].as_array().unwrap().iter().map(sides);
+    let mut samples: Vec<[Value; 2]> = samples.collect();
+    samples.sort_by_key(|sides| sides[0].to_string());
+    assert_eq!(
+        samples,
+        [["first", "other"], ["first,message", "other,message"]]
+    );
+}
+
+#[test]
 fn results_that_their_stream_has_not_sourced_yet_are_not_compared() {
     let site = Site::with_two();
     let _weir = site.run_job(&site.joins(&[super::CLICKS, super::VIEWS], ""));

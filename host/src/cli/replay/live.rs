@@ -194,12 +194,12 @@ impl Live {
             let published = self.published.as_ref();
             let is_after = published.is_none_or(|published| found.place > published.place);
             let is_certain = is_after && self.times.contains(&next.stored);
-            return matcher.published_unnamed(found.line, is_certain);
+            return matcher.published_unnamed(found.line, None, is_certain);
         };
         if let (Some(range), Some(begun)) = (self.ranges.get(source), self.begun.get(source))
             && (range.first..=range.last).contains(&sequence)
         {
-            matcher.published_unnamed(found.line, sequence > *begun);
+            matcher.published_unnamed(found.line, found.input, sequence > *begun);
         }
     }
 

@@ -107,7 +107,7 @@ impl Work {
                 outputs.retain(|(_, line)| !windows.take_candidate(line));
                 let outputs = live.comparable(outputs);
                 match is_several {
-                    true => matcher.answered_any(outputs),
+                    true => matcher.answered_any((source, sequence), outputs),
                     false => matcher.answered(sequence, outputs),
                 }
             }

@@ -2,11 +2,12 @@
 //!
 //! It compares the outputs of one subject as a set, by their payloads. Headers often come from whichever
 //! message was last, so they are ignored. Equal outputs are removed at once. When both sides are complete,
-//! the remaining outputs are differences: pairs of one output from each side, and then those that only one
-//! side has.
+//! the remaining outputs are differences: pairs of one output from each side with the same [`Cause`], and then those
+//! that only one side has.
 
 use super::{Kind, Matcher, Print, Waiting, Why, differing};
 use crate::compare::Outputs;
+use crate::headers::{PANE_INDEX, WINDOW_END, WINDOW_START};
 use crate::jsonl::Line;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -35,12 +36,42 @@ type Entries = HashMap<Print, VecDeque<Entry>>;
 
 struct Entry {
     output: Waiting,
+    cause: Cause,
     /// Its place among all.
     place: u64,
     /// Whether the other side has it as well, if both do the same.
     is_certain: bool,
     /// How often it was asked for what is over since it came.
     rounds: u32,
+}
+
+/// What an output comes of. Outputs of different causes are not two forms of one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Cause {
+    /// A message: in which source, and where.
+    Message(usize, u64),
+    /// A timer. Its results do not say which one.
+    Timer,
+    /// A window, whichever message or timer has ended it: start, end and pane.
+    Window([String; 3]),
+}
+
+impl Cause {
+    fn of(line: &Line, message: Option<(usize, u64)>) -> Self {
+        let window = match line {
+            Line::Message(record) => {
+                let names = [WINDOW_START, WINDOW_END, PANE_INDEX];
+                let [start, end, pane] = names.map(|name| record.headers.get(name));
+                start.zip(end).zip(pane)
+            }
+            _ => None,
+        };
+        match (window, message) {
+            (Some(((start, end), pane)), _) => Self::Window([start, end, pane].map(str::to_owned)),
+            (None, Some((source, sequence))) => Self::Message(source, sequence),
+            (None, None) => Self::Timer,
+        }
+    }
 }
 
 /// A side that has an output which the other does not have.
@@ -51,23 +82,29 @@ pub enum OnlySide {
 }
 
 impl Matcher {
-    /// The candidate has an output that no input names.
+    /// The candidate has an output of a timer.
     pub fn answered_unnamed(&mut self, line: Line) {
-        self.take_unnamed(OnlySide::Candidate, line, true);
+        self.take_unnamed(OnlySide::Candidate, line, None, true);
     }
 
-    /// The candidate has answered an input that names none of its outputs.
-    pub fn answered_any(&mut self, outputs: Outputs) {
+    /// The candidate has answered a message, of this source and with this sequence, that names none of its outputs.
+    pub fn answered_any(&mut self, message: (usize, u64), outputs: Outputs) {
         self.report.inputs += 1;
         for (_, line) in outputs {
-            self.answered_unnamed(line.without_sequence());
+            let line = line.without_sequence();
+            self.take_unnamed(OnlySide::Candidate, line, Some(message), true);
         }
     }
 
-    /// The live pipeline has one. If that is not certain to be of what the candidate was given, its absence there is no
-    /// difference.
-    pub fn published_unnamed(&mut self, line: Line, is_certain: bool) {
-        self.take_unnamed(OnlySide::Live, line, is_certain);
+    /// The live pipeline has one, of a message or of a timer. If that is not certain to be of what the candidate was
+    /// given, its absence there is no difference.
+    pub fn published_unnamed(
+        &mut self,
+        line: Line,
+        message: Option<(usize, u64)>,
+        is_certain: bool,
+    ) {
+        self.take_unnamed(OnlySide::Live, line, message, is_certain);
     }
 
     /// Whether such outputs of the candidate wait for those of the live pipeline.
@@ -76,7 +113,13 @@ impl Matcher {
         self.unnamed.of_candidate > 0
     }
 
-    fn take_unnamed(&mut self, side: OnlySide, line: Line, is_certain: bool) {
+    fn take_unnamed(
+        &mut self,
+        side: OnlySide,
+        line: Line,
+        message: Option<(usize, u64)>,
+        is_certain: bool,
+    ) {
         let subject = match &line {
             Line::Message(record) => record.subject.to_string(),
             _ => "dead letter".to_owned(),
@@ -104,6 +147,7 @@ impl Matcher {
             unnamed.outputs += 1;
             unnamed.of_candidate += usize::from(side == OnlySide::Candidate);
             unnamed.come += 1;
+            let cause = Cause::of(&line, message);
             let mut output = Waiting {
                 print,
                 ..Waiting::new(line)
@@ -114,6 +158,7 @@ impl Matcher {
             unnamed.bytes += output.size();
             mine.entry(print).or_default().push_back(Entry {
                 output,
+                cause,
                 place: unnamed.come,
                 is_certain,
                 rounds: 0,
@@ -143,11 +188,9 @@ impl Matcher {
             self.unnamed.bytes -= gone.map(|entry| entry.output.size()).sum::<usize>();
             // The others need no counterpart.
             live.sort_by_key(|entry| !entry.is_certain);
-            let (mut live, mut candidate) = (live.into_iter(), candidate.into_iter());
-            loop {
-                let (live, candidate) = (live.next(), candidate.next());
+            for (live, candidate) in paired(live, candidate) {
                 let (kinds, why) = match (&live, &candidate) {
-                    (None, None) => break,
+                    (None, None) => continue,
                     (Some(live), Some(candidate)) => {
                         (differing(live.output.print, candidate.output.print), None)
                     }
@@ -183,6 +226,30 @@ impl Pair {
     fn is_empty(&self) -> bool {
         self.live.is_empty() && self.candidate.is_empty()
     }
+}
+
+/// The outputs of both sides in pairs of the same cause, and then those that are left, all in their order.
+fn paired(live: Vec<Entry>, candidate: Vec<Entry>) -> Vec<(Option<Entry>, Option<Entry>)> {
+    let mut places: HashMap<Cause, VecDeque<usize>> = HashMap::new();
+    for (place, entry) in candidate.iter().enumerate() {
+        places
+            .entry(entry.cause.clone())
+            .or_default()
+            .push_back(place);
+    }
+    let mut candidate: Vec<Option<Entry>> = candidate.into_iter().map(Some).collect();
+    let (mut pairs, mut alone) = (Vec::new(), Vec::new());
+    for live in live {
+        let same = places.get_mut(&live.cause).and_then(VecDeque::pop_front);
+        let same = same.and_then(|place| candidate.get_mut(place)?.take());
+        match same {
+            Some(same) => pairs.push((Some(live), Some(same))),
+            None => alone.push((Some(live), None)),
+        }
+    }
+    pairs.extend(alone);
+    pairs.extend(candidate.into_iter().flatten().map(|it| (None, Some(it))));
+    pairs
 }
 
 /// Takes out what has waited for so many rounds, this one included, in the order in which it came.

@@ -153,7 +153,7 @@ impl Follow {
                 }
             };
             if let Some((_, last)) = fences.filter(|(first, _)| found.place > *first) {
-                matcher.published_unnamed(found.line, found.place > last);
+                matcher.published_unnamed(found.line, found.input, found.place > last);
             }
         }
     }

@@ -248,12 +248,13 @@ impl Busy {
             of_timers
                 .filter(|line| self.follow.compares(line))
                 .for_each(|line| matcher.answered_unnamed(line));
-            for ((_, sequence), mut outputs) in messages {
+            for (message, mut outputs) in messages {
                 outputs.retain(|(_, line)| self.follow.compares(line));
                 if self.is_unnamed {
-                    matcher.answered_any(outputs);
+                    matcher.answered_any(message, outputs);
                     continue;
                 }
+                let (_, sequence) = message;
                 if sequence < first {
                     self.late.insert(sequence);
                 }
