@@ -5,12 +5,12 @@ use crate::report::{count, escape};
 use serde_json::value::RawValue;
 use std::fmt::Write;
 
-/// Counts, then the samples with both sides.
-pub(super) fn text(report: &Report) -> String {
+/// Counts of `outputs`, then the samples with both sides.
+pub(super) fn text(report: &Report, outputs: &str) -> String {
     let mut out = String::new();
     let (same, different) = (report.same, report.different);
     // Writing to a string does not fail.
-    let _ = writeln!(out, "{same} outputs are the same, {different} differ");
+    let _ = writeln!(out, "{same} {outputs} are the same, {different} differ");
     for kind in Kind::ALL {
         let count = report.differences.of(kind);
         if count > 0 {
@@ -18,28 +18,38 @@ pub(super) fn text(report: &Report) -> String {
         }
     }
     let left = report.not_compared;
-    for (count, why) in [
+    for (number, why, action) in [
         (
             left.unsettled,
-            "the pipeline has not settled their messages yet",
+            "The pipeline has not processed their messages yet, or its results are not in their streams yet.",
+            "Compare again when they are.",
         ),
         (
             left.forgotten,
-            "the streams no longer hold the outputs of that time",
+            "The streams no longer hold what the pipeline published for these messages.",
+            "Begin with a later message.",
         ),
         (
             left.beyond,
-            "too many outputs waited for their counterparts",
+            "Too many outputs waited for their counterparts.",
+            "Replay fewer messages at once.",
         ),
     ] {
-        if count > 0 {
-            let _ = writeln!(out, "{count} could not be compared: {why}");
-        }
+        let what = count(number, "output");
+        out += &not_compared(number, &format!("{what} of the candidate"), why, action);
     }
     for sample in &report.samples {
         show(&mut out, sample);
     }
     out
+}
+
+/// What was not compared, why, and what to do; empty if there is none of it.
+pub(super) fn not_compared(number: u64, what: &str, why: &str, action: &str) -> String {
+    match number {
+        0 => String::new(),
+        _ => format!("not compared: {what}\n  {why}\n  {action}\n"),
+    }
 }
 
 /// The same for the states of a job and its shadow.

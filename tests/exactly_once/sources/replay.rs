@@ -139,6 +139,9 @@ fn what_a_timer_emitted_before_a_savepoint_is_not_missing_if_its_stream_gets_it_
     assert_found(&report, 3, 0);
     // The first result, and that of the timer.
     assert_eq!(report["comparison"]["without_input"], 2, "{report}");
+    let text = site.weir(&["replay", "p.yaml", "--compare", "--from", "s1"]);
+    let said = "not compared: 2 outputs of the pipeline\n  They come of messages that were not replayed, or";
+    assert!(text.stdout.contains(said), "{text:#?}");
 }
 
 #[test]

@@ -109,7 +109,7 @@ impl Total {
         let (digest, began) = (short(digest), moment(began));
         let hosts = count(hosts.len(), "host");
         let inputs = count(comparison.inputs, "message");
-        let mut found = differences::text(comparison);
+        let mut found = differences::text(comparison, "outputs");
         found.extend(states.iter().map(differences::states));
         let problems = problems.iter().map(|problem| format!("{problem}\n"));
         let problems: String = problems.collect();

@@ -172,17 +172,21 @@ impl Compared {
 impl fmt::Display for Compared {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}", self.replayed)?;
-        formatter.write_str(&differences::text(&self.comparison))?;
-        if !self.windows.is_empty() {
-            write!(formatter, "{}", self.windows)?;
+        let outputs = match self.windows.is_empty() {
+            true => "outputs",
+            false => "outputs without a window",
+        };
+        formatter.write_str(&differences::text(&self.comparison, outputs))?;
+        let number = self.comparison.without_input;
+        formatter.write_str(&differences::not_compared(
+            number,
+            &format!("{} of the pipeline", count(number, "output")),
+            "They come of messages that were not replayed, or of timers before or after the replayed messages.",
+            "Replay these messages as well, if the stream still holds them (`--from`, `--to`).",
+        ))?;
+        match self.windows.is_empty() {
+            true => Ok(()),
+            false => write!(formatter, "{}", self.windows),
         }
-        if self.comparison.without_input > 0 {
-            let gone = self.comparison.without_input;
-            writeln!(
-                formatter,
-                "{gone} outputs of the pipeline belong to messages that were not replayed"
-            )?;
-        }
-        Ok(())
     }
 }

@@ -4,11 +4,12 @@
 //! identify results. A version may also have other windows than the pipeline: then most results are on one
 //! side only.
 
+use crate::cli::differences::not_compared;
 use crate::config::resolved::Pipeline;
 use crate::headers::{Headers, PANE_INDEX, WINDOW_END, WINDOW_START};
 use crate::jsonl::Line;
 use crate::message::Message;
-use crate::report::escape;
+use crate::report::{count, escape};
 use bytes::Bytes;
 use bytestring::ByteString;
 use jiff::Timestamp;
@@ -56,7 +57,20 @@ pub(super) struct Found {
     missing: u64,
     additional: u64,
     pub(super) not_compared: u64,
+    #[serde(skip)]
+    left: Left,
     samples: Vec<Sample>,
+}
+
+/// Panes that were not compared, by reason.
+#[derive(Default)]
+struct Left {
+    /// The pipeline lacks them: its streams may have removed them, or it has ended no window as late.
+    removed: u64,
+    later: u64,
+    /// The candidate lacks them: it has not come to the end of their windows, or began after it.
+    unreached: u64,
+    beyond: u64,
 }
 
 /// A pane that differs, with the payloads of both sides.
@@ -116,20 +130,17 @@ impl Windows {
         let of_candidate = || ends(|pair| !pair.candidate.is_empty());
         let (first, last) = (of_candidate().min(), of_candidate().max());
         let is_reached = |end| Some(end) <= last && !(self.goes_on && Some(end) < first);
-        let mut found = Found {
-            not_compared: self.beyond,
-            ..Found::default()
-        };
+        let mut found = Found::default();
+        found.left.beyond = self.beyond;
         for (place, Pair { live, candidate }) in self.panes {
             let (count, differs) = match (live.is_empty(), candidate.is_empty()) {
                 _ if live == candidate => {
                     found.same += 1;
                     continue;
                 }
-                (true, _) if forgets || Some(place.end) > last_live => {
-                    (&mut found.not_compared, None)
-                }
-                (_, true) if !is_reached(place.end) => (&mut found.not_compared, None),
+                (true, _) if forgets => (&mut found.left.removed, None),
+                (true, _) if Some(place.end) > last_live => (&mut found.left.later, None),
+                (_, true) if !is_reached(place.end) => (&mut found.left.unreached, None),
                 (true, _) => (&mut found.additional, Some("additional")),
                 (_, true) => (&mut found.missing, Some("missing")),
                 _ => (&mut found.payload, Some("payload")),
@@ -144,6 +155,13 @@ impl Windows {
                 });
             }
         }
+        let Left {
+            removed,
+            later,
+            unreached,
+            beyond,
+        } = found.left;
+        found.not_compared = removed + later + unreached + beyond;
         found
     }
 }
@@ -206,12 +224,34 @@ impl fmt::Display for Found {
                 writeln!(formatter, "  {count} {what}")?;
             }
         }
-        if self.not_compared > 0 {
-            let count = self.not_compared;
-            writeln!(
-                formatter,
-                "{count} could not be compared: a side has not come to them, or does not hold them any more"
-            )?;
+        for (number, side, why, action) in [
+            (
+                self.left.removed,
+                " that only the candidate has",
+                "The streams no longer hold all results of the pipeline.",
+                "Begin with a later message, or let the streams keep more.",
+            ),
+            (
+                self.left.later,
+                " that only the candidate has",
+                "The pipeline has published no results of windows that end as late.",
+                "Compare again when it has.",
+            ),
+            (
+                self.left.unreached,
+                " that only the pipeline has",
+                "These windows end after the replayed messages, or before the savepoint.",
+                "Replay more messages (`--from`, `--to`).",
+            ),
+            (
+                self.left.beyond,
+                "",
+                "There were too many to keep.",
+                "Replay fewer messages at once.",
+            ),
+        ] {
+            let what = format!("{} of windows{side}", count(number, "result"));
+            formatter.write_str(&not_compared(number, &what, why, action))?;
         }
         for sample in &self.samples {
             let Place {
