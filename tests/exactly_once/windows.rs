@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Event times in a header, as whole seconds.
-const TIMED: &str = "partitions: 1\nevent-time: { header: Time, unit: s }\n";
+pub(super) const TIMED: &str = "partitions: 1\nevent-time: { header: Time, unit: s }\n";
 /// What the usual operator has, and `window:` comes behind.
 const OPERATOR: &str = "    limits: { deadline: 1m }\n";
 

@@ -52,6 +52,7 @@ fn check(bytes: &[u8]) -> String {
         message: &source,
         source_id: &SOURCE_ID,
         retries: 0,
+        timer: b"",
     };
     let messages = builder.build(judged, &rejection(&source));
     assert!(!messages.is_empty(), "it is given up and nothing is stored");

@@ -49,6 +49,7 @@ fn check(bytes: &[u8]) -> String {
         message: &source,
         source_id: &SOURCE_ID,
         retries: 0,
+        timer: b"",
     };
     let built = builder.build(judged, [result.clone()].into_iter().collect());
     let messages = match built {

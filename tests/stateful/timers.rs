@@ -175,6 +175,7 @@ fn what_stands_for_a_timer_is_judged_like_a_message() {
             message,
             source_id: &source_id,
             retries: 0,
+            timer: b"",
         };
         match processor.judge(source, verdict) {
             Disposition::Publish(messages) => {

@@ -219,9 +219,31 @@ fn line(letter: &DeadLetter) -> String {
         letter.sequence(),
         moment(&letter.time),
         fact("Kind"),
-        fact("Subject"),
+        origin(letter),
         fact("Reason"),
     )
+}
+
+/// The subject of its message; of a timer or a window its key, its time, and the subject of what it emitted.
+fn origin(letter: &DeadLetter) -> String {
+    let fact = |name| escape::line(letter.fact(name));
+    let (subject, timer) = (fact("Subject"), fact("Timer"));
+    if timer.is_empty() {
+        return subject.into_owned();
+    }
+    let name = match &*fact("Timer-Name") {
+        "" => "window or timer".to_owned(),
+        name => format!("timer {name}"),
+    };
+    let key = match &*fact("Key") {
+        "" => "no key".to_owned(),
+        key => format!("key {key}"),
+    };
+    let of = format!("{key}, {name} of {timer}");
+    match &*subject {
+        "" => of,
+        subject => format!("{subject}, {of}"),
+    }
 }
 
 fn page(letter: &DeadLetter) -> String {

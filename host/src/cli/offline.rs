@@ -158,7 +158,7 @@ impl Offline {
             lines.push(match refusal {
                 Some(refusal) => vec![refusal],
                 None => match verdicts.next() {
-                    Some(verdict) => self.lines(&message, verdict),
+                    Some(verdict) => self.lines(&message, b"", verdict),
                     None => Vec::new(),
                 },
             });
@@ -224,13 +224,14 @@ impl Offline {
         (message, refusal.flatten())
     }
 
-    fn lines(&mut self, input: &Message, verdict: Verdict) -> Vec<Line> {
+    fn lines(&mut self, input: &Message, timer: &[u8], verdict: Verdict) -> Vec<Line> {
         // Message ids name a stream, and there is none here.
         let nowhere = ByteString::new();
         let source = Judged {
             message: input,
             source_id: &nowhere,
             retries: 0,
+            timer,
         };
         match self.processor.judge(source, verdict) {
             Disposition::Publish(messages) => {

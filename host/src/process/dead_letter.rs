@@ -144,7 +144,10 @@ impl DeadLetterBuilder {
     /// Adds the reason and the details of a failure.
     fn say(&self, source: Judged<'_>, rejection: &Rejection, detail: Detail, headers: &mut Lines) {
         let Judged {
-            message, source_id, ..
+            message,
+            source_id,
+            timer,
+            ..
         } = source;
         let mut tell = |name: &str, value: &str, longest: usize| {
             if !value.is_empty() {
@@ -162,15 +165,23 @@ impl DeadLetterBuilder {
             return;
         };
         tell("Reason", &rejection.reason, longest);
-        // A timer has no sequence, no subject and no payload. It is known by its key and its time.
+        // A timer has no sequence, no subject and no payload. It is known by its key, its time and its name.
         if message.sequence == 0 {
-            // What it is made of may be what is not kept.
-            let key = match self.redact.is_empty() {
-                true => message.key.as_deref().unwrap_or_default(),
+            // What they are made of may be what is not kept.
+            let kept = |text| match self.redact.is_empty() {
+                true => text,
                 false => redaction::REDACTED,
             };
-            tell("Key", key, longest);
+            tell(
+                "Key",
+                kept(message.key.as_deref().unwrap_or_default()),
+                longest,
+            );
             tell("Timer", &time(message.event_time), LONGEST);
+            // The timer of a window has a tag that is no text: its time is the end of the window.
+            if let Some(name) = name(timer) {
+                tell("Timer-Name", kept(name), longest);
+            }
         }
         tell("Backtrace", &one_line(&rejection.traceback), longest);
         if let Some(fault) = &rejection.fault {
@@ -316,6 +327,12 @@ impl Draft<'_> {
             key: message.key.clone(),
         }
     }
+}
+
+/// The name that a plugin has given a timer; none where it has given none.
+fn name(timer: &[u8]) -> Option<&str> {
+    let name = std::str::from_utf8(timer).ok()?;
+    (!name.is_empty() && !name.contains(char::is_control)).then_some(name)
 }
 
 /// RFC 3339 in UTC, of nanoseconds since the Unix epoch.

@@ -81,6 +81,7 @@ impl DryRun {
                     message: &message,
                     source_id: &self.source_id,
                     retries,
+                    timer: b"",
                 };
                 let (messages, dead) = match self.processor.judge(judged, verdict) {
                     Disposition::Publish(messages) => (messages, false),

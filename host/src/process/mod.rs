@@ -58,6 +58,8 @@ pub struct Judged<'a> {
     pub source_id: &'a ByteString,
     /// How often a plugin has asked for it again before.
     pub retries: u32,
+    /// The tag of the timer that the message [stands for](Message::of_timer); empty otherwise.
+    pub timer: &'a [u8],
 }
 
 impl Processor {

@@ -196,12 +196,11 @@ impl Offline {
             drop(state.seal());
             state.confirmed();
         }
-        let sources = timers
-            .iter()
-            .map(|timer| Message::of_timer(&timer.key, timer.at));
-        let lines = sources
-            .zip(verdicts)
-            .flat_map(|(source, verdict)| self.lines(&source, verdict));
+        let ended = timers.iter().zip(verdicts);
+        let lines = ended.flat_map(|(timer, verdict)| {
+            let source = Message::of_timer(&timer.key, timer.at);
+            self.lines(&source, &timer.tag, verdict)
+        });
         lines.collect()
     }
 }

@@ -44,6 +44,7 @@ impl<P> Task<P> {
             message: &self.message,
             source_id: self.source_id(usual),
             retries: self.retries,
+            timer: b"",
         }
     }
 

@@ -6,7 +6,7 @@ use super::super::work::{Effects, Work};
 use super::{Processing, nanoseconds};
 use crate::message::Message;
 use crate::process::Judged;
-use crate::process::chain::{Kind, Retry};
+use crate::process::chain::{Rejection, Retry};
 use crate::process::disposition::Disposition;
 use crate::process::retry;
 use crate::state::{Clock, Operator, Refused, Timer};
@@ -127,15 +127,16 @@ impl Processing {
         let verdicts = verdicts.await;
         self.shared.called();
         let source_id = self.sources.first().unwrap_or(&self.shared.unknown);
-        let judge = |(message, verdict)| {
+        let judge = |((message, timer), verdict): ((_, &Timer), _)| {
             let judged = Judged {
                 message,
                 source_id,
                 retries,
+                timer: &timer.tag,
             };
             processor.judge(judged, verdict)
         };
-        let judged = sources.iter().zip(verdicts).map(judge);
+        let judged = sources.iter().zip(&timers).zip(verdicts).map(judge);
         let dispositions: Vec<Disposition> = judged.collect();
         for (timer, disposition) in timers.iter().zip(&dispositions) {
             // One that has emitted what is refused has fired.
@@ -284,24 +285,23 @@ impl Processing {
 
     async fn give_up_timer(&mut self, timer: &Timer, reason: String, effects: &mut Effects) {
         let place = self.place(timer);
-        self.shared
-            .processor
-            .lock()
-            .await
-            .abandon(place, timer, &self.state);
         let message = Message::of_timer(&timer.key, timer.at);
-        let disposition = self
-            .rejected(
-                Kind::Sink,
-                &Input {
-                    input: 0,
-                    message,
-                    stored: 0,
-                    timed: true,
-                },
-                reason,
-            )
-            .await;
+        let judged = Judged {
+            message: &message,
+            source_id: self.sources.first().unwrap_or(&self.shared.unknown),
+            retries: 0,
+            timer: &timer.tag,
+        };
+        let operator = self.shared.settings.operators.get(place);
+        let rejection = Rejection {
+            operator: operator.map(|operator| operator.name.clone()),
+            ..Rejection::by_sink(reason)
+        };
+        let disposition = {
+            let processor = self.shared.processor.lock().await;
+            processor.abandon(place, timer, &self.state);
+            processor.reject(judged, rejection)
+        };
         self.carry_out(None, disposition, effects);
     }
 }

@@ -70,6 +70,7 @@ impl Processing {
             message,
             source_id: origin.or_else(read).unwrap_or(&self.shared.unknown),
             retries,
+            timer: b"",
         }
     }
 
@@ -89,7 +90,7 @@ impl Processing {
         self.carry_out(Some(sequence), disposition, effects);
     }
 
-    pub(super) async fn rejected(&self, kind: Kind, input: &Input, reason: String) -> Disposition {
+    async fn rejected(&self, kind: Kind, input: &Input, reason: String) -> Disposition {
         let processor = self.shared.processor.lock().await;
         let message = self.shown(input);
         let rejection = Rejection {

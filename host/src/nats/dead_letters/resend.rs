@@ -179,7 +179,9 @@ impl Resend {
             return Err(anyhow!(
                 "it is of a window or a timer, and no message of the source"
             ))
-            .hint(|| "fix the cause; `weir dlq show` prints its key and its time");
+            .hint(|| {
+                "correct the plugin, and compute the result from the stored messages: `weir replay FILE --output RESULTS`"
+            });
         }
         if !letter.fact("Redacted").is_empty() {
             let (stream, sequence) = (letter.fact("Stream"), letter.fact("Sequence"));

@@ -61,6 +61,7 @@ fn published(input: &Message, max_payload: usize) -> Vec<OutgoingMessage> {
         message: input,
         source_id: &SOURCE_ID,
         retries: 0,
+        timer: b"",
     };
     builder.build(source, &rejection).into_vec()
 }

@@ -52,6 +52,7 @@ fn judged(message: &Message) -> Judged<'_> {
         message,
         source_id: &SOURCE_ID,
         retries: 0,
+        timer: b"",
     }
 }
 
