@@ -143,6 +143,30 @@ fn a_message_that_no_source_reads_is_skipped_and_counted() {
 }
 
 #[test]
+fn what_still_waits_for_a_timer_at_the_end_of_the_input_is_said_with_what_brings_it_out() {
+    let job = "delivery: exactly-once\nkey: \"{subject[1]}\"\nevent-time: { payload: /at, unit: s }\nwatermark: { bound: 5s }\n";
+    let job = format!("{job}{PIPELINE}");
+    let merge = replaced(&job, &[("plugin.wasm", "std:merge")]);
+    let line = |at: u64| format!("{{\"subject\":\"orders.a\",\"payload\":{{\"at\":{at}}}}}\n");
+    let piped = pipe_through(&merge, "echo", &(line(10) + &line(40)));
+    assert_eq!(piped.code, Some(0), "{piped:#?}");
+    assert_eq!(piped.stdout.lines().count(), 1, "{piped:#?}");
+    let said = "1 timer of event time did not fire before the input ended, so messages may still wait in the state; \
+                one more message with the event time 1970-01-01T00:00:45Z or later brings them out\n";
+    assert_eq!(piped.stderr, said);
+    let piped = pipe_through(&merge, "echo", &(line(10) + &line(40) + &line(45)));
+    assert_eq!(piped.stdout.lines().count(), 2, "{piped:#?}");
+
+    let by_clock = "timer processing 9000000000000000000 say it; drop";
+    let by_clock = format!("{{\"subject\":\"orders.a\",\"text\":\"{by_clock}\"}}");
+    let untimed = replaced(&job, &[("event-time: { payload: /at, unit: s }\n", "")]);
+    let piped = pipe_through(&untimed, "stateful", &by_clock);
+    let said =
+        "1 timer of processing time did not fire before the input ended, the last is due at 2255-";
+    assert!(piped.stderr.starts_with(said), "{piped:#?}");
+}
+
+#[test]
 fn a_test_passes_when_everything_became_what_was_expected() {
     let folder = pipeline_folder("misbehave", PIPELINE);
     put(

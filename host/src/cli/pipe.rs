@@ -67,6 +67,7 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
         sort(line, &mut out, &mut bad, &mut unusable);
     }
     print(&out, &bad, console)?;
+    chain.note_waiting();
     chain.note_skipped();
     Ok(if unusable == 0 {
         report::DONE

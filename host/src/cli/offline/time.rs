@@ -9,7 +9,9 @@ use crate::jsonl::{Dead, Line};
 use crate::message::Message;
 use crate::process::Processor;
 use crate::process::chain::Kind;
-use crate::state::{Clock, Timer};
+use crate::report::{self, count};
+use crate::state::entries::What;
+use crate::state::{Clock, Groups, Timer};
 use crate::time::watermark::{Rules, Watermark};
 use std::time::Duration;
 
@@ -98,6 +100,12 @@ impl Time {
     }
 }
 
+/// In UTC.
+fn rfc3339(nanoseconds: u64) -> String {
+    let time = jiff::Timestamp::from_nanosecond(nanoseconds.into());
+    time.map_or_else(|_| nanoseconds.to_string(), |time| time.to_string())
+}
+
 impl Offline {
     /// The same with a clock of its own, which begins in 1970 and follows the event times of the lines.
     pub(in crate::cli) fn with_virtual_clock(mut self) -> Self {
@@ -134,6 +142,43 @@ impl Offline {
         }
         self.time.watermark = Watermark::at(Some(i64::MAX));
         self.fire()
+    }
+
+    /// Says which timers have not fired, once no line comes any more: results that wait for them are not among the
+    /// lines.
+    pub(in crate::cli) fn note_waiting(&self) {
+        let Some(state) = &self.state else {
+            return;
+        };
+        let timers: Vec<(Clock, u64)> = {
+            let (state, groups) = (state.lock(), Groups::all());
+            let entries = groups.iter().flat_map(|group| state.entries(group));
+            let timers = entries.filter_map(|entry| match entry.what {
+                What::Timer { clock, at } => Some((clock, at)),
+                _ => None,
+            });
+            timers.collect()
+        };
+        let last_of = |clock: Clock| {
+            let timers = timers.iter().filter(|(other, _)| *other == clock);
+            let last = timers.clone().map(|(_, at)| *at).max()?;
+            Some((count(timers.count(), "timer"), last))
+        };
+        if let Some((timers, last)) = last_of(Clock::EventTime) {
+            let bound = self.time.rules.bound.unsigned_abs();
+            report::note(&format!(
+                "{timers} of event time did not fire before the input ended, so messages may still wait in the state; one \
+                 more message with the event time {} or later brings them out",
+                rfc3339(last.saturating_add(bound)),
+            ));
+        }
+        if let Some((timers, last)) = last_of(Clock::ProcessingTime) {
+            report::note(&format!(
+                "{timers} of processing time did not fire before the input ended, the last is due at {}; `weir plugin test` \
+                 brings them out with a line such as {{\"advance\": \"5m\"}}",
+                rfc3339(last),
+            ));
+        }
     }
 
     /// The lines of what is due. A timer that is set meanwhile is due at the next call, as in a job.
