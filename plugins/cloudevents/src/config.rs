@@ -164,6 +164,9 @@ impl Config {
         ];
         let mut attributes = Vec::new();
         for (key, name, text) in own {
+            if text.as_ref().is_some_and(String::is_empty) {
+                refusal.add(&[key], "it cannot be empty");
+            }
             let template = text.map(|text| refusal.check(&[key], Template::parse(&text)));
             attributes.extend(
                 template

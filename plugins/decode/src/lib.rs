@@ -35,6 +35,9 @@ impl Operator for Decode {
     fn configure(config: Config) -> Result<Self, String> {
         let mut refusal = Refusal::default();
         let format = refusal.under("format", |refusal| Format::read(refusal, config.format));
+        if let Some(name) = &config.index_header {
+            refusal.check(&["index-header"], fields::header_name(name));
+        }
         refusal.or(format.map(|format| Self {
             format,
             index_header: config.index_header,

@@ -1,6 +1,6 @@
 //! What makes two messages the same.
 
-use fields::{LEVELS, Pointer};
+use fields::{DEPTH, Pointer};
 use sha2::{Digest, Sha256};
 use std::fmt::{self, Write};
 use weir_sdk::Message;
@@ -26,10 +26,10 @@ impl By {
         match (text, text.strip_prefix("header:")) {
             ("message-id", _) => Ok(Self::Header(MESSAGE_ID.to_owned())),
             ("payload", _) => Ok(Self::Payload),
-            (_, Some(name)) if !name.is_empty() => Ok(Self::Header(name.to_owned())),
+            (_, Some(name)) => fields::header_name(name).map(Self::Header),
             _ => Err(format!(
-                "unknown value `{text}`: there are `/field/of/the/payload`, `header:Name`, `message-id` \
-                 and `payload`"
+                "unknown value `{text}`: {}, or `header:Name`, `message-id` or `payload`",
+                Pointer::meant(text)
             )),
         }
     }
@@ -57,7 +57,7 @@ impl By {
 
 /// The value of a field as JSON: the text `7` is not the number 7.
 fn field(pointer: &Pointer, payload: &[u8]) -> Result<String, String> {
-    let payload = fields::check(payload, LEVELS);
+    let payload = fields::check(payload, DEPTH);
     let payload = payload.map_err(|error| format!("the payload is not JSON: {error}"))?;
     let unusable = || format!("the field {pointer} is neither text nor a whole number of 64 bits");
     match fields::find(payload.get(), pointer.steps()) {

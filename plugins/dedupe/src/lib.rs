@@ -22,6 +22,7 @@ struct Config {
     #[cfg_attr(test, schemars(extend("x-weir-headers" = "mentions")))]
     by: String,
     /// How long to drop repeats, counted from the first message: `30s`, `1h`, `7d`.
+    #[cfg_attr(test, schemars(extend("x-kind" = "duration")))]
     within: String,
     /// What happens to a message that lacks the value of `by`.
     #[serde(default)]

@@ -134,15 +134,16 @@ fn a_mistake_is_found_before_any_message() {
     }
     assert_eq!(within("0s"), "/within: nothing would be remembered");
     let by = |by: &str| refusal(&json!({ "by": by, "within": "1h" }));
-    for text in ["id", "header:", "key", ""] {
+    for (text, field) in [("id", "/id"), ("key", "/key"), ("", "/name")] {
         assert_eq!(
             by(text),
             format!(
-                "/by: unknown value `{text}`: there are `/field/of/the/payload`, `header:Name`, \
-                 `message-id` and `payload`"
+                "/by: unknown value `{text}`: write `{field}` for a field, or `header:Name`, \
+                 `message-id` or `payload`"
             )
         );
     }
+    assert_eq!(by("header:"), "/by: a header needs a name");
     assert_eq!(
         by("/a~b"),
         "/by: `/a~b` is no JSON pointer: write `~0` for `~` and `~1` for `/`"

@@ -68,7 +68,7 @@ impl Reader {
 
     fn picked(&self, body: &[u8]) -> Result<Option<Box<RawValue>>, String> {
         let not_json = |error| format!("is not JSON: {error}");
-        check_depth(body).map_err(|_| format!("is nested deeper than {DEPTH} levels"))?;
+        check_depth(body).map_err(|_| format!("has more than {DEPTH} levels of nesting"))?;
         let all: &RawValue = serde_json::from_slice(body).map_err(not_json)?;
         let Some(pick) = &self.pick else {
             return Ok(Some(all.to_owned()));

@@ -5,7 +5,7 @@ use crate::answer::Reader;
 use crate::cache::Cache;
 use crate::url::Url;
 use fields::{OnError, Pointer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use weir_sdk::config::duration;
 use weir_sdk::{Header, Refusal};
@@ -41,6 +41,7 @@ pub struct Config {
     headers: BTreeMap<String, String>,
     /// How long to wait for a connection, for the answer and between its parts, such as `2s`; half of
     /// `limits.deadline` by default.
+    #[cfg_attr(test, schemars(extend("x-kind" = "duration")))]
     timeout: Option<String>,
     /// The greatest number of requests at the same time, at most `limits.http-requests`; 8 by default.
     #[serde(default = "concurrency")]
@@ -67,8 +68,10 @@ struct CacheConfig {
     /// The greatest number of cached answers; the least recently used ones are removed.
     max_entries: usize,
     /// The time to live of an answer in the cache; `0s` caches none.
+    #[cfg_attr(test, schemars(extend("x-kind" = "duration")))]
     ttl: String,
     /// The time to live of a missing value in the cache; `0s` caches none.
+    #[cfg_attr(test, schemars(extend("x-kind" = "duration")))]
     negative_ttl: String,
 }
 
@@ -101,9 +104,6 @@ impl Config {
     pub fn enrich(self) -> Result<Enrich, String> {
         let mut refusal = Refusal::default();
         let into = refusal.check(&["into"], Pointer::field(&self.into));
-        if self.into.is_empty() {
-            refusal.add(&["into"], "it needs the name of a field");
-        }
         if self.concurrency == 0 {
             refusal.add(&["concurrency"], "it must be at least 1");
         }
@@ -156,6 +156,7 @@ impl CacheConfig {
 /// The headers, with one that asks for JSON.
 fn headers(refusal: &mut Refusal, config: BTreeMap<String, String>) -> Vec<Header> {
     let mut headers = BTreeMap::from([("accept".to_owned(), "application/json".to_owned())]);
+    let mut seen = BTreeSet::new();
     for (name, value) in config {
         let lower = name.to_ascii_lowercase();
         let is_token =
@@ -170,6 +171,9 @@ fn headers(refusal: &mut Refusal, config: BTreeMap<String, String>) -> Vec<Heade
         // The value may be a secret.
         if value.chars().any(char::is_control) {
             refuse(format!("the value of `{name}` has control characters"));
+        }
+        if !seen.insert(lower.clone()) {
+            refuse(format!("the header `{name}` is there twice"));
         }
         headers.insert(lower, value);
     }

@@ -238,7 +238,7 @@ fn a_fault_that_passes_is_tried_again_and_one_that_does_not_is_handled_as_config
         (
             200,
             &"[".repeat(500),
-            "the answer of `http://prices.internal/items/a` is nested deeper than 128 levels",
+            "the answer of `http://prices.internal/items/a` has more than 127 levels of nesting",
         ),
     ] {
         assert_eq!(
@@ -305,7 +305,7 @@ fn a_mistake_in_the_configuration_is_found_before_any_message() {
             json!("http://a/ {/sku}"),
             "/url: ` ` cannot be in a URL",
         ),
-        ("into", json!(""), "/into: it needs the name of a field"),
+        ("into", json!(""), "/into: a field needs a name"),
         ("pick", json!("/a~"), "/pick: `/a~` is no JSON pointer"),
         ("timeout", json!("2"), "/timeout: `2` is not a time"),
         ("timeout", json!("0s"), "/timeout: it must be more than 0"),
@@ -333,6 +333,11 @@ fn a_mistake_in_the_configuration_is_found_before_any_message() {
             "headers",
             json!({ "a b": "a" }),
             "/headers/a b: `a b` cannot be the name",
+        ),
+        (
+            "headers",
+            json!({ "Trace": "a", "trace": "b" }),
+            "/headers/trace: the header `trace` is there twice",
         ),
         (
             "headers",

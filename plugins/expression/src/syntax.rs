@@ -15,6 +15,15 @@ pub fn explain(source: &str, errors: &cel::ParseErrors) -> Wrong {
         let before = line.get(..column - 1).unwrap_or(line);
         column = before.chars().count() + 1;
     }
+    if let Some((before, escape)) = bad_escape(said) {
+        return Wrong {
+            at: (line, column + before),
+            message: format!("there is no escape `{escape}`"),
+            hint: Some(
+                "write `\\\\` for a backslash, or `r\"...\"` for a text without escapes".to_owned(),
+            ),
+        };
+    }
     let at = (line, column);
     let (message, hint) = words(parsers.unwrap_or(said));
     // The parser counts white space at the end.
@@ -27,6 +36,19 @@ pub fn explain(source: &str, errors: &cel::ParseErrors) -> Wrong {
         message => (at, message),
     };
     Wrong { at, message, hint }
+}
+
+/// The escape that ends a text which the parser does not know, and how many characters of the text are before it.
+fn bad_escape(said: &str) -> Option<(usize, String)> {
+    let (_, text) = said.split_once("token recognition error at: '")?;
+    let text = text.strip_suffix('\'').unwrap_or(text);
+    let (before, letter) = text.rsplit_once('\\')?;
+    let mut letters = letter.chars();
+    let is_bad =
+        |letter: char| !"abfnrtv\\?\"'`xXuU0123".contains(letter) && !letter.is_whitespace();
+    let (letter, rest) = (letters.next().filter(|it| is_bad(*it))?, letters.next());
+    let is_last = text.starts_with(['"', '\'']) && rest.is_none();
+    is_last.then(|| (before.chars().count(), format!("\\{letter}")))
 }
 
 const ENDS: &str = "the expression ends too early";

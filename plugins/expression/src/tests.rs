@@ -166,6 +166,14 @@ fn a_mistake_is_told_in_words_with_its_place_and_a_hint() {
             "'abc",
             "1:1: the text that begins here has no end\n  hint: close it with `'`",
         ),
+        (
+            r#"payload.a == "x\qy" && true"#,
+            "1:16: there is no escape `\\q`\n  hint: write `\\\\` for a backslash, or `r\"...\"` for a text without escapes",
+        ),
+        (
+            r"'a\nb",
+            "1:1: the text that begins here has no end\n  hint: close it with `'`",
+        ),
         ("{'a' 1}", "1:6: a `:` is missing"),
         ("", "1:1: the expression is empty"),
         (

@@ -1,7 +1,7 @@
 //! A bound for nested payloads: who reads them recursively would overflow the stack.
 
-/// Levels of nesting that a payload may have: as many as serde_json reads.
-pub const DEPTH: usize = 128;
+/// Levels of nesting that a payload may have: as many as most readers of JSON take, serde_json among them.
+pub const DEPTH: usize = 127;
 
 /// Refuses JSON that is nested deeper than [`DEPTH`] levels. Whether it is JSON otherwise is not looked at.
 ///
@@ -40,5 +40,5 @@ fn skip_text(bytes: &mut std::slice::Iter<'_, u8>) {
 /// Why a payload that is nested too deep is refused.
 #[must_use]
 pub fn too_deep() -> String {
-    format!("the payload is nested deeper than {DEPTH} levels")
+    format!("the payload has more than {DEPTH} levels of nesting")
 }

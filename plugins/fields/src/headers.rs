@@ -1,4 +1,4 @@
-//! The headers of a message that an output may have.
+//! The headers of a message that an output may have, and the names of headers in a configuration.
 
 use weir_sdk::{Header, Message};
 
@@ -14,4 +14,36 @@ pub fn headers_of(message: &Message) -> Vec<Header> {
 fn is_of_the_host(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     name.starts_with("nats-") || (name.starts_with("weir-") && !name.starts_with("weir-kept-"))
+}
+
+/// Checks the name of a header to read.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn header_name(name: &str) -> Result<String, String> {
+    if name.is_empty() {
+        return Err("a header needs a name".to_owned());
+    }
+    let is_wrong = |character: &char| !character.is_ascii_graphic() || *character == ':';
+    match name.chars().find(is_wrong) {
+        None => Ok(name.to_owned()),
+        Some(' ') => Err(format!(
+            "the name of a header has no spaces: write `{}`",
+            name.split_whitespace().collect::<Vec<_>>().join("-")
+        )),
+        Some(found) => Err(format!("the name of a header cannot have {found:?} in it")),
+    }
+}
+
+/// Checks the name of a header to write.
+///
+/// # Errors
+/// As for [`header_name`], and for a header of the server or of weir, which an output may not have.
+pub fn header_to_write(name: &str) -> Result<String, String> {
+    match is_of_the_host(name) {
+        true => Err(format!(
+            "`{name}` is a header of the server or of weir: use another name"
+        )),
+        false => header_name(name),
+    }
 }

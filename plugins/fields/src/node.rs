@@ -2,8 +2,8 @@
 //! digits, fields their order, and reading costs what is on the way to the fields that are asked for.
 
 use crate::depth::{DEPTH, too_deep};
-use crate::not_json;
 use crate::pointer::{Pattern, Pointer, Step, index};
+use crate::{not_json, not_text};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
@@ -72,7 +72,7 @@ impl<'a> Node<'a> {
     pub fn text(&self) -> Result<Option<Cow<'_, str>>, String> {
         match self.raw() {
             Some(raw) if raw.starts_with('"') => {
-                let Name(text) = serde_json::from_str(raw).map_err(|error| not_json(&error))?;
+                let Name(text) = serde_json::from_str(raw).map_err(|error| not_text(&error))?;
                 Ok(Some(text))
             }
             _ => Ok(None),
@@ -95,7 +95,7 @@ impl<'a> Node<'a> {
             Node::New(raw) => open(raw.get(), Node::New, |name| Cow::Owned(name.into_owned())),
             Node::Array(_) | Node::Object(_) => Ok(None),
         };
-        if let Some(opened) = opened.map_err(|error| not_json(&error))? {
+        if let Some(opened) = opened.map_err(|error| not_text(&error))? {
             *self = opened;
         }
         Ok(self)
@@ -267,12 +267,13 @@ impl<'a> Node<'a> {
     /// Calls `change` for each value in it that is neither an array nor an object.
     ///
     /// # Errors
-    /// If it is nested deeper than 128 levels; as for [`Node::open`], and those of `change`.
+    /// If it is nested deeper than [`DEPTH`] levels; as for [`Node::open`], and those of `change`.
     pub fn each_leaf<F>(&mut self, change: &mut F) -> Result<(), String>
     where
         F: FnMut(&mut Node<'a>) -> Result<(), String>,
     {
-        self.leaves(DEPTH, change)
+        // A leaf is inside of that many levels.
+        self.leaves(DEPTH + 1, change)
     }
 
     fn leaves<F>(&mut self, depth: usize, change: &mut F) -> Result<(), String>

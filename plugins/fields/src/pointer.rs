@@ -17,7 +17,7 @@ impl Pointer {
         }
         let steps = text
             .strip_prefix('/')
-            .ok_or_else(|| format!("`{text}` is no JSON pointer: it begins with `/`"))?;
+            .ok_or_else(|| format!("`{text}` is no JSON pointer: {}", Self::meant(text)))?;
         let escaped = |part: &str| part.starts_with(['0', '1']);
         if !text.split('~').skip(1).all(escaped) {
             return Err(format!(
@@ -36,20 +36,30 @@ impl Pointer {
     /// here, because it would be read as a path by one and as a name by another: only a pointer says which.
     ///
     /// # Errors
-    /// As for [`Pointer::parse`], and for a name with a dot, with both pointers that it may mean.
+    /// As for [`Pointer::parse`], for an empty name, and for a name with a dot, with both pointers that it may mean.
     pub fn field(text: &str) -> Result<Self, String> {
         if text.starts_with('/') {
             return Self::parse(text);
         }
-        let name = Self(vec![text.to_owned()]);
-        if !text.contains('.') {
-            return Ok(name);
+        match text {
+            "" => Err("a field needs a name".to_owned()),
+            _ if text.contains('.') => Err(format!("`{text}` has a dot: {}", Self::meant(text))),
+            _ => Ok(Self(vec![text.to_owned()])),
         }
-        let path = Self(text.split('.').map(str::to_owned).collect());
-        Err(format!(
-            "`{text}` has a dot: write `{path}` for a field inside of another, or `{name}` for a field with a dot in \
-             its name"
-        ))
+    }
+
+    /// What to write for a field in the place of its name, for who did not write a pointer.
+    #[must_use]
+    pub fn meant(text: &str) -> String {
+        let name = if text.is_empty() { "name" } else { text };
+        let name = Self(vec![name.to_owned()]);
+        match text.contains('.') {
+            false => format!("write `{name}` for a field"),
+            true => format!(
+                "write `{}` for a field inside of another, or `{name}` for a field with a dot in its name",
+                Self(text.split('.').map(str::to_owned).collect())
+            ),
+        }
     }
 
     /// The names and indexes, from the outside.

@@ -5,9 +5,6 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
-/// Levels of nesting that most readers of JSON take, serde_json among them.
-pub const LEVELS: usize = 127;
-
 /// What is wrong with a text that has more levels than it may have.
 const DEEP: &str = "too many levels of nesting";
 
@@ -29,19 +26,26 @@ impl fmt::Display for NotJson {
 
 impl std::error::Error for NotJson {}
 
+impl NotJson {
+    /// The same error, which says how many levels there may be if there are more.
+    pub(crate) fn deeper_than(self, levels: usize) -> Self {
+        match &*self.what {
+            DEEP => Self {
+                what: format!("more than {levels} levels of nesting").into(),
+                ..self
+            },
+            _ => self,
+        }
+    }
+}
+
 /// The one value that a text is, if it is JSON with at most so many levels of nesting.
 ///
 /// # Errors
 /// What else it is.
 pub fn check(json: &[u8], levels: usize) -> Result<&RawValue, NotJson> {
     let text = Scanner::new(json)?.whole(|scanner| scanner.value(levels));
-    let text = text.map_err(|error| match &*error.what {
-        DEEP => NotJson {
-            what: format!("more than {levels} levels of nesting").into(),
-            ..error
-        },
-        _ => error,
-    })?;
+    let text = text.map_err(|error| error.deeper_than(levels))?;
     // It has been looked at, so this does not fail.
     serde_json::from_str(text).map_err(|error| NotJson {
         what: error.to_string().into(),

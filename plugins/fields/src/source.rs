@@ -3,7 +3,7 @@
 //! `/shop/city` is a field of the JSON payload (a JSON pointer, RFC 6901), `header:Name` a header, `key` the
 //! key, `subject` the subject, `subject[1]` one token of it, from 0, and `sequence` the sequence in the stream.
 
-use crate::{Node, Pointer};
+use crate::{Node, Pointer, header_name};
 use std::borrow::Cow;
 use std::fmt;
 use weir_sdk::Message;
@@ -70,13 +70,13 @@ impl Source {
             ("key", ..) => Ok(Self::Key),
             ("subject", ..) => Ok(Self::Subject),
             ("sequence", ..) => Ok(Self::Sequence),
-            (_, Some(name), _) if !name.is_empty() => Ok(Self::Header(name.to_owned())),
+            (_, Some(name), _) => header_name(name).map(Self::Header),
             (_, _, Some(index)) if index.parse::<usize>().is_ok() => {
                 Ok(Self::Token(index.parse().unwrap_or(0)))
             }
             _ => Err(format!(
-                "unknown value `{text}`: there are `/field/of/the/payload`, `header:Name`, `key`, \
-                 `subject`, `subject[0]` and `sequence`"
+                "unknown value `{text}`: {}, or `header:Name`, `key`, `subject`, `subject[0]` or `sequence`",
+                Pointer::meant(text)
             )),
         }
     }

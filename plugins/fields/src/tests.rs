@@ -82,7 +82,7 @@ fn a_payload_that_is_nested_without_end_is_an_error_and_no_overflow() {
     let deep = "[".repeat(100_000) + &"]".repeat(100_000);
     let mut payload = node(&deep);
     let error = payload.each_leaf(&mut |_| Ok(())).unwrap_err();
-    assert_eq!(error, "the payload is nested deeper than 128 levels");
+    assert_eq!(error, "the payload has more than 127 levels of nesting");
 }
 
 #[test]
@@ -96,11 +96,20 @@ fn pointers_are_checked_and_displayed_as_they_are_written() {
         "`card.no` has a dot: write `/card/no` for a field inside of another, or `/card.no` for a field with a dot in \
          its name"
     );
-    assert!(
-        Pointer::parse("total")
-            .unwrap_err()
-            .contains("begins with `/`")
-    );
+    for (text, error) in [
+        (
+            "total",
+            "`total` is no JSON pointer: write `/total` for a field",
+        ),
+        (
+            "card.no",
+            "`card.no` is no JSON pointer: write `/card/no` for a field inside of another, or `/card.no` for a field \
+             with a dot in its name",
+        ),
+    ] {
+        assert_eq!(Pointer::parse(text).unwrap_err(), error);
+    }
+    assert_eq!(Pointer::field("").unwrap_err(), "a field needs a name");
     assert!(Pointer::parse("/a~2").unwrap_err().contains("write `~0`"));
 }
 
@@ -125,6 +134,40 @@ fn numbers_are_text_as_they_are_written_and_values_that_are_missing_are_named() 
     );
     assert!(Template::parse("{nothing}").is_err());
     assert!(Template::parse("{key").is_err());
+}
+
+#[test]
+fn what_cannot_be_a_header_is_refused_and_what_belongs_to_the_host_is_not_written() {
+    for (name, error) in [
+        ("", "a header needs a name"),
+        (
+            "Event Time",
+            "the name of a header has no spaces: write `Event-Time`",
+        ),
+        ("a:b", "the name of a header cannot have ':' in it"),
+        ("Größe", "the name of a header cannot have 'ö' in it"),
+    ] {
+        assert_eq!(header_name(name).unwrap_err(), error);
+        assert_eq!(header_to_write(name).unwrap_err(), error);
+        assert_eq!(Source::parse(&format!("header:{name}")).unwrap_err(), error);
+    }
+    assert_eq!(header_name("Nats-Msg-Id").unwrap(), "Nats-Msg-Id");
+    assert!(
+        header_to_write("Nats-Msg-Id")
+            .unwrap_err()
+            .contains("of the server")
+    );
+}
+
+#[test]
+fn an_escape_that_is_no_character_has_no_place_of_another_text() {
+    let mut payload = node(r#"{"a": 1, "b": "\ud800"}"#);
+    let value = payload.get(&pointer("/b")).unwrap().unwrap();
+    let error = value.text().unwrap_err();
+    assert_eq!(
+        error,
+        "the payload is not JSON: unexpected end of hex escape in a text"
+    );
 }
 
 #[test]

@@ -4,7 +4,8 @@
 #[cfg(test)]
 mod tests;
 
-use crate::scan::{LEVELS, NotJson, Scanner};
+use crate::depth::DEPTH;
+use crate::scan::{NotJson, Scanner};
 use std::collections::BTreeSet;
 
 /// Which fields of an object are wanted: none by default.
@@ -39,17 +40,18 @@ impl Wanted {
     /// # Errors
     /// If it is not JSON.
     pub fn read<'j>(&self, json: &'j [u8]) -> Result<Payload<'_, 'j>, NotJson> {
-        Scanner::new(json)?.whole(|scanner| {
+        let payload = Scanner::new(json)?.whole(|scanner| {
             if self.all || scanner.space() != Some(b'{') {
-                return scanner.value(LEVELS).map(Payload::Whole);
+                return scanner.value(DEPTH).map(Payload::Whole);
             }
             let mut fields = Vec::with_capacity(self.names.len());
-            scanner.object(LEVELS, |name, value| {
+            scanner.object(DEPTH, |name, value| {
                 if let Some(name) = self.names.get(&*name) {
                     fields.push((name.as_str(), value));
                 }
             })?;
             Ok(Payload::Fields(fields))
-        })
+        });
+        payload.map_err(|error| error.deeper_than(DEPTH))
     }
 }

@@ -6,7 +6,7 @@ use crate::only::Only;
 use crate::payload::wanted;
 use crate::rank::Ranking;
 use crate::shown::Shown;
-use fields::Wanted;
+use fields::{Pointer, Wanted};
 use serde_json::{Map, Value};
 use weir_sdk::Refusal;
 
@@ -291,16 +291,10 @@ fn figure(refusal: &mut Refusal, value: &Value) -> Option<Function> {
 
 /// A JSON pointer (RFC 6901); the empty one is the whole payload.
 pub fn pointer(refusal: &mut Refusal, keys: &[&str], field: &Value) -> Option<String> {
-    let text = field.as_str().unwrap_or(" ");
-    let escaped = |part: &str| part.starts_with(['0', '1']);
-    if (text.is_empty() || text.starts_with('/')) && text.split('~').skip(1).all(escaped) {
-        return Some(text.to_owned());
-    }
-    refusal.add(
-        keys,
-        format!("{field} is no JSON pointer, such as `/order/total`"),
-    );
-    None
+    let no_text = || format!("{field} is no JSON pointer, such as `/order/total`");
+    let text = field.as_str().ok_or_else(no_text);
+    let pointer = text.and_then(|text| Pointer::parse(text).map(|_| text.to_owned()));
+    refusal.check(keys, pointer)
 }
 
 /// The name that the rank has in a result.

@@ -1,7 +1,7 @@
 //! Avro by a schema: bare, or with the fingerprint of the schema in front (single-object encoding).
 
-use crate::avro_depth;
 use crate::json::{self, View, excerpt, view};
+use crate::{avro_depth, avro_wrong};
 use apache_avro::rabin::Rabin;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::schema::{Name, RecordSchema, ResolvedSchema, Schema, UnionSchema};
@@ -11,6 +11,7 @@ use apache_avro::{Decimal, Uuid};
 use fields::Node;
 use num_bigint::BigInt;
 use std::collections::HashMap;
+use weir_sdk::Refusal;
 
 /// What single-object encoding begins with.
 const MARKER: [u8; 2] = [0xC3, 0x01];
@@ -47,9 +48,15 @@ pub struct Avro {
 }
 
 impl Avro {
-    /// Of a schema that can be used; the error says what is wrong with it.
-    pub fn new(config: Config) -> Result<Self, String> {
+    /// Of a schema that can be used. What is wrong with it is added to the refusal.
+    pub fn read(refusal: &mut Refusal, config: Config) -> Option<Self> {
         apache_avro::util::max_allocation_bytes(LARGEST);
+        let made = Self::new(&config);
+        made.map_err(|error| avro_wrong::add(refusal, &config.schema, &error))
+            .ok()
+    }
+
+    fn new(config: &Config) -> Result<Self, String> {
         let wrong = |error: apache_avro::Error| error.to_string();
         let schema = match &config.schema {
             // A text that is no object is the name of a type, such as `string`.

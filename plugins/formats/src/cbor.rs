@@ -1,6 +1,6 @@
 //! CBOR (RFC 8949).
 
-use crate::json::{self, View, view};
+use crate::json::{self, View, view, within};
 use ciborium::Value;
 use ciborium::de::Error;
 use ciborium::value::Integer;
@@ -12,7 +12,17 @@ pub fn decode(payload: &[u8]) -> Result<Node<'static>, String> {
         ciborium::de::from_reader_with_recursion_limit(&mut rest, DEPTH).map_err(|error| {
             match error {
                 Error::RecursionLimitExceeded => too_deep(),
-                error => format!("the payload is not CBOR: {error}"),
+                Error::Syntax(byte) => {
+                    format!("the payload is not CBOR: no value begins at byte {byte}")
+                }
+                Error::Semantic(_, what) if what.starts_with("invalid type: break") => {
+                    "the payload is not CBOR: a break ends nothing".to_owned()
+                }
+                Error::Semantic(Some(byte), what) => {
+                    format!("the payload is not CBOR: {what} at byte {byte}")
+                }
+                Error::Semantic(None, what) => format!("the payload is not CBOR: {what}"),
+                Error::Io(_) => "the payload is not CBOR: it ends within a value".to_owned(),
             }
         })?;
     match rest.len() {
@@ -32,13 +42,17 @@ fn node(value: Value) -> Result<Node<'static>, String> {
         Value::Text(text) => json::value(&text),
         Value::Bytes(bytes) => json::bytes(&bytes),
         Value::Array(elements) => {
-            let elements = elements.into_iter().map(node);
+            let elements = elements.into_iter().enumerate();
+            let elements =
+                elements.map(|(index, value)| node(value).map_err(|error| within(index, &error)));
             elements.collect::<Result<_, _>>().map(Node::Array)
         }
         Value::Map(entries) => {
-            let fields = entries
-                .into_iter()
-                .map(|(name, value)| Ok((self::name(name)?, node(value)?)));
+            let fields = entries.into_iter().map(|(name, value)| {
+                let name = self::name(name)?;
+                let value = node(value).map_err(|error| within(&name, &error))?;
+                Ok((name, value))
+            });
             fields.collect::<Result<_, String>>().map(json::object)
         }
         // What a tag says about a value, JSON has no word for.
@@ -68,17 +82,20 @@ fn value(node: &mut Node<'_>) -> Result<Value, String> {
         View::Bool(value) => Value::Bool(value),
         View::Whole(number) => Integer::try_from(number)
             .map(Value::Integer)
-            .map_err(|_| format!("the number {number} has more than 64 bits"))?,
+            .map_err(|_| format!("number out of range: {number} has more than 64 bits"))?,
         View::Decimal(number) => Value::Float(number),
         View::Text(text) => Value::Text(text.into_owned()),
         View::Array(elements) => {
-            let elements = elements.iter_mut().map(value);
+            let elements = elements.iter_mut().enumerate();
+            let elements =
+                elements.map(|(index, node)| value(node).map_err(|error| within(index, &error)));
             Value::Array(elements.collect::<Result<_, _>>()?)
         }
         View::Object(fields) => {
-            let entries = fields
-                .iter_mut()
-                .map(|(name, node)| Ok((Value::Text(name.to_string()), value(node)?)));
+            let entries = fields.iter_mut().map(|(name, node)| {
+                let value = value(node).map_err(|error| within(&name, &error))?;
+                Ok((Value::Text(name.to_string()), value))
+            });
             Value::Map(entries.collect::<Result<_, String>>()?)
         }
     })

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fields::Node;
 use std::borrow::Cow;
+use std::fmt::Display;
 
 /// What a JSON value is.
 pub enum View<'v, 'a> {
@@ -39,21 +40,31 @@ pub fn view<'v, 'a>(node: &'v mut Node<'a>) -> Result<View<'v, 'a>, String> {
 fn number<'v, 'a>(text: &str) -> Result<View<'v, 'a>, String> {
     if !text.contains(['.', 'e', 'E']) {
         let whole = text.parse().map(View::Whole);
-        return whole.map_err(|_| format!("the number {text} has too many digits"));
+        return whole.map_err(|_| format!("number out of range: {}", shortened(text)));
     }
     match text.parse::<f64>() {
         Ok(decimal) if decimal.is_finite() => Ok(View::Decimal(decimal)),
-        _ => Err(format!("the number {text} is too large")),
+        _ => Err(format!("number out of range: {}", shortened(text))),
     }
 }
 
 /// The text that a value is called by in an error: at most 40 characters of it.
 pub fn excerpt(node: &Node<'_>) -> String {
-    let json = node.to_json();
-    let text = String::from_utf8_lossy(&json);
+    shortened(&String::from_utf8_lossy(&node.to_json()))
+}
+
+fn shortened(text: &str) -> String {
     match text.char_indices().nth(40) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.into_owned(),
+        None => text.to_owned(),
+    }
+}
+
+/// An error in the element or field `step` of a value, with its place.
+pub fn within(step: impl Display, error: &str) -> String {
+    match error.starts_with('/') {
+        true => format!("/{step}{error}"),
+        false => format!("/{step}: {error}"),
     }
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `json.rs` | JSON values to read and to make |
 //! | `avro.rs` | Avro by a schema |
+//! | `avro_wrong.rs` | where a schema of Avro is wrong |
 //! | `avro_depth.rs` | how deep a value in Avro is nested |
 //! | `cbor.rs` | CBOR |
 //! | `messagepack.rs` | MessagePack |
@@ -14,6 +15,7 @@
 
 mod avro;
 mod avro_depth;
+mod avro_wrong;
 mod cbor;
 mod json;
 mod messagepack;
@@ -67,7 +69,7 @@ impl Format {
                 Self::Csv(table)
             }
             Config::Avro(config) => {
-                let avro = refusal.check(&["avro", "schema"], avro::Avro::new(config));
+                let avro = refusal.under("avro", |refusal| avro::Avro::read(refusal, config));
                 Self::Avro(Box::new(avro?))
             }
             Config::Protobuf(config) => Self::Protobuf(refusal.under("protobuf", |refusal| {

@@ -1,6 +1,6 @@
 //! MessagePack.
 
-use crate::json::{self, View, view};
+use crate::json::{self, View, view, within};
 use fields::{DEPTH, Node, too_deep};
 use rmpv::Value;
 use rmpv::decode::Error;
@@ -35,13 +35,17 @@ fn node(value: Value) -> Result<Node<'static>, String> {
         Value::String(text) => json::value(text.as_str().ok_or("a text is not UTF-8")?),
         Value::Binary(bytes) => json::bytes(&bytes),
         Value::Array(elements) => {
-            let elements = elements.into_iter().map(node);
+            let elements = elements.into_iter().enumerate();
+            let elements =
+                elements.map(|(index, value)| node(value).map_err(|error| within(index, &error)));
             elements.collect::<Result<_, _>>().map(Node::Array)
         }
         Value::Map(entries) => {
-            let fields = entries
-                .into_iter()
-                .map(|(name, value)| Ok((self::name(&name)?, node(value)?)));
+            let fields = entries.into_iter().map(|(name, value)| {
+                let name = self::name(&name)?;
+                let value = node(value).map_err(|error| within(&name, &error))?;
+                Ok((name, value))
+            });
             fields.collect::<Result<_, String>>().map(json::object)
         }
         Value::Ext(kind, _) => Err(format!("there is a value of the extension type {kind}")),
@@ -70,18 +74,25 @@ fn value(node: &mut Node<'_>) -> Result<Value, String> {
         View::Whole(number) => match (i64::try_from(number), u64::try_from(number)) {
             (Ok(number), _) => number.into(),
             (_, Ok(number)) => number.into(),
-            _ => return Err(format!("the number {number} has more than 64 bits")),
+            _ => {
+                return Err(format!(
+                    "number out of range: {number} has more than 64 bits"
+                ));
+            }
         },
         View::Decimal(number) => Value::F64(number),
         View::Text(text) => text.into_owned().into(),
         View::Array(elements) => {
-            let elements = elements.iter_mut().map(value);
+            let elements = elements.iter_mut().enumerate();
+            let elements =
+                elements.map(|(index, node)| value(node).map_err(|error| within(index, &error)));
             Value::Array(elements.collect::<Result<_, _>>()?)
         }
         View::Object(fields) => {
-            let entries = fields
-                .iter_mut()
-                .map(|(name, node)| Ok((name.as_ref().into(), value(node)?)));
+            let entries = fields.iter_mut().map(|(name, node)| {
+                let value = value(node).map_err(|error| within(&name, &error))?;
+                Ok((name.as_ref().into(), value))
+            });
             Value::Map(entries.collect::<Result<_, String>>()?)
         }
     })

@@ -1,7 +1,7 @@
 //! CSV (RFC 4180): a row is an object with a field for each column.
 
 use crate::json::{self, View, view};
-use csv::{ReaderBuilder, StringRecord, WriterBuilder};
+use csv::{ErrorKind, ReaderBuilder, StringRecord, WriterBuilder};
 use fields::Node;
 use std::collections::BTreeMap;
 use weir_sdk::Refusal;
@@ -22,6 +22,9 @@ pub struct Config {
     #[serde(default)]
     types: BTreeMap<String, Type>,
 }
+
+/// Most columns that a reason names.
+const NAMED: usize = 10;
 
 fn comma() -> String {
     ",".into()
@@ -70,6 +73,14 @@ impl Table {
             if columns.is_empty() {
                 refusal.add(&["columns"], "at least one name is needed");
             }
+            for (index, name) in columns.iter().enumerate() {
+                let place = ["columns", &index.to_string()];
+                if name.is_empty() {
+                    refusal.add(&place, "a column needs a name");
+                } else if columns.iter().take(index).any(|other| other == name) {
+                    refusal.add(&place, format!("two columns have the name `{name}`"));
+                }
+            }
         }
         Self {
             columns: config.columns,
@@ -87,7 +98,6 @@ impl Table {
     }
 
     pub fn decode(&self, payload: &[u8]) -> Result<Vec<Vec<u8>>, String> {
-        let wrong = |error: csv::Error| format!("the payload is not CSV: {error}");
         let mut reader = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
@@ -96,12 +106,19 @@ impl Table {
         let mut rows = reader.records();
         let names = match &self.columns {
             Some(columns) => columns.clone(),
-            None => match rows.next().transpose().map_err(wrong)? {
+            None => match rows
+                .next()
+                .transpose()
+                .map_err(|error| wrong(&error, &[], 0))?
+            {
                 Some(header) => header.iter().map(str::to_owned).collect(),
                 None => Vec::new(),
             },
         };
-        let rows: Vec<StringRecord> = rows.collect::<Result<_, _>>().map_err(wrong)?;
+        let above = usize::from(self.columns.is_none());
+        let rows: Vec<StringRecord> = rows
+            .collect::<Result<_, _>>()
+            .map_err(|error| wrong(&error, &names, above))?;
         let objects = rows.iter().enumerate().map(|(index, row)| {
             let object = self.object(&names, row).map_err(|error| match rows.len() {
                 // The payload may be one line of a file, whose number nobody knows here.
@@ -116,9 +133,10 @@ impl Table {
     fn object(&self, names: &[String], row: &StringRecord) -> Result<Node<'static>, String> {
         if row.len() != names.len() {
             return Err(format!(
-                "there are {} values for {} columns",
+                "there are {} values for {} columns: {}",
                 row.len(),
-                names.len()
+                names.len(),
+                listed(names)
             ));
         }
         let fields = names.iter().zip(row.iter()).map(|(name, value)| {
@@ -153,13 +171,44 @@ impl Table {
             Node::Array(rows) => rows.iter_mut().collect(),
             row => vec![row],
         };
-        for row in rows {
-            let values = values(names, row)?;
+        let many = rows.len() > 1;
+        for (index, row) in rows.into_iter().enumerate() {
+            let values = values(names, row).map_err(|error| match many {
+                true => format!("row {}: {error}", index + 1),
+                false => error,
+            })?;
             writer
                 .write_record(values)
                 .map_err(|error| error.to_string())?;
         }
         writer.into_inner().map_err(|error| error.to_string())
+    }
+}
+
+/// Why a payload is not CSV; so many rows are not counted.
+fn wrong(error: &csv::Error, names: &[String], above: usize) -> String {
+    let ErrorKind::Utf8 { pos, err } = error.kind() else {
+        return format!("the payload is not CSV: {error}");
+    };
+    let row = pos.as_ref().map(csv::Position::record);
+    let row = row.and_then(|row| usize::try_from(row).ok()?.checked_sub(above));
+    let row = match row.filter(|_| !names.is_empty()) {
+        Some(row) => format!("row {}", row + 1),
+        None => "the first row".to_owned(),
+    };
+    match names.get(err.field()) {
+        Some(name) => format!("{row}: column `{name}`: the value is not UTF-8"),
+        None => format!("{row}: value {} is not UTF-8", err.field() + 1),
+    }
+}
+
+/// The names of columns, as far as a line takes them.
+fn listed(names: &[String]) -> String {
+    let quoted = names.iter().take(NAMED).map(|name| format!("`{name}`"));
+    let quoted = quoted.collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => quoted,
+        more => format!("{quoted} and {more} more"),
     }
 }
 

@@ -1,3 +1,5 @@
+mod wrong;
+
 use super::*;
 use serde_json::{Value, json};
 
@@ -40,7 +42,7 @@ fn messagepack_and_cbor_keep_whole_numbers_of_64_bits() {
             .unwrap_err();
         assert_eq!(
             error,
-            "the number 123456789012345678901234567890 has more than 64 bits"
+            "number out of range: 123456789012345678901234567890 has more than 64 bits"
         );
     }
 }
@@ -108,7 +110,10 @@ fn a_row_of_csv_is_an_object_of_texts_and_of_what_the_types_say() {
         "{\"id\":9007199254740993,\"price\":1.10,\"paid\":true}\n{\"id\":null,\"price\":null,\"paid\":null}"
     );
     for (payload, error) in [
-        ("1;2", "there are 2 values for 3 columns"),
+        (
+            "1;2",
+            "there are 2 values for 3 columns: `id`, `price`, `paid`",
+        ),
         (
             "1;2;true\n01;2;true",
             "row 2: column `id`: `01` is no number",
@@ -221,7 +226,8 @@ fn what_does_not_fit_an_avro_schema_is_named() {
     let error = decoded(&avro, &[payload, vec![0]].concat()).unwrap_err();
     assert!(error.ends_with("1 bytes come behind the value"), "{error}");
     assert!(
-        refusal(json!({ "avro": { "schema": { "type": "recrd" } } })).starts_with("/avro/schema: ")
+        refusal(json!({ "avro": { "schema": { "type": "recrd" } } }))
+            .starts_with("/avro/schema/type: ")
     );
 }
 
@@ -364,8 +370,8 @@ fn nested(name: &str, levels: usize) -> (Format, Vec<u8>, String) {
 fn a_payload_that_is_nested_too_deep_is_refused() {
     // The reader of Avro has large frames, and a thread of a test a small stack.
     for (name, levels) in [
-        ("messagepack", 128),
-        ("cbor", 128),
+        ("messagepack", 127),
+        ("cbor", 127),
         ("avro", 20),
         ("protobuf", 100),
     ] {
@@ -375,13 +381,13 @@ fn a_payload_that_is_nested_too_deep_is_refused() {
         let (format, payload, json) = nested(name, 1_000);
         let expected = match name {
             "protobuf" => "recursion limit reached",
-            _ => "the payload is nested deeper than 128 levels",
+            _ => "the payload has more than 127 levels of nesting",
         };
         let error = decoded(&format, &payload).unwrap_err();
         assert!(error.contains(expected), "{name}: {error}");
         let error = format.encode(json.as_bytes()).unwrap_err();
         assert_eq!(
-            error, "the payload is nested deeper than 128 levels",
+            error, "the payload has more than 127 levels of nesting",
             "{name}"
         );
     }

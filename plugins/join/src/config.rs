@@ -16,8 +16,10 @@ pub struct Config {
     #[serde(default)]
     kind: Kind,
     /// How much later than the left message the right message may be: `30s`, `5m`, `1h`.
+    #[cfg_attr(test, schemars(extend("x-kind" = "duration")))]
     after: Option<String>,
     /// How much earlier than the left message the right message may be.
+    #[cfg_attr(test, schemars(extend("x-kind" = "duration")))]
     before: Option<String>,
 }
 
@@ -146,6 +148,11 @@ impl Settings {
         if left.name == right.name {
             let twice = format!("both sides have the name `{}`", left.name);
             refusal.add(&["right", "name"], twice);
+        }
+        for (side, config) in [("left", &left), ("right", &right)] {
+            if config.name.is_empty() {
+                refusal.add(&[side, "name"], "it cannot be empty");
+            }
         }
         let selectors = refusal
             .under("left", |refusal| Selector::new(refusal, &left))

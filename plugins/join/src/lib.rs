@@ -13,7 +13,7 @@ mod kept;
 mod tests;
 
 use config::{Config, Kind, Settings, Side};
-use fields::LEVELS;
+use fields::DEPTH;
 use kept::Kept;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -176,7 +176,7 @@ impl Join {
 
 /// The payload as a part of a result, which is one level deeper: whoever reads JSON strictly reads the result, too.
 fn payload(message: &Message) -> Result<&RawValue, Error> {
-    let payload = fields::check(&message.payload, LEVELS - 1);
+    let payload = fields::check(&message.payload, DEPTH - 1);
     payload.map_err(|why| Error::reject(format!("cannot read the payload as JSON: {why}")))
 }
 

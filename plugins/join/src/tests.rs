@@ -291,6 +291,8 @@ fn a_configuration_without_an_interval_or_with_one_name_twice_is_refused() {
     }
     let twice = json!({ "right": { "name": "a", "subject": "b.>" }, "after": "1m" });
     assert!(with(twice).contains("both sides have the name `a`"));
+    let nameless = json!({ "right": { "name": "", "subject": "b.>" }, "after": "1m" });
+    assert!(with(nameless).contains("/right/name: it cannot be empty"));
     let same = json!({ "right": { "name": "b", "subject": "a.>" }, "after": "1m" });
     assert!(with(same).contains("both sides are `a.>`"));
     let subject = json!({ "right": { "name": "b", "subject": "b..c" }, "after": "1m" });
@@ -345,7 +347,7 @@ fn a_payload_that_others_would_refuse_is_refused_when_it_comes_and_its_partners_
     let pairs: Vec<String> = sent(Side::Right, 3, &nested(126)).unwrap();
     let expected = format!(r#"{{"click":{},"impression":{{"a": 1e400}}}}"#, nested(126));
     assert_eq!(pairs, std::slice::from_ref(&expected));
-    assert!(fields::check(expected.as_bytes(), fields::LEVELS).is_ok());
+    assert!(fields::check(expected.as_bytes(), fields::DEPTH).is_ok());
 }
 
 #[test]

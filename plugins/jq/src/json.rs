@@ -21,7 +21,7 @@ pub fn write(value: &Val, raw: bool) -> Result<Vec<u8>, String> {
 fn append(value: &Val, json: &mut Vec<u8>, depth: usize) -> Result<(), String> {
     let inner = || {
         depth.checked_sub(1).ok_or_else(|| {
-            format!("the program yields a value that is nested deeper than {DEPTH} levels")
+            format!("the program yields a value with more than {DEPTH} levels of nesting")
         })
     };
     match value {

@@ -98,8 +98,8 @@ fn a_message_on_which_the_program_fails_is_handled_as_configured() {
 #[test]
 fn a_value_that_is_nested_too_deep_is_refused() {
     let levels = |count: usize| "[".repeat(count) + &"]".repeat(count);
-    assert_eq!(query(".", &levels(128)), one(&levels(128)));
-    let refused = "the payload is nested deeper than 128 levels";
+    assert_eq!(query(".", &levels(127)), one(&levels(127)));
+    let refused = "the payload has more than 127 levels of nesting";
     assert_eq!(query(".", &levels(129)), Err(Error::reject(refused)));
     // A comment is not JSON, and a bracket in a text is none.
     let hidden = query(".", &format!("# \"\n{}", levels(3_000)));
@@ -110,7 +110,7 @@ fn a_value_that_is_nested_too_deep_is_refused() {
     assert_eq!(
         query("reduce range(200) as $i (0; [.])", "0"),
         Err(Error::reject(
-            "the program yields a value that is nested deeper than 128 levels"
+            "the program yields a value with more than 127 levels of nesting"
         ))
     );
 }

@@ -122,6 +122,12 @@ impl RuleConfig {
         let method = self.method(refusal, hash_key);
         let pattern = self.pattern.as_deref();
         let regex = pattern.and_then(|pattern| refusal.check(&["pattern"], regex(pattern)));
+        let lists = [("fields", &self.fields), ("headers", &self.headers)];
+        for (name, list) in lists {
+            if list.as_ref().is_some_and(Vec::is_empty) {
+                refusal.add(&[name], "at least one name is needed");
+            }
+        }
         let place = match (self.fields, self.headers) {
             (Some(_), Some(_)) => {
                 refusal.add(&["headers"], "give either `fields` or `headers`");
@@ -137,7 +143,12 @@ impl RuleConfig {
                 });
                 Some(Place::Fields(fields.collect()))
             }
-            (None, Some(headers)) => Some(Place::Headers(headers)),
+            (None, Some(headers)) => {
+                let names = headers.iter().enumerate().filter_map(|(index, name)| {
+                    refusal.check(&["headers", &index.to_string()], fields::header_name(name))
+                });
+                Some(Place::Headers(names.collect()))
+            }
             (None, None) if pattern.is_some() => Some(Place::Payload),
             (None, None) => {
                 refusal.add(&[], "give `fields`, `headers` or `pattern`");

@@ -158,7 +158,7 @@ fn a_mistake_in_the_configuration_is_found_before_any_message() {
             ": give `fields`, `headers` or `pattern`",
         ),
         (
-            json!({ "fields": [], "headers": [], "method": "remove" }),
+            json!({ "fields": ["a"], "headers": ["a"], "method": "remove" }),
             "/headers: give either `fields` or `headers`",
         ),
         (
@@ -176,6 +176,14 @@ fn a_mistake_in_the_configuration_is_found_before_any_message() {
         (
             json!({ "fields": ["card.number"], "method": "remove" }),
             "/fields/0: `card.number` has a dot: write `/card/number`",
+        ),
+        (
+            json!({ "fields": [], "method": "remove" }),
+            "/fields: at least one name is needed",
+        ),
+        (
+            json!({ "headers": ["A B"], "method": "remove" }),
+            "/headers/0: the name of a header has no spaces: write `A-B`",
         ),
         (
             json!({ "fields": ["/a~"], "method": "remove" }),

@@ -84,6 +84,10 @@ impl Operator for Route {
         let by = by.and_then(|by| refusal.check(&["by"], by));
         let rule = match (config.subject, config.by, config.routes) {
             (Some(_), None, None) => always.map(Rule::Always),
+            (None, Some(_), Some(given)) if given.is_empty() => {
+                refusal.add(&["routes"], "at least one route is needed");
+                None
+            }
             (None, Some(_), Some(_)) => by.map(|by| Rule::By(by, routes)),
             _ => {
                 refusal.add(&[], "give either `subject`, or `by` and `routes`");

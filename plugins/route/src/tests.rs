@@ -134,8 +134,8 @@ fn a_mistake_in_the_configuration_is_found_before_any_message() {
     );
     assert_eq!(
         refusal(json!({ "by": "country", "routes": {} })),
-        "/by: unknown value `country`: there are `/field/of/the/payload`, `header:Name`, `key`, \
-         `subject`, `subject[0]` and `sequence`"
+        "/by: unknown value `country`: write `/country` for a field, or `header:Name`, `key`, \
+         `subject`, `subject[0]` or `sequence`\n/routes: at least one route is needed"
     );
     assert_eq!(
         refusal(json!({ "by": "key", "routes": { "a": "b..c" } })),
@@ -144,7 +144,7 @@ fn a_mistake_in_the_configuration_is_found_before_any_message() {
     );
     assert_eq!(
         refusal(json!({ "subject": "a", "otherwise": "dorp" })),
-        "unknown variant `dorp`, expected one of `reject`, `drop`, `keep`, `subject`"
+        "/otherwise: unknown variant `dorp`, expected one of `reject`, `drop`, `keep`, `subject`"
     );
 }
 

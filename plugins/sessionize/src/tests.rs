@@ -84,7 +84,7 @@ fn a_configuration_that_says_too_much_is_refused_with_what_there_is() {
     for (config, expected) in [
         (
             json!({ "first": { "a": "page" } }),
-            "/first/a: \"page\" is no JSON pointer",
+            "/first/a: `page` is no JSON pointer: write `/page`",
         ),
         (
             json!({ "last": { "count": "/page" } }),
@@ -101,7 +101,7 @@ fn a_configuration_that_says_too_much_is_refused_with_what_there_is() {
         ),
         (
             json!({ "events": { "most": 1, "show": "page" } }),
-            "/events/show: \"page\" is no JSON pointer",
+            "/events/show: `page` is no JSON pointer: write `/page`",
         ),
         (json!({ "gap": "30m" }), "unknown field `gap`"),
     ] {

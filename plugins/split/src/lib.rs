@@ -108,6 +108,9 @@ impl Operator for Split {
                 None
             }
         };
+        if let Some(name) = &config.index_header {
+            refusal.check(&["index-header"], fields::header_to_write(name));
+        }
         if config.max_parts == 0 {
             refusal.add(&["max-parts"], "it must be at least 1");
         }

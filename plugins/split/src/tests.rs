@@ -134,7 +134,7 @@ fn a_mistake_in_the_configuration_is_found_before_any_message() {
         ),
         (
             json!({ "at": "a" }),
-            "/at: `a` is no JSON pointer: it begins with `/`",
+            "/at: `a` is no JSON pointer: write `/a` for a field",
         ),
         (
             json!({ "lines": true, "into": "a" }),

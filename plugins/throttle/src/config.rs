@@ -10,12 +10,15 @@ use weir_sdk::{Refusal, config};
 pub struct Config {
     /// One message passes per interval of this length: `500ms`, `10s`, `1h`. An interval begins with its
     /// first message.
+    #[cfg_attr(test, schemars(extend("x-kind" = "duration")))]
     every: Option<String>,
     /// Which message of an interval passes; the first by default.
     keep: Option<Keep>,
     /// The last message passes when no message has come for this time: `30s`, `5m`.
+    #[cfg_attr(test, schemars(extend("x-kind" = "duration")))]
     quiet: Option<String>,
     /// With `quiet`: the longest time from the first message until one passes.
+    #[cfg_attr(test, schemars(extend("x-kind" = "duration")))]
     at_most: Option<String>,
 }
 

@@ -74,6 +74,18 @@ enum Place {
     Header(String),
 }
 
+impl Place {
+    fn parse(text: &str) -> Result<Self, String> {
+        if let Some(name) = text.strip_prefix("header:") {
+            return fields::header_to_write(name).map(Self::Header);
+        }
+        match Source::parse(text) {
+            Ok(Source::Field(pointer)) => Ok(Self::Field(pointer)),
+            _ => Err("it must be a field such as `/time`, or `header:Name`".to_owned()),
+        }
+    }
+}
+
 impl Operator for Convert {
     type Config = Config;
 
@@ -82,7 +94,10 @@ impl Operator for Convert {
         let from = match config.from.as_str() {
             "event-time" => Some(From::EventTime),
             text => {
-                let source = refusal.check(&["from"], Source::parse(text));
+                let source = Source::parse(text);
+                let source =
+                    source.map_err(|error| format!("{error}; `event-time` is that of the message"));
+                let source = refusal.check(&["from"], source);
                 let format = refusal.check(&["format"], Format::parse(&config.format));
                 let zone = refusal.check(&["zone"], zone(&config.zone));
                 let format = format.zip(zone);
@@ -91,17 +106,7 @@ impl Operator for Convert {
                     .map(|(source, (format, zone))| From::Value(source, format, zone))
             }
         };
-        let place = match Source::parse(&config.to) {
-            Ok(Source::Field(pointer)) => Some(Place::Field(pointer)),
-            Ok(Source::Header(name)) => Some(Place::Header(name)),
-            _ => {
-                refusal.add(
-                    &["to"],
-                    "it must be a field such as `/time`, or `header:Name`",
-                );
-                None
-            }
-        };
+        let place = refusal.check(&["to"], Place::parse(&config.to));
         let zone = refusal.check(&["as-zone"], zone(&config.as_zone));
         // Finds what a pattern cannot write before any message does.
         let sound = |format: Format| {

@@ -286,6 +286,14 @@ fn a_mistake_in_the_configuration_is_found_before_any_message() {
     for (config, error) in [
         (json!({ "to": "key" }), "/to: it must be a field"),
         (
+            json!({ "to": "header:Event Time" }),
+            "/to: the name of a header has no spaces: write `Event-Time`",
+        ),
+        (
+            json!({ "to": "header:Nats-Time" }),
+            "/to: `Nats-Time` is a header of the server",
+        ),
+        (
             json!({ "to": "/a", "as": "iso" }),
             "/as: unknown format `iso`",
         ),

@@ -134,7 +134,7 @@ fn a_configuration_that_says_too_little_or_too_much_is_refused_with_what_there_i
     for (more, expected) in [
         (
             json!({ "by": "price" }),
-            "/by: \"price\" is no JSON pointer",
+            "/by: `price` is no JSON pointer: write `/price`",
         ),
         (json!({ "by": null }), "no JSON pointer"),
         (json!({ "n": 0 }), "/n: 0 is no whole number"),
@@ -142,13 +142,16 @@ fn a_configuration_that_says_too_little_or_too_much_is_refused_with_what_there_i
         (json!({ "ties": "all" }), "expected `keep` or `cut`"),
         (
             json!({ "show": { "a": "b" } }),
-            "/show/a: \"b\" is no JSON pointer",
+            "/show/a: `b` is no JSON pointer: write `/b`",
         ),
-        (json!({ "show": "b" }), "/show: \"b\" is no JSON pointer"),
+        (
+            json!({ "show": "b" }),
+            "/show: `b` is no JSON pointer: write `/b`",
+        ),
         (json!({ "show": 1 }), "/show: 1 is no JSON pointer"),
         (
             json!({ "of": { "a": "b" } }),
-            "/of/a: \"b\" is no JSON pointer",
+            "/of/a: `b` is no JSON pointer: write `/b`",
         ),
         (
             json!({ "of": { "rank": "/b" } }),

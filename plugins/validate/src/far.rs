@@ -1,6 +1,6 @@
 //! Payloads with numbers that are out of the range of doubles.
 
-use fields::{LEVELS, Node};
+use fields::{DEPTH, Node};
 use serde_json::Value;
 
 /// The value of a payload. A number out of range is the greatest that there is, or the least: it is a number for the
@@ -9,7 +9,7 @@ use serde_json::Value;
 /// # Errors
 /// If the payload is not JSON.
 pub fn value(payload: &[u8]) -> Result<Value, String> {
-    let payload = fields::check(payload, LEVELS);
+    let payload = fields::check(payload, DEPTH);
     let payload = payload.map_err(|error| format!("the payload is not JSON: {error}"))?;
     around(Node::Raw(payload))
 }
@@ -32,4 +32,11 @@ fn around(mut node: Node<'_>) -> Result<Value, String> {
         }
         _ => bound.into(),
     })
+}
+
+/// Whether a value may stand for a number out of range.
+pub fn is_bound(value: &Value) -> bool {
+    value
+        .as_f64()
+        .is_some_and(|number| number.abs() == f64::MAX)
 }

@@ -127,7 +127,8 @@ impl jsonschema::Retrieve for NoNetwork {
 
 impl Validate {
     fn check(&self, payload: &[u8]) -> Result<(), String> {
-        let payload = serde_json::from_slice(payload).or_else(|_| far::value(payload))?;
+        let read = serde_json::from_slice(payload).map(|value| (value, false));
+        let (payload, is_far) = read.or_else(|_| far::value(payload).map(|value| (value, true)))?;
         if self.validator.is_valid(&payload) {
             return Ok(()); // several times as fast as looking for the mistakes
         }
@@ -136,6 +137,10 @@ impl Validate {
         for mistake in mistakes.by_ref().take(NAMED_MISTAKES) {
             let path = mistake.instance_path().as_str();
             let separator = if path.is_empty() { "" } else { ": " };
+            let mistake = match is_far && far::is_bound(mistake.instance()) {
+                true => mistake.masked_with("the number out of range").to_string(),
+                false => mistake.to_string(),
+            };
             reason.push(shortened(format!("{path}{separator}{mistake}")));
         }
         match mistakes.count() {

@@ -129,7 +129,7 @@ fn a_number_out_of_range_is_a_number_beyond_all_bounds() {
     for payload in [r#"{"far": [1e400]}"#, r#"{"n": -1e400, "all": ["a"]}"#] {
         assert_eq!(process(&config, payload), Ok(Outputs::pass()), "{payload}");
     }
-    let greater = "/n: 1.7976931348623157e308 is greater than the maximum of 1e300";
+    let greater = "/n: the number out of range is greater than the maximum of 1e300";
     assert_eq!(
         reason(&config, r#"{"n": 1e400}"#).replace("e+", "e"),
         greater

@@ -1,4 +1,5 @@
 use super::*;
+use crate::DEPTH;
 
 #[test]
 fn what_is_wrong_is_said_with_its_place_in_the_words_of_serde_json() {
@@ -41,7 +42,7 @@ fn what_is_wrong_is_said_with_its_place_in_the_words_of_serde_json() {
         "no json",
     ] {
         let expected = serde_json::from_str::<serde_json::Value>(json).unwrap_err();
-        let found = check(json.as_bytes(), LEVELS).unwrap_err().to_string();
+        let found = check(json.as_bytes(), DEPTH).unwrap_err().to_string();
         assert_eq!(found, expected.to_string(), "{json:?}");
     }
 }
@@ -55,14 +56,14 @@ fn a_text_without_a_character_behind_it_and_too_deep_a_nesting_are_refused() {
         r#"["\udc00"]"#,
         r#"["\ud800\ud800"]"#,
     ] {
-        let said = said(lone.as_bytes(), LEVELS).unwrap();
+        let said = said(lone.as_bytes(), DEPTH).unwrap();
         assert!(
             said.starts_with("lone leading surrogate in hex escape"),
             "{said}"
         );
     }
-    assert_eq!(said(r#"["\ud83d\ude00"]"#.as_bytes(), LEVELS), None);
-    let said_of_bytes = said(b"[\"a\xff\"]", LEVELS);
+    assert_eq!(said(r#"["\ud83d\ude00"]"#.as_bytes(), DEPTH), None);
+    let said_of_bytes = said(b"[\"a\xff\"]", DEPTH);
     assert_eq!(
         said_of_bytes.as_deref(),
         Some("invalid unicode code point at line 1 column 4")
