@@ -279,3 +279,19 @@ fn a_key_that_only_an_operator_can_set_is_noted() {
     let note = "  note: `{key}`: the pipeline has no `key`, so a result has one only if an operator sets it\n";
     assert!(finished.stdout.contains(note), "{finished:#?}");
 }
+
+#[test]
+fn a_value_that_does_not_fit_the_typed_configuration_of_a_plugin_has_its_line_and_column() {
+    let config = (
+        "plugin: plugin.wasm",
+        "plugin: plugin.wasm\n    config:\n      mark: a\n      trap: maybe",
+    );
+    let folder = pipeline_folder("misbehave", &replaced(PIPELINE, &[config]));
+    let stderr = Weir::run_in(folder.path(), &["check", "pipeline.yaml"]).stderr;
+    let mut lines = PIPELINE.lines();
+    let line = lines.position(|line| line.contains("plugin.wasm")).unwrap() + 4;
+    let expected = format!(
+        "pipeline.yaml:{line}:13: error: `operators[0].config.trap`: invalid type: string \"maybe\", expected a boolean\n"
+    );
+    assert!(stderr.starts_with(&expected), "{stderr}");
+}

@@ -81,9 +81,60 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
             // The position is one in the host's JSON text; the author of the YAML never saw that.
             let message = error.to_string();
             let position = format!(" at line {} column {}", error.line(), error.column());
-            message
-                .strip_suffix(&position)
-                .unwrap_or(&message)
-                .to_owned()
+            let message = message.strip_suffix(&position).unwrap_or(&message);
+            let read = text.get(..error.column()).filter(|_| error.line() == 1);
+            match read.map(place).unwrap_or_default() {
+                whole if whole.is_empty() => message.to_owned(),
+                place => format!("{place}: {message}"),
+            }
         })
+}
+
+/// Where a reader is in JSON, by what it has read: the JSON pointer of the value or of its key.
+fn place(read: &str) -> String {
+    /// What is read in an array or an object that is open.
+    enum Step {
+        Index(usize),
+        Key(String),
+        /// The next text is a key.
+        NextKey,
+    }
+    let mut open: Vec<Step> = Vec::new();
+    let mut rest = read;
+    while let Some(character) = rest.chars().next() {
+        let mut length = character.len_utf8();
+        match (character, open.last_mut()) {
+            ('{', _) => open.push(Step::NextKey),
+            ('[', _) => open.push(Step::Index(0)),
+            ('}' | ']', _) => drop(open.pop()),
+            (',', Some(Step::Index(index))) => *index += 1,
+            (',', Some(step)) => *step = Step::NextKey,
+            ('"', top) => {
+                length = text(rest);
+                if let Some(step @ Step::NextKey) = top {
+                    let key = serde_json::from_str(&rest[..length]);
+                    *step = Step::Key(key.unwrap_or_default());
+                }
+            }
+            _ => {}
+        }
+        rest = &rest[length..];
+    }
+    let steps = open.iter().map(|step| match step {
+        Step::Index(index) => format!("/{index}"),
+        Step::Key(key) => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+        Step::NextKey => String::new(),
+    });
+    steps.collect()
+}
+
+/// How many bytes the text has with which JSON begins, with its quotes.
+fn text(json: &str) -> usize {
+    let mut is_escaped = false;
+    let end = json.bytes().skip(1).position(|byte| {
+        let is_end = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        is_end
+    });
+    end.map_or(json.len(), |end| end + 2)
 }

@@ -80,12 +80,66 @@ fn the_configuration_is_typed_and_null_means_its_defaults() {
     assert_eq!(config::read::<()>("null"), Ok(()));
     assert_eq!(
         config::read::<Config>(r#"{"sufix":"!"}"#),
-        Err("unknown field `sufix`, expected `suffix`".into())
+        Err("/sufix: unknown field `sufix`, expected `suffix`".into())
     );
     assert_eq!(
         outcomes(r#"{"suffix":"bad"}"#, &[]),
         Err("`suffix` is bad".into())
     );
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only errors are looked at")]
+struct Nested {
+    rules: Vec<Rule>,
+    #[serde(default)]
+    limits: std::collections::BTreeMap<String, u8>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only errors are looked at")]
+struct Rule {
+    name: String,
+    most: Option<u8>,
+}
+
+#[test]
+fn a_value_of_the_configuration_that_does_not_fit_is_named_with_its_place() {
+    for (config, expected) in [
+        (
+            r#"{"rules":[{"name":"a"},{"name":5}]}"#,
+            "/rules/1/name: invalid type: integer",
+        ),
+        (
+            r#"{"rules":[{"name":"a"},{"most":1}]}"#,
+            "/rules/1: missing field `name`",
+        ),
+        (
+            r#"{"rules":[{"name":"a","mots":[1]}]}"#,
+            "/rules/0/mots: unknown field `mots`",
+        ),
+        (
+            r#"{"rules":[{"name":"},]\"{","most":"x"}]}"#,
+            "/rules/0/most: invalid type: string",
+        ),
+        (
+            r#"{"rules":[],"limits":{"é/~":1,"b":256}}"#,
+            "/limits/b: invalid value",
+        ),
+        (
+            r#"{"rules":[],"limits":{"é/~":-1}}"#,
+            "/limits/é~1~0: invalid value",
+        ),
+        (r#"{"rules":{"a":1}}"#, "/rules: invalid type: map"),
+        (r#"{}"#, "missing field `rules`"),
+        ("[1]", "/0: invalid type"),
+        ("null", "missing field `rules`"),
+    ] {
+        let error = config::read::<Nested>(config).unwrap_err();
+        assert!(error.starts_with(expected), "{config}: {error}");
+    }
 }
 
 #[test]
