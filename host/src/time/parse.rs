@@ -82,9 +82,20 @@ pub fn event_time(text: &str, unit: Unit) -> Result<u64, NoTime> {
         }
         Ok(_) => Err(NoTime::Unreadable),
         Err(_) => {
-            let time: jiff::Timestamp = text.parse().map_err(|_| NoTime::Unreadable)?;
+            let time: jiff::Timestamp = text.parse().map_err(|_| unreadable(text))?;
             bounded(time.as_nanosecond())
         }
+    }
+}
+
+/// Why a text is no time for `jiff`, whose times end within the last day of the years -9999 and 9999.
+fn unreadable(text: &str) -> NoTime {
+    let pieces = jiff::fmt::temporal::Pieces::parse(text).ok();
+    let pieces = pieces.filter(|pieces| pieces.time().is_some() && pieces.offset().is_some());
+    match pieces.map(|pieces| pieces.date().year()) {
+        Some(9999) => NoTime::After2262,
+        Some(-9999) => NoTime::Before1970,
+        _ => NoTime::Unreadable,
     }
 }
 

@@ -50,6 +50,9 @@ fn what_is_no_time_or_none_that_can_be_counted_is_refused_with_the_reason() {
         ("1e300", NoTime::After2262),
         ("253370764800000", NoTime::After2262),
         ("9999-01-01T00:00:00Z", NoTime::After2262),
+        ("9999-12-31T23:59:59Z", NoTime::After2262),
+        ("9999-12-31T23:59:59", NoTime::Unreadable),
+        ("-009999-01-01T00:00:00Z", NoTime::Before1970),
         ("2262-04-11T23:47:16.854775808Z", NoTime::After2262),
         ("170141183460469231731687303715884105727", NoTime::After2262),
     ] {
