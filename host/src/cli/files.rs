@@ -35,14 +35,9 @@ pub(super) struct Servers {
 }
 
 impl Servers {
-    /// Like [`load`], with the given servers.
-    ///
-    /// # Errors
-    ///
-    /// See [`load`].
-    pub(super) fn load(&self, files: &[PathBuf], trust: &Trust) -> Result<Vec<resolved::Pipeline>> {
-        let loader = trust.loader().at(&self.given);
-        loader.load(files).map_err(report::usage)
+    /// Reads files with these servers.
+    pub(super) fn loader(&self, trust: &Trust) -> Loader<'_> {
+        trust.loader().at(&self.given)
     }
 
     /// Like [`Servers::load`], for commands that do not use plugins: their files may be missing.

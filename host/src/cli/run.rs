@@ -1,6 +1,6 @@
 //! `weir run FILE...`: the host.
 
-use super::{Console, bench, files};
+use super::{Console, bench, check, files};
 use crate::admin::{self, AdminState, Listen};
 use crate::config::resolved;
 use crate::host::{Host, Options};
@@ -57,7 +57,9 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
     raise_descriptors();
-    let mut pipelines = arguments.servers.load(&arguments.files, &arguments.trust)?;
+    let loader = arguments.servers.loader(&arguments.trust);
+    let survey = check::Survey::of(&loader, &arguments.files);
+    let mut pipelines = survey.pipelines(console)?;
     if let Some(name) = &arguments.bench {
         pipelines = vec![bench::alone(pipelines, name)?];
     }
@@ -72,11 +74,13 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
     };
     let shutdown = options.shutdown.clone();
     let host = {
-        let _progress = console.progress("compiling the plugins");
-        Host::new(pipelines, options)?
+        let progress = console.progress("compiling the plugins");
+        let host = Host::new(pipelines, options);
+        drop(progress);
+        host.map_err(|error| survey.explain(error, console))?
     };
     let state = state(&host);
-    threads::block_on(async {
+    let ended = threads::block_on(async {
         shutdown.on_signals(host.drain())?;
         if arguments.bench.is_some() {
             bench::stop_with_stdin(&shutdown)?;
@@ -92,7 +96,8 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<u8> {
             tracing::info!("status at http://{}/status", server.address);
         }
         host.run().await
-    })?;
+    });
+    ended.map_err(|error| survey.explain(error, console))?;
     tracing::info!("stopped");
     Ok(report::DONE)
 }

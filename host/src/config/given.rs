@@ -15,7 +15,7 @@ mod characters;
 
 use super::cursor::join;
 use super::interpolate::unchanged;
-use super::shape;
+use super::shape::{self, Mistaken};
 use super::tree::{self, Kind, Node};
 use crate::report::findings::{Collector, Excerpt, Finding, Findings, Location};
 use crate::report::secrets::hide;
@@ -36,6 +36,8 @@ pub struct Given {
     node: Option<Node>,
     /// `operators[0].config`.
     path: String,
+    /// The paths of the mistakes that the schema of the plugin has found.
+    mistaken: Vec<String>,
 }
 
 /// One line of a refusal, with its hint.
@@ -48,38 +50,56 @@ struct Mistake<'r> {
 }
 
 impl Given {
-    pub(super) fn new(text: Arc<str>, node: Option<Node>, path: String) -> Self {
-        Self { text, node, path }
+    pub(super) fn new(
+        text: Arc<str>,
+        node: Option<Node>,
+        path: String,
+        mistaken: Vec<String>,
+    ) -> Self {
+        Self {
+            text,
+            node,
+            path,
+            mistaken,
+        }
     }
 
     /// A configuration from the command line, of the option or the file `name`, compared with the schema of its plugin
-    /// if there is one.
-    ///
-    /// # Errors
-    ///
-    /// What the schema refuses.
-    pub fn of_json(text: &str, name: &Path, schema: Option<Value>) -> Result<Self, Findings> {
-        let mut findings = Collector::new(name);
+    /// if there is one: what the schema refuses, and what the plugin can be started with nevertheless.
+    #[must_use]
+    pub fn of_json(text: &str, name: &Path, schema: Option<Value>) -> (Self, String, Findings) {
+        let mut collector = Collector::new(name);
         // JSON is YAML.
-        let documents = tree::parse(text, &unchanged, &mut findings);
+        let documents = tree::parse(text, &unchanged, &mut collector);
         let node = documents.into_iter().next();
-        if let Some(schema) = schema.and_then(super::schema::of_plugin) {
-            shape::check_given(
-                node.as_ref(),
-                ("config", Location::START),
-                &schema,
-                &mut findings,
-            );
-        }
-        let mut found = Findings::default();
-        found.append(findings.into_findings());
-        match found.is_empty() {
-            true => Ok(Self::new(text.into(), node, "config".to_owned())),
-            false => Err(found),
-        }
+        let path = "config".to_owned();
+        let mistaken = schema
+            .and_then(super::schema::of_plugin)
+            .and_then(|schema| {
+                let place = (&*path, Location::START);
+                shape::check_config(node.as_ref(), place, &schema, &mut collector)
+            });
+        let (sound, mistaken) = match mistaken {
+            Some(Mistaken { sound, paths }) => (sound.to_string(), paths),
+            None => (text.to_owned(), Vec::new()),
+        };
+        let mut findings = Findings::default();
+        findings.append(collector.into_findings());
+        (
+            Self::new(text.into(), node, path, mistaken),
+            sound,
+            findings,
+        )
     }
 
-    /// The mistakes in a refusal of `configure`, each at its place in the file. `None` if the refusal names no places.
+    /// Whether the schema of the plugin refuses it.
+    #[must_use]
+    pub fn is_mistaken(&self) -> bool {
+        !self.mistaken.is_empty()
+    }
+
+    /// The mistakes in a refusal of `configure`, each at its place in the file, without those that the schema has found
+    /// and what follows from them. `None` if the refusal names no places.
     #[must_use]
     pub fn findings(&self, file: &Path, refusal: &str) -> Option<Vec<Finding>> {
         let node = self.node.as_ref()?;
@@ -92,11 +112,11 @@ impl Given {
         }
         let found = mistakes
             .iter()
-            .map(|mistake| self.finding(file, mistake, node));
+            .filter_map(|mistake| self.finding(file, mistake, node));
         Some(found.collect())
     }
 
-    fn finding(&self, file: &Path, mistake: &Mistake<'_>, node: &Node) -> Finding {
+    fn finding(&self, file: &Path, mistake: &Mistake<'_>, node: &Node) -> Option<Finding> {
         let (value, _) = walk(node, &mistake.keys);
         let mut path = self.path.clone();
         let mut at = Some(node);
@@ -107,15 +127,19 @@ impl Given {
             };
             at = at.and_then(|node| step(node, key));
         }
+        let is_told = |told: &String| is_in(told, &path) || is_in(&path, told);
+        if self.mistaken.iter().any(is_told) {
+            return None;
+        }
         let within = mistake.within.and_then(|within| self.within(value, within));
         let (location, excerpt) = within.unwrap_or((value.location, None));
-        Finding {
+        Some(Finding {
             file: file.to_owned(),
             location,
             message: hide(&format!("`{path}`: {}", mistake.message)).into_owned(),
             hint: mistake.hint.map(|hint| hide(hint).into_owned()),
             excerpt,
-        }
+        })
     }
 
     /// Where a line and a column of a text are in the file, and that line of the text. `None` if the text is not written
@@ -181,6 +205,12 @@ impl Given {
             text: text.replace('\t', " "),
         })
     }
+}
+
+/// Whether a path is that of a value, or of one in it.
+fn is_in(path: &str, value: &str) -> bool {
+    let rest = path.strip_prefix(value);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// A line of a refusal. A key may have a colon in it, so the pointer is the first that leads to a value.

@@ -57,6 +57,7 @@ pub struct Draft {
 /// An operator, and the locations for findings about its plugin.
 #[derive(Clone, Debug)]
 pub struct Located {
+    /// If the schema of the plugin refuses `config:`, with the sound part of it.
     pub operator: Operator,
     /// Of the value of `plugin:`.
     pub plugin: Location,

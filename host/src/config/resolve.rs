@@ -166,6 +166,7 @@ pub(super) fn pipeline(
             retry: retry?,
             operators: placed
                 .into_iter()
+                .map(|placed| placed.filter(|placed| !placed.given.is_mistaken()))
                 .map(|placed| Some(placed?.operator))
                 .collect::<Option<_>>()?,
             sink: sink?,

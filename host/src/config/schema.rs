@@ -136,3 +136,9 @@ pub(super) fn fields(schema: &Value) -> Option<&Map<String, Value>> {
         .into_iter()
         .find_map(|branch| branch.get("properties")?.as_object())
 }
+
+/// The fields that an object must have.
+pub(super) fn required(schema: &Value) -> impl Iterator<Item = &str> {
+    let names = schema.get("required").and_then(Value::as_array);
+    names.into_iter().flatten().filter_map(Value::as_str)
+}

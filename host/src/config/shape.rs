@@ -1,64 +1,79 @@
 //! Compares a tree with the schema: unknown and missing fields, wrong types, numbers out of range. Also
-//! compares `config:` with the schema of a plugin. `shape/free.rs` reads values without a schema.
+//! compares `config:` with the schema of a plugin.
+//!
+//! | file | |
+//! |---|---|
+//! | `shape/free.rs` | reads values without a schema |
+//! | `shape/words.rs` | what was wanted, what was found, and what to write, in words |
+//! | `shape/stand_in.rs` | the values that replace invalid ones |
 //!
 //! Continues after each finding and returns the valid part as JSON, so that the model can be read from it
 //! and `resolve/` can report its findings in the same run.
 
 mod free;
+mod stand_in;
+mod words;
 
-use super::cursor::{Cursor, join};
-use super::schema::{branches, fields, has_type, named, shared, words};
+use super::cursor::join;
+use super::schema::{branches, fields, has_type, named, required, shared, words};
 use super::suggest::suggest;
 use super::tree::{Entry, Kind, Node, Scalar};
 use crate::report::findings::{Collector, Location};
 use free::{plain_scalar, to_bool, to_json};
 use serde_json::{Map, Value};
+use stand_in::{empty, stand_in};
 
 /// Checks one document. The result contains only the valid part.
 pub(super) fn check(document: &Node, findings: &mut Collector) -> Value {
-    let schema = shared();
-    let is_plugin = false;
     Shape {
         findings,
-        schema,
-        is_plugin,
+        schema: shared(),
+        is_plugin: false,
+        mistaken: Vec::new(),
     }
-    .value(document, schema, "", document.location)
+    .value(document, shared(), "", document.location)
     .unwrap_or_else(|| Value::Object(Map::new()))
 }
 
-/// Checks the configuration of a plugin, at `config:` of its operator, with the plugin's own schema. It finds what
-/// is wrong for sure; the plugin checks the rest.
-pub(super) fn check_config(at: &Cursor<'_>, schema: &Value, findings: &mut Collector) {
-    check_given(at.node(), (at.path(), at.key_location()), schema, findings);
+/// The configuration of a plugin with mistakes.
+pub(super) struct Mistaken {
+    /// The valid part, and a value in the place of each that the plugin needs: what the plugin refuses besides can be
+    /// found with it.
+    pub(super) sound: Value,
+    /// The paths of the mistakes, such as `operators[0].config.by`.
+    pub(super) paths: Vec<String>,
 }
 
-/// The same for what is given somewhere, with the path and the location of its key.
-pub(super) fn check_given(
+/// Checks the configuration of a plugin with the plugin's own schema: `node`, or nothing, at `path`, whose key is at
+/// `key`. It finds what is wrong for sure; the plugin checks the rest. `None` if nothing is wrong.
+pub(super) fn check_config(
     node: Option<&Node>,
     (path, key): (&str, Location),
     schema: &Value,
     findings: &mut Collector,
-) {
-    match node {
-        Some(node) if !node.is_null() => {
-            let is_plugin = true;
-            Shape {
-                findings,
-                schema,
-                is_plugin,
-            }
-            .value(node, schema, path, key);
-        }
+) -> Option<Mistaken> {
+    let mut shape = Shape {
+        findings,
+        schema,
+        is_plugin: true,
+        mistaken: Vec::new(),
+    };
+    let sound = match node {
+        Some(node) if !node.is_null() => shape.value(node, schema, path, key),
         _ => {
             let needed: Vec<_> = required(schema).map(|name| format!("`{name}`")).collect();
             if !needed.is_empty() {
-                let message = format!("`{path}` is missing");
                 let hint = format!("the plugin needs {}", needed.join(" and "));
-                findings.add_hint(key, message, hint);
+                shape.add(path, key, format!("`{path}` is missing"), Some(hint));
             }
+            None
         }
-    }
+    };
+    let paths = shape.mistaken;
+    (!paths.is_empty()).then(|| Mistaken {
+        sound: sound.unwrap_or_else(|| stand_in(schema)),
+        paths,
+    })
 }
 
 struct Shape<'f> {
@@ -67,9 +82,19 @@ struct Shape<'f> {
     schema: &'f Value,
     /// Whether it is the configuration of a plugin, which gets a number as a number also where it expects text.
     is_plugin: bool,
+    /// The path of each finding.
+    mistaken: Vec<String>,
 }
 
 impl Shape<'_> {
+    fn add(&mut self, path: &str, location: Location, message: String, hint: Option<String>) {
+        self.mistaken.push(path.to_owned());
+        match hint {
+            Some(hint) => self.findings.add_hint(location, message, hint),
+            None => self.findings.add(location, message),
+        }
+    }
+
     /// `key` is the location of the value's key.
     fn value(&mut self, node: &Node, schema: &Value, path: &str, key: Location) -> Option<Value> {
         let branches = branches(schema);
@@ -79,9 +104,8 @@ impl Shape<'_> {
         match &node.kind {
             Kind::Broken => None,
             _ if node.is_null() => {
-                let message = format!("`{path}` has no value");
-                self.findings
-                    .add_hint(key, message, "give it one, or remove the key");
+                let hint = "give it one, or remove the key".to_owned();
+                self.add(path, key, format!("`{path}` has no value"), Some(hint));
                 None
             }
             Kind::Map(entries) => match object(&branches, entries) {
@@ -94,7 +118,7 @@ impl Shape<'_> {
                     let items = items.iter().enumerate().filter_map(|(index, item)| {
                         self.value(item, schema, &format!("{path}[{index}]"), item.location)
                             // Keeps the positions of the other items.
-                            .or_else(|| Some(empty(schema)))
+                            .or_else(|| Some(self.instead(schema)))
                     });
                     Some(Value::Array(items.collect()))
                 }
@@ -117,14 +141,14 @@ impl Shape<'_> {
         let empty = Map::new();
         let known = fields(schema).unwrap_or(&empty);
         let mut sound = Map::new();
+        let mut meant = Vec::new();
         for entry in entries {
+            let place = join(path, &entry.key);
             match known.get(&entry.key).or_else(|| named(schema)) {
                 Some(schema) => {
-                    let path = join(path, &entry.key);
-                    if let Some(value) = self.value(&entry.value, schema, &path, entry.key_location)
-                    {
-                        sound.insert(entry.key.clone(), value);
-                    }
+                    let value = self.value(&entry.value, schema, &place, entry.key_location);
+                    let value = value.or_else(|| self.is_plugin.then(|| stand_in(schema)));
+                    sound.extend(value.map(|value| (entry.key.clone(), value)));
                 }
                 None if schema.get("additionalProperties") != Some(&Value::Bool(false)) => {
                     let value = to_json(&entry.value);
@@ -135,18 +159,36 @@ impl Shape<'_> {
                         "" => format!("unknown field `{}`", entry.key),
                         path => format!("unknown field `{}` in `{path}`", entry.key),
                     };
-                    let hint = suggest(&entry.key, known, self.schema);
-                    self.findings.add_hint(entry.key_location, message, hint);
+                    let suggestion = suggest(&entry.key, known, self.schema);
+                    self.add(&place, entry.key_location, message, Some(suggestion.hint));
+                    meant.extend(suggestion.meant);
                 }
             }
         }
         for name in required(schema) {
-            if !entries.iter().any(|entry| entry.key == name) {
-                self.findings
-                    .add(key, format!("`{}` is missing", join(path, name)));
+            if entries.iter().any(|entry| entry.key == name) {
+                continue;
+            }
+            let place = join(path, name);
+            if meant.iter().any(|meant| meant == name) {
+                self.mistaken.push(place);
+            } else {
+                self.add(&place, key, format!("`{place}` is missing"), None);
+            }
+            if self.is_plugin {
+                let value = known.get(name).map(stand_in);
+                sound.insert(name.to_owned(), value.into());
             }
         }
         Value::Object(sound)
+    }
+
+    /// The replacement for an invalid item.
+    fn instead(&self, schema: &Value) -> Value {
+        match self.is_plugin {
+            true => stand_in(schema),
+            false => empty(schema),
+        }
     }
 
     fn in_range(
@@ -179,51 +221,24 @@ impl Shape<'_> {
             _ if !fits => "smaller".to_owned(),
             _ => return Some(value),
         };
-        self.findings.add(
-            node.location,
-            format!("`{path}` must be {wanted}, found {number}"),
-        );
+        let message = format!("`{path}` must be {wanted}, found {number}");
+        self.add(path, node.location, message, None);
         None
     }
 
     fn wrong(&mut self, node: &Node, branches: &[&Value], path: &str) -> Option<Value> {
-        let wanted = describe(branches);
-        let found = match &node.kind {
-            Kind::Map(_) => "a mapping".to_owned(),
-            Kind::List(_) => "a list".to_owned(),
-            Kind::Scalar(scalar) => found(scalar, is_harmless(scalar, branches)),
+        let wanted = words::wanted(branches);
+        let (found, hint) = match &node.kind {
+            Kind::Map(_) => ("a mapping".to_owned(), None),
+            Kind::List(_) => ("a list".to_owned(), None),
+            Kind::Scalar(scalar) => words::found(scalar, branches),
             Kind::Broken => return None,
         };
         let message = match path {
             "" => format!("a pipeline must be {wanted}, found {found}"),
             path => format!("`{path}` must be {wanted}, found {found}"),
         };
-        let texts = |schema: &&&Value| {
-            schema
-                .get("items")
-                .is_some_and(|item| has_type(item, "string"))
-        };
-        match &node.kind {
-            Kind::Scalar(scalar) if branches.iter().find(texts).is_some() => {
-                let hint = match is_harmless(scalar, branches) {
-                    true => format!("write a list: `[\"{}\"]`", scalar.text),
-                    false => "write a list: `[\"...\"]`".to_owned(),
-                };
-                self.findings.add_hint(node.location, message, hint);
-            }
-            Kind::Scalar(scalar)
-                if branches.iter().any(|branch| is_text(branch))
-                    && branches.iter().all(|branch| words(branch).is_empty()) =>
-            {
-                let hint = format!("quote it: `\"{}\"`", scalar.text);
-                self.findings.add_hint(node.location, message, hint);
-            }
-            Kind::Scalar(scalar) if is_quoted_in_vain(scalar, branches) => {
-                let hint = "remove the quotes";
-                self.findings.add_hint(node.location, message, hint);
-            }
-            _ => self.findings.add(node.location, message),
-        }
+        self.add(path, node.location, message, hint);
         None
     }
 }
@@ -254,21 +269,6 @@ fn object<'s>(branches: &[&'s Value], entries: &[Entry]) -> Option<&'s Value> {
     let objects = branches.iter().filter(|branch| has_type(branch, "object"));
     // The first of those that know as many.
     objects.copied().rev().max_by_key(|branch| known(branch))
-}
-
-/// The fields that must be there.
-fn required(schema: &Value) -> impl Iterator<Item = &str> {
-    let names = schema.get("required").and_then(Value::as_array);
-    names.into_iter().flatten().filter_map(Value::as_str)
-}
-
-/// The replacement for an invalid item.
-fn empty(schema: &Value) -> Value {
-    if has_type(schema, "object") {
-        Value::Object(Map::new())
-    } else {
-        Value::String(String::new())
-    }
 }
 
 /// A scalar as the type that one branch of a schema requires.
@@ -306,86 +306,4 @@ fn read_scalar(scalar: &Scalar, schema: &Value) -> Option<Value> {
 /// Whether a text that was read is text without a schema, too.
 fn is_same_kind(value: &Value, scalar: &Scalar) -> bool {
     !value.is_string() || !scalar.plain || plain_scalar(&scalar.text).is_string()
-}
-
-/// Whether a finding may quote a value of the wrong type. It may be a secret under a wrong key, unless it is a
-/// number, a boolean, a size, a duration, a subject, or nearly one of the words that are allowed.
-fn is_harmless(scalar: &Scalar, branches: &[&Value]) -> bool {
-    let text = scalar.text.as_str();
-    let is_short = text.len() <= 40;
-    let is_quantity = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
-        && text
-            .trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '%')
-            .len()
-            + 3
-            >= text.len()
-        && text.bytes().filter(u8::is_ascii_alphabetic).count() <= 3;
-    let is_pattern = text.contains('.') && (text.ends_with(".>") || text.contains(".*"));
-    let near = |word: &str| strsim::damerau_levenshtein(word, text) <= 3;
-    let is_word = branches
-        .iter()
-        .any(|branch| words(branch).iter().any(|word| near(word)));
-    is_short && (is_quantity || is_pattern || is_word || to_bool(text).is_some())
-}
-
-/// What a scalar is, in words; its value only if that is `shown`.
-fn found(scalar: &Scalar, shown: bool) -> String {
-    let text = &scalar.text;
-    let is_plain = scalar.plain || scalar.interpolated;
-    match plain_scalar(text) {
-        _ if !shown => "text".to_owned(),
-        Value::Number(_) if is_plain => format!("the number `{text}`"),
-        Value::Bool(_) if is_plain => format!("`{text}`"),
-        _ => format!("text `{text}`"),
-    }
-}
-
-/// Whether a text would be what is wanted without its quotes.
-fn is_quoted_in_vain(scalar: &Scalar, branches: &[&Value]) -> bool {
-    let plain = Scalar {
-        plain: true,
-        ..scalar.clone()
-    };
-    !scalar.plain
-        && branches
-            .iter()
-            .any(|branch| read_scalar(&plain, branch).is_some())
-}
-
-/// Whether a branch accepts any text, and not only durations and similar kinds.
-fn is_text(schema: &Value) -> bool {
-    has_type(schema, "string") && schema.get("x-kind").is_none()
-}
-
-/// The kinds of values that are accepted, in words.
-fn describe(branches: &[&Value]) -> String {
-    let mut wanted: Vec<String> = Vec::new();
-    for branch in branches {
-        let allowed = words(branch);
-        match branch.get("x-kind").and_then(Value::as_str) {
-            Some("duration") => wanted.push("a duration such as `30s`".to_owned()),
-            Some("percent") => wanted.push("a share such as `10%`".to_owned()),
-            Some("size") => wanted.push("a size such as `64MiB`".to_owned()),
-            _ if !allowed.is_empty() => wanted.extend(allowed.iter().map(|w| format!("`{w}`"))),
-            _ if has_type(branch, "object") => wanted.push("a mapping".to_owned()),
-            _ if has_type(branch, "array") => wanted.push("a list".to_owned()),
-            _ if has_type(branch, "integer") => wanted.push("a whole number".to_owned()),
-            _ if has_type(branch, "number") => wanted.push("a number".to_owned()),
-            _ if has_type(branch, "boolean") => wanted.push("`true` or `false`".to_owned()),
-            _ => wanted.push("text".to_owned()),
-        }
-    }
-    let mut seen = Vec::new();
-    wanted.retain(|kind| {
-        !seen.contains(kind) && {
-            seen.push(kind.clone());
-            true
-        }
-    });
-    let last = wanted.pop().unwrap_or_default();
-    if wanted.is_empty() {
-        last
-    } else {
-        format!("{} or {last}", wanted.join(", "))
-    }
 }

@@ -8,41 +8,57 @@ use serde_json::{Map, Value};
 const SURELY: f64 = 0.8;
 const MAYBE: f64 = 0.6;
 
+/// Fewest characters of an abbreviation that is recognised.
+const SHORTEST: usize = 3;
+
+/// What to write in the place of an unknown field.
+pub(super) struct Suggestion {
+    pub(super) hint: String,
+    /// The known field that it names.
+    pub(super) meant: Option<String>,
+}
+
 /// A hint for the unknown field `name`: the most similar of the `known` fields, a field of another section
 /// of `schema`, or all known fields.
-pub(super) fn suggest(name: &str, known: &Map<String, Value>, schema: &Value) -> String {
+pub(super) fn suggest(name: &str, known: &Map<String, Value>, schema: &Value) -> Suggestion {
     let name = kebab(name);
     let nearest = known
         .keys()
-        .map(|candidate| {
-            (
-                strsim::normalized_damerau_levenshtein(&name, candidate),
-                candidate,
-            )
-        })
+        .map(|candidate| (similarity(&name, candidate), candidate))
         .max_by(|(left, _), (right, _)| left.total_cmp(right));
-    if let Some((similarity, candidate)) = nearest
-        && similarity >= SURELY
-    {
-        return format!("did you mean `{candidate}`?");
+    let near = |least: f64| {
+        let (_, candidate) = nearest.filter(|(similarity, _)| *similarity >= least)?;
+        Some(Suggestion {
+            hint: format!("did you mean `{candidate}`?"),
+            meant: Some(candidate.clone()),
+        })
+    };
+    if let Some(suggestion) = near(SURELY) {
+        return suggestion;
     }
     let mut elsewhere = Vec::new();
     find_elsewhere(&name, schema, "", &mut elsewhere);
-    if let Some((last, others)) = elsewhere.split_last() {
+    let hint = if let Some((last, others)) = elsewhere.split_last() {
         let others: String = others.iter().map(|path| format!("`{path}`, ")).collect();
         let others = others
             .strip_suffix(", ")
             .map(|others| format!("{others} or "));
-        return format!("did you mean {}`{last}`?", others.unwrap_or_default());
-    }
-    match nearest {
-        Some((similarity, candidate)) if similarity >= MAYBE => {
-            format!("did you mean `{candidate}`?")
-        }
-        _ => {
-            let names: Vec<_> = known.keys().map(|name| format!("`{name}`")).collect();
-            format!("the fields are {}", names.join(", "))
-        }
+        format!("did you mean {}`{last}`?", others.unwrap_or_default())
+    } else if let Some(suggestion) = near(MAYBE) {
+        return suggestion;
+    } else {
+        let names: Vec<_> = known.keys().map(|name| format!("`{name}`")).collect();
+        format!("the fields are {}", names.join(", "))
+    };
+    Suggestion { hint, meant: None }
+}
+
+/// From 0 to 1. The beginning of a name may stand for it.
+fn similarity(name: &str, candidate: &str) -> f64 {
+    let similarity = strsim::normalized_damerau_levenshtein(name, candidate);
+    match name.len() >= SHORTEST && candidate.starts_with(name) {
+        true => similarity.max(MAYBE),
+        false => similarity,
     }
 }
 

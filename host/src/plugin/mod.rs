@@ -23,7 +23,7 @@ mod stdio;
 mod window;
 mod worker;
 
-pub use capability::{Grant, sends};
+pub use capability::{Grant, NotGranted, sends};
 pub use compiler::child::{Job as CompileJob, NOT_WRITTEN, run as compile_as_child};
 pub use component::{Package, WITH_HTTP, World, componentize};
 pub use contract::check_successor;
@@ -118,6 +118,9 @@ pub struct LoadOptions<'a> {
     pub stateful: bool,
     /// Whether the operator has `window:`. Only a plugin that aggregates windows is for that.
     pub windowed: bool,
+    /// Loads it also without the grants that it needs, so that its `configure` can be run. A call for which the grant is
+    /// missing ends the plugin.
+    pub ungranted: bool,
     /// The operator's `config:`. Where a grant is missing, the hint names the servers in it.
     pub config: Option<&'a Value>,
 }
@@ -220,7 +223,7 @@ impl Runtime {
         contract::check_window(contract, options.windowed)?;
         let nothing = Grants::default();
         let grants = options.grants.unwrap_or(&nothing);
-        let is_given = |grant: &Grant| (grant.is_given)(grants);
+        let is_given = |grant: &Grant| options.ungranted || (grant.is_given)(grants);
         let javascript = component::is_javascript(bytes);
         capability::check(&imports, is_given, javascript, options.config)?;
         let grants = PluginGrants::new(grants, options.ca)?;

@@ -70,7 +70,8 @@ pub fn load(
     let mut plugins = Vec::new();
     for use_of in &settings.operators {
         let keeps = keeps_state(settings);
-        let plugin = plugin(use_of, Some(&settings.nats), keeps, runtime).with_context(|| {
+        let plugin = plugin(use_of, Some(&settings.nats), keeps, false, runtime);
+        let plugin = plugin.with_context(|| {
             format!(
                 "cannot load operator `{}` of pipeline `{}`",
                 use_of.name, settings.name
@@ -83,7 +84,7 @@ pub fn load(
 }
 
 /// The plugin of one operator, with what the operator grants it; `nats` is where buckets are, and whose
-/// authorities are trusted. `stateful` is whether it may keep state.
+/// authorities are trusted. `stateful` is whether it may keep state; see [`LoadOptions`] for `ungranted`.
 ///
 /// # Errors
 /// When it cannot be loaded, needs what is not granted, or keeps state and must not.
@@ -91,10 +92,14 @@ pub fn plugin(
     operator: &resolved::Operator,
     nats: Option<&resolved::Nats>,
     stateful: bool,
+    ungranted: bool,
     runtime: &Runtime,
 ) -> Result<Arc<Plugin>> {
     let found = component::fetch(&operator.plugin, nats)?;
-    let options = load_options(operator, nats, found.signature.as_deref(), stateful);
+    let options = LoadOptions {
+        ungranted,
+        ..load_options(operator, nats, found.signature.as_deref(), stateful)
+    };
     runtime.load_bytes(&found.bytes, &found.origin, options)
 }
 
@@ -120,6 +125,7 @@ pub(crate) fn load_options<'a>(
         compile: operator.limits.compile,
         stateful,
         windowed: operator.windows.is_some(),
+        ungranted: false,
         config: Some(&operator.config),
     }
 }

@@ -177,11 +177,6 @@ impl Collector {
         &self.file
     }
 
-    /// How many findings there are.
-    pub(crate) fn len(&self) -> usize {
-        self.findings.len()
-    }
-
     /// Whether there are no findings yet.
     pub(crate) fn is_empty(&self) -> bool {
         self.findings.is_empty()

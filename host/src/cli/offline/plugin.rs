@@ -2,7 +2,7 @@
 
 use super::Offline;
 use crate::cli::plugin::standard;
-use crate::config::{Finding, Findings, Given};
+use crate::config::Given;
 use crate::plugin::{Refusal, Runtime};
 use crate::report::{self, ResultExt};
 use anyhow::{Result, anyhow};
@@ -35,21 +35,17 @@ pub(in crate::cli) fn start(
         .usage()?;
     let schema = standard::named(plugin).transpose()?;
     let schema = schema.and_then(|standard| standard.schema());
-    let given = Given::of_json(config, Path::new(OPTION), schema).usage()?;
-    Offline::of_plugin(plugin, &bytes, config, runtime).map_err(|error| placed(error, &given))
-}
-
-/// The error, or what is wrong in the configuration if the plugin names the places.
-fn placed(error: anyhow::Error, given: &Given) -> anyhow::Error {
     let option = Path::new(OPTION);
-    let refusal = report::find::<Refusal>(&error);
-    let found: Option<Vec<Finding>> = refusal.and_then(|it| given.findings(option, &it.0));
-    let Some(found) = found else {
-        return error;
-    };
-    let mut findings = Findings::default();
-    findings.add(found, &[option.to_owned()]);
-    report::usage(findings)
+    let (given, sound, mut findings) = Given::of_json(config, option, schema);
+    let started = Offline::of_plugin(plugin, &bytes, &sound, runtime);
+    let refusal = started.as_ref().err().and_then(report::find::<Refusal>);
+    if let Some(found) = refusal.and_then(|it| given.findings(option, &it.0)) {
+        findings.add(found, &[option.to_owned()]);
+    }
+    match findings.is_empty() {
+        true => started,
+        false => Err(report::usage(findings)),
+    }
 }
 
 /// The plugin, if there is no pipeline, and the pipeline of the file otherwise.

@@ -11,11 +11,11 @@ use crate::config::limits::{CompileLimits, Limits};
 use crate::config::load::Located;
 use crate::config::model::{self, HeadersWord};
 use crate::config::resolved::{HeaderSelection, Operator};
+use crate::config::schema;
+use crate::config::shape::{self, Mistaken};
 use crate::config::template::check_header_name;
-use crate::config::{schema, shape};
 use crate::signature::Key;
 use crate::{report, standard};
-use serde_json::Value;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,30 +53,34 @@ pub(super) fn operators(
         let plugin_at = at.field("plugin");
         let config_at = at.field("config");
         let (text, node) = (Arc::clone(&context.text), config_at.node().cloned());
-        let given = Given::new(text, node, config_at.path().to_owned());
-        let placed = |operator| Located {
+        let placed = |(operator, mistaken)| Located {
             operator,
             plugin: plugin_at.location(),
-            config: config_at.or(plugin_at.clone()).location(),
-            given,
+            given: Given::new(text, node, config_at.path().to_owned(), mistaken),
+            config: config_at.or(plugin_at).location(),
         };
         operators.push(operator(model, name, signers, &at, context).map(placed));
     }
     operators
 }
 
+/// The operator, and the paths of the mistakes in its `config:`, whose sound part it has.
 fn operator(
     model: &model::Operator,
     name: Option<String>,
     signers: &[Key],
     at: &Cursor<'_>,
     context: &mut Context<'_>,
-) -> Option<Operator> {
+) -> Option<(Operator, Vec<String>)> {
     let plugin = model
         .plugin
         .as_deref()
         .and_then(|reference| plugin(reference, &at.field("plugin"), context));
-    let config = config(plugin.as_ref(), model, &at.field("config"), context);
+    let mistaken = mistaken(plugin.as_ref(), &at.field("config"), context);
+    let (config, mistaken) = match mistaken {
+        Some(Mistaken { sound, paths }) => (sound, paths),
+        None => (model.config.clone(), Vec::new()),
+    };
     let subjects = context.filters(&model.subjects, &at.field("subjects"));
     let windows = optional(model.window.as_ref(), |model| {
         windows(model, &at.field("window"), context).map(Arc::new)
@@ -95,10 +99,10 @@ fn operator(
         true => signers.to_vec(),
         false => own,
     });
-    Some(Operator {
+    let operator = Operator {
         name: name?,
         plugin: plugin?,
-        config: config?,
+        config,
         subjects: subjects?,
         windows: windows?,
         headers: headers?,
@@ -107,7 +111,8 @@ fn operator(
         trusted: trusted?,
         rollout: rollout?,
         require_signature: require_signature?,
-    })
+    };
+    Some((operator, mistaken))
 }
 
 fn trusted(wanted: bool, at: &Cursor<'_>, context: &mut Context<'_>) -> Option<bool> {
@@ -141,24 +146,19 @@ fn plugin(reference: &str, at: &Cursor<'_>, context: &mut Context<'_>) -> Option
     }
 }
 
-/// The configuration of a plugin. That of a standard one is checked with its schema, so that a mistake has its line.
-fn config(
+/// What the schema of a standard plugin refuses in its configuration.
+fn mistaken(
     plugin: Option<&Reference>,
-    model: &model::Operator,
     at: &Cursor<'_>,
     context: &mut Context<'_>,
-) -> Option<Value> {
-    if let Some(Reference::Standard(standard)) = plugin.filter(|_| context.plugins_exist)
-        && let Ok(found) = standard::find(&standard.name, None)
-        && let Some(schema) = found.schema().and_then(schema::of_plugin)
-    {
-        let before = context.findings.len();
-        shape::check_config(at, &schema, context.findings);
-        if context.findings.len() > before {
-            return None;
-        }
-    }
-    Some(model.config.clone())
+) -> Option<Mistaken> {
+    let Some(Reference::Standard(standard)) = plugin.filter(|_| context.plugins_exist) else {
+        return None;
+    };
+    let found = standard::find(&standard.name, None).ok()?;
+    let schema = found.schema().and_then(schema::of_plugin)?;
+    let place = (at.path(), at.key_location());
+    shape::check_config(at.node(), place, &schema, context.findings)
 }
 
 fn file(reference: &str, at: &Cursor<'_>, context: &mut Context<'_>) -> Option<PathBuf> {

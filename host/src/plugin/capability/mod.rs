@@ -22,6 +22,7 @@ use crate::report;
 use anyhow::{Result, anyhow};
 use http::{Http, HttpPolicy};
 use serde_json::Value;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use wasmtime::Engine;
@@ -129,6 +130,18 @@ fn given(grants: &Grants) -> impl Iterator<Item = &'static Grant> {
     all.filter(|grant| (grant.is_given)(grants))
 }
 
+/// That a plugin imports what its operator could grant, and does not.
+#[derive(Debug)]
+pub struct NotGranted(String);
+
+impl fmt::Display for NotGranted {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NotGranted {}
+
 impl Grant {
     /// The part of a pipeline file that gives it, by way of example.
     #[must_use]
@@ -143,8 +156,9 @@ fn refusal(
     javascript: bool,
     config: Option<&Value>,
 ) -> anyhow::Error {
-    let error = anyhow!("it imports `{import}`, which is not granted");
+    let message = format!("it imports `{import}`, which is not granted");
     if let Some(grant) = grant {
+        let error = anyhow::Error::from(NotGranted(message));
         let servers = config.filter(|_| grant.name == http::NAME);
         let mut action = match servers.and_then(http::servers) {
             Some(servers) => {
@@ -161,6 +175,7 @@ fn refusal(
         }
         return report::hint(error, action);
     }
+    let error = anyhow!(message);
     let action = match Interface::parse(import) {
         Some(it) if it.package == "wasi:http" && it.name == "incoming-handler" => {
             let world = guest::BUILT.world;
