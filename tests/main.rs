@@ -49,6 +49,7 @@ mod loops;
 mod lost_answers;
 mod members;
 mod message_ids;
+mod missing_key;
 mod monitoring;
 mod oci;
 mod ordering;

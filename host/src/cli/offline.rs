@@ -8,7 +8,7 @@ pub(super) mod plugin;
 mod time;
 
 use crate::config::limits::Limits;
-use crate::config::resolved::{self, Bounds, HeaderSelection, Operator};
+use crate::config::resolved::{self, Bounds, HeaderSelection, OnMissingKey, Operator};
 use crate::jsonl::{Dead, Line, Record, Retry};
 use crate::message::Message;
 use crate::outgoing::OutgoingMessage;
@@ -49,6 +49,8 @@ pub(super) struct Offline {
     sequence: u64,
     /// Messages that no source reads.
     skipped: usize,
+    /// Messages that were dropped because they have no key.
+    keyless: usize,
     metrics: Arc<Metrics>,
     tokio: tokio::runtime::Runtime,
 }
@@ -125,6 +127,7 @@ impl Offline {
             batch,
             sequence: 0,
             skipped: 0,
+            keyless: 0,
             metrics,
             tokio,
         })
@@ -193,12 +196,18 @@ impl Offline {
         verdicts
     }
 
-    /// Says how many messages no source reads, if there were any.
+    /// Says how many messages no source reads, and how many were dropped without a key, if there were any.
     pub(super) fn note_skipped(&self) {
         if self.skipped > 0 {
             let skipped = count(self.skipped, "message");
             report::note(&format!(
                 "skipped {skipped} that no source of the pipeline reads (`subjects`, `keys`)"
+            ));
+        }
+        if self.keyless > 0 {
+            let keyless = count(self.keyless, "message");
+            report::note(&format!(
+                "dropped {keyless} without a key (`on-missing-key`)"
             ));
         }
     }
@@ -240,7 +249,11 @@ impl Offline {
                 let lines = messages.into_iter().filter(goes);
                 lines.map(|message| result(input, message)).collect()
             }
-            Disposition::Drop => Vec::new(),
+            Disposition::Drop => {
+                let then = self.processor.on_missing_key(input);
+                self.keyless += usize::from(then == Some(OnMissingKey::Drop));
+                Vec::new()
+            }
             Disposition::Dead(letter) => vec![dead(input, &letter.rejection)],
             Disposition::Retry(retry) => vec![Line::Retry(Retry {
                 retry: retry.reason,

@@ -16,8 +16,8 @@ use super::resolved::{Bounds, DeadLetter, NamedSource, Sink, Source, StreamSetti
 use super::subject::SubjectFilter;
 use super::template::Template;
 pub use headers::unseen_headers;
-pub(super) use keys::key;
 pub use keys::short_subjects;
+pub(super) use keys::{key, missing_key};
 pub(super) use named::named_sources;
 pub use results::unsure_results;
 pub(super) use results::{Made, results};

@@ -8,6 +8,7 @@
 mod connection;
 mod dead_letter;
 mod job;
+mod key;
 mod limits;
 mod rollout;
 mod streams;
@@ -18,6 +19,7 @@ mod windows;
 pub use connection::{Nats, Tls};
 pub use dead_letter::{DeadLetter, DeadLetterSettings, Off, Redact};
 pub use job::{Commit, Delivery, State, Store};
+pub use key::OnMissingKey;
 pub use limits::{Compile, Limits};
 pub use rollout::Rollout;
 pub use streams::{
@@ -51,10 +53,12 @@ pub struct Pipeline {
     pub sources: BTreeMap<String, NamedSource>,
     /// The key of a message: text with the placeholders `{subject}`, `{subject[N]}` (a token, counted from 0),
     /// `{subject[N..]}` (that token and all later ones), `{header:Name}` and `{payload:/json/pointer}`. If a message
-    /// lacks one of them, it has no key. In a job all messages without a key share one key, the empty one, in the state and
-    /// in windows. `weir_messages_without_key_total` counts them.
+    /// lacks one of them, it has no key: see `on-missing-key`.
     #[schemars(example = &"{subject[1]}", example = &"{payload:/order/user}")]
     pub key: Option<String>,
+    /// What happens to a message that lacks a part of its `key`. `weir_messages_without_key_total` counts such messages
+    /// in every case.
+    pub on_missing_key: OnMissingKey,
     /// The event time of a message. `stream`, the default, is the time at which JetStream stored the message.
     pub event_time: Option<EventTime>,
     /// How the watermark follows event times. Only with `delivery: exactly-once`.
@@ -115,6 +119,7 @@ impl Default for Pipeline {
             source: Source::default(),
             sources: BTreeMap::new(),
             key: None,
+            on_missing_key: OnMissingKey::default(),
             event_time: None,
             watermark: Watermark::default(),
             delivery: None,

@@ -110,6 +110,7 @@ pub(super) fn pipeline(
             .for_each(|named| lint::key(named, at, context));
         let views = job.iter().flatten().flat_map(|job| &*job.views);
         let views: Vec<_> = views.cloned().collect();
+        lint::missing_key(sources, at, context);
         lint::sources(sources, at, context);
         lint::operators(&model.operators, sources, at, context);
         lint::named_sources(&model.operators, sources, at, context);
@@ -159,6 +160,7 @@ pub(super) fn pipeline(
             nats: nats?,
             source: source?,
             sources: sources?,
+            on_missing_key: model.on_missing_key,
             job: job?,
             lanes: model.lanes,
             batch: batch?,

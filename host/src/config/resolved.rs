@@ -10,7 +10,7 @@ mod views;
 use super::component::Reference;
 pub use super::event_time::{EventTime, Place};
 pub use super::grants::Grants;
-pub use super::model::{OnInvalid, Storage};
+pub use super::model::{OnInvalid, OnMissingKey, Storage};
 use super::template::{KeyRule, SubjectFilter, Template};
 use crate::config::limits::Limits;
 use crate::signature::Key;
@@ -35,6 +35,7 @@ pub struct Pipeline {
     pub source: Source,
     /// At least one. Those of one stream have subjects that do not overlap.
     pub sources: Vec<NamedSource>,
+    pub on_missing_key: OnMissingKey,
     /// `Some` with `delivery: exactly-once`, `order: key` or `order: stream`.
     pub job: Option<Job>,
     /// Lanes: OS threads that each run the whole pipeline.

@@ -150,7 +150,7 @@ impl Lane {
             if !self.processor.decode(&mut message) {
                 self.metrics.event_times_invalid.inc();
             }
-            if self.processor.lacks_key(&message) {
+            if self.processor.on_missing_key(&message).is_some() {
                 self.metrics.messages_without_key.inc();
             }
             self.in_flight.admit(message, ticket, origin, retries);

@@ -1,14 +1,17 @@
 //! Step 2: extracts key and event time by the pipeline's rules, before any plugin sees the message. Pure.
 
 use crate::config::pointer::Pointer;
-use crate::config::resolved::{EventTime, NamedSource, Pipeline};
+use crate::config::resolved::{EventTime, NamedSource, OnMissingKey, Pipeline};
 use crate::config::template::{KeyRule, SubjectFilter};
 use crate::message::Message;
 use bytestring::ByteString;
 
 /// The rules of one pipeline: those of its sources, of which a message has one by its subject.
 #[derive(Clone, Debug, Default)]
-pub struct Decoder(Vec<Rules>);
+pub struct Decoder {
+    rules: Vec<Rules>,
+    on_missing_key: OnMissingKey,
+}
 
 /// Those of one source.
 #[derive(Clone, Debug)]
@@ -28,17 +31,27 @@ impl Decoder {
     pub fn new(settings: &Pipeline) -> Self {
         let mut rules: Vec<Rules> = settings.sources.iter().map(Rules::of).collect();
         rules.sort_by_key(|rules| rules.subjects.is_empty());
-        Self(rules)
+        Self::of(settings, rules)
     }
 
     /// For messages of a stream.
     #[must_use]
     pub fn of_stream(settings: &Pipeline, stream: &str) -> Self {
-        Self(settings.sources_of(stream).map(Rules::of).collect())
+        Self::of(
+            settings,
+            settings.sources_of(stream).map(Rules::of).collect(),
+        )
+    }
+
+    fn of(settings: &Pipeline, rules: Vec<Rules>) -> Self {
+        Self {
+            rules,
+            on_missing_key: settings.on_missing_key,
+        }
     }
 
     fn rules(&self, message: &Message) -> Option<&Rules> {
-        match &*self.0 {
+        match &*self.rules {
             [only] => Some(only),
             several => several.iter().find(|rules| rules.reads(&message.subject)),
         }
@@ -47,7 +60,7 @@ impl Decoder {
     /// Whether any source reads messages with this subject.
     #[must_use]
     pub fn reads(&self, subject: &str) -> bool {
-        self.0.is_empty() || self.0.iter().any(|rules| rules.reads(subject))
+        self.rules.is_empty() || self.rules.iter().any(|rules| rules.reads(subject))
     }
 
     /// The name of a message's source, if it has one.
@@ -68,10 +81,17 @@ impl Decoder {
         self.rules(message)?.event_time.as_ref()
     }
 
-    /// Whether a message that was decoded lacks the key that its source has a rule for.
+    /// If a message that was decoded lacks the key that its source has a rule for: the rule, and what becomes of the
+    /// message. A timer (sequence 0) has the key that it was set for.
     #[must_use]
-    pub fn lacks_key(&self, message: &Message) -> bool {
-        message.key.is_none() && self.rules(message).is_some_and(|rules| rules.key.is_some())
+    pub fn missing_key(&self, message: &Message) -> Option<(&KeyRule, OnMissingKey)> {
+        if message.key.is_some() || message.sequence == 0 {
+            return None;
+        }
+        let named = |rules: &&Rules| message.source.is_some() && rules.source == message.source;
+        let rules = self.rules.iter().find(named);
+        let rule = rules.or_else(|| self.rules(message))?.key.as_ref()?;
+        Some((rule, self.on_missing_key))
     }
 
     /// Sets the source and the key, unless the message has one, and the event time where there is a rule for it. False if

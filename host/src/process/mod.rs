@@ -21,7 +21,7 @@ pub mod retry;
 pub mod route;
 pub mod samples;
 
-use crate::config::resolved::{self, Bounds};
+use crate::config::resolved::{self, Bounds, OnMissingKey};
 use crate::headers::block::ForeignLines;
 use crate::message::Message;
 use crate::outgoing::OutgoingMessage;
@@ -29,12 +29,12 @@ use crate::state::{SharedState, Timer};
 use anyhow::Result;
 use bytestring::ByteString;
 use chain::savepoint::Savepoints;
-use chain::{Chain, Change, Rejection, Retry, Routed, Verdict};
+use chain::{Chain, Change, Kind, Rejection, Retry, Routed, Verdict};
 use dead_letter::DeadLetterBuilder;
 use decode::Decoder;
 use disposition::{DeadLetter, Disposition};
 use outputs::{OutputBuilder, Target};
-use route::Route;
+use route::{OperatorSet, Route};
 use std::sync::Arc;
 
 /// One pipeline's way with messages, with a warm instance of each plugin.
@@ -151,10 +151,10 @@ impl Processor {
         self.decoder.reads(subject)
     }
 
-    /// Whether a message that was decoded lacks the key that its source has a rule for.
+    /// What becomes of a message that was decoded, if it lacks the key that its source has a rule for.
     #[must_use]
-    pub fn lacks_key(&self, message: &Message) -> bool {
-        self.decoder.lacks_key(message)
+    pub fn on_missing_key(&self, message: &Message) -> Option<OnMissingKey> {
+        self.decoder.missing_key(message).map(|(_, then)| then)
     }
 
     /// Whether a message is one of a table.
@@ -169,10 +169,13 @@ impl Processor {
         self.decoder.event_time(message)
     }
 
-    /// Step 3: the operators that see a message.
+    /// Step 3: the operators that see a message; none if it is refused for its missing key.
     #[must_use]
     pub fn route(&self, message: Message) -> Routed {
-        let operators = self.route.operators(&message.subject);
+        let operators = match self.on_missing_key(&message) {
+            None | Some(OnMissingKey::Share) => self.route.operators(&message.subject),
+            Some(OnMissingKey::DeadLetter | OnMissingKey::Drop) => OperatorSet::default(),
+        };
         (message, operators)
     }
 
@@ -224,6 +227,15 @@ impl Processor {
     /// What a verdict means for its message.
     #[must_use]
     pub fn judge(&mut self, source: Judged<'_>, verdict: Verdict) -> Disposition {
+        match self.decoder.missing_key(source.message) {
+            None | Some((_, OnMissingKey::Share)) => {}
+            Some((_, OnMissingKey::Drop)) => return Disposition::Drop,
+            Some((rule, OnMissingKey::DeadLetter)) => {
+                let rule = rule.as_str();
+                let reason = format!("the message lacks a part of its key `{rule}`");
+                return self.reject(source, Rejection::by_source(Kind::MissingKey, reason));
+            }
+        }
         match verdict {
             Verdict::Publish(results) if results.is_empty() => Disposition::Drop,
             Verdict::Publish(results) => match &mut self.outputs {

@@ -1,6 +1,7 @@
 //! Recent messages of a pipeline, for the trial of a new version of a plugin.
 
 use super::chain::Routed;
+use super::route::OperatorSet;
 use crate::message::Message;
 use crate::state::SharedState;
 use crate::threads::locked;
@@ -57,10 +58,18 @@ impl Sampler {
     pub fn keep(&mut self, batch: &[Routed], state: Option<&SharedState>, now: Instant) {
         // One with state is worth more than one without.
         let is_due = now >= self.next || (!self.has_state && state.is_some());
-        if batch.is_empty() || !is_due {
+        // What no operator sees tries none.
+        let seen = |routed: &&Routed| routed.1 != OperatorSet::default();
+        let latest = || {
+            batch
+                .iter()
+                .filter(seen)
+                .take(SAMPLE)
+                .map(|routed| &routed.0)
+        };
+        if !is_due || latest().next().is_none() {
             return;
         }
-        let latest = || batch.iter().take(SAMPLE).map(|(message, _)| message);
         let keys = latest().map(Message::state_key);
         let state = state.and_then(|state| state.lock().sample(keys, STATE));
         if state.is_none() && now < self.next {

@@ -195,7 +195,7 @@ names! {
     JobLogBytes "job_log" Gauge Bytes PIPELINE
         "Bytes of these deltas"
     MessagesWithoutKey "messages_without_key" Counter None PIPELINE
-        "Messages that lack a part of the `key` of their source; in a job all of them have one key in common; a redelivery counts again"
+        "Messages that lack a part of the `key` of their source; `on-missing-key` says what becomes of them; a redelivery counts again"
     EventTimesInvalid "event_times_invalid" Counter None PIPELINE
         "Messages without a valid event time (`event-time`): missing, not a time, or not from 1970 to 2262; a redelivery counts again"
     EventTimesAhead "event_times_ahead" Counter None PIPELINE

@@ -34,6 +34,22 @@ pub(in crate::config) fn key(named: &NamedSource, at: &Cursor<'_>, context: &mut
     }
 }
 
+/// What becomes of messages without a key has no meaning where no source has a rule for it.
+pub(in crate::config) fn missing_key(
+    sources: &[NamedSource],
+    at: &Cursor<'_>,
+    context: &mut Context<'_>,
+) {
+    let field = at.field("on-missing-key");
+    if field.is_given() && sources.iter().all(|named| named.key.is_none()) {
+        context.findings.add_hint(
+            field.key_location(),
+            "`on-missing-key` needs a rule that says what the key is",
+            "add `key: \"{subject[1]}\"`, for example, or remove `on-missing-key`",
+        );
+    }
+}
+
 /// Of a valid pipeline, what it reads that has no key, because the rule asks for a token that its subject lacks.
 #[must_use]
 pub fn short_subjects(pipeline: &Pipeline) -> Vec<String> {

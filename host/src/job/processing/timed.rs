@@ -1,7 +1,7 @@
 //! Event time in a partition: messages without one, and how the watermark advances.
 
 use super::Processing;
-use crate::config::resolved::OnInvalid;
+use crate::config::resolved::{OnInvalid, OnMissingKey};
 use crate::job::log::{Input, Progress};
 use crate::job::watermarks::Watermarks;
 use crate::job::work::Effects;
@@ -84,15 +84,20 @@ impl Processing {
         }
     }
 
-    /// Counts messages without a key, and says once of a pipeline that there are some: they share a key.
+    /// Counts messages without a key, and says once of a pipeline that there are some, and what becomes of them.
     fn note_keyless(&mut self, batch: &[Input]) {
-        let is_keyless = |input: &&Input| {
-            let reads = self.reads(input);
-            reads.is_some_and(|reads| reads.decoder.lacks_key(&input.message))
-        };
-        let mut keyless = batch.iter().filter(is_keyless);
-        let Some(first) = keyless.next() else {
+        let mut keyless = batch.iter().filter_map(|input| {
+            let reads = self.reads(input)?;
+            let (_, then) = reads.decoder.missing_key(&input.message)?;
+            Some((input, then))
+        });
+        let Some((first, then)) = keyless.next() else {
             return;
+        };
+        let then = match then {
+            OnMissingKey::Share => "all that do have one key in common, in one partition",
+            OnMissingKey::DeadLetter => "all that do become dead letters",
+            OnMissingKey::Drop => "all that do are dropped",
         };
         let count = 1 + keyless.count() as u64;
         if self.shared.progress.is_first_to_say_keyless() {
@@ -100,7 +105,7 @@ impl Processing {
                 pipeline = self.shared.settings.name,
                 sequence = self.shown_sequence(first),
                 subject = &*first.message.subject,
-                "a message lacks a part of its `key`: all that do have one key in common, in one partition"
+                "a message lacks a part of its `key`: {then}"
             );
         }
         self.gathered.keyless += count;

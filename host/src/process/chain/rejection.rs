@@ -35,8 +35,17 @@ impl Rejection {
     pub fn by(&self) -> &str {
         match (&self.operator, self.kind) {
             (Some(operator), _) => operator,
-            (None, Kind::EventTime) => "source",
+            (None, Kind::EventTime | Kind::MissingKey) => "source",
             (None, _) => "sink",
+        }
+    }
+
+    /// The message is refused before any operator sees it.
+    #[must_use]
+    pub fn by_source(kind: Kind, reason: String) -> Self {
+        Self {
+            kind,
+            ..Self::by_sink(reason)
         }
     }
 
@@ -72,11 +81,13 @@ pub enum Kind {
     Foreign,
     /// It has no valid event time.
     EventTime,
+    /// It lacks a part of its key, and `on-missing-key` says so.
+    MissingKey,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Reject,
         Self::Trap,
         Self::Deadline,
@@ -87,6 +98,7 @@ impl Kind {
         Self::Sink,
         Self::Foreign,
         Self::EventTime,
+        Self::MissingKey,
     ];
 
     /// The name in headers, JSON and metrics.
@@ -103,6 +115,7 @@ impl Kind {
             Kind::Sink => "sink",
             Kind::Foreign => "foreign",
             Kind::EventTime => "event-time",
+            Kind::MissingKey => "missing-key",
         }
     }
 }
