@@ -2,6 +2,11 @@
 //! several operators are one chain, and several pipelines one process.
 
 use crate::harness::{Site, operator_series, wait_until};
+use weir::host::{Host, Options};
+use weir::plugin::{Runtime, RuntimeOptions};
+use weir::shutdown::Shutdown;
+use weir::telemetry::metrics::Metrics;
+use weir::threads;
 
 #[test]
 fn operators_form_a_chain_and_each_sees_only_its_subjects() {
@@ -24,6 +29,21 @@ fn operators_form_a_chain_and_each_sees_only_its_subjects() {
     assert_eq!(mark("out.in.b").as_deref(), Some("two"));
     let seen = |operator| weir.metric(&operator_series("messages_total", operator));
     assert_eq!([seen("one"), seen("two"), seen("all")], [1.0, 1.0, 2.0]);
+}
+
+#[test]
+fn a_host_without_pipelines_ends() {
+    let options = Options {
+        create: false,
+        watch: false,
+        runtime: Runtime::new(RuntimeOptions::default()).unwrap(),
+        metrics: Metrics::new(),
+        shutdown: Shutdown::default(),
+    };
+    let host = Host::new(Vec::new(), options).unwrap();
+    let running = std::thread::spawn(move || threads::block_on(host.run()).is_ok());
+    wait_until("it has ended", || running.is_finished());
+    assert!(running.join().unwrap());
 }
 
 #[test]

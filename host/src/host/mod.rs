@@ -253,7 +253,7 @@ impl Host {
         let mut said = vec![None; self.pipelines.len()];
         loop {
             let found = self.find(&connections).await;
-            if found.iter().any(|(_, attachment)| attachment.is_ok()) {
+            if found.is_empty() || found.iter().any(|(_, attachment)| attachment.is_ok()) {
                 return Ok(found);
             }
             let mut waits = false;
