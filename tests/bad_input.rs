@@ -2,6 +2,7 @@
 //! letter and loses nothing.
 
 use crate::harness::{AS_HOST, NatsServer, Site};
+use crate::permissions::denying;
 use bytes::Bytes;
 
 /// A host that cannot start says this of it, and what to do.
@@ -18,6 +19,42 @@ fn a_missing_stream_is_named_with_the_way_to_make_it() {
     let site = Site::bare();
     site.pipeline("");
     assert_refused(&site, "there is no stream `IN`", "hint: create it with");
+}
+
+#[test]
+fn a_stream_of_results_that_lacks_their_subject_is_named_with_the_way_to_add_it() {
+    let create = "$JS.API.STREAM.CREATE.OUT";
+    let site = Site::on(NatsServer::start_with(&denying(&[create])));
+    let client = site.nats.client();
+    client.create_stream("IN", &["in.>"]);
+    client.create_stream("DEAD", &["dead.>"]);
+    client.create_stream("OUT", &["other.>"]);
+    let said = "stream `OUT` exists and does not capture `out.>`";
+    let hint = "hint: add the subject with `nats stream edit OUT --subjects 'other.>,out.>'`";
+    // Whether or not the host may create streams, and is asked to.
+    for (changes, arguments) in [
+        (&[][..], &["p.yaml"][..]),
+        (&[], &["p.yaml", "--create"]),
+        (&[AS_HOST], &["p.yaml", "--create"]),
+    ] {
+        site.pipeline_but(changes, "");
+        let ended = site.start_with(arguments, &[]).finish();
+        assert_eq!(ended.code, Some(1), "{ended:#?}");
+        assert!(ended.stderr.contains(said), "{ended:#?}");
+        assert!(ended.stderr.contains(hint), "{ended:#?}");
+    }
+}
+
+#[test]
+fn a_host_of_a_job_that_may_not_create_its_stream_is_told_how_to() {
+    let site = Site::new();
+    let source = [("stream: IN, consumer: p", "stream: IN")];
+    site.pipeline_but(&source, "order: stream\n");
+    assert_refused(
+        &site,
+        "there is no stream `WEIR_JOB_P` for the job",
+        "hint: pass `--create`",
+    );
 }
 
 #[test]

@@ -39,6 +39,7 @@ pub mod shadows;
 mod sourcing;
 pub mod stored;
 pub mod streams;
+pub mod targets;
 pub mod trace;
 mod unanswered;
 pub mod views;

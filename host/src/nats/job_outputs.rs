@@ -5,7 +5,8 @@
 use super::job::JobPlace;
 use super::sourcing::{self, Transform};
 use super::stored::{self, Which};
-use super::streams::{Context, default_stream, ensure_target, jetstream, may_create};
+use super::streams::{Context, jetstream, may_create};
+use super::targets::{default_stream, ensure_target};
 use super::{Connection, by_subject, failed, permitted, unless_refused, views};
 use crate::config::resolved::{Pipeline, StreamSettings};
 use crate::config::template::{SubjectFilter, Template};

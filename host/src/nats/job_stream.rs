@@ -7,6 +7,8 @@ use super::streams::{created, jetstream};
 use super::{Connection, failed, is_at_least, permitted};
 use crate::report::ResultExt;
 use anyhow::{Context as _, Result, anyhow};
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
 use std::time::Duration;
 
@@ -55,6 +57,14 @@ pub async fn ensure(
         None => {
             let api = connection.api.stream_info(name);
             let found = permitted(connection, &api, context.get_stream(name)).await?;
+            if let Err(error) = &found
+                && let GetStreamErrorKind::JetStream(error) = error.kind()
+                && error.error_code() == ErrorCode::STREAM_NOT_FOUND
+            {
+                return Err(anyhow!("there is no stream `{name}` for the job")).hint(|| {
+                    "pass `--create`, which makes it; if the job ran before, its state was in that stream"
+                });
+            }
             let found = found.map_err(|error| failed(&error));
             found.with_context(|| format!("cannot use stream `{name}` for a job"))?
         }

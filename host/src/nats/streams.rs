@@ -3,17 +3,16 @@
 //! An old server accepts and ignores settings that it does not know, so weir compares what it requested with
 //! what the server reports.
 
-use super::by_subject::{FAST_INGEST, all_by_subject, fast_ingest};
+use super::by_subject::fast_ingest;
 use super::job::{self, JobPlace};
-use super::limits::{self, PullLimits};
-use super::{
-    Connection, consumers, failed, is_at_least, loops, parking, passes, permitted, unless_refused,
-};
-use crate::config::resolved::{Pipeline, Source, Storage, StreamSettings};
+use super::limits::PullLimits;
+use super::targets::{create_stream, default_stream, ensure_target};
+use super::{Connection, consumers, failed, loops, parking, passes, permitted};
+use crate::config::resolved::{Pipeline, Source};
 use crate::report::{self, ResultExt};
 use anyhow::{Context as _, Result, anyhow};
 pub use async_nats::jetstream::context::Context;
-use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
+use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::{self, ErrorCode, stream};
 use std::time::Duration;
 
@@ -198,143 +197,6 @@ pub(super) async fn ensure_source(
         return Err(anyhow!("there is no stream `{name}`")).hint(|| hint);
     };
     create_stream(connection, context, name, &settings, "source").await
-}
-
-/// Finds the stream that captures `subject`; creates one when it may. None if it may not be looked for.
-pub(super) async fn ensure_target(
-    connection: &Connection,
-    context: &Context,
-    subject: &str,
-    name: Option<&str>,
-    settings: Option<&StreamSettings>,
-    create: bool,
-    role: &str,
-) -> Result<Option<String>> {
-    let what = || format!("cannot look up the stream of `{subject}`");
-    let looked_up = all_by_subject(context, subject);
-    match unless_refused(connection, &connection.api.stream_names(), looked_up).await {
-        Ok(found) => {
-            let found = found.with_context(what)?;
-            if let Some(other) = found
-                .iter()
-                .find(|found| name.is_some_and(|name| *found != name))
-            {
-                let name = name.unwrap_or_default();
-                return Err(anyhow!(
-                    "stream `{other}` captures the {role} subject `{subject}`, not only `{name}`"
-                ))
-                .hint(|| {
-                    format!("set `{role}.stream: {other}`, or take the subject from `{other}`")
-                });
-            }
-            if let Some(found) = found.into_iter().next() {
-                return Ok(Some(found));
-            }
-        }
-        // Finding a stream by its subject is a permission of its own, which a host that only
-        // moves messages may well lack. A publish that nobody captures is retried and counted.
-        Err(refused) => {
-            tracing::warn!(
-                "cannot determine which stream captures {role} subject `{subject}`: {refused}"
-            );
-            return Ok(None);
-        }
-    }
-    if settings.is_none() && !create {
-        return Err(anyhow!("no stream captures the {role} subject `{subject}`")).hint(|| {
-            format!("pass `--create`, set `{role}.create: true`, or add the subject to a stream")
-        });
-    }
-    let settings = settings
-        .cloned()
-        .unwrap_or_else(|| default_stream(vec![subject.to_owned()]));
-    let name = name.map_or_else(|| stream_name(subject), ToOwned::to_owned);
-    create_stream(connection, context, &name, &settings, role).await?;
-    Ok(Some(name))
-}
-
-async fn create_stream(
-    connection: &Connection,
-    context: &Context,
-    name: &str,
-    settings: &StreamSettings,
-    role: &str,
-) -> Result<stream::Stream> {
-    let what = || format!("cannot create stream `{name}` for {:?}", settings.subjects);
-    let api = connection.api.stream_create(name);
-    let version = connection.client().server_info().version;
-    let created = context.create_stream(stream::Config {
-        name: name.to_owned(),
-        subjects: settings.subjects.clone(),
-        storage: match settings.storage {
-            Storage::File => stream::StorageType::File,
-            Storage::Memory => stream::StorageType::Memory,
-        },
-        num_replicas: settings.replicas.unwrap_or(1),
-        max_age: settings.max_age.unwrap_or_default(),
-        max_bytes: settings.max_bytes.unwrap_or(-1),
-        duplicate_window: settings.duplicate_window,
-        allow_direct: true,
-        allow_batch_publish: is_at_least(&version, FAST_INGEST),
-        ..Default::default()
-    });
-    let created = permitted(connection, &api, created).await;
-    match created.with_context(what)? {
-        Ok(stream) => {
-            tracing::info!(stream = name, subjects = ?settings.subjects, "created the stream");
-            Ok(stream)
-        }
-        // Two hosts, or two pipelines of this one, may create it at the same time.
-        Err(error)
-            if matches!(error.kind(), CreateStreamErrorKind::JetStream(error)
-            if error.error_code() == ErrorCode::STREAM_NAME_EXIST) =>
-        {
-            let there = context.get_stream(name).await;
-            let there = there
-                .map_err(|error| failed(&error))
-                .with_context(|| format!("cannot read stream `{name}`"))?;
-            let captured = &there.cached_info().config.subjects;
-            let missing = settings
-                .subjects
-                .iter()
-                .find(|subject| !captured.contains(subject));
-            match missing {
-                None => Ok(there),
-                Some(subject) => Err(anyhow!(
-                    "stream `{name}` exists and does not capture `{subject}`"
-                ))
-                .hint(|| {
-                    format!(
-                        "add the subject to stream `{name}`, or name another stream in the pipeline"
-                    )
-                }),
-            }
-        }
-        Err(error) => {
-            let hint = match error.kind() {
-                CreateStreamErrorKind::JetStream(error) => limits::hint(error.error_code(), role),
-                _ => None,
-            };
-            let error = failed(&error).context(what());
-            Err(match hint {
-                Some(hint) => report::hint(error, hint),
-                None => error,
-            })
-        }
-    }
-}
-
-/// The default settings of a stream.
-#[must_use]
-pub fn default_stream(subjects: Vec<String>) -> StreamSettings {
-    StreamSettings {
-        subjects,
-        storage: Storage::File,
-        replicas: None,
-        max_age: None,
-        max_bytes: None,
-        duplicate_window: Duration::from_secs(120),
-    }
 }
 
 /// `rebates.*` becomes `REBATES`, `weir.dead.rebates` becomes `WEIR_DEAD_REBATES`.

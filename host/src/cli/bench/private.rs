@@ -4,7 +4,7 @@
 use crate::cli::offline;
 use crate::config::resolved::{Auth, Pipeline, Start, StreamSettings, Tls};
 use crate::config::template::SubjectFilter;
-use crate::nats::streams::default_stream;
+use crate::nats::targets::default_stream;
 use crate::report::ResultExt;
 use crate::shutdown::{Shutdown, Stage};
 use anyhow::{Context, Result, anyhow};
