@@ -31,6 +31,10 @@ fn hosts_that_are_started_without_a_leader_say_so_and_run_once_there_is_one() {
         host.wait_until_output("waiting for it");
         host
     });
+    let shown = site.weir(&["job", "show", "j"]);
+    assert_eq!(shown.code, Some(1), "{shown:#?}");
+    let hint = "hint: try again in some seconds: servers that elect a leader";
+    assert!(shown.stderr.contains(hint), "{shown:#?}");
     second.start_again();
     third.start_again();
     for mut host in hosts {

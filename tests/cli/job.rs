@@ -1,7 +1,7 @@
 //! `weir job` shows the partitions of a job with their owners, and says what of it cannot be read.
 
 use super::json;
-use crate::harness::Site;
+use crate::harness::{Fate, Proxy, Sender, Site};
 use async_nats::jetstream::stream;
 use weir::job::log::{Checkpoint, Progress};
 use weir::nats::members::Member;
@@ -91,6 +91,27 @@ fn a_job_is_shown_with_the_owners_positions_and_lag_of_its_partitions() {
     assert_eq!(shown["state"][0]["lag"][0], 3);
     assert!(shown["state"][1]["checkpoint"].is_null());
     assert_eq!(shown["hosts"][0]["owned"][0], 0);
+}
+
+#[test]
+fn what_jetstream_does_not_answer_is_said_to_be_unknown_with_a_hint() {
+    let site = site();
+    let proxy = Proxy::before(&site.nats);
+    proxy.rule(|sender, subject, _| match sender {
+        Sender::Host if subject.starts_with("$JS.API.STREAM.MSG.GET.") => Fate::Lost,
+        _ => Fate::Arrives,
+    });
+    let shown = site.weir_with(&["job", "show", "sums"], &[("NATS_URL", &proxy.url())]);
+    let shown = shown.finish();
+    assert_eq!(shown.code, Some(0), "{shown:#?}");
+    for words in [
+        ", unknown whether it is paused\n",
+        "JetStream does not answer",
+        "  hint: try again in some seconds",
+        "  partition 0: no owner, its checkpoint is unknown\n",
+    ] {
+        assert!(shown.stdout.contains(words), "{words}: {shown:#?}");
+    }
 }
 
 #[test]

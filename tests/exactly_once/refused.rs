@@ -88,6 +88,9 @@ fn who_may_not_read_a_job_is_told_which_permission_is_missing() {
     let shown = site.denied("show p");
     assert_eq!(shown.code, Some(0), "{shown:#?}");
     assert!(shown.stdout.contains("lag unknown"), "{shown:#?}");
+    let words =
+        "lag in IN unknown: cannot read stream `IN`: the server refused: Permissions Violation";
+    assert!(shown.stdout.contains(words), "{shown:#?}");
 }
 
 #[test]

@@ -9,28 +9,31 @@ mod savepoint;
 mod sources;
 mod state;
 mod stopped;
+mod text;
 
 pub(super) use savepoint::plain as savepoint_name;
 
-use super::shown::moment;
 use super::{Console, files};
 use crate::job::log::Checkpoint;
-use crate::job::rows;
-use crate::nats::Connection;
 use crate::nats::jobs::{self, Job, Records};
 use crate::nats::members::{Member, Members, Trouble};
 use crate::nats::service;
-use crate::report::{self, ResultExt, count, escape};
+use crate::nats::{self, Connection};
+use crate::report::{self, ResultExt};
 use anyhow::{Result, anyhow};
 use serde::Serialize;
 use serde_json::Value;
 use sources::Source;
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use text::{line, text};
 
 /// How long hosts have to say what they hold.
 const WAIT: Duration = Duration::from_millis(500);
+
+/// What to do when JetStream does not answer.
+const UNANSWERED: &str = "try again in some seconds: servers that elect a leader answer nothing for up to 10 s; then look \
+                          at their logs and at the replicas of the stream";
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -83,6 +86,10 @@ struct Shown {
     hosts: Vec<Member>,
     /// Why the hosts are not known.
     hosts_unknown: Option<String>,
+    /// The request that JetStream did not answer. What is asked of it after that is unknown.
+    unanswered: Option<String>,
+    /// By stream, why the lag in it is not known.
+    lag_unknown: BTreeMap<String, String>,
     /// What it reads.
     sources: Vec<Source>,
     state: Vec<Partition>,
@@ -95,14 +102,15 @@ struct Partition {
     owners: Vec<String>,
     /// The hosts that stand by for it.
     standbys: Vec<Standby>,
-    /// None where it cannot be read.
+    /// None where it cannot be read, or JetStream does not answer.
     checkpoint: Option<Checkpoint>,
     /// What of each input is behind the position; none where its stream does not say.
     lag: Vec<Option<u64>>,
     /// How far the watermark of each input is behind the clock of this machine, in seconds: event time that is to
     /// come. Less than 0 where it is ahead; none before there is a watermark.
     event_time_lag_seconds: Vec<Option<f64>>,
-    records: Records,
+    /// None where JetStream does not answer.
+    records: Option<Records>,
     /// What its owner says of it; none where nobody answers.
     held: Option<Value>,
 }
@@ -132,7 +140,7 @@ impl Command {
 
 fn list(arguments: &List, console: &Console) -> Result<u8> {
     let jobs = arguments.reach.connected("job", async |connection| {
-        jobs::list(&connection, None).await
+        jobs::list(&connection, None).await.map_err(advised)
     })?;
     let lines: String = jobs.iter().map(line).collect();
     console.answer(&jobs, &lines)?;
@@ -142,7 +150,8 @@ fn list(arguments: &List, console: &Console) -> Result<u8> {
 fn show(arguments: &Show, console: &Console) -> Result<u8> {
     let name = &arguments.name;
     let shown = arguments.reach.connected("job", async |connection| {
-        let mut found = jobs::list(&connection, Some(name)).await?;
+        let found = jobs::list(&connection, Some(name)).await;
+        let mut found = found.map_err(advised)?;
         found.retain(|job| job.name == *name);
         let Some(job) = found.pop() else {
             return Err(anyhow!("there is no job `{name}`")).hint(|| "see `weir job ls`");
@@ -151,6 +160,32 @@ fn show(arguments: &Show, console: &Console) -> Result<u8> {
     })?;
     console.answer(&shown, &text(&shown))?;
     Ok(report::DONE)
+}
+
+/// With a hint, if it is a request that JetStream does not answer.
+fn advised(error: anyhow::Error) -> anyhow::Error {
+    match nats::passes(&error) {
+        true => report::hint(error, UNANSWERED),
+        false => error,
+    }
+}
+
+/// None if JetStream does not answer, which is noted: nothing else is asked then, because each question would wait as
+/// long.
+async fn answered<T>(
+    silence: &mut Option<String>,
+    question: impl Future<Output = Result<T>>,
+) -> Result<Option<T>> {
+    if silence.is_some() {
+        return Ok(None);
+    }
+    match question.await {
+        Err(error) if nats::passes(&error) => {
+            *silence = Some(report::line(&error));
+            Ok(None)
+        }
+        answer => answer.map(Some),
+    }
 }
 
 async fn look(connection: &Connection, job: Job) -> Result<Shown> {
@@ -162,7 +197,8 @@ async fn look(connection: &Connection, job: Job) -> Result<Shown> {
         Err(trouble) => (Vec::new(), Some(trouble.to_string())),
     };
     let hosts: Vec<Member> = hosts.into_iter().filter(|host| !host.left).collect();
-    let mut records = jobs::records(connection, &job).await?;
+    let mut unanswered = None;
+    let records = answered(&mut unanswered, jobs::records(connection, &job)).await?;
     let held = match hosts.is_empty() {
         true => Vec::new(),
         // Without permission the rest is shown all the same.
@@ -179,11 +215,12 @@ async fn look(connection: &Connection, job: Job) -> Result<Shown> {
         .filter_map(|pipeline| pipeline.pointer("/job/state")?.as_array())
         .flatten()
         .collect();
-    let sources = sources::of(connection, &job.name).await;
-    let mut ends = BTreeMap::new();
+    let sources = answered(&mut unanswered, sources::of(connection, &job.name)).await?;
+    let (mut ends, mut lag_unknown) = (BTreeMap::new(), BTreeMap::new());
     let mut state = Vec::new();
     for &partition in &job.partitions {
-        let stored = jobs::checkpoint(connection, &job, partition).await?;
+        let stored = jobs::checkpoint(connection, &job, partition);
+        let stored = answered(&mut unanswered, stored).await?.flatten();
         let checkpoint: Option<Checkpoint> =
             stored.and_then(|stored| serde_json::from_slice(&stored.payload).ok());
         let mut lag = Vec::new();
@@ -192,7 +229,13 @@ async fn look(connection: &Connection, job: Job) -> Result<Shown> {
             let end = match ends.get(stream) {
                 Some(end) => *end,
                 None => {
-                    let end = last_sequence(connection, stream).await;
+                    let end = last_sequence(connection, stream);
+                    let end = answered(&mut unanswered, end).await;
+                    let end = end.unwrap_or_else(|error| {
+                        lag_unknown.insert(stream.to_owned(), report::line(&error));
+                        None
+                    });
+                    let end = end.flatten();
                     ends.insert(stream.to_owned(), end);
                     end
                 }
@@ -209,7 +252,9 @@ async fn look(connection: &Connection, job: Job) -> Result<Shown> {
             event_time_lag_seconds: marks.collect(),
             checkpoint,
             lag,
-            records: records.remove(&partition).unwrap_or_default(),
+            records: records
+                .as_ref()
+                .map(|of| of.get(&partition).copied().unwrap_or_default()),
             held: held
                 .iter()
                 .find(|held| held["partition"] == partition)
@@ -220,7 +265,9 @@ async fn look(connection: &Connection, job: Job) -> Result<Shown> {
         job,
         hosts,
         hosts_unknown,
-        sources,
+        unanswered,
+        lag_unknown,
+        sources: sources.unwrap_or_default(),
         state,
     })
 }
@@ -242,128 +289,14 @@ fn standbys(hosts: &[Member], partition: u16, checkpoint: Option<&Checkpoint>) -
     standbys.collect()
 }
 
-/// None where nobody says: the rest is shown all the same. A name from a checkpoint may be no name of a stream.
-async fn last_sequence(connection: &Connection, stream: &str) -> Option<u64> {
+/// None where there is no such stream. A name from a checkpoint may be no name of a stream.
+///
+/// # Errors
+/// When the server does not say.
+async fn last_sequence(connection: &Connection, stream: &str) -> Result<Option<u64>> {
     let is_plain = |character: char| character.is_alphanumeric() || matches!(character, '-' | '_');
     if stream.is_empty() || !stream.chars().all(is_plain) {
-        return None;
+        return Ok(None);
     }
-    jobs::last_sequence(connection, stream).await.ok().flatten()
-}
-
-fn line(job: &Job) -> String {
-    format!(
-        "job {}, stream {}: {}, {}, {}{}\n",
-        escape::line(&job.name),
-        escape::line(&job.stream),
-        count(job.partitions.len(), "partition"),
-        count(job.messages, "message"),
-        count(job.bytes, "byte"),
-        if job.paused { ", paused" } else { "" },
-    )
-}
-
-fn text(shown: &Shown) -> String {
-    let mut out = line(&shown.job);
-    // Writing to a string does not fail.
-    if let Some(why) = &shown.hosts_unknown {
-        let _ = writeln!(out, "  hosts unknown: {}", escape::line(why));
-    }
-    for host in &shown.hosts {
-        let owned: Vec<String> = host.owned.iter().map(u16::to_string).collect();
-        let _ = writeln!(
-            out,
-            "  host {}: owns {}, said {}Z",
-            escape::line(&host.name),
-            match owned.is_empty() {
-                true => "nothing".to_owned(),
-                false => owned.join(" "),
-            },
-            escape::line(moment(&host.at)),
-        );
-    }
-    for partition in &shown.state {
-        let Partition {
-            partition,
-            owners,
-            standbys,
-            checkpoint,
-            lag,
-            event_time_lag_seconds,
-            records,
-            held,
-        } = partition;
-        let owners = match (owners.is_empty(), &shown.hosts_unknown) {
-            (true, None) => "no owner".to_owned(),
-            (true, Some(_)) => "owner unknown".to_owned(),
-            _ => format!("owner {}", escape::line(&owners.join(", "))),
-        };
-        let Some(checkpoint) = checkpoint else {
-            let _ = writeln!(
-                out,
-                "  partition {partition}: {owners}, its checkpoint cannot be read"
-            );
-            continue;
-        };
-        let _ = writeln!(
-            out,
-            "  partition {partition}: {owners}, epoch {}, {}, {}, {}",
-            checkpoint.epoch,
-            count(checkpoint.number.saturating_sub(checkpoint.epoch), "commit"),
-            count(records.log, "log record"),
-            count(records.snapshots, "snapshot"),
-        );
-        if let Some(held) = held {
-            let number = |name: &str| held[name].as_u64().unwrap_or_default();
-            let seconds = held["commit_seconds"].as_f64().unwrap_or_default();
-            let _ = writeln!(
-                out,
-                "    state: {}, {}, {}; log: {}; last commit {:.1} ms",
-                count(number("keys"), "key"),
-                count(number("rows"), "row"),
-                count(number("bytes"), "byte"),
-                count(number("log_bytes"), "byte"),
-                seconds * 1e3,
-            );
-            sources::loading(held, &mut out);
-        }
-        for Standby { host, behind } in standbys {
-            let behind = behind.unwrap_or_default();
-            let host = escape::line(host);
-            let _ = writeln!(out, "    standby {host}: {behind} records behind");
-        }
-        for ((input, lag), behind) in checkpoint
-            .inputs
-            .iter()
-            .zip(lag)
-            .zip(event_time_lag_seconds)
-        {
-            let lag = lag.map_or_else(|| "unknown".to_owned(), |lag| lag.to_string());
-            let names = sources::names(&shown.sources, &shown.job, input);
-            let source = escape::line(&input.source);
-            let mark = input.watermark.and_then(|mark| u64::try_from(mark).ok());
-            let behind = behind.unwrap_or_default();
-            let is_table = sources::is_table(&shown.sources, &shown.job, input);
-            let mark = mark.filter(|_| !is_table).map(|mark| {
-                let time = rows::time(mark);
-                format!(", watermark {time}, {behind:.1} s behind the clock")
-            });
-            let _ = writeln!(
-                out,
-                "    {}{source}: position {}, lag {lag}{}{}",
-                names
-                    .iter()
-                    .map(|name| format!("{} ", escape::line(name)))
-                    .collect::<String>(),
-                input.position,
-                mark.unwrap_or_default(),
-                match sources::holds_back(&shown.sources, &shown.job, input, checkpoint) {
-                    true => "; event time waits for it",
-                    false if is_table => "; a table, read before the others",
-                    false => "",
-                },
-            );
-        }
-    }
-    out
+    jobs::last_sequence(connection, stream).await
 }

@@ -5,9 +5,9 @@ use super::job::{JobPlace, PREFIX};
 use super::job_admin;
 use super::stored::{self, StoredMessage, Which};
 use super::streams::{Context, jetstream};
-use super::{Connection, permitted};
+use super::{Connection, failed, passes, permitted};
 use crate::config::resolved::Pipeline;
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::response::Response;
 use serde::{Deserialize, Serialize};
@@ -22,8 +22,8 @@ const MOST: usize = 1024;
 pub struct Job {
     pub name: String,
     pub stream: String,
-    /// Whether its operator has paused it.
-    pub paused: bool,
+    /// Whether its operator has paused it; none where that cannot be read.
+    pub paused: Option<bool>,
     /// Those that were ever claimed, as far as the job still has them.
     pub partitions: BTreeSet<u16>,
     /// Messages and bytes of the stream: checkpoints, deltas, snapshots and results.
@@ -48,8 +48,11 @@ pub async fn list(connection: &Connection, name: Option<&str>) -> Result<Vec<Job
     let mut jobs = find(connection, name).await?;
     for job in &mut jobs {
         // Whatever of it cannot be read, the rest is shown.
-        if let Ok((control, _)) = job_admin::control(connection, &job.name).await {
-            job.paused = control.paused;
+        match job_admin::control(connection, &job.name).await {
+            Ok((control, _)) => job.paused = Some(control.paused),
+            // The next question would wait as long.
+            Err(error) if passes(&error) => continue,
+            Err(_) => {}
         }
         if let Ok(Some(defined)) = job_admin::definition(connection, &job.name).await {
             // After a restore with fewer partitions those that are left have a checkpoint.
@@ -87,7 +90,7 @@ async fn find(connection: &Connection, name: Option<&str>) -> Result<Vec<Job>> {
             let job = jobs.entry(name.to_owned()).or_insert_with(|| Job {
                 name: name.to_owned(),
                 stream: stream.clone(),
-                paused: false,
+                paused: None,
                 partitions: BTreeSet::new(),
                 messages: state.messages,
                 bytes: state.bytes,
@@ -256,11 +259,11 @@ async fn state(
     let answer = permitted(connection, &api, asked)
         .await
         .with_context(what)?;
-    let answer = answer.map_err(|error| anyhow!("{}", error.kind()));
+    let answer = answer.map_err(|error| failed(&error));
     match answer.with_context(what)? {
         Response::Ok(Info { state }) => Ok(Some(state)),
         Response::Err { error } if error.error_code() == ErrorCode::STREAM_NOT_FOUND => Ok(None),
-        Response::Err { error } => Err(anyhow!("{error}")).with_context(what),
+        Response::Err { error } => Err(error).with_context(what),
     }
 }
 

@@ -2,8 +2,9 @@
 
 use crate::job::log::{Checkpoint, Progress};
 use crate::nats::jobs::Job;
-use crate::nats::{Connection, job_admin, job_input};
+use crate::nats::{self, Connection, job_admin, job_input};
 use crate::report::escape;
+use anyhow::Result;
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -18,9 +19,14 @@ pub(super) struct Source {
 }
 
 /// Those of a job; none where its definition cannot be read: the rest is shown all the same.
-pub(super) async fn of(connection: &Connection, job: &str) -> Vec<Source> {
-    let defined = job_admin::definition(connection, job).await;
-    let defined = defined.ok().flatten();
+///
+/// # Errors
+/// JetStream does not answer.
+pub(super) async fn of(connection: &Connection, job: &str) -> Result<Vec<Source>> {
+    let defined = match job_admin::definition(connection, job).await {
+        Err(error) if nats::passes(&error) => return Err(error),
+        defined => defined.ok().flatten(),
+    };
     let sources = defined
         .iter()
         .flat_map(|defined| defined.definition.sources());
@@ -29,7 +35,7 @@ pub(super) async fn of(connection: &Connection, job: &str) -> Vec<Source> {
         stream: source.stream().to_owned(),
         table: source.table,
     };
-    sources.map(source).collect()
+    Ok(sources.map(source).collect())
 }
 
 /// Those of an input, which may be a stream of the job's own.
