@@ -6,6 +6,7 @@ use crate::harness::{
     AS_HOST, Client, NatsServer, SHORT_ACK_WAIT, SLEEPER, Site, Weir, replaced, series, wait_for,
     wait_until,
 };
+use crate::permissions::denying;
 use std::collections::BTreeSet;
 
 /// `weir run` with these arguments, once all its pipelines run.
@@ -293,6 +294,30 @@ fn a_pipeline_whose_stream_is_missing_at_the_start_waits_for_it_beside_one_that_
         1,
         "{said}"
     );
+}
+
+#[test]
+fn a_pipeline_that_lacks_something_else_at_the_start_waits_for_it_beside_one_that_runs() {
+    let info = "$JS.API.STREAM.INFO.OTHER";
+    let site = Site::on(NatsServer::start_with(&denying(&[info])));
+    site.create_streams();
+    let client = site.nats.client();
+    client.create_stream("OTHER", &["other.>"]);
+    site.pipeline("");
+    site.second_pipeline("OTHER", &[AS_HOST, ("out.{subject}", "late.{subject}")]);
+    let weir = site.start_with(&["q.yaml", "p.yaml"], &[]);
+    wait_until_not_ready(
+        &weir,
+        "allow this user to publish to `$JS.API.STREAM.INFO.OTHER`",
+    );
+    site.nats.reload(&denying(&[]));
+    wait_until_not_ready(&weir, "no stream captures the sink subject `late.>`");
+    client.publish("in.a", "x");
+    site.wait_for_messages("OUT", 1);
+    client.create_stream("LATE", &["late.>"]);
+    wait_until_ready(&weir);
+    client.publish("other.a", "x");
+    site.wait_for_messages("LATE", 1);
 }
 
 #[test]

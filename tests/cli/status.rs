@@ -113,11 +113,12 @@ fn what_the_server_has_yet_to_deliver_is_shown_as_the_lag() {
     // The host asks the server every other second.
     wait_for("the lag is known", || {
         let (text, _) = status(&site, 1);
-        let line = "\n    lag 49, ack pending 1, in flight 1, received 1, published 0, ";
-        if text.contains(line) {
-            Ok(())
-        } else {
-            Err(text)
+        let now = "\n    now: lag 49, in flight 1, ack pending 1, parked 0\n";
+        let done = "\n    since the start: received 1, without a result 0, dead letters 0, retries 0, \
+                    retries after a failure 0, messages published 0\n";
+        match text.contains(&format!("{now}{}", &done[1..])) {
+            true => Ok(()),
+            false => Err(text),
         }
     });
     let (_, found) = status(&site, 1);

@@ -373,7 +373,12 @@ fn what_the_partitions_of_a_job_hold_is_shown_and_measured() {
     let state = format!("    state: {KEYS} keys, {KEYS} rows, ");
     let line = status.lines().find(|line| line.starts_with(&state));
     let line = line.unwrap_or_else(|| panic!("{status}"));
-    for part in ["; log: ", " records, ", "; last commit ", "; watermark 2"] {
+    for part in [
+        "; log: ",
+        " records, ",
+        "; last commit ",
+        "; least watermark 2",
+    ] {
         assert!(line.contains(part), "{line}");
     }
     let shown = json(&site.operate(&["show", "p", "--json"]).stdout);

@@ -3,6 +3,7 @@
 
 use super::by_subject;
 use crate::harness::{Site, Weir, series, wait_for, wait_until};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 const KEYS: usize = 100;
@@ -41,6 +42,10 @@ fn a_host_that_stood_by_goes_on_with_what_it_has_when_the_owner_is_killed_or_lea
         let warm = |host: &Weir| host.metric(&series("job_takeovers_warm_total"));
         let before = warm(&hosts[1]);
         let mut gone = hosts.remove(0);
+        let status = site.weir(&["status", "--json"]).stdout;
+        let status: Vec<Value> = serde_json::from_str(&status).unwrap();
+        let status = status.iter().find(|host| host["pid"] == gone.pid());
+        let name = status.unwrap()["host"].as_str().unwrap();
         match is_killed {
             true => gone.kill9(),
             false => {
@@ -51,7 +56,11 @@ fn a_host_that_stood_by_goes_on_with_what_it_has_when_the_owner_is_killed_or_lea
         // What comes meanwhile is processed by whoever owns it then.
         feed();
         assert_eq!(warm(&hosts[0]), before + 4.0);
-        let logged = hosts[0].stderr().contains("says nothing any more");
+        // With the name that `weir status` shows.
+        let died = format!(
+            "says nothing any more: others take over its partitions job=\"p\" host=\"{name}\""
+        );
+        let logged = hosts[0].stderr().contains(&died);
         assert_eq!(logged, is_killed, "{}", hosts[0].stderr());
         let bytes = hosts[0].metric(&series("job_standby_state_bytes"));
         assert_eq!(bytes, 0.0);

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-The numbers have the names of the metrics, without `weir_` and `_total`. Needs permission to publish to \
+The numbers are those of the metrics; with --json they have their names, without `weir_` and `_total`. One message can have \
+several results, and timers and windows have results without a message. Needs permission to publish to \
 $SRV.STATS.weir and to subscribe to its own inbox. Exit code 1 if no \
 host responds.")]
 pub(super) struct Arguments {
@@ -118,24 +119,7 @@ fn text(hosts: &[Value]) -> String {
                     None => "",
                 },
             );
-            let numbers = ["lag", "ack_pending", "in_flight", "received", "published"];
-            // What a plugin keeps in its state has no result either.
-            let is_job = pipeline["job"].is_object();
-            let more = [
-                "dropped",
-                "retried",
-                "retried_infrastructure",
-                "parked_pending",
-                "dead",
-            ];
-            let shown = numbers.iter().chain(&more).map(|&name| {
-                let shown = match name {
-                    "dropped" if is_job => "without results".to_owned(),
-                    name => name.replace('_', " "),
-                };
-                format!("{shown} {}", word(&pipeline[name]))
-            });
-            let _ = writeln!(out, "    {}", shown.collect::<Vec<_>>().join(", "));
+            out.push_str(&numbers(pipeline));
             out.push_str(&state(&pipeline["job"]));
             for view in list(&pipeline["views"]) {
                 let (name, bucket) = (word(&view["name"]), word(&view["bucket"]));
@@ -224,6 +208,33 @@ fn text(hosts: &[Value]) -> String {
     out
 }
 
+/// What waits now, and what the host has done since its start.
+fn numbers(pipeline: &Value) -> String {
+    let line = |names: &[(&str, &str)]| {
+        let shown = names.iter();
+        let shown = shown.map(|(name, label)| format!("{label} {}", word(&pipeline[name])));
+        shown.collect::<Vec<_>>().join(", ")
+    };
+    let mut waits = vec![("lag", "lag"), ("in_flight", "in flight")];
+    if !pipeline["job"].is_object() {
+        // A job has no consumer, and keeps retries in its state.
+        waits.extend([("ack_pending", "ack pending"), ("parked_pending", "parked")]);
+    }
+    let done = [
+        ("received", "received"),
+        ("dropped", "without a result"),
+        ("dead", "dead letters"),
+        ("retried", "retries"),
+        ("retried_infrastructure", "retries after a failure"),
+        ("published", "messages published"),
+    ];
+    format!(
+        "    now: {}\n    since the start: {}\n",
+        line(&waits),
+        line(&done)
+    )
+}
+
 /// When a partition that fails is tried again.
 fn again(trouble: &Value) -> String {
     match trouble["again_seconds"].as_u64() {
@@ -310,7 +321,7 @@ fn state(job: &Value) -> String {
         .iter()
         .filter_map(|it| it["commit_seconds"].as_f64());
     let watermark = each("watermark").filter(|mark| *mark > 0).min();
-    let watermark = watermark.map(|mark| format!("; watermark {}", rows::time(mark)));
+    let watermark = watermark.map(|mark| format!("; least watermark {}", rows::time(mark)));
     format!(
         "    state: {}, {}, {}; log: {}, {}; last commit {:.1} ms at most{}\n",
         count(sum("keys"), "key"),

@@ -170,7 +170,8 @@ impl Handover {
         }
     }
 
-    /// This host has read what all say, and has said what it owns. Returns those that it takes for dead from now on.
+    /// This host has read what all say, and has said what it owns. Returns the names of those
+    /// that it takes for dead from now on.
     pub fn beat(&mut self, all: Vec<Member>) -> Vec<String> {
         for other in self.others.values_mut() {
             other.silent += 1;
@@ -182,7 +183,7 @@ impl Handover {
             .others
             .extract_if(.., |_, other| other.silent >= SILENT);
         let dead = dead.filter(|(_, other)| other.alive);
-        let dead = dead.map(|(host, _)| host).collect();
+        let dead = dead.map(|(_, other)| other.said.name).collect();
         self.lost.clear();
         for partition in 0..self.me.partitions {
             let is_free = !self.mine(partition) && self.holders(partition).next().is_none();
