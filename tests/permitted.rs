@@ -1,17 +1,25 @@
 //! The permissions that docs/security.md lists are all that a host needs, for each thing that it does. The
 //! lists are read from the page, so that it cannot say anything else.
 
+mod users;
+
 use crate::harness::guests::versions as version;
 use crate::harness::{AS_HOST, Site, replaced, repository, series, swaps, wait_until};
 use crate::views::pages::{pages, wait_for_value};
 
-/// The names of the page, and those of a site.
-const NAMES: [(&str, &str); 7] = [
-    ("INFO.REBATES", "INFO.OUT"),
+/// The names of the page, and those of a site, in the order in which they are replaced.
+const NAMES: [(&str, &str); 12] = [
     ("WEIR_PARKED_REBATES", "WEIR_PARKED_P"),
+    ("WEIR_JOB_REBATES", "WEIR_JOB_P"),
+    ("KV_rebates-current", "KV_p-v"),
     ("weir.parked.rebates", "weir.parked.p"),
+    ("weir.job.rebates", "weir.job.p"),
+    // The usual pipeline of a site has a consumer of another name than a job would.
     ("weir-rebates", "p"),
+    ("CONSUMER.INFO.ORDERS.p", "CONSUMER.INFO.ORDERS.*"),
     ("ORDERS", "IN"),
+    ("orders.>", "in.>"),
+    ("RESULTS", "OUT"),
     ("dead.rebates", "dead.p"),
     ("rebates.>", "out.>"),
 ];
@@ -25,46 +33,37 @@ fn list(heading: &str) -> String {
     block.strip_prefix("text\n").unwrap().to_owned()
 }
 
-/// What a host subscribes to for a job.
-const SUBSCRIBE: &str = "subscribe: [\"$KV.weir-members.>\", \"$JS.EVENT.ADVISORY.STREAM.BATCH_ABANDONED.WEIR_JOB_P\", ";
+/// The list under a heading, with the names of a site.
+fn of_site(heading: &str) -> String {
+    let names = NAMES.into_iter();
+    names.fold(list(heading), |list, name| match list.contains(name.0) {
+        true => replaced(&list, &[name]),
+        false => list,
+    })
+}
 
 /// The permissions of a host that also does these things.
 pub fn permitted(headings: &[&str]) -> String {
-    let of_job = |line: &&str| {
-        ["RESULTS", "DEAD", "weir-shadows"]
-            .iter()
-            .any(|it| line.contains(it))
-    };
-    let lines = |heading: &&str| match *heading {
-        "Shadows" if headings.contains(&"Jobs") => {
-            let list = list("Shadows");
-            list.lines()
-                .filter(of_job)
-                .map(|line| format!("{line}\n"))
-                .collect()
+    let is_job = headings.contains(&"Jobs");
+    let base = of_site(if is_job { "Jobs" } else { "A pipeline" });
+    let more = headings.iter().filter(|heading| **heading != "Jobs");
+    let more = more.map(|heading| match *heading {
+        // The page says which lines are for jobs.
+        "Shadows" if is_job => {
+            let of_job = |line: &&str| {
+                ["OUT", "DEAD", "weir-shadows"]
+                    .iter()
+                    .any(|it| line.contains(it))
+            };
+            let list = of_site("Shadows");
+            let lines: Vec<&str> = list.lines().filter(of_job).collect();
+            lines.join("\n") + "\n"
         }
-        heading => list(heading),
-    };
-    let more: String = headings.iter().map(lines).collect();
+        heading => of_site(heading),
+    });
     let begin = "publish: [\n";
-    let all = replaced(&list("A pipeline"), &[(begin, &format!("{begin}{more}"))]);
-    let all = replaced(&all, &NAMES);
-    let mut more = vec![("RESULTS", "OUT")];
-    if headings.contains(&"Jobs") {
-        more.push(("WEIR_JOB_REBATES", "WEIR_JOB_P"));
-        // The names of the page have been replaced.
-        more.push(("weir.job.out", "weir.job.p"));
-        // A job has a consumer of no other name than the usual.
-        more.push(("CONSUMER.INFO.IN.p", "CONSUMER.INFO.IN.weir-p"));
-        more.push(("subscribe: [", SUBSCRIBE));
-    }
-    if headings.contains(&"Views") {
-        more.push(("KV_rebates-current", "KV_p-v"));
-    }
-    match all.contains("RESULTS") {
-        true => replaced(&all, &more),
-        false => all,
-    }
+    let more: String = more.collect();
+    replaced(&base, &[(begin, &format!("{begin}{more}"))])
 }
 
 #[test]
@@ -238,13 +237,7 @@ fn the_permissions_that_the_page_names_are_enough_for_shadows_of_jobs() {
 
 #[test]
 fn a_user_for_replay_and_trace_needs_what_the_page_names() {
-    let names = [
-        ("WEIR_PARKED_REBATES", "WEIR_PARKED_P"),
-        ("weir-rebates", "p"),
-        ("ORDERS", "IN"),
-        ("RESULTS", "OUT"),
-    ];
-    let site = Site::permitting(&replaced(&list("A user for replay"), &names));
+    let site = Site::permitting(&of_site("A user for replay"));
     let client = site.nats.client();
     site.install("same");
     client.publish_all((0..100).map(|number| ("in.a", number.to_string())));
@@ -261,8 +254,7 @@ fn a_user_for_replay_and_trace_needs_what_the_page_names() {
 
 #[test]
 fn a_user_for_dead_letters_needs_what_the_page_names_and_may_do_nothing_else() {
-    let names = [("ORDERS", "IN"), ("orders.>", "in.>")];
-    let site = Site::permitting(&replaced(&list("A user for dead letters"), &names));
+    let site = Site::permitting(&of_site("A user for dead letters"));
     let client = site.nats.client();
     client.publish("in.a", "reject");
     client.publish("in.b", "reject");
