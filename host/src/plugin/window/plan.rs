@@ -201,6 +201,10 @@ impl<'a> Plan<'a> {
 
     /// The place of a key.
     fn key(&mut self, name: &'a str) -> usize {
+        // Often that of the message before.
+        if let Some(last) = self.keys.last().filter(|last| last.name == name) {
+            return last.place;
+        }
         let (next, keys) = (self.keys.len(), &mut self.keys);
         *self.places.entry(name).or_insert_with(|| {
             keys.push(Key::new(name, next));
