@@ -1,4 +1,4 @@
-//! JSON text straight into CEL values, and back.
+//! JSON text straight into the values that CEL computes with, and back.
 //!
 //! Not through `cel::to_value`, which makes every integer that is not negative a `uint`: CEL does
 //! not add an `int` to a `uint`, and `payload.total + 1` would fail.
@@ -7,7 +7,11 @@ use crate::why::kind;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cel::Value;
-use cel::objects::{Key, Map, Opaque};
+use cel::common::types::{
+    CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt,
+};
+use cel::common::value::Val;
+use cel::objects::{Map, Opaque};
 use fields::{Node, Payload, Wanted};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Error, Serialize, Serializer};
@@ -16,7 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// A value that was read.
-pub struct Json(pub Value);
+pub struct Json(pub Box<dyn Val>);
 
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -37,7 +41,7 @@ impl Json {
         };
         let not_json = |error| format!("the payload is not JSON: {error}");
         match wanted.read(payload).map_err(not_json)? {
-            Payload::Whole(json) => value(json, ""),
+            Payload::Whole(json) => value(json, String::new),
             Payload::Fields(fields) => object(fields.into_iter(), ""),
         }
         .map(Self)
@@ -45,16 +49,16 @@ impl Json {
 }
 
 /// The value of JSON at this place of a payload.
-fn value(json: &str, place: &str) -> Result<Value, String> {
+fn value(json: &str, place: impl Fn() -> String) -> Result<Box<dyn Val>, String> {
     match serde_json::from_str(json) {
         Ok(Json(value)) => Ok(value),
         // The only thing that may be wrong with what is JSON.
-        Err(_) => around(json, place),
+        Err(_) => around(json, &place()),
     }
 }
 
 /// The same of a value in which a number is out of the range of doubles.
-fn around(json: &str, place: &str) -> Result<Value, String> {
+fn around(json: &str, place: &str) -> Result<Box<dyn Val>, String> {
     match Node::read(json.as_bytes())?.open()? {
         Node::Object(fields) => {
             let fields = fields.iter().map(|(name, node)| (&**name, node));
@@ -65,24 +69,36 @@ fn around(json: &str, place: &str) -> Result<Value, String> {
         }
         Node::Array(elements) => {
             let elements = elements.iter().filter_map(Node::raw).enumerate();
-            let elements = elements.map(|(index, json)| value(json, &format!("{place}/{index}")));
-            Ok(Value::List(Arc::new(elements.collect::<Result<_, _>>()?)))
+            let elements = elements.map(|(index, json)| value(json, || format!("{place}/{index}")));
+            Ok(list(elements.collect::<Result<_, _>>()?))
         }
-        _ => Ok(Value::Opaque(Arc::new(OutOfRange(place.to_owned())))),
+        _ => {
+            let number = Value::Opaque(Arc::new(OutOfRange(place.to_owned())));
+            let number: Result<_, cel::ExecutionError> = number.try_into();
+            number.map_err(|error| error.to_string())
+        }
     }
 }
 
 fn object<'j>(
     fields: impl Iterator<Item = (&'j str, &'j str)>,
     place: &str,
-) -> Result<Value, String> {
+) -> Result<Box<dyn Val>, String> {
     let field = |(name, json): (&'j str, &'j str)| {
-        let step = name.replace('~', "~0").replace('/', "~1");
-        let value = value(json, &format!("{place}/{step}"))?;
-        Ok((Key::String(Arc::new(name.to_owned())), value))
+        let step = || name.replace('~', "~0").replace('/', "~1");
+        let value = value(json, || format!("{place}/{}", step()))?;
+        Ok((key(name.to_owned()), value))
     };
-    let map = fields.map(field).collect::<Result<_, String>>()?;
-    Ok(Value::Map(Map { map: Arc::new(map) }))
+    let map: HashMap<_, _> = fields.map(field).collect::<Result<_, String>>()?;
+    Ok(Box::new(CelMap::from(map)))
+}
+
+fn list(elements: Vec<Box<dyn Val>>) -> Box<dyn Val> {
+    Box::new(CelList::from(elements))
+}
+
+fn key(name: String) -> CelMapKey<'static> {
+    CelMapKey::String(CelString::from(name))
 }
 
 /// A number that is out of the range of doubles, with its place in the payload. No operator works with it.
@@ -104,54 +120,57 @@ impl fmt::Display for OutOfRange {
 struct ToValue;
 
 impl<'de> Visitor<'de> for ToValue {
-    type Value = Value;
+    type Value = Box<dyn Val>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("JSON")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Box::new(CelNull))
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(Box::new(CelBool::from(value)))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Int(value))
+    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(Box::new(CelInt::from(value)))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(i64::try_from(value).map_or(Value::UInt(value), Value::Int))
+    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(match i64::try_from(value) {
+            Ok(value) => Box::new(CelInt::from(value)),
+            Err(_) => Box::new(CelUInt::from(value)),
+        })
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::Float(value))
+    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+        Ok(Box::new(CelDouble::from(value)))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(Box::new(CelString::from(value.to_owned())))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_string<E>(self, value: String) -> Result<Self::Value, E> {
+        Ok(Box::new(CelString::from(value)))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
-        let mut list = Vec::with_capacity(elements.size_hint().unwrap_or(0));
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+        let mut all = Vec::with_capacity(elements.size_hint().unwrap_or(0));
         while let Some(Json(element)) = elements.next_element()? {
-            list.push(element);
+            all.push(element);
         }
-        Ok(Value::List(Arc::new(list)))
+        Ok(list(all))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
         let mut map = HashMap::with_capacity(entries.size_hint().unwrap_or(0));
-        while let Some((name, Json(value))) = entries.next_entry::<String, Json>()? {
-            map.insert(Key::String(Arc::new(name)), value);
+        while let Some((name, Json(value))) = entries.next_entry()? {
+            map.insert(key(name), value);
         }
-        Ok(Value::Map(Map { map: Arc::new(map) }))
+        Ok(Box::new(CelMap::from(map)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Expressions over a message, in [CEL](https://cel.dev): no loops without end, no side effects, the same one
 //! that Kubernetes and Envoy use.
 
+mod constants;
 pub mod functions;
 mod json;
 mod library;

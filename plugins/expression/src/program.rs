@@ -5,18 +5,21 @@
 //! ask whether the payload is JSON. Names and calls are checked when it is compiled: a typing error is an error
 //! of the configuration, not of every message.
 
+use crate::constants::Constants;
 use crate::json::{Computed, Json};
 use crate::names::Names;
 use crate::wanted::fields_of;
 use crate::wrong::Wrong;
 use crate::{functions, library, syntax, why};
+use cel::common::ast::IdedExpr;
+use cel::common::types::{CelInt, CelMap, CelMapKey, CelNull, CelString};
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
-use cel::{Context, Env, ExecutionError, Program, Value};
+use cel::{Context, Env, Program, Value};
 use fields::Wanted;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
-use weir_sdk::Message;
+use weir_sdk::{Header, Message};
 
 /// What an expression can name.
 const VARIABLES: [&str; 8] = [
@@ -34,6 +37,9 @@ const VARIABLES: [&str; 8] = [
 pub struct Expression {
     env: Arc<Env>,
     program: Program,
+    /// The same with the lists in it as constants, to be computed.
+    computed: IdedExpr,
+    constants: Constants,
     /// The fields of the payload that it looks at.
     wanted: Wanted,
 }
@@ -57,9 +63,13 @@ impl Expression {
             return Err(wrong);
         }
         let wanted = fields_of("payload", program.expression());
+        let mut computed = program.expression().clone();
+        let constants = Constants::of(&mut computed);
         Ok(Self {
             env,
             program,
+            computed,
+            constants,
             wanted,
         })
     }
@@ -91,9 +101,13 @@ impl Expression {
     }
 
     fn execute(&self, variables: &Variables<'_>) -> Result<Value, String> {
+        let resolver = Resolver {
+            variables,
+            constants: &self.constants,
+        };
         let mut context = Context::with_env(Arc::clone(&self.env));
-        context.set_variable_resolver(variables);
-        let outcome = self.program.execute(&context);
+        context.set_variable_resolver(&resolver);
+        let outcome = Value::resolve(&self.computed, &context);
         outcome.map_err(|error| match variables.error() {
             Some(reason) => reason.to_owned(),
             None => why::explain(self.program.expression(), &context, error),
@@ -172,7 +186,7 @@ pub struct Variables<'m> {
     message: &'m Message,
     /// The fields of the payload, if not all of them.
     wanted: Option<&'m Wanted>,
-    values: [OnceLock<Result<Box<dyn Val>, String>>; VARIABLES.len()],
+    values: [OnceLock<Result<Box<dyn Val + 'm>, String>>; VARIABLES.len()],
 }
 
 impl<'m> Variables<'m> {
@@ -194,42 +208,66 @@ impl<'m> Variables<'m> {
             .map(String::as_str)
             .next()
     }
-}
 
-impl VariableResolver for Variables<'_> {
-    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
+    fn value(&self, name: &str) -> Option<&(dyn Val + 'm)> {
         let index = VARIABLES.iter().position(|variable| *variable == name)?;
-        let value = self.values[index].get_or_init(|| {
-            let value = variable(name, self.message, self.wanted)?;
-            value
-                .try_into()
-                .map_err(|error: ExecutionError| error.to_string())
-        });
-        value
-            .as_ref()
-            .ok()
-            .map(|value| CowVal::Borrowed(value.as_ref()))
+        let value = self.values.get(index)?;
+        let value = value.get_or_init(|| variable(name, self.message, self.wanted));
+        value.as_ref().ok().map(Box::as_ref)
     }
 }
 
-fn variable(name: &str, message: &Message, wanted: Option<&Wanted>) -> Result<Value, String> {
-    let integer = |number: u64| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
+/// What an expression names, and the constants in it.
+struct Resolver<'r, 'm> {
+    variables: &'r Variables<'m>,
+    constants: &'r Constants,
+}
+
+impl VariableResolver for Resolver<'_, '_> {
+    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
+        if let Some(constant) = self.constants.get(name) {
+            return Some(CowVal::Borrowed(constant));
+        }
+        // CEL asks for `payload.total` before it asks for `payload` and looks for the field in it: one step in place of two.
+        match name.split_once('.') {
+            None => self.variables.value(name).map(CowVal::Borrowed),
+            Some((of, field)) if !field.contains('.') => {
+                let fields = self.variables.value(of)?.as_indexer()?;
+                fields.get(&CelString::from(field)).ok()
+            }
+            Some(_) => None,
+        }
+    }
+}
+
+fn variable<'m>(
+    name: &str,
+    message: &'m Message,
+    wanted: Option<&Wanted>,
+) -> Result<Box<dyn Val + 'm>, String> {
+    let integer = |number: u64| CelInt::from(i64::try_from(number).unwrap_or(i64::MAX));
     Ok(match name {
-        "subject" => message.subject.as_str().into(),
-        "key" => message.key.as_deref().map_or(Value::Null, Value::from),
+        "subject" => Box::new(CelString::from(message.subject.as_str())),
+        "key" => match &message.key {
+            Some(key) => Box::new(CelString::from(key.as_str())),
+            None => Box::new(CelNull),
+        },
         "headers" => {
             let lines = message.headers.iter().rev(); // of several, the first counts
-            let map: HashMap<_, _> = lines
-                .map(|line| (line.name.as_str(), line.value.as_str()))
-                .collect();
-            map.into()
+            let line = |line: &'m Header| -> (CelMapKey<'m>, Box<dyn Val + 'm>) {
+                let value = CelString::from(line.value.as_str());
+                (line.name.as_str().into(), Box::new(value))
+            };
+            Box::new(CelMap::from(lines.map(line).collect::<HashMap<_, _>>()))
         }
         "payload" => Json::read(&message.payload, wanted)?.0,
-        "text" => str::from_utf8(&message.payload)
-            .map_err(|error| format!("the payload is not text: {error}"))?
-            .into(),
-        "sequence" => integer(message.sequence),
-        "attempt" => integer(message.attempt.into()),
-        _ => integer(message.event_time),
+        "text" => {
+            let text = str::from_utf8(&message.payload)
+                .map_err(|error| format!("the payload is not text: {error}"))?;
+            Box::new(CelString::from(text))
+        }
+        "sequence" => Box::new(integer(message.sequence)),
+        "attempt" => Box::new(integer(message.attempt.into())),
+        _ => Box::new(integer(message.event_time)),
     })
 }

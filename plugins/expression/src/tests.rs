@@ -1,3 +1,5 @@
+mod names;
+
 use crate::functions::{self, GROUPS, SIGNS};
 use crate::{Expression, Variables};
 use std::fmt::Write;
