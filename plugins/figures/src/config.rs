@@ -1,13 +1,14 @@
 //! The configuration: which figures, and by what messages are told apart.
 
 use crate::function::{Function, Spread, Time};
-use crate::groups::Name;
+use crate::groups::{Partials, header};
 use crate::only::Only;
 use crate::payload::wanted;
 use crate::rank::Ranking;
 use crate::shown::Shown;
 use fields::{Pointer, Wanted};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 use weir_sdk::Refusal;
 
 /// Results of one window and key. All of them are stored in one commit, which holds 900 by default.
@@ -19,7 +20,7 @@ pub struct Figure {
     /// In the result.
     pub name: String,
     /// Name and definition: what is kept for another one is not taken for that of this one.
-    pub(crate) id: Name,
+    pub(crate) id: String,
     pub function: Function,
 }
 
@@ -28,7 +29,7 @@ impl Figure {
     pub fn read(refusal: &mut Refusal, name: &str, definition: &Value) -> Option<Self> {
         Some(Self {
             name: name.to_owned(),
-            id: Name(format!("{name} {definition}")),
+            id: format!("{name} {definition}"),
             function: figure(refusal, definition)?,
         })
     }
@@ -46,6 +47,8 @@ pub enum Edge {
 pub struct Settings {
     /// Fields by which the messages of a window and key are told apart: the name in the result, and the pointer.
     pub by: Vec<(String, String)>,
+    /// Their names as those of fields in JSON.
+    pub(crate) names: Vec<String>,
     /// The figures.
     pub results: Vec<Figure>,
     /// What the times of the window are called in the results.
@@ -56,6 +59,8 @@ pub struct Settings {
     pub groups: usize,
     /// The fields of a payload that all this is about.
     pub(crate) wanted: Wanted,
+    /// What stands before what is kept of groups.
+    pub(crate) header: Arc<[u8]>,
 }
 
 impl Settings {
@@ -66,12 +71,23 @@ impl Settings {
         let of_figures = results.iter().flat_map(|figure| figure.function.pointers());
         Self {
             wanted: wanted(pointers.chain(of_figures)),
+            header: header(&results),
+            names: by
+                .iter()
+                .map(|(name, _)| format!("{}:", Value::from(name.as_str())))
+                .collect(),
             by,
             results,
             edges: Vec::new(),
             only: None,
             groups: GROUPS,
         }
+    }
+
+    /// What the figures have of no messages.
+    pub(crate) fn empty(&self) -> Result<Partials, String> {
+        let figures = self.results.iter();
+        figures.map(|figure| figure.function.empty()).collect()
     }
 
     /// Reads it from JSON.

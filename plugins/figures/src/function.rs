@@ -4,8 +4,9 @@
 //! the messages nor on how they were divided, but for the sketches, which stay within their errors.
 
 use crate::number::Decimal;
+use crate::partial::{Hash, Partial, Squares};
 use crate::payload::Payload;
-use crate::rank::{At, Ranking, Row, first, is_equal, ranks};
+use crate::rank::{At, Ranking, first, is_equal, ranks};
 use crate::shown::{Shown, ranked};
 use crate::sketch::{Distinct, Frequent, Quantiles};
 use crate::value::{
@@ -13,14 +14,10 @@ use crate::value::{
 };
 use fields::Node;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Bytes of the hash of a value of which only the number is asked: enough that nobody finds two with the same.
-const HASH: usize = 16;
 
 /// A figure of some messages. The text is the pointer to the field that it is about.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,28 +66,6 @@ pub struct Spread {
     pub root: bool,
 }
 
-/// What a figure keeps of the messages so far.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Partial {
-    Count(u64),
-    /// The first and the last event time.
-    Times(Option<(u64, u64)>),
-    Sum(Decimal, u64),
-    /// The sum, that of the squares, and how many.
-    Squares(Decimal, Decimal, u64),
-    /// The least or the greatest so far.
-    Bound(Option<Kept>),
-    /// The first or the last so far.
-    Placed(Option<(At, Kept)>),
-    Hashes(BTreeSet<String>),
-    Distinct(Distinct),
-    Frequent(Frequent),
-    Quantiles(Quantiles),
-    /// What is first, in order.
-    Rows(Vec<Row>),
-}
-
 impl Function {
     /// What it keeps of no messages.
     pub fn empty(&self) -> Result<Partial, String> {
@@ -99,13 +74,13 @@ impl Function {
             Self::Count(_) => Partial::Count(0),
             Self::Time(_) => Partial::Times(None),
             Self::Sum(_) | Self::Average(_) => Partial::Sum(none(), 0),
-            Self::Variance(..) => Partial::Squares(none(), none(), 0),
+            Self::Variance(..) => Partial::Squares(Box::default()),
             Self::Min(_) | Self::Max(_) => Partial::Bound(None),
             Self::First(_) | Self::Last(_) => Partial::Placed(None),
             Self::Distinct(_) => Partial::Hashes(BTreeSet::new()),
-            Self::DistinctEstimated(_) => Partial::Distinct(Distinct::new()?),
-            Self::Top(..) => Partial::Frequent(Frequent::new()?),
-            Self::Quantiles(..) => Partial::Quantiles(Quantiles::new()?),
+            Self::DistinctEstimated(_) => Partial::Distinct(Distinct::new()?.into()),
+            Self::Top(..) => Partial::Frequent(Frequent::new()?.into()),
+            Self::Quantiles(..) => Partial::Quantiles(Quantiles::new()?.into()),
             Self::List(..) | Self::Ranked(..) => Partial::Rows(Vec::new()),
         })
     }
@@ -153,19 +128,20 @@ impl Function {
         };
         let canonical = || canonical(value).map_err(|why| format!("{field}: {why}"));
         match partial {
-            Partial::Count(count) => *count += 1,
+            Partial::Count(count) => *count = count.saturating_add(1),
             // These are of no field.
             Partial::Times(_) => {}
             Partial::Sum(sum, count) => {
                 sum.add(&number(field, value)?)?;
-                *count += 1;
+                *count = count.saturating_add(1);
             }
-            Partial::Squares(sum, squares, count) => {
+            Partial::Squares(kept) => {
+                let Squares(sum, squares, count) = kept.as_mut();
                 let value = number(field, value)?;
                 // The square is the first to be out of range.
                 squares.add(&value.times(&value))?;
                 sum.add(&value)?;
-                *count += 1;
+                *count = count.saturating_add(1);
             }
             Partial::Bound(bound) => {
                 if !is_text(value) {
@@ -211,7 +187,7 @@ impl Function {
     /// Takes in what was kept of other messages.
     pub fn merge(&self, partial: &mut Partial, other: Partial) -> Result<(), String> {
         match (partial, other) {
-            (Partial::Count(count), Partial::Count(more)) => *count += more,
+            (Partial::Count(count), Partial::Count(more)) => *count = count.saturating_add(more),
             (Partial::Times(times), Partial::Times(Some((from, to)))) => {
                 let (first, last) = times.unwrap_or((from, to));
                 *times = Some((first.min(from), last.max(to)));
@@ -219,12 +195,12 @@ impl Function {
             (Partial::Times(_), Partial::Times(None)) => {}
             (Partial::Sum(sum, count), Partial::Sum(other, more)) => {
                 sum.add(&other)?;
-                *count += more;
+                *count = count.saturating_add(more);
             }
-            (Partial::Squares(sum, squares, count), Partial::Squares(other, others, more)) => {
-                sum.add(&other)?;
-                squares.add(&others)?;
-                *count += more;
+            (Partial::Squares(kept), Partial::Squares(other)) => {
+                kept.0.add(&other.0)?;
+                kept.1.add(&other.1)?;
+                kept.2 = kept.2.saturating_add(other.2);
             }
             (Partial::Bound(bound), Partial::Bound(Some(other))) => {
                 if bound
@@ -296,7 +272,11 @@ impl Function {
                 Time::Last => text_of(to),
                 Time::Between => {
                     let second = Decimal::whole(1_000_000_000);
-                    digits(Decimal::whole(to - from).divided_by(&second).rounded())
+                    digits(
+                        Decimal::whole(to.saturating_sub(from))
+                            .divided_by(&second)
+                            .rounded(),
+                    )
                 }
             },
             (_, Partial::Times(_)) => null(),
@@ -305,8 +285,8 @@ impl Function {
                 digits(sum.divided_by(&Decimal::whole(count)).rounded())
             }
             (_, Partial::Sum(sum, _)) => digits(sum.exact()),
-            (Self::Variance(_, spread), Partial::Squares(sum, squares, count)) => {
-                let variance = variance(*spread, &sum, &squares, count);
+            (Self::Variance(_, spread), Partial::Squares(squares)) => {
+                let variance = variance(*spread, &squares);
                 variance.map_or_else(null, |variance| digits(variance.rounded()))
             }
             (_, Partial::Squares(..)) => null(),
@@ -364,26 +344,24 @@ pub fn text_of(time: impl Into<i128>) -> Node<'static> {
     node(&time.ok().map(|time| time.to_string()))
 }
 
-fn hash(value: &str) -> String {
-    let hash = Sha256::digest(value);
-    hash.iter()
-        .take(HASH)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+fn hash(value: &str) -> Hash {
+    let mut hash = Hash::default();
+    for (to, from) in hash.iter_mut().zip(Sha256::digest(value)) {
+        *to = from;
+    }
+    hash
 }
 
 /// None of too few values.
 fn variance(
     Spread { sample, root }: Spread,
-    sum: &Decimal,
-    squares: &Decimal,
-    count: u64,
+    Squares(sum, squares, count): &Squares,
 ) -> Option<Decimal> {
     let divisor = count
         .checked_sub(u64::from(sample))
         .filter(|divisor| *divisor > 0)?;
     // n * squares - sum^2, over n * divisor: exact up to the one division.
-    let count = Decimal::whole(count);
+    let count = Decimal::whole(*count);
     let above = squares.times(&count).minus(&sum.times(sum));
     let variance = above.divided_by(&count.times(&Decimal::whole(divisor)));
     Some(match root {

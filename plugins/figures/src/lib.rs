@@ -1,15 +1,17 @@
 //! Figures of the messages of a window: counts, sums, averages, extremes, the number of different values,
 //! quantiles and more, by the configuration alone. The plugins `aggregate`, `sessionize` and `top` are made of them.
 //!
-//! `function.rs` has the figures, `groups.rs` keeps them, `config.rs` reads which of them are asked for, `number.rs` adds exactly,
+//! `function.rs` has the figures, `partial.rs` and `groups.rs` keep them, as `bytes.rs` writes them, `config.rs` reads which of them are asked for, `number.rs` adds exactly,
 //! `payload.rs` finds what they look at, `value.rs` compares it, `sketch.rs` has what is estimated, `rank.rs` what comes first, `shown.rs` what a result shows of a message, and
 //! `only.rs` which groups of a window have a result.
 
+mod bytes;
 mod config;
 mod function;
 mod groups;
 mod number;
 mod only;
+mod partial;
 mod payload;
 mod rank;
 mod shown;
@@ -30,7 +32,7 @@ use serde_json::value::RawValue;
 pub use shown::{Shown, object};
 use std::collections::BTreeMap;
 pub use value::Named;
-use value::canonical;
+use value::{canonical, node, null};
 use weir_sdk::{Aggregator, Error, Message, Output, Outputs, Pane};
 
 /// An aggregator with these figures.
@@ -46,34 +48,23 @@ impl Aggregator for Aggregate {
     }
 
     fn add(&self, groups: &mut Groups, message: &Message) -> Result<(), Error> {
+        groups.open(&self.0).map_err(Error::Reject)?;
         let payload = Payload::read(&message.payload, &self.0.wanted)
             .map_err(|cause| Error::reject(format!("cannot read the payload as JSON: {cause}")))?;
         let group = self.group(&payload)?;
-        self.make_room(groups, &group)?;
-        let partials = groups.entry(group).or_default();
+        let partials = groups.entry(&self.0, group).map_err(Error::Reject)?;
         let at = (message.event_time, message.sequence);
         // Where one of them refuses the message, nothing of it is kept.
-        for Figure { name, id, function } in &self.0.results {
-            let partial = partials.entry(id, || function.empty());
+        for (Figure { name, function, .. }, partial) in self.0.results.iter().zip(partials) {
             function
-                .add(partial.map_err(Error::Reject)?, &payload, at)
+                .add(partial, &payload, at)
                 .map_err(|why| Error::reject(format!("`{name}`: {why}")))?;
         }
         Ok(())
     }
 
     fn merge(&self, mut left: Groups, right: Groups) -> Result<Groups, Error> {
-        for (group, mut others) in right {
-            self.make_room(&left, &group)?;
-            let partials = left.entry(group).or_default();
-            for Figure { id, function, .. } in &self.0.results {
-                if let Some(other) = others.remove(id) {
-                    let partial = partials.entry(id, || function.empty());
-                    let merged = partial.and_then(|partial| function.merge(partial, other));
-                    merged.map_err(Error::Reject)?;
-                }
-            }
-        }
+        left.merge(&self.0, right).map_err(Error::Reject)?;
         Ok(left)
     }
 
@@ -85,30 +76,58 @@ impl Aggregator for Aggregate {
 
 impl Aggregate {
     /// The results of a window.
-    pub fn results(&self, pane: &Pane, mut groups: Groups) -> Result<Vec<Named>, Error> {
+    pub fn results(&self, pane: &Pane, groups: Groups) -> Result<Vec<Named>, Error> {
+        let mut groups = groups.all(&self.0).map_err(Error::Reject)?;
         if groups.is_empty() && self.0.by.is_empty() {
-            groups.insert(Name("{}".to_owned()), Partials::default());
+            groups.push((b"{}".to_vec(), self.0.empty().map_err(Error::Reject)?));
         }
-        let result = |(Name(group), partials)| self.result(pane, &group, partials);
-        let results = groups.into_iter().map(result);
-        let mut results = results.collect::<Result<Vec<_>, Error>>()?;
-        if let Some(only) = &self.0.only {
-            only.choose(&mut results);
-        }
-        Ok(results)
+        let Some(only) = &self.0.only else {
+            let results = groups.into_iter();
+            let results = results.map(|(group, partials)| self.result(pane, &group, partials));
+            return results.collect();
+        };
+        let values = groups
+            .iter()
+            .map(|group| self.values(pane, &only.by, group));
+        let values = values.collect::<Result<Vec<_>, Error>>()?;
+        let chosen = only.choose(&values).into_iter().map(|(place, rank)| {
+            let (group, partials) =
+                std::mem::take(groups.get_mut(place).unwrap_or(&mut Default::default()));
+            let mut result = self.result(pane, &group, partials)?;
+            if let Some(name) = &only.rank {
+                result.insert(name.clone(), node(&rank));
+            }
+            Ok(result)
+        });
+        chosen.collect()
     }
 
-    fn result(&self, pane: &Pane, group: &str, mut partials: Partials) -> Result<Named, Error> {
-        let group: BTreeMap<String, Box<RawValue>> = serde_json::from_str(group)?;
+    /// What a result has under these names.
+    fn values(
+        &self,
+        pane: &Pane,
+        names: &[String],
+        (group, partials): &(Vec<u8>, Partials),
+    ) -> Result<Vec<Node<'static>>, Error> {
+        let value = |name: &String| {
+            let mut figures = self.0.results.iter().zip(partials);
+            if let Some((figure, partial)) = figures.find(|(figure, _)| figure.name == *name) {
+                return Ok(figure.function.result(partial.clone()));
+            }
+            let mut result = self.result(pane, group, Partials::new())?;
+            Ok(result.remove(name).unwrap_or_else(null))
+        };
+        names.iter().map(value).collect()
+    }
+
+    /// With the figures that something is kept of.
+    fn result(&self, pane: &Pane, group: &[u8], partials: Partials) -> Result<Named, Error> {
+        let group: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(group)?;
         let group = group
             .into_iter()
             .map(|(name, value)| (name, Node::New(value)));
         let mut result: Named = group.collect();
-        for Figure { name, id, function } in &self.0.results {
-            let partial = match partials.remove(id) {
-                Some(partial) => partial,
-                None => function.empty().map_err(Error::Reject)?,
-            };
+        for (Figure { name, function, .. }, partial) in self.0.results.iter().zip(partials) {
             result.insert(name.clone(), function.result(partial));
         }
         for (name, edge) in &self.0.edges {
@@ -124,25 +143,14 @@ impl Aggregate {
     /// What the message is told apart by, as a JSON object: the same for equal values.
     fn group(&self, payload: &Payload<'_>) -> Result<Name, Error> {
         let mut group = String::with_capacity(64);
-        for (name, field) in &self.0.by {
+        for ((name, field), quoted) in self.0.by.iter().zip(&self.0.names) {
             let value = canonical(payload.pointer(field).unwrap_or("null"));
             let value = value.map_err(|why| Error::reject(format!("`{name}`: {field}: {why}")))?;
             group.push(if group.is_empty() { '{' } else { ',' });
-            group.push_str(&serde_json::to_string(name)?);
-            group.push(':');
+            group.push_str(quoted);
             group.push_str(&value);
         }
         group.push_str(if group.is_empty() { "{}" } else { "}" });
         Ok(Name(group))
-    }
-
-    fn make_room(&self, groups: &Groups, group: &Name) -> Result<(), Error> {
-        let most = self.0.groups;
-        match groups.len() < most || groups.contains_key(group) {
-            true => Ok(()),
-            false => Err(Error::reject(format!(
-                "the window has {most} groups, which is all that `max-groups` allows"
-            ))),
-        }
     }
 }

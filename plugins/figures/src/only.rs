@@ -2,23 +2,26 @@
 
 use crate::config::{count, text, ties};
 use crate::rank::{first, ranks};
-use crate::value::{Named, compared, node};
+use crate::value::compared;
 use fields::Node;
 use serde_json::{Map, Value};
 use std::cmp::Ordering;
 use weir_sdk::Refusal;
 
+/// What a group has under the names of [`Only::by`].
+pub type Values = Vec<Node<'static>>;
+
 /// What stands under `only:`.
 #[derive(Debug)]
 pub struct Only {
     /// Names of a result: of those that are equal in the first, the second decides, and so on.
-    by: Vec<String>,
+    pub by: Vec<String>,
     highest: bool,
     most: usize,
     /// Whether those that are equal to the last one are kept, too.
     ties: bool,
     /// What the rank is called in a result, if it has one.
-    rank: Option<String>,
+    pub rank: Option<String>,
 }
 
 impl Only {
@@ -81,25 +84,20 @@ impl Only {
         })
     }
 
-    /// Leaves the results that are wanted, the first ones first.
-    pub fn choose(&self, results: &mut Vec<Named>) {
+    /// The places of the groups that are wanted, the first ones first, with their ranks.
+    pub fn choose(&self, values: &[Values]) -> Vec<(usize, usize)> {
+        let mut sorted: Vec<(usize, &Values)> = values.iter().enumerate().collect();
         // Equal ones stay in the order in which they came: that of the groups as text.
-        results.sort_by(|one, other| self.compared(one, other));
-        let is_equal = |one: &_, other: &_| self.compared(one, other).is_eq();
-        results.truncate(first(results, self.most, self.ties, is_equal));
-        let Some(name) = &self.rank else { return };
-        let ranks = ranks(results, self.ties, is_equal);
-        for (result, rank) in results.iter_mut().zip(ranks) {
-            result.insert(name.clone(), node(&rank));
-        }
+        sorted.sort_by(|one, other| self.compared(one.1, other.1));
+        let is_equal = |one: &(usize, _), other: &(usize, _)| self.compared(one.1, other.1).is_eq();
+        sorted.truncate(first(&sorted, self.most, self.ties, is_equal));
+        let ranks = ranks(&sorted, self.ties, is_equal);
+        let places = sorted.iter().map(|(place, _)| *place);
+        places.zip(ranks).collect()
     }
 
-    fn compared(&self, one: &Named, other: &Named) -> Ordering {
-        // Of an array there is nothing to compare.
-        let is_value = |json: &&str| *json != "null";
-        let [one, other] = [one, other]
-            .map(|of| move |name: &str| of.get(name).and_then(Node::raw).filter(is_value));
-        let figure = |name: &String| match (one(name), other(name)) {
+    fn compared(&self, one: &Values, other: &Values) -> Ordering {
+        let figure = |(one, other)| match (value(one), value(other)) {
             // What there is nothing of comes last, whatever is wanted.
             (None, None) => Ordering::Equal,
             (None, _) => Ordering::Greater,
@@ -107,7 +105,12 @@ impl Only {
             (Some(one), Some(other)) if self.highest => compared(other, one),
             (Some(one), Some(other)) => compared(one, other),
         };
-        let figures = self.by.iter().map(figure);
+        let figures = one.iter().zip(other).map(figure);
         figures.fold(Ordering::Equal, Ordering::then)
     }
+}
+
+/// Of an array there is nothing to compare.
+fn value<'n>(node: &'n Node<'_>) -> Option<&'n str> {
+    node.raw().filter(|json| *json != "null")
 }

@@ -1,4 +1,4 @@
-//! Sketches: figures over many values in little room, within an error. Each is kept as its bytes, in base64.
+//! Sketches: figures over many values in little room, within an error. Each is kept as its bytes.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -6,7 +6,7 @@ use datasketches::error::Error;
 use datasketches::frequencies::{ErrorType, FrequentItemsSketch};
 use datasketches::hll::{HllSketch, HllType, HllUnion};
 use datasketches::tdigest::TDigestMut;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// 4,096 registers: the number of different values is off by less than 1.6 % in two of three cases
 /// (1.04 / sqrt(4096); <https://datasketches.apache.org/docs/HLL/HLL.html>). 2 KiB.
@@ -21,14 +21,15 @@ fn damaged(error: Error) -> String {
     format!("a sketch is damaged: {error}")
 }
 
+/// As sketches were kept before: in base64.
 fn bytes(text: &str) -> Result<Vec<u8>, String> {
     let bytes = STANDARD_NO_PAD.decode(text);
     bytes.map_err(|error| format!("a sketch is damaged: {error}"))
 }
 
 /// How many values differ.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Distinct(HllUnion);
 
 impl Distinct {
@@ -47,11 +48,21 @@ impl Distinct {
     pub fn estimate(&self) -> u64 {
         self.0.estimate().round() as u64
     }
-}
 
-impl From<Distinct> for String {
-    fn from(Distinct(union): Distinct) -> Self {
-        STANDARD_NO_PAD.encode(union.to_sketch(HllType::Hll4).serialize())
+    /// As it is kept.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.0.to_sketch(HllType::Hll4).serialize()
+    }
+
+    /// What was kept.
+    ///
+    /// # Errors
+    /// If the bytes are of no sketch.
+    pub fn of(bytes: &[u8]) -> Result<Self, String> {
+        let mut union = Self::new()?;
+        let sketch = HllSketch::deserialize(bytes).map_err(damaged)?;
+        union.0.update(&sketch);
+        Ok(union)
     }
 }
 
@@ -59,16 +70,13 @@ impl TryFrom<String> for Distinct {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let mut union = Self::new()?;
-        let sketch = HllSketch::deserialize(&bytes(&text)?).map_err(damaged)?;
-        union.0.update(&sketch);
-        Ok(union)
+        Self::of(&bytes(&text)?)
     }
 }
 
 /// Below which value a share of all lies.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Quantiles(TDigestMut);
 
 impl Quantiles {
@@ -88,11 +96,18 @@ impl Quantiles {
     pub fn quantile(&mut self, rank: f64) -> Option<f64> {
         self.0.quantile(rank).ok()?
     }
-}
 
-impl From<Quantiles> for String {
-    fn from(Quantiles(mut digest): Quantiles) -> Self {
-        STANDARD_NO_PAD.encode(digest.serialize())
+    /// As it is kept.
+    pub fn bytes(&mut self) -> Vec<u8> {
+        self.0.serialize()
+    }
+
+    /// What was kept.
+    ///
+    /// # Errors
+    /// If the bytes are of no sketch.
+    pub fn of(bytes: &[u8]) -> Result<Self, String> {
+        TDigestMut::deserialize(bytes).map(Self).map_err(damaged)
     }
 }
 
@@ -100,14 +115,13 @@ impl TryFrom<String> for Quantiles {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let digest = TDigestMut::deserialize(&bytes(&text)?);
-        digest.map(Self).map_err(damaged)
+        Self::of(&bytes(&text)?)
     }
 }
 
 /// Which values are frequent, and how often each came.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Frequent(FrequentItemsSketch<String>);
 
 impl Frequent {
@@ -138,11 +152,20 @@ impl Frequent {
         rows.truncate(most);
         rows
     }
-}
 
-impl From<Frequent> for String {
-    fn from(Frequent(sketch): Frequent) -> Self {
-        STANDARD_NO_PAD.encode(sketch.serialize())
+    /// As it is kept.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.0.serialize()
+    }
+
+    /// What was kept.
+    ///
+    /// # Errors
+    /// If the bytes are of no sketch.
+    pub fn of(bytes: &[u8]) -> Result<Self, String> {
+        FrequentItemsSketch::deserialize(bytes)
+            .map(Self)
+            .map_err(damaged)
     }
 }
 
@@ -150,7 +173,6 @@ impl TryFrom<String> for Frequent {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let sketch = FrequentItemsSketch::deserialize(&bytes(&text)?);
-        sketch.map(Self).map_err(damaged)
+        Self::of(&bytes(&text)?)
     }
 }

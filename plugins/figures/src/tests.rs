@@ -1,12 +1,13 @@
 //! The figures against plain arithmetic.
 
 mod digits;
+mod kept;
 mod refused;
 mod shorter;
 
 use super::{Aggregate, Groups};
 use serde_json::{Value, json};
-use weir_sdk::{Aggregator, Error, Message, Pane, testing};
+use weir_sdk::{Accumulator, Aggregator, Error, Message, Pane, testing};
 
 fn aggregate(config: Value) -> Aggregate {
     testing::aggregator(&config).unwrap()
@@ -25,7 +26,15 @@ fn message(number: usize, payload: &Value) -> Message {
 
 /// The accumulator as the host keeps it between two calls.
 fn kept(groups: Groups) -> Groups {
-    serde_json::from_slice(&serde_json::to_vec(&groups).unwrap()).unwrap()
+    Groups::read(groups.write().unwrap()).unwrap()
+}
+
+/// Numbers that are the same for a seed (SplitMix64).
+fn random(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (*seed ^ (*seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 fn emitted(aggregate: &Aggregate, groups: Groups) -> Vec<Value> {
@@ -40,7 +49,7 @@ fn emitted(aggregate: &Aggregate, groups: Groups) -> Vec<Value> {
 fn results(config: Value, payloads: &[Value]) -> Vec<Value> {
     let aggregate = aggregate(config);
     let added = |range: std::ops::Range<usize>| {
-        let mut groups = Groups::new();
+        let mut groups = Groups::default();
         for number in range {
             groups = kept(groups);
             aggregate
@@ -154,7 +163,7 @@ fn what_is_missing_counts_for_nothing_and_nothing_at_all_is_null() {
 fn a_window_without_anything_new_has_figures_of_nothing() {
     let aggregate = aggregate(json!({ "results": { "n": "count", "sum": { "sum": "/n" } } }));
     let expected = json!({ "n": 0, "sum": null });
-    assert_eq!(emitted(&aggregate, Groups::new()), [expected]);
+    assert_eq!(emitted(&aggregate, Groups::default()), [expected]);
 }
 
 #[test]
@@ -256,7 +265,10 @@ fn a_result_says_when_its_window_begins_and_ends() {
     let config = json!({ "results": { "n": "count", "from": "window-start", "to": "window-end" } });
     let aggregate = aggregate(config);
     let pane = Pane::new("k", -1_500_000_000..60_000_000_000);
-    let outputs = aggregate.emit(&pane, Groups::new()).unwrap().into_inner();
+    let outputs = aggregate
+        .emit(&pane, Groups::default())
+        .unwrap()
+        .into_inner();
     let result: Value = serde_json::from_slice(outputs[0].payload.as_ref().unwrap()).unwrap();
     let expected =
         json!({ "n": 0, "from": "1969-12-31T23:59:58.5Z", "to": "1970-01-01T00:01:00Z" });
@@ -281,7 +293,7 @@ fn a_result_says_when_its_first_and_last_message_were_and_how_far_apart() {
 fn a_group_more_than_there_may_be_is_refused_and_those_that_are_there_go_on() {
     let aggregate =
         aggregate(json!({ "by": { "n": "/n" }, "max-groups": 2, "results": { "all": "count" } }));
-    let mut groups = Groups::new();
+    let mut groups = Groups::default();
     let mut add = |n| aggregate.add(&mut groups, &message(0, &json!({ "n": n })));
     assert_eq!((add(1), add(2), add(1)), (Ok(()), Ok(()), Ok(())));
     let reason = "the window has 2 groups, which is all that `max-groups` allows";
@@ -293,7 +305,7 @@ fn figures_that_were_changed_begin_anew_and_the_others_go_on() {
     let before = aggregate(json!({ "by": { "shop": "/shop" }, "results": {
         "a": { "sum": "/n" }, "b": { "sum": "/m" }, "c": "count",
     }}));
-    let mut groups = Groups::new();
+    let mut groups = Groups::default();
     let payload = json!({ "n": 2, "m": 100, "shop": "x" });
     before.add(&mut groups, &message(0, &payload)).unwrap();
     // `a` has another name, `b` another field, `c` is gone, and `d` is new.
@@ -312,7 +324,7 @@ fn what_is_no_number_is_refused_with_the_name_of_the_figure_and_the_field() {
         aggregate(json!({ "results": { "total": { "sum": "/n" }, "least": { "min": "/m" } } }));
     let refused = |payload| {
         aggregate
-            .add(&mut Groups::new(), &message(0, &payload))
+            .add(&mut Groups::default(), &message(0, &payload))
             .err()
     };
     let reason = |text: &str| Some(Error::reject(text));
@@ -333,7 +345,7 @@ fn estimates_are_within_their_errors() {
         "distinct": { "distinct-estimated": "/n" }, "quantiles": { "quantiles": "/n", "ranks": [0.01, 0.5, 0.99] },
         "top": { "top": "/often", "most": 1 },
     }}));
-    let mut halves = [Groups::new(), Groups::new()];
+    let mut halves = [Groups::default(), Groups::default()];
     for number in 0..20_000_usize {
         let often = if number % 10 == 0 { 0 } else { number };
         let payload = json!({ "n": number, "often": often });

@@ -126,6 +126,11 @@ pub fn compared(one: &str, other: &str) -> Ordering {
 }
 
 fn numbers(one: &str, other: &str) -> Ordering {
+    // The longer one of whole numbers without a sign is the greater.
+    let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_plain(one) && is_plain(other) {
+        return one.len().cmp(&other.len()).then_with(|| one.cmp(other));
+    }
     let is_short = |text: &str| text.len() <= SHORT && !text.contains(['e', 'E']);
     if is_short(one) && is_short(other) {
         let [one, other] = [one, other].map(|text| text.parse::<f64>().unwrap_or_default());

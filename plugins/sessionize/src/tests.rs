@@ -2,7 +2,7 @@
 
 use super::*;
 use serde_json::{Value, json};
-use weir_sdk::testing;
+use weir_sdk::{Accumulator, testing};
 
 /// A message at this second.
 fn message(second: u64, payload: &Value) -> Message {
@@ -14,7 +14,7 @@ fn message(second: u64, payload: &Value) -> Message {
 
 /// The accumulator as the host keeps it between two calls.
 fn kept(groups: &Groups) -> Groups {
-    serde_json::from_slice(&serde_json::to_vec(groups).unwrap()).unwrap()
+    Groups::read(groups.clone().write().unwrap()).unwrap()
 }
 
 fn emitted(sessionize: &Sessionize, groups: Groups) -> Value {
@@ -29,7 +29,7 @@ fn session(config: Value) -> Value {
     let pages = [(7, "cart"), (3, "home"), (90, "paid"), (8, "pay")];
     let sessionize: Sessionize = testing::aggregator(&config).unwrap();
     let added = |some: &[(u64, &str)]| {
-        let mut groups = Groups::new();
+        let mut groups = Groups::default();
         for (second, page) in some {
             groups = kept(&groups);
             let payload = json!({ "page": page, "second": second });

@@ -2,7 +2,7 @@
 
 use super::*;
 use serde_json::{Value, json};
-use weir_sdk::testing;
+use weir_sdk::{Accumulator, testing};
 
 fn message(number: u64, payload: &Value) -> Message {
     let mut message = Message::new("bids", payload.to_string());
@@ -13,7 +13,7 @@ fn message(number: u64, payload: &Value) -> Message {
 
 /// The accumulator as the host keeps it between two calls.
 fn kept(groups: &Groups) -> Groups {
-    serde_json::from_slice(&serde_json::to_vec(groups).unwrap()).unwrap()
+    Groups::read(groups.clone().write().unwrap()).unwrap()
 }
 
 fn emitted(top: &Top, groups: Groups) -> Vec<Value> {
@@ -26,7 +26,7 @@ fn emitted(top: &Top, groups: Groups) -> Vec<Value> {
 fn results(config: Value, payloads: &[Value]) -> Vec<Value> {
     let top: Top = testing::aggregator(&config).unwrap();
     let added = |range: std::ops::Range<usize>| {
-        let mut groups = Groups::new();
+        let mut groups = Groups::default();
         for number in range {
             groups = kept(&groups);
             let message = message(number as u64, &payloads[number]);
@@ -119,14 +119,14 @@ fn a_result_shows_what_is_asked_for_and_its_rank_has_any_name_or_none() {
 #[test]
 fn what_has_no_number_counts_for_nothing_and_what_is_none_is_refused() {
     let top: Top = testing::aggregator(&json!({ "by": "/price", "n": 1 })).unwrap();
-    let mut groups = Groups::new();
+    let mut groups = Groups::default();
     top.add(&mut groups, &message(0, &json!({ "price": null })))
         .unwrap();
     assert_eq!(emitted(&top, kept(&groups)), Vec::<Value>::new());
     let refused = top.add(&mut groups, &message(1, &json!({ "price": "9" })));
     let reason = "`by`: /price is not a number";
     assert_eq!(refused, Err(Error::reject(reason)));
-    assert_eq!(emitted(&top, Groups::new()), Vec::<Value>::new());
+    assert_eq!(emitted(&top, Groups::default()), Vec::<Value>::new());
 }
 
 #[test]

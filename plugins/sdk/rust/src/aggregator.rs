@@ -54,9 +54,9 @@ pub trait Aggregator: Sized + 'static {
     /// As [`Operator::Config`](crate::Operator::Config).
     type Config: DeserializeOwned;
 
-    /// What is kept of the messages of a key in a window, as JSON; the default stands for no messages. A later
-    /// version of the plugin must be able to read it.
-    type Accumulator: Serialize + DeserializeOwned + Default;
+    /// What is kept of the messages of a key in a window; the default stands for no messages. Any type that serde reads
+    /// and writes is kept as JSON. A later version of the plugin must be able to read it.
+    type Accumulator: Accumulator;
 
     /// As [`Operator::configure`](crate::Operator::configure).
     ///
@@ -86,6 +86,36 @@ pub trait Aggregator: Sized + 'static {
     /// # Errors
     /// As [`merge`](Self::merge).
     fn emit(&self, pane: &Pane, accumulator: Self::Accumulator) -> Result<Outputs, Error>;
+}
+
+/// What is kept of messages between two calls, as bytes. A type that serde reads and writes needs nothing: it is JSON. For
+/// a shorter form, implement this for a type that serde does not write.
+pub trait Accumulator: Default {
+    /// What [`write`](Self::write) of this version or an earlier one has written. Empty bytes are not read: they stand for
+    /// the default.
+    ///
+    /// # Errors
+    /// The message or the window for which it was read becomes a dead letter with this reason.
+    fn read(bytes: Vec<u8>) -> Result<Self, Error>;
+
+    /// The bytes.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    fn write(self) -> Result<Vec<u8>, Error>;
+}
+
+impl<T: Serialize + DeserializeOwned + Default> Accumulator for T {
+    fn read(bytes: Vec<u8>) -> Result<Self, Error> {
+        serde_json::from_slice(&bytes)
+            .map_err(|cause| Error::reject(format!("cannot read the accumulator as JSON: {cause}")))
+    }
+
+    fn write(self) -> Result<Vec<u8>, Error> {
+        serde_json::to_vec(&self).map_err(|cause| {
+            Error::reject(format!("cannot write the accumulator as JSON: {cause}"))
+        })
+    }
 }
 
 /// One result of a window.

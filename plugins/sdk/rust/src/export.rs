@@ -62,13 +62,13 @@ macro_rules! export_aggregator {
                 fn add(
                     additions: ::std::vec::Vec<aggregation::Addition>,
                 ) -> Answers<aggregation::Accumulator> {
-                    OPERATOR.with(|aggregator| $crate::glue::add(aggregator, &additions))
+                    OPERATOR.with(|aggregator| $crate::glue::add(aggregator, additions))
                 }
 
                 fn merge(
                     pairs: ::std::vec::Vec<aggregation::Pair>,
                 ) -> Answers<aggregation::Accumulator> {
-                    OPERATOR.with(|aggregator| $crate::glue::merge(aggregator, &pairs))
+                    OPERATOR.with(|aggregator| $crate::glue::merge(aggregator, pairs))
                 }
 
                 fn emit(

@@ -3,10 +3,9 @@
 
 use crate::window_bindings::exports::weir::window::aggregation;
 use crate::{
-    Aggregator, Error, Message, Migrate, Operator, Outcome, Output, Pane, Stateful, Stored, Timer,
+    Accumulator, Aggregator, Error, Message, Migrate, Operator, Outcome, Output, Pane, Stateful,
+    Stored, Timer,
 };
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::cell::RefCell;
 
 /// `configurable.configure`: reads the configuration and puts the operator into its slot.
@@ -57,18 +56,18 @@ pub fn migrate<O: Migrate>(values: &[Stored]) -> Vec<Result<Option<Vec<u8>>, Str
 /// As [`process`].
 pub fn add<A: Aggregator>(
     slot: &RefCell<Option<A>>,
-    additions: &[aggregation::Addition],
+    additions: Vec<aggregation::Addition>,
 ) -> Vec<Result<Vec<u8>, String>> {
-    let add = |aggregator: &A, one: &aggregation::Addition| {
-        let mut accumulator = read(&one.accumulator)?;
+    let add = |aggregator: &A, one: aggregation::Addition| {
+        let mut accumulator = read(one.accumulator)?;
         for message in &one.messages {
             aggregator.add(&mut accumulator, message)?;
         }
-        written(&accumulator)
+        A::Accumulator::write(accumulator)
     };
     with(slot, |aggregator| {
         let added = additions
-            .iter()
+            .into_iter()
             .map(|one| add(aggregator, one).map_err(reason));
         added.collect()
     })
@@ -80,15 +79,15 @@ pub fn add<A: Aggregator>(
 /// As [`process`].
 pub fn merge<A: Aggregator>(
     slot: &RefCell<Option<A>>,
-    pairs: &[aggregation::Pair],
+    pairs: Vec<aggregation::Pair>,
 ) -> Vec<Result<Vec<u8>, String>> {
-    let merge = |aggregator: &A, pair: &aggregation::Pair| {
-        let (left, right) = (read(&pair.left)?, read(&pair.right)?);
-        written(&aggregator.merge(left, right)?)
+    let merge = |aggregator: &A, pair: aggregation::Pair| {
+        let (left, right) = (read(pair.left)?, read(pair.right)?);
+        aggregator.merge(left, right)?.write()
     };
     with(slot, |aggregator| {
         let merged = pairs
-            .iter()
+            .into_iter()
             .map(|pair| merge(aggregator, pair).map_err(reason));
         merged.collect()
     })
@@ -103,7 +102,7 @@ pub fn emit<A: Aggregator>(
     panes: Vec<aggregation::Pane>,
 ) -> Vec<Result<Vec<Output>, String>> {
     let emit = |aggregator: &A, pane: aggregation::Pane| {
-        let accumulator = read(&pane.accumulator)?;
+        let accumulator = read(pane.accumulator)?;
         let pane = Pane {
             key: pane.key,
             window: pane.window,
@@ -121,17 +120,11 @@ pub fn emit<A: Aggregator>(
 }
 
 /// Of no message yet, it is empty.
-fn read<T: DeserializeOwned + Default>(accumulator: &[u8]) -> Result<T, Error> {
-    if accumulator.is_empty() {
-        return Ok(T::default());
+fn read<T: Accumulator>(bytes: Vec<u8>) -> Result<T, Error> {
+    match bytes.is_empty() {
+        true => Ok(T::default()),
+        false => T::read(bytes),
     }
-    serde_json::from_slice(accumulator)
-        .map_err(|cause| Error::reject(format!("cannot read the accumulator as JSON: {cause}")))
-}
-
-fn written(accumulator: &impl Serialize) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(accumulator)
-        .map_err(|cause| Error::reject(format!("cannot write the accumulator as JSON: {cause}")))
 }
 
 /// Nothing of this can be tried again by itself, so a retry is a rejection.

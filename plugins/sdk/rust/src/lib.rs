@@ -116,7 +116,7 @@ pub mod testing;
 mod tests;
 pub mod timers;
 
-pub use aggregator::{Aggregator, Pane};
+pub use aggregator::{Accumulator, Aggregator, Pane};
 pub use bindings::weir::plugin::types::{Header, Message, Outcome, Output, Retry};
 pub use error::{Error, OrFail};
 pub use migration_bindings::exports::weir::migration::migration::Stored;

@@ -283,13 +283,13 @@ fn an_accumulator_begins_empty_and_each_addition_pair_and_pane_has_its_answer() 
         accumulator: accumulator.into(),
         messages: payloads.iter().map(|it| Message::new("a", *it)).collect(),
     };
-    let additions = [
+    let additions = vec![
         addition("", &["a", "b"]),
         addition(r#"["a"]"#, &["b"]),
         addition("", &["a", ""]),
         addition("{", &["a"]),
     ];
-    let added = glue::add(&slot, &additions);
+    let added = glue::add(&slot, additions);
     assert_eq!(added[0], Ok(br#"["a","b"]"#.to_vec()));
     assert_eq!(added[0], added[1]);
     assert_eq!(added[2], Err("no word".into()));
@@ -300,7 +300,7 @@ fn an_accumulator_begins_empty_and_each_addition_pair_and_pane_has_its_answer() 
         left: Vec::new(),
         right: br#"["a","b"]"#.to_vec(),
     };
-    assert_eq!(glue::merge(&slot, &[pair]), [added[0].clone()]);
+    assert_eq!(glue::merge(&slot, vec![pair]), [added[0].clone()]);
     let pane = aggregation::Pane {
         key: "k".into(),
         window: Window { start: -5, end: 0 },
