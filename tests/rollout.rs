@@ -209,6 +209,9 @@ fn a_canary_waits_to_be_promoted_or_ended_by_hand_where_that_is_asked_for() {
     assert_eq!(site.round(), seen);
     site.done(&["promote", "p/op"]);
     assert_eq!(site.versions(), ["v1"]);
+    // Nobody has deployed what ran before.
+    site.done(&["rollback", "p/op"]);
+    assert_eq!(site.versions(), ["v0"]);
 }
 
 #[test]

@@ -98,6 +98,7 @@ fn a_user_who_operates_needs_what_the_page_names() {
     site.may("plugin rollback p/op");
     deploy("v2 --canary 10%");
     site.may("plugin promote p/op");
+    site.may("plugin rollback p/op");
     site.may_not("run p.yaml --metrics-listen=off --admin-listen=off");
     weir.terminate();
     weir.finish();

@@ -216,7 +216,10 @@ impl Deployer {
         let Some(trial) = self.trials.get(&operator) else {
             return Ok(());
         };
-        let prepared = self.warm(trial.version.clone()).await?;
+        let (good, version) = (trial.good.clone(), trial.version.clone());
+        // It may be in nobody's bucket, and `weir plugin rollback` looks for it there.
+        self.keep_component(&good).await;
+        let prepared = self.warm(version).await?;
         self.install(operator, prepared, origin, "promoted", true)
             .await
     }
@@ -298,12 +301,7 @@ impl Deployer {
         bad.settings.metrics.rollbacks.inc();
         let error = anyhow!("{reason}").context("it was rolled back, and is in quarantine");
         self.refuse_rolled_back(operator, &bad, &error);
-        if let Err(error) = self.keep_component(&good).await {
-            let why = report::line(&error);
-            tracing::warn!(
-                "hosts that start now may not find the version that was rolled back to: {why}"
-            );
-        }
+        self.keep_component(&good).await;
         let mut decision = Decision::new(ROLLED_BACK, bad.plugin.digest(), Some(reason));
         decision.samples = bad.stats.samples();
         let decision = HostDecision::RollBack {
@@ -319,18 +317,27 @@ impl Deployer {
         Ok(())
     }
 
-    async fn keep_component(&self, version: &OperatorVersion) -> Result<()> {
+    /// Keeps a version that has run in the bucket of components; says so in the log if it cannot.
+    async fn keep_component(&self, version: &OperatorVersion) {
         let digest = version.plugin.digest();
         let (Some(bytes), Some(attachment)) =
             (self.runtime.component(digest), self.pipeline.attachment())
         else {
-            return Ok(());
+            return;
         };
-        let replicas = attachment.ensured.replicas;
-        let components = Components::open(&attachment.connection, replicas).await?;
-        components
-            .keep(digest, &bytes, version.plugin.signature())
-            .await
+        let keep = async {
+            let replicas = attachment.ensured.replicas;
+            let components = Components::open(&attachment.connection, replicas).await?;
+            let signature = version.plugin.signature();
+            components.keep(digest, &bytes, signature).await
+        };
+        if let Err(error) = keep.await {
+            let why = report::line(&error);
+            tracing::warn!(
+                digest,
+                "hosts that start now and `weir plugin rollback` may not find the version that has run: {why}"
+            );
+        }
     }
 
     fn refuse_rolled_back(&self, operator: usize, bad: &OperatorVersion, error: &anyhow::Error) {
