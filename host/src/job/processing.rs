@@ -20,7 +20,6 @@ use super::shared::{Counts, Shared};
 use super::watermarks::Watermarks;
 use super::work::{Effects, Room, Unreadable, Unsealed, Work};
 use crate::config::resolved::Order;
-use crate::message::Message;
 use crate::outgoing::OutgoingMessage;
 use crate::process::chain::Retry;
 use crate::process::disposition::Disposition;
@@ -29,7 +28,6 @@ use crate::state::{
 };
 use bytes::Bytes;
 use bytestring::ByteString;
-use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -156,31 +154,6 @@ impl Processing {
         for (input, retry) in waiting {
             self.hold(input, retry.as_ref(), effects).await;
         }
-    }
-
-    /// What is to become of messages that were retried so often.
-    async fn dispose(&mut self, inputs: &[&Input], retries: u32) -> Vec<Disposition> {
-        let mut processor = self.shared.processor.lock().await;
-        let shown: Vec<_> = inputs.iter().map(|input| self.shown(input)).collect();
-        let route = |message: &Cow<'_, Message>| {
-            let mut message = message.clone().into_owned();
-            message.attempt = retries.saturating_add(1);
-            processor.route(message)
-        };
-        let batch: Vec<_> = shown.iter().map(route).collect();
-        self.is_stateful = processor.is_stateful();
-        self.shared
-            .calls(&batch, self.is_stateful.then_some(&self.state));
-        let verdicts = match self.is_stateful {
-            true => processor.call_on(batch, &mut self.state).await,
-            false => processor.call(batch).await,
-        };
-        self.shared.called();
-        let judge = |((input, message), verdict): ((&&Input, &Cow<'_, Message>), _)| {
-            processor.judge(self.judged(input, message, retries), verdict)
-        };
-        let judged = inputs.iter().zip(&shown).zip(verdicts);
-        judged.map(judge).collect()
     }
 
     /// All but a retry, which is not for here. `sequence` is that of a message; none for a timer.

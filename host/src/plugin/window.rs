@@ -102,12 +102,16 @@ pub(super) async fn messages(
     let mut left = HashSet::new();
     loop {
         let mut plan = Plan::new(rules, operator, &left);
+        plan.leaves_passed = state.leaves_windows();
         let mut is_late = Vec::with_capacity(batch.len());
         {
             let state = lent(state);
             for (by, message) in batch.iter().enumerate() {
                 is_late.push(plan.message(&state, by, message)?);
             }
+        }
+        if plan.closes_any() {
+            state.closed_windows();
         }
         let refused = match plan
             .carry_out(state, arithmetic, batch, batch.len())

@@ -14,6 +14,46 @@ use crate::state::SharedState;
 use std::borrow::Cow;
 
 impl Processing {
+    /// What is to become of messages that were retried so often.
+    ///
+    /// If one of them ends badly, that may be for the result of a window that it has closed: then they leave the windows
+    /// to their timers, which have a dead letter or a retry of their own.
+    pub(super) async fn dispose(&mut self, inputs: &[&Input], retries: u32) -> Vec<Disposition> {
+        let begin = self.state.lock().savepoint();
+        self.state.leave_windows(false);
+        let dispositions = self.dispose_once(inputs, retries).await;
+        if !self.state.has_closed_windows() || dispositions.iter().all(ends_well) {
+            return dispositions;
+        }
+        self.state.lock().roll_back(begin);
+        self.state.leave_windows(true);
+        self.dispose_once(inputs, retries).await
+    }
+
+    async fn dispose_once(&mut self, inputs: &[&Input], retries: u32) -> Vec<Disposition> {
+        let mut processor = self.shared.processor.lock().await;
+        let shown: Vec<_> = inputs.iter().map(|input| self.shown(input)).collect();
+        let route = |message: &Cow<'_, Message>| {
+            let mut message = message.clone().into_owned();
+            message.attempt = retries.saturating_add(1);
+            processor.route(message)
+        };
+        let batch: Vec<_> = shown.iter().map(route).collect();
+        self.is_stateful = processor.is_stateful();
+        self.shared
+            .calls(&batch, self.is_stateful.then_some(&self.state));
+        let verdicts = match self.is_stateful {
+            true => processor.call_on(batch, &mut self.state).await,
+            false => processor.call(batch).await,
+        };
+        self.shared.called();
+        let judge = |((input, message), verdict): ((&&Input, &Cow<'_, Message>), _)| {
+            processor.judge(self.judged(input, message, retries), verdict)
+        };
+        let judged = inputs.iter().zip(&shown).zip(verdicts);
+        judged.map(judge).collect()
+    }
+
     pub(in crate::job) fn state(&self) -> SharedState {
         self.state.clone()
     }
@@ -99,4 +139,9 @@ impl Processing {
         };
         processor.reject(self.judged(input, &message, 0), rejection)
     }
+}
+
+/// Whether what a message has written stays.
+fn ends_well(disposition: &Disposition) -> bool {
+    matches!(disposition, Disposition::Publish(_) | Disposition::Drop)
 }

@@ -22,7 +22,10 @@ impl Plan<'_> {
         own: &[i64],
     ) -> wasmtime::Result<()> {
         let from = self.source(state);
-        let most = AHEAD.saturating_sub(self.emissions.len());
+        let most = match self.leaves_passed {
+            true => 0,
+            false => AHEAD.saturating_sub(self.emissions.len()),
+        };
         let Some(at) = self.keys.get_mut(key) else {
             return Ok(());
         };

@@ -18,6 +18,8 @@ pub(super) struct Plan<'a> {
     operator: Operator,
     /// Windows that are left to their timers: the places of their keys, and their ids.
     pub(super) left: &'a HashSet<(usize, i64)>,
+    /// Whether messages leave windows that are due before them to their timers, as far as they are not in them.
+    pub(super) leaves_passed: bool,
     pub(super) keys: Vec<Key<'a>>,
     places: HashMap<&'a str, usize>,
     pub(super) values: Values,
@@ -42,11 +44,18 @@ impl<'a> Plan<'a> {
             rules,
             operator,
             left,
+            leaves_passed: false,
             keys: Vec::new(),
             places: HashMap::new(),
             values: Values::default(),
             emissions: Vec::new(),
         }
+    }
+
+    /// Whether a window is closed.
+    pub(super) fn closes_any(&self) -> bool {
+        let mut emissions = self.emissions.iter();
+        emissions.any(|emission| emission.cause.closes.is_some())
     }
 
     /// Adds the message with this place in the batch. Whether it is late.
