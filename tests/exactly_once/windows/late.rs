@@ -2,7 +2,7 @@
 
 use super::{TIMED, emitted};
 use crate::exactly_once::by_subject;
-use crate::harness::{Site, Stored, guests, replaced, series, wait_until};
+use crate::harness::{Fate, Proxy, Sender, Site, Stored, guests, replaced, series, wait_until};
 use std::path::PathBuf;
 
 #[test]
@@ -73,6 +73,72 @@ fn a_result_that_the_sink_cannot_place_is_kept_in_its_dead_letter() {
     assert_eq!(dead[0].text(), "0..10 on-time 0: at 1");
     let out = site.wait_for_messages("OUT", 1);
     assert_eq!(&*out[0].subject, "out.Rome");
+}
+
+#[test]
+fn a_result_that_is_refused_is_no_fault_of_the_messages_that_end_its_window() {
+    let site = Site::new();
+    let file = site.windows("{ tumbling: 10s }", TIMED);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let key = [("{subject[1]}", "{header:Town}")];
+    site.file("p.yaml", replaced(&text, &key));
+    let client = site.nats.client();
+    let york = [1, 30, 31, 60, 61].map(|second| (second, "New York"));
+    for (second, town) in [&york[..], &[(62, "Rome"), (100, "New York")]].concat() {
+        let second = second.to_string();
+        let headers = [("Time", &*second), ("Town", town)];
+        client.publish_with_headers("in.a", &headers, format!("at {second}"));
+    }
+    // All of them are in one batch.
+    let _weir = site.run_job(&file);
+    let out = site.wait_for_messages("OUT", 1);
+    assert_eq!(out[0].text(), "60..70 on-time 0: at 62");
+    let dead = site.wait_for_messages("DEAD", 3);
+    let texts: Vec<String> = dead.iter().map(Stored::text).collect();
+    assert_eq!(
+        texts,
+        [
+            "0..10 on-time 0: at 1",
+            "30..40 on-time 0: at 30 at 31",
+            "60..70 on-time 0: at 60 at 61"
+        ]
+    );
+    assert!(
+        dead.iter()
+            .all(|letter| letter.header("Weir-Timer").is_some())
+    );
+}
+
+#[test]
+fn an_input_that_the_server_is_silent_about_is_not_idle() {
+    let site = Site::new();
+    let proxy = Proxy::before(&site.nats);
+    let more = format!("{TIMED}watermark: {{ idle-timeout: 4s }}\n");
+    let file = site.windows("{ tumbling: 10s }", &more);
+    let text = std::fs::read_to_string(&file).unwrap();
+    site.file(
+        "p.yaml",
+        replaced(&text, &[(&site.nats.url(), &proxy.url())]),
+    );
+    let weir = site.run_job(&file);
+    site.events("a", &[(1, "a")]);
+    wait_until("the first message is read", || {
+        weir.metric(&series("received_total")) > 0.0
+    });
+    // As if the node were gone that has the consumer: what it would send is lost, messages and heartbeats.
+    proxy.rule(|sender, _, content| match sender {
+        Sender::Server if content.contains("NATS/1.0") => Fate::Lost,
+        _ => Fate::Arrives,
+    });
+    site.events("a", &[(2, "b"), (3, "c")]);
+    let silent = weir.metric(&series("job_failures_total"));
+    wait_until("the host notices that it hears nothing", || {
+        weir.metric(&series("job_failures_total")) > silent
+    });
+    proxy.release();
+    let out = site.wait_for_messages("OUT", 1);
+    assert_eq!(out[0].text(), "0..10 on-time 0: a b c");
+    assert_eq!(weir.metric(&series("late_messages_total")), 0.0);
 }
 
 #[test]

@@ -22,6 +22,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+/// After which an input is looked at again that is not known to be idle yet.
+const LOOK: Duration = Duration::from_millis(100);
 /// Bytes that wait for all partitions, at most.
 const QUEUE_BYTES: usize = 64 << 20;
 
@@ -146,15 +148,15 @@ impl Inputs {
         let is_loading = || self.lines.iter().any(|line| line.is_loading(partition));
         let read = |line: &&Line| behind.iter().any(|it| it.source == line.source.name);
         loop {
-            let since = self.lines.iter().filter(read);
-            let since = since.map(|line| line.quiet_since(partition).filter(|_| !is_loading()));
+            let quiet = self.lines.iter().filter(read);
+            let quiet = quiet.map(|line| line.quiet(partition).filter(|_| !is_loading()));
             // Of all of them, the one that was busy last.
-            let quiet = since.map(|since| since.map_or(Duration::ZERO, |since| since.elapsed()));
+            let quiet = quiet.map(Option::unwrap_or_default);
             let left = timeout.saturating_sub(quiet.min().unwrap_or_default());
             if left.is_zero() {
                 return;
             }
-            tokio::time::sleep(left).await;
+            tokio::time::sleep(left.max(LOOK)).await;
         }
     }
 

@@ -7,32 +7,48 @@ use super::answer::ApiError;
 use crate::job::log::LogError;
 use crate::nats::streams;
 use crate::nats::wire::{self, Parts, Subscription, Wire};
+use crate::threads::locked;
 use serde::Deserialize;
 use serde_json::json;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-use tokio::time::Instant;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// Messages and bytes of one request. A larger message comes alone.
 const WINDOW: u64 = 512;
 const WINDOW_BYTES: usize = 8 << 20;
+/// The status of a heartbeat.
+const HEARTBEATS: u16 = 100;
 /// How a question ends that was answered with as many messages or bytes as it asked for.
 const ENDED: [&str; 2] = ["Message Size Exceeds MaxBytes", "Batch Completed"];
 /// The time after which the server removes an unused consumer.
 const INACTIVE: Duration = Duration::from_secs(30);
 
-/// Whether a reader has read everything, and would hear at once of what comes.
+/// How often the server says that it has nothing to deliver.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// A consumer of which nothing was heard for so long is lost, or was never made: a node that died may have had it.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// Whether a reader has read everything, and when it was last told so.
 #[derive(Clone, Default)]
-pub(super) struct Level(Arc<AtomicBool>);
+pub(super) struct Level(Arc<Mutex<Option<Instant>>>);
 
 impl Level {
     pub(super) fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.heard().is_some()
+    }
+
+    /// When the server was last heard, while there is nothing to read.
+    pub(super) fn heard(&self) -> Option<Instant> {
+        *locked(&self.0)
     }
 
     fn set(&self, is_level: bool) {
-        self.0.store(is_level, Ordering::Relaxed);
+        *locked(&self.0) = is_level.then(Instant::now);
+    }
+
+    /// Something was heard that is no message.
+    fn hear(&self) {
+        self.set(self.get());
     }
 }
 
@@ -175,7 +191,7 @@ impl Reader {
                 )?),
             };
             open.ask(self.patience);
-            let heard = open.heard + self.patience * 2;
+            let heard = open.heard + SILENCE.min(self.patience * 2);
             let arrived = tokio::select! {
                 biased;
                 arrived = open.subscription.next() => arrived,
@@ -183,7 +199,7 @@ impl Reader {
                     self.open = None;
                     return Err(LogError::Busy("the connection was lost".to_owned()));
                 }
-                () = tokio::time::sleep_until(heard) => {
+                () = tokio::time::sleep_until(heard.into()) => {
                     self.open = None;
                     let why = format!("nothing is heard of stream `{}`", self.stream);
                     return Err(LogError::Busy(why));
@@ -281,8 +297,9 @@ impl Reader {
         };
         if message.subject == open.inbox.as_bytes() {
             let incarnation = self.incarnation.as_deref();
-            if let Some(pending) = open.on_status(&message, incarnation)? {
-                self.level.set(pending == 0);
+            match open.on_status(&message, incarnation)? {
+                Some(pending) => self.level.set(pending == 0),
+                None => self.level.hear(),
             }
             return Ok(None);
         }
@@ -314,6 +331,7 @@ impl Open {
             "batch": WINDOW,
             "max_bytes": WINDOW_BYTES.max(largest),
             "expires": patience.as_nanos() as u64,
+            "idle_heartbeat": HEARTBEAT.min(patience / 4).as_nanos() as u64,
         });
         let sent = self.wire.publish(&Parts {
             subject: self.ask.as_bytes(),
@@ -364,6 +382,9 @@ impl Open {
                 }
             };
         };
+        if status == HEARTBEATS {
+            return Ok(None);
+        }
         // The time of a question is over, or the bytes that it asked for.
         let is_over = status == 408 || status == 409 && ENDED.contains(&words);
         if !is_over {

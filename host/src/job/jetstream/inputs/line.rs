@@ -241,11 +241,12 @@ impl Line {
         }
     }
 
-    /// Since when it has nothing for a partition; none if that is not so, or not known.
-    pub(super) fn quiet_since(&self, partition: u16) -> Option<Instant> {
+    /// How long it has had nothing for a partition, as far as the server has said so; none if that is not so.
+    pub(super) fn quiet(&self, partition: u16) -> Option<Duration> {
         let queues = self.queues.borrow();
         let queue = queues.get(&partition)?;
         let level = queue.own.as_ref().map_or(&self.level, |own| &own.level);
-        (queue.messages.is_empty() && level.get()).then_some(queue.since)
+        let heard = level.heard().filter(|_| queue.messages.is_empty())?;
+        Some(heard.saturating_duration_since(queue.since))
     }
 }
