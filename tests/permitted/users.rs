@@ -75,6 +75,10 @@ fn a_user_who_operates_needs_what_the_page_names() {
     ] {
         site.may(command);
     }
+    let beside = site.as_user("job savepoint create p --name t");
+    assert_eq!(beside.code, Some(0), "{beside:#?}");
+    let beside = site.as_user("job savepoint restore p t --partitions 4 --yes");
+    assert!(beside.stderr.contains("runs it"), "{beside:#?}");
     for name in ["v1", "v2", "same"] {
         site.file(name, versions(name));
     }
